@@ -1,0 +1,196 @@
+"""The evaluator: the IR's own meaning, in NumPy float32 or float64 or any other arithmetic."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+from netc.codegen.arithmetic import Arithmetic
+from netc.codegen.ir import Function, IrError, Module, Value
+from netc.codegen.ops import OPS
+from netc.netspec.types import DType, TensorType
+
+Array = np.ndarray[Any, Any]
+Ints = tuple[int, ...]
+
+INTEGER_DTYPES: dict[str, type] = {"i32": np.int32, "i64": np.int64, "ui32": np.uint32, "i1": np.bool_}
+_erf = np.frompyfunc(math.erf, 1, 1)
+
+
+def _logistic(x: Array) -> Array:
+    """1 / (1 + exp(-x)), with the exponent never positive."""
+    e = np.exp(-np.abs(x))
+    return np.where(x >= 0, 1 / (1 + e), e / (1 + e)).astype(x.dtype)
+
+
+_SCALARS: dict[str, Any] = {
+    "exp": np.exp,
+    "log": np.log,
+    "sqrt": np.sqrt,
+    "rsqrt": lambda x: 1 / np.sqrt(x),
+    "tanh": np.tanh,
+    "logistic": _logistic,
+    "erf": lambda x: _erf(x).astype(x.dtype) if x.size else x,
+}
+_COMPARE: dict[str, Any] = {
+    "EQ": np.equal, "NE": np.not_equal, "GE": np.greater_equal, "GT": np.greater, "LE": np.less_equal, "LT": np.less,
+}  # fmt: skip
+_BITS: dict[str, Any] = {
+    "and": np.bitwise_and, "or": np.bitwise_or, "xor": np.bitwise_xor, "shl": np.left_shift, "shr": np.right_shift,
+}  # fmt: skip
+
+
+class FloatArithmetic:
+    """NumPy arrays. Every float type of the program is computed in `width`."""
+
+    def __init__(self, width: Literal["f32", "f64"]) -> None:
+        self.float = np.dtype(np.float64 if width == "f64" else np.float32)
+
+    def dtype(self, dtype: DType) -> np.dtype[Any]:
+        """The NumPy type in which that element type is held."""
+        return np.dtype(INTEGER_DTYPES.get(dtype, self.float))
+
+    def constant(self, value: Any, type: TensorType) -> Array:  # noqa: A002
+        """A filled array, or one of the given elements."""
+        if isinstance(value, tuple):
+            return np.array(value, self.dtype(type.dtype)).reshape(type.shape)
+        return np.full(type.shape, value, self.dtype(type.dtype))
+
+    def iota(self, dim: int, type: TensorType) -> Array:  # noqa: A002
+        """The index along an axis."""
+        line = np.arange(type.shape[dim], dtype=self.dtype(type.dtype))
+        return np.broadcast_to(line.reshape([-1 if i == dim else 1 for i in range(type.rank)]), type.shape)
+
+    def shape(self, x: Array) -> Ints:
+        """The sizes of the axes."""
+        return x.shape
+
+    def add(self, x: Array, y: Array) -> Array:
+        """x + y."""
+        return np.add(x, y)
+
+    def sub(self, x: Array, y: Array) -> Array:
+        """x - y."""
+        return np.subtract(x, y)
+
+    def mul(self, x: Array, y: Array) -> Array:
+        """x y."""
+        return np.multiply(x, y)
+
+    def div(self, x: Array, y: Array) -> Array:
+        """x / y."""
+        return np.divide(x, y)
+
+    def neg(self, x: Array) -> Array:
+        """-x."""
+        return np.negative(x)
+
+    def scalar(self, function: str, x: Array) -> Array:
+        """A function of one real number."""
+        return _SCALARS[function](x)  # type: ignore[no-any-return]
+
+    def bits(self, function: str, x: Array, y: Any = None) -> Array:
+        """Operations on the bits of integers."""
+        return np.invert(x) if function == "not" else _BITS[function](x, y)
+
+    def compare(self, direction: str, x: Array, y: Array) -> Array:
+        """Truth values."""
+        return _COMPARE[direction](x, y)  # type: ignore[no-any-return]
+
+    def select(self, condition: Array, x: Array, y: Array) -> Array:
+        """x or y."""
+        return np.where(condition, x, y)
+
+    def convert(self, x: Array, dtype: DType) -> Array:
+        """Another element type."""
+        return x.astype(self.dtype(dtype))
+
+    def reshape(self, x: Array, shape: Ints) -> Array:
+        """Another shape."""
+        return x.reshape(shape)
+
+    def transpose(self, x: Array, perm: Ints) -> Array:
+        """Another order of axes."""
+        return x.transpose(perm)
+
+    def broadcast(self, x: Array, shape: Ints, dims: Ints) -> Array:
+        """Repetition along new axes."""
+        view = [1] * len(shape)
+        for size, dim in zip(x.shape, dims, strict=True):
+            view[dim] = size
+        return np.broadcast_to(x.reshape(view), shape)
+
+    def slice(self, x: Array, start: Ints, limit: Ints, stride: Ints) -> Array:
+        """A strided part."""
+        return x[tuple(slice(a, b, s) for a, b, s in zip(start, limit, stride, strict=True))]
+
+    def pad(self, x: Array, value: Array, low: Ints, high: Ints, interior: Ints) -> Array:
+        """`value` around and between the elements."""
+        spread = tuple(n + max(n - 1, 0) * i for n, i in zip(x.shape, interior, strict=True))
+        wide = np.full([n + max(a, 0) + max(b, 0) for n, a, b in zip(spread, low, high, strict=True)], value, x.dtype)
+        wide[tuple(slice(max(a, 0), max(a, 0) + n, i + 1) for a, n, i in zip(low, spread, interior, strict=True))] = x
+        return wide[tuple(slice(max(-a, 0), n - max(-b, 0)) for a, b, n in zip(low, high, wide.shape, strict=True))]
+
+    def concatenate(self, parts: Sequence[Array], dim: int) -> Array:
+        """One after the other."""
+        return np.concatenate(parts, dim) if len(parts) > 1 else parts[0]
+
+    def reverse(self, x: Array, dims: Ints) -> Array:
+        """Reverse order."""
+        return np.flip(x, dims)
+
+    def reduce_sum(self, x: Array, dims: Ints) -> Array:
+        """Sum."""
+        return x.sum(axis=dims, dtype=x.dtype)
+
+    def reduce_max(self, x: Array, dims: Ints) -> Array:
+        """Maximum."""
+        return x.max(axis=dims)
+
+    def dot(self, x: Array, y: Array, contract: tuple[Ints, Ints], batch: tuple[Ints, Ints]) -> Array:
+        """Sum of products, as one matrix product for each element of the batch axes."""
+        bx, by = batch
+        fx = tuple(i for i in range(x.ndim) if i not in contract[0] and i not in bx)
+        fy = tuple(i for i in range(y.ndim) if i not in contract[1] and i not in by)
+        shape = (*(x.shape[i] for i in (*bx, *fx)), *(y.shape[i] for i in fy))
+        k = math.prod(x.shape[i] for i in contract[0])
+        lead = tuple(x.shape[i] for i in bx)
+        left = x.transpose(*bx, *fx, *contract[0]).reshape(*lead, math.prod(x.shape[i] for i in fx), k)
+        right = y.transpose(*by, *contract[1], *fy).reshape(*lead, k, math.prod(y.shape[i] for i in fy))
+        return np.matmul(left, right).reshape(shape)
+
+
+def evaluate(function: Function, args: Sequence[Any], A: Arithmetic) -> list[Any]:
+    """The results of `function` on tensors of the arithmetic A. Values are dropped after their last use."""
+    env: dict[Value, Any] = dict(zip(function.params, args, strict=True))
+    last: dict[Value, int] = {}
+    for index, op in enumerate(function.ops):
+        for v in op.operands:
+            last[v] = index
+    keep = set(function.results)
+    for index, op in enumerate(function.ops):
+        operands = [env[v] for v in op.operands]
+        result = OPS[op.kind].meaning(A, op, *operands)
+        if A.shape(result) != op.result.shape:
+            raise IrError(f"{op.loc}: {op} was computed with shape {A.shape(result)}")
+        env[op.result] = result
+        for v in op.operands:
+            if last[v] == index and v not in keep:
+                env.pop(v, None)
+    return [env[v] for v in function.results]
+
+
+def run(module: Module, name: str, args: Sequence[Any], dtype: Literal["f32", "f64"] = "f64") -> list[Array]:
+    """Run a function on NumPy arrays; floats are computed in `dtype`, integers wrap as on every backend."""
+    function, A = module.function(name), FloatArithmetic(dtype)
+    if len(args) != len(function.params):
+        raise IrError(f"{name} wants {len(function.params)} arguments, got {len(args)}")
+    held = [np.asarray(a, A.dtype(p.type.dtype)) for a, p in zip(args, function.params, strict=True)]
+    for a, p, n in zip(held, function.params, function.names, strict=True):
+        if a.shape != p.shape:
+            raise IrError(f"{name}: argument {n} wants {p.type}, got shape {a.shape}")
+    with np.errstate(all="ignore"):
+        return [np.asarray(r) for r in evaluate(function, held, A)]

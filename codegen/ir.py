@@ -1,0 +1,92 @@
+"""The IR: typed values, operations, functions and modules, all frozen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from netc.netspec.types import TensorType
+
+Attrs = tuple[tuple[str, Any], ...]
+
+
+class Value:
+    """One tensor of a program. Two values are the same only if they are the same object."""
+
+    __slots__ = ("type",)
+
+    def __init__(self, type: TensorType) -> None:  # noqa: A002
+        self.type = type
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The sizes of the axes."""
+        return self.type.shape
+
+    def __repr__(self) -> str:
+        return f"<{self.type}>"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Op:
+    """One operation. `kind` is a row of the op table; `attrs` are sorted by name; `loc` says whose work it is."""
+
+    kind: str
+    operands: tuple[Value, ...]
+    attrs: Attrs
+    result: Value
+    loc: str
+
+    def attr(self, name: str) -> Any:
+        """The attribute of that name; raises KeyError."""
+        for key, value in self.attrs:
+            if key == name:
+                return value
+        raise KeyError(name)
+
+    def __str__(self) -> str:
+        operands = ", ".join(str(v.type) for v in self.operands)
+        attrs = "".join(f" {k}={v}" for k, v in self.attrs)
+        return f"{self.kind}({operands}){attrs} -> {self.result.type}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Function:
+    """A straight line of operations. `names` and `result_names` say what each argument and result is."""
+
+    name: str
+    params: tuple[Value, ...]
+    names: tuple[str, ...]
+    ops: tuple[Op, ...]
+    results: tuple[Value, ...]
+    result_names: tuple[str, ...]
+
+    def counts(self) -> dict[str, int]:
+        """How many operations there are of each kind."""
+        table: dict[str, int] = {}
+        for op in self.ops:
+            table[op.kind] = table.get(op.kind, 0) + 1
+        return table
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Module:
+    """A named set of functions."""
+
+    name: str
+    functions: tuple[Function, ...] = field(default=())
+
+    def __iter__(self) -> Iterator[Function]:
+        return iter(self.functions)
+
+    def function(self, name: str) -> Function:
+        """The function of that name; raises KeyError."""
+        for f in self.functions:
+            if f.name == name:
+                return f
+        raise KeyError(name)
+
+
+class IrError(Exception):
+    """An operation that is wrong: a fault in netc, never in a user's input."""

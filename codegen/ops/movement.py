@@ -1,0 +1,158 @@
+"""Operations that make or move data without computing with it."""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Sequence
+
+from netc.codegen.ir import IrError, Op
+from netc.codegen.ops.table import OpDef, arrow, ints, mlir_type, no_flops, want
+from netc.netspec.types import DType, TensorType
+
+Ints = tuple[int, ...]
+
+
+def _constant(*, value: object, shape: Ints, dtype: DType) -> TensorType:
+    if isinstance(value, tuple):
+        want(len(value) == math.prod(shape), f"{math.prod(shape)} elements", len(value))
+    return TensorType(shape, dtype)
+
+
+def literal(value: float | int | bool, dtype: DType) -> str:
+    """A number as MLIR reads it: exact, and the nearest of its type. Infinities and NaN by their bits."""
+    if dtype == "i1":
+        return "true" if value else "false"
+    if dtype in ("i32", "i64", "ui32"):
+        return str(int(value))
+    if not math.isfinite(value):
+        bits = {"f64": ("<d", "<Q", 16), "f32": ("<f", "<I", 8)}.get(dtype)
+        if bits is None:
+            return {math.inf: "0x7F80", -math.inf: "0xFF80"}.get(value, "0x7FC0")
+        return f"0x{struct.unpack(bits[1], struct.pack(bits[0], value))[0]:0{bits[2]}X}"
+    text = repr(float(value))
+    return text if "." in text else text.replace("e", ".0e") if "e" in text else text + ".0"
+
+
+def _spell_constant(op: Op, args: Sequence[str]) -> str:
+    value, t = op.attr("value"), op.result.type
+    if isinstance(value, tuple):
+        return f"stablehlo.constant dense<{_nested([literal(v, t.dtype) for v in value], t.shape)}> : {mlir_type(t)}"
+    return f"stablehlo.constant dense<{literal(value, t.dtype)}> : {mlir_type(t)}"
+
+
+def _nested(items: list[str], shape: Ints) -> str:
+    if not shape:
+        return items[0]
+    step = len(items) // shape[0]
+    return "[" + ", ".join(_nested(items[i * step : (i + 1) * step], shape[1:]) for i in range(shape[0])) + "]"
+
+
+def _iota(*, dim: int, shape: Ints, dtype: DType) -> TensorType:
+    want(0 <= dim < len(shape), f"an axis below {len(shape)}", dim)
+    return TensorType(shape, dtype)
+
+
+def _reshape(x: TensorType, *, shape: Ints) -> TensorType:
+    want(math.prod(shape) == x.size, f"{x.size} elements", shape)
+    return TensorType(shape, x.dtype)
+
+
+def _transpose(x: TensorType, *, perm: Ints) -> TensorType:
+    want(sorted(perm) == list(range(x.rank)), f"a permutation of {x.rank} axes", perm)
+    return TensorType(tuple(x.shape[p] for p in perm), x.dtype)
+
+
+def _broadcast(x: TensorType, *, shape: Ints, dims: Ints) -> TensorType:
+    want(len(dims) == x.rank and list(dims) == sorted(set(dims)), f"{x.rank} increasing axes", dims)
+    for size, dim in zip(x.shape, dims, strict=True):
+        want(dim < len(shape) and size in (1, shape[dim]), f"axis {dim} of size 1 or that of {shape}", x)
+    return TensorType(shape, x.dtype)
+
+
+def _slice(x: TensorType, *, start: Ints, limit: Ints, stride: Ints) -> TensorType:
+    want(len(start) == len(limit) == len(stride) == x.rank, f"bounds for {x.rank} axes", (start, limit, stride))
+    for n, lo, hi, s in zip(x.shape, start, limit, stride, strict=True):
+        want(0 <= lo <= hi <= n and s > 0, f"bounds inside {x}", (lo, hi, s))
+    return TensorType(tuple(-(-(hi - lo) // s) for lo, hi, s in zip(start, limit, stride, strict=True)), x.dtype)
+
+
+def _pad(x: TensorType, value: TensorType, *, low: Ints, high: Ints, interior: Ints) -> TensorType:
+    want(value == TensorType((), x.dtype), f"a scalar {x.dtype} to pad with", value)
+    want(len(low) == len(high) == len(interior) == x.rank, f"padding for {x.rank} axes", (low, high, interior))
+    shape = tuple(
+        n + lo + hi + max(n - 1, 0) * i for n, lo, hi, i in zip(x.shape, low, high, interior, strict=True)
+    )
+    want(all(n >= 0 for n in shape) and all(i >= 0 for i in interior), "sizes of at least 0", shape)
+    return TensorType(shape, x.dtype)
+
+
+def _concatenate(*parts: TensorType, dim: int) -> TensorType:
+    want(bool(parts), "at least one operand", parts)
+    first = parts[0]
+    for p in parts:
+        rest = [n for i, n in enumerate(p.shape) if i != dim]
+        if p.dtype != first.dtype or rest != [n for i, n in enumerate(first.shape) if i != dim]:
+            raise IrError(f"wants operands that agree on all axes but {dim}, got {first} and {p}")
+    total = sum(p.shape[dim] for p in parts)
+    return TensorType((*first.shape[:dim], total, *first.shape[dim + 1 :]), first.dtype)
+
+
+def _reverse(x: TensorType, *, dims: Ints) -> TensorType:
+    want(all(d < x.rank for d in dims), f"axes below {x.rank}", dims)
+    return x
+
+
+def _spell_slice(op: Op, args: Sequence[str]) -> str:
+    bounds = zip(op.attr("start"), op.attr("limit"), op.attr("stride"), strict=True)
+    shown = ", ".join(f"{lo}:{hi}" + (f":{s}" if s != 1 else "") for lo, hi, s in bounds)
+    return f"stablehlo.slice {args[0]} [{shown}] : {arrow(op)}"
+
+
+def _spell_pad(op: Op, args: Sequence[str]) -> str:
+    sides = ", ".join(f"{n} = {ints(op.attr(n))}" for n in ("low", "high", "interior"))
+    return f"stablehlo.pad {args[0]}, {args[1]}, {sides} : {arrow(op)}"
+
+
+ROWS: tuple[OpDef, ...] = (
+    OpDef(
+        "constant", _constant, _spell_constant,
+        lambda A, op: A.constant(op.attr("value"), op.result.type), no_flops,
+    ),
+    OpDef(
+        "iota", _iota, lambda op, args: f"stablehlo.iota dim = {op.attr('dim')} : {mlir_type(op.result.type)}",
+        lambda A, op: A.iota(op.attr("dim"), op.result.type), no_flops,
+    ),
+    OpDef(
+        "reshape", _reshape, lambda op, args: f"stablehlo.reshape {args[0]} : {arrow(op)}",
+        lambda A, op, x: A.reshape(x, op.attr("shape")), no_flops,
+    ),
+    OpDef(
+        "transpose", _transpose,
+        lambda op, args: f"stablehlo.transpose {args[0]}, dims = {ints(op.attr('perm'))} : {arrow(op)}",
+        lambda A, op, x: A.transpose(x, op.attr("perm")), no_flops,
+    ),
+    OpDef(
+        "broadcast", _broadcast,
+        lambda op, args: f"stablehlo.broadcast_in_dim {args[0]}, dims = {ints(op.attr('dims'))} : {arrow(op)}",
+        lambda A, op, x: A.broadcast(x, op.attr("shape"), op.attr("dims")), no_flops,
+    ),
+    OpDef(
+        "slice", _slice, _spell_slice,
+        lambda A, op, x: A.slice(x, op.attr("start"), op.attr("limit"), op.attr("stride")), no_flops,
+    ),
+    OpDef(
+        "pad", _pad, _spell_pad,
+        lambda A, op, x, v: A.pad(x, v, op.attr("low"), op.attr("high"), op.attr("interior")), no_flops,
+    ),
+    OpDef(
+        "concatenate", _concatenate,
+        lambda op, args: f"stablehlo.concatenate {', '.join(args)}, dim = {op.attr('dim')} : {arrow(op)}",
+        lambda A, op, *xs: A.concatenate(xs, op.attr("dim")), no_flops,
+    ),
+    OpDef(
+        "reverse", _reverse,
+        lambda op, args: f"stablehlo.reverse {args[0]}, dims = {ints(op.attr('dims'))} : {mlir_type(op.result.type)}",
+        lambda A, op, x: A.reverse(x, op.attr("dims")), no_flops,
+    ),
+)  # fmt: skip

@@ -1,0 +1,73 @@
+"""What a row of the op table holds, and the type rules that rows share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from netc.codegen.ir import IrError
+from netc.netspec.types import TensorType
+
+if TYPE_CHECKING:
+    from netc.codegen.arithmetic import Arithmetic
+    from netc.codegen.ir import Op
+
+Rule = Callable[..., TensorType]
+Spelling = Callable[["Op", Sequence[str]], str]
+Meaning = Callable[..., Any]
+Cost = Callable[["Op"], int]
+
+
+@dataclass(frozen=True, slots=True)
+class OpDef:
+    """One row: the type rule, the StableHLO spelling, the meaning over an arithmetic, the cost in flops.
+
+    `rule(operand types.., **attrs)` gives the result type or raises IrError. `spelling(op, operand names)` is the text
+    after `%n = `; None for an op that a schedule must replace first. `meaning(A, op, operands..)` computes the
+    result in the arithmetic A. `flops(op)` counts additions and multiplications.
+    """
+
+    kind: str
+    rule: Rule
+    spelling: Spelling | None
+    meaning: Meaning
+    flops: Cost
+
+
+def no_flops(op: Op) -> int:
+    """Movement of data is counted in bytes only."""
+    return 0
+
+
+def one_each(op: Op) -> int:
+    """One flop for each element of the result."""
+    return op.result.type.size
+
+
+def want(condition: bool, wanted: str, got: object) -> None:
+    """Raise IrError unless the condition holds."""
+    if not condition:
+        raise IrError(f"wants {wanted}, got {got}")
+
+
+def same_types(*types: TensorType) -> TensorType:
+    """All operands have one type, which is the result's."""
+    want(all(t == types[0] for t in types), f"operands of one type {types[0]}", [str(t) for t in types])
+    return types[0]
+
+
+def ints(values: Sequence[int]) -> str:
+    """`[1, 2]`."""
+    return "[" + ", ".join(map(str, values)) + "]"
+
+
+def mlir_type(t: TensorType) -> str:
+    """`tensor<32x10xf32>`."""
+    return "tensor<" + "x".join((*map(str, t.shape), t.dtype)) + ">"
+
+
+def arrow(op: Op) -> str:
+    """`(tensor<..>, tensor<..>) -> tensor<..>`."""
+    operands = ", ".join(mlir_type(v.type) for v in op.operands)
+    return f"({operands}) -> {mlir_type(op.result.type)}"

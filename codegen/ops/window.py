@@ -1,0 +1,252 @@
+"""Operations on windows: convolution and pooling, and their gradients as operations of their own.
+
+How each is computed is a schedule's choice (codegen/rewrite); what it means is here. All images are [N, H, W, C],
+all kernels [kh, kw, C / groups, O]. The meaning goes tap by tap: a tap is one position (a, b) of the window, and
+the pixels that it sees are a strided slice of the padded image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from netc.codegen.ir import Op
+from netc.codegen.ops.table import OpDef, arrow, want
+from netc.netspec.types import TensorType
+
+Pair = tuple[int, int]
+Sides = tuple[Pair, Pair]
+
+
+def window_size(size: Sequence[int], kernel: Pair, stride: Pair, padding: Sides, dilation: Pair) -> Pair:
+    """The (H, W) of the output."""
+    out = [
+        (n + lo + hi - (k - 1) * d - 1) // s + 1
+        for n, k, s, (lo, hi), d in zip(size, kernel, stride, padding, dilation, strict=True)
+    ]
+    return (out[0], out[1])
+
+
+def _conv(x: TensorType, w: TensorType, *, stride: Pair, padding: Sides, dilation: Pair, groups: int) -> TensorType:
+    want(x.rank == 4 and w.rank == 4, "an image and a kernel of 4 axes", (str(x), str(w)))
+    want(x.shape[3] == w.shape[2] * groups, f"{w.shape[2] * groups} channels", x)
+    want(w.shape[3] % groups == 0, f"a multiple of {groups} features", w)
+    height, width = window_size(x.shape[1:3], (w.shape[0], w.shape[1]), stride, padding, dilation)
+    return TensorType((x.shape[0], height, width, w.shape[3]), x.dtype)
+
+
+def _conv_input_grad(
+    dy: TensorType, w: TensorType, *, size: Pair, stride: Pair, padding: Sides, dilation: Pair, groups: int
+) -> TensorType:
+    x = TensorType((dy.shape[0], *size, w.shape[2] * groups), dy.dtype)
+    want(_conv(x, w, stride=stride, padding=padding, dilation=dilation, groups=groups) == dy, "dy of y's type", dy)
+    return x
+
+
+def _conv_kernel_grad(
+    x: TensorType, dy: TensorType, *, kernel: Pair, stride: Pair, padding: Sides, dilation: Pair, groups: int
+) -> TensorType:
+    w = TensorType((*kernel, x.shape[3] // groups, dy.shape[3]), x.dtype)
+    want(_conv(x, w, stride=stride, padding=padding, dilation=dilation, groups=groups) == dy, "dy of y's type", dy)
+    return w
+
+
+def _pool(x: TensorType, *, kernel: Pair, stride: Pair, padding: Sides) -> TensorType:
+    want(x.rank == 4, "an image of 4 axes", x)
+    return TensorType((x.shape[0], *window_size(x.shape[1:3], kernel, stride, padding, (1, 1)), x.shape[3]), x.dtype)
+
+
+def _max_pool_grad(
+    x: TensorType, y: TensorType, dy: TensorType, *, kernel: Pair, stride: Pair, padding: Sides
+) -> TensorType:
+    want(_pool(x, kernel=kernel, stride=stride, padding=padding) == y == dy, "y and dy of the pool's type", (str(y), str(dy)))
+    return x
+
+
+def _sum_pool_grad(dy: TensorType, *, size: Pair, kernel: Pair, stride: Pair, padding: Sides) -> TensorType:
+    x = TensorType((dy.shape[0], *size, dy.shape[3]), dy.dtype)
+    want(_pool(x, kernel=kernel, stride=stride, padding=padding) == dy, "dy of the pool's type", dy)
+    return x
+
+
+def taps(kernel: Pair) -> Iterator[Pair]:
+    """The positions of a window in row-major order."""
+    return ((a, b) for a in range(kernel[0]) for b in range(kernel[1]))
+
+
+def tap_bounds(tap: Pair, out: Pair, stride: Pair, dilation: Pair) -> tuple[Pair, Pair]:
+    """Where in the padded image a tap's pixels begin and end, for each of (H, W)."""
+    start = (tap[0] * dilation[0], tap[1] * dilation[1])
+    limit = (start[0] + (out[0] - 1) * stride[0] + 1, start[1] + (out[1] - 1) * stride[1] + 1)
+    return start, limit
+
+
+class _Window:
+    """The padded image of one op and the view of each tap in it."""
+
+    def __init__(self, A: Any, size: Pair, out: Pair, stride: Pair, padding: Sides, dilation: Pair) -> None:
+        self.A, self.size, self.out, self.stride, self.padding, self.dilation = A, size, out, stride, padding, dilation
+        self.padded = tuple(n + lo + hi for n, (lo, hi) in zip(size, padding, strict=True))
+
+    def pad(self, x: Any, value: Any) -> Any:
+        (t, b), (le, r) = self.padding
+        return self.A.pad(x, value, (0, t, le, 0), (0, b, r, 0), (0, 0, 0, 0))
+
+    def view(self, padded: Any, tap: Pair) -> Any:
+        """[N, H + pads, W + pads, C] -> [N, P, Q, C]."""
+        (a, b), (c, d) = tap_bounds(tap, self.out, self.stride, self.dilation)
+        n, channels = self.A.shape(padded)[0], self.A.shape(padded)[3]
+        return self.A.slice(padded, (0, a, b, 0), (n, c, d, channels), (1, *self.stride, 1))
+
+    def place(self, piece: Any, tap: Pair, zero: Any) -> Any:
+        """The adjoint of pad then view: [N, P, Q, C] -> [N, H, W, C], zero elsewhere."""
+        start, limit = tap_bounds(tap, self.out, self.stride, self.dilation)
+        low = [s - lo for s, (lo, _) in zip(start, self.padding, strict=True)]
+        high = [p - e - hi for p, e, (_, hi) in zip(self.padded, limit, self.padding, strict=True)]
+        interior = (0, self.stride[0] - 1, self.stride[1] - 1, 0)
+        return self.A.pad(piece, zero, (0, *low, 0), (0, *high, 0), interior)
+
+
+def _group(A: Any, x: Any, index: int, groups: int) -> Any:
+    """The `index`-th of `groups` equal parts of the last axis."""
+    shape = A.shape(x)
+    part = shape[-1] // groups
+    start = (*(0 for _ in shape[:-1]), index * part)
+    return A.slice(x, start, (*shape[:-1], (index + 1) * part), (1,) * len(shape))
+
+
+def _kernel_tap(A: Any, w: Any, tap: Pair) -> Any:
+    """[kh, kw, I, O] -> [I, O]."""
+    shape = A.shape(w)
+    a, b = tap
+    return A.reshape(A.slice(w, (a, b, 0, 0), (a + 1, b + 1, *shape[2:]), (1, 1, 1, 1)), shape[2:])
+
+
+def _of(A: Any, op: Op, size: Pair, out: Pair) -> _Window:
+    dilation = dict(op.attrs).get("dilation", (1, 1))
+    return _Window(A, size, out, op.attr("stride"), op.attr("padding"), dilation)
+
+
+def _zero(A: Any, t: TensorType) -> Any:
+    return A.constant(0.0, TensorType((), t.dtype))
+
+
+def _mean_conv(A: Any, op: Op, x: Any, w: Any) -> Any:
+    """y = sum over taps of view(x, tap) w[tap], for each group."""
+    groups, kernel = op.attr("groups"), (A.shape(w)[0], A.shape(w)[1])
+    win = _of(A, op, A.shape(x)[1:3], op.result.shape[1:3])
+    padded = win.pad(x, _zero(A, op.result.type))
+    parts = []
+    for g in range(groups):
+        y = None
+        xg, wg = _group(A, padded, g, groups), _group(A, w, g, groups)
+        for tap in taps(kernel):
+            term = A.dot(win.view(xg, tap), _kernel_tap(A, wg, tap), ((3,), (0,)), ((), ()))
+            y = term if y is None else A.add(y, term)
+        parts.append(y)
+    return A.concatenate(parts, 3)
+
+
+def _mean_conv_input_grad(A: Any, op: Op, dy: Any, w: Any) -> Any:
+    """dx = sum over taps of place(dy w[tap]ᵀ, tap), for each group: the adjoint of the forward sum."""
+    groups, kernel = op.attr("groups"), (A.shape(w)[0], A.shape(w)[1])
+    win, zero = _of(A, op, op.attr("size"), A.shape(dy)[1:3]), _zero(A, op.result.type)
+    parts = []
+    for g in range(groups):
+        dx = None
+        dyg, wg = _group(A, dy, g, groups), _group(A, w, g, groups)
+        for tap in taps(kernel):
+            piece = A.dot(dyg, _kernel_tap(A, wg, tap), ((3,), (1,)), ((), ()))
+            placed = win.place(piece, tap, zero)
+            dx = placed if dx is None else A.add(dx, placed)
+        parts.append(dx)
+    return A.concatenate(parts, 3)
+
+
+def _mean_conv_kernel_grad(A: Any, op: Op, x: Any, dy: Any) -> Any:
+    """dw[tap] = view(x, tap)ᵀ dy, summed over images and pixels, for each group."""
+    groups, kernel = op.attr("groups"), op.attr("kernel")
+    win = _of(A, op, A.shape(x)[1:3], A.shape(dy)[1:3])
+    padded = win.pad(x, _zero(A, op.result.type))
+    parts = []
+    for g in range(groups):
+        xg, dyg = _group(A, padded, g, groups), _group(A, dy, g, groups)
+        rows = [A.dot(win.view(xg, tap), dyg, ((0, 1, 2), (0, 1, 2)), ((), ())) for tap in taps(kernel)]
+        shape = A.shape(rows[0])
+        stacked = A.concatenate([A.reshape(r, (1, *shape)) for r in rows], 0)
+        parts.append(A.reshape(stacked, (*kernel, *shape)))
+    return A.concatenate(parts, 3)
+
+
+def _mean_pool(A: Any, op: Op, x: Any, maximum: bool) -> Any:
+    win = _of(A, op, A.shape(x)[1:3], op.result.shape[1:3])
+    start = A.constant(float("-inf") if maximum else 0.0, TensorType((), op.result.type.dtype))
+    padded, y = win.pad(x, start), None
+    for tap in taps(op.attr("kernel")):
+        v = win.view(padded, tap)
+        y = v if y is None else A.select(A.compare("GE", y, v), y, v) if maximum else A.add(y, v)
+    return y
+
+
+def _mean_max_pool_grad(A: Any, op: Op, x: Any, y: Any, dy: Any) -> Any:
+    """dy goes to the first tap in row-major order whose pixel equals y."""
+    win, zero = _of(A, op, A.shape(x)[1:3], A.shape(y)[1:3]), _zero(A, op.result.type)
+    low = A.constant(float("-inf"), TensorType((), op.result.type.dtype))
+    padded, none = win.pad(x, low), A.constant(0.0, op.operands[2].type)
+    rest, dx = dy, None
+    for tap in taps(op.attr("kernel")):
+        hit = A.compare("EQ", win.view(padded, tap), y)
+        placed = win.place(A.select(hit, rest, none), tap, zero)
+        rest = A.select(hit, none, rest)
+        dx = placed if dx is None else A.add(dx, placed)
+    return dx
+
+
+def _mean_sum_pool_grad(A: Any, op: Op, dy: Any) -> Any:
+    """dx = sum over taps of place(dy, tap)."""
+    win, zero, dx = _of(A, op, op.attr("size"), A.shape(dy)[1:3]), _zero(A, op.result.type), None
+    for tap in taps(op.attr("kernel")):
+        placed = win.place(dy, tap, zero)
+        dx = placed if dx is None else A.add(dx, placed)
+    return dx
+
+
+def _spell_conv(op: Op, args: Sequence[str]) -> str:
+    (t, b), (le, r) = op.attr("padding")
+    (sh, sw), (dh, dw) = op.attr("stride"), op.attr("dilation")
+    window = f"stride = [{sh}, {sw}], pad = [[{t}, {b}], [{le}, {r}]], rhs_dilate = [{dh}, {dw}]"
+    counts = f"batch_group_count = 1 : i64, feature_group_count = {op.attr('groups')} : i64"
+    return (
+        f"stablehlo.convolution({args[0]}, {args[1]}) dim_numbers = [b, 0, 1, f]x[0, 1, i, o]->[b, 0, 1, f], "
+        f"window = {{{window}}} {{{counts}, precision_config = [#stablehlo<precision DEFAULT>, "
+        f"#stablehlo<precision DEFAULT>]}} : {arrow(op)}"
+    )
+
+
+def _conv_flops(op: Op) -> int:
+    """2 multiply-adds for each output pixel, tap, input channel of the group and feature."""
+    if op.kind == "conv":
+        w = op.operands[1].type
+        return 2 * op.result.type.size * w.shape[0] * w.shape[1] * w.shape[2]
+    if op.kind == "conv_input_grad":
+        dy, w = (v.type for v in op.operands)
+        return 2 * dy.size * w.shape[0] * w.shape[1] * w.shape[2]
+    dy, w = op.operands[1].type, op.result.type
+    return 2 * dy.size * w.shape[0] * w.shape[1] * w.shape[2]
+
+
+def _pool_flops(op: Op) -> int:
+    kernel = op.attr("kernel")
+    out = op.operands[-1].type if op.kind.endswith("_grad") else op.result.type
+    return out.size * kernel[0] * kernel[1]
+
+
+ROWS: tuple[OpDef, ...] = (
+    OpDef("conv", _conv, _spell_conv, _mean_conv, _conv_flops),
+    OpDef("conv_input_grad", _conv_input_grad, None, _mean_conv_input_grad, _conv_flops),
+    OpDef("conv_kernel_grad", _conv_kernel_grad, None, _mean_conv_kernel_grad, _conv_flops),
+    OpDef("max_pool", _pool, None, lambda A, op, x: _mean_pool(A, op, x, True), _pool_flops),
+    OpDef("max_pool_grad", _max_pool_grad, None, _mean_max_pool_grad, _pool_flops),
+    OpDef("sum_pool", _pool, None, lambda A, op, x: _mean_pool(A, op, x, False), _pool_flops),
+    OpDef("sum_pool_grad", _sum_pool_grad, None, _mean_sum_pool_grad, _pool_flops),
+)

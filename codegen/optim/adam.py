@@ -1,0 +1,43 @@
+"""Adam and AdamW (Kingma and Ba 2015; Loshchilov and Hutter 2019)."""
+
+from __future__ import annotations
+
+from netc.codegen.builder import Builder
+from netc.codegen.ir import Value
+from netc.codegen.optim.rule import OptimizerRule
+from netc.netspec.recipe import Adam
+
+
+def _average(b: Builder, beta: float, old: Value, new: Value | float) -> Value:
+    """beta old + (1 - beta) new."""
+    kept = b.mul(old, beta)
+    return b.add(kept, b.mul(new, 1 - beta) if isinstance(new, Value) else (1 - beta) * new)
+
+
+def _advance(b: Builder, optimizer: Adam, scalars: dict[str, Value]) -> dict[str, Value]:
+    # The bias correction 1 - beta^t is the moving average of the constant 1, so it is kept as one: both averages
+    # round alike, and there is no power and no cancellation.
+    return {
+        "correction1": _average(b, optimizer.beta1, scalars["correction1"], 1.0),
+        "correction2": _average(b, optimizer.beta2, scalars["correction2"], 1.0),
+    }
+
+
+def _update(
+    b: Builder, optimizer: Adam, p: Value, g: Value, decay: bool, kept: dict[str, Value], lr: Value
+) -> tuple[Value, dict[str, Value]]:
+    rate = optimizer.weight_decay if decay else 0.0
+    if rate and not optimizer.decoupled:
+        g = b.add(g, b.mul(p, rate))
+    m = _average(b, optimizer.beta1, kept["m"], g)
+    v = _average(b, optimizer.beta2, kept["v"], b.mul(g, g))
+    # lr (m / c1) / (sqrt(v / c2) + epsilon)
+    step = b.broadcast(b.div(lr, kept["correction1"]), p, ())
+    root = b.unary("sqrt", b.mul(v, b.broadcast(b.div(1.0, kept["correction2"]), p, ())))
+    new = b.sub(p, b.div(b.mul(m, step), b.add(root, optimizer.epsilon)))
+    if rate and optimizer.decoupled:
+        new = b.sub(new, b.mul(p, b.broadcast(b.mul(lr, rate), p, ())))
+    return new, {"m": m, "v": v}
+
+
+ADAM = OptimizerRule(lambda optimizer: ("m", "v"), ("correction1", "correction2"), _advance, _update)

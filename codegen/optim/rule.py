@@ -1,0 +1,27 @@
+"""What an optimizer's rule is: the tensors that it keeps, and one update."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from netc.codegen.builder import Builder
+from netc.codegen.ir import Value
+
+Update = Callable[[Builder, Any, Value, Value, bool, dict[str, Value], Value], tuple[Value, dict[str, Value]]]
+Shared = Callable[[Builder, Any, dict[str, Value]], dict[str, Value]]
+
+
+@dataclass(frozen=True)
+class OptimizerRule:
+    """`moments`: names of the tensors kept for each parameter, of its shape, zero at first. `scalars`: names kept once.
+
+    `advance(b, optimizer, scalars)` gives the scalars of this step; `update(b, optimizer, p, g, decay, kept, lr)` the new
+    parameter and its new moments, where `kept` holds the moments and the advanced scalars.
+    """
+
+    moments: Callable[[Any], tuple[str, ...]]
+    scalars: tuple[str, ...]
+    advance: Shared
+    update: Update

@@ -1,0 +1,27 @@
+"""Stochastic gradient descent, with momentum and Nesterov's look-ahead (Sutskever et al. 2013)."""
+
+from __future__ import annotations
+
+from netc.codegen.builder import Builder
+from netc.codegen.ir import Value
+from netc.codegen.optim.rule import OptimizerRule
+from netc.netspec.recipe import Sgd
+
+
+def _update(
+    b: Builder, optimizer: Sgd, p: Value, g: Value, decay: bool, kept: dict[str, Value], lr: Value
+) -> tuple[Value, dict[str, Value]]:
+    if optimizer.weight_decay and decay:
+        g = b.add(g, b.mul(p, optimizer.weight_decay))
+    rate = b.broadcast(lr, p, ())
+    if not optimizer.momentum:
+        return b.sub(p, b.mul(g, rate)), {}
+    velocity = b.add(b.mul(kept["velocity"], optimizer.momentum), g)
+    # Nesterov: the step looks ahead along the velocity that comes
+    step = b.add(g, b.mul(velocity, optimizer.momentum)) if optimizer.nesterov else velocity
+    return b.sub(p, b.mul(step, rate)), {"velocity": velocity}
+
+
+SGD = OptimizerRule(
+    lambda optimizer: ("velocity",) if optimizer.momentum else (), (), lambda b, optimizer, scalars: {}, _update
+)

@@ -1,0 +1,275 @@
+"""The module of one (net, batch, recipe): init, train_step, eval_step, predict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import netc.codegen.layers  # registers the rules  # noqa: F401
+from netc.codegen.builder import Builder
+from netc.codegen.ir import Function, Module, Value
+from netc.codegen.losses import hits, softmax_cross_entropy
+from netc.codegen.optim import rule_of
+from netc.codegen.random import initial_values
+from netc.codegen.rules import Emitted, Scope, emit
+from netc.netspec.check import CheckedNet
+from netc.netspec.errors import SpecError
+from netc.netspec.layer import Layer, signature_of
+from netc.netspec.recipe import Optimizer, Recipe
+from netc.netspec.types import Signature, TensorType
+
+SCALAR = TensorType(())
+KEY = TensorType((2,), "ui32")
+STEP = TensorType((), "i32")
+METRICS = ("loss", "correct", "grad_norm", "param_norm")
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One tensor of the state: `role` is parameter, statistic, moment, correction, step or key."""
+
+    name: str
+    role: str
+    type: TensorType
+
+
+@dataclass(frozen=True)
+class Program:
+    """A module with the meaning of its arguments and results. `state` is the fixed order of the state."""
+
+    net: CheckedNet
+    recipe: Recipe
+    batch: int
+    state: tuple[Slot, ...]
+    module: Module
+
+    @property
+    def kept(self) -> tuple[Slot, ...]:
+        """The part of the state that evaluation needs: parameters, then statistics."""
+        return tuple(s for s in self.state if s.role in ("parameter", "statistic"))
+
+    @cached_property
+    def manifest(self) -> dict[str, Any]:
+        """What a host without Python needs to drive the module: every argument and result, in order."""
+        roles = {s.name: s.role for s in self.state}
+
+        def entries(values: Sequence[Value], names: Sequence[str]) -> list[dict[str, Any]]:
+            return [
+                {"name": n, "role": roles.get(n, "data"), "shape": list(v.shape), "dtype": v.type.dtype}
+                for v, n in zip(values, names, strict=True)
+            ]
+
+        return {
+            "format": 1,
+            "net": self.net.spec.name,
+            "spec_sha256": self.net.digest,
+            "batch": self.batch,
+            "parameters": self.net.count,
+            "layout": {"images": "NHWC", "kernels": "HWIO"},
+            "functions": {
+                f.name: {"arguments": entries(f.params, f.names), "results": entries(f.results, f.result_names)}
+                for f in self.module
+            },
+        }
+
+
+def build(net: CheckedNet, recipe: Recipe, batch: int) -> Program:
+    """Emit the whole module. Raises SpecError for a recipe, batch or output that cannot be trained."""
+    recipe.check()
+    problems = []
+    if batch < 1:
+        problems.append(f"batch wants a positive integer, got {batch}")
+    if net.out.rank != 1:
+        out = net.out.shape
+        problems.append(f"{net.spec.name}: wants an output of [batch, classes] for cross-entropy, got {out}; end in Dense")
+    if problems:
+        raise SpecError(tuple(problems))
+    state = _state(net, recipe)
+    maker = _Maker(net, recipe, batch, state)
+    functions = (maker.init(), maker.train_step(), maker.eval_step(), maker.predict())
+    return Program(net, recipe, batch, state, Module(_identifier(net.spec.name), functions))
+
+
+def _identifier(name: str) -> str:
+    text = "".join(c if c.isascii() and (c.isalnum() or c == "_") else "_" for c in name)
+    return text if text and not text[0].isdigit() else f"net_{text}"
+
+
+def _state(net: CheckedNet, recipe: Recipe) -> tuple[Slot, ...]:
+    rule = rule_of(recipe.optimizer)
+    moments = rule.moments(recipe.optimizer)
+    return (
+        *(Slot(p.name, "parameter", TensorType(p.shape)) for p in net.params),
+        *(Slot(s.name, "statistic", TensorType(s.shape)) for s in net.state),
+        *(Slot(f"{m}/{p.name}", "moment", TensorType(p.shape)) for m in moments for p in net.params),
+        *(Slot(c, "correction", SCALAR) for c in rule.scalars),
+        Slot("step", "step", STEP),
+        Slot("key", "key", KEY),
+    )
+
+
+@dataclass(frozen=True)
+class _Maker:
+    net: CheckedNet
+    recipe: Recipe
+    batch: int
+    state: tuple[Slot, ...]
+
+    def _take(self, b: Builder, slots: Sequence[Slot]) -> dict[str, Value]:
+        return {s.name: b.parameter(s.name, s.type) for s in slots}
+
+    def _images(self, b: Builder) -> Value:
+        return b.parameter("x", TensorType((self.batch, *self.net.x.shape)))
+
+    def _forward(self, b: Builder, held: dict[str, Value], x: Value, training: bool) -> Emitted:
+        return emit(b, self.net.spec.body, Scope(held, held, training), x)
+
+    def init(self) -> Function:
+        """seed -> state: drawn parameters, zero moments."""
+        b = Builder("init")
+        seed = b.parameter("seed", KEY)
+        with b.at("init"):
+            drawn = initial_values(b, seed, [(p.init, p.shape) for p in self.net.params])
+        values = dict(zip((p.name for p in self.net.params), drawn, strict=True))
+        values.update({s.name: b.constant(s.init.value, TensorType(s.shape)) for s in self.net.state})
+        values["key"] = seed
+        return b.finish([(s.name, values.get(s.name) or b.constant(0, s.type)) for s in self.state])
+
+    def train_step(self) -> Function:
+        """(state, x, y, lr) -> (state, loss, correct, grad_norm, param_norm)."""
+        b = Builder("train_step")
+        held = self._take(b, self.state)
+        x, labels = self._images(b), b.parameter("y", TensorType((self.batch,), "i32"))
+        lr = b.parameter("lr", SCALAR)
+        out = self._forward(b, held, x, training=True)
+        with b.at("loss"):
+            loss = softmax_cross_entropy(b, out.y, labels, self.recipe.label_smoothing)
+            mean = b.mul(b.sum(loss.each, (0,)), 1 / self.batch)
+            correct = b.sum(hits(b, out.y, labels), (0,))
+        with b.at("loss", "vjp"):
+            dlogits = loss.pull(b.constant(1 / self.batch, TensorType((self.batch,))))
+        _, grads = out.pull(dlogits)
+        new = {**held, **out.state, **self._update(b, held, grads, lr)}
+        new["step"] = b.add(held["step"], 1)
+        metrics = {"loss": mean, "correct": correct}
+        if self.recipe.norms:
+            with b.at("norms"):
+                metrics["grad_norm"] = _norm(b, [grads[p.name] for p in self.net.params])
+                metrics["param_norm"] = _norm(b, [new[p.name] for p in self.net.params])
+        return b.finish([(s.name, new[s.name]) for s in self.state] + list(metrics.items()))
+
+    def _update(self, b: Builder, held: dict[str, Value], grads: dict[str, Value], lr: Value) -> dict[str, Value]:
+        optimizer, rule = self.recipe.optimizer, rule_of(self.recipe.optimizer)
+        moments = rule.moments(optimizer)
+        with b.at("optimizer"):
+            scalars = rule.advance(b, optimizer, {c: held[c] for c in rule.scalars})
+        new: dict[str, Value] = dict(scalars)
+        for p in self.net.params:
+            with b.at(p.name, "update"):
+                kept = {m: held[f"{m}/{p.name}"] for m in moments}
+                decay = p.decay or self.recipe.decay_all
+                value, after = rule.update(b, optimizer, held[p.name], grads[p.name], decay, {**kept, **scalars}, lr)
+            new[p.name] = value
+            new.update({f"{m}/{p.name}": v for m, v in after.items()})
+        return new
+
+    def _kept(self) -> list[Slot]:
+        return [s for s in self.state if s.role in ("parameter", "statistic")]
+
+    def eval_step(self) -> Function:
+        """(parameters, statistics, x, y, weight) -> (loss, correct, count): sums weighted by `weight` [B]."""
+        b = Builder("eval_step")
+        held = self._take(b, self._kept())
+        x, labels = self._images(b), b.parameter("y", TensorType((self.batch,), "i32"))
+        weight = b.parameter("weight", TensorType((self.batch,)))
+        logits = self._forward(b, held, x, training=False).y
+        with b.at("loss"):
+            each = softmax_cross_entropy(b, logits, labels, 0.0).each
+            sums = {"loss": b.mul(each, weight), "correct": b.mul(hits(b, logits, labels), weight), "count": weight}
+            return b.finish([(n, b.sum(v, (0,))) for n, v in sums.items()])
+
+    def predict(self) -> Function:
+        """(parameters, statistics, x) -> logits."""
+        b = Builder("predict")
+        held = self._take(b, self._kept())
+        return b.finish([("logits", self._forward(b, held, self._images(b), training=False).y)])
+
+
+def _norm(b: Builder, tensors: Sequence[Value]) -> Value:
+    """sqrt(sum of the squares of all elements)."""
+    squares = [b.sum(b.mul(t, t), tuple(range(len(t.shape)))) for t in tensors]
+    total = squares[0]
+    for s in squares[1:]:
+        total = b.add(total, s)
+    return b.unary("sqrt", total)
+
+
+# -- modules of one rule, for the oracle and the tests -----------------------------------------------------------
+
+
+def layer_module(layer: Layer, x: TensorType, batch: int, *, training: bool = True) -> Module:
+    """`forward` (params, state, x) -> (y, new state) and `vjp` (params, state, x, dy) -> (y, dx, dparams, new state).
+
+    `x` is the type of one example. Parameters and states are in the order of the layer's signature.
+    """
+    signature = signature_of(layer, x)
+    return Module(layer.kind, tuple(_layer_function(n, layer, signature, x, batch, training) for n in ("forward", "vjp")))
+
+
+def _layer_function(
+    name: str, layer: Layer, signature: Signature, x: TensorType, batch: int, training: bool
+) -> Function:
+    b = Builder(name)
+    params = {p.name: b.parameter(p.name, TensorType(p.shape)) for p in signature.params}
+    state = {s.name: b.parameter(s.name, TensorType(s.shape)) for s in signature.state}
+    image = b.parameter("x", TensorType((batch, *x.shape), x.dtype))
+    with b.at(layer.name or layer.kind):
+        out = emit(b, layer, Scope(params, state, training), image)
+    results = [("y", out.y)]
+    if name == "vjp":
+        dy = b.parameter("dy", out.y.type)
+        with b.at(layer.name or layer.kind, "vjp"):
+            dx, grads = out.pull(dy)
+        results += [("dx", dx), *((f"d{p.name}", grads[p.name]) for p in signature.params)]
+    return b.finish(results + [(s.name, out.state[s.name]) for s in signature.state])
+
+
+def loss_module(classes: int, batch: int, smoothing: float) -> Module:
+    """`vjp` (logits [B, K], labels [B]) -> (mean loss, dlogits)."""
+    b = Builder("vjp")
+    logits = b.parameter("logits", TensorType((batch, classes)))
+    loss = softmax_cross_entropy(b, logits, b.parameter("labels", TensorType((batch,), "i32")), smoothing)
+    mean = b.mul(b.sum(loss.each, (0,)), 1 / batch)
+    dlogits = loss.pull(b.constant(1 / batch, TensorType((batch,))))
+    return Module("loss", (b.finish([("loss", mean), ("dlogits", dlogits)]),))
+
+
+def optimizer_module(optimizer: Optimizer, shapes: tuple[tuple[int, ...], ...], decay: tuple[bool, ...]) -> Module:
+    """`init` () -> kept and `update` (params, grads, kept, lr) -> (params, kept).
+
+    kept: the moments, name by name over all parameters, then the scalars.
+    """
+    rule = rule_of(optimizer)
+    names = rule.moments(optimizer)
+    kept_types = [TensorType(s) for _ in names for s in shapes] + [SCALAR] * len(rule.scalars)
+    start = Builder("init")
+    zeros = start.finish([(f"kept{i}", start.constant(0, t)) for i, t in enumerate(kept_types)])
+    b = Builder("update")
+    params = [b.parameter(f"p{i}", TensorType(s)) for i, s in enumerate(shapes)]
+    grads = [b.parameter(f"g{i}", TensorType(s)) for i, s in enumerate(shapes)]
+    kept = [b.parameter(f"kept{i}", t) for i, t in enumerate(kept_types)]
+    lr = b.parameter("lr", SCALAR)
+    n = len(shapes)
+    scalars = rule.advance(b, optimizer, dict(zip(rule.scalars, kept[n * len(names) :], strict=True)))
+    new_params: list[Value] = []
+    new_moments: dict[tuple[str, int], Value] = {}
+    for i, p in enumerate(params):
+        own = {m: kept[j * n + i] for j, m in enumerate(names)}
+        value, after = rule.update(b, optimizer, p, grads[i], decay[i], {**own, **scalars}, lr)
+        new_params.append(value)
+        new_moments.update({(m, i): v for m, v in after.items()})
+    moments = [new_moments[m, i] for m in names for i in range(n)]
+    results = [*new_params, *moments, *(scalars[s] for s in rule.scalars)]
+    return Module("optimizer", (zeros, b.finish([(f"r{i}", v) for i, v in enumerate(results)])))

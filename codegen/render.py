@@ -1,0 +1,61 @@
+"""The text: the only place that numbers values and writes StableHLO modules.
+
+Takes a lowered module; does not change or reorder anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from netc.codegen.ir import Function, Module, Value
+from netc.codegen.ops import OPS
+from netc.codegen.ops.table import mlir_type
+
+
+class _Locations:
+    """Each place is written once, at the end, and referred to by number."""
+
+    def __init__(self) -> None:
+        self.number: dict[str, int] = {}
+
+    def __call__(self, loc: str) -> str:
+        return f"loc(#loc{self.number.setdefault(loc, len(self.number))})"
+
+    def table(self) -> list[str]:
+        return [f"#loc{n} = loc({quoted(text)})" for text, n in self.number.items()]
+
+
+def quoted(text: str) -> str:
+    """An MLIR string literal: printable ASCII as it is, every other byte as two hexadecimal digits."""
+    shown = (chr(c) if 32 <= c < 127 and c not in (34, 92) else f"\\{c:02X}" for c in text.encode())
+    return '"' + "".join(shown) + '"'
+
+
+def render(module: Module) -> str:
+    """StableHLO in MLIR's text form."""
+    locations = _Locations()
+    lines = [f"module @{module.name} {{"]
+    for function in module:
+        lines += _function(function, locations)
+    return "\n".join([*lines, "}", *locations.table(), ""])
+
+
+def _function(function: Function, locations: _Locations) -> list[str]:
+    names: dict[Value, str] = {v: f"%arg{i}" for i, v in enumerate(function.params)}
+    arguments = ", ".join(
+        f"{names[v]}: {mlir_type(v.type)} loc({quoted(n)})" for v, n in zip(function.params, function.names, strict=True)
+    )
+    types = ", ".join(mlir_type(v.type) for v in function.results)
+    lines = [f"  func.func public @{function.name}({arguments}) -> ({types}) {{"]
+    for index, op in enumerate(function.ops):
+        names[op.result] = f"%{index}"
+        spelling = OPS[op.kind].spelling
+        assert spelling is not None  # verify(lowered=True) saw to it
+        text = spelling(op, _names(names, op.operands))
+        lines.append(f"    %{index} = {text} {locations(op.loc)}")
+    lines.append(f"    return {', '.join(_names(names, function.results))} : {types}")
+    return [*lines, "  }"]
+
+
+def _names(names: dict[Value, str], values: Sequence[Value]) -> list[str]:
+    return [names[v] for v in values]

@@ -1,0 +1,1 @@
+"""Passes: each `Module -> Module`, pure, verified after."""

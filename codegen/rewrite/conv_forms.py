@@ -1,0 +1,238 @@
+"""Forms of convolution and its two gradients. All compute the same sums; which is fast depends on target and shape.
+
+Every form takes any stride, padding, dilation and number of groups, unless its line in CONV_FORMS says otherwise.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from netc.codegen.builder import Builder
+from netc.codegen.ir import Op, Value
+from netc.codegen.ops.window import Pair
+from netc.codegen.rewrite.taps import Window, by_phase, padded, shifted, view, window_of
+from netc.netspec.types import TensorType
+
+Form = Callable[[Builder, Op, Value, Value], Value | None]
+
+
+def _rows(b: Builder, x: Value) -> Value:
+    """[N, P, Q, C] -> [N P Q, C]."""
+    return b.reshape(x, (math.prod(x.shape[:-1]), x.shape[-1]))
+
+
+def _tap_matrix(b: Builder, w: Value, tap: Pair) -> Value:
+    """[kh, kw, I, O] -> the [I, O] of one tap."""
+    a, c = tap
+    return b.reshape(b.slice(w, (a, c, 0, 0), (a + 1, c + 1, *w.shape[2:])), w.shape[2:])
+
+
+# -- forward -------------------------------------------------------------------------------------------------------
+
+
+def forward_direct(b: Builder, op: Op, x: Value, w: Value) -> Value | None:
+    """The convolution as it stands."""
+    return None
+
+
+def forward_im2col(b: Builder, op: Op, x: Value, w: Value) -> Value:
+    """All taps side by side on the channel axis, then one product. groups = 1."""
+    win = window_of(op, x.shape[1:3], op.result.shape[1:3], w.shape[:2])
+    image = x if win.plain else padded(b, x, win)
+    columns = b.concatenate([view(b, image, win, tap) for tap in win.positions], 3)
+    kernel = b.reshape(w, (math.prod(w.shape[:3]), w.shape[3]))
+    return b.reshape(b.dot(_rows(b, columns), kernel, (1, 0)), op.result.shape)
+
+
+def forward_shifted(b: Builder, op: Op, x: Value, w: Value) -> Value:
+    """One product for each tap, summed. groups = 1."""
+    win = window_of(op, x.shape[1:3], op.result.shape[1:3], w.shape[:2])
+    image = padded(b, x, win)
+    y: Value | None = None
+    for tap in win.positions:
+        term = b.dot(_rows(b, view(b, image, win, tap)), _tap_matrix(b, w, tap), (1, 0))
+        y = term if y is None else b.add(y, term)
+    assert y is not None
+    return b.reshape(y, op.result.shape)
+
+
+def forward_depthwise(b: Builder, op: Op, x: Value, w: Value) -> Value:
+    """Elementwise over taps. groups = channels = features."""
+    win = window_of(op, x.shape[1:3], op.result.shape[1:3], w.shape[:2])
+    image = padded(b, x, win)
+    y: Value | None = None
+    for tap in win.positions:
+        v = view(b, image, win, tap)
+        row = b.reshape(_tap_matrix(b, w, tap), (w.shape[3],))
+        term = b.mul(v, b.broadcast(row, v))
+        y = term if y is None else b.add(y, term)
+    assert y is not None
+    return y
+
+
+# -- gradient of the image -----------------------------------------------------------------------------------------
+
+
+def _adjoint_kernel(b: Builder, w: Value, groups: int) -> Value:
+    """[kh, kw, I, G Og] -> [kh, kw, Og, G I], both spatial axes reversed."""
+    kh, kw, i, o = w.shape
+    if groups == 1:
+        return b.op("reverse", b.transpose(w, (0, 1, 3, 2)), dims=(0, 1))
+    split = b.transpose(b.reshape(w, (kh, kw, i, groups, o // groups)), (0, 1, 4, 3, 2))
+    return b.op("reverse", b.reshape(split, (kh, kw, o // groups, groups * i)), dims=(0, 1))
+
+
+def input_direct(b: Builder, op: Op, dy: Value, w: Value) -> Value:
+    """A convolution of dy, spread by the stride, with the reversed and transposed kernel."""
+    win = window_of(op, op.attr("size"), dy.shape[1:3], w.shape[:2])
+    sides = []
+    for axis in (0, 1):
+        reach = (win.kernel[axis] - 1) * win.dilation[axis]
+        spread = (win.out[axis] - 1) * win.stride[axis] + 1
+        low = reach - win.padding[axis][0]
+        sides.append((low, win.size[axis] + reach - spread - low))
+    (t, bottom), (left, r) = sides
+    padding = ((t, bottom), (left, r))
+    if win.stride != (1, 1) or min(t, bottom, left, r) < 0:
+        interior = (0, win.stride[0] - 1, win.stride[1] - 1, 0)
+        dy = b.pad(dy, (0, t, left, 0), (0, bottom, r, 0), interior)
+        padding = ((0, 0), (0, 0))
+    groups = op.attr("groups")
+    kernel = _adjoint_kernel(b, w, groups)
+    return b.op("conv", dy, kernel, stride=(1, 1), padding=padding, dilation=win.dilation, groups=groups)
+
+
+def _by_phase(b: Builder, op: Op, dy: Value, w: Value, make: Callable[[list[tuple[Pair, Pair]], Pair], Value]) -> Value:
+    win = window_of(op, op.attr("size"), dy.shape[1:3], w.shape[:2])
+    size = tuple(-(-n // s) for n, s in zip(win.size, win.stride, strict=True))
+    zero = b.constant(0.0, TensorType((dy.shape[0], *size, op.result.shape[3]), dy.type.dtype))
+    return by_phase(b, win, zero, make)
+
+
+def input_phase_shifted(b: Builder, op: Op, dy: Value, w: Value) -> Value:
+    """For each phase, one product for each of its taps, summed. groups = 1."""
+
+    def phase(pairs: list[tuple[Pair, Pair]], size: Pair) -> Value:
+        total: Value | None = None
+        for tap, shift in pairs:
+            term = b.dot(_rows(b, shifted(b, dy, shift, size)), _tap_matrix(b, w, tap), (1, 1))
+            total = term if total is None else b.add(total, term)
+        assert total is not None
+        return b.reshape(total, (dy.shape[0], *size, w.shape[2]))
+
+    return _by_phase(b, op, dy, w, phase)
+
+
+def input_phase_im2col(b: Builder, op: Op, dy: Value, w: Value) -> Value:
+    """For each phase, its taps side by side, then one product. groups = 1."""
+
+    def phase(pairs: list[tuple[Pair, Pair]], size: Pair) -> Value:
+        columns = b.concatenate([shifted(b, dy, shift, size) for _, shift in pairs], 3)
+        kernel = b.concatenate([b.transpose(_tap_matrix(b, w, tap), (1, 0)) for tap, _ in pairs], 0)
+        return b.reshape(b.dot(_rows(b, columns), kernel, (1, 0)), (dy.shape[0], *size, w.shape[2]))
+
+    return _by_phase(b, op, dy, w, phase)
+
+
+def input_phase_depthwise(b: Builder, op: Op, dy: Value, w: Value) -> Value:
+    """For each phase, elementwise over its taps. groups = channels = features."""
+
+    def phase(pairs: list[tuple[Pair, Pair]], size: Pair) -> Value:
+        total: Value | None = None
+        for tap, shift in pairs:
+            v = shifted(b, dy, shift, size)
+            row = b.reshape(_tap_matrix(b, w, tap), (w.shape[3],))
+            term = b.mul(v, b.broadcast(row, v))
+            total = term if total is None else b.add(total, term)
+        assert total is not None
+        return total
+
+    return _by_phase(b, op, dy, w, phase)
+
+
+# -- gradient of the kernel ----------------------------------------------------------------------------------------
+
+
+def kernel_shifted(b: Builder, op: Op, x: Value, dy: Value) -> Value:
+    """dw[tap] = (pixels of the tap)ᵀ dy: one product for each tap and, with groups, each group."""
+    win = window_of(op, x.shape[1:3], dy.shape[1:3], op.attr("kernel"))
+    image, groups = padded(b, x, win), op.attr("groups")
+    rows = _rows(b, dy)
+    per_tap = [_tap_product(b, _rows(b, view(b, image, win, tap)), rows, groups) for tap in win.positions]
+    shape = per_tap[0].shape
+    stacked = b.concatenate([b.reshape(p, (1, *shape)) for p in per_tap], 0)
+    return b.reshape(stacked, op.result.shape)
+
+
+def _tap_product(b: Builder, x: Value, dy: Value, groups: int) -> Value:
+    """[M, G I], [M, G Og] -> [I, G Og]."""
+    if groups == 1:
+        return b.dot(x, dy, (0, 0))
+    m, i, o = x.shape[0], x.shape[1] // groups, dy.shape[1] // groups
+    if i == 1:  # depthwise: a sum over rows of elementwise products
+        wide = b.broadcast(x, TensorType((m, groups, o)), (0, 1))
+        product = b.mul(b.reshape(wide, dy.shape), dy)
+        return b.reshape(b.sum(product, (0,)), (1, dy.shape[1]))
+    parts = b.dot(b.reshape(x, (m, groups, i)), b.reshape(dy, (m, groups, o)), ((0,), (0,)), ((1,), (1,)))
+    return b.reshape(b.transpose(parts, (1, 0, 2)), (i, groups * o))
+
+
+def kernel_im2col(b: Builder, op: Op, x: Value, dy: Value) -> Value:
+    """All taps side by side, transposed, times dy: one product. groups = 1."""
+    win = window_of(op, x.shape[1:3], dy.shape[1:3], op.attr("kernel"))
+    image = padded(b, x, win)
+    columns = b.concatenate([view(b, image, win, tap) for tap in win.positions], 3)
+    return b.reshape(b.dot(_rows(b, columns), _rows(b, dy), (0, 0)), op.result.shape)
+
+
+def kernel_convolution(b: Builder, op: Op, x: Value, dy: Value) -> Value:
+    """A convolution of x with dy as the kernel: channels play the images, stride and dilation change places. groups = 1.
+
+    x [N, H, W, C] -> image [C, H, W, N], dy [N, P, Q, O] -> kernel [P, Q, N, O], result [C, kh, kw, O].
+    """
+    win = window_of(op, x.shape[1:3], dy.shape[1:3], op.attr("kernel"))
+    sides = []
+    for axis in (0, 1):  # what the forward window never saw at the high side must not be seen here either
+        low = win.padding[axis][0]
+        seen = (win.kernel[axis] - 1) * win.dilation[axis] + (win.out[axis] - 1) * win.stride[axis] + 1
+        sides.append((low, seen - win.size[axis] - low))
+    image, padding = b.transpose(x, (3, 1, 2, 0)), ((sides[0]), (sides[1]))
+    if min(sides[0][1], sides[1][1]) < 0:
+        image = b.pad(image, (0, 0, 0, 0), (0, min(sides[0][1], 0), min(sides[1][1], 0), 0))
+        padding = ((sides[0][0], max(sides[0][1], 0)), (sides[1][0], max(sides[1][1], 0)))
+    kernel = b.transpose(dy, (1, 2, 0, 3))
+    dw = b.op("conv", image, kernel, stride=win.dilation, padding=padding, dilation=win.stride, groups=1)
+    return b.transpose(dw, (1, 2, 0, 3))
+
+
+CONV_FORMS: dict[str, dict[str, Form]] = {
+    "conv": {
+        "direct": forward_direct,
+        "im2col": forward_im2col,
+        "shifted": forward_shifted,
+        "depthwise": forward_depthwise,
+    },
+    "conv_input_grad": {
+        "direct": input_direct,
+        "phase-shifted": input_phase_shifted,
+        "phase-im2col": input_phase_im2col,
+        "depthwise": input_phase_depthwise,
+    },
+    "conv_kernel_grad": {
+        "shifted": kernel_shifted,
+        "im2col": kernel_im2col,
+        "convolution": kernel_convolution,
+    },
+}
+
+
+def geometry(op: Op) -> tuple[Window, int, int, int]:
+    """(window, channels, features, groups) of any of the three convolution ops."""
+    first, second = (v.shape for v in op.operands)
+    out = op.result.shape
+    if op.kind == "conv":
+        return window_of(op, first[1:3], out[1:3], second[:2]), first[3], out[3], op.attr("groups")
+    if op.kind == "conv_input_grad":
+        return window_of(op, op.attr("size"), first[1:3], second[:2]), out[3], first[3], op.attr("groups")
+    return window_of(op, first[1:3], second[1:3], op.attr("kernel")), first[3], second[3], op.attr("groups")

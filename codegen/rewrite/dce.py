@@ -1,0 +1,23 @@
+"""Drops operations that no result needs. Does not drop unused arguments: they are the function's signature."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from netc.codegen.ir import Function, Module
+from netc.codegen.rewrite.walk import each_function
+
+
+def dce(module: Module) -> Module:
+    """The module without dead operations."""
+    return each_function(module, _dce)
+
+
+def _dce(function: Function) -> Function:
+    live = set(function.results)
+    kept = []
+    for op in reversed(function.ops):
+        if op.result in live:
+            live.update(op.operands)
+            kept.append(op)
+    return replace(function, ops=tuple(reversed(kept)))

@@ -1,0 +1,130 @@
+"""Chooses how each window operation is computed, by target and shape, and replaces it by that form.
+
+The rows of a target's table are tried in order; the first whose condition holds names the form. Changes no other
+operation. docs/schedules.md says what was measured for each row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from netc.codegen.builder import Builder
+from netc.codegen.ir import Function, IrError, Module, Op, Value
+from netc.codegen.rewrite import pool_forms
+from netc.codegen.rewrite.conv_forms import CONV_FORMS, geometry
+from netc.codegen.rewrite.walk import each_function, rewrite
+
+Family = Literal["cpu", "gpu", "xla"]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a row's condition may look at: of one convolution op."""
+
+    pixels: int  # of the output image, H W
+    rows: int  # of the output, N H W
+    inputs: int  # channels
+    outputs: int  # features
+    groups: int
+    taps: int
+    stride: int  # the larger of the two
+    plain: bool  # 1x1, stride 1, no padding
+
+    @property
+    def depthwise(self) -> bool:
+        """One channel and one feature a group."""
+        return self.groups == self.inputs == self.outputs and self.groups > 1
+
+    @property
+    def grouped(self) -> bool:
+        """More than one group."""
+        return self.groups > 1
+
+
+def shape_of(op: Op) -> Shape:
+    """The sizes of a convolution op."""
+    w, inputs, outputs, groups = geometry(op)
+    n = op.operands[0].shape[0]
+    pixels = w.out[0] * w.out[1]
+    return Shape(
+        pixels, n * pixels, inputs, outputs, groups, w.kernel[0] * w.kernel[1], max(w.stride), w.plain
+    )  # fmt: skip
+
+
+Row = tuple[str, Callable[[Shape], bool], str]
+
+
+def _always(s: Shape) -> bool:
+    return True
+
+
+# (op, condition, form); the first that holds is taken
+_COMMON: tuple[Row, ...] = (
+    ("conv", lambda s: s.depthwise, "depthwise"),
+    ("conv", lambda s: s.grouped, "direct"),
+    ("conv_input_grad", lambda s: s.depthwise, "depthwise"),
+    ("conv_input_grad", lambda s: s.grouped, "direct"),
+    ("conv_kernel_grad", lambda s: s.grouped, "shifted"),
+    ("conv", lambda s: s.plain, "im2col"),
+    ("conv_input_grad", lambda s: s.plain, "phase-shifted"),
+)
+
+SCHEDULES: dict[Family, tuple[Row, ...]] = {
+    "cpu": (
+        *_COMMON,
+        ("conv", lambda s: s.inputs <= 4, "direct"),
+        ("conv", lambda s: s.stride > 1 or s.pixels <= 64, "im2col"),
+        ("conv", _always, "direct"),
+        ("conv_input_grad", lambda s: s.stride > 1, "phase-shifted"),
+        ("conv_input_grad", lambda s: s.pixels <= 64, "phase-im2col"),
+        ("conv_input_grad", _always, "direct"),
+        ("conv_kernel_grad", _always, "shifted"),
+    ),
+    "gpu": (
+        *_COMMON,
+        ("conv", _always, "direct"),
+        ("conv_input_grad", lambda s: s.stride > 1, "phase-im2col"),
+        ("conv_input_grad", _always, "direct"),
+        ("conv_kernel_grad", _always, "shifted"),
+    ),
+    "xla": (
+        ("conv_kernel_grad", lambda s: s.grouped, "shifted"),
+        ("conv", _always, "direct"),
+        ("conv_input_grad", _always, "direct"),
+        ("conv_kernel_grad", _always, "convolution"),
+    ),
+}
+
+POOL_FORMS: dict[str, Callable[..., Value]] = {
+    "max_pool": pool_forms.max_pool,
+    "max_pool_grad": pool_forms.max_pool_grad,
+    "sum_pool": pool_forms.sum_pool,
+    "sum_pool_grad": pool_forms.sum_pool_grad,
+}
+
+
+def form_of(family: Family, op: Op) -> str:
+    """The name of the form that the family's table gives to a convolution op."""
+    s = shape_of(op)
+    for kind, condition, form in SCHEDULES[family]:
+        if kind == op.kind and condition(s):
+            return form
+    raise IrError(f"{op.loc}: no row of the {family} schedule covers {op}")
+
+
+def schedule(module: Module, family: Family) -> Module:
+    """The module with every window operation replaced by operations that StableHLO has."""
+
+    def visit(b: Builder, op: Op, operands: tuple[Value, ...]) -> Value | None:
+        if op.kind in POOL_FORMS:
+            return POOL_FORMS[op.kind](b, op, *operands)
+        if op.kind in CONV_FORMS:
+            return CONV_FORMS[op.kind][form_of(family, op)](b, op, *operands)
+        return None
+
+    def change(function: Function) -> Function:
+        return rewrite(function, visit)
+
+    return each_function(module, change)

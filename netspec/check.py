@@ -1,0 +1,141 @@
+"""From a NetSpec to a CheckedNet, or every reason why not."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from netc.netspec.errors import SpecError
+from netc.netspec.layer import Combinator, Composite, Layer, LayerError, expanded, part_names, signature_of
+from netc.netspec.spec import NetSpec
+from netc.netspec.toml import to_toml
+from netc.netspec.types import ParamSpec, Signature, StateSpec, TensorType
+
+
+@dataclass(frozen=True)
+class CheckedLayer:
+    """A layer with the input that it sees: `path` names it, `depth` is 0 for the spec's own layers."""
+
+    path: str
+    depth: int
+    layer: Layer
+    x: TensorType
+    signature: Signature
+
+
+@dataclass(frozen=True)
+class CheckedNet:
+    """A spec whose every layer fits; the only kind of net that codegen takes."""
+
+    spec: NetSpec
+    signature: Signature
+
+    @property
+    def x(self) -> TensorType:
+        """The type of one example."""
+        return self.spec.x
+
+    @property
+    def out(self) -> TensorType:
+        """The type of one example's output."""
+        return self.signature.out
+
+    @property
+    def params(self) -> tuple[ParamSpec, ...]:
+        """Every trained tensor, in the order of the module's state."""
+        return self.signature.params
+
+    @property
+    def state(self) -> tuple[StateSpec, ...]:
+        """Every tensor that training updates without a gradient."""
+        return self.signature.state
+
+    @property
+    def count(self) -> int:
+        """The number of trained scalars."""
+        return self.signature.count
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the canonical text of the spec."""
+        return hashlib.sha256(to_toml(self.spec).encode()).hexdigest()
+
+    def walk(self) -> Iterator[CheckedLayer]:
+        """Every layer, parents before parts, in the order of computation."""
+        x = self.spec.x
+        for name, layer in zip(part_names(self.spec.layers), self.spec.layers, strict=True):
+            yield from _walk(name, 0, layer, x)
+            x = signature_of(layer, x).out
+
+
+def check(spec: NetSpec) -> CheckedNet:
+    """Check every option and every shape; raises SpecError with all problems, each naming its layer."""
+    problems = list(_input_problems(spec))
+    if not spec.layers:
+        problems.append(f"{spec.name}: wants at least one layer, got none; add layers")
+    problems += [f"{spec.name}: {p}" for p in spec.body.problems()]
+    x: TensorType | None = None if problems else spec.x
+    for index, (name, layer) in enumerate(zip(part_names(spec.layers), spec.layers, strict=True)):
+        x = _check_layer(f"{spec.name}: layer {index}", name, layer, x, problems)
+    if problems:
+        raise SpecError(tuple(problems))
+    return CheckedNet(spec, signature_of(spec.body, spec.x))
+
+
+def _input_problems(spec: NetSpec) -> Iterator[str]:
+    if not spec.input or any(n < 1 for n in spec.input):
+        yield f"{spec.name}: input wants positive sizes such as 224x224x3, got {spec.input}; give --input HxWxC"
+
+
+def _check_layer(where: str, path: str, layer: Layer, x: TensorType | None, problems: list[str]) -> TensorType | None:
+    """Append the problems of `layer` and its parts; return its output type if that can be known."""
+    options = list(layer.problems())
+    here = f"{where} ({layer.label()}) at {path}"
+    problems += [f"{here}: {p}" for p in options]
+    if options or x is None:
+        return None
+    try:
+        if isinstance(layer, Composite):
+            layer = expanded(layer, x)
+        if isinstance(layer, Combinator):
+            return _check_parts(where, path, layer, x, problems)
+        return signature_of(layer, x).out
+    except LayerError as error:
+        problems.append(f"{here} {error.problem}")
+        return error.guess
+
+
+class _LostError(Exception):
+    """A part failed so that nothing after it can be judged."""
+
+
+def _check_parts(where: str, path: str, layer: Combinator, x: TensorType, problems: list[str]) -> TensorType | None:
+    def visit(name: str, part: Layer, x: TensorType) -> TensorType:
+        out = _check_layer(where, f"{path}.{name}", part, x, problems)
+        if out is None:
+            raise _LostError
+        return out
+
+    options = list(layer.problems())
+    problems += [f"{where} ({layer.label()}) at {path}: {p}" for p in options]
+    try:
+        return None if options else layer.flow(x, visit)
+    except _LostError:
+        return None
+
+
+def _walk(path: str, depth: int, layer: Layer, x: TensorType) -> Iterator[CheckedLayer]:
+    yield CheckedLayer(path, depth, layer, x, signature_of(layer, x))
+    inner = expanded(layer, x) if isinstance(layer, Composite) else layer
+    if not isinstance(inner, Combinator):
+        return
+    parts: list[tuple[str, Layer, TensorType]] = []
+
+    def visit(name: str, part: Layer, x: TensorType) -> TensorType:
+        parts.append((name, part, x))
+        return signature_of(part, x).out
+
+    inner.flow(x, visit)
+    for name, part, part_x in parts:
+        yield from _walk(f"{path}.{name}", depth + 1, part, part_x)

@@ -1,0 +1,111 @@
+"""What a layer is: a frozen value with a signature. Leaves, combinators and composites."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import ClassVar
+
+from netc.netspec.types import ParamSpec, Signature, StateSpec, TensorType
+
+Visit = Callable[[str, "Layer", TensorType], TensorType]
+
+
+class LayerError(Exception):
+    """A layer does not fit its input. `guess` is the output it would have given, where that is plain."""
+
+    def __init__(self, problem: str, guess: TensorType | None = None) -> None:
+        self.problem = problem
+        self.guess = guess
+        super().__init__(problem)
+
+
+@dataclass(frozen=True)
+class Layer(ABC):
+    """A layer as a value: fields are its options, `signature` is the only place that knows its parameters."""
+
+    kind: ClassVar[str]
+    name: str | None = field(default=None, kw_only=True)
+
+    def problems(self) -> Iterator[str]:
+        """Yield one sentence for each option that no input could make right."""
+        return iter(())
+
+    @abstractmethod
+    def signature(self, x: TensorType) -> Signature:
+        """Parameters, states and output type for one example of type `x`; raises LayerError if it does not fit."""
+
+    def label(self) -> str:
+        """The kind and its main sizes, as messages and tables show it: `conv2d 64 3x3/2`."""
+        return self.kind
+
+
+def signature_of(layer: Layer, x: TensorType) -> Signature:
+    """`layer.signature(x)`, remembered: nested layers ask for the same signature many times."""
+    return _remembered(layer, x)
+
+
+@lru_cache(maxsize=8192)
+def _remembered(layer: Layer, x: TensorType) -> Signature:
+    return layer.signature(x)
+
+
+class Combinator(Layer):
+    """A layer made of parts. `flow` says which part sees what; everything else follows from it."""
+
+    @abstractmethod
+    def flow(self, x: TensorType, visit: Visit) -> TensorType:
+        """Send `x` through the parts by `visit(name, part, its input)` and return the output type."""
+
+    def signature(self, x: TensorType) -> Signature:
+        """The parts' parameters and states, each under `part.`, and the output that `flow` gives."""
+        params: list[ParamSpec] = []
+        state: list[StateSpec] = []
+
+        def visit(name: str, part: Layer, x: TensorType) -> TensorType:
+            own = signature_of(part, x)
+            params.extend(replace(p, name=f"{name}.{p.name}") for p in own.params)
+            state.extend(replace(s, name=f"{name}.{s.name}") for s in own.state)
+            return own.out
+
+        out = self.flow(x, visit)
+        return Signature(tuple(params), tuple(state), out)
+
+
+class Composite(Layer):
+    """A layer that is only a name for an expression in combinators; it has no backward of its own."""
+
+    @abstractmethod
+    def expand(self, x: TensorType) -> Layer:
+        """The expression, for one example of type `x`."""
+
+    def signature(self, x: TensorType) -> Signature:
+        """The expression's signature."""
+        return signature_of(expanded(self, x), x)
+
+
+@lru_cache(maxsize=8192)
+def expanded(layer: Composite, x: TensorType) -> Layer:
+    """`layer.expand(x)`, remembered."""
+    return layer.expand(x)
+
+
+def part_names(layers: tuple[Layer, ...]) -> tuple[str, ...]:
+    """A name for each layer of a sequence: its own, or its kind and index (`dense3`)."""
+    return tuple(layer.name or f"{layer.kind}{index}" for index, layer in enumerate(layers))
+
+
+def want_positive(**values: int) -> Iterator[str]:
+    """Yield a sentence for each value that is not a positive integer."""
+    for name, value in values.items():
+        if value < 1:
+            yield f"{name} wants a positive integer, got {value}"
+
+
+def want_rank(layer: Layer, x: TensorType, rank: int, form: str, do: str) -> None:
+    """Raise LayerError unless the example has `rank` axes; `form` names them, `do` is the advice."""
+    if x.rank != rank:
+        got = ", ".join(("batch", *map(str, x.shape)))
+        raise LayerError(f"wants [batch, {form}], got [{got}]; {do}")

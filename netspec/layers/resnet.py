@@ -1,0 +1,102 @@
+"""The stages of residual networks, as expressions in combinators."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+from netc.netspec.layer import Composite, Layer, want_positive
+from netc.netspec.layers.activation import Activation
+from netc.netspec.layers.combine import Chain, Residual
+from netc.netspec.layers.conv import ConvBn
+from netc.netspec.layers.shape import Identity
+from netc.netspec.types import TensorType
+
+
+def shortcut(x: TensorType, features: int, stride: int) -> Layer:
+    """The identity where shapes allow it, else a 1x1 convolution with batch norm (option B of He et al. 2016)."""
+    if x.shape[-1] == features and stride == 1:
+        return Identity()
+    return ConvBn(features, 1, stride, "valid", activation="identity")
+
+
+def residual_relu(body: Layer, around: Layer, name: str) -> Layer:
+    """relu(body(x) + around(x))."""
+    return Chain((Residual(body, around, name="residual"), Activation("relu", name="act")), name=name)
+
+
+@dataclass(frozen=True)
+class ResidualBlock(Composite):
+    """A stage of `blocks` basic blocks: each relu(bn(conv3x3(relu(bn(conv3x3(x))))) + shortcut(x)).
+
+    The first block has stride `stride`. Source: He et al. 2016, fig. 5 left; padding as in torchvision.
+    """
+
+    kind: ClassVar[str] = "residualBlock"
+    features: int
+    blocks: int = 1
+    stride: int = 1
+
+    def problems(self) -> Iterator[str]:
+        """Options that no input could make right."""
+        yield from want_positive(features=self.features, blocks=self.blocks, stride=self.stride)
+
+    def expand(self, x: TensorType) -> Layer:
+        """A chain of residuals."""
+        blocks = []
+        for index in range(self.blocks):
+            stride = self.stride if index == 0 else 1
+            body = Chain((
+                ConvBn(self.features, 3, stride, "same-symmetric", name="conv1"),
+                ConvBn(self.features, 3, 1, "same-symmetric", activation="identity", name="conv2"),
+            ))  # fmt: skip
+            around = shortcut(x, self.features, stride) if index == 0 else Identity()
+            blocks.append(residual_relu(body, around, f"block{index}"))
+        return Chain(tuple(blocks))
+
+    def label(self) -> str:
+        """`residualBlock 128 x4/2`."""
+        return f"residualBlock {self.features} x{self.blocks}" + (f"/{self.stride}" if self.stride > 1 else "")
+
+
+@dataclass(frozen=True)
+class BottleneckBlock(Composite):
+    """A stage of `blocks` bottlenecks: 1x1 to `width`, 3x3, 1x1 to `features`, each with bn, and the shortcut.
+
+    The stride is on the 3x3 convolution of the first block (torchvision's "v1.5"). `width` is features / 4 unless
+    given (wide ResNets, ResNeXt with `groups`). Source: He et al. 2016, fig. 5 right; Xie et al. 2017.
+    """
+
+    kind: ClassVar[str] = "bottleneckBlock"
+    features: int
+    blocks: int = 1
+    stride: int = 1
+    width: int | None = None
+    groups: int = 1
+
+    def problems(self) -> Iterator[str]:
+        """Options that no input could make right."""
+        yield from want_positive(
+            features=self.features, blocks=self.blocks, stride=self.stride, groups=self.groups,
+            width=self.features // 4 if self.width is None else self.width,
+        )  # fmt: skip
+
+    def expand(self, x: TensorType) -> Layer:
+        """A chain of residuals."""
+        width = self.features // 4 if self.width is None else self.width
+        blocks = []
+        for index in range(self.blocks):
+            stride = self.stride if index == 0 else 1
+            body = Chain((
+                ConvBn(width, 1, 1, "valid", name="conv1"),
+                ConvBn(width, 3, stride, "same-symmetric", self.groups, name="conv2"),
+                ConvBn(self.features, 1, 1, "valid", activation="identity", name="conv3"),
+            ))  # fmt: skip
+            around = shortcut(x, self.features, stride) if index == 0 else Identity()
+            blocks.append(residual_relu(body, around, f"block{index}"))
+        return Chain(tuple(blocks))
+
+    def label(self) -> str:
+        """`bottleneckBlock 256 x3/2`."""
+        return f"bottleneckBlock {self.features} x{self.blocks}" + (f"/{self.stride}" if self.stride > 1 else "")

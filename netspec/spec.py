@@ -1,0 +1,48 @@
+"""NetSpec: a network as a value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from netc.netspec.errors import SpecError
+from netc.netspec.layer import Layer
+from netc.netspec.layers.combine import Chain
+from netc.netspec.layers.dense import Dense
+from netc.netspec.types import TensorType
+
+
+@dataclass(frozen=True)
+class NetSpec:
+    """A network: its name, the shape of one input example, and its layers in order.
+
+    `input` is `(H, W, C)` for images or `(D,)` for vectors. `source` says where the architecture and its
+    parameter count come from; it is not part of what is computed.
+    """
+
+    name: str
+    input: tuple[int, ...]
+    layers: tuple[Layer, ...]
+    source: str = field(default="", compare=False)
+
+    @property
+    def x(self) -> TensorType:
+        """The type of one example."""
+        return TensorType(self.input)
+
+    @property
+    def body(self) -> Chain:
+        """All layers as one."""
+        return Chain(self.layers)
+
+    def with_input(self, shape: tuple[int, ...]) -> NetSpec:
+        """The same layers for another input shape."""
+        return replace(self, input=shape)
+
+    def with_classes(self, classes: int) -> NetSpec:
+        """The same net with `classes` outputs: the last layer, which must be dense, is changed."""
+        head = self.layers[-1] if self.layers else None
+        if not isinstance(head, Dense):
+            got = head.kind if head else "no layers"
+            raise SpecError((f"{self.name}: --classes wants a net that ends in a dense layer, got {got}; "
+                             "change the spec itself",))  # fmt: skip
+        return replace(self, layers=(*self.layers[:-1], replace(head, features=classes)))

@@ -1,0 +1,172 @@
+"""Specs as TOML files: `name`, `input`, and a `[[layers]]` table for each layer."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import tomllib
+import types
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, get_args, get_origin
+
+from netc.netspec.errors import SpecError, UserError
+from netc.netspec.layer import Layer
+from netc.netspec.layers import KINDS
+from netc.netspec.spec import NetSpec
+
+LARGEST_FILE = 1 << 20  # bytes; a spec is text that somebody wrote
+DEEPEST = 32  # levels of nesting in a layer
+
+
+def load(path: Path) -> NetSpec:
+    """Read a spec; raises UserError (unreadable) or SpecError (every wrong field, each with its place)."""
+    try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise UserError(f"{path}: wants a spec of at most {LARGEST_FILE} bytes, got {path.stat().st_size}; is it the right file?")
+        return from_toml(path.read_text(encoding="utf-8"), str(path))
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); check the name") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: wants UTF-8 text, got byte {error.object[error.start]:#04x} at {error.start}; save it as UTF-8") from error
+
+
+def from_toml(text: str, where: str = "spec") -> NetSpec:
+    """Parse a spec; `where` names the text in messages."""
+    try:
+        table = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise UserError(f"{where}: wants TOML, got {error}; see `netc show NET --toml` for an example") from error
+    problems: list[str] = []
+    for key in table.keys() - {"name", "input", "layers", "source"}:
+        problems.append(f"{where}: unknown field {key!r}; a spec has name, input, layers and source")
+    name = _value(str, table.get("name"), f"{where}: name", problems, 0)
+    shape = _value(tuple[int, ...], table.get("input"), f"{where}: input", problems, 0)
+    source = _value(str, table.get("source", ""), f"{where}: source", problems, 0)
+    layers = _value(tuple[Layer, ...], table.get("layers"), f"{where}: layers", problems, 0)
+    if problems:
+        raise SpecError(tuple(problems))
+    return NetSpec(name, shape, layers, source)
+
+
+def _value(want: Any, got: Any, where: str, problems: list[str], depth: int) -> Any:
+    """`got`, read as the type `want`; appends a problem and returns None if it is not one."""
+    if depth > DEEPEST:
+        problems.append(f"{where} is nested more than {DEEPEST} deep; flatten it")
+        return None
+    origin = get_origin(want)
+    if origin in (types.UnionType, typing.Union, typing.Literal) or want in (int, float, str, bool):
+        return _scalar_or_choice(want, got, where, problems, depth)
+    if origin is tuple:
+        return _sequence(get_args(want), got, where, problems, depth)
+    if isinstance(want, type) and issubclass(want, Layer):
+        return _layer(got, where, problems, depth)
+    raise TypeError(f"no TOML form for {want}")
+
+
+def _scalar_or_choice(want: Any, got: Any, where: str, problems: list[str], depth: int) -> Any:
+    for option in get_args(want) if get_origin(want) in (types.UnionType, typing.Union) else (want,):
+        if get_origin(option) is typing.Literal:
+            option = str  # the words themselves are the layer's own check
+        trial: list[str] = []
+        value = _plain(option, got, trial) if option in (int, float, str, bool, type(None)) else _value(option, got, where, trial, depth + 1)
+        if not trial:
+            return value
+    shown = "nothing" if got is None else repr(got)
+    problems.append(f"{where} wants {_spelled(want)}, got {shown}")
+    return None
+
+
+def _plain(want: type, got: Any, problems: list[str]) -> Any:
+    if want is float and type(got) is int:
+        return float(got)
+    if type(got) is not want or (want is float and not math.isfinite(got)):
+        problems.append("wrong")
+    return got
+
+
+def _sequence(args: tuple[Any, ...], got: Any, where: str, problems: list[str], depth: int) -> Any:
+    variadic = len(args) == 2 and args[1] is Ellipsis
+    if not isinstance(got, list) or (not variadic and len(got) != len(args)):
+        problems.append(f"{where} wants {'a list' if variadic else f'{len(args)} values'}, got {got!r}")
+        return None
+    wants = (args[0],) * len(got) if variadic else args
+    return tuple(_value(w, g, f"{where}[{i}]", problems, depth + 1) for i, (w, g) in enumerate(zip(wants, got, strict=True)))
+
+
+def _layer(got: Any, where: str, problems: list[str], depth: int) -> Layer | None:
+    if not isinstance(got, Mapping):
+        problems.append(f"{where} wants a table with a kind, got {got!r}")
+        return None
+    kind = got.get("kind")
+    cls = KINDS.get(kind) if isinstance(kind, str) else None
+    if cls is None:
+        problems.append(f"{where}: kind wants one of {', '.join(KINDS)}, got {kind!r}")
+        return None
+    hints = _hints(cls)
+    before = len(problems)
+    for key in sorted(got.keys() - hints.keys() - {"kind"}):
+        problems.append(f"{where} ({kind}): unknown option {key!r}; {kind} has {', '.join(hints)}")
+    values = {k: _value(hints[k], v, f"{where} ({kind}): {k}", problems, depth + 1) for k, v in got.items() if k in hints}
+    for missing in sorted(_required(cls) - values.keys()):
+        problems.append(f"{where} ({kind}): wants {missing}, got nothing")
+    return cls(**values) if len(problems) == before else None
+
+
+def _hints(cls: type[Layer]) -> dict[str, Any]:
+    hints = typing.get_type_hints(cls)
+    return {f.name: hints[f.name] for f in dataclasses.fields(cls)}
+
+
+def _required(cls: type[Layer]) -> set[str]:
+    missing = dataclasses.MISSING
+    return {f.name for f in dataclasses.fields(cls) if f.default is missing and f.default_factory is missing}
+
+
+def _spelled(want: Any) -> str:
+    names = {int: "an integer", float: "a number", str: "a string", bool: "true or false"}
+    if want in names:
+        return names[want]
+    if get_origin(want) is typing.Literal:
+        return " or ".join(map(repr, get_args(want)))
+    options = [a for a in get_args(want) if a is not type(None)]
+    return " or ".join(_spelled(a) if get_origin(a) is not tuple else "a list" for a in options) or "another value"
+
+
+def to_toml(spec: NetSpec) -> str:
+    """The canonical text of a spec: fields in order, defaults left out. `from_toml` gives the equal spec back."""
+    lines = [f"name = {_write(spec.name)}", f"input = {_write(spec.input)}"]
+    for layer in spec.layers:
+        lines += ["", "[[layers]]", *(f"{k} = {_write(v)}" for k, v in _fields(layer))]
+    return "\n".join(lines) + "\n"
+
+
+def _fields(layer: Layer) -> list[tuple[str, Any]]:
+    shown: list[tuple[str, Any]] = [("kind", layer.kind)]
+    for f in dataclasses.fields(layer):
+        value = getattr(layer, f.name)
+        default = f.default_factory() if f.default_factory is not dataclasses.MISSING else f.default
+        if value != default:
+            shown.append((f.name, value))
+    return shown
+
+
+def _write(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return repr(value)
+    if isinstance(value, str):
+        return _quoted(value)
+    if isinstance(value, tuple):
+        return "[" + ", ".join(map(_write, value)) + "]"
+    if isinstance(value, Layer):
+        return "{ " + ", ".join(f"{k} = {_write(v)}" for k, v in _fields(value)) + " }"
+    raise TypeError(f"no TOML form for {value!r}")
+
+
+def _quoted(text: str) -> str:
+    escapes = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
+    shown = (escapes.get(c) or (c if c.isprintable() else f"\\U{ord(c):08x}") for c in text)
+    return '"' + "".join(shown) + '"'
