@@ -145,11 +145,12 @@ class _Maker:
         lr = b.parameter("lr", SCALAR)
         out = self._forward(b, held, x, training=True)
         with b.at("loss"):
-            loss = softmax_cross_entropy(b, out.y, labels, self.recipe.label_smoothing)
+            logits = b.op("barrier", out.y)  # IREE 3.12 miscompiles the loss when it joins it with the last layer
+            loss = softmax_cross_entropy(b, logits, labels, self.recipe.label_smoothing)
             mean = b.mul(b.sum(loss.each, (0,)), 1 / self.batch)
-            correct = b.sum(hits(b, out.y, labels), (0,))
+            correct = b.sum(hits(b, logits, labels), (0,))
         with b.at("loss", "vjp"):
-            dlogits = loss.pull(b.constant(1 / self.batch, TensorType((self.batch,))))
+            dlogits = b.op("barrier", loss.pull(b.constant(1 / self.batch, TensorType((self.batch,)))))
         _, grads = out.pull(dlogits)
         new = {**held, **out.state, **self._update(b, held, grads, lr)}
         new["step"] = b.add(held["step"], 1)

@@ -31,22 +31,28 @@ def quoted(text: str) -> str:
     return '"' + "".join(shown) + '"'
 
 
-def render(module: Module) -> str:
-    """StableHLO in MLIR's text form."""
+def render(module: Module, *, entry: str | None = None, donate: int = 0) -> str:
+    """StableHLO in MLIR's text form.
+
+    XLA runs one function, called `main`: `entry` names it, and its first `donate` arguments are marked as buffers that
+    the results may take over.
+    """
     locations = _Locations()
     lines = [f"module @{module.name} {{"]
     for function in module:
-        lines += _function(function, locations)
+        is_entry = function.name == entry
+        lines += _function(function, locations, "main" if is_entry else function.name, donate if is_entry else 0)
     return "\n".join([*lines, "}", *locations.table(), ""])
 
 
-def _function(function: Function, locations: _Locations) -> list[str]:
+def _function(function: Function, locations: _Locations, name: str, donate: int) -> list[str]:
     names: dict[Value, str] = {v: f"%arg{i}" for i, v in enumerate(function.params)}
     arguments = ", ".join(
-        f"{names[v]}: {mlir_type(v.type)} loc({quoted(n)})" for v, n in zip(function.params, function.names, strict=True)
+        f"{names[v]}: {mlir_type(v.type)}{' {jax.buffer_donor = true}' if i < donate else ''} loc({quoted(n)})"
+        for i, (v, n) in enumerate(zip(function.params, function.names, strict=True))
     )
     types = ", ".join(mlir_type(v.type) for v in function.results)
-    lines = [f"  func.func public @{function.name}({arguments}) -> ({types}) {{"]
+    lines = [f"  func.func public @{name}({arguments}) -> ({types}) {{"]
     for index, op in enumerate(function.ops):
         names[op.result] = f"%{index}"
         spelling = OPS[op.kind].spelling

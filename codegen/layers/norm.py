@@ -26,10 +26,13 @@ def _trained(b: Builder, layer: BatchNorm, scope: Scope, x: Value) -> Emitted:
 
     def batch_norm_pull(dy: Value) -> tuple[Value, Grads]:
         dbias = b.sum(dy, axes)  # dbias = sum dy
-        dscale = b.sum(b.mul(dy, hat), axes)  # dscale = sum dy x̂
+        rest = b.sub(dy, b.broadcast(b.mul(dbias, 1 / n), x))  # dy off 1
+        # dscale = sum dy x̂ = sum rest x̂, because sum x̂ = 0. Written so, the second sum waits for the first: IREE
+        # would else join the two in one loop that does not vectorise.
+        dscale = b.sum(b.mul(rest, hat), axes)
         # dx = scale r (dy - mean(dy) - x̂ mean(dy x̂)): the projection of dy off 1 and off x̂
-        off = b.add(b.broadcast(b.mul(dbias, 1 / n), x), b.mul(hat, b.broadcast(b.mul(dscale, 1 / n), x)))
-        dx = b.mul(b.broadcast(b.mul(scale, r), x), b.sub(dy, off))
+        off = b.sub(rest, b.mul(hat, b.broadcast(b.mul(dscale, 1 / n), x)))
+        dx = b.mul(b.broadcast(b.mul(scale, r), x), off)
         return dx, {"scale": dscale, "bias": dbias}
 
     m = layer.momentum

@@ -114,7 +114,16 @@ def _spell_pad(op: Op, args: Sequence[str]) -> str:
     return f"stablehlo.pad {args[0]}, {args[1]}, {sides} : {arrow(op)}"
 
 
+def _barrier(x: TensorType) -> TensorType:
+    return x
+
+
+def _spell_barrier(op: Op, args: Sequence[str]) -> str:
+    return f"stablehlo.optimization_barrier {args[0]} : {mlir_type(op.result.type)}"
+
+
 ROWS: tuple[OpDef, ...] = (
+    OpDef("barrier", _barrier, _spell_barrier, lambda A, op, x: x, no_flops),
     OpDef(
         "constant", _constant, _spell_constant,
         lambda A, op: A.constant(op.attr("value"), op.result.type), no_flops,

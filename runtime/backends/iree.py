@@ -1,0 +1,130 @@
+"""IREE's runtime: a compiled artefact on a device of one of its drivers."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from netc.netspec.errors import NetcError, UserError
+from netc.runtime.backends.protocol import Array, Source
+from netc.runtime.compile import check_pair
+from netc.runtime.target import Target
+
+# glibc's mallopt parameters. IREE's CPU device takes one slab for the transient tensors of every call; above the
+# threshold glibc maps it anew each time, and the page faults cost as much as the arithmetic.
+_MALLOPT = {-8: 1, -3: 1 << 30, -1: 2**31 - 1, -2: 64 << 20}  # arenas, mmap threshold, trim threshold, top pad
+# Worker stacks must hold --iree-llvmcpu-stack-allocation-limit (runtime/target.py); the default is 128 KiB.
+_WORKER_STACK = 4 << 20
+
+
+@lru_cache(maxsize=1)
+def _prepare() -> Any:
+    """Import the runtime with the process set up for it, once."""
+    check_pair()
+    try:
+        libc = ctypes.CDLL(None)
+        for parameter, value in _MALLOPT.items():
+            libc.mallopt(parameter, value)
+    except (OSError, AttributeError):
+        pass  # another C library: only speed is lost
+    import iree.runtime as rt
+
+    rt.flags.parse_flags(f"--task_worker_stack_size={_WORKER_STACK}")
+    return rt
+
+
+@lru_cache(maxsize=8)
+def device_of(driver: str) -> Any:
+    """The first device of a driver; raises UserError when there is none."""
+    rt = _prepare()
+    if driver not in rt.query_available_drivers():
+        raise UserError(f"wants the IREE driver {driver!r}, got a runtime with {', '.join(rt.query_available_drivers())}")
+    try:
+        return rt.get_device(driver)
+    except (RuntimeError, ValueError) as error:
+        raise UserError(
+            f"wants a device for the driver {driver!r}, got none on this machine ({_short(error)}); "
+            "run `netc doctor` to see what is missing, or use --target cpu"
+        ) from error
+
+
+def _short(error: Exception) -> str:
+    return str(error).split(";")[0].splitlines()[0][:160]
+
+
+class IreeLoaded:
+    """One VM context. Calls go straight to the VM: no conversion, no copy, results stay on the device."""
+
+    def __init__(self, source: Source, target: Target) -> None:
+        if source.artefact is None:
+            raise NetcError(f"{target.word} wants a compiled artefact, got none; compile the module first")
+        rt = self._rt = _prepare()
+        self._device = device_of(target.driver)
+        instance = rt.VmInstance()
+        hal = rt.create_hal_module(instance, self._device)
+        try:
+            module = rt.VmModule.mmap(instance, str(source.artefact))
+        except (RuntimeError, ValueError) as error:
+            raise UserError(f"{source.artefact} cannot be loaded on {target.word} ({_short(error)}); `netc cache clear`") from error
+        self._context = rt.VmContext(instance, modules=[hal, module])
+        self._functions = {f.name: module.lookup_function(f.name) for f in source.module}
+        self._results = {f.name: len(f.results) for f in source.module}
+        self._dtypes = {np.dtype(t): getattr(rt.HalElementType, n) for t, n in _ELEMENTS.items()}
+        self._mappable = target.driver in ("local-task", "local-sync")
+
+    def put(self, array: Array) -> Any:
+        """Copy to the device."""
+        rt = self._rt
+        held = np.asarray(array, order="C")
+        return self._device.allocator.allocate_buffer_copy(
+            memory_type=rt.MemoryType.DEVICE_LOCAL, allowed_usage=rt.BufferUsage.DEFAULT,
+            device=self._device, buffer=held, element_type=self._dtypes[held.dtype],
+        )  # fmt: skip
+
+    def get(self, buffer: Any) -> Array:
+        """Copy to the host."""
+        rt = self._rt
+        dtype = rt.HalElementType.map_to_dtype(buffer.element_type)
+        if self._mappable:
+            return np.array(buffer.map().asarray(buffer.shape, dtype))
+        return self._staged(buffer, np.dtype(dtype))
+
+    def _staged(self, view: Any, dtype: np.dtype[Any]) -> Array:
+        """Through a buffer that host and device both see: mapping device memory itself fails on Vulkan."""
+        rt, source = self._rt, view.get_buffer()
+        host = self._device.allocator.allocate_buffer(
+            memory_type=int(rt.MemoryType.HOST_LOCAL | rt.MemoryType.DEVICE_VISIBLE),
+            allowed_usage=int(rt.BufferUsage.TRANSFER_TARGET | rt.BufferUsage.MAPPING_SCOPED),
+            allocation_size=source.byte_length(),
+        )
+        ready = self._device.create_semaphore(0)
+        self._device.queue_copy(
+            source, host, wait_semaphores=rt.HalFence.create_at(ready, 0), signal_semaphores=rt.HalFence.create_at(ready, 1)
+        )
+        rt.HalFence.create_at(ready, 1).wait()
+        count = int(np.prod(view.shape, dtype=np.int64))
+        return np.array(host.map().asarray((count,), dtype)).reshape(view.shape)
+
+    def call(self, function: str, args: Sequence[Any], donate: int = 0) -> list[Any]:
+        """Invoke; returns when the results are computed."""
+        rt = self._rt
+        inputs, outputs = rt.VmVariantList(len(args)), rt.VmVariantList(self._results[function])
+        for a in args:
+            inputs.push_ref(a)
+        self._context.invoke(self._functions[function], inputs, outputs)
+        return [outputs.get_as_object(i, rt.HalBufferView) for i in range(self._results[function])]
+
+
+_ELEMENTS = {"float32": "FLOAT_32", "float64": "FLOAT_64", "int32": "SINT_32", "uint32": "UINT_32", "bool": "BOOL_8"}
+
+
+def load_iree(source: Source, target: Target) -> IreeLoaded:
+    """Load the artefact on the target's device."""
+    if target.driver.startswith("local") and hasattr(os, "sched_getaffinity"):
+        os.environ.setdefault("OMP_NUM_THREADS", str(len(os.sched_getaffinity(0))))
+    return IreeLoaded(source, target)

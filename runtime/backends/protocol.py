@@ -1,0 +1,37 @@
+"""What a backend is: put, call, get. Tensors stay where they are computed until somebody gets them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from netc.codegen.ir import Module
+
+Array = np.ndarray[Any, Any]
+Buffer = Any  # a tensor on the device; only the backend that made it knows what it is
+
+
+@dataclass(frozen=True)
+class Source:
+    """What there is to load: the module before and after lowering, its text, and the artefact where one was compiled."""
+
+    module: Module
+    text: str
+    artefact: Path | None = None
+
+
+class Loaded(Protocol):
+    """A module that is ready to be called."""
+
+    def put(self, array: Array) -> Buffer:
+        """A NumPy array as a tensor on the device."""
+
+    def get(self, buffer: Buffer) -> Array:
+        """A tensor as a NumPy array of the host; waits until it is computed."""
+
+    def call(self, function: str, args: Sequence[Buffer], donate: int = 0) -> list[Buffer]:
+        """Call a function. The first `donate` arguments are not used again by the caller, so a backend may reuse them."""

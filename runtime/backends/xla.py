@@ -1,0 +1,61 @@
+"""XLA: the same text, compiled and run by jaxlib's PJRT client. JAX serves only as the loader."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from netc.netspec.errors import UserError
+from netc.runtime.backends.protocol import Array, Source
+
+
+class XlaLoaded:
+    """One executable for each function, compiled when it is first called."""
+
+    def __init__(self, source: Source) -> None:
+        try:
+            import jax
+            from jax.extend.backend import get_backend
+            from jaxlib import _jax
+        except ImportError as error:
+            raise UserError("--target xla wants jaxlib, got none; pip install 'netc[oracle]'") from error
+        self._jax, self._compiler = jax, _jax
+        self._client = get_backend()
+        self._devices = self._client.local_devices()[:1]
+        self._source = source
+        self._executables: dict[tuple[str, int], Any] = {}
+
+    def put(self, array: Array) -> Any:
+        """Copy to the device."""
+        return self._jax.device_put(np.asarray(array), self._devices[0])
+
+    def get(self, buffer: Any) -> Array:
+        """Copy to the host; waits."""
+        return np.asarray(buffer)
+
+    def _executable(self, function: str, donate: int) -> Any:
+        key = (function, donate)
+        if key not in self._executables:
+            text = self._entry(function, donate)
+            self._executables[key] = self._client.compile_and_load(
+                text, self._compiler.DeviceList(tuple(self._devices)), self._compiler.CompileOptions()
+            )
+        return self._executables[key]
+
+    def _entry(self, function: str, donate: int) -> Any:
+        from netc.codegen.ir import Module
+        from netc.codegen.render import render
+
+        chosen = self._source.module.function(function)
+        return render(Module(self._source.module.name, (chosen,)), entry=function, donate=donate)
+
+    def call(self, function: str, args: Sequence[Any], donate: int = 0) -> list[Any]:
+        """Execute; returns before the results are computed, and `get` waits for them."""
+        return self._executable(function, donate).execute(list(args))  # type: ignore[no-any-return]
+
+
+def load_xla(source: Source) -> XlaLoaded:
+    """A loader for jaxlib's default device."""
+    return XlaLoaded(source)

@@ -1,0 +1,106 @@
+"""From StableHLO text to an artefact, by iree-compile in a process of its own: a compiler that crashes takes nothing along."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import importlib.util
+import platform
+import re
+import subprocess
+import tempfile
+from pathlib import Path
+
+from netc.netspec.errors import NetcError, UserError
+from netc.runtime.cache import Cache, CacheKey, Entry
+from netc.runtime.target import Target
+
+COMPILER = "iree-base-compiler"
+RUNTIME = "iree-base-runtime"
+LONGEST_COMPILE = 3600  # seconds; a hang ends here
+
+
+class CompileError(NetcError):
+    """The compiler refused the module, crashed, or ran out of time."""
+
+
+def compiler_path() -> Path:
+    """The iree-compile that belongs to the installed compiler package."""
+    spec = importlib.util.find_spec("iree.compiler")
+    if spec is None or not spec.submodule_search_locations:
+        raise UserError(f"wants the IREE compiler, got none; pip install {COMPILER}=={version_of(RUNTIME) or '3.12.0'}")
+    path = Path(next(iter(spec.submodule_search_locations))) / "_mlir_libs" / "iree-compile"
+    if not path.exists():
+        raise UserError(f"wants iree-compile inside {COMPILER}, got no such file; pip install --force-reinstall {COMPILER}")
+    return path
+
+
+def version_of(package: str) -> str | None:
+    """The installed version, or None."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def check_pair() -> None:
+    """Raise UserError unless compiler and runtime are of one version: a mismatch of the two hangs."""
+    compiler, runtime = version_of(COMPILER), version_of(RUNTIME)
+    if compiler != runtime:
+        raise UserError(
+            f"wants {COMPILER} and {RUNTIME} of one version, got {compiler} and {runtime}; "
+            f"pip install {COMPILER}=={runtime or '3.12.0'} {RUNTIME}=={runtime or '3.12.0'}"
+        )
+
+
+def host_cpu() -> str:
+    """What `host` means on this machine: the model and a digest of its features, for cache keys."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return platform.processor() or platform.machine()
+    found = {k: v.strip() for k, v in re.findall(r"^(model name|flags|Features)\s*:(.*)$", text, re.MULTILINE)}
+    features = hashlib.sha256(" ".join(sorted(found.get("flags", found.get("Features", "")).split())).encode())
+    return f"{found.get('model name', platform.machine())} {features.hexdigest()[:12]}"
+
+
+def key_of(text: str, target: Target, label: str) -> CacheKey:
+    """The cache key: text, compiler, target, flags, and the CPU where the flags say `host`."""
+    flags = target.flags + ((f"host={host_cpu()}",) if any(f.endswith("=host") for f in target.flags) else ())
+    compiler = f"{COMPILER} {version_of(COMPILER)}"
+    return CacheKey(hashlib.sha256(text.encode()).hexdigest(), compiler, target.word, flags, label)
+
+
+def compile_cached(text: str, target: Target, label: str, cache: Cache) -> Entry:
+    """The artefact of `text` for `target`, from the cache if it is there. Raises CompileError."""
+    check_pair()
+    return cache.get_or_build(key_of(text, target, label), lambda path: compile_text(text, target, path))
+
+
+def compile_text(text: str, target: Target, output: Path) -> None:
+    """Run iree-compile. Raises CompileError with the compiler's own first sentence and where the text is kept."""
+    if target.engine != "iree":
+        raise UserError(f"compile wants a target that IREE compiles, got {target.word!r}; it is compiled when it is loaded")
+    with tempfile.TemporaryDirectory(prefix="netc-") as folder:
+        source = Path(folder) / "module.mlir"
+        source.write_text(text, encoding="utf-8")
+        command = [str(compiler_path()), str(source), "-o", str(output), *target.flags]
+        try:
+            done = subprocess.run(
+                command, capture_output=True, text=True, timeout=LONGEST_COMPILE, check=False, errors="replace"
+            )
+        except subprocess.TimeoutExpired as error:
+            raise CompileError(f"iree-compile for {target.word} took more than {LONGEST_COMPILE} s; try a smaller net") from error
+        if done.returncode != 0 or not output.exists():
+            raise CompileError(f"iree-compile for {target.word} failed: {_reason(done.stderr, done.returncode)}")
+
+
+def _reason(stderr: str, code: int) -> str:
+    """The compiler's own words, in one line."""
+    known = ("missing GPU target", "Cannot select", "LLVM ERROR")
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    chosen = [line for line in lines if any(k in line for k in known)] or [line for line in lines if "error:" in line]
+    text = chosen[0] if chosen else (lines[-1] if lines else "no message")
+    ending = f"signal {-code}" if code < 0 else f"exit code {code}"
+    text = re.sub(r"^.*?(error:)", r"\1", text)
+    return f"{text[:300]} ({ending}); docs/known-limits.md lists what is known of the compilers"

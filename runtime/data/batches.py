@@ -1,0 +1,242 @@
+"""Batches: the order of an epoch, augmentation, normalisation; equal bits for equal (seed, epoch, step).
+
+Every draw comes from NumPy's counter-based Philox generator with the key (seed, epoch). Its counter's upper
+words tell the uses apart: the order of the epoch begins at (.., .., 0, 0), the augmentation of step s at
+(.., .., s, 1). So a run that begins in the middle of an epoch draws what an unbroken one draws. NumPy keeps
+Philox's bits for ever, and `Generator`'s permutation and integers within a version (NEP 19).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+from netc.runtime.data.dataset import Augment, Images, Indices, Labels, Split
+from netc.runtime.data.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+T = TypeVar("T")
+Floats = npt.NDArray[np.float32]
+
+STATISTICS_IMAGES = 10_000
+STATISTICS_CHUNK = 256
+STD_FLOOR = 1 / 255
+"""A channel that never changes is divided by one grey level, not by zero."""
+
+KEY_LIMIT = 1 << 64
+
+
+@dataclass(frozen=True)
+class Normalise:
+    """x = (pixel / 255 - mean) / std for each channel; both in units of the full scale 0 to 1.
+
+    Raises `DataError` when the counts differ or a std is not positive.
+    """
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.mean) != len(self.std) or not all(value > 0 for value in self.std):
+            raise DataError(
+                f"normalisation wants as many means as positive stds, got mean {self.mean}, std {self.std}; "
+                "give one of each for each channel"
+            )
+
+    def __call__(self, pixels: Images) -> Floats:
+        """Return `pixels`, uint8 [N, H, W, C], as float32 of that shape: pixel * scale + shift."""
+        count, height, width, channels = pixels.shape
+        if channels != len(self.mean):
+            raise DataError(
+                f"normalisation of {len(self.mean)} channels got images of {channels}; "
+                "compute the statistics of the data that is trained on"
+            )
+        std = np.array(self.std)
+        scale = np.tile((1 / (255 * std)).astype(np.float32), width)
+        shift = np.tile((-np.array(self.mean) / std).astype(np.float32), width)
+        rows = pixels.reshape(count * height, width * channels).astype(np.float32)
+        rows *= scale
+        rows += shift
+        return rows.reshape(pixels.shape)
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """One training batch: `x` float32 [B, H, W, C], normalised; `y` int32 [B]."""
+
+    x: Floats
+    y: Labels
+
+
+@dataclass(frozen=True, eq=False)
+class EvalBatch:
+    """One test batch: `x` float32 [B, H, W, C]; `y` int32 [B]; `weight` float32 [B], 0 for padding, else 1.
+
+    Padding has x = 0 and y = 0.
+    """
+
+    x: Floats
+    y: Labels
+    weight: Floats
+
+
+def statistics(split: Split, channels: int) -> Normalise:
+    """Return mean and (population) standard deviation for each channel of pixel / 255, exact to float64.
+
+    Over all images, or 10,000 of them evenly spaced when there are more (an image folder is sorted by class,
+    so that the first ones would not do). A std is at least `STD_FLOOR`. Raises `DataError` when the images
+    have another number of channels.
+    """
+    if split.shape[2] != channels:
+        raise DataError(
+            f"statistics of {channels} channels got images of {split.shape[2]}; "
+            "resize the data to the net's input"
+        )
+    count = min(len(split), STATISTICS_IMAGES)
+    chosen: Indices = np.arange(count, dtype=np.int64) * len(split) // count
+    histogram = np.zeros((channels, 256), np.int64)
+    for start in range(0, count, STATISTICS_CHUNK):
+        pixels = split.images(chosen[start : start + STATISTICS_CHUNK])
+        for channel in range(channels):
+            histogram[channel] += np.bincount(pixels[..., channel].ravel(), minlength=256)
+    levels = np.arange(256) / 255
+    weights = histogram / histogram.sum(axis=1, keepdims=True)
+    mean = weights @ levels
+    std = np.sqrt((weights * (levels - mean[:, np.newaxis]) ** 2).sum(axis=1))
+    return Normalise(tuple(mean.tolist()), tuple(np.maximum(std, STD_FLOOR).tolist()))
+
+
+def epoch_order(n: int, seed: int, epoch: int) -> Indices:
+    """Return the order of an epoch's `n` images: a permutation, int64 [n], of Philox with key (seed, epoch).
+
+    Raises `DataError` unless seed and epoch are in [0, 2^64).
+    """
+    return _generator(seed, epoch, (0, 0)).permutation(n)
+
+
+def steps_per_epoch(n: int, batch: int) -> int:
+    """Return how many full batches `n` images make; raises `DataError` when there is none."""
+    if batch < 1 or n < batch:
+        raise DataError(
+            f"a batch of {batch} wants 1 or more, and at least as many images, got {n} images; "
+            "make the batch smaller"
+        )
+    return n // batch
+
+
+def train_batches(
+    split: Split,
+    *,
+    batch: int,
+    seed: int,
+    epoch: int,
+    normalise: Normalise,
+    augment: Augment,
+    start: int = 0,
+) -> Iterator[Batch]:
+    """Return the full batches of one epoch from step `start` on; those left over are not seen this epoch.
+
+    The first `start` batches are skipped without being read. Raises `DataError` at once for a batch larger
+    than the split and a `start` outside 0 to `steps_per_epoch`, and on the way for a damaged image.
+    """
+    steps = steps_per_epoch(len(split), batch)
+    if not 0 <= start <= steps:
+        raise DataError(
+            f"start wants a step from 0 to {steps}, got {start}; the run was of other data or batches"
+        )
+    order = epoch_order(len(split), seed, epoch)
+    labels = split.labels
+
+    def make(step: int) -> Batch:
+        chosen = order[step * batch : (step + 1) * batch]
+        pixels = augmented(split.images(chosen), augment, _generator(seed, epoch, (step, 1)))
+        return Batch(normalise(pixels), labels[chosen])
+
+    return (make(step) for step in range(start, steps))
+
+
+def eval_batches(split: Split, *, batch: int, normalise: Normalise) -> Iterator[EvalBatch]:
+    """Return all images in order, in batches of one size; the last one is padded, its padding of weight 0.
+
+    Raises `DataError` for a batch smaller than 1, and on the way for a damaged image.
+    """
+    if batch < 1:
+        raise DataError(f"a batch wants 1 image or more, got {batch}; make the batch larger")
+    labels = split.labels
+
+    def make(start: int) -> EvalBatch:
+        chosen: Indices = np.arange(start, min(start + batch, len(split)), dtype=np.int64)
+        x = normalise(split.images(chosen))
+        padding = batch - len(chosen)
+        return EvalBatch(
+            np.pad(x, ((0, padding), (0, 0), (0, 0), (0, 0))),
+            np.pad(labels[chosen], (0, padding)),
+            np.pad(np.ones(len(chosen), np.float32), (0, padding)),
+        )
+
+    return (make(start) for start in range(0, len(split), batch))
+
+
+def augmented(pixels: Images, augment: Augment, generator: np.random.Generator) -> Images:
+    """Return `pixels`, uint8 [N, H, W, C], each cropped from a black frame and perhaps flipped.
+
+    Draws two offsets for each image when there is a crop, then one bit for each when there is a flip. May
+    change `pixels` itself.
+    """
+    count, height, width, channels = pixels.shape
+    if augment.crop:
+        pad = augment.crop
+        tops, lefts = generator.integers(0, 2 * pad + 1, (2, count))
+        frame = np.zeros((count, height + 2 * pad, width + 2 * pad, channels), np.uint8)
+        frame[:, pad : pad + height, pad : pad + width] = pixels
+        windows = np.lib.stride_tricks.sliding_window_view(frame, (height, width, channels), axis=(1, 2, 3))
+        pixels = windows[np.arange(count), tops, lefts, 0]
+    if augment.flip:
+        flipped = np.flatnonzero(generator.integers(0, 2, count))
+        pixels[flipped] = pixels[flipped, :, ::-1]
+    return pixels
+
+
+def _generator(seed: int, epoch: int, upper: tuple[int, int]) -> np.random.Generator:
+    if not (0 <= seed < KEY_LIMIT and 0 <= epoch < KEY_LIMIT):
+        raise DataError(f"seed and epoch want 0 to 2^64 - 1, got {seed} and {epoch}; choose such numbers")
+    key = np.array((seed, epoch), np.uint64)
+    counter = np.array((0, 0, *upper), np.uint64)
+    return np.random.Generator(np.random.Philox(key=key, counter=counter))
+
+
+class _End(Enum):
+    END = "end"
+
+
+def prefetch(items: Iterator[T], depth: int = 2) -> Iterator[T]:
+    """Yield `items` in order while a background thread computes up to `depth` of them ahead.
+
+    What `items` raises is raised here, at its place in the order. When this iterator is closed or dropped,
+    the thread ends after the item it is at. Raises `DataError` for a depth below 1.
+    """
+    if depth < 1:
+        raise DataError(f"prefetch wants a depth of 1 or more, got {depth}; 2 is enough to hide the work")
+    return _prefetch(items, depth)
+
+
+def _prefetch(items: Iterator[T], depth: int) -> Iterator[T]:
+    def advance() -> T | Literal[_End.END]:
+        return next(items, _End.END)
+
+    with ThreadPoolExecutor(1, thread_name_prefix="netc-prefetch") as pool:
+        ahead = deque(pool.submit(advance) for _ in range(depth))
+        try:
+            while (item := ahead.popleft().result()) is not _End.END:
+                ahead.append(pool.submit(advance))
+                yield item
+        finally:
+            for future in ahead:
+                future.cancel()

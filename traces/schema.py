@@ -1,0 +1,369 @@
+"""The records of a trace, and how each is one line of JSON.
+
+A trace is two sibling files. `trace.jsonl` holds what must be equal when a run is repeated: a header, then
+step and evaluation records in order of step. `timing.jsonl` holds the wall times, which never are. Two
+runs that computed the same thing therefore have `trace.jsonl` files that are equal byte for byte.
+
+A number that was computed in float32 is written as the shortest decimal that reads back as that float32
+(Steele and White 1990, as NumPy's `unique=True` does it), so `0.1` and not `0.10000000149011612`.
+JSON has no spelling for a number that is not finite; those are the strings in `NON_FINITE`.
+"""
+
+import json
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from types import MappingProxyType
+from typing import ClassVar, NoReturn, TypeAlias
+
+import numpy as np
+from netc.traces.errors import TraceError
+
+JSON: TypeAlias = "bool | int | float | str | list[JSON] | dict[str, JSON] | None"
+"""A plain JSON value. Floats in it are finite."""
+
+FORMAT = 1
+"""The version of the trace format that this code writes and reads."""
+
+NON_FINITE: Mapping[str, float] = MappingProxyType(
+    {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+)
+"""The strings that stand for numbers JSON cannot spell. All NaNs are one: a payload is not kept."""
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+def plain(value: object, where: str) -> JSON:
+    """Copy `value` as plain JSON: tuples become lists, the keys of mappings are sorted.
+
+    `where` names the value in errors (`recipe.betas[1]`).
+
+    Raises TraceError for a key that is no string, a float that is not finite, and any other type (a NumPy
+    scalar too: `float(x)` it, so that its width is the caller's choice).
+    """
+    match value:
+        case None | bool() | str():
+            return value
+        case int():
+            return int(value)
+        case float() if math.isfinite(value):
+            return float(value)
+        case float():
+            raise TraceError(f'{where} wants a finite number, got {value!r}; write the string "{value!r}"')
+        case list() | tuple():
+            return [plain(item, f"{where}[{i}]") for i, item in enumerate(value)]
+        case Mapping():
+            keys = list(value)
+            for key in keys:
+                if not isinstance(key, str):
+                    raise TraceError(f"{where} wants string keys, got {key!r}; write it as {str(key)!r}")
+            return {key: plain(value[key], f"{where}.{key}") for key in sorted(keys)}
+    raise TraceError(
+        f"{where} wants plain JSON (null, bool, int, float, str, list, mapping), got {type(value).__name__};"
+        " convert it first, as with float(x)"
+    )
+
+
+def single(value: object, where: str) -> float:
+    """Round `value` to float32 and widen it back; the result is one of the 2**32 float32 values.
+
+    Raises TraceError for what is no number, and for a finite number beyond the range of float32.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float | np.floating):
+        raise TraceError(f"{where} wants a float32 number, got {value!r}")
+    with np.errstate(all="ignore"):
+        try:
+            rounded = float(np.float32(value))
+        except OverflowError:  # an int too large for a double
+            rounded = math.inf
+    # A comparison and not np.isinf(value): that int has no NumPy type either.
+    if math.isinf(rounded) and value not in (math.inf, -math.inf):
+        raise TraceError(f"{where} wants a number in the range of float32, got {_brief(value)}")
+    return rounded
+
+
+def single_to_json(value: float) -> float | str:
+    """The float32 `value` as the JSON that stands for it in a trace.
+
+    The shortest decimal of a float32 has at most 9 digits, and the double nearest to a decimal of at most 15
+    digits prints as that same decimal. So the double returned here is one that `json` writes as the
+    shortest float32 decimal, and rounding that double to float32 gives `value` back.
+
+    There is one exception among the 2**32 (found by trying them all): 0x15ae43fd and its negative. The double
+    nearest to its shortest decimal, 7.038531e-26, lies midway between two float32 values, so a reader that
+    goes through a double would get the other one. It is written with 9 digits, which are always enough.
+    """
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "Infinity" if value > 0 else "-Infinity"
+    shortest = float(np.format_float_scientific(np.float32(value), unique=True, trim="-"))
+    return shortest if np.float32(shortest) == value else float(f"{value:.9g}")
+
+
+def _brief(value: object) -> str:
+    try:
+        text = repr(value)
+    except ValueError:  # an int with more digits than Python agrees to print
+        text = "an enormous int"
+    return text if len(text) <= 60 else f"{text[:60]}..."
+
+
+def _text(value: object, where: str) -> str:
+    if not isinstance(value, str):
+        raise TraceError(f"{where} wants a string, got {_brief(value)}")
+    return value
+
+
+def _sha256(value: object, where: str) -> str:
+    if not _SHA256.fullmatch(_text(value, where)):
+        raise TraceError(f"{where} wants a SHA-256 as 64 lower-case hex digits, got {_brief(value)}")
+    return str(value)
+
+
+def _integer(value: object, where: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TraceError(f"{where} wants an int, got {_brief(value)}; convert it with int(x)")
+    if not -(2**63) <= value < 2**64:
+        raise TraceError(f"{where} wants an int of 64 bits, got {_brief(value)}")
+    return value
+
+
+def _count(value: object, where: str) -> int:
+    if _integer(value, where) < 0:
+        raise TraceError(f"{where} wants 0 or more, got {value}")
+    return _integer(value, where)
+
+
+def _positive(value: object, where: str) -> int:
+    if _integer(value, where) < 1:
+        raise TraceError(f"{where} wants 1 or more, got {value}")
+    return _integer(value, where)
+
+
+def _format(value: object, where: str) -> int:
+    if _integer(value, where) != FORMAT:
+        raise TraceError(f"{where} wants trace format {FORMAT}, got {value}; use the netc that wrote it")
+    return FORMAT
+
+
+def _seconds(value: object, where: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TraceError(f"{where} wants a number of seconds, got {_brief(value)}")
+    # The upper bound refuses infinity and an int that no float can hold; a NaN fails both comparisons.
+    if not 0 <= value < 2**53:
+        raise TraceError(f"{where} wants seconds that are finite and not negative, got {_brief(value)}")
+    return float(value)
+
+
+def _mapping(value: object, where: str) -> dict[str, JSON]:
+    copy = plain(value, where) if isinstance(value, Mapping) else None
+    if not isinstance(copy, dict):
+        raise TraceError(f"{where} wants a mapping, got {_brief(value)}")
+    return copy
+
+
+def _versions(value: object, where: str) -> dict[str, str]:
+    return {key: _text(item, f"{where}.{key}") for key, item in _mapping(value, where).items()}
+
+
+def _single_or_name(value: object, where: str) -> float:
+    # In a file the non-finite numbers are strings; a record made in Python holds the floats themselves.
+    if isinstance(value, str):
+        if value not in NON_FINITE:
+            raise TraceError(f"{where} wants a number or one of {', '.join(NON_FINITE)}, got {_brief(value)}")
+        return NON_FINITE[value]
+    return single(value, where)
+
+
+def _same(value: JSON) -> JSON:
+    return value
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """How one kind of value is checked when a record is made, and turned to JSON when it is written."""
+
+    check: Callable[[object, str], object]
+    to_json: Callable[..., JSON] = _same
+
+
+_TEXT, _DIGEST, _FLOAT32 = _Kind(_text), _Kind(_sha256), _Kind(_single_or_name, single_to_json)
+_COUNT, _POSITIVE, _INTEGER = _Kind(_count), _Kind(_positive), _Kind(_integer)
+
+
+@dataclass(frozen=True)
+class Record:
+    """What the records share: every field is checked against the table `kinds` when a record is made.
+
+    Raises TraceError naming the field.
+    """
+
+    kind: ClassVar[str]
+    kinds: ClassVar[Mapping[str, _Kind]]
+
+    def __post_init__(self) -> None:
+        for name, kind in self.kinds.items():
+            checked = kind.check(getattr(self, name), f"{self.kind}.{name}")
+            object.__setattr__(self, name, checked)  # the dataclass is frozen from here on
+
+
+@dataclass(frozen=True)
+class Header(Record):
+    """Line 1 of a trace: everything that decides the numbers below it.
+
+    `net` names the network; `spec_sha256`, `module_sha256` and `data_sha256` are the digests of its spec,
+    of the StableHLO text and of the data set `data`; `recipe` is the training recipe as plain JSON; `batch`
+    is in examples; `target` is the target word (`cpu`, `cuda:sm_80`); `versions` are those of the programs
+    that took part. Mappings are copied with their keys sorted, so equal headers have equal lines.
+    """
+
+    kind = "header"
+    net: str
+    spec_sha256: str
+    module_sha256: str
+    data: str
+    data_sha256: str
+    recipe: Mapping[str, JSON]
+    seed: int
+    batch: int
+    target: str
+    versions: Mapping[str, str]
+    format: int = FORMAT
+
+    kinds = MappingProxyType(
+        {
+            "format": _Kind(_format),
+            "net": _TEXT,
+            "spec_sha256": _DIGEST,
+            "module_sha256": _DIGEST,
+            "data": _TEXT,
+            "data_sha256": _DIGEST,
+            "recipe": _Kind(_mapping),
+            "seed": _INTEGER,
+            "batch": _POSITIVE,
+            "target": _TEXT,
+            "versions": _Kind(_versions),
+        }
+    )
+
+
+@dataclass(frozen=True)
+class StepRecord(Record):
+    """One optimizer step.
+
+    `step` and `epoch` count from wherever the trainer starts; `loss` is the mean over the batch, `lr` the
+    learning rate used, `grad_norm` and `param_norm` the Euclidean norms over all parameters. The four are
+    float32 values, rounded to it when the record is made, and may be non-finite.
+    """
+
+    kind = "step"
+    step: int
+    epoch: int
+    loss: float
+    lr: float
+    grad_norm: float
+    param_norm: float
+
+    kinds = MappingProxyType(
+        {
+            "step": _COUNT,
+            "epoch": _COUNT,
+            "loss": _FLOAT32,
+            "lr": _FLOAT32,
+            "grad_norm": _FLOAT32,
+            "param_norm": _FLOAT32,
+        }
+    )
+
+
+@dataclass(frozen=True)
+class EvalRecord(Record):
+    """One evaluation, made after step `step`.
+
+    `loss` is the mean over the `count` examples seen and `accuracy` the fraction of them (0 to 1) that was
+    right; both are float32 values, rounded to it when the record is made.
+    """
+
+    kind = "eval"
+    step: int
+    epoch: int
+    loss: float
+    accuracy: float
+    count: int
+
+    kinds = MappingProxyType(
+        {"step": _COUNT, "epoch": _COUNT, "loss": _FLOAT32, "accuracy": _FLOAT32, "count": _COUNT}
+    )
+
+
+@dataclass(frozen=True)
+class TimingRecord(Record):
+    """The wall time of one step: `seconds`, a float64, finite and not negative. It goes to `timing.jsonl`."""
+
+    kind = "timing"
+    step: int
+    seconds: float
+
+    kinds = MappingProxyType({"step": _COUNT, "seconds": _Kind(_seconds)})
+
+
+KINDS: Mapping[str, type[Record]] = MappingProxyType(
+    {record.kind: record for record in (Header, StepRecord, EvalRecord, TimingRecord)}
+)
+"""The record class for each word that a line may have under "kind"."""
+
+
+def to_line(record: Record) -> bytes:
+    """The record as one line of ASCII JSON with its newline, "kind" first and the fields in a fixed order."""
+    body: dict[str, JSON] = {"kind": record.kind}
+    for name, kind in record.kinds.items():
+        body[name] = kind.to_json(getattr(record, name))
+    return json.dumps(body, allow_nan=False).encode("ascii") + b"\n"
+
+
+def from_line(line: bytes) -> Record:
+    """The record that one line holds. The inverse of `to_line`.
+
+    Raises TraceError, without the line's number, which only the reader knows: not UTF-8, not JSON, a key
+    twice, a bare NaN, an unknown kind, a field too many, too few, or of the wrong type.
+    """
+    try:
+        body = json.loads(
+            line, object_pairs_hook=_without_twins, parse_constant=_refuse_constant, parse_float=_finite
+        )
+    except TraceError:
+        raise  # from the hooks; TraceError is a ValueError too
+    except (ValueError, RecursionError) as error:
+        raise TraceError(f"wants one JSON object, got {_brief(line)} ({error})") from error
+    if not isinstance(body, dict):
+        raise TraceError(f"wants one JSON object, got {_brief(body)}")
+    word = body.pop("kind", None)
+    kind = KINDS.get(word) if isinstance(word, str) else None
+    if kind is None:
+        raise TraceError(f"wants a kind among {', '.join(KINDS)}, got {_brief(word)}")
+    wanted = {field.name for field in fields(kind)}
+    if missing := sorted(wanted - body.keys()):
+        raise TraceError(f"wants the {kind.kind} fields {', '.join(missing)}, got none of them")
+    if extra := sorted(body.keys() - wanted):
+        raise TraceError(f"wants no field but those of {kind.kind}, got {_brief(', '.join(extra))}")
+    return kind(**body)
+
+
+def _without_twins(pairs: list[tuple[str, JSON]]) -> dict[str, JSON]:
+    body = dict(pairs)
+    if len(body) != len(pairs):
+        raise TraceError(f"wants each key once, got {_brief([key for key, _ in pairs])}")
+    return body
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise TraceError(f'wants standard JSON, got a bare {name}; spell it "{name}"')
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):  # Python reads 1e999 as infinity
+        raise TraceError(f'wants numbers that fit in 64 bits, got {_brief(text)}; "Infinity" is a string')
+    return number
