@@ -151,7 +151,9 @@ class _Maker:
             correct = b.sum(hits(b, logits, labels), (0,))
         with b.at("loss", "vjp"):
             dlogits = b.op("barrier", loss.pull(b.constant(1 / self.batch, TensorType((self.batch,)))))
-        _, grads = out.pull(dlogits)
+        _, drawn = out.pull(dlogits)
+        # IREE would join each gradient's product with the update into a dispatch that it cannot compile
+        grads = {name: b.op("barrier", g) for name, g in drawn.items()}
         new = {**held, **out.state, **self._update(b, held, grads, lr)}
         new["step"] = b.add(held["step"], 1)
         metrics = {"loss": mean, "correct": correct}

@@ -103,8 +103,8 @@ def load(path: Path) -> Checkpoint:
             try:
                 return _load(handle, found)
             except CheckpointError:
-                # A `save` may have swapped the folder while it was being read. It empties the old one only when
-                # the new one is in place, so what is wrong there counts only while `path` is missing.
+                # A `save` may have swapped the folder while it was being read. It empties the old one only
+                # when the new one is in place: what is wrong there counts only while `path` is missing.
                 superseded = found != path and path.exists()
                 if not superseded and _is_current(handle, found):
                     raise

@@ -27,8 +27,12 @@ def window_size(size: Sequence[int], kernel: Pair, stride: Pair, padding: Sides,
     return (out[0], out[1])
 
 
-def _conv(x: TensorType, w: TensorType, *, stride: Pair, padding: Sides, dilation: Pair, groups: int) -> TensorType:
+def _conv(
+    x: TensorType, w: TensorType, *, stride: Pair, padding: Sides, dilation: Pair, groups: int, swap: bool = False
+) -> TensorType:
+    """`swap`: the kernel is written [kh, kw, O, I], as a gradient finds it."""
     want(x.rank == 4 and w.rank == 4, "an image and a kernel of 4 axes", (str(x), str(w)))
+    w = TensorType((w.shape[0], w.shape[1], w.shape[3], w.shape[2]), w.dtype) if swap else w
     want(x.shape[3] == w.shape[2] * groups, f"{w.shape[2] * groups} channels", x)
     want(w.shape[3] % groups == 0, f"a multiple of {groups} features", w)
     height, width = window_size(x.shape[1:3], (w.shape[0], w.shape[1]), stride, padding, dilation)
@@ -134,6 +138,7 @@ def _zero(A: Any, t: TensorType) -> Any:
 def _mean_conv(A: Any, op: Op, x: Any, w: Any) -> Any:
     """y = sum over taps of view(x, tap) w[tap], for each group."""
     groups, kernel = op.attr("groups"), (A.shape(w)[0], A.shape(w)[1])
+    w = A.transpose(w, (0, 1, 3, 2)) if dict(op.attrs).get("swap") else w
     win = _of(A, op, A.shape(x)[1:3], op.result.shape[1:3])
     padded = win.pad(x, _zero(A, op.result.type))
     parts = []
@@ -215,9 +220,10 @@ def _spell_conv(op: Op, args: Sequence[str]) -> str:
     (t, b), (le, r) = op.attr("padding")
     (sh, sw), (dh, dw) = op.attr("stride"), op.attr("dilation")
     window = f"stride = [{sh}, {sw}], pad = [[{t}, {b}], [{le}, {r}]], rhs_dilate = [{dh}, {dw}]"
+    kernel = "0, 1, o, i" if dict(op.attrs).get("swap") else "0, 1, i, o"
     counts = f"batch_group_count = 1 : i64, feature_group_count = {op.attr('groups')} : i64"
     return (
-        f"stablehlo.convolution({args[0]}, {args[1]}) dim_numbers = [b, 0, 1, f]x[0, 1, i, o]->[b, 0, 1, f], "
+        f"stablehlo.convolution({args[0]}, {args[1]}) dim_numbers = [b, 0, 1, f]x[{kernel}]->[b, 0, 1, f], "
         f"window = {{{window}}} {{{counts}, precision_config = [#stablehlo<precision DEFAULT>, "
         f"#stablehlo<precision DEFAULT>]}} : {arrow(op)}"
     )
@@ -226,8 +232,8 @@ def _spell_conv(op: Op, args: Sequence[str]) -> str:
 def _conv_flops(op: Op) -> int:
     """2 multiply-adds for each output pixel, tap, input channel of the group and feature."""
     if op.kind == "conv":
-        w = op.operands[1].type
-        return 2 * op.result.type.size * w.shape[0] * w.shape[1] * w.shape[2]
+        x, w = (v.type for v in op.operands)
+        return 2 * op.result.type.size * w.shape[0] * w.shape[1] * x.shape[3] // op.attr("groups")
     if op.kind == "conv_input_grad":
         dy, w = (v.type for v in op.operands)
         return 2 * dy.size * w.shape[0] * w.shape[1] * w.shape[2]

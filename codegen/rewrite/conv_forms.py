@@ -11,7 +11,7 @@ from collections.abc import Callable
 from netc.codegen.builder import Builder
 from netc.codegen.ir import Op, Value
 from netc.codegen.ops.window import Pair
-from netc.codegen.rewrite.taps import Window, by_phase, padded, shifted, view, window_of
+from netc.codegen.rewrite.taps import Window, by_phase, padded, place, shifted, view, window_of
 from netc.netspec.types import TensorType
 
 Form = Callable[[Builder, Op, Value, Value], Value | None]
@@ -75,10 +75,10 @@ def forward_depthwise(b: Builder, op: Op, x: Value, w: Value) -> Value:
 
 
 def _adjoint_kernel(b: Builder, w: Value, groups: int) -> Value:
-    """[kh, kw, I, G Og] -> [kh, kw, Og, G I], both spatial axes reversed."""
+    """[kh, kw, I, G Og] -> [kh, kw, Og, G I], both spatial axes reversed; without groups [kh, kw, I, O] as it is."""
     kh, kw, i, o = w.shape
     if groups == 1:
-        return b.op("reverse", b.transpose(w, (0, 1, 3, 2)), dims=(0, 1))
+        return b.op("reverse", w, dims=(0, 1))
     split = b.transpose(b.reshape(w, (kh, kw, i, groups, o // groups)), (0, 1, 4, 3, 2))
     return b.op("reverse", b.reshape(split, (kh, kw, o // groups, groups * i)), dims=(0, 1))
 
@@ -100,7 +100,8 @@ def input_direct(b: Builder, op: Op, dy: Value, w: Value) -> Value:
         padding = ((0, 0), (0, 0))
     groups = op.attr("groups")
     kernel = _adjoint_kernel(b, w, groups)
-    return b.op("conv", dy, kernel, stride=(1, 1), padding=padding, dilation=win.dilation, groups=groups)
+    window = {"stride": (1, 1), "padding": padding, "dilation": win.dilation, "groups": groups}
+    return b.op("conv", dy, kernel, **window, **({"swap": True} if groups == 1 else {}))
 
 
 def _by_phase(b: Builder, op: Op, dy: Value, w: Value, make: Callable[[list[tuple[Pair, Pair]], Pair], Value]) -> Value:
@@ -133,6 +134,22 @@ def input_phase_im2col(b: Builder, op: Op, dy: Value, w: Value) -> Value:
         return b.reshape(b.dot(_rows(b, columns), kernel, (1, 0)), (dy.shape[0], *size, w.shape[2]))
 
     return _by_phase(b, op, dy, w, phase)
+
+
+def input_col2im(b: Builder, op: Op, dy: Value, w: Value) -> Value:
+    """One product for all taps, then each tap's part put where its pixels are. groups = 1."""
+    win = window_of(op, op.attr("size"), dy.shape[1:3], w.shape[:2])
+    n, p, q, o = dy.shape
+    channels = w.shape[2]
+    kernel = b.reshape(w, (math.prod(w.shape[:3]), o))
+    parts = b.reshape(b.dot(_rows(b, dy), kernel, (1, 1)), (n, p, q, len(win.positions) * channels))
+    dx: Value | None = None
+    for number, tap in enumerate(win.positions):
+        part = b.slice(parts, (0, 0, 0, number * channels), (n, p, q, (number + 1) * channels))
+        placed = place(b, part, win, tap)
+        dx = placed if dx is None else b.add(dx, placed)
+    assert dx is not None
+    return dx
 
 
 def input_phase_depthwise(b: Builder, op: Op, dy: Value, w: Value) -> Value:
@@ -168,7 +185,7 @@ def kernel_shifted(b: Builder, op: Op, x: Value, dy: Value) -> Value:
 def _tap_product(b: Builder, x: Value, dy: Value, groups: int) -> Value:
     """[M, G I], [M, G Og] -> [I, G Og]."""
     if groups == 1:
-        return b.dot(x, dy, (0, 0))
+        return b.dot(b.transpose(x, (1, 0)), dy, (1, 0))
     m, i, o = x.shape[0], x.shape[1] // groups, dy.shape[1] // groups
     if i == 1:  # depthwise: a sum over rows of elementwise products
         wide = b.broadcast(x, TensorType((m, groups, o)), (0, 1))
@@ -217,6 +234,7 @@ CONV_FORMS: dict[str, dict[str, Form]] = {
         "direct": input_direct,
         "phase-shifted": input_phase_shifted,
         "phase-im2col": input_phase_im2col,
+        "col2im": input_col2im,
         "depthwise": input_phase_depthwise,
     },
     "conv_kernel_grad": {

@@ -40,6 +40,16 @@ def _phase_zero(b: Builder, w: Window, dx: TensorType) -> Value:
     return b.constant(0.0, TensorType((dx.shape[0], *size, dx.shape[3]), dx.dtype))
 
 
+def _max_pool_grad_tiled(b: Builder, w: Window, winner: Value, x: Value, dy: Value) -> Value:
+    """Windows that tile the image: winner and dy repeated over each window, and one comparison."""
+    (kh, kw), (n, p, q, c) = w.kernel, dy.shape
+    whole = TensorType((n, p, kh, q, kw, c), "i32")
+    number = b.add(b.mul(b.iota(2, whole.shape), kw), b.iota(4, whole.shape))
+    hit = b.compare("EQ", b.broadcast(winner, whole, (0, 1, 3, 5)), number)
+    wide = b.broadcast(dy, TensorType(whole.shape, dy.type.dtype), (0, 1, 3, 5))
+    return b.reshape(b.select(hit, wide, 0.0), x.shape)
+
+
 def max_pool_grad(b: Builder, op: Op, x: Value, y: Value, dy: Value) -> Value:
     """Each window's first maximum is numbered once; a pixel then takes dy from the windows whose number is its tap."""
     w = window_of(op, x.shape[1:3], dy.shape[1:3], op.attr("kernel"))
@@ -48,6 +58,9 @@ def max_pool_grad(b: Builder, op: Op, x: Value, y: Value, dy: Value) -> Value:
     winner = b.constant(last, TensorType(dy.shape, "i32"))
     for number, tap in reversed(list(enumerate(w.positions[:-1]))):
         winner = b.select(b.compare("EQ", view(b, image, w, tap), y), number, winner)
+
+    if w.kernel == w.stride and w.size == (w.out[0] * w.kernel[0], w.out[1] * w.kernel[1]):
+        return _max_pool_grad_tiled(b, w, winner, x, dy)
 
     def phase(pairs: list[tuple[Pair, Pair]], size: Pair) -> Value:
         total: Value | None = None

@@ -23,6 +23,7 @@ Family = Literal["cpu", "gpu", "xla"]
 class Shape:
     """What a row's condition may look at: of one convolution op."""
 
+    height: int  # of the output image
     pixels: int  # of the output image, H W
     rows: int  # of the output, N H W
     inputs: int  # channels
@@ -49,7 +50,7 @@ def shape_of(op: Op) -> Shape:
     n = op.operands[0].shape[0]
     pixels = w.out[0] * w.out[1]
     return Shape(
-        pixels, n * pixels, inputs, outputs, groups, w.kernel[0] * w.kernel[1], max(w.stride), w.plain
+        w.out[0], pixels, n * pixels, inputs, outputs, groups, w.kernel[0] * w.kernel[1], max(w.stride), w.plain
     )  # fmt: skip
 
 
@@ -74,12 +75,15 @@ _COMMON: tuple[Row, ...] = (
 SCHEDULES: dict[Family, tuple[Row, ...]] = {
     "cpu": (
         *_COMMON,
+        ("conv", lambda s: s.inputs == 1, "shifted"),
         ("conv", lambda s: s.inputs <= 4, "direct"),
-        ("conv", lambda s: s.stride > 1 or s.pixels <= 64, "im2col"),
-        ("conv", _always, "direct"),
-        ("conv_input_grad", lambda s: s.stride > 1, "phase-shifted"),
-        ("conv_input_grad", lambda s: s.pixels <= 64, "phase-im2col"),
+        ("conv", lambda s: s.height >= 14, "direct"),
+        ("conv", _always, "shifted"),
+        ("conv_input_grad", lambda s: s.taps == 1 and s.stride > 1, "col2im"),
+        ("conv_input_grad", lambda s: s.stride > 1 and s.height <= 4, "col2im"),
+        ("conv_input_grad", lambda s: s.stride > 1 or s.height < 14, "phase-shifted"),
         ("conv_input_grad", _always, "direct"),
+        ("conv_kernel_grad", lambda s: s.inputs <= 4 and s.taps <= 9, "im2col"),
         ("conv_kernel_grad", _always, "shifted"),
     ),
     "gpu": (

@@ -58,6 +58,14 @@ def view(b: Builder, image: Value, w: Window, tap: Pair) -> Value:
     return b.slice(image, (0, a, c, 0), (n, e, f, channels), (1, *w.stride, 1))
 
 
+def place(b: Builder, piece: Value, w: Window, tap: Pair) -> Value:
+    """The adjoint of `padded` then `view`: [N, P, Q, C] -> [N, H, W, C], zero where the tap sees nothing."""
+    start, limit = tap_bounds(tap, w.out, w.stride, w.dilation)
+    low = [s - lo for s, (lo, _) in zip(start, w.padding, strict=True)]
+    high = [n + lo - e for n, (lo, _), e in zip(w.size, w.padding, limit, strict=True)]
+    return b.pad(piece, (0, *low, 0), (0, *high, 0), (0, w.stride[0] - 1, w.stride[1] - 1, 0))
+
+
 def _phase_taps(w: Window, axis: int, r: int) -> Iterator[tuple[int, int]]:
     """(tap, shift) along one axis for the pixels of phase r: pixel s i + r sees output i + shift through the tap."""
     lo, s, d = w.padding[axis][0], w.stride[axis], w.dilation[axis]

@@ -1,0 +1,86 @@
+"""A trained run, looked at again: its accuracy on the test split, and what it says of single images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from netc.codegen.program import build
+from netc.netspec.errors import UserError
+from netc.runtime.cache import Cache
+from netc.runtime.checkpoint import Checkpoint
+from netc.runtime.data.batches import Normalise
+from netc.runtime.data.dataset import Dataset
+from netc.runtime.data.folder import decode
+from netc.runtime.run import RunConfig, checkpoint_of
+from netc.runtime.session import Session, prepare
+from netc.runtime.target import parse_target
+from netc.runtime.train import sums
+
+
+@dataclass(frozen=True)
+class Score:
+    """Mean loss, accuracy (0 to 1) and number of images of the test split."""
+
+    loss: float
+    accuracy: float
+    count: int
+
+
+@dataclass(frozen=True)
+class Guess:
+    """What a net says of one image: classes with their probabilities, the likeliest first."""
+
+    image: str
+    classes: tuple[tuple[str, float], ...]
+
+
+def open_session(config: RunConfig, folder: Path, which: str, target: str, cache: Cache) -> tuple[Session, Checkpoint]:
+    """A session that holds the checkpoint `which` of a run."""
+    saved = checkpoint_of(folder, which)
+    if saved.meta.get("spec_sha256") != config.net.digest:
+        raise UserError(f"{folder / which} belongs to another spec than run.json; give the run that it was made by")
+    session = Session(prepare(build(config.net, config.recipe, config.schedule.batch), parse_target(target), cache))
+    session.restore(saved.tensors)
+    return session, saved
+
+
+def normalise_of(saved: Checkpoint) -> Normalise:
+    """The normalisation that a run was trained with."""
+    table = saved.meta["normalise"]
+    assert isinstance(table, dict)  # the manifest's digest was checked
+    return Normalise(tuple(table["mean"]), tuple(table["std"]))  # type: ignore[arg-type]
+
+
+def evaluate(config: RunConfig, data: Dataset, folder: Path, which: str, target: str, cache: Cache) -> Score:
+    """The score of a run's checkpoint on the test split of `data`."""
+    session, saved = open_session(config, folder, which, target, cache)
+    loss, correct, count = sums(session, data, config.schedule.batch, normalise_of(saved))
+    return Score(loss / count, correct / count, int(count))
+
+
+def predict(config: RunConfig, images: Sequence[Path], folder: Path, which: str, target: str, cache: Cache) -> list[Guess]:
+    """What a run's checkpoint says of image files, each resized to the net's input. Raises DataError for a damaged one."""
+    session, saved = open_session(config, folder, which, target, cache)
+    normalise, classes = normalise_of(saved), saved.meta["classes"]
+    assert isinstance(classes, list)
+    batch, shape = config.schedule.batch, config.net.spec.input
+    pixels = np.stack([decode(path, (shape[0], shape[1], shape[2])) for path in images])
+    guesses: list[Guess] = []
+    for start in range(0, len(images), batch):
+        part = pixels[start : start + batch]
+        x = np.zeros((batch, *shape), np.float32)
+        x[: len(part)] = normalise(part)
+        logits = session.predict(x)[: len(part)].astype(np.float64)
+        e = np.exp(logits - logits.max(axis=1, keepdims=True))
+        for path, row in zip(images[start : start + batch], e / e.sum(axis=1, keepdims=True), strict=True):
+            order = np.argsort(-row, kind="stable")
+            guesses.append(Guess(str(path), tuple((_name(classes, int(k)), float(row[k])) for k in order)))
+    return guesses
+
+
+def _name(classes: Sequence[object], index: int) -> str:
+    return str(classes[index]) if index < len(classes) else f"class {index}"

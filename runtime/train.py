@@ -1,0 +1,229 @@
+"""The training loop: batches in, metrics out, a trace and checkpoints on the way."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import numpy as np
+
+from netc.codegen.program import build
+from netc.netspec.errors import NetcError, UserError
+from netc.netspec.recipe import Schedule
+from netc.runtime import checkpoint
+from netc.runtime.cache import Cache
+from netc.runtime.data.batches import Normalise, eval_batches, prefetch, statistics, steps_per_epoch, train_batches
+from netc.runtime.data.dataset import Dataset
+from netc.runtime.run import RunConfig, checkpoint_of, write_config
+from netc.runtime.schedule import learning_rate
+from netc.runtime.session import Prepared, Session, prepare
+from netc.runtime.target import parse_target
+from netc.traces.schema import EvalRecord, Header, StepRecord, TimingRecord
+from netc.traces.write import TraceWriter
+
+
+class NonFiniteError(NetcError):
+    """The loss became infinite or NaN; the last good checkpoint is kept."""
+
+
+@dataclass
+class Progress:
+    """Calls for whoever watches a run. Each does nothing unless it is set."""
+
+    prepared: Callable[[Prepared], None] = field(default=lambda p: None)
+    started: Callable[[int, int], None] = field(default=lambda first, total: None)
+    stepped: Callable[[StepRecord, float], None] = field(default=lambda record, seconds: None)
+    evaluated: Callable[[EvalRecord], None] = field(default=lambda record: None)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended. `interrupted`: by Ctrl-C, after a checkpoint."""
+
+    folder: Path
+    steps: int
+    accuracy: float
+    best: float
+    seconds: float
+    interrupted: bool
+
+
+@dataclass
+class _Counter:
+    """Where a run stands: steps done, the best accuracy so far, the last."""
+
+    step: int = 0
+    best: float = -1.0
+    last: float = 0.0
+
+
+def versions() -> dict[str, str]:
+    """What can change a trace, as its header records it."""
+    packages = ("netc", "iree-base-compiler", "iree-base-runtime", "jaxlib", "numpy")
+    found: dict[str, str] = {}
+    for name in packages:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+@dataclass(frozen=True)
+class _Run:
+    config: RunConfig
+    data: Dataset
+    folder: Path
+    session: Session
+    normalise: Normalise
+    per_epoch: int
+    progress: Progress
+
+    @property
+    def schedule(self) -> Schedule:
+        return self.config.schedule
+
+    def save(self, name: str, counter: _Counter) -> None:
+        meta: dict[str, Any] = {"step": counter.step, "best": counter.best, "last": counter.last}
+        meta |= {"spec_sha256": self.config.net.digest, "net": self.config.net.spec.name}
+        meta["normalise"] = {"mean": list(self.normalise.mean), "std": list(self.normalise.std)}
+        meta["classes"] = list(self.data.classes)
+        checkpoint.save(self.folder, name, self.session.fetch(), meta)
+
+
+def train(
+    config: RunConfig, data: Dataset, folder: Path, cache: Cache, *, resume: bool = False, progress: Progress | None = None
+) -> Outcome:
+    """Train as `config` says, on `data` already of the net's input size, writing into `folder`.
+
+    With `resume`, continue from the checkpoint `last`: the trace is then byte for byte that of an uninterrupted run.
+    Raises UserError, CompileError, and NonFiniteError when the loss is no number any more.
+    """
+    watch = progress or Progress()
+    begin = time.perf_counter()
+    shape = tuple(config.net.spec.input)
+    _fits(config, data)
+    normalise = statistics(data.train, shape[-1])
+    batch = config.schedule.batch
+    per_epoch = steps_per_epoch(len(data.train), batch)
+    prepared = prepare(build(config.net, config.recipe, batch), parse_target(config.target), cache)
+    watch.prepared(prepared)
+    session = Session(prepared)
+    run = _Run(config, data, folder, session, normalise, per_epoch, watch)
+    counter = _start(run, resume)
+    header = Header(
+        net=config.net.spec.name, spec_sha256=config.net.digest, module_sha256=prepared.sha256, data=config.data,
+        data_sha256=data.digest, recipe=config.recipe_json, seed=config.seed, batch=batch, target=config.target,
+        versions=versions(),
+    )  # fmt: skip
+    total = config.schedule.epochs * per_epoch
+    watch.started(counter.step, total)
+    with TraceWriter(folder / "trace.jsonl", header, counter.step if resume else None) as trace, _interruptible() as stop:
+        if not resume:
+            run.save("last", counter)  # so that a run can be resumed from its first moment
+        while counter.step < total and not stop:
+            _epoch(run, counter, trace, stop)
+    done = counter.step >= total
+    return Outcome(folder, counter.step, counter.last, counter.best, time.perf_counter() - begin, not done)
+
+
+def _fits(config: RunConfig, data: Dataset) -> None:
+    classes, outputs = len(data.classes), config.net.out.shape[0]
+    if outputs < classes:
+        raise UserError(f"{config.data} has {classes} classes, got a net with {outputs} outputs; give --classes {classes}")
+    if data.train.shape != config.net.spec.input:
+        raise NetcError(f"images of shape {data.train.shape} were given to a net that wants {config.net.spec.input}")
+
+
+def _start(run: _Run, resume: bool) -> _Counter:
+    if not resume:
+        if (run.folder / "run.json").exists():
+            raise UserError(f"--out wants a new folder, got {run.folder} with a run in it; add --resume or choose another")
+        write_config(run.folder, run.config)
+        run.session.init(run.config.seed)
+        return _Counter()
+    saved = checkpoint_of(run.folder, "last")
+    if saved.meta.get("spec_sha256") != run.config.net.digest:
+        raise UserError(f"{run.folder / 'last'} belongs to another spec than run.json; the run cannot be continued")
+    run.session.restore(saved.tensors)
+    return _Counter(int(saved.meta["step"]), float(saved.meta["best"]), float(saved.meta["last"]))  # type: ignore[arg-type]
+
+
+@contextmanager
+def _interruptible() -> Iterator[list[int]]:
+    """A list that is filled by the first Ctrl-C (or SIGTERM); the second ends the process at once."""
+    stop: list[int] = []
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        if stop:
+            raise KeyboardInterrupt
+        stop.append(number)
+
+    try:
+        old = {s: signal.signal(s, ask) for s in (signal.SIGINT, signal.SIGTERM)}
+    except ValueError:  # not the main thread: then nobody presses Ctrl-C here
+        old = {}
+    try:
+        yield stop
+    finally:
+        for s, handler in old.items():
+            signal.signal(s, handler)
+
+
+def _epoch(run: _Run, counter: _Counter, trace: TraceWriter, stop: list[int]) -> None:
+    epoch, start = divmod(counter.step, run.per_epoch)
+    batches = train_batches(
+        run.data.train, batch=run.schedule.batch, seed=run.config.seed, epoch=epoch, normalise=run.normalise,
+        augment=run.config.augment, start=start,
+    )  # fmt: skip
+    for batch in prefetch(batches):
+        lr = np.float32(learning_rate(run.schedule, counter.step, run.per_epoch))
+        begin = time.perf_counter()
+        metrics = run.session.train_step(batch.x, batch.y, float(lr))
+        seconds = time.perf_counter() - begin
+        record = StepRecord(
+            step=counter.step, epoch=epoch, loss=float(metrics["loss"]), lr=float(lr),
+            grad_norm=float(metrics.get("grad_norm", 0.0)), param_norm=float(metrics.get("param_norm", 0.0)),
+        )  # fmt: skip
+        trace.write(record)
+        trace.write(TimingRecord(step=counter.step, seconds=seconds))
+        if not np.isfinite(metrics["loss"]):
+            trace.sync()
+            raise NonFiniteError(
+                f"the loss of step {counter.step} is {metrics['loss']}; the checkpoint {run.folder / 'last'} is the last good "
+                "one; try a lower --lr or a longer --warmup"
+            )
+        counter.step += 1
+        run.progress.stepped(record, seconds)
+        if stop:
+            break
+    if counter.step % run.per_epoch == 0:
+        _evaluate(run, counter, trace, epoch)
+    trace.sync()
+    run.save("last", counter)
+
+
+def _evaluate(run: _Run, counter: _Counter, trace: TraceWriter, epoch: int) -> None:
+    loss, correct, count = sums(run.session, run.data, run.schedule.batch, run.normalise)
+    record = EvalRecord(step=counter.step - 1, epoch=epoch, loss=loss / count, accuracy=correct / count, count=int(count))
+    trace.write(record)
+    counter.last = correct / count
+    if counter.last > counter.best:
+        counter.best = counter.last
+        run.save("best", counter)
+    run.progress.evaluated(record)
+
+
+def sums(session: Session, data: Dataset, batch: int, normalise: Normalise) -> tuple[float, float, float]:
+    """(loss, correct, count) summed over the test split."""
+    total = np.zeros(3)
+    for b in eval_batches(data.test, batch=batch, normalise=normalise):
+        total += session.eval_step(b.x, b.y, b.weight)
+    return float(total[0]), float(total[1]), float(total[2])
