@@ -83,7 +83,9 @@ def build(net: CheckedNet, recipe: Recipe, batch: int) -> Program:
         problems.append(f"batch wants a positive integer, got {batch}")
     if net.out.rank != 1:
         out = net.out.shape
-        problems.append(f"{net.spec.name}: wants an output of [batch, classes] for cross-entropy, got {out}; end in Dense")
+        problems.append(
+            f"{net.spec.name}: wants an output of [batch, classes] for cross-entropy, got {out}; end in Dense"
+        )
     if problems:
         raise SpecError(tuple(problems))
     state = _state(net, recipe)
@@ -218,7 +220,9 @@ def layer_module(layer: Layer, x: TensorType, batch: int, *, training: bool = Tr
     `x` is the type of one example. Parameters and states are in the order of the layer's signature.
     """
     signature = signature_of(layer, x)
-    return Module(layer.kind, tuple(_layer_function(n, layer, signature, x, batch, training) for n in ("forward", "vjp")))
+    return Module(
+        layer.kind, tuple(_layer_function(n, layer, signature, x, batch, training) for n in ("forward", "vjp"))
+    )
 
 
 def _layer_function(

@@ -105,7 +105,11 @@ class Schedule:
 
     def check(self) -> Schedule:
         """The schedule itself; raises SpecError with one sentence for each value out of range."""
-        problems = [f"{k} wants a positive integer, got {v}" for k, v in (("epochs", self.epochs), ("batch", self.batch)) if v < 1]
+        problems = [
+            f"{k} wants a positive integer, got {v}"
+            for k, v in (("epochs", self.epochs), ("batch", self.batch))
+            if v < 1
+        ]
         if not 0 < self.lr < float("inf"):
             problems.append(f"lr wants a positive number, got {self.lr}")
         if not 0 <= self.warmup <= self.epochs:

@@ -24,12 +24,16 @@ def load(path: Path) -> NetSpec:
     """Read a spec; raises UserError (unreadable) or SpecError (every wrong field, each with its place)."""
     try:
         if path.stat().st_size > LARGEST_FILE:
-            raise UserError(f"{path}: wants a spec of at most {LARGEST_FILE} bytes, got {path.stat().st_size}; is it the right file?")
+            raise UserError(
+                f"{path}: wants a spec of at most {LARGEST_FILE} bytes, got {path.stat().st_size}; is it the right file?"
+            )
         return from_toml(path.read_text(encoding="utf-8"), str(path))
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); check the name") from error
     except UnicodeDecodeError as error:
-        raise UserError(f"{path}: wants UTF-8 text, got byte {error.object[error.start]:#04x} at {error.start}; save it as UTF-8") from error
+        raise UserError(
+            f"{path}: wants UTF-8 text, got byte {error.object[error.start]:#04x} at {error.start}; save it as UTF-8"
+        ) from error
 
 
 def from_toml(text: str, where: str = "spec") -> NetSpec:
@@ -70,7 +74,11 @@ def _scalar_or_choice(want: Any, got: Any, where: str, problems: list[str], dept
         if get_origin(option) is typing.Literal:
             option = str  # the words themselves are the layer's own check
         trial: list[str] = []
-        value = _plain(option, got, trial) if option in (int, float, str, bool, type(None)) else _value(option, got, where, trial, depth + 1)
+        value = (
+            _plain(option, got, trial)
+            if option in (int, float, str, bool, type(None))
+            else _value(option, got, where, trial, depth + 1)
+        )
         if not trial:
             return value
     shown = "nothing" if got is None else repr(got)
@@ -92,7 +100,9 @@ def _sequence(args: tuple[Any, ...], got: Any, where: str, problems: list[str], 
         problems.append(f"{where} wants {'a list' if variadic else f'{len(args)} values'}, got {got!r}")
         return None
     wants = (args[0],) * len(got) if variadic else args
-    return tuple(_value(w, g, f"{where}[{i}]", problems, depth + 1) for i, (w, g) in enumerate(zip(wants, got, strict=True)))
+    return tuple(
+        _value(w, g, f"{where}[{i}]", problems, depth + 1) for i, (w, g) in enumerate(zip(wants, got, strict=True))
+    )
 
 
 def _layer(got: Any, where: str, problems: list[str], depth: int) -> Layer | None:
@@ -108,7 +118,9 @@ def _layer(got: Any, where: str, problems: list[str], depth: int) -> Layer | Non
     before = len(problems)
     for key in sorted(got.keys() - hints.keys() - {"kind"}):
         problems.append(f"{where} ({kind}): unknown option {key!r}; {kind} has {', '.join(hints)}")
-    values = {k: _value(hints[k], v, f"{where} ({kind}): {k}", problems, depth + 1) for k, v in got.items() if k in hints}
+    values = {
+        k: _value(hints[k], v, f"{where} ({kind}): {k}", problems, depth + 1) for k, v in got.items() if k in hints
+    }
     for missing in sorted(_required(cls) - values.keys()):
         problems.append(f"{where} ({kind}): wants {missing}, got nothing")
     return cls(**values) if len(problems) == before else None

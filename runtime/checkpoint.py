@@ -133,9 +133,7 @@ def _checked(name: str) -> str:
 
 def _storable(name: str, tensor: np.ndarray) -> np.ndarray:
     if not isinstance(name, str) or not name or not name.isprintable() or name == "__metadata__":
-        raise CheckpointError(
-            f"a tensor wants a printable name other than '__metadata__', got {name!r}; rename it"
-        )
+        raise CheckpointError(f"a tensor wants a printable name other than '__metadata__', got {name!r}; rename it")
     if not isinstance(tensor, np.ndarray) or tensor.dtype.name not in _DTYPES:
         got = tensor.dtype if isinstance(tensor, np.ndarray) else type(tensor).__name__
         raise CheckpointError(
@@ -213,9 +211,7 @@ def _parse(content: bytes, path: Path) -> dict[str, Any]:
 
 
 def _altered(path: Path, wanted: str, got: str) -> CheckpointError:
-    return CheckpointError(
-        f"{path} wants {wanted}, got {got}; it was cut short or altered: use another checkpoint"
-    )
+    return CheckpointError(f"{path} wants {wanted}, got {got}; it was cut short or altered: use another checkpoint")
 
 
 @contextmanager

@@ -31,7 +31,9 @@ def compiler_path() -> Path:
         raise UserError(f"wants the IREE compiler, got none; pip install {COMPILER}=={version_of(RUNTIME) or '3.12.0'}")
     path = Path(next(iter(spec.submodule_search_locations))) / "_mlir_libs" / "iree-compile"
     if not path.exists():
-        raise UserError(f"wants iree-compile inside {COMPILER}, got no such file; pip install --force-reinstall {COMPILER}")
+        raise UserError(
+            f"wants iree-compile inside {COMPILER}, got no such file; pip install --force-reinstall {COMPILER}"
+        )
     return path
 
 
@@ -80,7 +82,9 @@ def compile_cached(text: str, target: Target, label: str, cache: Cache) -> Entry
 def compile_text(text: str, target: Target, output: Path) -> None:
     """Run iree-compile. Raises CompileError with the compiler's own first sentence and where the text is kept."""
     if target.engine != "iree":
-        raise UserError(f"compile wants a target that IREE compiles, got {target.word!r}; it is compiled when it is loaded")
+        raise UserError(
+            f"compile wants a target that IREE compiles, got {target.word!r}; it is compiled when it is loaded"
+        )
     with tempfile.TemporaryDirectory(prefix="netc-") as folder:
         source = Path(folder) / "module.mlir"
         source.write_text(text, encoding="utf-8")
@@ -90,7 +94,9 @@ def compile_text(text: str, target: Target, output: Path) -> None:
                 command, capture_output=True, text=True, timeout=LONGEST_COMPILE, check=False, errors="replace"
             )
         except subprocess.TimeoutExpired as error:
-            raise CompileError(f"iree-compile for {target.word} took more than {LONGEST_COMPILE} s; try a smaller net") from error
+            raise CompileError(
+                f"iree-compile for {target.word} took more than {LONGEST_COMPILE} s; try a smaller net"
+            ) from error
         if done.returncode != 0 or not output.exists():
             raise CompileError(f"iree-compile for {target.word} failed: {_reason(done.stderr, done.returncode)}")
 

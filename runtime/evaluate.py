@@ -62,7 +62,9 @@ def evaluate(config: RunConfig, data: Dataset, folder: Path, which: str, target:
     return Score(loss / count, correct / count, int(count))
 
 
-def predict(config: RunConfig, images: Sequence[Path], folder: Path, which: str, target: str, cache: Cache) -> list[Guess]:
+def predict(
+    config: RunConfig, images: Sequence[Path], folder: Path, which: str, target: str, cache: Cache
+) -> list[Guess]:
     """What a run's checkpoint says of image files, each resized to the net's input. Raises DataError for a damaged one."""
     session, saved = open_session(config, folder, which, target, cache)
     normalise, classes = normalise_of(saved), saved.meta["classes"]

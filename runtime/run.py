@@ -71,7 +71,9 @@ def from_json(table: Mapping[str, Any], where: str) -> RunConfig:
             str(table["data"]), int(table["seed"]), str(table["target"]), Augment(**table["augment"]),
         )  # fmt: skip
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UserError(f"{where}: wants the fields that `netc train` writes, got {error!r}; is it a run's file?") from error
+        raise UserError(
+            f"{where}: wants the fields that `netc train` writes, got {error!r}; is it a run's file?"
+        ) from error
 
 
 def _optimizer(table: Mapping[str, Any]) -> Optimizer:
@@ -98,7 +100,9 @@ def read_config(folder: Path) -> RunConfig:
     try:
         table = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise UserError(f"RUN wants a folder that `netc train` made, got {folder} without run.json; see its --out") from error
+        raise UserError(
+            f"RUN wants a folder that `netc train` made, got {folder} without run.json; see its --out"
+        ) from error
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path} cannot be read ({error}); the run cannot be continued without it") from error
     if not isinstance(table, dict):

@@ -60,7 +60,9 @@ class Session:
         self.program = prepared.program
         self._loaded: Loaded = load(prepared.source, prepared.target)
         self._kept = len(self.program.kept)
-        self._metrics = [n for n in prepared.source.module.function("train_step").result_names[len(self.program.state) :]]
+        self._metrics = [
+            n for n in prepared.source.module.function("train_step").result_names[len(self.program.state) :]
+        ]
         self.state: list[Buffer] = []
 
     def init(self, seed: int) -> None:
@@ -75,7 +77,9 @@ class Session:
             tensor = tensors.get(slot.name)
             if tensor is None or tensor.shape != slot.type.shape:
                 got = "nothing" if tensor is None else f"shape {list(tensor.shape)}"
-                raise NetcError(f"the state wants {slot.name} {slot.type}, got {got}; it belongs to another net or recipe")
+                raise NetcError(
+                    f"the state wants {slot.name} {slot.type}, got {got}; it belongs to another net or recipe"
+                )
             state.append(self._loaded.put(tensor))
         self.state = state
 
@@ -103,5 +107,3 @@ class Session:
         """Logits [B, classes] for a batch x [B, ..]."""
         results = self._loaded.call("predict", [*self.state[: self._kept], self._loaded.put(x)])
         return self._loaded.get(results[0])
-
-

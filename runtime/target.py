@@ -87,4 +87,11 @@ def parse_target(word: str) -> Target:
     return row.make(word, argument)
 
 
-_EXAMPLES = {"cpu": "cpu", "cuda": "cuda:sm_89", "rocm": "rocm:gfx1100", "vulkan": "vulkan", "xla": "xla", "reference": "reference"}
+_EXAMPLES = {
+    "cpu": "cpu",
+    "cuda": "cuda:sm_89",
+    "rocm": "rocm:gfx1100",
+    "vulkan": "vulkan",
+    "xla": "xla",
+    "reference": "reference",
+}

@@ -99,7 +99,13 @@ class _Run:
 
 
 def train(
-    config: RunConfig, data: Dataset, folder: Path, cache: Cache, *, resume: bool = False, progress: Progress | None = None
+    config: RunConfig,
+    data: Dataset,
+    folder: Path,
+    cache: Cache,
+    *,
+    resume: bool = False,
+    progress: Progress | None = None,
 ) -> Outcome:
     """Train as `config` says, on `data` already of the net's input size, writing into `folder`.
 
@@ -125,7 +131,10 @@ def train(
     )  # fmt: skip
     total = config.schedule.epochs * per_epoch
     watch.started(counter.step, total)
-    with TraceWriter(folder / "trace.jsonl", header, counter.step if resume else None) as trace, _interruptible() as stop:
+    with (
+        TraceWriter(folder / "trace.jsonl", header, counter.step if resume else None) as trace,
+        _interruptible() as stop,
+    ):
         if not resume:
             run.save("last", counter)  # so that a run can be resumed from its first moment
         while counter.step < total and not stop:
@@ -137,7 +146,9 @@ def train(
 def _fits(config: RunConfig, data: Dataset) -> None:
     classes, outputs = len(data.classes), config.net.out.shape[0]
     if outputs < classes:
-        raise UserError(f"{config.data} has {classes} classes, got a net with {outputs} outputs; give --classes {classes}")
+        raise UserError(
+            f"{config.data} has {classes} classes, got a net with {outputs} outputs; give --classes {classes}"
+        )
     if data.train.shape != config.net.spec.input:
         raise NetcError(f"images of shape {data.train.shape} were given to a net that wants {config.net.spec.input}")
 
@@ -145,7 +156,9 @@ def _fits(config: RunConfig, data: Dataset) -> None:
 def _start(run: _Run, resume: bool) -> _Counter:
     if not resume:
         if (run.folder / "run.json").exists():
-            raise UserError(f"--out wants a new folder, got {run.folder} with a run in it; add --resume or choose another")
+            raise UserError(
+                f"--out wants a new folder, got {run.folder} with a run in it; add --resume or choose another"
+            )
         write_config(run.folder, run.config)
         run.session.init(run.config.seed)
         return _Counter()
@@ -212,7 +225,9 @@ def _epoch(run: _Run, counter: _Counter, trace: TraceWriter, stop: list[int]) ->
 
 def _evaluate(run: _Run, counter: _Counter, trace: TraceWriter, epoch: int) -> None:
     loss, correct, count = sums(run.session, run.data, run.schedule.batch, run.normalise)
-    record = EvalRecord(step=counter.step - 1, epoch=epoch, loss=loss / count, accuracy=correct / count, count=int(count))
+    record = EvalRecord(
+        step=counter.step - 1, epoch=epoch, loss=loss / count, accuracy=correct / count, count=int(count)
+    )
     trace.write(record)
     counter.last = correct / count
     if counter.last > counter.best:

@@ -26,9 +26,7 @@ JSON: TypeAlias = "bool | int | float | str | list[JSON] | dict[str, JSON] | Non
 FORMAT = 1
 """The version of the trace format that this code writes and reads."""
 
-NON_FINITE: Mapping[str, float] = MappingProxyType(
-    {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
-)
+NON_FINITE: Mapping[str, float] = MappingProxyType({"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf})
 """The strings that stand for numbers JSON cannot spell. All NaNs are one: a payload is not kept."""
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -293,9 +291,7 @@ class EvalRecord(Record):
     accuracy: float
     count: int
 
-    kinds = MappingProxyType(
-        {"step": _COUNT, "epoch": _COUNT, "loss": _FLOAT32, "accuracy": _FLOAT32, "count": _COUNT}
-    )
+    kinds = MappingProxyType({"step": _COUNT, "epoch": _COUNT, "loss": _FLOAT32, "accuracy": _FLOAT32, "count": _COUNT})
 
 
 @dataclass(frozen=True)
@@ -330,9 +326,7 @@ def from_line(line: bytes) -> Record:
     twice, a bare NaN, an unknown kind, a field too many, too few, or of the wrong type.
     """
     try:
-        body = json.loads(
-            line, object_pairs_hook=_without_twins, parse_constant=_refuse_constant, parse_float=_finite
-        )
+        body = json.loads(line, object_pairs_hook=_without_twins, parse_constant=_refuse_constant, parse_float=_finite)
     except TraceError:
         raise  # from the hooks; TraceError is a ValueError too
     except (ValueError, RecursionError) as error:

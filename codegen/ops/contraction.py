@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from netc.codegen.ir import Op
+from netc.codegen.ir import IrError, Op
 from netc.codegen.ops.table import OpDef, arrow, ints, want
 from netc.netspec.types import TensorType
 
@@ -13,26 +13,28 @@ Ints = tuple[int, ...]
 
 
 def _reduce(x: TensorType, init: TensorType, *, dims: Ints) -> TensorType:
-    want(init == TensorType((), x.dtype), f"a scalar {x.dtype} to start from", init)
-    want(list(dims) == sorted(set(dims)) and all(d < x.rank for d in dims), f"increasing axes of {x}", dims)
+    want(init == TensorType((), x.dtype), "a scalar of the element type to start from", init)
+    want(list(dims) == sorted(set(dims)) and all(d < x.rank for d in dims), "increasing axes of the operand", dims)
     return TensorType(tuple(n for i, n in enumerate(x.shape) if i not in dims), x.dtype)
 
 
 def _dot(x: TensorType, y: TensorType, *, contract: tuple[Ints, Ints], batch: tuple[Ints, Ints]) -> TensorType:
     for axes in (contract, batch):
-        sizes = [[t.shape[a] for a in side] for t, side in zip((x, y), axes, strict=True)]
-        want(sizes[0] == sizes[1], "axes of equal sizes to join", f"{x} and {y} by {axes}")
+        if [x.shape[a] for a in axes[0]] != [y.shape[a] for a in axes[1]]:
+            raise IrError(f"wants axes of equal sizes to join, got {x} and {y} by {axes}")
     free = [
         tuple(n for i, n in enumerate(t.shape) if i not in c and i not in b)
         for t, c, b in zip((x, y), contract, batch, strict=True)
     ]
-    want(x.dtype == y.dtype, "operands of one element type", (str(x), str(y)))
+    want(x.dtype == y.dtype, "operands of one element type", (x.dtype, y.dtype))
     return TensorType((*(x.shape[b] for b in batch[0]), *free[0], *free[1]), x.dtype)
 
 
 def _spell_reduce(name: str, op: Op, args: Sequence[str]) -> str:
     dims = ints(op.attr("dims"))
-    return f"stablehlo.reduce({args[0]} init: {args[1]}) applies stablehlo.{name} across dimensions = {dims} : {arrow(op)}"
+    return (
+        f"stablehlo.reduce({args[0]} init: {args[1]}) applies stablehlo.{name} across dimensions = {dims} : {arrow(op)}"
+    )
 
 
 def _spell_dot(op: Op, args: Sequence[str]) -> str:

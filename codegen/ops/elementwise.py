@@ -88,9 +88,7 @@ ROWS: tuple[OpDef, ...] = (
     _row("not", _integer, "not", lambda A, op, x: A.bits("not", x)),
     _row("shl", _integer, "shift_left", lambda A, op, x, y: A.bits("shl", x, y)),
     _row("shr", _integer, "shift_right_logical", lambda A, op, x, y: A.bits("shr", x, y)),
-    OpDef(
-        "compare", _compare, _spell_compare, lambda A, op, x, y: A.compare(op.attr("direction"), x, y), one_each
-    ),
+    OpDef("compare", _compare, _spell_compare, lambda A, op, x, y: A.compare(op.attr("direction"), x, y), one_each),
     OpDef("select", _select, _spell_select, lambda A, op, c, x, y: A.select(c, x, y), one_each),
     OpDef("convert", _convert, _spell_convert, lambda A, op, x: A.convert(x, op.attr("dtype")), no_flops),
 )

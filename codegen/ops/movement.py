@@ -66,23 +66,23 @@ def _transpose(x: TensorType, *, perm: Ints) -> TensorType:
 def _broadcast(x: TensorType, *, shape: Ints, dims: Ints) -> TensorType:
     want(len(dims) == x.rank and list(dims) == sorted(set(dims)), f"{x.rank} increasing axes", dims)
     for size, dim in zip(x.shape, dims, strict=True):
-        want(dim < len(shape) and size in (1, shape[dim]), f"axis {dim} of size 1 or that of {shape}", x)
+        if dim >= len(shape) or size not in (1, shape[dim]):
+            raise IrError(f"wants axis {dim} of size 1 or that of {shape}, got {x}")
     return TensorType(shape, x.dtype)
 
 
 def _slice(x: TensorType, *, start: Ints, limit: Ints, stride: Ints) -> TensorType:
     want(len(start) == len(limit) == len(stride) == x.rank, f"bounds for {x.rank} axes", (start, limit, stride))
     for n, lo, hi, s in zip(x.shape, start, limit, stride, strict=True):
-        want(0 <= lo <= hi <= n and s > 0, f"bounds inside {x}", (lo, hi, s))
+        if not (0 <= lo <= hi <= n and s > 0):
+            raise IrError(f"wants bounds inside {x}, got {lo}:{hi}:{s}")
     return TensorType(tuple(-(-(hi - lo) // s) for lo, hi, s in zip(start, limit, stride, strict=True)), x.dtype)
 
 
 def _pad(x: TensorType, value: TensorType, *, low: Ints, high: Ints, interior: Ints) -> TensorType:
     want(value == TensorType((), x.dtype), f"a scalar {x.dtype} to pad with", value)
     want(len(low) == len(high) == len(interior) == x.rank, f"padding for {x.rank} axes", (low, high, interior))
-    shape = tuple(
-        n + lo + hi + max(n - 1, 0) * i for n, lo, hi, i in zip(x.shape, low, high, interior, strict=True)
-    )
+    shape = tuple(n + lo + hi + max(n - 1, 0) * i for n, lo, hi, i in zip(x.shape, low, high, interior, strict=True))
     want(all(n >= 0 for n in shape) and all(i >= 0 for i in interior), "sizes of at least 0", shape)
     return TensorType(shape, x.dtype)
 

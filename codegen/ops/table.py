@@ -45,7 +45,7 @@ def one_each(op: Op) -> int:
     return op.result.type.size
 
 
-def want(condition: bool, wanted: str, got: object) -> None:
+def want(condition: bool, wanted: object, got: object) -> None:
     """Raise IrError unless the condition holds."""
     if not condition:
         raise IrError(f"wants {wanted}, got {got}")
@@ -53,8 +53,11 @@ def want(condition: bool, wanted: str, got: object) -> None:
 
 def same_types(*types: TensorType) -> TensorType:
     """All operands have one type, which is the result's."""
-    want(all(t == types[0] for t in types), f"operands of one type {types[0]}", [str(t) for t in types])
-    return types[0]
+    first = types[0]
+    for t in types:
+        if t != first:
+            raise IrError(f"wants operands of one type {first}, got {', '.join(map(str, types))}")
+    return first
 
 
 def ints(values: Sequence[int]) -> str:

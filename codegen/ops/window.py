@@ -63,7 +63,11 @@ def _pool(x: TensorType, *, kernel: Pair, stride: Pair, padding: Sides) -> Tenso
 def _max_pool_grad(
     x: TensorType, y: TensorType, dy: TensorType, *, kernel: Pair, stride: Pair, padding: Sides
 ) -> TensorType:
-    want(_pool(x, kernel=kernel, stride=stride, padding=padding) == y == dy, "y and dy of the pool's type", (str(y), str(dy)))
+    want(
+        _pool(x, kernel=kernel, stride=stride, padding=padding) == y == dy,
+        "y and dy of the pool's type",
+        (str(y), str(dy)),
+    )
     return x
 
 

@@ -28,6 +28,11 @@ def _tap_matrix(b: Builder, w: Value, tap: Pair) -> Value:
     return b.reshape(b.slice(w, (a, c, 0, 0), (a + 1, c + 1, *w.shape[2:])), w.shape[2:])
 
 
+def _once(b: Builder, y: Value) -> Value:
+    """A barrier: without it IREE adds the taps' products again in every reduction that reads the sum."""
+    return b.op("barrier", y)
+
+
 # -- forward -------------------------------------------------------------------------------------------------------
 
 
@@ -54,7 +59,7 @@ def forward_shifted(b: Builder, op: Op, x: Value, w: Value) -> Value:
         term = b.dot(_rows(b, view(b, image, win, tap)), _tap_matrix(b, w, tap), (1, 0))
         y = term if y is None else b.add(y, term)
     assert y is not None
-    return b.reshape(y, op.result.shape)
+    return _once(b, b.reshape(y, op.result.shape))
 
 
 def forward_depthwise(b: Builder, op: Op, x: Value, w: Value) -> Value:
@@ -122,7 +127,7 @@ def input_phase_shifted(b: Builder, op: Op, dy: Value, w: Value) -> Value:
         assert total is not None
         return b.reshape(total, (dy.shape[0], *size, w.shape[2]))
 
-    return _by_phase(b, op, dy, w, phase)
+    return _once(b, _by_phase(b, op, dy, w, phase))
 
 
 def input_phase_im2col(b: Builder, op: Op, dy: Value, w: Value) -> Value:
@@ -175,17 +180,17 @@ def kernel_shifted(b: Builder, op: Op, x: Value, dy: Value) -> Value:
     """dw[tap] = (pixels of the tap)ᵀ dy: one product for each tap and, with groups, each group."""
     win = window_of(op, x.shape[1:3], dy.shape[1:3], op.attr("kernel"))
     image, groups = padded(b, x, win), op.attr("groups")
-    rows = _rows(b, dy)
-    per_tap = [_tap_product(b, _rows(b, view(b, image, win, tap)), rows, groups) for tap in win.positions]
+    per_tap = [_tap_product(b, view(b, image, win, tap), dy, groups) for tap in win.positions]
     shape = per_tap[0].shape
     stacked = b.concatenate([b.reshape(p, (1, *shape)) for p in per_tap], 0)
     return b.reshape(stacked, op.result.shape)
 
 
 def _tap_product(b: Builder, x: Value, dy: Value, groups: int) -> Value:
-    """[M, G I], [M, G Og] -> [I, G Og]."""
+    """[N, P, Q, G I], [N, P, Q, G Og] -> [I, G Og]."""
     if groups == 1:
-        return b.dot(b.transpose(x, (1, 0)), dy, (1, 0))
+        return b.dot(x, dy, ((0, 1, 2), (0, 1, 2)))
+    x, dy = _rows(b, x), _rows(b, dy)
     m, i, o = x.shape[0], x.shape[1] // groups, dy.shape[1] // groups
     if i == 1:  # depthwise: a sum over rows of elementwise products
         wide = b.broadcast(x, TensorType((m, groups, o)), (0, 1))

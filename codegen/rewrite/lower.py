@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from netc.codegen.ir import Module
+from netc.codegen.ir import Module, Op
 from netc.codegen.rewrite.cse import cse
 from netc.codegen.rewrite.dce import dce
 from netc.codegen.rewrite.fold import fold
@@ -35,7 +35,8 @@ def passes(family: Family) -> tuple[tuple[str, Pass], ...]:
 
 def lower(module: Module, family: Family) -> Module:
     """Every pass in order, the verifier after each."""
-    verify(module)
+    typed: set[Op] = set()
+    verify(module, typed=typed)
     for _, step in passes(family):
-        module = verify(step(module))
-    return verify(module, lowered=True)
+        module = verify(step(module), typed=typed)
+    return verify(module, lowered=True, typed=typed)

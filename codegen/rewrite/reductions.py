@@ -10,7 +10,7 @@ from netc.codegen.builder import Builder
 from netc.codegen.ir import Function, Module, Op, Value
 from netc.codegen.rewrite.walk import each_function, rewrite
 
-COLUMNS_FROM = 16384  # rows above which a sum over rows is split; measured on IREE's CPU backend
+COLUMNS_FROM = 25000  # rows above which a sum over rows is split; measured on IREE's CPU backend
 WHOLE_FROM = 32768  # elements above which a sum to a scalar is split
 STAGES = 64  # rows of the first stage's result
 WIDEST = 1024  # at most so many partial sums of a whole tensor

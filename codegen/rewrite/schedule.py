@@ -75,6 +75,7 @@ _COMMON: tuple[Row, ...] = (
 SCHEDULES: dict[Family, tuple[Row, ...]] = {
     "cpu": (
         *_COMMON,
+        ("conv", lambda s: s.taps == 1, "im2col"),
         ("conv", lambda s: s.inputs == 1, "shifted"),
         ("conv", lambda s: s.inputs <= 4, "direct"),
         ("conv", lambda s: s.height >= 14, "direct"),
@@ -83,7 +84,7 @@ SCHEDULES: dict[Family, tuple[Row, ...]] = {
         ("conv_input_grad", lambda s: s.stride > 1 and s.height <= 4, "col2im"),
         ("conv_input_grad", lambda s: s.stride > 1 or s.height < 14, "phase-shifted"),
         ("conv_input_grad", _always, "direct"),
-        ("conv_kernel_grad", lambda s: s.inputs <= 4 and s.taps <= 9, "im2col"),
+        ("conv_kernel_grad", lambda s: s.inputs <= 3 and s.taps <= 9, "im2col"),
         ("conv_kernel_grad", _always, "shifted"),
     ),
     "gpu": (

@@ -22,7 +22,7 @@ def rewrite(function: Function, visit: Visit) -> Function:
     new: dict[Value, Value] = {}
     b = Builder(function.name)
     for op in function.ops:
-        operands = tuple(new.get(v, v) for v in op.operands)
+        operands = tuple([new.get(v, v) for v in op.operands])
         b.place(op.loc)
         value = visit(b, op, operands)
         if value is not None:

@@ -88,7 +88,9 @@ class Concat(Combinator):
         outs = [visit(name, layer, x) for name, layer in zip(names, self.branches, strict=True)]
         if len({(o.shape[:-1], o.dtype) for o in outs}) > 1:
             got = " and ".join(batched(o.shape) for o in outs)
-            raise LayerError(f"wants branches that agree on all axes but the last, got {got}; change strides or padding")
+            raise LayerError(
+                f"wants branches that agree on all axes but the last, got {got}; change strides or padding"
+            )
         return TensorType((*outs[0].shape[:-1], sum(o.shape[-1] for o in outs)), outs[0].dtype)
 
 

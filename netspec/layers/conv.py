@@ -63,9 +63,13 @@ class Conv2d(Layer):
         (height, width), _ = self.window(x)
         out = TensorType((height, width, self.features), x.dtype)
         if self.inputs is not None and channels != self.inputs:
-            raise LayerError(f"wants {self.inputs} channels, got {batched(x.shape)}; set inputs={channels} or leave it out", out)
+            raise LayerError(
+                f"wants {self.inputs} channels, got {batched(x.shape)}; set inputs={channels} or leave it out", out
+            )
         if channels % self.groups:
-            raise LayerError(f"wants a multiple of groups={self.groups} channels, got {batched(x.shape)}; change groups", out)
+            raise LayerError(
+                f"wants a multiple of groups={self.groups} channels, got {batched(x.shape)}; change groups", out
+            )
         kh, kw = pair(self.kernel)
         fan_in = kh * kw * channels // self.groups
         params = [ParamSpec("kernel", (kh, kw, channels // self.groups, self.features), he_normal(fan_in))]

@@ -37,7 +37,9 @@ class Dense(Layer):
         if x.rank not in {1, 2}:
             wanted = self.inputs or "features"
             out = TensorType((self.features,), x.dtype)
-            raise LayerError(f"wants [batch, {wanted}], got {batched(x.shape)}; put GlobalAvgPool() or Flatten() before it", out)
+            raise LayerError(
+                f"wants [batch, {wanted}], got {batched(x.shape)}; put GlobalAvgPool() or Flatten() before it", out
+            )
         out = TensorType((*x.shape[:-1], self.features), x.dtype)
         if self.inputs is not None and x.shape[-1] != self.inputs:
             wanted = batched((*x.shape[:-1], self.inputs))
@@ -52,4 +54,3 @@ class Dense(Layer):
     def label(self) -> str:
         """`dense 512->10`."""
         return f"dense {self.inputs}->{self.features}" if self.inputs else f"dense {self.features}"
-

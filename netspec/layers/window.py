@@ -22,7 +22,9 @@ def extent(kernel: int, dilation: int) -> int:
     return (kernel - 1) * dilation + 1
 
 
-def resolve_padding(padding: Padding, size: Pair, kernel: Pair, stride: Pair, dilation: Pair = (1, 1)) -> tuple[Pair, Pair]:
+def resolve_padding(
+    padding: Padding, size: Pair, kernel: Pair, stride: Pair, dilation: Pair = (1, 1)
+) -> tuple[Pair, Pair]:
     """The pixels added before and after each of (H, W).
 
     same: output ceil(size / stride), the odd pixel after (XLA, TensorFlow). same-symmetric: dilation * (k // 2) on
@@ -56,7 +58,9 @@ def window_output(size: Pair, kernel: Pair, stride: Pair, padding: tuple[Pair, P
     return (out[0], out[1])
 
 
-def window_problems(kernel: int | Pair, stride: int | Pair, padding: Padding, dilation: int | Pair = 1) -> Iterator[str]:
+def window_problems(
+    kernel: int | Pair, stride: int | Pair, padding: Padding, dilation: int | Pair = 1
+) -> Iterator[str]:
     """Yield a sentence for each window option that no input could make right."""
     for name, value in (("kernel", kernel), ("stride", stride), ("dilation", dilation)):
         if any(v < 1 for v in pair(value)):

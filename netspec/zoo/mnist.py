@@ -44,4 +44,3 @@ def mnist_cnn() -> NetSpec:
         ),
         SOURCE,
     )
-

@@ -43,7 +43,9 @@ def device_of(driver: str) -> Any:
     """The first device of a driver; raises UserError when there is none."""
     rt = _prepare()
     if driver not in rt.query_available_drivers():
-        raise UserError(f"wants the IREE driver {driver!r}, got a runtime with {', '.join(rt.query_available_drivers())}")
+        raise UserError(
+            f"wants the IREE driver {driver!r}, got a runtime with {', '.join(rt.query_available_drivers())}"
+        )
     try:
         return rt.get_device(driver)
     except (RuntimeError, ValueError) as error:
@@ -70,7 +72,9 @@ class IreeLoaded:
         try:
             module = rt.VmModule.mmap(instance, str(source.artefact))
         except (RuntimeError, ValueError) as error:
-            raise UserError(f"{source.artefact} cannot be loaded on {target.word} ({_short(error)}); `netc cache clear`") from error
+            raise UserError(
+                f"{source.artefact} cannot be loaded on {target.word} ({_short(error)}); `netc cache clear`"
+            ) from error
         self._context = rt.VmContext(instance, modules=[hal, module])
         self._functions = {f.name: module.lookup_function(f.name) for f in source.module}
         self._results = {f.name: len(f.results) for f in source.module}
@@ -104,7 +108,10 @@ class IreeLoaded:
         )
         ready = self._device.create_semaphore(0)
         self._device.queue_copy(
-            source, host, wait_semaphores=rt.HalFence.create_at(ready, 0), signal_semaphores=rt.HalFence.create_at(ready, 1)
+            source,
+            host,
+            wait_semaphores=rt.HalFence.create_at(ready, 0),
+            signal_semaphores=rt.HalFence.create_at(ready, 1),
         )
         rt.HalFence.create_at(ready, 1).wait()
         count = int(np.prod(view.shape, dtype=np.int64))

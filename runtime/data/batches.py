@@ -96,8 +96,7 @@ def statistics(split: Split, channels: int) -> Normalise:
     """
     if split.shape[2] != channels:
         raise DataError(
-            f"statistics of {channels} channels got images of {split.shape[2]}; "
-            "resize the data to the net's input"
+            f"statistics of {channels} channels got images of {split.shape[2]}; resize the data to the net's input"
         )
     count = min(len(split), STATISTICS_IMAGES)
     chosen: Indices = np.arange(count, dtype=np.int64) * len(split) // count
@@ -125,8 +124,7 @@ def steps_per_epoch(n: int, batch: int) -> int:
     """Return how many full batches `n` images make; raises `DataError` when there is none."""
     if batch < 1 or n < batch:
         raise DataError(
-            f"a batch of {batch} wants 1 or more, and at least as many images, got {n} images; "
-            "make the batch smaller"
+            f"a batch of {batch} wants 1 or more, and at least as many images, got {n} images; make the batch smaller"
         )
     return n // batch
 
@@ -148,9 +146,7 @@ def train_batches(
     """
     steps = steps_per_epoch(len(split), batch)
     if not 0 <= start <= steps:
-        raise DataError(
-            f"start wants a step from 0 to {steps}, got {start}; the run was of other data or batches"
-        )
+        raise DataError(f"start wants a step from 0 to {steps}, got {start}; the run was of other data or batches")
     order = epoch_order(len(split), seed, epoch)
     labels = split.labels
 

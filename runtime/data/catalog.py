@@ -89,9 +89,7 @@ def _all_of(
 
     def find(folder: Path) -> tuple[Path, ...] | None:
         for place in (folder / part for part in below):
-            found = [
-                next((p for e in endings if (p := place / f"{name}{e}").is_file()), None) for name in names
-            ]
+            found = [next((p for e in endings if (p := place / f"{name}{e}").is_file()), None) for name in names]
             whole = tuple(path for path in found if path is not None)
             if len(whole) == len(names):
                 return whole
@@ -286,9 +284,7 @@ def fetch(
 def entry_of(name: str) -> Entry:
     """Return the catalogue's entry; raises `DataError` for an unknown name."""
     if name.startswith(FOLDER_PREFIX):
-        raise DataError(
-            f"the catalogue wants a data set's name, got {name}, your own folder; load it as it is"
-        )
+        raise DataError(f"the catalogue wants a data set's name, got {name}, your own folder; load it as it is")
     try:
         return BY_NAME[name]
     except KeyError:

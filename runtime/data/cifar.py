@@ -53,9 +53,7 @@ def read_archive(path: Path) -> tuple[ArraySplit, ArraySplit]:
         with tarfile.open(path, "r:gz") as archive:
             for seen, member in enumerate(archive):
                 if seen >= MEMBER_LIMIT or member.size > FILE_LIMIT:
-                    raise _wrong(
-                        str(path), f"the archive as published ({ARCHIVE})", f"a strange {member.name}"
-                    )
+                    raise _wrong(str(path), f"the archive as published ({ARCHIVE})", f"a strange {member.name}")
                 name = member.name.rsplit("/", 1)[-1]
                 if name in FILES and member.isreg():
                     _check_size(f"{path}: {name}", member.size)

@@ -65,9 +65,7 @@ def _fetch(remote: Remote, folder: Path, progress: Callable[[Progress], None] | 
         folder.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{remote.file}.", dir=folder)
     except OSError as error:
-        raise DataError(
-            f"{target}: wants a folder to write to, got {error}; choose another cache folder"
-        ) from error
+        raise DataError(f"{target}: wants a folder to write to, got {error}; choose another cache folder") from error
     temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as out:

@@ -155,16 +155,13 @@ def _class_files(root: Path, below: str) -> tuple[tuple[str, ...], tuple[str, ..
     classes = _entries(root, root / below)
     if len(classes) < 2:
         raise DataError(
-            f"{root / below}: wants at least two class folders, got {len(classes)}; "
-            "make one folder for each class"
+            f"{root / below}: wants at least two class folders, got {len(classes)}; make one folder for each class"
         )
     files: list[str] = []
     for label in classes:
         folder = root / below / label
         if not folder.is_dir():
-            raise DataError(
-                f"{folder}: wants a folder of images of one class, got a file; move it into a class folder"
-            )
+            raise DataError(f"{folder}: wants a folder of images of one class, got a file; move it into a class folder")
         found = _entries(root, folder)
         if not found:
             raise DataError(f"{folder}: wants at least one image, got none; add images or remove the folder")
@@ -180,18 +177,14 @@ def _entries(root: Path, folder: Path) -> tuple[str, ...]:
         raise DataError(f"{folder}: wants a folder that can be read, got {error}; see its rights") from error
     for entry in entries:
         if entry.is_symlink() and not entry.resolve().is_relative_to(root):
-            raise DataError(
-                f"{entry}: wants a file inside {root}, got a link that leads out; copy the file there"
-            )
+            raise DataError(f"{entry}: wants a file inside {root}, got a link that leads out; copy the file there")
     return tuple(sorted(entry.name for entry in entries))
 
 
 def _survey(path: Path) -> tuple[str, tuple[int, int, int]]:
     """Return the file's SHA-256 (hex) and its image's (H, W, C), from the header alone."""
     if not path.is_file():
-        raise DataError(
-            f"{path}: wants an image file, got something else; class folders hold nothing but images"
-        )
+        raise DataError(f"{path}: wants an image file, got something else; class folders hold nothing but images")
     try:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -220,6 +213,4 @@ def _open_image(path: Path, file: IO[bytes]) -> tuple[Image.Image, tuple[int, in
 def _damaged(path: Path, error: BaseException) -> DataError:
     empty = path.is_file() and path.stat().st_size == 0
     got = "an empty file" if empty else f"{type(error).__name__}: {error}"
-    return DataError(
-        f"{path}: wants a whole image ({', '.join(FORMATS)}), got {got}; repair or remove the file"
-    )
+    return DataError(f"{path}: wants a whole image ({', '.join(FORMATS)}), got {got}; repair or remove the file")

@@ -13,6 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+
 from netc.netspec.errors import NetcError, UserError
 from netc.runtime import cache as module
 from netc.runtime.cache import Cache, CacheKey
@@ -102,9 +103,7 @@ def test_flags_are_a_tuple():
         CacheKey("a" * 64, "iree", "cpu", "--fast")
 
 
-@pytest.mark.parametrize(
-    "odd", ["../../etc/passwd", "/abs", "a\0b", "a\nb", "x" * 5000, "💥", "\ud800", "", "*"]
-)
+@pytest.mark.parametrize("odd", ["../../etc/passwd", "/abs", "a\0b", "a\nb", "x" * 5000, "💥", "\ud800", "", "*"])
 def test_odd_names_never_touch_paths(cache, tmp_path, odd):
     key = CacheKey(odd, odd, odd, (odd,), odd)
     cache.get_or_build(key, Build())
@@ -144,9 +143,7 @@ def test_default_roots(monkeypatch, tmp_path):
     assert Cache().root == tmp_path / "z" / "netc"
 
 
-@pytest.mark.parametrize(
-    "error", [ValueError("no"), KeyboardInterrupt(), PermissionError(errno.EACCES, "no")]
-)
+@pytest.mark.parametrize("error", [ValueError("no"), KeyboardInterrupt(), PermissionError(errno.EACCES, "no")])
 def test_a_failing_build_passes_through_and_leaves_nothing(cache, error):
     def build(path):
         path.write_bytes(b"half")
@@ -159,13 +156,9 @@ def test_a_failing_build_passes_through_and_leaves_nothing(cache, error):
     assert not cache.get_or_build(KEY, Build()).hit
 
 
-@pytest.mark.parametrize(
-    "build", [lambda path: None, Path.mkdir, Path.touch, lambda path: path.symlink_to("/")]
-)
+@pytest.mark.parametrize("build", [lambda path: None, Path.mkdir, Path.touch, lambda path: path.symlink_to("/")])
 def test_a_build_that_writes_no_file_is_an_error(cache, build):
-    with pytest.raises(
-        NetcError, match=r"the build of 'mlp batch 32' for 'cpu' wants a file at .*, got none"
-    ):
+    with pytest.raises(NetcError, match=r"the build of 'mlp batch 32' for 'cpu' wants a file at .*, got none"):
         cache.get_or_build(KEY, build)
     assert not list((cache.root / "v1" / "tmp").iterdir())
 
@@ -278,9 +271,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing(cache, monkeypatch, wher
     with monkeypatch.context() as patch:
         if where != "build":
             patch.setattr(os if where == "fsync" else Path, where, full)
-        with pytest.raises(
-            NetcError, match=r"wants room for a compiled artefact, got .*NETC_CACHE_DIR"
-        ) as caught:
+        with pytest.raises(NetcError, match=r"wants room for a compiled artefact, got .*NETC_CACHE_DIR") as caught:
             cache.get_or_build(KEY, build)
     assert not isinstance(caught.value, UserError)
     assert "\n" not in str(caught.value)
@@ -297,9 +288,7 @@ def test_a_root_that_cannot_be_written(cache, monkeypatch, code):
     for name in ("mkdir", "rename", "write_bytes", "unlink"):
         monkeypatch.setattr(Path, name, refuse)
     assert cache.get_or_build(KEY, Build()) == replace(kept, hit=True)
-    with pytest.raises(
-        UserError, match=r"wants a folder that it can write to, got .*; set NETC_CACHE_DIR to one"
-    ):
+    with pytest.raises(UserError, match=r"wants a folder that it can write to, got .*; set NETC_CACHE_DIR to one"):
         cache.get_or_build(replace(KEY, target="vulkan"), Build())
     with pytest.raises(UserError, match="set NETC_CACHE_DIR"):
         cache.clear()
@@ -317,9 +306,7 @@ def start(root, folder, seconds):
     # run_path, because a spawned process could not import this file by its name.
     job = {"JOB": (str(root), str(folder), seconds)}
     arguments = {"init_globals": job, "run_name": "cache_worker"}
-    process = multiprocessing.get_context("spawn").Process(
-        target=runpy.run_path, args=(__file__,), kwargs=arguments
-    )
+    process = multiprocessing.get_context("spawn").Process(target=runpy.run_path, args=(__file__,), kwargs=arguments)
     process.start()
     return process
 
@@ -334,9 +321,7 @@ def work(root, folder, seconds):
         time.sleep(seconds)
         path.write_bytes(b"whole")
 
-    entry = Cache(Path(root), on_wait=lambda text: me.with_suffix(".waited").write_text(text)).get_or_build(
-        KEY, build
-    )
+    entry = Cache(Path(root), on_wait=lambda text: me.with_suffix(".waited").write_text(text)).get_or_build(KEY, build)
     assert entry.path.read_bytes() == b"whole"
     me.with_suffix(".done").write_text(str(entry.hit))
 
@@ -477,9 +462,7 @@ def test_miss_reason_takes_the_nearest_and_then_the_youngest(cache):
     for compiler, target in [("a", "cpu"), ("b", "cpu"), ("c", "vulkan")]:
         cache.get_or_build(replace(KEY, compiler=compiler, target=target), Build())
     assert cache.miss_reason(replace(KEY, compiler="z")) == "compiler differs: z here, b there"
-    assert (
-        cache.miss_reason(replace(KEY, compiler="z", target="vulkan")) == "compiler differs: z here, c there"
-    )
+    assert cache.miss_reason(replace(KEY, compiler="z", target="vulkan")) == "compiler differs: z here, c there"
 
 
 def test_damage_is_logged_by_default(tmp_path, caplog):

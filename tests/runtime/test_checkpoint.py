@@ -11,6 +11,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 import safetensors.numpy
+
 from netc.netspec.errors import NetcError, UserError
 from netc.runtime import checkpoint as module
 from netc.runtime.checkpoint import MANIFEST, STATE, CheckpointError, exists, load, save
@@ -119,9 +120,7 @@ def test_names_that_are_no_plain_file_names_are_refused(tmp_path, name):
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize(
-    "name", ["x" * 200, "a b", "best-0.93", "épo*ue [1]?", "a..b", "-", "~", "CON", "$HOME"]
-)
+@pytest.mark.parametrize("name", ["x" * 200, "a b", "best-0.93", "épo*ue [1]?", "a..b", "-", "~", "CON", "$HOME"])
 def test_other_names_are_names(tmp_path, name):
     for number in range(2):
         path = save(tmp_path, name, marked(number), {})
@@ -199,9 +198,7 @@ def test_a_missing_file(path, name):
 @pytest.mark.parametrize("name", [STATE, MANIFEST])
 def test_a_truncated_file(path, name, left):
     (path / name).write_bytes((path / name).read_bytes()[:left])
-    with pytest.raises(
-        CheckpointError, match=rf"{name} wants .*, got .*; it was cut short or altered: use anoth"
-    ):
+    with pytest.raises(CheckpointError, match=rf"{name} wants .*, got .*; it was cut short or altered: use anoth"):
         load(path)
 
 
@@ -239,15 +236,11 @@ def forged(path, **change):
 
 def test_another_format(path):
     forged(path, format=2)
-    with pytest.raises(
-        CheckpointError, match=r"manifest.json wants format 1, got 2; load it with the netc that"
-    ):
+    with pytest.raises(CheckpointError, match=r"manifest.json wants format 1, got 2; load it with the netc that"):
         load(path)
 
 
-@pytest.mark.parametrize(
-    "content", [b"[]", b"3", b"{}", b"null", b"[" * 100_000, b"\xff", b'{"format": NaN}']
-)
+@pytest.mark.parametrize("content", [b"[]", b"3", b"{}", b"null", b"[" * 100_000, b"\xff", b'{"format": NaN}'])
 def test_a_manifest_of_other_json(path, content):
     (path / MANIFEST).write_bytes(content)
     with pytest.raises(CheckpointError, match=r"manifest.json wants"):
@@ -353,9 +346,7 @@ def test_a_full_disk_keeps_the_one_before(path, monkeypatch, where):
 
     with monkeypatch.context() as patch:
         patch.setattr(*where, full)
-        with pytest.raises(
-            NetcError, match=r"wants room on its disk, got: No space left on device"
-        ) as caught:
+        with pytest.raises(NetcError, match=r"wants room on its disk, got: No space left on device") as caught:
             save(path.parent, "last", marked(1), {})
     assert not isinstance(caught.value, UserError)
     assert load(path).meta["step"] == 7

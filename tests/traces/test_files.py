@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from netc.traces.errors import TraceError
 from netc.traces.read import digest, read, read_timing, timing_path
 from netc.traces.schema import EvalRecord, Header, StepRecord, TimingRecord, to_line

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from netc.traces.errors import TraceError
 from netc.traces.schema import (
     NON_FINITE,
@@ -48,9 +49,7 @@ steps = st.builds(
     StepRecord, step=counts, epoch=counts, loss=singles, lr=singles, grad_norm=singles, param_norm=singles
 )
 evals = st.builds(EvalRecord, step=counts, epoch=counts, loss=singles, accuracy=singles, count=counts)
-timings = st.builds(
-    TimingRecord, step=counts, seconds=st.floats(0, 1e9, allow_subnormal=True) | st.integers(0, 2**52)
-)
+timings = st.builds(TimingRecord, step=counts, seconds=st.floats(0, 1e9, allow_subnormal=True) | st.integers(0, 2**52))
 headers = st.builds(
     replace,
     st.just(HEADER),
@@ -129,12 +128,9 @@ def test_fields_are_rounded_to_float32():
 
 def test_the_lines_themselves():
     assert to_line(STEP) == (
-        b'{"kind": "step", "step": 3, "epoch": 0, "loss": 0.1, "lr": 0.001,'
-        b' "grad_norm": 2.0, "param_norm": 3.0}\n'
+        b'{"kind": "step", "step": 3, "epoch": 0, "loss": 0.1, "lr": 0.001, "grad_norm": 2.0, "param_norm": 3.0}\n'
     )
-    assert to_line(EVAL) == (
-        b'{"kind": "eval", "step": 3, "epoch": 0, "loss": 0.1, "accuracy": 0.5, "count": 10}\n'
-    )
+    assert to_line(EVAL) == (b'{"kind": "eval", "step": 3, "epoch": 0, "loss": 0.1, "accuracy": 0.5, "count": 10}\n')
     assert to_line(TimingRecord(step=3, seconds=0.1)) == b'{"kind": "timing", "step": 3, "seconds": 0.1}\n'
     assert to_line(HEADER).startswith(b'{"kind": "header", "format": 1, "net": "mlp", ')
 

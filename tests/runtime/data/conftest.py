@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from netc.runtime.data.dataset import ArraySplit
 from PIL import Image
+
+from netc.runtime.data.dataset import ArraySplit
 
 Writer = Callable[..., Path]
 
@@ -50,9 +51,7 @@ def mnist_folder(tmp_path: Path) -> Writer:
 def image_folder(tmp_path: Path) -> Writer:
     """Write `count` PNGs of 6 x 5 pixels for each class below each of `roles`."""
 
-    def write(
-        roles: tuple[str, ...] = ("",), classes: tuple[str, ...] = ("cat", "dog"), count: int = 5
-    ) -> Path:
+    def write(roles: tuple[str, ...] = ("",), classes: tuple[str, ...] = ("cat", "dog"), count: int = 5) -> Path:
         root = tmp_path / "pictures"
         rng = np.random.default_rng(3)
         for role in roles:

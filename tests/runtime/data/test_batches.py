@@ -5,6 +5,7 @@ import time
 
 import numpy as np
 import pytest
+
 from netc.runtime.data.batches import (
     STD_FLOOR,
     Normalise,

@@ -5,6 +5,7 @@ import re
 
 import numpy as np
 import pytest
+
 from netc.runtime.data import catalog, cifar
 from netc.runtime.data.errors import DataError
 
@@ -14,9 +15,7 @@ def nowhere(tmp_path, monkeypatch):
     """Make the system's package folders point to nothing."""
     for name, entry in catalog.BY_NAME.items():
         if entry.system:
-            monkeypatch.setitem(
-                catalog.BY_NAME, name, dataclasses.replace(entry, system=tmp_path / "system" / name)
-            )
+            monkeypatch.setitem(catalog.BY_NAME, name, dataclasses.replace(entry, system=tmp_path / "system" / name))
     monkeypatch.setattr(catalog, "ENTRIES", tuple(catalog.BY_NAME.values()))
     return tmp_path
 

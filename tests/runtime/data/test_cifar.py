@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from netc.runtime.data import cifar
 from netc.runtime.data.errors import DataError
 
@@ -14,9 +15,7 @@ def records(count: int, seed: int) -> tuple[bytes, np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
     images = rng.integers(0, 256, (count, 32, 32, 3), dtype=np.uint8)
     labels = rng.integers(0, 10, count, dtype=np.uint8)
-    content = b"".join(
-        bytes([y]) + x.transpose(2, 0, 1).tobytes() for x, y in zip(images, labels, strict=True)
-    )
+    content = b"".join(bytes([y]) + x.transpose(2, 0, 1).tobytes() for x, y in zip(images, labels, strict=True))
     return content, images, labels
 
 
@@ -46,18 +45,14 @@ def test_folder_and_archive_give_the_images(tmp_path):
         np.testing.assert_array_equal(train.pixels[3 * index : 3 * index + 3], images)
         np.testing.assert_array_equal(train.labels[3 * index : 3 * index + 3], labels)
     np.testing.assert_array_equal(test.pixels, records(3, 5)[1])
-    packed, packed_test = cifar.read_archive(
-        write_archive(tmp_path / "a.tar.gz", FILES | {"readme.html": b"hi"})
-    )
+    packed, packed_test = cifar.read_archive(write_archive(tmp_path / "a.tar.gz", FILES | {"readme.html": b"hi"}))
     np.testing.assert_array_equal(packed.pixels, train.pixels)
     np.testing.assert_array_equal(packed_test.labels, test.labels)
 
 
 @pytest.mark.parametrize("content", [b"", bytes(3072), bytes(3073 * 2 + 1), bytes(3073 * 10_001)])
 def test_refuses_a_file_of_a_wrong_size(tmp_path, content):
-    with pytest.raises(
-        DataError, match=r"data_batch_3.bin: wants 1 to 10000 records of 3073 bytes, got \d+ bytes"
-    ):
+    with pytest.raises(DataError, match=r"data_batch_3.bin: wants 1 to 10000 records of 3073 bytes, got \d+ bytes"):
         cifar.read_folder(write_folder(tmp_path, data_batch_3=content))
     with pytest.raises(DataError, match=r"wants .*get the binary version of CIFAR-10 again"):
         cifar.read_archive(write_archive(tmp_path / "a.tar.gz", FILES | {"data_batch_3.bin": content}))

@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+
 from netc.runtime.data.dataset import ArraySplit, Augment, Dataset, array_digest
 from netc.runtime.data.errors import DataError
 

@@ -4,6 +4,7 @@ from importlib import resources
 
 import numpy as np
 import pytest
+
 from netc.runtime.data import catalog
 from netc.runtime.data.digits import FILE, decode_digits, read_digits
 from netc.runtime.data.errors import DataError

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+
 from netc.runtime.data import catalog
 from netc.runtime.data.download import Progress, Remote, fetch_files
 from netc.runtime.data.errors import DataError

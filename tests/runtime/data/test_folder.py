@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
+
 from netc.runtime.data.catalog import load
 from netc.runtime.data.dataset import Dataset
 from netc.runtime.data.errors import DataError
 from netc.runtime.data.folder import decode
-from PIL import Image
 
 
 def read(root: Path) -> Dataset:
@@ -29,9 +30,7 @@ def test_flat_layout_holds_out_every_fifth(image_folder):
     assert (len(data.train), len(data.test)) == (8, 2)
     assert data.test.labels.tolist() == [0, 1]
     assert data.native == (6, 5, 3)
-    np.testing.assert_array_equal(
-        data.test.images(np.array([1]))[0], np.asarray(Image.open(root / "dog/4.png"))
-    )
+    np.testing.assert_array_equal(data.test.images(np.array([1]))[0], np.asarray(Image.open(root / "dog/4.png")))
     np.testing.assert_array_equal(all_images(data)[0], np.asarray(Image.open(root / "cat/0.png")))
 
 
@@ -75,12 +74,7 @@ def chunk(kind: bytes, body: bytes) -> bytes:
 
 def png(width: int, height: int) -> bytes:
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", header)
-        + chunk(b"IDAT", zlib.compress(b""))
-        + chunk(b"IEND", b"")
-    )
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
 
 
 UNREADABLE = {

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from netc.runtime.data.errors import DataError
 from netc.runtime.data.idx import read_idx, read_split
 

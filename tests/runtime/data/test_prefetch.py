@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
+
 from netc.runtime.data.batches import prefetch
 from netc.runtime.data.errors import DataError
 

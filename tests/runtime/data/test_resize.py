@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from PIL import Image
+
 from netc.runtime.data import kept
 from netc.runtime.data.catalog import load
 from netc.runtime.data.errors import DataError
 from netc.runtime.data.resize import resized
-from PIL import Image
 
 
 def test_the_same_size_is_the_same_data(tmp_path):
@@ -18,9 +19,7 @@ def test_resizes_as_pillow_does_and_keeps_the_rest(tmp_path):
     data = load("digits", cache_dir=tmp_path)
     large = resized(data, (28, 20, 3))
     images = large.train.images(np.array([5, 0, 5]))
-    expected = Image.fromarray(data.train.images(np.array([5]))[0, :, :, 0]).resize(
-        (20, 28), Image.Resampling.BILINEAR
-    )
+    expected = Image.fromarray(data.train.images(np.array([5]))[0, :, :, 0]).resize((20, 28), Image.Resampling.BILINEAR)
     for channel in range(3):
         np.testing.assert_array_equal(images[0, :, :, channel], np.asarray(expected))
     np.testing.assert_array_equal(images[0], images[2])

@@ -1,0 +1,166 @@
+"""`netc cache`: the compiled programs that are kept."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from netc.cli.options import json_option, print_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import timedelta
+
+    from netc.runtime.cache import Cache, Entry
+
+SHORT = 12  # hex digits of a digest that a person is shown
+
+
+@click.group()
+def cache() -> None:
+    """List and clear compiled programs."""
+
+
+def _warn(text: str) -> None:
+    click.echo(f"netc: {text}", err=True)
+
+
+@cache.command("ls")
+@json_option
+def ls(as_json: bool) -> None:
+    """List the compiled programs, oldest first."""
+    from netc.runtime.cache import Cache
+
+    store = Cache(on_damage=_warn)
+    entries = store.entries()
+    if as_json:
+        total = sum(entry.bytes for entry in entries)
+        print_json({"root": str(store.root), "bytes": total, "entries": [_facts(entry) for entry in entries]})
+    else:
+        _show(store, entries)
+
+
+def _facts(entry: Entry) -> dict[str, object]:
+    return {
+        "label": entry.key.label,
+        "target": entry.key.target,
+        "compiler": entry.key.compiler,
+        "bytes": entry.bytes,
+        "created": entry.created.isoformat(),
+        "seconds": entry.seconds,
+        "digest": entry.key.digest,
+        "path": str(entry.path),
+    }
+
+
+def _show(store: Cache, entries: Iterable[Entry]) -> None:
+    from datetime import UTC, datetime
+
+    from netc.cli import figures
+    from netc.cli.table import Column, print_line, print_table
+
+    now = datetime.now(UTC)
+    columns = (
+        Column("program", fit="wrap", style="cyan"),
+        Column("target"),
+        Column("size", right=True),
+        Column("age", right=True),
+        Column("compiled in", right=True),
+        Column("digest", style="dim"),
+    )
+    rows = [
+        (
+            entry.key.label or "(no label)",
+            entry.key.target,
+            figures.size(entry.bytes),
+            figures.age(now - entry.created),
+            f"{entry.seconds:.1f} s",
+            entry.key.digest[:SHORT],
+        )
+        for entry in entries
+    ]
+    if not rows:
+        print_line(f"{store.root}: no compiled programs yet; `netc train` and `netc compile` make them")
+        return
+    total = sum(entry.bytes for entry in entries)
+    print_table(columns, rows, (f"total {len(rows)}", "", figures.size(total), "", "", ""))
+    print_line("")
+    print_line(str(store.root), "dim")
+
+
+@cache.command("clear")
+@click.argument("pattern", required=False)
+@click.option("--older-than", type=click.FloatRange(min=0), metavar="DAYS", help="Only programs of at least this age.")
+@click.option("--yes", is_flag=True, help="Remove without asking.")
+def clear(pattern: str | None, older_than: float | None, yes: bool) -> None:
+    """Remove compiled programs; they are compiled again when they are needed.
+
+    PATTERN is the beginning of a program's name or digest (resnet18), or a glob (*b128). Without it, all go.
+    Downloaded data and trained runs stay.
+    """
+    from netc.cli import figures
+    from netc.runtime.cache import Cache
+
+    damaged: list[str] = []
+    store = Cache(on_damage=damaged.append)
+    glob = _glob(pattern)
+    age = _days(older_than)
+    chosen = [entry for entry in store.entries() if _matches(entry, glob, age)]
+    if not chosen and not damaged and (pattern is not None or age is not None):
+        click.echo(f"no compiled program matches in {store.root}")
+        return
+    if (chosen or damaged) and not yes:
+        also = f" and damaged ones (of {len(damaged)})" if damaged else ""
+        _confirm(f"remove {_programs(len(chosen))}, {figures.size(sum(e.bytes for e in chosen))}{also}?")
+    freed = store.clear(glob, age)
+    left = {entry.key.digest for entry in store.entries()}  # what another process holds stays
+    removed = sum(entry.key.digest not in left for entry in chosen)
+    click.echo(f"removed {_programs(removed)}; {figures.size(freed)} freed in {store.root}")
+
+
+def _programs(count: int) -> str:
+    return f"{count} compiled program" + ("" if count == 1 else "s")
+
+
+def _glob(pattern: str | None) -> str | None:
+    """The pattern as `Cache.clear` takes it: a word without wildcards stands for what begins with it."""
+    if pattern is None or any(c in pattern for c in "*?["):
+        return pattern
+    return f"{pattern}*"
+
+
+def _days(days: float | None) -> timedelta | None:
+    from datetime import timedelta
+
+    from netc.netspec.errors import UserError
+
+    try:
+        return None if days is None else timedelta(days=days)
+    except (OverflowError, ValueError) as error:
+        raise UserError(f"--older-than wants a number of days, got {days}; write for example 30") from error
+
+
+def _matches(entry: Entry, glob: str | None, age: timedelta | None) -> bool:
+    """Whether `Cache.clear` would take the entry."""
+    from datetime import UTC, datetime
+    from fnmatch import fnmatchcase
+
+    named = glob is None or fnmatchcase(entry.key.label, glob) or fnmatchcase(entry.key.digest, glob)
+    return named and (age is None or datetime.now(UTC) - entry.created >= age)
+
+
+def _confirm(question: str) -> None:
+    """Go on after a yes. A no or Ctrl-C stops; raises UserError where nobody can answer."""
+    from netc.netspec.errors import UserError
+
+    try:
+        agreed = click.confirm(question)
+    except click.Abort as error:
+        if sys.stdin.isatty():
+            raise
+        click.echo()
+        raise UserError("cache clear wants a yes, got no answer; add --yes to remove without being asked") from error
+    if not agreed:
+        raise click.Abort

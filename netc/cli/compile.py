@@ -1,0 +1,48 @@
+"""`netc compile`: a network's training program as an artefact of IREE."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from netc.cli.options import complete_net, net_options, resolve_net
+from netc.cli.recipe_options import recipe_of, recipe_options
+
+
+@click.command("compile")
+@click.argument("net", metavar="NET", shell_complete=complete_net)
+@net_options
+@click.option("--target", default="cpu", show_default=True, help="cpu, cuda:sm_89, rocm:gfx1100, vulkan, ..")
+@click.option("--batch", type=int, default=32, show_default=True, help="Examples a step.")
+@recipe_options
+@click.option("-o", "-F", "--out", type=click.Path(path_type=Path), required=True, help="The .vmfb file to write.")
+def compile_(
+    net: str, classes: int | None, input_: str | None, target: str, batch: int, out: Path, **recipe: object
+) -> None:
+    """Compile NET for a target, whether or not its device is here. Beside OUT lies its manifest, OUT.json."""
+    import json
+    import shutil
+
+    from netc.codegen.program import build
+    from netc.netspec.errors import UserError
+    from netc.runtime.cache import Cache
+    from netc.runtime.session import prepare
+    from netc.runtime.target import parse_target
+
+    where = parse_target(target)
+    if where.engine != "iree":
+        raise UserError(
+            f"--target wants cpu, cuda:.., rocm:.. or vulkan here, got {target!r}; {target} compiles when it loads"
+        )
+    program = build(resolve_net(net, classes, input_), recipe_of(recipe), batch)
+    prepared = prepare(program, where, Cache())
+    assert prepared.source.artefact is not None  # IREE targets always make one
+    out.parent.mkdir(parents=True, exist_ok=True)
+    temporary = out.with_name(f".{out.name}.new")
+    shutil.copyfile(prepared.source.artefact, temporary)
+    temporary.replace(out)
+    manifest = {**program.manifest, "module_sha256": prepared.sha256, "target": target}
+    out.with_name(out.name + ".json").write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+    how = "from the cache" if prepared.cached else f"compiled in {prepared.compilation:.1f} s"
+    click.echo(f"{out}  {out.stat().st_size:,} bytes for {target}, {how}")

@@ -1,0 +1,109 @@
+"""`netc data`: the data sets that netc knows by name."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from netc.cli.options import data_cache, json_option, print_json
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+    from netc.cli.table import Cell
+    from netc.runtime.data.catalog import Status
+
+
+@click.group()
+def data() -> None:
+    """List and get data sets."""
+
+
+def complete_data(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Names of the catalogue that begin like that."""
+    from click.shell_completion import CompletionItem
+
+    from netc.runtime.data.catalog import ENTRIES
+
+    return [CompletionItem(entry.name) for entry in ENTRIES if entry.name.startswith(incomplete)]
+
+
+@data.command("ls")
+@json_option
+def ls(as_json: bool) -> None:
+    """List the data sets: what they are, and where they lie or how to get them.
+
+    A folder of images, one folder for each class, needs no entry here: --data imagefolder:PATH.
+    """
+    from netc.runtime.data.catalog import status
+
+    found = status(data_cache())
+    if as_json:
+        print_json([asdict(one) for one in found])
+    else:
+        _show(found)
+
+
+def _show(found: tuple[Status, ...]) -> None:
+    from netc.cli.figures import shape
+    from netc.cli.table import Column, Styled, print_line, print_table
+
+    columns = (
+        Column("data", style="cyan"),
+        Column("images", right=True),
+        Column("size", right=True),
+        Column("classes", right=True),
+        Column("here"),
+        Column("licence", fit="wrap", style="dim"),
+    )
+    rows: list[tuple[Cell, ...]] = [
+        (
+            one.name,
+            f"{one.images:,}",
+            shape(one.size),
+            str(one.classes),
+            Styled("yes", "green") if one.where else Styled("no", "yellow"),
+            one.licence,
+        )
+        for one in found
+    ]
+    print_table(columns, rows)
+    print_line("")
+    places = (Column("data", style="cyan"), Column("where it is, or how to get it", fit="wrap"))
+    print_table(places, [(one.name, one.where or one.how.removeprefix("get it by one of: ")) for one in found])
+
+
+@data.command("get")
+@click.argument("name", shell_complete=complete_data)
+def get(name: str) -> None:
+    """Download the data set NAME, check it, and print the folder that it lies in.
+
+    Files that are there and right are kept.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+    from rich.progress import Progress as Bars
+
+    from netc.runtime.data.catalog import fetch
+    from netc.runtime.data.download import Progress
+
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=None),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(compact=True),
+    )
+    with Bars(*columns, console=console, disable=not console.is_terminal, transient=True, expand=True) as bars:
+        tasks = {}
+
+        def show(progress: Progress) -> None:
+            if progress.file not in tasks:
+                tasks[progress.file] = bars.add_task(progress.file, total=progress.total)
+            bars.update(tasks[progress.file], completed=progress.done)
+
+        folder = fetch(name, data_cache(), progress=show)
+    click.echo(folder)

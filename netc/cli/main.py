@@ -1,0 +1,106 @@
+"""The `netc` command: a table of commands, each imported only when it runs, and one place where errors become lines."""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import os
+import sys
+from typing import NoReturn
+
+import click
+
+from netc import __version__
+
+# name -> module, attribute, one line of help
+COMMANDS: dict[str, tuple[str, str, str]] = {
+    "ls": ("ls", "ls", "List the networks that netc knows."),
+    "show": ("show", "show", "Show a network's layers, shapes, parameters and FLOPs."),
+    "train": ("train", "train", "Train a network."),
+    "eval": ("evaluate", "evaluate", "Evaluate a trained run on its test images."),
+    "predict": ("predict", "predict", "Classify images with a trained run."),
+    "emit-mlir": ("emit_mlir", "emit_mlir", "Write a network's training program as StableHLO."),
+    "compile": ("compile", "compile_", "Compile a network's training program for a target."),
+    "oracle": ("oracle", "oracle", "Compare every gradient with JAX and with differences."),
+    "data": ("data", "data", "List or get data sets."),
+    "cache": ("cache", "cache", "List or clear compiled programs."),
+    "doctor": ("doctor", "doctor", "Say what works on this machine and how to fix what does not."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called; its help needs only the table."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names, in the table's order."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command's module."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute, _ = COMMANDS[cmd_name]
+        command = getattr(importlib.import_module(f"netc.cli.{module}"), attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The table, without importing anything."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, _, text) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, "-V", "--version", prog_name="netc")
+def cli() -> None:
+    """Compile a network's whole training program to one StableHLO module, and run it.
+
+    NET is a name that `netc ls` shows, or a .toml file. Start with: netc train resnet34
+    """
+
+
+def main() -> NoReturn:
+    """Run the command line. Exit codes: 0 done, 1 a failure, 2 a user's mistake, 130 Ctrl-C."""
+    sys.exit(_run(sys.argv[1:]))
+
+
+def _run(arguments: list[str]) -> int:
+    from netc.netspec.errors import NetcError
+
+    try:
+        cli.main(arguments, prog_name="netc", standalone_mode=False)
+    except click.exceptions.Exit as leaving:
+        return leaving.exit_code
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except (click.Abort, KeyboardInterrupt):
+        _say("stopped")
+        return 130
+    except NetcError as error:
+        _say(str(error))
+        return error.exit_code
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that the interpreter's last flush is silent
+        return 1
+    except OSError as error:
+        _say(_os_sentence(error))
+        return 1
+    except ValueError as error:
+        if type(error).__name__ != "TraceError":  # the traces room imports nothing of ours, not even the error class
+            raise
+        _say(str(error))
+        return 2
+    return 0
+
+
+def _say(text: str) -> None:
+    for line in text.splitlines():
+        click.echo(f"netc: {line}", err=True)
+
+
+def _os_sentence(error: OSError) -> str:
+    where = f" at {error.filename}" if error.filename else ""
+    if error.errno == errno.ENOSPC:
+        return f"the disk is full{where}; what was saved before is whole; free some space and go on with --resume"
+    return f"the system refused{where}: {error.strerror or error}; check the path and its permissions"

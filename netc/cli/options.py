@@ -1,0 +1,83 @@
+"""What commands share: the NET argument and its options, `--json`, and where downloaded data lies."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+    from netc.netspec.check import CheckedNet
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+_SHAPE = re.compile(r"[1-9][0-9]{0,8}(x[1-9][0-9]{0,8})*")
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def complete_net(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Names of the zoo that begin like that; else files."""
+    from click.shell_completion import CompletionItem
+
+    from netc.netspec.zoo import ZOO
+
+    names = [CompletionItem(name) for name in ZOO if name.startswith(incomplete)]
+    return names or [CompletionItem(incomplete, type="file")]
+
+
+net_argument = click.argument("net", metavar="NET", shell_complete=complete_net)
+
+
+def net_options(command: Command) -> Command:
+    """Add `--classes` and `--input`; the command gets `classes` and `input_`, for `resolve_net`."""
+    classes = click.option("--classes", type=int, metavar="N", help="Give the net N outputs.")
+    shape = click.option(
+        "--input", "input_", metavar="HxWxC", help="Give the net inputs of this shape: 224x224x3, or 784."
+    )
+    return classes(shape(command))
+
+
+def parse_input(text: str) -> tuple[int, ...]:
+    """`224x224x3` -> (224, 224, 3); raises UserError."""
+    from netc.netspec.errors import UserError
+
+    lowered = text.strip().lower().replace("×", "x")
+    if not _SHAPE.fullmatch(lowered):
+        raise UserError(
+            f"--input wants positive sizes as in 224x224x3 (height, width, channels) or 784, got {text!r}; write it so"
+        )
+    return tuple(map(int, lowered.split("x")))
+
+
+def resolve_net(name: str, classes: int | None, input_: str | None) -> CheckedNet:
+    """The checked net of that name or .toml file, with the changes asked for; raises UserError or SpecError."""
+    from netc.netspec.check import check
+    from netc.netspec.zoo import find
+
+    spec = find(name)
+    if input_ is not None:
+        spec = spec.with_input(parse_input(input_))
+    if classes is not None:
+        spec = spec.with_classes(classes)
+    return check(spec)
+
+
+def data_cache() -> Path:
+    """The folder that downloaded data sets lie in: `data` in NETC_CACHE_DIR, or in the user's cache folder."""
+    import platformdirs
+
+    root = Path(os.environ.get("NETC_CACHE_DIR") or platformdirs.user_cache_dir("netc"))
+    return root.expanduser().absolute() / "data"
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON."""
+    click.echo(json.dumps(value, indent=2, allow_nan=False))

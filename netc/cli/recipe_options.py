@@ -1,0 +1,59 @@
+"""The options that make a recipe, shared by the commands that emit a training program."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from netc.netspec.recipe import Recipe
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+OPTIMIZERS = ("adam", "adamw", "sgd")
+
+_OPTIONS = (
+    click.option("--optimizer", type=click.Choice(OPTIMIZERS), default="adam", show_default=True),
+    click.option("--beta1", type=float, help="Adam's decay of the first moment.  [default: 0.9]"),
+    click.option("--beta2", type=float, help="Adam's decay of the second moment.  [default: 0.999]"),
+    click.option("--eps", type=float, help="Adam's epsilon.  [default: 1e-8]"),
+    click.option("--momentum", type=float, help="SGD's momentum.  [default: 0.9]"),
+    click.option("--nesterov", is_flag=True, help="SGD looks ahead along its velocity."),
+    click.option("--weight-decay", type=float, help="Decoupled for adamw, L2 else.  [default: 0.01 for adamw, 0 else]"),
+    click.option("--decay-all", is_flag=True, help="Decay also biases and the scales of normalisations."),
+    click.option("--label-smoothing", type=float, default=0.0, show_default=True),
+)
+
+
+def recipe_options(command: F) -> F:
+    """Add the options."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def recipe_of(options: Mapping[str, Any]) -> Recipe:
+    """The recipe that the options say; raises SpecError, and UserError for an option of another optimizer."""
+    from netc.netspec.errors import UserError
+    from netc.netspec.recipe import Adam, Recipe, Sgd
+
+    kind = options["optimizer"]
+    names = {"beta1": "beta1", "beta2": "beta2", "eps": "epsilon"} if kind != "sgd" else {"momentum": "momentum"}
+    foreign = {"beta1", "beta2", "eps", "momentum"} - names.keys()
+    given = {n for n in foreign if options[n] is not None} | (
+        {"nesterov"} if options["nesterov"] and kind != "sgd" else set()
+    )
+    if given:
+        shown = ", ".join(f"--{n}" for n in sorted(given))
+        raise UserError(
+            f"{shown} does not belong to --optimizer {kind}; leave it out, or choose the optimizer that has it"
+        )
+    values = {field: options[n] for n, field in names.items() if options[n] is not None}
+    decay = options["weight_decay"]
+    values["weight_decay"] = decay if decay is not None else 0.01 if kind == "adamw" else 0.0
+    optimizer = (
+        Sgd(nesterov=options["nesterov"], **values) if kind == "sgd" else Adam(decoupled=kind == "adamw", **values)
+    )
+    return Recipe(optimizer, options["label_smoothing"], options["decay_all"]).check()

@@ -1,0 +1,135 @@
+"""`netc show`: one net, layer by layer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from netc.cli.options import json_option, net_argument, net_options, print_json, resolve_net
+
+if TYPE_CHECKING:
+    from netc.netspec.check import CheckedNet
+
+COUNTED = "FLOPs are those of the forward pass on one example; a multiply-add counts 2"
+
+
+@click.command()
+@net_argument
+@net_options
+@click.option("--depth", type=click.IntRange(min=0), help="Open so many levels of parts; 0, the default, opens none.")
+@click.option("--toml", is_flag=True, help="Print the spec as TOML.")
+@click.option("--dot", is_flag=True, help="Print the graph for Graphviz.")
+@click.option("--mermaid", is_flag=True, help="Print the graph for Mermaid.")
+@json_option
+def show(
+    *,
+    net: str,
+    classes: int | None,
+    input_: str | None,
+    depth: int | None,
+    toml: bool,
+    dot: bool,
+    mermaid: bool,
+    as_json: bool,
+) -> None:
+    """Show a net: its layers, shapes, parameters and FLOPs.
+
+    NET is a name that `netc ls` shows or a .toml file. FLOPs are those of the forward pass on one example; a
+    multiply-add counts 2.
+    """
+    forms = [
+        word for word, given in (("--toml", toml), ("--dot", dot), ("--mermaid", mermaid), ("--json", as_json)) if given
+    ]
+    _check_forms(forms, depth)
+    checked = resolve_net(net, classes, input_)
+    match forms:
+        case ["--toml"]:
+            from netc.netspec.toml import to_toml
+
+            click.echo(to_toml(checked.spec), nl=False)
+        case ["--dot" | "--mermaid" as form]:
+            from netc.cli import graph_text
+            from netc.netspec.graph import graph_of
+
+            write = graph_text.dot if form == "--dot" else graph_text.mermaid
+            click.echo(write(graph_of(checked, depth or 0)), nl=False)
+        case ["--json"]:
+            print_json(facts(checked, depth or 0))
+        case _:
+            _show(checked, facts(checked, depth or 0))
+
+
+def _check_forms(forms: list[str], depth: int | None) -> None:
+    from netc.netspec.errors import UserError
+
+    if len(forms) > 1:
+        raise UserError(f"show wants one form of output, got {' and '.join(forms)}; leave out all but one")
+    if forms == ["--toml"] and depth is not None:
+        raise UserError("--toml wants no --depth, for it prints the whole spec; leave --depth out")
+
+
+def facts(net: CheckedNet, depth: int) -> dict[str, Any]:
+    """All that the table shows, as JSON has it. `flops` is None for a net with a layer that cannot be emitted yet."""
+    from netc.codegen.cost import forward_flops, with_parents
+    from netc.netspec.errors import UserError
+
+    note = COUNTED
+    try:
+        own = forward_flops(net)
+    except UserError as error:
+        own, note = None, f"FLOPs are not known: {error}"
+    flops = None if own is None else with_parents(own)
+    layers = [
+        {
+            "path": layer.path,
+            "depth": layer.depth,
+            "kind": layer.layer.kind,
+            "label": layer.layer.label(),
+            "input": list(layer.x.shape),
+            "output": list(layer.signature.out.shape),
+            "parameters": layer.signature.count,
+            "flops": None if flops is None else flops.get(layer.path, 0),
+        }
+        for layer in net.walk()
+        if layer.depth <= depth
+    ]
+    return {
+        "name": net.spec.name,
+        "source": net.spec.source,
+        "sha256": net.digest,
+        "input": list(net.x.shape),
+        "output": list(net.out.shape),
+        "parameters": net.count,
+        "flops": None if own is None else sum(own.values()),
+        "note": note,
+        "layers": layers,
+    }
+
+
+def _show(net: CheckedNet, found: dict[str, Any]) -> None:
+    from netc.cli import figures
+    from netc.cli.table import Column, print_line, print_table
+
+    def count(flops: int | None) -> str:
+        return "?" if flops is None else figures.flops(flops)
+
+    print_line(f"{net.spec.name}: {figures.shape(net.x.shape)} -> {figures.shape(net.out.shape)}", "bold")
+    if net.spec.source:
+        print_line(net.spec.source, "dim")
+    print_line(found["note"], "dim")
+    print_line("")
+    columns = (
+        Column("layer", style="cyan"),
+        Column("kind", fit="cut"),
+        Column("output", right=True),
+        Column("parameters", right=True),
+        Column("FLOPs", right=True),
+    )
+    rows = []
+    for layer in found["layers"]:
+        name = layer["path"] if layer["depth"] == 0 else layer["path"].rpartition(".")[2]
+        output, parameters = figures.shape(tuple(layer["output"])), f"{layer['parameters']:,}"
+        rows.append(("  " * layer["depth"] + name, layer["label"], output, parameters, count(layer["flops"])))
+    total = ("total", "", "", f"{net.count:,}", count(found["flops"]))
+    print_table(columns, rows, total)

@@ -1,0 +1,157 @@
+"""`netc train`: from a name to a trained network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from netc.cli.options import complete_net, data_cache, net_options
+from netc.cli.recipe_options import recipe_of, recipe_options
+
+if TYPE_CHECKING:
+    from netc.netspec.check import CheckedNet
+    from netc.runtime.data.dataset import Dataset
+    from netc.runtime.run import RunConfig
+    from netc.runtime.train import Outcome
+
+# Nets made for photographs see small images at this size: at 224x224 an 8x8 digit is only a larger blur, for 12 times the work
+SMALL_IMAGE, WORKING_SIZE = 64, 64
+# below this many training images an epoch is short: smaller batches and more epochs
+FEW_IMAGES, FEW_EPOCHS, FEW_BATCH = 10_000, 6, 32
+
+
+@click.command("train")
+@click.argument("net", metavar="NET", required=False, shell_complete=complete_net)
+@net_options
+@click.option("--data", default="digits", show_default=True, help="A name of `netc data ls`, or imagefolder:PATH.")
+@click.option("--data-dir", type=click.Path(path_type=Path), help="A folder that holds the data's files.")
+@click.option("--target", default="cpu", show_default=True, help="cpu, cuda:SM, rocm:GFX, vulkan, xla or reference.")
+@click.option("--epochs", type=int, help="Passes over the data.  [default: 6 for small data, 5 else]")
+@click.option("--batch", type=int, help="Examples a step.  [default: 32 for small data, 128 else]")
+@click.option("--lr", type=float, default=1e-3, show_default=True, help="The highest learning rate.")
+@click.option("--warmup", type=float, default=0.5, show_default=True, help="Epochs of linear warm-up.")
+@click.option("--decay", type=click.Choice(["cosine", "constant"]), default="cosine", show_default=True)
+@recipe_options
+@click.option("--crop", type=int, help="Random crop after this many pixels of padding.  [default: the data's own]")
+@click.option("--flip/--no-flip", default=None, help="Random horizontal flip.  [default: the data's own]")
+@click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True)
+@click.option("--out", type=click.Path(path_type=Path), help="The run's folder.  [default: runs/NET-DATA]")
+@click.option("--resume", type=click.Path(path_type=Path), metavar="RUN", help="Continue that run, bit for bit.")
+@click.option("--quiet", is_flag=True, help="Only the last line.")
+def train(net: str | None, resume: Path | None, quiet: bool, **options: Any) -> None:
+    """Train NET: emit its program, compile it, run it, and keep a trace and checkpoints.
+
+    netc train resnet34 learns the embedded digits on this machine's CPU.
+    """
+    from netc.netspec.errors import UserError
+
+    if (net is None) == (resume is None):
+        raise UserError(
+            "train wants NET or --resume RUN, got " + ("both" if net else "neither") + "; try netc train resnet34"
+        )
+    config, data, folder = _resumed(resume, options) if resume else _new(str(net), options)
+    from netc.cli.train_view import TrainView
+    from netc.runtime.cache import Cache
+    from netc.runtime.train import train as run
+
+    with TrainView(config, data, quiet=quiet) as view:
+        outcome = run(
+            config,
+            data,
+            folder,
+            Cache(on_wait=view.note, on_damage=view.note),
+            resume=resume is not None,
+            progress=view.progress,
+        )
+    _last_line(config, outcome)
+
+
+def _resumed(folder: Path, options: dict[str, Any]) -> tuple[RunConfig, Dataset, Path]:
+    from click.core import ParameterSource
+
+    from netc.netspec.errors import UserError
+    from netc.runtime.run import read_config
+
+    ctx = click.get_current_context()
+    given = [n for n in options if n != "data_dir" and ctx.get_parameter_source(n) is ParameterSource.COMMANDLINE]
+    if given:
+        shown = ", ".join("--" + n.strip("_").replace("_", "-") for n in given)
+        raise UserError(f"--resume continues a run as it was begun, got also {shown}; leave it out, or begin a new run")
+    config = read_config(folder)
+    return config, _data(config.data, config.net, options["data_dir"]), folder
+
+
+def _new(name: str, options: dict[str, Any]) -> tuple[RunConfig, Dataset, Path]:
+    from netc.netspec.check import check
+    from netc.netspec.recipe import Schedule
+    from netc.netspec.zoo import find
+    from netc.runtime.data.dataset import Augment
+    from netc.runtime.run import RunConfig, free_folder
+    from netc.runtime.target import parse_target
+
+    target = parse_target(options["target"])
+    stored = _stored(options["data"], options["data_dir"])
+    spec = find(name)
+    shape = _input_shape(spec.input, stored.native, options["input_"])
+    spec = spec.with_input(shape)
+    classes = options["classes"] or len(stored.classes)
+    if options["classes"] or spec.layers[-1].kind == "dense":
+        spec = spec.with_classes(classes)
+    checked = check(spec)
+    data = _sized(stored, checked)
+    few = len(data.train) < FEW_IMAGES
+    schedule = Schedule(
+        options["epochs"] or (FEW_EPOCHS if few else 5) if options["epochs"] is None else options["epochs"],
+        (FEW_BATCH if few else 128) if options["batch"] is None else options["batch"],
+        options["lr"], options["warmup"], options["decay"],
+    ).check()  # fmt: skip
+    crop = data.augment.crop if options["crop"] is None else options["crop"]
+    flip = data.augment.flip if options["flip"] is None else options["flip"]
+    config = RunConfig(
+        checked, recipe_of(options), schedule, options["data"], options["seed"], target.word, Augment(crop, flip)
+    )
+    stem = f"{spec.name}-{options['data'].split(':')[0]}"
+    return config, data, options["out"] or free_folder(Path("runs"), stem)
+
+
+def _input_shape(own: tuple[int, ...], native: tuple[int, int, int], wanted: str | None) -> tuple[int, ...]:
+    from netc.cli.options import parse_input
+
+    if wanted:
+        return parse_input(wanted)
+    if len(own) == 3 and min(own[:2]) > SMALL_IMAGE >= max(native[:2]):
+        return (WORKING_SIZE, WORKING_SIZE, own[2])
+    return own
+
+
+def _stored(name: str, data_dir: Path | None) -> Dataset:
+    from netc.runtime.data import catalog
+
+    return catalog.load(name, data_dir=data_dir, cache_dir=data_cache())
+
+
+def _sized(data: Dataset, net: CheckedNet) -> Dataset:
+    from netc.netspec.errors import UserError
+    from netc.runtime.data.resize import resized
+
+    shape = net.spec.input
+    if len(shape) != 3 or shape[2] not in (1, 3):
+        raise UserError(f"train wants a net for images [H, W, 1 or 3], got input {list(shape)}; give --input HxWxC")
+    return resized(data, (shape[0], shape[1], shape[2]))
+
+
+def _data(name: str, net: CheckedNet, data_dir: Path | None) -> Dataset:
+    return _sized(_stored(name, data_dir), net)
+
+
+def _last_line(config: RunConfig, outcome: Outcome) -> None:
+    name, folder = config.net.spec.name, outcome.folder
+    if outcome.interrupted:
+        click.echo(f"{name} stopped after step {outcome.steps}, nothing lost; go on with: netc train --resume {folder}")
+        return
+    click.echo(
+        f"{name} reached {outcome.accuracy:.2%} test accuracy on {config.data} (best {outcome.best:.2%}) in "
+        f"{outcome.seconds:.0f} s; next: netc eval {folder}"
+    )

@@ -1,0 +1,74 @@
+"""What a person sees while a network trains."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from netc.runtime import train as loop
+from netc.runtime.data.dataset import Dataset
+from netc.runtime.run import RunConfig
+from netc.runtime.session import Prepared
+from netc.traces.schema import EvalRecord, StepRecord
+
+
+class TrainView:
+    """A few lines about the run, a bar over its steps, and a line for each epoch."""
+
+    def __init__(self, config: RunConfig, data: Dataset, *, quiet: bool) -> None:
+        self._config, self._data = config, data
+        self._console = Console(quiet=quiet, soft_wrap=True, highlight=False)
+        self._bar = Progress(
+            TextColumn("{task.description}"), BarColumn(bar_width=None), MofNCompleteColumn(), TimeElapsedColumn(),
+            TimeRemainingColumn(), TextColumn("loss {task.fields[loss]}"),
+            console=self._console, disable=quiet or not self._console.is_terminal, expand=True,
+        )  # fmt: skip
+        self._task = self._bar.add_task("train", total=None, loss="")
+        self.progress = loop.Progress(self._prepared, self._started, self._stepped, self._evaluated)
+
+    def __enter__(self) -> Self:
+        net, schedule = self._config.net, self._config.schedule
+        size = "x".join(map(str, net.spec.input))
+        native = "x".join(map(str, self._data.native))
+        self._console.print(
+            f"{net.spec.name}: {net.count:,} parameters, input {size}, {net.out.shape[0]} classes, batch {schedule.batch}, "
+            f"{schedule.epochs} epochs"
+        )
+        resized = "" if native == size else f", {native} resized to {size}"
+        self._console.print(
+            f"{self._config.data}: {len(self._data.train):,} training and {len(self._data.test):,} test images{resized}"
+        )
+        self._console.print(f"compiling for {self._config.target} ..")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def note(self, text: str) -> None:
+        """A line that the cache wants to say."""
+        self._console.print(text)
+
+    def _prepared(self, prepared: Prepared) -> None:
+        text = prepared.source.text
+        took = "from the cache" if prepared.cached else f"compiled in {prepared.compilation:.1f} s"
+        self._console.print(
+            f"one module, {len(text) / 1e6:.2f} MB of StableHLO emitted in {prepared.emission:.2f} s, {took} "
+            f"(sha256 {prepared.sha256[:12]})"
+        )
+
+    def _started(self, first: int, total: int) -> None:
+        self._bar.update(self._task, total=total, completed=first)
+        self._bar.start()
+
+    def _stepped(self, record: StepRecord, seconds: float) -> None:
+        self._bar.update(self._task, completed=record.step + 1, loss=f"{record.loss:.4f}")
+
+    def _evaluated(self, record: EvalRecord) -> None:
+        self._bar.console.print(
+            f"epoch {record.epoch + 1:>3}: test loss {record.loss:.4f}, accuracy {record.accuracy:.2%} of {record.count:,}"
+        )

@@ -1,0 +1,81 @@
+"""How a case's numbers are drawn: at random, on ties, on kinks, in the far tails."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from netc.netspec.types import Signature
+
+FloatArray = npt.NDArray[np.float64]
+Shape = tuple[int, ...]
+Sampler = Callable[[np.random.Generator, Shape], FloatArray]
+
+# every kink of netspec's activations, and both sides of each
+KINKS = (-4.0, -3.0, -1.0, 0.0, 0.0, 1.0, 3.0, 4.0, 6.0, 7.0)
+TAILS = (-1e4, -800.0, -40.0, -8.0, 8.0, 40.0, 800.0, 1e4)  # exp overflows, tanh and erf are flat
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """How inputs and parameters are drawn; where not `smooth`, a central difference means nothing."""
+
+    x: Sampler
+    params: Sampler
+    smooth: bool
+    meaning: str
+
+
+def _normal(rng: np.random.Generator, shape: Shape) -> FloatArray:
+    return rng.standard_normal(shape)
+
+
+def _integers(low: int, high: int) -> Sampler:
+    return lambda rng, shape: rng.integers(low, high + 1, shape).astype(np.float64)
+
+
+def _of(values: tuple[float, ...]) -> Sampler:
+    return lambda rng, shape: rng.choice(np.asarray(values), shape)
+
+
+def _one_value(rng: np.random.Generator, shape: Shape) -> FloatArray:
+    return np.full(shape, rng.standard_normal())
+
+
+DRAWS: dict[str, Draw] = {
+    "normal": Draw(_normal, _normal, True, "standard normal"),
+    "ties": Draw(_integers(-1, 1), _normal, False, "x in {-1, 0, 1}: most windows have several maxima"),
+    "negative-ties": Draw(_integers(-9, -8), _normal, False, "x in {-9, -8}: padding with 0 would win every maximum"),
+    "kinks": Draw(_of(KINKS), _integers(-2, 2), False, "integers: sums are exact and land on 0, 3 and 6"),
+    "tails": Draw(_of(TAILS), _normal, True, "x up to 1e4 in size, away from every kink"),
+    "constant": Draw(_one_value, _normal, True, "all of x is one number: the variance is 0"),
+}
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The numbers of one case, float64: tensors in signature order, x [batch, *example] and dy [batch, *out]."""
+
+    params: dict[str, FloatArray]
+    state: dict[str, FloatArray]
+    x: FloatArray
+    dy: FloatArray
+
+
+def generator(seed: int, label: str) -> np.random.Generator:
+    """A generator for this label (such as `conv2d/groups`): a new case does not change what the others draw."""
+    return np.random.default_rng((seed, zlib.crc32(label.encode())))
+
+
+def draw_inputs(rng: np.random.Generator, draw: Draw, signature: Signature, shape: Shape, batch: int) -> Inputs:
+    """Draw parameters, states (positive, as a running variance must be), x and a normal dy."""
+    return Inputs(
+        {p.name: draw.params(rng, p.shape) for p in signature.params},
+        {s.name: rng.uniform(0.5, 2.0, s.shape) for s in signature.state},
+        draw.x(rng, (batch, *shape)),
+        rng.standard_normal((batch, *signature.out.shape)),
+    )

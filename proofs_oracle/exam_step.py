@@ -1,0 +1,158 @@
+"""The exam of a whole program: train steps, evaluation and prediction of a small net."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from netc.codegen import evaluator
+from netc.codegen.program import Program, build
+from netc.netspec.check import CheckedNet, check
+from netc.netspec.recipe import Sgd
+from netc.proofs_oracle.card import Card, card_of
+from netc.proofs_oracle.compare import Comparison, central_differences, compare_all
+from netc.proofs_oracle.draws import FloatArray, generator
+from netc.proofs_oracle.reference import AGAINST_DIFFERENCE, AGAINST_JAX
+from netc.proofs_oracle.references import optimizers
+from netc.proofs_oracle.references.step import StepCase, evaluation, loss_and_gradients
+from netc.proofs_oracle.witness import compiled
+
+KIND = "trainStep"
+KEY = np.asarray([7, 11], np.uint32)
+Tensors = dict[str, Any]
+
+
+@dataclass
+class _Witness:
+    """The same training by the references: parameters, statistics, what the optimizer keeps."""
+
+    case: StepCase
+    net: CheckedNet
+    params: Tensors
+    state: Tensors
+    kept: optimizers.Kept
+
+    def step(self, gradient: Any, x: FloatArray, labels: Any) -> Tensors:
+        """One step; gives the metrics by name, and leaves the new state."""
+        recipe, names = self.case.recipe, list(self.params)
+        (loss, (logits, new)), gradients = gradient(self.params, self.state, x, labels)
+        values, self.kept = optimizers.step(
+            recipe.optimizer,
+            tuple(self.params.values()),
+            tuple(gradients[n] for n in names),
+            self.kept,
+            lr=self.case.lr,
+            decay=tuple(p.decay or recipe.decay_all for p in self.net.params),
+        )
+        self.params, self.state = dict(zip(names, values, strict=True)), {**self.state, **new}
+        metrics: Tensors = {"loss": loss, "correct": np.sum(np.argmax(logits, -1) == labels)}
+        if recipe.norms:
+            metrics |= {"grad_norm": _norm(gradients), "param_norm": _norm(self.params)}
+        return metrics
+
+    def everything(self) -> Tensors:
+        """Every tensor of the program's state by its name in the manifest."""
+        steps, optimizer = self.kept.steps, self.case.recipe.optimizer
+        corrections = enumerate(optimizers.corrections(optimizer, steps), 1)
+        moments = {
+            f"{moment}/{name}": tensor
+            for moment, tensors in self.kept.moments.items()
+            for name, tensor in zip(self.params, tensors, strict=True)
+        }
+        fixed = {"step": np.asarray(steps, np.int32), "key": KEY}
+        return {
+            **self.params,
+            **self.state,
+            **moments,
+            **{f"correction{i}": np.asarray(c) for i, c in corrections},
+            **fixed,
+        }
+
+
+def _norm(tensors: Mapping[str, FloatArray]) -> FloatArray:
+    return np.sqrt(np.sum([np.sum(np.square(t)) for t in tensors.values()]))  # type: ignore[no-any-return]
+
+
+def run_step_case(case: StepCase, *, seed: int = 0) -> Card:
+    """Judge every tensor of the state and every metric after each step, then evaluation and prediction, in float64.
+
+    Each step begins at the reference's state: three steps of Adam through batch norm would enlarge rounding.
+    Where the optimizer is SGD with momentum and no decay, its velocity after the first step is the gradient, and
+    is judged by central differences of the program's own loss.
+    """
+    began = time.perf_counter()
+    rng = generator(seed, f"{KIND}/{case.name}")
+    net = check(case.net)
+    program = build(net, case.recipe, case.batch)
+    params: Tensors = {p.name: rng.standard_normal(p.shape) / 2 for p in net.params}
+    state: Tensors = {s.name: rng.uniform(0.5, 2.0, s.shape) for s in net.state}
+    kept = optimizers.start(case.recipe.optimizer, tuple(params.values()))
+    witness = _Witness(case, net, params, state, kept)
+    gradient = compiled(loss_and_gradients(case.net, case.recipe.label_smoothing))
+    first = before = witness.everything()
+    slots = [s.name for s in program.state]
+    batches = [_batch(rng, case, net) for _ in range(case.steps)]
+    found: list[Comparison] = []
+    for index, (x, labels) in enumerate(batches, 1):
+        held = [before[n] for n in slots]
+        results = evaluator.run(program.module, "train_step", [*held, x, labels, np.asarray(case.lr)], "f64")
+        metrics = witness.step(gradient, x, labels)
+        before = witness.everything()
+        expected = {**before, **metrics}
+        names = [*slots, *metrics]
+        found += _at(f"after step {index}", compare_all(names, results, [expected[n] for n in names]))
+    found += _judge_evaluation(program, witness, *_batch(rng, case, net))
+    differences, skip_reason = _differences(program, first, *batches[0], rng)
+    return card_of(
+        KIND,
+        case.name,
+        against_jax=found,
+        differences=differences,
+        tolerance=AGAINST_JAX,
+        seconds=time.perf_counter() - began,
+        skip_reason=skip_reason,
+    )
+
+
+def _batch(rng: np.random.Generator, case: StepCase, net: CheckedNet) -> tuple[FloatArray, Any]:
+    x = rng.standard_normal((case.batch, *net.x.shape))
+    return x, rng.integers(0, net.out.shape[0], case.batch).astype(np.int32)
+
+
+def _at(when: str, found: list[Comparison]) -> list[Comparison]:
+    return [Comparison(f"{c.tensor} {when}", c.error, c.problem) for c in found]
+
+
+def _judge_evaluation(program: Program, witness: _Witness, x: FloatArray, labels: Any) -> list[Comparison]:
+    weight = np.arange(1, program.batch + 1) % 2 + 0.5
+    trained = witness.everything()
+    kept = [trained[s.name] for s in program.kept]
+    ours = evaluator.run(program.module, "predict", [*kept, x], "f64")
+    ours += evaluator.run(program.module, "eval_step", [*kept, x, labels, weight], "f64")
+    theirs = compiled(evaluation(witness.case.net))(witness.params, witness.state, x, labels, weight)
+    return compare_all(["predict logits", "eval_step loss", "eval_step correct", "eval_step count"], ours, theirs)
+
+
+def _differences(
+    program: Program, first: Tensors, x: FloatArray, labels: Any, rng: np.random.Generator
+) -> tuple[list[Comparison], str]:
+    optimizer = program.recipe.optimizer
+    if not (isinstance(optimizer, Sgd) and optimizer.momentum and not optimizer.weight_decay):
+        return [], "none: the optimizer's state does not hold the bare gradient"
+    slots = [s.name for s in program.state]
+
+    def results(tensors: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
+        args = [*(tensors[n] for n in slots), x, labels, np.asarray(0.0)]
+        values = evaluator.run(program.module, "train_step", args, "f64")
+        return dict(zip([*slots, "loss"], values, strict=False))
+
+    after = results(first)
+    gradients = {p.name: after[f"velocity/{p.name}"] for p in program.net.params}
+    found = central_differences(
+        lambda t: results(t)["loss"], first, gradients, np.ones(()), rng=rng, limit=AGAINST_DIFFERENCE
+    )
+    return found, ""

@@ -1,0 +1,132 @@
+"""Optimizers in NumPy float64, one step of a list of tensors at a time, from their papers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from netc.netspec.recipe import Adam, Optimizer, Sgd
+from netc.proofs_oracle.draws import FloatArray
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What an optimizer keeps after `steps` steps: for each moment by name, a tensor for each parameter."""
+
+    moments: Mapping[str, tuple[FloatArray, ...]]
+    steps: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class OptimizerCase:
+    """An optimizer over `steps` steps of random gradients on tensors of these shapes; `decay` as for each of them."""
+
+    name: str
+    optimizer: Optimizer
+    shapes: tuple[tuple[int, ...], ...] = ((3, 4), (4,), ())
+    decay: tuple[bool, ...] = (True, False, False)
+    steps: int = 20
+    lr: float = 0.05
+    gradients: str = "normal"  # or "zero", or "tiny": below epsilon
+
+
+def moment_names(optimizer: Optimizer) -> tuple[str, ...]:
+    """The moments that an optimizer keeps; plain SGD keeps none."""
+    if isinstance(optimizer, Adam):
+        return ("m", "v")
+    return ("velocity",) if optimizer.momentum else ()
+
+
+def start(optimizer: Optimizer, params: tuple[FloatArray, ...]) -> Kept:
+    """Before the first step all moments are 0 (Kingma and Ba 2015, algorithm 1)."""
+    return Kept({name: tuple(np.zeros_like(p) for p in params) for name in moment_names(optimizer)})
+
+
+def corrections(optimizer: Optimizer, steps: int) -> tuple[float, ...]:
+    """Adam's 1 - beta1^t and 1 - beta2^t; none for SGD."""
+    return (1 - optimizer.beta1**steps, 1 - optimizer.beta2**steps) if isinstance(optimizer, Adam) else ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Now:
+    """The learning rate, this parameter's weight decay, and the number of the step from 1."""
+
+    lr: float
+    decay: float
+    step: int
+
+
+def _adam(o: Adam, p: FloatArray, g: FloatArray, old: Mapping[str, FloatArray], at: _Now) -> Any:
+    """Kingma and Ba 2015, algorithm 1; decay as in Loshchilov and Hutter 2019, algorithm 2, line 12 or line 6."""
+    if not o.decoupled:
+        g = g + at.decay * p
+    m = o.beta1 * old["m"] + (1 - o.beta1) * g
+    v = o.beta2 * old["v"] + (1 - o.beta2) * g**2
+    c1, c2 = corrections(o, at.step)
+    new = p - at.lr * (m / c1) / (np.sqrt(v / c2) + o.epsilon)
+    if o.decoupled:
+        new = new - at.lr * at.decay * p
+    return new, {"m": m, "v": v}
+
+
+def _sgd(o: Sgd, p: FloatArray, g: FloatArray, old: Mapping[str, FloatArray], at: _Now) -> Any:
+    """Sutskever et al. 2013, eq. 1 to 4, in the form of torch.optim.SGD: the rate outside the velocity."""
+    g = g + at.decay * p
+    if not o.momentum:
+        return p - at.lr * g, {}
+    u = o.momentum * old["velocity"] + g
+    return p - at.lr * (g + o.momentum * u if o.nesterov else u), {"velocity": u}
+
+
+_RULES: dict[type, Callable[..., Any]] = {Adam: _adam, Sgd: _sgd}
+
+
+def step(
+    optimizer: Optimizer,
+    params: tuple[FloatArray, ...],
+    gradients: tuple[FloatArray, ...],
+    kept: Kept,
+    *,
+    lr: float,
+    decay: tuple[bool, ...],
+) -> tuple[tuple[FloatArray, ...], Kept]:
+    """One update: the new parameters and what is kept. Weight decay applies to parameters whose `decay` is True."""
+    rule, steps = _RULES[type(optimizer)], kept.steps + 1
+    new_params, moments = [], []
+    for i, (p, g) in enumerate(zip(params, gradients, strict=True)):
+        old = {name: tensors[i] for name, tensors in kept.moments.items()}
+        new, after = rule(optimizer, p, g, old, _Now(lr, optimizer.weight_decay if decay[i] else 0.0, steps))
+        new_params.append(new)
+        moments.append(after)
+    names = kept.moments.keys()
+    return tuple(new_params), replace(kept, moments={n: tuple(m[n] for m in moments) for n in names}, steps=steps)
+
+
+CASES: dict[str, tuple[OptimizerCase, ...]] = {
+    "adam": (
+        OptimizerCase("plain", Adam()),
+        OptimizerCase("decoupled-decay", Adam(weight_decay=0.1)),
+        OptimizerCase("decoupled-decay-on-all", Adam(weight_decay=0.1), decay=(True, True, True)),
+        OptimizerCase("l2", Adam(weight_decay=0.1, decoupled=False)),
+        OptimizerCase("other-betas", Adam(0.5, 0.9, 1e-3)),
+        OptimizerCase("betas-0", Adam(0.0, 0.0)),
+        OptimizerCase("zero-gradients", Adam(weight_decay=0.01), gradients="zero"),
+        OptimizerCase("gradients-below-epsilon", Adam(), gradients="tiny"),
+        OptimizerCase("one-parameter", Adam(), shapes=((1,),), decay=(True,)),
+        OptimizerCase("rate-0", Adam(weight_decay=0.1), lr=0.0),
+    ),
+    "sgd": (
+        OptimizerCase("momentum", Sgd()),
+        OptimizerCase("plain", Sgd(0.0)),
+        OptimizerCase("plain-decay", Sgd(0.0, weight_decay=0.1)),
+        OptimizerCase("nesterov", Sgd(nesterov=True)),
+        OptimizerCase("momentum-decay", Sgd(weight_decay=0.1)),
+        OptimizerCase("nesterov-decay", Sgd(0.5, nesterov=True, weight_decay=0.1)),
+        OptimizerCase("nesterov-decay-on-all", Sgd(nesterov=True, weight_decay=0.1), decay=(True, True, True)),
+        OptimizerCase("zero-gradients", Sgd(weight_decay=0.01), gradients="zero"),
+        OptimizerCase("one-parameter", Sgd(), shapes=((1,),), decay=(True,)),
+    ),
+}

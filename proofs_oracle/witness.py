@@ -1,0 +1,80 @@
+"""The first witness: JAX's own derivative of a reference, in float64 on the CPU."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import lru_cache
+from typing import Any
+
+import jax
+import numpy as np
+
+from netc.netspec.layer import Layer, signature_of
+from netc.netspec.types import TensorType
+from netc.proofs_oracle.draws import FloatArray
+from netc.proofs_oracle.reference import apply
+
+Call = Callable[[Sequence[FloatArray]], list[FloatArray]]
+
+# Every case is compiled for one call: what XLA could gain by optimising is less than it takes (here 4 s for 1).
+QUICK: dict[str, int | bool] = {"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": False}
+
+
+@contextmanager
+def float64() -> Iterator[None]:
+    """JAX in 64-bit mode on the CPU; both as they were before on leaving."""
+    before = jax.config.jax_enable_x64
+    jax.config.update("jax_enable_x64", True)
+    try:
+        with jax.default_device(jax.devices("cpu")[0]):
+            yield
+    finally:
+        jax.config.update("jax_enable_x64", before)
+
+
+@lru_cache(maxsize=1)
+def _known_options() -> dict[str, int | bool]:
+    """Those of QUICK that this jaxlib has; their names are not stable from one to the next."""
+    known = {}
+    for name, value in QUICK.items():
+        with suppress(jax.errors.JaxRuntimeError):
+            jax.jit(lambda x: x, compiler_options={name: value})(0.0)
+            known[name] = value
+    return known
+
+
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`function` under jit in float64, its results (any tree of them) as NumPy arrays."""
+    jitted = jax.jit(function, compiler_options=_known_options())
+
+    def call(*args: Any) -> Any:
+        with float64():
+            return jax.tree.map(np.asarray, jitted(*args))
+
+    return call
+
+
+@lru_cache(maxsize=1024)
+def layer_vjp(layer: Layer, x: TensorType, batch: int, training: bool) -> Call:
+    """(params.., states.., x, dy) -> (y, dx, dparams.., new states..) of the reference, in signature order.
+
+    The same convention as codegen's `vjp`. x is [batch, *example], dy [batch, *out].
+    """
+    signature = signature_of(layer, x)
+    params = [p.name for p in signature.params]
+    states = [s.name for s in signature.state]
+
+    def vjp(args: Sequence[Any]) -> list[Any]:
+        held = dict(zip(params, args, strict=False))
+        running = dict(zip(states, args[len(params) : -2], strict=True))
+
+        def forward(p: dict[str, Any], x: Any) -> Any:
+            return apply(layer, p, running, x, training)
+
+        y, pull, new = jax.vjp(forward, held, args[-2], has_aux=True)
+        dparams, dx = pull(args[-1])
+        return [y, dx, *(dparams[n] for n in params), *(new.get(n, running[n]) for n in states)]
+
+    call = compiled(vjp)
+    return lambda args: call(list(args))

@@ -1,0 +1,174 @@
+"""check: every problem at once, each with its layer; and paths, names and shapes of what passes."""
+
+import pytest
+from hypothesis import given
+
+from netc.netspec.check import check
+from netc.netspec.errors import SpecError
+from netc.netspec.layers import (
+    Activation,
+    AvgPool,
+    BatchNorm,
+    Chain,
+    Concat,
+    Conv2d,
+    ConvBn,
+    Dense,
+    Flatten,
+    Gate,
+    GlobalAvgPool,
+    Identity,
+    MaxPool,
+    Repeat,
+    Residual,
+    ResidualBlock,
+)  # fmt: skip
+from netc.netspec.spec import NetSpec
+from tests.netspec.strategies import nets
+
+
+def problems(*layers, shape=(8, 8, 3)):
+    with pytest.raises(SpecError) as caught:
+        check(NetSpec("net", shape, layers))
+    assert str(caught.value) == "\n".join(caught.value.problems)
+    return caught.value.problems
+
+
+def test_the_sentence_of_the_design():
+    assert problems(Conv2d(512, name="conv"), MaxPool(), Flatten(), Dense(9), Conv2d(4), Dense(10, inputs=512)) == (
+        "net: layer 4 (conv2d 4 3x3) at conv2d4 wants [batch, H, W, C], got [batch, 9]; give an image, or use dense",
+    )
+    assert problems(Conv2d(512), Dense(10, inputs=512, name="head")) == (
+        "net: layer 1 (dense 512->10) at head wants [batch, 512], got [batch, 8, 8, 512]; "
+        "put GlobalAvgPool() or Flatten() before it",
+    )
+
+
+def test_all_errors_at_once():
+    found = problems(
+        Conv2d(0, kernel=0, stride=-1, activation="rleu", name="a"),
+        MaxPool(2, padding="smae", name="b"),
+        Dense(-1, inputs=0, name="c"),
+        shape=(0, 8, 3),
+    )
+    assert len(found) == 8
+    assert found[0] == "net: input wants positive sizes such as 224x224x3, got (0, 8, 3); give --input HxWxC"
+    for text in found[1:5]:
+        assert text.startswith("net: layer 0 (conv2d 0 ")
+        assert " at a: " in text
+    assert found[4].endswith("activation wants one of identity, relu, relu6, leaky-relu, sigmoid, tanh, swish, "
+                             "h-sigmoid, h-swish, gelu, gelu-tanh, got 'rleu'")  # fmt: skip
+    assert "at b: padding wants one of same, same-symmetric, valid or" in found[5]
+    assert found[6] == "net: layer 2 (dense -1) at c: features wants a positive integer, got -1"
+    assert found[7] == "net: layer 2 (dense -1) at c: inputs wants a positive integer, got 0"
+
+
+def test_shape_errors_go_on_where_the_output_is_plain():
+    found = problems(
+        Conv2d(4, inputs=5, name="a"), Conv2d(6, groups=3, name="b"), GlobalAvgPool(), Dense(3, inputs=7, name="c")
+    )
+    assert [text.split(" at ")[1].split(" ")[0] for text in found] == ["a", "b", "c"]
+    assert found[0].endswith("wants 5 channels, got [batch, 8, 8, 3]; set inputs=3 or leave it out")
+    assert found[1].endswith("wants a multiple of groups=3 channels, got [batch, 8, 8, 4]; change groups")
+    assert found[2].endswith("wants [batch, 7], got [batch, 6]; set inputs=6 or leave it out")
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "sentence"),
+    [
+        (MaxPool(9), (8, 8, 1), "wants an image of at least 9 pixels a side, got 8x8; use a larger input"),
+        (MaxPool(2, padding=((2, 0), (0, 0))), (8, 8, 1), "padding wants less than the window's size 2, got (2, 0)"),
+        (AvgPool(2), (8,), "wants [batch, H, W, C], got [batch, 8]; give an image"),
+        (MaxPool((2, 0)), (8, 8, 1), "kernel wants positive integers, got (2, 0)"),
+        (Conv2d(3, padding=((0, -1), (0, 0))), (8, 8, 1), "padding wants no negative numbers"),
+        (Conv2d(3, dilation=0), (8, 8, 1), "dilation wants positive integers, got 0"),
+        (Conv2d(3, groups=2), (8, 8, 2), "features wants a multiple of groups=2, got 3"),
+        (Conv2d(3, groups=0), (8, 8, 2), "groups wants a positive integer, got 0"),
+        (Conv2d(3, 5, padding="valid"), (4, 8, 1), "wants an image of at least 5 pixels a side, got 4x8"),
+        (ConvBn(3), (8,), "wants [batch, H, W, C], got [batch, 8]; give an image, or use dense"),
+        (ResidualBlock(4, blocks=0), (8, 8, 4), "blocks wants a positive integer, got 0"),
+        (BatchNorm(epsilon=0.0), (8,), "epsilon wants a positive number, got 0.0"),
+        (BatchNorm(epsilon=float("nan")), (8,), "epsilon wants a positive number, got nan"),
+        (BatchNorm(momentum=1.5), (8,), "momentum wants a number from 0 to 1, got 1.5"),
+        (Activation("softmax"), (8,), "activation wants one of identity, relu,"),
+        (Activation("relu", slope=0.2), (8,), "slope belongs to leaky-relu, got slope=0.2 with relu; leave it out"),
+        (GlobalAvgPool(), (8,), "leave it out: there is nothing to average"),
+        (Residual(Dense(3)), (8,), "wants body and shortcut of one shape, got [batch, 3] and [batch, 8]"),
+        (Gate(Dense(3)), (8,), "wants a body that gives [batch, 8] or [batch, 8], got [batch, 3]"),
+        (Concat(()), (8,), "branches wants at least one layer, got none"),
+        (Concat((Conv2d(2), Conv2d(2, stride=2))), (8, 8, 1), "wants branches that agree on all axes but the last"),
+        (Repeat(Dense(3), times=0), (8,), "times wants a positive integer, got 0"),
+        (Repeat(Dense(3, inputs=8), times=2), (8,), "at it.block1 wants [batch, 8], got [batch, 3]"),
+        (
+            Chain((Dense(3, name="a"), Dense(3, name="a"))),
+            (8,),
+            "wants a different name for each part, got 'a' 2 times",
+        ),
+    ],
+)
+def test_sentences(layer, shape, sentence):
+    named = type(layer)(**{**vars(layer), "name": "it"})
+    found = problems(named, Identity(name="after"), shape=shape)
+    assert any(sentence in text for text in found), found
+    assert all("net: layer 0 (" in text and " at it" in text for text in found)
+
+
+def test_a_fault_deep_inside_is_named_by_its_path():
+    inner = Chain((Conv2d(4, name="first"), Dense(3, inputs=9, name="second")), name="inner")
+    found = problems(Repeat(Residual(inner), times=2, name="stage"))
+    assert "net: layer 0 (dense 9->3) at stage.block0.body.second wants [batch, 9], got [batch, 8, 8, 4]" in found[0]
+
+
+def test_faults_in_every_branch_are_found():
+    found = problems(Concat((Conv2d(-1, name="a"), MaxPool(0, name="b"), Activation("no", name="c")), name="join"))
+    assert {text.split(" at ")[1].split(":")[0] for text in found} == {"join.a", "join.b", "join.c"}
+
+
+def test_two_layers_of_one_name_and_no_layers():
+    assert "wants a different name for each part, got 'a' 2 times; rename one" in problems(
+        Activation("relu", name="a"), Activation("relu", name="a")
+    )[0]  # fmt: skip
+    assert problems() == ("net: wants at least one layer, got none; add layers",)
+    assert "input wants positive sizes" in problems(Identity(), shape=())[0]
+
+
+def test_names_cannot_be_confused():
+    """`a.b` with a part `c`, and `a` with a part `b.c`, would both be called a.b.c."""
+    found = problems(
+        Chain((Dense(4, name="c"),), name="a.b"),
+        Chain((Chain((Dense(4, name="c"),), name="b"),), name="a"),
+        shape=(4,),
+    )
+    assert any("a.b" in text for text in found)
+
+
+@pytest.mark.parametrize("name", ["a.b", "m/x", "", "a b", "x" * 300, '"', "\n"])
+def test_a_layer_name_is_a_word_or_is_refused(name):
+    """Names become those of parameters, which become those of tensors in files and in the text."""
+    layers = (Dense(2, name=name), Dense(2, name="x"))
+    try:
+        net = check(NetSpec("net", (2,), layers))
+    except SpecError as error:
+        assert repr(name) in str(error)
+        return
+    moments = [f"{m}/{p.name}" for m in ("m", "v", "velocity") for p in net.params]
+    names = [p.name for p in net.params] + moments
+    assert len(set(names)) == len(names)
+    assert all(p.name.count(".") == 1 and p.name.split(".")[0] for p in net.params)
+
+
+@given(nets())
+def test_what_passes_is_consistent(spec):
+    net = check(spec)
+    walked = list(net.walk())
+    assert [w.layer for w in walked if w.depth == 0] == list(spec.layers)
+    assert walked[0].x == net.x
+    top = [w for w in walked if w.depth == 0]
+    for before, after in zip(top, top[1:], strict=False):
+        assert after.x == before.signature.out
+    assert top[-1].signature.out == net.out
+    assert net.count == sum(w.signature.count for w in top)
+    leaves = [w for w in walked if not any(v.path.startswith(w.path + ".") for v in walked)]
+    assert {f"{w.path}.{p.name}" for w in leaves for p in w.signature.params} == {p.name for p in net.params}
+    names = [p.name for p in net.params] + [s.name for s in net.state]
+    assert len(set(names)) == len(names)

@@ -1,0 +1,74 @@
+"""Every case in the oracle, every reference against differences of itself, every bad case against its message."""
+
+import pytest
+
+from netc.netspec.check import check
+from netc.netspec.errors import SpecError
+from netc.netspec.layer import signature_of
+from netc.netspec.layers import KINDS
+from netc.netspec.layers.activation import ACTIVATIONS
+from netc.netspec.spec import NetSpec
+from netc.proofs_oracle.draws import DRAWS
+from netc.proofs_oracle.oracle import exams, run_case
+from netc.proofs_oracle.references import REFERENCES
+from netc.proofs_oracle.subject import referenced
+from netc.proofs_oracle.witness import layer_vjp
+
+EXAMS = list(exams())
+CASES = [(reference, case) for reference in REFERENCES.values() for case in reference.cases]
+CASE_IDS = [f"{reference.kind}/{case.name}" for reference, case in CASES]
+BAD = [(reference.kind, bad) for reference in REFERENCES.values() for bad in reference.bad_cases]
+
+
+@pytest.mark.parametrize("exam", EXAMS, ids=[e.label for e in EXAMS])
+def test_codegen_agrees(exam):
+    card = exam.sit(seed=0)
+    assert card.passed, card.verdict()
+    assert card.tensors >= 2
+
+
+@pytest.mark.parametrize(("reference", "case"), CASES, ids=CASE_IDS)
+def test_reference_is_itself_consistent(reference, case):
+    card = run_case(reference, case, seed=1, make=referenced)
+    assert card.passed, card.verdict()
+    assert (card.directions > 0) == DRAWS[case.draw].smooth
+    assert (card.skipped > 0) != DRAWS[case.draw].smooth
+
+
+@pytest.mark.parametrize(("kind", "bad"), BAD, ids=[f"{kind}-{i}" for i, (kind, _) in enumerate(BAD)])
+def test_bad_case_is_refused(kind, bad):
+    with pytest.raises(SpecError) as caught:
+        check(NetSpec("bad", bad.shape, (bad.layer,)))
+    assert bad.message in str(caught.value)
+
+
+def test_every_kind_has_a_reference_with_cases_of_both_sorts():
+    assert set(REFERENCES) == set(KINDS)
+    for kind, reference in REFERENCES.items():
+        assert reference.bad_cases, kind
+        assert any(case.layer.kind == kind for case in reference.cases), kind
+
+
+def test_every_activation_is_judged_everywhere_it_may_stand():
+    names = {exam.label for exam in EXAMS}
+    wanted = {f"activation/{a}" for a in ACTIVATIONS} | {f"activation/{a}-kinks" for a in ACTIVATIONS}
+    wanted |= {f"{kind}/act-{a}" for kind in ("dense", "conv2d", "convBn") for a in ACTIVATIONS}
+    assert wanted <= names
+
+
+def test_labels_differ():
+    labels = [exam.label for exam in EXAMS]
+    assert len(set(labels)) == len(labels)
+
+
+@pytest.mark.parametrize(("reference", "case"), CASES[::7], ids=CASE_IDS[::7])
+def test_reference_gives_the_shape_of_the_signature(reference, case, normal):
+    signature = signature_of(case.layer, case.x)
+    args = [normal(p.shape) for p in signature.params] + [abs(normal(s.shape)) + 1 for s in signature.state]
+    out = (case.batch, *signature.out.shape)
+    y, dx, *rest = layer_vjp(case.layer, case.x, case.batch, case.training)(
+        [*args, normal((case.batch, *case.shape)), normal(out)]
+    )
+    assert y.shape == out
+    assert dx.shape == (case.batch, *case.shape)
+    assert [r.shape for r in rest] == [a.shape for a in args]
