@@ -20,6 +20,10 @@ INTEGER_DTYPES: dict[str, type] = {"i32": np.int32, "i64": np.int64, "ui32": np.
 _erf = np.frompyfunc(math.erf, 1, 1)
 
 
+def _each_erf(x: Array) -> Array:
+    return np.asarray(_erf(x), x.dtype)
+
+
 def _logistic(x: Array) -> Array:
     """1 / (1 + exp(-x)), with the exponent never positive."""
     e = np.exp(-np.abs(x))
@@ -33,7 +37,7 @@ _SCALARS: dict[str, Any] = {
     "rsqrt": lambda x: 1 / np.sqrt(x),
     "tanh": np.tanh,
     "logistic": _logistic,
-    "erf": lambda x: _erf(x).astype(x.dtype) if x.size else x,
+    "erf": _each_erf,
 }
 _COMPARE: dict[str, Any] = {
     "EQ": np.equal, "NE": np.not_equal, "GE": np.greater_equal, "GT": np.greater, "LE": np.less_equal, "LT": np.less,
@@ -66,7 +70,7 @@ class FloatArithmetic:
 
     def shape(self, x: Array) -> Ints:
         """The sizes of the axes."""
-        return x.shape
+        return tuple(x.shape)
 
     def add(self, x: Array, y: Array) -> Array:
         """x + y."""
@@ -136,7 +140,7 @@ class FloatArithmetic:
 
     def concatenate(self, parts: Sequence[Array], dim: int) -> Array:
         """One after the other."""
-        return np.concatenate(parts, dim) if len(parts) > 1 else parts[0]
+        return np.concatenate(parts, dim)
 
     def reverse(self, x: Array, dims: Ints) -> Array:
         """Reverse order."""
@@ -144,11 +148,11 @@ class FloatArithmetic:
 
     def reduce_sum(self, x: Array, dims: Ints) -> Array:
         """Sum."""
-        return x.sum(axis=dims, dtype=x.dtype)
+        return np.asarray(x.sum(axis=dims, dtype=x.dtype))
 
     def reduce_max(self, x: Array, dims: Ints) -> Array:
         """Maximum."""
-        return x.max(axis=dims)
+        return np.asarray(x.max(axis=dims))
 
     def dot(self, x: Array, y: Array, contract: tuple[Ints, Ints], batch: tuple[Ints, Ints]) -> Array:
         """Sum of products, as one matrix product for each element of the batch axes."""
@@ -160,7 +164,7 @@ class FloatArithmetic:
         lead = tuple(x.shape[i] for i in bx)
         left = x.transpose(*bx, *fx, *contract[0]).reshape(*lead, math.prod(x.shape[i] for i in fx), k)
         right = y.transpose(*by, *contract[1], *fy).reshape(*lead, k, math.prod(y.shape[i] for i in fy))
-        return np.matmul(left, right).reshape(shape)
+        return np.asarray(np.matmul(left, right).reshape(shape))
 
 
 def evaluate(function: Function, args: Sequence[Any], A: Arithmetic) -> list[Any]:

@@ -23,7 +23,7 @@ from netc.netspec.types import Signature, TensorType
 SCALAR = TensorType(())
 KEY = TensorType((2,), "ui32")
 STEP = TensorType((), "i32")
-METRICS = ("loss", "correct", "grad_norm", "param_norm")
+GROUP = 16  # terms of one sum of squares
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +140,7 @@ class _Maker:
         return b.finish([(s.name, values.get(s.name) or b.constant(0, s.type)) for s in self.state])
 
     def train_step(self) -> Function:
-        """(state, x, y, lr) -> (state, loss, correct, grad_norm, param_norm)."""
+        """(state, x, y, lr) -> (state, loss, correct, grad_norm, param_norm), all metrics those of the incoming state."""
         b = Builder("train_step")
         held = self._take(b, self.state)
         x, labels = self._images(b), b.parameter("y", TensorType((self.batch,), "i32"))
@@ -162,7 +162,7 @@ class _Maker:
         if self.recipe.norms:
             with b.at("norms"):
                 metrics["grad_norm"] = _norm(b, [grads[p.name] for p in self.net.params])
-                metrics["param_norm"] = _norm(b, [new[p.name] for p in self.net.params])
+                metrics["param_norm"] = _norm(b, [held[p.name] for p in self.net.params])
         return b.finish([(s.name, new[s.name]) for s in self.state] + list(metrics.items()))
 
     def _update(self, b: Builder, held: dict[str, Value], grads: dict[str, Value], lr: Value) -> dict[str, Value]:
@@ -204,11 +204,18 @@ class _Maker:
 
 def _norm(b: Builder, tensors: Sequence[Value]) -> Value:
     """sqrt(sum of the squares of all elements)."""
-    squares = [b.sum(b.mul(t, t), tuple(range(len(t.shape)))) for t in tensors]
-    total = squares[0]
-    for s in squares[1:]:
-        total = b.add(total, s)
-    return b.unary("sqrt", total)
+    totals = [b.sum(b.mul(t, t), tuple(range(len(t.shape)))) for t in tensors]
+    # Groups with barriers between: IREE's CPU backend refuses a dispatch of more than 64 operands.
+    while len(totals) > 1:
+        totals = [b.op("barrier", _added(b, totals[i : i + GROUP])) for i in range(0, len(totals), GROUP)]
+    return b.unary("sqrt", totals[0])
+
+
+def _added(b: Builder, terms: Sequence[Value]) -> Value:
+    total = terms[0]
+    for t in terms[1:]:
+        total = b.add(total, t)
+    return total
 
 
 # -- modules of one rule, for the oracle and the tests -----------------------------------------------------------

@@ -90,7 +90,7 @@ def _input_problems(spec: NetSpec) -> Iterator[str]:
 
 def _check_layer(where: str, path: str, layer: Layer, x: TensorType | None, problems: list[str]) -> TensorType | None:
     """Append the problems of `layer` and its parts; return its output type if that can be known."""
-    options = list(layer.problems())
+    options = [*_name_problems(layer), *layer.problems()]
     here = f"{where} ({layer.label()}) at {path}"
     problems += [f"{here}: {p}" for p in options]
     if options or x is None:
@@ -104,6 +104,13 @@ def _check_layer(where: str, path: str, layer: Layer, x: TensorType | None, prob
     except LayerError as error:
         problems.append(f"{here} {error.problem}")
         return error.guess
+
+
+def _name_problems(layer: Layer) -> Iterator[str]:
+    """A dot separates the parts of a path, a slash a moment from its parameter."""
+    name = layer.name
+    if name is not None and (not name or not name.isprintable() or set(name) & set('./ "\\')):
+        yield f"name wants letters, digits, - or _, got {name!r}; rename it"
 
 
 class _LostError(Exception):

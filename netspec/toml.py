@@ -25,7 +25,8 @@ def load(path: Path) -> NetSpec:
     try:
         if path.stat().st_size > LARGEST_FILE:
             raise UserError(
-                f"{path}: wants a spec of at most {LARGEST_FILE} bytes, got {path.stat().st_size}; is it the right file?"
+                f"{path}: wants a spec of at most {LARGEST_FILE} bytes, got {path.stat().st_size}; "
+                "is it the right file?"
             )
         return from_toml(path.read_text(encoding="utf-8"), str(path))
     except OSError as error:
@@ -70,9 +71,9 @@ def _value(want: Any, got: Any, where: str, problems: list[str], depth: int) -> 
 
 
 def _scalar_or_choice(want: Any, got: Any, where: str, problems: list[str], depth: int) -> Any:
-    for option in get_args(want) if get_origin(want) in (types.UnionType, typing.Union) else (want,):
-        if get_origin(option) is typing.Literal:
-            option = str  # the words themselves are the layer's own check
+    options = get_args(want) if get_origin(want) in (types.UnionType, typing.Union) else (want,)
+    # which words a Literal admits is the layer's own check
+    for option in (str if get_origin(o) is typing.Literal else o for o in options):
         trial: list[str] = []
         value = (
             _plain(option, got, trial)
@@ -89,7 +90,7 @@ def _scalar_or_choice(want: Any, got: Any, where: str, problems: list[str], dept
 def _plain(want: type, got: Any, problems: list[str]) -> Any:
     if want is float and type(got) is int:
         return float(got)
-    if type(got) is not want or (want is float and not math.isfinite(got)):
+    if type(got) is not want or (isinstance(got, float) and not math.isfinite(got)):
         problems.append("wrong")
     return got
 

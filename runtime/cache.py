@@ -35,6 +35,7 @@ from typing import Any
 
 import platformdirs
 from filelock import FileLock, Timeout
+
 from netc.netspec.errors import NetcError, UserError
 
 FORMAT = 1

@@ -31,6 +31,7 @@ from typing import Any
 import numpy as np
 import safetensors
 import safetensors.numpy
+
 from netc.netspec.errors import NetcError, UserError
 from netc.traces.schema import JSON, plain
 

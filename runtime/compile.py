@@ -1,4 +1,4 @@
-"""From StableHLO text to an artefact, by iree-compile in a process of its own: a compiler that crashes takes nothing along."""
+"""From StableHLO text to an artefact, by iree-compile in a process of its own: one that crashes takes nothing along."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class CompileError(NetcError):
 
 def compiler_path() -> Path:
     """The iree-compile that belongs to the installed compiler package."""
-    spec = importlib.util.find_spec("iree.compiler")
+    spec = importlib.util.find_spec("iree.compiler") if importlib.util.find_spec("iree") else None
     if spec is None or not spec.submodule_search_locations:
         raise UserError(f"wants the IREE compiler, got none; pip install {COMPILER}=={version_of(RUNTIME) or '3.12.0'}")
     path = Path(next(iter(spec.submodule_search_locations))) / "_mlir_libs" / "iree-compile"
@@ -48,7 +48,7 @@ def version_of(package: str) -> str | None:
 def check_pair() -> None:
     """Raise UserError unless compiler and runtime are of one version: a mismatch of the two hangs."""
     compiler, runtime = version_of(COMPILER), version_of(RUNTIME)
-    if compiler != runtime:
+    if compiler is None or compiler != runtime:
         raise UserError(
             f"wants {COMPILER} and {RUNTIME} of one version, got {compiler} and {runtime}; "
             f"pip install {COMPILER}=={runtime or '3.12.0'} {RUNTIME}=={runtime or '3.12.0'}"

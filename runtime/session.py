@@ -60,9 +60,7 @@ class Session:
         self.program = prepared.program
         self._loaded: Loaded = load(prepared.source, prepared.target)
         self._kept = len(self.program.kept)
-        self._metrics = [
-            n for n in prepared.source.module.function("train_step").result_names[len(self.program.state) :]
-        ]
+        self._metrics = list(prepared.source.module.function("train_step").result_names[len(self.program.state) :])
         self.state: list[Buffer] = []
 
     def init(self, seed: int) -> None:

@@ -62,16 +62,20 @@ def _vulkan(word: str, name: str) -> Target:
     return Target(word, "iree", "gpu", flags, "vulkan")
 
 
+_NAME = re.compile(r"[a-zA-Z0-9_.-]*")
+_SM = re.compile(r"sm_(60|70|75|80|86|89)")
+_GFX = re.compile(r"gfx[0-9a-f]{3,4}")
+
 TARGETS: dict[str, TargetRow] = {
-    "cpu": TargetRow("cpu[:NAME]", re.compile(r"[a-zA-Z0-9_.-]*"), _cpu, "this machine's CPU through IREE, or a named one"),
-    "cuda": TargetRow("cuda:SM", re.compile(r"sm_(60|70|75|80|86|89)"), _cuda, "NVIDIA GPUs through IREE; newer cards run sm_89"),
-    "rocm": TargetRow("rocm:GFX", re.compile(r"gfx[0-9a-f]{3,4}"), _rocm, "AMD GPUs through IREE"),
-    "vulkan": TargetRow("vulkan[:NAME]", re.compile(r"[a-zA-Z0-9_.-]*"), _vulkan, "any Vulkan device through IREE"),
+    "cpu": TargetRow("cpu[:NAME]", _NAME, _cpu, "this machine's CPU through IREE, or a named one"),
+    "cuda": TargetRow("cuda:SM", _SM, _cuda, "NVIDIA GPUs through IREE; newer cards run sm_89"),
+    "rocm": TargetRow("rocm:GFX", _GFX, _rocm, "AMD GPUs through IREE"),
+    "vulkan": TargetRow("vulkan[:NAME]", _NAME, _vulkan, "any Vulkan device through IREE"),
     "xla": TargetRow("xla", None, lambda w, a: Target(w, "xla", "xla"), "jaxlib's compiler on its default device"),
     "reference": TargetRow(
-        "reference", None, lambda w, a: Target(w, "reference", "cpu"), "netc's own evaluator in NumPy float32; slow, no compiler"
+        "reference", None, lambda w, a: Target(w, "reference", "cpu"), "netc's evaluator, NumPy float32, no compiler"
     ),
-}  # fmt: skip
+}
 
 
 def parse_target(word: str) -> Target:

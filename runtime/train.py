@@ -210,8 +210,8 @@ def _epoch(run: _Run, counter: _Counter, trace: TraceWriter, stop: list[int]) ->
         if not np.isfinite(metrics["loss"]):
             trace.sync()
             raise NonFiniteError(
-                f"the loss of step {counter.step} is {metrics['loss']}; the checkpoint {run.folder / 'last'} is the last good "
-                "one; try a lower --lr or a longer --warmup"
+                f"the loss of step {counter.step} is {metrics['loss']}; the checkpoint {run.folder / 'last'} is the "
+                "last good one; try a lower --lr or a longer --warmup"
             )
         counter.step += 1
         run.progress.stepped(record, seconds)

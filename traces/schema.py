@@ -18,6 +18,7 @@ from types import MappingProxyType
 from typing import ClassVar, NoReturn, TypeAlias
 
 import numpy as np
+
 from netc.traces.errors import TraceError
 
 JSON: TypeAlias = "bool | int | float | str | list[JSON] | dict[str, JSON] | None"

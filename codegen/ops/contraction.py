@@ -48,7 +48,7 @@ def _spell_dot(op: Op, args: Sequence[str]) -> str:
 
 def _dot_flops(op: Op) -> int:
     x = op.operands[0].type
-    return 2 * op.result.type.size * math.prod(x.shape[a] for a in op.attr("contract")[0])
+    return 2 * op.result.type.size * int(math.prod(x.shape[a] for a in op.attr("contract")[0]))
 
 
 def _reduce_flops(op: Op) -> int:

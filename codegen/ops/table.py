@@ -10,7 +10,6 @@ from netc.codegen.ir import IrError
 from netc.netspec.types import TensorType
 
 if TYPE_CHECKING:
-    from netc.codegen.arithmetic import Arithmetic
     from netc.codegen.ir import Op
 
 Rule = Callable[..., TensorType]

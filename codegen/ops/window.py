@@ -130,9 +130,9 @@ def _kernel_tap(A: Any, w: Any, tap: Pair) -> Any:
     return A.reshape(A.slice(w, (a, b, 0, 0), (a + 1, b + 1, *shape[2:]), (1, 1, 1, 1)), shape[2:])
 
 
-def _of(A: Any, op: Op, size: Pair, out: Pair) -> _Window:
+def _of(A: Any, op: Op, size: Sequence[int], out: Sequence[int]) -> _Window:
     dilation = dict(op.attrs).get("dilation", (1, 1))
-    return _Window(A, size, out, op.attr("stride"), op.attr("padding"), dilation)
+    return _Window(A, (size[0], size[1]), (out[0], out[1]), op.attr("stride"), op.attr("padding"), dilation)
 
 
 def _zero(A: Any, t: TensorType) -> Any:
@@ -237,7 +237,7 @@ def _conv_flops(op: Op) -> int:
     """2 multiply-adds for each output pixel, tap, input channel of the group and feature."""
     if op.kind == "conv":
         x, w = (v.type for v in op.operands)
-        return 2 * op.result.type.size * w.shape[0] * w.shape[1] * x.shape[3] // op.attr("groups")
+        return 2 * op.result.type.size * w.shape[0] * w.shape[1] * (x.shape[3] // int(op.attr("groups")))
     if op.kind == "conv_input_grad":
         dy, w = (v.type for v in op.operands)
         return 2 * dy.size * w.shape[0] * w.shape[1] * w.shape[2]
@@ -248,7 +248,7 @@ def _conv_flops(op: Op) -> int:
 def _pool_flops(op: Op) -> int:
     kernel = op.attr("kernel")
     out = op.operands[-1].type if op.kind.endswith("_grad") else op.result.type
-    return out.size * kernel[0] * kernel[1]
+    return out.size * int(kernel[0] * kernel[1])
 
 
 ROWS: tuple[OpDef, ...] = (

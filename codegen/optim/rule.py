@@ -17,8 +17,8 @@ Shared = Callable[[Builder, Any, dict[str, Value]], dict[str, Value]]
 class OptimizerRule:
     """`moments`: names of the tensors kept for each parameter, of its shape, zero at first. `scalars`: names kept once.
 
-    `advance(b, optimizer, scalars)` gives the scalars of this step; `update(b, optimizer, p, g, decay, kept, lr)` the new
-    parameter and its new moments, where `kept` holds the moments and the advanced scalars.
+    `advance(b, optimizer, scalars)` gives the scalars of this step; `update(b, optimizer, p, g, decay, kept, lr)`
+    the new parameter and its new moments, where `kept` holds the moments and the advanced scalars.
     """
 
     moments: Callable[[Any], tuple[str, ...]]

@@ -28,11 +28,6 @@ def _tap_matrix(b: Builder, w: Value, tap: Pair) -> Value:
     return b.reshape(b.slice(w, (a, c, 0, 0), (a + 1, c + 1, *w.shape[2:])), w.shape[2:])
 
 
-def _once(b: Builder, y: Value) -> Value:
-    """A barrier: without it IREE adds the taps' products again in every reduction that reads the sum."""
-    return b.op("barrier", y)
-
-
 # -- forward -------------------------------------------------------------------------------------------------------
 
 
@@ -59,7 +54,7 @@ def forward_shifted(b: Builder, op: Op, x: Value, w: Value) -> Value:
         term = b.dot(_rows(b, view(b, image, win, tap)), _tap_matrix(b, w, tap), (1, 0))
         y = term if y is None else b.add(y, term)
     assert y is not None
-    return _once(b, b.reshape(y, op.result.shape))
+    return b.reshape(y, op.result.shape)
 
 
 def forward_depthwise(b: Builder, op: Op, x: Value, w: Value) -> Value:
@@ -127,7 +122,7 @@ def input_phase_shifted(b: Builder, op: Op, dy: Value, w: Value) -> Value:
         assert total is not None
         return b.reshape(total, (dy.shape[0], *size, w.shape[2]))
 
-    return _once(b, _by_phase(b, op, dy, w, phase))
+    return _by_phase(b, op, dy, w, phase)
 
 
 def input_phase_im2col(b: Builder, op: Op, dy: Value, w: Value) -> Value:
@@ -209,7 +204,7 @@ def kernel_im2col(b: Builder, op: Op, x: Value, dy: Value) -> Value:
 
 
 def kernel_convolution(b: Builder, op: Op, x: Value, dy: Value) -> Value:
-    """A convolution of x with dy as the kernel: channels play the images, stride and dilation change places. groups = 1.
+    """A convolution of x with dy as kernel: channels play the images, stride and dilation change places. groups = 1.
 
     x [N, H, W, C] -> image [C, H, W, N], dy [N, P, Q, O] -> kernel [P, Q, N, O], result [C, kh, kw, O].
     """

@@ -1,8 +1,9 @@
 """What the forms of window operations share: the padded image, the pixels of one tap, and phases.
 
 A tap (a, b) is one position of a window. Its pixels, for all windows at once, are a strided slice of the padded
-image. The adjoint of that is written by phases: a pixel h of the image belongs to phase r = h mod s, and only the taps
-with a d = r + lo (mod s) reach it, so that for each phase the gradient is a sum of plain shifts, without zeros in between.
+image. The adjoint of that is written by phases: a pixel h of the image belongs to phase r = h mod s, and only the
+taps with a d = r + lo (mod s) reach it, so that for each phase the gradient is a sum of plain shifts, with no zeros
+in between.
 """
 
 from __future__ import annotations

@@ -68,7 +68,7 @@ def _run(arguments: list[str]) -> int:
     from netc.netspec.errors import NetcError
 
     try:
-        cli.main(arguments, prog_name="netc", standalone_mode=False)
+        code = cli.main(arguments, prog_name="netc", standalone_mode=False)
     except click.exceptions.Exit as leaving:
         return leaving.exit_code
     except click.ClickException as error:
@@ -91,7 +91,7 @@ def _run(arguments: list[str]) -> int:
             raise
         _say(str(error))
         return 2
-    return 0
+    return code if isinstance(code, int) else 0  # what ctx.exit(..) was given
 
 
 def _say(text: str) -> None:

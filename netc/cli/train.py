@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from netc.runtime.run import RunConfig
     from netc.runtime.train import Outcome
 
-# Nets made for photographs see small images at this size: at 224x224 an 8x8 digit is only a larger blur, for 12 times the work
+# Nets made for photographs see small images at this size: at 224x224 an 8x8 digit is only a larger blur, for 12 times
+# the work
 SMALL_IMAGE, WORKING_SIZE = 64, 64
 # below this many training images an epoch is short: smaller batches and more epochs
 FEW_IMAGES, FEW_EPOCHS, FEW_BATCH = 10_000, 6, 32

@@ -34,8 +34,8 @@ class TrainView:
         size = "x".join(map(str, net.spec.input))
         native = "x".join(map(str, self._data.native))
         self._console.print(
-            f"{net.spec.name}: {net.count:,} parameters, input {size}, {net.out.shape[0]} classes, batch {schedule.batch}, "
-            f"{schedule.epochs} epochs"
+            f"{net.spec.name}: {net.count:,} parameters, input {size}, {net.out.shape[0]} classes, "
+            f"batch {schedule.batch}, {schedule.epochs} epochs"
         )
         resized = "" if native == size else f", {native} resized to {size}"
         self._console.print(
@@ -70,5 +70,6 @@ class TrainView:
 
     def _evaluated(self, record: EvalRecord) -> None:
         self._bar.console.print(
-            f"epoch {record.epoch + 1:>3}: test loss {record.loss:.4f}, accuracy {record.accuracy:.2%} of {record.count:,}"
+            f"epoch {record.epoch + 1:>3}: test loss {record.loss:.4f}, "
+            f"accuracy {record.accuracy:.2%} of {record.count:,}"
         )

@@ -53,7 +53,8 @@ class Residual(Combinator):
 class Gate(Combinator):
     """y = x * body(x), body(x) of x's shape or [C], which then scales each channel.
 
-    Pullback: dx = dy * body(x) + body*(sum over the broadcast axes of dy * x). Source: Hu et al. 2018 (squeeze-excitation).
+    Pullback: dx = dy * body(x) + body*(sum over the broadcast axes of dy * x). Source: Hu et al. 2018
+    (squeeze-excitation).
     """
 
     kind: ClassVar[str] = "gate"

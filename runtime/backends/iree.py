@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
@@ -56,7 +57,8 @@ def device_of(driver: str) -> Any:
 
 
 def _short(error: Exception) -> str:
-    return str(error).split(";")[0].splitlines()[0][:160]
+    first = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return re.sub(r"^.*?\.c(c|pp)?:\d+: ", "", first)[:160]
 
 
 class IreeLoaded:

@@ -17,7 +17,7 @@ Buffer = Any  # a tensor on the device; only the backend that made it knows what
 
 @dataclass(frozen=True)
 class Source:
-    """What there is to load: the module before and after lowering, its text, and the artefact where one was compiled."""
+    """What there is to load: the lowered module, its text, and the artefact where one was compiled."""
 
     module: Module
     text: str
@@ -34,4 +34,4 @@ class Loaded(Protocol):
         """A tensor as a NumPy array of the host; waits until it is computed."""
 
     def call(self, function: str, args: Sequence[Buffer], donate: int = 0) -> list[Buffer]:
-        """Call a function. The first `donate` arguments are not used again by the caller, so a backend may reuse them."""
+        """Call a function. The caller does not use the first `donate` arguments again: a backend may reuse them."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+
 from netc.runtime.data.dataset import Augment, Images, Indices, Labels, Split
 from netc.runtime.data.errors import DataError
 

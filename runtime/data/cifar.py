@@ -12,6 +12,7 @@ import zlib
 from typing import TYPE_CHECKING
 
 import numpy as np
+
 from netc.runtime.data.dataset import ArraySplit
 from netc.runtime.data.errors import DataError
 

@@ -9,6 +9,7 @@ from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
+
 from netc.runtime.data.errors import DataError
 
 Images = npt.NDArray[np.uint8]

@@ -7,6 +7,7 @@ import io
 from importlib import resources
 
 import numpy as np
+
 from netc.runtime.data.dataset import ArraySplit
 from netc.runtime.data.errors import DataError
 

@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import IO
 
 import numpy as np
+from PIL import Image
+
 from netc.runtime.data.dataset import Augment, Dataset, Images, Indices, Labels, Split
 from netc.runtime.data.errors import DataError
 from netc.runtime.data.kept import keep
-from PIL import Image
 
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 """Pillow's readers that are let near a file; none of them starts another program."""

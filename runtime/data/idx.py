@@ -13,6 +13,7 @@ from math import prod
 from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
+
 from netc.runtime.data.dataset import ArraySplit
 from netc.runtime.data.errors import DataError
 

@@ -8,6 +8,7 @@ from math import prod
 
 import numpy as np
 import numpy.typing as npt
+
 from netc.runtime.data.dataset import Images, Indices, Labels, Split
 
 KEEP_BYTES = 1 << 30

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+
 from netc.runtime.data.dataset import ArraySplit
 from netc.runtime.data.errors import DataError
 

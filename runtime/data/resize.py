@@ -6,11 +6,12 @@ import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
+from PIL import Image
+
 from netc.runtime.data.dataset import CHANNELS, Augment, Dataset, Images, Indices, Labels, Split
 from netc.runtime.data.errors import DataError
 from netc.runtime.data.folder import FolderSplit
 from netc.runtime.data.kept import KeptSplit, keep
-from PIL import Image
 
 MODES = {1: "L", 3: "RGB"}
 """Channels to Pillow's mode. RGB to grey is Pillow's: L = (299 R + 587 G + 114 B) / 1000 (ITU-R 601-2)."""

@@ -1,5 +1,7 @@
 """check: every problem at once, each with its layer; and paths, names and shapes of what passes."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 
@@ -164,7 +166,7 @@ def test_what_passes_is_consistent(spec):
     assert [w.layer for w in walked if w.depth == 0] == list(spec.layers)
     assert walked[0].x == net.x
     top = [w for w in walked if w.depth == 0]
-    for before, after in zip(top, top[1:], strict=False):
+    for before, after in pairwise(top):
         assert after.x == before.signature.out
     assert top[-1].signature.out == net.out
     assert net.count == sum(w.signature.count for w in top)

@@ -1,0 +1,281 @@
+"""The text: goldens of each rule, a digest of each net, and every number and name read back as it was written."""
+
+import hashlib
+import json
+import math
+import struct
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jaxlib.mlir import ir
+
+from netc.codegen.builder import Builder
+from netc.codegen.ir import Module
+from netc.codegen.ops.movement import literal
+from netc.codegen.program import build, layer_module, loss_module, optimizer_module
+from netc.codegen.render import quoted, render
+from netc.codegen.rewrite.lower import lower
+from netc.netspec.check import check
+from netc.netspec.layer import Layer
+from netc.netspec.layers import (
+    KINDS,
+    Activation,
+    AvgPool,
+    BatchNorm,
+    BottleneckBlock,
+    Chain,
+    Concat,
+    Conv2d,
+    ConvBn,
+    Dense,
+    Flatten,
+    Gate,
+    GlobalAvgPool,
+    Identity,
+    MaxPool,
+    Repeat,
+    Residual,
+    ResidualBlock,
+)  # fmt: skip
+from netc.netspec.layers.activation import ACTIVATIONS
+from netc.netspec.recipe import Adam, Recipe, Sgd
+from netc.netspec.types import TensorType
+from netc.netspec.zoo import ZOO, find
+from tests.codegen.witness import DTYPES, context, parsed
+from tests.conftest import GOLDEN
+
+IMAGE, VECTOR = TensorType((4, 4, 2)), TensorType((3,))
+
+
+@dataclass(frozen=True)
+class Example:
+    """A layer of a kind, as small as it goes."""
+
+    layer: Layer
+    x: TensorType
+
+
+EXAMPLES = {
+    "dense": Example(Dense(2, activation="relu"), VECTOR),
+    "conv2d": Example(Conv2d(3, 3, 2, "same-symmetric", name="conv"), IMAGE),
+    "convBn": Example(ConvBn(2, 1), IMAGE),
+    "batchNorm": Example(BatchNorm(), IMAGE),
+    "maxPool": Example(MaxPool(3, 2, ((1, 1), (1, 1))), IMAGE),
+    "avgPool": Example(AvgPool(2, 1, "same"), IMAGE),
+    "globalAvgPool": Example(GlobalAvgPool(), IMAGE),
+    "flatten": Example(Flatten(), IMAGE),
+    "identity": Example(Identity(), VECTOR),
+    "activation": Example(Activation("gelu"), VECTOR),
+    "residualBlock": Example(ResidualBlock(2), TensorType((2, 2, 2))),
+    "bottleneckBlock": Example(BottleneckBlock(4, stride=2), TensorType((2, 2, 2))),
+    "chain": Example(Chain((Dense(2, name="first"), Activation("tanh"))), VECTOR),
+    "residual": Example(Residual(Dense(3)), VECTOR),
+    "gate": Example(Gate(Chain((GlobalAvgPool(), Dense(2, activation="sigmoid")))), IMAGE),
+    "concat": Example(Concat((Identity(), Dense(2))), VECTOR),
+    "repeat": Example(Repeat(Dense(3), 2), VECTOR),
+}
+
+
+def test_every_kind_has_an_example():
+    assert set(EXAMPLES) == set(KINDS) == {e.layer.kind for e in EXAMPLES.values()}
+
+
+@pytest.mark.parametrize("kind", EXAMPLES)
+def test_golden_text_of_a_rule(kind, golden):
+    example = EXAMPLES[kind]
+    made = lower(layer_module(example.layer, example.x, 2), "cpu")
+    text = render(Module(made.name, (made.function("vjp"),)))
+    parsed(text)
+    golden(f"rules/{kind}.mlir", text)
+
+
+@pytest.mark.parametrize("function", ACTIVATIONS)
+def test_golden_text_of_an_activation(function, golden):
+    made = lower(layer_module(Activation(function), VECTOR, 2), "cpu")
+    text = render(Module(made.name, (made.function("vjp"),)))
+    parsed(text)
+    golden(f"rules/activation-{function}.mlir", text)
+
+
+@pytest.mark.parametrize(
+    ("name", "module"),
+    [
+        ("loss", loss_module(3, 2, 0.1)),
+        ("adam", optimizer_module(Adam(weight_decay=0.01), ((2, 3), (3,)), (True, False))),
+        ("adam-coupled", optimizer_module(Adam(weight_decay=0.01, decoupled=False), ((2,),), (True,))),
+        ("sgd", optimizer_module(Sgd(nesterov=True, weight_decay=0.01), ((2,),), (True,))),
+        ("sgd-plain", optimizer_module(Sgd(0.0), ((2,),), (True,))),
+    ],
+)
+def test_golden_text_of_losses_and_optimizers(name, module, golden):
+    text = render(lower(module, "cpu"))
+    parsed(text)
+    golden(f"rules/{name}.mlir", text)
+
+
+def test_goldens_have_no_orphans():
+    activations = {f"activation-{f}" for f in ACTIVATIONS}
+    wanted = {*EXAMPLES, *activations, "loss", "adam", "adam-coupled", "sgd", "sgd-plain"}
+    assert {p.stem for p in (GOLDEN / "rules").iterdir()} == wanted
+    assert set(json.loads((GOLDEN / "digests.json").read_text())) == {f"{n}/{f}" for n in ZOO for f in FAMILIES}
+
+
+FAMILIES = ("cpu", "gpu", "xla")
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_every_net_is_valid_and_its_text_is_known(name, golden_digest):
+    program = build(check(find(name)), Recipe(), 2)
+    for family in FAMILIES:
+        text = render(lower(program.module, family))
+        module = parsed(text)
+        names = [ir.StringAttr(op.attributes["sym_name"]).value for op in module.body.operations]
+        assert names == ["init", "train_step", "eval_step", "predict"]
+        golden_digest(f"{name}/{family}", hashlib.sha256(text.encode()).hexdigest())
+
+
+def test_text_is_the_same_every_time():
+    net = check(find("mnist-cnn"))
+    first, second = (render(lower(build(net, Recipe(), 2).module, "cpu")) for _ in "12")
+    assert first == second
+
+
+def test_the_largest_net_is_emitted_in_time():
+    net = check(find("resnet152"))
+    start = time.process_time()  # not the wall: the machine may be busy
+    text = render(lower(build(net, Recipe(), 2).module, "cpu"))
+    assert time.process_time() - start < 5
+    assert len(text) < 5_000_000
+
+
+def test_entry_is_main_and_its_state_is_donated():
+    made = lower(build(check(find("mnist-linear")), Recipe(), 2).module, "xla")
+    text = render(Module(made.name, (made.function("train_step"),)), entry="train_step", donate=2)
+    module = parsed(text)
+    (function,) = module.body.operations
+    assert ir.StringAttr(function.attributes["sym_name"]).value == "main"
+    assert text.count("jax.buffer_donor = true") == 2
+
+
+# -- names and numbers ----------------------------------------------------------------------------------------------
+
+
+def places(text):
+    module = ir.Module.parse(text, context())
+    ops = [op for f in module.body.operations for op in f.regions[0].blocks[0].operations]
+    return [op.location.name_str for op in ops[:-1]]
+
+
+@given(st.text(min_size=1, max_size=12))
+def test_any_place_and_name_is_quoted_right(text):
+    b = Builder("f")
+    x = b.parameter(text, TensorType((2,)))
+    with b.at(text, "vjp"):
+        y = b.unary("exp", x)
+    module = Module("m", (b.finish([("y", y)]),))
+    (place,) = places(render(module))
+    assert place == f"{text} (vjp)"
+
+
+def test_quoted_by_hand():
+    assert quoted('stage2.block0 "a"\\\n') == '"stage2.block0 \\22a\\22\\5C\\0A"'
+    assert quoted("é") == '"\\C3\\A9"'
+
+
+@pytest.mark.parametrize(
+    "name", ["1net", "", "a b", 'x"y', "é", "a-b", "@f", "main", "a.b", "net\n", "module", "\x00", "a" * 300]
+)
+def test_any_net_name_makes_a_module(name):
+    from netc.netspec.spec import NetSpec
+
+    program = build(check(NetSpec(name, (2,), (Dense(2, name="d"),))), Recipe(), 2)
+    parsed(render(lower(program.module, "cpu")))
+    json.dumps(program.manifest, allow_nan=False)
+
+
+BITS = {"f32": ("<f", "<I"), "f64": ("<d", "<Q")}
+
+
+def constant_of(module):
+    """The elements of a function's first constant, as the parser reads them."""
+    read = parsed(render(module))  # held: its parts die with it
+    function = read.body.operations[0]
+    constant = function.regions[0].blocks[0].operations[0]
+    return np.array(ir.DenseElementsAttr(constant.attributes["value"]))
+
+
+def read_back(value, dtype):
+    """The bytes of the constant that MLIR's parser makes of the text."""
+    b = Builder("f")
+    module = Module("m", (b.finish([("c", b.scalar(value, dtype))]),))
+    return constant_of(module).astype(DTYPES[dtype])
+
+
+FLOATS = [
+    0.0,
+    -0.0,
+    1.0,
+    -1.5,
+    0.1,
+    1 / 3,
+    1e-38,
+    1e-40,
+    1.4e-45,
+    3.4e38,
+    1e16,
+    1e22,
+    1.5e-7,
+    123456789.0,
+    math.pi,
+    2.0**24 + 1,
+]
+WIDE = [5e-324, 1.7e308, 1e300, 2.0**53 + 1]
+
+
+@pytest.mark.parametrize(("dtype", "value"), [*(("f32", v) for v in FLOATS), *(("f64", v) for v in FLOATS + WIDE)])
+def test_floats_are_read_back(dtype, value):
+    got = read_back(value, dtype)
+    assert got.tobytes() == np.array(value, DTYPES[dtype]).tobytes()
+
+
+@given(st.floats(width=32, allow_nan=False))
+def test_any_float32_is_read_back(value):
+    assert read_back(value, "f32").tobytes() == np.float32(value).tobytes()
+
+
+@pytest.mark.parametrize("dtype", ["f32", "f64"])
+@pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
+def test_what_is_not_finite_is_read_back(dtype, value):
+    np.testing.assert_array_equal(read_back(value, dtype), np.array(value, DTYPES[dtype]))
+    form, word = BITS[dtype]
+    assert literal(value, dtype) == f"0x{struct.unpack(word, struct.pack(form, value))[0]:X}"
+
+
+@pytest.mark.parametrize("value", [3.5e38, 6e38, -1e300])
+def test_a_float_beyond_float32_is_infinite(value):
+    with np.errstate(over="ignore"):
+        assert read_back(value, "f32") == np.float32(value) == math.copysign(math.inf, value)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "value"),
+    [
+        ("i32", -(2**31)), ("i32", 2**31 - 1), ("i32", 0), ("ui32", 2**32 - 1), ("i64", -(2**63)), ("i1", True),
+        ("i1", False),
+    ],
+)  # fmt: skip
+def test_integers_are_read_back(dtype, value):
+    assert read_back(value, dtype) == value
+
+
+@given(st.lists(st.integers(1, 3), min_size=1, max_size=4), st.randoms())
+def test_tensors_are_read_back_in_row_major_order(shape, random):
+    count = math.prod(shape)
+    values = tuple(random.uniform(-9, 9) for _ in range(count))
+    b = Builder("f")
+    module = Module("m", (b.finish([("c", b.constant(values, TensorType(tuple(shape))))]),))
+    np.testing.assert_array_equal(constant_of(module), np.array(values, np.float32).reshape(shape))

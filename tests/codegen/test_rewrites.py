@@ -1,0 +1,378 @@
+"""The passes: each keeps the meaning, each does what its header says, and the verifier sees planted faults."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from netc.codegen.builder import Builder
+from netc.codegen.ir import Function, IrError, Module, Op, Value
+from netc.codegen.program import layer_module
+from netc.codegen.render import render
+from netc.codegen.rewrite.conv_forms import CONV_FORMS, geometry
+from netc.codegen.rewrite.cse import cse
+from netc.codegen.rewrite.dce import dce
+from netc.codegen.rewrite.fold import fold
+from netc.codegen.rewrite.lower import lower, passes
+from netc.codegen.rewrite.reductions import COLUMNS_FROM, STAGES, WHOLE_FROM, split_reductions
+from netc.codegen.rewrite.schedule import POOL_FORMS, SCHEDULES, form_of, schedule
+from netc.codegen.rewrite.walk import rewrite
+from netc.codegen.verify import verify
+from netc.netspec.layers import AvgPool, Conv2d, MaxPool
+from netc.netspec.types import TensorType
+from tests.codegen.witness import by_evaluator, halves, module_of
+from tests.netspec.strategies import conv_options, layers, pools
+
+FAMILIES = sorted(SCHEDULES)
+PASSES = {
+    "dce": dce, "cse": cse, "fold": fold, "split_reductions": split_reductions,
+    **{f"schedule-{f}": (lambda m, f=f: schedule(m, f)) for f in FAMILIES},
+    **{f"lower-{f}": (lambda m, f=f: lower(m, f)) for f in FAMILIES},
+}  # fmt: skip
+SHAPES = st.tuples(st.integers(1, 6), st.integers(1, 6), st.integers(1, 4))
+
+
+@st.composite
+def layer_modules(draw, kinds):
+    x = TensorType(draw(SHAPES))
+    return layer_module(draw(kinds(x)), x, draw(st.integers(1, 3)))
+
+
+def arguments(module, name="vjp", seed=0):
+    rng = np.random.default_rng(seed)
+    return [halves(rng, p.shape) for p in module.function(name).params]
+
+
+def kinds_of(module, name="f"):
+    return [op.kind for op in module.function(name).ops]
+
+
+@pytest.mark.parametrize("name", PASSES)
+@settings(max_examples=25)
+@given(made=layer_modules(layers))
+def test_a_pass_keeps_the_meaning(name, made):
+    args = arguments(made)
+    before, after = (by_evaluator(m, args, name="vjp") for m in (made, verify(PASSES[name](made))))
+    for x, y in zip(before, after, strict=True):
+        # sums in another order, in float64; batch norm of few values divides by sqrt(epsilon) and enlarges it
+        np.testing.assert_allclose(x, y, rtol=1e-9, atol=1e-9)
+
+
+def convs(x):
+    return conv_options(x).map(lambda o: Conv2d(**{**o, "activation": "identity"}))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@settings(max_examples=40)
+@given(made=layer_modules(convs))
+def test_schedules_of_convolutions_are_exact(family, made):
+    """Sums of products of half-integers are exact in float64, so every form gives the same bits."""
+    args = arguments(made)
+    for x, y in zip(
+        by_evaluator(made, args, name="vjp"), by_evaluator(lower(made, family), args, name="vjp"), strict=True
+    ):
+        np.testing.assert_array_equal(x, y)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@settings(max_examples=40)
+@given(made=layer_modules(pools))
+def test_schedules_of_pools_with_ties(family, made):
+    """Nine different numbers in up to 36 pixels: ties everywhere; a quarter of a window's dy is exact too."""
+    args = arguments(made)
+    for x, y in zip(
+        by_evaluator(made, args, name="vjp"), by_evaluator(lower(made, family), args, name="vjp"), strict=True
+    ):
+        np.testing.assert_allclose(x, y, rtol=1e-15, atol=0)  # 1/3 and 1/9 round; the order of sums may differ
+
+
+# what a form says of itself in its docstring
+ONE_GROUP = {"im2col", "shifted", "phase-shifted", "phase-im2col", "col2im", "convolution"} - {"shifted"}
+FITS = {
+    ("conv", "shifted"): lambda g, i, o: g == 1,
+    ("conv_kernel_grad", "shifted"): lambda g, i, o: True,
+    ("conv", "depthwise"): lambda g, i, o: g == i == o,
+    ("conv_input_grad", "depthwise"): lambda g, i, o: g == i == o,
+}
+
+
+def fits(kind, form, op):
+    _, inputs, outputs, groups = geometry(op)
+    rule = FITS.get((kind, form), lambda g, i, o: g == 1 or form not in ONE_GROUP)
+    return rule(groups, inputs, outputs)
+
+
+FORMS = [(kind, form) for kind, forms in CONV_FORMS.items() for form in forms]
+
+
+def replaced(function: Function, kind: str, form: str) -> Function:
+    def visit(b, op, operands):
+        return CONV_FORMS[kind][form](b, op, *operands) if op.kind == kind and fits(kind, form, op) else None
+
+    return rewrite(function, visit)
+
+
+@pytest.mark.parametrize(("kind", "form"), FORMS, ids=lambda v: v)
+@settings(max_examples=60)
+@given(data=st.data())
+def test_every_form_is_the_op_that_it_replaces(kind, form, data):
+    depthwise = form == "depthwise" or data.draw(st.booleans())
+    x = TensorType(data.draw(SHAPES))
+    options = data.draw(conv_options(x))
+    if depthwise:
+        options |= {"groups": x.shape[2], "features": x.shape[2]}
+    elif data.draw(st.booleans()):
+        options |= {"groups": 1}
+    made = layer_module(Conv2d(**{**options, "activation": "identity"}), x, data.draw(st.integers(1, 3)))
+    function = made.function("vjp")
+    changed = verify(Module("m", (replaced(function, kind, form),)))
+    args = arguments(made)
+    for a, b in zip(by_evaluator(made, args, name="vjp"), by_evaluator(changed, args, name="vjp"), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_every_form_was_tried_with_every_geometry_it_takes():
+    """The test above lets a form pass over what it does not take; here each is seen to take something."""
+    x = TensorType((5, 6, 4))
+    for kind, form in FORMS:
+        taken = []
+        for groups, features in ((1, 4), (2, 4), (4, 4), (4, 8)):
+            function = layer_module(Conv2d(features, (3, 2), (2, 1), groups=groups), x, 2).function("vjp")
+            (op,) = [op for op in function.ops if op.kind == kind]
+            if fits(kind, form, op):
+                taken.append(groups)
+                if form != "direct" or kind != "conv":
+                    assert kind not in [o.kind for o in replaced(function, kind, form).ops if o is op]
+        assert taken
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("groups", [1, 2, 4])
+@pytest.mark.parametrize("kernel", [1, 3, 7])
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("size", [2, 8, 32])
+def test_a_schedule_has_a_form_that_fits_each_op(family, groups, kernel, stride, size):
+    for channels in (4, 64):
+        function = layer_module(Conv2d(channels, kernel, stride, groups=groups), TensorType((size, size, channels)), 2)
+        for op in function.function("vjp").ops:
+            if op.kind in CONV_FORMS:
+                assert fits(op.kind, form_of(family, op), op)
+
+
+def test_every_form_and_every_row_is_used_by_some_schedule():
+    named = {(kind, form) for rows in SCHEDULES.values() for kind, _, form in rows}
+    assert named <= set(FORMS)
+    assert set(POOL_FORMS) == {"max_pool", "max_pool_grad", "sum_pool", "sum_pool_grad"}
+
+
+def test_an_op_without_a_row_is_an_error(monkeypatch):
+    monkeypatch.setitem(SCHEDULES, "cpu", ())
+    with pytest.raises(IrError, match="conv2d: no row of the cpu schedule covers conv"):
+        schedule(layer_module(Conv2d(2), TensorType((3, 3, 1)), 1), "cpu")
+
+
+# -- each pass's own promises ----------------------------------------------------------------------------------------
+
+
+def test_dce_keeps_the_signature():
+    made = module_of(
+        lambda b, x, y: [b.unary("exp", x), (b.unary("log", y), b.add(x, 1.0))[1]][0], F := TensorType((2,)), F
+    )
+    after = dce(made)
+    assert kinds_of(after) == ["exp"]
+    assert after.functions[0].names == ("a0", "a1")
+
+
+def test_cse_tells_zeros_apart():
+    x = TensorType((2,))
+
+    def make(b, a):
+        zeros = [b.constant(v, x) for v in (0.0, -0.0, 0.0, -0.0)]
+        others = [b.constant(v, TensorType((2,), d)) for v, d in ((0, "i32"), (False, "i1"), (0.0, "f64"))]
+        return [*zeros, *others, b.add(a, a), b.add(a, a)]
+
+    after = cse(module_of(make, x))
+    assert kinds_of(after) == ["constant"] * 5 + ["add"]
+    results = by_evaluator(after, [np.ones(2)])
+    assert [bool(np.signbit(r[0])) for r in results[:4]] == [False, True, False, True]
+    assert [r.dtype for r in results[4:6]] == [np.int32, np.bool_]
+
+
+def test_cse_does_not_commute_and_keeps_attributes_apart():
+    x = TensorType((2, 2))
+    after = cse(
+        module_of(lambda b, a, c: [b.sub(a, c), b.sub(c, a), b.transpose(a, (1, 0)), b.transpose(a, (0, 1))], x, x)
+    )
+    assert kinds_of(after) == ["sub", "sub", "transpose", "transpose"]
+
+
+W = np.array([0.0, -0.0, np.inf, -np.inf, np.nan, 1e-310, 3.0])
+X7 = TensorType((7,))
+
+
+@pytest.mark.parametrize(
+    ("make", "kinds"),
+    [
+        (lambda b, x: b.mul(x, 1.0), []),
+        (lambda b, x: b.mul(1.0, x), []),
+        (lambda b, x: b.div(x, 1.0), []),
+        (lambda b, x: b.sub(x, 0.0), []),
+        (lambda b, x: b.add(x, -0.0), []),
+        (lambda b, x: b.mul(x, 0.0), ["mul"]),  # inf 0 = nan
+        (lambda b, x: b.sub(x, x), ["sub"]),  # inf - inf = nan
+        (lambda b, x: b.div(x, x), ["div"]),
+        (lambda b, x: b.sub(0.0, x), ["sub"]),
+        (lambda b, x: b.div(1.0, x), ["div"]),
+        (lambda b, x: b.mul(x, b.mul(b.constant(2.0, X7), 3.0)), ["mul"]),
+        (lambda b, x: b.mul(x, b.mul(b.constant(np.inf, X7), 3.0)), ["mul", "mul"]),
+        (lambda b, x: b.mul(x, b.broadcast(b.scalar(1.0), x, ())), []),
+        (lambda b, x: b.reshape(b.reshape(x, (7, 1)), (7,)), []),
+        (lambda b, x: b.reshape(b.transpose(b.op("transpose", b.reshape(x, (7, 1)), perm=(1, 0)), (1, 0)), (7,)), []),
+        (lambda b, x: b.op("transpose", x, perm=(0,)), []),
+        (lambda b, x: b.select(b.constant(True, TensorType((7,), "i1")), x, b.unary("neg", x)), []),
+        (lambda b, x: b.select(b.compare("GT", x, 0.0), x, x), []),
+    ],
+)  # fmt: skip
+def test_fold_by_rule(make, kinds):
+    made = module_of(make, X7)
+    after = verify(dce(fold(made)))
+    assert [k for k in kinds_of(after) if k != "constant"] == kinds
+    (x,), (y,) = by_evaluator(made, [W]), by_evaluator(after, [W])
+    np.testing.assert_array_equal(x, y)  # NaN where NaN, and numbers alike; zeros may change sign only where promised
+    np.testing.assert_array_equal(np.signbit(x), np.signbit(y))
+
+
+def test_fold_of_x_plus_zero_may_keep_the_minus():
+    (y,) = by_evaluator(dce(fold(module_of(lambda b, x: b.add(x, 0.0), X7))), [W])
+    np.testing.assert_array_equal(y, W)
+
+
+@pytest.mark.parametrize("kind", ["add", "sub", "mul"])
+@pytest.mark.parametrize(
+    "pair", [(0.1, 0.2), (3e38, 3e38), (1e30, -1e30), (1e-30, 1e-30), (1 / 3, 3.0), (16777216.0, 1.0)]
+)
+def test_fold_of_constants_is_what_float32_gives(kind, pair):
+    """What is computed here and what the device would compute must be one number, whatever the pass decides."""
+    made = module_of(lambda b: b.op(kind, *(b.scalar(v) for v in pair)))
+    (wanted,), (got,) = by_evaluator(made, [], "f32"), by_evaluator(fold(made), [], "f32")
+    assert got == wanted
+
+
+def test_fold_leaves_integers_and_truths_alone():
+    u = TensorType((2,), "ui32")
+    made = module_of(lambda b: b.add(b.constant(2**32 - 1, u), 2))
+    assert kinds_of(fold(made))[-1] == "add"
+    assert list(by_evaluator(fold(made), [])[0]) == [1, 1]
+    t = TensorType((2,), "i1")
+    truths = module_of(lambda b, x: [b.op("mul", x, b.constant(True, t)), b.op("add", x, b.constant(False, t))], t)
+    assert kinds_of(fold(truths)) == ["constant", "mul", "constant", "add"]
+
+
+def test_sums_are_split_only_when_long():
+    def sum_of(shape, dims):
+        made = module_of(lambda b, x: b.sum(x, dims), TensorType(shape))
+        after = verify(split_reductions(made))
+        x = np.random.default_rng(0).integers(-8, 8, shape)  # exact in any order
+        np.testing.assert_array_equal(by_evaluator(made, [x])[0], by_evaluator(after, [x])[0])
+        return kinds_of(after).count("reduce_sum")
+
+    long = -(-COLUMNS_FROM // STAGES) * STAGES  # the first number of rows that is long and divides
+    assert sum_of((long, 3), (0,)) == 2
+    assert sum_of((long // 4, 2, 2, 3), (0, 1, 2)) == 2
+    assert sum_of((long - STAGES, 3), (0,)) == 1
+    assert sum_of((long + 1, 3), (0,)) == 1
+    assert sum_of((WHOLE_FROM,), (0,)) == 2
+    assert sum_of((WHOLE_FROM // 4, 4), (0, 1)) == 2
+    assert sum_of((WHOLE_FROM + 3,), (0,)) == 1  # a prime
+    assert sum_of((WHOLE_FROM - 1,), (0,)) == 1
+    assert sum_of((3, long), (1,)) == 1
+
+
+def example():
+    """A few ops that every pass has something to say about."""
+    b = Builder("f")
+    x = b.parameter("x", TensorType((1, 4, 4, 1)))
+    with b.at("pool"):
+        y = b.op("max_pool", x, kernel=(2, 2), stride=(2, 2), padding=((0, 0), (0, 0)))
+        b.unary("exp", y)
+    with b.at("scale"):
+        twice = b.add(b.mul(y, 1.0), b.mul(b.add(y, 0.0), 1.0))
+        same = b.add(b.mul(y, 1.0), b.mul(b.add(y, 0.0), 1.0))
+    with b.at("sum"):
+        total = b.sum(b.broadcast(b.reshape(b.mul(twice, same), (4,)), TensorType((1 << 16, 4))), (0,))
+    return Module("example", (b.finish([("total", total)]),))
+
+
+@pytest.mark.parametrize("name", ["dce", "cse", "fold", "split_reductions", "schedule-cpu", "lower-cpu"])
+def test_golden_text_of_a_pass(name, golden):
+    after = PASSES[name](example())
+    if not name.startswith(("schedule", "lower")):
+        after = schedule(after, "cpu")  # so that it can be written
+    golden(f"passes/{name}.mlir", render(after))
+
+
+def test_the_pipeline_is_what_it_says():
+    names = [name for name, _ in passes("cpu")]
+    assert names == ["dce", "fold", "cse", "schedule", "split_reductions", "fold", "cse", "dce"]
+
+
+# -- the verifier ----------------------------------------------------------------------------------------------------
+
+F2 = TensorType((2,))
+
+
+def planted(*ops, params=(), results=None):
+    names = tuple(f"a{i}" for i in range(len(params)))
+    results = (ops[-1].result,) if results is None else results
+    return Module("m", (Function("f", params, names, ops, results, tuple(f"r{i}" for i in range(len(results)))),))
+
+
+def exp(x, result=None):
+    return Op("exp", (x,), (), result or Value(F2), "here")
+
+
+def fault(module, **options):
+    with pytest.raises(IrError) as caught:
+        verify(module, **options)
+    return str(caught.value)
+
+
+def test_the_verifier_sees_planted_faults():
+    x, y = Value(F2), Value(F2)
+    first = exp(x)
+    assert verify(planted(first, params=(x,)))
+    assert "f: here: exp(f32[2]) -> f32[2] uses a value that no operation before it makes" in fault(
+        planted(exp(y), params=(x,))
+    )
+    later = exp(x, y)
+    assert "uses a value that no" in fault(planted(exp(y), later, params=(x,)))
+    assert "makes a value a second time" in fault(planted(first, exp(x, first.result), params=(x,)))
+    assert "makes a value a second time" in fault(planted(exp(x, x), params=(x,)))
+    wrong = exp(x, Value(TensorType((3,))))
+    assert "is written as f32[3], but its type is f32[2]" in fault(planted(wrong, params=(x,)))
+    assert "distinct arguments" in fault(planted(first, params=(x, x)))
+    assert "result r0 is made by no operation" in fault(planted(first, params=(x,), results=(y,)))
+    twice = planted(first, params=(x,))
+    assert "functions of different names" in fault(replace(twice, functions=twice.functions * 2))
+
+
+@pytest.mark.parametrize("kind", ["no_such_op", "convert"])  # convert lacks its attribute
+def test_the_verifier_sees_an_op_that_is_none(kind):
+    x = Value(F2)
+    assert "here" in fault(planted(Op(kind, (x,), (), Value(F2), "here"), params=(x,)))
+
+
+def test_the_verifier_sees_results_without_names():
+    x = Value(F2)
+    good = planted(exp(x), params=(x,)).functions[0]
+    assert "f" in fault(Module("m", (replace(good, result_names=()),)))
+
+
+@pytest.mark.parametrize("layer", [MaxPool(2), AvgPool(2), Conv2d(2)])
+def test_what_stablehlo_has_not_is_no_lowered_module(layer):
+    made = layer_module(layer, TensorType((4, 4, 1)), 1)
+    assert verify(made)
+    assert "has no StableHLO form; a schedule must replace it" in fault(made, lowered=True)
+    assert verify(lower(made, "cpu"), lowered=True)

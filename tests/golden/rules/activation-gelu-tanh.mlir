@@ -1,0 +1,31 @@
+module @activation {
+  func.func public @vjp(%arg0: tensor<2x3xf32> loc("x"), %arg1: tensor<2x3xf32> loc("dy")) -> (tensor<2x3xf32>, tensor<2x3xf32>) {
+    %0 = stablehlo.multiply %arg0, %arg0 : tensor<2x3xf32> loc(#loc0)
+    %1 = stablehlo.constant dense<0.044715> : tensor<2x3xf32> loc(#loc0)
+    %2 = stablehlo.multiply %0, %1 : tensor<2x3xf32> loc(#loc0)
+    %3 = stablehlo.constant dense<1.0> : tensor<2x3xf32> loc(#loc0)
+    %4 = stablehlo.add %2, %3 : tensor<2x3xf32> loc(#loc0)
+    %5 = stablehlo.multiply %arg0, %4 : tensor<2x3xf32> loc(#loc0)
+    %6 = stablehlo.constant dense<0.7978845608028654> : tensor<2x3xf32> loc(#loc0)
+    %7 = stablehlo.multiply %5, %6 : tensor<2x3xf32> loc(#loc0)
+    %8 = stablehlo.tanh %7 : tensor<2x3xf32> loc(#loc0)
+    %9 = stablehlo.add %8, %3 : tensor<2x3xf32> loc(#loc0)
+    %10 = stablehlo.constant dense<0.5> : tensor<2x3xf32> loc(#loc0)
+    %11 = stablehlo.multiply %9, %10 : tensor<2x3xf32> loc(#loc0)
+    %12 = stablehlo.multiply %arg0, %11 : tensor<2x3xf32> loc(#loc0)
+    %13 = stablehlo.constant dense<0.134145> : tensor<2x3xf32> loc(#loc1)
+    %14 = stablehlo.multiply %0, %13 : tensor<2x3xf32> loc(#loc1)
+    %15 = stablehlo.add %14, %3 : tensor<2x3xf32> loc(#loc1)
+    %16 = stablehlo.constant dense<0.3989422804014327> : tensor<2x3xf32> loc(#loc1)
+    %17 = stablehlo.multiply %15, %16 : tensor<2x3xf32> loc(#loc1)
+    %18 = stablehlo.multiply %8, %8 : tensor<2x3xf32> loc(#loc1)
+    %19 = stablehlo.subtract %3, %18 : tensor<2x3xf32> loc(#loc1)
+    %20 = stablehlo.multiply %arg0, %19 : tensor<2x3xf32> loc(#loc1)
+    %21 = stablehlo.multiply %20, %17 : tensor<2x3xf32> loc(#loc1)
+    %22 = stablehlo.add %11, %21 : tensor<2x3xf32> loc(#loc1)
+    %23 = stablehlo.multiply %arg1, %22 : tensor<2x3xf32> loc(#loc1)
+    return %12, %23 : tensor<2x3xf32>, tensor<2x3xf32>
+  }
+}
+#loc0 = loc("activation")
+#loc1 = loc("activation (vjp)")

@@ -1,0 +1,46 @@
+module @optimizer {
+  func.func public @init() -> (tensor<2xf32>, tensor<2xf32>, tensor<f32>, tensor<f32>) {
+    %0 = stablehlo.constant dense<0.0> : tensor<2xf32> loc(#loc0)
+    %1 = stablehlo.constant dense<0.0> : tensor<f32> loc(#loc0)
+    return %0, %0, %1, %1 : tensor<2xf32>, tensor<2xf32>, tensor<f32>, tensor<f32>
+  }
+  func.func public @update(%arg0: tensor<2xf32> loc("p0"), %arg1: tensor<2xf32> loc("g0"), %arg2: tensor<2xf32> loc("kept0"), %arg3: tensor<2xf32> loc("kept1"), %arg4: tensor<f32> loc("kept2"), %arg5: tensor<f32> loc("kept3"), %arg6: tensor<f32> loc("lr")) -> (tensor<2xf32>, tensor<2xf32>, tensor<2xf32>, tensor<f32>, tensor<f32>) {
+    %0 = stablehlo.constant dense<0.9> : tensor<f32> loc(#loc1)
+    %1 = stablehlo.multiply %arg4, %0 : tensor<f32> loc(#loc1)
+    %2 = stablehlo.constant dense<0.09999999999999998> : tensor<f32> loc(#loc1)
+    %3 = stablehlo.add %1, %2 : tensor<f32> loc(#loc1)
+    %4 = stablehlo.constant dense<0.999> : tensor<f32> loc(#loc1)
+    %5 = stablehlo.multiply %arg5, %4 : tensor<f32> loc(#loc1)
+    %6 = stablehlo.constant dense<0.0010000000000000009> : tensor<f32> loc(#loc1)
+    %7 = stablehlo.add %5, %6 : tensor<f32> loc(#loc1)
+    %8 = stablehlo.constant dense<0.01> : tensor<2xf32> loc(#loc1)
+    %9 = stablehlo.multiply %arg0, %8 : tensor<2xf32> loc(#loc1)
+    %10 = stablehlo.add %arg1, %9 : tensor<2xf32> loc(#loc1)
+    %11 = stablehlo.constant dense<0.9> : tensor<2xf32> loc(#loc1)
+    %12 = stablehlo.multiply %arg2, %11 : tensor<2xf32> loc(#loc1)
+    %13 = stablehlo.constant dense<0.09999999999999998> : tensor<2xf32> loc(#loc1)
+    %14 = stablehlo.multiply %10, %13 : tensor<2xf32> loc(#loc1)
+    %15 = stablehlo.add %12, %14 : tensor<2xf32> loc(#loc1)
+    %16 = stablehlo.multiply %10, %10 : tensor<2xf32> loc(#loc1)
+    %17 = stablehlo.constant dense<0.999> : tensor<2xf32> loc(#loc1)
+    %18 = stablehlo.multiply %arg3, %17 : tensor<2xf32> loc(#loc1)
+    %19 = stablehlo.constant dense<0.0010000000000000009> : tensor<2xf32> loc(#loc1)
+    %20 = stablehlo.multiply %16, %19 : tensor<2xf32> loc(#loc1)
+    %21 = stablehlo.add %18, %20 : tensor<2xf32> loc(#loc1)
+    %22 = stablehlo.divide %arg6, %3 : tensor<f32> loc(#loc1)
+    %23 = stablehlo.broadcast_in_dim %22, dims = [] : (tensor<f32>) -> tensor<2xf32> loc(#loc1)
+    %24 = stablehlo.constant dense<1.0> : tensor<f32> loc(#loc1)
+    %25 = stablehlo.divide %24, %7 : tensor<f32> loc(#loc1)
+    %26 = stablehlo.broadcast_in_dim %25, dims = [] : (tensor<f32>) -> tensor<2xf32> loc(#loc1)
+    %27 = stablehlo.multiply %21, %26 : tensor<2xf32> loc(#loc1)
+    %28 = stablehlo.sqrt %27 : tensor<2xf32> loc(#loc1)
+    %29 = stablehlo.multiply %15, %23 : tensor<2xf32> loc(#loc1)
+    %30 = stablehlo.constant dense<1.0e-08> : tensor<2xf32> loc(#loc1)
+    %31 = stablehlo.add %28, %30 : tensor<2xf32> loc(#loc1)
+    %32 = stablehlo.divide %29, %31 : tensor<2xf32> loc(#loc1)
+    %33 = stablehlo.subtract %arg0, %32 : tensor<2xf32> loc(#loc1)
+    return %33, %15, %21, %3, %7 : tensor<2xf32>, tensor<2xf32>, tensor<2xf32>, tensor<f32>, tensor<f32>
+  }
+}
+#loc0 = loc("init")
+#loc1 = loc("update")

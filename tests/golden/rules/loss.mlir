@@ -1,0 +1,31 @@
+module @loss {
+  func.func public @vjp(%arg0: tensor<2x3xf32> loc("logits"), %arg1: tensor<2xi32> loc("labels")) -> (tensor<f32>, tensor<2x3xf32>) {
+    %0 = stablehlo.constant dense<0xFF800000> : tensor<f32> loc(#loc0)
+    %1 = stablehlo.reduce(%arg0 init: %0) applies stablehlo.maximum across dimensions = [1] : (tensor<2x3xf32>, tensor<f32>) -> tensor<2xf32> loc(#loc0)
+    %2 = stablehlo.broadcast_in_dim %1, dims = [0] : (tensor<2xf32>) -> tensor<2x3xf32> loc(#loc0)
+    %3 = stablehlo.subtract %arg0, %2 : tensor<2x3xf32> loc(#loc0)
+    %4 = stablehlo.exponential %3 : tensor<2x3xf32> loc(#loc0)
+    %5 = stablehlo.constant dense<0.0> : tensor<f32> loc(#loc0)
+    %6 = stablehlo.reduce(%4 init: %5) applies stablehlo.add across dimensions = [1] : (tensor<2x3xf32>, tensor<f32>) -> tensor<2xf32> loc(#loc0)
+    %7 = stablehlo.broadcast_in_dim %arg1, dims = [0] : (tensor<2xi32>) -> tensor<2x3xi32> loc(#loc0)
+    %8 = stablehlo.iota dim = 1 : tensor<2x3xi32> loc(#loc0)
+    %9 = stablehlo.compare EQ, %7, %8, SIGNED : (tensor<2x3xi32>, tensor<2x3xi32>) -> tensor<2x3xi1> loc(#loc0)
+    %10 = stablehlo.constant dense<0.03333333333333333> : tensor<2x3xf32> loc(#loc0)
+    %11 = stablehlo.constant dense<0.9333333333333333> : tensor<2x3xf32> loc(#loc0)
+    %12 = stablehlo.select %9, %11, %10 : tensor<2x3xi1>, tensor<2x3xf32> loc(#loc0)
+    %13 = stablehlo.log %6 : tensor<2xf32> loc(#loc0)
+    %14 = stablehlo.multiply %12, %3 : tensor<2x3xf32> loc(#loc0)
+    %15 = stablehlo.reduce(%14 init: %5) applies stablehlo.add across dimensions = [1] : (tensor<2x3xf32>, tensor<f32>) -> tensor<2xf32> loc(#loc0)
+    %16 = stablehlo.subtract %13, %15 : tensor<2xf32> loc(#loc0)
+    %17 = stablehlo.reduce(%16 init: %5) applies stablehlo.add across dimensions = [0] : (tensor<2xf32>, tensor<f32>) -> tensor<f32> loc(#loc0)
+    %18 = stablehlo.constant dense<0.5> : tensor<f32> loc(#loc0)
+    %19 = stablehlo.multiply %17, %18 : tensor<f32> loc(#loc0)
+    %20 = stablehlo.broadcast_in_dim %6, dims = [0] : (tensor<2xf32>) -> tensor<2x3xf32> loc(#loc0)
+    %21 = stablehlo.divide %4, %20 : tensor<2x3xf32> loc(#loc0)
+    %22 = stablehlo.constant dense<0.5> : tensor<2x3xf32> loc(#loc0)
+    %23 = stablehlo.subtract %21, %12 : tensor<2x3xf32> loc(#loc0)
+    %24 = stablehlo.multiply %22, %23 : tensor<2x3xf32> loc(#loc0)
+    return %19, %24 : tensor<f32>, tensor<2x3xf32>
+  }
+}
+#loc0 = loc("vjp")
