@@ -140,7 +140,7 @@ class _Maker:
         return b.finish([(s.name, values.get(s.name) or b.constant(0, s.type)) for s in self.state])
 
     def train_step(self) -> Function:
-        """(state, x, y, lr) -> (state, loss, correct, grad_norm, param_norm), all metrics those of the incoming state."""
+        """(state, x, y, lr) -> (state, loss, correct, grad_norm, param_norm), metrics of the incoming state."""
         b = Builder("train_step")
         held = self._take(b, self.state)
         x, labels = self._images(b), b.parameter("y", TensorType((self.batch,), "i32"))

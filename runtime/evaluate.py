@@ -65,7 +65,7 @@ def evaluate(config: RunConfig, data: Dataset, folder: Path, which: str, target:
 def predict(
     config: RunConfig, images: Sequence[Path], folder: Path, which: str, target: str, cache: Cache
 ) -> list[Guess]:
-    """What a run's checkpoint says of image files, each resized to the net's input. Raises DataError if one is damaged."""
+    """What a run's checkpoint says of image files, each resized to the net's input. Raises DataError."""
     session, saved = open_session(config, folder, which, target, cache)
     normalise, classes = normalise_of(saved), saved.meta["classes"]
     assert isinstance(classes, list)
