@@ -79,5 +79,8 @@ class Arithmetic(Protocol):
     def reduce_max(self, x: Any, dims: Ints) -> Any:
         """The maximum over dims."""
 
+    def reduce_min(self, x: Any, dims: Ints) -> Any:
+        """The minimum over dims."""
+
     def dot(self, x: Any, y: Any, contract: tuple[Ints, Ints], batch: tuple[Ints, Ints]) -> Any:
         """The sum of products over the joined axes; result axes: batch, free of x, free of y."""

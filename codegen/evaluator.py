@@ -98,7 +98,12 @@ class FloatArithmetic:
 
     def bits(self, function: str, x: Array, y: Any = None) -> Array:
         """Operations on the bits of integers."""
-        return np.invert(x) if function == "not" else _BITS[function](x, y)
+        if function == "not":
+            return np.asarray(np.invert(x))
+        if function == "shr" and x.dtype.kind == "i":  # logical: the sign is a bit like any other
+            unsigned = np.dtype(f"u{x.dtype.itemsize}")
+            return np.asarray(np.right_shift(x.view(unsigned), y.view(unsigned))).view(x.dtype)
+        return np.asarray(_BITS[function](x, y))
 
     def compare(self, direction: str, x: Array, y: Array) -> Array:
         """Truth values."""
@@ -153,6 +158,10 @@ class FloatArithmetic:
     def reduce_max(self, x: Array, dims: Ints) -> Array:
         """Maximum."""
         return np.asarray(x.max(axis=dims))
+
+    def reduce_min(self, x: Array, dims: Ints) -> Array:
+        """Minimum."""
+        return np.asarray(x.min(axis=dims))
 
     def dot(self, x: Array, y: Array, contract: tuple[Ints, Ints], batch: tuple[Ints, Ints]) -> Array:
         """Sum of products, as one matrix product for each element of the batch axes."""

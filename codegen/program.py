@@ -81,6 +81,8 @@ def build(net: CheckedNet, recipe: Recipe, batch: int) -> Program:
     problems = []
     if batch < 1:
         problems.append(f"batch wants a positive integer, got {batch}")
+    if not net.params:
+        problems.append(f"{net.spec.name}: wants at least one trained parameter, got none; add a dense or conv2d layer")
     if net.out.rank != 1:
         out = net.out.shape
         problems.append(

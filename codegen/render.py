@@ -59,7 +59,8 @@ def _function(function: Function, locations: _Locations, name: str, donate: int)
         assert spelling is not None  # verify(lowered=True) saw to it
         text = spelling(op, _names(names, op.operands))
         lines.append(f"    %{index} = {text} {locations(op.loc)}")
-    lines.append(f"    return {', '.join(_names(names, function.results))} : {types}")
+    results = ", ".join(_names(names, function.results))
+    lines.append(f"    return {results} : {types}" if results else "    return")
     return [*lines, "  }"]
 
 

@@ -35,13 +35,20 @@ def _verify(function: Function, lowered: bool, typed: set[Op]) -> None:
         if lowered and OPS[op.kind].spelling is None:
             raise _fault(function, op, "has no StableHLO form; a schedule must replace it")
         known.add(op.result)
+    if len(function.results) != len(function.result_names):
+        raise IrError(f"{function.name} wants a name for each of {len(function.results)} results")
     for v, name in zip(function.results, function.result_names, strict=True):
         if v not in known:
             raise IrError(f"{function.name}: result {name} is made by no operation")
 
 
 def _check_type(function: Function, op: Op) -> None:
-    inferred = OPS[op.kind].rule(*(v.type for v in op.operands), **dict(op.attrs))
+    if op.kind not in OPS:
+        raise _fault(function, op, "is no row of the op table")
+    try:
+        inferred = OPS[op.kind].rule(*(v.type for v in op.operands), **dict(op.attrs))
+    except (IrError, TypeError) as error:  # TypeError: an operand or attribute too many or too few
+        raise _fault(function, op, f"does not fit its rule: {error}") from error
     if inferred != op.result.type:
         raise _fault(function, op, f"is written as {op.result.type}, but its type is {inferred}")
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from netc.netspec.errors import SpecError
 from netc.netspec.layer import Combinator, Composite, Layer, LayerError, expanded, part_names, signature_of
+from netc.netspec.layers.combine import Repeat
 from netc.netspec.spec import NetSpec
 from netc.netspec.toml import to_toml
 from netc.netspec.types import ParamSpec, Signature, StateSpec, TensorType
@@ -93,6 +95,9 @@ def _check_layer(where: str, path: str, layer: Layer, x: TensorType | None, prob
     options = [*_name_problems(layer), *layer.problems()]
     here = f"{where} ({layer.label()}) at {path}"
     problems += [f"{here}: {p}" for p in options]
+    if x is None:
+        for name, part in _direct_parts(layer):
+            _check_layer(where, f"{path}.{name}", part, None, problems)
     if options or x is None:
         return None
     try:
@@ -109,16 +114,19 @@ def _check_layer(where: str, path: str, layer: Layer, x: TensorType | None, prob
 def _name_problems(layer: Layer) -> Iterator[str]:
     """A dot separates the parts of a path, a slash a moment from its parameter."""
     name = layer.name
-    if name is not None and (not name or not name.isprintable() or set(name) & set('./ "\\')):
-        yield f"name wants letters, digits, - or _, got {name!r}; rename it"
+    if name is not None and (not name or not name.isprintable() or set(name) & set("./")):
+        yield f"name wants printable characters without . and /, got {name!r}; rename it"
 
 
 class _LostError(Exception):
-    """A part failed so that nothing after it can be judged."""
+    """A part failed so that nothing after it can be judged by its shapes."""
 
 
 def _check_parts(where: str, path: str, layer: Combinator, x: TensorType, problems: list[str]) -> TensorType | None:
+    seen: set[str] = set()
+
     def visit(name: str, part: Layer, x: TensorType) -> TensorType:
+        seen.add(name)
         out = _check_layer(where, f"{path}.{name}", part, x, problems)
         if out is None:
             raise _LostError
@@ -127,9 +135,24 @@ def _check_parts(where: str, path: str, layer: Combinator, x: TensorType, proble
     options = list(layer.problems())
     problems += [f"{where} ({layer.label()}) at {path}: {p}" for p in options]
     try:
-        return None if options else layer.flow(x, visit)
+        if not options:
+            return layer.flow(x, visit)
     except _LostError:
-        return None
+        pass
+    for name, part in _direct_parts(layer):  # of those that no shape reaches, at least the options
+        if name not in seen:
+            _check_layer(where, f"{path}.{name}", part, None, problems)
+    return None
+
+
+def _direct_parts(layer: Layer) -> Iterator[tuple[str, Layer]]:
+    """The layers in a layer's fields, by the names that `flow` gives them."""
+    for field in dataclasses.fields(layer):
+        value = getattr(layer, field.name)
+        if isinstance(value, Layer):
+            yield ("block0" if isinstance(layer, Repeat) else field.name), value
+        elif isinstance(value, tuple) and value and all(isinstance(v, Layer) for v in value):
+            yield from zip(part_names(value), value, strict=True)
 
 
 def _walk(path: str, depth: int, layer: Layer, x: TensorType) -> Iterator[CheckedLayer]:

@@ -104,6 +104,16 @@ def want_positive(**values: int) -> Iterator[str]:
             yield f"{name} wants a positive integer, got {value}"
 
 
+MOST_COPIES = 10_000  # of one layer in a row; more is a mistake, and would take all memory before anything else failed
+
+
+def want_copies(**values: int) -> Iterator[str]:
+    """Yield a sentence for each value that is no sensible number of copies of a layer."""
+    for name, value in values.items():
+        if not 1 <= value <= MOST_COPIES:
+            yield f"{name} wants an integer from 1 to {MOST_COPIES}, got {value}"
+
+
 def want_rank(layer: Layer, x: TensorType, rank: int, form: str, do: str) -> None:
     """Raise LayerError unless the example has `rank` axes; `form` names them, `do` is the advice."""
     if x.rank != rank:

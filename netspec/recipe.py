@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -30,7 +31,7 @@ class Adam:
         for name in ("beta1", "beta2"):
             if not 0 <= getattr(self, name) < 1:
                 yield f"adam: {name} wants a number in [0, 1), got {getattr(self, name)}"
-        if not self.epsilon > 0:
+        if not 0 < self.epsilon < math.inf:
             yield f"adam: epsilon wants a positive number, got {self.epsilon}"
         yield from _decay_problems(self.kind, self.weight_decay)
 
@@ -60,7 +61,7 @@ Optimizer = Adam | Sgd
 
 
 def _decay_problems(kind: str, decay: float) -> Iterator[str]:
-    if not decay >= 0:
+    if not 0 <= decay < math.inf:
         yield f"{kind}: weight_decay wants a number of at least 0, got {decay}"
 
 
@@ -110,7 +111,7 @@ class Schedule:
             for k, v in (("epochs", self.epochs), ("batch", self.batch))
             if v < 1
         ]
-        if not 0 < self.lr < float("inf"):
+        if not 0 < self.lr < math.inf:
             problems.append(f"lr wants a positive number, got {self.lr}")
         if not 0 <= self.warmup <= self.epochs:
             problems.append(f"warmup wants between 0 and {self.epochs} epochs, got {self.warmup}")

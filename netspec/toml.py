@@ -17,6 +17,7 @@ from netc.netspec.layers import KINDS
 from netc.netspec.spec import NetSpec
 
 LARGEST_FILE = 1 << 20  # bytes; a spec is text that somebody wrote
+LARGEST_INTEGER = 2**31 - 1  # no axis, stride or count of a real network is larger
 DEEPEST = 32  # levels of nesting in a layer
 
 
@@ -41,7 +42,7 @@ def from_toml(text: str, where: str = "spec") -> NetSpec:
     """Parse a spec; `where` names the text in messages."""
     try:
         table = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError, and integers that Python refuses to read
         raise UserError(f"{where}: wants TOML, got {error}; see `netc show NET --toml` for an example") from error
     problems: list[str] = []
     for key in table.keys() - {"name", "input", "layers", "source"}:
@@ -82,12 +83,15 @@ def _scalar_or_choice(want: Any, got: Any, where: str, problems: list[str], dept
         )
         if not trial:
             return value
-    shown = "nothing" if got is None else repr(got)
-    problems.append(f"{where} wants {_spelled(want)}, got {shown}")
+    wanted = "an integer below 2^31" if type(got) is int and abs(got) > LARGEST_INTEGER else _spelled(want)
+    problems.append(f"{where} wants {wanted}, got {_shown(got)}")
     return None
 
 
 def _plain(want: type, got: Any, problems: list[str]) -> Any:
+    if type(got) is int and abs(got) > LARGEST_INTEGER:
+        problems.append("too large")
+        return got
     if want is float and type(got) is int:
         return float(got)
     if type(got) is not want or (isinstance(got, float) and not math.isfinite(got)):
@@ -98,7 +102,7 @@ def _plain(want: type, got: Any, problems: list[str]) -> Any:
 def _sequence(args: tuple[Any, ...], got: Any, where: str, problems: list[str], depth: int) -> Any:
     variadic = len(args) == 2 and args[1] is Ellipsis
     if not isinstance(got, list) or (not variadic and len(got) != len(args)):
-        problems.append(f"{where} wants {'a list' if variadic else f'{len(args)} values'}, got {got!r}")
+        problems.append(f"{where} wants {'a list' if variadic else f'{len(args)} values'}, got {_shown(got)}")
         return None
     wants = (args[0],) * len(got) if variadic else args
     return tuple(
@@ -108,12 +112,12 @@ def _sequence(args: tuple[Any, ...], got: Any, where: str, problems: list[str], 
 
 def _layer(got: Any, where: str, problems: list[str], depth: int) -> Layer | None:
     if not isinstance(got, Mapping):
-        problems.append(f"{where} wants a table with a kind, got {got!r}")
+        problems.append(f"{where} wants a table with a kind, got {_shown(got)}")
         return None
     kind = got.get("kind")
     cls = KINDS.get(kind) if isinstance(kind, str) else None
     if cls is None:
-        problems.append(f"{where}: kind wants one of {', '.join(KINDS)}, got {kind!r}")
+        problems.append(f"{where}: kind wants one of {', '.join(KINDS)}, got {_shown(kind)}")
         return None
     hints = _hints(cls)
     before = len(problems)
@@ -135,6 +139,16 @@ def _hints(cls: type[Layer]) -> dict[str, Any]:
 def _required(cls: type[Layer]) -> set[str]:
     missing = dataclasses.MISSING
     return {f.name for f in dataclasses.fields(cls) if f.default is missing and f.default_factory is missing}
+
+
+def _shown(got: Any) -> str:
+    if got is None:
+        return "nothing"
+    try:
+        text = repr(got)
+    except ValueError:  # an integer with more digits than Python agrees to print
+        text = "an enormous number"
+    return text if len(text) <= 80 else f"{text[:80]}.."
 
 
 def _spelled(want: Any) -> str:

@@ -38,7 +38,7 @@ class _Witness:
 
     def step(self, gradient: Any, x: FloatArray, labels: Any) -> Tensors:
         """One step; gives the metrics by name, and leaves the new state."""
-        recipe, names = self.case.recipe, list(self.params)
+        recipe, names, before = self.case.recipe, list(self.params), self.params
         (loss, (logits, new)), gradients = gradient(self.params, self.state, x, labels)
         values, self.kept = optimizers.step(
             recipe.optimizer,
@@ -51,7 +51,7 @@ class _Witness:
         self.params, self.state = dict(zip(names, values, strict=True)), {**self.state, **new}
         metrics: Tensors = {"loss": loss, "correct": np.sum(np.argmax(logits, -1) == labels)}
         if recipe.norms:
-            metrics |= {"grad_norm": _norm(gradients), "param_norm": _norm(self.params)}
+            metrics |= {"grad_norm": _norm(gradients), "param_norm": _norm(before)}
         return metrics
 
     def everything(self) -> Tensors:

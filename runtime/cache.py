@@ -37,6 +37,7 @@ import platformdirs
 from filelock import FileLock, Timeout
 
 from netc.netspec.errors import NetcError, UserError
+from netc.runtime.files import sha256_of, sync
 
 FORMAT = 1
 """The version of the layout on disk; another version lives in another folder of the same root."""
@@ -107,6 +108,11 @@ class _DamagedError(Exception):
     """Why an entry cannot be used."""
 
 
+def cache_root() -> Path:
+    """The folder of everything that can be made again: `NETC_CACHE_DIR`, or the user's cache folder."""
+    return Path(os.environ.get("NETC_CACHE_DIR") or platformdirs.user_cache_dir("netc")).expanduser().absolute()
+
+
 class Cache:
     """The cache under `root`; by default that of the user, or `NETC_CACHE_DIR` where it is set.
 
@@ -118,8 +124,7 @@ class Cache:
     def __init__(
         self, root: Path | None = None, *, on_wait: Notice = _log.warning, on_damage: Notice = _log.warning
     ) -> None:
-        chosen = root or Path(os.environ.get("NETC_CACHE_DIR") or platformdirs.user_cache_dir("netc"))
-        self.root = chosen.expanduser().absolute()
+        self.root = root.expanduser().absolute() if root else cache_root()
         self._on_wait = on_wait
         self._on_damage = on_damage
         home = self.root / f"v{FORMAT}"
@@ -220,15 +225,15 @@ class Cache:
             # Only two files become the entry: the build may have left others beside its artefact.
             whole.mkdir(mode=0o700)
             artefact = artefact.rename(whole / "artefact")
-            digest, size = _sha256(artefact), artefact.stat().st_size
+            digest, size = sha256_of(artefact), artefact.stat().st_size
             entry = Entry(key, final / "artefact", digest, size, datetime.now(UTC), seconds, hit=False)
             (whole / "manifest.json").write_bytes(_to_manifest(entry))
             for path in (artefact, whole / "manifest.json", whole):
-                _sync(path)
+                sync(path)
             if final.exists():  # damaged, or it would have been a hit
                 final.rename(self._temporary(key.digest))
             whole.rename(final)
-            _sync(self._entries)
+            sync(self._entries)
         return entry
 
     def _read(self, digest: str, *, verify: bool = False) -> Entry | None:
@@ -240,7 +245,7 @@ class Cache:
         try:
             entry = _from_manifest((folder / "manifest.json").read_bytes(), folder)
             size = entry.path.stat().st_size
-            found = _sha256(entry.path) if verify else entry.sha256
+            found = sha256_of(entry.path) if verify else entry.sha256
         except OSError as error:
             if not folder.exists():
                 return None  # cleared since
@@ -376,22 +381,8 @@ def _from_manifest(content: bytes, folder: Path) -> Entry:
     return entry
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sync(path: Path) -> None:
-    """Force a file, or the names in a folder, to the disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 def _discard(path: Path) -> int:
-    """Remove a folder (or a file that lies in its place); the bytes that its files had."""
+    """Remove a folder or file; the bytes that its files had."""
     size = sum(file.lstat().st_size for file in (path, *path.rglob("*")) if not file.is_dir())
     if path.is_dir():
         shutil.rmtree(path, ignore_errors=True)

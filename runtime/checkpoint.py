@@ -33,6 +33,7 @@ import safetensors
 import safetensors.numpy
 
 from netc.netspec.errors import NetcError, UserError
+from netc.runtime.files import sync
 from netc.traces.schema import JSON, plain
 
 FORMAT = 1
@@ -81,12 +82,12 @@ def save(folder: Path, name: str, tensors: Mapping[str, np.ndarray], meta: Mappi
             new.mkdir()
             _write(new / STATE, content)
             _write(new / MANIFEST, manifest)
-            _sync(new)
+            sync(new)
             if path.exists():
                 shutil.rmtree(old, ignore_errors=True)
                 path.rename(old)
             new.rename(path)
-            _sync(folder)
+            sync(folder)
         finally:
             shutil.rmtree(new, ignore_errors=True)
     shutil.rmtree(old, ignore_errors=True)
@@ -279,15 +280,6 @@ def _write(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _sync(folder: Path) -> None:
-    """Force the names in a folder to the disk."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 @contextmanager

@@ -88,10 +88,17 @@ def compile_text(text: str, target: Target, output: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="netc-") as folder:
         source = Path(folder) / "module.mlir"
         source.write_text(text, encoding="utf-8")
-        command = [str(compiler_path()), str(source), "-o", str(output), *target.flags]
+        # the artefact remembers the name of its source: a relative one keeps two compiles equal byte for byte
+        command = [str(compiler_path()), source.name, "-o", str(output.absolute()), *target.flags]
         try:
             done = subprocess.run(
-                command, capture_output=True, text=True, timeout=LONGEST_COMPILE, check=False, errors="replace"
+                command,
+                capture_output=True,
+                text=True,
+                timeout=LONGEST_COMPILE,
+                check=False,
+                errors="replace",
+                cwd=folder,
             )
         except subprocess.TimeoutExpired as error:
             raise CompileError(

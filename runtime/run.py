@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, get_type_hints
 
 from netc.netspec.check import CheckedNet, check
 from netc.netspec.errors import UserError
-from netc.netspec.recipe import Adam, Optimizer, Recipe, Schedule, Sgd
+from netc.netspec.recipe import Adam, Recipe, Schedule, Sgd
 from netc.netspec.toml import from_toml, to_toml
 from netc.runtime.checkpoint import Checkpoint, load
 from netc.runtime.data.dataset import Augment
+from netc.runtime.files import write_whole
 
 FORMAT = 1
 OPTIMIZERS: dict[str, type[Adam] | type[Sgd]] = {"adam": Adam, "sgd": Sgd}
@@ -59,39 +60,69 @@ class RunConfig:
 
 
 def from_json(table: Mapping[str, Any], where: str) -> RunConfig:
-    """The config that `to_json` wrote; raises UserError if something is missing or of another version."""
-    try:
-        if table["format"] != FORMAT:
-            raise UserError(f"{where}: wants run format {FORMAT}, got {table['format']}; use the netc that wrote it")
-        recipe = dict(table["recipe"])
-        return RunConfig(
-            check(from_toml(table["spec"], f"{where}: spec")),
-            Recipe(**{**recipe, "optimizer": _optimizer(recipe["optimizer"])}).check(),
-            Schedule(**table["schedule"]).check(),
-            str(table["data"]), int(table["seed"]), str(table["target"]), Augment(**table["augment"]),
-        )  # fmt: skip
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    """The config that `to_json` wrote; raises UserError for a field that is missing, unknown or of another type."""
+    if table.get("format") != FORMAT:
+        raise UserError(f"{where}: wants run format {FORMAT}, got {table.get('format')!r}; use the netc that wrote it")
+    fields = dict(
+        zip(_FIELDS, (_typed(want, table.get(k), f"{where}: {k}") for k, want in _FIELDS.items()), strict=True)
+    )
+    recipe = _mapping(table.get("recipe"), f"{where}: recipe")
+    optimizer = _mapping(recipe.get("optimizer"), f"{where}: recipe.optimizer")
+    kind = optimizer.get("kind")
+    if not isinstance(kind, str) or kind not in OPTIMIZERS:
+        raise UserError(f"{where}: recipe.optimizer.kind wants one of {', '.join(OPTIMIZERS)}, got {kind!r}")
+    chosen = _record(
+        OPTIMIZERS[kind], {k: v for k, v in optimizer.items() if k != "kind"}, f"{where}: recipe.optimizer"
+    )
+    made = _record(Recipe, {**recipe, "optimizer": chosen}, f"{where}: recipe").check()
+    return RunConfig(
+        check(from_toml(fields["spec"], f"{where}: spec")),
+        made,
+        _record(Schedule, table.get("schedule"), f"{where}: schedule").check(),
+        fields["data"], fields["seed"], fields["target"],
+        _record(Augment, table.get("augment"), f"{where}: augment"),
+    )  # fmt: skip
+
+
+_FIELDS: dict[str, type] = {"spec": str, "data": str, "seed": int, "target": str}
+R = TypeVar("R", Recipe, Schedule, Augment, Adam | Sgd)
+
+
+def _mapping(value: Any, where: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise UserError(f"{where} wants an object, got {type(value).__name__}; is it a run's file?")
+    return value
+
+
+def _record(cls: type[R], table: Any, where: str) -> R:
+    """A dataclass of plain fields from JSON: exactly its fields, each of its type."""
+    given, hints = _mapping(table, where), get_type_hints(cls)
+    wanted = {f.name for f in dataclasses.fields(cls)}
+    if given.keys() != wanted:
+        off = ", ".join(sorted(given.keys() ^ wanted))
         raise UserError(
-            f"{where}: wants the fields that `netc train` writes, got {error!r}; is it a run's file?"
-        ) from error
+            f"{where} wants the fields {', '.join(sorted(wanted))}, got others ({off}); is it a run's file?"
+        )
+    return cls(**{n: _typed(hints[n], v, f"{where}.{n}") for n, v in given.items()})
 
 
-def _optimizer(table: Mapping[str, Any]) -> Optimizer:
-    rest = {k: v for k, v in table.items() if k != "kind"}
-    return OPTIMIZERS[table["kind"]](**rest)
+def _typed(want: Any, value: Any, where: str) -> Any:
+    """`value`, if it is of the type; an integer is a number too, within the range of numbers."""
+    if want is float and type(value) is int and abs(value) < 2**53:
+        return float(value)
+    fits = isinstance(value, want) and not (isinstance(value, bool) and want is not bool)
+    if not fits or (isinstance(value, float) and not math.isfinite(value)) or (want is int and abs(value) >= 2**64):
+        name = getattr(want, "__name__", "value")
+        raise UserError(f"{where} wants a finite {name}, got {type(value).__name__}; is it a run's file?")
+    return value
 
 
 def write_config(folder: Path, config: RunConfig) -> None:
     """Write run.json and spec.toml, each whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(config.to_json(), indent=1, allow_nan=False)
-    for name, content in (("spec.toml", to_toml(config.net.spec)), ("run.json", text + "\n")):
-        temporary = folder / f".{name}.new"
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(folder / name)
+    write_whole(folder / "spec.toml", to_toml(config.net.spec))
+    write_whole(folder / "run.json", text + "\n")
 
 
 def read_config(folder: Path) -> RunConfig:

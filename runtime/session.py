@@ -19,6 +19,8 @@ from netc.runtime.cache import Cache
 from netc.runtime.compile import compile_cached
 from netc.runtime.target import Target
 
+DTYPES = {"f32": np.float32, "f64": np.float64, "i32": np.int32, "ui32": np.uint32, "i1": np.bool_}
+
 
 @dataclass(frozen=True)
 class Prepared:
@@ -73,8 +75,9 @@ class Session:
         state = []
         for slot in self.program.state:
             tensor = tensors.get(slot.name)
-            if tensor is None or tensor.shape != slot.type.shape:
-                got = "nothing" if tensor is None else f"shape {list(tensor.shape)}"
+            wanted = np.dtype(DTYPES[slot.type.dtype])
+            if tensor is None or tensor.shape != slot.type.shape or tensor.dtype != wanted:
+                got = "nothing" if tensor is None else f"{tensor.dtype} {list(tensor.shape)}"
                 raise NetcError(
                     f"the state wants {slot.name} {slot.type}, got {got}; it belongs to another net or recipe"
                 )

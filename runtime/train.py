@@ -135,8 +135,6 @@ def train(
         TraceWriter(folder / "trace.jsonl", header, counter.step if resume else None) as trace,
         _interruptible() as stop,
     ):
-        if not resume:
-            run.save("last", counter)  # so that a run can be resumed from its first moment
         while counter.step < total and not stop:
             _epoch(run, counter, trace, stop)
     done = counter.step >= total
@@ -159,9 +157,11 @@ def _start(run: _Run, resume: bool) -> _Counter:
             raise UserError(
                 f"--out wants a new folder, got {run.folder} with a run in it; add --resume or choose another"
             )
-        write_config(run.folder, run.config)
         run.session.init(run.config.seed)
-        return _Counter()
+        counter = _Counter()
+        run.save("last", counter)  # before run.json: a folder with run.json can always be resumed
+        write_config(run.folder, run.config)
+        return counter
     saved = checkpoint_of(run.folder, "last")
     if saved.meta.get("spec_sha256") != run.config.net.digest:
         raise UserError(f"{run.folder / 'last'} belongs to another spec than run.json; the run cannot be continued")

@@ -14,12 +14,14 @@ Ints = tuple[int, ...]
 
 def _reduce(x: TensorType, init: TensorType, *, dims: Ints) -> TensorType:
     want(init == TensorType((), x.dtype), "a scalar of the element type to start from", init)
-    want(list(dims) == sorted(set(dims)) and all(d < x.rank for d in dims), "increasing axes of the operand", dims)
+    want(list(dims) == sorted(set(dims)) and all(0 <= d < x.rank for d in dims), "increasing axes of the operand", dims)
     return TensorType(tuple(n for i, n in enumerate(x.shape) if i not in dims), x.dtype)
 
 
 def _dot(x: TensorType, y: TensorType, *, contract: tuple[Ints, Ints], batch: tuple[Ints, Ints]) -> TensorType:
     for axes in (contract, batch):
+        if any(not 0 <= a < t.rank for t, side in zip((x, y), axes, strict=True) for a in side):
+            raise IrError(f"wants axes of {x} and {y}, got {axes}")
         if [x.shape[a] for a in axes[0]] != [y.shape[a] for a in axes[1]]:
             raise IrError(f"wants axes of equal sizes to join, got {x} and {y} by {axes}")
     free = [
@@ -66,7 +68,7 @@ ROWS: tuple[OpDef, ...] = (
     ),
     OpDef(
         "reduce_min", _reduce, lambda op, args: _spell_reduce("minimum", op, args),
-        lambda A, op, x, i: A.neg(A.reduce_max(A.neg(x), op.attr("dims"))), _reduce_flops,
+        lambda A, op, x, i: A.reduce_min(x, op.attr("dims")), _reduce_flops,
     ),
     OpDef(
         "dot", _dot, _spell_dot,

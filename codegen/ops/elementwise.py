@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from netc.codegen.ir import Op
-from netc.codegen.ops.table import Meaning, OpDef, arrow, mlir_type, no_flops, one_each, same_types, want
+from netc.codegen.ops.table import Meaning, OpDef, arrow, extreme, mlir_type, no_flops, one_each, same_types, want
 from netc.netspec.types import DType, TensorType
 
 INTEGERS = ("i32", "i64", "ui32", "i1")
@@ -67,14 +67,19 @@ def _spell_erf(op: Op, args: Sequence[str]) -> str:
     return f"chlo.erf {args[0]} : {t} -> {t}"
 
 
+def _number(x: TensorType, *more: TensorType) -> TensorType:
+    want(x.dtype != "i1", "an operand of numbers", x)
+    return same_types(x, *more)
+
+
 ROWS: tuple[OpDef, ...] = (
     _row("add", same_types, "add", lambda A, op, x, y: A.add(x, y)),
-    _row("sub", same_types, "subtract", lambda A, op, x, y: A.sub(x, y)),
+    _row("sub", _number, "subtract", lambda A, op, x, y: A.sub(x, y)),
     _row("mul", same_types, "multiply", lambda A, op, x, y: A.mul(x, y)),
     _row("div", _float, "divide", lambda A, op, x, y: A.div(x, y)),
-    _row("max", same_types, "maximum", lambda A, op, x, y: A.select(A.compare("GE", x, y), x, y)),
-    _row("min", same_types, "minimum", lambda A, op, x, y: A.select(A.compare("LE", x, y), x, y)),
-    _row("neg", same_types, "negate", lambda A, op, x: A.neg(x)),
+    _row("max", same_types, "maximum", lambda A, op, x, y: extreme(A, "GE", x, y)),
+    _row("min", same_types, "minimum", lambda A, op, x, y: extreme(A, "LE", x, y)),
+    _row("neg", _number, "negate", lambda A, op, x: A.neg(x)),
     _row("exp", _float, "exponential", lambda A, op, x: A.scalar("exp", x)),
     _row("log", _float, "log", lambda A, op, x: A.scalar("log", x)),
     _row("sqrt", _float, "sqrt", lambda A, op, x: A.scalar("sqrt", x)),

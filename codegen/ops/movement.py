@@ -54,7 +54,7 @@ def _iota(*, dim: int, shape: Ints, dtype: DType) -> TensorType:
 
 
 def _reshape(x: TensorType, *, shape: Ints) -> TensorType:
-    want(math.prod(shape) == x.size, f"{x.size} elements", shape)
+    want(min(shape, default=0) >= 0 and math.prod(shape) == x.size, f"{x.size} elements", shape)
     return TensorType(shape, x.dtype)
 
 
@@ -66,7 +66,7 @@ def _transpose(x: TensorType, *, perm: Ints) -> TensorType:
 def _broadcast(x: TensorType, *, shape: Ints, dims: Ints) -> TensorType:
     want(len(dims) == x.rank and list(dims) == sorted(set(dims)), f"{x.rank} increasing axes", dims)
     for size, dim in zip(x.shape, dims, strict=True):
-        if dim >= len(shape) or size not in (1, shape[dim]):
+        if not 0 <= dim < len(shape) or size not in (1, shape[dim]):
             raise IrError(f"wants axis {dim} of size 1 or that of {shape}, got {x}")
     return TensorType(shape, x.dtype)
 
@@ -90,6 +90,7 @@ def _pad(x: TensorType, value: TensorType, *, low: Ints, high: Ints, interior: I
 def _concatenate(*parts: TensorType, dim: int) -> TensorType:
     want(bool(parts), "at least one operand", parts)
     first = parts[0]
+    want(0 <= dim < first.rank, f"an axis below {first.rank}", dim)
     for p in parts:
         rest = [n for i, n in enumerate(p.shape) if i != dim]
         if p.dtype != first.dtype or rest != [n for i, n in enumerate(first.shape) if i != dim]:
@@ -99,7 +100,7 @@ def _concatenate(*parts: TensorType, dim: int) -> TensorType:
 
 
 def _reverse(x: TensorType, *, dims: Ints) -> TensorType:
-    want(all(d < x.rank for d in dims), f"axes below {x.rank}", dims)
+    want(all(0 <= d < x.rank for d in dims), f"axes below {x.rank}", dims)
     return x
 
 

@@ -34,6 +34,11 @@ class OpDef:
     flops: Cost
 
 
+def extreme(A: Any, direction: str, x: Any, y: Any) -> Any:
+    """The larger (GE) or smaller (LE) of each pair; a NaN in either is the answer, as StableHLO has it."""
+    return A.select(A.compare("NE", x, x), x, A.select(A.compare(direction, x, y), x, y))
+
+
 def no_flops(op: Op) -> int:
     """Movement of data is counted in bytes only."""
     return 0

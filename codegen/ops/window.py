@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from netc.codegen.ir import Op
-from netc.codegen.ops.table import OpDef, arrow, want
+from netc.codegen.ops.table import OpDef, arrow, extreme, want
 from netc.netspec.types import TensorType
 
 Pair = tuple[int, int]
@@ -24,6 +24,7 @@ def window_size(size: Sequence[int], kernel: Pair, stride: Pair, padding: Sides,
         (n + lo + hi - (k - 1) * d - 1) // s + 1
         for n, k, s, (lo, hi), d in zip(size, kernel, stride, padding, dilation, strict=True)
     ]
+    want(min(out) > 0, "a window that fits into the padded image", f"{kernel[0]}x{kernel[1]} on {tuple(size)}")
     return (out[0], out[1])
 
 
@@ -32,6 +33,7 @@ def _conv(
 ) -> TensorType:
     """`swap`: the kernel is written [kh, kw, O, I], as a gradient finds it."""
     want(x.rank == 4 and w.rank == 4, "an image and a kernel of 4 axes", (str(x), str(w)))
+    want(x.dtype == w.dtype, "operands of one element type", (x.dtype, w.dtype))
     w = TensorType((w.shape[0], w.shape[1], w.shape[3], w.shape[2]), w.dtype) if swap else w
     want(x.shape[3] == w.shape[2] * groups, f"{w.shape[2] * groups} channels", x)
     want(w.shape[3] % groups == 0, f"a multiple of {groups} features", w)
@@ -193,7 +195,7 @@ def _mean_pool(A: Any, op: Op, x: Any, maximum: bool) -> Any:
     padded, y = win.pad(x, start), None
     for tap in taps(op.attr("kernel")):
         v = win.view(padded, tap)
-        y = v if y is None else A.select(A.compare("GE", y, v), y, v) if maximum else A.add(y, v)
+        y = v if y is None else extreme(A, "GE", y, v) if maximum else A.add(y, v)
     return y
 
 

@@ -1,11 +1,10 @@
-"""Simplifies single operations: constants moved or computed, neutral elements, movements that undo each other.
+"""Simplifies single operations: constants moved, neutral elements, movements that undo each other.
 
-Does not touch sums or products of non-constants, so it changes no rounding; x + 0 may turn -0 into 0.
+Computes nothing, so it changes no rounding; x + 0 becomes x, also where x is -0.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 from netc.codegen.builder import Builder
@@ -28,18 +27,6 @@ def _filled(v: Value, makers: Makers) -> float | int | bool | None:
 def _moved_constant(b: Builder, op: Op, args: tuple[Value, ...], makers: Makers) -> Value | None:
     value = _filled(args[0], makers)
     return None if value is None else b.constant(value, op.result.type)
-
-
-def _computed(function: Callable[[float, float], float]) -> Fold:
-    def fold(b: Builder, op: Op, args: tuple[Value, ...], makers: Makers) -> Value | None:
-        if op.result.type.dtype not in ("f32", "f64"):
-            return None  # integers wrap; leave them to the backend
-        x, y = (_filled(v, makers) for v in args)
-        if x is None or y is None or not (math.isfinite(x) and math.isfinite(y)):
-            return None
-        return b.constant(function(x, y), op.result.type)
-
-    return fold
 
 
 def _neutral(right: float, also_left: bool) -> Fold:
@@ -81,9 +68,9 @@ def _select(b: Builder, op: Op, args: tuple[Value, ...], makers: Makers) -> Valu
 
 
 TABLE: dict[str, tuple[Fold, ...]] = {
-    "add": (_computed(lambda x, y: x + y), _neutral(0, True)),
-    "sub": (_computed(lambda x, y: x - y), _neutral(0, False)),
-    "mul": (_computed(lambda x, y: x * y), _neutral(1, True)),
+    "add": (_neutral(0, True),),
+    "sub": (_neutral(0, False),),
+    "mul": (_neutral(1, True),),
     "div": (_neutral(1, False),),
     "broadcast": (_moved_constant,),
     "slice": (_moved_constant,),

@@ -144,7 +144,7 @@ def _cpus() -> int:
 
 def _probe(question: str, about: str) -> dict[str, Any]:
     """The answer of a process of its own; a crash or a hang there is an answer with a problem."""
-    command = [sys.executable, "-P", "-m", "netc.cli.probe", question, about]
+    command = [sys.executable, "-P", "-m", "netc.runtime.probe", question, about]
     with tempfile.TemporaryFile("w+", errors="replace") as out, tempfile.TemporaryFile("w+", errors="replace") as err:
         try:  # files, not pipes: what a killed process leaves behind cannot hold a file open against us
             done = subprocess.run(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -72,10 +71,9 @@ def resolve_net(name: str, classes: int | None, input_: str | None) -> CheckedNe
 
 def data_cache() -> Path:
     """The folder that downloaded data sets lie in: `data` in NETC_CACHE_DIR, or in the user's cache folder."""
-    import platformdirs
+    from netc.runtime.cache import cache_root
 
-    root = Path(os.environ.get("NETC_CACHE_DIR") or platformdirs.user_cache_dir("netc"))
-    return root.expanduser().absolute() / "data"
+    return cache_root() / "data"
 
 
 def print_json(value: Any) -> None:

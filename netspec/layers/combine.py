@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from netc.netspec.layer import Combinator, Layer, LayerError, Visit, part_names, want_positive
+from netc.netspec.layer import Combinator, Layer, LayerError, Visit, part_names, want_copies
 from netc.netspec.layers.shape import Identity
 from netc.netspec.types import TensorType, batched
 
@@ -21,8 +22,9 @@ class Chain(Combinator):
     def problems(self) -> Iterator[str]:
         """Two parts with one name would share parameters without saying so."""
         names = part_names(self.layers)
-        for name in sorted({n for n in names if names.count(n) > 1}):
-            yield f"wants a different name for each part, got {name!r} {names.count(name)} times; rename one"
+        for name, count in sorted(Counter(names).items()):
+            if count > 1:
+                yield f"wants a different name for each part, got {name!r} {count} times; rename one"
 
     def flow(self, x: TensorType, visit: Visit) -> TensorType:
         """Each part sees what the one before it gives."""
@@ -105,7 +107,7 @@ class Repeat(Combinator):
 
     def problems(self) -> Iterator[str]:
         """Options that no input could make right."""
-        yield from want_positive(times=self.times)
+        yield from want_copies(times=self.times)
 
     def flow(self, x: TensorType, visit: Visit) -> TensorType:
         """Each copy sees what the one before it gives."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-from netc.netspec.layer import Composite, Layer, want_positive
+from netc.netspec.layer import Composite, Layer, want_copies, want_positive
 from netc.netspec.layers.activation import Activation
 from netc.netspec.layers.combine import Chain, Residual
 from netc.netspec.layers.conv import ConvBn
@@ -40,7 +40,8 @@ class ResidualBlock(Composite):
 
     def problems(self) -> Iterator[str]:
         """Options that no input could make right."""
-        yield from want_positive(features=self.features, blocks=self.blocks, stride=self.stride)
+        yield from want_positive(features=self.features, stride=self.stride)
+        yield from want_copies(blocks=self.blocks)
 
     def expand(self, x: TensorType) -> Layer:
         """A chain of residuals."""
@@ -77,10 +78,9 @@ class BottleneckBlock(Composite):
 
     def problems(self) -> Iterator[str]:
         """Options that no input could make right."""
-        yield from want_positive(
-            features=self.features, blocks=self.blocks, stride=self.stride, groups=self.groups,
-            width=self.features // 4 if self.width is None else self.width,
-        )  # fmt: skip
+        width = self.features // 4 if self.width is None else self.width
+        yield from want_positive(features=self.features, stride=self.stride, groups=self.groups, width=width)
+        yield from want_copies(blocks=self.blocks)
 
     def expand(self, x: TensorType) -> Layer:
         """A chain of residuals."""

@@ -208,7 +208,7 @@ REFERENCES = (
             Case("evaluation", Repeat(BatchNorm(), 2), (3, 3, 2), training=False),
         ),
         (
-            BadCase(Repeat(Dense(3), 0), (3,), "times wants a positive integer, got 0"),
+            BadCase(Repeat(Dense(3), 0), (3,), "times wants an integer from 1 to 10000, got 0"),
             BadCase(Repeat(Dense(3, inputs=4), 2), (4,), "wants [batch, 4], got [batch, 3]"),
             BadCase(Repeat(MaxPool(2), 3), (4, 4, 1), "wants an image of at least 2 pixels a side, got 1x1"),
         ),

@@ -85,7 +85,7 @@ REFERENCES = (
         ),
         (
             BadCase(ResidualBlock(0), (4, 4, 3), "features wants a positive integer, got 0"),
-            BadCase(ResidualBlock(4, 0), (4, 4, 3), "blocks wants a positive integer, got 0"),
+            BadCase(ResidualBlock(4, 0), (4, 4, 3), "blocks wants an integer from 1 to 10000, got 0"),
             BadCase(ResidualBlock(4, stride=0), (4, 4, 3), "stride wants a positive integer, got 0"),
             BadCase(ResidualBlock(4), (16,), "wants [batch, H, W, C], got [batch, 16]"),
         ),

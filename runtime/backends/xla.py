@@ -56,6 +56,13 @@ class XlaLoaded:
         return self._executable(function, donate).execute(list(args))  # type: ignore[no-any-return]
 
 
+def device_name() -> str:
+    """The kind of jaxlib's default device, such as `cpu`."""
+    import jax
+
+    return str(jax.local_devices()[0].device_kind)
+
+
 def load_xla(source: Source) -> XlaLoaded:
     """A loader for jaxlib's default device."""
     return XlaLoaded(source)

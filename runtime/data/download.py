@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from netc.runtime.data.errors import DataError
+from netc.runtime.files import sha256_of, sync
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,7 +61,7 @@ def fetch_files(
 def _fetch(remote: Remote, folder: Path, progress: Callable[[Progress], None] | None, timeout: float) -> Path:
     target = folder / remote.file
     try:
-        if target.is_file() and _sha256(target) == remote.sha256:
+        if target.is_file() and sha256_of(target) == remote.sha256:
             return target
         folder.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{remote.file}.", dir=folder)
@@ -74,7 +75,7 @@ def _fetch(remote: Remote, folder: Path, progress: Callable[[Progress], None] | 
             os.fsync(out.fileno())
         temporary.chmod(0o644)
         temporary.replace(target)
-        _sync_folder(folder)
+        sync(folder)
     except OSError as error:
         raise DataError(f"{target}: wants to be written whole, got {error}; free some disk space") from error
     finally:
@@ -125,17 +126,3 @@ def _unreachable(remote: Remote, folder: Path, error: Exception) -> DataError:
         f"check the network (a proxy is taken from https_proxy), "
         f"or bring the file {remote.file} yourself and put it into {folder}"
     )
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sync_folder(folder: Path) -> None:
-    """Write the renaming through to the disk."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given, settings
 
 from netc.codegen.evaluator import run
-from netc.codegen.program import METRICS, build
-from netc.codegen.random import initial_values
+from netc.codegen.program import build
 from netc.netspec.check import check
 from netc.netspec.errors import SpecError
 from netc.netspec.layers import BatchNorm, Conv2d, Dense, Flatten, GlobalAvgPool, MaxPool, Residual
@@ -20,8 +19,8 @@ from netc.netspec.zoo import find
 from tests.codegen.witness import module_of
 from tests.netspec.strategies import nets
 
-assert initial_values  # what draws the state
 B, LR = 4, 0.01
+METRICS = ("loss", "correct", "grad_norm", "param_norm")
 MLP = NetSpec("mlp", (5,), (Dense(4, activation="tanh", name="hidden"), Dense(3, name="head")))
 CNN = NetSpec(
     "cnn",
@@ -108,7 +107,7 @@ def step_by_hand(spec, recipe, state, x, y, t):
     norm = lambda tree: math.sqrt(sum(float((np.asarray(v) ** 2).sum()) for v in tree))  # noqa: E731
     metrics = {
         "loss": loss, "correct": (np.argmax(logits, 1) == y).sum(),
-        "grad_norm": norm(g.values()), "param_norm": norm(new[q.name] for q in net.params),
+        "grad_norm": norm(g.values()), "param_norm": norm(p.values()),
     }  # fmt: skip
     return {k: np.asarray(v) for k, v in new.items()}, metrics
 
@@ -124,7 +123,7 @@ def first_state(program, seed=(0, 7), dtype="f64"):
     return dict(zip((s.name for s in program.state), values, strict=True))
 
 
-def step(program, state, x, y, lr=LR, dtype="f64"):
+def step(program, state, x, y, *, lr=LR, dtype="f64"):
     results = run(program.module, "train_step", [*state.values(), x, y, np.asarray(lr)], dtype)
     n = len(program.state)
     names = program.module.function("train_step").result_names
@@ -219,7 +218,7 @@ def test_the_first_state():
     for p in program.net.params:
         assert state[p.name].shape == p.shape
         assert (np.ptp(state[p.name]) > 0) == p.name.endswith("kernel")
-        assert not state[f"m/{p.name}"].any() and not state[f"v/{p.name}"].any()
+        assert not any(state[f"{m}/{p.name}"].any() for m in "mv")
     assert (state["norm.scale"] == 1).all() and not state["norm.bias"].any()
     assert not state["norm.mean"].any() and (state["norm.var"] == 1).all()
     assert state["step"] == 0 and state["key"].tolist() == [3, 4]

@@ -88,7 +88,7 @@ def test_shape_errors_go_on_where_the_output_is_plain():
         (Conv2d(3, groups=0), (8, 8, 2), "groups wants a positive integer, got 0"),
         (Conv2d(3, 5, padding="valid"), (4, 8, 1), "wants an image of at least 5 pixels a side, got 4x8"),
         (ConvBn(3), (8,), "wants [batch, H, W, C], got [batch, 8]; give an image, or use dense"),
-        (ResidualBlock(4, blocks=0), (8, 8, 4), "blocks wants a positive integer, got 0"),
+        (ResidualBlock(4, blocks=0), (8, 8, 4), "blocks wants an integer from 1 to 10000, got 0"),
         (BatchNorm(epsilon=0.0), (8,), "epsilon wants a positive number, got 0.0"),
         (BatchNorm(epsilon=float("nan")), (8,), "epsilon wants a positive number, got nan"),
         (BatchNorm(momentum=1.5), (8,), "momentum wants a number from 0 to 1, got 1.5"),
@@ -99,7 +99,7 @@ def test_shape_errors_go_on_where_the_output_is_plain():
         (Gate(Dense(3)), (8,), "wants a body that gives [batch, 8] or [batch, 8], got [batch, 3]"),
         (Concat(()), (8,), "branches wants at least one layer, got none"),
         (Concat((Conv2d(2), Conv2d(2, stride=2))), (8, 8, 1), "wants branches that agree on all axes but the last"),
-        (Repeat(Dense(3), times=0), (8,), "times wants a positive integer, got 0"),
+        (Repeat(Dense(3), times=0), (8,), "times wants an integer from 1 to 10000, got 0"),
         (Repeat(Dense(3, inputs=8), times=2), (8,), "at it.block1 wants [batch, 8], got [batch, 3]"),
         (
             Chain((Dense(3, name="a"), Dense(3, name="a"))),

@@ -77,7 +77,7 @@ CLOSE = 1e-14
     st.integers(1, 20), st.integers(1, 50), st.floats(1e-6, 10), st.floats(0, 1), st.floats(0, 1),
     st.sampled_from(["cosine", "constant"]),
 )  # fmt: skip
-def test_closed_form(epochs, per_epoch, lr, part, final, decay):  # noqa: PLR0917
+def test_closed_form(epochs, per_epoch, lr, part, final, decay):
     schedule = Schedule(epochs, 1, lr, part * epochs, decay, final).check()
     total, warm = epochs * per_epoch, round(schedule.warmup * per_epoch)
     rates = [learning_rate(schedule, t, per_epoch) for t in range(total)]

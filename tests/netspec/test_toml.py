@@ -74,7 +74,7 @@ def test_a_float_may_be_written_as_an_integer():
     [
         ("", "spec: name wants a string, got nothing"),
         ("name = 3\n", "spec: name wants a string, got 3"),
-        ('name = "n"\n', "spec: input wants a list, got None"),
+        ('name = "n"\n', "spec: input wants a list, got nothing"),
         ('name = "n"\ninput = "4x4"\n', "spec: input wants a list, got '4x4'"),
         ('name = "n"\ninput = [4, "4", true, 1.5]\n', "spec: input[1] wants an integer, got '4'"),
         ('name = "n"\ninput = [4, "4", true, 1.5]\n', "spec: input[2] wants an integer, got True"),

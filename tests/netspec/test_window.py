@@ -14,7 +14,7 @@ from netc.netspec.types import TensorType
 SIZE, SMALL = st.integers(1, 12), st.integers(1, 4)
 
 
-def windows_by_hand(n, k, s, lo, hi, d):  # noqa: PLR0917
+def windows_by_hand(n, k, s, lo, hi, d):
     """The number of places where a window of k pixels, d apart, lies inside n + lo + hi pixels, s apart."""
     pixels, count, start = range(-lo, n + hi), 0, -lo
     while all(start + d * a in pixels for a in range(k)):
@@ -72,7 +72,7 @@ def test_the_two_spellings_differ_on_even_sizes(n, k, s, same, symmetric):
 
 
 @given(SIZE, SIZE, SMALL, SMALL, SMALL, SMALL, st.sampled_from(["same", "valid"]))
-def test_pools_have_the_sizes_of_convolutions(h, w, kh, kw, sh, sw, padding):  # noqa: PLR0917
+def test_pools_have_the_sizes_of_convolutions(h, w, kh, kw, sh, sw, padding):
     x = TensorType((h, w, 3))
     for pool in (MaxPool((kh, kw), (sh, sw), padding), AvgPool((kh, kw), (sh, sw), padding)):
         try:

@@ -1,6 +1,6 @@
 """One question about this machine, answered in a process of its own: a driver may print, hang or abort.
 
-`python -m netc.cli.probe driver vulkan` and `.. target cpu` print one line of JSON, the last on standard output.
+`python -m netc.runtime.probe driver vulkan` and `.. target cpu` print one line of JSON, the last on standard output.
 Only `netc doctor` runs this.
 """
 
@@ -75,9 +75,9 @@ def _cpu_name() -> list[str]:
 
 
 def _jax_devices() -> list[str]:
-    import jax
+    from netc.runtime.backends.xla import device_name
 
-    return [str(device.device_kind) for device in jax.local_devices()[:1]]
+    return [device_name()]
 
 
 # target word -> the names of its devices, where IREE's driver does not tell them

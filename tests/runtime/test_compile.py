@@ -1,0 +1,148 @@
+"""Targets and the compiler: words that are none, text that is none, and keys that tell everything apart."""
+
+import subprocess
+
+import pytest
+
+from netc.netspec.errors import UserError
+from netc.runtime import compile as module
+from netc.runtime.compile import CompileError, check_pair, compile_cached, compile_text, host_cpu, key_of
+from netc.runtime.target import TARGETS, parse_target
+
+CPU = parse_target("cpu")
+GOOD = """module @m {
+  func.func public @f(%arg0: tensor<2xf32>) -> (tensor<2xf32>) {
+    %0 = stablehlo.add %arg0, %arg0 : tensor<2xf32>
+    return %0 : tensor<2xf32>
+  }
+}
+"""
+
+
+@pytest.mark.parametrize(
+    "word", ["", "gpu", "CPU", "cuda", "cuda:", "cuda:sm_90", "cuda:80", "rocm", "rocm:1100", "rocm:gfx", "xla:cpu",
+             "reference:x", "reference:", "xla:", "cpu:a b", "cpu:;rm", "vulkan:\n", "cuda:sm_80\n", " cpu", "cpu:é"],
+)  # fmt: skip
+def test_unknown_targets(word):
+    with pytest.raises(UserError, match="--target wants ") as caught:
+        parse_target(word)
+    assert f"got {word!r}" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("word", "engine", "family", "driver", "flag"),
+    [
+        ("cpu", "iree", "cpu", "local-task", "--iree-llvmcpu-target-cpu=host"),
+        ("cpu:haswell", "iree", "cpu", "local-task", "--iree-llvmcpu-target-cpu=haswell"),
+        ("cuda:sm_89", "iree", "gpu", "cuda", "--iree-cuda-target=sm_89"),
+        ("rocm:gfx942", "iree", "gpu", "hip", "--iree-rocm-target=gfx942"),
+        ("rocm:gfx1100", "iree", "gpu", "hip", "--iree-rocm-target=gfx1100"),
+        ("vulkan", "iree", "gpu", "vulkan", "--iree-hal-target-device=vulkan"),
+        ("vulkan:rdna3", "iree", "gpu", "vulkan", "--iree-vulkan-target=rdna3"),
+        ("xla", "xla", "xla", "", None),
+        ("reference", "reference", "cpu", "", None),
+    ],
+)  # fmt: skip
+def test_targets(word, engine, family, driver, flag):
+    target = parse_target(word)
+    assert (target.word, target.engine, target.family, target.driver) == (word, engine, family, driver)
+    assert (flag in target.flags) if flag else not target.flags
+    assert word.partition(":")[0] in TARGETS
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "no module at all",
+        GOOD[:-40],
+        GOOD.replace("add", "adde"),
+        GOOD.replace("%0 : tensor<2xf32>", "%0 : tensor<3xf32>"),
+        GOOD.replace("%arg0, %arg0", "%arg0, %arg1"),
+        "\x00\xff" * 50,
+    ],
+    ids=["words", "cut", "op", "types", "value", "binary"],
+)
+def test_invalid_text_is_one_line(text, tmp_path):
+    output = tmp_path / "x.vmfb"
+    with pytest.raises(CompileError, match=r"iree-compile for cpu failed: .+ \(exit code 1\)") as caught:
+        compile_text(text, CPU, output)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 500
+
+
+class Done:
+    """What a compiler that crashed leaves."""
+
+    def __init__(self, code, stderr=""):
+        self.returncode, self.stderr = code, stderr
+
+
+@pytest.mark.parametrize(
+    ("code", "stderr", "sentence"),
+    [
+        (-11, "", "failed: no message (signal 11)"),
+        (-6, "a\nLLVM ERROR: Cannot select: v2i16\nstack dump", "failed: LLVM ERROR: Cannot select: v2i16 (signal 6)"),
+        (1, "/tmp/netc-x/m.mlir:3:4: error: what\nnote: more", "failed: error: what (exit code 1)"),
+        (1, "error: missing GPU target in x\n", "missing GPU target in x (exit code 1)"),
+        (0, "", "failed: no message (exit code 0)"),  # it says that all is well and writes nothing
+        (1, "error: " + "x" * 9999, "x (exit code 1)"),
+    ],
+)
+def test_what_the_compiler_says_is_one_line(code, stderr, sentence, monkeypatch, tmp_path):
+    monkeypatch.setattr(subprocess, "run", lambda *a, **k: Done(code, stderr))
+    with pytest.raises(CompileError) as caught:
+        compile_text(GOOD, CPU, tmp_path / "x.vmfb")
+    assert sentence in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 500
+
+
+def test_a_hanging_compiler_is_stopped(monkeypatch, tmp_path):
+    def hang(*args, timeout, **kwargs):
+        raise subprocess.TimeoutExpired(args, timeout)
+
+    monkeypatch.setattr(subprocess, "run", hang)
+    with pytest.raises(CompileError, match="took more than 3600 s; try a smaller net"):
+        compile_text(GOOD, CPU, tmp_path / "x.vmfb")
+
+
+@pytest.mark.parametrize("word", ["xla", "reference"])
+def test_only_iree_compiles_ahead(word, tmp_path):
+    with pytest.raises(UserError, match=f"compile wants a target that IREE compiles, got '{word}'"):
+        compile_text(GOOD, parse_target(word), tmp_path / "x")
+
+
+def test_a_missing_compiler_says_what_to_install(monkeypatch, tmp_path):
+    monkeypatch.setattr(module.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match="wants the IREE compiler, got none; pip install iree-base-compiler=="):
+        compile_text(GOOD, CPU, tmp_path / "x")
+
+
+def test_two_versions_do_not_go_together(monkeypatch):
+    monkeypatch.setattr(module, "version_of", lambda name: {module.COMPILER: "3.13.0", module.RUNTIME: "3.12.0"}[name])
+    with pytest.raises(UserError, match=r"of one version, got 3.13.0 and 3.12.0; pip install iree-base"):
+        check_pair()
+
+
+def test_keys_tell_text_target_and_flags_apart():
+    words = ("cpu", "cpu:haswell", "cuda:sm_80", "cuda:sm_89", "vulkan", "rocm:gfx942")
+    keys = [key_of(text, parse_target(w), "label") for text in (GOOD, GOOD + "\n") for w in words]
+    assert len({k.digest for k in keys}) == len(keys)
+    assert key_of(GOOD, CPU, "one").digest == key_of(GOOD, CPU, "two").digest  # the label is for people
+    assert any(host_cpu() in flag for flag in key_of(GOOD, CPU, "x").flags)
+    assert not any("host=" in flag for flag in key_of(GOOD, parse_target("cpu:haswell"), "x").flags)
+
+
+def test_the_second_time_is_a_hit_and_two_compiles_agree(compiled, tmp_path):
+    first, second = (compile_cached(GOOD, CPU, "good", compiled) for _ in "12")
+    assert not first.hit
+    assert second.hit
+    compile_text(GOOD, CPU, tmp_path / "again.vmfb")
+    assert (tmp_path / "again.vmfb").read_bytes() == second.path.read_bytes()
+
+
+def test_a_failed_compile_leaves_no_entry(compiled):
+    before = len(compiled.entries())
+    with pytest.raises(CompileError):
+        compile_cached("nothing", CPU, "bad", compiled)
+    assert len(compiled.entries()) == before

@@ -1,0 +1,75 @@
+"""run.json: what is written comes back, and a damaged file is a sentence."""
+
+import json
+import math
+
+import pytest
+
+from netc.netspec.errors import UserError
+from netc.netspec.recipe import Recipe, Sgd
+from netc.runtime.data.dataset import Augment
+from netc.runtime.run import free_folder, from_json, read_config, write_config
+from tests.runtime.test_train import config
+
+
+def test_a_config_comes_back(tmp_path):
+    write_config(tmp_path, config())
+    assert read_config(tmp_path) == config()
+    other = config(recipe=Recipe(Sgd(0.5, nesterov=True), 0.1, True, False), augment=Augment(2, True), seed=2**63)
+    assert from_json(json.loads(json.dumps(other.to_json())), "here") == other
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"[]", b"3", b"null", b"\xff\xfe", b"{}", b'{"format": 2}', b'{"format": 1}', b"[" * 100_000,
+     b'{"format": 1, "spec": 3, "recipe": 4}'],
+)  # fmt: skip
+def test_a_damaged_file_is_a_sentence(content, tmp_path):
+    (tmp_path / "run.json").write_bytes(content)
+    with pytest.raises(UserError, match=r"run\.json"):
+        read_config(tmp_path)
+
+
+def test_no_run_at_all(tmp_path):
+    with pytest.raises(UserError, match=r"RUN wants a folder that `netc train` made, got .* without run\.json"):
+        read_config(tmp_path)
+
+
+FIELDS = [
+    ("seed",), ("data",), ("target",), ("spec",), ("recipe",), ("schedule",), ("augment",), ("recipe", "optimizer"),
+    ("recipe", "optimizer", "kind"), ("recipe", "optimizer", "beta1"), ("recipe", "label_smoothing"),
+    ("schedule", "epochs"), ("schedule", "batch"), ("schedule", "lr"), ("schedule", "warmup"), ("augment", "crop"),
+]  # fmt: skip
+ABSENT = "absent"
+
+
+@pytest.mark.parametrize("path", FIELDS, ids=".".join)
+@pytest.mark.parametrize(
+    "value", [ABSENT, None, "x", [], {}, float("nan"), float("inf"), -1, 1.5, 10**400],
+    ids=lambda v: repr(v)[:8],
+)  # fmt: skip
+def test_a_damaged_field_is_a_sentence_or_the_same_type(path, value):
+    table = config().to_json()
+    inner = table
+    for key in path[:-1]:
+        inner = inner[key]
+    whole_type = type(inner[path[-1]])
+    if value == ABSENT:
+        del inner[path[-1]]
+    else:
+        inner[path[-1]] = value
+    try:
+        read_back = from_json(json.loads(json.dumps(table)), "run.json")
+    except UserError as error:
+        assert str(error)
+        return
+    # what is read must be of the field's own type, an integer being a number too if float can hold it
+    assert isinstance(value, whole_type) or (whole_type is float and value == -1), read_back
+    assert whole_type in (int, str) or value == -1 or math.isfinite(value)
+
+
+def test_a_free_folder_is_the_first_that_is_not_there(tmp_path):
+    assert free_folder(tmp_path, "run") == tmp_path / "run"
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run-2").mkdir()
+    assert free_folder(tmp_path, "run") == tmp_path / "run-3"
