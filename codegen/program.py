@@ -79,8 +79,8 @@ def build(net: CheckedNet, recipe: Recipe, batch: int) -> Program:
     """Emit the whole module. Raises SpecError for a recipe, batch or output that cannot be trained."""
     recipe.check()
     problems = []
-    if batch < 1:
-        problems.append(f"batch wants a positive integer, got {batch}")
+    if not 1 <= batch < 1 << 24:
+        problems.append(f"batch wants a positive integer below 2^24, got {batch}")
     if not net.params:
         problems.append(f"{net.spec.name}: wants at least one trained parameter, got none; add a dense or conv2d layer")
     if net.out.rank != 1:

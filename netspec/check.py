@@ -85,7 +85,12 @@ def check(spec: NetSpec) -> CheckedNet:
     return CheckedNet(spec, signature_of(spec.body, spec.x))
 
 
+LARGEST_INPUT = 1 << 27  # elements of one example; more is a mistake
+
+
 def _input_problems(spec: NetSpec) -> Iterator[str]:
+    if spec.input and all(n > 0 for n in spec.input) and spec.x.size > LARGEST_INPUT:
+        yield f"{spec.name}: input wants at most {LARGEST_INPUT} elements, got {spec.input}; give a smaller --input"
     if not spec.input or any(n < 1 for n in spec.input):
         yield f"{spec.name}: input wants positive sizes such as 224x224x3, got {spec.input}; give --input HxWxC"
 

@@ -113,7 +113,7 @@ class Schedule:
         ]
         if not 0 < self.lr < math.inf:
             problems.append(f"lr wants a positive number, got {self.lr}")
-        if not 0 <= self.warmup <= self.epochs:
+        if self.epochs >= 1 and not 0 <= self.warmup <= self.epochs:
             problems.append(f"warmup wants between 0 and {self.epochs} epochs, got {self.warmup}")
         if self.decay not in ("cosine", "constant"):
             problems.append(f"decay wants cosine or constant, got {self.decay!r}")

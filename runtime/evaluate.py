@@ -58,6 +58,10 @@ def normalise_of(saved: Checkpoint) -> Normalise:
 def evaluate(config: RunConfig, data: Dataset, folder: Path, which: str, target: str, cache: Cache) -> Score:
     """The score of a run's checkpoint on the test split of `data`."""
     session, saved = open_session(config, folder, which, target, cache)
+    if saved.meta.get("data_sha256") != data.digest:
+        raise UserError(
+            f"{config.data} is not the data that {folder} was trained on (its digest differs); bring that data back"
+        )
     loss, correct, count = sums(session, data, config.schedule.batch, normalise_of(saved))
     return Score(loss / count, correct / count, int(count))
 

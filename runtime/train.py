@@ -18,6 +18,7 @@ from netc.codegen.program import build
 from netc.netspec.errors import NetcError, UserError
 from netc.netspec.recipe import Schedule
 from netc.runtime import checkpoint
+from netc.runtime.backends import check_device
 from netc.runtime.cache import Cache
 from netc.runtime.data.batches import Normalise, eval_batches, prefetch, statistics, steps_per_epoch, train_batches
 from netc.runtime.data.dataset import Dataset
@@ -64,9 +65,16 @@ class _Counter:
     last: float = 0.0
 
 
-def versions() -> dict[str, str]:
-    """What can change a trace, as its header records it."""
-    packages = ("netc", "iree-base-compiler", "iree-base-runtime", "jaxlib", "numpy")
+ENGINES: dict[str, tuple[str, ...]] = {
+    "iree": ("iree-base-compiler", "iree-base-runtime"),
+    "xla": ("jaxlib",),
+    "reference": (),
+}
+
+
+def versions(*engines: str) -> dict[str, str]:
+    """The installed versions of what can change a trace on these engines (by default all), as its header records it."""
+    packages = ("netc", "numpy", *(p for e in engines or ENGINES for p in ENGINES[e]))
     found: dict[str, str] = {}
     for name in packages:
         try:
@@ -95,7 +103,12 @@ class _Run:
         meta |= {"spec_sha256": self.config.net.digest, "net": self.config.net.spec.name}
         meta["normalise"] = {"mean": list(self.normalise.mean), "std": list(self.normalise.std)}
         meta["classes"] = list(self.data.classes)
-        checkpoint.save(self.folder, name, self.session.fetch(), meta)
+        meta["data_sha256"] = self.data.digest
+        state = self.session.fetch()
+        broken = [n for n, t in state.items() if t.dtype.kind == "f" and not np.isfinite(t).all()]
+        if broken:
+            raise _diverged(self, f"{broken[0]} after step {counter.step - 1}", float("nan"))
+        checkpoint.save(self.folder, name, state, meta)
 
 
 def train(
@@ -114,12 +127,16 @@ def train(
     """
     watch = progress or Progress()
     begin = time.perf_counter()
+    if not resume:
+        _refuse_used(folder)
+    target = parse_target(config.target)
+    check_device(target)
     shape = tuple(config.net.spec.input)
     _fits(config, data)
     normalise = statistics(data.train, shape[-1])
     batch = config.schedule.batch
     per_epoch = steps_per_epoch(len(data.train), batch)
-    prepared = prepare(build(config.net, config.recipe, batch), parse_target(config.target), cache)
+    prepared = prepare(build(config.net, config.recipe, batch), target, cache)
     watch.prepared(prepared)
     session = Session(prepared)
     run = _Run(config, data, folder, session, normalise, per_epoch, watch)
@@ -127,7 +144,7 @@ def train(
     header = Header(
         net=config.net.spec.name, spec_sha256=config.net.digest, module_sha256=prepared.sha256, data=config.data,
         data_sha256=data.digest, recipe=config.recipe_json, seed=config.seed, batch=batch, target=config.target,
-        versions=versions(),
+        versions=versions(target.engine),
     )  # fmt: skip
     total = config.schedule.epochs * per_epoch
     watch.started(counter.step, total)
@@ -139,6 +156,12 @@ def train(
             _epoch(run, counter, trace, stop)
     done = counter.step >= total
     return Outcome(folder, counter.step, counter.last, counter.best, time.perf_counter() - begin, not done)
+
+
+def _refuse_used(folder: Path) -> None:
+    used = [n for n in ("run.json", "trace.jsonl", "timing.jsonl", "last", "best") if (folder / n).exists()]
+    if used:
+        raise UserError(f"--out wants a new folder, got {folder} with {used[0]} in it; use --resume, or choose another")
 
 
 def _fits(config: RunConfig, data: Dataset) -> None:
@@ -153,10 +176,6 @@ def _fits(config: RunConfig, data: Dataset) -> None:
 
 def _start(run: _Run, resume: bool) -> _Counter:
     if not resume:
-        if (run.folder / "run.json").exists():
-            raise UserError(
-                f"--out wants a new folder, got {run.folder} with a run in it; add --resume or choose another"
-            )
         run.session.init(run.config.seed)
         counter = _Counter()
         run.save("last", counter)  # before run.json: a folder with run.json can always be resumed
@@ -209,10 +228,7 @@ def _epoch(run: _Run, counter: _Counter, trace: TraceWriter, stop: list[int]) ->
         trace.write(TimingRecord(step=counter.step, seconds=seconds))
         if not np.isfinite(metrics["loss"]):
             trace.sync()
-            raise NonFiniteError(
-                f"the loss of step {counter.step} is {metrics['loss']}; the checkpoint {run.folder / 'last'} is the "
-                "last good one; try a lower --lr or a longer --warmup"
-            )
+            raise _diverged(run, f"the loss of step {counter.step}", float(metrics["loss"]))
         counter.step += 1
         run.progress.stepped(record, seconds)
         if stop:
@@ -223,8 +239,18 @@ def _epoch(run: _Run, counter: _Counter, trace: TraceWriter, stop: list[int]) ->
     run.save("last", counter)
 
 
+def _diverged(run: _Run, what: str, value: float) -> NonFiniteError:
+    return NonFiniteError(
+        f"{what} is {value}; the checkpoint {run.folder / 'last'} is the last good one; "
+        "try a lower --lr or a longer --warmup"
+    )
+
+
 def _evaluate(run: _Run, counter: _Counter, trace: TraceWriter, epoch: int) -> None:
     loss, correct, count = sums(run.session, run.data, run.schedule.batch, run.normalise)
+    if not np.isfinite(loss):
+        trace.sync()
+        raise _diverged(run, f"the test loss after step {counter.step - 1}", loss)
     record = EvalRecord(
         step=counter.step - 1, epoch=epoch, loss=loss / count, accuracy=correct / count, count=int(count)
     )

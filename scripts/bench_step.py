@@ -2,20 +2,22 @@
 
     python scripts/bench_step.py [NET:BATCH ...] [--rounds N] [--threads N] [--write]
 
-All contestants live in one process and take turns (A B C A B C ..); the table shows medians over the rounds and the
-ratio to the best peer. Every step runs forward, loss, backward and Adam on a batch that already lies on the device,
-and waits for the loss. `--write` puts the table under docs/measurements/.
+Each contestant lives in its own process and they take turns (A B C A B C ..); the table shows medians over the rounds
+and the ratios to the best peer and to PyTorch eager. Every step runs forward, loss, backward and Adam on a batch that
+already lies on the device, and waits for the loss. `--write` puts the table under docs/measurements/.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import os
 import platform
 import statistics
 import time
 from collections.abc import Callable
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -64,11 +66,10 @@ def netc_step(net: CheckedNet, batch: int, target: str, x: Any, y: Any, notes: d
 
 
 def jax_step(net: CheckedNet, batch: int, x: Any, y: Any) -> Step:
-    """JAX: the oracle's own reference of the net, value_and_grad, Adam, jit with donated state."""
+    """JAX: lax convolutions, value_and_grad, Adam, jit with donated state."""
     import jax
     import jax.numpy as jnp
-
-    from netc.proofs_oracle.reference import apply
+    from peers.jax_net import apply
 
     rng = np.random.default_rng(0)
     params = {p.name: jnp.asarray(rng.normal(0, 0.05, p.shape), jnp.float32) for p in net.params}
@@ -77,7 +78,7 @@ def jax_step(net: CheckedNet, batch: int, x: Any, y: Any) -> Step:
     zeros = {k: jnp.zeros_like(v) for k, v in params.items()}
 
     def loss_fn(p: Any, s: Any, x: Any, y: Any) -> Any:
-        logits, new = apply(net.spec.body, p, s, x, True)
+        logits, new = apply(net.spec.body, p, s, x)
         chosen = jnp.take_along_axis(jax.nn.log_softmax(logits), y[:, None], axis=1)
         return -chosen.mean(), new
 
@@ -101,74 +102,90 @@ def jax_step(net: CheckedNet, batch: int, x: Any, y: Any) -> Step:
     return step
 
 
-def torch_steps(net: CheckedNet, x: Any, y: Any) -> dict[str, Step]:
-    """PyTorch eager in both memory layouts, and torch.compile."""
+def torch_step(net: CheckedNet, x: Any, y: Any, compiled: bool, last: bool) -> Step:
+    """PyTorch eager or torch.compile, its images in NCHW or channels last."""
     import torch
     from peers.torch_net import torch_net
 
     torch.set_num_threads(THREADS)
-    image = torch.from_numpy(np.ascontiguousarray(x.transpose(0, 3, 1, 2)))
+    data = torch.from_numpy(np.ascontiguousarray(x.transpose(0, 3, 1, 2)))
     labels = torch.from_numpy(y.astype(np.int64))
+    module = torch_net(net.spec)
+    if last:
+        module, data = module.to(memory_format=torch.channels_last), data.to(memory_format=torch.channels_last)
+    optimizer = torch.optim.Adam(module.parameters(), lr=RATE)
+    forward = torch.compile(module) if compiled else module
 
-    def make(compiled: bool, last: bool) -> Step:
-        module = torch_net(net.spec)
-        data = image
-        if last:
-            module, data = module.to(memory_format=torch.channels_last), image.to(memory_format=torch.channels_last)
-        optimizer = torch.optim.Adam(module.parameters(), lr=RATE)
-        forward = torch.compile(module) if compiled else module
+    def step() -> float:
+        optimizer.zero_grad(set_to_none=True)
+        loss = torch.nn.functional.cross_entropy(forward(data), labels)
+        loss.backward()
+        optimizer.step()
+        return float(loss.detach())
 
-        def step() -> float:
-            optimizer.zero_grad(set_to_none=True)
-            loss = torch.nn.functional.cross_entropy(forward(data), labels)
-            loss.backward()
-            optimizer.step()
-            return float(loss.detach())
-
-        return step
-
-    convolves = any(p.name.endswith("kernel") and len(p.shape) == 4 for p in net.params)
-    steps = {"torch eager": make(False, False), "torch.compile": make(True, False)}
-    if convolves:
-        steps |= {"torch eager, channels last": make(False, True), "torch.compile, channels last": make(True, True)}
-    return steps
+    return step
 
 
-def measure(steps: dict[str, Step], rounds: int, seconds: float) -> dict[str, list[float]]:
-    """Times in seconds, one list for each contestant, taken in turns."""
-    times: dict[str, list[float]] = {n: [] for n in steps}
-    for name, step in steps.items():
-        for _ in range(3):
-            loss = step()
-        assert np.isfinite(loss), name
-    start = time.perf_counter()
-    for _ in range(rounds):
-        for name, step in steps.items():
-            begin = time.perf_counter()
-            step()
-            times[name].append(time.perf_counter() - begin)
-        if time.perf_counter() - start > seconds:
-            break
-    return times
+TORCH = {
+    "torch eager": (False, False),
+    "torch.compile": (True, False),
+    "torch eager, channels last": (False, True),
+    "torch.compile, channels last": (True, True),
+}
 
 
-def bench(name: str, batch: int, rounds: int, seconds: float, targets: list[str]) -> dict[str, Any]:
-    """One net."""
+def work(pipe: Connection, name: str, contestant: str, batch: int) -> None:
+    """One contestant in its own process, so that no allocator or thread pool is another's: a step for each message."""
     net = check(find(name))
     rng = np.random.default_rng(0)
     x = rng.normal(size=(batch, *net.spec.input)).astype(np.float32)
     y = rng.integers(0, net.out.shape[0], batch).astype(np.int32)
     notes: dict[str, Any] = {}
-    steps = {f"netc {t}": netc_step(net, batch, t, x, y, notes) for t in targets}
-    steps["JAX jit"] = jax_step(net, batch, x, y)
-    steps |= torch_steps(net, x, y)
-    times = measure(steps, rounds, seconds)
+    if contestant.startswith("netc "):
+        step = netc_step(net, batch, contestant.removeprefix("netc "), x, y, notes)
+    elif contestant == "JAX jit":
+        step = jax_step(net, batch, x, y)
+    else:
+        step = torch_step(net, x, y, *TORCH[contestant])
+    losses = [step() for _ in range(3)]
+    assert np.isfinite(losses).all(), contestant
+    pipe.send(notes)
+    while pipe.recv():
+        begin = time.perf_counter()
+        step()
+        pipe.send(time.perf_counter() - begin)
+
+
+def bench(name: str, batch: int, rounds: int, seconds: float, targets: list[str]) -> dict[str, Any]:
+    """One net: all contestants started, then taking turns."""
+    images = any(len(p.shape) == 4 for p in check(find(name)).params)
+    names = [f"netc {t}" for t in targets] + ["JAX jit", *(n for n in TORCH if images or "last" not in n)]
+    spawn = multiprocessing.get_context("spawn")
+    pipes: dict[str, Connection] = {}
+    notes: dict[str, Any] = {}
+    for contestant in names:
+        pipes[contestant], theirs = spawn.Pipe()
+        spawn.Process(target=work, args=(theirs, name, contestant, batch), daemon=True).start()
+        found = pipes[contestant].recv()  # one after the other: compiling must not disturb compiling
+        notes |= found
+    times: dict[str, list[float]] = {n: [] for n in names}
+    start = time.perf_counter()
+    while len(times[names[0]]) < rounds and time.perf_counter() - start < seconds:
+        for contestant in names:
+            pipes[contestant].send(True)
+            times[contestant].append(pipes[contestant].recv())
+    for pipe in pipes.values():
+        pipe.send(False)
     medians = {n: statistics.median(t) * 1e3 for n, t in times.items()}
     peers = {n: t for n, t in medians.items() if not n.startswith("netc")}
     best = min(peers, key=lambda n: peers[n])
     rows = [
-        {"name": n, "median_ms": t, "min_ms": min(times[n]) * 1e3, "ratio": t / peers[best]} for n, t in medians.items()
-    ]
+        {
+            "name": n, "median_ms": t, "min_ms": min(times[n]) * 1e3, "ratio": t / peers[best],
+            "to_eager": t / peers["torch eager"],
+        }
+        for n, t in medians.items()
+    ]  # fmt: skip
     return {"net": name, "batch": batch, "rounds": len(times[best]), "best_peer": best, "rows": rows, "notes": notes}
 
 
@@ -177,9 +194,13 @@ def table(results: list[dict[str, Any]]) -> str:
     lines = []
     for r in results:
         lines += [f"### {r['net']}, batch {r['batch']} ({r['rounds']} rounds)", ""]
-        lines += ["| | median ms | fastest ms | median / best peer's |", "|---|---|---|---|"]
+        lines += [
+            "| | median ms | fastest ms | median / best peer's | median / torch eager's |",
+            "|---|---|---|---|---|",
+        ]
         for row in r["rows"]:
-            lines.append(f"| {row['name']} | {row['median_ms']:.2f} | {row['min_ms']:.2f} | {row['ratio']:.2f} |")
+            figures = [row[k] for k in ("median_ms", "min_ms", "ratio", "to_eager")]
+            lines.append(f"| {row['name']} | " + " | ".join(f"{f:.2f}" for f in figures) + " |")
         for name, note in r["notes"].items():
             how = "from the cache" if note["cached"] else "cold"
             lines += ["", f"{name}: emitted in {note['emission_s']:.2f} s, IREE {note['compile_s']:.1f} s ({how})."]

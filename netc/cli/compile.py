@@ -35,6 +35,8 @@ def compile_(
         raise UserError(
             f"--target wants cpu, cuda:.., rocm:.. or vulkan here, got {target!r}; {target} compiles when it loads"
         )
+    if out.is_dir():
+        raise UserError(f"-o wants a file, got the folder {out}; name a .vmfb file in it")
     program = build(resolve_net(net, classes, input_), recipe_of(recipe), batch)
     prepared = prepare(program, where, Cache())
     assert prepared.source.artefact is not None  # IREE targets always make one

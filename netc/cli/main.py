@@ -28,6 +28,10 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
 }
 
 
+# what the system says when a path was mistyped or may not be written
+MISTAKES = {errno.ENOENT, errno.EACCES, errno.EPERM, errno.EISDIR, errno.EEXIST, errno.ENOTDIR, errno.EROFS}
+
+
 class LazyGroup(click.Group):
     """A group whose commands are imported when they are called; its help needs only the table."""
 
@@ -83,9 +87,12 @@ def _run(arguments: list[str]) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that the interpreter's last flush is silent
         return 1
+    except MemoryError:
+        _say("out of memory; try a smaller --input, --batch or net")
+        return 1
     except OSError as error:
         _say(_os_sentence(error))
-        return 1
+        return 2 if error.errno in MISTAKES else 1
     except ValueError as error:
         if type(error).__name__ != "TraceError":  # the traces room imports nothing of ours, not even the error class
             raise

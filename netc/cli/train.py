@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -86,6 +87,7 @@ def _resumed(folder: Path, options: dict[str, Any]) -> tuple[RunConfig, Dataset,
 
 def _new(name: str, options: dict[str, Any]) -> tuple[RunConfig, Dataset, Path]:
     from netc.netspec.check import check
+    from netc.netspec.errors import UserError
     from netc.netspec.recipe import Schedule
     from netc.netspec.zoo import find
     from netc.runtime.data.dataset import Augment
@@ -98,7 +100,7 @@ def _new(name: str, options: dict[str, Any]) -> tuple[RunConfig, Dataset, Path]:
     shape = _input_shape(spec.input, stored.native, options["input_"])
     spec = spec.with_input(shape)
     classes = options["classes"] or len(stored.classes)
-    if options["classes"] or spec.layers[-1].kind == "dense":
+    if options["classes"] or (spec.layers and spec.layers[-1].kind == "dense"):
         spec = spec.with_classes(classes)
     checked = check(spec)
     data = _sized(stored, checked)
@@ -109,12 +111,24 @@ def _new(name: str, options: dict[str, Any]) -> tuple[RunConfig, Dataset, Path]:
         options["lr"], options["warmup"], options["decay"],
     ).check()  # fmt: skip
     crop = data.augment.crop if options["crop"] is None else options["crop"]
+    if not 0 <= crop <= min(shape[:2]):
+        raise UserError(f"--crop wants from 0 to {min(shape[:2])} pixels, got {crop}; give a smaller one")
     flip = data.augment.flip if options["flip"] is None else options["flip"]
     config = RunConfig(
         checked, recipe_of(options), schedule, options["data"], options["seed"], target.word, Augment(crop, flip)
     )
-    stem = f"{spec.name}-{options['data'].split(':')[0]}"
-    return config, data, options["out"] or free_folder(Path("runs"), stem)
+    return config, data, options["out"] or free_folder(Path("runs"), _stem(spec.name, options["data"]))
+
+
+def _stem(net: str, data: str) -> str:
+    """The name of a run's folder; raises UserError if the net's own name would lead elsewhere."""
+    from netc.netspec.errors import UserError
+
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_. +-]{0,99}", net):
+        raise UserError(
+            f"a run's folder wants a name of letters, digits, _ . + -, got the net's {net!r}; give --out DIR"
+        )
+    return f"{net}-{data.partition(':')[0]}"
 
 
 def _input_shape(own: tuple[int, ...], native: tuple[int, int, int], wanted: str | None) -> tuple[int, ...]:
@@ -151,7 +165,7 @@ def _last_line(config: RunConfig, outcome: Outcome) -> None:
     name, folder = config.net.spec.name, outcome.folder
     if outcome.interrupted:
         click.echo(f"{name} stopped after step {outcome.steps}, nothing lost; go on with: netc train --resume {folder}")
-        return
+        click.get_current_context().exit(130)
     click.echo(
         f"{name} reached {outcome.accuracy:.2%} test accuracy on {config.data} (best {outcome.best:.2%}) in "
         f"{outcome.seconds:.0f} s; next: netc eval {folder}"

@@ -13,6 +13,14 @@ def load(source: Source, target: Target) -> Loaded:
     return LOADERS[target.engine](source, target)
 
 
+def check_device(target: Target) -> None:
+    """Raise UserError if the target's device is not here, before anything is spent on compiling for it."""
+    if target.engine == "iree":
+        from netc.runtime.backends.iree import device_of
+
+        device_of(target.driver)
+
+
 def _iree(source: Source, target: Target) -> Loaded:
     from netc.runtime.backends.iree import load_iree
 
