@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import math
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -222,7 +223,7 @@ def _epoch(run: _Run, counter: _Counter, trace: TraceWriter, stop: list[int]) ->
         seconds = time.perf_counter() - begin
         record = StepRecord(
             step=counter.step, epoch=epoch, loss=float(metrics["loss"]), lr=float(lr),
-            grad_norm=float(metrics.get("grad_norm", 0.0)), param_norm=float(metrics.get("param_norm", 0.0)),
+            grad_norm=float(metrics.get("grad_norm", math.nan)), param_norm=float(metrics.get("param_norm", math.nan)),
         )  # fmt: skip
         trace.write(record)
         trace.write(TimingRecord(step=counter.step, seconds=seconds))

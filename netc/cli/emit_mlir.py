@@ -32,8 +32,9 @@ def emit_mlir(
     from netc.runtime.session import emit_text
     from netc.runtime.target import parse_target
 
-    program = build(resolve_net(net, classes, input_), recipe_of(recipe), batch)
-    source = emit_text(program, parse_target(target))
+    where = parse_target(target)
+    program = build(resolve_net(net, classes, input_), recipe_of(recipe, where), batch)
+    source = emit_text(program, where)
     if out is None:
         click.echo(source.text, nl=False)
         return

@@ -9,6 +9,7 @@ import click
 
 if TYPE_CHECKING:
     from netc.netspec.recipe import Recipe
+    from netc.runtime.target import Target
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -34,8 +35,11 @@ def recipe_options(command: F) -> F:
     return command
 
 
-def recipe_of(options: Mapping[str, Any]) -> Recipe:
-    """The recipe that the options say; raises SpecError, and UserError for an option of another optimizer."""
+def recipe_of(options: Mapping[str, Any], target: Target) -> Recipe:
+    """The recipe that the options say; raises SpecError, and UserError for an option of another optimizer.
+
+    Norms are left out for GPUs: IREE's GPU compilers refuse the sums of whole tensors (docs/known-limits.md).
+    """
     from netc.netspec.errors import UserError
     from netc.netspec.recipe import Adam, Recipe, Sgd
 
@@ -56,4 +60,5 @@ def recipe_of(options: Mapping[str, Any]) -> Recipe:
     optimizer = (
         Sgd(nesterov=options["nesterov"], **values) if kind == "sgd" else Adam(decoupled=kind == "adamw", **values)
     )
-    return Recipe(optimizer, options["label_smoothing"], options["decay_all"]).check()
+    norms = target.family != "gpu"
+    return Recipe(optimizer, options["label_smoothing"], options["decay_all"], norms).check()

@@ -115,7 +115,13 @@ def _new(name: str, options: dict[str, Any]) -> tuple[RunConfig, Dataset, Path]:
         raise UserError(f"--crop wants from 0 to {min(shape[:2])} pixels, got {crop}; give a smaller one")
     flip = data.augment.flip if options["flip"] is None else options["flip"]
     config = RunConfig(
-        checked, recipe_of(options), schedule, options["data"], options["seed"], target.word, Augment(crop, flip)
+        checked,
+        recipe_of(options, target),
+        schedule,
+        options["data"],
+        options["seed"],
+        target.word,
+        Augment(crop, flip),
     )
     return config, data, options["out"] or free_folder(Path("runs"), _stem(spec.name, options["data"]))
 

@@ -313,7 +313,7 @@ def test_a_batch_is_learned_by_heart(spec, recipe):
 @pytest.mark.parametrize(
     ("spec", "recipe", "batch", "sentence"),
     [
-        (MLP, Recipe(), 0, "batch wants a positive integer below 2^24, got 0"),
+        (MLP, Recipe(), 0, r"batch wants a positive integer below 2\^24, got 0"),
         (MLP, Recipe(Adam(beta1=2.0)), 4, r"adam: beta1 wants a number in \[0, 1\), got 2.0"),
         (NetSpec("img", (4, 4, 1), (Conv2d(2),)), Recipe(), 4,
          r"img: wants an output of \[batch, classes\] for cross-entropy, got \(4, 4, 2\); end in Dense"),
