@@ -2,9 +2,10 @@
 
     python scripts/bench_step.py [NET:BATCH ...] [--rounds N] [--threads N] [--write]
 
-Each contestant lives in its own process and they take turns (A B C A B C ..); the table shows medians over the rounds
-and the ratios to the best peer and to PyTorch eager. Every step runs forward, loss, backward and Adam on a batch that
-already lies on the device, and waits for the loss. `--write` puts the table under docs/measurements/.
+Each contestant lives in its own process and they take turns (A B C A B C ..) of 0.1 s or one step; the table shows
+medians over the rounds and the ratios to the best peer and to PyTorch eager. Every step runs forward, loss, backward
+and Adam on a batch that already lies on the device, and waits for the loss. `--write` puts the table under
+docs/measurements/.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ from netc.runtime.train import versions  # noqa: E402
 
 DEFAULT = ("mnist-mlp:128", "mnist-cnn:128", "resnet34-cifar:32")
 RATE = 1e-3
+TURN = 0.1  # seconds: a turn is one step, or as many as fit, as a training loop runs them one after the other
 Step = Callable[[], float]
 
 
@@ -149,11 +151,15 @@ def work(pipe: Connection, name: str, contestant: str, batch: int) -> None:
         step = torch_step(net, x, y, *TORCH[contestant])
     losses = [step() for _ in range(3)]
     assert np.isfinite(losses).all(), contestant
+    begin = time.perf_counter()
+    step()
+    count = max(1, round(TURN / (time.perf_counter() - begin)))
     pipe.send(notes)
     while pipe.recv():
         begin = time.perf_counter()
-        step()
-        pipe.send(time.perf_counter() - begin)
+        for _ in range(count):
+            step()
+        pipe.send((time.perf_counter() - begin) / count)
 
 
 def bench(name: str, batch: int, rounds: int, seconds: float, targets: list[str]) -> dict[str, Any]:
@@ -241,7 +247,11 @@ def main() -> None:
     if options.write:
         folder = Path(__file__).parent.parent / "docs" / "measurements"
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "bench_step.json").write_text(json.dumps({"where": where, "results": results}, indent=1) + "\n")
+        path = folder / "bench_step.json"
+        done = {r["net"] for r in results}  # nets not measured now keep what was measured before
+        kept = [r for r in json.loads(path.read_text())["results"] if r["net"] not in done] if path.exists() else []
+        results = sorted([*kept, *results], key=lambda r: r["net"])
+        path.write_text(json.dumps({"where": where, "results": results}, indent=1) + "\n")
         shown = ", ".join(f"{k} {v}" for k, v in where["versions"].items())
         head = f"# Training steps beside their peers\n\n{where['date']}, {where['cpu']}, {THREADS} threads; {shown}.\n"
         head += "Printed by `python scripts/bench_step.py --write`; a shared machine, so read the ratios.\n\n"
