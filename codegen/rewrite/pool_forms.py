@@ -59,7 +59,8 @@ def max_pool_grad(b: Builder, op: Op, x: Value, y: Value, dy: Value) -> Value:
     for number, tap in reversed(list(enumerate(w.positions[:-1]))):
         winner = b.select(b.compare("EQ", view(b, image, w, tap), y), number, winner)
 
-    if w.kernel == w.stride and w.size == (w.out[0] * w.kernel[0], w.out[1] * w.kernel[1]):
+    tiles = w.kernel == w.stride and w.padding == ((0, 0), (0, 0))
+    if tiles and w.size == (w.out[0] * w.kernel[0], w.out[1] * w.kernel[1]):
         return _max_pool_grad_tiled(b, w, winner, x, dy)
 
     def phase(pairs: list[tuple[Pair, Pair]], size: Pair) -> Value:

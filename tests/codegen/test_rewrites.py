@@ -88,6 +88,16 @@ def test_schedules_of_pools_with_ties(family, made):
         np.testing.assert_allclose(x, y, rtol=1e-15, atol=0)  # 1/3 and 1/9 round; the order of sums may differ
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+def test_padding_that_makes_windows_fit_does_not_make_them_tile(family):
+    """One window of 3 over 3 pixels, moved up by its padding: it sees the first two."""
+    made = layer_module(MaxPool((3, 1), (3, 1), ((1, 1), (0, 0))), TensorType((3, 1, 1)), 1)
+    args = [np.array([1.0, 2.0, 3.0]).reshape(1, 3, 1, 1), np.ones((1, 1, 1, 1))]
+    y, dx = by_evaluator(lower(made, family), args, name="vjp")
+    assert y.ravel().tolist() == [2.0]
+    assert dx.ravel().tolist() == [0.0, 1.0, 0.0]
+
+
 # what a form says of itself in its docstring
 ONE_GROUP = {"im2col", "shifted", "phase-shifted", "phase-im2col", "col2im", "convolution"} - {"shifted"}
 FITS = {
