@@ -12,7 +12,7 @@ from netc.codegen.builder import Builder
 from netc.codegen.ir import Function, Module, Value
 from netc.codegen.losses import hits, softmax_cross_entropy
 from netc.codegen.optim import rule_of
-from netc.codegen.random import initial_values
+from netc.codegen.random import initial_values, step_key
 from netc.codegen.rules import Emitted, Scope, emit
 from netc.netspec.check import CheckedNet
 from netc.netspec.errors import SpecError
@@ -125,10 +125,14 @@ class _Maker:
         return {s.name: b.parameter(s.name, s.type) for s in slots}
 
     def _images(self, b: Builder) -> Value:
-        return b.parameter("x", TensorType((self.batch, *self.net.x.shape)))
+        return b.parameter("x", TensorType((self.batch, *self.net.x.shape), self.net.x.dtype))
 
     def _forward(self, b: Builder, held: dict[str, Value], x: Value, training: bool) -> Emitted:
-        return emit(b, self.net.spec.body, Scope(held, held, training), x)
+        key = None
+        if training and self.net.signature.draws:
+            with b.at("key"):
+                key = step_key(b, held["key"], held["step"])
+        return emit(b, self.net.spec.body, Scope(held, held, training, key=key), x)
 
     def init(self) -> Function:
         """seed -> state: drawn parameters, zero moments."""
@@ -226,7 +230,8 @@ def _added(b: Builder, terms: Sequence[Value]) -> Value:
 def layer_module(layer: Layer, x: TensorType, batch: int, *, training: bool = True) -> Module:
     """`forward` (params, state, x) -> (y, new state) and `vjp` (params, state, x, dy) -> (y, dx, dparams, new state).
 
-    `x` is the type of one example. Parameters and states are in the order of the layer's signature.
+    Where the layer draws, a key [2] ui32 follows the states. `x` is the type of one example. Parameters and states are
+    in the order of the layer's signature.
     """
     signature = signature_of(layer, x)
     return Module(
@@ -240,9 +245,10 @@ def _layer_function(
     b = Builder(name)
     params = {p.name: b.parameter(p.name, TensorType(p.shape)) for p in signature.params}
     state = {s.name: b.parameter(s.name, TensorType(s.shape)) for s in signature.state}
+    key = b.parameter("key", KEY) if signature.draws and training else None
     image = b.parameter("x", TensorType((batch, *x.shape), x.dtype))
     with b.at(layer.name or layer.kind):
-        out = emit(b, layer, Scope(params, state, training), image)
+        out = emit(b, layer, Scope(params, state, training, key=key), image)
     results = [("y", out.y)]
     if name == "vjp":
         dy = b.parameter("dy", out.y.type)

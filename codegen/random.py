@@ -50,6 +50,19 @@ def uniform(b: Builder, key: Value, count: int) -> Value:
     return b.sub(b.mul(whole, 2.0**-24), 0.5)
 
 
+def step_key(b: Builder, key: Value, step: Value) -> Value:
+    """The key of one train step, [2] ui32: the words at counter (step, 3), which no initial value uses."""
+    counter = b.reshape(b.convert(step, "ui32"), (1,))
+    return b.concatenate(threefry(b, key, counter, b.constant(3, counter.type)), 0)
+
+
+def kept(b: Builder, key: Value, stream: int, shape: tuple[int, ...], rate: float) -> Value:
+    """A mask i1 of that shape: each element holds with probability 1 - rate, to 24 bits."""
+    (word, _) = words(b, key, stream, math.prod(shape))
+    threshold = b.constant(round(rate * 2**24), word.type)
+    return b.reshape(b.compare("GE", b.op("shr", word, b.constant(8, word.type)), threshold), shape)
+
+
 def centred_sum(b: Builder, key: Value, count: int) -> Value:
     """`count` floats, each the sum of eight 16-bit uniforms less its mean: an integer below 2^19 in size, exact."""
     total: Value | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,14 +17,24 @@ Grads = dict[str, Value]
 Pull = Callable[[Value], tuple[Value, Grads]]
 
 
+def part_stream(stream: int, part: str) -> int:
+    """The stream of a part of a layer: one 32-bit number for each path, which the reference can compute as well."""
+    return (stream * 0x9E3779B1 + zlib.crc32(part.encode())) % 2**32
+
+
 @dataclass(frozen=True)
 class Scope:
-    """What one layer may read: its parameters and states by name, and whether it is being trained."""
+    """What one layer may read: its parameters and states by name, and whether it is being trained.
+
+    `key` is the step's key [2] ui32 where something draws; `stream` tells the layers apart that draw with it.
+    """
 
     params: Mapping[str, Value]
     state: Mapping[str, Value]
     training: bool
     prefix: str = ""
+    key: Value | None = None
+    stream: int = 0
 
     def param(self, name: str) -> Value:
         """The parameter of that name in this layer."""
@@ -35,7 +46,9 @@ class Scope:
 
     def inside(self, part: str) -> Scope:
         """The scope of a part."""
-        return Scope(self.params, self.state, self.training, f"{self.prefix}{part}.")
+        return Scope(
+            self.params, self.state, self.training, f"{self.prefix}{part}.", self.key, part_stream(self.stream, part)
+        )
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ class Layer(ABC):
     """A layer as a value: fields are its options, `signature` is the only place that knows its parameters."""
 
     kind: ClassVar[str]
+    takes_ids: ClassVar[bool] = False  # whether an example may be of integers (token ids)
     name: str | None = field(default=None, kw_only=True)
 
     def problems(self) -> Iterator[str]:
@@ -49,11 +50,15 @@ def signature_of(layer: Layer, x: TensorType) -> Signature:
 
 @lru_cache(maxsize=8192)
 def _remembered(layer: Layer, x: TensorType) -> Signature:
+    if x.dtype == "i32" and not layer.takes_ids:
+        raise LayerError(f"wants an input of floats, got integers {x}; put an embedding before it")
     return layer.signature(x)
 
 
 class Combinator(Layer):
     """A layer made of parts. `flow` says which part sees what; everything else follows from it."""
+
+    takes_ids: ClassVar[bool] = True  # if its parts do
 
     @abstractmethod
     def flow(self, x: TensorType, visit: Visit) -> TensorType:
@@ -63,19 +68,24 @@ class Combinator(Layer):
         """The parts' parameters and states, each under `part.`, and the output that `flow` gives."""
         params: list[ParamSpec] = []
         state: list[StateSpec] = []
+        draws = False
 
         def visit(name: str, part: Layer, x: TensorType) -> TensorType:
+            nonlocal draws
             own = signature_of(part, x)
+            draws |= own.draws
             params.extend(replace(p, name=f"{name}.{p.name}") for p in own.params)
             state.extend(replace(s, name=f"{name}.{s.name}") for s in own.state)
             return own.out
 
         out = self.flow(x, visit)
-        return Signature(tuple(params), tuple(state), out)
+        return Signature(tuple(params), tuple(state), out, draws)
 
 
 class Composite(Layer):
     """A layer that is only a name for an expression in combinators; it has no backward of its own."""
+
+    takes_ids: ClassVar[bool] = True  # if the expression does
 
     @abstractmethod
     def expand(self, x: TensorType) -> Layer:

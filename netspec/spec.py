@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from netc.netspec.errors import SpecError
 from netc.netspec.layer import Layer
@@ -10,24 +11,28 @@ from netc.netspec.layers.combine import Chain
 from netc.netspec.layers.dense import Dense
 from netc.netspec.types import TensorType
 
+InputDType = Literal["f32", "i32"]
+
 
 @dataclass(frozen=True)
 class NetSpec:
     """A network: its name, the shape of one input example, and its layers in order.
 
-    `input` is `(H, W, C)` for images or `(D,)` for vectors. `source` says where the architecture and its
+    `input` is `(H, W, C)` for images or `(D,)` for vectors; with `dtype` i32 it is
+    `(T,)` for sequences of token ids. `source` says where the architecture and its
     parameter count come from; it is not part of what is computed.
     """
 
     name: str
     input: tuple[int, ...]
     layers: tuple[Layer, ...]
+    dtype: InputDType = field(default="f32", kw_only=True)
     source: str = field(default="", compare=False)
 
     @property
     def x(self) -> TensorType:
         """The type of one example."""
-        return TensorType(self.input)
+        return TensorType(self.input, self.dtype)
 
     @property
     def body(self) -> Chain:

@@ -45,15 +45,16 @@ def from_toml(text: str, where: str = "spec") -> NetSpec:
     except (ValueError, RecursionError) as error:  # TOMLDecodeError, and integers that Python refuses to read
         raise UserError(f"{where}: wants TOML, got {error}; see `netc show NET --toml` for an example") from error
     problems: list[str] = []
-    for key in table.keys() - {"name", "input", "layers", "source"}:
-        problems.append(f"{where}: unknown field {key!r}; a spec has name, input, layers and source")
+    for key in table.keys() - {"name", "input", "dtype", "layers", "source"}:
+        problems.append(f"{where}: unknown field {key!r}; a spec has name, input, dtype, layers and source")
     name = _value(str, table.get("name"), f"{where}: name", problems, 0)
     shape = _value(tuple[int, ...], table.get("input"), f"{where}: input", problems, 0)
+    dtype = _value(str, table.get("dtype", "f32"), f"{where}: dtype", problems, 0)
     source = _value(str, table.get("source", ""), f"{where}: source", problems, 0)
     layers = _value(tuple[Layer, ...], table.get("layers"), f"{where}: layers", problems, 0)
     if problems:
         raise SpecError(tuple(problems))
-    return NetSpec(name, shape, layers, source)
+    return NetSpec(name, shape, layers, source, dtype=dtype)
 
 
 def _value(want: Any, got: Any, where: str, problems: list[str], depth: int) -> Any:
@@ -164,6 +165,8 @@ def _spelled(want: Any) -> str:
 def to_toml(spec: NetSpec) -> str:
     """The canonical text of a spec: fields in order, defaults left out. `from_toml` gives the equal spec back."""
     lines = [f"name = {_write(spec.name)}", f"input = {_write(spec.input)}"]
+    if spec.dtype != "f32":
+        lines.append(f"dtype = {_write(spec.dtype)}")
     for layer in spec.layers:
         lines += ["", "[[layers]]", *(f"{k} = {_write(v)}" for k, v in _fields(layer))]
     return "\n".join(lines) + "\n"

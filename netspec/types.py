@@ -113,11 +113,15 @@ class StateSpec:
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """What a layer holds and gives for one input type: parameters, states, output type (per example)."""
+    """What a layer holds and gives for one input type: parameters, states, output type (per example).
+
+    `draws`: in training it needs random numbers, and so the step's key.
+    """
 
     params: tuple[ParamSpec, ...]
     state: tuple[StateSpec, ...]
     out: TensorType
+    draws: bool = False
 
     @property
     def count(self) -> int:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from netc.netspec.types import Signature
+from netc.proofs_oracle.reference import KEY
 
 FloatArray = npt.NDArray[np.float64]
 Shape = tuple[int, ...]
@@ -58,11 +60,14 @@ DRAWS: dict[str, Draw] = {
 
 @dataclass(frozen=True)
 class Inputs:
-    """The numbers of one case, float64: tensors in signature order, x [batch, *example] and dy [batch, *out]."""
+    """The numbers of one case: tensors in signature order, x [batch, *example] and dy [batch, *out], float64.
+
+    x is int32 for token ids; a layer that draws finds its key among the states, the last.
+    """
 
     params: dict[str, FloatArray]
-    state: dict[str, FloatArray]
-    x: FloatArray
+    state: dict[str, Any]
+    x: Any
     dy: FloatArray
 
 
@@ -71,11 +76,14 @@ def generator(seed: int, label: str) -> np.random.Generator:
     return np.random.default_rng((seed, zlib.crc32(label.encode())))
 
 
-def draw_inputs(rng: np.random.Generator, draw: Draw, signature: Signature, shape: Shape, batch: int) -> Inputs:
-    """Draw parameters, states (positive, as a running variance must be), x and a normal dy."""
-    return Inputs(
-        {p.name: draw.params(rng, p.shape) for p in signature.params},
-        {s.name: rng.uniform(0.5, 2.0, s.shape) for s in signature.state},
-        draw.x(rng, (batch, *shape)),
-        rng.standard_normal((batch, *signature.out.shape)),
-    )
+def draw_inputs(
+    rng: np.random.Generator, draw: Draw, signature: Signature, shape: Shape, batch: int, *, ids: int, key: bool
+) -> Inputs:
+    """Parameters, states (positive, as running variances must be), x (integers below `ids`, if any), a normal dy."""
+    params = {p.name: draw.params(rng, p.shape) for p in signature.params}
+    state: dict[str, Any] = {s.name: rng.uniform(0.5, 2.0, s.shape) for s in signature.state}
+    x = rng.integers(0, ids, (batch, *shape)).astype(np.int32) if ids else draw.x(rng, (batch, *shape))
+    dy = rng.standard_normal((batch, *signature.out.shape))
+    if key:
+        state[KEY] = rng.integers(0, 1 << 32, 2, np.uint32)
+    return Inputs(params, state, x, dy)

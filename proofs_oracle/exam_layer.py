@@ -23,7 +23,9 @@ def run_case(reference: Reference, case: Case, *, seed: int = 0, make: Make = em
     began = time.perf_counter()
     draw, signature = DRAWS[case.draw], signature_of(case.layer, case.x)
     rng = generator(seed, f"{reference.kind}/{case.name}")
-    inputs = draw_inputs(rng, draw, signature, case.shape, case.batch)
+    inputs = draw_inputs(
+        rng, draw, signature, case.shape, case.batch, ids=case.ids, key=signature.draws and case.training
+    )
     params, states = [p.name for p in signature.params], [s.name for s in signature.state]
     names = ["y", "dx", *(f"d{n}" for n in params), *(f"new {n}" for n in states)]
     args = [*inputs.params.values(), *inputs.state.values(), inputs.x, inputs.dy]
@@ -36,7 +38,7 @@ def run_case(reference: Reference, case: Case, *, seed: int = 0, make: Make = em
     if draw.smooth:
         differences = central_differences(
             _value(subject, inputs),
-            {"x": inputs.x, **inputs.params},
+            inputs.params if case.ids else {"x": inputs.x, **inputs.params},
             gradients,
             inputs.dy,
             rng=rng,
@@ -59,6 +61,6 @@ def _value(subject: Subject, inputs: Inputs) -> Callable[[Mapping[str, FloatArra
 
     def value(tensors: Mapping[str, FloatArray]) -> FloatArray:
         params = [tensors[n] for n in inputs.params]
-        return subject.forward([*params, *inputs.state.values(), tensors["x"]])[0]
+        return subject.forward([*params, *inputs.state.values(), tensors.get("x", inputs.x)])[0]
 
     return value

@@ -5,6 +5,7 @@ This file imports no JAX, so that cases can be listed without it; the functions 
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 # (layer, parameters by name, states by name, x [batch, *example], training) -> (y [batch, *out], new states by name)
 Meaning = Callable[[Any, "Tensors", "Tensors", "Array", bool], "Applied"]
 
+KEY, STREAM = "(key)", "(stream)"  # among the states of a layer that draws: ui32 [2], and the number of its stream
+
 AGAINST_JAX = 1e-9  # float64: sums of a few hundred products, taken in another order
 AGAINST_DIFFERENCE = 1e-5  # step 1e-6: truncation about 1e-12, rounding about 1e-16 / 1e-6, times the size of y
 
@@ -34,7 +37,8 @@ class OracleError(NetcError):
 class Case:
     """One layer on one input: `shape` is that of an example, without the batch axis; `draw` is a key of draws.DRAWS.
 
-    `training` says which of the two meanings is judged (normalisations have two).
+    `training` says which of the two meanings is judged (normalisations have two). With `ids` above 0 the input is of
+    token ids below that number.
     """
 
     name: str
@@ -43,11 +47,12 @@ class Case:
     batch: int = 2
     draw: str = "normal"
     training: bool = True
+    ids: int = 0
 
     @property
     def x(self) -> TensorType:
         """The type of one example."""
-        return TensorType(self.shape)
+        return TensorType(self.shape, "i32" if self.ids else "f32")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +111,20 @@ def apply(layer: Layer, params: Tensors, state: Tensors, x: Array, training: boo
 
 
 def under(tensors: Tensors, part: str) -> dict[str, Array]:
-    """The tensors of a part, under the names that the part itself gives them: `body.kernel` -> `kernel`."""
+    """The tensors of a part, under the names that the part itself gives them: `body.kernel` -> `kernel`.
+
+    The state of a layer that draws also holds KEY and STREAM; the part gets the same key and a stream of its own.
+    """
     prefix = f"{part}."
-    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+    own = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+    if KEY in tensors:
+        stream: Any = tensors[STREAM]  # a Python integer, also under jit
+        for name in part.split("."):
+            stream = (stream * 0x9E3779B1 + zlib.crc32(name.encode())) % 2**32
+        own |= {KEY: tensors[KEY], STREAM: stream}
+    return own
 
 
 def within(part: str, tensors: Tensors) -> dict[str, Array]:
     """The reverse of `under`: `kernel` -> `body.kernel`."""
-    return {f"{part}.{name}": value for name, value in tensors.items()}
+    return {f"{part}.{name}": value for name, value in tensors.items() if name not in (KEY, STREAM)}

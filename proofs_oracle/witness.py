@@ -8,12 +8,13 @@ from functools import lru_cache
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from netc.netspec.layer import Layer, signature_of
 from netc.netspec.types import TensorType
 from netc.proofs_oracle.draws import FloatArray
-from netc.proofs_oracle.reference import apply
+from netc.proofs_oracle.reference import KEY, STREAM, apply
 
 Call = Callable[[Sequence[FloatArray]], list[FloatArray]]
 
@@ -59,21 +60,27 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 def layer_vjp(layer: Layer, x: TensorType, batch: int, training: bool) -> Call:
     """(params.., states.., x, dy) -> (y, dx, dparams.., new states..) of the reference, in signature order.
 
-    The same convention as codegen's `vjp`. x is [batch, *example], dy [batch, *out].
+    Where the layer draws, its key follows the states. dx is 0 for a layer of token ids. The same convention as
+    codegen's `vjp`. x is [batch, *example], dy [batch, *out].
     """
     signature = signature_of(layer, x)
     params = [p.name for p in signature.params]
     states = [s.name for s in signature.state]
+    held_names = [*states, KEY] if signature.draws and training else states
 
     def vjp(args: Sequence[Any]) -> list[Any]:
         held = dict(zip(params, args, strict=False))
-        running = dict(zip(states, args[len(params) : -2], strict=True))
+        running = dict(zip(held_names, args[len(params) : -2], strict=True))
+        if KEY in running:
+            running[STREAM] = 0
 
         def forward(p: dict[str, Any], x: Any) -> Any:
             return apply(layer, p, running, x, training)
 
         y, pull, new = jax.vjp(forward, held, args[-2], has_aux=True)
         dparams, dx = pull(args[-1])
+        if jnp.issubdtype(args[-2].dtype, jnp.integer):  # JAX's own zero of an integer has no numbers
+            dx = jnp.zeros(args[-2].shape)
         return [y, dx, *(dparams[n] for n in params), *(new.get(n, running[n]) for n in states)]
 
     call = compiled(vjp)

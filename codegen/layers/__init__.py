@@ -1,5 +1,33 @@
 """One file per family of layers: how each layer and its pullback are emitted. Importing it registers all rules."""
 
-from netc.codegen.layers import activation, combine, conv, dense, norm, pool, shape
+from netc.codegen.layers import (
+    activation,
+    adaptive_pool,
+    aspp,
+    combine,
+    conv,
+    conv_transpose,
+    dense,
+    norm,
+    pool,
+    shape,
+    shuffle,
+    split,
+    stochastic,
+)
 
-__all__ = ["activation", "combine", "conv", "dense", "norm", "pool", "shape"]
+__all__ = [
+    "activation",
+    "adaptive_pool",
+    "aspp",
+    "combine",
+    "conv",
+    "conv_transpose",
+    "dense",
+    "norm",
+    "pool",
+    "shape",
+    "shuffle",
+    "split",
+    "stochastic",
+]

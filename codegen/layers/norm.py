@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+
 from netc.codegen.builder import Builder
 from netc.codegen.ir import Value
-from netc.codegen.rules import Emitted, Grads, Scope, rule
-from netc.netspec.layers.norm import BatchNorm
+from netc.codegen.rules import Emitted, Grads, Pull, Scope, rule, then
+from netc.netspec.layers.norm import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, LayerScale, RmsNorm
+
+PullInput = Callable[[Value], Value]  # of a step without parameters
 
 
 @rule(BatchNorm)
@@ -55,3 +60,104 @@ def _evaluated(b: Builder, layer: BatchNorm, scope: Scope, x: Value) -> Emitted:
         return dx, {"scale": b.sum(b.mul(dy, hat), axes), "bias": b.sum(dy, axes)}
 
     return Emitted(y, batch_norm_pull, {"mean": scope.running("mean"), "var": scope.running("var")})
+
+
+@rule(LayerNorm)
+def emit_layer_norm(b: Builder, layer: LayerNorm, scope: Scope, x: Value) -> Emitted:
+    """y = scale x̂ + bias, x̂ over the last axis."""
+    hat, pull = _standardised(b, x, (len(x.shape) - 1,), layer.epsilon)
+    return then(Emitted(hat, _without_grads(pull)), _affine(b, scope, hat, layer.scale, layer.bias))
+
+
+@rule(RmsNorm)
+def emit_rms_norm(b: Builder, layer: RmsNorm, scope: Scope, x: Value) -> Emitted:
+    """y = scale x̂ with x̂ = x r, r = 1/sqrt(mean(x²) + epsilon) over the last axis."""
+    kept, last = tuple(range(len(x.shape) - 1)), (len(x.shape) - 1,)
+    share = 1 / x.shape[-1]
+    square = b.mul(b.sum(b.mul(x, x), last), share)
+    r = b.unary("rsqrt", b.add(square, layer.epsilon))
+    hat = b.mul(x, b.broadcast(r, x, kept))
+
+    def rms_pull(g: Value) -> Value:
+        # dr = -r³ x·dx / C, so dx = r (g - x̂ mean(g x̂)): the projection of g off x̂, up to epsilon
+        along = b.mul(b.sum(b.mul(g, hat), last), share)
+        return b.mul(b.broadcast(r, x, kept), b.sub(g, b.mul(hat, b.broadcast(along, x, kept))))
+
+    return then(Emitted(hat, _without_grads(rms_pull)), _affine(b, scope, hat, True, False))
+
+
+@rule(GroupNorm)
+def emit_group_norm(b: Builder, layer: GroupNorm, scope: Scope, x: Value) -> Emitted:
+    """y = scale x̂ + bias; channels [C] are seen as [groups, C / groups], x̂ is over all but batch and groups."""
+    rank, channels = len(x.shape), x.shape[-1]
+    grouped = b.reshape(x, (*x.shape[:-1], layer.groups, channels // layer.groups))
+    grouped_hat, grouped_pull = _standardised(b, grouped, (*range(1, rank - 1), rank), layer.epsilon)
+
+    def pull(g: Value) -> Value:
+        return b.reshape(grouped_pull(b.reshape(g, grouped.shape)), x.shape)
+
+    hat = b.reshape(grouped_hat, x.shape)
+    return then(Emitted(hat, _without_grads(pull)), _affine(b, scope, hat, layer.affine, layer.affine))
+
+
+@rule(InstanceNorm)
+def emit_instance_norm(b: Builder, layer: InstanceNorm, scope: Scope, x: Value) -> Emitted:
+    """y = x̂, or scale x̂ + bias, x̂ over the axes between batch and channels."""
+    hat, pull = _standardised(b, x, tuple(range(1, len(x.shape) - 1)), layer.epsilon)
+    return then(Emitted(hat, _without_grads(pull)), _affine(b, scope, hat, layer.affine, layer.affine))
+
+
+@rule(LayerScale)
+def emit_layer_scale(b: Builder, layer: LayerScale, scope: Scope, x: Value) -> Emitted:
+    """y = gamma x."""
+    gamma = b.broadcast(scope.param("gamma"), x)
+
+    def layer_scale_pull(dy: Value) -> tuple[Value, Grads]:
+        dgamma = b.sum(b.mul(dy, x), tuple(range(len(x.shape) - 1)))  # dgamma[c] = sum of dy x
+        return b.mul(dy, gamma), {"gamma": dgamma}  # dx = gamma dy
+
+    return Emitted(b.mul(x, gamma), layer_scale_pull)
+
+
+def _standardised(b: Builder, x: Value, axes: tuple[int, ...], epsilon: float) -> tuple[Value, PullInput]:
+    """x̂ = (x - mean) r with r = 1/sqrt(var + epsilon), mean and var over `axes`; and its pullback g -> dx."""
+    kept = tuple(a for a in range(len(x.shape)) if a not in axes)
+    share = math.prod(x.shape[a] for a in kept) / x.type.size
+    mean = b.mul(b.sum(x, axes), share)
+    centred = b.sub(x, b.broadcast(mean, x, kept))
+    var = b.mul(b.sum(b.mul(centred, centred), axes), share)
+    r = b.unary("rsqrt", b.add(var, epsilon))
+    hat = b.mul(centred, b.broadcast(r, x, kept))
+
+    def standardised_pull(g: Value) -> Value:
+        # dx = r (g - mean(g) - x̂ mean(g x̂)): the projection of g off 1 and off x̂. Since mean(x̂) = 0, mean(g x̂) =
+        # mean(rest x̂): so the second sum waits for the first, as in batch norm.
+        rest = b.sub(g, b.broadcast(b.mul(b.sum(g, axes), share), x, kept))
+        along = b.mul(b.sum(b.mul(rest, hat), axes), share)
+        return b.mul(b.broadcast(r, x, kept), b.sub(rest, b.mul(hat, b.broadcast(along, x, kept))))
+
+    return hat, standardised_pull
+
+
+def _without_grads(pull: PullInput) -> Pull:
+    """A pullback that has no parameters."""
+    return lambda g: (pull(g), {})
+
+
+def _affine(b: Builder, scope: Scope, hat: Value, scale: bool, bias: bool) -> Emitted:
+    """y = scale x̂ + bias for each channel, each where it is wanted."""
+    rows = tuple(range(len(hat.shape) - 1))
+    y = b.mul(hat, b.broadcast(scope.param("scale"), hat)) if scale else hat
+    if bias:
+        y = b.add(y, b.broadcast(scope.param("bias"), y))
+
+    def affine_pull(dy: Value) -> tuple[Value, Grads]:
+        grads: Grads = {}
+        if bias:
+            grads["bias"] = b.sum(dy, rows)  # dbias[c] = sum of dy
+        if not scale:
+            return dy, grads
+        grads["scale"] = b.sum(b.mul(dy, hat), rows)  # dscale[c] = sum of dy x̂
+        return b.mul(dy, b.broadcast(scope.param("scale"), dy)), grads  # g = scale dy
+
+    return Emitted(y, affine_pull)

@@ -96,10 +96,13 @@ class ConvBn(Composite):
     dilation: int | Pair = 1
     activation: str = "relu"
     inputs: int | None = None
+    epsilon: float = 1e-5
+    momentum: float = 0.1
 
     def problems(self) -> Iterator[str]:
-        """Options that no input could make right: those of the convolution."""
+        """Options that no input could make right: those of the parts."""
         yield from self._conv().problems()
+        yield from self._norm().problems()
         yield from activation_problems(self.activation)
 
     def _conv(self) -> Conv2d:
@@ -108,9 +111,12 @@ class ConvBn(Composite):
             bias=False, inputs=self.inputs, name="conv",
         )  # fmt: skip
 
+    def _norm(self) -> BatchNorm:
+        return BatchNorm(self.epsilon, self.momentum, name="norm")
+
     def expand(self, x: TensorType) -> Layer:
         """conv2d, batchNorm, activation."""
-        layers: tuple[Layer, ...] = (self._conv(), BatchNorm(name="norm"))
+        layers: tuple[Layer, ...] = (self._conv(), self._norm())
         if self.activation != "identity":
             layers += (Activation(self.activation, name="act"),)
         return Chain(layers)

@@ -47,7 +47,10 @@ def _conv2d(layer: Conv2d, params: Tensors, state: Tensors, x: Array, training: 
 
 def _conv_bn(layer: ConvBn, params: Tensors, state: Tensors, x: Array, training: bool) -> Applied:
     y = convolve(x, params["conv.kernel"], layer.stride, layer.padding, groups=layer.groups, dilation=layer.dilation)
-    y, new = batch_norm(y, under(params, "norm"), under(state, "norm"), training=training)
+    y, new = batch_norm(
+        y, under(params, "norm"), under(state, "norm"),
+        training=training, epsilon=layer.epsilon, momentum=layer.momentum,
+    )  # fmt: skip
     return activate(layer.activation, y), within("norm", new)
 
 
@@ -155,6 +158,7 @@ REFERENCES = (
             Case("single-element", ConvBn(2, 3, padding="valid"), (3, 3, 2), batch=1),
             Case("inputs-given", ConvBn(2, inputs=3), (3, 3, 3)),
             Case("dead-channels", ConvBn(8), (3, 3, 2), draw="kinks"),
+            Case("epsilon-and-momentum", ConvBn(2, epsilon=0.1, momentum=0.01), (4, 4, 2)),
             Case("evaluation", ConvBn(3, activation="h-swish"), (4, 4, 2), training=False),
             *(Case(f"act-{name}", ConvBn(3, 2, activation=name), (4, 4, 2)) for name in ACTIVATIONS),
         ),
@@ -162,6 +166,7 @@ REFERENCES = (
             BadCase(ConvBn(8), (16,), "wants [batch, H, W, C], got [batch, 16]"),
             BadCase(ConvBn(8, inputs=4), (8, 8, 3), "wants 4 channels, got [batch, 8, 8, 3]"),
             BadCase(ConvBn(8, activation="mish"), (8, 8, 3), "activation wants one of identity, relu"),
+            BadCase(ConvBn(8, epsilon=0.0), (8, 8, 3), "epsilon wants a positive number, got 0.0"),
             BadCase(ConvBn(7, groups=2), (8, 8, 4), "features wants a multiple of groups=2, got 7"),
         ),
     ),

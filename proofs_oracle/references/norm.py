@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import jax.numpy as jnp
 
-from netc.netspec.layers import BatchNorm
+from netc.netspec.layers import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, LayerScale, RmsNorm
 from netc.proofs_oracle.reference import BadCase, Case, Reference
 
 if TYPE_CHECKING:
@@ -40,6 +40,50 @@ def _batch_norm(layer: BatchNorm, params: Tensors, state: Tensors, x: Array, tra
     return batch_norm(x, params, state, training=training, epsilon=layer.epsilon, momentum=layer.momentum)
 
 
+def standardise(x: Array, axes: tuple[int, ...], epsilon: float) -> Array:
+    """(x - mean) / sqrt(var + epsilon), mean and var over `axes`, var divided by the count."""
+    mean = jnp.mean(x, axes, keepdims=True)
+    var = jnp.mean((x - mean) ** 2, axes, keepdims=True)
+    return (x - mean) / jnp.sqrt(var + epsilon)
+
+
+def layer_norm(x: Array, params: Tensors, *, epsilon: float = 1e-5) -> Array:
+    """Ba et al. 2016, eq. 4, over the last axis; a scale or bias that is not in `params` is 1 or 0."""
+    return params.get("scale", 1.0) * standardise(x, (x.ndim - 1,), epsilon) + params.get("bias", 0.0)
+
+
+def _layer_norm(layer: LayerNorm, params: Tensors, state: Tensors, x: Array, training: bool) -> Applied:
+    return layer_norm(x, params, epsilon=layer.epsilon), {}
+
+
+def rms_norm(x: Array, params: Tensors, *, epsilon: float = 1e-6) -> Array:
+    """Zhang and Sennrich 2019, eq. 4, over the last axis."""
+    return params["scale"] * x / jnp.sqrt(jnp.mean(x**2, -1, keepdims=True) + epsilon)
+
+
+def _rms_norm(layer: RmsNorm, params: Tensors, state: Tensors, x: Array, training: bool) -> Applied:
+    return rms_norm(x, params, epsilon=layer.epsilon), {}
+
+
+def group_norm(x: Array, params: Tensors, groups: int, *, epsilon: float = 1e-5) -> Array:
+    """Wu and He 2018, eq. 7: every group of channels is standardised by itself."""
+    parts = [standardise(part, tuple(range(1, x.ndim)), epsilon) for part in jnp.split(x, groups, axis=-1)]
+    return params.get("scale", 1.0) * jnp.concatenate(parts, -1) + params.get("bias", 0.0)
+
+
+def _group_norm(layer: GroupNorm, params: Tensors, state: Tensors, x: Array, training: bool) -> Applied:
+    return group_norm(x, params, layer.groups, epsilon=layer.epsilon), {}
+
+
+def _instance_norm(layer: InstanceNorm, params: Tensors, state: Tensors, x: Array, training: bool) -> Applied:
+    hat = standardise(x, tuple(range(1, x.ndim - 1)), layer.epsilon)
+    return params.get("scale", 1.0) * hat + params.get("bias", 0.0), {}
+
+
+def _layer_scale(layer: LayerScale, params: Tensors, state: Tensors, x: Array, training: bool) -> Applied:
+    return params["gamma"] * x, {}
+
+
 REFERENCES = (
     Reference(
         "batchNorm",
@@ -69,5 +113,101 @@ REFERENCES = (
             BadCase(BatchNorm(epsilon=float("nan")), (4,), "epsilon wants a positive number, got nan"),
             BadCase(BatchNorm(momentum=1.5), (4,), "momentum wants a number from 0 to 1, got 1.5"),
         ),
+    ),
+    Reference(
+        "layerNorm",
+        _layer_norm,
+        (
+            Case("sequence", LayerNorm(), (4, 6)),
+            Case("image", LayerNorm(1e-6), (3, 2, 5)),
+            Case("vector", LayerNorm(), (7,), batch=3),
+            Case("batch-1", LayerNorm(), (5,), batch=1),
+            Case("scale-less", LayerNorm(scale=False), (3, 4)),
+            Case("bias-less", LayerNorm(bias=False), (3, 4)),
+            Case("plain", LayerNorm(scale=False, bias=False), (3, 4)),
+            Case("two-channels", LayerNorm(epsilon=0.1), (3, 2)),
+            Case("one-channel", LayerNorm(), (4, 1)),
+            Case("one-place", LayerNorm(), (1, 6), batch=1),
+            Case("no-variance", LayerNorm(epsilon=1e-2), (3, 4), draw="constant"),
+            Case("integers", LayerNorm(), (3, 8), draw="ties"),
+            Case("zero-scales", LayerNorm(), (3, 6), draw="kinks"),
+            Case("epsilon-large", LayerNorm(epsilon=0.5), (3, 4)),
+            Case("evaluation", LayerNorm(), (4, 6), training=False),
+        ),
+        (
+            BadCase(LayerNorm(epsilon=0.0), (4,), "epsilon wants a positive number, got 0.0"),
+            BadCase(LayerNorm(epsilon=float("inf")), (4,), "epsilon wants a positive number, got inf"),
+        ),
+    ),
+    Reference(
+        "rmsNorm",
+        _rms_norm,
+        (
+            Case("sequence", RmsNorm(), (4, 6)),
+            Case("image", RmsNorm(), (3, 2, 5)),
+            Case("vector", RmsNorm(1e-5), (7,), batch=3),
+            Case("batch-1", RmsNorm(), (5,), batch=1),
+            Case("one-channel", RmsNorm(epsilon=0.1), (4, 1)),
+            Case("constant", RmsNorm(), (3, 4), draw="constant"),
+            Case("integers", RmsNorm(epsilon=0.5), (3, 8), draw="ties"),
+            Case("zero-scales", RmsNorm(), (3, 6), draw="kinks"),
+            Case("evaluation", RmsNorm(), (4, 6), training=False),
+        ),
+        (BadCase(RmsNorm(epsilon=-1.0), (4,), "epsilon wants a positive number, got -1.0"),),
+    ),
+    Reference(
+        "groupNorm",
+        _group_norm,
+        (
+            Case("image", GroupNorm(2), (3, 4, 6)),
+            Case("sequence", GroupNorm(3), (4, 6)),
+            Case("vector", GroupNorm(2), (6,), batch=3),
+            Case("one-group", GroupNorm(1), (3, 2, 4)),
+            Case("a-group-for-each-channel", GroupNorm(4), (3, 2, 4)),
+            Case("one-pixel", GroupNorm(2), (1, 1, 6)),
+            Case("single-element", GroupNorm(3, epsilon=0.1), (3,), batch=1),
+            Case("plain", GroupNorm(2, affine=False), (2, 3, 4)),
+            Case("batch-1", GroupNorm(2), (2, 3, 4), batch=1),
+            Case("no-variance", GroupNorm(2, epsilon=1e-2), (2, 2, 4), draw="constant"),
+            Case("zero-scales", GroupNorm(3), (2, 2, 6), draw="kinks"),
+            Case("evaluation", GroupNorm(2, epsilon=1e-3), (3, 2, 4), training=False),
+        ),
+        (
+            BadCase(GroupNorm(0), (4, 4, 8), "groups wants a positive integer, got 0"),
+            BadCase(GroupNorm(3), (4, 4, 8), "wants a multiple of groups=3 channels, got [batch, 4, 4, 8]"),
+            BadCase(GroupNorm(2, epsilon=0.0), (8,), "epsilon wants a positive number, got 0.0"),
+        ),
+    ),
+    Reference(
+        "instanceNorm",
+        _instance_norm,
+        (
+            Case("image", InstanceNorm(), (3, 4, 2)),
+            Case("affine", InstanceNorm(affine=True), (3, 4, 2)),
+            Case("sequence", InstanceNorm(affine=True), (5, 3)),
+            Case("batch-1", InstanceNorm(), (3, 3, 2), batch=1),
+            Case("one-channel", InstanceNorm(affine=True), (3, 3, 1)),
+            Case("one-pixel", InstanceNorm(epsilon=0.1, affine=True), (1, 1, 3)),
+            Case("no-variance", InstanceNorm(epsilon=1e-2), (2, 3, 2), draw="constant"),
+            Case("zero-scales", InstanceNorm(affine=True), (2, 3, 4), draw="kinks"),
+            Case("evaluation", InstanceNorm(1e-3, affine=True), (3, 4, 2), training=False),
+        ),
+        (
+            BadCase(InstanceNorm(), (4,), "wants [batch, .., channels] with an axis between, got [batch, 4]"),
+            BadCase(InstanceNorm(epsilon=0.0), (4, 4), "epsilon wants a positive number, got 0.0"),
+        ),
+    ),
+    Reference(
+        "layerScale",
+        _layer_scale,
+        (
+            Case("image", LayerScale(), (3, 2, 4)),
+            Case("sequence", LayerScale(0.1), (3, 4)),
+            Case("vector", LayerScale(1.0), (5,), batch=1),
+            Case("one-channel", LayerScale(), (2, 2, 1)),
+            Case("zeros", LayerScale(0.0), (6,), draw="kinks"),
+            Case("evaluation", LayerScale(), (3, 4), training=False),
+        ),
+        (BadCase(LayerScale(float("nan")), (4,), "start wants a finite number, got nan"),),
     ),
 )

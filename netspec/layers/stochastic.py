@@ -1,0 +1,50 @@
+"""Layers that draw: in training they leave out elements or whole branches; in evaluation they are the identity."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+from netc.netspec.layer import Layer
+from netc.netspec.types import Signature, TensorType
+
+
+@dataclass(frozen=True)
+class _Dropping(Layer):
+    rate: float = 0.5
+
+    def problems(self) -> Iterator[str]:
+        """Options that no input could make right."""
+        if not 0 <= self.rate < 1:
+            yield f"rate wants a number in [0, 1), got {self.rate}"
+
+    def signature(self, x: TensorType) -> Signature:
+        """No parameters; draws unless the rate is 0."""
+        return Signature((), (), x, draws=self.rate > 0)
+
+    def label(self) -> str:
+        """`dropout 0.5`."""
+        return f"{self.kind} {self.rate:g}"
+
+
+@dataclass(frozen=True)
+class Dropout(_Dropping):
+    """y_i = m_i x_i / (1 - rate), m_i = 1 with probability 1 - rate, else 0; each element by itself.
+
+    The mask is drawn in the program from the step's key and the layer's path (Threefry-2x32), the same on every
+    backend. In evaluation y = x. Source: Srivastava et al. 2014, in the inverted form of torch.nn.Dropout.
+    """
+
+    kind: ClassVar[str] = "dropout"
+
+
+@dataclass(frozen=True)
+class DropPath(_Dropping):
+    """y = m x / (1 - rate), m = 1 with probability 1 - rate, else 0; one draw for each example.
+
+    It stands at the end of a residual's body. In evaluation y = x. Source: Huang et al. 2016 (stochastic depth), in
+    the form of timm's DropPath and torchvision's StochasticDepth(mode="row").
+    """
+
+    kind: ClassVar[str] = "dropPath"
