@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from netc.netspec.errors import NetcError
 from netc.netspec.layer import Layer
+from netc.netspec.spec import InputDType
 from netc.netspec.types import TensorType
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ class BadCase:
     layer: Layer
     shape: tuple[int, ...]
     message: str
+    dtype: InputDType = "f32"
 
 
 @dataclass(frozen=True)
