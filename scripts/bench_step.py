@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import multiprocessing
 import os
 import platform
@@ -40,7 +41,12 @@ from netc.runtime.session import Session, prepare  # noqa: E402
 from netc.runtime.target import parse_target  # noqa: E402
 from netc.runtime.train import versions  # noqa: E402
 
-DEFAULT = ("mnist-mlp:128", "mnist-cnn:128", "resnet34-cifar:32")
+DEFAULT = ("mnist-mlp:128", "mnist-cnn:128", "resnet34-cifar:32", "vit_tiny_patch4_32:32", "tiny-gpt:12")
+# nets whose peers are written out by hand: the class in peers/*_transformers.py and its sizes
+TRANSFORMERS: dict[str, tuple[str, tuple[int, ...]]] = {
+    "vit_tiny_patch4_32": ("ViT", (32, 4, 192, 3, 12, 10)),
+    "tiny-gpt": ("GPT", (65, 64, 128, 4, 4)),
+}
 RATE = 1e-3
 TURN = 0.1  # seconds: a turn is one step, or as many as fit, as a training loop runs them one after the other
 Step = Callable[[], float]
@@ -71,17 +77,25 @@ def jax_step(net: CheckedNet, batch: int, x: Any, y: Any) -> Step:
     """JAX: lax convolutions, value_and_grad, Adam, jit with donated state."""
     import jax
     import jax.numpy as jnp
-    from peers.jax_net import apply
+    from peers import jax_net, jax_transformers
 
     rng = np.random.default_rng(0)
-    params = {p.name: jnp.asarray(rng.normal(0, 0.05, p.shape), jnp.float32) for p in net.params}
+    params: Any = {p.name: jnp.asarray(rng.normal(0, 0.05, p.shape), jnp.float32) for p in net.params}
     params |= {p.name: jnp.ones(p.shape, jnp.float32) for p in net.params if p.name.endswith("scale")}
     state = {s.name: jnp.full(s.shape, s.init.value, jnp.float32) for s in net.state}
-    zeros = {k: jnp.zeros_like(v) for k, v in params.items()}
+    if net.spec.name in TRANSFORMERS:
+        kind, sizes = TRANSFORMERS[net.spec.name]
+        twin = getattr(jax_transformers, kind)(*sizes)
+        params = twin.init(rng)
+        assert sum(v.size for v in jax.tree.leaves(params)) == net.count, "the peer is another net"
+    zeros = jax.tree.map(jnp.zeros_like, params)
 
     def loss_fn(p: Any, s: Any, x: Any, y: Any) -> Any:
-        logits, new = apply(net.spec.body, p, s, x)
-        chosen = jnp.take_along_axis(jax.nn.log_softmax(logits), y[:, None], axis=1)
+        if net.spec.name in TRANSFORMERS:
+            logits, new = twin.apply(p, x), s
+        else:
+            logits, new = jax_net.apply(net.spec.body, p, s, x)
+        chosen = jnp.take_along_axis(jax.nn.log_softmax(logits), y[..., None], axis=-1)
         return -chosen.mean(), new
 
     def train(p: Any, s: Any, m: Any, v: Any, t: Any, x: Any, y: Any) -> Any:
@@ -94,7 +108,7 @@ def jax_step(net: CheckedNet, batch: int, x: Any, y: Any) -> Step:
         return p, s, m, v, t, loss
 
     run = jax.jit(train, donate_argnums=(0, 1, 2, 3, 4))
-    held = [params, state, zeros, {k: jnp.zeros_like(v) for k, v in params.items()}, jnp.float32(0)]
+    held = [params, state, zeros, jax.tree.map(jnp.zeros_like, params), jnp.float32(0)]
     xd, yd = jnp.asarray(x), jnp.asarray(y)
 
     def step() -> float:
@@ -107,12 +121,17 @@ def jax_step(net: CheckedNet, batch: int, x: Any, y: Any) -> Step:
 def torch_step(net: CheckedNet, x: Any, y: Any, compiled: bool, last: bool) -> Step:
     """PyTorch eager or torch.compile, its images in NCHW or channels last."""
     import torch
-    from peers.torch_net import torch_net
+    from peers import torch_net, torch_transformers
 
     torch.set_num_threads(THREADS)
-    data = torch.from_numpy(np.ascontiguousarray(x.transpose(0, 3, 1, 2)))
+    data = torch.from_numpy(np.ascontiguousarray(x.transpose(0, 3, 1, 2)) if x.ndim == 4 else x)
     labels = torch.from_numpy(y.astype(np.int64))
-    module = torch_net(net.spec)
+    if net.spec.name in TRANSFORMERS:
+        kind, sizes = TRANSFORMERS[net.spec.name]
+        module = getattr(torch_transformers, kind)(*sizes)
+        assert sum(p.numel() for p in module.parameters()) == net.count, "the peer is another net"
+    else:
+        module = torch_net.torch_net(net.spec)
     if last:
         module, data = module.to(memory_format=torch.channels_last), data.to(memory_format=torch.channels_last)
     optimizer = torch.optim.Adam(module.parameters(), lr=RATE)
@@ -120,7 +139,8 @@ def torch_step(net: CheckedNet, x: Any, y: Any, compiled: bool, last: bool) -> S
 
     def step() -> float:
         optimizer.zero_grad(set_to_none=True)
-        loss = torch.nn.functional.cross_entropy(forward(data), labels)
+        logits = forward(data)
+        loss = torch.nn.functional.cross_entropy(logits.reshape(-1, logits.shape[-1]), labels.reshape(-1))
         loss.backward()
         optimizer.step()
         return float(loss.detach())
@@ -140,8 +160,11 @@ def work(pipe: Connection, name: str, contestant: str, batch: int) -> None:
     """One contestant in its own process, so that no allocator or thread pool is another's: a step for each message."""
     net = check(find(name))
     rng = np.random.default_rng(0)
+    classes = net.out.shape[-1]
     x = rng.normal(size=(batch, *net.spec.input)).astype(np.float32)
-    y = rng.integers(0, net.out.shape[0], batch).astype(np.int32)
+    if net.x.dtype == "i32":
+        x = rng.integers(0, classes, x.shape).astype(np.int32)
+    y = rng.integers(0, classes, (batch, *net.out.shape[:-1])).astype(np.int32)
     notes: dict[str, Any] = {}
     if contestant.startswith("netc "):
         step = netc_step(net, batch, contestant.removeprefix("netc "), x, y, notes)
@@ -160,6 +183,13 @@ def work(pipe: Connection, name: str, contestant: str, batch: int) -> None:
         for _ in range(count):
             step()
         pipe.send((time.perf_counter() - begin) / count)
+    pipe.send(resident())
+
+
+def resident() -> float:
+    """The memory that this process holds, in MB: its resident set, mapped libraries included."""
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    return next(int(line.split()[1]) / 1e3 for line in status.splitlines() if line.startswith("VmRSS"))
 
 
 def bench(name: str, batch: int, rounds: int, seconds: float, targets: list[str]) -> dict[str, Any]:
@@ -180,15 +210,17 @@ def bench(name: str, batch: int, rounds: int, seconds: float, targets: list[str]
         for contestant in names:
             pipes[contestant].send(True)
             times[contestant].append(pipes[contestant].recv())
-    for pipe in pipes.values():
+    memory = {}
+    for contestant, pipe in pipes.items():
         pipe.send(False)
+        memory[contestant] = pipe.recv()
     medians = {n: statistics.median(t) * 1e3 for n, t in times.items()}
     peers = {n: t for n, t in medians.items() if not n.startswith("netc")}
     best = min(peers, key=lambda n: peers[n])
     rows = [
         {
             "name": n, "median_ms": t, "min_ms": min(times[n]) * 1e3, "ratio": t / peers[best],
-            "to_eager": t / peers["torch eager"],
+            "to_eager": t / peers["torch eager"], "resident_mb": memory[n],
         }
         for n, t in medians.items()
     ]  # fmt: skip
@@ -201,12 +233,16 @@ def table(results: list[dict[str, Any]]) -> str:
     for r in results:
         lines += [f"### {r['net']}, batch {r['batch']} ({r['rounds']} rounds)", ""]
         lines += [
-            "| | median ms | fastest ms | median / best peer's | median / torch eager's |",
-            "|---|---|---|---|---|",
+            "| | median ms | fastest ms | median / best peer's | median / torch eager's | resident MB |",
+            "|---|---|---|---|---|---|",
         ]
         for row in r["rows"]:
             figures = [row[k] for k in ("median_ms", "min_ms", "ratio", "to_eager")]
-            lines.append(f"| {row['name']} | " + " | ".join(f"{f:.2f}" for f in figures) + " |")
+            lines.append(
+                f"| {row['name']} | "
+                + " | ".join(f"{f:.2f}" for f in figures)
+                + f" | {row.get('resident_mb', math.nan):.0f} |"
+            )
         for name, note in r["notes"].items():
             how = "from the cache" if note["cached"] else "cold"
             lines += ["", f"{name}: emitted in {note['emission_s']:.2f} s, IREE {note['compile_s']:.1f} s ({how})."]

@@ -1,0 +1,73 @@
+"""A Vision Transformer and a GPT as somebody would write them in PyTorch, for benchmarks, not made from specs."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention by torch's own fused product; the causal one has no bias before it, as tiny-gpt."""
+
+    def __init__(self, dim: int, heads: int, causal: bool) -> None:
+        super().__init__()
+        self.heads, self.causal = heads, causal
+        self.qkv, self.proj = nn.Linear(dim, 3 * dim, bias=not causal), nn.Linear(dim, dim)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """[B, T, D] -> [B, T, D]."""
+        b, t, d = x.shape
+        q, k, v = self.qkv(x).view(b, t, 3, self.heads, d // self.heads).permute(2, 0, 3, 1, 4)
+        y = functional.scaled_dot_product_attention(q, k, v, is_causal=self.causal)
+        return self.proj(y.transpose(1, 2).reshape(b, t, d))
+
+
+class Block(nn.Module):
+    """x + attention(norm(x)), then x + mlp(norm(x))."""
+
+    def __init__(self, dim: int, heads: int, mlp: int, causal: bool, approximate: str, epsilon: float) -> None:
+        super().__init__()
+        self.norm1, self.norm2 = nn.LayerNorm(dim, epsilon), nn.LayerNorm(dim, epsilon)
+        self.attn = Attention(dim, heads, causal)
+        self.mlp = nn.Sequential(nn.Linear(dim, mlp), nn.GELU(approximate), nn.Linear(mlp, dim))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """[B, T, D] -> [B, T, D]."""
+        x = x + self.attn(self.norm1(x))
+        return x + self.mlp(self.norm2(x))
+
+
+class ViT(nn.Module):
+    """Dosovitskiy et al. 2021 with a class token, pre-norm, as timm has it."""
+
+    def __init__(self, size: int, patch: int, dim: int, heads: int, blocks: int, classes: int) -> None:
+        super().__init__()
+        self.patch = nn.Conv2d(3, dim, patch, patch)
+        self.cls = nn.Parameter(torch.zeros(1, 1, dim))
+        self.pos = nn.Parameter(torch.randn(1, (size // patch) ** 2 + 1, dim) * 0.02)
+        self.blocks = nn.Sequential(*(Block(dim, heads, 4 * dim, False, "none", 1e-6) for _ in range(blocks)))
+        self.norm, self.head = nn.LayerNorm(dim, 1e-6), nn.Linear(dim, classes)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """[B, 3, H, W] -> [B, classes]."""
+        t = self.patch(x).flatten(2).transpose(1, 2)
+        t = torch.cat([self.cls.expand(len(t), -1, -1), t], 1) + self.pos
+        return self.head(self.norm(self.blocks(t))[:, 0])
+
+
+class GPT(nn.Module):
+    """Radford et al. 2019: learned positions, pre-norm, the head tied to the embedding."""
+
+    def __init__(self, vocabulary: int, context: int, dim: int, heads: int, blocks: int) -> None:
+        super().__init__()
+        self.tokens, self.positions = nn.Embedding(vocabulary, dim), nn.Embedding(context, dim)
+        for table in (self.tokens, self.positions):
+            nn.init.normal_(table.weight, std=0.02)
+        self.blocks = nn.Sequential(*(Block(dim, heads, 4 * dim, True, "tanh", 1e-5) for _ in range(blocks)))
+        self.norm = nn.LayerNorm(dim)
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        """[B, T] -> [B, T, vocabulary]."""
+        x = self.tokens(ids) + self.positions.weight[: ids.shape[1]]
+        return functional.linear(self.norm(self.blocks(x)), self.tokens.weight)
