@@ -38,7 +38,7 @@ class Arithmetic(Protocol):
         """-x."""
 
     def scalar(self, function: str, x: Any) -> Any:
-        """exp, log, sqrt, rsqrt, tanh, logistic or erf of each element."""
+        """exp, log, sqrt, rsqrt, sin, cos, tanh, logistic or erf of each element."""
 
     def bits(self, function: str, x: Any, y: Any = None) -> Any:
         """and, or, xor, not, shl, shr of integers."""

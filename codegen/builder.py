@@ -133,7 +133,7 @@ class Builder:
         return self.op("select", condition, *self._both(x, y))
 
     def unary(self, kind: str, x: Value) -> Value:
-        """neg, exp, log, sqrt, rsqrt, tanh, logistic, erf."""
+        """neg, exp, log, log1p, sqrt, rsqrt, sin, cos, tanh, logistic, erf."""
         return self.op(kind, x)
 
     def convert(self, x: Value, dtype: DType) -> Value:

@@ -33,8 +33,11 @@ def _logistic(x: Array) -> Array:
 _SCALARS: dict[str, Any] = {
     "exp": np.exp,
     "log": np.log,
+    "log1p": np.log1p,
     "sqrt": np.sqrt,
     "rsqrt": lambda x: 1 / np.sqrt(x),
+    "sin": np.sin,
+    "cos": np.cos,
     "tanh": np.tanh,
     "logistic": _logistic,
     "erf": _each_erf,

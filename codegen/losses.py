@@ -1,50 +1,269 @@
-"""Losses."""
+"""Losses: how each is emitted, and its pullback to the net's output. One rule for each kind of netspec/loss.py.
+
+An output is z [B, .., K]; the axes between batch and classes are positions (tokens, pixels). Class ids are [B, ..].
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from netc.codegen.builder import Builder
 from netc.codegen.ir import Value
+from netc.netspec.loss import (
+    BinaryCrossEntropy,
+    ByClass,
+    CrossEntropy,
+    Dice,
+    DiceCrossEntropy,
+    Focal,
+    Loss,
+    MeanSquaredError,
+    SoftCrossEntropy,
+)
 
 
 @dataclass(frozen=True)
-class Loss:
-    """One number for each example, [B], and the pullback from its cotangent [B] to the logits' [B, K]."""
+class Judged:
+    """One number for each example, [B], and the pullback from its cotangent [B] to the output's [B, .., K]."""
 
     each: Value
     pull: Callable[[Value], Value]
 
 
-def softmax_cross_entropy(b: Builder, logits: Value, labels: Value, smoothing: float) -> Loss:
-    """loss = logsumexp(z) - sum_k q_k z_k, q = (1 - a) onehot(label) + a / K.
+LossRule = Callable[[Builder, Any, Value, Value], Judged]
+LOSS_RULES: dict[type[Loss], LossRule] = {}
 
-    logits [B, K], labels [B] i32. The maximum is taken off before the exponential, so that no logit overflows.
-    """
-    batch, classes = logits.shape
-    top = b.max_over(logits, (1,))
-    shifted = b.sub(logits, b.broadcast(top, logits, (0,)))
+
+def _rule(cls: type[Loss]) -> Callable[[LossRule], LossRule]:
+    def register(function: LossRule) -> LossRule:
+        LOSS_RULES[cls] = function
+        return function
+
+    return register
+
+
+def judge(b: Builder, loss: Loss, z: Value, target: Value) -> Judged:
+    """Emit a loss of the output z [B, *out] against its target [B, *loss.target(out)]."""
+    return LOSS_RULES[type(loss)](b, loss, z, target)
+
+
+# -- what they share -------------------------------------------------------------------------------------------------
+
+
+def _spread(b: Builder, v: Value, like: Value) -> Value:
+    """v on the first axes of `like`, repeated along the others."""
+    return b.broadcast(v, like, tuple(range(len(v.shape))))
+
+
+def _last(z: Value) -> tuple[int, ...]:
+    return (len(z.shape) - 1,)
+
+
+def _mean(b: Builder, v: Value) -> Value:
+    """The mean over all axes but the batch, [B]."""
+    if len(v.shape) == 1:
+        return v
+    return b.mul(b.sum(v, tuple(range(1, len(v.shape)))), v.shape[0] / v.type.size)
+
+
+def _share(b: Builder, d: Value, v: Value) -> Value:
+    """The pullback of `_mean`: every element of v gets d / n, n their number."""
+    return d if len(v.shape) == 1 else _spread(b, b.mul(d, v.shape[0] / v.type.size), v)
+
+
+def _one_hot(b: Builder, ids: Value, z: Value) -> Value:
+    """Truth values [B, .., K]: whether this is the class of the target."""
+    return b.compare("EQ", _spread(b, ids, z), b.iota(len(z.shape) - 1, z.shape))
+
+
+@dataclass(frozen=True)
+class _Exponentials:
+    """z less its maximum, exp of that, and the sum over classes, at least 1: nothing overflows."""
+
+    shifted: Value
+    e: Value
+    total: Value
+
+    def softmax(self, b: Builder) -> Value:
+        return b.div(self.e, _spread(b, self.total, self.e))
+
+
+def _exponentials(b: Builder, z: Value) -> _Exponentials:
+    shifted = b.sub(z, _spread(b, b.max_over(z, _last(z)), z))
     e = b.unary("exp", shifted)
-    total = b.sum(e, (1,))
-    hit = b.compare("EQ", b.broadcast(labels, logits, (0,)), b.iota(1, (batch, classes)))
-    zeros = b.constant(smoothing / classes, logits.type)
-    q = b.select(hit, 1.0 - smoothing + smoothing / classes, zeros)
-    # sum_k q_k = 1, so the shift by the maximum leaves the loss as it is
-    each = b.sub(b.unary("log", total), b.sum(b.mul(q, shifted), (1,)))
+    return _Exponentials(shifted, e, b.sum(e, _last(z)))
 
-    def pull(d: Value) -> Value:  # dz = d (softmax(z) - q)
-        softmax = b.div(e, b.broadcast(total, logits, (0,)))
-        return b.mul(b.broadcast(d, logits, (0,)), b.sub(softmax, q))
 
-    return Loss(each, pull)
+def _cross_entropy(b: Builder, z: Value, s: _Exponentials, q: Value, mass: Value | None) -> Judged:
+    """m logsumexp(z) - sum_k q_k z_k with m = sum_k q_k, `mass`, where that is not 1.
+
+    Both terms shift by m max(z), so the maximum may be taken off z in both.
+    """
+    log_total = b.unary("log", s.total)
+    whole = log_total if mass is None else b.mul(mass, log_total)
+    at = b.sub(whole, b.sum(b.mul(q, s.shifted), _last(z)))
+
+    def pull(d: Value) -> Value:  # dz = d (m softmax(z) - q)
+        softmax = s.softmax(b)
+        scaled = softmax if mass is None else b.mul(_spread(b, mass, z), softmax)
+        return b.mul(_spread(b, _share(b, d, at), z), b.sub(scaled, q))
+
+    return Judged(_mean(b, at), pull)
+
+
+# -- the rules -------------------------------------------------------------------------------------------------------
+
+
+@_rule(CrossEntropy)
+def emit_cross_entropy(b: Builder, loss: CrossEntropy, z: Value, ids: Value) -> Judged:
+    """q = w ((1 - a) one_hot + a / K)."""
+    s = _exponentials(b, z)
+    classes, a = z.shape[-1], loss.smoothing
+    hit = _one_hot(b, ids, z)
+    rest = b.constant(a / classes, z.type)
+    q = b.select(hit, 1.0 - a + a / classes, rest)
+    if not loss.weights:
+        return _cross_entropy(b, z, s, q, None)
+    q = b.mul(q, b.broadcast(_per_class(b, loss.weights), z))
+    return _cross_entropy(b, z, s, q, b.sum(q, _last(z)))
+
+
+@_rule(SoftCrossEntropy)
+def emit_soft_cross_entropy(b: Builder, loss: SoftCrossEntropy, z: Value, target: Value) -> Judged:
+    """q = t."""
+    return _cross_entropy(b, z, _exponentials(b, z), target, b.sum(target, _last(z)))
+
+
+@_rule(Focal)
+def emit_focal(b: Builder, loss: Focal, z: Value, ids: Value) -> Judged:
+    """alpha s(m)^gamma softplus(m), m = logsumexp of the other classes - z_t.
+
+    For p = s(-m), so 1 - p = s(m) and -log p = softplus(m): no difference of numbers near 1, no logarithm of 0.
+    """
+    hit, classes = _one_hot(b, ids, z), z.shape[-1]
+    own = b.sum(b.select(hit, z, 0.0), _last(z))
+    others = b.select(hit, FAR, z)
+    top = b.max_over(others, _last(z))
+    e = b.select(hit, 0.0, b.unary("exp", b.sub(others, _spread(b, top, z))))
+    total = b.maximum(b.sum(e, _last(z)), 1.0)  # the largest of the others gives 1; a net of one class has none
+    m = b.sub(b.add(top, b.unary("log", total)), own)
+    plus = _softplus(b, m)
+    miss = b.unary("logistic", m)
+    focus = b.unary("exp", b.mul(b.sub(plus, m), -loss.gamma))  # s(m)^gamma: log s(m) = m - softplus(m)
+    if loss.alpha:
+        alphas = loss.alpha if len(loss.alpha) == classes else loss.alpha * classes
+        weight = b.sum(b.select(hit, b.broadcast(_per_class(b, alphas), z), 0.0), _last(z))
+        focus = b.mul(weight, focus)
+    at = b.mul(focus, plus)
+
+    def pull(d: Value) -> Value:
+        # d/dm = alpha s^gamma (gamma (1 - s) softplus(m) + s), for s' = s (1 - s) and softplus' = s
+        slope = b.add(b.mul(b.mul(b.sub(1.0, miss), plus), loss.gamma), miss)
+        dm = b.mul(_share(b, d, at), b.mul(focus, slope))
+        # dm/dz_k: the softmax over the others, and -1 for the target
+        towards = b.select(hit, -1.0, b.div(e, _spread(b, total, z)))
+        return b.mul(_spread(b, dm, z), towards)
+
+    return Judged(_mean(b, at), pull)
+
+
+FAR = -1e30  # below every logit, and finite: sums and products with it are no NaN
+
+
+def _per_class(b: Builder, numbers: tuple[float, ...]) -> Value:
+    """[K]."""
+    classes = (len(numbers),)
+    return b.op("constant", value=numbers, shape=classes, dtype="f32")
+
+
+def _softplus(b: Builder, x: Value) -> Value:
+    """log(1 + exp(x)) as max(x, 0) + log1p(exp(-|x|)): the exponent is never positive."""
+    size = b.maximum(x, b.unary("neg", x))
+    return b.add(b.maximum(x, 0.0), b.unary("log1p", b.unary("exp", b.unary("neg", size))))
+
+
+@_rule(BinaryCrossEntropy)
+def emit_binary_cross_entropy(b: Builder, loss: BinaryCrossEntropy, z: Value, target: Value) -> Judged:
+    """w t softplus(-z) + (1 - t) softplus(z): sums of what is not negative, so that nothing cancels."""
+    minus = b.unary("neg", z)
+    yes, no = b.mul(target, loss.positive_weight), b.sub(1.0, target)
+    at = b.add(b.mul(yes, _softplus(b, minus)), b.mul(no, _softplus(b, z)))
+
+    def pull(d: Value) -> Value:  # softplus' = s, so dz = d ((1 - t) s(z) - w t s(-z))
+        slope = b.sub(b.mul(no, b.unary("logistic", z)), b.mul(yes, b.unary("logistic", minus)))
+        return b.mul(_share(b, d, at), slope)
+
+    return Judged(_mean(b, at), pull)
+
+
+@_rule(MeanSquaredError)
+def emit_mean_squared_error(b: Builder, loss: MeanSquaredError, z: Value, target: Value) -> Judged:
+    """(z - t)²."""
+    off = b.sub(z, target)
+    at = b.mul(off, off)
+    return Judged(_mean(b, at), lambda d: b.mul(_share(b, b.mul(d, 2.0), at), off))  # dz = 2 d (z - t) / n
+
+
+@_rule(Dice)
+def emit_dice(b: Builder, loss: Dice, z: Value, ids: Value) -> Judged:
+    """1 - mean_k c_k, c_k = (2 sum_p s o + epsilon) / (sum_p s + sum_p o + epsilon)."""
+    pixels, classes = tuple(range(1, len(z.shape) - 1)), z.shape[-1]
+    by_class = (0, len(z.shape) - 1)
+    s = _exponentials(b, z).softmax(b)
+    o = b.convert(_one_hot(b, ids, z), z.type.dtype)
+    both = b.add(b.mul(b.sum(b.mul(s, o), pixels), 2.0), loss.epsilon)
+    either = b.add(b.add(b.sum(s, pixels), b.sum(o, pixels)), loss.epsilon)
+    c = b.div(both, either)  # [B, K]
+    each = b.sub(1.0, b.mul(b.sum(c, (1,)), 1 / classes))
+
+    def pull(d: Value) -> Value:
+        # dc_k/ds_pk = (2 o_pk - c_k) / either_k, so g = -(d / K) (2 o - c) / either
+        part = b.div(_spread(b, b.mul(d, 1 / classes), either), either)
+        off = b.sub(b.broadcast(c, z, by_class), b.mul(o, 2.0))
+        g = b.mul(b.broadcast(part, z, by_class), off)
+        along = b.sum(b.mul(g, s), _last(z))
+        return b.mul(s, b.sub(g, _spread(b, along, z)))  # dz = s (g - sum_k g_k s_k), the softmax's pullback
+
+    return Judged(each, pull)
+
+
+@_rule(DiceCrossEntropy)
+def emit_dice_cross_entropy(b: Builder, loss: DiceCrossEntropy, z: Value, ids: Value) -> Judged:
+    """The sum of both, by their own rules."""
+    first, second = judge(b, CrossEntropy(), z, ids), judge(b, loss.dice, z, ids)
+    each = b.add(first.each, b.mul(second.each, loss.weight))
+    return Judged(each, lambda d: b.add(first.pull(d), second.pull(b.mul(d, loss.weight))))
+
+
+# -- the metric ------------------------------------------------------------------------------------------------------
+
+
+def correct(b: Builder, loss: Loss, z: Value, target: Value) -> Value:
+    """The part of each example that is right, [B]: of its tokens or pixels, or elements for binary cross-entropy.
+
+    0 for a regression, of which nothing is right or wrong.
+    """
+    if isinstance(loss, ByClass):
+        return _mean(b, hits(b, z, target))
+    if isinstance(loss, SoftCrossEntropy):
+        return _mean(b, b.convert(b.compare("EQ", _first_maximum(b, z), _first_maximum(b, target)), z.type.dtype))
+    if isinstance(loss, BinaryCrossEntropy):
+        said, true = (b.convert(b.compare("GT", v, at), "i32") for v, at in ((z, 0.0), (target, 0.5)))
+        return _mean(b, b.convert(b.compare("EQ", said, true), z.type.dtype))
+    return b.op("constant", value=0.0, shape=z.shape[:1], dtype=z.type.dtype)
 
 
 def hits(b: Builder, logits: Value, labels: Value) -> Value:
-    """1.0 where the first largest logit is the label's, [B]."""
-    batch, classes = logits.shape
-    top = b.broadcast(b.max_over(logits, (1,)), logits, (0,))
-    index = b.iota(1, (batch, classes))
-    candidates = b.select(b.compare("EQ", logits, top), index, classes)
-    first = b.op("reduce_min", candidates, b.scalar(classes, "i32"), dims=(1,))
-    return b.convert(b.compare("EQ", first, labels), logits.type.dtype)
+    """1.0 where the first largest logit is the label's, [B, ..]."""
+    return b.convert(b.compare("EQ", _first_maximum(b, logits), labels), logits.type.dtype)
+
+
+def _first_maximum(b: Builder, z: Value) -> Value:
+    """The first class whose number is the largest, i32 [B, ..]."""
+    classes = z.shape[-1]
+    top = _spread(b, b.max_over(z, _last(z)), z)
+    index = b.iota(len(z.shape) - 1, z.shape)
+    candidates = b.select(b.compare("EQ", z, top), index, classes)
+    return b.op("reduce_min", candidates, b.scalar(classes, "i32"), dims=_last(z))

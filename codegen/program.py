@@ -10,13 +10,14 @@ from typing import Any
 import netc.codegen.layers  # registers the rules  # noqa: F401
 from netc.codegen.builder import Builder
 from netc.codegen.ir import Function, Module, Value
-from netc.codegen.losses import hits, softmax_cross_entropy
+from netc.codegen.losses import correct, judge
 from netc.codegen.optim import rule_of
 from netc.codegen.random import initial_values, step_key
 from netc.codegen.rules import Emitted, Scope, emit
 from netc.netspec.check import CheckedNet
 from netc.netspec.errors import SpecError
 from netc.netspec.layer import Layer, signature_of
+from netc.netspec.loss import Loss
 from netc.netspec.recipe import Optimizer, Recipe
 from netc.netspec.types import Signature, TensorType
 
@@ -83,11 +84,7 @@ def build(net: CheckedNet, recipe: Recipe, batch: int) -> Program:
         problems.append(f"batch wants a positive integer below 2^24, got {batch}")
     if not net.params:
         problems.append(f"{net.spec.name}: wants at least one trained parameter, got none; add a dense or conv2d layer")
-    if net.out.rank != 1:
-        out = net.out.shape
-        problems.append(
-            f"{net.spec.name}: wants an output of [batch, classes] for cross-entropy, got {out}; end in Dense"
-        )
+    problems += [f"{net.spec.name}: {p}" for p in recipe.loss.misfits(net.out)]
     if problems:
         raise SpecError(tuple(problems))
     state = _state(net, recipe)
@@ -127,6 +124,10 @@ class _Maker:
     def _images(self, b: Builder) -> Value:
         return b.parameter("x", TensorType((self.batch, *self.net.x.shape), self.net.x.dtype))
 
+    def _target(self, b: Builder) -> Value:
+        target = self.recipe.loss.target(self.net.out)
+        return b.parameter("y", TensorType((self.batch, *target.shape), target.dtype))
+
     def _forward(self, b: Builder, held: dict[str, Value], x: Value, training: bool) -> Emitted:
         key = None
         if training and self.net.signature.draws:
@@ -149,14 +150,14 @@ class _Maker:
         """(state, x, y, lr) -> (state, loss, correct, grad_norm, param_norm), metrics of the incoming state."""
         b = Builder("train_step")
         held = self._take(b, self.state)
-        x, labels = self._images(b), b.parameter("y", TensorType((self.batch,), "i32"))
+        x, target = self._images(b), self._target(b)
         lr = b.parameter("lr", SCALAR)
         out = self._forward(b, held, x, training=True)
         with b.at("loss"):
             logits = b.op("barrier", out.y)  # IREE 3.12 miscompiles the loss when it joins it with the last layer
-            loss = softmax_cross_entropy(b, logits, labels, self.recipe.label_smoothing)
+            loss = judge(b, self.recipe.loss, logits, target)
             mean = b.mul(b.sum(loss.each, (0,)), 1 / self.batch)
-            correct = b.sum(hits(b, logits, labels), (0,))
+            right = b.sum(correct(b, self.recipe.loss, logits, target), (0,))
         with b.at("loss", "vjp"):
             dlogits = b.op("barrier", loss.pull(b.constant(1 / self.batch, TensorType((self.batch,)))))
         _, drawn = out.pull(dlogits)
@@ -164,7 +165,7 @@ class _Maker:
         grads = {name: b.op("barrier", g) for name, g in drawn.items()}
         new = {**held, **out.state, **self._update(b, held, grads, lr)}
         new["step"] = b.add(held["step"], 1)
-        metrics = {"loss": mean, "correct": correct}
+        metrics = {"loss": mean, "correct": right}
         if self.recipe.norms:
             with b.at("norms"):
                 metrics["grad_norm"] = _norm(b, [grads[p.name] for p in self.net.params])
@@ -193,12 +194,13 @@ class _Maker:
         """(parameters, statistics, x, y, weight) -> (loss, correct, count): sums weighted by `weight` [B]."""
         b = Builder("eval_step")
         held = self._take(b, self._kept())
-        x, labels = self._images(b), b.parameter("y", TensorType((self.batch,), "i32"))
+        x, target = self._images(b), self._target(b)
         weight = b.parameter("weight", TensorType((self.batch,)))
         logits = self._forward(b, held, x, training=False).y
         with b.at("loss"):
-            each = softmax_cross_entropy(b, logits, labels, 0.0).each
-            sums = {"loss": b.mul(each, weight), "correct": b.mul(hits(b, logits, labels), weight), "count": weight}
+            loss = self.recipe.loss.evaluated
+            each = b.mul(judge(b, loss, logits, target).each, weight)
+            sums = {"loss": each, "correct": b.mul(correct(b, loss, logits, target), weight), "count": weight}
             return b.finish([(n, b.sum(v, (0,))) for n, v in sums.items()])
 
     def predict(self) -> Function:
@@ -258,14 +260,17 @@ def _layer_function(
     return b.finish(results + [(s.name, out.state[s.name]) for s in signature.state])
 
 
-def loss_module(classes: int, batch: int, smoothing: float) -> Module:
-    """`vjp` (logits [B, K], labels [B]) -> (mean loss, dlogits)."""
+def loss_module(loss: Loss, out: TensorType, batch: int) -> Module:
+    """`vjp` (output [B, *out], target [B, *loss.target(out)]) -> (mean loss, doutput, part that is correct [B])."""
     b = Builder("vjp")
-    logits = b.parameter("logits", TensorType((batch, classes)))
-    loss = softmax_cross_entropy(b, logits, b.parameter("labels", TensorType((batch,), "i32")), smoothing)
-    mean = b.mul(b.sum(loss.each, (0,)), 1 / batch)
-    dlogits = loss.pull(b.constant(1 / batch, TensorType((batch,))))
-    return Module("loss", (b.finish([("loss", mean), ("dlogits", dlogits)]),))
+    z = b.parameter("output", TensorType((batch, *out.shape), out.dtype))
+    wanted = loss.target(out)
+    target = b.parameter("target", TensorType((batch, *wanted.shape), wanted.dtype))
+    judged = judge(b, loss, z, target)
+    mean = b.mul(b.sum(judged.each, (0,)), 1 / batch)
+    dz = judged.pull(b.constant(1 / batch, TensorType((batch,))))
+    results = [("loss", mean), ("doutput", dz), ("correct", correct(b, loss, z, target))]
+    return Module(loss.kind, (b.finish(results),))
 
 
 def optimizer_module(optimizer: Optimizer, shapes: tuple[tuple[int, ...], ...], decay: tuple[bool, ...]) -> Module:

@@ -8,8 +8,10 @@ from typing import Literal
 from netc.netspec.check import CheckedNet
 from netc.netspec.layer import Combinator, Composite, Layer, expanded, part_names, signature_of
 from netc.netspec.layers.combine import Chain, Concat, Gate, Repeat, Residual
+from netc.netspec.layers.embedding import TiedHead
 from netc.netspec.layers.shape import Identity
 from netc.netspec.layers.split import Split
+from netc.netspec.layers.tokens import OnTokens
 from netc.netspec.types import TensorType
 
 Role = Literal["input", "layer", "join", "output"]
@@ -64,7 +66,9 @@ FLOWS: dict[type[Combinator], Flow] = {
     Residual: Flow("+"),
     Gate: Flow("×", with_input=True),
     Concat: Flow("concat"),
+    OnTokens: Flow("tokens"),
     Split: Flow("concat"),
+    TiedHead: Flow(),
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -112,6 +113,13 @@ def want_positive(**values: int) -> Iterator[str]:
     for name, value in values.items():
         if value < 1:
             yield f"{name} wants a positive integer, got {value}"
+
+
+def want_spread(**values: float) -> Iterator[str]:
+    """Yield a sentence for each value that is no standard deviation."""
+    for name, value in values.items():
+        if not 0 <= value < math.inf:
+            yield f"{name} wants a finite number, not negative, got {value}"
 
 
 MOST_COPIES = 10_000  # of one layer in a row; more is a mistake, and would take all memory before anything else failed

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from netc.netspec.errors import SpecError
+from netc.netspec.loss import CrossEntropy, Loss
 
 
 @dataclass(frozen=True)
@@ -69,21 +70,19 @@ def _decay_problems(kind: str, decay: float) -> Iterator[str]:
 class Recipe:
     """What of the training shapes the program.
 
-    `label_smoothing` a in [0, 1): the target is (1-a) one_hot + a / classes (Szegedy et al. 2016, section 7).
-    `decay_all`: weight decay also on biases and the scales of normalisations. `norms`: the step also returns the
-    norms of all gradients and all parameters, which traces record.
+    `loss` says what the output is judged by and which targets that takes (netspec/loss.py). `decay_all`: weight decay
+    also on biases and the scales of normalisations. `norms`: the step also returns the norms of all gradients and
+    all parameters, which traces record.
     """
 
     optimizer: Optimizer = field(default_factory=Adam)
-    label_smoothing: float = 0.0
+    loss: Loss = field(default_factory=CrossEntropy)
     decay_all: bool = False
     norms: bool = True
 
     def check(self) -> Recipe:
         """The recipe itself; raises SpecError with one sentence for each value out of range."""
-        problems = list(self.optimizer.problems())
-        if not 0 <= self.label_smoothing < 1:
-            problems.append(f"label smoothing wants a number in [0, 1), got {self.label_smoothing}")
+        problems = [*self.optimizer.problems(), *self.loss.problems()]
         if problems:
             raise SpecError(tuple(problems))
         return self

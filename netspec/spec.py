@@ -9,6 +9,7 @@ from netc.netspec.errors import SpecError
 from netc.netspec.layer import Layer
 from netc.netspec.layers.combine import Chain
 from netc.netspec.layers.dense import Dense
+from netc.netspec.layers.embedding import LmHead, TiedHead, TokenPositionEmbed
 from netc.netspec.types import TensorType
 
 InputDType = Literal["f32", "i32"]
@@ -44,8 +45,17 @@ class NetSpec:
         return replace(self, input=shape)
 
     def with_classes(self, classes: int) -> NetSpec:
-        """The same net with `classes` outputs: the last layer, which must be dense, is changed."""
+        """The same net with `classes` outputs: the last layer, which must be dense or a head over tokens, is changed.
+
+        Of a net of token ids these are the vocabulary, which an embedding has too: it is changed with them.
+        """
         head = self.layers[-1] if self.layers else None
+        if isinstance(head, TiedHead) and isinstance(head.embed, TokenPositionEmbed):
+            tied = replace(head, embed=replace(head.embed, vocabulary=classes))
+            return replace(self, layers=(*self.layers[:-1], tied))
+        if isinstance(head, LmHead):
+            layers = (replace(e, vocabulary=classes) if isinstance(e, TokenPositionEmbed) else e for e in self.layers)
+            return replace(self, layers=(*tuple(layers)[:-1], replace(head, vocabulary=classes)))
         if not isinstance(head, Dense):
             got = head.kind if head else "no layers"
             raise SpecError((f"{self.name}: --classes wants a net that ends in a dense layer, got {got}; "

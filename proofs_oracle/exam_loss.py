@@ -1,4 +1,4 @@
-"""The exam of the loss."""
+"""The exam of the losses."""
 
 from __future__ import annotations
 
@@ -6,39 +6,43 @@ import time
 from collections.abc import Mapping
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from netc.codegen import evaluator
 from netc.codegen.program import loss_module
+from netc.netspec.types import TensorType
 from netc.proofs_oracle.card import Card, card_of
 from netc.proofs_oracle.compare import central_differences, compare_all
 from netc.proofs_oracle.draws import DRAWS, FloatArray, generator
 from netc.proofs_oracle.reference import AGAINST_DIFFERENCE, AGAINST_JAX
-from netc.proofs_oracle.references.losses import LossCase, softmax_cross_entropy
+from netc.proofs_oracle.references.losses import LossCase, correct, draw_target, each
 from netc.proofs_oracle.witness import compiled
-
-KIND = "softmaxCrossEntropy"
 
 
 def run_loss_case(case: LossCase, *, seed: int = 0) -> Card:
-    """Judge the mean loss and its gradient to the logits in float64, as `run_case` judges a layer."""
+    """Judge the mean loss, its gradient to the output and the metric in float64, as `run_case` judges a layer."""
     began = time.perf_counter()
-    rng = generator(seed, f"{KIND}/{case.name}")
-    logits = DRAWS[case.draw].x(rng, (case.batch, case.classes))
-    labels = rng.integers(0, case.classes, case.batch).astype(np.int32)
-    module = loss_module(case.classes, case.batch, case.smoothing)
+    loss = case.loss
+    rng = generator(seed, f"{loss.kind}/{case.name}")
+    z = DRAWS[case.draw].x(rng, (case.batch, *case.shape))
+    target = draw_target(rng, loss, case.shape, case.batch, hard=case.hard)
+    module = loss_module(loss, TensorType(case.shape), case.batch)
 
-    def loss(tensors: Mapping[str, FloatArray]) -> FloatArray:
-        return evaluator.run(module, "vjp", [tensors["logits"], labels], "f64")[0]
+    def value(tensors: Mapping[str, FloatArray]) -> FloatArray:
+        return evaluator.run(module, "vjp", [tensors["output"], target], "f64")[0]
 
-    ours = evaluator.run(module, "vjp", [logits, labels], "f64")
-    witness = compiled(jax.value_and_grad(lambda z: softmax_cross_entropy(z, labels, case.smoothing)))
-    inputs, gradients = {"logits": logits}, {"logits": ours[1]}
+    ours = evaluator.run(module, "vjp", [z, target], "f64")
+    witness = compiled(
+        jax.value_and_grad(lambda z: (jnp.mean(each(loss, z, target)), correct(loss, z, target)), has_aux=True)
+    )
+    (wanted, right), dz = witness(z)
+    inputs, gradients = {"output": z}, {"output": ours[1]}
     return card_of(
-        KIND,
+        loss.kind,
         case.name,
-        against_jax=compare_all(["loss", "dlogits"], ours, witness(logits)),
-        differences=central_differences(loss, inputs, gradients, np.ones(()), rng=rng, limit=AGAINST_DIFFERENCE),
+        against_jax=compare_all(["loss", "doutput", "correct"], ours, [wanted, dz, right]),
+        differences=central_differences(value, inputs, gradients, np.ones(()), rng=rng, limit=AGAINST_DIFFERENCE),
         tolerance=AGAINST_JAX,
         seconds=time.perf_counter() - began,
     )

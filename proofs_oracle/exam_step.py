@@ -18,6 +18,7 @@ from netc.proofs_oracle.compare import Comparison, central_differences, compare_
 from netc.proofs_oracle.draws import FloatArray, generator
 from netc.proofs_oracle.reference import AGAINST_DIFFERENCE, AGAINST_JAX
 from netc.proofs_oracle.references import optimizers
+from netc.proofs_oracle.references.losses import draw_target
 from netc.proofs_oracle.references.step import StepCase, evaluation, loss_and_gradients
 from netc.proofs_oracle.witness import compiled
 
@@ -36,10 +37,11 @@ class _Witness:
     state: Tensors
     kept: optimizers.Kept
 
-    def step(self, gradient: Any, x: FloatArray, labels: Any) -> Tensors:
+    def step(self, gradient: Any, x: FloatArray, target: Any) -> Tensors:
         """One step; gives the metrics by name, and leaves the new state."""
         recipe, names, before = self.case.recipe, list(self.params), self.params
-        (loss, (logits, new)), gradients = gradient(self.params, self.state, x, labels)
+        done = np.asarray(self.kept.steps, np.int32)
+        (loss, (right, new)), gradients = gradient(self.params, self.state, x, target, KEY, done)
         values, self.kept = optimizers.step(
             recipe.optimizer,
             tuple(self.params.values()),
@@ -49,7 +51,7 @@ class _Witness:
             decay=tuple(p.decay or recipe.decay_all for p in self.net.params),
         )
         self.params, self.state = dict(zip(names, values, strict=True)), {**self.state, **new}
-        metrics: Tensors = {"loss": loss, "correct": np.sum(np.argmax(logits, -1) == labels)}
+        metrics: Tensors = {"loss": loss, "correct": right}
         if recipe.norms:
             metrics |= {"grad_norm": _norm(gradients), "param_norm": _norm(before)}
         return metrics
@@ -92,15 +94,15 @@ def run_step_case(case: StepCase, *, seed: int = 0) -> Card:
     state: Tensors = {s.name: rng.uniform(0.5, 2.0, s.shape) for s in net.state}
     kept = optimizers.start(case.recipe.optimizer, tuple(params.values()))
     witness = _Witness(case, net, params, state, kept)
-    gradient = compiled(loss_and_gradients(case.net, case.recipe.label_smoothing))
+    gradient = compiled(loss_and_gradients(case.net, case.recipe.loss))
     first = before = witness.everything()
     slots = [s.name for s in program.state]
     batches = [_batch(rng, case, net) for _ in range(case.steps)]
     found: list[Comparison] = []
-    for index, (x, labels) in enumerate(batches, 1):
+    for index, (x, target) in enumerate(batches, 1):
         held = [before[n] for n in slots]
-        results = evaluator.run(program.module, "train_step", [*held, x, labels, np.asarray(case.lr)], "f64")
-        metrics = witness.step(gradient, x, labels)
+        results = evaluator.run(program.module, "train_step", [*held, x, target, np.asarray(case.lr)], "f64")
+        metrics = witness.step(gradient, x, target)
         before = witness.everything()
         expected = {**before, **metrics}
         names = [*slots, *metrics]
@@ -120,25 +122,27 @@ def run_step_case(case: StepCase, *, seed: int = 0) -> Card:
 
 def _batch(rng: np.random.Generator, case: StepCase, net: CheckedNet) -> tuple[FloatArray, Any]:
     x = rng.standard_normal((case.batch, *net.x.shape))
-    return x, rng.integers(0, net.out.shape[0], case.batch).astype(np.int32)
+    return x, draw_target(rng, case.recipe.loss, net.out.shape, case.batch)
 
 
 def _at(when: str, found: list[Comparison]) -> list[Comparison]:
     return [Comparison(f"{c.tensor} {when}", c.error, c.problem) for c in found]
 
 
-def _judge_evaluation(program: Program, witness: _Witness, x: FloatArray, labels: Any) -> list[Comparison]:
+def _judge_evaluation(program: Program, witness: _Witness, x: FloatArray, target: Any) -> list[Comparison]:
     weight = np.arange(1, program.batch + 1) % 2 + 0.5
     trained = witness.everything()
     kept = [trained[s.name] for s in program.kept]
     ours = evaluator.run(program.module, "predict", [*kept, x], "f64")
-    ours += evaluator.run(program.module, "eval_step", [*kept, x, labels, weight], "f64")
-    theirs = compiled(evaluation(witness.case.net))(witness.params, witness.state, x, labels, weight)
+    ours += evaluator.run(program.module, "eval_step", [*kept, x, target, weight], "f64")
+    case = witness.case
+    evaluate = compiled(evaluation(case.net, case.recipe.loss))
+    theirs = evaluate(witness.params, witness.state, x, target, weight)
     return compare_all(["predict logits", "eval_step loss", "eval_step correct", "eval_step count"], ours, theirs)
 
 
 def _differences(
-    program: Program, first: Tensors, x: FloatArray, labels: Any, rng: np.random.Generator
+    program: Program, first: Tensors, x: FloatArray, target: Any, rng: np.random.Generator
 ) -> tuple[list[Comparison], str]:
     optimizer = program.recipe.optimizer
     if not (isinstance(optimizer, Sgd) and optimizer.momentum and not optimizer.weight_decay):
@@ -146,7 +150,7 @@ def _differences(
     slots = [s.name for s in program.state]
 
     def results(tensors: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
-        args = [*(tensors[n] for n in slots), x, labels, np.asarray(0.0)]
+        args = [*(tensors[n] for n in slots), x, target, np.asarray(0.0)]
         values = evaluator.run(program.module, "train_step", args, "f64")
         return dict(zip([*slots, "loss"], values, strict=False))
 

@@ -10,7 +10,6 @@ from functools import partial
 from netc.netspec.errors import UserError
 from netc.proofs_oracle.card import Card
 from netc.proofs_oracle.exam_layer import run_case
-from netc.proofs_oracle.exam_loss import KIND as LOSS
 from netc.proofs_oracle.exam_loss import run_loss_case
 from netc.proofs_oracle.exam_optimizer import run_optimizer_case
 from netc.proofs_oracle.exam_step import KIND as STEP
@@ -35,12 +34,12 @@ class Exam:
 
 
 def exams() -> Iterator[Exam]:
-    """Every exam: layers, then the loss, optimizers, whole train steps."""
+    """Every exam: layers, then losses, optimizers, whole train steps."""
     for reference in REFERENCES.values():
         for case in reference.cases:
             yield Exam(reference.kind, case.name, partial(run_case, reference, case))
     for loss in losses.CASES:
-        yield Exam(LOSS, loss.name, partial(run_loss_case, loss))
+        yield Exam(loss.loss.kind, loss.name, partial(run_loss_case, loss))
     for kind, cases in optimizers.CASES.items():
         for rule in cases:
             yield Exam(kind, rule.name, partial(run_optimizer_case, kind, rule))

@@ -12,10 +12,9 @@ from netc.codegen.program import build
 from netc.netspec.errors import UserError
 from netc.runtime.cache import Cache
 from netc.runtime.checkpoint import Checkpoint
-from netc.runtime.data.batches import Normalise
 from netc.runtime.data.dataset import Dataset
 from netc.runtime.data.folder import decode
-from netc.runtime.run import RunConfig, checkpoint_of
+from netc.runtime.run import RunConfig, checkpoint_of, normalise_of
 from netc.runtime.session import Session, prepare
 from netc.runtime.target import parse_target
 from netc.runtime.train import sums
@@ -48,17 +47,17 @@ def open_session(config: RunConfig, folder: Path, which: str, target: str, cache
     return session, saved
 
 
-def normalise_of(saved: Checkpoint) -> Normalise:
-    """The normalisation that a run was trained with."""
-    table = saved.meta["normalise"]
-    assert isinstance(table, dict)  # the manifest's digest was checked
-    return Normalise(tuple(table["mean"]), tuple(table["std"]))  # type: ignore[arg-type]
-
-
-def evaluate(config: RunConfig, data: Dataset, folder: Path, which: str, target: str, cache: Cache) -> Score:
-    """The score of a run's checkpoint on the test split of `data`."""
+def evaluate(
+    config: RunConfig, data: Dataset, folder: Path, which: str, target: str, cache: Cache, *, other: bool = False
+) -> Score:
+    """The score of a run's checkpoint on the test split of `data`: that of its training unless `other`."""
+    outputs = config.net.out.shape[-1]
+    if len(data.classes) > outputs:
+        raise UserError(
+            f"{data.name} has {len(data.classes)} classes, got a net with {outputs} outputs; give other data"
+        )
     session, saved = open_session(config, folder, which, target, cache)
-    if saved.meta.get("data_sha256") != data.digest:
+    if not other and saved.meta.get("data_sha256") != data.digest:
         raise UserError(
             f"{config.data} is not the data that {folder} was trained on (its digest differs); bring that data back"
         )
@@ -70,6 +69,8 @@ def predict(
     config: RunConfig, images: Sequence[Path], folder: Path, which: str, target: str, cache: Cache
 ) -> list[Guess]:
     """What a run's checkpoint says of image files, each resized to the net's input. Raises DataError."""
+    if config.net.x.dtype != "f32":
+        raise UserError(f"predict wants a net for images, got {config.net.spec.name}, which takes token ids")
     session, saved = open_session(config, folder, which, target, cache)
     normalise, classes = normalise_of(saved), saved.meta["classes"]
     assert isinstance(classes, list)

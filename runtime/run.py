@@ -12,13 +12,15 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from netc.netspec.check import CheckedNet, check
 from netc.netspec.errors import UserError
+from netc.netspec.loss import LOSSES, Loss
 from netc.netspec.recipe import Adam, Recipe, Schedule, Sgd
 from netc.netspec.toml import from_toml, to_toml
 from netc.runtime.checkpoint import Checkpoint, load
+from netc.runtime.data.batches import Normalise
 from netc.runtime.data.dataset import Augment
 from netc.runtime.files import write_whole
 
@@ -28,7 +30,11 @@ OPTIMIZERS: dict[str, type[Adam] | type[Sgd]] = {"adam": Adam, "sgd": Sgd}
 
 @dataclass(frozen=True)
 class RunConfig:
-    """Everything that decides what a run computes. `net` has the input shape and classes that are trained."""
+    """Everything that decides what a run computes. `net` has the input shape and classes that are trained.
+
+    `data` is empty for weights that were imported and have not been trained here. `init` is the SHA-256 of the weights
+    that the run began with, or empty if they were drawn.
+    """
 
     net: CheckedNet
     recipe: Recipe
@@ -37,26 +43,32 @@ class RunConfig:
     seed: int
     target: str
     augment: Augment
+    init: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON, from which `from_json` gives the equal config."""
-        optimizer = {"kind": self.recipe.optimizer.kind, **dataclasses.asdict(self.recipe.optimizer)}
         return {
             "format": FORMAT,
             "spec": to_toml(self.net.spec),
-            "recipe": {**dataclasses.asdict(self.recipe), "optimizer": optimizer},
+            "recipe": {
+                **dataclasses.asdict(self.recipe),
+                "optimizer": _chosen(self.recipe.optimizer),
+                "loss": _chosen(self.recipe.loss),
+            },
             "schedule": dataclasses.asdict(self.schedule),
             "data": self.data,
             "seed": self.seed,
             "target": self.target,
             "augment": dataclasses.asdict(self.augment),
+            "init": self.init,
         }
 
     @property
     def recipe_json(self) -> dict[str, Any]:
         """The parts that a trace's header calls the recipe."""
         plain = self.to_json()
-        return {k: plain[k] for k in ("recipe", "schedule", "augment")}
+        begun = {"init": self.init} if self.init else {}
+        return {k: plain[k] for k in ("recipe", "schedule", "augment")} | begun
 
 
 def from_json(table: Mapping[str, Any], where: str) -> RunConfig:
@@ -67,25 +79,38 @@ def from_json(table: Mapping[str, Any], where: str) -> RunConfig:
         zip(_FIELDS, (_typed(want, table.get(k), f"{where}: {k}") for k, want in _FIELDS.items()), strict=True)
     )
     recipe = _mapping(table.get("recipe"), f"{where}: recipe")
-    optimizer = _mapping(recipe.get("optimizer"), f"{where}: recipe.optimizer")
-    kind = optimizer.get("kind")
-    if not isinstance(kind, str) or kind not in OPTIMIZERS:
-        raise UserError(f"{where}: recipe.optimizer.kind wants one of {', '.join(OPTIMIZERS)}, got {kind!r}")
-    chosen = _record(
-        OPTIMIZERS[kind], {k: v for k, v in optimizer.items() if k != "kind"}, f"{where}: recipe.optimizer"
-    )
-    made = _record(Recipe, {**recipe, "optimizer": chosen}, f"{where}: recipe").check()
+    chosen = {
+        "optimizer": _choice(OPTIMIZERS, recipe.get("optimizer"), f"{where}: recipe.optimizer"),
+        "loss": _choice(LOSSES, recipe.get("loss"), f"{where}: recipe.loss"),
+    }
+    made = _record(Recipe, {**recipe, **chosen}, f"{where}: recipe").check()
     return RunConfig(
         check(from_toml(fields["spec"], f"{where}: spec")),
         made,
         _record(Schedule, table.get("schedule"), f"{where}: schedule").check(),
         fields["data"], fields["seed"], fields["target"],
         _record(Augment, table.get("augment"), f"{where}: augment"),
+        _typed(str, table.get("init", ""), f"{where}: init"),
     )  # fmt: skip
 
 
 _FIELDS: dict[str, type] = {"spec": str, "data": str, "seed": int, "target": str}
-R = TypeVar("R", Recipe, Schedule, Augment, Adam | Sgd)
+R = TypeVar("R")
+
+
+def _chosen(value: Adam | Sgd | Loss) -> dict[str, Any]:
+    """The kind and the fields of one of several dataclasses, as plain JSON."""
+    fields = {k: list(v) if isinstance(v, tuple) else v for k, v in dataclasses.asdict(value).items()}
+    return {"kind": value.kind, **fields}
+
+
+def _choice(table: Mapping[str, type[R]], value: Any, where: str) -> R:
+    """The dataclass that `_chosen` wrote."""
+    given = _mapping(value, where)
+    kind = given.get("kind")
+    if not isinstance(kind, str) or kind not in table:
+        raise UserError(f"{where}.kind wants one of {', '.join(table)}, got {kind!r}; is it a run's file?")
+    return _record(table[kind], {k: v for k, v in given.items() if k != "kind"}, where)
 
 
 def _mapping(value: Any, where: str) -> dict[str, Any]:
@@ -97,7 +122,7 @@ def _mapping(value: Any, where: str) -> dict[str, Any]:
 def _record(cls: type[R], table: Any, where: str) -> R:
     """A dataclass of plain fields from JSON: exactly its fields, each of its type."""
     given, hints = _mapping(table, where), get_type_hints(cls)
-    wanted = {f.name for f in dataclasses.fields(cls)}
+    wanted = {f.name for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
     if given.keys() != wanted:
         off = ", ".join(sorted(given.keys() ^ wanted))
         raise UserError(
@@ -107,7 +132,10 @@ def _record(cls: type[R], table: Any, where: str) -> R:
 
 
 def _typed(want: Any, value: Any, where: str) -> Any:
-    """`value`, if it is of the type; an integer is a number too, within the range of numbers."""
+    """`value`, if it is of the type; an integer is a number too, within the range of numbers; a list is a tuple."""
+    if get_origin(want) is tuple and isinstance(value, list):
+        return tuple(_typed(get_args(want)[0], v, f"{where}[{i}]") for i, v in enumerate(value))
+    want = tuple if get_origin(want) is tuple else want
     if want is float and type(value) is int and abs(value) < 2**53:
         return float(value)
     fits = isinstance(value, want) and not (isinstance(value, bool) and want is not bool)
@@ -144,6 +172,22 @@ def read_config(folder: Path) -> RunConfig:
 def checkpoint_of(folder: Path, which: str) -> Checkpoint:
     """The checkpoint `last` or `best` of a run; raises CheckpointError."""
     return load(folder / which)
+
+
+def normalise_of(saved: Checkpoint) -> Normalise:
+    """The normalisation that a run was trained with."""
+    table = saved.meta["normalise"]
+    assert isinstance(table, dict)  # the manifest's digest was checked
+    return Normalise(tuple(table["mean"]), tuple(table["std"]))  # type: ignore[arg-type]
+
+
+def refuse_used(folder: Path, option: str) -> None:
+    """Raise UserError if the folder that `option` names holds a run."""
+    used = [n for n in ("run.json", "trace.jsonl", "timing.jsonl", "last", "best") if (folder / n).exists()]
+    if used:
+        raise UserError(
+            f"{option} wants a new folder, got {folder} with {used[0]} in it; use --resume, or choose another"
+        )
 
 
 def free_folder(root: Path, stem: str) -> Path:

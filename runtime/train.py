@@ -18,12 +18,16 @@ import numpy as np
 from netc.codegen.program import build
 from netc.netspec.errors import NetcError, UserError
 from netc.netspec.recipe import Schedule
+from netc.netspec.types import TensorType, batched
 from netc.runtime import checkpoint
 from netc.runtime.backends import check_device
 from netc.runtime.cache import Cache
+from netc.runtime.checkpoint import Checkpoint
 from netc.runtime.data.batches import Normalise, eval_batches, prefetch, statistics, steps_per_epoch, train_batches
+from netc.runtime.data.catalog import TEXT_PREFIX
 from netc.runtime.data.dataset import Dataset
-from netc.runtime.run import RunConfig, checkpoint_of, write_config
+from netc.runtime.pretrained import Start
+from netc.runtime.run import RunConfig, checkpoint_of, normalise_of, refuse_used, write_config
 from netc.runtime.schedule import learning_rate
 from netc.runtime.session import Prepared, Session, prepare
 from netc.runtime.target import parse_target
@@ -119,29 +123,33 @@ def train(
     cache: Cache,
     *,
     resume: bool = False,
+    start: Start | None = None,
     progress: Progress | None = None,
 ) -> Outcome:
     """Train as `config` says, on `data` already of the net's input size, writing into `folder`.
 
     With `resume`, continue from the checkpoint `last`: the trace is then byte for byte that of an uninterrupted run.
+    With `start`, begin with its weights, where they are, instead of drawn ones, and normalise images as they want.
     Raises UserError, CompileError, and NonFiniteError when the loss is no number any more.
     """
     watch = progress or Progress()
     begin = time.perf_counter()
     if not resume:
-        _refuse_used(folder)
+        refuse_used(folder, "--out")
     target = parse_target(config.target)
     check_device(target)
     shape = tuple(config.net.spec.input)
     _fits(config, data)
-    normalise = statistics(data.train, shape[-1])
+    saved = checkpoint_of(folder, "last") if resume else None
+    given = normalise_of(saved) if saved else start.normalise if start else None
+    normalise = given or statistics(data.train, shape[-1])
     batch = config.schedule.batch
     per_epoch = steps_per_epoch(len(data.train), batch)
     prepared = prepare(build(config.net, config.recipe, batch), target, cache)
     watch.prepared(prepared)
     session = Session(prepared)
     run = _Run(config, data, folder, session, normalise, per_epoch, watch)
-    counter = _start(run, resume)
+    counter = _resumed(run, saved) if saved else _begun(run, start)
     header = Header(
         net=config.net.spec.name, spec_sha256=config.net.digest, module_sha256=prepared.sha256, data=config.data,
         data_sha256=data.digest, recipe=config.recipe_json, seed=config.seed, batch=batch, target=config.target,
@@ -159,30 +167,55 @@ def train(
     return Outcome(folder, counter.step, counter.last, counter.best, time.perf_counter() - begin, not done)
 
 
-def _refuse_used(folder: Path) -> None:
-    used = [n for n in ("run.json", "trace.jsonl", "timing.jsonl", "last", "best") if (folder / n).exists()]
-    if used:
-        raise UserError(f"--out wants a new folder, got {folder} with {used[0]} in it; use --resume, or choose another")
+def refuse_other_targets(config: RunConfig) -> None:
+    """Raise UserError unless the data, images with a class each or text, can feed the net and its loss."""
+    net, loss = config.net, config.recipe.loss
+    problems = []
+    text = config.data.startswith(TEXT_PREFIX)
+    if net.x.dtype != "f32" and not text:
+        problems.append(f"{net.spec.name} takes token ids, and {config.data} holds images; choose a net for images")
+    elif net.x.dtype == "f32" and text:
+        problems.append(f"{net.spec.name} takes images, and {config.data} is text; choose a net of token ids")
+    elif text and net.out.shape[:-1] != net.x.shape:
+        problems.append(
+            f"{config.data} has a next token for each place and wants a net with an output of [batch, T, vocabulary], "
+            f"got {net.spec.name} with {batched(net.out.shape)}; end it in tiedHead or lmHead"
+        )
+    elif not text and net.out.rank != 1:
+        problems.append(
+            f"{config.data} has one class for each image and wants a net with an output of [batch, classes], "
+            f"got {net.spec.name} with {batched(net.out.shape)}; choose a classifier, or drive its module from Python"
+        )
+    if loss.target(TensorType((2,))).dtype != "i32":
+        problems.append(
+            f"{config.data} has class ids, and {loss.kind} wants floats of the output's shape; choose another --loss"
+        )
+    if problems:
+        raise UserError("\n".join(problems))
 
 
 def _fits(config: RunConfig, data: Dataset) -> None:
-    classes, outputs = len(data.classes), config.net.out.shape[0]
+    refuse_other_targets(config)
+    classes, outputs = len(data.classes), config.net.out.shape[-1]
     if outputs < classes:
         raise UserError(
             f"{config.data} has {classes} classes, got a net with {outputs} outputs; give --classes {classes}"
         )
     if data.train.shape != config.net.spec.input:
-        raise NetcError(f"images of shape {data.train.shape} were given to a net that wants {config.net.spec.input}")
+        raise NetcError(f"examples of shape {data.train.shape} were given to a net that wants {config.net.spec.input}")
 
 
-def _start(run: _Run, resume: bool) -> _Counter:
-    if not resume:
-        run.session.init(run.config.seed)
-        counter = _Counter()
-        run.save("last", counter)  # before run.json: a folder with run.json can always be resumed
-        write_config(run.folder, run.config)
-        return counter
-    saved = checkpoint_of(run.folder, "last")
+def _begun(run: _Run, start: Start | None) -> _Counter:
+    run.session.init(run.config.seed)
+    if start:
+        run.session.restore(run.session.fetch() | start.tensors)
+    counter = _Counter()
+    run.save("last", counter)  # before run.json: a folder with run.json can always be resumed
+    write_config(run.folder, run.config)
+    return counter
+
+
+def _resumed(run: _Run, saved: Checkpoint) -> _Counter:
     if saved.meta.get("spec_sha256") != run.config.net.digest:
         raise UserError(f"{run.folder / 'last'} belongs to another spec than run.json; the run cannot be continued")
     run.session.restore(saved.tensors)

@@ -29,9 +29,7 @@ def emit_split(b: Builder, layer: Split, scope: Scope, x: Value) -> Emitted:
     parts = [emit_part(b, name, branch, scope, piece) for name, branch, piece in named]
 
     def split_pull(dy: Value) -> tuple[Value, Grads]:
-        pulled = [
-            part.pull(own) for part, own in zip(parts, _cut(b, dy, [p.y.shape[-1] for p in parts]), strict=True)
-        ]
+        pulled = [part.pull(own) for part, own in zip(parts, _cut(b, dy, [p.y.shape[-1] for p in parts]), strict=True)]
         grads = {name: g for _, own in pulled for name, g in own.items()}
         return b.concatenate([dx for dx, _ in pulled], axis), grads  # dx_i = branch_i*(dy_i)
 

@@ -117,12 +117,21 @@ class _Window:
         return self.A.pad(piece, zero, (0, *low, 0), (0, *high, 0), interior)
 
 
-def _group(A: Any, x: Any, index: int, groups: int) -> Any:
-    """The `index`-th of `groups` equal parts of the last axis."""
+def _split(A: Any, x: Any, groups: int) -> Any:
+    """The last axis as [groups, rest]."""
     shape = A.shape(x)
-    part = shape[-1] // groups
-    start = (*(0 for _ in shape[:-1]), index * part)
-    return A.slice(x, start, (*shape[:-1], (index + 1) * part), (1,) * len(shape))
+    return A.reshape(x, (*shape[:-1], groups, shape[-1] // groups))
+
+
+def _grouped(A: Any, x: Any, w: Any, groups: int) -> Any:
+    """[N, P, Q, G I] times [I, G O] for each group: [N, P, Q, G O]."""
+    if groups == 1:
+        return A.dot(x, w, ((3,), (0,)), ((), ()))
+    n, p, q, channels = A.shape(x)
+    if A.shape(w) == (1, channels) and channels == groups:  # depthwise: one number a channel
+        return A.mul(x, A.broadcast(A.reshape(w, (channels,)), (n, p, q, channels), (3,)))
+    y = A.dot(_split(A, x, groups), _split(A, w, groups), ((4,), (0,)), ((3,), (1,)))  # [G, N, P, Q, O]
+    return A.reshape(A.transpose(y, (1, 2, 3, 0, 4)), (n, p, q, A.shape(w)[1]))
 
 
 def _kernel_tap(A: Any, w: Any, tap: Pair) -> Any:
@@ -143,50 +152,49 @@ def _zero(A: Any, t: TensorType) -> Any:
 
 def _mean_conv(A: Any, op: Op, x: Any, w: Any) -> Any:
     """y = sum over taps of view(x, tap) w[tap], for each group."""
-    groups, kernel = op.attr("groups"), (A.shape(w)[0], A.shape(w)[1])
+    kernel = (A.shape(w)[0], A.shape(w)[1])
     w = A.transpose(w, (0, 1, 3, 2)) if dict(op.attrs).get("swap") else w
     win = _of(A, op, A.shape(x)[1:3], op.result.shape[1:3])
-    padded = win.pad(x, _zero(A, op.result.type))
-    parts = []
-    for g in range(groups):
-        y = None
-        xg, wg = _group(A, padded, g, groups), _group(A, w, g, groups)
-        for tap in taps(kernel):
-            term = A.dot(win.view(xg, tap), _kernel_tap(A, wg, tap), ((3,), (0,)), ((), ()))
-            y = term if y is None else A.add(y, term)
-        parts.append(y)
-    return A.concatenate(parts, 3)
+    padded, y = win.pad(x, _zero(A, op.result.type)), None
+    for tap in taps(kernel):
+        term = _grouped(A, win.view(padded, tap), _kernel_tap(A, w, tap), op.attr("groups"))
+        y = term if y is None else A.add(y, term)
+    return y
 
 
 def _mean_conv_input_grad(A: Any, op: Op, dy: Any, w: Any) -> Any:
     """dx = sum over taps of place(dy w[tap]ᵀ, tap), for each group: the adjoint of the forward sum."""
-    groups, kernel = op.attr("groups"), (A.shape(w)[0], A.shape(w)[1])
-    win, zero = _of(A, op, op.attr("size"), A.shape(dy)[1:3]), _zero(A, op.result.type)
-    parts = []
-    for g in range(groups):
-        dx = None
-        dyg, wg = _group(A, dy, g, groups), _group(A, w, g, groups)
-        for tap in taps(kernel):
-            piece = A.dot(dyg, _kernel_tap(A, wg, tap), ((3,), (1,)), ((), ()))
-            placed = win.place(piece, tap, zero)
-            dx = placed if dx is None else A.add(dx, placed)
-        parts.append(dx)
-    return A.concatenate(parts, 3)
+    kernel, groups = (A.shape(w)[0], A.shape(w)[1]), op.attr("groups")
+    win, zero, dx = _of(A, op, op.attr("size"), A.shape(dy)[1:3]), _zero(A, op.result.type), None
+    for tap in taps(kernel):
+        placed = win.place(_grouped(A, dy, _adjoint(A, _kernel_tap(A, w, tap), groups), groups), tap, zero)
+        dx = placed if dx is None else A.add(dx, placed)
+    return dx
+
+
+def _adjoint(A: Any, w: Any, groups: int) -> Any:
+    """[I, G O] -> [O, G I]."""
+    inputs, features = A.shape(w)
+    swapped = A.transpose(_split(A, w, groups), (2, 1, 0))
+    return A.reshape(swapped, (features // groups, groups * inputs))
 
 
 def _mean_conv_kernel_grad(A: Any, op: Op, x: Any, dy: Any) -> Any:
     """dw[tap] = view(x, tap)ᵀ dy, summed over images and pixels, for each group."""
     groups, kernel = op.attr("groups"), op.attr("kernel")
     win = _of(A, op, A.shape(x)[1:3], A.shape(dy)[1:3])
-    padded = win.pad(x, _zero(A, op.result.type))
-    parts = []
-    for g in range(groups):
-        xg, dyg = _group(A, padded, g, groups), _group(A, dy, g, groups)
-        rows = [A.dot(win.view(xg, tap), dyg, ((0, 1, 2), (0, 1, 2)), ((), ())) for tap in taps(kernel)]
-        shape = A.shape(rows[0])
-        stacked = A.concatenate([A.reshape(r, (1, *shape)) for r in rows], 0)
-        parts.append(A.reshape(stacked, (*kernel, *shape)))
-    return A.concatenate(parts, 3)
+    padded, (inputs, features) = win.pad(x, _zero(A, op.result.type)), op.result.shape[2:]
+    rows = []
+    for tap in taps(kernel):
+        v = win.view(padded, tap)
+        if groups == A.shape(v)[3] == features:  # depthwise
+            row = A.reshape(A.reduce_sum(A.mul(v, dy), (0, 1, 2)), (1, features))
+        else:
+            pixels = ((0, 1, 2), (0, 1, 2))
+            row = A.dot(_split(A, v, groups), _split(A, dy, groups), pixels, ((3,), (3,)))  # [G, I, O]
+            row = A.reshape(A.transpose(row, (1, 0, 2)), (inputs, features))
+        rows.append(A.reshape(row, (1, inputs, features)))
+    return A.reshape(A.concatenate(rows, 0), op.result.shape)
 
 
 def _mean_pool(A: Any, op: Op, x: Any, maximum: bool) -> Any:

@@ -1,4 +1,4 @@
-"""Chooses how each window operation is computed, by target and shape, and replaces it by that form.
+"""Chooses how window operations, scans and sums by index are computed, by target and shape, and puts that form there.
 
 The rows of a target's table are tried in order; the first whose condition holds names the form. Changes no other
 operation. docs/schedules.md says what was measured for each row.
@@ -12,7 +12,7 @@ from typing import Literal
 
 from netc.codegen.builder import Builder
 from netc.codegen.ir import Function, IrError, Module, Op, Value
-from netc.codegen.rewrite import pool_forms
+from netc.codegen.rewrite import index_forms, pool_forms, scan_forms
 from netc.codegen.rewrite.conv_forms import CONV_FORMS, geometry
 from netc.codegen.rewrite.walk import each_function, rewrite
 
@@ -109,6 +109,12 @@ POOL_FORMS: dict[str, Callable[..., Value]] = {
     "sum_pool_grad": pool_forms.sum_pool_grad,
 }
 
+# the form for a family
+SEQUENCE_FORMS: dict[str, Callable[[Family], Callable[..., Value]]] = {
+    "take_grad": lambda family: index_forms.few_rows_one_hot if family == "gpu" else index_forms.scatter,
+    "linear_scan": lambda family: scan_forms.doubling,
+}
+
 
 def form_of(family: Family, op: Op) -> str:
     """The name of the form that the family's table gives to a convolution op."""
@@ -123,6 +129,8 @@ def schedule(module: Module, family: Family) -> Module:
     """The module with every window operation replaced by operations that StableHLO has."""
 
     def visit(b: Builder, op: Op, operands: tuple[Value, ...]) -> Value | None:
+        if op.kind in SEQUENCE_FORMS:
+            return SEQUENCE_FORMS[op.kind](family)(b, op, *operands)
         if op.kind in POOL_FORMS:
             return POOL_FORMS[op.kind](b, op, *operands)
         if op.kind in CONV_FORMS:

@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "train": ("train", "train", "Train a network."),
     "eval": ("evaluate", "evaluate", "Evaluate a trained run on its test images."),
     "predict": ("predict", "predict", "Classify images with a trained run."),
+    "import": ("import_", "import_", "Make a run's folder of torchvision's or timm's weights."),
     "emit-mlir": ("emit_mlir", "emit_mlir", "Write a network's training program as StableHLO."),
     "compile": ("compile", "compile_", "Compile a network's training program for a target."),
     "oracle": ("oracle", "oracle", "Compare every gradient with JAX and with differences."),

@@ -17,7 +17,10 @@ from netc.cli.options import json_option
 @click.option("--top", type=click.IntRange(1), default=3, show_default=True, help="How many classes to show.")
 @json_option
 def predict(run: Path, images: tuple[Path, ...], checkpoint: str, target: str | None, top: int, as_json: bool) -> None:
-    """Classify image files with the folder RUN that `netc train` made. Each is resized to the net's input."""
+    """Classify image files with the folder RUN that `netc train` or `netc import` made.
+
+    Each is resized to the net's input.
+    """
     import json
 
     from netc.runtime import evaluate as library

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
+    from netc.netspec.loss import Loss
     from netc.netspec.recipe import Recipe
     from netc.runtime.target import Target
 
@@ -24,7 +25,13 @@ _OPTIONS = (
     click.option("--nesterov", is_flag=True, help="SGD looks ahead along its velocity."),
     click.option("--weight-decay", type=float, help="Decoupled for adamw, L2 else.  [default: 0.01 for adamw, 0 else]"),
     click.option("--decay-all", is_flag=True, help="Decay also biases and the scales of normalisations."),
-    click.option("--label-smoothing", type=float, default=0.0, show_default=True),
+    click.option(
+        "--loss", default="crossEntropy", show_default=True, metavar="KIND", help="What the output is judged by."
+    ),
+    click.option(
+        "--loss-option", multiple=True, metavar="NAME=VALUE", help="gamma=1.5, or weights=1,2,1 for three classes."
+    ),
+    click.option("--label-smoothing", type=float, help="Of crossEntropy.  [default: 0]"),
 )
 
 
@@ -61,4 +68,35 @@ def recipe_of(options: Mapping[str, Any], target: Target) -> Recipe:
         Sgd(nesterov=options["nesterov"], **values) if kind == "sgd" else Adam(decoupled=kind == "adamw", **values)
     )
     norms = target.family != "gpu"
-    return Recipe(optimizer, options["label_smoothing"], options["decay_all"], norms).check()
+    return Recipe(optimizer, loss_of(options), options["decay_all"], norms).check()
+
+
+def loss_of(options: Mapping[str, Any]) -> Loss:
+    """The loss that the options say; raises UserError for an unknown kind or an option that it does not have."""
+    from dataclasses import fields
+    from typing import get_type_hints
+
+    from netc.netspec.errors import UserError
+    from netc.netspec.loss import LOSSES
+
+    kind = options["loss"]
+    cls = LOSSES.get(kind)
+    if cls is None:
+        raise UserError(f"--loss wants one of {', '.join(LOSSES)}, got {kind!r}")
+    given = dict(text.partition("=")[::2] for text in options["loss_option"])
+    if options["label_smoothing"] is not None:
+        given["smoothing"] = repr(options["label_smoothing"])
+    hints, names = get_type_hints(cls), [f.name for f in fields(cls)]
+    values: dict[str, Any] = {}
+    for name, text in given.items():
+        if name not in names:
+            shown = ", ".join(names) or "none"
+            raise UserError(f"--loss {kind} has no option {name!r}; its options are: {shown}")
+        try:
+            numbers = tuple(float(part) for part in text.split(","))
+        except ValueError as error:
+            raise UserError(f"--loss-option {name} wants numbers, got {text!r}; write {name}=0.5") from error
+        if hints[name] is float and len(numbers) != 1:
+            raise UserError(f"--loss-option {name} wants one number, got {text!r}")
+        values[name] = numbers[0] if hints[name] is float else numbers
+    return cls(**values)

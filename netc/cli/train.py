@@ -14,6 +14,7 @@ from netc.cli.recipe_options import recipe_of, recipe_options
 if TYPE_CHECKING:
     from netc.netspec.check import CheckedNet
     from netc.runtime.data.dataset import Dataset
+    from netc.runtime.pretrained import Start
     from netc.runtime.run import RunConfig
     from netc.runtime.train import Outcome
 
@@ -27,7 +28,9 @@ FEW_IMAGES, FEW_EPOCHS, FEW_BATCH = 10_000, 6, 32
 @click.command("train")
 @click.argument("net", metavar="NET", required=False, shell_complete=complete_net)
 @net_options
-@click.option("--data", default="digits", show_default=True, help="A name of `netc data ls`, or imagefolder:PATH.")
+@click.option(
+    "--data", default="digits", show_default=True, help="A name of `netc data ls`, imagefolder:PATH or text:FILE."
+)
 @click.option("--data-dir", type=click.Path(path_type=Path), help="A folder that holds the data's files.")
 @click.option("--target", default="cpu", show_default=True, help="cpu, cuda:SM, rocm:GFX, vulkan, xla or reference.")
 @click.option("--epochs", type=int, help="Passes over the data.  [default: 6 for small data, 5 else]")
@@ -40,6 +43,10 @@ FEW_IMAGES, FEW_EPOCHS, FEW_BATCH = 10_000, 6, 32
 @click.option("--flip/--no-flip", default=None, help="Random horizontal flip.  [default: the data's own]")
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), help="The run's folder.  [default: runs/NET-DATA]")
+@click.option(
+    "--init", type=click.Path(path_type=Path), help="Begin with these weights: RUN, RUN/last or a .safetensors."
+)
+@click.option("--new-head", is_flag=True, help="With --init: draw the last layer anew, for other classes.")
 @click.option("--resume", type=click.Path(path_type=Path), metavar="RUN", help="Continue that run, bit for bit.")
 @click.option("--quiet", is_flag=True, help="Only the last line.")
 def train(net: str | None, resume: Path | None, quiet: bool, **options: Any) -> None:
@@ -54,17 +61,21 @@ def train(net: str | None, resume: Path | None, quiet: bool, **options: Any) -> 
             "train wants NET or --resume RUN, got " + ("both" if net else "neither") + "; try netc train resnet34"
         )
     config, data, folder = _resumed(resume, options) if resume else _new(str(net), options)
+    config, start = _begun(config, options)
     from netc.cli.train_view import TrainView
     from netc.runtime.cache import Cache
     from netc.runtime.train import train as run
 
     with TrainView(config, data, quiet=quiet) as view:
+        for note in start.notes if start else ():
+            view.note(note)
         outcome = run(
             config,
             data,
             folder,
             Cache(on_wait=view.note, on_damage=view.note),
             resume=resume is not None,
+            start=start,
             progress=view.progress,
         )
     _last_line(config, outcome)
@@ -82,7 +93,24 @@ def _resumed(folder: Path, options: dict[str, Any]) -> tuple[RunConfig, Dataset,
         shown = ", ".join("--" + n.strip("_").replace("_", "-") for n in given)
         raise UserError(f"--resume continues a run as it was begun, got also {shown}; leave it out, or begin a new run")
     config = read_config(folder)
+    if not config.data:
+        raise UserError(f"{folder} was imported, so there is nothing to resume; use netc train NET --init {folder}")
     return config, _data(config.data, config.net, options["data_dir"]), folder
+
+
+def _begun(config: RunConfig, options: dict[str, Any]) -> tuple[RunConfig, Start | None]:
+    """The weights that --init names, if it does, and the config that says so."""
+    from dataclasses import replace
+
+    from netc.netspec.errors import UserError
+    from netc.runtime.pretrained import read_start
+
+    if options["init"] is None:
+        if options["new_head"]:
+            raise UserError("--new-head belongs to --init, got no --init; without it every layer is drawn")
+        return config, None
+    start = read_start(config.net, options["init"], new_head=options["new_head"])
+    return replace(config, init=start.digest), start
 
 
 def _new(name: str, options: dict[str, Any]) -> tuple[RunConfig, Dataset, Path]:
@@ -93,6 +121,7 @@ def _new(name: str, options: dict[str, Any]) -> tuple[RunConfig, Dataset, Path]:
     from netc.runtime.data.dataset import Augment
     from netc.runtime.run import RunConfig, free_folder
     from netc.runtime.target import parse_target
+    from netc.runtime.train import refuse_other_targets
 
     target = parse_target(options["target"])
     stored = _stored(options["data"], options["data_dir"])
@@ -100,9 +129,10 @@ def _new(name: str, options: dict[str, Any]) -> tuple[RunConfig, Dataset, Path]:
     shape = _input_shape(spec.input, stored.native, options["input_"])
     spec = spec.with_input(shape)
     classes = options["classes"] or len(stored.classes)
-    if options["classes"] or (spec.layers and spec.layers[-1].kind == "dense"):
+    if options["classes"] or (spec.layers and spec.layers[-1].kind in ("dense", "tiedHead", "lmHead")):
         spec = spec.with_classes(classes)
     checked = check(spec)
+    recipe = recipe_of(options, target)
     data = _sized(stored, checked)
     few = len(data.train) < FEW_IMAGES
     schedule = Schedule(
@@ -110,19 +140,22 @@ def _new(name: str, options: dict[str, Any]) -> tuple[RunConfig, Dataset, Path]:
         (FEW_BATCH if few else 128) if options["batch"] is None else options["batch"],
         options["lr"], options["warmup"], options["decay"],
     ).check()  # fmt: skip
+    if spec.dtype != "f32" and (options["crop"] or options["flip"]):
+        raise UserError(f"--crop and --flip belong to images, and {options['data']} is text; leave them out")
     crop = data.augment.crop if options["crop"] is None else options["crop"]
     if not 0 <= crop <= min(shape[:2]):
         raise UserError(f"--crop wants from 0 to {min(shape[:2])} pixels, got {crop}; give a smaller one")
     flip = data.augment.flip if options["flip"] is None else options["flip"]
     config = RunConfig(
         checked,
-        recipe_of(options, target),
+        recipe,
         schedule,
         options["data"],
         options["seed"],
         target.word,
         Augment(crop, flip),
     )
+    refuse_other_targets(config)
     return config, data, options["out"] or free_folder(Path("runs"), _stem(spec.name, options["data"]))
 
 
@@ -137,7 +170,7 @@ def _stem(net: str, data: str) -> str:
     return f"{net}-{data.partition(':')[0]}"
 
 
-def _input_shape(own: tuple[int, ...], native: tuple[int, int, int], wanted: str | None) -> tuple[int, ...]:
+def _input_shape(own: tuple[int, ...], native: tuple[int, ...], wanted: str | None) -> tuple[int, ...]:
     from netc.cli.options import parse_input
 
     if wanted:
@@ -156,8 +189,11 @@ def _stored(name: str, data_dir: Path | None) -> Dataset:
 def _sized(data: Dataset, net: CheckedNet) -> Dataset:
     from netc.netspec.errors import UserError
     from netc.runtime.data.resize import resized
+    from netc.runtime.data.text import windowed
 
     shape = net.spec.input
+    if net.x.dtype != "f32":
+        return windowed(data, net.x.size)
     if len(shape) != 3 or shape[2] not in (1, 3):
         raise UserError(f"train wants a net for images [H, W, 1 or 3], got input {list(shape)}; give --input HxWxC")
     return resized(data, (shape[0], shape[1], shape[2]))

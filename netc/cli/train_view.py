@@ -32,14 +32,16 @@ class TrainView:
     def __enter__(self) -> Self:
         net, schedule = self._config.net, self._config.schedule
         size = "x".join(map(str, net.spec.input))
-        native = "x".join(map(str, self._data.native))
+        native, what = "x".join(map(str, self._data.native)), "images"
+        if net.x.dtype != "f32":
+            native, what = size, "contexts"
         self._console.print(
-            f"{net.spec.name}: {net.count:,} parameters, input {size}, {net.out.shape[0]} classes, "
+            f"{net.spec.name}: {net.count:,} parameters, input {size}, {net.out.shape[-1]} classes, "
             f"batch {schedule.batch}, {schedule.epochs} epochs"
         )
         resized = "" if native == size else f", {native} resized to {size}"
         self._console.print(
-            f"{self._config.data}: {len(self._data.train):,} training and {len(self._data.test):,} test images{resized}"
+            f"{self._config.data}: {len(self._data.train):,} training and {len(self._data.test):,} test {what}{resized}"
         )
         self._console.print(f"compiling for {self._config.target} ..")
         return self

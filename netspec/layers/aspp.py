@@ -45,10 +45,11 @@ class SpatialBroadcast(Layer):
 
 @dataclass(frozen=True)
 class AsppModule(Composite):
-    """convBn1x1(concat(convBn1x1(x), convBn3x3 with each dilation of `rates`, the image's mean by convBn1x1, broadcast)).
+    """y = c(concat(c(x), c_r(x) for each r of `rates`, the image's mean through c, broadcast over the image)).
 
-    Every branch has `features` channels and keeps the image's size. torchvision puts a dropout of 0.5 after it, which
-    is a layer of its own here. Source: Chen et al. 2017 (DeepLabv3), fig. 5 and section 3.3.
+    c is convBn 1x1, c_r convBn 3x3 of dilation r. Every branch has `features` channels and keeps the image's size.
+    torchvision puts a dropout of 0.5 after it, which is a layer of its own here. Source: Chen et al. 2017
+    (DeepLabv3), fig. 5 and section 3.3.
     """
 
     kind: ClassVar[str] = "asppModule"

@@ -18,9 +18,9 @@ class ConvTranspose2d(Layer):
 
     x is [H, W, C], the kernel [kh, kw, features / groups, C]: the kernel [kh, kw, in, out] of the convolution
     features -> C whose adjoint this is; o' is o within its group, and c runs over that group's C / groups channels.
-    s is the stride, d the dilation, lo the padding. Each side of y is (n - 1) s - 2 lo + d (k - 1) + 1 + output_padding,
-    as in torch.nn.ConvTranspose2d; `size` gives y's (H, W) in place of output_padding. Source: Zeiler et al. 2010;
-    Dumoulin and Visin 2016, ch. 4.
+    s is the stride, d the dilation, lo the padding. Each side of y has (n - 1) s - 2 lo + d (k - 1) + 1 +
+    output_padding pixels, as in torch.nn.ConvTranspose2d; `size` gives y's (H, W) in place of output_padding. Source:
+    Zeiler et al. 2010; Dumoulin and Visin 2016, ch. 4.
     """
 
     kind: ClassVar[str] = "convTranspose2d"

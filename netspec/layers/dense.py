@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-from netc.netspec.layer import Layer, LayerError, want_positive
+from netc.netspec.layer import Layer, LayerError, want_positive, want_spread
 from netc.netspec.layers.activation import activation_problems
-from netc.netspec.types import Constant, ParamSpec, Signature, TensorType, batched, he_normal, lecun_uniform
+from netc.netspec.types import Constant, Normal, ParamSpec, Signature, TensorType, batched, he_normal, lecun_uniform
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,8 @@ class Dense(Layer):
     """y[.., j] = act(sum_i x[.., i] kernel[i, j] + bias[j]): an affine map of the last axis.
 
     `features` is the size of the last axis of y. `inputs`, where given, must equal the size of the last axis of
-    x, which is [D], or [T, D] for sequences. Source: Goodfellow et al. 2016, ch. 6.
+    x, which is [D], or [T, D] for sequences. The kernel starts normal with standard deviation `std` (transformers:
+    0.02), or as suits the activation. Source: Goodfellow et al. 2016, ch. 6.
     """
 
     kind: ClassVar[str] = "dense"
@@ -24,6 +25,7 @@ class Dense(Layer):
     inputs: int | None = None
     bias: bool = True
     activation: str = "identity"
+    std: float | None = None
 
     def problems(self) -> Iterator[str]:
         """Options that no input could make right."""
@@ -31,6 +33,8 @@ class Dense(Layer):
         if self.inputs is not None:
             yield from want_positive(inputs=self.inputs)
         yield from activation_problems(self.activation)
+        if self.std is not None:
+            yield from want_spread(std=self.std)
 
     def signature(self, x: TensorType) -> Signature:
         """kernel [inputs, features], bias [features]."""
@@ -45,7 +49,8 @@ class Dense(Layer):
             wanted = batched((*x.shape[:-1], self.inputs))
             raise LayerError(f"wants {wanted}, got {batched(x.shape)}; set inputs={x.shape[-1]} or leave it out", out)
         inputs = x.shape[-1]
-        init = lecun_uniform(inputs) if self.activation == "identity" else he_normal(inputs)
+        suited = lecun_uniform(inputs) if self.activation == "identity" else he_normal(inputs)
+        init = suited if self.std is None else Normal(self.std)
         params = [ParamSpec("kernel", (inputs, self.features), init)]
         if self.bias:
             params.append(ParamSpec("bias", (self.features,), Constant(0.0), decay=False))

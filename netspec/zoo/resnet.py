@@ -1,4 +1,6 @@
-"""Residual networks (He et al. 2016) as torchvision defines them, and their CIFAR form."""
+"""Residual networks (He et al. 2016) as torchvision defines them, wide and with groups too, and their CIFAR form."""
+
+from dataclasses import dataclass
 
 from netc.netspec.layer import Layer
 from netc.netspec.layers import BottleneckBlock, ConvBn, Dense, GlobalAvgPool, MaxPool, ResidualBlock
@@ -7,25 +9,37 @@ from netc.netspec.spec import NetSpec
 SOURCE = "torchvision.models.resnet; He et al. 2016, table 1"
 STRIDES = (1, 2, 2, 2)
 
-# name -> basic blocks or bottlenecks, blocks in each stage
-DEPTHS: dict[str, tuple[bool, tuple[int, int, int, int]]] = {
-    "resnet18": (False, (2, 2, 2, 2)),
-    "resnet34": (False, (3, 4, 6, 3)),
-    "resnet50": (True, (3, 4, 6, 3)),
-    "resnet101": (True, (3, 4, 23, 3)),
-    "resnet152": (True, (3, 8, 36, 3)),
+
+@dataclass(frozen=True)
+class Form:
+    """Basic blocks or bottlenecks, how many in each stage; the width of stage 1 (of a bottleneck, inside), groups."""
+
+    bottleneck: bool
+    depths: tuple[int, int, int, int]
+    width: int = 64
+    groups: int = 1
+    source: str = SOURCE
+
+
+FORMS: dict[str, Form] = {
+    "resnet18": Form(False, (2, 2, 2, 2)),
+    "resnet34": Form(False, (3, 4, 6, 3)),
+    "resnet50": Form(True, (3, 4, 6, 3)),
+    "resnet101": Form(True, (3, 4, 23, 3)),
+    "resnet152": Form(True, (3, 8, 36, 3)),
+    "wide_resnet50_2": Form(True, (3, 4, 6, 3), 128, source="torchvision.models.resnet; Zagoruyko and Komodakis 2016"),
+    "resnext50_32x4d": Form(True, (3, 4, 6, 3), 128, 32, "torchvision.models.resnet; Xie et al. 2017, table 1"),
 }
 
 
-def _stages(name: str) -> tuple[Layer, ...]:
-    bottleneck, depths = DEPTHS[name]
+def _stages(form: Form) -> tuple[Layer, ...]:
     stages: list[Layer] = []
-    for index, (blocks, stride) in enumerate(zip(depths, STRIDES, strict=True)):
-        width = 64 << index
+    for index, (blocks, stride) in enumerate(zip(form.depths, STRIDES, strict=True)):
+        name, width = f"stage{index + 1}", form.width << index
         stages.append(
-            BottleneckBlock(4 * width, blocks, stride, name=f"stage{index + 1}")
-            if bottleneck
-            else ResidualBlock(width, blocks, stride, name=f"stage{index + 1}")
+            BottleneckBlock(256 << index, blocks, stride, None if form.width == 64 else width, form.groups, name=name)
+            if form.bottleneck
+            else ResidualBlock(width, blocks, stride, name=name)
         )
     return tuple(stages)
 
@@ -33,11 +47,12 @@ def _stages(name: str) -> tuple[Layer, ...]:
 def resnet(name: str) -> NetSpec:
     """The ImageNet form: 7x7 stride-2 stem, 3x3 stride-2 max-pool, four stages."""
     stem = (ConvBn(64, 7, 2, "same-symmetric", name="stem"), MaxPool(3, 2, ((1, 1), (1, 1)), name="pool"))
-    return NetSpec(name, (224, 224, 3), (*stem, *_stages(name), GlobalAvgPool(), Dense(1000, name="head")), SOURCE)
+    form = FORMS[name]
+    return NetSpec(name, (224, 224, 3), (*stem, *_stages(form), GlobalAvgPool(), Dense(1000, name="head")), form.source)
 
 
 def resnet_cifar(name: str) -> NetSpec:
     """The CIFAR form of the same stages: 3x3 stride-1 stem, no max-pool, 32x32 input, 10 classes."""
     stem = (ConvBn(64, 3, 1, "same-symmetric", name="stem"),)
-    layers = (*stem, *_stages(name), GlobalAvgPool(), Dense(10, name="head"))
+    layers = (*stem, *_stages(FORMS[name]), GlobalAvgPool(), Dense(10, name="head"))
     return NetSpec(f"{name}-cifar", (32, 32, 3), layers, f"{SOURCE}, with a 3x3 stem")

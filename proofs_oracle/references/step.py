@@ -7,13 +7,28 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import jax
+import jax.extend.random
 import jax.numpy as jnp
 
-from netc.netspec.layers import BottleneckBlock, ConvBn, Dense, Flatten, GlobalAvgPool, MaxPool, ResidualBlock
+from netc.netspec.layers import (
+    BottleneckBlock,
+    Chain,
+    Conv2d,
+    ConvBn,
+    Dense,
+    Dropout,
+    DropPath,
+    Flatten,
+    GlobalAvgPool,
+    MaxPool,
+    Residual,
+    ResidualBlock,
+)
+from netc.netspec.loss import BinaryCrossEntropy, CrossEntropy, DiceCrossEntropy, Focal, Loss, MeanSquaredError
 from netc.netspec.recipe import Adam, Recipe, Sgd
 from netc.netspec.spec import NetSpec
-from netc.proofs_oracle.reference import apply
-from netc.proofs_oracle.references.losses import softmax_cross_entropy
+from netc.proofs_oracle.reference import KEY, STREAM, apply
+from netc.proofs_oracle.references import losses
 
 if TYPE_CHECKING:
     from jax import Array
@@ -31,26 +46,38 @@ class StepCase:
     lr: float = 0.01
 
 
-def loss_and_gradients(net: NetSpec, smoothing: float) -> Callable[..., Any]:
-    """(params, states, x, labels) -> ((mean loss, (logits, new states)), gradients by name), by autodiff of the net."""
+def loss_and_gradients(net: NetSpec, loss: Loss) -> Callable[..., Any]:
+    """(params, states, x, target, key, step) -> ((mean loss, (correct, new states)), gradients by name).
 
-    def loss(params: Mapping[str, Array], state: Mapping[str, Array], x: Array, labels: Array) -> Any:
-        logits, new = apply(net.body, params, state, x, True)
-        return softmax_cross_entropy(logits, labels, smoothing), (logits, new)
+    By autodiff of the net. What the net draws comes from the words of Threefry-2x32 at counter (step, 3) of the key.
+    """
 
-    return jax.value_and_grad(loss, has_aux=True)  # type: ignore[no-any-return]
+    def mean_loss(
+        params: Mapping[str, Array], state: Mapping[str, Array], x: Array, target: Array, key: Array, step: Array
+    ) -> Any:
+        counter = jnp.stack([step.astype(jnp.uint32), jnp.uint32(3)])
+        drawn = {KEY: jax.extend.random.threefry_2x32(key, counter), STREAM: 0}
+        z, new = apply(net.body, params, {**state, **drawn}, x, True)
+        new = {name: value for name, value in new.items() if name not in drawn}
+        right = jnp.sum(losses.correct(loss, z, target))
+        return jnp.mean(losses.each(loss, z, target)), (right, new)
+
+    return jax.value_and_grad(mean_loss, has_aux=True)  # type: ignore[no-any-return]
 
 
-def evaluation(net: NetSpec) -> Callable[..., Any]:
-    """(params, states, x, labels, weight) -> (logits, weighted sums of loss, hits and 1), with running statistics."""
+def evaluation(net: NetSpec, loss: Loss) -> Callable[..., Any]:
+    """(params, states, x, target, weight) -> (output, weighted sums of loss, correct and 1), by running statistics.
+
+    Labels are not smoothed.
+    """
+    plain = replace(loss, smoothing=0.0) if isinstance(loss, CrossEntropy) else loss
 
     def evaluate(
-        params: Mapping[str, Array], state: Mapping[str, Array], x: Array, labels: Array, weight: Array
+        params: Mapping[str, Array], state: Mapping[str, Array], x: Array, target: Array, weight: Array
     ) -> Any:
-        logits, _ = apply(net.body, params, state, x, False)
-        own = jnp.take_along_axis(jax.nn.log_softmax(logits), labels[:, None], axis=-1)[:, 0]
-        hits = jnp.argmax(logits, axis=-1) == labels
-        return logits, jnp.sum(-own * weight), jnp.sum(hits * weight), jnp.sum(weight)
+        z, _ = apply(net.body, params, state, x, False)
+        own, right = losses.each(plain, z, target), losses.correct(plain, z, target)
+        return z, jnp.sum(own * weight), jnp.sum(right * weight), jnp.sum(weight)
 
     return evaluate
 
@@ -98,6 +125,33 @@ BOTTLENECKS = NetSpec(
     (*STEM, BottleneckBlock(4, 1, name="stage1"), BottleneckBlock(8, 1, 2, name="stage2"), GlobalAvgPool(), Dense(4)),
 )
 
+TOKENS = NetSpec(
+    "small-tokens",
+    (5, 3),
+    (
+        Dense(4, activation="tanh", name="up"),
+        Residual(Dense(4, activation="swish"), name="mix"),
+        Dense(3, name="head"),
+    ),
+)
+PIXELS = NetSpec(
+    "small-pixels",
+    (4, 3, 2),
+    (ConvBn(3, activation="tanh", name="conv"), Conv2d(3, 1, name="head")),
+)
+DRAWING = NetSpec(
+    "small-drawing",
+    (6,),
+    (
+        Dense(6, activation="tanh", name="hidden"),
+        Dropout(0.3, name="drop"),
+        Residual(Chain((Dense(6, activation="swish", name="inner"), DropPath(0.5, name="path"))), name="block"),
+        Dropout(0.3, name="drop2"),
+        Dense(4, name="head"),
+    ),
+)
+SMOOTHED = CrossEntropy(0.1)
+
 # Batch norm takes some gradients to 0 exactly, so that what is left is rounding; Adam's usual epsilon of 1e-8 would
 # enlarge that to a difference of the parameters.
 ADAM = Adam(epsilon=1e-4)
@@ -105,12 +159,19 @@ ADAM = Adam(epsilon=1e-4)
 CASES = (
     StepCase("mlp-adam", MLP, Recipe()),
     StepCase("mlp-sgd", MLP, Recipe(Sgd())),
-    StepCase("mlp-adamw-smoothing", MLP, Recipe(Adam(weight_decay=0.1), label_smoothing=0.1)),
+    StepCase("mlp-adamw-smoothing", MLP, Recipe(Adam(weight_decay=0.1), SMOOTHED)),
     StepCase("mlp-sgd-plain", MLP, Recipe(Sgd(0.0), norms=False), batch=1),
     StepCase("cnn-adam", CNN, Recipe(ADAM)),
-    StepCase("cnn-nesterov-decay", CNN, Recipe(Sgd(nesterov=True, weight_decay=0.1), label_smoothing=0.1)),
+    StepCase("cnn-nesterov-decay", CNN, Recipe(Sgd(nesterov=True, weight_decay=0.1), SMOOTHED)),
     StepCase("cnn-sgd", CNN, Recipe(Sgd())),
     StepCase("resnet-sgd", RESNET, Recipe(Sgd())),
     StepCase("resnet-adam-l2-on-all", RESNET, Recipe(replace(ADAM, weight_decay=0.1, decoupled=False), decay_all=True)),
-    StepCase("bottlenecks-sgd", BOTTLENECKS, Recipe(Sgd(), label_smoothing=0.1)),
+    StepCase("bottlenecks-sgd", BOTTLENECKS, Recipe(Sgd(), SMOOTHED)),
+    StepCase("tokens-sgd", TOKENS, Recipe(Sgd(), CrossEntropy(0.1, (0.5, 2.0, 1.0)))),
+    StepCase("tokens-focal", TOKENS, Recipe(Sgd(), Focal())),
+    StepCase("pixels-sgd", PIXELS, Recipe(Sgd())),
+    StepCase("pixels-dice-adam", PIXELS, Recipe(ADAM, DiceCrossEntropy())),
+    StepCase("binary-sgd", MLP, Recipe(Sgd(), BinaryCrossEntropy(2.0))),
+    StepCase("regression-sgd", PIXELS, Recipe(Sgd(), MeanSquaredError())),
+    StepCase("dropout-sgd", DRAWING, Recipe(Sgd()), batch=4),
 )

@@ -19,11 +19,13 @@ import numpy.typing as npt
 
 from netc.runtime.data.dataset import Augment, Images, Indices, Labels, Split
 from netc.runtime.data.errors import DataError
+from netc.runtime.data.windows import Ids, TextSplit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 T = TypeVar("T")
+Number = TypeVar("Number", np.float32, np.int32)
 Floats = npt.NDArray[np.float32]
 
 STATISTICS_IMAGES = 10_000
@@ -70,9 +72,9 @@ class Normalise:
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """One training batch: `x` float32 [B, H, W, C], normalised; `y` int32 [B]."""
+    """One training batch: `x` float32 [B, H, W, C], normalised; `y` int32 [B]. Of text both are int32 [B, T]."""
 
-    x: Floats
+    x: Floats | Ids
     y: Labels
 
 
@@ -80,21 +82,23 @@ class Batch:
 class EvalBatch:
     """One test batch: `x` float32 [B, H, W, C]; `y` int32 [B]; `weight` float32 [B], 0 for padding, else 1.
 
-    Padding has x = 0 and y = 0.
+    Of text x and y are int32 [B, T]. Padding has x = 0 and y = 0.
     """
 
-    x: Floats
+    x: Floats | Ids
     y: Labels
     weight: Floats
 
 
-def statistics(split: Split, channels: int) -> Normalise:
+def statistics(split: Split | TextSplit, channels: int) -> Normalise:
     """Return mean and (population) standard deviation for each channel of pixel / 255, exact to float64.
 
     Over all images, or 10,000 of them evenly spaced when there are more (an image folder is sorted by class,
     so that the first ones would not do). A std is at least `STD_FLOOR`. Raises `DataError` when the images
-    have another number of channels.
+    have another number of channels. Text has no channels, and nothing to normalise.
     """
+    if isinstance(split, TextSplit):
+        return Normalise((), ())
     if split.shape[2] != channels:
         raise DataError(
             f"statistics of {channels} channels got images of {split.shape[2]}; resize the data to the net's input"
@@ -131,7 +135,7 @@ def steps_per_epoch(n: int, batch: int) -> int:
 
 
 def train_batches(
-    split: Split,
+    split: Split | TextSplit,
     *,
     batch: int,
     seed: int,
@@ -153,13 +157,15 @@ def train_batches(
 
     def make(step: int) -> Batch:
         chosen = order[step * batch : (step + 1) * batch]
+        if isinstance(split, TextSplit):
+            return Batch(*split.windows(chosen))
         pixels = augmented(split.images(chosen), augment, _generator(seed, epoch, (step, 1)))
         return Batch(normalise(pixels), labels[chosen])
 
     return (make(step) for step in range(start, steps))
 
 
-def eval_batches(split: Split, *, batch: int, normalise: Normalise) -> Iterator[EvalBatch]:
+def eval_batches(split: Split | TextSplit, *, batch: int, normalise: Normalise) -> Iterator[EvalBatch]:
     """Return all images in order, in batches of one size; the last one is padded, its padding of weight 0.
 
     Raises `DataError` for a batch smaller than 1, and on the way for a damaged image.
@@ -170,15 +176,18 @@ def eval_batches(split: Split, *, batch: int, normalise: Normalise) -> Iterator[
 
     def make(start: int) -> EvalBatch:
         chosen: Indices = np.arange(start, min(start + batch, len(split)), dtype=np.int64)
-        x = normalise(split.images(chosen))
-        padding = batch - len(chosen)
-        return EvalBatch(
-            np.pad(x, ((0, padding), (0, 0), (0, 0), (0, 0))),
-            np.pad(labels[chosen], (0, padding)),
-            np.pad(np.ones(len(chosen), np.float32), (0, padding)),
-        )
+        weight = _padded(np.ones(len(chosen), np.float32), batch)
+        if isinstance(split, TextSplit):
+            x, y = split.windows(chosen)
+            return EvalBatch(_padded(x, batch), _padded(y, batch), weight)
+        return EvalBatch(_padded(normalise(split.images(chosen)), batch), _padded(labels[chosen], batch), weight)
 
     return (make(start) for start in range(0, len(split), batch))
+
+
+def _padded(rows: npt.NDArray[Number], batch: int) -> npt.NDArray[Number]:
+    """`rows` and as many zeros after them as make `batch`."""
+    return np.pad(rows, ((0, batch - len(rows)), *((0, 0),) * (rows.ndim - 1)))
 
 
 def augmented(pixels: Images, augment: Augment, generator: np.random.Generator) -> Images:

@@ -13,11 +13,13 @@ from netc.runtime.data.download import TIMEOUT_SECONDS, Progress, Remote, fetch_
 from netc.runtime.data.errors import DataError
 from netc.runtime.data.folder import load_folder
 from netc.runtime.data.idx import read_split
+from netc.runtime.data.text import load_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 FOLDER_PREFIX = "imagefolder:"
+TEXT_PREFIX = "text:"
 IN_PACKAGE = "inside netc"
 
 Splits = tuple[ArraySplit, ArraySplit]
@@ -213,7 +215,7 @@ BY_NAME = {entry.name: entry for entry in ENTRIES}
 
 
 def load(name: str, *, data_dir: Path | None = None, cache_dir: Path) -> Dataset:
-    """Return the data set `name`: one of `BY_NAME`, or `imagefolder:PATH`.
+    """Return the data set `name`: one of `BY_NAME`, `imagefolder:PATH`, or `text:FILE`.
 
     Looked for in `data_dir` and nowhere else when that is given, else in the system's package folder, else
     in `cache_dir`/NAME, where `fetch` puts it. Raises `DataError` for an unknown name, for data that is not
@@ -225,6 +227,12 @@ def load(name: str, *, data_dir: Path | None = None, cache_dir: Path) -> Dataset
         if not path:
             raise DataError(f"{name} wants a folder after the colon, got nothing; give {FOLDER_PREFIX}PATH")
         return load_folder(Path(path), name)
+    if name.startswith(TEXT_PREFIX):
+        _refuse_data_dir(name, data_dir)
+        path = name.removeprefix(TEXT_PREFIX)
+        if not path:
+            raise DataError(f"{name} wants a file after the colon, got nothing; give {TEXT_PREFIX}FILE")
+        return load_text(Path(path), name)
     entry = entry_of(name)
     if not entry.forms:
         _refuse_data_dir(name, data_dir)
@@ -283,12 +291,13 @@ def fetch(
 
 def entry_of(name: str) -> Entry:
     """Return the catalogue's entry; raises `DataError` for an unknown name."""
-    if name.startswith(FOLDER_PREFIX):
-        raise DataError(f"the catalogue wants a data set's name, got {name}, your own folder; load it as it is")
+    for prefix, what in ((FOLDER_PREFIX, "folder"), (TEXT_PREFIX, "file")):
+        if name.startswith(prefix):
+            raise DataError(f"the catalogue wants a data set's name, got {name}, your own {what}; load it as it is")
     try:
         return BY_NAME[name]
     except KeyError:
-        known = ", ".join((*BY_NAME, f"{FOLDER_PREFIX}PATH"))
+        known = ", ".join((*BY_NAME, f"{TEXT_PREFIX}FILE", f"{FOLDER_PREFIX}PATH"))
         raise DataError(f"data wants one of {known}, got {name!r}; choose one of them") from None
 
 

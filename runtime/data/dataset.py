@@ -1,4 +1,4 @@
-"""What a dataset is: two splits of uint8 images with int32 labels, and where they came from."""
+"""What a dataset is: two splits of uint8 images with int32 labels, or of text, and where they came from."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from netc.runtime.data.errors import DataError
+from netc.runtime.data.windows import TextSplit
 
 Images = npt.NDArray[np.uint8]
 """uint8 [N, H, W, C], 0 to 255, C = 1 (grey) or 3 (RGB)."""
@@ -98,22 +99,22 @@ class Dataset:
     """Data to train and to test on.
 
     `digest` is the SHA-256 (hex) of class names, shapes and bytes of both splits as stored; an image
-    folder's is over relative paths and file bytes. `native` is (H, W, C) as stored. Both stay what they are
-    in a resized dataset, whose own image size is `train.shape`. `augment` is a sensible default for this
-    data.
+    folder's is over relative paths and file bytes, a text's over the file's bytes. `native` is (H, W, C) as
+    stored, of a text its (length,). Both stay what they are in a resized dataset, whose own image size is
+    `train.shape`. `augment` is a sensible default for this data.
 
     Raises `DataError` for a label outside the classes and for splits of different image shapes.
     """
 
     name: str
-    train: Split
-    test: Split
+    train: Split | TextSplit
+    test: Split | TextSplit
     classes: tuple[str, ...]
     digest: str
     source: str
     licence: str
     augment: Augment
-    native: tuple[int, int, int]
+    native: tuple[int, ...]
 
     def __post_init__(self) -> None:
         if self.train.shape != self.test.shape:

@@ -46,14 +46,17 @@ class Case:
         return [made[x.dtype](x.shape) for x in self.types]
 
 
+SMOOTH = ("exp", "sin", "cos", "tanh", "logistic", "erf")
 KINKS = ((0.0, -0.0, 1.0, -1.0, INF, -INF, 1e-30, 3.0, 2.5), (-0.0, 0.0, 1.0, 1.0, INF, INF, -1e-30, -INF, 2.5))
 WILD = (0.0, -0.0, 1.0, -1.0, 0.5, 20.0, -20.0, 1e-20, INF, -INF, NAN, 87.0)
 POSITIVE = (0.0, 1e-30, 1e-3, 0.5, 1.0, 2.0, 1e10, 3e38, INF, 7.0, -1.0, NAN)
+ABOVE_MINUS_1 = (0.0, -0.0, 1e-30, 1e-7, -1e-4, -0.5, 1.0, 7.0, 3e38, INF, -1.0, NAN)
 WORDS = (0, 1, 31, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 0xDEADBEEF, 12345)
 SIGNED = (0, 1, -1, 2**31 - 1, -(2**31), 12345, -54321, 7)
 F9, F12, U8, I8 = t(9), t(12), t(8, dtype="ui32"), t(8, dtype="i32")
 BITS = t(4, dtype="i1")
 SHIFTS = (0, 1, 31, 32, 33, 8, 16, 5)
+IDS = (2, 0, 2, -1, 3, 2, 2**31 - 1)  # with rows more than once and outside a table of 3
 CONV = {"padding": ((1, 2), (0, 1)), "dilation": (1, 2)}
 
 CASES = [
@@ -71,9 +74,10 @@ CASES = [
     Case("div", (F9, F9), args=KINKS, tolerance=ROUNDED),
     Case("neg", (F12,), args=(WILD,)),
     Case("neg", (I8,), args=(SIGNED,)),
-    *(Case(kind, (F12,), args=(WILD,), tolerance=POLYNOMIAL) for kind in ("exp", "tanh", "logistic", "erf")),
-    *(Case(kind, (t(2, 50),), tolerance=POLYNOMIAL) for kind in ("exp", "tanh", "logistic", "erf")),
+    *(Case(kind, (F12,), args=(WILD,), tolerance=POLYNOMIAL) for kind in SMOOTH),
+    *(Case(kind, (t(2, 50),), tolerance=POLYNOMIAL) for kind in SMOOTH),
     Case("log", (F12,), args=(POSITIVE,), tolerance=POLYNOMIAL),
+    Case("log1p", (F12,), args=(ABOVE_MINUS_1,), tolerance=POLYNOMIAL),
     Case("sqrt", (F12,), args=(POSITIVE,), tolerance=ROUNDED),
     Case("rsqrt", (F12,), args=(POSITIVE,), tolerance=ROUNDED),
     *(Case("compare", (F9, F9), {"direction": d}, KINKS) for d in ("EQ", "NE", "GE", "GT", "LE", "LT")),
@@ -124,10 +128,15 @@ CASES = [
     Case("conv", (t(1, 5, 6, 4), t(2, 3, 2, 6)), {**CONV, "stride": (1, 2), "groups": 2}, (range(120), range(72))),
     Case("conv", (t(1, 5, 6, 3), t(2, 3, 4, 3)), {**CONV, "stride": (1, 1), "groups": 1, "swap": True},
          (range(90), range(72))),
+    Case("take", (t(3, 2), t(7, dtype="i32")), {}, (range(6), IDS)),
+    Case("take", (t(4, 3), t(2, 3, dtype="i32")), {}, (range(12), (0, 3, 1, -5, 9, 2))),
+    Case("add_rows", (t(3, 2), t(7, dtype="i32"), t(7, 2)), {}, (range(6), IDS, range(14))),
+    Case("add_rows", (t(4, 1), t(2, 3, dtype="i32"), t(2, 3, 1)), {}, (range(4), (3, 3, 1, -5, 9, 3), range(6))),
 ]  # fmt: skip
 
 NO_SPELLING = {
     "conv_input_grad", "conv_kernel_grad", "max_pool", "max_pool_grad", "sum_pool", "sum_pool_grad",
+    "take_grad", "linear_scan",
 }  # fmt: skip
 
 
@@ -160,10 +169,7 @@ WRONG = [
         for kind in ("add", "sub", "mul", "max", "min", "div")
     ),
     *((kind, (I8, U8), {}, "wants operands of one type") for kind in ("add", "and", "or", "xor", "shl", "shr")),
-    *(
-        (kind, (I8,), {}, "wants a float operand")
-        for kind in ("exp", "log", "sqrt", "rsqrt", "tanh", "logistic", "erf")
-    ),
+    *((kind, (I8,), {}, "wants a float operand") for kind in (*SMOOTH, "log", "log1p", "sqrt", "rsqrt")),
     *((kind, (F9, F9), {}, "wants an integer operand") for kind in ("and", "or", "xor", "shl", "shr")),
     ("div", (I8, I8), {}, "wants a float operand"),
     ("not", (F9,), {}, "wants an integer operand"),
@@ -210,6 +216,14 @@ WRONG = [
     ("max_pool_grad", (IMAGE, t(1, 2, 2, 2), t(1, 2, 1, 2)), POOL, "wants y and dy of the pool's type"),
     ("sum_pool", (t(4, 4, 2),), POOL, "wants an image of 4 axes"),
     ("sum_pool_grad", (t(1, 2, 1, 2),), {**POOL, "size": (4, 4)}, "wants dy of the pool's type"),
+    ("take", (t(3), I8), {}, "wants a table of floats [rows, D], got f32[3]"),
+    ("take", (t(3, 2), t(8)), {}, "wants indices of i32, got f32[8]"),
+    ("take_grad", (I8, t(7, 2)), {"rows": 3}, "wants dy of the type that take gives"),
+    ("take_grad", (I8, t(8, 2)), {"rows": 0}, "wants at least one row"),
+    ("add_rows", (t(3, 2), I8, t(8, 3)), {}, "wants rows of the type that take gives"),
+    ("linear_scan", (t(3, 2), t(2, 3)), {"axis": 0, "reverse": False}, "wants operands of one type"),
+    ("linear_scan", (t(3, 2), t(3, 2)), {"axis": 2, "reverse": False}, "wants an axis of f32[3, 2] with elements"),
+    ("linear_scan", (I8, I8), {"axis": 0, "reverse": True}, "wants float operands"),
 ]
 
 

@@ -13,6 +13,7 @@ from netc.codegen.program import build
 from netc.netspec.check import check
 from netc.netspec.errors import SpecError
 from netc.netspec.layers import BatchNorm, Conv2d, Dense, Flatten, GlobalAvgPool, MaxPool, Residual
+from netc.netspec.loss import CrossEntropy, Dice
 from netc.netspec.recipe import Adam, Recipe, Sgd
 from netc.netspec.spec import NetSpec
 from netc.netspec.zoo import find
@@ -82,7 +83,7 @@ def step_by_hand(spec, recipe, state, x, y, t):
     """State and metrics after step t (from 1), by JAX's autodiff and the optimizers' papers, in float64."""
     net, opt = check(spec), recipe.optimizer
     p, s = {q.name: state[q.name] for q in net.params}, {q.name: state[q.name] for q in net.state}
-    grad = jax.value_and_grad(lambda p: objective(FORWARD[spec.name], p, s, x, y, recipe.label_smoothing), has_aux=True)
+    grad = jax.value_and_grad(lambda p: objective(FORWARD[spec.name], p, s, x, y, recipe.loss.smoothing), has_aux=True)
     (loss, (logits, new)), g = grad(p)
     new = {**state, **new, "step": t}
     for q in net.params:
@@ -137,7 +138,7 @@ RECIPES = {
     "sgd": Recipe(Sgd(0.0, weight_decay=0.1)),
     "momentum": Recipe(Sgd(0.9)),
     "nesterov": Recipe(Sgd(0.8, nesterov=True, weight_decay=0.05), decay_all=True),
-    "smoothing": Recipe(label_smoothing=0.2),
+    "smoothing": Recipe(loss=CrossEntropy(0.2)),
 }
 
 
@@ -253,7 +254,7 @@ def test_a_tie_is_won_by_the_first():
 
 
 def test_evaluation_weighs_and_does_not_smooth():
-    program = build(check(MLP), Recipe(label_smoothing=0.3), B)
+    program = build(check(MLP), Recipe(loss=CrossEntropy(0.3)), B)
     state, (x, y) = first_state(program), batch_for(MLP)
     kept = [state[s.name] for s in program.kept]
     weight = np.array([1.0, 0.0, 0.5, 1.0])
@@ -315,8 +316,10 @@ def test_a_batch_is_learned_by_heart(spec, recipe):
     [
         (MLP, Recipe(), 0, r"batch wants a positive integer below 2\^24, got 0"),
         (MLP, Recipe(Adam(beta1=2.0)), 4, r"adam: beta1 wants a number in \[0, 1\), got 2.0"),
-        (NetSpec("img", (4, 4, 1), (Conv2d(2),)), Recipe(), 4,
-         r"img: wants an output of \[batch, classes\] for cross-entropy, got \(4, 4, 2\); end in Dense"),
+        (MLP, Recipe(loss=Dice()), 4,
+         r"mlp: dice wants an output of \[batch, pixels.., classes\], got \[batch, 3\]; end"),
+        (MLP, Recipe(loss=CrossEntropy(weights=(1.0,))), 4,
+         "mlp: crossEntropy wants 3 numbers, one for each class, got 1; give as many as the net has outputs"),
     ],
 )  # fmt: skip
 def test_sentences(spec, recipe, batch, sentence):

@@ -22,6 +22,7 @@ from netc.netspec.check import check
 from netc.netspec.layer import Composite
 from netc.netspec.layers import KINDS, Activation, Dense
 from netc.netspec.layers.activation import ACTIVATIONS
+from netc.netspec.loss import LOSSES, CrossEntropy, Focal
 from netc.netspec.recipe import Adam, Recipe, Sgd
 from netc.netspec.types import TensorType
 from netc.netspec.zoo import ZOO, find
@@ -53,10 +54,14 @@ def test_golden_text_of_an_activation(function, golden):
     golden(f"rules/activation-{function}.mlir", text)
 
 
+LOSS_EXAMPLES = {kind: cls() for kind, cls in LOSSES.items()}
+LOSS_EXAMPLES |= {"crossEntropy": CrossEntropy(0.1, (1.0, 2.0, 0.5, 1.0)), "focal": Focal(1.5, (0.25,))}
+
+
 @pytest.mark.parametrize(
     ("name", "module"),
     [
-        ("loss", loss_module(3, 2, 0.1)),
+        *((f"loss-{n}", loss_module(loss, TensorType((3, 4)), 2)) for n, loss in LOSS_EXAMPLES.items()),
         ("adam", optimizer_module(Adam(weight_decay=0.01), ((2, 3), (3,)), (True, False))),
         ("adam-coupled", optimizer_module(Adam(weight_decay=0.01, decoupled=False), ((2,),), (True,))),
         ("sgd", optimizer_module(Sgd(nesterov=True, weight_decay=0.01), ((2,),), (True,))),
@@ -71,7 +76,8 @@ def test_golden_text_of_losses_and_optimizers(name, module, golden):
 
 def test_goldens_have_no_orphans():
     activations = {f"activation-{f}" for f in ACTIVATIONS}
-    wanted = {*EXAMPLES, *activations, "loss", "adam", "adam-coupled", "sgd", "sgd-plain"}
+    losses = {f"loss-{kind}" for kind in LOSSES}
+    wanted = {*EXAMPLES, *activations, *losses, "adam", "adam-coupled", "sgd", "sgd-plain"}
     assert {p.stem for p in (GOLDEN / "rules").iterdir()} == wanted
     assert set(json.loads((GOLDEN / "digests.json").read_text())) == {f"{n}/{f}" for n in ZOO for f in FAMILIES}
 

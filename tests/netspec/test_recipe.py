@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netc.netspec.errors import SpecError
+from netc.netspec.loss import CrossEntropy
 from netc.netspec.recipe import Adam, Recipe, Schedule, Sgd
 from netc.runtime.schedule import learning_rate
 
@@ -28,8 +29,8 @@ NAN, INF = math.nan, math.inf
         (Recipe(Sgd(momentum=1.0)), "sgd: momentum wants a number in [0, 1), got 1.0"),
         (Recipe(Sgd(momentum=0.0, nesterov=True)), "sgd: nesterov wants a momentum above 0, got 0"),
         (Recipe(Sgd(weight_decay=INF)), "sgd: weight_decay wants a number of at least 0, got inf"),
-        (Recipe(label_smoothing=1.0), "label smoothing wants a number in [0, 1), got 1.0"),
-        (Recipe(label_smoothing=NAN), "label smoothing wants a number in [0, 1), got nan"),
+        (Recipe(loss=CrossEntropy(1.0)), "label smoothing wants a number in [0, 1), got 1.0"),
+        (Recipe(loss=CrossEntropy(NAN)), "label smoothing wants a number in [0, 1), got nan"),
         (Schedule(epochs=0), "epochs wants a positive integer, got 0"),
         (Schedule(batch=-1), "batch wants a positive integer, got -1"),
         (Schedule(lr=0.0), "lr wants a positive number, got 0.0"),
@@ -51,7 +52,7 @@ def test_sentences(recipe, sentence):
 
 def test_all_at_once():
     with pytest.raises(SpecError) as caught:
-        Recipe(Adam(beta1=2, beta2=2, epsilon=-1, weight_decay=-1), label_smoothing=-1).check()
+        Recipe(Adam(beta1=2, beta2=2, epsilon=-1, weight_decay=-1), loss=CrossEntropy(-1)).check()
     assert len(caught.value.problems) == 5
     with pytest.raises(SpecError) as caught:
         Schedule(epochs=0, batch=0, lr=-1, warmup=-1, decay="", final=2).check()
@@ -62,7 +63,7 @@ def test_what_is_right_is_given_back():
     for good in (
         Recipe(),
         Recipe(Sgd(0.0)),
-        Recipe(Sgd(nesterov=True), 0.1, True, False),
+        Recipe(Sgd(nesterov=True), CrossEntropy(0.1), True, False),
         Schedule(),
         Schedule(1, 1, 1e-9),
     ):

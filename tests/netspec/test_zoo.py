@@ -9,6 +9,8 @@ from netc.netspec.spec import NetSpec
 from netc.netspec.toml import from_toml, to_toml
 from netc.netspec.zoo import ZOO, find
 
+# the auxiliary head of inception_v3: 768 -> 128 (1x1) and 128 -> 768 (5x5) with batch norm, dense 768 -> 1000
+INCEPTION_HEAD = 768 * 128 + 2 * 128 + 25 * 128 * 768 + 2 * 768 + 768 * 1000 + 1000
 # torchvision's models, 1000 classes; and lean4-mlir's two MNIST nets
 PUBLISHED = {
     "resnet18": 11_689_512,
@@ -16,13 +18,65 @@ PUBLISHED = {
     "resnet50": 25_557_032,
     "resnet101": 44_549_160,
     "resnet152": 60_192_808,
+    "wide_resnet50_2": 68_883_240,
+    "resnext50_32x4d": 25_028_904,
+    "alexnet": 61_100_840,
+    "vgg11": 132_863_336,
+    "vgg13": 133_047_848,
+    "vgg16": 138_357_544,
+    "vgg19": 143_667_240,
+    "vgg11_bn": 132_868_840,
+    "vgg13_bn": 133_053_736,
+    "vgg16_bn": 138_365_992,
+    "vgg19_bn": 143_678_248,
+    "squeezenet1_0": 1_248_424,
+    "squeezenet1_1": 1_235_496,
+    "densenet121": 7_978_856,
+    "densenet169": 14_149_480,
+    "densenet201": 20_013_928,
+    "googlenet": 6_624_904,  # without the two auxiliary heads, as its published weights
+    "inception_v3": 27_161_264 - INCEPTION_HEAD,  # published with its auxiliary head
+    "shufflenet_v2_x0_5": 1_366_792,
+    "shufflenet_v2_x1_0": 2_278_604,
+    "mobilenet_v1": 4_231_976,
+    "mobilenet_v2": 3_504_872,
+    "mobilenet_v3_large": 5_483_032,
+    "mobilenet_v3_small": 2_542_856,
+    "mobilenetv4_conv_small": 3_774_024,
+    "mobilenetv4_conv_medium": 9_715_512,
+    "mnasnet1_0": 4_383_312,
+    "efficientnet_b0": 5_288_548,
+    "efficientnet_b1": 7_794_184,
+    "efficientnet_b2": 9_109_994,
+    "efficientnet_b3": 12_233_232,
+    "efficientnet_v2_s": 21_458_488,
+    "convnext_tiny": 28_589_128,
+    "convnext_small": 50_223_688,
+    "convnext_base": 88_591_464,
+    "vit_tiny_patch16_224": 5_717_416,
+    "vit_small_patch16_224": 22_050_664,
+    "vit_base_patch16_224": 86_567_656,
+    "deit_tiny_patch16_224": 5_717_416,
+    "swin_t": 28_288_354,
+    "swin_s": 49_606_258,
+    "swin_b": 87_768_224,
+    "mobilevit_s": 5_578_632,
     "mnist-mlp": 669_706,
     "mnist-cnn": 1_676_458,
+    "tiny-gpt": 808_320,
+    "gpt2": 124_439_808,
 }
 # The others, by arithmetic
 CONV = 3 * 3 * (3 * 32 + 32 * 32 + 32 * 64 + 64 * 64)
 HEAD = 8 * 8 * 64 * 512 + 512 + 512 * 512 + 512 + 512 * 10 + 10
+# norm, in 128 -> 2 x 256, depthwise conv of 4 taps, select 256 -> 8 + 2 x 16, step 8 -> 256, scan of 16 states, out
+MAMBA = 128 + 128 * 512 + (4 + 1) * 256 + 256 * 40 + 8 * 256 + 256 * (16 + 2) + 256 * 128
+# tokens, and the shape of the logits
+LANGUAGE = {"tiny-gpt": (64, 65), "gpt2": (1024, 50_257), "tiny-mamba": (64, 65)}
 DERIVED = {
+    # 4x4 patches in place of 16x16, 64 of them in place of 196, and 10 classes in place of 1000
+    "vit_tiny_patch4_32": 5_717_416 - (256 - 16) * 3 * 192 - (196 - 64) * 192 - 990 * 193,
+    "tiny-mamba": 65 * 128 + 4 * MAMBA + 128,
     "mnist-linear": 784 * 10 + 10,
     "cifar-cnn": CONV + (32 + 32 + 64 + 64) + HEAD,
     "cifar-bn": CONV + 2 * (32 + 32 + 64 + 64) + HEAD,
@@ -49,11 +103,11 @@ def test_a_net_is_what_its_name_says(name):
     net = check(find(name))
     assert net.spec.name == name
     assert net.spec.source
-    classes = 1000 if name in ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152") else 10
-    assert net.out.shape == (classes,)
+    classes = 10 if name.startswith(("mnist", "cifar")) or name.endswith(("-cifar", "_patch4_32")) else 1000
+    assert net.out.shape == LANGUAGE.get(name, (classes,))
     assert len({p.name for p in net.params} | {s.name for s in net.state}) == len(net.params) + len(net.state)
-    # a running mean and variance for each scale and bias of a normalisation
-    assert len(net.state) == 2 * sum(p.name.endswith(".scale") for p in net.params)
+    # a running mean and variance for each batch norm
+    assert len(net.state) == 2 * sum(layer.layer.kind == "batchNorm" for layer in net.walk())
 
 
 @pytest.mark.parametrize("name", COUNTS)
@@ -73,11 +127,35 @@ def test_toml_gives_the_net_back(name):
         ("resnet34", "stage3", (14, 14, 256)),
         ("resnet34", "stage4", (7, 7, 512)),
         ("resnet50", "stage4", (7, 7, 2048)),
+        ("alexnet", "pool5", (6, 6, 256)),
+        ("vgg16", "pool5", (7, 7, 512)),
+        ("squeezenet1_0", "pool1", (54, 54, 96)),
+        ("squeezenet1_0", "fire9", (13, 13, 512)),
+        ("squeezenet1_1", "fire9", (13, 13, 512)),
+        ("densenet121", "block4", (7, 7, 1024)),
+        ("densenet201", "block4", (7, 7, 1920)),
+        ("googlenet", "pool1", (56, 56, 64)),
+        ("googlenet", "inception3b", (28, 28, 480)),
+        ("googlenet", "inception4e", (14, 14, 832)),
+        ("googlenet", "inception5b", (7, 7, 1024)),
+        ("inception_v3", "mixed5d", (35, 35, 288)),
+        ("inception_v3", "mixed6e", (17, 17, 768)),
+        ("inception_v3", "mixed7c", (8, 8, 2048)),
+        ("shufflenet_v2_x1_0", "stage2", (28, 28, 116)),
+        ("shufflenet_v2_x1_0", "stage4", (7, 7, 464)),
+        ("wide_resnet50_2", "stage4.block2.residual.body.conv2", (7, 7, 1024)),
+        ("resnext50_32x4d", "stage4.block2.residual.body.conv2", (7, 7, 1024)),
+        ("convnext_tiny", "stem", (56, 56, 96)),
+        ("convnext_tiny", "stage4", (7, 7, 768)),
+        ("vit_tiny_patch16_224", "encoder", (197, 192)),
+        ("swin_t", "stage1", (56, 56, 96)),
+        ("swin_t", "stage4", (7, 7, 768)),
+        ("mobilevit_s", "vit5", (8, 8, 160)),
         ("resnet18-cifar", "stage1", (32, 32, 64)),
         ("resnet18-cifar", "stage4", (4, 4, 512)),
     ],
 )
-def test_sizes_of_the_stages(name, path, shape):  # He et al. 2016, table 1
+def test_sizes_of_the_stages(name, path, shape):  # the first table of each paper, torchvision's comments
     sizes = {layer.path: layer.signature.out.shape for layer in check(find(name)).walk()}
     assert sizes[path] == shape
 

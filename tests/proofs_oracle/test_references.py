@@ -12,6 +12,7 @@ from jax import lax
 from netc.netspec.layer import signature_of
 from netc.netspec.layers import AvgPool, Conv2d, Dense, MaxPool, ResidualBlock
 from netc.netspec.layers.window import pair, resolve_padding
+from netc.netspec.loss import CrossEntropy
 from netc.netspec.recipe import Adam, Sgd
 from netc.proofs_oracle.reference import Case, OracleError, Reference, apply, reference_of
 from netc.proofs_oracle.references import REFERENCES, losses, optimizers
@@ -166,7 +167,8 @@ def test_loss_is_that_of_optax(smoothing, normal):
     with float64():
         target = optax.smooth_labels(jax.nn.one_hot(labels, 7), smoothing)
         want = optax.softmax_cross_entropy(logits, target).mean()
-        np.testing.assert_allclose(losses.softmax_cross_entropy(logits, labels, smoothing), want, rtol=1e-12)
+        got = losses.each(CrossEntropy(smoothing), logits, labels).mean()
+        np.testing.assert_allclose(got, want, rtol=1e-12)
 
 
 def test_a_kind_without_a_reference_is_named(monkeypatch):

@@ -6,6 +6,7 @@ import math
 import pytest
 
 from netc.netspec.errors import UserError
+from netc.netspec.loss import CrossEntropy
 from netc.netspec.recipe import Recipe, Sgd
 from netc.runtime.data.dataset import Augment
 from netc.runtime.run import free_folder, from_json, read_config, write_config
@@ -15,7 +16,11 @@ from tests.runtime.test_train import config
 def test_a_config_comes_back(tmp_path):
     write_config(tmp_path, config())
     assert read_config(tmp_path) == config()
-    other = config(recipe=Recipe(Sgd(0.5, nesterov=True), 0.1, True, False), augment=Augment(2, True), seed=2**63)
+    other = config(
+        recipe=Recipe(Sgd(0.5, nesterov=True), CrossEntropy(0.1, (1.0, 2.0)), True, False),
+        augment=Augment(2, True),
+        seed=2**63,
+    )
     assert from_json(json.loads(json.dumps(other.to_json())), "here") == other
 
 
@@ -37,7 +42,8 @@ def test_no_run_at_all(tmp_path):
 
 FIELDS = [
     ("seed",), ("data",), ("target",), ("spec",), ("recipe",), ("schedule",), ("augment",), ("recipe", "optimizer"),
-    ("recipe", "optimizer", "kind"), ("recipe", "optimizer", "beta1"), ("recipe", "label_smoothing"),
+    ("recipe", "optimizer", "kind"), ("recipe", "optimizer", "beta1"), ("recipe", "loss"), ("recipe", "loss", "kind"),
+    ("recipe", "loss", "smoothing"), ("recipe", "loss", "weights"),
     ("schedule", "epochs"), ("schedule", "batch"), ("schedule", "lr"), ("schedule", "warmup"), ("augment", "crop"),
 ]  # fmt: skip
 ABSENT = "absent"
@@ -65,7 +71,7 @@ def test_a_damaged_field_is_a_sentence_or_the_same_type(path, value):
         return
     # what is read must be of the field's own type, an integer being a number too if float can hold it
     assert isinstance(value, whole_type) or (whole_type is float and value == -1), read_back
-    assert whole_type in (int, str) or value == -1 or math.isfinite(value)
+    assert whole_type in (int, str, list) or value == -1 or math.isfinite(value)
 
 
 def test_a_free_folder_is_the_first_that_is_not_there(tmp_path):

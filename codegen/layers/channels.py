@@ -1,0 +1,39 @@
+"""Layers that cut out channels, or multiply them with each other."""
+
+from __future__ import annotations
+
+from netc.codegen.builder import Builder
+from netc.codegen.ir import Value
+from netc.codegen.rules import Emitted, Grads, Scope, rule
+from netc.netspec.layers.channels import ChannelWindow, HalfProduct
+
+
+def _window(b: Builder, x: Value, start: int, count: int) -> Value:
+    """Channels start to start + count of x, zeros where those are outside."""
+    channels, around = x.shape[-1], x.shape[:-1]
+    first, last = max(start, 0), min(start + count, channels)
+    none = (0,) * len(around)
+    kept = b.slice(x, (*none, first), (*around, last))
+    return b.pad(kept, (*none, first - start), (*none, start + count - last))
+
+
+@rule(ChannelWindow)
+def emit_channel_window(b: Builder, layer: ChannelWindow, scope: Scope, x: Value) -> Emitted:
+    """y[.., c] = x[.., start + c]."""
+
+    def window_pull(dy: Value) -> tuple[Value, Grads]:
+        return _window(b, dy, -layer.start, x.shape[-1]), {}  # dx[.., c] = dy[.., c - start]: the window the other way
+
+    return Emitted(_window(b, x, layer.start, layer.count), window_pull)
+
+
+@rule(HalfProduct)
+def emit_half_product(b: Builder, layer: HalfProduct, scope: Scope, x: Value) -> Emitted:
+    """y = p q for x = (p, q)."""
+    half, last = x.shape[-1] // 2, len(x.shape) - 1
+    p, q = _window(b, x, 0, half), _window(b, x, half, half)
+
+    def half_product_pull(dy: Value) -> tuple[Value, Grads]:
+        return b.concatenate([b.mul(dy, q), b.mul(dy, p)], last), {}  # dp = dy q, dq = dy p
+
+    return Emitted(b.mul(p, q), half_product_pull)

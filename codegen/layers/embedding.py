@@ -1,0 +1,79 @@
+"""Token ids in, logits over tokens out, and encodings of positions."""
+
+from __future__ import annotations
+
+import math
+
+from netc.codegen.builder import Builder
+from netc.codegen.ir import Value
+from netc.codegen.rules import Emitted, Grads, Scope, emit_part, rule
+from netc.netspec.layers.embedding import PositionalEncoding, SinusoidalPositions, TiedHead, TokenPositionEmbed
+from netc.netspec.types import TensorType
+
+
+@rule(TokenPositionEmbed)
+def emit_token_position_embed(b: Builder, layer: TokenPositionEmbed, scope: Scope, x: Value) -> Emitted:
+    """y[n, t] = tokens[x[n, t]] + positions[t]."""
+    y = b.op("take", scope.param("tokens"), x)
+    if layer.positions:
+        y = b.add(y, b.broadcast(scope.param("positions"), y))
+
+    def embed_pull(dy: Value) -> tuple[Value, Grads]:
+        grads = {"tokens": b.op("take_grad", x, dy, rows=layer.vocabulary)}  # dtokens[v] = sum of dy where x = v
+        if layer.positions:
+            grads["positions"] = b.sum(dy, (0,))  # dpositions[t] = sum over n of dy[n, t]
+        return b.constant(0.0, TensorType(x.shape, dy.type.dtype)), grads  # an integer has no gradient
+
+    return Emitted(y, embed_pull)
+
+
+@rule(TiedHead)
+def emit_tied_head(b: Builder, layer: TiedHead, scope: Scope, x: Value) -> Emitted:
+    """logits = h Eᵀ, h = body(embed(x)), E the embedding's matrix."""
+    embed = emit_part(b, "embed", layer.embed, scope, x)
+    body = emit_part(b, "body", layer.body, scope, embed.y)
+    matrix = scope.param("embed.tokens")
+    h = b.reshape(body.y, (body.y.type.size // body.y.shape[-1], body.y.shape[-1]))
+    logits = b.reshape(b.dot(h, matrix, (1, 1)), (*body.y.shape[:-1], matrix.shape[0]))
+
+    def tied_head_pull(dy: Value) -> tuple[Value, Grads]:
+        d = b.reshape(dy, (h.shape[0], matrix.shape[0]))
+        dh, body_grads = body.pull(b.reshape(b.dot(d, matrix, (1, 0)), body.y.shape))  # dh = dy E
+        dx, embed_grads = embed.pull(dh)
+        both = b.add(embed_grads["embed.tokens"], b.dot(d, h, (0, 0)))  # dE = embed*(..) + dyᵀ h
+        return dx, {**body_grads, **embed_grads, "embed.tokens": both}
+
+    return Emitted(logits, tied_head_pull, {**embed.state, **body.state})
+
+
+@rule(SinusoidalPositions)
+def emit_sinusoidal_positions(b: Builder, layer: SinusoidalPositions, scope: Scope, x: Value) -> Emitted:
+    """y = x + p with p made in the program: a table of T D literals would be longer than all else."""
+    shape, dtype = x.shape[1:], x.type.dtype
+    channel = b.iota(1, shape)
+    even = b.op("xor", channel, b.op("and", channel, b.constant(1, channel.type)))  # 2i for channels 2i and 2i + 1
+    exponent = b.mul(b.convert(even, dtype), -math.log(layer.base) / shape[1])
+    angle = b.mul(b.iota(0, shape, dtype), b.unary("exp", exponent))
+    p = b.select(b.compare("EQ", channel, even), b.unary("sin", angle), b.unary("cos", angle))
+    return Emitted(b.add(x, b.broadcast(p, x)), lambda dy: (dy, {}))  # p is a constant: dx = dy
+
+
+@rule(PositionalEncoding)
+def emit_positional_encoding(b: Builder, layer: PositionalEncoding, scope: Scope, x: Value) -> Emitted:
+    """y = (sin w x, cos w x) for each frequency w = 2^l π."""
+    rank, wide = len(x.shape), TensorType((*x.shape, layer.levels), x.type.dtype)
+    octaves = tuple(math.pi * 2.0**level for level in range(layer.levels))
+    w = b.broadcast(b.constant(octaves, TensorType((layer.levels,), x.type.dtype)), wide)
+    angle = b.mul(b.broadcast(x, wide, tuple(range(rank))), w)
+    s, c = b.unary("sin", angle), b.unary("cos", angle)
+    pair = (*wide.shape, 1)
+    y = b.concatenate([b.reshape(s, pair), b.reshape(c, pair)], rank + 1)
+
+    def encoding_pull(dy: Value) -> tuple[Value, Grads]:
+        d = b.reshape(dy, y.shape)
+        zeros = (0,) * (rank + 1)
+        ds, dc = (b.reshape(b.slice(d, (*zeros, i), (*wide.shape, i + 1)), wide.shape) for i in (0, 1))
+        # dx = sum over w of w (ds cos(w x) - dc sin(w x))
+        return b.sum(b.mul(w, b.sub(b.mul(ds, c), b.mul(dc, s))), (rank,)), {}
+
+    return Emitted(b.reshape(y, (*x.shape[:-1], 2 * x.shape[-1] * layer.levels)), encoding_pull)

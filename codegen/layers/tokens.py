@@ -1,0 +1,116 @@
+"""Sequences of tokens: movements, whose pullbacks are the inverse movements, and learned tokens."""
+
+from __future__ import annotations
+
+from netc.codegen.builder import Builder
+from netc.codegen.ir import Value
+from netc.codegen.rules import Emitted, Grads, Scope, emit_part, rule
+from netc.netspec.layers.tokens import (
+    ChannelsToTokens,
+    LearnedPositions,
+    LearnedTokens,
+    OnTokens,
+    SelectToken,
+    SpatialFlatten,
+    SpatialUnflatten,
+    TakeTokens,
+)
+
+
+def some_tokens(b: Builder, x: Value, start: int, stop: int) -> Value:
+    """Tokens start to before stop of [B, T, D]."""
+    return b.slice(x, (0, start, 0), (x.shape[0], stop, x.shape[2]))
+
+
+def _among_zeros(b: Builder, part: Value, x: Value, start: int) -> Value:
+    """The adjoint of some_tokens: zeros of x's shape, with `part` from token `start` on."""
+    return b.pad(part, (0, start, 0), (0, x.shape[1] - start - part.shape[1], 0))
+
+
+@rule(SpatialFlatten)
+def emit_spatial_flatten(b: Builder, layer: SpatialFlatten, scope: Scope, x: Value) -> Emitted:
+    """[B, H, W, C] -> [B, H W, C]."""
+    n, height, width, channels = x.shape
+    y = b.reshape(x, (n, height * width, channels))
+    return Emitted(y, lambda dy: (b.reshape(dy, x.shape), {}))  # dx = dy, in x's shape
+
+
+@rule(SpatialUnflatten)
+def emit_spatial_unflatten(b: Builder, layer: SpatialUnflatten, scope: Scope, x: Value) -> Emitted:
+    """[B, H W, C] -> [B, H, W, C]."""
+    y = b.reshape(x, (x.shape[0], layer.height, layer.width, x.shape[2]))
+    return Emitted(y, lambda dy: (b.reshape(dy, x.shape), {}))  # dx = dy, in x's shape
+
+
+@rule(LearnedTokens)
+def emit_learned_tokens(b: Builder, layer: LearnedTokens, scope: Scope, x: Value) -> Emitted:
+    """y = tokens, then x."""
+    batch, count, width = x.shape[0], layer.count, x.shape[2]
+    own = scope.param("tokens")
+    first = b.op("broadcast", own, shape=(batch, count, width), dims=(1, 2))
+
+    def learned_tokens_pull(dy: Value) -> tuple[Value, Grads]:
+        dtokens = b.sum(some_tokens(b, dy, 0, count), (0,))  # one tensor for all examples: the sum over them
+        return some_tokens(b, dy, count, dy.shape[1]), {"tokens": dtokens}
+
+    return Emitted(b.concatenate([first, x], 1), learned_tokens_pull)
+
+
+@rule(LearnedPositions)
+def emit_learned_positions(b: Builder, layer: LearnedPositions, scope: Scope, x: Value) -> Emitted:
+    """y = x + positions."""
+    y = b.add(x, b.broadcast(scope.param("positions"), x))
+    return Emitted(y, lambda dy: (dy, {"positions": b.sum(dy, (0,))}))  # dpositions = sum of dy over the examples
+
+
+@rule(TakeTokens)
+def emit_take_tokens(b: Builder, layer: TakeTokens, scope: Scope, x: Value) -> Emitted:
+    """y = the first tokens of x."""
+    y = some_tokens(b, x, 0, layer.count)
+    return Emitted(y, lambda dy: (_among_zeros(b, dy, x, 0), {}))  # dx = dy, 0 for the others
+
+
+@rule(SelectToken)
+def emit_select_token(b: Builder, layer: SelectToken, scope: Scope, x: Value) -> Emitted:
+    """y = x[index]."""
+    batch, tokens, width = x.shape
+    at = layer.index % tokens
+    y = b.reshape(some_tokens(b, x, at, at + 1), (batch, width))
+
+    def select_token_pull(dy: Value) -> tuple[Value, Grads]:
+        return _among_zeros(b, b.reshape(dy, (batch, 1, width)), x, at), {}  # dx[index] = dy, 0 for the others
+
+    return Emitted(y, select_token_pull)
+
+
+@rule(ChannelsToTokens)
+def emit_channels_to_tokens(b: Builder, layer: ChannelsToTokens, scope: Scope, x: Value) -> Emitted:
+    """[B, T, P C] -> [B, P T, C]."""
+    batch, tokens, width = x.shape
+    parts, channels = layer.parts, width // layer.parts
+    apart = b.transpose(b.reshape(x, (batch, tokens, parts, channels)), (0, 2, 1, 3))
+
+    def channels_to_tokens_pull(dy: Value) -> tuple[Value, Grads]:
+        back = b.transpose(b.reshape(dy, (batch, parts, tokens, channels)), (0, 2, 1, 3))
+        return b.reshape(back, x.shape), {}  # dx = dy, moved back
+
+    return Emitted(b.reshape(apart, (batch, parts * tokens, channels)), channels_to_tokens_pull)
+
+
+@rule(OnTokens)
+def emit_on_tokens(b: Builder, layer: OnTokens, scope: Scope, x: Value) -> Emitted:
+    """y = body(the first tokens, or all), then rest(the others)."""
+    tokens, count = x.shape[1], layer.count
+    body = emit_part(b, "body", layer.body, scope, x if layer.whole else some_tokens(b, x, 0, count))
+    rest = emit_part(b, "rest", layer.rest, scope, some_tokens(b, x, count, tokens))
+    cut = body.y.shape[1]
+
+    def on_tokens_pull(dy: Value) -> tuple[Value, Grads]:
+        dbody, body_grads = body.pull(some_tokens(b, dy, 0, cut))
+        drest, rest_grads = rest.pull(some_tokens(b, dy, cut, dy.shape[1]))
+        grads = {**body_grads, **rest_grads}
+        if layer.whole:
+            return b.add(dbody, _among_zeros(b, drest, x, count)), grads  # dx = body*(dy_0) + rest*(dy_1) where it saw
+        return b.concatenate([dbody, drest], 1), grads  # dx = body*(dy_0), then rest*(dy_1)
+
+    return Emitted(b.concatenate([body.y, rest.y], 1), on_tokens_pull, {**body.state, **rest.state})

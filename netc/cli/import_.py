@@ -1,0 +1,92 @@
+"""`netc import`: weights from elsewhere as a run's folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from netc.cli.options import complete_net, net_options, resolve_net
+
+
+@click.command("import")
+@click.argument("net", metavar="NET", shell_complete=complete_net)
+@click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
+@net_options
+@click.option("-o", "--out", type=click.Path(path_type=Path), help="The run's folder.  [default: runs/NET-imported]")
+@click.option("--class-names", type=click.Path(path_type=Path), help="A text file, a name a line.  [default: 0, 1, ..]")
+@click.option("--mean", metavar="R,G,B", help="What was subtracted from pixels of 0 to 1.  [default: the source's]")
+@click.option("--std", metavar="R,G,B", help="What they were then divided by.  [default: the source's]")
+@click.option(
+    "--batch", type=click.IntRange(1), default=8, show_default=True, help="Images at a time in eval, predict."
+)
+@click.option("--target", default="cpu", show_default=True, help="Where eval and predict run, unless they say.")
+def import_(
+    net: str,
+    file: Path,
+    classes: int | None,
+    input_: str | None,
+    out: Path | None,
+    class_names: Path | None,
+    mean: str | None,
+    std: str | None,
+    batch: int,
+    target: str,
+) -> None:
+    """Read the weights FILE (.safetensors) of NET as torchvision or timm name them.
+
+    Every name and shape that does not fit is listed, and then nothing is written. The folder can be given to eval
+    (with --data), to predict, and to train --init. What is read: docs/weights.md.
+    """
+    from netc.netspec.errors import UserError
+    from netc.runtime.data.batches import Normalise
+    from netc.runtime.pretrained import write_imported
+    from netc.runtime.run import free_folder
+    from netc.runtime.target import parse_target
+    from netc.runtime.weights import read_weights
+
+    checked = resolve_net(net, classes, input_)
+    word = parse_target(target).word
+    if (mean is None) != (std is None):
+        raise UserError("--mean and --std belong together, got one of them; give both or neither")
+    names = _names(class_names) if class_names else tuple(map(str, range(checked.out.shape[0])))
+    given = None if mean is None or std is None else Normalise(_numbers("--mean", mean), _numbers("--std", std))
+    weights = read_weights(checked, file)
+    normalise = given or weights.normalise
+    folder = out or free_folder(Path("runs"), f"{checked.spec.name}-imported")
+    write_imported(checked, weights, folder, classes=names, normalise=normalise, batch=batch, target=word)
+    for note in weights.notes:
+        click.echo(note)
+    click.echo(
+        f"{folder}: {checked.spec.name} with {checked.count:,} parameters, names of {weights.project}, images "
+        f"normalised by mean {_shown(normalise.mean)} and std {_shown(normalise.std)}"
+    )
+    click.echo(f"next: netc predict {folder} IMAGE, or netc eval {folder} --data DATA")
+
+
+def _names(path: Path) -> tuple[str, ...]:
+    """The lines of a text file; an empty line at the end is no name."""
+    from netc.netspec.errors import UserError
+
+    try:
+        return tuple(path.read_text(encoding="utf-8").splitlines())
+    except UnicodeDecodeError as error:
+        raise UserError(f"--class-names wants a text file in UTF-8, got {path}, which is none; convert it") from error
+
+
+def _numbers(option: str, text: str) -> tuple[float, ...]:
+    from math import isfinite
+
+    from netc.netspec.errors import UserError
+
+    try:
+        values = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        values = ()
+    if not values or not all(map(isfinite, values)):
+        raise UserError(f"{option} wants a number for each channel, got {text!r}; write 0.485,0.456,0.406")
+    return values
+
+
+def _shown(values: tuple[float, ...]) -> str:
+    return ", ".join(f"{v:g}" for v in values)

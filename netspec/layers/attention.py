@@ -1,0 +1,219 @@
+"""Attention: the softmax of products of queries and keys weighs the values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+from netc.netspec.layer import Composite, Layer, LayerError, want_positive, want_spread
+from netc.netspec.layers.combine import Chain
+from netc.netspec.layers.dense import Dense
+from netc.netspec.layers.stochastic import Dropout
+from netc.netspec.layers.tokens import ChannelsToTokens, OnTokens, want_tokens
+from netc.netspec.types import Signature, TensorType, batched
+
+ROPE_BASE = 10_000.0
+
+
+def rate_problems(**rates: float) -> Iterator[str]:
+    """Yield a sentence for each rate of dropping that is not in [0, 1)."""
+    for name, rate in rates.items():
+        if not 0 <= rate < 1:
+            yield f"{name} wants a number in [0, 1), got {rate}"
+
+
+def head_width(layer: Layer, x: TensorType, heads: int, parts: int) -> int:
+    """The width of one head in [T, parts heads width]; raises LayerError where the channels cannot be shared out so."""
+    _, width = want_tokens(layer, x)
+    if width % (parts * heads):
+        times = f"{parts} x {heads}" if parts > 1 else str(heads)
+        raise LayerError(f"wants a multiple of {times} heads of channels, got {batched(x.shape)}; change heads")
+    return width // (parts * heads)
+
+
+def model_head_dim(layer: Layer, x: TensorType, heads: int, head_dim: int | None) -> int:
+    """`head_dim`, or the share of one head in x [T, D]; raises LayerError where D cannot be shared out."""
+    _, width = want_tokens(layer, x)
+    if head_dim is None and width % heads:
+        raise LayerError(
+            f"wants a multiple of heads={heads} channels, got {batched(x.shape)}; change heads or give head_dim", x
+        )
+    return width // heads if head_dim is None else head_dim
+
+
+@dataclass(frozen=True)
+class SelfAttention(Layer):
+    """y[t, h] = sum_s p[h, t, s] v[s, h], p[h, t, :] = softmax_s(q[t, h] . k[s, h] / sqrt(d)), for each head h.
+
+    x is [T, 3 H d]: the queries q of all heads, then the keys k, then the values v; y is [T, H d]. `causal` leaves
+    out s > t. `groups` are equal runs of tokens, each of which attends to itself alone. `rope` turns each q[t] and
+    k[t] by angles t / 10000^(2i/d) in the planes (i, i + d/2), the half-split convention of GPT-NeoX and LLaMA;
+    t counts from the start of the group. `dropout` leaves out elements of p and divides the others by 1 - dropout.
+
+    `tile` = 0 computes and keeps exp of all scores. With tile = n the keys come in blocks of n, with a running
+    maximum and sum; only y and the log of the sum are kept, and the backward computes p again. The result is the
+    same. Sources: Vaswani et al. 2017, eq. 1; rope Su et al. 2021, eq. 34; tiles Dao et al. 2022, algorithms 1 and 4.
+    """
+
+    kind: ClassVar[str] = "selfAttention"
+    heads: int
+    causal: bool = False
+    rope: bool = False
+    tile: int = 0
+    dropout: float = 0.0
+    groups: int = 1
+
+    def problems(self) -> Iterator[str]:
+        """Options that no input could make right."""
+        yield from want_positive(heads=self.heads, groups=self.groups)
+        if self.tile < 0:
+            yield f"tile wants 0 (no tiles) or a number of tokens, got {self.tile}"
+        yield from rate_problems(dropout=self.dropout)
+
+    def signature(self, x: TensorType) -> Signature:
+        """No parameters; draws where it drops out."""
+        width = head_width(self, x, self.heads, 3)
+        if x.shape[0] % self.groups:
+            raise LayerError(f"wants a multiple of groups={self.groups} tokens, got {batched(x.shape)}; change groups")
+        if self.rope and width % 2:
+            raise LayerError(f"wants heads of an even width for rope, got {width}; change heads or leave rope out")
+        return Signature((), (), TensorType((x.shape[0], self.heads * width), x.dtype), draws=self.dropout > 0)
+
+    def label(self) -> str:
+        """`selfAttention 3 causal tile 64`."""
+        causal, tile = " causal" if self.causal else "", f" tile {self.tile}" if self.tile else ""
+        return f"selfAttention {self.heads}{causal}{tile}"
+
+
+@dataclass(frozen=True)
+class CrossAttend(Layer):
+    """y[t, h] = sum_s softmax_s(q[t, h] . k[s, h] / sqrt(d)) v[s, h], for each head h.
+
+    x is [Q + 2 S, H d]: `queries` = Q tokens q, then S keys, then their S values; y is [Q, H d]. Dropout of the
+    probabilities as in selfAttention. Source: Vaswani et al. 2017, section 3.2.3.
+    """
+
+    kind: ClassVar[str] = "crossAttend"
+    heads: int
+    queries: int
+    dropout: float = 0.0
+
+    def problems(self) -> Iterator[str]:
+        """Options that no input could make right."""
+        yield from want_positive(heads=self.heads, queries=self.queries)
+        yield from rate_problems(dropout=self.dropout)
+
+    def signature(self, x: TensorType) -> Signature:
+        """No parameters; draws where it drops out."""
+        width = head_width(self, x, self.heads, 1)
+        memory = x.shape[0] - self.queries
+        if memory <= 0 or memory % 2:
+            raise LayerError(
+                f"wants {self.queries} queries, then as many keys as values, got {batched(x.shape)}; change queries"
+            )
+        out = TensorType((self.queries, self.heads * width), x.dtype)
+        return Signature((), (), out, draws=self.dropout > 0)
+
+    def label(self) -> str:
+        """`crossAttend 8`."""
+        return f"crossAttend {self.heads}"
+
+
+@dataclass(frozen=True)
+class MultiHeadAttention(Composite):
+    """y = out(selfAttention(qkv(x))): x [T, D] to [T, 3 H d] and back to [T, D].
+
+    `head_dim` d is D / heads unless given. `bias` is that of both products; their kernels start normal with standard
+    deviation `std`. `attention_dropout` is on the probabilities, `dropout` on y; the other options are those of
+    selfAttention. Source: Vaswani et al. 2017, section 3.2.2; qkv in one product as in timm's Attention.
+    """
+
+    kind: ClassVar[str] = "multiHeadAttention"
+    heads: int
+    head_dim: int | None = None
+    causal: bool = False
+    rope: bool = False
+    tile: int = 0
+    bias: bool = True
+    dropout: float = 0.0
+    attention_dropout: float = 0.0
+    groups: int = 1
+    std: float = 0.02
+
+    def _attend(self) -> SelfAttention:
+        return SelfAttention(
+            self.heads, self.causal, self.rope, self.tile, self.attention_dropout, self.groups, name="attend"
+        )
+
+    def problems(self) -> Iterator[str]:
+        """Options that no input could make right."""
+        yield from self._attend().problems()
+        if self.head_dim is not None:
+            yield from want_positive(head_dim=self.head_dim)
+        yield from rate_problems(dropout=self.dropout)
+        yield from want_spread(std=self.std)
+
+    def expand(self, x: TensorType) -> Layer:
+        """dense, selfAttention, dense, dropout."""
+        width = self.heads * model_head_dim(self, x, self.heads, self.head_dim)
+        layers: tuple[Layer, ...] = (
+            Dense(3 * width, bias=self.bias, std=self.std, name="qkv"),
+            self._attend(),
+            Dense(x.shape[1], bias=self.bias, std=self.std, name="out"),
+        )
+        return Chain(layers + dropped(self.dropout))
+
+    def label(self) -> str:
+        """`multiHeadAttention 3`."""
+        return f"multiHeadAttention {self.heads}" + (" causal" if self.causal else "")
+
+
+def dropped(rate: float, name: str = "dropout") -> tuple[Layer, ...]:
+    """A dropout, or nothing."""
+    return (Dropout(rate, name=name),) if rate else ()
+
+
+@dataclass(frozen=True)
+class CrossAttention(Composite):
+    """y = out(attention of query(a) over keys and values memory(b)), for x [Q + S, D] -> y [Q, D].
+
+    a is the first `queries` = Q tokens of x, b the S others; memory gives keys, then values, in one product. Options
+    as in multiHeadAttention. Source: Vaswani et al. 2017, section 3.2.3.
+    """
+
+    kind: ClassVar[str] = "crossAttention"
+    heads: int
+    queries: int
+    head_dim: int | None = None
+    bias: bool = True
+    dropout: float = 0.0
+    attention_dropout: float = 0.0
+    std: float = 0.02
+
+    def _attend(self) -> CrossAttend:
+        return CrossAttend(self.heads, self.queries, self.attention_dropout, name="attend")
+
+    def problems(self) -> Iterator[str]:
+        """Options that no input could make right."""
+        yield from self._attend().problems()
+        if self.head_dim is not None:
+            yield from want_positive(head_dim=self.head_dim)
+        yield from rate_problems(dropout=self.dropout)
+        yield from want_spread(std=self.std)
+
+    def expand(self, x: TensorType) -> Layer:
+        """dense on the queries and on the memory, crossAttend, dense, dropout."""
+        width = self.heads * model_head_dim(self, x, self.heads, self.head_dim)
+        query = Dense(width, bias=self.bias, std=self.std)
+        memory = Chain((Dense(2 * width, bias=self.bias, std=self.std, name="kv"), ChannelsToTokens(name="stack")))
+        layers: tuple[Layer, ...] = (
+            OnTokens(self.queries, query, memory, name="in"),
+            self._attend(),
+            Dense(x.shape[1], bias=self.bias, std=self.std, name="out"),
+        )
+        return Chain(layers + dropped(self.dropout))
+
+    def label(self) -> str:
+        """`crossAttention 8`."""
+        return f"crossAttention {self.heads}"

@@ -1,0 +1,156 @@
+"""Token ids in, logits over tokens out, and encodings of positions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+from netc.netspec.layer import Combinator, Composite, Layer, LayerError, Visit, want_positive, want_rank, want_spread
+from netc.netspec.layers.combine import Chain
+from netc.netspec.layers.dense import Dense
+from netc.netspec.types import Normal, ParamSpec, Signature, TensorType, batched
+
+
+@dataclass(frozen=True)
+class TokenPositionEmbed(Layer):
+    """y[t] = tokens[ids[t]] + positions[t]: token ids [T] -> [T, dim].
+
+    `vocabulary` is the number of rows of `tokens`; an id below 0 means row 0, one above the last the last row.
+    `positions=False` leaves the learned positions out. Both tables start with standard deviation `std`. An integer
+    has no gradient: the pullback gives 0 for the ids. Sources: Vaswani et al. 2017, section 3.4; learned positions
+    and std as in Radford et al. 2019 (GPT-2).
+    """
+
+    kind: ClassVar[str] = "tokenPositionEmbed"
+    takes_ids: ClassVar[bool] = True
+    vocabulary: int
+    dim: int
+    positions: bool = True
+    std: float = 0.02
+
+    def problems(self) -> Iterator[str]:
+        """Options that no input could make right."""
+        yield from want_positive(vocabulary=self.vocabulary, dim=self.dim)
+        yield from want_spread(std=self.std)
+
+    def signature(self, x: TensorType) -> Signature:
+        """tokens [vocabulary, dim], positions [T, dim]."""
+        out = TensorType((*x.shape, self.dim))
+        if x.dtype != "i32" or x.rank != 1:
+            raise LayerError(f'wants token ids i32[T], got {x}; put it first in a net with dtype = "i32"', out)
+        params = [ParamSpec("tokens", (self.vocabulary, self.dim), Normal(self.std))]
+        if self.positions:
+            params.append(ParamSpec("positions", (x.shape[0], self.dim), Normal(self.std)))
+        return Signature(tuple(params), (), out)
+
+    def label(self) -> str:
+        """`tokenPositionEmbed 65->128`."""
+        return f"tokenPositionEmbed {self.vocabulary}->{self.dim}"
+
+
+@dataclass(frozen=True)
+class LmHead(Composite):
+    """logits[t] = x[t] kernel (+ bias): [T, D] -> [T, vocabulary], with a kernel of its own.
+
+    Source: Vaswani et al. 2017, section 3.4. With the embedding's matrix in place of the kernel it is `tiedHead`.
+    """
+
+    kind: ClassVar[str] = "lmHead"
+    vocabulary: int
+    bias: bool = False
+
+    def problems(self) -> Iterator[str]:
+        """Options that no input could make right."""
+        yield from want_positive(vocabulary=self.vocabulary)
+
+    def expand(self, x: TensorType) -> Layer:
+        """One dense layer."""
+        want_rank(self, x, 2, "T, D", "put it after layers that keep the sequence")
+        return Chain((Dense(self.vocabulary, bias=self.bias, name="dense"),))
+
+    def label(self) -> str:
+        """`lmHead 65`."""
+        return f"lmHead {self.vocabulary}"
+
+
+@dataclass(frozen=True)
+class TiedHead(Combinator):
+    """logits = body(embed(ids)) tokensᵀ: [T] -> [T, vocabulary], tokens the embedding's own matrix.
+
+    The matrix is used twice, so its gradient is the sum of both uses. Source: Press and Wolf 2017, section 3; GPT-2.
+    """
+
+    kind: ClassVar[str] = "tiedHead"
+    embed: Layer
+    body: Layer
+
+    def problems(self) -> Iterator[str]:
+        """The embedding must have a matrix to share."""
+        if not isinstance(self.embed, TokenPositionEmbed):
+            yield f"embed wants a tokenPositionEmbed, whose matrix it shares, got {self.embed.kind}"
+
+    def flow(self, x: TensorType, visit: Visit) -> TensorType:
+        """The body sees what the embedding gives, and must give vectors of the same size."""
+        assert isinstance(self.embed, TokenPositionEmbed)
+        h = visit("embed", self.embed, x)
+        y = visit("body", self.body, h)
+        out = TensorType((*y.shape[:-1], self.embed.vocabulary), y.dtype)
+        if y.shape[-1:] != h.shape[-1:]:
+            raise LayerError(
+                f"wants a body that gives [batch, .., {self.embed.dim}], got {batched(y.shape)}; "
+                "end it in a layer of the embedding's dim", out)  # fmt: skip
+        return out
+
+    def label(self) -> str:
+        """`tiedHead 65`."""
+        return f"tiedHead {self.embed.vocabulary}" if isinstance(self.embed, TokenPositionEmbed) else self.kind
+
+
+@dataclass(frozen=True)
+class SinusoidalPositions(Layer):
+    """y[t, d] = x[t, d] + p[t, d]; p[t, 2i] = sin(t / base^(2i / D)), p[t, 2i + 1] = cos of the same.
+
+    x is [T, D]; nothing is learned. Source: Vaswani et al. 2017, section 3.5.
+    """
+
+    kind: ClassVar[str] = "sinusoidalPositions"
+    base: float = 10000.0
+
+    def problems(self) -> Iterator[str]:
+        """Options that no input could make right."""
+        if not 0 < self.base < math.inf:
+            yield f"base wants a positive number, got {self.base}"
+
+    def signature(self, x: TensorType) -> Signature:
+        """No parameters; the output has the type of the input."""
+        want_rank(self, x, 2, "T, D", "give a sequence of vectors")
+        return Signature((), (), x)
+
+
+@dataclass(frozen=True)
+class PositionalEncoding(Layer):
+    """y[.., i, l] = (sin(2^l π x[.., i]), cos(2^l π x[.., i])) for l below `levels`: [.., C] -> [.., 2 C levels].
+
+    The output lays i, l and the pair out row-major in its last axis. Source: Mildenhall et al. 2020 (NeRF), eq. 4.
+    """
+
+    kind: ClassVar[str] = "positionalEncoding"
+    levels: int = 10
+
+    def problems(self) -> Iterator[str]:
+        """Options that no input could make right."""
+        yield from want_positive(levels=self.levels)
+        if self.levels > 32:
+            yield f"levels wants at most 32, beyond which float32 has no phase left, got {self.levels}"
+
+    def signature(self, x: TensorType) -> Signature:
+        """No parameters."""
+        if x.rank == 0:
+            raise LayerError(f"wants [batch, .., channels], got {batched(x.shape)}; give it at least one axis")
+        return Signature((), (), TensorType((*x.shape[:-1], 2 * x.shape[-1] * self.levels), x.dtype))
+
+    def label(self) -> str:
+        """`positionalEncoding L10`."""
+        return f"positionalEncoding L{self.levels}"

@@ -1,0 +1,231 @@
+"""Losses: what a net's output is judged by, and which targets that takes. `LOSSES` is the vocabulary.
+
+Every loss gives one number for each example, the mean over its tokens, pixels or elements; a step minimises the mean
+of these over the batch. z is the output (for the classifying losses: logits, classes on the last axis), t the target.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from netc.netspec.types import TensorType, batched
+
+
+@dataclass(frozen=True)
+class Loss(ABC):
+    """A loss as a value: fields are its options."""
+
+    kind: ClassVar[str]
+
+    def problems(self) -> Iterator[str]:
+        """Yield one sentence for each option that no output could make right."""
+        return iter(())
+
+    def misfits(self, out: TensorType) -> Iterator[str]:
+        """Yield one sentence for each reason why a net with this output (of one example) cannot be trained by it."""
+        if out.dtype != "f32":
+            yield f"{self.kind} wants an output of floats, got {out.dtype}; end in a layer that computes"
+
+    @abstractmethod
+    def target(self, out: TensorType) -> TensorType:
+        """The type of one example's target, for an output that fits."""
+
+    @property
+    def evaluated(self) -> Loss:
+        """The loss that evaluation reports: the same without what only regularises training."""
+        return self
+
+
+class ByClass(Loss):
+    """Losses whose target is class ids, i32 in 0..K-1, one for each vector of K logits.
+
+    An output [K] takes one id an example, [T, K] one a token (target [T]), [H, W, K] one a pixel (target [H, W]).
+    """
+
+    least_rank: ClassVar[int] = 1
+
+    @property
+    def per_class(self) -> tuple[float, ...]:
+        """Numbers that must be one for each class, or none."""
+        return ()
+
+    def misfits(self, out: TensorType) -> Iterator[str]:
+        """Wants a last axis of classes, as many as there are numbers for them."""
+        yield from super().misfits(out)
+        if out.rank < self.least_rank:
+            form = "[batch, .., classes]" if self.least_rank == 1 else "[batch, pixels.., classes]"
+            yield f"{self.kind} wants an output of {form}, got {batched(out.shape)}; end in a layer that keeps them"
+        elif self.per_class and len(self.per_class) != out.shape[-1]:
+            yield (
+                f"{self.kind} wants {out.shape[-1]} numbers, one for each class, got {len(self.per_class)}; "
+                "give as many as the net has outputs"
+            )
+
+    def target(self, out: TensorType) -> TensorType:
+        """Class ids i32 of the output's shape without its last axis."""
+        return TensorType(out.shape[:-1], "i32")
+
+
+class Elementwise(Loss):
+    """Losses whose target is floats of the output's own shape."""
+
+    def target(self, out: TensorType) -> TensorType:
+        """Floats of the output's shape."""
+        return out
+
+
+@dataclass(frozen=True)
+class CrossEntropy(ByClass):
+    """-sum_k w_k q_k log softmax(z)_k with q = (1 - a) one_hot(t) + a / K; the mean over tokens or pixels.
+
+    a is `smoothing` in [0, 1) (Szegedy et al. 2016, section 7); evaluation leaves it out. w is `weights`, one number
+    for each class, or 1. The mean divides by the number of tokens: it is torch's reduction="none" and then the
+    mean, whereas torch's reduction="mean" divides by the sum of the targets' weights.
+    """
+
+    kind: ClassVar[str] = "crossEntropy"
+    smoothing: float = 0.0
+    weights: tuple[float, ...] = ()
+
+    def problems(self) -> Iterator[str]:
+        """Options that no output could make right."""
+        if not 0 <= self.smoothing < 1:
+            yield f"label smoothing wants a number in [0, 1), got {self.smoothing}"
+        yield from _at_least_zero("crossEntropy: weights", self.weights)
+
+    @property
+    def per_class(self) -> tuple[float, ...]:
+        """The weights."""
+        return self.weights
+
+    @property
+    def evaluated(self) -> Loss:
+        """Without smoothing."""
+        return replace(self, smoothing=0.0)
+
+
+@dataclass(frozen=True)
+class SoftCrossEntropy(Elementwise):
+    """-sum_k t_k log softmax(z)_k, the mean over tokens or pixels. Targets are floats, one for each class.
+
+    They need not sum to 1. For mixtures of labels (Zhang et al. 2018) and for a teacher's probabilities (Hinton et
+    al. 2015).
+    """
+
+    kind: ClassVar[str] = "softCrossEntropy"
+
+    def misfits(self, out: TensorType) -> Iterator[str]:
+        """Wants a last axis of classes."""
+        yield from super().misfits(out)
+        if out.rank < 1:
+            yield (
+                f"{self.kind} wants an output of [batch, .., classes], got {batched(out.shape)}; "
+                "end in a layer that keeps them"
+            )
+
+
+@dataclass(frozen=True)
+class Focal(ByClass):
+    """-alpha_t (1 - p)^gamma log p, p = softmax(z)_t the probability of the target; the mean over tokens or pixels.
+
+    `gamma` 0 is cross-entropy. `alpha`: nothing (1), one number for all classes, or one for each. Source: Lin et al.
+    2017, eq. 5, for K classes.
+    """
+
+    kind: ClassVar[str] = "focal"
+    gamma: float = 2.0
+    alpha: tuple[float, ...] = ()
+
+    def problems(self) -> Iterator[str]:
+        """Options that no output could make right."""
+        yield from _at_least_zero("focal: gamma", (self.gamma,))
+        yield from _at_least_zero("focal: alpha", self.alpha)
+
+    @property
+    def per_class(self) -> tuple[float, ...]:
+        """alpha, where it is not one number for all."""
+        return self.alpha if len(self.alpha) > 1 else ()
+
+
+@dataclass(frozen=True)
+class BinaryCrossEntropy(Elementwise):
+    """-(w t log s(z) + (1 - t) log(1 - s(z))), s the logistic function; the mean over all elements. Targets in [0, 1].
+
+    w is `positive_weight`, as torch's pos_weight.
+    """
+
+    kind: ClassVar[str] = "binaryCrossEntropy"
+    positive_weight: float = 1.0
+
+    def problems(self) -> Iterator[str]:
+        """Options that no output could make right."""
+        yield from _positive("binaryCrossEntropy: positive_weight", self.positive_weight)
+
+
+@dataclass(frozen=True)
+class MeanSquaredError(Elementwise):
+    """(z - t)^2, the mean over all elements."""
+
+    kind: ClassVar[str] = "meanSquaredError"
+
+
+@dataclass(frozen=True)
+class Dice(ByClass):
+    """1 - mean_k (2 sum_p s_pk o_pk + epsilon) / (sum_p s_pk + sum_p o_pk + epsilon), s = softmax(z), o = one_hot(t).
+
+    The sums are over the pixels p of one example; the output is [pixels.., K]. Source: the soft Dice coefficient of
+    Milletari et al. 2016, section 3, with sums in place of sums of squares below (Drozdzal et al. 2016, section 3.2).
+    """
+
+    kind: ClassVar[str] = "dice"
+    least_rank: ClassVar[int] = 2
+    epsilon: float = 1.0
+
+    def problems(self) -> Iterator[str]:
+        """Options that no output could make right."""
+        yield from _positive(f"{self.kind}: epsilon", self.epsilon)
+
+
+@dataclass(frozen=True)
+class DiceCrossEntropy(ByClass):
+    """crossEntropy + `weight` dice, each as defined here. Source: Isensee et al. 2021 (nnU-Net), Methods."""
+
+    kind: ClassVar[str] = "diceCrossEntropy"
+    least_rank: ClassVar[int] = 2
+    weight: float = 1.0
+    epsilon: float = 1.0
+
+    def problems(self) -> Iterator[str]:
+        """Options that no output could make right."""
+        yield from _at_least_zero(f"{self.kind}: weight", (self.weight,))
+        yield from _positive(f"{self.kind}: epsilon", self.epsilon)
+
+    @property
+    def dice(self) -> Dice:
+        """The second term's loss."""
+        return Dice(self.epsilon)
+
+
+LOSSES: dict[str, type[Loss]] = {
+    cls.kind: cls
+    for cls in (
+        CrossEntropy, SoftCrossEntropy, Focal,
+        BinaryCrossEntropy, MeanSquaredError,
+        Dice, DiceCrossEntropy,
+    )
+}  # fmt: skip
+
+
+def _at_least_zero(what: str, values: Sequence[float]) -> Iterator[str]:
+    for value in values:
+        if not 0 <= value < math.inf:
+            yield f"{what} wants numbers of at least 0, got {value}"
+
+
+def _positive(what: str, value: float) -> Iterator[str]:
+    if not 0 < value < math.inf:
+        yield f"{what} wants a positive number, got {value}"

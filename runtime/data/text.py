@@ -1,0 +1,62 @@
+"""A text file as data for language models: its characters are the tokens."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from pathlib import Path
+
+import numpy as np
+
+from netc.runtime.data.dataset import Augment, Dataset
+from netc.runtime.data.errors import DataError
+from netc.runtime.data.windows import Ids, TextSplit
+
+TEST_SHARE = 10  # the last tenth of a text is the test split
+LARGEST_TEXT = 1 << 28  # bytes
+
+
+def load_text(path: Path, name: str) -> Dataset:
+    """Return the UTF-8 text at `path` as a data set named `name`: the last tenth for test, the rest to train on.
+
+    `classes` are its different characters in the order of their code points, and tokens are indices into them. The
+    digest is the SHA-256 of the file's bytes. Both splits have contexts of one token until `windowed` cuts longer ones.
+    Raises `DataError` for a file that cannot be read, is no UTF-8, or is too short to be split.
+    """
+    try:
+        if path.stat().st_size > LARGEST_TEXT:
+            raise DataError(f"{path} wants at most {LARGEST_TEXT} bytes, got {path.stat().st_size}; cut it")
+        raw = path.read_bytes()
+        text = raw.decode("utf-8")
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror}); check the name") from error
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{path} wants UTF-8 text, got byte {raw[error.start]:#04x} at {error.start}; convert it first"
+        ) from error
+    points = np.frombuffer(text.encode("utf-32-le"), "<u4")
+    known, places = np.unique(points, return_inverse=True)
+    tokens: Ids = places.astype(np.int32)
+    cut = len(tokens) - len(tokens) // TEST_SHARE
+    if len(tokens) - cut < 2:
+        raise DataError(f"{path} wants at least {2 * TEST_SHARE} characters, got {len(tokens)}; give a longer text")
+    return Dataset(
+        name=name,
+        train=TextSplit(tokens[:cut], 1),
+        test=TextSplit(tokens[cut:], 1),
+        classes=tuple(map(chr, known.tolist())),
+        digest=hashlib.sha256(raw).hexdigest(),
+        source=str(path),
+        licence="your own",
+        augment=Augment(),
+        native=(len(tokens),),
+    )
+
+
+def windowed(dataset: Dataset, context: int) -> Dataset:
+    """Return the text `dataset` with examples of `context` tokens. Raises `DataError` for images and short texts."""
+    if not isinstance(dataset.train, TextSplit) or not isinstance(dataset.test, TextSplit):
+        raise DataError(f"{dataset.name} holds images, and the net takes token ids; give --data text:FILE")
+    return dataclasses.replace(
+        dataset, train=TextSplit(dataset.train.tokens, context), test=TextSplit(dataset.test.tokens, context)
+    )

@@ -1,0 +1,49 @@
+"""Sequences of token ids, cut into contexts with the next token as the target of each place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from netc.runtime.data.errors import DataError
+
+Ids = npt.NDArray[np.int32]
+"""int32, indices into `Dataset.classes`, which for text are its characters."""
+
+
+@dataclass(frozen=True, eq=False)
+class TextSplit:
+    """`tokens` int32 [n] as examples of `context` tokens; example i has tokens i T to i T + T and predicts each next.
+
+    Examples do not overlap; what is left at the end is not used. Raises `DataError` for a context without an example.
+    """
+
+    tokens: Ids
+    context: int
+
+    def __post_init__(self) -> None:
+        if self.context < 1 or len(self.tokens) <= self.context:
+            raise DataError(
+                f"a context of {self.context} tokens wants 1 or more, and a text longer than that in each split, got "
+                f"{len(self.tokens)}; give a longer text, or a net with a shorter input"
+            )
+
+    @property
+    def labels(self) -> Ids:
+        """Every token, int32 [n]."""
+        return self.tokens
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """One example's (T,)."""
+        return (self.context,)
+
+    def __len__(self) -> int:
+        return (len(self.tokens) - 1) // self.context
+
+    def windows(self, indices: npt.NDArray[np.int64]) -> tuple[Ids, Ids]:
+        """Return the contexts at `indices` [n] and the tokens that follow each place: both int32 [n, T]."""
+        places = indices[:, np.newaxis] * self.context + np.arange(self.context)
+        return self.tokens[places], self.tokens[places + 1]

@@ -1,0 +1,29 @@
+"""How other projects name the tensors of the zoo's nets: one table for each family."""
+
+from __future__ import annotations
+
+import re
+
+from netc.netspec.errors import UserError
+from netc.runtime.names import convnext, densenet, inception, mobile, plain, resnet, shufflenet, vit
+from netc.runtime.names.table import Family
+
+FAMILIES: tuple[Family, ...] = (
+    resnet.FAMILY,
+    plain.FAMILY,
+    densenet.FAMILY,
+    *inception.FAMILIES,
+    shufflenet.FAMILY,
+    convnext.FAMILY,
+    *mobile.FAMILIES,
+    *vit.FAMILIES,
+)
+
+
+def family_of(name: str) -> Family:
+    """The family of the net of that name; raises UserError if nobody's names are known for it."""
+    for family in FAMILIES:
+        if re.fullmatch(family.nets, name):
+            return family
+    known = ", ".join(family.nets for family in FAMILIES)
+    raise UserError(f"import wants a net whose weights others publish ({known}), got {name!r}; choose one of them")

@@ -1,0 +1,103 @@
+"""`netc import` from end to end: a folder that eval, predict and train take, or every fault and no folder."""
+
+import json
+
+import numpy as np
+import pytest
+import safetensors.numpy
+from click.testing import CliRunner
+from PIL import Image
+
+from netc.cli.main import cli
+from netc.netspec.errors import UserError
+from netc.netspec.toml import to_toml
+from netc.runtime import checkpoint
+from netc.runtime.run import read_config
+from tests.runtime.test_weights import CLASSES, NET, SMALL, drawn, photographs
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """A folder to work in, with a net, its weights, names of classes and an image folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NETC_CACHE_DIR", str(tmp_path / "cache"))
+    (tmp_path / "small.toml").write_text(to_toml(SMALL))
+    (tmp_path / "w.safetensors").write_bytes(safetensors.numpy.save(drawn(NET)))
+    (tmp_path / "names.txt").write_text("\n".join(CLASSES) + "\n")
+    data = photographs()
+    for split, part in (("train", data.train), ("val", data.test)):
+        for i, pixels in enumerate(part.images(np.arange(len(part)))):
+            folder = tmp_path / "images" / split / CLASSES[part.labels[i]]
+            folder.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels).save(folder / f"{i}.png")
+    return tmp_path
+
+
+def netc(*arguments):
+    done = CliRunner().invoke(cli, arguments, catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+IMPORT = ("import", "small.toml", "w.safetensors", "--target", "reference")
+EVAL = ("eval", "got", "--data", "imagefolder:images", "--json")
+
+
+def test_import_eval_predict_and_train(place):
+    said = netc(*IMPORT, "-o", "got", "--class-names", "names.txt", "--batch", "3")
+    assert "4 counters num_batches_tracked were left out" in said
+    assert (
+        f"got: resnet18 with {NET.count:,} parameters, names of torchvision and timm, images normalised by mean "
+        in said
+    )
+    assert "0.485, 0.456, 0.406 and std 0.229, 0.224, 0.225\nnext: netc predict got IMAGE" in said
+    assert json.loads(netc(*EVAL))["count"] == 12
+    image = str(next((place / "images" / "val" / "a").iterdir()))
+    assert set(json.loads(netc("predict", "got", image, "--top", "5", "--json"))[0]["classes"]) == set(CLASSES)
+    train = ("train", "small.toml", "--data", "imagefolder:images", "--target", "reference", "--epochs", "1")
+    netc(*train, "--input", "8x8x3", "--batch", "8", "--out", "run", "--init", "got", "--quiet")
+    assert read_config(place / "run").init == read_config(place / "run").init != ""
+    with pytest.raises(
+        UserError, match="got was imported, so there is nothing to resume; use netc train NET --init got"
+    ):
+        netc("train", "--resume", "got")
+    with pytest.raises(UserError, match="got was imported and has no data of its own; say which with --data"):
+        netc("eval", "got")
+    with pytest.raises(UserError, match="--new-head belongs to --init"):
+        netc(*train, "--new-head")
+
+
+def test_the_folder_has_a_name_of_its_own(place):
+    netc(*IMPORT)
+    netc(*IMPORT, "--mean", "0.5,0.5,0.5", "--std", "0.25,0.5,1")
+    first, second = (
+        checkpoint.load(place / "runs" / n / "best").meta for n in ("resnet18-imported", "resnet18-imported-2")
+    )
+    assert first["classes"] == ["0", "1", "2", "3", "4"]
+    assert second["normalise"] == {"mean": [0.5, 0.5, 0.5], "std": [0.25, 0.5, 1.0]}
+
+
+BAD = {
+    "cut short": (("w.safetensors",), "it was cut short or altered"),
+    "other classes": (("w.safetensors", "--classes", "7"), r"wrong shape: fc.weight wants \[7, 6\], got \[5, 6\]"),
+    "one of two": (("w.safetensors", "--mean", "0,0,0"), "--mean and --std belong together"),
+    "no numbers": (("w.safetensors", "--mean", "a,b", "--std", "1,1"), "--mean wants a number for each channel"),
+    "zero": (("w.safetensors", "--mean", "0,0,0", "--std", "0,1,1"), "positive stds"),
+    "too few": (("w.safetensors", "--mean", "0", "--std", "1"), "--mean and --std want 3 numbers"),
+    "names": (("w.safetensors", "--class-names", "small.toml"), "class names want one for each of 5 outputs"),
+    "no text": (("w.safetensors", "--class-names", "w.safetensors"), "--class-names wants a text file in UTF-8"),
+    "target": (("w.safetensors", "--target", "abacus"), "abacus"),
+    "no weights": (("names.txt",), r"wants a \.safetensors file, got"),
+    "no file": (("none.safetensors",), "which is none; check the path"),
+}
+
+
+@pytest.mark.parametrize("fault", BAD)
+def test_a_fault_is_a_sentence_and_nothing_is_written(fault, place):
+    arguments, sentence = BAD[fault]
+    if fault == "cut short":
+        (place / "w.safetensors").write_bytes((place / "w.safetensors").read_bytes()[:-5])
+    before = sorted(place.rglob("*"))
+    with pytest.raises(UserError, match=sentence):
+        netc("import", "small.toml", *arguments)
+    assert sorted(place.rglob("*")) == before

@@ -1,0 +1,56 @@
+"""Every net of the zoo takes a train step: on a small input, in float32, by the IR's own meaning."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from netc.codegen import evaluator
+from netc.codegen.program import build
+from netc.netspec.check import check
+from netc.netspec.recipe import Recipe, Sgd
+from netc.netspec.types import Constant, Normal
+from netc.netspec.zoo import ZOO, find
+
+# the smallest image that a net's strides and windows leave something of; others see 32x32
+SMALLEST = {"inception_v3": 75, "alexnet": 63, "squeezenet1_0": 48}
+BATCH = 2
+
+
+def small(name):
+    spec = find(name)
+    if len(spec.input) == 3:
+        side = min(SMALLEST.get(name, 32), spec.input[0])
+        spec = spec.with_input((side, side, spec.input[2]))
+    if spec.dtype == "i32":
+        spec = spec.with_input((min(32, *spec.input),))
+    return dataclasses.replace(spec, name=f"small-{name}")
+
+
+def drawn(rng, param):
+    if isinstance(param.init, Constant):
+        return np.full(param.shape, param.init.value, np.float32)
+    std = param.init.std if isinstance(param.init, Normal) else param.init.bound / 3**0.5
+    return np.resize(rng.standard_normal(10_007, np.float32) * np.float32(std), param.shape)  # a prime: rows differ
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_a_step_is_finite_and_moves_every_part(name):
+    net = check(small(name))
+    program = build(net, Recipe(Sgd(0.0), norms=False), BATCH)
+    rng = np.random.default_rng(0)
+    params = {p.name: drawn(rng, p) for p in net.params}
+    first = {s.name: np.full(s.shape, s.init.value, np.float32) for s in net.state}
+    start = {**params, **first, "step": np.int32(0), "key": np.array([1, 2], np.uint32)}
+    step = program.module.function("train_step")
+    x, y = (step.params[step.names.index(n)].type for n in ("x", "y"))
+    classes = net.out.shape[-1]
+    images = rng.standard_normal(x.shape).astype(np.float32)
+    batch = [rng.integers(0, classes, x.shape) if x.dtype == "i32" else images, rng.integers(0, classes, y.shape)]
+    results = evaluator.run(program.module, "train_step", [*(start[s.name] for s in program.state), *batch, 0.1], "f32")
+    after = dict(zip(step.result_names, results, strict=True))
+    assert all(np.isfinite(v).all() for v in results)
+    assert 0.2 * np.log(classes) < after["loss"] < 20 * np.log(classes)
+    still = [n for n, value in params.items() if (after[n] == value).all()]
+    # biases before a batch norm have gradient 0, and a dropped branch has none at all; kernels must move
+    assert len(still) <= len(params) / 2, still

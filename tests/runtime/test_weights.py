@@ -1,0 +1,308 @@
+"""Weights from elsewhere: each fault is named, nothing is half read, and what is read can be used as a run."""
+
+import json
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import safetensors.numpy
+from PIL import Image
+
+from netc.netspec.check import check
+from netc.netspec.errors import UserError
+from netc.netspec.layers import ConvBn, Dense, Flatten, GlobalAvgPool, ResidualBlock
+from netc.netspec.recipe import Recipe, Schedule, Sgd
+from netc.netspec.spec import NetSpec
+from netc.netspec.zoo import ZOO, find
+from netc.runtime import checkpoint
+from netc.runtime.cache import Cache
+from netc.runtime.data.batches import Normalise
+from netc.runtime.data.dataset import ArraySplit, Augment, Dataset, array_digest
+from netc.runtime.evaluate import evaluate, predict
+from netc.runtime.names import FAMILIES, family_of
+from netc.runtime.names.table import IMAGENET
+from netc.runtime.pretrained import read_start, write_imported
+from netc.runtime.run import RunConfig, normalise_of, read_config
+from netc.runtime.train import Progress, train
+from netc.runtime.weights import SAME, WeightsError, layouts, read_weights
+
+# of resnet18's names and kinds of layer, but little
+SMALL = NetSpec(
+    "resnet18",
+    (8, 8, 3),
+    (ConvBn(4, 3, name="stem"), ResidualBlock(6, 1, 2, name="stage1"), GlobalAvgPool(), Dense(5, name="head")),
+)
+NET = check(SMALL)
+
+
+def drawn(net, seed=1):
+    """Tensors by PyTorch's names, in its layouts, with its counters."""
+    rng = np.random.default_rng(seed)
+    sources, kernels = family_of(net.spec.name).namings[0].sources(net), layouts(net)
+    tensors = {}
+    for spec in (*net.params, *net.state):
+        shape = kernels.get(spec.name, SAME).outer(spec.shape)
+        tensors[sources[spec.name]] = rng.uniform(0.1, 0.9, shape).astype(np.float32)
+        if spec.name.endswith(".var"):
+            counter = sources[spec.name].replace("running_var", "num_batches_tracked")
+            tensors[counter] = np.array(100, np.int64)
+    return tensors
+
+
+@pytest.fixture
+def tensors():
+    return drawn(NET)
+
+
+def written(tensors, folder, name="w.safetensors"):
+    path = folder / name
+    path.write_bytes(safetensors.numpy.save(tensors))
+    return path
+
+
+# -- reading ---------------------------------------------------------------------------------------------------------
+
+
+def test_layouts_are_converted(tensors, tmp_path):
+    read = read_weights(NET, written(tensors, tmp_path))
+    assert list(read.tensors) == [s.name for s in (*NET.params, *NET.state)]
+    assert all(read.tensors[s.name].shape == s.shape for s in (*NET.params, *NET.state))
+    np.testing.assert_array_equal(read.tensors["stem.conv.kernel"], tensors["conv1.weight"].transpose(2, 3, 1, 0))
+    np.testing.assert_array_equal(read.tensors["head.kernel"], tensors["fc.weight"].T)
+    np.testing.assert_array_equal(read.tensors["stem.norm.var"], tensors["bn1.running_var"])
+    assert read.project == "torchvision and timm"
+    assert read.normalise == Normalise(*IMAGENET)
+    assert read.notes == ("4 counters num_batches_tracked were left out: netc's running statistics need none",)
+
+
+def test_a_flattened_image_is_in_another_order(tmp_path):
+    net = check(
+        NetSpec("alexnet", (3, 2, 4), (Flatten(name="flatten"), Dense(2, name="hidden1"), Dense(2, name="head")))
+    )
+    tensors = drawn(net)
+    kernel = read_weights(net, written(tensors, tmp_path)).tensors["hidden1.kernel"].reshape(3, 2, 4, 2)
+    for h, w, c, o in np.ndindex(kernel.shape):
+        assert kernel[h, w, c, o] == tensors["classifier.0.weight"][o, c * 6 + h * 2 + w]
+
+
+def test_an_axis_of_size_one_more_or_less_is_no_other_shape(tensors, tmp_path):
+    tensors["fc.weight"] = tensors["fc.weight"][:, :, None, None]
+    tensors["bn1.bias"] = tensors["bn1.bias"][:, None, None]
+    assert read_weights(NET, written(tensors, tmp_path)).tensors["head.kernel"].shape == (6, 5)
+    tensors["fc.weight"] = tensors["fc.weight"].transpose(1, 0, 2, 3)
+    with pytest.raises(WeightsError, match=r"wrong shape: fc.weight wants \[5, 6\], got \[6, 5, 1, 1\]"):
+        read_weights(NET, written(tensors, tmp_path))
+
+
+def test_everything_that_does_not_fit_is_listed(tensors, tmp_path):
+    del tensors["bn1.weight"], tensors["layer1.0.conv2.weight"]
+    tensors["extra.weight"] = np.zeros((2, 2), np.float32)
+    tensors["conv9\n"] = np.zeros(3, np.float32)
+    tensors["fc.bias"] = np.zeros(7, np.float32)
+    with pytest.raises(WeightsError) as caught:
+        read_weights(NET, written(tensors, tmp_path))
+    head, *problems = str(caught.value).split("\n")
+    assert head.endswith("does not fit resnet18 (names of torchvision and timm); nothing was written")
+    assert sorted(problems) == [
+        "missing: bn1.weight [4] (stem.norm.scale)",
+        "missing: layer1.0.conv2.weight [6, 6, 3, 3] (stage1.block0.residual.body.conv2.conv.kernel)",
+        "unexpected: conv9? [3]",
+        "unexpected: extra.weight [2, 2]",
+        "wrong shape: fc.bias wants [5], got [7] (head.bias)",
+    ]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_numbers_that_are_none_are_refused(value, tensors, tmp_path):
+    tensors["fc.weight"][2, 3] = value
+    tensors["bn1.running_var"][1] = -0.5
+    with pytest.raises(WeightsError) as caught:
+        read_weights(NET, written(tensors, tmp_path))
+    assert sorted(caught.value.problems) == [
+        "negative: bn1.running_var wants variances of at least 0, got -0.5 (stem.norm.var)",
+        "not finite: fc.weight has 1 of 30 elements that are NaN or infinite (head.kernel)",
+    ]
+
+
+def test_halves_are_converted_with_a_sentence(tensors, tmp_path):
+    halves = {n: t.astype(np.float16) if t.dtype == np.float32 else t for n, t in tensors.items()}
+    read = read_weights(NET, written(halves, tmp_path))
+    assert read.notes[1:] == (f"{len(read.tensors)} tensors of F16 were converted to float32",)
+    np.testing.assert_array_equal(read.tensors["head.bias"], halves["fc.bias"].astype(np.float32))
+    halves["fc.bias"] = halves["fc.bias"].astype(np.int32)
+    with pytest.raises(UserError, match=r"fc\.bias wants one of F64, F32, F16, BF16, got I32"):
+        read_weights(NET, written(halves, tmp_path))
+
+
+def test_a_wrapper_around_every_name_is_seen_through(tensors, tmp_path):
+    plain = read_weights(NET, written(tensors, tmp_path)).tensors
+    wrapped = read_weights(NET, written({f"module.{n}": t for n, t in tensors.items()}, tmp_path)).tensors
+    assert all((plain[n] == wrapped[n]).all() for n in plain)
+
+
+def test_heads_that_only_train_are_left_out(tmp_path):
+    net = check(NetSpec("googlenet", (8, 8, 3), (ConvBn(4, name="conv1"), GlobalAvgPool(), Dense(5, name="head"))))
+    tensors = {**drawn(net), "aux1.fc1.weight": np.zeros((2, 2), np.float32)}
+    read = read_weights(net, written(tensors, tmp_path))
+    assert "1 tensors of aux1 were left out: netc's net does without" in read.notes
+    assert read.normalise.mean == (0.5, 0.5, 0.5)
+
+
+def test_a_net_that_nobody_publishes(tensors, tmp_path):
+    with pytest.raises(UserError, match=r"import wants a net whose weights others publish \(.*\), got 'mnist-mlp'"):
+        read_weights(check(find("mnist-mlp")), written(tensors, tmp_path))
+
+
+def test_a_layer_that_the_table_does_not_know_is_missing(tensors, tmp_path):
+    longer = check(replace(SMALL, layers=(*SMALL.layers[:-1], Dense(6, name="more"), SMALL.layers[-1])))
+    with pytest.raises(WeightsError, match=r"missing: more.kernel \[6, 6\] of the net, which no name of torchvision"):
+        read_weights(longer, written(tensors, tmp_path))
+
+
+NAMED = [(net, index) for net in ZOO for f in FAMILIES if re.fullmatch(f.nets, net) for index in range(len(f.namings))]
+
+
+@pytest.mark.parametrize(("name", "index"), NAMED)
+def test_the_names_of_a_zoo_net_are_complete_and_all_different(name, index):
+    net = check(find(name))
+    names = family_of(name).namings[index].sources(net)
+    assert names.keys() == {s.name for s in (*net.params, *net.state)}
+    assert len(set(names.values())) == len(names)
+
+
+# -- a run's folder --------------------------------------------------------------------------------------------------
+
+CLASSES = ("a", "b", "c", "d", "e")
+
+
+def photographs(classes=CLASSES):
+    rng = np.random.default_rng(8)
+    parts = [
+        ArraySplit(rng.integers(0, 256, (n, 8, 8, 3), np.uint8), (np.arange(n) % len(classes)).astype(np.int32))
+        for n in (24, 12)
+    ]
+    digest = array_digest(classes, *parts)
+    return Dataset("photographs", *parts, classes, digest, "here", "none", Augment(), (8, 8, 3))
+
+
+@pytest.fixture
+def imported(tensors, tmp_path):
+    folder = tmp_path / "imported"
+    weights = read_weights(NET, written(tensors, tmp_path))
+    write_imported(NET, weights, folder, classes=CLASSES, normalise=weights.normalise, batch=4, target="reference")
+    return folder
+
+
+@pytest.fixture
+def cache(tmp_path):
+    return Cache(tmp_path / "cache")
+
+
+def test_an_imported_run_is_evaluated_and_predicts(imported, tmp_path, cache):
+    config = read_config(imported)
+    assert (config.net.digest, config.data, config.schedule.batch) == (NET.digest, "", 4)
+    data = photographs()
+    score = evaluate(config, data, imported, "best", "reference", cache, other=True)
+    assert score.count == 12 and np.isfinite(score.loss)
+    path = tmp_path / "image.png"
+    Image.fromarray(data.test.images(np.arange(1))[0]).save(path)
+    (guess,) = predict(config, [path], imported, "best", "reference", cache)
+    assert {name for name, _ in guess.classes} == set(CLASSES)
+
+
+def test_other_data_must_be_asked_for_and_must_fit(imported, cache):
+    config = read_config(imported)
+    with pytest.raises(UserError, match="is not the data that"):
+        evaluate(config, photographs(), imported, "best", "reference", cache)
+    with pytest.raises(UserError, match="photographs has 6 classes, got a net with 5 outputs; give other data"):
+        evaluate(config, photographs((*CLASSES, "f")), imported, "best", "reference", cache, other=True)
+
+
+def test_a_folder_with_a_run_is_not_overwritten(imported, tensors, tmp_path):
+    weights = read_weights(NET, written(tensors, tmp_path))
+    for change, sentence in (
+        ({}, "-o wants a new folder, got .* with run.json in it"),
+        ({"classes": CLASSES[:4]}, "class names want one for each of 5 outputs, got 4"),
+        ({"normalise": Normalise((0.5,), (0.5,))}, "--mean and --std want 3 numbers, one a channel, got 1"),
+    ):
+        given = {"classes": CLASSES, "normalise": weights.normalise, "batch": 4, "target": "reference", **change}
+        with pytest.raises(UserError, match=sentence):
+            write_imported(NET, weights, imported, **given)
+
+
+# -- a training that begins with weights -----------------------------------------------------------------------------
+
+
+def config(start, net=NET, **changes):
+    plain = RunConfig(
+        net, Recipe(Sgd(0.9)), Schedule(2, 6, 0.01), "photographs", 3, "reference", Augment(), start.digest
+    )
+    return replace(plain, **changes)
+
+
+def test_a_training_begins_with_the_weights_and_resumes(imported, tensors, tmp_path, cache):
+    start = read_start(NET, imported)
+    of_file = read_start(NET, written(tensors, tmp_path))
+    assert all((start.tensors[n] == of_file.tensors[n]).all() for n in start.tensors)
+    assert start.normalise == of_file.normalise == Normalise(*IMAGENET)
+
+    class Stop(BaseException):
+        pass
+
+    def stop(record, seconds):
+        if record.step == 2:
+            raise Stop
+
+    folder, whole = tmp_path / "run", tmp_path / "whole"
+    train(config(start), photographs(), whole, cache, start=start)
+    with pytest.raises(Stop):
+        train(config(start), photographs(), folder, cache, start=start, progress=Progress(stepped=stop))
+    begun = checkpoint.load(folder / "last")
+    assert begun.meta["step"] == 0
+    assert all((begun.tensors[n] == t).all() for n, t in start.tensors.items())
+    assert normalise_of(begun) == Normalise(*IMAGENET)
+    assert read_config(folder) == config(start)
+    train(read_config(folder), photographs(), folder, cache, resume=True)
+    assert (folder / "trace.jsonl").read_bytes() == (whole / "trace.jsonl").read_bytes()
+    header = json.loads((whole / "trace.jsonl").read_text().splitlines()[0])
+    assert header["recipe"]["init"] == start.digest
+    # and one begins with what another has trained, moments and all left behind
+    assert read_start(NET, whole / "last").tensors.keys() == start.tensors.keys()
+
+
+def test_another_head_is_asked_for(imported, tensors, tmp_path, cache):
+    net = check(SMALL.with_classes(7))
+    for path in (imported, written(tensors, tmp_path)):
+        with pytest.raises(WeightsError, match=r"wrong shape: .* got .*\nto train another last layer .* --new-head"):
+            read_start(net, path)
+        start = read_start(net, path, new_head=True)
+        assert start.notes[-1] == "the last layer (head.kernel, head.bias) is drawn anew"
+        assert start.tensors.keys() == {s.name for s in (*NET.params, *NET.state)} - {"head.kernel", "head.bias"}
+    data = photographs(("a", "b", "c", "d", "e", "f", "g"))
+    folder = tmp_path / "run"
+    train(config(start, net, schedule=Schedule(1, 24, 0.01)), data, folder, cache, start=start)
+    assert checkpoint.load(folder / "last").tensors["head.kernel"].shape == (6, 7)
+
+
+def test_a_checkpoint_of_another_net_is_refused_whole(imported):
+    other = check(replace(SMALL, layers=(ConvBn(4, 5, name="stem"), *SMALL.layers[1:-1], Dense(5, name="top"))))
+    with pytest.raises(WeightsError) as caught:
+        read_start(other, imported)
+    assert sorted(caught.value.problems) == [
+        "missing: top.bias [5] (top.bias)",
+        "missing: top.kernel [6, 5] (top.kernel)",
+        "unexpected: head.bias [5]",
+        "unexpected: head.kernel [6, 5]",
+        "wrong shape: stem.conv.kernel wants [5, 5, 3, 4], got [3, 3, 3, 4] (stem.conv.kernel)",
+    ]
+
+
+def test_images_of_other_channels_are_normalised_by_their_own_statistics(tmp_path):
+    grey = check(SMALL.with_input((8, 8, 1)))
+    assert read_start(grey, written(drawn(grey), tmp_path)).normalise is None
+
+
+def test_a_folder_without_a_checkpoint(tmp_path):
+    with pytest.raises(UserError, match="best wants a checkpoint, got none; look for its name in"):
+        read_start(NET, tmp_path)

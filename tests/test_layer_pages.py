@@ -1,0 +1,35 @@
+"""docs/layers: every kind of layer, loss and optimizer has its place on a page, with the oracle's current cases."""
+
+import importlib.util
+from pathlib import Path
+
+from netc.netspec.layers import KINDS
+from netc.proofs_oracle.oracle import exams
+
+ROOT = Path(__file__).parent.parent
+spec = importlib.util.spec_from_file_location("make_layer_docs", ROOT / "scripts" / "make_layer_docs.py")
+pages = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(pages)
+
+
+def test_every_kind_is_on_exactly_one_page():
+    named = [kind for path in pages.PAGES.glob("*.md") for kind in pages.kinds_of(path.read_text(encoding="utf-8"))]
+    judged = {exam.kind for exam in exams()} - {"trainStep"}
+    assert sorted(named) == sorted(judged)
+    assert set(KINDS) <= judged
+
+
+def test_cards_are_those_of_the_oracle_now():
+    by_kind = {}
+    for exam in exams():
+        by_kind.setdefault(exam.kind, []).append(exam.label)
+    for path in pages.PAGES.glob("*.md"):
+        for block in pages.BLOCK.finditer(path.read_text(encoding="utf-8")):
+            wanted = [label for kind in block["kinds"].split() for label in by_kind[kind]]
+            assert pages.cases_in(block["table"]) == wanted, f"{path.name}: python scripts/make_layer_docs.py"
+
+
+def test_every_kind_says_its_equation():
+    for kind, cls in KINDS.items():
+        assert "=" in cls.__doc__ or ":" in cls.__doc__, kind
+        assert f"`{kind}`" in "".join(p.read_text(encoding="utf-8") for p in pages.PAGES.glob("*.md")), kind
