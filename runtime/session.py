@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -17,6 +19,7 @@ from netc.runtime.backends import load
 from netc.runtime.backends.protocol import Array, Buffer, Loaded, Source
 from netc.runtime.cache import Cache
 from netc.runtime.compile import compile_cached
+from netc.runtime.files import write_whole
 from netc.runtime.target import Target
 
 DTYPES = {"f32": np.float32, "f64": np.float64, "i32": np.int32, "ui32": np.uint32, "i1": np.bool_}
@@ -39,6 +42,12 @@ def emit_text(program: Program, target: Target) -> Source:
     """Lower and render the program for the target's family of schedules."""
     module = lower(program.module, target.family)
     return Source(module, render(module))
+
+
+def write_manifest(path: Path, program: Program, sha256: str, target: str) -> None:
+    """Write what a host without Python needs beside the module whose text has this digest, as JSON."""
+    manifest = {**program.manifest, "module_sha256": sha256, "target": target}
+    write_whole(path, json.dumps(manifest, indent=1, allow_nan=False) + "\n")
 
 
 def prepare(program: Program, target: Target, cache: Cache) -> Prepared:

@@ -21,13 +21,12 @@ def compile_(
     net: str, classes: int | None, input_: str | None, target: str, batch: int, out: Path, **recipe: object
 ) -> None:
     """Compile NET for a target, whether or not its device is here. Beside OUT lies its manifest, OUT.json."""
-    import json
     import shutil
 
     from netc.codegen.program import build
     from netc.netspec.errors import UserError
     from netc.runtime.cache import Cache
-    from netc.runtime.session import prepare
+    from netc.runtime.session import prepare, write_manifest
     from netc.runtime.target import parse_target
 
     where = parse_target(target)
@@ -44,7 +43,6 @@ def compile_(
     temporary = out.with_name(f".{out.name}.new")
     shutil.copyfile(prepared.source.artefact, temporary)
     temporary.replace(out)
-    manifest = {**program.manifest, "module_sha256": prepared.sha256, "target": target}
-    out.with_name(out.name + ".json").write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+    write_manifest(out.with_name(out.name + ".json"), program, prepared.sha256, target)
     how = "from the cache" if prepared.cached else f"compiled in {prepared.compilation:.1f} s"
     click.echo(f"{out}  {out.stat().st_size:,} bytes for {target}, {how}")

@@ -26,10 +26,10 @@ def emit_mlir(
     host without Python can drive the compiled module.
     """
     import hashlib
-    import json
 
     from netc.codegen.program import build
-    from netc.runtime.session import emit_text
+    from netc.runtime.files import write_whole
+    from netc.runtime.session import emit_text, write_manifest
     from netc.runtime.target import parse_target
 
     where = parse_target(target)
@@ -41,8 +41,7 @@ def emit_mlir(
     out.mkdir(parents=True, exist_ok=True)
     name = source.module.name
     digest = hashlib.sha256(source.text.encode()).hexdigest()
-    manifest = {**program.manifest, "module_sha256": digest, "target": target}
-    (out / f"{name}.mlir").write_text(source.text, encoding="utf-8")
-    (out / f"{name}.json").write_text(json.dumps(manifest, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    write_whole(out / f"{name}.mlir", source.text)
+    write_manifest(out / f"{name}.json", program, digest, target)
     click.echo(f"{out / name}.mlir  {len(source.text):,} bytes, sha256 {digest[:16]}")
     click.echo(f"{out / name}.json  its arguments and results, in order")
