@@ -79,8 +79,11 @@ def compile_cached(text: str, target: Target, label: str, cache: Cache) -> Entry
     return cache.get_or_build(key_of(text, target, label), lambda path: compile_text(text, target, path))
 
 
-def compile_text(text: str, target: Target, output: Path) -> None:
-    """Run iree-compile. Raises CompileError with the compiler's own first sentence and where the text is kept."""
+def compile_text(text: str, target: Target, output: Path, longest: float = LONGEST_COMPILE) -> None:
+    """Run iree-compile, `longest` seconds at most.
+
+    Raises CompileError with the compiler's own first sentence and, where that is known, what to do instead.
+    """
     if target.engine != "iree":
         raise UserError(
             f"compile wants a target that IREE compiles, got {target.word!r}; it is compiled when it is loaded"
@@ -95,17 +98,18 @@ def compile_text(text: str, target: Target, output: Path) -> None:
                 command,
                 capture_output=True,
                 text=True,
-                timeout=LONGEST_COMPILE,
+                timeout=longest,
                 check=False,
                 errors="replace",
                 cwd=folder,
             )
         except subprocess.TimeoutExpired as error:
             raise CompileError(
-                f"iree-compile for {target.word} took more than {LONGEST_COMPILE} s; try a smaller net"
+                f"iree-compile for {target.word} took more than {longest:g} s; try a smaller net{_hint(target, '')}"
             ) from error
         if done.returncode != 0 or not output.exists():
-            raise CompileError(f"iree-compile for {target.word} failed: {_reason(done.stderr, done.returncode)}")
+            said = _reason(done.stderr, done.returncode) + _hint(target, done.stderr)
+            raise CompileError(f"iree-compile for {target.word} failed: {said}")
 
 
 def _reason(stderr: str, code: int) -> str:
@@ -117,3 +121,20 @@ def _reason(stderr: str, code: int) -> str:
     ending = f"signal {-code}" if code < 0 else f"exit code {code}"
     text = re.sub(r"^.*?(error:)", r"\1", text)
     return f"{text[:300]} ({ending}); docs/known-limits.md lists what is known of the compilers"
+
+
+_SMALLER = "the GPU compiler's own limit: try a smaller batch or input, another card, or --target cpu"
+# (what the compiler says, what a user can do); the first that fits is taken
+_HINTS: tuple[tuple[str, str], ...] = (
+    ("missing GPU target", "compile for an older card, such as cuda:sm_89"),
+    ("of shared memory", _SMALLER),
+    ("failed to distribute", _SMALLER),
+)
+
+
+def _hint(target: Target, stderr: str) -> str:
+    """What to do instead, where that is known."""
+    if target.family != "gpu":
+        return ""
+    found = [advice for words, advice in _HINTS if words in stderr]
+    return f"; {found[0]}" if found else "; or try --target cpu"

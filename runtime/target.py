@@ -42,23 +42,28 @@ _CPU = (
     "--iree-llvmcpu-fail-on-large-vector=false",
 )  # fmt: skip
 
+# Aggressive fusion, part of O2, joins a sum over rows with the elementwise values that it reads and that are stored
+# too (a variance with what is centred, a norm with an update). The GPU backends cannot distribute such a kernel: they
+# refuse it, or search on for minutes.
+_GPU = (*_IREE, "--iree-dispatch-creation-enable-aggressive-fusion=false")
+
 
 def _cpu(word: str, name: str) -> Target:
     return Target(word, "iree", "cpu", (*_CPU, f"--iree-llvmcpu-target-cpu={name or 'host'}"), "local-task")
 
 
 def _cuda(word: str, sm: str) -> Target:
-    flags = (*_IREE, "--iree-hal-target-device=cuda", f"--iree-cuda-target={sm}")
+    flags = (*_GPU, "--iree-hal-target-device=cuda", f"--iree-cuda-target={sm}")
     return Target(word, "iree", "gpu", flags, "cuda")
 
 
 def _rocm(word: str, gfx: str) -> Target:
-    flags = (*_IREE, "--iree-hal-target-device=hip", f"--iree-rocm-target={gfx}")
+    flags = (*_GPU, "--iree-hal-target-device=hip", f"--iree-rocm-target={gfx}")
     return Target(word, "iree", "gpu", flags, "hip")
 
 
 def _vulkan(word: str, name: str) -> Target:
-    flags = (*_IREE, "--iree-hal-target-device=vulkan", *((f"--iree-vulkan-target={name}",) if name else ()))
+    flags = (*_GPU, "--iree-hal-target-device=vulkan", *((f"--iree-vulkan-target={name}",) if name else ()))
     return Target(word, "iree", "gpu", flags, "vulkan")
 
 

@@ -87,8 +87,10 @@ def _gelu_tanh(b: Builder, x: Value, slope: float) -> Pair:
     half = b.mul(b.add(t, 1.0), 0.5)
 
     def pull(dy: Value) -> Value:  # dx = dy ((1 + t)/2 + x (1 - t²) c (1 + 3 a x²) / 2)
-        inner = b.mul(b.add(b.mul(x2, 3 * a), 1.0), 0.5 * c)
-        return b.mul(dy, b.add(half, b.mul(b.mul(x, b.sub(1.0, b.mul(t, t))), inner)))
+        # (1 + t)/2 and x² are written in another way than above, so that x and t are all that is kept for it
+        inner = b.mul(b.add(b.mul(b.mul(x, 3 * a), x), 1.0), 0.5 * c)
+        other = b.add(b.mul(t, 0.5), 0.5)
+        return b.mul(dy, b.add(other, b.mul(b.mul(x, b.sub(1.0, b.mul(t, t))), inner)))
 
     return b.mul(x, half), pull
 

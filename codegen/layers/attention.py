@@ -1,7 +1,7 @@
 """Attention, dense and by tiles.
 
-Queries, keys and values are [N, T, H, d]; N counts the examples and, where tokens attend in groups, the groups of each.
-The products name their batch axes (N, H), so that no operand is transposed by hand. q holds the factor 1 / sqrt(d).
+Queries, keys and values are [N, H, T, d]; N counts the examples and, where tokens attend in groups, the groups of each.
+q holds the factor 1 / sqrt(d). Heads come before tokens by one transpose of each.
 """
 
 from __future__ import annotations
@@ -20,8 +20,7 @@ from netc.netspec.layers.attention import ROPE_BASE, CrossAttend, SelfAttention
 from netc.netspec.types import TensorType
 
 Three = tuple[Value, Value, Value]
-PER_HEAD = ((0, 2), (0, 2))  # batch axes of a product of two [N, T, H, d]
-WITH_SCORES = ((0, 1), (0, 2))  # of a product of [N, H, .., ..] and [N, T, H, d]
+PER_HEAD = ((0, 1), (0, 1))  # batch axes of a product of two [N, H, .., ..]
 
 
 @dataclass(frozen=True)
@@ -81,44 +80,34 @@ Adds = Callable[[Value], Value]
 
 
 def rows(b: Builder, r: Value, like: Value, keys_first: bool = False) -> Value:
-    """One number for each query [N, H, T], beside scores, or beside values where `like` is [N, T, H, d]."""
+    """One number for each query [N, H, T], repeated over the other axis of `like`, which is the last or the third."""
     return b.broadcast(r, like, (0, 1, 3) if keys_first else (0, 1, 2))
-
-
-def by_token(b: Builder, r: Value, like: Value) -> Value:
-    """One number for each query [N, H, T], repeated to [N, T, H, d]."""
-    return b.broadcast(b.transpose(r, (0, 2, 1)), like, (0, 1, 2))
-
-
-def _tokens_first(b: Builder, x: Value) -> Value:
-    """[N, H, T, d] -> [N, T, H, d]."""
-    return b.transpose(x, (0, 2, 1, 3))
 
 
 def dense_attention(
     b: Builder, q: Value, k: Value, v: Value, how: Attention, add: Adds | None = None
 ) -> tuple[Value, Pulled]:
-    """o [N, T, H, d], and its pullback do -> ((dq, dk, dv), dscores [N, H, T, S]). `add` changes the scores first."""
-    all_keys = Scores(0, k.shape[1])
+    """o [N, H, T, d], and its pullback do -> ((dq, dk, dv), dscores [N, H, T, S]). `add` changes the scores first."""
+    all_keys = Scores(0, k.shape[2])
     s = b.dot(q, k, (3, 3), PER_HEAD)
     s = how.masked(b, add(s) if add else s, all_keys)
     e = b.unary("exp", b.sub(s, rows(b, b.max_over(s, (3,)), s)))
     r = b.div(1.0, b.sum(e, (3,)))
     # p = r e is never written out: o = r (e v), and below g = r do stands for the r in p
     used = how.dropped(b, e, all_keys)
-    o = _tokens_first(b, b.dot(used, v, (3, 1), WITH_SCORES))
-    o = b.mul(o, by_token(b, r, o))
+    o = b.dot(used, v, (3, 2), PER_HEAD)
+    o = b.mul(o, rows(b, r, o))
 
     def dense_pull(do: Value) -> tuple[Three, Value]:
-        g = b.mul(do, by_token(b, r, do))
-        dv = b.dot(used, g, (2, 1), WITH_SCORES)  # dv = (m p)ᵀ do = (m e)ᵀ g
+        g = b.mul(do, rows(b, r, do))
+        dv = b.dot(used, g, (2, 2), PER_HEAD)  # dv = (m p)ᵀ do = (m e)ᵀ g
         de = how.dropped(b, b.dot(g, v, (3, 3), PER_HEAD), all_keys)  # r dp = m g vᵀ
         # ds = p (dp - sum_s p dp), and sum_s p_s dp_s = sum_s m_s p_s do.v_s = do.o
-        along = b.transpose(b.sum(b.mul(g, o), (3,)), (0, 2, 1))
+        along = b.sum(b.mul(g, o), (3,))
         ds = b.mul(e, b.sub(de, rows(b, along, de)))
-        dq = b.dot(ds, k, (3, 1), WITH_SCORES)  # dq = ds k
-        dk = b.dot(ds, q, (2, 1), WITH_SCORES)  # dk = dsᵀ q
-        return (_tokens_first(b, dq), _tokens_first(b, dk), _tokens_first(b, dv)), ds
+        dq = b.dot(ds, k, (3, 2), PER_HEAD)  # dq = ds k
+        dk = b.dot(ds, q, (2, 2), PER_HEAD)  # dk = dsᵀ q
+        return (dq, dk, dv), ds
 
     return o, dense_pull
 
@@ -139,7 +128,7 @@ def tiled_attention(b: Builder, q: Value, k: Value, v: Value, how: Attention, ti
         peak = b.max_over(s, (3,))
         new = peak if top is None else b.maximum(top, peak)
         e = b.unary("exp", b.sub(s, rows(b, new, s)))
-        part = b.dot(how.dropped(b, e, at), _block(b, v, start, stop), (3, 1), WITH_SCORES)
+        part = b.dot(how.dropped(b, e, at), _block(b, v, start, stop), (3, 2), PER_HEAD)
         own = b.sum(e, (3,))
         if top is not None and total is not None and sums is not None:
             fade = b.unary("exp", b.sub(top, new))  # what was summed so far was relative to the old maximum
@@ -147,11 +136,11 @@ def tiled_attention(b: Builder, q: Value, k: Value, v: Value, how: Attention, ti
             part = b.add(b.mul(sums, rows(b, fade, sums)), part)
         top, total, sums = new, own, part
     assert top is not None and total is not None and sums is not None  # there is at least one key
-    o = _tokens_first(b, b.mul(sums, rows(b, b.div(1.0, total), sums)))
+    o = b.mul(sums, rows(b, b.div(1.0, total), sums))
     log_sum = b.add(top, b.unary("log", total))
 
     def tiled_pull(do: Value) -> tuple[Three, None]:
-        along = b.transpose(b.sum(b.mul(do, o), (3,)), (0, 2, 1))  # sum_s p dp = do.o, as in the dense form
+        along = b.sum(b.mul(do, o), (3,))  # sum_s p dp = do.o, as in the dense form
         dq: Value | None = None
         dks, dvs = [], []
         for forward, start in blocks:
@@ -159,42 +148,49 @@ def tiled_attention(b: Builder, q: Value, k: Value, v: Value, how: Attention, ti
             kb, vb = (_block(b, x, start, start + at.keys) for x in (k, v))
             s = how.masked(b, b.dot(kb, q, (3, 3), PER_HEAD), at)  # sᵀ
             p = b.unary("exp", b.sub(s, rows(b, log_sum, s, keys_first=True)))  # pᵀ
-            dvs.append(b.dot(how.dropped(b, p, at), do, (3, 1), WITH_SCORES))  # dv = (m p)ᵀ do
+            dvs.append(b.dot(how.dropped(b, p, at), do, (3, 2), PER_HEAD))  # dv = (m p)ᵀ do
             dp = how.dropped(b, b.dot(vb, do, (3, 3), PER_HEAD), at)  # dpᵀ = m v doᵀ
             ds = b.mul(p, b.sub(dp, rows(b, along, dp, keys_first=True)))  # ds = p (dp - sum_s p dp)
-            dks.append(b.dot(ds, q, (3, 1), WITH_SCORES))  # dk = dsᵀ q
-            part = b.dot(ds, kb, (2, 1), WITH_SCORES)  # dq = sum of ds k over the blocks
+            dks.append(b.dot(ds, q, (3, 2), PER_HEAD))  # dk = dsᵀ q
+            part = b.dot(ds, kb, (2, 2), PER_HEAD)  # dq = sum of ds k over the blocks
             dq = part if dq is None else b.add(dq, part)
         assert dq is not None  # there is at least one block
         dk, dv = (b.concatenate(parts, 2) for parts in (dks, dvs))
-        return (_tokens_first(b, dq), _tokens_first(b, dk), _tokens_first(b, dv)), None
+        return (dq, dk, dv), None
 
     return o, tiled_pull
 
 
 def _block(b: Builder, x: Value, start: int, stop: int) -> Value:
-    """Tokens start to before stop of [N, T, H, d]."""
-    return b.slice(x, (0, start, 0, 0), (x.shape[0], stop, *x.shape[2:]))
+    """Tokens start to before stop of [N, H, T, d]."""
+    return b.slice(x, (0, 0, start, 0), (*x.shape[:2], stop, x.shape[3]))
+
+
+def heads_first(b: Builder, x: Value, heads: int, groups: int = 1) -> Value:
+    """[B, G T, H d] -> [B G, H, T, d]."""
+    batch, tokens, width = x.shape
+    apart = b.reshape(x, (batch * groups, tokens // groups, heads, width // heads))
+    return b.transpose(apart, (0, 2, 1, 3))
+
+
+def heads_last(b: Builder, x: Value, groups: int = 1) -> Value:
+    """The inverse of heads_first."""
+    n, heads, tokens, width = x.shape
+    return b.reshape(b.transpose(x, (0, 2, 1, 3)), (n // groups, groups * tokens, heads * width))
 
 
 def split_heads(b: Builder, x: Value, heads: int, groups: int) -> Three:
-    """[B, G T, 3 H d] -> q, k, v, each [B G, T, H, d]."""
+    """[B, G T, 3 H d] -> q, k, v, each [B G, H, T, d]."""
     batch, tokens, width = x.shape
     share = width // 3
-    q, k, v = (
-        b.reshape(
-            b.slice(x, (0, 0, i * share), (batch, tokens, (i + 1) * share)),
-            (batch * groups, tokens // groups, heads, share // heads),
-        )
-        for i in range(3)
-    )
+    parts = (b.slice(x, (0, 0, i * share), (batch, tokens, (i + 1) * share)) for i in range(3))
+    q, k, v = (heads_first(b, part, heads, groups) for part in parts)
     return q, k, v
 
 
-def join_heads(b: Builder, three: Three, like: Value) -> Value:
+def join_heads(b: Builder, three: Three, groups: int) -> Value:
     """The inverse of split_heads."""
-    rest = like.shape[2] // 3
-    return b.concatenate([b.reshape(x, (*like.shape[:2], rest)) for x in three], 2)
+    return b.concatenate([heads_last(b, x, groups) for x in three], 2)
 
 
 def scale_of(q: Value) -> float:
@@ -207,7 +203,7 @@ def emit_self_attention(b: Builder, layer: SelfAttention, scope: Scope, x: Value
     """y = softmax(q kᵀ / sqrt d) v for each head."""
     q, k, v = split_heads(b, x, layer.heads, layer.groups)
     factor = scale_of(q)
-    tokens, width = q.shape[1], q.shape[3]
+    tokens, width = q.shape[2], q.shape[3]
     cos, sin = _turns(b, tokens, width, q) if layer.rope else (None, None)
     qr, kr = _turned(b, q, cos, sin), _turned(b, k, cos, sin)
     rate = layer.dropout if scope.training else 0.0
@@ -217,25 +213,24 @@ def emit_self_attention(b: Builder, layer: SelfAttention, scope: Scope, x: Value
         o, pull = tiled_attention(b, qs, kr, v, how, layer.tile)
     else:
         o, pull = dense_attention(b, qs, kr, v, how)
-    y = b.reshape(o, (*x.shape[:2], layer.heads * width))
 
     def self_attention_pull(dy: Value) -> tuple[Value, Grads]:
-        (dq, dk, dv), _ = pull(b.reshape(dy, o.shape))
+        (dq, dk, dv), _ = pull(heads_first(b, dy, layer.heads, layer.groups))
         back = None if sin is None else b.unary("neg", sin)  # the adjoint of a turn is the turn back
         dq = _turned(b, b.mul(dq, factor), cos, back)
-        return join_heads(b, (dq, _turned(b, dk, cos, back), dv), x), {}
+        return join_heads(b, (dq, _turned(b, dk, cos, back), dv), layer.groups), {}
 
-    return Emitted(y, self_attention_pull)
+    return Emitted(heads_last(b, o, layer.groups), self_attention_pull)
 
 
 def _turned(b: Builder, x: Value, cos: Value | None, sin: Value | None) -> Value:
-    """Each plane (i, i + d/2) of [N, T, H, d] turned by its angle: (u, w) -> (u cos - w sin, w cos + u sin)."""
+    """Each plane (i, i + d/2) of [N, H, T, d] turned by its angle: (u, w) -> (u cos - w sin, w cos + u sin)."""
     if cos is None or sin is None:
         return x
     half = x.shape[3] // 2
     u = b.slice(x, (0, 0, 0, 0), (*x.shape[:3], half))
     w = b.slice(x, (0, 0, 0, half), x.shape)
-    c, s = (b.broadcast(table, u, (1, 3)) for table in (cos, sin))
+    c, s = (b.broadcast(table, u, (2, 3)) for table in (cos, sin))
     return b.concatenate([b.sub(b.mul(u, c), b.mul(w, s)), b.add(b.mul(w, c), b.mul(u, s))], 3)
 
 
@@ -267,18 +262,16 @@ def _turns(b: Builder, tokens: int, width: int, like: Value) -> tuple[Value, Val
 @rule(CrossAttend)
 def emit_cross_attend(b: Builder, layer: CrossAttend, scope: Scope, x: Value) -> Emitted:
     """y = softmax(q kᵀ / sqrt d) v for each head; q, k and v are the first tokens, the next, the last."""
-    batch, tokens, width = x.shape
+    tokens = x.shape[1]
     keys = (tokens - layer.queries) // 2
     cuts = (0, layer.queries, layer.queries + keys, tokens)
-    each = width // layer.heads
-    q, k, v = (b.reshape(some_tokens(b, x, i, j), (batch, j - i, layer.heads, each)) for i, j in pairwise(cuts))
+    q, k, v = (heads_first(b, some_tokens(b, x, i, j), layer.heads) for i, j in pairwise(cuts))
     factor = scale_of(q)
     rate = layer.dropout if scope.training else 0.0
     o, pull = dense_attention(b, b.mul(q, factor), k, v, Attention(keys, False, rate, scope.key, scope.stream))
 
     def cross_attend_pull(dy: Value) -> tuple[Value, Grads]:
-        (dq, dk, dv), _ = pull(b.reshape(dy, o.shape))
-        parts = (b.mul(dq, factor), dk, dv)
-        return b.concatenate([b.reshape(part, (batch, part.shape[1], width)) for part in parts], 1), {}
+        (dq, dk, dv), _ = pull(heads_first(b, dy, layer.heads))
+        return b.concatenate([heads_last(b, part) for part in (b.mul(dq, factor), dk, dv)], 1), {}
 
-    return Emitted(b.reshape(o, (batch, layer.queries, width)), cross_attend_pull)
+    return Emitted(heads_last(b, o), cross_attend_pull)

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from netc.codegen.builder import Builder
 from netc.codegen.ir import Value
-from netc.codegen.layers.attention import Attention, dense_attention, join_heads, scale_of, split_heads
+from netc.codegen.layers.attention import (
+    Attention,
+    dense_attention,
+    heads_first,
+    heads_last,
+    join_heads,
+    scale_of,
+    split_heads,
+)
 from netc.codegen.rules import Emitted, Grads, Scope, rule
 from netc.netspec.layers.swin import SpaceToDepth, WindowAttention, WindowMerge, WindowPartition, windows_of
 from netc.netspec.layers.window import Pair, pair
@@ -150,13 +158,13 @@ def emit_window_attention(b: Builder, layer: WindowAttention, scope: Scope, x: V
     o, pull = dense_attention(b, b.mul(q, factor), k, v, how, add)
 
     def window_attention_pull(dy: Value) -> tuple[Value, Grads]:
-        (dq, dk, dv), ds = pull(b.reshape(dy, o.shape))
+        (dq, dk, dv), ds = pull(heads_first(b, dy, heads, windows))
         assert ds is not None  # the dense form gives it
         dbias = b.sum(ds, (0,))  # the bias is added to the scores of every window
         grads = {"table": _bias_pull(b, dbias, layer.window)}
-        return join_heads(b, (b.mul(dq, factor), dk, dv), x), grads
+        return join_heads(b, (b.mul(dq, factor), dk, dv), windows), grads
 
-    return Emitted(b.reshape(o, (*x.shape[:2], x.shape[2] // 3)), window_attention_pull)
+    return Emitted(heads_last(b, o, windows), window_attention_pull)
 
 
 @rule(SpaceToDepth)

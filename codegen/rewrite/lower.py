@@ -8,7 +8,7 @@ from netc.codegen.ir import Module, Op
 from netc.codegen.rewrite.cse import cse
 from netc.codegen.rewrite.dce import dce
 from netc.codegen.rewrite.fold import fold
-from netc.codegen.rewrite.reductions import fence_sums, split_reductions
+from netc.codegen.rewrite.reductions import split_reductions
 from netc.codegen.rewrite.schedule import Family, schedule
 from netc.codegen.verify import verify
 
@@ -27,7 +27,6 @@ def passes(family: Family) -> tuple[tuple[str, Pass], ...]:
         ("cse", cse),
         ("schedule", chosen),
         ("split_reductions", split_reductions),
-        *((("fence_sums", fence_sums),) if family == "gpu" else ()),
         ("fold", fold),
         ("cse", cse),
         ("dce", dce),

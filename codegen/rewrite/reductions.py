@@ -36,28 +36,6 @@ def _visit(b: Builder, op: Op, operands: tuple[Value, ...]) -> Value | None:
     return None
 
 
-def fence_sums(module: Module) -> Module:
-    """The module with a barrier after each sum over all axes, or all but the last, so that no two share a GPU kernel.
-
-    IREE's GPU backends try to put a sum that needs the result of another (a variance and its mean) into one kernel, and
-    their search for a distribution of its loops does not end. The barrier is on the short result, not on the rows.
-    """
-    return each_function(module, _fence)
-
-
-def _fence(function: Function) -> Function:
-    return rewrite(function, _fenced)
-
-
-def _fenced(b: Builder, op: Op, operands: tuple[Value, ...]) -> Value | None:
-    if op.kind != "reduce_sum":
-        return None
-    x, dims = operands[0], op.attr("dims")
-    if len(dims) < len(x.shape) and dims != tuple(range(len(x.shape) - 1)):
-        return None
-    return b.op("barrier", b.sum(x, dims))
-
-
 def _whole(b: Builder, x: Value) -> Value | None:
     n = x.type.size
     rows = max((d for d in range(1, WIDEST + 1) if n % d == 0), default=1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from netc.netspec.errors import UserError
-from netc.runtime.names import convnext, densenet, inception, mobile, plain, resnet, shufflenet, vit
+from netc.runtime.names import convnext, densenet, inception, mobile, plain, resnet, shufflenet, swin, vit
 from netc.runtime.names.table import Family
 
 FAMILIES: tuple[Family, ...] = (
@@ -17,6 +17,7 @@ FAMILIES: tuple[Family, ...] = (
     convnext.FAMILY,
     *mobile.FAMILIES,
     *vit.FAMILIES,
+    swin.FAMILY,
 )
 
 

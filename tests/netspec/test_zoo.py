@@ -4,7 +4,7 @@ import pytest
 
 from netc.netspec.check import check
 from netc.netspec.errors import SpecError, UserError
-from netc.netspec.layers import Dense, Flatten, GlobalAvgPool
+from netc.netspec.layers import Dense, Flatten, GlobalAvgPool, LmHead, TokenPositionEmbed
 from netc.netspec.spec import NetSpec
 from netc.netspec.toml import from_toml, to_toml
 from netc.netspec.zoo import ZOO, find
@@ -61,6 +61,7 @@ PUBLISHED = {
     "swin_s": 49_606_258,
     "swin_b": 87_768_224,
     "mobilevit_s": 5_578_632,
+    "unet": 31_037_698,
     "mnist-mlp": 669_706,
     "mnist-cnn": 1_676_458,
     "tiny-gpt": 808_320,
@@ -73,6 +74,7 @@ HEAD = 8 * 8 * 64 * 512 + 512 + 512 * 512 + 512 + 512 * 10 + 10
 MAMBA = 128 + 128 * 512 + (4 + 1) * 256 + 256 * 40 + 8 * 256 + 256 * (16 + 2) + 256 * 128
 # tokens, and the shape of the logits
 LANGUAGE = {"tiny-gpt": (64, 65), "gpt2": (1024, 50_257), "tiny-mamba": (64, 65)}
+OTHERWISE = {**LANGUAGE, "unet": (224, 224, 2)}
 DERIVED = {
     # 4x4 patches in place of 16x16, 64 of them in place of 196, and 10 classes in place of 1000
     "vit_tiny_patch4_32": 5_717_416 - (256 - 16) * 3 * 192 - (196 - 64) * 192 - 990 * 193,
@@ -104,7 +106,7 @@ def test_a_net_is_what_its_name_says(name):
     assert net.spec.name == name
     assert net.spec.source
     classes = 10 if name.startswith(("mnist", "cifar")) or name.endswith(("-cifar", "_patch4_32")) else 1000
-    assert net.out.shape == LANGUAGE.get(name, (classes,))
+    assert net.out.shape == OTHERWISE.get(name, (classes,))
     assert len({p.name for p in net.params} | {s.name for s in net.state}) == len(net.params) + len(net.state)
     # a running mean and variance for each batch norm
     assert len(net.state) == 2 * sum(layer.layer.kind == "batchNorm" for layer in net.walk())
@@ -172,6 +174,11 @@ def test_other_classes_and_other_sizes():
     assert check(spec.with_input((40, 24, 1))).out.shape == (7,)
     with pytest.raises(SpecError, match="--classes wants a net that ends in a dense layer, got globalAvgPool"):
         NetSpec("n", (4, 4, 1), (GlobalAvgPool(),)).with_classes(3)
+    gpt = check(find("tiny-gpt").with_classes(30))  # the vocabulary: of the embedding, and so of the head
+    assert gpt.out.shape == (64, 30)
+    assert gpt.count == 808_320 - 35 * 128
+    untied = NetSpec("n", (4,), (TokenPositionEmbed(9, 3), LmHead(9)), dtype="i32").with_classes(5)
+    assert check(untied).count == 5 * 3 + 4 * 3 + 3 * 5
     with pytest.raises(SpecError, match="got no layers"):
         NetSpec("n", (4, 4, 1), ()).with_classes(3)
 

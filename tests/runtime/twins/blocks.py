@@ -10,9 +10,9 @@ def conv(inputs, outputs, kernel=1, stride=1, groups=1, bias=False, padding=None
     return nn.Conv2d(inputs, outputs, kernel, stride, padding, groups=groups, bias=bias)
 
 
-def conv_bn(inputs, outputs, kernel=1, stride=1, groups=1, act=None, epsilon=1e-5):
+def conv_bn(inputs, outputs, kernel=1, stride=1, groups=1, act=None, epsilon=1e-5, momentum=0.1):
     """A convolution (0), its norm (1) and perhaps an activation (2)."""
-    layers = [conv(inputs, outputs, kernel, stride, groups), nn.BatchNorm2d(outputs, epsilon)]
+    layers = [conv(inputs, outputs, kernel, stride, groups), nn.BatchNorm2d(outputs, epsilon, momentum)]
     return nn.Sequential(*layers, *([act()] if act else []))
 
 
@@ -30,6 +30,8 @@ def randomise(net, seed):
         for name, t in net.state_dict().items():
             if name.endswith("num_batches_tracked"):
                 t.fill_(7)
+            elif not t.is_floating_point():
+                continue
             elif name.endswith("running_var"):
                 t.copy_(torch.rand(t.shape, generator=g) + 0.5)
             elif t.dim() >= 2 and t.numel() > max(t.shape):

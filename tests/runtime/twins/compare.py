@@ -18,7 +18,7 @@ from netc.runtime.weights import SAME, layouts, read_weights
 torch.set_num_threads(1)  # threads that wait busily for each other cost minutes on a busy machine
 
 # float64 through some fifty layers, whose norms amplify what a sum's order changes
-TOLERANCE = 1e-8
+TOLERANCE = 1e-9
 
 
 def without_draws(value):

@@ -1,0 +1,58 @@
+"""A language model from the command line: trained on a text file, continued, evaluated; and what is refused."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from netc.cli.main import cli
+
+SPEC = """
+name = "small"
+input = [8]
+dtype = "i32"
+
+[[layers]]
+kind = "tiedHead"
+embed = { kind = "tokenPositionEmbed", vocabulary = 2, dim = 6, std = 0.3 }
+body = { kind = "conv1d", features = 6, kernel = 2 }
+"""
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "small.toml").write_text(SPEC)
+    (tmp_path / "book.txt").write_text("abcdefghij" * 60)
+
+    def call(*words):
+        result = CliRunner().invoke(cli, words)
+        return result.exit_code, result.output + str(result.exception or "")
+
+    return call
+
+
+def test_a_text_is_learnt_and_evaluated(run, tmp_path):
+    training = ("train", "small.toml", "--data", "text:book.txt", "--target", "reference", "--epochs", "30")
+    code, said = run(*training, "--batch", "16", "--lr", "0.05", "--out", "run")
+    assert code == 0, said
+    assert "10 classes" in said  # the vocabulary is the text's
+    assert "67 training and 7 test contexts" in said
+    code, said = run("eval", "run", "--json")
+    assert code == 0, said
+    assert json.loads(said)["accuracy"] > 0.9  # each letter says which is next
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("train", "small.toml"), "digits holds images, and the net takes token ids; give --data text:FILE"),
+        (("train", "mnist-mlp", "--data", "text:book.txt"), "is text, and the net takes images"),
+        (("train", "small.toml", "--data", "text:book.txt", "--flip"), "--crop and --flip belong to images"),
+        (("train", "small.toml", "--data", "text:none.txt"), "cannot be read"),
+    ],
+)
+def test_what_does_not_fit_is_a_sentence(run, words, sentence):
+    code, said = run(*words, "--target", "reference", "--out", "run")
+    assert code != 0
+    assert sentence in " ".join(said.split())

@@ -1,0 +1,99 @@
+"""Text as data: characters as tokens, contexts and their next tokens, the two splits, and what is refused."""
+
+import hashlib
+
+import numpy as np
+import pytest
+
+from netc.runtime.data.batches import Normalise, eval_batches, statistics, steps_per_epoch, train_batches
+from netc.runtime.data.catalog import fetch, load
+from netc.runtime.data.dataset import Augment
+from netc.runtime.data.errors import DataError
+from netc.runtime.data.resize import resized
+from netc.runtime.data.text import load_text, windowed
+from netc.runtime.data.windows import TextSplit
+
+WORDS = "the quick brown fox jumps over the lazy dog; é ∀\n" * 4
+
+
+@pytest.fixture
+def book(tmp_path):
+    path = tmp_path / "book.txt"
+    path.write_text(WORDS, encoding="utf-8")
+    return path
+
+
+def shown(data, tokens):
+    return "".join(data.classes[t] for t in tokens)
+
+
+def test_a_text_is_its_characters(book):
+    data = load(f"text:{book}", cache_dir=book.parent)
+    assert data.classes == tuple(sorted(set(WORDS)))
+    assert shown(data, data.train.labels) + shown(data, data.test.labels) == WORDS
+    assert len(data.test.labels) == len(WORDS) // 10
+    assert data.digest == hashlib.sha256(book.read_bytes()).hexdigest()
+    assert data.native == (len(WORDS),)
+    assert data.train.labels.dtype == np.int32
+
+
+def test_an_example_predicts_each_next_token(book):
+    data = windowed(load_text(book, "book"), 8)
+    assert data.train.shape == data.test.shape == (8,)
+    assert len(data.train) == (len(data.train.labels) - 1) // 8
+    x, y = data.train.windows(np.array([0, 2, len(data.train) - 1]))
+    assert x.shape == y.shape == (3, 8)
+    np.testing.assert_array_equal(x[:, 1:], y[:, :-1])
+    assert shown(data, x[0]) == WORDS[:8]
+    assert shown(data, y[1]) == WORDS[17:25]
+
+
+def test_an_epoch_meets_each_context_once_and_can_be_continued(book):
+    split = windowed(load_text(book, "book"), 8).train
+    normalise = statistics(split, 1)
+    assert normalise == Normalise((), ())
+
+    def epoch(start=0):
+        return list(train_batches(split, batch=3, seed=1, epoch=0, normalise=normalise, augment=Augment(), start=start))
+
+    batches = epoch()
+    assert len(batches) == steps_per_epoch(len(split), 3)
+    assert all(b.x.dtype == b.y.dtype == np.int32 and b.x.shape == b.y.shape == (3, 8) for b in batches)
+    starts = {tuple(row) for b in batches for row in b.x}
+    assert len(starts) >= 3 * len(batches) - 2  # a sentence that returns may give an equal context
+    for whole, late in zip(batches[2:], epoch(2), strict=True):
+        np.testing.assert_array_equal(whole.x, late.x)
+
+
+def test_the_last_test_batch_is_padded():
+    split = TextSplit(np.arange(29, dtype=np.int32), 4)
+    batches = list(eval_batches(split, batch=5, normalise=Normalise((), ())))
+    assert [b.weight.tolist() for b in batches] == [[1.0] * 5, [1.0, 1.0, 0.0, 0.0, 0.0]]
+    assert batches[1].x.shape == batches[1].y.shape == (5, 4)
+    assert batches[1].y[1].tolist() == [25, 26, 27, 28]
+    assert not batches[1].x[2:].any()
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [(b"short", "at least 20 characters, got 5"), (b"", "got 0"), (b"\xff" * 40, "UTF-8 text, got byte 0xff at 0")],
+)
+def test_a_file_that_is_no_long_text_is_refused(tmp_path, content, sentence):
+    (tmp_path / "t").write_bytes(content)
+    with pytest.raises(DataError, match=sentence):
+        load(f"text:{tmp_path / 't'}", cache_dir=tmp_path)
+
+
+def test_what_does_not_fit_is_refused(tmp_path, book):
+    with pytest.raises(DataError, match="cannot be read"):
+        load(f"text:{tmp_path / 'none'}", cache_dir=tmp_path)
+    with pytest.raises(DataError, match="wants a file after the colon"):
+        load("text:", cache_dir=tmp_path)
+    with pytest.raises(DataError, match="your own file"):
+        fetch("text:x", tmp_path)
+    with pytest.raises(DataError, match="a context of 64 tokens"):
+        windowed(load_text(book, "book"), 64)
+    with pytest.raises(DataError, match="holds images, and the net takes token ids"):
+        windowed(load("digits", cache_dir=tmp_path), 8)
+    with pytest.raises(DataError, match="is text, and the net takes images"):
+        resized(load_text(book, "book"), (8, 8, 1))

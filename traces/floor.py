@@ -1,0 +1,164 @@
+"""The noise floor of a training: how far runs part that differ in nothing but rounding. Measured, written, read.
+
+`netc trace noise` trains the same net on the same batches from the same state several times: once in float64, and in
+float32 with several orders of its sums (the twins). A floor holds how far the twins are from float64.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from netc.traces.errors import TraceError
+from netc.traces.schema import JSON, Header, plain
+
+FILE = "noise.json"
+"""The name of a floor inside a run's folder."""
+
+FORMAT = 1
+MEASURED = ("loss", "grad_norm", "param_norm")
+"""The numbers of a step that two runs are compared by."""
+
+SPACING = 2.0**-23
+"""The relative distance of two float32 numbers: no floor is below it, because traces hold float32."""
+
+
+@dataclass(frozen=True)
+class Floor:
+    """How far runs part by rounding alone.
+
+    `spec_sha256`, `data_sha256`, `recipe`, `seed` and `batch` say of what training, as in a trace's header; `twins`
+    name the float32 runs; `steps` counts the steps measured. `differences[field][s]` is the largest relative
+    difference of a twin from float64 at step s, for the fields of `MEASURED`. `window` is the length in steps of a
+    window, and `means[w]` the largest relative difference of a twin's mean loss in window w. `gradient` is the largest
+    relative L2 error of one parameter's gradient at step 0, and `gradient_of` that parameter. `doubling` is how many
+    steps the difference of the losses takes to double, or None where it does not grow.
+    """
+
+    net: str
+    spec_sha256: str
+    data_sha256: str
+    recipe: Mapping[str, JSON]
+    seed: int
+    batch: int
+    steps: int
+    twins: tuple[str, ...]
+    differences: Mapping[str, tuple[float, ...]]
+    window: int
+    means: tuple[float, ...]
+    gradient: float
+    gradient_of: str
+    doubling: float | None
+
+    def at(self, field: str, step: int) -> float | None:
+        """The largest difference seen up to step `step` (from 0), or None where none was measured."""
+        seen = self.differences.get(field, ())
+        return max(SPACING, *seen[: step + 1]) if step < len(seen) else None
+
+    def mean(self, window: int) -> float | None:
+        """The largest difference of the means of windows up to `window` (from 0), or None beyond what was measured."""
+        return max(SPACING, *self.means[: window + 1]) if window < len(self.means) else None
+
+
+def misfit(floor: Floor, header: Header) -> str:
+    """The field in which the training of the floor is another than that of the trace, or an empty string.
+
+    The seed may be another: a floor is a property of the net, the data and the recipe.
+    """
+    for name in ("spec_sha256", "data_sha256", "batch"):
+        if getattr(floor, name) != getattr(header, name):
+            return name
+    ours, theirs = flattened(floor.recipe), flattened(header.recipe)
+    return next((f"recipe.{k}" for k in sorted(ours.keys() | theirs.keys()) if ours.get(k) != theirs.get(k)), "")
+
+
+NEUTRAL = frozenset({"recipe.norms"})
+"""Parts of a recipe that change no number of the training, only what is recorded of it."""
+
+
+def flattened(tree: JSON | Mapping[str, JSON], prefix: str = "") -> dict[str, JSON]:
+    """Nested mappings as one, `{"a": {"b": 1}}` -> `{"a.b": 1}`, without those of `NEUTRAL`."""
+    if not isinstance(tree, Mapping):
+        return {} if prefix in NEUTRAL else {prefix: tree}
+    flat: dict[str, JSON] = {}
+    for key, value in tree.items():
+        flat |= flattened(value, f"{prefix}.{key}" if prefix else key)
+    return flat
+
+
+def relative(a: Sequence[float] | np.ndarray[Any, Any], b: Sequence[float] | np.ndarray[Any, Any]) -> Any:
+    """|a - b| / max(|a|, |b|) for each element, float64; 0 where both are the same, infinite where one is no number."""
+    x, y = np.asarray(a, np.float64), np.asarray(b, np.float64)
+    with np.errstate(all="ignore"):
+        off = np.abs(x - y) / np.maximum(np.abs(x), np.abs(y))
+    same = (x == y) | (np.isnan(x) & np.isnan(y))
+    return np.where(same, 0.0, np.where(np.isfinite(off), off, np.inf))
+
+
+def window_means(losses: Sequence[float] | np.ndarray[Any, Any], window: int) -> Any:
+    """The means of whole windows of that many steps, float64; a rest at the end is left out."""
+    values = np.asarray(losses, np.float64)
+    whole = len(values) // window
+    return values[: whole * window].reshape(whole, window).mean(axis=1)
+
+
+def doubling(differences: Sequence[float]) -> float | None:
+    """The steps in which a difference doubles: from the slope of log2 over the steps, or None where it does not grow.
+
+    Steps of no difference are left out; from where the largest was reached on the growth is over.
+    """
+    values = np.asarray(differences, np.float64)
+    rising = values[: int(values.argmax()) + 1] if len(values) else values
+    steps = np.flatnonzero(np.isfinite(rising) & (rising > 0))
+    if len(steps) < 3:
+        return None
+    slope = float(np.polyfit(steps, np.log2(rising[steps]), 1)[0])
+    return 1 / slope if slope > 0 else None
+
+
+def _rounded(value: float) -> float | str:
+    return float(f"{value:.3g}") if math.isfinite(value) else "Infinity"
+
+
+def write_floor(path: Path, floor: Floor) -> None:
+    """Write a floor as JSON, its numbers with three digits."""
+    body = asdict(floor)
+    body["differences"] = {k: [_rounded(v) for v in values] for k, values in floor.differences.items()}
+    body["means"] = [_rounded(v) for v in floor.means]
+    body["gradient"] = _rounded(floor.gradient)
+    body["doubling"] = None if floor.doubling is None else _rounded(floor.doubling)
+    lines = json.dumps({"kind": "noise", "format": FORMAT, **plain(body, "noise")}, allow_nan=False)  # type: ignore[dict-item]
+    path.write_text(lines + "\n", encoding="utf-8")
+
+
+def read_floor(path: Path) -> Floor:
+    """Read what `write_floor` wrote; raises TraceError naming the file and what is wrong with it."""
+    try:
+        body = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise TraceError(f"{path}: wants a file of netc trace noise, got none that can be read ({error})") from error
+    if not isinstance(body, dict) or body.pop("kind", None) != "noise" or body.pop("format", None) != FORMAT:
+        raise TraceError(f"{path}: wants a noise file of format {FORMAT}; measure it with netc trace noise NET -o FILE")
+    wanted = {f.name for f in fields(Floor)}
+    if body.keys() != wanted:
+        raise TraceError(f"{path}: wants the fields {', '.join(sorted(wanted))}, got others; measure it again")
+    try:
+        body["differences"] = {k: _numbers(v) for k, v in body["differences"].items()}
+        body["means"], body["twins"] = _numbers(body["means"]), tuple(map(str, body["twins"]))
+        body["gradient"] = float(body["gradient"])
+        body["window"], body["steps"] = int(body["window"]), int(body["steps"])
+    except (AttributeError, TypeError, ValueError) as error:
+        raise TraceError(f"{path}: is damaged ({error}); measure it again") from error
+    if body["window"] < 1 or not isinstance(body["recipe"], dict):
+        raise TraceError(f"{path}: is damaged; measure it again")
+    return Floor(**body)
+
+
+def _numbers(values: Any) -> tuple[float, ...]:
+    return tuple(float(v) for v in values)
