@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from netc.traces.errors import TraceError
-from netc.traces.floor import MEASURED, SPACING, Floor, flattened, misfit, relative, window_means
+from netc.traces.floor import MEASURED, Floor, flattened, misfit, relative, window_means
 from netc.traces.read import Trace
 from netc.traces.schema import EvalRecord, Header
 
@@ -315,11 +315,11 @@ def _floor_checks(pair: _Pair, floor: Floor, factor: float) -> list[Check]:
         if name != "loss" and (np.isnan(a).all() or np.isnan(b).all()):
             continue
         off = relative(a, b)
-        bounds = np.array([factor * (floor.at(name, int(s)) or math.inf) for s in pair.steps])
-        judged = np.isfinite(bounds)
+        envelope = floor.envelope(name)
+        judged = pair.steps < len(envelope)
         if not judged.any():
             continue
-        seen, bound = off[judged], bounds[judged]
+        seen, bound = off[judged], factor * envelope[pair.steps[judged]]
         beyond = np.flatnonzero(seen > bound)
         where = int(beyond[0]) if len(beyond) else int((seen / bound).argmax())
         step = int(pair.steps[judged][where])
@@ -335,8 +335,7 @@ def _floor_checks(pair: _Pair, floor: Floor, factor: float) -> list[Check]:
 
 
 def _window_checks(windows: tuple[WindowReport, ...], floor: Floor, factor: float) -> list[Check]:
-    judged = [(w, floor.mean(i)) for i, w in enumerate(windows)]
-    rows = [(w, factor * spread) for w, spread in judged if spread is not None]
+    rows = [(w, factor * float(spread)) for w, spread in zip(windows, floor.spread(), strict=False)]
     if not rows:
         return []
     w, bound = max(rows, key=lambda row: row[0].relative / row[1])
@@ -365,6 +364,3 @@ def _accuracy(evals: tuple[EvalReport, ...]) -> list[Check]:
         f" {DEVIATIONS:g} standard deviations of {n} images are {bound:.2%}"
     )
     return [Check("accuracy", apart, bound, apart <= bound, reason)]
-
-
-__all__ = ["FACTORS", "SPACING", "Check", "Report", "diff", "differing_field", "mode_of", "ulps"]

@@ -56,14 +56,17 @@ class Floor:
     gradient_of: str
     doubling: float | None
 
-    def at(self, field: str, step: int) -> float | None:
-        """The largest difference seen up to step `step` (from 0), or None where none was measured."""
-        seen = self.differences.get(field, ())
-        return max(SPACING, *seen[: step + 1]) if step < len(seen) else None
+    def envelope(self, field: str) -> np.ndarray[Any, Any]:
+        """For each step measured, the largest difference seen up to it, float64 [steps]."""
+        return _running_maximum(self.differences.get(field, ()))
 
-    def mean(self, window: int) -> float | None:
-        """The largest difference of the means of windows up to `window` (from 0), or None beyond what was measured."""
-        return max(SPACING, *self.means[: window + 1]) if window < len(self.means) else None
+    def spread(self) -> np.ndarray[Any, Any]:
+        """For each window measured, the largest difference of the means of the windows up to it, float64."""
+        return _running_maximum(self.means)
+
+
+def _running_maximum(values: Sequence[float]) -> np.ndarray[Any, Any]:
+    return np.maximum(np.maximum.accumulate(np.asarray(values, np.float64)), SPACING)
 
 
 def misfit(floor: Floor, header: Header) -> str:

@@ -47,7 +47,7 @@ def test_sentences(given, sentence):
     ("words", "sentence"),
     [
         (["unet"], "digits has one class for each image and wants a net with an output of [batch, classes], got unet"),
-        (["tiny-gpt"], "train wants a net for images, got tiny-gpt, which takes token ids"),
+        (["tiny-gpt"], "digits holds images, and the net takes token ids"),
         (["mnist-mlp", "--loss", "binaryCrossEntropy"], "digits has class ids, and binaryCrossEntropy wants floats"),
         (["mnist-mlp", "--label-smoothing", "2"], "label smoothing wants a number in [0, 1), got 2.0"),
     ],

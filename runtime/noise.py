@@ -1,0 +1,187 @@
+"""The noise floor of a training, measured: the evaluator in float64 beside float32 twins that differ in rounding only.
+
+docs/traces.md says what the numbers may be used for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+
+from netc.codegen.evaluator import FloatArithmetic, evaluate
+from netc.codegen.ir import Function
+from netc.codegen.program import Program, build
+from netc.codegen.render import render
+from netc.codegen.rewrite.lower import lower
+from netc.codegen.rewrite.schedule import Family
+from netc.netspec.errors import UserError
+from netc.runtime.backends.protocol import Array
+from netc.runtime.replay import Replay, Step, first_state
+from netc.traces.floor import MEASURED, Floor, doubling, relative, window_means
+
+WINDOW = 20  # steps
+PERMUTATIONS = 2
+PARTS = 64  # of one sum of products, in the twin that adds them in turn
+
+
+class InTurn(FloatArithmetic):
+    """Sums whose terms are added one after the other; NumPy and BLAS add in a tree of partial sums."""
+
+    def reduce_sum(self, x: Array, dims: tuple[int, ...]) -> Array:
+        """The last partial sum."""
+        rest = tuple(i for i in range(x.ndim) if i not in dims)
+        rows = x.transpose(*dims, *rest).reshape(-1, *(x.shape[i] for i in rest))
+        if not len(rows):
+            return super().reduce_sum(x, dims)
+        return np.asarray(np.add.accumulate(rows, axis=0, dtype=x.dtype)[-1])
+
+    def dot(self, x: Array, y: Array, contract: Any, batch: Any) -> Array:
+        """Up to 64 parts along the first joined axis, added in turn."""
+        if not contract[0]:
+            return super().dot(x, y, contract, batch)
+        size = x.shape[contract[0][0]]
+        width = max(-(-size // PARTS), 1)
+        total: Array | None = None
+        for start in range(0, size, width):
+            chosen = slice(start, start + width)
+            left, right = (
+                t[tuple(chosen if i == c[0] else slice(None) for i in range(t.ndim))]
+                for t, c in ((x, contract[0]), (y, contract[1]))
+            )
+            part = super().dot(left, right, contract, batch)
+            total = part if total is None else total + part
+        return super().dot(x, y, contract, batch) if total is None else total
+
+
+@dataclass(frozen=True)
+class Twin:
+    """One way to compute the train step. `order` permutes the examples of each batch where it is set."""
+
+    name: str
+    function: Function
+    arithmetic: FloatArithmetic
+    order: int | None = None
+
+    def step(self, state: Sequence[Array], step: Step) -> list[Array]:
+        """The results of one step from this state: the new state, then the metrics."""
+        x, y = step.x, step.y
+        if self.order is not None:
+            permutation = np.random.default_rng((self.order, step.index)).permutation(len(x))
+            x, y = x[permutation], y[permutation]
+        args = (*state, x, y, step.lr)
+        A = self.arithmetic
+        held = [np.asarray(a, A.dtype(p.type.dtype)) for a, p in zip(args, self.function.params, strict=True)]
+        with np.errstate(all="ignore"):
+            return evaluate(self.function, held, A)
+
+
+def twins_of(program: Program) -> tuple[Twin, ...]:
+    """The float64 run first, then the float32 runs: the forms of each family, other orders of sums and of examples.
+
+    Families whose text is the same are one twin. A net that draws (dropout) draws by the place in the batch: there the
+    examples keep their order.
+    """
+
+    def form(family: Family) -> Function:
+        return lower(program.module, family).function("train_step")
+
+    def text(function: Function) -> str:
+        return render(replace(program.module, functions=(function,)))
+
+    families: tuple[Family, ...] = ("cpu", "xla", "gpu")
+    forms = {text(f): (family, f) for family in reversed(families) for f in (form(family),)}
+    kept = sorted(forms.values(), key=lambda pair: families.index(pair[0]))
+    cpu = form("cpu")
+    single, double = _arithmetics()
+    named = [Twin(f"{family} forms", function, single) for family, function in kept]
+    named.append(Twin("sums in turn", cpu, InTurn("f32")))
+    if not program.net.signature.draws:
+        named += [Twin(f"examples permuted {i + 1}", cpu, single, i) for i in range(PERMUTATIONS)]
+    return (Twin("float64", cpu, double), *named)
+
+
+def _arithmetics() -> tuple[FloatArithmetic, FloatArithmetic]:
+    widths: tuple[Literal["f32", "f64"], ...] = ("f32", "f64")
+    single, double = (FloatArithmetic(width) for width in widths)
+    return single, double
+
+
+Watch = Callable[[int, int], None]
+
+
+def measure(replay: Replay, steps: int, watch: Watch = lambda done, total: None) -> Floor:
+    """Train the twins for `steps` steps, or as many as the run has, and say how far they are from float64.
+
+    `watch(done, total)` is called after each step. Raises UserError for less than one step, and when a twin's loss is
+    no number.
+    """
+    total = min(steps, replay.total)
+    if total < 1:
+        raise UserError(f"noise wants one step or more, got {steps}; give --steps 32")
+    config = replay.config
+    program = build(config.net, replace(config.recipe, norms=True), config.schedule.batch)
+    exact, *twins = twins_of(program)
+    states = {twin.name: first_state(program, config.seed) for twin in (exact, *twins)}
+    metrics = {twin.name: {field: np.empty(total) for field in MEASURED} for twin in (exact, *twins)}
+    names = exact.function.result_names[len(program.state) :]
+    gradients: dict[str, dict[str, Array]] = {}
+    for step in replay.steps(0, total):
+        for twin in (exact, *twins):
+            before = states[twin.name]
+            results = twin.step(before, step)
+            states[twin.name] = results[: len(program.state)]
+            told = dict(zip(names, results[len(program.state) :], strict=True))
+            for field in MEASURED:
+                metrics[twin.name][field][step.index] = float(told[field])
+            if not np.isfinite(told["loss"]):
+                raise UserError(f"the loss of step {step.index} is {float(told['loss'])}; try a lower learning rate")
+            if step.index == 0:
+                gradients[twin.name] = gradient(program, before, states[twin.name])
+        watch(step.index + 1, total)
+    truth = metrics[exact.name]
+    apart = {f: np.max([relative(metrics[t.name][f], truth[f]) for t in twins], axis=0) for f in MEASURED}
+    window = WINDOW if total >= 2 * WINDOW else max(total // 4, 1)
+    centre = window_means(truth["loss"], window)
+    means = np.max([relative(window_means(metrics[t.name]["loss"], window), centre) for t in twins], axis=0)
+    worst, tensor = _worst_gradient(gradients, exact.name)
+    return Floor(
+        net=config.net.spec.name, spec_sha256=config.net.digest, data_sha256=replay.data.digest,
+        recipe=config.recipe_json, seed=config.seed, batch=config.schedule.batch, steps=total,
+        twins=tuple(t.name for t in twins), differences={f: tuple(v.tolist()) for f, v in apart.items()},
+        window=window, means=tuple(means.tolist()), gradient=worst, gradient_of=tensor,
+        doubling=doubling(apart["loss"]),
+    )  # fmt: skip
+
+
+def gradient(program: Program, before: Sequence[Array], after: Sequence[Array]) -> dict[str, Array]:
+    """What the first step did with each gradient, by parameter: the first moment, which began at zero, or the step.
+
+    Either is the gradient times a constant (without coupled weight decay): relative errors are those of the gradient.
+    """
+    names = [slot.name for slot in program.state]
+    old, new = dict(zip(names, before, strict=True)), dict(zip(names, after, strict=True))
+    found = {}
+    for p in program.net.params:
+        moment = next((m for m in (f"m/{p.name}", f"velocity/{p.name}") if m in new), None)
+        found[p.name] = new[moment] if moment else new[p.name] - old[p.name]
+    return found
+
+
+def _worst_gradient(gradients: dict[str, dict[str, Array]], exact: str) -> tuple[float, str]:
+    """The largest relative L2 error of a parameter's gradient. One that is zero but for rounding is left out."""
+    truth = gradients[exact]
+    largest = max(float(np.linalg.norm(g)) for g in truth.values())
+    errors = {
+        name: max(
+            float(np.linalg.norm(np.asarray(held[name], np.float64) - g) / np.linalg.norm(g))
+            for twin, held in gradients.items()
+            if twin != exact
+        )
+        for name, g in truth.items()
+        if np.linalg.norm(g) > 1e-12 * largest
+    }
+    name = max(errors, key=lambda n: errors[n])
+    return errors[name], name

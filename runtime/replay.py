@@ -1,0 +1,88 @@
+"""A run again: its batches, rates and first state, from its config alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from netc.codegen.evaluator import run
+from netc.codegen.program import Program
+from netc.netspec.errors import UserError
+from netc.runtime.backends.protocol import Array
+from netc.runtime.checkpoint import CheckpointError
+from netc.runtime.data.batches import Normalise, statistics, steps_per_epoch, train_batches
+from netc.runtime.data.dataset import Dataset
+from netc.runtime.run import RunConfig, checkpoint_of, normalise_of
+from netc.runtime.schedule import learning_rate
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one step is given: x [B, ..], y [B, ..] and the learning rate, a float32 number."""
+
+    index: int
+    epoch: int
+    x: Array
+    y: Array
+    lr: np.float32
+
+
+@dataclass(frozen=True)
+class Replay:
+    """What a run is fed with. `data` has the net's input size."""
+
+    config: RunConfig
+    data: Dataset
+    normalise: Normalise
+
+    @property
+    def per_epoch(self) -> int:
+        """Steps in an epoch."""
+        return steps_per_epoch(len(self.data.train), self.config.schedule.batch)
+
+    @property
+    def total(self) -> int:
+        """Steps of the whole run."""
+        return self.config.schedule.epochs * self.per_epoch
+
+    def steps(self, first: int = 0, last: int | None = None) -> Iterator[Step]:
+        """The steps from `first` to before `last`, by default the run's end."""
+        end = self.total if last is None else min(last, self.total)
+        config, index = self.config, first
+        while index < end:
+            epoch, start = divmod(index, self.per_epoch)
+            for batch in train_batches(
+                self.data.train, batch=config.schedule.batch, seed=config.seed, epoch=epoch, normalise=self.normalise,
+                augment=config.augment, start=start,
+            ):  # fmt: skip
+                if index >= end:
+                    return
+                lr = np.float32(learning_rate(config.schedule, index, self.per_epoch))
+                yield Step(index, epoch, batch.x, batch.y, lr)
+                index += 1
+
+
+def replay_of(config: RunConfig, data: Dataset, folder: Path | None = None) -> Replay:
+    """The replay of a run; `folder` is its folder, if there is one, which knows how its images were normalised.
+
+    Raises UserError for a run that began with given weights: its first state is not to be had from the seed.
+    """
+    if config.init:
+        raise UserError(
+            "wants a run whose first state was drawn, got one that began with given weights (--init); replay a run without"
+        )
+    try:
+        if folder is not None:
+            return Replay(config, data, normalise_of(checkpoint_of(folder, "last")))
+    except CheckpointError:
+        pass  # the golden traces have no checkpoints; what they were trained with is computed again
+    return Replay(config, data, statistics(data.train, config.net.spec.input[-1]))
+
+
+def first_state(program: Program, seed: int) -> list[Array]:
+    """The state before step 0, in order, float32: every backend draws the same bits (codegen/random.py)."""
+    words = np.array([seed >> 32 & 0xFFFFFFFF, seed & 0xFFFFFFFF], np.uint32)
+    return run(program.module, "init", [words], "f32")
