@@ -12,24 +12,27 @@ Does not find a fault that the extra results themselves make go away: a compiler
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
-from itertools import batched as in_pieces  # type: ignore[attr-defined]
-from typing import Any
 
 import numpy as np
 
 from netc.codegen.evaluator import FloatArithmetic, evaluate
 from netc.codegen.ir import Function, Module, Op, Value
+from netc.codegen.program import build
+from netc.codegen.render import render
 from netc.codegen.rewrite.lower import lower
 from netc.codegen.rewrite.schedule import Family
+from netc.netspec.errors import UserError
 from netc.runtime.backends import load
 from netc.runtime.backends.protocol import Array, Source
 from netc.runtime.cache import Cache
 from netc.runtime.compile import compile_cached
 from netc.runtime.noise import InTurn
-from netc.runtime.target import Target
+from netc.runtime.replay import Replay, first_state
+from netc.runtime.session import Session, prepare
+from netc.runtime.target import Target, parse_target
 
 FUNCTION = "train_step"
 FACTOR = 8.0  # floors; as traces/diff.py allows another compiler
@@ -37,3 +40,231 @@ SMALLEST = 2.0**-21  # no floor is below it: a few float32 numbers, what librari
 FEWEST = 8.0  # truth values or integers that may differ: elements that lie on an edge
 PIECE = 24  # values asked for at once: IREE's CPU backend refuses dispatches of more than 64 operands
 DULL = frozenset({"constant", "iota"})
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the two: its train step as emitted, before `lower`, and where it runs. `name` is for messages."""
+
+    name: str
+    function: Function
+    target: Target
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The first value that left the floor: made by operation `index` of the step, of that `kind`, at `loc`.
+
+    `error` is the side's distance from float64, `floor` the largest of the float32 runs: for floats the larger of the
+    relative L2 norm and the largest difference over the largest value, for others the number of elements that differ.
+    `operands` say what the operation was given, each with the place that made it.
+    """
+
+    side: str
+    loc: str
+    kind: str
+    type: str
+    index: int
+    error: float
+    floor: float
+    operands: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return (
+            f"{self.kind} at {self.loc} ({self.type}) leaves the noise floor on {self.side}: {self.error:.2g} from "
+            f"float64, where float32 is {self.floor:.2g} from it; it was given {', '.join(self.operands) or 'nothing'}"
+        )
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What was found, or None where every value is within its floor. `asked` counts values; `unmatched` operations.
+
+    An operation without a counterpart in the other program, at the places that `unmatched` names, was not compared.
+    """
+
+    finding: Finding | None
+    asked: int
+    unmatched: tuple[str, ...]
+
+
+Watch = Callable[[int, int], None]
+
+
+def bisect(a: Side, b: Side, args: Sequence[Array], cache: Cache, watch: Watch = lambda done, total: None) -> Answer:
+    """Run one step on both sides and name the first operation whose result leaves the floor.
+
+    `args` are the step's arguments in order, float32; what is exact is side a's program in float64. `watch(done,
+    total)` counts values. Raises CompileError and UserError as compiling and loading do.
+    """
+    pairs, unmatched = matched(a.function, b.function)
+    search = _Search(a, b, args, cache, watch)
+    coarse = [pair for pair in pairs if _leaves_its_place(a.function, pair[0])]
+    found = search.first(coarse)
+    if found is not None:
+        index = found.index
+        place = [p for p in pairs if a.function.ops[p[0]].loc == found.loc and p[0] <= index and p not in coarse]
+        found = search.first(place) or found
+    return Answer(found, search.asked, unmatched)
+
+
+Pair = tuple[int, int]
+
+
+def matched(a: Function, b: Function) -> tuple[list[Pair], tuple[str, ...]]:
+    """The operations of both that correspond, in order, and the places of those that do not.
+
+    Two correspond where kind, place and type are the same and so are their neighbours: the longest common runs.
+    """
+
+    def keys(function: Function) -> list[tuple[str, str, str]]:
+        return [(op.kind, op.loc, str(op.result.type)) for op in function.ops]
+
+    ours, theirs = keys(a), keys(b)
+    blocks = SequenceMatcher(None, ours, theirs, autojunk=False).get_matching_blocks() if ours != theirs else []
+    pairs = [(m.a + i, m.b + i) for m in blocks for i in range(m.size)] or [(i, i) for i in range(len(ours))]
+    left = {i for i, _ in pairs}, {j for _, j in pairs}
+    alone = [f"{k[0]} at {k[1]}" for i, k in enumerate(ours) if i not in left[0]]
+    alone += [f"{k[0]} at {k[1]}" for j, k in enumerate(theirs) if j not in left[1]]
+    return [p for p in pairs if a.ops[p[0]].kind not in DULL], tuple(dict.fromkeys(alone))
+
+
+def _leaves_its_place(function: Function, index: int) -> bool:
+    """Whether an operation's result is read at another place, or is a result of the step."""
+    op = function.ops[index]
+    readers = _readers(function).get(op.result, ())
+    return op.result in function.results or any(reader.loc != op.loc for reader in readers)
+
+
+_known: list[tuple[Function, dict[Value, list[Op]]]] = []
+
+
+def _readers(function: Function) -> dict[Value, list[Op]]:
+    """Who reads each value; remembered for the last function asked about."""
+    if not _known or _known[0][0] is not function:
+        table: dict[Value, list[Op]] = {}
+        for op in function.ops:
+            for v in op.operands:
+                table.setdefault(v, []).append(op)
+        _known[:] = [(function, table)]
+    return _known[0][1]
+
+
+@dataclass
+class _Search:
+    a: Side
+    b: Side
+    args: Sequence[Array]
+    cache: Cache
+    watch: Watch
+    asked: int = 0
+
+    def first(self, pairs: Sequence[Pair]) -> Finding | None:
+        """Ask for values piece by piece, in order, until one is out."""
+        for start in range(0, len(pairs), PIECE):
+            piece = pairs[start : start + PIECE]
+            found = self._out(piece)
+            self.asked += len(piece)
+            self.watch(min(start + PIECE, len(pairs)), len(pairs))
+            if found:
+                return found
+        return None
+
+    def _out(self, piece: Sequence[Pair]) -> Finding | None:
+        ours = tapped(self.a.function, [i for i, _ in piece])
+        theirs = tapped(self.b.function, [j for _, j in piece])
+        truth = _evaluated(ours, "cpu", self.args, FloatArithmetic("f64"))
+        singles = [_evaluated(ours, *form, self.args, make("f32")) for *form, make in _SINGLES]  # type: ignore[arg-type]
+        runs = ((self.a, ours), (self.b, theirs))
+        seen = {side.name: observed(f, side.target, self.args, self.cache) for side, f in runs}
+        for n, (i, _) in enumerate(piece):
+            floor = max(distance(single[n], truth[n]) for single in singles)
+            smallest = SMALLEST if truth[n].dtype.kind == "f" else FEWEST / FACTOR
+            for name, values in seen.items():
+                error = distance(values[n], truth[n])
+                if not error <= FACTOR * max(floor, smallest):  # a NaN is out as well
+                    return _finding(self.a.function, i, name, error, floor)
+        return None
+
+
+_SINGLES = (("cpu", FloatArithmetic), ("xla", FloatArithmetic), ("cpu", InTurn))
+
+
+def tapped(function: Function, indices: Sequence[int]) -> Function:
+    """The function with the results of those operations as its only results."""
+    return replace(
+        function,
+        results=tuple(function.ops[i].result for i in indices),
+        result_names=tuple(f"tap{i}" for i in indices),
+    )
+
+
+def observed(function: Function, target: Target, args: Sequence[Array], cache: Cache) -> list[Array]:
+    """The results of a function on a target, which is lowered for it first."""
+    module = lower(Module("bisect", (function,)), target.family)
+    source = Source(module, render(module))
+    if target.engine == "iree":
+        entry = compile_cached(source.text, target, f"bisect {len(function.results)} values", cache)
+        source = replace(source, artefact=entry.path)
+    loaded = load(source, target)
+    results = loaded.call(function.name, [loaded.put(a) for a in args])
+    return [loaded.get(r) for r in results]
+
+
+def _evaluated(function: Function, family: Family, args: Sequence[Array], A: FloatArithmetic) -> list[Array]:
+    lowered = lower(Module("bisect", (function,)), family).function(function.name)
+    held = [np.asarray(x, A.dtype(p.type.dtype)) for x, p in zip(args, lowered.params, strict=True)]
+    with np.errstate(all="ignore"):
+        return [np.asarray(r) for r in evaluate(lowered, held, A)]
+
+
+def distance(value: Array, truth: Array) -> float:
+    """How far a value is from what is exact.
+
+    For floats the larger of |v - t| / |t| in the L2 norm and in the largest element; for others how many elements
+    differ. Infinite where one is no number and the other is one.
+    """
+    if truth.dtype.kind != "f":
+        return float(np.count_nonzero(value != truth))
+    v, t = np.asarray(value, np.float64), np.asarray(truth, np.float64)
+    same = (v == t) | (np.isnan(v) & np.isnan(t))
+    if same.all():
+        return 0.0
+    off, size = np.where(same, 0.0, v - t), np.where(same & ~np.isfinite(t), 0.0, t)
+    if not (np.isfinite(off).all() and np.isfinite(size).all()):
+        return float("inf")
+    tiny = np.finfo(np.float32).tiny  # below it a float32 number has no more digits
+    norms = (np.linalg.norm(off), np.linalg.norm(size)), (np.abs(off).max(), np.abs(size).max())
+    return max(float(d / max(s, tiny)) for d, s in norms)
+
+
+def _finding(function: Function, index: int, side: str, error: float, floor: float) -> Finding:
+    op = function.ops[index]
+    makers = {o.result: f"{o.kind} at {o.loc}" for o in function.ops[:index]}
+    names = dict(zip(function.params, function.names, strict=True))
+    given = tuple(names.get(v) or makers[v] for v in op.operands)
+    return Finding(side, op.loc, op.kind, str(op.result.type), index, error, floor, given)
+
+
+def bisect_run(replay: Replay, target: Target, step: int, cache: Cache, watch: Watch = lambda done, total: None) -> Answer:
+    """Search step `step` of a run on its own target and on another, from the state that the run had before it.
+
+    The run is trained again up to there. Raises UserError for a step that the run does not have.
+    """
+    config = replay.config
+    if not 0 <= step < replay.total:
+        raise UserError(f"bisect wants a step from 0 to {replay.total - 1}, got {step}; the run has no other")
+    own = parse_target(config.target)
+    norms = config.recipe.norms and "gpu" not in (own.family, target.family)
+    program = build(config.net, replace(config.recipe, norms=norms), config.schedule.batch)
+    state = first_state(program, config.seed)
+    if step:
+        session = Session(prepare(program, own, cache))
+        session.init(config.seed)
+        for s in replay.steps(0, step):
+            session.train_step(s.x, s.y, float(s.lr))
+        state = list(session.fetch().values())
+    now = next(replay.steps(step, step + 1))
+    function = program.module.function(FUNCTION)
+    args = [*state, now.x, now.y, now.lr]
+    return bisect(Side("the run's " + own.word, function, own), Side(target.word, function, target), args, cache, watch)

@@ -364,3 +364,10 @@ def _accuracy(evals: tuple[EvalReport, ...]) -> list[Check]:
         f" {DEVIATIONS:g} standard deviations of {n} images are {bound:.2%}"
     )
     return [Check("accuracy", apart, bound, apart <= bound, reason)]
+
+
+def first_difference(a: Trace, b: Trace) -> int | None:
+    """The first step at which the bits of two runs differ in a number that both recorded, or None."""
+    pair = _aligned(a, b, None)
+    firsts = [f.first for name in MEASURED for f in (_field(pair, name),) if not f.left_out and f.first is not None]
+    return min(firsts, default=None)

@@ -8,6 +8,7 @@ from netc.codegen.ir import Module, Op
 from netc.codegen.rewrite.cse import cse
 from netc.codegen.rewrite.dce import dce
 from netc.codegen.rewrite.fold import fold
+from netc.codegen.rewrite.products import sum_before_products
 from netc.codegen.rewrite.reductions import split_reductions
 from netc.codegen.rewrite.schedule import Family, schedule
 from netc.codegen.verify import verify
@@ -26,6 +27,7 @@ def passes(family: Family) -> tuple[tuple[str, Pass], ...]:
         ("fold", fold),
         ("cse", cse),
         ("schedule", chosen),
+        ("sum_before_products", sum_before_products),
         ("split_reductions", split_reductions),
         ("fold", fold),
         ("cse", cse),

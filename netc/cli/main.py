@@ -22,6 +22,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "import": ("import_", "import_", "Make a run's folder of torchvision's or timm's weights."),
     "emit-mlir": ("emit_mlir", "emit_mlir", "Write a network's training program as StableHLO."),
     "compile": ("compile", "compile_", "Compile a network's training program for a target."),
+    "emit-jax": ("emit_jax", "emit_jax", "Write the same training as a JAX script of its own."),
+    "trace": ("trace", "trace", "Compare the traces of runs, and find where they part."),
     "oracle": ("oracle", "oracle", "Compare every gradient with JAX and with differences."),
     "data": ("data", "data", "List or get data sets."),
     "cache": ("cache", "cache", "List or clear compiled programs."),

@@ -94,7 +94,7 @@ REFERENCES = (
         "bottleneckBlock",
         _bottleneck_block,
         (
-            Case("plain", BottleneckBlock(4), (3, 4, 4)),
+            Case("plain", BottleneckBlock(8), (3, 4, 8)),
             Case("widening", BottleneckBlock(8), (3, 3, 4)),
             Case("strided", BottleneckBlock(8, stride=2), (6, 4, 4)),
             Case("two-blocks", BottleneckBlock(8, 2, 2), (4, 4, 3)),

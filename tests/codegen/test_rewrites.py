@@ -16,6 +16,7 @@ from netc.codegen.rewrite.cse import cse
 from netc.codegen.rewrite.dce import dce
 from netc.codegen.rewrite.fold import fold
 from netc.codegen.rewrite.lower import lower, passes
+from netc.codegen.rewrite.products import sum_before_products
 from netc.codegen.rewrite.reductions import COLUMNS_FROM, STAGES, WHOLE_FROM, split_reductions
 from netc.codegen.rewrite.schedule import POOL_FORMS, SCHEDULES, form_of, schedule
 from netc.codegen.rewrite.walk import rewrite
@@ -28,6 +29,7 @@ from tests.netspec.strategies import conv_options, layers, pools
 FAMILIES = sorted(SCHEDULES)
 PASSES = {
     "dce": dce, "cse": cse, "fold": fold, "split_reductions": split_reductions,
+    "sum_before_products": sum_before_products,
     **{f"schedule-{f}": (lambda m, f=f: schedule(m, f)) for f in FAMILIES},
     **{f"lower-{f}": (lambda m, f=f: lower(m, f)) for f in FAMILIES},
 }  # fmt: skip
@@ -325,7 +327,7 @@ def test_golden_text_of_a_pass(name, golden):
 
 def test_the_pipeline_is_what_it_says():
     names = [name for name, _ in passes("cpu")]
-    assert names == ["dce", "fold", "cse", "schedule", "split_reductions", "fold", "cse", "dce"]
+    assert names == ["dce", "fold", "cse", "schedule", "sum_before_products", "split_reductions", "fold", "cse", "dce"]
 
 
 # -- the verifier ----------------------------------------------------------------------------------------------------

@@ -9,10 +9,10 @@ from netc.netspec.layer import signature_of
 from netc.netspec.layers import KINDS
 from netc.netspec.layers.activation import ACTIVATIONS
 from netc.netspec.spec import NetSpec
-from netc.proofs_oracle.draws import DRAWS, draw_inputs
+from netc.proofs_oracle.draws import DRAWS, draw_inputs, generator
 from netc.proofs_oracle.oracle import exams, run_case
 from netc.proofs_oracle.references import REFERENCES
-from netc.proofs_oracle.subject import referenced
+from netc.proofs_oracle.subject import emitted, referenced
 from netc.proofs_oracle.witness import layer_vjp
 
 EXAMS = list(exams())
@@ -81,3 +81,24 @@ def test_reference_gives_the_shape_of_the_signature(reference, case):
     assert y.shape == (case.batch, *signature.out.shape)
     assert dx.shape == (case.batch, *case.shape)
     assert [r.shape for r in rest] == [p.shape for p in (*signature.params, *signature.state)]
+
+
+# cases whose every gradient is 0 in truth: a variance of one element, functions flat at both ends
+FLAT = {"convBn/single-element", "activation/relu6-tails", "activation/h-sigmoid-tails"}
+
+
+def test_no_other_case_has_only_zero_gradients():
+    """A dead relu would agree with anything."""
+    flat = set()
+    for reference, case in CASES:
+        signature = signature_of(case.layer, case.x)
+        label = f"{reference.kind}/{case.name}"
+        drawn = draw_inputs(
+            generator(0, label), DRAWS[case.draw], signature, case.shape, case.batch,
+            ids=case.ids, key=signature.draws and case.training,
+        )  # fmt: skip
+        args = [*drawn.params.values(), *drawn.state.values(), drawn.x, drawn.dy]
+        _, *gradients = emitted(case.layer, case.x, case.batch, case.training).vjp(args)[: 2 + len(signature.params)]
+        if not any(np.any(np.abs(g) > 1e-12) for g in gradients):
+            flat.add(label)
+    assert flat == FLAT

@@ -298,7 +298,7 @@ def test_data_and_net_must_fit(data, tmp_path, cache):
     with pytest.raises(NetcError, match="got 70 images; make the batch smaller"):
         train(config(schedule=Schedule(1, 71)), data, tmp_path / "run", cache)
     other = check(NET.with_input((9, 8, 1)))
-    with pytest.raises(NetcError, match=r"images of shape \(8, 8, 1\) were given to a net that wants \(9, 8, 1\)"):
+    with pytest.raises(NetcError, match=r"examples of shape \(8, 8, 1\) were given to a net that wants \(9, 8, 1\)"):
         train(config(net=other), data, tmp_path / "run", cache)
     assert not (tmp_path / "run" / "run.json").exists()
 

@@ -1,0 +1,5 @@
+"""stub"""
+import click
+@click.command("emit-jax")
+def emit_jax() -> None:
+    """stub"""

@@ -1,0 +1,228 @@
+"""`netc trace`: what runs did, compared, drawn, and searched for the operation in which they part."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from netc.cli.options import complete_net, json_option, print_json
+from netc.cli.training import training_of, training_of_run, training_options
+
+if TYPE_CHECKING:
+    from netc.runtime.replay import Replay
+    from netc.traces.floor import Floor
+    from netc.traces.read import Trace
+
+MODES = ("ulp", "same-compiler", "cross-compiler")
+STEPS = 32  # that a floor is measured over unless --steps says more
+
+run_argument = click.Path(path_type=Path)
+data_dir_option = click.option("--data-dir", type=run_argument, help="A folder that holds the data's files.")
+
+
+@click.group()
+def trace() -> None:
+    """Compare runs by their traces.
+
+    A run is the folder that `netc train --out` made, or a trace.jsonl.
+    """
+
+
+@trace.command("diff")
+@click.argument("a", type=run_argument)
+@click.argument("b", type=run_argument)
+@click.option("--mode", type=click.Choice(MODES), help="What may differ.  [default: the strictest that can hold]")
+@click.option("--noise", type=run_argument, help="The noise floor.  [default: noise.json of either run, or measured]")
+@click.option("--ulp", type=click.IntRange(min=0), default=0, show_default=True, help="With --mode ulp: so many.")
+@click.option("--steps", type=click.IntRange(min=1), help="Compare the first so many steps only.")
+@data_dir_option
+@json_option
+def diff_command(
+    a: Path, b: Path, mode: str | None, noise: Path | None, ulp: int, steps: int | None, data_dir: Path | None,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Say whether two runs did the same.
+
+    ulp: every number is the same bits. same-compiler and cross-compiler: within 2 or 8 times the measured noise floor
+    of the training. The exit code is 0 where they agree, 1 where they differ, 2 where they cannot be compared.
+    """
+    from netc.netspec.errors import UserError
+    from netc.traces.diff import diff, mode_of
+
+    ours, theirs = _read(a), _read(b)
+    chosen = mode or mode_of(ours.header, theirs.header)
+    if ulp and chosen != "ulp":
+        raise UserError(f"--ulp belongs to --mode ulp, got --mode {chosen}; leave it out")
+    if noise is not None and chosen == "ulp":
+        raise UserError("--noise belongs to the other modes, got --mode ulp; leave it out")
+    found = _floor(ours, theirs, (a, b), noise, data_dir) if chosen != "ulp" else None
+    report = diff(ours, theirs, chosen, found, ulp=ulp, steps=steps)
+    if as_json:
+        print_json(report.to_json())
+    else:
+        from netc.cli.trace_view import show_report
+
+        show_report(report, found)
+    if not report.agree:
+        click.get_current_context().exit(1)
+
+
+@training_options
+@trace.command("noise")
+@click.argument("net", metavar="NET|RUN", shell_complete=complete_net)
+@click.option("--steps", type=click.IntRange(min=1), default=STEPS, show_default=True, help="Train the twins so long.")
+@click.option("-o", "--out", type=run_argument, help="A file to write it to.  [default: RUN/noise.json for a run]")
+@json_option
+def noise_command(net: str, steps: int, out: Path | None, as_json: bool, **options: Any) -> None:
+    """Measure the noise floor of a training: how far rounding alone drives runs apart.
+
+    The evaluator trains NET in float64 and, in float32, with the forms of every family of targets, sums in other
+    orders and permuted batches.
+    """
+    import json
+
+    from netc.runtime.replay import replay_of
+    from netc.traces.floor import FILE, write_floor
+
+    config, data = training_of(net, options)
+    folder = Path(net) if (Path(net) / "run.json").is_file() else None
+    floor = _measured(replay_of(config, data, folder), steps)
+    path = out or (folder / FILE if folder else None)
+    if path:
+        write_floor(path, floor)
+    if as_json:
+        import tempfile
+
+        with tempfile.TemporaryDirectory() as temporary:
+            write_floor(Path(temporary) / FILE, floor)
+            print_json(json.loads((Path(temporary) / FILE).read_text()))
+        return
+    from netc.cli.trace_view import show_floor
+
+    show_floor(floor, path)
+
+
+@trace.command("plot")
+@click.argument("runs", type=run_argument, nargs=-1, required=True)
+@click.option("-o", "--out", type=run_argument, required=True, help="FILE.png, FILE.svg or FILE.html.")
+def plot_command(runs: tuple[Path, ...], out: Path) -> None:
+    """Draw the loss, the learning rate and the norms of runs, and how far the others are from the first."""
+    from netc.traces.plot import plot
+
+    plot([(str(path), _read(path)) for path in runs], out)
+    click.echo(f"{out}  {out.stat().st_size:,} bytes")
+
+
+@trace.command("bisect")
+@click.argument("a", metavar="RUN", type=run_argument)
+@click.argument("b", metavar="RUN|TARGET")
+@click.option("--step", type=click.IntRange(min=0), help="The step to look at.  [default: the first that differs]")
+@data_dir_option
+@json_option
+def bisect_command(a: Path, b: str, step: int | None, data_dir: Path | None, as_json: bool) -> None:
+    """Name the operation in which two runs part, or a run and a target.
+
+    Both are given the state that the first run had before the step. The exit code is 1 where an operation was found.
+    """
+    from dataclasses import asdict
+
+    from netc.runtime.target import parse_target
+    from netc.traces.diff import differing_field, first_difference
+
+    theirs = _read(Path(b)) if Path(b).exists() else None
+    ours = _read(a)
+    if theirs is not None and (other := differing_field(ours.header, theirs.header)):
+        from netc.netspec.errors import UserError
+
+        raise UserError(f"bisect wants two runs of one training, got another {other}")
+    at = step if step is not None else first_difference(ours, theirs) if theirs else 0
+    if at is None:
+        click.echo("the runs are the same, bit for bit: there is nothing to look for")
+        return
+    target = parse_target(theirs.header.target if theirs else b)
+    answer = _bisected(_folder(a), target.word, at, data_dir)
+    if as_json:
+        print_json({"step": at, **_spelled(asdict(answer))})
+    else:
+        from netc.cli.trace_view import show_answer
+
+        show_answer(answer, at)
+    if answer.finding:
+        click.get_current_context().exit(1)
+
+
+def _spelled(table: dict[str, Any]) -> dict[str, Any]:
+    """A finding's numbers may be infinite, which JSON cannot say."""
+    import math
+
+    finding = table["finding"]
+    if finding:
+        table["finding"] = {
+            k: str(v) if isinstance(v, float) and not math.isfinite(v) else v for k, v in finding.items()
+        }
+    return table
+
+
+def _bisected(folder: Path, word: str, at: int, data_dir: Path | None) -> Any:
+    """Replay the run to the step, then search there."""
+    from netc.runtime.bisect import bisect_run
+    from netc.runtime.cache import Cache
+    from netc.runtime.replay import replay_of
+    from netc.runtime.target import parse_target
+
+    config, data = training_of_run(folder, data_dir)
+    with _bar("comparing") as watch:
+        return bisect_run(replay_of(config, data, folder), parse_target(word), at, Cache(), watch)
+
+
+# -- runs, floors ----------------------------------------------------------------------------------------------------
+
+
+def _read(run: Path) -> Trace:
+    from netc.traces.read import read
+
+    return read(run / "trace.jsonl" if run.is_dir() else run)
+
+
+def _folder(run: Path) -> Path:
+    return run if run.is_dir() else run.parent
+
+
+def _floor(a: Trace, b: Trace, runs: tuple[Path, Path], given: Path | None, data_dir: Path | None) -> Floor:
+    """The floor that was given, that lies in a run's folder, or that is measured now."""
+    from netc.netspec.errors import UserError
+    from netc.runtime.replay import replay_of
+    from netc.traces.diff import differing_field
+    from netc.traces.floor import FILE, read_floor
+
+    if given is not None:
+        return read_floor(given / FILE if given.is_dir() else given)
+    folders = [_folder(run) for run in runs]
+    for folder in folders:
+        if (folder / FILE).is_file():
+            return read_floor(folder / FILE)
+    if other := differing_field(a.header, b.header):
+        raise UserError(f"wants two runs of one training, got another {other}; such runs cannot be compared")
+    for folder in folders:
+        if (folder / "run.json").is_file():
+            config, data = training_of_run(folder, data_dir)
+            return _measured(replay_of(config, data, folder), min(STEPS, len(a.steps)))
+    raise UserError(
+        f"wants a noise floor, got neither {FILE} nor run.json beside the traces; measure one with"
+        " netc trace noise NET -o FILE, and give it as --noise FILE"
+    )
+
+
+def _measured(replay: Replay, steps: int) -> Floor:
+    from netc.runtime.noise import measure
+
+    with _bar("measuring the noise floor") as watch:
+        return measure(replay, steps, watch)
+
+
+def _bar(title: str) -> Any:
+    from netc.cli.trace_view import bar
+
+    return bar(title)

@@ -1,0 +1,209 @@
+"""Arithmetic modulo several primes at once, exact in float64.
+
+A tensor of residues is an array [R, ..] of float64 integers, one row for each prime p < 2^26, every element the
+representative of least size, |a| <= (p - 1) / 2 < 2^25. So a product is below 2^50, and a sum of products in which one
+factor was split into halves of 13 bits is below 2^53 up to 2^15 terms: a BLAS product in float64 rounds nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+
+BITS = 26  # primes are below 2^26
+HALF = 13  # bits of the low part of a split factor
+TERMS = 1 << 15  # of one BLAS product: 2^25 2^12 2^15 = 2^52
+CHUNK = 1 << 15  # elements reduced at a time: two buffers of that many stay in a core's cache
+
+
+def is_prime(n: int) -> bool:
+    """By trial division: for numbers below 2^26."""
+    return n > 1 and all(n % d for d in range(2, math.isqrt(n) + 1))
+
+
+def draw_primes(count: int, rng: np.random.Generator) -> tuple[int, ...]:
+    """Different primes between 2^25 and 2^26, congruent 7 modulo 8, so that 2 has a square root.
+
+    There are 449,100 or so of them; they are drawn, so that no program can be wrong by a multiple of them on purpose.
+    """
+    found: list[int] = []
+    while len(found) < count:
+        candidate = int(rng.integers(1 << (BITS - 4), 1 << (BITS - 3))) * 8 + 7
+        if candidate not in found and is_prime(candidate):
+            found.append(candidate)
+    return tuple(found)
+
+
+class ZeroDivisorError(Exception):
+    """A denominator is 0 at this point; another point is wanted."""
+
+
+def _bare(x: Array) -> Array:
+    """x with every axis along which it only repeats cut to size 1."""
+    return x[tuple(slice(0, 1) if step == 0 and n > 1 else slice(None) for n, step in zip(x.shape, x.strides, strict=True))]
+
+
+class Residues:
+    """The fields of integers modulo each of `primes`, side by side."""
+
+    def __init__(self, primes: Sequence[int]) -> None:
+        self.primes = tuple(primes)
+        self.p = np.array(self.primes, np.float64)
+        self._scratch = np.empty(CHUNK)
+
+    def column(self, numbers: Sequence[int], rank: int) -> Array:
+        """One number for each prime, beside tensors of that rank: [R, 1, ..]."""
+        return np.array([_least(n, p) for n, p in zip(numbers, self.primes, strict=True)], np.float64).reshape(
+            (-1,) + (1,) * rank
+        )
+
+    def of(self, x: Array) -> Array:
+        """[..] integers -> [R, ..] residues."""
+        rows = np.stack([np.mod(x.astype(np.int64), p) for p in self.primes]).astype(np.float64)
+        return self._reduced(rows)
+
+    def fraction(self, value: Fraction) -> tuple[int, ...]:
+        """The residues of a rational number; raises ZeroDivisorError where its denominator is 0."""
+        if any(value.denominator % p == 0 for p in self.primes):
+            raise ZeroDivisorError
+        return tuple(value.numerator * pow(value.denominator, -1, p) % p for p in self.primes)
+
+    def _reduced(self, x: Array, twice: bool = False) -> Array:
+        """x modulo each prime, in place: x - p round(x / p), exact for |x| < 2^50, and for less than 2^53 if `twice`.
+
+        x / p is off by at most 2^-28, and half of an odd p is further than that from any integer.
+        """
+        for row, p in zip(x, self.primes, strict=True):
+            flat = row.reshape(-1)
+            for start in range(0, flat.size, CHUNK):
+                part = flat[start : start + CHUNK]
+                q = self._scratch[: part.size]
+                for _ in range(2 if twice else 1):
+                    np.multiply(part, 1.0 / p, out=q)
+                    np.rint(q, out=q)
+                    np.multiply(q, p, out=q)
+                    np.subtract(part, q, out=part)
+        return x
+
+    def _binary(self, function: Any, x: Array, y: Array) -> Array:
+        a, b = _bare(x), _bare(y)
+        # the first axis tells the primes apart, also where R = 1
+        out = np.empty(np.broadcast_shapes(a.shape, b.shape, (len(self.primes),) + (1,) * (x.ndim - 1)))
+        return np.broadcast_to(self._reduced(function(a, b, out=out)), np.broadcast_shapes(x.shape, y.shape))
+
+    def add(self, x: Array, y: Array) -> Array:
+        """x + y."""
+        return self._binary(np.add, x, y)
+
+    def sub(self, x: Array, y: Array) -> Array:
+        """x - y."""
+        return self._binary(np.subtract, x, y)
+
+    def mul(self, x: Array, y: Array) -> Array:
+        """x y."""
+        return self._binary(np.multiply, x, y)
+
+    def neg(self, x: Array) -> Array:
+        """-x."""
+        return np.broadcast_to(np.negative(_bare(x)), x.shape)
+
+    def inverse(self, x: Array) -> Array:
+        """1 / x, as x^(p - 2); raises ZeroDivisorError if an element is 0."""
+        base = np.ascontiguousarray(_bare(x))
+        base = base if base.shape[0] == len(self.primes) else np.repeat(base, len(self.primes), 0)
+        if not base.all():
+            raise ZeroDivisorError
+        rows = [self._power(row, p) for row, p in zip(base, self.primes, strict=True)]
+        return np.broadcast_to(np.stack(rows), x.shape)
+
+    def _power(self, row: Array, p: int) -> Array:
+        field, result = Residues((p,)), np.ones((1, *row.shape))
+        square = row[None].copy()
+        for bit in range((p - 2).bit_length()):
+            if (p - 2) >> bit & 1:
+                result = field.mul(result, square)
+            square = field.mul(square, square)
+        return result[0]
+
+    def sum(self, x: Array, axes: tuple[int, ...]) -> Array:
+        """The sum over axes of the tensor (counted without that of the primes): 2^27 terms stay below 2^53."""
+        return self._reduced(np.asarray(x.sum(axis=tuple(a + 1 for a in axes))), twice=True)
+
+    def matmul(self, x: Array, y: Array) -> Array:
+        """[R, .., M, K] by [R, .., K, N]: x y = (x y1) 2^13 + x y0 for y = y1 2^13 + y0, |y0| and |y1| up to 2^12."""
+        if x.shape[-2] < y.shape[-1]:  # the smaller factor is split
+            swapped = self.matmul(np.swapaxes(y, -1, -2), np.swapaxes(x, -1, -2))
+            return np.ascontiguousarray(np.swapaxes(swapped, -1, -2))
+        k = x.shape[-1]
+        if k > TERMS:
+            parts = (self.matmul(x[..., i : i + TERMS], y[..., i : i + TERMS, :]) for i in range(0, k, TERMS))
+            total = next(parts)
+            for part in parts:
+                total = self.add(total, part)
+            return total
+        high = np.rint(y * 2.0**-HALF)
+        total = self._reduced(np.matmul(x, high), twice=True)
+        total *= 2.0**HALF
+        total += np.matmul(x, y - high * 2.0**HALF)
+        return self._reduced(total, twice=True)
+
+    def inner(self, x: Array, y: Array) -> list[int]:
+        """sum x y over all elements, for each prime, from 0 to p - 1."""
+        return [
+            int(sum(int(v) for v in part.reshape(-1)[None].sum(axis=1)) % p)
+            for part, p in zip(self.sum(self.mul(x, y), tuple(range(x.ndim - 1))), self.primes, strict=True)
+        ]
+
+
+def _least(n: int, p: int) -> int:
+    r = n % p
+    return r - p if r > p // 2 else r
+
+
+MIX = (0xBF58476D1CE4E5B9, 0x94D049BB133111EB)  # Steele, Lea and Flood 2014, the finaliser of SplitMix64
+GOLDEN = 0x9E3779B97F4A7C15
+
+
+def _mix(h: Array) -> Array:
+    h = (h ^ (h >> np.uint64(30))) * np.uint64(MIX[0])
+    h = (h ^ (h >> np.uint64(27))) * np.uint64(MIX[1])
+    return h ^ (h >> np.uint64(31))
+
+
+def random_function(field: Residues, key: int, x: Array) -> Array:
+    """A function of residues that looks random: [R, ..] -> [R, ..], none of it 0.
+
+    Each value hangs on the operand modulo all primes: two operands meet only if they are equal modulo each.
+    """
+    base = np.ascontiguousarray(_bare(x))
+    with np.errstate(over="ignore"):
+        h = np.full(base.shape[1:], key & (1 << 64) - 1, np.uint64)
+        for row in base:
+            h = _mix((h + np.uint64(GOLDEN)) ^ row.astype(np.int64).view(np.uint64))
+        rows = []
+        for index, p in enumerate(field.primes):
+            word = _mix(h + np.uint64((index + 1) * GOLDEN & (1 << 64) - 1))
+            rows.append((word % np.uint64(p - 1)).astype(np.int64) + 1)
+    signed = [np.where(r > p // 2, r - p, r) for r, p in zip(rows, field.primes, strict=True)]
+    return np.broadcast_to(np.stack(signed).astype(np.float64), x.shape)
+
+
+def uniform(field: Residues, shape: Sequence[int], rng: np.random.Generator) -> Array:
+    """A random element of each field at each place."""
+    return np.stack([rng.integers(-(p // 2), p // 2, shape, endpoint=True).astype(np.float64) for p in field.primes])
+
+
+def square_root_of(field: Residues, value: int) -> tuple[int, ...]:
+    """A square root modulo each prime, p = 3 modulo 4: value^((p + 1) / 4); `value` must be a square."""
+    roots = tuple(pow(value, (p + 1) // 4, p) for p in field.primes)
+    assert all(r * r % p == value % p for r, p in zip(roots, field.primes, strict=True))
+    return roots
+
+
+Unary = Callable[[Array], Array]
