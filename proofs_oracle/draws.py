@@ -53,6 +53,7 @@ DRAWS: dict[str, Draw] = {
     "ties": Draw(_integers(-1, 1), _normal, False, "x in {-1, 0, 1}: most windows have several maxima"),
     "negative-ties": Draw(_integers(-9, -8), _normal, False, "x in {-9, -8}: padding with 0 would win every maximum"),
     "kinks": Draw(_of(KINKS), _integers(-2, 2), False, "integers: sums are exact and land on 0, 3 and 6"),
+    "kinked": Draw(_normal, _normal, False, "standard normal, through kinks that a difference would cross"),
     "tails": Draw(_of(TAILS), _normal, True, "x up to 1e4 in size, away from every kink"),
     "constant": Draw(_one_value, _normal, True, "all of x is one number: the variance is 0"),
 }

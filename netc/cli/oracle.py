@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -17,16 +18,35 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("pattern", required=False)
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Draws the numbers.")
+@click.option("--random", "count", type=click.IntRange(min=1), help="Judge that many random nets.")
+@click.option("--spec", type=click.Path(path_type=Path), help="Judge the net in a .toml file.")
+@click.option(
+    "--save",
+    type=click.Path(path_type=Path),
+    default=Path("oracle-failure.toml"),
+    show_default=True,
+    help="Where --random writes the smallest net that fails.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the cards as JSON.")
-def oracle(pattern: str | None, seed: int, as_json: bool) -> None:
+def oracle(pattern: str | None, seed: int, count: int | None, spec: Path | None, save: Path, as_json: bool) -> None:
     """Judge the gradients against JAX and against central differences, in float64.
 
     PATTERN is part of a kind or a case (conv2d, norm, conv2d/groups), or a glob (maxPool/*ties). Without it all
-    are judged. The exit code is 1 if any tensor disagrees.
+    are judged. --random judges nets of random layers with random options, and shrinks a failure to the smallest net.
+    The exit code is 1 if any tensor disagrees.
     """
-    from netc.proofs_oracle.oracle import select
+    from netc.netspec.errors import UserError
 
-    cards = _sit(select(pattern), seed)
+    if sum(option is not None for option in (pattern, count, spec)) > 1:
+        raise UserError("wants one of PATTERN, --random and --spec, got several; leave out the others")
+    if count is not None:
+        cards = _random(count, seed, save)
+    elif spec is not None:
+        cards = [_judge(spec, seed)]
+    else:
+        from netc.proofs_oracle.oracle import select
+
+        cards = _sit(select(pattern), seed)
     passed = all(card.passed for card in cards)
     if as_json:
         text = {"seed": seed, "passed": passed, "cards": [card.to_json() for card in cards]}
@@ -35,6 +55,27 @@ def oracle(pattern: str | None, seed: int, as_json: bool) -> None:
         _show(cards)
     if not passed:
         click.get_current_context().exit(1)
+
+
+def _judge(spec: Path, seed: int) -> Card:
+    from netc.netspec.toml import load
+    from netc.proofs_oracle.random_nets import judge
+
+    return judge(load(spec), seed)
+
+
+def _random(count: int, seed: int, save: Path) -> list[Card]:
+    """The cards of random nets; after a failure only that of the smallest net, which is written to `save`."""
+    from netc.proofs_oracle.random_nets import search
+    from netc.runtime.files import write_whole
+
+    cards: list[Card] = []
+    failure = search(count, seed, seen=cards.append)
+    if failure is None:
+        return cards
+    write_whole(save, failure.toml)
+    click.echo(f"{save} has the smallest net found; netc oracle --spec {save} --seed {seed} judges it again", err=True)
+    return [failure.card]
 
 
 def _sit(chosen: Sequence[Exam], seed: int) -> list[Card]:

@@ -81,7 +81,10 @@ def test_a_float_may_be_written_as_an_integer():
         ('name = "n"\ninput = [4, "4", true, 1.5]\n', "spec: input[3] wants an integer, got 1.5"),
         (HEAD + "layers = 3\n", "spec: layers wants a list, got 3"),
         (HEAD + "layers = [3]\n", "spec: layers[0] wants a table with a kind, got 3"),
-        (HEAD + "colour = 3\nlayers = []\n", "spec: unknown field 'colour'; a spec has name, input, dtype, layers and source"),
+        (
+            HEAD + "colour = 3\nlayers = []\n",
+            "spec: unknown field 'colour'; a spec has name, input, dtype, layers and source",
+        ),
         (layer("features = 3"), "spec: layers[0]: kind wants one of dense, conv2d,"),
         (layer("kind = [1]"), "got [1]"),
         (layer('kind = "lstm"'), "got 'lstm'"),
