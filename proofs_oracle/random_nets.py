@@ -136,7 +136,8 @@ def judge(net: NetSpec, seed: int, run: Callable[..., Card] = run_case) -> Card:
     """The card of the whole net as one chain, in training."""
     kinds = {layer.layer.kind for layer in check(net).walk()}
     chain = REFERENCES["chain"]
-    case = Case("+".join(layer.kind for layer in net.layers), Chain(net.layers), net.input, BATCH, "kinked" if kinds & KINKED else "normal")
+    name = "+".join(layer.kind for layer in net.layers)
+    case = Case(name, Chain(net.layers), net.input, BATCH, "kinked" if kinds & KINKED else "normal")
     # several layers enlarge the rounding of each
     loose = Reference("random net", chain.fn, (case,), tolerance=1e-6, why="three layers in a row enlarge rounding")
     return run(loose, case, seed=seed)

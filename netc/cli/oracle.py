@@ -27,8 +27,13 @@ if TYPE_CHECKING:
     show_default=True,
     help="Where --random writes the smallest net that fails.",
 )
+@click.option("--target", help="Judge what this target computes in float32, against the program in float64.")
+@click.option("--html", "page_path", type=click.Path(path_type=Path), help="Write the cards as a page.")
 @click.option("--json", "as_json", is_flag=True, help="Print the cards as JSON.")
-def oracle(pattern: str | None, seed: int, count: int | None, spec: Path | None, save: Path, as_json: bool) -> None:
+def oracle(
+    pattern: str | None, seed: int, count: int | None, spec: Path | None, save: Path, target: str | None,
+    page_path: Path | None, as_json: bool,
+) -> None:  # fmt: skip
     """Judge the gradients against JAX and against central differences, in float64.
 
     PATTERN is part of a kind or a case (conv2d, norm, conv2d/groups), or a glob (maxPool/*ties). Without it all
@@ -43,18 +48,34 @@ def oracle(pattern: str | None, seed: int, count: int | None, spec: Path | None,
         cards = _random(count, seed, save)
     elif spec is not None:
         cards = [_judge(spec, seed)]
+    elif target is not None:
+        cards = _sit_on(target, pattern, seed)
     else:
         from netc.proofs_oracle.oracle import select
 
         cards = _sit(select(pattern), seed)
     passed = all(card.passed for card in cards)
+    if page_path is not None:
+        from netc.proofs_oracle.report import page
+        from netc.runtime.files import write_whole
+
+        write_whole(page_path, page(cards, f"netc oracle {target or ''}".strip()))
     if as_json:
         text = {"seed": seed, "passed": passed, "cards": [card.to_json() for card in cards]}
         click.echo(json.dumps(text, indent=2, allow_nan=False))
     else:
-        _show(cards)
+        _show(cards, "vs JAX" if target is None else "vs float64")
     if not passed:
         click.get_current_context().exit(1)
+
+
+def _sit_on(target: str, pattern: str | None, seed: int) -> list[Card]:
+    """The cards of the layers' cases on a target; what its compiler refuses is a failed card."""
+    from netc.proofs_oracle.exam_target import sit_on
+    from netc.runtime.cache import Cache
+    from netc.runtime.target import parse_target
+
+    return list(sit_on(parse_target(target), pattern, Cache(), seed=seed))
 
 
 def _judge(spec: Path, seed: int) -> Card:
@@ -92,7 +113,7 @@ def _sit(chosen: Sequence[Exam], seed: int) -> list[Card]:
     return list(bar)
 
 
-def _show(cards: Sequence[Card]) -> None:
+def _show(cards: Sequence[Card], against: str) -> None:
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
@@ -100,7 +121,7 @@ def _show(cards: Sequence[Card]) -> None:
     from netc.proofs_oracle.card import summary
 
     table = Table("kind", "case", box=None, pad_edge=False)
-    for heading in ("tensors", "vs JAX", "vs difference"):
+    for heading in ("tensors", against, "vs difference"):
         table.add_column(heading, justify="right")
     table.add_column("ok")
     for card in cards:
