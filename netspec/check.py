@@ -12,7 +12,7 @@ from netc.netspec.layer import Combinator, Composite, Layer, LayerError, expande
 from netc.netspec.layers.combine import Repeat
 from netc.netspec.spec import NetSpec
 from netc.netspec.toml import to_toml
-from netc.netspec.types import ParamSpec, Signature, StateSpec, TensorType
+from netc.netspec.types import ParamSpec, Signature, StateSpec, TensorType, batched
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class CheckedNet:
 
 def check(spec: NetSpec) -> CheckedNet:
     """Check every option and every shape; raises SpecError with all problems, each naming its layer."""
-    problems = list(_input_problems(spec))
+    problems = _Problems(_input_problems(spec))
     if not spec.layers:
         problems.append(f"{spec.name}: wants at least one layer, got none; add layers")
     problems += [f"{spec.name}: {p}" for p in spec.body.problems()]
@@ -85,7 +85,15 @@ def check(spec: NetSpec) -> CheckedNet:
     return CheckedNet(spec, signature_of(spec.body, spec.x))
 
 
+class _Problems(list[str]):
+    """The sentences found so far, and how many layers were looked at for them."""
+
+    looked_at = 0
+
+
+MOST_LAYERS = 200_000  # of a net, parts of parts counted; more is a mistake, and would take all memory
 LARGEST_INPUT = 1 << 27  # elements of one example; more is a mistake
+LARGEST_OUTPUT = 1 << 31  # of a layer, likewise
 
 
 def _input_problems(spec: NetSpec) -> Iterator[str]:
@@ -97,8 +105,11 @@ def _input_problems(spec: NetSpec) -> Iterator[str]:
         yield f"{spec.name}: input wants positive sizes such as 224x224x3, got {spec.input}; give --input HxWxC"
 
 
-def _check_layer(where: str, path: str, layer: Layer, x: TensorType | None, problems: list[str]) -> TensorType | None:
+def _check_layer(where: str, path: str, layer: Layer, x: TensorType | None, problems: _Problems) -> TensorType | None:
     """Append the problems of `layer` and its parts; return its output type if that can be known."""
+    problems.looked_at += 1
+    if problems.looked_at > MOST_LAYERS:
+        raise SpecError((f"{where}: wants at most {MOST_LAYERS} layers in all, got more; lower times or blocks",))
     options = [*_name_problems(layer), *layer.problems()]
     here = f"{where} ({layer.label()}) at {path}"
     problems += [f"{here}: {p}" for p in options]
@@ -109,10 +120,17 @@ def _check_layer(where: str, path: str, layer: Layer, x: TensorType | None, prob
         return None
     try:
         if isinstance(layer, Composite):
+            if not _parts_are_sound(where, path, layer, problems):  # the expression asks the parts for their shapes
+                return None
             layer = expanded(layer, x)
         if isinstance(layer, Combinator):
             return _check_parts(where, path, layer, x, problems)
-        return signature_of(layer, x).out
+        out = signature_of(layer, x).out
+        if out.size > LARGEST_OUTPUT:
+            raise LayerError(
+                f"wants to give at most {LARGEST_OUTPUT} elements, got {batched(out.shape)}; make it smaller"
+            )
+        return out
     except LayerError as error:
         problems.append(f"{here} {error.problem}")
         return error.guess
@@ -125,11 +143,19 @@ def _name_problems(layer: Layer) -> Iterator[str]:
         yield f"name wants printable characters without . and /, got {name!r}; rename it"
 
 
+def _parts_are_sound(where: str, path: str, layer: Layer, problems: _Problems) -> bool:
+    """Append the problems of the options of every part; return whether there were none."""
+    before = len(problems)
+    for name, part in _direct_parts(layer):
+        _check_layer(where, f"{path}.{name}", part, None, problems)
+    return len(problems) == before
+
+
 class _LostError(Exception):
     """A part failed so that nothing after it can be judged by its shapes."""
 
 
-def _check_parts(where: str, path: str, layer: Combinator, x: TensorType, problems: list[str]) -> TensorType | None:
+def _check_parts(where: str, path: str, layer: Combinator, x: TensorType, problems: _Problems) -> TensorType | None:
     seen: set[str] = set()
 
     def visit(name: str, part: Layer, x: TensorType) -> TensorType:

@@ -122,6 +122,16 @@ def want_spread(**values: float) -> Iterator[str]:
             yield f"{name} wants a finite number, not negative, got {value}"
 
 
+LARGEST_RATIO = 10_000  # of the widths of two layers; more is a mistake
+
+
+def want_ratio(**values: float) -> Iterator[str]:
+    """Yield a sentence for each value that is no sensible ratio of two widths."""
+    for name, value in values.items():
+        if not 0 < value <= LARGEST_RATIO:
+            yield f"{name} wants a positive number up to {LARGEST_RATIO}, got {value}"
+
+
 MOST_COPIES = 10_000  # of one layer in a row; more is a mistake, and would take all memory before anything else failed
 
 

@@ -7,12 +7,17 @@ from typing import Literal
 
 from netc.netspec.errors import SpecError
 from netc.netspec.layer import Layer
+from netc.netspec.layers.activation import Activation
 from netc.netspec.layers.combine import Chain
+from netc.netspec.layers.conv import Conv2d
 from netc.netspec.layers.dense import Dense
 from netc.netspec.layers.embedding import LmHead, TiedHead, TokenPositionEmbed
+from netc.netspec.layers.pool import GlobalAvgPool
+from netc.netspec.layers.stochastic import Dropout
 from netc.netspec.types import TensorType
 
 InputDType = Literal["f32", "i32"]
+AFTER_HEAD = (Activation, Dropout, GlobalAvgPool)  # what may follow the layer that has the classes
 
 
 @dataclass(frozen=True)
@@ -45,9 +50,10 @@ class NetSpec:
         return replace(self, input=shape)
 
     def with_classes(self, classes: int) -> NetSpec:
-        """The same net with `classes` outputs: the last layer, which must be dense or a head over tokens, is changed.
+        """The same net with `classes` outputs: the last layer, dense, conv2d or a head over tokens, is changed.
 
-        Of a net of token ids these are the vocabulary, which an embedding has too: it is changed with them.
+        A mean, an activation or a dropout may follow it. Of a net of token ids these are the vocabulary, which an
+        embedding has too: it is changed with them. Raises SpecError for a net that ends otherwise.
         """
         head = self.layers[-1] if self.layers else None
         if isinstance(head, TiedHead) and isinstance(head.embed, TokenPositionEmbed):
@@ -56,8 +62,10 @@ class NetSpec:
         if isinstance(head, LmHead):
             layers = (replace(e, vocabulary=classes) if isinstance(e, TokenPositionEmbed) else e for e in self.layers)
             return replace(self, layers=(*tuple(layers)[:-1], replace(head, vocabulary=classes)))
-        if not isinstance(head, Dense):
-            got = head.kind if head else "no layers"
-            raise SpecError((f"{self.name}: --classes wants a net that ends in a dense layer, got {got}; "
+        last = max((i for i, layer in enumerate(self.layers) if not isinstance(layer, AFTER_HEAD)), default=-1)
+        found = self.layers[last] if self.layers else None
+        if not isinstance(found, Dense | Conv2d):
+            got = found.kind if found else "no layers"
+            raise SpecError((f"{self.name}: --classes wants a net that ends in a dense or conv2d layer, got {got}; "
                              "change the spec itself",))  # fmt: skip
-        return replace(self, layers=(*self.layers[:-1], replace(head, features=classes)))
+        return replace(self, layers=(*self.layers[:last], replace(found, features=classes), *self.layers[last + 1 :]))

@@ -18,6 +18,7 @@ from netc.netspec.spec import NetSpec
 
 LARGEST_FILE = 1 << 20  # bytes; a spec is text that somebody wrote
 LARGEST_INTEGER = 2**31 - 1  # no axis, stride or count of a real network is larger
+LARGEST_FLOAT = 3.4e38  # what float32, in which everything is computed, can hold
 DEEPEST = 32  # levels of nesting in a layer
 
 
@@ -84,7 +85,11 @@ def _scalar_or_choice(want: Any, got: Any, where: str, problems: list[str], dept
         )
         if not trial:
             return value
-    wanted = "an integer below 2^31" if type(got) is int and abs(got) > LARGEST_INTEGER else _spelled(want)
+    wanted = _spelled(want)
+    if type(got) is int and abs(got) > LARGEST_INTEGER:
+        wanted = "an integer below 2^31"
+    elif type(got) is float and math.isfinite(got) and abs(got) > LARGEST_FLOAT:
+        wanted = f"a number up to {LARGEST_FLOAT}, which float32 can hold"
     problems.append(f"{where} wants {wanted}, got {_shown(got)}")
     return None
 
@@ -95,7 +100,7 @@ def _plain(want: type, got: Any, problems: list[str]) -> Any:
         return got
     if want is float and type(got) is int:
         return float(got)
-    if type(got) is not want or (isinstance(got, float) and not math.isfinite(got)):
+    if type(got) is not want or (isinstance(got, float) and not abs(got) <= LARGEST_FLOAT):
         problems.append("wrong")
     return got
 

@@ -174,7 +174,7 @@ class _Search:
         ours = tapped(self.a.function, [i for i, _ in piece])
         theirs = tapped(self.b.function, [j for _, j in piece])
         truth = _evaluated(ours, "cpu", self.args, FloatArithmetic("f64"))
-        singles = [_evaluated(ours, *form, self.args, make("f32")) for *form, make in _SINGLES]  # type: ignore[arg-type]
+        singles = [_evaluated(ours, family, self.args, make("f32")) for family, make in _SINGLES]
         runs = ((self.a, ours), (self.b, theirs))
         seen = {side.name: observed(f, side.target, self.args, self.cache) for side, f in runs}
         for n, (i, _) in enumerate(piece):
@@ -187,7 +187,11 @@ class _Search:
         return None
 
 
-_SINGLES = (("cpu", FloatArithmetic), ("xla", FloatArithmetic), ("cpu", InTurn))
+_SINGLES: tuple[tuple[Family, type[FloatArithmetic]], ...] = (
+    ("cpu", FloatArithmetic),
+    ("xla", FloatArithmetic),
+    ("cpu", InTurn),
+)
 
 
 def tapped(function: Function, indices: Sequence[int]) -> Function:
@@ -246,7 +250,9 @@ def _finding(function: Function, index: int, side: str, error: float, floor: flo
     return Finding(side, op.loc, op.kind, str(op.result.type), index, error, floor, given)
 
 
-def bisect_run(replay: Replay, target: Target, step: int, cache: Cache, watch: Watch = lambda done, total: None) -> Answer:
+def bisect_run(
+    replay: Replay, target: Target, step: int, cache: Cache, watch: Watch = lambda done, total: None
+) -> Answer:
     """Search step `step` of a run on its own target and on another, from the state that the run had before it.
 
     The run is trained again up to there. Raises UserError for a step that the run does not have.
@@ -266,5 +272,5 @@ def bisect_run(replay: Replay, target: Target, step: int, cache: Cache, watch: W
         state = list(session.fetch().values())
     now = next(replay.steps(step, step + 1))
     function = program.module.function(FUNCTION)
-    args = [*state, now.x, now.y, now.lr]
+    args = [*state, now.x, now.y, np.asarray(now.lr)]
     return bisect(Side("the run's " + own.word, function, own), Side(target.word, function, target), args, cache, watch)

@@ -5,6 +5,7 @@ docs/traces.md says what the numbers may be used for.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -18,12 +19,17 @@ from netc.codegen.render import render
 from netc.codegen.rewrite.lower import lower
 from netc.codegen.rewrite.schedule import Family
 from netc.netspec.errors import UserError
+from netc.netspec.recipe import Sgd
 from netc.runtime.backends.protocol import Array
+from netc.runtime.cache import Cache
 from netc.runtime.replay import Replay, Step, first_state
+from netc.runtime.session import Session, prepare
+from netc.runtime.target import Target
 from netc.traces.floor import MEASURED, Floor, doubling, relative, window_means
 
 WINDOW = 20  # steps
 PERMUTATIONS = 2
+WHOLE_TWINS = 3
 PARTS = 64  # of one sum of products, in the twin that adds them in turn
 
 
@@ -58,12 +64,17 @@ class InTurn(FloatArithmetic):
 
 @dataclass(frozen=True)
 class Twin:
-    """One way to compute the train step. `order` permutes the examples of each batch where it is set."""
+    """One way to compute the train step.
+
+    `order` permutes the examples of each batch where it is set; `jitter` moves every float of the state by one float32
+    number up or down, or not, before each step: what another spelling of the same formulas may do.
+    """
 
     name: str
     function: Function
     arithmetic: FloatArithmetic
     order: int | None = None
+    jitter: bool = False
 
     def step(self, state: Sequence[Array], step: Step) -> list[Array]:
         """The results of one step from this state: the new state, then the metrics."""
@@ -71,6 +82,8 @@ class Twin:
         if self.order is not None:
             permutation = np.random.default_rng((self.order, step.index)).permutation(len(x))
             x, y = x[permutation], y[permutation]
+        if self.jitter:
+            state = jittered(state, np.random.default_rng(step.index))
         args = (*state, x, y, step.lr)
         A = self.arithmetic
         held = [np.asarray(a, A.dtype(p.type.dtype)) for a, p in zip(args, self.function.params, strict=True)]
@@ -78,11 +91,24 @@ class Twin:
             return evaluate(self.function, held, A)
 
 
+def jittered(state: Sequence[Array], generator: np.random.Generator) -> list[Array]:
+    """Each float moved to the float32 number above or below, or left: a third of them each. Zeros stay."""
+
+    def moved(t: Array) -> Array:
+        if t.dtype.kind != "f":
+            return t
+        way = generator.integers(-1, 2, t.shape)
+        towards = np.where(way == 0, t, np.where(way > 0, np.inf, -np.inf)).astype(t.dtype)
+        return np.where(t == 0, t, np.nextafter(t, towards))
+
+    return [moved(t) for t in state]
+
+
 def twins_of(program: Program) -> tuple[Twin, ...]:
     """The float64 run first, then the float32 runs: the forms of each family, other orders of sums and of examples.
 
     Families whose text is the same are one twin. A net that draws (dropout) draws by the place in the batch: there the
-    examples keep their order.
+    examples keep their order. `jittered` stands for what no order of sums shows, such as a power beside a product.
     """
 
     def form(family: Family) -> Function:
@@ -98,6 +124,7 @@ def twins_of(program: Program) -> tuple[Twin, ...]:
     single, double = _arithmetics()
     named = [Twin(f"{family} forms", function, single) for family, function in kept]
     named.append(Twin("sums in turn", cpu, InTurn("f32")))
+    named.append(Twin("state off by an ULP", cpu, single, jitter=True))
     if not program.net.signature.draws:
         named += [Twin(f"examples permuted {i + 1}", cpu, single, i) for i in range(PERMUTATIONS)]
     return (Twin("float64", cpu, double), *named)
@@ -127,26 +154,22 @@ def measure(replay: Replay, steps: int, watch: Watch = lambda done, total: None)
     states = {twin.name: first_state(program, config.seed) for twin in (exact, *twins)}
     metrics = {twin.name: {field: np.empty(total) for field in MEASURED} for twin in (exact, *twins)}
     names = exact.function.result_names[len(program.state) :]
-    gradients: dict[str, dict[str, Array]] = {}
     for step in replay.steps(0, total):
         for twin in (exact, *twins):
-            before = states[twin.name]
-            results = twin.step(before, step)
+            results = twin.step(states[twin.name], step)
             states[twin.name] = results[: len(program.state)]
             told = dict(zip(names, results[len(program.state) :], strict=True))
             for field in MEASURED:
                 metrics[twin.name][field][step.index] = float(told[field])
             if not np.isfinite(told["loss"]):
                 raise UserError(f"the loss of step {step.index} is {float(told['loss'])}; try a lower learning rate")
-            if step.index == 0:
-                gradients[twin.name] = gradient(program, before, states[twin.name])
         watch(step.index + 1, total)
     truth = metrics[exact.name]
     apart = {f: np.max([relative(metrics[t.name][f], truth[f]) for t in twins], axis=0) for f in MEASURED}
     window = WINDOW if total >= 2 * WINDOW else max(total // 4, 1)
     centre = window_means(truth["loss"], window)
     means = np.max([relative(window_means(metrics[t.name]["loss"], window), centre) for t in twins], axis=0)
-    worst, tensor = _worst_gradient(gradients, exact.name)
+    worst, tensor = _worst_gradient(_gradients(replay), exact.name)
     return Floor(
         net=config.net.spec.name, spec_sha256=config.net.digest, data_sha256=replay.data.digest,
         recipe=config.recipe_json, seed=config.seed, batch=config.schedule.batch, steps=total,
@@ -156,17 +179,42 @@ def measure(replay: Replay, steps: int, watch: Watch = lambda done, total: None)
     )  # fmt: skip
 
 
-def gradient(program: Program, before: Sequence[Array], after: Sequence[Array]) -> dict[str, Array]:
-    """What the first step did with each gradient, by parameter: the first moment, which began at zero, or the step.
+def over_the_whole_run(
+    replay: Replay, floor: Floor, target: Target, cache: Cache, watch: Watch = lambda done, total: None
+) -> Floor:
+    """The floor with means of the loss over the whole run, from twins on a target, where the evaluator is too slow.
 
-    Either is the gradient times a constant (without coupled weight decay): relative errors are those of the gradient.
+    The first twin begins with the run's first state, the others with each float of it moved by a float32 number at
+    most. There is no exact run: what is kept of each window is the largest difference of two twins.
     """
+    config = replay.config
+    program = build(config.net, replace(config.recipe, norms=False), config.schedule.batch)
+    prepared = prepare(program, target, cache)
+    state = first_state(program, config.seed)
+    losses = np.empty((WHOLE_TWINS, replay.total))
+    for n in range(WHOLE_TWINS):
+        session = Session(prepared)
+        begun = jittered(state, np.random.default_rng(n)) if n else state
+        session.restore({slot.name: v for slot, v in zip(program.state, begun, strict=True)})
+        for step in replay.steps():
+            losses[n, step.index] = session.train_step(step.x, step.y, float(step.lr))["loss"]
+            watch(n * replay.total + step.index + 1, WHOLE_TWINS * replay.total)
+    means = [window_means(row, WINDOW) for row in losses]
+    spread = np.max([relative(a, b) for a, b in itertools.combinations(means, 2)], axis=0)
+    named = tuple(f"whole run on {target.word} {n + 1}" for n in range(WHOLE_TWINS))
+    return replace(floor, window=WINDOW, means=tuple(spread.tolist()), twins=floor.twins + named)
+
+
+def _gradients(replay: Replay) -> dict[str, dict[str, Array]]:
+    """The gradients of step 0 by twin and parameter: plain momentum's first velocity, which is the gradient itself."""
+    config = replay.config
+    program = build(config.net, replace(config.recipe, optimizer=Sgd(momentum=0.5)), config.schedule.batch)
     names = [slot.name for slot in program.state]
-    old, new = dict(zip(names, before, strict=True)), dict(zip(names, after, strict=True))
+    step, state = next(replay.steps(0, 1)), first_state(program, config.seed)
     found = {}
-    for p in program.net.params:
-        moment = next((m for m in (f"m/{p.name}", f"velocity/{p.name}") if m in new), None)
-        found[p.name] = new[moment] if moment else new[p.name] - old[p.name]
+    for twin in twins_of(program):
+        after = dict(zip(names, twin.step(state, step)[: len(names)], strict=True))
+        found[twin.name] = {p.name: after[f"velocity/{p.name}"] for p in program.net.params}
     return found
 
 

@@ -15,6 +15,7 @@ from netc.runtime.backends.protocol import Array
 from netc.runtime.checkpoint import CheckpointError
 from netc.runtime.data.batches import Normalise, statistics, steps_per_epoch, train_batches
 from netc.runtime.data.dataset import Dataset
+from netc.runtime.data.windows import TextSplit
 from netc.runtime.run import RunConfig, checkpoint_of, normalise_of
 from netc.runtime.schedule import learning_rate
 
@@ -72,7 +73,7 @@ def replay_of(config: RunConfig, data: Dataset, folder: Path | None = None) -> R
     """
     if config.init:
         raise UserError(
-            "wants a run whose first state was drawn, got one that began with given weights (--init); replay a run without"
+            "wants a run whose first state was drawn, got one that began with given weights; replay one without --init"
         )
     try:
         if folder is not None:
@@ -80,6 +81,20 @@ def replay_of(config: RunConfig, data: Dataset, folder: Path | None = None) -> R
     except CheckpointError:
         pass  # the golden traces have no checkpoints; what they were trained with is computed again
     return Replay(config, data, statistics(data.train, config.net.spec.input[-1]))
+
+
+def write_images(path: Path, data: Dataset) -> None:
+    """Write both splits as they are trained on, before augmentation, as one .npz: uint8 [N, H, W, C] and int32 [N].
+
+    Raises UserError for text.
+    """
+    arrays: dict[str, Array] = {"data_sha256": np.array(data.digest)}
+    for role, split in (("train", data.train), ("test", data.test)):
+        if isinstance(split, TextSplit):
+            raise UserError(f"wants images, got the text {data.name}; it has no pixels")
+        arrays[f"{role}_pixels"] = split.images(np.arange(len(split), dtype=np.int64))
+        arrays[f"{role}_labels"] = split.labels
+    np.savez_compressed(path, **arrays)  # type: ignore[arg-type]
 
 
 def first_state(program: Program, seed: int) -> list[Array]:

@@ -33,6 +33,8 @@ TABLE: dict[str, tuple[set[str], set[str]]] = {
 EXTRA: dict[str, set[str]] = {
     "codegen/evaluator.py": {"numpy"},
     "runtime/backends/xla.py": {"jax", "jaxlib"},
+    "proofs_oracle/certificate/parse.py": {"jaxlib"},
+    "proofs_oracle/random_nets.py": {"hypothesis"},
 }
 LAZY = {"matplotlib", "iree", "jax", "jaxlib"}  # never at the top level of a module outside proofs_oracle
 LIGHT = {"click", "netc"}  # what the command line imports before it knows the command

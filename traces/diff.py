@@ -183,7 +183,9 @@ def ulps(a: Array, b: Array) -> Array:
     return np.where(nan_a & nan_b, 0, np.where(nan_a | nan_b, 2**32, apart))
 
 
-def diff(a: Trace, b: Trace, mode: str, floor: Floor | None = None, *, ulp: int = 0, steps: int | None = None) -> Report:
+def diff(
+    a: Trace, b: Trace, mode: str, floor: Floor | None = None, *, ulp: int = 0, steps: int | None = None
+) -> Report:
     """Compare two runs in a mode of `FACTORS`, which but for `ulp` wants the noise floor.
 
     `ulp`: float32 numbers that may lie between the runs' in the mode `ulp`. `steps`: compare the first so many only.
@@ -212,14 +214,23 @@ def diff(a: Trace, b: Trace, mode: str, floor: Floor | None = None, *, ulp: int 
         assert floor is not None
         checks += [*_floor_checks(pair, floor, factor), *_window_checks(windows, floor, factor), *_accuracy(evals)]
     notes = [f"{f.field} is left out: {f.left_out}" for f in fields if f.left_out]
-    if factor is not None and floor is not None and len(pair.steps) > floor.steps:
-        notes.append(
-            f"the floor was measured over {floor.steps} steps: of the {len(pair.steps) - floor.steps} after them only"
-            f" the accuracy is judged; netc trace noise --steps {len(pair.steps)} measures them all"
-        )
+    if factor is not None and floor is not None:
+        notes += _unjudged(len(pair.steps), floor)
     if a.header.versions.get("numpy") != b.header.versions.get("numpy"):
         notes.append("NumPy's versions differ; it promises the same order of the data only within one")
     return Report(mode, len(pair.steps), fields, windows, evals, tuple(checks), tuple(notes))
+
+
+def _unjudged(steps: int, floor: Floor) -> list[str]:
+    """What no check covers, because no twin was trained so long."""
+    single, means = floor.steps, len(floor.means) * floor.window
+    if steps <= single:
+        return []
+    rest = "the accuracy is judged" if means <= single else f"mean losses, up to step {means - 1}, and the accuracy are"
+    return [
+        f"the floor of single steps was measured over {single}: of the {steps - single} after them only {rest};"
+        f" netc trace noise --steps {steps}, or --whole TARGET for the means, measures more"
+    ]
 
 
 @dataclass(frozen=True)
@@ -295,7 +306,7 @@ def _ulp_check(pair: _Pair, evals: tuple[EvalReport, ...], allowed: int) -> Chec
             found.append((int(pair.steps[beyond[0]]), name, int(apart[beyond[0]])))
     for e in evals:
         for name, x, y in (("eval loss", e.loss_a, e.loss_b), ("accuracy", e.accuracy_a, e.accuracy_b)):
-            apart_e = int(ulps(np.float32(x), np.float32(y)))
+            apart_e = int(ulps(np.array(x, np.float32), np.array(y, np.float32)))
             most = max(most, apart_e)
             if apart_e > allowed:
                 found.append((e.step, name, apart_e))

@@ -114,10 +114,13 @@ def window_means(losses: Sequence[float] | np.ndarray[Any, Any], window: int) ->
 def doubling(differences: Sequence[float]) -> float | None:
     """The steps in which a difference doubles: from the slope of log2 over the steps, or None where it does not grow.
 
-    Steps of no difference are left out; from where the largest was reached on the growth is over.
+    Steps of no difference are left out; from where the largest was reached on the growth is over. A difference that
+    stays below 16 float32 spacings has not been seen to grow.
     """
     values = np.asarray(differences, np.float64)
-    rising = values[: int(values.argmax()) + 1] if len(values) else values
+    if not len(values) or values.max() < 16 * SPACING:
+        return None
+    rising = values[: int(values.argmax()) + 1]
     steps = np.flatnonzero(np.isfinite(rising) & (rising > 0))
     if len(steps) < 3:
         return None

@@ -74,25 +74,29 @@ def _gelu(b: Builder, x: Value, slope: float) -> Pair:
     cdf = b.mul(b.add(b.unary("erf", b.mul(x, math.sqrt(0.5))), 1.0), 0.5)  # Φ(x)
 
     def pull(dy: Value) -> Value:  # dx = dy (Φ(x) + x φ(x)), φ(x) = exp(-x²/2) / sqrt(2π)
+        # Φ is computed again, as (1 - erf(-x / sqrt 2)) / 2: in other words than above, or a compiler would store the
+        # one above for here, which costs more than the arithmetic
+        again = b.mul(b.sub(1.0, b.unary("erf", b.mul(x, -math.sqrt(0.5)))), 0.5)
         pdf = b.mul(b.unary("exp", b.mul(b.mul(x, x), -0.5)), 1 / math.sqrt(2 * math.pi))
-        return b.mul(dy, b.add(cdf, b.mul(x, pdf)))
+        return b.mul(dy, b.add(again, b.mul(x, pdf)))
 
     return b.mul(x, cdf), pull
 
 
 def _gelu_tanh(b: Builder, x: Value, slope: float) -> Pair:
     c, a = math.sqrt(2 / math.pi), 0.044715
-    x2 = b.mul(x, x)
-    t = b.unary("tanh", b.mul(b.mul(x, b.add(b.mul(x2, a), 1.0)), c))  # tanh(c (x + a x³))
-    half = b.mul(b.add(t, 1.0), 0.5)
+
+    def turned(sign: float) -> tuple[Value, Value]:  # x² and tanh(±c (x + a x³))
+        x2 = b.mul(x, x)
+        return x2, b.unary("tanh", b.mul(b.mul(x, b.add(b.mul(x2, a), 1.0)), sign * c))
 
     def pull(dy: Value) -> Value:  # dx = dy ((1 + t)/2 + x (1 - t²) c (1 + 3 a x²) / 2)
-        # (1 + t)/2 and x² are written in another way than above, so that x and t are all that is kept for it
-        inner = b.mul(b.add(b.mul(b.mul(x, 3 * a), x), 1.0), 0.5 * c)
-        other = b.add(b.mul(t, 0.5), 0.5)
-        return b.mul(dy, b.add(other, b.mul(b.mul(x, b.sub(1.0, b.mul(t, t))), inner)))
+        x2, minus = turned(-1.0)  # -t, computed again as in gelu
+        inner = b.mul(b.add(b.mul(x2, 3 * a), 1.0), 0.5 * c)
+        half = b.mul(b.sub(1.0, minus), 0.5)
+        return b.mul(dy, b.add(half, b.mul(b.mul(x, b.sub(1.0, b.mul(minus, minus))), inner)))
 
-    return b.mul(x, half), pull
+    return b.mul(x, b.mul(b.add(turned(1.0)[1], 1.0), 0.5)), pull
 
 
 TABLE: dict[str, Callable[[Builder, Value, float], Pair]] = {

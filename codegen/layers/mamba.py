@@ -12,9 +12,9 @@ from netc.netspec.types import TensorType
 
 
 def _softplus(b: Builder, x: Value) -> Value:
-    """log(1 + exp(x)) = max(x, 0) + log(1 + exp(-|x|)), so that nothing overflows."""
+    """log(1 + exp(x)) = max(x, 0) + log1p(exp(-|x|)): nothing overflows, and a small step is not rounded away."""
     size = b.maximum(x, b.unary("neg", x))
-    return b.add(b.maximum(x, 0.0), b.unary("log", b.add(b.unary("exp", b.unary("neg", size)), 1.0)))
+    return b.add(b.maximum(x, 0.0), b.unary("log1p", b.unary("exp", b.unary("neg", size))))
 
 
 @rule(SelectiveScan)

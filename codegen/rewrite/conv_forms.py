@@ -1,6 +1,6 @@
 """Forms of convolution and its two gradients. All compute the same sums; which is fast depends on target and shape.
 
-Every form takes any stride, padding, dilation and number of groups, unless its line in CONV_FORMS says otherwise.
+Every form takes any stride, padding, dilation and number of groups, unless its docstring says otherwise.
 """
 
 from __future__ import annotations
@@ -55,6 +55,21 @@ def forward_shifted(b: Builder, op: Op, x: Value, w: Value) -> Value:
         y = term if y is None else b.add(y, term)
     assert y is not None
     return b.reshape(y, op.result.shape)
+
+
+def _patches(b: Builder, x: Value, win: Window) -> Value:
+    """[N, H, W, C] -> [N P Q, kh kw C]: the windows, where each pixel belongs to one at most; one transpose."""
+    (n, _, _, c), (p, q), (kh, kw) = x.shape, win.out, win.kernel
+    seen = b.slice(x, (0, 0, 0, 0), (n, p * kh, q * kw, c))
+    apart = b.transpose(b.reshape(seen, (n, p, kh, q, kw, c)), (0, 1, 3, 2, 4, 5))
+    return b.reshape(apart, (n * p * q, kh * kw * c))
+
+
+def forward_patches(b: Builder, op: Op, x: Value, w: Value) -> Value:
+    """One product with the windows side by side. Windows that `tiles` says of; groups = 1."""
+    win = window_of(op, x.shape[1:3], op.result.shape[1:3], w.shape[:2])
+    kernel = b.reshape(w, (math.prod(w.shape[:3]), w.shape[3]))
+    return b.reshape(b.dot(_patches(b, x, win), kernel, (1, 0)), op.result.shape)
 
 
 def forward_depthwise(b: Builder, op: Op, x: Value, w: Value) -> Value:
@@ -152,6 +167,16 @@ def input_col2im(b: Builder, op: Op, dy: Value, w: Value) -> Value:
     return dx
 
 
+def input_patches(b: Builder, op: Op, dy: Value, w: Value) -> Value:
+    """One product, then the windows back to their places. Windows that `tiles` says of; groups = 1."""
+    win = window_of(op, op.attr("size"), dy.shape[1:3], w.shape[:2])
+    (n, p, q, o), (kh, kw, c, _) = dy.shape, w.shape
+    parts = b.dot(_rows(b, dy), b.reshape(w, (kh * kw * c, o)), (1, 1))
+    apart = b.transpose(b.reshape(parts, (n, p, q, kh, kw, c)), (0, 1, 3, 2, 4, 5))
+    seen = b.reshape(apart, (n, p * kh, q * kw, c))
+    return b.pad(seen, (0, 0, 0, 0), (0, win.size[0] - p * kh, win.size[1] - q * kw, 0))
+
+
 def input_phase_depthwise(b: Builder, op: Op, dy: Value, w: Value) -> Value:
     """For each phase, elementwise over its taps. groups = channels = features."""
 
@@ -203,6 +228,12 @@ def kernel_im2col(b: Builder, op: Op, x: Value, dy: Value) -> Value:
     return b.reshape(b.dot(_rows(b, columns), _rows(b, dy), (0, 0)), op.result.shape)
 
 
+def kernel_patches(b: Builder, op: Op, x: Value, dy: Value) -> Value:
+    """The windows side by side, transposed, times dy: one product. Windows that `tiles` says of; groups = 1."""
+    win = window_of(op, x.shape[1:3], dy.shape[1:3], op.attr("kernel"))
+    return b.reshape(b.dot(_patches(b, x, win), _rows(b, dy), (0, 0)), op.result.shape)
+
+
 def kernel_convolution(b: Builder, op: Op, x: Value, dy: Value) -> Value:
     """A convolution of x with dy as kernel: channels play the images, stride and dilation change places. groups = 1.
 
@@ -229,6 +260,7 @@ CONV_FORMS: dict[str, dict[str, Form]] = {
         "im2col": forward_im2col,
         "shifted": forward_shifted,
         "depthwise": forward_depthwise,
+        "patches": forward_patches,
     },
     "conv_input_grad": {
         "direct": input_direct,
@@ -236,11 +268,13 @@ CONV_FORMS: dict[str, dict[str, Form]] = {
         "phase-im2col": input_phase_im2col,
         "col2im": input_col2im,
         "depthwise": input_phase_depthwise,
+        "patches": input_patches,
     },
     "conv_kernel_grad": {
         "shifted": kernel_shifted,
         "im2col": kernel_im2col,
         "convolution": kernel_convolution,
+        "patches": kernel_patches,
     },
 }
 
@@ -254,3 +288,12 @@ def geometry(op: Op) -> tuple[Window, int, int, int]:
     if op.kind == "conv_input_grad":
         return window_of(op, op.attr("size"), first[1:3], second[:2]), out[3], first[3], op.attr("groups")
     return window_of(op, first[1:3], second[1:3], op.attr("kernel")), first[3], second[3], op.attr("groups")
+
+
+def tiles(w: Window) -> bool:
+    """Whether windows lie side by side from the first pixel on, so that none overlap and none see padding."""
+    return (
+        w.kernel == w.stride
+        and w.dilation == (1, 1)
+        and all(lo == 0 and o * k <= n for n, o, k, (lo, _) in zip(w.size, w.out, w.kernel, w.padding, strict=True))
+    )

@@ -13,7 +13,7 @@ from typing import Literal
 from netc.codegen.builder import Builder
 from netc.codegen.ir import Function, IrError, Module, Op, Value
 from netc.codegen.rewrite import index_forms, pool_forms, scan_forms
-from netc.codegen.rewrite.conv_forms import CONV_FORMS, geometry
+from netc.codegen.rewrite.conv_forms import CONV_FORMS, geometry, tiles
 from netc.codegen.rewrite.walk import each_function, rewrite
 
 Family = Literal["cpu", "gpu", "xla"]
@@ -32,6 +32,7 @@ class Shape:
     taps: int
     stride: int  # the larger of the two
     plain: bool  # 1x1, stride 1, no padding
+    patches: bool  # more than one pixel in a window, windows side by side
 
     @property
     def depthwise(self) -> bool:
@@ -50,7 +51,8 @@ def shape_of(op: Op) -> Shape:
     n = op.operands[0].shape[0]
     pixels = w.out[0] * w.out[1]
     return Shape(
-        w.out[0], pixels, n * pixels, inputs, outputs, groups, w.kernel[0] * w.kernel[1], max(w.stride), w.plain
+        w.out[0], pixels, n * pixels, inputs, outputs, groups, w.kernel[0] * w.kernel[1], max(w.stride), w.plain,
+        tiles(w) and w.kernel != (1, 1),
     )  # fmt: skip
 
 
@@ -75,6 +77,7 @@ _COMMON: tuple[Row, ...] = (
 SCHEDULES: dict[Family, tuple[Row, ...]] = {
     "cpu": (
         *_COMMON,
+        *((op, lambda s: s.patches and s.inputs <= 4, "patches") for op in CONV_FORMS),
         ("conv", lambda s: s.taps == 1, "im2col"),
         ("conv", lambda s: s.inputs == 1, "shifted"),
         ("conv", lambda s: s.inputs <= 4, "direct"),

@@ -36,7 +36,7 @@ def compile_(
         )
     if out.is_dir():
         raise UserError(f"-o wants a file, got the folder {out}; name a .vmfb file in it")
-    program = build(resolve_net(net, classes, input_), recipe_of(recipe, where), batch)
+    program = build(resolve_net(net, classes, input_), recipe_of(recipe), batch)
     prepared = prepare(program, where, Cache())
     assert prepared.source.artefact is not None  # IREE targets always make one
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -1,5 +1,78 @@
-"""stub"""
+"""`netc emit-jax`: a training as a JAX script of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
 import click
+
+from netc.cli.options import complete_net
+from netc.cli.training import training_of, training_options
+
+if TYPE_CHECKING:
+    from netc.runtime.data.dataset import Dataset
+    from netc.runtime.run import RunConfig
+
+
+@training_options
 @click.command("emit-jax")
-def emit_jax() -> None:
-    """stub"""
+@click.argument("net", metavar="NET|RUN", shell_complete=complete_net)
+@click.option("-o", "--out", type=click.Path(path_type=Path), help="FILE.py; its images go to FILE.npz.")
+def emit_jax(net: str, out: Path | None, **options: Any) -> None:
+    """Write NET's training in plain JAX: same net, first state, batches and recipe, gradients by value_and_grad.
+
+    The script needs jax and numpy, draws the first parameters itself and writes a trace of the same format, for
+    netc trace diff. Without -o it goes to standard output, and no images are written.
+    """
+    from netc.netspec.errors import UserError
+
+    if out is not None and out.suffix != ".py":
+        raise UserError(f"-o wants a file FILE.py, got {out}; name it so")
+    config, data = training_of(net, options)
+    text = _script(config, data, Path(net))
+    if out is None:
+        click.echo(text, nl=False)
+        return
+    from netc.runtime.files import write_whole
+    from netc.runtime.replay import write_images
+
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(out, text)
+    write_images(out.with_suffix(".npz"), data)
+    click.echo(f"{out}  {len(text):,} bytes; run it with: python {out}")
+    click.echo(f"{out.with_suffix('.npz')}  {len(data.train):,} training and {len(data.test):,} test images")
+
+
+def _script(config: RunConfig, data: Dataset, net: Path) -> str:
+    from netc.codegen.jax_script import Training, jax_script
+    from netc.netspec.errors import UserError
+    from netc.runtime.replay import replay_of
+    from netc.traces.schema import FORMAT
+
+    if config.net.x.dtype != "f32":
+        raise UserError(f"emit-jax wants a net for images, got {config.net.spec.name} of token ids; use --target xla")
+    replay = replay_of(config, data, net if (net / "run.json").is_file() else None)
+    header = {
+        "format": FORMAT,
+        "net": config.net.spec.name,
+        "spec_sha256": config.net.digest,
+        "data": config.data,
+        "data_sha256": data.digest,
+        "recipe": config.recipe_json,
+        "seed": config.seed,
+        "batch": config.schedule.batch,
+    }
+    return jax_script(
+        Training(
+            config.net,
+            config.recipe,
+            config.schedule,
+            config.seed,
+            config.augment.crop,
+            config.augment.flip,
+            replay.normalise.mean,
+            replay.normalise.std,
+            header,
+        )
+    )

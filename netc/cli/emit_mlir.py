@@ -33,7 +33,7 @@ def emit_mlir(
     from netc.runtime.target import parse_target
 
     where = parse_target(target)
-    program = build(resolve_net(net, classes, input_), recipe_of(recipe, where), batch)
+    program = build(resolve_net(net, classes, input_), recipe_of(recipe), batch)
     source = emit_text(program, where)
     if out is None:
         click.echo(source.text, nl=False)

@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "emit-jax": ("emit_jax", "emit_jax", "Write the same training as a JAX script of its own."),
     "trace": ("trace", "trace", "Compare the traces of runs, and find where they part."),
     "oracle": ("oracle", "oracle", "Compare every gradient with JAX and with differences."),
+    "certify": ("certify", "certify", "Check exactly that a program's gradients are its loss's derivatives."),
     "data": ("data", "data", "List or get data sets."),
     "cache": ("cache", "cache", "List or clear compiled programs."),
     "doctor": ("doctor", "doctor", "Say what works on this machine and how to fix what does not."),

@@ -10,7 +10,6 @@ import click
 if TYPE_CHECKING:
     from netc.netspec.loss import Loss
     from netc.netspec.recipe import Recipe
-    from netc.runtime.target import Target
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -42,11 +41,8 @@ def recipe_options(command: F) -> F:
     return command
 
 
-def recipe_of(options: Mapping[str, Any], target: Target) -> Recipe:
-    """The recipe that the options say; raises SpecError, and UserError for an option of another optimizer.
-
-    Norms are left out for GPUs: IREE's GPU compilers refuse the sums of whole tensors (docs/known-limits.md).
-    """
+def recipe_of(options: Mapping[str, Any]) -> Recipe:
+    """The recipe that the options say; raises SpecError, and UserError for an option of another optimizer."""
     from netc.netspec.errors import UserError
     from netc.netspec.recipe import Adam, Recipe, Sgd
 
@@ -67,8 +63,7 @@ def recipe_of(options: Mapping[str, Any], target: Target) -> Recipe:
     optimizer = (
         Sgd(nesterov=options["nesterov"], **values) if kind == "sgd" else Adam(decoupled=kind == "adamw", **values)
     )
-    norms = target.family != "gpu"
-    return Recipe(optimizer, loss_of(options), options["decay_all"], norms).check()
+    return Recipe(optimizer, loss_of(options), options["decay_all"]).check()
 
 
 def loss_of(options: Mapping[str, Any]) -> Loss:

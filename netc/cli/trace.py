@@ -73,13 +73,14 @@ def diff_command(
 @trace.command("noise")
 @click.argument("net", metavar="NET|RUN", shell_complete=complete_net)
 @click.option("--steps", type=click.IntRange(min=1), default=STEPS, show_default=True, help="Train the twins so long.")
+@click.option("--whole", metavar="TARGET", help="Train three twins of the whole run there, for the spread of means.")
 @click.option("-o", "--out", type=run_argument, help="A file to write it to.  [default: RUN/noise.json for a run]")
 @json_option
-def noise_command(net: str, steps: int, out: Path | None, as_json: bool, **options: Any) -> None:
+def noise_command(net: str, steps: int, whole: str | None, out: Path | None, as_json: bool, **options: Any) -> None:
     """Measure the noise floor of a training: how far rounding alone drives runs apart.
 
     The evaluator trains NET in float64 and, in float32, with the forms of every family of targets, sums in other
-    orders and permuted batches.
+    orders, permuted batches and a state that is off by an ULP.
     """
     import json
 
@@ -88,7 +89,10 @@ def noise_command(net: str, steps: int, out: Path | None, as_json: bool, **optio
 
     config, data = training_of(net, options)
     folder = Path(net) if (Path(net) / "run.json").is_file() else None
-    floor = _measured(replay_of(config, data, folder), steps)
+    replay = replay_of(config, data, folder)
+    floor = _measured(replay, steps)
+    if whole:
+        floor = _over_the_whole_run(replay, floor, whole)
     path = out or (folder / FILE if folder else None)
     if path:
         write_floor(path, floor)
@@ -220,6 +224,15 @@ def _measured(replay: Replay, steps: int) -> Floor:
 
     with _bar("measuring the noise floor") as watch:
         return measure(replay, steps, watch)
+
+
+def _over_the_whole_run(replay: Replay, floor: Floor, target: str) -> Floor:
+    from netc.runtime.cache import Cache
+    from netc.runtime.noise import over_the_whole_run
+    from netc.runtime.target import parse_target
+
+    with _bar(f"training twins on {target}") as watch:
+        return over_the_whole_run(replay, floor, parse_target(target), Cache(), watch)
 
 
 def _bar(title: str) -> Any:

@@ -132,7 +132,7 @@ def _new(name: str, options: dict[str, Any]) -> tuple[RunConfig, Dataset, Path]:
     if options["classes"] or (spec.layers and spec.layers[-1].kind in ("dense", "tiedHead", "lmHead")):
         spec = spec.with_classes(classes)
     checked = check(spec)
-    recipe = recipe_of(options, target)
+    recipe = recipe_of(options)
     data = _sized(stored, checked)
     few = len(data.train) < FEW_IMAGES
     schedule = Schedule(

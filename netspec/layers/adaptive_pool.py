@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-from netc.netspec.layer import Composite, Layer, want_rank
+from netc.netspec.layer import Composite, Layer, LayerError, want_rank
 from netc.netspec.layers.pool import MaxPool
 from netc.netspec.layers.window import Pair, pair, window_label, window_problems
-from netc.netspec.types import Signature, TensorType
+from netc.netspec.types import Signature, TensorType, batched
+
+MOST_WEIGHTS = 1 << 18  # a side; the program holds one for each pixel and window
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,12 @@ class AdaptiveAvgPool(Layer):
     def signature(self, x: TensorType) -> Signature:
         """No parameters; [H, W, C] -> [P, Q, C]."""
         want_rank(self, x, 3, "H, W, C", "give an image")
-        return Signature((), (), TensorType((*pair(self.size), x.shape[2]), x.dtype))
+        out = TensorType((*pair(self.size), x.shape[2]), x.dtype)
+        if any(n * m > MOST_WEIGHTS for n, m in zip(x.shape, pair(self.size), strict=False)):
+            raise LayerError(
+                f"wants pixels times windows of at most {MOST_WEIGHTS} a side, got {batched(x.shape)}; lower size", out
+            )
+        return Signature((), (), out)
 
     def label(self) -> str:
         """`adaptiveAvgPool 7x7`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from netc.netspec.layer import Composite, Layer, LayerError, want_positive, want_spread
@@ -14,6 +14,7 @@ from netc.netspec.layers.tokens import ChannelsToTokens, OnTokens, want_tokens
 from netc.netspec.types import Signature, TensorType, batched
 
 ROPE_BASE = 10_000.0
+MOST_TILES = 512  # the program spells out every one
 
 
 def rate_problems(**rates: float) -> Iterator[str]:
@@ -74,11 +75,16 @@ class SelfAttention(Layer):
     def signature(self, x: TensorType) -> Signature:
         """No parameters; draws where it drops out."""
         width = head_width(self, x, self.heads, 3)
+        out = TensorType((x.shape[0], self.heads * width), x.dtype)
         if x.shape[0] % self.groups:
             raise LayerError(f"wants a multiple of groups={self.groups} tokens, got {batched(x.shape)}; change groups")
+        if self.tile and x.shape[0] > self.groups * self.tile * MOST_TILES:
+            raise LayerError(
+                f"wants at most {MOST_TILES} tiles, got {batched(x.shape)} by {self.tile}; raise tile", out
+            )
         if self.rope and width % 2:
             raise LayerError(f"wants heads of an even width for rope, got {width}; change heads or leave rope out")
-        return Signature((), (), TensorType((x.shape[0], self.heads * width), x.dtype), draws=self.dropout > 0)
+        return Signature((), (), out, draws=self.dropout > 0)
 
     def label(self) -> str:
         """`selfAttention 3 causal tile 64`."""
@@ -148,10 +154,10 @@ class MultiHeadAttention(Composite):
 
     def problems(self) -> Iterator[str]:
         """Options that no input could make right."""
-        yield from self._attend().problems()
+        yield from replace(self._attend(), dropout=0.0).problems()
         if self.head_dim is not None:
             yield from want_positive(head_dim=self.head_dim)
-        yield from rate_problems(dropout=self.dropout)
+        yield from rate_problems(dropout=self.dropout, attention_dropout=self.attention_dropout)
         yield from want_spread(std=self.std)
 
     def expand(self, x: TensorType) -> Layer:
@@ -196,10 +202,10 @@ class CrossAttention(Composite):
 
     def problems(self) -> Iterator[str]:
         """Options that no input could make right."""
-        yield from self._attend().problems()
+        yield from replace(self._attend(), dropout=0.0).problems()
         if self.head_dim is not None:
             yield from want_positive(head_dim=self.head_dim)
-        yield from rate_problems(dropout=self.dropout)
+        yield from rate_problems(dropout=self.dropout, attention_dropout=self.attention_dropout)
         yield from want_spread(std=self.std)
 
     def expand(self, x: TensorType) -> Layer:

@@ -15,6 +15,8 @@ from netc.netspec.layers.shape import Identity
 from netc.netspec.layers.split import Split
 from netc.netspec.types import TensorType, batched
 
+SLOPE = 0.1  # of Darknet's leaky ReLU
+
 
 @dataclass(frozen=True)
 class _Act:
@@ -25,15 +27,23 @@ class _Act:
 
     def conv(self, features: int, kernel: int, name: str) -> Layer:
         """act(bn(conv(x))), which keeps the image's size."""
+        leaky = self.function == "leaky-relu"
         return Chain((
             Conv2d(features, kernel, padding="same-symmetric", bias=False, name="conv"),
             BatchNorm(name="norm"),
-            Activation(self.function, self.slope, name="act"),
+            Activation(self.function, self.slope, name="act") if leaky else Activation(self.function, name="act"),
         ), name=name)  # fmt: skip
 
     def residual(self, width: int, features: int, name: str) -> Layer:
         """x + conv3x3(conv1x1(x)), `width` channels inside."""
         return Residual(Chain((self.conv(width, 1, "conv1"), self.conv(features, 3, "conv2"))), name=name)
+
+
+def _act_problems(function: str, slope: float) -> Iterator[str]:
+    """Yield a sentence if there is no such activation, or if it has no slope to give."""
+    yield from activation_problems(function)
+    if slope != SLOPE and function != "leaky-relu":
+        yield f"slope belongs to leaky-relu, got slope={slope} with {function}; leave it out"
 
 
 @dataclass(frozen=True)
@@ -46,12 +56,12 @@ class DarknetBlock(Composite):
     kind: ClassVar[str] = "darknetBlock"
     blocks: int = 1
     activation: str = "leaky-relu"
-    slope: float = 0.1
+    slope: float = SLOPE
 
     def problems(self) -> Iterator[str]:
         """Options that no input could make right."""
         yield from want_copies(blocks=self.blocks)
-        yield from activation_problems(self.activation)
+        yield from _act_problems(self.activation, self.slope)
 
     def expand(self, x: TensorType) -> Layer:
         """A chain of residuals."""
@@ -79,7 +89,7 @@ class CspBlock(Composite):
     features: int
     blocks: int = 1
     activation: str = "leaky-relu"
-    slope: float = 0.1
+    slope: float = SLOPE
 
     def problems(self) -> Iterator[str]:
         """Options that no input could make right."""
@@ -87,7 +97,7 @@ class CspBlock(Composite):
         yield from want_copies(blocks=self.blocks)
         if self.features % 2:
             yield f"features wants an even number, got {self.features}"
-        yield from activation_problems(self.activation)
+        yield from _act_problems(self.activation, self.slope)
 
     def expand(self, x: TensorType) -> Layer:
         """A convolution, a split with an identity for one half, a convolution."""

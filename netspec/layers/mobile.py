@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
-from netc.netspec.layer import Composite, Layer, want_copies, want_positive, want_rank
+from netc.netspec.layer import Composite, Layer, want_copies, want_positive, want_rank, want_ratio
 from netc.netspec.layers.activation import activation_problems
 from netc.netspec.layers.combine import Chain, Residual
 from netc.netspec.layers.conv import ConvBn
@@ -173,8 +173,7 @@ class ExpandingStage(MobileStage):
 
     def problems(self) -> Iterator[str]:
         """Options that no input could make right."""
-        if not self.expansion > 0:
-            yield f"expansion wants a positive number, got {self.expansion}"
+        yield from want_ratio(expansion=self.expansion)
         yield from want_odd(kernel=self.kernel)
         yield from super().problems()
 
@@ -315,8 +314,7 @@ class Uib(MobileStage):
 
     def problems(self) -> Iterator[str]:
         """Options that no input could make right."""
-        if not self.expansion > 0:
-            yield f"expansion wants a positive number, got {self.expansion}"
+        yield from want_ratio(expansion=self.expansion)
         kernels = {"start_kernel": self.start_kernel, "middle_kernel": self.middle_kernel}
         yield from want_odd(**{name: kernel for name, kernel in kernels.items() if kernel})
         if self.stride > 1 and not any(kernels.values()):

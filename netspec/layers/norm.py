@@ -15,6 +15,8 @@ def epsilon_problems(epsilon: float) -> Iterator[str]:
     """Yield a sentence if what is added to a variance is not positive and finite."""
     if not 0 < epsilon < math.inf:
         yield f"epsilon wants a positive number, got {epsilon}"
+    elif not 1e-37 < epsilon < 1e37:
+        yield f"epsilon wants a number that float32 can hold, between 1e-37 and 1e37, got {epsilon}"
 
 
 def channels_of(x: TensorType) -> int:

@@ -6,7 +6,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-from netc.netspec.layer import Composite, Layer, LayerError, want_copies, want_positive, want_rank, want_spread
+from netc.netspec.layer import (
+    Composite,
+    Layer,
+    LayerError,
+    want_copies,
+    want_positive,
+    want_rank,
+    want_ratio,
+    want_spread,
+)
 from netc.netspec.layers.activation import activation_problems
 from netc.netspec.layers.attention import dropped, head_width, model_head_dim, rate_problems
 from netc.netspec.layers.combine import Chain, Residual
@@ -192,8 +201,7 @@ class SwinStage(Composite):
         """Options that no input could make right."""
         yield from want_positive(heads=self.heads, window=self.window)
         yield from want_copies(blocks=self.blocks)
-        if not self.mlp_ratio > 0:
-            yield f"mlp_ratio wants a positive number, got {self.mlp_ratio}"
+        yield from want_ratio(mlp_ratio=self.mlp_ratio)
         yield from rate_problems(dropout=self.dropout, attention_dropout=self.attention_dropout)
         yield from paths_problems(self.drop_path)
         yield from activation_problems(self.activation)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Literal
 
@@ -9,6 +10,7 @@ from netc.netspec.layer import LayerError
 
 Pair = tuple[int, int]
 Padding = Literal["same", "same-symmetric", "valid"] | tuple[Pair, Pair]
+MOST_PLACES = 1 << 16  # of a window; a program may spell out every one
 PADDINGS = ("same", "same-symmetric", "valid")
 
 
@@ -65,6 +67,8 @@ def window_problems(
     for name, value in (("kernel", kernel), ("stride", stride), ("dilation", dilation)):
         if any(v < 1 for v in pair(value)):
             yield f"{name} wants positive integers, got {value}"
+    if math.prod(pair(kernel)) > MOST_PLACES and min(pair(kernel)) > 0:
+        yield f"kernel wants at most {MOST_PLACES} places, got {kernel}"
     if isinstance(padding, str):
         if padding not in PADDINGS:
             yield f"padding wants one of {', '.join(PADDINGS)} or ((top, bottom), (left, right)), got {padding!r}"

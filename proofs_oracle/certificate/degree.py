@@ -40,7 +40,7 @@ CONSTANT, VARIABLE = Degree(), Degree(1)
 
 
 class Reciprocals:
-    """The families of reciprocals, in the order in which they were made: how many, and of polynomials of which degree."""
+    """The families of reciprocals in the order in which they were made: how many, of polynomials of which degree."""
 
     def __init__(self) -> None:
         self.families: dict[bytes, tuple[int, Degree]] = {}

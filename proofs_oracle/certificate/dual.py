@@ -19,7 +19,7 @@ from netc.netspec.errors import NetcError
 from netc.netspec.types import DType, TensorType
 from netc.proofs_oracle.certificate.degree import CONSTANT, VARIABLE, Degree, Reciprocals
 from netc.proofs_oracle.certificate.reading import Number, read
-from netc.proofs_oracle.certificate.residues import Array, Residues, _bare, random_function, square_root_of, uniform
+from netc.proofs_oracle.certificate.residues import Array, Residues, bare, random_function, square_root_of, uniform
 
 Ints = tuple[int, ...]
 
@@ -168,7 +168,7 @@ class DualField:
         return total, degree
 
     def _finite(self, real: Array) -> Array:
-        if not np.isfinite(_bare(real)).all():
+        if not np.isfinite(bare(real)).all():
             raise CertifyError("wants finite numbers in the float run, got an infinity or NaN; try another --seed")
         return real
 
@@ -180,7 +180,7 @@ class DualField:
 
     def _reciprocal(self, y: Dual) -> Dual:
         inverse = self.field.inverse(y.res)
-        base = np.ascontiguousarray(_bare(y.res))
+        base = np.ascontiguousarray(bare(y.res))
         key = hashlib.sha256(base.tobytes()).digest()[:12]
         degree = self.reciprocals.of(key, base[0].size, y.deg)
         with np.errstate(all="ignore"):
@@ -233,7 +233,7 @@ class DualField:
     def unknown(self, function: str, x: Dual) -> Dual:
         """f(x) for a function of which nothing is known but that equal operands give equal values."""
         label = int.from_bytes(hashlib.sha256(function.encode()).digest()[:8], "little")
-        self.instances += _bare(x.res)[0].size
+        self.instances += bare(x.res)[0].size
         self.operand_degree = max(self.operand_degree, self.reciprocals.cleared(x.deg))
         return Dual(x.real, random_function(self.field, self.key ^ label, x.res), None, VARIABLE)
 
@@ -355,6 +355,29 @@ class DualField:
             tdeg, deg = tdeg | v.tdeg, deg | v.deg
         if any(v.tan is not None for v in parts):
             zero = np.zeros(())
-            tan = np.concatenate([np.broadcast_to(zero, v.res.shape) if v.tan is None else v.tan for v in parts], dim + 1)
+            tans = [np.broadcast_to(zero, v.res.shape) if v.tan is None else v.tan for v in parts]
+            tan = np.concatenate(tans, dim + 1)
         real = np.concatenate([v.real for v in parts], dim)
         return Dual(real, np.concatenate([v.res for v in parts], dim + 1), tan, deg, tdeg)
+
+    # -- indices, for foreign.py -------------------------------------------------------------------------------
+
+    def gather(self, x: Any, at: Array) -> Any:
+        """The elements at places of the flat tensor."""
+        return self._moved(x, lambda v: v.reshape(-1)[at], lambda v: v.reshape(len(v), -1)[:, at])
+
+    def scatter_add(self, x: Any, at: Array, inside: Array, updates: Any) -> Any:
+        """x + the updates at places of the flat tensor, of those that are inside."""
+        places, size = at[inside], self.shape(x)
+
+        def placed(v: Array) -> Array:
+            return np.bincount(places, v[inside], math.prod(size)).reshape(size)
+
+        if not isinstance(x, Dual):
+            return x + placed(updates).astype(x.dtype)
+        zero = np.zeros((1,) * x.res.ndim)
+        res = self.field.add(np.stack([placed(v) for v in updates.res]), np.broadcast_to(zero, x.res.shape))
+        tan = None if updates.tan is None else self.field.add(
+            np.stack([placed(v) for v in updates.tan]), np.broadcast_to(zero, x.res.shape)
+        )  # fmt: skip
+        return self.add(x, Dual(placed(updates.real), res, tan, updates.deg, updates.tdeg))

@@ -7,6 +7,7 @@ random element of the field that only the operand decides. What is used of a fun
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy as np
 from netc.proofs_oracle.certificate.degree import VARIABLE
 from netc.proofs_oracle.certificate.dual import Dual, DualField
 from netc.proofs_oracle.certificate.reading import Number
+from netc.proofs_oracle.certificate.residues import Array
 
 Slope = Callable[[], Dual]
 Row = Callable[[DualField, Dual], tuple[Dual, Slope]]
@@ -31,6 +33,27 @@ def _half(A: DualField, x: Dual, factor: int = 1) -> Dual:
 def _bare_real(x: Dual) -> Dual:
     """The same residues beside ones: what follows has no float run of its own."""
     return Dual(np.broadcast_to(np.float64(1.0), x.real.shape), x.res, None, x.deg)
+
+
+def _sign(x: Dual) -> Array:
+    """1 or -1, opposite for x and -x: the sign of the first residue that is not 0; 1 for x = 0."""
+    sign = np.zeros(x.res.shape[1:])
+    for row in x.res:
+        sign = np.where(sign == 0, np.sign(row), sign)
+    return np.where(sign == 0, 1.0, sign)
+
+
+def _odd(A: DualField, function: str, x: Dual) -> Dual:
+    """f(-x) = -f(x)."""
+    sign = _sign(x)
+    y = A.unknown(function, replace(x, res=x.res * sign))
+    res = y.res * np.where((x.res == 0).all(axis=0), 0.0, sign)
+    return replace(_bare_real(y), res=res)
+
+
+def _even(A: DualField, function: str, x: Dual) -> Dual:
+    """f(-x) = f(x)."""
+    return _bare_real(A.unknown(function, replace(x, res=x.res * _sign(x))))
 
 
 def _falling(A: DualField, x: Dual) -> tuple[Dual, Dual]:
@@ -54,19 +77,21 @@ def _exp(A: DualField, x: Dual) -> tuple[Dual, Slope]:
 
 
 def _logistic(A: DualField, x: Dual) -> tuple[Dual, Slope]:
-    """y' = y (1 - y)."""
+    """y' = y (1 - y); logistic(-x) = 1 - logistic(x)."""
     if A.identities.tied:
         e, whole = _falling(A, x)
         u = A.div(_one(A, e), whole)
         y = A.select(x.real <= 0, A.mul(e, u), u)
     else:
-        y = _bare_real(A.unknown("logistic", x))
+        sign = _sign(x)
+        y = _bare_real(A.unknown("logistic", replace(x, res=x.res * sign)))
+        y = A.select(sign > 0, y, A.sub(_one(A, y), y))
     return y, lambda: A.mul(y, A.sub(_one(A, y), y))
 
 
 def _tanh(A: DualField, x: Dual) -> tuple[Dual, Slope]:
-    """y' = 1 - y²."""
-    y = _bare_real(A.unknown("tanh", x))
+    """y' = 1 - y², odd."""
+    y = _odd(A, "tanh", x)
     return y, lambda: A.sub(_one(A, y), A.mul(y, y))
 
 
@@ -95,25 +120,26 @@ def _rsqrt(A: DualField, x: Dual) -> tuple[Dual, Slope]:
 
 
 def _sin(A: DualField, x: Dual) -> tuple[Dual, Slope]:
-    """sin' = cos."""
-    return A.unknown("sin", x), lambda: _bare_real(A.unknown("cos", x))
+    """sin' = cos, odd."""
+    return _odd(A, "sin", x), lambda: _even(A, "cos", x)
 
 
 def _cos(A: DualField, x: Dual) -> tuple[Dual, Slope]:
-    """cos' = -sin."""
-    return A.unknown("cos", x), lambda: A.neg(_bare_real(A.unknown("sin", x)))
+    """cos' = -sin, even."""
+    return _even(A, "cos", x), lambda: A.neg(_odd(A, "sin", x))
 
 
 def _erf(A: DualField, x: Dual) -> tuple[Dual, Slope]:
-    """erf'(x) = (2/sqrt(pi)) exp(-x²)."""
+    """erf'(x) = (2/sqrt(pi)) exp(-x²), odd."""
 
     def slope() -> Dual:
         e, _ = _exp(A, A.neg(A.mul(x, x)))
         k = A.field.column(A.residues(Number(Fraction(1), "", pi=1)), x.real.ndim)
         k_dual = Dual(np.broadcast_to(np.float64(1.0), x.real.shape), np.broadcast_to(k, x.res.shape), None, VARIABLE)
-        return A.mul(k_dual, _bare_real(e))
+        found: Dual = A.mul(k_dual, _bare_real(e))
+        return found
 
-    return A.unknown("erf", x), slope
+    return _odd(A, "erf", x), slope
 
 
 FUNCTIONS: dict[str, Row] = {

@@ -8,8 +8,11 @@ factor was split into halves of 13 bits is below 2^53 up to 2^15 terms: a BLAS p
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
+from functools import cache, reduce
 from typing import Any
 
 import numpy as np
@@ -19,7 +22,8 @@ Array = np.ndarray[Any, Any]
 BITS = 26  # primes are below 2^26
 HALF = 13  # bits of the low part of a split factor
 TERMS = 1 << 15  # of one BLAS product: 2^25 2^12 2^15 = 2^52
-CHUNK = 1 << 15  # elements reduced at a time: two buffers of that many stay in a core's cache
+CHUNK = 1 << 14  # elements reduced at a time: two buffers of that many stay in a core's cache
+ALONE = 1 << 17  # elements below which threads do not pay
 
 
 def is_prime(n: int) -> bool:
@@ -44,9 +48,10 @@ class ZeroDivisorError(Exception):
     """A denominator is 0 at this point; another point is wanted."""
 
 
-def _bare(x: Array) -> Array:
+def bare(x: Array) -> Array:
     """x with every axis along which it only repeats cut to size 1."""
-    return x[tuple(slice(0, 1) if step == 0 and n > 1 else slice(None) for n, step in zip(x.shape, x.strides, strict=True))]
+    axes = zip(x.shape, x.strides, strict=True)
+    return x[tuple(slice(0, 1) if step == 0 and n > 1 else slice(None) for n, step in axes)]
 
 
 class Residues:
@@ -55,7 +60,6 @@ class Residues:
     def __init__(self, primes: Sequence[int]) -> None:
         self.primes = tuple(primes)
         self.p = np.array(self.primes, np.float64)
-        self._scratch = np.empty(CHUNK)
 
     def column(self, numbers: Sequence[int], rank: int) -> Array:
         """One number for each prime, beside tensors of that rank: [R, 1, ..]."""
@@ -75,27 +79,28 @@ class Residues:
         return tuple(value.numerator * pow(value.denominator, -1, p) % p for p in self.primes)
 
     def _reduced(self, x: Array, twice: bool = False) -> Array:
-        """x modulo each prime, in place: x - p round(x / p), exact for |x| < 2^50, and for less than 2^53 if `twice`.
+        """x modulo each prime, in place where x is contiguous: x - p round(x / p).
 
-        x / p is off by at most 2^-28, and half of an odd p is further than that from any integer.
+        Exact for |x| < 2^50, and for less than 2^53 if `twice`: x / p is off by at most 2^-28, and half of an odd p is
+        further than that from any integer.
         """
-        for row, p in zip(x, self.primes, strict=True):
-            flat = row.reshape(-1)
-            for start in range(0, flat.size, CHUNK):
-                part = flat[start : start + CHUNK]
-                q = self._scratch[: part.size]
-                for _ in range(2 if twice else 1):
-                    np.multiply(part, 1.0 / p, out=q)
-                    np.rint(q, out=q)
-                    np.multiply(q, p, out=q)
-                    np.subtract(part, q, out=part)
+        x = np.ascontiguousarray(x)
+        rows = x.reshape(len(self.primes), -1)
+        _each(x.size, len(rows), lambda r: _reduce_row(rows[r], self.primes[r], twice))
         return x
 
     def _binary(self, function: Any, x: Array, y: Array) -> Array:
-        a, b = _bare(x), _bare(y)
-        # the first axis tells the primes apart, also where R = 1
+        a, b = bare(x), bare(y)
+        # the first axis tells the primes apart, also where only repetitions of one number meet
         out = np.empty(np.broadcast_shapes(a.shape, b.shape, (len(self.primes),) + (1,) * (x.ndim - 1)))
-        return np.broadcast_to(self._reduced(function(a, b, out=out)), np.broadcast_shapes(x.shape, y.shape))
+
+        def one(r: int) -> None:
+            own = slice(r, r + 1)
+            function(a if len(a) == 1 else a[own], b if len(b) == 1 else b[own], out=out[own])
+            _reduce_row(out[own].reshape(-1), self.primes[r])
+
+        _each(out.size, len(out), one)
+        return np.broadcast_to(out, np.broadcast_shapes(x.shape, y.shape))
 
     def add(self, x: Array, y: Array) -> Array:
         """x + y."""
@@ -111,11 +116,11 @@ class Residues:
 
     def neg(self, x: Array) -> Array:
         """-x."""
-        return np.broadcast_to(np.negative(_bare(x)), x.shape)
+        return np.broadcast_to(np.negative(bare(x)), x.shape)
 
     def inverse(self, x: Array) -> Array:
         """1 / x, as x^(p - 2); raises ZeroDivisorError if an element is 0."""
-        base = np.ascontiguousarray(_bare(x))
+        base = np.ascontiguousarray(bare(x))
         base = base if base.shape[0] == len(self.primes) else np.repeat(base, len(self.primes), 0)
         if not base.all():
             raise ZeroDivisorError
@@ -129,7 +134,7 @@ class Residues:
             if (p - 2) >> bit & 1:
                 result = field.mul(result, square)
             square = field.mul(square, square)
-        return result[0]
+        return np.asarray(result[0])
 
     def sum(self, x: Array, axes: tuple[int, ...]) -> Array:
         """The sum over axes of the tensor (counted without that of the primes): 2^27 terms stay below 2^53."""
@@ -140,25 +145,54 @@ class Residues:
         if x.shape[-2] < y.shape[-1]:  # the smaller factor is split
             swapped = self.matmul(np.swapaxes(y, -1, -2), np.swapaxes(x, -1, -2))
             return np.ascontiguousarray(np.swapaxes(swapped, -1, -2))
-        k = x.shape[-1]
+        k, out = x.shape[-1], np.empty((*x.shape[:-1], y.shape[-1]))
         if k > TERMS:
             parts = (self.matmul(x[..., i : i + TERMS], y[..., i : i + TERMS, :]) for i in range(0, k, TERMS))
-            total = next(parts)
-            for part in parts:
-                total = self.add(total, part)
-            return total
-        high = np.rint(y * 2.0**-HALF)
-        total = self._reduced(np.matmul(x, high), twice=True)
-        total *= 2.0**HALF
-        total += np.matmul(x, y - high * 2.0**HALF)
-        return self._reduced(total, twice=True)
+            return reduce(self.add, parts)
+
+        def one(r: int) -> None:
+            high = np.rint(y[r] * 2.0**-HALF)
+            np.matmul(x[r], high, out=out[r])
+            flat = out[r].reshape(-1)
+            _reduce_row(flat, self.primes[r], twice=True)
+            flat *= 2.0**HALF
+            low = np.matmul(x[r], y[r] - high * 2.0**HALF)
+            flat += low.reshape(-1)
+            _reduce_row(flat, self.primes[r], twice=True)
+
+        _each(out.size + x.size + y.size, len(out), one)
+        return out
 
     def inner(self, x: Array, y: Array) -> list[int]:
         """sum x y over all elements, for each prime, from 0 to p - 1."""
-        return [
-            int(sum(int(v) for v in part.reshape(-1)[None].sum(axis=1)) % p)
-            for part, p in zip(self.sum(self.mul(x, y), tuple(range(x.ndim - 1))), self.primes, strict=True)
-        ]
+        totals = self.sum(self.mul(x, y), tuple(range(x.ndim - 1)))
+        return [int(total) % p for total, p in zip(totals, self.primes, strict=True)]
+
+
+def _reduce_row(flat: Array, p: int, twice: bool = False) -> None:
+    scratch = np.empty(min(CHUNK, flat.size))
+    for start in range(0, flat.size, CHUNK):
+        part = flat[start : start + CHUNK]
+        q = scratch[: part.size]
+        for _ in range(2 if twice else 1):
+            np.multiply(part, 1.0 / p, out=q)
+            np.rint(q, out=q)
+            np.multiply(q, p, out=q)
+            np.subtract(part, q, out=part)
+
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(os.cpu_count() or 1)
+
+
+def _each(elements: int, rows: int, one: Callable[[int], None]) -> None:
+    """Call `one` for each prime; together where that is worth a thread, since NumPy lets go of Python's lock."""
+    if elements < ALONE or rows == 1:
+        for r in range(rows):
+            one(r)
+    else:
+        list(_threads().map(one, range(rows)))
 
 
 def _least(n: int, p: int) -> int:
@@ -173,7 +207,7 @@ GOLDEN = 0x9E3779B97F4A7C15
 def _mix(h: Array) -> Array:
     h = (h ^ (h >> np.uint64(30))) * np.uint64(MIX[0])
     h = (h ^ (h >> np.uint64(27))) * np.uint64(MIX[1])
-    return h ^ (h >> np.uint64(31))
+    return np.asarray(h ^ (h >> np.uint64(31)))
 
 
 def random_function(field: Residues, key: int, x: Array) -> Array:
@@ -181,7 +215,7 @@ def random_function(field: Residues, key: int, x: Array) -> Array:
 
     Each value hangs on the operand modulo all primes: two operands meet only if they are equal modulo each.
     """
-    base = np.ascontiguousarray(_bare(x))
+    base = np.ascontiguousarray(bare(x))
     with np.errstate(over="ignore"):
         h = np.full(base.shape[1:], key & (1 << 64) - 1, np.uint64)
         for row in base:
@@ -204,6 +238,3 @@ def square_root_of(field: Residues, value: int) -> tuple[int, ...]:
     roots = tuple(pow(value, (p + 1) // 4, p) for p in field.primes)
     assert all(r * r % p == value % p for r, p in zip(roots, field.primes, strict=True))
     return roots
-
-
-Unary = Callable[[Array], Array]

@@ -13,10 +13,10 @@ import numpy as np
 
 from netc.codegen.evaluator import INTEGER_DTYPES
 from netc.codegen.ir import Function, Op, Value
-from netc.codegen.ops import OPS
 from netc.netspec.types import TensorType
 from netc.proofs_oracle.certificate.degree import CONSTANT, VARIABLE, Degree
 from netc.proofs_oracle.certificate.dual import CertifyError, Dual, DualField, Identities
+from netc.proofs_oracle.certificate.foreign import meaning_of
 from netc.proofs_oracle.certificate.reading import Number
 from netc.proofs_oracle.certificate.residues import Array, Residues, ZeroDivisorError, draw_primes, uniform
 
@@ -83,6 +83,7 @@ class Statement:
     meaning: tuple[str, ...] = field(default=())
 
 
+EMPTY = "the outputs hang on none of the arguments on this branch: the statement says nothing"
 ATTEMPTS = 5  # points at which a denominator is 0 before giving up: each has a chance of about 2^-20
 
 
@@ -111,11 +112,13 @@ def _judge(
     field_ = Residues(draw_primes(settings.primes, rng))
     failure, degree = 0.0, 0
     wrong: tuple[str, ...] = ()
-    run = _Run(function, claim, point, settings.exact, identities)
+    empty = True
+    run = Run(function, claim, point, settings.exact, identities)
     for _ in range(settings.points):
-        A, left, right, bound = _retried(run, field_, rng)
-        degree = max(degree, bound)
+        A, left, right, bound = retried(run, field_, rng)
+        degree = max(degree, A.reciprocals.cleared(bound))
         failure += failing(A, bound)
+        empty = empty and not any(left)
         if left != right:
             wrong = run.blame(A)
             break
@@ -125,6 +128,7 @@ def _judge(
         degree, failure, identities, tuple(sorted({op.kind for op in ops} & set(_unknowns()))),
         {v: n for (v, _), n in A.readings.items() if n.root or n.pi or n.fraction != Fraction(v)},
         len(ops), sum(op.kind in ("compare", "max", "min", "reduce_max", "reduce_min", "select") for op in ops), 0.0,
+        (EMPTY,) if empty and not wrong else (),
     )  # fmt: skip
 
 
@@ -134,20 +138,25 @@ def _unknowns() -> Sequence[str]:
     return tuple(FUNCTIONS)
 
 
-def failing(A: DualField, degree: int) -> float:
+def failing(A: DualField, degree: Degree) -> float:
     """log2 of the bound at one point: Schwartz and Zippel for the identity, and operands that meet by chance.
 
-    A false identity's numerator has at most `degree`; it is 0 modulo all primes with probability below the product of
-    degree / p. It may also vanish because two operands of one function, though different, meet: for that one of the
-    at most `degree` values in one of its monomials must meet one of all, each pair with the product of d / p.
+    A false identity has a numerator of some degree D; it is 0 modulo all primes with probability at most the product of
+    D / p. It may also vanish because two operands of one function, though different, meet: for that, one of the values
+    in one of its monomials (at most as many as its degree before denominators are cleared) must meet one of all, each
+    pair with the product of d / p, d the degree of an operand.
     """
-    identity = sum(math.log2(min(1.0, degree / p)) for p in A.field.primes)
+    numerator = A.reciprocals.cleared(degree)
+    identity = sum(math.log2(min(1.0, numerator / p)) for p in A.field.primes)
+    if not A.instances:
+        return identity
     meeting = sum(math.log2(min(1.0, max(A.operand_degree, 1) / p)) for p in A.field.primes)
-    pairs = math.log2(max(A.instances, 1)) + math.log2(max(degree, 1)) if A.instances else -math.inf
-    return min(0.0, float(np.logaddexp2(identity, meeting + pairs)))
+    in_monomial = degree.total + sum(degree.powers.values())
+    return min(0.0, float(np.logaddexp2(identity, meeting + math.log2(A.instances * max(in_monomial, 1)))))
 
 
-def _retried(run: _Run, field_: Residues, rng: np.random.Generator) -> tuple[DualField, list[int], list[int], int]:
+def retried(run: Run, field_: Residues, rng: np.random.Generator) -> tuple[DualField, list[int], list[int], Degree]:
+    """`run` at the first point at which no denominator is 0. Raises CertifyError."""
     for _ in range(ATTEMPTS):
         try:
             return run.at(field_, rng)
@@ -170,7 +179,7 @@ def _needed(function: Function, roots: Sequence[Value]) -> list[Op]:
     return kept[::-1]
 
 
-class _Run:
+class Run:
     """One function and one claim, evaluated at points."""
 
     def __init__(
@@ -184,7 +193,7 @@ class _Run:
         self.tangents: dict[int, Array] = {}
         self.read: list[Dual] = []
 
-    def at(self, field_: Residues, rng: np.random.Generator) -> tuple[DualField, list[int], list[int], int]:
+    def at(self, field_: Residues, rng: np.random.Generator) -> tuple[DualField, list[int], list[int], Degree]:
         """Both sides for each prime, and the degree of their difference."""
         A = DualField(field_, rng, self.identities, self.exact)
         self.args = [self._argument(i, A, rng) for i in range(len(self.function.params))]
@@ -201,7 +210,7 @@ class _Run:
             own = field_.inner(value.res, self.tangents[g.of])
             right = [(a + b) % p for a, b, p in zip(right, own, field_.primes, strict=True)]
             degree = degree | value.deg * VARIABLE
-        return A, left, right, A.reciprocals.cleared(degree)
+        return A, left, right, degree
 
     def _argument(self, i: int, A: DualField, rng: np.random.Generator) -> Any:
         name, t = self.function.names[i], self.function.params[i].type
@@ -227,7 +236,7 @@ class _Run:
             if op not in forward:  # the pullback is not differentiated again
                 operands = [x.value if isinstance(x, Dual) else x for x in operands]
             try:
-                result = OPS[op.kind].meaning(A, op, *operands)
+                result = meaning_of(op.kind)(A, op, *operands)
             except CertifyError as error:
                 raise CertifyError(f"{op.loc}: {op}: {error}") from error
             assert A.shape(result) == op.result.shape, f"{op.loc}: {op} was computed with shape {A.shape(result)}"

@@ -164,7 +164,7 @@ REFERENCES = (
         ),
         (
             BadCase(InvertedResidual(0), (4, 4, 3), "features wants a positive integer, got 0"),
-            BadCase(InvertedResidual(4, 0), (4, 4, 3), "expansion wants a positive number, got 0"),
+            BadCase(InvertedResidual(4, 0), (4, 4, 3), "expansion wants a positive number up to 10000, got 0"),
             BadCase(InvertedResidual(4, blocks=0), (4, 4, 3), "blocks wants an integer from 1 to 10000, got 0"),
             BadCase(InvertedResidual(4, drop_path=1.0), (4, 4, 3), "drop_path wants numbers in [0, 1), got 1.0"),
             BadCase(InvertedResidual(4, epsilon=0.0), (4, 4, 3), "epsilon wants a positive number, got 0.0"),
@@ -221,7 +221,7 @@ REFERENCES = (
             Case("evaluation", FusedMbConv(2, 4), (3, 3, 2), training=False),
         ),
         (
-            BadCase(FusedMbConv(4, -1), (4, 4, 3), "expansion wants a positive number, got -1"),
+            BadCase(FusedMbConv(4, -1), (4, 4, 3), "expansion wants a positive number up to 10000, got -1"),
             BadCase(FusedMbConv(4, squeeze=-0.1), (4, 4, 3), "squeeze wants a number in [0, 1]"),
             BadCase(FusedMbConv(4), (16,), "wants [batch, H, W, C], got [batch, 16]"),
         ),
@@ -241,7 +241,7 @@ REFERENCES = (
             Case("evaluation", Uib(2, 2, 3, 3, activation="gelu"), (3, 3, 2), training=False),
         ),
         (
-            BadCase(Uib(4, 0), (4, 4, 3), "expansion wants a positive number, got 0"),
+            BadCase(Uib(4, 0), (4, 4, 3), "expansion wants a positive number up to 10000, got 0"),
             BadCase(Uib(4, 4, 2), (4, 4, 3), "start_kernel wants an odd positive integer, got 2"),
             BadCase(Uib(4, 4, 0, -3), (4, 4, 3), "middle_kernel wants an odd positive integer, got -3"),
             BadCase(Uib(4, 4, 0, 0, stride=2), (4, 4, 3), "stride wants 1 without a depthwise convolution, got 2"),

@@ -225,7 +225,7 @@ REFERENCES = (
             BadCase(SwinStage(0), (4, 4, 3), "heads wants a positive integer, got 0"),
             BadCase(SwinStage(2), (4, 4, 3), "wants a multiple of heads=2 channels"),
             BadCase(SwinStage(1, 0), (4, 4, 3), "blocks wants an integer from 1 to 10000, got 0"),
-            BadCase(SwinStage(1, mlp_ratio=0.0), (4, 4, 3), "mlp_ratio wants a positive number, got 0.0"),
+            BadCase(SwinStage(1, mlp_ratio=0.0), (4, 4, 3), "mlp_ratio wants a positive number up to 10000, got 0.0"),
             BadCase(SwinStage(1, drop_path=1.0), (4, 4, 3), "drop_path wants numbers in [0, 1), got 1.0"),
             BadCase(SwinStage(1), (16, 3), "wants [batch, H, W, C], got [batch, 16, 3]"),
         ),

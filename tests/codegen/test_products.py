@@ -73,6 +73,47 @@ def test_what_was_replaced_before_is_read_as_it_is_now():
     assert dots(after) == [1, 1]
 
 
+def total(make, *shapes, dims):
+    """The sum over `dims` of a product that `make` builds."""
+    return module_of(lambda b, *args: b.sum(b.mul(*make(b, *args)), dims), *map(TensorType, shapes))
+
+
+WIDE = TensorType((2, 3, 4, 6))
+
+
+def repeated(b, y):
+    return b.broadcast(y, WIDE, (0, 3))
+
+
+@pytest.mark.parametrize(
+    ("made", "sums"),
+    [
+        (total(lambda b, x, y: (x, repeated(b, y)), WIDE.shape, (2, 6), dims=(0, 1, 2)), [(1, 2), (0,)]),
+        (total(lambda b, x, y: (repeated(b, y), x), WIDE.shape, (2, 6), dims=(1, 2)), [(1, 2)]),
+        (total(lambda b, x, y: (repeated(b, y), x), WIDE.shape, (2, 6), dims=(1, 3)), [(1,), (2,)]),
+        # repeats are seen through what is elementwise, numbers included, and through axes that are split
+        (
+            total(lambda b, x, y: (x, b.sub(repeated(b, b.mul(y, 2.0)), 1.0)), WIDE.shape, (2, 6), dims=(0, 1)),
+            [(1,), (0,)],
+        ),
+        (
+            total(
+                lambda b, x, y: (b.reshape(repeated(b, y), (2, 3, 4, 2, 3)), x), (2, 3, 4, 2, 3), (2, 6), dims=(1, 2, 4)
+            ),
+            [(1, 2), (2,)],
+        ),
+        (total(lambda b, x, y: (x, repeated(b, y)), WIDE.shape, (2, 6), dims=(0, 3)), [(0, 3)]),  # no repeat is summed
+        (total(lambda b, x, y: (x, b.mul(repeated(b, y), x)), WIDE.shape, (2, 6), dims=(1,)), [(1,)]),  # x differs
+        (total(lambda b, x: (x, b.constant(2.0, x.type)), WIDE.shape, dims=(1,)), [(1,)]),  # a number: nothing to gain
+    ],
+)
+def test_the_sum_is_the_same(made, sums):
+    after = verify(dce(sum_before_products(made)))
+    args = numbers(*(p.shape for p in made.function("f").params))
+    np.testing.assert_array_equal(by_evaluator(made, args)[0], by_evaluator(after, args)[0])
+    assert [op.attr("dims") for op in after.function("f").ops if op.kind == "reduce_sum"] == sums
+
+
 @pytest.mark.parametrize("family", sorted(SCHEDULES))
 @pytest.mark.parametrize("kernel", [1, 3])
 def test_no_kernel_gradient_reads_the_repeats_of_a_global_average(family, kernel):

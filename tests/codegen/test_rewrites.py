@@ -11,7 +11,7 @@ from netc.codegen.builder import Builder
 from netc.codegen.ir import Function, IrError, Module, Op, Value
 from netc.codegen.program import layer_module
 from netc.codegen.render import render
-from netc.codegen.rewrite.conv_forms import CONV_FORMS, geometry
+from netc.codegen.rewrite.conv_forms import CONV_FORMS, geometry, tiles
 from netc.codegen.rewrite.cse import cse
 from netc.codegen.rewrite.dce import dce
 from netc.codegen.rewrite.fold import fold
@@ -101,7 +101,7 @@ def test_padding_that_makes_windows_fit_does_not_make_them_tile(family):
 
 
 # what a form says of itself in its docstring
-ONE_GROUP = {"im2col", "shifted", "phase-shifted", "phase-im2col", "col2im", "convolution"} - {"shifted"}
+ONE_GROUP = {"im2col", "phase-shifted", "phase-im2col", "col2im", "convolution", "patches"}
 FITS = {
     ("conv", "shifted"): lambda g, i, o: g == 1,
     ("conv_kernel_grad", "shifted"): lambda g, i, o: True,
@@ -111,7 +111,9 @@ FITS = {
 
 
 def fits(kind, form, op):
-    _, inputs, outputs, groups = geometry(op)
+    window, inputs, outputs, groups = geometry(op)
+    if form == "patches" and not tiles(window):
+        return False
     rule = FITS.get((kind, form), lambda g, i, o: g == 1 or form not in ONE_GROUP)
     return rule(groups, inputs, outputs)
 
@@ -137,6 +139,9 @@ def test_every_form_is_the_op_that_it_replaces(kind, form, data):
         options |= {"groups": x.shape[2], "features": x.shape[2]}
     elif data.draw(st.booleans()):
         options |= {"groups": 1}
+    if form == "patches":
+        sides = data.draw(st.tuples(*(st.integers(1, n) for n in x.shape[:2])))
+        options |= {"kernel": sides, "stride": sides, "padding": "valid", "dilation": 1}
     made = layer_module(Conv2d(**{**options, "activation": "identity"}), x, data.draw(st.integers(1, 3)))
     function = made.function("vjp")
     changed = verify(Module("m", (replaced(function, kind, form),)))
@@ -151,7 +156,9 @@ def test_every_form_was_tried_with_every_geometry_it_takes():
     for kind, form in FORMS:
         taken = []
         for groups, features in ((1, 4), (2, 4), (4, 4), (4, 8)):
-            function = layer_module(Conv2d(features, (3, 2), (2, 1), groups=groups), x, 2).function("vjp")
+            stride, padding = ((3, 2), "valid") if form == "patches" else ((2, 1), "same")
+            conv = Conv2d(features, (3, 2), stride, padding, groups=groups)
+            function = layer_module(conv, x, 2).function("vjp")
             (op,) = [op for op in function.ops if op.kind == kind]
             if fits(kind, form, op):
                 taken.append(groups)

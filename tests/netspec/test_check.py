@@ -9,21 +9,31 @@ from netc.netspec.check import check
 from netc.netspec.errors import SpecError
 from netc.netspec.layers import (
     Activation,
+    AdaptiveAvgPool,
     AvgPool,
     BatchNorm,
     Chain,
     Concat,
     Conv2d,
     ConvBn,
+    DarknetBlock,
     Dense,
     Flatten,
+    FpnModule,
     Gate,
     GlobalAvgPool,
+    GroupNorm,
     Identity,
     MaxPool,
+    MbConv,
+    MultiHeadAttention,
+    NearestUpsample,
     Repeat,
     Residual,
     ResidualBlock,
+    SelfAttention,
+    UnetDown,
+    UnetUp,
 )  # fmt: skip
 from netc.netspec.spec import NetSpec
 from tests.netspec.strategies import nets
@@ -101,6 +111,25 @@ def test_shape_errors_go_on_where_the_output_is_plain():
         (Concat((Conv2d(2), Conv2d(2, stride=2))), (8, 8, 1), "wants branches that agree on all axes but the last"),
         (Repeat(Dense(3), times=0), (8,), "times wants an integer from 1 to 10000, got 0"),
         (Repeat(Dense(3, inputs=8), times=2), (8,), "at it.block1 wants [batch, 8], got [batch, 3]"),
+        (UnetUp(Conv2d(2, stride=0), 4), (8, 8, 1), "at it.inner: stride wants positive integers, got 0"),
+        (UnetUp(UnetDown(-1), 4), (8, 8, 1), "at it.inner: features wants a positive integer, got -1"),
+        (FpnModule((GroupNorm(0),)), (8, 8, 4), "it.groupNorm0: groups wants a positive integer, got 0"),
+        (MbConv(4, 1e308), (8, 8, 4), "expansion wants a positive number up to 10000, got 1e+308"),
+        (BatchNorm(1e-300), (8,), "epsilon wants a number that float32 can hold, between 1e-37 and 1e37, got 1e-300"),
+        (
+            DarknetBlock(1, "swish", 0.2),
+            (8, 8, 4),
+            "slope belongs to leaky-relu, got slope=0.2 with swish; leave it out",
+        ),
+        (MultiHeadAttention(2, attention_dropout=1.0), (4, 4), "attention_dropout wants a number in [0, 1), got 1.0"),
+        (SelfAttention(1, tile=1), (5000, 3), "wants at most 512 tiles, got [batch, 5000, 3] by 1; raise tile"),
+        (MaxPool(1000), (2000, 2000, 1), "kernel wants at most 65536 places, got 1000"),
+        (AdaptiveAvgPool(4096), (2000, 2000, 3), "wants pixels times windows of at most 262144 a side"),
+        (
+            NearestUpsample(100_000),
+            (4, 4, 4),
+            "wants to give at most 2147483648 elements, got [batch, 400000, 400000, 4]",
+        ),
         (
             Chain((Dense(3, name="a"), Dense(3, name="a"))),
             (8,),
@@ -113,6 +142,11 @@ def test_sentences(layer, shape, sentence):
     found = problems(named, Identity(name="after"), shape=shape)
     assert any(sentence in text for text in found), found
     assert all("net: layer 0 (" in text and " at it" in text for text in found)
+
+
+def test_more_layers_than_memory_holds_are_refused():
+    found = problems(Repeat(Repeat(Dense(8), 10_000), 10_000), shape=(8,))
+    assert found == ("net: layer 0: wants at most 200000 layers in all, got more; lower times or blocks",)
 
 
 def test_a_fault_deep_inside_is_named_by_its_path():

@@ -172,8 +172,10 @@ def test_other_classes_and_other_sizes():
     spec = find("resnet18-cifar").with_classes(7)
     assert check(spec).out.shape == (7,)
     assert check(spec.with_input((40, 24, 1))).out.shape == (7,)
-    with pytest.raises(SpecError, match="--classes wants a net that ends in a dense layer, got globalAvgPool"):
+    with pytest.raises(SpecError, match="wants a net that ends in a dense or conv2d layer, got globalAvgPool"):
         NetSpec("n", (4, 4, 1), (GlobalAvgPool(),)).with_classes(3)
+    assert check(find("squeezenet1_0").with_classes(7)).out.shape == (7,)  # a convolution, whose mean is the output
+    assert check(find("unet").with_classes(7)).out.shape == (224, 224, 7)
     gpt = check(find("tiny-gpt").with_classes(30))  # the vocabulary: of the embedding, and so of the head
     assert gpt.out.shape == (64, 30)
     assert gpt.count == 808_320 - 35 * 128

@@ -1,5 +1,7 @@
 """Every case in the oracle, every reference against differences of itself, every bad case against its message."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from netc.netspec.layer import signature_of
 from netc.netspec.layers import KINDS
 from netc.netspec.layers.activation import ACTIVATIONS
 from netc.netspec.spec import NetSpec
+from netc.netspec.toml import from_toml, to_toml
 from netc.proofs_oracle.draws import DRAWS, draw_inputs, generator
 from netc.proofs_oracle.oracle import exams, run_case
 from netc.proofs_oracle.references import REFERENCES
@@ -32,6 +35,19 @@ def test_codegen_agrees_and_the_reference_is_itself_consistent(reference, case):
     assert (card.directions > 0) == DRAWS[case.draw].smooth
     assert (card.skipped > 0) != DRAWS[case.draw].smooth
 
+
+ONLY_AT_START = ("std",)  # options of what parameters start from, which no pullback sees
+# options that go to one function for a family of kinds, and are judged with another kind of it
+NORM = ("padding", "epsilon", "momentum")
+SHARED = {
+    "separableConv": NORM,
+    "invertedResidual": NORM,
+    "mbConv": NORM,
+    "mbConvV3": (*NORM, "drop_path"),
+    "fusedMbConv": (*NORM, "kernel"),
+    "uib": NORM,
+    "transformerDecoder": ("epsilon",),
+}
 
 OTHERS = [e for e in EXAMS if e.label not in CASE_IDS]
 
@@ -62,6 +78,22 @@ def test_every_activation_is_judged_everywhere_it_may_stand():
     wanted = {f"activation/{a}" for a in ACTIVATIONS} | {f"activation/{a}-kinks" for a in ACTIVATIONS}
     wanted |= {f"{kind}/act-{a}" for kind in ("dense", "conv2d", "convBn") for a in ACTIVATIONS}
     assert wanted <= names
+
+
+@pytest.mark.parametrize(("reference", "case"), CASES, ids=CASE_IDS)
+def test_every_case_is_a_layer_that_a_user_can_write(reference, case):
+    spec = NetSpec("case", case.shape, (case.layer,), dtype=case.x.dtype)
+    check(spec)
+    assert from_toml(to_toml(spec)) == spec
+
+
+@pytest.mark.parametrize("reference", REFERENCES.values(), ids=REFERENCES)
+def test_every_option_is_judged_away_from_its_default(reference):
+    for field in dataclasses.fields(KINDS[reference.kind]):
+        optional = field.default is not dataclasses.MISSING  # the others are given in every case
+        if optional and field.name not in ("name", *ONLY_AT_START, *SHARED.get(reference.kind, ())):
+            values = [getattr(c.layer, field.name) for c in reference.cases if c.layer.kind == reference.kind]
+            assert any(value != field.default for value in values), field.name
 
 
 def test_labels_differ():

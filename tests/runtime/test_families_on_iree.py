@@ -101,10 +101,8 @@ FAMILIES = {
         (8, 12, 3),
         (
             nn.PatchEmbed(8, 4, dropout=0.1, name="patch"),
-            nn.TransformerEncoder(
-                2, 12, 2, dropout=0.1, attention_dropout=0.1, drop_path=(0.1, 0.3), name="encoder"
-            ),
-            nn.TransformerDecoder(2, 12, 1, 3, dropout=0.1, norm_first=False, name="decoder"),
+            nn.TransformerEncoder(2, 12, dropout=0.1, attention_dropout=0.1, drop_path=0.2, name="encoder"),
+            nn.TransformerDecoder(2, 12, 1, 3, norm_first=False, name="decoder"),
             nn.SelectToken(1, name="pick"),
             nn.LayerNorm(name="norm"),
             nn.Dense(CLASSES, name="head"),
@@ -154,7 +152,7 @@ FAMILIES = {
     "unet": (
         (12, 10, 3),
         (
-            nn.Unet(4, 2, name="body"),
+            nn.Unet(4, 1, name="body"),
             nn.UnetUp(nn.UnetDown(6), 4, "bilinear", name="up"),
             nn.Conv2d(CLASSES, 1, 1, "valid", name="head"),
         ),
@@ -182,7 +180,7 @@ def drawn(rng, param):
 
 @pytest.fixture(scope="module")
 def judged():
-    """For each family: its program, which is a train step alone; a state, a batch, and the step's results in float64."""
+    """For each family: its program (a train step alone), a state, a batch, and the results of the step in float64."""
     made = {}
 
     def make(name):

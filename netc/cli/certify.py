@@ -1,0 +1,160 @@
+"""`netc certify`: an exact check that a program's gradients are the derivatives of its loss."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from netc.cli.options import complete_net, json_option, net_options, print_json, resolve_net
+from netc.cli.recipe_options import recipe_of, recipe_options
+
+if TYPE_CHECKING:
+    from netc.proofs_oracle.certificate.certify import Certificate
+    from netc.proofs_oracle.certificate.statement import Settings, Statement
+
+
+@click.command()
+@click.argument("net", metavar="NET|FILE.mlir", shell_complete=complete_net)
+@net_options
+@click.option("--target", default="cpu", show_default=True, help="Certify the text that is compiled for it.")
+@click.option("--batch", type=click.IntRange(min=1), default=2, show_default=True, help="Examples a step.")
+@recipe_options
+@click.option("--layers", is_flag=True, help="Judge each different layer of NET alone instead of the whole text.")
+@click.option("--primes", type=click.IntRange(1, 16), default=4, show_default=True, help="Primes near 2^26 at once.")
+@click.option("--points", type=click.IntRange(min=1), default=1, show_default=True, help="Random points.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Draws primes and points.")
+@click.option(
+    "--literals", type=click.Choice(("rounded", "exact")), default="rounded", show_default=True,
+    help="Read 0.33333334 as 1/3, or as the dyadic number that it is.",
+)  # fmt: skip
+@click.option("--manifest", type=click.Path(path_type=Path), help="Of FILE: the JSON that emit-mlir wrote beside it.")
+@click.option("--function", help="Of FILE: its function.  [default: train_step, or main]")
+@click.option("--wrt", multiple=True, metavar="ARGUMENT=RESULT", help="Of FILE: which result is whose gradient.")
+@click.option("--scale", default="1", metavar="FRACTION", help="Of FILE: the results are the gradients times this.")
+@click.option("--ids", type=click.IntRange(min=1), default=10, show_default=True, help="Of FILE: integers stay below.")
+@json_option
+@click.option("-o", "--out", type=click.Path(path_type=Path), help="Write the certificate to this file, as JSON.")
+def certify(
+    net: str, classes: int | None, input_: str | None, target: str, batch: int, layers: bool, primes: int,
+    points: int, seed: int, literals: str, manifest: Path | None, function: str | None,
+    wrt: tuple[str, ...], scale: str, ids: int, as_json: bool, out: Path | None, **recipe: Any,
+) -> None:  # fmt: skip
+    """Check exactly, over prime fields, that the backward in a program is the derivative of its forward.
+
+    Of NET, the train step is checked in the very text that `netc compile` would compile for the target. Of FILE.mlir,
+    a StableHLO text of anybody: say with --manifest or with --wrt which results are whose gradients; its loss is result
+    0, or that of --loss NUMBER.
+    docs/certificate.md says what is proven and what is assumed. The exit code is 1 if the claim is false.
+    """
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # the primes are spread over threads already
+    from netc.proofs_oracle.certificate.statement import Settings
+
+    settings = Settings(primes, points, seed, literals == "exact")
+    if net.endswith(".mlir"):
+        loss = recipe["loss"] if recipe["loss"].isdigit() else "0"
+        found = _file(Path(net), settings, manifest, function, loss, wrt, scale, ids)
+    else:
+        found = _net(net, classes, input_, target, batch, layers, settings, recipe)
+    if out is not None:
+        from netc.runtime.files import write_whole
+
+        write_whole(out, json.dumps(found.to_json(), indent=1, allow_nan=False) + "\n")
+    if as_json:
+        print_json(found.to_json())
+    else:
+        _show(found)
+    if not found.holds:
+        click.get_current_context().exit(1)
+
+
+def _net(
+    net: str, classes: int | None, input_: str | None, target: str, batch: int, layers: bool, settings: Settings,
+    recipe: dict[str, Any],
+) -> Certificate:  # fmt: skip
+    from netc.codegen.program import build
+    from netc.proofs_oracle.certificate.certify import certificate_of_layers, certify_layers, certify_program
+    from netc.runtime.target import parse_target
+
+    where = parse_target(target)
+    program = build(resolve_net(net, classes, input_), recipe_of(recipe), batch)
+    if not layers:
+        return certify_program(program, where, settings)
+    return certificate_of_layers(net, settings, tuple(_watched(certify_layers(program, where, settings))))
+
+
+def _watched(statements: Iterable[Statement]) -> Iterable[Statement]:
+    """The statements, with a line on standard error meanwhile."""
+    from rich.console import Console
+    from rich.progress import track
+
+    console = Console(stderr=True)
+    return track(statements, "judging", console=console, transient=True, disable=not console.is_terminal)
+
+
+def _file(
+    path: Path, settings: Settings, manifest: Path | None, function: str | None, loss: str, wrt: tuple[str, ...],
+    scale: str, ids: int,
+) -> Certificate:  # fmt: skip
+    from netc.netspec.errors import UserError
+    from netc.proofs_oracle.certificate.certify import certify_foreign
+
+    try:
+        described = None if manifest is None else json.loads(manifest.read_text(encoding="utf-8"))
+        factor = Fraction(scale)
+    except json.JSONDecodeError as error:
+        raise UserError(f"--manifest wants JSON, got {manifest}: {error}") from error
+    except (ValueError, ZeroDivisionError) as error:
+        raise UserError(f"--scale wants a fraction such as 1/10, got {scale!r}") from error
+    if not factor:
+        raise UserError("--scale wants a number other than 0, got 0")
+    return certify_foreign(
+        path.read_text(encoding="utf-8"), function, settings, manifest=described, loss=loss, wrt=wrt, scale=factor,
+        limit=ids,
+    )  # fmt: skip
+
+
+def _show(found: Certificate) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from netc.proofs_oracle.certificate.certify import ASSUMED
+
+    console = Console()
+    table = Table("statement", box=None, pad_edge=False)
+    for heading in ("gradients", "degree", "false with"):
+        table.add_column(heading, justify="right")
+    table.add_column("holds")
+    for s in found.statements:
+        verdict = "[green]yes[/]" if s.holds else "[bold red]NO[/]"
+        table.add_row(escape(s.name), str(len(s.gradients)), f"{s.degree:,}", f"2^{s.failure:.0f}", verdict)
+    console.print(table)
+    for s in found.statements:
+        _details(s)
+    if found.sha256:
+        console.print(f"text: sha256 {found.sha256}", highlight=False, soft_wrap=True)
+    for sentence in ASSUMED:
+        console.print(f"assumed: {sentence}", highlight=False, soft_wrap=True)
+    verdict = "the backward is the derivative of the forward" if found.holds else "a gradient is wrong"
+    console.print(f"{verdict}; probability that this is false below 2^{found.failure:.0f}" if found.holds else verdict)
+
+
+def _details(s: Statement) -> None:
+    from netc.proofs_oracle.certificate.certify import identities
+
+    for name in s.wrong:
+        click.echo(f"wrong: the gradient of {name} in {s.name}")
+    for sentence in s.meaning:
+        click.echo(f"read: {sentence}")
+    if s.readings:
+        click.echo("literals: " + ", ".join(f"{v!r} as {n.text}" for v, n in s.readings.items()))
+    if s.functions:
+        click.echo("by their differential identities: " + ", ".join(s.functions))
+    for sentence in identities(s):
+        click.echo(f"needs: {sentence}")

@@ -1,0 +1,186 @@
+"""Certificates: of a net, layer by layer and as the text that is compiled; of any text."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Any
+
+from netc.codegen.ir import Function
+from netc.codegen.program import Program, layer_module, loss_module
+from netc.codegen.rewrite.lower import lower
+from netc.netspec.check import CheckedNet
+from netc.netspec.layer import Combinator, Composite, Layer
+from netc.netspec.types import TensorType
+from netc.proofs_oracle.certificate import claims
+from netc.proofs_oracle.certificate.statement import Claim, Settings, Statement, float_point, judge
+from netc.runtime.session import emit_text
+from netc.runtime.target import Target
+
+ASSUMED = (
+    "exact arithmetic: float rounding, overflow and what a compiler does with the text are not covered",
+    "on this branch: every comparison, maximum and choice goes as in one float64 run at random inputs",
+    "a function that is not rational is used only through its differential identity (docs/certificate.md)",
+    "literals are read as the numbers that they round, where a reading is listed; else as their exact dyadic values",
+    "the keyed hash that gives such functions their values behaves like a random function",
+    "the primes were drawn by the seed and divide none of the numbers that decide the identity",
+)
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """What was checked, of which text, and what came out."""
+
+    subject: str
+    sha256: str | None
+    settings: Settings
+    statements: tuple[Statement, ...]
+
+    @property
+    def holds(self) -> bool:
+        """Whether every statement does."""
+        return all(s.holds for s in self.statements)
+
+    @property
+    def failure(self) -> float:
+        """log2 of a bound of the probability that any statement is false and passed."""
+        return min(0.0, math.log2(sum(2.0**s.failure for s in self.statements)))
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, all finite."""
+        return {
+            "format": 1,
+            "subject": self.subject,
+            "module_sha256": self.sha256,
+            "holds": self.holds,
+            "failure_log2": round(self.failure, 1),
+            "seed": self.settings.seed,
+            "points": self.settings.points,
+            "literals": "exact" if self.settings.exact else "rounded",
+            "statements": [_statement(s) for s in self.statements],
+            "assumptions": list(ASSUMED),
+        }
+
+
+def _statement(s: Statement) -> dict[str, Any]:
+    return {
+        "of": s.name,
+        "holds": s.holds,
+        "gradients": list(s.gradients),
+        "wrong": list(s.wrong),
+        "read_as": list(s.meaning),
+        "primes": list(s.primes),
+        "degree_bound": s.degree,
+        "failure_log2": round(s.failure, 1),
+        "functions": list(s.functions),
+        "identities": identities(s),
+        "readings": {repr(v): n.text for v, n in s.readings.items()},
+        "operations": s.operations,
+        "choices": s.branches,
+        "seconds": round(s.seconds, 2),
+    }
+
+
+def identities(s: Statement) -> list[str]:
+    """Those beyond the usual ones that the statement needs."""
+    return [
+        *(["rsqrt' = -rsqrt(x) / (2 x)"] if s.identities.quotient else []),
+        *(["exp(-x) = 1/exp(x), logistic(x) = 1/(1 + exp(-x))"] if s.identities.tied else []),
+    ]
+
+
+# -- nets ------------------------------------------------------------------------------------------------------------
+
+
+def certify_text(text: str, name: str, claim: Claim, settings: Settings, limit: int) -> Certificate:
+    """Of one function of a text."""
+    from netc.proofs_oracle.certificate.parse import parse
+
+    function = parse(text, name)
+    return certify_function(text, function, claim, settings, limit)
+
+
+def certify_function(text: str, function: Function, claim: Claim, settings: Settings, limit: int) -> Certificate:
+    """Of a function that was parsed from that text; integers of the float run are below `limit`."""
+    found = judge(function.name, function, claim, settings, float_point(limit))
+    found = replace(found, meaning=(how_read(function, claim), *found.meaning))
+    return Certificate(function.name, hashlib.sha256(text.encode()).hexdigest(), settings, (found,))
+
+
+def how_read(function: Function, claim: Claim) -> str:
+    """A sentence: how gradients are read from results."""
+    g = claim.gradients[0]
+    zero = f", with {len(claim.zero)} arguments (moments) at 0" if claim.zero else ""
+    result = f"result {g.result}" if g.less is None else f"(result {g.result} - {function.names[g.less]})"
+    over = f" / {function.names[g.over]}" if g.over is not None else ""
+    factor = "" if g.factor == 1 else f"{g.factor} "
+    decay = any(x.decay for x in claim.gradients)
+    tail = ", less its weight decay" if decay else ""
+    return f"gradient of {function.names[g.of]} = {factor}{result}{over}{tail}, and so on{zero}"
+
+
+def certify_program(program: Program, target: Target, settings: Settings) -> Certificate:
+    """Of `train_step` in the very text that is compiled for the target."""
+    text = emit_text(program, target).text
+    claim = claims.claim_of_program(program, settings.exact)
+    found = certify_text(text, "train_step", claim, settings, id_limit(program.net))
+    statements = tuple(replace(s, name=f"train_step of {program.net.spec.name}") for s in found.statements)
+    return replace(found, subject=program.net.spec.name, statements=statements)
+
+
+def id_limit(net: CheckedNet) -> int:
+    """Token ids and class ids are below the number of classes."""
+    return max(2, net.out.shape[-1])
+
+
+def parts(net: CheckedNet) -> Iterator[tuple[str, Layer, TensorType]]:
+    """Every layer that has a pullback of its own, once for each input type: where it is first, itself, its input."""
+    seen: set[tuple[Layer, TensorType]] = set()
+    for each in net.walk():
+        bare = replace(each.layer, name=None)
+        if isinstance(bare, Combinator | Composite) or (bare, each.x) in seen:
+            continue
+        seen.add((bare, each.x))
+        yield each.path, bare, each.x
+
+
+def certify_layers(program: Program, target: Target, settings: Settings) -> Iterator[Statement]:
+    """Of every different layer at its real shapes, and of the loss: the rules as the target's passes leave them."""
+    net, point = program.net, float_point(id_limit(program.net))
+    for path, layer, x in parts(net):
+        function = lower(layer_module(layer, x, program.batch), target.family).function("vjp")
+        claim = claims.claim_of_layer(function)
+        if claim.gradients:
+            yield judge(f"{layer.label()} on {x} (first at {path})", function, claim, settings, point)
+    function = lower(loss_module(program.recipe.loss, net.out, program.batch), target.family).function("vjp")
+    yield judge(f"loss {program.recipe.loss.kind}", function, claims.claim_of_loss(function), settings, point)
+
+
+def certificate_of_layers(subject: str, settings: Settings, statements: Sequence[Statement]) -> Certificate:
+    """The statements of a net's layers as one certificate; it belongs to no text."""
+    return Certificate(subject, None, settings, tuple(statements))
+
+
+def certify_foreign(  # what a command line knows of a text
+    text: str,
+    name: str | None,
+    settings: Settings,
+    *,
+    manifest: Mapping[str, Any] | None,
+    loss: str,
+    wrt: Sequence[str],
+    scale: Fraction,
+    limit: int,
+) -> Certificate:
+    """Of anybody's text: by our manifest, or by the numbers of results and arguments."""
+    from netc.proofs_oracle.certificate.parse import parse
+
+    function = parse(text, name)
+    if manifest is None:
+        return certify_function(text, function, claims.claim_of_words(function, loss, wrt, scale), settings, limit)
+    claim = claims.claim_of_manifest(manifest, function.name)
+    claim = claims.scaled(function, claim, settings, float_point(limit))
+    return certify_function(text, function, claim, settings, limit)

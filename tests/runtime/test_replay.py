@@ -1,0 +1,51 @@
+"""A replay feeds a run with what the run was fed with."""
+
+import numpy as np
+import pytest
+
+from netc.netspec.errors import UserError
+from netc.runtime.cache import Cache
+from netc.runtime.noise import twins_of
+from netc.runtime.replay import first_state, replay_of
+from netc.runtime.train import train
+from netc.traces.read import read
+from tests.runtime.test_train import STEPS, config, digits
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("replay") / "run"
+    train(config(), digits(), folder, Cache(folder.parent / "cache"))
+    return folder
+
+
+def test_a_replay_is_the_run(run):
+    from netc.codegen.program import build
+
+    program = build(config().net, config().recipe, config().schedule.batch)
+    state = first_state(program, config().seed)
+    twin = twins_of(program)[1]
+    replay = replay_of(config(), digits(), run)
+    recorded = read(run / "trace.jsonl").steps
+    assert replay.total == STEPS
+    for step, record in zip(replay.steps(), recorded, strict=True):
+        results = twin.step(state, step)
+        state = results[: len(program.state)]
+        assert np.float32(results[len(program.state)]) == np.float32(record.loss)
+        assert (step.index, step.epoch, step.lr) == (record.step, record.epoch, np.float32(record.lr))
+
+
+def test_a_part_of_a_replay_is_that_part():
+    replay = replay_of(config(), digits())
+    whole = list(replay.steps())
+    part = list(replay.steps(5, 9))
+    assert [s.index for s in part] == [5, 6, 7, 8]
+    for a, b in zip(part, whole[5:9], strict=True):
+        np.testing.assert_array_equal(a.x, b.x)
+        np.testing.assert_array_equal(a.y, b.y)
+    assert list(replay.steps(STEPS, STEPS + 5)) == []
+
+
+def test_given_weights_cannot_be_replayed():
+    with pytest.raises(UserError, match="got one that began with given weights"):
+        replay_of(config(init="a" * 64), digits())
