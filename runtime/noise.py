@@ -29,7 +29,7 @@ from netc.traces.floor import MEASURED, Floor, doubling, relative, window_means
 
 WINDOW = 20  # steps
 PERMUTATIONS = 2
-WHOLE_TWINS = 3
+WHOLE_TWINS = 4
 PARTS = 64  # of one sum of products, in the twin that adds them in turn
 
 
@@ -184,8 +184,10 @@ def over_the_whole_run(
 ) -> Floor:
     """The floor with means of the loss over the whole run, from twins on a target, where the evaluator is too slow.
 
-    The first twin begins with the run's first state, the others with each float of it moved by a float32 number at
-    most. There is no exact run: what is kept of each window is the largest difference of two twins.
+    The first twin is the run itself. Of the others each float of the first state and of every batch is moved by a
+    float32 number at most, and the examples of every batch are permuted (not where the net draws by their places): a
+    compiler's roundings too come anew at every step, and not only at the first. There is no exact run: what is kept of
+    each window is the largest difference of two twins.
     """
     config = replay.config
     program = build(config.net, replace(config.recipe, norms=False), config.schedule.batch)
@@ -194,10 +196,15 @@ def over_the_whole_run(
     losses = np.empty((WHOLE_TWINS, replay.total))
     for n in range(WHOLE_TWINS):
         session = Session(prepared)
-        begun = jittered(state, np.random.default_rng(n)) if n else state
+        generator = np.random.default_rng(n)
+        begun = jittered(state, generator) if n else state
         session.restore({slot.name: v for slot, v in zip(program.state, begun, strict=True)})
         for step in replay.steps():
-            losses[n, step.index] = session.train_step(step.x, step.y, float(step.lr))["loss"]
+            x, y = step.x, step.y
+            if n:
+                order = np.arange(len(x)) if config.net.signature.draws else generator.permutation(len(x))
+                (x,), y = jittered([x[order]], generator), y[order]
+            losses[n, step.index] = session.train_step(x, y, float(step.lr))["loss"]
             watch(n * replay.total + step.index + 1, WHOLE_TWINS * replay.total)
     means = [window_means(row, WINDOW) for row in losses]
     spread = np.max([relative(a, b) for a, b in itertools.combinations(means, 2)], axis=0)

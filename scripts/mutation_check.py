@@ -24,7 +24,16 @@ from netc.codegen.program import layer_module
 from netc.codegen.rewrite.lower import lower
 from netc.netspec.layer import Layer, signature_of
 from netc.netspec.layers import (
-    Activation, BatchNorm, Chain, Conv2d, Dense, GlobalAvgPool, LayerNorm, MaxPool, Residual, RmsNorm,
+    Activation,
+    BatchNorm,
+    Chain,
+    Conv2d,
+    Dense,
+    GlobalAvgPool,
+    LayerNorm,
+    MaxPool,
+    Residual,
+    RmsNorm,
     SelfAttention,
 )  # fmt: skip
 from netc.netspec.types import TensorType
@@ -64,6 +73,7 @@ class Subject:
     theirs: list[Any]
 
     def results(self, function: Function) -> list[Any]:
+        """What a variant of the function computes."""
         return evaluator.run(Module("m", (function,)), "vjp", self.args, "f64")
 
 

@@ -18,7 +18,7 @@ def emit_time_features(b: Builder, layer: TimeFeatures, scope: Scope, x: Value) 
     """y = (sin(t w), cos(t w))."""
     count, last = layer.frequencies, len(x.shape) - 1
     rate = -math.log(LARGEST_WAVE) / max(count - 1, 1)
-    w = b.unary("exp", b.mul(b.iota(0, (count,), "f32"), rate))
+    w = b.unary("exp", b.mul(b.iota(0, (count,), x.type.dtype), rate))
     like = TensorType((*x.shape[:-1], count), x.type.dtype)
     waves = b.broadcast(w, like)
     angle = b.mul(b.broadcast(x, like, tuple(range(last + 1))), waves)

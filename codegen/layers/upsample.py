@@ -7,7 +7,7 @@ from netc.codegen.ir import Value
 from netc.codegen.rules import Emitted, Grads, Scope, rule
 from netc.netspec.layers.upsample import BilinearUpsample, NearestUpsample
 from netc.netspec.layers.window import pair
-from netc.netspec.types import TensorType
+from netc.netspec.types import DType, TensorType
 
 
 @rule(NearestUpsample)
@@ -27,7 +27,7 @@ def emit_nearest_upsample(b: Builder, layer: NearestUpsample, scope: Scope, x: V
 @rule(BilinearUpsample)
 def emit_bilinear_upsample(b: Builder, layer: BilinearUpsample, scope: Scope, x: Value) -> Emitted:
     """y = A_H x A_Wᵀ on the two axes of the image."""
-    rows, columns = (_hats(b, n, s) for n, s in zip(x.shape[1:3], pair(layer.scale), strict=True))
+    rows, columns = (_hats(b, n, s, x.type.dtype) for n, s in zip(x.shape[1:3], pair(layer.scale), strict=True))
 
     def bilinear_pull(dy: Value) -> tuple[Value, Grads]:
         return _along_both(b, dy, rows, columns, 0), {}  # dx = A_Hᵀ dy A_W
@@ -40,10 +40,10 @@ def _along_both(b: Builder, x: Value, rows: Value, columns: Value, axis: int) ->
     return b.transpose(b.dot(b.dot(x, rows, (1, axis)), columns, (1, axis)), (0, 2, 3, 1))
 
 
-def _hats(b: Builder, size: int, scale: int) -> Value:
+def _hats(b: Builder, size: int, scale: int, dtype: DType) -> Value:
     """a[p, i] = max(0, 1 - |u(p) - i|), [scale size, size]."""
     shape = (scale * size, size)
-    p, i = b.iota(0, shape, "f32"), b.iota(1, shape, "f32")
+    p, i = b.iota(0, shape, dtype), b.iota(1, shape, dtype)
     centre = b.sub(b.mul(b.add(p, 0.5), 1 / scale), 0.5)
     off = b.sub(b.minimum(b.maximum(centre, 0.0), size - 1.0), i)
     return b.maximum(b.sub(1.0, b.maximum(off, b.unary("neg", off))), 0.0)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from netc.codegen.builder import Builder
 from netc.codegen.ir import Op, Value
 from netc.codegen.ops.window import Pair
+from netc.codegen.rewrite.group_forms import forward_grouped, input_grouped
 from netc.codegen.rewrite.taps import Window, by_phase, padded, place, shifted, view, window_of
 from netc.netspec.types import TensorType
 
@@ -260,6 +261,7 @@ CONV_FORMS: dict[str, dict[str, Form]] = {
         "im2col": forward_im2col,
         "shifted": forward_shifted,
         "depthwise": forward_depthwise,
+        "grouped": forward_grouped,
         "patches": forward_patches,
     },
     "conv_input_grad": {
@@ -268,6 +270,7 @@ CONV_FORMS: dict[str, dict[str, Form]] = {
         "phase-im2col": input_phase_im2col,
         "col2im": input_col2im,
         "depthwise": input_phase_depthwise,
+        "grouped": input_grouped,
         "patches": input_patches,
     },
     "conv_kernel_grad": {

@@ -91,6 +91,8 @@ SCHEDULES: dict[Family, tuple[Row, ...]] = {
         ("conv_kernel_grad", _always, "shifted"),
     ),
     "gpu": (
+        ("conv", lambda s: s.grouped and not s.depthwise, "grouped"),
+        ("conv_input_grad", lambda s: s.grouped and not s.depthwise, "grouped"),
         *_COMMON,
         ("conv", _always, "direct"),
         ("conv_input_grad", lambda s: s.stride > 1, "phase-im2col"),

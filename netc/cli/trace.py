@@ -73,7 +73,7 @@ def diff_command(
 @trace.command("noise")
 @click.argument("net", metavar="NET|RUN", shell_complete=complete_net)
 @click.option("--steps", type=click.IntRange(min=1), default=STEPS, show_default=True, help="Train the twins so long.")
-@click.option("--whole", metavar="TARGET", help="Train three twins of the whole run there, for the spread of means.")
+@click.option("--whole", metavar="TARGET", help="Train four twins of the whole run there, for the spread of means.")
 @click.option("-o", "--out", type=run_argument, help="A file to write it to.  [default: RUN/noise.json for a run]")
 @json_option
 def noise_command(net: str, steps: int, whole: str | None, out: Path | None, as_json: bool, **options: Any) -> None:

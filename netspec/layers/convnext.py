@@ -12,6 +12,7 @@ from netc.netspec.layers.combine import Chain, Residual
 from netc.netspec.layers.conv import Conv2d
 from netc.netspec.layers.norm import BatchNorm, LayerNorm, LayerScale
 from netc.netspec.layers.stochastic import DropPath
+from netc.netspec.layers.transformer import Rates, paths_problems
 from netc.netspec.types import TensorType
 
 Norm = Literal["layer", "batch"]
@@ -91,9 +92,9 @@ class ConvNextStage(Composite):
     """`blocks` times x + drop_path(gamma project(act(expand(norm(depthwise(x)))))).
 
     depthwise is a `kernel` x `kernel` convolution of each channel alone (bias unless a batch norm follows), expand a
-    1x1 convolution to `expansion` C features, project one back to C; gamma starts at `scale`. The rates of drop path
-    go evenly from the first number of `drop_path` (first block) to the second (last block); a rate of 0 has no layer.
-    The number of channels C stays. Source: Liu et al. 2022, fig. 4; torchvision.models.convnext.
+    1x1 convolution to `expansion` C features, project one back to C; gamma starts at `scale`. The rate of drop path
+    is `drop_path` in all blocks or, given two numbers, goes evenly from the first block's to the last's; a rate of 0
+    has no layer. The number of channels C stays. Source: Liu et al. 2022, fig. 4; torchvision.models.convnext.
     """
 
     kind: ClassVar[str] = "convNextStage"
@@ -103,7 +104,7 @@ class ConvNextStage(Composite):
     kernel: int = 7
     expansion: int = 4
     scale: float = 1e-6
-    drop_path: tuple[float, float] = (0.0, 0.0)
+    drop_path: Rates = 0.0
 
     def problems(self) -> Iterator[str]:
         """Options that no input could make right."""
@@ -114,12 +115,11 @@ class ConvNextStage(Composite):
         yield from _norm_problems(self.norm)
         yield from activation_problems(self.activation)
         yield from LayerScale(self.scale).problems()
-        for rate in self.drop_path:
-            yield from (f"drop_path: {problem}" for problem in DropPath(rate).problems())
+        yield from paths_problems(self.drop_path)
 
     def rates(self) -> tuple[float, ...]:
         """The rate of drop path of each block."""
-        first, last = self.drop_path
+        first, last = self.drop_path if isinstance(self.drop_path, tuple) else (self.drop_path, self.drop_path)
         return tuple(first + (last - first) * i / max(self.blocks - 1, 1) for i in range(self.blocks))
 
     def expand(self, x: TensorType) -> Layer:

@@ -60,11 +60,12 @@ class SelectiveScan(Layer):
 
 @dataclass(frozen=True)
 class MambaBlock(Composite):
-    """`layers` times x + out(s(act(conv(u))) act(z)), (u, z) = in(rmsNorm(x)): [T, D] -> [T, D], act = swish.
+    """`layers` times x + out(s(swish(conv(u))) swish(z)), (u, z) = in(rmsNorm(x)): [T, D] -> [T, D].
 
     `in` gives u and z of E = expand D channels; conv is causal and depthwise with `kernel` taps; s is selectiveScan
     with `state` numbers a channel, whose step, B and C are linear in its input: the step through `rank` channels
-    (D / 16, rounded up, if not given). No dense layer has a bias. Source: Gu and Dao 2023, section 3.4 and fig. 3.
+    (D / 16, rounded up, if not given). No dense layer has a bias. The
+    gate is the published one; there is no other activation to choose. Source: Gu and Dao 2023, section 3.4 and fig. 3.
     """
 
     kind: ClassVar[str] = "mambaBlock"

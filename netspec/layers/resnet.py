@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from netc.netspec.layer import Composite, Layer, want_copies, want_positive
-from netc.netspec.layers.activation import Activation
+from netc.netspec.layers.activation import Activation, activation_problems
 from netc.netspec.layers.combine import Chain, Residual
 from netc.netspec.layers.conv import ConvBn
 from netc.netspec.layers.shape import Identity
@@ -21,27 +21,30 @@ def shortcut(x: TensorType, features: int, stride: int) -> Layer:
     return ConvBn(features, 1, stride, "valid", activation="identity")
 
 
-def residual_relu(body: Layer, around: Layer, name: str) -> Layer:
-    """relu(body(x) + around(x))."""
-    return Chain((Residual(body, around, name="residual"), Activation("relu", name="act")), name=name)
+def activated_sum(body: Layer, around: Layer, activation: str, name: str) -> Layer:
+    """act(body(x) + around(x))."""
+    return Chain((Residual(body, around, name="residual"), Activation(activation, name="act")), name=name)
 
 
 @dataclass(frozen=True)
 class ResidualBlock(Composite):
-    """A stage of `blocks` basic blocks: each relu(bn(conv3x3(relu(bn(conv3x3(x))))) + shortcut(x)).
+    """A stage of `blocks` basic blocks: each act(bn(conv3x3(act(bn(conv3x3(x))))) + shortcut(x)).
 
-    The first block has stride `stride`. Source: He et al. 2016, fig. 5 left; padding as in torchvision.
+    The first block has stride `stride`; act is `activation`, the paper's relu. Source: He et al. 2016, fig. 5 left;
+    padding as in torchvision.
     """
 
     kind: ClassVar[str] = "residualBlock"
     features: int
     blocks: int = 1
     stride: int = 1
+    activation: str = "relu"
 
     def problems(self) -> Iterator[str]:
         """Options that no input could make right."""
         yield from want_positive(features=self.features, stride=self.stride)
         yield from want_copies(blocks=self.blocks)
+        yield from activation_problems(self.activation)
 
     def expand(self, x: TensorType) -> Layer:
         """A chain of residuals."""
@@ -49,11 +52,11 @@ class ResidualBlock(Composite):
         for index in range(self.blocks):
             stride = self.stride if index == 0 else 1
             body = Chain((
-                ConvBn(self.features, 3, stride, "same-symmetric", name="conv1"),
+                ConvBn(self.features, 3, stride, "same-symmetric", activation=self.activation, name="conv1"),
                 ConvBn(self.features, 3, 1, "same-symmetric", activation="identity", name="conv2"),
             ))  # fmt: skip
             around = shortcut(x, self.features, stride) if index == 0 else Identity()
-            blocks.append(residual_relu(body, around, f"block{index}"))
+            blocks.append(activated_sum(body, around, self.activation, f"block{index}"))
         return Chain(tuple(blocks))
 
     def label(self) -> str:
@@ -65,8 +68,9 @@ class ResidualBlock(Composite):
 class BottleneckBlock(Composite):
     """A stage of `blocks` bottlenecks: 1x1 to `width`, 3x3, 1x1 to `features`, each with bn, and the shortcut.
 
-    The stride is on the 3x3 convolution of the first block (torchvision's "v1.5"). `width` is features / 4 unless
-    given (wide ResNets, ResNeXt with `groups`). Source: He et al. 2016, fig. 5 right; Xie et al. 2017.
+    `activation` stands after the first two and after the sum, as relu does in the paper. The stride is on the 3x3
+    convolution of the first block (torchvision's "v1.5"). `width` is features / 4 unless given (wide ResNets, ResNeXt
+    with `groups`). Source: He et al. 2016, fig. 5 right; Xie et al. 2017.
     """
 
     kind: ClassVar[str] = "bottleneckBlock"
@@ -75,12 +79,14 @@ class BottleneckBlock(Composite):
     stride: int = 1
     width: int | None = None
     groups: int = 1
+    activation: str = "relu"
 
     def problems(self) -> Iterator[str]:
         """Options that no input could make right."""
         width = self.features // 4 if self.width is None else self.width
         yield from want_positive(features=self.features, stride=self.stride, groups=self.groups, width=width)
         yield from want_copies(blocks=self.blocks)
+        yield from activation_problems(self.activation)
 
     def expand(self, x: TensorType) -> Layer:
         """A chain of residuals."""
@@ -89,12 +95,12 @@ class BottleneckBlock(Composite):
         for index in range(self.blocks):
             stride = self.stride if index == 0 else 1
             body = Chain((
-                ConvBn(width, 1, 1, "valid", name="conv1"),
-                ConvBn(width, 3, stride, "same-symmetric", self.groups, name="conv2"),
+                ConvBn(width, 1, 1, "valid", activation=self.activation, name="conv1"),
+                ConvBn(width, 3, stride, "same-symmetric", self.groups, activation=self.activation, name="conv2"),
                 ConvBn(self.features, 1, 1, "valid", activation="identity", name="conv3"),
             ))  # fmt: skip
             around = shortcut(x, self.features, stride) if index == 0 else Identity()
-            blocks.append(residual_relu(body, around, f"block{index}"))
+            blocks.append(activated_sum(body, around, self.activation, f"block{index}"))
         return Chain(tuple(blocks))
 
     def label(self) -> str:

@@ -23,7 +23,8 @@ class WaveNetBlock(Composite):
 
     x is [T, residual], y [T, skip]; F_l and G_l are causal convolutions of `kernel` taps with dilation 2^l, l below
     `layers`, made as one convolution to 2 residual features; R_l and S_l are 1x1 convolutions (dense), made as one
-    layer to residual + skip features. The last layer has no R. Source: van den Oord et al. 2016, eq. 2 and fig. 4.
+    layer to residual + skip features. The last layer has no R. The gate
+    is the published one; there is no other activation to choose. Source: van den Oord et al. 2016, eq. 2 and fig. 4.
     """
 
     kind: ClassVar[str] = "waveNetBlock"

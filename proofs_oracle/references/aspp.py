@@ -62,6 +62,7 @@ REFERENCES = (
             Case("no-rates", AsppModule(3, ()), (3, 3, 2), batch=3),
             Case("swish", AsppModule(2, (2,), "swish"), (4, 3, 2), batch=3),
             Case("one-pixel", AsppModule(2, (2,)), (1, 1, 2), batch=4),
+            Case("batch-1", AsppModule(2, (1, 2)), (4, 3, 2), batch=1),
             Case("dead-channels", AsppModule(2, (2,)), (3, 3, 2), batch=3, draw="kinks"),
             Case("evaluation", AsppModule(2, (1, 2)), (3, 4, 2), training=False),
         ),

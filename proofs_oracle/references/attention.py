@@ -175,6 +175,7 @@ REFERENCES = (
             Case("head-dim", MultiHeadAttention(2, head_dim=3), (3, 5)),
             Case("causal-rope", MultiHeadAttention(2, causal=True, rope=True), (5, 4)),
             Case("tiles", MultiHeadAttention(2, tile=2), (5, 4)),
+            Case("batch-1", MultiHeadAttention(2), (3, 4), batch=1),
             Case("groups", MultiHeadAttention(1, groups=2), (4, 3)),
             Case("dropouts", MultiHeadAttention(2, dropout=0.3, attention_dropout=0.2), (4, 4)),
             Case("evaluation", MultiHeadAttention(2, dropout=0.3, attention_dropout=0.2), (4, 4), training=False),

@@ -12,6 +12,7 @@ from netc.proofs_oracle.reference import BadCase, Case, Reference, under, within
 from netc.proofs_oracle.references.activation import activate
 from netc.proofs_oracle.references.conv import convolve
 from netc.proofs_oracle.references.norm import batch_norm, layer_norm
+from netc.proofs_oracle.references.stochastic import drop_path
 
 if TYPE_CHECKING:
     from jax import Array
@@ -55,13 +56,15 @@ def _downsample(layer: ConvNextDownsample, params: Tensors, state: Tensors, x: A
 def _stage(layer: ConvNextStage, params: Tensors, state: Tensors, x: Array, training: bool) -> Applied:
     net = _Net(layer.norm, params, state, training)
     around = layer.kernel // 2
+    first, last = layer.drop_path if isinstance(layer.drop_path, tuple) else (layer.drop_path,) * 2
     for index in range(layer.blocks):
         body = f"block{index}.body"
         h = net.conv(f"{body}.depthwise", x, 1, ((around, around), (around, around)), groups=x.shape[-1])
         h = net.norm(f"{body}.norm", h)
         h = activate(layer.activation, net.conv(f"{body}.expand", h, 1, NONE))
         h = net.conv(f"{body}.project", h, 1, NONE)
-        x = x + params[f"{body}.scale.gamma"] * h
+        rate = first if layer.blocks == 1 else first + (last - first) * index / (layer.blocks - 1)
+        x = x + drop_path(under(state, f"{body}.drop"), params[f"{body}.scale.gamma"] * h, rate, training)
     return x, net.new
 
 
@@ -114,6 +117,8 @@ REFERENCES = (
             Case("dead-channels", ConvNextStage(activation="relu", kernel=3), (3, 3, 3), draw="kinks"),
             Case("batch-norm", ConvNextStage(norm="batch", activation="relu", kernel=3), (3, 3, 2)),
             Case("evaluation", ConvNextStage(norm="batch", kernel=3), (3, 3, 2), training=False),
+            Case("drop-path", ConvNextStage(1, kernel=3, scale=1.0, drop_path=0.5), (3, 2, 2), batch=4),
+            Case("drop-path-pair", ConvNextStage(2, kernel=1, scale=1.0, drop_path=(0.0, 0.4)), (2, 2, 2), batch=4),
             Case("drop-path-evaluation", ConvNextStage(2, kernel=3, drop_path=(0.1, 0.4)), (3, 3, 2), training=False),
         ),
         (
@@ -124,7 +129,7 @@ REFERENCES = (
             BadCase(ConvNextStage(expansion=0), (8, 8, 3), "expansion wants a positive integer, got 0"),
             BadCase(ConvNextStage(scale=float("nan")), (8, 8, 3), "start wants a finite number, got nan"),
             BadCase(
-                ConvNextStage(drop_path=(0.0, 1.0)), (8, 8, 3), "drop_path: rate wants a number in [0, 1), got 1.0"
+                ConvNextStage(drop_path=(0.0, 1.0)), (8, 8, 3), "drop_path wants numbers in [0, 1), got (0.0, 1.0)"
             ),
             BadCase(ConvNextStage(), (16,), NO_IMAGE),
         ),

@@ -39,6 +39,7 @@ REFERENCES = (
             Case("one", InceptionModule(1, 1, 1, 1, 1, 1, 1), (3, 3, 2)),
             Case("one-pixel", InceptionModule(1, 1, 1, 1, 1, 1), (1, 1, 2), batch=4),
             Case("swish-epsilon", InceptionModule(1, 1, 1, 1, 1, 1, 3, "swish", 0.1), (3, 3, 2)),
+            Case("batch-1", InceptionModule(1, 2, 1, 1, 1, 1), (4, 3, 2), batch=1),
             Case("ties", InceptionModule(1, 1, 1, 1, 1, 1, 3, "tanh"), (4, 4, 2), draw="ties"),
             Case("dead-channels", InceptionModule(2, 1, 2, 1, 2, 2, 3), (3, 3, 1), draw="kinks"),
             Case("evaluation", InceptionModule(1, 2, 1, 2, 1, 1), (3, 3, 2), training=False),

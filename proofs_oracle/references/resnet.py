@@ -49,9 +49,9 @@ def _residual_block(layer: ResidualBlock, params: Tensors, state: Tensors, x: Ar
     for index in range(layer.blocks):
         stride, block = layer.stride if index == 0 else 1, f"block{index}"
         body = f"{block}.residual.body"
-        h = activate("relu", stage.conv_bn(f"{body}.conv1", x, stride, ONE))
+        h = activate(layer.activation, stage.conv_bn(f"{body}.conv1", x, stride, ONE))
         h = stage.conv_bn(f"{body}.conv2", h, 1, ONE)
-        x = activate("relu", h + stage.shortcut(block, x, layer.features, stride))
+        x = activate(layer.activation, h + stage.shortcut(block, x, layer.features, stride))
     return x, stage.new
 
 
@@ -60,10 +60,10 @@ def _bottleneck_block(layer: BottleneckBlock, params: Tensors, state: Tensors, x
     for index in range(layer.blocks):
         stride, block = layer.stride if index == 0 else 1, f"block{index}"
         body = f"{block}.residual.body"
-        h = activate("relu", stage.conv_bn(f"{body}.conv1", x, 1, NONE))
-        h = activate("relu", stage.conv_bn(f"{body}.conv2", h, stride, ONE, groups=layer.groups))
+        h = activate(layer.activation, stage.conv_bn(f"{body}.conv1", x, 1, NONE))
+        h = activate(layer.activation, stage.conv_bn(f"{body}.conv2", h, stride, ONE, groups=layer.groups))
         h = stage.conv_bn(f"{body}.conv3", h, 1, NONE)
-        x = activate("relu", h + stage.shortcut(block, x, layer.features, stride))
+        x = activate(layer.activation, h + stage.shortcut(block, x, layer.features, stride))
     return x, stage.new
 
 
@@ -80,6 +80,7 @@ REFERENCES = (
             Case("two-blocks", ResidualBlock(3, 2, 2), (4, 4, 2)),
             Case("one-pixel", ResidualBlock(2), (1, 1, 2), batch=3),
             Case("batch-1", ResidualBlock(2), (3, 3, 2), batch=1),
+            Case("h-swish", ResidualBlock(3, stride=2, activation="h-swish"), (4, 4, 2)),
             Case("dead-channels", ResidualBlock(4), (3, 3, 4), draw="kinks"),
             Case("evaluation", ResidualBlock(3, 2, 2), (4, 4, 2), training=False),
         ),
@@ -87,6 +88,7 @@ REFERENCES = (
             BadCase(ResidualBlock(0), (4, 4, 3), "features wants a positive integer, got 0"),
             BadCase(ResidualBlock(4, 0), (4, 4, 3), "blocks wants an integer from 1 to 10000, got 0"),
             BadCase(ResidualBlock(4, stride=0), (4, 4, 3), "stride wants a positive integer, got 0"),
+            BadCase(ResidualBlock(4, activation="mish"), (4, 4, 3), "activation wants one of identity, relu"),
             BadCase(ResidualBlock(4), (16,), "wants [batch, H, W, C], got [batch, 16]"),
         ),
     ),
@@ -100,6 +102,8 @@ REFERENCES = (
             Case("two-blocks", BottleneckBlock(8, 2, 2), (4, 4, 3)),
             Case("wide", BottleneckBlock(4, width=3), (3, 3, 2)),
             Case("groups", BottleneckBlock(8, width=4, groups=2, stride=2), (4, 4, 2)),
+            Case("gelu", BottleneckBlock(8, stride=2, activation="gelu"), (4, 4, 4)),
+            Case("batch-1", BottleneckBlock(8), (3, 3, 4), batch=1),
             Case("dead-channels", BottleneckBlock(8), (3, 3, 2), draw="kinks"),
             Case("evaluation", BottleneckBlock(8, 2), (3, 3, 4), training=False),
         ),
@@ -107,6 +111,7 @@ REFERENCES = (
             BadCase(BottleneckBlock(3), (4, 4, 3), "width wants a positive integer, got 0"),
             BadCase(BottleneckBlock(8, groups=0), (4, 4, 3), "groups wants a positive integer, got 0"),
             BadCase(BottleneckBlock(8, width=3, groups=2), (4, 4, 3), "features wants a multiple of groups=2, got 3"),
+            BadCase(BottleneckBlock(8, activation="mish"), (4, 4, 3), "activation wants one of identity, relu"),
             BadCase(BottleneckBlock(8), (16,), "wants [batch, H, W, C], got [batch, 16]"),
         ),
     ),

@@ -35,15 +35,15 @@ def _shuffle_block(layer: ShuffleBlock, params: Tensors, state: Tensors, x: Arra
     block = Block(params, state, training)
 
     def body(name: str, x: Array, stride: int, groups: int) -> Array:
-        h = _shuffled(block.conv_bn(f"{name}.reduce", x, "relu", groups=groups), layer.groups)
+        h = _shuffled(block.conv_bn(f"{name}.reduce", x, layer.activation, groups=groups), layer.groups)
         h = block.conv_bn(f"{name}.depthwise", h, "identity", stride, ONE, groups=h.shape[-1])
         return block.conv_bn(f"{name}.expand", h, "identity", groups=layer.groups)
 
     first = layer.groups if layer.first_groups is None else layer.first_groups
     pooled = jnp.sum(Window((3, 3), (2, 2), ((1, 1), (1, 1))).pixels(x, 0.0), axis=0) / 9
-    x = activate("relu", jnp.concatenate([pooled, body("unit0.joined.body", x, 2, first)], axis=-1))
+    x = activate(layer.activation, jnp.concatenate([pooled, body("unit0.joined.body", x, 2, first)], axis=-1))
     for index in range(1, layer.blocks):
-        x = activate("relu", x + body(f"unit{index}.residual.body", x, 1, layer.groups))
+        x = activate(layer.activation, x + body(f"unit{index}.residual.body", x, 1, layer.groups))
     return x, block.new
 
 
@@ -51,12 +51,12 @@ def _shuffle_v2_block(layer: ShuffleV2Block, params: Tensors, state: Tensors, x:
     block, half = Block(params, state, training), layer.features // 2
 
     def right(name: str, x: Array, stride: int) -> Array:
-        h = block.conv_bn(f"{name}.conv1", x, "relu")
+        h = block.conv_bn(f"{name}.conv1", x, layer.activation)
         h = block.conv_bn(f"{name}.depthwise", h, "identity", stride, ONE, groups=half)
-        return block.conv_bn(f"{name}.conv2", h, "relu")
+        return block.conv_bn(f"{name}.conv2", h, layer.activation)
 
     left = block.conv_bn("unit0.joined.left.depthwise", x, "identity", 2, ONE, groups=x.shape[-1])
-    left = block.conv_bn("unit0.joined.left.conv", left, "relu")
+    left = block.conv_bn("unit0.joined.left.conv", left, layer.activation)
     x = _shuffled(jnp.concatenate([left, right("unit0.joined.right", x, 2)], axis=-1), 2)
     for index in range(1, layer.blocks):
         both = [x[..., :half], right(f"unit{index}.halves.right", x[..., half:], 1)]
@@ -92,6 +92,8 @@ REFERENCES = (
             Case("one-group", ShuffleBlock(12, 1), (3, 4, 3), batch=4),
             Case("first-whole", ShuffleBlock(24, 3, 1, 1), (3, 4, 3), batch=4),
             Case("one-pixel", ShuffleBlock(8, 2), (1, 1, 4), batch=3),
+            Case("tanh", ShuffleBlock(8, 2, 2, activation="tanh"), (4, 4, 4)),
+            Case("batch-1", ShuffleBlock(8, 2), (6, 6, 4), batch=1),
             Case("dead-channels", ShuffleBlock(8, 2), (4, 4, 2), draw="kinks"),
             Case("evaluation", ShuffleBlock(8, 2, 2), (4, 4, 4), training=False),
             Case("evaluation-three-groups", ShuffleBlock(12, 3, 3, 1), (4, 4, 3), training=False),
@@ -103,6 +105,7 @@ REFERENCES = (
             BadCase(ShuffleBlock(8, 2, first_groups=0), (4, 4, 4), "first_groups wants a positive integer, got 0"),
             BadCase(ShuffleBlock(8, 2), (4, 4, 8), "wants features=8 to exceed the input's channels"),
             BadCase(ShuffleBlock(8, 2), (4, 4, 3), "by a multiple of groups=2, got [batch, 4, 4, 3]"),
+            BadCase(ShuffleBlock(8, 2, activation="mish"), (4, 4, 4), "activation wants one of identity, relu"),
             BadCase(ShuffleBlock(8, 2), (4,), "wants [batch, H, W, C], got [batch, 4]"),
         ),
     ),
@@ -114,6 +117,8 @@ REFERENCES = (
             Case("two", ShuffleV2Block(6, 2), (4, 6, 2)),
             Case("odd", ShuffleV2Block(4, 2), (5, 3, 2), batch=3),
             Case("one-channel-each", ShuffleV2Block(2, 2), (4, 4, 1)),
+            Case("swish", ShuffleV2Block(4, 2, "swish"), (4, 4, 2)),
+            Case("batch-1", ShuffleV2Block(4, 2), (6, 6, 2), batch=1),
             Case("dead-channels", ShuffleV2Block(4, 2), (4, 4, 2), draw="kinks"),
             Case("evaluation", ShuffleV2Block(4, 2), (4, 4, 2), training=False),
         ),
@@ -121,6 +126,7 @@ REFERENCES = (
             BadCase(ShuffleV2Block(5), (4, 4, 3), "features wants an even number, got 5"),
             BadCase(ShuffleV2Block(0), (4, 4, 3), "features wants a positive integer, got 0"),
             BadCase(ShuffleV2Block(4, 0), (4, 4, 3), "blocks wants an integer from 1 to 10000, got 0"),
+            BadCase(ShuffleV2Block(4, activation="mish"), (4, 4, 2), "activation wants one of identity, relu"),
             BadCase(ShuffleV2Block(4), (4,), "wants [batch, H, W, C], got [batch, 4]"),
         ),
     ),

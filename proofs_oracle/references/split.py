@@ -62,6 +62,7 @@ REFERENCES = (
             Case("to-vectors", Split((GlobalAvgPool(), Chain((Flatten(), Dense(3))))), (2, 3, 4)),
             Case("nested", Split((Split((LEFT, Dense(2))), Chain((Dense(3), Activation("relu"))))), (8,)),
             Case("shuffled", Chain((Split((LEFT, ConvBn(2))), ChannelShuffle(2))), (3, 3, 4)),
+            Case("batch-1", Split((LEFT, ConvBn(3))), (3, 4, 4), batch=1),
             Case("ties", Split((MaxPool(2, 1, name="a"), MaxPool(2, 1, name="b"))), (4, 4, 2), draw="ties"),
             Case("evaluation", Split((BatchNorm(name="a"), BatchNorm(name="b")), (1, 2)), (3, 3, 3), training=False),
         ),

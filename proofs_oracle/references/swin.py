@@ -162,6 +162,7 @@ REFERENCES = (
             Case("plain", WindowMerge(4, 6, 2), (24, 3)),
             Case("cut-off", WindowMerge(4, 5, 3, (1, 2)), (36, 2)),
             Case("across", WindowMerge(4, 6, 2, across=True), (24, 2)),
+            Case("batch-1", WindowMerge(3, 4, 2, 1), (16, 2), batch=1),
             Case("there-and-back", Chain((WindowPartition(3, 1), WindowMerge(5, 4, 3, 1))), (5, 4, 2)),
         ),
         (

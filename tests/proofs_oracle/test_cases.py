@@ -37,17 +37,6 @@ def test_codegen_agrees_and_the_reference_is_itself_consistent(reference, case):
 
 
 ONLY_AT_START = ("std",)  # options of what parameters start from, which no pullback sees
-# options that go to one function for a family of kinds, and are judged with another kind of it
-NORM = ("padding", "epsilon", "momentum")
-SHARED = {
-    "separableConv": NORM,
-    "invertedResidual": NORM,
-    "mbConv": NORM,
-    "mbConvV3": (*NORM, "drop_path"),
-    "fusedMbConv": (*NORM, "kernel"),
-    "uib": NORM,
-    "transformerDecoder": ("epsilon",),
-}
 
 OTHERS = [e for e in EXAMS if e.label not in CASE_IDS]
 
@@ -76,7 +65,7 @@ def test_every_kind_has_a_reference_with_cases_of_both_sorts():
 def test_every_activation_is_judged_everywhere_it_may_stand():
     names = {exam.label for exam in EXAMS}
     wanted = {f"activation/{a}" for a in ACTIVATIONS} | {f"activation/{a}-kinks" for a in ACTIVATIONS}
-    wanted |= {f"{kind}/act-{a}" for kind in ("dense", "conv2d", "convBn") for a in ACTIVATIONS}
+    wanted |= {f"{kind}/act-{a}" for kind in ("dense", "conv2d", "convBn", "convTranspose2d") for a in ACTIVATIONS}
     assert wanted <= names
 
 
@@ -91,7 +80,7 @@ def test_every_case_is_a_layer_that_a_user_can_write(reference, case):
 def test_every_option_is_judged_away_from_its_default(reference):
     for field in dataclasses.fields(KINDS[reference.kind]):
         optional = field.default is not dataclasses.MISSING  # the others are given in every case
-        if optional and field.name not in ("name", *ONLY_AT_START, *SHARED.get(reference.kind, ())):
+        if optional and field.name not in ("name", *ONLY_AT_START):
             values = [getattr(c.layer, field.name) for c in reference.cases if c.layer.kind == reference.kind]
             assert any(value != field.default for value in values), field.name
 

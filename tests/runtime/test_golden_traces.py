@@ -22,7 +22,7 @@ from netc.traces.schema import StepRecord
 from tests.conftest import GOLDEN
 
 NETS = ("mlp", "cnn")
-TARGETS = {"reference", "cpu", "xla", "jax"}
+TARGETS = {"reference", "cpu", "xla", "vulkan", "jax"}
 AGAIN = 24  # steps
 
 

@@ -111,5 +111,5 @@ def test_means_of_a_whole_run_come_from_twins_on_a_target(floor, data, tmp_path)
     assert len(whole.means) == 44 // WINDOW
     assert 0 < max(whole.means) < 1e-3
     assert whole.differences == floor.differences
-    assert whole.twins[-1] == "whole run on reference 3"
+    assert whole.twins[-1] == "whole run on reference 4"
     assert seen[-1] == (WHOLE_TWINS * 44, WHOLE_TWINS * 44)
