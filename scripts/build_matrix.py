@@ -2,8 +2,9 @@
 
     python scripts/build_matrix.py [NET[@SIZE][:BATCH] ...] [--targets T,T] [--timeout S] [--norms] [--write]
 
-Emits the whole module (init, train_step, eval_step, predict; SGD with momentum) and gives it to iree-compile, a process
-of its own, without the cache. SIZE is the side of square colour images; nothing runs, so no device is needed. `--write`
+Emits the whole module (init, train_step, eval_step, predict; Adam) and gives it to iree-compile, a process
+of its own, without the cache. SIZE is the side of square colour images; family:NAME is a net of
+scripts/families.py; nothing runs, so no device is needed. `--write`
 merges the rows into docs/measurements/build_matrix.json, so that the table can be measured in parts, and renders
 build_matrix.md from it.
 """
@@ -20,10 +21,13 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from families import FAMILIES, family
+
 from netc.codegen.program import build
 from netc.codegen.render import render
 from netc.codegen.rewrite.lower import lower
 from netc.netspec.check import check
+from netc.netspec.loss import CrossEntropy
 from netc.netspec.recipe import Recipe
 from netc.netspec.zoo import find
 from netc.runtime.compile import COMPILER, compile_text, version_of
@@ -35,7 +39,7 @@ DEFAULT = (
     "mnist-linear:32", "mnist-mlp:32", "mnist-cnn:32", "resnet34-cifar:32", "resnet50@64:8", "mobilenet_v2@64:8",
     "mobilenet_v3_small@64:8", "efficientnet_b0@64:8", "convnext_tiny@64:8", "densenet121@64:8",
     "shufflenet_v2_x1_0@64:8", "squeezenet1_1@64:8", "vgg11_bn@64:8", "vit_tiny_patch4_32:8", "tiny-gpt:8",
-    "tiny-mamba:8",
+    "tiny-mamba:8", *(f"family:{name}:4" for name in FAMILIES),
 )  # fmt: skip
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "measurements"
 
@@ -59,17 +63,17 @@ class Built:
 
 def attempt(word: str, target_word: str, norms: bool, timeout: float) -> Built:
     """Build one net for one target; a failure is a row too."""
-    matched = re.fullmatch(r"([^@:]+)(?:@(\d+))?(?::(\d+))?", word)
+    matched = re.fullmatch(r"((?:family:)?[^@:]+)(?:@(\d+))?(?::(\d+))?", word)
     if matched is None:
         raise SystemExit(f"wants NET, NET@SIZE or NET@SIZE:BATCH, got {word!r}; write for example resnet50@64:8")
     name, side, batch = matched[1], matched[2], int(matched[3] or 32)
     started, emitted, size, step, error = time.perf_counter(), None, 0, "check", ""
     try:
-        spec = find(name)
+        spec, loss = family(name[7:]) if name.startswith("family:") else (find(name), CrossEntropy())
         net = check(spec.with_input((int(side), int(side), 3)) if side else spec)
         step = "emit"
         target = parse_target(target_word)
-        text = render(lower(build(net, Recipe(norms=norms), batch).module, target.family))
+        text = render(lower(build(net, Recipe(loss=loss, norms=norms), batch).module, target.family))
         step, emitted = "compile", time.perf_counter()
         with tempfile.TemporaryDirectory(prefix="netc-") as folder:
             output = Path(folder) / "module.vmfb"
@@ -91,7 +95,8 @@ def table(rows: list[Built]) -> str:
     lines = [
         "# Which nets compile for which targets",
         "",
-        "Made by scripts/build_matrix.py. NET@SIZE:BATCH is a training module on square colour images of that side.",
+        "Made by scripts/build_matrix.py. NET@SIZE:BATCH is a training module on square colour images of that side;",
+        "family:NAME is a small net of one family's layers (scripts/families.py).",
         "Nothing was run. Seconds are wall clock beside other work; `load` is the load average a core at the end of",
         "the compile, so that 2 means about twice the seconds of an idle machine. `norms`: with the norms of gradients",
         "and parameters.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import random
+import re
 import sys
 from dataclasses import replace
 from fractions import Fraction
@@ -29,6 +30,7 @@ from netc.proofs_oracle.certificate.degree import Degree, Reciprocals
 from netc.proofs_oracle.certificate.mutate import backward, faults
 from netc.proofs_oracle.certificate.reading import read
 from netc.proofs_oracle.certificate.statement import Claim, Gradient, Settings, float_point, judge
+from netc.proofs_oracle.references import REFERENCES
 from netc.runtime.session import emit_text
 from netc.runtime.target import parse_target
 
@@ -322,3 +324,17 @@ def test_a_gradient_of_the_wrong_argument():
         pairs = ((0, 2), (1, 1)) if swapped else ((0, 1), (1, 2))
         claim = Claim(((0, None),), tuple(Gradient(of, result) for of, result in pairs))
         assert judge("", function, claim, QUICK, float_point(2)).holds is holds
+
+
+# -- every rule ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", REFERENCES)
+def test_every_rule_on_the_oracles_cases(kind):
+    """At the oracle's shapes and options, exactly; attention by tiles needs exp(a - b) = exp(a) / exp(b)."""
+    for case in REFERENCES[kind].cases:
+        function = layer_module(case.layer, case.x, case.batch, training=case.training).function("vjp")
+        claim = claims.claim_of_layer(function)
+        if claim.gradients:
+            found = judge(case.name, function, claim, QUICK, float_point(max(2, case.ids)))
+            assert found.holds is not bool(re.search("tile=[1-9]", repr(case.layer))), case.name
