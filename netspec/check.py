@@ -8,7 +8,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from netc.netspec.errors import SpecError
-from netc.netspec.layer import Combinator, Composite, Layer, LayerError, expanded, part_names, signature_of
+from netc.netspec.layer import (
+    MOST_LAYERS,
+    TOO_MANY,
+    Combinator,
+    Composite,
+    Layer,
+    LayerError,
+    expanded,
+    part_names,
+    signature_of,
+)
 from netc.netspec.layers.combine import Repeat
 from netc.netspec.spec import NetSpec
 from netc.netspec.toml import to_toml
@@ -91,7 +101,6 @@ class _Problems(list[str]):
     looked_at = 0
 
 
-MOST_LAYERS = 200_000  # of a net, parts of parts counted; more is a mistake, and would take all memory
 LARGEST_INPUT = 1 << 27  # elements of one example; more is a mistake
 LARGEST_OUTPUT = 1 << 31  # of a layer, likewise
 
@@ -109,7 +118,7 @@ def _check_layer(where: str, path: str, layer: Layer, x: TensorType | None, prob
     """Append the problems of `layer` and its parts; return its output type if that can be known."""
     problems.looked_at += 1
     if problems.looked_at > MOST_LAYERS:
-        raise SpecError((f"{where}: wants at most {MOST_LAYERS} layers in all, got more; lower times or blocks",))
+        raise SpecError((f"{where}: {TOO_MANY}",))
     options = [*_name_problems(layer), *layer.problems()]
     here = f"{where} ({layer.label()}) at {path}"
     problems += [f"{here}: {p}" for p in options]

@@ -9,7 +9,10 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import ClassVar
 
-from netc.netspec.types import ParamSpec, Signature, StateSpec, TensorType
+from netc.netspec.types import LARGEST_NUMBER, ParamSpec, Signature, StateSpec, TensorType
+
+MOST_LAYERS = 200_000  # of a net, parts of parts counted; more is a mistake, and would take all memory
+TOO_MANY = f"wants at most {MOST_LAYERS} layers in all, got more; lower times or blocks"
 
 Visit = Callable[[str, "Layer", TensorType], TensorType]
 
@@ -69,18 +72,21 @@ class Combinator(Layer):
         """The parts' parameters and states, each under `part.`, and the output that `flow` gives."""
         params: list[ParamSpec] = []
         state: list[StateSpec] = []
-        draws = False
+        draws, layers = False, 1
 
         def visit(name: str, part: Layer, x: TensorType) -> TensorType:
-            nonlocal draws
+            nonlocal draws, layers
             own = signature_of(part, x)
             draws |= own.draws
+            layers += own.layers
+            if layers > MOST_LAYERS:
+                raise LayerError(TOO_MANY)
             params.extend(replace(p, name=f"{name}.{p.name}") for p in own.params)
             state.extend(replace(s, name=f"{name}.{s.name}") for s in own.state)
             return own.out
 
         out = self.flow(x, visit)
-        return Signature(tuple(params), tuple(state), out, draws)
+        return Signature(tuple(params), tuple(state), out, draws, layers)
 
 
 class Composite(Layer):
@@ -120,6 +126,17 @@ def want_spread(**values: float) -> Iterator[str]:
     for name, value in values.items():
         if not 0 <= value < math.inf:
             yield f"{name} wants a finite number, not negative, got {value}"
+        elif value > LARGEST_NUMBER:
+            yield f"{name} wants a number of at most {LARGEST_NUMBER:g}, got {value}"
+
+
+def want_finite(**values: float) -> Iterator[str]:
+    """Yield a sentence for each value that float32 has no use for."""
+    for name, value in values.items():
+        if not math.isfinite(value):
+            yield f"{name} wants a finite number, got {value}"
+        elif abs(value) > LARGEST_NUMBER:
+            yield f"{name} wants a number of at most {LARGEST_NUMBER:g}, got {value}"
 
 
 LARGEST_RATIO = 10_000  # of the widths of two layers; more is a mistake

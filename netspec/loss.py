@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from netc.netspec.types import TensorType, batched
+from netc.netspec.types import LARGEST_NUMBER, SMALLEST_NUMBER, TensorType, batched
 
 
 @dataclass(frozen=True)
@@ -224,8 +224,12 @@ def _at_least_zero(what: str, values: Sequence[float]) -> Iterator[str]:
     for value in values:
         if not 0 <= value < math.inf:
             yield f"{what} wants numbers of at least 0, got {value}"
+        elif value > LARGEST_NUMBER:
+            yield f"{what} wants numbers of at most {LARGEST_NUMBER:g}, got {value}"
 
 
 def _positive(what: str, value: float) -> Iterator[str]:
     if not 0 < value < math.inf:
         yield f"{what} wants a positive number, got {value}"
+    elif not SMALLEST_NUMBER <= value <= LARGEST_NUMBER:
+        yield f"{what} wants a number from {SMALLEST_NUMBER:g} to {LARGEST_NUMBER:g}, got {value}"

@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from netc.netspec.errors import SpecError
 from netc.netspec.loss import CrossEntropy, Loss
+from netc.netspec.types import LARGEST_NUMBER, SMALLEST_NUMBER
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class Adam:
                 yield f"adam: {name} wants a number in [0, 1), got {getattr(self, name)}"
         if not 0 < self.epsilon < math.inf:
             yield f"adam: epsilon wants a positive number, got {self.epsilon}"
+        elif not SMALLEST_NUMBER <= self.epsilon <= LARGEST_NUMBER:
+            yield f"adam: epsilon wants a number from {SMALLEST_NUMBER:g} to {LARGEST_NUMBER:g}, got {self.epsilon}"
         yield from _decay_problems(self.kind, self.weight_decay)
 
 
@@ -64,6 +67,8 @@ Optimizer = Adam | Sgd
 def _decay_problems(kind: str, decay: float) -> Iterator[str]:
     if not 0 <= decay < math.inf:
         yield f"{kind}: weight_decay wants a number of at least 0, got {decay}"
+    elif decay > LARGEST_NUMBER:
+        yield f"{kind}: weight_decay wants a number of at most {LARGEST_NUMBER:g}, got {decay}"
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,9 @@ from typing import Literal
 
 DType = Literal["f64", "f32", "bf16", "i32", "i64", "ui32", "i1"]
 
+LARGEST_NUMBER = 1e9  # of an option; float32 ends at 3.4e38, and a net is lost long before
+SMALLEST_NUMBER = 1e-37  # of one that must be above 0; float32 has no full precision below 1.2e-38
+
 BYTES: dict[str, int] = {"f64": 8, "f32": 4, "bf16": 2, "i32": 4, "i64": 8, "ui32": 4, "i1": 1}
 
 
@@ -115,13 +118,14 @@ class StateSpec:
 class Signature:
     """What a layer holds and gives for one input type: parameters, states, output type (per example).
 
-    `draws`: in training it needs random numbers, and so the step's key.
+    `draws`: in training it needs random numbers, and so the step's key. `layers`: it and its parts, and theirs.
     """
 
     params: tuple[ParamSpec, ...]
     state: tuple[StateSpec, ...]
     out: TensorType
     draws: bool = False
+    layers: int = 1
 
     @property
     def count(self) -> int:

@@ -78,8 +78,14 @@ def loss_of(options: Mapping[str, Any]) -> Loss:
     cls = LOSSES.get(kind)
     if cls is None:
         raise UserError(f"--loss wants one of {', '.join(LOSSES)}, got {kind!r}")
-    given = dict(text.partition("=")[::2] for text in options["loss_option"])
+    pairs = [text.partition("=")[::2] for text in options["loss_option"]]
+    given = dict(pairs)
+    for name in given:
+        if (times := sum(name == n for n, _ in pairs)) > 1:
+            raise UserError(f"--loss-option wants each name once, got {name} {times} times; leave the others out")
     if options["label_smoothing"] is not None:
+        if "smoothing" in given:
+            raise UserError("wants --label-smoothing or --loss-option smoothing, got both; leave one out")
         given["smoothing"] = repr(options["label_smoothing"])
     hints, names = get_type_hints(cls), [f.name for f in fields(cls)]
     values: dict[str, Any] = {}

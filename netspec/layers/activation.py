@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-from netc.netspec.layer import Layer
+from netc.netspec.layer import Layer, want_finite
 from netc.netspec.types import Signature, TensorType
 
 # name -> the equation, as the documentation prints it
@@ -49,6 +49,7 @@ class Activation(Layer):
         yield from activation_problems(self.function)
         if self.slope != 0.01 and self.function != "leaky-relu":
             yield f"slope belongs to leaky-relu, got slope={self.slope} with {self.function}; leave it out"
+        yield from want_finite(slope=self.slope)
 
     def signature(self, x: TensorType) -> Signature:
         """No parameters; the output has the type of the input."""

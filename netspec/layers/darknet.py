@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-from netc.netspec.layer import Composite, Layer, LayerError, want_copies, want_positive, want_rank
+from netc.netspec.layer import Composite, Layer, LayerError, want_copies, want_finite, want_positive, want_rank
 from netc.netspec.layers.activation import Activation, activation_problems
 from netc.netspec.layers.combine import Chain, Residual
 from netc.netspec.layers.conv import Conv2d
@@ -44,6 +44,7 @@ def _act_problems(function: str, slope: float) -> Iterator[str]:
     yield from activation_problems(function)
     if slope != SLOPE and function != "leaky-relu":
         yield f"slope belongs to leaky-relu, got slope={slope} with {function}; leave it out"
+    yield from want_finite(slope=slope)
 
 
 @dataclass(frozen=True)

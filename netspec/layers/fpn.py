@@ -16,6 +16,7 @@ from netc.netspec.layers.upsample import NearestUpsample
 from netc.netspec.types import TensorType, batched
 
 LEVELS = ("finest", "all")
+MOST_STAGES = 32  # the levels nest
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ class FpnModule(Composite):
         yield from want_positive(features=self.features)
         if not self.stages:
             yield "stages wants at least one layer, got none"
+        if len(self.stages) > MOST_STAGES:
+            yield f"stages wants at most {MOST_STAGES} layers, got {len(self.stages)}; chain some of them"
         if self.levels not in LEVELS:
             yield f"levels wants {' or '.join(map(repr, LEVELS))}, got {self.levels!r}"
 

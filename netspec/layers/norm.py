@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-from netc.netspec.layer import Layer, LayerError, want_positive
+from netc.netspec.layer import Layer, LayerError, want_finite, want_positive
 from netc.netspec.types import Constant, ParamSpec, Signature, StateSpec, TensorType, batched
 
 
@@ -174,8 +174,7 @@ class LayerScale(Layer):
 
     def problems(self) -> Iterator[str]:
         """Options that no input could make right."""
-        if not math.isfinite(self.start):
-            yield f"start wants a finite number, got {self.start}"
+        yield from want_finite(start=self.start)
 
     def signature(self, x: TensorType) -> Signature:
         """gamma [C]."""

@@ -34,7 +34,7 @@ def is_prime(n: int) -> bool:
 def draw_primes(count: int, rng: np.random.Generator) -> tuple[int, ...]:
     """Different primes between 2^25 and 2^26, congruent 7 modulo 8, so that 2 has a square root.
 
-    There are 449,100 or so of them; they are drawn, so that no program can be wrong by a multiple of them on purpose.
+    There are about 470,000 of them; they are drawn, so that no program can be wrong by a multiple of them on purpose.
     """
     found: list[int] = []
     while len(found) < count:

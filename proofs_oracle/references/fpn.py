@@ -66,6 +66,7 @@ REFERENCES = (
         ),
         (
             BadCase(FpnModule((), 2), (4, 4, 2), "stages wants at least one layer, got none"),
+            BadCase(FpnModule((Identity(),) * 33, 2), (4, 4, 2), "stages wants at most 32 layers, got 33"),
             BadCase(FpnModule(SMALL, 0), (4, 4, 2), "features wants a positive integer, got 0"),
             BadCase(FpnModule(SMALL, 2, "some"), (4, 4, 2), "levels wants 'finest' or 'all', got 'some'"),
             BadCase(FpnModule(SMALL, 2), (5, 4, 2), "wants stages whose sizes divide each other, got [batch, 5, 4, 2]"),

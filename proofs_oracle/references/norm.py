@@ -208,6 +208,9 @@ REFERENCES = (
             Case("zeros", LayerScale(0.0), (6,), draw="kinks"),
             Case("evaluation", LayerScale(), (3, 4), training=False),
         ),
-        (BadCase(LayerScale(float("nan")), (4,), "start wants a finite number, got nan"),),
+        (
+            BadCase(LayerScale(float("nan")), (4,), "start wants a finite number, got nan"),
+            BadCase(LayerScale(-1e30), (4,), "start wants a number of at most 1e+09, got -1e+30"),
+        ),
     ),
 )

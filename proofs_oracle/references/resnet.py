@@ -103,7 +103,7 @@ REFERENCES = (
             Case("wide", BottleneckBlock(4, width=3), (3, 3, 2)),
             Case("groups", BottleneckBlock(8, width=4, groups=2, stride=2), (4, 4, 2)),
             Case("gelu", BottleneckBlock(8, stride=2, activation="gelu"), (4, 4, 4)),
-            Case("batch-1", BottleneckBlock(8), (3, 3, 4), batch=1),
+            Case("batch-1", BottleneckBlock(8), (4, 5, 8), batch=1),
             Case("dead-channels", BottleneckBlock(8), (3, 3, 2), draw="kinks"),
             Case("evaluation", BottleneckBlock(8, 2), (3, 3, 4), training=False),
         ),

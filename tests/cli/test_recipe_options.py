@@ -35,6 +35,8 @@ def test_a_loss_from_options(given, loss):
         (options("meanSquaredError", None, "gamma=1"), "has no option 'gamma'; its options are: none"),
         (options("focal", None, "gamma=high"), "--loss-option gamma wants numbers, got 'high'; write gamma=0.5"),
         (options("focal", None, "gamma"), "--loss-option gamma wants numbers, got ''"),
+        (options("focal", None, "gamma=1", "gamma=2"), "--loss-option wants each name once, got gamma 2 times"),
+        (options("crossEntropy", 0.1, "smoothing=0.2"), "wants --label-smoothing or --loss-option smoothing, got both"),
         (options("focal", None, "gamma=1,2"), "--loss-option gamma wants one number, got '1,2'"),
     ],
 )

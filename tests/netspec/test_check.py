@@ -149,6 +149,16 @@ def test_more_layers_than_memory_holds_are_refused():
     assert found == ("net: layer 0: wants at most 200000 layers in all, got more; lower times or blocks",)
 
 
+@pytest.mark.parametrize("deep", [Conv2d(2), Activation()])
+def test_the_same_inside_a_layer_whose_expression_asks_its_parts_for_their_shapes(deep):
+    many = Repeat(Repeat(deep, 10_000), 10_000)
+    sentence = "wants at most 200000 layers in all, got more; lower times or blocks"
+    (found,) = problems(UnetUp(Chain((UnetDown(2), many)), 2, name="it"))
+    assert found == f"net: layer 0 (unetUp 2) at it {sentence}"
+    (found,) = problems(FpnModule((Conv2d(2), many), 2, name="it"))
+    assert found == f"net: layer 0 (fpnModule 2 x2) at it {sentence}"
+
+
 def test_a_fault_deep_inside_is_named_by_its_path():
     inner = Chain((Conv2d(4, name="first"), Dense(3, inputs=9, name="second")), name="inner")
     found = problems(Repeat(Residual(inner), times=2, name="stage"))

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netc.netspec.errors import SpecError
-from netc.netspec.loss import CrossEntropy
+from netc.netspec.loss import CrossEntropy, Dice, Focal
 from netc.netspec.recipe import Adam, Recipe, Schedule, Sgd
 from netc.runtime.schedule import learning_rate
 
@@ -23,6 +23,10 @@ NAN, INF = math.nan, math.inf
         (Recipe(Adam(epsilon=0.0)), "adam: epsilon wants a positive number, got 0.0"),
         (Recipe(Adam(epsilon=NAN)), "adam: epsilon wants a positive number, got nan"),
         (Recipe(Adam(epsilon=INF)), "adam: epsilon wants a positive number, got inf"),
+        (Recipe(Adam(epsilon=1e-50)), "adam: epsilon wants a number from 1e-37 to 1e+09, got 1e-50"),
+        (Recipe(Adam(weight_decay=1e39)), "adam: weight_decay wants a number of at most 1e+09, got 1e+39"),
+        (Recipe(loss=Focal(gamma=1e39)), "focal: gamma wants numbers of at most 1e+09, got 1e+39"),
+        (Recipe(loss=Dice(epsilon=1e39)), "dice: epsilon wants a number from 1e-37 to 1e+09, got 1e+39"),
         (Recipe(Adam(weight_decay=-1.0)), "adam: weight_decay wants a number of at least 0, got -1.0"),
         (Recipe(Adam(weight_decay=NAN)), "adam: weight_decay wants a number of at least 0, got nan"),
         (Recipe(Adam(weight_decay=INF)), "adam: weight_decay wants a number of at least 0, got inf"),
