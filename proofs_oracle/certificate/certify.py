@@ -30,6 +30,12 @@ ASSUMED = (
 )
 
 
+COMPOSED = (
+    "combinators put the layers' pullbacks together by the chain rule (the check of the whole text needs no such)"
+)
+ENOUGH = -20  # log2 of the largest probability of an error that still counts as a certificate
+
+
 @dataclass(frozen=True)
 class Certificate:
     """What was checked, of which text, and what came out."""
@@ -41,8 +47,18 @@ class Certificate:
 
     @property
     def holds(self) -> bool:
-        """Whether every statement does."""
-        return all(s.holds for s in self.statements)
+        """Whether every statement does, and the bound is small enough to mean something."""
+        return not self.false and self.failure <= ENOUGH
+
+    @property
+    def assumptions(self) -> tuple[str, ...]:
+        """One sentence each."""
+        return ASSUMED if self.sha256 else (*ASSUMED, COMPOSED)
+
+    @property
+    def false(self) -> bool:
+        """Whether a gradient is wrong: this is certain."""
+        return not all(s.holds for s in self.statements)
 
     @property
     def failure(self) -> float:
@@ -61,7 +77,7 @@ class Certificate:
             "points": self.settings.points,
             "literals": "exact" if self.settings.exact else "rounded",
             "statements": [_statement(s) for s in self.statements],
-            "assumptions": list(ASSUMED),
+            "assumptions": list(self.assumptions),
         }
 
 
@@ -88,6 +104,7 @@ def identities(s: Statement) -> list[str]:
     """Those beyond the usual ones that the statement needs."""
     return [
         *(["rsqrt' = -rsqrt(x) / (2 x)"] if s.identities.quotient else []),
+        *(["exp(a + b) = exp(a) exp(b), exp(log(t)) = t"] if s.identities.additive else []),
         *(["exp(-x) = 1/exp(x), logistic(x) = 1/(1 + exp(-x))"] if s.identities.tied else []),
     ]
 

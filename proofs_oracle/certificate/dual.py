@@ -30,13 +30,17 @@ class CertifyError(NetcError):
 
 @dataclass(frozen=True)
 class Dual:
-    """`real` [..] float64; `res` and `tan` [R, ..] residues of the value and of its tangent, None for zero."""
+    """`real` [..] float64; `res` and `tan` [R, ..] residues of the value and of its tangent, None for zero.
+
+    `made`: how it was made of others, where exponent.py asks.
+    """
 
     real: Array
     res: Array
     tan: Array | None
     deg: Degree
     tdeg: Degree = CONSTANT
+    made: Any = None
 
     @property
     def value(self) -> Dual:
@@ -49,11 +53,13 @@ class Identities:
     """Which true identities the functions that are not rational obey here.
 
     `quotient`: d rsqrt(x) = -rsqrt(x) / (2 x) dx instead of -rsqrt(x)³ / 2 dx. `tied`: exp(-x) = 1/exp(x) and
-    logistic(x) = 1/(1 + exp(-x)), instead of two functions that know nothing of each other.
+    logistic(x) = 1/(1 + exp(-x)), instead of two functions that know nothing of each other. `additive`: exp(a + b) =
+    exp(a) exp(b), exp(log(t)) = t.
     """
 
     quotient: bool = False
     tied: bool = False
+    additive: bool = False
 
 
 class DualField:
@@ -66,6 +72,7 @@ class DualField:
         self.reciprocals = Reciprocals()
         self.instances = 0  # values of functions that are not rational
         self.operand_degree = 0  # the highest of what they are taken of
+        self.exponentials: dict[int, tuple[Dual, Dual]] = {}
         self.readings: dict[tuple[float, str], Number] = {}
         self.root = square_root_of(field, pow(2, -1, math.prod(field.primes)))
         self.pi = [int(v) for v in uniform(field, (), rng)]
@@ -127,7 +134,8 @@ class DualField:
             with np.errstate(over="ignore"):
                 return self.floats.add(x, y)
         tan, tdeg = self._sum((x.tan, x.tdeg), (y.tan, y.tdeg))
-        return Dual(x.real + y.real, self.field.add(x.res, y.res), tan, x.deg | y.deg, tdeg)
+        made = self._made("add", x, y)
+        return Dual(x.real + y.real, self.field.add(x.res, y.res), tan, x.deg | y.deg, tdeg, made)
 
     def sub(self, x: Any, y: Any) -> Any:
         """d(x - y) = dx - dy."""
@@ -135,7 +143,12 @@ class DualField:
             with np.errstate(over="ignore"):
                 return self.floats.sub(x, y)
         tan, tdeg = self._sum((x.tan, x.tdeg), (None if y.tan is None else self.field.neg(y.tan), y.tdeg))
-        return Dual(x.real - y.real, self.field.sub(x.res, y.res), tan, x.deg | y.deg, tdeg)
+        made = self._made("sub", x, y)
+        return Dual(x.real - y.real, self.field.sub(x.res, y.res), tan, x.deg | y.deg, tdeg, made)
+
+    def _made(self, how: str, *of: Any) -> Any:
+        """What exponent.py may ask for; nothing where it is not in use, since it keeps what it names alive."""
+        return (how, *(x.value if isinstance(x, Dual) else x for x in of)) if self.identities.additive else None
 
     def neg(self, x: Any) -> Any:
         """d(-x) = -dx."""
@@ -228,7 +241,7 @@ class DualField:
         if x.tan is not None:
             d = slope()
             tan, tdeg = self.field.mul(d.res, x.tan), d.deg * x.tdeg
-        return Dual(real, y.res, tan, y.deg, tdeg)
+        return Dual(real, y.res, tan, y.deg, tdeg, self._made("log", x) if function == "log" else None)
 
     def unknown(self, function: str, x: Dual) -> Dual:
         """f(x) for a function of which nothing is known but that equal operands give equal values."""
@@ -257,9 +270,8 @@ class DualField:
             zero = np.zeros((1,) * x.res.ndim)
             left, right = (zero if v.tan is None else v.tan for v in (x, y))
             tan, tdeg = np.where(condition, left, right), x.tdeg | y.tdeg
-        return Dual(
-            np.where(condition, x.real, y.real), np.where(condition, x.res, y.res), tan, x.deg | y.deg, tdeg
-        )  # fmt: skip
+        real, res = (np.where(condition, a, b) for a, b in ((x.real, y.real), (x.res, y.res)))
+        return Dual(real, res, tan, x.deg | y.deg, tdeg, self._made("select", condition, x, y))
 
     def convert(self, x: Any, dtype: DType) -> Any:
         """Integers to floats exactly; floats to integers as the float run has it; float to float is the identity."""
@@ -279,7 +291,7 @@ class DualField:
             return np.take_along_axis(flat, np.broadcast_to(at, (len(v), *at.shape)), -1)[..., 0]
 
         tan = None if x.tan is None else chosen(x.tan)
-        return Dual(plain(x.real, dims), chosen(x.res), tan, x.deg, x.tdeg)
+        return Dual(plain(x.real, dims), chosen(x.res), tan, x.deg, x.tdeg, self._made("move", chosen, x))
 
     def reduce_max(self, x: Any, dims: Ints) -> Any:
         """The first maximum of the float run."""
@@ -302,7 +314,8 @@ class DualField:
     def _moved(self, x: Any, real: Callable[[Array], Array], res: Callable[[Array], Array]) -> Any:
         if not isinstance(x, Dual):
             return real(x)
-        return replace(x, real=real(x.real), res=res(x.res), tan=None if x.tan is None else res(x.tan))
+        tan = None if x.tan is None else res(x.tan)
+        return replace(x, real=real(x.real), res=res(x.res), tan=tan, made=self._made("move", res, x))
 
     def reshape(self, x: Any, shape: Ints) -> Any:
         """Another shape."""

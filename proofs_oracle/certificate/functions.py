@@ -65,7 +65,11 @@ def _falling(A: DualField, x: Dual) -> tuple[Dual, Dual]:
 
 def _exp(A: DualField, x: Dual) -> tuple[Dual, Slope]:
     """exp' = exp; exp(-infinity) = 0."""
-    if A.identities.tied:
+    if A.identities.additive:
+        from netc.proofs_oracle.certificate.exponent import exponential
+
+        y = exponential(A, x)
+    elif A.identities.tied:
         e, _ = _falling(A, x)
         y = e if (x.real <= 0).all() else A.select(x.real <= 0, e, A.div(_one(A, e), e))
     else:

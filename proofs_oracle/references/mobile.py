@@ -226,7 +226,11 @@ REFERENCES = (
             Case("stage", FusedMbConv(3, 4, stride=2, blocks=2), (6, 5, 2)),
             Case("squeeze-relu", FusedMbConv(3, 2, squeeze=0.25, activation="relu"), (3, 3, 3)),
             Case("batch-1", FusedMbConv(2, 2), (3, 4, 2), batch=1),
-            Case("strided-same-norm", FusedMbConv(2, 1, 5, stride=2, padding="same", epsilon=0.1, momentum=0.3), (6, 4, 2)),
+            Case(
+                "strided-same-norm",
+                FusedMbConv(2, 1, 5, stride=2, padding="same", epsilon=0.1, momentum=0.3),
+                (6, 4, 2),
+            ),
             Case("drop-path", FusedMbConv(2, 1, blocks=2, drop_path=(0.0, 0.5)), (3, 3, 2), batch=4),
             Case("evaluation", FusedMbConv(2, 4), (3, 3, 2), training=False),
         ),

@@ -55,7 +55,7 @@ REFERENCES = (
             Case("two-blocks", MobileVitBlock(3, 1, 2, 2), (2, 4, 1)),
             Case("patch-3", MobileVitBlock(3, 1, 2, 1, patch=3, activation="gelu"), (3, 6, 1)),
             Case("patch-1", MobileVitBlock(4, 2, 2, 1, patch=1), (2, 3, 2)),
-            Case("batch-1", MobileVitBlock(3, 1, 2, 1), (4, 2, 2), batch=1),
+            Case("batch-1", MobileVitBlock(3, 1, 2, 1), (4, 4, 1), batch=1),
             Case("drawing", MobileVitBlock(3, 1, 2, 2, 2, 0.2, 0.2, (0.0, 0.5)), (2, 4, 1)),
             Case("evaluation", MobileVitBlock(3, 1, 2, 1, dropout=0.2), (2, 2, 2), training=False),
         ),

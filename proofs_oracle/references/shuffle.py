@@ -92,7 +92,7 @@ REFERENCES = (
             Case("one-group", ShuffleBlock(12, 1), (3, 4, 3), batch=4),
             Case("first-whole", ShuffleBlock(24, 3, 1, 1), (3, 4, 3), batch=4),
             Case("one-pixel", ShuffleBlock(8, 2), (1, 1, 4), batch=3),
-            Case("tanh", ShuffleBlock(8, 2, 2, activation="tanh"), (4, 4, 4)),
+            Case("tanh-evaluation", ShuffleBlock(8, 2, 2, activation="tanh"), (4, 4, 4), training=False),
             Case("batch-1", ShuffleBlock(8, 2), (6, 6, 4), batch=1),
             Case("dead-channels", ShuffleBlock(8, 2), (4, 4, 2), draw="kinks"),
             Case("evaluation", ShuffleBlock(8, 2, 2), (4, 4, 4), training=False),

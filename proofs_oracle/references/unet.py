@@ -96,7 +96,7 @@ REFERENCES = (
             Case("odd", UnetDown(2), (5, 3, 2)),
             Case("two-pixels", UnetDown(2), (2, 2, 3), batch=3),
             Case("gelu", UnetDown(2, "gelu"), (4, 4, 2)),
-            Case("batch-1", UnetDown(2), (4, 6, 2), batch=1),
+            Case("batch-1", UnetDown(3), (6, 8, 2), batch=1),
             Case("ties", UnetDown(2, "tanh"), (4, 4, 2), draw="ties"),
             Case("evaluation", UnetDown(2), (4, 4, 2), training=False),
         ),
