@@ -13,7 +13,7 @@ from netc.netspec.types import Constant, Normal
 from netc.netspec.zoo import ZOO, find
 
 # the smallest image that a net's strides and windows leave something of; others see 32x32
-SMALLEST = {"inception_v3": 75, "alexnet": 63, "squeezenet1_0": 48}
+SMALLEST = {"inception_v3": 75, "alexnet": 63, "squeezenet1_0": 48, "mobilevit_s": 64}
 BATCH = 2
 
 
