@@ -173,7 +173,7 @@ def test_loss_is_that_of_optax(smoothing, normal):
 
 def test_a_kind_without_a_reference_is_named(monkeypatch):
     monkeypatch.delitem(REFERENCES, "dense")
-    with pytest.raises(OracleError, match="wants a reference for 'dense', got those for .*conv2d"):
+    with pytest.raises(OracleError, match=r"wants a reference for 'dense', got those for .*conv2d"):
         reference_of(Dense(3))
 
 
