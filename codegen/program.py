@@ -49,7 +49,7 @@ class Program:
     @property
     def kept(self) -> tuple[Slot, ...]:
         """The part of the state that evaluation needs: parameters, then statistics."""
-        return tuple(s for s in self.state if s.role in ("parameter", "statistic"))
+        return _kept(self.state)
 
     @cached_property
     def manifest(self) -> dict[str, Any]:
@@ -91,6 +91,10 @@ def build(net: CheckedNet, recipe: Recipe, batch: int) -> Program:
     maker = _Maker(net, recipe, batch, state)
     functions = (maker.init(), maker.train_step(), maker.eval_step(), maker.predict())
     return Program(net, recipe, batch, state, Module(_identifier(net.spec.name), functions))
+
+
+def _kept(state: tuple[Slot, ...]) -> tuple[Slot, ...]:
+    return tuple(s for s in state if s.role in ("parameter", "statistic"))
 
 
 def _identifier(name: str) -> str:
@@ -187,13 +191,10 @@ class _Maker:
             new.update({f"{m}/{p.name}": v for m, v in after.items()})
         return new
 
-    def _kept(self) -> list[Slot]:
-        return [s for s in self.state if s.role in ("parameter", "statistic")]
-
     def eval_step(self) -> Function:
         """(parameters, statistics, x, y, weight) -> (loss, correct, count): sums weighted by `weight` [B]."""
         b = Builder("eval_step")
-        held = self._take(b, self._kept())
+        held = self._take(b, _kept(self.state))
         x, target = self._images(b), self._target(b)
         weight = b.parameter("weight", TensorType((self.batch,)))
         logits = self._forward(b, held, x, training=False).y
@@ -206,7 +207,7 @@ class _Maker:
     def predict(self) -> Function:
         """(parameters, statistics, x) -> logits."""
         b = Builder("predict")
-        held = self._take(b, self._kept())
+        held = self._take(b, _kept(self.state))
         return b.finish([("logits", self._forward(b, held, self._images(b), training=False).y)])
 
 

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from netc.netspec.layer import signature_of
 from netc.netspec.types import Signature
-from netc.proofs_oracle.reference import KEY
+from netc.proofs_oracle.reference import KEY, Case
 
 FloatArray = npt.NDArray[np.float64]
 Shape = tuple[int, ...]
@@ -88,3 +89,10 @@ def draw_inputs(
     if key:
         state[KEY] = rng.integers(0, 1 << 32, 2, np.uint32)
     return Inputs(params, state, x, dy)
+
+
+def draw_case(rng: np.random.Generator, case: Case) -> Inputs:
+    """The numbers of a case, by its own draw; the key where it draws in training."""
+    signature = signature_of(case.layer, case.x)
+    key = signature.draws and case.training
+    return draw_inputs(rng, DRAWS[case.draw], signature, case.shape, case.batch, ids=case.ids, key=key)

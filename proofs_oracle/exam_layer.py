@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from netc.netspec.layer import signature_of
 from netc.proofs_oracle.card import Card, card_of
 from netc.proofs_oracle.compare import DIRECTIONS, Comparison, central_differences, compare_all
-from netc.proofs_oracle.draws import DRAWS, FloatArray, Inputs, draw_inputs, generator
+from netc.proofs_oracle.draws import DRAWS, FloatArray, Inputs, draw_case, generator
 from netc.proofs_oracle.reference import AGAINST_DIFFERENCE, Case, Reference
 from netc.proofs_oracle.subject import Make, Subject, emitted
 from netc.proofs_oracle.witness import layer_vjp
@@ -23,9 +23,7 @@ def run_case(reference: Reference, case: Case, *, seed: int = 0, make: Make = em
     began = time.perf_counter()
     draw, signature = DRAWS[case.draw], signature_of(case.layer, case.x)
     rng = generator(seed, f"{reference.kind}/{case.name}")
-    inputs = draw_inputs(
-        rng, draw, signature, case.shape, case.batch, ids=case.ids, key=signature.draws and case.training
-    )
+    inputs = draw_case(rng, case)
     params, states = [p.name for p in signature.params], [s.name for s in signature.state]
     names = ["y", "dx", *(f"d{n}" for n in params), *(f"new {n}" for n in states)]
     args = [*inputs.params.values(), *inputs.state.values(), inputs.x, inputs.dy]

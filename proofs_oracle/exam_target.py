@@ -18,10 +18,9 @@ from netc.codegen.program import layer_module
 from netc.codegen.render import render
 from netc.codegen.rewrite.lower import lower
 from netc.netspec.errors import UserError
-from netc.netspec.layer import signature_of
 from netc.proofs_oracle.card import Card
 from netc.proofs_oracle.compare import Comparison, compare
-from netc.proofs_oracle.draws import DRAWS, FloatArray, draw_inputs, generator
+from netc.proofs_oracle.draws import FloatArray, draw_case, generator
 from netc.proofs_oracle.oracle import select
 from netc.proofs_oracle.reference import Case, Reference
 from netc.proofs_oracle.references import REFERENCES
@@ -64,11 +63,7 @@ def run_target_case(reference: Reference, case: Case, target: Target, cache: Cac
     """
     began = time.perf_counter()
     label = f"{reference.kind}/{case.name}"
-    signature = signature_of(case.layer, case.x)
-    drawn = draw_inputs(
-        generator(seed, label), DRAWS[case.draw], signature, case.shape, case.batch,
-        ids=case.ids, key=signature.draws and case.training,
-    )  # fmt: skip
+    drawn = draw_case(generator(seed, label), case)
     module = layer_module(case.layer, case.x, case.batch, training=case.training)
     function = module.function("vjp")
     args = [*drawn.params.values(), *drawn.state.values(), drawn.x, drawn.dy]

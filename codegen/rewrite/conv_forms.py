@@ -12,7 +12,7 @@ from netc.codegen.builder import Builder
 from netc.codegen.ir import Op, Value
 from netc.codegen.ops.window import Pair
 from netc.codegen.rewrite.group_forms import forward_grouped, input_grouped
-from netc.codegen.rewrite.taps import Window, by_phase, padded, place, shifted, view, window_of
+from netc.codegen.rewrite.taps import Window, input_by_phase, padded, place, shifted, view, window_of
 from netc.netspec.types import TensorType
 
 Form = Callable[[Builder, Op, Value, Value], Value | None]
@@ -120,13 +120,6 @@ def input_direct(b: Builder, op: Op, dy: Value, w: Value) -> Value:
     return b.op("conv", dy, kernel, **window, **({"swap": True} if groups == 1 else {}))
 
 
-def _by_phase(b: Builder, op: Op, dy: Value, w: Value, make: Callable[[list[tuple[Pair, Pair]], Pair], Value]) -> Value:
-    win = window_of(op, op.attr("size"), dy.shape[1:3], w.shape[:2])
-    size = tuple(-(-n // s) for n, s in zip(win.size, win.stride, strict=True))
-    zero = b.constant(0.0, TensorType((dy.shape[0], *size, op.result.shape[3]), dy.type.dtype))
-    return by_phase(b, win, zero, make)
-
-
 def input_phase_shifted(b: Builder, op: Op, dy: Value, w: Value) -> Value:
     """For each phase, one product for each of its taps, summed. groups = 1."""
 
@@ -138,7 +131,7 @@ def input_phase_shifted(b: Builder, op: Op, dy: Value, w: Value) -> Value:
         assert total is not None
         return b.reshape(total, (dy.shape[0], *size, w.shape[2]))
 
-    return _by_phase(b, op, dy, w, phase)
+    return input_by_phase(b, op, dy, w, phase)
 
 
 def input_phase_im2col(b: Builder, op: Op, dy: Value, w: Value) -> Value:
@@ -149,7 +142,7 @@ def input_phase_im2col(b: Builder, op: Op, dy: Value, w: Value) -> Value:
         kernel = b.concatenate([b.transpose(_tap_matrix(b, w, tap), (1, 0)) for tap, _ in pairs], 0)
         return b.reshape(b.dot(_rows(b, columns), kernel, (1, 0)), (dy.shape[0], *size, w.shape[2]))
 
-    return _by_phase(b, op, dy, w, phase)
+    return input_by_phase(b, op, dy, w, phase)
 
 
 def input_col2im(b: Builder, op: Op, dy: Value, w: Value) -> Value:
@@ -191,7 +184,7 @@ def input_phase_depthwise(b: Builder, op: Op, dy: Value, w: Value) -> Value:
         assert total is not None
         return total
 
-    return _by_phase(b, op, dy, w, phase)
+    return input_by_phase(b, op, dy, w, phase)
 
 
 # -- gradient of the kernel ----------------------------------------------------------------------------------------

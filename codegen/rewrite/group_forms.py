@@ -9,8 +9,7 @@ from __future__ import annotations
 from netc.codegen.builder import Builder
 from netc.codegen.ir import Op, Value
 from netc.codegen.ops.window import Pair
-from netc.codegen.rewrite.taps import by_phase, padded, shifted, view, window_of
-from netc.netspec.types import TensorType
+from netc.codegen.rewrite.taps import input_by_phase, padded, shifted, view, window_of
 
 
 def _split(b: Builder, x: Value, groups: int) -> Value:
@@ -45,8 +44,7 @@ def forward_grouped(b: Builder, op: Op, x: Value, w: Value) -> Value:
 
 def input_grouped(b: Builder, op: Op, dy: Value, w: Value) -> Value:
     """For each phase dx[r, g i] = sum over its taps of dy[shifted][r, g, o] w[tap][i, g, o]."""
-    win, groups = window_of(op, op.attr("size"), dy.shape[1:3], w.shape[:2]), op.attr("groups")
-    channels = op.result.shape[3]
+    groups, channels = op.attr("groups"), op.result.shape[3]
 
     def phase(pairs: list[tuple[Pair, Pair]], size: Pair) -> Value:
         total: Value | None = None
@@ -54,9 +52,7 @@ def input_grouped(b: Builder, op: Op, dy: Value, w: Value) -> Value:
             rows = _split(b, shifted(b, dy, shift, size), groups)
             term = b.dot(rows, _tap(b, w, tap, groups), ((2,), (2,)), ((1,), (1,)))
             total = term if total is None else b.add(total, term)
-        assert total is not None  # by_phase asks only for phases that a tap reaches
+        assert total is not None  # input_by_phase asks only for phases that a tap reaches
         return _joined(b, total, (dy.shape[0], *size, channels))
 
-    size = tuple(-(-n // s) for n, s in zip(win.size, win.stride, strict=True))
-    zero = b.constant(0.0, TensorType((dy.shape[0], *size, channels), dy.type.dtype))
-    return by_phase(b, win, zero, phase)
+    return input_by_phase(b, op, dy, w, phase)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from netc.codegen.builder import Builder
 from netc.codegen.ir import Op, Value
 from netc.codegen.ops.window import Pair, Sides, tap_bounds, taps
+from netc.netspec.types import TensorType
 
 
 @dataclass(frozen=True)
@@ -109,3 +110,13 @@ def by_phase(b: Builder, w: Window, zero: Value, make: Callable[[list[tuple[Pair
     lines = [b.concatenate([b.reshape(p, one) for p in columns], 4) for columns in rows]
     whole = b.reshape(b.concatenate(lines, 2), (n, size[0] * sh, size[1] * sw, c))
     return b.slice(whole, (0, 0, 0, 0), (n, height, width, c))
+
+
+def input_by_phase(
+    b: Builder, op: Op, dy: Value, w: Value, make: Callable[[list[tuple[Pair, Pair]], Pair], Value]
+) -> Value:
+    """The result of `conv_input_grad` [N, H, W, C], phase by phase; `make` as for by_phase."""
+    win = window_of(op, op.attr("size"), dy.shape[1:3], w.shape[:2])
+    size = tuple(-(-n // s) for n, s in zip(win.size, win.stride, strict=True))
+    zero = b.constant(0.0, TensorType((dy.shape[0], *size, op.result.shape[3]), dy.type.dtype))
+    return by_phase(b, win, zero, make)

@@ -25,7 +25,7 @@ def evaluate(
     """
     import json
 
-    from netc.cli.train import _data
+    from netc.cli.train import dataset_of
     from netc.netspec.errors import UserError
     from netc.runtime import evaluate as library
     from netc.runtime.cache import Cache
@@ -35,7 +35,7 @@ def evaluate(
     name = other or config.data
     if not name:
         raise UserError(f"{run} was imported and has no data of its own; say which with --data, as imagefolder:PATH")
-    data = _data(name, config.net, data_dir)
+    data = dataset_of(name, config.net, data_dir)
     target = target or config.target
     score = library.evaluate(config, data, run, checkpoint, target, Cache(), other=name != config.data)
     if as_json:

@@ -60,7 +60,7 @@ def train(net: str | None, resume: Path | None, quiet: bool, **options: Any) -> 
         raise UserError(
             "train wants NET or --resume RUN, got " + ("both" if net else "neither") + "; try netc train resnet34"
         )
-    config, data, folder = _resumed(resume, options) if resume else _new(str(net), options)
+    config, data, folder = _resumed(resume, options) if resume else new_training(str(net), options)
     config, start = _begun(config, options)
     from netc.cli.train_view import TrainView
     from netc.runtime.cache import Cache
@@ -95,7 +95,7 @@ def _resumed(folder: Path, options: dict[str, Any]) -> tuple[RunConfig, Dataset,
     config = read_config(folder)
     if not config.data:
         raise UserError(f"{folder} was imported, so there is nothing to resume; use netc train NET --init {folder}")
-    return config, _data(config.data, config.net, options["data_dir"]), folder
+    return config, dataset_of(config.data, config.net, options["data_dir"]), folder
 
 
 def _begun(config: RunConfig, options: dict[str, Any]) -> tuple[RunConfig, Start | None]:
@@ -113,7 +113,8 @@ def _begun(config: RunConfig, options: dict[str, Any]) -> tuple[RunConfig, Start
     return replace(config, init=start.digest), start
 
 
-def _new(name: str, options: dict[str, Any]) -> tuple[RunConfig, Dataset, Path]:
+def new_training(name: str, options: dict[str, Any]) -> tuple[RunConfig, Dataset, Path]:
+    """The training that the options say, its data and its folder; raises UserError or SpecError where they misfit."""
     from netc.netspec.check import check
     from netc.netspec.errors import UserError
     from netc.netspec.recipe import Schedule
@@ -199,7 +200,8 @@ def _sized(data: Dataset, net: CheckedNet) -> Dataset:
     return resized(data, (shape[0], shape[1], shape[2]))
 
 
-def _data(name: str, net: CheckedNet, data_dir: Path | None) -> Dataset:
+def dataset_of(name: str, net: CheckedNet, data_dir: Path | None) -> Dataset:
+    """The data set of that name, at the net's input size; raises DataError or UserError if it is not to be had."""
     return _sized(_stored(name, data_dir), net)
 
 

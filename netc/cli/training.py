@@ -33,7 +33,7 @@ def training_of(net: str, options: dict[str, Any], target: str = "reference") ->
 
     ctx = click.get_current_context()
     if not (Path(net) / "run.json").is_file():
-        config, data, _ = trainer._new(net, {**options, "target": target, "out": Path(net)})
+        config, data, _ = trainer.new_training(net, {**options, "target": target, "out": Path(net)})
         return config, data
     names = {p.name for p in trainer.train.params if p.name not in RUNNING} - {"data_dir"}
     given = [n for n in options if n in names and ctx.get_parameter_source(n) is ParameterSource.COMMANDLINE]
@@ -48,4 +48,4 @@ def training_of_run(folder: Path, data_dir: Path | None) -> tuple[RunConfig, Dat
     from netc.runtime.run import read_config
 
     config = read_config(folder)
-    return config, trainer._data(config.data, config.net, data_dir)
+    return config, trainer.dataset_of(config.data, config.net, data_dir)

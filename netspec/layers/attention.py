@@ -154,11 +154,7 @@ class MultiHeadAttention(Composite):
 
     def problems(self) -> Iterator[str]:
         """Options that no input could make right."""
-        yield from replace(self._attend(), dropout=0.0).problems()
-        if self.head_dim is not None:
-            yield from want_positive(head_dim=self.head_dim)
-        yield from rate_problems(dropout=self.dropout, attention_dropout=self.attention_dropout)
-        yield from want_spread(std=self.std)
+        yield from _around_problems(self, self._attend())
 
     def expand(self, x: TensorType) -> Layer:
         """dense, selfAttention, dense, dropout."""
@@ -173,6 +169,15 @@ class MultiHeadAttention(Composite):
     def label(self) -> str:
         """`multiHeadAttention 3`."""
         return f"multiHeadAttention {self.heads}" + (" causal" if self.causal else "")
+
+
+def _around_problems(layer: MultiHeadAttention | CrossAttention, attend: SelfAttention | CrossAttend) -> Iterator[str]:
+    """What no input could make right, of `attend` and of the products around it."""
+    yield from replace(attend, dropout=0.0).problems()
+    if layer.head_dim is not None:
+        yield from want_positive(head_dim=layer.head_dim)
+    yield from rate_problems(dropout=layer.dropout, attention_dropout=layer.attention_dropout)
+    yield from want_spread(std=layer.std)
 
 
 def dropped(rate: float, name: str = "dropout") -> tuple[Layer, ...]:
@@ -202,11 +207,7 @@ class CrossAttention(Composite):
 
     def problems(self) -> Iterator[str]:
         """Options that no input could make right."""
-        yield from replace(self._attend(), dropout=0.0).problems()
-        if self.head_dim is not None:
-            yield from want_positive(head_dim=self.head_dim)
-        yield from rate_problems(dropout=self.dropout, attention_dropout=self.attention_dropout)
-        yield from want_spread(std=self.std)
+        yield from _around_problems(self, self._attend())
 
     def expand(self, x: TensorType) -> Layer:
         """dense on the queries and on the memory, crossAttend, dense, dropout."""

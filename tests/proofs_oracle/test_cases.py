@@ -12,7 +12,7 @@ from netc.netspec.layers import KINDS
 from netc.netspec.layers.activation import ACTIVATIONS
 from netc.netspec.spec import NetSpec
 from netc.netspec.toml import from_toml, to_toml
-from netc.proofs_oracle.draws import DRAWS, draw_inputs, generator
+from netc.proofs_oracle.draws import DRAWS, draw_case, draw_inputs, generator
 from netc.proofs_oracle.oracle import exams, run_case
 from netc.proofs_oracle.references import REFERENCES
 from netc.proofs_oracle.subject import emitted, referenced
@@ -114,10 +114,7 @@ def test_no_other_case_has_only_zero_gradients():
     for reference, case in CASES:
         signature = signature_of(case.layer, case.x)
         label = f"{reference.kind}/{case.name}"
-        drawn = draw_inputs(
-            generator(0, label), DRAWS[case.draw], signature, case.shape, case.batch,
-            ids=case.ids, key=signature.draws and case.training,
-        )  # fmt: skip
+        drawn = draw_case(generator(0, label), case)
         args = [*drawn.params.values(), *drawn.state.values(), drawn.x, drawn.dy]
         _, *gradients = emitted(case.layer, case.x, case.batch, case.training).vjp(args)[: 2 + len(signature.params)]
         if not any(np.any(np.abs(g) > 1e-12) for g in gradients):
