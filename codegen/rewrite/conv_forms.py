@@ -13,6 +13,7 @@ from netc.codegen.ir import Op, Value
 from netc.codegen.ops.window import Pair
 from netc.codegen.rewrite.group_forms import forward_grouped, input_grouped
 from netc.codegen.rewrite.taps import Window, input_by_phase, padded, place, shifted, view, window_of
+from netc.codegen.rewrite.winograd import forward_winograd, input_winograd
 from netc.netspec.types import TensorType
 
 Form = Callable[[Builder, Op, Value, Value], Value | None]
@@ -256,6 +257,7 @@ CONV_FORMS: dict[str, dict[str, Form]] = {
         "depthwise": forward_depthwise,
         "grouped": forward_grouped,
         "patches": forward_patches,
+        "winograd": forward_winograd,
     },
     "conv_input_grad": {
         "direct": input_direct,
@@ -265,6 +267,7 @@ CONV_FORMS: dict[str, dict[str, Form]] = {
         "depthwise": input_phase_depthwise,
         "grouped": input_grouped,
         "patches": input_patches,
+        "winograd": input_winograd,
     },
     "conv_kernel_grad": {
         "shifted": kernel_shifted,

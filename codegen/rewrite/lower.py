@@ -5,22 +5,31 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from netc.codegen.ir import Module, Op
+from netc.codegen.rewrite.choices import NONE, Choices
 from netc.codegen.rewrite.cse import cse
 from netc.codegen.rewrite.dce import dce
 from netc.codegen.rewrite.fold import fold
 from netc.codegen.rewrite.products import sum_before_products
 from netc.codegen.rewrite.reductions import split_reductions
+from netc.codegen.rewrite.repeated_sums import part_repeated_sums
 from netc.codegen.rewrite.schedule import Family, schedule
 from netc.codegen.verify import verify
 
 Pass = Callable[[Module], Module]
 
+# passes of one family only, after all others
+_LAST: dict[Family, tuple[tuple[str, Pass], ...]] = {
+    "cpu": (),
+    "gpu": (("part_repeated_sums", part_repeated_sums),),
+    "xla": (),
+}
 
-def passes(family: Family) -> tuple[tuple[str, Pass], ...]:
+
+def passes(family: Family, choices: Choices = NONE) -> tuple[tuple[str, Pass], ...]:
     """The passes for a family of targets, in order, with their names."""
 
     def chosen(module: Module) -> Module:
-        return schedule(module, family)
+        return schedule(module, family, choices)
 
     return (
         ("dce", dce),
@@ -32,13 +41,14 @@ def passes(family: Family) -> tuple[tuple[str, Pass], ...]:
         ("fold", fold),
         ("cse", cse),
         ("dce", dce),
+        *_LAST[family],
     )
 
 
-def lower(module: Module, family: Family) -> Module:
-    """Every pass in order, the verifier after each."""
+def lower(module: Module, family: Family, choices: Choices = NONE) -> Module:
+    """Every pass in order, the verifier after each. `choices` name forms for single convolutions, before the table."""
     typed: set[Op] = set()
     verify(module, typed=typed)
-    for _, step in passes(family):
+    for _, step in passes(family, choices):
         module = verify(step(module), typed=typed)
     return verify(module, lowered=True, typed=typed)

@@ -13,8 +13,11 @@ from typing import Literal
 from netc.codegen.builder import Builder
 from netc.codegen.ir import Function, IrError, Module, Op, Value
 from netc.codegen.rewrite import index_forms, pool_forms, scan_forms
+from netc.codegen.rewrite.choices import NONE, Choices, fits, key_of
 from netc.codegen.rewrite.conv_forms import CONV_FORMS, geometry, tiles
+from netc.codegen.rewrite.loop_forms import in_blocks
 from netc.codegen.rewrite.walk import each_function, rewrite
+from netc.codegen.rewrite.winograd import suits
 
 Family = Literal["cpu", "gpu", "xla"]
 
@@ -33,6 +36,7 @@ class Shape:
     stride: int  # the larger of the two
     plain: bool  # 1x1, stride 1, no padding
     patches: bool  # more than one pixel in a window, windows side by side
+    winograd: bool  # 3x3, stride 1, undilated, in one group
 
     @property
     def depthwise(self) -> bool:
@@ -52,7 +56,7 @@ def shape_of(op: Op) -> Shape:
     pixels = w.out[0] * w.out[1]
     return Shape(
         w.out[0], pixels, n * pixels, inputs, outputs, groups, w.kernel[0] * w.kernel[1], max(w.stride), w.plain,
-        tiles(w) and w.kernel != (1, 1),
+        tiles(w) and w.kernel != (1, 1), suits(w, groups),
     )  # fmt: skip
 
 
@@ -79,6 +83,10 @@ SCHEDULES: dict[Family, tuple[Row, ...]] = {
         *_COMMON,
         *((op, lambda s: s.patches and s.inputs <= 4, "patches") for op in CONV_FORMS),
         ("conv", lambda s: s.taps == 1, "im2col"),
+        *(
+            (op, lambda s: s.winograd and min(s.inputs, s.outputs) >= 256, "winograd")
+            for op in ("conv", "conv_input_grad")
+        ),
         ("conv", lambda s: s.inputs == 1, "shifted"),
         ("conv", lambda s: s.inputs <= 4, "direct"),
         ("conv", lambda s: s.height >= 14, "direct"),
@@ -100,9 +108,16 @@ SCHEDULES: dict[Family, tuple[Row, ...]] = {
         ("conv_kernel_grad", _always, "shifted"),
     ),
     "xla": (
-        ("conv_kernel_grad", lambda s: s.grouped, "shifted"),
+        *_COMMON,
+        ("conv", lambda s: s.taps == 1 or (not s.grouped and s.height <= 4), "im2col"),
         ("conv", _always, "direct"),
+        ("conv_input_grad", lambda s: s.taps == 1, "col2im"),
+        ("conv_input_grad", lambda s: s.height <= 4, "phase-shifted"),
+        ("conv_input_grad", lambda s: s.stride > 1 and s.height <= 8, "phase-shifted"),
         ("conv_input_grad", _always, "direct"),
+        ("conv_kernel_grad", lambda s: s.taps == 1, "shifted"),
+        ("conv_kernel_grad", lambda s: s.height <= 4, "im2col"),
+        ("conv_kernel_grad", lambda s: s.stride > 1 and s.height <= 8, "im2col"),
         ("conv_kernel_grad", _always, "convolution"),
     ),
 }
@@ -121,8 +136,15 @@ SEQUENCE_FORMS: dict[str, Callable[[Family], Callable[..., Value]]] = {
 }
 
 
-def form_of(family: Family, op: Op) -> str:
-    """The name of the form that the family's table gives to a convolution op."""
+def form_of(family: Family, op: Op, choices: Choices = NONE) -> str:
+    """The name of the form of a convolution op: the one chosen for it, or else what the family's table says.
+
+    Raises IrError for a chosen form that there is not, or that does not compute this op.
+    """
+    if choices and (chosen := choices.get(key_of(op))):
+        if not fits(op, chosen):
+            raise IrError(f"{op.loc}: {key_of(op)} cannot be computed as {chosen!r}; run `netc tune` again")
+        return chosen
     s = shape_of(op)
     for kind, condition, form in SCHEDULES[family]:
         if kind == op.kind and condition(s):
@@ -130,8 +152,17 @@ def form_of(family: Family, op: Op) -> str:
     raise IrError(f"{op.loc}: no row of the {family} schedule covers {op}")
 
 
-def schedule(module: Module, family: Family) -> Module:
-    """The module with every window operation replaced by operations that StableHLO has."""
+def used(module: Module, family: Family, choices: Choices) -> Choices:
+    """Those of the choices that change how this module is computed: of its own ops, and not what the table says."""
+    if not choices:
+        return NONE
+    ops = {key_of(op): op for f in module for op in f.ops if op.kind in CONV_FORMS}
+    said = {key: form_of(family, op, choices) for key, op in ops.items() if key in choices}
+    return {key: form for key, form in sorted(said.items()) if form != form_of(family, ops[key])}
+
+
+def schedule(module: Module, family: Family, choices: Choices = NONE) -> Module:
+    """The module with every window operation replaced by operations that StableHLO has, and loops in their form."""
 
     def visit(b: Builder, op: Op, operands: tuple[Value, ...]) -> Value | None:
         if op.kind in SEQUENCE_FORMS:
@@ -139,10 +170,10 @@ def schedule(module: Module, family: Family) -> Module:
         if op.kind in POOL_FORMS:
             return POOL_FORMS[op.kind](b, op, *operands)
         if op.kind in CONV_FORMS:
-            return CONV_FORMS[op.kind][form_of(family, op)](b, op, *operands)
+            return CONV_FORMS[op.kind][form_of(family, op, choices)](b, op, *operands)
         return None
 
     def change(function: Function) -> Function:
-        return rewrite(function, visit)
+        return rewrite(function if family == "xla" else in_blocks(function), visit)
 
     return each_function(module, change)

@@ -118,5 +118,5 @@ def input_by_phase(
     """The result of `conv_input_grad` [N, H, W, C], phase by phase; `make` as for by_phase."""
     win = window_of(op, op.attr("size"), dy.shape[1:3], w.shape[:2])
     size = tuple(-(-n // s) for n, s in zip(win.size, win.stride, strict=True))
-    zero = b.constant(0.0, TensorType((dy.shape[0], *size, op.result.shape[3]), dy.type.dtype))
+    zero = b.constant(0.0, TensorType((dy.shape[0], *size, op.result.shape[3]), op.result.type.dtype))
     return by_phase(b, win, zero, make)

@@ -1,4 +1,4 @@
-"""`netc cache`: the compiled programs that are kept."""
+"""`netc cache`: the compiled programs that are kept, and what `netc tune` measured."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ import click
 from netc.cli.options import json_option, print_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from datetime import timedelta
 
     from netc.runtime.cache import Cache, Entry
+    from netc.runtime.tuned import Tuned
 
 SHORT = 12  # hex digits of a digest that a person is shown
 
 
 @click.group()
 def cache() -> None:
-    """List and clear compiled programs."""
+    """List and clear compiled programs, and what `netc tune` measured."""
 
 
 def _warn(text: str) -> None:
@@ -30,16 +31,19 @@ def _warn(text: str) -> None:
 @cache.command("ls")
 @json_option
 def ls(as_json: bool) -> None:
-    """List the compiled programs, oldest first."""
+    """List the compiled programs, oldest first, then the tuned targets."""
     from netc.runtime.cache import Cache
+    from netc.runtime.tuned import all_tuned
 
     store = Cache(on_damage=_warn)
     entries = store.entries()
+    tuned = all_tuned(store.root, _warn)
     if as_json:
         total = sum(entry.bytes for entry in entries)
-        print_json({"root": str(store.root), "bytes": total, "entries": [_facts(entry) for entry in entries]})
+        facts = {"entries": [_facts(entry) for entry in entries], "tuned": [_tuned_facts(t) for t in tuned]}
+        print_json({"root": str(store.root), "bytes": total, **facts})
     else:
-        _show(store, entries)
+        _show(store, entries, tuned)
 
 
 def _facts(entry: Entry) -> dict[str, object]:
@@ -55,7 +59,19 @@ def _facts(entry: Entry) -> dict[str, object]:
     }
 
 
-def _show(store: Cache, entries: Iterable[Entry]) -> None:
+def _tuned_facts(tuned: Tuned) -> dict[str, object]:
+    return {
+        "target": tuned.target,
+        "cpu": tuned.cpu,
+        "compiler": tuned.compiler,
+        "nets": list(tuned.nets),
+        "convolutions": len(tuned.winners),
+        "updated": tuned.updated.isoformat(),
+        "digest": tuned.digest,
+    }
+
+
+def _show(store: Cache, entries: Iterable[Entry], tuned: Iterable[Tuned]) -> None:
     from datetime import UTC, datetime
 
     from netc.cli import figures
@@ -81,13 +97,18 @@ def _show(store: Cache, entries: Iterable[Entry]) -> None:
         )
         for entry in entries
     ]
-    if not rows:
-        print_line(f"{store.root}: no compiled programs yet; `netc train` and `netc compile` make them")
-        return
     total = sum(entry.bytes for entry in entries)
-    print_table(columns, rows, (f"total {len(rows)}", "", figures.size(total), "", "", ""))
-    print_line("")
-    print_line(str(store.root), "dim")
+    if rows:
+        print_table(columns, rows, (f"total {len(rows)}", "", figures.size(total), "", "", ""))
+        print_line("")
+        print_line(str(store.root), "dim")
+    else:
+        print_line(f"{store.root}: no compiled programs yet; `netc train` and `netc compile` make them")
+    for t in tuned:
+        print_line(
+            f"tuned for {t.target}: {len(t.winners)} convolutions of {', '.join(t.nets)}; {t.compiler}, {t.cpu}; "
+            f"{figures.age(now - t.updated)} old, digest {t.digest[:SHORT]}"
+        )
 
 
 @cache.command("clear")
@@ -97,10 +118,12 @@ def _show(store: Cache, entries: Iterable[Entry]) -> None:
 def clear(pattern: str | None, older_than: float | None, yes: bool) -> None:
     """Remove compiled programs; they are compiled again when they are needed.
 
-    PATTERN is the beginning of a program's name or digest (resnet18), or a glob (*b128). Without it, all go.
+    PATTERN is the beginning of a program's name or digest (resnet18), or a glob (*b128). Without it, all go. What
+    `netc tune` measured for a target has the name tuned-TARGET (tuned-cpu).
     Downloaded data and trained runs stay.
     """
     from netc.cli import figures
+    from netc.runtime import tuned
     from netc.runtime.cache import Cache
 
     damaged: list[str] = []
@@ -108,16 +131,24 @@ def clear(pattern: str | None, older_than: float | None, yes: bool) -> None:
     glob = _glob(pattern)
     age = _days(older_than)
     chosen = [entry for entry in store.entries() if _matches(entry, glob, age)]
-    if not chosen and not damaged and (pattern is not None or age is not None):
+    measured = [t for t in tuned.all_tuned(store.root, damaged.append) if _fits(t, glob, age)]
+    if not chosen and not measured and not damaged and (pattern is not None or age is not None):
         click.echo(f"no compiled program matches in {store.root}")
         return
-    if (chosen or damaged) and not yes:
+    if (chosen or measured or damaged) and not yes:
         also = f" and damaged ones (of {len(damaged)})" if damaged else ""
-        _confirm(f"remove {_programs(len(chosen))}, {figures.size(sum(e.bytes for e in chosen))}{also}?")
+        _confirm(f"remove {_what(chosen, measured)}, {figures.size(sum(e.bytes for e in chosen))}{also}?")
     freed = store.clear(glob, age)
+    every = pattern is None and age is None  # damaged ones too, whose name nobody can read
+    freed += tuned.remove(store.root, None if every else frozenset(t.digest for t in measured))
     left = {entry.key.digest for entry in store.entries()}  # what another process holds stays
-    removed = sum(entry.key.digest not in left for entry in chosen)
-    click.echo(f"removed {_programs(removed)}; {figures.size(freed)} freed in {store.root}")
+    gone = [entry for entry in chosen if entry.key.digest not in left]
+    click.echo(f"removed {_what(gone, measured)}; {figures.size(freed)} freed in {store.root}")
+
+
+def _what(programs: Sequence[Entry], measured: Sequence[Tuned]) -> str:
+    also = f" and what was tuned for {', '.join(t.target for t in measured)}" if measured else ""
+    return _programs(len(programs)) + also
 
 
 def _programs(count: int) -> str:
@@ -149,6 +180,14 @@ def _matches(entry: Entry, glob: str | None, age: timedelta | None) -> bool:
 
     named = glob is None or fnmatchcase(entry.key.label, glob) or fnmatchcase(entry.key.digest, glob)
     return named and (age is None or datetime.now(UTC) - entry.created >= age)
+
+
+def _fits(tuned: Tuned, glob: str | None, age: timedelta | None) -> bool:
+    from datetime import UTC, datetime
+    from fnmatch import fnmatchcase
+
+    named = glob is None or fnmatchcase(f"tuned-{tuned.target}", glob) or fnmatchcase(tuned.digest, glob)
+    return named and (age is None or datetime.now(UTC) - tuned.updated >= age)
 
 
 def _confirm(question: str) -> None:

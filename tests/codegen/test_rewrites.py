@@ -18,10 +18,12 @@ from netc.codegen.rewrite.fold import fold
 from netc.codegen.rewrite.lower import lower, passes
 from netc.codegen.rewrite.products import sum_before_products
 from netc.codegen.rewrite.reductions import COLUMNS_FROM, STAGES, WHOLE_FROM, split_reductions
+from netc.codegen.rewrite.repeated_sums import part_repeated_sums
 from netc.codegen.rewrite.schedule import POOL_FORMS, SCHEDULES, form_of, schedule
 from netc.codegen.rewrite.walk import rewrite
+from netc.codegen.rewrite.winograd import suits
 from netc.codegen.verify import verify
-from netc.netspec.layers import AvgPool, Conv2d, MaxPool
+from netc.netspec.layers import AvgPool, Conv2d, InstanceNorm, MaxPool
 from netc.netspec.types import TensorType
 from tests.codegen.witness import by_evaluator, halves, module_of
 from tests.netspec.strategies import conv_options, layers, pools
@@ -30,6 +32,7 @@ FAMILIES = sorted(SCHEDULES)
 PASSES = {
     "dce": dce, "cse": cse, "fold": fold, "split_reductions": split_reductions,
     "sum_before_products": sum_before_products,
+    "part_repeated_sums": part_repeated_sums,
     **{f"schedule-{f}": (lambda m, f=f: schedule(m, f)) for f in FAMILIES},
     **{f"lower-{f}": (lambda m, f=f: lower(m, f)) for f in FAMILIES},
 }  # fmt: skip
@@ -101,7 +104,7 @@ def test_padding_that_makes_windows_fit_does_not_make_them_tile(family):
 
 
 # what a form says of itself in its docstring
-ONE_GROUP = {"im2col", "phase-shifted", "phase-im2col", "col2im", "convolution", "patches"}
+ONE_GROUP = {"im2col", "phase-shifted", "phase-im2col", "col2im", "convolution", "patches", "winograd"}
 FITS = {
     ("conv", "shifted"): lambda g, i, o: g == 1,
     ("conv_kernel_grad", "shifted"): lambda g, i, o: True,
@@ -113,6 +116,8 @@ FITS = {
 def fits(kind, form, op):
     window, inputs, outputs, groups = geometry(op)
     if form == "patches" and not tiles(window):
+        return False
+    if form == "winograd" and not suits(window, groups):
         return False
     rule = FITS.get((kind, form), lambda g, i, o: g == 1 or form not in ONE_GROUP)
     return rule(groups, inputs, outputs)
@@ -142,6 +147,9 @@ def test_every_form_is_the_op_that_it_replaces(kind, form, data):
     if form == "patches":
         sides = data.draw(st.tuples(*(st.integers(1, n) for n in x.shape[:2])))
         options |= {"kernel": sides, "stride": sides, "padding": "valid", "dilation": 1}
+    if form == "winograd":
+        sides = data.draw(st.tuples(*(st.tuples(st.integers(1, 4), st.integers(1, 4)) for _ in "hw")))
+        options |= {"kernel": 3, "stride": 1, "dilation": 1, "padding": sides, "groups": 1}
     made = layer_module(Conv2d(**{**options, "activation": "identity"}), x, data.draw(st.integers(1, 3)))
     function = made.function("vjp")
     changed = verify(Module("m", (replaced(function, kind, form),)))
@@ -157,7 +165,8 @@ def test_every_form_was_tried_with_every_geometry_it_takes():
         taken = []
         for groups, features in ((1, 4), (2, 4), (4, 4), (4, 8)):
             stride, padding = ((3, 2), "valid") if form == "patches" else ((2, 1), "same")
-            conv = Conv2d(features, (3, 2), stride, padding, groups=groups)
+            plain = form == "winograd"
+            conv = Conv2d(features, 3 if plain else (3, 2), 1 if plain else stride, padding, groups=groups)
             function = layer_module(conv, x, 2).function("vjp")
             (op,) = [op for op in function.ops if op.kind == kind]
             if fits(kind, form, op):
@@ -395,3 +404,25 @@ def test_what_stablehlo_has_not_is_no_lowered_module(layer):
     assert verify(made)
     assert "has no StableHLO form; a schedule must replace it" in fault(made, lowered=True)
     assert verify(lower(made, "cpu"), lowered=True)
+
+
+@pytest.mark.parametrize(
+    ("dim", "barriers"),
+    [(0, 1), (1, 0)],
+    ids=["columns, whose sums every row reads again", "rows, each of which reads its own sum"],
+)
+def test_a_sum_that_rows_read_again_stands_behind_a_barrier(dim, barriers):
+    b = Builder("f")
+    x = b.parameter("x", TensorType((4, 6)))
+    mean = b.mul(b.sum(x, (dim,)), 1 / x.shape[dim])
+    module = part_repeated_sums(Module("m", (b.finish([("y", b.sub(x, b.broadcast(mean, x, (1 - dim,))))]),)))
+    assert kinds_of(verify(module)).count("barrier") == barriers
+    (broadcast,) = [op for op in module.function("f").ops if op.kind == "broadcast"]
+    made_by = {op.result: op.kind for op in module.function("f").ops}
+    assert made_by[broadcast.operands[0]] == ("barrier" if barriers else "mul")
+
+
+def test_gpu_modules_part_the_sums_of_an_instance_norm():
+    module = layer_module(InstanceNorm(), TensorType((4, 4, 12)), 2)
+    kinds = {family: kinds_of(lower(module, family), "forward") for family in FAMILIES}
+    assert kinds["gpu"].count("barrier") == kinds["cpu"].count("barrier") + 2  # the mean, and 1 / sqrt(var)

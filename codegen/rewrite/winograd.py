@@ -1,0 +1,112 @@
+"""Winograd's F(2x2, 3x3): a 3x3 convolution of stride 1 as 16 products on a quarter of the pixels, 4/9 of the flops.
+
+Each 2x2 of the output comes from a 4x4 of the image: y = Aᵀ [(G w Gᵀ) * (Bᵀ d B)] A, where * is elementwise and, summed
+over channels, a product of matrices for each of the 16 places (Lavin and Gray, Fast Algorithms for Convolutional
+Neural Networks, 2016, section 4.1). Exact but for rounding: float32 errors are a few times those of a sum of products.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from netc.codegen.builder import Builder
+from netc.codegen.ir import Op, Value
+from netc.codegen.ops.table import summed
+from netc.codegen.rewrite.taps import Window, padded, window_of
+
+Line = Callable[[int], Value]  # the part at one place along an axis
+
+
+def suits(w: Window, groups: int) -> bool:
+    """Whether the window is 3x3 of stride 1, undilated, in one group."""
+    return w.kernel == (3, 3) and w.stride == w.dilation == (1, 1) and groups == 1
+
+
+def _image_line(b: Builder, d: Line) -> list[Value]:
+    """Bᵀ d: (d0 - d2, d1 + d2, d2 - d1, d1 - d3)."""
+    d0, d1, d2, d3 = d(0), d(1), d(2), d(3)
+    return [b.sub(d0, d2), b.add(d1, d2), b.sub(d2, d1), b.sub(d1, d3)]
+
+
+def _kernel_line(b: Builder, g: Line) -> list[Value]:
+    """G g: (g0, (g0 + g1 + g2) / 2, (g0 - g1 + g2) / 2, g2)."""
+    g0, g1, g2 = g(0), g(1), g(2)
+    ends, middle = b.mul(b.add(g0, g2), 0.5), b.mul(g1, 0.5)
+    return [g0, b.add(ends, middle), b.sub(ends, middle), g2]
+
+
+def _output_line(b: Builder, m: Line) -> list[Value]:
+    """Aᵀ m: (m0 + m1 + m2, m1 - m2 - m3)."""
+    m0, m1, m2, m3 = m(0), m(1), m(2), m(3)
+    return [b.add(b.add(m0, m1), m2), b.sub(b.sub(m1, m2), m3)]
+
+
+def _every_other(b: Builder, x: Value, axis: int, count: int) -> Line:
+    """From a place on, every second element along an axis, `count` of them."""
+
+    def line(first: int) -> Value:
+        start, limit, stride = [0] * len(x.shape), list(x.shape), [1] * len(x.shape)
+        start[axis], limit[axis], stride[axis] = first, first + 2 * count - 1, 2
+        return b.slice(x, tuple(start), tuple(limit), tuple(stride))
+
+    return line
+
+
+def _one(b: Builder, x: Value, axis: int) -> Line:
+    """One element along an axis, which stays, with one place."""
+
+    def line(place: int) -> Value:
+        start, limit = [0] * len(x.shape), list(x.shape)
+        start[axis], limit[axis] = place, place + 1
+        return b.slice(x, tuple(start), tuple(limit))
+
+    return line
+
+
+def _of(values: Sequence[Value]) -> Line:
+    return lambda place: values[place]
+
+
+def _stacked(b: Builder, parts: Sequence[Value], rows: int) -> Value:
+    """16 tensors [.., C] -> [16, rows, C]."""
+    return b.concatenate([b.reshape(p, (1, rows, p.shape[-1])) for p in parts], 0)
+
+
+def _convolved(b: Builder, image: Value, w: Value, out: tuple[int, int], contract: int) -> Value:
+    """An image [N, H, W, C], padded already, and w [3, 3, I, O], contracted over its axis `contract`.
+
+    The transforms of bf16 numbers are no bf16 numbers: they and their products are float32.
+    """
+    image, w = (b.convert(v, summed(v.type.dtype)) for v in (image, w))
+    n, height, width, _ = image.shape
+    tiles = (-(-out[0] // 2), -(-out[1] // 2))
+    image = b.pad(image, (0, 0, 0, 0), (0, 2 * tiles[0] + 2 - height, 2 * tiles[1] + 2 - width, 0))
+    bands = _image_line(b, _every_other(b, image, 1, tiles[0]))
+    pixels = [v for band in bands for v in _image_line(b, _every_other(b, band, 2, tiles[1]))]
+    taps = [v for band in _kernel_line(b, _one(b, w, 0)) for v in _kernel_line(b, _one(b, band, 1))]
+    rows = n * tiles[0] * tiles[1]
+    kernel = b.concatenate([b.reshape(t, (1, *w.shape[2:])) for t in taps], 0)
+    products = b.dot(_stacked(b, pixels, rows), kernel, ((2,), (contract - 1,)), ((0,), (0,)))
+    features = products.shape[2]
+    place = _one(b, products, 0)
+    columns = [_output_line(b, _of([place(4 * i + j) for i in range(4)])) for j in range(4)]  # Aᵀ m, by column
+    lines = [_output_line(b, _of([columns[j][i] for j in range(4)])) for i in range(2)]
+    one = (n, tiles[0], 1, tiles[1], 1, features)
+    joined = [b.concatenate([b.reshape(p, one) for p in line], 4) for line in lines]
+    whole = b.reshape(b.concatenate(joined, 2), (n, 2 * tiles[0], 2 * tiles[1], features))
+    return b.slice(whole, (0, 0, 0, 0), (n, *out, features))
+
+
+def forward_winograd(b: Builder, op: Op, x: Value, w: Value) -> Value:
+    """A convolution that `suits` says of."""
+    win = window_of(op, x.shape[1:3], op.result.shape[1:3], w.shape[:2])
+    return _convolved(b, padded(b, x, win), w, win.out, 2)
+
+
+def input_winograd(b: Builder, op: Op, dy: Value, w: Value) -> Value:
+    """The gradient of the image of a convolution that `suits` says of: dy with the reversed kernel, over features."""
+    win = window_of(op, op.attr("size"), dy.shape[1:3], w.shape[:2])
+    low = [2 - side[0] for side in win.padding]
+    high = [n + 2 - p - lo for n, p, lo in zip(win.size, win.out, low, strict=True)]
+    image = b.pad(dy, (0, *low, 0), (0, *high, 0))
+    return _convolved(b, image, b.op("reverse", w, dims=(0, 1)), win.size, 3)

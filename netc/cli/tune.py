@@ -1,0 +1,205 @@
+"""`netc tune`: which form of each convolution is fastest on this machine."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from netc.cli.options import complete_net, json_option, net_options, print_json, resolve_net
+
+if TYPE_CHECKING:
+    from netc.codegen.program import Program
+    from netc.codegen.rewrite.choices import Choices
+    from netc.runtime.cache import Cache
+    from netc.runtime.target import Target
+    from netc.runtime.tune import Measured, Steps
+
+_OF = {"wall": "", "cpu": " of CPU"}
+
+
+@click.command("tune")
+@click.argument("net", metavar="NET", shell_complete=complete_net)
+@net_options
+@click.option("--target", default="cpu", show_default=True, help="cpu, xla, vulkan, or a GPU that is here.")
+@click.option("--batch", type=int, default=32, show_default=True, help="Examples a step.")
+@click.option("--all", "negligible", is_flag=True, help="Measure also convolutions of less than 0.5% of the time.")
+@click.option("--no-step", is_flag=True, help="Keep the fastest forms without timing the whole step with them.")
+@click.option(
+    "--by",
+    type=click.Choice(["wall", "cpu"]),
+    default="wall",
+    show_default=True,
+    help="The clock; cpu is this process's CPU time, for a busy machine.",
+)
+@click.option("--show", is_flag=True, help="Measure nothing; show what is kept for NET.")
+@json_option
+def tune(
+    net: str,
+    classes: int | None,
+    input_: str | None,
+    target: str,
+    batch: int,
+    negligible: bool,
+    no_step: bool,
+    by: str,
+    show: bool,
+    as_json: bool,
+) -> None:
+    """Measure every way of computing each different convolution of NET's train step, and keep the fastest.
+
+    Forms of one convolution take turns; a time is the fastest call's. Then the whole step is timed with the target's
+    own table and with the fastest forms, or where that is no faster with parts of them; what makes it fastest is
+    kept. `netc train`, `compile` and `emit-mlir` use what is kept for their target (--no-tuned leaves it out);
+    `netc cache clear tuned-TARGET` removes it.
+    """
+    from netc.codegen.program import build
+    from netc.netspec.errors import UserError
+    from netc.netspec.recipe import Recipe
+    from netc.runtime.cache import Cache
+    from netc.runtime.target import parse_target
+    from netc.runtime.tune import check_here
+
+    where = parse_target(target)
+    if show and (negligible or no_step):
+        raise UserError("--show measures nothing, got also --all or --no-step; leave them out")
+    if not show:
+        check_here(where, by)
+    checked = resolve_net(net, classes, input_)
+    program = build(checked, Recipe(), batch)
+    store = Cache(on_damage=_damage)
+    if show:
+        _show(program, where, store, as_json)
+    else:
+        _measure(program, where, store, as_json, by, negligible=negligible, no_step=no_step)
+
+
+def _damage(text: str) -> None:
+    click.echo(f"netc: {text}", err=True)
+
+
+def _measure(
+    program: Program, target: Target, store: Cache, as_json: bool, by: str, *, negligible: bool, no_step: bool
+) -> None:
+    from netc.netspec.errors import UserError
+    from netc.runtime.tune import convolutions, measure, measure_steps
+    from netc.runtime.tuned import keep
+
+    found = convolutions(program, negligible=negligible)
+    if not found:
+        raise UserError(f"tune wants a net with convolutions, got {program.net.spec.name} with none; nothing to choose")
+    measured: list[Measured] = []
+    for number, each in enumerate(found, 1):
+        _progress(f"{number} of {len(found)}: {each.key}")
+        measured.append(measure(each, target, by))
+    choices: Choices = {m.convolution.key: m.best for m in measured if m.best != m.table}
+    steps = None
+    if choices and not no_step:
+        steps = measure_steps(program, target, store, choices, by, _progress)
+        choices = steps.best.choices
+    _progress("")
+    path = None
+    if choices or steps is None:
+        winners = {m.convolution.key: m.winner(choices.get(m.convolution.key, m.table)) for m in measured}
+        path = keep(target, store.root, f"{program.net.spec.name} b{program.batch}", winners, _damage)
+    if as_json:
+        print_json(_facts(program, target, by, measured, steps, str(path) if path else None))
+        return
+    _print(measured, by)
+    for line in _verdict(measured, steps, by):
+        click.echo(line)
+    if path:
+        click.echo(f"kept in {path}; `netc train`, `compile` and `emit-mlir` for {target.word} use it")
+
+
+def _progress(text: str) -> None:
+    if sys.stderr.isatty():
+        click.echo(f"\r\033[K{text[:100]}", nl=False, err=True)
+
+
+def _verdict(measured: list[Measured], steps: Steps | None, by: str) -> list[str]:
+    changed = sum(m.best != m.table for m in measured)
+    lines = [f"{changed} of {len(measured)} convolutions are faster in another form than the table's"]
+    if steps:
+        lines.append(f"a whole step in ms{_OF[by]} (and the median turn):")
+        lines += [f"  {t.ms:9.2f} ({t.median_ms:.2f})  {t.name}" for t in steps.trials]
+        if not steps.best.choices:
+            lines.append("no chosen forms make the step faster than the table's: nothing is kept")
+    return lines
+
+
+def _print(measured: list[Measured], by: str) -> None:
+    from netc.cli.table import Column, Styled, print_table
+    from netc.runtime.tune import gflops
+
+    columns = (
+        Column("convolution", style="cyan"),
+        Column("times", right=True),
+        Column(f"forms, ms{_OF[by]} (GFLOP/s)", fit="wrap"),
+        Column("table"),
+        Column("chosen"),
+    )
+    rows = []
+    for m in measured:
+        forms = [f"{f} {ms:.2f} ({gflops(m, f):.0f})" for f, ms in sorted(m.ms.items(), key=lambda item: item[1])]
+        forms += [f"{f}: {why}" for f, why in m.failed.items()]
+        chosen = Styled(m.best, "bold green" if m.best != m.table else "")
+        rows.append((m.convolution.key, str(m.convolution.count), ", ".join(forms), m.table, chosen))
+    print_table(columns, rows)
+
+
+def _facts(
+    program: Program, target: Target, by: str, measured: list[Measured], steps: Steps | None, path: str | None
+) -> dict[str, Any]:
+    import os
+
+    from netc.runtime.tune import gflops
+    from netc.runtime.tuned import nothing_for
+
+    machine = nothing_for(target)
+    return {
+        "net": program.net.spec.name, "input": list(program.net.spec.input), "batch": program.batch,
+        "target": target.word, "cpu": machine.cpu, "compiler": machine.compiler, "clock": by,
+        "load": [round(v, 2) for v in os.getloadavg()] if hasattr(os, "getloadavg") else None,
+        "convolutions": [
+            {
+                "key": m.convolution.key, "count": m.convolution.count, "flops": m.convolution.flops,
+                "table": m.table, "chosen": m.best,
+                "forms": {f: {"ms": round(ms, 4), "gflops": round(gflops(m, f), 1)} for f, ms in m.ms.items()},
+                "failed": dict(m.failed),
+            }
+            for m in measured
+        ],
+        "step_ms": _trials(steps), "kept": path,
+    }  # fmt: skip
+
+
+def _trials(steps: Steps | None) -> list[dict[str, Any]]:
+    trials = steps.trials if steps else ()
+    return [
+        {"name": t.name, "ms": round(t.ms, 3), "median_ms": round(t.median_ms, 3), "forms": dict(t.choices),
+         "chosen": steps is not None and t is steps.best}
+        for t in trials
+    ]  # fmt: skip
+
+
+def _show(program: Program, target: Target, store: Cache, as_json: bool) -> None:
+    from netc.cli.table import Column, print_table
+    from netc.runtime.tune import convolutions
+    from netc.runtime.tuned import tuned_for
+
+    held = tuned_for(target, store.root, _damage)
+    found = [(c, held.winners[c.key]) for c in convolutions(program, negligible=True) if c.key in held.winners]
+    if as_json:
+        rows = [{"key": c.key, "count": c.count, **vars(w)} for c, w in found]
+        print_json({"net": program.net.spec.name, "batch": program.batch, "target": target.word, "kept": rows})
+        return
+    if not found:
+        click.echo(
+            f"nothing is kept for {program.net.spec.name} b{program.batch} on {target.word}; run it without --show"
+        )
+        return
+    columns = (Column("convolution", style="cyan"), Column("chosen"), Column("ms", right=True), Column("table"))
+    cells = [(c.key, w.form, f"{w.ms:.2f}", f"{w.table} {w.table_ms:.2f}") for c, w in found]
+    print_table((*columns[:3], Column("table's, ms")), cells)
