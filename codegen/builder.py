@@ -62,13 +62,41 @@ class Builder:
 
     def op(self, kind: str, *operands: Value, **attrs: Any) -> Value:
         """Append an operation; its type is inferred by the op table, which raises IrError for a wrong operand."""
+        return self._append(kind, operands, attrs).result
+
+    def _append(self, kind: str, operands: tuple[Value, ...], attrs: dict[str, Any]) -> Op:
+        types = [v.type for v in operands]
         try:
-            t = OPS[kind].rule(*(v.type for v in operands), **attrs)
+            result = Value(OPS[kind].rule(*types, **attrs))
+            several = OPS[kind].several
+            further = tuple([Value(t) for t in several.further(*types, **attrs)]) if several else ()
         except IrError as error:
             raise IrError(f"{self._loc}: {kind} {error}") from error
-        result = Value(t)
-        self.ops.append(Op(kind, operands, tuple(sorted(attrs.items())), result, self._loc))
-        return result
+        self.ops.append(Op(kind, operands, tuple(sorted(attrs.items())), result, self._loc, further))
+        return self.ops[-1]
+
+    def loop(
+        self,
+        callee: Function,
+        trips: int,
+        carried: Sequence[Value],
+        stacked: Sequence[Value] = (),
+        constants: Sequence[Value] = (),
+    ) -> list[Value]:
+        """Call `callee` for i = 0 .. trips - 1 with (carried.., stacked[i].., constants..).
+
+        Of its results the first replace the carried values and each other is a row of an output [trips, ..]. Gives the
+        carried values after the last call, then those outputs.
+        """
+        rows = [v.type for v in callee.results[len(carried) :]]
+        buffers = [self.constant(0, TensorType((trips, *t.shape), t.dtype)) for t in rows]
+        operands = (self.scalar(0, "i32"), *carried, *buffers, *stacked, *constants)
+        counts = {"carried": len(carried), "outputs": len(buffers), "stacked": len(stacked)}
+        return list(self._append("loop", operands, {"callee": callee.name, "trips": trips, **counts}).further)
+
+    def joint_barrier(self, *values: Value) -> tuple[Value, ...]:
+        """The same values, none of which is there before all are: what reads one cannot be computed earlier."""
+        return self._append("joint_barrier", values, {}).results
 
     def finish(self, results: Sequence[tuple[str, Value]]) -> Function:
         """The function, with its results named."""

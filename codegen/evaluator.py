@@ -30,6 +30,16 @@ def _logistic(x: Array) -> Array:
     return np.where(x >= 0, 1 / (1 + e), e / (1 + e)).astype(x.dtype)
 
 
+def rounded_to_bf16(x: Array) -> Array:
+    """The nearest numbers of 8 significant bits and float32's range, ties to even, held as x is: float32 or float64."""
+    with np.errstate(all="ignore"):
+        _, exponent = np.frexp(x)
+        step = np.maximum(exponent - 8, -133)  # of the last bit; 2^-133 is the smallest subnormal
+        near = np.ldexp(np.rint(np.ldexp(x, -step)), step)
+        near = np.where(np.abs(near) >= 2.0**128, np.copysign(np.inf, x), near)
+    return np.where(np.isfinite(x), near, x).astype(x.dtype)
+
+
 _SCALARS: dict[str, Any] = {
     "exp": np.exp,
     "log": np.log,
@@ -51,7 +61,7 @@ _BITS: dict[str, Any] = {
 
 
 class FloatArithmetic:
-    """NumPy arrays. Every float type of the program is computed in `width`."""
+    """NumPy arrays. Every float type of the program is computed in `width`; bf16 is rounded to where it is made."""
 
     def __init__(self, width: Literal["f32", "f64"]) -> None:
         self.float = np.dtype(np.float64 if width == "f64" else np.float32)
@@ -62,9 +72,11 @@ class FloatArithmetic:
 
     def constant(self, value: Any, type: TensorType) -> Array:  # noqa: A002
         """A filled array, or one of the given elements."""
-        if isinstance(value, tuple):
-            return np.array(value, self.dtype(type.dtype)).reshape(type.shape)
-        return np.full(type.shape, value, self.dtype(type.dtype))
+        held = self.dtype(type.dtype)
+        made = (
+            np.array(value, held).reshape(type.shape) if isinstance(value, tuple) else np.full(type.shape, value, held)
+        )
+        return rounded_to_bf16(made) if type.dtype == "bf16" else made
 
     def iota(self, dim: int, type: TensorType) -> Array:  # noqa: A002
         """The index along an axis."""
@@ -118,7 +130,8 @@ class FloatArithmetic:
 
     def convert(self, x: Array, dtype: DType) -> Array:
         """Another element type."""
-        return x.astype(self.dtype(dtype))
+        held = x.astype(self.dtype(dtype))
+        return rounded_to_bf16(held) if dtype == "bf16" else held
 
     def reshape(self, x: Array, shape: Ints) -> Array:
         """Another shape."""
@@ -179,8 +192,17 @@ class FloatArithmetic:
         return np.asarray(np.matmul(left, right).reshape(shape))
 
 
-def evaluate(function: Function, args: Sequence[Any], A: Arithmetic) -> list[Any]:
-    """The results of `function` on tensors of the arithmetic A. Values are dropped after their last use."""
+def evaluate(function: Function, args: Sequence[Any], A: Arithmetic, module: Module | None = None) -> list[Any]:
+    """The results of `function` on tensors of the arithmetic A. Values are dropped after their last use.
+
+    `module` holds what the function calls; a function without loops needs none.
+    """
+
+    def call(name: str, given: Sequence[Any]) -> list[Any]:
+        if module is None:
+            raise IrError(f"{function.name} calls {name}, and was given without its module")
+        return evaluate(module.function(name), given, A, module)
+
     env: dict[Value, Any] = dict(zip(function.params, args, strict=True))
     last: dict[Value, int] = {}
     for index, op in enumerate(function.ops):
@@ -188,11 +210,12 @@ def evaluate(function: Function, args: Sequence[Any], A: Arithmetic) -> list[Any
             last[v] = index
     keep = set(function.results)
     for index, op in enumerate(function.ops):
-        operands = [env[v] for v in op.operands]
-        result = OPS[op.kind].meaning(A, op, *operands)
-        if A.shape(result) != op.result.shape:
-            raise IrError(f"{op.loc}: {op} was computed with shape {A.shape(result)}")
-        env[op.result] = result
+        operands, row = [env[v] for v in op.operands], OPS[op.kind]
+        made = [row.meaning(A, op, *operands)] if row.several is None else row.meaning(A, op, call, *operands)
+        for v, result in zip(op.results, made, strict=True):
+            if A.shape(result) != v.shape:
+                raise IrError(f"{op.loc}: {op} was computed with shape {A.shape(result)}")
+            env[v] = result
         for v in op.operands:
             if last[v] == index and v not in keep:
                 env.pop(v, None)
@@ -209,4 +232,4 @@ def run(module: Module, name: str, args: Sequence[Any], dtype: Literal["f32", "f
         if a.shape != p.shape:
             raise IrError(f"{name}: argument {n} wants {p.type}, got shape {a.shape}")
     with np.errstate(all="ignore"):
-        return [np.asarray(r) for r in evaluate(function, held, A)]
+        return [np.asarray(r) for r in evaluate(function, held, A, module)]

@@ -30,13 +30,22 @@ class Value:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Op:
-    """One operation. `kind` is a row of the op table; `attrs` are sorted by name; `loc` says whose work it is."""
+    """One operation. `kind` is a row of the op table; `attrs` are sorted by name; `loc` says whose work it is.
+
+    A loop or a joint barrier makes `further` values after its `result`; every other operation makes one value only.
+    """
 
     kind: str
     operands: tuple[Value, ...]
     attrs: Attrs
     result: Value
     loc: str
+    further: tuple[Value, ...] = ()
+
+    @property
+    def results(self) -> tuple[Value, ...]:
+        """Every value that it makes, in order."""
+        return (self.result, *self.further)
 
     def attr(self, name: str) -> Any:
         """The attribute of that name; raises KeyError."""
@@ -53,7 +62,10 @@ class Op:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Function:
-    """A straight line of operations. `names` and `result_names` say what each argument and result is."""
+    """A straight line of operations. `names` and `result_names` say what each argument and result is.
+
+    A `private` function is called by others of its module only.
+    """
 
     name: str
     params: tuple[Value, ...]
@@ -61,6 +73,7 @@ class Function:
     ops: tuple[Op, ...]
     results: tuple[Value, ...]
     result_names: tuple[str, ...]
+    private: bool = False
 
     def counts(self) -> dict[str, int]:
         """How many operations there are of each kind."""
@@ -86,6 +99,15 @@ class Module:
             if f.name == name:
                 return f
         raise KeyError(name)
+
+    def needed(self, name: str) -> Module:
+        """That function and those that it calls, in order: who is called stands before who calls. Raises KeyError."""
+        wanted, kept = {self.function(name).name}, []
+        for f in reversed(self.functions):
+            if f.name in wanted:
+                kept.append(f)
+                wanted.update(value for op in f.ops for key, value in op.attrs if key == "callee")
+        return Module(self.name, tuple(reversed(kept)))
 
 
 class IrError(Exception):

@@ -1,8 +1,8 @@
-"""The module of one (net, batch, recipe): init, train_step, eval_step, predict."""
+"""The module of one (net, batch, recipe): init, train_step, eval_step, predict, and train_steps where asked for."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -13,7 +13,9 @@ from netc.codegen.ir import Function, Module, Value
 from netc.codegen.losses import correct, judge
 from netc.codegen.optim import rule_of
 from netc.codegen.random import initial_values, step_key
+from netc.codegen.rewrite.precision import at_precision
 from netc.codegen.rules import Emitted, Scope, emit
+from netc.codegen.steps import Accumulation, Derived, train_steps
 from netc.netspec.check import CheckedNet
 from netc.netspec.errors import SpecError
 from netc.netspec.layer import Layer, signature_of
@@ -38,13 +40,17 @@ class Slot:
 
 @dataclass(frozen=True)
 class Program:
-    """A module with the meaning of its arguments and results. `state` is the fixed order of the state."""
+    """A module with the meaning of its arguments and results. `state` is the fixed order of the state.
+
+    Where `steps_per_call` K is above 1, the module has a `train_steps` that takes K steps in one call.
+    """
 
     net: CheckedNet
     recipe: Recipe
     batch: int
     state: tuple[Slot, ...]
     module: Module
+    steps_per_call: int = 1
 
     @property
     def kept(self) -> tuple[Slot, ...]:
@@ -62,26 +68,45 @@ class Program:
                 for v, n in zip(values, names, strict=True)
             ]
 
+        parts = {"accumulate": self.recipe.accumulate, "steps_per_call": self.steps_per_call}
         return {
             "format": 1,
             "net": self.net.spec.name,
             "spec_sha256": self.net.digest,
             "batch": self.batch,
+            **{name: count for name, count in parts.items() if count > 1},
             "parameters": self.net.count,
             "layout": {"images": "NHWC", "kernels": "HWIO"},
             "functions": {
                 f.name: {"arguments": entries(f.params, f.names), "results": entries(f.results, f.result_names)}
                 for f in self.module
+                if not f.private
             },
         }
 
 
-def build(net: CheckedNet, recipe: Recipe, batch: int) -> Program:
-    """Emit the whole module. Raises SpecError for a recipe, batch or output that cannot be trained."""
+def build(net: CheckedNet, recipe: Recipe, batch: int, *, steps_per_call: int = 1) -> Program:
+    """Emit the whole module. Raises SpecError for a recipe, batch or output that cannot be trained.
+
+    A batch counts the examples of one step, which `recipe.accumulate` must divide. With `steps_per_call` K above 1 the
+    module also has `train_steps`: K steps on K batches, in one call.
+    """
     recipe.check()
     problems = []
     if not 1 <= batch < 1 << 24:
         problems.append(f"batch wants a positive integer below 2^24, got {batch}")
+    elif batch % recipe.accumulate:
+        problems.append(
+            f"accumulate wants a number of equal parts of the batch of {batch}, got {recipe.accumulate}; "
+            "choose one that divides it"
+        )
+    if not 1 <= steps_per_call < 1 << 16:
+        problems.append(f"steps_per_call wants a positive integer below 2^16, got {steps_per_call}")
+    elif steps_per_call > 1 and recipe.accumulate > 1:  # IREE 3.12 loses the buffers of a loop in a loop
+        problems.append(
+            f"steps_per_call {steps_per_call} is for small nets and accumulate {recipe.accumulate} for large ones, got "
+            "both; leave one of them at 1"
+        )
     if not net.params:
         problems.append(f"{net.spec.name}: wants at least one trained parameter, got none; add a dense or conv2d layer")
     problems += [f"{net.spec.name}: {p}" for p in recipe.loss.misfits(net.out)]
@@ -89,8 +114,16 @@ def build(net: CheckedNet, recipe: Recipe, batch: int) -> Program:
         raise SpecError(tuple(problems))
     state = _state(net, recipe)
     maker = _Maker(net, recipe, batch, state)
-    functions = (maker.init(), maker.train_step(), maker.eval_step(), maker.predict())
-    return Program(net, recipe, batch, state, Module(_identifier(net.spec.name), functions))
+    micro = (maker.accumulation.micro_step(),) if recipe.accumulate > 1 else ()
+    step = maker.train_step(*micro)
+    if recipe.remat and not any(op.kind == "joint_barrier" for f in (*micro, step) for op in f.ops):
+        raise SpecError(
+            (f"remat wants a net with blocks (block0, block1, ..), got {net.spec.name} without; leave remat out",)
+        )
+    several = (train_steps(step, len(state), steps_per_call),) if steps_per_call > 1 else ()
+    functions = (maker.init(), *micro, step, *several, maker.eval_step(), maker.predict())
+    module = at_precision(Module(_identifier(net.spec.name), functions), recipe.precision)
+    return Program(net, recipe, batch, state, module, steps_per_call)
 
 
 def _kept(state: tuple[Slot, ...]) -> tuple[Slot, ...]:
@@ -137,7 +170,7 @@ class _Maker:
         if training and self.net.signature.draws:
             with b.at("key"):
                 key = step_key(b, held["key"], held["step"])
-        return emit(b, self.net.spec.body, Scope(held, held, training, key=key), x)
+        return emit(b, self.net.spec.body, Scope(held, held, training, key=key, remat=self.recipe.remat), x)
 
     def init(self) -> Function:
         """seed -> state: drawn parameters, zero moments."""
@@ -150,12 +183,8 @@ class _Maker:
         values["key"] = seed
         return b.finish([(s.name, values.get(s.name) or b.constant(0, s.type)) for s in self.state])
 
-    def train_step(self) -> Function:
-        """(state, x, y, lr) -> (state, loss, correct, grad_norm, param_norm), metrics of the incoming state."""
-        b = Builder("train_step")
-        held = self._take(b, self.state)
-        x, target = self._images(b), self._target(b)
-        lr = b.parameter("lr", SCALAR)
+    def _derive(self, b: Builder, held: dict[str, Value], x: Value, target: Value) -> Derived:
+        """The share of these examples in the mean over the whole batch, and of its gradient."""
         out = self._forward(b, held, x, training=True)
         with b.at("loss"):
             logits = b.op("barrier", out.y)  # IREE 3.12 miscompiles the loss when it joins it with the last layer
@@ -163,20 +192,42 @@ class _Maker:
             mean = b.mul(b.sum(loss.each, (0,)), 1 / self.batch)
             right = b.sum(correct(b, self.recipe.loss, logits, target), (0,))
         with b.at("loss", "vjp"):
-            dlogits = b.op("barrier", loss.pull(b.constant(1 / self.batch, TensorType((self.batch,)))))
+            dlogits = b.op("barrier", loss.pull(b.constant(1 / self.batch, TensorType(x.shape[:1]))))
         _, drawn = out.pull(dlogits)
         # IREE would join each gradient's product with the update into a dispatch that it cannot compile
         grads = {name: b.op("barrier", g) for name, g in drawn.items()}
-        new = {**held, **out.state, **self._update(b, held, grads, lr)}
+        return Derived(mean, right, grads, out.state)
+
+    @property
+    def accumulation(self) -> Accumulation:
+        """How the parts of a batch are added up."""
+        x = TensorType((self.batch // self.recipe.accumulate, *self.net.x.shape), self.net.x.dtype)
+        target = self.recipe.loss.target(self.net.out)
+        y = TensorType((x.shape[0], *target.shape), target.dtype)
+        draws = bool(self.net.signature.draws)
+        return Accumulation(self.recipe.accumulate, self.state, draws, x, y, self._derive)
+
+    def train_step(self, micro: Function | None = None) -> Function:
+        """(state, x, y, lr) -> (state, loss, correct, grad_norm, param_norm), metrics of the incoming state.
+
+        With `micro`, the gradient is accumulated over calls of it.
+        """
+        b = Builder("train_step")
+        held = self._take(b, self.state)
+        x, target = self._images(b), self._target(b)
+        lr = b.parameter("lr", SCALAR)
+        found = self.accumulation.accumulate(b, micro, held, x, target) if micro else self._derive(b, held, x, target)
+        grads = found.grads
+        new = {**held, **found.state, **self._update(b, held, grads, lr)}
         new["step"] = b.add(held["step"], 1)
-        metrics = {"loss": mean, "correct": right}
+        metrics = {"loss": found.loss, "correct": found.correct}
         if self.recipe.norms:
             with b.at("norms"):
                 metrics["grad_norm"] = _norm(b, [grads[p.name] for p in self.net.params])
                 metrics["param_norm"] = _norm(b, [held[p.name] for p in self.net.params])
         return b.finish([(s.name, new[s.name]) for s in self.state] + list(metrics.items()))
 
-    def _update(self, b: Builder, held: dict[str, Value], grads: dict[str, Value], lr: Value) -> dict[str, Value]:
+    def _update(self, b: Builder, held: dict[str, Value], grads: Mapping[str, Value], lr: Value) -> dict[str, Value]:
         optimizer, rule = self.recipe.optimizer, rule_of(self.recipe.optimizer)
         moments = rule.moments(optimizer)
         with b.at("optimizer"):

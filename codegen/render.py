@@ -6,6 +6,7 @@ Takes a lowered module; does not change or reorder anything.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from netc.codegen.ir import Function, Module, Value
 from netc.codegen.ops import OPS
@@ -35,25 +36,34 @@ def render(module: Module, *, entry: str | None = None, donate: int = 0) -> str:
     """StableHLO in MLIR's text form.
 
     XLA runs one function, called `main`: `entry` names it, and its first `donate` arguments are marked as buffers that
-    the results may take over.
+    the results may take over. The others are private then.
     """
     locations = _Locations()
     lines = [f"module @{module.name} {{"]
     for function in module:
         is_entry = function.name == entry
-        lines += _function(function, locations, "main" if is_entry else function.name, donate if is_entry else 0)
+        shown = replace(function, name="main") if is_entry else function
+        shown = replace(shown, private=True) if entry is not None and not is_entry else shown
+        lines += _function(shown, locations, donate if is_entry else 0)
     return "\n".join([*lines, "}", *locations.table(), ""])
 
 
-def _function(function: Function, locations: _Locations, name: str, donate: int) -> list[str]:
+def _function(function: Function, locations: _Locations, donate: int) -> list[str]:
     names: dict[Value, str] = {v: f"%arg{i}" for i, v in enumerate(function.params)}
     arguments = ", ".join(
         f"{names[v]}: {mlir_type(v.type)}{' {jax.buffer_donor = true}' if i < donate else ''} loc({quoted(n)})"
         for i, (v, n) in enumerate(zip(function.params, function.names, strict=True))
     )
     types = ", ".join(mlir_type(v.type) for v in function.results)
-    lines = [f"  func.func public @{name}({arguments}) -> ({types}) {{"]
+    visibility = "private" if function.private else "public"
+    lines = [f"  func.func {visibility} @{function.name}({arguments}) -> ({types}) {{"]
     for index, op in enumerate(function.ops):
+        several = OPS[op.kind].several
+        if several is not None:
+            stem = f"%{several.name}{index}"
+            names.update({v: f"{stem}_{n}" for n, v in enumerate(op.results)})
+            lines += [f"    {t}" for t in several.statement(op, _names(names, op.operands), stem, locations(op.loc))]
+            continue
         names[op.result] = f"%{index}"
         spelling = OPS[op.kind].spelling
         assert spelling is not None  # verify(lowered=True) saw to it

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from netc.codegen.builder import Builder
 from netc.codegen.ir import Value
 from netc.netspec.errors import UserError
 from netc.netspec.layer import Composite, Layer, expanded
+from netc.netspec.layers.counted import INSTEAD
 from netc.netspec.types import TensorType
 
 Grads = dict[str, Value]
 Pull = Callable[[Value], tuple[Value, Grads]]
+
+BLOCK = re.compile(r"block\d+")  # the parts that are recomputed on request: the copies that stages are made of
 
 
 def part_stream(stream: int, part: str) -> int:
@@ -26,7 +30,8 @@ def part_stream(stream: int, part: str) -> int:
 class Scope:
     """What one layer may read: its parameters and states by name, and whether it is being trained.
 
-    `key` is the step's key [2] ui32 where something draws; `stream` tells the layers apart that draw with it.
+    `key` is the step's key [2] ui32 where something draws; `stream` tells the layers apart that draw with it. With
+    `remat`, blocks in it are computed a second time for their pullbacks.
     """
 
     params: Mapping[str, Value]
@@ -35,6 +40,7 @@ class Scope:
     prefix: str = ""
     key: Value | None = None
     stream: int = 0
+    remat: bool = False
 
     def param(self, name: str) -> Value:
         """The parameter of that name in this layer."""
@@ -46,9 +52,13 @@ class Scope:
 
     def inside(self, part: str) -> Scope:
         """The scope of a part."""
-        return Scope(
-            self.params, self.state, self.training, f"{self.prefix}{part}.", self.key, part_stream(self.stream, part)
-        )
+        remat = self.remat and not self.recomputes(part)  # inside a block nothing is recomputed once more
+        stream = part_stream(self.stream, part)
+        return Scope(self.params, self.state, self.training, f"{self.prefix}{part}.", self.key, stream, remat)
+
+    def recomputes(self, part: str) -> bool:
+        """Whether the pullback of that part begins with its forward program: a block, outermost, that is trained."""
+        return self.remat and self.training and BLOCK.fullmatch(part) is not None
 
 
 @dataclass(frozen=True)
@@ -91,21 +101,53 @@ def emit(b: Builder, layer: Layer, scope: Scope, x: Value) -> Emitted:
         return emit(b, expanded(layer, example(x)), scope, x)
     found = RULES.get(type(layer))
     if found is None:
-        raise UserError(f"{layer.kind} can be shown and counted, but not trained yet; use a net without it")
+        do = INSTEAD.get(type(layer), "use a net without it")
+        raise UserError(f"{layer.kind} has no emission yet, it can only be shown and counted; {do}")
     return found(b, layer, scope, x)
 
 
 def emit_part(b: Builder, name: str, layer: Layer, scope: Scope, x: Value) -> Emitted:
     """Emit a part of a combinator under its own name, in the forward program and in the pullback."""
+    inner = scope.inside(name)
     with b.at(name):
-        part = emit(b, layer, scope.inside(name), x)
+        part = emit(b, layer, inner, x)
 
     def pull(dy: Value) -> tuple[Value, Grads]:
+        found = part
+        if scope.recomputes(name):
+            with b.at(name, "remat"):
+                found, dy = _again(b, layer, inner, x, dy)
         with b.at(name, "vjp"):
-            dx, grads = part.pull(dy)
+            dx, grads = found.pull(dy)
         return dx, {f"{name}.{k}": g for k, g in grads.items()}
 
     return Emitted(part.y, pull, {f"{name}.{k}": s for k, s in part.state.items()})
+
+
+def _again(b: Builder, layer: Layer, scope: Scope, x: Value, dy: Value) -> tuple[Emitted, Value]:
+    """The layer emitted a second time, on x behind a barrier with dy, and that dy (Chen et al. 2016, section 4).
+
+    Nothing that the pullback reads is then there before dy is, but for x and the parameters, and no pass can take the
+    second computation for the first. What is drawn is drawn again with the same key: the same bits. The new states
+    are the first emission's; these are not read, and dropped.
+    """
+    own = [name for name in scope.params if name.startswith(scope.prefix)]
+    drawn = () if scope.key is None else (scope.key,)
+    x, dy, *others = b.joint_barrier(x, dy, *(scope.params[name] for name in own), *drawn)
+    params = {**scope.params, **dict(zip(own, others, strict=False))}  # what a schedule makes of a kernel, too
+    key = others[-1] if drawn else None
+    return emit(b, layer, replace(scope, params=params, key=key), _waiting(b, x, dy)), dy
+
+
+def _waiting(b: Builder, x: Value, dy: Value) -> Value:
+    """x + 0 dy[0, ..]: x again, which no scheduler can have before dy.
+
+    XLA and IREE drop barriers before they order the work; then both would compute every block again at once, as soon as
+    its x is there, and hold all of it. They keep this sum, for 0 dy is not 0 where dy is not finite.
+    """
+    rank = len(dy.shape)
+    first = b.reshape(b.slice(dy, (0,) * rank, (1,) * rank), ())
+    return b.add(x, b.broadcast(b.convert(b.mul(first, 0), x.type.dtype), x, ()))
 
 
 def then(first: Emitted, second: Emitted) -> Emitted:

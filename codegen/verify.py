@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from netc.codegen.ir import Function, IrError, Module, Op, Value
 from netc.codegen.ops import OPS
 
@@ -9,14 +11,18 @@ from netc.codegen.ops import OPS
 def verify(module: Module, *, lowered: bool = False, typed: set[Op] | None = None) -> Module:
     """The module itself; raises IrError if a value is used before it is made, made twice, or has another type.
 
+    A function that is called must stand before its callers, so that none calls itself, and take and give what they do.
     With `lowered`, every operation must have a StableHLO spelling. `typed` holds operations whose type was inferred
     by an earlier call: an operation never changes, so once is enough.
     """
     names = [f.name for f in module]
     if len(set(names)) != len(names):
         raise IrError(f"{module.name} wants functions of different names, got {names}")
+    before: dict[str, Function] = {}
     for function in module:
         _verify(function, lowered, set() if typed is None else typed)
+        _check_calls(function, before)
+        before[function.name] = function
     return module
 
 
@@ -27,14 +33,15 @@ def _verify(function: Function, lowered: bool, typed: set[Op]) -> None:
     for op in function.ops:
         if not known.issuperset(op.operands):
             raise _fault(function, op, "uses a value that no operation before it makes")
-        if op.result in known:
+        results = op.results
+        if not known.isdisjoint(results):
             raise _fault(function, op, "makes a value a second time")
         if op not in typed:
             _check_type(function, op)
             typed.add(op)
-        if lowered and OPS[op.kind].spelling is None:
+        if lowered and OPS[op.kind].spelling is None and OPS[op.kind].several is None:
             raise _fault(function, op, "has no StableHLO form; a schedule must replace it")
-        known.add(op.result)
+        known.update(results)
     if len(function.results) != len(function.result_names):
         raise IrError(f"{function.name} wants a name for each of {len(function.results)} results")
     for v, name in zip(function.results, function.result_names, strict=True):
@@ -45,12 +52,29 @@ def _verify(function: Function, lowered: bool, typed: set[Op]) -> None:
 def _check_type(function: Function, op: Op) -> None:
     if op.kind not in OPS:
         raise _fault(function, op, "is no row of the op table")
+    types, attrs, row = [v.type for v in op.operands], dict(op.attrs), OPS[op.kind]
     try:
-        inferred = OPS[op.kind].rule(*(v.type for v in op.operands), **dict(op.attrs))
+        inferred = (row.rule(*types, **attrs), *(row.several.further(*types, **attrs) if row.several else ()))
     except (IrError, TypeError) as error:  # TypeError: an operand or attribute too many or too few
         raise _fault(function, op, f"does not fit its rule: {error}") from error
-    if inferred != op.result.type:
-        raise _fault(function, op, f"is written as {op.result.type}, but its type is {inferred}")
+    written = tuple([v.type for v in op.results])
+    if inferred != written:
+        shown = (", ".join(map(str, types)) for types in (written, inferred))
+        raise _fault(function, op, "is written as {}, but its type is {}".format(*shown))
+
+
+def _check_calls(function: Function, before: Mapping[str, Function]) -> None:
+    for op in function.ops:
+        several = OPS[op.kind].several
+        if several is None or several.fits is None:
+            continue
+        callee = before.get(op.attr("callee"))
+        if callee is None:
+            raise _fault(function, op, f"calls {op.attr('callee')}, which is no function before this one")
+        try:
+            several.fits(op, callee)
+        except IrError as error:
+            raise _fault(function, op, str(error)) from error
 
 
 def _fault(function: Function, op: Op, what: str) -> IrError:

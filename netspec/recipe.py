@@ -62,6 +62,7 @@ class Sgd:
 
 
 Optimizer = Adam | Sgd
+PRECISIONS = ("f32", "bf16")
 
 
 def _decay_problems(kind: str, decay: float) -> Iterator[str]:
@@ -77,17 +78,28 @@ class Recipe:
 
     `loss` says what the output is judged by and which targets that takes (netspec/loss.py). `decay_all`: weight decay
     also on biases and the scales of normalisations. `norms`: the step also returns the norms of all gradients and
-    all parameters, which traces record.
+    all parameters, which traces record. `precision`: what products of matrices and convolutions take, f32 or bf16;
+    the state and all else is float32 either way (Micikevicius et al. 2018, without their scaling of the loss).
+    `accumulate` N: the batch of a step passes in N equal parts, one after the other, whose gradients are added before
+    the one update; the activations of one part are held at a time. `remat`: the backward pass computes each block
+    again instead of reading what the forward pass computed inside it (Chen et al. 2016); the results are the same.
     """
 
     optimizer: Optimizer = field(default_factory=Adam)
     loss: Loss = field(default_factory=CrossEntropy)
     decay_all: bool = False
     norms: bool = True
+    precision: str = "f32"
+    accumulate: int = 1
+    remat: bool = False
 
     def check(self) -> Recipe:
         """The recipe itself; raises SpecError with one sentence for each value out of range."""
         problems = [*self.optimizer.problems(), *self.loss.problems()]
+        if self.precision not in PRECISIONS:
+            problems.append(f"precision wants {' or '.join(PRECISIONS)}, got {self.precision!r}")
+        if self.accumulate < 1:
+            problems.append(f"accumulate wants a positive integer, got {self.accumulate}")
         if problems:
             raise SpecError(tuple(problems))
         return self

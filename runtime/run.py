@@ -10,7 +10,7 @@ import dataclasses
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
@@ -33,7 +33,9 @@ class RunConfig:
     """Everything that decides what a run computes. `net` has the input shape and classes that are trained.
 
     `data` is empty for weights that were imported and have not been trained here. `init` is the SHA-256 of the weights
-    that the run began with, or empty if they were drawn.
+    that the run began with, or empty if they were drawn. `choices` are the forms of single convolutions that are not
+    what the target's table says (codegen/rewrite/choices.py). `steps_per_call` changes no bit of the run's trace, which
+    does not name it.
     """
 
     net: CheckedNet
@@ -44,23 +46,29 @@ class RunConfig:
     target: str
     augment: Augment
     init: str = ""
+    choices: Mapping[str, str] = field(default_factory=dict)
+    steps_per_call: int = 1
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON, from which `from_json` gives the equal config."""
         return {
             "format": FORMAT,
             "spec": to_toml(self.net.spec),
-            "recipe": {
-                **dataclasses.asdict(self.recipe),
-                "optimizer": _chosen(self.recipe.optimizer),
-                "loss": _chosen(self.recipe.loss),
-            },
+            "recipe": _without_defaults(
+                {
+                    **dataclasses.asdict(self.recipe),
+                    "optimizer": _chosen(self.recipe.optimizer),
+                    "loss": _chosen(self.recipe.loss),
+                }
+            ),
             "schedule": dataclasses.asdict(self.schedule),
             "data": self.data,
             "seed": self.seed,
             "target": self.target,
             "augment": dataclasses.asdict(self.augment),
             "init": self.init,
+            **({"choices": dict(self.choices)} if self.choices else {}),
+            **({"steps_per_call": self.steps_per_call} if self.steps_per_call != 1 else {}),
         }
 
     @property
@@ -83,7 +91,7 @@ def from_json(table: Mapping[str, Any], where: str) -> RunConfig:
         "optimizer": _choice(OPTIMIZERS, recipe.get("optimizer"), f"{where}: recipe.optimizer"),
         "loss": _choice(LOSSES, recipe.get("loss"), f"{where}: recipe.loss"),
     }
-    made = _record(Recipe, {**recipe, **chosen}, f"{where}: recipe").check()
+    made = _record(Recipe, {**LATER, **recipe, **chosen}, f"{where}: recipe").check()
     return RunConfig(
         check(from_toml(fields["spec"], f"{where}: spec")),
         made,
@@ -91,11 +99,21 @@ def from_json(table: Mapping[str, Any], where: str) -> RunConfig:
         fields["data"], fields["seed"], fields["target"],
         _record(Augment, table.get("augment"), f"{where}: augment"),
         _typed(str, table.get("init", ""), f"{where}: init"),
+        _choices(table.get("choices", {}), f"{where}: choices"),
+        _typed(int, table.get("steps_per_call", 1), f"{where}: steps_per_call"),
     )  # fmt: skip
 
 
 _FIELDS: dict[str, type] = {"spec": str, "data": str, "seed": int, "target": str}
 R = TypeVar("R")
+
+# Fields of a recipe that came after the first runs and traces were written. They are left out where they have this
+# value, so that a run that does not use them has the header that it always had.
+LATER: Mapping[str, Any] = {"precision": "f32", "accumulate": 1, "remat": False}
+
+
+def _without_defaults(recipe: dict[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in recipe.items() if k not in LATER or v != LATER[k]}
 
 
 def _chosen(value: Adam | Sgd | Loss) -> dict[str, Any]:
@@ -111,6 +129,10 @@ def _choice(table: Mapping[str, type[R]], value: Any, where: str) -> R:
     if not isinstance(kind, str) or kind not in table:
         raise UserError(f"{where}.kind wants one of {', '.join(table)}, got {kind!r}; is it a run's file?")
     return _record(table[kind], {k: v for k, v in given.items() if k != "kind"}, where)
+
+
+def _choices(value: Any, where: str) -> dict[str, str]:
+    return {key: _typed(str, form, f"{where}: {key}") for key, form in _mapping(value, where).items()}
 
 
 def _mapping(value: Any, where: str) -> dict[str, Any]:

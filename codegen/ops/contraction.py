@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from netc.codegen.ir import IrError, Op
-from netc.codegen.ops.table import OpDef, arrow, ints, want
+from netc.codegen.ops.table import OpDef, arrow, ints, summed, want
 from netc.netspec.types import TensorType
 
 Ints = tuple[int, ...]
@@ -29,7 +29,7 @@ def _dot(x: TensorType, y: TensorType, *, contract: tuple[Ints, Ints], batch: tu
         for t, c, b in zip((x, y), contract, batch, strict=True)
     ]
     want(x.dtype == y.dtype, "operands of one element type", (x.dtype, y.dtype))
-    return TensorType((*(x.shape[b] for b in batch[0]), *free[0], *free[1]), x.dtype)
+    return TensorType((*(x.shape[b] for b in batch[0]), *free[0], *free[1]), summed(x.dtype))
 
 
 def _spell_reduce(name: str, op: Op, args: Sequence[str]) -> str:

@@ -7,7 +7,7 @@ import struct
 from collections.abc import Sequence
 
 from netc.codegen.ir import IrError, Op
-from netc.codegen.ops.table import OpDef, arrow, ints, mlir_type, no_flops, want
+from netc.codegen.ops.table import OpDef, Several, arrow, ints, mlir_type, no_flops, want
 from netc.netspec.types import DType, TensorType
 
 Ints = tuple[int, ...]
@@ -123,8 +123,23 @@ def _spell_barrier(op: Op, args: Sequence[str]) -> str:
     return f"stablehlo.optimization_barrier {args[0]} : {mlir_type(op.result.type)}"
 
 
+def _joint_barrier(*operands: TensorType) -> TensorType:
+    want(len(operands) > 1, "at least two operands", len(operands))
+    return operands[0]
+
+
+def _state_joint_barrier(op: Op, args: Sequence[str], stem: str, location: str) -> list[str]:
+    names = ", ".join(f"{stem}_{n}" for n in range(len(op.results)))
+    types = ", ".join(mlir_type(v.type) for v in op.operands)
+    return [f"{names} = stablehlo.optimization_barrier {', '.join(args)} : {types} {location}"]
+
+
 ROWS: tuple[OpDef, ...] = (
     OpDef("barrier", _barrier, _spell_barrier, lambda A, op, x: x, no_flops),
+    OpDef(  # no result is there before every operand is
+        "joint_barrier", _joint_barrier, None, lambda A, op, call, *xs: list(xs), no_flops,
+        Several(lambda *types: types[1:], _state_joint_barrier, None, "joint"),
+    ),
     OpDef(
         "constant", _constant, _spell_constant,
         lambda A, op: A.constant(op.attr("value"), op.result.type), no_flops,

@@ -7,15 +7,32 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from netc.codegen.ir import IrError
-from netc.netspec.types import TensorType
+from netc.netspec.types import DType, TensorType
 
 if TYPE_CHECKING:
-    from netc.codegen.ir import Op
+    from netc.codegen.ir import Function, Op
 
 Rule = Callable[..., TensorType]
 Spelling = Callable[["Op", Sequence[str]], str]
 Meaning = Callable[..., Any]
 Cost = Callable[["Op"], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Several:
+    """What a row has besides where its op makes several values, and perhaps calls a function of the module.
+
+    `further(operand types.., **attrs)` gives the types of the results after the first. `statement(op, operand names,
+    stem, location)` is the text, in lines, of which result n is named `stem`_n; the stem is `name` and a number.
+    `fits(op, callee)` raises IrError where the op and the function that its attribute `callee` names misfit; None for
+    an op that calls none. The row's spelling is None, and its meaning gets `call(name, arguments) -> results` after
+    `op` and gives the list of all results.
+    """
+
+    further: Callable[..., tuple[TensorType, ...]]
+    statement: Callable[[Op, Sequence[str], str, str], list[str]]
+    fits: Callable[[Op, Function], None] | None
+    name: str = "loop"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +49,7 @@ class OpDef:
     spelling: Spelling | None
     meaning: Meaning
     flops: Cost
+    several: Several | None = None
 
 
 def extreme(A: Any, direction: str, x: Any, y: Any) -> Any:
@@ -62,6 +80,11 @@ def same_types(*types: TensorType) -> TensorType:
         if t != first:
             raise IrError(f"wants operands of one type {first}, got {', '.join(map(str, types))}")
     return first
+
+
+def summed(dtype: DType) -> DType:
+    """The element type of sums of products: products of bf16 numbers are added in float32, and given as float32."""
+    return "f32" if dtype == "bf16" else dtype
 
 
 def ints(values: Sequence[int]) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from netc.codegen.ir import Op
-from netc.codegen.ops.table import OpDef, arrow, extreme, want
+from netc.codegen.ops.table import OpDef, arrow, extreme, summed, want
 from netc.netspec.types import TensorType
 
 Pair = tuple[int, int]
@@ -38,23 +38,26 @@ def _conv(
     want(x.shape[3] == w.shape[2] * groups, f"{w.shape[2] * groups} channels", x)
     want(w.shape[3] % groups == 0, f"a multiple of {groups} features", w)
     height, width = window_size(x.shape[1:3], (w.shape[0], w.shape[1]), stride, padding, dilation)
-    return TensorType((x.shape[0], height, width, w.shape[3]), x.dtype)
+    return TensorType((x.shape[0], height, width, w.shape[3]), summed(x.dtype))
 
 
 def _conv_input_grad(
     dy: TensorType, w: TensorType, *, size: Pair, stride: Pair, padding: Sides, dilation: Pair, groups: int
 ) -> TensorType:
     x = TensorType((dy.shape[0], *size, w.shape[2] * groups), dy.dtype)
-    want(_conv(x, w, stride=stride, padding=padding, dilation=dilation, groups=groups) == dy, "dy of y's type", dy)
-    return x
+    y = _conv(x, w, stride=stride, padding=padding, dilation=dilation, groups=groups)
+    want(y.shape == dy.shape, "dy of y's shape", dy)
+    return TensorType(x.shape, summed(dy.dtype))
 
 
 def _conv_kernel_grad(
     x: TensorType, dy: TensorType, *, kernel: Pair, stride: Pair, padding: Sides, dilation: Pair, groups: int
 ) -> TensorType:
+    want(x.dtype == dy.dtype, "operands of one element type", (x.dtype, dy.dtype))
     w = TensorType((*kernel, x.shape[3] // groups, dy.shape[3]), x.dtype)
-    want(_conv(x, w, stride=stride, padding=padding, dilation=dilation, groups=groups) == dy, "dy of y's type", dy)
-    return w
+    y = _conv(x, w, stride=stride, padding=padding, dilation=dilation, groups=groups)
+    want(y.shape == dy.shape, "dy of y's shape", dy)
+    return TensorType(w.shape, summed(x.dtype))
 
 
 def _pool(x: TensorType, *, kernel: Pair, stride: Pair, padding: Sides) -> TensorType:

@@ -1,4 +1,7 @@
-"""Computes equal expressions once. Does not reorder, and does not know that x + y = y + x."""
+"""Computes equal expressions once. Does not reorder, and does not know that x + y = y + x.
+
+Leaves operations of several results as they are.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,8 @@ def _cse(function: Function) -> Function:
     seen: dict[Hashable, Value] = {}
 
     def visit(b: Builder, op: Op, operands: tuple[Value, ...]) -> Value | None:
+        if op.further:
+            return None
         # 0.0 == -0.0 == 0 == False in Python, so constants are told apart by how they are written
         attrs = repr(op.attrs) if op.kind == "constant" else op.attrs
         first = seen.setdefault((op.kind, operands, attrs), op.result)

@@ -1,4 +1,7 @@
-"""Drops operations that no result needs. Does not drop unused arguments: they are the function's signature."""
+"""Drops operations that no result needs. Does not drop unused arguments: they are the function's signature.
+
+A loop or a joint barrier stays whole while one of its results is needed.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ def _dce(function: Function) -> Function:
     live = set(function.results)
     kept = []
     for op in reversed(function.ops):
-        if op.result in live:
+        if not live.isdisjoint(op.results):
             live.update(op.operands)
             kept.append(op)
     return replace(function, ops=tuple(reversed(kept)))

@@ -73,7 +73,7 @@ class _Repeats:
             return (every - set(dims)) | {dims[a] for a in self.axes(op.operands[0])}
         if op.kind == "reshape":
             return frozenset(a for a in self.axes(op.operands[0]) if a < _prefix(op))
-        if op.kind in ELEMENTWISE:
+        if op.kind in ELEMENTWISE or (op.kind == "barrier" and op.result.type.dtype == "bf16"):
             return every.intersection(*(self.axes(v) for v in op.operands))
         return frozenset()
 
@@ -114,8 +114,9 @@ def _product(b: Builder, op: Op, operands: tuple[Value, ...], repeats: _Repeats)
         if not pairs or len(pairs) == len(joined[side]):
             continue
         gone = [frozenset(axes[k] for k in pairs) for axes in joined]
-        small = repeats.without(b, operands[side], gone[side])
-        summed = b.sum(operands[1 - side], tuple(gone[1 - side]))
+        exact = op.result.type.dtype  # a sum of bf16 numbers is added up in float32, and so are its products
+        small = b.convert(repeats.without(b, operands[side], gone[side]), exact)
+        summed = b.sum(b.convert(operands[1 - side], exact), tuple(gone[1 - side]))
         x, y = (small, summed) if side == 0 else (summed, small)
         contract = (_kept(joined[0], gone[0]), _kept(joined[1], gone[1]))
         return b.dot(x, y, contract, (_kept(batch[0], gone[0]), _kept(batch[1], gone[1])))

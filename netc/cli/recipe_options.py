@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 OPTIMIZERS = ("adam", "adamw", "sgd")
+PRECISIONS = ("f32", "bf16")
 
 _OPTIONS = (
     click.option("--optimizer", type=click.Choice(OPTIMIZERS), default="adam", show_default=True),
@@ -31,6 +32,32 @@ _OPTIONS = (
         "--loss-option", multiple=True, metavar="NAME=VALUE", help="gamma=1.5, or weights=1,2,1 for three classes."
     ),
     click.option("--label-smoothing", type=float, help="Of crossEntropy.  [default: 0]"),
+    click.option(
+        "--precision",
+        type=click.Choice(PRECISIONS),
+        default="f32",
+        show_default=True,
+        help="bf16: products of matrices and convolutions take bf16 numbers; the weights stay float32.",
+    ),
+    click.option(
+        "--accumulate",
+        type=click.IntRange(min=1),
+        default=1,
+        show_default=True,
+        metavar="N",
+        help="Pass each batch in N parts and add their gradients, in the memory of one part.",
+    ),
+    click.option("--remat", is_flag=True, help="Compute blocks again in the backward pass: less memory, more time."),
+)
+
+
+steps_per_call_option = click.option(
+    "--steps-per-call",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    metavar="K",
+    help="Take K steps in one call of the device, with the same results: for small nets.",
 )
 
 
@@ -63,7 +90,8 @@ def recipe_of(options: Mapping[str, Any]) -> Recipe:
     optimizer = (
         Sgd(nesterov=options["nesterov"], **values) if kind == "sgd" else Adam(decoupled=kind == "adamw", **values)
     )
-    return Recipe(optimizer, loss_of(options), options["decay_all"]).check()
+    named = {n: options[n] for n in ("precision", "accumulate", "remat")}
+    return Recipe(optimizer, loss_of(options), options["decay_all"], **named).check()
 
 
 def loss_of(options: Mapping[str, Any]) -> Loss:

@@ -4,16 +4,21 @@ import ast
 
 import pytest
 
-from netc.codegen.jax_layers import ACTIVATIONS, FUNCTIONS, forward_text
-from netc.codegen.jax_script import Training, jax_script
+from netc.codegen.twin.losses import FUNCTIONS as LOSS_FUNCTIONS
+from netc.codegen.twin.losses import NAMES
+from netc.codegen.twin.script import Training, jax_script
+from netc.codegen.twin.spelling import ACTIVATIONS
+from netc.codegen.twin.writer import FUNCTIONS, PARTS, ROWS, forward_text
 from netc.netspec.check import check
 from netc.netspec.errors import UserError
-from netc.netspec.layers import Conv2d, ConvBn, Dense, Dropout, Flatten, GlobalAvgPool, GroupNorm, ResidualBlock
+from netc.netspec.layer import Composite
+from netc.netspec.layers import KINDS, ConvBn, Dense, Dropout, Flatten, GlobalAvgPool, ResidualBlock
 from netc.netspec.layers.activation import ACTIVATIONS as KNOWN
-from netc.netspec.loss import CrossEntropy, Focal
+from netc.netspec.loss import LOSSES, CrossEntropy, Focal, MeanSquaredError
 from netc.netspec.recipe import Adam, Recipe, Schedule, Sgd
 from netc.netspec.spec import NetSpec
-from netc.netspec.zoo import find
+from netc.netspec.types import TensorType
+from netc.netspec.zoo import ZOO, find
 
 NET = NetSpec("net", (8, 8, 1), (ConvBn(4, name="conv"), Flatten(), Dense(10, name="head")))
 
@@ -43,32 +48,61 @@ def test_a_residual_keeps_its_input():
     assert 'y = conv2d(x, p["b.block1.residual.body.conv1.conv.kernel"]' in lines
 
 
-@pytest.mark.parametrize("name", ["mnist-linear", "mnist-mlp", "mnist-cnn", "cifar-cnn", "cifar-bn", "resnet18",
-                                  "resnet50", "resnet34-cifar", "squeezenet1_0", "densenet121"])  # fmt: skip
-def test_nets_of_the_zoo_are_python(name):
-    spec = find(name)
-    if "Dropout" in repr(spec.layers):
-        with pytest.raises(UserError, match="draws random masks"):
-            script(spec)
-    else:
-        ast.parse(script(spec))
+@pytest.mark.parametrize("name", ZOO)
+def test_every_net_of_the_zoo_is_python(name):
+    compile(script(find(name)), name, "exec")
+
+
+def test_every_kind_has_a_form():
+    leaves = {cls for cls in KINDS.values() if not issubclass(cls, Composite)}
+    assert ROWS.keys() | PARTS.keys() == leaves
 
 
 def test_a_layer_without_a_row_is_named():
-    net = NetSpec("net", (8, 8, 4), (Conv2d(8, name="stem"), GroupNorm(4, name="norm"), Flatten(), Dense(2, name="h")))
-    with pytest.raises(UserError, match=r"net: layer norm \(groupNorm g4\) has no form in JAX text yet, .*conv2d"):
+    class Unknown(Dense):
+        kind = "unknown"
+
+    net = NetSpec("net", (4,), (Dense(8, name="stem"), Unknown(2, name="strange")))
+    with pytest.raises(UserError, match=r"net: layer strange wants a kind that has a form in JAX text, got unknown;"):
         script(net)
 
 
-def test_a_layer_that_draws_is_named():
-    net = NetSpec("net", (8,), (Dense(4, name="a"), Dropout(0.5, name="drop"), Dense(2, name="b")))
-    with pytest.raises(UserError, match=r"net: layer drop \(dropout 0.5\) draws random masks"):
-        script(net)
+def test_a_net_that_draws_is_given_the_key():
+    drawing = NetSpec("net", (8,), (Dense(4, name="a"), Dropout(0.5, name="drop"), Dense(2, name="b")))
+    assert 'x = dropout(x, 0.5, key, "drop")' in script(drawing)
+    assert "step_key(state)" in script(drawing)
+    assert "key=None" not in script() and "zlib" not in script()
+
+
+def test_tokens_are_read_as_such():
+    text = script(find("tiny-gpt"))
+    assert "CONTEXT = 64" in text and "CROP" not in text
+    assert "--tokens" in text
+
+
+def test_names_may_hold_anything_printable():
+    net = NetSpec('a\\b"c', (4,), (Dense(4, name='{}"\\<loss>'), Dense(2, name="b")))
+    assert """p["\\x7b}\\"\\\\<loss>.kernel"]""" in script(net)
+    compile(script(net), "names", "exec")
+
+
+def test_every_loss_of_class_ids_has_a_form():
+    out = TensorType((3, 2))
+    assert set(NAMES) == {cls for cls in LOSSES.values() if cls().target(out).dtype == "i32"}
+    assert set(NAMES.values()) == LOSS_FUNCTIONS.keys()
 
 
 def test_another_loss_is_named():
-    with pytest.raises(UserError, match=r"wants the loss crossEntropy .* got focal"):
-        script(recipe=Recipe(loss=Focal()))
+    with pytest.raises(UserError, match=r"wants a loss of class ids, .* got meanSquaredError"):
+        script(recipe=Recipe(loss=MeanSquaredError()))
+
+
+@pytest.mark.parametrize(
+    "changes, got", [({"precision": "bf16"}, "got --precision bf16"), ({"accumulate": 2}, "got --accumulate 2")]
+)
+def test_options_that_it_does_not_have_are_named(changes, got):
+    with pytest.raises(UserError, match=got):
+        script(recipe=Recipe(**changes))
 
 
 @pytest.mark.parametrize(
@@ -80,7 +114,8 @@ def test_another_loss_is_named():
         (Recipe(Sgd()), "new = w - lr * kept['velocity']"),
         (Recipe(Sgd(nesterov=True)), "new = w - lr * (g + 0.9 * kept['velocity'])"),
         (Recipe(Sgd(momentum=0.0)), "new = w - lr * g"),
-        (Recipe(loss=CrossEntropy(smoothing=0.1)), "cross_entropy(logits, y, 0.1, ())"),
+        (Recipe(loss=Focal(alpha=(0.5,))), "focal(logits, y, alpha=(0.5,)).mean()"),
+        (Recipe(loss=CrossEntropy(smoothing=0.1)), "cross_entropy(logits, y, smoothing=0.1).mean()"),
     ],
 )
 def test_the_recipe_is_in_the_script(recipe, said):
@@ -103,7 +138,7 @@ def test_every_activation_has_a_form():
 
 
 def test_functions_are_called_by_their_names():
-    for name, text in FUNCTIONS.items():
+    for name, text in (FUNCTIONS | LOSS_FUNCTIONS).items():
         assert text.startswith(f"\ndef {name}(")
 
 

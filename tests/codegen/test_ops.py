@@ -136,7 +136,7 @@ CASES = [
 
 NO_SPELLING = {
     "conv_input_grad", "conv_kernel_grad", "max_pool", "max_pool_grad", "sum_pool", "sum_pool_grad",
-    "take_grad", "linear_scan",
+    "take_grad", "linear_scan", "loop", "block_loop", "joint_barrier",
 }  # fmt: skip
 
 
@@ -163,7 +163,12 @@ SAME, RANK2, PAD = (t(2, 3), t(3, 2)), t(2, 3), {"low": (0, 0), "high": (0, 0), 
 WINDOW = {"stride": (1, 1), "padding": ((0, 0), (0, 0)), "dilation": (1, 1), "groups": 1}
 POOL = {"kernel": (2, 2), "stride": (2, 2), "padding": ((0, 0), (0, 0))}
 IMAGE, KERNEL = t(1, 4, 4, 2), t(3, 3, 2, 5)
+LOOP = {"callee": "g", "trips": 3, "carried": 0, "outputs": 0, "stacked": 1}
 WRONG = [
+    *(
+        (kind, (t(dtype="i32"), t(2, 3)), LOOP, "wants stacked tensors of 3 rows, got f32[2, 3]")
+        for kind in ("loop", "block_loop")
+    ),
     *(
         (kind, SAME, {}, "wants operands of one type f32[2, 3], got f32[2, 3], f32[3, 2]")
         for kind in ("add", "sub", "mul", "max", "min", "div")
@@ -209,8 +214,8 @@ WRONG = [
     ("conv", (t(4, 4, 2), KERNEL), WINDOW, "wants an image and a kernel of 4 axes"),
     ("conv", (IMAGE, t(6, 6, 2, 5)), WINDOW, "wants"),  # the window does not fit
     ("conv", (IMAGE, t(3, 3, 2, 5, dtype="i32")), WINDOW, "wants"),
-    ("conv_input_grad", (t(1, 3, 2, 5), KERNEL), {**WINDOW, "size": (4, 4)}, "wants dy of y's type"),
-    ("conv_kernel_grad", (IMAGE, t(1, 3, 2, 5)), {**WINDOW, "kernel": (3, 3)}, "wants dy of y's type"),
+    ("conv_input_grad", (t(1, 3, 2, 5), KERNEL), {**WINDOW, "size": (4, 4)}, "wants dy of y's shape"),
+    ("conv_kernel_grad", (IMAGE, t(1, 3, 2, 5)), {**WINDOW, "kernel": (3, 3)}, "wants dy of y's shape"),
     ("max_pool", (t(4, 4, 2),), POOL, "wants an image of 4 axes"),
     ("max_pool", (t(1, 1, 1, 2),), POOL, "wants"),  # the window does not fit
     ("max_pool_grad", (IMAGE, t(1, 2, 2, 2), t(1, 2, 1, 2)), POOL, "wants y and dy of the pool's type"),
@@ -224,6 +229,7 @@ WRONG = [
     ("linear_scan", (t(3, 2), t(2, 3)), {"axis": 0, "reverse": False}, "wants operands of one type"),
     ("linear_scan", (t(3, 2), t(3, 2)), {"axis": 2, "reverse": False}, "wants an axis of f32[3, 2] with elements"),
     ("linear_scan", (I8, I8), {"axis": 0, "reverse": True}, "wants float operands"),
+    ("joint_barrier", (F9,), {}, "wants at least two operands, got 1"),
 ]
 
 

@@ -1,0 +1,208 @@
+"""The loop: a function of the module called a fixed number of times, its body written once.
+
+The op's operands, in order: the first index, a scalar i32; the values carried from call to call; one buffer [K, ..]
+for each stacked output; the stacked inputs [K, ..]; the constants, which every call gets as they are. Its attributes
+count them: `carried`, `outputs`, `stacked`; `trips` is K, `callee` the function's name. For each index i from the
+first to before K it calls callee(carried.., input[i].., constants..) -> (carried.., output[i]..). Its results: the
+index after the last, the carried values, the buffers. `Builder.loop` makes one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+from netc.codegen.ir import Function, IrError, Op
+from netc.codegen.ops.table import OpDef, Several, ints, mlir_type, no_flops, want
+from netc.netspec.types import TensorType
+
+INDEX = TensorType((), "i32")
+T = TypeVar("T")
+
+
+class Parts(NamedTuple):
+    """What follows the index among a loop's operands: types, names or tensors."""
+
+    carried: Sequence[Any]
+    outputs: Sequence[Any]
+    stacked: Sequence[Any]
+    constants: Sequence[Any]
+
+
+def parts_of(op: Op, operands: Sequence[T]) -> Parts:
+    """The operands of a loop by what they are for."""
+    a = 1 + op.attr("carried")
+    b = a + op.attr("outputs")
+    c = b + op.attr("stacked")
+    return Parts(operands[1:a], operands[a:b], operands[b:c], operands[c:])
+
+
+def _index(
+    first: TensorType, *others: TensorType, callee: str, trips: int, carried: int, outputs: int, stacked: int
+) -> TensorType:
+    want(first == INDEX, f"a first index {INDEX}", first)
+    want(trips > 0, "at least one trip", trips)
+    counts = (carried, outputs, stacked)
+    want(min(counts) >= 0 and sum(counts) <= len(others), f"at least {sum(counts)} operands", len(others))
+    for t in others[carried : sum(counts)]:
+        want(t.rank > 0 and t.shape[0] == trips, f"stacked tensors of {trips} rows", t)
+    return first
+
+
+def _further(first: TensorType, *others: TensorType, carried: int, outputs: int, **_: Any) -> tuple[TensorType, ...]:
+    return others[: carried + outputs]
+
+
+def _row(t: TensorType) -> TensorType:
+    """The type of one row of a stacked tensor."""
+    return TensorType(t.shape[1:], t.dtype)
+
+
+def _fits(op: Op, callee: Function) -> None:
+    """Raise IrError unless the callee takes and gives what the loop passes on."""
+    parts = parts_of(op, [v.type for v in op.operands])
+    given = [*parts.carried, *map(_row, parts.stacked), *parts.constants]
+    wanted = [*parts.carried, *map(_row, parts.outputs)]
+    for what, types, values in (("arguments", given, callee.params), ("results", wanted, callee.results)):
+        if types != [v.type for v in values]:
+            shown = (", ".join(map(str, ts)) for ts in (types, [v.type for v in values]))
+            raise IrError("wants {} of {} {}, got {}".format(callee.name, what, *shown))
+
+
+def _mean_loop(
+    A: Any, op: Op, call: Callable[[str, Sequence[Any]], Sequence[Any]], first: Any, *operands: Any
+) -> list[Any]:
+    """One call after the other; a row of a buffer is replaced by what stands before it, the new row, what follows."""
+    parts, trips = parts_of(op, [first, *operands]), op.attr("trips")
+    carried, buffers = list(parts.carried), list(parts.outputs)
+    for i in range(int(first), trips):
+        rows = [A.reshape(_rows(A, x, i, i + 1), A.shape(x)[1:]) for x in parts.stacked]
+        results = call(op.attr("callee"), [*carried, *rows, *parts.constants])
+        carried = list(results[: len(carried)])
+        for n, (buffer, row) in enumerate(zip(buffers, results[len(carried) :], strict=True)):
+            new = A.reshape(row, (1, *A.shape(row)))
+            buffers[n] = A.concatenate([_rows(A, buffer, 0, i), new, _rows(A, buffer, i + 1, trips)], 0)
+    return [A.constant(trips, INDEX), *carried, *buffers]
+
+
+def _rows(A: Any, x: Any, start: int, limit: int) -> Any:
+    rest = A.shape(x)[1:]
+    return A.slice(x, (start, *(0 for _ in rest)), (limit, *rest), (1,) * (1 + len(rest)))
+
+
+SCALAR = mlir_type(INDEX)
+
+
+def _body(op: Op, args: Sequence[str], stem: str) -> tuple[list[str], list[str]]:
+    """One call, in StableHLO and one `func.call`, and the names of what the next is given, but for the index.
+
+    Result n of the loop is named `stem`_n, here as before the call.
+    """
+    names, types = parts_of(op, args), parts_of(op, [v.type for v in op.operands])
+    held = [f"{stem}_{n + 1}" for n in range(len(op.further))]
+    carried, buffers = held[: len(names.carried)], held[len(names.carried) :]
+    lines = [f"{stem}_zero = stablehlo.constant dense<0> : {SCALAR}"]
+    for n, (x, t) in enumerate(zip(names.stacked, types.stacked, strict=True)):
+        at, indices = _at(stem, t)
+        one, whole = mlir_type(_one(t)), mlir_type(t)
+        sizes = ints(_one(t).shape)
+        lines += [
+            f"{stem}_slice{n} = stablehlo.dynamic_slice {x}, {at}, sizes = {sizes} : ({whole}, {indices}) -> {one}",
+            f"{stem}_row{n} = stablehlo.reshape {stem}_slice{n} : ({one}) -> {mlir_type(_row(t))}",
+        ]
+    rows = [f"{stem}_row{n}" for n in range(len(names.stacked))]
+    given = _barrier(lines, f"{stem}_in", rows, list(map(_row, types.stacked)))
+    passed = [*carried, *given, *names.constants]
+    wanted = [*types.carried, *map(_row, types.stacked), *types.constants]
+    made = [*types.carried, *map(_row, types.outputs)]
+    signature = f"({_types(wanted)}) -> ({_types(made)})"
+    got = _several(f"{stem}_got", len(made))
+    count = f":{len(made)}" if len(made) > 1 else ""
+    lines.append(f"{stem}_got{count} = func.call @{op.attr('callee')}({', '.join(passed)}) : {signature}")
+    outputs = _barrier(lines, f"{stem}_out", got[len(carried) :], list(map(_row, types.outputs)))
+    for n, (buffer, row, t) in enumerate(zip(buffers, outputs, types.outputs, strict=True)):
+        at, indices = _at(stem, t)
+        one, whole = mlir_type(_one(t)), mlir_type(t)
+        lines += [
+            f"{stem}_new{n} = stablehlo.reshape {row} : ({mlir_type(_row(t))}) -> {one}",
+            f"{stem}_buffer{n} = stablehlo.dynamic_update_slice {buffer}, {stem}_new{n}, {at} : "
+            f"({whole}, {one}, {indices}) -> {whole}",
+        ]
+    return lines, [*got[: len(carried)], *(f"{stem}_buffer{n}" for n in range(len(buffers)))]
+
+
+def _several(name: str, count: int) -> list[str]:
+    return [name] if count == 1 else [f"{name}#{n}" for n in range(count)]
+
+
+def _barrier(lines: list[str], name: str, values: Sequence[str], types: Sequence[TensorType]) -> list[str]:
+    """The values behind a barrier: what stands around the call is not fused with what is in it."""
+    if not values:
+        return []
+    count = f":{len(values)}" if len(values) > 1 else ""
+    lines.append(f"{name}{count} = stablehlo.optimization_barrier {', '.join(values)} : {_types(types)}")
+    return _several(name, len(values))
+
+
+def _types(types: Sequence[TensorType]) -> str:
+    return ", ".join(map(mlir_type, types))
+
+
+def _one(t: TensorType) -> TensorType:
+    """The type of one row of a stacked tensor, still stacked."""
+    return TensorType((1, *t.shape[1:]), t.dtype)
+
+
+def _at(stem: str, t: TensorType) -> tuple[str, str]:
+    """The indices of a row of a stacked tensor, and their types."""
+    return ", ".join([f"{stem}_0"] + [f"{stem}_zero"] * (t.rank - 1)), ", ".join([SCALAR] * t.rank)
+
+
+def _state_while(op: Op, args: Sequence[str], stem: str, location: str) -> list[str]:
+    results = [f"{stem}_{n}" for n in range(len(op.results))]
+    begun = ", ".join(f"{name} = {v}" for name, v in zip(results, args, strict=False))
+    held = _types([v.type for v in op.results])
+    body, after = _body(op, args, stem)
+    return [
+        f"{', '.join(results)} = stablehlo.while({begun}) : {held}",
+        "cond {",
+        f"  {stem}_trips = stablehlo.constant dense<{op.attr('trips')}> : {SCALAR}",
+        f"  {stem}_more = stablehlo.compare LT, {stem}_0, {stem}_trips : ({SCALAR}, {SCALAR}) -> tensor<i1>",
+        f"  stablehlo.return {stem}_more : tensor<i1>",
+        "} do {",
+        *(f"  {line}" for line in body),
+        f"  {stem}_one = stablehlo.constant dense<1> : {SCALAR}",
+        f"  {stem}_next = stablehlo.add {stem}_0, {stem}_one : {SCALAR}",
+        f"  stablehlo.return {', '.join([f'{stem}_next', *after])} : {held}",
+        f"}} {location}",
+    ]
+
+
+def _state_blocks(op: Op, args: Sequence[str], stem: str, location: str) -> list[str]:
+    label, kept = stem.removeprefix("%"), [v.type for v in op.further]
+    arguments = "".join(f", {stem}_{n + 1}: {mlir_type(t)}" for n, t in enumerate(kept))
+    held = ", ".join(["i32", *map(mlir_type, kept)])
+    body, after = _body(op, args, stem)
+    return [
+        f"{stem}_first = tensor.extract {args[0]}[] : {SCALAR}",
+        f"cf.br ^{label}({', '.join([f'{stem}_first', *args[1 : 1 + len(kept)]])} : {held}) {location}",
+        f"^{label}({stem}_index: i32{arguments}):",
+        f"{stem}_0 = tensor.from_elements {stem}_index : {SCALAR}",
+        f"{stem}_trips = arith.constant {op.attr('trips')} : i32",
+        f"{stem}_more = arith.cmpi slt, {stem}_index, {stem}_trips : i32",
+        f"cf.cond_br {stem}_more, ^{label}_body, ^{label}_done",
+        f"^{label}_body:",
+        *body,
+        f"{stem}_one = arith.constant 1 : i32",
+        f"{stem}_next = arith.addi {stem}_index, {stem}_one : i32",
+        f"cf.br ^{label}({', '.join([f'{stem}_next', *after])} : {held})",
+        f"^{label}_done:",
+    ]
+
+
+# The additions of the calls are counted in the callee. `block_loop` is the same loop as blocks of its function
+# (codegen/rewrite/loop_forms.py).
+ROWS: tuple[OpDef, ...] = (
+    OpDef("loop", _index, None, _mean_loop, no_flops, Several(_further, _state_while, _fits)),
+    OpDef("block_loop", _index, None, _mean_loop, no_flops, Several(_further, _state_blocks, _fits)),
+)
