@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -16,6 +18,7 @@ from netc.netspec.layers import (
     Chain,
     Conv2d,
     Dense,
+    Dropout,
     Flatten,
     GlobalAvgPool,
     Identity,
@@ -26,8 +29,11 @@ from netc.netspec.layers.window import pair
 from netc.netspec.types import TensorType
 
 Tree = dict[str, Any]
+KEY = "dropout key"  # the state that dropout draws by; only in training
 ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
-    "identity": lambda x: x, "relu": jax.nn.relu, "swish": jax.nn.silu, "gelu": jax.nn.gelu,
+    "identity": lambda x: x, "relu": jax.nn.relu, "relu6": jax.nn.relu6, "swish": jax.nn.silu,
+    "gelu": partial(jax.nn.gelu, approximate=False), "gelu-tanh": partial(jax.nn.gelu, approximate=True),
+    "h-swish": jax.nn.hard_swish, "h-sigmoid": jax.nn.hard_sigmoid, "sigmoid": jax.nn.sigmoid, "tanh": jnp.tanh,
 }  # fmt: skip
 
 
@@ -58,7 +64,8 @@ def _conv(layer: Conv2d, p: Tree, s: Tree, x: Any, at: str) -> tuple[Any, Tree]:
 
 
 def _dense(layer: Dense, p: Tree, s: Tree, x: Any, at: str) -> tuple[Any, Tree]:
-    return ACTIVATIONS[layer.activation](x @ p[f"{at}kernel"] + p[f"{at}bias"]), {}
+    y = x @ p[f"{at}kernel"]
+    return ACTIVATIONS[layer.activation](y + p[f"{at}bias"] if layer.bias else y), {}
 
 
 def _batch_norm(layer: BatchNorm, p: Tree, s: Tree, x: Any, at: str) -> tuple[Any, Tree]:
@@ -78,6 +85,11 @@ def _max_pool(layer: MaxPool, p: Tree, s: Tree, x: Any, at: str) -> tuple[Any, T
     return lax.reduce_window(x, -jnp.inf, lax.max, (1, *pair(layer.size), 1), (1, *layer.step, 1), sides), {}
 
 
+def _dropout(layer: Dropout, p: Tree, s: Tree, x: Any, at: str) -> tuple[Any, Tree]:
+    kept = jax.random.bernoulli(jax.random.fold_in(s[KEY], zlib.crc32(at.encode())), 1 - layer.rate, x.shape)
+    return jnp.where(kept, x / (1 - layer.rate), 0.0), {}
+
+
 LAYERS: dict[type[Layer], Callable[..., tuple[Any, Tree]]] = {
     Chain: _chain,
     Residual: _residual,
@@ -89,6 +101,7 @@ LAYERS: dict[type[Layer], Callable[..., tuple[Any, Tree]]] = {
     Flatten: lambda layer, p, s, x, at: (x.reshape(x.shape[0], -1), {}),
     Identity: lambda layer, p, s, x, at: (x, {}),
     Activation: lambda layer, p, s, x, at: (ACTIVATIONS[layer.function](x), {}),
+    Dropout: _dropout,
 }
 
 

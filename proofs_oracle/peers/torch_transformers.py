@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn import functional
 
 
-class Attention(nn.Module):
+class Attention(nn.Module):  # type: ignore[misc]
     """Multi-head self-attention by torch's own fused product; the causal one has no bias before it, as tiny-gpt."""
 
     def __init__(self, dim: int, heads: int, causal: bool) -> None:
@@ -23,7 +23,7 @@ class Attention(nn.Module):
         return self.proj(y.transpose(1, 2).reshape(b, t, d))
 
 
-class Block(nn.Module):
+class Block(nn.Module):  # type: ignore[misc]
     """x + attention(norm(x)), then x + mlp(norm(x))."""
 
     def __init__(self, dim: int, heads: int, mlp: int, causal: bool, approximate: str, epsilon: float) -> None:
@@ -38,7 +38,7 @@ class Block(nn.Module):
         return x + self.mlp(self.norm2(x))
 
 
-class ViT(nn.Module):
+class ViT(nn.Module):  # type: ignore[misc]
     """Dosovitskiy et al. 2021 with a class token, pre-norm, as timm has it."""
 
     def __init__(self, size: int, patch: int, dim: int, heads: int, blocks: int, classes: int) -> None:
@@ -56,7 +56,7 @@ class ViT(nn.Module):
         return self.head(self.norm(self.blocks(t))[:, 0])
 
 
-class GPT(nn.Module):
+class GPT(nn.Module):  # type: ignore[misc]
     """Radford et al. 2019: learned positions, pre-norm, the head tied to the embedding."""
 
     def __init__(self, vocabulary: int, context: int, dim: int, heads: int, blocks: int) -> None:

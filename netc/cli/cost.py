@@ -1,0 +1,145 @@
+"""`netc cost`: what a training step costs, before anything is compiled."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from netc.cli.lean_config import config_option, with_config
+from netc.cli.options import (
+    json_option,
+    net_argument,
+    net_options,
+    print_json,
+    resolve_net,
+    tuned_choices,
+    tuned_option,
+)
+from netc.cli.recipe_options import recipe_of, recipe_options
+
+if TYPE_CHECKING:
+    from netc.codegen.step_cost import Ceiling, Row
+
+RULE = "bytes: elementwise work is fused into one pass; a product or a transpose is a pass of its own; no cache"
+
+
+@click.command()
+@net_argument
+@net_options
+@click.option("--target", default="cpu", show_default=True, help="Whose schedules: cpu, xla, cuda:sm_89, ..")
+@click.option("--batch", type=click.IntRange(min=1), default=32, show_default=True, help="Examples a step.")
+@click.option("--depth", type=click.IntRange(min=0), default=0, show_default=True, help="Levels of parts in the table.")
+@click.option("--measure", is_flag=True, help="Measure this machine's ceilings again.")
+@click.option("--peak", type=click.FloatRange(min=0, min_open=True), metavar="GFLOP/s", help="Take this ceiling ..")
+@click.option("--bandwidth", type=click.FloatRange(min=0, min_open=True), metavar="GB/s", help=".. and this one.")
+@config_option
+@recipe_options
+@tuned_option
+@json_option
+def cost(
+    *,
+    net: str,
+    classes: int | None,
+    input_: str | None,
+    target: str,
+    batch: int,
+    depth: int,
+    measure: bool,
+    peak: float | None,
+    bandwidth: float | None,
+    no_tuned: bool,
+    as_json: bool,
+    **recipe: object,
+) -> None:
+    """Say what a training step of NET costs: flops, bytes, and the least time for them, layer by layer.
+
+    Nothing of the net is compiled. The two ceilings (products of matrices, memory) are measured through the target
+    once, and kept in the cache folder; for a device that is not here give both --peak and --bandwidth.
+    """
+    from netc.codegen.program import build
+    from netc.codegen.rewrite.lower import lower
+    from netc.codegen.step_cost import Ceiling, table, useful_flops, works
+    from netc.netspec.errors import UserError
+    from netc.runtime.cache import Cache
+    from netc.runtime.ceilings import ceilings
+    from netc.runtime.session import in_use
+    from netc.runtime.target import parse_target
+
+    if (peak is None) != (bandwidth is None):
+        raise UserError("--peak and --bandwidth go together, got one; give the other too, or neither")
+    if peak is not None and measure:
+        raise UserError("wants --measure or given ceilings, got both; leave one out")
+    checked, options = resolve_net(net, classes, input_), with_config(net, {"batch": batch, **recipe})
+    where, chosen, batch = parse_target(target), recipe_of(options), options["batch"]
+    if chosen.accumulate > 1:
+        raise UserError(
+            f"cost wants a step whose batch passes whole, got --accumulate {chosen.accumulate}; give "
+            "--accumulate 1, and --batch the size of one part"
+        )
+    program = build(checked, chosen, batch)
+    choices = in_use(program, where, tuned_choices(target, no_tuned))
+    step = lower(program.module, where.family, choices).function("train_step")
+    if peak is None or bandwidth is None:
+        measured = ceilings(where, Cache(), again=measure)
+        ceiling, source = measured.ceiling, measured.sentence()
+    else:
+        ceiling, source = Ceiling(peak * 1e9, bandwidth * 1e9), f"{peak:g} GFLOP/s and {bandwidth:g} GB/s, as given"
+    rows = table(works(step), ceiling, depth)
+    found = facts(rows, ceiling) | {
+        "net": program.net.spec.name, "target": target, "batch": batch, "ceilings_from": source,
+        "useful_flops": useful_flops(program.module.function("train_step")),
+    }  # fmt: skip
+    if as_json:
+        print_json(found)
+    else:
+        _show(found, rows)
+
+
+def facts(rows: tuple[Row, ...], ceiling: Ceiling) -> dict[str, Any]:
+    """The rows and their sums, as JSON has them."""
+    return {
+        "ceiling": {"flops_per_s": ceiling.flops, "bytes_per_s": ceiling.bytes},
+        "flops": sum(r.flops for r in rows),
+        "bytes": sum(r.bytes for r in rows),
+        "roofline_ms": sum(r.seconds for r in rows) * 1e3,
+        "rows": [
+            {"layer": r.layer, "phase": r.phase, "flops": r.flops, "bytes": r.bytes, "roofline_ms": r.seconds * 1e3,
+             "bound": r.bound}
+            for r in rows
+        ],
+    }  # fmt: skip
+
+
+def _show(found: dict[str, Any], rows: tuple[Row, ...]) -> None:
+    from netc.cli.table import Column, print_line, print_table
+    from netc.codegen.place import phases_of
+    from netc.codegen.step_cost import by_layer
+
+    print_line(f"{found['net']}, batch {found['batch']}, as lowered for {found['target']}", "bold")
+    print_line(f"ceilings: {found['ceilings_from']}")
+    print_line(RULE, "dim")
+    print_line("")
+    columns = [Column("layer", fit="cut", style="cyan"), Column("GFLOP", right=True), Column("MB", right=True)]
+    shown_phases = phases_of(r.phase for r in rows)
+    columns += [Column(f"{phase} ms", right=True) for phase in shown_phases]
+    columns += [Column("roofline ms", right=True), Column("bound by")]
+    shown = []
+    for layer, phases in by_layer(rows).items():
+        own = list(phases.values())
+        times = [f"{phases[p].seconds * 1e3:.3f}" if p in phases else "" for p in shown_phases]
+        shown.append((layer, *_sums(own), *times, f"{sum(r.seconds for r in own) * 1e3:.3f}", _bound(own)))
+    phases_total = [f"{sum(r.seconds for r in rows if r.phase == p) * 1e3:.3f}" for p in shown_phases]
+    total = ("total", *_sums(rows), *phases_total, f"{found['roofline_ms']:.3f}", _bound(rows))
+    print_table(columns, shown, total)
+    least = found["useful_flops"] / found["ceiling"]["flops_per_s"] * 1e3
+    print_line("")
+    print_line(f"the mathematics alone: {found['useful_flops'] / 1e9:.3f} GFLOP, {least:.3f} ms at the first ceiling")
+
+
+def _sums(rows: list[Row] | tuple[Row, ...]) -> tuple[str, str]:
+    return f"{sum(r.flops for r in rows) / 1e9:.4f}", f"{sum(r.bytes for r in rows) / 1e6:.2f}"
+
+
+def _bound(rows: list[Row] | tuple[Row, ...]) -> str:
+    return "flops" if 2 * sum(r.arithmetic for r in rows) > sum(r.seconds for r in rows) else "bytes"

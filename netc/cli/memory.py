@@ -1,0 +1,111 @@
+"""`netc memory`: what a training step holds, and what its compiler takes for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from netc.cli.options import (
+    json_option,
+    net_argument,
+    net_options,
+    print_json,
+    resolve_net,
+    tuned_choices,
+    tuned_option,
+)
+from netc.cli.recipe_options import recipe_of, recipe_options
+
+if TYPE_CHECKING:
+    from netc.codegen.memory import Memory
+    from netc.runtime.memory import Peak
+
+
+@click.command()
+@net_argument
+@net_options
+@click.option("--target", default="cpu", show_default=True, help="Whose compiler: cpu, xla, cuda:sm_89, ..")
+@click.option("--batch", type=click.IntRange(min=1), default=32, show_default=True, help="Examples a step.")
+@click.option("--depth", type=click.IntRange(min=0), default=0, show_default=True, help="Levels of parts in the table.")
+@click.option("--top", type=click.IntRange(min=0), default=10, show_default=True, help="Layers to list.")
+@recipe_options
+@tuned_option
+@json_option
+def memory(
+    *,
+    net: str,
+    classes: int | None,
+    input_: str | None,
+    target: str,
+    batch: int,
+    depth: int,
+    top: int,
+    no_tuned: bool,
+    as_json: bool,
+    **recipe: object,
+) -> None:
+    """Say how much memory a training step of NET takes: counted from the program, and as the compiler lays it out.
+
+    Nothing is run, and a GPU need not be here. --remat shows what computing blocks again would save.
+    """
+    from netc.codegen.memory import memory_of
+    from netc.codegen.program import build
+    from netc.codegen.rewrite.lower import lower
+    from netc.netspec.errors import UserError
+    from netc.runtime.memory import STEP, compiled_peak
+    from netc.runtime.session import in_use
+    from netc.runtime.target import parse_target
+
+    where, chosen = parse_target(target), recipe_of(recipe)
+    if chosen.accumulate > 1:
+        raise UserError(
+            f"memory wants a step whose batch passes whole, got --accumulate {chosen.accumulate}; leave it out and "
+            "give --batch the size of one part"
+        )
+    program = build(resolve_net(net, classes, input_), chosen, batch)
+    choices = in_use(program, where, tuned_choices(target, no_tuned))
+    counted = memory_of(program.state, lower(program.module, where.family, choices).function(STEP))
+    peak = compiled_peak(program, where, choices)
+    found = {"net": program.net.spec.name, "target": target, "batch": batch} | facts(counted, peak, depth)
+    if as_json:
+        print_json(found)
+    else:
+        _show(found, top)
+
+
+def facts(counted: Memory, peak: Peak, depth: int) -> dict[str, Any]:
+    """Both, in bytes, as JSON has them."""
+    return {
+        "parts": counted.rows,
+        "sum": counted.total,
+        "compiled": {"arguments": peak.arguments, "results": peak.results, "transient": peak.transient},
+        "peak": peak.total,
+        "ratio": peak.total / counted.total,
+        "saved_by_layer": counted.layers(depth),
+        "saved": [{"loc": s.loc, "type": str(s.type), "bytes": s.bytes} for s in counted.saved],
+    }
+
+
+def _show(found: dict[str, Any], top: int) -> None:
+    from netc.cli.table import Column, print_line, print_table
+
+    def megabytes(count: int) -> str:
+        return f"{count / 1e6:.2f}"
+
+    print_line(f"{found['net']}, batch {found['batch']}, as lowered for {found['target']}", "bold")
+    columns = [Column("counted", fit="cut", style="cyan"), Column("MB", right=True)]
+    print_table(columns, [(n, megabytes(v)) for n, v in found["parts"].items()], ("sum", megabytes(found["sum"])))
+    print_line("")
+    columns = [Column(f"compiled for {found['target']}", fit="cut", style="cyan"), Column("MB", right=True)]
+    rows = [(n, megabytes(v)) for n, v in found["compiled"].items()]
+    print_table(columns, rows, ("peak", megabytes(found["peak"])))
+    print_line(f"{found['ratio']:.2f} of the sum")
+    if top:
+        layers = list(found["saved_by_layer"].items())
+        print_line("")
+        columns = [Column("saved by", fit="cut", style="cyan"), Column("MB", right=True)]
+        print_table(columns, [(n, megabytes(v)) for n, v in layers[:top]])
+        rest = sum(v for _, v in layers[top:])
+        if rest:
+            print_line(f"and {megabytes(rest)} MB in {len(layers) - top} more", "dim")

@@ -1,0 +1,67 @@
+"""`netc profile`: the time of a training step, dispatch by dispatch, at the layers that it is for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from netc.cli.lean_config import config_option, with_config
+from netc.cli.options import json_option, net_argument, net_options, resolve_net, tuned_choices, tuned_option
+from netc.cli.recipe_options import recipe_of, recipe_options
+
+
+@click.command()
+@net_argument
+@net_options
+@click.option("--target", default="cpu", show_default=True, help="A target of IREE's cpu.")
+@click.option("--batch", type=click.IntRange(min=1), default=32, show_default=True, help="Examples a step.")
+@click.option("--steps", type=click.IntRange(1, 10_000), default=20, show_default=True, help="Steps to run.")
+@click.option("--depth", type=click.IntRange(min=0), default=0, show_default=True, help="Levels of parts in the table.")
+@click.option("--top", type=click.IntRange(min=1), default=15, show_default=True, help="Dispatches to list.")
+@config_option
+@recipe_options
+@tuned_option
+@click.option("-o", "--out", type=click.Path(path_type=Path), help="FILE.html: nested boxes by layer.")
+@json_option
+def profile(
+    *,
+    net: str,
+    classes: int | None,
+    input_: str | None,
+    target: str,
+    batch: int,
+    steps: int,
+    depth: int,
+    top: int,
+    no_tuned: bool,
+    out: Path | None,
+    as_json: bool,
+    **recipe: object,
+) -> None:
+    """Profile a training step of NET: the time of each dispatch, mapped to its layer, forward, vjp or update.
+
+    Runs on random data. Times are medians over the steps; another program's load on this machine is in them.
+    """
+    from netc.cli import profile_view
+    from netc.codegen.program import build
+    from netc.netspec.errors import UserError
+    from netc.runtime.cache import Cache
+    from netc.runtime.files import write_whole
+    from netc.runtime.profile import profile as measure
+    from netc.runtime.target import parse_target
+
+    if out is not None and out.suffix != ".html":
+        raise UserError(f"-o wants a file FILE.html, got {out}; name it so")
+    where = parse_target(target)
+    checked, options = resolve_net(net, classes, input_), with_config(net, {"batch": batch, **recipe})
+    program = build(checked, recipe_of(options), options["batch"])
+    found = measure(program, where, Cache(), steps, tuned_choices(target, no_tuned))
+    if as_json:
+        profile_view.show_json(found, depth)
+    else:
+        profile_view.show(found, depth, top)
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(out, profile_view.page(found, depth, top))
+        click.echo(f"wrote {out}", err=as_json)

@@ -1,1 +1,0 @@
-"""The same nets in other frameworks, for benchmarks."""

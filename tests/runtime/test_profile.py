@@ -1,0 +1,34 @@
+"""One real profile of a small net; and the targets that have none."""
+
+import pytest
+
+from netc.codegen.program import build
+from netc.netspec.check import check
+from netc.netspec.errors import UserError
+from netc.netspec.recipe import Recipe
+from netc.netspec.zoo import find
+from netc.runtime.profile import profile
+from netc.runtime.target import parse_target
+
+
+@pytest.fixture(scope="module")
+def program():
+    return build(check(find("mnist-linear")), Recipe(norms=False), 4)
+
+
+def test_every_dispatch_of_a_step_has_a_layer(program, compiled):
+    found = profile(program, parse_target("cpu"), compiled, steps=3)
+    assert {layer.layer for layer in found.layers()} >= {"head", "loss"}
+    assert all(d.site.loc for d in found.dispatches)
+    phases = found.phases()
+    assert min(phases["forward"], phases["vjp"], phases["update"]) > 0
+    assert sum(layer.total for layer in found.layers()) == pytest.approx(found.busy)
+    assert found.busy > 0
+    product = [d for d in found.dispatches if d.flops and d.site.loc == "head"]
+    assert [d.flops for d in product] == [2 * 4 * 784 * 10]
+
+
+@pytest.mark.parametrize("word", ["xla", "reference", "vulkan", "cuda:sm_89"])
+def test_other_targets_are_refused_with_what_to_do(program, compiled, word):
+    with pytest.raises(UserError, match=f"wants a target of IREE's cpu, got '{word}'; use --target cpu"):
+        profile(program, parse_target(word), compiled)
