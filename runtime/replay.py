@@ -83,15 +83,16 @@ def replay_of(config: RunConfig, data: Dataset, folder: Path | None = None) -> R
     return Replay(config, data, statistics(data.train, config.net.spec.input[-1]))
 
 
-def write_images(path: Path, data: Dataset) -> None:
-    """Write both splits as they are trained on, before augmentation, as one .npz: uint8 [N, H, W, C] and int32 [N].
+def write_examples(path: Path, data: Dataset) -> None:
+    """Write both splits as they are trained on, before augmentation, as one .npz.
 
-    Raises UserError for text.
+    Images are uint8 [N, H, W, C] with labels int32 [N], a text is its tokens int32 [n].
     """
     arrays: dict[str, Array] = {"data_sha256": np.array(data.digest)}
     for role, split in (("train", data.train), ("test", data.test)):
         if isinstance(split, TextSplit):
-            raise UserError(f"wants images, got the text {data.name}; it has no pixels")
+            arrays[f"{role}_tokens"] = split.tokens
+            continue
         arrays[f"{role}_pixels"] = split.images(np.arange(len(split), dtype=np.int64))
         arrays[f"{role}_labels"] = split.labels
     np.savez_compressed(path, **arrays)  # type: ignore[arg-type]

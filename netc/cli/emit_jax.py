@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 @training_options
 @click.command("emit-jax")
 @click.argument("net", metavar="NET|RUN", shell_complete=complete_net)
-@click.option("-o", "--out", type=click.Path(path_type=Path), help="FILE.py; its images go to FILE.npz.")
+@click.option("-o", "--out", type=click.Path(path_type=Path), help="FILE.py; its examples go to FILE.npz.")
 def emit_jax(net: str, out: Path | None, **options: Any) -> None:
     """Write NET's training in plain JAX: same net, first state, batches and recipe, gradients by value_and_grad.
 
     The script needs jax and numpy, draws the first parameters itself and writes a trace of the same format, for
-    netc trace diff. Without -o it goes to standard output, and no images are written.
+    netc trace diff. Without -o it goes to standard output, and no examples are written.
     """
     from netc.netspec.errors import UserError
 
@@ -35,23 +35,20 @@ def emit_jax(net: str, out: Path | None, **options: Any) -> None:
         click.echo(text, nl=False)
         return
     from netc.runtime.files import write_whole
-    from netc.runtime.replay import write_images
+    from netc.runtime.replay import write_examples
 
     out.parent.mkdir(parents=True, exist_ok=True)
     write_whole(out, text)
-    write_images(out.with_suffix(".npz"), data)
+    write_examples(out.with_suffix(".npz"), data)
     click.echo(f"{out}  {len(text):,} bytes; run it with: python {out}")
-    click.echo(f"{out.with_suffix('.npz')}  {len(data.train):,} training and {len(data.test):,} test images")
+    click.echo(f"{out.with_suffix('.npz')}  {len(data.train):,} training and {len(data.test):,} test examples")
 
 
 def _script(config: RunConfig, data: Dataset, net: Path) -> str:
-    from netc.codegen.jax_script import Training, jax_script
-    from netc.netspec.errors import UserError
+    from netc.codegen.twin.script import Training, jax_script
     from netc.runtime.replay import replay_of
     from netc.traces.schema import FORMAT
 
-    if config.net.x.dtype != "f32":
-        raise UserError(f"emit-jax wants a net for images, got {config.net.spec.name} of token ids; use --target xla")
     replay = replay_of(config, data, net if (net / "run.json").is_file() else None)
     header = {
         "format": FORMAT,
