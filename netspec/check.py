@@ -103,6 +103,7 @@ class _Problems(list[str]):
 
 LARGEST_INPUT = 1 << 27  # elements of one example; more is a mistake
 LARGEST_OUTPUT = 1 << 31  # of a layer, likewise
+MANY_TENSORS = 8  # so many tensors of a layer without parts count as a layer more
 
 
 def _input_problems(spec: NetSpec) -> Iterator[str]:
@@ -134,7 +135,9 @@ def _check_layer(where: str, path: str, layer: Layer, x: TensorType | None, prob
             layer = expanded(layer, x)
         if isinstance(layer, Combinator):
             return _check_parts(where, path, layer, x, problems)
-        out = signature_of(layer, x).out
+        signature = signature_of(layer, x)
+        out = signature.out
+        problems.looked_at += len(signature.params) // MANY_TENSORS
         if out.size > LARGEST_OUTPUT:
             raise LayerError(
                 f"wants to give at most {LARGEST_OUTPUT} elements, got {batched(out.shape)}; make it smaller"

@@ -13,13 +13,13 @@ from typing import Any, get_args, get_origin
 
 from netc.netspec.errors import SpecError, UserError
 from netc.netspec.layer import Layer
-from netc.netspec.layers import KINDS
+from netc.netspec.layers import VOCABULARY
 from netc.netspec.spec import NetSpec
 
 LARGEST_FILE = 1 << 20  # bytes; a spec is text that somebody wrote
 LARGEST_INTEGER = 2**31 - 1  # no axis, stride or count of a real network is larger
 LARGEST_FLOAT = 3.4e38  # what float32, in which everything is computed, can hold
-DEEPEST = 32  # levels of nesting in a layer
+DEEPEST = 64  # levels of nesting in a layer; a U-Net of four steps, written out, has 34
 
 
 def load(path: Path) -> NetSpec:
@@ -121,9 +121,9 @@ def _layer(got: Any, where: str, problems: list[str], depth: int) -> Layer | Non
         problems.append(f"{where} wants a table with a kind, got {_shown(got)}")
         return None
     kind = got.get("kind")
-    cls = KINDS.get(kind) if isinstance(kind, str) else None
+    cls = VOCABULARY.get(kind) if isinstance(kind, str) else None
     if cls is None:
-        problems.append(f"{where}: kind wants one of {', '.join(KINDS)}, got {_shown(kind)}")
+        problems.append(f"{where}: kind wants one of {', '.join(VOCABULARY)}, got {_shown(kind)}")
         return None
     hints = _hints(cls)
     before = len(problems)

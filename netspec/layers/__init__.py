@@ -1,4 +1,4 @@
-"""One file per family of layers: what each layer is. `KINDS` is the vocabulary."""
+"""One file per family of layers: what each layer is. `KINDS` is what netc trains, `VOCABULARY` what a spec may name."""
 
 from netc.netspec.layer import Layer
 from netc.netspec.layers.activation import Activation
@@ -11,6 +11,7 @@ from netc.netspec.layers.conv import Conv2d, ConvBn
 from netc.netspec.layers.conv1d import Conv1d
 from netc.netspec.layers.conv_transpose import ConvTranspose2d
 from netc.netspec.layers.convnext import ConvNextDownsample, ConvNextStage, ConvNextStem
+from netc.netspec.layers.counted import COUNTED
 from netc.netspec.layers.darknet import CspBlock, DarknetBlock
 from netc.netspec.layers.dense import Dense
 from netc.netspec.layers.dense_block import DenseBlock, TransitionLayer
@@ -82,8 +83,12 @@ KINDS: dict[str, type[Layer]] = {
     )
 }  # fmt: skip
 
+VOCABULARY: dict[str, type[Layer]] = {**KINDS, **COUNTED}
+
 __all__ = [
+    "COUNTED",
     "KINDS",
+    "VOCABULARY",
     "Activation",
     "AdaptiveAvgPool",
     "AsppModule",

@@ -108,11 +108,15 @@ ZOO: dict[str, Entry] = {
 
 
 def find(name: str) -> NetSpec:
-    """The net of that name, or the spec in that .toml file; raises UserError with the nearest names."""
+    """The net of that name, or the spec in that .toml or .lean file; raises UserError with the nearest names."""
     if name in ZOO:
         return ZOO[name].make()
     if name.endswith(".toml"):
         return toml.load(Path(name))
+    if name.endswith(".lean") or ".lean:" in name:
+        from netc.netspec.lean import file
+
+        return file.find(name)
     near = difflib.get_close_matches(name, ZOO, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else "see `netc ls`"
-    raise UserError(f"NET wants a name that `netc ls` shows or a .toml file, got {name!r}; {hint}")
+    raise UserError(f"NET wants a name that `netc ls` shows, a .toml or a .lean file, got {name!r}; {hint}")

@@ -1,0 +1,29 @@
+"""`netc emit-lean`: a network's specification as a Lean definition."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from netc.cli.options import net_argument, net_options, resolve_net
+
+
+@click.command("emit-lean")
+@net_argument
+@net_options
+@click.option("-o", "--out", type=click.Path(path_type=Path), help="Write to this file.")
+def emit_lean(net: str, classes: int | None, input_: str | None, out: Path | None) -> None:
+    """Write the specification of NET as Lean 4: `def net : NetSpec where ..`.
+
+    netc reads what it wrote as the equal specification. Without -o the text goes to standard output.
+    """
+    from netc.netspec.lean.write import to_lean
+    from netc.runtime.files import write_whole
+
+    text = to_lean(resolve_net(net, classes, input_).spec)
+    if out is None:
+        click.echo(text, nl=False)
+        return
+    write_whole(out, text)
+    click.echo(f"{out}  {len(text.encode()):,} bytes; look at it with: netc show {out}")

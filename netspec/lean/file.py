@@ -1,0 +1,252 @@
+"""A Lean file as a source of specs: which it holds, and the one that is meant."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from netc.netspec.errors import NetcError, UserError
+from netc.netspec.lean.commands import contents
+from netc.netspec.lean.evaluate import DEEPEST, Evaluator
+from netc.netspec.lean.library import ROWS
+from netc.netspec.lean.names import Globals
+from netc.netspec.lean.source import LeanError, Misread, Record, Span
+from netc.netspec.lean.tokens import tokens
+from netc.netspec.lean.tree import Definition, Name, Structure
+from netc.netspec.lean.values import arrows, counted, head
+
+if TYPE_CHECKING:
+    from netc.netspec.lean.config import LeanConfig
+    from netc.netspec.spec import NetSpec
+
+LARGEST_FILE = 1 << 20  # bytes; a specification is text that somebody wrote
+SUFFIX = ".lean"
+PATIENCE = 5.0  # seconds of counting when specs are listed: a file may hold many, of any size
+FRAMES = 8  # of Python for each expression within an expression
+SPECS, CONFIGS = "NetSpec", "TrainConfig"
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Found:
+    """A definition of a file: its full name, its value or the reason why there is none, and its doc comment."""
+
+    name: str
+    record: Record | None
+    problem: LeanError | None
+    doc: str
+    at: Span
+    _file: tuple[str, str] = field(repr=False, default=("", ""))  # the file's name and text
+
+    def read(self, meaning: Callable[[Record], T]) -> T:
+        """What the value means; raises LeanError at the place that is wrong."""
+        if self.problem is not None:
+            raise self.problem
+        assert self.record is not None
+        try:
+            return meaning(self.record)
+        except Misread as error:
+            raise LeanError(*self._file, error.span, error.sentence) from None
+
+
+@dataclass(frozen=True)
+class LeanFile:
+    """What a file defines: its specs and its training configurations, in order, and the functions that make some."""
+
+    path: str
+    specs: tuple[Found, ...]
+    configs: tuple[Found, ...]
+    makers: Mapping[str, str] = field(default_factory=dict)  # name: the parameters that need a value
+
+
+def is_lean(name: str) -> bool:
+    """Whether NET is `FILE.lean` or `FILE.lean:name`."""
+    return name.endswith(SUFFIX) or f"{SUFFIX}:" in name
+
+
+def divided(name: str) -> tuple[Path, str | None]:
+    """`FILE.lean:name` in its two parts; the second is None where it is not given."""
+    if name.endswith(SUFFIX):
+        return Path(name), None
+    path, _, wanted = name.rpartition(f"{SUFFIX}:")
+    return Path(path + SUFFIX), wanted
+
+
+def find(name: str) -> NetSpec:
+    """The spec that `FILE.lean` or `FILE.lean:name` means; raises UserError."""
+    return spec_of(*divided(name))
+
+
+def spec_of(path: Path, name: str | None = None) -> NetSpec:
+    """The file's spec of that name, or its only one; raises UserError, which lists them where none is named."""
+    from netc.netspec.lean import meaning
+
+    return pick(load(path), name).read(meaning.spec_of)
+
+
+def config_of(path: Path, name: str | None = None) -> LeanConfig:
+    """The file's training configuration of that name, or its only one; raises UserError."""
+    from netc.netspec.lean import config
+
+    return pick(load(path), name, CONFIGS).read(config.config_of)
+
+
+def load(path: Path) -> LeanFile:
+    """Read a file; raises UserError for one that cannot be read, LeanError for one that is no Lean text."""
+    try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise UserError(f"{path}: wants at most {LARGEST_FILE} bytes, got {path.stat().st_size}; split it")
+        text = path.read_bytes().decode("utf-8")
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); check the name") from error
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"{path}: wants UTF-8 text, got byte {error.object[error.start]:#04x} at {error.start}; save it as UTF-8"
+        ) from error
+    return from_text(text, str(path))
+
+
+def from_text(text: str, name: str = "spec.lean") -> LeanFile:
+    """What a text defines; `name` stands for the file in messages. Raises LeanError for what is no Lean text."""
+    from netc.netspec.lean.arguments import ACTIVATION_WORDS
+    from netc.netspec.lean.config import FIELDS
+    from netc.netspec.lean.constructors import TABLE
+
+    text = text.replace("\0", "\ufffd")
+    with deep_stack(name):
+        try:
+            found = contents(tokens(text))
+        except Misread as error:
+            raise LeanError(name, text, error.span, error.sentence) from None
+        floats = (name for name, about in FIELDS.items() if about.type == "Float")
+        known = Globals(found.definitions, found.declared, ROWS, floats, (*TABLE, *ACTIVATION_WORDS, "same", "valid"))
+        run = Evaluator(known)
+        specs: list[Found] = []
+        configs: list[Found] = []
+        makers = {
+            ".".join(d.name): ", ".join(p.name for p in d.parameters if p.explicit and p.default is None)
+            for d in found.definitions
+            if d.parameters and head(d.type) in (SPECS, CONFIGS)
+        }
+        for definition in found.definitions:
+            kind = _kind(definition, known)
+            if kind is None:
+                continue
+            value = _evaluated(run, definition, kind, (name, text))
+            if value is not None:
+                (specs if _holds_spec(value, kind) else configs).append(value)
+    return LeanFile(name, tuple(specs), tuple(configs), makers)
+
+
+@contextmanager
+def deep_stack(name: str) -> Iterator[None]:
+    """Room on Python's stack for as deep a text as the evaluator allows."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, DEEPEST * FRAMES + 2_000))
+    try:
+        yield
+    except RecursionError:
+        raise UserError(f"{name}: wants a spec that nests less deep; give parts of it names of their own") from None
+    finally:
+        sys.setrecursionlimit(before)
+
+
+def _kind(definition: Definition, known: Globals) -> str | None:
+    """The structure that a definition is, "" where only its value can tell, None for anything else."""
+    if any(p.explicit and p.default is None for p in definition.parameters):
+        return None
+    words = definition.type
+    for _ in range(8):  # `abbrev Net := NetSpec`
+        other = known.find(tuple(words[0].split(".")), definition.scope) if len(words) == 1 else None
+        if other is None or other.type not in ((), ("Type",)) or not isinstance(other.body, Name):
+            break
+        words = (".".join(other.body.parts),)
+    if words:
+        return head(words) if head(words) in (SPECS, CONFIGS) else None
+    if definition.body is None or len(arrows(words)) > 1:
+        return None
+    return ""
+
+
+def _holds_spec(found: Found, kind: str) -> bool:
+    return kind == SPECS or (kind == "" and (found.record is None or "layers" in found.record.fields))
+
+
+def _evaluated(run: Evaluator, definition: Definition, kind: str, file: tuple[str, str]) -> Found | None:
+    name = ".".join(definition.name)
+    record, problem = None, None
+    try:
+        if definition.name in run.known.repeated:
+            raise Misread(definition.at.span, f"{name} is defined twice; give one of them another name")
+        value = run.run(definition)
+        if isinstance(value, Record) and (kind or value.fields.keys() & {"layers", "learningRate"}):
+            counted(value, definition.at.span)
+            record = value
+        elif not kind:
+            return None
+        else:
+            raise Misread(definition.at.span, f"wants a {kind}, got another value; write {{ name := .. }} or `where`")
+    except Misread as error:
+        spec = isinstance(definition.body, Structure) and any(f.name == "layers" for f in definition.body.fields)
+        if not kind and not spec:
+            return None
+        problem = LeanError(*file, error.span, error.sentence)
+    return Found(name, record, problem, definition.doc, definition.at.span, file)
+
+
+def pick(file: LeanFile, name: str | None, kind: str = SPECS) -> Found:
+    """The definition of that name, of which a unique ending is enough; without a name, the only one there is."""
+    found = file.specs if kind == SPECS else file.configs
+    if not found:
+        raise UserError(f"{file.path} holds no {kind}; write `def net : {kind} where` and its fields")
+    if not name:  # `FILE.lean`, or `FILE.lean:`
+        if len(found) == 1:
+            return found[0]
+        raise UserError(listed(file, kind))
+    exact = [f for f in found if f.name == name]
+    ends = exact[:1] or [f for f in found if f.name.endswith(f".{name}")]
+    if len(ends) == 1:
+        return ends[0]
+    if ends:
+        raise UserError(f"{file.path}: {name} may be {' or '.join(f.name for f in ends)}; write the whole name")
+    if name in file.makers:
+        raise UserError(
+            f"{file.path} holds no {kind} {name}; it is a function of {file.makers[name]}: "
+            f"write `def {name}1 : {kind} := {name} ..` with values"
+        )
+    near = difflib.get_close_matches(name[:60], [f.name for f in found][:2000], n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"it has {', '.join(f.name for f in found[:12])}"
+    raise UserError(f"{file.path} holds no {kind} {name[:60]}; {hint}")
+
+
+def listed(file: LeanFile, kind: str = SPECS) -> str:
+    """The file's specs in lines: name, layers, parameters, or why it cannot be read; and how to choose one."""
+    found = file.specs if kind == SPECS else file.configs
+    width = max(len(f.name) for f in found)
+    late = time.process_time() + PATIENCE
+    lines = [f"{f.name:{width}}  {_summary(f, late) if kind == SPECS else ''}".rstrip() for f in found]
+    what = "specs" if kind == SPECS else "training configurations"
+    return "\n  ".join(
+        (f"{file.path} holds {len(found)} {what}; choose one as {Path(file.path).name}:{found[0].name}", *lines)
+    )
+
+
+def _summary(found: Found, late: float) -> str:
+    from netc.netspec.check import check
+    from netc.netspec.lean import meaning
+
+    if time.process_time() > late:
+        return "not counted, for those above are large"
+    try:
+        spec = found.read(meaning.spec_of)
+        return f"{len(spec.layers)} layers, {check(spec).count:,} parameters"
+    except LeanError as error:
+        return f"cannot be read: line {error.span.line}: {error.sentence}"
+    except NetcError as error:
+        return f"does not fit together: {str(error).splitlines()[0]}"

@@ -1,0 +1,133 @@
+"""`netc train FILE.lean`: which TrainConfig, what it states, and that the command line wins."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from netc.cli.lean_config import with_config
+from netc.cli.train import new_training, train
+from netc.netspec.errors import UserError
+from netc.netspec.recipe import Adam, Sgd
+
+NET = """
+def net : NetSpec where
+  name := "small"
+  imageH := 8
+  imageW := 8
+  layers := [.dense 64 16 .relu, .dense 16 10 .identity]
+"""
+ADAM = """
+def adam : TrainConfig where
+  learningRate := 0.002
+  batchSize := 48
+  epochs := 3
+  useAdam := true
+  weightDecay := 0.0001
+  cosineDecay := true
+  warmupEpochs := 1
+  labelSmoothing := 0.1
+"""
+SGD = """
+def sgd : TrainConfig where
+  learningRate := 0.1
+  batchSize := 16
+  epochs := 2
+  momentum := 0.9
+"""
+EMA = """
+def ema : TrainConfig where
+  learningRate := 0.1
+  batchSize := 16
+  epochs := 2
+  useEMA := true
+"""
+
+
+@pytest.fixture
+def write(tmp_path):
+    def make(*parts: str) -> Path:
+        path = tmp_path / "Nets.lean"
+        path.write_text("".join((NET, *parts)), encoding="utf-8")
+        return path
+
+    return make
+
+
+def options(*words: str) -> dict[str, Any]:
+    """What `netc train words` passes on, as the trainings see it."""
+    context = train.make_context("train", [str(word) for word in words])
+    with context:
+        given = {k: v for k, v in context.params.items() if k not in ("net", "resume", "quiet")}
+        return with_config(str(words[0]), given)
+
+
+def test_the_only_configuration_is_taken_and_said(write, capsys):
+    path = write(ADAM)
+    found = options(path)
+    assert (found["lr"], found["batch"], found["epochs"], found["optimizer"]) == (0.002, 48, 3, "adamw")
+    said = capsys.readouterr().err
+    assert said.startswith("adam: --epochs 3 --batch 48 --lr 0.002 --warmup 1.0 --decay cosine --optimizer adamw ")
+    assert "adam: weightDecay: leaves out biases" in said
+    options(path, "--quiet")
+    assert capsys.readouterr().err == ""
+
+
+def test_the_command_line_wins(write, capsys):
+    found = options(write(ADAM), "--lr", "0.5", "--optimizer", "sgd", "--decay", "cosine")
+    assert (found["lr"], found["optimizer"], found["batch"]) == (0.5, "sgd", 48)
+    assert "; not --lr, --decay, --optimizer, which the command line decides" in capsys.readouterr().err
+    found = options(write(SGD), "--optimizer", "adam")
+    assert (found["optimizer"], found["momentum"]) == ("adam", None)
+    assert options(write(ADAM), "--loss", "focal")["label_smoothing"] is None
+
+
+def test_one_of_several_is_named_or_none(write):
+    path = write(ADAM, SGD)
+    assert options(path, "--config", "sgd")["optimizer"] == "sgd"
+    assert options(path, "--config", "none")["lr"] == 1e-3
+    with pytest.raises(UserError, match=r"holds 2 TrainConfigs, adam, sgd; choose one by --config NAME, or --config n"):
+        options(path)
+    with pytest.raises(UserError, match=r"holds no TrainConfig sgdd; did you mean sgd\?"):
+        options(path, "--config", "sgdd")
+
+
+def test_a_file_without_one_leaves_the_defaults(write, capsys):
+    assert options(write())["lr"] == 1e-3
+    assert capsys.readouterr().err == ""
+
+
+def test_what_netc_cannot_do_is_an_error_at_its_place(write):
+    path = write(EMA)
+    with pytest.raises(UserError) as caught:
+        options(path)
+    first, line, caret = str(caught.value).splitlines()
+    assert first.startswith(f"{path}:12:") and "netc train does not do useEMA := true; take it out, or train" in first
+    assert line == "  useEMA := true" and caret.strip("^ ") == ""
+    assert options(path, "--config", "none")["lr"] == 1e-3
+
+
+def test_config_belongs_to_lean_files():
+    with pytest.raises(UserError, match=r"--config belongs to a .lean file, got the net 'mnist-mlp'; leave it out"):
+        options("mnist-mlp", "--config", "x")
+
+
+@pytest.mark.parametrize(
+    ("config", "optimizer", "loss"),
+    [
+        (ADAM, Adam(weight_decay=1e-4), 0.1),
+        (SGD, Sgd(0.9), 0.0),
+    ],
+    ids=["adam", "sgd"],
+)
+def test_the_training_is_the_one_that_the_file_states(write, config, optimizer, loss, tmp_path):
+    path = write(config)
+    with train.make_context("train", [f"{path}:net", "--out", str(tmp_path / "run")]) as context:
+        given = {k: v for k, v in context.params.items() if k not in ("net", "resume", "quiet")}
+        made, _, _ = new_training(f"{path}:net", given)
+    assert made.recipe.optimizer == optimizer
+    assert made.recipe.loss.smoothing == loss
+    assert made.augment.crop == 0 and not made.augment.flip
+    assert made.net.spec.name == "small" and made.net.count == 64 * 16 + 16 + 16 * 10 + 10

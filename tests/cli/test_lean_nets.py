@@ -1,0 +1,127 @@
+"""A net of a .lean file wherever a net's name stands: which it is, and the file's TrainConfig as its recipe."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from netc.cli.main import cli
+from netc.netspec.errors import UserError
+
+FILE = """
+def mlp : NetSpec where
+  name := "small"
+  imageH := 8
+  imageW := 8
+  layers := [.dense 64 16 .gelu, .dense 16 10 .identity]
+def gpt : NetSpec where
+  name := "mini"
+  layers := [.tokenPositionEmbed 11 6 8, .transformerEncoder 8 2 16 1 (causalMask := true), .lmHead 8 11 6]
+def counted : NetSpec where
+  name := "pieces"
+  imageH := 2
+  imageW := 2
+  layers := [.conv2d 1 8 1 .same .relu, .evoformerBlock 8 4 1]
+"""
+CONFIG = """
+def fast : TrainConfig := { learningRate := 0.1, batchSize := 5, epochs := 9, momentum := 0.5, warmupEpochs := 3 }
+"""
+# tables, an encoder of width 8 and its norm, a head
+GPT = 11 * 8 + 6 * 8 + 4 * 8 + 4 * 72 + 8 * 16 + 16 + 16 * 8 + 8 + 16 + 9 * 11
+# every command that takes NET, with what else it wants
+COMMANDS = (
+    ("show",), ("train",), ("emit-mlir",), ("compile", "-o", "x.vmfb"), ("oracle",), ("certify",), ("emit-jax",),
+    ("import", "w.safetensors"), ("cost",), ("bench",), ("profile",), ("tune",), ("trace", "noise"), ("emit-lean",),
+)  # fmt: skip
+
+
+@pytest.fixture
+def path(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "w.safetensors").write_bytes(b"")
+    (tmp_path / "Nets.lean").write_text(FILE, encoding="utf-8")
+    return tmp_path / "Nets.lean"
+
+
+def run(*words: object):
+    return CliRunner().invoke(cli, [str(word) for word in words])
+
+
+def refused(*words: object) -> str:
+    result = run(*words)
+    assert isinstance(result.exception, UserError), result.output
+    return str(result.exception)
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=lambda words: words[0] if words[0] != "trace" else "noise")
+def test_a_file_with_several_lists_them(path, words):
+    command = words[:2] if words[0] == "trace" else words[:1]
+    message = refused(*command, path, *words[len(command) :])
+    assert message.split("\n")[0] == f"{path} holds 3 specs; choose one as Nets.lean:mlp"
+    assert [line.split() for line in message.split("\n")[1:]] == [
+        ["mlp", "3", "layers,", "1,210", "parameters"],
+        ["gpt", "4", "layers,", str(GPT), "parameters"],
+        ["counted", "2", "layers,", message.split()[-2], "parameters"],
+    ]
+    assert "did you mean mlp?" in refused(*command, f"{path}:mpl", *words[len(command) :])
+
+
+def test_show(path):
+    result = run("show", f"{path}:mlp", "--json")
+    assert json.loads(result.output)["parameters"] == 64 * 16 + 16 + 16 * 10 + 10
+    assert run("show", f"{path}:counted").exit_code == 0
+
+
+@pytest.mark.parametrize("words", [("emit-mlir",), ("cost",), ("certify",), ("oracle",), ("profile",)])
+def test_what_is_only_counted_is_emitted_nowhere(path, words):
+    message = refused(*words, f"{path}:counted")
+    assert message.startswith("evoformerBlock has no emission yet")
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize("name", ["mlp", "gpt"])
+def test_the_oracle_judges_a_net_of_a_file(path, name):
+    result = run("oracle", f"{path}:{name}")
+    assert result.exit_code == 0, result.output
+    assert "all agree" in result.output
+    assert run("oracle", "--spec", f"{path}:{name}").output == result.output
+
+
+def test_the_oracle_takes_a_target_for_cases_alone(path):
+    assert "--target judges the layers' cases" in refused("oracle", f"{path}:mlp", "--target", "reference")
+
+
+def test_the_emitted_program_has_the_files_recipe(path):
+    plain = run("emit-mlir", f"{path}:mlp").stdout
+    path.write_text(FILE + CONFIG, encoding="utf-8")
+    result = run("emit-mlir", f"{path}:mlp")
+    assert result.stderr.startswith("fast: --batch 5 --optimizer sgd --momentum 0.5")
+    assert "tensor<5x8x8x1xf32>" in result.stdout
+    assert "--epochs" not in result.stderr  # nothing of a program
+    same = run("emit-mlir", f"{path}:mlp", "--config", "none", "--batch", 5, "--optimizer", "sgd", "--momentum", 0.5)
+    assert same.stdout == result.stdout
+    assert run("emit-mlir", f"{path}:mlp", "--config", "none").stdout == plain
+    assert "--config belongs to a .lean file" in refused("emit-mlir", "mnist-mlp", "--config", "fast")
+
+
+@pytest.mark.parametrize("command", ["cost", "certify"])
+def test_other_commands_take_it_too(path, command):
+    path.write_text(FILE + CONFIG, encoding="utf-8")
+    ceiling = ("--peak", 1, "--bandwidth", 1) if command == "cost" else ()
+    result = run(command, f"{path}:mlp", *ceiling)
+    assert result.exit_code == 0, result.output
+    assert "--optimizer sgd --momentum 0.5" in result.stderr
+
+
+def test_a_warm_up_that_is_longer_than_the_epochs_given(path):
+    path.write_text(FILE + CONFIG, encoding="utf-8")
+    message = refused("train", f"{path}:mlp", "--epochs", 1)
+    assert message == "fast has warmupEpochs := 3, which wants no fewer epochs, got --epochs 1; give --warmup too"
+
+
+def test_the_specs_are_listed_before_the_configurations(path):
+    path.write_text(FILE + CONFIG + CONFIG.replace("fast", "slow"), encoding="utf-8")
+    assert "holds 3 specs" in refused("train", path)
+    assert "holds 2 TrainConfigs" in refused("train", f"{path}:mlp")

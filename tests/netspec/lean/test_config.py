@@ -1,0 +1,145 @@
+"""TrainConfig: every field becomes an option, is refused by its name, or is spoken of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from netc.netspec.lean.config import FIELDS, LOSSES, config_of
+from netc.netspec.lean.source import Misread
+from netc.netspec.loss import LOSSES as OURS
+from tests.netspec.lean.built import b, structure
+
+NEEDED = {"learningRate": 0.001, "batchSize": 32, "epochs": 80}
+
+
+def options(**fields: Any) -> dict[str, Any]:
+    return dict(config_of(structure(**NEEDED, **fields)).options)
+
+
+def notes(**fields: Any) -> str:
+    return " | ".join(config_of(structure(**NEEDED, **fields)).notes)
+
+
+def sentence(**fields: Any) -> str:
+    with pytest.raises(Misread) as caught:
+        config_of(structure(**fields))
+    return caught.value.sentence
+
+
+def test_the_recipe_of_the_published_runs():
+    """Adam, batch 32, cosine and three epochs of warm-up, smoothing 0.1, decay 1e-4, crops and flips."""
+    found = options(
+        useAdam=True, weightDecay=1e-4, cosineDecay=True, warmupEpochs=3, augment=True, labelSmoothing=0.1, momentum=0.0
+    )
+    assert found == {
+        "epochs": 80, "batch": 32, "lr": 0.001, "warmup": 3.0, "decay": "cosine",
+        "optimizer": "adamw", "weight_decay": 1e-4, "loss": "crossEntropy", "label_smoothing": 0.1,
+    }  # fmt: skip
+
+
+def test_the_original_without_a_word_is_plain_gradient_descent_at_a_constant_rate():
+    assert options() == {
+        "epochs": 80, "batch": 32, "lr": 0.001, "warmup": 0.0, "decay": "constant", "optimizer": "sgd", "momentum": 0.0,
+        "weight_decay": 0.0, "loss": "crossEntropy", "crop": 0, "flip": False,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("fields", "some"),
+    [
+        ({"momentum": 0.9}, {"optimizer": "sgd", "momentum": 0.9}),
+        ({"useAdam": True}, {"optimizer": "adam", "weight_decay": 0.0}),
+        ({"optimizer": ".adam", "weightDecay": 1}, {"optimizer": "adamw", "weight_decay": 1.0}),
+        ({"weightDecay": 0.1, "wdExcludeNormBias": False}, {"decay_all": True}),
+        ({"seed": 7}, {"seed": 7}),
+        ({"bf16": True}, {"precision": "bf16"}),
+        ({"gradAccumSteps": 4}, {"batch": 128, "accumulate": 4}),
+        ({"useFocal": True, "focalGamma": 1.5}, {"loss": "focal", "loss_option": ("gamma=1.5",)}),
+        ({"useFocal": True}, {"loss": "focal", "loss_option": ("gamma=2.0",)}),
+        ({"lossKind": b("perPixelFocalCE", 3)}, {"loss": "focal", "loss_option": ("gamma=3.0",)}),
+        ({"lossKind": ".bce"}, {"loss": "binaryCrossEntropy"}),
+    ],
+)
+def test_fields_that_become_options(fields, some):
+    found = options(**fields)
+    assert {name: found.get(name) for name in some} == some
+
+
+def test_every_option_is_one_of_netc_train():
+    from netc.cli.train import train
+
+    named = {parameter.name for parameter in train.params}
+    everything = options(
+        useAdam=True, weightDecay=0.1, wdExcludeNormBias=False, seed=1, bf16=True, gradAccumSteps=2, useFocal=True,
+        labelSmoothing=0.1,
+    )  # fmt: skip
+    assert everything.keys() | options().keys() <= named
+    assert {kind for kind, _ in LOSSES.values()} <= set(OURS)
+
+
+OTHER = {"Float": 0.123, "Nat": 17, "Bool": True, "list": (1,), "option": b("some", 1)}
+REFUSED = [name for name, field in FIELDS.items() if field.role == "refused"]
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_netc_cannot_do_is_refused_by_name(name):
+    said = sentence(**NEEDED, **{name: OTHER[FIELDS[name].type]})
+    assert said.startswith(f"netc train does not do {name} := ")
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_asks_for_nothing_is_not_refused(name):
+    nothing = b("none") if FIELDS[name].type == "option" else FIELDS[name].default
+    assert options(**{name: nothing}) == options()
+
+
+def test_all_that_is_refused_is_named_at_once():
+    said = sentence(**NEEDED, useEMA=True, useMixup=True, optimizer=".lamb", lossKind=".yolov1Masked")
+    assert "useEMA := true, useMixup := true, optimizer := .lamb, lossKind := .yolov1Masked; take it out, or" in said
+
+
+@pytest.mark.parametrize("name", [name for name, field in FIELDS.items() if field.role in ("part", "noted")])
+def test_what_becomes_no_option_is_spoken_of(name):
+    assert f"{name}: " in notes(**{name: OTHER[FIELDS[name].type]})
+
+
+@pytest.mark.parametrize(
+    ("fields", "note"),
+    [
+        ({"useAdam": True, "momentum": 0.9}, "momentum: belongs to SGD"),
+        ({"focalGamma": 1.0}, "focalGamma: belongs to useFocal, which is off"),
+        ({"weightDecay": 0.1}, "weightDecay: leaves out biases"),
+        ({"wdExcludeNormBias": True}, "wdExcludeNormBias: belongs to weightDecay, which is 0"),
+    ],
+)
+def test_notes_of_fields_that_miss_their_partner(fields, note):
+    assert note in notes(**fields)
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_every_field_refuses_a_value_of_another_type(name):
+    assert sentence(**{**NEEDED, name: "text"}).startswith(f"{name} wants ")
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({**NEEDED, "learningrate": 1}, "a TrainConfig has no field 'learningrate'; did you mean learningRate"),
+        ({**NEEDED, "zzz": 1}, "a TrainConfig has no field 'zzz'; docs/lean.md lists those there are"),
+        ({"learningRate": 0.1}, "a TrainConfig wants batchSize, got none; write batchSize := .."),
+        ({**NEEDED, "epochs": 2.5}, "epochs wants an integer of at least 0, got 2.5; change it"),
+        ({**NEEDED, "batchSize": -1}, "batchSize wants an integer of at least 0, got -1"),
+        ({**NEEDED, "optimizer": ".adamw"}, "optimizer wants one of .sgd .adam .rmsprop .lamb, got .adamw"),
+        ({**NEEDED, "lossKind": b("perPixelFocalCE")}, "lossKind wants one of .classCE"),
+    ],
+)
+def test_sentences(fields, said):
+    assert said in sentence(**fields)
+
+
+def test_the_line_is_what_the_command_line_would_say():
+    line = config_of(structure(**NEEDED, useFocal=True, bf16=True)).line()
+    assert "--epochs 80 --batch 32 --lr 0.001 --warmup 0.0 --decay constant --optimizer sgd --momentum 0.0" in line
+    assert "--loss focal --loss-option gamma=2.0 --crop 0 --no-flip --precision bf16" in line
