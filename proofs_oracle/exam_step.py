@@ -40,8 +40,7 @@ class _Witness:
     def step(self, gradient: Any, x: FloatArray, target: Any) -> Tensors:
         """One step; gives the metrics by name, and leaves the new state."""
         recipe, names, before = self.case.recipe, list(self.params), self.params
-        done = np.asarray(self.kept.steps, np.int32)
-        (loss, (right, new)), gradients = gradient(self.params, self.state, x, target, KEY, done)
+        loss, right, gradients = self._derive(gradient, x, target)
         values, self.kept = optimizers.step(
             recipe.optimizer,
             tuple(self.params.values()),
@@ -50,11 +49,26 @@ class _Witness:
             lr=self.case.lr,
             decay=tuple(p.decay or recipe.decay_all for p in self.net.params),
         )
-        self.params, self.state = dict(zip(names, values, strict=True)), {**self.state, **new}
+        self.params = dict(zip(names, values, strict=True))
         metrics: Tensors = {"loss": loss, "correct": right}
         if recipe.norms:
             metrics |= {"grad_norm": _norm(gradients), "param_norm": _norm(before)}
         return metrics
+
+    def _derive(self, gradient: Any, x: FloatArray, target: Any) -> tuple[Any, Any, Tensors]:
+        """The loss, the number that is correct and the gradients: the means, the sum and the means over the parts.
+
+        Each part begins at the statistics that the one before left, and draws by its number in the whole run.
+        """
+        parts, gradients = self.case.recipe.accumulate, dict.fromkeys(self.params, np.zeros(()))
+        loss = right = np.zeros(())
+        for i, (some, wanted) in enumerate(zip(np.split(x, parts), np.split(target, parts), strict=True)):
+            number = np.asarray(self.kept.steps * parts + i, np.int32)
+            (found, (hits, new)), grads = gradient(self.params, self.state, some, wanted, KEY, number)
+            self.state = {**self.state, **new}
+            loss, right = loss + found / parts, right + hits
+            gradients = {n: g + grads[n] / parts for n, g in gradients.items()}
+        return loss, right, gradients
 
     def everything(self) -> Tensors:
         """Every tensor of the program's state by its name in the manifest."""

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from netc.netspec.check import check
 from netc.netspec.errors import SpecError
 from netc.netspec.layer import Combinator, Layer, LayerError, signature_of
-from netc.netspec.layers import KINDS, Chain
+from netc.netspec.layers import KINDS, Chain, TokenPositionEmbed
 from netc.netspec.layers.activation import ACTIVATIONS
 from netc.netspec.spec import NetSpec
 from netc.netspec.toml import to_toml
@@ -132,14 +132,17 @@ def nets(draw: Callable[..., Any]) -> NetSpec:
     return NetSpec("random", shape, tuple(chosen))
 
 
-def judge(net: NetSpec, seed: int, run: Callable[..., Card] = run_case) -> Card:
-    """The card of the whole net as one chain, in training."""
-    kinds = {layer.layer.kind for layer in check(net).walk()}
+def judge(net: NetSpec, seed: int, run: Callable[..., Card] = run_case, kind: str = "random net") -> Card:
+    """The card of the whole net as one chain, in training; of a net of token ids, with ids that it knows."""
+    found = [layer.layer for layer in check(net).walk()]
+    kinds = {layer.kind for layer in found}
+    ids = min((layer.vocabulary for layer in found if isinstance(layer, TokenPositionEmbed)), default=0)
     chain = REFERENCES["chain"]
-    name = "+".join(layer.kind for layer in net.layers)
-    case = Case(name, Chain(net.layers), net.input, BATCH, "kinked" if kinds & KINKED else "normal")
+    name = "+".join(layer.kind for layer in net.layers) if kind == "random net" else net.name
+    draw = "kinked" if kinds & KINKED else "normal"
+    case = Case(name, Chain(net.layers), net.input, BATCH, draw, ids=ids if net.dtype == "i32" else 0)
     # several layers enlarge the rounding of each
-    loose = Reference("random net", chain.fn, (case,), tolerance=1e-6, why="three layers in a row enlarge rounding")
+    loose = Reference(kind, chain.fn, (case,), tolerance=1e-6, why="three layers in a row enlarge rounding")
     return run(loose, case, seed=seed)
 
 

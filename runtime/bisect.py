@@ -255,9 +255,15 @@ def bisect_run(
 ) -> Answer:
     """Search step `step` of a run on its own target and on another, from the state that the run had before it.
 
-    The run is trained again up to there. Raises UserError for a step that the run does not have.
+    The run is trained again up to there. Raises UserError for a step that the run does not have, and for a run that
+    adds up the gradients of parts of a batch: the operations of those stand in another function.
     """
     config = replay.config
+    if config.recipe.accumulate > 1:
+        raise UserError(
+            f"bisect wants a run whose batches pass whole, got --accumulate {config.recipe.accumulate}; "
+            "train it again without, and compare that run"
+        )
     if not 0 <= step < replay.total:
         raise UserError(f"bisect wants a step from 0 to {replay.total - 1}, got {step}; the run has no other")
     own = parse_target(config.target)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from netc.codegen.program import build
+from netc.codegen.rewrite.choices import NONE
 from netc.netspec.errors import UserError
 from netc.runtime.cache import Cache
 from netc.runtime.checkpoint import Checkpoint
@@ -42,7 +43,9 @@ def open_session(config: RunConfig, folder: Path, which: str, target: str, cache
     saved = checkpoint_of(folder, which)
     if saved.meta.get("spec_sha256") != config.net.digest:
         raise UserError(f"{folder / which} belongs to another spec than run.json; give the run that it was made by")
-    session = Session(prepare(build(config.net, config.recipe, config.schedule.batch), parse_target(target), cache))
+    program = build(config.net, config.recipe, config.schedule.batch)
+    choices = config.choices if target == config.target else NONE
+    session = Session(prepare(program, parse_target(target), cache, choices))
     session.restore(saved.tensors)
     return session, saved
 

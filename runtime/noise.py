@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from netc.codegen.evaluator import FloatArithmetic, evaluate
-from netc.codegen.ir import Function
+from netc.codegen.ir import Function, Module
 from netc.codegen.program import Program, build
 from netc.codegen.render import render
 from netc.codegen.rewrite.lower import lower
@@ -71,10 +71,15 @@ class Twin:
     """
 
     name: str
-    function: Function
+    module: Module
     arithmetic: FloatArithmetic
     order: int | None = None
     jitter: bool = False
+
+    @property
+    def function(self) -> Function:
+        """The train step; the module holds what it calls, too."""
+        return self.module.function("train_step")
 
     def step(self, state: Sequence[Array], step: Step) -> list[Array]:
         """The results of one step from this state: the new state, then the metrics."""
@@ -88,7 +93,7 @@ class Twin:
         A = self.arithmetic
         held = [np.asarray(a, A.dtype(p.type.dtype)) for a, p in zip(args, self.function.params, strict=True)]
         with np.errstate(all="ignore"):
-            return evaluate(self.function, held, A)
+            return evaluate(self.function, held, A, self.module)
 
 
 def jittered(state: Sequence[Array], generator: np.random.Generator) -> list[Array]:
@@ -104,28 +109,34 @@ def jittered(state: Sequence[Array], generator: np.random.Generator) -> list[Arr
     return [moved(t) for t in state]
 
 
+def permutable(program: Program) -> bool:
+    """Whether the order of a batch's examples means nothing.
+
+    It does where the net draws (dropout) by their places, and where batch norm sees the parts of a batch one by one.
+    """
+    net = program.net
+    return not net.signature.draws and (program.recipe.accumulate == 1 or not net.state)
+
+
 def twins_of(program: Program) -> tuple[Twin, ...]:
     """The float64 run first, then the float32 runs: the forms of each family, other orders of sums and of examples.
 
-    Families whose text is the same are one twin. A net that draws (dropout) draws by the place in the batch: there the
-    examples keep their order. `jittered` stands for what no order of sums shows, such as a power beside a product.
+    Families whose text is the same are one twin. Where its place in the batch matters an example keeps it. `jittered`
+    stands for what no order of sums shows, such as a power beside a product.
     """
 
-    def form(family: Family) -> Function:
-        return lower(program.module, family).function("train_step")
-
-    def text(function: Function) -> str:
-        return render(replace(program.module, functions=(function,)))
+    def form(family: Family) -> Module:
+        return lower(program.module, family).needed("train_step")
 
     families: tuple[Family, ...] = ("cpu", "xla", "gpu")
-    forms = {text(f): (family, f) for family in reversed(families) for f in (form(family),)}
+    forms = {render(m): (family, m) for family in reversed(families) for m in (form(family),)}
     kept = sorted(forms.values(), key=lambda pair: families.index(pair[0]))
     cpu = form("cpu")
     single, double = _arithmetics()
-    named = [Twin(f"{family} forms", function, single) for family, function in kept]
+    named = [Twin(f"{family} forms", module, single) for family, module in kept]
     named.append(Twin("sums in turn", cpu, InTurn("f32")))
     named.append(Twin("state off by an ULP", cpu, single, jitter=True))
-    if not program.net.signature.draws:
+    if permutable(program):
         named += [Twin(f"examples permuted {i + 1}", cpu, single, i) for i in range(PERMUTATIONS)]
     return (Twin("float64", cpu, double), *named)
 
@@ -202,7 +213,7 @@ def over_the_whole_run(
         for step in replay.steps():
             x, y = step.x, step.y
             if n:
-                order = np.arange(len(x)) if config.net.signature.draws else generator.permutation(len(x))
+                order = generator.permutation(len(x)) if permutable(program) else np.arange(len(x))
                 (x,), y = jittered([x[order]], generator), y[order]
             losses[n, step.index] = session.train_step(x, y, float(step.lr))["loss"]
             watch(n * replay.total + step.index + 1, WHOLE_TWINS * replay.total)

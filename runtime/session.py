@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
+from netc.codegen.ir import IrError
 from netc.codegen.program import Program
 from netc.codegen.render import render
+from netc.codegen.rewrite.choices import NONE, Choices, digest_of
 from netc.codegen.rewrite.lower import lower
-from netc.netspec.errors import NetcError
+from netc.codegen.rewrite.schedule import used
+from netc.netspec.errors import NetcError, UserError
 from netc.runtime.backends import load
 from netc.runtime.backends.protocol import Array, Buffer, Loaded, Source
 from netc.runtime.cache import Cache
@@ -27,7 +32,10 @@ DTYPES = {"f32": np.float32, "f64": np.float64, "i32": np.int32, "ui32": np.uint
 
 @dataclass(frozen=True)
 class Prepared:
-    """A program made ready for a target: its text, and what was spent on it in seconds."""
+    """A program made ready for a target: its text, and what was spent on it in seconds.
+
+    `choices` are the forms of convolutions in it that are not what the target's table says.
+    """
 
     program: Program
     target: Target
@@ -36,31 +44,94 @@ class Prepared:
     emission: float
     compilation: float
     cached: bool
+    choices: Choices = field(default_factory=dict)
+
+    @property
+    def step_sha256(self) -> str:
+        """The digest of the text without `train_steps`: what a trace's header records.
+
+        K steps in one call are the same K steps, so a trace does not depend on K.
+        """
+        if self.program.steps_per_call == 1:
+            return self.sha256
+        module = self.source.module
+        rest = replace(module, functions=tuple(f for f in module if f.name != "train_steps"))
+        return hashlib.sha256(render(rest).encode()).hexdigest()
 
 
-def emit_text(program: Program, target: Target) -> Source:
-    """Lower and render the program for the target's family of schedules."""
-    module = lower(program.module, target.family)
-    return Source(module, render(module))
+def in_use(program: Program, target: Target, choices: Choices) -> Choices:
+    """Those of the choices that change this program's text; raises UserError for a form that cannot be used."""
+    try:
+        return used(program.module, target.family, choices)
+    except IrError as error:
+        raise UserError(str(error)) from error
 
 
-def write_manifest(path: Path, program: Program, sha256: str, target: str) -> None:
-    """Write what a host without Python needs beside the module whose text has this digest, as JSON."""
+def emit_text(program: Program, target: Target, choices: Choices = NONE) -> Source:
+    """Lower and render the program for the target's family of schedules, with forms chosen for single convolutions.
+
+    Raises UserError for a precision that the target's compiler does not take.
+    """
+    if program.recipe.precision == "bf16" and target.driver == "vulkan":
+        raise UserError(
+            f"--precision bf16 wants cpu, cuda:SM, rocm:GFX, xla or reference, got {target.word}: IREE 3.12 cannot "
+            "compile products of bf16 for Vulkan; leave --precision out"
+        )
+    with _no_collector():
+        module = lower(program.module, target.family, choices)
+        return Source(module, render(module))
+
+
+@contextmanager
+def _no_collector() -> Iterator[None]:
+    """Without looking for cycles: a program has none, and looking takes a fifth of a large net's emission."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def write_manifest(path: Path, program: Program, sha256: str, target: str, choices: Choices = NONE) -> None:
+    """Write what a host without Python needs beside the module whose text has this digest, as JSON.
+
+    Forms that were measured and not the table's are named: with them the text can be made again.
+    """
     manifest = {**program.manifest, "module_sha256": sha256, "target": target}
+    if choices:
+        manifest["tuned"] = {"digest": digest_of(choices), "forms": dict(choices)}
     write_whole(path, json.dumps(manifest, indent=1, allow_nan=False) + "\n")
 
 
-def prepare(program: Program, target: Target, cache: Cache) -> Prepared:
-    """Lower, render and, for IREE, compile or take from the cache. Raises CompileError or UserError."""
+def prepare(program: Program, target: Target, cache: Cache, choices: Choices = NONE) -> Prepared:
+    """Lower, render and, for IREE, compile or take from the cache. Raises CompileError or UserError.
+
+    `choices` may name forms of convolutions that this program does not have; `Prepared.choices` are those in use.
+    """
     start = time.perf_counter()
-    source = emit_text(program, target)
+    choices = in_use(program, target, choices)
+    source = emit_text(program, target, choices)
     emitted = time.perf_counter()
     sha256 = hashlib.sha256(source.text.encode()).hexdigest()
     cached = False
     if target.engine == "iree":
         entry = compile_cached(source.text, target, f"{program.net.spec.name} b{program.batch}", cache)
         source, cached = Source(source.module, source.text, entry.path), entry.hit
-    return Prepared(program, target, source, sha256, emitted - start, time.perf_counter() - emitted, cached)
+    return Prepared(program, target, source, sha256, emitted - start, time.perf_counter() - emitted, cached, choices)
+
+
+@dataclass(frozen=True, eq=False)
+class Feed:
+    """What one or more steps take besides the state, on the device.
+
+    `calls` are the arguments (x, y, rate) of one call of `function` each; `rates` [steps] stay on the host.
+    """
+
+    function: str
+    calls: tuple[tuple[Buffer, Buffer, Buffer], ...]
+    rates: Array
 
 
 class Session:
@@ -97,14 +168,64 @@ class Session:
         """The whole state on the host, by name, in order."""
         return {s.name: self._loaded.get(v) for s, v in zip(self.program.state, self.state, strict=True)}
 
+    @property
+    def concurrent_upload(self) -> bool:
+        """Whether another thread may `upload` while this one trains."""
+        return self._loaded.concurrent_put
+
+    def upload(self, xs: Sequence[Array], ys: Sequence[Array], lrs: Sequence[float] | Array) -> Feed:
+        """Copy batches x [B, ..] and y [B, ..] and their rates to the device, for `train`.
+
+        As many as the program's `steps_per_call` become one call; fewer, or where a loop of the backend would round
+        in another way, are a call each, handed over one after the other.
+        """
+        put, rates = self._loaded.put, np.asarray(lrs, np.float32)
+        if len(xs) == self.program.steps_per_call > 1 and self._loaded.exact_loops:
+            return Feed("train_steps", ((put(np.stack(xs)), put(np.stack(ys)), put(rates)),), rates)
+        calls = tuple((put(x), put(y), put(np.asarray(lr))) for x, y, lr in zip(xs, ys, rates, strict=True))
+        return Feed("train_step", calls, rates)
+
+    def train(self, feed: Feed) -> dict[str, Array]:
+        """The steps of a feed; returns the metrics, float32 [steps] each. Nothing is waited for between its calls."""
+        held, found = len(self.state), []
+        for args in feed.calls:
+            results = self._loaded.call(feed.function, [*self.state, *args], donate=held)
+            self.state = results[:held]
+            found.append(results[held:])
+        get = self._loaded.get
+        if len(found) == 1:
+            return {n: get(v).reshape(-1) for n, v in zip(self._metrics, found[0], strict=True)}
+        columns = zip(self._metrics, zip(*found, strict=True), strict=True)
+        return {n: np.concatenate([get(v).reshape(-1) for v in values]) for n, values in columns}
+
     def train_step(self, x: Array, y: Array, lr: float) -> dict[str, np.float32]:
         """One step on a batch x [B, ..] float32, y [B] int32; returns the metrics."""
-        put = self._loaded.put
-        args = [*self.state, put(x), put(y), put(np.asarray(lr, np.float32))]
-        results = self._loaded.call("train_step", args, donate=len(self.state))
-        self.state = results[: len(self.state)]
-        values = results[len(self.state) :]
-        return {n: np.float32(self._loaded.get(v)) for n, v in zip(self._metrics, values, strict=True)}
+        return {n: np.float32(v[0]) for n, v in self.train(self.upload([x], [y], [lr])).items()}
+
+    def train_steps(self, xs: Array, ys: Array, lrs: Array) -> dict[str, Array]:
+        """K steps in one call, on batches xs [K, B, ..] and ys [K, B, ..] at rates lrs [K]; each metric is [K].
+
+        The same bits as K calls of `train_step`. Raises NetcError unless K is the program's `steps_per_call`.
+        """
+        count = self.program.steps_per_call
+        if count == 1 or not len(xs) == len(ys) == len(lrs) == count:
+            raise NetcError(
+                f"train_steps wants the steps_per_call that the program was built with, {count} and above 1, "
+                f"got {len(xs)} batches, {len(ys)} targets and {len(lrs)} rates"
+            )
+        return self.train(self.upload(list(xs), list(ys), lrs))
+
+    def repeated(self, x: Array, y: Array, lr: float) -> Callable[[], float]:
+        """A step on one batch that stays on the device, for benchmarks: each call trains on and gives the loss."""
+        put, get, held = self._loaded.put, self._loaded.get, len(self.state)
+        args = [put(x), put(y), put(np.asarray(lr, np.float32))]
+
+        def step() -> float:
+            results = self._loaded.call("train_step", [*self.state, *args], donate=held)
+            self.state = results[:held]
+            return float(get(results[held]))
+
+        return step
 
     def eval_step(self, x: Array, y: Array, weight: Array) -> tuple[float, float, float]:
         """Weighted sums over a batch: (loss, correct, count)."""

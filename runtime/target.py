@@ -38,7 +38,7 @@ _IREE = ("--iree-input-type=stablehlo", "--iree-opt-level=O2", "--iree-vm-emit-p
 # Workers need the larger stack that backends/iree.py gives them: the default of 128 KiB overflows with this limit.
 _CPU = (
     *_IREE, "--iree-hal-target-device=local", "--iree-hal-local-target-device-backends=llvm-cpu",
-    "--iree-opt-data-tiling=true", "--iree-llvmcpu-stack-allocation-limit=1048576",
+    "--iree-opt-data-tiling=true", "--iree-llvmcpu-stack-allocation-limit=2097152",
     "--iree-llvmcpu-fail-on-large-vector=false",
 )  # fmt: skip
 

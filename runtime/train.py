@@ -8,10 +8,11 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import islice, starmap
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -21,15 +22,24 @@ from netc.netspec.recipe import Schedule
 from netc.netspec.types import TensorType, batched
 from netc.runtime import checkpoint
 from netc.runtime.backends import check_device
+from netc.runtime.backends.protocol import Array
 from netc.runtime.cache import Cache
 from netc.runtime.checkpoint import Checkpoint
-from netc.runtime.data.batches import Normalise, eval_batches, prefetch, statistics, steps_per_epoch, train_batches
+from netc.runtime.data.batches import (
+    Batch,
+    Normalise,
+    eval_batches,
+    prefetch,
+    statistics,
+    steps_per_epoch,
+    train_batches,
+)
 from netc.runtime.data.catalog import TEXT_PREFIX
 from netc.runtime.data.dataset import Dataset
 from netc.runtime.pretrained import Start
 from netc.runtime.run import RunConfig, checkpoint_of, normalise_of, refuse_used, write_config
 from netc.runtime.schedule import learning_rate
-from netc.runtime.session import Prepared, Session, prepare
+from netc.runtime.session import Feed, Prepared, Session, prepare
 from netc.runtime.target import parse_target
 from netc.traces.schema import EvalRecord, Header, StepRecord, TimingRecord
 from netc.traces.write import TraceWriter
@@ -69,6 +79,8 @@ class _Counter:
     best: float = -1.0
     last: float = 0.0
 
+
+WRITING = 0.25  # seconds between two writings of the trace
 
 ENGINES: dict[str, tuple[str, ...]] = {
     "iree": ("iree-base-compiler", "iree-base-runtime"),
@@ -145,13 +157,20 @@ def train(
     normalise = given or statistics(data.train, shape[-1])
     batch = config.schedule.batch
     per_epoch = steps_per_epoch(len(data.train), batch)
-    prepared = prepare(build(config.net, config.recipe, batch), target, cache)
+    if config.steps_per_call > per_epoch:
+        raise UserError(
+            f"--steps-per-call wants at most the {per_epoch} steps of an epoch, got {config.steps_per_call}; "
+            "give a smaller one, or a smaller --batch"
+        )
+    program = build(config.net, config.recipe, batch, steps_per_call=config.steps_per_call)
+    prepared = prepare(program, target, cache, config.choices)
+    config = replace(config, choices=prepared.choices)
     watch.prepared(prepared)
     session = Session(prepared)
     run = _Run(config, data, folder, session, normalise, per_epoch, watch)
     counter = _resumed(run, saved) if saved else _begun(run, start)
     header = Header(
-        net=config.net.spec.name, spec_sha256=config.net.digest, module_sha256=prepared.sha256, data=config.data,
+        net=config.net.spec.name, spec_sha256=config.net.digest, module_sha256=prepared.step_sha256, data=config.data,
         data_sha256=data.digest, recipe=config.recipe_json, seed=config.seed, batch=batch, target=config.target,
         versions=versions(target.engine),
     )  # fmt: skip
@@ -243,34 +262,95 @@ def _interruptible() -> Iterator[list[int]]:
             signal.signal(s, handler)
 
 
+class _Ledger:
+    """The records of an epoch's steps on their way to the trace, written a few times a second and at the end.
+
+    One by one they would cost a small net's step several times as much: the step's arithmetic has filled the caches.
+    A killed process loses those since the last writing, which a resume would cut off: no checkpoint comes before it.
+    """
+
+    def __init__(self, trace: TraceWriter) -> None:
+        self._trace, self._held, self._due = trace, list[tuple[StepRecord, float]](), 0.0
+
+    def add(self, record: StepRecord, seconds: float) -> None:
+        """Take a step's record and its wall time."""
+        self._held.append((record, seconds))
+        if time.monotonic() >= self._due:
+            self.write()
+
+    def write(self) -> None:
+        """Hand all that was taken to the operating system."""
+        held, self._held = self._held, []
+        for record, seconds in held:
+            self._trace.write(record)
+            self._trace.write(TimingRecord(step=record.step, seconds=seconds))
+        self._due = time.monotonic() + WRITING
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.write()
+        if error[0] is not None:
+            self._trace.sync()
+
+
 def _epoch(run: _Run, counter: _Counter, trace: TraceWriter, stop: list[int]) -> None:
     epoch, start = divmod(counter.step, run.per_epoch)
     batches = train_batches(
         run.data.train, batch=run.schedule.batch, seed=run.config.seed, epoch=epoch, normalise=run.normalise,
         augment=run.config.augment, start=start,
     )  # fmt: skip
-    for batch in prefetch(batches):
-        lr = np.float32(learning_rate(run.schedule, counter.step, run.per_epoch))
-        begin = time.perf_counter()
-        metrics = run.session.train_step(batch.x, batch.y, float(lr))
-        seconds = time.perf_counter() - begin
-        record = StepRecord(
-            step=counter.step, epoch=epoch, loss=float(metrics["loss"]), lr=float(lr),
-            grad_norm=float(metrics.get("grad_norm", math.nan)), param_norm=float(metrics.get("param_norm", math.nan)),
-        )  # fmt: skip
-        trace.write(record)
-        trace.write(TimingRecord(step=counter.step, seconds=seconds))
-        if not np.isfinite(metrics["loss"]):
-            trace.sync()
-            raise _diverged(run, f"the loss of step {counter.step}", float(metrics["loss"]))
-        counter.step += 1
-        run.progress.stepped(record, seconds)
-        if stop:
-            break
+    with _Ledger(trace) as ledger:
+        _steps(run, counter, ledger, _ahead(run, _groups(run, batches, counter.step)), stop)
     if counter.step % run.per_epoch == 0:
         _evaluate(run, counter, trace, epoch)
     trace.sync()
     run.save("last", counter)
+
+
+def _steps(run: _Run, counter: _Counter, ledger: _Ledger, feeds: Iterator[Feed], stop: list[int]) -> None:
+    """Take what `feeds` gives, until the epoch is over or a stop was asked for; a NonFiniteError ends it too."""
+    epoch = counter.step // run.per_epoch
+    for feed in feeds:
+        begin = time.perf_counter()
+        found = run.session.train(feed)
+        seconds = (time.perf_counter() - begin) / len(feed.rates)
+        nothing = np.full(len(feed.rates), np.nan)
+        columns = (found.get(n, nothing).tolist() for n in ("loss", "grad_norm", "param_norm"))
+        for lr, loss, grad_norm, param_norm in zip(feed.rates.tolist(), *columns, strict=True):
+            record = StepRecord(
+                step=counter.step, epoch=epoch, loss=loss, lr=lr, grad_norm=grad_norm, param_norm=param_norm
+            )
+            ledger.add(record, seconds)
+            if not math.isfinite(loss):
+                raise _diverged(run, f"the loss of step {counter.step}", loss)
+            counter.step += 1
+            run.progress.stepped(record, seconds)
+        if stop:
+            break
+
+
+_Group = tuple[list[Array], list[Array], list[float]]  # x, y and rate of each step of a call
+
+
+def _groups(run: _Run, batches: Iterator[Batch], step: int) -> Iterator[_Group]:
+    """The batches of each call from step `step` on: as many as a call takes, or what is left of the epoch."""
+    while group := list(islice(batches, run.config.steps_per_call)):
+        rates = [learning_rate(run.schedule, step + i, run.per_epoch) for i in range(len(group))]
+        yield [b.x for b in group], [b.y for b in group], rates
+        step += len(group)
+
+
+def _ahead(run: _Run, groups: Iterator[_Group]) -> Iterator[Feed]:
+    """The groups on the device: made and, where the backend allows it, uploaded by a thread that is ahead of the steps.
+
+    Two calls ahead, or one where a call holds several batches.
+    """
+    session, depth = run.session, 2 if run.config.steps_per_call == 1 else 1
+    if session.concurrent_upload:
+        return prefetch(starmap(session.upload, groups), depth)
+    return starmap(session.upload, prefetch(groups, depth))
 
 
 def _diverged(run: _Run, what: str, value: float) -> NonFiniteError:
@@ -299,6 +379,6 @@ def _evaluate(run: _Run, counter: _Counter, trace: TraceWriter, epoch: int) -> N
 def sums(session: Session, data: Dataset, batch: int, normalise: Normalise) -> tuple[float, float, float]:
     """(loss, correct, count) summed over the test split."""
     total = np.zeros(3)
-    for b in eval_batches(data.test, batch=batch, normalise=normalise):
+    for b in prefetch(eval_batches(data.test, batch=batch, normalise=normalise)):
         total += session.eval_step(b.x, b.y, b.weight)
     return float(total[0]), float(total[1]), float(total[2])

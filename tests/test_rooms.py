@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import doctest
 import importlib
+import importlib.util
 import pkgutil
 import subprocess
 import sys
@@ -35,6 +36,9 @@ EXTRA: dict[str, set[str]] = {
     "runtime/backends/xla.py": {"jax", "jaxlib"},
     "proofs_oracle/certificate/parse.py": {"jaxlib"},
     "proofs_oracle/random_nets.py": {"hypothesis"},
+    "proofs_oracle/peers/contestants.py": {"torch"},
+    "proofs_oracle/peers/torch_net.py": {"torch"},
+    "proofs_oracle/peers/torch_transformers.py": {"torch"},
 }
 LAZY = {"matplotlib", "iree", "jax", "jaxlib"}  # never at the top level of a module outside proofs_oracle
 LIGHT = {"click", "netc"}  # what the command line imports before it knows the command
@@ -160,14 +164,20 @@ def modules() -> list[str]:
     return sorted(set(names))
 
 
+# modules of a library that the tests do without
+NEEDS = {f"netc.proofs_oracle.peers.torch_{n}": "torch" for n in ("net", "transformers")}
+
+
 @pytest.mark.parametrize("name", modules())
 def test_doctests(name):
+    if name in NEEDS:
+        pytest.importorskip(NEEDS[name])
     assert doctest.testmod(importlib.import_module(name)).failed == 0
 
 
 def test_the_walk_over_packages_finds_them_all():
     files = {p for p in SOURCES if p.name != "__main__.py"}
-    assert {Path(importlib.import_module(n).__file__).resolve() for n in modules()} == {p.resolve() for p in files}
+    assert {Path(importlib.util.find_spec(n).origin).resolve() for n in modules()} == {p.resolve() for p in files}
     assert Path(netc.__file__).parent.resolve() == ROOT / "netc"
 
 

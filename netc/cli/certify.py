@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from netc.cli.lean_config import config_option, with_config
 from netc.cli.options import complete_net, json_option, net_options, print_json, resolve_net
 from netc.cli.recipe_options import recipe_of, recipe_options
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 @net_options
 @click.option("--target", default="cpu", show_default=True, help="Certify the text that is compiled for it.")
 @click.option("--batch", type=click.IntRange(min=1), default=2, show_default=True, help="Examples a step.")
+@config_option
 @recipe_options
 @click.option("--layers", is_flag=True, help="Judge each different layer of NET alone instead of the whole text.")
 @click.option(
@@ -57,6 +59,8 @@ def certify(
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # the primes are spread over threads already
     from netc.proofs_oracle.certificate.statement import Settings
 
+    recipe = with_config(net, recipe)
+
     def judged(count: int) -> Certificate:
         settings = Settings(count, points, seed, literals == "exact")
         if net.endswith(".mlir"):
@@ -86,11 +90,18 @@ def _net(
     recipe: dict[str, Any],
 ) -> Certificate:  # fmt: skip
     from netc.codegen.program import build
+    from netc.netspec.errors import UserError
     from netc.proofs_oracle.certificate.certify import certificate_of_layers, certify_layers, certify_program
     from netc.runtime.target import parse_target
 
     where = parse_target(target)
-    program = build(resolve_net(net, classes, input_), recipe_of(recipe), batch)
+    chosen = recipe_of(recipe)
+    if chosen.accumulate > 1:
+        raise UserError(
+            f"certify wants a step whose batch passes whole, got --accumulate {chosen.accumulate}; give "
+            "--accumulate 1, and the --batch of one part"
+        )
+    program = build(resolve_net(net, classes, input_), chosen, batch)
     if not layers:
         return certify_program(program, where, settings)
     return certificate_of_layers(net, settings, tuple(_watched(certify_layers(program, where, settings))))

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import click
 
-from netc.cli.options import complete_net, net_options, resolve_net
-from netc.cli.recipe_options import recipe_of, recipe_options
+from netc.cli.lean_config import config_option, with_config
+from netc.cli.options import complete_net, net_options, resolve_net, tuned_choices, tuned_line, tuned_option
+from netc.cli.recipe_options import recipe_of, recipe_options, steps_per_call_option
 
 
 @click.command("compile")
@@ -15,10 +16,21 @@ from netc.cli.recipe_options import recipe_of, recipe_options
 @net_options
 @click.option("--target", default="cpu", show_default=True, help="cpu, cuda:sm_89, rocm:gfx1100, vulkan, ..")
 @click.option("--batch", type=int, default=32, show_default=True, help="Examples a step.")
+@tuned_option
+@config_option
 @recipe_options
+@steps_per_call_option
 @click.option("-o", "-F", "--out", type=click.Path(path_type=Path), required=True, help="The .vmfb file to write.")
 def compile_(
-    net: str, classes: int | None, input_: str | None, target: str, batch: int, out: Path, **recipe: object
+    net: str,
+    classes: int | None,
+    input_: str | None,
+    target: str,
+    batch: int,
+    no_tuned: bool,
+    steps_per_call: int,
+    out: Path,
+    **recipe: object,
 ) -> None:
     """Compile NET for a target, whether or not its device is here. Beside OUT lies its manifest, OUT.json."""
     import shutil
@@ -36,13 +48,16 @@ def compile_(
         )
     if out.is_dir():
         raise UserError(f"-o wants a file, got the folder {out}; name a .vmfb file in it")
-    program = build(resolve_net(net, classes, input_), recipe_of(recipe), batch)
-    prepared = prepare(program, where, Cache())
+    checked, options = resolve_net(net, classes, input_), with_config(net, {"batch": batch, **recipe})
+    program = build(checked, recipe_of(options), options["batch"], steps_per_call=steps_per_call)
+    prepared = prepare(program, where, Cache(), tuned_choices(target, no_tuned))
     assert prepared.source.artefact is not None  # IREE targets always make one
     out.parent.mkdir(parents=True, exist_ok=True)
     temporary = out.with_name(f".{out.name}.new")
     shutil.copyfile(prepared.source.artefact, temporary)
     temporary.replace(out)
-    write_manifest(out.with_name(out.name + ".json"), program, prepared.sha256, target)
+    write_manifest(out.with_name(out.name + ".json"), program, prepared.sha256, target, prepared.choices)
     how = "from the cache" if prepared.cached else f"compiled in {prepared.compilation:.1f} s"
+    if prepared.choices:
+        click.echo(tuned_line(prepared.choices), err=True)
     click.echo(f"{out}  {out.stat().st_size:,} bytes for {target}, {how}")

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import click
 
-from netc.cli.options import complete_net, net_options, resolve_net
-from netc.cli.recipe_options import recipe_of, recipe_options
+from netc.cli.lean_config import config_option, with_config
+from netc.cli.options import complete_net, net_options, resolve_net, tuned_choices, tuned_line, tuned_option
+from netc.cli.recipe_options import recipe_of, recipe_options, steps_per_call_option
 
 
 @click.command("emit-mlir")
@@ -15,10 +16,21 @@ from netc.cli.recipe_options import recipe_of, recipe_options
 @net_options
 @click.option("--target", default="cpu", show_default=True, help="Choose the forms that are fast there.")
 @click.option("--batch", type=int, default=32, show_default=True, help="Examples a step.")
+@tuned_option
+@config_option
 @recipe_options
+@steps_per_call_option
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="A folder for NET.mlir and NET.json.")
 def emit_mlir(
-    net: str, classes: int | None, input_: str | None, target: str, batch: int, out: Path | None, **recipe: object
+    net: str,
+    classes: int | None,
+    input_: str | None,
+    target: str,
+    batch: int,
+    no_tuned: bool,
+    steps_per_call: int,
+    out: Path | None,
+    **recipe: object,
 ) -> None:
     """Write the module of NET: init, train_step, eval_step and predict in StableHLO.
 
@@ -29,12 +41,16 @@ def emit_mlir(
 
     from netc.codegen.program import build
     from netc.runtime.files import write_whole
-    from netc.runtime.session import emit_text, write_manifest
+    from netc.runtime.session import emit_text, in_use, write_manifest
     from netc.runtime.target import parse_target
 
     where = parse_target(target)
-    program = build(resolve_net(net, classes, input_), recipe_of(recipe), batch)
-    source = emit_text(program, where)
+    checked, options = resolve_net(net, classes, input_), with_config(net, {"batch": batch, **recipe})
+    program = build(checked, recipe_of(options), options["batch"], steps_per_call=steps_per_call)
+    choices = in_use(program, where, tuned_choices(target, no_tuned))
+    source = emit_text(program, where, choices)
+    if choices:
+        click.echo(tuned_line(choices), err=True)
     if out is None:
         click.echo(source.text, nl=False)
         return
@@ -42,6 +58,6 @@ def emit_mlir(
     name = source.module.name
     digest = hashlib.sha256(source.text.encode()).hexdigest()
     write_whole(out / f"{name}.mlir", source.text)
-    write_manifest(out / f"{name}.json", program, digest, target)
+    write_manifest(out / f"{name}.json", program, digest, target, choices)
     click.echo(f"{out / name}.mlir  {len(source.text):,} bytes, sha256 {digest[:16]}")
     click.echo(f"{out / name}.json  its arguments and results, in order")

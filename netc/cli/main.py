@@ -22,7 +22,13 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "import": ("import_", "import_", "Make a run's folder of torchvision's or timm's weights."),
     "emit-mlir": ("emit_mlir", "emit_mlir", "Write a network's training program as StableHLO."),
     "compile": ("compile", "compile_", "Compile a network's training program for a target."),
+    "tune": ("tune", "tune", "Measure which form of each convolution is fastest here."),
+    "profile": ("profile", "profile", "Time a training step, dispatch by dispatch, at its layers."),
+    "cost": ("cost", "cost", "Count a training step's flops, bytes and least time."),
+    "memory": ("memory", "memory", "Say what memory a training step takes, and for what."),
+    "bench": ("bench", "bench", "Time a training step, alone or beside JAX and PyTorch."),
     "emit-jax": ("emit_jax", "emit_jax", "Write the same training as a JAX script of its own."),
+    "emit-lean": ("emit_lean", "emit_lean", "Write a network's specification as Lean 4."),
     "trace": ("trace", "trace", "Compare the traces of runs, and find where they part."),
     "oracle": ("oracle", "oracle", "Compare every gradient with JAX and with differences."),
     "certify": ("certify", "certify", "Check exactly that a program's gradients are its loss's derivatives."),
@@ -63,7 +69,8 @@ class LazyGroup(click.Group):
 def cli() -> None:
     """Compile a network's whole training program to one StableHLO module, and run it.
 
-    NET is a name that `netc ls` shows, or a .toml file. Start with: netc train resnet34
+    NET is a name that `netc ls` shows, a .toml file, or a net in a .lean file,
+    FILE.lean:NAME. Start with: netc train resnet34
     """
 
 

@@ -13,6 +13,7 @@ import click
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
+    from netc.codegen.rewrite.choices import Choices
     from netc.netspec.check import CheckedNet
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -44,6 +45,31 @@ def net_options(command: Command) -> Command:
     return classes(shape(command))
 
 
+tuned_option = click.option(
+    "--no-tuned", is_flag=True, help="Leave out what `netc tune` kept for the target; use the target's own table."
+)
+
+
+def tuned_choices(target: str, no_tuned: bool) -> Choices:
+    """What `netc tune` kept on this machine for a target: forms of single convolutions, none with `--no-tuned`."""
+    from netc.codegen.rewrite.choices import NONE
+    from netc.runtime.cache import cache_root
+    from netc.runtime.target import parse_target
+    from netc.runtime.tuned import choices_for
+
+    if no_tuned:
+        return NONE
+    return choices_for(parse_target(target), cache_root(), lambda text: click.echo(f"netc: {text}", err=True))
+
+
+def tuned_line(choices: Choices) -> str:
+    """One line that says that they are in use."""
+    from netc.codegen.rewrite.choices import digest_of
+
+    count = f"{len(choices)} convolution" + ("" if len(choices) == 1 else "s")
+    return f"{count} as `netc tune` measured (digest {digest_of(choices)}); --no-tuned leaves that out"
+
+
 def parse_input(text: str) -> tuple[int, ...]:
     """`224x224x3` -> (224, 224, 3); raises UserError."""
     from netc.netspec.errors import UserError
@@ -57,7 +83,7 @@ def parse_input(text: str) -> tuple[int, ...]:
 
 
 def resolve_net(name: str, classes: int | None, input_: str | None) -> CheckedNet:
-    """The checked net of that name or .toml file, with the changes asked for; raises UserError or SpecError."""
+    """The checked net of that name or file (.toml, .lean), with the changes asked for; raises UserError, SpecError."""
     from netc.netspec.check import check
     from netc.netspec.zoo import find
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.argument("pattern", required=False)
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Draws the numbers.")
 @click.option("--random", "count", type=click.IntRange(min=1), help="Judge that many random nets.")
-@click.option("--spec", type=click.Path(path_type=Path), help="Judge the net in a .toml file.")
+@click.option("--spec", metavar="FILE", help="Judge the net in FILE.toml, FILE.lean or FILE.lean:NAME.")
 @click.option(
     "--save",
     type=click.Path(path_type=Path),
@@ -31,19 +31,24 @@ if TYPE_CHECKING:
 @click.option("--html", "page_path", type=click.Path(path_type=Path), help="Write the cards as a page.")
 @click.option("--json", "as_json", is_flag=True, help="Print the cards as JSON.")
 def oracle(
-    pattern: str | None, seed: int, count: int | None, spec: Path | None, save: Path, target: str | None,
+    pattern: str | None, seed: int, count: int | None, spec: str | None, save: Path, target: str | None,
     page_path: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Judge the gradients against JAX and against central differences, in float64.
 
     PATTERN is part of a kind or a case (conv2d, norm, conv2d/groups), or a glob (maxPool/*ties). Without it all
-    are judged. --random judges nets of random layers with random options, and shrinks a failure to the smallest net.
-    The exit code is 1 if any tensor disagrees.
+    are judged. The name of a file, FILE.lean:NAME, judges that net, as --spec does. --random judges nets of random
+    layers with random options, and shrinks a failure to the smallest net. The exit code is 1 if any tensor disagrees.
     """
     from netc.netspec.errors import UserError
+    from netc.netspec.lean.file import is_lean
 
     if sum(option is not None for option in (pattern, count, spec)) > 1:
         raise UserError("wants one of PATTERN, --random and --spec, got several; leave out the others")
+    if pattern is not None and (pattern.endswith(".toml") or is_lean(pattern)):
+        pattern, spec = None, pattern
+    if target is not None and (count is not None or spec is not None):
+        raise UserError("--target judges the layers' cases and no net, got both; leave one out")
     if count is not None:
         cards = _random(count, seed, save)
     elif spec is not None:
@@ -78,11 +83,13 @@ def _sit_on(target: str, pattern: str | None, seed: int) -> list[Card]:
     return list(sit_on(parse_target(target), pattern, Cache(), seed=seed))
 
 
-def _judge(spec: Path, seed: int) -> Card:
+def _judge(spec: str, seed: int) -> Card:
+    from netc.netspec.lean.file import is_lean
     from netc.netspec.toml import load
+    from netc.netspec.zoo import find
     from netc.proofs_oracle.random_nets import judge
 
-    return judge(load(spec), seed)
+    return judge(find(spec) if is_lean(spec) else load(Path(spec)), seed, kind="net")
 
 
 def _random(count: int, seed: int, save: Path) -> list[Card]:

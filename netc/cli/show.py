@@ -35,8 +35,8 @@ def show(
 ) -> None:
     """Show a net: its layers, shapes, parameters and FLOPs.
 
-    NET is a name that `netc ls` shows or a .toml file. FLOPs are those of the forward pass on one example; a
-    multiply-add counts 2.
+    NET is a name that `netc ls` shows, a .toml file, or a net in a .lean file, FILE.lean:NAME. FLOPs are those of the
+    forward pass on one example; a multiply-add counts 2.
     """
     forms = [
         word for word, given in (("--toml", toml), ("--dot", dot), ("--mermaid", mermaid), ("--json", as_json)) if given
@@ -55,9 +55,24 @@ def show(
             write = graph_text.dot if form == "--dot" else graph_text.mermaid
             click.echo(write(graph_of(checked, depth or 0)), nl=False)
         case ["--json"]:
-            print_json(facts(checked, depth or 0))
+            print_json(
+                {**facts(checked, depth or 0), **({"reading": reading} if (reading := reading_notes(net)) else {})}
+            )
         case _:
             _show(checked, facts(checked, depth or 0))
+            for note in reading_notes(net):
+                click.echo(note)
+
+
+def reading_notes(net: str) -> list[str]:
+    """Where the meaning of a .lean file is the published network's, or netc's own; nothing for other nets."""
+    from netc.netspec.lean.file import divided, is_lean, load, pick
+    from netc.netspec.lean.meaning import notes_of
+
+    if not is_lean(net):
+        return []
+    path, name = divided(net)
+    return list(pick(load(path), name).read(notes_of))
 
 
 def _check_forms(forms: list[str], depth: int | None) -> None:

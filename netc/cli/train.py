@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from netc.cli.options import complete_net, data_cache, net_options
-from netc.cli.recipe_options import recipe_of, recipe_options
+from netc.cli.lean_config import config_option, with_config
+from netc.cli.options import complete_net, data_cache, net_options, tuned_choices, tuned_option
+from netc.cli.recipe_options import recipe_of, recipe_options, steps_per_call_option
 
 if TYPE_CHECKING:
     from netc.netspec.check import CheckedNet
@@ -38,9 +39,12 @@ FEW_IMAGES, FEW_EPOCHS, FEW_BATCH = 10_000, 6, 32
 @click.option("--lr", type=float, default=1e-3, show_default=True, help="The highest learning rate.")
 @click.option("--warmup", type=float, default=0.5, show_default=True, help="Epochs of linear warm-up.")
 @click.option("--decay", type=click.Choice(["cosine", "constant"]), default="cosine", show_default=True)
+@tuned_option
+@config_option
 @recipe_options
 @click.option("--crop", type=int, help="Random crop after this many pixels of padding.  [default: the data's own]")
 @click.option("--flip/--no-flip", default=None, help="Random horizontal flip.  [default: the data's own]")
+@steps_per_call_option
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), help="The run's folder.  [default: runs/NET-DATA]")
 @click.option(
@@ -61,7 +65,11 @@ def train(net: str | None, resume: Path | None, quiet: bool, **options: Any) -> 
             "train wants NET or --resume RUN, got " + ("both" if net else "neither") + "; try netc train resnet34"
         )
     config, data, folder = _resumed(resume, options) if resume else new_training(str(net), options)
+    from dataclasses import replace
+
     config, start = _begun(config, options)
+    if not resume:
+        config = replace(config, choices=tuned_choices(config.target, options["no_tuned"]))
     from netc.cli.train_view import TrainView
     from netc.runtime.cache import Cache
     from netc.runtime.train import train as run
@@ -124,9 +132,10 @@ def new_training(name: str, options: dict[str, Any]) -> tuple[RunConfig, Dataset
     from netc.runtime.target import parse_target
     from netc.runtime.train import refuse_other_targets
 
+    spec = find(name)
+    options = with_config(name, options)
     target = parse_target(options["target"])
     stored = _stored(options["data"], options["data_dir"])
-    spec = find(name)
     shape = _input_shape(spec.input, stored.native, options["input_"])
     spec = spec.with_input(shape)
     classes = options["classes"] or len(stored.classes)
@@ -155,6 +164,7 @@ def new_training(name: str, options: dict[str, Any]) -> tuple[RunConfig, Dataset
         options["seed"],
         target.word,
         Augment(crop, flip),
+        steps_per_call=options.get("steps_per_call", 1),
     )
     refuse_other_targets(config)
     return config, data, options["out"] or free_folder(Path("runs"), _stem(spec.name, options["data"]))

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from types import TracebackType
 from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from netc.cli.options import tuned_line
 from netc.runtime import train as loop
 from netc.runtime.data.dataset import Dataset
 from netc.runtime.run import RunConfig
 from netc.runtime.session import Prepared
 from netc.traces.schema import EvalRecord, StepRecord
+
+REFRESH = 4  # a second: drawing the bar takes milliseconds, and the steps of a small net are as short
 
 
 class TrainView:
@@ -25,7 +29,9 @@ class TrainView:
             TextColumn("{task.description}"), BarColumn(bar_width=None), MofNCompleteColumn(), TimeElapsedColumn(),
             TimeRemainingColumn(), TextColumn("loss {task.fields[loss]}"),
             console=self._console, disable=quiet or not self._console.is_terminal, expand=True,
+            refresh_per_second=REFRESH,
         )  # fmt: skip
+        self._next = 0.0  # when the bar is next told of a step
         self._task = self._bar.add_task("train", total=None, loss="")
         self.progress = loop.Progress(self._prepared, self._started, self._stepped, self._evaluated)
 
@@ -62,15 +68,21 @@ class TrainView:
             f"one module, {len(text) / 1e6:.2f} MB of StableHLO emitted in {prepared.emission:.2f} s, {took} "
             f"(sha256 {prepared.sha256[:12]})"
         )
+        if prepared.choices:
+            self._console.print(tuned_line(prepared.choices))
 
     def _started(self, first: int, total: int) -> None:
         self._bar.update(self._task, total=total, completed=first)
         self._bar.start()
 
     def _stepped(self, record: StepRecord, seconds: float) -> None:
-        self._bar.update(self._task, completed=record.step + 1, loss=f"{record.loss:.4f}")
+        now = time.monotonic()
+        if now >= self._next:
+            self._next = now + 1 / REFRESH
+            self._bar.update(self._task, completed=record.step + 1, loss=f"{record.loss:.4f}")
 
     def _evaluated(self, record: EvalRecord) -> None:
+        self._bar.update(self._task, completed=record.step + 1)
         self._bar.console.print(
             f"epoch {record.epoch + 1:>3}: test loss {record.loss:.4f}, "
             f"accuracy {record.accuracy:.2%} of {record.count:,}"

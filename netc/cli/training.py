@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from netc.runtime.data.dataset import Dataset
     from netc.runtime.run import RunConfig
 
-RUNNING = frozenset({"net", "target", "out", "init", "new_head", "resume", "quiet"})  # where and how, not what
+RUNNING = frozenset(
+    {"net", "target", "out", "init", "new_head", "resume", "quiet", "no_tuned", "steps_per_call"}
+)  # where and how, not what
 
 
 def training_options(command: click.Command) -> click.Command:

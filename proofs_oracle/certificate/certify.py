@@ -12,6 +12,7 @@ from typing import Any
 from netc.codegen.ir import Function
 from netc.codegen.program import Program, layer_module, loss_module
 from netc.codegen.rewrite.lower import lower
+from netc.codegen.rewrite.precision import at_precision
 from netc.netspec.check import CheckedNet
 from netc.netspec.layer import Combinator, Composite, Layer
 from netc.netspec.types import TensorType
@@ -123,8 +124,14 @@ def certify_text(text: str, name: str, claim: Claim, settings: Settings, limit: 
 def certify_function(text: str, function: Function, claim: Claim, settings: Settings, limit: int) -> Certificate:
     """Of a function that was parsed from that text; integers of the float run are below `limit`."""
     found = judge(function.name, function, claim, settings, float_point(limit))
-    found = replace(found, meaning=(how_read(function, claim), *found.meaning))
+    found = replace(found, meaning=(how_read(function, claim), *roundings(function), *found.meaning))
     return Certificate(function.name, hashlib.sha256(text.encode()).hexdigest(), settings, (found,))
+
+
+def roundings(function: Function) -> tuple[str, ...]:
+    """A sentence if the function rounds numbers to bf16: such a conversion is read as the identity."""
+    count = sum(op.kind == "convert" and op.result.type.dtype == "bf16" for op in function.ops)
+    return (f"{count} conversions to bf16 as the identity: what they round is not covered",) if count else ()
 
 
 def how_read(function: Function, claim: Claim) -> str:
@@ -168,10 +175,12 @@ def certify_layers(program: Program, target: Target, settings: Settings) -> Iter
     """Of every different layer at its real shapes, and of the loss: the rules as the target's passes leave them."""
     net, point = program.net, float_point(id_limit(program.net))
     for path, layer, x in parts(net):
-        function = lower(layer_module(layer, x, program.batch), target.family).function("vjp")
+        made = at_precision(layer_module(layer, x, program.batch), program.recipe.precision)
+        function = lower(made, target.family).function("vjp")
         claim = claims.claim_of_layer(function)
         if claim.gradients:
-            yield judge(f"{layer.label()} on {x} (first at {path})", function, claim, settings, point)
+            found = judge(f"{layer.label()} on {x} (first at {path})", function, claim, settings, point)
+            yield replace(found, meaning=(*roundings(function), *found.meaning))
     function = lower(loss_module(program.recipe.loss, net.out, program.batch), target.family).function("vjp")
     yield judge(f"loss {program.recipe.loss.kind}", function, claims.claim_of_loss(function), settings, point)
 

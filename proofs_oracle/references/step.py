@@ -174,4 +174,6 @@ CASES = (
     StepCase("binary-sgd", MLP, Recipe(Sgd(), BinaryCrossEntropy(2.0))),
     StepCase("regression-sgd", PIXELS, Recipe(Sgd(), MeanSquaredError())),
     StepCase("dropout-sgd", DRAWING, Recipe(Sgd()), batch=4),
+    StepCase("cnn-sgd-accumulated", CNN, Recipe(Sgd(), accumulate=2), batch=6),
+    StepCase("dropout-adam-accumulated", DRAWING, Recipe(ADAM, accumulate=3), batch=6),
 )

@@ -18,9 +18,9 @@ from netc.runtime.target import Target
 
 # glibc's mallopt parameters. IREE's CPU device takes one slab for the transient tensors of every call; above the
 # threshold glibc maps it anew each time, and the page faults cost as much as the arithmetic.
-_MALLOPT = {-8: 1, -3: 1 << 30, -1: 2**31 - 1, -2: 64 << 20}  # arenas, mmap threshold, trim threshold, top pad
+MALLOPT = {-8: 1, -3: 1 << 30, -1: 2**31 - 1, -2: 64 << 20}  # arenas, mmap threshold, trim threshold, top pad
 # Worker stacks must hold --iree-llvmcpu-stack-allocation-limit (runtime/target.py); the default is 128 KiB.
-_WORKER_STACK = 4 << 20
+WORKER_STACK = 4 << 20
 
 
 @lru_cache(maxsize=1)
@@ -29,13 +29,13 @@ def _prepare() -> Any:
     check_pair()
     try:
         libc = ctypes.CDLL(None)
-        for parameter, value in _MALLOPT.items():
+        for parameter, value in MALLOPT.items():
             libc.mallopt(parameter, value)
     except (OSError, AttributeError):
         pass  # another C library: only speed is lost
     import iree.runtime as rt
 
-    rt.flags.parse_flags(f"--task_worker_stack_size={_WORKER_STACK}")
+    rt.flags.parse_flags(f"--task_worker_stack_size={WORKER_STACK}")
     return rt
 
 
@@ -64,6 +64,8 @@ def _short(error: Exception) -> str:
 class IreeLoaded:
     """One VM context. Calls go straight to the VM: no conversion, no copy, results stay on the device."""
 
+    exact_loops = True
+
     def __init__(self, source: Source, target: Target) -> None:
         if source.artefact is None:
             raise NetcError(f"{target.word} wants a compiled artefact, got none; compile the module first")
@@ -78,10 +80,14 @@ class IreeLoaded:
                 f"{source.artefact} cannot be loaded on {target.word} ({_short(error)}); `netc cache clear`"
             ) from error
         self._context = rt.VmContext(instance, modules=[hal, module])
-        self._functions = {f.name: module.lookup_function(f.name) for f in source.module}
+        self._functions = {f.name: module.lookup_function(f.name) for f in source.module if not f.private}
         self._results = {f.name: len(f.results) for f in source.module}
         self._dtypes = {np.dtype(t): getattr(rt.HalElementType, n) for t, n in _ELEMENTS.items()}
+        self._numpy: dict[Any, np.dtype[Any]] = {}  # of element types met in results
         self._mappable = target.driver in ("local-task", "local-sync")
+        # The CUDA driver's context is current only in the thread that made the device, and IREE's allocator does not
+        # make it so in another one; the other drivers are untried.
+        self.concurrent_put = self._mappable
 
     def put(self, array: Array) -> Any:
         """Copy to the device."""
@@ -94,11 +100,13 @@ class IreeLoaded:
 
     def get(self, buffer: Any) -> Array:
         """Copy to the host."""
-        rt = self._rt
-        dtype = rt.HalElementType.map_to_dtype(buffer.element_type)
+        element = buffer.element_type
+        dtype = self._numpy.get(element) or self._numpy.setdefault(
+            element, np.dtype(self._rt.HalElementType.map_to_dtype(element))
+        )
         if self._mappable:
             return np.array(buffer.map().asarray(buffer.shape, dtype))
-        return self._staged(buffer, np.dtype(dtype))
+        return self._staged(buffer, dtype)
 
     def _staged(self, view: Any, dtype: np.dtype[Any]) -> Array:
         """Through a buffer that host and device both see: mapping device memory itself fails on Vulkan."""
@@ -118,6 +126,9 @@ class IreeLoaded:
         rt.HalFence.create_at(ready, 1).wait()
         count = int(np.prod(view.shape, dtype=np.int64))
         return np.array(host.map().asarray((count,), dtype)).reshape(view.shape)
+
+    def wait(self, buffers: Sequence[Any]) -> None:
+        """Nothing to wait for: `call` returns when its results are computed."""
 
     def call(self, function: str, args: Sequence[Any], donate: int = 0) -> list[Any]:
         """Invoke; returns when the results are computed."""

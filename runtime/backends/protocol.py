@@ -25,13 +25,23 @@ class Source:
 
 
 class Loaded(Protocol):
-    """A module that is ready to be called."""
+    """A module that is ready to be called.
+
+    `exact_loops`: a function that loops over another computes bit for bit what calls of that other one do.
+    `concurrent_put`: another thread may `put` while one runs `call`.
+    """
+
+    exact_loops: bool
+    concurrent_put: bool
 
     def put(self, array: Array) -> Buffer:
         """A NumPy array as a tensor on the device."""
 
     def get(self, buffer: Buffer) -> Array:
         """A tensor as a NumPy array of the host; waits until it is computed."""
+
+    def wait(self, buffers: Sequence[Buffer]) -> None:
+        """Return when the tensors are computed; nothing is copied."""
 
     def call(self, function: str, args: Sequence[Buffer], donate: int = 0) -> list[Buffer]:
         """Call a function. The caller does not use the first `donate` arguments again: a backend may reuse them."""

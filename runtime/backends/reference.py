@@ -13,6 +13,9 @@ from netc.runtime.backends.protocol import Array, Source
 class ReferenceLoaded:
     """Runs the module's operations one by one."""
 
+    exact_loops = True
+    concurrent_put = True
+
     def __init__(self, source: Source) -> None:
         self.module = source.module
 
@@ -23,6 +26,9 @@ class ReferenceLoaded:
     def get(self, buffer: Array) -> Array:
         """The array itself."""
         return buffer
+
+    def wait(self, buffers: Sequence[Array]) -> None:
+        """Nothing to wait for."""
 
     def call(self, function: str, args: Sequence[Array], donate: int = 0) -> list[Array]:
         """Evaluate in float32."""

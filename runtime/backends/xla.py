@@ -14,6 +14,9 @@ from netc.runtime.backends.protocol import Array, Source
 class XlaLoaded:
     """One executable for each function, compiled when it is first called."""
 
+    exact_loops = False  # inside a `while` XLA folds transposes into convolutions, and so rounds in another way
+    concurrent_put = True
+
     def __init__(self, source: Source) -> None:
         try:
             import jax
@@ -35,6 +38,10 @@ class XlaLoaded:
         """Copy to the host; waits."""
         return np.asarray(buffer)
 
+    def wait(self, buffers: Sequence[Any]) -> None:
+        """Until all are computed."""
+        self._jax.block_until_ready(list(buffers))
+
     def _executable(self, function: str, donate: int) -> Any:
         key = (function, donate)
         if key not in self._executables:
@@ -45,11 +52,15 @@ class XlaLoaded:
         return self._executables[key]
 
     def _entry(self, function: str, donate: int) -> Any:
-        from netc.codegen.ir import Module
         from netc.codegen.render import render
 
-        chosen = self._source.module.function(function)
-        return render(Module(self._source.module.name, (chosen,)), entry=function, donate=donate)
+        return render(self._source.module.needed(function), entry=function, donate=donate)
+
+    def memory(self, function: str, donate: int = 0) -> tuple[int, int, int]:
+        """Bytes of a function's arguments, of the results that do not take over one of them, and of all between."""
+        stats = self._executable(function, donate).get_compiled_memory_stats()
+        results = stats.output_size_in_bytes - stats.alias_size_in_bytes
+        return stats.argument_size_in_bytes, results, stats.temp_size_in_bytes
 
     def call(self, function: str, args: Sequence[Any], donate: int = 0) -> list[Any]:
         """Execute; returns before the results are computed, and `get` waits for them."""

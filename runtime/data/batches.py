@@ -8,11 +8,12 @@ Philox's bits for ever, and `Generator`'s permutation and integers within a vers
 
 from __future__ import annotations
 
-from collections import deque
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Literal, TypeVar
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import TYPE_CHECKING, Literal, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -218,10 +219,6 @@ def _generator(seed: int, epoch: int, upper: tuple[int, int]) -> np.random.Gener
     return np.random.Generator(np.random.Philox(key=key, counter=counter))
 
 
-class _End(Enum):
-    END = "end"
-
-
 def prefetch(items: Iterator[T], depth: int = 2) -> Iterator[T]:
     """Yield `items` in order while a background thread computes up to `depth` of them ahead.
 
@@ -233,16 +230,49 @@ def prefetch(items: Iterator[T], depth: int = 2) -> Iterator[T]:
     return _prefetch(items, depth)
 
 
-def _prefetch(items: Iterator[T], depth: int) -> Iterator[T]:
-    def advance() -> T | Literal[_End.END]:
-        return next(items, _End.END)
+class _Caught:
+    """What a `with` block ended in, kept for another thread."""
 
-    with ThreadPoolExecutor(1, thread_name_prefix="netc-prefetch") as pool:
-        ahead = deque(pool.submit(advance) for _ in range(depth))
-        try:
-            while (item := ahead.popleft().result()) is not _End.END:
-                ahead.append(pool.submit(advance))
-                yield item
-        finally:
-            for future in ahead:
-                future.cancel()
+    error: BaseException | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, where: object) -> Literal[True]:
+        self.error = error
+        return True
+
+
+class _End(Enum):
+    END = "end"
+
+
+def _prefetch(items: Iterator[T], depth: int) -> Iterator[T]:
+    # Two bare queues and not futures: between two steps of a small net their bookkeeping would be felt.
+    wanted: SimpleQueue[bool] = SimpleQueue()
+    made: SimpleQueue[T | Literal[_End.END]] = SimpleQueue()
+    caught = _Caught()
+
+    def work() -> None:
+        with caught:  # StopIteration too
+            while wanted.get():
+                made.put(next(items))
+        made.put(_End.END)
+
+    for _ in range(depth):
+        wanted.put(True)
+    # A daemon: a process that ends without dropping this iterator does not wait for an item that nobody wants.
+    worker = Thread(target=work, name="netc-prefetch", daemon=True)
+    worker.start()
+    try:
+        while (item := made.get()) is not _End.END:
+            wanted.put(True)
+            yield item
+    finally:
+        with suppress(Empty):
+            while True:
+                wanted.get_nowait()
+        wanted.put(False)
+        worker.join()
+    if caught.error is not None and not isinstance(caught.error, StopIteration):
+        raise caught.error

@@ -5,10 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-import urllib.error
-import urllib.request
 from dataclasses import dataclass
-from http.client import HTTPException
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -91,6 +88,9 @@ def _receive(
     timeout: float,
 ) -> None:
     """Copy the URL's content to `out`; raises `DataError` unless it is exactly what is pinned."""
+    import urllib.request  # here: with ssl and email behind it, it would slow down every command that reads data
+    from http.client import HTTPException
+
     sha, done = hashlib.sha256(), 0
     request = urllib.request.Request(remote.url, headers={"User-Agent": "netc"})
     try:
@@ -119,6 +119,8 @@ def _receive(
 
 
 def _unreachable(remote: Remote, folder: Path, error: Exception) -> DataError:
+    import urllib.error
+
     reason = error.reason if isinstance(error, urllib.error.URLError) else error
     code = f"HTTP {error.code} " if isinstance(error, urllib.error.HTTPError) else ""
     return DataError(

@@ -189,7 +189,8 @@ def test_a_killed_process_leaves_no_mark(data, tmp_path, cache, whole, pytestcon
     command = [sys.executable, "-c", code, str(folder), str(tmp_path / "cache")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr
-    assert [json.loads(x)["step"] for x in (folder / "trace.jsonl").read_text().splitlines()[1:]][-1] == 5
+    # ahead of the checkpoint of step 4: how far, the time between two writings decides
+    assert [json.loads(x)["step"] for x in (folder / "trace.jsonl").read_text().splitlines()[1:]][-1] in (4, 5)
     train(config(), data, folder, cache, resume=True)
     assert result(folder) == result(whole)
 
