@@ -33,15 +33,15 @@ def _verify(function: Function, lowered: bool, typed: set[Op]) -> None:
     for op in function.ops:
         if not known.issuperset(op.operands):
             raise _fault(function, op, "uses a value that no operation before it makes")
-        results = op.results
-        if not known.isdisjoint(results):
+        if op.result in known or not known.isdisjoint(op.further):
             raise _fault(function, op, "makes a value a second time")
         if op not in typed:
             _check_type(function, op)
             typed.add(op)
         if lowered and OPS[op.kind].spelling is None and OPS[op.kind].several is None:
             raise _fault(function, op, "has no StableHLO form; a schedule must replace it")
-        known.update(results)
+        known.add(op.result)
+        known.update(op.further)
     if len(function.results) != len(function.result_names):
         raise IrError(f"{function.name} wants a name for each of {len(function.results)} results")
     for v, name in zip(function.results, function.result_names, strict=True):

@@ -22,11 +22,12 @@ def rewrite(function: Function, visit: Visit) -> Function:
     new: dict[Value, Value] = {}
     b = Builder(function.name)
     for op in function.ops:
-        operands = tuple([new.get(v, v) for v in op.operands])
+        same = new.keys().isdisjoint(op.operands)
+        operands = op.operands if same else tuple([new.get(v, v) for v in op.operands])
         b.place(op.loc)
         value = visit(b, op, operands)
         if value is not None:
             new[op.result] = value
         else:
-            b.ops.append(op if operands == op.operands else replace(op, operands=operands))
+            b.ops.append(op if same else Op(op.kind, operands, op.attrs, op.result, op.loc, op.further))
     return replace(function, ops=tuple(b.ops), results=tuple(new.get(v, v) for v in function.results))

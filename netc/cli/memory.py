@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from netc.cli.lean_config import config_option, with_config
 from netc.cli.options import (
     json_option,
     net_argument,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 @click.option("--batch", type=click.IntRange(min=1), default=32, show_default=True, help="Examples a step.")
 @click.option("--depth", type=click.IntRange(min=0), default=0, show_default=True, help="Levels of parts in the table.")
 @click.option("--top", type=click.IntRange(min=0), default=10, show_default=True, help="Layers to list.")
+@config_option
 @recipe_options
 @tuned_option
 @json_option
@@ -57,13 +59,14 @@ def memory(
     from netc.runtime.session import in_use
     from netc.runtime.target import parse_target
 
-    where, chosen = parse_target(target), recipe_of(recipe)
+    checked, options = resolve_net(net, classes, input_), with_config(net, {"batch": batch, **recipe})
+    where, chosen, batch = parse_target(target), recipe_of(options), options["batch"]
     if chosen.accumulate > 1:
         raise UserError(
             f"memory wants a step whose batch passes whole, got --accumulate {chosen.accumulate}; leave it out and "
             "give --batch the size of one part"
         )
-    program = build(resolve_net(net, classes, input_), chosen, batch)
+    program = build(checked, chosen, batch)
     choices = in_use(program, where, tuned_choices(target, no_tuned))
     counted = memory_of(program.state, lower(program.module, where.family, choices).function(STEP))
     peak = compiled_peak(program, where, choices)

@@ -33,7 +33,7 @@ GPT = 11 * 8 + 6 * 8 + 4 * 8 + 4 * 72 + 8 * 16 + 16 + 16 * 8 + 8 + 16 + 9 * 11
 # every command that takes NET, with what else it wants
 COMMANDS = (
     ("show",), ("train",), ("emit-mlir",), ("compile", "-o", "x.vmfb"), ("oracle",), ("certify",), ("emit-jax",),
-    ("import", "w.safetensors"), ("cost",), ("bench",), ("profile",), ("tune",), ("trace", "noise"), ("emit-lean",),
+    ("import", "w.safetensors"), ("cost",), ("memory",), ("bench",), ("profile",), ("tune",), ("trace", "noise"), ("emit-lean",),
 )  # fmt: skip
 
 
@@ -74,7 +74,7 @@ def test_show(path):
     assert run("show", f"{path}:counted").exit_code == 0
 
 
-@pytest.mark.parametrize("words", [("emit-mlir",), ("cost",), ("certify",), ("oracle",), ("profile",)])
+@pytest.mark.parametrize("words", [("emit-mlir",), ("cost",), ("memory",), ("certify",), ("oracle",), ("profile",)])
 def test_what_is_only_counted_is_emitted_nowhere(path, words):
     message = refused(*words, f"{path}:counted")
     assert message.startswith("evoformerBlock has no emission yet")
