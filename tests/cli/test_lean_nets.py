@@ -33,7 +33,8 @@ GPT = 11 * 8 + 6 * 8 + 4 * 8 + 4 * 72 + 8 * 16 + 16 + 16 * 8 + 8 + 16 + 9 * 11
 # every command that takes NET, with what else it wants
 COMMANDS = (
     ("show",), ("train",), ("emit-mlir",), ("compile", "-o", "x.vmfb"), ("oracle",), ("certify",), ("emit-jax",),
-    ("import", "w.safetensors"), ("cost",), ("memory",), ("bench",), ("profile",), ("tune",), ("trace", "noise"), ("emit-lean",),
+    ("import", "w.safetensors"), ("cost",), ("memory",), ("bench",), ("profile",), ("tune",), ("trace", "noise"),
+    ("emit-lean",),
 )  # fmt: skip
 
 
