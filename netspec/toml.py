@@ -15,6 +15,7 @@ from netc.netspec.errors import SpecError, UserError
 from netc.netspec.layer import Layer
 from netc.netspec.layers import VOCABULARY
 from netc.netspec.spec import NetSpec
+from netc.netspec.text_file import read_text
 
 LARGEST_FILE = 1 << 20  # bytes; a spec is text that somebody wrote
 LARGEST_INTEGER = 2**31 - 1  # no axis, stride or count of a real network is larger
@@ -24,19 +25,8 @@ DEEPEST = 64  # levels of nesting in a layer; a U-Net of four steps, written out
 
 def load(path: Path) -> NetSpec:
     """Read a spec; raises UserError (unreadable) or SpecError (every wrong field, each with its place)."""
-    try:
-        if path.stat().st_size > LARGEST_FILE:
-            raise UserError(
-                f"{path}: wants a spec of at most {LARGEST_FILE} bytes, got {path.stat().st_size}; "
-                "is it the right file?"
-            )
-        return from_toml(path.read_text(encoding="utf-8"), str(path))
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}); check the name") from error
-    except UnicodeDecodeError as error:
-        raise UserError(
-            f"{path}: wants UTF-8 text, got byte {error.object[error.start]:#04x} at {error.start}; save it as UTF-8"
-        ) from error
+    text = read_text(path, LARGEST_FILE, "a spec of ", "is it the right file?")
+    return from_toml(text.replace("\r\n", "\n").replace("\r", "\n"), str(path))
 
 
 def from_toml(text: str, where: str = "spec") -> NetSpec:

@@ -12,12 +12,14 @@ from typing import Any, Literal
 
 import numpy as np
 
+from netc.codegen.builder import Builder
 from netc.codegen.evaluator import FloatArithmetic, evaluate
-from netc.codegen.ir import Function, Module
+from netc.codegen.ir import Function, Module, Op, Value
 from netc.codegen.program import Program, build
 from netc.codegen.render import render
 from netc.codegen.rewrite.lower import lower
 from netc.codegen.rewrite.schedule import Family
+from netc.codegen.rewrite.walk import each_function, rewrite
 from netc.netspec.errors import UserError
 from netc.netspec.recipe import Sgd
 from netc.runtime.backends.protocol import Array
@@ -121,24 +123,31 @@ def permutable(program: Program) -> bool:
 def twins_of(program: Program) -> tuple[Twin, ...]:
     """The float64 run first, then the float32 runs: the forms of each family, other orders of sums and of examples.
 
-    Families whose text is the same are one twin. Where its place in the batch matters an example keeps it. `jittered`
-    stands for what no order of sums shows, such as a power beside a product.
+    Families whose text is the same but for barriers, which mean nothing, are one twin. Where its place in the batch
+    matters an example keeps it. `jittered` stands for what no order of sums shows, such as a power beside a product.
     """
 
     def form(family: Family) -> Module:
-        return lower(program.module, family).needed("train_step")
+        return _without_barriers(lower(program.module, family).needed("train_step"))
 
     families: tuple[Family, ...] = ("cpu", "xla", "gpu")
-    forms = {render(m): (family, m) for family in reversed(families) for m in (form(family),)}
-    kept = sorted(forms.values(), key=lambda pair: families.index(pair[0]))
-    cpu = form("cpu")
+    forms = {family: form(family) for family in families}
+    kept = {render(forms[family]): family for family in reversed(families)}  # the first of those with one text
+    cpu = forms["cpu"]
     single, double = _arithmetics()
-    named = [Twin(f"{family} forms", module, single) for family, module in kept]
+    named = [Twin(f"{family} forms", module, single) for family, module in forms.items() if family in kept.values()]
     named.append(Twin("sums in turn", cpu, InTurn("f32")))
     named.append(Twin("state off by an ULP", cpu, single, jitter=True))
     if permutable(program):
         named += [Twin(f"examples permuted {i + 1}", cpu, single, i) for i in range(PERMUTATIONS)]
     return (Twin("float64", cpu, double), *named)
+
+
+def _without_barriers(module: Module) -> Module:
+    def through(b: Builder, op: Op, operands: tuple[Value, ...]) -> Value | None:
+        return operands[0] if op.kind == "barrier" else None
+
+    return each_function(module, lambda function: rewrite(function, through))
 
 
 def _arithmetics() -> tuple[FloatArithmetic, FloatArithmetic]:

@@ -13,6 +13,7 @@ import click
 
 from netc.cli.lean_config import config_option, with_config
 from netc.cli.options import complete_net, json_option, net_options, print_json, resolve_net
+from netc.cli.program import refuse_parts
 from netc.cli.recipe_options import recipe_of, recipe_options
 
 if TYPE_CHECKING:
@@ -90,17 +91,12 @@ def _net(
     recipe: dict[str, Any],
 ) -> Certificate:  # fmt: skip
     from netc.codegen.program import build
-    from netc.netspec.errors import UserError
     from netc.proofs_oracle.certificate.certify import certificate_of_layers, certify_layers, certify_program
     from netc.runtime.target import parse_target
 
     where = parse_target(target)
     chosen = recipe_of(recipe)
-    if chosen.accumulate > 1:
-        raise UserError(
-            f"certify wants a step whose batch passes whole, got --accumulate {chosen.accumulate}; give "
-            "--accumulate 1, and the --batch of one part"
-        )
+    refuse_parts("certify", chosen)
     program = build(resolve_net(net, classes, input_), chosen, batch)
     if not layers:
         return certify_program(program, where, settings)

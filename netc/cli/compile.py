@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-from netc.cli.lean_config import config_option, with_config
-from netc.cli.options import complete_net, net_options, resolve_net, tuned_choices, tuned_line, tuned_option
-from netc.cli.recipe_options import recipe_of, recipe_options, steps_per_call_option
+from netc.cli.lean_config import config_option
+from netc.cli.options import complete_net, net_options, tuned_choices, tuned_line, tuned_option
+from netc.cli.program import program_of
+from netc.cli.recipe_options import recipe_options, steps_per_call_option
 
 
 @click.command("compile")
@@ -30,12 +32,11 @@ def compile_(
     no_tuned: bool,
     steps_per_call: int,
     out: Path,
-    **recipe: object,
+    **recipe: Any,
 ) -> None:
     """Compile NET for a target, whether or not its device is here. Beside OUT lies its manifest, OUT.json."""
     import shutil
 
-    from netc.codegen.program import build
     from netc.netspec.errors import UserError
     from netc.runtime.cache import Cache
     from netc.runtime.session import prepare, write_manifest
@@ -48,8 +49,7 @@ def compile_(
         )
     if out.is_dir():
         raise UserError(f"-o wants a file, got the folder {out}; name a .vmfb file in it")
-    checked, options = resolve_net(net, classes, input_), with_config(net, {"batch": batch, **recipe})
-    program = build(checked, recipe_of(options), options["batch"], steps_per_call=steps_per_call)
+    program = program_of(net, classes, input_, batch, recipe, steps_per_call=steps_per_call)
     prepared = prepare(program, where, Cache(), tuned_choices(target, no_tuned))
     assert prepared.source.artefact is not None  # IREE targets always make one
     out.parent.mkdir(parents=True, exist_ok=True)

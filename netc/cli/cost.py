@@ -6,17 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from netc.cli.lean_config import config_option, with_config
-from netc.cli.options import (
-    json_option,
-    net_argument,
-    net_options,
-    print_json,
-    resolve_net,
-    tuned_choices,
-    tuned_option,
-)
-from netc.cli.recipe_options import recipe_of, recipe_options
+from netc.cli.lean_config import config_option
+from netc.cli.options import json_option, net_argument, net_options, print_json, tuned_choices, tuned_option
+from netc.cli.program import program_of
+from netc.cli.recipe_options import recipe_options
 
 if TYPE_CHECKING:
     from netc.codegen.step_cost import Ceiling, Row
@@ -50,14 +43,13 @@ def cost(
     bandwidth: float | None,
     no_tuned: bool,
     as_json: bool,
-    **recipe: object,
+    **recipe: Any,
 ) -> None:
     """Say what a training step of NET costs: flops, bytes, and the least time for them, layer by layer.
 
     Nothing of the net is compiled. The two ceilings (products of matrices, memory) are measured through the target
     once, and kept in the cache folder; for a device that is not here give both --peak and --bandwidth.
     """
-    from netc.codegen.program import build
     from netc.codegen.rewrite.lower import lower
     from netc.codegen.step_cost import Ceiling, table, useful_flops, works
     from netc.netspec.errors import UserError
@@ -70,14 +62,7 @@ def cost(
         raise UserError("--peak and --bandwidth go together, got one; give the other too, or neither")
     if peak is not None and measure:
         raise UserError("wants --measure or given ceilings, got both; leave one out")
-    checked, options = resolve_net(net, classes, input_), with_config(net, {"batch": batch, **recipe})
-    where, chosen, batch = parse_target(target), recipe_of(options), options["batch"]
-    if chosen.accumulate > 1:
-        raise UserError(
-            f"cost wants a step whose batch passes whole, got --accumulate {chosen.accumulate}; give "
-            "--accumulate 1, and --batch the size of one part"
-        )
-    program = build(checked, chosen, batch)
+    program, where = program_of(net, classes, input_, batch, recipe, whole="cost"), parse_target(target)
     choices = in_use(program, where, tuned_choices(target, no_tuned))
     step = lower(program.module, where.family, choices).function("train_step")
     if peak is None or bandwidth is None:
@@ -87,7 +72,7 @@ def cost(
         ceiling, source = Ceiling(peak * 1e9, bandwidth * 1e9), f"{peak:g} GFLOP/s and {bandwidth:g} GB/s, as given"
     rows = table(works(step), ceiling, depth)
     found = facts(rows, ceiling) | {
-        "net": program.net.spec.name, "target": target, "batch": batch, "ceilings_from": source,
+        "net": program.net.spec.name, "target": target, "batch": program.batch, "ceilings_from": source,
         "useful_flops": useful_flops(program.module.function("train_step")),
     }  # fmt: skip
     if as_json:

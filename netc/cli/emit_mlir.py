@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-from netc.cli.lean_config import config_option, with_config
-from netc.cli.options import complete_net, net_options, resolve_net, tuned_choices, tuned_line, tuned_option
-from netc.cli.recipe_options import recipe_of, recipe_options, steps_per_call_option
+from netc.cli.lean_config import config_option
+from netc.cli.options import complete_net, net_options, tuned_choices, tuned_line, tuned_option
+from netc.cli.program import program_of
+from netc.cli.recipe_options import recipe_options, steps_per_call_option
 
 
 @click.command("emit-mlir")
@@ -30,7 +32,7 @@ def emit_mlir(
     no_tuned: bool,
     steps_per_call: int,
     out: Path | None,
-    **recipe: object,
+    **recipe: Any,
 ) -> None:
     """Write the module of NET: init, train_step, eval_step and predict in StableHLO.
 
@@ -39,14 +41,12 @@ def emit_mlir(
     """
     import hashlib
 
-    from netc.codegen.program import build
     from netc.runtime.files import write_whole
     from netc.runtime.session import emit_text, in_use, write_manifest
     from netc.runtime.target import parse_target
 
     where = parse_target(target)
-    checked, options = resolve_net(net, classes, input_), with_config(net, {"batch": batch, **recipe})
-    program = build(checked, recipe_of(options), options["batch"], steps_per_call=steps_per_call)
+    program = program_of(net, classes, input_, batch, recipe, steps_per_call=steps_per_call)
     choices = in_use(program, where, tuned_choices(target, no_tuned))
     source = emit_text(program, where, choices)
     if choices:

@@ -6,17 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from netc.cli.lean_config import config_option, with_config
-from netc.cli.options import (
-    json_option,
-    net_argument,
-    net_options,
-    print_json,
-    resolve_net,
-    tuned_choices,
-    tuned_option,
-)
-from netc.cli.recipe_options import recipe_of, recipe_options
+from netc.cli.lean_config import config_option
+from netc.cli.options import json_option, net_argument, net_options, print_json, tuned_choices, tuned_option
+from netc.cli.program import program_of
+from netc.cli.recipe_options import recipe_options
 
 if TYPE_CHECKING:
     from netc.codegen.memory import Memory
@@ -45,32 +38,23 @@ def memory(
     top: int,
     no_tuned: bool,
     as_json: bool,
-    **recipe: object,
+    **recipe: Any,
 ) -> None:
     """Say how much memory a training step of NET takes: counted from the program, and as the compiler lays it out.
 
     Nothing is run, and a GPU need not be here. --remat shows what computing blocks again would save.
     """
     from netc.codegen.memory import memory_of
-    from netc.codegen.program import build
     from netc.codegen.rewrite.lower import lower
-    from netc.netspec.errors import UserError
     from netc.runtime.memory import STEP, compiled_peak
     from netc.runtime.session import in_use
     from netc.runtime.target import parse_target
 
-    checked, options = resolve_net(net, classes, input_), with_config(net, {"batch": batch, **recipe})
-    where, chosen, batch = parse_target(target), recipe_of(options), options["batch"]
-    if chosen.accumulate > 1:
-        raise UserError(
-            f"memory wants a step whose batch passes whole, got --accumulate {chosen.accumulate}; leave it out and "
-            "give --batch the size of one part"
-        )
-    program = build(checked, chosen, batch)
+    program, where = program_of(net, classes, input_, batch, recipe, whole="memory"), parse_target(target)
     choices = in_use(program, where, tuned_choices(target, no_tuned))
     counted = memory_of(program.state, lower(program.module, where.family, choices).function(STEP))
     peak = compiled_peak(program, where, choices)
-    found = {"net": program.net.spec.name, "target": target, "batch": batch} | facts(counted, peak, depth)
+    found = {"net": program.net.spec.name, "target": target, "batch": program.batch} | facts(counted, peak, depth)
     if as_json:
         print_json(found)
     else:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-from netc.cli.lean_config import config_option, with_config
-from netc.cli.options import json_option, net_argument, net_options, resolve_net, tuned_choices, tuned_option
-from netc.cli.recipe_options import recipe_of, recipe_options
+from netc.cli.lean_config import config_option
+from netc.cli.options import json_option, net_argument, net_options, tuned_choices, tuned_option
+from netc.cli.program import program_of
+from netc.cli.recipe_options import recipe_options
 
 
 @click.command()
@@ -37,14 +39,13 @@ def profile(
     no_tuned: bool,
     out: Path | None,
     as_json: bool,
-    **recipe: object,
+    **recipe: Any,
 ) -> None:
     """Profile a training step of NET: the time of each dispatch, mapped to its layer, forward, vjp or update.
 
     Runs on random data. Times are medians over the steps; another program's load on this machine is in them.
     """
     from netc.cli import profile_view
-    from netc.codegen.program import build
     from netc.netspec.errors import UserError
     from netc.runtime.cache import Cache
     from netc.runtime.files import write_whole
@@ -54,8 +55,7 @@ def profile(
     if out is not None and out.suffix != ".html":
         raise UserError(f"-o wants a file FILE.html, got {out}; name it so")
     where = parse_target(target)
-    checked, options = resolve_net(net, classes, input_), with_config(net, {"batch": batch, **recipe})
-    program = build(checked, recipe_of(options), options["batch"])
+    program = program_of(net, classes, input_, batch, recipe)
     found = measure(program, where, Cache(), steps, tuned_choices(target, no_tuned))
     if as_json:
         profile_view.show_json(found, depth)

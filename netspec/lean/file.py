@@ -20,6 +20,7 @@ from netc.netspec.lean.source import LeanError, Misread, Record, Span
 from netc.netspec.lean.tokens import tokens
 from netc.netspec.lean.tree import Definition, Name, Structure
 from netc.netspec.lean.values import arrows, counted, head
+from netc.netspec.text_file import read_text
 
 if TYPE_CHECKING:
     from netc.netspec.lean.config import LeanConfig
@@ -99,17 +100,7 @@ def config_of(path: Path, name: str | None = None) -> LeanConfig:
 
 def load(path: Path) -> LeanFile:
     """Read a file; raises UserError for one that cannot be read, LeanError for one that is no Lean text."""
-    try:
-        if path.stat().st_size > LARGEST_FILE:
-            raise UserError(f"{path}: wants at most {LARGEST_FILE} bytes, got {path.stat().st_size}; split it")
-        text = path.read_bytes().decode("utf-8")
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}); check the name") from error
-    except UnicodeDecodeError as error:
-        raise UserError(
-            f"{path}: wants UTF-8 text, got byte {error.object[error.start]:#04x} at {error.start}; save it as UTF-8"
-        ) from error
-    return from_text(text, str(path))
+    return from_text(read_text(path, LARGEST_FILE, "", "split it"), str(path))
 
 
 def from_text(text: str, name: str = "spec.lean") -> LeanFile:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 from netc.netspec.lean.source import Misread
 from netc.netspec.lean.stream import CLOSERS, KEYWORDS, Stream, plain, shown
 from netc.netspec.lean.tokens import Kind, Token
@@ -23,16 +25,16 @@ from netc.netspec.lean.tree import (
 )
 
 
-class Forms(Stream):
+class Forms(Stream, ABC):
     """What does not depend on operators; `Parser` has those."""
 
+    @abstractmethod
     def expression(self, level: int = 0) -> Node:
         """Operators of at least this level, and their operands."""
-        raise NotImplementedError
 
+    @abstractmethod
     def atom(self) -> Node:
         """What no space divides."""
-        raise NotImplementedError
 
     def conditional(self) -> Node:
         """`if a then b else if c then d else e`."""

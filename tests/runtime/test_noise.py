@@ -53,8 +53,7 @@ def test_the_same_floor_is_measured_again(floor, data):
 
 def test_every_form_is_one_twin_and_equal_texts_are_one(data):
     names = [t.name for t in twins_of(build(config().net, Recipe(), 4))]
-    # without convolutions cpu's and xla's texts are equal; gpu's has barriers behind the means of its batch norm
-    assert names[:4] == ["float64", "cpu forms", "gpu forms", "sums in turn"]
+    assert names[:3] == ["float64", "cpu forms", "sums in turn"]  # without convolutions all families' texts are equal
     names = [t.name for t in twins_of(build(check(CONV), Recipe(), 4))]
     assert names[:4] == ["float64", "cpu forms", "xla forms", "gpu forms"]
     assert names[-1] == "examples permuted 2"
