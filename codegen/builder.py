@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from netc.codegen.ir import Function, IrError, Op, Value
-from netc.codegen.ops import OPS
+from netc.codegen.ops import infer
 from netc.netspec.types import DType, TensorType
 
 Number = float | int | bool
@@ -65,15 +65,14 @@ class Builder:
         return self._append(kind, operands, attrs).result
 
     def _append(self, kind: str, operands: tuple[Value, ...], attrs: dict[str, Any]) -> Op:
-        types = [v.type for v in operands]
+        named = tuple(sorted(attrs.items())) if attrs else ()
         try:
-            result = Value(OPS[kind].rule(*types, **attrs))
-            several = OPS[kind].several
-            further = tuple([Value(t) for t in several.further(*types, **attrs)]) if several else ()
+            first, *others = infer(kind, tuple([v.type for v in operands]), named)
         except IrError as error:
             raise IrError(f"{self._loc}: {kind} {error}") from error
-        self.ops.append(Op(kind, operands, tuple(sorted(attrs.items())), result, self._loc, further))
-        return self.ops[-1]
+        op = Op(kind, operands, named, Value(first), self._loc, tuple([Value(t) for t in others]) if others else ())
+        self.ops.append(op)
+        return op
 
     def loop(
         self,

@@ -4,7 +4,8 @@ A value is saved where the forward pass makes it and the backward pass reads it.
 what a compiler fuses is not saved: an elementwise value that only the backward pass reads is computed there, and what
 it is computed from is saved instead; a view of a value is that value. Arguments are not saved: they are there anyway.
 
-With blocks computed again, the largest block's values come on top: one block's are held at a time.
+With blocks computed again, the largest block's values come on top: one block's are held at a time. Of a batch that
+passes in parts, what one part saves is held, and one sum for each gradient beside that part's own gradients.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from netc.codegen.ir import Function, Value
+from netc.codegen.ir import Function, Module, Value
 from netc.codegen.place import place_of
 from netc.codegen.program import Slot
 from netc.codegen.rules import BLOCK
@@ -37,7 +38,10 @@ class Saved:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """The bytes of a step. `saved` is largest first; `again` is what the largest recomputed block makes once more."""
+    """The bytes of a step. `saved` is largest first; `again` is what the largest recomputed block makes once more.
+
+    `sums` are those of the gradients of a batch's parts, 0 where it passes whole.
+    """
 
     parameters: int
     moments: int
@@ -46,12 +50,14 @@ class Memory:
     batch: int
     saved: tuple[Saved, ...]
     again: tuple[Saved, ...]
+    sums: int = 0
 
     @property
     def rows(self) -> dict[str, int]:
         """Each part by its name."""
         named = {n: getattr(self, n) for n in ("parameters", "moments", "statistics", "gradients", "batch")}
         again = {"one block again": _total(self.again)} if self.again else {}
+        named |= {"sums of gradients": self.sums} if self.sums else {}
         return {**named, "saved activations": _total(self.saved), **again}
 
     @property
@@ -68,10 +74,23 @@ class Memory:
         return dict(sorted(sums.items(), key=lambda item: -item[1]))
 
 
-def memory_of(state: Sequence[Slot], step: Function) -> Memory:
-    """The memory of a lowered `train_step` without loops whose first arguments are the state."""
+def memory_of(state: Sequence[Slot], module: Module, name: str = "train_step") -> Memory:
+    """The memory of a step of a lowered module, whose first arguments are the state.
+
+    If it loops, as it does over the parts of a batch, what saves is the function that it calls.
+    """
+    *called, step = module.needed(name)
     bytes_of = {row: sum(s.type.bytes for s in state if s.role == role) for role, row in KEPT.items()}
-    passes = Passes(step)
+    saved, again = _held(called[0] if called else step)
+    return Memory(
+        **bytes_of, gradients=bytes_of["parameters"], batch=sum(v.type.bytes for v in step.params[len(state) :]),
+        saved=saved, again=again, sums=bytes_of["parameters"] if called else 0,
+    )  # fmt: skip
+
+
+def _held(function: Function) -> tuple[tuple[Saved, ...], tuple[Saved, ...]]:
+    """What the forward pass of a function saves, and what the largest block computes again."""
+    passes = Passes(function)
     makers = {op.result: op for op in passes.of}
     later: dict[int, set[str]] = {}  # the phases of each pass
     for op, number in passes.of.items():
@@ -85,15 +104,11 @@ def memory_of(state: Sequence[Slot], step: Function) -> Memory:
             if maker is None or passes.root(passes.of[maker]) == own:
                 continue
             made = later[passes.root(passes.of[maker])]
-            if made == {"forward"} and later[own] != {"forward"}:
+            if made == {"forward"} and later[own] & {"vjp", "remat"}:
                 saved[maker.result] = Saved(maker.loc, maker.result.type)
             elif "remat" in made and "vjp" not in made and "vjp" in later[own]:
                 again[maker.result] = Saved(maker.loc, maker.result.type)
-    batch = sum(v.type.bytes for v in step.params[len(state) :])
-    return Memory(
-        **bytes_of, gradients=bytes_of["parameters"], batch=batch, saved=_sorted(saved.values()),
-        again=_largest(again.values()),
-    )  # fmt: skip
+    return _sorted(saved.values()), _largest(again.values())
 
 
 def _largest(found: Iterable[Saved]) -> tuple[Saved, ...]:

@@ -26,7 +26,9 @@ class Place:
 
 
 def place_of(loc: str) -> Place:
-    """The place that a loc names. An update belongs to the layer that has the parameter; `optimizer` is one too.
+    """The place that a loc names. An update belongs to the layer that has the parameter.
+
+    `optimizer` and `accumulate`, where gradients are added, are updates too.
 
     >>> place_of("stage2.block0.conv1 (vjp)")
     Place(path=('stage2', 'block0', 'conv1'), phase='vjp')
@@ -38,7 +40,7 @@ def place_of(loc: str) -> Place:
     parts = tuple(path.split(".")) if path else (OUTSIDE,)
     if phase == "update":
         return Place(parts[:-1] or parts, phase)
-    if path == "optimizer":
+    if path in ("optimizer", "accumulate"):
         return Place(parts, "update")
     return Place(parts, phase if phase in PHASES else "forward")
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import netc.codegen.layers  # registers the rules  # noqa: F401
 from netc.codegen.builder import Builder
+from netc.codegen.collector import no_collector
 from netc.codegen.ir import Function, Module, Value
 from netc.codegen.losses import correct, judge
 from netc.codegen.optim import rule_of
@@ -85,6 +86,7 @@ class Program:
         }
 
 
+@no_collector()
 def build(net: CheckedNet, recipe: Recipe, batch: int, *, steps_per_call: int = 1) -> Program:
     """Emit the whole module. Raises SpecError for a recipe, batch or output that cannot be trained.
 

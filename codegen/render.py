@@ -5,6 +5,7 @@ Takes a lowered module; does not change or reorder anything.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -28,6 +29,8 @@ class _Locations:
 
 def quoted(text: str) -> str:
     """An MLIR string literal: printable ASCII as it is, every other byte as two hexadecimal digits."""
+    if text.isascii() and text.isprintable() and not set(text) & set('"\\'):
+        return f'"{text}"'
     shown = (chr(c) if 32 <= c < 127 and c not in (34, 92) else f"\\{c:02X}" for c in text.encode())
     return '"' + "".join(shown) + '"'
 
@@ -48,6 +51,19 @@ def render(module: Module, *, entry: str | None = None, donate: int = 0) -> str:
     return "\n".join([*lines, "}", *locations.table(), ""])
 
 
+_BARRIER = re.compile(r"= stablehlo\.optimization_barrier (%[\w#]+) : (tensor<[^>]*>)")
+
+
+def for_iree(text: str) -> str:
+    """The text with each barrier on one value in IREE's own spelling, which keeps dispatches apart and no more.
+
+    IREE 3.12 makes of `stablehlo.optimization_barrier` a place where the host waits for the device, takes new memory
+    and begins another command buffer (docs/known-limits.md). Its compute barrier is gone once dispatches are formed.
+    A barrier on several values orders them, and stays.
+    """
+    return _BARRIER.sub(r"= iree_tensor_ext.compute_barrier.start \1 : \2 -> \2", text)
+
+
 def _function(function: Function, locations: _Locations, donate: int) -> list[str]:
     names: dict[Value, str] = {v: f"%arg{i}" for i, v in enumerate(function.params)}
     arguments = ", ".join(
@@ -58,16 +74,15 @@ def _function(function: Function, locations: _Locations, donate: int) -> list[st
     visibility = "private" if function.private else "public"
     lines = [f"  func.func {visibility} @{function.name}({arguments}) -> ({types}) {{"]
     for index, op in enumerate(function.ops):
-        several = OPS[op.kind].several
+        row, several = OPS[op.kind], OPS[op.kind].several
         if several is not None:
             stem = f"%{several.name}{index}"
             names.update({v: f"{stem}_{n}" for n, v in enumerate(op.results)})
             lines += [f"    {t}" for t in several.statement(op, _names(names, op.operands), stem, locations(op.loc))]
             continue
         names[op.result] = f"%{index}"
-        spelling = OPS[op.kind].spelling
-        assert spelling is not None  # verify(lowered=True) saw to it
-        text = spelling(op, _names(names, op.operands))
+        assert row.spelling is not None  # verify(lowered=True) saw to it
+        text = row.spelling(op, _names(names, op.operands))
         lines.append(f"    %{index} = {text} {locations(op.loc)}")
     results = ", ".join(_names(names, function.results))
     lines.append(f"    return {results} : {types}" if results else "    return")

@@ -13,18 +13,23 @@ How bytes are counted, so that a form can be judged without a compiler. A step i
 
 So it is the traffic of a compiler that fuses well and keeps nothing in a cache between two passes. A compiler that
 folds a transpose into a product, or a pass into the convolution before it, does with less.
+
+A loop costs what the function that it calls costs, as often as it calls it, and writes the carried values that are made
+from nothing. A part of a batch is a view of the batch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from netc.codegen.ir import Function, Op, Value
+from netc.codegen.ir import Function, Module, Op, Value
 from netc.codegen.ops import OPS, elementwise
+from netc.codegen.ops.loop import parts_of
 from netc.codegen.place import PHASES, forward_first, place_of
 
 MADE = frozenset({"constant", "iota"})
+LOOPS = frozenset({"loop", "block_loop"})
 BARRIERS = frozenset({"barrier", "joint_barrier"})
 VIEWS = frozenset({"reshape", "broadcast", "slice"}) | BARRIERS
 SUMS = frozenset({"reduce_sum", "reduce_max", "reduce_min"})
@@ -83,12 +88,22 @@ def elementwise_like(op: Op) -> bool:
     return op.kind in ELEMENTWISE
 
 
-def useful_flops(step: Function) -> int:
+def useful_flops(module: Module, name: str = "train_step") -> int:
     """The flops of a step as the rules emit it, before a schedule: the same for every target.
 
     A convolution counts what its mathematics needs, so a form that multiplies by zeros gains nothing.
     """
-    return sum(OPS[op.kind].flops(op) for op in step.ops)
+    calls = _calls(module, name)
+    return sum(count * OPS[op.kind].flops(op) for function, count in calls for op in function.ops)
+
+
+def _calls(module: Module, name: str, times: int = 1) -> Iterator[tuple[Function, int]]:
+    """The function and those that its loops call, each with how often it runs."""
+    function = module.function(name)
+    yield function, times
+    for op in function.ops:
+        if op.kind in LOOPS:
+            yield from _calls(module, op.attr("callee"), times * op.attr("trips"))
 
 
 class Passes:
@@ -125,7 +140,8 @@ class Passes:
             for of, made in zip(op.operands, op.results, strict=True):
                 self.source[made], self.shown[made] = self.source[of], min(self.shown[of], made.type.bytes)
         else:
-            self.source[result], self.shown[result] = result, result.type.bytes
+            for made in op.results:
+                self.source[made], self.shown[made] = made, made.type.bytes
 
     def _earliest(self, function: Function) -> None:
         ready: dict[Value, int] = dict.fromkeys(function.params, 0)
@@ -167,8 +183,19 @@ class Passes:
                     self._parent[self.root(number)] = self.root(self.of[maker])
 
 
+def step_works(module: Module, name: str = "train_step") -> tuple[Work, ...]:
+    """What the passes of a function of a lowered module do, those of what it calls as often as it calls it."""
+    found: list[Work] = []
+    for function, times in _calls(module, name):
+        first = max((w.number for w in found), default=-1) + 1
+        found += [
+            Work(first + w.number, w.loc, times * w.flops, times * w.read, times * w.written) for w in works(function)
+        ]
+    return tuple(found)
+
+
 def works(function: Function) -> tuple[Work, ...]:
-    """What the passes of a lowered function do, each cut by place; in order."""
+    """What the passes of a lowered function do, each cut by place; in order. What loops call is not in it."""
     passes = Passes(function)
     makers = {op.result: op for op in passes.of}
     flops: dict[tuple[int, str], int] = {}
@@ -185,6 +212,8 @@ def works(function: Function) -> tuple[Work, ...]:
             if source is None or (source in makers and passes.root(passes.of[makers[source]]) == own):
                 continue
             stored.add(source)
+            if op.kind in LOOPS:  # what it calls reads it
+                continue
             read.setdefault((own, source), {})[v] = passes.shown[v]
             reader.setdefault((own, source), op.loc)
     bytes_read: dict[tuple[int, str], int] = {}
@@ -196,6 +225,10 @@ def works(function: Function) -> tuple[Work, ...]:
         if op in passes.of and op.result in stored:
             key = passes.root(passes.of[op]), op.loc
             written[key] = written.get(key, 0) + op.result.type.bytes
+        if op.kind in LOOPS:
+            carried = parts_of(op, op.operands).carried
+            zeros = sum(v.type.bytes for v in carried if passes.source[v] is None)
+            written[passes.root(passes.of[op]), op.loc] = zeros
     return tuple(
         Work(own, loc, count, bytes_read.get((own, loc), 0), written.get((own, loc), 0))
         for (own, loc), count in flops.items()

@@ -55,13 +55,15 @@ def executed(text: str) -> dict[str, Any]:
         return runpy.run_path(str(path))
 
 
-def agreement(net: CheckedNet, *, loss: Loss | None = None, batch: int = 2, seed: int = 2**40 + 5) -> Agreement:
+def agreement(
+    net: CheckedNet, *, loss: Loss | None = None, batch: int = 2, seed: int = 2**40 + 5, accumulate: int = 1
+) -> Agreement:
     """The first step of the evaluator and of the script, from the same drawn state, in float64.
 
     The recipe is plain descent at the rate 1, so that each parameter moves by its gradient. Raises UserError where the
     net or the loss has no script.
     """
-    recipe = Recipe(Sgd(momentum=0.0), CrossEntropy() if loss is None else loss)
+    recipe = Recipe(Sgd(momentum=0.0), CrossEntropy() if loss is None else loss, accumulate=accumulate)
     text = script_of(net, recipe, batch, seed)
     scope, program = executed(text), build(net, recipe, batch)
     held = first_state(program, seed)

@@ -126,7 +126,7 @@ def ours(target: str, choices: Choices = NONE) -> Contestant:
 
 def flops_of(job: Job) -> int:
     """The flops of one step's mathematics, whatever form computes it."""
-    return useful_flops(job.program.module.function("train_step"))
+    return useful_flops(job.program.module)
 
 
 def race(job: Job, contestants: Sequence[Contestant], rounds: int, seconds: float) -> tuple[Timing, ...]:

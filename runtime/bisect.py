@@ -7,6 +7,9 @@ are from float64 is the noise floor of that value; the first value that is furth
 one side names the operation. First the values that pass from one place (`loc`) to another are asked for, then all of
 the place that was found.
 
+A batch in parts is looked at part by part, each beginning with the sums that the evaluator makes of those before it;
+then what follows on the parts.
+
 Does not find a fault that the extra results themselves make go away: a compiler fuses such a step in other ways.
 """
 
@@ -20,6 +23,7 @@ import numpy as np
 
 from netc.codegen.evaluator import FloatArithmetic, evaluate
 from netc.codegen.ir import Function, Module, Op, Value
+from netc.codegen.ops.loop import parts_of
 from netc.codegen.program import build
 from netc.codegen.render import render
 from netc.codegen.rewrite.lower import lower
@@ -30,7 +34,7 @@ from netc.runtime.backends.protocol import Array, Source
 from netc.runtime.cache import Cache
 from netc.runtime.compile import compile_cached
 from netc.runtime.noise import InTurn
-from netc.runtime.replay import Replay, first_state
+from netc.runtime.replay import Replay
 from netc.runtime.session import Session, prepare
 from netc.runtime.target import Target, parse_target
 
@@ -57,7 +61,8 @@ class Finding:
 
     `error` is the side's distance from float64, `floor` the largest of the float32 runs: for floats the larger of the
     relative L2 norm and the largest difference over the largest value, for others the number of elements that differ.
-    `operands` say what the operation was given, each with the place that made it.
+    `operands` say what the operation was given, each with the place that made it. `part` counts from 0 where the
+    operation works on one part of a batch.
     """
 
     side: str
@@ -68,11 +73,14 @@ class Finding:
     error: float
     floor: float
     operands: tuple[str, ...]
+    part: int | None = None
 
     def __str__(self) -> str:
+        part = "" if self.part is None else f", in part {self.part} of the batch,"
         return (
-            f"{self.kind} at {self.loc} ({self.type}) leaves the noise floor on {self.side}: {self.error:.2g} from "
-            f"float64, where float32 is {self.floor:.2g} from it; it was given {', '.join(self.operands) or 'nothing'}"
+            f"{self.kind} at {self.loc} ({self.type}){part} leaves the noise floor on {self.side}: {self.error:.2g} "
+            f"from float64, where float32 is {self.floor:.2g} from it; it was given "
+            f"{', '.join(self.operands) or 'nothing'}"
         )
 
 
@@ -250,33 +258,85 @@ def _finding(function: Function, index: int, side: str, error: float, floor: flo
     return Finding(side, op.loc, op.kind, str(op.result.type), index, error, floor, given)
 
 
+def bisect_step(
+    names: tuple[str, str],
+    modules: tuple[Module, Module],
+    targets: tuple[Target, Target],
+    args: Sequence[Array],
+    cache: Cache,
+    watch: Watch = lambda done, total: None,
+) -> Answer:
+    """`bisect` for the train steps of two modules, as emitted, of which both or neither loops over parts of a batch.
+
+    Raises what `bisect` raises.
+    """
+
+    def compared(functions: Sequence[Function], given: Sequence[Array]) -> Answer:
+        a, b = (Side(n, f, t) for n, f, t in zip(names, functions, targets, strict=True))
+        return bisect(a, b, given, cache, watch)
+
+    steps = [module.function(FUNCTION) for module in modules]
+    loops = [next((op for op in step.ops if op.kind == "loop"), None) for step in steps]
+    ours, theirs = loops
+    if ours is None or theirs is None:
+        return compared(steps, args)
+    parts = [
+        replace(module.function(loop.attr("callee")), name=FUNCTION, private=False)
+        for module, loop in zip(modules, (ours, theirs), strict=True)
+    ]
+    single, asked = FloatArithmetic("f32"), 0
+    unmatched: tuple[str, ...] = ()
+    given = parts_of(ours, _evaluated(_before(steps[0], ours), "cpu", args, single))
+    carried = list(given.carried)
+    for part in range(ours.attr("trips")):
+        now = [*carried, *(rows[part] for rows in given.stacked), *given.constants]
+        answer = compared(parts, now)
+        asked, unmatched = asked + answer.asked, (*unmatched, *answer.unmatched)
+        if answer.finding:
+            return Answer(replace(answer.finding, part=part), asked, tuple(dict.fromkeys(unmatched)))
+        carried = _evaluated(parts[0], "cpu", now, single)
+    after = [_after(step, loop) for step, loop in zip(steps, (ours, theirs), strict=True)]
+    answer = compared(after, [*args, np.asarray(ours.attr("trips"), np.int32), *carried])
+    return Answer(answer.finding, asked + answer.asked, tuple(dict.fromkeys((*unmatched, *answer.unmatched))))
+
+
+def _before(step: Function, loop: Op) -> Function:
+    """What the loop is given, from the step's arguments."""
+    names = tuple(f"given{n}" for n in range(len(loop.operands)))
+    return replace(step, ops=step.ops[: step.ops.index(loop)], results=loop.operands, result_names=names)
+
+
+def _after(step: Function, loop: Op) -> Function:
+    """The step with the loop's results as further arguments."""
+    return replace(
+        step,
+        params=(*step.params, *loop.results),
+        names=(*step.names, *(f"sum{n}" for n in range(len(loop.results)))),
+        ops=tuple(op for op in step.ops if op is not loop),
+    )
+
+
 def bisect_run(
     replay: Replay, target: Target, step: int, cache: Cache, watch: Watch = lambda done, total: None
 ) -> Answer:
     """Search step `step` of a run on its own target and on another, from the state that the run had before it.
 
-    The run is trained again up to there. Raises UserError for a step that the run does not have, and for a run that
-    adds up the gradients of parts of a batch: the operations of those stand in another function.
+    The run is trained again up to there. Raises UserError for a step that the run does not have.
     """
     config = replay.config
-    if config.recipe.accumulate > 1:
-        raise UserError(
-            f"bisect wants a run whose batches pass whole, got --accumulate {config.recipe.accumulate}; "
-            "train it again without, and compare that run"
-        )
     if not 0 <= step < replay.total:
         raise UserError(f"bisect wants a step from 0 to {replay.total - 1}, got {step}; the run has no other")
     own = parse_target(config.target)
     norms = config.recipe.norms and "gpu" not in (own.family, target.family)
     program = build(config.net, replace(config.recipe, norms=norms), config.schedule.batch)
-    state = first_state(program, config.seed)
+    state = replay.first_state(program)
     if step:
         session = Session(prepare(program, own, cache))
-        session.init(config.seed)
+        session.restore(dict(zip((s.name for s in program.state), state, strict=True)))
         for s in replay.steps(0, step):
             session.train_step(s.x, s.y, float(s.lr))
         state = list(session.fetch().values())
     now = next(replay.steps(step, step + 1))
-    function = program.module.function(FUNCTION)
-    args = [*state, now.x, now.y, np.asarray(now.lr)]
-    return bisect(Side("the run's " + own.word, function, own), Side(target.word, function, target), args, cache, watch)
+    names = ("the run's " + own.word, target.word)
+    modules = program.module, program.module
+    return bisect_step(names, modules, (own, target), [*state, now.x, now.y, np.asarray(now.lr)], cache, watch)

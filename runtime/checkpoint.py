@@ -94,6 +94,17 @@ def save(folder: Path, name: str, tensors: Mapping[str, np.ndarray], meta: Mappi
     return path
 
 
+def want_room(path: Path, size: int) -> None:
+    """Make the folder of a checkpoint that is to come, of `size` bytes; raise NetcError if its disk has less left."""
+    with _writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    left = shutil.disk_usage(path.parent)
+    if left.total and left.free < size:  # some file systems say nothing of themselves but zeros
+        raise NetcError(
+            f"the checkpoint {path} wants {size / 1e6:,.0f} MB of its disk, got {left.free / 1e6:,.0f} MB; free some"
+        )
+
+
 def load(path: Path) -> Checkpoint:
     """Read the checkpoint at `path`, as `save` returned it, after checking every byte of it.
 

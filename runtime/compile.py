@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from netc.codegen.render import for_iree
 from netc.netspec.errors import NetcError, UserError
 from netc.runtime.cache import Cache, CacheKey, Entry
 from netc.runtime.target import Target
@@ -18,6 +19,8 @@ from netc.runtime.target import Target
 COMPILER = "iree-base-compiler"
 RUNTIME = "iree-base-runtime"
 LONGEST_COMPILE = 3600  # seconds; a hang ends here
+# what is done to a text on its way to the compiler, for cache keys: see `for_iree`
+HANDED_OVER = "barriers=compute"
 
 
 class CompileError(NetcError):
@@ -67,8 +70,9 @@ def host_cpu() -> str:
 
 
 def key_of(text: str, target: Target, label: str) -> CacheKey:
-    """The cache key: text, compiler, target, flags, and the CPU where the flags say `host`."""
-    flags = target.flags + ((f"host={host_cpu()}",) if any(f.endswith("=host") for f in target.flags) else ())
+    """The cache key: text, compiler, target, flags, how it is handed over, the CPU where the flags say `host`."""
+    host = (f"host={host_cpu()}",) if any(f.endswith("=host") for f in target.flags) else ()
+    flags = (*target.flags, HANDED_OVER, *host)
     compiler = f"{COMPILER} {version_of(COMPILER)}"
     return CacheKey(hashlib.sha256(text.encode()).hexdigest(), compiler, target.word, flags, label)
 
@@ -90,7 +94,7 @@ def compile_text(text: str, target: Target, output: Path, longest: float = LONGE
         )
     with tempfile.TemporaryDirectory(prefix="netc-") as folder:
         source = Path(folder) / "module.mlir"
-        source.write_text(text, encoding="utf-8")
+        source.write_text(for_iree(text), encoding="utf-8")
         # the artefact remembers the name of its source: a relative one keeps two compiles equal byte for byte
         command = [str(compiler_path()), source.name, "-o", str(output.absolute()), *target.flags]
         try:

@@ -1,15 +1,16 @@
 """The memory of a compiled training step, as its compiler lays it out: nothing is run.
 
 XLA says what an executable takes. Of IREE's program the allocations are read where it has them in order (the `stream`
-dialect): each is alive from its `alloca` to its `dealloca` or last use. IREE does not take buffers over, so the new
-state lies beside the old one.
+dialect): each is alive from its `alloca` to its `dealloca` or last use. A loop over the parts of a batch is followed
+through two parts: the second is the first that finds sums of an earlier one. IREE does not take buffers over, so the
+new state lies beside the old one.
 """
 
 from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from netc.runtime.session import emit_text
 from netc.runtime.target import Target
 
 STEP = "train_step"
+TURNS = 2  # of a loop that are followed
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,9 @@ def compiled_peak(program: Program, target: Target, choices: Choices = NONE, fla
 
 
 _ALLOCA = re.compile(r"\s+(%\S+), %\S+ = stream\.resource\.alloca .*stream\.resource<(\w+)>\{%c(\d+)\}")
+_JUMP = re.compile(r"\s+cf\.br (\^\w+)(?:\((.*) : .*\))?")
+_CHOICE = re.compile(r"\s+cf\.cond_br %\w+, (\^\w+), (\^\w+)$")
+_LABEL = re.compile(r"\s*(\^\w+)(?:\((.*)\))?:")
 _AWAIT = re.compile(r"\s+(%\w+)(?::\d+)? = stream\.timepoint\.await \S+ => (.*?) : ")
 _SAME = re.compile(r"\s+(%\w+) = (?:stream\.resource\.subview|util\.optimization_barrier) (%[\w#]+)")
 _VALUE = re.compile(r"%\w+(?:#\d+)?")
@@ -68,34 +73,67 @@ _VALUE = re.compile(r"%\w+(?:#\d+)?")
 def peak_of(text: str, function: str) -> Peak:
     """The peak of the allocations of a function in the stream dialect, but for its arguments, which are not in it.
 
-    Raises NetcError where the text has loops or allocates what it does not say in numbers.
+    Raises NetcError where the text branches in another way than a loop does, or allocates what it does not say in
+    numbers.
     """
     body = _body(text, function)
-    made: dict[str, tuple[int, int, bool]] = {}  # name -> line, bytes, whether it is a result
-    same: dict[str, str] = {}
-    ended: dict[str, int] = {}
-
-    def owner(name: str) -> str:
-        while name in same:
-            name = same[name]
-        return name
-
-    for number, line in enumerate(body):
+    made: list[tuple[int, int, bool]] = []  # each allocation: when, bytes, whether it is a result
+    ended: dict[int, int] = {}
+    held: dict[str, int] = {}  # name -> the allocation that it names now
+    length = 0
+    for length, line in enumerate(_followed(body, function), 1):
         if found := _ALLOCA.match(line):
-            made[found[1]] = (number, int(found[3]), found[2] == "external")
+            held[found[1]] = len(made)
+            made.append((length, int(found[3]), found[2] == "external"))
             continue
-        if "stream.resource.alloc" in line or " cf." in line or "scf." in line:
-            raise NetcError(f"the memory of {function} is not known before it runs: {line.strip()[:80]}")
-        if found := _AWAIT.match(line):
-            waited = found[2].split(", ")
-            names = [found[1]] if len(waited) == 1 else [f"{found[1]}#{n}" for n in range(len(waited))]
-            same.update(zip(names, waited, strict=True))
-        elif found := _SAME.match(line):
-            same[found[1]] = found[2]
+        if "stream.resource.alloc" in line or "scf." in line:
+            raise _unknown(function, line)
         for name in _VALUE.findall(line):
-            if (own := owner(name)) in made:
-                ended[own] = number
-    return _fullest(made, ended, len(body))
+            if name in held:
+                ended[held[name]] = length
+        new = {name: held[of] for name, of in _renamed(body, line) if of in held}
+        held.update(new)
+    return _fullest(made, ended, length + 1)
+
+
+def _renamed(body: Sequence[str], line: str) -> list[tuple[str, str]]:
+    """The names that a line gives to what has one already, each with the old one."""
+    if found := _AWAIT.match(line):
+        waited = found[2].split(", ")
+        names = [found[1]] if len(waited) == 1 else [f"{found[1]}#{n}" for n in range(len(waited))]
+        return list(zip(names, waited, strict=True))
+    if found := _SAME.match(line):
+        return [(found[1], found[2])]
+    if (found := _JUMP.match(line)) and found[2]:
+        label = next(m for other in body if (m := _LABEL.match(other)) and m[1] == found[1])
+        names = [argument.split(":")[0] for argument in label[2].split(", %")]
+        return list(zip(("%" + name.lstrip("%") for name in names), found[2].split(", "), strict=True))
+    return []
+
+
+def _followed(body: Sequence[str], function: str) -> Iterator[str]:
+    """The lines in the order in which they are run, where each loop is entered twice."""
+    labels = {found[1]: number for number, line in enumerate(body) if (found := _LABEL.match(line))}
+    entered: dict[int, int] = {}
+    at = 0
+    while at < len(body):
+        line = body[at]
+        if not _LABEL.match(line):
+            yield line
+        choice, jump = _CHOICE.match(line), _JUMP.match(line)
+        if " cf." in line and not (choice or jump):
+            raise _unknown(function, line)
+        entered[at] = entered.get(at, 0) + 1
+        if entered[at] > TURNS + 1:
+            raise _unknown(function, line)
+        wanted = choice[1 if entered[at] <= TURNS else 2] if choice else jump[1] if jump else None
+        if wanted is not None and wanted not in labels:
+            raise _unknown(function, line)
+        at = at + 1 if wanted is None else labels[wanted]
+
+
+def _unknown(function: str, line: str) -> NetcError:
+    return NetcError(f"the memory of {function} is not known before it runs: {line.strip()[:80]}")
 
 
 def _body(text: str, function: str) -> list[str]:
@@ -108,11 +146,11 @@ def _body(text: str, function: str) -> list[str]:
     return lines[begin + 1 : end]
 
 
-def _fullest(made: dict[str, tuple[int, int, bool]], ended: dict[str, int], length: int) -> Peak:
+def _fullest(made: Sequence[tuple[int, int, bool]], ended: dict[int, int], length: int) -> Peak:
     """The moment with most bytes; a result lives to the end."""
     moments = []
-    for name, (begin, size, result) in made.items():
-        moments += [(begin, size, result), (length if result else ended.get(name, begin) + 0.5, -size, result)]
+    for own, (begin, size, result) in enumerate(made):
+        moments += [(begin, size, result), (length if result else ended.get(own, begin) + 0.5, -size, result)]
     best, live = Peak(0, 0, 0), {True: 0, False: 0}
     for _, size, result in sorted(moments, key=lambda m: m[0]):
         live[result] += size

@@ -24,7 +24,7 @@ from netc.netspec.errors import UserError
 from netc.netspec.recipe import Sgd
 from netc.runtime.backends.protocol import Array
 from netc.runtime.cache import Cache
-from netc.runtime.replay import Replay, Step, first_state
+from netc.runtime.replay import Replay, Step
 from netc.runtime.session import Session, prepare
 from netc.runtime.target import Target
 from netc.traces.floor import MEASURED, Floor, doubling, relative, window_means
@@ -171,7 +171,7 @@ def measure(replay: Replay, steps: int, watch: Watch = lambda done, total: None)
     config = replay.config
     program = build(config.net, replace(config.recipe, norms=True), config.schedule.batch)
     exact, *twins = twins_of(program)
-    states = {twin.name: first_state(program, config.seed) for twin in (exact, *twins)}
+    states = {twin.name: replay.first_state(program) for twin in (exact, *twins)}
     metrics = {twin.name: {field: np.empty(total) for field in MEASURED} for twin in (exact, *twins)}
     names = exact.function.result_names[len(program.state) :]
     for step in replay.steps(0, total):
@@ -212,7 +212,7 @@ def over_the_whole_run(
     config = replay.config
     program = build(config.net, replace(config.recipe, norms=False), config.schedule.batch)
     prepared = prepare(program, target, cache)
-    state = first_state(program, config.seed)
+    state = replay.first_state(program)
     losses = np.empty((WHOLE_TWINS, replay.total))
     for n in range(WHOLE_TWINS):
         session = Session(prepared)
@@ -237,7 +237,7 @@ def _gradients(replay: Replay) -> dict[str, dict[str, Array]]:
     config = replay.config
     program = build(config.net, replace(config.recipe, optimizer=Sgd(momentum=0.5)), config.schedule.batch)
     names = [slot.name for slot in program.state]
-    step, state = next(replay.steps(0, 1)), first_state(program, config.seed)
+    step, state = next(replay.steps(0, 1)), replay.first_state(program)
     found = {}
     for twin in twins_of(program):
         after = dict(zip(names, twin.step(state, step)[: len(names)], strict=True))

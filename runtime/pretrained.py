@@ -103,6 +103,31 @@ def read_start(net: CheckedNet, path: Path, *, new_head: bool = False) -> Start:
     return Start(start.tensors, known, start.digest, (*start.notes, *drawn))
 
 
+def start_of_run(config: RunConfig, path: Path | None = None, *, new_head: bool = False) -> Start | None:
+    """The weights that a run began with, read again, or None if they were drawn.
+
+    They are looked for where they lay then, or at `path`; `new_head` is for runs that are too old to say it. Raises
+    UserError where nothing is there, or what is there has another SHA-256, and what `read_start` raises.
+    """
+    if not config.init:
+        if path is not None or new_head:
+            raise UserError("--init of a run wants one that began with given weights, got one whose weights were drawn")
+        return None
+    wanted = f"wants the weights that the run began with (SHA-256 {config.init[:12]})"
+    place = path or (Path(config.init_path) if config.init_path else None)
+    if place is None:
+        raise UserError(f"{wanted}, got a run.json that does not say where they lie; name them with --init")
+    if not (place.exists() or checkpoint.exists(place)):
+        raise UserError(f"{wanted}, got nothing at {place}; put them back, or name their place with --init")
+    start = read_start(config.net, place, new_head=new_head or config.new_head)
+    if start.digest != config.init:
+        raise UserError(
+            f"{wanted}, got others at {place} (SHA-256 {start.digest[:12]}); put them back, or name their place with "
+            "--init"
+        )
+    return start
+
+
 def head_of(net: CheckedNet) -> tuple[str, ...]:
     """The parameters of the last layer."""
     last = part_names(net.spec.layers)[-1]

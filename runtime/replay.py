@@ -16,6 +16,7 @@ from netc.runtime.checkpoint import CheckpointError
 from netc.runtime.data.batches import Normalise, statistics, steps_per_epoch, train_batches
 from netc.runtime.data.dataset import Dataset
 from netc.runtime.data.windows import TextSplit
+from netc.runtime.pretrained import Start
 from netc.runtime.run import RunConfig, checkpoint_of, normalise_of
 from netc.runtime.schedule import learning_rate
 
@@ -33,11 +34,12 @@ class Step:
 
 @dataclass(frozen=True)
 class Replay:
-    """What a run is fed with. `data` has the net's input size."""
+    """What a run is fed with. `data` has the net's input size; `start` are the weights that the run began with."""
 
     config: RunConfig
     data: Dataset
     normalise: Normalise
+    start: Start | None = None
 
     @property
     def per_epoch(self) -> int:
@@ -48,6 +50,12 @@ class Replay:
     def total(self) -> int:
         """Steps of the whole run."""
         return self.config.schedule.epochs * self.per_epoch
+
+    def first_state(self, program: Program) -> list[Array]:
+        """The state of `program` before step 0, in order, float32: drawn, but for the weights that were given."""
+        given = self.start.tensors if self.start else {}
+        drawn = first_state(program, self.config.seed)
+        return [given.get(slot.name, value) for slot, value in zip(program.state, drawn, strict=True)]
 
     def steps(self, first: int = 0, last: int | None = None) -> Iterator[Step]:
         """The steps from `first` to before `last`, by default the run's end."""
@@ -66,21 +74,24 @@ class Replay:
                 index += 1
 
 
-def replay_of(config: RunConfig, data: Dataset, folder: Path | None = None) -> Replay:
+def replay_of(config: RunConfig, data: Dataset, folder: Path | None = None, start: Start | None = None) -> Replay:
     """The replay of a run; `folder` is its folder, if there is one, which knows how its images were normalised.
 
-    Raises UserError for a run that began with given weights: its first state is not to be had from the seed.
+    `start` are the weights that the run began with. Raises UserError for a run that began with others.
     """
-    if config.init:
+    got = start.digest if start else ""
+    if got != config.init:
         raise UserError(
-            "wants a run whose first state was drawn, got one that began with given weights; replay one without --init"
+            f"a replay wants the weights that the run began with ({config.init[:12] or 'drawn'}), got "
+            f"{got[:12] or 'none'}; name them with --init"
         )
     try:
         if folder is not None:
-            return Replay(config, data, normalise_of(checkpoint_of(folder, "last")))
+            return Replay(config, data, normalise_of(checkpoint_of(folder, "last")), start)
     except CheckpointError:
         pass  # the golden traces have no checkpoints; what they were trained with is computed again
-    return Replay(config, data, statistics(data.train, config.net.spec.input[-1]))
+    known = start.normalise if start else None
+    return Replay(config, data, known or statistics(data.train, config.net.spec.input[-1]), start)
 
 
 def write_examples(path: Path, data: Dataset) -> None:
@@ -96,6 +107,11 @@ def write_examples(path: Path, data: Dataset) -> None:
         arrays[f"{role}_pixels"] = split.images(np.arange(len(split), dtype=np.int64))
         arrays[f"{role}_labels"] = split.labels
     np.savez_compressed(path, **arrays)  # type: ignore[arg-type]
+
+
+def write_start(path: Path, start: Start) -> None:
+    """Write the weights that a training begins with as one .npz: float32 tensors by netc's names, and their SHA-256."""
+    np.savez_compressed(path, sha256=np.array(start.digest), **start.tensors)  # type: ignore[arg-type]
 
 
 def first_state(program: Program, seed: int) -> list[Array]:

@@ -19,7 +19,7 @@ from netc.netspec.errors import UserError
 from netc.netspec.loss import LOSSES, Loss
 from netc.netspec.recipe import Adam, Recipe, Schedule, Sgd
 from netc.netspec.toml import from_toml, to_toml
-from netc.runtime.checkpoint import Checkpoint, load
+from netc.runtime.checkpoint import Checkpoint, exists, load
 from netc.runtime.data.batches import Normalise
 from netc.runtime.data.dataset import Augment
 from netc.runtime.files import write_whole
@@ -33,9 +33,9 @@ class RunConfig:
     """Everything that decides what a run computes. `net` has the input shape and classes that are trained.
 
     `data` is empty for weights that were imported and have not been trained here. `init` is the SHA-256 of the weights
-    that the run began with, or empty if they were drawn. `choices` are the forms of single convolutions that are not
-    what the target's table says (codegen/rewrite/choices.py). `steps_per_call` changes no bit of the run's trace, which
-    does not name it.
+    that the run began with, or empty if they were drawn; `init_path` is where they lay, and with `new_head` the last
+    layer was drawn all the same. `choices` are the forms of single convolutions that are not what the target's table
+    says (codegen/rewrite/choices.py). `steps_per_call` changes no bit of the run's trace, which does not name it.
     """
 
     net: CheckedNet
@@ -48,6 +48,8 @@ class RunConfig:
     init: str = ""
     choices: Mapping[str, str] = field(default_factory=dict)
     steps_per_call: int = 1
+    init_path: str = ""
+    new_head: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON, from which `from_json` gives the equal config."""
@@ -67,6 +69,8 @@ class RunConfig:
             "target": self.target,
             "augment": dataclasses.asdict(self.augment),
             "init": self.init,
+            **({"init_path": self.init_path} if self.init_path else {}),
+            **({"new_head": True} if self.new_head else {}),
             **({"choices": dict(self.choices)} if self.choices else {}),
             **({"steps_per_call": self.steps_per_call} if self.steps_per_call != 1 else {}),
         }
@@ -75,8 +79,9 @@ class RunConfig:
     def recipe_json(self) -> dict[str, Any]:
         """The parts that a trace's header calls the recipe."""
         plain = self.to_json()
-        begun = {"init": self.init} if self.init else {}
-        return {k: plain[k] for k in ("recipe", "schedule", "augment")} | begun
+        begun = ("init",) if self.init else ()
+        new_head = ("new_head",) if self.new_head else ()
+        return {k: plain[k] for k in ("recipe", "schedule", "augment", *begun, *new_head)}
 
 
 def from_json(table: Mapping[str, Any], where: str) -> RunConfig:
@@ -101,6 +106,8 @@ def from_json(table: Mapping[str, Any], where: str) -> RunConfig:
         _typed(str, table.get("init", ""), f"{where}: init"),
         _choices(table.get("choices", {}), f"{where}: choices"),
         _typed(int, table.get("steps_per_call", 1), f"{where}: steps_per_call"),
+        _typed(str, table.get("init_path", ""), f"{where}: init_path"),
+        _typed(bool, table.get("new_head", False), f"{where}: new_head"),
     )  # fmt: skip
 
 
@@ -194,6 +201,20 @@ def read_config(folder: Path) -> RunConfig:
 def checkpoint_of(folder: Path, which: str) -> Checkpoint:
     """The checkpoint `last` or `best` of a run; raises CheckpointError."""
     return load(folder / which)
+
+
+def left_off(folder: Path, config: RunConfig, per_epoch: int) -> Checkpoint | None:
+    """The checkpoint that a run continues from, or None for one to begin anew from its seed.
+
+    A run whose state was drawn writes its first checkpoint after the first epoch (`per_epoch` steps) or Ctrl-C. Raises
+    CheckpointError where `last` is damaged, or missing though the trace goes on behind the first epoch.
+    """
+    trace = folder / "trace.jsonl"
+    lines = trace.read_bytes().count(b"\n") if trace.exists() else 0
+    early = lines <= per_epoch + 2  # a header, the steps of an epoch, and its evaluation
+    if early and not config.init and not exists(folder / "last"):
+        return None
+    return checkpoint_of(folder, "last")
 
 
 def normalise_of(saved: Checkpoint) -> Normalise:

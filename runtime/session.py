@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import gc
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -77,21 +75,8 @@ def emit_text(program: Program, target: Target, choices: Choices = NONE) -> Sour
             f"--precision bf16 wants cpu, cuda:SM, rocm:GFX, xla or reference, got {target.word}: IREE 3.12 cannot "
             "compile products of bf16 for Vulkan; leave --precision out"
         )
-    with _no_collector():
-        module = lower(program.module, target.family, choices)
-        return Source(module, render(module))
-
-
-@contextmanager
-def _no_collector() -> Iterator[None]:
-    """Without looking for cycles: a program has none, and looking takes a fifth of a large net's emission."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
+    module = lower(program.module, target.family, choices)
+    return Source(module, render(module))
 
 
 def write_manifest(path: Path, program: Program, sha256: str, target: str, choices: Choices = NONE) -> None:
@@ -185,18 +170,22 @@ class Session:
         calls = tuple((put(x), put(y), put(np.asarray(lr))) for x, y, lr in zip(xs, ys, rates, strict=True))
         return Feed("train_step", calls, rates)
 
-    def train(self, feed: Feed) -> dict[str, Array]:
-        """The steps of a feed; returns the metrics, float32 [steps] each. Nothing is waited for between its calls."""
+    def train(self, feed: Feed, metrics: Collection[str] | None = None) -> dict[str, Array]:
+        """The steps of a feed; returns the metrics, float32 [steps] each: all, or those of `metrics` that there are.
+
+        Nothing is waited for between its calls.
+        """
         held, found = len(self.state), []
         for args in feed.calls:
             results = self._loaded.call(feed.function, [*self.state, *args], donate=held)
             self.state = results[:held]
             found.append(results[held:])
         get = self._loaded.get
+        wanted = self._metrics if metrics is None else metrics
         if len(found) == 1:
-            return {n: get(v).reshape(-1) for n, v in zip(self._metrics, found[0], strict=True)}
+            return {n: get(v).reshape(-1) for n, v in zip(self._metrics, found[0], strict=True) if n in wanted}
         columns = zip(self._metrics, zip(*found, strict=True), strict=True)
-        return {n: np.concatenate([get(v).reshape(-1) for v in values]) for n, values in columns}
+        return {n: np.concatenate([get(v).reshape(-1) for v in vs]) for n, vs in columns if n in wanted}
 
     def train_step(self, x: Array, y: Array, lr: float) -> dict[str, np.float32]:
         """One step on a batch x [B, ..] float32, y [B] int32; returns the metrics."""

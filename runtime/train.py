@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice, starmap
 from pathlib import Path
 from types import FrameType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
@@ -36,12 +36,13 @@ from netc.runtime.data.batches import (
 )
 from netc.runtime.data.catalog import TEXT_PREFIX
 from netc.runtime.data.dataset import Dataset
+from netc.runtime.ledger import Ledger, StepDone
 from netc.runtime.pretrained import Start
-from netc.runtime.run import RunConfig, checkpoint_of, normalise_of, refuse_used, write_config
+from netc.runtime.run import RunConfig, left_off, normalise_of, refuse_used, write_config
 from netc.runtime.schedule import learning_rate
 from netc.runtime.session import Feed, Prepared, Session, prepare
 from netc.runtime.target import parse_target
-from netc.traces.schema import EvalRecord, Header, StepRecord, TimingRecord
+from netc.traces.schema import EvalRecord, Header
 from netc.traces.write import TraceWriter
 
 
@@ -55,7 +56,7 @@ class Progress:
 
     prepared: Callable[[Prepared], None] = field(default=lambda p: None)
     started: Callable[[int, int], None] = field(default=lambda first, total: None)
-    stepped: Callable[[StepRecord, float], None] = field(default=lambda record, seconds: None)
+    stepped: Callable[[StepDone, float], None] = field(default=lambda done, seconds: None)
     evaluated: Callable[[EvalRecord], None] = field(default=lambda record: None)
 
 
@@ -80,7 +81,7 @@ class _Counter:
     last: float = 0.0
 
 
-WRITING = 0.25  # seconds between two writings of the trace
+LOGGED = ("loss", "grad_norm", "param_norm")  # the metrics that are fetched after each step
 
 ENGINES: dict[str, tuple[str, ...]] = {
     "iree": ("iree-base-compiler", "iree-base-runtime"),
@@ -140,7 +141,8 @@ def train(
 ) -> Outcome:
     """Train as `config` says, on `data` already of the net's input size, writing into `folder`.
 
-    With `resume`, continue from the checkpoint `last`: the trace is then byte for byte that of an uninterrupted run.
+    With `resume`, continue from the checkpoint `last`, or from the seed where a drawn run was killed before its first
+    one: the trace is then byte for byte that of an uninterrupted run.
     With `start`, begin with its weights, where they are, instead of drawn ones, and normalise images as they want.
     Raises UserError, CompileError, and NonFiniteError when the loss is no number any more.
     """
@@ -152,11 +154,11 @@ def train(
     check_device(target)
     shape = tuple(config.net.spec.input)
     _fits(config, data)
-    saved = checkpoint_of(folder, "last") if resume else None
-    given = normalise_of(saved) if saved else start.normalise if start else None
-    normalise = given or statistics(data.train, shape[-1])
     batch = config.schedule.batch
     per_epoch = steps_per_epoch(len(data.train), batch)
+    saved = left_off(folder, config, per_epoch) if resume else None
+    given = normalise_of(saved) if saved else start.normalise if start else None
+    normalise = given or statistics(data.train, shape[-1])
     if config.steps_per_call > per_epoch:
         raise UserError(
             f"--steps-per-call wants at most the {per_epoch} steps of an epoch, got {config.steps_per_call}; "
@@ -169,6 +171,8 @@ def train(
     session = Session(prepared)
     run = _Run(config, data, folder, session, normalise, per_epoch, watch)
     counter = _resumed(run, saved) if saved else _begun(run, start)
+    if not resume:
+        write_config(folder, config)
     header = Header(
         net=config.net.spec.name, spec_sha256=config.net.digest, module_sha256=prepared.step_sha256, data=config.data,
         data_sha256=data.digest, recipe=config.recipe_json, seed=config.seed, batch=batch, target=config.target,
@@ -180,8 +184,14 @@ def train(
         TraceWriter(folder / "trace.jsonl", header, counter.step if resume else None) as trace,
         _interruptible() as stop,
     ):
-        while counter.step < total and not stop:
-            _epoch(run, counter, trace, stop)
+        try:
+            while counter.step < total and not stop:
+                _epoch(run, counter, trace, stop)
+        except NonFiniteError:
+            if not checkpoint.exists(folder / "last"):  # the last good state is the one that was drawn
+                run.session.init(config.seed)
+                run.save("last", _Counter())
+            raise
     done = counter.step >= total
     return Outcome(folder, counter.step, counter.last, counter.best, time.perf_counter() - begin, not done)
 
@@ -225,12 +235,13 @@ def _fits(config: RunConfig, data: Dataset) -> None:
 
 
 def _begun(run: _Run, start: Start | None) -> _Counter:
+    """Take the state before step 0. A drawn one is not written, as the seed gives it again, bit for bit."""
     run.session.init(run.config.seed)
+    checkpoint.want_room(run.folder / "last", sum(slot.type.bytes for slot in run.session.program.state))
+    counter = _Counter()
     if start:
         run.session.restore(run.session.fetch() | start.tensors)
-    counter = _Counter()
-    run.save("last", counter)  # before run.json: a folder with run.json can always be resumed
-    write_config(run.folder, run.config)
+        run.save("last", counter)  # before run.json: a folder with run.json can always be resumed
     return counter
 
 
@@ -262,46 +273,13 @@ def _interruptible() -> Iterator[list[int]]:
             signal.signal(s, handler)
 
 
-class _Ledger:
-    """The records of an epoch's steps on their way to the trace, written a few times a second and at the end.
-
-    One by one they would cost a small net's step several times as much: the step's arithmetic has filled the caches.
-    A killed process loses those since the last writing, which a resume would cut off: no checkpoint comes before it.
-    """
-
-    def __init__(self, trace: TraceWriter) -> None:
-        self._trace, self._held, self._due = trace, list[tuple[StepRecord, float]](), 0.0
-
-    def add(self, record: StepRecord, seconds: float) -> None:
-        """Take a step's record and its wall time."""
-        self._held.append((record, seconds))
-        if time.monotonic() >= self._due:
-            self.write()
-
-    def write(self) -> None:
-        """Hand all that was taken to the operating system."""
-        held, self._held = self._held, []
-        for record, seconds in held:
-            self._trace.write(record)
-            self._trace.write(TimingRecord(step=record.step, seconds=seconds))
-        self._due = time.monotonic() + WRITING
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.write()
-        if error[0] is not None:
-            self._trace.sync()
-
-
 def _epoch(run: _Run, counter: _Counter, trace: TraceWriter, stop: list[int]) -> None:
     epoch, start = divmod(counter.step, run.per_epoch)
     batches = train_batches(
         run.data.train, batch=run.schedule.batch, seed=run.config.seed, epoch=epoch, normalise=run.normalise,
         augment=run.config.augment, start=start,
     )  # fmt: skip
-    with _Ledger(trace) as ledger:
+    with Ledger(trace) as ledger:
         _steps(run, counter, ledger, _ahead(run, _groups(run, batches, counter.step)), stop)
     if counter.step % run.per_epoch == 0:
         _evaluate(run, counter, trace, epoch)
@@ -309,24 +287,22 @@ def _epoch(run: _Run, counter: _Counter, trace: TraceWriter, stop: list[int]) ->
     run.save("last", counter)
 
 
-def _steps(run: _Run, counter: _Counter, ledger: _Ledger, feeds: Iterator[Feed], stop: list[int]) -> None:
+def _steps(run: _Run, counter: _Counter, ledger: Ledger, feeds: Iterator[Feed], stop: list[int]) -> None:
     """Take what `feeds` gives, until the epoch is over or a stop was asked for; a NonFiniteError ends it too."""
     epoch = counter.step // run.per_epoch
     for feed in feeds:
         begin = time.perf_counter()
-        found = run.session.train(feed)
+        found = run.session.train(feed, LOGGED)
         seconds = (time.perf_counter() - begin) / len(feed.rates)
-        nothing = np.full(len(feed.rates), np.nan)
-        columns = (found.get(n, nothing).tolist() for n in ("loss", "grad_norm", "param_norm"))
+        nothing = [math.nan] * len(feed.rates)
+        columns = [found[n].tolist() if n in found else nothing for n in LOGGED]
         for lr, loss, grad_norm, param_norm in zip(feed.rates.tolist(), *columns, strict=True):
-            record = StepRecord(
-                step=counter.step, epoch=epoch, loss=loss, lr=lr, grad_norm=grad_norm, param_norm=param_norm
-            )
-            ledger.add(record, seconds)
+            done = StepDone(counter.step, epoch, loss, lr, grad_norm, param_norm)
+            ledger.add(done, seconds)
             if not math.isfinite(loss):
                 raise _diverged(run, f"the loss of step {counter.step}", loss)
             counter.step += 1
-            run.progress.stepped(record, seconds)
+            run.progress.stepped(done, seconds)
         if stop:
             break
 

@@ -12,25 +12,16 @@ build_matrix.md from it.
 from __future__ import annotations
 
 import argparse
-import datetime
-import json
-import os
-import re
 import tempfile
-import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from families import FAMILIES, family
+from families import FAMILIES
+from timed_compile import FOLDER, Timed, merge, named, timed_compile
 
 from netc.codegen.program import build
-from netc.codegen.render import render
-from netc.codegen.rewrite.lower import lower
-from netc.netspec.check import check
-from netc.netspec.loss import CrossEntropy
 from netc.netspec.recipe import Recipe
-from netc.netspec.zoo import find
-from netc.runtime.compile import COMPILER, compile_text, version_of
+from netc.runtime.session import emit_text
 from netc.runtime.target import parse_target
 
 TARGETS = "cuda:sm_89,rocm:gfx1100,vulkan"
@@ -41,53 +32,29 @@ DEFAULT = (
     "shufflenet_v2_x1_0@64:8", "squeezenet1_1@64:8", "vgg11_bn@64:8", "vit_tiny_patch4_32:8", "tiny-gpt:8",
     "tiny-mamba:8", *(f"family:{name}:4" for name in FAMILIES),
 )  # fmt: skip
-FOLDER = Path(__file__).resolve().parents[1] / "docs" / "measurements"
+KEPT = FOLDER / "build_matrix.json"
 
 
 @dataclass(frozen=True)
-class Built:
-    """One cell. `step` is the one that failed, or empty; `size` in bytes; seconds are wall clock, `load` per core."""
+class Built(Timed):
+    """One cell: of this net, for this target, with or without the norms of gradients and parameters."""
 
     net: str
     target: str
-    date: str
-    compiler: str
     norms: bool
-    load: float
-    emission: float
-    compilation: float
-    size: int
-    step: str = ""
-    error: str = ""
 
 
 def attempt(word: str, target_word: str, norms: bool, timeout: float) -> Built:
     """Build one net for one target; a failure is a row too."""
-    matched = re.fullmatch(r"((?:family:)?[^@:]+)(?:@(\d+))?(?::(\d+))?", word)
-    if matched is None:
-        raise SystemExit(f"wants NET, NET@SIZE or NET@SIZE:BATCH, got {word!r}; write for example resnet50@64:8")
-    name, side, batch = matched[1], matched[2], int(matched[3] or 32)
-    started, emitted, size, step, error = time.perf_counter(), None, 0, "check", ""
-    try:
-        spec, loss = family(name[7:]) if name.startswith("family:") else (find(name), CrossEntropy())
-        net = check(spec.with_input((int(side), int(side), 3)) if side else spec)
-        step = "emit"
-        target = parse_target(target_word)
-        text = render(lower(build(net, Recipe(loss=loss, norms=norms), batch).module, target.family))
-        step, emitted = "compile", time.perf_counter()
-        with tempfile.TemporaryDirectory(prefix="netc-") as folder:
-            output = Path(folder) / "module.vmfb"
-            compile_text(text, target, output, timeout)
-            size, step = output.stat().st_size, ""
-    except Exception as failure:  # any failure belongs in the table  # noqa: BLE001
-        error = f"{type(failure).__name__}: {str(failure).splitlines()[0] if str(failure) else ''}"
-    now = time.perf_counter()
-    middle = emitted or now
-    return Built(
-        word, target_word, datetime.date.today().isoformat(), f"{COMPILER} {version_of(COMPILER)}", norms,
-        round(os.getloadavg()[0] / (os.cpu_count() or 1), 1), round(middle - started, 2), round(now - middle, 1),
-        size, step, error,
-    )  # fmt: skip
+    target = parse_target(target_word)
+
+    def text() -> str:
+        net, loss, batch = named(word)
+        return emit_text(build(net, Recipe(loss=loss, norms=norms), batch), target).text
+
+    with tempfile.TemporaryDirectory(prefix="netc-") as folder:
+        done = timed_compile(text, target, Path(folder) / "module.vmfb", timeout)
+    return Built(**asdict(done), net=word, target=target_word, norms=norms)
 
 
 def table(rows: list[Built]) -> str:
@@ -97,31 +64,21 @@ def table(rows: list[Built]) -> str:
         "",
         "Made by scripts/build_matrix.py. NET@SIZE:BATCH is a training module on square colour images of that side;",
         "family:NAME is a small net of one family's layers (scripts/families.py).",
-        "Nothing was run. Seconds are wall clock beside other work; `load` is the load average a core at the end of",
-        "the compile, so that 2 means about twice the seconds of an idle machine. `norms`: with the norms of gradients",
-        "and parameters.",
+        "Nothing was run. `processor s` is the compiler's processor time, `wall s` beside other work on the machine",
+        "(`load` is its load average a core at the end, and other programs may have stopped it). `norms`: with the",
+        "norms of gradients and parameters.",
         "",
-        "| net | target | norms | emission s | compile s | load | artefact kB | failed at | date | compiler |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        "| net | target | norms | emission s | processor s | wall s | load | kB | failed at | date | compiler |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for r in rows:
         failed = f"{r.step}: {r.error[:200]}".replace("|", "/") if r.step else ""
         lines.append(
-            f"| {r.net} | {r.target} | {'yes' if r.norms else 'no'} | {r.emission:.2f} | {r.compilation:.1f} | "
-            f"{r.load:.1f} | {f'{r.size / 1000:.0f}' if r.size else '-'} | {failed} | {r.date} | {r.compiler} |"
+            f"| {r.net} | {r.target} | {'yes' if r.norms else 'no'} | {r.emission:.2f} | {r.processor or '-'} | "
+            f"{r.wall:.1f} | {r.load:.1f} | {f'{r.size / 1000:.0f}' if r.size else '-'} | {failed} | {r.date} | "
+            f"{r.compiler} |"
         )
     return "\n".join(lines) + "\n"
-
-
-def merge(new: Built) -> None:
-    """Put one row into the JSON in place of an older one of its net and target, and render the page."""
-    path = FOLDER / "build_matrix.json"
-    old = [Built(**r) for r in json.loads(path.read_text(encoding="utf-8"))] if path.exists() else []
-    kept = [r for r in old if (r.net, r.target) != (new.net, new.target)]
-    order = {net: i for i, net in enumerate(DEFAULT)}
-    rows = sorted([*kept, new], key=lambda r: (order.get(r.net, len(order)), r.net, r.target))
-    path.write_text(json.dumps([asdict(r) for r in rows], indent=1) + "\n", encoding="utf-8")
-    (FOLDER / "build_matrix.md").write_text(table(rows), encoding="utf-8")
 
 
 def main() -> None:
@@ -136,9 +93,10 @@ def main() -> None:
         for target in options.targets.split(","):
             built = attempt(word, target, options.norms, options.timeout)
             outcome = f"FAILED at {built.step}: {built.error}" if built.step else f"{built.size / 1000:.0f} kB"
-            print(f"{word:28} {target:14} {built.compilation:7.1f} s  load {built.load:.1f}  {outcome}", flush=True)
+            spent = f"{built.processor:7.1f} s of {built.wall:7.1f}  load {built.load:.1f}"
+            print(f"{word:28} {target:14} {spent}  {outcome}", flush=True)
             if options.write:
-                merge(built)
+                merge(built, KEPT, lambda row: (row.net, row.target), DEFAULT, table)
 
 
 if __name__ == "__main__":

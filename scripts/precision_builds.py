@@ -1,6 +1,7 @@
 """What IREE makes of `--precision bf16`: whether a train step compiles, how long, and with which matrix instructions.
 
-    python scripts/precision_builds.py [NET[@SIZE]:BATCH ...] [--targets T,T] [--precisions P,P] [--timeout S] [--write]
+    python scripts/precision_builds.py [NET[@SIZE][:BATCH] ..] [--targets T,T] [--precisions P,P] [--timeout S]
+        [--write]
 
 Compiles the whole module (Adam, without norms) without the cache and looks at the LLVM code of its kernels: how many
 there are, how many of them hold a matrix instruction, and which instructions these are. Nothing runs, so no device is
@@ -10,29 +11,22 @@ needed. `--write` merges the rows into docs/measurements/precision.json and rend
 from __future__ import annotations
 
 import argparse
-import datetime
-import json
-import os
 import re
-import resource
 import tempfile
-import time
 from collections import Counter
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from timed_compile import FOLDER, Timed, merge, named, timed_compile
+
 from netc.codegen.program import build
-from netc.netspec.check import check
-from netc.netspec.errors import NetcError
 from netc.netspec.recipe import Recipe
-from netc.netspec.zoo import find
-from netc.runtime.compile import COMPILER, compile_text, version_of
 from netc.runtime.session import emit_text
 from netc.runtime.target import parse_target
 
 NETS = ("mnist-mlp:128", "mnist-cnn:32", "vit_tiny_patch4_32:8", "resnet18@64:8")
 TARGETS = "cpu,cuda:sm_89,rocm:gfx1100"
-FOLDER = Path(__file__).resolve().parents[1] / "docs" / "measurements"
+KEPT = FOLDER / "precision.json"
 # NVIDIA's tensor cores, AMD's WMMA and MFMA, and the bf16 dot product of AVX-512 and of AMX, as LLVM names them
 MATRIX = re.compile(
     r"@llvm\.(nvvm\.w?mma\.[\w.]+|amdgcn\.(?:wmma|mfma)\.[\w.]+|x86\.(?:avx512bf16\.dp|td)bf16ps[\w.]*)"
@@ -40,22 +34,15 @@ MATRIX = re.compile(
 
 
 @dataclass(frozen=True)
-class Row:
-    """One compile. Seconds: wall clock beside other work, and processor time of the compiler; `size` in bytes."""
+class Row(Timed):
+    """One compile, and what is in its kernels."""
 
     net: str
     target: str
     precision: str
-    date: str
-    compiler: str
-    wall: float
-    processor: float
-    load: float
-    size: int = 0
-    kernels: int = 0
-    with_matrix: int = 0
-    instructions: str = ""
-    error: str = ""
+    kernels: int
+    with_matrix: int
+    instructions: str
 
 
 def kernels_of(folder: Path) -> tuple[int, int, Counter[str]]:
@@ -74,31 +61,20 @@ def kernels_of(folder: Path) -> tuple[int, int, Counter[str]]:
 
 def attempt(word: str, target_word: str, precision: str, timeout: float) -> Row:
     """Build one net for one target; a refusal is a row too."""
-    matched = re.fullmatch(r"([^@:]+)(?:@(\d+))?:(\d+)", word)
-    if matched is None:
-        raise SystemExit(f"wants NET:BATCH or NET@SIZE:BATCH, got {word!r}; write for example resnet18@64:8")
-    side, spec = matched[2], find(matched[1])
-    net = check(spec.with_input((int(side), int(side), 3)) if side else spec)
     target = parse_target(target_word)
-    began, spent = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
-    size, error, facts = 0, "", (0, 0, Counter[str]())
+
+    def text() -> str:
+        net, loss, batch = named(word)
+        return emit_text(build(net, Recipe(loss=loss, norms=False, precision=precision), batch), target).text
+
     with tempfile.TemporaryDirectory(prefix="netc-") as folder:
-        dumped, output = Path(folder) / "dump", Path(folder) / "module.vmfb"
+        dumped = Path(folder) / "dump"
         flags = (*target.flags, f"--iree-hal-dump-executable-intermediates-to={dumped}")
-        try:
-            program = build(net, Recipe(norms=False, precision=precision), int(matched[3]))
-            compile_text(emit_text(program, target).text, replace(target, flags=flags), output, timeout)
-            size, facts = output.stat().st_size, kernels_of(dumped)
-        except NetcError as failure:
-            error = str(failure).splitlines()[0]
-    now = resource.getrusage(resource.RUSAGE_CHILDREN)
-    instructions = ", ".join(f"{name} ({count})" for name, count in facts[2].most_common(2))
-    return Row(
-        word, target_word, precision, datetime.date.today().isoformat(), f"{COMPILER} {version_of(COMPILER)}",
-        round(time.perf_counter() - began, 1),
-        round(now.ru_utime + now.ru_stime - spent.ru_utime - spent.ru_stime, 1),
-        round(os.getloadavg()[0] / (os.cpu_count() or 1), 1), size, facts[0], facts[1], instructions, error,
-    )  # fmt: skip
+        done = timed_compile(text, replace(target, flags=flags), Path(folder) / "module.vmfb", timeout)
+        kernels, holding, seen = kernels_of(dumped)
+    instructions = ", ".join(f"{name} ({count})" for name, count in seen.most_common(2))
+    return Row(**asdict(done), net=word, target=target_word, precision=precision, kernels=kernels, with_matrix=holding,
+               instructions=instructions)  # fmt: skip
 
 
 def table(rows: list[Row]) -> str:
@@ -123,18 +99,6 @@ def table(rows: list[Row]) -> str:
     return "\n".join([*lines, "", f"Compiler: {', '.join(sorted({r.compiler for r in rows}))}."]) + "\n"
 
 
-def merge(new: Row) -> None:
-    """Put one row into the JSON in place of an older one of the same build, and render the page."""
-    path = FOLDER / "precision.json"
-    old = [Row(**r) for r in json.loads(path.read_text(encoding="utf-8"))] if path.exists() else []
-    same = (new.net, new.target, new.precision)
-    order = {net: i for i, net in enumerate(NETS)}
-    rows = [r for r in old if (r.net, r.target, r.precision) != same] + [new]
-    rows.sort(key=lambda r: (order.get(r.net, len(order)), r.net, r.target, r.precision != "f32"))
-    path.write_text(json.dumps([asdict(r) for r in rows], indent=1) + "\n", encoding="utf-8")
-    (FOLDER / "precision.md").write_text(table(rows), encoding="utf-8")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("nets", nargs="*", default=NETS)
@@ -150,7 +114,7 @@ def main() -> None:
                 outcome = row.error or f"{row.with_matrix} of {row.kernels} kernels: {row.instructions}"
                 print(f"{word:22} {target:13} {precision:5} {row.processor:7.1f} s  {outcome}", flush=True)
                 if options.write:
-                    merge(row)
+                    merge(row, KEPT, lambda r: (r.net, r.target, r.precision != "f32"), NETS, table)
 
 
 if __name__ == "__main__":

@@ -11,9 +11,9 @@ training runs from the start of its process to the end of the first step; then t
     data      the digits read, resized, their statistics
     emission  rules, rewrites with the verifier after each, text: what `netc` itself says it needed
     cache     the artefact found and its SHA-256 checked; loading it
-    state     drawn on the device, fetched, every number looked at
-    checkpoint the first one: digest, writing, and waiting for the disk
-    step      the first one
+    state     drawn on the device
+    checkpoint one before the first step: of given weights (--init) only, a drawn state needs none
+    step      the first one, which is also the first to touch its memory
 
 Wall times and processor times of the process (user and system), in seconds: medians over the rounds, and the least.
 `--write` puts the tables in docs/measurements/startup.md.
@@ -135,7 +135,8 @@ def child(begin: float, arguments: list[str]) -> None:
     importlib.import_module = importing(importlib.import_module)
     from netc.cli import main
 
-    main._run(arguments)
+    sys.argv[1:] = arguments
+    main.main()
 
 
 def once(arguments: list[str], folder: Path) -> Spent:

@@ -1,10 +1,27 @@
 """The op table: one row for each operation, grouped in files by what the operations do."""
 
+from functools import lru_cache
+
+from netc.codegen.ir import Attrs
 from netc.codegen.ops import contraction, elementwise, indexing, loop, movement, scan, window
 from netc.codegen.ops.table import OpDef
+from netc.netspec.types import TensorType
 
 OPS: dict[str, OpDef] = {
     row.kind: row
     for rows in (elementwise.ROWS, movement.ROWS, contraction.ROWS, window.ROWS, indexing.ROWS, scan.ROWS, loop.ROWS)
     for row in rows
 }
+
+REMEMBERED = 1 << 14  # operations whose types are kept; a large net has a few thousand different ones
+
+
+@lru_cache(maxsize=REMEMBERED)
+def infer(kind: str, operands: tuple[TensorType, ...], attrs: Attrs) -> tuple[TensorType, ...]:
+    """The types of an operation's results by its row's rules; raises IrError, KeyError without a row.
+
+    Kept, because nets repeat their blocks, and because the verifier asks again what the builder has asked.
+    """
+    row, named = OPS[kind], dict(attrs)
+    first = row.rule(*operands, **named)
+    return (first, *row.several.further(*operands, **named)) if row.several else (first,)

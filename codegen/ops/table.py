@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from netc.codegen.ir import IrError
@@ -92,6 +93,7 @@ def ints(values: Sequence[int]) -> str:
     return "[" + ", ".join(map(str, values)) + "]"
 
 
+@lru_cache(maxsize=1 << 12)
 def mlir_type(t: TensorType) -> str:
     """`tensor<32x10xf32>`."""
     return "tensor<" + "x".join((*map(str, t.shape), t.dtype)) + ">"

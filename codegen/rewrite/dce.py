@@ -20,7 +20,7 @@ def _dce(function: Function) -> Function:
     live = set(function.results)
     kept = []
     for op in reversed(function.ops):
-        if not live.isdisjoint(op.results):
+        if op.result in live or (op.further and not live.isdisjoint(op.further)):
             live.update(op.operands)
             kept.append(op)
-    return replace(function, ops=tuple(reversed(kept)))
+    return replace(function, ops=tuple(reversed(kept))) if len(kept) < len(function.ops) else function

@@ -94,10 +94,10 @@ def _fold(function: Function) -> Function:
         for made in b.ops[seen:]:
             makers[made.result] = made
         seen = len(b.ops)
-        for rule in TABLE.get(op.kind, ()):
+        for rule in TABLE[op.kind]:
             value = rule(b, op, operands, makers)
             if value is not None:
                 return value
         return None
 
-    return rewrite(function, visit)
+    return rewrite(function, visit, TABLE)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from netc.codegen.ir import Module, Op
+from netc.codegen.collector import no_collector
+from netc.codegen.ir import Function, Module, Op
 from netc.codegen.rewrite.choices import NONE, Choices
 from netc.codegen.rewrite.cse import cse
 from netc.codegen.rewrite.dce import dce
 from netc.codegen.rewrite.fold import fold
+from netc.codegen.rewrite.narrow_copies import part_narrow_copies
 from netc.codegen.rewrite.products import sum_before_products
 from netc.codegen.rewrite.reductions import split_reductions
 from netc.codegen.rewrite.repeated_sums import part_repeated_sums
@@ -20,7 +22,7 @@ Pass = Callable[[Module], Module]
 # passes of one family only, after all others
 _LAST: dict[Family, tuple[tuple[str, Pass], ...]] = {
     "cpu": (),
-    "gpu": (("part_repeated_sums", part_repeated_sums),),
+    "gpu": (("part_repeated_sums", part_repeated_sums), ("part_narrow_copies", part_narrow_copies)),
     "xla": (),
 }
 
@@ -45,10 +47,11 @@ def passes(family: Family, choices: Choices = NONE) -> tuple[tuple[str, Pass], .
     )
 
 
+@no_collector()
 def lower(module: Module, family: Family, choices: Choices = NONE) -> Module:
     """Every pass in order, the verifier after each. `choices` name forms for single convolutions, before the table."""
-    typed: set[Op] = set()
-    verify(module, typed=typed)
+    sound: set[Op | Function] = set()
+    verify(module, sound=sound)
     for _, step in passes(family, choices):
-        module = verify(step(module), typed=typed)
-    return verify(module, lowered=True, typed=typed)
+        module = verify(step(module), sound=sound)
+    return verify(module, lowered=True, sound=sound)

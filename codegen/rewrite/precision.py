@@ -46,11 +46,11 @@ def _rounded(function: Function) -> Function:
         return copy if v in held else b.op("barrier", copy)
 
     def visit(b: Builder, op: Op, operands: tuple[Value, ...]) -> Value | None:
-        if op.kind not in CONTRACTIONS or not fixed.isdisjoint(op.operands) or _one_channel(op):
+        if not fixed.isdisjoint(op.operands) or _one_channel(op):
             return None
         return b.op(op.kind, *(narrow(b, v) for v in operands), **dict(op.attrs))
 
-    return rewrite(function, visit)
+    return rewrite(function, visit, CONTRACTIONS)
 
 
 def _fixed(function: Function) -> set[Value]:

@@ -38,11 +38,9 @@ def _factored(function: Function) -> Function:
         nonlocal seen
         repeats.read(b.ops[seen:])
         seen = len(b.ops)
-        if op.kind == "dot":
-            return _product(b, op, operands, repeats)
-        return _sum(b, op, operands, repeats) if op.kind == "reduce_sum" else None
+        return (_product if op.kind == "dot" else _sum)(b, op, operands, repeats)
 
-    return rewrite(function, visit)
+    return rewrite(function, visit, ("dot", "reduce_sum"))
 
 
 class _Repeats:
@@ -56,25 +54,27 @@ class _Repeats:
         """Take note of operations, in order."""
         for op in ops:
             self.makers[op.result] = op
-            self._known[op.result] = self._axes(op)
+            if axes := self._axes(op):
+                self._known[op.result] = axes
 
     def axes(self, v: Value) -> Axes:
         """The axes along which all slices of v are known to be equal."""
         return self._known.get(v, frozenset())
 
     def _axes(self, op: Op) -> Axes:
-        every = frozenset(range(len(op.result.shape)))
         if op.kind == "constant":
-            return frozenset() if isinstance(op.attr("value"), tuple) else every
+            return frozenset() if isinstance(op.attr("value"), tuple) else _every(op)
         if op.kind == "broadcast":
             dims = op.attr("dims")
             if dims != tuple(sorted(dims)) or op.operands[0].shape != tuple(op.result.shape[a] for a in dims):
                 return frozenset()
-            return (every - set(dims)) | {dims[a] for a in self.axes(op.operands[0])}
+            return (_every(op) - set(dims)) | {dims[a] for a in self.axes(op.operands[0])}
         if op.kind == "reshape":
             return frozenset(a for a in self.axes(op.operands[0]) if a < _prefix(op))
         if op.kind in ELEMENTWISE or (op.kind == "barrier" and op.result.type.dtype == "bf16"):
-            return every.intersection(*(self.axes(v) for v in op.operands))
+            first, *others = op.operands
+            axes = self.axes(first)
+            return axes.intersection(*map(self.axes, others)) if axes else axes
         return frozenset()
 
     def without(self, b: Builder, v: Value, gone: Axes) -> Value:
@@ -92,6 +92,11 @@ class _Repeats:
         if op.kind == "reshape":
             return b.reshape(self.without(b, op.operands[0], gone), shape)
         return b.op(op.kind, *(self.without(b, u, gone) for u in op.operands), **dict(op.attrs))
+
+
+def _every(op: Op) -> Axes:
+    """Every axis of the result."""
+    return frozenset(range(len(op.result.shape)))
 
 
 def _prefix(op: Op) -> int:

@@ -22,12 +22,10 @@ def split_reductions(module: Module) -> Module:
 
 
 def _split(function: Function) -> Function:
-    return rewrite(function, _visit)
+    return rewrite(function, _visit, ("reduce_sum",))
 
 
 def _visit(b: Builder, op: Op, operands: tuple[Value, ...]) -> Value | None:
-    if op.kind != "reduce_sum":
-        return None
     x, dims = operands[0], op.attr("dims")
     if len(dims) == len(x.shape):
         return _whole(b, x)
@@ -38,8 +36,10 @@ def _visit(b: Builder, op: Op, operands: tuple[Value, ...]) -> Value | None:
 
 def _whole(b: Builder, x: Value) -> Value | None:
     n = x.type.size
-    rows = max((d for d in range(1, WIDEST + 1) if n % d == 0), default=1)
-    if n < WHOLE_FROM or rows < 2:
+    if n < WHOLE_FROM:
+        return None
+    rows = next(d for d in range(WIDEST, 0, -1) if n % d == 0)
+    if rows < 2:
         return None
     return b.sum(b.sum(b.reshape(x, (rows, n // rows)), (1,)), (0,))
 

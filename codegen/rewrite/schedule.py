@@ -136,6 +136,9 @@ SEQUENCE_FORMS: dict[str, Callable[[Family], Callable[..., Value]]] = {
 }
 
 
+REPLACED = frozenset((*SEQUENCE_FORMS, *POOL_FORMS, *CONV_FORMS))
+
+
 def form_of(family: Family, op: Op, choices: Choices = NONE) -> str:
     """The name of the form of a convolution op: the one chosen for it, or else what the family's table says.
 
@@ -169,11 +172,9 @@ def schedule(module: Module, family: Family, choices: Choices = NONE) -> Module:
             return SEQUENCE_FORMS[op.kind](family)(b, op, *operands)
         if op.kind in POOL_FORMS:
             return POOL_FORMS[op.kind](b, op, *operands)
-        if op.kind in CONV_FORMS:
-            return CONV_FORMS[op.kind][form_of(family, op, choices)](b, op, *operands)
-        return None
+        return CONV_FORMS[op.kind][form_of(family, op, choices)](b, op, *operands)
 
     def change(function: Function) -> Function:
-        return rewrite(function if family == "xla" else in_blocks(function), visit)
+        return rewrite(function if family == "xla" else in_blocks(function), visit, REPLACED)
 
     return each_function(module, change)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import replace
 
 from netc.codegen.builder import Builder
@@ -17,17 +17,21 @@ def each_function(module: Module, change: Callable[[Function], Function]) -> Mod
     return replace(module, functions=tuple(change(f) for f in module))
 
 
-def rewrite(function: Function, visit: Visit) -> Function:
-    """The function with every operation visited in order."""
+def rewrite(function: Function, visit: Visit, kinds: Container[str] | None = None) -> Function:
+    """The function with every operation visited in order, or with those of `kinds`; itself if that changes nothing."""
     new: dict[Value, Value] = {}
     b = Builder(function.name)
+    untouched = new.keys().isdisjoint
     for op in function.ops:
-        same = new.keys().isdisjoint(op.operands)
+        same = untouched(op.operands)
         operands = op.operands if same else tuple([new.get(v, v) for v in op.operands])
-        b.place(op.loc)
-        value = visit(b, op, operands)
-        if value is not None:
-            new[op.result] = value
-        else:
-            b.ops.append(op if same else Op(op.kind, operands, op.attrs, op.result, op.loc, op.further))
+        if kinds is None or op.kind in kinds:
+            b.place(op.loc)
+            value = visit(b, op, operands)
+            if value is not None:
+                new[op.result] = value
+                continue
+        b.ops.append(op if same else Op(op.kind, operands, op.attrs, op.result, op.loc, op.further))
+    if not new and len(b.ops) == len(function.ops):
+        return function
     return replace(function, ops=tuple(b.ops), results=tuple(new.get(v, v) for v in function.results))

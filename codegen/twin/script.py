@@ -1,6 +1,7 @@
 """A training as one JAX script: the same net, first state, batches, recipe and trace, and gradients by autodiff.
 
-The script imports jax and numpy, and nothing of netc. It reads the examples from a file beside it.
+The script imports jax and numpy, and nothing of netc. It reads the examples from a file beside it, and from another
+the weights that the training begins with, if they were given.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from netc.codegen.twin import data
+from netc.codegen.twin import data, step
 from netc.codegen.twin.losses import loss_call, loss_functions
 from netc.codegen.twin.template import TEMPLATE
 from netc.codegen.twin.writer import forward_text
@@ -47,10 +48,11 @@ def jax_script(t: Training) -> str:
     loss = loss_call(t.recipe.loss, "logits", "y")
     evaluation = loss_call(t.recipe.loss.evaluated, "logits", "y")
     tokens, draws = t.net.x.dtype == "i32", t.net.signature.draws
+    begun, parts = step.BEGUN if "init" in t.header.get("recipe", {}) else step.DRAWN, t.recipe.accumulate
     s = t.schedule
     values: dict[str, Any] = {
         "NET": t.net.spec.name, "SEED": t.seed, "BATCH": s.batch, "EPOCHS": s.epochs, "LR": s.lr, "WARMUP": s.warmup,
-        "DECAY": s.decay, "FINAL": s.final,
+        "DECAY": s.decay, "FINAL": s.final, **({"PARTS": parts} if parts > 1 else {}),
     }  # fmt: skip
     values |= {"CONTEXT": t.net.x.size} if tokens else {"CROP": t.crop, "FLIP": t.flip, "MEAN": t.mean, "STD": t.std}
     values |= {
@@ -70,12 +72,12 @@ def jax_script(t: Training) -> str:
         "<x>": "x i32 [B, T]" if tokens else "x [B, ..]",
         "<logits>": "logits [B, classes]" if rank == 1 else "logits [B, .., classes]",
         "<key argument>": ", key=None" if draws else "",
-        "<step key>": ", step_key(state)" if draws else "",
-        "<step key function>": STEP_KEY if draws else "",
+        "<step key function>": step.KEY if draws else "",
         "<seed key>": '        "key": key,\n' if draws else "",
         "<kept key>": ', "key": state["key"]' if draws else "",
+        **begun,
+        "<derivative>": (step.in_parts if parts > 1 else step.whole)(loss, draws),
         "<losses>": loss_functions(f"{loss} {evaluation}", rank),
-        "<loss>": loss,
         "<evaluation>": evaluation,
         "<right>": "logits.argmax(-1) == y" if rank == 1 else f"(logits.argmax(-1) == y).mean({_places(rank)})",
         "<optimizer>": _optimizer(t.recipe),
@@ -91,11 +93,6 @@ def _refuse(recipe: Recipe) -> None:
         raise UserError(
             f"emit-jax wants a training in f32, got --precision {recipe.precision}; leave it out: "
             "the twin computes in float32"
-        )
-    if recipe.accumulate > 1:
-        raise UserError(
-            f"emit-jax wants a training whose batches pass whole, got --accumulate {recipe.accumulate}; "
-            "leave it out: without batch norm and dropout the results are the same"
         )
     if recipe.remat:
         raise UserError("emit-jax wants a training without --remat, got it; leave it out: the results are the same")
@@ -164,11 +161,7 @@ def _optimizer(recipe: Recipe) -> str:
     return "\n    ".join(lines)
 
 
-NOTES = {"PARAMETERS": "# shape, how it is drawn, the deviation, bound or value, whether weight decay touches it\n"}
-
-STEP_KEY = '''
-
-def step_key(state):
-    """What the masks of this step are drawn with: the words of stream 3 at the step's number."""
-    return threefry_2x32(state["key"], jnp.stack([state["step"], 3]).astype(jnp.uint32))
-'''
+NOTES = {
+    "PARAMETERS": "# shape, how it is drawn, the deviation, bound or value, whether weight decay touches it\n",
+    "PARTS": "# a batch passes in so many, one after the other\n",
+}

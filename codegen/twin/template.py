@@ -5,7 +5,7 @@ TEMPLATE = '''"""<net> on <data> in plain JAX: an independent twin of a training
     python FILE.py [--<examples> FILE.npz] [--out trace.jsonl] [--steps N]
 
 Same net, first state, batches and recipe; the gradients are `jax.value_and_grad`'s. The first parameters are drawn here
-by Threefry-2x32, as netc draws them. Compare: netc trace diff RUN trace.jsonl --mode cross-compiler
+by Threefry-2x32, as netc draws them. <begins>Compare: netc trace diff RUN trace.jsonl --mode cross-compiler
 Needs jax and numpy only.
 """
 
@@ -83,7 +83,7 @@ def initial_state(seed):
         "moments": {moment: jax.tree.map(jnp.zeros_like, params) for moment in <moments>},
         "step": jnp.zeros((), jnp.int32),
 <seed key>    }
-<step key function>
+<begun><step key function>
 
 def updated(name, w, g, kept, t, lr):
     """One parameter after step t, from 1, and its moments."""
@@ -96,12 +96,7 @@ def train_step(state, x, y, lr):
     """state, images [B, ..], labels [B], learning rate -> state, (loss, gradient norm, parameter norm)."""
     params, t = state["params"], state["step"] + 1
 
-    def objective(p):
-        logits, statistics = forward(p, state["statistics"], x, True<step key>)
-        return <loss>.mean(), statistics
-
-    (loss, statistics), grads = jax.value_and_grad(objective, has_aux=True)(params)
-    new, moments = {}, {moment: {} for moment in state["moments"]}
+<derivative>    new, moments = {}, {moment: {} for moment in state["moments"]}
     for name, w in params.items():
         kept = {moment: state["moments"][moment][name] for moment in moments}
         new[name], kept = updated(name, w, grads[name], kept, t, lr)
@@ -180,7 +175,7 @@ def main():
     """Train, and write a line for each step and evaluation."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--<examples>", type=Path, default=Path(__file__).with_suffix(".npz"))
-    parser.add_argument("--out", type=Path, default=Path("trace.jsonl"))
+<weights option>    parser.add_argument("--out", type=Path, default=Path("trace.jsonl"))
     parser.add_argument("--steps", type=int, help="stop after so many")
     options = parser.parse_args()
     splits = load(options.<examples>)
@@ -188,7 +183,7 @@ def main():
     script = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
     header = {"kind": "header", **HEADER, "module_sha256": script, "target": "jax", "versions": versions}
     per_epoch = count(splits["train"]) // BATCH
-    state, step = initial_state(SEED), 0
+    state, step = <first state>, 0
     with options.out.open("x") as trace:
 
         def record(**fields):

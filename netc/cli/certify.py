@@ -13,7 +13,6 @@ import click
 
 from netc.cli.lean_config import config_option, with_config
 from netc.cli.options import complete_net, json_option, net_options, print_json, resolve_net
-from netc.cli.program import refuse_parts
 from netc.cli.recipe_options import recipe_of, recipe_options
 
 if TYPE_CHECKING:
@@ -95,9 +94,7 @@ def _net(
     from netc.runtime.target import parse_target
 
     where = parse_target(target)
-    chosen = recipe_of(recipe)
-    refuse_parts("certify", chosen)
-    program = build(resolve_net(net, classes, input_), chosen, batch)
+    program = build(resolve_net(net, classes, input_), recipe_of(recipe), batch)
     if not layers:
         return certify_program(program, where, settings)
     return certificate_of_layers(net, settings, tuple(_watched(certify_layers(program, where, settings))))

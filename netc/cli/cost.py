@@ -51,7 +51,7 @@ def cost(
     once, and kept in the cache folder; for a device that is not here give both --peak and --bandwidth.
     """
     from netc.codegen.rewrite.lower import lower
-    from netc.codegen.step_cost import Ceiling, table, useful_flops, works
+    from netc.codegen.step_cost import Ceiling, step_works, table, useful_flops
     from netc.netspec.errors import UserError
     from netc.runtime.cache import Cache
     from netc.runtime.ceilings import ceilings
@@ -62,18 +62,18 @@ def cost(
         raise UserError("--peak and --bandwidth go together, got one; give the other too, or neither")
     if peak is not None and measure:
         raise UserError("wants --measure or given ceilings, got both; leave one out")
-    program, where = program_of(net, classes, input_, batch, recipe, whole="cost"), parse_target(target)
+    program, where = program_of(net, classes, input_, batch, recipe), parse_target(target)
     choices = in_use(program, where, tuned_choices(target, no_tuned))
-    step = lower(program.module, where.family, choices).function("train_step")
+    lowered = lower(program.module, where.family, choices)
     if peak is None or bandwidth is None:
         measured = ceilings(where, Cache(), again=measure)
         ceiling, source = measured.ceiling, measured.sentence()
     else:
         ceiling, source = Ceiling(peak * 1e9, bandwidth * 1e9), f"{peak:g} GFLOP/s and {bandwidth:g} GB/s, as given"
-    rows = table(works(step), ceiling, depth)
+    rows = table(step_works(lowered), ceiling, depth)
     found = facts(rows, ceiling) | {
         "net": program.net.spec.name, "target": target, "batch": program.batch, "ceilings_from": source,
-        "useful_flops": useful_flops(program.module.function("train_step")),
+        "useful_flops": useful_flops(program.module),
     }  # fmt: skip
     if as_json:
         print_json(found)

@@ -11,8 +11,7 @@ from netc.cli.options import complete_net
 from netc.cli.training import training_of, training_options
 
 if TYPE_CHECKING:
-    from netc.runtime.data.dataset import Dataset
-    from netc.runtime.run import RunConfig
+    from netc.runtime.replay import Replay
 
 
 @training_options
@@ -23,39 +22,43 @@ def emit_jax(net: str, out: Path | None, **options: Any) -> None:
     """Write NET's training in plain JAX: same net, first state, batches and recipe, gradients by value_and_grad.
 
     The script needs jax and numpy, draws the first parameters itself and writes a trace of the same format, for
-    netc trace diff. Without -o it goes to standard output, and no examples are written.
+    netc trace diff. Without -o it goes to standard output, and no examples are written. The weights of --init go to
+    FILE.weights.npz.
     """
     from netc.netspec.errors import UserError
 
     if out is not None and out.suffix != ".py":
         raise UserError(f"-o wants a file FILE.py, got {out}; name it so")
-    config, data = training_of(net, options)
-    text = _script(config, data, Path(net))
+    replay = training_of(net, options)
+    text = _script(replay)
     if out is None:
         click.echo(text, nl=False)
         return
     from netc.runtime.files import write_whole
-    from netc.runtime.replay import write_examples
+    from netc.runtime.replay import write_examples, write_start
 
     out.parent.mkdir(parents=True, exist_ok=True)
     write_whole(out, text)
+    data = replay.data
     write_examples(out.with_suffix(".npz"), data)
     click.echo(f"{out}  {len(text):,} bytes; run it with: python {out}")
     click.echo(f"{out.with_suffix('.npz')}  {len(data.train):,} training and {len(data.test):,} test examples")
+    if replay.start:
+        write_start(out.with_suffix(".weights.npz"), replay.start)
+        click.echo(f"{out.with_suffix('.weights.npz')}  the {len(replay.start.tensors):,} tensors that it begins with")
 
 
-def _script(config: RunConfig, data: Dataset, net: Path) -> str:
+def _script(replay: Replay) -> str:
     from netc.codegen.twin.script import Training, jax_script
-    from netc.runtime.replay import replay_of
     from netc.traces.schema import FORMAT
 
-    replay = replay_of(config, data, net if (net / "run.json").is_file() else None)
+    config = replay.config
     header = {
         "format": FORMAT,
         "net": config.net.spec.name,
         "spec_sha256": config.net.digest,
         "data": config.data,
-        "data_sha256": data.digest,
+        "data_sha256": replay.data.digest,
         "recipe": config.recipe_json,
         "seed": config.seed,
         "batch": config.schedule.batch,

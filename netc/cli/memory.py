@@ -50,9 +50,9 @@ def memory(
     from netc.runtime.session import in_use
     from netc.runtime.target import parse_target
 
-    program, where = program_of(net, classes, input_, batch, recipe, whole="memory"), parse_target(target)
+    program, where = program_of(net, classes, input_, batch, recipe), parse_target(target)
     choices = in_use(program, where, tuned_choices(target, no_tuned))
-    counted = memory_of(program.state, lower(program.module, where.family, choices).function(STEP))
+    counted = memory_of(program.state, lower(program.module, where.family, choices), STEP)
     peak = compiled_peak(program, where, choices)
     found = {"net": program.net.spec.name, "target": target, "batch": program.batch} | facts(counted, peak, depth)
     if as_json:

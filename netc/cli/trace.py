@@ -19,6 +19,9 @@ MODES = ("ulp", "same-compiler", "cross-compiler")
 STEPS = 32  # that a floor is measured over unless --steps says more
 
 run_argument = click.Path(path_type=Path)
+init_option = click.option(
+    "--init", type=run_argument, help="Where the weights lie now that RUN began with.  [default: where they lay]"
+)
 data_dir_option = click.option("--data-dir", type=run_argument, help="A folder that holds the data's files.")
 
 
@@ -84,12 +87,10 @@ def noise_command(net: str, steps: int, whole: str | None, out: Path | None, as_
     """
     import json
 
-    from netc.runtime.replay import replay_of
     from netc.traces.floor import FILE, write_floor
 
-    config, data = training_of(net, options)
+    replay = training_of(net, options)
     folder = Path(net) if (Path(net) / "run.json").is_file() else None
-    replay = replay_of(config, data, folder)
     floor = _measured(replay, steps)
     if whole:
         floor = _over_the_whole_run(replay, floor, whole)
@@ -124,8 +125,12 @@ def plot_command(runs: tuple[Path, ...], out: Path) -> None:
 @click.argument("b", metavar="RUN|TARGET")
 @click.option("--step", type=click.IntRange(min=0), help="The step to look at.  [default: the first that differs]")
 @data_dir_option
+@init_option
+@click.option("--new-head", is_flag=True, help="With --init: RUN drew its last layer and is too old to say so.")
 @json_option
-def bisect_command(a: Path, b: str, step: int | None, data_dir: Path | None, as_json: bool) -> None:
+def bisect_command(
+    a: Path, b: str, step: int | None, data_dir: Path | None, init: Path | None, new_head: bool, as_json: bool
+) -> None:
     """Name the operation in which two runs part, or a run and a target.
 
     Both are given the state that the first run had before the step. The exit code is 1 where an operation was found.
@@ -146,7 +151,8 @@ def bisect_command(a: Path, b: str, step: int | None, data_dir: Path | None, as_
         click.echo("the runs are the same, bit for bit: there is nothing to look for")
         return
     target = parse_target(theirs.header.target if theirs else b)
-    answer = _bisected(_folder(a), target.word, at, data_dir)
+    replay = training_of_run(_folder(a), data_dir, init, new_head=new_head)
+    answer = _bisected(replay, target.word, at)
     if as_json:
         print_json({"step": at, **_spelled(asdict(answer))})
     else:
@@ -169,16 +175,14 @@ def _spelled(table: dict[str, Any]) -> dict[str, Any]:
     return table
 
 
-def _bisected(folder: Path, word: str, at: int, data_dir: Path | None) -> Any:
+def _bisected(replay: Replay, word: str, at: int) -> Any:
     """Replay the run to the step, then search there."""
     from netc.runtime.bisect import bisect_run
     from netc.runtime.cache import Cache
-    from netc.runtime.replay import replay_of
     from netc.runtime.target import parse_target
 
-    config, data = training_of_run(folder, data_dir)
     with _bar("comparing") as watch:
-        return bisect_run(replay_of(config, data, folder), parse_target(word), at, Cache(), watch)
+        return bisect_run(replay, parse_target(word), at, Cache(), watch)
 
 
 # -- runs, floors ----------------------------------------------------------------------------------------------------
@@ -197,7 +201,6 @@ def _folder(run: Path) -> Path:
 def _floor(a: Trace, b: Trace, runs: tuple[Path, Path], given: Path | None, data_dir: Path | None) -> Floor:
     """The floor that was given, that lies in a run's folder, or that is measured now."""
     from netc.netspec.errors import UserError
-    from netc.runtime.replay import replay_of
     from netc.traces.diff import differing_field
     from netc.traces.floor import FILE, read_floor
 
@@ -211,8 +214,7 @@ def _floor(a: Trace, b: Trace, runs: tuple[Path, Path], given: Path | None, data
         raise UserError(f"wants two runs of one training, got another {other}; such runs cannot be compared")
     for folder in folders:
         if (folder / "run.json").is_file():
-            config, data = training_of_run(folder, data_dir)
-            return _measured(replay_of(config, data, folder), min(STEPS, len(a.steps)))
+            return _measured(training_of_run(folder, data_dir), min(STEPS, len(a.steps)))
     raise UserError(
         f"wants a noise floor, got neither {FILE} nor run.json beside the traces; measure one with"
         " netc trace noise NET -o FILE, and give it as --noise FILE"

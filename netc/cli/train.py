@@ -67,7 +67,7 @@ def train(net: str | None, resume: Path | None, quiet: bool, **options: Any) -> 
     config, data, folder = _resumed(resume, options) if resume else new_training(str(net), options)
     from dataclasses import replace
 
-    config, start = _begun(config, options)
+    config, start = begun(config, options)
     if not resume:
         config = replace(config, choices=tuned_choices(config.target, options["no_tuned"]))
     from netc.cli.train_view import TrainView
@@ -106,7 +106,7 @@ def _resumed(folder: Path, options: dict[str, Any]) -> tuple[RunConfig, Dataset,
     return config, dataset_of(config.data, config.net, options["data_dir"]), folder
 
 
-def _begun(config: RunConfig, options: dict[str, Any]) -> tuple[RunConfig, Start | None]:
+def begun(config: RunConfig, options: dict[str, Any]) -> tuple[RunConfig, Start | None]:
     """The weights that --init names, if it does, and the config that says so."""
     from dataclasses import replace
 
@@ -117,8 +117,9 @@ def _begun(config: RunConfig, options: dict[str, Any]) -> tuple[RunConfig, Start
         if options["new_head"]:
             raise UserError("--new-head belongs to --init, got no --init; without it every layer is drawn")
         return config, None
-    start = read_start(config.net, options["init"], new_head=options["new_head"])
-    return replace(config, init=start.digest), start
+    path, new_head = options["init"], options["new_head"]
+    start = read_start(config.net, path, new_head=new_head)
+    return replace(config, init=start.digest, init_path=str(path.absolute()), new_head=new_head), start
 
 
 def new_training(name: str, options: dict[str, Any]) -> tuple[RunConfig, Dataset, Path]:

@@ -12,9 +12,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from netc.cli.options import tuned_line
 from netc.runtime import train as loop
 from netc.runtime.data.dataset import Dataset
+from netc.runtime.ledger import StepDone
 from netc.runtime.run import RunConfig
 from netc.runtime.session import Prepared
-from netc.traces.schema import EvalRecord, StepRecord
+from netc.traces.schema import EvalRecord
 
 REFRESH = 4  # a second: drawing the bar takes milliseconds, and the steps of a small net are as short
 
@@ -75,11 +76,11 @@ class TrainView:
         self._bar.update(self._task, total=total, completed=first)
         self._bar.start()
 
-    def _stepped(self, record: StepRecord, seconds: float) -> None:
+    def _stepped(self, done: StepDone, seconds: float) -> None:
         now = time.monotonic()
         if now >= self._next:
             self._next = now + 1 / REFRESH
-            self._bar.update(self._task, completed=record.step + 1, loss=f"{record.loss:.4f}")
+            self._bar.update(self._task, completed=done.step + 1, loss=f"{done.loss:.4f}")
 
     def _evaluated(self, record: EvalRecord) -> None:
         self._bar.update(self._task, completed=record.step + 1)

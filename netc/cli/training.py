@@ -10,12 +10,10 @@ import click
 from netc.cli import train as trainer
 
 if TYPE_CHECKING:
-    from netc.runtime.data.dataset import Dataset
-    from netc.runtime.run import RunConfig
+    from netc.runtime.replay import Replay
 
-RUNNING = frozenset(
-    {"net", "target", "out", "init", "new_head", "resume", "quiet", "no_tuned", "steps_per_call"}
-)  # where and how, not what
+RUNNING = frozenset({"net", "target", "out", "resume", "quiet", "no_tuned", "steps_per_call"})  # how, not what
+PLACES = frozenset({"data_dir", "init", "new_head"})  # of what a run was fed with: a run may be told again
 
 
 def training_options(command: click.Command) -> click.Command:
@@ -24,7 +22,7 @@ def training_options(command: click.Command) -> click.Command:
     return command
 
 
-def training_of(net: str, options: dict[str, Any], target: str = "reference") -> tuple[RunConfig, Dataset]:
+def training_of(net: str, options: dict[str, Any], target: str = "reference") -> Replay:
     """The training that the options say, of a net or, where NET is a run's folder, of that run.
 
     Raises UserError for options besides a run's folder, which has its own.
@@ -32,22 +30,27 @@ def training_of(net: str, options: dict[str, Any], target: str = "reference") ->
     from click.core import ParameterSource
 
     from netc.netspec.errors import UserError
+    from netc.runtime.replay import replay_of
 
     ctx = click.get_current_context()
     if not (Path(net) / "run.json").is_file():
         config, data, _ = trainer.new_training(net, {**options, "target": target, "out": Path(net)})
-        return config, data
-    names = {p.name for p in trainer.train.params if p.name not in RUNNING} - {"data_dir"}
+        config, start = trainer.begun(config, options)
+        return replay_of(config, data, None, start)
+    names = {p.name for p in trainer.train.params if p.name not in RUNNING} - PLACES
     given = [n for n in options if n in names and ctx.get_parameter_source(n) is ParameterSource.COMMANDLINE]
     if given:
         shown = ", ".join("--" + n.strip("_").replace("_", "-") for n in given)
         raise UserError(f"{net} is a run and says how it was trained, got also {shown}; leave it out, or name a net")
-    return training_of_run(Path(net), options["data_dir"])
+    return training_of_run(Path(net), options["data_dir"], options["init"], new_head=options["new_head"])
 
 
-def training_of_run(folder: Path, data_dir: Path | None) -> tuple[RunConfig, Dataset]:
-    """The training of a run's folder, and its data."""
+def training_of_run(folder: Path, data_dir: Path | None, init: Path | None = None, *, new_head: bool = False) -> Replay:
+    """The training of a run's folder; `init` says where the weights lie that it began with, if not where they were."""
+    from netc.runtime.pretrained import start_of_run
+    from netc.runtime.replay import replay_of
     from netc.runtime.run import read_config
 
     config = read_config(folder)
-    return config, trainer.dataset_of(config.data, config.net, data_dir)
+    start = start_of_run(config, init, new_head=new_head)
+    return replay_of(config, trainer.dataset_of(config.data, config.net, data_dir), folder, start)

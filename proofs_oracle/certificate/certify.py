@@ -18,6 +18,8 @@ from netc.netspec.layer import Combinator, Composite, Layer
 from netc.netspec.types import TensorType
 from netc.proofs_oracle.certificate import claims
 from netc.proofs_oracle.certificate.statement import Claim, Settings, Statement, float_point, judge
+from netc.proofs_oracle.certificate.unroll import unrolled
+from netc.runtime.backends.protocol import Source
 from netc.runtime.session import emit_text
 from netc.runtime.target import Target
 
@@ -34,6 +36,7 @@ ASSUMED = (
 COMPOSED = (
     "combinators put the layers' pullbacks together by the chain rule (the check of the whole text needs no such)"
 )
+IN_TURN = "the loop over the parts as the op that is printed, each call written out; how it is printed is not covered"
 ENOUGH = -20  # log2 of the largest probability of an error that still counts as a certificate
 
 
@@ -147,12 +150,28 @@ def how_read(function: Function, claim: Claim) -> str:
 
 
 def certify_program(program: Program, target: Target, settings: Settings) -> Certificate:
-    """Of `train_step` in the very text that is compiled for the target."""
-    text = emit_text(program, target).text
-    claim = claims.claim_of_program(program, settings.exact)
+    """Of `train_step` in the very text that is compiled for the target.
+
+    Where a batch passes in parts there are two statements: of `micro_step` in that text, and of the lowered
+    `train_step` with its loop written out.
+    """
+    source = emit_text(program, target)
+    text, claim = source.text, claims.claim_of_program(program, settings.exact)
+    if program.recipe.accumulate > 1:
+        return _in_parts(program, source, claim, settings)
     found = certify_text(text, "train_step", claim, settings, id_limit(program.net))
     statements = tuple(replace(s, name=f"train_step of {program.net.spec.name}") for s in found.statements)
     return replace(found, subject=program.net.spec.name, statements=statements)
+
+
+def _in_parts(program: Program, source: Source, claim: Claim, settings: Settings) -> Certificate:
+    net, count, limit = program.net.spec.name, program.recipe.accumulate, id_limit(program.net)
+    found = certify_text(source.text, "micro_step", claims.claim_of_part(program), settings, limit)
+    parts = tuple(replace(s, name=f"micro_step of {net}, one of {count} parts") for s in found.statements)
+    step = unrolled(source.module, "train_step")
+    whole = judge(f"train_step of {net} as lowered, {count} parts in turn", step, claim, settings, float_point(limit))
+    whole = replace(whole, meaning=(how_read(step, claim), IN_TURN, *whole.meaning))
+    return replace(found, subject=net, statements=(*parts, whole))
 
 
 def id_limit(net: CheckedNet) -> int:
@@ -172,16 +191,20 @@ def parts(net: CheckedNet) -> Iterator[tuple[str, Layer, TensorType]]:
 
 
 def certify_layers(program: Program, target: Target, settings: Settings) -> Iterator[Statement]:
-    """Of every different layer at its real shapes, and of the loss: the rules as the target's passes leave them."""
+    """Of every different layer at its real shapes, and of the loss: the rules as the target's passes leave them.
+
+    Of a batch in parts a layer sees one part.
+    """
     net, point = program.net, float_point(id_limit(program.net))
+    batch = program.batch // program.recipe.accumulate
     for path, layer, x in parts(net):
-        made = at_precision(layer_module(layer, x, program.batch), program.recipe.precision)
+        made = at_precision(layer_module(layer, x, batch), program.recipe.precision)
         function = lower(made, target.family).function("vjp")
         claim = claims.claim_of_layer(function)
         if claim.gradients:
             found = judge(f"{layer.label()} on {x} (first at {path})", function, claim, settings, point)
             yield replace(found, meaning=(*roundings(function), *found.meaning))
-    function = lower(loss_module(program.recipe.loss, net.out, program.batch), target.family).function("vjp")
+    function = lower(loss_module(program.recipe.loss, net.out, batch), target.family).function("vjp")
     yield judge(f"loss {program.recipe.loss.kind}", function, claims.claim_of_loss(function), settings, point)
 
 

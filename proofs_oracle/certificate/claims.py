@@ -57,6 +57,16 @@ def claim_of_program(program: Program, exact: bool) -> Claim:
     return Claim(((results["loss"], None),), gradients, moments)
 
 
+def claim_of_part(program: Program) -> Claim:
+    """Of `micro_step`: what it adds to the sum of a gradient is the gradient of what it adds to the loss."""
+    part = program.module.function("micro_step")
+    of, results = places(part.names), places(part.result_names)
+    gradients = tuple(
+        Gradient(of[p.name], results[f"gradient/{p.name}"], less=of[f"gradient/{p.name}"]) for p in program.net.params
+    )
+    return Claim(((results["loss"], None),), gradients)
+
+
 def claim_of_layer(function: Function) -> Claim:
     """Of a rule's `vjp`: y with the cotangent dy, and d<name> for each float argument <name>."""
     of, results = places(function.names), places(function.result_names)

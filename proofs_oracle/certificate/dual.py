@@ -73,6 +73,7 @@ class DualField:
         self.instances = 0  # values of functions that are not rational
         self.operand_degree = 0  # the highest of what they are taken of
         self.exponentials: dict[int, tuple[Dual, Dual]] = {}
+        self.tied: Any = None  # the variables of tied.py, where it is in use
         self.readings: dict[tuple[float, str], Number] = {}
         self.root = square_root_of(field, pow(2, -1, math.prod(field.primes)))
         self.pi = [int(v) for v in uniform(field, (), rng)]

@@ -56,13 +56,6 @@ def _even(A: DualField, function: str, x: Dual) -> Dual:
     return _bare_real(A.unknown(function, replace(x, res=x.res * _sign(x))))
 
 
-def _falling(A: DualField, x: Dual) -> tuple[Dual, Dual]:
-    """exp(-|x|), and 1 + that; |x| by the sign in the float run."""
-    down = A.select(x.real <= 0, x, A.neg(x))
-    e = _bare_real(A.unknown("exp", down))
-    return e, A.add(_one(A, e), e)
-
-
 def _exp(A: DualField, x: Dual) -> tuple[Dual, Slope]:
     """exp' = exp; exp(-infinity) = 0."""
     if A.identities.additive:
@@ -70,7 +63,9 @@ def _exp(A: DualField, x: Dual) -> tuple[Dual, Slope]:
 
         y = exponential(A, x)
     elif A.identities.tied:
-        e, _ = _falling(A, x)
+        from netc.proofs_oracle.certificate.tied import falling
+
+        e = falling(A, x)
         y = e if (x.real <= 0).all() else A.select(x.real <= 0, e, A.div(_one(A, e), e))
     else:
         y = A.unknown("exp", x)
@@ -83,9 +78,10 @@ def _exp(A: DualField, x: Dual) -> tuple[Dual, Slope]:
 def _logistic(A: DualField, x: Dual) -> tuple[Dual, Slope]:
     """y' = y (1 - y); logistic(-x) = 1 - logistic(x)."""
     if A.identities.tied:
-        e, whole = _falling(A, x)
-        u = A.div(_one(A, e), whole)
-        y = A.select(x.real <= 0, A.mul(e, u), u)
+        from netc.proofs_oracle.certificate.tied import rising
+
+        u = rising(A, x)
+        y = A.select(x.real <= 0, A.sub(_one(A, u), u), u)
     else:
         sign = _sign(x)
         y = _bare_real(A.unknown("logistic", replace(x, res=x.res * sign)))

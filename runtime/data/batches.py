@@ -110,12 +110,20 @@ def statistics(split: Split | TextSplit, channels: int) -> Normalise:
     for start in range(0, count, STATISTICS_CHUNK):
         pixels = split.images(chosen[start : start + STATISTICS_CHUNK])
         for channel in range(channels):
-            histogram[channel] += np.bincount(pixels[..., channel].ravel(), minlength=256)
+            histogram[channel] += _counts(pixels[..., channel].ravel())
     levels = np.arange(256) / 255
     weights = histogram / histogram.sum(axis=1, keepdims=True)
     mean = weights @ levels
     std = np.sqrt((weights * (levels - mean[:, np.newaxis]) ** 2).sum(axis=1))
     return Normalise(tuple(mean.tolist()), tuple(np.maximum(std, STD_FLOOR).tolist()))
+
+
+def _counts(pixels: Images) -> Indices:
+    """How often each of 256 levels occurs in `pixels` [n]: counted two at a time, as numbers of 16 bits."""
+    even = len(pixels) // 2 * 2
+    pairs = np.bincount(pixels[:even].view(np.uint16), minlength=1 << 16).reshape(256, 256)
+    counts: Indices = pairs.sum(axis=0) + pairs.sum(axis=1) + np.bincount(pixels[even:], minlength=256)
+    return counts
 
 
 def epoch_order(n: int, seed: int, epoch: int) -> Indices:

@@ -48,7 +48,9 @@ class KeptSplit:
     def images(self, indices: Indices) -> Images:
         """Return the images at `indices` [n]: uint8 [n, H, W, C]."""
         with self._lock:
-            new = np.unique(indices[~self._known[indices]])
+            asked = np.zeros(len(self.base), np.bool_)
+            asked[indices] = True
+            new = np.flatnonzero(asked & ~self._known)
             if len(new):
                 self._kept[new] = self.base.images(new)
                 self._known[new] = True

@@ -40,10 +40,16 @@ class ResizedSplit:
         source = self.base.images(indices)
         out = np.empty((len(source), *self.shape), np.uint8)
         for target, pixels in zip(out, source, strict=True):
-            image = Image.fromarray(pixels[:, :, 0] if grey else pixels).convert(MODES[channels])
-            resized = image.resize((width, height), Image.Resampling.BILINEAR)
-            target[:] = np.asarray(resized).reshape(self.shape)
+            image = Image.fromarray(pixels[:, :, 0] if grey else pixels)
+            # grey becomes RGB after the resizing, which gives the same bits sooner; RGB becomes grey before it
+            image = image if grey else _of_mode(image, MODES[channels])
+            image = image.resize((width, height), Image.Resampling.BILINEAR)
+            target[:] = np.asarray(_of_mode(image, MODES[channels])).reshape(self.shape)
         return out
+
+
+def _of_mode(image: Image.Image, mode: str) -> Image.Image:
+    return image if image.mode == mode else image.convert(mode)
 
 
 def resized(dataset: Dataset, shape: tuple[int, int, int]) -> Dataset:

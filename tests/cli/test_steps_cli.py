@@ -5,11 +5,9 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from netc.cli.certify import certify
-from netc.cli.emit_jax import emit_jax
 from netc.cli.emit_mlir import emit_mlir
 from netc.cli.train import train
-from netc.netspec.errors import SpecError, UserError
+from netc.netspec.errors import SpecError
 
 NET = ["mnist-mlp", "--input", "4x4x1"]
 
@@ -40,18 +38,6 @@ def test_ones_change_nothing():
     [
         (emit_mlir, ["--batch", "4", "--accumulate", "3"], SpecError, "equal parts of the batch of 4, got 3"),
         (emit_mlir, ["--steps-per-call", "2", "--accumulate", "2"], SpecError, "got both; leave one of them at 1"),
-        (
-            certify,
-            ["--accumulate", "2"],
-            UserError,
-            "certify wants a step whose batch passes whole, got --accumulate 2",
-        ),
-        (
-            emit_jax,
-            ["-o", "x.py", "--accumulate", "2"],
-            UserError,
-            "emit-jax wants a training whose batches pass whole",
-        ),
     ],
 )
 def test_what_does_not_go_is_a_sentence(command, words, kind, sentence):

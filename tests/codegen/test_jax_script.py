@@ -97,12 +97,16 @@ def test_another_loss_is_named():
         script(recipe=Recipe(loss=MeanSquaredError()))
 
 
-@pytest.mark.parametrize(
-    "changes, got", [({"precision": "bf16"}, "got --precision bf16"), ({"accumulate": 2}, "got --accumulate 2")]
-)
-def test_options_that_it_does_not_have_are_named(changes, got):
-    with pytest.raises(UserError, match=got):
-        script(recipe=Recipe(**changes))
+def test_options_that_it_does_not_have_are_named():
+    with pytest.raises(UserError, match="got --precision bf16"):
+        script(recipe=Recipe(precision="bf16"))
+
+
+def test_a_batch_in_parts_is_a_scan():
+    text = script(recipe=Recipe(accumulate=4))
+    compile(text, "parts", "exec")
+    assert "PARTS = 4\n" in text and "lax.scan(part, nothing, parts)" in text
+    assert "PARTS" not in script() and "scan" not in script()
 
 
 @pytest.mark.parametrize(

@@ -99,9 +99,9 @@ def test_the_passes_keep_what_is_computed_again(net, family):
     saved = []
     for remat in (False, True):
         program = built(net, remat)
-        step = lower(program.module, family).function("train_step")
-        saved.append(memory_of(program.state, step))
-        assert sum(w.flops for w in works(step)) > 0
+        lowered = lower(program.module, family)
+        saved.append(memory_of(program.state, lowered))
+        assert sum(w.flops for w in works(lowered.function("train_step"))) > 0
     plain, again = saved
     assert not plain.again
     assert again.again

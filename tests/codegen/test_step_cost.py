@@ -6,7 +6,7 @@ from netc.codegen.builder import Builder
 from netc.codegen.place import place_of
 from netc.codegen.program import build
 from netc.codegen.rewrite.lower import lower
-from netc.codegen.step_cost import Ceiling, Work, by_layer, table, useful_flops, works
+from netc.codegen.step_cost import Ceiling, Work, by_layer, step_works, table, useful_flops, works
 from netc.netspec.check import check
 from netc.netspec.layers import BatchNorm, Conv2d, Dense, Flatten
 from netc.netspec.recipe import Adam, Recipe
@@ -116,7 +116,27 @@ def test_useful_flops_do_not_depend_on_a_schedule():
     module = build(check(SPEC), Recipe(norms=False), 2).module
     conv, dense = 2 * 2 * 64 * 4 * 27, 2 * 2 * 256 * 3
     known = 2 * conv + 3 * dense  # the image needs no gradient, and dce takes it; rules emit it
-    assert useful_flops(module.function("train_step")) >= known
+    assert useful_flops(module) >= known
+
+
+@pytest.mark.parametrize("family", ["cpu", "xla"])
+def test_a_batch_in_parts_costs_its_parts_and_one_update(family):
+    part, whole = (build(check(SPEC), Recipe(accumulate=n), 2 * n) for n in (1, 3))
+    rows, sums = (
+        {(r.layer, r.phase): r for r in table(step_works(lower(p.module, family)), Ceiling(1e11, 1e10))}
+        for p in (part, whole)
+    )
+    weights = sum(p.size for p in whole.net.params)
+    for place, row in rows.items():
+        times = 3 if place[1] in ("forward", "vjp") and place[0] in ("conv", "norm", "flatten", "head") else 1
+        if place[0] not in ("loss", "train_step"):  # whose scalars are added
+            assert (sums[place].flops, sums[place].bytes) == (times * row.flops, times * row.bytes), place
+    added = sums["accumulate", "update"]
+    assert added.flops == 3 * (weights + 2)  # and loss and correct
+    # each part reads its gradients and the sums, and writes the sums; zeros are written before; scalars besides
+    assert 0 <= added.bytes - 4 * weights * (3 * 3 + 1) < 100
+    passes = 3 * sum(r.flops for r in rows.values() if r.phase in ("forward", "vjp") and r.layer in ("conv", "head"))
+    assert useful_flops(whole.module) >= 0.9 * passes
 
 
 def test_deeper_tables_open_the_layers():
@@ -143,6 +163,7 @@ def test_the_roofline_is_the_longer_of_both():
         ("stage2.block0.conv1 (vjp)", ("stage2", "block0", "conv1"), "vjp"),
         ("stage2.block0.conv1.kernel (update)", ("stage2", "block0", "conv1"), "update"),
         ("optimizer", ("optimizer",), "update"),
+        ("accumulate", ("accumulate",), "update"),
         ("", ("(no place)",), "forward"),
     ],
 )

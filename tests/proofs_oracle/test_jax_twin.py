@@ -136,6 +136,11 @@ WORDS = NetSpec(
     ),
     dtype="i32",
 )
+NORMED = NetSpec(
+    "normed",
+    (4, 4, 2),
+    (Conv2d(3, 3, bias=False, name="conv"), BatchNorm(name="bn"), Flatten(), nn.Dropout(0.5), Dense(3, name="head")),
+)
 PLACES = NetSpec("places", (6,), language(LayerNorm(name="norm"), positions=False), dtype="i32")
 NETS = {spec.name: spec for spec in (CLASSIC, RESIZED, WINDOWS, WORDS)}
 SEED = 2**40 + 5
@@ -149,6 +154,15 @@ def test_the_nets_have_every_row():
 @pytest.mark.parametrize("name", NETS)
 def test_a_step_is_the_same(name):
     found = agreement(check(NETS[name]), batch=3)
+    assert found.same_start
+    assert max(found.loss, found.grad_norm) < 1e-12, found
+    assert found.worst < 1e-9, found
+
+
+@pytest.mark.parametrize("spec", [NORMED, WORDS], ids=["normed", "words"])
+def test_a_step_in_parts_is_the_same(spec):
+    """Batch norm's statistics move on from part to part, and each part draws its own masks."""
+    found = agreement(check(spec), batch=6, accumulate=3)
     assert found.same_start
     assert max(found.loss, found.grad_norm) < 1e-12, found
     assert found.worst < 1e-9, found

@@ -6,11 +6,15 @@ import numpy as np
 import pytest
 
 from netc.codegen.ir import Function
+from netc.codegen.program import build
 from netc.codegen.rewrite.walk import rewrite
+from netc.netspec.check import check
 from netc.netspec.errors import UserError
-from netc.runtime.bisect import Side, bisect, bisect_run, distance, matched
+from netc.netspec.recipe import Recipe, Sgd
+from netc.runtime.bisect import Side, bisect, bisect_run, bisect_step, distance, matched
 from netc.runtime.replay import first_state, replay_of
 from netc.runtime.target import parse_target
+from tests.runtime.conftest import TINY
 from tests.runtime.test_train import STEPS, config, digits
 
 REFERENCE, XLA, CPU = (parse_target(word) for word in ("reference", "xla", "cpu"))
@@ -55,6 +59,11 @@ def another_axis(b, op, operands):
 def without_second(b, op, operands):
     """x - y without y."""
     return b.op(op.kind, operands[0], b.constant(0.0, operands[1].type))
+
+
+def without_sum(b, op, operands):
+    """x + y without x: the sum of the parts before is lost."""
+    return b.op(op.kind, b.constant(0.0, operands[0].type), operands[1])
 
 
 def to_the_last(b, op, operands):
@@ -116,6 +125,29 @@ def test_operations_without_a_counterpart_are_named(step, args, compiled):
     assert found.finding is not None
     assert "sub at conv2.norm (vjp)" in found.finding.operands
     assert found.unmatched == alone
+
+
+PARTS = (
+    # place, kind, change; the part that is named and the kind: of one part, of the sums, of what follows them
+    ("micro_step", "sub", "conv2.norm (vjp)", without_second, 0, "sub"),
+    ("micro_step", "add", "accumulate", without_sum, 1, "add"),
+    ("train_step", "sub", "head.kernel (update)", without_second, None, "sub"),
+)
+
+
+@pytest.mark.parametrize(("function", "kind", "loc", "change", "part", "named"), PARTS)
+def test_a_fault_in_a_batch_in_parts_is_named(args, compiled, function, kind, loc, change, part, named):
+    module = build(check(TINY), Recipe(Sgd(), accumulate=2), 4).module
+    state = first_state(build(check(TINY), Recipe(Sgd(), accumulate=2), 4), 3)
+    given = [*state, *args[-3:]]
+    changed = {f.name: planted(f, kind, loc, change, 2 * (loc == "accumulate")) for f in module if f.name == function}
+    broken = replace(module, functions=tuple(changed.get(f.name, f) for f in module))
+    names = ("A", "B")
+    found = bisect_step(names, (module, broken), (REFERENCE, REFERENCE), given, compiled).finding
+    assert found is not None
+    assert (found.side, found.loc, found.kind, found.part) == ("B", loc, named, part)
+    assert ("in part" in str(found)) == (part is not None)
+    assert bisect_step(names, (module, module), (REFERENCE, REFERENCE), given, compiled).finding is None
 
 
 def test_the_distance_of_values():

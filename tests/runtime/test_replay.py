@@ -6,7 +6,9 @@ import pytest
 from netc.netspec.errors import UserError
 from netc.runtime.cache import Cache
 from netc.runtime.noise import twins_of
+from netc.runtime.pretrained import read_start, start_of_run
 from netc.runtime.replay import first_state, replay_of
+from netc.runtime.run import read_config
 from netc.runtime.train import train
 from netc.traces.read import read
 from tests.runtime.test_train import STEPS, config, digits
@@ -46,6 +48,25 @@ def test_a_part_of_a_replay_is_that_part():
     assert list(replay.steps(STEPS, STEPS + 5)) == []
 
 
-def test_given_weights_cannot_be_replayed():
-    with pytest.raises(UserError, match="got one that began with given weights"):
+def test_given_weights_begin_a_replay(run, tmp_path):
+    from netc.codegen.program import build
+
+    start = read_start(config().net, run / "last", new_head=True)
+    begun = config(init=start.digest, init_path=str(run / "last"), new_head=True, seed=5)
+    train(begun, digits(), tmp_path / "run", Cache(tmp_path / "cache"), start=start)
+    assert read_config(tmp_path / "run") == begun
+    again = start_of_run(begun)
+    replay = replay_of(begun, digits(), None, again)
+    assert replay.normalise == start.normalise == replay_of(begun, digits(), tmp_path / "run", again).normalise
+    program = build(begun.net, begun.recipe, begun.schedule.batch)
+    state = replay.first_state(program)
+    twin = twins_of(program)[1]
+    for step, record in zip(replay.steps(), read(tmp_path / "run" / "trace.jsonl").steps, strict=True):
+        results = twin.step(state, step)
+        state = results[: len(program.state)]
+        assert np.float32(results[len(program.state)]) == np.float32(record.loss)
+
+
+def test_other_weights_are_refused():
+    with pytest.raises(UserError, match=r"wants the weights that the run began with \(a{12}\), got none"):
         replay_of(config(init="a" * 64), digits())

@@ -32,6 +32,15 @@ def test_statistics_are_numpys(split, channels):
     np.testing.assert_allclose(found.std, scaled.std((0, 1, 2)), rtol=1e-13)
 
 
+def test_levels_are_counted_whatever_their_number():
+    """Two at a time, so an odd number has one left over."""
+    rng = np.random.default_rng(3)
+    for count, side in ((1, 1), (3, 5), (4, 2)):
+        pixels = rng.integers(0, 256, (count, side, side, 1), np.uint8)
+        found = statistics(ArraySplit(pixels, np.zeros(count, np.int32)), 1)
+        assert found.mean[0] == pytest.approx(pixels.mean() / 255, rel=1e-12)
+
+
 def test_statistics_of_sorted_data_see_every_class():
     pixels = np.repeat(np.arange(250, dtype=np.uint8), 100).reshape(-1, 1, 1, 1)
     found = statistics(ArraySplit(pixels, np.zeros(len(pixels), np.int32)), 1)

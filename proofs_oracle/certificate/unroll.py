@@ -1,0 +1,63 @@
+"""A loop as what it does: the function that it calls, written out once for each call."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from netc.codegen.builder import Builder
+from netc.codegen.ir import Function, Module, Op, Value
+from netc.codegen.ops.loop import parts_of
+from netc.proofs_oracle.certificate.dual import CertifyError
+
+LOOPS = frozenset({"loop", "block_loop"})
+
+
+def unrolled(module: Module, name: str) -> Function:
+    """A function of the module without loops: what each call of a loop is given and gives is as the loop op says.
+
+    Raises CertifyError for a loop that stacks outputs or does not begin at 0, as none over a batch's parts does.
+    """
+    function = module.function(name)
+    b = Builder(name)
+    new: dict[Value, Value] = {}
+    zeros = {op.result for op in function.ops if op.kind == "constant" and op.attr("value") == 0}
+    for op in function.ops:
+        operands = tuple([new.get(v, v) for v in op.operands])
+        if op.kind not in LOOPS:
+            b.ops.append(replace(op, operands=operands))
+            continue
+        if op.attr("outputs") or op.operands[0] not in zeros:
+            raise CertifyError(f"{op.loc}: wants a loop from 0 without stacked outputs, got {op}")
+        b.place(op.loc)
+        results = _calls(b, op, operands, unrolled(module, op.attr("callee")))
+        new.update(zip(op.further, results, strict=True))
+        new[op.result] = b.scalar(op.attr("trips"), "i32")
+    return replace(function, ops=tuple(b.ops), results=tuple([new.get(v, v) for v in function.results]))
+
+
+def _calls(b: Builder, op: Op, operands: Sequence[Value], callee: Function) -> list[Value]:
+    """The carried values after the last call."""
+    given = parts_of(op, operands)
+    carried = list(given.carried)
+    for i in range(op.attr("trips")):
+        b.place(op.loc)
+        rows = [_row(b, x, i) for x in given.stacked]
+        carried = _inlined(b, callee, [*carried, *rows, *given.constants])
+    return carried
+
+
+def _row(b: Builder, x: Value, i: int) -> Value:
+    rest = x.shape[1:]
+    return b.reshape(b.slice(x, (i, *(0 for _ in rest)), (i + 1, *rest)), rest)
+
+
+def _inlined(b: Builder, callee: Function, given: Sequence[Value]) -> list[Value]:
+    """The results of the callee's operations, each made anew, on these arguments."""
+    new = dict(zip(callee.params, given, strict=True))
+    for op in callee.ops:
+        made = [Value(v.type) for v in op.results]
+        operands = tuple([new[v] for v in op.operands])
+        b.ops.append(replace(op, operands=operands, result=made[0], further=tuple(made[1:])))
+        new.update(zip(op.results, made, strict=True))
+    return [new[v] for v in callee.results]

@@ -1,0 +1,58 @@
+"""What keeps the host from waiting inside a step: barriers handed to IREE in its own spelling, and a calm thread."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from netc.codegen.program import build
+from netc.codegen.render import for_iree
+from netc.netspec.check import check
+from netc.netspec.recipe import Recipe
+from netc.netspec.zoo import find
+from netc.runtime.compile import key_of
+from netc.runtime.session import emit_text
+from netc.runtime.target import parse_target
+
+CALM = """
+import os, numpy as np
+from netc.codegen.program import build
+from netc.netspec.check import check
+from netc.netspec.recipe import Recipe
+from netc.netspec.zoo import find
+from netc.runtime.cache import Cache
+from netc.runtime.session import Session, prepare
+from netc.runtime.target import parse_target
+
+session = Session(prepare(build(check(find("mnist-linear")), Recipe(), 2), parse_target("cpu"), Cache()))
+before = os.sched_getscheduler(0)
+session.init(0)
+print(before == os.SCHED_OTHER, os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK == os.SCHED_BATCH)
+"""
+
+
+def test_every_barrier_on_one_value_is_spelled_as_iree_has_it_and_nothing_else_moves() -> None:
+    text = emit_text(build(check(find("mnist-mlp")), Recipe(), 4), parse_target("cpu")).text
+    handed = for_iree(text)
+    count = text.count("stablehlo.optimization_barrier")
+    assert count > 0
+    assert "stablehlo.optimization_barrier" not in handed
+    assert handed.count("iree_tensor_ext.compute_barrier.start") == count
+    changed = [(a, b) for a, b in zip(text.splitlines(), handed.splitlines(), strict=True) if a != b]
+    assert len(changed) == count
+
+
+def test_a_barrier_on_several_values_orders_them_and_stays() -> None:
+    line = "%joint0_0, %joint0_1 = stablehlo.optimization_barrier %arg0, %arg1 : tensor<2x3xf32>, tensor<4xi32>"
+    assert for_iree(line) == line
+
+
+def test_an_artefact_of_the_text_as_it_stands_is_not_taken_for_one_that_was_handed_over() -> None:
+    assert "barriers=compute" in key_of("text", parse_target("cpu"), "label").flags
+
+
+@pytest.mark.skipif(not hasattr(os, "SCHED_BATCH"), reason="the system has no such policy")
+def test_the_thread_that_waits_for_steps_does_not_preempt_the_workers() -> None:
+    done = subprocess.run([sys.executable, "-c", CALM], check=True, capture_output=True, text=True)
+    assert done.stdout.split() == ["True", "True"]
