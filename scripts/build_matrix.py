@@ -73,9 +73,10 @@ def table(rows: list[Built]) -> str:
     ]
     for r in rows:
         failed = f"{r.step}: {r.error[:200]}".replace("|", "/") if r.step else ""
+        size = f"{r.size / 1000:.0f}" if r.size else "-"
         lines.append(
             f"| {r.net} | {r.target} | {'yes' if r.norms else 'no'} | {r.emission:.2f} | {r.processor or '-'} | "
-            f"{r.wall:.1f} | {r.load:.1f} | {f'{r.size / 1000:.0f}' if r.size else '-'} | {failed} | {r.date} | "
+            f"{r.wall:.1f} | {r.load:.1f} | {size} | {failed} | {r.date} | "
             f"{r.compiler} |"
         )
     return "\n".join(lines) + "\n"
@@ -93,8 +94,8 @@ def main() -> None:
         for target in options.targets.split(","):
             built = attempt(word, target, options.norms, options.timeout)
             outcome = f"FAILED at {built.step}: {built.error}" if built.step else f"{built.size / 1000:.0f} kB"
-            spent = f"{built.processor:7.1f} s of {built.wall:7.1f}  load {built.load:.1f}"
-            print(f"{word:28} {target:14} {spent}  {outcome}", flush=True)
+            seconds = f"{built.processor:7.1f} s, wall {built.wall:7.1f} s"
+            print(f"{word:28} {target:14} {seconds}  load {built.load:.1f}  {outcome}", flush=True)
             if options.write:
                 merge(built, KEPT, lambda row: (row.net, row.target), DEFAULT, table)
 

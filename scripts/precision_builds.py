@@ -1,6 +1,6 @@
 """What IREE makes of `--precision bf16`: whether a train step compiles, how long, and with which matrix instructions.
 
-    python scripts/precision_builds.py [NET[@SIZE][:BATCH] ..] [--targets T,T] [--precisions P,P] [--timeout S]
+    python scripts/precision_builds.py [NET[@SIZE]:BATCH ..] [--targets T,T] [--precisions P,P] [--timeout S]
         [--write]
 
 Compiles the whole module (Adam, without norms) without the cache and looks at the LLVM code of its kernels: how many

@@ -1,9 +1,11 @@
 """Targets and the compiler: words that are none, text that is none, and keys that tell everything apart."""
 
 import subprocess
+from dataclasses import replace
 
 import pytest
 
+from netc.codegen.render import for_iree
 from netc.netspec.errors import UserError
 from netc.runtime import compile as module
 from netc.runtime.compile import CompileError, check_pair, compile_cached, compile_text, host_cpu, key_of
@@ -118,6 +120,42 @@ def test_a_missing_compiler_says_what_to_install(monkeypatch, tmp_path):
         compile_text(GOOD, CPU, tmp_path / "x")
 
 
+BARRIERS = """module @m {
+  func.func public @f(%arg0: tensor<8x8xf32>) -> (tensor<8x8xf32>) {
+    %0 = stablehlo.tanh %arg0 : tensor<8x8xf32>
+    %1 = stablehlo.optimization_barrier %0 : tensor<8x8xf32>
+    %2 = stablehlo.exponential %1 : tensor<8x8xf32>
+    %3 = stablehlo.optimization_barrier %2 : tensor<8x8xf32>
+    %4 = stablehlo.tanh %3 : tensor<8x8xf32>
+    return %4 : tensor<8x8xf32>
+  }
+}
+"""
+
+
+@pytest.mark.parametrize("word", ["cpu", "vulkan"])
+def test_barriers_keep_dispatches_apart_and_the_host_waits_for_none(word, tmp_path):
+    target = parse_target(word)
+    scheduled = replace(target, flags=(*target.flags, "--compile-to=stream"))
+    compile_text(BARRIERS, scheduled, tmp_path / "x")
+    text = (tmp_path / "x").read_text(errors="replace")
+    assert text.count("stream.cmd.dispatch") == 3
+    assert text.count("stream.cmd.execute") == 1
+    compile_text(BARRIERS.replace("optimization_barrier", "abs"), scheduled, tmp_path / "x")
+    assert (tmp_path / "x").read_text(errors="replace").count("stream.cmd.dispatch") == 1
+
+
+def test_only_barriers_on_one_value_are_respelled():
+    text = (
+        "%a0, %a1 = stablehlo.optimization_barrier %0, %1 : tensor<2xf32>, tensor<i32> loc(#loc1)\n"
+        "%2 = stablehlo.optimization_barrier %a1 : tensor<i32> loc(#loc2)\n"
+        "%3:2 = stablehlo.optimization_barrier %2, %0 : tensor<i32>, tensor<2xf32>\n"
+    )
+    lines = text.splitlines()
+    lines[1] = "%2 = iree_tensor_ext.compute_barrier.start %a1 : tensor<i32> -> tensor<i32> loc(#loc2)"
+    assert for_iree(text).splitlines() == lines
+
+
 def test_two_versions_do_not_go_together(monkeypatch):
     monkeypatch.setattr(module, "version_of", lambda name: {module.COMPILER: "3.13.0", module.RUNTIME: "3.12.0"}[name])
     with pytest.raises(UserError, match=r"of one version, got 3.13.0 and 3.12.0; pip install iree-base"):
@@ -129,6 +167,7 @@ def test_keys_tell_text_target_and_flags_apart():
     keys = [key_of(text, parse_target(w), "label") for text in (GOOD, GOOD + "\n") for w in words]
     assert len({k.digest for k in keys}) == len(keys)
     assert key_of(GOOD, CPU, "one").digest == key_of(GOOD, CPU, "two").digest  # the label is for people
+    assert "barriers=compute" in key_of(GOOD, CPU, "one").flags  # artefacts of texts as they were are none of these
     assert any(host_cpu() in flag for flag in key_of(GOOD, CPU, "x").flags)
     assert not any("host=" in flag for flag in key_of(GOOD, parse_target("cpu:haswell"), "x").flags)
 
