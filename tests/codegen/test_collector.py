@@ -43,4 +43,4 @@ def test_nothing_is_collected_while_a_net_is_emitted():
     finally:
         gc.set_threshold(*threshold)
         gc.callbacks.remove(note)
-    assert held < 20  # around the calls, not in them
+    assert held < 100  # around the calls, 18 to 20; with a collector in them there are thousands
