@@ -150,13 +150,13 @@ def _wake_without_preempting(thread: int) -> None:
 
     A worker wakes the thread that waits for a step, which then spins until the worker has left its callback. Where it
     has taken the worker's own processor for that, it spins for the rest of its slice, about 3 ms, and the worker is
-    bound to that processor. The share of the processor that a thread gets is the same under SCHED_BATCH; children of
-    the process do not inherit it. Only an ordinary thread is changed, and only where the system knows the policy.
+    bound to that processor. The share of the processor that a thread gets is the same under SCHED_BATCH, which threads
+    and processes that it starts later inherit. Only an ordinary thread is changed, and only where the system knows it.
     """
     if not hasattr(os, "SCHED_BATCH") or os.sched_getscheduler(0) != os.SCHED_OTHER:
         return
     with contextlib.suppress(OSError):  # a sandbox that forbids it: only speed is lost
-        os.sched_setscheduler(0, os.SCHED_BATCH | os.SCHED_RESET_ON_FORK, os.sched_param(0))
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
 _ELEMENTS = {"float32": "FLOAT_32", "float64": "FLOAT_64", "int32": "SINT_32", "uint32": "UINT_32", "bool": "BOOL_8"}

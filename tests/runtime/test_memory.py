@@ -110,7 +110,10 @@ def test_the_plan_of_a_batch_in_parts_holds_the_sums(word):
     )
     weights = 4 * checked.count
     assert parts.arguments == whole.arguments
-    assert 0.9 * weights <= parts.total - whole.total <= 2.1 * weights
+    # IREE takes the memory of a step without a loop at its start, with a second copy of the weights for the product;
+    # in a loop it takes the results only at the end, and a part of the sums lies where they will
+    least = 0.5 if word == "cpu" else 0.9
+    assert least * weights <= parts.total - whole.total <= 2.1 * weights
 
 
 @pytest.mark.parametrize("word", ["cpu", "xla"])

@@ -26,9 +26,9 @@ from netc.runtime.session import Session, prepare
 from netc.runtime.target import parse_target
 
 session = Session(prepare(build(check(find("mnist-linear")), Recipe(), 2), parse_target("cpu"), Cache()))
-before = os.sched_getscheduler(0)
+os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))  # a parent that has run a step hands its own down
 session.init(0)
-print(before == os.SCHED_OTHER, os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK == os.SCHED_BATCH)
+print(os.sched_getscheduler(0) == os.SCHED_BATCH)
 """
 
 
@@ -55,4 +55,4 @@ def test_an_artefact_of_the_text_as_it_stands_is_not_taken_for_one_that_was_hand
 @pytest.mark.skipif(not hasattr(os, "SCHED_BATCH"), reason="the system has no such policy")
 def test_the_thread_that_waits_for_steps_does_not_preempt_the_workers() -> None:
     done = subprocess.run([sys.executable, "-c", CALM], check=True, capture_output=True, text=True)
-    assert done.stdout.split() == ["True", "True"]
+    assert done.stdout.split() == ["True"]
