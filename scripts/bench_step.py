@@ -115,6 +115,26 @@ def table(results: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def summary(results: list[dict[str, Any]]) -> str:
+    """One row a net, as the README has it."""
+    lines = [
+        "| net | netc `cpu` | netc `xla` | JAX jit | torch eager | best peer | `cpu` / best peer | `cpu` / torch eager "
+        "| `xla` / JAX | `cpu`, of the GEMM rate |",
+        "|---" * 10 + "|",
+    ]
+    for r in results:
+        rows = {row["name"]: row for row in r["rows"]}
+        if not {"netc cpu", "netc xla", "JAX jit", EAGER} <= set(rows):
+            continue  # measured with fewer contestants
+        cpu, xla, jax, eager = (rows[n] for n in ("netc cpu", "netc xla", "JAX jit", EAGER))
+        peer = r["best_peer"]
+        cells = [f"{r['net']}, b{r['batch']}", *(f"{row['median_ms']:.1f} ms" for row in (cpu, xla, jax, eager))]
+        cells += [f"{peer} {rows[peer]['median_ms']:.1f} ms", f"{cpu['ratio']:.2f}", f"{cpu['to_eager']:.2f}"]
+        cells += [f"{xla['median_ms'] / jax['median_ms']:.2f}", f"{cpu['gemm_share']:.0%}"]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join([*lines, "", ""])
+
+
 def processor() -> str:
     """The CPU's name."""
     for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
@@ -162,7 +182,7 @@ def write(results: list[dict[str, Any]]) -> None:
     shown = ", ".join(f"{k} {v}" for k, v in where["versions"].items())
     head = f"# Training steps beside their peers\n\n{where['date']}, {where['cpu']}, {THREADS} threads; {shown}.\n"
     head += "Printed by `python scripts/bench_step.py --write`; a shared machine, so read the ratios.\n\n"
-    (folder / "bench_step.md").write_text(head + table(results))
+    (folder / "bench_step.md").write_text(head + summary(results) + table(results))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ from netc.codegen.render import for_iree
 from netc.netspec.check import check
 from netc.netspec.recipe import Recipe
 from netc.netspec.zoo import find
-from netc.runtime.compile import key_of
 from netc.runtime.session import emit_text
 from netc.runtime.target import parse_target
 
@@ -41,15 +40,6 @@ def test_every_barrier_on_one_value_is_spelled_as_iree_has_it_and_nothing_else_m
     assert handed.count("iree_tensor_ext.compute_barrier.start") == count
     changed = [(a, b) for a, b in zip(text.splitlines(), handed.splitlines(), strict=True) if a != b]
     assert len(changed) == count
-
-
-def test_a_barrier_on_several_values_orders_them_and_stays() -> None:
-    line = "%joint0_0, %joint0_1 = stablehlo.optimization_barrier %arg0, %arg1 : tensor<2x3xf32>, tensor<4xi32>"
-    assert for_iree(line) == line
-
-
-def test_an_artefact_of_the_text_as_it_stands_is_not_taken_for_one_that_was_handed_over() -> None:
-    assert "barriers=compute" in key_of("text", parse_target("cpu"), "label").flags
 
 
 @pytest.mark.skipif(not hasattr(os, "SCHED_BATCH"), reason="the system has no such policy")
