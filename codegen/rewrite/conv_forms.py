@@ -75,9 +75,13 @@ def forward_patches(b: Builder, op: Op, x: Value, w: Value) -> Value:
 
 
 def forward_depthwise(b: Builder, op: Op, x: Value, w: Value) -> Value:
-    """Elementwise over taps. groups = channels = features."""
+    """Elementwise over taps. groups = channels = features.
+
+    The barrier keeps the tap that sees x itself, of a padded image, out of the loop that computes x: IREE 3.12 unrolls
+    a product whose loop writes two results over all of the second (docs/known-limits.md).
+    """
     win = window_of(op, x.shape[1:3], op.result.shape[1:3], w.shape[:2])
-    image = padded(b, x, win)
+    image = b.op("barrier", padded(b, x, win))
     y: Value | None = None
     for tap in win.positions:
         v = view(b, image, win, tap)

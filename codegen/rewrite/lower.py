@@ -13,7 +13,7 @@ from netc.codegen.rewrite.fold import fold
 from netc.codegen.rewrite.narrow_copies import part_narrow_copies
 from netc.codegen.rewrite.products import sum_before_products
 from netc.codegen.rewrite.reductions import split_reductions
-from netc.codegen.rewrite.repeated_sums import part_repeated_sums
+from netc.codegen.rewrite.repeated_sums import part_joined_sums, part_repeated_sums
 from netc.codegen.rewrite.schedule import Family, schedule
 from netc.codegen.verify import verify
 
@@ -21,7 +21,7 @@ Pass = Callable[[Module], Module]
 
 # passes of one family only, after all others
 _LAST: dict[Family, tuple[tuple[str, Pass], ...]] = {
-    "cpu": (),
+    "cpu": (("part_joined_sums", part_joined_sums),),
     "gpu": (("part_repeated_sums", part_repeated_sums), ("part_narrow_copies", part_narrow_copies)),
     "xla": (),
 }

@@ -1,12 +1,20 @@
-"""Puts a barrier between a reduction and the rows that read its result again: x - mean(x), for GPU targets.
+"""Puts a barrier between a reduction and the rows that read its result again: x - mean(x), for IREE's targets.
 
-IREE 3.12 joins a reduction with its one reader into a dispatch where, if the reader repeats the result along an axis
-before one that it keeps, threads read what other threads have not yet written: the SPIR-V that it makes has no barrier
-there (docs/upstream-issues/broadcast-sum-vulkan.md). An optimization barrier keeps the two apart. Sums whose result is
-repeated along later axes only (a softmax, a layer norm) are right, and stay as they are.
+IREE 3.12 joins a reduction with its one reader into a dispatch. Where the reader repeats the result along an axis
+before one that it keeps, that goes wrong in two ways, and a barrier keeps the two apart:
+
+- On a GPU threads read what other threads have not yet written: the SPIR-V that it makes has no barrier there
+  (docs/upstream-issues/broadcast-sum-vulkan.md).
+- On a CPU a reader with several results, one of them packed for a product, is unrolled over all rows: 156,000 lines for
+  the 8192 rows of mobilenet_v2's first block, on which LLVM works for longer than ten minutes (docs/known-limits.md).
+  Only a reader of as many elements as were summed is joined so; apart from others, mnist-cnn takes longer.
+
+Sums whose result is repeated along later axes only (a softmax, a layer norm) are right, and stay as they are.
 """
 
 from __future__ import annotations
+
+from functools import partial
 
 from netc.codegen.builder import Builder
 from netc.codegen.ir import Function, Module, Op, Value
@@ -19,16 +27,25 @@ CARRIES = frozenset(row.kind for row in elementwise.ROWS) | {"reshape", "transpo
 
 def part_repeated_sums(module: Module) -> Module:
     """The module with a barrier before every repetition of a reduced value along an axis before one that it keeps."""
-    return each_function(module, _part)
+    return each_function(module, partial(_part, every=True))
 
 
-def _part(function: Function) -> Function:
-    reduced: set[Value] = set()  # values that a compiler can compute inside the reduction that they come from
+def part_joined_sums(module: Module) -> Module:
+    """The same before the repetitions over as many elements as were reduced, no others."""
+    return each_function(module, partial(_part, every=False))
+
+
+def _part(function: Function, every: bool) -> Function:
+    reduced: dict[Value, set[int]] = {}  # values that a compiler can compute inside reductions of so many elements
 
     def visit(b: Builder, op: Op, operands: tuple[Value, ...]) -> Value | None:
-        if op.kind in REDUCTIONS or (op.kind in CARRIES and any(v in reduced for v in op.operands)):
-            reduced.add(op.result)
+        if op.kind in REDUCTIONS:
+            reduced[op.result] = {op.operands[0].type.size}
+        elif op.kind in CARRIES and (sizes := set[int]().union(*(reduced.get(v, ()) for v in op.operands))):
+            reduced[op.result] = sizes
         if op.kind != "broadcast" or op.operands[0] not in reduced or not _repeats_rows(op):
+            return None
+        if not every and op.result.type.size not in reduced[op.operands[0]]:
             return None
         return b.op("broadcast", b.op("barrier", operands[0]), **dict(op.attrs))
 

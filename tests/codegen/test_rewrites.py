@@ -18,12 +18,12 @@ from netc.codegen.rewrite.fold import fold
 from netc.codegen.rewrite.lower import lower, passes
 from netc.codegen.rewrite.products import sum_before_products
 from netc.codegen.rewrite.reductions import COLUMNS_FROM, STAGES, WHOLE_FROM, split_reductions
-from netc.codegen.rewrite.repeated_sums import part_repeated_sums
+from netc.codegen.rewrite.repeated_sums import part_joined_sums, part_repeated_sums
 from netc.codegen.rewrite.schedule import POOL_FORMS, SCHEDULES, form_of, schedule
 from netc.codegen.rewrite.walk import rewrite
 from netc.codegen.rewrite.winograd import suits
 from netc.codegen.verify import verify
-from netc.netspec.layers import AvgPool, Conv2d, InstanceNorm, MaxPool
+from netc.netspec.layers import AvgPool, Conv2d, MaxPool
 from netc.netspec.types import TensorType
 from tests.codegen.witness import by_evaluator, halves, module_of
 from tests.netspec.strategies import conv_options, layers, pools
@@ -32,7 +32,7 @@ FAMILIES = sorted(SCHEDULES)
 PASSES = {
     "dce": dce, "cse": cse, "fold": fold, "split_reductions": split_reductions,
     "sum_before_products": sum_before_products,
-    "part_repeated_sums": part_repeated_sums,
+    "part_repeated_sums": part_repeated_sums, "part_joined_sums": part_joined_sums,
     **{f"schedule-{f}": (lambda m, f=f: schedule(m, f)) for f in FAMILIES},
     **{f"lower-{f}": (lambda m, f=f: lower(m, f)) for f in FAMILIES},
 }  # fmt: skip
@@ -404,25 +404,3 @@ def test_what_stablehlo_has_not_is_no_lowered_module(layer):
     assert verify(made)
     assert "has no StableHLO form; a schedule must replace it" in fault(made, lowered=True)
     assert verify(lower(made, "cpu"), lowered=True)
-
-
-@pytest.mark.parametrize(
-    ("dim", "barriers"),
-    [(0, 1), (1, 0)],
-    ids=["columns, whose sums every row reads again", "rows, each of which reads its own sum"],
-)
-def test_a_sum_that_rows_read_again_stands_behind_a_barrier(dim, barriers):
-    b = Builder("f")
-    x = b.parameter("x", TensorType((4, 6)))
-    mean = b.mul(b.sum(x, (dim,)), 1 / x.shape[dim])
-    module = part_repeated_sums(Module("m", (b.finish([("y", b.sub(x, b.broadcast(mean, x, (1 - dim,))))]),)))
-    assert kinds_of(verify(module)).count("barrier") == barriers
-    (broadcast,) = [op for op in module.function("f").ops if op.kind == "broadcast"]
-    made_by = {op.result: op.kind for op in module.function("f").ops}
-    assert made_by[broadcast.operands[0]] == ("barrier" if barriers else "mul")
-
-
-def test_gpu_modules_part_the_sums_of_an_instance_norm():
-    module = layer_module(InstanceNorm(), TensorType((4, 4, 12)), 2)
-    kinds = {family: kinds_of(lower(module, family), "forward") for family in FAMILIES}
-    assert kinds["gpu"].count("barrier") == kinds["cpu"].count("barrier") + 2  # the mean, and 1 / sqrt(var)

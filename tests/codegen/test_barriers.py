@@ -1,0 +1,61 @@
+"""Barriers that passes put where IREE must not join two computations: sums and the rows that read them, taps."""
+
+import pytest
+
+from netc.codegen.builder import Builder
+from netc.codegen.ir import Module
+from netc.codegen.program import layer_module
+from netc.codegen.rewrite.lower import lower
+from netc.codegen.rewrite.repeated_sums import part_joined_sums, part_repeated_sums
+from netc.codegen.rewrite.schedule import SCHEDULES
+from netc.codegen.verify import verify
+from netc.netspec.layers import Conv2d, InstanceNorm
+from netc.netspec.types import TensorType
+
+FAMILIES = sorted(SCHEDULES)
+
+
+def kinds_of(module, name="f"):
+    return [op.kind for op in module.function(name).ops]
+
+
+@pytest.mark.parametrize(
+    ("dim", "barriers"),
+    [(0, 1), (1, 0)],
+    ids=["columns, whose sums every row reads again", "rows, each of which reads its own sum"],
+)
+def test_a_sum_that_rows_read_again_stands_behind_a_barrier(dim, barriers):
+    b = Builder("f")
+    x = b.parameter("x", TensorType((4, 6)))
+    mean = b.mul(b.sum(x, (dim,)), 1 / x.shape[dim])
+    module = part_repeated_sums(Module("m", (b.finish([("y", b.sub(x, b.broadcast(mean, x, (1 - dim,))))]),)))
+    assert kinds_of(verify(module)).count("barrier") == barriers
+    (broadcast,) = [op for op in module.function("f").ops if op.kind == "broadcast"]
+    made_by = {op.result: op.kind for op in module.function("f").ops}
+    assert made_by[broadcast.operands[0]] == ("barrier" if barriers else "mul")
+
+
+@pytest.mark.parametrize(("rows", "barriers"), [(4, 1), (2, 0)], ids=["all rows", "the second stage of a split sum"])
+def test_only_a_sum_of_as_many_elements_as_read_it_is_parted_for_the_cpu(rows, barriers):
+    b = Builder("f")
+    x, stage = b.parameter("x", TensorType((4, 6))), b.parameter("stage", TensorType((rows, 6)))
+    mean = b.mul(b.sum(stage, (0,)), 1 / 4)
+    module = Module("m", (b.finish([("y", b.sub(x, b.broadcast(mean, x)))]),))
+    assert kinds_of(verify(part_joined_sums(module))).count("barrier") == barriers
+    assert kinds_of(verify(part_repeated_sums(module))).count("barrier") == 1
+
+
+def test_modules_for_iree_part_the_sums_of_an_instance_norm():
+    module = layer_module(InstanceNorm(), TensorType((4, 4, 12)), 2)
+    count = {family: kinds_of(lower(module, family), "forward").count("barrier") for family in FAMILIES}
+    assert count["gpu"] == count["cpu"] == count["xla"] + 2  # the mean, and 1 / sqrt(var)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_no_tap_of_a_depthwise_convolution_reads_the_image_before_it_is_padded(family):
+    """IREE would compute the middle tap's product in the loop that makes the image, and unroll what is packed there."""
+    module = lower(layer_module(Conv2d(8, (3, 3), padding="same", groups=8), TensorType((4, 4, 8)), 2), family)
+    ops = {op.result: op for op in module.function("forward").ops}
+    slices = [op for op in ops.values() if op.kind == "slice" and op.operands[0].shape == (2, 6, 6, 8)]
+    assert len(slices) == 9
+    assert {ops[op.operands[0]].kind for op in slices} == {"barrier"}
