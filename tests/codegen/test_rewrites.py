@@ -342,8 +342,13 @@ def test_golden_text_of_a_pass(name, golden):
 
 
 def test_the_pipeline_is_what_it_says():
-    names = [name for name, _ in passes("cpu")]
-    assert names == ["dce", "fold", "cse", "schedule", "sum_before_products", "split_reductions", "fold", "cse", "dce"]
+    names = {family: [name for name, _ in passes(family)] for family in FAMILIES}
+    common = ["dce", "fold", "cse", "schedule", "sum_before_products", "split_reductions", "fold", "cse", "dce"]
+    assert names == {
+        "cpu": [*common, "part_joined_sums"],
+        "gpu": [*common, "part_repeated_sums", "part_narrow_copies"],
+        "xla": common,
+    }
 
 
 # -- the verifier ----------------------------------------------------------------------------------------------------
