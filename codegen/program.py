@@ -28,6 +28,7 @@ SCALAR = TensorType(())
 KEY = TensorType((2,), "ui32")
 STEP = TensorType((), "i32")
 GROUP = 16  # terms of one sum of squares
+LARGE = 32 << 20  # bytes of state: below that, a wait of the host for the device costs more than the memory is worth
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +119,8 @@ def build(net: CheckedNet, recipe: Recipe, batch: int, *, steps_per_call: int = 
     maker = _Maker(net, recipe, batch, state)
     micro = (maker.accumulation.micro_step(),) if recipe.accumulate > 1 else ()
     step = maker.train_step(*micro)
-    if recipe.remat and not any(op.kind == "joint_barrier" for f in (*micro, step) for op in f.ops):
+    joint = sum(op.kind == "joint_barrier" for f in (*micro, step) for op in f.ops)
+    if recipe.remat and joint == maker.joins:
         raise SpecError(
             (f"remat wants a net with blocks (block0, block1, ..), got {net.spec.name} without; leave remat out",)
         )
@@ -196,9 +198,23 @@ class _Maker:
         with b.at("loss", "vjp"):
             dlogits = b.op("barrier", loss.pull(b.constant(1 / self.batch, TensorType(x.shape[:1]))))
         _, drawn = out.pull(dlogits)
-        # IREE would join each gradient's product with the update into a dispatch that it cannot compile
-        grads = {name: b.op("barrier", g) for name, g in drawn.items()}
-        return Derived(mean, right, grads, out.state)
+        return Derived(mean, right, self._apart(b, drawn), out.state)
+
+    def _apart(self, b: Builder, drawn: Mapping[str, Value]) -> dict[str, Value]:
+        """The gradients behind barriers: IREE would join their products with the update, which it cannot compile.
+
+        Where the state is large, no parameter is updated before all gradients are there: the host waits for IREE's
+        device once, and the memory of the new state is taken when the activations are free (docs/memory.md).
+        """
+        if self.joins:
+            with b.at("optimizer"):
+                return dict(zip(drawn, b.joint_barrier(*drawn.values()), strict=True))
+        return {name: b.op("barrier", g) for name, g in drawn.items()}
+
+    @property
+    def joins(self) -> bool:
+        """Whether the gradients stand behind one barrier."""
+        return self.recipe.accumulate == 1 and sum(s.type.bytes for s in self.state) >= LARGE
 
     @property
     def accumulation(self) -> Accumulation:

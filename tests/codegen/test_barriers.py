@@ -1,18 +1,23 @@
-"""Barriers that passes put where IREE must not join two computations: sums and the rows that read them, taps."""
+"""Barriers where IREE must not join two computations: sums and the rows that read them, taps, gradients."""
 
 import pytest
 
 from netc.codegen.builder import Builder
 from netc.codegen.ir import Module
-from netc.codegen.program import layer_module
+from netc.codegen.program import LARGE, build, layer_module
 from netc.codegen.rewrite.lower import lower
 from netc.codegen.rewrite.repeated_sums import part_joined_sums, part_repeated_sums
 from netc.codegen.rewrite.schedule import SCHEDULES
 from netc.codegen.verify import verify
-from netc.netspec.layers import Conv2d, InstanceNorm
+from netc.netspec.check import check
+from netc.netspec.errors import SpecError
+from netc.netspec.layers import Conv2d, Dense, InstanceNorm
+from netc.netspec.recipe import Recipe
+from netc.netspec.spec import NetSpec
 from netc.netspec.types import TensorType
 
 FAMILIES = sorted(SCHEDULES)
+DEFAULT = Recipe()
 
 
 def kinds_of(module, name="f"):
@@ -59,3 +64,26 @@ def test_no_tap_of_a_depthwise_convolution_reads_the_image_before_it_is_padded(f
     slices = [op for op in ops.values() if op.kind == "slice" and op.operands[0].shape == (2, 6, 6, 8)]
     assert len(slices) == 9
     assert {ops[op.operands[0]].kind for op in slices} == {"barrier"}
+
+
+def joint_barriers(net, recipe=DEFAULT):
+    (step,) = [f for f in build(check(net), recipe, 2).module if f.name == "train_step"]
+    return [op for op in step.ops if op.kind == "joint_barrier"]
+
+
+def dense_net(name, features):
+    """784 x features, features x 10: weights, and two moments of Adam each."""
+    return NetSpec(name, (784,), (Dense(features), Dense(10)))
+
+
+def test_large_gradients_stand_behind_one_barrier_and_small_ones_each_behind_their_own():
+    small, large = (dense_net(n, 4 * round(LARGE / (12 * 794) / 4) + d) for n, d in (("small", -4), ("large", 4)))
+    assert joint_barriers(small) == []
+    (one,) = joint_barriers(large)
+    assert len(one.results) == 4
+    assert joint_barriers(large, Recipe(accumulate=2)) == []  # the sums are complete only after the loop
+
+
+def test_a_large_net_without_blocks_is_none_to_recompute():
+    with pytest.raises(SpecError, match="remat wants a net with blocks"):
+        joint_barriers(dense_net("large", 4096), Recipe(remat=True))
