@@ -13,6 +13,7 @@ from netc.codegen.collector import no_collector
 from netc.codegen.ir import Function, Module, Value
 from netc.codegen.losses import correct, judge
 from netc.codegen.optim import rule_of
+from netc.codegen.place import place_of
 from netc.codegen.random import initial_values, step_key
 from netc.codegen.rewrite.precision import at_precision
 from netc.codegen.rules import Emitted, Scope, emit
@@ -119,8 +120,7 @@ def build(net: CheckedNet, recipe: Recipe, batch: int, *, steps_per_call: int = 
     maker = _Maker(net, recipe, batch, state)
     micro = (maker.accumulation.micro_step(),) if recipe.accumulate > 1 else ()
     step = maker.train_step(*micro)
-    joint = sum(op.kind == "joint_barrier" for f in (*micro, step) for op in f.ops)
-    if recipe.remat and joint == maker.joins:
+    if recipe.remat and not any(place_of(op.loc).phase == "remat" for f in (*micro, step) for op in f.ops):
         raise SpecError(
             (f"remat wants a net with blocks (block0, block1, ..), got {net.spec.name} without; leave remat out",)
         )

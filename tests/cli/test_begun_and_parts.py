@@ -41,21 +41,6 @@ def place(tmp_path_factory):
     return place
 
 
-@pytest.fixture
-def netc(place, monkeypatch, capsys):
-    """`netc(arguments..)` -> exit code, standard output, standard error."""
-    monkeypatch.chdir(place)
-    monkeypatch.setenv("NETC_CACHE_DIR", str(place / "cache"))
-
-    def call(*arguments):
-        capsys.readouterr()
-        code = _run(list(arguments))
-        said = capsys.readouterr()
-        return code, said.out, said.err
-
-    return call
-
-
 def test_a_run_says_what_it_began_with(place):
     config, header = read_config(place / "second"), read(place / "second" / "trace.jsonl").header
     assert (config.init_path, config.new_head) == (str(place / "first" / "last"), True)

@@ -34,21 +34,6 @@ def place(tmp_path_factory):
     return place
 
 
-@pytest.fixture
-def netc(place, monkeypatch, capsys):
-    """`netc(arguments..)` -> exit code, standard output, standard error."""
-    monkeypatch.chdir(place)
-    monkeypatch.setenv("NETC_CACHE_DIR", str(place / "cache"))
-
-    def call(*arguments):
-        capsys.readouterr()
-        code = _run(list(arguments))
-        said = capsys.readouterr()
-        return code, said.out, said.err
-
-    return call
-
-
 def test_a_run_repeated_is_the_same_bit_for_bit(netc):
     code, out, _ = netc("trace", "diff", "a", "again")
     assert code == 0
