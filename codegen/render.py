@@ -5,6 +5,7 @@ Takes a lowered module; does not change or reorder anything.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -52,6 +53,12 @@ def render(module: Module, *, entry: str | None = None, donate: int = 0) -> str:
 
 
 _BARRIER = re.compile(r"= stablehlo\.optimization_barrier (%[\w#]+) : (tensor<[^>]*>)")
+_JOINT = re.compile(
+    r"^( *)(%\w+(?:, %\w+)+) = stablehlo\.optimization_barrier ([^:]+) : (.*>)( loc\(.*\))?$", re.MULTILINE
+)
+_TENSOR = re.compile(r"tensor<(?:([\dx]*)x)?([a-z]+\d+)>")
+# bytes of a tensor that IREE 3.12's CPU device may never free where the host waits while it is held
+LOST = (32 << 20, 64 << 20)
 
 
 def for_iree(text: str) -> str:
@@ -59,9 +66,26 @@ def for_iree(text: str) -> str:
 
     IREE 3.12 makes of `stablehlo.optimization_barrier` a place where the host waits for the device, takes new memory
     and begins another command buffer (docs/known-limits.md). Its compute barrier is gone once dispatches are formed.
-    A barrier on several values orders them, and stays.
+    A barrier on several values orders them, and stays, but for modules with a tensor of a size that would be lost.
     """
-    return _BARRIER.sub(r"= iree_tensor_ext.compute_barrier.start \1 : \2 -> \2", text)
+    text = _BARRIER.sub(r"= iree_tensor_ext.compute_barrier.start \1 : \2 -> \2", text)
+    if any(LOST[0] < _bytes(*found) <= LOST[1] for found in set(_TENSOR.findall(text))):
+        text = _JOINT.sub(_each, text)
+    return text
+
+
+def _bytes(shape: str, dtype: str) -> int:
+    """The size of a tensor of that MLIR shape, `2x3`, and element type."""
+    bits = int(re.sub(r"\D", "", dtype))
+    return math.prod(map(int, shape.split("x")) if shape else ()) * max(bits // 8, 1)
+
+
+def _each(found: re.Match[str]) -> str:
+    """A barrier on several values as one on each, in IREE's spelling."""
+    indent, names, values, types, location = found.groups()
+    rows = zip(names.split(", "), values.split(", "), types.split(", "), strict=True)
+    spelled = (f"{indent}{n} = iree_tensor_ext.compute_barrier.start {v} : {t} -> {t}" for n, v, t in rows)
+    return "\n".join(line + (location or "") for line in spelled)
 
 
 def _function(function: Function, locations: _Locations, donate: int) -> list[str]:

@@ -125,7 +125,7 @@ def emit_part(b: Builder, name: str, layer: Layer, scope: Scope, x: Value) -> Em
 
 
 def _again(b: Builder, layer: Layer, scope: Scope, x: Value, dy: Value) -> tuple[Emitted, Value]:
-    """The layer emitted a second time, on x behind a barrier with dy, and that dy (Chen et al. 2016, section 4).
+    """The layer emitted a second time, on x and dy behind barriers, and that dy (Chen et al. 2016, section 4).
 
     Nothing that the pullback reads is then there before dy is, but for x and the parameters, and no pass can take the
     second computation for the first. What is drawn is drawn again with the same key: the same bits. The new states
@@ -133,7 +133,7 @@ def _again(b: Builder, layer: Layer, scope: Scope, x: Value, dy: Value) -> tuple
     """
     own = [name for name in scope.params if name.startswith(scope.prefix)]
     drawn = () if scope.key is None else (scope.key,)
-    x, dy, *others = b.joint_barrier(x, dy, *(scope.params[name] for name in own), *drawn)
+    x, dy, *others = (b.op("barrier", v) for v in (x, dy, *(scope.params[name] for name in own), *drawn))
     params = {**scope.params, **dict(zip(own, others, strict=False))}  # what a schedule makes of a kernel, too
     key = others[-1] if drawn else None
     return emit(b, layer, replace(scope, params=params, key=key), _waiting(b, x, dy)), dy
@@ -142,8 +142,9 @@ def _again(b: Builder, layer: Layer, scope: Scope, x: Value, dy: Value) -> tuple
 def _waiting(b: Builder, x: Value, dy: Value) -> Value:
     """x + 0 dy[0, ..]: x again, which no scheduler can have before dy.
 
-    XLA and IREE drop barriers before they order the work; then both would compute every block again at once, as soon as
-    its x is there, and hold all of it. They keep this sum, for 0 dy is not 0 where dy is not finite.
+    A barrier on one value orders nothing, and XLA drops those on several before it orders the work; then every block
+    would be computed again at once, as soon as its x is there, and all of it held. They keep this sum, for 0 dy is not
+    0 where dy is not finite.
     """
     rank = len(dy.shape)
     first = b.reshape(b.slice(dy, (0,) * rank, (1,) * rank), ())

@@ -20,7 +20,7 @@ COMPILER = "iree-base-compiler"
 RUNTIME = "iree-base-runtime"
 LONGEST_COMPILE = 3600  # seconds; a hang ends here
 # what is done to a text on its way to the compiler, for cache keys: see `for_iree`
-HANDED_OVER = "barriers=compute"
+HANDED_OVER = "barriers=compute, none that loses memory"
 
 
 class CompileError(NetcError):
