@@ -6,6 +6,7 @@ docs/traces.md says what the numbers may be used for.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -32,7 +33,8 @@ from netc.traces.floor import MEASURED, Floor, doubling, relative, window_means
 WINDOW = 20  # steps
 PERMUTATIONS = 2
 WHOLE_TWINS = 4
-PARTS = 64  # of one sum of products, in the twin that adds them in turn
+PARTS = 64  # of one sum of products at least, in the twin that adds them in turn
+ADDED = 1 << 26  # elements of partial sums for one tensor of products, or as many as PARTS needs
 
 
 class InTurn(FloatArithmetic):
@@ -47,21 +49,30 @@ class InTurn(FloatArithmetic):
         return np.asarray(np.add.accumulate(rows, axis=0, dtype=x.dtype)[-1])
 
     def dot(self, x: Array, y: Array, contract: Any, batch: Any) -> Array:
-        """Up to 64 parts along the first joined axis, added in turn."""
-        if not contract[0]:
-            return super().dot(x, y, contract, batch)
-        size = x.shape[contract[0][0]]
-        width = max(-(-size // PARTS), 1)
-        total: Array | None = None
+        """Parts of the joined axes, added in turn: single terms, where that does not take too long.
+
+        A compiler's matrix product adds the terms of an element one after the other, and a kernel's gradient has as
+        many as the batch has pixels.
+        """
+        left, rows = _joined_first(x, contract[0], batch[0])
+        right, columns = _joined_first(y, contract[1], batch[1])
+        size, repeats = left.shape[:2]
+        result = repeats * left.shape[2] * right.shape[2]
+        width = max(-(-size // max(PARTS, ADDED // max(result, 1))), 1)
+        total = np.zeros((repeats, left.shape[2], right.shape[2]), np.result_type(x, y))
         for start in range(0, size, width):
             chosen = slice(start, start + width)
-            left, right = (
-                t[tuple(chosen if i == c[0] else slice(None) for i in range(t.ndim))]
-                for t, c in ((x, contract[0]), (y, contract[1]))
-            )
-            part = super().dot(left, right, contract, batch)
-            total = part if total is None else total + part
-        return super().dot(x, y, contract, batch) if total is None else total
+            total += np.matmul(left[chosen].transpose(1, 2, 0), right[chosen].transpose(1, 0, 2))
+        return total.reshape(*(x.shape[i] for i in batch[0]), *rows, *columns)
+
+
+def _joined_first(x: Array, joined: Sequence[int], batch: Sequence[int]) -> tuple[Array, tuple[int, ...]]:
+    """[joined, batch, rest], each as one axis, and the sizes of the rest."""
+    rest = tuple(i for i in range(x.ndim) if i not in joined and i not in batch)
+    sizes = tuple(x.shape[i] for i in rest)
+    moved = x.transpose(*joined, *batch, *rest)
+    counts = (math.prod(x.shape[i] for i in axes) for axes in (joined, batch, rest))
+    return moved.reshape(*counts), sizes
 
 
 @dataclass(frozen=True)

@@ -83,6 +83,20 @@ def test_sums_in_turn_are_sums():
     assert turn.dot(x[0, 0], y[0], *outer).shape == (5, 4)
 
 
+def test_a_product_over_many_terms_adds_them_one_by_one():
+    """As a compiler's matrix product does: a kernel's gradient has a term for each pixel of the batch."""
+    x, y = (np.random.default_rng(n).random((4, 5000, 3)).astype(np.float32) for n in range(2))
+    merged = [t.reshape(20000, 3) for t in (x, y)]
+    wanted = np.zeros((3, 3), np.float32)
+    for a, b in zip(*merged, strict=True):
+        wanted += np.outer(a, b)
+    found = InTurn("f32").dot(x, y, ((0, 1), (0, 1)), ((), ()))
+    assert np.array_equal(found, wanted)
+    exact = merged[0].T.astype(np.float64) @ merged[1]
+    tree = FloatArithmetic("f32").dot(x, y, ((0, 1), (0, 1)), ((), ()))
+    assert np.abs(found - exact).max() > 4 * np.abs(tree - exact).max()
+
+
 def test_jitter_moves_floats_by_a_number_at_most():
     x = np.array([1.0, -2.0, 0.0, 1e-20] * 50, np.float32)
     moved, whole = jittered([x, np.arange(3)], np.random.default_rng(0))

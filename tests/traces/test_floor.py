@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -31,6 +32,15 @@ FLOOR = Floor(
 def test_what_is_written_is_read(tmp_path):
     write_floor(tmp_path / "noise.json", FLOOR)
     assert read_floor(tmp_path / "noise.json") == FLOOR
+
+
+def test_the_first_steps_share_the_jumps_of_the_gradient():
+    jumped = (1e-7, 1e-7, 3e-5, 1e-7, 1e-7, 1e-7, 1e-7, 1e-7, 2e-7, 4e-5)
+    floor = replace(FLOOR, differences={"grad_norm": jumped, "loss": jumped})
+    assert floor.envelope("grad_norm").tolist() == [3e-5] * 9 + [4e-5]
+    assert floor.envelope("loss")[0] == SPACING
+    short = replace(FLOOR, differences={"grad_norm": jumped[:3]})
+    assert short.envelope("grad_norm").tolist() == [3e-5] * 3
 
 
 def test_envelopes_never_fall_and_stay_above_a_spacing():
