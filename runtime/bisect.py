@@ -7,6 +7,10 @@ are from float64 is the noise floor of that value; the first value that is furth
 one side names the operation. First the values that pass from one place (`loc`) to another are asked for, then all of
 the place that was found.
 
+The operation that was found is computed once more by the evaluator, from what that side gave it. If that is what the
+side made of it, the operation is right: its operands, all within their floors, made a choice that rounding decides,
+such as which of two nearly equal elements is a window's maximum. What stands behind it is judged in that way alone.
+
 A batch in parts is looked at part by part, each beginning with the sums that the evaluator makes of those before it;
 then what follows on the parts.
 
@@ -15,33 +19,26 @@ Does not find a fault that the extra results themselves make go away: a compiler
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 
 import numpy as np
 
-from netc.codegen.evaluator import FloatArithmetic, evaluate
+from netc.codegen.evaluator import FloatArithmetic
 from netc.codegen.ir import Function, Module, Op, Value
 from netc.codegen.ops.loop import parts_of
 from netc.codegen.program import build
-from netc.codegen.render import render
-from netc.codegen.rewrite.lower import lower
-from netc.codegen.rewrite.schedule import Family
 from netc.netspec.errors import UserError
-from netc.runtime.backends import load
-from netc.runtime.backends.protocol import Array, Source
+from netc.runtime.backends.protocol import Array
 from netc.runtime.cache import Cache
-from netc.runtime.compile import compile_cached
-from netc.runtime.noise import InTurn
 from netc.runtime.replay import Replay
 from netc.runtime.session import Session, prepare
+from netc.runtime.taps import SINGLES, distance, evaluated, observed, tapped, within
 from netc.runtime.target import Target, parse_target
 
 FUNCTION = "train_step"
-FACTOR = 8.0  # floors; as traces/diff.py allows another compiler
-SMALLEST = 2.0**-21  # no floor is below it: a few float32 numbers, what libraries of exp and tanh differ by
-FEWEST = 8.0  # truth values or integers that may differ: elements that lie on an edge
+TOGETHER = 8  # operations that are computed once more from the values of one run
 PIECE = 24  # values asked for at once: IREE's CPU backend refuses dispatches of more than 64 operands
 DULL = frozenset({"constant", "iota"})
 
@@ -86,14 +83,17 @@ class Finding:
 
 @dataclass(frozen=True)
 class Answer:
-    """What was found, or None where every value is within its floor. `asked` counts values; `unmatched` operations.
+    """What was found, or None where every value is within its floor, or right for what it was made of.
 
-    An operation without a counterpart in the other program, at the places that `unmatched` names, was not compared.
+    `asked` counts values. An operation without a counterpart in the other program, at the places that `unmatched`
+    names, was not compared. `jump` is the first value that is out of its floor, where it is right for what it was made
+    of; then `finding` is behind it, and its error and floor are for the operands that it had.
     """
 
     finding: Finding | None
     asked: int
     unmatched: tuple[str, ...]
+    jump: Finding | None = None
 
 
 Watch = Callable[[int, int], None]
@@ -106,13 +106,15 @@ def bisect(a: Side, b: Side, args: Sequence[Array], cache: Cache, watch: Watch =
     total)` counts values. Raises CompileError and UserError as compiling and loading do.
     """
     pairs, unmatched = matched(a.function, b.function)
-    search = _Search(a, b, args, cache, watch)
+    search = _Search(a, b, args, cache, watch, dict(pairs))
     coarse = [pair for pair in pairs if _leaves_its_place(a.function, pair[0])]
     found = search.first(coarse)
     if found is not None:
         index = found.index
         place = [p for p in pairs if a.function.ops[p[0]].loc == found.loc and p[0] <= index and p not in coarse]
         found = search.first(place) or found
+        if search.judged(found.side, [found.index]) == {found.index: None}:
+            return Answer(search.first_wrong([p for p in pairs if p[0] > found.index]), search.asked, unmatched, found)
     return Answer(found, search.asked, unmatched)
 
 
@@ -165,6 +167,7 @@ class _Search:
     args: Sequence[Array]
     cache: Cache
     watch: Watch
+    pairs: Mapping[int, int]
     asked: int = 0
 
     def first(self, pairs: Sequence[Pair]) -> Finding | None:
@@ -181,73 +184,84 @@ class _Search:
     def _out(self, piece: Sequence[Pair]) -> Finding | None:
         ours = tapped(self.a.function, [i for i, _ in piece])
         theirs = tapped(self.b.function, [j for _, j in piece])
-        truth = _evaluated(ours, "cpu", self.args, FloatArithmetic("f64"))
-        singles = [_evaluated(ours, family, self.args, make("f32")) for family, make in _SINGLES]
+        truth = evaluated(ours, "cpu", self.args, FloatArithmetic("f64"))
+        singles = [evaluated(ours, family, self.args, make("f32")) for family, make in SINGLES]
         runs = ((self.a, ours), (self.b, theirs))
         seen = {side.name: observed(f, side.target, self.args, self.cache) for side, f in runs}
         for n, (i, _) in enumerate(piece):
             floor = max(distance(single[n], truth[n]) for single in singles)
-            smallest = SMALLEST if truth[n].dtype.kind == "f" else FEWEST / FACTOR
             for name, values in seen.items():
                 error = distance(values[n], truth[n])
-                if not error <= FACTOR * max(floor, smallest):  # a NaN is out as well
+                if not within(error, floor, truth[n]):  # a NaN is out as well
                     return _finding(self.a.function, i, name, error, floor)
         return None
 
+    def first_wrong(self, pairs: Sequence[Pair]) -> Finding | None:
+        """The first operation that is not right for what its side gave it."""
+        for start in range(0, len(pairs), TOGETHER):
+            piece = [i for i, _ in pairs[start : start + TOGETHER]]
+            wrong = [
+                f for side in (self.a, self.b) for f in self.judged(side.name, piece).values() if f and f.floor >= 0
+            ]
+            self.asked += len(piece)
+            if wrong:
+                return min(wrong, key=lambda f: f.index)
+        return None
 
-_SINGLES: tuple[tuple[Family, type[FloatArithmetic]], ...] = (
-    ("cpu", FloatArithmetic),
-    ("xla", FloatArithmetic),
-    ("cpu", InTurn),
-)
+    def judged(self, name: str, indices: Sequence[int]) -> dict[int, Finding | None]:
+        """For each operation what is wrong with it on that side, from the operands that it had there; None if right.
+
+        Those with an operand that has no counterpart there are left out.
+        """
+        side = self.a if name == self.a.name else self.b
+        given = {i: operands for i in indices if (operands := self._given(side, i)) is not None}
+        results = {i: side.function.ops[self._there(side, i)].result for i in given}
+        wanted = [v for operands in given.values() for v in operands.values()]
+        values = tuple(dict.fromkeys([*wanted, *results.values()]))
+        if not values:
+            return {}
+        tap = replace(side.function, results=values, result_names=tuple(f"tap{n}" for n in range(len(values))))
+        held = dict(zip(values, observed(tap, side.target, self.args, self.cache), strict=True))
+        judged: dict[int, Finding | None] = {}
+        for i, operands in given.items():
+            alone = _alone(self.a.function, i, tuple(operands))
+            args = [*self.args, *(held[v] for v in operands.values())]
+            (truth,) = evaluated(alone, "cpu", args, FloatArithmetic("f64"))
+            singles = [evaluated(alone, family, args, make("f32"))[0] for family, make in SINGLES]
+            error, floor = distance(held[results[i]], truth), max(distance(single, truth) for single in singles)
+            right = within(error, floor, truth)
+            judged[i] = None if right else _finding(self.a.function, i, name, error, floor)
+        return judged
+
+    def _there(self, side: Side, index: int) -> int:
+        return index if side is self.a else self.pairs[index]
+
+    def _given(self, side: Side, index: int) -> dict[Value, Value] | None:
+        """What the operands of side a's operation are on that side, but for constants and the step's arguments.
+
+        None where one of them has no counterpart there. The side's operation itself may read something else.
+        """
+        ours = self.a.function
+        makers = {v: (n, k) for n, op in enumerate(ours.ops[:index]) for k, v in enumerate(op.results)}
+        found: dict[Value, Value] = {}
+        for v in ours.ops[index].operands:
+            if v not in makers or ours.ops[makers[v][0]].kind in DULL:
+                continue
+            i, k = makers[v]
+            if i not in self.pairs:
+                return None
+            found[v] = side.function.ops[self._there(side, i)].results[k]
+        return found
 
 
-def tapped(function: Function, indices: Sequence[int]) -> Function:
-    """The function with the results of those operations as its only results."""
-    return replace(
-        function,
-        results=tuple(function.ops[i].result for i in indices),
-        result_names=tuple(f"tap{i}" for i in indices),
+def _alone(function: Function, index: int, given: tuple[Value, ...]) -> Function:
+    """One operation of the function, with its constants, as a function of the parameters and of what it is given."""
+    op = function.ops[index]
+    dull = tuple(
+        o for o in function.ops[:index] if o.kind in DULL and o.result in op.operands and o.result not in given
     )
-
-
-def observed(function: Function, target: Target, args: Sequence[Array], cache: Cache) -> list[Array]:
-    """The results of a function on a target, which is lowered for it first."""
-    module = lower(Module("bisect", (function,)), target.family)
-    source = Source(module, render(module))
-    if target.engine == "iree":
-        entry = compile_cached(source.text, target, f"bisect {len(function.results)} values", cache)
-        source = replace(source, artefact=entry.path)
-    loaded = load(source, target)
-    results = loaded.call(function.name, [loaded.put(a) for a in args])
-    return [loaded.get(r) for r in results]
-
-
-def _evaluated(function: Function, family: Family, args: Sequence[Array], A: FloatArithmetic) -> list[Array]:
-    lowered = lower(Module("bisect", (function,)), family).function(function.name)
-    held = [np.asarray(x, A.dtype(p.type.dtype)) for x, p in zip(args, lowered.params, strict=True)]
-    with np.errstate(all="ignore"):
-        return [np.asarray(r) for r in evaluate(lowered, held, A)]
-
-
-def distance(value: Array, truth: Array) -> float:
-    """How far a value is from what is exact.
-
-    For floats the larger of |v - t| / |t| in the L2 norm and in the largest element; for others how many elements
-    differ. Infinite where one is no number and the other is one.
-    """
-    if truth.dtype.kind != "f":
-        return float(np.count_nonzero(value != truth))
-    v, t = np.asarray(value, np.float64), np.asarray(truth, np.float64)
-    same = (v == t) | (np.isnan(v) & np.isnan(t))
-    if same.all():
-        return 0.0
-    off, size = np.where(same, 0.0, v - t), np.where(same & ~np.isfinite(t), 0.0, t)
-    if not (np.isfinite(off).all() and np.isfinite(size).all()):
-        return float("inf")
-    tiny = np.finfo(np.float32).tiny  # below it a float32 number has no more digits
-    norms = (np.linalg.norm(off), np.linalg.norm(size)), (np.abs(off).max(), np.abs(size).max())
-    return max(float(d / max(s, tiny)) for d, s in norms)
+    names = (*function.names, *(f"given{n}" for n in range(len(given))))
+    return Function(function.name, (*function.params, *given), names, (*dull, op), (op.result,), ("result",))
 
 
 def _finding(function: Function, index: int, side: str, error: float, floor: float) -> Finding:
@@ -286,18 +300,21 @@ def bisect_step(
     ]
     single, asked = FloatArithmetic("f32"), 0
     unmatched: tuple[str, ...] = ()
-    given = parts_of(ours, _evaluated(_before(steps[0], ours), "cpu", args, single))
+    jump: Finding | None = None
+    given = parts_of(ours, evaluated(_before(steps[0], ours), "cpu", args, single))
     carried = list(given.carried)
     for part in range(ours.attr("trips")):
         now = [*carried, *(rows[part] for rows in given.stacked), *given.constants]
         answer = compared(parts, now)
-        asked, unmatched = asked + answer.asked, (*unmatched, *answer.unmatched)
+        asked, unmatched = asked + answer.asked, tuple(dict.fromkeys((*unmatched, *answer.unmatched)))
+        jump = jump or (answer.jump and replace(answer.jump, part=part))
         if answer.finding:
-            return Answer(replace(answer.finding, part=part), asked, tuple(dict.fromkeys(unmatched)))
-        carried = _evaluated(parts[0], "cpu", now, single)
+            return Answer(replace(answer.finding, part=part), asked, unmatched, jump)
+        carried = evaluated(parts[0], "cpu", now, single)
     after = [_after(step, loop) for step, loop in zip(steps, (ours, theirs), strict=True)]
     answer = compared(after, [*args, np.asarray(ours.attr("trips"), np.int32), *carried])
-    return Answer(answer.finding, asked + answer.asked, tuple(dict.fromkeys((*unmatched, *answer.unmatched))))
+    unmatched = tuple(dict.fromkeys((*unmatched, *answer.unmatched)))
+    return Answer(answer.finding, asked + answer.asked, unmatched, jump or answer.jump)
 
 
 def _before(step: Function, loop: Op) -> Function:

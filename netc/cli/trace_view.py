@@ -84,9 +84,12 @@ def show_floor(floor: Floor, path: Path | None) -> None:
 
 def show_answer(answer: Answer, step: int) -> None:
     """What the search found."""
-    if answer.finding is None:
+    if answer.jump is not None:
+        rest = "and so is all behind it" if answer.finding is None else "behind it"
+        print_line(f"step {step}: {answer.jump}. It is right for what it was given: rounding decided a choice; {rest}")
+    elif answer.finding is None:
         print_line(f"step {step}: all {answer.asked} values are within their noise floors")
-    else:
+    if answer.finding is not None:
         print_table([Column(""), Column("")], [(Styled("first fault", "bold red"), str(answer.finding))])
     for place in answer.unmatched:
         print_line(f"not compared: {place}")

@@ -11,8 +11,9 @@ from netc.codegen.rewrite.walk import rewrite
 from netc.netspec.check import check
 from netc.netspec.errors import UserError
 from netc.netspec.recipe import Recipe, Sgd
-from netc.runtime.bisect import Side, bisect, bisect_run, bisect_step, distance, matched
+from netc.runtime.bisect import Side, bisect, bisect_run, bisect_step, matched
 from netc.runtime.replay import first_state, replay_of
+from netc.runtime.taps import distance
 from netc.runtime.target import parse_target
 from tests.runtime.conftest import TINY
 from tests.runtime.test_train import STEPS, config, digits
@@ -116,6 +117,43 @@ def test_a_sound_backend_is_cleared(step, args, compiled):
     assert answer.unmatched == ()
 
 
+def with_ties_broken(b, op, operands):
+    """max(x, 0) of an x whose later columns are larger by less than rounding may do."""
+    x, zero = operands
+    columns, channels = x.shape[2:]
+    slope = tuple(1 + 2e-6 * (n // channels % columns) / columns for n in range(x.type.size))
+    return b.op("max", b.mul(x, b.constant(slope, x.type)), zero)
+
+
+@pytest.fixture(scope="module")
+def even(args):
+    """The same step of pictures of one colour each: inside them every pixel of a window is the maximum."""
+    *state, x, y, lr = args
+    return [*state, np.broadcast_to(x[:, :1, :1] + 1, x.shape).copy(), y, lr]
+
+
+def of_the_wrong_sign(b, op, operands):
+    """dw of -dy."""
+    return b.op(op.kind, operands[0], b.op("neg", operands[1]), **dict(op.attrs))
+
+
+def test_a_choice_that_rounding_decides_is_no_fault(step, even, compiled):
+    """The window's last of equal elements is the largest on one side, and every gradient before it another."""
+    jittery = planted(step, "max", "conv1", with_ties_broken)
+    sides = Side("A", step, REFERENCE), Side("B", jittery, REFERENCE)
+    answer = bisect(*sides, even, compiled)
+    assert answer.finding is None
+    assert (answer.jump.side, answer.jump.kind, answer.jump.loc) == ("B", "max_pool_grad", "pool (vjp)")
+
+
+def test_a_fault_behind_such_a_choice_is_found(step, even, compiled):
+    jittery = planted(step, "max", "conv1", with_ties_broken)
+    broken = planted(jittery, "conv_kernel_grad", "conv1 (vjp)", of_the_wrong_sign)
+    answer = bisect(Side("A", step, REFERENCE), Side("B", broken, REFERENCE), even, compiled)
+    assert answer.jump.kind == "max_pool_grad"
+    assert (answer.finding.side, answer.finding.kind, answer.finding.loc) == ("B", "conv_kernel_grad", "conv1 (vjp)")
+
+
 def test_operations_without_a_counterpart_are_named(step, args, compiled):
     broken = planted(step, "sub", "conv2.norm (vjp)", lambda b, op, operands: operands[0])
     pairs, alone = matched(step, broken)
@@ -181,6 +219,6 @@ def test_a_run_that_recorded_norms_is_searched_for_a_gpu_without_them(compiled, 
 
 def _reference(function, args, cache):
     from netc.codegen.evaluator import FloatArithmetic
-    from netc.runtime.bisect import _evaluated
+    from netc.runtime.taps import evaluated
 
-    return _evaluated(function, "cpu", args, FloatArithmetic("f32"))
+    return evaluated(function, "cpu", args, FloatArithmetic("f32"))
