@@ -38,6 +38,7 @@ from netc.runtime.session import Session, prepare
 from netc.runtime.target import parse_target
 from netc.runtime.train import versions
 
+RUN = "small-resnet:16,tiny-gpt:12"
 DEFAULT = ("mnist-cnn:128", "resnet34-cifar:32", "vit_tiny_patch4_32:32", "tiny-gpt:12")
 FILE = Path(__file__).parents[1] / "docs" / "measurements" / "memory.md"
 SMALL = NetSpec(
@@ -203,7 +204,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("nets", nargs="*", default=DEFAULT)
     parser.add_argument("--targets", default="cpu,xla")
-    parser.add_argument("--run", default="", help="nets to run, with commas between")
+    parser.add_argument("--run", default=RUN, help="nets to run, with commas between; '' for none")
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--write", action="store_true", help=f"into {FILE.name}")
     parser.add_argument("--child", help=argparse.SUPPRESS)
