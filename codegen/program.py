@@ -204,7 +204,8 @@ class _Maker:
         """The gradients behind barriers: IREE would join their products with the update, which it cannot compile.
 
         Where the state is large, no parameter is updated before all gradients are there: the host waits for IREE's
-        device once, and the memory of the new state is taken when the activations are free (docs/memory.md).
+        device once, and the memory of the new state is taken when the activations are free (docs/memory.md). `for_iree`
+        makes an exception.
         """
         if self.joins:
             with b.at("optimizer"):

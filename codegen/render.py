@@ -54,7 +54,7 @@ def render(module: Module, *, entry: str | None = None, donate: int = 0) -> str:
 
 _BARRIER = re.compile(r"= stablehlo\.optimization_barrier (%[\w#]+) : (tensor<[^>]*>)")
 _JOINT = re.compile(
-    r"^( *)(%\w+(?:, %\w+)+) = stablehlo\.optimization_barrier ([^:]+) : (.*>)( loc\(.*\))?$", re.MULTILINE
+    r"^( *)(%\w+(?:, %\w+)+|%\w+:\d+) = stablehlo\.optimization_barrier ([^:]+) : (.*>)( loc\(.*\))?$", re.MULTILINE
 )
 _TENSOR = re.compile(r"tensor<(?:([\dx]*)x)?([a-z]+\d+)>")
 # bytes of a tensor that IREE 3.12's CPU device may never free where the host waits while it is held
@@ -70,7 +70,10 @@ def for_iree(text: str) -> str:
     """
     text = _BARRIER.sub(r"= iree_tensor_ext.compute_barrier.start \1 : \2 -> \2", text)
     if any(LOST[0] < _bytes(*found) <= LOST[1] for found in set(_TENSOR.findall(text))):
+        numbered = {stem for names in _JOINT.findall(text) if ":" in (stem := names[1])}
         text = _JOINT.sub(_each, text)
+        for stem in (n.split(":")[0] for n in numbered):
+            text = text.replace(f"{stem}#", f"{stem}_")
     return text
 
 
@@ -83,7 +86,9 @@ def _bytes(shape: str, dtype: str) -> int:
 def _each(found: re.Match[str]) -> str:
     """A barrier on several values as one on each, in IREE's spelling."""
     indent, names, values, types, location = found.groups()
-    rows = zip(names.split(", "), values.split(", "), types.split(", "), strict=True)
+    stem, _, count = names.partition(":")
+    each = [f"{stem}_{n}" for n in range(int(count))] if count else names.split(", ")
+    rows = zip(each, values.split(", "), types.split(", "), strict=True)
     spelled = (f"{indent}{n} = iree_tensor_ext.compute_barrier.start {v} : {t} -> {t}" for n, v, t in rows)
     return "\n".join(line + (location or "") for line in spelled)
 

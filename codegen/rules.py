@@ -127,15 +127,14 @@ def emit_part(b: Builder, name: str, layer: Layer, scope: Scope, x: Value) -> Em
 def _again(b: Builder, layer: Layer, scope: Scope, x: Value, dy: Value) -> tuple[Emitted, Value]:
     """The layer emitted a second time, on x and dy behind barriers, and that dy (Chen et al. 2016, section 4).
 
-    Nothing that the pullback reads is then there before dy is, but for x and the parameters, and no pass can take the
-    second computation for the first. What is drawn is drawn again with the same key: the same bits. The new states
-    are the first emission's; these are not read, and dropped.
+    Nothing that the pullback reads of x or of what is drawn is then there before dy is, and no pass can take the second
+    computation for the first. What is drawn is drawn again with the same key: the same bits. The new states are the
+    first emission's; these are not read, and dropped.
     """
     own = [name for name in scope.params if name.startswith(scope.prefix)]
-    drawn = () if scope.key is None else (scope.key,)
-    x, dy, *others = (b.op("barrier", v) for v in (x, dy, *(scope.params[name] for name in own), *drawn))
-    params = {**scope.params, **dict(zip(own, others, strict=False))}  # what a schedule makes of a kernel, too
-    key = others[-1] if drawn else None
+    x, dy, *others = (b.op("barrier", v) for v in (x, dy, *(scope.params[name] for name in own)))
+    params = {**scope.params, **dict(zip(own, others, strict=True))}  # what a schedule makes of a kernel, too
+    key = scope.key and _key_waiting(b, scope.key, dy)
     return emit(b, layer, replace(scope, params=params, key=key), _waiting(b, x, dy)), dy
 
 
@@ -143,12 +142,25 @@ def _waiting(b: Builder, x: Value, dy: Value) -> Value:
     """x + 0 dy[0, ..]: x again, which no scheduler can have before dy.
 
     A barrier on one value orders nothing, and XLA drops those on several before it orders the work; then every block
-    would be computed again at once, as soon as its x is there, and all of it held. They keep this sum, for 0 dy is not
-    0 where dy is not finite.
+    would be computed again at once, as soon as its x is there, and all of it held. No compiler leaves this sum out, for
+    0 dy is not 0 where dy is not finite.
     """
+    return b.add(x, b.broadcast(b.convert(b.mul(_first_of(b, dy), 0), x.type.dtype), x, ()))
+
+
+def _key_waiting(b: Builder, key: Value, dy: Value) -> Value:
+    """key + (dy[0, ..] != dy[0, ..]): the key again, but for a dy that is no number. Masks depend on nothing else.
+
+    IREE 3.12 cannot compile its compute barrier on a key.
+    """
+    first = _first_of(b, dy)
+    return b.add(key, b.broadcast(b.convert(b.op("compare", first, first, direction="NE"), key.type.dtype), key, ()))
+
+
+def _first_of(b: Builder, dy: Value) -> Value:
+    """dy[0, ..], a scalar."""
     rank = len(dy.shape)
-    first = b.reshape(b.slice(dy, (0,) * rank, (1,) * rank), ())
-    return b.add(x, b.broadcast(b.convert(b.mul(first, 0), x.type.dtype), x, ()))
+    return b.reshape(b.slice(dy, (0,) * rank, (1,) * rank), ())
 
 
 def then(first: Emitted, second: Emitted) -> Emitted:

@@ -8,8 +8,9 @@ one side names the operation. First the values that pass from one place (`loc`) 
 the place that was found.
 
 The operation that was found is computed once more by the evaluator, from what that side gave it. If that is what the
-side made of it, the operation is right: its operands, all within their floors, made a choice that rounding decides,
-such as which of two nearly equal elements is a window's maximum. What stands behind it is judged in that way alone.
+side made of it, the operation is right, and its operands, all within their floors, are to blame: rounding decided a
+choice, such as which of two nearly equal elements is a window's maximum, or a fault is smaller than the floors. What
+stands behind it is judged in that way alone.
 
 A batch in parts is looked at part by part, each beginning with the sums that the evaluator makes of those before it;
 then what follows on the parts.
@@ -20,7 +21,7 @@ Does not find a fault that the extra results themselves make go away: a compiler
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from difflib import SequenceMatcher
 
 import numpy as np
@@ -41,6 +42,7 @@ FUNCTION = "train_step"
 TOGETHER = 8  # operations that are computed once more from the values of one run
 PIECE = 24  # values asked for at once: IREE's CPU backend refuses dispatches of more than 64 operands
 DULL = frozenset({"constant", "iota"})
+SAME = frozenset({"barrier", "joint_barrier"})  # give what they are given
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ class Answer:
 
     `asked` counts values. An operation without a counterpart in the other program, at the places that `unmatched`
     names, was not compared. `jump` is the first value that is out of its floor, where it is right for what it was made
-    of; then `finding` is behind it, and its error and floor are for the operands that it had.
+    of; a `finding` behind it, in the same part of a batch, has the error and floor for the operands that it had.
     """
 
     finding: Finding | None
@@ -114,7 +116,10 @@ def bisect(a: Side, b: Side, args: Sequence[Array], cache: Cache, watch: Watch =
         place = [p for p in pairs if a.function.ops[p[0]].loc == found.loc and p[0] <= index and p not in coarse]
         found = search.first(place) or found
         if search.judged(found.side, [found.index]) == {found.index: None}:
-            return Answer(search.first_wrong([p for p in pairs if p[0] > found.index]), search.asked, unmatched, found)
+            rest = [p for p in pairs if p[0] > found.index and a.function.ops[p[0]].kind not in SAME]
+            wrong = search.first_wrong(rest)
+            alone = (f"{op.kind} at {op.loc}" for op in (a.function.ops[i] for i in search.left_out))
+            return Answer(wrong, search.asked, tuple(dict.fromkeys((*unmatched, *alone))), found)
     return Answer(found, search.asked, unmatched)
 
 
@@ -169,6 +174,7 @@ class _Search:
     watch: Watch
     pairs: Mapping[int, int]
     asked: int = 0
+    left_out: list[int] = field(default_factory=list)
 
     def first(self, pairs: Sequence[Pair]) -> Finding | None:
         """Ask for values piece by piece, in order, until one is out."""
@@ -200,10 +206,11 @@ class _Search:
         """The first operation that is not right for what its side gave it."""
         for start in range(0, len(pairs), TOGETHER):
             piece = [i for i, _ in pairs[start : start + TOGETHER]]
-            wrong = [
-                f for side in (self.a, self.b) for f in self.judged(side.name, piece).values() if f and f.floor >= 0
-            ]
+            sides = [self.judged(side.name, piece) for side in (self.a, self.b)]
+            wrong = [f for judged in sides for f in judged.values() if f]
+            self.left_out += [i for i in piece if any(i not in judged for judged in sides)]
             self.asked += len(piece)
+            self.watch(min(start + TOGETHER, len(pairs)), len(pairs))
             if wrong:
                 return min(wrong, key=lambda f: f.index)
         return None
@@ -266,7 +273,7 @@ def _alone(function: Function, index: int, given: tuple[Value, ...]) -> Function
 
 def _finding(function: Function, index: int, side: str, error: float, floor: float) -> Finding:
     op = function.ops[index]
-    makers = {o.result: f"{o.kind} at {o.loc}" for o in function.ops[:index]}
+    makers = {v: f"{o.kind} at {o.loc}" for o in function.ops[:index] for v in o.results}
     names = dict(zip(function.params, function.names, strict=True))
     given = tuple(names.get(v) or makers[v] for v in op.operands)
     return Finding(side, op.loc, op.kind, str(op.result.type), index, error, floor, given)

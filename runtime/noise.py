@@ -49,7 +49,7 @@ class InTurn(FloatArithmetic):
         return np.asarray(np.add.accumulate(rows, axis=0, dtype=x.dtype)[-1])
 
     def dot(self, x: Array, y: Array, contract: Any, batch: Any) -> Array:
-        """Parts of the joined axes, added in turn: single terms, where that does not take too long.
+        """Parts of the joined axes, added in turn: single terms, or as few as `ADDED` allows, BLAS's sums of them.
 
         A compiler's matrix product adds the terms of an element one after the other, and a kernel's gradient has as
         many as the batch has pixels.
@@ -63,7 +63,7 @@ class InTurn(FloatArithmetic):
         for start in range(0, size, width):
             chosen = slice(start, start + width)
             total += np.matmul(left[chosen].transpose(1, 2, 0), right[chosen].transpose(1, 0, 2))
-        return total.reshape(*(x.shape[i] for i in batch[0]), *rows, *columns)
+        return total.reshape((*(x.shape[i] for i in batch[0]), *rows, *columns))
 
 
 def _joined_first(x: Array, joined: Sequence[int], batch: Sequence[int]) -> tuple[Array, tuple[int, ...]]:

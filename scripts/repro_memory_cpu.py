@@ -2,8 +2,8 @@
 
     python scripts/repro_memory_cpu.py [--calls N] [--sizes MIB,..] [--driver local-task|local-sync]
 
-Each program squares its input, passes `stablehlo.optimization_barrier`, and squares again. Nothing is kept between
-calls but the input. Prints by how much the process grew, a call, over the last half of the calls.
+Each program computes x x + x, passes `stablehlo.optimization_barrier` (or adds x again), and squares. Nothing is kept
+between calls but the input. Prints by how much the process grew, a call, over the last half of the calls.
 docs/upstream-issues/memory-cpu.md says more.
 """
 
@@ -44,7 +44,7 @@ def main() -> int:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--calls", type=int, default=20)
-    parser.add_argument("--sizes", default="8,16,20,24,32,40,48,64,72,96")
+    parser.add_argument("--sizes", default="8,16,20,24,32,33,40,48,64,72,96,128")
     parser.add_argument("--driver", default="local-task")
     parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()

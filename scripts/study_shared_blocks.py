@@ -71,7 +71,7 @@ def main() -> int:
         lines.append(_row(net, options.steps))
         print(lines[-1], flush=True)
     if options.write:
-        _write(lines)
+        _write(lines, options.steps)
     return 0
 
 
@@ -146,13 +146,13 @@ def _resident() -> float:
     return pages * resource.getpagesize() / (1 << 20)
 
 
-def _write(lines: list[str]) -> None:
+def _write(lines: list[str], steps: int) -> None:
     script = hashlib.sha256(Path(__file__).with_name("shared_blocks.py").read_bytes()).hexdigest()[:12]
     told = ", ".join(f"{name} {version}" for name, version in versions(TARGET.engine).items())
     text = f"""# Blocks as functions
 
-{datetime.datetime.now(datetime.UTC).date()}. Printed by `python scripts/study_shared_blocks.py --write` ({told};
-scripts/shared_blocks.py {script}).
+{datetime.datetime.now(datetime.UTC).date()}. Printed by `python scripts/study_shared_blocks.py --steps {steps} --write`
+({told}; scripts/shared_blocks.py {script}).
 Each cell: as netc compiles the net / with each block that it has more than once as a function, called for each of them.
 `compiler` is its processor time. Steps: the better of {ROUNDS} runs, on a shared machine: read the ratios. `grows` is
 the process's memory over the last half of the steps. [Design notes](../design-notes.md) say what follows from it.

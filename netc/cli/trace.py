@@ -133,7 +133,8 @@ def bisect_command(
 ) -> None:
     """Name the operation in which two runs part, or a run and a target.
 
-    Both are given the state that the first run had before the step. The exit code is 1 where an operation was found.
+    Both are given the state that the first run had before the step. The exit code is 1 where a value has left the noise
+    floor, also where its operation is right for what it was given.
     """
     from dataclasses import asdict
 
@@ -159,20 +160,18 @@ def bisect_command(
         from netc.cli.trace_view import show_answer
 
         show_answer(answer, at)
-    if answer.finding:
+    if answer.finding or answer.jump:
         click.get_current_context().exit(1)
 
 
 def _spelled(table: dict[str, Any]) -> dict[str, Any]:
-    """A finding's numbers may be infinite, which JSON cannot say."""
+    """The numbers of what was found may be infinite, which JSON cannot say."""
     import math
 
-    finding = table["finding"]
-    if finding:
-        table["finding"] = {
-            k: str(v) if isinstance(v, float) and not math.isfinite(v) else v for k, v in finding.items()
-        }
-    return table
+    def spelled(found: dict[str, Any] | None) -> dict[str, Any] | None:
+        return found and {k: str(v) if isinstance(v, float) and not math.isfinite(v) else v for k, v in found.items()}
+
+    return {**table, "finding": spelled(table["finding"]), "jump": spelled(table["jump"])}
 
 
 def _bisected(replay: Replay, word: str, at: int) -> Any:

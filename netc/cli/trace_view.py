@@ -85,8 +85,9 @@ def show_floor(floor: Floor, path: Path | None) -> None:
 def show_answer(answer: Answer, step: int) -> None:
     """What the search found."""
     if answer.jump is not None:
-        rest = "and so is all behind it" if answer.finding is None else "behind it"
-        print_line(f"step {step}: {answer.jump}. It is right for what it was given: rounding decided a choice; {rest}")
+        rest = "and so is all that was compared behind it" if answer.finding is None else "unlike what is below"
+        why = "rounding decided a choice, or a fault before it is smaller than the noise floor"
+        print_line(f"step {step}: {answer.jump}. It is right for what it was given, {rest}: {why}")
     elif answer.finding is None:
         print_line(f"step {step}: all {answer.asked} values are within their noise floors")
     if answer.finding is not None:

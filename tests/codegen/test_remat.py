@@ -36,6 +36,9 @@ from netc.netspec.zoo import find
 from netc.proofs_oracle.certificate.parse import parse
 from netc.runtime.backends.protocol import Source
 from netc.runtime.backends.xla import XlaLoaded
+from netc.runtime.cache import Cache
+from netc.runtime.session import Session, prepare
+from netc.runtime.target import parse_target
 
 RESNET = check(
     NetSpec(
@@ -128,6 +131,19 @@ def test_xla_plans_less_memory_with_it():
     assert arguments_plain == arguments_again
     assert transient_again < 0.7 * transient_plain
     assert dots[1] > dots[0]
+
+
+def test_iree_compiles_it_with_dropout(tmp_path):
+    """A key behind one of its compute barriers is refused; the masks are those of the evaluator."""
+    program = built(NETS["dropout"], True)
+    *state, x, y, lr = arguments(program, "f32")
+    losses = []
+    for word in ("cpu", "reference"):
+        session = Session(prepare(program, parse_target(word), Cache(tmp_path)))
+        session.restore({slot.name: v for slot, v in zip(program.state, state, strict=True)})
+        losses.append([session.train_step(x.astype(np.int32), y.astype(np.int32), lr)["loss"] for _ in range(2)])
+    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-5)
+    assert losses[0][0] != losses[0][1]
 
 
 def test_it_goes_with_the_other_options():

@@ -81,6 +81,7 @@ def test_sums_in_turn_are_sums():
     assert (turn.dot(x, y, *joined) != tree.dot(x, y, *joined)).any()
     outer = (((), ()), ((), ()))
     assert turn.dot(x[0, 0], y[0], *outer).shape == (5, 4)
+    assert turn.dot(y[:, 0], y[:, 1], ((0,), (0,)), ((), ())).shape == ()
 
 
 def test_a_product_over_many_terms_adds_them_one_by_one():
