@@ -13,6 +13,7 @@ from dataclasses import replace
 from netc.codegen.ir import Function, Module, Value
 from netc.codegen.ops import OPS
 from netc.codegen.ops.table import mlir_type
+from netc.netspec.types import BYTES
 
 
 class _Locations:
@@ -70,17 +71,16 @@ def for_iree(text: str) -> str:
     """
     text = _BARRIER.sub(r"= iree_tensor_ext.compute_barrier.start \1 : \2 -> \2", text)
     if any(LOST[0] < _bytes(*found) <= LOST[1] for found in set(_TENSOR.findall(text))):
-        numbered = {stem for names in _JOINT.findall(text) if ":" in (stem := names[1])}
+        numbered = [names.split(":")[0] for _, names, *_ in _JOINT.findall(text) if ":" in names]
         text = _JOINT.sub(_each, text)
-        for stem in (n.split(":")[0] for n in numbered):
+        for stem in numbered:
             text = text.replace(f"{stem}#", f"{stem}_")
     return text
 
 
 def _bytes(shape: str, dtype: str) -> int:
     """The size of a tensor of that MLIR shape, `2x3`, and element type."""
-    bits = int(re.sub(r"\D", "", dtype))
-    return math.prod(map(int, shape.split("x")) if shape else ()) * max(bits // 8, 1)
+    return math.prod(map(int, shape.split("x")) if shape else ()) * BYTES[dtype]
 
 
 def _each(found: re.Match[str]) -> str:

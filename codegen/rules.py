@@ -154,7 +154,7 @@ def _key_waiting(b: Builder, key: Value, dy: Value) -> Value:
     IREE 3.12 cannot compile its compute barrier on a key.
     """
     first = _first_of(b, dy)
-    return b.add(key, b.broadcast(b.convert(b.op("compare", first, first, direction="NE"), key.type.dtype), key, ()))
+    return b.add(key, b.broadcast(b.convert(b.compare("NE", first, first), key.type.dtype), key, ()))
 
 
 def _first_of(b: Builder, dy: Value) -> Value:

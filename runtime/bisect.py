@@ -23,6 +23,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import SequenceMatcher
+from functools import cached_property
 
 import numpy as np
 
@@ -188,8 +189,8 @@ class _Search:
         return None
 
     def _out(self, piece: Sequence[Pair]) -> Finding | None:
-        ours = tapped(self.a.function, [i for i, _ in piece])
-        theirs = tapped(self.b.function, [j for _, j in piece])
+        ours = tapped(self.a.function, [self.a.function.ops[i].result for i, _ in piece])
+        theirs = tapped(self.b.function, [self.b.function.ops[j].result for _, j in piece])
         truth = evaluated(ours, "cpu", self.args, FloatArithmetic("f64"))
         singles = [evaluated(ours, family, self.args, make("f32")) for family, make in SINGLES]
         runs = ((self.a, ours), (self.b, theirs))
@@ -227,8 +228,8 @@ class _Search:
         values = tuple(dict.fromkeys([*wanted, *results.values()]))
         if not values:
             return {}
-        tap = replace(side.function, results=values, result_names=tuple(f"tap{n}" for n in range(len(values))))
-        held = dict(zip(values, observed(tap, side.target, self.args, self.cache), strict=True))
+        observations = observed(tapped(side.function, values), side.target, self.args, self.cache)
+        held = dict(zip(values, observations, strict=True))
         judged: dict[int, Finding | None] = {}
         for i, operands in given.items():
             alone = _alone(self.a.function, i, tuple(operands))
@@ -240,6 +241,11 @@ class _Search:
             judged[i] = None if right else _finding(self.a.function, i, name, error, floor)
         return judged
 
+    @cached_property
+    def makers(self) -> Mapping[Value, tuple[int, int]]:
+        """Which operation of side a makes each value, as which of its results."""
+        return {v: (n, k) for n, op in enumerate(self.a.function.ops) for k, v in enumerate(op.results)}
+
     def _there(self, side: Side, index: int) -> int:
         return index if side is self.a else self.pairs[index]
 
@@ -249,12 +255,11 @@ class _Search:
         None where one of them has no counterpart there. The side's operation itself may read something else.
         """
         ours = self.a.function
-        makers = {v: (n, k) for n, op in enumerate(ours.ops[:index]) for k, v in enumerate(op.results)}
         found: dict[Value, Value] = {}
         for v in ours.ops[index].operands:
-            if v not in makers or ours.ops[makers[v][0]].kind in DULL:
+            if v not in self.makers or ours.ops[self.makers[v][0]].kind in DULL:
                 continue
-            i, k = makers[v]
+            i, k = self.makers[v]
             if i not in self.pairs:
                 return None
             found[v] = side.function.ops[self._there(side, i)].results[k]
@@ -264,9 +269,7 @@ class _Search:
 def _alone(function: Function, index: int, given: tuple[Value, ...]) -> Function:
     """One operation of the function, with its constants, as a function of the parameters and of what it is given."""
     op = function.ops[index]
-    dull = tuple(
-        o for o in function.ops[:index] if o.kind in DULL and o.result in op.operands and o.result not in given
-    )
+    dull = tuple(o for o in function.ops[:index] if o.kind in DULL and o.result in op.operands)
     names = (*function.names, *(f"given{n}" for n in range(len(given))))
     return Function(function.name, (*function.params, *given), names, (*dull, op), (op.result,), ("result",))
 

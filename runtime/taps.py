@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from netc.codegen.evaluator import FloatArithmetic, evaluate
-from netc.codegen.ir import Function, Module
+from netc.codegen.ir import Function, Module, Value
 from netc.codegen.render import render
 from netc.codegen.rewrite.lower import lower
 from netc.codegen.rewrite.schedule import Family
@@ -31,13 +31,9 @@ SINGLES: tuple[tuple[Family, type[FloatArithmetic]], ...] = (
 )
 
 
-def tapped(function: Function, indices: Sequence[int]) -> Function:
-    """The function with the results of those operations as its only results."""
-    return replace(
-        function,
-        results=tuple(function.ops[i].result for i in indices),
-        result_names=tuple(f"tap{i}" for i in indices),
-    )
+def tapped(function: Function, values: Sequence[Value]) -> Function:
+    """The function with those values as its only results."""
+    return replace(function, results=tuple(values), result_names=tuple(f"tap{n}" for n in range(len(values))))
 
 
 def observed(function: Function, target: Target, args: Sequence[Array], cache: Cache) -> list[Array]:

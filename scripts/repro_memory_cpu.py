@@ -87,10 +87,15 @@ def _growth(artefact: Path, size: int, driver: str, calls: int) -> float:
         inputs.push_ref(x)
         context.invoke(function, inputs, outputs)
         del inputs, outputs
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-        sizes.append(pages * resource.getpagesize() / (1 << 20))
+        sizes.append(resident())
     half = calls // 2
     return (sizes[-1] - sizes[half - 1]) / (calls - half)
+
+
+def resident() -> float:
+    """MiB of this process in memory."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * resource.getpagesize() / (1 << 20)
 
 
 if __name__ == "__main__":

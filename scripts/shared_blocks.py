@@ -65,8 +65,7 @@ def share_blocks(module: Module) -> Module:
 def _parted(function: Function) -> Function:
     """The function with a barrier on each value in place of those on several.
 
-    They order the update behind the backward pass, which the order of calls does here; and IREE 3.12 never frees the
-    results of calls that pass such a barrier.
+    They order the update behind the backward pass, which the order of calls does here.
     """
     ops: list[Op] = []
     for op in function.ops:

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from repro_memory_cpu import resident
 from shared_blocks import kept_apart, share_blocks
 from timed_compile import FOLDER, named
 
@@ -134,16 +135,10 @@ def _steps(program: Program, artefact: Path, count: int) -> Steps:
         processors.append(time.process_time() - processor)
         state, loss = results[:kept], float(loaded.get(results[kept]))
         del results
-        sizes.append(_resident())
+        sizes.append(resident())
     half = count // 2
     growth = (sizes[-1] - sizes[half - 1]) / (count - half)
     return Steps(1e3 * float(np.median(walls[2:])), 1e3 * float(np.median(processors[2:])), growth, loss.hex())
-
-
-def _resident() -> float:
-    """MiB of this process in memory."""
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    return pages * resource.getpagesize() / (1 << 20)
 
 
 def _write(lines: list[str], steps: int) -> None:
