@@ -18,6 +18,7 @@ from netc.codegen.rewrite.winograd import suits
 Choices = Mapping[str, str]  # from the key of an op to the name of a form
 NONE: Choices = MappingProxyType({})
 MOST_TAPS = 64  # a form with one product for each tap is then larger than what compilers take in good time
+MOST_OUTER = 64  # channels: with more, outer products are slower than packed ones
 
 Fits = Callable[[Window, int, int, int], bool]  # of window, channels, features, groups
 
@@ -63,6 +64,10 @@ def _winograd(w: Window, inputs: int, outputs: int, groups: int) -> bool:
     return suits(w, groups)
 
 
+def _strided(w: Window, inputs: int, outputs: int, groups: int) -> bool:
+    return groups == 1 and min(w.stride) > 1 and w.dilation == (1, 1)
+
+
 def _always(w: Window, inputs: int, outputs: int, groups: int) -> bool:
     return True
 
@@ -81,6 +86,7 @@ _FITS: dict[tuple[str, str], Fits] = {
     ("conv_input_grad", "patches"): _side_by_side,
     ("conv_kernel_grad", "shifted"): _always,
     ("conv_kernel_grad", "patches"): _side_by_side,
+    ("conv_kernel_grad", "folded"): _strided,
 }
 
 
@@ -100,19 +106,21 @@ def fits(op: Op, form: str) -> bool:
 
 
 def candidates(op: Op) -> tuple[str, ...]:
-    """The forms worth measuring for an op: those that fit it and are no other form in disguise."""
+    """The forms worth measuring for an op: those that fit it, have a chance, and are no other form in disguise."""
     w, inputs, outputs, groups = geometry(op)
-    alike = {"grouped"} if groups == 1 or groups == inputs == outputs else set()  # to `shifted` and `depthwise`
+    left = {"grouped"} if groups == 1 or groups == inputs == outputs else set()  # to `shifted` and `depthwise`
     if w.kernel == w.stride == (1, 1):
-        alike.add("col2im")  # to `phase-shifted`
+        left.add("col2im")  # to `phase-shifted`
     taps = w.kernel[0] * w.kernel[1]
+    if max(inputs, outputs) > MOST_OUTER:
+        left.add("outer")
     return tuple(
         form
         for form in CONV_FORMS[op.kind]
         if fits(op, form)
-        and form not in alike
+        and form not in left
         and (taps > 1 or (op.kind, form) not in _ONE_TAP)
-        and (taps <= MOST_TAPS or form in ("direct", "patches", "convolution"))
+        and (taps <= MOST_TAPS or form in ("direct", "patches", "convolution", "folded"))
     )
 
 

@@ -12,6 +12,7 @@ from netc.codegen.builder import Builder
 from netc.codegen.ir import Op, Value
 from netc.codegen.ops.window import Pair
 from netc.codegen.rewrite.group_forms import forward_grouped, input_grouped
+from netc.codegen.rewrite.kernel_forms import kernel_folded, kernel_outer
 from netc.codegen.rewrite.taps import Window, input_by_phase, padded, place, shifted, view, window_of
 from netc.codegen.rewrite.winograd import forward_winograd, input_winograd
 from netc.netspec.types import TensorType
@@ -278,6 +279,8 @@ CONV_FORMS: dict[str, dict[str, Form]] = {
         "im2col": kernel_im2col,
         "convolution": kernel_convolution,
         "patches": kernel_patches,
+        "outer": kernel_outer,
+        "folded": kernel_folded,
     },
 }
 

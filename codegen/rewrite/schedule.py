@@ -20,6 +20,7 @@ from netc.codegen.rewrite.walk import each_function, rewrite
 from netc.codegen.rewrite.winograd import suits
 
 Family = Literal["cpu", "gpu", "xla"]
+NARROW = {16, 32, 64}  # channels: the sizes that vectors of 16 numbers fill, as few as outer products win with
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,8 @@ class Shape:
     plain: bool  # 1x1, stride 1, no padding
     patches: bool  # more than one pixel in a window, windows side by side
     winograd: bool  # 3x3, stride 1, undilated, in one group
+    folds: bool  # strided along both axes, undilated, in one group
+    narrow: bool  # float32, in one group, 16, 32 or 64 channels and features; not 64 and 64 for a 1x1
 
     @property
     def depthwise(self) -> bool:
@@ -54,9 +57,12 @@ def shape_of(op: Op) -> Shape:
     w, inputs, outputs, groups = geometry(op)
     n = op.operands[0].shape[0]
     pixels = w.out[0] * w.out[1]
+    single = all(v.type.dtype == "f32" for v in op.operands)
     return Shape(
         w.out[0], pixels, n * pixels, inputs, outputs, groups, w.kernel[0] * w.kernel[1], max(w.stride), w.plain,
         tiles(w) and w.kernel != (1, 1), suits(w, groups),
+        groups == 1 and min(w.stride) > 1 and w.dilation == (1, 1),
+        single and groups == 1 and {inputs, outputs} <= NARROW and (w.kernel != (1, 1) or {inputs, outputs} != {64}),
     )  # fmt: skip
 
 
@@ -95,7 +101,9 @@ SCHEDULES: dict[Family, tuple[Row, ...]] = {
         ("conv_input_grad", lambda s: s.stride > 1 and s.height <= 4, "col2im"),
         ("conv_input_grad", lambda s: s.stride > 1 or s.height < 14, "phase-shifted"),
         ("conv_input_grad", _always, "direct"),
+        ("conv_kernel_grad", lambda s: s.folds and s.inputs <= 4 and s.taps > 9, "folded"),
         ("conv_kernel_grad", lambda s: s.inputs <= 3 and s.taps <= 9, "im2col"),
+        ("conv_kernel_grad", lambda s: s.narrow and s.stride == 1 and s.rows >= 8192, "outer"),
         ("conv_kernel_grad", _always, "shifted"),
     ),
     "gpu": (

@@ -104,7 +104,9 @@ def test_padding_that_makes_windows_fit_does_not_make_them_tile(family):
 
 
 # what a form says of itself in its docstring
-ONE_GROUP = {"im2col", "phase-shifted", "phase-im2col", "col2im", "convolution", "patches", "winograd"}
+ONE_GROUP = {
+    "im2col", "phase-shifted", "phase-im2col", "col2im", "convolution", "patches", "winograd", "outer", "folded",
+}  # fmt: skip
 FITS = {
     ("conv", "shifted"): lambda g, i, o: g == 1,
     ("conv_kernel_grad", "shifted"): lambda g, i, o: True,
@@ -118,6 +120,8 @@ def fits(kind, form, op):
     if form == "patches" and not tiles(window):
         return False
     if form == "winograd" and not suits(window, groups):
+        return False
+    if form == "folded" and (min(window.stride) == 1 or window.dilation != (1, 1)):
         return False
     rule = FITS.get((kind, form), lambda g, i, o: g == 1 or form not in ONE_GROUP)
     return rule(groups, inputs, outputs)
@@ -150,6 +154,8 @@ def test_every_form_is_the_op_that_it_replaces(kind, form, data):
     if form == "winograd":
         sides = data.draw(st.tuples(*(st.tuples(st.integers(1, 4), st.integers(1, 4)) for _ in "hw")))
         options |= {"kernel": 3, "stride": 1, "dilation": 1, "padding": sides, "groups": 1}
+    if form == "folded":
+        options |= {"stride": data.draw(st.tuples(st.integers(2, 4), st.integers(2, 4))), "dilation": 1, "groups": 1}
     made = layer_module(Conv2d(**{**options, "activation": "identity"}), x, data.draw(st.integers(1, 3)))
     function = made.function("vjp")
     changed = verify(Module("m", (replaced(function, kind, form),)))
@@ -164,7 +170,7 @@ def test_every_form_was_tried_with_every_geometry_it_takes():
     for kind, form in FORMS:
         taken = []
         for groups, features in ((1, 4), (2, 4), (4, 4), (4, 8)):
-            stride, padding = ((3, 2), "valid") if form == "patches" else ((2, 1), "same")
+            stride, padding = ((3, 2), "valid") if form == "patches" else ((2, 2 if form == "folded" else 1), "same")
             plain = form == "winograd"
             conv = Conv2d(features, 3 if plain else (3, 2), 1 if plain else stride, padding, groups=groups)
             function = layer_module(conv, x, 2).function("vjp")

@@ -62,7 +62,7 @@ def test_the_forms_of_one_tap():
     for kind, forms in (
         ("conv", ("im2col", "direct")),
         ("conv_input_grad", ("phase-shifted", "direct")),
-        ("conv_kernel_grad", ("shifted", "convolution")),
+        ("conv_kernel_grad", ("shifted", "convolution", "outer")),
     ):
         assert tune.forms_of("cpu", convolution(kind, 4, 1).op) == forms
 
@@ -76,7 +76,8 @@ def test_grouped_convolutions_of_gpus_are_not_tried_as_they_stand():
 @pytest.mark.parametrize("word", ["xla", "cpu"])
 def test_every_form_of_a_convolution_is_timed(word):
     measured = tune.measure(convolution("conv_kernel_grad"), parse_target(word))
-    assert set(measured.ms) == {"shifted", "im2col", "convolution"} and not measured.failed
+    outer = {"outer"} if word == "cpu" else set()
+    assert set(measured.ms) == {"shifted", "im2col", "convolution"} | outer and not measured.failed
     assert all(ms > 0 for ms in measured.ms.values())
     assert measured.best in measured.ms
 

@@ -1,0 +1,78 @@
+"""The kernel gradient's forms for few channels, beside the op itself; where the cpu table takes them."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from netc.codegen.builder import Builder
+from netc.codegen.ir import Module
+from netc.codegen.rewrite import kernel_forms
+from netc.codegen.rewrite.choices import key_of
+from netc.codegen.rewrite.schedule import form_of, schedule
+from netc.netspec.types import TensorType
+from tests.codegen.witness import by_evaluator
+
+
+def gradient(x, features, kernel=3, stride=1, padding=1, dtype="f32"):
+    """A module whose function `f` is one kernel gradient, and its op."""
+    b = Builder("f")
+    size = tuple((n + 2 * padding - kernel) // stride + 1 for n in x[1:3])
+    image = b.parameter("x", TensorType(x, dtype))
+    dy = b.parameter("dy", TensorType((x[0], *size, features), dtype))
+    window = {"stride": (stride,) * 2, "padding": ((padding,) * 2,) * 2, "dilation": (1, 1), "groups": 1}
+    dw = b.op("conv_kernel_grad", image, dy, kernel=(kernel, kernel), **window)
+    return Module("m", (b.finish([("dw", dw)]),)), b.ops[-1]
+
+
+@pytest.mark.parametrize(
+    ("form", "made"),
+    [
+        ("outer", gradient((128, 28, 28, 32), 32)),  # mnist-cnn's second convolution
+        ("outer", gradient((8, 56, 56, 64), 64)),  # resnet34's first stage
+        ("shifted", gradient((2, 28, 28, 32), 32)),  # few pixels
+        ("shifted", gradient((8, 28, 28, 128), 128)),
+        ("shifted", gradient((32, 32, 32, 48), 48)),
+        ("shifted", gradient((128, 28, 28, 32), 32, dtype="bf16")),
+        ("shifted", gradient((32, 32, 32, 32), 64, stride=2)),
+        ("shifted", gradient((8, 56, 56, 64), 64, kernel=1, padding=0)),
+        ("outer", gradient((8, 112, 112, 32), 16, kernel=1, padding=0)),
+        ("folded", gradient((8, 224, 224, 3), 64, kernel=7, stride=2, padding=3)),  # a ResNet's stem
+        ("im2col", gradient((8, 224, 224, 3), 32, kernel=3, stride=2)),  # a MobileNet's
+    ],
+)
+def test_the_table_of_cpu(form, made):
+    assert form_of("cpu", made[1]) == form
+
+
+@given(
+    images=st.sampled_from([1, 2, 3, 4, 16]),
+    size=st.tuples(st.integers(1, 9), st.integers(1, 9)),
+    kernel=st.sampled_from([1, 3]),
+    block=st.sampled_from([1, 2000, 10**9]),
+)
+def test_outer_products_in_any_blocks_are_the_op(images, size, kernel, block):
+    """Whatever the blocks and the parts of one; and no product of matrices is left for a compiler to pack."""
+    module, op = gradient((images, *size, 2), 3, kernel=kernel, padding=kernel // 2)
+    rng = np.random.default_rng(0)
+    args = [rng.integers(-3, 4, v.shape).astype(np.float64) for v in op.operands]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kernel_forms, "BLOCK", block)
+        patch.setattr(kernel_forms, "FEWEST", 1)
+        b = Builder("f")
+        x, dy = (b.parameter(n, v.type) for n, v in zip(("x", "dy"), op.operands, strict=True))
+        changed = Module("m", (b.finish([("dw", kernel_forms.kernel_outer(b, op, x, dy))]),))
+    (want,), (got,) = by_evaluator(module, args, name="f"), by_evaluator(changed, args, name="f")
+    np.testing.assert_array_equal(got, want)
+    assert "dot" not in {o.kind for o in changed.function("f").ops}
+
+
+@pytest.mark.parametrize(("kernel", "stride", "padding"), [(7, 2, 3), (11, 4, 2), (5, 3, 0), (3, 2, 1), (2, 4, 0)])
+def test_folded_windows_take_a_product_for_each_column(kernel, stride, padding):
+    module, op = gradient((2, 19, 23, 3), 4, kernel=kernel, stride=stride, padding=padding)
+    rng = np.random.default_rng(0)
+    args = [rng.integers(-3, 4, v.shape).astype(np.float64) for v in op.operands]
+    changed = schedule(module, "cpu", {key_of(op): "folded"})
+    (want,), (got,) = by_evaluator(module, args, name="f"), by_evaluator(changed, args, name="f")
+    np.testing.assert_array_equal(got, want)
+    assert [o.kind for o in changed.function("f").ops].count("dot") == -(-kernel // stride)
