@@ -44,7 +44,7 @@ def figure(runs: Sequence[Run]) -> Any:
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise TraceError("plot wants matplotlib, got none; pip install 'netc[plot]'") from error
+        raise TraceError("plot wants matplotlib, got none; pip install -e '.[plot]'") from error
     drawn = Figure(figsize=(12, 10), layout="constrained")
     axes = list(drawn.subplots(3, 2).flat)
     for axis, (title, logarithmic, name) in zip(axes, PANELS, strict=False):

@@ -117,15 +117,22 @@ SCHEDULES: dict[Family, tuple[Row, ...]] = {
     ),
     "xla": (
         *_COMMON,
-        ("conv", lambda s: s.taps == 1 or (not s.grouped and s.height <= 4), "im2col"),
+        *((op, lambda s: s.patches, "patches") for op in CONV_FORMS),
+        *(
+            (op, lambda s: s.winograd and min(s.inputs, s.outputs) >= 256 and s.height >= 8, "winograd")
+            for op in ("conv", "conv_input_grad")
+        ),
+        ("conv", lambda s: s.taps == 1 or (not s.grouped and s.height <= 7), "im2col"),
+        ("conv", lambda s: s.stride > 1 and s.inputs <= 4 and s.taps <= 9, "im2col"),
         ("conv", _always, "direct"),
-        ("conv_input_grad", lambda s: s.taps == 1, "col2im"),
-        ("conv_input_grad", lambda s: s.height <= 4, "phase-shifted"),
-        ("conv_input_grad", lambda s: s.stride > 1 and s.height <= 8, "phase-shifted"),
+        ("conv_input_grad", lambda s: s.taps == 1 or s.height <= 7, "col2im"),
+        ("conv_input_grad", lambda s: s.stride > 1 and s.height <= 8, "col2im"),
+        ("conv_input_grad", lambda s: s.stride > 1, "phase-shifted"),
         ("conv_input_grad", _always, "direct"),
         ("conv_kernel_grad", lambda s: s.taps == 1, "shifted"),
-        ("conv_kernel_grad", lambda s: s.height <= 4, "im2col"),
-        ("conv_kernel_grad", lambda s: s.stride > 1 and s.height <= 8, "im2col"),
+        ("conv_kernel_grad", lambda s: s.height <= 7, "im2col"),
+        ("conv_kernel_grad", lambda s: s.stride > 1 and s.taps > 9 and s.inputs <= 4, "shifted"),
+        ("conv_kernel_grad", lambda s: s.stride > 1, "im2col"),
         ("conv_kernel_grad", _always, "convolution"),
     ),
 }

@@ -33,7 +33,7 @@ FIXES = {
     "cuda": "install NVIDIA's driver (libcuda.so) on a machine with an NVIDIA GPU; nvidia-smi must list the card",
     "rocm": "install AMD's ROCm runtime (libamdhip64.so) on a machine with an AMD GPU; rocminfo must list the card",
     "vulkan": "apt-get install -y mesa-vulkan-drivers libvulkan1 (a software device; a GPU's own driver is faster)",
-    "xla": "pip install 'netc[oracle]'",
+    "xla": "pip install -e '.[oracle]'",
 }
 
 # package -> netc's extra that has it, or none for what netc itself needs
@@ -172,7 +172,7 @@ def _driver(name: str, answer: dict[str, Any]) -> Driver:
 
 
 def _package(name: str, extra: str) -> Package:
-    wanted = f"'netc[{extra}]'" if extra else _required(name)
+    wanted = f"-e '.[{extra}]'" if extra else _required(name)
     version = version_of(name)
     return Package(name, version, "" if version else f"pip install {wanted}", USES.get(extra, ""))
 

@@ -35,7 +35,7 @@ def contestants(words: Sequence[str], net: CheckedNet) -> tuple[Contestant, ...]
             raise UserError(f"--against wants {', '.join(WORDS)}, got {word!r}")
         library = word.partition(".")[0]
         if find_spec(library) is None:
-            raise UserError(f"--against {word} wants {library}, got none; pip install 'netc[bench]'")
+            raise UserError(f"--against {word} wants {library}, got none; pip install -e '.[bench]'")
         found += _jax(net) if library == "jax" else _torch(net, compiled=word == "torch.compile")
     return tuple(found)
 

@@ -23,7 +23,7 @@ class XlaLoaded:
             from jax.extend.backend import get_backend
             from jaxlib import _jax
         except ImportError as error:
-            raise UserError("--target xla wants jaxlib, got none; pip install 'netc[oracle]'") from error
+            raise UserError("--target xla wants jaxlib, got none; pip install -e '.[oracle]'") from error
         self._jax, self._compiler = jax, _jax
         self._client = get_backend()
         self._devices = self._client.local_devices()[:1]

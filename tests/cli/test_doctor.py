@@ -23,7 +23,7 @@ HEALTHY = Machine(
     python="3.12.0",
     system="Linux",
     cpus=2,
-    packages=(Package("numpy", "2.0", "", ""), Package("torch", None, "pip install 'netc[bench]'", "for benchmarks")),
+    packages=(Package("numpy", "2.0", "", ""), Package("torch", None, "pip install -e '.[bench]'", "for benchmarks")),
     pair="",
     drivers=(Driver("local-task", ("default",), ""),),
     targets=(CPU, CUDA),
@@ -72,7 +72,7 @@ def test_a_healthy_machine_ends_well(monkeypatch):
     result = shown(monkeypatch, HEALTHY)
     assert result.exit_code == 0
     assert "netc can train here" in result.stdout and "\x1b" not in result.stdout
-    assert "pip install 'netc[bench]' (for benchmarks)" in result.stdout
+    assert "pip install -e '.[bench]' (for benchmarks)" in result.stdout
 
 
 @pytest.mark.parametrize("arguments", [(), ("--json",)])
