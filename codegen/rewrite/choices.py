@@ -87,6 +87,7 @@ _FITS: dict[tuple[str, str], Fits] = {
     ("conv_kernel_grad", "shifted"): _always,
     ("conv_kernel_grad", "patches"): _side_by_side,
     ("conv_kernel_grad", "folded"): _strided,
+    ("conv_kernel_grad", "winograd"): _winograd,
 }
 
 

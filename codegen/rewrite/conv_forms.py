@@ -14,7 +14,7 @@ from netc.codegen.ops.window import Pair
 from netc.codegen.rewrite.group_forms import forward_grouped, input_grouped
 from netc.codegen.rewrite.kernel_forms import kernel_folded, kernel_outer
 from netc.codegen.rewrite.taps import Window, input_by_phase, padded, place, shifted, view, window_of
-from netc.codegen.rewrite.winograd import forward_winograd, input_winograd
+from netc.codegen.rewrite.winograd import forward_winograd, input_winograd, kernel_winograd
 from netc.netspec.types import TensorType
 
 Form = Callable[[Builder, Op, Value, Value], Value | None]
@@ -281,6 +281,7 @@ CONV_FORMS: dict[str, dict[str, Form]] = {
         "patches": kernel_patches,
         "outer": kernel_outer,
         "folded": kernel_folded,
+        "winograd": kernel_winograd,
     },
 }
 

@@ -89,10 +89,7 @@ SCHEDULES: dict[Family, tuple[Row, ...]] = {
         *_COMMON,
         *((op, lambda s: s.patches and s.inputs <= 4, "patches") for op in CONV_FORMS),
         ("conv", lambda s: s.taps == 1, "im2col"),
-        *(
-            (op, lambda s: s.winograd and min(s.inputs, s.outputs) >= 256, "winograd")
-            for op in ("conv", "conv_input_grad")
-        ),
+        *((op, lambda s: s.winograd and min(s.inputs, s.outputs) >= 256, "winograd") for op in CONV_FORMS),
         ("conv", lambda s: s.inputs == 1, "shifted"),
         ("conv", lambda s: s.inputs <= 4, "direct"),
         ("conv", lambda s: s.height >= 14, "direct"),
@@ -129,6 +126,7 @@ SCHEDULES: dict[Family, tuple[Row, ...]] = {
         ("conv_input_grad", lambda s: s.stride > 1 and s.height <= 8, "col2im"),
         ("conv_input_grad", lambda s: s.stride > 1, "phase-shifted"),
         ("conv_input_grad", _always, "direct"),
+        ("conv_kernel_grad", lambda s: s.winograd and min(s.inputs, s.outputs) >= 256, "winograd"),
         ("conv_kernel_grad", lambda s: s.taps == 1, "shifted"),
         ("conv_kernel_grad", lambda s: s.height <= 7, "im2col"),
         ("conv_kernel_grad", lambda s: s.stride > 1 and s.taps > 9 and s.inputs <= 4, "shifted"),

@@ -3,6 +3,9 @@
 Each 2x2 of the output comes from a 4x4 of the image: y = Aᵀ [(G w Gᵀ) * (Bᵀ d B)] A, where * is elementwise and, summed
 over channels, a product of matrices for each of the 16 places (Lavin and Gray, Fast Algorithms for Convolutional
 Neural Networks, 2016, section 4.1). Exact but for rounding: float32 errors are a few times those of a sum of products.
+
+y is linear in w, so that the kernel's gradient is the transpose: dw = Gᵀ [(Bᵀ d B) * (A dy Aᵀ)] G, the same 16 products
+summed over tiles where the forward sums over channels.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from collections.abc import Callable, Sequence
 from netc.codegen.builder import Builder
 from netc.codegen.ir import Op, Value
 from netc.codegen.ops.table import summed
+from netc.codegen.ops.window import Pair
 from netc.codegen.rewrite.taps import Window, padded, window_of
 
 Line = Callable[[int], Value]  # the part at one place along an axis
@@ -39,6 +43,19 @@ def _output_line(b: Builder, m: Line) -> list[Value]:
     """Aᵀ m: (m0 + m1 + m2, m1 - m2 - m3)."""
     m0, m1, m2, m3 = m(0), m(1), m(2), m(3)
     return [b.add(b.add(m0, m1), m2), b.sub(b.sub(m1, m2), m3)]
+
+
+def _gradient_line(b: Builder, dy: Line) -> list[Value]:
+    """A dy: (y0, y0 + y1, y0 - y1, -y1)."""
+    y0, y1 = dy(0), dy(1)
+    return [y0, b.add(y0, y1), b.sub(y0, y1), b.op("neg", y1)]
+
+
+def _tap_line(b: Builder, m: Line) -> list[Value]:
+    """Gᵀ m: (m0 + (m1 + m2) / 2, (m1 - m2) / 2, (m1 + m2) / 2 + m3)."""
+    m0, m1, m2, m3 = m(0), m(1), m(2), m(3)
+    half = b.mul(b.add(m1, m2), 0.5)
+    return [b.add(m0, half), b.mul(b.sub(m1, m2), 0.5), b.add(half, m3)]
 
 
 def _every_other(b: Builder, x: Value, axis: int, count: int) -> Line:
@@ -72,17 +89,27 @@ def _stacked(b: Builder, parts: Sequence[Value], rows: int) -> Value:
     return b.concatenate([b.reshape(p, (1, rows, p.shape[-1])) for p in parts], 0)
 
 
-def _convolved(b: Builder, image: Value, w: Value, out: tuple[int, int], contract: int) -> Value:
+def _tiles(out: Pair) -> Pair:
+    """How many 2x2 tiles cover an output."""
+    return -(-out[0] // 2), -(-out[1] // 2)
+
+
+def _image_tiles(b: Builder, image: Value, tiles: Pair) -> list[Value]:
+    """Bᵀ d B at its 16 places, each [N, *tiles, C], of a padded image."""
+    _, height, width, _ = image.shape
+    image = b.pad(image, (0, 0, 0, 0), (0, 2 * tiles[0] + 2 - height, 2 * tiles[1] + 2 - width, 0))
+    bands = _image_line(b, _every_other(b, image, 1, tiles[0]))
+    return [v for band in bands for v in _image_line(b, _every_other(b, band, 2, tiles[1]))]
+
+
+def _convolved(b: Builder, image: Value, w: Value, out: Pair, contract: int) -> Value:
     """An image [N, H, W, C], padded already, and w [3, 3, I, O], contracted over its axis `contract`.
 
     The transforms of bf16 numbers are no bf16 numbers: they and their products are float32.
     """
     image, w = (b.convert(v, summed(v.type.dtype)) for v in (image, w))
-    n, height, width, _ = image.shape
-    tiles = (-(-out[0] // 2), -(-out[1] // 2))
-    image = b.pad(image, (0, 0, 0, 0), (0, 2 * tiles[0] + 2 - height, 2 * tiles[1] + 2 - width, 0))
-    bands = _image_line(b, _every_other(b, image, 1, tiles[0]))
-    pixels = [v for band in bands for v in _image_line(b, _every_other(b, band, 2, tiles[1]))]
+    n, tiles = image.shape[0], _tiles(out)
+    pixels = _image_tiles(b, image, tiles)
     taps = [v for band in _kernel_line(b, _one(b, w, 0)) for v in _kernel_line(b, _one(b, band, 1))]
     rows = n * tiles[0] * tiles[1]
     kernel = b.concatenate([b.reshape(t, (1, *w.shape[2:])) for t in taps], 0)
@@ -110,3 +137,23 @@ def input_winograd(b: Builder, op: Op, dy: Value, w: Value) -> Value:
     high = [n + 2 - p - lo for n, p, lo in zip(win.size, win.out, low, strict=True)]
     image = b.pad(dy, (0, *low, 0), (0, *high, 0))
     return _convolved(b, image, b.op("reverse", w, dims=(0, 1)), win.size, 3)
+
+
+def kernel_winograd(b: Builder, op: Op, x: Value, dy: Value) -> Value:
+    """The gradient of the kernel of a convolution that `suits` says of.
+
+    The barrier keeps the image's transform, four times its size, from being the forward's, held until here.
+    """
+    win = window_of(op, x.shape[1:3], dy.shape[1:3], op.attr("kernel"))
+    x, dy = (b.convert(v, summed(v.type.dtype)) for v in (b.op("barrier", x), dy))
+    (n, p, q, features), tiles = dy.shape, _tiles(win.out)
+    rows = n * tiles[0] * tiles[1]
+    pixels = _image_tiles(b, padded(b, x, win), tiles)
+    dy = b.pad(dy, (0, 0, 0, 0), (0, 2 * tiles[0] - p, 2 * tiles[1] - q, 0))
+    bands = _gradient_line(b, _every_other(b, dy, 1, tiles[0]))
+    gradients = [v for band in bands for v in _gradient_line(b, _every_other(b, band, 2, tiles[1]))]
+    products = b.dot(_stacked(b, pixels, rows), _stacked(b, gradients, rows), ((1,), (1,)), ((0,), (0,)))
+    place = _one(b, products, 0)
+    columns = [_tap_line(b, _of([place(4 * i + j) for i in range(4)])) for j in range(4)]  # Gᵀ m, by column
+    taps = [tap for i in range(3) for tap in _tap_line(b, _of([columns[j][i] for j in range(4)]))]
+    return b.reshape(b.concatenate(taps, 0), (3, 3, x.shape[3], features))

@@ -32,6 +32,7 @@ def gradient(x, features, kernel=3, stride=1, padding=1, dtype="f32"):
         ("outer", gradient((8, 56, 56, 64), 64)),  # resnet34's first stage
         ("shifted", gradient((2, 28, 28, 32), 32)),  # few pixels
         ("shifted", gradient((8, 28, 28, 128), 128)),
+        ("winograd", gradient((8, 14, 14, 256), 256)),
         ("shifted", gradient((32, 32, 32, 48), 48)),
         ("shifted", gradient((128, 28, 28, 32), 32, dtype="bf16")),
         ("shifted", gradient((32, 32, 32, 32), 64, stride=2)),

@@ -107,7 +107,7 @@ def test_the_largest_net_is_emitted_in_time():
     start = time.process_time()  # not the wall: the machine may be busy
     text = render(lower(build(net, Recipe(), 2).module, "cpu"))
     assert time.process_time() - start < 5
-    assert len(text) < 6_000_000  # Winograd, in 35 of its blocks, writes 32 kB more a convolution than shifted products
+    assert len(text) < 6_500_000  # Winograd, in 35 of its blocks, writes 32 kB more for each of its three forms
 
 
 def test_entry_is_main_and_its_state_is_donated():
