@@ -171,8 +171,8 @@ def reference_step(job: Job) -> Made:
     return _adam(loss, *_tensors(job), job)
 
 
-def torch_step(job: Job, compiled: bool, last: bool) -> Made:
-    """PyTorch eager or torch.compile, its images in NCHW or channels last."""
+def torch_step(job: Job, compiled: bool, last: bool, narrow: bool = False) -> Made:
+    """PyTorch eager or torch.compile, its images in NCHW or channels last; `narrow`: under autocast to bf16."""
     import torch
 
     from netc.proofs_oracle.peers import torch_net, torch_transformers
@@ -195,8 +195,9 @@ def torch_step(job: Job, compiled: bool, last: bool) -> Made:
 
     def step() -> float:
         optimizer.zero_grad(set_to_none=True)
-        logits = forward(data)
-        loss = torch.nn.functional.cross_entropy(logits.reshape(-1, logits.shape[-1]), labels.reshape(-1))
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=narrow):
+            logits = forward(data)
+            loss = torch.nn.functional.cross_entropy(logits.reshape(-1, logits.shape[-1]), labels.reshape(-1))
         loss.backward()
         optimizer.step()
         return float(loss.detach())
