@@ -90,8 +90,9 @@ def main() -> None:
         shown = ", ".join(f"{n} {v}" for n, v in versions().items())
         head = [
             "# Steps with bf16 products, beside float32", "",
-            f"Printed by `scripts/bench_precision.py` on {time.strftime('%Y-%m-%d')}: {platform.machine()}, {THREADS} threads, "
-            f"AVX512-BF16: {has_bf16()}; {shown}. Adam, weights and moments in float32. A shared machine: read the ratios.", "",
+            f"Printed by `scripts/bench_precision.py` on {time.strftime('%Y-%m-%d')}: {platform.machine()}, {THREADS} "
+            f"threads, AVX512-BF16: {has_bf16()}; {shown}. Adam, weights and moments in float32. A shared "
+            "machine: read the ratios.", "",
         ]  # fmt: skip
         PAGE.write_text("\n".join([*head, *lines, ""]), encoding="utf-8")
 
