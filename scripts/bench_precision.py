@@ -4,7 +4,7 @@
 
 Each contestant has a process of its own, two threads, the same batch and, but for the nets whose peers are written by
 hand, the same first parameters. netc on the CPU through IREE and through XLA; PyTorch eager, images channels last.
-`--write` puts the table in docs/measurements/precision_steps.md. The reason is in the instructions: docs/precision.md.
+`--write`, of all nets, puts the table in docs/measurements/precision_steps.md.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from netc.codegen.program import build
 from netc.netspec.check import check
 from netc.netspec.recipe import Recipe
 from netc.netspec.zoo import find
-from netc.proofs_oracle.peers.contestants import torch_step
+from netc.proofs_oracle.peers.contestants import by_hand, torch_step
 from netc.runtime.bench import RATE, Contestant, Job, Step, race
 from netc.runtime.cache import Cache
 from netc.runtime.session import Session, prepare
@@ -45,16 +47,22 @@ def ours(job: Job, word: str, precision: str) -> tuple[Step, dict[str, Any]]:
 def lines_of(item: str, seconds: float) -> list[str]:
     """A net's lines of the table."""
     name, _, batch = item.partition(":")
+    if not batch.isdecimal() or not int(batch):
+        raise SystemExit(f"wants NET:BATCH, got {item!r}; for example mnist-mlp:128")
     job = Job(check(find(name)), int(batch), THREADS)
     names = {"netc cpu": partial(ours, word="cpu"), "netc xla": partial(ours, word="xla")}
     images = any(len(p.shape) == 4 for p in job.net.params)
     peer = partial(torch_step, compiled=False, last=images)
     both = [
-        Contestant(f"{who} {precision}", partial(make, precision=precision), twin=False)
+        Contestant(f"{who} {precision}", partial(make, precision=precision), twin=precision == "f32")
         for who, make in names.items()
         for precision in ("f32", "bf16")
     ]
-    both += [Contestant(f"torch eager {p}", partial(peer, narrow=p == "bf16"), twin=False) for p in ("f32", "bf16")]
+    twin = not by_hand(job.net)
+    both += [
+        Contestant("torch eager f32", peer, twin=twin),
+        Contestant("torch eager bf16", partial(peer, narrow=True), twin=False),
+    ]
     found = {t.name: t for t in race(job, both, ROUNDS, seconds)}
     lines = []
     for who in (*names, "torch eager"):
@@ -80,6 +88,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60, help="of turns, for each net")
     parser.add_argument("--write", action="store_true", help=f"write {PAGE.name} in docs/measurements")
     options = parser.parse_args()
+    if options.write and options.nets != list(DEFAULT):
+        parser.error("--write is for the table of all nets; leave the names out")
     lines = [COLUMNS, "|" + "---|" * 8]
     print("\n".join(lines), flush=True)
     for item in options.nets:
@@ -87,12 +97,12 @@ def main() -> None:
         print("\n".join(found), flush=True)
         lines += found
     if options.write:
-        shown = ", ".join(f"{n} {v}" for n, v in versions().items())
+        shown = ", ".join(f"{n} {v}" for n, v in (versions() | {"torch": torch.__version__}).items())
         head = [
             "# Steps with bf16 products, beside float32", "",
             f"Printed by `scripts/bench_precision.py` on {time.strftime('%Y-%m-%d')}: {platform.machine()}, {THREADS} "
             f"threads, AVX512-BF16: {has_bf16()}; {shown}. Adam, weights and moments in float32. A shared "
-            "machine: read the ratios.", "",
+            "machine: read the ratios. On `cpu` some convolutions have another form in bf16 (docs/schedules.md).", "",
         ]  # fmt: skip
         PAGE.write_text("\n".join([*head, *lines, ""]), encoding="utf-8")
 

@@ -12,13 +12,14 @@ from types import MappingProxyType
 
 from netc.codegen.ir import IrError, Op
 from netc.codegen.rewrite.conv_forms import CONV_FORMS, geometry, tiles
+from netc.codegen.rewrite.kernel_forms import folds, splits
 from netc.codegen.rewrite.taps import Window
 from netc.codegen.rewrite.winograd import suits
 
 Choices = Mapping[str, str]  # from the key of an op to the name of a form
 NONE: Choices = MappingProxyType({})
 MOST_TAPS = 64  # a form with one product for each tap is then larger than what compilers take in good time
-MOST_OUTER = 64  # channels: with more, outer products are slower than packed ones
+MOST_OUTER = 64  # channels or features, the fewer of the two: with more, outer products are slower than packed ones
 
 Fits = Callable[[Window, int, int, int], bool]  # of window, channels, features, groups
 
@@ -65,7 +66,7 @@ def _winograd(w: Window, inputs: int, outputs: int, groups: int) -> bool:
 
 
 def _strided(w: Window, inputs: int, outputs: int, groups: int) -> bool:
-    return groups == 1 and min(w.stride) > 1 and w.dilation == (1, 1)
+    return folds(w, groups)
 
 
 def _always(w: Window, inputs: int, outputs: int, groups: int) -> bool:
@@ -106,6 +107,12 @@ def fits(op: Op, form: str) -> bool:
     return _FITS.get((op.kind, form), _one_group)(*geometry(op))
 
 
+def _splits(op: Op) -> bool:
+    w, *_ = geometry(op)
+    total = sum(v.type.bytes for v in op.operands)
+    return splits(op.operands[0].shape[0], w.out, total, len(w.positions))
+
+
 def candidates(op: Op) -> tuple[str, ...]:
     """The forms worth measuring for an op: those that fit it, have a chance, and are no other form in disguise."""
     w, inputs, outputs, groups = geometry(op)
@@ -113,7 +120,7 @@ def candidates(op: Op) -> tuple[str, ...]:
     if w.kernel == w.stride == (1, 1):
         left.add("col2im")  # to `phase-shifted`
     taps = w.kernel[0] * w.kernel[1]
-    if max(inputs, outputs) > MOST_OUTER:
+    if min(inputs, outputs) > MOST_OUTER or not _splits(op):
         left.add("outer")
     return tuple(
         form

@@ -10,25 +10,26 @@ from netc.codegen.builder import Builder
 from netc.codegen.ir import Op, Value
 from netc.codegen.ops.table import summed
 from netc.codegen.ops.window import Pair
-from netc.codegen.rewrite.taps import padded, view, window_of
+from netc.codegen.rewrite.taps import Window, padded, view, window_of
 from netc.netspec.types import TensorType
 
 BLOCK = 7 << 20  # bytes of x and dy that stay near a core while every tap passes over them
+MOST_BLOCKS = 16  # each is written out, for each tap
 FEWEST = 8  # images of a block: less are too short a loop
 
 
 def kernel_outer(b: Builder, op: Op, x: Value, dy: Value) -> Value:
     """dw[tap, i, o] = sum over pixels of x[pixel + tap, i] dy[pixel, o], elementwise and a sum. groups = 1.
 
-    A compiler that knows a product of matrices when it sees one packs both operands for it, at each tap. It sees none
-    here, because the products of two or four pixels are added before the sum over the others; nothing is packed, and
-    both operands are read where they lie. Pixels go in blocks, so that all taps find them in the cache.
+    A compiler that knows a product of matrices when it sees one packs both operands for it, at each tap. Where `splits`
+    holds it sees none here, because the products of two or four pixels are added before the sum over the others;
+    nothing is packed, and both are read where they lie. Pixels go in blocks that stay in the cache for all taps.
     """
     win = window_of(op, x.shape[1:3], dy.shape[1:3], op.attr("kernel"))
     x, dy = (b.convert(v, summed(v.type.dtype)) for v in (x, dy))
     image = padded(b, x, win)
     (n, p, q, features), channels = dy.shape, x.shape[3]
-    size = block_of((n, p), x.type.bytes + dy.type.bytes)
+    size = block_of((n, p), x.type.bytes + dy.type.bytes, len(win.positions))
     axis, parts = _apart((*size, q))
     views = [view(b, image, win, tap) for tap in win.positions]
 
@@ -54,14 +55,14 @@ def kernel_outer(b: Builder, op: Op, x: Value, dy: Value) -> Value:
     return b.reshape(dw, op.result.shape)
 
 
-def block_of(size: Pair, total: int) -> Pair:
-    """The images and rows of a block, of so many images and rows with `total` bytes: halves, until one fits.
+def block_of(size: Pair, total: int, taps: int) -> Pair:
+    """The images and rows of a block: of so many with `total` bytes, halves until one fits or is odd; all for one tap.
 
-    >>> block_of((128, 28), 25 << 20), block_of((8, 112), 50 << 20), block_of((7, 7), 50 << 20)
+    >>> block_of((128, 28), 25 << 20, 9), block_of((8, 112), 50 << 20, 9), block_of((7, 7), 50 << 20, 9)
     ((32, 28), (8, 14), (7, 7))
     """
     images, rows = size
-    while total > BLOCK:
+    while total > BLOCK and taps > 1:
         if images % 2 == 0 and images // 2 >= FEWEST:
             images //= 2
         elif rows % 2 == 0:
@@ -70,6 +71,18 @@ def block_of(size: Pair, total: int) -> Pair:
             break
         total //= 2
     return images, rows
+
+
+def splits(images: int, out: Pair, total: int, taps: int) -> bool:
+    """Whether so many outputs go into at most MOST_BLOCKS blocks that fit, each of an even number of pixels.
+
+    >>> splits(128, (28, 28), 25 << 20, 9), splits(32, (112, 112), 200 << 20, 9), splits(8, (147, 147), 63 << 20, 9)
+    (True, False, False)
+    """
+    size = block_of((images, out[0]), total, taps)
+    count = images // size[0] * (out[0] // size[1])
+    fit = taps == 1 or total <= BLOCK * count
+    return fit and count <= MOST_BLOCKS and _apart((*size, out[1]))[1] > 1
 
 
 def _apart(size: tuple[int, int, int]) -> tuple[int, int]:
@@ -81,8 +94,13 @@ def _apart(size: tuple[int, int, int]) -> tuple[int, int]:
     return 2, 1
 
 
+def folds(w: Window, groups: int) -> bool:
+    """Whether a window is strided along both axes, undilated, in one group."""
+    return groups == 1 and min(w.stride) > 1 and w.dilation == (1, 1)
+
+
 def kernel_folded(b: Builder, op: Op, x: Value, dy: Value) -> Value:
-    """Space to depth by the stride, then one product for each column of taps. groups = 1, undilated, stride over 1.
+    """Space to depth by the stride, then one product for each column of taps. Windows that `folds` says of.
 
     The image's s x s blocks become pixels of s s C channels, and the kernel, with taps added that are dropped in the
     end, one of stride 1: 7x7/2 on 3 channels is 4x4 on 12. Its rows of taps are stacked as channels.

@@ -15,12 +15,13 @@ from netc.codegen.ir import Function, IrError, Module, Op, Value
 from netc.codegen.rewrite import index_forms, pool_forms, scan_forms
 from netc.codegen.rewrite.choices import NONE, Choices, fits, key_of
 from netc.codegen.rewrite.conv_forms import CONV_FORMS, geometry, tiles
+from netc.codegen.rewrite.kernel_forms import folds, splits
 from netc.codegen.rewrite.loop_forms import in_blocks
 from netc.codegen.rewrite.walk import each_function, rewrite
 from netc.codegen.rewrite.winograd import suits
 
 Family = Literal["cpu", "gpu", "xla"]
-NARROW = {16, 32, 64}  # channels: the sizes that vectors of 16 numbers fill, as few as outer products win with
+NARROW = {16, 32, 64}  # channels that outer products win with; 48 lose
 
 
 @dataclass(frozen=True)
@@ -39,12 +40,18 @@ class Shape:
     patches: bool  # more than one pixel in a window, windows side by side
     winograd: bool  # 3x3, stride 1, undilated, in one group
     folds: bool  # strided along both axes, undilated, in one group
-    narrow: bool  # float32, in one group, 16, 32 or 64 channels and features; not 64 and 64 for a 1x1
+    splits: bool  # a kernel gradient in float32 whose pixels go evenly into a few blocks
 
     @property
     def depthwise(self) -> bool:
         """One channel and one feature a group."""
         return self.groups == self.inputs == self.outputs and self.groups > 1
+
+    @property
+    def narrow(self) -> bool:
+        """One group of few channels and features; not the most of both for a 1x1."""
+        few = not self.grouped and {self.inputs, self.outputs} <= NARROW
+        return few and (self.taps > 1 or min(self.inputs, self.outputs) < max(NARROW))
 
     @property
     def grouped(self) -> bool:
@@ -57,12 +64,12 @@ def shape_of(op: Op) -> Shape:
     w, inputs, outputs, groups = geometry(op)
     n = op.operands[0].shape[0]
     pixels = w.out[0] * w.out[1]
-    single = all(v.type.dtype == "f32" for v in op.operands)
+    single = op.kind == "conv_kernel_grad" and all(v.type.dtype == "f32" for v in op.operands)
+    total = sum(v.type.bytes for v in op.operands)
     return Shape(
         w.out[0], pixels, n * pixels, inputs, outputs, groups, w.kernel[0] * w.kernel[1], max(w.stride), w.plain,
         tiles(w) and w.kernel != (1, 1), suits(w, groups),
-        groups == 1 and min(w.stride) > 1 and w.dilation == (1, 1),
-        single and groups == 1 and {inputs, outputs} <= NARROW and (w.kernel != (1, 1) or {inputs, outputs} != {64}),
+        folds(w, groups), single and splits(n, w.out, total, len(w.positions)),
     )  # fmt: skip
 
 
@@ -100,7 +107,7 @@ SCHEDULES: dict[Family, tuple[Row, ...]] = {
         ("conv_input_grad", _always, "direct"),
         ("conv_kernel_grad", lambda s: s.folds and s.inputs <= 4 and s.taps > 9, "folded"),
         ("conv_kernel_grad", lambda s: s.inputs <= 3 and s.taps <= 9, "im2col"),
-        ("conv_kernel_grad", lambda s: s.narrow and s.stride == 1 and s.rows >= 8192, "outer"),
+        ("conv_kernel_grad", lambda s: s.splits and s.narrow and s.stride == 1 and s.rows >= 8192, "outer"),
         ("conv_kernel_grad", _always, "shifted"),
     ),
     "gpu": (

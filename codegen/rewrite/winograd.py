@@ -142,7 +142,7 @@ def input_winograd(b: Builder, op: Op, dy: Value, w: Value) -> Value:
 def kernel_winograd(b: Builder, op: Op, x: Value, dy: Value) -> Value:
     """The gradient of the kernel of a convolution that `suits` says of.
 
-    The barrier keeps the image's transform, four times its size, from being the forward's, held until here.
+    The barrier keeps the image's transform, four times its size as dy's is, from being the forward's, held until here.
     """
     win = window_of(op, x.shape[1:3], dy.shape[1:3], op.attr("kernel"))
     x, dy = (b.convert(v, summed(v.type.dtype)) for v in (b.op("barrier", x), dy))

@@ -7,9 +7,11 @@ from hypothesis import strategies as st
 
 from netc.codegen.builder import Builder
 from netc.codegen.ir import Module
+from netc.codegen.program import layer_module
 from netc.codegen.rewrite import kernel_forms
-from netc.codegen.rewrite.choices import key_of
+from netc.codegen.rewrite.choices import candidates, key_of
 from netc.codegen.rewrite.schedule import form_of, schedule
+from netc.netspec.layers import Conv2d
 from netc.netspec.types import TensorType
 from tests.codegen.witness import by_evaluator
 
@@ -33,6 +35,9 @@ def gradient(x, features, kernel=3, stride=1, padding=1, dtype="f32"):
         ("shifted", gradient((2, 28, 28, 32), 32)),  # few pixels
         ("shifted", gradient((8, 28, 28, 128), 128)),
         ("winograd", gradient((8, 14, 14, 256), 256)),
+        ("shifted", gradient((8, 149, 149, 32), 32)),  # odd: no block of it fits
+        ("shifted", gradient((32, 112, 112, 64), 64)),  # 32 blocks
+        ("shifted", gradient((1, 91, 91, 64), 64)),  # no even number of pixels to add first
         ("shifted", gradient((32, 32, 32, 48), 48)),
         ("shifted", gradient((128, 28, 28, 32), 32, dtype="bf16")),
         ("shifted", gradient((32, 32, 32, 32), 64, stride=2)),
@@ -44,6 +49,45 @@ def gradient(x, features, kernel=3, stride=1, padding=1, dtype="f32"):
 )
 def test_the_table_of_cpu(form, made):
     assert form_of("cpu", made[1]) == form
+
+
+@pytest.mark.parametrize(
+    ("form", "made"),
+    [
+        ("winograd", gradient((32, 8, 8, 256), 256)),
+        ("convolution", gradient((32, 16, 16, 128), 128)),
+        ("convolution", gradient((128, 28, 28, 32), 32)),
+        ("im2col", gradient((8, 7, 7, 64), 512)),
+        ("im2col", gradient((8, 56, 56, 64), 128, stride=2)),
+        ("shifted", gradient((8, 224, 224, 3), 64, kernel=7, stride=2, padding=3)),
+        ("patches", gradient((8, 224, 224, 3), 96, kernel=4, stride=4, padding=0)),
+        ("shifted", gradient((8, 56, 56, 64), 64, kernel=1, padding=0)),
+    ],
+)
+def test_the_table_of_xla(form, made):
+    assert form_of("xla", made[1]) == form
+
+
+@pytest.mark.parametrize(
+    ("kind", "form", "x", "features", "options"),
+    [
+        ("conv", "winograd", (8, 8, 256), 256, {}),
+        ("conv_input_grad", "winograd", (14, 14, 256), 256, {}),
+        ("conv", "im2col", (7, 7, 512), 512, {}),
+        ("conv_input_grad", "col2im", (7, 7, 512), 512, {}),
+        ("conv", "direct", (16, 16, 128), 128, {}),
+        ("conv_input_grad", "direct", (16, 16, 128), 128, {}),
+        ("conv_input_grad", "col2im", (16, 16, 128), 256, {"stride": 2}),
+        ("conv_input_grad", "phase-shifted", (32, 32, 64), 128, {"stride": 2}),
+        ("conv", "im2col", (112, 112, 3), 32, {"stride": 2}),
+        ("conv", "direct", (224, 224, 3), 64, {"kernel": 7, "stride": 2}),
+        ("conv_input_grad", "patches", (56, 56, 96), 192, {"kernel": 2, "stride": 2}),
+    ],
+)
+def test_images_on_xla(kind, form, x, features, options):
+    made = layer_module(Conv2d(features, **{"kernel": 3, **options}), TensorType(x), 8).function("vjp")
+    (op,) = [op for op in made.ops if op.kind == kind]
+    assert form_of("xla", op) == form
 
 
 @given(
@@ -66,6 +110,14 @@ def test_outer_products_in_any_blocks_are_the_op(images, size, kernel, block):
     (want,), (got,) = by_evaluator(module, args, name="f"), by_evaluator(changed, args, name="f")
     np.testing.assert_array_equal(got, want)
     assert "dot" not in {o.kind for o in changed.function("f").ops}
+
+
+def test_what_tune_tries():
+    assert "outer" in candidates(gradient((32, 32, 32, 16), 96, kernel=1, padding=0)[1])
+    assert "outer" not in candidates(gradient((32, 16, 16, 128), 128)[1])
+    assert "outer" not in candidates(gradient((8, 149, 149, 32), 32)[1])
+    assert "folded" in candidates(gradient((8, 224, 224, 3), 192, kernel=16, stride=16, padding=0)[1])
+    assert "folded" not in candidates(gradient((8, 14, 14, 64), 64)[1])
 
 
 @pytest.mark.parametrize(("kernel", "stride", "padding"), [(7, 2, 3), (11, 4, 2), (5, 3, 0), (3, 2, 1), (2, 4, 0)])

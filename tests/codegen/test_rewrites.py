@@ -15,6 +15,7 @@ from netc.codegen.rewrite.conv_forms import CONV_FORMS, geometry, tiles
 from netc.codegen.rewrite.cse import cse
 from netc.codegen.rewrite.dce import dce
 from netc.codegen.rewrite.fold import fold
+from netc.codegen.rewrite.kernel_forms import folds
 from netc.codegen.rewrite.lower import lower, passes
 from netc.codegen.rewrite.products import sum_before_products
 from netc.codegen.rewrite.reductions import COLUMNS_FROM, STAGES, WHOLE_FROM, split_reductions
@@ -121,7 +122,7 @@ def fits(kind, form, op):
         return False
     if form == "winograd" and not suits(window, groups):
         return False
-    if form == "folded" and (min(window.stride) == 1 or window.dilation != (1, 1)):
+    if form == "folded" and not folds(window, 1):
         return False
     rule = FITS.get((kind, form), lambda g, i, o: g == 1 or form not in ONE_GROUP)
     return rule(groups, inputs, outputs)
@@ -188,7 +189,7 @@ def test_every_form_was_tried_with_every_geometry_it_takes():
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("size", [2, 8, 32])
 def test_a_schedule_has_a_form_that_fits_each_op(family, groups, kernel, stride, size):
-    for channels in (4, 64):
+    for channels in (4, 64, 256):
         function = layer_module(Conv2d(channels, kernel, stride, groups=groups), TensorType((size, size, channels)), 2)
         for op in function.function("vjp").ops:
             if op.kind in CONV_FORMS:
