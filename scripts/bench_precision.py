@@ -29,7 +29,7 @@ from netc.runtime.session import Session, prepare
 from netc.runtime.target import parse_target
 from netc.runtime.train import versions
 
-DEFAULT = ("mnist-mlp:128", "mnist-cnn:128", "tiny-gpt:12", "vit_tiny_patch4_32:32", "resnet34-cifar:32")
+DEFAULT = ("mnist-mlp:128", "mnist-cnn:128", "tiny-gpt:12", "vit_tiny_patch4_32:32")
 THREADS, ROUNDS = 2, 60
 PAGE = Path(__file__).parents[1] / "docs" / "measurements" / "precision_steps.md"
 COLUMNS = "| net | contestant | f32: median ms | fastest | bf16: median ms | fastest | bf16 / f32 | third losses |"
