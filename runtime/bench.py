@@ -42,16 +42,20 @@ Start = Callable[["Job"], tuple[Step, dict[str, Any]]]
 
 @dataclass(frozen=True)
 class Job:
-    """What every contestant computes: a step of Adam on cross entropy in float32, `threads` threads."""
+    """What every contestant computes: a step of Adam on cross entropy, `threads` threads.
+
+    `precision`: of products, f32 or bf16, for netc and PyTorch; JAX's peers are float32.
+    """
 
     net: CheckedNet
     batch: int
     threads: int
+    precision: str = "f32"
 
     @property
     def program(self) -> Program:
         """netc's program for it, without the norms that traces record: no peer computes them."""
-        return build(self.net, Recipe(norms=False), self.batch)
+        return build(self.net, Recipe(norms=False, precision=self.precision), self.batch)
 
     def data(self) -> tuple[Array, Array]:
         """The same random batch for everybody: x normal or token ids, y classes."""

@@ -12,21 +12,18 @@ from __future__ import annotations
 import argparse
 import platform
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from netc.codegen.program import build
 from netc.netspec.check import check
-from netc.netspec.recipe import Recipe
 from netc.netspec.zoo import find
 from netc.proofs_oracle.peers.contestants import by_hand, torch_step
-from netc.runtime.bench import RATE, Contestant, Job, Step, race
-from netc.runtime.cache import Cache
-from netc.runtime.session import Session, prepare
-from netc.runtime.target import parse_target
+from netc.runtime import bench
+from netc.runtime.bench import Contestant, Job, Start, Step
 from netc.runtime.train import versions
 
 DEFAULT = ("mnist-mlp:128", "mnist-cnn:128", "tiny-gpt:12", "vit_tiny_patch4_32:32")
@@ -35,13 +32,9 @@ PAGE = Path(__file__).parents[1] / "docs" / "measurements" / "precision_steps.md
 COLUMNS = "| net | contestant | f32: median ms | fastest | bf16: median ms | fastest | bf16 / f32 | third losses |"
 
 
-def ours(job: Job, word: str, precision: str) -> tuple[Step, dict[str, Any]]:
-    """netc on a target at a precision."""
-    program = build(job.net, Recipe(norms=False, precision=precision), job.batch)
-    session = Session(prepare(program, parse_target(word), Cache()))
-    session.init(0)
-    session.restore(session.fetch() | job.start())
-    return session.repeated(*job.data(), RATE), {}
+def at(job: Job, precision: str, make: Start) -> tuple[Step, dict[str, Any]]:
+    """A contestant's step at a precision."""
+    return make(replace(job, precision=precision))
 
 
 def lines_of(item: str, seconds: float) -> list[str]:
@@ -50,26 +43,21 @@ def lines_of(item: str, seconds: float) -> list[str]:
     if not batch.isdecimal() or not int(batch):
         raise SystemExit(f"wants NET:BATCH, got {item!r}; for example mnist-mlp:128")
     job = Job(check(find(name)), int(batch), THREADS)
-    names = {"netc cpu": partial(ours, word="cpu"), "netc xla": partial(ours, word="xla")}
     images = any(len(p.shape) == 4 for p in job.net.params)
-    peer = partial(torch_step, compiled=False, last=images)
+    peer = Contestant("torch eager", partial(torch_step, compiled=False, last=images), twin=not by_hand(job.net))
+    contestants = (bench.ours("cpu"), bench.ours("xla"), peer)
     both = [
-        Contestant(f"{who} {precision}", partial(make, precision=precision), twin=precision == "f32")
-        for who, make in names.items()
-        for precision in ("f32", "bf16")
+        Contestant(f"{c.name} {p}", partial(at, precision=p, make=c.make), twin=c.twin and p == "f32")
+        for c in contestants
+        for p in ("f32", "bf16")
     ]
-    twin = not by_hand(job.net)
-    both += [
-        Contestant("torch eager f32", peer, twin=twin),
-        Contestant("torch eager bf16", partial(peer, narrow=True), twin=False),
-    ]
-    found = {t.name: t for t in race(job, both, ROUNDS, seconds)}
+    found = {t.name: t for t in bench.race(job, both, ROUNDS, seconds)}
     lines = []
-    for who in (*names, "torch eager"):
-        wide, narrow = (found[f"{who} {precision}"] for precision in ("f32", "bf16"))
+    for c in contestants:
+        wide, narrow = (found[f"{c.name} {p}"] for p in ("f32", "bf16"))
         numbers = [f"{1e3 * spent:.2f}" for t in (wide, narrow) for spent in (t.median, t.fastest)]
         ratio, losses = f"{narrow.median / wide.median:.2f}", f"{wide.losses[-1]:.4f}, {narrow.losses[-1]:.4f}"
-        lines.append("| " + " | ".join([f"{name} b{batch}", who, *numbers, ratio, losses]) + " |")
+        lines.append("| " + " | ".join([f"{name} b{batch}", c.name, *numbers, ratio, losses]) + " |")
     return lines
 
 

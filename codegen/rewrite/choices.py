@@ -107,12 +107,6 @@ def fits(op: Op, form: str) -> bool:
     return _FITS.get((op.kind, form), _one_group)(*geometry(op))
 
 
-def _splits(op: Op) -> bool:
-    w, *_ = geometry(op)
-    total = sum(v.type.bytes for v in op.operands)
-    return splits(op.operands[0].shape[0], w.out, total, len(w.positions))
-
-
 def candidates(op: Op) -> tuple[str, ...]:
     """The forms worth measuring for an op: those that fit it, have a chance, and are no other form in disguise."""
     w, inputs, outputs, groups = geometry(op)
@@ -120,7 +114,7 @@ def candidates(op: Op) -> tuple[str, ...]:
     if w.kernel == w.stride == (1, 1):
         left.add("col2im")  # to `phase-shifted`
     taps = w.kernel[0] * w.kernel[1]
-    if min(inputs, outputs) > MOST_OUTER or not _splits(op):
+    if op.kind == "conv_kernel_grad" and (min(inputs, outputs) > MOST_OUTER or not splits(op)):
         left.add("outer")
     return tuple(
         form

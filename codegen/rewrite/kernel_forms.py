@@ -5,6 +5,7 @@ takes as long as the products: outer products added pixel by pixel, and strided 
 from __future__ import annotations
 
 import itertools
+import math
 
 from netc.codegen.builder import Builder
 from netc.codegen.ir import Op, Value
@@ -73,11 +74,19 @@ def block_of(size: Pair, total: int, taps: int) -> Pair:
     return images, rows
 
 
-def splits(images: int, out: Pair, total: int, taps: int) -> bool:
+def splits(op: Op) -> bool:
+    """Whether the pixels of a kernel gradient go into few even blocks."""
+    x, dy = op.operands
+    return few_blocks(dy.shape[0], dy.shape[1:3], x.type.bytes + dy.type.bytes, math.prod(op.attr("kernel")))
+
+
+def few_blocks(images: int, out: tuple[int, ...], total: int, taps: int) -> bool:
     """Whether so many outputs go into at most MOST_BLOCKS blocks that fit, each of an even number of pixels.
 
-    >>> splits(128, (28, 28), 25 << 20, 9), splits(32, (112, 112), 200 << 20, 9), splits(8, (147, 147), 63 << 20, 9)
-    (True, False, False)
+    >>> few_blocks(128, (28, 28), 25 << 20, 9), few_blocks(32, (112, 112), 200 << 20, 9)
+    (True, False)
+    >>> few_blocks(8, (147, 147), 63 << 20, 9)
+    False
     """
     size = block_of((images, out[0]), total, taps)
     count = images // size[0] * (out[0] // size[1])

@@ -65,11 +65,10 @@ def shape_of(op: Op) -> Shape:
     n = op.operands[0].shape[0]
     pixels = w.out[0] * w.out[1]
     single = op.kind == "conv_kernel_grad" and all(v.type.dtype == "f32" for v in op.operands)
-    total = sum(v.type.bytes for v in op.operands)
     return Shape(
         w.out[0], pixels, n * pixels, inputs, outputs, groups, w.kernel[0] * w.kernel[1], max(w.stride), w.plain,
         tiles(w) and w.kernel != (1, 1), suits(w, groups),
-        folds(w, groups), single and splits(n, w.out, total, len(w.positions)),
+        folds(w, groups), single and splits(op),
     )  # fmt: skip
 
 
@@ -78,6 +77,11 @@ Row = tuple[str, Callable[[Shape], bool], str]
 
 def _always(s: Shape) -> bool:
     return True
+
+
+def _wide(s: Shape) -> bool:
+    """What Winograd's form pays for: the products outweigh the transforms."""
+    return s.winograd and min(s.inputs, s.outputs) >= 256
 
 
 # (op, condition, form); the first that holds is taken
@@ -96,7 +100,7 @@ SCHEDULES: dict[Family, tuple[Row, ...]] = {
         *_COMMON,
         *((op, lambda s: s.patches and s.inputs <= 4, "patches") for op in CONV_FORMS),
         ("conv", lambda s: s.taps == 1, "im2col"),
-        *((op, lambda s: s.winograd and min(s.inputs, s.outputs) >= 256, "winograd") for op in CONV_FORMS),
+        *((op, _wide, "winograd") for op in CONV_FORMS),
         ("conv", lambda s: s.inputs == 1, "shifted"),
         ("conv", lambda s: s.inputs <= 4, "direct"),
         ("conv", lambda s: s.height >= 14, "direct"),
@@ -122,10 +126,7 @@ SCHEDULES: dict[Family, tuple[Row, ...]] = {
     "xla": (
         *_COMMON,
         *((op, lambda s: s.patches, "patches") for op in CONV_FORMS),
-        *(
-            (op, lambda s: s.winograd and min(s.inputs, s.outputs) >= 256 and s.height >= 8, "winograd")
-            for op in ("conv", "conv_input_grad")
-        ),
+        *((op, lambda s: _wide(s) and s.height >= 8, "winograd") for op in ("conv", "conv_input_grad")),
         ("conv", lambda s: s.taps == 1 or (not s.grouped and s.height <= 7), "im2col"),
         ("conv", lambda s: s.stride > 1 and s.inputs <= 4 and s.taps <= 9, "im2col"),
         ("conv", _always, "direct"),
@@ -133,7 +134,7 @@ SCHEDULES: dict[Family, tuple[Row, ...]] = {
         ("conv_input_grad", lambda s: s.stride > 1 and s.height <= 8, "col2im"),
         ("conv_input_grad", lambda s: s.stride > 1, "phase-shifted"),
         ("conv_input_grad", _always, "direct"),
-        ("conv_kernel_grad", lambda s: s.winograd and min(s.inputs, s.outputs) >= 256, "winograd"),
+        ("conv_kernel_grad", _wide, "winograd"),
         ("conv_kernel_grad", lambda s: s.taps == 1, "shifted"),
         ("conv_kernel_grad", lambda s: s.height <= 7, "im2col"),
         ("conv_kernel_grad", lambda s: s.stride > 1 and s.taps > 9 and s.inputs <= 4, "shifted"),

@@ -19,6 +19,7 @@ from netc.codegen.ops.window import Pair
 from netc.codegen.rewrite.taps import Window, padded, window_of
 
 Line = Callable[[int], Value]  # the part at one place along an axis
+Transform = Callable[[Builder, Line], list[Value]]  # along one axis
 
 
 def suits(w: Window, groups: int) -> bool:
@@ -94,12 +95,19 @@ def _tiles(out: Pair) -> Pair:
     return -(-out[0] // 2), -(-out[1] // 2)
 
 
-def _image_tiles(b: Builder, image: Value, tiles: Pair) -> list[Value]:
-    """Bᵀ d B at its 16 places, each [N, *tiles, C], of a padded image."""
-    _, height, width, _ = image.shape
-    image = b.pad(image, (0, 0, 0, 0), (0, 2 * tiles[0] + 2 - height, 2 * tiles[1] + 2 - width, 0))
-    bands = _image_line(b, _every_other(b, image, 1, tiles[0]))
-    return [v for band in bands for v in _image_line(b, _every_other(b, band, 2, tiles[1]))]
+def _transformed(b: Builder, transform: Transform, x: Value, tiles: Pair, margin: int) -> list[Value]:
+    """T x Tᵀ at its 16 places, each [N, *tiles, C], of an image that zeros fill up to twice the tiles and a margin."""
+    _, height, width, _ = x.shape
+    x = b.pad(x, (0, 0, 0, 0), (0, 2 * tiles[0] + margin - height, 2 * tiles[1] + margin - width, 0))
+    bands = transform(b, _every_other(b, x, 1, tiles[0]))
+    return [v for band in bands for v in transform(b, _every_other(b, band, 2, tiles[1]))]
+
+
+def _back(b: Builder, transform: Transform, products: Value) -> list[list[Value]]:
+    """T m Tᵀ of the 4x4 places m of [16, rows, C], line by line, each [1, rows, C]."""
+    place = _one(b, products, 0)
+    columns = [transform(b, _of([place(4 * i + j) for i in range(4)])) for j in range(4)]  # T m, by column
+    return [transform(b, _of(line)) for line in zip(*columns, strict=True)]
 
 
 def _convolved(b: Builder, image: Value, w: Value, out: Pair, contract: int) -> Value:
@@ -109,17 +117,14 @@ def _convolved(b: Builder, image: Value, w: Value, out: Pair, contract: int) -> 
     """
     image, w = (b.convert(v, summed(v.type.dtype)) for v in (image, w))
     n, tiles = image.shape[0], _tiles(out)
-    pixels = _image_tiles(b, image, tiles)
+    pixels = _transformed(b, _image_line, image, tiles, 2)
     taps = [v for band in _kernel_line(b, _one(b, w, 0)) for v in _kernel_line(b, _one(b, band, 1))]
     rows = n * tiles[0] * tiles[1]
     kernel = b.concatenate([b.reshape(t, (1, *w.shape[2:])) for t in taps], 0)
     products = b.dot(_stacked(b, pixels, rows), kernel, ((2,), (contract - 1,)), ((0,), (0,)))
     features = products.shape[2]
-    place = _one(b, products, 0)
-    columns = [_output_line(b, _of([place(4 * i + j) for i in range(4)])) for j in range(4)]  # Aᵀ m, by column
-    lines = [_output_line(b, _of([columns[j][i] for j in range(4)])) for i in range(2)]
     one = (n, tiles[0], 1, tiles[1], 1, features)
-    joined = [b.concatenate([b.reshape(p, one) for p in line], 4) for line in lines]
+    joined = [b.concatenate([b.reshape(p, one) for p in line], 4) for line in _back(b, _output_line, products)]
     whole = b.reshape(b.concatenate(joined, 2), (n, 2 * tiles[0], 2 * tiles[1], features))
     return b.slice(whole, (0, 0, 0, 0), (n, *out, features))
 
@@ -146,14 +151,10 @@ def kernel_winograd(b: Builder, op: Op, x: Value, dy: Value) -> Value:
     """
     win = window_of(op, x.shape[1:3], dy.shape[1:3], op.attr("kernel"))
     x, dy = (b.convert(v, summed(v.type.dtype)) for v in (b.op("barrier", x), dy))
-    (n, p, q, features), tiles = dy.shape, _tiles(win.out)
-    rows = n * tiles[0] * tiles[1]
-    pixels = _image_tiles(b, padded(b, x, win), tiles)
-    dy = b.pad(dy, (0, 0, 0, 0), (0, 2 * tiles[0] - p, 2 * tiles[1] - q, 0))
-    bands = _gradient_line(b, _every_other(b, dy, 1, tiles[0]))
-    gradients = [v for band in bands for v in _gradient_line(b, _every_other(b, band, 2, tiles[1]))]
+    tiles = _tiles(win.out)
+    rows = dy.shape[0] * tiles[0] * tiles[1]
+    pixels = _transformed(b, _image_line, padded(b, x, win), tiles, 2)
+    gradients = _transformed(b, _gradient_line, dy, tiles, 0)
     products = b.dot(_stacked(b, pixels, rows), _stacked(b, gradients, rows), ((1,), (1,)), ((0,), (0,)))
-    place = _one(b, products, 0)
-    columns = [_tap_line(b, _of([place(4 * i + j) for i in range(4)])) for j in range(4)]  # Gᵀ m, by column
-    taps = [tap for i in range(3) for tap in _tap_line(b, _of([columns[j][i] for j in range(4)]))]
-    return b.reshape(b.concatenate(taps, 0), (3, 3, x.shape[3], features))
+    taps = [tap for line in _back(b, _tap_line, products) for tap in line]
+    return b.reshape(b.concatenate(taps, 0), op.result.shape)

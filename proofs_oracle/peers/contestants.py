@@ -171,8 +171,8 @@ def reference_step(job: Job) -> Made:
     return _adam(loss, *_tensors(job), job)
 
 
-def torch_step(job: Job, compiled: bool, last: bool, narrow: bool = False) -> Made:
-    """PyTorch eager or torch.compile, its images in NCHW or channels last; `narrow`: under autocast to bf16."""
+def torch_step(job: Job, compiled: bool, last: bool) -> Made:
+    """PyTorch eager or torch.compile, its images in NCHW or channels last; in bf16 by autocast."""
     import torch
 
     from netc.proofs_oracle.peers import torch_net, torch_transformers
@@ -195,7 +195,7 @@ def torch_step(job: Job, compiled: bool, last: bool, narrow: bool = False) -> Ma
 
     def step() -> float:
         optimizer.zero_grad(set_to_none=True)
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=narrow):
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=job.precision == "bf16"):
             logits = forward(data)
             loss = torch.nn.functional.cross_entropy(logits.reshape(-1, logits.shape[-1]), labels.reshape(-1))
         loss.backward()

@@ -13,7 +13,7 @@ from netc.codegen.rewrite.choices import candidates, key_of
 from netc.codegen.rewrite.schedule import form_of, schedule
 from netc.netspec.layers import Conv2d
 from netc.netspec.types import TensorType
-from tests.codegen.witness import by_evaluator
+from tests.codegen.witness import by_evaluator, halves
 
 
 def gradient(x, features, kernel=3, stride=1, padding=1, dtype="f32"):
@@ -100,7 +100,7 @@ def test_outer_products_in_any_blocks_are_the_op(images, size, kernel, block):
     """Whatever the blocks and the parts of one; and no product of matrices is left for a compiler to pack."""
     module, op = gradient((images, *size, 2), 3, kernel=kernel, padding=kernel // 2)
     rng = np.random.default_rng(0)
-    args = [rng.integers(-3, 4, v.shape).astype(np.float64) for v in op.operands]
+    args = [halves(rng, v.shape) for v in op.operands]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(kernel_forms, "BLOCK", block)
         patch.setattr(kernel_forms, "FEWEST", 1)
@@ -124,7 +124,7 @@ def test_what_tune_tries():
 def test_folded_windows_take_a_product_for_each_column(kernel, stride, padding):
     module, op = gradient((2, 19, 23, 3), 4, kernel=kernel, stride=stride, padding=padding)
     rng = np.random.default_rng(0)
-    args = [rng.integers(-3, 4, v.shape).astype(np.float64) for v in op.operands]
+    args = [halves(rng, v.shape) for v in op.operands]
     changed = schedule(module, "cpu", {key_of(op): "folded"})
     (want,), (got,) = by_evaluator(module, args, name="f"), by_evaluator(changed, args, name="f")
     np.testing.assert_array_equal(got, want)
