@@ -21,6 +21,9 @@ RUNTIME = "iree-base-runtime"
 LONGEST_COMPILE = 3600  # seconds; a hang ends here
 # what is done to a text on its way to the compiler, for cache keys: see `for_iree`
 HANDED_OVER = "barriers=compute, none that loses memory"
+# iree-compile checks its whole module after each of its passes, which takes a third of a compile (docs/design-notes.md).
+# The text is checked when it is parsed all the same.
+UNCHECKED = "--verify=false"
 
 
 class CompileError(NetcError):
@@ -97,23 +100,23 @@ def compile_text(text: str, target: Target, output: Path, longest: float = LONGE
         source.write_text(for_iree(text), encoding="utf-8")
         # the artefact remembers the name of its source: a relative one keeps two compiles equal byte for byte
         command = [str(compiler_path()), source.name, "-o", str(output.absolute()), *target.flags]
-        try:
-            done = subprocess.run(
-                command,
-                capture_output=True,
-                text=True,
-                timeout=longest,
-                check=False,
-                errors="replace",
-                cwd=folder,
-            )
-        except subprocess.TimeoutExpired as error:
-            raise CompileError(
-                f"iree-compile for {target.word} took more than {longest:g} s; try a smaller net{_hint(target, '')}"
-            ) from error
+        done = _run([*command, UNCHECKED], folder, longest, target)
+        if done.returncode < 0:  # it crashed: with the checks it may say why, or name the pass that went wrong
+            done = _run(command, folder, longest, target)
         if done.returncode != 0 or not output.exists():
             said = _reason(done.stderr, done.returncode) + _hint(target, done.stderr)
             raise CompileError(f"iree-compile for {target.word} failed: {said}")
+
+
+def _run(command: list[str], folder: str, longest: float, target: Target) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(
+            command, capture_output=True, text=True, timeout=longest, check=False, errors="replace", cwd=folder
+        )
+    except subprocess.TimeoutExpired as error:
+        raise CompileError(
+            f"iree-compile for {target.word} took more than {longest:g} s; try a smaller net{_hint(target, '')}"
+        ) from error
 
 
 def _reason(stderr: str, code: int) -> str:

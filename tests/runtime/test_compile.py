@@ -99,6 +99,27 @@ def test_what_the_compiler_says_is_one_line(code, stderr, sentence, monkeypatch,
     assert len(str(caught.value)) < 500
 
 
+def test_the_artefact_does_not_depend_on_the_compilers_checks(monkeypatch, tmp_path):
+    compile_text(GOOD, CPU, tmp_path / "unchecked")
+    monkeypatch.setattr(module, "UNCHECKED", "--verify=true")
+    compile_text(GOOD, CPU, tmp_path / "checked")
+    assert (tmp_path / "unchecked").read_bytes() == (tmp_path / "checked").read_bytes()
+
+
+@pytest.mark.parametrize(("code", "checked"), [(-11, [False, True]), (1, [False]), (0, [False])])
+def test_a_crash_is_run_again_with_the_compilers_checks(code, checked, monkeypatch, tmp_path):
+    commands = []
+
+    def run(command, **kwargs):
+        commands.append(command)
+        return Done(code if len(commands) == 1 else 1, "error: 'x.y' op is invalid after pass z")
+
+    monkeypatch.setattr(subprocess, "run", run)
+    with pytest.raises(CompileError, match=r"error: 'x.y' op is invalid after pass z"):
+        compile_text(GOOD, CPU, tmp_path / "x.vmfb")
+    assert ["--verify=false" not in c for c in commands] == checked
+
+
 def test_a_hanging_compiler_is_stopped(monkeypatch, tmp_path):
     def hang(*args, timeout, **kwargs):
         raise subprocess.TimeoutExpired(args, timeout)
