@@ -154,7 +154,8 @@ def forms_of(family: Family, op: Op) -> tuple[str, ...]:
     _, _, _, groups = geometry(op)
     left = {"direct"} if family == "gpu" and groups > 1 else set()  # see codegen/rewrite/group_forms.py
     if family != "cpu":
-        left.add("outer")  # 17 times slower on XLA at 64 channels; made for how IREE's CPU backend packs
+        # `outer` is 17 times slower on XLA at 64 channels; both are made for how IREE's CPU backend packs
+        left |= {"outer", "widened"}
     table = form_of(family, op)
     return (table, *(f for f in candidates(op) if f != table and f not in left))
 

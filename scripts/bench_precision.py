@@ -26,7 +26,7 @@ from netc.runtime import bench
 from netc.runtime.bench import Contestant, Job, Start, Step
 from netc.runtime.train import versions
 
-DEFAULT = ("mnist-mlp:128", "mnist-cnn:128", "tiny-gpt:12", "vit_tiny_patch4_32:32")
+DEFAULT = ("mnist-mlp:128", "mnist-cnn:128", "resnet34-cifar:32", "tiny-gpt:12", "vit_tiny_patch4_32:32")
 THREADS, ROUNDS = 2, 60
 PAGE = Path(__file__).parents[1] / "docs" / "measurements" / "precision_steps.md"
 COLUMNS = "| net | contestant | f32: median ms | fastest | bf16: median ms | fastest | bf16 / f32 | third losses |"

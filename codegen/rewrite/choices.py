@@ -80,6 +80,8 @@ _FITS: dict[tuple[str, str], Fits] = {
     ("conv", "grouped"): _always,
     ("conv", "patches"): _side_by_side,
     ("conv", "winograd"): _winograd,
+    ("conv", "widened"): _always,
+    ("conv_input_grad", "widened"): _always,
     ("conv_input_grad", "winograd"): _winograd,
     ("conv_input_grad", "direct"): _always,
     ("conv_input_grad", "depthwise"): _depthwise,
@@ -113,6 +115,8 @@ def candidates(op: Op) -> tuple[str, ...]:
     left = {"grouped"} if groups == 1 or groups == inputs == outputs else set()  # to `shifted` and `depthwise`
     if w.kernel == w.stride == (1, 1):
         left.add("col2im")  # to `phase-shifted`
+    if all(v.type.dtype == "f32" for v in op.operands):
+        left.add("widened")  # to `direct`
     taps = w.kernel[0] * w.kernel[1]
     if op.kind == "conv_kernel_grad" and (min(inputs, outputs) > MOST_OUTER or not splits(op)):
         left.add("outer")
@@ -122,7 +126,7 @@ def candidates(op: Op) -> tuple[str, ...]:
         if fits(op, form)
         and form not in left
         and (taps > 1 or (op.kind, form) not in _ONE_TAP)
-        and (taps <= MOST_TAPS or form in ("direct", "patches", "convolution", "folded"))
+        and (taps <= MOST_TAPS or form in ("direct", "widened", "patches", "convolution", "folded"))
     )
 
 

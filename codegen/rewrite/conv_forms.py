@@ -39,6 +39,17 @@ def forward_direct(b: Builder, op: Op, x: Value, w: Value) -> Value | None:
     return None
 
 
+def _wide(b: Builder, v: Value) -> Value:
+    """bf16 numbers as float32, held apart from the operation: joined with it they are widened once for every tap."""
+    return v if v.type.dtype == "f32" else b.op("barrier", b.convert(v, "f32"))
+
+
+def forward_widened(b: Builder, op: Op, x: Value, w: Value) -> Value:
+    """In float32 of bf16 numbers, the same sums of the same exact products: by taps where x has one channel."""
+    x, w = _wide(b, x), _wide(b, w)
+    return forward_shifted(b, op, x, w) if x.shape[3] == 1 else b.op("conv", x, w, **dict(op.attrs))
+
+
 def forward_im2col(b: Builder, op: Op, x: Value, w: Value) -> Value:
     """All taps side by side on the channel axis, then one product. groups = 1."""
     win = window_of(op, x.shape[1:3], op.result.shape[1:3], w.shape[:2])
@@ -124,6 +135,11 @@ def input_direct(b: Builder, op: Op, dy: Value, w: Value) -> Value:
     kernel = _adjoint_kernel(b, w, groups)
     window = {"stride": (1, 1), "padding": padding, "dilation": win.dilation, "groups": groups}
     return b.op("conv", dy, kernel, **window, **({"swap": True} if groups == 1 else {}))
+
+
+def input_widened(b: Builder, op: Op, dy: Value, w: Value) -> Value:
+    """`direct`, in float32 of bf16 numbers."""
+    return input_direct(b, op, _wide(b, dy), _wide(b, w))
 
 
 def input_phase_shifted(b: Builder, op: Op, dy: Value, w: Value) -> Value:
@@ -263,6 +279,7 @@ CONV_FORMS: dict[str, dict[str, Form]] = {
         "grouped": forward_grouped,
         "patches": forward_patches,
         "winograd": forward_winograd,
+        "widened": forward_widened,
     },
     "conv_input_grad": {
         "direct": input_direct,
@@ -273,6 +290,7 @@ CONV_FORMS: dict[str, dict[str, Form]] = {
         "grouped": input_grouped,
         "patches": input_patches,
         "winograd": input_winograd,
+        "widened": input_widened,
     },
     "conv_kernel_grad": {
         "shifted": kernel_shifted,

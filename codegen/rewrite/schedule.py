@@ -41,6 +41,7 @@ class Shape:
     winograd: bool  # 3x3, stride 1, undilated, in one group
     folds: bool  # strided along both axes, undilated, in one group
     splits: bool  # a kernel gradient in float32 whose pixels go evenly into a few blocks
+    half: bool  # of bf16 numbers
 
     @property
     def depthwise(self) -> bool:
@@ -64,11 +65,12 @@ def shape_of(op: Op) -> Shape:
     w, inputs, outputs, groups = geometry(op)
     n = op.operands[0].shape[0]
     pixels = w.out[0] * w.out[1]
-    single = op.kind == "conv_kernel_grad" and all(v.type.dtype == "f32" for v in op.operands)
+    half = any(v.type.dtype == "bf16" for v in op.operands)
+    single = op.kind == "conv_kernel_grad" and not half
     return Shape(
         w.out[0], pixels, n * pixels, inputs, outputs, groups, w.kernel[0] * w.kernel[1], max(w.stride), w.plain,
         tiles(w) and w.kernel != (1, 1), suits(w, groups),
-        folds(w, groups), single and splits(op),
+        folds(w, groups), single and splits(op), half,
     )  # fmt: skip
 
 
@@ -82,6 +84,11 @@ def _always(s: Shape) -> bool:
 def _wide(s: Shape) -> bool:
     """What Winograd's form pays for: the products outweigh the transforms."""
     return s.winograd and min(s.inputs, s.outputs) >= 256
+
+
+def _packs(s: Shape) -> bool:
+    """What bf16 products, packed, compute faster than a direct convolution in float32."""
+    return s.half and min(s.inputs, s.outputs) >= 64 and max(s.inputs, s.outputs) >= 128
 
 
 # (op, condition, form); the first that holds is taken
@@ -100,14 +107,18 @@ SCHEDULES: dict[Family, tuple[Row, ...]] = {
         *_COMMON,
         *((op, lambda s: s.patches and s.inputs <= 4, "patches") for op in CONV_FORMS),
         ("conv", lambda s: s.taps == 1, "im2col"),
-        *((op, _wide, "winograd") for op in CONV_FORMS),
+        *((op, lambda s: _wide(s) and not s.half, "winograd") for op in CONV_FORMS),
+        ("conv", _packs, "shifted"),
+        ("conv", lambda s: s.half and (s.inputs <= 4 or s.height >= 14), "widened"),
         ("conv", lambda s: s.inputs == 1, "shifted"),
         ("conv", lambda s: s.inputs <= 4, "direct"),
         ("conv", lambda s: s.height >= 14, "direct"),
         ("conv", _always, "shifted"),
         ("conv_input_grad", lambda s: s.taps == 1 and s.stride > 1, "col2im"),
         ("conv_input_grad", lambda s: s.stride > 1 and s.height <= 4, "col2im"),
-        ("conv_input_grad", lambda s: s.stride > 1 or s.height < 14, "phase-shifted"),
+        ("conv_input_grad", lambda s: s.half and s.height <= 7, "col2im"),
+        ("conv_input_grad", lambda s: s.stride > 1 or s.height < 14 or _packs(s), "phase-shifted"),
+        ("conv_input_grad", lambda s: s.half, "widened"),
         ("conv_input_grad", _always, "direct"),
         ("conv_kernel_grad", lambda s: s.folds and s.inputs <= 4 and s.taps > 9, "folded"),
         ("conv_kernel_grad", lambda s: s.inputs <= 3 and s.taps <= 9, "im2col"),

@@ -11,6 +11,7 @@ from netc.codegen.render import render
 from netc.codegen.rewrite.choices import candidates, digest_of, fits, key_of
 from netc.codegen.rewrite.conv_forms import CONV_FORMS
 from netc.codegen.rewrite.lower import lower
+from netc.codegen.rewrite.precision import to_bf16
 from netc.codegen.rewrite.schedule import SCHEDULES, form_of, used
 from netc.netspec.layers import Conv2d
 from netc.netspec.types import TensorType
@@ -61,10 +62,14 @@ def test_every_candidate_is_the_op(family, data):
 def test_every_form_is_a_candidate_somewhere():
     nets = (
         module_of_conv(8, 3), module_of_conv(4, 3, groups=4), module_of_conv(8, 3, groups=2),
-        module_of_conv(8, 2, 2, "valid"),
+        module_of_conv(8, 2, 2, "valid"), to_bf16(module_of_conv(8, 3)),
     )  # fmt: skip
     seen = {(op.kind, form) for made in nets for op in convs_of(made).values() for form in candidates(op)}
     assert seen == {(kind, form) for kind, forms in CONV_FORMS.items() for form in forms}
+
+
+def test_float32_has_nothing_to_widen():
+    assert all("widened" not in candidates(op) for op in convs_of(module_of_conv(8, 3)).values())
 
 
 def test_windows_of_many_taps_are_not_taken_tap_by_tap():

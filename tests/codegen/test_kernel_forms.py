@@ -10,6 +10,8 @@ from netc.codegen.ir import Module
 from netc.codegen.program import layer_module
 from netc.codegen.rewrite import kernel_forms
 from netc.codegen.rewrite.choices import candidates, key_of
+from netc.codegen.rewrite.conv_forms import CONV_FORMS
+from netc.codegen.rewrite.precision import to_bf16
 from netc.codegen.rewrite.schedule import form_of, schedule
 from netc.netspec.layers import Conv2d
 from netc.netspec.types import TensorType
@@ -88,6 +90,28 @@ def test_images_on_xla(kind, form, x, features, options):
     made = layer_module(Conv2d(features, **{"kernel": 3, **options}), TensorType(x), 8).function("vjp")
     (op,) = [op for op in made.ops if op.kind == kind]
     assert form_of("xla", op) == form
+
+
+@pytest.mark.parametrize(
+    ("x", "features", "options", "forms"),
+    [
+        ((28, 28, 32), 32, {}, "widened widened shifted"),
+        ((14, 14, 32), 64, {}, "widened widened shifted"),
+        ((56, 56, 64), 64, {}, "widened widened shifted"),
+        ((16, 16, 128), 128, {}, "shifted phase-shifted shifted"),
+        ((14, 14, 256), 256, {}, "shifted phase-shifted shifted"),
+        ((7, 7, 512), 512, {}, "shifted col2im shifted"),
+        ((32, 32, 64), 128, {"stride": 2}, "shifted phase-shifted shifted"),
+        ((28, 28, 1), 32, {}, "widened widened im2col"),
+        ((224, 224, 3), 64, {"kernel": 7, "stride": 2}, "widened phase-shifted folded"),
+        ((8, 8, 64), 64, {}, "shifted phase-shifted shifted"),
+        ((56, 56, 64), 64, {"kernel": 1}, "im2col phase-shifted shifted"),
+    ],
+)
+def test_bf16_on_cpu(x, features, options, forms):
+    made = to_bf16(layer_module(Conv2d(features, **{"kernel": 3, **options}), TensorType(x), 32))
+    found = {op.kind: form_of("cpu", op) for op in made.function("vjp").ops if op.kind in CONV_FORMS}
+    assert " ".join(found[kind] for kind in CONV_FORMS) == forms
 
 
 @given(
