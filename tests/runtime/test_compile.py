@@ -106,8 +106,11 @@ def test_the_artefact_does_not_depend_on_the_compilers_checks(monkeypatch, tmp_p
     assert (tmp_path / "unchecked").read_bytes() == (tmp_path / "checked").read_bytes()
 
 
-@pytest.mark.parametrize(("code", "checked"), [(-11, [False, True]), (1, [False]), (0, [False])])
-def test_a_crash_is_run_again_with_the_compilers_checks(code, checked, monkeypatch, tmp_path):
+@pytest.mark.parametrize(
+    ("word", "code", "checked"),
+    [("cpu", -11, [False, True]), ("cpu", 1, [False]), ("cpu", 0, [False]), ("cuda:sm_89", -11, [True])],
+)
+def test_a_crash_is_run_again_with_the_compilers_checks(word, code, checked, monkeypatch, tmp_path):
     commands = []
 
     def run(command, **kwargs):
@@ -116,7 +119,7 @@ def test_a_crash_is_run_again_with_the_compilers_checks(code, checked, monkeypat
 
     monkeypatch.setattr(subprocess, "run", run)
     with pytest.raises(CompileError, match=r"error: 'x.y' op is invalid after pass z"):
-        compile_text(GOOD, CPU, tmp_path / "x.vmfb")
+        compile_text(GOOD, parse_target(word), tmp_path / "x.vmfb")
     assert ["--verify=false" not in c for c in commands] == checked
 
 
