@@ -7,6 +7,7 @@ import importlib.metadata
 import importlib.util
 import platform
 import re
+import signal
 import subprocess
 import tempfile
 from pathlib import Path
@@ -24,6 +25,7 @@ HANDED_OVER = "barriers=compute, none that loses memory"
 # iree-compile checks its whole module after each of its passes: a third of a compile (docs/design-notes.md).
 # The text is checked when it is parsed all the same. For GPUs the checks stay: their code was not run.
 UNCHECKED = "--verify=false"
+CRASHES = frozenset((signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE))
 
 
 class CompileError(NetcError):
@@ -87,7 +89,7 @@ def compile_cached(text: str, target: Target, label: str, cache: Cache) -> Entry
 
 
 def compile_text(text: str, target: Target, output: Path, longest: float = LONGEST_COMPILE) -> None:
-    """Run iree-compile, `longest` seconds at most.
+    """Run iree-compile, `longest` seconds at most; as long again where it crashed.
 
     Raises CompileError with the compiler's own first sentence and, where that is known, what to do instead.
     """
@@ -101,7 +103,7 @@ def compile_text(text: str, target: Target, output: Path, longest: float = LONGE
         # the artefact remembers the name of its source: a relative one keeps two compiles equal byte for byte
         command = [str(compiler_path()), source.name, "-o", str(output.absolute()), *target.flags]
         done = _run([*command, UNCHECKED] if target.family == "cpu" else command, folder, longest, target)
-        if done.returncode < 0 and target.family == "cpu":  # it crashed: with the checks it may say why, or name the pass that went wrong
+        if target.family == "cpu" and -done.returncode in CRASHES:  # the checks may name the pass that went wrong
             done = _run(command, folder, longest, target)
         if done.returncode != 0 or not output.exists():
             said = _reason(done.stderr, done.returncode) + _hint(target, done.stderr)

@@ -154,7 +154,7 @@ def forms_of(family: Family, op: Op) -> tuple[str, ...]:
     _, _, _, groups = geometry(op)
     left = {"direct"} if family == "gpu" and groups > 1 else set()  # see codegen/rewrite/group_forms.py
     if family != "cpu":
-        # `outer` is 17 times slower on XLA at 64 channels; both are made for how IREE's CPU backend packs
+        # for what IREE's CPU backend does with packed and with bf16 operands; `outer` is 17 times slower on XLA
         left |= {"outer", "widened"}
     table = form_of(family, op)
     return (table, *(f for f in candidates(op) if f != table and f not in left))

@@ -73,14 +73,19 @@ def _module(count: int, results: list[str], ending: list[str]) -> str:
 
 
 def _seconds(program: str, checks: bool) -> float:
-    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+    before = _children()
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "m.mlir"
         source.write_text(program, encoding="utf-8")
         flags = [*parse_target("cpu").flags, *([] if checks else [UNCHECKED])]
         command = [str(compiler_path()), str(source), "-o", str(source.with_suffix(".vmfb")), *flags]
         subprocess.run(command, check=True)
-    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before
+    return _children() - before
+
+
+def _children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 if __name__ == "__main__":

@@ -115,7 +115,7 @@ def candidates(op: Op) -> tuple[str, ...]:
     left = {"grouped"} if groups == 1 or groups == inputs == outputs else set()  # to `shifted` and `depthwise`
     if w.kernel == w.stride == (1, 1):
         left.add("col2im")  # to `phase-shifted`
-    if all(v.type.dtype == "f32" for v in op.operands):
+    if all(v.type.dtype != "bf16" for v in op.operands):
         left.add("widened")  # to `direct`
     taps = w.kernel[0] * w.kernel[1]
     if op.kind == "conv_kernel_grad" and (min(inputs, outputs) > MOST_OUTER or not splits(op)):

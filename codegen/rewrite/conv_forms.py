@@ -41,7 +41,7 @@ def forward_direct(b: Builder, op: Op, x: Value, w: Value) -> Value | None:
 
 def _wide(b: Builder, v: Value) -> Value:
     """bf16 numbers as float32, held apart from the operation: joined with it they are widened once for every tap."""
-    return v if v.type.dtype == "f32" else b.op("barrier", b.convert(v, "f32"))
+    return b.op("barrier", b.convert(v, "f32")) if v.type.dtype == "bf16" else v
 
 
 def forward_widened(b: Builder, op: Op, x: Value, w: Value) -> Value:

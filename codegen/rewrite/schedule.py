@@ -66,7 +66,7 @@ def shape_of(op: Op) -> Shape:
     n = op.operands[0].shape[0]
     pixels = w.out[0] * w.out[1]
     half = any(v.type.dtype == "bf16" for v in op.operands)
-    single = op.kind == "conv_kernel_grad" and not half
+    single = op.kind == "conv_kernel_grad" and all(v.type.dtype == "f32" for v in op.operands)
     return Shape(
         w.out[0], pixels, n * pixels, inputs, outputs, groups, w.kernel[0] * w.kernel[1], max(w.stride), w.plain,
         tiles(w) and w.kernel != (1, 1), suits(w, groups),
@@ -104,6 +104,7 @@ _COMMON: tuple[Row, ...] = (
 
 SCHEDULES: dict[Family, tuple[Row, ...]] = {
     "cpu": (
+        *((op, lambda s: s.half and s.grouped and not s.depthwise, "widened") for op in ("conv", "conv_input_grad")),
         *_COMMON,
         *((op, lambda s: s.patches and s.inputs <= 4, "patches") for op in CONV_FORMS),
         ("conv", lambda s: s.taps == 1, "im2col"),
@@ -116,7 +117,7 @@ SCHEDULES: dict[Family, tuple[Row, ...]] = {
         ("conv", _always, "shifted"),
         ("conv_input_grad", lambda s: s.taps == 1 and s.stride > 1, "col2im"),
         ("conv_input_grad", lambda s: s.stride > 1 and s.height <= 4, "col2im"),
-        ("conv_input_grad", lambda s: s.half and s.height <= 7, "col2im"),
+        ("conv_input_grad", lambda s: _packs(s) and s.stride == 1 and s.pixels <= 49 and s.taps <= 9, "col2im"),
         ("conv_input_grad", lambda s: s.stride > 1 or s.height < 14 or _packs(s), "phase-shifted"),
         ("conv_input_grad", lambda s: s.half, "widened"),
         ("conv_input_grad", _always, "direct"),

@@ -106,6 +106,10 @@ def test_images_on_xla(kind, form, x, features, options):
         ((224, 224, 3), 64, {"kernel": 7, "stride": 2}, "widened phase-shifted folded"),
         ((8, 8, 64), 64, {}, "shifted phase-shifted shifted"),
         ((56, 56, 64), 64, {"kernel": 1}, "im2col phase-shifted shifted"),
+        ((28, 28, 128), 128, {"groups": 32}, "widened widened shifted"),
+        ((7, 7, 16), 16, {}, "shifted phase-shifted shifted"),
+        ((7, 7, 128), 128, {"kernel": 7}, "shifted phase-shifted shifted"),
+        ((14, 14, 128), 128, {"stride": 2}, "shifted phase-shifted shifted"),
     ],
 )
 def test_bf16_on_cpu(x, features, options, forms):

@@ -107,18 +107,25 @@ def test_the_artefact_does_not_depend_on_the_compilers_checks(monkeypatch, tmp_p
 
 
 @pytest.mark.parametrize(
-    ("word", "code", "checked"),
-    [("cpu", -11, [False, True]), ("cpu", 1, [False]), ("cpu", 0, [False]), ("cuda:sm_89", -11, [True])],
+    ("word", "code", "checked", "said"),
+    [
+        ("cpu", -11, [False, True], r"error: invalid after pass z \(exit code 1\)"),
+        ("cpu", -6, [False, True], r"error: invalid after pass z \(exit code 1\)"),
+        ("cpu", -9, [False], r"error: first \(signal 9\)"),  # somebody ended it, or memory did
+        ("cpu", 1, [False], r"error: first \(exit code 1\)"),
+        ("cpu", 0, [False], r"error: first \(exit code 0\)"),
+        ("cuda:sm_89", -11, [True], r"error: first \(signal 11\)"),
+    ],
 )
-def test_a_crash_is_run_again_with_the_compilers_checks(word, code, checked, monkeypatch, tmp_path):
+def test_a_crash_is_run_again_with_the_compilers_checks(word, code, checked, said, monkeypatch, tmp_path):
     commands = []
 
     def run(command, **kwargs):
         commands.append(command)
-        return Done(code if len(commands) == 1 else 1, "error: 'x.y' op is invalid after pass z")
+        return Done(code, "error: first") if len(commands) == 1 else Done(1, "error: invalid after pass z")
 
     monkeypatch.setattr(subprocess, "run", run)
-    with pytest.raises(CompileError, match=r"error: 'x.y' op is invalid after pass z"):
+    with pytest.raises(CompileError, match=said):
         compile_text(GOOD, parse_target(word), tmp_path / "x.vmfb")
     assert ["--verify=false" not in c for c in commands] == checked
 
