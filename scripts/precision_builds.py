@@ -85,6 +85,7 @@ def table(rows: list[Row]) -> str:
         "Made by scripts/precision_builds.py; nothing was run. `processor s` is what iree-compile used, `wall s` is",
         "beside other work (`load` a core at the end). A kernel is one dispatch's function; `with matrix` are those",
         "that hold a matrix instruction, the two commonest of which are named, with how often they stand in the code.",
+        "Rows of the CPU from 2026-11-22 on are without the compiler's checks of itself (docs/design-notes.md).",
         "",
         "| net | target | precision | processor s | wall s | load | kB | kernels | with matrix | instructions | "
         "refused | date |",
