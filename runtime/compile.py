@@ -102,8 +102,9 @@ def compile_text(text: str, target: Target, output: Path, longest: float = LONGE
         source.write_text(for_iree(text), encoding="utf-8")
         # the artefact remembers the name of its source: a relative one keeps two compiles equal byte for byte
         command = [str(compiler_path()), source.name, "-o", str(output.absolute()), *target.flags]
-        done = _run([*command, UNCHECKED] if target.family == "cpu" else command, folder, longest, target)
-        if target.family == "cpu" and -done.returncode in CRASHES:  # the checks may name the pass that went wrong
+        unchecked = [UNCHECKED] if target.family == "cpu" else []
+        done = _run([*command, *unchecked], folder, longest, target)
+        if unchecked and -done.returncode in CRASHES:  # the checks may name the pass that went wrong
             done = _run(command, folder, longest, target)
         if done.returncode != 0 or not output.exists():
             said = _reason(done.stderr, done.returncode) + _hint(target, done.stderr)

@@ -1,24 +1,23 @@
 """IREE 3.12's compile time of a function with many results, which grows with their cube.
 
-    python scripts/repro_results_cost.py [--counts N,..] [--checks]
+    python scripts/repro_results_cost.py [--counts N,..]
 
 The function squares N vectors. Prints the processor time of iree-compile where it returns N tensors, and where it
-returns N views of one buffer that is exported once. `--checks` leaves the compiler's checks after each pass on.
-docs/upstream-issues/results.md says more.
+returns N views of one buffer that is exported once. docs/upstream-issues/results.md says more.
 """
 
 from __future__ import annotations
 
 import argparse
-import resource
-import subprocess
 import tempfile
 from pathlib import Path
 
-from netc.runtime.compile import UNCHECKED, compiler_path
+from timed_compile import timed_compile
+
 from netc.runtime.target import parse_target
 
 LENGTH = 64
+LONGEST = 1800  # seconds of a compile
 VECTOR = f"tensor<{LENGTH}xf32>"
 VIEW = "!hal.buffer_view"
 
@@ -27,12 +26,11 @@ def main() -> int:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--counts", default="200,400,800,1600")
-    parser.add_argument("--checks", action="store_true")
     options = parser.parse_args()
     print("| results | tensors, s | views of one buffer, s |")
     print("|---|---|---|")
     for count in map(int, options.counts.split(",")):
-        seconds = [_seconds(text(count), options.checks) for text in (tensors, views)]
+        seconds = [_seconds(text(count)) for text in (tensors, views)]
         print(f"| {count} | " + " | ".join(f"{s:.1f}" for s in seconds) + " |", flush=True)
     return 0
 
@@ -72,20 +70,12 @@ def _module(count: int, results: list[str], ending: list[str]) -> str:
     return "\n".join(["module @m {", head, *squares, *ending, "}", "}", ""])
 
 
-def _seconds(program: str, checks: bool) -> float:
-    before = _children()
+def _seconds(program: str) -> float:
     with tempfile.TemporaryDirectory() as folder:
-        source = Path(folder) / "m.mlir"
-        source.write_text(program, encoding="utf-8")
-        flags = [*parse_target("cpu").flags, *([] if checks else [UNCHECKED])]
-        command = [str(compiler_path()), str(source), "-o", str(source.with_suffix(".vmfb")), *flags]
-        subprocess.run(command, check=True)
-    return _children() - before
-
-
-def _children() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
+        row = timed_compile(lambda: program, parse_target("cpu"), Path(folder) / "m.vmfb", LONGEST)
+    if row.error:
+        raise SystemExit(row.error)
+    return row.processor
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from netc.codegen.builder import Builder
 from netc.codegen.ir import Op, Value
+from netc.codegen.ops.table import summed
 from netc.codegen.ops.window import Pair
 from netc.codegen.rewrite.group_forms import forward_grouped, input_grouped
 from netc.codegen.rewrite.kernel_forms import kernel_folded, kernel_outer
@@ -41,7 +42,8 @@ def forward_direct(b: Builder, op: Op, x: Value, w: Value) -> Value | None:
 
 def _wide(b: Builder, v: Value) -> Value:
     """bf16 numbers as float32, held apart from the operation: joined with it they are widened once for every tap."""
-    return b.op("barrier", b.convert(v, "f32")) if v.type.dtype == "bf16" else v
+    wide = b.convert(v, summed(v.type.dtype))
+    return v if wide is v else b.op("barrier", wide)
 
 
 def forward_widened(b: Builder, op: Op, x: Value, w: Value) -> Value:
