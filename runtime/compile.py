@@ -124,7 +124,7 @@ def _run(command: list[str], folder: str, longest: float, target: Target) -> sub
 
 def _reason(stderr: str, code: int) -> str:
     """The compiler's own words, in one line."""
-    known = ("missing GPU target", "Cannot select", "LLVM ERROR")
+    known = ("missing GPU target", "Unknown CPU", "Cannot select", "LLVM ERROR")
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
     chosen = [line for line in lines if any(k in line for k in known)] or [line for line in lines if "error:" in line]
     text = chosen[0] if chosen else (lines[-1] if lines else "no message")
@@ -137,6 +137,7 @@ _SMALLER = "the GPU compiler's own limit: try a smaller batch or input, another 
 # (what the compiler says, what a user can do); the first that fits is taken
 _HINTS: tuple[tuple[str, str], ...] = (
     ("missing GPU target", "compile for an older card, such as cuda:sm_89"),
+    ("Unknown CPU", "give a name that LLVM has, such as cpu:x86-64-v3, cpu:haswell or cpu:znver4"),
     ("of shared memory", _SMALLER),
     ("failed to distribute", _SMALLER),
 )
@@ -144,7 +145,7 @@ _HINTS: tuple[tuple[str, str], ...] = (
 
 def _hint(target: Target, stderr: str) -> str:
     """What to do instead, where that is known."""
-    if target.family != "gpu":
-        return ""
     found = [advice for words, advice in _HINTS if words in stderr]
-    return f"; {found[0]}" if found else "; or try --target cpu"
+    if found:
+        return f"; {found[0]}"
+    return "; or try --target cpu" if target.family == "gpu" else ""

@@ -17,6 +17,8 @@ from netc.runtime.run import RunConfig
 from netc.runtime.session import Prepared
 from netc.traces.schema import EvalRecord
 
+# of the engines that compile nothing before the first step, what happens instead
+UNCOMPILED = {"xla": "compiled by XLA when first called", "reference": "evaluated as it is"}
 REFRESH = 4  # a second: drawing the bar takes milliseconds, and the steps of a small net are as short
 
 
@@ -65,6 +67,7 @@ class TrainView:
     def _prepared(self, prepared: Prepared) -> None:
         text = prepared.source.text
         took = "from the cache" if prepared.cached else f"compiled in {prepared.compilation:.1f} s"
+        took = UNCOMPILED.get(prepared.target.engine, took)
         self._console.print(
             f"one module, {len(text) / 1e6:.2f} MB of StableHLO emitted in {prepared.emission:.2f} s, {took} "
             f"(sha256 {prepared.sha256[:12]})"

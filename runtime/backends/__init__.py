@@ -14,11 +14,15 @@ def load(source: Source, target: Target) -> Loaded:
 
 
 def check_device(target: Target) -> None:
-    """Raise UserError if the target's device is not here, before anything is spent on compiling for it."""
+    """Raise UserError if the target's device, or its library, is not here, before anything is spent on compiling."""
     if target.engine == "iree":
         from netc.runtime.backends.iree import device_of
 
         device_of(target.driver)
+    elif target.engine == "xla":
+        from netc.runtime.backends.xla import check_xla
+
+        check_xla()
 
 
 def _iree(source: Source, target: Target) -> Loaded:

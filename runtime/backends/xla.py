@@ -11,6 +11,15 @@ from netc.netspec.errors import UserError
 from netc.runtime.backends.protocol import Array, Source
 
 
+def check_xla() -> None:
+    """Raise UserError if jaxlib, or JAX, which loads it, is not here."""
+    try:
+        import jax.extend.backend  # noqa: F401
+        import jaxlib  # noqa: F401
+    except ImportError as error:
+        raise UserError("--target xla wants jaxlib, got none; pip install -e '.[oracle]'") from error
+
+
 class XlaLoaded:
     """One executable for each function, compiled when it is first called."""
 
@@ -18,12 +27,11 @@ class XlaLoaded:
     concurrent_put = True
 
     def __init__(self, source: Source) -> None:
-        try:
-            import jax
-            from jax.extend.backend import get_backend
-            from jaxlib import _jax
-        except ImportError as error:
-            raise UserError("--target xla wants jaxlib, got none; pip install -e '.[oracle]'") from error
+        check_xla()
+        import jax
+        from jax.extend.backend import get_backend
+        from jaxlib import _jax
+
         self._jax, self._compiler = jax, _jax
         self._client = get_backend()
         self._devices = self._client.local_devices()[:1]

@@ -1,5 +1,7 @@
 """Backends: one program, the same first bits, and the same training up to the noise of float32."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,7 @@ from netc.codegen.ir import Module
 from netc.codegen.render import render
 from netc.netspec.errors import NetcError, UserError
 from netc.netspec.types import TensorType
-from netc.runtime.backends import LOADERS, load
+from netc.runtime.backends import LOADERS, check_device, load
 from netc.runtime.backends.iree import device_of
 from netc.runtime.backends.protocol import Source
 from netc.runtime.session import Session, emit_text, prepare
@@ -182,6 +184,12 @@ def test_a_missing_device_is_a_sentence(monkeypatch):
             device_of("local-task")
     finally:
         device_of.cache_clear()
+
+
+def test_a_missing_jaxlib_is_said_before_anything_is_emitted(monkeypatch):
+    monkeypatch.setitem(sys.modules, "jaxlib", None)
+    with pytest.raises(UserError, match="--target xla wants jaxlib, got none; pip install"):
+        check_device(parse_target("xla"))
 
 
 def test_iree_wants_an_artefact(tiny):

@@ -99,6 +99,13 @@ def test_what_the_compiler_says_is_one_line(code, stderr, sentence, monkeypatch,
     assert len(str(caught.value)) < 500
 
 
+def test_a_cpu_that_llvm_does_not_know_says_what_to_write(tmp_path):
+    with pytest.raises(
+        CompileError, match=r"failed: Unknown CPU for .*; give a name that LLVM has, such as cpu:x86-64-v3"
+    ):
+        compile_text(GOOD, parse_target("cpu:znver99"), tmp_path / "x.vmfb")
+
+
 def test_the_artefact_does_not_depend_on_the_compilers_checks(monkeypatch, tmp_path):
     compile_text(GOOD, CPU, tmp_path / "unchecked")
     monkeypatch.setattr(module, "UNCHECKED", "--verify=true")
