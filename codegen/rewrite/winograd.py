@@ -21,6 +21,8 @@ from netc.codegen.rewrite.taps import Window, padded, window_of
 Line = Callable[[int], Value]  # the part at one place along an axis
 Transform = Callable[[Builder, Line], list[Value]]  # along one axis
 
+FORWARD, REVERSED = (0, 1, 2, 3), (3, 1, 2, 0)  # where along an axis of G w Gᵀ a kernel's places are, and its reverse's
+
 
 def suits(w: Window, groups: int) -> bool:
     """Whether the window is 3x3 of stride 1, undilated, in one group."""
@@ -103,28 +105,30 @@ def _transformed(b: Builder, transform: Transform, x: Value, tiles: Pair, margin
     return [v for band in bands for v in transform(b, _every_other(b, band, 2, tiles[1]))]
 
 
-def _back(b: Builder, transform: Transform, products: Value) -> list[list[Value]]:
-    """T m Tᵀ of the 4x4 places m of [16, rows, C], line by line, each [1, rows, C]."""
+def _back(b: Builder, transform: Transform, products: Value, order: Sequence[int]) -> list[list[Value]]:
+    """T m Tᵀ of the 4x4 places m of [16, rows, C], in that order along both axes, line by line, each [1, rows, C]."""
     place = _one(b, products, 0)
-    columns = [transform(b, _of([place(4 * i + j) for i in range(4)])) for j in range(4)]  # T m, by column
+    columns = [transform(b, _of([place(4 * i + j) for i in order])) for j in order]  # T m, by column
     return [transform(b, _of(line)) for line in zip(*columns, strict=True)]
 
 
-def _convolved(b: Builder, image: Value, w: Value, out: Pair, contract: int) -> Value:
+def _convolved(b: Builder, image: Value, w: Value, out: Pair, contract: int, order: Sequence[int]) -> Value:
     """An image [N, H, W, C], padded already, and w [3, 3, I, O], contracted over its axis `contract`.
 
+    The products stand in the order of G w Gᵀ; place i of the image's transform takes the kernel's place order[i].
     The transforms of bf16 numbers are no bf16 numbers: they and their products are float32.
     """
     image, w = (b.convert(v, summed(v.type.dtype)) for v in (image, w))
     n, tiles = image.shape[0], _tiles(out)
-    pixels = _transformed(b, _image_line, image, tiles, 2)
+    places = _transformed(b, _image_line, image, tiles, 2)
+    pixels = [places[4 * i + j] for i in order for j in order]  # `order` is its own inverse
     taps = [v for band in _kernel_line(b, _one(b, w, 0)) for v in _kernel_line(b, _one(b, band, 1))]
     rows = n * tiles[0] * tiles[1]
     kernel = b.concatenate([b.reshape(t, (1, *w.shape[2:])) for t in taps], 0)
     products = b.dot(_stacked(b, pixels, rows), kernel, ((2,), (contract - 1,)), ((0,), (0,)))
     features = products.shape[2]
     one = (n, tiles[0], 1, tiles[1], 1, features)
-    joined = [b.concatenate([b.reshape(p, one) for p in line], 4) for line in _back(b, _output_line, products)]
+    joined = [b.concatenate([b.reshape(p, one) for p in line], 4) for line in _back(b, _output_line, products, order)]
     whole = b.reshape(b.concatenate(joined, 2), (n, 2 * tiles[0], 2 * tiles[1], features))
     return b.slice(whole, (0, 0, 0, 0), (n, *out, features))
 
@@ -132,16 +136,19 @@ def _convolved(b: Builder, image: Value, w: Value, out: Pair, contract: int) -> 
 def forward_winograd(b: Builder, op: Op, x: Value, w: Value) -> Value:
     """A convolution that `suits` says of."""
     win = window_of(op, x.shape[1:3], op.result.shape[1:3], w.shape[:2])
-    return _convolved(b, padded(b, x, win), w, win.out, 2)
+    return _convolved(b, padded(b, x, win), w, win.out, 2, FORWARD)
 
 
 def input_winograd(b: Builder, op: Op, dy: Value, w: Value) -> Value:
-    """The gradient of the image of a convolution that `suits` says of: dy with the reversed kernel, over features."""
+    """The gradient of the image of a convolution that `suits` says of: dy with the reversed kernel, over features.
+
+    G (g2, g1, g0) is G (g0, g1, g2) with its ends exchanged: the kernel's transform is the forward's, computed once.
+    """
     win = window_of(op, op.attr("size"), dy.shape[1:3], w.shape[:2])
     low = [2 - side[0] for side in win.padding]
     high = [n + 2 - p - lo for n, p, lo in zip(win.size, win.out, low, strict=True)]
     image = b.pad(dy, (0, *low, 0), (0, *high, 0))
-    return _convolved(b, image, b.op("reverse", w, dims=(0, 1)), win.size, 3)
+    return _convolved(b, image, w, win.size, 3, REVERSED)
 
 
 def kernel_winograd(b: Builder, op: Op, x: Value, dy: Value) -> Value:
@@ -156,5 +163,5 @@ def kernel_winograd(b: Builder, op: Op, x: Value, dy: Value) -> Value:
     pixels = _transformed(b, _image_line, padded(b, x, win), tiles, 2)
     gradients = _transformed(b, _gradient_line, dy, tiles, 0)
     products = b.dot(_stacked(b, pixels, rows), _stacked(b, gradients, rows), ((1,), (1,)), ((0,), (0,)))
-    taps = [tap for line in _back(b, _tap_line, products) for tap in line]
+    taps = [tap for line in _back(b, _tap_line, products, FORWARD) for tap in line]
     return b.reshape(b.concatenate(taps, 0), op.result.shape)

@@ -11,6 +11,7 @@ from netc.codegen.program import layer_module
 from netc.codegen.rewrite import kernel_forms
 from netc.codegen.rewrite.choices import candidates, key_of
 from netc.codegen.rewrite.conv_forms import CONV_FORMS
+from netc.codegen.rewrite.lower import lower
 from netc.codegen.rewrite.precision import to_bf16
 from netc.codegen.rewrite.schedule import form_of, schedule
 from netc.netspec.layers import Conv2d
@@ -90,6 +91,16 @@ def test_images_on_xla(kind, form, x, features, options):
     made = layer_module(Conv2d(features, **{"kernel": 3, **options}), TensorType(x), 8).function("vjp")
     (op,) = [op for op in made.ops if op.kind == kind]
     assert form_of("xla", op) == form
+
+
+@pytest.mark.parametrize("family", ["cpu", "xla"])
+def test_winograd_transforms_a_kernel_once(family):
+    """The input gradient takes the forward's G w Gᵀ, its places in another order."""
+    made = lower(layer_module(Conv2d(512), TensorType((8, 8, 256)), 2), family).function("vjp")
+    kernels = [op for op in made.ops if op.kind == "concatenate" and op.result.shape == (16, 256, 512)]
+    assert len(kernels) == 1
+    readers = [op for op in made.ops if op.kind == "dot" and kernels[0].result in op.operands]
+    assert sorted(op.result.shape[2] for op in readers) == [256, 512]
 
 
 @pytest.mark.parametrize(
