@@ -82,8 +82,19 @@ def _always(s: Shape) -> bool:
 
 
 def _wide(s: Shape) -> bool:
-    """What Winograd's form pays for: the products outweigh the transforms."""
+    """What XLA computes faster in Winograd's form: the products outweigh the transforms."""
     return s.winograd and min(s.inputs, s.outputs) >= 256
+
+
+def _shares(s: Shape) -> bool:
+    """What IREE computes faster in Winograd's form, where a layer's three convolutions share transforms.
+
+    Not where the kernel's transform outweighs the products, nor images whose tiles of 2x2 are half empty; few channels
+    as long as the caches hold the image's transform.
+    """
+    if not s.winograd or s.half or s.height in (1, 3) or 2 * s.rows < max(s.inputs, s.outputs):
+        return False
+    return min(s.inputs, s.outputs) >= (48 if s.rows < 8192 else 128)
 
 
 def _packs(s: Shape) -> bool:
@@ -108,7 +119,7 @@ SCHEDULES: dict[Family, tuple[Row, ...]] = {
         *_COMMON,
         *((op, lambda s: s.patches and s.inputs <= 4, "patches") for op in CONV_FORMS),
         ("conv", lambda s: s.taps == 1, "im2col"),
-        *((op, lambda s: _wide(s) and not s.half, "winograd") for op in CONV_FORMS),
+        *((op, _shares, "winograd") for op in CONV_FORMS),
         ("conv", _packs, "shifted"),
         ("conv", lambda s: s.half and (s.inputs <= 4 or s.height >= 14), "widened"),
         ("conv", lambda s: s.inputs == 1, "shifted"),

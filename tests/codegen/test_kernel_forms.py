@@ -36,7 +36,14 @@ def gradient(x, features, kernel=3, stride=1, padding=1, dtype="f32"):
         ("outer", gradient((128, 28, 28, 32), 32)),  # mnist-cnn's second convolution
         ("outer", gradient((8, 56, 56, 64), 64)),  # resnet34's first stage
         ("shifted", gradient((2, 28, 28, 32), 32)),  # few pixels
-        ("shifted", gradient((8, 28, 28, 128), 128)),
+        ("winograd", gradient((8, 28, 28, 128), 128)),
+        ("winograd", gradient((32, 32, 32, 128), 128)),
+        ("winograd", gradient((8, 28, 28, 64), 64)),  # the caches hold its transforms
+        ("shifted", gradient((32, 32, 32, 96), 96)),  # not these
+        ("shifted", gradient((8, 28, 28, 32), 32)),
+        ("winograd", gradient((64, 2, 2, 512), 512)),
+        ("shifted", gradient((32, 2, 2, 512), 512)),  # the kernel's transform is more than the products
+        ("shifted", gradient((512, 1, 1, 512), 512)),  # three quarters of each tile are empty
         ("winograd", gradient((8, 14, 14, 256), 256)),
         ("shifted", gradient((8, 149, 149, 32), 32)),  # odd: no block of it fits
         ("shifted", gradient((32, 112, 112, 64), 64)),  # 32 blocks
@@ -96,7 +103,7 @@ def test_images_on_xla(kind, form, x, features, options):
 @pytest.mark.parametrize("family", ["cpu", "xla"])
 def test_winograd_transforms_a_kernel_once(family):
     """The input gradient takes the forward's G w Gᵀ, its places in another order."""
-    made = lower(layer_module(Conv2d(512), TensorType((8, 8, 256)), 2), family).function("vjp")
+    made = lower(layer_module(Conv2d(512), TensorType((8, 8, 256)), 4), family).function("vjp")
     kernels = [op for op in made.ops if op.kind == "concatenate" and op.result.shape == (16, 256, 512)]
     assert len(kernels) == 1
     readers = [op for op in made.ops if op.kind == "dot" and kernels[0].result in op.operands]
