@@ -112,8 +112,8 @@ def _back(b: Builder, transform: Transform, products: Value, order: Sequence[int
     return [transform(b, _of(line)) for line in zip(*columns, strict=True)]
 
 
-def _convolved(b: Builder, image: Value, w: Value, out: Pair, contract: int, order: Sequence[int]) -> Value:
-    """An image [N, H, W, C], padded already, and w [3, 3, I, O], contracted over its axis `contract`.
+def _convolved(b: Builder, image: Value, w: Value, out: Pair, order: Sequence[int]) -> Value:
+    """An image [N, H, W, C], padded already, with w [3, 3, I, O], over I; or with its reverse, over O.
 
     The products stand in the order of G w Gᵀ; place i of the image's transform takes the kernel's place order[i].
     The transforms of bf16 numbers are no bf16 numbers: they and their products are float32.
@@ -125,7 +125,8 @@ def _convolved(b: Builder, image: Value, w: Value, out: Pair, contract: int, ord
     taps = [v for band in _kernel_line(b, _one(b, w, 0)) for v in _kernel_line(b, _one(b, band, 1))]
     rows = n * tiles[0] * tiles[1]
     kernel = b.concatenate([b.reshape(t, (1, *w.shape[2:])) for t in taps], 0)
-    products = b.dot(_stacked(b, pixels, rows), kernel, ((2,), (contract - 1,)), ((0,), (0,)))
+    summed_over = 1 if order == FORWARD else 2
+    products = b.dot(_stacked(b, pixels, rows), kernel, ((2,), (summed_over,)), ((0,), (0,)))
     features = products.shape[2]
     one = (n, tiles[0], 1, tiles[1], 1, features)
     joined = [b.concatenate([b.reshape(p, one) for p in line], 4) for line in _back(b, _output_line, products, order)]
@@ -136,7 +137,7 @@ def _convolved(b: Builder, image: Value, w: Value, out: Pair, contract: int, ord
 def forward_winograd(b: Builder, op: Op, x: Value, w: Value) -> Value:
     """A convolution that `suits` says of."""
     win = window_of(op, x.shape[1:3], op.result.shape[1:3], w.shape[:2])
-    return _convolved(b, padded(b, x, win), w, win.out, 2, FORWARD)
+    return _convolved(b, padded(b, x, win), w, win.out, FORWARD)
 
 
 def input_winograd(b: Builder, op: Op, dy: Value, w: Value) -> Value:
@@ -148,7 +149,7 @@ def input_winograd(b: Builder, op: Op, dy: Value, w: Value) -> Value:
     low = [2 - side[0] for side in win.padding]
     high = [n + 2 - p - lo for n, p, lo in zip(win.size, win.out, low, strict=True)]
     image = b.pad(dy, (0, *low, 0), (0, *high, 0))
-    return _convolved(b, image, w, win.size, 3, REVERSED)
+    return _convolved(b, image, w, win.size, REVERSED)
 
 
 def kernel_winograd(b: Builder, op: Op, x: Value, dy: Value) -> Value:

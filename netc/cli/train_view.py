@@ -66,8 +66,8 @@ class TrainView:
 
     def _prepared(self, prepared: Prepared) -> None:
         text = prepared.source.text
-        took = "from the cache" if prepared.cached else f"compiled in {prepared.compilation:.1f} s"
-        took = UNCOMPILED.get(prepared.target.engine, took)
+        compiled = "from the cache" if prepared.cached else f"compiled in {prepared.compilation:.1f} s"
+        took = UNCOMPILED.get(prepared.target.engine, compiled)
         self._console.print(
             f"one module, {len(text) / 1e6:.2f} MB of StableHLO emitted in {prepared.emission:.2f} s, {took} "
             f"(sha256 {prepared.sha256[:12]})"
