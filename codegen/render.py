@@ -60,22 +60,43 @@ _JOINT = re.compile(
 _TENSOR = re.compile(r"tensor<(?:([\dx]*)x)?([a-z]+\d+)>")
 # bytes of a tensor that IREE 3.12's CPU device may never free where the host waits while it is held
 LOST = (32 << 20, 64 << 20)
+_ENTRY = re.compile(r"^( *)cf\.br (\^\w+)\((%\w+_first), ([^:]+) : i32, (.*)\)( loc\(.*\))$", re.MULTILINE)
+DEVICE = "#hal.device.promise<@__device_0>"  # IREE's name for the first device
 
 
 def for_iree(text: str) -> str:
-    """The text with each barrier on one value in IREE's own spelling, which keeps dispatches apart and no more.
+    """The text with barriers on one value in IREE's own spelling, and with what a loop carries placed on the device.
 
     IREE 3.12 makes of `stablehlo.optimization_barrier` a place where the host waits for the device, takes new memory
     and begins another command buffer (docs/known-limits.md). Its compute barrier is gone once dispatches are formed.
-    A barrier on several values orders them, and stays, but for modules with a tensor of a size that would be lost.
+    A barrier on several values orders them, and stays, but for modules with a tensor of a size that would be lost, and
+    for those with loops: no host waits in a turn, and where one does, buffers that a loop carries are lost.
+
+    Where the arguments of a block lie IREE finds out only if one of the places they come from says so; else it copies
+    each of them in every turn of the loop. A `flow.tensor.barrier` before the loop says it, and does nothing else.
     """
+    text, loops = _ENTRY.subn(_placed, text)
     text = _BARRIER.sub(r"= iree_tensor_ext.compute_barrier.start \1 : \2 -> \2", text)
-    if any(LOST[0] < _bytes(*found) <= LOST[1] for found in set(_TENSOR.findall(text))):
+    if loops or any(LOST[0] < _bytes(*found) <= LOST[1] for found in set(_TENSOR.findall(text))):
         numbered = [names.split(":")[0] for _, names, *_ in _JOINT.findall(text) if ":" in names]
         text = _JOINT.sub(_each, text)
         for stem in numbered:
             text = text.replace(f"{stem}#", f"{stem}_")
     return text
+
+
+def _placed(found: re.Match[str]) -> str:
+    """The branch into a loop with each value that it carries said to lie on the device.
+
+    Unsigned integers are left as they are: IREE makes signless ones of them, and not of the barrier.
+    """
+    indent, label, first, values, types, location = found.groups()
+    lines, args = [], [first]
+    for n, (value, held) in enumerate(zip(values.split(", "), types.split(", "), strict=True)):
+        args.append(value if "ui" in held else f"{first}_{n}")
+        if args[-1] != value:
+            lines.append(f"{indent}{args[-1]} = flow.tensor.barrier {value} : {held} on {DEVICE}{location}")
+    return "\n".join([*lines, f"{indent}cf.br {label}({', '.join(args)} : i32, {types}){location}"])
 
 
 def _bytes(shape: str, dtype: str) -> int:

@@ -21,7 +21,7 @@ COMPILER = "iree-base-compiler"
 RUNTIME = "iree-base-runtime"
 LONGEST_COMPILE = 3600  # seconds; a hang ends here
 # what is done to a text on its way to the compiler, for cache keys: see `for_iree`
-HANDED_OVER = "barriers=compute, none that loses memory"
+HANDED_OVER = "barriers=compute, none that loses memory; loops placed, none waits"
 # iree-compile checks its whole module after each of its passes: a third of a compile (docs/design-notes.md).
 # The text is checked when it is parsed all the same. For GPUs the checks stay: their code was not run.
 UNCHECKED = "--verify=false"
