@@ -81,17 +81,22 @@ class Builder:
         carried: Sequence[Value],
         stacked: Sequence[Value] = (),
         constants: Sequence[Value] = (),
+        *,
+        reverse: bool = False,
+        apart: bool = True,
     ) -> list[Value]:
         """Call `callee` for i = 0 .. trips - 1 with (carried.., stacked[i].., constants..).
 
         Of its results the first replace the carried values and each other is a row of an output [trips, ..]. Gives the
-        carried values after the last call, then those outputs.
+        carried values after the last call, then those outputs. With `reverse` the rows are taken and put from the last
+        to the first. Without `apart` compilers may fuse the taking and putting of rows with what is in the call.
         """
         rows = [v.type for v in callee.results[len(carried) :]]
         buffers = [self.constant(0, TensorType((trips, *t.shape), t.dtype)) for t in rows]
         operands = (self.scalar(0, "i32"), *carried, *buffers, *stacked, *constants)
         counts = {"carried": len(carried), "outputs": len(buffers), "stacked": len(stacked)}
-        return list(self._append("loop", operands, {"callee": callee.name, "trips": trips, **counts}).further)
+        attrs = {"callee": callee.name, "trips": trips, **counts, "reverse": reverse, "apart": apart}
+        return list(self._append("loop", operands, attrs).further)
 
     def joint_barrier(self, *values: Value) -> tuple[Value, ...]:
         """The same values, none of which is there before all are: what reads one cannot be computed earlier."""

@@ -60,7 +60,9 @@ _JOINT = re.compile(
 _TENSOR = re.compile(r"tensor<(?:([\dx]*)x)?([a-z]+\d+)>")
 # bytes of a tensor that IREE 3.12's CPU device may never free where the host waits while it is held
 LOST = (32 << 20, 64 << 20)
-_ENTRY = re.compile(r"^( *)cf\.br (\^\w+)\((%\w+_first), ([^:]+) : i32, (.*)\)( loc\(.*\))$", re.MULTILINE)
+# where a loop begins (codegen/ops/loop.py): as blocks of its function, or as `scf.for`
+_BLOCKS = re.compile(r"^( *)cf\.br (\^\w+)\((%\w+)_first, ([^:]+) : i32, (.*)\)( loc\(.*\))$", re.MULTILINE)
+_FOR = re.compile(r"^( *)(.* = scf\.for (%\w+)_turn = .* iter_args)\((.*)\) -> \((.*)\) \{$", re.MULTILINE)
 DEVICE = "#hal.device.promise<@__device_0>"  # IREE's name for the first device
 
 
@@ -70,12 +72,13 @@ def for_iree(text: str) -> str:
     IREE 3.12 makes of `stablehlo.optimization_barrier` a place where the host waits for the device, takes new memory
     and begins another command buffer (docs/known-limits.md). Its compute barrier is gone once dispatches are formed.
     A barrier on several values orders them, and stays, but for modules with a tensor of a size that would be lost, and
-    for those with loops: no host waits in a turn, and where one does, buffers that a loop carries are lost.
+    for those with loops of blocks: no host waits in a turn, and where one does, buffers that a loop carries are lost.
 
-    Where the arguments of a block lie IREE finds out only if one of the places they come from says so; else it copies
-    each of them in every turn of the loop. A `flow.tensor.barrier` before the loop says it, and does nothing else.
+    Where what a loop carries lies IREE finds out only if one of the places it comes from says so; else it copies all of
+    it in every turn. A `flow.tensor.barrier` before the loop says it, and does nothing else.
     """
-    text, loops = _ENTRY.subn(_placed, text)
+    text, loops = _BLOCKS.subn(_into_blocks, text)
+    text = _FOR.sub(_into_for, text)
     text = _BARRIER.sub(r"= iree_tensor_ext.compute_barrier.start \1 : \2 -> \2", text)
     if loops or any(LOST[0] < _bytes(*found) <= LOST[1] for found in set(_TENSOR.findall(text))):
         numbered = [names.split(":")[0] for _, names, *_ in _JOINT.findall(text) if ":" in names]
@@ -85,18 +88,29 @@ def for_iree(text: str) -> str:
     return text
 
 
-def _placed(found: re.Match[str]) -> str:
-    """The branch into a loop with each value that it carries said to lie on the device.
+def _into_blocks(found: re.Match[str]) -> str:
+    indent, label, stem, values, types, location = found.groups()
+    lines, placed = _placed(stem, values.split(", "), types.split(", "))
+    lines.append(f"cf.br {label}({', '.join([f'{stem}_first', *placed])} : i32, {types}){location}")
+    return "\n".join(indent + line for line in lines)
+
+
+def _into_for(found: re.Match[str]) -> str:
+    indent, begin, stem, held, types = found.groups()
+    names, values = zip(*(pair.split(" = ") for pair in held.split(", ")), strict=True)
+    lines, placed = _placed(stem, values, types.split(", "))
+    given = ", ".join(f"{name} = {v}" for name, v in zip(names, placed, strict=True))
+    return "\n".join(indent + line for line in (*lines, f"{begin}({given}) -> ({types}) {{"))
+
+
+def _placed(stem: str, values: Sequence[str], types: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The lines that say of values that they lie on the device, and the values' names after them.
 
     Unsigned integers are left as they are: IREE makes signless ones of them, and not of the barrier.
     """
-    indent, label, first, values, types, location = found.groups()
-    lines, args = [], [first]
-    for n, (value, held) in enumerate(zip(values.split(", "), types.split(", "), strict=True)):
-        args.append(value if "ui" in held else f"{first}_{n}")
-        if args[-1] != value:
-            lines.append(f"{indent}{args[-1]} = flow.tensor.barrier {value} : {held} on {DEVICE}{location}")
-    return "\n".join([*lines, f"{indent}cf.br {label}({', '.join(args)} : i32, {types}){location}"])
+    names = [v if "ui" in t else f"{stem}_placed{n}" for n, (v, t) in enumerate(zip(values, types, strict=True))]
+    each = zip(names, values, types, strict=True)
+    return [f"{n} = flow.tensor.barrier {v} : {t} on {DEVICE}" for n, v, t in each if n != v], names
 
 
 def _bytes(shape: str, dtype: str) -> int:

@@ -25,11 +25,10 @@ from dataclasses import dataclass
 
 from netc.codegen.ir import Function, Module, Op, Value
 from netc.codegen.ops import OPS, elementwise
-from netc.codegen.ops.loop import parts_of
+from netc.codegen.ops.loop import LOOPS, parts_of
 from netc.codegen.place import PHASES, forward_first, place_of
 
 MADE = frozenset({"constant", "iota"})
-LOOPS = frozenset({"loop", "block_loop"})
 BARRIERS = frozenset({"barrier", "joint_barrier"})
 VIEWS = frozenset({"reshape", "broadcast", "slice"}) | BARRIERS
 SUMS = frozenset({"reduce_sum", "reduce_max", "reduce_min"})

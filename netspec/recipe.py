@@ -83,6 +83,7 @@ class Recipe:
     `accumulate` N: the batch of a step passes in N equal parts, one after the other, whose gradients are added before
     the one update; the activations of one part are held at a time. `remat`: the backward pass computes each block
     again instead of reading what the forward pass computed inside it (Chen et al. 2016); the results are the same.
+    `scan_blocks`: equal blocks in a row are one loop over their stacked parameters; the results are the same.
     """
 
     optimizer: Optimizer = field(default_factory=Adam)
@@ -92,6 +93,7 @@ class Recipe:
     precision: str = "f32"
     accumulate: int = 1
     remat: bool = False
+    scan_blocks: bool = False
 
     def check(self) -> Recipe:
         """The recipe itself; raises SpecError with one sentence for each value out of range."""

@@ -116,7 +116,7 @@ R = TypeVar("R")
 
 # Fields of a recipe that came after the first runs and traces were written. They are left out where they have this
 # value, so that a run that does not use them has the header that it always had.
-LATER: Mapping[str, Any] = {"precision": "f32", "accumulate": 1, "remat": False}
+LATER: Mapping[str, Any] = {"precision": "f32", "accumulate": 1, "remat": False, "scan_blocks": False}
 
 
 def _without_defaults(recipe: dict[str, Any]) -> dict[str, Any]:

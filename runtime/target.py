@@ -34,7 +34,11 @@ class TargetRow:
     meaning: str
 
 
-_IREE = ("--iree-input-type=stablehlo", "--iree-opt-level=O2", "--iree-vm-emit-polyglot-zip=false")
+# The solver for where tensors lie gives up after a few dozen rounds; loops over dozens of blocks take more.
+_IREE = (
+    "--iree-input-type=stablehlo", "--iree-opt-level=O2", "--iree-vm-emit-polyglot-zip=false",
+    "--iree-stream-affinity-solver-max-iterations=4096",
+)  # fmt: skip
 # Workers need the larger stack that backends/iree.py gives them: the default of 128 KiB overflows with this limit.
 _CPU = (
     *_IREE, "--iree-hal-target-device=local", "--iree-hal-local-target-device-backends=llvm-cpu",

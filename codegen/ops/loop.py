@@ -3,8 +3,9 @@
 The op's operands, in order: the first index, a scalar i32; the values carried from call to call; one buffer [K, ..]
 for each stacked output; the stacked inputs [K, ..]; the constants, which every call gets as they are. Its attributes
 count them: `carried`, `outputs`, `stacked`; `trips` is K, `callee` the function's name. For each index i from the
-first to before K it calls callee(carried.., input[i].., constants..) -> (carried.., output[i]..). Its results: the
-index after the last, the carried values, the buffers. `Builder.loop` makes one.
+first to before K it calls callee(carried.., input[i].., constants..) -> (carried.., output[i]..); with `reverse` the
+rows are those at K - 1 - i. `apart` keeps what is in a call from being fused with what gives and takes its rows. Its
+results: the index after the last, the carried values, the buffers. `Builder.loop` makes one.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from netc.codegen.ops.table import OpDef, Several, ints, mlir_type, no_flops, wa
 from netc.netspec.types import TensorType
 
 INDEX = TensorType((), "i32")
+LOOPS = frozenset({"loop", "block_loop", "for_loop"})  # the kinds of ops that are loops
+INTEGERS = frozenset({"i32", "i64", "ui32"})
 T = TypeVar("T")
 
 
@@ -38,7 +41,15 @@ def parts_of(op: Op, operands: Sequence[T]) -> Parts:
 
 
 def _index(
-    first: TensorType, *others: TensorType, callee: str, trips: int, carried: int, outputs: int, stacked: int
+    first: TensorType,
+    *others: TensorType,
+    callee: str,
+    trips: int,
+    carried: int,
+    outputs: int,
+    stacked: int,
+    reverse: bool,
+    apart: bool,
 ) -> TensorType:
     want(first == INDEX, f"a first index {INDEX}", first)
     want(trips > 0, "at least one trip", trips)
@@ -76,12 +87,13 @@ def _mean_loop(
     parts, trips = parts_of(op, [first, *operands]), op.attr("trips")
     carried, buffers = list(parts.carried), list(parts.outputs)
     for i in range(int(first), trips):
-        rows = [A.reshape(_rows(A, x, i, i + 1), A.shape(x)[1:]) for x in parts.stacked]
+        at = trips - 1 - i if op.attr("reverse") else i
+        rows = [A.reshape(_rows(A, x, at, at + 1), A.shape(x)[1:]) for x in parts.stacked]
         results = call(op.attr("callee"), [*carried, *rows, *parts.constants])
         carried = list(results[: len(carried)])
         for n, (buffer, row) in enumerate(zip(buffers, results[len(carried) :], strict=True)):
             new = A.reshape(row, (1, *A.shape(row)))
-            buffers[n] = A.concatenate([_rows(A, buffer, 0, i), new, _rows(A, buffer, i + 1, trips)], 0)
+            buffers[n] = A.concatenate([_rows(A, buffer, 0, at), new, _rows(A, buffer, at + 1, trips)], 0)
     return [A.constant(trips, INDEX), *carried, *buffers]
 
 
@@ -93,25 +105,25 @@ def _rows(A: Any, x: Any, start: int, limit: int) -> Any:
 SCALAR = mlir_type(INDEX)
 
 
-def _body(op: Op, args: Sequence[str], stem: str) -> tuple[list[str], list[str]]:
+def _body(op: Op, args: Sequence[str], held: Sequence[str], stem: str, row: str) -> tuple[list[str], list[str]]:
     """One call, in StableHLO and one `func.call`, and the names of what the next is given, but for the index.
 
-    Result n of the loop is named `stem`_n, here as before the call.
+    `held` are the names of what is carried and of the buffers, before the call; `row` that of the rows' index.
     """
     names, types = parts_of(op, args), parts_of(op, [v.type for v in op.operands])
-    held = [f"{stem}_{n + 1}" for n in range(len(op.further))]
     carried, buffers = held[: len(names.carried)], held[len(names.carried) :]
     lines = [f"{stem}_zero = stablehlo.constant dense<0> : {SCALAR}"]
     for n, (x, t) in enumerate(zip(names.stacked, types.stacked, strict=True)):
-        at, indices = _at(stem, t)
+        at, indices = _at(stem, row, t)
         one, whole = mlir_type(_one(t)), mlir_type(t)
         sizes = ints(_one(t).shape)
         lines += [
             f"{stem}_slice{n} = stablehlo.dynamic_slice {x}, {at}, sizes = {sizes} : ({whole}, {indices}) -> {one}",
             f"{stem}_row{n} = stablehlo.reshape {stem}_slice{n} : ({one}) -> {mlir_type(_row(t))}",
         ]
-    rows = [f"{stem}_row{n}" for n in range(len(names.stacked))]
-    given = _barrier(lines, f"{stem}_in", rows, list(map(_row, types.stacked)))
+    given = [f"{stem}_row{n}" for n in range(len(names.stacked))]
+    if op.attr("apart"):
+        given = _barrier(lines, f"{stem}_in", given, list(map(_row, types.stacked)))
     passed = [*carried, *given, *names.constants]
     wanted = [*types.carried, *map(_row, types.stacked), *types.constants]
     made = [*types.carried, *map(_row, types.outputs)]
@@ -119,12 +131,14 @@ def _body(op: Op, args: Sequence[str], stem: str) -> tuple[list[str], list[str]]
     got = _several(f"{stem}_got", len(made))
     count = f":{len(made)}" if len(made) > 1 else ""
     lines.append(f"{stem}_got{count} = func.call @{op.attr('callee')}({', '.join(passed)}) : {signature}")
-    outputs = _barrier(lines, f"{stem}_out", got[len(carried) :], list(map(_row, types.outputs)))
-    for n, (buffer, row, t) in enumerate(zip(buffers, outputs, types.outputs, strict=True)):
-        at, indices = _at(stem, t)
+    outputs = got[len(carried) :]
+    if op.attr("apart"):
+        outputs = _barrier(lines, f"{stem}_out", outputs, list(map(_row, types.outputs)))
+    for n, (buffer, new, t) in enumerate(zip(buffers, outputs, types.outputs, strict=True)):
+        at, indices = _at(stem, row, t)
         one, whole = mlir_type(_one(t)), mlir_type(t)
         lines += [
-            f"{stem}_new{n} = stablehlo.reshape {row} : ({mlir_type(_row(t))}) -> {one}",
+            f"{stem}_new{n} = stablehlo.reshape {new} : ({mlir_type(_row(t))}) -> {one}",
             f"{stem}_buffer{n} = stablehlo.dynamic_update_slice {buffer}, {stem}_new{n}, {at} : "
             f"({whole}, {one}, {indices}) -> {whole}",
         ]
@@ -153,16 +167,23 @@ def _one(t: TensorType) -> TensorType:
     return TensorType((1, *t.shape[1:]), t.dtype)
 
 
-def _at(stem: str, t: TensorType) -> tuple[str, str]:
+def _at(stem: str, row: str, t: TensorType) -> tuple[str, str]:
     """The indices of a row of a stacked tensor, and their types."""
-    return ", ".join([f"{stem}_0"] + [f"{stem}_zero"] * (t.rank - 1)), ", ".join([SCALAR] * t.rank)
+    return ", ".join([row] + [f"{stem}_zero"] * (t.rank - 1)), ", ".join([SCALAR] * t.rank)
 
 
 def _state_while(op: Op, args: Sequence[str], stem: str, location: str) -> list[str]:
     results = [f"{stem}_{n}" for n in range(len(op.results))]
     begun = ", ".join(f"{name} = {v}" for name, v in zip(results, args, strict=False))
     held = _types([v.type for v in op.results])
-    body, after = _body(op, args, stem)
+    row, turned = f"{stem}_0", []
+    if op.attr("reverse"):
+        row = f"{stem}_at"
+        turned = [
+            f"{stem}_last = stablehlo.constant dense<{op.attr('trips') - 1}> : {SCALAR}",
+            f"{row} = stablehlo.subtract {stem}_last, {stem}_0 : {SCALAR}",
+        ]
+    body, after = _body(op, args, results[1:], stem, row)
     return [
         f"{', '.join(results)} = stablehlo.while({begun}) : {held}",
         "cond {",
@@ -170,7 +191,7 @@ def _state_while(op: Op, args: Sequence[str], stem: str, location: str) -> list[
         f"  {stem}_more = stablehlo.compare LT, {stem}_0, {stem}_trips : ({SCALAR}, {SCALAR}) -> tensor<i1>",
         f"  stablehlo.return {stem}_more : tensor<i1>",
         "} do {",
-        *(f"  {line}" for line in body),
+        *(f"  {line}" for line in (*turned, *body)),
         f"  {stem}_one = stablehlo.constant dense<1> : {SCALAR}",
         f"  {stem}_next = stablehlo.add {stem}_0, {stem}_one : {SCALAR}",
         f"  stablehlo.return {', '.join([f'{stem}_next', *after])} : {held}",
@@ -179,30 +200,94 @@ def _state_while(op: Op, args: Sequence[str], stem: str, location: str) -> list[
 
 
 def _state_blocks(op: Op, args: Sequence[str], stem: str, location: str) -> list[str]:
-    label, kept = stem.removeprefix("%"), [v.type for v in op.further]
-    arguments = "".join(f", {stem}_{n + 1}: {mlir_type(t)}" for n, t in enumerate(kept))
-    held = ", ".join(["i32", *map(mlir_type, kept)])
-    body, after = _body(op, args, stem)
+    """The loop as blocks of its function, of which the first tests whether there is another turn."""
+    label, kept = stem.removeprefix("%"), [mlir_type(v.type) for v in op.further]
+    types, names = ", ".join(["i32", *kept]), [f"{stem}_{n + 1}" for n in range(len(kept))]
+    body, after = _body(op, args, names, stem, f"{stem}_row")
+    arguments = ", ".join(f"{name}: {t}" for name, t in zip(names, kept, strict=True))
     return [
         f"{stem}_first = tensor.extract {args[0]}[] : {SCALAR}",
-        f"cf.br ^{label}({', '.join([f'{stem}_first', *args[1 : 1 + len(kept)]])} : {held}) {location}",
-        f"^{label}({stem}_index: i32{arguments}):",
-        f"{stem}_0 = tensor.from_elements {stem}_index : {SCALAR}",
         f"{stem}_trips = arith.constant {op.attr('trips')} : i32",
+        f"cf.br ^{label}({', '.join([f'{stem}_first', *args[1 : 1 + len(kept)]])} : {types}) {location}",
+        f"^{label}({', '.join([f'{stem}_index: i32', arguments])}):",
         f"{stem}_more = arith.cmpi slt, {stem}_index, {stem}_trips : i32",
         f"cf.cond_br {stem}_more, ^{label}_body, ^{label}_done",
         f"^{label}_body:",
+        *_row_index(op, stem),
         *body,
         f"{stem}_one = arith.constant 1 : i32",
         f"{stem}_next = arith.addi {stem}_index, {stem}_one : i32",
-        f"cf.br ^{label}({', '.join([f'{stem}_next', *after])} : {held})",
+        f"cf.br ^{label}({', '.join([f'{stem}_next', *after])} : {types})",
         f"^{label}_done:",
+        f"{stem}_0 = tensor.from_elements {stem}_trips : {SCALAR}",
     ]
 
 
-# The additions of the calls are counted in the callee. `block_loop` is the same loop as blocks of its function
+def _state_for(op: Op, args: Sequence[str], stem: str, location: str) -> list[str]:
+    """The loop as `scf.for`, in which IREE writes a row of a buffer where it lies, and no copy of the whole.
+
+    It does so as well where two buffers are one constant before the loop: each begins with content of its own.
+    """
+    kept = [mlir_type(v.type) for v in op.further]
+    held = [f"{stem}_held{n + 1}" for n in range(len(kept))]
+    body, after = _body(op, args, held, stem, f"{stem}_row")
+    carried = op.attr("carried")
+    lines, begun = [], list(args[1 : 1 + carried])
+    for n, t in enumerate(parts_of(op, [v.type for v in op.operands]).outputs):
+        begun.append(f"{stem}_begun{n}")
+        lines += _content(begun[-1], t, n, args[1], op.operands[1].type, location)
+    each = ", ".join(f"{name} = {v}" for name, v in zip(held, begun, strict=True))
+    return [
+        f"{stem}_from = arith.constant 0 : index",
+        f"{stem}_to = arith.constant {op.attr('trips')} : index",
+        f"{stem}_by = arith.constant 1 : index",
+        *lines,
+        f"{', '.join(f'{stem}_{n + 1}' for n in range(len(kept)))} = scf.for {stem}_turn = {stem}_from to {stem}_to "
+        f"step {stem}_by iter_args({each}) -> ({', '.join(kept)}) {{",
+        f"  {stem}_index = arith.index_cast {stem}_turn : index to i32",
+        *(f"  {line}" for line in (*_row_index(op, stem), *body)),
+        f"  scf.yield {', '.join(after)} : {', '.join(kept)}",
+        f"}} {location}",
+        f"{stem}_0 = stablehlo.constant dense<{op.attr('trips')}> : {SCALAR}",
+    ]
+
+
+def _row_index(op: Op, stem: str) -> list[str]:
+    if not op.attr("reverse"):
+        return [f"{stem}_row = tensor.from_elements {stem}_index : {SCALAR}"]
+    return [
+        f"{stem}_last = arith.constant {op.attr('trips') - 1} : i32",
+        f"{stem}_at = arith.subi {stem}_last, {stem}_index : i32",
+        f"{stem}_row = tensor.from_elements {stem}_at : {SCALAR}",
+    ]
+
+
+def _content(name: str, held: TensorType, number: int, x: str, like: TensorType, location: str) -> list[str]:
+    """A buffer with some content, another one than its neighbours', that is not there before x is."""
+    one, scalar, wanted = (
+        TensorType((1,) * like.rank, like.dtype),
+        TensorType((), like.dtype),
+        TensorType((), held.dtype),
+    )
+    steps = [
+        ("one", f"slice {x} [{', '.join(['0:1'] * like.rank)}]", like, one),
+        ("scalar", f"reshape {name}_one", one, scalar),
+        ("like", f"convert {name}_scalar", scalar, wanted),
+    ]
+    own = f"{number}" if held.dtype in INTEGERS else f"{number}.0"
+    return [
+        *(f"{name}_{n} = stablehlo.{t} : ({mlir_type(a)}) -> {mlir_type(b)}" for n, t, a, b in steps),
+        f"{name}_own = stablehlo.constant dense<{own}> : {mlir_type(wanted)}",
+        f"{name}_added = stablehlo.add {name}_like, {name}_own : {mlir_type(wanted)}",
+        f"{name} = stablehlo.broadcast_in_dim {name}_added, dims = [] : ({mlir_type(wanted)}) -> {mlir_type(held)} "
+        f"{location}",
+    ]
+
+
+# The additions of the calls are counted in the callee. `block_loop` and `for_loop` are the same loop in forms for IREE
 # (codegen/rewrite/loop_forms.py).
 ROWS: tuple[OpDef, ...] = (
     OpDef("loop", _index, None, _mean_loop, no_flops, Several(_further, _state_while, _fits)),
     OpDef("block_loop", _index, None, _mean_loop, no_flops, Several(_further, _state_blocks, _fits)),
+    OpDef("for_loop", _index, None, _mean_loop, no_flops, Several(_further, _state_for, _fits)),
 )

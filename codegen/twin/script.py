@@ -94,8 +94,9 @@ def _refuse(recipe: Recipe) -> None:
             f"emit-jax wants a training in f32, got --precision {recipe.precision}; leave it out: "
             "the twin computes in float32"
         )
-    if recipe.remat:
-        raise UserError("emit-jax wants a training without --remat, got it; leave it out: the results are the same")
+    for name, given in (("--remat", recipe.remat), ("--scan-blocks", recipe.scan_blocks)):
+        if given:
+            raise UserError(f"emit-jax wants a training without {name}, got it; leave it out: the results are the same")
 
 
 def _prose(name: str) -> str:

@@ -14,6 +14,7 @@ from netc.codegen.program import Program, layer_module, loss_module
 from netc.codegen.rewrite.lower import lower
 from netc.codegen.rewrite.precision import at_precision
 from netc.netspec.check import CheckedNet
+from netc.netspec.errors import UserError
 from netc.netspec.layer import Combinator, Composite, Layer
 from netc.netspec.types import TensorType
 from netc.proofs_oracle.certificate import claims
@@ -36,7 +37,7 @@ ASSUMED = (
 COMPOSED = (
     "combinators put the layers' pullbacks together by the chain rule (the check of the whole text needs no such)"
 )
-IN_TURN = "the loop over the parts as the op that is printed, each call written out; how it is printed is not covered"
+IN_TURN = "the loop as the op that is printed, each call written out; how it is printed is not covered"
 ENOUGH = -20  # log2 of the largest probability of an error that still counts as a certificate
 
 
@@ -153,12 +154,17 @@ def certify_program(program: Program, target: Target, settings: Settings) -> Cer
     """Of `train_step` in the very text that is compiled for the target.
 
     Where a batch passes in parts there are two statements: of `micro_step` in that text, and of the lowered
-    `train_step` with its loop written out.
+    `train_step` with its loop written out. Where equal blocks are a loop the statement is of the lowered `train_step`
+    with its loops written out. Raises UserError for both at once.
     """
+    if program.recipe.scan_blocks and program.recipe.accumulate > 1:
+        raise UserError("certify wants --accumulate or --scan-blocks, got both; leave one out")
     source = emit_text(program, target)
     text, claim = source.text, claims.claim_of_program(program, settings.exact)
     if program.recipe.accumulate > 1:
         return _in_parts(program, source, claim, settings)
+    if program.recipe.scan_blocks:
+        return _written_out(program, source, claim, settings)
     found = certify_text(text, "train_step", claim, settings, id_limit(program.net))
     statements = tuple(replace(s, name=f"train_step of {program.net.spec.name}") for s in found.statements)
     return replace(found, subject=program.net.spec.name, statements=statements)
@@ -172,6 +178,14 @@ def _in_parts(program: Program, source: Source, claim: Claim, settings: Settings
     whole = judge(f"train_step of {net} as lowered, {count} parts in turn", step, claim, settings, float_point(limit))
     whole = replace(whole, meaning=(how_read(step, claim), IN_TURN, *whole.meaning))
     return replace(found, subject=net, statements=(*parts, whole))
+
+
+def _written_out(program: Program, source: Source, claim: Claim, settings: Settings) -> Certificate:
+    net, step = program.net.spec.name, unrolled(source.module, "train_step")
+    found = judge(f"train_step of {net} as lowered, each block of a loop in turn", step, claim, settings,
+                  float_point(id_limit(program.net)))  # fmt: skip
+    found = replace(found, meaning=(how_read(step, claim), IN_TURN, *found.meaning))
+    return Certificate(net, hashlib.sha256(source.text.encode()).hexdigest(), settings, (found,))
 
 
 def id_limit(net: CheckedNet) -> int:

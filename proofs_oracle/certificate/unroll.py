@@ -7,16 +7,14 @@ from dataclasses import replace
 
 from netc.codegen.builder import Builder
 from netc.codegen.ir import Function, Module, Op, Value
-from netc.codegen.ops.loop import parts_of
+from netc.codegen.ops.loop import LOOPS, parts_of
 from netc.proofs_oracle.certificate.dual import CertifyError
-
-LOOPS = frozenset({"loop", "block_loop"})
 
 
 def unrolled(module: Module, name: str) -> Function:
     """A function of the module without loops: what each call of a loop is given and gives is as the loop op says.
 
-    Raises CertifyError for a loop that stacks outputs or does not begin at 0, as none over a batch's parts does.
+    Raises CertifyError for a loop that does not begin at 0, as none that netc makes does.
     """
     function = module.function(name)
     b = Builder(name)
@@ -27,8 +25,8 @@ def unrolled(module: Module, name: str) -> Function:
         if op.kind not in LOOPS:
             b.ops.append(replace(op, operands=operands))
             continue
-        if op.attr("outputs") or op.operands[0] not in zeros:
-            raise CertifyError(f"{op.loc}: wants a loop from 0 without stacked outputs, got {op}")
+        if op.operands[0] not in zeros:
+            raise CertifyError(f"{op.loc}: wants a loop from 0, got {op}")
         b.place(op.loc)
         results = _calls(b, op, operands, unrolled(module, op.attr("callee")))
         new.update(zip(op.further, results, strict=True))
@@ -37,14 +35,19 @@ def unrolled(module: Module, name: str) -> Function:
 
 
 def _calls(b: Builder, op: Op, operands: Sequence[Value], callee: Function) -> list[Value]:
-    """The carried values after the last call."""
-    given = parts_of(op, operands)
-    carried = list(given.carried)
-    for i in range(op.attr("trips")):
+    """The carried values after the last call, and the outputs, every row of which a call gave."""
+    given, trips = parts_of(op, operands), op.attr("trips")
+    carried, outputs = list(given.carried), [[v] * trips for v in given.outputs]
+    for i in range(trips):
         b.place(op.loc)
-        rows = [_row(b, x, i) for x in given.stacked]
-        carried = _inlined(b, callee, [*carried, *rows, *given.constants])
-    return carried
+        at = trips - 1 - i if op.attr("reverse") else i
+        rows = [_row(b, x, at) for x in given.stacked]
+        results = _inlined(b, callee, [*carried, *rows, *given.constants])
+        carried = results[: len(carried)]
+        for output, row in zip(outputs, results[len(carried) :], strict=True):
+            output[at] = b.reshape(row, (1, *row.shape))
+    b.place(op.loc)
+    return [*carried, *(b.concatenate(rows, 0) for rows in outputs)]
 
 
 def _row(b: Builder, x: Value, i: int) -> Value:

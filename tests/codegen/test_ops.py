@@ -136,7 +136,7 @@ CASES = [
 
 NO_SPELLING = {
     "conv_input_grad", "conv_kernel_grad", "max_pool", "max_pool_grad", "sum_pool", "sum_pool_grad",
-    "take_grad", "linear_scan", "loop", "block_loop", "joint_barrier",
+    "take_grad", "linear_scan", "loop", "block_loop", "for_loop", "joint_barrier",
 }  # fmt: skip
 
 
@@ -163,11 +163,11 @@ SAME, RANK2, PAD = (t(2, 3), t(3, 2)), t(2, 3), {"low": (0, 0), "high": (0, 0), 
 WINDOW = {"stride": (1, 1), "padding": ((0, 0), (0, 0)), "dilation": (1, 1), "groups": 1}
 POOL = {"kernel": (2, 2), "stride": (2, 2), "padding": ((0, 0), (0, 0))}
 IMAGE, KERNEL = t(1, 4, 4, 2), t(3, 3, 2, 5)
-LOOP = {"callee": "g", "trips": 3, "carried": 0, "outputs": 0, "stacked": 1}
+LOOP = {"callee": "g", "trips": 3, "carried": 0, "outputs": 0, "stacked": 1, "reverse": False, "apart": True}
 WRONG = [
     *(
         (kind, (t(dtype="i32"), t(2, 3)), LOOP, "wants stacked tensors of 3 rows, got f32[2, 3]")
-        for kind in ("loop", "block_loop")
+        for kind in ("loop", "block_loop", "for_loop")
     ),
     *(
         (kind, SAME, {}, "wants operands of one type f32[2, 3], got f32[2, 3], f32[3, 2]")

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from netc.codegen.builder import Builder
+from netc.codegen.evaluator import run
 from netc.codegen.ir import Module
+from netc.codegen.ops.loop import LOOPS
 from netc.codegen.program import build, layer_module
 from netc.codegen.rewrite.lower import lower
 from netc.codegen.rewrite.walk import rewrite
@@ -83,10 +85,34 @@ def test_layers_see_one_part():
     assert [(s.name, s.degree) for s in found] == [(s.name, s.degree) for s in whole]
 
 
-def test_a_loop_is_written_out_only_from_0_and_without_stacked_outputs():
+def test_steps_in_one_call_are_written_out_with_their_stacked_outputs():
     made = build(check(NET), Recipe(), 2, steps_per_call=2)
-    with pytest.raises(CertifyError, match="wants a loop from 0 without stacked outputs, got loop"):
-        unrolled(made.module, "train_steps")
+    written = unrolled(made.module, "train_steps")
+    assert not LOOPS.intersection(written.counts())
+    rng = np.random.default_rng(0)
+    state = run(made.module, "init", [np.array([0, 1], np.uint32)])
+    given = [_drawn(rng, v.type) for v in written.params[len(state) :]]
+    want = run(made.module, "train_steps", [*state, *given])
+    got = run(Module("m", (written,)), "train_steps", [*state, *given])
+    assert [np.asarray(v).tobytes() for v in got] == [np.asarray(v).tobytes() for v in want]
+
+
+def _drawn(rng, of):
+    return rng.standard_normal(of.shape) if of.dtype == "f32" else rng.integers(0, 2, of.shape).astype(np.int32)
+
+
+def test_a_loop_is_written_out_only_from_0():
+    made = build(check(NET), Recipe(), 2, steps_per_call=2)
+    step = made.module.function("train_steps")
+    ops = tuple(
+        replace(op, attrs=tuple((k, 1 if k == "value" else v) for k, v in op.attrs))
+        if op.kind == "constant" and op.result.type.dtype == "i32"
+        else op
+        for op in step.ops
+    )
+    changed = replace(made.module, functions=(made.module.function("train_step"), replace(step, ops=ops)))
+    with pytest.raises(CertifyError, match="wants a loop from 0, got loop"):
+        unrolled(changed, "train_steps")
 
 
 # -- exp and logistic ------------------------------------------------------------------------------------------------

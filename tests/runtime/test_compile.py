@@ -184,7 +184,7 @@ def test_barriers_keep_dispatches_apart_and_the_host_waits_for_none(word, tmp_pa
     assert (tmp_path / "x").read_text(errors="replace").count("stream.cmd.dispatch") == 1
 
 
-LOOP = """module @m {
+BLOCKS = """module @m {
   func.func public @f(%arg0: tensor<64xf32>, %arg1: tensor<2xui32>) -> (tensor<64xf32>, tensor<2xui32>) {
     %0 = stablehlo.constant dense<0> : tensor<i32>
     %loop1_first = tensor.extract %0[] : tensor<i32>
@@ -205,19 +205,44 @@ LOOP = """module @m {
 }
 #loc0 = loc("there")
 """
+FOR = """module @m {
+  func.func public @f(%arg0: tensor<64xf32>, %arg1: tensor<8x64xf32>) -> (tensor<64xf32>, tensor<64xf32>) {
+    %0 = arith.constant 0 : index
+    %1 = arith.constant 1 : index
+    %8 = arith.constant 8 : index
+    %9 = stablehlo.tanh %arg1 : tensor<8x64xf32>
+    %loop1_1, %loop1_2 = scf.for %loop1_turn = %0 to %8 step %1 iter_args(%held1 = %arg0, %held2 = %9) -> (X, Y) {
+      %2 = stablehlo.tanh %held1 : tensor<64xf32>
+      %3 = stablehlo.reshape %2 : (tensor<64xf32>) -> tensor<1x64xf32>
+      %4 = arith.index_cast %loop1_turn : index to i32
+      %5 = tensor.from_elements %4 : tensor<i32>
+      %6 = stablehlo.constant dense<0> : tensor<i32>
+      %7 = stablehlo.dynamic_update_slice %held2, %3, %5, %6 : (Y, tensor<1x64xf32>, tensor<i32>, tensor<i32>) -> Y
+      scf.yield %2, %7 : X, Y
+    }
+    %10 = stablehlo.slice %loop1_2 [3:4, 0:64] : (tensor<8x64xf32>) -> tensor<1x64xf32>
+    %11 = stablehlo.reshape %10 : (tensor<1x64xf32>) -> tensor<64xf32>
+    %12 = stablehlo.tanh %11 : tensor<64xf32>
+    return %loop1_1, %12 : tensor<64xf32>, tensor<64xf32>
+  }
+}
+""".replace("X", "tensor<64xf32>").replace("Y", "tensor<8x64xf32>")  # fmt: skip
 
 
-def test_what_a_loop_carries_is_not_copied_in_every_turn(tmp_path):
+@pytest.mark.parametrize(("text", "mark", "rows"), [(BLOCKS, "_first", 0), (FOR, "_turn", 1)], ids=["blocks", "for"])
+def test_what_a_loop_carries_is_not_copied_in_every_turn(text, mark, rows, tmp_path):
     target = parse_target("cpu")
     scheduled = replace(target, flags=(*target.flags, "--compile-to=stream"))
 
-    def copies(text):
-        compile_text(text, scheduled, tmp_path / "x")
-        return re.findall(r"stream.cmd.copy .* %c(\d+) :", (tmp_path / "x").read_text(errors="replace"))
+    def copies(module):
+        """How often a row, or what is carried, is copied; and a whole buffer."""
+        compile_text(module, scheduled, tmp_path / "x")
+        sizes = re.findall(r"stream.cmd.copy .*, %c(\d+) :", (tmp_path / "x").read_text(errors="replace"))
+        return sizes.count("256"), sizes.count("2048")
 
-    assert "256" not in copies(LOOP)
-    # IREE itself makes them; where it no longer does, `for_iree` need not say where the values lie
-    assert "256" in copies(LOOP.replace("_first", "_begin"))
+    assert copies(text) == (rows, 0)
+    # IREE makes more of its own accord; where it no longer does, `for_iree` need not say where the values lie
+    assert sum(copies(text.replace(mark, "_other"))) > rows
 
 
 def test_only_barriers_on_one_value_are_respelled():

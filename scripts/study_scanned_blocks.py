@@ -1,19 +1,18 @@
-"""What compiling each different block of a net once would save on IREE's CPU target, and what it would cost.
+"""What `--scan-blocks` saves of IREE's compile time for the CPU, and what it costs.
 
-    python scripts/study_shared_blocks.py [NET[@SIZE]:BATCH ...] [--steps N] [--write]
+    python scripts/study_scanned_blocks.py [NET[@SIZE]:BATCH ...] [--steps N] [--write]
 
-Compiles each net as netc does, and with its repeated blocks as functions (scripts/shared_blocks.py), one after the
-other, and runs steps of both in processes of their own, in turns: the processor time of the compiler; the median wall
-and processor time of a step after the first two; and by how much the process grew over the last half of the steps,
-a step. Both start from one state; the loss after the last step is compared. `--write` puts the table into
-docs/measurements/shared_blocks.md.
+Compiles each net without and with `--scan-blocks`, one after the other, and runs steps of both in processes of their
+own, in turns: the processor time of the compiler; the median wall and processor time of a step after the first two;
+and by how much the process grew over the last half of
+the steps, a step. Both start from one state; the loss after the last step is compared. `--write` puts the table into
+docs/measurements/scanned_blocks.md.
 """
 
 from __future__ import annotations
 
 import argparse
 import datetime
-import hashlib
 import json
 import resource
 import subprocess
@@ -25,17 +24,14 @@ from pathlib import Path
 
 import numpy as np
 from repro_memory_cpu import resident
-from shared_blocks import kept_apart, share_blocks
 from timed_compile import FOLDER, named
 
 from netc.codegen.program import Program, build
-from netc.codegen.render import render
-from netc.codegen.rewrite.lower import lower
-from netc.codegen.verify import verify
 from netc.netspec.recipe import Recipe
 from netc.runtime.backends.iree import load_iree
 from netc.runtime.backends.protocol import Source
 from netc.runtime.compile import compile_text
+from netc.runtime.session import emit_text
 from netc.runtime.target import parse_target
 from netc.runtime.train import versions
 
@@ -65,7 +61,10 @@ def main() -> int:
     if options.one:
         print(json.dumps(vars(_steps(_program(options.nets[0]), Path(options.one), options.steps))))
         return 0
-    columns = ("net", "text, MB", "compiler, s", "a step, ms", "processor, ms a step", "grows, MiB a step", "losses")
+    columns = (
+        "net", "text, MB", "compiler, s", "a step, ms", "processor, ms a step", "grows, MiB a step",
+        "losses",
+    )  # fmt: skip
     lines = ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
     print("\n".join(lines), flush=True)
     for net in options.nets:
@@ -76,15 +75,14 @@ def main() -> int:
     return 0
 
 
-def _program(net: str) -> Program:
+def _program(net: str, scanned: bool = False) -> Program:
     checked, loss, batch = named(net)
-    return build(checked, Recipe(loss=loss, norms=False), batch)
+    return build(checked, Recipe(loss=loss, norms=False, scan_blocks=scanned), batch)
 
 
 def _row(net: str, steps: int) -> str:
-    program = _program(net)
-    module = lower(program.module, TARGET.family)
-    texts = {"one": render(module), "shared": kept_apart(render(verify(share_blocks(module), lowered=True)))}
+    programs = {"plain": _program(net), "scanned": _program(net, True)}
+    texts = {name: emit_text(program, TARGET).text for name, program in programs.items()}
     seconds, found = {}, {name: [] for name in texts}
     with tempfile.TemporaryDirectory() as folder:
         files = {name: Path(folder) / f"{name}.vmfb" for name in texts}
@@ -104,8 +102,9 @@ def _row(net: str, steps: int) -> str:
         _pair(list(seconds.values()), ".0f"),
         *(
             _pair([min(getattr(r, field) for r in runs) for runs in found.values()], form)
-            for field, form in (("wall", ".0f"), ("processor", ".0f"), ("growth", ".0f"))
+            for field, form in (("wall", ".0f"), ("processor", ".0f"))
         ),
+        _pair([min(r.growth for r in runs) for runs in found.values()], ".1f"),
         "the same bits" if len(losses) == 1 else ", ".join(f"{float.fromhex(v):.6f}" for v in sorted(losses)),
     ]
     return "| " + " | ".join(cells) + " |"
@@ -142,18 +141,17 @@ def _steps(program: Program, artefact: Path, count: int) -> Steps:
 
 
 def _write(lines: list[str], steps: int) -> None:
-    script = hashlib.sha256(Path(__file__).with_name("shared_blocks.py").read_bytes()).hexdigest()[:12]
     told = ", ".join(f"{name} {version}" for name, version in versions(TARGET.engine).items())
-    text = f"""# Blocks as functions
+    text = f"""# Blocks as loops
 
-{datetime.datetime.now(datetime.UTC).date()}. Printed by `python scripts/study_shared_blocks.py --steps {steps} --write`
-({told}; scripts/shared_blocks.py {script}).
-Each cell: as netc compiles the net / with each block that it has more than once as a function, called for each of them.
-`compiler` is its processor time. Steps: the better of {ROUNDS} runs, on a shared machine: read the ratios. `grows` is
-the process's memory over the last half of the steps. [Design notes](../design-notes.md) say what follows from it.
+{datetime.datetime.now(datetime.UTC).date()}; {told}.
+Printed by `python scripts/study_scanned_blocks.py --steps {steps} --write`.
+Each cell: without / with `--scan-blocks`. `compiler` is its processor time. Steps: the better of {ROUNDS} runs, on a
+shared machine: read the ratios. `grows` is the process's memory over the last half of the steps.
+[Design notes](../design-notes.md) say what follows from it.
 
 """
-    (FOLDER / "shared_blocks.md").write_text(text + "\n".join(lines) + "\n", encoding="utf-8")
+    (FOLDER / "scanned_blocks.md").write_text(text + "\n".join(lines) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
