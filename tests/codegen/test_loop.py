@@ -18,6 +18,7 @@ from netc.netspec.types import TensorType
 from tests.codegen.witness import by_evaluator, by_xla, parsed
 
 K = 4
+FORM = {"reverse": False, "apart": True}
 VECTOR, SCALAR = TensorType((3,)), TensorType(())
 
 
@@ -30,12 +31,12 @@ def step(name="step"):
     return b.finish([("c", after), ("n", b.add(n, 1)), ("sum", b.sum(c, (0,))), ("old", c)])
 
 
-def looping(callee=None, trips=K):
+def looping(callee=None, trips=K, **form):
     callee = callee or replace(step(), private=True)
     b = Builder("f")
     values = [b.parameter(p, v.type) for p, v in zip(callee.names, callee.params, strict=True)]
     xs, ss = (b.parameter(f"{p}s", TensorType((trips, *v.shape))) for p, v in zip("xs", values[2:4], strict=True))
-    results = b.loop(callee, trips, values[:2], (xs, ss), values[4:])
+    results = b.loop(callee, trips, values[:2], (xs, ss), values[4:], **form)
     return Module("looping", (callee, b.finish([(f"r{i}", v) for i, v in enumerate(results)])))
 
 
@@ -78,6 +79,26 @@ def test_xla_runs_the_while(trips):
     module = lower(looping(trips=trips), "xla")
     assert "stablehlo.while" in render(module)
     same(by_xla(module, "f", as32(operands(trips))), by_hand(*operands(trips)))
+
+
+@pytest.mark.parametrize("apart", [True, False])
+@pytest.mark.parametrize("trips", [1, K])
+def test_rows_are_taken_and_put_from_the_last_to_the_first(trips, apart):
+    module = looping(trips=trips, reverse=True, apart=apart)
+    *args, xs, ss = operands(trips)
+    c, n, sums, olds = by_hand(*args, xs[::-1], ss[::-1])
+    expected = [c, n, sums[::-1], olds[::-1]]
+    same(by_evaluator(verify(module), [*args, xs, ss]), expected)
+    same(by_xla(lower(module, "xla"), "f", as32([*args, xs, ss])), expected)
+
+
+def test_rows_that_may_be_fused_with_the_call_stand_behind_no_barrier():
+    for family, word in (("xla", "stablehlo.while"), ("cpu", "scf.for")):
+        text = render(lower(looping(apart=False), family))
+        parsed(text)
+        assert text.count(word) == 1
+        assert "optimization_barrier" not in text
+        assert "optimization_barrier" in render(lower(looping(), family))
 
 
 def test_both_texts_parse_and_the_callee_is_private():
@@ -180,12 +201,12 @@ def test_a_wrong_loop_says_what_it_wants(trips, rows, sentence):
     b = Builder("f")
     first, x = b.scalar(0, "i32"), b.parameter("x", TensorType((rows, 3)))
     with pytest.raises(IrError, match=sentence):
-        b.op("loop", first, x, callee="step", trips=trips, carried=0, outputs=0, stacked=1)
+        b.op("loop", first, x, callee="step", trips=trips, carried=0, outputs=0, stacked=1, **FORM)
 
 
 def test_a_wrong_index_or_count_says_what_it_wants():
     b = Builder("f")
     with pytest.raises(IrError, match=r"wants a first index i32\[\], got f32\[\]"):
-        b.op("loop", b.scalar(0.0), callee="step", trips=1, carried=0, outputs=0, stacked=0)
+        b.op("loop", b.scalar(0.0), callee="step", trips=1, carried=0, outputs=0, stacked=0, **FORM)
     with pytest.raises(IrError, match="wants at least 2 operands, got 0"):
-        b.op("loop", b.scalar(0, "i32"), callee="step", trips=1, carried=2, outputs=0, stacked=0)
+        b.op("loop", b.scalar(0, "i32"), callee="step", trips=1, carried=2, outputs=0, stacked=0, **FORM)
