@@ -83,7 +83,8 @@ class Recipe:
     `accumulate` N: the batch of a step passes in N equal parts, one after the other, whose gradients are added before
     the one update; the activations of one part are held at a time. `remat`: the backward pass computes each block
     again instead of reading what the forward pass computed inside it (Chen et al. 2016); the results are the same.
-    `scan_blocks`: equal blocks in a row are one loop over their stacked parameters; the results are the same.
+    `scan_blocks`: equal blocks in a row are one loop over their stacked parameters; the mathematics is the same, and
+    so are the evaluator's results, while compilers may round otherwise.
     """
 
     optimizer: Optimizer = field(default_factory=Adam)

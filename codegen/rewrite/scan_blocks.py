@@ -54,9 +54,9 @@ class _Chain:
         return key[-1]
 
     @property
-    def carried(self) -> list[int]:
-        """The inputs that are carried, one for each result that is."""
-        return list({j: k for k, j in reversed(self.links.items())}.values())
+    def made(self) -> dict[Value, None]:
+        """Every result of every block, in order."""
+        return dict.fromkeys(v for part in self.parts for v in part.results)
 
     def input(self, k: int) -> tuple[Value, ...]:
         return tuple([part.inputs[k] for part in self.parts])
@@ -68,20 +68,21 @@ class _Chain:
 def _found(function: Function) -> tuple[list[_Chain], list[Part]]:
     """The chains of a function, and its parts in an order that can be run, each chain one of them."""
     parts = parts_of(function, PHASES)
-    chains = [chain for chain in _paired(_chains(parts)) if _fits(chain, function)]
-    while chains:
+    chains = [_trimmed(chain, function) for chain in _chains(parts)]
+    one_way = all(chain.phase == "forward" for chain in chains)
+    while chains := [chain for chain in chains if _fits(chain)] if one_way else _paired(chains):
         inside = {part: chain for chain in chains for part in chain.parts}
         used = {v for part in parts for v in part.inputs} | set(function.results)
         for chain in chains:
-            made = [v for part in chain.parts for v in part.results]
-            read = dict.fromkeys(v for part in chain.parts for v in part.inputs)
-            key = chain.parts[0].key
-            chain.whole = Part(key, chain.parts[0].first, [], [v for v in read if v not in made], [])
-            chain.whole.results = [v for v in made if v in used]
+            made = chain.made
+            read = dict.fromkeys(v for part in chain.parts for v in part.inputs if v not in made)
+            results = [v for v in made if v in used]
+            chain.whole = Part(chain.parts[0].key, chain.parts[0].first, [], list(read), results)
         order, stuck = in_order([*(p for p in parts if p not in inside), *(c.whole for c in chains)])
         if not stuck:
             return chains, order
-        chains = [chain for chain in chains if chain.whole is not stuck[0]]
+        ring = next(chain for chain in chains if chain.whole in stuck)  # without chains nothing is stuck
+        chains.remove(ring)
     return [], parts
 
 
@@ -94,7 +95,8 @@ def _chains(parts: Sequence[Part]) -> list[_Chain]:
         form = form_of(part)
         chain = latest.get(form)
         links = _links(chain.parts[-1], part) if chain else {}
-        if chain and links and (len(chain.parts) == 1 or links == chain.links):
+        together = chain is not None and chain.parts[-1].block[:-1] == part.block[:-1]
+        if chain and together and links and (len(chain.parts) == 1 or links == chain.links):
             chain.parts.append(part)
             chain.links = links
         else:
@@ -103,15 +105,20 @@ def _chains(parts: Sequence[Part]) -> list[_Chain]:
     return chains
 
 
+def _trimmed(chain: _Chain, function: Function) -> _Chain:
+    """The chain without a first block that begins with an argument: IREE may write over what a loop begins with."""
+    starts = {chain.parts[0].inputs[k] for k in chain.links}
+    return chain if starts.isdisjoint(function.params) else _Chain(chain.parts[1:], chain.links)
+
+
 def _paired(chains: Sequence[_Chain]) -> list[_Chain]:
-    """The chains of FEWEST blocks or more; where there is a backward pass, those of blocks that are in one both ways.
+    """The chains that can be loops, of blocks that are in one both ways.
 
     Else what one pass keeps in stacks the other would read row by row.
     """
-    forward = [chain for chain in chains if chain.phase == "forward"]
-    backward = [chain for chain in chains if chain.phase != "forward"]
-    if not backward:
-        return [chain for chain in forward if len(chain.parts) >= FEWEST]
+    fit = [chain for chain in chains if _fits(chain)]
+    forward = [chain for chain in fit if chain.phase == "forward"]
+    backward = [chain for chain in fit if chain.phase != "forward"]
     found: list[_Chain] = []
     for there in forward:
         for back in backward:
@@ -122,17 +129,19 @@ def _paired(chains: Sequence[_Chain]) -> list[_Chain]:
     return found
 
 
-def _links(before: Part, part: Part) -> dict[int, int]:
-    return {k: before.results.index(v) for k, v in enumerate(part.inputs) if v in before.results}
-
-
-def _fits(chain: _Chain, function: Function) -> bool:
-    """Whether one value goes from block to block, which begins as something that IREE may write over: no argument.
+def _fits(chain: _Chain) -> bool:
+    """Whether there are FEWEST blocks or more, and one value goes from each to the next and nothing further.
 
     IREE 3.12 loses references where a loop goes on to the next turn with several (docs/upstream-issues/loops.md).
     """
-    carried = chain.carried
-    return len(carried) == len(chain.links) == 1 and chain.parts[0].inputs[carried[0]] not in function.params
+    made = chain.made
+    alone = all(v not in made for part in chain.parts for k, v in enumerate(part.inputs) if k not in chain.links)
+    numbers = all(v.type.dtype != "i1" for v in made)  # as is the content that a stack begins with
+    return alone and numbers and len(chain.links) == 1 and len(chain.parts) >= FEWEST
+
+
+def _links(before: Part, part: Part) -> dict[int, int]:
+    return {k: before.results.index(v) for k, v in enumerate(part.inputs) if v in before.results}
 
 
 class _Loop:
@@ -141,7 +150,7 @@ class _Loop:
     def __init__(self, name: str, chain: _Chain) -> None:
         self.chain = chain
         self.body = function_of(name, chain.parts[0])
-        self.carried = chain.carried
+        self.carried = list(chain.links)
         free = [k for k in range(len(chain.parts[0].inputs)) if k not in chain.links]
         self.constants = [k for k in free if len(set(chain.input(k))) == 1]
         self.stacked = [k for k in free if k not in self.constants]
@@ -288,9 +297,11 @@ class _Emission:
         )  # fmt: skip
         last = chain.parts[-1].results
         self.new.update({last[chain.links[k]]: v for k, v in zip(loop.carried, found, strict=False)})
+        made = chain.made
         given = [chain.result(j) for j in loop.kept_results] + [chain.input(k) for k in loop.kept_inputs]
         for values, stack in zip(given, found[len(loop.carried) :], strict=True):
             rows = values[::step]
             self._keep(rows, stack)
             for n, v in enumerate(rows):
-                self.row.setdefault(v, (stack, n))
+                if v in made:
+                    self.row.setdefault(v, (stack, n))

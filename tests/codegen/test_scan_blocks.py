@@ -7,7 +7,9 @@ import pytest
 from click.testing import CliRunner
 
 from netc.cli.main import cli
+from netc.codegen.builder import Builder
 from netc.codegen.evaluator import run
+from netc.codegen.ir import Module
 from netc.codegen.place import place_of
 from netc.codegen.program import build
 from netc.codegen.render import render
@@ -27,6 +29,7 @@ from netc.netspec.layers import (
 )
 from netc.netspec.recipe import Recipe
 from netc.netspec.spec import NetSpec
+from netc.netspec.types import TensorType
 from netc.netspec.zoo import find
 from netc.proofs_oracle.certificate.certify import certify_program
 from netc.proofs_oracle.certificate.statement import Settings
@@ -121,6 +124,14 @@ def test_only_blocks_that_are_equal_both_ways_are_scanned():
     assert [op.attr("trips") for op in loops(gpt(5))] == [4, 3]
 
 
+def test_a_loop_stays_in_its_stage_and_a_first_block_on_the_input_is_left_out():
+    layers = (ResidualBlock(4, 4, name="stage1"), ResidualBlock(4, 4, name="stage2"), GlobalAvgPool(), Dense(3))
+    found = [(op.loc, op.attr("trips")) for op in loops(check(NetSpec("two", (6, 6, 4), layers)))]
+    assert found == [
+        ("stage1.block*", 3), ("stage2.block*", 4), ("stage2.block* (vjp)", 3), ("stage1.block* (vjp)", 3),
+    ]  # fmt: skip
+
+
 def test_what_is_computed_again_is_computed_in_the_backward_loop():
     forward, backward = loops(NETS["one stage"], Recipe(remat=True))
     plain_forward, plain_backward = loops(NETS["one stage"])
@@ -168,6 +179,71 @@ def test_a_net_without_three_equal_blocks_is_refused(net, name):
         emit_text(build(net, Recipe(scan_blocks=True), BATCH), parse_target("xla"))
 
 
+def by_hand(block, begun, count=4, after=lambda b, values: values[-1]):
+    """A module of `count` blocks: block(b, values so far) -> value, on values begun from the argument."""
+    b = Builder("f")
+    x = b.parameter("x", TensorType((3,)))
+    values = [b.unary("tanh", x) for _ in range(begun)] if begun else [x]
+    for n in range(count):
+        with b.at("stage"), b.at(f"block{n}"):
+            values.append(block(b, values))
+    return Module("m", (b.finish([("y", after(b, values))]),))
+
+
+def one(b, values):
+    return b.mul(b.unary("tanh", values[-1]), 2.0)
+
+
+MASKS = []
+
+
+def masked(b, values):
+    MASKS.append(b.select(*(b.compare("GT", values[-1], limit) for limit in (0.0, 1.0, -1.0))))
+    return b.select(MASKS[-1], one(b, values), values[-1])
+
+
+def test_blocks_that_something_outside_ties_to_each_other_stay_as_they_are():
+    """block3 reads what is made of block1's result outside of blocks; and another row of blocks comes after."""
+    b = Builder("f")
+    x = b.parameter("x", TensorType((3,)))
+    values, extra = [b.unary("tanh", x)], None
+    for stage in ("s", "t"):
+        for n in range(4):
+            with b.at(stage), b.at(f"block{n}"):
+                y = b.mul(b.unary("tanh", values[-1]), 2.0)
+                y = b.add(y, extra) if extra is not None and stage == "s" and n == 3 else b.add(y, values[0])
+            values.append(y)
+            if extra is None and n == 1:
+                extra = b.unary("sqrt", b.mul(y, y))
+    module = Module("m", (b.finish([("y", values[-1])]),))
+    scanned = verify(scan_blocks(module))
+    args = [np.array([0.1, -0.4, 2.0])]
+    assert bits(run(module, "f", args)) == bits(run(scanned, "f", args))
+    assert [op.loc for op in scanned.function("f").ops if op.kind == "loop"] == ["t.block*"]
+
+
+@pytest.mark.parametrize(
+    ("module", "trips"),
+    [
+        (by_hand(one, 1), [4]),
+        (by_hand(one, 1, after=lambda b, v: b.add(v[2], b.add(v[0], v[-1]))), [4]),
+        (by_hand(one, 0), [3]),  # begins as the argument: the first is none of them
+        (by_hand(one, 0, count=3), []),
+        (by_hand(masked, 1, after=lambda b, v: b.select(MASKS[1], v[-1], v[0])), []),  # a stack of truth values
+        (by_hand(lambda b, v: b.mul(one(b, v), v[-2]), 2), []),  # reads the block before the last as well
+        (by_hand(lambda b, v: b.mul(one(b, v), v[0]), 2), [4]),  # and one that all read
+        (by_hand(lambda b, v: b.mul(one(b, v[:1]), v[0]), 1), []),  # reads no block
+        (by_hand(one, 1, count=2), []),
+    ],
+    ids=["one", "rows", "argument", "short", "mask", "skip", "constant", "apart", "two"],
+)  # fmt: skip
+def test_what_blocks_read_of_each_other(module, trips):
+    scanned = verify(scan_blocks(module))
+    assert [op.attr("trips") for op in scanned.function("f").ops if op.kind == "loop"] == trips
+    args = [np.array([0.1, -0.4, 2.0])]
+    assert bits(run(module, "f", args)) == bits(run(scanned, "f", args))
+
+
 @pytest.mark.parametrize(
     ("recipe", "count"), [(Recipe(scan_blocks=True, accumulate=2), 1), (Recipe(scan_blocks=True), 2)]
 )
@@ -183,6 +259,10 @@ def test_the_certificate_is_of_the_loops_written_out():
     found = certify_program(build(gpt(5), Recipe(scan_blocks=True), 1), parse_target("xla"), Settings(exact=False))
     assert found.holds
     assert "each block of a loop in turn" in found.statements[0].name
+    with pytest.raises(UserError, match="certify wants --accumulate or --scan-blocks, got both; leave one out"):
+        certify_program(
+            build(gpt(5), Recipe(scan_blocks=True, accumulate=2), 2), parse_target("xla"), Settings(exact=False)
+        )
 
 
 def test_from_the_command_line(tmp_path):

@@ -245,6 +245,23 @@ def test_what_a_loop_carries_is_not_copied_in_every_turn(text, mark, rows, tmp_p
     assert sum(copies(text.replace(mark, "_other"))) > rows
 
 
+def test_what_loops_carry_is_placed_on_the_device_but_for_unsigned_integers():
+    text = (
+        "    cf.br ^loop2(%loop2_first, %arg0, %1#0 : i32, tensor<f32>, tensor<2xui32>) loc(#loc1)\n"
+        "    %loop3_1 = scf.for %loop3_turn = %a to %b step %c iter_args(%loop3_held1 = %7#1) -> (tensor<4x2xbf16>) {\n"
+        "    cf.br ^loop2(%loop2_next, %8, %9 : i32, tensor<f32>, tensor<2xui32>)\n"
+    )
+    where = "on #hal.device.promise<@__device_0>"
+    assert for_iree(text).splitlines() == [
+        f"    %loop2_placed0 = flow.tensor.barrier %arg0 : tensor<f32> {where}",
+        "    cf.br ^loop2(%loop2_first, %loop2_placed0, %1#0 : i32, tensor<f32>, tensor<2xui32>) loc(#loc1)",
+        f"    %loop3_placed0 = flow.tensor.barrier %7#1 : tensor<4x2xbf16> {where}",
+        "    %loop3_1 = scf.for %loop3_turn = %a to %b step %c iter_args(%loop3_held1 = %loop3_placed0) "
+        "-> (tensor<4x2xbf16>) {",
+        text.splitlines()[2],
+    ]
+
+
 def test_only_barriers_on_one_value_are_respelled():
     text = (
         "%a0, %a1 = stablehlo.optimization_barrier %0, %1 : tensor<2xf32>, tensor<i32> loc(#loc1)\n"

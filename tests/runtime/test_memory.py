@@ -111,8 +111,8 @@ def test_the_plan_of_a_batch_in_parts_holds_the_sums(word):
     weights = 4 * checked.count
     assert parts.arguments == whole.arguments
     # IREE takes the memory of a step without a loop at its start, with a second copy of the weights for the product;
-    # in a loop it takes the results only at the end, and a part of the sums lies where they will
-    least = 0.5 if word == "cpu" else 0.9
+    # in a loop it takes the results only at the end, which is as much less as the sums are more
+    least = 0 if word == "cpu" else 0.9
     assert least * weights <= parts.total - whole.total <= 2.1 * weights
 
 
