@@ -195,6 +195,11 @@ class Builder:
             return x
         return self.op("slice", x, start=start, limit=limit, stride=stride)
 
+    def rows(self, x: Value, start: int, limit: int) -> Value:
+        """The slice of the first axis from `start` to before `limit`."""
+        rest = x.shape[1:]
+        return self.slice(x, (start, *(0 for _ in rest)), (limit, *rest))
+
     def pad(self, x: Value, low: Ints, high: Ints, interior: Ints | None = None, value: Number = 0.0) -> Value:
         """`value` around the elements, and between them."""
         interior = interior or (0,) * len(low)

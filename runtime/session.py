@@ -16,12 +16,9 @@ from netc.codegen.ops.loop import LOOPS
 from netc.codegen.program import Program
 from netc.codegen.render import render
 from netc.codegen.rewrite.choices import NONE, Choices, digest_of
-from netc.codegen.rewrite.loop_forms import loops_for_iree
 from netc.codegen.rewrite.lower import lower
-from netc.codegen.rewrite.scan_blocks import FEWEST, scan_blocks
+from netc.codegen.rewrite.scan_blocks import FEWEST
 from netc.codegen.rewrite.schedule import used
-from netc.codegen.rewrite.walk import each_function
-from netc.codegen.verify import verify
 from netc.netspec.errors import NetcError, UserError
 from netc.runtime.backends import load
 from netc.runtime.backends.protocol import Array, Buffer, Loaded, Source
@@ -80,13 +77,13 @@ def emit_text(program: Program, target: Target, choices: Choices = NONE) -> Sour
             f"--precision bf16 wants cpu, cuda:SM, rocm:GFX, xla or reference, got {target.word}: IREE 3.12 cannot "
             "compile products of bf16 for Vulkan; leave --precision out"
         )
-    module = lower(program.module, target.family, choices)
+    module = lower(program.module, target.family, choices, scan=program.recipe.scan_blocks)
     if program.recipe.scan_blocks:
-        module = _scanned(program, module, target)
+        _check_scanned(program, module, target)
     return Source(module, render(module))
 
 
-def _scanned(program: Program, module: Module, target: Target) -> Module:
+def _check_scanned(program: Program, module: Module, target: Target) -> None:
     nested = (("accumulate", program.recipe.accumulate), ("steps-per-call", program.steps_per_call))
     for name, count in nested:
         if count > 1 and target.engine == "iree":
@@ -94,13 +91,11 @@ def _scanned(program: Program, module: Module, target: Target) -> Module:
                 f"--scan-blocks wants no --{name} on {target.word}, got {count}: IREE 3.12 loses buffers of loops in "
                 "loops; leave one of the two out"
             )
-    scanned = scan_blocks(module)
-    if all(op.kind not in LOOPS or op.attr("apart") for f in scanned.needed("train_step") for op in f.ops):
+    if all(op.kind not in LOOPS or op.attr("apart") for f in module.needed("train_step") for op in f.ops):
         raise UserError(
             f"--scan-blocks wants {FEWEST} or more equal blocks in a row (block0, block1, ..), got "
             f"{program.net.spec.name} without (dropout makes blocks different); leave it out"
         )
-    return verify(scanned if target.family == "xla" else each_function(scanned, loops_for_iree), lowered=True)
 
 
 def write_manifest(path: Path, program: Program, sha256: str, target: str, choices: Choices = NONE) -> None:

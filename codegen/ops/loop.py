@@ -14,12 +14,12 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from netc.codegen.ir import Function, IrError, Op
+from netc.codegen.ops.movement import literal
 from netc.codegen.ops.table import OpDef, Several, ints, mlir_type, no_flops, want
 from netc.netspec.types import TensorType
 
 INDEX = TensorType((), "i32")
 LOOPS = frozenset({"loop", "block_loop", "for_loop"})  # the kinds of ops that are loops
-INTEGERS = frozenset({"i32", "i64", "ui32"})
 T = TypeVar("T")
 
 
@@ -204,12 +204,12 @@ def _state_blocks(op: Op, args: Sequence[str], stem: str, location: str) -> list
     label, kept = stem.removeprefix("%"), [mlir_type(v.type) for v in op.further]
     types, names = ", ".join(["i32", *kept]), [f"{stem}_{n + 1}" for n in range(len(kept))]
     body, after = _body(op, args, names, stem, f"{stem}_row")
-    arguments = ", ".join(f"{name}: {t}" for name, t in zip(names, kept, strict=True))
+    arguments = [f"{name}: {t}" for name, t in zip([f"{stem}_index", *names], ["i32", *kept], strict=True)]
     return [
         f"{stem}_first = tensor.extract {args[0]}[] : {SCALAR}",
         f"{stem}_trips = arith.constant {op.attr('trips')} : i32",
         f"cf.br ^{label}({', '.join([f'{stem}_first', *args[1 : 1 + len(kept)]])} : {types}) {location}",
-        f"^{label}({', '.join([f'{stem}_index: i32', arguments])}):",
+        f"^{label}({', '.join(arguments)}):",
         f"{stem}_more = arith.cmpi slt, {stem}_index, {stem}_trips : i32",
         f"cf.cond_br {stem}_more, ^{label}_body, ^{label}_done",
         f"^{label}_body:",
@@ -264,20 +264,16 @@ def _row_index(op: Op, stem: str) -> list[str]:
 
 def _content(name: str, held: TensorType, number: int, x: str, like: TensorType, location: str) -> list[str]:
     """A buffer with some content, another one than its neighbours', that is not there before x is."""
-    one, scalar, wanted = (
-        TensorType((1,) * like.rank, like.dtype),
-        TensorType((), like.dtype),
-        TensorType((), held.dtype),
-    )
+    one, scalar = TensorType((1,) * like.rank, like.dtype), TensorType((), like.dtype)
+    wanted = TensorType((), held.dtype)
     steps = [
         ("one", f"slice {x} [{', '.join(['0:1'] * like.rank)}]", like, one),
         ("scalar", f"reshape {name}_one", one, scalar),
         ("like", f"convert {name}_scalar", scalar, wanted),
     ]
-    own = f"{number}" if held.dtype in INTEGERS else f"{number}.0"
     return [
         *(f"{name}_{n} = stablehlo.{t} : ({mlir_type(a)}) -> {mlir_type(b)}" for n, t, a, b in steps),
-        f"{name}_own = stablehlo.constant dense<{own}> : {mlir_type(wanted)}",
+        f"{name}_own = stablehlo.constant dense<{literal(number, held.dtype)}> : {mlir_type(wanted)}",
         f"{name}_added = stablehlo.add {name}_like, {name}_own : {mlir_type(wanted)}",
         f"{name} = stablehlo.broadcast_in_dim {name}_added, dims = [] : ({mlir_type(wanted)}) -> {mlir_type(held)} "
         f"{location}",

@@ -12,11 +12,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from netc.codegen.ir import Function, Op
+from netc.codegen.ir import Function, Module, Op
+from netc.codegen.rewrite.walk import each_function
 
 
-def loops_for_iree(function: Function) -> Function:
-    """The function with every loop in IREE's form; the values keep their names."""
+def loops_for_iree(module: Module) -> Module:
+    """The module with every loop in IREE's form; the values keep their names."""
+    return each_function(module, _formed_in)
+
+
+def _formed_in(function: Function) -> Function:
     if not any(op.kind == "loop" for op in function.ops):
         return function
     return replace(function, ops=tuple([_formed(op) if op.kind == "loop" else op for op in function.ops]))

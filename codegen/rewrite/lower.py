@@ -10,10 +10,12 @@ from netc.codegen.rewrite.choices import NONE, Choices
 from netc.codegen.rewrite.cse import cse
 from netc.codegen.rewrite.dce import dce
 from netc.codegen.rewrite.fold import fold
+from netc.codegen.rewrite.loop_forms import loops_for_iree
 from netc.codegen.rewrite.narrow_copies import part_narrow_copies
 from netc.codegen.rewrite.products import sum_before_products
 from netc.codegen.rewrite.reductions import split_reductions
 from netc.codegen.rewrite.repeated_sums import part_joined_sums, part_repeated_sums
+from netc.codegen.rewrite.scan_blocks import scan_blocks
 from netc.codegen.rewrite.schedule import Family, schedule
 from netc.codegen.verify import verify
 
@@ -27,7 +29,7 @@ _LAST: dict[Family, tuple[tuple[str, Pass], ...]] = {
 }
 
 
-def passes(family: Family, choices: Choices = NONE) -> tuple[tuple[str, Pass], ...]:
+def passes(family: Family, choices: Choices = NONE, *, scan: bool = False) -> tuple[tuple[str, Pass], ...]:
     """The passes for a family of targets, in order, with their names."""
 
     def chosen(module: Module) -> Module:
@@ -44,14 +46,19 @@ def passes(family: Family, choices: Choices = NONE) -> tuple[tuple[str, Pass], .
         ("cse", cse),
         ("dce", dce),
         *_LAST[family],
+        *((("scan_blocks", scan_blocks),) if scan else ()),
+        *((("loops_for_iree", loops_for_iree),) if family != "xla" else ()),
     )
 
 
 @no_collector()
-def lower(module: Module, family: Family, choices: Choices = NONE) -> Module:
-    """Every pass in order, the verifier after each. `choices` name forms for single convolutions, before the table."""
+def lower(module: Module, family: Family, choices: Choices = NONE, *, scan: bool = False) -> Module:
+    """Every pass in order, the verifier after each. `choices` name forms for single convolutions, before the table.
+
+    With `scan`, equal blocks in a row become loops.
+    """
     sound: set[Op | Function] = set()
     verify(module, sound=sound)
-    for _, step in passes(family, choices):
+    for _, step in passes(family, choices, scan=scan):
         module = verify(step(module), sound=sound)
     return verify(module, lowered=True, sound=sound)

@@ -71,7 +71,7 @@ def _found(function: Function) -> tuple[list[_Chain], list[Part]]:
     chains = [_trimmed(chain, function) for chain in _chains(parts)]
     one_way = all(chain.phase == "forward" for chain in chains)
     while chains := [chain for chain in chains if _fits(chain)] if one_way else _paired(chains):
-        inside = {part: chain for chain in chains for part in chain.parts}
+        inside = {part for chain in chains for part in chain.parts}
         used = {v for part in parts for v in part.inputs} | set(function.results)
         for chain in chains:
             made = chain.made
@@ -124,7 +124,8 @@ def _paired(chains: Sequence[_Chain]) -> list[_Chain]:
         for back in backward:
             shared = [part for part in back.parts if part.block in {p.block for p in there.parts}]
             if len(shared) >= FEWEST:
-                found += [chain for chain in (there,) if chain not in found]
+                if there not in found:
+                    found.append(there)
                 found.append(_Chain(shared, back.links))
     return found
 
@@ -145,7 +146,7 @@ def _links(before: Part, part: Part) -> dict[int, int]:
 
 
 class _Loop:
-    """What a chain takes and gives as a loop. `outputs` are added as others ask for them."""
+    """What a chain takes and gives as a loop. What it gives in stacks is added as others ask for it."""
 
     def __init__(self, name: str, chain: _Chain) -> None:
         self.chain = chain
@@ -261,9 +262,7 @@ class _Emission:
         """A value by its new name; a row of a stack is taken out where it is first read."""
         if v not in self.new and v in self.row:
             stack, n = self.row[v]
-            rest = stack.shape[1:]
-            taken = self.b.slice(stack, (n, *(0 for _ in rest)), (n + 1, *rest))
-            self.new[v] = self.b.reshape(taken, rest)
+            self.new[v] = self.b.reshape(self.b.rows(stack, n, n + 1), v.shape)
         return self.new.get(v, v)
 
     def _stack(self, rows: tuple[Value, ...]) -> Value:
@@ -273,10 +272,7 @@ class _Emission:
             self._keep(rows, self.b.concatenate(ones, 0))
             return self.stacks[-1]
         stack, start = self.stacks[found[0]], found[1]
-        if len(rows) == stack.shape[0]:
-            return stack
-        rest = stack.shape[1:]
-        return self.b.slice(stack, (start, *(0 for _ in rest)), (start + len(rows), *rest))
+        return stack if len(rows) == stack.shape[0] else self.b.rows(stack, start, start + len(rows))
 
     def _keep(self, rows: tuple[Value, ...], stack: Value) -> None:
         self.rows.add(rows)

@@ -16,7 +16,6 @@ from netc.codegen.rewrite import index_forms, pool_forms, scan_forms
 from netc.codegen.rewrite.choices import NONE, Choices, fits, key_of
 from netc.codegen.rewrite.conv_forms import CONV_FORMS, geometry, tiles
 from netc.codegen.rewrite.kernel_forms import folds, splits
-from netc.codegen.rewrite.loop_forms import loops_for_iree
 from netc.codegen.rewrite.walk import each_function, rewrite
 from netc.codegen.rewrite.winograd import suits
 
@@ -219,6 +218,6 @@ def schedule(module: Module, family: Family, choices: Choices = NONE) -> Module:
         return CONV_FORMS[op.kind][form_of(family, op, choices)](b, op, *operands)
 
     def change(function: Function) -> Function:
-        return rewrite(function if family == "xla" else loops_for_iree(function), visit, REPLACED)
+        return rewrite(function, visit, REPLACED)
 
     return each_function(module, change)

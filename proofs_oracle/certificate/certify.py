@@ -164,7 +164,7 @@ def certify_program(program: Program, target: Target, settings: Settings) -> Cer
     if program.recipe.accumulate > 1:
         return _in_parts(program, source, claim, settings)
     if program.recipe.scan_blocks:
-        return _written_out(program, source, claim, settings)
+        return _of_blocks(program, source, claim, settings)
     found = certify_text(text, "train_step", claim, settings, id_limit(program.net))
     statements = tuple(replace(s, name=f"train_step of {program.net.spec.name}") for s in found.statements)
     return replace(found, subject=program.net.spec.name, statements=statements)
@@ -174,18 +174,22 @@ def _in_parts(program: Program, source: Source, claim: Claim, settings: Settings
     net, count, limit = program.net.spec.name, program.recipe.accumulate, id_limit(program.net)
     found = certify_text(source.text, "micro_step", claims.claim_of_part(program), settings, limit)
     parts = tuple(replace(s, name=f"micro_step of {net}, one of {count} parts") for s in found.statements)
-    step = unrolled(source.module, "train_step")
-    whole = judge(f"train_step of {net} as lowered, {count} parts in turn", step, claim, settings, float_point(limit))
-    whole = replace(whole, meaning=(how_read(step, claim), IN_TURN, *whole.meaning))
+    whole = _written_out(f"train_step of {net} as lowered, {count} parts in turn", source, claim, settings, limit)
     return replace(found, subject=net, statements=(*parts, whole))
 
 
-def _written_out(program: Program, source: Source, claim: Claim, settings: Settings) -> Certificate:
-    net, step = program.net.spec.name, unrolled(source.module, "train_step")
-    found = judge(f"train_step of {net} as lowered, each block of a loop in turn", step, claim, settings,
-                  float_point(id_limit(program.net)))  # fmt: skip
-    found = replace(found, meaning=(how_read(step, claim), IN_TURN, *found.meaning))
+def _of_blocks(program: Program, source: Source, claim: Claim, settings: Settings) -> Certificate:
+    net = program.net.spec.name
+    name = f"train_step of {net} as lowered, each block of a loop in turn"
+    found = _written_out(name, source, claim, settings, id_limit(program.net))
     return Certificate(net, hashlib.sha256(source.text.encode()).hexdigest(), settings, (found,))
+
+
+def _written_out(name: str, source: Source, claim: Claim, settings: Settings, limit: int) -> Statement:
+    """Of the lowered `train_step` with each call of its loops written out."""
+    step = unrolled(source.module, "train_step")
+    found = judge(name, step, claim, settings, float_point(limit))
+    return replace(found, meaning=(how_read(step, claim), IN_TURN, *found.meaning))
 
 
 def id_limit(net: CheckedNet) -> int:

@@ -41,18 +41,13 @@ def _calls(b: Builder, op: Op, operands: Sequence[Value], callee: Function) -> l
     for i in range(trips):
         b.place(op.loc)
         at = trips - 1 - i if op.attr("reverse") else i
-        rows = [_row(b, x, at) for x in given.stacked]
+        rows = [b.reshape(b.rows(x, at, at + 1), x.shape[1:]) for x in given.stacked]
         results = _inlined(b, callee, [*carried, *rows, *given.constants])
         carried = results[: len(carried)]
         for output, row in zip(outputs, results[len(carried) :], strict=True):
             output[at] = b.reshape(row, (1, *row.shape))
     b.place(op.loc)
     return [*carried, *(b.concatenate(rows, 0) for rows in outputs)]
-
-
-def _row(b: Builder, x: Value, i: int) -> Value:
-    rest = x.shape[1:]
-    return b.reshape(b.slice(x, (i, *(0 for _ in rest)), (i + 1, *rest)), rest)
 
 
 def _inlined(b: Builder, callee: Function, given: Sequence[Value]) -> list[Value]:
