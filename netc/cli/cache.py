@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from netc.cli.console import say
 from netc.cli.options import json_option, print_json
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def cache() -> None:
 
 
 def _warn(text: str) -> None:
-    click.echo(f"netc: {text}", err=True)
+    say(f"netc: {text}", err=True)
 
 
 @cache.command("ls")
@@ -133,7 +134,7 @@ def clear(pattern: str | None, older_than: float | None, yes: bool) -> None:
     chosen = [entry for entry in store.entries() if _matches(entry, glob, age)]
     measured = [t for t in tuned.all_tuned(store.root, damaged.append) if _fits(t, glob, age)]
     if not chosen and not measured and not damaged and (pattern is not None or age is not None):
-        click.echo(f"no compiled program matches in {store.root}")
+        say(f"no compiled program matches in {store.root}")
         return
     if (chosen or measured or damaged) and not yes:
         also = f" and damaged ones (of {len(damaged)})" if damaged else ""
@@ -143,7 +144,7 @@ def clear(pattern: str | None, older_than: float | None, yes: bool) -> None:
     freed += tuned.remove(store.root, None if every else frozenset(t.digest for t in measured))
     left = {entry.key.digest for entry in store.entries()}  # what another process holds stays
     gone = [entry for entry in chosen if entry.key.digest not in left]
-    click.echo(f"removed {_what(gone, measured)}; {figures.size(freed)} freed in {store.root}")
+    say(f"removed {_what(gone, measured)}; {figures.size(freed)} freed in {store.root}")
 
 
 def _what(programs: Sequence[Entry], measured: Sequence[Tuned]) -> str:
@@ -199,7 +200,7 @@ def _confirm(question: str) -> None:
     except click.Abort as error:
         if sys.stdin.isatty():
             raise
-        click.echo()
+        say("")
         raise UserError("cache clear wants a yes, got no answer; add --yes to remove without being asked") from error
     if not agreed:
         raise click.Abort

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from netc.cli.console import say, terminal
 from netc.cli.lean_config import config_option, with_config
 from netc.cli.options import complete_net, json_option, net_options, print_json, resolve_net
 from netc.cli.recipe_options import recipe_of, recipe_options
@@ -71,7 +72,7 @@ def certify(
     found = judged(primes or 4)
     for count in () if primes else (8, 16):
         if not found.false and not found.holds:
-            click.echo(f"2^{found.failure:.0f} is too much doubt: again with {count} primes", err=True)
+            say(f"2^{found.failure:.0f} is too much doubt: again with {count} primes", err=True)
             found = judged(count)
     if out is not None:
         from netc.runtime.files import write_whole
@@ -102,10 +103,9 @@ def _net(
 
 def _watched(statements: Iterable[Statement]) -> Iterable[Statement]:
     """The statements, with a line on standard error meanwhile."""
-    from rich.console import Console
     from rich.progress import track
 
-    console = Console(stderr=True)
+    console = terminal(stderr=True)
     return track(statements, "judging", console=console, transient=True, disable=not console.is_terminal)
 
 
@@ -132,25 +132,23 @@ def _file(
 
 
 def _show(found: Certificate) -> None:
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
+    from netc.cli.table import Column, Styled, print_line, print_table
 
-    console = Console()
-    table = Table("statement", box=None, pad_edge=False)
-    for heading in ("gradients", "degree", "false with"):
-        table.add_column(heading, justify="right")
-    table.add_column("holds")
-    for s in found.statements:
-        verdict = "[green]yes[/]" if s.holds else "[bold red]NO[/]"
-        table.add_row(escape(s.name), str(len(s.gradients)), f"{s.degree:,}", f"2^{s.failure:.0f}", verdict)
-    console.print(table)
+    right = (Column(heading, right=True) for heading in ("gradients", "degree", "false with"))
+    rows = [
+        (
+            *(s.name, str(len(s.gradients)), f"{s.degree:,}", f"2^{s.failure:.0f}"),
+            Styled("yes", "green") if s.holds else Styled("NO", "bold red"),
+        )
+        for s in found.statements
+    ]
+    print_table((Column("statement", fit="wrap"), *right, Column("holds")), rows)
     for s in found.statements:
         _details(s)
     if found.sha256:
-        console.print(f"text: sha256 {found.sha256}", highlight=False, soft_wrap=True)
+        print_line(f"text: sha256 {found.sha256}")
     for sentence in found.assumptions:
-        console.print(f"assumed: {sentence}", highlight=False, soft_wrap=True)
+        print_line(f"assumed: {sentence}")
     chance = f"the probability that this is an error is below 2^{found.failure:.0f}"
     if found.false:
         verdict = "a gradient is not the derivative, by the identities that are used (docs/certificate.md)"
@@ -158,19 +156,19 @@ def _show(found: Certificate) -> None:
         verdict = f"the backward is the derivative of the forward; {chance}"
     else:
         verdict = f"undecided: no difference was found, but {chance} only; give more --primes"
-    console.print(verdict, highlight=False, soft_wrap=True)
+    print_line(verdict)
 
 
 def _details(s: Statement) -> None:
     from netc.proofs_oracle.certificate.certify import identities
 
     for name in s.wrong:
-        click.echo(f"wrong: the gradient of {name} in {s.name}")
+        say(f"wrong: the gradient of {name} in {s.name}")
     for sentence in s.meaning:
-        click.echo(f"read: {sentence}")
+        say(f"read: {sentence}")
     if s.readings:
-        click.echo("literals: " + ", ".join(f"{v!r} as {n.text}" for v, n in s.readings.items()))
+        say("literals: " + ", ".join(f"{v!r} as {n.text}" for v, n in s.readings.items()))
     if s.functions:
-        click.echo("by their differential identities: " + ", ".join(s.functions))
+        say("by their differential identities: " + ", ".join(s.functions))
     for sentence in identities(s):
-        click.echo(f"needs: {sentence}")
+        say(f"needs: {sentence}")

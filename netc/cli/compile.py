@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from netc.cli.console import say
 from netc.cli.lean_config import config_option
 from netc.cli.options import complete_net, net_options, tuned_choices, tuned_line, tuned_option
 from netc.cli.program import program_of
@@ -59,5 +60,5 @@ def compile_(
     write_manifest(out.with_name(out.name + ".json"), program, prepared.sha256, target, prepared.choices)
     how = "from the cache" if prepared.cached else f"compiled in {prepared.compilation:.1f} s"
     if prepared.choices:
-        click.echo(tuned_line(prepared.choices), err=True)
-    click.echo(f"{out}  {out.stat().st_size:,} bytes for {target}, {how}")
+        say(tuned_line(prepared.choices), err=True)
+    say(f"{out}  {out.stat().st_size:,} bytes for {target}, {how}")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from netc.cli.console import say, terminal
 from netc.cli.options import data_cache, json_option, print_json
 
 if TYPE_CHECKING:
@@ -82,14 +83,13 @@ def get(name: str) -> None:
 
     Files that are there and right are kept.
     """
-    from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
     from rich.progress import Progress as Bars
 
     from netc.runtime.data.catalog import fetch
     from netc.runtime.data.download import Progress
 
-    console = Console(stderr=True)
+    console = terminal(stderr=True)
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=None),
@@ -106,4 +106,4 @@ def get(name: str) -> None:
             bars.update(tasks[progress.file], completed=progress.done)
 
         folder = fetch(name, data_cache(), progress=show)
-    click.echo(folder)
+    say(folder)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from netc.cli.console import terminal
 from netc.cli.options import json_option, print_json
 
 if TYPE_CHECKING:
@@ -40,9 +41,7 @@ def doctor(as_json: bool) -> None:
 
 def _examined(examine: Callable[[], Machine]) -> Machine:
     """The answers, with a spinner on standard error meanwhile."""
-    from rich.console import Console
-
-    console = Console(stderr=True)
+    console = terminal(stderr=True)
     if not console.is_terminal:
         return examine()
     with console.status("asking every compiler and driver .."):

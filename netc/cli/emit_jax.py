@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from netc.cli.console import say, write
 from netc.cli.options import complete_net
 from netc.cli.training import training_of, training_options
 
@@ -32,7 +33,7 @@ def emit_jax(net: str, out: Path | None, **options: Any) -> None:
     replay = training_of(net, options)
     text = _script(replay)
     if out is None:
-        click.echo(text, nl=False)
+        write(text)
         return
     from netc.runtime.files import write_whole
     from netc.runtime.replay import write_examples, write_start
@@ -41,11 +42,11 @@ def emit_jax(net: str, out: Path | None, **options: Any) -> None:
     write_whole(out, text)
     data = replay.data
     write_examples(out.with_suffix(".npz"), data)
-    click.echo(f"{out}  {len(text):,} bytes; run it with: python {out}")
-    click.echo(f"{out.with_suffix('.npz')}  {len(data.train):,} training and {len(data.test):,} test examples")
+    say(f"{out}  {len(text):,} bytes; run it with: python {out}")
+    say(f"{out.with_suffix('.npz')}  {len(data.train):,} training and {len(data.test):,} test examples")
     if replay.start:
         write_start(out.with_suffix(".weights.npz"), replay.start)
-        click.echo(f"{out.with_suffix('.weights.npz')}  the {len(replay.start.tensors):,} tensors that it begins with")
+        say(f"{out.with_suffix('.weights.npz')}  the {len(replay.start.tensors):,} tensors that it begins with")
 
 
 def _script(replay: Replay) -> str:

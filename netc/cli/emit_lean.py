@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from netc.cli.console import say, write
 from netc.cli.options import net_argument, net_options, resolve_net
 
 
@@ -23,7 +24,7 @@ def emit_lean(net: str, classes: int | None, input_: str | None, out: Path | Non
 
     text = to_lean(resolve_net(net, classes, input_).spec)
     if out is None:
-        click.echo(text, nl=False)
+        write(text)
         return
     write_whole(out, text)
-    click.echo(f"{out}  {len(text.encode()):,} bytes; look at it with: netc show {out}")
+    say(f"{out}  {len(text.encode()):,} bytes; look at it with: netc show {out}")

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from netc.cli.console import say, write
 from netc.cli.lean_config import config_option
 from netc.cli.options import complete_net, net_options, tuned_choices, tuned_line, tuned_option
 from netc.cli.program import program_of
@@ -50,14 +51,14 @@ def emit_mlir(
     choices = in_use(program, where, tuned_choices(target, no_tuned))
     source = emit_text(program, where, choices)
     if choices:
-        click.echo(tuned_line(choices), err=True)
+        say(tuned_line(choices), err=True)
     if out is None:
-        click.echo(source.text, nl=False)
+        write(source.text)
         return
     out.mkdir(parents=True, exist_ok=True)
     name = source.module.name
     digest = hashlib.sha256(source.text.encode()).hexdigest()
     write_whole(out / f"{name}.mlir", source.text)
     write_manifest(out / f"{name}.json", program, digest, target, choices)
-    click.echo(f"{out / name}.mlir  {len(source.text):,} bytes, sha256 {digest[:16]}")
-    click.echo(f"{out / name}.json  its arguments and results, in order")
+    say(f"{out / name}.mlir  {len(source.text):,} bytes, sha256 {digest[:16]}")
+    say(f"{out / name}.json  its arguments and results, in order")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from netc.cli.console import say
 from netc.cli.options import json_option
 
 
@@ -39,9 +40,9 @@ def evaluate(
     target = target or config.target
     score = library.evaluate(config, data, run, checkpoint, target, Cache(), other=name != config.data)
     if as_json:
-        click.echo(json.dumps({"loss": score.loss, "accuracy": score.accuracy, "count": score.count}, allow_nan=False))
+        say(json.dumps({"loss": score.loss, "accuracy": score.accuracy, "count": score.count}, allow_nan=False))
         return
-    click.echo(
+    say(
         f"{config.net.spec.name} ({checkpoint}): {score.accuracy:.2%} of {score.count:,} test images of {name}, "
         f"mean loss {score.loss:.4f}"
     )

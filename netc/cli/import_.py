@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from netc.cli.console import say
 from netc.cli.options import complete_net, net_options, resolve_net
 
 
@@ -56,12 +57,12 @@ def import_(
     folder = out or free_folder(Path("runs"), f"{checked.spec.name}-imported")
     write_imported(checked, weights, folder, classes=names, normalise=normalise, batch=batch, target=word)
     for note in weights.notes:
-        click.echo(note)
-    click.echo(
+        say(note)
+    say(
         f"{folder}: {checked.spec.name} with {checked.count:,} parameters, names of {weights.project}, images "
         f"normalised by mean {_shown(normalise.mean)} and std {_shown(normalise.std)}"
     )
-    click.echo(f"next: netc predict {folder} IMAGE, or netc eval {folder} --data DATA")
+    say(f"next: netc predict {folder} IMAGE, or netc eval {folder} --data DATA")
 
 
 def _names(path: Path) -> tuple[str, ...]:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from netc.cli.console import say
+
 if TYPE_CHECKING:
     from netc.netspec.lean.file import LeanFile
 
@@ -96,6 +98,6 @@ def _say(name: str, stated: Mapping[str, Any], taken: Mapping[str, Any], notes: 
         return
     beside = [f"--{n.replace('_', '-')}" for n in stated if n not in taken]
     left = f"; not {', '.join(beside)}, which the command line decides" if beside else ""
-    click.echo(f"{name}: {LeanConfig(taken).line()}{left}", err=True)
+    say(f"{name}: {LeanConfig(taken).line()}{left}", err=True)
     for note in notes:
-        click.echo(f"{name}: {note}", err=True)
+        say(f"{name}: {note}", err=True)

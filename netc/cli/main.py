@@ -12,6 +12,7 @@ from typing import NoReturn
 import click
 
 from netc import __version__
+from netc.cli.console import say
 
 # name -> module, attribute, one line of help
 COMMANDS: dict[str, tuple[str, str, str]] = {
@@ -119,8 +120,8 @@ def _run(arguments: list[str]) -> int:
 
 
 def _say(text: str) -> None:
-    for line in text.splitlines():
-        click.echo(f"netc: {line}", err=True)
+    for line in text.split("\n"):
+        say(f"netc: {line}", err=True)
 
 
 def _os_sentence(error: OSError) -> str:

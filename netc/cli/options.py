@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from netc.cli.console import say, write
+
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
@@ -59,7 +61,7 @@ def tuned_choices(target: str, no_tuned: bool) -> Choices:
 
     if no_tuned:
         return NONE
-    return choices_for(parse_target(target), cache_root(), lambda text: click.echo(f"netc: {text}", err=True))
+    return choices_for(parse_target(target), cache_root(), lambda text: say(f"netc: {text}", err=True))
 
 
 def tuned_line(choices: Choices) -> str:
@@ -104,4 +106,4 @@ def data_cache() -> Path:
 
 def print_json(value: Any) -> None:
     """Print a value as JSON."""
-    click.echo(json.dumps(value, indent=2, allow_nan=False))
+    write(json.dumps(value, indent=2, allow_nan=False) + "\n")

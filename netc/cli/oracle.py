@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from netc.cli.console import say, terminal, write
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -67,7 +69,7 @@ def oracle(
         write_whole(page_path, page(cards, f"netc oracle {target or ''}".strip()))
     if as_json:
         text = {"seed": seed, "passed": passed, "cards": [card.to_json() for card in cards]}
-        click.echo(json.dumps(text, indent=2, allow_nan=False))
+        write(json.dumps(text, indent=2, allow_nan=False) + "\n")
     else:
         _show(cards, "vs JAX" if target is None else "vs float64")
     if not passed:
@@ -102,18 +104,17 @@ def _random(count: int, seed: int, save: Path) -> list[Card]:
     if failure is None:
         return cards
     write_whole(save, failure.toml)
-    click.echo(f"{save} has the smallest net found; netc oracle --spec {save} --seed {seed} judges it again", err=True)
+    say(f"{save} has the smallest net found; netc oracle --spec {save} --seed {seed} judges it again", err=True)
     return [failure.card]
 
 
 def _sit(chosen: Sequence[Exam], seed: int) -> list[Card]:
     """The cards, with a bar on standard error meanwhile."""
-    from rich.console import Console
     from rich.progress import track
 
     from netc.proofs_oracle.oracle import sit
 
-    console = Console(stderr=True)
+    console = terminal(stderr=True)
     bar = track(
         sit(chosen, seed=seed), "judging", len(chosen), console=console, transient=True, disable=not console.is_terminal
     )
@@ -121,23 +122,20 @@ def _sit(chosen: Sequence[Exam], seed: int) -> list[Card]:
 
 
 def _show(cards: Sequence[Card], against: str) -> None:
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
+    from netc.cli.table import Column, Styled, print_line, print_table
     from netc.proofs_oracle.card import summary
 
-    table = Table("kind", "case", box=None, pad_edge=False)
-    for heading in ("tensors", against, "vs difference"):
-        table.add_column(heading, justify="right")
-    table.add_column("ok")
-    for card in cards:
-        verdict = "[green]yes[/]" if card.passed else "[bold red]NO[/]"
-        row = (card.kind, escape(card.case), str(card.tensors), f"{card.jax_error:.1e}", card.difference())
-        table.add_row(*row, verdict)
-    console = Console()
-    console.print(table)
+    right = (Column(heading, right=True) for heading in ("tensors", against, "vs difference"))
+    columns = (Column("kind"), Column("case", fit="wrap"), *right, Column("ok"))
+    rows = [
+        (
+            *(card.kind, card.case, str(card.tensors), f"{card.jax_error:.1e}", card.difference()),
+            Styled("yes", "green") if card.passed else Styled("NO", "bold red"),
+        )
+        for card in cards
+    ]
+    print_table(columns, rows)
     for card in cards:
         if not card.passed:
-            console.print(card.verdict(), style="red", markup=False, highlight=False, soft_wrap=True)
-    console.print(summary(cards), highlight=False, soft_wrap=True)
+            print_line(card.verdict(), "red")
+    print_line(summary(cards))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from netc.cli.console import say
 from netc.cli.options import json_option
 
 
@@ -30,8 +31,8 @@ def predict(run: Path, images: tuple[Path, ...], checkpoint: str, target: str | 
     config = read_config(run)
     guesses = library.predict(config, images, run, checkpoint, target or config.target, Cache())
     if as_json:
-        click.echo(json.dumps([{"image": g.image, "classes": dict(g.classes[:top])} for g in guesses], allow_nan=False))
+        say(json.dumps([{"image": g.image, "classes": dict(g.classes[:top])} for g in guesses], allow_nan=False))
         return
     for guess in guesses:
         shown = ", ".join(f"{name} {p:.1%}" for name, p in guess.classes[:top])
-        click.echo(f"{guess.image}: {shown}")
+        say(f"{guess.image}: {shown}")

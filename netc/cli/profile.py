@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from netc.cli.console import say
 from netc.cli.lean_config import config_option
 from netc.cli.options import json_option, net_argument, net_options, tuned_choices, tuned_option
 from netc.cli.program import program_of
@@ -64,4 +65,4 @@ def profile(
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
         write_whole(out, profile_view.page(found, depth, top))
-        click.echo(f"wrote {out}", err=as_json)
+        say(f"wrote {out}", err=as_json)

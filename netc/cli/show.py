@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from netc.cli.console import say, write
 from netc.cli.options import json_option, net_argument, net_options, print_json, resolve_net
 
 if TYPE_CHECKING:
@@ -47,13 +48,13 @@ def show(
         case ["--toml"]:
             from netc.netspec.toml import to_toml
 
-            click.echo(to_toml(checked.spec), nl=False)
+            write(to_toml(checked.spec))
         case ["--dot" | "--mermaid" as form]:
             from netc.cli import graph_text
             from netc.netspec.graph import graph_of
 
-            write = graph_text.dot if form == "--dot" else graph_text.mermaid
-            click.echo(write(graph_of(checked, depth or 0)), nl=False)
+            drawn = graph_text.dot if form == "--dot" else graph_text.mermaid
+            write(drawn(graph_of(checked, depth or 0)))
         case ["--json"]:
             print_json(
                 {**facts(checked, depth or 0), **({"reading": reading} if (reading := reading_notes(net)) else {})}
@@ -61,7 +62,7 @@ def show(
         case _:
             _show(checked, facts(checked, depth or 0))
             for note in reading_notes(net):
-                click.echo(note)
+                say(note)
 
 
 def reading_notes(net: str) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import click
+from netc.cli.console import line, printable, say, terminal, write
 
 if TYPE_CHECKING:
     from rich.console import OverflowMethod
@@ -40,11 +40,6 @@ class Styled:
 Cell = str | Styled
 
 
-def printable(text: str) -> str:
-    """The text with every control character spelled out: a name from a file must not steer the terminal."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
-
-
 def _text(cell: Cell) -> Text:
     from rich.text import Text
 
@@ -54,18 +49,17 @@ def _text(cell: Cell) -> Text:
 def print_table(columns: Sequence[Column], rows: Iterable[Sequence[Cell]], footer: Sequence[Cell] = ()) -> None:
     """Print a table on standard output, with a last row of totals where there is one."""
     from rich import box
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    terminal = Console(highlight=False)
+    screen = terminal()
     heads = tuple(_text(column.heading) for column in columns)
     feet = tuple(map(_text, footer)) or (Text(""),) * len(columns)
     body = [tuple(map(_text, row)) for row in rows]
     widest = [max(text.cell_len for text in texts) for texts in zip(heads, feet, *body, strict=True)]
-    widths = _fitted(columns, widest, terminal.width - GAP * (len(columns) - 1)) if terminal.is_terminal else widest
+    widths = _fitted(columns, widest, screen.width - GAP * (len(columns) - 1)) if screen.is_terminal else widest
     table = Table(
-        box=box.SIMPLE if terminal.is_terminal else None,
+        box=box.SIMPLE if screen.is_terminal else None,
         show_edge=False,
         pad_edge=False,
         show_footer=bool(footer),
@@ -86,11 +80,11 @@ def print_table(columns: Sequence[Column], rows: Iterable[Sequence[Cell]], foote
     for row in body:
         table.add_row(*row)
     # A console that is wide enough for the fitted widths: rich would else take the excess from any column.
-    console = Console(highlight=False, width=sum(widths) + GAP * len(widths))
+    console = terminal(width=sum(widths) + GAP * len(widths))
     with console.capture() as capture:
         console.print(table)
     lines = capture.get().splitlines()
-    click.echo("\n".join(lines if terminal.is_terminal else (line.rstrip() for line in lines)))
+    write("".join(f"{row if screen.is_terminal else row.rstrip()}\n" for row in lines))
 
 
 def _fitted(columns: Sequence[Column], widest: Sequence[int], room: int) -> list[int]:
@@ -106,10 +100,8 @@ def _fitted(columns: Sequence[Column], widest: Sequence[int], room: int) -> list
 
 def print_line(text: str, style: str = "") -> None:
     """Print a line; it is coloured on a terminal only, and wrapped between words there."""
-    from rich.console import Console
-
-    console = Console(highlight=False)
-    if console.is_terminal:
-        console.print(_text(Styled(text, style)))
+    screen = terminal()
+    if screen.is_terminal:
+        line(screen, text, style)
     else:
-        click.echo(printable(text))
+        say(text)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from netc.cli.console import say
 from netc.cli.options import complete_net, json_option, print_json
 from netc.cli.training import training_of, training_of_run, training_options
 
@@ -117,7 +118,7 @@ def plot_command(runs: tuple[Path, ...], out: Path) -> None:
     from netc.traces.plot import plot
 
     plot([(str(path), _read(path)) for path in runs], out)
-    click.echo(f"{out}  {out.stat().st_size:,} bytes")
+    say(f"{out}  {out.stat().st_size:,} bytes")
 
 
 @trace.command("bisect")
@@ -149,7 +150,7 @@ def bisect_command(
         raise UserError(f"bisect wants two runs of one training, got another {other}")
     at = step if step is not None else first_difference(ours, theirs) if theirs else 0
     if at is None:
-        click.echo("the runs are the same, bit for bit: there is nothing to look for")
+        say("the runs are the same, bit for bit: there is nothing to look for")
         return
     target = parse_target(theirs.header.target if theirs else b)
     replay = training_of_run(_folder(a), data_dir, init, new_head=new_head)

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.progress import Progress
 
+from netc.cli.console import terminal
 from netc.cli.table import Column, Styled, print_line, print_table
 from netc.traces.floor import Floor
 
@@ -23,7 +23,7 @@ NUMBER = {"right": True}
 @contextmanager
 def bar(title: str) -> Iterator[Callable[[int, int], None]]:
     """A bar on standard error while something is measured; nothing in a pipe."""
-    console = Console(stderr=True)
+    console = terminal(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(title, total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from netc.cli.console import say
 from netc.cli.lean_config import config_option, with_config
 from netc.cli.options import complete_net, data_cache, net_options, tuned_choices, tuned_option
 from netc.cli.recipe_options import recipe_of, recipe_options, steps_per_call_option
@@ -219,9 +220,9 @@ def dataset_of(name: str, net: CheckedNet, data_dir: Path | None) -> Dataset:
 def _last_line(config: RunConfig, outcome: Outcome) -> None:
     name, folder = config.net.spec.name, outcome.folder
     if outcome.interrupted:
-        click.echo(f"{name} stopped after step {outcome.steps}, nothing lost; go on with: netc train --resume {folder}")
+        say(f"{name} stopped after step {outcome.steps}, nothing lost; go on with: netc train --resume {folder}")
         click.get_current_context().exit(130)
-    click.echo(
+    say(
         f"{name} reached {outcome.accuracy:.2%} test accuracy on {config.data} (best {outcome.best:.2%}) in "
         f"{outcome.seconds:.0f} s; next: netc eval {folder}"
     )

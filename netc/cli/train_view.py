@@ -6,9 +6,9 @@ import time
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from netc.cli.console import line, terminal
 from netc.cli.options import tuned_line
 from netc.runtime import train as loop
 from netc.runtime.data.dataset import Dataset
@@ -27,7 +27,7 @@ class TrainView:
 
     def __init__(self, config: RunConfig, data: Dataset, *, quiet: bool) -> None:
         self._config, self._data = config, data
-        self._console = Console(quiet=quiet, soft_wrap=True, highlight=False)
+        self._console = terminal(quiet=quiet, soft_wrap=True)
         self._bar = Progress(
             TextColumn("{task.description}"), BarColumn(bar_width=None), MofNCompleteColumn(), TimeElapsedColumn(),
             TimeRemainingColumn(), TextColumn("loss {task.fields[loss]}"),
@@ -44,15 +44,15 @@ class TrainView:
         native, what = "x".join(map(str, self._data.native)), "images"
         if net.x.dtype != "f32":
             native, what = size, "contexts"
-        self._console.print(
+        self._say(
             f"{net.spec.name}: {net.count:,} parameters, input {size}, {net.out.shape[-1]} classes, "
             f"batch {schedule.batch}, {schedule.epochs} epochs"
         )
         resized = "" if native == size else f", {native} resized to {size}"
-        self._console.print(
+        self._say(
             f"{self._config.data}: {len(self._data.train):,} training and {len(self._data.test):,} test {what}{resized}"
         )
-        self._console.print(f"compiling for {self._config.target} ..")
+        self._say(f"compiling for {self._config.target} ..")
         return self
 
     def __exit__(
@@ -62,18 +62,21 @@ class TrainView:
 
     def note(self, text: str) -> None:
         """A line that the cache wants to say."""
-        self._console.print(text)
+        self._say(text)
+
+    def _say(self, text: str) -> None:
+        line(self._console, text)
 
     def _prepared(self, prepared: Prepared) -> None:
         text = prepared.source.text
         compiled = "from the cache" if prepared.cached else f"compiled in {prepared.compilation:.1f} s"
         took = UNCOMPILED.get(prepared.target.engine, compiled)
-        self._console.print(
+        self._say(
             f"one module, {len(text) / 1e6:.2f} MB of StableHLO emitted in {prepared.emission:.2f} s, {took} "
             f"(sha256 {prepared.sha256[:12]})"
         )
         if prepared.choices:
-            self._console.print(tuned_line(prepared.choices))
+            self._say(tuned_line(prepared.choices))
 
     def _started(self, first: int, total: int) -> None:
         self._bar.update(self._task, total=total, completed=first)
@@ -87,7 +90,7 @@ class TrainView:
 
     def _evaluated(self, record: EvalRecord) -> None:
         self._bar.update(self._task, completed=record.step + 1)
-        self._bar.console.print(
+        self._say(
             f"epoch {record.epoch + 1:>3}: test loss {record.loss:.4f}, "
             f"accuracy {record.accuracy:.2%} of {record.count:,}"
         )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from netc.cli.console import printable, say, write
 from netc.cli.options import complete_net, json_option, net_options, print_json, resolve_net
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def tune(
 
 
 def _damage(text: str) -> None:
-    click.echo(f"netc: {text}", err=True)
+    say(f"netc: {text}", err=True)
 
 
 def _measure(
@@ -108,14 +109,14 @@ def _measure(
         return
     _print(measured, by)
     for line in _verdict(measured, steps, by):
-        click.echo(line)
+        say(line)
     if path:
-        click.echo(f"kept in {path}; `netc train`, `compile` and `emit-mlir` for {target.word} use it")
+        say(f"kept in {path}; `netc train`, `compile` and `emit-mlir` for {target.word} use it")
 
 
 def _progress(text: str) -> None:
     if sys.stderr.isatty():
-        click.echo(f"\r\033[K{text[:100]}", nl=False, err=True)
+        write(f"\r\033[K{printable(text[:100])}", err=True)
 
 
 def _verdict(measured: list[Measured], steps: Steps | None, by: str) -> list[str]:
@@ -196,9 +197,7 @@ def _show(program: Program, target: Target, store: Cache, as_json: bool) -> None
         print_json({"net": program.net.spec.name, "batch": program.batch, "target": target.word, "kept": rows})
         return
     if not found:
-        click.echo(
-            f"nothing is kept for {program.net.spec.name} b{program.batch} on {target.word}; run it without --show"
-        )
+        say(f"nothing is kept for {program.net.spec.name} b{program.batch} on {target.word}; run it without --show")
         return
     columns = (Column("convolution", style="cyan"), Column("chosen"), Column("ms", right=True), Column("table"))
     cells = [(c.key, w.form, f"{w.ms:.2f}", f"{w.table} {w.table_ms:.2f}") for c, w in found]
