@@ -12,35 +12,48 @@ of its digest's lock; when that lock is free, its builder was killed, and the ne
 Only digests name files; labels, targets and flags never do.
 
 A compiled artefact is native code. The digests guard against accidents and not against people who can write
-to the root; it is made readable and writable for its owner only.
+to the root: it is made readable and writable for its owner only, and nothing is loaded from one that somebody
+else could write to (cache_trust.py).
+
+The time of an artefact's file is that of its last use. When a build makes the store larger than its limit
+(cache_limit.py), those that were not used for longest go. Who takes an artefact holds a shared `flock` on it,
+and what is held is not evicted.
 """
 
 import errno
 import hashlib
-import json
 import logging
-import math
+import mmap
 import os
 import re
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
 
 import platformdirs
 from filelock import FileLock, Timeout
 
 from netc.netspec.errors import NetcError, UserError
-from netc.runtime.files import sha256_of, sync
+from netc.runtime import cache_limit
+from netc.runtime.cache_entry import (
+    FORMAT,
+    CacheKey,
+    DamagedError,
+    Entry,
+    differences,
+    from_manifest,
+    to_manifest,
+)
+from netc.runtime.cache_hold import hold, is_still, unused
+from netc.runtime.cache_trust import refuse_foreign
+from netc.runtime.files import read_regular, sha256_of, sync
 
-FORMAT = 1
-"""The version of the layout on disk; another version lives in another folder of the same root."""
+__all__ = ["Cache", "CacheKey", "Entry", "Notice", "cache_root"]
 
 Notice = Callable[[str], None]
 """Takes one sentence for the user."""
@@ -49,63 +62,9 @@ _log = logging.getLogger(__name__)
 
 # What a call on the root ends with when it is not ours to write to.
 _UNWRITABLE = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ELOOP})
+_LARGEST_MANIFEST = 1 << 20  # bytes
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
-
-# How a part of a key is spelled in a miss reason; the others are spelled as they are.
-_SPELL: Mapping[str, Callable[[Any], str]] = {"text_sha256": lambda digest: digest[:12], "flags": " ".join}
-
-
-@dataclass(frozen=True)
-class CacheKey:
-    """Everything that decides what an artefact is.
-
-    `text_sha256` is the SHA-256 of the StableHLO text; `compiler` the name and version of the compiler;
-    `target` the target word; `flags` the compiler's flags in order. `label` is for people (`resnet18 batch
-    128`) and not part of the digest.
-    """
-
-    text_sha256: str
-    compiler: str
-    target: str
-    flags: tuple[str, ...]
-    label: str = ""
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.flags, tuple):  # a str would be hashed as its letters
-            raise TypeError(f"CacheKey.flags wants a tuple of str, got {self.flags!r}")
-
-    @property
-    def parts(self) -> Mapping[str, Any]:
-        """The parts that are hashed, by name."""
-        return {name: value for name, value in asdict(self).items() if name != "label"}
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 over the canonical JSON of the parts, as 64 hex digits."""
-        canonical = json.dumps(self.parts, sort_keys=True, separators=(",", ":"), allow_nan=False)
-        return hashlib.sha256(canonical.encode("ascii")).hexdigest()
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One artefact in the cache.
-
-    `path` is the file, `sha256` its digest, `bytes` its size, `created` when it was built (UTC), `seconds`
-    how long that took. `hit` is False only when the call that returned this entry built it.
-    """
-
-    key: CacheKey
-    path: Path
-    sha256: str
-    bytes: int
-    created: datetime
-    seconds: float
-    hit: bool = True
-
-
-class _DamagedError(Exception):
-    """Why an entry cannot be used."""
 
 
 def cache_root() -> Path:
@@ -118,52 +77,66 @@ class Cache:
 
     `on_wait` is told when another process is building what is asked for, `on_damage` when an entry is
     unusable and will be built again; by default both are logged as warnings. Making a `Cache` touches no
-    file. A root that cannot be written still serves hits.
+    file. A root that cannot be written still serves hits. `limit` is the bytes of artefacts that it may hold after a
+    build, by default what `NETC_CACHE_LIMIT` says.
     """
 
     def __init__(
-        self, root: Path | None = None, *, on_wait: Notice = _log.warning, on_damage: Notice = _log.warning
+        self,
+        root: Path | None = None,
+        *,
+        on_wait: Notice = _log.warning,
+        on_damage: Notice = _log.warning,
+        limit: int | None = None,
     ) -> None:
         self.root = root.expanduser().absolute() if root else cache_root()
         self._on_wait = on_wait
         self._on_damage = on_damage
+        self._limit = limit
         home = self.root / f"v{FORMAT}"
         self._entries, self._locks, self._tmp = home / "entries", home / "locks", home / "tmp"
 
-    def lookup(self, key: CacheKey) -> Entry | None:
+    def lookup(self, key: CacheKey, mark: str = "") -> Entry | None:
         """The entry for `key`, its artefact's digest verified, or None.
 
-        A damaged entry is reported to `on_damage` and is None. Another process may `clear` the entry at any
-        time after this returns.
+        A damaged entry is reported to `on_damage` and is None; so is one whose artefact does not contain the ASCII
+        text `mark`. Another process may `clear` the entry at any time after this returns. Raises UserError where
+        somebody else could have written it.
         """
         try:
-            return self._read(key.digest, verify=True)
-        except _DamagedError as damage:
-            self._report(_name(key), damage)
+            return self._take(key.digest, mark)
+        except DamagedError as damage:
+            self._report(key.name, damage)
             return None
 
-    def get_or_build(self, key: CacheKey, build: Callable[[Path], None]) -> Entry:
+    def get_or_build(self, key: CacheKey, build: Callable[[Path], None], mark: str = "") -> Entry:
         """The entry for `key`, built by `build` when it is missing or damaged.
 
         `build(path)` writes the artefact to `path`, in an empty folder of its own on the same file system. Of
         several processes (or threads) that ask for one key, one builds and the others wait. Whatever `build`
-        raises passes through and leaves nothing behind.
+        raises passes through and leaves nothing behind. `mark` is as in `lookup`: what tells that an artefact was
+        built for this key. After a build the least recently used entries go where the store is over its limit.
 
-        Raises UserError when the root cannot be written and there is no entry; NetcError when the disk is
-        full, or when `build` wrote no file.
+        Raises UserError when the root cannot be written and there is no entry, and when somebody else could have
+        written what is there; NetcError when the disk is full, or when `build` wrote no file.
         """
         # Damage is looked at again, and reported, when nobody else can be changing the entry.
-        with suppress(_DamagedError):
-            if entry := self._read(key.digest, verify=True):
+        with suppress(DamagedError):
+            if entry := self._take(key.digest, mark):
                 return entry
+        most = self._limit if self._limit is not None else cache_limit.limit()  # a wrong one is said before the build
         with self._writing():
             self._make_folders()
             self._sweep_all()
         with self._locked(key):
             try:
-                return self.lookup(key) or self._build(key, build)
+                if entry := self.lookup(key, mark):
+                    return entry
+                entry = self._build(key, build)
             finally:
                 self._sweep(key.digest)
+        self._evict(most, None, spared=key.digest)
+        return entry
 
     def entries(self) -> tuple[Entry, ...]:
         """All entries, oldest first, by their manifests alone: no artefact is read or its digest verified.
@@ -175,7 +148,7 @@ class Cache:
             try:
                 if entry := self._read(digest):
                     found.append(entry)
-            except _DamagedError as damage:
+            except DamagedError as damage:
                 self._report(digest[:12], damage)
         return tuple(sorted(found, key=lambda entry: (entry.created, entry.key.digest)))
 
@@ -195,6 +168,27 @@ class Cache:
             freed = sum(self._remove(digest, pattern, older_than) for digest in self._digests())
             return freed + self._sweep_all()
 
+    def prune(self, most: int | None = None, unused_for: timedelta | None = None) -> int:
+        """Remove the least recently used entries and return the bytes freed.
+
+        First those that nobody used for `unused_for`, then until at most `most` bytes of artefacts are left; None
+        asks for nothing. What is being built, or was taken by a process that may be loading it, is left alone.
+
+        Raises UserError when the root cannot be written.
+        """
+        with self._writing():
+            if not self.root.exists():
+                return 0
+            self._make_folders()
+            return self._sweep_all() + self._evict(most, unused_for)
+
+    def last_used(self, entry: Entry) -> datetime:
+        """When an entry was last taken (UTC); that of a cache that cannot be written does not move."""
+        try:
+            return datetime.fromtimestamp(entry.path.stat().st_mtime, UTC)
+        except OSError:
+            return entry.created
+
     def miss_reason(self, key: CacheKey) -> str | None:
         """Why `key` is not in the cache, as one sentence; None when it is, or when its label is new.
 
@@ -204,9 +198,9 @@ class Cache:
         try:
             if self._read(key.digest):
                 return None
-        except _DamagedError as damage:
+        except DamagedError as damage:
             return f"the entry is damaged: {damage}"
-        kin = [_differences(key, entry.key) for entry in self.entries() if entry.key.label == key.label]
+        kin = [differences(key, entry.key) for entry in self.entries() if entry.key.label == key.label]
         nearest = min(reversed(kin), key=len, default=[])
         return "; ".join(nearest) or None
 
@@ -220,60 +214,102 @@ class Cache:
             build(artefact)
         seconds = round(time.monotonic() - started, 3)
         if artefact.is_symlink() or not artefact.is_file() or not artefact.stat().st_size:
-            raise NetcError(f"the build of {_name(key)} wants a file at {artefact}, got none; report this")
+            raise NetcError(f"the build of {key.name} wants a file at {artefact}, got none; report this")
         with self._writing():
             # Only two files become the entry: the build may have left others beside its artefact.
             whole.mkdir(mode=0o700)
             artefact = artefact.rename(whole / "artefact")
             digest, size = sha256_of(artefact), artefact.stat().st_size
             entry = Entry(key, final / "artefact", digest, size, datetime.now(UTC), seconds, hit=False)
-            (whole / "manifest.json").write_bytes(_to_manifest(entry))
-            for path in (artefact, whole / "manifest.json", whole):
+            (whole / "manifest.json").write_bytes(to_manifest(entry))
+            for path in (artefact, whole / "manifest.json"):
+                path.chmod(0o644)  # whatever the umask is
                 sync(path)
+            sync(whole)
+            hold(artefact.open("rb"))
             if final.exists():  # damaged, or it would have been a hit
                 final.rename(self._temporary(key.digest))
             whole.rename(final)
             sync(self._entries)
         return entry
 
-    def _read(self, digest: str, *, verify: bool = False) -> Entry | None:
-        """The entry, its artefact's size and (`verify`) SHA-256 checked; None when there is none."""
+    def _take(self, digest: str, mark: str) -> Entry | None:
+        """The entry, checked to the last byte and held; None when there is none."""
+        folder = self._entries / digest
+        with self._writing():
+            if not folder.exists():
+                return None
+        refuse_foreign(self.root, self._entries.parent, self._entries, folder, *folder.glob("*"))
+        entry = self._read(digest)
+        if entry is None:
+            return None
+        try:
+            file = entry.path.open("rb")
+        except OSError as error:
+            if not folder.exists():
+                return None  # cleared since
+            raise DamagedError(f"its artefact cannot be read ({error.strerror})") from error
+        if not hold(file) or not is_still(file, entry.path):
+            return None  # on its way out
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            found = hashlib.sha256(content).hexdigest()
+            if found != entry.sha256:
+                raise DamagedError(f"its artefact wants SHA-256 {entry.sha256[:12]}, got {found[:12]}")
+            if content.find(mark.encode("ascii")) < 0:
+                raise DamagedError("its artefact was compiled of another program, or for another target")
+        with suppress(OSError):  # a root that cannot be written
+            os.utime(file.fileno())
+        return entry
+
+    def _read(self, digest: str) -> Entry | None:
+        """The entry by its manifest, and its artefact's size checked; None when there is none."""
         folder = self._entries / digest
         with self._writing():
             if not folder.exists():
                 return None
         try:
-            entry = _from_manifest((folder / "manifest.json").read_bytes(), folder)
+            entry = from_manifest(read_regular(folder / "manifest.json", _LARGEST_MANIFEST), folder)
             size = entry.path.stat().st_size
-            found = sha256_of(entry.path) if verify else entry.sha256
         except OSError as error:
             if not folder.exists():
                 return None  # cleared since
-            raise _DamagedError(f"one of its files cannot be read ({error.strerror})") from error
-        if size != entry.bytes:
-            raise _DamagedError(f"its artefact wants {entry.bytes} bytes, got {size}")
-        if found != entry.sha256:
-            raise _DamagedError(f"its artefact wants SHA-256 {entry.sha256[:12]}, got {found[:12]}")
+            raise DamagedError(f"one of its files cannot be read ({error.strerror})") from error
+        if size != entry.bytes or not size:
+            raise DamagedError(f"its artefact wants {entry.bytes} bytes, got {size}")
         return entry
+
+    def _evict(self, most: int | None, unused_for: timedelta | None, spared: str = "") -> int:
+        """Remove what `cache_limit.to_evict` names but `spared`, if nobody builds or holds it; the bytes freed."""
+        uses = []
+        for digest in self._digests():
+            with suppress(OSError):  # damaged, or removed since
+                found = (self._entries / digest / "artefact").stat()
+                uses.append(cache_limit.Use(digest, found.st_mtime, found.st_size))
+        before = time.time() - unused_for.total_seconds() if unused_for is not None else None
+        gone = (use.digest for use in cache_limit.to_evict(uses, most, before))
+        return sum(self._remove(digest, digest, None, held_too=False) for digest in gone if digest != spared)
 
     def _digests(self) -> list[str]:
         paths = self._entries.iterdir() if self._entries.is_dir() else ()
         return sorted(path.name for path in paths if _DIGEST.fullmatch(path.name))
 
-    def _remove(self, digest: str, pattern: str | None, older_than: timedelta | None) -> int:
-        """Remove one entry if it matches and its lock is free; the bytes freed."""
+    def _remove(self, digest: str, pattern: str | None, older_than: timedelta | None, *, held_too: bool = True) -> int:
+        """Remove one entry if it matches and its lock is free, one in use only with `held_too`; the bytes freed."""
         folder = self._entries / digest
         try:
             with self._lock(digest).acquire(blocking=False):
                 entry = None
-                with suppress(_DamagedError):
+                with suppress(DamagedError):
                     entry = self._read(digest)
                 label = entry.key.label if entry else digest
                 created = entry.created.timestamp() if entry else folder.stat().st_mtime
                 named = pattern is None or fnmatchcase(label, pattern) or fnmatchcase(digest, pattern)
                 if not named or (older_than and time.time() - created < older_than.total_seconds()):
                     return 0
-                folder.rename(self._temporary(digest))
+                with unused(folder / "artefact") as free:
+                    if not free and not held_too:
+                        return 0
+                    folder.rename(self._temporary(digest))
                 return self._sweep(digest)
         except (Timeout, FileNotFoundError):  # being built, or removed by somebody else
             return 0
@@ -290,7 +326,7 @@ class Cache:
         return freed
 
     def _make_folders(self) -> None:
-        for folder in (self._entries, self._locks, self._tmp):
+        for folder in (self.root, self._entries.parent, self._entries, self._locks, self._tmp):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def _temporary(self, digest: str) -> Path:
@@ -307,7 +343,7 @@ class Cache:
             try:
                 held = lock.acquire(blocking=False)
             except Timeout:
-                self._on_wait(f"another process is building {_name(key)}; waiting for it")
+                self._on_wait(f"another process is building {key.name}; waiting for it")
                 held = lock.acquire()
         with held:
             yield
@@ -327,58 +363,8 @@ class Cache:
                 raise UserError(f"the cache wants a folder that it can write to, {got} {advice}") from error
             raise
 
-    def _report(self, name: str, damage: _DamagedError) -> None:
+    def _report(self, name: str, damage: DamagedError) -> None:
         self._on_damage(f"the cache entry {name} is damaged: {damage}; it is built again when needed")
-
-
-def _name(key: CacheKey) -> str:
-    return f"{(key.label or key.text_sha256[:12])!r} for {key.target!r}"
-
-
-def _differences(here: CacheKey, there: CacheKey) -> list[str]:
-    """One phrase for each part in which the keys differ."""
-    phrases = []
-    for part in here.parts:
-        ours, theirs = here.parts[part], there.parts[part]
-        if ours == theirs:
-            continue
-        if part == "flags" and set(ours) != set(theirs):  # name only those that the other lacks
-            pairs = (ours, theirs), (theirs, ours)
-            ours, theirs = ([flag for flag in a if flag not in b] or ["none"] for a, b in pairs)
-        spell = _SPELL.get(part, str)
-        phrases.append(f"{part} differs: {spell(ours)} here, {spell(theirs)} there")
-    return phrases
-
-
-def _to_manifest(entry: Entry) -> bytes:
-    body = asdict(entry) | {"format": FORMAT, "created": entry.created.isoformat()}
-    del body["path"], body["hit"]
-    return json.dumps(body, indent=1, allow_nan=False).encode("ascii") + b"\n"
-
-
-def _from_manifest(content: bytes, folder: Path) -> Entry:
-    """Raises _DamagedError for anything that `_to_manifest` would not have written for this folder."""
-    try:
-        body = json.loads(content)
-        parts = body["key"]
-        flags = tuple(parts.pop("flags"))
-        if body["format"] != FORMAT or not all(isinstance(text, str) for text in (*flags, *parts.values())):
-            raise ValueError("a field of another type")
-        entry = Entry(
-            key=CacheKey(**parts, flags=flags),
-            path=folder / "artefact",
-            sha256=str(body["sha256"]),
-            bytes=int(body["bytes"]),
-            created=datetime.fromisoformat(body["created"]),
-            seconds=float(body["seconds"]),
-        )
-        if entry.created.tzinfo is None or not math.isfinite(entry.seconds):
-            raise ValueError("a time without a zone or an end")
-    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
-        raise _DamagedError("its manifest is not one of ours") from error
-    if entry.key.digest != folder.name:
-        raise _DamagedError(f"its manifest is for another key, {entry.key.digest[:12]}")
-    return entry
 
 
 def _discard(path: Path) -> int:

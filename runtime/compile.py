@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import importlib.metadata
 import importlib.util
+import os
 import platform
 import re
 import signal
@@ -21,7 +23,7 @@ COMPILER = "iree-base-compiler"
 RUNTIME = "iree-base-runtime"
 LONGEST_COMPILE = 3600  # seconds; a hang ends here
 # what is done to a text on its way to the compiler, for cache keys: see `for_iree`
-HANDED_OVER = "barriers=compute, none that loses memory; loops placed, none waits"
+HANDED_OVER = "barriers=compute, none that loses memory; loops placed, none waits; named by its key"
 # iree-compile checks its whole module after each of its passes: a third of a compile (docs/design-notes.md).
 # The text is checked when it is parsed all the same. For GPUs the checks stay: their code was not run.
 UNCHECKED = "--verify=false"
@@ -82,10 +84,16 @@ def key_of(text: str, target: Target, label: str) -> CacheKey:
     return CacheKey(hashlib.sha256(text.encode()).hexdigest(), compiler, target.word, flags, label)
 
 
+def mark_of(key: CacheKey) -> str:
+    """The name of a text's file while it is compiled. It stays in the artefact, which is known by it."""
+    return f"{key.digest[:32]}.mlir"
+
+
 def compile_cached(text: str, target: Target, label: str, cache: Cache) -> Entry:
     """The artefact of `text` for `target`, from the cache if it is there. Raises CompileError."""
     check_pair()
-    return cache.get_or_build(key_of(text, target, label), lambda path: compile_text(text, target, path))
+    key = key_of(text, target, label)
+    return cache.get_or_build(key, lambda path: compile_text(text, target, path), mark_of(key))
 
 
 def compile_text(text: str, target: Target, output: Path, longest: float = LONGEST_COMPILE) -> None:
@@ -97,8 +105,9 @@ def compile_text(text: str, target: Target, output: Path, longest: float = LONGE
         raise UserError(
             f"compile wants a target that IREE compiles, got {target.word!r}; it is compiled when it is loaded"
         )
-    with tempfile.TemporaryDirectory(prefix="netc-") as folder:
-        source = Path(folder) / "module.mlir"
+    # beside the artefact and not in TMPDIR: what fits there is what fits here, and one disk can be full, not two
+    with tempfile.TemporaryDirectory(prefix="netc-", dir=output.absolute().parent) as folder:
+        source = Path(folder) / mark_of(key_of(text, target, ""))
         source.write_text(for_iree(text), encoding="utf-8")
         # the artefact remembers the name of its source: a relative one keeps two compiles equal byte for byte
         command = [str(compiler_path()), source.name, "-o", str(output.absolute()), *target.flags]
@@ -107,6 +116,8 @@ def compile_text(text: str, target: Target, output: Path, longest: float = LONGE
         if unchecked and -done.returncode in CRASHES:  # the checks may name the pass that went wrong
             done = _run(command, folder, longest, target)
         if done.returncode != 0 or not output.exists():
+            if os.strerror(errno.ENOSPC) in done.stderr:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(output))
             said = _reason(done.stderr, done.returncode) + _hint(target, done.stderr)
             raise CompileError(f"iree-compile for {target.word} failed: {said}")
 
@@ -114,8 +125,9 @@ def compile_text(text: str, target: Target, output: Path, longest: float = LONGE
 def _run(command: list[str], folder: str, longest: float, target: Target) -> subprocess.CompletedProcess[str]:
     try:
         return subprocess.run(
-            command, capture_output=True, text=True, timeout=longest, check=False, errors="replace", cwd=folder
-        )
+            command, capture_output=True, text=True, timeout=longest, check=False, errors="replace", cwd=folder,
+            env={**os.environ, "TMPDIR": folder},
+        )  # fmt: skip
     except subprocess.TimeoutExpired as error:
         raise CompileError(
             f"iree-compile for {target.word} took more than {longest:g} s; try a smaller net{_hint(target, '')}"

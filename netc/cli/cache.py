@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import TYPE_CHECKING
 
@@ -18,11 +19,35 @@ if TYPE_CHECKING:
     from netc.runtime.tuned import Tuned
 
 SHORT = 12  # hex digits of a digest that a person is shown
+HOURS = {"h": 1, "d": 24, "w": 168, "": 24}  # of a unit of age
 
 
 @click.group()
 def cache() -> None:
-    """List and clear compiled programs, and what `netc tune` measured."""
+    """List, prune and clear compiled programs, and what `netc tune` measured.
+
+    After a compile the programs that were not used for longest go, until NETC_CACHE_LIMIT is kept (10GB; `none`: no
+    limit).
+    """
+
+
+def _age(text: str) -> timedelta:
+    """`30d`, `12h` or `2w`; a bare number counts days. Raises UserError for what is none."""
+    from datetime import timedelta
+
+    from netc.netspec.errors import UserError
+
+    found = re.fullmatch(r"([0-9]{1,6}(?:\.[0-9]{1,6})?) *([hdw]?)", text.strip())
+    if found is None:
+        raise UserError(f"--older-than wants an age such as 30d, 12h or 2w, got {text[:40]!r}; write it so")
+    return timedelta(hours=float(found[1]) * HOURS[found[2]])
+
+
+def _size(text: str) -> int:
+    """`2GB` in bytes. Raises UserError for what is none."""
+    from netc.runtime.cache_limit import bytes_of
+
+    return bytes_of(text, "--max-size")
 
 
 def _warn(text: str) -> None:
@@ -33,6 +58,7 @@ def _warn(text: str) -> None:
 @json_option
 def ls(as_json: bool) -> None:
     """List the compiled programs, oldest first, then the tuned targets."""
+    from netc.runtime import cache_limit
     from netc.runtime.cache import Cache
     from netc.runtime.tuned import all_tuned
 
@@ -41,19 +67,20 @@ def ls(as_json: bool) -> None:
     tuned = all_tuned(store.root, _warn)
     if as_json:
         total = sum(entry.bytes for entry in entries)
-        facts = {"entries": [_facts(entry) for entry in entries], "tuned": [_tuned_facts(t) for t in tuned]}
-        print_json({"root": str(store.root), "bytes": total, **facts})
+        facts = {"entries": [_facts(store, entry) for entry in entries], "tuned": [_tuned_facts(t) for t in tuned]}
+        print_json({"root": str(store.root), "bytes": total, "limit": cache_limit.limit(), **facts})
     else:
         _show(store, entries, tuned)
 
 
-def _facts(entry: Entry) -> dict[str, object]:
+def _facts(store: Cache, entry: Entry) -> dict[str, object]:
     return {
         "label": entry.key.label,
         "target": entry.key.target,
         "compiler": entry.key.compiler,
         "bytes": entry.bytes,
         "created": entry.created.isoformat(),
+        "used": store.last_used(entry).isoformat(),
         "seconds": entry.seconds,
         "digest": entry.key.digest,
         "path": str(entry.path),
@@ -77,6 +104,7 @@ def _show(store: Cache, entries: Iterable[Entry], tuned: Iterable[Tuned]) -> Non
 
     from netc.cli import figures
     from netc.cli.table import Column, print_line, print_table
+    from netc.runtime import cache_limit
 
     now = datetime.now(UTC)
     columns = (
@@ -84,6 +112,7 @@ def _show(store: Cache, entries: Iterable[Entry], tuned: Iterable[Tuned]) -> Non
         Column("target"),
         Column("size", right=True),
         Column("age", right=True),
+        Column("unused for", right=True),
         Column("compiled in", right=True),
         Column("digest", style="dim"),
     )
@@ -93,6 +122,7 @@ def _show(store: Cache, entries: Iterable[Entry], tuned: Iterable[Tuned]) -> Non
             entry.key.target,
             figures.size(entry.bytes),
             figures.age(now - entry.created),
+            figures.age(now - store.last_used(entry)),
             f"{entry.seconds:.1f} s",
             entry.key.digest[:SHORT],
         )
@@ -100,9 +130,10 @@ def _show(store: Cache, entries: Iterable[Entry], tuned: Iterable[Tuned]) -> Non
     ]
     total = sum(entry.bytes for entry in entries)
     if rows:
-        print_table(columns, rows, (f"total {len(rows)}", "", figures.size(total), "", "", ""))
+        print_table(columns, rows, (f"total {len(rows)}", "", figures.size(total), "", "", "", ""))
         print_line("")
-        print_line(str(store.root), "dim")
+        most = cache_limit.limit()
+        print_line(f"{store.root}, {'no limit' if most is None else f'limit {figures.size(most)}'}", "dim")
     else:
         print_line(f"{store.root}: no compiled programs yet; `netc train` and `netc compile` make them")
     for t in tuned:
@@ -114,9 +145,9 @@ def _show(store: Cache, entries: Iterable[Entry], tuned: Iterable[Tuned]) -> Non
 
 @cache.command("clear")
 @click.argument("pattern", required=False)
-@click.option("--older-than", type=click.FloatRange(min=0), metavar="DAYS", help="Only programs of at least this age.")
+@click.option("--older-than", type=_age, metavar="AGE", help="Only programs of at least this age: 30d, 12h.")
 @click.option("--yes", is_flag=True, help="Remove without asking.")
-def clear(pattern: str | None, older_than: float | None, yes: bool) -> None:
+def clear(pattern: str | None, older_than: timedelta | None, yes: bool) -> None:
     """Remove compiled programs; they are compiled again when they are needed.
 
     PATTERN is the beginning of a program's name or digest (resnet18), or a glob (*b128). Without it, all go. What
@@ -130,7 +161,7 @@ def clear(pattern: str | None, older_than: float | None, yes: bool) -> None:
     damaged: list[str] = []
     store = Cache(on_damage=damaged.append)
     glob = _glob(pattern)
-    age = _days(older_than)
+    age = older_than
     chosen = [entry for entry in store.entries() if _matches(entry, glob, age)]
     measured = [t for t in tuned.all_tuned(store.root, damaged.append) if _fits(t, glob, age)]
     if not chosen and not measured and not damaged and (pattern is not None or age is not None):
@@ -147,6 +178,31 @@ def clear(pattern: str | None, older_than: float | None, yes: bool) -> None:
     say(f"removed {_what(gone, measured)}; {figures.size(freed)} freed in {store.root}")
 
 
+@cache.command("prune")
+@click.option(
+    "--max-size", type=_size, metavar="SIZE", help="Until so much is left: 500MB, 2GB.  [default: NETC_CACHE_LIMIT]"
+)
+@click.option("--older-than", type=_age, metavar="AGE", help="Those that were not used for so long: 30d, 12h.")
+def prune(max_size: int | None, older_than: timedelta | None) -> None:
+    """Remove compiled programs that were not used for longest; they are compiled again when they are needed.
+
+    Without options: until NETC_CACHE_LIMIT is kept. What a process is just taking stays.
+    """
+    from netc.cli import figures
+    from netc.runtime import cache_limit
+    from netc.runtime.cache import Cache
+
+    store = Cache(on_damage=lambda text: None)
+    before = len(store.entries())
+    most = cache_limit.limit() if max_size is None and older_than is None else max_size
+    freed = store.prune(most, older_than)
+    kept = store.entries()
+    click.echo(
+        f"removed {_programs(before - len(kept))}, {figures.size(freed)} freed; "
+        f"{len(kept)} kept, {figures.size(sum(entry.bytes for entry in kept))}, in {store.root}"
+    )
+
+
 def _what(programs: Sequence[Entry], measured: Sequence[Tuned]) -> str:
     also = f" and what was tuned for {', '.join(t.target for t in measured)}" if measured else ""
     return _programs(len(programs)) + also
@@ -161,17 +217,6 @@ def _glob(pattern: str | None) -> str | None:
     if pattern is None or any(c in pattern for c in "*?["):
         return pattern
     return f"{pattern}*"
-
-
-def _days(days: float | None) -> timedelta | None:
-    from datetime import timedelta
-
-    from netc.netspec.errors import UserError
-
-    try:
-        return None if days is None else timedelta(days=days)
-    except (OverflowError, ValueError) as error:
-        raise UserError(f"--older-than wants a number of days, got {days}; write for example 30") from error
 
 
 def _matches(entry: Entry, glob: str | None, age: timedelta | None) -> bool:

@@ -36,10 +36,9 @@ def compile_(
     **recipe: Any,
 ) -> None:
     """Compile NET for a target, whether or not its device is here. Beside OUT lies its manifest, OUT.json."""
-    import shutil
-
     from netc.netspec.errors import UserError
     from netc.runtime.cache import Cache
+    from netc.runtime.files import copy_whole
     from netc.runtime.session import prepare, write_manifest
     from netc.runtime.target import parse_target
 
@@ -54,9 +53,7 @@ def compile_(
     prepared = prepare(program, where, Cache(), tuned_choices(target, no_tuned))
     assert prepared.source.artefact is not None  # IREE targets always make one
     out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = out.with_name(f".{out.name}.new")
-    shutil.copyfile(prepared.source.artefact, temporary)
-    temporary.replace(out)
+    copy_whole(prepared.source.artefact, out)
     write_manifest(out.with_name(out.name + ".json"), program, prepared.sha256, target, prepared.choices)
     how = "from the cache" if prepared.cached else f"compiled in {prepared.compilation:.1f} s"
     if prepared.choices:

@@ -35,7 +35,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "oracle": ("oracle", "oracle", "Compare every gradient with JAX and with differences."),
     "certify": ("certify", "certify", "Check exactly that a program's gradients are its loss's derivatives."),
     "data": ("data", "data", "List or get data sets."),
-    "cache": ("cache", "cache", "List or clear compiled programs."),
+    "cache": ("cache", "cache", "List, prune or clear compiled programs."),
     "doctor": ("doctor", "doctor", "Say what works on this machine and how to fix what does not."),
 }
 

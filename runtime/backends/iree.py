@@ -76,12 +76,14 @@ class IreeLoaded:
         instance = rt.VmInstance()
         hal = rt.create_hal_module(instance, self._device)
         try:
-            module = rt.VmModule.mmap(instance, str(source.artefact))
-        except (RuntimeError, ValueError) as error:
+            # `VmModule.mmap` opens for writing too, which a cache that is shared read-only does not allow
+            content = np.memmap(source.artefact, np.uint8, "c")
+            module = rt.VmModule.wrap_buffer(instance, content)
+            self._context = rt.VmContext(instance, modules=[hal, module])
+        except (RuntimeError, ValueError, OSError) as error:
             raise UserError(
                 f"{source.artefact} cannot be loaded on {target.word} ({_short(error)}); `netc cache clear`"
             ) from error
-        self._context = rt.VmContext(instance, modules=[hal, module])
         self._functions = {f.name: module.lookup_function(f.name) for f in source.module if not f.private}
         self._results = {f.name: len(f.results) for f in source.module}
         self._dtypes = {np.dtype(t): getattr(rt.HalElementType, n) for t, n in _ELEMENTS.items()}

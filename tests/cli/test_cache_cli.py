@@ -1,6 +1,7 @@
 """`netc cache` lists what is kept and removes what is asked for, and nothing else."""
 
 import json
+import os
 from datetime import UTC, datetime, timedelta
 
 import click
@@ -10,6 +11,7 @@ from click.testing import CliRunner
 from netc.cli.cache import cache as command
 from netc.netspec.errors import UserError
 from netc.runtime.cache import Cache, CacheKey
+from netc.runtime.cache_hold import HELD
 
 LABELS = ("resnet18 b128", "resnet34-cifar b32", "mnist-mlp b128")
 
@@ -23,6 +25,12 @@ def store(tmp_path, monkeypatch):
         key = CacheKey(f"{index}" * 64, "iree-base-compiler 3.12.0", "cpu", ("--fast",), label)
         kept.get_or_build(key, lambda path, n=index: path.write_bytes(b"vmfb" * 1000 * (n + 1)))
     return kept
+
+
+@pytest.fixture
+def nothing_held():
+    """As in another process: what this one took is not in its hands."""
+    HELD.clear()
 
 
 def run(*arguments, answer=None):
@@ -119,4 +127,56 @@ def test_clear_where_nobody_answers(store):
 
 def test_an_age_that_no_clock_has_is_one_sentence(store):
     error = run("clear", "--older-than", "1e300", "--yes").exception
-    assert isinstance(error, UserError) and "--older-than wants a number of days" in str(error)
+    assert isinstance(error, UserError) and "--older-than wants an age such as 30d" in str(error)
+
+
+def last_used(store, label, days):
+    """Set the last use of a program back by so many days."""
+    for entry in store.entries():
+        if entry.key.label == label:
+            then = datetime.now(UTC).timestamp() - days * 86_400
+            os.utime(entry.path, (then, then))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "left"),
+    [
+        ((), set(LABELS)),  # the limit is far away
+        (("--max-size", "20kB"), {"resnet34-cifar b32", "mnist-mlp b128"}),
+        (("--max-size", "0"), set()),
+        (("--older-than", "36h"), {"resnet34-cifar b32", "mnist-mlp b128"}),
+        (("--older-than", "30d"), set(LABELS)),
+        (("--older-than", "1w", "--max-size", "13kB"), {"mnist-mlp b128"}),
+    ],
+)
+def test_prune_takes_what_was_not_used_for_longest(store, nothing_held, arguments, left):
+    last_used(store, "resnet18 b128", 2)
+    last_used(store, "resnet34-cifar b32", 1)
+    result = run("prune", *arguments)
+    assert result.exit_code == 0 and labels(store) == left
+    assert (
+        f"removed {len(LABELS) - len(left)} compiled program" in result.stdout and f"{len(left)} kept" in result.stdout
+    )
+
+
+def test_prune_keeps_the_limit_of_the_environment(store, nothing_held, monkeypatch):
+    monkeypatch.setenv("NETC_CACHE_LIMIT", "13kB")
+    last_used(store, "resnet18 b128", 2)
+    last_used(store, "resnet34-cifar b32", 1)
+    assert "limit 13.0 kB" in run("ls").stdout
+    run("prune")
+    assert labels(store) == {"mnist-mlp b128"}
+    assert json.loads(run("ls", "--json").stdout)["limit"] == 13_000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("prune", "--max-size", "2 apples"), "--max-size wants a size such as 500MB or 2GB, got '2 apples'"),
+        (("prune", "--older-than", "soon"), "--older-than wants an age such as 30d, 12h or 2w, got 'soon'"),
+    ],
+)
+def test_what_prune_does_not_understand(store, arguments, sentence):
+    error = run(*arguments).exception
+    assert isinstance(error, UserError) and sentence in str(error)
+    assert labels(store) == set(LABELS)

@@ -1,6 +1,8 @@
 """The cache builds each key once, whatever is killed, damaged, full or forbidden."""
 
 import errno
+import fcntl
+import hashlib
 import json
 import multiprocessing
 import os
@@ -17,6 +19,8 @@ import pytest
 from netc.netspec.errors import NetcError, UserError
 from netc.runtime import cache as module
 from netc.runtime.cache import Cache, CacheKey
+from netc.runtime.cache_hold import HELD
+from netc.runtime.cache_limit import limit
 
 KEY = CacheKey("a" * 64, "iree 3.12.0", "cpu", ("--fast", "--cpu=host"), "mlp batch 32")
 
@@ -471,6 +475,160 @@ def test_damage_is_logged_by_default(tmp_path, caplog):
     cache.get_or_build(KEY, Build())
     assert [record.name for record in caplog.records] == [module.__name__]
     assert "is damaged" in caplog.text
+
+
+def test_an_artefact_of_another_program_under_a_fitting_manifest_is_rebuilt(cache, said):
+    build = Build(b"compiled of one.mlir")
+    entry = cache.get_or_build(KEY, build, "one.mlir")
+    assert cache.get_or_build(KEY, build, "one.mlir").hit
+    foreign = b"compiled of two.mlir"
+    entry.path.write_bytes(foreign)
+    manifest = entry.path.with_name("manifest.json")
+    fitting = {"bytes": len(foreign), "sha256": hashlib.sha256(foreign).hexdigest()}
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | fitting))
+    assert cache.lookup(KEY) is not None  # nobody asked what it is
+    again = cache.get_or_build(KEY, build, "one.mlir")
+    assert not again.hit and again.path.read_bytes() == build.content
+    assert len(said) == 1 and "was compiled of another program, or for another target" in said[0]
+
+
+def owned_by(monkeypatch, path, **change):
+    """Let `path` be seen with another owner or mode; a test may run as a user who can change neither."""
+    true = Path.stat
+
+    def stat(self, **options):
+        found = true(self, **options)
+        if self != path:
+            return found
+        mode = change.get("mode", found.st_mode)
+        return os.stat_result((mode, *found[1:4], change.get("uid", found.st_uid), *found[5:]))
+
+    monkeypatch.setattr(Path, "stat", stat)
+
+
+@pytest.mark.parametrize("place", ["root", "entries", "entry", "artefact"])
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"uid": 4_242_424}, r"which belongs to user 4242424; chown -R it to .*, or set NETC_CACHE_DIR"),
+        ({"mode": 0o40777}, r"which every user can write to; chmod -R o-w .*, or set NETC_CACHE_DIR"),
+    ],
+)
+def test_nothing_is_loaded_that_somebody_else_could_have_written(cache, monkeypatch, place, change, sentence):
+    entry = cache.get_or_build(KEY, Build())
+    folder = entry.path.parent
+    path = {"root": cache.root, "entries": folder.parent, "entry": folder, "artefact": entry.path}[place]
+    owned_by(monkeypatch, path, **change)
+    for take in (cache.lookup, lambda key: cache.get_or_build(key, Build())):
+        with pytest.raises(UserError, match=f"runs as native code, got {path}, {sentence}"):
+            take(KEY)
+
+
+@pytest.mark.parametrize("change", [{"uid": 0}, {"mode": 0o40775}])
+def test_what_root_or_the_own_group_can_write_is_loaded(cache, monkeypatch, change):
+    entry = cache.get_or_build(KEY, Build())
+    owned_by(monkeypatch, cache.root, **change)
+    assert cache.lookup(KEY) == replace(entry, hit=True)
+
+
+def test_a_new_root_is_for_its_owner_whatever_the_umask(tmp_path):
+    before = os.umask(0)
+    try:
+        cache = Cache(tmp_path / "cache")
+        cache.get_or_build(KEY, Build())
+    finally:
+        os.umask(before)
+    assert cache.lookup(KEY) is not None
+
+
+def used(cache, key, at):
+    """Set when an entry was last used."""
+    os.utime(cache.root / "v1" / "entries" / key.digest / "artefact", (at, at))
+
+
+def three(cache):
+    """Three entries of 1,000 bytes, the first one used last; as if another process had made them."""
+    keys = [replace(KEY, target=str(i), label=str(i)) for i in range(3)]
+    for key in keys:
+        cache.get_or_build(key, Build(b"x" * 1000))
+    HELD.clear()
+    for at, key in enumerate((keys[1], keys[2], keys[0])):
+        used(cache, key, 1_000_000 + at)
+    return keys
+
+
+def test_a_hit_is_a_use(cache):
+    keys = three(cache)
+    cache.lookup(keys[1])
+    now = cache.last_used(next(e for e in cache.entries() if e.key == keys[1])).timestamp()
+    assert abs(now - time.time()) < 60
+
+
+def test_a_build_over_the_limit_evicts_what_was_not_used_for_longest(cache, said):
+    keys = three(cache)
+    small = Cache(cache.root, limit=3_000)
+    small.get_or_build(KEY, Build(b"x" * 1000))
+    assert {entry.key for entry in cache.entries()} == {keys[0], keys[2], KEY}
+    HELD.clear()
+    huge = replace(KEY, target="huge")
+    small.get_or_build(huge, Build(b"x" * 9_000))  # larger than the limit by itself: the only one that stays
+    assert {entry.key for entry in cache.entries()} == {huge}
+    assert not said
+
+
+def test_what_another_process_has_taken_is_not_evicted(cache, tmp_path):
+    keys = three(cache)
+    held = (cache.root / "v1" / "entries" / keys[1].digest / "artefact").open("rb")
+    fcntl.flock(held, fcntl.LOCK_SH)
+    assert cache.prune(0) > 2_000
+    assert [entry.key for entry in cache.entries()] == [keys[1]]
+    held.close()
+    assert cache.prune(0) > 1_000
+    assert cache.entries() == ()
+
+
+def test_what_this_process_took_is_held(cache):
+    cache.get_or_build(KEY, Build())
+    cache.prune(0)
+    assert len(cache.entries()) == 1
+    HELD.clear()
+    cache.prune(0)
+    assert cache.entries() == ()
+
+
+def test_an_entry_that_is_being_removed_is_built_again(cache, monkeypatch):
+    entry = cache.get_or_build(KEY, Build())
+    HELD.clear()
+    with entry.path.open("rb") as removing:
+        fcntl.flock(removing, fcntl.LOCK_EX)
+        assert cache.lookup(KEY) is None
+    assert cache.lookup(KEY) is not None
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("500MB", 500_000_000),
+        ("2 GB", 2_000_000_000),
+        ("1.5kb", 1500),
+        ("1KiB", 1024),
+        ("7", 7),
+        ("none", None),
+        ("", 10**10),
+    ],
+)
+def test_the_limit_of_the_environment(monkeypatch, text, count):
+    monkeypatch.setenv("NETC_CACHE_LIMIT", text)
+    assert limit() == count
+
+
+@pytest.mark.parametrize("text", ["much", "-1", "2 apples", "1e9", "9" * 40])
+def test_a_limit_that_is_none_is_said_before_the_build(cache, monkeypatch, text):
+    monkeypatch.setenv("NETC_CACHE_LIMIT", text)
+    build = Build()
+    with pytest.raises(UserError, match="NETC_CACHE_LIMIT wants a size such as 500MB or 2GB"):
+        cache.get_or_build(KEY, build)
+    assert not build.calls
 
 
 if __name__ == "cache_worker":
