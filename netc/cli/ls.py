@@ -19,8 +19,16 @@ def ls(pattern: str | None, as_json: bool) -> None:
     """List the nets of the zoo.
 
     PATTERN is a part of a name (resnet) or a glob (resnet*-cifar). Each count of parameters comes from the spec; a !
-    beside it says that the published count is another.
+    beside it says that the published count is another. FILE.lean in its place lists the nets of that file.
     """
+    if pattern is not None and pattern.endswith(".lean"):
+        from pathlib import Path
+
+        from netc.cli.lean_list import print_list
+        from netc.netspec.lean.file import load
+
+        print_list(load(Path(pattern)), as_json=as_json)
+        return
     rows = [_facts(name) for name in matching(pattern)]
     if as_json:
         print_json(rows)

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from netc.cli import lean_list
 from netc.cli.console import say, write
 from netc.cli.options import json_option, net_argument, net_options, print_json, resolve_net
 
 if TYPE_CHECKING:
     from netc.netspec.check import CheckedNet
+    from netc.netspec.lean.file import LeanFile
 
 COUNTED = "FLOPs are those of the forward pass on one example; a multiply-add counts 2"
 
@@ -37,12 +39,16 @@ def show(
     """Show a net: its layers, shapes, parameters and FLOPs.
 
     NET is a name that `netc ls` shows, a .toml file, or a net in a .lean file, FILE.lean:NAME. FLOPs are those of the
-    forward pass on one example; a multiply-add counts 2.
+    forward pass on one example; a multiply-add counts 2. FILE.lean alone, where it holds several, lists them all; those
+    that cannot be read are listed with the reason, and the exit code is 0.
     """
     forms = [
         word for word, given in (("--toml", toml), ("--dot", dot), ("--mermaid", mermaid), ("--json", as_json)) if given
     ]
     _check_forms(forms, depth)
+    if forms in ([], ["--json"]) and (file := lean_list.several(net)) is not None:
+        _show_list(file, as_json=as_json, options=(classes, input_, depth))
+        return
     checked = resolve_net(net, classes, input_)
     match forms:
         case ["--toml"]:
@@ -63,6 +69,16 @@ def show(
             _show(checked, facts(checked, depth or 0))
             for note in reading_notes(net):
                 say(note)
+
+
+def _show_list(file: LeanFile, *, as_json: bool, options: tuple[object, ...]) -> None:
+    from netc.netspec.errors import UserError
+    from netc.netspec.lean.listing import choose
+
+    if any(option is not None for option in options):
+        first = choose(file, file.specs[0].name)
+        raise UserError(f"--classes, --input and --depth want one net, got the {len(file.specs)} of a file; {first}")
+    lean_list.print_list(file, as_json=as_json)
 
 
 def reading_notes(net: str) -> list[str]:

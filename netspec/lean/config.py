@@ -59,6 +59,7 @@ def _part(type_: str, of: str) -> Field:
     return Field(type_, None, "part", of)
 
 
+OLDER = "it is a word of lean4-mlir's older versions, and netc has no {}: take it out, and useAdam decides"
 EVERY_EPOCH = "netc evaluates and saves after every epoch"
 FIELDS: dict[str, Field] = {
     "learningRate": Field("Float", None),
@@ -68,6 +69,8 @@ FIELDS: dict[str, Field] = {
     "momentum": Field("Float", 0.0),
     "useAdam": Field("Bool", False),
     "optimizer": Field("optimizer", "sgd"),
+    "useMuon": _refused("Bool", False, OLDER.format("Muon")),
+    "useShampoo": _refused("Bool", False, OLDER.format("Shampoo")),
     "rmspropDecay": _part("Float", "optimizer := .rmsprop"),
     "rmspropEps": _part("Float", "optimizer := .rmsprop"),
     "weightDecay": Field("Float", 0.0),
@@ -95,6 +98,7 @@ FIELDS: dict[str, Field] = {
     "cnxInit": _refused("Bool", False, "give the layers (std := 0.02)"),
     "bootstrapBackbone": _refused("option", None, "take it out, and begin with weights by --init"),
     "bootstrapBackboneRange": _refused("option", None, "take it out, and begin with weights by --init"),
+    "minLR": _refused("Float", 0.0, "netc's cosine ends at 0: take it out"),
     "expLRDecayRate": _refused("Float", 0.0),
     "expLRDecayEpochs": _part("Float", "expLRDecayRate"),
     "expLRStaircase": _part("Bool", "expLRDecayRate"),

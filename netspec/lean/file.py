@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import difflib
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from netc.netspec.errors import NetcError, UserError
+from netc.netspec.errors import UserError
 from netc.netspec.lean.commands import contents
 from netc.netspec.lean.evaluate import DEEPEST, Evaluator
 from netc.netspec.lean.library import ROWS
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 
 LARGEST_FILE = 1 << 20  # bytes; a specification is text that somebody wrote
 SUFFIX = ".lean"
-PATIENCE = 5.0  # seconds of counting when specs are listed: a file may hold many, of any size
 FRAMES = 8  # of Python for each expression within an expression
 SPECS, CONFIGS = "NetSpec", "TrainConfig"
 T = TypeVar("T")
@@ -191,14 +189,22 @@ def _evaluated(run: Evaluator, definition: Definition, kind: str, file: tuple[st
     return Found(name, record, problem, definition.doc, definition.at.span, file)
 
 
-def pick(file: LeanFile, name: str | None, kind: str = SPECS) -> Found:
-    """The definition of that name, of which a unique ending is enough; without a name, the only one there is."""
+def some(file: LeanFile, kind: str = SPECS) -> tuple[Found, ...]:
+    """All definitions of that kind; raises UserError for a file without any."""
     found = file.specs if kind == SPECS else file.configs
     if not found:
         raise UserError(f"{file.path} holds no {kind}; write `def net : {kind} where` and its fields")
+    return found
+
+
+def pick(file: LeanFile, name: str | None, kind: str = SPECS) -> Found:
+    """The definition of that name, of which a unique ending is enough; without a name, the only one there is."""
+    found = some(file, kind)
     if not name:  # `FILE.lean`, or `FILE.lean:`
         if len(found) == 1:
             return found[0]
+        from netc.netspec.lean.listing import listed
+
         raise UserError(listed(file, kind))
     exact = [f for f in found if f.name == name]
     ends = exact[:1] or [f for f in found if f.name.endswith(f".{name}")]
@@ -214,30 +220,3 @@ def pick(file: LeanFile, name: str | None, kind: str = SPECS) -> Found:
     near = difflib.get_close_matches(name[:60], [f.name for f in found][:2000], n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else f"it has {', '.join(f.name for f in found[:12])}"
     raise UserError(f"{file.path} holds no {kind} {name[:60]}; {hint}")
-
-
-def listed(file: LeanFile, kind: str = SPECS) -> str:
-    """The file's specs in lines: name, layers, parameters, or why it cannot be read; and how to choose one."""
-    found = file.specs if kind == SPECS else file.configs
-    width = max(len(f.name) for f in found)
-    late = time.process_time() + PATIENCE
-    lines = [f"{f.name:{width}}  {_summary(f, late) if kind == SPECS else ''}".rstrip() for f in found]
-    what = "specs" if kind == SPECS else "training configurations"
-    return "\n  ".join(
-        (f"{file.path} holds {len(found)} {what}; choose one as {Path(file.path).name}:{found[0].name}", *lines)
-    )
-
-
-def _summary(found: Found, late: float) -> str:
-    from netc.netspec.check import check
-    from netc.netspec.lean import meaning
-
-    if time.process_time() > late:
-        return "not counted, for those above are large"
-    try:
-        spec = found.read(meaning.spec_of)
-        return f"{len(spec.layers)} layers, {check(spec).count:,} parameters"
-    except LeanError as error:
-        return f"cannot be read: line {error.span.line}: {error.sentence}"
-    except NetcError as error:
-        return f"does not fit together: {str(error).splitlines()[0]}"

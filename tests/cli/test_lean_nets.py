@@ -32,7 +32,7 @@ def fast : TrainConfig := { learningRate := 0.1, batchSize := 5, epochs := 9, mo
 GPT = 11 * 8 + 6 * 8 + 4 * 8 + 4 * 72 + 8 * 16 + 16 + 16 * 8 + 8 + 16 + 9 * 11
 # every command that takes NET, with what else it wants
 COMMANDS = (
-    ("show",), ("train",), ("emit-mlir",), ("compile", "-o", "x.vmfb"), ("oracle",), ("certify",), ("emit-jax",),
+    ("train",), ("emit-mlir",), ("compile", "-o", "x.vmfb"), ("oracle",), ("certify",), ("emit-jax",),
     ("import", "w.safetensors"), ("cost",), ("memory",), ("bench",), ("profile",), ("tune",), ("trace", "noise"),
     ("emit-lean",),
 )  # fmt: skip
@@ -67,6 +67,41 @@ def test_a_file_with_several_lists_them(path, words):
         ["counted", "2", "layers,", message.split()[-2], "parameters"],
     ]
     assert "did you mean mlp?" in refused(*command, f"{path}:mpl", *words[len(command) :])
+
+
+@pytest.mark.parametrize("words", [("show",), ("ls",)], ids=lambda words: words[0])
+def test_the_list_is_what_a_file_alone_is_shown_as(path, words):
+    path.write_text(
+        FILE + CONFIG + 'def odd : NetSpec := { name := "strange", layers := [.denze 3 4 .relu] }\n', "utf-8"
+    )
+    result = run(*words, path)
+    assert result.exit_code == 0, result.output
+    first, heads, *lines, last = result.stdout.splitlines()
+    assert first == f"{path} holds 4 specs; choose one as Nets.lean:mlp"
+    assert heads.split() == ["spec", "name", "layers", "parameters"]
+    assert [line.split() for line in lines[:2]] == [["mlp", "small", "3", "1,210"], ["gpt", "mini", "4", str(GPT)]]
+    assert lines[3].split(maxsplit=2) == ["odd", "strange", "refused, line 17: no layer is called 'denze'"]
+    assert last == "training configurations: fast"
+    found = json.loads(run(*words, path, "--json").stdout)
+    assert (found["file"], found["configs"]) == (str(path), ["fast"])
+    assert found["specs"][0] == {
+        "name": "mlp", "shown": "small", "line": 2, "status": "ok", "layers": 3, "parameters": 1210, "reason": "",
+    }  # fmt: skip
+    odd = found["specs"][3]
+    assert (odd["status"], odd["layers"], odd["parameters"]) == ("refused", None, None)
+    assert "did you mean dense" in odd["reason"]
+
+
+def test_a_list_has_no_depth_and_no_other_input(path):
+    for option in (("--depth", 1), ("--classes", 3), ("--input", "4x4x1")):
+        assert "want one net, got the 3 of a file; choose one as Nets.lean:mlp" in refused("show", path, *option)
+    assert "holds 3 specs" in refused("show", path, "--toml")
+
+
+@pytest.mark.parametrize("command", ["show", "ls"])
+def test_a_file_without_a_spec_has_no_list(path, command):
+    path.write_text(CONFIG, encoding="utf-8")
+    assert "holds no NetSpec" in refused(command, path)
 
 
 def test_show(path):

@@ -143,3 +143,11 @@ def test_the_line_is_what_the_command_line_would_say():
     line = config_of(structure(**NEEDED, useFocal=True, bf16=True)).line()
     assert "--epochs 80 --batch 32 --lr 0.001 --warmup 0.0 --decay constant --optimizer sgd --momentum 0.0" in line
     assert "--loss focal --loss-option gamma=2.0 --crop 0 --no-flip --precision bf16" in line
+
+
+@pytest.mark.parametrize(("word", "name"), [("useMuon", "Muon"), ("useShampoo", "Shampoo")])
+def test_an_older_word_of_the_originals_is_no_typing_mistake(word, name):
+    message = sentence(**NEEDED, **{word: True})
+    assert f"does not do {word} := true; it is a word of lean4-mlir's older versions, and netc has no {name}" in message
+    assert "did you mean" not in message
+    assert options(**{word: False}) == options()

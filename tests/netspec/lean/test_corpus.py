@@ -17,7 +17,8 @@ from netc.netspec.errors import UserError
 from netc.netspec.layers import COUNTED
 from netc.netspec.lean.config import config_of
 from netc.netspec.lean.constructors import TABLE
-from netc.netspec.lean.file import LeanFile, from_text, listed, load
+from netc.netspec.lean.file import LeanFile, from_text, load
+from netc.netspec.lean.listing import listed
 from netc.netspec.lean.meaning import read, spec_of
 from netc.netspec.lean.source import Built, Product, Record, Value
 from netc.netspec.lean.write import to_lean
@@ -207,7 +208,7 @@ def test_a_huge_net_is_refused_soon(layers):
 
 
 def test_a_list_of_huge_nets_ends(monkeypatch):
-    monkeypatch.setattr("netc.netspec.lean.file.PATIENCE", 0.0)
+    monkeypatch.setattr("netc.netspec.lean.listing.PATIENCE", 0.0)
     lines = listed(from_text((CORPUS / "Recipes.lean").read_text(encoding="utf-8"))).split("\n")
     assert len(lines) == 4
     assert lines[-1].split("  ")[-1] == "not counted, for those above are large"
