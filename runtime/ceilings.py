@@ -11,6 +11,7 @@ import json
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -28,10 +29,11 @@ from netc.runtime.backends import check_device, load
 from netc.runtime.backends.protocol import Source
 from netc.runtime.cache import Cache
 from netc.runtime.compile import COMPILER, compile_cached, host_cpu, version_of
-from netc.runtime.files import write_whole
+from netc.runtime.files import read_regular, write_whole
 from netc.runtime.target import Target
 
 FILE = "ceilings.json"
+LARGEST = 4 << 20  # bytes of that file
 GEMMS = (512, 1024, 2048)  # sides of the squares; the fastest counts, for none is the best everywhere
 ELEMENTS = 1 << 24  # of each of the triad's three vectors: 64 MiB, more than a cache holds
 SECONDS = 1.0  # that each program is repeated
@@ -79,18 +81,19 @@ def ceilings(target: Target, cache: Cache, *, again: bool = False) -> Measured:
     if key in kept and not again:
         return kept[key]
     kept[key] = measured = measure(target, cache)
-    path.parent.mkdir(parents=True, exist_ok=True)
     entries = {k: {n: v for n, v in asdict(m).items() if n != "kept"} for k, m in kept.items()}
-    write_whole(path, json.dumps(entries, indent=1, allow_nan=False) + "\n")
+    with suppress(OSError):  # a cache that is read-only or full: measured again next time
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, json.dumps(entries, indent=1, allow_nan=False) + "\n")
     return measured
 
 
 def _kept(path: Path) -> dict[str, Measured]:
     """What was measured before; nothing for a file that is missing or not ours, which is then written anew."""
     try:
-        found = {k: Measured(**v) for k, v in json.loads(path.read_text(encoding="utf-8")).items()}
+        found = {k: Measured(**v) for k, v in json.loads(read_regular(path, LARGEST)).items()}
         return {k: m for k, m in found.items() if m.flops > 0 and m.bytes > 0}
-    except (OSError, ValueError, TypeError, AttributeError):
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
         return {}
 
 

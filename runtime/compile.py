@@ -17,6 +17,7 @@ from pathlib import Path
 from netc.codegen.render import for_iree
 from netc.netspec.errors import NetcError, UserError
 from netc.runtime.cache import Cache, CacheKey, Entry
+from netc.runtime.files import write_whole
 from netc.runtime.target import Target
 
 COMPILER = "iree-base-compiler"
@@ -108,7 +109,7 @@ def compile_text(text: str, target: Target, output: Path, longest: float = LONGE
     # beside the artefact and not in TMPDIR: what fits there is what fits here, and one disk can be full, not two
     with tempfile.TemporaryDirectory(prefix="netc-", dir=output.absolute().parent) as folder:
         source = Path(folder) / mark_of(key_of(text, target, ""))
-        source.write_text(for_iree(text), encoding="utf-8")
+        write_whole(source, for_iree(text))
         # the artefact remembers the name of its source: a relative one keeps two compiles equal byte for byte
         command = [str(compiler_path()), source.name, "-o", str(output.absolute()), *target.flags]
         unchecked = [UNCHECKED] if target.family == "cpu" else []

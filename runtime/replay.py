@@ -16,6 +16,7 @@ from netc.runtime.checkpoint import CheckpointError
 from netc.runtime.data.batches import Normalise, statistics, steps_per_epoch, train_batches
 from netc.runtime.data.dataset import Dataset
 from netc.runtime.data.windows import TextSplit
+from netc.runtime.files import whole
 from netc.runtime.pretrained import Start
 from netc.runtime.run import RunConfig, checkpoint_of, normalise_of
 from netc.runtime.schedule import learning_rate
@@ -106,12 +107,14 @@ def write_examples(path: Path, data: Dataset) -> None:
             continue
         arrays[f"{role}_pixels"] = split.images(np.arange(len(split), dtype=np.int64))
         arrays[f"{role}_labels"] = split.labels
-    np.savez_compressed(path, **arrays)  # type: ignore[arg-type]
+    with whole(path) as file:
+        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
 
 
 def write_start(path: Path, start: Start) -> None:
     """Write the weights that a training begins with as one .npz: float32 tensors by netc's names, and their SHA-256."""
-    np.savez_compressed(path, sha256=np.array(start.digest), **start.tensors)  # type: ignore[arg-type]
+    with whole(path) as file:
+        np.savez_compressed(file, sha256=np.array(start.digest), **start.tensors)  # type: ignore[arg-type]
 
 
 def first_state(program: Program, seed: int) -> list[Array]:

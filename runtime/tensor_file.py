@@ -22,7 +22,7 @@ from netc.netspec.errors import UserError
 
 Floats = npt.NDArray[np.float32]
 
-LONGEST_HEADER = 16 << 20  # bytes; a net of 2,000 tensors needs 250 kB
+LONGEST_HEADER = 4 << 20  # bytes; a net of 2,000 tensors needs 250 kB
 LARGEST_RANK = 8
 MOST_ELEMENTS = 1 << 40  # of one tensor; more is a lie whatever the file's size
 

@@ -23,10 +23,11 @@ from netc.codegen.rewrite.choices import NONE, Choices
 from netc.codegen.rewrite.conv_forms import CONV_FORMS
 from netc.netspec.errors import UserError
 from netc.runtime.compile import COMPILER, host_cpu, version_of
-from netc.runtime.files import write_whole
+from netc.runtime.files import read_regular, write_whole
 from netc.runtime.target import Target
 
 FORMAT = 1
+LARGEST = 4 << 20  # bytes
 Notice = Callable[[str], None]
 # jaxlib's GPU plugins: with one of them the same target word is another machine
 _PLUGINS = ("jax-cuda12-plugin", "jax-cuda13-plugin", "jax-rocm60-plugin", "jax-rocm7-plugin")
@@ -151,7 +152,7 @@ def _to_text(tuned: Tuned) -> str:
 
 def _read(path: Path, on_damage: Notice) -> Tuned | None:
     try:
-        body = json.loads(path.read_text(encoding="utf-8"))
+        body = json.loads(read_regular(path, LARGEST))
         sha256 = body.pop("sha256")
         if body["format"] != FORMAT or hashlib.sha256(_canonical(body).encode()).hexdigest() != sha256:
             raise ValueError("its digest is another")

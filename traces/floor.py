@@ -16,12 +16,14 @@ from typing import Any
 import numpy as np
 
 from netc.traces.errors import TraceError
+from netc.traces.files import read_regular, whole
 from netc.traces.schema import JSON, Header, plain
 
 FILE = "noise.json"
 """The name of a floor inside a run's folder."""
 
 FORMAT = 1
+LARGEST = 4 << 20  # bytes of a noise file
 MEASURED = ("loss", "grad_norm", "param_norm")
 """The numbers of a step that two runs are compared by."""
 
@@ -158,13 +160,14 @@ def write_floor(path: Path, floor: Floor) -> None:
     body["gradient"] = _rounded(floor.gradient)
     body["doubling"] = None if floor.doubling is None else _rounded(floor.doubling)
     lines = json.dumps({"kind": "noise", "format": FORMAT, **plain(body, "noise")}, allow_nan=False)  # type: ignore[dict-item]
-    path.write_text(lines + "\n", encoding="utf-8")
+    with whole(path) as file:
+        file.write(f"{lines}\n".encode())
 
 
 def read_floor(path: Path) -> Floor:
     """Read what `write_floor` wrote; raises TraceError naming the file and what is wrong with it."""
     try:
-        body = json.loads(path.read_bytes())
+        body = json.loads(read_regular(path, LARGEST))
     except (OSError, ValueError, RecursionError) as error:
         raise TraceError(f"{path}: wants a file of netc trace noise, got none that can be read ({error})") from error
     if not isinstance(body, dict) or body.pop("kind", None) != "noise" or body.pop("format", None) != FORMAT:

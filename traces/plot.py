@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from netc.traces.errors import TraceError
+from netc.traces.files import whole
 from netc.traces.floor import relative
 from netc.traces.read import Trace
 
@@ -85,7 +86,8 @@ def _differences(axis: Any, runs: Sequence[Run]) -> None:
 def _write_image(runs: Sequence[Run], out: Path) -> None:
     # without its date an SVG or PNG of the same runs has the same bytes
     metadata = {"Date": None} if out.suffix == ".svg" else {"Software": None}
-    figure(runs).savefig(out, dpi=110, metadata=metadata)
+    with whole(out) as file:
+        figure(runs).savefig(file, format=out.suffix[1:], dpi=110, metadata=metadata)
 
 
 def _write_page(runs: Sequence[Run], out: Path) -> None:
@@ -94,7 +96,8 @@ def _write_page(runs: Sequence[Run], out: Path) -> None:
     rows = "".join(_row(label, trace) for label, trace in runs)
     heads = "".join(f"<th>{h}</th>" for h in HEADS)
     source = base64.b64encode(image.getvalue()).decode()
-    out.write_text(PAGE.format(heads=heads, rows=rows, source=source), encoding="utf-8")
+    with whole(out) as file:
+        file.write(PAGE.format(heads=heads, rows=rows, source=source).encode())
 
 
 HEADS = ("run", "net", "data", "target", "seed", "batch", "steps", "last loss", "test accuracy", "module")

@@ -197,7 +197,7 @@ def prune(max_size: int | None, older_than: timedelta | None) -> None:
     most = cache_limit.limit() if max_size is None and older_than is None else max_size
     freed = store.prune(most, older_than)
     kept = store.entries()
-    click.echo(
+    say(
         f"removed {_programs(before - len(kept))}, {figures.size(freed)} freed; "
         f"{len(kept)} kept, {figures.size(sum(entry.bytes for entry in kept))}, in {store.root}"
     )

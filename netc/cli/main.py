@@ -5,7 +5,10 @@ from __future__ import annotations
 import errno
 import gc
 import importlib
+import io
 import os
+import resource
+import stat
 import sys
 from typing import NoReturn
 
@@ -43,6 +46,9 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
 # New objects after which Python looks for cycles of them, 700 by default. Imports and emission make many objects and no
 # such cycles, and looking took a tenth of the time to the first step.
 COLLECT_AFTER = 100_000
+
+DEV_FULL = os.makedev(1, 7)
+BLOCK = 1 << 16  # bytes; a disk with less left is full
 
 # what the system says when a path was mistyped or may not be written
 MISTAKES = {errno.ENOENT, errno.EACCES, errno.EPERM, errno.EISDIR, errno.EEXIST, errno.ENOTDIR, errno.EROFS}
@@ -83,7 +89,16 @@ def cli() -> None:
 def main() -> NoReturn:
     """Run the command line. Exit codes: 0 done, 1 a failure, 2 a user's mistake, 130 Ctrl-C."""
     gc.set_threshold(COLLECT_AFTER)
+    _write_whole()
     sys.exit(_run(sys.argv[1:]))
+
+
+def _write_whole() -> None:
+    """Make an output that PYTHONUNBUFFERED left bare write all or raise; it drops what the system takes in part."""
+    bare = getattr(sys.stdout, "buffer", None)
+    if isinstance(bare, io.RawIOBase):
+        held = io.BufferedWriter(bare)
+        sys.stdout = io.TextIOWrapper(held, sys.stdout.encoding, sys.stdout.errors, line_buffering=True)
 
 
 def _run(arguments: list[str]) -> int:
@@ -103,12 +118,16 @@ def _run(arguments: list[str]) -> int:
         _say(str(error))
         return error.exit_code
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that the interpreter's last flush is silent
+        _silence()
         return 1
     except MemoryError:
         _say("out of memory; try a smaller --input, --batch or net")
         return 1
     except OSError as error:
+        if error.filename is None and _output_is_full():
+            _silence()
+            _say(f"wants an output that takes what is printed, got: {error.strerror}; the rest of it is lost")
+            return 1
         _say(_os_sentence(error))
         return 2 if error.errno in MISTAKES else 1
     except ValueError as error:
@@ -119,6 +138,21 @@ def _run(arguments: list[str]) -> int:
     return code if isinstance(code, int) else 0  # what ctx.exit(..) was given
 
 
+def _output_is_full() -> bool:
+    """Whether standard output takes no more: a full disk, a file as large as `ulimit -f` allows, or /dev/full."""
+    handle = sys.stdout.fileno()
+    found = os.fstat(handle)
+    if stat.S_ISREG(found.st_mode):
+        disk, (most, _) = os.fstatvfs(handle), resource.getrlimit(resource.RLIMIT_FSIZE)
+        return disk.f_bavail * disk.f_frsize < BLOCK or 0 <= most <= found.st_size
+    return stat.S_ISCHR(found.st_mode) and found.st_rdev == DEV_FULL
+
+
+def _silence() -> None:
+    """Let standard output go nowhere, so that the interpreter's last flush says nothing."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _say(text: str) -> None:
     for line in text.split("\n"):
         say(f"netc: {line}", err=True)
@@ -127,5 +161,5 @@ def _say(text: str) -> None:
 def _os_sentence(error: OSError) -> str:
     where = f" at {error.filename}" if error.filename else ""
     if error.errno == errno.ENOSPC:
-        return f"the disk is full{where}; what was saved before is whole; free some space and go on with --resume"
+        return f"the disk is full{where}; what was there before is as it was; free some space"
     return f"the system refused{where}: {error.strerror or error}; check the path and its permissions"

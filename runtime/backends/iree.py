@@ -52,9 +52,14 @@ def device_of(driver: str) -> Any:
     try:
         return rt.get_device(driver)
     except (RuntimeError, ValueError) as error:
+        advice = (
+            "the system gives this process too little memory (see ulimit -v): raise it, or use --target reference"
+            if "RESOURCE_EXHAUSTED" in str(error)
+            else "run `netc doctor` to see what is missing, or use --target "
+            + ("reference" if driver.startswith("local") else "cpu")
+        )
         raise UserError(
-            f"wants a device for the driver {driver!r}, got none on this machine ({_short(error)}); "
-            "run `netc doctor` to see what is missing, or use --target cpu"
+            f"wants a device for the driver {driver!r}, got none on this machine ({_short(error)}); {advice}"
         ) from error
 
 

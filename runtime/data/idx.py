@@ -16,6 +16,7 @@ import numpy as np
 
 from netc.runtime.data.dataset import ArraySplit
 from netc.runtime.data.errors import DataError
+from netc.runtime.files import opened
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,8 +28,10 @@ UNSIGNED_BYTE = 0x08
 BYTE_LIMIT = 1 << 30
 """Bytes of elements in one file; refused before anything is allocated."""
 
-DEFLATE_RATIO = 1032
-"""Deflate cannot make more than so many bytes out of one (zlib's technical details)."""
+UNPACKED = (32 << 20, 12)
+"""A gzipped file of n bytes may hold 32 MiB + 12 n: MNIST's hold 5 n, and deflate could make 1,032 n of one."""
+
+CHUNK = 1 << 20
 
 
 def read_idx(path: Path, rank: int) -> npt.NDArray[np.uint8]:
@@ -38,11 +41,11 @@ def read_idx(path: Path, rank: int) -> npt.NDArray[np.uint8]:
     longer than its header says, absurdly large, or damaged as a gzip file.
     """
     try:
-        with path.open("rb") as raw:
+        with opened(path, BYTE_LIMIT + 16) as raw:
             if raw.peek(2)[:2] != GZIP_MAGIC:
                 return _read(path, raw, rank, available=path.stat().st_size)
             with gzip.GzipFile(fileobj=raw) as unpacked:
-                return _read(path, unpacked, rank, available=path.stat().st_size * DEFLATE_RATIO)
+                return _read(path, unpacked, rank, available=UNPACKED[0] + UNPACKED[1] * path.stat().st_size)
     except (OSError, EOFError, zlib.error) as error:
         raise _wrong(path, "a readable IDX file", f"{type(error).__name__}: {error}") from error
 
@@ -74,12 +77,18 @@ def _read(path: Path, file: BinaryIO | gzip.GzipFile, rank: int, available: int)
     if count > BYTE_LIMIT or 0 in dims:
         raise _wrong(path, f"dimensions of at least 1 and at most {BYTE_LIMIT} bytes", f"dimensions {dims}")
     if count > available:
-        raise _wrong(path, f"{count} bytes for dimensions {dims}", "a file too short to hold them")
-    data = file.read(count + 1)
-    if len(data) != count:
-        got = f"{len(data)} bytes" if len(data) < count else "more bytes after the end"
+        packed = isinstance(file, gzip.GzipFile)
+        got = "so small a gzip file (if it is right, unpack it first)" if packed else "a file too short to hold them"
+        raise _wrong(path, f"{count} bytes for dimensions {dims}", got)
+    data = np.zeros(count, np.uint8)
+    at = 0
+    while at < count and (chunk := file.read(min(CHUNK, count - at))):
+        data[at : at + len(chunk)] = np.frombuffer(chunk, np.uint8)
+        at += len(chunk)
+    if at < count or file.read(1):
+        got = f"{at} bytes" if at < count else "more bytes after the end"
         raise _wrong(path, f"exactly {count} bytes for dimensions {dims}", got)
-    return np.frombuffer(data, np.uint8).reshape(dims)
+    return data.reshape(dims)
 
 
 def _wrong(path: Path, wanted: str, got: str) -> DataError:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import struct
 from pathlib import Path
 
@@ -33,7 +34,7 @@ DAMAGED = {
     "no dims": (GOOD[:9], "5 bytes where 12 should be"),
     "absurd": (header(2**32 - 1, 2**32 - 1, 2**32 - 1), "dimensions \\(4294967295"),
     "zero": (header(0, 3, 4), "dimensions \\(0, 3, 4\\)"),
-    "too big for the file": (header(60_000, 28, 28) + bytes(100), "too short|100 bytes"),
+    "too big for the file": (header(60_000, 28, 28) + bytes(100), "too short|so small"),
     "truncated": (GOOD[:-1], "23 bytes|too short"),
     "trailing": (GOOD + b"\0", "more bytes after the end"),
 }
@@ -75,6 +76,20 @@ def test_refuses_trailing_garbage_after_the_gzip_stream(tmp_path):
     path.write_bytes(gzip.compress(GOOD) + b"garbage")
     with pytest.raises(DataError, match="got BadGzipFile"):
         read_idx(path, 3)
+
+
+def test_a_gzip_bomb_is_refused_before_it_is_unpacked(tmp_path):
+    path = tmp_path / "file.gz"
+    path.write_bytes(gzip.compress(header(60_000, 28, 28) + bytes(60_000 * 784)))  # 47 MB in 46 kB: all black
+    with pytest.raises(DataError, match="got so small a gzip file"):
+        read_idx(path, 3)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero"), Path.mkdir])
+def test_what_is_no_regular_file_is_refused(tmp_path, make):
+    make(tmp_path / "file")
+    with pytest.raises(DataError, match=r"no regular file|a folder"):
+        read_idx(tmp_path / "file", 3)
 
 
 def test_missing(tmp_path):
