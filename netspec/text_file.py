@@ -8,15 +8,16 @@ from netc.netspec.errors import UserError
 
 
 def read_text(path: Path, largest: int, what: str, advice: str) -> str:
-    """The UTF-8 text of a file of at most `largest` bytes; raises UserError for one that is larger or cannot be read.
+    """The UTF-8 text of a file of at most `largest` bytes, without a byte order mark.
 
+    Raises UserError for one that is larger or cannot be read.
     A file that is too large `wants {what}at most ..; {advice}`.
     """
     try:
         size = path.stat().st_size
         if size > largest:
             raise UserError(f"{path}: wants {what}at most {largest} bytes, got {size}; {advice}")
-        return path.read_bytes().decode("utf-8")
+        return path.read_bytes().decode("utf-8-sig")
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); check the name") from error
     except UnicodeDecodeError as error:

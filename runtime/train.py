@@ -35,7 +35,8 @@ from netc.runtime.data.batches import (
     train_batches,
 )
 from netc.runtime.data.catalog import TEXT_PREFIX
-from netc.runtime.data.dataset import Dataset
+from netc.runtime.data.dataset import Dataset, Split
+from netc.runtime.data.windows import TextSplit
 from netc.runtime.ledger import Ledger, StepDone
 from netc.runtime.pretrained import Start
 from netc.runtime.run import RunConfig, left_off, normalise_of, refuse_used, write_config
@@ -226,6 +227,8 @@ def refuse_other_targets(config: RunConfig) -> None:
 def _fits(config: RunConfig, data: Dataset) -> None:
     refuse_other_targets(config)
     classes, outputs = len(data.classes), config.net.out.shape[-1]
+    if classes < 2 and config.net.x.dtype == "f32":
+        raise UserError(f"{config.data} wants at least two classes to train on, got {classes}; add a folder of images")
     if outputs < classes:
         raise UserError(
             f"{config.data} has {classes} classes, got a net with {outputs} outputs; give --classes {classes}"
@@ -337,7 +340,7 @@ def _diverged(run: _Run, what: str, value: float) -> NonFiniteError:
 
 
 def _evaluate(run: _Run, counter: _Counter, trace: TraceWriter, epoch: int) -> None:
-    loss, correct, count = sums(run.session, run.data, run.schedule.batch, run.normalise)
+    loss, correct, count = sums(run.session, run.data.test, run.schedule.batch, run.normalise)
     if not np.isfinite(loss):
         trace.sync()
         raise _diverged(run, f"the test loss after step {counter.step - 1}", loss)
@@ -352,9 +355,9 @@ def _evaluate(run: _Run, counter: _Counter, trace: TraceWriter, epoch: int) -> N
     run.progress.evaluated(record)
 
 
-def sums(session: Session, data: Dataset, batch: int, normalise: Normalise) -> tuple[float, float, float]:
-    """(loss, correct, count) summed over the test split."""
+def sums(session: Session, test: Split | TextSplit, batch: int, normalise: Normalise) -> tuple[float, float, float]:
+    """(loss, correct, count) summed over a test split."""
     total = np.zeros(3)
-    for b in prefetch(eval_batches(data.test, batch=batch, normalise=normalise)):
+    for b in prefetch(eval_batches(test, batch=batch, normalise=normalise)):
         total += session.eval_step(b.x, b.y, b.weight)
     return float(total[0]), float(total[1]), float(total[2])

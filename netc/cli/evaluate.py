@@ -2,47 +2,80 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from netc.cli.console import say
 from netc.cli.options import json_option
 
+if TYPE_CHECKING:
+    from netc.runtime.data.dataset import Dataset
+    from netc.runtime.run import RunConfig
+
 
 @click.command("eval")
 @click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
 @click.option("--checkpoint", type=click.Choice(["best", "last"]), default="best", show_default=True)
 @click.option("--data", "other", metavar="DATA", help="Other data, as for train.  [default: the run's own]")
+@click.option("--skip-unknown", is_flag=True, help="Leave out images of classes that the run does not know.")
+@click.option("--by-number", is_flag=True, help="Compare classes by their numbers; there must be as many.")
 @click.option("--target", help="Where to run it.  [default: the run's own]")
 @click.option("--data-dir", type=click.Path(path_type=Path), help="A folder that holds the data's files.")
 @json_option
 def evaluate(
-    run: Path, checkpoint: str, other: str | None, target: str | None, data_dir: Path | None, as_json: bool
+    run: Path,
+    checkpoint: str,
+    other: str | None,
+    skip_unknown: bool,
+    by_number: bool,
+    target: str | None,
+    data_dir: Path | None,
+    as_json: bool,
 ) -> None:
     """Evaluate the folder RUN that `netc train` or `netc import` made, on the test images of its data.
 
-    Other data must number its classes as the run does: they are compared by their numbers, not by their names.
+    Classes of other data are those of the run with the same names, and characters of another text the same characters.
+    A folder PATH/CLASS/* and a text, which have no test part of their own, are taken whole then.
     """
     import json
 
-    from netc.cli.train import dataset_of
     from netc.netspec.errors import UserError
     from netc.runtime import evaluate as library
     from netc.runtime.cache import Cache
     from netc.runtime.run import read_config
 
+    if other is None and (skip_unknown or by_number):
+        raise UserError("--skip-unknown and --by-number belong to --data, got no --data; a run knows its own classes")
     config = read_config(run)
     name = other or config.data
     if not name:
         raise UserError(f"{run} was imported and has no data of its own; say which with --data, as imagefolder:PATH")
-    data = dataset_of(name, config.net, data_dir)
-    target = target or config.target
-    score = library.evaluate(config, data, run, checkpoint, target, Cache(), other=name != config.data)
+    data = _data(config, name, run / checkpoint, data_dir, other=other is not None)
+    score = library.evaluate(
+        *(config, data, run, checkpoint, target or config.target, Cache()),
+        other=other is not None, numbers=by_number, skip_unknown=skip_unknown,
+    )  # fmt: skip
     if as_json:
-        say(json.dumps({"loss": score.loss, "accuracy": score.accuracy, "count": score.count}, allow_nan=False))
+        say(json.dumps(asdict(score), allow_nan=False))
         return
+    for note in (*data.notes, *score.notes):
+        say(note)
     say(
         f"{config.net.spec.name} ({checkpoint}): {score.accuracy:.2%} of {score.count:,} test images of {name}, "
         f"mean loss {score.loss:.4f}"
     )
+
+
+def _data(config: RunConfig, name: str, checkpoint: Path, data_dir: Path | None, *, other: bool) -> Dataset:
+    """The data to evaluate on: other data whole where nothing divides it, the run's own (or a copy) as in training."""
+    from netc.cli.train import dataset_of
+    from netc.runtime.checkpoint import load
+
+    if other:
+        data = dataset_of(name, config.net, data_dir, whole=True)
+        if data.digest != load(checkpoint).meta.get("data_sha256"):
+            return data
+    return dataset_of(name, config.net, data_dir)

@@ -70,7 +70,7 @@ def _names(path: Path) -> tuple[str, ...]:
     from netc.netspec.errors import UserError
 
     try:
-        return tuple(path.read_text(encoding="utf-8").splitlines())
+        return tuple(path.read_text(encoding="utf-8-sig").splitlines())
     except UnicodeDecodeError as error:
         raise UserError(f"--class-names wants a text file in UTF-8, got {path}, which is none; convert it") from error
 

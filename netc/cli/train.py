@@ -31,7 +31,7 @@ FEW_IMAGES, FEW_EPOCHS, FEW_BATCH = 10_000, 6, 32
 @click.argument("net", metavar="NET", required=False, shell_complete=complete_net)
 @net_options
 @click.option(
-    "--data", default="digits", show_default=True, help="A name of `netc data ls`, imagefolder:PATH or text:FILE."
+    "--data", default="digits", show_default=True, help="A name of `netc data ls`, imagefolder:PATH, text:FILE."
 )
 @click.option("--data-dir", type=click.Path(path_type=Path), help="A folder that holds the data's files.")
 @click.option("--target", default="cpu", show_default=True, help="cpu, cuda:SM, rocm:GFX, vulkan, xla or reference.")
@@ -193,10 +193,10 @@ def _input_shape(own: tuple[int, ...], native: tuple[int, ...], wanted: str | No
     return own
 
 
-def _stored(name: str, data_dir: Path | None) -> Dataset:
+def _stored(name: str, data_dir: Path | None, *, whole: bool = False) -> Dataset:
     from netc.runtime.data import catalog
 
-    return catalog.load(name, data_dir=data_dir, cache_dir=data_cache())
+    return catalog.load(name, data_dir=data_dir, cache_dir=data_cache(), whole=whole)
 
 
 def _sized(data: Dataset, net: CheckedNet) -> Dataset:
@@ -212,9 +212,12 @@ def _sized(data: Dataset, net: CheckedNet) -> Dataset:
     return resized(data, (shape[0], shape[1], shape[2]))
 
 
-def dataset_of(name: str, net: CheckedNet, data_dir: Path | None) -> Dataset:
-    """The data set of that name, at the net's input size; raises DataError or UserError if it is not to be had."""
-    return _sized(_stored(name, data_dir), net)
+def dataset_of(name: str, net: CheckedNet, data_dir: Path | None, *, whole: bool = False) -> Dataset:
+    """The data set of that name, at the net's input size; raises DataError or UserError if it is not to be had.
+
+    `whole` is for evaluation alone: see `catalog.load`.
+    """
+    return _sized(_stored(name, data_dir, whole=whole), net)
 
 
 def _last_line(config: RunConfig, outcome: Outcome) -> None:

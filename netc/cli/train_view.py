@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from netc.cli.console import line, terminal
 from netc.cli.options import tuned_line
 from netc.runtime import train as loop
-from netc.runtime.data.dataset import Dataset
+from netc.runtime.data.dataset import Augment, Dataset
 from netc.runtime.ledger import StepDone
 from netc.runtime.run import RunConfig
 from netc.runtime.session import Prepared
@@ -20,6 +20,13 @@ from netc.traces.schema import EvalRecord
 # of the engines that compile nothing before the first step, what happens instead
 UNCOMPILED = {"xla": "compiled by XLA when first called", "reference": "evaluated as it is"}
 REFRESH = 4  # a second: drawing the bar takes milliseconds, and the steps of a small net are as short
+
+
+def _augmentation(augment: Augment) -> str:
+    """What happens to the training images, and how to have it not happen; empty where nothing does."""
+    said = [f"cropped at random after {augment.crop} pixels of padding (--crop 0: not)"] if augment.crop else []
+    said += ["flipped left to right half of the time (--no-flip: not)"] if augment.flip else []
+    return ", ".join(said)
 
 
 class TrainView:
@@ -52,6 +59,10 @@ class TrainView:
         self._say(
             f"{self._config.data}: {len(self._data.train):,} training and {len(self._data.test):,} test {what}{resized}"
         )
+        for note in self._data.notes:
+            self._say(note)
+        if on := _augmentation(self._config.augment):
+            self._say(f"training images are {on}")
         self._say(f"compiling for {self._config.target} ..")
         return self
 

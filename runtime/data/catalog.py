@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 FOLDER_PREFIX = "imagefolder:"
+LINKS_PREFIX = "imagefolder+links:"  # the same, with the links in it followed wherever they lead
 TEXT_PREFIX = "text:"
 IN_PACKAGE = "inside netc"
 
@@ -214,25 +215,26 @@ ENTRIES: tuple[Entry, ...] = (
 BY_NAME = {entry.name: entry for entry in ENTRIES}
 
 
-def load(name: str, *, data_dir: Path | None = None, cache_dir: Path) -> Dataset:
-    """Return the data set `name`: one of `BY_NAME`, `imagefolder:PATH`, or `text:FILE`.
+def load(name: str, *, data_dir: Path | None = None, cache_dir: Path, whole: bool = False) -> Dataset:
+    """Return the data set `name`: one of `BY_NAME`, `imagefolder:PATH`, `imagefolder+links:PATH`, or `text:FILE`.
 
+    With `whole`, a text or a folder that netc itself would divide is both splits, undivided, with the same digest.
     Looked for in `data_dir` and nowhere else when that is given, else in the system's package folder, else
     in `cache_dir`/NAME, where `fetch` puts it. Raises `DataError` for an unknown name, for data that is not
     there (saying how to get it) and for damaged files.
     """
-    if name.startswith(FOLDER_PREFIX):
+    if name.startswith((FOLDER_PREFIX, LINKS_PREFIX)):
         _refuse_data_dir(name, data_dir)
-        path = name.removeprefix(FOLDER_PREFIX)
+        path = name.partition(":")[2]
         if not path:
             raise DataError(f"{name} wants a folder after the colon, got nothing; give {FOLDER_PREFIX}PATH")
-        return load_folder(Path(path), name)
+        return load_folder(Path(path), name, follow=name.startswith(LINKS_PREFIX), whole=whole)
     if name.startswith(TEXT_PREFIX):
         _refuse_data_dir(name, data_dir)
         path = name.removeprefix(TEXT_PREFIX)
         if not path:
             raise DataError(f"{name} wants a file after the colon, got nothing; give {TEXT_PREFIX}FILE")
-        return load_text(Path(path), name)
+        return load_text(Path(path).expanduser(), name, whole=whole)
     entry = entry_of(name)
     if not entry.forms:
         _refuse_data_dir(name, data_dir)
@@ -291,13 +293,13 @@ def fetch(
 
 def entry_of(name: str) -> Entry:
     """Return the catalogue's entry; raises `DataError` for an unknown name."""
-    for prefix, what in ((FOLDER_PREFIX, "folder"), (TEXT_PREFIX, "file")):
+    for prefix, what in ((FOLDER_PREFIX, "folder"), (LINKS_PREFIX, "folder"), (TEXT_PREFIX, "file")):
         if name.startswith(prefix):
             raise DataError(f"the catalogue wants a data set's name, got {name}, your own {what}; load it as it is")
     try:
         return BY_NAME[name]
     except KeyError:
-        known = ", ".join((*BY_NAME, f"{TEXT_PREFIX}FILE", f"{FOLDER_PREFIX}PATH"))
+        known = ", ".join((*BY_NAME, f"{TEXT_PREFIX}FILE", f"{FOLDER_PREFIX}PATH", f"{LINKS_PREFIX}PATH"))
         raise DataError(f"data wants one of {known}, got {name!r}; choose one of them") from None
 
 

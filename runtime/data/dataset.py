@@ -101,7 +101,7 @@ class Dataset:
     `digest` is the SHA-256 (hex) of class names, shapes and bytes of both splits as stored; an image
     folder's is over relative paths and file bytes, a text's over the file's bytes. `native` is (H, W, C) as
     stored, of a text its (length,). Both stay what they are in a resized dataset, whose own image size is
-    `train.shape`. `augment` is a sensible default for this data.
+    `train.shape`. `augment` is a sensible default for this data. `notes` are sentences for whoever uses it.
 
     Raises `DataError` for a label outside the classes and for splits of different image shapes.
     """
@@ -115,6 +115,7 @@ class Dataset:
     licence: str
     augment: Augment
     native: tuple[int, ...]
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.train.shape != self.test.shape:

@@ -1,61 +1,36 @@
 """Images in folders, one folder for each class: found, checked and hashed at once, decoded on demand.
 
-Two layouts are read: PATH/train/CLASS/* with PATH/val/CLASS/* (or PATH/test/CLASS/* when there is no val),
-and PATH/CLASS/*, where every fifth image in the order of relative paths is test (positions 4, 9, 14, ...).
+Two layouts are read: PATH/train/CLASS/* with PATH/val/CLASS/* (or another part to test on, see layout.py), and
+PATH/CLASS/*, where every fifth image in the order of relative paths is test (positions 4, 9, 14, ...).
 """
 
 from __future__ import annotations
 
 import hashlib
-import struct
-import zlib
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 import numpy as np
-from PIL import Image
 
 from netc.runtime.data.dataset import Augment, Dataset, Images, Indices, Labels, Split
 from netc.runtime.data.errors import DataError
+from netc.runtime.data.image_file import decode, survey
 from netc.runtime.data.kept import keep
+from netc.runtime.data.layout import Found, class_images, parts
 
-FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
-"""Pillow's readers that are let near a file; none of them starts another program."""
-
-GREY_MODES = ("1", "L", "LA")
-COLOUR_MODES = ("P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")
-
-PIXEL_LIMIT = (1 << 30) // 4 // 3
-"""Pixels of one image, Pillow's own limit; Pillow only warns there, here it is an error."""
-
-DAMAGE = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    TypeError,
-    LookupError,
-    EOFError,
-    ArithmeticError,
-    MemoryError,
-    struct.error,
-    zlib.error,
-    Image.DecompressionBombError,
-    Image.DecompressionBombWarning,
-)
-"""What Pillow's readers raise on damaged files."""
-
-TEST_FOLDERS = ("val", "test")
 EVERY = 5
+MOST_PROBLEMS = 20  # that are listed; more are counted
+
+Labelled = tuple[tuple[str, str], ...]
+"""(relative path with / between the parts, class) of images, sorted."""
 
 
 @dataclass(frozen=True, eq=False)
 class FolderSplit:
     """Images in files: `files` are paths below `root`, with / between the parts; `shape` is (H, W, C).
 
-    An image is decoded when asked for, converted to grey or RGB (transparency is dropped, a rotation written
-    in EXIF is not applied), and resized to H x W bilinearly, antialiased as Pillow does.
+    An image is decoded when asked for, as `decode` says, and resized to H x W.
     """
 
     root: Path
@@ -74,144 +49,98 @@ class FolderSplit:
         return out
 
 
-def decode(path: Path, shape: tuple[int, int, int]) -> Images:
-    """Return one image file as uint8 [H, W, C] of `shape`; raises `DataError` when it is damaged."""
-    height, width, channels = shape
-    try:
-        with path.open("rb") as file:
-            image, _ = _open_image(path, file)
-            converted = image.convert("L" if channels == 1 else "RGB")
-            resized = converted.resize((width, height), Image.Resampling.BILINEAR)
-            return np.asarray(resized).reshape(shape)
-    except DAMAGE as error:
-        raise _damaged(path, error) from error
-
-
-def load_folder(path: Path, name: str) -> Dataset:
+def load_folder(path: Path, name: str, *, follow: bool = False, whole: bool = False) -> Dataset:
     """Return the images below `path`, whose native shape is the commonest of all images'.
 
-    Every file is read once, for the digest and for its header; the pixels are decoded later. Names that
-    begin with a dot are passed over; any other file must be an image. Raises `DataError` for a missing or
-    empty folder, a file that is no image, and a link that leads out of `path`.
+    Every image is read once, for the digest and for its header; the pixels are decoded later. Files that are no images
+    are passed over and counted in the dataset's `notes`. Links that lead out of `path` are followed only with `follow`.
+    With `whole` a folder without parts is both splits, undivided, for evaluation. Raises `DataError` with every problem
+    of the folder: no classes, classes without images, files that are to be images and are none.
     """
-    root = path.resolve()
+    root = path.expanduser().resolve()
     if not root.is_dir():
-        raise DataError(f"{name}: wants a folder, got {path}, which is none; give imagefolder:PATH")
-    classes, train, test, layout = _layout(path, root)
-    sha = hashlib.sha256(b"netc folder 1")
+        got = "a file; unpack it" if root.exists() else "nothing there; check the path"
+        raise DataError(f"{name}: wants a folder, got {path}, {got}")
+    found = Found(root, follow)
+    classes, train, test, layout = _layout(found, root)
+    sha = hashlib.sha256(b"netc folder 2")
     shapes: Counter[tuple[int, int, int]] = Counter()
     for role, files in (("train", train), ("test", test)):
-        for relative in files:
-            digest, shape = _survey(root / relative)
-            shapes[shape] += 1
-            sha.update(f"\0{role}\0{relative}\0{digest}".encode("utf-8", "surrogateescape"))
+        for relative, _ in files:
+            if (seen := _surveyed(found, root / relative)) is not None:
+                shapes[seen[1]] += 1
+                sha.update(f"\0{role}\0{relative}\0{seen[0]}".encode("utf-8", "surrogateescape"))
+    if not found.problems and not (test or whole):
+        found.problems.append(f"{path}: wants at least {EVERY} images, got {len(train)}; add images")
+    _refuse(name, found.problems)
     (height, width, _), _ = shapes.most_common(1)[0]
     native = (height, width, max(channels for _, _, channels in shapes))
+    if whole and not layout:
+        train = test = tuple(sorted((*train, *test)))
     number = {label: index for index, label in enumerate(classes)}
 
-    def split(files: tuple[str, ...]) -> Split:
-        labels = np.array([number[file.split("/")[-2]] for file in files], np.int32)
-        return keep(FolderSplit(root, files, labels, native))
+    def split(files: Labelled) -> Split:
+        labels = np.array([number[label] for _, label in files], np.int32)
+        return keep(FolderSplit(root, tuple(file for file, _ in files), labels, native))
 
+    held_out = {label for _, label in test}
+    without = [] if whole else [label for label in classes if label not in held_out]
+    missing = (f"no test images of {', '.join(without)}",) if without else ()
     return Dataset(
         name=name,
         train=split(train),
         test=split(test),
         classes=classes,
         digest=sha.hexdigest(),
-        source=f"image folder {path} ({layout})",
+        source=f"image folder {path} ({layout or ('undivided' if whole else 'every fifth image is test')})",
         licence="its owner's",
-        augment=Augment(flip=True),
+        augment=Augment(),
         native=native,
+        notes=(*found.sentences(), *missing),
     )
 
 
-def _layout(path: Path, root: Path) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...], str]:
-    """Return classes, training files, test files, and a word on the layout."""
-    if (root / "train").is_dir():
-        held_out = next((folder for folder in TEST_FOLDERS if (root / folder).is_dir()), None)
-        if held_out is None:
-            raise DataError(
-                f"{path}: wants val/ or test/ beside train/, got neither; add one, or put the class folders "
-                f"straight into {path} to have every fifth image held out"
+def _layout(found: Found, root: Path) -> tuple[tuple[str, ...], Labelled, Labelled, str]:
+    """Return classes, training images, test images, and a word on the parts, empty where there are none."""
+    if (divided := parts(found, root)) is not None:
+        first, second = divided
+        of_train, of_test = class_images(found, first), class_images(found, second)
+        if unknown := [label for label in of_test if label not in of_train]:
+            found.problems.append(
+                f"{root}: {second.name}/ wants the classes of {first.name}/, got also {', '.join(unknown)}; "
+                f"{first.name}/ has {', '.join(of_train)}: add them there or take them away"
             )
-        classes, train = _class_files(root, "train/")
-        also, test = _class_files(root, f"{held_out}/")
-        if unknown := sorted(set(also) - set(classes)):
-            raise DataError(
-                f"{path}: {held_out}/ wants the classes of train/, got also {', '.join(unknown)}; "
-                "add them to train/ or take them away"
-            )
-        return classes, train, test, f"train, {held_out}"
-    classes, files = _class_files(root, "")
-    test = files[EVERY - 1 :: EVERY]
-    if not test:
-        raise DataError(f"{path}: wants at least {EVERY} images, got {len(files)}; add images")
+        return tuple(of_train), _labelled(root, of_train), _labelled(root, of_test), f"{first.name}, {second.name}"
+    if found.problems:
+        return (), (), (), ""
+    classes = class_images(found, root)
+    if not classes and not found.problems:
+        found.problems.append(f"{root}: wants a folder for each class, got none; make one and put its images into it")
+    files = _labelled(root, classes)
     train = tuple(file for index, file in enumerate(files) if index % EVERY != EVERY - 1)
-    return classes, train, test, "every fifth image is test"
+    return tuple(classes), train, files[EVERY - 1 :: EVERY], ""
 
 
-def _class_files(root: Path, below: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the sorted class names and the sorted relative paths of their images."""
-    classes = _entries(root, root / below)
-    if len(classes) < 2:
-        raise DataError(
-            f"{root / below}: wants at least two class folders, got {len(classes)}; make one folder for each class"
-        )
-    files: list[str] = []
-    for label in classes:
-        folder = root / below / label
-        if not folder.is_dir():
-            raise DataError(f"{folder}: wants a folder of images of one class, got a file; move it into a class folder")
-        found = _entries(root, folder)
-        if not found:
-            raise DataError(f"{folder}: wants at least one image, got none; add images or remove the folder")
-        files += [f"{below}{label}/{name}" for name in found]
-    return classes, tuple(sorted(files))
+def _labelled(root: Path, classes: dict[str, list[Path]]) -> Labelled:
+    return tuple(
+        sorted((image.relative_to(root).as_posix(), label) for label, images in classes.items() for image in images)
+    )
 
 
-def _entries(root: Path, folder: Path) -> tuple[str, ...]:
-    """Return the sorted names in `folder` that do not begin with a dot; refuse links out of `root`."""
+def _surveyed(found: Found, path: Path) -> tuple[str, tuple[int, int, int]] | None:
+    """The image's digest and shape; None, and a problem, where it has none."""
     try:
-        entries = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
-    except OSError as error:
-        raise DataError(f"{folder}: wants a folder that can be read, got {error}; see its rights") from error
-    for entry in entries:
-        if entry.is_symlink() and not entry.resolve().is_relative_to(root):
-            raise DataError(f"{entry}: wants a file inside {root}, got a link that leads out; copy the file there")
-    return tuple(sorted(entry.name for entry in entries))
+        return survey(path)
+    except DataError as error:
+        found.problems.append(str(error))
+        return None
 
 
-def _survey(path: Path) -> tuple[str, tuple[int, int, int]]:
-    """Return the file's SHA-256 (hex) and its image's (H, W, C), from the header alone."""
-    if not path.is_file():
-        raise DataError(f"{path}: wants an image file, got something else; class folders hold nothing but images")
-    try:
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-            file.seek(0)
-            _, shape = _open_image(path, file)
-            return digest, shape
-    except DAMAGE as error:
-        raise _damaged(path, error) from error
-
-
-def _open_image(path: Path, file: IO[bytes]) -> tuple[Image.Image, tuple[int, int, int]]:
-    image = Image.open(file, formats=FORMATS)
-    if image.width * image.height > PIXEL_LIMIT:
-        raise DataError(
-            f"{path}: wants an image of at most {PIXEL_LIMIT} pixels, got {image.width} x {image.height}; "
-            "it may be a decompression bomb: remove it or shrink it"
-        )
-    if image.mode not in GREY_MODES + COLOUR_MODES:
-        raise DataError(
-            f"{path}: wants 8 bits a channel, grey or colour, got Pillow mode {image.mode}; "
-            "convert it to an 8-bit PNG or JPEG"
-        )
-    return image, (image.height, image.width, 1 if image.mode in GREY_MODES else 3)
-
-
-def _damaged(path: Path, error: BaseException) -> DataError:
-    empty = path.is_file() and path.stat().st_size == 0
-    got = "an empty file" if empty else f"{type(error).__name__}: {error}"
-    return DataError(f"{path}: wants a whole image ({', '.join(FORMATS)}), got {got}; repair or remove the file")
+def _refuse(name: str, problems: list[str]) -> None:
+    """Raise `DataError` with all problems, if there are any."""
+    if not problems:
+        return
+    if len(problems) == 1:
+        raise DataError(problems[0])
+    more = [f"and {len(problems) - MOST_PROBLEMS:,} more"] if len(problems) > MOST_PROBLEMS else []
+    raise DataError("\n".join((f"{name} has {len(problems):,} problems:", *problems[:MOST_PROBLEMS], *more)))

@@ -16,36 +16,38 @@ TEST_SHARE = 10  # the last tenth of a text is the test split
 LARGEST_TEXT = 1 << 28  # bytes
 
 
-def load_text(path: Path, name: str) -> Dataset:
+def load_text(path: Path, name: str, *, whole: bool = False) -> Dataset:
     """Return the UTF-8 text at `path` as a data set named `name`: the last tenth for test, the rest to train on.
 
-    `classes` are its different characters in the order of their code points, and tokens are indices into them. The
-    digest is the SHA-256 of the file's bytes. Both splits have contexts of one token until `windowed` cuts longer ones.
-    Raises `DataError` for a file that cannot be read, is no UTF-8, or is too short to be split.
+    A byte order mark is dropped, and a line that ends in CR LF ends in LF, as on another system. `classes` are the
+    different characters in the order of their code points, and tokens are indices into them. The digest is the SHA-256
+    of the text as UTF-8. With `whole` both splits are the whole text, for evaluation. Both have contexts of one token
+    until `windowed` cuts longer ones. Raises `DataError` for a file that cannot be read, is no UTF-8, or is too short
+    to be split.
     """
     try:
         if path.stat().st_size > LARGEST_TEXT:
             raise DataError(f"{path} wants at most {LARGEST_TEXT} bytes, got {path.stat().st_size}; cut it")
-        raw = path.read_bytes()
-        text = raw.decode("utf-8")
+        text = path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror}); check the name") from error
     except UnicodeDecodeError as error:
         raise DataError(
-            f"{path} wants UTF-8 text, got byte {raw[error.start]:#04x} at {error.start}; convert it first"
+            f"{path} wants UTF-8 text, got byte {error.object[error.start]:#04x} at {error.start}; convert it first"
         ) from error
     points = np.frombuffer(text.encode("utf-32-le"), "<u4")
     known, places = np.unique(points, return_inverse=True)
     tokens: Ids = places.astype(np.int32)
     cut = len(tokens) - len(tokens) // TEST_SHARE
-    if len(tokens) - cut < 2:
+    train, test = (tokens, tokens) if whole else (tokens[:cut], tokens[cut:])
+    if len(test) < 2:
         raise DataError(f"{path} wants at least {2 * TEST_SHARE} characters, got {len(tokens)}; give a longer text")
     return Dataset(
         name=name,
-        train=TextSplit(tokens[:cut], 1),
-        test=TextSplit(tokens[cut:], 1),
+        train=TextSplit(train, 1),
+        test=TextSplit(test, 1),
         classes=tuple(map(chr, known.tolist())),
-        digest=hashlib.sha256(raw).hexdigest(),
+        digest=hashlib.sha256(text.encode()).hexdigest(),
         source=str(path),
         licence="your own",
         augment=Augment(),

@@ -23,7 +23,7 @@ def place(tmp_path, monkeypatch):
     monkeypatch.setenv("NETC_CACHE_DIR", str(tmp_path / "cache"))
     (tmp_path / "small.toml").write_text(to_toml(SMALL))
     (tmp_path / "w.safetensors").write_bytes(safetensors.numpy.save(drawn(NET)))
-    (tmp_path / "names.txt").write_text("\n".join(CLASSES) + "\n")
+    (tmp_path / "names.txt").write_text("\ufeff" + "\n".join(CLASSES) + "\n", encoding="utf-8")
     data = photographs()
     for split, part in (("train", data.train), ("val", data.test)):
         for i, pixels in enumerate(part.images(np.arange(len(part)))):
@@ -75,6 +75,17 @@ def test_the_folder_has_a_name_of_its_own(place):
     )
     assert first["classes"] == ["0", "1", "2", "3", "4"]
     assert second["normalise"] == {"mean": [0.5, 0.5, 0.5], "std": [0.25, 0.5, 1.0]}
+
+
+def test_weights_without_names_are_compared_by_number(place):
+    netc(*IMPORT, "-o", "got")
+    assert (
+        "classes were compared by their numbers, in the order of the data's names" in json.loads(netc(*EVAL))["notes"]
+    )
+    for split in ("train", "val"):
+        (place / "images" / split / "a").rename(place / f"{split}-a")
+    with pytest.raises(UserError, match="imagefolder:images wants 5 classes to be compared by their numbers, got 4"):
+        netc(*EVAL)
 
 
 BAD = {

@@ -43,6 +43,22 @@ def test_a_text_is_learnt_and_evaluated(run, tmp_path):
     assert json.loads(said)["accuracy"] > 0.9  # each letter says which is next
 
 
+def test_another_text_is_read_by_its_characters(run, tmp_path):
+    """The other text lacks the first letters, so that by their numbers all characters would be others."""
+    training = ("train", "small.toml", "--data", "text:book.txt", "--target", "reference", "--epochs", "30")
+    assert run(*training, "--batch", "16", "--lr", "0.05", "--out", "run")[0] == 0
+    (tmp_path / "other.txt").write_bytes(b"\xef\xbb\xbf" + b"cdefghijcdefghij" * 4)
+    code, said = run("eval", "run", "--data", "text:other.txt")
+    assert code == 0, said
+    assert "2 of the 10 characters that the net knows do not occur in text:other.txt" in said
+    assert float(said.split("(best): ")[1].split("%")[0]) > 80  # all but each c, which follows j here
+    (tmp_path / "new.txt").write_text("cdefghij?" * 4)
+    code, said = run("eval", "run", "--data", "text:new.txt")
+    assert code != 0 and "text:new.txt has characters that the net does not know: '?'; leave them out with" in said
+    code, said = run("eval", "run", "--data", "text:new.txt", "--skip-unknown", "--json")
+    assert code == 0 and json.loads(said)["left_out"] == 4 and json.loads(said)["accuracy"] > 0.8
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [

@@ -37,6 +37,26 @@ def test_a_text_is_its_characters(book):
     assert data.train.labels.dtype == np.int32
 
 
+@pytest.mark.parametrize("content", ["\ufeff" + WORDS, WORDS.replace("\n", "\r\n")])
+def test_a_text_of_another_system_is_the_same_text(book, tmp_path, content):
+    (tmp_path / "other.txt").write_bytes(content.encode())
+    other, own = load_text(tmp_path / "other.txt", "other"), load_text(book, "book")
+    assert (other.classes, other.digest) == (own.classes, own.digest)
+    np.testing.assert_array_equal(other.test.labels, own.test.labels)
+    assert "\r" in load_text_of("a\rb" * 20, tmp_path).classes  # a lone one ends no line anywhere
+
+
+def load_text_of(content, tmp_path):
+    (tmp_path / "t").write_bytes(content.encode())
+    return load_text(tmp_path / "t", "t")
+
+
+def test_the_whole_text_is_for_evaluation(book):
+    whole, divided = load_text(book, "book", whole=True), load_text(book, "book")
+    assert shown(whole, whole.test.labels) == WORDS
+    assert whole.digest == divided.digest
+
+
 def test_an_example_predicts_each_next_token(book):
     data = windowed(load_text(book, "book"), 8)
     assert data.train.shape == data.test.shape == (8,)

@@ -1,0 +1,141 @@
+"""Test data whose classes are numbered as a trained net numbers them: by their names, not by their places.
+
+Two folders number their classes in the order of their names, and two texts their characters in the order of their code
+points: where one has a class more, all behind it have another number.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from netc.runtime.data.dataset import Dataset, Images, Indices, Labels, Split
+from netc.runtime.data.errors import DataError
+from netc.runtime.data.windows import TextSplit
+
+SHOWN = 20  # names in a sentence
+
+Numbers = npt.NDArray[np.int32]
+"""int32 [classes of the data]: the number that the net has for each, -1 where it has none."""
+
+
+@dataclass(frozen=True, eq=False)
+class ChosenSplit:
+    """The images of `base` at `places` int64 [N], with `labels` int32 [N] of their own."""
+
+    base: Split
+    places: Indices
+    labels: Labels
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """One image's (H, W, C)."""
+        return self.base.shape
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def images(self, indices: Indices) -> Images:
+        """Return the images at `indices` [n]: uint8 [n, H, W, C]."""
+        return self.base.images(self.places[indices])
+
+
+@dataclass(frozen=True)
+class Named:
+    """The test split in a net's numbers.
+
+    `missing` are classes of the net without a test image (of text: characters that do not occur); `left_out` counts
+    the images or characters of classes that the net does not know. `notes` are sentences about both.
+    """
+
+    test: Split | TextSplit
+    missing: tuple[str, ...] = ()
+    left_out: int = 0
+    notes: tuple[str, ...] = ()
+
+
+def by_name(data: Dataset, classes: Sequence[str], *, skip_unknown: bool = False) -> Named:
+    """Return the test split of `data` as a net numbers it that was trained on `classes`; names are compared as text.
+
+    (So a name that is spelled with combining characters is the one that is not: Unicode's normal form C.) Raises
+    `DataError` for a class of the test split that the net does not know, unless `skip_unknown` leaves it out.
+    """
+    known = {_normal(name): number for number, name in reversed([*enumerate(classes)])}
+    numbers: Numbers = np.array([known.get(_normal(name), -1) for name in data.classes], np.int32)
+    counts = np.bincount(data.test.labels, minlength=len(data.classes))
+    unknown = [name for name, number, count in zip(data.classes, numbers, counts, strict=True) if count and number < 0]
+    _refuse_twins(data, classes)
+    labels = numbers[data.test.labels]
+    left_out = int((labels < 0).sum())
+    if unknown and (not skip_unknown or left_out == len(labels)):
+        raise DataError(_unknown(data, unknown, classes))
+    seen = set(labels.tolist())
+    missing = tuple(name for number, name in enumerate(classes) if number not in seen)
+    notes = tuple(_notes(data, missing, len(classes), unknown, left_out))
+    if isinstance(data.test, TextSplit):
+        return Named(TextSplit(labels[labels >= 0], data.test.context), missing, left_out, notes)
+    places = np.flatnonzero(labels >= 0)
+    return Named(ChosenSplit(data.test, places, labels[places]), missing, left_out, notes)
+
+
+def by_number(data: Dataset, outputs: int) -> Named:
+    """Return the test split of `data` with its own numbers; raises `DataError` unless each output has a class."""
+    if len(data.classes) != outputs:
+        raise DataError(
+            f"{data.name} wants {outputs} classes to be compared by their numbers, got {len(data.classes)}; give data "
+            "with the classes of the net, or the net the names of its classes (netc import --class-names)"
+        )
+    return Named(data.test, notes=("classes were compared by their numbers, in the order of the data's names",))
+
+
+def _normal(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
+
+
+def listed(names: Sequence[str], *, text: bool = False) -> str:
+    """The names in a sentence; characters of a text, which may be hard to see, as Python spells them."""
+    shown = [repr(name) if text else name for name in names[:SHOWN]]
+    return ", ".join(shown) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+
+
+def _refuse_twins(data: Dataset, classes: Sequence[str]) -> None:
+    """Raise where a class of the data has the name of two of the net."""
+    normal = [_normal(name) for name in classes]
+    if len(set(normal)) == len(normal):
+        return
+    if twins := [name for name in data.classes if normal.count(_normal(name)) > 1]:
+        raise DataError(
+            f"{data.name}: wants classes that the net has once, got {listed(twins)}, which name several of its "
+            f"{len(classes)} classes; import the weights with other --class-names, or compare with --by-number"
+        )
+
+
+def _unknown(data: Dataset, unknown: Sequence[str], classes: Sequence[str]) -> str:
+    if isinstance(data.test, TextSplit):
+        return (
+            f"{data.name} has characters that the net does not know: {listed(unknown, text=True)}; "
+            "leave them out with --skip-unknown"
+        )
+    folded = {_normal(name).casefold(): name for name in classes}
+    near = [f"{near} for {n}" for n in unknown if (near := folded.get(_normal(n).casefold()))]
+    hint = f" (is it {listed(near)}?)" if near else ""
+    return (
+        f"{data.name} has test images of classes that the net does not know: {listed(unknown)}{hint}; it knows "
+        f"{listed(classes)}; rename them as the net knows them, or leave them out with --skip-unknown"
+    )
+
+
+def _notes(data: Dataset, missing: Sequence[str], known: int, unknown: Sequence[str], left_out: int) -> Iterator[str]:
+    text = isinstance(data.test, TextSplit)
+    if missing and text:
+        yield f"{len(missing)} of the {known} characters that the net knows do not occur in {data.name}"
+    elif missing:
+        few = f"{len(missing)} of the net's {known} classes"
+        yield f"{data.name} has no test images of {listed(missing)}: {few}"
+    if left_out:
+        what = "characters" if text else "images of classes"
+        yield f"{left_out:,} {what} that the net does not know were left out: {listed(unknown, text=text)}"
