@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from netc.codegen.program import build
 from netc.codegen.rewrite.choices import NONE
 from netc.netspec.errors import UserError
 from netc.runtime.cache import Cache
 from netc.runtime.checkpoint import Checkpoint
-from netc.runtime.data.dataset import Dataset
+from netc.runtime.data.batches import Normalise
+from netc.runtime.data.dataset import Dataset, Images
+from netc.runtime.data.errors import DataError
 from netc.runtime.data.image_file import decode
 from netc.runtime.data.named import Named, by_name, by_number
 from netc.runtime.run import RunConfig, checkpoint_of, normalise_of
@@ -40,6 +44,17 @@ class Guess:
 
     image: str
     classes: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True)
+class Unread:
+    """An image that could not be read, and the sentence that says why."""
+
+    image: str
+    problem: str
+
+
+Probabilities = npt.NDArray[np.float64]
 
 
 def open_session(config: RunConfig, folder: Path, which: str, target: str, cache: Cache) -> tuple[Session, Checkpoint]:
@@ -99,26 +114,58 @@ def classes_of(saved: Checkpoint) -> tuple[str, ...]:
 
 
 def predict(
-    config: RunConfig, images: Sequence[Path], folder: Path, which: str, target: str, cache: Cache
-) -> list[Guess]:
-    """What a run's checkpoint says of image files, each resized to the net's input. Raises DataError."""
+    config: RunConfig, images: Iterable[Path], folder: Path, which: str, target: str, cache: Cache
+) -> Iterator[Guess | Unread]:
+    """What a run's checkpoint says of image files, each resized to the net's input; an `Unread` for what is no image.
+
+    In the order of `images`, a batch at a time. Nothing is compiled before the first image that can be read.
+    """
     if config.net.x.dtype != "f32":
         raise UserError(f"predict wants a net for images, got {config.net.spec.name}, which takes token ids")
-    session, saved = open_session(config, folder, which, target, cache)
-    normalise, classes = normalise_of(saved), classes_of(saved)
-    batch, shape = config.schedule.batch, config.net.spec.input
-    pixels = np.stack([decode(path, (shape[0], shape[1], shape[2])) for path in images])
-    guesses: list[Guess] = []
-    for start in range(0, len(images), batch):
-        part = pixels[start : start + batch]
-        x = np.zeros((batch, *shape), np.float32)
-        x[: len(part)] = normalise(part)
-        logits = session.predict(x)[: len(part)].astype(np.float64)
+    height, width, channels = config.net.spec.input
+    classify: Callable[[Images], Probabilities] | None = None
+    classes: tuple[str, ...] = ()
+    waiting = iter(images)
+    while paths := list(islice(waiting, config.schedule.batch)):
+        read = [(path, _read(path, (height, width, channels))) for path in paths]
+        pixels = [found for _, found in read if not isinstance(found, Unread)]
+        if pixels and classify is None:
+            session, saved = open_session(config, folder, which, target, cache)
+            classify, classes = _classifier(session, config.schedule.batch, normalise_of(saved)), classes_of(saved)
+        rows = iter(classify(np.stack(pixels)) if pixels and classify else ())
+        for path, found in read:
+            yield found if isinstance(found, Unread) else _guess(path, next(rows), classes)
+
+
+def _read(path: Path, shape: tuple[int, int, int]) -> Images | Unread:
+    if not path.exists():
+        return Unread(str(path), f"{path}: wants an image file, got no such file; check the path")
+    if not path.is_file():
+        got = "a folder without images" if path.is_dir() else "no regular file"
+        return Unread(str(path), f"{path}: wants an image file, got {got}; check the path")
+    try:
+        return decode(path, shape)
+    except DataError as error:
+        return Unread(str(path), str(error))
+
+
+def _classifier(session: Session, batch: int, normalise: Normalise) -> Callable[[Images], Probabilities]:
+    """From up to `batch` images, uint8 [n, H, W, C], to the probabilities of their classes, float64 [n, classes]."""
+
+    def classify(pixels: Images) -> Probabilities:
+        x = np.zeros((batch, *pixels.shape[1:]), np.float32)
+        x[: len(pixels)] = normalise(pixels)
+        logits = session.predict(x)[: len(pixels)].astype(np.float64)
         e = np.exp(logits - logits.max(axis=1, keepdims=True))
-        for path, row in zip(images[start : start + batch], e / e.sum(axis=1, keepdims=True), strict=True):
-            order = np.argsort(-row, kind="stable")
-            guesses.append(Guess(str(path), tuple((_name(classes, int(k)), float(row[k])) for k in order)))
-    return guesses
+        chances: Probabilities = e / e.sum(axis=1, keepdims=True)
+        return chances
+
+    return classify
+
+
+def _guess(path: Path, chances: Probabilities, classes: Sequence[str]) -> Guess:
+    order = np.argsort(-chances, kind="stable")
+    return Guess(str(path), tuple((_name(classes, int(k)), float(chances[k])) for k in order))
 
 
 def _name(classes: Sequence[str], index: int) -> str:

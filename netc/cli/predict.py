@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -18,9 +19,10 @@ from netc.cli.options import json_option
 @click.option("--top", type=click.IntRange(1), default=3, show_default=True, help="How many classes to show.")
 @json_option
 def predict(run: Path, images: tuple[Path, ...], checkpoint: str, target: str | None, top: int, as_json: bool) -> None:
-    """Classify image files with the folder RUN that `netc train` or `netc import` made.
+    """Classify image files, and those in folders, with the folder RUN that `netc train` or `netc import` made.
 
-    Each is resized to the net's input.
+    Each is resized to the net's input. What cannot be read is said and does not stop the others; the exit code is 1
+    then.
     """
     import json
 
@@ -29,10 +31,31 @@ def predict(run: Path, images: tuple[Path, ...], checkpoint: str, target: str | 
     from netc.runtime.run import read_config
 
     config = read_config(run)
-    guesses = library.predict(config, images, run, checkpoint, target or config.target, Cache())
+    unread, answers = 0, []
+    for found in library.predict(config, _files(images), run, checkpoint, target or config.target, Cache()):
+        if isinstance(found, library.Unread):
+            unread += 1
+            say(f"netc: {found.problem}", err=True)
+            answers.append({"image": found.image, "error": found.problem})
+        elif as_json:
+            answers.append({"image": found.image, "classes": dict(found.classes[:top])})
+        else:
+            say(f"{found.image}: " + ", ".join(f"{name} {p:.1%}" for name, p in found.classes[:top]))
     if as_json:
-        say(json.dumps([{"image": g.image, "classes": dict(g.classes[:top])} for g in guesses], allow_nan=False))
-        return
-    for guess in guesses:
-        shown = ", ".join(f"{name} {p:.1%}" for name, p in guess.classes[:top])
-        say(f"{guess.image}: {shown}")
+        say(json.dumps(answers, allow_nan=False))
+    if unread:
+        click.get_current_context().exit(1)
+
+
+def _files(images: tuple[Path, ...]) -> Iterator[Path]:
+    """The images, those in folders for each folder; a folder without images stays what it is."""
+    from netc.runtime.data.layout import images_in
+
+    for image in images:
+        if not image.is_dir():
+            yield image
+            continue
+        found, notes = images_in(image)
+        for note in notes:
+            say(f"netc: {image}: {note}", err=True)
+        yield from found or [image]

@@ -92,7 +92,9 @@ def survey(path: Path) -> tuple[str, tuple[int, int, int]]:
 
 
 def damaged(path: Path, error: BaseException) -> DataError:
-    """The sentence about a file that is no whole image."""
+    """The sentence about a file that is no whole image, or that the system does not give."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return DataError(f"{path}: cannot be read ({error.strerror}); check the path and its rights")
     empty = path.is_file() and path.stat().st_size == 0
     got = "an empty file" if empty else f"{type(error).__name__}: {error}"
     return DataError(f"{path}: wants a whole image ({', '.join(FORMATS)}), got {got}; repair or remove the file")

@@ -128,7 +128,7 @@ def _passed_over(skipped: Counter[str]) -> list[str]:
         return []
     kinds = ", ".join(f"{count:,} {kind}" for kind, count in sorted(skipped.items()))
     some = sum(skipped.values())
-    said = [f"passed over {some:,} {'entry' if some == 1 else 'entries'} that hold no images: {kinds}"]
+    said = [f"passed over {some:,} {'entry' if some == 1 else 'entries'} without images: {kinds}"]
     if unread := sorted(skipped.keys() & UNREAD):
         said.append(f"{', '.join(unread)} are images that netc does not read; convert them to PNG or JPEG")
     return said
@@ -137,6 +137,12 @@ def _passed_over(skipped: Counter[str]) -> list[str]:
 def class_name(folder: Path) -> str:
     """The name of a class folder in Unicode's normal form C: systems differ in how they spell the same letters."""
     return unicodedata.normalize("NFC", folder.name)
+
+
+def images_in(folder: Path) -> tuple[list[Path], tuple[str, ...]]:
+    """The images in a folder and the folders in it, sorted, and sentences about what was passed over or is wrong."""
+    found = Found(folder.resolve(), follow=True)
+    return found.images_below(folder), (*found.problems, *found.sentences())
 
 
 def class_images(found: Found, base: Path) -> dict[str, list[Path]]:

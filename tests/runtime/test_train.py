@@ -324,7 +324,7 @@ def test_prediction_agrees_with_evaluation(data, whole, cache, tmp_path):
     for i, pixels in enumerate(data.test.images(np.arange(20))):
         paths.append(tmp_path / f"{i:02}.png")
         Image.fromarray(pixels[..., 0]).save(paths[-1])
-    guesses = predict(config(), paths, whole, "last", "reference", cache)
+    guesses = list(predict(config(), paths, whole, "last", "reference", cache))
     assert [g.image for g in guesses] == [str(p) for p in paths]
     for g in guesses:
         chances = [p for _, p in g.classes]

@@ -1,0 +1,62 @@
+"""What happens to training images by itself is said, and a folder's are not flipped: their classes may be directions."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from netc.runtime.data import catalog
+from netc.runtime.data.dataset import Augment
+
+SPEC = 'name = "tiny"\ninput = [8, 8, 3]\n[[layers]]\nkind = "flatten"\n[[layers]]\nkind = "dense"\nfeatures = 2\n'
+TRAIN = ("train", "tiny.toml", "--target", "reference", "--batch", "8")
+
+
+@pytest.fixture
+def place(tmp_path):
+    """Arrows: a bright block at the left or at the right, which a flip exchanges."""
+    (tmp_path / "tiny.toml").write_text(SPEC)
+    rng = np.random.default_rng(0)
+    for label, column in (("left", 0), ("right", 6)):
+        (tmp_path / "arrows" / label).mkdir(parents=True)
+        for number in range(20):
+            pixels = rng.integers(0, 40, (8, 8, 3), np.uint8)
+            pixels[2:6, column : column + 2] = 255
+            Image.fromarray(pixels).save(tmp_path / "arrows" / label / f"{number}.png")
+    return tmp_path
+
+
+def test_left_and_right_are_learnt_without_an_option(netc, place):
+    code, out, err = netc(*TRAIN, "--data", "imagefolder:arrows", "--epochs", "6", "--lr", "0.01", "--out", "run")
+    assert code == 0, err
+    assert "training images are" not in out
+    assert "reached 100.00% test accuracy" in out
+    assert json.loads((place / "run/run.json").read_text())["augment"] == {"crop": 0, "flip": False}
+
+
+def test_what_is_on_is_said_and_how_to_turn_it_off(netc, place):
+    words = (*TRAIN, "--data", "imagefolder:arrows", "--epochs", "1", "--flip", "--crop", "2")
+    code, out, _ = netc(*words, "--out", "flipped")
+    assert code == 0
+    assert (
+        "training images are cropped at random after 2 pixels of padding (--crop 0: not), flipped left to right half "
+        "of the time (--no-flip: not)"
+    ) in out
+    assert "training images are" in netc("train", "--resume", "flipped")[1]  # a run keeps what run.json says
+
+
+def test_a_data_set_that_bears_flips_says_so_itself(netc, place, monkeypatch):
+    """digits stands in for cifar10, which cannot be had here."""
+    changed = dataclasses.replace(catalog.BY_NAME["digits"], augment=catalog.BY_NAME["cifar10"].augment)
+    monkeypatch.setitem(catalog.BY_NAME, "digits", changed)
+    words = ("--data", "digits", "--epochs", "1", "--batch", "512")
+    assert "flipped left to right" in netc(*TRAIN, *words, "--out", "a")[1]
+    assert "cropped" in netc(*TRAIN, *words, "--no-flip", "--out", "b")[1]
+    assert "training images are" not in netc(*TRAIN, *words, "--no-flip", "--crop", "0", "--out", "c")[1]
+
+
+def test_only_these_data_sets_are_flipped():
+    assert [e.name for e in catalog.ENTRIES if e.augment.flip] == ["fashion-mnist", "cifar10"]
+    assert catalog.BY_NAME["mnist"].augment == Augment(crop=2)
