@@ -31,7 +31,8 @@ def predict(run: Path, images: tuple[Path, ...], checkpoint: str, target: str | 
     from netc.runtime.run import read_config
 
     config = read_config(run)
-    unread, answers = 0, []
+    unread = 0
+    answers: list[dict[str, object]] = []
     for found in library.predict(config, _files(images), run, checkpoint, target or config.target, Cache()):
         if isinstance(found, library.Unread):
             unread += 1

@@ -1,4 +1,4 @@
-"""What happens to training images by itself is said, and a folder's are not flipped: their classes may be directions."""
+"""What is done to training images by itself is said, and a folder's are not flipped: its classes may be directions."""
 
 import dataclasses
 import json
