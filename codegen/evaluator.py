@@ -16,7 +16,10 @@ from netc.netspec.types import DType, TensorType
 Array = np.ndarray[Any, Any]
 Ints = tuple[int, ...]
 
-INTEGER_DTYPES: dict[str, type] = {"i32": np.int32, "i64": np.int64, "ui32": np.uint32, "i1": np.bool_}
+INTEGER_DTYPES: dict[str, type] = {
+    "i1": np.bool_, "i8": np.int8, "i16": np.int16, "i32": np.int32, "i64": np.int64, "ui8": np.uint8,
+    "ui16": np.uint16, "ui32": np.uint32, "ui64": np.uint64,
+}  # fmt: skip
 _erf = np.frompyfunc(math.erf, 1, 1)
 
 

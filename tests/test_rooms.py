@@ -34,7 +34,10 @@ TABLE: dict[str, tuple[set[str], set[str]]] = {
 EXTRA: dict[str, set[str]] = {
     "codegen/evaluator.py": {"numpy"},
     "runtime/backends/xla.py": {"jax", "jaxlib"},
-    "proofs_oracle/certificate/parse.py": {"jaxlib"},
+    "proofs_oracle/certificate/reader.py": {"jaxlib"},
+    "proofs_oracle/certificate/regions.py": {"jaxlib"},
+    "proofs_oracle/certificate/rows.py": {"jaxlib"},
+    "proofs_oracle/certificate/text.py": {"jaxlib"},
     "proofs_oracle/random_nets.py": {"hypothesis"},
     "proofs_oracle/peers/contestants.py": {"torch"},
     "proofs_oracle/peers/torch_net.py": {"torch"},

@@ -126,7 +126,7 @@ def _file(
     if not factor:
         raise UserError("--scale wants a number other than 0, got 0")
     return certify_foreign(
-        path.read_text(encoding="utf-8"), function, settings, manifest=described, loss=loss, wrt=wrt, scale=factor,
+        path.read_bytes(), function, settings, manifest=described, loss=loss, wrt=wrt, scale=factor,
         limit=ids,
     )  # fmt: skip
 

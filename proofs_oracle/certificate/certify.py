@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
-from netc.codegen.ir import Function
+from netc.codegen.ir import Function, Op
 from netc.codegen.program import Program, layer_module, loss_module
 from netc.codegen.rewrite.lower import lower
 from netc.codegen.rewrite.precision import at_precision
@@ -125,17 +125,37 @@ def certify_text(text: str, name: str, claim: Claim, settings: Settings, limit: 
     return certify_function(text, function, claim, settings, limit)
 
 
-def certify_function(text: str, function: Function, claim: Claim, settings: Settings, limit: int) -> Certificate:
+def certify_function(
+    text: str | bytes, function: Function, claim: Claim, settings: Settings, limit: int
+) -> Certificate:
     """Of a function that was parsed from that text; integers of the float run are below `limit`."""
     found = judge(function.name, function, claim, settings, float_point(limit))
     found = replace(found, meaning=(how_read(function, claim), *roundings(function), *found.meaning))
-    return Certificate(function.name, hashlib.sha256(text.encode()).hexdigest(), settings, (found,))
+    return Certificate(function.name, _digest(text), settings, (found,))
+
+
+def _digest(text: str | bytes) -> str:
+    return hashlib.sha256(text.encode() if isinstance(text, str) else text).hexdigest()
 
 
 def roundings(function: Function) -> tuple[str, ...]:
-    """A sentence if the function rounds numbers to bf16: such a conversion is read as the identity."""
-    count = sum(op.kind == "convert" and op.result.type.dtype == "bf16" for op in function.ops)
-    return (f"{count} conversions to bf16 as the identity: what they round is not covered",) if count else ()
+    """A sentence for each kind of rounding to fewer bits: such a step is read as the identity, its sums as exact."""
+    return tuple(
+        f"{count} {sentence}: what they round is not covered"
+        for sentence, of in ROUNDINGS.items()
+        if (count := sum(map(of, function.ops)))
+    )
+
+
+ROUNDINGS: Mapping[str, Callable[[Op], bool]] = {
+    "conversions to bf16 as the identity": lambda op: op.kind == "convert" and op.result.type.dtype == "bf16",
+    "conversions to f16 as the identity": lambda op: op.kind == "convert" and str(op.result.type.dtype) == "f16",
+    "reductions of precision as the identity": lambda op: op.kind == "rounded",
+    "operations in bf16 or f16 as exact": lambda op: (
+        op.kind in ("add", "sub", "mul", "div", "dot", "convolution", "reduce_sum")
+        and op.result.type.dtype in ("bf16", "f16")
+    ),
+}  # fmt: skip
 
 
 def how_read(function: Function, claim: Claim) -> str:
@@ -232,7 +252,7 @@ def certificate_of_layers(subject: str, settings: Settings, statements: Sequence
 
 
 def certify_foreign(  # what a command line knows of a text
-    text: str,
+    text: str | bytes,
     name: str | None,
     settings: Settings,
     *,

@@ -28,6 +28,10 @@ class CertifyError(NetcError):
     """The certificate cannot be judged: an operation without a rule, a float run that is not finite."""
 
 
+class UnreadError(CertifyError):
+    """A claim needs what the reader could not read; the message says where that is."""
+
+
 @dataclass(frozen=True)
 class Dual:
     """`real` [..] float64; `res` and `tan` [R, ..] residues of the value and of its tangent, None for zero.
@@ -118,9 +122,12 @@ class DualField:
     def iota(self, dim: int, type: TensorType) -> Any:  # noqa: A002
         """The index along an axis."""
         line = self.floats.iota(dim, type)
-        return line if type.dtype in INTEGER_DTYPES else self._whole(line)
+        return line if type.dtype in INTEGER_DTYPES else self.whole(line)
 
-    def _whole(self, x: Array) -> Dual:
+    def whole(self, x: Array) -> Dual:
+        """Whole numbers as constants."""
+        if x.dtype.kind == "f" and not (np.abs(x) < 2.0**53).all():
+            raise CertifyError("wants whole numbers below 2^53 in the float run, got more; try another --seed")
         return Dual(x.astype(np.float64), self.field.of(x), None, CONSTANT)
 
     def shape(self, x: Any) -> Ints:
@@ -169,7 +176,7 @@ class DualField:
         left = None if x.tan is None else product(x.tan, y.res)
         right = None if y.tan is None else product(x.res, y.tan)
         tan, tdeg = self._sum((left, x.tdeg * y.deg), (right, x.deg * y.tdeg))
-        value = self._finite(real(x.real, y.real))
+        value = self.finite(real(x.real, y.real))
         return Dual(value, product(x.res, y.res), tan, x.deg * y.deg, tdeg)
 
     def _sum(self, *terms: tuple[Array | None, Degree]) -> tuple[Array | None, Degree]:
@@ -181,7 +188,8 @@ class DualField:
                 degree = degree | tdeg
         return total, degree
 
-    def _finite(self, real: Array) -> Array:
+    def finite(self, real: Array) -> Array:
+        """The numbers of the float run. Raises CertifyError where one is none: its residues would mean nothing."""
         if not np.isfinite(bare(real)).all():
             raise CertifyError("wants finite numbers in the float run, got an infinity or NaN; try another --seed")
         return real
@@ -189,7 +197,7 @@ class DualField:
     def div(self, x: Any, y: Any) -> Any:
         """x times 1/y; d(1/y) = -(1/y)² dy."""
         with np.errstate(all="ignore"):
-            real = self._finite(np.divide(x.real, y.real))
+            real = self.finite(np.divide(x.real, self.finite(y.real)))
         return replace(self.mul(x, self._reciprocal(y)), real=real)
 
     def _reciprocal(self, y: Dual) -> Dual:
@@ -233,10 +241,12 @@ class DualField:
 
     def scalar(self, function: str, x: Dual) -> Dual:
         """A function of one number, by its differential identity."""
-        from netc.proofs_oracle.certificate.functions import FUNCTIONS
+        from netc.proofs_oracle.certificate.functions import FUNCTIONS, float_run
 
         with np.errstate(all="ignore"):
-            real = self.floats.scalar(function, x.real)
+            real = float_run(function, x.real)
+        if function != "exp" and (np.isfinite(bare(real)) & ~np.isfinite(bare(x.real))).any():
+            raise CertifyError(f"wants {function} of finite numbers, got an infinity; there is no rule for its value")
         y, slope = FUNCTIONS[function](self, x.value)
         tan, tdeg = None, CONSTANT
         if x.tan is not None:
@@ -277,8 +287,8 @@ class DualField:
     def convert(self, x: Any, dtype: DType) -> Any:
         """Integers to floats exactly; floats to integers as the float run has it; float to float is the identity."""
         if isinstance(x, Dual):
-            return self.floats.convert(x.real, dtype) if dtype in INTEGER_DTYPES else x
-        return self.floats.convert(x, dtype) if dtype in INTEGER_DTYPES else self._whole(x)
+            return self.floats.convert(self.finite(x.real), dtype) if dtype in INTEGER_DTYPES else x
+        return self.floats.convert(x, dtype) if dtype in INTEGER_DTYPES else self.whole(x)
 
     def _extreme(self, x: Any, dims: Ints, arg: Callable[..., Array], plain: Callable[..., Array]) -> Any:
         if not isinstance(x, Dual):
@@ -307,7 +317,7 @@ class DualField:
         if not isinstance(x, Dual):
             return self.floats.reduce_sum(x, dims)
         tan = None if x.tan is None else self.field.sum(x.tan, dims)
-        real = self._finite(self.floats.reduce_sum(x.real, dims))
+        real = self.finite(self.floats.reduce_sum(x.real, dims))
         return Dual(real, self.field.sum(x.res, dims), tan, x.deg, x.tdeg)
 
     # -- movement ----------------------------------------------------------------------------------------------
@@ -379,19 +389,3 @@ class DualField:
     def gather(self, x: Any, at: Array) -> Any:
         """The elements at places of the flat tensor."""
         return self._moved(x, lambda v: v.reshape(-1)[at], lambda v: v.reshape(len(v), -1)[:, at])
-
-    def scatter_add(self, x: Any, at: Array, inside: Array, updates: Any) -> Any:
-        """x + the updates at places of the flat tensor, of those that are inside."""
-        places, size = at[inside], self.shape(x)
-
-        def placed(v: Array) -> Array:
-            return np.bincount(places, v[inside], math.prod(size)).reshape(size)
-
-        if not isinstance(x, Dual):
-            return x + placed(updates).astype(x.dtype)
-        zero = np.zeros((1,) * x.res.ndim)
-        res = self.field.add(np.stack([placed(v) for v in updates.res]), np.broadcast_to(zero, x.res.shape))
-        tan = None if updates.tan is None else self.field.add(
-            np.stack([placed(v) for v in updates.tan]), np.broadcast_to(zero, x.res.shape)
-        )  # fmt: skip
-        return self.add(x, Dual(placed(updates.real), res, tan, updates.deg, updates.tdeg))

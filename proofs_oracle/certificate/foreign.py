@@ -1,22 +1,22 @@
 """Operations of StableHLO in their general form, as texts of other projects use them; ours has special cases of some.
 
-Their meaning is over a DualField. Indices of gather and scatter are integers, so they are known numbers here.
+Their meaning is over a DualField. Integers and truth values are as the float run has them.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
 import numpy as np
 
 from netc.codegen.ir import Op
-from netc.codegen.ops import OPS
 from netc.codegen.ops.table import Meaning, extreme
 from netc.netspec.types import TensorType
+from netc.proofs_oracle.certificate.dual import CertifyError, Dual, UnreadError
 from netc.proofs_oracle.certificate.residues import Array
 
 Ints = tuple[int, ...]
@@ -128,6 +128,12 @@ class Window:
     low: Ints
     high: Ints
     dilation: Ints
+    base: Ints
+
+    @property
+    def interior(self) -> Ints:
+        """How many elements of padding stand between two of the operand."""
+        return tuple(b - 1 for b in self.base)
 
     def taps(self) -> Iterator[Ints]:
         """Positions in row-major order."""
@@ -140,106 +146,140 @@ class Window:
 
 
 def reduce_window(A: Any, op: Op, x: Any, init: Any) -> Any:
-    """The sum, maximum or minimum over each window; `init` pads, and is their neutral element."""
+    """The sum, product, maximum or minimum over each window; `init` pads, and is neutral or may be taken again."""
     w: Window = op.attr("window")
-    padded, y = A.pad(x, init, w.low, w.high, (0,) * len(w.low)), None
+    padded, y = A.pad(x, init, w.low, w.high, w.interior), None
     for tap in w.taps():
         v = A.slice(padded, *w.bounds(tap, op.result.shape), w.stride)
-        by = op.attr("by")
-        y = v if y is None else A.add(y, v) if by == "add" else extreme(A, "GE" if by == "max" else "LE", y, v)
+        y = v if y is None else COMBINED[op.attr("by")](A, y, v)
     return y
 
 
-def select_and_scatter(A: Any, op: Op, x: Any, dy: Any, init: Any) -> Any:
-    """dy goes to the first largest element of its window, in row-major order; the others get `init` = 0."""
-    w: Window = op.attr("window")
-    out = A.shape(dy)
-    low = A.constant(-math.inf, TensorType((), op.result.type.dtype))
-    padded, top = A.pad(x, low, w.low, w.high, (0,) * len(w.low)), None
-    views = [A.slice(padded, *w.bounds(tap, out), w.stride) for tap in w.taps()]
-    for v in views:
-        top = v if top is None else extreme(A, "GE", top, v)
-    none, dx = A.broadcast(init, out, ()), None
-    interior = tuple(s - 1 for s in w.stride)
-    for tap, v in zip(w.taps(), views, strict=True):
-        hit = A.compare("EQ", v, top)
-        start, limit = w.bounds(tap, out)
-        before = tuple(s - lo for s, lo in zip(start, w.low, strict=True))
-        after = tuple(n - e - hi for n, e, hi in zip(A.shape(padded), limit, w.high, strict=True))
-        placed = A.pad(A.select(hit, dy, none), init, before, after, interior)
-        dy = A.select(hit, none, dy)
-        dx = placed if dx is None else A.add(dx, placed)
-    return dx
+COMBINED: dict[str, Callable[[Any, Any, Any], Any]] = {
+    "add": lambda A, x, y: A.add(x, y),
+    "mul": lambda A, x, y: A.mul(x, y),
+    "max": lambda A, x, y: extreme(A, "GE", x, y),
+    "min": lambda A, x, y: extreme(A, "LE", x, y),
+    "and": lambda A, x, y: A.bits("and", x, y),
+    "or": lambda A, x, y: A.bits("or", x, y),
+    "xor": lambda A, x, y: A.bits("xor", x, y),
+}
+"""What combines two elements, by the name of its operation."""
 
 
-# -- indices ---------------------------------------------------------------------------------------------------------
+def plain(x: Any) -> Array:
+    """The numbers of the float run, or the integers."""
+    return x.real if isinstance(x, Dual) else x
 
 
-@dataclass(frozen=True)
-class Indexing:
-    """Dimension numbers of a gather, or of a scatter under the gather's names: its updates are what a gather gives."""
-
-    offset: Ints
-    collapsed: Ints
-    operand_batch: Ints
-    index_batch: Ints
-    index_map: Ints
-    vector: int
-    sizes: Ints
+def reduce(A: Any, op: Op, x: Any) -> Any:
+    """The elements along some axes combined, by halves."""
+    combined = COMBINED[op.attr("by")]
+    return halved(A, [x], op.attr("dims"), lambda a, b: [combined(A, a[0], b[0])])[0]
 
 
-def places(n: Indexing, shape: Ints, ids: Array, out: Ints, clamped: bool) -> tuple[Array, Array]:
-    """For each element of `out`: its place in the flat operand, and whether that is inside it."""
-    rows = np.moveaxis(ids if n.vector < ids.ndim else ids[..., None], n.vector, -1).astype(np.int64)
-    batch_axes = tuple(i for i in range(len(out)) if i not in n.offset)
-    within = [d for d in range(len(shape)) if d not in n.collapsed and d not in n.operand_batch]
-    grid = np.indices(out, sparse=True)
-    at: list[Any] = [np.zeros((1,) * len(out), np.int64) for _ in shape]
-    inside = np.ones((1,) * len(out), np.bool_)
-    index = tuple(grid[a] for a in batch_axes)
-    for position, d in enumerate(n.index_map):
-        start = rows[(*index, position)]
-        last = shape[d] - n.sizes[d]
-        inside = inside & (start >= 0) & (start <= last)
-        at[d] = at[d] + (np.clip(start, 0, last) if clamped else start)
-    for axis, d in zip(n.offset, within, strict=True):
-        at[d] = at[d] + grid[axis]
-    plain = [i for i in range(ids.ndim) if i != n.vector]
-    for d, b in zip(n.operand_batch, n.index_batch, strict=True):
-        at[d] = at[d] + grid[batch_axes[plain.index(b)]]
-    flat = np.zeros((), np.int64)
-    for d, size in enumerate(shape):
-        flat = flat * size + at[d]
-    return np.broadcast_to(flat, out), np.broadcast_to(inside, out)
+Together = Callable[[Sequence[Any], Sequence[Any]], list[Any]]
 
 
-def gather(A: Any, op: Op, x: Any, ids: Array) -> Any:
-    """Slices of x at clamped indices."""
-    return A.gather(x, places(op.attr("numbers"), A.shape(x), ids, op.result.shape, True)[0])
+def halved(A: Any, several: Sequence[Any], dims: Ints, together: Together) -> list[Any]:
+    """Tensors of one shape reduced along axes by what is associative and commutative: one half with the other."""
+    shape = A.shape(several[0])
+    kept = tuple(i for i in range(len(shape)) if i not in dims)
+    size = math.prod(shape[i] for i in dims)
+    out = tuple(shape[i] for i in kept)
+    rows = [A.reshape(A.transpose(x, (*dims, *kept)), (size, *out)) for x in several]
+    while size > 1:
+        half = size // 2
+        low, high, rest = (
+            [_part(A, x, 0, a, n) for x in rows] for a, n in ((0, half), (half, half), (2 * half, size % 2))
+        )
+        made = together(low, high)
+        rows = [A.concatenate([m, extra], 0) for m, extra in zip(made, rest, strict=True)] if size % 2 else made
+        size = half + size % 2
+    return [A.reshape(x, out) for x in rows]
 
 
-def scatter(A: Any, op: Op, x: Any, ids: Array, updates: Any) -> Any:
-    """x + the updates at their indices; those outside are left out."""
-    at, inside = places(op.attr("numbers"), A.shape(x), ids, A.shape(updates), False)
-    return A.scatter_add(x, np.where(inside, at, 0), inside, updates)
+# -- single elements -------------------------------------------------------------------------------------------------
 
 
+def divided(x: Array, y: Array) -> Array:
+    """Integer division towards 0. Raises CertifyError for a divisor of 0."""
+    if not np.all(y):
+        raise CertifyError("wants divisors other than 0 for integers, got 0; no rule says what that gives")
+    with np.errstate(over="ignore"):
+        return np.asarray((x - np.fmod(x, y)) // y)
+
+
+def raised(x: Array, y: Array) -> Array:
+    """x^y for integers; for y < 0 what is left of a fraction: 0, or ±1 for x = ±1."""
+    if (y < 0).any():
+        raise CertifyError("wants exponents of integers from 0, got one below; no rule")
+    return np.asarray(np.power(x, y))
+
+
+def _leading_zeros(x: Array) -> Array:
+    word = x.view(f"u{x.dtype.itemsize}")
+    zero = np.stack([(word >> i) == 0 for i in range(8 * x.dtype.itemsize)])
+    return np.asarray(zero.sum(0), x.dtype)
+
+
+INTEGER: dict[str, Callable[..., Array]] = {
+    "divide": divided,
+    "remainder": lambda x, y: x - divided(x, y) * y,
+    "power": raised,
+    "sign": np.sign,
+    "sar": lambda x, y: np.right_shift(x.view(f"i{x.dtype.itemsize}"), y.view(f"i{y.dtype.itemsize}")).view(x.dtype),
+    "popcnt": lambda x: np.bitwise_count(x.view(f"u{x.dtype.itemsize}")).astype(x.dtype),
+    "clz": _leading_zeros,
+}
+"""Operations on integers, as the float run has them."""
+
+
+STEPS: dict[str, Callable[[Array], Array]] = {
+    "floor": np.floor,
+    "ceil": np.ceil,
+    "even": np.rint,
+    "away": lambda x: np.trunc(x + np.copysign(0.5, x)),
+    "sign": np.sign,
+}
+"""Functions that are constant between jumps: a whole number of the float run, without a tangent."""
+
+
+def total_order(x: Array) -> Array:
+    """Integers in the order of float64 numbers with -0 below 0 and NaN at the ends."""
+    bits = np.ascontiguousarray(x, np.float64).view(np.int64)
+    return np.where(bits < 0, bits ^ np.int64(0x7FFFFFFFFFFFFFFF), bits)
+
+
+def remainder(A: Any, op: Op, x: Any, y: Any) -> Any:
+    """x - n y, n the whole number of times that y goes into x, as the float run has it."""
+    n = A.whole(np.trunc(A.finite(x.real) / A.finite(y.real)))
+    with np.errstate(all="ignore"):
+        real = np.fmod(x.real, y.real)
+    return replace(A.sub(x, A.mul(n, y)), real=A.finite(real))
+
+
+def unread(A: Any, op: Op) -> Any:
+    """Raises what the reader had to say."""
+    raise UnreadError(op.attr("why"))
+
+
+UNREAD = "unread"
 FOREIGN: dict[str, Meaning] = {
     "convolution": convolution,
     "reduce_window": reduce_window,
-    "select_and_scatter": select_and_scatter,
-    "gather": gather,
-    "scatter": scatter,
-    "reduce_and": lambda A, op, x, i: np.asarray(x.all(axis=op.attr("dims"))),
-    "reduce_or": lambda A, op, x, i: np.asarray(x.any(axis=op.attr("dims"))),
+    "reduce": reduce,
+    "integer": lambda A, op, *xs: INTEGER[op.attr("function")](*xs),
+    "step": lambda A, op, x: A.whole(STEPS[op.attr("function")](A.finite(x.real))),
+    "is_finite": lambda A, op, x: np.isfinite(x.real),
+    "total_compare": lambda A, op, x, y: A.compare(op.attr("direction"), total_order(plain(x)), total_order(plain(y))),
+    "remainder": remainder,
+    "rounded": lambda A, op, x: x,
+    UNREAD: unread,
 }
+"""Each operation of foreign texts; indexing.py, ordering.py and functions.py add theirs."""
 
 
-def meaning_of(kind: str) -> Meaning:
-    """The meaning of an operation, ours or foreign."""
-    return FOREIGN[kind] if kind in FOREIGN else OPS[kind].meaning
-
-
-def as_ints(values: Sequence[int]) -> Ints:
+def as_ints(values: Iterable[int]) -> Ints:
     """A tuple of Python integers."""
     return tuple(int(v) for v in values)

@@ -6,16 +6,21 @@ random element of the field that only the operand decides. What is used of a fun
 
 from __future__ import annotations
 
+import hashlib
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
 
-from netc.proofs_oracle.certificate.degree import VARIABLE
-from netc.proofs_oracle.certificate.dual import Dual, DualField
+from netc.codegen.evaluator import FloatArithmetic
+from netc.codegen.ir import Op
+from netc.codegen.ops.table import Meaning
+from netc.proofs_oracle.certificate.degree import CONSTANT, VARIABLE
+from netc.proofs_oracle.certificate.dual import CertifyError, Dual, DualField
 from netc.proofs_oracle.certificate.reading import Number
-from netc.proofs_oracle.certificate.residues import Array
+from netc.proofs_oracle.certificate.residues import Array, random_function
 
 Slope = Callable[[], Dual]
 Row = Callable[[DualField, Dual], tuple[Dual, Slope]]
@@ -142,6 +147,66 @@ def _erf(A: DualField, x: Dual) -> tuple[Dual, Slope]:
     return _odd(A, "erf", x), slope
 
 
+def _tan(A: DualField, x: Dual) -> tuple[Dual, Slope]:
+    """y' = 1 + y², odd."""
+    y = _odd(A, "tan", x)
+    return y, lambda: A.add(_one(A, y), A.mul(y, y))
+
+
+def _asin(A: DualField, x: Dual) -> tuple[Dual, Slope]:
+    """asin'(x) = rsqrt(1 - x²), odd."""
+    return _odd(A, "asin", x), lambda: _rsqrt(A, A.sub(_one(A, x), A.mul(x, x)))[0]
+
+
+def _acos(A: DualField, x: Dual) -> tuple[Dual, Slope]:
+    """acos'(x) = -rsqrt(1 - x²)."""
+    return _bare_real(A.unknown("acos", x)), lambda: A.neg(_rsqrt(A, A.sub(_one(A, x), A.mul(x, x)))[0])
+
+
+def _atan(A: DualField, x: Dual) -> tuple[Dual, Slope]:
+    """atan'(x) = 1 / (1 + x²), odd."""
+    return _odd(A, "atan", x), lambda: A.div(_one(A, x), A.add(_one(A, x), A.mul(x, x)))
+
+
+def _sinh(A: DualField, x: Dual) -> tuple[Dual, Slope]:
+    """sinh' = cosh, odd."""
+    return _odd(A, "sinh", x), lambda: _even(A, "cosh", x)
+
+
+def _cosh(A: DualField, x: Dual) -> tuple[Dual, Slope]:
+    """cosh' = sinh, even."""
+    return _even(A, "cosh", x), lambda: _odd(A, "sinh", x)
+
+
+def _asinh(A: DualField, x: Dual) -> tuple[Dual, Slope]:
+    """asinh'(x) = rsqrt(x² + 1), odd."""
+    return _odd(A, "asinh", x), lambda: _rsqrt(A, A.add(A.mul(x, x), _one(A, x)))[0]
+
+
+def _acosh(A: DualField, x: Dual) -> tuple[Dual, Slope]:
+    """acosh'(x) = rsqrt(x² - 1)."""
+    return _bare_real(A.unknown("acosh", x)), lambda: _rsqrt(A, A.sub(A.mul(x, x), _one(A, x)))[0]
+
+
+def _atanh(A: DualField, x: Dual) -> tuple[Dual, Slope]:
+    """atanh'(x) = 1 / (1 - x²), odd."""
+    return _odd(A, "atanh", x), lambda: A.div(_one(A, x), A.sub(_one(A, x), A.mul(x, x)))
+
+
+def _lgamma(A: DualField, x: Dual) -> tuple[Dual, Slope]:
+    """lgamma' = digamma."""
+    return _bare_real(A.unknown("lgamma", x)), lambda: _bare_real(A.unknown("digamma", x))
+
+
+def _digamma(A: DualField, x: Dual) -> tuple[Dual, Slope]:
+    """Its derivative has no rule."""
+
+    def slope() -> Dual:
+        raise CertifyError("wants no derivative of digamma, got one; there is no rule")
+
+    return _bare_real(A.unknown("digamma", x)), slope
+
+
 FUNCTIONS: dict[str, Row] = {
     "exp": _exp,
     "log": _log,
@@ -153,5 +218,107 @@ FUNCTIONS: dict[str, Row] = {
     "tanh": _tanh,
     "logistic": _logistic,
     "erf": _erf,
+    "tan": _tan,
+    "asin": _asin,
+    "acos": _acos,
+    "atan": _atan,
+    "sinh": _sinh,
+    "cosh": _cosh,
+    "asinh": _asinh,
+    "acosh": _acosh,
+    "atanh": _atanh,
+    "lgamma": _lgamma,
+    "digamma": _digamma,
 }
-"""Each function that is not rational."""
+"""Each function of one number that is not rational."""
+
+
+def _each_digamma(x: float) -> float:
+    """By its recurrence and the first terms of its asymptotic series (Abramowitz and Stegun 6.3.18); for x > 0."""
+    if not x > 0:
+        return math.nan
+    low = 0.0
+    while x < 10:
+        low, x = low - 1 / x, x + 1
+    return low + math.log(x) - 1 / (2 * x) - 1 / (12 * x**2) + 1 / (120 * x**4) - 1 / (252 * x**6)
+
+
+def _of_each(function: Callable[[float], float]) -> Callable[[Array], Array]:
+    return lambda x: np.asarray(np.frompyfunc(function, 1, 1)(x), np.float64)
+
+
+FLOATS: dict[str, Callable[[Array], Array]] = {
+    "tan": np.tan,
+    "asin": np.arcsin,
+    "acos": np.arccos,
+    "atan": np.arctan,
+    "sinh": np.sinh,
+    "cosh": np.cosh,
+    "asinh": np.arcsinh,
+    "acosh": np.arccosh,
+    "atanh": np.arctanh,
+    "lgamma": _of_each(math.lgamma),
+    "digamma": _of_each(_each_digamma),
+}
+"""The float run of those that the evaluator does not have."""
+
+
+def float_run(function: str, x: Array) -> Array:
+    """The function in float64."""
+    return FLOATS[function](x) if function in FLOATS else FloatArithmetic("f64").scalar(function, x)
+
+
+def root(A: DualField, op: Op, x: Dual) -> Dual:
+    """x^q for a fraction q between 0 and 1 and x > 0: y' = q y / x."""
+    power: Fraction = op.attr("power")
+    if not (x.real > 0).all():
+        raise CertifyError(f"wants positive numbers to the power {power}, got others; there is no rule for them")
+    u = replace(A.unknown(f"root {power}", x.value), real=np.power(x.real, float(power)))
+    if x.tan is None:
+        return u
+    factor = A.field.column(A.field.fraction(power), x.real.ndim)
+    filled = Dual(np.broadcast_to(float(power), x.real.shape), np.broadcast_to(factor, x.res.shape), None, CONSTANT)
+    slope = A.div(A.mul(filled, u), x.value)
+    return replace(u, tan=A.field.mul(slope.res, x.tan), tdeg=slope.deg * x.tdeg)
+
+
+def _unknown_pair(A: DualField, function: str, x: Dual, y: Dual) -> Dual:
+    """f(x, y), likewise."""
+    label = int.from_bytes(hashlib.sha256(function.encode()).digest()[:8], "little")
+    both = np.concatenate([np.broadcast_to(v.res, (len(A.field.primes), *v.res.shape[1:])) for v in (x, y)])
+    A.instances += both[0].size
+    A.operand_degree = max(A.operand_degree, *(A.reciprocals.cleared(v.deg) for v in (x, y)))
+    return Dual(x.real, random_function(A.field, A.key ^ label, both), None, VARIABLE)
+
+
+def atan2(A: DualField, op: Op, y: Dual, x: Dual) -> Dual:
+    """d atan2(y, x) = (x dy - y dx) / (x² + y²)."""
+    real = np.arctan2(A.finite(y.real), A.finite(x.real))
+    value = _unknown_pair(A, "atan2", y.value, x.value)
+    square = A.add(A.mul(x.value, x.value), A.mul(y.value, y.value))
+    over = A.div(A.number(1, square), square)
+    tan, tdeg = None, CONSTANT
+    for slope, of in ((A.mul(x.value, over), y), (A.neg(A.mul(y.value, over)), x)):
+        if of.tan is not None:
+            part = A.field.mul(slope.res, of.tan)
+            tan = part if tan is None else A.field.add(tan, part)
+            tdeg = tdeg | slope.deg * of.tdeg
+    return Dual(real, value.res, tan, value.deg, tdeg)
+
+
+def bits_as(A: DualField, op: Op, x: Array) -> Dual | Array:
+    """The same bits as another type: the very numbers, constants."""
+    made = x.view({"f32": np.float32}.get(op.attr("dtype")) or A.floats.dtype(op.attr("dtype")))
+    if made.dtype.kind != "f":
+        return made
+    real = A.finite(made.astype(np.float64))
+    return Dual(real, A.field.dyadic(real), None, CONSTANT)
+
+
+MEANINGS: dict[str, Meaning] = {
+    **{name: (lambda A, op, x, name=name: A.scalar(name, x)) for name in FLOATS},
+    "root": root,
+    "atan2": atan2,
+    "bits_as": bits_as,
+}
+"""What they do as operations."""

@@ -69,8 +69,18 @@ class Residues:
 
     def of(self, x: Array) -> Array:
         """[..] integers -> [R, ..] residues."""
-        rows = np.stack([np.mod(x.astype(np.int64), p) for p in self.primes]).astype(np.float64)
+        whole = x if x.dtype == np.uint64 else x.astype(np.int64)
+        rows = np.stack([np.mod(whole, whole.dtype.type(p)) for p in self.primes]).astype(np.float64)
         return self._reduced(rows)
+
+    def dyadic(self, x: Array) -> Array:
+        """[..] finite floats -> [R, ..] residues of exactly these numbers."""
+        part, exponent = np.frexp(x)
+        odd = self.of(np.ldexp(part, 53))
+        power = exponent.astype(np.int64) - 53
+        low = int(power.min())
+        rows = [_powers_of_two(low, int(power.max()), p)[power - low] for p in self.primes]
+        return self.mul(odd, self._reduced(np.stack(rows)))
 
     def fraction(self, value: Fraction) -> tuple[int, ...]:
         """The residues of a rational number; raises ZeroDivisorError where its denominator is 0."""
@@ -196,6 +206,10 @@ def _each(elements: int, rows: int, one: Callable[[int], None]) -> None:
         list(_threads().map(one, range(rows)))
 
 
+def _powers_of_two(low: int, high: int, p: int) -> Array:
+    return np.array([pow(2, e, p) for e in range(low, high + 1)], np.float64)
+
+
 def _least(n: int, p: int) -> int:
     r = n % p
     return r - p if r > p // 2 else r
@@ -212,9 +226,9 @@ def _mix(h: Array) -> Array:
 
 
 def random_function(field: Residues, key: int, x: Array) -> Array:
-    """A function of residues that looks random: [R, ..] -> [R, ..], none of it 0.
+    """A function of residues that looks random: [R, ..] -> [R, ..], none of it 0; of n operands from [n R, ..].
 
-    Each value hangs on the operand modulo all primes: two operands meet only if they are equal modulo each.
+    Each value hangs on the operands modulo all primes: two meet only if they are equal modulo each.
     """
     base = np.ascontiguousarray(bare(x))
     with np.errstate(over="ignore"):
@@ -226,7 +240,7 @@ def random_function(field: Residues, key: int, x: Array) -> Array:
             word = _mix(h + np.uint64((index + 1) * GOLDEN & (1 << 64) - 1))
             rows.append((word % np.uint64(p - 1)).astype(np.int64) + 1)
     signed = [np.where(r > p // 2, r - p, r) for r, p in zip(rows, field.primes, strict=True)]
-    return np.broadcast_to(np.stack(signed).astype(np.float64), x.shape)
+    return np.broadcast_to(np.stack(signed).astype(np.float64), (len(field.primes), *x.shape[1:]))
 
 
 def uniform(field: Residues, shape: Sequence[int], rng: np.random.Generator) -> Array:

@@ -15,8 +15,8 @@ from netc.codegen.evaluator import INTEGER_DTYPES
 from netc.codegen.ir import Function, Op, Value
 from netc.netspec.types import TensorType
 from netc.proofs_oracle.certificate.degree import CONSTANT, VARIABLE, Degree
-from netc.proofs_oracle.certificate.dual import CertifyError, Dual, DualField, Identities
-from netc.proofs_oracle.certificate.foreign import meaning_of
+from netc.proofs_oracle.certificate.dual import CertifyError, Dual, DualField, Identities, UnreadError
+from netc.proofs_oracle.certificate.meanings import meaning_of
 from netc.proofs_oracle.certificate.reading import Number
 from netc.proofs_oracle.certificate.residues import Array, Residues, ZeroDivisorError, draw_primes, uniform
 
@@ -144,7 +144,7 @@ def _judge(
 def _unknowns() -> Sequence[str]:
     from netc.proofs_oracle.certificate.functions import FUNCTIONS
 
-    return tuple(FUNCTIONS)
+    return (*FUNCTIONS, "root", "atan2")
 
 
 def failing(A: DualField, degree: Degree) -> float:
@@ -246,6 +246,8 @@ class Run:
                 operands = [x.value if isinstance(x, Dual) else x for x in operands]
             try:
                 result = meaning_of(op.kind)(A, op, *operands)
+            except UnreadError:
+                raise
             except CertifyError as error:
                 raise CertifyError(f"{op.loc}: {op}: {error}") from error
             assert A.shape(result) == op.result.shape, f"{op.loc}: {op} was computed with shape {A.shape(result)}"
@@ -262,6 +264,7 @@ class Run:
         total, degree = [0] * len(A.field.primes), CONSTANT
         for result, cotangent in self.claim.outputs:
             y = env[self.function.results[result]]
+            A.finite(y.real)
             if y.tan is None:
                 continue
             dy = A.number(1, y) if cotangent is None else self.args[cotangent]
@@ -272,6 +275,7 @@ class Run:
 
     def _gradient(self, A: DualField, g: Gradient, env: Mapping[Value, Any]) -> Dual:
         value: Dual = env[self.function.results[g.result]].value
+        A.finite(value.real)
         if g.less is not None:
             value = A.sub(value, self.args[g.less])
         factors = [self._filled(A, g.factor, value)] if g.factor != 1 else []
