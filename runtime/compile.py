@@ -13,11 +13,12 @@ import signal
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from netc.codegen.render import for_iree
 from netc.netspec.errors import NetcError, UserError
 from netc.runtime.cache import Cache, CacheKey, Entry
-from netc.runtime.files import write_whole
+from netc.runtime.files import sha256_of, write_whole
 from netc.runtime.target import Target
 
 COMPILER = "iree-base-compiler"
@@ -88,6 +89,18 @@ def key_of(text: str, target: Target, label: str) -> CacheKey:
 def mark_of(key: CacheKey) -> str:
     """The name of a text's file while it is compiled. It stays in the artefact, which is known by it."""
     return f"{key.digest[:32]}.mlir"
+
+
+def made_by(artefact: Path, target: Target) -> dict[str, Any]:
+    """What an artefact is and how it was made, in plain values, for its manifest."""
+    made: dict[str, Any] = {
+        "sha256": sha256_of(artefact), "bytes": artefact.stat().st_size,
+        "compiler": COMPILER, "compiler_version": version_of(COMPILER), "flags": list(target.flags),
+        "driver": target.driver,
+    }  # fmt: skip
+    if any(f.endswith("=host") for f in target.flags):
+        made["host_cpu"] = host_cpu()
+    return made
 
 
 def compile_cached(text: str, target: Target, label: str, cache: Cache) -> Entry:

@@ -8,13 +8,27 @@ from pathlib import Path
 
 from netc.traces.files import opened, read_regular, sync, whole
 
-__all__ = ["copy_whole", "opened", "read_regular", "sha256_of", "sync", "whole", "write_whole"]
+__all__ = ["copy_whole", "file_name", "opened", "read_regular", "sha256_of", "sync", "whole", "write_whole"]
 
 
 def sha256_of(path: Path) -> str:
     """The SHA-256 of a file's bytes, as 64 hex digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+LONGEST_NAME = 200  # bytes, so that endings have room in the 255 that file systems give
+
+
+def file_name(name: str) -> str:
+    """A file's name for what has this name: itself, but for what no file can be called.
+
+    >>> file_name("mnist-cnn"), file_name("a/b c"), file_name("..")
+    ('mnist-cnn', 'a_b_c', '_.')
+    """
+    text = "".join(c if c.isprintable() and not c.isspace() and c not in '/\\:*?"<>|' else "_" for c in name)
+    text = "_" + text[1:] if text[:1] in ("", ".", "-") else text
+    return text.encode()[:LONGEST_NAME].decode(errors="ignore")
 
 
 def write_whole(path: Path, content: str) -> None:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -23,9 +24,9 @@ from netc.netspec.errors import NetcError, UserError
 from netc.runtime.backends import load
 from netc.runtime.backends.protocol import Array, Buffer, Loaded, Source
 from netc.runtime.cache import Cache
-from netc.runtime.compile import compile_cached
+from netc.runtime.compile import compile_cached, made_by
 from netc.runtime.files import write_whole
-from netc.runtime.target import Target
+from netc.runtime.target import Target, parse_target
 
 DTYPES = {"f32": np.float32, "f64": np.float64, "i32": np.int32, "ui32": np.uint32, "i1": np.bool_}
 
@@ -98,14 +99,21 @@ def _check_scanned(program: Program, module: Module, target: Target) -> None:
         )
 
 
-def write_manifest(path: Path, program: Program, sha256: str, target: str, choices: Choices = NONE) -> None:
+def write_manifest(
+    path: Path, program: Program, sha256: str, target: str | None, choices: Choices = NONE, artefact: Path | None = None
+) -> None:
     """Write what a host without Python needs beside the module whose text has this digest, as JSON.
 
-    Forms that were measured and not the table's are named: with them the text can be made again.
+    `target` is the word of the one that the text is for, None for plain StableHLO. Forms that were measured and not
+    the table's are named: with them the text can be made again. Of an artefact it says what made it.
     """
-    manifest = {**program.manifest, "module_sha256": sha256, "target": target}
+    manifest: dict[str, Any] = {**program.manifest, "module_sha256": sha256}
+    if target is not None:
+        manifest["target"] = target
     if choices:
         manifest["tuned"] = {"digest": digest_of(choices), "forms": dict(choices)}
+    if artefact is not None and target is not None:
+        manifest["artefact"] = made_by(artefact, parse_target(target))
     write_whole(path, json.dumps(manifest, indent=1, allow_nan=False) + "\n")
 
 

@@ -10,7 +10,7 @@ from typing import Literal
 from netc.codegen.rewrite.schedule import Family
 from netc.netspec.errors import UserError
 
-Engine = Literal["iree", "xla", "reference"]
+Engine = Literal["iree", "xla", "reference", "none"]
 
 
 @dataclass(frozen=True)
@@ -85,6 +85,10 @@ TARGETS: dict[str, TargetRow] = {
         "reference", None, lambda w, a: Target(w, "reference", "cpu"), "netc's evaluator, NumPy float32, no compiler"
     ),
 }
+
+
+# the net as written, in portable StableHLO: for anybody's compiler, and for no engine of ours
+PLAIN = Target("StableHLO", "none", "plain")
 
 
 def parse_target(word: str) -> Target:

@@ -3,14 +3,14 @@
 from functools import lru_cache
 
 from netc.codegen.ir import Attrs
-from netc.codegen.ops import contraction, elementwise, indexing, loop, movement, scan, window
+from netc.codegen.ops import call, contraction, elementwise, indexing, loop, movement, reduce_window, scan, window
 from netc.codegen.ops.table import OpDef
 from netc.netspec.types import TensorType
 
 OPS: dict[str, OpDef] = {
     row.kind: row
-    for rows in (elementwise.ROWS, movement.ROWS, contraction.ROWS, window.ROWS, indexing.ROWS, scan.ROWS, loop.ROWS)
-    for row in rows
+    for file in (elementwise, movement, contraction, window, reduce_window, indexing, scan, loop, call)
+    for row in file.ROWS
 }
 
 REMEMBERED = 1 << 14  # operations whose types are kept; a large net has a few thousand different ones

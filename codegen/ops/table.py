@@ -88,7 +88,7 @@ def summed(dtype: DType) -> DType:
     return "f32" if dtype == "bf16" else dtype
 
 
-def ints(values: Sequence[int]) -> str:
+def ints(values: Sequence[int] | Sequence[str]) -> str:
     """`[1, 2]`."""
     return "[" + ", ".join(map(str, values)) + "]"
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from netc.codegen.ir import Op
-from netc.codegen.ops.table import OpDef, arrow, extreme, summed, want
+from netc.codegen.ops.table import OpDef, arrow, extreme, ints, summed, want
 from netc.netspec.types import TensorType
 
 Pair = tuple[int, int]
@@ -29,15 +29,24 @@ def window_size(size: Sequence[int], kernel: Pair, stride: Pair, padding: Sides,
 
 
 def _conv(
-    x: TensorType, w: TensorType, *, stride: Pair, padding: Sides, dilation: Pair, groups: int, swap: bool = False
+    x: TensorType,
+    w: TensorType,
+    *,
+    stride: Pair,
+    padding: Sides,
+    dilation: Pair,
+    groups: int,
+    swap: bool = False,
+    spread: Pair = (1, 1),
 ) -> TensorType:
-    """`swap`: the kernel is written [kh, kw, O, I], as a gradient finds it."""
+    """`swap`: the kernel is written [kh, kw, O, I], as a gradient finds it. `spread`: zeros between the pixels of x."""
     want(x.rank == 4 and w.rank == 4, "an image and a kernel of 4 axes", (str(x), str(w)))
     want(x.dtype == w.dtype, "operands of one element type", (x.dtype, w.dtype))
     w = TensorType((w.shape[0], w.shape[1], w.shape[3], w.shape[2]), w.dtype) if swap else w
     want(x.shape[3] == w.shape[2] * groups, f"{w.shape[2] * groups} channels", x)
     want(w.shape[3] % groups == 0, f"a multiple of {groups} features", w)
-    height, width = window_size(x.shape[1:3], (w.shape[0], w.shape[1]), stride, padding, dilation)
+    size = [(n - 1) * s + 1 for n, s in zip(x.shape[1:3], spread, strict=True)]
+    height, width = window_size(size, (w.shape[0], w.shape[1]), stride, padding, dilation)
     return TensorType((x.shape[0], height, width, w.shape[3]), summed(x.dtype))
 
 
@@ -60,7 +69,8 @@ def _conv_kernel_grad(
     return TensorType(w.shape, summed(x.dtype))
 
 
-def _pool(x: TensorType, *, kernel: Pair, stride: Pair, padding: Sides) -> TensorType:
+def pool(x: TensorType, *, kernel: Pair, stride: Pair, padding: Sides) -> TensorType:
+    """The type of a pooled image."""
     want(x.rank == 4, "an image of 4 axes", x)
     return TensorType((x.shape[0], *window_size(x.shape[1:3], kernel, stride, padding, (1, 1)), x.shape[3]), x.dtype)
 
@@ -69,7 +79,7 @@ def _max_pool_grad(
     x: TensorType, y: TensorType, dy: TensorType, *, kernel: Pair, stride: Pair, padding: Sides
 ) -> TensorType:
     want(
-        _pool(x, kernel=kernel, stride=stride, padding=padding) == y == dy,
+        pool(x, kernel=kernel, stride=stride, padding=padding) == y == dy,
         "y and dy of the pool's type",
         (str(y), str(dy)),
     )
@@ -78,7 +88,7 @@ def _max_pool_grad(
 
 def _sum_pool_grad(dy: TensorType, *, size: Pair, kernel: Pair, stride: Pair, padding: Sides) -> TensorType:
     x = TensorType((dy.shape[0], *size, dy.shape[3]), dy.dtype)
-    want(_pool(x, kernel=kernel, stride=stride, padding=padding) == dy, "dy of the pool's type", dy)
+    want(pool(x, kernel=kernel, stride=stride, padding=padding) == dy, "dy of the pool's type", dy)
     return x
 
 
@@ -156,7 +166,11 @@ def _zero(A: Any, t: TensorType) -> Any:
 def _mean_conv(A: Any, op: Op, x: Any, w: Any) -> Any:
     """y = sum over taps of view(x, tap) w[tap], for each group."""
     kernel = (A.shape(w)[0], A.shape(w)[1])
-    w = A.transpose(w, (0, 1, 3, 2)) if dict(op.attrs).get("swap") else w
+    attrs = dict(op.attrs)
+    w = A.transpose(w, (0, 1, 3, 2)) if attrs.get("swap") else w
+    sh, sw = attrs.get("spread", (1, 1))
+    if (sh, sw) != (1, 1):
+        x = A.pad(x, _zero(A, op.operands[0].type), (0,) * 4, (0,) * 4, (0, sh - 1, sw - 1, 0))
     win = _of(A, op, A.shape(x)[1:3], op.result.shape[1:3])
     padded, y = win.pad(x, _zero(A, op.result.type)), None
     for tap in taps(kernel):
@@ -200,9 +214,10 @@ def _mean_conv_kernel_grad(A: Any, op: Op, x: Any, dy: Any) -> Any:
     return A.reshape(A.concatenate(rows, 0), op.result.shape)
 
 
-def _mean_pool(A: Any, op: Op, x: Any, maximum: bool) -> Any:
-    win = _of(A, op, A.shape(x)[1:3], op.result.shape[1:3])
-    start = A.constant(float("-inf") if maximum else 0.0, TensorType((), op.result.type.dtype))
+def mean_pool(A: Any, op: Op, x: Any, out: TensorType, *, maximum: bool) -> Any:
+    """The maximum, or the sum, over the taps of each window; `out` is the type of the pooled image."""
+    win = _of(A, op, A.shape(x)[1:3], out.shape[1:3])
+    start = A.constant(float("-inf") if maximum else 0.0, TensorType((), out.dtype))
     padded, y = win.pad(x, start), None
     for tap in taps(op.attr("kernel")):
         v = win.view(padded, tap)
@@ -210,11 +225,11 @@ def _mean_pool(A: Any, op: Op, x: Any, maximum: bool) -> Any:
     return y
 
 
-def _mean_max_pool_grad(A: Any, op: Op, x: Any, y: Any, dy: Any) -> Any:
+def mean_max_pool_grad(A: Any, op: Op, x: Any, y: Any, dy: Any) -> Any:
     """dy goes to the first tap in row-major order whose pixel equals y."""
     win, zero = _of(A, op, A.shape(x)[1:3], A.shape(y)[1:3]), _zero(A, op.result.type)
     low = A.constant(float("-inf"), TensorType((), op.result.type.dtype))
-    padded, none = win.pad(x, low), A.constant(0.0, op.operands[2].type)
+    padded, none = win.pad(x, low), A.constant(0.0, TensorType(A.shape(dy), op.result.type.dtype))
     rest, dx = dy, None
     for tap in taps(op.attr("kernel")):
         hit = A.compare("EQ", win.view(padded, tap), y)
@@ -234,13 +249,37 @@ def _mean_sum_pool_grad(A: Any, op: Op, dy: Any) -> Any:
 
 
 def _spell_conv(op: Op, args: Sequence[str]) -> str:
-    (t, b), (le, r) = op.attr("padding")
-    (sh, sw), (dh, dw) = op.attr("stride"), op.attr("dilation")
-    window = f"stride = [{sh}, {sw}], pad = [[{t}, {b}], [{le}, {r}]], rhs_dilate = [{dh}, {dw}]"
-    kernel = "0, 1, o, i" if dict(op.attrs).get("swap") else "0, 1, i, o"
-    counts = f"batch_group_count = 1 : i64, feature_group_count = {op.attr('groups')} : i64"
+    attrs = dict(op.attrs)
+    spread = f", lhs_dilate = {ints(attrs['spread'])}" if "spread" in attrs else ""
+    window = f"{_pads(op.attr('padding'))}{spread}, rhs_dilate = {ints(op.attr('dilation'))}"
+    kernel = "0, 1, o, i" if attrs.get("swap") else "0, 1, i, o"
+    numbers = f"[b, 0, 1, f]x[{kernel}]->[b, 0, 1, f]"
+    return _spell_convolution(op, args, numbers, f"stride = {ints(op.attr('stride'))}, {window}", 1, op.attr("groups"))
+
+
+def _spell_conv_kernel_grad(op: Op, args: Sequence[str]) -> str:
+    """A convolution of x with dy as kernel: channels play the images, stride and dilation change places.
+
+    What the forward window never saw at the high side must not be seen here either: that padding may be negative.
+    """
+    x, dy = (v.shape for v in op.operands)
+    sides = []
+    for n, out, k, s, d, (low, _) in zip(
+        x[1:3], dy[1:3], op.attr("kernel"), op.attr("stride"), op.attr("dilation"), op.attr("padding"), strict=True
+    ):
+        sides.append((low, (k - 1) * d + (out - 1) * s + 1 - n - low))
+    window = f"stride = {ints(op.attr('dilation'))}, {_pads(sides)}, rhs_dilate = {ints(op.attr('stride'))}"
+    return _spell_convolution(op, args, "[f, 0, 1, b]x[i, 0, 1, o]->[0, 1, b, f]", window, op.attr("groups"), 1)
+
+
+def _pads(padding: Sequence[Pair]) -> str:
+    return f"pad = {ints([ints(side) for side in padding])}"
+
+
+def _spell_convolution(op: Op, args: Sequence[str], numbers: str, window: str, batch: int, feature: int) -> str:
+    counts = f"batch_group_count = {batch} : i64, feature_group_count = {feature} : i64"
     return (
-        f"stablehlo.convolution({args[0]}, {args[1]}) dim_numbers = [b, 0, 1, f]x[{kernel}]->[b, 0, 1, f], "
+        f"stablehlo.convolution({args[0]}, {args[1]}) dim_numbers = {numbers}, "
         f"window = {{{window}}} {{{counts}, precision_config = [#stablehlo<precision DEFAULT>, "
         f"#stablehlo<precision DEFAULT>]}} : {arrow(op)}"
     )
@@ -258,7 +297,8 @@ def _conv_flops(op: Op) -> int:
     return 2 * dy.size * w.shape[0] * w.shape[1] * w.shape[2]
 
 
-def _pool_flops(op: Op) -> int:
+def pool_flops(op: Op) -> int:
+    """One for each tap of each window."""
     kernel = op.attr("kernel")
     out = op.operands[-1].type if op.kind.endswith("_grad") else op.result.type
     return out.size * int(kernel[0] * kernel[1])
@@ -267,9 +307,9 @@ def _pool_flops(op: Op) -> int:
 ROWS: tuple[OpDef, ...] = (
     OpDef("conv", _conv, _spell_conv, _mean_conv, _conv_flops),
     OpDef("conv_input_grad", _conv_input_grad, None, _mean_conv_input_grad, _conv_flops),
-    OpDef("conv_kernel_grad", _conv_kernel_grad, None, _mean_conv_kernel_grad, _conv_flops),
-    OpDef("max_pool", _pool, None, lambda A, op, x: _mean_pool(A, op, x, True), _pool_flops),
-    OpDef("max_pool_grad", _max_pool_grad, None, _mean_max_pool_grad, _pool_flops),
-    OpDef("sum_pool", _pool, None, lambda A, op, x: _mean_pool(A, op, x, False), _pool_flops),
-    OpDef("sum_pool_grad", _sum_pool_grad, None, _mean_sum_pool_grad, _pool_flops),
+    OpDef("conv_kernel_grad", _conv_kernel_grad, _spell_conv_kernel_grad, _mean_conv_kernel_grad, _conv_flops),
+    OpDef("max_pool", pool, None, lambda A, op, x: mean_pool(A, op, x, op.result.type, maximum=True), pool_flops),
+    OpDef("max_pool_grad", _max_pool_grad, None, mean_max_pool_grad, pool_flops),
+    OpDef("sum_pool", pool, None, lambda A, op, x: mean_pool(A, op, x, op.result.type, maximum=False), pool_flops),
+    OpDef("sum_pool_grad", _sum_pool_grad, None, _mean_sum_pool_grad, pool_flops),
 )

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from netc.codegen.builder import Builder
 from netc.codegen.ir import Op, Value
 from netc.codegen.ops.table import summed
-from netc.codegen.ops.window import Pair
+from netc.codegen.ops.window import Pair, Sides
 from netc.codegen.rewrite.group_forms import forward_grouped, input_grouped
 from netc.codegen.rewrite.kernel_forms import kernel_folded, kernel_outer
 from netc.codegen.rewrite.taps import Window, input_by_phase, padded, place, shifted, view, window_of
@@ -109,7 +109,7 @@ def forward_depthwise(b: Builder, op: Op, x: Value, w: Value) -> Value:
 # -- gradient of the image -----------------------------------------------------------------------------------------
 
 
-def _adjoint_kernel(b: Builder, w: Value, groups: int) -> Value:
+def adjoint_kernel(b: Builder, w: Value, groups: int) -> Value:
     """[kh, kw, I, G Og] -> [kh, kw, Og, G I], both spatial axes reversed; without groups [kh, kw, I, O] as it is."""
     kh, kw, i, o = w.shape
     if groups == 1:
@@ -118,23 +118,27 @@ def _adjoint_kernel(b: Builder, w: Value, groups: int) -> Value:
     return b.op("reverse", b.reshape(split, (kh, kw, o // groups, groups * i)), dims=(0, 1))
 
 
-def input_direct(b: Builder, op: Op, dy: Value, w: Value) -> Value:
-    """A convolution of dy, spread by the stride, with the reversed and transposed kernel."""
-    win = window_of(op, op.attr("size"), dy.shape[1:3], w.shape[:2])
+def adjoint_padding(win: Window) -> Sides:
+    """How dy, spread by the stride, is padded so that a window over it sees what saw a pixel; negative sides cut."""
     sides = []
     for axis in (0, 1):
         reach = (win.kernel[axis] - 1) * win.dilation[axis]
         spread = (win.out[axis] - 1) * win.stride[axis] + 1
         low = reach - win.padding[axis][0]
         sides.append((low, win.size[axis] + reach - spread - low))
-    (t, bottom), (left, r) = sides
-    padding = ((t, bottom), (left, r))
+    return sides[0], sides[1]
+
+
+def input_direct(b: Builder, op: Op, dy: Value, w: Value) -> Value:
+    """A convolution of dy, spread by the stride, with the reversed and transposed kernel."""
+    win = window_of(op, op.attr("size"), dy.shape[1:3], w.shape[:2])
+    padding = (t, bottom), (left, r) = adjoint_padding(win)
     if win.stride != (1, 1) or min(t, bottom, left, r) < 0:
         interior = (0, win.stride[0] - 1, win.stride[1] - 1, 0)
         dy = b.pad(dy, (0, t, left, 0), (0, bottom, r, 0), interior)
         padding = ((0, 0), (0, 0))
     groups = op.attr("groups")
-    kernel = _adjoint_kernel(b, w, groups)
+    kernel = adjoint_kernel(b, w, groups)
     window = {"stride": (1, 1), "padding": padding, "dilation": win.dilation, "groups": groups}
     return b.op("conv", dy, kernel, **window, **({"swap": True} if groups == 1 else {}))
 

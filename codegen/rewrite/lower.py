@@ -12,6 +12,7 @@ from netc.codegen.rewrite.dce import dce
 from netc.codegen.rewrite.fold import fold
 from netc.codegen.rewrite.loop_forms import loops_for_iree
 from netc.codegen.rewrite.narrow_copies import part_narrow_copies
+from netc.codegen.rewrite.plain_forms import erf_functions, plain_forms
 from netc.codegen.rewrite.products import sum_before_products
 from netc.codegen.rewrite.reductions import split_reductions
 from netc.codegen.rewrite.repeated_sums import part_joined_sums, part_repeated_sums
@@ -26,6 +27,7 @@ _LAST: dict[Family, tuple[tuple[str, Pass], ...]] = {
     "cpu": (("part_joined_sums", part_joined_sums),),
     "gpu": (("part_repeated_sums", part_repeated_sums), ("part_narrow_copies", part_narrow_copies)),
     "xla": (),
+    "plain": (),
 }
 
 
@@ -35,19 +37,23 @@ def passes(family: Family, choices: Choices = NONE, *, scan: bool = False) -> tu
     def chosen(module: Module) -> Module:
         return schedule(module, family, choices)
 
+    forms: tuple[tuple[str, Pass], ...] = (
+        ("schedule", chosen),
+        ("sum_before_products", sum_before_products),
+        ("split_reductions", split_reductions),
+    )
     return (
         ("dce", dce),
         ("fold", fold),
         ("cse", cse),
-        ("schedule", chosen),
-        ("sum_before_products", sum_before_products),
-        ("split_reductions", split_reductions),
+        *((("plain_forms", plain_forms),) if family == "plain" else forms),
         ("fold", fold),
         ("cse", cse),
         ("dce", dce),
         *_LAST[family],
         *((("scan_blocks", scan_blocks),) if scan else ()),
-        *((("loops_for_iree", loops_for_iree),) if family != "xla" else ()),
+        *((("loops_for_iree", loops_for_iree),) if family in ("cpu", "gpu") else ()),
+        *((("erf_functions", erf_functions),) if family == "plain" else ()),
     )
 
 

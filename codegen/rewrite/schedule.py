@@ -19,7 +19,7 @@ from netc.codegen.rewrite.kernel_forms import folds, splits
 from netc.codegen.rewrite.walk import each_function, rewrite
 from netc.codegen.rewrite.winograd import suits
 
-Family = Literal["cpu", "gpu", "xla"]
+Family = Literal["cpu", "gpu", "xla", "plain"]  # `plain` is no target, and has no table: see plain_forms.py
 NARROW = {16, 32, 64}  # channels that outer products win with; 48 lose
 
 

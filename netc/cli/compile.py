@@ -35,7 +35,10 @@ def compile_(
     out: Path,
     **recipe: Any,
 ) -> None:
-    """Compile NET for a target, whether or not its device is here. Beside OUT lies its manifest, OUT.json."""
+    """Compile NET for a target, whether or not its device is here.
+
+    Beside OUT lies its manifest, OUT.json: every argument and result in order, and the compiler, its version and flags.
+    """
     from netc.netspec.errors import UserError
     from netc.runtime.cache import Cache
     from netc.runtime.files import copy_whole
@@ -54,7 +57,7 @@ def compile_(
     assert prepared.source.artefact is not None  # IREE targets always make one
     out.parent.mkdir(parents=True, exist_ok=True)
     copy_whole(prepared.source.artefact, out)
-    write_manifest(out.with_name(out.name + ".json"), program, prepared.sha256, target, prepared.choices)
+    write_manifest(out.with_name(out.name + ".json"), program, prepared.sha256, target, prepared.choices, out)
     how = "from the cache" if prepared.cached else f"compiled in {prepared.compilation:.1f} s"
     if prepared.choices:
         say(tuned_line(prepared.choices), err=True)

@@ -17,7 +17,7 @@ from netc.cli.recipe_options import recipe_options, steps_per_call_option
 @click.command("emit-mlir")
 @click.argument("net", metavar="NET", shell_complete=complete_net)
 @net_options
-@click.option("--target", default="cpu", show_default=True, help="Choose the forms that are fast there.")
+@click.option("--target", help="Write the text that is compiled for it.  [default: the net as plain StableHLO]")
 @click.option("--batch", type=int, default=32, show_default=True, help="Examples a step.")
 @tuned_option
 @config_option
@@ -28,7 +28,7 @@ def emit_mlir(
     net: str,
     classes: int | None,
     input_: str | None,
-    target: str,
+    target: str | None,
     batch: int,
     no_tuned: bool,
     steps_per_call: int,
@@ -37,18 +37,24 @@ def emit_mlir(
 ) -> None:
     """Write the module of NET: init, train_step, eval_step and predict in StableHLO.
 
+    The text is the net as written, in portable StableHLO for any compiler. With --target it is the text that netc
+    compiles for that target: other forms of convolutions, and for IREE's targets operations of other dialects.
     Without -o the text goes to standard output. The manifest names every argument and result in order, so that a
     host without Python can drive the compiled module.
     """
     import hashlib
 
-    from netc.runtime.files import write_whole
+    from netc.codegen.rewrite.choices import NONE
+    from netc.netspec.errors import UserError
+    from netc.runtime.files import file_name, write_whole
     from netc.runtime.session import emit_text, in_use, write_manifest
-    from netc.runtime.target import parse_target
+    from netc.runtime.target import PLAIN, parse_target
 
-    where = parse_target(target)
+    if no_tuned and target is None:
+        raise UserError("--no-tuned belongs to --target, got none; plain StableHLO has no forms that could be tuned")
+    where = parse_target(target) if target is not None else PLAIN
     program = program_of(net, classes, input_, batch, recipe, steps_per_call=steps_per_call)
-    choices = in_use(program, where, tuned_choices(target, no_tuned))
+    choices = in_use(program, where, tuned_choices(target, no_tuned)) if target is not None else NONE
     source = emit_text(program, where, choices)
     if choices:
         say(tuned_line(choices), err=True)
@@ -56,7 +62,7 @@ def emit_mlir(
         write(source.text)
         return
     out.mkdir(parents=True, exist_ok=True)
-    name = source.module.name
+    name = file_name(program.net.spec.name)
     digest = hashlib.sha256(source.text.encode()).hexdigest()
     write_whole(out / f"{name}.mlir", source.text)
     write_manifest(out / f"{name}.json", program, digest, target, choices)

@@ -119,18 +119,27 @@ def identities(s: Statement) -> list[str]:
 
 def certify_text(text: str, name: str, claim: Claim, settings: Settings, limit: int) -> Certificate:
     """Of one function of a text."""
+    function, said = parsed(text, name, settings)
+    return certify_function(text, function, claim, settings, limit, said)
+
+
+def parsed(text: str | bytes, name: str | None, settings: Settings) -> tuple[Function, tuple[str, ...]]:
+    """The function of a text, and sentences on what in it is read as something else."""
+    from netc.proofs_oracle.certificate.expanded import with_erf
     from netc.proofs_oracle.certificate.parse import parse
 
-    function = parse(text, name)
-    return certify_function(text, function, claim, settings, limit)
+    function, count = parse(text, name), 0
+    if not settings.exact:
+        function, count = with_erf(function)
+    return function, (f"{count} times XLA's rational approximation of erf as erf",) if count else ()
 
 
 def certify_function(
-    text: str | bytes, function: Function, claim: Claim, settings: Settings, limit: int
+    text: str | bytes, function: Function, claim: Claim, settings: Settings, limit: int, said: tuple[str, ...] = ()
 ) -> Certificate:
     """Of a function that was parsed from that text; integers of the float run are below `limit`."""
     found = judge(function.name, function, claim, settings, float_point(limit))
-    found = replace(found, meaning=(how_read(function, claim), *roundings(function), *found.meaning))
+    found = replace(found, meaning=(how_read(function, claim), *said, *roundings(function), *found.meaning))
     return Certificate(function.name, _digest(text), settings, (found,))
 
 
@@ -263,11 +272,10 @@ def certify_foreign(  # what a command line knows of a text
     limit: int,
 ) -> Certificate:
     """Of anybody's text: by our manifest, or by the numbers of results and arguments."""
-    from netc.proofs_oracle.certificate.parse import parse
-
-    function = parse(text, name)
+    function, said = parsed(text, name, settings)
     if manifest is None:
-        return certify_function(text, function, claims.claim_of_words(function, loss, wrt, scale), settings, limit)
+        claim = claims.claim_of_words(function, loss, wrt, scale)
+        return certify_function(text, function, claim, settings, limit, said)
     claim = claims.claim_of_manifest(manifest, function.name)
     claim = claims.scaled(function, claim, settings, float_point(limit))
-    return certify_function(text, function, claim, settings, limit)
+    return certify_function(text, function, claim, settings, limit, said)

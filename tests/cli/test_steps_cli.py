@@ -21,11 +21,11 @@ def ran(command, *words):
 
 def test_the_emitted_module_has_them(tmp_path):
     ran(emit_mlir, "--batch", "4", "--steps-per-call", "3", "-o", str(tmp_path / "k"))
-    assert "@train_steps(" in (tmp_path / "k" / "mnist_mlp.mlir").read_text()
-    assert json.loads((tmp_path / "k" / "mnist_mlp.json").read_text())["steps_per_call"] == 3
+    assert "@train_steps(" in (tmp_path / "k" / "mnist-mlp.mlir").read_text()
+    assert json.loads((tmp_path / "k" / "mnist-mlp.json").read_text())["steps_per_call"] == 3
     ran(emit_mlir, "--batch", "4", "--accumulate", "2", "-o", str(tmp_path / "n"))
-    assert "func.func private @micro_step(" in (tmp_path / "n" / "mnist_mlp.mlir").read_text()
-    assert json.loads((tmp_path / "n" / "mnist_mlp.json").read_text())["accumulate"] == 2
+    assert "func.func private @micro_step(" in (tmp_path / "n" / "mnist-mlp.mlir").read_text()
+    assert json.loads((tmp_path / "n" / "mnist-mlp.json").read_text())["accumulate"] == 2
 
 
 def test_ones_change_nothing():

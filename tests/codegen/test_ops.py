@@ -58,6 +58,10 @@ BITS = t(4, dtype="i1")
 SHIFTS = (0, 1, 31, 32, 33, 8, 16, 5)
 IDS = (2, 0, 2, -1, 3, 2, 2**31 - 1)  # with rows more than once and outside a table of 3
 CONV = {"padding": ((1, 2), (0, 1)), "dilation": (1, 2)}
+ODD = {"padding": ((-1, 2), (1, 0)), "dilation": (1, 1), "stride": (1, 1)}
+SEEN = {"padding": ((0, 0), (0, 1)), "dilation": (1, 1), "stride": (3, 2), "kernel": (2, 3)}  # not every row is seen
+POOLS = {"kernel": (3, 2), "stride": (2, 2), "padding": ((1, 1), (0, 0))}
+TIES = np.random.default_rng(3).integers(0, 3, 180)  # many windows have more than one maximum
 
 CASES = [
     *(Case(kind, (F9, F9), args=KINKS) for kind in ("add", "sub", "mul", "max", "min")),
@@ -128,6 +132,16 @@ CASES = [
     Case("conv", (t(1, 5, 6, 4), t(2, 3, 2, 6)), {**CONV, "stride": (1, 2), "groups": 2}, (range(120), range(72))),
     Case("conv", (t(1, 5, 6, 3), t(2, 3, 4, 3)), {**CONV, "stride": (1, 1), "groups": 1, "swap": True},
          (range(90), range(72))),
+    Case("conv", (t(1, 3, 4, 2), t(2, 3, 5, 2)), {**ODD, "groups": 1, "swap": True, "spread": (2, 3)},
+         (range(24), range(60))),
+    Case("conv", (t(1, 3, 4, 4), t(2, 2, 2, 6)), {**ODD, "groups": 2, "spread": (2, 1)}, (range(48), range(48))),
+    Case("conv_kernel_grad", (t(2, 5, 6, 3), t(2, 4, 3, 4)), {**CONV, "kernel": (2, 3), "stride": (2, 1), "groups": 1},
+         (range(180), range(96))),
+    Case("conv_kernel_grad", (t(1, 6, 6, 4), t(1, 2, 3, 6)), {**SEEN, "groups": 2}, (range(144), range(36))),
+    Case("conv_kernel_grad", (t(2, 6, 6, 3), t(2, 2, 3, 3)), {**SEEN, "groups": 3}, (range(216), range(36))),
+    Case("window_max", (t(2, 5, 6, 3), t()), POOLS, (TIES, -INF)),
+    Case("window_sum", (t(2, 5, 6, 3), t()), POOLS, (TIES, 0.0)),
+    Case("scatter_to_max", (t(2, 5, 6, 3), t(2, 3, 3, 3), t()), POOLS, (TIES, range(54), 0.0)),
     Case("take", (t(3, 2), t(7, dtype="i32")), {}, (range(6), IDS)),
     Case("take", (t(4, 3), t(2, 3, dtype="i32")), {}, (range(12), (0, 3, 1, -5, 9, 2))),
     Case("add_rows", (t(3, 2), t(7, dtype="i32"), t(7, 2)), {}, (range(6), IDS, range(14))),
@@ -135,8 +149,8 @@ CASES = [
 ]  # fmt: skip
 
 NO_SPELLING = {
-    "conv_input_grad", "conv_kernel_grad", "max_pool", "max_pool_grad", "sum_pool", "sum_pool_grad",
-    "take_grad", "linear_scan", "loop", "block_loop", "for_loop", "joint_barrier",
+    "conv_input_grad", "max_pool", "max_pool_grad", "sum_pool", "sum_pool_grad",
+    "take_grad", "linear_scan", "loop", "block_loop", "for_loop", "joint_barrier", "call",
 }  # fmt: skip
 
 
@@ -229,6 +243,11 @@ WRONG = [
     ("linear_scan", (t(3, 2), t(2, 3)), {"axis": 0, "reverse": False}, "wants operands of one type"),
     ("linear_scan", (t(3, 2), t(3, 2)), {"axis": 2, "reverse": False}, "wants an axis of f32[3, 2] with elements"),
     ("linear_scan", (I8, I8), {"axis": 0, "reverse": True}, "wants float operands"),
+    *(
+        (kind, (IMAGE, t(dtype="i32")), POOL, "wants a scalar of the element type to start from, got i32[]")
+        for kind in ("window_max", "window_sum")
+    ),
+    ("scatter_to_max", (IMAGE, t(1, 2, 1, 2), t()), POOL, "wants dy of the pool's type f32[1, 2, 2, 2]"),
     ("joint_barrier", (F9,), {}, "wants at least two operands, got 1"),
 ]
 
@@ -245,7 +264,7 @@ def test_a_wrong_operand_is_a_sentence(kind, types, attrs, sentence):
 
 
 def test_every_row_refuses_something():
-    anything = {"barrier", "convert"}  # any tensor will do
+    anything = {"barrier", "convert", "call"}  # any tensor will do
     assert {w[0] for w in WRONG} == set(OPS) - anything
 
 
@@ -269,5 +288,7 @@ def test_costs_by_hand():
     assert flops("conv_kernel_grad", IMAGE, t(1, 2, 2, 5), kernel=(3, 3), **WINDOW) == products
     assert flops("conv", IMAGE, t(3, 3, 1, 6), **{**WINDOW, "groups": 2}) == 2 * (2 * 2 * 6) * (3 * 3 * 1)
     assert flops("max_pool", IMAGE, **POOL) == 2 * 2 * 2 * 4
+    assert flops("window_max", IMAGE, t(), **POOL) == 2 * 2 * 2 * 4
+    assert flops("scatter_to_max", IMAGE, t(1, 2, 2, 2), t(), **POOL) == 2 * 2 * 2 * 4
     assert flops("sum_pool_grad", t(1, 2, 2, 2), size=(4, 4), **POOL) == 2 * 2 * 2 * 4
     assert flops("transpose", t(3, 4), perm=(1, 0)) == 0

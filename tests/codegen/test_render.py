@@ -82,7 +82,7 @@ def test_goldens_have_no_orphans():
     assert set(json.loads((GOLDEN / "digests.json").read_text())) == {f"{n}/{f}" for n in ZOO for f in FAMILIES}
 
 
-FAMILIES = ("cpu", "gpu", "xla")
+FAMILIES = ("cpu", "gpu", "xla", "plain")
 
 
 @pytest.mark.parametrize("name", ZOO)
@@ -92,7 +92,7 @@ def test_every_net_is_valid_and_its_text_is_known(name, golden_digest):
         text = render(lower(program.module, family))
         module = parsed(text)
         names = [ir.StringAttr(op.attributes["sym_name"]).value for op in module.body.operations]
-        assert names == ["init", "train_step", "eval_step", "predict"]
+        assert [n for n in names if not n.startswith("erf_")] == ["init", "train_step", "eval_step", "predict"]
         golden_digest(f"{name}/{family}", hashlib.sha256(text.encode()).hexdigest())
 
 

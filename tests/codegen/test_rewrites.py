@@ -376,6 +376,10 @@ def test_the_pipeline_is_what_it_says():
         "gpu": [*common, "part_repeated_sums", "part_narrow_copies", "loops_for_iree"],
         "xla": common,
     }
+    forms = common.index("schedule")
+    plain = [*common[:forms], "plain_forms", *common[forms + 3 :]]
+    assert [name for name, _ in passes("plain")] == [*plain, "erf_functions"]
+    assert [name for name, _ in passes("plain", scan=True)] == [*plain, "scan_blocks", "erf_functions"]
     scanned = [name for name, _ in passes("cpu", scan=True)]
     assert scanned == [*common, "part_joined_sums", "scan_blocks", "loops_for_iree"]
 

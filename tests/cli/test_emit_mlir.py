@@ -1,0 +1,88 @@
+"""`netc emit-mlir`: what it writes for nobody's target and for one, under which names, and who accepts it."""
+
+import json
+from hashlib import sha256
+
+import pytest
+from jaxlib.mlir.dialects import stablehlo
+
+NET = """name = "Small net: no. 1"
+input = [6, 6, 2]
+
+[[layers]]
+kind = "conv2d"
+name = "c"
+features = 3
+activation = "gelu"
+
+[[layers]]
+kind = "maxPool"
+name = "p"
+
+[[layers]]
+kind = "globalAvgPool"
+name = "g"
+
+[[layers]]
+kind = "dense"
+name = "d"
+features = 12
+"""
+TEXT, MANIFEST = "Small_net__no._1.mlir", "Small_net__no._1.json"
+
+
+@pytest.fixture
+def place(tmp_path):
+    (tmp_path / "small.toml").write_text(NET)
+    return tmp_path
+
+
+def test_the_files_are_named_as_the_net_is(netc, place):
+    assert netc("emit-mlir", "mnist-linear", "--batch", "2", "-o", "out")[0] == 0
+    assert sorted(p.name for p in (place / "out").iterdir()) == ["mnist-linear.json", "mnist-linear.mlir"]
+    assert netc("emit-mlir", "small.toml", "--batch", "2", "-o", "out")[0] == 0
+    text = (place / "out" / TEXT).read_text()
+    manifest = json.loads((place / "out" / MANIFEST).read_text())
+    assert manifest["module_sha256"] == sha256(text.encode()).hexdigest()
+    assert "target" not in manifest
+
+
+def test_without_a_target_it_is_plain(netc):
+    code, plain, err = netc("emit-mlir", "small.toml", "--batch", "2")
+    assert (code, err) == (0, "")
+    for word in ("chlo.", "cf.", "scf.", "arith.", "tensor.extract", "optimization_barrier"):
+        assert word not in plain
+    for word in ("stablehlo.convolution", "stablehlo.reduce_window", "stablehlo.select_and_scatter", "func.call @erf_"):
+        assert word in plain
+    assert stablehlo.serialize_portable_artifact_str(plain, stablehlo.get_minimum_version())
+    code, of_cpu, _ = netc("emit-mlir", "small.toml", "--batch", "2", "--target", "cpu")
+    assert code == 0 and of_cpu != plain and "chlo.erf" in of_cpu
+
+
+def test_a_target_is_named_in_the_manifest(netc, place):
+    assert netc("emit-mlir", "small.toml", "--target", "xla", "-o", ".")[0] == 0
+    assert json.loads((place / MANIFEST).read_text())["target"] == "xla"
+
+
+@pytest.mark.parametrize("more", [(), ("--precision", "bf16"), ("--optimizer", "sgd")])
+def test_certify_accepts_what_was_emitted(netc, more):
+    assert netc("emit-mlir", "small.toml", "--batch", "2", "-o", ".", *more)[0] == 0
+    code, out, err = netc("certify", TEXT, "--manifest", MANIFEST)
+    assert (code, err) == (0, "")
+    assert "the backward is the derivative of the forward" in out
+    assert "times XLA's rational approximation of erf as erf" in out
+
+
+def test_certify_does_not_take_another_approximation_for_erf(netc, place):
+    assert netc("emit-mlir", "small.toml", "--batch", "2", "-o", ".")[0] == 0
+    text = (place / TEXT).read_text()
+    assert text.count("-0.000213374055278905") >= 1
+    (place / TEXT).write_text(text.replace("-0.000213374055278905", "-0.000213375055278905"))
+    code, out, _ = netc("certify", TEXT, "--manifest", MANIFEST)
+    assert code == 1 and "as erf" not in out
+
+
+def test_no_tuned_without_a_target_is_a_sentence(netc):
+    code, _, err = netc("emit-mlir", "small.toml", "--no-tuned")
+    assert code == 2
+    assert "--no-tuned belongs to --target, got none" in err
