@@ -12,7 +12,8 @@ passes.
 
 `save` writes a new folder beside the old one and swaps them with two renames. A crash between the renames
 leaves no `<name>` but its predecessor as `.<name>.old`, which `load` reads in its place and the next `save`
-puts back. One process may save a name at a time; any number may load it meanwhile.
+puts back. One process may save a name at a time; any number may load it meanwhile. What a killed process left
+behind goes with `tidy`.
 """
 
 import errno
@@ -21,7 +22,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from glob import escape
@@ -60,8 +61,12 @@ class Checkpoint:
     meta: dict[str, JSON]
 
 
-def save(folder: Path, name: str, tensors: Mapping[str, np.ndarray], meta: Mapping[str, JSON]) -> Path:
+def save(
+    folder: Path, name: str, tensors: Mapping[str, np.ndarray], meta: Mapping[str, JSON], *, older: str = ""
+) -> Path:
     """Write the checkpoint `folder/name`, in place of the one that is there, and return its path.
+
+    The one that was there is removed, or is called `older`.
 
     `tensors` may have any shapes and the dtypes bool, int8 to int64, uint8 to uint64 and float16 to float64;
     `meta` is plain JSON with finite floats (tuples become lists, keys are sorted). When this returns, the
@@ -72,16 +77,47 @@ def save(folder: Path, name: str, tensors: Mapping[str, np.ndarray], meta: Mappi
     is full.
     """
     path = folder / _checked(name)
-    old, new = _aside(path), folder / f".{name}.new-{secrets.token_hex(8)}"
     content = safetensors.numpy.save({key: _storable(key, tensor) for key, tensor in tensors.items()})
     manifest = _manifest(content, tensors, meta)
+
+    def fill(new: Path) -> None:
+        _write(new / STATE, content)
+        _write(new / MANIFEST, manifest)
+
+    return _swapped(path, fill, _checked(older) if older else "")
+
+
+def restate(folder: Path, name: str, meta: Mapping[str, JSON]) -> Path:
+    """Give the checkpoint `folder/name`, which was just saved, another `meta`; its state is not written again.
+
+    Raises as `save` does, and CheckpointError where there is no whole manifest.
+    """
+    path = folder / _checked(name)
+    with _opened(path) as (handle, _):
+        manifest = _parse(_read(handle, path / MANIFEST), path / MANIFEST)
+    sealed = _render({**manifest, "meta": _plain(meta)})
+
+    def fill(new: Path) -> None:
+        try:
+            os.link(path / STATE, new / STATE)
+        except OSError:  # a file system without hard links
+            shutil.copyfile(path / STATE, new / STATE)
+            sync(new / STATE)
+        _write(new / MANIFEST, sealed)
+
+    return _swapped(path, fill)
+
+
+def _swapped(path: Path, fill: Callable[[Path], None], older: str = "") -> Path:
+    """Put a folder that `fill` fills in the place of `path`, which is removed or called `older`."""
+    folder, old = path.parent, _aside(path)
+    new = folder / f".{path.name}.new-{secrets.token_hex(8)}"
     with _writing(path):
         folder.mkdir(parents=True, exist_ok=True)
         _recover(path)
         try:
             new.mkdir()
-            _write(new / STATE, content)
-            _write(new / MANIFEST, manifest)
+            fill(new)
             sync(new)
             if path.exists():
                 shutil.rmtree(old, ignore_errors=True)
@@ -90,8 +126,44 @@ def save(folder: Path, name: str, tensors: Mapping[str, np.ndarray], meta: Mappi
             sync(folder)
         finally:
             shutil.rmtree(new, ignore_errors=True)
+        if older and old.is_dir():
+            remove(folder / older)
+            old.rename(folder / older)
     shutil.rmtree(old, ignore_errors=True)
     return path
+
+
+def remove(path: Path) -> None:
+    """Remove the checkpoint at `path`, if there is one; a crash leaves it whole or leaves what `tidy` removes."""
+    gone = path.parent / f".{path.name}.new-{secrets.token_hex(8)}"
+    with _writing(path):
+        if path.is_dir():
+            path.rename(gone)
+            shutil.rmtree(gone, ignore_errors=True)
+
+
+def tidy(folder: Path) -> None:
+    """Remove what killed processes left in a folder of checkpoints: half-written ones, and ones that were replaced.
+
+    One that was about to be replaced is put back. Nobody else may write there meanwhile.
+    """
+    with _writing(folder):
+        for leftover in folder.glob(".*.new-*"):
+            _discard(leftover)
+        for old in folder.glob(".*.old"):
+            path = folder / old.name.removeprefix(".").removesuffix(".old")
+            if old.is_dir() and not old.is_symlink() and not path.exists():
+                old.rename(path)
+            else:
+                _discard(old)
+
+
+def _discard(path: Path) -> None:
+    """Remove a checkpoint's folder of another name, and not what it links to; anything else stays."""
+    if path.is_symlink():
+        path.unlink()
+    elif path.is_dir() and {inner.name for inner in path.iterdir()} <= {STATE, MANIFEST}:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def want_room(path: Path, size: int) -> None:
@@ -162,10 +234,16 @@ def _manifest(content: bytes, tensors: Mapping[str, np.ndarray], meta: Mapping[s
         "files": {STATE: {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}},
         "tensors": [_description(name, tensor) for name, tensor in tensors.items()],
     }
+    return _render({**manifest, "meta": _plain(meta)})
+
+
+def _plain(meta: Mapping[str, JSON]) -> JSON:
     try:
-        return _render({**manifest, "meta": plain(meta, "meta")})
+        copy = plain(meta, "meta")
+        json.dumps(copy)
     except ValueError as error:  # a TraceError, or an int of more digits than Python agrees to print
         raise CheckpointError(str(error)) from error
+    return copy
 
 
 def _description(name: str, tensor: np.ndarray) -> dict[str, Any]:

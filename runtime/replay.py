@@ -70,7 +70,7 @@ class Replay:
             ):  # fmt: skip
                 if index >= end:
                     return
-                lr = np.float32(learning_rate(config.schedule, index, self.per_epoch))
+                lr = np.float32(learning_rate(config.schedule_at(index), index, self.per_epoch))
                 yield Step(index, epoch, batch.x, batch.y, lr)
                 index += 1
 

@@ -1,14 +1,17 @@
 """A run: what is trained, how, on what, where, and the folder that holds all of it.
 
 `<folder>/run.json` says everything that is needed to continue, `<folder>/spec.toml` the net, `trace.jsonl` and
-`timing.jsonl` what happened, and `last` and `best` are checkpoints.
+`timing.jsonl` what happened, and `last`, `best` and `step-*` are checkpoints. run.json ends with the SHA-256 of what
+stands above it. docs/runs.md is the page for its reader.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,13 +22,34 @@ from netc.netspec.errors import UserError
 from netc.netspec.loss import LOSSES, Loss
 from netc.netspec.recipe import Adam, Recipe, Schedule, Sgd
 from netc.netspec.toml import from_toml, to_toml
-from netc.runtime.checkpoint import Checkpoint, exists, load
+from netc.runtime.checkpoint import Checkpoint, CheckpointError, load
 from netc.runtime.data.batches import Normalise
 from netc.runtime.data.dataset import Augment
 from netc.runtime.files import write_whole
 
 FORMAT = 1
+SEAL = "run_sha256"  # of run.json's bytes without this field
 OPTIMIZERS: dict[str, type[Adam] | type[Sgd]] = {"adam": Adam, "sgd": Sgd}
+
+
+@dataclass(frozen=True)
+class Saving:
+    """When a run saves its state besides the ends of its epochs, and how many checkpoints it keeps.
+
+    After `every` steps, after `minutes` of training; 0 is never. `keep` counts `last` and those before it.
+    Raises UserError for a number that is too small.
+    """
+
+    every: int = 0
+    minutes: float = 10.0
+    keep: int = 1
+
+    def __post_init__(self) -> None:
+        if self.every < 0 or self.minutes < 0 or self.keep < 1:
+            raise UserError(
+                f"checkpoints want 0 or more steps and minutes, and 1 or more to keep, got {self.every}, "
+                f"{self.minutes:g} and {self.keep}; leave such a number out"
+            )
 
 
 @dataclass(frozen=True)
@@ -35,7 +59,9 @@ class RunConfig:
     `data` is empty for weights that were imported and have not been trained here. `init` is the SHA-256 of the weights
     that the run began with, or empty if they were drawn; `init_path` is where they lay, and with `new_head` the last
     layer was drawn all the same. `choices` are the forms of single convolutions that are not what the target's table
-    says (codegen/rewrite/choices.py). `steps_per_call` changes no bit of the run's trace, which does not name it.
+    says (codegen/rewrite/choices.py). `steps_per_call` and `saving` change no bit of the run's trace, which does not
+    name them. `train_sha256` is the digest of the training part of the data, or empty where it is not known by itself.
+    `earlier` are pairs (step, epochs) of a run that was extended: before that step it was one of so many epochs.
     """
 
     net: CheckedNet
@@ -50,6 +76,16 @@ class RunConfig:
     steps_per_call: int = 1
     init_path: str = ""
     new_head: bool = False
+    train_sha256: str = ""
+    earlier: tuple[tuple[int, int], ...] = ()
+    saving: Saving = Saving()
+
+    def schedule_at(self, step: int) -> Schedule:
+        """The schedule that step `step` follows."""
+        if not self.earlier:
+            return self.schedule
+        epochs = next((e for before, e in self.earlier if step < before), self.schedule.epochs)
+        return dataclasses.replace(self.schedule, epochs=epochs)
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON, from which `from_json` gives the equal config."""
@@ -73,6 +109,9 @@ class RunConfig:
             **({"new_head": True} if self.new_head else {}),
             **({"choices": dict(self.choices)} if self.choices else {}),
             **({"steps_per_call": self.steps_per_call} if self.steps_per_call != 1 else {}),
+            **({"train_sha256": self.train_sha256} if self.train_sha256 else {}),
+            **({"earlier": [list(pair) for pair in self.earlier]} if self.earlier else {}),
+            **({"saving": dataclasses.asdict(self.saving)} if self.saving != Saving() else {}),
         }
 
     @property
@@ -88,6 +127,8 @@ def from_json(table: Mapping[str, Any], where: str) -> RunConfig:
     """The config that `to_json` wrote; raises UserError for a field that is missing, unknown or of another type."""
     if table.get("format") != FORMAT:
         raise UserError(f"{where}: wants run format {FORMAT}, got {table.get('format')!r}; use the netc that wrote it")
+    if unknown := sorted(table.keys() - KNOWN):
+        raise UserError(f"{where} wants no field but {', '.join(sorted(KNOWN))}, got also {unknown[0]!r}; {ALTERED}")
     fields = dict(
         zip(_FIELDS, (_typed(want, table.get(k), f"{where}: {k}") for k, want in _FIELDS.items()), strict=True)
     )
@@ -108,10 +149,16 @@ def from_json(table: Mapping[str, Any], where: str) -> RunConfig:
         _typed(int, table.get("steps_per_call", 1), f"{where}: steps_per_call"),
         _typed(str, table.get("init_path", ""), f"{where}: init_path"),
         _typed(bool, table.get("new_head", False), f"{where}: new_head"),
+        _typed(str, table.get("train_sha256", ""), f"{where}: train_sha256"),
+        _earlier(table.get("earlier", []), f"{where}: earlier"),
+        _record(Saving, table["saving"], f"{where}: saving") if "saving" in table else Saving(),
     )  # fmt: skip
 
 
 _FIELDS: dict[str, type] = {"spec": str, "data": str, "seed": int, "target": str}
+KNOWN = frozenset({"format", "recipe", "schedule", "augment", "init", "choices", "steps_per_call", "init_path"})
+KNOWN |= {*_FIELDS, "new_head", "train_sha256", "earlier", "saving"}
+ALTERED = "the file was altered, or written by another netc"
 R = TypeVar("R")
 
 # Fields of a recipe that came after the first runs and traces were written. They are left out where they have this
@@ -140,6 +187,13 @@ def _choice(table: Mapping[str, type[R]], value: Any, where: str) -> R:
 
 def _choices(value: Any, where: str) -> dict[str, str]:
     return {key: _typed(str, form, f"{where}: {key}") for key, form in _mapping(value, where).items()}
+
+
+def _earlier(value: Any, where: str) -> tuple[tuple[int, int], ...]:
+    pairs: tuple[tuple[int, ...], ...] = _typed(tuple[tuple[int, ...], ...], value, where)
+    if any(len(pair) != 2 for pair in pairs):
+        raise UserError(f"{where} wants pairs of a step and a number of epochs, got others; is it a run's file?")
+    return tuple((pair[0], pair[1]) for pair in pairs)
 
 
 def _mapping(value: Any, where: str) -> dict[str, Any]:
@@ -177,16 +231,22 @@ def _typed(want: Any, value: Any, where: str) -> Any:
 def write_config(folder: Path, config: RunConfig) -> None:
     """Write run.json and spec.toml, each whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(config.to_json(), indent=1, allow_nan=False)
     write_whole(folder / "spec.toml", to_toml(config.net.spec))
-    write_whole(folder / "run.json", text + "\n")
+    write_whole(folder / "run.json", _sealed(config.to_json()))
+
+
+def _sealed(table: Mapping[str, Any]) -> str:
+    body = json.dumps(table, indent=1, allow_nan=False)
+    digest = hashlib.sha256(body.encode("ascii")).hexdigest()
+    return json.dumps({**table, SEAL: digest}, indent=1, allow_nan=False) + "\n"
 
 
 def read_config(folder: Path) -> RunConfig:
-    """The config of a run; raises UserError if the folder holds none."""
+    """The config of a run; raises UserError if the folder holds none, or one that was altered."""
     path = folder / "run.json"
     try:
-        table = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        table = json.loads(text)
     except FileNotFoundError as error:
         raise UserError(
             f"RUN wants a folder that `netc train` made, got {folder} without run.json; see its --out"
@@ -195,26 +255,39 @@ def read_config(folder: Path) -> RunConfig:
         raise UserError(f"{path} cannot be read ({error}); the run cannot be continued without it") from error
     if not isinstance(table, dict):
         raise UserError(f"{path}: wants a JSON object, got {type(table).__name__}; is it a run's file?")
-    return from_json(table, str(path))
+    if SEAL in table and not _is_sealed({k: v for k, v in table.items() if k != SEAL}, text):
+        raise UserError(
+            f"{path} wants to agree with its own SHA-256, got a file that does not; it was altered: put it back, or, "
+            f"if you meant to alter it, take {SEAL} out"
+        )
+    return from_json({k: v for k, v in table.items() if k != SEAL}, str(path))
+
+
+def _is_sealed(table: Mapping[str, Any], text: str) -> bool:
+    try:
+        return _sealed(table) == text
+    except ValueError:  # a bare NaN, which Python reads and we never write
+        return False
+
+
+def check_spec_file(folder: Path) -> None:
+    """Raise UserError if spec.toml, which people read, is not the net that run.json, which netc reads, says."""
+    path = folder / "spec.toml"
+    try:
+        text = path.read_bytes()
+    except FileNotFoundError:
+        return
+    table = json.loads((folder / "run.json").read_bytes())
+    if text != table["spec"].encode("utf-8"):
+        raise UserError(
+            f"{path} wants the net that run.json holds, got another one; it was altered, which changes nothing of this "
+            "run: put it back or move it away, and begin a new run with the changed net"
+        )
 
 
 def checkpoint_of(folder: Path, which: str) -> Checkpoint:
     """The checkpoint `last` or `best` of a run; raises CheckpointError."""
     return load(folder / which)
-
-
-def left_off(folder: Path, config: RunConfig, per_epoch: int) -> Checkpoint | None:
-    """The checkpoint that a run continues from, or None for one to begin anew from its seed.
-
-    A run whose state was drawn writes its first checkpoint after the first epoch (`per_epoch` steps) or Ctrl-C. Raises
-    CheckpointError where `last` is damaged, or missing though the trace goes on behind the first epoch.
-    """
-    trace = folder / "trace.jsonl"
-    lines = trace.read_bytes().count(b"\n") if trace.exists() else 0
-    early = lines <= per_epoch + 2  # a header, the steps of an epoch, and its evaluation
-    if early and not config.init and not exists(folder / "last"):
-        return None
-    return checkpoint_of(folder, "last")
 
 
 def normalise_of(saved: Checkpoint) -> Normalise:
@@ -226,11 +299,19 @@ def normalise_of(saved: Checkpoint) -> Normalise:
 
 def refuse_used(folder: Path, option: str) -> None:
     """Raise UserError if the folder that `option` names holds a run."""
-    used = [n for n in ("run.json", "trace.jsonl", "timing.jsonl", "last", "best") if (folder / n).exists()]
-    if used:
+    used = [n for n in ("run.json", "trace.jsonl", "timing.jsonl", "last", "best") if os.path.lexists(folder / n)]
+    if used and not (used == ["last"] and _is_first(folder / "last")):
         raise UserError(
             f"{option} wants a new folder, got {folder} with {used[0]} in it; use --resume, or choose another"
         )
+
+
+def _is_first(path: Path) -> bool:
+    """Whether a checkpoint holds weights that were not trained yet: a run was killed before it had its run.json."""
+    try:
+        return load(path).meta.get("step") == 0
+    except CheckpointError:
+        return False
 
 
 def free_folder(root: Path, stem: str) -> Path:

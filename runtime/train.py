@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import importlib.metadata
 import math
-import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import islice, starmap
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -24,11 +22,11 @@ from netc.runtime import checkpoint
 from netc.runtime.backends import check_device
 from netc.runtime.backends.protocol import Array
 from netc.runtime.cache import Cache
-from netc.runtime.checkpoint import Checkpoint
 from netc.runtime.data.batches import (
     Batch,
     Normalise,
     eval_batches,
+    open_all,
     prefetch,
     statistics,
     steps_per_epoch,
@@ -37,18 +35,18 @@ from netc.runtime.data.batches import (
 from netc.runtime.data.catalog import TEXT_PREFIX
 from netc.runtime.data.dataset import Dataset, Split
 from netc.runtime.data.windows import TextSplit
+from netc.runtime.interrupt import interruptible
 from netc.runtime.ledger import Ledger, StepDone
+from netc.runtime.lock import only_writer
 from netc.runtime.pretrained import Start
-from netc.runtime.run import RunConfig, left_off, normalise_of, refuse_used, write_config
+from netc.runtime.resume import CHANGES, LeftOff, accepted, damaged, left_off, tidy
+from netc.runtime.run import RunConfig, normalise_of, read_config, refuse_used, write_config
+from netc.runtime.saver import Counter, NonFiniteError, Rescue, Saver, diverged
 from netc.runtime.schedule import learning_rate
 from netc.runtime.session import Feed, Prepared, Session, prepare
-from netc.runtime.target import parse_target
+from netc.runtime.target import Target, parse_target
 from netc.traces.schema import EvalRecord, Header
 from netc.traces.write import TraceWriter
-
-
-class NonFiniteError(NetcError):
-    """The loss became infinite or NaN; the last good checkpoint is kept."""
 
 
 @dataclass
@@ -59,11 +57,12 @@ class Progress:
     started: Callable[[int, int], None] = field(default=lambda first, total: None)
     stepped: Callable[[StepDone, float], None] = field(default=lambda done, seconds: None)
     evaluated: Callable[[EvalRecord], None] = field(default=lambda record: None)
+    noted: Callable[[str], None] = field(default=lambda text: None)
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended. `interrupted`: by Ctrl-C, after a checkpoint."""
+    """How a run ended. `interrupted`: before its end, after a checkpoint, by the signal of that number."""
 
     folder: Path
     steps: int
@@ -71,15 +70,7 @@ class Outcome:
     best: float
     seconds: float
     interrupted: bool
-
-
-@dataclass
-class _Counter:
-    """Where a run stands: steps done, the best accuracy so far, the last."""
-
-    step: int = 0
-    best: float = -1.0
-    last: float = 0.0
+    signal: int = 0
 
 
 LOGGED = ("loss", "grad_norm", "param_norm")  # the metrics that are fetched after each step
@@ -112,22 +103,15 @@ class _Run:
     normalise: Normalise
     per_epoch: int
     progress: Progress
+    saver: Saver
 
     @property
     def schedule(self) -> Schedule:
         return self.config.schedule
 
-    def save(self, name: str, counter: _Counter) -> None:
-        meta: dict[str, Any] = {"step": counter.step, "best": counter.best, "last": counter.last}
-        meta |= {"spec_sha256": self.config.net.digest, "net": self.config.net.spec.name}
-        meta["normalise"] = {"mean": list(self.normalise.mean), "std": list(self.normalise.std)}
-        meta["classes"] = list(self.data.classes)
-        meta["data_sha256"] = self.data.digest
-        state = self.session.fetch()
-        broken = [n for n, t in state.items() if t.dtype.kind == "f" and not np.isfinite(t).all()]
-        if broken:
-            raise _diverged(self, f"{broken[0]} after step {counter.step - 1}", float("nan"))
-        checkpoint.save(self.folder, name, state, meta)
+    @property
+    def total(self) -> int:
+        return self.schedule.epochs * self.per_epoch
 
 
 def train(
@@ -139,62 +123,91 @@ def train(
     resume: bool = False,
     start: Start | None = None,
     progress: Progress | None = None,
+    same_bits: bool = True,
 ) -> Outcome:
-    """Train as `config` says, on `data` already of the net's input size, writing into `folder`.
+    """Train as `config` says, on `data` already of the net's input size, writing into `folder`, which is locked.
 
-    With `resume`, continue from the checkpoint `last`, or from the seed where a drawn run was killed before its first
-    one: the trace is then byte for byte that of an uninterrupted run.
+    With `resume`, continue from the newest whole checkpoint, or from the seed where a drawn run was killed before its
+    first one: the trace is then byte for byte that of an uninterrupted run. The config may have more epochs than the
+    run had. Without `same_bits` it may have another target, and other versions may compute it; the trace says so.
     With `start`, begin with its weights, where they are, instead of drawn ones, and normalise images as they want.
-    Raises UserError, CompileError, and NonFiniteError when the loss is no number any more.
+    Raises UserError, LockedError, CompileError, and NonFiniteError when the loss is no number any more.
     """
     watch = progress or Progress()
     begin = time.perf_counter()
-    if not resume:
-        refuse_used(folder, "--out")
     target = parse_target(config.target)
     check_device(target)
-    shape = tuple(config.net.spec.input)
     _fits(config, data)
-    batch = config.schedule.batch
-    per_epoch = steps_per_epoch(len(data.train), batch)
-    saved = left_off(folder, config, per_epoch) if resume else None
-    given = normalise_of(saved) if saved else start.normalise if start else None
-    normalise = given or statistics(data.train, shape[-1])
+    per_epoch = steps_per_epoch(len(data.train), config.schedule.batch)
+    with only_writer(folder, watch.noted):
+        if resume:
+            tidy(folder)
+            left = left_off(folder, config, per_epoch, watch.noted)
+        else:
+            refuse_used(folder, "--out")
+            tidy(folder)
+            left = LeftOff(replace(config, train_sha256=data.train_digest), None)
+        run = _prepared(left, data, folder, target, cache, start, watch)
+        counter = _resumed(run, left) if left.saved else _begun(run, start)
+        with _traced(run, left, target, resume=resume, same_bits=same_bits) as trace, interruptible() as stop:
+            run.saver.trace = trace
+            if left.saved and (trace.changes or left.name != "last"):
+                run.saver.last(counter)
+            watch.started(counter.step, run.total)
+            with Rescue(run.saver, counter, trace, watch.noted):
+                _go(run, counter, trace, stop)
+        done = counter.step >= run.total and counter.evaluated
+        seconds = time.perf_counter() - begin
+        return Outcome(folder, counter.step, counter.last, counter.best, seconds, not done, stop[0] if stop else 0)
+
+
+def _prepared(
+    left: LeftOff, data: Dataset, folder: Path, target: Target, cache: Cache, start: Start | None, watch: Progress
+) -> _Run:
+    """The run, its program compiled and its data opened; nothing is written yet."""
+    config = left.config
+    per_epoch = steps_per_epoch(len(data.train), config.schedule.batch)
     if config.steps_per_call > per_epoch:
         raise UserError(
             f"--steps-per-call wants at most the {per_epoch} steps of an epoch, got {config.steps_per_call}; "
             "give a smaller one, or a smaller --batch"
         )
-    program = build(config.net, config.recipe, batch, steps_per_call=config.steps_per_call)
+    open_all(data.test)
+    given = normalise_of(left.saved) if left.saved else start.normalise if start else None
+    normalise = given or statistics(data.train, config.net.spec.input[-1])
+    program = build(config.net, config.recipe, config.schedule.batch, steps_per_call=config.steps_per_call)
     prepared = prepare(program, target, cache, config.choices)
-    config = replace(config, choices=prepared.choices)
     watch.prepared(prepared)
     session = Session(prepared)
-    run = _Run(config, data, folder, session, normalise, per_epoch, watch)
-    counter = _resumed(run, saved) if saved else _begun(run, start)
+    meta: dict[str, Any] = {"spec_sha256": config.net.digest, "net": config.net.spec.name}
+    meta["normalise"] = {"mean": list(normalise.mean), "std": list(normalise.std)}
+    meta["classes"] = list(data.classes)
+    meta["data_sha256"] = data.digest
+    saver = Saver(folder, session, config.saving, meta)
+    config = replace(config, choices=prepared.choices)
+    return _Run(config, data, folder, session, normalise, per_epoch, watch, saver)
+
+
+@contextmanager
+def _traced(run: _Run, left: LeftOff, target: Target, *, resume: bool, same_bits: bool) -> Iterator[TraceWriter]:
+    """The trace of the run from where it goes on, and run.json as it is from there."""
+    config, data, folder = run.config, run.data, run.folder
+    header = Header(
+        net=config.net.spec.name, spec_sha256=config.net.digest, module_sha256=run.session.prepared.step_sha256,
+        data=config.data, data_sha256=data.digest, recipe=config.recipe_json, seed=config.seed,
+        batch=config.schedule.batch, target=config.target, versions=versions(target.engine),
+    )  # fmt: skip
     if not resume:
         write_config(folder, config)
-    header = Header(
-        net=config.net.spec.name, spec_sha256=config.net.digest, module_sha256=prepared.step_sha256, data=config.data,
-        data_sha256=data.digest, recipe=config.recipe_json, seed=config.seed, batch=batch, target=config.target,
-        versions=versions(target.engine),
-    )  # fmt: skip
-    total = config.schedule.epochs * per_epoch
-    watch.started(counter.step, total)
-    with (
-        TraceWriter(folder / "trace.jsonl", header, counter.step if resume else None) as trace,
-        _interruptible() as stop,
-    ):
-        try:
-            while counter.step < total and not stop:
-                _epoch(run, counter, trace, stop)
-        except NonFiniteError:
-            if not checkpoint.exists(folder / "last"):  # the last good state is the one that was drawn
-                run.session.init(config.seed)
-                run.save("last", _Counter())
-            raise
-    done = counter.step >= total
-    return Outcome(folder, counter.step, counter.last, counter.best, time.perf_counter() - begin, not done)
+    accept = accepted(config, data, same_bits=same_bits)
+    with TraceWriter(
+        folder / "trace.jsonl", header, left.step if resume else None, seal=left.seal, accept=accept
+    ) as trace:
+        if resume and config != read_config(folder):
+            write_config(folder, config)
+        for name in trace.changes:
+            run.progress.noted(f"{CHANGES[name]}: the trace says so from step {left.step} on")
+        yield trace
 
 
 def refuse_other_targets(config: RunConfig) -> None:
@@ -237,46 +250,51 @@ def _fits(config: RunConfig, data: Dataset) -> None:
         raise NetcError(f"examples of shape {data.train.shape} were given to a net that wants {config.net.spec.input}")
 
 
-def _begun(run: _Run, start: Start | None) -> _Counter:
+def _begun(run: _Run, start: Start | None) -> Counter:
     """Take the state before step 0. A drawn one is not written, as the seed gives it again, bit for bit."""
     run.session.init(run.config.seed)
     checkpoint.want_room(run.folder / "last", sum(slot.type.bytes for slot in run.session.program.state))
-    counter = _Counter()
+    counter = Counter()
     if start:
         run.session.restore(run.session.fetch() | start.tensors)
-        run.save("last", counter)  # before run.json: a folder with run.json can always be resumed
+        run.saver.last(counter)  # before run.json: a folder with run.json can always be resumed
     return counter
 
 
-def _resumed(run: _Run, saved: Checkpoint) -> _Counter:
-    if saved.meta.get("spec_sha256") != run.config.net.digest:
-        raise UserError(f"{run.folder / 'last'} belongs to another spec than run.json; the run cannot be continued")
-    run.session.restore(saved.tensors)
-    return _Counter(int(saved.meta["step"]), float(saved.meta["best"]), float(saved.meta["last"]))  # type: ignore[arg-type]
+def _resumed(run: _Run, left: LeftOff) -> Counter:
+    assert left.saved is not None
+    run.session.restore(left.saved.tensors)
+    meta: dict[str, Any] = left.saved.meta
+    # checkpoints of older runs were made after the evaluation
+    counter = Counter(int(meta["step"]), float(meta["best"]), float(meta["last"]), bool(meta.get("evaluated", True)))
+    if left.name == "last":
+        run.saver.saved = counter.step
+    for name, error in damaged(run.folder).items():
+        run.progress.noted(str(error))
+        checkpoint.remove(run.folder / name)
+    if counter.best >= 0 and not checkpoint.exists(run.folder / "best"):
+        run.progress.noted(f"{run.folder / 'best'} is gone: the best of the epochs to come takes its place")
+        counter.best = -1.0
+    return counter
 
 
-@contextmanager
-def _interruptible() -> Iterator[list[int]]:
-    """A list that is filled by the first Ctrl-C (or SIGTERM); the second ends the process at once."""
-    stop: list[int] = []
-
-    def ask(number: int, frame: FrameType | None) -> None:
-        if stop:
-            raise KeyboardInterrupt
-        stop.append(number)
-
+def _go(run: _Run, counter: Counter, trace: TraceWriter, stop: list[int]) -> None:
+    """Train and evaluate by turns until the run is over or a stop was asked for."""
     try:
-        old = {s: signal.signal(s, ask) for s in (signal.SIGINT, signal.SIGTERM)}
-    except ValueError:  # not the main thread: then nobody presses Ctrl-C here
-        old = {}
-    try:
-        yield stop
-    finally:
-        for s, handler in old.items():
-            signal.signal(s, handler)
+        while not stop and (counter.step < run.total or not counter.evaluated):
+            if counter.evaluated:
+                _train_epoch(run, counter, trace, stop)
+            else:
+                _evaluate(run, counter, trace, stop)
+    except NonFiniteError:
+        if not checkpoint.exists(run.folder / "last"):  # the last good state is the one that was drawn
+            run.session.init(run.config.seed)
+            run.saver.last(Counter())
+        raise
 
 
-def _epoch(run: _Run, counter: _Counter, trace: TraceWriter, stop: list[int]) -> None:
+def _train_epoch(run: _Run, counter: Counter, trace: TraceWriter, stop: list[int]) -> None:
+    """Take the steps of an epoch that are left, and save: what comes then may fail."""
     epoch, start = divmod(counter.step, run.per_epoch)
     batches = train_batches(
         run.data.train, batch=run.schedule.batch, seed=run.config.seed, epoch=epoch, normalise=run.normalise,
@@ -284,17 +302,16 @@ def _epoch(run: _Run, counter: _Counter, trace: TraceWriter, stop: list[int]) ->
     )  # fmt: skip
     with Ledger(trace) as ledger:
         _steps(run, counter, ledger, _ahead(run, _groups(run, batches, counter.step)), stop)
-    if counter.step % run.per_epoch == 0:
-        _evaluate(run, counter, trace, epoch)
-    trace.sync()
-    run.save("last", counter)
+    counter.evaluated = counter.step % run.per_epoch != 0
+    run.saver.last(counter)
 
 
-def _steps(run: _Run, counter: _Counter, ledger: Ledger, feeds: Iterator[Feed], stop: list[int]) -> None:
+def _steps(run: _Run, counter: Counter, ledger: Ledger, feeds: Iterator[Feed], stop: list[int]) -> None:
     """Take what `feeds` gives, until the epoch is over or a stop was asked for; a NonFiniteError ends it too."""
     epoch = counter.step // run.per_epoch
     for feed in feeds:
-        begin = time.perf_counter()
+        begin, before = time.perf_counter(), counter.step
+        counter.settled = False
         found = run.session.train(feed, LOGGED)
         seconds = (time.perf_counter() - begin) / len(feed.rates)
         nothing = [math.nan] * len(feed.rates)
@@ -303,11 +320,15 @@ def _steps(run: _Run, counter: _Counter, ledger: Ledger, feeds: Iterator[Feed], 
             done = StepDone(counter.step, epoch, loss, lr, grad_norm, param_norm)
             ledger.add(done, seconds)
             if not math.isfinite(loss):
-                raise _diverged(run, f"the loss of step {counter.step}", loss)
+                raise diverged(run.folder, f"the loss of step {counter.step}", loss)
             counter.step += 1
+            counter.settled = counter.step == before + len(feed.rates)
             run.progress.stepped(done, seconds)
         if stop:
             break
+        if run.saver.due(before, counter.step) and counter.step % run.per_epoch:
+            ledger.write()
+            run.saver.last(counter)
 
 
 _Group = tuple[list[Array], list[Array], list[float]]  # x, y and rate of each step of a call
@@ -316,7 +337,8 @@ _Group = tuple[list[Array], list[Array], list[float]]  # x, y and rate of each s
 def _groups(run: _Run, batches: Iterator[Batch], step: int) -> Iterator[_Group]:
     """The batches of each call from step `step` on: as many as a call takes, or what is left of the epoch."""
     while group := list(islice(batches, run.config.steps_per_call)):
-        rates = [learning_rate(run.schedule, step + i, run.per_epoch) for i in range(len(group))]
+        steps = range(step, step + len(group))
+        rates = [learning_rate(run.config.schedule_at(i), i, run.per_epoch) for i in steps]
         yield [b.x for b in group], [b.y for b in group], rates
         step += len(group)
 
@@ -332,32 +354,30 @@ def _ahead(run: _Run, groups: Iterator[_Group]) -> Iterator[Feed]:
     return starmap(session.upload, prefetch(groups, depth))
 
 
-def _diverged(run: _Run, what: str, value: float) -> NonFiniteError:
-    return NonFiniteError(
-        f"{what} is {value}; the checkpoint {run.folder / 'last'} is the last good one; "
-        "try a lower --lr or a longer --warmup"
-    )
-
-
-def _evaluate(run: _Run, counter: _Counter, trace: TraceWriter, epoch: int) -> None:
-    loss, correct, count = sums(run.session, run.data.test, run.schedule.batch, run.normalise)
+def _evaluate(run: _Run, counter: Counter, trace: TraceWriter, stop: list[int]) -> None:
+    """Evaluate the state after an epoch; a stop that is asked for meanwhile ends that, and it is done when resumed."""
+    loss, correct, count = sums(run.session, run.data.test, run.schedule.batch, run.normalise, stop)
+    if stop:
+        return
     if not np.isfinite(loss):
         trace.sync()
-        raise _diverged(run, f"the test loss after step {counter.step - 1}", loss)
-    record = EvalRecord(
-        step=counter.step - 1, epoch=epoch, loss=loss / count, accuracy=correct / count, count=int(count)
-    )
+        raise diverged(run.folder, f"the test loss after step {counter.step - 1}", loss)
+    accuracy, step = correct / count, counter.step - 1
+    record = EvalRecord(step, step // run.per_epoch, loss / count, accuracy, int(count))
     trace.write(record)
-    counter.last = correct / count
-    if counter.last > counter.best:
-        counter.best = counter.last
-        run.save("best", counter)
+    better = accuracy > counter.best
+    counter.last, counter.best, counter.evaluated = accuracy, max(accuracy, counter.best), True
+    run.saver.evaluated(counter, better=better)
     run.progress.evaluated(record)
 
 
-def sums(session: Session, test: Split | TextSplit, batch: int, normalise: Normalise) -> tuple[float, float, float]:
-    """(loss, correct, count) summed over a test split."""
+def sums(
+    session: Session, test: Split | TextSplit, batch: int, normalise: Normalise, stop: Sequence[int] = ()
+) -> tuple[float, float, float]:
+    """(loss, correct, count) summed over a test split, or over part of it once `stop` is filled."""
     total = np.zeros(3)
     for b in prefetch(eval_batches(test, batch=batch, normalise=normalise)):
+        if stop:
+            break
         total += session.eval_step(b.x, b.y, b.weight)
     return float(total[0]), float(total[1]), float(total[2])

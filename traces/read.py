@@ -6,19 +6,44 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from netc.traces.errors import TraceError
-from netc.traces.schema import EvalRecord, Header, Record, StepRecord, TimingRecord, from_line
+from netc.traces.line import from_line
+from netc.traces.schema import (
+    ChangeRecord,
+    EvalRecord,
+    Header,
+    Record,
+    SealRecord,
+    StepRecord,
+    TimingRecord,
+    changed,
+)
 
 TIMING = "timing.jsonl"
 """The name of the file of wall times beside a trace."""
 
 
+ALTERED = "the file was altered: put it back, or move it away and go on without the wall times so far"
+
+
 @dataclass(frozen=True)
 class Trace:
-    """What one run did: its header, and its step and evaluation records in order of step."""
+    """What one run did: its header, and its step and evaluation records in order of step.
+
+    `changes` say where it was continued as another run, on request.
+    """
 
     header: Header
     steps: tuple[StepRecord, ...]
     evals: tuple[EvalRecord, ...]
+    changes: tuple[ChangeRecord, ...] = ()
+
+    @property
+    def headers(self) -> tuple[Header, ...]:
+        """The header, and what it became with each change."""
+        found = [self.header]
+        for change in self.changes:
+            found.append(changed(found[-1], change.fields))
+        return tuple(found)
 
 
 def read(path: Path) -> Trace:
@@ -34,6 +59,7 @@ def read(path: Path) -> Trace:
         header=header_of(records),
         steps=tuple(record for record in records if isinstance(record, StepRecord)),
         evals=tuple(record for record in records if isinstance(record, EvalRecord)),
+        changes=tuple(record for record in records if isinstance(record, ChangeRecord)),
     )
 
 
@@ -83,18 +109,24 @@ def split_lines(content: bytes) -> list[bytes]:
 def scan(path: Path, lines: list[bytes], *, timing: bool = False) -> Iterator[tuple[int, Record]]:
     """Parse lines one by one, as pairs of line number (from 1) and record, and check their order.
 
-    A trace is a header and then steps and evaluations; a timing file (`timing=True`) has timing records only.
-    Steps increase strictly, except that an evaluation may share the step before it. `path` is for messages.
+    A trace is a header and then steps, evaluations and changes; a timing file (`timing=True`) has timing records, and
+    seals, which must be the digests of what is above them. Steps increase strictly, except that an evaluation may share
+    the step before it. `path` is for messages.
 
     Raises TraceError naming the file and the line.
     """
-    order = Order(timing=timing)
+    order, above = Order(timing=timing), hashlib.sha256()
     for number, line in enumerate(lines, start=1):
         try:
             record = from_line(line)
             order.admit(record)
         except TraceError as error:
             raise TraceError(f"{path}:{number}: {error}") from error
+        if isinstance(record, SealRecord) and record.sha256 != above.hexdigest():
+            raise TraceError(
+                f"{path}:{number}: wants lines above it of SHA-256 {record.sha256[:12]}, got others; {ALTERED}"
+            )
+        above.update(line)
         yield number, record
 
 
@@ -106,11 +138,14 @@ def header_of(records: list[Record]) -> Header:
 
 
 class Order:
-    """Which record may follow which in one file; the reader and the writer hold themselves to it."""
+    """Which record may follow which in one file; the reader and the writer hold themselves to it.
+
+    `step` is the last step so far, -1 before the first.
+    """
 
     def __init__(self, *, timing: bool = False) -> None:
-        self._wanted: tuple[type[Record], ...] = (TimingRecord,) if timing else (Header,)
-        self._step = -1
+        self._wanted: tuple[type[Record], ...] = (TimingRecord, SealRecord) if timing else (Header,)
+        self.step = -1
         self._eval = -1
 
     def admit(self, record: Record) -> None:
@@ -123,18 +158,21 @@ class Order:
             raise TraceError(f"wants a record of kind {words} here, got {record.kind}")
         match record:
             case Header():
-                self._wanted = (StepRecord, EvalRecord)
+                self._wanted = (StepRecord, EvalRecord, ChangeRecord)
+            case ChangeRecord(step=step):
+                if step <= self.step:
+                    raise TraceError(f"wants a change from a step after {self.step} on, got step {step}")
             case EvalRecord(step=step):
-                if step < self._step or step <= self._eval:
+                if step < self.step or step <= self._eval:
                     raise TraceError(
-                        f"wants an evaluation after step {max(self._step, self._eval)}, got step {step};"
+                        f"wants an evaluation after step {max(self.step, self._eval)}, got step {step};"
                         " a step is evaluated once, before the next"
                     )
                 self._eval = step
             case StepRecord(step=step) | TimingRecord(step=step):
-                if step <= max(self._step, self._eval):
-                    raise TraceError(f"wants a step after {max(self._step, self._eval)}, got step {step}")
-                self._step = step
+                if step <= max(self.step, self._eval):
+                    raise TraceError(f"wants a step after {max(self.step, self._eval)}, got step {step}")
+                self.step = step
 
 
 def _bytes(path: Path) -> bytes:

@@ -1,22 +1,22 @@
-"""The records of a trace, and how each is one line of JSON.
+"""The records of a trace.
 
 A trace is two sibling files. `trace.jsonl` holds what must be equal when a run is repeated: a header, then
 step and evaluation records in order of step. `timing.jsonl` holds the wall times, which never are. Two
-runs that computed the same thing therefore have `trace.jsonl` files that are equal byte for byte.
+runs that computed the same thing therefore have `trace.jsonl` files that are equal byte for byte. A run that
+was continued as another one, on request, has a record of what changed, and from which step on.
 
 A number that was computed in float32 is written as the shortest decimal that reads back as that float32
 (Steele and White 1990, as NumPy's `unique=True` does it), so `0.1` and not `0.10000000149011612`.
 JSON has no spelling for a number that is not finite; those are the strings in `NON_FINITE`.
 """
 
-import json
 import math
 import re
 import struct
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import ClassVar, NoReturn, TypeAlias
+from typing import ClassVar, TypeAlias
 
 import numpy as np
 
@@ -34,7 +34,6 @@ NON_FINITE: Mapping[str, float] = MappingProxyType({"NaN": math.nan, "Infinity":
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _SINGLE = struct.Struct("=f")
 _LARGEST = (2 - 2**-23) * 2.0**127  # of float32
-_ENCODER = json.JSONEncoder(allow_nan=False)  # json.dumps would make one for each line
 
 
 def plain(value: object, where: str) -> JSON:
@@ -81,7 +80,7 @@ def single(value: object, where: str) -> float:
     except OverflowError:
         rounded = math.inf
     if math.isinf(rounded) and value not in (math.inf, -math.inf):
-        raise TraceError(f"{where} wants a number in the range of float32, got {_brief(value)}")
+        raise TraceError(f"{where} wants a number in the range of float32, got {brief(value)}")
     return rounded
 
 
@@ -104,7 +103,8 @@ def single_to_json(value: float) -> float | str:
     return shortest if np.float32(shortest) == value else float(f"{value:.9g}")
 
 
-def _brief(value: object) -> str:
+def brief(value: object) -> str:
+    """A value as a message shows it."""
     try:
         text = repr(value)
     except ValueError:  # an int with more digits than Python agrees to print
@@ -114,21 +114,21 @@ def _brief(value: object) -> str:
 
 def _text(value: object, where: str) -> str:
     if not isinstance(value, str):
-        raise TraceError(f"{where} wants a string, got {_brief(value)}")
+        raise TraceError(f"{where} wants a string, got {brief(value)}")
     return value
 
 
 def _sha256(value: object, where: str) -> str:
     if not _SHA256.fullmatch(_text(value, where)):
-        raise TraceError(f"{where} wants a SHA-256 as 64 lower-case hex digits, got {_brief(value)}")
+        raise TraceError(f"{where} wants a SHA-256 as 64 lower-case hex digits, got {brief(value)}")
     return str(value)
 
 
 def _integer(value: object, where: str) -> int:
     if type(value) is not int and (isinstance(value, bool) or not isinstance(value, int)):
-        raise TraceError(f"{where} wants an int, got {_brief(value)}; convert it with int(x)")
+        raise TraceError(f"{where} wants an int, got {brief(value)}; convert it with int(x)")
     if not -(2**63) <= value < 2**64:
-        raise TraceError(f"{where} wants an int of 64 bits, got {_brief(value)}")
+        raise TraceError(f"{where} wants an int of 64 bits, got {brief(value)}")
     return value
 
 
@@ -153,17 +153,17 @@ def _format(value: object, where: str) -> int:
 
 def _seconds(value: object, where: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TraceError(f"{where} wants a number of seconds, got {_brief(value)}")
+        raise TraceError(f"{where} wants a number of seconds, got {brief(value)}")
     # The upper bound refuses infinity and an int that no float can hold; a NaN fails both comparisons.
     if not 0 <= value < 2**53:
-        raise TraceError(f"{where} wants seconds that are finite and not negative, got {_brief(value)}")
+        raise TraceError(f"{where} wants seconds that are finite and not negative, got {brief(value)}")
     return float(value)
 
 
 def _mapping(value: object, where: str) -> dict[str, JSON]:
     copy = plain(value, where) if isinstance(value, Mapping) else None
     if not isinstance(copy, dict):
-        raise TraceError(f"{where} wants a mapping, got {_brief(value)}")
+        raise TraceError(f"{where} wants a mapping, got {brief(value)}")
     return copy
 
 
@@ -177,7 +177,7 @@ def _single_or_name(value: object, where: str) -> float:
     # In a file the non-finite numbers are strings; a record made in Python holds the floats themselves.
     if isinstance(value, str):
         if value not in NON_FINITE:
-            raise TraceError(f"{where} wants a number or one of {', '.join(NON_FINITE)}, got {_brief(value)}")
+            raise TraceError(f"{where} wants a number or one of {', '.join(NON_FINITE)}, got {brief(value)}")
         return NON_FINITE[value]
     return single(value, where)
 
@@ -258,6 +258,24 @@ class Header(Record):
     )
 
 
+CHANGEABLE = ("module_sha256", "data_sha256", "recipe", "target", "versions")
+"""The fields of a header that may change within a run: the rest make it another one."""
+
+
+def changed(header: Header, fields: Mapping[str, JSON]) -> Header:
+    """The header with these values of its fields; raises TraceError for a field of another type."""
+    return replace(header, **fields)  # type: ignore[arg-type]
+
+
+def _header_fields(value: object, where: str) -> dict[str, JSON]:
+    fields = _mapping(value, where)
+    if not fields or not fields.keys() <= set(CHANGEABLE):
+        raise TraceError(f"{where} wants some of {', '.join(CHANGEABLE)}, got {brief(', '.join(fields))}")
+    for name, field in fields.items():
+        Header.kinds[name].check(field, f"{where}.{name}")
+    return fields
+
+
 @dataclass(frozen=True)
 class StepRecord(Record):
     """One optimizer step.
@@ -306,6 +324,17 @@ class EvalRecord(Record):
 
 
 @dataclass(frozen=True)
+class ChangeRecord(Record):
+    """The run went on as another one: from step `step` on, `fields` of the header have these values."""
+
+    kind = "change"
+    step: int
+    fields: Mapping[str, JSON]
+
+    kinds = MappingProxyType({"step": _COUNT, "fields": _Kind(_header_fields)})
+
+
+@dataclass(frozen=True)
 class TimingRecord(Record):
     """The wall time of one step: `seconds`, a float64, finite and not negative. It goes to `timing.jsonl`."""
 
@@ -316,59 +345,11 @@ class TimingRecord(Record):
     kinds = MappingProxyType({"step": _COUNT, "seconds": _Kind(_seconds)})
 
 
-KINDS: Mapping[str, type[Record]] = MappingProxyType(
-    {record.kind: record for record in (Header, StepRecord, EvalRecord, TimingRecord)}
-)
-"""The record class for each word that a line may have under "kind"."""
+@dataclass(frozen=True)
+class SealRecord(Record):
+    """The SHA-256 of all bytes before it in `timing.jsonl`, written with each checkpoint."""
 
+    kind = "seal"
+    sha256: str
 
-def to_line(record: Record) -> bytes:
-    """The record as one line of ASCII JSON with its newline, "kind" first and the fields in a fixed order."""
-    body: dict[str, JSON] = {"kind": record.kind}
-    for name, kind in record.kinds.items():
-        body[name] = kind.to_json(getattr(record, name))
-    return _ENCODER.encode(body).encode("ascii") + b"\n"
-
-
-def from_line(line: bytes) -> Record:
-    """The record that one line holds. The inverse of `to_line`.
-
-    Raises TraceError, without the line's number, which only the reader knows: not UTF-8, not JSON, a key
-    twice, a bare NaN, an unknown kind, a field too many, too few, or of the wrong type.
-    """
-    try:
-        body = json.loads(line, object_pairs_hook=_without_twins, parse_constant=_refuse_constant, parse_float=_finite)
-    except TraceError:
-        raise  # from the hooks; TraceError is a ValueError too
-    except (ValueError, RecursionError) as error:
-        raise TraceError(f"wants one JSON object, got {_brief(line)} ({error})") from error
-    if not isinstance(body, dict):
-        raise TraceError(f"wants one JSON object, got {_brief(body)}")
-    word = body.pop("kind", None)
-    kind = KINDS.get(word) if isinstance(word, str) else None
-    if kind is None:
-        raise TraceError(f"wants a kind among {', '.join(KINDS)}, got {_brief(word)}")
-    wanted = {field.name for field in fields(kind)}
-    if missing := sorted(wanted - body.keys()):
-        raise TraceError(f"wants the {kind.kind} fields {', '.join(missing)}, got none of them")
-    if extra := sorted(body.keys() - wanted):
-        raise TraceError(f"wants no field but those of {kind.kind}, got {_brief(', '.join(extra))}")
-    return kind(**body)
-
-
-def _without_twins(pairs: list[tuple[str, JSON]]) -> dict[str, JSON]:
-    body = dict(pairs)
-    if len(body) != len(pairs):
-        raise TraceError(f"wants each key once, got {_brief([key for key, _ in pairs])}")
-    return body
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise TraceError(f'wants standard JSON, got a bare {name}; spell it "{name}"')
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if math.isinf(number):  # Python reads 1e999 as infinity
-        raise TraceError(f'wants numbers that fit in 64 bits, got {_brief(text)}; "Infinity" is a string')
-    return number
+    kinds = MappingProxyType({"sha256": _DIGEST})

@@ -53,10 +53,12 @@ def diff_command(
     of the training. The exit code is 0 where they agree, 1 where they differ, 2 where they cannot be compared.
     """
     from netc.netspec.errors import UserError
-    from netc.traces.diff import diff, mode_of
+    from netc.traces.diff import FACTORS, diff, mode_of
 
     ours, theirs = _read(a), _read(b)
-    chosen = mode or mode_of(ours.header, theirs.header)
+    # of runs that were continued as others, what holds for every two parts of them
+    modes = [mode_of(x, y) for x in ours.headers for y in theirs.headers]
+    chosen = mode or max(modes, key=list(FACTORS).index)
     if ulp and chosen != "ulp":
         raise UserError(f"--ulp belongs to --mode ulp, got --mode {chosen}; leave it out")
     if noise is not None and chosen == "ulp":

@@ -43,7 +43,7 @@ class TrainView:
         )  # fmt: skip
         self._next = 0.0  # when the bar is next told of a step
         self._task = self._bar.add_task("train", total=None, loss="")
-        self.progress = loop.Progress(self._prepared, self._started, self._stepped, self._evaluated)
+        self.progress = loop.Progress(self._prepared, self._started, self._stepped, self._evaluated, self.note)
 
     def __enter__(self) -> Self:
         net, schedule = self._config.net, self._config.schedule
@@ -72,7 +72,7 @@ class TrainView:
         self._bar.stop()
 
     def note(self, text: str) -> None:
-        """A line that the cache wants to say."""
+        """A line that the cache or the run wants to say."""
         self._say(text)
 
     def _say(self, text: str) -> None:

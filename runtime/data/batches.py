@@ -118,6 +118,13 @@ def statistics(split: Split | TextSplit, channels: int) -> Normalise:
     return Normalise(tuple(mean.tolist()), tuple(np.maximum(std, STD_FLOOR).tolist()))
 
 
+def open_all(split: Split | TextSplit) -> None:
+    """Decode every image once, so that a damaged one is found now; raises `DataError` that names it."""
+    if not isinstance(split, TextSplit):
+        for start in range(0, len(split), STATISTICS_CHUNK):
+            split.images(np.arange(start, min(start + STATISTICS_CHUNK, len(split)), dtype=np.int64))
+
+
 def _counts(pixels: Images) -> Indices:
     """How often each of 256 levels occurs in `pixels` [n]: counted two at a time, as numbers of 16 bits."""
     even = len(pixels) // 2 * 2

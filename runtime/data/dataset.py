@@ -102,6 +102,7 @@ class Dataset:
     folder's is over relative paths and file bytes, a text's over the file's bytes. `native` is (H, W, C) as
     stored, of a text its (length,). Both stay what they are in a resized dataset, whose own image size is
     `train.shape`. `augment` is a sensible default for this data. `notes` are sentences for whoever uses it.
+    `train_digest` is the digest of the training part, or empty where the two parts are not stored apart.
 
     Raises `DataError` for a label outside the classes and for splits of different image shapes.
     """
@@ -116,6 +117,7 @@ class Dataset:
     augment: Augment
     native: tuple[int, ...]
     notes: tuple[str, ...] = ()
+    train_digest: str = ""
 
     def __post_init__(self) -> None:
         if self.train.shape != self.test.shape:

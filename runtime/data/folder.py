@@ -65,11 +65,13 @@ def load_folder(path: Path, name: str, *, follow: bool = False, whole: bool = Fa
     classes, train, test, layout = _layout(found, root)
     sha = hashlib.sha256(b"netc folder 2")
     shapes: Counter[tuple[int, int, int]] = Counter()
+    so_far: dict[str, str] = {}  # the digest up to the end of a part
     for role, files in (("train", train), ("test", test)):
         for relative, _ in files:
             if (seen := _surveyed(found, root / relative)) is not None:
                 shapes[seen[1]] += 1
                 sha.update(f"\0{role}\0{relative}\0{seen[0]}".encode("utf-8", "surrogateescape"))
+        so_far[role] = sha.hexdigest()
     if not found.problems and not (test or whole):
         found.problems.append(f"{path}: wants at least {EVERY} images, got {len(train)}; add images")
     _refuse(name, found.problems)
@@ -97,6 +99,7 @@ def load_folder(path: Path, name: str, *, follow: bool = False, whole: bool = Fa
         augment=Augment(),
         native=native,
         notes=(*found.sentences(), *missing),
+        train_digest=so_far["train"],
     )
 
 

@@ -90,6 +90,7 @@ def test_weights_that_went_away_are_asked_for(netc, place):
     shutil.copytree(place / "second", place / "moved", dirs_exist_ok=True)
     path = place / "moved" / "run.json"
     table = json.loads(path.read_text())
+    del table["run_sha256"]  # or what is altered below would be refused
     wanted = "wants the weights that the run began with (SHA-256 " + table["init"][:12] + ")"
     path.write_text(json.dumps(table | {"init_path": str(place / "gone")}))
     code, _, err = netc("trace", "bisect", "moved", "reference")

@@ -116,7 +116,7 @@ def test_a_stop_at_any_step_leaves_no_mark(at, how, data, tmp_path, cache, whole
             train(config(), data, folder, cache, progress=progress)
     else:
         outcome = train(config(), data, folder, cache, progress=progress)
-        assert (outcome.steps, outcome.interrupted) == (at, at < STEPS)
+        assert (outcome.steps, outcome.interrupted, outcome.signal) == (at, True, signal.SIGINT)
         assert checkpoint.load(folder / "last").meta["step"] == at
     done = train(config(), data, folder, cache, resume=True)
     assert (done.steps, done.interrupted) == (STEPS, False)
@@ -259,7 +259,8 @@ def test_a_loss_that_is_no_number_stops_the_run(rate, count, data, tmp_path, cac
     assert last["step"] == step
     if str(caught.value).startswith("the loss of step"):
         assert last["loss"] in ("NaN", "Infinity")
-    assert checkpoint.load(folder / "last").meta["step"] <= step
+    # a state that is finite is kept although its test loss is not
+    assert checkpoint.load(folder / "last").meta["step"] <= step + str(caught.value).startswith("the test loss")
     assert finite(folder, "last"), "the checkpoint that is called the last good one is not finite"
 
 

@@ -11,9 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from netc.traces.errors import TraceError
+from netc.traces.line import to_line
 from netc.traces.read import digest, read, read_timing, timing_path
-from netc.traces.schema import EvalRecord, Header, StepRecord, TimingRecord, to_line
-from netc.traces.write import TraceWriter
+from netc.traces.schema import ChangeRecord, EvalRecord, Header, StepRecord, TimingRecord
+from netc.traces.write import Seal, TraceWriter
 
 HEADER = Header(
     net="mlp",
@@ -183,8 +184,8 @@ def test_a_number_cut_short_is_not_taken_for_a_number(path):
     [
         ([], "wants a header on line 1, got an empty file"),
         ([StepRecord(0, 0, 1, 1, 1, 1)], ":1: wants a record of kind header here, got step"),
-        ([HEADER, HEADER], ":2: wants a record of kind step or eval here, got header"),
-        ([HEADER, TimingRecord(0, 1)], ":2: wants a record of kind step or eval here, got timing"),
+        ([HEADER, HEADER], ":2: wants a record of kind step or eval or change here, got header"),
+        ([HEADER, TimingRecord(0, 1)], ":2: wants a record of kind step or eval or change here, got timing"),
         (
             [HEADER, StepRecord(4, 0, 1, 1, 1, 1), StepRecord(4, 0, 1, 1, 1, 1)],
             ":3: wants a step after 4, got step 4",
@@ -245,3 +246,144 @@ def test_short_writes_are_finished_and_a_full_disk_is_said(path):
         with pytest.raises(TraceError, match="got: No space left on device"):
             for step in range(3, 20):
                 writer.write(StepRecord(step, 0, 1, 1, 1, 1))
+
+
+@pytest.mark.parametrize("name", ["trace.jsonl", "timing.jsonl"])
+@pytest.mark.parametrize("resume", [None, 0, 3])
+@pytest.mark.parametrize("leads", [True, False])
+def test_planted_links_are_not_followed(path, name, resume, leads):
+    run(path)
+    precious = path.parent / "precious"
+    (path.parent / name).rename(precious)
+    (path.parent / name).symlink_to(precious if leads else path.parent / "nowhere")
+    before = precious.read_bytes()
+    with pytest.raises(TraceError, match=r"got one that exists|got: a link; move it away"):
+        TraceWriter(path, HEADER, resume)
+    assert precious.read_bytes() == before
+    assert not (path.parent / "nowhere").exists()
+
+
+# -- seals: the bytes of a trace that a checkpoint binds -------------------------------------------------------------
+
+
+def sealed(path, last=STEPS):
+    """A trace up to `last`, and the seal that a checkpoint made then would hold."""
+    run(path, last=last)
+    return Seal(len(path.read_bytes()), digest(path))
+
+
+def test_a_writer_knows_the_seal_of_what_it_wrote(path):
+    with TraceWriter(path, HEADER) as writer:
+        for step in range(1, 4):
+            for record in records(step):
+                writer.write(record)
+        first = writer.sync()
+        writer.write(next(records(4)))
+    assert first == Seal(first.bytes, hashlib.sha256(path.read_bytes()[: first.bytes]).hexdigest())
+    with TraceWriter(path, HEADER, 4, seal=first) as writer:  # and of what it took up
+        assert writer.sync() == first
+
+
+def test_every_flipped_bit_below_a_seal_is_noticed(path):
+    seal = sealed(path, last=4)
+    run(path, first=5, resume=5)
+    content = path.read_bytes()
+    for place in range(0, seal.bytes, 7):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 1 << place % 8]) + content[place + 1 :])
+        with pytest.raises(TraceError, match=r"trace\.jsonl: wants its first \d+ bytes to have SHA-256 .*altered"):
+            TraceWriter(path, HEADER, 5, seal=seal)
+    path.write_bytes(content[: seal.bytes - 1])
+    with pytest.raises(TraceError, match="got only"):
+        TraceWriter(path, HEADER, 5, seal=seal)
+    path.write_bytes(content)
+    TraceWriter(path, HEADER, 5, seal=seal).close()
+    assert path.read_bytes() == content[: seal.bytes]
+
+
+def test_every_flipped_bit_of_the_wall_times_is_noticed(path):
+    with TraceWriter(path, HEADER) as writer:
+        for step in range(1, 7):
+            for record in records(step):
+                writer.write(record)
+            if step in (3, 6):
+                writer.sync()
+    times = timing_path(path)
+    content = times.read_bytes()
+    for place in range(len(content)):
+        times.write_bytes(content[:place] + bytes([content[place] ^ 1 << place % 8]) + content[place + 1 :])
+        with pytest.raises(TraceError, match=r"timing\.jsonl"):
+            read_timing(times)
+    times.write_bytes(content)
+    assert len(read_timing(times)) == 6
+    with TraceWriter(path, HEADER, 4) as writer:
+        writer.sync()  # the seal is there already
+    assert times.read_bytes() == b"".join(content.splitlines(keepends=True)[:4])
+
+
+def test_a_record_that_could_not_be_written_leaves_no_half_line(path, monkeypatch):
+    with TraceWriter(path, HEADER) as writer:
+        writer.write(StepRecord(0, 0, 1, 1, 1, 1))
+        before, stream = writer.sync(), writer._trace
+
+        class Full:
+            def __init__(self, file):
+                self.file, self.left = file, 9
+
+            def write(self, data):
+                if not self.left:
+                    raise OSError(errno.ENOSPC, "No space left on device")
+                self.left = 0
+                return self.file.write(data[:9])
+
+            def __getattr__(self, name):
+                return getattr(self.file, name)
+
+        stream._file = Full(stream._file)
+        with pytest.raises(TraceError, match="No space left"):
+            writer.write(StepRecord(1, 0, 1, 1, 1, 1))
+        assert (len(path.read_bytes()), digest(path)) == before == writer.sync()
+
+
+# -- a run that goes on as another -----------------------------------------------------------------------------------
+
+
+def anything(theirs, ours):
+    return True
+
+
+def test_a_change_is_written_down_and_read_back(path):
+    seal = sealed(path, last=4)
+    other = replace(HEADER, target="xla", versions={"netc": "9"})
+    with TraceWriter(path, other, 5, seal=seal, accept={"target": anything, "versions": anything}) as writer:
+        assert set(writer.changes) == {"target", "versions"}
+        writer.write(next(records(5)))
+        second = writer.sync()
+    trace = read(path)
+    assert trace.headers == (HEADER, other)
+    assert trace.changes == (ChangeRecord(5, {"target": "xla", "versions": {"netc": "9"}}),)
+    TraceWriter(path, other, 6, seal=second).close()  # the header in force
+    with pytest.raises(TraceError, match=r"target \(xla there, cpu here\)"):
+        TraceWriter(path, HEADER, 6, seal=second)
+
+
+def test_what_is_not_accepted_is_refused_beside_what_is(path):
+    seal = sealed(path, last=4)
+    before = path.read_bytes()
+    other = replace(HEADER, target="xla", seed=8)
+    with pytest.raises(TraceError, match=r"got one that differs in seed \(7 there, 8 here\);"):
+        TraceWriter(path, other, 5, seal=seal, accept={"target": anything, "seed": anything})
+    assert path.read_bytes() == before
+
+
+def test_before_the_first_step_the_header_itself_is_new(path):
+    run(path, last=3)
+    other = replace(HEADER, target="xla")
+    with TraceWriter(path, other, 0, accept={"target": anything}) as writer:
+        assert writer.changes == ("target",)
+    assert path.read_bytes() == to_line(other)
+
+
+@pytest.mark.parametrize("fields", [{}, {"seed": 3}, {"target": 3}, {"data_sha256": "x"}])
+def test_a_change_of_what_may_not_change(fields):
+    with pytest.raises(TraceError, match=r"change\.fields"):
+        ChangeRecord(3, fields)

@@ -10,17 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netc.traces.errors import TraceError
+from netc.traces.line import from_line, to_line
 from netc.traces.schema import (
     NON_FINITE,
     EvalRecord,
     Header,
     StepRecord,
     TimingRecord,
-    from_line,
     plain,
     single,
     single_to_json,
-    to_line,
 )
 
 HEADER = Header(
@@ -185,7 +184,7 @@ def test_a_wrong_field_is_named(make, message):
         (b"[" * 200_000, "wants one JSON object"),
         (b'{"kind": "step", "step": 3', "wants one JSON object"),
         (b"[1]", r"wants one JSON object, got \[1\]"),
-        (b"{}", "wants a kind among header, step, eval, timing, got None"),
+        (b"{}", "wants a kind among header, step, eval, change, timing, seal, got None"),
         (b'{"kind": ["step"]}', "wants a kind among"),
         (b'{"kind": "stop"}', "got 'stop'"),
         (b'{"kind": "timing", "step": 1}', "wants the timing fields seconds"),
