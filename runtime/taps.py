@@ -16,7 +16,7 @@ from netc.runtime.backends import load
 from netc.runtime.backends.protocol import Array, Source
 from netc.runtime.cache import Cache
 from netc.runtime.compile import compile_cached
-from netc.runtime.noise import InTurn
+from netc.runtime.noise import Blas, InTurn
 from netc.runtime.target import Target
 
 FACTOR = 8.0  # floors; as traces/diff.py allows another compiler
@@ -25,8 +25,8 @@ FEWEST = 8.0  # truth values or integers that may differ: elements that lie on a
 
 # the float32 runs whose distance from float64 is a value's noise floor
 SINGLES: tuple[tuple[Family, type[FloatArithmetic]], ...] = (
-    ("cpu", FloatArithmetic),
-    ("xla", FloatArithmetic),
+    ("cpu", Blas),
+    ("xla", Blas),
     ("cpu", InTurn),
 )
 

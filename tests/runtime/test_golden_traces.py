@@ -80,7 +80,7 @@ def test_the_floor_is_of_this_training(net, floor):
 
 
 def test_the_first_steps_come_out_again(net, floor, replay):
-    """Within the floor, not bit for bit: NumPy's matrix products are those of the machine."""
+    """Within the floor, not bit for bit: the twins' matrix products are those of this machine's BLAS."""
     config = replay.config
     program = build(config.net, config.recipe, config.schedule.batch)
     twin, state, records = twins_of(program)[1], first_state(program, config.seed), []
