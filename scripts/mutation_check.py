@@ -39,7 +39,8 @@ from netc.netspec.layers import (
 from netc.netspec.types import TensorType
 from netc.proofs_oracle.certificate.claims import claim_of_layer
 from netc.proofs_oracle.certificate.mutate import Fault, backward, faults
-from netc.proofs_oracle.certificate.statement import Settings, float_point, judge
+from netc.proofs_oracle.certificate.points import float_point
+from netc.proofs_oracle.certificate.statement import Settings, judge
 from netc.proofs_oracle.compare import compare_all
 from netc.proofs_oracle.draws import DRAWS, draw_inputs
 from netc.proofs_oracle.reference import AGAINST_JAX

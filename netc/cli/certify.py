@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from netc.proofs_oracle.certificate.statement import Settings, Statement
 
 
+VERDICTS = {"holds": ("yes", "green"), "false": ("NO", "bold red"), "undecided": ("undecided", "yellow")}
+
+
 @click.command()
 @click.argument("net", metavar="NET|FILE.mlir", shell_complete=complete_net)
 @net_options
@@ -55,7 +58,8 @@ def certify(
     Of NET, the train step is checked in the very text that `netc compile` would compile for the target. Of FILE.mlir,
     a StableHLO text of anybody: say with --manifest or with --wrt which results are whose gradients; its loss is result
     0, or that of --loss NUMBER.
-    docs/certificate.md says what is proven and what is assumed. The exit code is 1 if the claim is false.
+    docs/certificate.md says what is proven and what is assumed. The exit code is 1 unless the claim
+    holds.
     """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # the primes are spread over threads already
     from netc.proofs_oracle.certificate.statement import Settings
@@ -71,7 +75,7 @@ def certify(
 
     found = judged(primes or 4)
     for count in () if primes else (8, 16):
-        if not found.false and not found.holds:
+        if not found.false and not found.undecided and not found.holds:
             say(f"2^{found.failure:.0f} is too much doubt: again with {count} primes", err=True)
             found = judged(count)
     if out is not None:
@@ -138,7 +142,7 @@ def _show(found: Certificate) -> None:
     rows = [
         (
             *(s.name, str(len(s.gradients)), f"{s.degree:,}", f"2^{s.failure:.0f}"),
-            Styled("yes", "green") if s.holds else Styled("NO", "bold red"),
+            Styled(*VERDICTS[s.verdict]),
         )
         for s in found.statements
     ]
@@ -151,24 +155,30 @@ def _show(found: Certificate) -> None:
         print_line(f"assumed: {sentence}")
     chance = f"the probability that this is an error is below 2^{found.failure:.0f}"
     if found.false:
-        verdict = "a gradient is not the derivative, by the identities that are used (docs/certificate.md)"
+        verdict = "a gradient is not the derivative"
+    elif found.undecided:
+        verdict = "undecided: a gradient is neither shown to be the derivative nor shown not to be it"
     elif found.holds:
-        verdict = f"the backward is the derivative of the forward; {chance}"
+        verdict = f"the backward is the derivative of the forward; {found.life}; {chance}"
     else:
         verdict = f"undecided: no difference was found, but {chance} only; give more --primes"
     print_line(verdict)
 
 
 def _details(s: Statement) -> None:
-    from netc.proofs_oracle.certificate.certify import identities
 
-    for name in s.wrong:
-        say(f"wrong: the gradient of {name} in {s.name}")
+    for name in s.blamed:
+        say(f"{'wrong' if s.verdict == 'false' else 'undecided'}: the gradient of {name} in {s.name}")
+    if s.why:
+        say(f"because: {s.why}")
+    if s.never:
+        shown = [f"{count:,} of {name}" for name, count in s.never.items()]
+        say(f"0 at all {s.points} points: " + ", ".join(shown[:8]) + (", .." if len(shown) > 8 else ""))
     for sentence in s.meaning:
         say(f"read: {sentence}")
     if s.readings:
         say("literals: " + ", ".join(f"{v!r} as {n.text}" for v, n in s.readings.items()))
     if s.functions:
         say("by their differential identities: " + ", ".join(s.functions))
-    for sentence in identities(s):
+    for sentence in s.identities.sentences:
         say(f"needs: {sentence}")

@@ -18,7 +18,10 @@ from netc.netspec.errors import UserError
 from netc.netspec.layer import Combinator, Composite, Layer
 from netc.netspec.types import TensorType
 from netc.proofs_oracle.certificate import claims
-from netc.proofs_oracle.certificate.statement import Claim, Settings, Statement, float_point, judge
+from netc.proofs_oracle.certificate.factors import scaled
+from netc.proofs_oracle.certificate.points import float_point
+from netc.proofs_oracle.certificate.run import Claim
+from netc.proofs_oracle.certificate.statement import Settings, Statement, judge
 from netc.proofs_oracle.certificate.unroll import unrolled
 from netc.runtime.backends.protocol import Source
 from netc.runtime.session import emit_text
@@ -26,7 +29,7 @@ from netc.runtime.target import Target
 
 ASSUMED = (
     "exact arithmetic: float rounding, overflow and what a compiler does with the text are not covered",
-    "on this branch: every comparison, maximum and choice goes as in one float64 run at random inputs",
+    "on these branches: every comparison, maximum and choice goes as in a float64 run at each of the points",
     "a function that is not rational is used only through its differential identity (docs/certificate.md)",
     "literals are read as the numbers that they round, where a reading is listed; else as their exact dyadic values",
     "the keyed hash that gives such functions their values behaves like a random function",
@@ -53,7 +56,7 @@ class Certificate:
     @property
     def holds(self) -> bool:
         """Whether every statement does, and the bound is small enough to mean something."""
-        return not self.false and self.failure <= ENOUGH
+        return all(s.holds for s in self.statements) and self.failure <= ENOUGH
 
     @property
     def assumptions(self) -> tuple[str, ...]:
@@ -63,7 +66,27 @@ class Certificate:
     @property
     def false(self) -> bool:
         """Whether a gradient is wrong: this is certain."""
-        return not all(s.holds for s in self.statements)
+        return any(s.verdict == "false" for s in self.statements)
+
+    @property
+    def undecided(self) -> bool:
+        """Whether the sides differ, but perhaps only by what is not known of a function or a literal."""
+        return not self.false and not all(s.holds for s in self.statements)
+
+    @property
+    def verdict(self) -> str:
+        """One word."""
+        return "false" if self.false else "holds" if self.holds else "undecided"
+
+    @property
+    def life(self) -> str:
+        """How many gradient elements said anything: one that is 0 where it was looked at may hide a fault."""
+        never = sum(sum(s.never.values()) for s in self.statements)
+        points = max((s.points for s in self.statements), default=0)
+        if not never:
+            return "every gradient element was alive" + (f" at one of {points} points" if points > 1 else "")
+        at = f"all {points} points" if points > 1 else "the one point"
+        return f"{never:,} of {sum(s.elements for s in self.statements):,} gradient elements were 0 at {at}"
 
     @property
     def failure(self) -> float:
@@ -77,6 +100,7 @@ class Certificate:
             "subject": self.subject,
             "module_sha256": self.sha256,
             "holds": self.holds,
+            "verdict": self.verdict,
             "failure_log2": round(self.failure, 1),
             "seed": self.settings.seed,
             "points": self.settings.points,
@@ -90,28 +114,25 @@ def _statement(s: Statement) -> dict[str, Any]:
     return {
         "of": s.name,
         "holds": s.holds,
+        "verdict": s.verdict,
+        "why": s.why,
         "gradients": list(s.gradients),
         "wrong": list(s.wrong),
+        "undecided": list(s.blamed) if s.verdict == "undecided" else [],
+        "points": s.points,
+        "elements": s.elements,
+        "never_alive": dict(s.never),
         "read_as": list(s.meaning),
         "primes": list(s.primes),
         "degree_bound": s.degree,
         "failure_log2": round(s.failure, 1),
         "functions": list(s.functions),
-        "identities": identities(s),
+        "identities": s.identities.sentences,
         "readings": {repr(v): n.text for v, n in s.readings.items()},
         "operations": s.operations,
         "choices": s.branches,
         "seconds": round(s.seconds, 2),
     }
-
-
-def identities(s: Statement) -> list[str]:
-    """Those beyond the usual ones that the statement needs."""
-    return [
-        *(["rsqrt' = -rsqrt(x) / (2 x)"] if s.identities.quotient else []),
-        *(["exp(a + b) = exp(a) exp(b), exp(log(t)) = t"] if s.identities.additive else []),
-        *(["exp(-x) = 1/exp(x), logistic(x) = 1/(1 + exp(-x))"] if s.identities.tied else []),
-    ]
 
 
 # -- nets ------------------------------------------------------------------------------------------------------------
@@ -277,5 +298,5 @@ def certify_foreign(  # what a command line knows of a text
         claim = claims.claim_of_words(function, loss, wrt, scale)
         return certify_function(text, function, claim, settings, limit, said)
     claim = claims.claim_of_manifest(manifest, function.name)
-    claim = claims.scaled(function, claim, settings, float_point(limit))
+    claim = scaled(function, claim, settings, float_point(limit))
     return certify_function(text, function, claim, settings, limit, said)

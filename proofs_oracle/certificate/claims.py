@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from fractions import Fraction
 from typing import Any
-
-import numpy as np
 
 from netc.codegen.ir import Function
 from netc.codegen.program import Program
 from netc.netspec.errors import UserError
 from netc.netspec.recipe import Adam, Optimizer, Sgd
-from netc.proofs_oracle.certificate.dual import Identities
 from netc.proofs_oracle.certificate.reading import read
-from netc.proofs_oracle.certificate.residues import Residues, draw_primes
-from netc.proofs_oracle.certificate.statement import Claim, FloatPoint, Gradient, Run, Settings, retried
+from netc.proofs_oracle.certificate.run import Claim, Gradient
 
 Places = Mapping[str, int]
-LARGEST = 1 << 20  # numerator and denominator of a factor that all gradients share
 
 
 def _fraction(value: float, exact: bool) -> Fraction:
@@ -86,19 +79,26 @@ def claim_of_manifest(manifest: Mapping[str, Any], name: str) -> Claim:
     try:
         entry = manifest["functions"][name]
         arguments, results = ([str(e["name"]) for e in entry[side]] for side in ("arguments", "results"))
-        roles = {str(e["name"]): e["role"] for e in entry["arguments"]}
+        roles = {str(e["name"]): e.get("role") for e in entry["arguments"]}
     except (KeyError, TypeError) as error:
         raise UserError(f"--manifest wants one that netc wrote, with the function {name}, got no {error}") from error
     of, at = places(arguments), places(results)
     names = [n for n in arguments if roles[n] == "parameter"]
+    if not names:
+        raise UserError(f"--manifest wants arguments of {name} whose role is parameter, got none")
     moments = [n for n in arguments if roles[n] == "moment"]
     first = next((kind for kind in ("m", "velocity") if f"{kind}/{names[0]}" in of), None)
+    returned = [f"{first}/{n}" if first else n for n in names]
+    missing = [n for n in returned if n not in at]
+    if missing:
+        raise UserError(f"--manifest wants a result of {name} called {missing[0]}, got {', '.join(results)}")
     gradients = (
         [Gradient(of[n], at[f"{first}/{n}"]) for n in names]
         if first
-        else [Gradient(of[n], at[n], less=of[n], over=of["lr"]) for n in names]
+        else [Gradient(of[n], at[n], less=of[n], over=of.get("lr")) for n in names]  # a rate in the text is a factor
     )
-    return Claim(((at["loss"], None),), tuple(gradients), tuple(of[n] for n in moments))
+    outputs = ((at["loss"], None),) if "loss" in at else ()
+    return Claim(outputs, tuple(gradients), tuple(of[n] for n in moments))
 
 
 def claim_of_words(function: Function, loss: str, wrt: Sequence[str], scale: Fraction) -> Claim:
@@ -125,40 +125,6 @@ def claim_of_words(function: Function, loss: str, wrt: Sequence[str], scale: Fra
     if loss not in results or function.results[results[loss]].shape:
         raise UserError(f"--loss wants the number of a scalar result below {len(results)}, got {loss!r}")
     return Claim(((results[loss], None),), tuple(gradients))
-
-
-def scaled(function: Function, claim: Claim, settings: Settings, point: FloatPoint) -> Claim:
-    """The claim with the one factor that all its gradients miss, found at one point and judged at others.
-
-    <J dx> = c <results, dx> gives c modulo every prime; it is read as the fraction of least size that fits.
-    """
-    rng = np.random.default_rng((settings.seed, 1))
-    for identities in (Identities(), Identities(quotient=True), Identities(tied=True), Identities(True, True)):
-        field = Residues(draw_primes(settings.primes, rng))
-        run = Run(function, claim, point, settings.exact, identities)
-        _, left, right, _ = retried(run, field, rng)
-        if all(right):
-            ratio = [a * pow(b, -1, p) % p for a, b, p in zip(left, right, field.primes, strict=True)]
-            factor = rational(ratio, field.primes)
-            if factor is not None:
-                return replace(claim, gradients=tuple(replace(g, factor=g.factor * factor) for g in claim.gradients))
-    return claim
-
-
-def rational(residues: Sequence[int], primes: Sequence[int]) -> Fraction | None:
-    """The fraction with those residues whose numerator and denominator are at most LARGEST, or None.
-
-    Wang 1981: the extended Euclidean algorithm, stopped midway. There is one at most if 2 LARGEST² is below the product
-    of the primes.
-    """
-    modulus = math.prod(primes)
-    value = sum(r * (modulus // p) * pow(modulus // p, -1, p) for r, p in zip(residues, primes, strict=True)) % modulus
-    bound = min(LARGEST, math.isqrt(modulus // 2))
-    r0, r1, t0, t1 = modulus, value, 0, 1
-    while r1 > bound:
-        q = r0 // r1
-        r0, r1, t0, t1 = r1, r0 - q * r1, t1, t0 - q * t1
-    return Fraction(r1, t1) if r1 and t1 and abs(t1) <= bound else None
 
 
 def places(names: Sequence[str]) -> dict[str, int]:

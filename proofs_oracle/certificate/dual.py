@@ -18,8 +18,9 @@ from netc.codegen.evaluator import INTEGER_DTYPES, FloatArithmetic
 from netc.netspec.errors import NetcError
 from netc.netspec.types import DType, TensorType
 from netc.proofs_oracle.certificate.degree import CONSTANT, VARIABLE, Degree, Reciprocals
+from netc.proofs_oracle.certificate.identities import FIXED, Identities
 from netc.proofs_oracle.certificate.reading import Number, read
-from netc.proofs_oracle.certificate.residues import Array, Residues, bare, random_function, square_root_of, uniform
+from netc.proofs_oracle.certificate.residues import Array, Residues, bare
 
 Ints = tuple[int, ...]
 
@@ -30,6 +31,10 @@ class CertifyError(NetcError):
 
 class UnreadError(CertifyError):
     """A claim needs what the reader could not read; the message says where that is."""
+
+
+class FloatRunError(CertifyError):
+    """A float run that is not finite: another point is wanted."""
 
 
 @dataclass(frozen=True)
@@ -52,20 +57,6 @@ class Dual:
         return self if self.tan is None else replace(self, tan=None, tdeg=CONSTANT)
 
 
-@dataclass(frozen=True)
-class Identities:
-    """Which true identities the functions that are not rational obey here.
-
-    `quotient`: d rsqrt(x) = -rsqrt(x) / (2 x) dx instead of -rsqrt(x)³ / 2 dx. `tied`: exp(-x) = 1/exp(x) and
-    logistic(x) = 1/(1 + exp(-x)), instead of two functions that know nothing of each other. `additive`: exp(a + b) =
-    exp(a) exp(b), exp(log(t)) = t.
-    """
-
-    quotient: bool = False
-    tied: bool = False
-    additive: bool = False
-
-
 class DualField:
     """One random point: what the evaluator calls. `key` chooses the functions that are not rational."""
 
@@ -76,21 +67,19 @@ class DualField:
         self.reciprocals = Reciprocals()
         self.instances = 0  # values of functions that are not rational
         self.operand_degree = 0  # the highest of what they are taken of
-        self.exponentials: dict[int, tuple[Dual, Dual]] = {}
+        self.made_of: dict[tuple[str, int], tuple[Dual, Dual]] = {}  # of exponent.py
         self.tied: Any = None  # the variables of tied.py, where it is in use
         self.readings: dict[tuple[float, str], Number] = {}
-        self.root = square_root_of(field, pow(2, -1, math.prod(field.primes)))
-        self.pi = [int(v) for v in uniform(field, (), rng)]
+        self.root = field.half_root()
+        self.pi = field.transcendental(2 / math.sqrt(math.pi), rng)
+        self.ln2 = field.transcendental(math.log(2), rng)
 
     # -- making tensors ----------------------------------------------------------------------------------------
 
     def residues(self, number: Number) -> tuple[int, ...]:
         """The residues of a literal."""
-        rational = self.field.fraction(number.fraction)
-        return tuple(
-            q * pow(s, number.root, p) * pow(k, number.pi, p) % p
-            for q, s, k, p in zip(rational, self.root, self.pi, self.field.primes, strict=True)
-        )
+        powers = ((self.root, number.root), (self.pi, number.pi), (self.ln2, number.ln2))
+        return self.field.powers(number.fraction, *[(element, power) for element, power in powers if power])
 
     def _literal(self, value: float, dtype: str) -> Number:
         if (value, dtype) not in self.readings:
@@ -110,7 +99,7 @@ class DualField:
             [self.field.column(row, 0) for row in rows], -1
         ).reshape(-1, *shape)  # fmt: skip
         real = np.broadcast_to(np.array(numbers).reshape(shape), type.shape)
-        degree = VARIABLE if any(n and n.pi for n in read_) else CONSTANT
+        degree = Degree(max((abs(n.pi) + 2 * abs(n.ln2) for n in read_ if n), default=0))
         return Dual(real, np.broadcast_to(res, (len(res), *type.shape)), None, degree)
 
     def number(self, n: int, like: Dual) -> Dual:
@@ -163,14 +152,15 @@ class DualField:
         if not isinstance(x, Dual):
             return self.floats.neg(x)
         tan = None if x.tan is None else self.field.neg(x.tan)
-        return Dual(-x.real, self.field.neg(x.res), tan, x.deg, x.tdeg)
+        return Dual(-x.real, self.field.neg(x.res), tan, x.deg, x.tdeg, self._made("neg", x))
 
     def mul(self, x: Any, y: Any) -> Any:
         """d(x y) = dx y + x dy."""
         if not isinstance(x, Dual):
             with np.errstate(over="ignore"):
                 return self.floats.mul(x, y)
-        return self._bilinear(x, y, np.multiply, self.field.mul)
+        found = self._bilinear(x, y, np.multiply, self.field.mul)
+        return replace(found, made=self._made("mul", x, y)) if self.identities.additive else found
 
     def _bilinear(self, x: Dual, y: Dual, real: Callable[..., Array], product: Callable[[Array, Array], Array]) -> Dual:
         left = None if x.tan is None else product(x.tan, y.res)
@@ -189,16 +179,16 @@ class DualField:
         return total, degree
 
     def finite(self, real: Array) -> Array:
-        """The numbers of the float run. Raises CertifyError where one is none: its residues would mean nothing."""
+        """The numbers of the float run. Raises FloatRunError for an infinity or NaN."""
         if not np.isfinite(bare(real)).all():
-            raise CertifyError("wants finite numbers in the float run, got an infinity or NaN; try another --seed")
+            raise FloatRunError("wants finite numbers in the float run, got an infinity or NaN; try another --seed")
         return real
 
     def div(self, x: Any, y: Any) -> Any:
         """x times 1/y; d(1/y) = -(1/y)² dy."""
         with np.errstate(all="ignore"):
             real = self.finite(np.divide(x.real, self.finite(y.real)))
-        return replace(self.mul(x, self._reciprocal(y)), real=real)
+        return replace(self.mul(x, self._reciprocal(y)), real=real, made=self._made("div", x, y))
 
     def _reciprocal(self, y: Dual) -> Dual:
         inverse = self.field.inverse(y.res)
@@ -252,14 +242,28 @@ class DualField:
         if x.tan is not None:
             d = slope()
             tan, tdeg = self.field.mul(d.res, x.tan), d.deg * x.tdeg
-        return Dual(real, y.res, tan, y.deg, tdeg, self._made("log", x) if function == "log" else None)
+        return Dual(real, y.res, tan, y.deg, tdeg, self._undone(function, x))
+
+    def _undone(self, function: str, x: Dual) -> Any:
+        if function == "log1p" and self.identities.additive:
+            return self._made("log", self.add(self.number(1, x.value), x.value))
+        return self._made(function, x) if function in ("log", "exp") else None
 
     def unknown(self, function: str, x: Dual) -> Dual:
         """f(x) for a function of which nothing is known but that equal operands give equal values."""
-        label = int.from_bytes(hashlib.sha256(function.encode()).digest()[:8], "little")
         self.instances += bare(x.res)[0].size
         self.operand_degree = max(self.operand_degree, self.reciprocals.cleared(x.deg))
-        return Dual(x.real, random_function(self.field, self.key ^ label, x.res), None, VARIABLE)
+        res = self.field.function(function, self.key, x.res)
+        return Dual(x.real, self._fixed(function, x.res, res), None, VARIABLE)
+
+    def _fixed(self, function: str, x: Array, y: Array) -> Array:
+        """y, but at the operands where the value is known."""
+        for at, value in FIXED.get(function, ()):
+            met = (bare(x) == self.field.column([at] * len(x), x.ndim - 1)).all(axis=0)
+            if met.any():
+                known = self.field.column(self.residues(value), x.ndim - 1)
+                y = np.broadcast_to(np.where(met, known, bare(y)), y.shape)
+        return y
 
     # -- choices -----------------------------------------------------------------------------------------------
 

@@ -1,7 +1,8 @@
-"""exp(a + b) = exp(a) exp(b) and exp(log(t)) = t: where a program fades sums by exp(a - b), as attention by tiles does.
+"""exp(a + b) = exp(a) exp(b), log(a b) = log(a) + log(b), exp(log(t)) = t, log(exp(t)) = t.
 
-Each tensor remembers how it was made of others, as far as exp passes through that. exp of what was made in no such way
-is an unknown of its value, as always.
+Where a program fades sums by exp(a - b), as attention by tiles does; or undoes one with the other, as softplus does.
+Each tensor remembers how it was made of others, as far as exp or log passes through that. What was made in no such way
+has an unknown for its exp and its log, as always. logistic and tanh are fractions of exp (functions.py).
 """
 
 from __future__ import annotations
@@ -11,16 +12,29 @@ from collections.abc import Callable
 import numpy as np
 
 from netc.proofs_oracle.certificate.dual import Dual, DualField
+from netc.proofs_oracle.certificate.residues import bare
 
-Rule = Callable[[DualField, Dual], Dual]
+Function = Callable[[DualField, Dual], Dual]
+Rule = Callable[[DualField, Dual, Function], Dual]
+MOST = 8  # exp(n x) = exp(x)^n for whole n up to this
 
 
 def exponential(A: DualField, x: Dual) -> Dual:
     """exp(x), remembered for each tensor."""
-    known = A.exponentials.get(id(x.res))
+    return _remembered(A, "exp", x, EXPONENTIALS, exponential)
+
+
+def logarithm(A: DualField, x: Dual) -> Dual:
+    """log(x), remembered for each tensor."""
+    return _remembered(A, "log", x, LOGARITHMS, logarithm)
+
+
+def _remembered(A: DualField, function: str, x: Dual, rules: dict[str, Rule], again: Function) -> Dual:
+    known = A.made_of.get((function, id(x.res)))
     if known is None:
-        y = RULES[x.made[0]](A, x) if x.made else _unknown(A, x)
-        known = A.exponentials[id(x.res)] = (x, y)  # x is kept, so that its id stays its own
+        rule = rules.get(x.made[0]) if x.made else None
+        y = _unknown(A, x, function) if rule is None else rule(A, x, again)
+        known = A.made_of[function, id(x.res)] = (x, y)  # x is kept, so that its id stays its own
     return known[1]
 
 
@@ -29,42 +43,107 @@ def _beside(x: Dual, y: Dual) -> Dual:
     return Dual(np.broadcast_to(np.float64(1.0), x.real.shape), y.res, None, y.deg)
 
 
-def _unknown(A: DualField, x: Dual) -> Dual:
-    y = _beside(x, A.unknown("exp", x))
+def _unknown(A: DualField, x: Dual, function: str) -> Dual:
+    """exp(x) = 1/exp(-x) by the unknown exp(-|x|): of what falls, as in softmax, no reciprocals are taken."""
+    if function != "exp":
+        return _beside(x, A.unknown(function, x))
+    falls = x.real <= 0
+    e = _beside(x, A.unknown("exp", x if falls.all() else A.select(falls, x, A.neg(x))))
+    y = e if falls.all() else A.select(falls, e, A.div(A.number(1, e), e))
     gone = np.isneginf(x.real)
     return A.select(gone, A.number(0, y), y) if gone.any() else y
 
 
-def _sum(A: DualField, x: Dual) -> Dual:
-    _, a, b = x.made
-    return _beside(x, A.mul(exponential(A, a), exponential(A, b)))
-
-
-def _difference(A: DualField, x: Dual) -> Dual:
-    _, a, b = x.made
-    return _beside(x, A.div(exponential(A, a), exponential(A, b)))
-
-
-def _logarithm(A: DualField, x: Dual) -> Dual:
-    return _beside(x, x.made[1])
-
-
-def _moved(A: DualField, x: Dual) -> Dual:
+def _moved(A: DualField, x: Dual, again: Function) -> Dual:
     _, move, a = x.made
-    y = exponential(A, a)
+    y = again(A, a)
     return Dual(np.broadcast_to(np.float64(1.0), x.real.shape), move(y.res), None, y.deg)
 
 
-def _chosen(A: DualField, x: Dual) -> Dual:
+def _chosen(A: DualField, x: Dual, again: Function) -> Dual:
     _, condition, a, b = x.made
-    return _beside(x, A.select(condition, exponential(A, a), exponential(A, b)))
+    return _beside(x, A.select(condition, again(A, a), again(A, b)))
 
 
-RULES: dict[str, Rule] = {
-    "add": _sum,
-    "sub": _difference,
-    "log": _logarithm,
+# -- exp -------------------------------------------------------------------------------------------------------------
+
+
+def _exp_of_sum(A: DualField, x: Dual, again: Function) -> Dual:
+    _, a, b = x.made
+    return _beside(x, A.mul(again(A, a), again(A, b)))
+
+
+def _exp_of_difference(A: DualField, x: Dual, again: Function) -> Dual:
+    _, a, b = x.made
+    return _beside(x, A.div(again(A, a), again(A, b)))
+
+
+def _exp_of_negative(A: DualField, x: Dual, again: Function) -> Dual:
+    _, a = x.made
+    y = again(A, a)
+    return _beside(x, A.div(A.number(1, y), y))
+
+
+def _exp_of_logarithm(A: DualField, x: Dual, again: Function) -> Dual:
+    return _beside(x, x.made[1])
+
+
+def _exp_of_product(A: DualField, x: Dual, again: Function) -> Dual:
+    """exp(n x) = exp(x)^n; of any other product nothing is known."""
+    _, a, b = x.made
+    for factor, other in ((a, b), (b, a)):
+        number = bare(factor.real)
+        n = number.reshape(-1)[0] if number.size == 1 else 0.0
+        if not factor.deg.total and not factor.deg.powers and n == int(n) and 0 < abs(n) <= MOST:
+            y = power = again(A, other)
+            for _ in range(int(abs(n)) - 1):
+                power = A.mul(power, y)
+            return _beside(x, power if n > 0 else A.div(A.number(1, power), power))
+    return _unknown(A, x, "exp")
+
+
+EXPONENTIALS: dict[str, Rule] = {
+    "add": _exp_of_sum,
+    "sub": _exp_of_difference,
+    "neg": _exp_of_negative,
+    "mul": _exp_of_product,
+    "log": _exp_of_logarithm,
     "move": _moved,
     "select": _chosen,
 }
 """How a tensor was made, and exp of it."""
+
+
+# -- log -------------------------------------------------------------------------------------------------------------
+
+
+def _log_of_product(A: DualField, x: Dual, again: Function) -> Dual:
+    _, a, b = x.made
+    if not (_above_zero(a) and _above_zero(b)):
+        return _unknown(A, x, "log")
+    return _beside(x, A.add(again(A, a), again(A, b)))
+
+
+def _log_of_quotient(A: DualField, x: Dual, again: Function) -> Dual:
+    _, a, b = x.made
+    if not (_above_zero(a) and _above_zero(b)):
+        return _unknown(A, x, "log")
+    return _beside(x, A.sub(again(A, a), again(A, b)))
+
+
+def _log_of_exponential(A: DualField, x: Dual, again: Function) -> Dual:
+    return _beside(x, x.made[1])
+
+
+def _above_zero(x: Dual) -> bool:
+    return bool((bare(x.real) > 0).all())
+
+
+LOGARITHMS: dict[str, Rule] = {
+    "mul": _log_of_product,
+    "div": _log_of_quotient,
+    "exp": _log_of_exponential,
+    "move": _moved,
+    "select": _chosen,
+}
+"""How a tensor was made, and log of it."""

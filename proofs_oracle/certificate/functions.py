@@ -6,7 +6,6 @@ random element of the field that only the operand decides. What is used of a fun
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,7 +19,7 @@ from netc.codegen.ops.table import Meaning
 from netc.proofs_oracle.certificate.degree import CONSTANT, VARIABLE
 from netc.proofs_oracle.certificate.dual import CertifyError, Dual, DualField
 from netc.proofs_oracle.certificate.reading import Number
-from netc.proofs_oracle.certificate.residues import Array, random_function
+from netc.proofs_oracle.certificate.residues import Array
 
 Slope = Callable[[], Dual]
 Row = Callable[[DualField, Dual], tuple[Dual, Slope]]
@@ -82,7 +81,12 @@ def _exp(A: DualField, x: Dual) -> tuple[Dual, Slope]:
 
 def _logistic(A: DualField, x: Dual) -> tuple[Dual, Slope]:
     """y' = y (1 - y); logistic(-x) = 1 - logistic(x)."""
-    if A.identities.tied:
+    if A.identities.additive:
+        from netc.proofs_oracle.certificate.exponent import exponential
+
+        e = exponential(A, x)
+        y = A.div(e, A.add(_one(A, e), e))
+    elif A.identities.tied:
         from netc.proofs_oracle.certificate.tied import rising
 
         u = rising(A, x)
@@ -96,13 +100,26 @@ def _logistic(A: DualField, x: Dual) -> tuple[Dual, Slope]:
 
 def _tanh(A: DualField, x: Dual) -> tuple[Dual, Slope]:
     """y' = 1 - y², odd."""
-    y = _odd(A, "tanh", x)
+    if A.identities.additive:
+        from netc.proofs_oracle.certificate.exponent import exponential
+
+        e = exponential(A, x)
+        square = A.mul(e, e)
+        y = A.div(A.sub(square, _one(A, e)), A.add(square, _one(A, e)))
+    else:
+        y = _odd(A, "tanh", x)
     return y, lambda: A.sub(_one(A, y), A.mul(y, y))
 
 
 def _log(A: DualField, x: Dual) -> tuple[Dual, Slope]:
     """log'(x) = 1/x."""
-    return A.unknown("log", x), lambda: A.div(_one(A, x), x)
+    if A.identities.additive:
+        from netc.proofs_oracle.certificate.exponent import logarithm
+
+        y = logarithm(A, x)
+    else:
+        y = A.unknown("log", x)
+    return y, lambda: A.div(_one(A, x), x)
 
 
 def _log1p(A: DualField, x: Dual) -> tuple[Dual, Slope]:
@@ -111,13 +128,19 @@ def _log1p(A: DualField, x: Dual) -> tuple[Dual, Slope]:
 
 
 def _sqrt(A: DualField, x: Dual) -> tuple[Dual, Slope]:
-    """y' = 1 / (2 y)."""
+    """y' = 1 / (2 y), or y / (2 x)."""
     y = _bare_real(A.unknown("sqrt", x))
+    if A.identities.quotient:
+        return y, lambda: A.div(A.mul(_half(A, y), y), x)
     return y, lambda: A.div(_half(A, y), y)
 
 
 def _rsqrt(A: DualField, x: Dual) -> tuple[Dual, Slope]:
     """y' = -y³/2, or -y/(2 x)."""
+    if A.identities.joined:
+        root, slope = _sqrt(A, x)
+        y = _bare_real(A.div(_one(A, x), root))
+        return y, lambda: A.neg(A.mul(A.mul(y, y), slope()))
     y = _bare_real(A.unknown("rsqrt", x))
     if A.identities.quotient:
         return y, lambda: A.div(A.mul(_half(A, y, -1), y), x)
@@ -284,11 +307,10 @@ def root(A: DualField, op: Op, x: Dual) -> Dual:
 
 def _unknown_pair(A: DualField, function: str, x: Dual, y: Dual) -> Dual:
     """f(x, y), likewise."""
-    label = int.from_bytes(hashlib.sha256(function.encode()).digest()[:8], "little")
     both = np.concatenate([np.broadcast_to(v.res, (len(A.field.primes), *v.res.shape[1:])) for v in (x, y)])
     A.instances += both[0].size
     A.operand_degree = max(A.operand_degree, *(A.reciprocals.cleared(v.deg) for v in (x, y)))
-    return Dual(x.real, random_function(A.field, A.key ^ label, both), None, VARIABLE)
+    return Dual(x.real, A.field.function(function, A.key, both), None, VARIABLE)
 
 
 def atan2(A: DualField, op: Op, y: Dual, x: Dual) -> Dual:
@@ -314,6 +336,9 @@ def bits_as(A: DualField, op: Op, x: Array) -> Dual | Array:
     real = A.finite(made.astype(np.float64))
     return Dual(real, A.field.dyadic(real), None, CONSTANT)
 
+
+NOT_OF_ONE = ("root", "atan2")
+"""Operations that are not rational and no function of one number."""
 
 MEANINGS: dict[str, Meaning] = {
     **{name: (lambda A, op, x, name=name: A.scalar(name, x)) for name in FLOATS},

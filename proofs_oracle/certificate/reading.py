@@ -21,19 +21,26 @@ HEIGHT = 1 << 14  # numerator times denominator of any other fraction
 
 @dataclass(frozen=True)
 class Number:
-    """fraction * sqrt(1/2)^root * (2/sqrt(pi))^pi; `text` is how a certificate shows it."""
+    """fraction * sqrt(1/2)^root * (2/sqrt(pi))^pi * log(2)^ln2; `text` is how a certificate shows it.
+
+    `plain`: the literal is that number by its looks; else its exact value was taken for want of a better one.
+    """
 
     fraction: Fraction
     text: str
     root: int = 0
     pi: int = 0
+    ln2: int = 0
+    plain: bool = True
 
 
-# The constants of GELU and its tanh form; 2^k times them are found as well.
+# The constants of GELU and its tanh form, and of powers and logarithms of 2; 2^k times them are found as well.
 NAMED = (
-    (math.sqrt(0.5), 1, 0, "sqrt(1/2)"),
-    (2 / math.sqrt(math.pi), 0, 1, "2/sqrt(pi)"),
-    (math.sqrt(2 / math.pi), 1, 1, "sqrt(2/pi)"),
+    (math.sqrt(0.5), (1, 0, 0), "sqrt(1/2)"),
+    (2 / math.sqrt(math.pi), (0, 1, 0), "2/sqrt(pi)"),
+    (math.sqrt(2 / math.pi), (1, 1, 0), "sqrt(2/pi)"),
+    (math.log(2), (0, 0, 1), "log(2)"),
+    (1 / math.log(2), (0, 0, -1), "1/log(2)"),
 )
 
 
@@ -44,7 +51,7 @@ def read(value: float, dtype: str, exact: bool = False) -> Number:
     if exact or _is_short(plain):
         return Number(plain, repr(value))
     digits = 24 if dtype == "f32" or float(np.float32(value)) == value else 53
-    return _named(value, digits) or _rational(value, digits) or Number(plain, repr(value))
+    return _named(value, digits) or _rational(value, digits) or Number(plain, repr(value), plain=False)
 
 
 def _is_short(value: Fraction) -> bool:
@@ -55,12 +62,12 @@ def _is_short(value: Fraction) -> bool:
 
 def _named(value: float, digits: int) -> Number | None:
     size, exponent = math.frexp(abs(value))
-    for number, root, pi, name in NAMED:
+    for number, powers, name in NAMED:
         own, own_exponent = math.frexp(number)
         # 1 unit in the last place: what Python's own sqrt and division may be off by
         if abs(size - own) <= math.ldexp(0.5 if digits == 24 else 1.0, -digits):
             factor = Fraction(2) ** (exponent - own_exponent) * (1 if value > 0 else -1)
-            return Number(factor, name if factor == 1 else f"{factor} {name}", root, pi)
+            return Number(factor, name if factor == 1 else f"{factor} {name}", *powers)
     return None
 
 

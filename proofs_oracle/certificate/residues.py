@@ -7,6 +7,7 @@ factor was split into halves of 13 bits is below 2^53 up to 2^15 terms: a BLAS p
 
 from __future__ import annotations
 
+import hashlib
 import math
 import os
 from collections.abc import Callable, Sequence
@@ -87,6 +88,34 @@ class Residues:
         if any(value.denominator % p == 0 for p in self.primes):
             raise ZeroDivisorError
         return tuple(value.numerator * pow(value.denominator, -1, p) % p for p in self.primes)
+
+    def powers(self, value: Fraction, *factors: tuple[Sequence[int], int]) -> tuple[int, ...]:
+        """A rational number times powers of elements."""
+        found = self.fraction(value)
+        for element, power in factors:
+            found = tuple(n * pow(e, power, p) % p for n, e, p in zip(found, element, self.primes, strict=True))
+        return found
+
+    def half_root(self) -> tuple[int, ...]:
+        """A square root of one half."""
+        return square_root_of(self, pow(2, -1, math.prod(self.primes)))
+
+    def transcendental(self, value: float, rng: np.random.Generator) -> tuple[int, ...]:
+        """What stands for a transcendental number: any element, since it obeys no polynomial. `value` is not used."""
+        return tuple(int(v) for v in uniform(self, (), rng))
+
+    def argument(self, numbers: Array, rng: np.random.Generator) -> Array:
+        """What stands for an argument that has these numbers in the float run: any elements."""
+        return uniform(self, numbers.shape, rng)
+
+    def direction(self, shape: Sequence[int], rng: np.random.Generator) -> Array:
+        """A random tangent."""
+        return uniform(self, shape, rng)
+
+    def function(self, name: str, key: int, x: Array) -> Array:
+        """What stands for a function that is not rational, of n operands from [n R, ..]: a random one."""
+        label = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "little")
+        return random_function(self, key ^ label, x)
 
     def _reduced(self, x: Array, twice: bool = False) -> Array:
         """x modulo each prime, in place where x is contiguous: x - p round(x / p).
@@ -173,6 +202,10 @@ class Residues:
 
         _each(out.size + x.size + y.size, len(out), one)
         return out
+
+    def plus(self, x: Sequence[int], y: Sequence[int]) -> list[int]:
+        """x + y of numbers from 0 to p - 1, one for each prime."""
+        return [(a + b) % p for a, b, p in zip(x, y, self.primes, strict=True)]
 
     def inner(self, x: Array, y: Array) -> list[int]:
         """sum x y over all elements, for each prime, from 0 to p - 1."""

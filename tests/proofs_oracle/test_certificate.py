@@ -24,11 +24,13 @@ from netc.netspec.layers import Activation, BatchNorm, Conv2d, Dense, Flatten, M
 from netc.netspec.recipe import Adam, Recipe, Sgd
 from netc.netspec.spec import NetSpec
 from netc.netspec.types import TensorType
-from netc.proofs_oracle.certificate import certify, claims, residues
+from netc.proofs_oracle.certificate import certify, claims, factors, residues
 from netc.proofs_oracle.certificate.degree import Degree, Reciprocals
 from netc.proofs_oracle.certificate.mutate import backward, faults
+from netc.proofs_oracle.certificate.points import float_point
 from netc.proofs_oracle.certificate.reading import read
-from netc.proofs_oracle.certificate.statement import Claim, Gradient, Settings, float_point, judge
+from netc.proofs_oracle.certificate.run import Claim, Gradient
+from netc.proofs_oracle.certificate.statement import Settings, judge
 from netc.proofs_oracle.references import REFERENCES
 from netc.runtime.session import emit_text
 from netc.runtime.target import parse_target
@@ -122,9 +124,9 @@ def test_degree_over_a_common_denominator():
 
 def test_fractions_are_found_again(field):
     for wanted in (Fraction(10), Fraction(-3, 7)):
-        assert claims.rational(field.fraction(wanted), field.primes) == wanted
-    assert claims.rational([11, 5, 77777], field.primes) is None
-    assert claims.rational(field.fraction(10 + Fraction(1, 10**12)), field.primes) is None
+        assert factors.rational(field.fraction(wanted), field.primes) == wanted
+    assert factors.rational([11, 5, 77777], field.primes) is None
+    assert factors.rational(field.fraction(10 + Fraction(1, 10**12)), field.primes) is None
 
 
 # -- true gradients --------------------------------------------------------------------------------------------------

@@ -21,7 +21,9 @@ from netc.proofs_oracle.certificate import certify, claims, residues
 from netc.proofs_oracle.certificate.degree import VARIABLE
 from netc.proofs_oracle.certificate.dual import CertifyError, Dual, DualField, Identities
 from netc.proofs_oracle.certificate.mutate import backward, faults
-from netc.proofs_oracle.certificate.statement import Claim, Gradient, Settings, float_point, judge
+from netc.proofs_oracle.certificate.points import float_point
+from netc.proofs_oracle.certificate.run import Claim, Gradient
+from netc.proofs_oracle.certificate.statement import Settings, judge
 from netc.proofs_oracle.certificate.tied import falling, rising
 from netc.proofs_oracle.certificate.unroll import unrolled
 from netc.runtime.target import parse_target

@@ -1,0 +1,158 @@
+"""The factor that gradients miss where only a multiple of each is returned: each gradient's own, then agreement.
+
+<J dx> = c <result, dx> gives c modulo every prime; it is read as the fraction of least size that fits. Where an update
+has a weight decay, <J dx> = c <result, dx> - d <argument, dx>, and two points give c and d.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+import numpy as np
+
+from netc.codegen.ir import Function
+from netc.proofs_oracle.certificate.dual import FloatRunError
+from netc.proofs_oracle.certificate.identities import Identities, sets_of_identities
+from netc.proofs_oracle.certificate.points import FloatPoint, Points
+from netc.proofs_oracle.certificate.residues import Residues, ZeroDivisorError, draw_primes
+from netc.proofs_oracle.certificate.run import At, Claim, Run, Sides
+from netc.proofs_oracle.certificate.statement import ATTEMPTS, Settings
+
+DOUBT = 20  # bits of the primes' product that a fraction leaves free: it is found by chance once in 2^DOUBT
+LARGEST = 1 << 30  # numerator and denominator of a factor
+ASKED = 16  # gradients at most whose own factor is looked for
+
+
+@dataclass(frozen=True)
+class Factor:
+    """gradient = `factor` result - `decay` argument."""
+
+    factor: Fraction
+    decay: Fraction = Fraction(0)
+
+    @property
+    def height(self) -> int:
+        """How long it is to write down."""
+        return sum(abs(f.numerator) + f.denominator for f in (self.factor, self.decay))
+
+
+def scaled(function: Function, claim: Claim, settings: Settings, point: FloatPoint) -> Claim:
+    """The claim with the factor that most of its gradients miss, found at points of its own and judged at others.
+
+    A gradient that misses another is wrong beside those. The claim as it is if no two agree.
+    """
+    if not claim.outputs:
+        return claim  # a common factor changes nothing there
+    asker = _Asker(function, claim, settings, point)
+    votes: Counter[Factor] = Counter()
+    for own in asker.answers():
+        votes.update(own)
+        if votes and votes.most_common(1)[0][1] >= min(3, len(claim.gradients)):
+            break
+    if not votes:
+        return claim
+    most = max(votes.values())
+    best = min((f for f, count in votes.items() if count == most), key=lambda f: f.height)
+    return replace(
+        claim,
+        gradients=tuple(replace(g, factor=g.factor * best.factor, decay=g.decay + best.decay) for g in claim.gradients),
+    )
+
+
+class _Asker:
+    def __init__(self, function: Function, claim: Claim, settings: Settings, point: FloatPoint) -> None:
+        self.run, self.settings = Run(function, claim), settings
+        self.rng = np.random.default_rng((settings.seed, 1))
+        self.field = Residues(draw_primes(settings.primes, self.rng))
+        self.points = Points(self.run, point, self.rng, settings.exact)
+        self.tries = sets_of_identities({op.kind for op in self.run.ops})
+
+    def answers(self) -> Iterator[list[Factor]]:
+        """One factor for all, where there is one; else each gradient's own, as far as it has one."""
+        count = len(self.run.claim.gradients)
+        everything = list(range(count))
+        updates = all(g.less == g.of for g in self.run.claim.gradients)
+        for identities in self.tries:
+            found = self.factor([(at, sides, everything) for at, sides in self.pair(identities)], updates)
+            if found:
+                yield [found] * count
+                return
+        order = sorted(everything, key=lambda i: self.run.function.params[self.run.claim.gradients[i].of].type.size)
+        for identities in self.tries if count > 1 else ():
+            points = [at for at, _ in self.pair(identities)]
+            for i in order[:ASKED]:
+                found = self.factor([(at, at.only([i]), [i]) for at in points], updates)
+                yield [found] if found else []
+
+    def pair(self, identities: Identities) -> list[tuple[At, Sides]]:
+        """Two points."""
+        return [self.somewhere(identities) for _ in range(2)]
+
+    def somewhere(self, identities: Identities) -> tuple[At, Sides]:
+        """A point at which the run is finite and no denominator is 0."""
+        for attempt in range(ATTEMPTS):
+            numbers = self.points.first(attempt)
+            try:
+                at = At(self.run, self.field, numbers, self.rng, identities, self.settings.exact)
+                return at, at.sides()
+            except (FloatRunError, ZeroDivisorError):
+                if attempt == ATTEMPTS - 1:
+                    raise
+        raise AssertionError
+
+    def factor(self, points: Sequence[tuple[At, Sides, Sequence[int]]], updates: bool) -> Factor | None:
+        """That with which the sides agree at both points, if it is a fraction; with a decay if there must be one."""
+        (_, one, _), (_, two, _) = points
+        primes = self.field.primes
+        if any(one.right) and any(two.right):
+            if not all(one.right) or not all(two.right):
+                return None
+            ratios = [
+                [a * pow(b, -1, p) % p for a, b, p in zip(s.left, s.right, primes, strict=True)] for s in (one, two)
+            ]
+            if ratios[0] == ratios[1] and any(ratios[0]):
+                plain = rational(ratios[0], primes)
+                return Factor(plain) if plain else None
+        return self._with_decay(points) if updates else None
+
+    def _with_decay(self, points: Sequence[tuple[At, Sides, Sequence[int]]]) -> Factor | None:
+        """left = c right - d own at two points."""
+        rows = [(s.left, s.right, self._own(at, some)) for at, s, some in points]
+        found: tuple[list[int], list[int]] = ([], [])
+        for r, p in enumerate(self.field.primes):
+            (l1, r1, o1), (l2, r2, o2) = [(a[r], b[r], c[r]) for a, b, c in rows]
+            determinant = (r2 * o1 - r1 * o2) % p
+            if not determinant:
+                return None
+            inverse = pow(determinant, -1, p)
+            found[0].append((l2 * o1 - l1 * o2) * inverse % p)
+            found[1].append((l2 * r1 - l1 * r2) * inverse % p)
+        c, d = (rational(residues, self.field.primes) for residues in found)
+        return Factor(c, d) if c and d else None
+
+    def _own(self, at: At, some: Sequence[int]) -> list[int]:
+        total = [0] * len(self.field.primes)
+        for i in some:
+            of = self.run.claim.gradients[i].of
+            total = self.field.plus(total, self.field.inner(at.args[of].res, at.tangents[of]))
+        return total
+
+
+def rational(residues: Sequence[int], primes: Sequence[int]) -> Fraction | None:
+    """The fraction with those residues whose numerator and denominator are at most LARGEST, or None.
+
+    Wang 1981: the extended Euclidean algorithm, stopped midway. There is one at most if 2 LARGEST² is below the product
+    of the primes.
+    """
+    modulus = math.prod(primes)
+    value = sum(r * (modulus // p) * pow(modulus // p, -1, p) for r, p in zip(residues, primes, strict=True)) % modulus
+    bound = min(LARGEST, math.isqrt(modulus >> DOUBT))
+    r0, r1, t0, t1 = modulus, value, 0, 1
+    while r1 > bound:
+        q = r0 // r1
+        r0, r1, t0, t1 = r1, r0 - q * r1, t1, t0 - q * t1
+    return Fraction(r1, t1) if r1 and t1 and abs(t1) <= bound else None
