@@ -159,7 +159,7 @@ def _show(found: Certificate) -> None:
     elif found.undecided:
         verdict = "undecided: a gradient is neither shown to be the derivative nor shown not to be it"
     elif found.holds:
-        verdict = f"the backward is the derivative of the forward; {found.life}; {chance}"
+        verdict = f"{found.what}; {found.life}; {chance}"
     else:
         verdict = f"undecided: no difference was found, but {chance} only; give more --primes"
     print_line(verdict)

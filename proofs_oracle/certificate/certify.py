@@ -79,6 +79,13 @@ class Certificate:
         return "false" if self.false else "holds" if self.holds else "undecided"
 
     @property
+    def what(self) -> str:
+        """What is certified, as a sentence."""
+        if all(s.loss for s in self.statements):
+            return "the backward is the derivative of the forward"
+        return "the gradients are the derivative of some function; the text returns no loss that could be it"
+
+    @property
     def life(self) -> str:
         """How many gradient elements said anything: one that is 0 where it was looked at may hide a fault."""
         never = sum(sum(s.never.values()) for s in self.statements)
@@ -126,6 +133,7 @@ def _statement(s: Statement) -> dict[str, Any]:
         "primes": list(s.primes),
         "degree_bound": s.degree,
         "failure_log2": round(s.failure, 1),
+        "loss": s.loss,
         "functions": list(s.functions),
         "identities": s.identities.sentences,
         "readings": {repr(v): n.text for v, n in s.readings.items()},
@@ -188,6 +196,9 @@ ROUNDINGS: Mapping[str, Callable[[Op], bool]] = {
 }  # fmt: skip
 
 
+LOST = "no loss is returned: that the gradients are those of one function, which cannot be known, up to a common factor"
+
+
 def how_read(function: Function, claim: Claim) -> str:
     """A sentence: how gradients are read from results."""
     g = claim.gradients[0]
@@ -197,7 +208,9 @@ def how_read(function: Function, claim: Claim) -> str:
     factor = "" if g.factor == 1 else f"{g.factor} "
     decay = any(x.decay for x in claim.gradients)
     tail = ", less its weight decay" if decay else ""
-    return f"gradient of {function.names[g.of]} = {factor}{result}{over}{tail}, and so on{zero}"
+    return f"gradient of {function.names[g.of]} = {factor}{result}{over}{tail}, and so on{zero}" + (
+        "" if claim.outputs else f"; {LOST}"
+    )
 
 
 def certify_program(program: Program, target: Target, settings: Settings) -> Certificate:

@@ -130,18 +130,15 @@ def _log1p(A: DualField, x: Dual) -> tuple[Dual, Slope]:
 def _sqrt(A: DualField, x: Dual) -> tuple[Dual, Slope]:
     """y' = 1 / (2 y), or y / (2 x)."""
     y = _bare_real(A.unknown("sqrt", x))
-    if A.identities.quotient:
+    if A.identities.over:
         return y, lambda: A.div(A.mul(_half(A, y), y), x)
     return y, lambda: A.div(_half(A, y), y)
 
 
 def _rsqrt(A: DualField, x: Dual) -> tuple[Dual, Slope]:
     """y' = -y³/2, or -y/(2 x)."""
-    if A.identities.joined:
-        root, slope = _sqrt(A, x)
-        y = _bare_real(A.div(_one(A, x), root))
-        return y, lambda: A.neg(A.mul(A.mul(y, y), slope()))
-    y = _bare_real(A.unknown("rsqrt", x))
+    joined = A.identities.joined
+    y = _bare_real(A.div(_one(A, x), _sqrt(A, x)[0]) if joined else A.unknown("rsqrt", x))
     if A.identities.quotient:
         return y, lambda: A.div(A.mul(_half(A, y, -1), y), x)
     return y, lambda: A.mul(_half(A, y, -1), A.mul(y, A.mul(y, y)))

@@ -32,7 +32,8 @@ SENTENCES = {
 class Identities:
     """Which true identities the functions that are not rational obey here.
 
-    `quotient`: d rsqrt(x) = -rsqrt(x) / (2 x) dx instead of -rsqrt(x)³ / 2 dx, and d sqrt(x) = sqrt(x) / (2 x) dx.
+    `quotient`: d rsqrt(x) = -rsqrt(x) / (2 x) dx instead of -rsqrt(x)³ / 2 dx. `over`: d sqrt(x) = sqrt(x) / (2 x) dx
+    instead of dx / (2 sqrt(x)).
     `tied`: exp(-x) = 1/exp(x) and logistic(x) = 1/(1 + exp(-x)), instead of two functions that know nothing of each
     other. `additive`: exp turns sums into products, log products into sums, each undoes the other, and logistic and
     tanh are fractions of exp. `joined`: rsqrt(x) = 1/sqrt(x).
@@ -42,6 +43,7 @@ class Identities:
     tied: bool = False
     additive: bool = False
     joined: bool = False
+    over: bool = False
 
     @property
     def sentences(self) -> list[str]:
@@ -54,6 +56,10 @@ def sets_of_identities(kinds: set[str]) -> list[Identities]:
     growing = kinds & {"exp", "logistic", "tanh", "log", "log1p", "expm1"}
     tied = [Identities(tied=True)] if {"exp", "logistic"} <= kinds else []
     ways = [Identities(), *tied, *([Identities(additive=True)] if growing else [])]
-    roots = [Identities(), *([Identities(quotient=True)] if kinds & {"sqrt", "rsqrt"} else [])]
-    roots += [Identities(joined=True), Identities(True, joined=True)] if {"sqrt", "rsqrt"} <= kinds else []
-    return [replace(way, quotient=root.quotient, joined=root.joined) for way in ways for root in roots]
+    return [
+        replace(way, quotient=quotient, over=over, joined=joined)
+        for way in ways
+        for over in ((False, True) if "sqrt" in kinds else (False,))
+        for joined in ((False, True) if {"sqrt", "rsqrt"} <= kinds else (False,))
+        for quotient in ((False, True) if "rsqrt" in kinds else (False,))
+    ]

@@ -39,7 +39,8 @@ class Statement:
     """What was found of one function. `failure`: the log2 of the probability that a false claim passes.
 
     `blamed`: the gradients that are wrong, or that the doubt is about. `never`: of each gradient that has such, how
-    many elements were 0 at all points. `why`: what the verdict hangs on where it is not "holds".
+    many elements were 0 at all points. `why`: what the verdict hangs on where it is not "holds". `loss`: whether the
+    loss is known; if not, the gradients are those of some function.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Statement:
     seconds: float
     meaning: tuple[str, ...] = ()
     why: str = ""
+    loss: bool = True
 
     @property
     def holds(self) -> bool:
@@ -136,7 +138,7 @@ class _Judge:
             self.degree, self._bound(),
             self.tries[self.now], run.functions, self.readings, len(run.ops),
             sum(op.kind in CHOICES for op in run.ops), 0.0,
-            (EMPTY,) if self.empty and finding.verdict == "holds" else (), finding.why,
+            (EMPTY,) if self.empty and finding.verdict == "holds" else (), finding.why, bool(run.claim.outputs),
         )  # fmt: skip
 
     def _bound(self) -> float:
