@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from netc.netspec.errors import UserError
+from netc.runtime.foreign_file import LOOKED_AT, describe
 
 Floats = npt.NDArray[np.float32]
 
@@ -40,8 +41,9 @@ class TensorFileError(UserError):
 
 @dataclass(frozen=True)
 class Stored:
-    """A tensor as the header describes it; `begin` is counted from the start of the file, in bytes."""
+    """A tensor as the header of the file `path` describes it; `begin` is counted from the file's start, in bytes."""
 
+    path: Path
     dtype: str
     shape: tuple[int, ...]
     begin: int
@@ -49,24 +51,25 @@ class Stored:
 
 @dataclass(frozen=True)
 class TensorFile:
-    """A checked header. `read` takes one tensor at a time, so that memory holds no file twice."""
+    """A checked header, or those of all `parts` of an index. `read` takes one tensor at a time: no file twice."""
 
     path: Path
     tensors: dict[str, Stored]
+    parts: tuple[Path, ...] = ()
 
     def read(self, name: str) -> Floats:
         """The tensor as float32 of its shape; raises TensorFileError if it is of no float type, or not all there."""
         stored = self.tensors[name]
         if stored.dtype not in FLOATS:
             raise TensorFileError(
-                f"{self.path}: {name} wants one of {', '.join(FLOATS)}, got {stored.dtype}; save it as float32"
+                f"{stored.path}: {name} wants one of {', '.join(FLOATS)}, got {stored.dtype}; save it as float32"
             )
         count = math.prod(stored.shape)
-        with self.path.open("rb") as file:
+        with stored.path.open("rb") as file:
             file.seek(stored.begin)
             data = file.read(count * WIDTHS[stored.dtype])
         if len(data) != count * WIDTHS[stored.dtype]:
-            raise _broken(self.path, f"{count * WIDTHS[stored.dtype]:,} bytes of {name}", f"{len(data):,}")
+            raise _broken(stored.path, f"{count * WIDTHS[stored.dtype]:,} bytes of {name}", f"{len(data):,}")
         raw = np.frombuffer(data, FLOATS[stored.dtype])
         with np.errstate(all="ignore"):  # a float64 beyond float32 becomes infinite, which the caller refuses
             if stored.dtype == "BF16":  # the upper half of a float32
@@ -74,38 +77,78 @@ class TensorFile:
             return raw.astype(np.float32).reshape(stored.shape)
 
     def sha256(self) -> str:
-        """The digest of the whole file, as 64 hex digits."""
-        with self.path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        """The digest of the whole file, as 64 hex digits; of an index that of its own and its parts' digests."""
+        digests = []
+        for path in (self.path, *self.parts):
+            with path.open("rb") as file:
+                digests.append(hashlib.file_digest(file, "sha256").hexdigest())
+        return digests[0] if not self.parts else hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
 def open_tensors(path: Path) -> TensorFile:
-    """Read and check the header of a .safetensors file; raises TensorFileError, and OSError if it cannot be read."""
+    """Read and check the header of a .safetensors file, or those of all files that an index (.json) names.
+
+    Raises TensorFileError, and OSError if a file cannot be read.
+    """
     size = path.stat().st_size if path.is_file() else -1
     if size < 0:
-        raise TensorFileError(f"FILE wants a .safetensors file, got {path}, which is none; check the path")
+        advice = "give a file in it" if path.is_dir() else "check the path"
+        raise TensorFileError(f"FILE wants a .safetensors file, got {path}, which is none; {advice}")
     with path.open("rb") as file:
-        head = file.read(8)
-        length = int.from_bytes(head, "little")
-        if len(head) < 8 or not 2 <= length <= LONGEST_HEADER:
-            raise TensorFileError(f"{path} wants a .safetensors file, got {_guess(head, length)}; {CONVERT}")
+        head = file.read(LOOKED_AT)
+        # the length of a header that is read has zeros in its upper bytes, which no text has
+        if head.lstrip().startswith(b"{") and not _readable(head) and size <= LONGEST_HEADER:
+            return _of_index(path, _parsed(path, head + file.read(LONGEST_HEADER)))
+    return _of_file(path)
+
+
+def _readable(head: bytes) -> bool:
+    return len(head) >= 8 and 2 <= int.from_bytes(head[:8], "little") <= LONGEST_HEADER
+
+
+def _of_file(path: Path) -> TensorFile:
+    with path.open("rb") as file:
+        head = file.read(LOOKED_AT)
+        length = int.from_bytes(head[:8], "little")
+        if not _readable(head):
+            raise TensorFileError(f"{path} wants a .safetensors file, got {_guess(path, head, length)}")
+        file.seek(8)
         text = file.read(length)
     if len(text) != length:
         raise _broken(path, f"a header of {length:,} bytes", f"{len(text):,}")
-    return TensorFile(path, _checked(path, _parsed(path, text), 8 + length, size))
+    return TensorFile(path, _checked(path, _parsed(path, text), 8 + length, path.stat().st_size))
 
 
-PICKLES = (b"PK", b"\x80\x02", b"\x80\x04", b"\x80\x05")  # torch.save's ZIP, and a bare pickle of each protocol
-CONVERT = "write one with safetensors.torch.save_file(model.state_dict(), FILE)"
+def _guess(path: Path, head: bytes, length: int) -> str:
+    """What a file may be that begins so, and what to do."""
+    if found := describe(path, head):
+        return found
+    few = f"a header of {length:,} bytes, where 2 to {LONGEST_HEADER:,} are read" if len(head) >= 8 else "too few bytes"
+    return f"{few}; write one with safetensors.torch.save_file(model.state_dict(), FILE)"
 
 
-def _guess(head: bytes, length: int) -> str:
-    """What a file may be that begins so."""
-    if head[:2] in PICKLES:
-        return "a pickle (torch.save), which can run code and is never read"
-    return (
-        f"a header of {length:,} bytes, where 2 to {LONGEST_HEADER:,} are read" if len(head) == 8 else "too few bytes"
-    )
+def _of_index(path: Path, table: dict[str, Any]) -> TensorFile:
+    """The tensors of the files beside an index: {"weight_map": {name of a tensor: name of its file}}."""
+    places = table.get("weight_map")
+    if not isinstance(places, dict) or not all(isinstance(place, str) for place in places.values()):
+        raise TensorFileError(
+            f"{path} wants a .safetensors file or an index of several, got JSON without a weight_map; give the weights"
+        )
+    parts = sorted(set(places.values()))
+    if outside := [name for name in parts if name != Path(name).name or name in ("", ".", "..")]:
+        raise TensorFileError(f"{path} wants names of files beside it, got {_shown(outside[0])}; check the index")
+    tensors: dict[str, Stored] = {}
+    for name in parts:
+        part = path.with_name(name)
+        if not part.is_file():
+            raise TensorFileError(f"{path} wants {_shown(name)} beside it, got none; get all {len(parts)} parts")
+        found = _of_file(part)
+        listed = {tensor for tensor, place in places.items() if place == name}
+        if found.tensors.keys() != listed:
+            off = sorted(found.tensors.keys() ^ listed)[:1]
+            raise _broken(part, f"the {len(listed):,} tensors that {path.name} lists", f"others ({_shown(*off)})")
+        tensors |= found.tensors
+    return TensorFile(path, tensors, tuple(path.with_name(name) for name in parts))
 
 
 def _parsed(path: Path, text: bytes) -> dict[str, Any]:
@@ -140,7 +183,7 @@ def _checked(path: Path, table: dict[str, Any], start: int, size: int) -> dict[s
         if not _whole(span) or len(span) != 2 or span[1] - span[0] != math.prod(shape) * WIDTHS[dtype]:
             raise _broken(path, f"{math.prod(shape) * WIDTHS[dtype]:,} bytes of {shown}", f"the span {span!r:.80}")
         spans.append((span[0], span[1]))
-        found[name] = Stored(dtype, tuple(shape), start + span[0])
+        found[name] = Stored(path, dtype, tuple(shape), start + span[0])
     end = 0
     for begin, after in sorted(spans):
         if begin != end:

@@ -13,6 +13,7 @@ Which tensor is which is said by the tables in runtime/names. Everything is chec
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -25,11 +26,11 @@ from netc.netspec.errors import UserError
 from netc.netspec.layers import Conv2d, Dense, Flatten
 from netc.runtime.data.batches import Normalise
 from netc.runtime.names import family_of
+from netc.runtime.names.prefix import plain, prefixes
 from netc.runtime.names.table import Naming, shapes_of
 from netc.runtime.tensor_file import Floats, TensorFile, open_tensors
 
 Shape = tuple[int, ...]
-WRAPPERS = ("module.", "_orig_mod.")  # what torch's DataParallel and compile put before every name
 
 
 class WeightsError(UserError):
@@ -65,6 +66,8 @@ class Layout:
 SAME = Layout(lambda shape: shape, lambda tensor: tensor)
 CONV = Layout(lambda s: (s[3], s[2], s[0], s[1]), lambda t: t.transpose(2, 3, 1, 0))
 DENSE = Layout(lambda s: (s[1], s[0]), lambda t: t.T)
+ONE_OF_SEVERAL = re.compile(r"-\d+-of-\d+\.safetensors$")
+MOST_PREFIXES = 8  # that are tried; the next ones find even fewer names
 LAYOUTS = {Conv2d.kind: CONV, Dense.kind: DENSE}
 
 
@@ -99,32 +102,45 @@ class _Match:
 
     naming: Naming
     sources: dict[str, str]
+    prefix: str  # of the file's names, before the project's
     names: dict[str, str]  # the project's name -> the file's own
+    others: tuple[str, ...]  # names of the file that have another prefix
     without: frozenset[str]
 
     @property
+    def wanted(self) -> set[str]:
+        return {name for path, name in self.sources.items() if path not in self.without}
+
+    @property
     def hits(self) -> int:
-        return len(set(self.sources.values()) & self.names.keys())
+        return len(self.wanted & self.names.keys())
+
+    @property
+    def whole(self) -> bool:
+        return self.wanted <= self.names.keys()
 
     def ignores(self, name: str) -> bool:
         """Whether a tensor of the file is left where it is."""
         return self.naming.ignores(name) or name in {self.sources.get(p) for p in self.without}
 
 
-def read_weights(net: CheckedNet, path: Path, without: Collection[str] = ()) -> Weights:
-    """Read a .safetensors file with the weights of `net` as torchvision or timm name them.
+def read_weights(net: CheckedNet, path: Path, without: Collection[str] = (), *, prefix: str | None = None) -> Weights:
+    """Read a .safetensors file, or an index of several, with the weights of `net` as torchvision or timm name them.
 
-    The parameters named in `without` are not read, and may be there or not, of any shape. Raises TensorFileError for a
+    What stands before all these names in the file is found by what fits, or is `prefix`. The parameters named in
+    `without` are not read, and may be there or not, of any shape. Raises TensorFileError for a
     damaged file, and WeightsError with every tensor that is missing, unexpected, of a wrong shape or not finite.
     """
     family = family_of(net.spec.name)
     file = open_tensors(path)
-    names = _unwrapped(file)
-    match = max((_Match(n, n.sources(net), names, frozenset(without)) for n in family.namings), key=lambda m: m.hits)
+    match = _match(net, family.namings, file, frozenset(without), prefix)
     kernels = layouts(net)
     wanted = {path: shape for path, shape in shapes_of(net).items() if path not in match.without}
-    fault = f"{path} does not fit {net.spec.name} (names of {match.naming.project}); nothing was written"
+    behind = f" behind {_printable(match.prefix)}" if match.prefix else ""
+    fault = f"{path} does not fit {net.spec.name} (names of {match.naming.project}{behind}); nothing was written"
     if problems := [*_misfits(match, file, wanted, kernels)]:
+        if ONE_OF_SEVERAL.search(path.name):
+            problems.append(f"{path.name} is one part of several: give their index, a file *.safetensors.index.json")
         raise WeightsError(fault, problems)
     tensors = {name: _converted(match, file, name, shape, kernels) for name, shape in wanted.items()}
     if problems := [*_unusable(match, tensors)]:
@@ -134,12 +150,44 @@ def read_weights(net: CheckedNet, path: Path, without: Collection[str] = ()) -> 
     )
 
 
-def _unwrapped(file: TensorFile) -> dict[str, str]:
-    """The file's names without the prefix that wrappers put before all of them -> the file's names."""
-    for prefix in WRAPPERS:
-        if file.tensors and all(name.startswith(prefix) for name in file.tensors):
-            return {name.removeprefix(prefix): name for name in file.tensors}
-    return {name: name for name in file.tensors}
+def _match(
+    net: CheckedNet, namings: Sequence[Naming], file: TensorFile, without: frozenset[str], prefix: str | None
+) -> _Match:
+    """The naming and the prefix that find most names in the file. Raises WeightsError where two fit, or none."""
+    own = {plain(name): name for name in file.tensors}
+    if len(own) != len(file.tensors):  # two names that differ in a wrapper's word only
+        own = {name: name for name in file.tensors}
+    matches = []
+    for naming in namings:
+        sources = naming.sources(net)
+        known = prefixes(own, {name for path, name in sources.items() if path not in without})
+        for before in sorted(known, key=lambda p: (-known[p], len(p)))[:MOST_PREFIXES] if prefix is None else [prefix]:
+            names = {name.removeprefix(before): at for name, at in own.items() if name.startswith(before)}
+            others = tuple(at for name, at in own.items() if not name.startswith(before))
+            matches.append(_Match(naming, sources, before, names, others, without))
+    best = max(matches, key=lambda m: m.hits, default=None)
+    if best is None or not best.hits:
+        raise _strangers(net, namings[0], file, prefix)
+    if len(twice := [m.prefix for m in matches if m.naming is best.naming and m.whole]) > 1:
+        shown = " and ".join(_printable(p) or "no prefix" for p in twice)
+        advice = "read one of them with netc import --prefix"
+        raise WeightsError(
+            f"{file.path} holds {net.spec.name} more than once, behind {shown}; {advice}",
+            (),
+        )
+    return best
+
+
+def _strangers(net: CheckedNet, naming: Naming, file: TensorFile, prefix: str | None) -> WeightsError:
+    """No name of the file is one of the net's."""
+    theirs = ", ".join(_printable(name) for name in [*file.tensors][:3])
+    ours = ", ".join([*naming.sources(net).values()][:3])
+    behind = f" behind {_printable(prefix)}" if prefix else ""
+    head = f"{file.path} does not fit {net.spec.name}; nothing was written"
+    return WeightsError(
+        head,
+        [f"none of its {len(file.tensors):,} names is one of {naming.project}{behind}: it has {theirs}, wants {ours}"],
+    )
 
 
 def _fits(got: Shape, wanted: Shape) -> bool:
@@ -162,6 +210,8 @@ def _misfits(match: _Match, file: TensorFile, shapes: dict[str, Shape], kernels:
     for name, own in match.names.items():
         if name not in wanted and not match.ignores(name):
             yield f"unexpected: {_printable(own)} {list(file.tensors[own].shape)}"
+    for own in () if match.whole else match.others:
+        yield f"unexpected: {_printable(own)} {list(file.tensors[own].shape)}"
     for name, (shape, path) in wanted.items():
         if name in match.names and not _fits(got := file.tensors[match.names[name]].shape, shape):
             yield f"wrong shape: {name} wants {list(shape)}, got {list(got)} ({path})"
@@ -187,6 +237,12 @@ def _unusable(match: _Match, tensors: dict[str, Floats]) -> Iterator[str]:
 
 
 def _notes(match: _Match, file: TensorFile) -> Iterator[str]:
+    if match.prefix:
+        behind = f"{len(match.names):,}"
+        yield f"the names were read without {_printable(match.prefix)}, which stands before {behind} of them"
+    if match.others:
+        firsts = sorted({name.split(".")[0] for name in match.others})
+        yield f"{len(match.others):,} tensors behind other names were left out: {', '.join(map(_printable, firsts))}"
     left = [name for name in match.names if match.ignores(name)]
     counters = [name for name in left if name.endswith("num_batches_tracked")]
     if counters:

@@ -15,6 +15,7 @@ from netc.cli.options import complete_net, net_options, resolve_net
 @click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
 @net_options
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="The run's folder.  [default: runs/NET-imported]")
+@click.option("--prefix", metavar="P", help="What stands before each name in the file: model.  [default: what fits]")
 @click.option("--class-names", type=click.Path(path_type=Path), help="A text file, a name a line.  [default: 0, 1, ..]")
 @click.option("--mean", metavar="R,G,B", help="What was subtracted from pixels of 0 to 1.  [default: the source's]")
 @click.option("--std", metavar="R,G,B", help="What they were then divided by.  [default: the source's]")
@@ -28,13 +29,14 @@ def import_(
     classes: int | None,
     input_: str | None,
     out: Path | None,
+    prefix: str | None,
     class_names: Path | None,
     mean: str | None,
     std: str | None,
     batch: int,
     target: str,
 ) -> None:
-    """Read the weights FILE (.safetensors) of NET as torchvision or timm name them.
+    """Read the weights FILE of NET as torchvision or timm name them: .safetensors, or the index of several.
 
     Every name and shape that does not fit is listed, and then nothing is written. The folder can be given to eval
     (with --data), to predict, and to train --init. What is read: docs/weights.md.
@@ -52,7 +54,7 @@ def import_(
         raise UserError("--mean and --std belong together, got one of them; give both or neither")
     names = _names(class_names) if class_names else tuple(map(str, range(checked.out.shape[0])))
     given = None if mean is None or std is None else Normalise(_numbers("--mean", mean), _numbers("--std", std))
-    weights = read_weights(checked, file)
+    weights = read_weights(checked, file, prefix=f"{prefix.removesuffix('.')}." if prefix else prefix)
     normalise = given or weights.normalise
     folder = out or free_folder(Path("runs"), f"{checked.spec.name}-imported")
     write_imported(checked, weights, folder, classes=names, normalise=normalise, batch=batch, target=word)

@@ -2,6 +2,9 @@
 
 import json
 import pickle
+import shlex
+import subprocess
+import sys
 import zipfile
 
 import numpy as np
@@ -106,9 +109,57 @@ def test_a_pickle_is_named_and_never_run(tmp_path):
         archive.writestr("data.pkl", pickle.dumps(Bomb()))
     for content in (path.read_bytes(), pickle.dumps(Bomb())):
         path.write_bytes(content)
-        with pytest.raises(TensorFileError, match=r"got a pickle .* never read; write one with safetensors"):
+        with pytest.raises(TensorFileError, match=r"got a pickle .* never read; convert it with: python -c"):
             open_tensors(path)
     assert not (tmp_path / "ran").exists()
+
+
+FOREIGN = {
+    "npy": (b"\x93NUMPY\x01\0", r"one NumPy array \(\.npy\)"),
+    "h5": (b"\x89HDF\r\n\x1a\n" + bytes(9), "an HDF5 file"),
+    "gguf": (b"GGUF" + bytes(9), "a GGUF file"),
+    "lfs": (b"version https://git-lfs.github.com/spec/v1\n", "the pointer that Git LFS leaves .*; get .* git lfs pull"),
+    "html": (b"\n<!DOCTYPE html><html>", "a web page; get the file itself"),
+    "zip": (b"PK\x03\x04" + bytes(40), "a pickle"),
+}
+
+
+@pytest.mark.parametrize("kind", FOREIGN)
+def test_other_formats_are_told_apart(kind, tmp_path):
+    content, sentence = FOREIGN[kind]
+    path = tmp_path / f"f.{kind}"
+    path.write_bytes(content)
+    with pytest.raises(TensorFileError, match=rf"wants a \.safetensors file, got {sentence}"):
+        open_tensors(path)
+
+
+def converted(path, cwd):
+    """Run the line that the error gives, and read what it wrote."""
+    with pytest.raises(TensorFileError) as caught:
+        open_tensors(path)
+    command = shlex.split(str(caught.value).partition("convert it with: ")[2])
+    assert command.pop(0) == "python"
+    subprocess.run([sys.executable, *command], check=True, cwd=cwd)
+    return open_tensors(path.with_suffix(".safetensors"))
+
+
+def test_an_npz_is_converted_by_the_line_that_is_given(tmp_path):
+    path = tmp_path / "it's $(touch x) w.npz"
+    values = np.arange(6, dtype=np.float32).reshape(2, 3)
+    np.savez(path, **{"a.weight": values, "b": values.T})
+    file = converted(path, tmp_path)
+    np.testing.assert_array_equal(file.read("b"), values.T)
+    assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_a_pickle_is_converted_by_the_line_that_is_given(tmp_path, wrapped):
+    torch = pytest.importorskip("torch")
+    model = torch.nn.Linear(3, 2)
+    state = model.state_dict() | {"tied": model.weight.T}
+    torch.save({"state_dict": state, "epoch": 3} if wrapped else state, tmp_path / "w.pt")
+    file = converted(tmp_path / "w.pt", tmp_path)
+    np.testing.assert_array_equal(file.read("tied").T, model.weight.detach().numpy())
 
 
 def test_no_file(tmp_path):

@@ -135,10 +135,107 @@ def test_halves_are_converted_with_a_sentence(tensors, tmp_path):
         read_weights(NET, written(halves, tmp_path))
 
 
-def test_a_wrapper_around_every_name_is_seen_through(tensors, tmp_path):
-    plain = read_weights(NET, written(tensors, tmp_path)).tensors
-    wrapped = read_weights(NET, written({f"module.{n}": t for n, t in tensors.items()}, tmp_path)).tensors
-    assert all((plain[n] == wrapped[n]).all() for n in plain)
+PREFIXES = [
+    "module.",
+    "model.",
+    "backbone.",
+    "net.",
+    "encoder.",
+    "_orig_mod.",
+    "model.module.",
+    "state_dict.model._orig_mod.",
+]
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
+def test_a_wrapper_around_every_name_is_seen_through(prefix, tensors, tmp_path):
+    right = read_weights(NET, written(tensors, tmp_path)).tensors
+    wrapped = read_weights(NET, written({f"{prefix}{n}": t for n, t in tensors.items()}, tmp_path))
+    assert all((right[n] == wrapped.tensors[n]).all() for n in right)
+    seen = prefix.replace("_orig_mod.", "")
+    note = f"the names were read without {seen}, which stands before {len(tensors)} of them"
+    assert (note in wrapped.notes) == bool(seen)
+    del tensors["fc.bias"]
+    with pytest.raises(WeightsError) as caught:
+        read_weights(NET, written({f"{prefix}{n}": t for n, t in tensors.items()}, tmp_path))
+    assert caught.value.problems == ("missing: fc.bias [5] (head.bias)",)
+
+
+def test_wrappers_between_the_parts_of_a_name(tensors, tmp_path):
+    right = read_weights(NET, written(tensors, tmp_path)).tensors
+    compiled = {n.replace("layer1.0.", "layer1.0._orig_mod."): t for n, t in tensors.items()}
+    assert compiled.keys() != tensors.keys()
+    read = read_weights(NET, written({f"model.{n}": t for n, t in compiled.items()}, tmp_path))
+    assert all((right[n] == read.tensors[n]).all() for n in right)
+
+
+def test_the_rest_of_a_larger_model_is_left_out(tensors, tmp_path):
+    larger = {f"model.{n}": t for n, t in tensors.items()} | {"loss.weight": np.ones(3, np.float32)}
+    assert "1 tensors behind other names were left out: loss" in read_weights(NET, written(larger, tmp_path)).notes
+    del larger["model.fc.bias"]
+    with pytest.raises(WeightsError) as caught:
+        read_weights(NET, written(larger, tmp_path))
+    assert "(names of torchvision and timm behind model.)" in str(caught.value)
+    assert caught.value.problems == ("missing: fc.bias [5] (head.bias)", "unexpected: loss.weight [3]")
+
+
+def test_of_two_that_fit_one_must_be_chosen(tensors, tmp_path):
+    twice = {f"{p}.{n}": np.array(t + (p == "teacher")) for p in ("student", "teacher") for n, t in tensors.items()}
+    path = written(twice, tmp_path)
+    with pytest.raises(WeightsError, match=r"holds resnet18 more than once, behind student\. and teacher\.; read one"):
+        read_weights(NET, path)
+    read = read_weights(NET, path, prefix="teacher.")
+    np.testing.assert_array_equal(read.tensors["head.bias"], tensors["fc.bias"] + 1)
+    with pytest.raises(WeightsError, match=r"none of its \d+ names is one of torchvision and timm behind other\."):
+        read_weights(NET, path, prefix="other.")
+
+
+def test_a_file_of_another_net_is_one_sentence(tmp_path):
+    path = written({"transformer.h.0.attn.weight": np.ones(3, np.float32)}, tmp_path)
+    with pytest.raises(WeightsError) as caught:
+        read_weights(NET, path)
+    (problem,) = caught.value.problems
+    assert problem.endswith("it has transformer.h.0.attn.weight, wants conv1.weight, bn1.weight, bn1.bias")
+
+
+@pytest.fixture
+def index(tensors, tmp_path):
+    """The same weights in two files and their index, in the manner of transformers."""
+    names = sorted(tensors)
+    parts = {"w-00001-of-00002.safetensors": names[::2], "w-00002-of-00002.safetensors": names[1::2]}
+    for part, held in parts.items():
+        written({n: tensors[n] for n in held}, tmp_path, part)
+    path = tmp_path / "w.safetensors.index.json"
+    places = {n: part for part, held in parts.items() for n in held}
+    path.write_text(json.dumps({"metadata": {"total_size": 1}, "weight_map": places}))
+    return path
+
+
+def test_an_index_of_several_files_is_read(index, tensors, tmp_path):
+    right = read_weights(NET, written(tensors, tmp_path))
+    read = read_weights(NET, index)
+    assert all((right.tensors[n] == read.tensors[n]).all() for n in right.tensors)
+    assert read.sha256 != right.sha256
+    with pytest.raises(WeightsError, match=r"w-00001-of-00002.safetensors is one part of several: give their index"):
+        read_weights(NET, tmp_path / "w-00001-of-00002.safetensors")
+
+
+def test_faults_of_an_index(index, tmp_path):
+    second = tmp_path / "w-00002-of-00002.safetensors"
+    first, table = (tmp_path / "w-00001-of-00002.safetensors").read_bytes(), json.loads(index.read_text())
+
+    def refused(sentence, **changed):
+        index.write_text(json.dumps({**table, **changed}))
+        with pytest.raises(UserError, match=sentence):
+            read_weights(NET, index)
+
+    refused("got JSON without a weight_map", weight_map=3)
+    refused("wants names of files beside it, got ../x", weight_map={"a": "../x"})
+    refused("wants a .safetensors file, got", weight_map={"a": index.name})  # no index within an index
+    second.write_bytes(first)
+    refused(r"w-00002-of-00002.safetensors wants the \d+ tensors that .* lists, got others")
+    second.unlink()
+    refused(r"wants w-00002-of-00002.safetensors beside it, got none; get all 2 parts")
 
 
 def test_heads_that_only_train_are_left_out(tmp_path):
