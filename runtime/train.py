@@ -172,7 +172,7 @@ def _prepared(
             f"--steps-per-call wants at most the {per_epoch} steps of an epoch, got {config.steps_per_call}; "
             "give a smaller one, or a smaller --batch"
         )
-    open_all(data.test)
+    open_all(data)
     given = normalise_of(left.saved) if left.saved else start.normalise if start else None
     normalise = given or statistics(data.train, config.net.spec.input[-1])
     program = build(config.net, config.recipe, config.schedule.batch, steps_per_call=config.steps_per_call)

@@ -36,7 +36,7 @@ FEW_IMAGES, FEW_EPOCHS, FEW_BATCH = 10_000, 6, 32
 @click.option("--data-dir", type=click.Path(path_type=Path), help="A folder that holds the data's files.")
 @click.option("--target", default="cpu", show_default=True, help="cpu, cuda:SM, rocm:GFX, vulkan, xla or reference.")
 @click.option("--epochs", type=int, help="Passes over the data.  [default: 6 for small data, 5 else]")
-@click.option("--batch", type=int, help="Examples a step.  [default: 32 for small data, 128 else]")
+@click.option("--batch", type=int, help="Examples a step.  [default: 32 for small data or all of it, 128 else]")
 @click.option("--lr", type=float, default=1e-3, show_default=True, help="The highest learning rate.")
 @click.option("--warmup", type=float, default=0.5, show_default=True, help="Epochs of linear warm-up.")
 @click.option("--decay", type=click.Choice(["cosine", "constant"]), default="cosine", show_default=True)
@@ -149,7 +149,7 @@ def new_training(name: str, options: dict[str, Any]) -> tuple[RunConfig, Dataset
     few = len(data.train) < FEW_IMAGES
     schedule = Schedule(
         options["epochs"] or (FEW_EPOCHS if few else 5) if options["epochs"] is None else options["epochs"],
-        (FEW_BATCH if few else 128) if options["batch"] is None else options["batch"],
+        min(FEW_BATCH if few else 128, len(data.train)) if options["batch"] is None else options["batch"],
         options["lr"], options["warmup"], options["decay"],
     ).check()  # fmt: skip
     if spec.dtype != "f32" and (options["crop"] or options["flip"]):

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Literal, Self, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from netc.runtime.data.dataset import Augment, Images, Indices, Labels, Split
-from netc.runtime.data.errors import DataError
+from netc.runtime.data.dataset import Augment, Dataset, Images, Indices, Labels, Split
+from netc.runtime.data.errors import DataError, refuse
 from netc.runtime.data.windows import Ids, TextSplit
 
 if TYPE_CHECKING:
@@ -118,11 +118,21 @@ def statistics(split: Split | TextSplit, channels: int) -> Normalise:
     return Normalise(tuple(mean.tolist()), tuple(np.maximum(std, STD_FLOOR).tolist()))
 
 
-def open_all(split: Split | TextSplit) -> None:
-    """Decode every image once, so that a damaged one is found now; raises `DataError` that names it."""
-    if not isinstance(split, TextSplit):
+def open_all(data: Dataset) -> None:
+    """Decode every test image once, so that a damaged one is found now; raises `DataError` that names all of them.
+
+    The training images too, where there are no more than `statistics` looks at.
+    """
+    problems: list[str] = []
+    for split in (data.train, data.test):
+        if isinstance(split, TextSplit) or (split is data.train and len(split) > STATISTICS_IMAGES):
+            continue
         for start in range(0, len(split), STATISTICS_CHUNK):
-            split.images(np.arange(start, min(start + STATISTICS_CHUNK, len(split)), dtype=np.int64))
+            try:
+                split.images(np.arange(start, min(start + STATISTICS_CHUNK, len(split)), dtype=np.int64))
+            except DataError as error:
+                problems += error.problems
+    refuse(data.name, problems)
 
 
 def _counts(pixels: Images) -> Indices:

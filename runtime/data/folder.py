@@ -14,13 +14,12 @@ from pathlib import Path
 import numpy as np
 
 from netc.runtime.data.dataset import Augment, Dataset, Images, Indices, Labels, Split
-from netc.runtime.data.errors import DataError
+from netc.runtime.data.errors import DataError, refuse
 from netc.runtime.data.image_file import decode, survey
 from netc.runtime.data.kept import keep
 from netc.runtime.data.layout import Found, class_images, parts
 
 EVERY = 5
-MOST_PROBLEMS = 20  # that are listed; more are counted
 
 Labelled = tuple[tuple[str, str], ...]
 """(relative path with / between the parts, class) of images, sorted."""
@@ -42,10 +41,14 @@ class FolderSplit:
         return len(self.files)
 
     def images(self, indices: Indices) -> Images:
-        """Return the images at `indices` [n]: uint8 [n, H, W, C]; a damaged one raises `DataError`."""
-        out = np.empty((len(indices), *self.shape), np.uint8)
+        """Return the images at `indices` [n]: uint8 [n, H, W, C]; raises `DataError` with all that are damaged."""
+        out, problems = np.empty((len(indices), *self.shape), np.uint8), []
         for target, index in zip(out, indices.tolist(), strict=True):
-            target[:] = decode(self.root / self.files[index], self.shape)
+            try:
+                target[:] = decode(self.root / self.files[index], self.shape)
+            except DataError as error:
+                problems.append(str(error))
+        refuse(str(self.root), problems)
         return out
 
 
@@ -74,7 +77,7 @@ def load_folder(path: Path, name: str, *, follow: bool = False, whole: bool = Fa
         so_far[role] = sha.hexdigest()
     if not found.problems and not (test or whole):
         found.problems.append(f"{path}: wants at least {EVERY} images, got {len(train)}; add images")
-    _refuse(name, found.problems)
+    refuse(name, found.problems)
     (height, width, _), _ = shapes.most_common(1)[0]
     native = (height, width, max(channels for _, _, channels in shapes))
     if whole and not layout:
@@ -137,13 +140,3 @@ def _surveyed(found: Found, path: Path) -> tuple[str, tuple[int, int, int]] | No
     except DataError as error:
         found.problems.append(str(error))
         return None
-
-
-def _refuse(name: str, problems: list[str]) -> None:
-    """Raise `DataError` with all problems, if there are any."""
-    if not problems:
-        return
-    if len(problems) == 1:
-        raise DataError(problems[0])
-    more = [f"and {len(problems) - MOST_PROBLEMS:,} more"] if len(problems) > MOST_PROBLEMS else []
-    raise DataError("\n".join((f"{name} has {len(problems):,} problems:", *problems[:MOST_PROBLEMS], *more)))

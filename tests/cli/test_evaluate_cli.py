@@ -120,3 +120,18 @@ def test_names_in_another_unicode_form_are_the_same_names():
     assert by_name(data, ("tea", "caf\u00e9")).test.labels.tolist() == [1, 0]
     with pytest.raises(DataError, match="wants classes that the net has once, got tea, which name several of its 3"):
         by_name(data, ("tea", "caf\u00e9", "tea"))
+
+
+def test_all_damaged_images_are_told_before_the_first_step(netc, place):
+    """Cut short: their headers are whole, so that only decoding them shows it."""
+    for name in ("apple/1.png", "apple/4.png", "cherry/9.png"):
+        path = place / "three" / name
+        path.write_bytes(path.read_bytes()[:-40])
+    words = ("--data", "imagefolder:three", "--target", "reference", "--out", "new")
+    code, _, err = netc("train", "tiny.toml", *words)
+    assert code == 2
+    head, *lines = err.splitlines()
+    assert head == "netc: imagefolder:three has 3 problems:"
+    found = {line.partition(": wants a whole image")[0].rpartition("/three/")[2] for line in lines}
+    assert found == {"apple/1.png", "apple/4.png", "cherry/9.png"}
+    assert not (place / "new/run.json").exists()
