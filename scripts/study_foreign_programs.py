@@ -21,10 +21,10 @@ from pathlib import Path
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
-from foreign import FAMILIES, ROWS, missing
+from foreign import FAMILIES, load, missing
 from foreign.differences import differs
 from foreign.judge import HOLDS, REFUSED, TRACEBACK, UNDECIDED, WRONG, Verdict, judged, kind_of
-from foreign.row import Program
+from foreign.row import ROWS, Program
 
 WORDS = (HOLDS, REFUSED, UNDECIDED, WRONG, TRACEBACK)
 HEADINGS = ("family", "truth", "programs", *WORDS, "wrongly judged")
@@ -72,6 +72,9 @@ def main() -> int:
     options.add_argument("--check", action="store_true", help="compare the rows with central differences and stop")
     options.add_argument("--failing", type=Path, metavar="DIR", help="write here the texts that were not judged")
     given = options.parse_args()
+    load()
+    if unknown := set(given.only) - set(ROWS):
+        options.error(f"--only wants names that --list prints, got {', '.join(sorted(unknown))}")
     names = given.only or [n for n in ROWS if not given.family or ROWS[n].family in given.family]
     if given.list:
         print("\n".join(f"{n} ({ROWS[n].family})" for n in names))

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+from collections.abc import Iterable
 
-from foreign.row import ROWS as ROWS
+from foreign.row import ROWS, Row
 
-# family -> its module, and the library that it needs beside JAX and optax
+# family -> its modules, and the library that it needs beside JAX and optax
 MODULES = {
-    "tutorial": ("tutorials", None),
-    "activations": ("functions", None),
-    "losses": ("functions", None),
-    "images": ("layers", None),
-    "sequences": ("layers", None),
-    "tokens": ("layers", None),
-    "optax steps": ("steps", None),
-    "flax linen": ("flax_linen", "flax"),
-    "flax nnx": ("flax_nnx", "flax"),
-    "equinox": ("equinox_steps", "equinox"),
-    "by hand": ("by_hand", None),
-    "planted": ("planted", None),
-    "texts": ("texts", None),
+    "tutorial": (("tutorials",), None),
+    "activations": (("functions",), None),
+    "losses": (("functions",), None),
+    "images": (("layers",), None),
+    "sequences": (("layers",), None),
+    "tokens": (("layers",), None),
+    "optax steps": (("steps",), None),
+    "flax linen": (("flax_linen",), "flax"),
+    "flax nnx": (("flax_nnx",), "flax"),
+    "equinox": (("equinox_steps",), "equinox"),
+    "by hand": (("by_hand",), None),
+    "planted": (("planted", "planted_ops"), None),
+    "texts": (("texts",), None),
 }
 FAMILIES = tuple(MODULES)
 
@@ -31,6 +32,11 @@ def missing() -> list[str]:
     return sorted({need for _, need in MODULES.values() if need and importlib.util.find_spec(need) is None})
 
 
-for _module, _need in MODULES.values():
-    if _need is None or importlib.util.find_spec(_need):
-        importlib.import_module(f"foreign.{_module}")
+def load(families: Iterable[str] = FAMILIES) -> dict[str, Row]:
+    """Fill the table with the rows of these families, and of no library that is missing."""
+    for family in families:
+        modules, need = MODULES[family]
+        if need not in missing():
+            for module in modules:
+                importlib.import_module(f"foreign.{module}")
+    return ROWS

@@ -10,9 +10,12 @@ import numpy as np
 
 from foreign.row import Program, drawn
 
-# relative: a right gradient is nearer than the first, a wrong one farther than the second
-LIMITS = {jnp.float64: (1e-4, 1e-3), jnp.float32: (3e-2, 1e-1)}
-STEPS = {jnp.float64: 1e-5, jnp.float32: 3e-3}
+# of the row's largest slope: a right gradient is nearer, a wrong one farther. Float32 inside a row costs digits
+LIMITS = {jnp.float64: 1e-3, jnp.float32: 5e-2}
+STEPS = {jnp.float64: 1e-4, jnp.float32: 3e-3}
+
+
+DRAWS = 5  # points at which a wrong gradient may show itself: one where its unit is off says nothing
 
 
 def differs(program: Program) -> str | None:
@@ -20,22 +23,29 @@ def differs(program: Program) -> str | None:
     if program.text is not None:
         return None  # written from a row that is compared itself, or by hand: tests compare those
     try:
-        near, far, worst = (*LIMITS[jnp.float64], _worst(program, jnp.float64))
+        limit, worst = LIMITS[jnp.float64], _over_draws(program, jnp.float64)
     except TypeError:  # some of optax mixes widths where the parameters are float64
-        near, far, worst = (*LIMITS[jnp.float32], _worst(program, jnp.float32))
-    if program.right and not worst < near:
-        return f"{program.name}: says right, and is off by {worst:.1e}"
-    if not program.right and not worst > far:
-        return f"{program.name}: says wrong, and is off by {worst:.1e} only"
-    return None
+        limit, worst = LIMITS[jnp.float32], _over_draws(program, jnp.float32)
+    if (worst < limit) == program.right:
+        return None
+    return f"{program.name}: says {'right' if program.right else 'wrong'}, and is off by {worst:.1e}"
 
 
-def _worst(program: Program, width: Any) -> float:
-    """The largest relative difference of a claim along a random direction."""
-    worst, step = 0.0, STEPS[width]
+def _over_draws(program: Program, width: Any) -> float:
+    worst = 0.0
+    for seed in range(1 if program.right else DRAWS):
+        worst = max(worst, _worst(program, width, seed))
+        if worst > LIMITS[width]:
+            break
+    return worst
+
+
+def _worst(program: Program, width: Any, seed: int) -> float:
+    """The largest difference of a claim along a random direction, as a part of the row's largest slope."""
+    worst, largest, step = 0.0, 1e-6, STEPS[width]
     with jax.enable_x64(width == jnp.float64):
         tree = jax.tree.structure(program.args)
-        flat = [v.astype(width) if v.dtype == jnp.float32 else v for v in drawn(program)]
+        flat = [v.astype(width) if v.dtype == jnp.float32 else v for v in drawn(program, seed)]
         run = jax.jit(lambda *flat: jax.tree.leaves(program.step(*jax.tree.unflatten(tree, flat))))
         results = run(*flat)
         rng = np.random.default_rng(0)
@@ -44,8 +54,8 @@ def _worst(program: Program, width: Any) -> float:
             direction = jnp.asarray(rng.standard_normal(flat[argument].shape), flat[argument].dtype)
             ahead, behind = (run(*_moved(flat, argument, s * step * direction))[0] for s in (1, -1))
             slope, claimed = float(ahead - behind) / (2 * step), float(jnp.vdot(results[result], direction))
-            worst = max(worst, abs(slope - claimed) / max(abs(slope), abs(claimed), 1e-3))
-    return worst
+            worst, largest = max(worst, abs(slope - claimed)), max(largest, abs(slope), abs(claimed))
+    return worst / largest
 
 
 def _moved(flat: list[Any], at: int, by: Any) -> list[Any]:

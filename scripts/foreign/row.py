@@ -130,13 +130,15 @@ def altered(base: Program, change: Callable[[Any], Any]) -> Program:
 # -- numbers, for the check of the table itself ----------------------------------------------------------------------
 
 
-def drawn(program: Program) -> list[Any]:
+def drawn(program: Program, seed: int = 0) -> list[Any]:
     """Random arguments, flat, of the usual size."""
-    rng = np.random.default_rng(zlib.crc32(program.name.encode()))
+    rng = np.random.default_rng((zlib.crc32(program.name.encode()), seed))
 
     def one(s: Spec) -> Any:
         if jnp.issubdtype(s.dtype, jnp.integer):
             return jnp.asarray(rng.integers(0, program.ids or 3, s.shape), s.dtype)
+        if jnp.issubdtype(s.dtype, jax.dtypes.prng_key):
+            return jax.random.split(jax.random.key(0), s.shape)
         if s.dtype == jnp.bool_:
             return jnp.asarray(rng.integers(0, 2, s.shape), s.dtype)
         fan = s.shape[0] if len(s.shape) > 1 else 1
