@@ -17,6 +17,7 @@ MODULES = {
     "sequences": (("layers",), None),
     "tokens": (("layers",), None),
     "optax steps": (("steps",), None),
+    "updates": (("updates",), None),
     "flax linen": (("flax_linen",), "flax"),
     "flax nnx": (("flax_nnx",), "flax"),
     "equinox": (("equinox_steps",), "equinox"),

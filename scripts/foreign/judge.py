@@ -15,6 +15,7 @@ from netc.cli.main import cli
 from netc.netspec.errors import NetcError
 
 HOLDS, WRONG, UNDECIDED, REFUSED, TRACEBACK = "holds", "not the derivative", "undecided", "refused", "traceback"
+WORDS = {"holds": HOLDS, "false": WRONG, "undecided": UNDECIDED}
 
 
 @dataclass(frozen=True)
@@ -46,12 +47,8 @@ def judged(program: Program, folder: Path) -> Verdict:
     if found.exit_code == 2:
         return Verdict(REFUSED, found.stderr.strip().splitlines()[-1], seconds)
     certificate = json.loads(found.stdout)
-    wrong = [name for s in certificate["statements"] for name in s["wrong"]]
-    if certificate["holds"]:
-        return Verdict(HOLDS, f"2^{certificate['failure_log2']:.0f}", seconds)
-    if all(s["holds"] for s in certificate["statements"]):
-        return Verdict(UNDECIDED, f"2^{certificate['failure_log2']:.0f}", seconds)
-    return Verdict(WRONG, ", ".join(wrong), seconds)
+    why = [sentence for s in certificate["statements"] for sentence in (*s["wrong"], s["why"]) if sentence]
+    return Verdict(WORDS[certificate["verdict"]], "; ".join(why) or f"2^{certificate['failure_log2']:.0f}", seconds)
 
 
 def kind_of(reason: str) -> str:
