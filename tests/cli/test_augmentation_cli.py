@@ -9,6 +9,7 @@ from PIL import Image
 
 from netc.runtime.data import catalog
 from netc.runtime.data.dataset import Augment
+from tests.conftest import ROOT
 
 SPEC = 'name = "tiny"\ninput = [8, 8, 3]\n[[layers]]\nkind = "flatten"\n[[layers]]\nkind = "dense"\nfeatures = 2\n'
 TRAIN = ("train", "tiny.toml", "--target", "reference", "--batch", "8")
@@ -60,3 +61,13 @@ def test_a_data_set_that_bears_flips_says_so_itself(netc, place, monkeypatch):
 def test_only_these_data_sets_are_flipped():
     assert [e.name for e in catalog.ENTRIES if e.augment.flip] == ["fashion-mnist", "cifar10"]
     assert catalog.BY_NAME["mnist"].augment == Augment(crop=2)
+
+
+def test_the_documented_table_is_the_catalogues():
+    page = (ROOT / "docs/data.md").read_text(encoding="utf-8")
+    table = page.partition("| data | crop after padding | flip, left to right |\n|---|---|---|\n")[2].partition("\n\n")[0]
+    rows = [[cell.strip() for cell in row.strip("|").split("|")] for row in table.splitlines()]
+    shown = {name.strip("` "): (crop, flip) for names, crop, flip in rows for name in names.split(",")}
+    for entry in catalog.ENTRIES:
+        crop = f"{entry.augment.crop} pixels" if entry.augment.crop else "no"
+        assert shown[entry.name] == (crop, "yes" if entry.augment.flip else "no")
