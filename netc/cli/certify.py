@@ -121,7 +121,7 @@ def _file(
     from netc.proofs_oracle.certificate.certify import certify_foreign
 
     try:
-        described = None if manifest is None else json.loads(manifest.read_text(encoding="utf-8"))
+        described = None if manifest is None else json.loads(manifest.read_text(encoding="utf-8-sig"))
         factor = Fraction(scale)
     except json.JSONDecodeError as error:
         raise UserError(f"--manifest wants JSON, got {manifest}: {error}") from error

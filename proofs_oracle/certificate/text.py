@@ -51,10 +51,10 @@ def module_of(program: str | bytes) -> Any:
         if program.startswith(MAGIC):
             return _of_bytecode(program)
         try:
-            program = program.decode("utf-8")
+            program = program.decode("utf-8-sig")
         except UnicodeDecodeError as error:
             raise UserError(
-                f"wants StableHLO as UTF-8 text or MLIR bytecode, got byte 0x{program[error.start]:02x} at "
+                f"wants StableHLO as UTF-8 text or MLIR bytecode, got byte 0x{error.object[error.start]:02x} at "
                 f"{error.start}; write the program out with as_text()"
             ) from error
     if not program.strip():

@@ -65,7 +65,9 @@ def test_only_these_data_sets_are_flipped():
 
 def test_the_documented_table_is_the_catalogues():
     page = (ROOT / "docs/data.md").read_text(encoding="utf-8")
-    table = page.partition("| data | crop after padding | flip, left to right |\n|---|---|---|\n")[2].partition("\n\n")[0]
+    table = page.partition("| data | crop after padding | flip, left to right |\n|---|---|---|\n")[2].partition("\n\n")[
+        0
+    ]
     rows = [[cell.strip() for cell in row.strip("|").split("|")] for row in table.splitlines()]
     shown = {name.strip("` "): (crop, flip) for names, crop, flip in rows for name in names.split(",")}
     for entry in catalog.ENTRIES:

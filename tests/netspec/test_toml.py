@@ -233,6 +233,13 @@ def test_any_bytes_in_a_file(tmp_path_factory, content):
         load(path)
 
 
+def test_a_byte_order_mark_is_no_part_of_a_spec(tmp_path):
+    spec = NetSpec("marked", (3,), (Dense(2),))
+    path = tmp_path / "marked.toml"
+    path.write_text("\ufeff" + to_toml(spec), encoding="utf-8")
+    assert load(path) == spec
+
+
 def test_files_that_are_none(tmp_path):
     with pytest.raises(UserError, match=r"gone.toml: cannot be read \(No such file or directory\); check the name"):
         load(tmp_path / "gone.toml")

@@ -154,6 +154,14 @@ def test_a_name_that_is_defined_twice(tmp_path: Path) -> None:
         find(f"{place}:x")
 
 
+def test_a_byte_order_mark_is_no_part_of_a_file(tmp_path: Path) -> None:
+    place = tmp_path / "a.lean"
+    place.write_text(
+        '\ufeffdef x : NetSpec where\r\n  name := "x"\r\n  layers := [.dense 4 2 .identity]\r\n', encoding="utf-8"
+    )
+    assert find(f"{place}:x").name == "x"
+
+
 def test_what_is_no_lean_file(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"cannot be read \(No such file or directory\); check the name"):
         find(str(tmp_path / "none.lean"))
