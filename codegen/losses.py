@@ -61,7 +61,7 @@ def _last(z: Value) -> tuple[int, ...]:
     return (len(z.shape) - 1,)
 
 
-def _mean(b: Builder, v: Value) -> Value:
+def mean_of_each(b: Builder, v: Value) -> Value:
     """The mean over all axes but the batch, [B]."""
     if len(v.shape) == 1:
         return v
@@ -69,7 +69,7 @@ def _mean(b: Builder, v: Value) -> Value:
 
 
 def _share(b: Builder, d: Value, v: Value) -> Value:
-    """The pullback of `_mean`: every element of v gets d / n, n their number."""
+    """The pullback of `mean_of_each`: every element of v gets d / n, n their number."""
     return d if len(v.shape) == 1 else _spread(b, b.mul(d, v.shape[0] / v.type.size), v)
 
 
@@ -110,7 +110,7 @@ def _cross_entropy(b: Builder, z: Value, s: _Exponentials, q: Value, mass: Value
         scaled = softmax if mass is None else b.mul(_spread(b, mass, z), softmax)
         return b.mul(_spread(b, _share(b, d, at), z), b.sub(scaled, q))
 
-    return Judged(_mean(b, at), pull)
+    return Judged(mean_of_each(b, at), pull)
 
 
 # -- the rules -------------------------------------------------------------------------------------------------------
@@ -166,7 +166,7 @@ def emit_focal(b: Builder, loss: Focal, z: Value, ids: Value) -> Judged:
         towards = b.select(hit, -1.0, b.div(e, _spread(b, total, z)))
         return b.mul(_spread(b, dm, z), towards)
 
-    return Judged(_mean(b, at), pull)
+    return Judged(mean_of_each(b, at), pull)
 
 
 FAR = -1e30  # below every logit, and finite: sums and products with it are no NaN
@@ -195,7 +195,7 @@ def emit_binary_cross_entropy(b: Builder, loss: BinaryCrossEntropy, z: Value, ta
         slope = b.sub(b.mul(no, b.unary("logistic", z)), b.mul(yes, b.unary("logistic", minus)))
         return b.mul(_share(b, d, at), slope)
 
-    return Judged(_mean(b, at), pull)
+    return Judged(mean_of_each(b, at), pull)
 
 
 @_rule(MeanSquaredError)
@@ -203,7 +203,7 @@ def emit_mean_squared_error(b: Builder, loss: MeanSquaredError, z: Value, target
     """(z - t)²."""
     off = b.sub(z, target)
     at = b.mul(off, off)
-    return Judged(_mean(b, at), lambda d: b.mul(_share(b, b.mul(d, 2.0), at), off))  # dz = 2 d (z - t) / n
+    return Judged(mean_of_each(b, at), lambda d: b.mul(_share(b, b.mul(d, 2.0), at), off))  # dz = 2 d (z - t) / n
 
 
 @_rule(Dice)
@@ -246,12 +246,14 @@ def correct(b: Builder, loss: Loss, z: Value, target: Value) -> Value:
     0 for a regression, of which nothing is right or wrong.
     """
     if isinstance(loss, ByClass):
-        return _mean(b, hits(b, z, target))
+        return mean_of_each(b, hits(b, z, target))
     if isinstance(loss, SoftCrossEntropy):
-        return _mean(b, b.convert(b.compare("EQ", _first_maximum(b, z), _first_maximum(b, target)), z.type.dtype))
+        return mean_of_each(
+            b, b.convert(b.compare("EQ", _first_maximum(b, z), _first_maximum(b, target)), z.type.dtype)
+        )
     if isinstance(loss, BinaryCrossEntropy):
         said, true = (b.convert(b.compare("GT", v, at), "i32") for v, at in ((z, 0.0), (target, 0.5)))
-        return _mean(b, b.convert(b.compare("EQ", said, true), z.type.dtype))
+        return mean_of_each(b, b.convert(b.compare("EQ", said, true), z.type.dtype))
     return b.op("constant", value=0.0, shape=z.shape[:1], dtype=z.type.dtype)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -11,6 +11,7 @@ import netc.codegen.layers  # registers the rules  # noqa: F401
 from netc.codegen.builder import Builder
 from netc.codegen.collector import no_collector
 from netc.codegen.ir import Function, Module, Value
+from netc.codegen.labels import evaluated, judge_masked, share_of
 from netc.codegen.losses import correct, judge
 from netc.codegen.optim import rule_of
 from netc.codegen.place import place_of
@@ -28,6 +29,7 @@ from netc.netspec.types import Signature, TensorType
 SCALAR = TensorType(())
 KEY = TensorType((2,), "ui32")
 STEP = TensorType((), "i32")
+SHARE = "share"  # of each label that is a class in the mean loss, where labels are checked
 GROUP = 16  # terms of one sum of squares
 LARGE = 32 << 20  # bytes of state: below that, a wait of the host for the device costs more than the memory is worth
 
@@ -192,13 +194,24 @@ class _Maker:
         out = self._forward(b, held, x, training=True)
         with b.at("loss"):
             logits = b.op("barrier", out.y)  # IREE 3.12 miscompiles the loss when it joins it with the last layer
-            loss = judge(b, self.recipe.loss, logits, target)
-            mean = b.mul(b.sum(loss.each, (0,)), 1 / self.batch)
+            mean, pull = self._mean_loss(b, held, logits, target)
             right = b.sum(correct(b, self.recipe.loss, logits, target), (0,))
         with b.at("loss", "vjp"):
-            dlogits = b.op("barrier", loss.pull(b.constant(1 / self.batch, TensorType(x.shape[:1]))))
+            dlogits = b.op("barrier", pull())
         _, drawn = out.pull(dlogits)
         return Derived(mean, right, self._apart(b, drawn), out.state)
+
+    def _mean_loss(
+        self, b: Builder, held: Mapping[str, Value], logits: Value, target: Value
+    ) -> tuple[Value, Callable[[], Value]]:
+        """The share of these examples in the mean loss, and what emits its gradient to the logits."""
+        if not self.recipe.check_labels:
+            loss = judge(b, self.recipe.loss, logits, target)
+            mean = b.mul(b.sum(loss.each, (0,)), 1 / self.batch)
+            return mean, lambda: loss.pull(b.constant(1 / self.batch, TensorType(target.shape[:1])))
+        masked, share = judge_masked(b, self.recipe.loss, logits, target), held[SHARE]
+        mean = b.mul(b.sum(masked.each, tuple(range(len(target.shape)))), share)
+        return mean, lambda: masked.pull(share)
 
     def _apart(self, b: Builder, drawn: Mapping[str, Value]) -> dict[str, Value]:
         """The gradients behind barriers: IREE would join their products with the update, which it cannot compile.
@@ -224,7 +237,8 @@ class _Maker:
         target = self.recipe.loss.target(self.net.out)
         y = TensorType((x.shape[0], *target.shape), target.dtype)
         draws = bool(self.net.signature.draws)
-        return Accumulation(self.recipe.accumulate, self.state, draws, x, y, self._derive)
+        constants = (Slot(SHARE, "constant", SCALAR),) if self.recipe.check_labels else ()
+        return Accumulation(self.recipe.accumulate, self.state, draws, constants, x, y, self._derive)
 
     def train_step(self, micro: Function | None = None) -> Function:
         """(state, x, y, lr) -> (state, loss, correct, grad_norm, param_norm), metrics of the incoming state.
@@ -235,6 +249,10 @@ class _Maker:
         held = self._take(b, self.state)
         x, target = self._images(b), self._target(b)
         lr = b.parameter("lr", SCALAR)
+        bad: dict[str, Value] = {}
+        if self.recipe.check_labels:
+            with b.at("labels"):
+                held[SHARE], bad["bad_labels"] = share_of(b, target, self.net.out.shape[-1])
         found = self.accumulation.accumulate(b, micro, held, x, target) if micro else self._derive(b, held, x, target)
         grads = found.grads
         new = {**held, **found.state, **self._update(b, held, grads, lr)}
@@ -244,7 +262,7 @@ class _Maker:
             with b.at("norms"):
                 metrics["grad_norm"] = _norm(b, [grads[p.name] for p in self.net.params])
                 metrics["param_norm"] = _norm(b, [held[p.name] for p in self.net.params])
-        return b.finish([(s.name, new[s.name]) for s in self.state] + list(metrics.items()))
+        return b.finish([(s.name, new[s.name]) for s in self.state] + list({**metrics, **bad}.items()))
 
     def _update(self, b: Builder, held: dict[str, Value], grads: Mapping[str, Value], lr: Value) -> dict[str, Value]:
         optimizer, rule = self.recipe.optimizer, rule_of(self.recipe.optimizer)
@@ -262,16 +280,24 @@ class _Maker:
         return new
 
     def eval_step(self) -> Function:
-        """(parameters, statistics, x, y, weight) -> (loss, correct, count): sums weighted by `weight` [B]."""
+        """(parameters, statistics, x, y, weight) -> (loss, correct, count): sums weighted by `weight` [B].
+
+        Where labels are checked, those that are no class count nothing.
+        """
         b = Builder("eval_step")
         held = self._take(b, _kept(self.state))
         x, target = self._images(b), self._target(b)
         weight = b.parameter("weight", TensorType((self.batch,)))
         logits = self._forward(b, held, x, training=False).y
         with b.at("loss"):
-            loss = self.recipe.loss.evaluated
-            each = b.mul(judge(b, loss, logits, target).each, weight)
-            sums = {"loss": each, "correct": b.mul(correct(b, loss, logits, target), weight), "count": weight}
+            loss, counted = self.recipe.loss.evaluated, weight
+            if self.recipe.check_labels:
+                each, part = evaluated(b, loss, logits, target)
+                counted = b.mul(part, weight)
+            else:
+                each = judge(b, loss, logits, target).each
+            each = b.mul(each, weight)
+            sums = {"loss": each, "correct": b.mul(correct(b, loss, logits, target), weight), "count": counted}
             return b.finish([(n, b.sum(v, (0,))) for n, v in sums.items()])
 
     def predict(self) -> Function:

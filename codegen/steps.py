@@ -34,8 +34,9 @@ Derive = Callable[[Builder, dict[str, Value], Value, Value], Derived]
 class Accumulation:
     """A batch in `parts` equal parts, one after the other: the activations of one are held at a time.
 
-    `derive(b, held, x, y)` emits the two passes over one part, x of the type `x` and y of the type `y`, whose loss and
-    gradients are shares in the mean over the whole batch. Batch-norm statistics run per part, as everywhere in the
+    `constants` are what each part is given besides the state. `derive(b, held, x, y)` emits the two passes over one
+    part, x of the type `x` and y of the type `y`, whose loss and gradients are shares in the mean over the whole
+    batch. Batch-norm statistics run per part, as everywhere in the
     field: each part is normalised by its own mean and variance, and the running ones are updated at each. Where the
     net draws (dropout), each part draws with a key of its own: its number, counted through the whole run, stands for
     the step's.
@@ -44,6 +45,7 @@ class Accumulation:
     parts: int
     state: Sequence[Slot]
     draws: bool
+    constants: Sequence[Slot]
     x: TensorType
     y: TensorType
     derive: Derive
@@ -53,7 +55,7 @@ class Accumulation:
 
     @property
     def _constants(self) -> list[Slot]:
-        return self._slots("parameter") + (self._slots("key") if self.draws else [])
+        return [*self._slots("parameter"), *(self._slots("key") if self.draws else []), *self.constants]
 
     def micro_step(self) -> Function:
         """(loss, correct, statistics, gradients; x, y, number; parameters, key) -> the first four, this part added.

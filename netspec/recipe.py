@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from netc.netspec.errors import SpecError
-from netc.netspec.loss import CrossEntropy, Loss
+from netc.netspec.loss import CrossEntropy, Focal, Loss
 from netc.netspec.types import LARGEST_NUMBER, SMALLEST_NUMBER
 
 
@@ -84,7 +84,8 @@ class Recipe:
     the one update; the activations of one part are held at a time. `remat`: the backward pass computes each block
     again instead of reading what the forward pass computed inside it (Chen et al. 2016); the results are the same.
     `scan_blocks`: equal blocks in a row are one loop over their stacked parameters; the mathematics is the same, and
-    so are the evaluator's results, while compilers may round otherwise.
+    so are the evaluator's results, while compilers may round otherwise. `check_labels`: examples, tokens or pixels
+    whose class id is no class of the net are left out of the loss and its gradient, and counted.
     """
 
     optimizer: Optimizer = field(default_factory=Adam)
@@ -95,6 +96,7 @@ class Recipe:
     accumulate: int = 1
     remat: bool = False
     scan_blocks: bool = False
+    check_labels: bool = False
 
     def check(self) -> Recipe:
         """The recipe itself; raises SpecError with one sentence for each value out of range."""
@@ -103,6 +105,11 @@ class Recipe:
             problems.append(f"precision wants {' or '.join(PRECISIONS)}, got {self.precision!r}")
         if self.accumulate < 1:
             problems.append(f"accumulate wants a positive integer, got {self.accumulate}")
+        if self.check_labels and not isinstance(self.loss, CrossEntropy | Focal):
+            problems.append(
+                f"check_labels wants a loss that judges each class id by itself, crossEntropy or focal, got "
+                f"{self.loss.kind}; leave it out"
+            )
         if problems:
             raise SpecError(tuple(problems))
         return self

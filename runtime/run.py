@@ -163,7 +163,13 @@ R = TypeVar("R")
 
 # Fields of a recipe that came after the first runs and traces were written. They are left out where they have this
 # value, so that a run that does not use them has the header that it always had.
-LATER: Mapping[str, Any] = {"precision": "f32", "accumulate": 1, "remat": False, "scan_blocks": False}
+LATER: Mapping[str, Any] = {
+    "precision": "f32",
+    "accumulate": 1,
+    "remat": False,
+    "scan_blocks": False,
+    "check_labels": False,
+}
 
 
 def _without_defaults(recipe: dict[str, Any]) -> dict[str, Any]:

@@ -49,6 +49,7 @@ _OPTIONS = (
     ),
     click.option("--remat", is_flag=True, help="Compute blocks again in the backward pass: less memory, more time."),
     click.option("--scan-blocks", is_flag=True, help="Make equal blocks in a row one loop: deep nets compile faster."),
+    click.option("--check-labels", is_flag=True, help="Leave labels that are no class out of the loss; count them."),
 )
 
 
@@ -91,7 +92,7 @@ def recipe_of(options: Mapping[str, Any]) -> Recipe:
     optimizer = (
         Sgd(nesterov=options["nesterov"], **values) if kind == "sgd" else Adam(decoupled=kind == "adamw", **values)
     )
-    named = {n: options[n] for n in ("precision", "accumulate", "remat", "scan_blocks")}
+    named = {n: options[n] for n in ("precision", "accumulate", "remat", "scan_blocks", "check_labels")}
     return Recipe(optimizer, loss_of(options), options["decay_all"], **named).check()
 
 

@@ -342,3 +342,15 @@ def test_another_spec_is_not_opened(whole, cache):
         open_session(other, whole, "last", "reference", cache)
     with pytest.raises(UserError):
         open_session(config(), whole, "no-such", "reference", cache)
+
+
+def test_a_run_that_checks_labels_says_so_and_goes_on(data, cache, tmp_path):
+    """Data sets are checked when they are read, so nothing is left out: the losses are those of a run without."""
+    checked = config(recipe=Recipe(check_labels=True), schedule=Schedule(2, BATCH, 0.01))
+    train(checked, data, tmp_path / "checked", cache)
+    assert json.loads((tmp_path / "checked" / "run.json").read_text())["recipe"]["check_labels"] is True
+    plain = config(schedule=Schedule(2, BATCH, 0.01))
+    train(plain, data, tmp_path / "plain", cache)
+    lines = [(tmp_path / n / "trace.jsonl").read_text().splitlines()[1:] for n in ("checked", "plain")]
+    losses = [[json.loads(line)["loss"] for line in found] for found in lines]
+    np.testing.assert_allclose(*losses, rtol=1e-4)
