@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
+from statistics import NormalDist
 
 import numpy as np
 
@@ -154,17 +155,23 @@ def _cos(A: DualField, x: Dual) -> tuple[Dual, Slope]:
     return _even(A, "cos", x), lambda: A.neg(_odd(A, "sin", x))
 
 
+def _by_root_of_pi(A: DualField, e: Dual, power: int) -> Dual:
+    """e (2/sqrt(pi))^power."""
+    k = A.field.column(A.residues(Number(Fraction(1), "", pi=power)), e.real.ndim)
+    k_dual = Dual(np.broadcast_to(np.float64(1.0), e.real.shape), np.broadcast_to(k, e.res.shape), None, VARIABLE)
+    found: Dual = A.mul(k_dual, _bare_real(e))
+    return found
+
+
 def _erf(A: DualField, x: Dual) -> tuple[Dual, Slope]:
     """erf'(x) = (2/sqrt(pi)) exp(-x²), odd."""
+    return _odd(A, "erf", x), lambda: _by_root_of_pi(A, _exp(A, A.neg(A.mul(x, x)))[0], 1)
 
-    def slope() -> Dual:
-        e, _ = _exp(A, A.neg(A.mul(x, x)))
-        k = A.field.column(A.residues(Number(Fraction(1), "", pi=1)), x.real.ndim)
-        k_dual = Dual(np.broadcast_to(np.float64(1.0), x.real.shape), np.broadcast_to(k, x.res.shape), None, VARIABLE)
-        found: Dual = A.mul(k_dual, _bare_real(e))
-        return found
 
-    return _odd(A, "erf", x), slope
+def _erf_inv(A: DualField, x: Dual) -> tuple[Dual, Slope]:
+    """y' = (sqrt(pi)/2) exp(y²), odd."""
+    y = _odd(A, "erf_inv", x)
+    return y, lambda: _by_root_of_pi(A, _exp(A, A.mul(y, y))[0], -1)
 
 
 def _tan(A: DualField, x: Dual) -> tuple[Dual, Slope]:
@@ -238,6 +245,7 @@ FUNCTIONS: dict[str, Row] = {
     "tanh": _tanh,
     "logistic": _logistic,
     "erf": _erf,
+    "erf_inv": _erf_inv,
     "tan": _tan,
     "asin": _asin,
     "acos": _acos,
@@ -263,6 +271,13 @@ def _each_digamma(x: float) -> float:
     return low + math.log(x) - 1 / (2 * x) - 1 / (12 * x**2) + 1 / (120 * x**4) - 1 / (252 * x**6)
 
 
+def _each_erf_inv(x: float) -> float:
+    """By the quantiles of the normal distribution; infinite at -1 and 1, and NaN beyond."""
+    if abs(x) < 1:
+        return NormalDist().inv_cdf((x + 1) / 2) / math.sqrt(2)
+    return math.copysign(math.inf, x) if abs(x) == 1 else math.nan
+
+
 def _of_each(function: Callable[[float], float]) -> Callable[[Array], Array]:
     return lambda x: np.asarray(np.frompyfunc(function, 1, 1)(x), np.float64)
 
@@ -277,6 +292,7 @@ FLOATS: dict[str, Callable[[Array], Array]] = {
     "asinh": np.arcsinh,
     "acosh": np.arccosh,
     "atanh": np.arctanh,
+    "erf_inv": _of_each(_each_erf_inv),
     "lgamma": _of_each(math.lgamma),
     "digamma": _of_each(_each_digamma),
 }
@@ -289,16 +305,19 @@ def float_run(function: str, x: Array) -> Array:
 
 
 def root(A: DualField, op: Op, x: Dual) -> Dual:
-    """x^q for a fraction q between 0 and 1 and x > 0: y' = q y / x."""
+    """x^q for a fraction q between 0 and 1 and x > 0, y' = q y / x. Odd, the cube root, x not 0: y' = 1 / (3 y²)."""
     power: Fraction = op.attr("power")
-    if not (x.real > 0).all():
+    odd = op.attr("odd")
+    if not (x.real > 0).all() and not (odd and x.real.all()):
         raise CertifyError(f"wants positive numbers to the power {power}, got others; there is no rule for them")
-    u = replace(A.unknown(f"root {power}", x.value), real=np.power(x.real, float(power)))
+    sign = _sign(x) if odd else np.float64(1.0)
+    u = A.unknown(f"root {power}", replace(x.value, res=x.res * sign))
+    u = replace(u, res=u.res * sign, real=np.sign(x.real) * np.power(np.abs(x.real), float(power)))
     if x.tan is None:
         return u
     factor = A.field.column(A.field.fraction(power), x.real.ndim)
     filled = Dual(np.broadcast_to(float(power), x.real.shape), np.broadcast_to(factor, x.res.shape), None, CONSTANT)
-    slope = A.div(A.mul(filled, u), x.value)
+    slope = A.div(filled, A.mul(u, u)) if odd else A.div(A.mul(filled, u), x.value)
     return replace(u, tan=A.field.mul(slope.res, x.tan), tdeg=slope.deg * x.tdeg)
 
 

@@ -71,9 +71,13 @@ def type_of(t: Any) -> TensorType:
     if not tensor.has_static_shape:
         raise CertifyError(f"wants tensors of fixed sizes, got {tensor}; lower the program for one size")
     found = TensorType(tuple(tensor.shape), dtype)  # type: ignore[arg-type]
-    if not 0 < found.size <= LARGEST:
-        raise CertifyError(f"wants tensors of 1 to 2^30 elements, got {tensor}; there is no rule for it")
+    if found.size > LARGEST:
+        raise CertifyError(f"wants tensors of at most 2^30 elements, got {tensor}; there is no rule for it")
     return found
+
+
+OF_NOTHING = frozenset(("pad", "concatenate", "reduce_sum", "dot", "scatter", "dynamic_update_slice"))
+"""What has elements though a tensor that it is made of has none: as JAX's cumulative products take such slices."""
 
 
 class Reader:
@@ -211,6 +215,10 @@ class Reader:
                 type = OPS[kind].rule(*(v.type for v in operands), **attrs)  # noqa: A001
             except IrError as error:
                 raise CertifyError(f"{self.loc}: {kind} {error}") from error
+        if not type.size:  # nothing is made, whatever of
+            kind, operands, attrs = "constant", (), {"value": 0, "shape": type.shape, "dtype": type.dtype}
+        elif kind not in OF_NOTHING and any(not v.type.size for v in operands):
+            raise CertifyError(f"{self.loc}: {kind} of a tensor without elements has no rule")
         result = Value(type)
         op = Op(kind, operands, tuple(sorted(attrs.items())), result, self.loc)
         self.makers[result] = op

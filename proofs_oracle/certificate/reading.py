@@ -38,6 +38,7 @@ class Number:
 NAMED = (
     (math.sqrt(0.5), (1, 0, 0), "sqrt(1/2)"),
     (2 / math.sqrt(math.pi), (0, 1, 0), "2/sqrt(pi)"),
+    (math.sqrt(math.pi) / 2, (0, -1, 0), "sqrt(pi)/2"),
     (math.sqrt(2 / math.pi), (1, 1, 0), "sqrt(2/pi)"),
     (math.log(2), (0, 0, 1), "log(2)"),
     (1 / math.log(2), (0, 0, -1), "1/log(2)"),

@@ -126,7 +126,7 @@ def _power(r: Reader, op: Any, args: list[Value]) -> list[Value]:
     if whole < 0:
         result = r.add("div", r.filled(1.0, t), result, type=t)
     rest = fixed - whole
-    return [r.add("mul", result, r.add("root", x, power=rest, type=t), type=t) if rest else result]
+    return [r.add("mul", result, r.add("root", x, power=rest, odd=False, type=t), type=t) if rest else result]
 
 
 def _product(r: Reader, x: Value, count: int, t: TensorType) -> Value:
@@ -141,8 +141,7 @@ def _product(r: Reader, x: Value, count: int, t: TensorType) -> Value:
 
 
 def _cbrt(r: Reader, op: Any, args: list[Value]) -> list[Value]:
-    """Of a positive number; `root` refuses others."""
-    return [r.add("root", args[0], power=Fraction(1, 3), type=_type(op))]
+    return [r.add("root", args[0], power=Fraction(1, 3), odd=True, type=_type(op))]
 
 
 # -- movement --------------------------------------------------------------------------------------------------------
@@ -288,7 +287,7 @@ FUNCTIONS: Mapping[str, str] = {
     "cosine": "cos", "tanh": "tanh", "logistic": "logistic", "tan": "tan",
 }  # fmt: skip
 CHLO: Sequence[str] = (
-    "erf", "tan", "asin", "acos", "atan", "sinh", "cosh", "asinh", "acosh", "atanh", "lgamma", "digamma",
+    "erf", "erf_inv", "tan", "asin", "acos", "atan", "sinh", "cosh", "asinh", "acosh", "atanh", "lgamma", "digamma",
 )  # fmt: skip
 STABLEHLO: dict[str, Row] = {
     **{name: Row(_simple(kind)) for name, kind in SIMPLE.items()},

@@ -102,3 +102,15 @@ def test_what_cannot_be_read_is_a_sentence():
     text = jax.jit(jax.value_and_grad(lambda x: jnp.abs(jnp.fft.fft(x)).sum())).lower(spec(3)).as_text()
     with pytest.raises(CertifyError, match="fft has no rule"):
         judged(text, 1)
+
+
+def test_tensors_without_elements_are_read_and_their_maximum_has_no_rule():
+    def loss(w, none, of):
+        return jnp.sum(jnp.concatenate([w, none]) ** 2) + of(none)
+
+    sums, most = (lambda e: jnp.sum(jnp.tanh(e))), (lambda e: lax.reduce(e, -jnp.inf, lax.max, (0,)))
+    texts = [jax.jit(jax.value_and_grad(lambda w, e, f=f: loss(w, e, f), (0, 1))).lower(spec(3), spec(0)).as_text()
+             for f in (sums, most)]  # fmt: skip
+    assert judged(texts[0], 2).holds
+    with pytest.raises(CertifyError, match="reduce_max of a tensor without elements has no rule"):
+        judged(texts[1], 1)
