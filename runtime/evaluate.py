@@ -20,6 +20,7 @@ from netc.runtime.data.dataset import Dataset, Images
 from netc.runtime.data.errors import DataError
 from netc.runtime.data.image_file import decode
 from netc.runtime.data.named import Named, by_name, by_number
+from netc.runtime.pretrained import named_classes
 from netc.runtime.run import RunConfig, checkpoint_of, normalise_of
 from netc.runtime.session import Session, prepare
 from netc.runtime.target import parse_target
@@ -100,7 +101,7 @@ def evaluate(
 
 def _named(config: RunConfig, data: Dataset, saved: Checkpoint, *, numbers: bool, skip_unknown: bool) -> Named:
     classes = classes_of(saved)
-    nameless = "imported" in saved.meta and classes == tuple(map(str, range(len(classes))))
+    nameless = not named_classes(saved)
     if numbers or (nameless and not set(data.classes) <= set(classes)):
         return by_number(data, config.net.out.shape[-1])
     return by_name(data, classes, skip_unknown=skip_unknown)

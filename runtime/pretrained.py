@@ -32,12 +32,26 @@ class Start:
     """Weights to begin a training with: tensors by netc's names, and how the images were normalised that they know.
 
     `normalise` is None where that is unknown or of another number of channels. `digest` is the SHA-256 of the file.
+    `classes` are the names of the last layer's outputs, where they are known and it is not drawn anew.
     """
 
     tensors: dict[str, Array]
     normalise: Normalise | None
     digest: str
     notes: tuple[str, ...]
+    classes: tuple[str, ...] = ()
+
+    def notes_for(self, classes: Sequence[str]) -> tuple[str, ...]:
+        """The notes, and one where the outputs of the last layer stood for other classes, or in another order."""
+        if not self.classes or self.classes == tuple(classes):
+            return self.notes
+        same = sorted(self.classes) == sorted(classes)
+        found = "the same in another order" if same else "others"
+        note = (
+            f"the weights' last layer knows {len(self.classes)} classes, and the data has {found}: its outputs are "
+            "taken by their numbers; --new-head draws it anew"
+        )
+        return (*self.notes, note)
 
 
 def write_imported(
@@ -100,7 +114,7 @@ def read_start(net: CheckedNet, path: Path, *, new_head: bool = False) -> Start:
     channels = net.x.shape[-1]
     known = start.normalise if start.normalise and len(start.normalise.mean) == channels else None
     drawn = (f"the last layer ({', '.join(head)}) is drawn anew",) if new_head else ()
-    return Start(start.tensors, known, start.digest, (*start.notes, *drawn))
+    return Start(start.tensors, known, start.digest, (*start.notes, *drawn), () if new_head else start.classes)
 
 
 def start_of_run(config: RunConfig, path: Path | None = None, *, new_head: bool = False) -> Start | None:
@@ -143,7 +157,14 @@ def _of_checkpoint(net: CheckedNet, path: Path, without: Collection[str]) -> Sta
         raise WeightsError(f"{place} does not fit {net.spec.name}; nothing was written", problems)
     tensors = {name: saved.tensors[name] for name in wanted}
     normalise = normalise_of(saved) if isinstance(saved.meta.get("normalise"), dict) else None
-    return Start(tensors, normalise, sha256_of(place / checkpoint.STATE), ())
+    return Start(tensors, normalise, sha256_of(place / checkpoint.STATE), (), named_classes(saved))
+
+
+def named_classes(saved: checkpoint.Checkpoint) -> tuple[str, ...]:
+    """The names of a checkpoint's classes; none where it was imported without names."""
+    classes = saved.meta.get("classes")
+    names = tuple(map(str, classes)) if isinstance(classes, list) else ()
+    return () if "imported" in saved.meta and names == tuple(map(str, range(len(names)))) else names
 
 
 def _differences(wanted: dict[str, tuple[int, ...]], held: dict[str, Array], without: Collection[str]) -> Iterator[str]:

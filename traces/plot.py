@@ -46,6 +46,7 @@ def figure(runs: Sequence[Run]) -> Any:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise TraceError("plot wants matplotlib, got none; pip install -e '.[plot]'") from error
+    runs = [(label.replace("$", r"\$"), trace) for label, trace in runs]  # else read as mathematics
     drawn = Figure(figsize=(12, 10), layout="constrained")
     axes = list(drawn.subplots(3, 2).flat)
     for axis, (title, logarithmic, name) in zip(axes, PANELS, strict=False):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from netc.cli.console import say
+from netc.cli.console import printable, say
 from netc.cli.options import json_option, print_json
 
 if TYPE_CHECKING:
@@ -241,7 +241,7 @@ def _confirm(question: str) -> None:
     from netc.netspec.errors import UserError
 
     try:
-        agreed = click.confirm(question)
+        agreed = click.confirm(printable(question))
     except click.Abort as error:
         if sys.stdin.isatty():
             raise

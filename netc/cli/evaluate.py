@@ -63,8 +63,9 @@ def evaluate(
         return
     for note in (*data.notes, *score.notes):
         say(note)
+    examples = "images" if config.net.x.dtype == "f32" else "contexts"
     say(
-        f"{config.net.spec.name} ({checkpoint}): {score.accuracy:.2%} of {score.count:,} test images of {name}, "
+        f"{config.net.spec.name} ({checkpoint}): {score.accuracy:.2%} of {score.count:,} test {examples} of {name}, "
         f"mean loss {score.loss:.4f}"
     )
 

@@ -109,7 +109,10 @@ def _run(arguments: list[str]) -> int:
     except click.exceptions.Exit as leaving:
         return leaving.exit_code
     except click.ClickException as error:
-        error.show()
+        said = io.StringIO()
+        error.show(said)
+        for line in said.getvalue().splitlines():
+            say(line, err=True)
         return 2
     except (click.Abort, KeyboardInterrupt):
         _say("stopped")

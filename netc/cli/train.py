@@ -76,7 +76,7 @@ def train(net: str | None, resume: Path | None, quiet: bool, **options: Any) -> 
     from netc.runtime.train import train as run
 
     with TrainView(config, data, quiet=quiet) as view:
-        for note in start.notes if start else ():
+        for note in start.notes_for(data.classes) if start else ():
             view.note(note)
         outcome = run(
             config,

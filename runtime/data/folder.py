@@ -88,6 +88,7 @@ def load_folder(path: Path, name: str, *, follow: bool = False, whole: bool = Fa
         labels = np.array([number[label] for _, label in files], np.int32)
         return keep(FolderSplit(root, tuple(file for file, _ in files), labels, native))
 
+    fifth = (f"every {EVERY}th image of {path} is for test",) if not layout and not whole else ()
     held_out = {label for _, label in test}
     without = [] if whole else [label for label in classes if label not in held_out]
     missing = (f"no test images of {', '.join(without)}",) if without else ()
@@ -101,7 +102,7 @@ def load_folder(path: Path, name: str, *, follow: bool = False, whole: bool = Fa
         licence="its owner's",
         augment=Augment(),
         native=native,
-        notes=(*found.sentences(), *missing),
+        notes=(*found.sentences(), *fifth, *missing),
         train_digest=so_far["train"],
     )
 
@@ -110,7 +111,9 @@ def _layout(found: Found, root: Path) -> tuple[tuple[str, ...], Labelled, Labell
     """Return classes, training images, test images, and a word on the parts, empty where there are none."""
     if (divided := parts(found, root)) is not None:
         first, second = divided
-        of_train, of_test = class_images(found, first), class_images(found, second)
+        of_train, of_test = class_images(found, first), class_images(found, second, empty=True)
+        if not of_test and not found.problems:
+            found.problems.append(f"{root / second.name}: wants at least one image to test on, got none; add images")
         if unknown := [label for label in of_test if label not in of_train]:
             found.problems.append(
                 f"{root}: {second.name}/ wants the classes of {first.name}/, got also {', '.join(unknown)}; "

@@ -145,12 +145,17 @@ def images_in(folder: Path) -> tuple[list[Path], tuple[str, ...]]:
     return found.images_below(folder), (*found.problems, *found.sentences())
 
 
-def class_images(found: Found, base: Path) -> dict[str, list[Path]]:
-    """The images of each class folder in `base`, by the class's name, sorted; faults are problems of `found`."""
+def class_images(found: Found, base: Path, *, empty: bool = False) -> dict[str, list[Path]]:
+    """The images of each class folder in `base`, by the class's name, sorted; faults are problems of `found`.
+
+    A class without images is none of these unless it may be `empty`: then it is left out.
+    """
     folders = found.folders(base)
     classes: dict[str, list[Path]] = {}
     for folder in folders:
         images = found.images_below(folder)
+        if not images and empty:
+            continue
         if not images:
             found.problems.append(f"{folder}: wants at least one image, got none; add images or remove the folder")
         name = class_name(folder)

@@ -21,7 +21,7 @@ def test_only_the_console_module_prints(path):
     """By another way to the terminal a name is read as markup or obeyed: say, write, line and print_table are safe."""
     calls = [node.func for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
     names = {f.attr if isinstance(f, ast.Attribute) else f.id for f in calls if isinstance(f, ast.Attribute | ast.Name)}
-    assert names & {"Console", "echo", "secho", "print", "rprint"} <= PRINTERS.get(path.name, set())
+    assert names & {"Console", "echo", "secho", "print", "rprint", "style"} <= PRINTERS.get(path.name, set())
 
 
 NAMES = ["x[/y]z", "br[ack]et", ":dog:", "[bold]", "1.5 True http://x", "a\u3000b", "\u0646\u200c\u0647"]
@@ -77,3 +77,14 @@ def test_odd_names_from_end_to_end(netc, place):
     code, out, err = netc("eval", "no\x1b[31m[/z]")
     assert code == 2 and r"no\x1b[31m[/z]" in err
     assert "\x1b" not in out + err
+
+
+def test_what_was_typed_is_not_obeyed_either(netc, place):
+    for words in (
+        ("train", "x", "--dat\x1b[31ma"),
+        ("sh\x1b[31mow",),
+        ("show", "no\x1b[31mnet"),
+        ("show", "tiny.toml", "a\x1b"),
+    ):
+        code, out, err = netc(*words)
+        assert code == 2 and "\x1b" not in out + err and err

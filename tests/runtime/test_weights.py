@@ -382,6 +382,18 @@ def test_another_head_is_asked_for(imported, tensors, tmp_path, cache):
     assert checkpoint.load(folder / "last").tensors["head.kernel"].shape == (6, 7)
 
 
+def test_other_classes_behind_the_same_last_layer_are_told(imported, tensors, tmp_path):
+    start = read_start(NET, imported)
+    assert start.notes_for(CLASSES) == start.notes
+    assert "the data has the same in another order" in start.notes_for(CLASSES[::-1])[-1]
+    assert "the data has others: its outputs are taken by their numbers" in start.notes_for("vwxyz")[-1]
+    assert read_start(NET, imported, new_head=True).notes_for("vwxyz") == (
+        "the last layer (head.kernel, head.bias) is drawn anew",
+    )
+    of_file = read_start(NET, written(tensors, tmp_path))
+    assert of_file.notes_for("vwxyz") == of_file.notes  # a file names no classes
+
+
 def test_a_checkpoint_of_another_net_is_refused_whole(imported):
     other = check(replace(SMALL, layers=(ConvBn(4, 5, name="stem"), *SMALL.layers[1:-1], Dense(5, name="top"))))
     with pytest.raises(WeightsError) as caught:

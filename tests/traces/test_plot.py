@@ -5,7 +5,7 @@ import re
 import pytest
 
 from netc.traces.errors import TraceError
-from netc.traces.plot import plot
+from netc.traces.plot import figure, plot
 from tests.traces.test_diff import HEADER, trace
 
 RUNS = [("a", trace()), ("<b>", trace(factor=lambda s: 1 + 1e-5 * (s % 2))), ("gpu", trace(norms=False))]
@@ -42,3 +42,14 @@ def test_what_cannot_be_drawn_says_so(tmp_path):
         plot(RUNS, tmp_path / "runs.pdf")
     with pytest.raises(TraceError, match="plot wants a run with at least one step"):
         plot([("empty", trace(steps=0))], tmp_path / "runs.png")
+
+
+def test_a_name_is_no_mathematics(tmp_path):
+    pytest.importorskip("matplotlib")
+    name = r"a$\frac$b"
+    drawn = figure([(name, trace()), (f"{name}2", trace())])
+    drawn.savefig(tmp_path / "names.png")
+    assert [text.get_text().replace(r"\$", "$") for text in drawn.axes[0].get_legend().get_texts()] == [
+        name,
+        f"{name}2",
+    ]

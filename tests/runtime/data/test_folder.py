@@ -196,9 +196,10 @@ def test_foreign_files_are_passed_over_and_counted_in_one_line(image_folder):
     assert data.notes == (
         "passed over 10 entries without images: 1 .csv, 1 .json, 1 .txt, 1 Thumbs.db, 1 __MACOSX, "
         "1 desktop.ini, 3 hidden, 1 without an ending",
+        f"every 5th image of {root} is for test",
     )
     (root / "cat/photo.HEIC").write_bytes(b"ftypheic")
-    assert read(root).notes[-1] == ".heic are images that netc does not read; convert them to PNG or JPEG"
+    assert read(root).notes[1] == ".heic are images that netc does not read; convert them to PNG or JPEG"
 
 
 def test_an_image_is_known_by_its_ending_in_any_case_or_by_its_content(image_folder):
@@ -207,7 +208,7 @@ def test_an_image_is_known_by_its_ending_in_any_case_or_by_its_content(image_fol
     (root / "cat/1.png").rename(root / "cat/1")
     (root / "cat/2.png").rename(root / "cat/2.jpg_large")
     data = read(root)
-    assert len(data.train) + len(data.test) == 10 and data.notes == ()
+    assert len(data.train) + len(data.test) == 10 and len(data.notes) == 1  # none of what was passed over
 
 
 @pytest.mark.parametrize(
@@ -280,8 +281,14 @@ def test_refuses_odd_folders(image_folder, tmp_path):
         read(root)
     (root / "val/cow").mkdir(parents=True)
     (root / "val/cat").mkdir()
-    with pytest.raises(DataError, match="val/cow: wants at least one image, got none"):
+    with pytest.raises(DataError, match="val: wants at least one image to test on, got none"):
         read(root)
+    (root / "train/cat/0.png").rename(root / "val/cat/0.png")
+    assert read(root).notes == ("no test images of dog",)  # an empty folder there is none
+    (root / "train/ant").mkdir()
+    with pytest.raises(DataError, match="train/ant: wants at least one image, got none"):
+        read(root)
+    (root / "train/ant").rmdir()
     for label in ("cow", "cat"):
         Image.new("RGB", (5, 6)).save(root / "val" / label / "0.png")
     with pytest.raises(DataError, match=r"val/ wants the classes of train/, got also cow; train/ has cat, dog"):
@@ -305,7 +312,7 @@ def test_refuses_images_without_a_class(image_folder, tmp_path):
         read(tmp_path / "kaggle/train")
     root = image_folder()
     Image.new("RGB", (5, 6)).save(root / "stray.png")
-    assert read(root).notes == (f"1 images beside the class folders of {root} have no class: passed over",)
+    assert read(root).notes[:1] == (f"1 images beside the class folders of {root} have no class: passed over",)
     with pytest.raises(
         DataError, match=r"wants a folder for each class, got only pictures/ .*; give .*/wrapped/pictures"
     ):

@@ -1,6 +1,8 @@
 """Pixels as people see them: upright, on white, from palettes, 16-bit greys and CMYK. The witness is NumPy."""
 
 import io
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -106,6 +108,19 @@ def test_sixteen_bit_greys_keep_their_upper_eight(tmp_path, ending):
     np.testing.assert_array_equal(decode(path, (16, 24, 1))[..., 0], levels >> 8)
     np.testing.assert_array_equal(decode(path, (16, 24, 3))[..., 2], levels >> 8)
     assert survey(path)[1] == (16, 24, 1)
+
+
+def test_sixteen_bit_colours_keep_their_upper_eight(tmp_path):
+    levels = RNG.integers(0, 65536, (16, 24, 3)).astype(">u2")
+
+    def chunk(kind, body):
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    rows = b"".join(b"\0" + row.tobytes() for row in levels)
+    head = struct.pack(">IIBBBBB", 24, 16, 16, 2, 0, 0, 0)
+    chunks = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    (tmp_path / "wide.png").write_bytes(b"\x89PNG\r\n\x1a\n" + chunks)
+    np.testing.assert_array_equal(decode(tmp_path / "wide.png", SCENE.shape), levels >> 8)
 
 
 def test_floats_are_refused(tmp_path):
