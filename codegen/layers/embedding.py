@@ -13,15 +13,19 @@ from netc.netspec.types import TensorType
 
 @rule(TokenPositionEmbed)
 def emit_token_position_embed(b: Builder, layer: TokenPositionEmbed, scope: Scope, x: Value) -> Emitted:
-    """y[n, t] = tokens[x[n, t]] + positions[t]."""
+    """y[n, t] = tokens[x[n, t]] + positions[t] + bias."""
     y = b.op("take", scope.param("tokens"), x)
     if layer.positions:
         y = b.add(y, b.broadcast(scope.param("positions"), y))
+    if layer.bias:
+        y = b.add(y, b.broadcast(scope.param("bias"), y))
 
     def embed_pull(dy: Value) -> tuple[Value, Grads]:
         grads = {"tokens": b.op("take_grad", x, dy, rows=layer.vocabulary)}  # dtokens[v] = sum of dy where x = v
         if layer.positions:
             grads["positions"] = b.sum(dy, (0,))  # dpositions[t] = sum over n of dy[n, t]
+        if layer.bias:
+            grads["bias"] = b.sum(dy, (0, 1))  # dbias = sum over n and t of dy[n, t]
         return b.constant(0.0, TensorType(x.shape, dy.type.dtype)), grads  # an integer has no gradient
 
     return Emitted(y, embed_pull)

@@ -65,9 +65,9 @@ def emit_learned_positions(b: Builder, layer: LearnedPositions, scope: Scope, x:
 
 @rule(TakeTokens)
 def emit_take_tokens(b: Builder, layer: TakeTokens, scope: Scope, x: Value) -> Emitted:
-    """y = the first tokens of x."""
-    y = some_tokens(b, x, 0, layer.count)
-    return Emitted(y, lambda dy: (_among_zeros(b, dy, x, 0), {}))  # dx = dy, 0 for the others
+    """y = some tokens of x."""
+    y = some_tokens(b, x, layer.start, layer.start + layer.count)
+    return Emitted(y, lambda dy: (_among_zeros(b, dy, x, layer.start), {}))  # dx = dy, 0 for the others
 
 
 @rule(SelectToken)

@@ -66,7 +66,8 @@ def selective_scan(x, log_rate, step_bias, skip):
 
 def _embed(w: Writer, layer: TokenPositionEmbed, path: str, x: TensorType) -> list[str]:
     positions = f" + {tensor(path, 'positions')}" if layer.positions else ""
-    return [f'jnp.take({tensor(path, "tokens")}, {{}}, axis=0, mode="clip"){positions}']
+    bias = f" + {tensor(path, 'bias')}" if layer.bias else ""
+    return [f'jnp.take({tensor(path, "tokens")}, {{}}, axis=0, mode="clip"){positions}{bias}']
 
 
 def _learned_tokens(w: Writer, layer: LearnedTokens, path: str, x: TensorType) -> list[str]:
@@ -91,7 +92,7 @@ ROWS: dict[type[Layer], Row] = {
     SpatialUnflatten: _unflatten,
     LearnedTokens: _learned_tokens,
     LearnedPositions: lambda w, layer, path, x: [f"{{}} + {tensor(path, 'positions')}"],
-    TakeTokens: lambda w, layer, path, x: [f"{{}}[:, :{layer.count}]"],
+    TakeTokens: lambda w, layer, path, x: [f"{{}}[:, {layer.start or ''}:{layer.start + layer.count}]"],
     SelectToken: lambda w, layer, path, x: [f"{{}}[:, {layer.index}]"],
     ChannelsToTokens: lambda w, layer, path, x: [f"jnp.concatenate(jnp.split({{}}, {layer.parts}, -1), 1)"],
     SelectiveScan: _selective_scan,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from netc.netspec.lean.file import LeanFile
 
-SHORT = {"refused": "refused, "}  # what stands before a reason
+SHORT = {"refused": "refused, ", "counted": "counted only, "}  # what stands before a reason
 
 
 def several(net: str) -> LeanFile | None:
@@ -26,7 +26,7 @@ def several(net: str) -> LeanFile | None:
 
 
 def facts(file: LeanFile) -> dict[str, Any]:
-    """The list as JSON has it: `layers` and `parameters` are null, and `reason` says why, where `status` is refused."""
+    """The list as JSON has it: where `status` is refused, `layers` and `parameters` are null, and `reason` says why."""
     from netc.netspec.lean.listing import summaries
 
     return {

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from netc.codegen.rewrite.choices import Choices
     from netc.netspec.check import CheckedNet
+    from netc.netspec.spec import NetSpec
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -84,12 +85,15 @@ def parse_input(text: str) -> tuple[int, ...]:
     return tuple(map(int, lowered.split("x")))
 
 
-def resolve_net(name: str, classes: int | None, input_: str | None) -> CheckedNet:
-    """The checked net of that name or file (.toml, .lean), with the changes asked for; raises UserError, SpecError."""
+def resolve_net(name: str, classes: int | None, input_: str | None, spec: NetSpec | None = None) -> CheckedNet:
+    """The checked net of that name or file (.toml, .lean), with the changes asked for; raises UserError, SpecError.
+
+    `spec` is the net, where it has been read already.
+    """
     from netc.netspec.check import check
     from netc.netspec.zoo import find
 
-    spec = find(name)
+    spec = spec or find(name)
     if input_ is not None:
         spec = spec.with_input(parse_input(input_))
     if classes is not None:

@@ -13,7 +13,9 @@ from netc.cli.options import json_option, net_argument, net_options, print_json,
 if TYPE_CHECKING:
     from netc.netspec.check import CheckedNet
     from netc.netspec.lean.file import LeanFile
+    from netc.netspec.lean.meaning import Meaning
 
+DISAGREE = "counted as it is written, and not to be trained, for its sizes disagree; FLOPs are not known"
 COUNTED = "FLOPs are those of the forward pass on one example; a multiply-add counts 2"
 
 
@@ -49,7 +51,8 @@ def show(
     if forms in ([], ["--json"]) and (file := lean_list.several(net)) is not None:
         _show_list(file, as_json=as_json, options=(classes, input_, depth))
         return
-    checked = resolve_net(net, classes, input_)
+    reading = None if toml else _reading(net)
+    checked = resolve_net(net, classes, input_, reading.spec if reading else None)
     match forms:
         case ["--toml"]:
             from netc.netspec.toml import to_toml
@@ -61,14 +64,17 @@ def show(
 
             drawn = graph_text.dot if form == "--dot" else graph_text.mermaid
             write(drawn(graph_of(checked, depth or 0)))
-        case ["--json"]:
-            print_json(
-                {**facts(checked, depth or 0), **({"reading": reading} if (reading := reading_notes(net)) else {})}
-            )
         case _:
-            _show(checked, facts(checked, depth or 0))
-            for note in reading_notes(net):
-                say(note)
+            found = facts(checked, depth or 0)
+            said = _said(reading) if reading else {}
+            if "disagreements" in said:
+                found["note"] = DISAGREE
+            if as_json:
+                print_json(found | said)
+                return
+            _show(checked, found)
+            for sentence in (*said.get("disagreements", ()), *said.get("reading", ())):
+                say(sentence)
 
 
 def _show_list(file: LeanFile, *, as_json: bool, options: tuple[object, ...]) -> None:
@@ -81,15 +87,23 @@ def _show_list(file: LeanFile, *, as_json: bool, options: tuple[object, ...]) ->
     lean_list.print_list(file, as_json=as_json)
 
 
-def reading_notes(net: str) -> list[str]:
-    """Where the meaning of a .lean file is the published network's, or netc's own; nothing for other nets."""
+def _reading(net: str) -> Meaning | None:
+    """What a net of a .lean file means, sizes that disagree as the file states them; None for other nets."""
     from netc.netspec.lean.file import divided, is_lean, load, pick
-    from netc.netspec.lean.meaning import notes_of
+    from netc.netspec.lean.meaning import counted
 
     if not is_lean(net):
-        return []
+        return None
     path, name = divided(net)
-    return list(pick(load(path), name).read(notes_of))
+    return pick(load(path), name).read(counted)
+
+
+def _said(reading: Meaning) -> dict[str, list[str]]:
+    """What there is to say of a reading, as JSON has it: nothing where there is nothing."""
+    from netc.netspec.lean.listing import at
+
+    found = {"reading": list(reading.notes), "disagreements": [at(error) for error in reading.disagreements]}
+    return {key: sentences for key, sentences in found.items() if sentences}
 
 
 def _check_forms(forms: list[str], depth: int | None) -> None:

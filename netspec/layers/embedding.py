@@ -10,15 +10,18 @@ from typing import ClassVar
 from netc.netspec.layer import Combinator, Composite, Layer, LayerError, Visit, want_positive, want_rank, want_spread
 from netc.netspec.layers.combine import Chain
 from netc.netspec.layers.dense import Dense
-from netc.netspec.types import Normal, ParamSpec, Signature, TensorType, batched
+from netc.netspec.types import Constant, Normal, ParamSpec, Signature, TensorType, batched
+
+MOST_LEVELS = 32  # of a positional encoding
 
 
 @dataclass(frozen=True)
 class TokenPositionEmbed(Layer):
-    """y[t] = tokens[ids[t]] + positions[t]: token ids [T] -> [T, dim].
+    """y[t] = tokens[ids[t]] + positions[t] + bias: token ids [T] -> [T, dim].
 
     `vocabulary` is the number of rows of `tokens`; an id below 0 means row 0, one above the last the last row.
-    `positions=False` leaves the learned positions out. Both tables start with standard deviation `std`. An integer
+    `positions=False` leaves the learned positions out. With `bias` it is, without positions, the dense layer on the ids
+    written one-hot; no bias otherwise. Both tables start with standard deviation `std`. An integer
     has no gradient: the pullback gives 0 for the ids. Sources: Vaswani et al. 2017, section 3.4; learned positions
     and std as in Radford et al. 2019 (GPT-2).
     """
@@ -29,6 +32,7 @@ class TokenPositionEmbed(Layer):
     dim: int
     positions: bool = True
     std: float = 0.02
+    bias: bool = False
 
     def problems(self) -> Iterator[str]:
         """Options that no input could make right."""
@@ -36,13 +40,15 @@ class TokenPositionEmbed(Layer):
         yield from want_spread(std=self.std)
 
     def signature(self, x: TensorType) -> Signature:
-        """tokens [vocabulary, dim], positions [T, dim]."""
+        """tokens [vocabulary, dim], positions [T, dim], bias [dim]."""
         out = TensorType((*x.shape, self.dim))
         if x.dtype != "i32" or x.rank != 1:
             raise LayerError(f'wants token ids i32[T], got {x}; put it first in a net with dtype = "i32"', out)
         params = [ParamSpec("tokens", (self.vocabulary, self.dim), Normal(self.std))]
         if self.positions:
             params.append(ParamSpec("positions", (x.shape[0], self.dim), Normal(self.std)))
+        if self.bias:
+            params.append(ParamSpec("bias", (self.dim,), Constant(0.0), decay=False))
         return Signature(tuple(params), (), out)
 
     def label(self) -> str:
@@ -142,8 +148,8 @@ class PositionalEncoding(Layer):
     def problems(self) -> Iterator[str]:
         """Options that no input could make right."""
         yield from want_positive(levels=self.levels)
-        if self.levels > 32:
-            yield f"levels wants at most 32, beyond which float32 has no phase left, got {self.levels}"
+        if self.levels > MOST_LEVELS:
+            yield f"levels wants at most {MOST_LEVELS}, beyond which float32 has no phase left, got {self.levels}"
 
     def signature(self, x: TensorType) -> Signature:
         """No parameters."""

@@ -108,26 +108,30 @@ class LearnedPositions(Layer):
 
 @dataclass(frozen=True)
 class TakeTokens(Layer):
-    """y[t] = x[t], the first `count` tokens of [T, D]."""
+    """y[t] = x[start + t], `count` tokens of [T, D]: the first, or those from `start` on."""
 
     kind: ClassVar[str] = "takeTokens"
     count: int
+    start: int = 0
 
     def problems(self) -> Iterator[str]:
         """Options that no input could make right."""
         yield from want_positive(count=self.count)
+        if self.start < 0:
+            yield f"start wants an integer of at least 0, got {self.start}"
 
     def signature(self, x: TensorType) -> Signature:
         """No parameters."""
         tokens, width = want_tokens(self, x)
         out = TensorType((self.count, width), x.dtype)
-        if tokens < self.count:
-            raise LayerError(f"wants at least {self.count} tokens, got {batched(x.shape)}; lower count", out)
+        if tokens < self.start + self.count:
+            lower = "lower count or start" if self.start else "lower count"
+            raise LayerError(f"wants at least {self.start + self.count} tokens, got {batched(x.shape)}; {lower}", out)
         return Signature((), (), out)
 
     def label(self) -> str:
-        """`takeTokens 100`."""
-        return f"takeTokens {self.count}"
+        """`takeTokens 100`, `takeTokens 196 from 1`."""
+        return f"takeTokens {self.count} from {self.start}" if self.start else f"takeTokens {self.count}"
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from netc.netspec.layer import Layer
 from netc.netspec.layers import (
+    Activation,
     AsppModule,
     BilinearUpsample,
     BottleneckBlock,
@@ -58,8 +59,10 @@ from netc.netspec.layers import (
     WaveNetBlock,
 )
 from netc.netspec.layers.counted import EvoformerBlock, FpnDetect, FpnTaps, NerfMlp, StructureModule, TimeBias
+from netc.netspec.layers.embedding import MOST_LEVELS
 from netc.netspec.layers.window import pair
 from netc.netspec.lean.arguments import Arguments, Parameter, signature
+from netc.netspec.lean.stated import DecoderBlocks, Stated
 from netc.netspec.types import TensorType
 
 FLASH_TILE = 64  # keys of a tile where flashAttn asks for tiles; the result is the same for any
@@ -79,10 +82,14 @@ Form = Literal["image", "tokens", "vector", "ids"]
 
 @dataclass(frozen=True)
 class Here:
-    """Where a constructor stands: what arrives (None: not known), what follows, and the net's own conventions."""
+    """Where a constructor stands: what arrives (None: not known), what follows, and the net's own conventions.
+
+    `goes_on` says that what follows takes a whole sequence, or the image that the tokens are of.
+    """
 
     x: TensorType | None
     following: str = ""
+    goes_on: bool = False
     activation: str = "relu"
     strided: str = "same-symmetric"
 
@@ -140,8 +147,30 @@ def _transformer_encoder(a: Arguments, here: Here) -> tuple[Layer, ...]:
         a["heads"], a["mlpDim"], a["nBlocks"],
         causal=a["causalMask"], rope=a["rope"], tile=FLASH_TILE if a["flashAttn"] else 0, activation="gelu-tanh",
     )  # fmt: skip
-    kept = a["keepSequence"] or here.following in TAKES_TOKENS
+    kept = a["keepSequence"] or here.goes_on
     return (blocks, *(() if kept else (SelectToken(0),)), LayerNorm(ENCODER_EPSILON))
+
+
+def _dense(a: Arguments, here: Here) -> tuple[Layer, ...]:
+    if here.x is None or here.x.dtype != "i32":
+        return (Dense(a["fanOut"], activation=a["act"]),)
+    # the original writes ids one-hot, so that this matrix has a row for each
+    embed = TokenPositionEmbed(a["fanIn"], a["fanOut"], positions=False, bias=True)
+    return (embed, *(() if a["act"] == "identity" else (Activation(a["act"]),)))
+
+
+def _transformer_decoder(a: Arguments, here: Here) -> tuple[Layer, ...]:
+    sizes = (a["heads"], a["mlpDim"], a["nBlocks"])
+    if a["nQueries"] == 0:
+        return (DecoderBlocks(*sizes),)
+    return (TransformerDecoder(*sizes, a["nQueries"], norm_first=False),)
+
+
+def _positional_encoding(a: Arguments, here: Here) -> tuple[Layer, ...]:
+    levels = a["numFrequencies"]
+    if levels > MOST_LEVELS and here.x is not None:
+        return (Stated((*here.x.shape[:-1], 2 * levels * here.x.shape[-1])),)
+    return (PositionalEncoding(levels),)
 
 
 def _detr_heads(a: Arguments, here: Here) -> tuple[Layer, ...]:
@@ -178,8 +207,7 @@ ROWS = (
     _row("maxPool size:sizes stride:sizes", "maxPool", _max_pool),
     _row("globalAvgPool", "globalAvgPool", lambda a, h: (GlobalAvgPool(),)),
     _row("flatten", "flatten", lambda a, h: (Flatten(),)),
-    _row("dense fanIn|in fanOut|out act:activation", "dense",
-         lambda a, h: (Dense(a["fanOut"], activation=a["act"]),), form="vector"),
+    _row("dense fanIn|in fanOut|out act:activation", "dense", _dense, form="vector"),
     _row("layerNorm dim", "layerNorm", lambda a, h: (LayerNorm(ENCODER_EPSILON),)),
     _row("residualBlock ic oc nBlocks|n firstStride", "residualBlock",
          lambda a, h: (ResidualBlock(a["oc"], a["nBlocks"], a["firstStride"]),)),
@@ -239,8 +267,7 @@ ROWS = (
          lambda a, h: (SwinStage(a["heads"], a["nBlocks"], a["windowSize"], mlp_ratio(a["dim"], a["mlpDim"])),)),
     _row("patchMerging inDim|in outDim|out", "patchMerging", lambda a, h: (PatchMerging(a["outDim"]),),
          note="patchMerging: its dense layer has no bias (Liu et al. 2021)"),
-    _row("transformerDecoder dim heads mlpDim|mlp nBlocks|n nQueries", "transformerDecoder",
-         lambda a, h: (TransformerDecoder(a["heads"], a["mlpDim"], a["nBlocks"], a["nQueries"], norm_first=False),),
+    _row("transformerDecoder dim heads mlpDim|mlp nBlocks|n nQueries:nat", "transformerDecoder", _transformer_decoder,
          form="tokens", note="transformerDecoder: each norm comes after its sum (Carion et al. 2020)"),
     _row("detrHeads dim nClasses|nC", "concat, dense", _detr_heads, form="tokens"),
     _row("shuffleBlock ic oc groups nUnits|n", "shuffleBlock",
@@ -268,8 +295,8 @@ ROWS = (
     _row("waveNetBlock residualCh|res skipCh|skip nLayers|n", "waveNetBlock",
          lambda a, h: (WaveNetBlock(a["residualCh"], a["skipCh"], a["nLayers"]),), reads="residualCh", form="tokens",
          note="waveNetBlock: the last layer has no residual projection, which nothing would read"),
-    _row("positionalEncoding inputDim|in numFrequencies|L", "positionalEncoding",
-         lambda a, h: (PositionalEncoding(a["numFrequencies"]),), reads="inputDim"),
+    _row("positionalEncoding inputDim|in numFrequencies|L", "positionalEncoding", _positional_encoding,
+         reads="inputDim"),
     _row("nerfMLP encodedPosDim|eP encodedDirDim|eD hiddenDim|h", "nerfMLP",
          lambda a, h: (NerfMlp(a["encodedPosDim"], a["encodedDirDim"], a["hiddenDim"]),), reads="encodedPosDim"),
     _row("darknetBlock channels|c nBlocks|n", "darknetBlock", lambda a, h: (DarknetBlock(a["nBlocks"]),)),
@@ -278,3 +305,10 @@ ROWS = (
 )  # fmt: skip
 
 TABLE: dict[str, Row] = {row.head: row for row in ROWS}
+
+ANY_RANK = frozenset({
+    "globalAvgPool", "flatten", "layerNorm", "timeCondAdd", "spatialFlatten", "positionalEncoding", "nerfMLP",
+    "evoformerBlock", "structureModule",
+})  # fmt: skip
+# what takes an image and nothing else
+TAKES_IMAGE = frozenset(row.head for row in ROWS if row.form == "image") - ANY_RANK

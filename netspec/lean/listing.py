@@ -9,17 +9,18 @@ from typing import Literal
 
 from netc.netspec.errors import NetcError
 from netc.netspec.lean.file import CONFIGS, SPECS, Found, LeanFile, some
-from netc.netspec.lean.source import LeanError
+from netc.netspec.lean.source import LeanError, Misread
 
 PATIENCE = 1.5  # seconds of counting: a file may hold many specs, of any size
-Status = Literal["ok", "refused", "passed over"]
+Status = Literal["ok", "counted", "refused", "passed over"]
 
 
 @dataclass(frozen=True)
 class Summary:
     """A spec: its definition's name, the name that it states for itself ("" if none), and the definition's line.
 
-    `layers` and `parameters` are None for a spec that is refused or passed over; `reason` says why, and where.
+    `status` is counted for one that is shown and counted and cannot be trained, refused for one that cannot be read;
+    `reason` says why, and where. `layers` and `parameters` are None for one that is refused or passed over.
     """
 
     name: str
@@ -65,19 +66,24 @@ def _summary(found: Found, late: float) -> Summary:
     from netc.netspec.check import check
     from netc.netspec.lean import meaning
 
-    shown = _stated_name(found)
+    shown, line = _stated_name(found), found.at.line
     if time.process_time() > late:
-        return Summary(found.name, shown, found.at.line, "passed over", reason="not counted, for those above are large")
+        return Summary(found.name, shown, line, "passed over", reason="not counted, for those above are large")
     try:
-        spec = found.read(meaning.spec_of)
-        count = check(spec).count
+        read = found.read(meaning.counted)
+        size = len(read.spec.layers), check(read.spec).count
     except LeanError as error:
-        reason = f"line {error.span.line}: {error.sentence}"
-        return Summary(found.name, shown, found.at.line, "refused", reason=reason)
+        return Summary(found.name, shown, line, "refused", reason=at(error))
     except NetcError as error:
         reason = f"does not fit together: {str(error).splitlines()[0]}"
-        return Summary(found.name, shown, found.at.line, "refused", reason=reason)
-    return Summary(found.name, spec.name, found.at.line, "ok", len(spec.layers), count)
+        return Summary(found.name, shown, line, "refused", reason=reason)
+    reasons = (*map(at, read.disagreements), *(f"{kind} has no emission yet" for kind in read.counted))
+    return Summary(found.name, read.spec.name, line, "counted" if reasons else "ok", *size, "; ".join(reasons))
+
+
+def at(error: Misread | LeanError) -> str:
+    """The line of an error, and its sentence."""
+    return f"line {error.span.line}: {error.sentence}"
 
 
 def _stated_name(found: Found) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from netc.netspec.layer import Layer
-from netc.netspec.layers import Flatten
+from netc.netspec.layers import COUNTED, Flatten
 from netc.netspec.lean.arguments import ACTIVATION_WORDS, LARGEST, bind, is_whole, shown
 from netc.netspec.lean.constructors import TABLE, Row
 from netc.netspec.lean.sequence import Reader, Settings, is_original, want_known
@@ -29,10 +29,16 @@ IDLE = {
 
 @dataclass(frozen=True)
 class Meaning:
-    """A spec, and what there is to say about how it was read."""
+    """A spec, and what there is to say about how it was read.
+
+    `disagreements` are sizes of the file that do not follow from one another, where it was read to be counted: then
+    the spec has what the file states, and cannot be trained. `counted` are the kinds that netc only counts.
+    """
 
     spec: NetSpec
     notes: tuple[str, ...]
+    disagreements: tuple[Misread, ...] = ()
+    counted: tuple[str, ...] = ()
 
 
 def spec_of(record: Record) -> NetSpec:
@@ -40,13 +46,13 @@ def spec_of(record: Record) -> NetSpec:
     return read(record).spec
 
 
-def notes_of(record: Record) -> tuple[str, ...]:
-    """What `netc show` says of a structure: where the meaning is the published network's, each sentence once."""
-    return read(record).notes
+def counted(record: Record) -> Meaning:
+    """The NetSpec to be shown and counted: sizes that disagree are as the file states them; raises Misread."""
+    return read(record, strict=False)
 
 
-def read(record: Record) -> Meaning:
-    """The NetSpec and the notes; raises Misread."""
+def read(record: Record, *, strict: bool = True) -> Meaning:
+    """The NetSpec and the notes; raises Misread, where `strict` for sizes that disagree too."""
     fields = record.fields
     for field, (_, at) in fields.items():
         if field not in FIELDS:
@@ -57,8 +63,8 @@ def read(record: Record) -> Meaning:
         _word(fields, "convBnAct", ACTIVATION_WORDS, "relu"),
         _word(fields, "convPadStyle", PAD_STYLES, "same-symmetric"),
     )
-    x, before = _input(record, items, at)
-    reader = Reader(settings)
+    reader = Reader(settings, strict)
+    x, before = _input(record, items, at, reader)
     reader.notes.extend(sentence for field, sentence in IDLE.items() if field in fields)
     out = x
     for layer in before:
@@ -66,7 +72,8 @@ def read(record: Record) -> Meaning:
     made = reader.sequence(items, out)
     source = _text(fields, "source", record.at) if "source" in fields else ""
     spec = NetSpec(name, x.shape, (*before, *made), source, dtype="i32" if x.dtype == "i32" else "f32")
-    return Meaning(spec, tuple(dict.fromkeys(reader.notes)))
+    kinds = dict.fromkeys(layer.kind for layer in reader.counted if layer.kind in COUNTED)
+    return Meaning(spec, tuple(dict.fromkeys(reader.notes)), tuple(reader.disagreements), tuple(kinds))
 
 
 Fields = Mapping[str, tuple[Value, Span]]
@@ -115,7 +122,7 @@ def _layers(record: Record) -> tuple[tuple[Built, ...], Span]:
     return value, at  # type: ignore[return-value]
 
 
-def _input(record: Record, items: tuple[Built, ...], at: Span) -> tuple[TensorType, tuple[Layer, ...]]:
+def _input(record: Record, items: tuple[Built, ...], at: Span, reader: Reader) -> tuple[TensorType, tuple[Layer, ...]]:
     """The type of one example, and the layers that stand before the first one written."""
     fields = record.fields
     if "input" in fields:
@@ -143,16 +150,24 @@ def _input(record: Record, items: tuple[Built, ...], at: Span) -> tuple[TensorTy
     if row.form == "tokens" and index == 0:
         return TensorType((height * width, stated)), ()
     if row.form == "vector":
-        return _flat_input(record, items, index, stated, arguments.place(row.reads), (height, width))
+        return _flat_input(record, items, index, stated, arguments.place(row.reads), (height, width), reader)
     return TensorType((height, width, stated)), ()
 
 
 def _flat_input(
-    record: Record, items: tuple[Built, ...], index: int, stated: int, place: Span, size: tuple[int, int]
+    record: Record,
+    items: tuple[Built, ...],
+    index: int,
+    stated: int,
+    place: Span,
+    size: tuple[int, int],
+    reader: Reader,
 ) -> tuple[TensorType, tuple[Layer, ...]]:
-    """What a net takes whose first layer that counts is dense: an image laid out as one row, or a vector."""
+    """What a net takes whose first layer that counts is dense: an image laid out as one row, a vector, or tokens."""
     pixels = size[0] * size[1]
     flat = (Flatten(),) if index == 0 else ()
+    if index == 0 and _before_tokens(items):
+        return TensorType((pixels,), "i32"), ()
     if items[0].head not in ("dense", "flatten"):  # pooled before: the channels stay
         return TensorType((*size, stated)), ()
     if pixels == 1 and index == 0:
@@ -161,11 +176,23 @@ def _flat_input(
         return TensorType((*size, stated // pixels)), flat
     if index == 0 and not {"imageH", "imageW"} & record.fields.keys():
         return TensorType((stated,)), ()
-    raise Misread(
-        place,
-        f"dense: fanIn wants a multiple of {size[0]} x {size[1]} = {pixels} pixels, got {stated}; change it, imageH "
-        f"and imageW, or write input := [{stated}]",
-    )
+    if index or min(size) > 1:  # of an image; one that is a row of places is a sequence
+        error = Misread(
+            place,
+            f"dense: fanIn wants a multiple of {size[0]} x {size[1]} = {pixels} pixels, got {stated}; change it, "
+            f"imageH and imageW, or write input := [{stated}]",
+        )
+        if index and not reader.strict:  # the dense layer will say so
+            return TensorType((*size, 1)), ()
+        reader.disagree(error)
+    return TensorType((pixels, stated)), ()
+
+
+def _before_tokens(items: tuple[Built, ...]) -> bool:
+    """Whether the first layer that is not dense takes tokens: then the first dense one is their embedding."""
+    past = next((item for item in items if item.head != "dense"), None)
+    row = TABLE.get(past.head) if past is not None else None
+    return past is not None and row is not None and row.form == "tokens" and is_original(past, row)
 
 
 def _first_stated(items: tuple[Built, ...]) -> tuple[Row, int, Any] | None:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from netc.netspec.layer import Layer, LayerError, signature_of
-from netc.netspec.layers import VOCABULARY, BilinearUpsample, Chain, Concat, Identity, MaxPool, UnetUp
+from netc.netspec.layers import VOCABULARY, Chain, MaxPool, SpatialUnflatten
+from netc.netspec.layers.counted import Counted
 from netc.netspec.lean.arguments import Arguments, bind, shown
-from netc.netspec.lean.constructors import TABLE, TAKES_TOKENS, Here, Row, unet_convolutions
+from netc.netspec.lean.constructors import TABLE, TAKES_IMAGE, TAKES_TOKENS, Here, Row, unet_convolutions
+from netc.netspec.lean.fitting import Grid, Misfit, bridge, bridge_note, grid_after, misfits
 from netc.netspec.lean.kinds import Nested, NestedList, Reading, build, hints_of, options
+from netc.netspec.lean.rising import name_of, rise, tap, without_skip
 from netc.netspec.lean.source import Built, Misread, Span, Value
+from netc.netspec.lean.stated import Stated
 from netc.netspec.types import TensorType, batched
 
 DEEPEST = 32  # levels of nesting in a layer
@@ -57,25 +61,45 @@ class Reader:
     """Reads constructors in order and gathers the notes of those that it meets."""
 
     settings: Settings
+    strict: bool = True  # whether sizes that disagree are an error; else they are counted as stated
     notes: list[str] = field(default_factory=list)
+    disagreements: list[Misread] = field(default_factory=list)
+    counted: list[Counted] = field(default_factory=list)
     depth: int = 0
 
-    def sequence(self, items: Sequence[Built], x: TensorType | None) -> tuple[Layer, ...]:
-        """The layers of a list; raises Misread at the first that does not fit what arrives."""
+    def sequence(self, items: Sequence[Built], x: TensorType | None, after: str = "") -> tuple[Layer, ...]:
+        """The layers of a list, which `after` follows; raises Misread at the first that does not fit what arrives."""
         partners = _partners(items)
         made: list[Layer] = []
+        outs: list[TensorType | None] = []
+        grid: Grid | None = None
         index = 0
+
+        def add(item: Built, layers: tuple[Layer, ...]) -> None:
+            nonlocal x, grid
+            for layer in layers:
+                out = self._through(item, layer, x)
+                grid = grid_after(layer, x, out, grid)
+                x = out
+                made.append(layer)
+                outs.append(out)
+
         while index < len(items):
-            item = items[index]
+            item, row = items[index], _original_row(items[index])
+            if row is not None and (between := bridge(row, x, grid)):
+                self.notes.append(bridge_note(item.head, between))
+                add(item, between)
             if index in partners:
                 layers = self._unet(items, index, partners[index], x)
                 index = partners[index]
+            elif row is not None and row.head == "unetUp":
+                layers, kept = self._rise(item, row, made, outs, x)
+                del made[kept:], outs[kept:]
+                x = outs[-1]
             else:
-                following = items[index + 1].head if index + 1 < len(items) else ""
-                layers = self._layers(item, x, following)
-            for layer in layers:
-                x = _through(item, layer, x)
-            made += layers
+                rest = (*(other.head for other in items[index + 1 :]), after)
+                layers = self._layers(item, row, x, rest, grid)
+            add(item, layers)
             index += 1
         return tuple(made)
 
@@ -84,37 +108,50 @@ class Reader:
         layers = self.sequence((item,), x)
         return layers[0] if len(layers) == 1 else Chain(layers)
 
-    def _layers(self, item: Built, x: TensorType | None, following: str) -> tuple[Layer, ...]:
-        row = TABLE.get(item.head)
-        if row is not None and is_original(item, row):
-            return self._original(item, row, x, following)
+    def disagree(self, error: Misread) -> None:
+        """Two sizes of the file do not follow from one another: an error, or, where it is counted, a thing to say."""
+        if self.strict:
+            raise Misread(error.span, f"{error.sentence} (netc show counts the net as it is written)")
+        self.disagreements.append(error)
+
+    def _layers(
+        self, item: Built, row: Row | None, x: TensorType | None, rest: Sequence[str], grid: Grid | None
+    ) -> tuple[Layer, ...]:
+        if row is not None:
+            return self._original(item, row, x, rest, grid)
         want_known(item)
         return (self._kind(item, x),)
 
-    def _original(self, item: Built, row: Row, x: TensorType | None, following: str) -> tuple[Layer, ...]:
-        if item.head == "unetUp":
-            raise Misread(item.at, "unetUp wants a unetDown before it whose skip it takes, got none left; add one")
+    def _original(
+        self, item: Built, row: Row, x: TensorType | None, rest: Sequence[str], grid: Grid | None
+    ) -> tuple[Layer, ...]:
         arguments = bind(item, row.parameters, frozenset(item.named))
-        want_channels(item.head, row, arguments, x)
-        here = Here(x, following, self.settings.activation, self.settings.strided)
-        made = row.make(arguments, here)
-        if item.head in PLACED:
-            PLACED[item.head](arguments, x)
+        before: list[Layer] = []
+        for misfit in misfits(row, arguments, x):
+            self.disagree(misfit.error)
+            if misfit.shape is not None:
+                before.append(Stated(misfit.shape))
+                x = self._through(item, before[-1], x)
+        on = _goes_on(rest, grid)
+        made = row.make(arguments, Here(x, rest[0], on, self.settings.activation, self.settings.strided))
         self._note(row, arguments)
-        self._note_of_following(item.head, arguments, following)
-        return self._with_options(item, row, made, x)
+        self._note_of_following(item.head, arguments, rest[0], on)
+        if item.head == "dense" and x is not None and x.dtype == "i32":
+            self.notes.append("dense: what arrives is token ids, of which it takes rows of its matrix, as if one-hot")
+        return (*before, *self._with_options(item, row, made, x))
 
     def _note(self, row: Row, arguments: Arguments) -> None:
         if row.note and (not row.noted or arguments[row.noted]):
             self.notes.append(row.note)
 
-    def _note_of_following(self, head: str, arguments: Arguments, following: str) -> None:
+    def _note_of_following(self, head: str, arguments: Arguments, following: str, on: bool) -> None:
         if head == "patchEmbed" and following == "swinStage":
             self.notes.append(
                 "patchEmbed: before a swinStage it is Swin's, without class token and positions, with a norm"
             )
-        if head == "transformerEncoder" and following in TAKES_TOKENS and not arguments["keepSequence"]:
-            self.notes.append(f"transformerEncoder: all tokens go on to {following}, which takes a sequence")
+        if head == "transformerEncoder" and on and not arguments["keepSequence"]:
+            which = ", which takes a sequence" if following in TAKES_TOKENS else ""
+            self.notes.append(f"transformerEncoder: all tokens go on to {following}{which}")
 
     def _with_options(self, item: Built, row: Row, made: tuple[Layer, ...], x: TensorType | None) -> tuple[Layer, ...]:
         """The first layer with netc's further options, a name among them."""
@@ -169,97 +206,103 @@ class Reader:
         row, other = TABLE["unetDown"], TABLE["unetUp"]
         arguments = bind(first, row.parameters, frozenset({"name"}))
         rising = bind(last, other.parameters, frozenset({"name", "rise"}))
-        want_channels("unetDown", row, arguments, x)
+        before = tuple(Stated(m.shape) for m in self._told(misfits(row, arguments, x)) if m.shape is not None)
         features = arguments["oc"]
-        if rising["oc"] != features:
-            raise Misread(
-                rising.place("oc"),
-                f"unetUp: oc wants {features}, the channels of the skip that it takes, got {rising['oc']}; change it",
-            )
         if "name" in first.named:
             raise Misread(first.named_spans.get("name", first.at), "unetDown wants no name; name its unetUp")
         convolutions = tuple(
-            replace(layer, name=f"{_name(last, 'unet')}_conv{i}") if "name" in last.named else layer
+            replace(layer, name=f"{name_of(last, 'unet')}_conv{i}") if "name" in last.named else layer
             for i, layer in enumerate(unet_convolutions(features), 1)
         )
-        for layer in convolutions:
-            x = _through(first, layer, x)
-        pooled = _through(first, MaxPool(2), x)
-        inner = self.sequence(items[down + 1 : up], pooled)
+        for layer in (*before, *convolutions):
+            x = self._through(first, layer, x)
+        skip: Layer | None = None
+        if rising["oc"] != features:
+            error = Misread(
+                rising.place("oc"),
+                f"unetUp: oc wants {features}, the channels of the skip that it takes, got {rising['oc']}; change it",
+            )
+            if x is None:
+                raise error
+            self.disagree(error)
+            skip = Stated((*x.shape[:-1], rising["oc"]))
+        pooled = self._through(first, MaxPool(2), x)
+        inner = self.sequence(items[down + 1 : up], pooled, "unetUp")
         below = pooled
-        for item, layer in zip([last] * len(inner), inner, strict=True):
-            below = _through(item, layer, below)
-        if below is not None and (below.rank != 3 or below.shape[-1] != rising["ic"]):
-            raise Misread(
+        for layer in inner:
+            below = self._through(last, layer, below)
+        joined = self._joined(rising, below, pooled)
+        if not skip:
+            self.notes.extend([other.note] if "rise" not in last.named else [])
+        descent = (MaxPool(2, name="pool"), *inner, *joined)
+        return (*before, *convolutions, rise(last, descent, rising["oc"], skip))
+
+    def _told(self, found: Iterator[Misfit]) -> Iterator[Misfit]:
+        for misfit in found:
+            self.disagree(misfit.error)
+            yield misfit
+
+    def _joined(self, rising: Arguments, below: TensorType | None, pooled: TensorType | None) -> tuple[Layer, ...]:
+        """What stands between what comes from below and the step up: tokens become an image again, and sizes agree."""
+        if below is None or pooled is None:
+            return ()
+        made: list[Layer] = []
+        if below.rank == 2 and below.shape[0] == pooled.shape[0] * pooled.shape[1]:
+            made.append(SpatialUnflatten(*pooled.shape[:2]))
+            below = signature_of(made[-1], below).out
+        if below.rank != 3 or below.shape[-1] != rising["ic"]:
+            error = Misread(
                 rising.place("ic"),
                 f"unetUp: ic wants {below.shape[-1]}, the channels that arrive ({batched(below.shape)}), got "
                 f"{rising['ic']}; change it",
             )
-        return (*convolutions, self._rise(last, inner, features))
+            if below.rank != 3:
+                raise error
+            self.disagree(error)
+            made.append(Stated((*below.shape[:-1], rising["ic"])))
+        return tuple(made)
 
-    def _rise(self, up: Built, inner: tuple[Layer, ...], features: int) -> Layer:
-        name = _name(up, "") or None
-        way = up.named.get("rise")
-        descent = Chain((MaxPool(2, name="pool"), *inner), name="inner")
-        if way is not None:
-            if way not in ("transpose", "bilinear", "nearest"):
-                place = up.named_spans.get("rise", up.at)
-                raise Misread(place, f'unetUp: rise wants "transpose", "bilinear" or "nearest", got {shown(way)}')
-            return UnetUp(descent, features, str(way), name=name)
-        self.notes.append(TABLE["unetUp"].note)
-        below = Chain((descent, BilinearUpsample(2, name="larger")), name="below")
-        both = Concat((Identity(name="skip"), below), name="join")
-        conv1, conv2 = unet_convolutions(features)
-        return Chain((both, replace(conv1, name="conv1"), replace(conv2, name="conv2")), name=name)
+    def _rise(
+        self, up: Built, row: Row, made: Sequence[Layer], outs: Sequence[TensorType | None], x: TensorType | None
+    ) -> tuple[tuple[Layer, ...], int]:
+        """A unetUp without a unetDown, and how many of the layers before it stay before it; the others come inside."""
+        rising = bind(up, row.parameters, frozenset({"name", "rise"}))
+        if x is None:
+            raise Misread(up.at, "unetUp wants a unetDown before it whose skip it takes, got none left; add one")
+        joined = self._joined(rising, x, x)
+        at = tap(outs, rising, x)
+        if at is None:
+            error, layer = without_skip(up, rising, x)
+            self.disagree(error)
+            return (*joined, layer), len(made)
+        self.notes.append(f"unetUp: its skip is what {made[at].label()} gives, the newest layer of that size")
+        return (rise(up, (*made[at + 1 :], *joined), rising["oc"]),), at + 1
 
-
-def _name(item: Built, default: str) -> str:
-    value = item.named.get("name", default)
-    if not isinstance(value, str):
-        place = item.named_spans.get("name", item.at)
-        raise Misread(place, f'{item.head}: name wants a string, got {shown(value)}; write (name := "stage1")')
-    return value
-
-
-def want_channels(head: str, row: Row, arguments: Arguments, x: TensorType | None) -> None:
-    """Raise Misread unless the channels that the constructor states are those that arrive."""
-    if not row.reads or x is None or x.rank == 0 or x.dtype != "f32":
-        return
-    if row.form == "vector" and x.rank > 2:
-        return  # the layer itself says what to put before it
-    arrives, stated = x.shape[-1], arguments[row.reads]
-    if stated != arrives:
-        raise Misread(
-            arguments.place(row.reads),
-            f"{head}: {row.reads} wants {arrives}, the channels that arrive ({batched(x.shape)}), got {stated}; change "
-            "it, or the layer before it",
-        )
+    def _through(self, item: Built, layer: Layer, x: TensorType | None) -> TensorType | None:
+        """What the layer gives for `x`; raises Misread if one of its options is wrong or it does not fit."""
+        for problem in layer.problems():
+            raise Misread(item.at, f"{item.head}: {problem}")
+        if isinstance(layer, Counted):
+            self.counted.append(layer)
+        if x is None:
+            return None
+        try:
+            return signature_of(layer, x).out
+        except LayerError as error:
+            problem = error.problem.replace("GlobalAvgPool()", ".globalAvgPool").replace("Flatten()", ".flatten")
+            raise Misread(item.at, f"{item.head} {problem}") from error
 
 
-def _want_patches(arguments: Arguments, x: TensorType | None) -> None:
-    patch = arguments["patchSize"]
-    if x is None or x.rank != 3 or x.shape[0] % patch or x.shape[1] % patch:
-        return  # the layer itself says what is wrong
-    count = (x.shape[0] // patch) * (x.shape[1] // patch)
-    if arguments["nPatches"] != count:
-        raise Misread(
-            arguments.place("nPatches"),
-            f"patchEmbed: nPatches wants {count}, the {patch}x{patch} patches of {batched(x.shape)}, got "
-            f"{arguments['nPatches']}; change it",
-        )
+def _original_row(item: Built) -> Row | None:
+    """The row of the original's constructor that an application means, if it means one."""
+    row = TABLE.get(item.head)
+    return row if row is not None and is_original(item, row) else None
 
 
-def _want_length(arguments: Arguments, x: TensorType | None) -> None:
-    if x is not None and x.rank >= 1 and arguments["seqLen"] != x.shape[0]:
-        raise Misread(
-            arguments.place("seqLen"),
-            f"seqLen wants {x.shape[0]}, the tokens that arrive ({batched(x.shape)}), got {arguments['seqLen']}; "
-            "change it",
-        )
-
-
-# constructor -> what else it states of its input
-PLACED = {"patchEmbed": _want_patches, "tokenPositionEmbed": _want_length, "lmHead": _want_length}
+def _goes_on(rest: Sequence[str], grid: Grid | None) -> bool:
+    """Whether what follows takes the whole sequence, at once or behind dense layers, or an image where one is known."""
+    past = next((head for head in rest if head != "dense"), "")
+    return past in TAKES_TOKENS or (grid is not None and rest[0] in TAKES_IMAGE)
 
 
 def _partners(items: Sequence[Built]) -> dict[int, int]:
@@ -273,19 +316,6 @@ def _partners(items: Sequence[Built]) -> dict[int, int]:
         elif item.head == "unetUp" and row is not None and is_original(item, row) and opened:
             pairs[opened.pop()] = index
     return pairs
-
-
-def _through(item: Built, layer: Layer, x: TensorType | None) -> TensorType | None:
-    """What the layer gives for `x`; raises Misread if one of its options is wrong or it does not fit."""
-    for problem in layer.problems():
-        raise Misread(item.at, f"{item.head}: {problem}")
-    if x is None:
-        return None
-    try:
-        return signature_of(layer, x).out
-    except LayerError as error:
-        problem = error.problem.replace("GlobalAvgPool()", ".globalAvgPool").replace("Flatten()", ".flatten")
-        raise Misread(item.at, f"{item.head} {problem}") from error
 
 
 def want_known(item: Built) -> None:

@@ -77,7 +77,7 @@ _PATTERN = re.compile(
 _COMMENT_EDGE = re.compile(r"/-|-/")
 _STRING_STOP = re.compile(r'["\\]')
 _INTERPOLATED_STOP = re.compile(r'["\\{]')
-_ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{2})|u\{?([0-9a-fA-F]{1,6})\}?|(\r?\n[ \t]*)|(.))")
+_ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4}|\{[0-9a-fA-F]{1,6}\})|(\r?\n[ \t]*)|(.))")
 ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "0": "\0", '"': '"', "'": "'", "\\": "\\", "{": "{", "}": "}"}
 _PASSED = frozenset(("space", "newline", "line"))
 _VALUED = frozenset(("block", "number", "index", "character", "string", "interpolated", "raw"))
@@ -248,7 +248,7 @@ class _Scanner:
                 return ""  # a line that ends in \ goes on after the next line's indentation
             if letter is not None and letter in ESCAPES:
                 return ESCAPES[letter]
-            code = int(two or point, 16) if two or point else -1
+            code = int((two or point).strip("{}"), 16) if two or point else -1
             if 0 <= code < 0xD800 or 0xDFFF < code < 0x110000:
                 return chr(code)
             self._pass_lines(start, start + hit.start())

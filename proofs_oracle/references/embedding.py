@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 def _embed(layer: TokenPositionEmbed, params: Tensors, state: Tensors, x: Array, training: bool) -> Applied:
     rows = jnp.asarray(params["tokens"])[jnp.clip(x, 0, layer.vocabulary - 1)]
-    return rows + params.get("positions", 0.0), {}
+    return rows + params.get("positions", 0.0) + params.get("bias", 0.0), {}
 
 
 def _lm_head(layer: LmHead, params: Tensors, state: Tensors, x: Array, training: bool) -> Applied:
@@ -72,6 +72,8 @@ REFERENCES = (
             Case("one-feature", TokenPositionEmbed(6, 1), (3,), ids=6),
             Case("outside-is-the-last", TokenPositionEmbed(4, 3), (9,), ids=8),
             Case("rows-never-met", TokenPositionEmbed(50, 2, std=0.5), (6,), batch=1, ids=50),
+            Case("bias", TokenPositionEmbed(7, 4, positions=False, bias=True), (5,), batch=3, ids=7),
+            Case("bias-and-positions", TokenPositionEmbed(5, 3, bias=True), (2,), ids=5),
             Case("evaluation", TokenPositionEmbed(7, 4), (5,), training=False, ids=7),
         ),
         (

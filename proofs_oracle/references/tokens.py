@@ -47,7 +47,7 @@ def _learned_positions(layer: LearnedPositions, params: Tensors, state: Tensors,
 
 
 def _take_tokens(layer: TakeTokens, params: Tensors, state: Tensors, x: Array, training: bool) -> Applied:
-    return x[:, : layer.count], {}
+    return x[:, layer.start : layer.start + layer.count], {}
 
 
 def _select_token(layer: SelectToken, params: Tensors, state: Tensors, x: Array, training: bool) -> Applied:
@@ -120,10 +120,17 @@ REFERENCES = (
     Reference(
         "takeTokens",
         _take_tokens,
-        (Case("some", TakeTokens(2), (5, 3)), Case("all", TakeTokens(3), (3, 2), batch=1)),
+        (
+            Case("some", TakeTokens(2), (5, 3)),
+            Case("all", TakeTokens(3), (3, 2), batch=1),
+            Case("from-the-second-on", TakeTokens(4, 1), (5, 3)),
+            Case("in-the-middle", TakeTokens(2, 2), (6, 3)),
+        ),
         (
             BadCase(TakeTokens(0), (3, 4), "count wants a positive integer, got 0"),
             BadCase(TakeTokens(4), (3, 4), "wants at least 4 tokens, got [batch, 3, 4]"),
+            BadCase(TakeTokens(3, 1), (3, 4), "wants at least 4 tokens, got [batch, 3, 4]; lower count or start"),
+            BadCase(TakeTokens(2, -1), (3, 4), "start wants an integer of at least 0, got -1"),
         ),
     ),
     Reference(

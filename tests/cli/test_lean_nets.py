@@ -117,6 +117,84 @@ def test_what_is_only_counted_is_emitted_nowhere(path, words):
     assert "\n" not in message
 
 
+BRIDGES = """
+def words : NetSpec where
+  name := "words"
+  imageH := 4
+  imageW := 1
+  layers := [.dense 7 4 .gelu, .transformerEncoder 4 2 6 1, .dense 4 3 .identity]
+def line : NetSpec where
+  name := "line"
+  imageH := 6
+  imageW := 1
+  layers := [
+    .conv2d 2 4 1 .same .relu, .waveNetBlock 4 3 2, .separableConv 3 4 1, .transformerEncoder 4 2 6 1,
+    .separableConv 4 3 1, .globalAvgPool]
+def pyramid : NetSpec where
+  name := "pyramid"
+  imageH := 8
+  imageW := 4
+  layers := [.patchEmbed 2 4 2 8, .transformerEncoder 4 2 6 1, .patchMerging 4 6, .transformerEncoder 6 2 8 1]
+def rising : NetSpec where
+  name := "rising"
+  imageH := 8
+  imageW := 8
+  layers := [.conv2d 2 3 3 .same .gelu, .maxPool 2 2, .residualBlock 3 4 1 2, .bilinearUpsample 2, .unetUp 4 3]
+"""
+
+
+@pytest.mark.parametrize("name", ["words", "line", "pyramid", "rising"])
+def test_the_oracle_judges_what_stands_between_images_and_tokens(path, name):
+    path.write_text(BRIDGES, encoding="utf-8")
+    result = run("oracle", f"{path}:{name}")
+    assert result.exit_code == 0, result.output
+    assert "all agree" in result.output
+
+
+ODD = """
+def odd : NetSpec where
+  name := "odd"
+  imageH := 4
+  imageW := 4
+  layers := [.conv2d 1 2 3 .same .relu, .flatten, .dense 30 3 .identity]
+def even : NetSpec where
+  name := "even"
+  imageH := 4
+  imageW := 4
+  layers := [.dense 16 3 .identity]
+"""
+ODD_COUNT = 9 * 2 + 2 + 30 * 3 + 3
+ODD_SENTENCE = (
+    "dense: fanIn wants 32, the channels that arrive ([batch, 32]), got 30; change it, or the layer before it"
+)
+
+
+def test_a_net_whose_sizes_disagree_is_shown_as_it_is_written(path):
+    path.write_text(ODD, encoding="utf-8")
+    result = run("show", f"{path}:odd")
+    assert result.exit_code == 0, result.output
+    assert "counted as it is written, and not to be trained, for its sizes disagree" in result.stdout
+    assert f"line 6: {ODD_SENTENCE}" in result.stdout
+    found = json.loads(run("show", f"{path}:odd", "--json").stdout)
+    assert (found["parameters"], found["flops"]) == (ODD_COUNT, None)
+    assert found["disagreements"] == [f"line 6: {ODD_SENTENCE}"]
+    assert "disagreements" not in json.loads(run("show", f"{path}:even", "--json").stdout)
+    listed = json.loads(run("show", path, "--json").stdout)["specs"]
+    assert [(s["status"], s["parameters"]) for s in listed] == [("counted", ODD_COUNT), ("ok", 16 * 3 + 3)]
+    assert run("show", f"{path}:odd", "--mermaid").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("train",), ("emit-mlir",), ("compile", "-o", "x.vmfb"), ("oracle",), ("certify",), ("cost",), ("emit-lean",)],
+)
+def test_a_net_whose_sizes_disagree_is_computed_by_no_command(path, words):
+    path.write_text(ODD, encoding="utf-8")
+    message = refused(words[0], f"{path}:odd", *words[1:])
+    assert message.split("\n")[0] == f"{path}:6:58: {ODD_SENTENCE} (netc show counts the net as it is written)"
+    assert "wants one form" not in refused("show", f"{path}:odd", "--toml")
+
+
 @pytest.mark.parametrize("name", ["mlp", "gpt"])
 def test_the_oracle_judges_a_net_of_a_file(path, name):
     result = run("oracle", f"{path}:{name}")

@@ -60,6 +60,16 @@ def gated(c: int, heads: int) -> int:
     return 2 * c + 3 * c * 32 * heads + affine(c, 32 * heads) + affine(32 * heads, c)
 
 
+def up(i: int, o: int) -> int:
+    """What a U-Net's step up sees is what is below, i channels, and a skip of as many as it gives."""
+    return norm(3, i + o, o) + norm(3, o, o)
+
+
+def wave(r: int, s: int, n: int) -> int:
+    """WaveNet's layers: filter and gate of two taps, a residual in all but the last, a skip."""
+    return n * (2 * r * 2 * r + 2 * r) + (n - 1) * affine(r, r) + n * affine(r, s)
+
+
 TORCHVISION, TIMM = "torchvision", "timm"
 HAND = "written out"
 UPSTREAM = "lean4-mlir's README"
@@ -265,6 +275,29 @@ COUNTS: dict[str, dict[str, tuple[int, str]]] = {
         "large": (affine(784, 128) + 3 * affine(128, 128) + affine(128, 10), HAND),
         "hidden": (affine(784, 96) + 2 * affine(96, 96) + affine(96, 10), HAND),
     },
+    "Tokens.lean": {
+        "Tokens.reader": (affine(300, 48) + 3 * encoder(48, 192) + 2 * 48 + affine(48, 48), HAND),
+        "Tokens.writer": (
+            affine(300, 24) + affine(24, 32) + 2 * encoder(32, 128) + 2 * 32 + affine(32, 300), HAND),
+        "Tokens.projector": (affine(96, 128) + affine(128, 128), HAND),
+        "Tokens.sound": (
+            affine(16, 8) + wave(8, 12, 3) + affine(12, 10) + wave(10, 14, 2) + affine(14, 16), HAND),
+        "Tokens.turns": (3 * (9 * 24 + 2 * 24 + norm(1, 24, 24)) + 2 * (encoder(24, 96) + 2 * 24), HAND),
+        # the class token and 97 positions; the patch merging's norm of four pixels and its matrix, without a bias
+        "Tokens.pyramid": (
+            affine(4 * 3, 16) + 16 + 97 * 16 + encoder(16, 64) + 2 * 16
+            + 2 * 64 + 64 * 32 + 2 * encoder(32, 128) + 2 * 32
+            + 2 * 128 + 128 * 40 + encoder(40, 160) + 2 * 40 + affine(40, 10), HAND),
+        "Tokens.sighted": (
+            affine(16 * 3, 16) + 16 + 10 * 16 + encoder(16, 64) + 2 * 16 + affine(16, 24) + encoder(24, 96) + 2 * 24,
+            HAND),
+        "Tokens.residualUnet": (
+            norm(3, 4, 8) + 2 * norm(3, 8, 8)
+            + norm(3, 8, 16) + norm(3, 16, 16) + norm(1, 8, 16) + 2 * norm(3, 16, 16)
+            + norm(3, 16, 32) + norm(3, 32, 32) + norm(1, 16, 32)
+            + up(32, 16) + up(16, 8) + up(8, 8) + affine(8, 3), HAND),
+        "Tokens.moment": (affine(16, 32) + affine(32, 32), HAND),
+    },
     "Recipes.lean": {
         "Recipes.digits": (affine(64, 32) + affine(32, 10), HAND),
         "Recipes.digitsCnn": (norm(3, 1, 8) + norm(3, 8, 16) + affine(64, 10), HAND),
@@ -276,3 +309,29 @@ COUNTS: dict[str, dict[str, tuple[int, str]]] = {
 BROKEN = {
     "Workshop.lean": {"fromDisk": "unknown name unsafeIO", "misfit": "dense: fanIn wants 32"},
 }
+
+# what is shown and counted as it is written, and not trained: the count, and how what disagrees begins
+ODD: dict[str, dict[str, tuple[int, str]]] = {
+    "Odd.lean": {
+        "Odd.classifier": (
+            norm(5, 3, 8) + affine(6 * 6 * 8, 40) + affine(40, 10), "dense: fanIn wants 392, the channels that arrive"),
+        "Odd.patches": (
+            norm(3, 3, 8) + affine(4 * 8, 16) + 16 + 17 * 16 + encoder(16, 32) + 2 * 16 + affine(16, 10),
+            "patchEmbed: nPatches wants 64, the 2x2 patches of [batch, 16, 16, 8], got 16"),
+        "Odd.widths": (
+            norm(3, 3, 8) + norm(3, 8, 8) + norm(3, 8, 16) + norm(3, 16, 16) + up(16, 8) + up(8, 3) + affine(3, 3),
+            "unetUp: oc wants 8, the channels of the skip that it takes, got 3"),
+        "Odd.decoder": (
+            affine(4, 16) + up(16, 8) + norm(3, 8, 8) + up(8, 4) + conv(3, 4, 3),
+            "unetUp wants a unetDown before it whose skip it takes, or a layer that gives [batch, 8, 8, 8], got none"),
+        "Odd.listener": (
+            affine(70, 16) + 2 * decoder(16, 32), "transformerDecoder: nQueries wants a positive integer, got 0"),
+        "Odd.painter": (
+            conv(3, 4, 8) + norm(3, 8, 16) + norm(3, 16, 16) + decoder(16, 32) + up(16, 16) + conv(3, 16, 4),
+            "transformerDecoder: nQueries wants a positive integer, got 0"),
+        "Odd.pixels": (affine(32, 48) + affine(48, 6), "dense: fanIn wants a multiple of 5 x 5 = 25 pixels, got 32"),
+        "Odd.octaves": (affine(160, 8), "positionalEncoding: numFrequencies wants at most 32"),
+        "Odd.channels": (
+            conv(3, 3, 8) + conv(3, 16, 4) + affine(4, 2), "conv2d: ic wants 8, the channels that arrive"),
+    },
+}  # fmt: skip

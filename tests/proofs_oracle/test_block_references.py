@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from netc.netspec.layer import signature_of
-from netc.netspec.layers import CeilMaxPool, ChannelShuffle, DenseBlock, ShuffleV2Block
+from netc.netspec.layers import CeilMaxPool, ChannelShuffle, Dense, DenseBlock, ShuffleV2Block, TokenPositionEmbed
 from netc.netspec.layers.window import pair
 from netc.netspec.types import TensorType
 from netc.proofs_oracle.reference import apply
@@ -96,3 +96,15 @@ def test_what_a_layer_lets_by_is_found_in_its_output(normal):
     first, _ = compiled(lambda p, x: apply(one, p, states, x, False))(params, x)
     y, _ = compiled(lambda p, x: apply(shuffled, p, states, x, False))(params, x)
     np.testing.assert_array_equal(y[..., [0, 2]], first[..., :2])  # the left half, dealt to the even channels
+
+
+def test_an_embedding_with_a_bias_is_the_dense_layer_on_ids_written_one_hot(normal):
+    """Parameters for parameters, and in the values."""
+    embed, dense = TokenPositionEmbed(7, 3, positions=False, bias=True), Dense(3)
+    ids = np.array([[0, 6, 2, 2], [5, 1, 0, 3]], np.int32)
+    ours, theirs = signature_of(embed, TensorType((4,), "i32")), signature_of(dense, TensorType((4, 7)))
+    assert [p.shape for p in ours.params] == [p.shape for p in theirs.params] == [(7, 3), (3,)]
+    matrix, bias = normal((7, 3)), normal((3,))
+    rows, _ = apply(embed, {"tokens": matrix, "bias": bias}, {}, ids, True)
+    product, _ = apply(dense, {"kernel": matrix, "bias": bias}, {}, np.eye(7)[ids], True)
+    np.testing.assert_allclose(np.asarray(rows), np.asarray(product), rtol=1e-6, atol=1e-6)  # float32 where not x64

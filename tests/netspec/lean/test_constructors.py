@@ -12,9 +12,9 @@ import pytest
 
 from netc.netspec.check import check
 from netc.netspec.errors import UserError
-from netc.netspec.layers import COUNTED, KINDS, VOCABULARY
+from netc.netspec.layers import COUNTED, KINDS, VOCABULARY, Activation, SpatialUnflatten, TakeTokens, TokenPositionEmbed
 from netc.netspec.lean.constructors import TABLE
-from netc.netspec.lean.meaning import notes_of, read, spec_of
+from netc.netspec.lean.meaning import counted, read, spec_of
 from netc.netspec.lean.source import Misread
 from netc.netspec.types import batched
 from tests.netspec.lean.built import b, record
@@ -210,7 +210,7 @@ def test_a_value_of_another_type(case, index, type_):
         ((b("convBn", 3, 8, 3, 1, S), b("flatten"), b("dense", 512, 10, ID)), {}, "fanIn wants 6272, the channels"),
         ((b("patchEmbed", 3, 8, 4, 50),), {"imageH": 28}, "patchEmbed: nPatches wants 49, the 4x4 patches of"),
         ((b("patchEmbed", 3, 8, 5, 50),), {}, "patchEmbed wants sides that are multiples of 5, got [batch, 28, 28, 3]"),
-        ((b("unetUp", 8, 8),), {"channels": 8}, "unetUp wants a unetDown before it whose skip it takes, got none left"),
+        ((b("unetUp", 8, 8),), {"channels": 8}, "unetUp wants a unetDown before it whose skip it takes, or a"),
         ((b("unetDown", 3, 8), b("unetUp", 8, 4)), {}, "unetUp: oc wants 8, the channels of the skip"),
         ((b("unetDown", 3, 8), b("unetUp", 9, 8)), {}, "unetUp: ic wants 8, the channels that arrive"),
         ((b("unetDown", 3, 8), b("unetUp", 8, 8, rise="far")), {}, 'rise wants "transpose", "bilinear" or "nearest"'),
@@ -334,10 +334,10 @@ def test_a_unet_from_a_list():
 
 def test_notes_are_said_once_and_only_where_they_apply():
     mobile = [b("mbConv", 16, 16, 6, 3, 1, 1, True), b("mbConv", 16, 16, 6, 3, 1, 1, True)]
-    assert len(notes_of(record(*mobile))) == 1
-    assert "a quarter of the block's input" in notes_of(record(*mobile))[0]
-    assert notes_of(record(b("mbConv", 16, 16, 6, 3, 1, 1, False))) == ()
-    assert "detStride" in notes_of(record(b("dense", 784, 10, ID), detStride=32))[0]
+    assert len(read(record(*mobile)).notes) == 1
+    assert "a quarter of the block's input" in read(record(*mobile)).notes[0]
+    assert read(record(b("mbConv", 16, 16, 6, 3, 1, 1, False))).notes == ()
+    assert "detStride" in read(record(b("dense", 784, 10, ID), detStride=32)).notes[0]
 
 
 def test_further_options_are_named():
@@ -382,3 +382,87 @@ def test_what_is_counted_only_fails_where_it_is_emitted(case):
 def test_read_gives_both():
     meaning = read(record(b("dense", 784, 10, ID)))
     assert meaning.spec.name == "net" and meaning.notes == ()
+
+
+IDS = {"imageH": 6, "imageW": 1}
+WORDS = b("dense", 9, 4, ID)
+BLOCKS = b("transformerEncoder", 4, 2, 8, 1)
+
+
+def kinds(*layers, **fields):
+    return [layer.kind for layer in spec_of(record(*layers, **fields)).layers]
+
+
+@pytest.mark.parametrize("taker", [BLOCKS, b("mambaBlock", 4, 2, 2, 1), b("transformerDecoder", 4, 2, 8, 1, 3)])
+def test_a_dense_layer_before_layers_of_tokens_is_an_embedding(taker):
+    """Whatever the number of rows: 12 words at 6 places are no image of 6 x 2 laid out."""
+    for words in (9, 12):
+        spec = spec_of(record(b("dense", words, 4, R), taker, **IDS))
+        assert (spec.input, spec.dtype) == ((6,), "i32")
+        assert spec.layers[0] == TokenPositionEmbed(words, 4, positions=False, bias=True)
+        assert spec.layers[1] == Activation("relu")
+        assert check(spec).params[1].shape == (4,)
+    assert kinds(b("dense", 6, 4, ID), b("dense", 4, 2, ID), **IDS) == ["flatten", "dense", "dense"]
+
+
+def test_a_row_of_places_is_a_sequence_where_it_is_no_image():
+    spec = spec_of(record(b("dense", 9, 4, R), b("dense", 4, 2, ID), **IDS))
+    assert (spec.input, spec.dtype, check(spec).out.shape) == ((6, 9), "f32", (6, 2))
+    assert "fanIn wants a multiple of 6 x 2 = 12 pixels" in misread(b("dense", 9, 4, R), imageH=6, imageW=2).sentence
+    assert spec_of(record(b("dense", 9, 4, R), input=(6,), inputDtype="i32")).layers[0].kind == "tokenPositionEmbed"
+
+
+def test_pixels_become_tokens_and_tokens_an_image_again():
+    image = b("conv2d", 3, 4, 1, S, ID)
+    assert kinds(image, BLOCKS) == ["conv2d", "spatialFlatten", "transformerEncoder", "selectToken", "layerNorm"]
+    back = kinds(image, BLOCKS, b("conv2d", 4, 2, 1, S, ID), imageH=5, imageW=7)
+    assert back == ["conv2d", "spatialFlatten", "transformerEncoder", "layerNorm", "spatialUnflatten", "conv2d"]
+    meaning = read(record(image, BLOCKS, b("conv2d", 4, 2, 1, S, ID), imageH=5, imageW=7))
+    assert meaning.notes == (
+        "transformerEncoder: the pixels that arrive become its tokens, row by row",
+        "transformerEncoder: all tokens go on to conv2d",
+        "conv2d: the tokens that arrive become an image of 5 x 7 again",
+    )
+    assert "there is nothing to average" in misread(image, BLOCKS, b("globalAvgPool")).sentence
+
+
+def test_the_class_token_is_left_behind_where_an_image_is_wanted_again():
+    layers = (b("patchEmbed", 3, 4, 7, 16), BLOCKS, b("patchMerging", 4, 8))
+    spec = spec_of(record(*layers))
+    assert spec.layers[3:5] == (TakeTokens(16, 1), SpatialUnflatten(4, 4))
+    assert check(spec).out.shape == (2, 2, 8)
+    assert "without the class token" in read(record(*layers)).notes[1]
+
+
+def test_an_encoders_tokens_go_on_through_dense_layers_to_whatever_takes_them():
+    wide = b("transformerEncoder", 6, 2, 8, 1)
+    assert kinds(b("patchEmbed", 3, 4, 7, 16), BLOCKS, b("dense", 4, 6, ID), wide).count("selectToken") == 1
+    assert kinds(b("patchEmbed", 3, 4, 7, 16), BLOCKS, b("dense", 4, 6, ID)).count("selectToken") == 1
+
+
+def test_a_step_up_takes_the_newest_layer_of_twice_its_size():
+    """The stage's output and not that of the pooling before it, which has the same shape."""
+    layers = [
+        b("convBn", 3, 4, 3, 2, S), b("maxPool", 2, 2), b("residualBlock", 4, 4, 1, 1), b("residualBlock", 4, 8, 1, 2),
+        b("unetUp", 8, 4), b("unetUp", 4, 4),
+    ]  # fmt: skip
+    meaning = read(record(*layers, imageH=32, imageW=32))
+    stem, outer = meaning.spec.layers
+    assert (stem.kind, outer.kind) == ("convBn", "chain")
+    inner = outer.layers[0].branches[1].layers[0].layers  # of the step that ends at the stem
+    assert [layer.kind for layer in inner] == ["maxPool", "residualBlock", "chain"]
+    assert [note.split(" is what ")[1].split(" gives")[0] for note in meaning.notes] == [
+        "residualBlock 4 x1", "convBn 4 3x3/2",
+    ]  # fmt: skip
+    given = spec_of(record(*layers[:4], b("unetUp", 8, 4, rise="transpose"), imageH=32, imageW=32)).layers[-1]
+    assert (given.kind, given.rise) == ("unetUp", "transpose")
+
+
+def test_what_disagrees_is_read_on_where_it_is_counted_and_every_place_is_said():
+    layers = (b("conv2d", 3, 8, 3, S, R), b("conv2d", 16, 4, 3, S, R), b("flatten"), b("dense", 100, 2, ID))
+    meaning = counted(record(*layers))
+    assert [layer.kind for layer in meaning.spec.layers] == ["conv2d", "stated", "conv2d", "flatten", "stated", "dense"]
+    assert [error.sentence.split(" wants")[0] for error in meaning.disagreements] == ["conv2d: ic", "dense: fanIn"]
+    assert check(meaning.spec).count == 9 * 3 * 8 + 8 + 9 * 16 * 4 + 4 + 100 * 2 + 2
+    assert meaning.spec.layers[1].kind not in VOCABULARY
+    assert "conv2d: ic wants 8" in misread(*layers).sentence

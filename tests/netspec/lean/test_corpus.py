@@ -18,14 +18,14 @@ from netc.netspec.layers import COUNTED
 from netc.netspec.lean.config import config_of
 from netc.netspec.lean.constructors import TABLE
 from netc.netspec.lean.file import LeanFile, from_text, load
-from netc.netspec.lean.listing import listed
-from netc.netspec.lean.meaning import read, spec_of
+from netc.netspec.lean.listing import listed, summaries
+from netc.netspec.lean.meaning import counted, read, spec_of
 from netc.netspec.lean.source import Built, Product, Record, Value
 from netc.netspec.lean.write import to_lean
 from netc.netspec.recipe import Recipe
 from netc.netspec.spec import NetSpec
 from netc.netspec.zoo import find
-from tests.lean_corpus.counts import BROKEN, COUNTS
+from tests.lean_corpus.counts import BROKEN, COUNTS, ODD
 
 CORPUS = Path(__file__).parents[2] / "lean_corpus"
 NETS = [(file, name) for file, specs in COUNTS.items() for name in specs]
@@ -49,7 +49,7 @@ def module_text(net: NetSpec) -> str:
 
 def test_the_corpus_is_what_it_should_be():
     assert len(NETS) >= 60
-    assert {path.name for path in CORPUS.glob("*.lean")} == COUNTS.keys()
+    assert {path.name for path in CORPUS.glob("*.lean")} == COUNTS.keys() | ODD.keys()
     assert all(source for specs in COUNTS.values() for _, source in specs.values())
 
 
@@ -62,6 +62,30 @@ def test_a_file_holds_its_specs_and_nothing_else(file):
 def test_counts(file, name):
     wanted, source = COUNTS[file][name]
     assert check(spec(file, name)).count == wanted, source
+
+
+@pytest.mark.parametrize(("file", "name"), [(f, n) for f, specs in ODD.items() for n in specs])
+def test_what_disagrees_is_counted_as_it_is_written_and_not_trained(file, name):
+    found = next(s for s in loaded(file).specs if s.name == name)
+    assert {s.name for s in loaded(file).specs} == ODD[file].keys()
+    wanted, sentence = ODD[file][name]
+    meaning = found.read(counted)
+    assert check(meaning.spec).count == wanted
+    assert meaning.disagreements[0].sentence.startswith(sentence)
+    summary = next(s for s in summaries(loaded(file)) if s.name == name)
+    assert (summary.status, summary.parameters) == ("counted", wanted)
+    assert sentence in summary.reason
+    with pytest.raises(UserError) as caught:
+        found.read(spec_of)
+    assert " (netc show counts the net as it is written)\n" in str(caught.value)
+
+
+def test_what_fits_is_the_same_however_it_is_read():
+    for file, name in NETS:
+        found = next(s for s in loaded(file).specs if s.name == name)
+        meaning = found.read(counted)
+        assert meaning == found.read(read)
+        assert not meaning.disagreements
 
 
 @pytest.mark.parametrize(("file", "name"), [(f, n) for f, names in BROKEN.items() for n in names])
@@ -131,6 +155,14 @@ EMITTED = {
     "Pixels.lean": {"upsampler": None, "ddpmTrainable": None},
     "Fold.lean": {"Field.plainField": None},
     "Ablation.lean": {"piped": None, "Größe.réseau": None},
+    "Tokens.lean": {
+        "Tokens.reader": None,
+        "Tokens.sound": None,
+        "Tokens.turns": None,
+        "Tokens.pyramid": None,
+        "Tokens.sighted": None,
+        "Tokens.residualUnet": None,
+    },
     "Workshop.lean": {"small": None},
     "Recipes.lean": {"Recipes.digits": None, "Recipes.digitsDepthwise": None},
 }

@@ -45,7 +45,8 @@ def test_words(source: str, wanted: list[str]) -> None:
     [
         ("1_000", 1000), ("0x1F", 31), ("0b101", 5), ("0o17", 15), ("1e-4", 1e-4), ("1.5", 1.5), ("2.", 2.0),
         ("1E3", 1000.0), ("'a'", "a"), (r"'\n'", "\n"), (r"'\x41'", "A"), (r'"a\tb\"c\\"', 'a\tb"c\\'),
-        (r'"\u03b1 \u{3b2}"', "α β"), ('"two\nlines"', "two\nlines"), ('"joined\\\n    up"', "joinedup"),
+        (r'"\u03b1 \u{3b2}"', "α β"), (r'"\u001f0"', "\x1f0"), ('"two\nlines"', "two\nlines"),
+        ('"joined\\\n    up"', "joinedup"),
         ('r"a\\n"', "a\\n"), ('r#"say "x""#', 'say "x"'), ('"-- no comment /- -/"', "-- no comment /- -/"),
     ],
 )  # fmt: skip
