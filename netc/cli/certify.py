@@ -44,20 +44,27 @@ VERDICTS = {"holds": ("yes", "green"), "false": ("NO", "bold red"), "undecided":
 @click.option("--manifest", type=click.Path(path_type=Path), help="Of FILE: the JSON that emit-mlir wrote beside it.")
 @click.option("--function", help="Of FILE: its function.  [default: train_step, or main]")
 @click.option("--wrt", multiple=True, metavar="ARGUMENT=RESULT", help="Of FILE: which result is whose gradient.")
+@click.option(
+    "--update", "updates", multiple=True, metavar="ARGUMENT=RESULT:RULE",
+    help="Of FILE: which result is whose update: 0=0:sgd, 0=0:momentum:STATE or 0=0:adam:STATE=RESULT.",
+)  # fmt: skip
 @click.option("--scale", default="1", metavar="FRACTION", help="Of FILE: the results are the gradients times this.")
-@click.option("--ids", type=click.IntRange(min=1), default=10, show_default=True, help="Of FILE: integers stay below.")
+@click.option(
+    "--ids", type=click.IntRange(min=1), help="Of FILE: integers stay below.  [default: what they index, else 10]"
+)
 @json_option
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="Write the certificate to this file, as JSON.")
 def certify(
     net: str, classes: int | None, input_: str | None, target: str, batch: int, layers: bool, primes: int | None,
     points: int, seed: int, literals: str, manifest: Path | None, function: str | None,
-    wrt: tuple[str, ...], scale: str, ids: int, as_json: bool, out: Path | None, **recipe: Any,
+    wrt: tuple[str, ...], updates: tuple[str, ...], scale: str, ids: int | None,
+    as_json: bool, out: Path | None, **recipe: Any,
 ) -> None:  # fmt: skip
     """Check exactly, over prime fields, that the backward in a program is the derivative of its forward.
 
     Of NET, the train step is checked in the very text that `netc compile` would compile for the target. Of FILE.mlir,
-    a StableHLO text of anybody: say with --manifest or with --wrt which results are whose gradients; its loss is result
-    0, or that of --loss NUMBER.
+    a StableHLO text of anybody: say with --manifest, --wrt or --update which results are whose gradients or updates, or
+    leave it to be found. Its loss is result 0 or the only scalar one, that of --loss NUMBER, or --loss none.
     docs/certificate.md says what is proven and what is assumed. The exit code is 1 unless the claim
     holds.
     """
@@ -69,8 +76,8 @@ def certify(
     def judged(count: int) -> Certificate:
         settings = Settings(count, points, seed, literals == "exact")
         if net.endswith(".mlir"):
-            loss = recipe["loss"] if recipe["loss"].isdigit() else "0"
-            return _file(Path(net), settings, manifest, function, loss, wrt, scale, ids)
+            loss = recipe["loss"] if recipe["loss"].isdigit() or recipe["loss"] == "none" else None
+            return _file(Path(net), settings, manifest, function, loss, wrt, updates, scale, ids)
         return _net(net, classes, input_, target, batch, layers, settings, recipe)
 
     found = judged(primes or 4)
@@ -114,8 +121,8 @@ def _watched(statements: Iterable[Statement]) -> Iterable[Statement]:
 
 
 def _file(
-    path: Path, settings: Settings, manifest: Path | None, function: str | None, loss: str, wrt: tuple[str, ...],
-    scale: str, ids: int,
+    path: Path, settings: Settings, manifest: Path | None, function: str | None, loss: str | None,
+    wrt: tuple[str, ...], updates: tuple[str, ...], scale: str, ids: int | None,
 ) -> Certificate:  # fmt: skip
     from netc.netspec.errors import UserError
     from netc.proofs_oracle.certificate.certify import certify_foreign
@@ -131,7 +138,7 @@ def _file(
         raise UserError("--scale wants a number other than 0, got 0")
     return certify_foreign(
         path.read_bytes(), function, settings, manifest=described, loss=loss, wrt=wrt, scale=factor,
-        limit=ids,
+        limit=ids, updates=updates,
     )  # fmt: skip
 
 

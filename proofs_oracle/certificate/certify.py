@@ -18,8 +18,10 @@ from netc.netspec.errors import UserError
 from netc.netspec.layer import Combinator, Composite, Layer
 from netc.netspec.types import TensorType
 from netc.proofs_oracle.certificate import claims
+from netc.proofs_oracle.certificate.bounds import bounds
 from netc.proofs_oracle.certificate.factors import scaled
-from netc.proofs_oracle.certificate.points import float_point
+from netc.proofs_oracle.certificate.pairing import how_paired, paired
+from netc.proofs_oracle.certificate.points import FloatPoint, float_point
 from netc.proofs_oracle.certificate.run import Claim
 from netc.proofs_oracle.certificate.statement import Settings, Statement, judge
 from netc.proofs_oracle.certificate.unroll import unrolled
@@ -147,9 +149,9 @@ def _statement(s: Statement) -> dict[str, Any]:
 
 
 def certify_text(text: str, name: str, claim: Claim, settings: Settings, limit: int) -> Certificate:
-    """Of one function of a text."""
+    """Of one function of a text; integers that index nothing are below `limit` in the float run."""
     function, said = parsed(text, name, settings)
-    return certify_function(text, function, claim, settings, limit, said)
+    return certify_function(text, function, claim, settings, _point(function, limit), said)
 
 
 def parsed(text: str | bytes, name: str | None, settings: Settings) -> tuple[Function, tuple[str, ...]]:
@@ -164,10 +166,11 @@ def parsed(text: str | bytes, name: str | None, settings: Settings) -> tuple[Fun
 
 
 def certify_function(
-    text: str | bytes, function: Function, claim: Claim, settings: Settings, limit: int, said: tuple[str, ...] = ()
-) -> Certificate:
-    """Of a function that was parsed from that text; integers of the float run are below `limit`."""
-    found = judge(function.name, function, claim, settings, float_point(limit))
+    text: str | bytes, function: Function, claim: Claim, settings: Settings, point: FloatPoint,
+    said: tuple[str, ...] = (),
+) -> Certificate:  # fmt: skip
+    """Of a function that was parsed from that text."""
+    found = judge(function.name, function, claim, settings, point)
     found = replace(found, meaning=(how_read(function, claim), *said, *roundings(function), *found.meaning))
     return Certificate(function.name, _digest(text), settings, (found,))
 
@@ -251,12 +254,12 @@ def _of_blocks(program: Program, source: Source, claim: Claim, settings: Setting
 def _written_out(name: str, source: Source, claim: Claim, settings: Settings, limit: int) -> Statement:
     """Of the lowered `train_step` with each call of its loops written out."""
     step = unrolled(source.module, "train_step")
-    found = judge(name, step, claim, settings, float_point(limit))
+    found = judge(name, step, claim, settings, _point(step, limit))
     return replace(found, meaning=(how_read(step, claim), IN_TURN, *found.meaning))
 
 
 def id_limit(net: CheckedNet) -> int:
-    """Token ids and class ids are below the number of classes."""
+    """Integers that index nothing are below the number of classes."""
     return max(2, net.out.shape[-1])
 
 
@@ -276,17 +279,20 @@ def certify_layers(program: Program, target: Target, settings: Settings) -> Iter
 
     Of a batch in parts a layer sees one part.
     """
-    net, point = program.net, float_point(id_limit(program.net))
+    net, limit = program.net, id_limit(program.net)
     batch = program.batch // program.recipe.accumulate
     for path, layer, x in parts(net):
         made = at_precision(layer_module(layer, x, batch), program.recipe.precision)
         function = lower(made, target.family).function("vjp")
         claim = claims.claim_of_layer(function)
         if claim.gradients:
-            found = judge(f"{layer.label()} on {x} (first at {path})", function, claim, settings, point)
+            found = judge(
+                f"{layer.label()} on {x} (first at {path})", function, claim, settings, _point(function, limit)
+            )
             yield replace(found, meaning=(*roundings(function), *found.meaning))
     function = lower(loss_module(program.recipe.loss, net.out, batch), target.family).function("vjp")
-    yield judge(f"loss {program.recipe.loss.kind}", function, claims.claim_of_loss(function), settings, point)
+    claim, point = claims.claim_of_loss(function), _point(function, limit)
+    yield judge(f"loss {program.recipe.loss.kind}", function, claim, settings, point)
 
 
 def certificate_of_layers(subject: str, settings: Settings, statements: Sequence[Statement]) -> Certificate:
@@ -300,16 +306,28 @@ def certify_foreign(  # what a command line knows of a text
     settings: Settings,
     *,
     manifest: Mapping[str, Any] | None,
-    loss: str,
+    loss: str | None,
     wrt: Sequence[str],
     scale: Fraction,
-    limit: int,
+    limit: int | None,
+    updates: Sequence[str] = (),
 ) -> Certificate:
-    """Of anybody's text: by our manifest, or by the numbers of results and arguments."""
+    """Of anybody's text: by our manifest, by the numbers of results and arguments, or by what is found by itself.
+
+    `limit`: integers of the float run are below it; None: below what they index.
+    """
     function, said = parsed(text, name, settings)
-    if manifest is None:
-        claim = claims.claim_of_words(function, loss, wrt, scale)
-        return certify_function(text, function, claim, settings, limit, said)
-    claim = claims.claim_of_manifest(manifest, function.name)
-    claim = scaled(function, claim, settings, float_point(limit))
-    return certify_function(text, function, claim, settings, limit, said)
+    point = _point(function) if limit is None else float_point(limit)
+    if manifest is not None:
+        claim = claims.claim_of_manifest(manifest, function)
+    elif wrt or updates:
+        claim = claims.claim_of_words(function, loss, wrt, updates, scale)
+    else:
+        claim = paired(function, loss, settings, point)
+        said = (how_paired(claim), *said)
+    return certify_function(text, function, scaled(function, claim, settings, point), settings, point, said)
+
+
+def _point(function: Function, limit: int = 10) -> FloatPoint:
+    """Integers stay below what they index, else below `limit`."""
+    return float_point(limit, bounds(function))

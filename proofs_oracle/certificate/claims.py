@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
+from netc.codegen.evaluator import INTEGER_DTYPES
 from netc.codegen.ir import Function
 from netc.codegen.program import Program
 from netc.netspec.errors import UserError
@@ -14,6 +15,7 @@ from netc.proofs_oracle.certificate.reading import read
 from netc.proofs_oracle.certificate.run import Claim, Gradient
 
 Places = Mapping[str, int]
+NO_LOSS = "none"  # the word for a text that returns none
 
 
 def _fraction(value: float, exact: bool) -> Fraction:
@@ -74,8 +76,9 @@ def claim_of_loss(function: Function) -> Claim:
     return Claim(((results["loss"], None),), (Gradient(of["output"], results["doutput"]),))
 
 
-def claim_of_manifest(manifest: Mapping[str, Any], name: str) -> Claim:
+def claim_of_manifest(manifest: Mapping[str, Any], function: Function) -> Claim:
     """Of a text beside our manifest: gradients up to one factor, in the first moments or in the new parameters."""
+    name = function.name
     try:
         entry = manifest["functions"][name]
         arguments, results = ([str(e["name"]) for e in entry[side]] for side in ("arguments", "results"))
@@ -83,6 +86,12 @@ def claim_of_manifest(manifest: Mapping[str, Any], name: str) -> Claim:
     except (KeyError, TypeError) as error:
         raise UserError(f"--manifest wants one that netc wrote, with the function {name}, got no {error}") from error
     of, at = places(arguments), places(results)
+    got, wanted = (len(arguments), len(results)), (len(function.params), len(function.results))
+    if got != wanted:
+        raise UserError(
+            f"--manifest wants the {wanted[0]} arguments and {wanted[1]} results of {name}, got {got[0]} and {got[1]}; "
+            "give the one that was written with this text"
+        )
     names = [n for n in arguments if roles[n] == "parameter"]
     if not names:
         raise UserError(f"--manifest wants arguments of {name} whose role is parameter, got none")
@@ -93,38 +102,110 @@ def claim_of_manifest(manifest: Mapping[str, Any], name: str) -> Claim:
     if missing:
         raise UserError(f"--manifest wants a result of {name} called {missing[0]}, got {', '.join(results)}")
     gradients = (
-        [Gradient(of[n], at[f"{first}/{n}"]) for n in names]
+        [Gradient(of[n], at[f"{first}/{n}"], free=True) for n in names]
         if first
-        else [Gradient(of[n], at[n], less=of[n], over=of.get("lr")) for n in names]  # a rate in the text is a factor
+        else [Gradient(of[n], at[n], less=of[n], over=of.get("lr"), free=True) for n in names]
     )
     outputs = ((at["loss"], None),) if "loss" in at else ()
     return Claim(outputs, tuple(gradients), tuple(of[n] for n in moments))
 
 
-def claim_of_words(function: Function, loss: str, wrt: Sequence[str], scale: Fraction) -> Claim:
-    """Of anybody's text: `loss` is a result, each of `wrt` is ARGUMENT=RESULT; numbers, or names of arguments."""
-    results = {str(i): i for i in range(len(function.results))}
-    arguments = {**places(function.names), **{str(i): i for i in range(len(function.params))}}
+def scalar_results(function: Function) -> list[int]:
+    """Those that may be a loss."""
+    return [i for i, v in enumerate(function.results) if not v.shape and v.type.dtype not in INTEGER_DTYPES]
+
+
+def loss_of(function: Function, loss: str | None) -> tuple[tuple[int, None], ...]:
+    """The result that is the loss, by its number; else result 0, or the only scalar; empty if there is none."""
+    scalars = scalar_results(function)
+    if loss == NO_LOSS:
+        return ()
+    if loss is not None:
+        if not loss.isdigit() or int(loss) not in scalars:
+            of = (
+                f"a scalar result ({', '.join(map(str, scalars))})"
+                if scalars
+                else "a scalar result, of which there is none"
+            )
+            raise UserError(f"--loss wants the number of {of}, or {NO_LOSS!r}, got {loss!r}")
+        return ((int(loss), None),)
+    if not scalars or 0 in scalars:
+        return ((0, None),) if scalars else ()
+    if len(scalars) > 1:
+        raise UserError(f"results {', '.join(map(str, scalars))} are scalars; say with --loss NUMBER which is the loss")
+    return ((scalars[0], None),)
+
+
+def claim_of_words(
+    function: Function, loss: str | None, wrt: Sequence[str], updates: Sequence[str], scale: Fraction
+) -> Claim:
+    """Of anybody's text: each of `wrt` is ARGUMENT=RESULT, of `updates` ARGUMENT=RESULT:RULE; see `UPDATES`.
+
+    Arguments by their numbers or names, results by their numbers.
+    """
     gradients = []
     for pair in wrt:
-        argument, separator, result = pair.partition("=")
-        if not separator or argument not in arguments or result not in results:
-            raise UserError(
-                f"--wrt wants ARGUMENT=RESULT with an argument from 0 to {len(function.params) - 1} or its name and a "
-                f"result from 0 to {len(results) - 1}, got {pair!r}; write for example --wrt 0=1"
-            )
-        gradients.append(Gradient(arguments[argument], results[result], factor=1 / scale))
-    if not gradients:
-        raise UserError("wants --manifest FILE.json, or --wrt ARGUMENT=RESULT once for each gradient, got neither")
-    for g in gradients:
-        if function.params[g.of].type != function.results[g.result].type:
-            raise UserError(
-                f"--wrt: a gradient has its argument's type; argument {g.of} is {function.params[g.of].type}, "
-                f"result {g.result} is {function.results[g.result].type}"
-            )
-    if loss not in results or function.results[results[loss]].shape:
-        raise UserError(f"--loss wants the number of a scalar result below {len(results)}, got {loss!r}")
-    return Claim(((results[loss], None),), tuple(gradients))
+        of, result = _pair(function, "--wrt", pair, "--wrt 0=1")
+        gradients.append(Gradient(of, result, factor=1 / scale))
+    zero: list[int] = []
+    for words in updates:
+        g, states = _update(function, words)
+        gradients.append(g)
+        zero += states
+    twice = {function.names[g.of] for g in gradients if sum(o.of == g.of for o in gradients) > 1}
+    if twice:
+        raise UserError(f"--wrt and --update want each argument once, got {', '.join(sorted(twice))} twice")
+    return Claim(loss_of(function, loss), tuple(gradients), tuple(zero))
+
+
+def _pair(function: Function, option: str, pair: str, example: str) -> tuple[int, int]:
+    """ARGUMENT=RESULT of one type."""
+    results = {str(i): i for i in range(len(function.results))}
+    arguments = {**places(function.names), **{str(i): i for i in range(len(function.params))}}
+    argument, separator, result = pair.partition("=")
+    if not separator or argument not in arguments or result not in results:
+        raise UserError(
+            f"{option} wants ARGUMENT=RESULT with an argument from 0 to {len(function.params) - 1} or its name and a "
+            f"result from 0 to {len(results) - 1}, got {pair!r}; write for example {example}"
+        )
+    of, at = arguments[argument], results[result]
+    if function.params[of].type != function.results[at].type:
+        raise UserError(
+            f"{option}: a gradient has its argument's type; argument {of} is {function.params[of].type}, "
+            f"result {at} is {function.results[at].type}"
+        )
+    return of, at
+
+
+UPDATES = {"sgd": 0, "momentum": 1, "adam": 2, "adamw": 2}
+"""How an update is read, by how many of STATE=RESULT's words its rule needs: none, the state, or both.
+
+sgd: p_new - p is a multiple of the gradient. momentum: so it is where the velocity STATE is 0. adam: the first moment's
+new value RESULT is one where the moment STATE is 0. A weight decay is found beside the multiple.
+"""
+NEEDED = ("", ":STATE with the argument that is its velocity", ":STATE=RESULT with its first moment, before and after")
+
+
+def _update(function: Function, words: str) -> tuple[Gradient, list[int]]:
+    pair, _, rest = words.partition(":")
+    rule, _, state = rest.partition(":")
+    if rule not in UPDATES:
+        raise UserError(f"--update wants ARGUMENT=RESULT:RULE with a rule of {', '.join(UPDATES)}, got {words!r}")
+    of, result = _pair(function, "--update", pair, "--update 0=0:sgd")
+    needs = UPDATES[rule]
+    if bool(state) != bool(needs):
+        raise UserError(f"--update: {rule} wants {NEEDED[needs].lstrip(':') or 'nothing behind it'}, got {words!r}")
+    if not needs:
+        return Gradient(of, result, less=of, free=True), []
+    if needs == 1:
+        at, _ = _pair(
+            function, "--update", f"{state.partition('=')[0]}={pair.partition('=')[2]}", "--update 0=0:momentum:2"
+        )
+        return Gradient(of, result, less=of, free=True), [at]
+    at, after = _pair(function, "--update", state, "--update 0=0:adam:2=2")
+    if function.results[after].type != function.params[of].type:
+        raise UserError(f"--update: a moment has its argument's type, got {words!r}")
+    return Gradient(of, after, free=True), [at]
 
 
 def places(names: Sequence[str]) -> dict[str, int]:

@@ -19,12 +19,15 @@ from netc.proofs_oracle.certificate.dual import FloatRunError
 from netc.proofs_oracle.certificate.identities import Identities, sets_of_identities
 from netc.proofs_oracle.certificate.points import FloatPoint, Points
 from netc.proofs_oracle.certificate.residues import Residues, ZeroDivisorError, draw_primes
-from netc.proofs_oracle.certificate.run import At, Claim, Run, Sides
+from netc.proofs_oracle.certificate.run import At, Claim, Gradient, Run, Sides
 from netc.proofs_oracle.certificate.statement import ATTEMPTS, Settings
 
 DOUBT = 20  # bits of the primes' product that a fraction leaves free: it is found by chance once in 2^DOUBT
 LARGEST = 1 << 30  # numerator and denominator of a factor
 ASKED = 16  # gradients at most whose own factor is looked for
+
+
+Point = tuple[At, list[int], list[int]]  # with both sides there
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,10 @@ class Factor:
     factor: Fraction
     decay: Fraction = Fraction(0)
 
+    def of(self, g: Gradient) -> Gradient:
+        """The gradient with it."""
+        return replace(g, factor=g.factor * self.factor, decay=g.decay + self.decay)
+
     @property
     def height(self) -> int:
         """How long it is to write down."""
@@ -41,29 +48,29 @@ class Factor:
 
 
 def scaled(function: Function, claim: Claim, settings: Settings, point: FloatPoint) -> Claim:
-    """The claim with the factor that most of its gradients miss, found at points of its own and judged at others.
+    """The claim with the factor that most of its free gradients miss, found at points of its own and judged at others.
 
-    A gradient that misses another is wrong beside those. The claim as it is if no two agree.
+    A gradient that misses another is wrong beside those. The claim as it is if no factor is found.
     """
-    if not claim.outputs:
-        return claim  # a common factor changes nothing there
-    asker = _Asker(function, claim, settings, point)
+    free = tuple(g for g in claim.gradients if g.free)
+    if not claim.outputs or not free:
+        return claim  # without a loss a common factor changes nothing
+    asker = Asker(function, replace(claim, gradients=free), settings, point)
     votes: Counter[Factor] = Counter()
     for own in asker.answers():
         votes.update(own)
-        if votes and votes.most_common(1)[0][1] >= min(3, len(claim.gradients)):
+        if votes and votes.most_common(1)[0][1] >= min(3, len(free)):
             break
     if not votes:
         return claim
     most = max(votes.values())
     best = min((f for f, count in votes.items() if count == most), key=lambda f: f.height)
-    return replace(
-        claim,
-        gradients=tuple(replace(g, factor=g.factor * best.factor, decay=g.decay + best.decay) for g in claim.gradients),
-    )
+    return replace(claim, gradients=tuple(best.of(g) if g.free else g for g in claim.gradients))
 
 
-class _Asker:
+class Asker:
+    """Asks a claim at two points for what its gradients are multiples of."""
+
     def __init__(self, function: Function, claim: Claim, settings: Settings, point: FloatPoint) -> None:
         self.run, self.settings = Run(function, claim), settings
         self.rng = np.random.default_rng((settings.seed, 1))
@@ -77,15 +84,18 @@ class _Asker:
         everything = list(range(count))
         updates = all(g.less == g.of for g in self.run.claim.gradients)
         for identities in self.tries:
-            found = self.factor([(at, sides, everything) for at, sides in self.pair(identities)], updates)
+            points = [(at, sides.left, sides.right) for at, sides in self.pair(identities)]
+            found = self.factor(points, everything, updates)
             if found:
                 yield [found] * count
                 return
         order = sorted(everything, key=lambda i: self.run.function.params[self.run.claim.gradients[i].of].type.size)
         for identities in self.tries if count > 1 else ():
-            points = [at for at, _ in self.pair(identities)]
+            pair = [at for at, _ in self.pair(identities)]
             for i in order[:ASKED]:
-                found = self.factor([(at, at.only([i]), [i]) for at in points], updates)
+                alone = [at.only([i]) for at in pair]
+                points = [(at, s.left, s.right) for at, s in zip(pair, alone, strict=True)]
+                found = self.factor(points, [i], updates)
                 yield [found] if found else []
 
     def pair(self, identities: Identities) -> list[tuple[At, Sides]]:
@@ -104,34 +114,34 @@ class _Asker:
                     raise
         raise AssertionError
 
-    def factor(self, points: Sequence[tuple[At, Sides, Sequence[int]]], updates: bool) -> Factor | None:
-        """That with which the sides agree at both points, if it is a fraction; with a decay if there must be one."""
-        (_, one, _), (_, two, _) = points
+    def factor(self, points: Sequence[Point], some: Sequence[int], update: bool) -> Factor | None:
+        """That with which the sides of some gradients agree at both points, a fraction; an update may decay."""
+        (_, left1, right1), (_, left2, right2) = points
         primes = self.field.primes
-        if any(one.right) and any(two.right):
-            if not all(one.right) or not all(two.right):
+        if any(right1) and any(right2):
+            if not all(right1) or not all(right2):
                 return None
-            ratios = [
-                [a * pow(b, -1, p) % p for a, b, p in zip(s.left, s.right, primes, strict=True)] for s in (one, two)
-            ]
-            if ratios[0] == ratios[1] and any(ratios[0]):
-                plain = rational(ratios[0], primes)
+            one, two = (
+                [a * pow(b, -1, p) % p for a, b, p in zip(left, right, primes, strict=True)]
+                for left, right in ((left1, right1), (left2, right2))
+            )
+            if one == two and any(one):
+                plain = rational(one, primes)
                 return Factor(plain) if plain else None
-        return self._with_decay(points) if updates else None
+        return self._with_decay(points, some) if update else None
 
-    def _with_decay(self, points: Sequence[tuple[At, Sides, Sequence[int]]]) -> Factor | None:
+    def _with_decay(self, points: Sequence[Point], some: Sequence[int]) -> Factor | None:
         """left = c right - d own at two points."""
-        rows = [(s.left, s.right, self._own(at, some)) for at, s, some in points]
-        found: tuple[list[int], list[int]] = ([], [])
+        (l1, r1, o1), (l2, r2, o2) = [(left, right, self._own(at, some)) for at, left, right in points]
+        factors, decays = [], []
         for r, p in enumerate(self.field.primes):
-            (l1, r1, o1), (l2, r2, o2) = [(a[r], b[r], c[r]) for a, b, c in rows]
-            determinant = (r2 * o1 - r1 * o2) % p
+            determinant = (r2[r] * o1[r] - r1[r] * o2[r]) % p
             if not determinant:
                 return None
             inverse = pow(determinant, -1, p)
-            found[0].append((l2 * o1 - l1 * o2) * inverse % p)
-            found[1].append((l2 * r1 - l1 * r2) * inverse % p)
-        c, d = (rational(residues, self.field.primes) for residues in found)
+            factors.append((l2[r] * o1[r] - l1[r] * o2[r]) * inverse % p)
+            decays.append((l2[r] * r1[r] - l1[r] * r2[r]) * inverse % p)
+        c, d = rational(factors, self.field.primes), rational(decays, self.field.primes)
         return Factor(c, d) if c and d else None
 
     def _own(self, at: At, some: Sequence[int]) -> list[int]:

@@ -106,6 +106,10 @@ class Reals(Residues):
         """x + y, one for each copy."""
         return [a + b for a, b in zip(x, y, strict=True)]
 
+    def times(self, x: Sequence[float], y: Sequence[float]) -> list[float]:  # type: ignore[override]
+        """x y, one for each copy."""
+        return [a * b for a, b in zip(x, y, strict=True)]
+
     def inner(self, x: Array, y: Array) -> list[float]:  # type: ignore[override]
         """The sum of x y, for each copy."""
         return [float(v) for v in self.sum(self.mul(x, y), tuple(range(x.ndim - 1)))]

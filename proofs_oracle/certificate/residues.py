@@ -207,6 +207,10 @@ class Residues:
         """x + y of numbers from 0 to p - 1, one for each prime."""
         return [(a + b) % p for a, b, p in zip(x, y, self.primes, strict=True)]
 
+    def times(self, x: Sequence[int], y: Sequence[int]) -> list[int]:
+        """x y of numbers, one for each prime, from 0 to p - 1."""
+        return [a * b % p for a, b, p in zip(x, y, self.primes, strict=True)]
+
     def inner(self, x: Array, y: Array) -> list[int]:
         """sum x y over all elements, for each prime, from 0 to p - 1."""
         totals = self.sum(self.mul(x, y), tuple(range(x.ndim - 1)))

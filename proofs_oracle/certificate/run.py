@@ -24,7 +24,7 @@ class Gradient:
     """One gradient and how it is read from the function's results.
 
     d(outputs) / d(argument `of`) = (result - argument `less`) * factor, with factor a number or 1 / an argument, less
-    `decay` times the argument.
+    `decay` times the argument. `free`: times a factor, and less a decay, that are not known (factors.py).
     """
 
     of: int
@@ -33,6 +33,7 @@ class Gradient:
     factor: Fraction = Fraction(1)
     over: int | None = None
     decay: Fraction = Fraction(0)
+    free: bool = False
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,11 @@ class Claim:
     outputs: tuple[tuple[int, int | None], ...]
     gradients: tuple[Gradient, ...]
     zero: tuple[int, ...] = ()
+
+    @property
+    def common(self) -> bool:
+        """Whether all gradients may miss one factor, which may be another at each point."""
+        return all(g.free and not g.decay for g in self.gradients)
 
 
 @dataclass(frozen=True)
@@ -144,7 +150,9 @@ class At:
         wanted = sorted({g.of for g in self.claim.gradients})
         shapes = {i: run.function.params[i].shape for i in wanted}
         self.tangents = {i: field.direction(shapes[i], rng) for i in wanted}
-        self.others = {} if self.claim.outputs else {i: field.direction(shapes[i], rng) for i in wanted}
+        more = not self.claim.outputs or self.claim.common
+        self.others = {i: field.direction(shapes[i], rng) for i in wanted} if more else {}
+        self.thirds = {i: field.direction(shapes[i], rng) for i in wanted} if not self.claim.outputs else {}
         self.read: list[Dual] = []
 
     def _argument(self, i: int, numbers: Array, rng: np.random.Generator) -> Any:
@@ -174,6 +182,28 @@ class At:
         env = self.run.evaluate(self.A, self.run.ops, self._along(self.tangents), self.run.forward)
         self.read = [self._gradient(g, env, self.args) for g in self.claim.gradients]
         return self._against(env, range(len(self.read)))
+
+    def parallel(self) -> Sides:
+        """<dL, a> <g, b> = <dL, b> <g, a>: so the gradients g, all together, are a multiple of the derivative.
+
+        Once all have been read. Without a loss: <g, a> dg(b, c) + <g, b> dg(c, a) + <g, c> dg(a, b) = 0, with
+        dg(a, b) = <J a, b> - <J b, a> (Frobenius): g is a multiple of the derivative of some function.
+        """
+        if not self.claim.outputs:
+            return self._integrable()
+        lefts, rights, degree = [], [], CONSTANT
+        for along in (self.tangents, self.others):
+            env = self.run.evaluate(self.A, self.run.forward, self._along(along), self.run.forward)
+            left, own = self._outputs(env)
+            right, of_read = [0] * len(self.field.primes), CONSTANT
+            for g, value in zip(self.claim.gradients, self.read, strict=True):
+                right = self.field.plus(right, self.field.inner(value.res, along[g.of]))
+                of_read = of_read | value.deg * VARIABLE
+            lefts.append(left)
+            rights.append(right)
+            degree = degree | own * of_read
+        one = self.field.times(lefts[0], rights[1])
+        return Sides(one, self.field.times(lefts[1], rights[0]), degree)
 
     def only(self, some: Sequence[int]) -> Sides:
         """Of some gradients, once all have been read."""
@@ -226,6 +256,43 @@ class At:
                 degree = degree | gradient.tdeg * VARIABLE
             totals.append(total)
         return Sides(totals[0], totals[1], degree)
+
+    def _integrable(self) -> Sides:
+        ways = (self.tangents, self.others, self.thirds)
+        bent = [self._bent(range(len(self.claim.gradients)), way) for way in ways]
+        value = [self._sum([self.field.inner(g.res, way[c.of]) for g, c in self._with(bent[0])]) for way in ways]
+        change = [[self._sum([self._change(i, g, way) for i, g in enumerate(b)]) for way in ways] for b in bent]
+        turns = ((0, 1, 2), (1, 2, 0), (2, 0, 1))
+        left = self._sum([self.field.times(value[a], change[b][c]) for a, b, c in turns])
+        right = self._sum([self.field.times(value[a], change[c][b]) for a, b, c in turns])
+        degree = CONSTANT
+        for g in bent[0]:
+            degree = degree | g.tdeg * VARIABLE * g.deg * VARIABLE
+        return Sides(left, right, degree)
+
+    def _with(self, values: Sequence[Dual]) -> Iterator[tuple[Dual, Gradient]]:
+        return zip(values, self.claim.gradients, strict=True)
+
+    def _sum(self, terms: Sequence[list[Any]]) -> list[Any]:
+        total = [0] * len(self.field.primes)
+        for term in terms:
+            total = self.field.plus(total, term)
+        return total
+
+    def alone(self) -> bool:
+        """Whether each gradient element hangs on its own argument's element alone: any such map is a gradient.
+
+        With random signs s, <J (s a), s b> = <J a, b> for all a and b only if J is diagonal.
+        """
+        rng = np.random.default_rng(0)
+        signs = {i: rng.integers(0, 2, t.shape[1:]) * 2.0 - 1 for i, t in self.tangents.items()}
+        totals = []
+        for s in (dict.fromkeys(signs, 1.0), signs):
+            along = {i: t * s[i] for i, t in self.tangents.items()}
+            against = {i: t * s[i] for i, t in self.others.items()}
+            bent = self._bent(range(len(self.claim.gradients)), along)
+            totals.append(self._sum([self._change(i, g, against) for i, g in enumerate(bent)]))
+        return bool(totals[0] == totals[1])
 
     def pairs(self) -> dict[tuple[int, int], Sides]:
         """The same of every gradient i by the argument of every gradient j, against j by i."""

@@ -75,6 +75,8 @@ class Statement:
 
 
 EMPTY = "the outputs hang on none of the arguments on this branch: the statement says nothing"
+COMMON = "up to one factor for all gradients, which changes from point to point, as clipping by their norm makes it"
+ALONE = "without the loss nothing can be said where each gradient element hangs on its own argument's element alone"
 ATTEMPTS = 5  # points at which a denominator is 0, or the float run is not finite, before giving up
 CLOSE = 1e-4  # of the size: what a float32 approximation of a function, or of its slope, may be off by
 ODD = (
@@ -117,6 +119,7 @@ class _Judge:
         self.odd: set[float] = set()  # literals that stand for no plain number
         self.everything = range(len(claim.gradients))
         self.real: tuple[At, Sides] | None = None
+        self.common = False  # whether the gradients were a multiple of the derivative, not the one that was found
 
     def statement(self, name: str) -> Statement:
         """Of all points, or of the first at which the sides differ."""
@@ -130,6 +133,9 @@ class _Judge:
                 finding = self._finding(numbers, at)
                 break
             self.failure = max(self.failure, failing(at.A, sides.degree))
+            if not self.run.claim.outputs and at.alone():
+                finding = Finding("undecided", tuple(self.everything), ALONE)
+                break
         run, never = self.run, self.points.never or []
         return Statement(
             name, finding.verdict, run.names, tuple(run.names[i] for i in finding.blamed), self.field.primes,
@@ -138,8 +144,12 @@ class _Judge:
             self.degree, self._bound(),
             self.tries[self.now], run.functions, self.readings, len(run.ops),
             sum(op.kind in CHOICES for op in run.ops), 0.0,
-            (EMPTY,) if self.empty and finding.verdict == "holds" else (), finding.why, bool(run.claim.outputs),
+            self._meaning(finding), finding.why, bool(run.claim.outputs),
         )  # fmt: skip
+
+    def _meaning(self, finding: Finding) -> tuple[str, ...]:
+        empty = self.empty and finding.verdict == "holds"
+        return (*((EMPTY,) if empty else ()), *((COMMON,) if self.common else ()))
 
     def _bound(self) -> float:
         """Each set of identities that was tried had its chance to pass wrongly; 0 where nothing has passed."""
@@ -169,6 +179,10 @@ class _Judge:
         for index in range(self.now, len(self.tries)):
             self.now = index
             at, sides = self._sides(numbers, self.tries[index])
+            if not sides.agree and self.run.claim.common:
+                together = at.parallel()
+                if together.agree and any(together.left):
+                    self.common, sides = True, together
             if sides.agree:
                 break
             if not index and self._plainly_wrong(numbers):

@@ -288,6 +288,13 @@ def test_a_file_with_its_manifest(emitted):
     assert "10 result" in found["statements"][0]["read_as"][0]
 
 
+def test_a_file_without_its_manifest(emitted):
+    done = invoke(emitted / "small.mlir", "--json")
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.output)["statements"][0]
+    assert len(found["gradients"]) == 8 and "10 result 10" in found["read_as"][0]
+
+
 def test_a_file_that_was_tampered_with(emitted):
     text = (emitted / "small.mlir").read_text()
     changed = text.replace("stablehlo.compare GT", "stablehlo.compare LT", 1)
@@ -309,7 +316,7 @@ def test_a_net_of_the_zoo():
 def test_mistakes_are_sentences(emitted):
     mlir = emitted / "small.mlir"
     cases = [
-        ((mlir,), "--wrt ARGUMENT=RESULT"),
+        ((mlir, "--loss", 0), "--loss wants the number of a scalar result"),
         ((mlir, "--wrt", "x"), "--wrt wants"),
         ((mlir, "--wrt", "0=1"), "a gradient has its argument's type"),
         ((mlir, "--function", "nothing"), "--function wants one of"),

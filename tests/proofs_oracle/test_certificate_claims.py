@@ -1,0 +1,204 @@
+"""What a text claims: said by words, by a manifest, or found by itself; and which integers it may be given."""
+
+from __future__ import annotations
+
+import json
+from fractions import Fraction
+
+import jax
+import jax.numpy as jnp
+import optax
+import pytest
+from click.testing import CliRunner
+
+from netc.cli.main import cli
+from netc.netspec.errors import UserError
+from netc.proofs_oracle.certificate.bounds import bounds
+from netc.proofs_oracle.certificate.certify import certify_foreign
+from netc.proofs_oracle.certificate.parse import parse
+from netc.proofs_oracle.certificate.statement import Settings
+
+
+def spec(*shape, dtype=jnp.float32):
+    return jax.ShapeDtypeStruct(shape, dtype)
+
+
+PARAMS = {"a": spec(4, 6), "b": spec(6), "c": spec(6, 3)}
+BATCH = (spec(5, 4), spec(5, dtype=jnp.int32))
+
+
+def loss_of(p, x, labels):
+    logits = jax.nn.relu(x @ p["a"] + p["b"]) @ p["c"]
+    return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
+
+
+def step_text(optimizer, change=lambda g: g, loss=True, metric=False):
+    """A train step as people write it: new parameters, new state, and the loss."""
+    state = jax.eval_shape(optimizer.init, PARAMS)
+
+    def step(p, state, x, labels):
+        value, g = jax.value_and_grad(loss_of)(p, x, labels)
+        updates, state = optimizer.update(change(g), state, p)
+        results = (optax.apply_updates(p, updates), state)
+        accuracy = (jnp.argmax(x @ p["a"], -1) == labels).mean()
+        return (*results, *((value,) if loss else ()), *((accuracy,) if metric else ()))
+
+    return jax.jit(step).lower(PARAMS, state, *BATCH).as_text()
+
+
+def judged(text, seed=0, **options):
+    given = {"manifest": None, "loss": None, "wrt": (), "scale": Fraction(1), "limit": None, **options}
+    return certify_foreign(text, None, Settings(seed=seed), **given)
+
+
+OPTIMIZERS = {
+    "sgd": (optax.sgd(0.1), "= -10 (result 0 - arg0)"),
+    "momentum": (optax.sgd(0.1, momentum=0.9), "= result 3, and so on, with 3 arguments (moments) at 0"),
+    "nesterov": (optax.sgd(0.1, momentum=0.9, nesterov=True), "= result 3,"),
+    "adam": (optax.adam(optax.cosine_decay_schedule(1e-3, 100)), "= 10 result 4, and so on, with 6"),
+    "adamw": (optax.adamw(1e-3), "= 10 result 4,"),
+    "decay": (optax.chain(optax.add_decayed_weights(1e-4), optax.sgd(0.1)), "less its weight decay"),
+    "clipped": (optax.chain(optax.clip_by_global_norm(0.05), optax.sgd(0.1)), "arg0"),
+}
+
+
+def wrong(g):
+    return g | {"b": g["b"] * jnp.where(jnp.arange(6) == 2, -1.0, 1.0)}
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_train_step_of_optax_is_judged_by_itself(name):
+    optimizer, read = OPTIMIZERS[name]
+    found = judged(step_text(optimizer))
+    assert found.holds, found.statements[0].why
+    assert len(found.statements[0].gradients) == 3
+    assert read in found.statements[0].meaning[0]
+    assert "every gradient element was alive" in found.life
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_wrong_sign_in_a_train_step_is_found(name):
+    clipped = name == "clipped"
+    updates = [f"{i}={i}:sgd" for i in range(3)] if clipped else []
+    found = judged(step_text(OPTIMIZERS[name][0], wrong), updates=updates)
+    assert found.false
+    assert clipped or found.statements[0].wrong == ("arg1",)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_without_a_loss_the_gradients_are_those_of_some_function(name):
+    found = judged(step_text(OPTIMIZERS[name][0], loss=False))
+    assert found.holds, found.statements[0].why
+    assert found.what.startswith("the gradients are the derivative of some function")
+    assert found.to_json()["statements"][0]["loss"] is False
+
+
+def test_without_a_loss_a_wrong_sign_is_found():
+    found = judged(step_text(optax.sgd(0.1), wrong, loss=False))
+    assert found.false
+    assert found.statements[0].wrong == ("arg1",)
+    adam = [f"{i}={i}:adam:{i + 4}={i + 4}" for i in range(3)]
+    assert judged(step_text(optax.adam(1e-3), loss=False), updates=adam).holds
+    assert judged(step_text(optax.adam(1e-3), wrong, loss=False), updates=adam).statements[0].wrong == ("arg1",)
+
+
+def test_without_a_loss_what_hangs_on_itself_alone_is_undecided():
+    text = jax.jit(lambda w: w - 0.1 * jnp.tanh(w) ** 3).lower(spec(4)).as_text()
+    found = judged(text)
+    assert found.undecided
+    assert "without the loss nothing can be said" in found.statements[0].why
+
+
+def test_gradients_are_found_by_themselves():
+    text = jax.jit(jax.value_and_grad(loss_of)).lower(PARAMS, *BATCH).as_text()
+    found = judged(text)
+    assert found.holds
+    assert "found by itself, argument=result: 0=1, 1=2, 2=3; the loss is result 0" in found.statements[0].meaning
+
+    def turned(p, x, labels):
+        value, g = jax.value_and_grad(loss_of)(p, x, labels)
+        return value, wrong(g)
+
+    assert judged(jax.jit(turned).lower(PARAMS, *BATCH).as_text()).statements[0].wrong == ("arg1",)
+
+
+def test_updates_in_words():
+    sgd = [f"{i}={i}:sgd" for i in range(3)]
+    momentum = [f"{i}={i}:momentum:{i + 3}" for i in range(3)]
+    adam = [f"{i}={i}:adam:{i + 4}={i + 4}" for i in range(3)]
+    for optimizer, updates in ((optax.sgd(0.3), sgd), (optax.sgd(0.1, 0.9), momentum), (optax.adam(1e-3), adam)):
+        assert judged(step_text(optimizer), updates=updates).holds
+        assert judged(step_text(optimizer, wrong), updates=updates).statements[0].wrong == ("arg1",)
+    assert judged(step_text(optax.sgd(0.1, 0.9), metric=True), updates=momentum, loss="6").holds
+
+
+def test_a_metric_that_no_claim_needs_does_not_stop_it():
+    for loss in ("3", None):
+        assert judged(step_text(optax.sgd(0.1), metric=True), loss=loss).holds
+
+
+MISTAKES = [
+    ({"updates": ["0=0"]}, "with a rule of sgd, momentum, adam, adamw"),
+    ({"updates": ["0=0:lamb"]}, "with a rule of sgd"),
+    ({"updates": ["0=0:momentum"]}, "momentum wants STATE"),
+    ({"updates": ["0=0:sgd:3"]}, "sgd wants nothing behind it"),
+    ({"updates": ["0=0:adam:3"]}, "--update wants ARGUMENT=RESULT"),
+    ({"updates": ["0=1:sgd"]}, "a gradient has its argument's type"),
+    ({"updates": ["0=0:sgd", "0=0:sgd"]}, "want each argument once, got arg0 twice"),
+    ({"updates": ["0=0:sgd"], "loss": "0"}, "--loss wants the number of a scalar result (3, 4)"),
+    ({"updates": ["0=0:sgd"]}, "results 3, 4 are scalars; say with --loss NUMBER"),
+    ({"manifest": {"functions": {"main": {"arguments": [], "results": []}}}}, "wants the 5 arguments and 5 results"),
+    ({"manifest": {}}, "wants one that netc wrote"),
+]
+
+
+@pytest.mark.parametrize(("options", "sentence"), MISTAKES)
+def test_mistakes_are_sentences(options, sentence):
+    with pytest.raises(UserError) as caught:
+        judged(step_text(optax.sgd(0.1), metric=True), **options)
+    assert sentence in str(caught.value)
+
+
+def test_a_manifest_without_a_rate_or_a_loss():
+    names = ("a", "b", "c")
+    arguments = [{"name": n, "role": "parameter"} for n in names] + [{"name": n, "role": "data"} for n in ("x", "y")]
+    for loss in (True, False):
+        results = [{"name": n} for n in names] + ([{"name": "loss"}] if loss else [])
+        manifest = {"functions": {"main": {"arguments": arguments, "results": results}}}
+        assert judged(step_text(optax.sgd(0.1), loss=loss), manifest=manifest).holds
+    results[0] = {"name": "z"}
+    with pytest.raises(UserError, match="wants a result of main called a, got z, b, c"):
+        judged(step_text(optax.sgd(0.1), loss=False), manifest=manifest)
+
+
+# -- integers ----------------------------------------------------------------------------------------------------------
+
+
+def embedded(p, ids, labels):
+    z = jnp.take(p["e"], ids, axis=0).mean(1) @ p["h"]
+    one_hot = jax.nn.one_hot(labels, 2)
+    return -jnp.mean(jnp.sum(one_hot * jax.nn.log_softmax(z), -1))
+
+
+def test_integers_stay_below_what_they_index():
+    p = {"e": spec(7, 4), "h": spec(4, 2)}
+    text = (
+        jax.jit(jax.value_and_grad(embedded)).lower(p, spec(3, 5, dtype=jnp.int32), spec(3, dtype=jnp.int32)).as_text()
+    )
+    assert bounds(parse(text)) == {"arg2": 7, "arg3": 2}
+    found = judged(text)
+    assert found.holds and "every gradient element was alive" in found.life
+    labelled = jax.jit(jax.value_and_grad(loss_of)).lower(PARAMS, *BATCH).as_text()
+    assert bounds(parse(labelled)) == {"arg4": 3}
+
+
+def test_the_command_without_any_words(tmp_path):
+    (tmp_path / "step.mlir").write_text(step_text(optax.adam(1e-3)))
+    done = CliRunner().invoke(cli, ["certify", str(tmp_path / "step.mlir"), "--json"])
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.output)
+    assert found["verdict"] == "holds"
+    assert found["statements"][0]["never_alive"] == {}
+    done = CliRunner().invoke(cli, ["certify", str(tmp_path / "step.mlir"), "--update", "0=0:adam:4=4"])
+    assert done.exit_code == 0
+    assert "the derivative of the forward; every gradient element was alive at one of 2 points;" in done.output
