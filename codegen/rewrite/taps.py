@@ -89,27 +89,60 @@ def shifted(b: Builder, y: Value, by: Pair, size: Pair, value: float = 0.0) -> V
     return b.slice(wide, (0, *start, 0), limit)
 
 
+LONE = 8  # so many neighbouring phases that no tap reaches are written out one by one
+
+
+def _phases(w: Window, axis: int) -> list[tuple[range, bool]]:
+    """The phases of one axis in order, each with whether a tap reaches it; a long run of unreached ones is one.
+
+    Where the stride is longer than the image there is a phase for each pixel.
+    """
+    count = min(w.stride[axis], w.size[axis])
+    lo, s, d = w.padding[axis][0], w.stride[axis], w.dilation[axis]
+    reached = sorted({r for a in range(w.kernel[axis]) if (r := (a * d - lo) % s) < count})
+    found: list[tuple[range, bool]] = []
+    for before, r in zip((-1, *reached), (*reached, count), strict=True):
+        gap = range(before + 1, r)
+        found += [(gap, False)] if len(gap) > LONE else [(range(i, i + 1), False) for i in gap]
+        if r < count:
+            found.append((range(r, r + 1), True))
+    return found
+
+
 def by_phase(b: Builder, w: Window, zero: Value, make: Callable[[list[tuple[Pair, Pair]], Pair], Value]) -> Value:
     """The gradient of an image [N, H, W, C], phase by phase.
 
     `make(taps with their shifts, size)` gives one phase [N, h, w, C]; `zero` is that of a phase which no tap reaches.
+    The operations are as many as the phases that taps reach, whatever the stride is.
     """
-    (sh, sw), (height, width) = w.stride, w.size
-    size = (-(-height // sh), -(-width // sw))
-    rows = []
-    for r in range(sh):
-        columns = []
-        for q in range(sw):
-            pairs = [((a, c), (i, j)) for a, i in _phase_taps(w, 0, r) for c, j in _phase_taps(w, 1, q)]
-            columns.append(make(pairs, size) if pairs else zero)
-        rows.append(columns)
     if w.stride == (1, 1):
-        return rows[0][0]
-    n, _, _, c = zero.shape
-    one = (n, size[0], 1, size[1], 1, c)
-    lines = [b.concatenate([b.reshape(p, one) for p in columns], 4) for columns in rows]
-    whole = b.reshape(b.concatenate(lines, 2), (n, size[0] * sh, size[1] * sw, c))
-    return b.slice(whole, (0, 0, 0, 0), (n, height, width, c))
+        return make([((a, c), (i, j)) for a, i in _phase_taps(w, 0, 0) for c, j in _phase_taps(w, 1, 0)], w.size)
+    height, width = w.size
+    n, *size, channels = zero.shape
+    rows, columns = _phases(w, 0), _phases(w, 1)
+    down, across = rows[-1][0].stop, columns[-1][0].stop
+
+    def nothing(h: int, v: int) -> Value:
+        return b.constant(0.0, TensorType((n, size[0], h, size[1], v, channels), zero.type.dtype))
+
+    lines = []
+    for r, row_reached in rows:
+        if len(r) > 1:
+            lines.append(nothing(len(r), across))
+            continue
+        pieces = []
+        for q, reached in columns:
+            if len(q) > 1:
+                pieces.append(nothing(1, len(q)))
+                continue
+            one = zero
+            if row_reached and reached:
+                pairs = [((a, c), (i, j)) for a, i in _phase_taps(w, 0, r[0]) for c, j in _phase_taps(w, 1, q[0])]
+                one = make(pairs, (size[0], size[1]))
+            pieces.append(b.reshape(one, (n, size[0], 1, size[1], 1, channels)))
+        lines.append(b.concatenate(pieces, 4))
+    whole = b.reshape(b.concatenate(lines, 2), (n, size[0] * down, size[1] * across, channels))
+    return b.slice(whole, (0, 0, 0, 0), (n, height, width, channels))
 
 
 def input_by_phase(
