@@ -40,6 +40,12 @@ SIDEWAYS = (5, 6, 7, 8)  # of these, height and width change places
 PIXEL_LIMIT = (1 << 30) // 4 // 3
 """Pixels of one image, Pillow's own limit; Pillow only warns there, here it is an error."""
 
+HELD = {"1": 1, "L": 1, "RGB": 4, "P": 9, "I;16": 8, "I;16L": 8, "I;16B": 8, "RGBA": 8, "CMYK": 8, "YCbCr": 8}
+HELD_ELSE = 13
+"""Bytes that a pixel takes while an image of that mode is made flat: Pillow's and our copies."""
+SPARE, FOR_A_BYTE = 64 << 20, 16
+"""An image may take so many bytes of memory, and so many more for each byte of its file; see `_reduced`."""
+
 DAMAGE = (
     OSError,
     SyntaxError,
@@ -61,18 +67,22 @@ def decode(path: Path, shape: tuple[int, int, int]) -> Images:
     """Return one image file as uint8 [H, W, C] of `shape`; raises `DataError` when it is damaged.
 
     The first frame is turned upright as its EXIF orientation says, laid on white where it is transparent, converted to
-    grey or RGB, and resized bilinearly, antialiased as Pillow does.
+    grey or RGB, and resized bilinearly, antialiased as Pillow does. A JPEG whose pixels would take far more memory than
+    its file is decoded at a fraction of its size that is still twice the wanted one.
     """
     height, width, channels = shape
     try:
         with path.open("rb") as file:
             image, _ = _open_image(path, file)
+            _reduced(image, path, 2 * max(height, width))
             image.load()
-            turn = TURNS.get(_orientation(image))
-            flat = _flat(image, "L" if channels == 1 else "RGB")
-            upright = flat if turn is None else flat.transpose(turn)
-            resized = upright.resize((width, height), Image.Resampling.BILINEAR)
-            return np.asarray(resized).reshape(shape)
+            number = _orientation(image)
+            flat = _flat(image, channels)
+            stored = (height, width) if number in SIDEWAYS else (width, height)
+            resized = flat.resize(stored, Image.Resampling.BILINEAR)
+            # turned, and made RGB of grey, when it is small: that gives the same pixels sooner
+            upright = resized.transpose(TURNS[number]) if number in TURNS else resized
+            return np.asarray(upright if channels == 1 else upright.convert("RGB")).reshape(shape)
     except DAMAGE as error:
         raise damaged(path, error) from error
 
@@ -84,6 +94,7 @@ def survey(path: Path) -> tuple[str, tuple[int, int, int]]:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
             file.seek(0)
             image, (height, width, channels) = _open_image(path, file)
+            _reduced(image, path, 1)
             late = image.format == "PNG" and "exif" not in image.info  # may stand behind the pixels, which are not read
             sideways = not late and _orientation(image) in SIDEWAYS
             return digest, (width, height, channels) if sideways else (height, width, channels)
@@ -126,11 +137,29 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def _flat(image: Image.Image, mode: str) -> Image.Image:
-    """The image in `mode`, L or RGB, on the ground where it is transparent."""
+def _reduced(image: Image.Image, path: Path, side: int) -> None:
+    """Raise `DataError` for an image that takes far more memory than its file; have a large JPEG decoded smaller.
+
+    A JPEG can be decoded at a half, a quarter or an eighth of its size: at one that leaves both sides at least `side`.
+    """
+    spare = SPARE + FOR_A_BYTE * path.stat().st_size
+    held = HELD.get(image.mode, HELD_ELSE)
+    if image.width * image.height * held > spare and image.format == "JPEG":
+        image.draft(None, (side, side))
+    if (pixels := image.width * image.height) * held > spare:
+        raise DataError(
+            f"{path}: wants an image of at most {spare // held:,} pixels in so small a file, got "
+            f"{pixels:,}; it may be a decompression bomb: remove it or shrink it"
+        )
+
+
+def _flat(image: Image.Image, channels: int) -> Image.Image:
+    """The image in L or RGB, on the ground where it is transparent; a grey one stays in L."""
     if image.mode in WIDE_GREY_MODES:
         image = Image.fromarray((np.asarray(image).clip(0, 0xFFFF) >> 8).astype(np.uint8))
     if image.has_transparency_data:
-        ground = Image.new("RGBA", image.size, GROUND)
-        image = Image.alpha_composite(ground, image.convert("RGBA"))
-    return image.convert(mode)
+        seen = image if image.mode == "RGBA" else image.convert("RGBA")
+        image = Image.new("RGB", image.size, GROUND)
+        image.paste(seen, mask=seen)
+    mode = "L" if channels == 1 or image.mode in ("1", "L") else "RGB"
+    return image if image.mode == mode else image.convert(mode)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import sys
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from netc.runtime.data.dataset import Augment, Dataset
 from netc.runtime.data.errors import DataError
@@ -14,6 +16,7 @@ from netc.runtime.data.windows import Ids, TextSplit
 
 TEST_SHARE = 10  # the last tenth of a text is the test split
 LARGEST_TEXT = 1 << 28  # bytes
+PART = 1 << 20  # characters that are numbered at a time
 
 
 def load_text(path: Path, name: str, *, whole: bool = False) -> Dataset:
@@ -35,9 +38,7 @@ def load_text(path: Path, name: str, *, whole: bool = False) -> Dataset:
         raise DataError(
             f"{path} wants UTF-8 text, got byte {error.object[error.start]:#04x} at {error.start}; convert it first"
         ) from error
-    points = np.frombuffer(text.encode("utf-32-le"), "<u4")
-    known, places = np.unique(points, return_inverse=True)
-    tokens: Ids = places.astype(np.int32)
+    known, tokens = _numbered(np.frombuffer(text.encode("utf-32-le"), "<u4"))
     cut = len(tokens) - len(tokens) // TEST_SHARE
     train, test = (tokens, tokens) if whole else (tokens[:cut], tokens[cut:])
     if len(test) < 2:
@@ -53,6 +54,20 @@ def load_text(path: Path, name: str, *, whole: bool = False) -> Dataset:
         augment=Augment(),
         native=(len(tokens),),
     )
+
+
+def _numbered(points: npt.NDArray[np.uint32]) -> tuple[npt.NDArray[np.int64], Ids]:
+    """The different code points of a text, sorted, and the number of each of its characters among them."""
+    numbers = np.zeros(sys.maxunicode + 1, np.int32)
+    parts = [slice(start, start + PART) for start in range(0, len(points), PART)]  # an index takes 8 bytes: no more
+    for part in parts:
+        numbers[points[part]] = 1
+    known = np.flatnonzero(numbers)
+    numbers[known] = np.arange(len(known))
+    tokens = np.empty(len(points), np.int32)
+    for part in parts:
+        tokens[part] = numbers[points[part]]
+    return known, tokens
 
 
 def windowed(dataset: Dataset, context: int) -> Dataset:

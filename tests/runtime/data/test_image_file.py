@@ -2,6 +2,8 @@
 
 import io
 import struct
+import subprocess
+import sys
 import zlib
 
 import numpy as np
@@ -166,3 +168,57 @@ def test_an_orientation_behind_the_pixels_of_a_png(tmp_path):
     end = whole.index(b"IEND") - 4
     (tmp_path / "late.png").write_bytes(whole[:end] + late.getvalue() + whole[end:])
     np.testing.assert_array_equal(decode(tmp_path / "late.png", SCENE.shape), SCENE)
+
+
+MEASURE = """
+import resource, sys
+from pathlib import Path
+from netc.runtime.data.image_file import decode
+from netc.runtime.data.errors import DataError
+decode(Path(sys.argv[1]), (8, 8, 3))  # what a first image takes
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+try:
+    decode(Path(sys.argv[2]), (64, 64, 3))
+except DataError as error:
+    print(error)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+def measured(small, path):
+    done = subprocess.run([sys.executable, "-c", MEASURE, small, path], check=True, capture_output=True, text=True)
+    *said, kilobytes = done.stdout.splitlines()
+    return said, int(kilobytes) * 1024
+
+
+@pytest.mark.parametrize(
+    ("mode", "size", "ending", "read"),
+    [
+        ("RGB", (9000, 9000), "png", False),
+        ("RGBA", (4000, 4000), "png", False),
+        ("RGB", (4000, 3000), "png", True),
+        ("L", (6000, 8000), "png", True),
+        ("RGB", (6000, 5000), "jpg", True),
+        ("CMYK", (6000, 5000), "jpg", True),
+    ],
+)
+def test_a_small_file_takes_no_large_memory(tmp_path, mode, size, ending, read):
+    """n bytes may take 64 MB and 16 n more; a photograph of many pixels is read all the same, at a part of its size."""
+    Image.fromarray(SCENE).save(tmp_path / f"small.{ending}")
+    path = tmp_path / f"large.{ending}"
+    Image.new(mode, size).save(path)
+    said, taken = measured(tmp_path / f"small.{ending}", path)
+    assert taken < (70 << 20) + 16 * path.stat().st_size  # 6 MB for decoders
+    assert [line for line in said if "it may be a decompression bomb" in line] == said
+    assert bool(said) is not read
+    if not read:
+        with pytest.raises(DataError, match="it may be a decompression bomb"):
+            survey(path)
+
+
+def test_a_large_photograph_looks_as_it_would(tmp_path):
+    path = tmp_path / "large.jpg"
+    scene = Image.fromarray(SCENE).resize((6000, 4000), Image.Resampling.BICUBIC)
+    scene.save(path, quality=60)
+    expected = np.asarray(scene.resize((60, 40), Image.Resampling.BILINEAR)).astype(int)
+    assert np.abs(decode(path, (40, 60, 3)) - expected).max() <= 6  # JPEG's own loss among it

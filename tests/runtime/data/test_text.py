@@ -1,6 +1,7 @@
 """Text as data: characters as tokens, contexts and their next tokens, the two splits, and what is refused."""
 
 import hashlib
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -49,6 +50,15 @@ def test_a_text_of_another_system_is_the_same_text(book, tmp_path, content):
 def load_text_of(content, tmp_path):
     (tmp_path / "t").write_bytes(content.encode())
     return load_text(tmp_path / "t", "t")
+
+
+def test_a_text_takes_little_more_memory_than_its_tokens(tmp_path):
+    (tmp_path / "long.txt").write_bytes(bytes(range(32, 127)) * 50_000)
+    tracemalloc.start()
+    load_text(tmp_path / "long.txt", "long")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < (16 << 20) + 12 * 95 * 50_000  # 16 MB for tables; 4 bytes of UTF-32 and 4 of tokens a character
 
 
 def test_the_whole_text_is_for_evaluation(book):
