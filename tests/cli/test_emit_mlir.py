@@ -28,12 +28,38 @@ kind = "dense"
 name = "d"
 features = 12
 """
+BLOCKS = """name = "blocks"
+input = [2, 4]
+
+[[layers]]
+kind = "dense"
+name = "stem"
+features = 4
+
+[[layers]]
+kind = "transformerEncoder"
+name = "encoder"
+heads = 2
+mlp = 3
+blocks = 5
+activation = "relu"
+
+[[layers]]
+kind = "globalAvgPool"
+name = "g"
+
+[[layers]]
+kind = "dense"
+name = "d"
+features = 12
+"""
 TEXT, MANIFEST = "Small_net__no._1.mlir", "Small_net__no._1.json"
 
 
 @pytest.fixture
 def place(tmp_path):
     (tmp_path / "small.toml").write_text(NET)
+    (tmp_path / "blocks.toml").write_text(BLOCKS)
     return tmp_path
 
 
@@ -71,6 +97,23 @@ def test_certify_accepts_what_was_emitted(netc, more):
     assert (code, err) == (0, "")
     assert "the backward is the derivative of the forward" in out
     assert "times XLA's rational approximation of erf as erf" in out
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        ("--accumulate", "2"), ("--steps-per-call", "3"), ("--scan-blocks",), ("--remat",), ("--check-labels",),
+        ("--accumulate", "2", "--scan-blocks", "--remat", "--check-labels"),
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_certify_accepts_every_option(netc, place, more):
+    assert netc("emit-mlir", "blocks.toml", "--batch", "2", "-o", ".", *more)[0] == 0
+    looped = {"--accumulate", "--steps-per-call", "--scan-blocks"} & set(more)
+    assert ("stablehlo.while" in (place / "blocks.mlir").read_text()) == bool(looped)
+    code, out, _ = netc("certify", "blocks.mlir", "--manifest", "blocks.json")
+    assert code == 0, out
+    assert "the backward is the derivative of the forward" in out
 
 
 def test_certify_does_not_take_another_approximation_for_erf(netc, place):

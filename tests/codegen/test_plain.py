@@ -48,12 +48,12 @@ OPTIONS = {
     "bf16": ({"precision": "bf16"}, 1),
     "all": ({"accumulate": 2, "scan_blocks": True, "remat": True, "precision": "bf16"}, 1),
 }
-# three equal blocks in a row, so that every option has something to do
+# blocks in a row, so that every option has something to do
 BLOCKS = NetSpec(
     "blocks", (8, 8, 3),
-    (nn.Conv2d(4, 3, name="stem"), nn.InvertedResidual(4, 2.0, blocks=4, name="body"), *families.HEAD),
+    (nn.Conv2d(4, 3, name="stem"), nn.InvertedResidual(4, 2.0, blocks=6, name="body"), *families.HEAD),
 )  # fmt: skip
-GELU = NetSpec("gelu", (4, 6), (nn.TransformerEncoder(2, 12, blocks=4, name="encoder"), *families.TOKENS))
+GELU = NetSpec("gelu", (4, 6), (nn.TransformerEncoder(2, 12, blocks=6, name="encoder"), *families.TOKENS))
 
 
 def program_of(name, option="none"):
@@ -129,6 +129,8 @@ def test_it_computes_what_the_program_says(name):
 @pytest.mark.parametrize("name", ["blocks", "gelu"])
 def test_it_does_so_with_every_option(name, option):
     program = program_of(name, option)
+    loops = [op for f in plain(program) for op in f.ops if op.kind == "loop"]
+    assert bool(loops) == (option in ("accumulate", "scan"))
     same_step(but_for_erf(program), program)
 
 
