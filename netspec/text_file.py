@@ -14,10 +14,12 @@ def read_text(path: Path, largest: int, what: str, advice: str) -> str:
     A file that is too large `wants {what}at most ..; {advice}`.
     """
     try:
-        size = path.stat().st_size
-        if size > largest:
+        with path.open("rb") as file:
+            raw = file.read(largest + 1)  # not all of it: /dev/zero has no end, and says that it is empty
+        if len(raw) > largest:
+            size = path.stat().st_size if path.is_file() else "more"
             raise UserError(f"{path}: wants {what}at most {largest} bytes, got {size}; {advice}")
-        return path.read_bytes().decode("utf-8-sig")
+        return raw.decode("utf-8-sig")
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); check the name") from error
     except UnicodeDecodeError as error:

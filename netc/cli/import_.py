@@ -9,6 +9,8 @@ import click
 from netc.cli.console import say
 from netc.cli.options import complete_net, net_options, resolve_net
 
+LARGEST_NAMES = 1 << 24  # bytes
+
 
 @click.command("import")
 @click.argument("net", metavar="NET", shell_complete=complete_net)
@@ -69,12 +71,9 @@ def import_(
 
 def _names(path: Path) -> tuple[str, ...]:
     """The lines of a text file; an empty line at the end is no name."""
-    from netc.netspec.errors import UserError
+    from netc.netspec.text_file import read_text
 
-    try:
-        return tuple(path.read_text(encoding="utf-8-sig").splitlines())
-    except UnicodeDecodeError as error:
-        raise UserError(f"--class-names wants a text file in UTF-8, got {path}, which is none; convert it") from error
+    return tuple(read_text(path, LARGEST_NAMES, "names of classes in ", "is it the right file?").splitlines())
 
 
 def _numbers(option: str, text: str) -> tuple[float, ...]:

@@ -29,15 +29,19 @@ def load_text(path: Path, name: str, *, whole: bool = False) -> Dataset:
     to be split.
     """
     try:
-        if path.stat().st_size > LARGEST_TEXT:
-            raise DataError(f"{path} wants at most {LARGEST_TEXT} bytes, got {path.stat().st_size}; cut it")
-        text = path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
+        with path.open("rb") as file:
+            # not all of it: /dev/zero has no end, and says that it is empty
+            raw = file.read(min(LARGEST_TEXT, path.stat().st_size or LARGEST_TEXT) + 1)
+        if len(raw) > LARGEST_TEXT:
+            raise DataError(f"{path} wants at most {LARGEST_TEXT} bytes, got more; cut it")
+        text = raw.decode("utf-8-sig").replace("\r\n", "\n")
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror}); check the name") from error
     except UnicodeDecodeError as error:
         raise DataError(
             f"{path} wants UTF-8 text, got byte {error.object[error.start]:#04x} at {error.start}; convert it first"
         ) from error
+    del raw
     known, tokens = _numbered(np.frombuffer(text.encode("utf-32-le"), "<u4"))
     cut = len(tokens) - len(tokens) // TEST_SHARE
     train, test = (tokens, tokens) if whole else (tokens[:cut], tokens[cut:])

@@ -96,7 +96,7 @@ BAD = {
     "zero": (("w.safetensors", "--mean", "0,0,0", "--std", "0,1,1"), "positive stds"),
     "too few": (("w.safetensors", "--mean", "0", "--std", "1"), "--mean and --std want 3 numbers"),
     "names": (("w.safetensors", "--class-names", "small.toml"), "class names want one for each of 5 outputs"),
-    "no text": (("w.safetensors", "--class-names", "w.safetensors"), "--class-names wants a text file in UTF-8"),
+    "no text": (("w.safetensors", "--class-names", "w.safetensors"), "w.safetensors: wants UTF-8 text"),
     "target": (("w.safetensors", "--target", "abacus"), "abacus"),
     "no weights": (("names.txt",), r"wants a \.safetensors file, got"),
     "no file": (("none.safetensors",), "which is none; check the path"),

@@ -2,6 +2,7 @@
 
 import hashlib
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -112,6 +113,12 @@ def test_a_file_that_is_no_long_text_is_refused(tmp_path, content, sentence):
     (tmp_path / "t").write_bytes(content)
     with pytest.raises(DataError, match=sentence):
         load(f"text:{tmp_path / 't'}", cache_dir=tmp_path)
+
+
+def test_a_file_without_an_end_is_not_read_to_it(monkeypatch):
+    monkeypatch.setattr("netc.runtime.data.text.LARGEST_TEXT", 1 << 20)
+    with pytest.raises(DataError, match="/dev/zero wants at most 1048576 bytes, got more"):
+        load_text(Path("/dev/zero"), "zero")
 
 
 def test_what_does_not_fit_is_refused(tmp_path, book):
