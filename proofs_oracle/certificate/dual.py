@@ -185,9 +185,12 @@ class DualField:
         return real
 
     def div(self, x: Any, y: Any) -> Any:
-        """x times 1/y; d(1/y) = -(1/y)² dy."""
+        """x times 1/y; d(1/y) = -(1/y)² dy. Where y is 0 there is no number: `finite` stops what would use it."""
+        self.finite(y.real)
         with np.errstate(all="ignore"):
-            real = self.finite(np.divide(x.real, self.finite(y.real)))
+            real = np.divide(x.real, y.real)
+        if not bare(y.real).all():
+            y = self.select(y.real == 0, self.number(1, y), y)
         return replace(self.mul(x, self._reciprocal(y)), real=real, made=self._made("div", x, y))
 
     def _reciprocal(self, y: Dual) -> Dual:

@@ -51,7 +51,8 @@ def read(value: float, dtype: str, exact: bool = False) -> Number:
     plain = Fraction(value)
     if exact or _is_short(plain):
         return Number(plain, repr(value))
-    digits = 24 if dtype == "f32" or float(np.float32(value)) == value else 53
+    with np.errstate(over="ignore"):
+        digits = 24 if dtype == "f32" or float(np.float32(value)) == value else 53
     return _named(value, digits) or _rational(value, digits) or Number(plain, repr(value), plain=False)
 
 

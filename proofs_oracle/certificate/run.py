@@ -116,7 +116,8 @@ class Run:
             if op not in forward:  # the pullback is not differentiated again
                 operands = [x.value if isinstance(x, Dual) else x for x in operands]
             try:
-                result = meaning_of(op.kind)(A, op, *operands)
+                with np.errstate(all="ignore"):
+                    result = meaning_of(op.kind)(A, op, *operands)
             except UnreadError:
                 raise
             except CertifyError as error:
@@ -224,6 +225,8 @@ class At:
         total, degree = [0] * len(self.field.primes), CONSTANT
         for result, cotangent in self.claim.outputs:
             y = env[self.run.function.results[result]]
+            if isinstance(y, Dual):
+                self.A.finite(y.real)  # an infinity has residues that mean nothing
             if not isinstance(y, Dual) or y.tan is None:
                 continue
             dy = self.A.number(1, y) if cotangent is None else self.args[cotangent]
@@ -309,6 +312,7 @@ class At:
 
     def _gradient(self, g: Gradient, env: Mapping[Value, Any], args: Sequence[Any]) -> Dual:
         value: Dual = env[self.run.function.results[g.result]]
+        self.A.finite(value.real)
         value = value if not self.claim.outputs else value.value
         if g.less is not None:
             value = self.A.sub(value, args[g.less])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
@@ -15,8 +17,15 @@ from netc.netspec.errors import UserError
 
 MAGIC = b"ML\xefR"  # of MLIR's bytecode
 PORTABLE = b"StableHLO_v"  # its producer, where it is a portable artefact
+PATIENCE = 30  # seconds for bytecode
+REFUSED = 3  # exit code of the process that reads it
 LONGEST = 160  # characters of a line, or of a reason, that a message shows
 
+VAST = {
+    "an axis": re.compile(r"dim_numbers = [^w\n]*?\b(\d{4,})"),
+    "a number of results": re.compile(r"%\w+[#:](\d{6,})"),
+}
+"""Numbers up to which MLIR's parser counts, so that a few digits would take it minutes."""
 _PLACE = re.compile(r'"-":(\d+):(\d+)')
 
 
@@ -47,9 +56,9 @@ def functions_of(module: Any) -> Mapping[str, Any]:
 
 def module_of(program: str | bytes) -> Any:
     """MLIR's module. Raises UserError with the first line that MLIR refuses, and its reason."""
+    if isinstance(program, bytes) and program.startswith(MAGIC):
+        program = _of_bytecode(program)
     if isinstance(program, bytes):
-        if program.startswith(MAGIC):
-            return _of_bytecode(program)
         try:
             program = program.decode("utf-8-sig")
         except UnicodeDecodeError as error:
@@ -63,27 +72,57 @@ def module_of(program: str | bytes) -> Any:
         raise UserError(
             f"wants StableHLO as text, got a NUL character in line {_line_of(program, program.index(chr(0)))}"
         )
+    for name, pattern in VAST.items():
+        if found := pattern.search(program):
+            line = _line_of(program, found.start())
+            raise UserError(
+                f"line {line}: wants StableHLO, got {name} as large as {_short(found[1])}; MLIR would not end"
+            )
     try:
         return mlir.Module.parse(program, context())
     except mlir.MLIRError as error:
         raise UserError(_refusal(error, program)) from error
+    except MemoryError as error:
+        raise UserError("wants StableHLO that fits into memory, got a text for which MLIR asks for more") from error
 
 
-def _of_bytecode(program: bytes) -> Any:
+def _of_bytecode(program: bytes) -> str:
+    """The text of bytecode, written out by another process: on damaged bytecode MLIR may abort."""
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", f"from {__name__} import write_out; write_out()"],
+            input=program, capture_output=True, timeout=PATIENCE, check=False,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired as error:
+        raise UserError(
+            f"wants whole MLIR bytecode, got some that MLIR does not end reading in {PATIENCE} s"
+        ) from error
+    if not done.returncode:
+        return done.stdout.decode("utf-8", "replace")
+    said = done.stderr.decode("utf-8", "replace").strip() if done.returncode == REFUSED else "it aborts on it"
+    raise UserError(f"wants whole MLIR bytecode, got what MLIR refuses: {_short(said)}")
+
+
+def write_out() -> None:
+    """Bytecode on standard input as text on standard output; a reason on standard error and exit code REFUSED."""
+    program = sys.stdin.buffer.read()
     try:
         if PORTABLE in program[:64]:
-            return stablehlo.deserialize_portable_artifact(context(), program)
-        return mlir.Module.parse(program, context())
-    except (mlir.MLIRError, ValueError) as error:
-        reason = error.error_diagnostics[0].message if isinstance(error, mlir.MLIRError) else str(error)
-        raise UserError(f"wants whole MLIR bytecode, got what MLIR refuses: {_short(reason)}") from error
+            module = stablehlo.deserialize_portable_artifact(context(), program)
+        else:
+            module = mlir.Module.parse(program, context())
+    except (mlir.MLIRError, ValueError, MemoryError) as error:
+        notes = error.error_diagnostics if isinstance(error, mlir.MLIRError) else ()
+        print(notes[0].message if notes else str(error), file=sys.stderr)
+        raise SystemExit(REFUSED) from None
+    sys.stdout.buffer.write(module.operation.get_asm(binary=True, enable_debug_info=True))
 
 
 def _refusal(error: Any, text: str) -> str:
-    first = error.error_diagnostics[0]
-    place = _PLACE.search(str(first.location))
-    if place is None:
-        return f"wants StableHLO as text, got what MLIR refuses: {_short(first.message)}"
+    first = next(iter(error.error_diagnostics), None)
+    place = first and _PLACE.search(str(first.location))
+    if first is None or place is None:
+        return f"wants StableHLO as text, got what MLIR refuses: {_short(first.message if first else str(error))}"
     number = int(place[1])
     line = text.splitlines()[number - 1 : number]
     shown = f" in {_short(line[0].strip())!r}" if line and line[0].strip() else ""
