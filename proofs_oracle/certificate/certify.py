@@ -156,13 +156,14 @@ def certify_text(text: str, name: str, claim: Claim, settings: Settings, limit: 
 
 def parsed(text: str | bytes, name: str | None, settings: Settings) -> tuple[Function, tuple[str, ...]]:
     """The function of a text, and sentences on what in it is read as something else."""
-    from netc.proofs_oracle.certificate.expanded import with_erf
+    from netc.proofs_oracle.certificate.expanded import with_functions
     from netc.proofs_oracle.certificate.parse import parse
 
-    function, count = parse(text, name), 0
-    if not settings.exact:
-        function, count = with_erf(function)
-    return function, (f"{count} times XLA's rational approximation of erf as erf",) if count else ()
+    function = parse(text, name)
+    if settings.exact:
+        return function, ()
+    function, counts = with_functions(function)
+    return function, tuple(f"{n} times XLA's rational approximation of {of} as {of}" for of, n in counts.items())
 
 
 def certify_function(

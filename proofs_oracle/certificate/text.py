@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
+from jaxlib import _jax
 from jaxlib.mlir import ir as mlir
 from jaxlib.mlir._mlir_libs import _jax_mlir_ext
-from jaxlib.mlir.dialects import chlo, sdy, stablehlo
+from jaxlib.mlir.dialects import chlo, func, sdy, stablehlo
 
 from netc.netspec.errors import UserError
 
@@ -136,3 +137,14 @@ def _line_of(text: str, place: int) -> int:
 def _short(text: str) -> str:
     line = " ".join(text.split())
     return line if len(line) <= LONGEST else line[:LONGEST] + " .."
+
+
+def legalised(name: str, shape: Sequence[int]) -> bytes:
+    """CHLO's function of that name on float32 numbers, as jaxlib serialises it: in StableHLO alone."""
+    with context(), mlir.Location.unknown():
+        module = mlir.Module.create()
+        tensor = mlir.RankedTensorType.get(shape, mlir.F32Type.get())
+        with mlir.InsertionPoint(module.body):
+            func.FuncOp.from_py_func(tensor, name="main")(getattr(chlo, name))
+    found: bytes = _jax.mlir.serialize_portable_artifact(str(module), stablehlo.get_current_version())
+    return found

@@ -89,6 +89,9 @@ for _way, _rows in WRITTEN.items():
 for _base in ("mnist-stax--a-hundredth-more", "lenet-max-pool--turned-round"):
     add(FAMILY, f"{_base}--bytecode", lambda base=_base: _written(base, "bytecode"))  # type: ignore[misc]
 
+add(FAMILY, "act-gelu-erf--a-thousandth-and-more--export-as-text",
+    lambda: _written("act-gelu-erf--a-thousandth-and-more", "export as text"))  # fmt: skip
+
 
 # -- files -----------------------------------------------------------------------------------------------------------
 

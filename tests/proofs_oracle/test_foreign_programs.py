@@ -17,10 +17,12 @@ RIGHT = (
     "classifier-with-accuracy", "volume-rendering-cumprod", "linear-recurrence-associative-scan", "act-cube-root",
     "act-erf-inv", "loss-sigmoid-bce", "residual-block-batch-norm", "bytes-to-floats", "lstm-by-scan",
     "gpt2-train-step", "mixed-precision-bf16", "step-adam", "elixir-form",
+    "act-gelu-erf--export-as-text",
 )  # fmt: skip
 WRONG = (
     "hand-batch-norm-no-variance", "rule-window-to-its-last", "rule-scan-with-a-wrong-step", "taught-gelu-as-silu",
     "elixir-form--smallest-of-the-window", "lenet-max-pool--turned-round",
+    "act-gelu-erf--a-thousandth-and-more--export-as-text",
 )  # fmt: skip
 
 
