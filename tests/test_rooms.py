@@ -34,6 +34,7 @@ TABLE: dict[str, tuple[set[str], set[str]]] = {
 EXTRA: dict[str, set[str]] = {
     "codegen/evaluator.py": {"numpy"},
     "runtime/backends/xla.py": {"jax", "jaxlib"},
+    "proofs_oracle/certificate/literals.py": {"jaxlib"},
     "proofs_oracle/certificate/reader.py": {"jaxlib"},
     "proofs_oracle/certificate/regions.py": {"jaxlib"},
     "proofs_oracle/certificate/rows.py": {"jaxlib"},

@@ -81,7 +81,8 @@ class DualField:
         powers = ((self.root, number.root), (self.pi, number.pi), (self.ln2, number.ln2))
         return self.field.powers(number.fraction, *[(element, power) for element, power in powers if power])
 
-    def _literal(self, value: float, dtype: str) -> Number:
+    def literal(self, value: float, dtype: str) -> Number:
+        """The number that a literal stands for; it is listed in the certificate."""
         if (value, dtype) not in self.readings:
             self.readings[value, dtype] = read(value, dtype, self.exact)
         return self.readings[value, dtype]
@@ -92,7 +93,7 @@ class DualField:
             return self.floats.constant(value, type)
         several = isinstance(value, tuple)
         numbers = [float(v) for v in value] if several else [float(value)]
-        read_ = [self._literal(v, type.dtype) if math.isfinite(v) else None for v in numbers]
+        read_ = [self.literal(v, type.dtype) if math.isfinite(v) else None for v in numbers]
         rows = [self.residues(n) if n else (0,) * len(self.field.primes) for n in read_]
         shape = type.shape if several else (1,) * type.rank
         res = self.field.of(np.zeros(())) if not rows else np.stack(
@@ -294,8 +295,19 @@ class DualField:
     def convert(self, x: Any, dtype: DType) -> Any:
         """Integers to floats exactly; floats to integers as the float run has it; float to float is the identity."""
         if isinstance(x, Dual):
-            return self.floats.convert(self.finite(x.real), dtype) if dtype in INTEGER_DTYPES else x
+            return self._whole_part(x.real, dtype) if dtype in INTEGER_DTYPES else x
         return self.floats.convert(x, dtype) if dtype in INTEGER_DTYPES else self.whole(x)
+
+    def _whole_part(self, real: Array, dtype: DType) -> Array:
+        """Towards 0. Raises FloatRunError for a number that the integers do not hold: what that gives is not said."""
+        self.finite(real)
+        if dtype != "i1":
+            info = np.iinfo(INTEGER_DTYPES[dtype])
+            if ((np.trunc(bare(real)) < info.min) | (np.trunc(bare(real)) > info.max)).any():
+                raise FloatRunError(
+                    f"wants numbers that {dtype} holds, got others in the float run; try another --seed"
+                )
+        return self.floats.convert(real, dtype)
 
     def _extreme(self, x: Any, dims: Ints, arg: Callable[..., Array], plain: Callable[..., Array]) -> Any:
         if not isinstance(x, Dual):

@@ -253,9 +253,9 @@ def total_order(x: Array) -> Array:
 
 def remainder(A: Any, op: Op, x: Any, y: Any) -> Any:
     """x - n y, n the whole number of times that y goes into x, as the float run has it."""
-    n = A.whole(np.trunc(A.finite(x.real) / A.finite(y.real)))
     with np.errstate(all="ignore"):
-        real = np.fmod(x.real, y.real)
+        real = np.fmod(A.finite(x.real), A.finite(y.real))
+        n = A.whole(np.rint((x.real - A.finite(real)) / y.real))
     return replace(A.sub(x, A.mul(n, y)), real=A.finite(real))
 
 

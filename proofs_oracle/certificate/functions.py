@@ -305,9 +305,37 @@ def float_run(function: str, x: Array) -> Array:
 
 
 def root(A: DualField, op: Op, x: Dual) -> Dual:
+    """x^q for a fraction q; odd or not."""
+    return _root(A, x, op.attr("power"), op.attr("odd"))
+
+
+def fixed_power(A: DualField, op: Op, x: Dual) -> Dual:
+    """x^q for a literal q: products for its whole part, and `_root` for what is left."""
+    number = A.literal(op.attr("exponent"), op.attr("dtype"))
+    whole = int(number.fraction // 1)
+    if abs(whole) > HIGHEST or number.root or number.pi or number.ln2:
+        raise CertifyError(f"wants fractions from -{HIGHEST} to {HIGHEST} as exponents, got {number.text}; no rule")
+    y = _product(A, x, abs(whole))
+    if whole < 0:
+        y = A.div(A.number(1, y), y)
+    rest = number.fraction - whole
+    return A.mul(y, _root(A, x, rest)) if rest else y
+
+
+HIGHEST = 64  # the largest whole exponent
+
+
+def _product(A: DualField, x: Dual, count: int) -> Dual:
+    """x^count by squares."""
+    if count < 2:
+        return x if count else A.number(1, x)
+    half = _product(A, x, count // 2)
+    square: Dual = A.mul(half, half)
+    return A.mul(square, x) if count % 2 else square
+
+
+def _root(A: DualField, x: Dual, power: Fraction, odd: bool = False) -> Dual:
     """x^q for a fraction q between 0 and 1 and x > 0, y' = q y / x. Odd, the cube root, x not 0: y' = 1 / (3 y²)."""
-    power: Fraction = op.attr("power")
-    odd = op.attr("odd")
     if not (x.real > 0).all() and not (odd and x.real.all()):
         raise CertifyError(f"wants positive numbers to the power {power}, got others; there is no rule for them")
     sign = _sign(x) if odd else np.float64(1.0)
@@ -353,12 +381,13 @@ def bits_as(A: DualField, op: Op, x: Array) -> Dual | Array:
     return Dual(real, A.field.dyadic(real), None, CONSTANT)
 
 
-NOT_OF_ONE = ("root", "atan2")
+NOT_OF_ONE = ("root", "fixed_power", "atan2")
 """Operations that are not rational and no function of one number."""
 
 MEANINGS: dict[str, Meaning] = {
     **{name: (lambda A, op, x, name=name: A.scalar(name, x)) for name in FLOATS},
     "root": root,
+    "fixed_power": fixed_power,
     "atan2": atan2,
     "bits_as": bits_as,
 }

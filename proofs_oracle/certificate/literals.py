@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 import numpy as np
+from jaxlib.mlir import ir as mlir
 
 from netc.codegen.evaluator import INTEGER_DTYPES, rounded_to_bf16
 from netc.codegen.ir import Value
@@ -19,6 +20,8 @@ def constant(r: Reader, op: Any, args: list[Value]) -> list[Value]:
     """The numbers of a constant. Raises CertifyError for those that no array holds."""
     t = type_of(op.results[0].type)  # first: jaxlib has no attributes of some other types
     attribute = op.attributes["value"]
+    if not isinstance(attribute, mlir.DenseElementsAttr):
+        raise CertifyError(f"{r.loc}: literals that are not written out ({type(attribute).__name__}) have no rule")
     numbers, splat = _elements(r, attribute, t), bool(attribute.is_splat)
     whole = t.dtype in INTEGER_DTYPES
     values = tuple(bool(v) if t.dtype == "i1" else int(v) if whole else float(v) for v in numbers)

@@ -88,6 +88,7 @@ class Reader:
         self.ops: list[Op] = []
         self.makers: dict[Value, Op] = {}
         self.known: dict[Value, Array] = {}
+        self.rounded: set[Value] = set()  # of these, what hangs on sums of floats, which a program would round
         self.unread: dict[Value, str] = {}
         self.calls: list[str] = []
         self.env: Env = {}
@@ -243,6 +244,9 @@ class Reader:
             self.known[op.result] = np.asarray(value, FOLDING.dtype(op.result.type.dtype))
             return
         given = [self.known[v] for v in op.operands]
+        floats = op.result.type.dtype in FLOATS and op.kind not in ("reshape", "broadcast", "select", "neg")
+        if floats or any(v in self.rounded for v in op.operands):
+            self.rounded.add(op.result)
         single = bool(given) and all(v.ndim == 0 for v in given)
         if single and op.kind in ("reshape", "broadcast", "slice", "transpose"):
             self.known[op.result] = given[0]

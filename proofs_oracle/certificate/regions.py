@@ -178,11 +178,11 @@ def _while(r: Reader, op: Any, args: list[Value]) -> list[Value]:
     for _ in range(ROUNDS):
         (more,) = r.block(op.regions[0].blocks[0], carried, outer)
         going = r.single(more)
-        if going is None:
+        if going is None or more in r.rounded:
             why = r.unread.get(more)
             raise CertifyError(
                 why
-                or f"{here}: a loop whose rounds the text does not fix has no rule; its condition must hang on literals"
+                or f"{here}: a loop whose rounds the text does not fix has no rule; let it hang on whole literals alone"
             )
         if not going:
             return carried

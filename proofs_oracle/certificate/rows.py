@@ -20,10 +20,7 @@ from netc.proofs_oracle.certificate.foreign import Convolution, as_ints
 from netc.proofs_oracle.certificate.indexing import Indexing
 from netc.proofs_oracle.certificate.literals import constant, iota
 from netc.proofs_oracle.certificate.reader import FLOATS, Handler, Reader, Row, type_of
-from netc.proofs_oracle.certificate.reading import read
 from netc.proofs_oracle.certificate.regions import REGIONS, ints
-
-HIGHEST = 64  # the largest whole exponent that is written out as products
 
 
 def _type(op: Any, index: int = 0) -> TensorType:
@@ -110,34 +107,15 @@ def _expm1(r: Reader, op: Any, args: list[Value]) -> list[Value]:
 
 
 def _power(r: Reader, op: Any, args: list[Value]) -> list[Value]:
-    """Whole exponents as products, other fixed ones as x^whole x^rest, the rest as exp(y log x)."""
+    """By a number that the text fixes, or else as exp(y log x)."""
     (x, y), t = args, _type(op)
     if t.dtype in INTEGER_DTYPES:
         return [r.add("integer", x, y, function="power", type=t)]
     exponent = r.single(y)
-    if exponent is None or not np.isfinite(exponent):
-        logarithm = r.add("log", x, type=t)
-        return [r.add("exp", r.add("mul", y, logarithm, type=t), type=t)]
-    fixed = read(float(exponent), "f32" if t.dtype == "f32" else "f64").fraction
-    whole = int(fixed // 1)
-    if abs(whole) > HIGHEST:
-        raise CertifyError(f"{r.loc}: wants exponents from -{HIGHEST} to {HIGHEST}, got {fixed}; no rule")
-    result = _product(r, x, abs(whole), t)
-    if whole < 0:
-        result = r.add("div", r.filled(1.0, t), result, type=t)
-    rest = fixed - whole
-    return [r.add("mul", result, r.add("root", x, power=rest, odd=False, type=t), type=t) if rest else result]
-
-
-def _product(r: Reader, x: Value, count: int, t: TensorType) -> Value:
-    """x^count by squares."""
-    if count == 0:
-        return r.filled(1.0, t)
-    half = _product(r, x, count // 2, t) if count > 1 else None
-    square = None if half is None else r.add("mul", half, half, type=t)
-    if square is None:
-        return x
-    return r.add("mul", square, x, type=t) if count % 2 else square
+    if exponent is not None and np.isfinite(exponent):
+        return [r.add("fixed_power", x, exponent=float(exponent), dtype=t.dtype, type=t)]
+    logarithm = r.add("log", x, type=t)
+    return [r.add("exp", r.add("mul", y, logarithm, type=t), type=t)]
 
 
 def _cbrt(r: Reader, op: Any, args: list[Value]) -> list[Value]:
@@ -367,7 +345,7 @@ ROWS: Mapping[str, Mapping[str, Row]] = {
         "sharding_constraint": Row(_handed_on, idle=("sharding",), passes=True),
     },
     "func": {
-        "call": Row(_call, ("callee",), passes=True),
+        "call": Row(_call, ("callee",), ("no_inline",), passes=True),
     },
 }
 """Each operation by its dialect and name.

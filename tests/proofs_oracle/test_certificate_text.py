@@ -207,3 +207,56 @@ def test_a_loop_without_a_fixed_number_of_rounds_is_refused():
     text = jax.jit(step).lower(f32(4), jax.ShapeDtypeStruct((), jnp.int32)).as_text()
     with pytest.raises(CertifyError, match="a loop whose rounds the text does not fix has no rule"):
         judged(text)
+
+
+LOOP = """func.func @main(%w: tensor<4xf32>) -> (tensor<f32>, tensor<4xf32>) {
+  %z = stablehlo.constant dense<0.0> : tensor<f32>
+  %from = stablehlo.constant dense<START> : tensor<COUNTER>
+  %to = stablehlo.constant dense<STOP> : tensor<COUNTER>
+  %by = stablehlo.constant dense<STEP> : tensor<COUNTER>
+  %i, %r = stablehlo.while(%a = %from, %b = %w) : tensor<COUNTER>, tensor<4xf32>
+  cond {
+    %c = stablehlo.compare LT, %a, %to : (tensor<COUNTER>, tensor<COUNTER>) -> tensor<i1>
+    stablehlo.return %c : tensor<i1>
+  } do {
+    %d = stablehlo.add %a, %by : tensor<COUNTER>
+    %e = stablehlo.add %b, %b : tensor<4xf32>
+    stablehlo.return %d, %e : tensor<COUNTER>, tensor<4xf32>
+  }
+  %l = stablehlo.reduce(%r init: %z) applies stablehlo.add across dimensions = [0] : (tensor<4xf32>, tensor<f32>)
+    -> tensor<f32>
+  %g = stablehlo.constant dense<8.0> : tensor<4xf32>
+  return %l, %g : tensor<f32>, tensor<4xf32>
+}
+"""
+
+
+def test_a_loop_is_written_out_by_its_whole_counter():
+    def counting(counter, start, stop, step):
+        text = LOOP.replace("COUNTER", counter).replace("START", start)
+        return text.replace("STOP", stop).replace("STEP", step)
+
+    assert judged(counting("i32", "0", "3", "1")).holds
+    assert judged(counting("ui8", "250", "253", "1")).holds
+    assert not judged(counting("i32", "0", "4", "1")).holds
+    with pytest.raises(CertifyError, match="a loop whose rounds the text does not fix"):
+        judged(counting("f32", "0.0", "0.3", "0.1"))  # how often hangs on how sums are rounded
+    with pytest.raises(CertifyError, match="at most 10,000 rounds"):
+        judged(counting("i32", "0", "3", "0"))
+
+
+def test_a_number_that_an_integer_does_not_hold_is_refused():
+    def text(large):
+        return lowered(
+            lambda w, x: jnp.sum(w * ((x * 0 + large).astype(jnp.uint8)).astype(jnp.float32)), f32(3), f32(3)
+        )
+
+    assert judged(text(7.0)).holds
+    with pytest.raises(CertifyError, match="wants numbers that ui8 holds"):
+        judged(text(300.0))
+
+
+def test_literals_that_are_left_out_are_refused():
+    text = added().replace("dense<1.0>", "dense_resource<weights>")
+    with pytest.raises(CertifyError, match="literals that are not written out"):
+        judged(text)
