@@ -1,5 +1,5 @@
 """`python -m netc` is the `netc` command."""
 
-from netc.cli.main import main
+from netc.cli.start import main
 
 main()

@@ -24,6 +24,9 @@ from netc.traces.schema import (
     changed,
 )
 
+COMPUTED_BY = frozenset({"target", "module_sha256", "versions"})
+"""The fields of a header that say not what is computed, but by what."""
+
 Accept = Mapping[str, Callable[[Any, Any], bool]]
 """For a field of the header: whether a run whose trace has the first value may go on with the second."""
 
@@ -205,10 +208,11 @@ def _differing(path: Path, kept: _Kept, header: Header, accept: Accept) -> tuple
     names = [name for name, (there, here) in pairs.items() if there != here]
     refused = [n for n in names if n not in CHANGEABLE or n not in accept or not accept[n](*pairs[n])]
     if refused:
+        anyway = ", or go on all the same with --not-bit-for-bit" if set(refused) <= COMPUTED_BY else ""
         parts = (f"{name} ({pairs[name][0]} there, {pairs[name][1]} here)" for name in refused)
         raise TraceError(
             f"{path}:1: wants the header of the run that resumes, got one that differs in {', '.join(parts)};"
-            " resume with the same spec, data, recipe and versions, or start in another folder"
+            f" resume with the same spec, data, recipe and versions, or start in another folder{anyway}"
         )
     return tuple(names)
 

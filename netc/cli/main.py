@@ -8,6 +8,7 @@ import importlib
 import io
 import os
 import resource
+import signal
 import stat
 import sys
 from typing import NoReturn
@@ -16,6 +17,7 @@ import click
 
 from netc import __version__
 from netc.cli.console import say
+from netc.cli.signals import Stopped, end_at_once, end_tidily
 
 # name -> module, attribute, one line of help
 COMMANDS: dict[str, tuple[str, str, str]] = {
@@ -87,10 +89,13 @@ def cli() -> None:
 
 
 def main() -> NoReturn:
-    """Run the command line. Exit codes: 0 done, 1 a failure, 2 a user's mistake, 130 Ctrl-C."""
+    """Run the command line. Exit codes: 0 done, 1 a failure, 2 a user's mistake, 128 and a signal's number."""
     gc.set_threshold(COLLECT_AFTER)
     _write_whole()
-    sys.exit(_run(sys.argv[1:]))
+    end_tidily()
+    code = _run(sys.argv[1:])
+    end_at_once()
+    sys.exit(code)
 
 
 def _write_whole() -> None:
@@ -116,7 +121,10 @@ def _run(arguments: list[str]) -> int:
         return 2
     except (click.Abort, KeyboardInterrupt):
         _say("stopped")
-        return 130
+        return 128 + signal.SIGINT
+    except Stopped as stopped:
+        _say(f"stopped by {signal.Signals(stopped.number).name}")
+        return 128 + stopped.number
     except NetcError as error:
         _say(str(error))
         return error.exit_code

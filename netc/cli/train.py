@@ -12,6 +12,7 @@ from netc.cli.console import say
 from netc.cli.lean_config import config_option, with_config
 from netc.cli.options import complete_net, data_cache, net_options, tuned_choices, tuned_option
 from netc.cli.recipe_options import recipe_of, recipe_options, steps_per_call_option
+from netc.cli.resuming import check, of_the_same_words, resumed, resuming_options, saving_of
 
 if TYPE_CHECKING:
     from netc.netspec.check import CheckedNet
@@ -52,29 +53,38 @@ FEW_IMAGES, FEW_EPOCHS, FEW_BATCH = 10_000, 6, 32
     "--init", type=click.Path(path_type=Path), help="Begin with these weights: RUN, RUN/last or a .safetensors."
 )
 @click.option("--new-head", is_flag=True, help="With --init: draw the last layer anew, for other classes.")
-@click.option("--resume", type=click.Path(path_type=Path), metavar="RUN", help="Continue that run, bit for bit.")
+@resuming_options
 @click.option("--quiet", is_flag=True, help="Only the last line.")
-def train(net: str | None, resume: Path | None, quiet: bool, **options: Any) -> None:
+def train(net: str | None, quiet: bool, **options: Any) -> None:
     """Train NET: emit its program, compile it, run it, and keep a trace and checkpoints.
 
     netc train resnet34 learns the embedded digits on this machine's CPU.
     """
-    from netc.netspec.errors import UserError
+    from netc.cli.lasting import lasting_output
 
-    if (net is None) == (resume is None):
-        raise UserError(
-            "train wants NET or --resume RUN, got " + ("both" if net else "neither") + "; try netc train resnet34"
-        )
-    config, data, folder = _resumed(resume, options) if resume else new_training(str(net), options)
+    check(net, options)
+    with lasting_output():
+        _train(net, quiet, options)
+
+
+def _train(net: str | None, quiet: bool, options: dict[str, Any]) -> None:
     from dataclasses import replace
 
-    config, start = begun(config, options)
-    if not resume:
-        config = replace(config, choices=tuned_choices(config.target, options["no_tuned"]))
     from netc.cli.train_view import TrainView
     from netc.runtime.cache import Cache
     from netc.runtime.train import train as run
 
+    folder, start, resume = options["resume"], None, options["resume"] is not None
+    if resume:
+        config = resumed(folder, options)
+        data = dataset_of(config.data, config.net, options["data_dir"])
+    else:
+        config, data, folder = new_training(str(net), options)
+        config, start = begun(config, options)
+        held = of_the_same_words(folder, config, options) if options["auto_resume"] else None
+        resume = held is not None
+        choices = tuned_choices(config.target, options["no_tuned"])
+        config = held or replace(config, choices=choices, saving=saving_of(options, config.saving))
     with TrainView(config, data, quiet=quiet) as view:
         for note in start.notes_for(data.classes) if start else ():
             view.note(note)
@@ -83,28 +93,12 @@ def train(net: str | None, resume: Path | None, quiet: bool, **options: Any) -> 
             data,
             folder,
             Cache(on_wait=view.note, on_damage=view.note),
-            resume=resume is not None,
+            resume=resume,
             start=start,
             progress=view.progress,
+            same_bits=not options["not_bit_for_bit"],
         )
     _last_line(config, outcome)
-
-
-def _resumed(folder: Path, options: dict[str, Any]) -> tuple[RunConfig, Dataset, Path]:
-    from click.core import ParameterSource
-
-    from netc.netspec.errors import UserError
-    from netc.runtime.run import read_config
-
-    ctx = click.get_current_context()
-    given = [n for n in options if n != "data_dir" and ctx.get_parameter_source(n) is ParameterSource.COMMANDLINE]
-    if given:
-        shown = ", ".join("--" + n.strip("_").replace("_", "-") for n in given)
-        raise UserError(f"--resume continues a run as it was begun, got also {shown}; leave it out, or begin a new run")
-    config = read_config(folder)
-    if not config.data:
-        raise UserError(f"{folder} was imported, so there is nothing to resume; use netc train NET --init {folder}")
-    return config, dataset_of(config.data, config.net, options["data_dir"]), folder
 
 
 def begun(config: RunConfig, options: dict[str, Any]) -> tuple[RunConfig, Start | None]:
@@ -169,7 +163,10 @@ def new_training(name: str, options: dict[str, Any]) -> tuple[RunConfig, Dataset
         steps_per_call=options.get("steps_per_call", 1),
     )
     refuse_other_targets(config)
-    return config, data, options["out"] or free_folder(Path("runs"), _stem(spec.name, options["data"]))
+    if options["out"]:
+        return config, data, options["out"]
+    stem = _stem(spec.name, options["data"])
+    return config, data, Path("runs") / stem if options.get("auto_resume") else free_folder(Path("runs"), stem)
 
 
 def _stem(net: str, data: str) -> str:
@@ -224,7 +221,7 @@ def _last_line(config: RunConfig, outcome: Outcome) -> None:
     name, folder = config.net.spec.name, outcome.folder
     if outcome.interrupted:
         say(f"{name} stopped after step {outcome.steps}, nothing lost; go on with: netc train --resume {folder}")
-        click.get_current_context().exit(130)
+        click.get_current_context().exit(128 + outcome.signal)
     say(
         f"{name} reached {outcome.accuracy:.2%} test accuracy on {config.data} (best {outcome.best:.2%}) in "
         f"{outcome.seconds:.0f} s; next: netc eval {folder}"

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from netc.cli import train as trainer
+from netc.cli.resuming import RESUMING
 
 if TYPE_CHECKING:
     from netc.runtime.replay import Replay
 
-RUNNING = frozenset({"net", "target", "out", "resume", "quiet", "no_tuned", "steps_per_call"})  # how, not what
+# how, not what
+RUNNING = RESUMING | {"net", "target", "out", "quiet", "no_tuned", "steps_per_call"}
 PLACES = frozenset({"data_dir", "init", "new_head"})  # of what a run was fed with: a run may be told again
 
 
