@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -56,7 +56,10 @@ class Saver:
     meta: Mapping[str, Any]
     trace: TraceWriter | None = None
     saved: int | None = None
-    _since: float = field(default_factory=time.monotonic)
+    _since: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._since = time.monotonic()
 
     def due(self, before: int, step: int) -> bool:
         """Whether `last` is to be written within an epoch, now that steps `before` to `step` were done."""

@@ -31,6 +31,11 @@ def emit_jax(net: str, out: Path | None, **options: Any) -> None:
     if out is not None and out.suffix != ".py":
         raise UserError(f"-o wants a file FILE.py, got {out}; name it so")
     replay = training_of(net, options)
+    if earlier := replay.config.earlier:
+        raise UserError(
+            f"emit-jax wants a run of one schedule, got another: {net} was extended at step {earlier[0][0]}; "
+            "give the words of a net instead"
+        )
     text = _script(replay)
     if out is None:
         write(text)
