@@ -34,7 +34,7 @@ import safetensors
 import safetensors.numpy
 
 from netc.netspec.errors import NetcError, UserError
-from netc.runtime.files import sync
+from netc.runtime.files import opened, sync
 from netc.traces.schema import JSON, plain
 
 FORMAT = 1
@@ -42,6 +42,8 @@ FORMAT = 1
 
 STATE = "state.safetensors"
 MANIFEST = "manifest.json"
+LARGEST_MANIFEST = 5 << 20  # bytes; a net of 2,000 tensors needs 1 MB
+LARGEST_STATE = 1 << 40
 
 # The dtypes of safetensors that NumPy has too.
 _FLOATS, _INTS = ("float64", "float32", "float16"), ("int64", "int32", "int16", "int8")
@@ -94,7 +96,7 @@ def restate(folder: Path, name: str, meta: Mapping[str, JSON]) -> Path:
     """
     path = folder / _checked(name)
     with _opened(path) as (handle, _):
-        manifest = _parse(_read(handle, path / MANIFEST), path / MANIFEST)
+        manifest = _parse(_read(handle, path / MANIFEST, LARGEST_MANIFEST), path / MANIFEST)
     sealed = _render({**manifest, "meta": _plain(meta)})
 
     def fill(new: Path) -> None:
@@ -258,8 +260,8 @@ def _render(manifest: Mapping[str, Any]) -> bytes:
 
 
 def _load(handle: int, path: Path) -> Checkpoint:
-    manifest = _parse(_read(handle, path / MANIFEST), path / MANIFEST)
-    content = _read(handle, path / STATE)
+    manifest = _parse(_read(handle, path / MANIFEST, LARGEST_MANIFEST), path / MANIFEST)
+    content = _read(handle, path / STATE, LARGEST_STATE)
     wanted = manifest["files"][STATE]
     if len(content) != wanted["bytes"]:
         raise _altered(path / STATE, f"{wanted['bytes']} bytes", f"{len(content)}")
@@ -334,9 +336,9 @@ def _is_current(handle: int, path: Path) -> bool:
         return False
 
 
-def _read(handle: int, path: Path) -> bytes:
+def _read(handle: int, path: Path, largest: int) -> bytes:
     try:
-        with os.fdopen(os.open(path.name, os.O_RDONLY, dir_fd=handle), "rb") as file:
+        with opened(path, largest, handle) as file:
             return file.read()
     except OSError as error:
         raise _altered(path, "a file that can be read", str(error.strerror)) from error

@@ -12,7 +12,9 @@ from netc.netspec.errors import UserError
 from netc.runtime import checkpoint
 from netc.runtime.checkpoint import Checkpoint, CheckpointError
 from netc.runtime.data.dataset import Dataset
+from netc.runtime.files import read_regular
 from netc.runtime.run import RunConfig, check_spec_file, read_config
+from netc.traces.read import LARGEST
 from netc.traces.write import Accept, Seal
 
 KEPT = "step-"
@@ -127,7 +129,7 @@ def _whole(folder: Path) -> Iterator[tuple[str, Checkpoint]]:
 def _is_early(folder: Path, per_epoch: int) -> bool:
     """Whether the trace is not beyond the first epoch: a header, its steps, and its evaluation."""
     trace = folder / "trace.jsonl"
-    lines = trace.read_bytes().count(b"\n") if trace.exists() else 0
+    lines = read_regular(trace, LARGEST).count(b"\n") if trace.exists() else 0
     return lines <= per_epoch + 2 and not checkpoint.exists(folder / "best") and not kept(folder)
 
 

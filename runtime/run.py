@@ -25,9 +25,10 @@ from netc.netspec.toml import from_toml, to_toml
 from netc.runtime.checkpoint import Checkpoint, CheckpointError, load
 from netc.runtime.data.batches import Normalise
 from netc.runtime.data.dataset import Augment
-from netc.runtime.files import write_whole
+from netc.runtime.files import read_regular, write_whole
 
 FORMAT = 1
+LARGEST = 4 << 20  # bytes of run.json and spec.toml
 SEAL = "run_sha256"  # of run.json's bytes without this field
 OPTIMIZERS: dict[str, type[Adam] | type[Sgd]] = {"adam": Adam, "sgd": Sgd}
 
@@ -251,7 +252,7 @@ def read_config(folder: Path) -> RunConfig:
     """The config of a run; raises UserError if the folder holds none, or one that was altered."""
     path = folder / "run.json"
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_regular(path, LARGEST).decode("utf-8")
         table = json.loads(text)
     except FileNotFoundError as error:
         raise UserError(
@@ -280,10 +281,10 @@ def check_spec_file(folder: Path) -> None:
     """Raise UserError if spec.toml, which people read, is not the net that run.json, which netc reads, says."""
     path = folder / "spec.toml"
     try:
-        text = path.read_bytes()
+        text = read_regular(path, LARGEST)
     except FileNotFoundError:
         return
-    table = json.loads((folder / "run.json").read_bytes())
+    table = json.loads(read_regular(folder / "run.json", LARGEST))
     if text != table["spec"].encode("utf-8"):
         raise UserError(
             f"{path} wants the net that run.json holds, got another one; it was altered, which changes nothing of this "

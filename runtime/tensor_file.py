@@ -19,10 +19,12 @@ import numpy as np
 import numpy.typing as npt
 
 from netc.netspec.errors import UserError
+from netc.runtime.files import opened
 from netc.runtime.foreign_file import LOOKED_AT, describe
 
 Floats = npt.NDArray[np.float32]
 
+LARGEST_FILE = 1 << 44  # bytes
 LONGEST_HEADER = 4 << 20  # bytes; a net of 2,000 tensors needs 250 kB
 LARGEST_RANK = 8
 MOST_ELEMENTS = 1 << 40  # of one tensor; more is a lie whatever the file's size
@@ -107,7 +109,7 @@ def _readable(head: bytes) -> bool:
 
 
 def _of_file(path: Path) -> TensorFile:
-    with path.open("rb") as file:
+    with opened(path, LARGEST_FILE) as file:
         head = file.read(LOOKED_AT)
         length = int.from_bytes(head[:8], "little")
         if not _readable(head):

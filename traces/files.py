@@ -14,12 +14,13 @@ from typing import BinaryIO
 
 
 @contextmanager
-def opened(path: Path, largest: int) -> Iterator[BufferedReader]:
-    """A regular file of at most `largest` bytes, open for reading.
+def opened(path: Path, largest: int, folder: int | None = None) -> Iterator[BufferedReader]:
+    """A regular file of at most `largest` bytes, open for reading; with `folder`, an open one, that of its name in it.
 
     Raises OSError: EINVAL for what is no regular file (a device or a pipe may never end), EFBIG for one that is larger.
     """
-    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe without a writer would wait for one
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC  # a pipe without a writer would wait for one
+    handle = os.open(path, flags) if folder is None else os.open(path.name, flags, dir_fd=folder)
     try:
         found = os.fstat(handle)
         if stat.S_ISDIR(found.st_mode):
@@ -28,8 +29,8 @@ def opened(path: Path, largest: int) -> Iterator[BufferedReader]:
             raise OSError(errno.EINVAL, "no regular file", str(path))
         if found.st_size > largest:
             raise OSError(errno.EFBIG, f"more than {largest:,} bytes", str(path))
-        file = os.fdopen(handle, "rb", closefd=False)
-        yield file
+        with os.fdopen(handle, "rb", closefd=False) as file:
+            yield file
     finally:
         os.close(handle)
 
@@ -37,7 +38,7 @@ def opened(path: Path, largest: int) -> Iterator[BufferedReader]:
 def read_regular(path: Path, largest: int) -> bytes:
     """The bytes of a regular file of at most `largest` bytes; raises OSError as `opened` does."""
     with opened(path, largest) as file:
-        return file.read(largest)
+        return file.read()
 
 
 def sync(path: Path) -> None:

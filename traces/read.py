@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from netc.traces.errors import TraceError
+from netc.traces.files import read_regular
 from netc.traces.line import from_line
 from netc.traces.schema import (
     ChangeRecord,
@@ -21,6 +22,9 @@ from netc.traces.schema import (
 TIMING = "timing.jsonl"
 """The name of the file of wall times beside a trace."""
 
+
+LARGEST = 1 << 30  # bytes of a trace; a step has about 150
+SHORTEST = 24  # bytes of a line
 
 ALTERED = "the file was altered: put it back, or move it away and go on without the wall times so far"
 
@@ -177,6 +181,9 @@ class Order:
 
 def _bytes(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        content = read_regular(path, LARGEST)
+        if content.count(b"\n") * SHORTEST > len(content):  # before each of them becomes an object
+            raise TraceError(f"{path}: wants a record in each line, got lines too short for one; give a trace")
+        return content
     except OSError as error:
         raise TraceError(f"{path}: wants a file that can be read, got: {error.strerror}") from error

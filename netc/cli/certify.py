@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 VERDICTS = {"holds": ("yes", "green"), "false": ("NO", "bold red"), "undecided": ("undecided", "yellow")}
 
 
+LARGEST_TEXT = 1 << 28  # bytes of StableHLO
+LARGEST_MANIFEST = 5 << 20
+ADVICE = ("", "is it the right file?")
+
+
 @click.command()
 @click.argument("net", metavar="NET|FILE.mlir", shell_complete=complete_net)
 @net_options
@@ -125,10 +130,11 @@ def _file(
     wrt: tuple[str, ...], updates: tuple[str, ...], scale: str, ids: int | None,
 ) -> Certificate:  # fmt: skip
     from netc.netspec.errors import UserError
+    from netc.netspec.text_file import read_bytes, read_text
     from netc.proofs_oracle.certificate.certify import certify_foreign
 
     try:
-        described = None if manifest is None else json.loads(manifest.read_text(encoding="utf-8-sig"))
+        described = None if manifest is None else json.loads(read_text(manifest, LARGEST_MANIFEST, *ADVICE))
         factor = Fraction(scale)
     except json.JSONDecodeError as error:
         raise UserError(f"--manifest wants JSON, got {manifest}: {error}") from error
@@ -137,8 +143,8 @@ def _file(
     if not factor:
         raise UserError("--scale wants a number other than 0, got 0")
     return certify_foreign(
-        path.read_bytes(), function, settings, manifest=described, loss=loss, wrt=wrt, scale=factor,
-        limit=ids, updates=updates,
+        read_bytes(path, LARGEST_TEXT, *ADVICE), function, settings, manifest=described, loss=loss, wrt=wrt,
+        scale=factor, limit=ids, updates=updates,
     )  # fmt: skip
 
 

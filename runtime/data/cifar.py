@@ -7,6 +7,7 @@ disk.
 
 from __future__ import annotations
 
+import gzip
 import tarfile
 import zlib
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ import numpy as np
 
 from netc.runtime.data.dataset import ArraySplit
 from netc.runtime.data.errors import DataError
+from netc.runtime.files import opened
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,6 +31,22 @@ FILE_LIMIT = 10_000 * RECORD
 """Bytes of one file: 10,000 records, as published; refused above before it is read."""
 
 MEMBER_LIMIT = 64
+MOST_PACKED = 1 << 29
+UNPACKED = (16 << 20, 4)
+"""An archive of n bytes may hold 16 MiB + 4 n of images; as published it holds 1.1 n."""
+
+
+class _Bounded:
+    """A file that gives no more at once than a file of images has: tarfile believes what a header says of a size."""
+
+    def __init__(self, file: gzip.GzipFile) -> None:
+        self._file = file
+        self.seek, self.tell = file.seek, file.tell
+
+    def read(self, size: int = -1) -> bytes:
+        if not 0 <= size <= FILE_LIMIT:
+            raise tarfile.ReadError(f"a part of {size} bytes")
+        return self._file.read(size)
 
 
 def read_folder(folder: Path) -> tuple[ArraySplit, ArraySplit]:
@@ -51,13 +69,21 @@ def read_archive(path: Path) -> tuple[ArraySplit, ArraySplit]:
     """
     contents: dict[str, bytes] = {}
     try:
-        with tarfile.open(path, "r:gz") as archive:
+        with (
+            opened(path, MOST_PACKED) as raw,
+            gzip.GzipFile(fileobj=raw) as unpacked,
+            tarfile.open(fileobj=_Bounded(unpacked), mode="r:") as archive,  # type: ignore[call-overload]
+        ):
+            left = UNPACKED[0] + UNPACKED[1] * path.stat().st_size
             for seen, member in enumerate(archive):
                 if seen >= MEMBER_LIMIT or member.size > FILE_LIMIT:
                     raise _wrong(str(path), f"the archive as published ({ARCHIVE})", f"a strange {member.name}")
                 name = member.name.rsplit("/", 1)[-1]
                 if name in FILES and member.isreg():
                     _check_size(f"{path}: {name}", member.size)
+                    left -= member.size
+                    if left < 0:
+                        raise _wrong(str(path), "images that its size can hold", f"{name} of {member.size} bytes")
                     file = archive.extractfile(member)
                     contents[name] = file.read(FILE_LIMIT) if file else b""
     except (OSError, EOFError, zlib.error, tarfile.TarError) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import hashlib
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy.typing as npt
 from netc.runtime.data.dataset import Augment, Dataset
 from netc.runtime.data.errors import DataError
 from netc.runtime.data.windows import Ids, TextSplit
+from netc.runtime.files import opened
 
 TEST_SHARE = 10  # the last tenth of a text is the test split
 LARGEST_TEXT = 1 << 28  # bytes
@@ -29,13 +31,12 @@ def load_text(path: Path, name: str, *, whole: bool = False) -> Dataset:
     to be split.
     """
     try:
-        with path.open("rb") as file:
-            # not all of it: /dev/zero has no end, and says that it is empty
-            raw = file.read(min(LARGEST_TEXT, path.stat().st_size or LARGEST_TEXT) + 1)
-        if len(raw) > LARGEST_TEXT:
-            raise DataError(f"{path} wants at most {LARGEST_TEXT} bytes, got more; cut it")
+        with opened(path, LARGEST_TEXT) as file:
+            raw = file.read()
         text = raw.decode("utf-8-sig").replace("\r\n", "\n")
     except OSError as error:
+        if error.errno == errno.EFBIG:
+            raise DataError(f"{path} wants at most {LARGEST_TEXT} bytes, got more; cut it") from error
         raise DataError(f"{path} cannot be read ({error.strerror}); check the name") from error
     except UnicodeDecodeError as error:
         raise DataError(
