@@ -254,5 +254,5 @@ def test_files_that_are_none(tmp_path):
     large.write_bytes(b"#" * (LARGEST_FILE + 1))
     with pytest.raises(UserError, match=f"wants a spec of at most {LARGEST_FILE} bytes, got {LARGEST_FILE + 1}"):
         load(large)
-    with pytest.raises(UserError, match="/dev/zero: cannot be read .no regular file."):
+    with pytest.raises(UserError, match=r"/dev/zero: cannot be read .no regular file."):
         load(Path("/dev/zero"))

@@ -117,7 +117,7 @@ def test_a_file_that_is_no_long_text_is_refused(tmp_path, content, sentence):
 
 def test_a_file_without_an_end_is_not_read_to_it(monkeypatch):
     monkeypatch.setattr("netc.runtime.data.text.LARGEST_TEXT", 1 << 20)
-    with pytest.raises(DataError, match="/dev/zero cannot be read .no regular file."):
+    with pytest.raises(DataError, match=r"/dev/zero cannot be read .no regular file."):
         load_text(Path("/dev/zero"), "zero")
 
 
