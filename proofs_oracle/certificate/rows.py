@@ -329,7 +329,10 @@ STABLEHLO: dict[str, Row] = {
     "composite": Row(_composite, ("decomposition",), ("name", "composite_attributes", "version"), passes=True),
     "custom_call": Row(
         _custom_call, ("call_target_name",),
-        ("api_version", "has_side_effect", "backend_config", "mhlo.attributes", "mhlo.version"),
+        (
+            "api_version", "has_side_effect", "backend_config", "mhlo.backend_config", "mhlo.attributes",
+            "mhlo.version", "operand_layouts", "result_layouts", "output_operand_aliases",
+        ),
     ),
     **REGIONS,
 }  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import random
 import re
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +16,8 @@ from netc.netspec.errors import NetcError, UserError
 from netc.proofs_oracle.certificate.certify import certify_foreign
 from netc.proofs_oracle.certificate.dual import CertifyError
 from netc.proofs_oracle.certificate.parse import parse
+from netc.proofs_oracle.certificate.reader import EVERYWHERE
+from netc.proofs_oracle.certificate.rows import ROWS
 from netc.proofs_oracle.certificate.statement import Settings
 from netc.proofs_oracle.certificate.text import module_of
 
@@ -260,3 +263,13 @@ def test_literals_that_are_left_out_are_refused():
     text = added().replace("dense<1.0>", "dense_resource<weights>")
     with pytest.raises(CertifyError, match="literals that are not written out"):
         judged(text)
+
+
+def test_the_page_lists_every_operation_and_attribute_that_is_read():
+    page = (Path(__file__).parents[2] / "docs" / "certificate.md").read_text(encoding="utf-8")
+    section = page[page.index("## How a text is read") : page.index("## What a text of others claims")]
+    listed = set(re.findall(r"`([\w.]+)`", section))
+    rows = {name: row for dialect in ROWS.values() for name, row in dialect.items()}
+    read = {*rows, *EVERYWHERE, *(a for row in rows.values() for a in (*row.judged, *row.idle))}
+    assert not read - listed
+    assert {"fft", "rng", "all_reduce"} <= listed - read
