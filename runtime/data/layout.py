@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -44,20 +45,29 @@ class Found:
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
-    def entries(self, folder: Path) -> list[Path]:
-        """What is in `folder` by name, without what systems leave there and links that may not be followed."""
+    def entries(self, folder: Path) -> tuple[list[Path], list[Path]]:
+        """The folders and the files in `folder`, each sorted by name.
+
+        Without what systems leave there, links that may not be followed, and pipes and devices.
+        """
         try:
-            entries = sorted(folder.iterdir(), key=lambda entry: entry.name)
+            with os.scandir(folder) as scan:
+                entries = sorted(scan, key=lambda entry: entry.name)
         except OSError as error:
             self.problems.append(f"{folder}: wants a folder that can be read, got {error.strerror}; see its rights")
-            return []
-        return [entry for entry in entries if self._kept(entry)]
+            return [], []
+        kept = [entry for entry in entries if self._kept(folder / entry.name, link=entry.is_symlink())]
+        folders = [folder / entry.name for entry in kept if entry.is_dir()]
+        files = [folder / entry.name for entry in kept if entry.is_file()]
+        if others := len(kept) - len(folders) - len(files):
+            self.skipped["no regular file"] += others
+        return folders, files
 
-    def _kept(self, entry: Path) -> bool:
+    def _kept(self, entry: Path, *, link: bool) -> bool:
         if entry.name.startswith(".") or entry.name.casefold() in FOREIGN:
             self.skipped["hidden" if entry.name.startswith(".") else entry.name] += 1
             return False
-        if not entry.is_symlink():
+        if not link:
             return True
         if not entry.exists():
             self.problems.append(f"{entry}: wants a file, got a link that leads nowhere; remove it")
@@ -72,11 +82,11 @@ class Found:
 
     def folders(self, folder: Path) -> list[Path]:
         """The folders in `folder`; files beside them are passed over, images with a note."""
-        entries = self.entries(folder)
-        below = [entry for entry in entries if entry.is_dir()]
-        stray = self._images(entry for entry in entries if not entry.is_dir())
+        below, files = self.entries(folder)
+        stray = self._images(files)
         if stray and below:
-            self.notes.append(f"{len(stray):,} images beside the class folders of {folder} have no class: passed over")
+            count = f"{len(stray):,} image{'s' if len(stray) > 1 else ''}"
+            self.notes.append(f"passed over {count} beside the class folders of {folder}, without a class")
         elif stray:
             self.problems.append(
                 f"{folder}: wants a folder for each class, got {len(stray):,} images and no folder; move each image "
@@ -92,9 +102,9 @@ class Found:
             if (real := place.resolve()) in seen:
                 continue
             seen.add(real)
-            entries = self.entries(place)
-            waiting += [entry for entry in entries if entry.is_dir()]
-            images += self._images(entry for entry in entries if not entry.is_dir())
+            folders, files = self.entries(place)
+            waiting += folders
+            images += self._images(files)
         return sorted(images)
 
     def _images(self, files: Iterable[Path]) -> list[Path]:
@@ -112,8 +122,6 @@ class Found:
 
 
 def _is_image(file: Path) -> bool:
-    if not file.is_file():
-        return False
     if file.suffix.lower() in ENDINGS:
         return True
     try:
@@ -180,7 +188,7 @@ def _differing_in_case(names: Sequence[str]) -> list[list[str]]:
 
 def parts(found: Found, root: Path) -> tuple[Path, Path] | None:
     """The folders with the classes to train on and to test on, or None where the class folders lie in `root` itself."""
-    folders = [entry for entry in Found(root, found.follow).entries(root) if entry.is_dir()]
+    folders, _ = Found(root, found.follow).entries(root)
     named = {words: _named(folders, words) for words in (TRAIN_FOLDERS, TEST_FOLDERS)}
     train, test = ([f for f in named[words] if _has_folders(f)] for words in (TRAIN_FOLDERS, TEST_FOLDERS))
     if not train and not test:
@@ -212,4 +220,4 @@ def _named(folders: Sequence[Path], words: Sequence[str]) -> list[Path]:
 
 
 def _has_folders(folder: Path) -> bool:
-    return any(entry.is_dir() for entry in Found(folder, follow=True).entries(folder))
+    return bool(Found(folder, follow=True).entries(folder)[0])

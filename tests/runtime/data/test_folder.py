@@ -312,7 +312,7 @@ def test_refuses_images_without_a_class(image_folder, tmp_path):
         read(tmp_path / "kaggle/train")
     root = image_folder()
     Image.new("RGB", (5, 6)).save(root / "stray.png")
-    assert read(root).notes[:1] == (f"1 images beside the class folders of {root} have no class: passed over",)
+    assert read(root).notes[:1] == (f"passed over 1 image beside the class folders of {root}, without a class",)
     with pytest.raises(
         DataError, match=r"wants a folder for each class, got only pictures/ .*; give .*/wrapped/pictures"
     ):
