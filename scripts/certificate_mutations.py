@@ -356,7 +356,7 @@ def report(table: dict[str, Tally], seed: int, seconds: float) -> str:
         f"`python scripts/certificate_mutations.py --edits {sum(t.edits for t in table.values())} --seed {seed}`:",
         "each edit changes one attribute, operand or operation of a text that is certified. *refused*: the certificate",
         "has no rule for it. *XLA agrees*: the edited text is certified, and its gradients are the central differences",
-        "of its own loss at the certificate's points. *XLA refuses*: it does not compile the text, whose edit is in a part",
+        "of its own loss at the certificate's points. *XLA refuses*: it does not compile the text, edited in a part",
         "that no claim needs. *FALSE* must be 0.",
         "",
         f"| text | edits | {' | '.join(COLUMNS)} |",

@@ -56,7 +56,7 @@ class Row:
     passes: bool = False
 
 
-EVERYWHERE = ("mhlo.sharding", "mhlo.frontend_attributes", "sdy.sharding")
+EVERYWHERE = ("mhlo.sharding", "mhlo.frontend_attributes", "sdy.sharding", "sdy.sharding_rule")
 """Attributes of any operation that say where it runs, never what it gives."""
 
 
@@ -181,6 +181,10 @@ class Reader:
     def _read(self, op: Any, operands: list[Value]) -> list[Value]:
         dialect, _, kind = op.name.partition(".")
         row = self.rows.get(dialect, {}).get(kind)
+        if row is None or not row.passes:
+            for v in operands:
+                if v in self.unread:
+                    raise CertifyError(self.unread[v])
         if row is None:
             raise CertifyError(f"{self.loc}: {op.name} has no rule in the certificate; see docs/certificate.md")
         for name in op.attributes:
@@ -188,10 +192,6 @@ class Reader:
                 raise CertifyError(f"{self.loc}: the attribute {name} of {op.name} is not judged; leave it out")
         if len(op.regions) != row.regions and row.regions >= 0:
             raise CertifyError(f"{self.loc}: {op.name} wants {row.regions} bodies, got {len(op.regions)}")
-        if not row.passes:
-            for v in operands:
-                if v in self.unread:
-                    raise CertifyError(self.unread[v])
         here = self.loc
         results = row.read(self, op, operands)
         for ours, theirs in zip(results, op.results, strict=True):
