@@ -56,6 +56,7 @@ class Row:
     passes: bool = False
 
 
+NO_ROW = "has no rule in the certificate; see docs/certificate.md"
 EVERYWHERE = ("mhlo.sharding", "mhlo.frontend_attributes", "sdy.sharding", "sdy.sharding_rule")
 """Attributes of any operation that say where it runs, never what it gives."""
 
@@ -181,12 +182,12 @@ class Reader:
     def _read(self, op: Any, operands: list[Value]) -> list[Value]:
         dialect, _, kind = op.name.partition(".")
         row = self.rows.get(dialect, {}).get(kind)
-        if row is None or not row.passes:
-            for v in operands:
-                if v in self.unread:
-                    raise CertifyError(self.unread[v])
-        if row is None:
-            raise CertifyError(f"{self.loc}: {op.name} has no rule in the certificate; see docs/certificate.md")
+        before = [self.unread[v] for v in operands if v in self.unread]
+        if row is None:  # an operation says more than a type that it is given
+            named = next((why for why in before if NO_ROW in why), None)
+            raise CertifyError(named or f"{self.loc}: {op.name} {NO_ROW}")
+        if before and not row.passes:
+            raise CertifyError(before[0])
         for name in op.attributes:
             if name not in row.judged and name not in row.idle and name not in EVERYWHERE:
                 raise CertifyError(f"{self.loc}: the attribute {name} of {op.name} is not judged; leave it out")
