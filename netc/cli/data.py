@@ -36,7 +36,8 @@ def complete_data(context: click.Context, parameter: click.Parameter, incomplete
 def ls(as_json: bool) -> None:
     """List the data sets: what they are, and where they lie or how to get them.
 
-    A folder of images, one folder for each class, needs no entry here: --data imagefolder:PATH.
+    A folder of images, one folder for each class, needs no entry here: --data imagefolder:PATH, nor has a text:
+    --data text:FILE.
     """
     from netc.runtime.data.catalog import status
 

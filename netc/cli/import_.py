@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import click
@@ -62,6 +63,8 @@ def import_(
     write_imported(checked, weights, folder, classes=names, normalise=normalise, batch=batch, target=word)
     for note in weights.notes:
         say(note)
+    if twice := sorted({name for name, count in Counter(names).items() if count > 1}):
+        say(f"names of several classes: {', '.join(twice)}; eval on other data refuses these, as it compares by names")
     say(
         f"{folder}: {checked.spec.name} with {checked.count:,} parameters, names of {weights.project}, images "
         f"normalised by mean {_shown(normalise.mean)} and std {_shown(normalise.std)}"

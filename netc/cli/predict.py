@@ -39,13 +39,21 @@ def predict(run: Path, images: tuple[Path, ...], checkpoint: str, target: str | 
             say(f"netc: {found.problem}", err=True)
             answers.append({"image": found.image, "error": found.problem})
         elif as_json:
-            answers.append({"image": found.image, "classes": dict(found.classes[:top])})
+            answers.append({"image": found.image, "classes": _by_name(found.classes[:top])})
         else:
             say(f"{found.image}: " + ", ".join(f"{name} {p:.1%}" for name, p in found.classes[:top]))
     if as_json:
         say(json.dumps(answers, allow_nan=False))
     if unread:
         click.get_current_context().exit(1)
+
+
+def _by_name(classes: tuple[tuple[str, float], ...]) -> dict[str, float]:
+    """The probabilities by name, the likeliest first; of two classes with one name the likelier one."""
+    found: dict[str, float] = {}
+    for name, chance in classes:
+        found.setdefault(name, chance)
+    return found
 
 
 def _files(images: tuple[Path, ...]) -> Iterator[Path]:

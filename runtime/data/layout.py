@@ -134,12 +134,15 @@ def _is_image(file: Path) -> bool:
 def _passed_over(skipped: Counter[str]) -> list[str]:
     if not skipped:
         return []
-    kinds = ", ".join(f"{count:,} {kind}" for kind, count in sorted(skipped.items()))
     some = sum(skipped.values())
-    said = [f"passed over {some:,} {'entry' if some == 1 else 'entries'} without images: {kinds}"]
+    said = [f"passed over {some:,} {'entry' if some == 1 else 'entries'} without images: {_counted(skipped)}"]
     if unread := sorted(skipped.keys() & UNREAD):
         said.append(f"{', '.join(unread)} are images that netc does not read; convert them to PNG or JPEG")
     return said
+
+
+def _counted(skipped: Counter[str]) -> str:
+    return ", ".join(f"{count:,} {kind}" for kind, count in sorted(skipped.items()))
 
 
 def class_name(folder: Path) -> str:
@@ -161,11 +164,13 @@ def class_images(found: Found, base: Path, *, empty: bool = False) -> dict[str, 
     folders = found.folders(base)
     classes: dict[str, list[Path]] = {}
     for folder in folders:
+        before = found.skipped.copy()
         images = found.images_below(folder)
         if not images and empty:
             continue
         if not images:
-            found.problems.append(f"{folder}: wants at least one image, got none; add images or remove the folder")
+            got = f"none among {_counted(found.skipped - before)}" if found.skipped != before else "none"
+            found.problems.append(f"{folder}: wants at least one image, got {got}; add images or remove the folder")
         name = class_name(folder)
         if name in classes:
             found.notes.append(f"the folders of {name} in {base} differ in their Unicode form only, and are one class")

@@ -77,6 +77,22 @@ def test_the_folder_has_a_name_of_its_own(place):
     assert second["normalise"] == {"mean": [0.5, 0.5, 0.5], "std": [0.25, 0.5, 1.0]}
 
 
+def test_names_of_several_classes_are_told(place):
+    (place / "names.txt").write_text("a\ncrane\nb\ncrane\nc\n")
+    assert "names of several classes: crane; eval on other data refuses" in netc(*IMPORT, "--class-names", "names.txt")
+    for split in ("train", "val"):
+        (place / "images" / split / "d").rename(place / "images" / split / "crane")
+    with pytest.raises(UserError, match="wants classes that the net has once, got crane, which name several of its 5"):
+        netc("eval", "runs/resnet18-imported", "--data", "imagefolder:images")
+    image = str(next((place / "images/val/a").iterdir()))
+    (answer,) = json.loads(netc("predict", "runs/resnet18-imported", image, "--top", "5", "--json"))
+    assert len(answer["classes"]) == 4
+    chances = list(answer["classes"].values())
+    assert chances == sorted(chances, reverse=True)
+    said = netc("predict", "runs/resnet18-imported", image, "--top", "5")
+    assert f"crane {answer['classes']['crane']:.1%}" in said.partition("crane")[1] + said.partition("crane")[2]
+
+
 def test_weights_without_names_are_compared_by_number(place):
     netc(*IMPORT, "-o", "got")
     assert (

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 import struct
 import warnings
 import zlib
@@ -199,6 +200,11 @@ def test_foreign_files_are_passed_over_and_counted_in_one_line(image_folder):
         f"every 5th image of {root} is for test",
     )
     (root / "cat/photo.HEIC").write_bytes(b"ftypheic")
+    (root / "cow").mkdir()
+    (root / "cow/photo.HEIC").write_bytes(b"ftypheic")
+    with pytest.raises(DataError, match=r"cow: wants at least one image, got none among 1 \.heic; add images"):
+        read(root)
+    shutil.rmtree(root / "cow")
     assert read(root).notes[1] == ".heic are images that netc does not read; convert them to PNG or JPEG"
 
 
