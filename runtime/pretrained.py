@@ -19,6 +19,7 @@ from netc.runtime.backends.protocol import Array
 from netc.runtime.data.batches import Normalise
 from netc.runtime.data.dataset import Augment
 from netc.runtime.files import sha256_of
+from netc.runtime.lock import only_writer
 from netc.runtime.names.table import shapes_of
 from netc.runtime.run import RunConfig, normalise_of, refuse_used, write_config
 from netc.runtime.session import DTYPES
@@ -74,7 +75,6 @@ def write_imported(
         raise UserError(f"class names want one for each of {outputs} outputs, got {len(classes)}; give all of them")
     if len(normalise.mean) != channels:
         raise UserError(f"--mean and --std want {channels} numbers, one a channel, got {len(normalise.mean)}")
-    refuse_used(folder, "-o")
     recipe = Recipe(Sgd(momentum=0.0), norms=False)  # the one with the smallest state, that every target compiles
     config = RunConfig(net, recipe, Schedule(1, batch), "", 0, target, Augment(), weights.sha256)
     program = build(net, recipe, batch)
@@ -88,8 +88,10 @@ def write_imported(
         "data_sha256": "",
         "imported": {"sha256": weights.sha256, "names": weights.project},
     }
-    path = checkpoint.save(folder, CHECKPOINT, weights.tensors | empty, meta)
-    write_config(folder, config)
+    with only_writer(folder):
+        refuse_used(folder, "-o")
+        path = checkpoint.save(folder, CHECKPOINT, weights.tensors | empty, meta)
+        write_config(folder, config)
     return path
 
 

@@ -54,6 +54,16 @@ def test_the_jax_twin_is_not_the_same_bits(netc):
     assert "the first divergence is at step" in out
 
 
+def test_a_run_that_went_on_on_another_engine_is_held_to_what_fits_its_parts(netc, place):
+    trace = place / "a" / "trace.jsonl"
+    lines = trace.read_bytes().splitlines(keepends=True)
+    change = b'{"kind": "change", "step": 20, "fields": {"target": "xla"}}\n'
+    (place / "changed.jsonl").write_bytes(b"".join([*lines[:21], change, *lines[21:]]))
+    code, out, _ = netc("trace", "diff", "a", "changed.jsonl", "--noise", "floor.json")
+    assert code == 0
+    assert "the runs agree (cross-compiler)" in out
+
+
 def test_a_floor_is_measured_where_none_lies(netc):
     code, out, _ = netc("trace", "diff", "a", "again", "--mode", "same-compiler", "--steps", "4", "--json")
     assert code == 0

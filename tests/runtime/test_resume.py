@@ -18,17 +18,23 @@ from netc.netspec.spec import NetSpec
 from netc.runtime import checkpoint
 from netc.runtime import train as loop
 from netc.runtime.cache import Cache
+from netc.runtime.data.batches import Normalise
 from netc.runtime.data.dataset import Augment
 from netc.runtime.data.errors import DataError
 from netc.runtime.data.folder import load_folder
 from netc.runtime.data.resize import resized
 from netc.runtime.lock import LockedError, only_writer
+from netc.runtime.pretrained import write_imported
 from netc.runtime.replay import replay_of
 from netc.runtime.run import Saving, read_config
 from netc.runtime.train import Progress, train
+from netc.runtime.weights import Weights
 from netc.traces.errors import TraceError
 from netc.traces.read import read
 from tests.runtime.test_train import EPOCHS, PER_EPOCH, STEPS, Stop, config, die, digits, result, stopper
+
+PICTURES = NetSpec("pictures", (8, 8, 3), (Flatten(), Dense(2, name="head")))
+GREY = Normalise((0.5,) * 3, (0.5,) * 3)
 
 
 @pytest.fixture(scope="module")
@@ -269,6 +275,32 @@ def test_a_locked_run_is_left_alone(data, folder, cache):
     assert {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()} == before
 
 
+def test_a_run_of_before_the_digests_goes_on(data, folder, cache, whole):
+    """Its checkpoints bind no trace and were made after the evaluation; its run.json has no digest."""
+    stopped(6, data, folder, cache, press)
+    for name in ("last", "best"):
+        held = checkpoint.load(folder / name)
+        meta = {k: v for k, v in held.meta.items() if k not in ("trace", "evaluated")}
+        checkpoint.save(folder, name, held.tensors, meta)
+    table = json.loads((folder / "run.json").read_text())
+    del table["run_sha256"]
+    (folder / "run.json").write_text(json.dumps(table))
+    times = (folder / "timing.jsonl").read_text().splitlines(keepends=True)
+    (folder / "timing.jsonl").write_text("".join(line for line in times if '"seal"' not in line))
+    assert resumed(data, folder, cache)[0] == ""
+    assert result(folder)[0] == result(whole)[0]
+    assert result(folder)[1] == result(whole)[1]
+
+
+def test_imported_weights_are_written_by_one_writer(folder):
+    with only_writer(folder), pytest.raises(LockedError):
+        write_imported(
+            check(PICTURES), Weights({}, "nobody", "0" * 64, GREY, ()), folder, classes="ab",
+            normalise=GREY, batch=1, target="reference",
+        )  # fmt: skip
+    assert not folder.exists()
+
+
 # -- errors on the way -----------------------------------------------------------------------------------------------
 
 
@@ -471,8 +503,6 @@ def test_other_versions_go_on_only_on_request(data, folder, cache, monkeypatch):
 
 
 # -- images that were damaged or changed -----------------------------------------------------------------------------
-
-PICTURES = NetSpec("pictures", (8, 8, 3), (Flatten(), Dense(2, name="head")))
 
 
 def pictures(root):
