@@ -154,7 +154,7 @@ def tidy(folder: Path) -> None:
             _discard(leftover)
         for old in folder.glob(".*.old"):
             path = folder / old.name.removeprefix(".").removesuffix(".old")
-            if old.is_dir() and not old.is_symlink() and not path.exists():
+            if _is_ours(old) and not path.exists():
                 old.rename(path)
             else:
                 _discard(old)
@@ -164,8 +164,12 @@ def _discard(path: Path) -> None:
     """Remove a checkpoint's folder of another name, and not what it links to; anything else stays."""
     if path.is_symlink():
         path.unlink()
-    elif path.is_dir() and {inner.name for inner in path.iterdir()} <= {STATE, MANIFEST}:
+    elif _is_ours(path):
         shutil.rmtree(path, ignore_errors=True)
+
+
+def _is_ours(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink() and {inner.name for inner in path.iterdir()} <= {STATE, MANIFEST}
 
 
 def want_room(path: Path, size: int) -> None:

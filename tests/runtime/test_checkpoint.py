@@ -194,6 +194,61 @@ def test_a_missing_file(path, name):
         load(path)
 
 
+@pytest.mark.parametrize("name", [STATE, MANIFEST])
+def test_what_never_ends_is_not_read(path, name):
+    (path / name).unlink()
+    os.mkfifo(path / name)
+    with pytest.raises(CheckpointError, match=rf"{name} wants a file that can be read, got no regular file"):
+        load(path)
+
+
+# -- tidying, keeping, and another meta ------------------------------------------------------------------------------
+
+
+def test_one_that_is_replaced_can_be_kept_under_another_name(path):
+    for number in range(3):
+        save(path.parent, "last", marked(number), {"n": number}, older=f"step-{number}")
+    assert names(path.parent) == ["last", "step-0", "step-1", "step-2"]
+    assert [load(path.parent / n).meta.get("n") for n in names(path.parent)] == [2, None, 0, 1]
+    save(path.parent, "last", marked(3), {"n": 3}, older="step-1")  # in the place of the one of that name
+    assert load(path.parent / "step-1").meta == {"n": 2}
+    module.remove(path.parent / "step-1")
+    module.remove(path.parent / "step-1")
+    assert names(path.parent) == ["last", "step-0", "step-2"]
+
+
+def test_another_meta_leaves_the_state_as_it_is(path, monkeypatch):
+    state = (path / STATE).read_bytes()
+    module.restate(path.parent, "last", {"n": 5})
+    assert load(path).meta == {"n": 5} and (path / STATE).read_bytes() == state
+
+    def none(*arguments, **options):
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", none)  # a file system without hard links
+    module.restate(path.parent, "last", {"n": 6})
+    assert load(path).meta == {"n": 6} and (path / STATE).read_bytes() == state
+    assert names(path.parent) == ["last"]
+    with pytest.raises(CheckpointError, match="wants a checkpoint, got none"):
+        module.restate(path.parent, "other", {})
+    (path / MANIFEST).write_bytes(b"{}")
+    with pytest.raises(CheckpointError, match="wants a manifest, got other JSON"):
+        module.restate(path.parent, "last", {})
+
+
+def test_what_killed_saves_left_is_tidied_and_nothing_else(path):
+    folder = path.parent
+    for leftover in (".last.old", ".best.new-00ff", ".best.old"):
+        save(folder, "x", marked(1), {"of": leftover}).rename(folder / leftover)
+    (folder / ".mine.old").mkdir()
+    (folder / ".mine.old" / "thesis.tex").write_text("years of work")
+    (folder / ".planted.old").symlink_to(folder / ".mine.old")
+    module.tidy(folder)
+    assert names(folder) == [".mine.old", "best", "last"]
+    assert load(folder / "best").meta == {"of": ".best.old"} and load(path).meta["step"] == 7
+    assert (folder / ".mine.old" / "thesis.tex").exists()
+
+
 @pytest.mark.parametrize("left", [0, 1, 8, 100, -1])
 @pytest.mark.parametrize("name", [STATE, MANIFEST])
 def test_a_truncated_file(path, name, left):

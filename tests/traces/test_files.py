@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import io
+import os
 import random
 from dataclasses import replace
 
@@ -261,6 +262,15 @@ def test_planted_links_are_not_followed(path, name, resume, leads):
         TraceWriter(path, HEADER, resume)
     assert precious.read_bytes() == before
     assert not (path.parent / "nowhere").exists()
+
+
+@pytest.mark.parametrize("resume", [0, 3])
+def test_what_never_ends_is_not_read(path, resume):
+    run(path)
+    timing_path(path).unlink()
+    os.mkfifo(timing_path(path))
+    with pytest.raises(TraceError, match=r"timing\.jsonl: wants a file that can be read, got: no regular file"):
+        TraceWriter(path, HEADER, resume)
 
 
 # -- seals: the bytes of a trace that a checkpoint binds -------------------------------------------------------------
