@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from netc.netspec.errors import UserError
 
-MOST_PROBLEMS = 20  # that a message lists; more are counted
+MOST_PROBLEMS = 1_000  # that a message lists, so that all can be mended at once; more are counted
 
 
 class DataError(UserError):
