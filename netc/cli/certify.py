@@ -38,7 +38,7 @@ ADVICE = ("", "is it the right file?")
 @recipe_options
 @click.option("--layers", is_flag=True, help="Judge each different layer of NET alone instead of the whole text.")
 @click.option(
-    "--primes", type=click.IntRange(1, 32), help="Primes near 2^26 at once.  [default: 4, 8 or 16, as needed]"
+    "--primes", type=click.IntRange(1, 32), help="Primes near 2^26 at once.  [default: 3 or 4, 8, 16, as needed]"
 )
 @click.option("--points", type=click.IntRange(min=1), default=1, show_default=True, help="Random points.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Draws primes and points.")
@@ -85,8 +85,10 @@ def certify(
             return _file(Path(net), settings, manifest, function, loss, wrt, updates, scale, ids)
         return _net(net, classes, input_, target, batch, layers, settings, recipe)
 
-    found = judged(primes or 4)
-    for count in () if primes else (8, 16):
+    found = judged(primes or 0)
+    for count in () if primes else (4, 8, 16):
+        if max(len(s.primes) for s in found.statements) >= count:
+            continue
         if not found.false and not found.undecided and not found.holds:
             say(f"2^{found.failure:.0f} is too much doubt: again with {count} primes", err=True)
             found = judged(count)

@@ -326,7 +326,9 @@ def certify_foreign(  # what a command line knows of a text
     else:
         claim = paired(function, loss, settings, point)
         said = (how_paired(claim), *said)
-    return certify_function(text, function, scaled(function, claim, settings, point), settings, point, said)
+    if all(g.factor == 1 for g in claim.gradients if g.free):
+        claim = scaled(function, claim, settings, point)
+    return certify_function(text, function, claim, settings, point, said)
 
 
 def _point(function: Function, limit: int = 10) -> FloatPoint:

@@ -18,7 +18,7 @@ from netc.codegen.ir import Function
 from netc.proofs_oracle.certificate.dual import FloatRunError
 from netc.proofs_oracle.certificate.identities import Identities, sets_of_identities
 from netc.proofs_oracle.certificate.points import FloatPoint, Points
-from netc.proofs_oracle.certificate.residues import Residues, ZeroDivisorError, draw_primes
+from netc.proofs_oracle.certificate.residues import ZeroDivisorError
 from netc.proofs_oracle.certificate.run import At, Claim, Gradient, Run, Sides
 from netc.proofs_oracle.certificate.statement import ATTEMPTS, Settings
 
@@ -74,7 +74,7 @@ class Asker:
     def __init__(self, function: Function, claim: Claim, settings: Settings, point: FloatPoint) -> None:
         self.run, self.settings = Run(function, claim), settings
         self.rng = np.random.default_rng((settings.seed, 1))
-        self.field = Residues(draw_primes(settings.primes, self.rng))
+        self.field = settings.field(self.run, self.rng)
         self.points = Points(self.run, point, self.rng, settings.exact)
         self.tries = sets_of_identities({op.kind for op in self.run.ops})
 
@@ -84,8 +84,11 @@ class Asker:
         everything = list(range(count))
         updates = all(g.less == g.of for g in self.run.claim.gradients)
         for identities in self.tries:
-            points = [(at, sides.left, sides.right) for at, sides in self.pair(identities)]
-            found = self.factor(points, everything, updates)
+            at, sides = self.somewhere(identities)
+            found = self.constant(sides.left, sides.right)
+            if not found and updates:
+                points = [(at, sides.left, sides.right) for at, sides in ((at, sides), self.somewhere(identities))]
+                found = self.factor(points, everything, updates)
             if found:
                 yield [found] * count
                 return
@@ -114,20 +117,20 @@ class Asker:
                     raise
         raise AssertionError
 
+    def constant(self, left: Sequence[int], right: Sequence[int]) -> Factor | None:
+        """left = factor right, if that is a fraction."""
+        if not all(right) or not any(left):
+            return None
+        primes = self.field.primes
+        plain = rational([a * pow(b, -1, p) % p for a, b, p in zip(left, right, primes, strict=True)], primes)
+        return Factor(plain) if plain else None
+
     def factor(self, points: Sequence[Point], some: Sequence[int], update: bool) -> Factor | None:
         """That with which the sides of some gradients agree at both points, a fraction; an update may decay."""
         (_, left1, right1), (_, left2, right2) = points
-        primes = self.field.primes
-        if any(right1) and any(right2):
-            if not all(right1) or not all(right2):
-                return None
-            one, two = (
-                [a * pow(b, -1, p) % p for a, b, p in zip(left, right, primes, strict=True)]
-                for left, right in ((left1, right1), (left2, right2))
-            )
-            if one == two and any(one):
-                plain = rational(one, primes)
-                return Factor(plain) if plain else None
+        one, two = self.constant(left1, right1), self.constant(left2, right2)
+        if one and one == two:
+            return one
         return self._with_decay(points, some) if update else None
 
     def _with_decay(self, points: Sequence[Point], some: Sequence[int]) -> Factor | None:

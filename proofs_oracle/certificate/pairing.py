@@ -49,7 +49,11 @@ def _of_loss(function: Function, result: int, settings: Settings, point: FloatPo
     if not asked:
         return None
     outputs = ((result, None),)
-    found = _multiples(function, Claim(outputs, tuple(asked), states), settings, point)
+    asker = Asker(function, Claim(outputs, tuple(asked), states), settings, point)
+    alike = _all_alike(asker)
+    if alike:
+        return Claim(outputs, alike, states)
+    found = _multiples(asker)
     if found:
         gradients = [*found.values(), *_by_place(asked, list(found.values()))]
         return Claim(outputs, tuple(sorted(gradients, key=lambda g: g.of)), states)
@@ -128,9 +132,29 @@ def _agrees(function: Function, claim: Claim, settings: Settings, point: FloatPo
     return any(all(sides.agree and any(sides.left) for sides in pair) for pair in together)
 
 
-def _multiples(function: Function, claim: Claim, settings: Settings, point: FloatPoint) -> dict[int, Gradient]:
+def _all_alike(asker: Asker) -> tuple[Gradient, ...]:
+    """The candidates that are for each argument at the same distance and of one factor, if there are such."""
+    candidates = asker.run.claim.gradients
+    count = len({g.of for g in candidates})
+    ways: dict[object, list[int]] = {}
+    for index, g in enumerate(candidates):
+        ways.setdefault(_way(g), []).append(index)
+    for identities in asker.tries:
+        at, sides = asker.somewhere(identities)
+        inner = [at.field.inner(g.res, at.tangents[c.of]) for g, c in zip(at.read, candidates, strict=True)]
+        for indices in (indices for indices in ways.values() if len(indices) == count):
+            right = [0] * len(at.field.primes)
+            for index in indices:
+                right = at.field.plus(right, inner[index])
+            factor = asker.constant(sides.left, right)
+            if factor:
+                return tuple(factor.of(candidates[index]) for index in indices)
+    return ()
+
+
+def _multiples(asker: Asker) -> dict[int, Gradient]:
     """For each argument the candidate that is the simplest multiple of the derivative by it."""
-    asker = Asker(function, claim, settings, point)
+    claim = asker.run.claim
     of_each: dict[int, list[int]] = {}
     for index, g in enumerate(claim.gradients):
         of_each.setdefault(g.of, []).append(index)

@@ -22,10 +22,10 @@ from netc.proofs_oracle.certificate.run import At, Run
 
 Numbers = Sequence[Array]
 
-LOOKS = 4  # float runs for each further point
 SMALL = 1 << 20  # elements that one run makes, below which a point more costs little
 FURTHER = (24, 6)  # points at most beyond those that were asked for: of a small function, of a larger one
 WORTH = 1 / 8  # of the elements not yet alive: a point of a larger function is taken for so many
+ENOUGH = 0.9  # of them: no better point is looked for
 ROUNDING = 1e-12  # of the largest element: a float below is no sign of life
 
 
@@ -60,9 +60,20 @@ def _lifted(x: Array) -> Array:
     return 1 + np.abs(x) if x.dtype.kind == "f" and x.ndim == 1 else x
 
 
+def _on(x: Array) -> Array:
+    """All is positive, so that every relu of a net without normalisation is on; matrices give means."""
+    if x.dtype.kind != "f":
+        return x
+    return _lifted(x) if x.ndim < 2 else np.abs(x) / math.sqrt(math.prod(x.shape[:-1]))
+
+
 def _positive(x: Array) -> Array:
     """So that logarithms and roots may be taken."""
     return 0.5 + np.abs(x) if x.dtype.kind == "f" else x
+
+
+LOOKS: tuple[Change, ...] = (_on, _as_drawn, _lifted, _as_drawn)
+"""The float runs of which each further point is the best."""
 
 
 def drawn(run: Run, point: FloatPoint, rng: np.random.Generator, change: Change = _as_drawn) -> list[Array]:
@@ -73,7 +84,7 @@ def drawn(run: Run, point: FloatPoint, rng: np.random.Generator, change: Change 
 
 def alive(run: Run, numbers: Numbers, rng: np.random.Generator, exact: bool) -> list[Array]:
     """For each gradient, which elements are not 0 in the float run. Raises FloatRunError."""
-    at = At(run, Reals(1), numbers, rng, Identities(), exact)
+    at = At(run, Reals(1), numbers, rng, Identities(), exact, tangents=False)
     try:
         found = [np.abs(g.res[0]) for g in at.gradients()]
     except ZeroDivisorError as error:
@@ -118,14 +129,14 @@ class Points:
 
     def _best(self, left: int) -> tuple[int, Numbers]:
         best: tuple[int, Numbers] = (0, ())
-        for look in range(LOOKS):
-            numbers = drawn(self.run, self.point, self.rng, _lifted if look % 2 == 0 else _as_drawn)
+        for change in LOOKS:
+            numbers = drawn(self.run, self.point, self.rng, change)
             try:
                 seen = alive(self.run, numbers, self.rng, self.exact)
             except FloatRunError:
                 continue
             new = sum(int((a & n).sum()) for a, n in zip(seen, self.never or (), strict=True))
             best = max(best, (new, numbers), key=lambda found: found[0])
-            if best[0] == left:
+            if best[0] > ENOUGH * left:
                 break
         return best

@@ -144,11 +144,12 @@ class At:
         rng: np.random.Generator,
         identities: Identities,
         exact: bool,
+        tangents: bool = True,
     ) -> None:
         self.run, self.claim, self.field = run, run.claim, field
         self.A = DualField(field, rng, identities, exact)
         self.args = [self._argument(i, np.asarray(x), rng) for i, x in enumerate(numbers)]
-        wanted = sorted({g.of for g in self.claim.gradients})
+        wanted = sorted({g.of for g in self.claim.gradients}) if tangents else []
         shapes = {i: run.function.params[i].shape for i in wanted}
         self.tangents = {i: field.direction(shapes[i], rng) for i in wanted}
         more = not self.claim.outputs or self.claim.common

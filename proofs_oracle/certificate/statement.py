@@ -21,17 +21,25 @@ from netc.proofs_oracle.certificate.reading import Number
 from netc.proofs_oracle.certificate.residues import Residues, ZeroDivisorError, draw_primes
 from netc.proofs_oracle.certificate.run import At, Claim, Run, Sides
 
+LARGE = 1 << 24  # elements that one run makes
 Verdict = Literal["holds", "false", "undecided"]
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How hard to look: primes at once, random points at least, and the seed that draws all."""
+    """How hard to look: primes at once, random points at least, and the seed that draws all.
+
+    `primes` 0: four, or three where one run makes more than 2^24 elements, since time grows with both.
+    """
 
     primes: int = 4
     points: int = 1
     seed: int = 0
     exact: bool = False
+
+    def field(self, run: Run, rng: np.random.Generator) -> Residues:
+        """The fields that a run is judged in."""
+        return Residues(draw_primes(self.primes or (3 if run.work > LARGE else 4), rng))
 
 
 @dataclass(frozen=True)
@@ -110,7 +118,7 @@ class _Judge:
     def __init__(self, function: Function, claim: Claim, settings: Settings, point: FloatPoint) -> None:
         self.run, self.settings = Run(function, claim), settings
         self.rng = np.random.default_rng((settings.seed, len(function.ops)))
-        self.field = Residues(draw_primes(settings.primes, self.rng))
+        self.field = settings.field(self.run, self.rng)
         self.points = Points(self.run, point, self.rng, settings.exact)
         self.tries = sets_of_identities({op.kind for op in self.run.ops})
         self.now = 0  # which of them suffices so far

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 
 from netc.cli.main import cli
 from netc.netspec.errors import UserError
+from netc.proofs_oracle.certificate import statement
 from netc.proofs_oracle.certificate.bounds import bounds
 from netc.proofs_oracle.certificate.certify import certify_foreign
 from netc.proofs_oracle.certificate.parse import parse
@@ -53,8 +54,8 @@ def judged(text, seed=0, **options):
 
 OPTIMIZERS = {
     "sgd": (optax.sgd(0.1), "= -10 (result 0 - arg0)"),
-    "momentum": (optax.sgd(0.1, momentum=0.9), "= result 3, and so on, with 3 arguments (moments) at 0"),
-    "nesterov": (optax.sgd(0.1, momentum=0.9, nesterov=True), "= result 3,"),
+    "momentum": (optax.sgd(0.1, momentum=0.9), "= -10 (result 0 - arg0), and so on, with 3 arguments (moments) at 0"),
+    "nesterov": (optax.sgd(0.1, momentum=0.9, nesterov=True), "= -100/19 (result 0 - arg0)"),
     "adam": (optax.adam(optax.cosine_decay_schedule(1e-3, 100)), "= 10 result 4, and so on, with 6"),
     "adamw": (optax.adamw(1e-3), "= 10 result 4,"),
     "decay": (optax.chain(optax.add_decayed_weights(1e-4), optax.sgd(0.1)), "less its weight decay"),
@@ -120,6 +121,15 @@ def test_gradients_are_found_by_themselves():
         return value, wrong(g)
 
     assert judged(jax.jit(turned).lower(PARAMS, *BATCH).as_text()).statements[0].wrong == ("arg1",)
+
+
+def test_a_large_function_is_judged_by_fewer_primes(monkeypatch):
+    text = jax.jit(jax.value_and_grad(loss_of)).lower(PARAMS, *BATCH).as_text()
+    small = certify_foreign(text, None, Settings(0), manifest=None, loss=None, wrt=(), scale=Fraction(1), limit=None)
+    monkeypatch.setattr(statement, "LARGE", 100)
+    large = certify_foreign(text, None, Settings(0), manifest=None, loss=None, wrt=(), scale=Fraction(1), limit=None)
+    assert [len(s.primes) for c in (small, large) for s in c.statements] == [4, 3]
+    assert small.holds and large.holds and large.failure < -40
 
 
 def test_updates_in_words():
