@@ -115,6 +115,22 @@ def test_given_weights_are_kept_before_the_first_step(data, tmp_path, cache):
         left_off(folder, given, PER_EPOCH, print)
 
 
+def test_a_death_before_run_json_leaves_the_name_free(data, tmp_path, cache, monkeypatch):
+    """Given weights are kept first. What is kept behind a first step is not given up so."""
+    given, folder = config(init=WEIGHTS), tmp_path / "run"
+    start = Start({"head.bias": np.ones(10, np.float32)}, None, WEIGHTS, ())
+    with monkeypatch.context() as patch, pytest.raises(Stop):
+        patch.setattr("netc.runtime.train.write_config", lambda *arguments: die())
+        train(given, data, folder, cache, start=start)
+    assert [p.name for p in folder.iterdir()] == ["last"]
+    assert train(given, data, folder, cache, start=start).steps == STEPS
+    for name in ("run.json", "spec.toml", "trace.jsonl", "timing.jsonl"):
+        (folder / name).unlink()
+    shutil.rmtree(folder / "best")
+    with pytest.raises(NetcError, match=r"--out wants a new folder, got .* with last in it"):
+        train(given, data, folder, cache, start=start)
+
+
 def test_a_disk_without_room_is_told_of_before_the_first_step(data, tmp_path, cache, monkeypatch):
     usage = namedtuple("usage", "total used free")
     folder = tmp_path / "run"

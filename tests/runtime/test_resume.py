@@ -466,6 +466,20 @@ def test_an_extended_run_that_is_stopped_goes_on_bit_for_bit_and_is_replayed_at_
     assert rates == [np.float32(step.lr) for step in read(folder / "once" / "trace.jsonl").steps]
 
 
+@pytest.mark.parametrize("place", ["netc.runtime.train.write_config", "netc.runtime.saver.Saver.last"])
+def test_a_death_while_a_run_is_extended_leaves_no_mark(place, data, folder, cache, monkeypatch):
+    longer = config(schedule=replace(config().schedule, epochs=EPOCHS + 1))
+    for name in ("once", "killed"):
+        stopped(6, data, folder / name, cache, press)
+    resumed(data, folder / "once", cache, longer)
+    with monkeypatch.context() as patch, pytest.raises(Stop):
+        patch.setattr(place, lambda *arguments: die())
+        resumed(data, folder / "killed", cache, longer)
+    # its run.json says already that it is longer, or else it is told so once more
+    resumed(data, folder / "killed", cache, longer if "write_config" in place else None)
+    assert result(folder / "killed") == result(folder / "once")
+
+
 def test_fewer_epochs_than_were_begun_are_refused(data, folder, cache):
     stopped(6, data, folder, cache, press)
     shorter = config(schedule=replace(config().schedule, epochs=1))
