@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 import tomllib
 import types
 import typing
@@ -22,6 +23,9 @@ LARGEST_INTEGER = 2**31 - 1  # no axis, stride or count of a real network is lar
 LARGEST_FLOAT = 3.4e38  # what float32, in which everything is computed, can hold
 DEEPEST = 64  # levels of nesting in a layer; a U-Net of four steps, written out, has 34
 
+# more parts with dots between than a spec has levels; it begins where no part goes on, or each letter would be a start
+_LONG_KEY = re.compile(rf"""(?<![\w"'-])(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){{{DEEPEST}}}""", re.ASCII)
+
 
 def load(path: Path) -> NetSpec:
     """Read a spec; raises UserError (unreadable) or SpecError (every wrong field, each with its place)."""
@@ -31,6 +35,8 @@ def load(path: Path) -> NetSpec:
 
 def from_toml(text: str, where: str = "spec") -> NetSpec:
     """Parse a spec; `where` names the text in messages."""
+    if _LONG_KEY.search(text):  # which tomllib takes the square of its length for
+        raise UserError(f"{where}: wants keys of at most {DEEPEST} parts, got a longer one; is it a spec?")
     try:
         table = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # TOMLDecodeError, and integers that Python refuses to read

@@ -89,10 +89,17 @@ def differences(here: CacheKey, there: CacheKey) -> list[str]:
 
 
 def to_manifest(entry: Entry) -> bytes:
-    """The bytes of the manifest beside an artefact."""
+    """The bytes of the manifest beside an artefact, with a digest of its own."""
     body = asdict(entry) | {"format": FORMAT, "created": entry.created.isoformat()}
     del body["path"], body["hit"]
-    return json.dumps(body, indent=1, allow_nan=False).encode("ascii") + b"\n"
+    return sealed(body)
+
+
+def sealed(body: Mapping[str, Any]) -> bytes:
+    """A manifest, closed with the SHA-256 of what stands above it."""
+    above = json.dumps(body, indent=1, allow_nan=False)
+    seal = {"manifest_sha256": hashlib.sha256(above.encode("ascii")).hexdigest()}
+    return json.dumps({**body, **seal}, indent=1, allow_nan=False).encode("ascii") + b"\n"
 
 
 def from_manifest(content: bytes, folder: Path) -> Entry:
@@ -113,6 +120,8 @@ def from_manifest(content: bytes, folder: Path) -> Entry:
         )
         if entry.created.tzinfo is None or not math.isfinite(entry.seconds):
             raise ValueError("a time without a zone or an end")
+        if to_manifest(entry) != content:
+            raise ValueError("altered")
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
         raise DamagedError("its manifest is not one of ours") from error
     if entry.key.digest != folder.name:

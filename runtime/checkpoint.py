@@ -42,7 +42,7 @@ FORMAT = 1
 
 STATE = "state.safetensors"
 MANIFEST = "manifest.json"
-LARGEST_MANIFEST = 5 << 20  # bytes; a net of 2,000 tensors needs 1 MB
+LARGEST_MANIFEST = 4 << 20  # bytes; a net of 2,000 tensors needs 1 MB
 LARGEST_STATE = 1 << 40
 
 # The dtypes of safetensors that NumPy has too.

@@ -137,7 +137,7 @@ def _of_index(path: Path, table: dict[str, Any]) -> TensorFile:
             f"{path} wants a .safetensors file or an index of several, got JSON without a weight_map; give the weights"
         )
     parts = sorted(set(places.values()))
-    if outside := [name for name in parts if name != Path(name).name or name in ("", ".", "..")]:
+    if outside := [name for name in parts if not _is_name(name)]:
         raise TensorFileError(f"{path} wants names of files beside it, got {_shown(outside[0])}; check the index")
     tensors: dict[str, Stored] = {}
     for name in parts:
@@ -151,6 +151,11 @@ def _of_index(path: Path, table: dict[str, Any]) -> TensorFile:
             raise _broken(part, f"the {len(listed):,} tensors that {path.name} lists", f"others ({_shown(*off)})")
         tensors |= found.tensors
     return TensorFile(path, tensors, tuple(path.with_name(name) for name in parts))
+
+
+def _is_name(name: str) -> bool:
+    """Whether a file in the same folder can have the name."""
+    return name == Path(name).name and name not in ("", ".", "..") and len(name.encode("utf-8", "replace")) <= 255
 
 
 def _parsed(path: Path, text: bytes) -> dict[str, Any]:

@@ -6,6 +6,7 @@ float32 with several orders of its sums (the twins). A floor holds how far the t
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -159,17 +160,27 @@ def write_floor(path: Path, floor: Floor) -> None:
     body["means"] = [_rounded(v) for v in floor.means]
     body["gradient"] = _rounded(floor.gradient)
     body["doubling"] = None if floor.doubling is None else _rounded(floor.doubling)
-    lines = json.dumps({"kind": "noise", "format": FORMAT, **plain(body, "noise")}, allow_nan=False)  # type: ignore[dict-item]
     with whole(path) as file:
-        file.write(f"{lines}\n".encode())
+        file.write(_sealed({"kind": "noise", "format": FORMAT, **plain(body, "noise")}))  # type: ignore[dict-item]
+
+
+def _sealed(table: Mapping[str, Any]) -> bytes:
+    """The line of a noise file, closed with the SHA-256 of what it is without that."""
+    digest = hashlib.sha256(json.dumps(table, allow_nan=False).encode()).hexdigest()
+    return json.dumps({**table, "sha256": digest}, allow_nan=False).encode() + b"\n"
 
 
 def read_floor(path: Path) -> Floor:
     """Read what `write_floor` wrote; raises TraceError naming the file and what is wrong with it."""
     try:
-        body = json.loads(read_regular(path, LARGEST))
+        content = read_regular(path, LARGEST)
+        body = json.loads(content)
+        # files of older versions have no digest
+        altered = isinstance(body, dict) and body.pop("sha256", None) is not None and _sealed(body) != content
     except (OSError, ValueError, RecursionError) as error:
         raise TraceError(f"{path}: wants a file of netc trace noise, got none that can be read ({error})") from error
+    if altered:
+        raise TraceError(f"{path}: wants to agree with its own SHA-256, got a file that does not; measure it again")
     if not isinstance(body, dict) or body.pop("kind", None) != "noise" or body.pop("format", None) != FORMAT:
         raise TraceError(f"{path}: wants a noise file of format {FORMAT}; measure it with netc trace noise NET -o FILE")
     wanted = {f.name for f in fields(Floor)}

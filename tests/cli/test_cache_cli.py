@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from netc.cli.cache import cache as command
 from netc.netspec.errors import UserError
 from netc.runtime.cache import Cache, CacheKey
+from netc.runtime.cache_entry import sealed
 from netc.runtime.cache_hold import HELD
 
 LABELS = ("resnet18 b128", "resnet34-cifar b32", "mnist-mlp b128")
@@ -47,7 +48,9 @@ def grow_old(store, label, days):
         if entry.key.label == label:
             manifest = entry.path.parent / "manifest.json"
             created = datetime.now(UTC) - timedelta(days=days)
-            manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"created": created.isoformat()}))
+            body = json.loads(manifest.read_text()) | {"created": created.isoformat()}
+            del body["manifest_sha256"]
+            manifest.write_bytes(sealed(body))
 
 
 def test_ls_shows_every_program_and_the_total(store):

@@ -4,6 +4,7 @@ import errno
 import fcntl
 import hashlib
 import json
+import math
 import multiprocessing
 import os
 import runpy
@@ -19,6 +20,7 @@ import pytest
 from netc.netspec.errors import NetcError, UserError
 from netc.runtime import cache as module
 from netc.runtime.cache import Cache, CacheKey
+from netc.runtime.cache_entry import sealed
 from netc.runtime.cache_hold import HELD
 from netc.runtime.cache_limit import limit
 
@@ -179,9 +181,16 @@ def cut(path):
 
 def rewritten(**change):
     def write(path):
-        path.write_text(json.dumps(json.loads(path.read_text()) | change))
+        body = json.loads(path.read_bytes())
+        del body["manifest_sha256"]
+        path.write_bytes(json.dumps(body | change).encode() if _is_odd(change) else sealed(body | change))
 
     return write
+
+
+def _is_odd(change):
+    """Whether no JSON of ours can hold it."""
+    return any(isinstance(value, float) and not math.isfinite(value) for value in change.values())
 
 
 @pytest.mark.parametrize("method", ["get_or_build", "lookup"])
@@ -192,7 +201,8 @@ def rewritten(**change):
         (("artefact", cut), "its artefact wants 5000 bytes, got 4999"),
         (("artefact", Path.unlink), "one of its files cannot be read"),
         (("manifest.json", Path.unlink), "one of its files cannot be read"),
-        (("manifest.json", cut), None),
+        (("manifest.json", cut), "not one of ours"),
+        (("manifest.json", flip), "manifest"),
         (("manifest.json", lambda path: path.write_bytes(b"")), "not one of ours"),
         (("manifest.json", lambda path: path.write_bytes(b"\xff\0")), "not one of ours"),
         (("manifest.json", lambda path: path.write_bytes(b"[" * 100_000)), "not one of ours"),
@@ -227,9 +237,6 @@ def test_a_damaged_entry_is_noticed_and_rebuilt(cache, said, method, harm, sente
     build = Build()
     entry = cache.get_or_build(KEY, build)
     damage(entry.path.with_name(name))
-    if sentence is None:  # the last byte of the manifest is its newline, and no loss
-        assert cache.lookup(KEY) == replace(entry, hit=True)
-        return
     if method == "lookup":
         assert cache.lookup(KEY) is None
         assert len(said) == 1 and sentence in said[0]
@@ -485,7 +492,7 @@ def test_an_artefact_of_another_program_under_a_fitting_manifest_is_rebuilt(cach
     entry.path.write_bytes(foreign)
     manifest = entry.path.with_name("manifest.json")
     fitting = {"bytes": len(foreign), "sha256": hashlib.sha256(foreign).hexdigest()}
-    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | fitting))
+    rewritten(**fitting)(manifest)
     assert cache.lookup(KEY) is not None  # nobody asked what it is
     again = cache.get_or_build(KEY, build, "one.mlir")
     assert not again.hit and again.path.read_bytes() == build.content

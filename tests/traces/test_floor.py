@@ -66,9 +66,32 @@ def test_envelopes_never_fall_and_stay_above_a_spacing():
 def test_a_damaged_floor_says_so(tmp_path, change, said):
     path = tmp_path / "noise.json"
     write_floor(path, FLOOR)
-    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    body = json.loads(path.read_text())
+    del body["sha256"]  # as of an older version
+    path.write_text(json.dumps({**body, **change}))
     with pytest.raises(TraceError, match=said):
         read_floor(path)
+
+
+def test_no_flipped_bit_of_a_floor_is_read_as_another_one(tmp_path):
+    path = tmp_path / "noise.json"
+    write_floor(path, FLOOR)
+    content = path.read_bytes()
+    for bit in range(0, 8 * len(content), 7):
+        data = bytearray(content)
+        data[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(data)
+        with pytest.raises(TraceError):
+            read_floor(path)
+
+
+def test_a_floor_without_a_digest_is_read(tmp_path):
+    path = tmp_path / "noise.json"
+    write_floor(path, FLOOR)
+    body = json.loads(path.read_text())
+    del body["sha256"]
+    path.write_text(json.dumps(body))
+    assert read_floor(path).steps == FLOOR.steps
 
 
 @pytest.mark.parametrize("content", [None, b"", b"[1]", b"\xff"])
