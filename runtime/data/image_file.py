@@ -43,6 +43,12 @@ PIXEL_LIMIT = (1 << 30) // 4 // 3
 HELD = {"1": 1, "L": 1, "RGB": 4, "P": 9, "I;16": 8, "I;16L": 8, "I;16B": 8, "RGBA": 8, "CMYK": 8, "YCbCr": 8}
 HELD_ELSE = 13
 """Bytes that a pixel takes while an image of that mode is made flat: Pillow's and our copies."""
+COPIES = {"WEBP": 2}
+"""How many times as much for a decoder that holds frames of its own.
+
+WebP's holds twice that, and a progressive JPEG's twice what a plain one does; counted in full, photographs of 12
+million pixels would be refused.
+"""
 SPARE, FOR_A_BYTE = 64 << 20, 16
 """An image may take so many bytes of memory, and so many more for each byte of its file; see `_reduced`."""
 
@@ -143,9 +149,9 @@ def _reduced(image: Image.Image, path: Path, side: int) -> None:
     A JPEG can be decoded at a half, a quarter or an eighth of its size: at one that leaves both sides at least `side`.
     """
     spare = SPARE + FOR_A_BYTE * path.stat().st_size
-    held = HELD.get(image.mode, HELD_ELSE)
-    if image.width * image.height * held > spare and image.format == "JPEG":
-        image.draft(None, (side, side))
+    held = HELD.get(image.mode, HELD_ELSE) * COPIES.get(str(image.format), 1)
+    if image.width * image.height * held > spare:
+        image.draft(None, (side, side))  # does nothing where it is no JPEG
     if (pixels := image.width * image.height) * held > spare:
         raise DataError(
             f"{path}: wants an image of at most {spare // held:,} pixels in so small a file, got "
