@@ -17,7 +17,7 @@ import click
 
 from netc import __version__
 from netc.cli.console import say
-from netc.cli.signals import Stopped, end_at_once, end_tidily
+from netc.cli.signals import Stopped, end_at_once, end_children, end_tidily
 
 # name -> module, attribute, one line of help
 COMMANDS: dict[str, tuple[str, str, str]] = {
@@ -95,6 +95,8 @@ def main() -> NoReturn:
     end_tidily()
     code = _run(sys.argv[1:])
     end_at_once()
+    if code > 128:
+        end_children()
     sys.exit(code)
 
 

@@ -119,6 +119,30 @@ def test_a_signal_while_it_compiles_leaves_nothing(number, place, begin):
     assert not (place / name).exists()
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_the_compiler_is_started_leaves_nothing(number, place):
+    """The process is there, and Python has not handed it on yet."""
+    code = (
+        "import os, sys, subprocess; from netc.runtime import compile as c; real = c._run\n"
+        "c._run = lambda command, *rest: real(['sleep', '61'], *rest)\n"
+        "start = subprocess.Popen._execute_child\n"
+        "def late(self, *arguments):\n"
+        "    start(self, *arguments)\n"
+        "    print(self.pid, flush=True)\n"
+        f"    os.kill(os.getpid(), {int(number)})\n"
+        "subprocess.Popen._execute_child = late\n"
+        "from netc.cli.main import main; main()"
+    )
+    env = {**os.environ, "NETC_CACHE_DIR": str(place / "cache-late")}
+    words = ["train", "net.toml", "--target", "cpu", "--out", "late", "--quiet"]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words], cwd=place, env=env, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 128 + number
+    assert not alive(int(done.stdout.split()[0]))
+    assert not (place / "late").exists()
+
+
 def test_ctrl_c_while_the_command_is_imported_shows_no_traceback():
     code = (
         "import sys; sys.argv = ['netc', 'ls']; sys.path.insert(0, '.')\n"
