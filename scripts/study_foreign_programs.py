@@ -1,6 +1,7 @@
 """Asks `netc certify` about programs as others write them: JAX tutorials, optax, flax, equinox, hand-written StableHLO.
 
     python scripts/study_foreign_programs.py [--only NAME ..] [--family NAME] [--list] [--check] [--failing DIR]
+        [--out docs/measurements/foreign_programs.md]
 
 Each row of scripts/foreign is a train step or a gradient of its own, with a loss and parameters of a few numbers,
 lowered by JAX. Some have a gradient that is wrong. The table shows by family what `netc certify` said; the exit code is
@@ -26,7 +27,15 @@ from foreign.differences import differs
 from foreign.judge import HOLDS, REFUSED, TRACEBACK, UNDECIDED, WRONG, Verdict, judged, kind_of
 from foreign.row import ROWS, Program
 
+from netc.runtime.files import write_whole
+
 WORDS = (HOLDS, REFUSED, UNDECIDED, WRONG, TRACEBACK)
+HEAD = """# Other people's programs
+
+By `scripts/study_foreign_programs.py`; docs/certificate.md says what the words mean. A program is wrongly judged if it
+is right and called wrong, if it is wrong and certified, or if the command breaks off.
+
+"""
 HEADINGS = ("family", "truth", "programs", *WORDS, "wrongly judged")
 
 
@@ -55,11 +64,11 @@ def table(found: list[tuple[Program, Verdict]]) -> list[str]:
 
 
 def reasons(found: list[tuple[Program, Verdict]]) -> list[str]:
-    """Why programs were refused, most frequent first, each with some of their names."""
+    """Why programs were not judged, most frequent first, each with their names."""
     groups: dict[str, list[str]] = {}
     for p, v in found:
-        if v.word == REFUSED:
-            groups.setdefault(kind_of(v.reason), []).append(p.name)
+        if v.word in (REFUSED, UNDECIDED):
+            groups.setdefault(f"{v.word}: {kind_of(v.reason)}", []).append(p.name)
     ordered = sorted(groups.items(), key=lambda each: -len(each[1]))
     return [f"- {len(names)}: {why} ({', '.join(names)})" for why, names in ordered]
 
@@ -70,6 +79,7 @@ def main() -> int:
     options.add_argument("--family", action="append", choices=FAMILIES)
     options.add_argument("--list", action="store_true", help="print the rows and stop")
     options.add_argument("--check", action="store_true", help="compare the rows with central differences and stop")
+    options.add_argument("--out", type=Path, metavar="FILE", help="write the page here")
     options.add_argument("--failing", type=Path, metavar="DIR", help="write here the texts that were not judged")
     given = options.parse_args()
     load()
@@ -89,11 +99,13 @@ def main() -> int:
         found = [asked(n, folder) for n in names]
         if given.failing:
             keep(found, folder)
-    print("\n".join(table(found)))
-    for library in missing():
-        print(f"\nskipped: the rows of {library}, which is not installed")
+    page = [*table(found)]
+    page += [f"\nSkipped: the rows of {library}, which is not installed." for library in missing()]
     if why := reasons(found):
-        print("\nrefused:\n\n" + "\n".join(why))
+        page += ["\nNot judged:\n", *why]
+    print("\n".join(page))
+    if given.out:
+        write_whole(given.out, HEAD + "\n".join(page) + "\n")
     return 0 if all(v.fits(p) for p, v in found) else 1
 
 
@@ -103,7 +115,7 @@ def keep(found: list[tuple[Program, Verdict]], folder: Path) -> None:
     for p, v in found:
         if v.word == (HOLDS if p.right else WRONG):
             (folder / f"{p.name}.mlir").unlink()
-        elif v.word != REFUSED:
+        elif v.word not in (REFUSED, UNDECIDED):
             lines.append(f"- {p.name} ({'right' if p.right else 'wrong'}): {v.word}: {v.reason}")
     (folder / "NOTES").write_text("\n".join(lines) + "\n")
 

@@ -14,6 +14,7 @@ from fractions import Fraction
 
 import numpy as np
 
+from netc.codegen.evaluator import INTEGER_DTYPES
 from netc.codegen.ir import Function
 from netc.proofs_oracle.certificate.dual import FloatRunError
 from netc.proofs_oracle.certificate.identities import Identities, sets_of_identities
@@ -50,22 +51,41 @@ class Factor:
 def scaled(function: Function, claim: Claim, settings: Settings, point: FloatPoint) -> Claim:
     """The claim with the factor that most of its free gradients miss, found at points of its own and judged at others.
 
-    A gradient that misses another is wrong beside those. The claim as it is if no factor is found.
+    A gradient that misses another is wrong beside those. Updates may miss the rate as well, where that is an argument.
+    The claim as it is if no factor is found.
     """
-    free = tuple(g for g in claim.gradients if g.free)
-    if not claim.outputs or not free:
+    if not claim.outputs or not any(g.free for g in claim.gradients):
         return claim  # without a loss a common factor changes nothing
+    for each in (claim, *_by_a_rate(function, claim)):
+        best = _best(function, each, settings, point)
+        if best:
+            return replace(each, gradients=tuple(best.of(g) if g.free else g for g in each.gradients))
+    return claim
+
+
+def _by_a_rate(function: Function, claim: Claim) -> Iterator[Claim]:
+    """The claim with its updates over an argument that is one number and that only they hang on."""
+    run = Run(function, claim)
+    forward, backward = ({v for op in ops for v in op.operands} for ops in (run.forward, run.backward))
+    for i, v in enumerate(function.params):
+        if not v.shape and v.type.dtype not in INTEGER_DTYPES and v in backward - forward:
+            ways = (replace(g, over=i) if g.free and g.less == g.of and g.over is None else g for g in claim.gradients)
+            changed = replace(claim, gradients=tuple(ways))
+            if changed != claim:
+                yield changed
+
+
+def _best(function: Function, claim: Claim, settings: Settings, point: FloatPoint) -> Factor | None:
+    """The factor that most free gradients miss."""
+    free = tuple(g for g in claim.gradients if g.free)
     asker = Asker(function, replace(claim, gradients=free), settings, point)
     votes: Counter[Factor] = Counter()
     for own in asker.answers():
         votes.update(own)
         if votes and votes.most_common(1)[0][1] >= min(3, len(free)):
             break
-    if not votes:
-        return claim
-    most = max(votes.values())
-    best = min((f for f, count in votes.items() if count == most), key=lambda f: f.height)
-    return replace(claim, gradients=tuple(best.of(g) if g.free else g for g in claim.gradients))
+    most = max(votes.values(), default=0)
+    return min((f for f, count in votes.items() if count == most), key=lambda f: f.height, default=None)
 
 
 class Asker:

@@ -6,11 +6,13 @@ those of foreign.py.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from netc.codegen.ir import Function
 from netc.netspec.errors import UserError
 from netc.proofs_oracle.certificate.reader import Reader
 from netc.proofs_oracle.certificate.rows import ROWS
-from netc.proofs_oracle.certificate.text import functions_of, module_of
+from netc.proofs_oracle.certificate.text import argument_names, functions_of, module_of
 
 
 def parse(program: str | bytes, name: str | None = None) -> Function:
@@ -22,4 +24,12 @@ def parse(program: str | bytes, name: str | None = None) -> Function:
         chosen = next(iter(functions))
     if chosen is None or chosen not in functions:
         raise UserError(f"--function wants one of {', '.join(functions)}, got {chosen!r}; name one")
-    return Reader(functions, ROWS).function(chosen)
+    found = Reader(functions, ROWS).function(chosen)
+    written = argument_names(program, chosen)
+    if len(written) != len(found.names):
+        return found
+    names = [
+        new if name == f"arg{i}" and not new.isdigit() else name
+        for i, (name, new) in enumerate(zip(found.names, written, strict=True))
+    ]
+    return replace(found, names=tuple(names))

@@ -148,3 +148,11 @@ def legalised(name: str, shape: Sequence[int]) -> bytes:
             func.FuncOp.from_py_func(tensor, name="main")(getattr(chlo, name))
     found: bytes = _jax.mlir.serialize_portable_artifact(str(module), stablehlo.get_current_version())
     return found
+
+
+def argument_names(program: str | bytes, function: str) -> list[str]:
+    """The names that a text gives the function's arguments, which MLIR's parser drops; none in bytecode."""
+    if isinstance(program, bytes):
+        program = "" if program.startswith(MAGIC) else program.decode("utf-8", "replace")
+    found = re.search(rf"@{re.escape(function)}\s*\(([^()]*(?:\([^()]*\)[^()]*)*)\)\s*->", program)
+    return re.findall(r"%([\w$.-]+)\s*:", found[1]) if found else []

@@ -52,8 +52,8 @@ def judged(program: Program, folder: Path) -> Verdict:
 
 
 def kind_of(reason: str) -> str:
-    """A refusal without its place and numbers, so that equal reasons count together."""
+    """A reason without its place, so that equal ones count together."""
     operation = re.search(r"(stablehlo|chlo|func|mhlo|sdy)\.\w+", reason)
     if operation and "has no rule" in reason:
         return f"{operation.group()} has no rule"
-    return re.sub(r"\d+", "N", re.sub(r"^[^:]*: (?=\w+ )", "", reason))[:110]
+    return re.sub(r"^line \d+: |^netc: ", "", reason).split("; ")[0][:160]
