@@ -83,10 +83,11 @@ class Found:
     def folders(self, folder: Path) -> list[Path]:
         """The folders in `folder`; files beside them are passed over, images with a note."""
         below, files = self.entries(folder)
-        stray = self._images(files)
+        stray = self.images(files)
         if stray and below:
-            count = f"{len(stray):,} image{'s' if len(stray) > 1 else ''}"
-            self.notes.append(f"passed over {count} beside the class folders of {folder}, without a class")
+            self.notes.append(
+                f"passed over {counted(len(stray), 'image')} beside the folders of {folder}, without a class"
+            )
         elif stray:
             self.problems.append(
                 f"{folder}: wants a folder for each class, got {len(stray):,} images and no folder; move each image "
@@ -104,10 +105,11 @@ class Found:
             seen.add(real)
             folders, files = self.entries(place)
             waiting += folders
-            images += self._images(files)
+            images += self.images(files)
         return sorted(images)
 
-    def _images(self, files: Iterable[Path]) -> list[Path]:
+    def images(self, files: Iterable[Path]) -> list[Path]:
+        """Those of the files that are images, or are to be; the others are counted."""
         images = []
         for file in files:
             if _is_image(file):
@@ -119,6 +121,11 @@ class Found:
     def sentences(self) -> tuple[str, ...]:
         """The notes, and what was passed over."""
         return (*self.notes, *_passed_over(self.skipped))
+
+
+def counted(number: int, thing: str) -> str:
+    """`1 image`, `2 images`."""
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
 def _is_image(file: Path) -> bool:
@@ -135,13 +142,13 @@ def _passed_over(skipped: Counter[str]) -> list[str]:
     if not skipped:
         return []
     some = sum(skipped.values())
-    said = [f"passed over {some:,} {'entry' if some == 1 else 'entries'} without images: {_counted(skipped)}"]
+    said = [f"passed over {some:,} {'entry' if some == 1 else 'entries'} without images: {_by_kind(skipped)}"]
     if unread := sorted(skipped.keys() & UNREAD):
         said.append(f"{', '.join(unread)} are images that netc does not read; convert them to PNG or JPEG")
     return said
 
 
-def _counted(skipped: Counter[str]) -> str:
+def _by_kind(skipped: Counter[str]) -> str:
     return ", ".join(f"{count:,} {kind}" for kind, count in sorted(skipped.items()))
 
 
@@ -169,7 +176,7 @@ def class_images(found: Found, base: Path, *, empty: bool = False) -> dict[str, 
         if not images and empty:
             continue
         if not images:
-            got = f"none among {_counted(found.skipped - before)}" if found.skipped != before else "none"
+            got = f"none among {_by_kind(found.skipped - before)}" if found.skipped != before else "none"
             found.problems.append(f"{folder}: wants at least one image, got {got}; add images or remove the folder")
         name = class_name(folder)
         if name in classes:
@@ -193,7 +200,8 @@ def _differing_in_case(names: Sequence[str]) -> list[list[str]]:
 
 def parts(found: Found, root: Path) -> tuple[Path, Path] | None:
     """The folders with the classes to train on and to test on, or None where the class folders lie in `root` itself."""
-    folders, _ = Found(root, found.follow).entries(root)
+    seen = Found(root, found.follow)
+    folders, files = seen.entries(root)
     named = {words: _named(folders, words) for words in (TRAIN_FOLDERS, TEST_FOLDERS)}
     train, test = ([f for f in named[words] if _has_folders(f)] for words in (TRAIN_FOLDERS, TEST_FOLDERS))
     if not train and not test:
@@ -203,6 +211,10 @@ def parts(found: Found, root: Path) -> tuple[Path, Path] | None:
                 for part in (*named[TRAIN_FOLDERS], *named[TEST_FOLDERS])
             ]
         return None
+    if stray := seen.images(files):
+        found.notes.append(f"passed over {counted(len(stray), 'image')} beside the folders of {root}, without a class")
+    found.skipped += seen.skipped
+    found.problems += seen.problems
     if len(train) != 1:
         got = f"{train[0].name}/ and {train[1].name}/" if train else f"{test[0].name}/ alone"
         advice = "take one away" if train else f"to look at that part alone give {test[0]}"

@@ -232,6 +232,22 @@ def test_one_part_is_tested_on_and_others_are_named(image_folder):
     assert data.notes == ("beside train/ and valid/ these were not read: more, test",)
 
 
+def test_what_lies_beside_the_parts_is_counted_too(image_folder, tmp_path):
+    root = image_folder(roles=("train", "val"), count=2)
+    (root / "README.md").write_text("")
+    (root / "__MACOSX").mkdir()
+    Image.new("RGB", (5, 6)).save(root / "montage.png")
+    assert read(root).notes == (
+        f"passed over 1 image beside the folders of {root}, without a class",
+        "passed over 2 entries without images: 1 .md, 1 __MACOSX",
+    )
+    (root / "val").rename(tmp_path / "aside")
+    (root / "val").symlink_to(tmp_path / "aside")
+    with pytest.raises(DataError, match=r"val: wants a file inside .*, got a link that leads out"):
+        read(root)
+    assert load(f"imagefolder+links:{root}", cache_dir=root).source.endswith("(train, val)")
+
+
 def test_a_class_may_be_called_train(image_folder):
     assert read(image_folder(classes=("car", "train"))).classes == ("car", "train")
 
@@ -321,7 +337,7 @@ def test_refuses_images_without_a_class(image_folder, tmp_path):
         read(tmp_path / "kaggle/train")
     root = image_folder()
     Image.new("RGB", (5, 6)).save(root / "stray.png")
-    assert read(root).notes[:1] == (f"passed over 1 image beside the class folders of {root}, without a class",)
+    assert read(root).notes[:1] == (f"passed over 1 image beside the folders of {root}, without a class",)
     with pytest.raises(
         DataError, match=r"wants a folder for each class, got only pictures/ .*; give .*/wrapped/pictures"
     ):
