@@ -80,7 +80,7 @@ def certify(
 
     def judged(count: int) -> Certificate:
         settings = Settings(count, points, seed, literals == "exact")
-        if net.endswith(".mlir"):
+        if net.endswith((".mlir", ".mlirbc")):
             loss = recipe["loss"] if recipe["loss"].isdigit() or recipe["loss"] == "none" else None
             return _file(Path(net), settings, manifest, function, loss, wrt, updates, scale, ids)
         return _net(net, classes, input_, target, batch, layers, settings, recipe)

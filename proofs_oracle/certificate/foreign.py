@@ -217,6 +217,12 @@ def raised(x: Array, y: Array) -> Array:
     return np.asarray(np.power(x, y))
 
 
+def integer_dot(A: Any, op: Op, x: Array, y: Array) -> Array:
+    """Sums of products in the result's type."""
+    held = A.floats.dtype(op.result.type.dtype)
+    return np.asarray(A.floats.dot(x.astype(held), y.astype(held), op.attr("contract"), op.attr("batch")))
+
+
 def _leading_zeros(x: Array) -> Array:
     word = x.view(f"u{x.dtype.itemsize}")
     zero = np.stack([(word >> i) == 0 for i in range(8 * x.dtype.itemsize)])
@@ -270,6 +276,7 @@ FOREIGN: dict[str, Meaning] = {
     "reduce_window": reduce_window,
     "reduce": reduce,
     "integer": lambda A, op, *xs: INTEGER[op.attr("function")](*xs),
+    "integer_dot": integer_dot,
     "step": lambda A, op, x: A.whole(STEPS[op.attr("function")](A.finite(x.real))),
     "is_finite": lambda A, op, x: np.isfinite(x.real),
     "total_compare": lambda A, op, x, y: A.compare(op.attr("direction"), total_order(plain(x)), total_order(plain(y))),

@@ -374,7 +374,9 @@ def atan2(A: DualField, op: Op, y: Dual, x: Dual) -> Dual:
 
 def bits_as(A: DualField, op: Op, x: Array) -> Dual | Array:
     """The same bits as another type: the very numbers, constants."""
-    made = x.view({"f32": np.float32}.get(op.attr("dtype")) or A.floats.dtype(op.attr("dtype")))
+    held = np.dtype(np.float32) if op.attr("dtype") == "f32" else A.floats.dtype(op.attr("dtype"))
+    made = np.ascontiguousarray(x).reshape(*x.shape, *(1,) * (x.itemsize >= held.itemsize)).view(held)
+    made = made.reshape(op.result.shape)
     if made.dtype.kind != "f":
         return made
     real = A.finite(made.astype(np.float64))

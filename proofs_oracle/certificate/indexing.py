@@ -11,7 +11,7 @@ import numpy as np
 
 from netc.codegen.ir import Op
 from netc.codegen.ops.table import Meaning
-from netc.proofs_oracle.certificate.dual import CertifyError, Dual
+from netc.proofs_oracle.certificate.dual import CertifyError, Dual, FloatRunError
 from netc.proofs_oracle.certificate.foreign import COMBINED, Ints, Window, plain
 from netc.proofs_oracle.certificate.residues import Array
 
@@ -115,7 +115,7 @@ def _want_sorted(at: Sequence[Array], shape: Ints) -> None:
     step = np.diff(starts, axis=1)
     first = np.argmax(step != 0, 0) if len(step) else np.zeros(0, int)
     if step.size and (np.take_along_axis(step, first[None], 0) < 0).any():
-        raise CertifyError(
+        raise FloatRunError(
             "wants indices in order, as indices_are_sorted says, got others; leave indices_are_sorted out"
         )
 
@@ -127,12 +127,12 @@ def scatter(A: Any, op: Op, x: Any, ids: Array, updates: Any) -> Any:
     taken = at[inside]
     count = np.bincount(taken, minlength=1)
     if n.unique and (count > 1).any():
-        raise CertifyError("wants each index once, as unique_indices says, got one twice; leave unique_indices out")
+        raise FloatRunError("wants each index once, as unique_indices says, got one twice; leave unique_indices out")
     by = op.attr("by")
     if by == "add":
         return scatter_add(A, x, np.where(inside, at, 0), inside, updates)
     if by == "set" and (count > 1).any():
-        raise CertifyError(
+        raise FloatRunError(
             "wants each index of a scatter that sets once, got one twice: which update stays is not said"
         )
     source = np.flatnonzero(inside)

@@ -30,7 +30,7 @@ Handler = Callable[["Reader", Any, list[Value]], list[Value]]
 
 FLOATS = ("f64", "f32", "bf16", "f16")
 DTYPES = {name: name for name in (*FLOATS, *INTEGER_DTYPES)}
-LARGEST = 1 << 30  # elements of one tensor
+LARGEST = 1 << 27  # elements of one tensor
 LONGEST = 400_000  # operations, with calls inlined and loops written out
 DEEPEST = 100  # calls inside calls
 KNOWN = 4096  # elements of a tensor whose numbers are worked out while reading
@@ -73,7 +73,7 @@ def type_of(t: Any) -> TensorType:
         raise CertifyError(f"wants tensors of fixed sizes, got {tensor}; lower the program for one size")
     found = TensorType(tuple(tensor.shape), dtype)  # type: ignore[arg-type]
     if found.size > LARGEST:
-        raise CertifyError(f"wants tensors of at most 2^30 elements, got {tensor}; there is no rule for it")
+        raise CertifyError(f"wants tensors of at most 2^27 elements, got {tensor}; there is no rule for it")
     return found
 
 

@@ -157,8 +157,8 @@ def _rounded(r: Reader, op: Any, args: list[Value]) -> list[Value]:
 
 def _bitcast(r: Reader, op: Any, args: list[Value]) -> list[Value]:
     (x,), t = args, _type(op)
-    if x.type.dtype in FLOATS or x.shape != t.shape or t.dtype not in ("f32", "i32", "ui32", "i64", "ui64"):
-        raise CertifyError(f"{r.loc}: the bits of {x.type} as {t} have no rule; only those of integers of one width do")
+    if x.type.dtype in (*FLOATS, "i1") or t.dtype not in (*INTEGER_DTYPES, "f32") or t.dtype == "i1":
+        raise CertifyError(f"{r.loc}: the bits of {x.type} as {t} have no rule; only those of integers do")
     return [r.add("bits_as", x, dtype=t.dtype, type=t)]
 
 
@@ -170,7 +170,7 @@ def _dot(r: Reader, op: Any, args: list[Value]) -> list[Value]:
     contract = (as_ints(n.lhs_contracting_dimensions), as_ints(n.rhs_contracting_dimensions))
     batch = (as_ints(n.lhs_batching_dimensions), as_ints(n.rhs_batching_dimensions))
     if args[0].type.dtype not in FLOATS:
-        raise CertifyError(f"{r.loc}: wants products of floats, got {args[0].type}; this operation has no rule")
+        return [r.add("integer_dot", *args, contract=contract, batch=batch, type=_type(op))]
     return [r.add("dot", *args, contract=contract, batch=batch, type=_type(op))]
 
 

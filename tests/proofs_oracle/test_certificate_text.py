@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 from jax import lax
+from jaxlib.mlir.dialects import stablehlo
 
 from netc.netspec.errors import NetcError, UserError
 from netc.proofs_oracle.certificate.certify import certify_foreign
@@ -115,7 +116,8 @@ def test_bytecode_is_read_as_its_text_is():
     text = lowered(lambda w, x: jnp.sum(jnp.tanh(x @ w)), f32(3, 2), f32(4, 3))
     module, out = module_of(text), io.BytesIO()
     module.operation.write_bytecode(out)
-    for program in (text, text.encode(), out.getvalue()):
+    portable = stablehlo.serialize_portable_artifact_str(text, stablehlo.get_current_version())
+    for program in (text, text.encode(), out.getvalue(), portable):
         assert judged(program).holds
     with pytest.raises(UserError, match="wants whole MLIR bytecode"):
         judged(out.getvalue()[:-20])
@@ -192,6 +194,16 @@ OPERATIONS = {
     "bytes": (lambda w, x: jnp.sum((x.astype(jnp.float32) / 255 * w) ** 2), BYTES),
     "dropout": (lambda w, key: jnp.sum(jnp.where(jax.random.bernoulli(key, 0.5, (3, 4)), w / 0.5, 0.0) ** 2), KEY),
     "uniform noise": (lambda w, key: jnp.sum((w + jax.random.uniform(key, (3, 4))) ** 2), KEY),
+    "dropout by random bits": (
+        lambda w, key: jnp.sum(
+            jnp.where(jax.random.bernoulli(jax.random.wrap_key_data(key, impl="rbg"), 0.5, (3, 4)), w / 0.5, 0.0) ** 2
+        ),
+        jax.ShapeDtypeStruct((4,), jnp.uint32),
+    ),
+    "product of bytes": (
+        lambda w, x: jnp.sum(w * lax.dot(x.T[:3], x, preferred_element_type=jnp.int32).astype(jnp.float32)),
+        jax.ShapeDtypeStruct((3, 4), jnp.int8),
+    ),
     "less precision": (lambda w, x: jnp.sum(lax.reduce_precision(w * x, 8, 7)),),
 }
 
