@@ -103,13 +103,9 @@ def read_start(net: CheckedNet, path: Path, *, new_head: bool = False) -> Start:
     """
     head = head_of(net)
     try:
-        if checkpoint.exists(path):
-            start = _of_checkpoint(net, path, head if new_head else ())
-        else:
-            read = read_weights(net, path, head if new_head else ())
-            start = Start(dict(read.tensors), read.normalise, read.sha256, read.notes)
+        start = _read(net, path, head if new_head else ())
     except WeightsError as error:
-        if not new_head and all(any(f"({name})" in p for name in head) for p in error.problems):
+        if not new_head and _fits(net, path, head):
             advice = "to train another last layer on these weights, add --new-head"
             raise WeightsError(str(error).splitlines()[0], (*error.problems, advice)) from error
         raise
@@ -117,6 +113,21 @@ def read_start(net: CheckedNet, path: Path, *, new_head: bool = False) -> Start:
     known = start.normalise if start.normalise and len(start.normalise.mean) == channels else None
     drawn = (f"the last layer ({', '.join(head)}) is drawn anew",) if new_head else ()
     return Start(start.tensors, known, start.digest, (*start.notes, *drawn), () if new_head else start.classes)
+
+
+def _read(net: CheckedNet, path: Path, without: Collection[str]) -> Start:
+    if checkpoint.exists(path):
+        return _of_checkpoint(net, path, without)
+    read = read_weights(net, path, without)
+    return Start(dict(read.tensors), read.normalise, read.sha256, read.notes)
+
+
+def _fits(net: CheckedNet, path: Path, without: Collection[str]) -> bool:
+    try:
+        _read(net, path, without)
+    except WeightsError:
+        return False
+    return True
 
 
 def start_of_run(config: RunConfig, path: Path | None = None, *, new_head: bool = False) -> Start | None:

@@ -382,6 +382,23 @@ def test_another_head_is_asked_for(imported, tensors, tmp_path, cache):
     assert checkpoint.load(folder / "last").tensors["head.kernel"].shape == (6, 7)
 
 
+def test_a_backbone_with_a_head_of_its_own_wants_a_new_head(tensors, tmp_path):
+    model = {f"backbone.{n}": t for n, t in tensors.items() if not n.startswith("fc.")} | {
+        "head.weight": np.ones((9, 6))
+    }
+    path = written(model, tmp_path)
+    with pytest.raises(
+        WeightsError, match=r"missing: fc.weight .*\n.*\nunexpected: head.weight .*\n.* add --new-head$"
+    ):
+        read_start(NET, path)
+    start = read_start(NET, path, new_head=True)
+    assert "1 tensors behind other names were left out: head" in start.notes
+    twice = {f"{p}.{n}": t for p in "ab" for n, t in model.items()}
+    with pytest.raises(WeightsError) as caught:
+        read_start(NET, written(twice, tmp_path))
+    assert "--new-head" not in str(caught.value)
+
+
 def test_other_classes_behind_the_same_last_layer_are_told(imported, tensors, tmp_path):
     start = read_start(NET, imported)
     assert start.notes_for(CLASSES) == start.notes
