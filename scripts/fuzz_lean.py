@@ -3,8 +3,9 @@
     python scripts/fuzz_lean.py [--number N] [--seed S] [FILE.lean ...]
 
 Changes bytes, words, lines and brackets of the given files (of the samples below, if none is given), reads the result
-with everything that `netc show` does before it prints, and prints how many were read, how many refused, and the
-slowest. Ends with 1 at an exception that is no message for the user, whose file it prints.
+with everything that `netc show` does before it prints, and prints how many were read, how many refused, the slowest,
+and the process's largest resident memory. Ends with 1, and prints the file, at an exception that is no message for the
+user, at 2 s, and at 512 MB.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import random
 import re
+import resource
 import sys
 import time
 import traceback
@@ -22,9 +24,11 @@ from netc.netspec.check import check
 from netc.netspec.errors import UserError
 from netc.netspec.lean import file
 from netc.netspec.lean.config import config_of
+from netc.netspec.lean.listing import summaries
 from netc.netspec.lean.meaning import read
 
-SLOWEST = 2.0  # seconds that one file may take
+SLOWEST = 2.0  # seconds of the processor that one file may take
+LARGEST = 512  # MB resident, of the whole process
 SAMPLES = (
     """import LeanMlir
 /-! Residual nets. -/
@@ -154,6 +158,8 @@ def understood(source: str) -> int:
         except UserError:
             continue
         whole += 1
+    if found.specs:
+        summaries(found)
     for config in found.configs:
         try:
             config.read(config_of)
@@ -186,10 +192,15 @@ def main() -> int:
         if took > slowest:
             slowest = took
             print(f"{number:6}: {took:.3f} s", flush=True)
-        if took > SLOWEST:
+        resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+        if took > SLOWEST or resident > LARGEST:
             sys.stdout.write(source)
+            print(f"\n{took:.1f} s, {resident} MB")
             return 1
-    print(f"{options.number} files: {refused} refused whole, {nets} nets read; the slowest took {slowest:.3f} s")
+    print(
+        f"{options.number} files: {refused} refused whole, {nets} nets read; the slowest took {slowest:.3f} s, and "
+        f"{resident} MB were resident at most"
+    )
     return 0
 
 

@@ -11,7 +11,7 @@ from netc.netspec.errors import NetcError
 from netc.netspec.lean.file import CONFIGS, SPECS, Found, LeanFile, some
 from netc.netspec.lean.source import LeanError, Misread
 
-PATIENCE = 1.5  # seconds of counting: a file may hold many specs, of any size
+PATIENCE = 1.0  # seconds of counting: a file may hold many specs, of any size
 Status = Literal["ok", "counted", "refused", "passed over"]
 
 

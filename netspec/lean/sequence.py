@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from netc.netspec.layer import Layer, LayerError, signature_of
 from netc.netspec.layers import VOCABULARY, Chain, MaxPool, SpatialUnflatten
 from netc.netspec.layers.counted import Counted
-from netc.netspec.lean.arguments import Arguments, bind, shown
+from netc.netspec.lean.arguments import LARGEST, Arguments, bind, shown
 from netc.netspec.lean.constructors import TABLE, TAKES_IMAGE, TAKES_TOKENS, Here, Row, unet_convolutions
 from netc.netspec.lean.fitting import Grid, Misfit, bridge, bridge_note, grid_after, misfits
 from netc.netspec.lean.kinds import Nested, NestedList, Reading, build, hints_of, options
@@ -19,6 +19,7 @@ from netc.netspec.lean.stated import Stated
 from netc.netspec.types import TensorType, batched
 
 DEEPEST = 32  # levels of nesting in a layer
+MOST_DISAGREEMENTS = 100  # that a net is counted in spite of
 
 # kind -> what arrives at each option that holds a layer: x itself, or what the option before it gives
 SEES: dict[str, dict[str, str]] = {
@@ -113,6 +114,8 @@ class Reader:
         if self.strict:
             raise Misread(error.span, f"{error.sentence} (netc show counts the net as it is written)")
         self.disagreements.append(error)
+        if len(self.disagreements) > MOST_DISAGREEMENTS:
+            raise Misread(error.span, f"more than {MOST_DISAGREEMENTS} sizes disagree up to here; {error.sentence}")
 
     def _layers(
         self, item: Built, row: Row | None, x: TensorType | None, rest: Sequence[str], grid: Grid | None
@@ -287,10 +290,15 @@ class Reader:
         if x is None:
             return None
         try:
-            return signature_of(layer, x).out
+            out = signature_of(layer, x).out
         except LayerError as error:
             problem = error.problem.replace("GlobalAvgPool()", ".globalAvgPool").replace("Flatten()", ".flatten")
             raise Misread(item.at, f"{item.head} {problem}") from error
+        if max(out.shape, default=0) > LARGEST:
+            raise Misread(
+                item.at, f"{item.head} wants to give no axis longer than {LARGEST}, got a longer one; lower it"
+            )
+        return out
 
 
 def _original_row(item: Built) -> Row | None:

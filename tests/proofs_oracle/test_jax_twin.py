@@ -112,7 +112,7 @@ WINDOWS = NetSpec(
         nn.SinusoidalPositions(name="waves"),
         nn.CrossAttention(2, 3, attention_dropout=0.2, name="cross"),
         nn.OnTokens(1, Dense(4, name="f"), Dense(4, name="g"), whole=True, name="whole"),
-        nn.TakeTokens(2, name="take"),
+        nn.TakeTokens(2, 1, name="take"),
         nn.SelectToken(-1, name="last"),
         nn.PositionalEncoding(2, name="nerf"),
         Dense(1, activation="tanh", name="time"),
@@ -123,7 +123,7 @@ WINDOWS = NetSpec(
 
 
 def language(*blocks, **embed):
-    return (nn.TiedHead(nn.TokenPositionEmbed(5, 8, **embed), Chain(blocks), name="model"),)
+    return (nn.TiedHead(nn.TokenPositionEmbed(5, 8, bias=True, **embed), Chain(blocks), name="model"),)
 
 
 WORDS = NetSpec(

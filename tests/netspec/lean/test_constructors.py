@@ -466,3 +466,15 @@ def test_what_disagrees_is_read_on_where_it_is_counted_and_every_place_is_said()
     assert check(meaning.spec).count == 9 * 3 * 8 + 8 + 9 * 16 * 4 + 4 + 100 * 2 + 2
     assert meaning.spec.layers[1].kind not in VOCABULARY
     assert "conv2d: ic wants 8" in misread(*layers).sentence
+
+
+@pytest.mark.parametrize("layer", [b("unetUp", 8, 8), b("bilinearUpsample", 2)])
+def test_a_net_that_only_grows_ends_where_no_axis_may_be_longer(layer):
+    with pytest.raises(Misread, match="wants to give no axis longer than 2147483647, got a longer one"):
+        counted(record(b("conv2d", 1, 8, 1, S, R), *[layer] * 5000))
+
+
+def test_a_net_of_which_nothing_agrees_is_refused():
+    layers = [b("conv2d", 3, 8, 1, S, R)] * 5000
+    with pytest.raises(Misread, match="more than 100 sizes disagree up to here; conv2d: ic wants 8"):
+        counted(record(*layers))
