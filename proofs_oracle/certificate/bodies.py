@@ -8,6 +8,7 @@ what it computes hangs on nothing else.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -43,6 +44,15 @@ def combining(body: Function) -> str | None:
         return None
     op = ops[0]
     return op.kind if op.kind in COMBINES and _each_once(op, body) else None
+
+
+def parts(body: Function) -> list[Function]:
+    """For each result, the body of that result and of the two arguments at its place."""
+    count = len(body.params) // 2
+    return [
+        replace(body, params=(body.params[i], body.params[count + i]), results=(v,))
+        for i, v in enumerate(body.results[:count])
+    ]
 
 
 def replacing(body: Function) -> bool:

@@ -65,18 +65,28 @@ def _reduce(r: Reader, op: Any, args: list[Value]) -> list[Value]:
     dims = tuple(sorted(ints(op, "dimensions")))
     if len(args) > 2:
         return _reduce_several(r, op, args, dims)
-    x, init = args
-    kind = _combined(r, op, x)
+    return [_reduced(r, *args, _combined(r, op, args[0]), dims, _type(op))]
+
+
+def _reduced(r: Reader, x: Value, init: Value, kind: str, dims: tuple[int, ...], t: TensorType) -> Value:
     if kind in REDUCTIONS:
-        made = r.add(REDUCTIONS[kind], x, init, dims=dims, type=_type(op))
+        made = r.add(REDUCTIONS[kind], x, init, dims=dims, type=t)
     else:
-        made = r.add("reduce", x, by=kind, dims=dims, type=_type(op))
-    return [_starting(r, kind, init, made)]
+        made = r.add("reduce", x, by=kind, dims=dims, type=t)
+    return _starting(r, kind, init, made)
 
 
 def _reduce_several(r: Reader, op: Any, args: list[Value], dims: tuple[int, ...]) -> list[Value]:
     """Several tensors at once, as an argmax: the body must not care about order, and that is proven."""
     body, count = r.region(op, 0), len(args) // 2
+    alone = [bodies.combining(part) for part in bodies.parts(body)]
+    if all(alone) and len(alone) == count:
+        for x, own in zip(args[:count], bodies.parts(body), strict=True):
+            _same_elements(r, own, x)
+        return [
+            _reduced(r, x, init, str(kind), dims, _type(op, i))
+            for i, (x, init, kind) in enumerate(zip(args[:count], args[count:], alone, strict=True))
+        ]
     if not bodies.order_free(body):
         raise CertifyError(
             f"{r.loc}: {op.name} of {count} tensors by {bodies.read_as(body)} has no rule: it is not proven that order "

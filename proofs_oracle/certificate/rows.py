@@ -174,6 +174,20 @@ def _dot(r: Reader, op: Any, args: list[Value]) -> list[Value]:
     return [r.add("dot", *args, contract=contract, batch=batch, type=_type(op))]
 
 
+def _short_dot(r: Reader, op: Any, args: list[Value]) -> list[Value]:
+    """The last axis with the first."""
+    contract = ((len(args[0].shape) - 1,), (0,))
+    kind = "dot" if args[0].type.dtype in FLOATS else "integer_dot"
+    return [r.add(kind, *args, contract=contract, batch=((), ()), type=_type(op))]
+
+
+def _prefixed(r: Reader, op: Any, args: list[Value]) -> list[Value]:
+    """New axes before those of the operand."""
+    t = _type(op)
+    dims = tuple(range(len(t.shape) - len(args[0].shape), len(t.shape)))
+    return [r.add("broadcast", *args, shape=t.shape, dims=dims, type=t)]
+
+
 def _convolution(r: Reader, op: Any, args: list[Value]) -> list[Value]:
     n = stablehlo.ConvDimensionNumbers(op.attributes["dimension_numbers"])
     spatial = as_ints(n.kernel_spatial_dimensions)
@@ -313,6 +327,8 @@ STABLEHLO: dict[str, Row] = {
         ("dimensions",),
     ),
     "dot_general": Row(_dot, ("dot_dimension_numbers",), ("precision_config", "algorithm")),
+    "dot": Row(_short_dot, idle=("precision_config",)),
+    "broadcast": Row(_prefixed, ("broadcast_sizes",)),
     "convolution": Row(
         _convolution,
         (

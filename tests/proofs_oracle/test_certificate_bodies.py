@@ -143,6 +143,52 @@ func.func @main(%x: tensor<3xf32>, %k: tensor<3xi32>) -> (tensor<f32>, tensor<3x
   return %l, %g : tensor<f32>, tensor<3xf32>
 }
 """
+SEVERAL = """
+  %one = stablehlo.constant dense<1.0> : tensor<3xf32>
+  %y:2 = "stablehlo.reduce"(%x, %two, %z, %n) ({
+    ^bb0(%a: tensor<f32>, %b: tensor<f32>, %c: tensor<f32>, %d: tensor<f32>):
+      %s = stablehlo.add FIRST : tensor<f32>
+      %t = stablehlo.maximum %d, %b : tensor<f32>
+      stablehlo.return RETURNED : tensor<f32>, tensor<f32>
+  }) {dimensions = array<i64: 0>} : (tensor<3xf32>, tensor<3xf32>, tensor<f32>, tensor<f32>)
+    -> (tensor<f32>, tensor<f32>)
+  %l = stablehlo.multiply %y#0, %y#1 : tensor<f32>
+  return %l, %two : tensor<f32>, tensor<3xf32>
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("first", "returned", "wanted"),
+    [("%a, %c", "%s, %t", True), ("%a, %a", "%s, %t", None), ("%a, %b", "%s, %t", None), ("%a, %c", "%t, %s", None)],
+)
+def test_several_reductions_at_once_are_each_judged(first, returned, wanted):
+    head = UNARY[: UNARY.index("BODY")] + "%n = stablehlo.constant dense<0xFF800000> : tensor<f32>\n"
+    assert verdict(head + SEVERAL.replace("FIRST", first).replace("RETURNED", returned)) is wanted
+
+
+PRODUCT = """
+func.func @main(%w: tensor<2x3xf32>, %x: tensor<3xf32>) -> (tensor<f32>, tensor<2x3xf32>) {
+  %z = stablehlo.constant dense<0.0> : tensor<f32>
+  %h = stablehlo.dot %w, %x : (tensor<2x3xf32>, tensor<3xf32>) -> tensor<2xf32>
+  %l = stablehlo.reduce(%h init: %z) applies stablehlo.add across dimensions = [0]
+    : (tensor<2xf32>, tensor<f32>) -> tensor<f32>
+  %g = stablehlo.broadcast %x, sizes = [2] : (tensor<3xf32>) -> tensor<2x3xf32>
+  return %l, %g : tensor<f32>, tensor<2x3xf32>
+}
+"""
+
+
+def test_the_short_product_and_broadcast():
+    assert verdict(PRODUCT) is True
+    assert (
+        verdict(
+            PRODUCT.replace("%w, %x :", "%w, %w0 :").replace("%h =", "%w0 = stablehlo.negate %x : tensor<3xf32>\n%h =")
+        )
+        is False
+    )
+
+
 COMPARED = """
   %t = stablehlo.constant dense<-1> : tensor<3xi32>
   %c = stablehlo.compare LT, %t, %k, HOW : (tensor<3xi32>, tensor<3xi32>) -> tensor<3xi1>

@@ -117,7 +117,7 @@ def test_bytecode_is_read_as_its_text_is():
     module, out = module_of(text), io.BytesIO()
     module.operation.write_bytecode(out)
     portable = stablehlo.serialize_portable_artifact_str(text, stablehlo.get_current_version())
-    for program in (text, text.encode(), out.getvalue(), portable):
+    for program in (text, text.encode(), text.encode("utf-8-sig"), out.getvalue(), portable):
         assert judged(program).holds
     with pytest.raises(UserError, match="wants whole MLIR bytecode"):
         judged(out.getvalue()[:-20])
