@@ -74,9 +74,10 @@ def _data(config: RunConfig, name: str, checkpoint: Path, data_dir: Path | None,
     """The data to evaluate on: other data whole where nothing divides it, the run's own (or a copy) as in training."""
     from netc.cli.train import dataset_of
     from netc.runtime.checkpoint import load
+    from netc.runtime.data.catalog import BY_NAME
 
     if other:
         data = dataset_of(name, config.net, data_dir, whole=True)
-        if data.digest != load(checkpoint).meta.get("data_sha256"):
+        if name in BY_NAME or data.digest != load(checkpoint).meta.get("data_sha256"):
             return data
     return dataset_of(name, config.net, data_dir)

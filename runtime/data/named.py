@@ -72,7 +72,7 @@ def by_name(data: Dataset, classes: Sequence[str], *, skip_unknown: bool = False
     labels = numbers[data.test.labels]
     left_out = int((labels < 0).sum())
     if unknown and (not skip_unknown or left_out == len(labels)):
-        raise DataError(_unknown(data, unknown, classes))
+        raise DataError(_unknown(data, unknown, classes, nothing_else=left_out == len(labels)))
     seen = set(labels.tolist())
     missing = tuple(name for number, name in enumerate(classes) if number not in seen)
     notes = tuple(_notes(data, missing, len(classes), unknown, left_out))
@@ -114,7 +114,7 @@ def _refuse_twins(data: Dataset, classes: Sequence[str]) -> None:
         )
 
 
-def _unknown(data: Dataset, unknown: Sequence[str], classes: Sequence[str]) -> str:
+def _unknown(data: Dataset, unknown: Sequence[str], classes: Sequence[str], *, nothing_else: bool) -> str:
     if isinstance(data.test, TextSplit):
         return (
             f"{data.name} has characters that the net does not know: {listed(unknown, text=True)}; "
@@ -122,10 +122,11 @@ def _unknown(data: Dataset, unknown: Sequence[str], classes: Sequence[str]) -> s
         )
     folded = {_normal(name).casefold(): name for name in classes}
     near = [f"{near} for {n}" for n in unknown if (near := folded.get(_normal(n).casefold()))]
+    advice = "compare them with --by-number" if nothing_else else "leave them out with --skip-unknown"
     hint = f" (is it {listed(near)}?)" if near else ""
     return (
         f"{data.name} has test images of classes that the net does not know: {listed(unknown)}{hint}; it knows "
-        f"{listed(classes)}; rename them as the net knows them, or leave them out with --skip-unknown"
+        f"{listed(classes)}; rename them as the net knows them, or {advice}"
     )
 
 
