@@ -65,7 +65,7 @@ def _reduce(r: Reader, op: Any, args: list[Value]) -> list[Value]:
     dims = tuple(sorted(ints(op, "dimensions")))
     if len(args) > 2:
         return _reduce_several(r, op, args, dims)
-    return [_reduced(r, *args, _combined(r, op, args[0]), dims, _type(op))]
+    return [_reduced(r, args[0], args[1], _combined(r, op, args[0]), dims, _type(op))]
 
 
 def _reduced(r: Reader, x: Value, init: Value, kind: str, dims: tuple[int, ...], t: TensorType) -> Value:
