@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -92,7 +93,12 @@ def check(spec: NetSpec) -> CheckedNet:
         x = _check_layer(f"{spec.name}: layer {index}", name, layer, x, problems)
     if problems:
         raise SpecError(tuple(problems))
-    return CheckedNet(spec, signature_of(spec.body, spec.x))
+    net = CheckedNet(spec, signature_of(spec.body, spec.x))
+    if net.count > LARGEST_TENSOR:
+        raise SpecError(
+            (f"{spec.name}: wants at most 2^40 parameters, which are 4 TB, got {net.count:,}; make layers smaller",)
+        )
+    return net
 
 
 class _Problems(list[str]):
@@ -103,6 +109,7 @@ class _Problems(list[str]):
 
 LARGEST_INPUT = 1 << 27  # elements of one example; more is a mistake
 LARGEST_OUTPUT = 1 << 31  # of a layer, likewise
+LARGEST_TENSOR = 1 << 40  # elements of a parameter, and of all together: 4 TB
 MANY_TENSORS = 8  # so many tensors of a layer without parts count as a layer more
 
 
@@ -137,6 +144,11 @@ def _check_layer(where: str, path: str, layer: Layer, x: TensorType | None, prob
             return _check_parts(where, path, layer, x, problems)
         signature = signature_of(layer, x)
         out = signature.out
+        for param in signature.params:
+            if math.prod(param.shape) > LARGEST_TENSOR:
+                raise LayerError(
+                    f"wants tensors of at most 2^40 elements, got {param.name} of {list(param.shape)}; make it smaller"
+                )
         problems.looked_at += len(signature.params) // MANY_TENSORS
         if out.size > LARGEST_OUTPUT:
             raise LayerError(

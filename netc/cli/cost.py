@@ -8,7 +8,7 @@ import click
 
 from netc.cli.lean_config import config_option
 from netc.cli.options import json_option, net_argument, net_options, print_json, tuned_choices, tuned_option
-from netc.cli.program import program_of
+from netc.cli.program import training_of
 from netc.cli.recipe_options import recipe_options
 
 if TYPE_CHECKING:
@@ -50,8 +50,9 @@ def cost(
     Nothing of the net is compiled. The two ceilings (products of matrices, memory) are measured through the target
     once, and kept in the cache folder; for a device that is not here give both --peak and --bandwidth.
     """
+    from netc.codegen.block_cost import step_rows
     from netc.codegen.rewrite.lower import lower
-    from netc.codegen.step_cost import Ceiling, step_works, table, useful_flops
+    from netc.codegen.step_cost import Ceiling
     from netc.netspec.errors import UserError
     from netc.runtime.cache import Cache
     from netc.runtime.ceilings import ceilings
@@ -62,18 +63,19 @@ def cost(
         raise UserError("--peak and --bandwidth go together, got one; give the other too, or neither")
     if peak is not None and measure:
         raise UserError("wants --measure or given ceilings, got both; leave one out")
-    program, where = program_of(net, classes, input_, batch, recipe), parse_target(target)
-    choices = in_use(program, where, tuned_choices(target, no_tuned))
-    lowered = lower(program.module, where.family, choices)
+    (checked, chosen, examples), where = training_of(net, classes, input_, batch, recipe), parse_target(target)
+    tuned = tuned_choices(target, no_tuned)
     if peak is None or bandwidth is None:
         measured = ceilings(where, Cache(), again=measure)
         ceiling, source = measured.ceiling, measured.sentence()
     else:
         ceiling, source = Ceiling(peak * 1e9, bandwidth * 1e9), f"{peak:g} GFLOP/s and {bandwidth:g} GB/s, as given"
-    rows = table(step_works(lowered), ceiling, depth)
+    rows, useful = step_rows(
+        checked, chosen, examples, lambda p: lower(p.module, where.family, in_use(p, where, tuned)), ceiling, depth
+    )
     found = facts(rows, ceiling) | {
-        "net": program.net.spec.name, "target": target, "batch": program.batch, "ceilings_from": source,
-        "useful_flops": useful_flops(program.module),
+        "net": checked.spec.name, "target": target, "batch": examples, "ceilings_from": source,
+        "useful_flops": useful,
     }  # fmt: skip
     if as_json:
         print_json(found)

@@ -10,6 +10,16 @@ from netc.cli.recipe_options import recipe_of
 
 if TYPE_CHECKING:
     from netc.codegen.program import Program
+    from netc.netspec.check import CheckedNet
+    from netc.netspec.recipe import Recipe
+
+
+def training_of(
+    net: str, classes: int | None, input_: str | None, batch: int, recipe: dict[str, Any]
+) -> tuple[CheckedNet, Recipe, int]:
+    """The net, the recipe and the batch that are asked for. Raises UserError or SpecError."""
+    checked, options = resolve_net(net, classes, input_), with_config(net, {"batch": batch, **recipe})
+    return checked, recipe_of(options), options["batch"]
 
 
 def program_of(
@@ -24,6 +34,4 @@ def program_of(
     """The program, not lowered yet. Raises UserError or SpecError."""
     from netc.codegen.program import build
 
-    checked, options = resolve_net(net, classes, input_), with_config(net, {"batch": batch, **recipe})
-    chosen = recipe_of(options)
-    return build(checked, chosen, options["batch"], steps_per_call=steps_per_call)
+    return build(*training_of(net, classes, input_, batch, recipe), steps_per_call=steps_per_call)

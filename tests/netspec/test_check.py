@@ -218,3 +218,18 @@ def test_what_passes_is_consistent(spec):
     assert {f"{w.path}.{p.name}" for w in leaves for p in w.signature.params} == {p.name for p in net.params}
     names = [p.name for p in net.params] + [s.name for s in net.state]
     assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize(
+    ("layers", "sentence"),
+    [
+        (
+            (Dense(2_000_000_000),),
+            r"wants tensors of at most 2\^40 elements, got kernel of \[768, 2000000000\]; make it",
+        ),
+        ((Repeat(Dense(60_000), 1000),), r"net: wants at most 2\^40 parameters, which are 4 TB, got 3,596,5"),
+    ],
+)
+def test_sizes_that_no_machine_holds_are_refused(layers, sentence):
+    with pytest.raises(SpecError, match=sentence):
+        check(NetSpec("net", (768,), layers))
