@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from netc.runtime.data.dataset import Augment, Dataset, Images, Indices, Labels, Split
 from netc.runtime.data.errors import DataError, refuse
+from netc.runtime.data.kept import KeptSplit
 from netc.runtime.data.windows import Ids, TextSplit
 
 if TYPE_CHECKING:
@@ -121,11 +122,12 @@ def statistics(split: Split | TextSplit, channels: int) -> Normalise:
 def open_all(data: Dataset) -> None:
     """Decode every test image once, so that a damaged one is found now; raises `DataError` that names all of them.
 
-    The training images too, where there are no more than `statistics` looks at.
+    The training images too, where they are kept once decoded and there are no more than `statistics` looks at.
     """
     problems: list[str] = []
     for split in (data.train, data.test):
-        if isinstance(split, TextSplit) or (split is data.train and len(split) > STATISTICS_IMAGES):
+        once = isinstance(split, KeptSplit) and len(split) <= STATISTICS_IMAGES
+        if isinstance(split, TextSplit) or (split is data.train and not once):
             continue
         for start in range(0, len(split), STATISTICS_CHUNK):
             try:
