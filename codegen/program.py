@@ -217,7 +217,7 @@ class _Maker:
         """The gradients behind barriers: IREE would join their products with the update, which it cannot compile.
 
         Where the state is large, no parameter is updated before all gradients are there: the host waits for IREE's
-        device once, and the memory of the new state is taken when the activations are free (docs/memory.md). `for_iree`
+        device once, and the memory of the new state is taken when the activations are free (docs/memory.md). A pass
         makes an exception.
         """
         if self.joins:

@@ -15,7 +15,6 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from netc.codegen.render import for_iree
 from netc.netspec.errors import NetcError, UserError
 from netc.runtime.cache import Cache, CacheKey, Entry
 from netc.runtime.files import sha256_of, write_whole
@@ -24,8 +23,8 @@ from netc.runtime.target import Target
 COMPILER = "iree-base-compiler"
 RUNTIME = "iree-base-runtime"
 LONGEST_COMPILE = 3600  # seconds; a hang ends here
-# what is done to a text on its way to the compiler, for cache keys: see `for_iree`
-HANDED_OVER = "barriers=compute, none that loses memory; loops placed, none waits; named by its key"
+# how a text is handed to the compiler, for cache keys: its file is named by the key, which stays in the artefact
+HANDED_OVER = "named by its key"
 # iree-compile checks its whole module after each of its passes: a third of a compile (docs/design-notes.md).
 # The text is checked when it is parsed all the same. For GPUs the checks stay: their code was not run.
 UNCHECKED = "--verify=false"
@@ -122,7 +121,7 @@ def compile_text(text: str, target: Target, output: Path, longest: float = LONGE
     # beside the artefact and not in TMPDIR: what fits there is what fits here, and one disk can be full, not two
     with tempfile.TemporaryDirectory(prefix="netc-", dir=output.absolute().parent) as folder:
         source = Path(folder) / mark_of(key_of(text, target, ""))
-        write_whole(source, for_iree(text))
+        write_whole(source, text)
         # the artefact remembers the name of its source: a relative one keeps two compiles equal byte for byte
         command = [str(compiler_path()), source.name, "-o", str(output.absolute()), *target.flags]
         unchecked = [UNCHECKED] if target.family == "cpu" else []

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from netc.codegen.ir import Function, IrError, Op
-from netc.codegen.ops.movement import literal
+from netc.codegen.ops.movement import compute_barrier, literal
 from netc.codegen.ops.table import OpDef, Several, ints, mlir_type, no_flops, want
 from netc.netspec.types import TensorType
 
@@ -103,6 +103,7 @@ def _rows(A: Any, x: Any, start: int, limit: int) -> Any:
 
 
 SCALAR = mlir_type(INDEX)
+DEVICE = "#hal.device.promise<@__device_0>"  # IREE's name for the first device
 
 
 def _body(op: Op, args: Sequence[str], held: Sequence[str], stem: str, row: str) -> tuple[list[str], list[str]]:
@@ -122,8 +123,9 @@ def _body(op: Op, args: Sequence[str], held: Sequence[str], stem: str, row: str)
             f"{stem}_row{n} = stablehlo.reshape {stem}_slice{n} : ({one}) -> {mlir_type(_row(t))}",
         ]
     given = [f"{stem}_row{n}" for n in range(len(names.stacked))]
+    barrier = _compute_barriers if op.kind == "block_loop" else _barrier
     if op.attr("apart"):
-        given = _barrier(lines, f"{stem}_in", given, list(map(_row, types.stacked)))
+        given = barrier(lines, f"{stem}_in", given, list(map(_row, types.stacked)))
     passed = [*carried, *given, *names.constants]
     wanted = [*types.carried, *map(_row, types.stacked), *types.constants]
     made = [*types.carried, *map(_row, types.outputs)]
@@ -133,7 +135,7 @@ def _body(op: Op, args: Sequence[str], held: Sequence[str], stem: str, row: str)
     lines.append(f"{stem}_got{count} = func.call @{op.attr('callee')}({', '.join(passed)}) : {signature}")
     outputs = got[len(carried) :]
     if op.attr("apart"):
-        outputs = _barrier(lines, f"{stem}_out", outputs, list(map(_row, types.outputs)))
+        outputs = barrier(lines, f"{stem}_out", outputs, list(map(_row, types.outputs)))
     for n, (buffer, new, t) in enumerate(zip(buffers, outputs, types.outputs, strict=True)):
         at, indices = _at(stem, row, t)
         one, whole = mlir_type(_one(t)), mlir_type(t)
@@ -156,6 +158,29 @@ def _barrier(lines: list[str], name: str, values: Sequence[str], types: Sequence
     count = f":{len(values)}" if len(values) > 1 else ""
     lines.append(f"{name}{count} = stablehlo.optimization_barrier {', '.join(values)} : {_types(types)}")
     return _several(name, len(values))
+
+
+def _compute_barriers(lines: list[str], name: str, values: Sequence[str], types: Sequence[TensorType]) -> list[str]:
+    """The values behind a barrier of IREE each: at one on several the host would wait in every turn."""
+    names = [f"{name}_{n}" for n in range(len(values))]
+    each = zip(names, values, types, strict=True)
+    lines += [f"{n} = {compute_barrier(v, mlir_type(t))}" for n, v, t in each]
+    return names
+
+
+def _placed(lines: list[str], stem: str, values: Sequence[str], types: Sequence[TensorType]) -> list[str]:
+    """The values, said to lie on the device: IREE else copies what a loop carries in every turn.
+
+    Where it lies IREE finds out only if one of the places it comes from says so; this barrier says it, and does nothing
+    else. Unsigned integers are left as they are: IREE makes signless ones of them, and not of the barrier.
+    """
+    names = [
+        v if t.dtype == "ui32" else f"{stem}_placed{n}" for n, (v, t) in enumerate(zip(values, types, strict=True))
+    ]
+    for name, v, t in zip(names, values, map(mlir_type, types), strict=True):
+        if name != v:
+            lines.append(f'{name} = "flow.tensor.barrier"({v}) {{target = {DEVICE}}} : ({t}) -> {t}')
+    return names
 
 
 def _types(types: Sequence[TensorType]) -> str:
@@ -205,10 +230,13 @@ def _state_blocks(op: Op, args: Sequence[str], stem: str, location: str) -> list
     types, names = ", ".join(["i32", *kept]), [f"{stem}_{n + 1}" for n in range(len(kept))]
     body, after = _body(op, args, names, stem, f"{stem}_row")
     arguments = [f"{name}: {t}" for name, t in zip([f"{stem}_index", *names], ["i32", *kept], strict=True)]
+    lines: list[str] = []
+    begun = _placed(lines, stem, args[1 : 1 + len(kept)], [v.type for v in op.further])
     return [
+        *lines,
         f"{stem}_first = tensor.extract {args[0]}[] : {SCALAR}",
         f"{stem}_trips = arith.constant {op.attr('trips')} : i32",
-        f"cf.br ^{label}({', '.join([f'{stem}_first', *args[1 : 1 + len(kept)]])} : {types}) {location}",
+        f"cf.br ^{label}({', '.join([f'{stem}_first', *begun])} : {types}) {location}",
         f"^{label}({', '.join(arguments)}):",
         f"{stem}_more = arith.cmpi slt, {stem}_index, {stem}_trips : i32",
         f"cf.cond_br {stem}_more, ^{label}_body, ^{label}_done",
@@ -236,6 +264,7 @@ def _state_for(op: Op, args: Sequence[str], stem: str, location: str) -> list[st
     for n, t in enumerate(parts_of(op, [v.type for v in op.operands]).outputs):
         begun.append(f"{stem}_begun{n}")
         lines += _content(begun[-1], t, n, args[1], op.operands[1].type, location)
+    begun = _placed(lines, stem, begun, [v.type for v in op.further])
     each = ", ".join(f"{name} = {v}" for name, v in zip(held, begun, strict=True))
     return [
         f"{stem}_from = arith.constant 0 : index",

@@ -115,12 +115,19 @@ def _spell_pad(op: Op, args: Sequence[str]) -> str:
     return f"stablehlo.pad {args[0]}, {args[1]}, {sides} : {arrow(op)}"
 
 
-def _barrier(x: TensorType) -> TensorType:
+def _barrier(x: TensorType, *, compute: bool = False) -> TensorType:
+    """`compute`: IREE's own, which keeps two computations apart and is gone once dispatches are formed."""
     return x
 
 
 def _spell_barrier(op: Op, args: Sequence[str]) -> str:
-    return f"stablehlo.optimization_barrier {args[0]} : {mlir_type(op.result.type)}"
+    t = mlir_type(op.result.type)
+    return compute_barrier(args[0], t) if op.attrs else f"stablehlo.optimization_barrier {args[0]} : {t}"
+
+
+def compute_barrier(value: str, t: str) -> str:
+    """IREE's barrier on one value of that MLIR type, as any MLIR parser reads it."""
+    return f'"iree_tensor_ext.compute_barrier.start"({value}) : ({t}) -> {t}'
 
 
 def _joint_barrier(*operands: TensorType) -> TensorType:

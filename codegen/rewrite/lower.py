@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from netc.codegen.collector import no_collector
 from netc.codegen.ir import Function, Module, Op
+from netc.codegen.rewrite.barriers_for_iree import barriers_for_iree
 from netc.codegen.rewrite.choices import NONE, Choices
 from netc.codegen.rewrite.cse import cse
 from netc.codegen.rewrite.dce import dce
@@ -29,6 +30,7 @@ _LAST: dict[Family, tuple[tuple[str, Pass], ...]] = {
     "xla": (),
     "plain": (),
 }
+_FOR_IREE: tuple[tuple[str, Pass], ...] = (("loops_for_iree", loops_for_iree), ("barriers_for_iree", barriers_for_iree))
 
 
 def passes(family: Family, choices: Choices = NONE, *, scan: bool = False) -> tuple[tuple[str, Pass], ...]:
@@ -52,7 +54,7 @@ def passes(family: Family, choices: Choices = NONE, *, scan: bool = False) -> tu
         ("dce", dce),
         *_LAST[family],
         *((("scan_blocks", scan_blocks),) if scan else ()),
-        *((("loops_for_iree", loops_for_iree),) if family in ("cpu", "gpu") else ()),
+        *(_FOR_IREE if family in ("cpu", "gpu") else ()),
         *((("erf_functions", erf_functions),) if family == "plain" else ()),
     )
 

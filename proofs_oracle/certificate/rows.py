@@ -360,6 +360,9 @@ ROWS: Mapping[str, Mapping[str, Row]] = {
         "square": Row(lambda r, op, args: [r.add("mul", args[0], args[0], type=_type(op))]),
         "top_k": Row(_top_k, ("k",)),
     },
+    # of a text for IREE: what keeps two computations apart, and what says where a value lies
+    "iree_tensor_ext": {"compute_barrier.start": Row(_handed_on, passes=True)},
+    "flow": {"tensor.barrier": Row(_handed_on, idle=("target",), passes=True)},
     "sdy": {
         "sharding_constraint": Row(_handed_on, idle=("sharding",), passes=True),
     },

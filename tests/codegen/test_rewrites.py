@@ -372,8 +372,8 @@ def test_the_pipeline_is_what_it_says():
     names = {family: [name for name, _ in passes(family)] for family in FAMILIES}
     common = ["dce", "fold", "cse", "schedule", "sum_before_products", "split_reductions", "fold", "cse", "dce"]
     assert names == {
-        "cpu": [*common, "part_joined_sums", "loops_for_iree"],
-        "gpu": [*common, "part_repeated_sums", "part_narrow_copies", "loops_for_iree"],
+        "cpu": [*common, "part_joined_sums", "loops_for_iree", "barriers_for_iree"],
+        "gpu": [*common, "part_repeated_sums", "part_narrow_copies", "loops_for_iree", "barriers_for_iree"],
         "xla": common,
     }
     forms = common.index("schedule")
@@ -381,7 +381,7 @@ def test_the_pipeline_is_what_it_says():
     assert [name for name, _ in passes("plain")] == [*plain, "erf_functions"]
     assert [name for name, _ in passes("plain", scan=True)] == [*plain, "scan_blocks", "erf_functions"]
     scanned = [name for name, _ in passes("cpu", scan=True)]
-    assert scanned == [*common, "part_joined_sums", "scan_blocks", "loops_for_iree"]
+    assert scanned == [*common, "part_joined_sums", "scan_blocks", "loops_for_iree", "barriers_for_iree"]
 
 
 # -- the verifier ----------------------------------------------------------------------------------------------------

@@ -33,6 +33,7 @@ def context() -> ir.Context:
     made.load_all_available_dialects()
     stablehlo.register_dialect(made)
     chlo.register_dialect(made)
+    made.allow_unregistered_dialects = True  # IREE's
     return made
 
 

@@ -1,4 +1,4 @@
-"""What keeps the host from waiting inside a step: barriers handed to IREE in its own spelling, and a calm thread."""
+"""What keeps the host from waiting inside a step: barriers in IREE's own form, and a calm thread."""
 
 import os
 import subprocess
@@ -7,7 +7,6 @@ import sys
 import pytest
 
 from netc.codegen.program import build
-from netc.codegen.render import for_iree
 from netc.netspec.check import check
 from netc.netspec.recipe import Recipe
 from netc.netspec.zoo import find
@@ -31,15 +30,10 @@ print(os.sched_getscheduler(0) == os.SCHED_BATCH)
 """
 
 
-def test_every_barrier_on_one_value_is_spelled_as_iree_has_it_and_nothing_else_moves() -> None:
+def test_no_barrier_of_a_small_net_makes_the_host_wait() -> None:
     text = emit_text(build(check(find("mnist-mlp")), Recipe(), 4), parse_target("cpu")).text
-    handed = for_iree(text)
-    count = text.count("stablehlo.optimization_barrier")
-    assert count > 0
-    assert "stablehlo.optimization_barrier" not in handed
-    assert handed.count("iree_tensor_ext.compute_barrier.start") == count
-    changed = [(a, b) for a, b in zip(text.splitlines(), handed.splitlines(), strict=True) if a != b]
-    assert len(changed) == count
+    assert "stablehlo.optimization_barrier" not in text
+    assert "iree_tensor_ext.compute_barrier.start" in text
 
 
 @pytest.mark.skipif(not hasattr(os, "SCHED_BATCH"), reason="the system has no such policy")

@@ -1,0 +1,88 @@
+"""The barriers of a text for IREE, and where the values of its loops are said to lie."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from netc.codegen.builder import Builder
+from netc.codegen.evaluator import run
+from netc.codegen.ir import Module
+from netc.codegen.program import build
+from netc.codegen.render import render
+from netc.codegen.rewrite.barriers_for_iree import LOST, barriers_for_iree
+from netc.codegen.rewrite.lower import lower
+from netc.codegen.verify import verify
+from netc.netspec.check import check
+from netc.netspec.recipe import Recipe
+from netc.netspec.types import TensorType
+from netc.netspec.zoo import find
+from netc.proofs_oracle.certificate.parse import parse
+from tests.codegen.witness import parsed
+
+COMPUTE, STABLEHLO = '"iree_tensor_ext.compute_barrier.start"', "stablehlo.optimization_barrier"
+
+
+def held(size):
+    """Two values behind a joint barrier, one behind a barrier, and a tensor of that many numbers beside them."""
+    b = Builder("f")
+    x, y = b.parameter("x", TensorType((2,))), b.parameter("y", TensorType((), "i32"))
+    large = b.parameter("large", TensorType((size,)))
+    u, v = b.joint_barrier(x, y)
+    return Module("m", (b.finish([("u", b.op("barrier", u)), ("v", v), ("large", b.unary("tanh", large))]),))
+
+
+@pytest.mark.parametrize("size", [1, LOST[0] // 4, LOST[1] // 4 + 1])
+def test_only_barriers_on_one_value_change(size):
+    text = render(verify(barriers_for_iree(held(size))))
+    parsed(text)
+    assert (text.count(STABLEHLO), text.count(COMPUTE)) == (1, 1)
+
+
+@pytest.mark.parametrize("size", [LOST[0] // 4 + 1, LOST[1] // 4])
+def test_none_on_several_values_stays_where_the_device_would_lose_memory(size):
+    text = render(verify(barriers_for_iree(held(size))))
+    parsed(text)
+    assert (text.count(STABLEHLO), text.count(COMPUTE)) == (0, 3)
+
+
+def test_the_values_are_the_same():
+    module = barriers_for_iree(held(LOST[1] // 4))
+    small = replace(module.functions[0], results=module.functions[0].results[:2], result_names=("u", "v"))
+    args = [np.arange(2.0), np.int32(7), np.zeros(LOST[1] // 4)]
+    for got, wanted in zip(run(Module("m", (small,)), "f", args), args, strict=False):
+        np.testing.assert_array_equal(got, wanted)
+
+
+def looping(apart):
+    b = Builder("turn")
+    x, key = b.parameter("x", TensorType((3,))), b.parameter("key", TensorType((2,), "ui32"))
+    callee = replace(b.finish([("x", b.unary("tanh", x)), ("key", b.add(key, key)), ("row", x)]), private=True)
+    b = Builder("f")
+    values = [b.parameter(n, v.type) for n, v in zip(callee.names, callee.params, strict=True)]
+    u, v = b.joint_barrier(*b.loop(callee, 4, values, apart=apart)[:2])
+    return Module("m", (callee, b.finish([("u", u), ("v", v)])))
+
+
+@pytest.mark.parametrize("apart", [True, False])
+def test_what_a_loop_carries_is_placed_but_for_unsigned_integers(apart):
+    text = render(lower(looping(apart), "cpu"))
+    parsed(text)
+    placed = [line for line in text.splitlines() if "flow.tensor.barrier" in line]
+    assert len(placed) == 2  # x and the rows
+    assert all("{target = #hal.device.promise<@__device_0>}" in line and "ui32" not in line for line in placed)
+    assert "flow" not in render(lower(looping(apart), "xla"))
+
+
+def test_no_host_waits_in_a_turn_of_blocks():
+    blocks, plain = (render(lower(looping(apart), "cpu")) for apart in (True, False))
+    assert STABLEHLO not in blocks and blocks.count(COMPUTE) > 2
+    assert STABLEHLO in plain  # the joint one, outside of a `for`
+
+
+def test_the_text_is_read_by_the_certificate():
+    program = build(check(find("mnist-mlp").with_input((4, 4, 1))), Recipe(), 2)
+    text = render(lower(program.module, "cpu"))
+    assert COMPUTE in text and STABLEHLO not in text
+    function = parse(text, "train_step")
+    assert {"dot", "exp"} <= {op.kind for op in function.ops}
