@@ -55,10 +55,10 @@ def print_list(file: LeanFile, *, as_json: bool) -> None:
 
 def _show(file: LeanFile, found: dict[str, Any]) -> None:
     from netc.cli.table import Column, print_line, print_table
-    from netc.netspec.lean.listing import choose
+    from netc.netspec.lean.listing import choose, held
 
     specs = found["specs"]
-    print_line(f"{file.path} holds {len(specs)} specs; {choose(file, specs[0]['name'])}", "bold")
+    print_line(f"{held(file, len(specs))}; {choose(file, specs[0]['name'])}", "bold")
     columns = (
         Column("spec", style="cyan"),
         Column("name", fit="cut"),

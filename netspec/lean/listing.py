@@ -53,8 +53,13 @@ def listed(file: LeanFile, kind: str = SPECS) -> str:
     width = max(len(f.name) for f in found)
     texts = [s.text() for s in summaries(file)] if kind == SPECS else [""] * len(found)
     lines = [f"{f.name:{width}}  {text}".rstrip() for f, text in zip(found, texts, strict=True)]
-    what = "training configurations" if kind == CONFIGS else "specs"
-    return "\n  ".join((f"{file.path} holds {len(found)} {what}; {choose(file, found[0].name)}", *lines))
+    what = "training configuration" if kind == CONFIGS else "spec"
+    return "\n  ".join((f"{held(file, len(found), what)}; {choose(file, found[0].name)}", *lines))
+
+
+def held(file: LeanFile, count: int, what: str = "spec") -> str:
+    """How many of them a file holds."""
+    return f"{file.path} holds {count} {what}{'s' if count > 1 else ''}"
 
 
 def choose(file: LeanFile, name: str) -> str:

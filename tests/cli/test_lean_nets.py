@@ -92,6 +92,12 @@ def test_the_list_is_what_a_file_alone_is_shown_as(path, words):
     assert "did you mean dense" in odd["reason"]
 
 
+def test_a_file_with_one_is_listed_and_shown(path):
+    path.write_text(FILE[: FILE.index("def gpt")], encoding="utf-8")
+    assert run("ls", path).stdout.startswith(f"{path} holds 1 spec; choose one as Nets.lean:mlp\n")
+    assert run("show", path).stdout == run("show", f"{path}:mlp").stdout
+
+
 def test_a_list_has_no_depth_and_no_other_input(path):
     for option in (("--depth", 1), ("--classes", 3), ("--input", "4x4x1")):
         assert "want one net, got the 3 of a file; choose one as Nets.lean:mlp" in refused("show", path, *option)

@@ -176,7 +176,7 @@ def test_what_is_no_lean_file(tmp_path: Path) -> None:
     with pytest.raises(LeanError, match=r"a\.lean:1:10: this string is not closed"):
         find(str(place))
     place.write_text("-" * (file.LARGEST_FILE + 1))
-    with pytest.raises(UserError, match="wants at most 1048576 bytes, got 1048577; split it"):
+    with pytest.raises(UserError, match="wants at most 1048576 bytes, got 1048577 bytes; split it"):
         find(str(place))
 
 
