@@ -19,9 +19,11 @@ Pairs are two writers that begin or resume one run at about the same time.
 from __future__ import annotations
 
 import argparse
+import importlib
 import itertools
 import os
 import random
+import select
 import shutil
 import signal
 import sys
@@ -34,8 +36,10 @@ from pathlib import Path
 from netc.cli.main import _run
 from netc.cli.signals import end_tidily
 from netc.runtime import checkpoint
-from netc.runtime import evaluate as _warm  # noqa: F401  # what a training imports, once for all cases
-from netc.runtime.backends import reference as _too  # noqa: F401
+
+# what a training imports, once for all cases
+WARM = ("netc.cli.train_view", "netc.runtime.evaluate", "netc.runtime.backends.reference", "netc.runtime.data.catalog")
+WARM += ("netc.runtime.data.digits", "netc.netspec.zoo", "netc.cli.lasting")
 
 NET = """name = "tiny"
 input = [8, 8, 1]
@@ -109,6 +113,8 @@ class Study:
 
     def __init__(self, place: Path, draws: random.Random) -> None:
         self.place, self.draws = place, draws
+        for name in WARM:
+            importlib.import_module(name)
         os.environ["NETC_CACHE_DIR"] = str(place / "cache")
         started = time.monotonic()
         folder = self.fresh("whole")
@@ -135,9 +141,15 @@ class Study:
         """Run, and kill; False if the run was over before."""
         if change:
             return ended(begin(folder, self.words(folder), at_changes(folder / "run", die_at(change)))) == -number
+        started = time.monotonic()
         child = begin(folder, self.words(folder))
-        time.sleep(self.draws.uniform(0, self.seconds))
-        os.kill(child, number)
+        watched = os.pidfd_open(child)
+        over, _, _ = select.select([watched], [], [], self.draws.uniform(0, self.seconds))
+        os.close(watched)
+        if over:  # the machine is quicker than it was: later kills come sooner
+            self.seconds = time.monotonic() - started
+        else:
+            os.kill(child, number)
         return ended(child) in (-number, 128 + number)
 
     def outcome(self, folder: Path) -> str:
