@@ -151,6 +151,8 @@ def train(
         counter = _resumed(run, left) if left.saved else _begun(run, start)
         with _traced(run, left, target, resume=resume, same_bits=same_bits) as trace, interruptible() as stop:
             run.saver.trace = trace
+            if left.saved:
+                _set_right(run, counter)
             if left.saved and (trace.changes or left.name != "last"):
                 run.saver.last(counter)
             watch.started(counter.step, run.total)
@@ -269,13 +271,20 @@ def _resumed(run: _Run, left: LeftOff) -> Counter:
     counter = Counter(int(meta["step"]), float(meta["best"]), float(meta["last"]), bool(meta.get("evaluated", True)))
     if left.name == "last":
         run.saver.saved = counter.step
+    return counter
+
+
+def _set_right(run: _Run, counter: Counter) -> None:
+    """Remove checkpoints that are not whole, and let the best evaluation to come take the place of a missing `best`.
+
+    After the trace was checked: a run that is refused is left as it is.
+    """
     for name, error in damaged(run.folder).items():
         run.progress.noted(str(error))
         checkpoint.remove(run.folder / name)
     if counter.best >= 0 and not checkpoint.exists(run.folder / "best"):
         run.progress.noted(f"{run.folder / 'best'} is gone: the best of the epochs to come takes its place")
         counter.best = -1.0
-    return counter
 
 
 def _go(run: _Run, counter: Counter, trace: TraceWriter, stop: list[int]) -> None:

@@ -201,11 +201,14 @@ def test_an_altered_trace_is_refused_and_nothing_is_touched(data, folder, cache,
     # a digit of a loss: a line that parses, and that only the digest knows to be another
     lines[2] = lines[2].replace(b'"loss": 2', b'"loss": 3')
     (folder / "trace.jsonl").write_bytes(b"".join(lines))
+    best = (folder / "best" / checkpoint.STATE).read_bytes()
+    flip(folder / "best" / checkpoint.STATE, 5000)
     before = {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
     with pytest.raises(TraceError, match=r"trace\.jsonl: wants its first \d+ bytes to have SHA-256 .*altered"):
         resumed(data, folder, cache)
     assert {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()} == before
     (folder / "trace.jsonl").write_bytes(whole_trace)
+    (folder / "best" / checkpoint.STATE).write_bytes(best)
     resumed(data, folder, cache)
     assert result(folder) == result(whole)
 
@@ -379,10 +382,9 @@ def test_a_death_or_a_stop_while_evaluating_costs_no_epoch(epoch, data, folder, 
 
     def dying(split, **options):
         calls.append(1)
-        for batch in real(split, **options):
-            if len(calls) == epoch + 1:
-                press() if epoch % 2 else die()
-            yield batch
+        if len(calls) == epoch + 1:
+            press() if epoch % 2 else die()
+        yield from real(split, **options)
 
     with monkeypatch.context() as patch:
         patch.setattr(loop, "eval_batches", dying)
