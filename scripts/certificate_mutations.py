@@ -378,7 +378,7 @@ def main() -> None:
     parser.add_argument("--edits", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", default="", help="texts whose name has this in it")
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("-o", "--out", type=Path)
     args = parser.parse_args()
     began = time.perf_counter()
     table = study(args.edits, args.seed, args.only, watch=True)

@@ -4,7 +4,8 @@
 
 For each kind of file a small right one is made. An input is that file with a few changes: bits flipped, cut short,
 parts doubled, moved, taken from another kind, numbers replaced by extreme ones, brackets nested, bytes of zero. The
-reader must take it or refuse it by a sentence (NetcError, or TraceError of the traces room) within 2 s of the processor and 512 MB.
+reader must take it or refuse it by a sentence (NetcError, or TraceError of the traces room) within 2 s of the
+processor and 512 MB.
 Anything else is a fault: another exception (`traceback`), a longer time (`slow`), more memory (`memory`: MemoryError
 under a limit of the address space), or a process that dies (`crash`). The first input of each fault is kept.
 
@@ -434,7 +435,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--kinds", help="only kinds that contain one of these words, with commas between")
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("-o", type=Path, dest="out", help="write the tables here too")
+    parser.add_argument("-o", "--out", type=Path, help="write the tables here too")
     given = parser.parse_args(arguments)
     chosen = [k for k in KINDS if not given.kinds or any(word in k for word in given.kinds.split(","))]
     each = -(-given.inputs // len(chosen)) if given.inputs else 0
