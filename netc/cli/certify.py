@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
+import sys
 from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from netc.proofs_oracle.certificate.statement import Settings, Statement
 
 
+MMAP_THRESHOLD, TRIM_THRESHOLD = -3, -1  # of glibc's malloc.h
 VERDICTS = {"holds": ("yes", "green"), "false": ("NO", "bold red"), "undecided": ("undecided", "yellow")}
 
 
@@ -74,6 +77,7 @@ def certify(
     holds.
     """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # the primes are spread over threads already
+    _keep_memory()
     from netc.proofs_oracle.certificate.statement import Settings
 
     recipe = with_config(net, recipe)
@@ -102,6 +106,17 @@ def certify(
         _show(found)
     if not found.holds:
         click.get_current_context().exit(1)
+
+
+def _keep_memory() -> None:
+    """Let large arrays come from the heap of glibc, where freed ones are taken again.
+
+    Each would be new memory otherwise, and its page faults half of the time of a large text.
+    """
+    libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+    if hasattr(libc, "mallopt"):
+        libc.mallopt(MMAP_THRESHOLD, 1 << 30)  # type: ignore[union-attr]
+        libc.mallopt(TRIM_THRESHOLD, (1 << 31) - 1)  # type: ignore[union-attr]
 
 
 def _net(
