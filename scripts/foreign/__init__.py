@@ -16,6 +16,7 @@ MODULES = {
     "images": (("layers",), None),
     "sequences": (("layers",), None),
     "tokens": (("layers",), None),
+    "transforms": (("transforms",), None),
     "optax steps": (("steps",), None),
     "updates": (("updates",), None),
     "flax linen": (("flax_linen",), "flax"),

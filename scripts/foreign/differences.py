@@ -45,7 +45,7 @@ def _worst(program: Program, width: Any, seed: int) -> float:
     worst, largest, step = 0.0, 1e-6, STEPS[width]
     with jax.enable_x64(width == jnp.float64):
         tree = jax.tree.structure(program.args)
-        flat = [v.astype(width) if v.dtype == jnp.float32 else v for v in drawn(program, seed)]
+        flat = [v.astype(width) if v.dtype in (jnp.float32, jnp.bfloat16) else v for v in drawn(program, seed)]
         run = jax.jit(lambda *flat: jax.tree.leaves(program.step(*jax.tree.unflatten(tree, flat))))
         results = run(*flat)
         rng = np.random.default_rng(0)
