@@ -1,8 +1,11 @@
 """A replay feeds a run with what the run was fed with."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from netc.codegen.evaluator import FloatArithmetic
 from netc.netspec.errors import UserError
 from netc.runtime.cache import Cache
 from netc.runtime.noise import twins_of
@@ -21,12 +24,17 @@ def run(tmp_path_factory):
     return folder
 
 
+def evaluator(program):
+    """The twin that computes as the target `reference` does."""
+    return replace(twins_of(program)[1], arithmetic=FloatArithmetic("f32"))
+
+
 def test_a_replay_is_the_run(run):
     from netc.codegen.program import build
 
     program = build(config().net, config().recipe, config().schedule.batch)
     state = first_state(program, config().seed)
-    twin = twins_of(program)[1]
+    twin = evaluator(program)
     replay = replay_of(config(), digits(), run)
     recorded = read(run / "trace.jsonl").steps
     assert replay.total == STEPS
@@ -60,7 +68,7 @@ def test_given_weights_begin_a_replay(run, tmp_path):
     assert replay.normalise == start.normalise == replay_of(begun, digits(), tmp_path / "run", again).normalise
     program = build(begun.net, begun.recipe, begun.schedule.batch)
     state = replay.first_state(program)
-    twin = twins_of(program)[1]
+    twin = evaluator(program)
     for step, record in zip(replay.steps(), read(tmp_path / "run" / "trace.jsonl").steps, strict=True):
         results = twin.step(state, step)
         state = results[: len(program.state)]
