@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.metadata
 import math
 import time
@@ -295,6 +296,7 @@ def _go(run: _Run, counter: Counter, trace: TraceWriter, stop: list[int]) -> Non
                 _train_epoch(run, counter, trace, stop)
             else:
                 _evaluate(run, counter, trace, stop)
+            gc.collect(1)  # what Python's JSON leaves in rings; the command line lets it look for them rarely by itself
     except NonFiniteError:
         if not checkpoint.exists(run.folder / "last"):  # the last good state is the one that was drawn
             run.session.init(run.config.seed)

@@ -281,9 +281,10 @@ def _prefetch(items: Iterator[T], depth: int) -> Iterator[T]:
     caught = _Caught()
 
     def work() -> None:
-        with caught:  # StopIteration too
-            while wanted.get():
-                made.put(next(items))
+        with caught:
+            # no StopIteration: kept, it would hold this frame, which holds it, until Python looks for such rings
+            while wanted.get() and (item := next(items, _End.END)) is not _End.END:
+                made.put(item)
         made.put(_End.END)
 
     for _ in range(depth):
@@ -301,5 +302,5 @@ def _prefetch(items: Iterator[T], depth: int) -> Iterator[T]:
                 wanted.get_nowait()
         wanted.put(False)
         worker.join()
-    if caught.error is not None and not isinstance(caught.error, StopIteration):
+    if caught.error is not None:
         raise caught.error
