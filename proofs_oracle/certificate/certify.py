@@ -325,7 +325,7 @@ def certify_foreign(  # what a command line knows of a text
         claim = claims.claim_of_words(function, loss, wrt, updates, scale)
     else:
         claim = paired(function, loss, settings, point)
-        said = (how_paired(claim), *said)
+        said = (how_paired(function, claim), *said)
     if all(g.factor == 1 for g in claim.gradients if g.free):
         claim = scaled(function, claim, settings, point)
     return certify_function(text, function, claim, settings, point, said)

@@ -61,11 +61,16 @@ def _of_loss(function: Function, result: int, settings: Settings, point: FloatPo
     return next((claim for claim in claims if _agrees(function, claim, settings, point)), None)
 
 
-def how_paired(claim: Claim) -> str:
-    """A sentence."""
+def how_paired(function: Function, claim: Claim) -> str:
+    """A sentence: what was found, and what is not judged."""
     pairs = ", ".join(f"{g.of}={g.result}" + (":update" if g.less is not None else "") for g in claim.gradients)
     of = "".join(f"; the loss is result {r}" for r, _ in claim.outputs)
-    return f"found by itself, argument=result: {pairs}{of}"
+    order = [g.result for g in claim.gradients]
+    turned = "" if order == sorted(order) else "; these results are in another order than the arguments"
+    judged = {*order, *(r for r, _ in claim.outputs)}
+    others = [str(i) for i in range(len(function.results)) if i not in judged]
+    rest = f"; not judged: results {', '.join(others)}" if others else ""
+    return f"found by itself, argument=result: {pairs}{of}{turned}{rest}"
 
 
 def _candidates(function: Function, i: int, loss: int, rates: Sequence[int]) -> list[Gradient]:

@@ -72,6 +72,14 @@ def _positive(x: Array) -> Array:
     return 0.5 + np.abs(x) if x.dtype.kind == "f" else x
 
 
+def _within(x: Array) -> Array:
+    """Between 0 and 1, as probabilities are."""
+    return 1 / (1 + np.exp(-x)) if x.dtype.kind == "f" else x
+
+
+FIRST: tuple[Change, ...] = (_as_drawn, _as_drawn, _positive, _within)
+"""What is done to a point's numbers, by how many points before it had no finite float run."""
+
 LOOKS: tuple[Change, ...] = (_on, _as_drawn, _lifted, _as_drawn)
 """The float runs of which each further point is the best."""
 
@@ -112,8 +120,8 @@ class Points:
         return sum(int(v.sum()) for v in self.never or ())
 
     def first(self, attempt: int) -> Numbers:
-        """A point at random; from the third attempt on, one of positive numbers."""
-        return drawn(self.run, self.point, self.rng, _as_drawn if attempt < 2 else _positive)
+        """A point at random; from the third attempt on, one where more functions have values."""
+        return drawn(self.run, self.point, self.rng, FIRST[min(attempt, len(FIRST) - 1)])
 
     def further(self) -> Iterator[Numbers]:
         """Points at which elements are alive that have never been, while there are such and the budget lasts."""

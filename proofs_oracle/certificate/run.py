@@ -47,11 +47,6 @@ class Claim:
     gradients: tuple[Gradient, ...]
     zero: tuple[int, ...] = ()
 
-    @property
-    def common(self) -> bool:
-        """Whether all gradients may miss one factor, which may be another at each point."""
-        return all(g.free and not g.decay for g in self.gradients)
-
 
 @dataclass(frozen=True)
 class Sides:
@@ -87,6 +82,12 @@ class Run:
         self.ops = needed(function, [*outputs, *(function.results[g.result] for g in claim.gradients)])
         self.forward = needed(function, outputs)
         self.names = tuple(function.names[g.of] for g in claim.gradients)
+
+    @property
+    def common(self) -> bool:
+        """Whether all gradients may miss one factor, which may be another at each point; one number always does."""
+        several = sum(self.function.params[g.of].type.size for g in self.claim.gradients) > 1
+        return several and all(g.free and not g.decay for g in self.claim.gradients)
 
     @property
     def functions(self) -> tuple[str, ...]:
@@ -152,7 +153,7 @@ class At:
         wanted = sorted({g.of for g in self.claim.gradients}) if tangents else []
         shapes = {i: run.function.params[i].shape for i in wanted}
         self.tangents = {i: field.direction(shapes[i], rng) for i in wanted}
-        more = not self.claim.outputs or self.claim.common
+        more = not self.claim.outputs or run.common
         self.others = {i: field.direction(shapes[i], rng) for i in wanted} if more else {}
         self.thirds = {i: field.direction(shapes[i], rng) for i in wanted} if not self.claim.outputs else {}
         self.read: list[Dual] = []

@@ -187,7 +187,7 @@ class _Judge:
         for index in range(self.now, len(self.tries)):
             self.now = index
             at, sides = self._sides(numbers, self.tries[index])
-            if not sides.agree and self.run.claim.common:
+            if not sides.agree and self.run.common:
                 together = at.parallel()
                 if together.agree and any(together.left):
                     self.common, sides = True, together

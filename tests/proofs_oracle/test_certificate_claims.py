@@ -132,6 +132,21 @@ def test_a_large_function_is_judged_by_fewer_primes(monkeypatch):
     assert small.holds and large.holds and large.failure < -40
 
 
+def test_what_is_found_is_said():
+    def step(p, x, labels):
+        value, g = jax.value_and_grad(loss_of)(p, x, labels)
+        return value, g["b"], g["a"], g["c"], x * x
+
+    (sentence, *_) = judged(jax.jit(step).lower(PARAMS, *BATCH).as_text()).statements[0].meaning[1:]
+    assert sentence.endswith("in another order than the arguments; not judged: results 4")
+
+
+def test_one_number_alone_has_no_factor_that_changes():
+    """Of one number everything is a multiple."""
+    text = jax.jit(lambda w, x: (w - 0.1 * jnp.sin(w * w) * x, jnp.sin(w) * x)).lower(spec(), spec()).as_text()
+    assert judged(text, updates=["0=0:sgd"], loss="1").false
+
+
 def test_updates_in_words():
     sgd = [f"{i}={i}:sgd" for i in range(3)]
     momentum = [f"{i}={i}:momentum:{i + 3}" for i in range(3)]

@@ -83,6 +83,8 @@ RIGHT = {
     "log2": (lambda w, x: jnp.sum(jnp.log2(w * w + 1) * x), VECTOR, 1),
     "entropy": (lambda w, x: jnp.sum(jax.nn.softmax(w * x) * jax.nn.log_softmax(w * x)), VECTOR, 1),
     "binary cross-entropy": (lambda w, y: optax.sigmoid_binary_cross_entropy(w, y).mean(), VECTOR, 1),
+    "focal": (lambda w, y: optax.sigmoid_focal_loss(w, y, alpha=0.25).mean(), VECTOR, 1),
+    "gelu": (lambda w, x: jnp.sum(jax.nn.gelu(w * x, approximate=False)), VECTOR, 1),
     "gaussian nll": (gaussian_nll, ({"m": spec(3, 4), "v": spec(3, 4)}, spec(4)), 2),
     "kl": (lambda w, y: optax.kl_divergence(jax.nn.log_softmax(w), jax.nn.softmax(y)).mean(), VECTOR, 1),
     "norm": (lambda w, x: jnp.sum(w * x) / jnp.sqrt(jnp.sum(w * w)) * lax.rsqrt(jnp.sum(w * w)), VECTOR, 1),
