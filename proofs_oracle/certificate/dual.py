@@ -214,22 +214,7 @@ class DualField:
         def real(a: Array, b: Array) -> Array:
             return self.floats.dot(a, b, contract, batch)
 
-        return self._bilinear(x, y, real, lambda a, b: self._product(a, b, contract, batch))
-
-    def _product(self, x: Array, y: Array, contract: tuple[Ints, Ints], batch: tuple[Ints, Ints]) -> Array:
-        def arranged(v: Array, c: Ints, b: Ints, first: bool) -> tuple[Array, Ints, Ints]:
-            rank = v.ndim - 1
-            free = tuple(i for i in range(rank) if i not in c and i not in b)
-            order = (*b, *free, *c) if first else (*b, *c, *free)
-            lead = tuple(v.shape[i + 1] for i in b)
-            kept = tuple(v.shape[i + 1] for i in free)
-            k = math.prod(v.shape[i + 1] for i in c)
-            sizes = (math.prod(kept), k) if first else (k, math.prod(kept))
-            return v.transpose(0, *(i + 1 for i in order)).reshape(len(v), *lead, *sizes), lead, kept
-
-        left, lead, rows = arranged(x, contract[0], batch[0], True)
-        right, _, columns = arranged(y, contract[1], batch[1], False)
-        return self.field.matmul(left, right).reshape(len(x), *lead, *rows, *columns)
+        return self._bilinear(x, y, real, lambda a, b: self.field.dot(a, b, contract, batch))
 
     # -- functions that are not rational -----------------------------------------------------------------------
 

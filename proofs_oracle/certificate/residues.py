@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 Array = np.ndarray[Any, Any]
+Ints = tuple[int, ...]
 
 BITS = 26  # primes are below 2^26
 HALF = 13  # bits of the low part of a split factor
@@ -210,6 +211,29 @@ class Residues:
     def times(self, x: Sequence[int], y: Sequence[int]) -> list[int]:
         """x y of numbers, one for each prime, from 0 to p - 1."""
         return [a * b % p for a, b, p in zip(x, y, self.primes, strict=True)]
+
+    def dot(
+        self,
+        x: Array,
+        y: Array,
+        contract: tuple[Ints, Ints],
+        batch: tuple[Ints, Ints],
+    ) -> Array:
+        """Sums of products over `contract` for each element of `batch`; the primes' axis is not counted."""
+
+        def arranged(v: Array, c: Ints, b: Ints, first: bool) -> tuple[Array, Ints, Ints]:
+            rank = v.ndim - 1
+            free = tuple(i for i in range(rank) if i not in c and i not in b)
+            order = (*b, *free, *c) if first else (*b, *c, *free)
+            lead = tuple(v.shape[i + 1] for i in b)
+            kept = tuple(v.shape[i + 1] for i in free)
+            k = math.prod(v.shape[i + 1] for i in c)
+            sizes = (math.prod(kept), k) if first else (k, math.prod(kept))
+            return v.transpose(0, *(i + 1 for i in order)).reshape(len(v), *lead, *sizes), lead, kept
+
+        left, lead, rows = arranged(x, contract[0], batch[0], True)
+        right, _, columns = arranged(y, contract[1], batch[1], False)
+        return self.matmul(left, right).reshape(len(x), *lead, *rows, *columns)
 
     def inner(self, x: Array, y: Array) -> list[int]:
         """sum x y over all elements, for each prime, from 0 to p - 1."""
