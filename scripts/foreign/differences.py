@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import jax
@@ -10,11 +11,9 @@ import numpy as np
 
 from foreign.row import Program, drawn
 
-# of the row's largest slope: a right gradient is nearer, a wrong one farther. Float32 inside a row costs digits
-LIMITS = {jnp.float64: 1e-3, jnp.float32: 5e-2}
-STEPS = {jnp.float64: 1e-4, jnp.float32: 3e-3}
-
-
+# of the row's largest slope: a right gradient is nearer, a wrong one farther. Few bits inside a row want long steps
+LIMITS = {jnp.float64: 1e-3, jnp.float32: 5e-2, jnp.bfloat16: 1e-1}
+STEPS = {jnp.float64: 1e-4, jnp.float32: 3e-3, jnp.bfloat16: 1e-1}
 DRAWS = 5  # points at which a wrong gradient may show itself: one where its unit is off says nothing
 
 
@@ -22,11 +21,14 @@ def differs(program: Program) -> str | None:
     """A sentence if the row says that its gradients are right and they are not, or the other way round."""
     if program.text is not None or not program.claims:
         return None  # by hand, or written from a row that is compared itself, or an update: it shows no gradient
+    few = re.search(rb"x(bf16|f16)>", program.lowered())
+    width = jnp.bfloat16 if few else jnp.float64
     try:
-        limit, worst = LIMITS[jnp.float64], _over_draws(program, jnp.float64)
+        worst = _over_draws(program, width)
     except TypeError:  # some of optax mixes widths where the parameters are float64
-        limit, worst = LIMITS[jnp.float32], _over_draws(program, jnp.float32)
-    if (worst < limit) == program.right:
+        width = jnp.float32
+        worst = _over_draws(program, width)
+    if (worst < LIMITS[width]) == program.right:
         return None
     return f"{program.name}: says {'right' if program.right else 'wrong'}, and is off by {worst:.1e}"
 
@@ -45,7 +47,9 @@ def _worst(program: Program, width: Any, seed: int) -> float:
     worst, largest, step = 0.0, 1e-6, STEPS[width]
     with jax.enable_x64(width == jnp.float64):
         tree = jax.tree.structure(program.args)
-        flat = [v.astype(width) if v.dtype in (jnp.float32, jnp.bfloat16) else v for v in drawn(program, seed)]
+        flat = [
+            v.astype(width) if v.dtype == jnp.float32 and width != jnp.bfloat16 else v for v in drawn(program, seed)
+        ]
         run = jax.jit(lambda *flat: jax.tree.leaves(program.step(*jax.tree.unflatten(tree, flat))))
         results = run(*flat)
         rng = np.random.default_rng(0)
