@@ -244,6 +244,13 @@ def _handed_on(r: Reader, op: Any, args: list[Value]) -> list[Value]:
     return args
 
 
+def _alone(r: Reader, op: Any, args: list[Value]) -> list[Value]:
+    """One value to one: MLIR knows IREE's operations by their looks only, and does not count for us."""
+    if len(args) != 1 or len(op.results) != 1:
+        raise CertifyError(f"{r.loc}: {op.name} of {len(args)} tensors to {len(op.results)} has no rule")
+    return args
+
+
 def _call(r: Reader, op: Any, args: list[Value]) -> list[Value]:
     return r.call(op.attributes["callee"].value, args)
 
@@ -361,8 +368,8 @@ ROWS: Mapping[str, Mapping[str, Row]] = {
         "top_k": Row(_top_k, ("k",)),
     },
     # of a text for IREE: what keeps two computations apart, and what says where a value lies
-    "iree_tensor_ext": {"compute_barrier.start": Row(_handed_on, passes=True)},
-    "flow": {"tensor.barrier": Row(_handed_on, idle=("target",), passes=True)},
+    "iree_tensor_ext": {"compute_barrier.start": Row(_alone, passes=True)},
+    "flow": {"tensor.barrier": Row(_alone, idle=("target",), passes=True)},
     "sdy": {
         "sharding_constraint": Row(_handed_on, idle=("sharding",), passes=True),
     },

@@ -20,6 +20,7 @@ MAGIC = b"ML\xefR"  # of MLIR's bytecode
 PORTABLE = b"StableHLO_v"  # its producer, where it is a portable artefact
 PATIENCE = 30  # seconds for bytecode
 REFUSED = 3  # exit code of the process that reads it
+FOREIGN = frozenset({"iree_tensor_ext.compute_barrier.start", "flow.tensor.barrier"})  # what a text for IREE has of it
 LONGEST = 160  # characters of a line, or of a reason, that a message shows
 
 VAST = {
@@ -40,7 +41,7 @@ def context() -> Any:
     made.load_all_available_dialects()
     for dialect in (stablehlo, chlo, sdy):
         dialect.register_dialect(made)
-    made.allow_unregistered_dialects = True  # IREE's, of which a text has two operations: rows.py knows them
+    made.allow_unregistered_dialects = True  # for those of FOREIGN
     return made
 
 
@@ -81,11 +82,34 @@ def module_of(program: str | bytes) -> Any:
                 f"line {line}: wants StableHLO, got {name} as large as {_short(found[1])}; MLIR would not end"
             )
     try:
-        return mlir.Module.parse(program, context())
+        return _known(mlir.Module.parse(program, context()))
     except mlir.MLIRError as error:
         raise UserError(_refusal(error, program)) from error
     except MemoryError as error:
         raise UserError("wants StableHLO that fits into memory, got a text for which MLIR asks for more") from error
+
+
+def _known(module: Any) -> Any:
+    """The module, if MLIR knows all its operations but those of FOREIGN; raises UserError for another."""
+    known = dict.fromkeys(FOREIGN, True)
+    unknown: list[Any] = []
+
+    def look(op: Any) -> Any:
+        if op.name not in known:
+            known[op.name] = context().is_registered_operation(op.name)
+        if known[op.name]:
+            return mlir.WalkResult.ADVANCE
+        unknown.append(op)
+        return mlir.WalkResult.INTERRUPT
+
+    module.operation.walk(look)
+    if unknown:
+        place = _PLACE.search(str(unknown[0].location))
+        line = f"line {place[1]}: " if place else ""
+        raise UserError(
+            f"wants StableHLO, got what MLIR refuses: {line}{unknown[0].name} is no operation that is known"
+        )
+    return module
 
 
 def _of_bytecode(program: bytes) -> str:

@@ -14,10 +14,12 @@ from netc.codegen.rewrite.barriers_for_iree import LOST, barriers_for_iree
 from netc.codegen.rewrite.lower import lower
 from netc.codegen.verify import verify
 from netc.netspec.check import check
+from netc.netspec.errors import UserError
 from netc.netspec.recipe import Recipe
 from netc.netspec.types import TensorType
 from netc.netspec.zoo import find
 from netc.proofs_oracle.certificate.parse import parse
+from netc.proofs_oracle.certificate.reader import UNREAD
 from tests.codegen.witness import parsed
 
 COMPUTE, STABLEHLO = '"iree_tensor_ext.compute_barrier.start"', "stablehlo.optimization_barrier"
@@ -86,3 +88,29 @@ def test_the_text_is_read_by_the_certificate():
     assert COMPUTE in text and STABLEHLO not in text
     function = parse(text, "train_step")
     assert {"dot", "exp"} <= {op.kind for op in function.ops}
+
+
+@pytest.mark.parametrize(
+    ("written", "sentence"),
+    [
+        ("(%w, %v) : (T, T) -> T", "of 2 tensors to 1 has no rule"),
+        ("() : () -> T", "of 0 tensors to 1 has no rule"),
+        ("(%w) {foo = 1 : i32} : (T) -> T", "the attribute foo of iree_tensor_ext.compute_barrier.start is not judged"),
+        ("(%w) : (T) -> tensor<4xf32>", "gives f32[4], read as f32[3]"),
+    ],
+)
+def test_what_is_no_barrier_is_not_read_as_one(written, sentence):
+    gives = "tensor<4xf32>" if "4xf32" in written else "T"
+    text = f"""func.func @main(%w: T, %v: T) -> {gives} {{
+      %b = {COMPUTE}{written}
+      return %b : {gives}
+    }}"""
+    (read,) = [op for op in parse(text.replace("T", "tensor<3xf32>"), "main").ops if op.kind == UNREAD]
+    assert sentence in read.attr("why")
+
+
+@pytest.mark.parametrize("written", ['"foo.return"(%w) : (T) -> ()', '%b = "foo.bar"(%w) : (T) -> T\n return %b : T'])
+def test_no_other_operation_that_mlir_does_not_know_is_let_in(written):
+    text = f"func.func @main(%w: T) -> T {{\n {written} }}".replace("T", "tensor<3xf32>")
+    with pytest.raises(UserError, match=r"line 2: foo\.\w+ is no operation that is known"):
+        parse(text, "main")
