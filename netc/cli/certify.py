@@ -203,7 +203,11 @@ def _details(s: Statement) -> None:
         say(f"because: {s.why}")
     if s.never:
         shown = [f"{count:,} of {name}" for name, count in s.never.items()]
-        say(f"0 at all {s.points} points: " + ", ".join(shown[:8]) + (", .." if len(shown) > 8 else ""))
+        say(
+            f"0 at {f'all {s.points} points' if s.points > 1 else 'the one point'}: "
+            + ", ".join(shown[:8])
+            + (", .." if len(shown) > 8 else "")
+        )
     for sentence in s.meaning:
         say(f"read: {sentence}")
     if s.readings:

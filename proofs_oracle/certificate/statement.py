@@ -144,6 +144,8 @@ class _Judge:
             if not self.run.claim.outputs and at.alone():
                 finding = Finding("undecided", tuple(self.everything), ALONE)
                 break
+        if self.empty and finding.verdict == "holds":
+            finding = Finding("undecided", (), EMPTY)
         run, never = self.run, self.points.never or []
         return Statement(
             name, finding.verdict, run.names, tuple(run.names[i] for i in finding.blamed), self.field.primes,
@@ -152,12 +154,8 @@ class _Judge:
             self.degree, self._bound(),
             self.tries[self.now], run.functions, self.readings, len(run.ops),
             sum(op.kind in CHOICES for op in run.ops), 0.0,
-            self._meaning(finding), finding.why, bool(run.claim.outputs),
+            (COMMON,) if self.common else (), finding.why, bool(run.claim.outputs),
         )  # fmt: skip
-
-    def _meaning(self, finding: Finding) -> tuple[str, ...]:
-        empty = self.empty and finding.verdict == "holds"
-        return (*((EMPTY,) if empty else ()), *((COMMON,) if self.common else ()))
 
     def _bound(self) -> float:
         """Each set of identities that was tried had its chance to pass wrongly; 0 where nothing has passed."""
@@ -184,7 +182,8 @@ class _Judge:
 
     def _agreeing(self, numbers: Numbers) -> tuple[At, Sides]:
         """Both sides under the first set of identities with which they agree, or else the last that was tried."""
-        for index in range(self.now, len(self.tries)):
+        self.real, first = None, self.now
+        for index in range(first, len(self.tries)):
             self.now = index
             at, sides = self._sides(numbers, self.tries[index])
             if not sides.agree and self.run.common:
@@ -193,7 +192,7 @@ class _Judge:
                     self.common, sides = True, together
             if sides.agree:
                 break
-            if not index and self._plainly_wrong(numbers):
+            if index == first and self._plainly_wrong(numbers):
                 break
         return at, sides
 

@@ -57,6 +57,33 @@ def test_a_wrong_element_is_found_where_its_relu_is_off_for_the_whole_batch(seed
     assert right.to_json()["statements"][0]["never_alive"] == {}
 
 
+def normed(p, x, y):
+    h = x @ p["a"]
+    mean = h.mean(0)
+    h = (h - mean) * lax.rsqrt(((h - mean) ** 2).mean(0) + 1e-5) * p["g"] + p["b"]
+    return jnp.mean((jax.nn.relu(h) @ p["e"] - y) ** 2)
+
+
+@pytest.mark.parametrize("seed", range(9))
+def test_a_wrong_element_is_false_at_whichever_point_it_is_found(seed):
+    """Behind a norm, where an identity is needed besides."""
+
+    def step(p, x, y):
+        loss, g = jax.value_and_grad(normed)(p, x, y)
+        return loss, g | {"g": g["g"] * jnp.where(jnp.arange(9) == seed, 1.5, 1.0)}
+
+    p = {"a": spec(5, 9), "b": spec(9), "e": spec(9, 3), "g": spec(9)}
+    found = judged(jax.jit(step).lower(p, spec(4, 5), spec(4, 3)).as_text(), 4, seed=seed)
+    assert found.false
+    assert found.statements[0].wrong == ("arg3",)
+
+
+def test_what_hangs_on_no_argument_is_undecided():
+    found = judged(jax.jit(lambda w: (jnp.float32(1), 0 * w)).lower(spec(3)).as_text(), 1)
+    assert found.undecided
+    assert "the statement says nothing" in found.statements[0].why
+
+
 def test_elements_that_are_always_zero_are_counted():
     text = text_of(lambda w, x: jnp.sum(w[:2] * x), spec(5), spec(2))
     found = judged(text, 1)
