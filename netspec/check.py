@@ -114,6 +114,8 @@ MANY_TENSORS = 8  # so many tensors of a layer without parts count as a layer mo
 
 
 def _input_problems(spec: NetSpec) -> Iterator[str]:
+    if not spec.name.isprintable():  # it names files, modules and places
+        yield f"a net's name wants printable characters, got {spec.name!r}; rename it"
     if spec.input and all(n > 0 for n in spec.input) and spec.x.size > LARGEST_INPUT:
         yield f"{spec.name}: input wants at most {LARGEST_INPUT} elements, got {spec.input}; give a smaller --input"
     if spec.dtype not in ("f32", "i32"):
@@ -128,7 +130,7 @@ def _check_layer(where: str, path: str, layer: Layer, x: TensorType | None, prob
     if problems.looked_at > MOST_LAYERS:
         raise SpecError((f"{where}: {TOO_MANY}",))
     options = [*_name_problems(layer), *layer.problems()]
-    here = f"{where} ({layer.label()}) at {path}"
+    here = f"{where} ({layer.label()}) at {_printable(path)}"
     problems += [f"{here}: {p}" for p in options]
     if x is None:
         for name, part in _direct_parts(layer):
@@ -158,6 +160,10 @@ def _check_layer(where: str, path: str, layer: Layer, x: TensorType | None, prob
     except LayerError as error:
         problems.append(f"{here} {error.problem}")
         return error.guess
+
+
+def _printable(path: str) -> str:
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in path)
 
 
 def _name_problems(layer: Layer) -> Iterator[str]:

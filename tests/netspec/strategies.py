@@ -160,5 +160,5 @@ def nets(draw: Callable, classes: int = 3, depth: int = 2) -> NetSpec:
     body = [unnamed(layer) for layer in draw(sequences(TensorType(shape), depth))]
     out = signature_of(Chain(tuple(body)), TensorType(shape)).out
     ends = (Flatten(name="flat"), Dense(classes, name="head")) if out.rank > 1 else (Dense(classes, name="head"),)
-    name = draw(st.text(st.characters(codec="utf-8"), max_size=8))
+    name = draw(st.text(st.characters(codec="utf-8").filter(str.isprintable), max_size=8))
     return NetSpec(name, shape, (*body, *ends))

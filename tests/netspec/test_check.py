@@ -233,3 +233,13 @@ def test_what_passes_is_consistent(spec):
 def test_sizes_that_no_machine_holds_are_refused(layers, sentence):
     with pytest.raises(SpecError, match=sentence):
         check(NetSpec("net", (768,), layers))
+
+
+@pytest.mark.parametrize("name", ["a\x1b[31mred", "bell\x07", "two\nlines", "\u202eesrever"])
+def test_a_name_that_would_steer_a_terminal_is_refused(name):
+    with pytest.raises(SpecError, match="a net's name wants printable characters, got '") as caught:
+        check(NetSpec(name, (768,), (Dense(2),)))
+    assert caught.value.problems[0].isprintable()
+    with pytest.raises(SpecError, match="name wants printable characters without") as caught:
+        check(NetSpec("net", (768,), (Dense(2, name=name),)))
+    assert caught.value.problems[0].isprintable()
