@@ -169,6 +169,11 @@ def _pair(function: Function, option: str, pair: str, example: str) -> tuple[int
             f"result from 0 to {len(results) - 1}, got {pair!r}; write for example {example}"
         )
     of, at = arguments[argument], results[result]
+    if function.params[of].type.dtype in INTEGER_DTYPES:
+        raise UserError(
+            f"{option} wants an argument of floats, got argument {of} of {function.params[of].type}: integers have no "
+            "derivative; name another"
+        )
     if function.params[of].type != function.results[at].type:
         raise UserError(
             f"{option}: a gradient has its argument's type; argument {of} is {function.params[of].type}, "

@@ -285,3 +285,14 @@ def test_the_page_lists_every_operation_and_attribute_that_is_read():
     read = {*rows, *EVERYWHERE, *(a for row in rows.values() for a in (*row.judged, *row.idle))}
     assert not read - listed
     assert {"fft", "rng", "all_reduce"} <= listed - read
+
+
+@pytest.mark.parametrize("dtype", ["i32", "i1", "ui8"])
+def test_integers_have_no_gradient(dtype):
+    program = ADDED.replace("%w: tensor<4xf32>", f"%w: tensor<4x{dtype}>").replace(
+        "(tensor<f32>, tensor<4xf32>) {", f"(tensor<f32>, tensor<4x{dtype}>) {{"
+    )
+    program = program.replace("%l, %one : tensor<f32>, tensor<4xf32>", f"%l, %w : tensor<f32>, tensor<4x{dtype}>")
+    line = f"stablehlo.convert %w : (tensor<4x{dtype}>) -> tensor<4xf32>\n  %l = {SUM.replace('%w', '%c')}"
+    with pytest.raises(UserError, match="integers have no derivative"):
+        judged(program.replace("%l = SUM", f"%c = {line}"))
