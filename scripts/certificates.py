@@ -41,16 +41,17 @@ def row(name: str, primes: int) -> tuple[Certificate, list[str]]:
     seconds, used = time.perf_counter() - began, time.process_time() - cpu
     (s,) = found.statements
     shape = "x".join(map(str, net.x.shape))
+    never, bound = sum(s.never.values()), f"2^{found.failure:.0f}"
     return found, [
         name, f"{shape} b{BATCH}", f"`{(found.sha256 or '')[:16]}`", str(len(s.gradients)), f"{s.operations:,}",
-        str(primes), f"{s.degree:,}", f"2^{found.failure:.0f}", "yes" if found.holds else "NO", f"{seconds:.0f}",
-        f"{used:.0f}",
+        str(primes), str(s.points), f"{never:,} of {s.elements:,}", f"{s.degree:,}", bound,
+        "yes" if found.holds else "NO", f"{seconds:.0f}", f"{used:.0f}",
     ]  # fmt: skip
 
 
 HEADINGS = (
-    "net", "input", "text (sha256)", "gradients", "operations", "primes", "degree bound", "false with", "holds",
-    "seconds", "CPU s",
+    "net", "input", "text (sha256)", "gradients", "operations", "primes", "points", "0 at all points", "degree bound",
+    "false with", "holds", "seconds", "CPU s",
 )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 from netc.proofs_oracle.certificate.dual import Dual, DualField
-from netc.proofs_oracle.certificate.residues import bare
+from netc.proofs_oracle.certificate.residues import Array, bare
 
 Function = Callable[[DualField, Dual], Dual]
 Rule = Callable[[DualField, Dual, Function], Dual]
@@ -21,19 +21,26 @@ MOST = 8  # exp(n x) = exp(x)^n for whole n up to this
 
 def exponential(A: DualField, x: Dual) -> Dual:
     """exp(x), remembered for each tensor."""
-    return _remembered(A, "exp", x, EXPONENTIALS, exponential)
+    return _remembered(A, "exp", x, EXPONENTIALS, exponential, _falling)
+
+
+def _inverse(A: DualField, x: Dual) -> Dual:
+    """exp(-x), likewise: -(a - b) is looked into as well as a - b, so that few reciprocals are taken."""
+    return _remembered(A, "exp of -", x, EXPONENTIALS, _inverse, _rising)
 
 
 def logarithm(A: DualField, x: Dual) -> Dual:
     """log(x), remembered for each tensor."""
-    return _remembered(A, "log", x, LOGARITHMS, logarithm)
+    return _remembered(A, "log", x, LOGARITHMS, logarithm, _any_logarithm)
 
 
-def _remembered(A: DualField, function: str, x: Dual, rules: dict[str, Rule], again: Function) -> Dual:
+def _remembered(
+    A: DualField, function: str, x: Dual, rules: dict[str, Rule], again: Function, unknown: Function
+) -> Dual:
     known = A.made_of.get((function, id(x.res)))
     if known is None:
         rule = rules.get(x.made[0]) if x.made else None
-        y = _unknown(A, x, function) if rule is None else rule(A, x, again)
+        y = unknown(A, x) if rule is None else rule(A, x, again)
         known = A.made_of[function, id(x.res)] = (x, y)  # x is kept, so that its id stays its own
     return known[1]
 
@@ -43,15 +50,27 @@ def _beside(x: Dual, y: Dual) -> Dual:
     return Dual(np.broadcast_to(np.float64(1.0), x.real.shape), y.res, None, y.deg)
 
 
-def _unknown(A: DualField, x: Dual, function: str) -> Dual:
-    """exp(x) = 1/exp(-x) by the unknown exp(-|x|): of what falls, as in softmax, no reciprocals are taken."""
-    if function != "exp":
-        return _beside(x, A.unknown(function, x))
+def _falling(A: DualField, x: Dual) -> Dual:
+    """exp(x) = 1/exp(-x) by the unknown e = exp(-|x|): of what falls, as in softmax, no reciprocals are taken."""
+    return _by_size(A, x, x.real <= 0)
+
+
+def _rising(A: DualField, x: Dual) -> Dual:
+    """exp(-x) by the same unknown."""
+    return _by_size(A, x, x.real > 0)
+
+
+def _by_size(A: DualField, x: Dual, plain: Array) -> Dual:
+    """e = exp(-|x|) where `plain`, else 1/e."""
     falls = x.real <= 0
     e = _beside(x, A.unknown("exp", x if falls.all() else A.select(falls, x, A.neg(x))))
-    y = e if falls.all() else A.select(falls, e, A.div(A.number(1, e), e))
+    y = e if plain.all() else A.select(plain, e, A.div(A.number(1, e), e))
     gone = np.isneginf(x.real)
     return A.select(gone, A.number(0, y), y) if gone.any() else y
+
+
+def _any_logarithm(A: DualField, x: Dual) -> Dual:
+    return _beside(x, A.unknown("log", x))
 
 
 def _moved(A: DualField, x: Dual, again: Function) -> Dual:
@@ -68,6 +87,10 @@ def _chosen(A: DualField, x: Dual, again: Function) -> Dual:
 # -- exp -------------------------------------------------------------------------------------------------------------
 
 
+def _other(again: Function) -> Function:
+    return _inverse if again is exponential else exponential
+
+
 def _exp_of_sum(A: DualField, x: Dual, again: Function) -> Dual:
     _, a, b = x.made
     return _beside(x, A.mul(again(A, a), again(A, b)))
@@ -75,17 +98,16 @@ def _exp_of_sum(A: DualField, x: Dual, again: Function) -> Dual:
 
 def _exp_of_difference(A: DualField, x: Dual, again: Function) -> Dual:
     _, a, b = x.made
-    return _beside(x, A.div(again(A, a), again(A, b)))
+    return _beside(x, A.mul(again(A, a), _other(again)(A, b)))
 
 
 def _exp_of_negative(A: DualField, x: Dual, again: Function) -> Dual:
-    _, a = x.made
-    y = again(A, a)
-    return _beside(x, A.div(A.number(1, y), y))
+    return _beside(x, _other(again)(A, x.made[1]))
 
 
 def _exp_of_logarithm(A: DualField, x: Dual, again: Function) -> Dual:
-    return _beside(x, x.made[1])
+    t = x.made[1]
+    return _beside(x, t if again is exponential else A.div(A.number(1, t), t))
 
 
 def _exp_of_product(A: DualField, x: Dual, again: Function) -> Dual:
@@ -95,11 +117,11 @@ def _exp_of_product(A: DualField, x: Dual, again: Function) -> Dual:
         number = bare(factor.real)
         n = number.reshape(-1)[0] if number.size == 1 else 0.0
         if not factor.deg.total and not factor.deg.powers and n == int(n) and 0 < abs(n) <= MOST:
-            y = power = again(A, other)
+            y = power = (again if n > 0 else _other(again))(A, other)
             for _ in range(int(abs(n)) - 1):
                 power = A.mul(power, y)
-            return _beside(x, power if n > 0 else A.div(A.number(1, power), power))
-    return _unknown(A, x, "exp")
+            return _beside(x, power)
+    return (_falling if again is exponential else _rising)(A, x)
 
 
 EXPONENTIALS: dict[str, Rule] = {
@@ -111,7 +133,7 @@ EXPONENTIALS: dict[str, Rule] = {
     "move": _moved,
     "select": _chosen,
 }
-"""How a tensor was made, and exp of it."""
+"""How a tensor was made, and exp of it, or of what is opposite."""
 
 
 # -- log -------------------------------------------------------------------------------------------------------------
@@ -120,14 +142,14 @@ EXPONENTIALS: dict[str, Rule] = {
 def _log_of_product(A: DualField, x: Dual, again: Function) -> Dual:
     _, a, b = x.made
     if not (_above_zero(a) and _above_zero(b)):
-        return _unknown(A, x, "log")
+        return _any_logarithm(A, x)
     return _beside(x, A.add(again(A, a), again(A, b)))
 
 
 def _log_of_quotient(A: DualField, x: Dual, again: Function) -> Dual:
     _, a, b = x.made
     if not (_above_zero(a) and _above_zero(b)):
-        return _unknown(A, x, "log")
+        return _any_logarithm(A, x)
     return _beside(x, A.sub(again(A, a), again(A, b)))
 
 

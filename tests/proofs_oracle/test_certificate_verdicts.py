@@ -125,6 +125,22 @@ def test_what_jax_and_optax_derive_is_certified(name):
     assert found.holds, found.statements[0].why
 
 
+BATCHED = (spec(32, 8), spec(16, 32), spec(16, 8))
+OF_BATCHES = {
+    "log_cosh": lambda w, x, y: optax.log_cosh(x @ w, y).mean(),
+    "binary cross-entropy": lambda w, x, y: optax.sigmoid_binary_cross_entropy(x @ w, y).mean(),
+    "focal": lambda w, x, y: optax.sigmoid_focal_loss(x @ w, y).mean(),
+    "mish": lambda w, x, y: (jax.nn.mish(x @ w) * y).mean(),
+}
+
+
+@pytest.mark.parametrize("name", OF_BATCHES)
+def test_four_primes_suffice_for_the_functions_of_a_batch(name):
+    """Few reciprocals are taken, so that the degree grows no faster than the square of the elements."""
+    found = judged(text_of(OF_BATCHES[name], *BATCHED), 1)
+    assert found.holds and found.failure < -30
+
+
 @pytest.mark.parametrize("name", RIGHT)
 def test_the_same_with_one_part_in_a_thousand_is_false(name):
     loss, args, count = RIGHT[name]
