@@ -167,8 +167,9 @@ def test_resolve_net_refuses_what_cannot_be():
 def test_a_name_from_a_file_cannot_steer_the_terminal(tmp_path):
     path = tmp_path / "evil.toml"
     path.write_text('name = "\\u001b[2J"\ninput = [4]\n\n[[layers]]\nkind = "dense"\nfeatures = 2\n')
-    assert "\x1b" not in out(show, str(path))
-    assert "\x1b" not in out(show, str(path), "--dot") + out(show, str(path), "--mermaid")
+    for words in ((), ("--dot",), ("--mermaid",), ("--json",), ("--toml",)):
+        result = CliRunner().invoke(show, [str(path), *words])
+        assert isinstance(result.exception, SpecError) and "\x1b" not in result.output + str(result.exception)
 
 
 def test_names_complete():
