@@ -215,6 +215,10 @@ def _gather(r: Reader, op: Any, args: list[Value]) -> list[Value]:
         as_ints(n.start_indices_batching_dims), as_ints(n.start_index_map), n.index_vector_dim,
         ints(op, "slice_sizes"), sorted=_flag(op, "indices_are_sorted"),
     )  # fmt: skip
+    if any(numbers.sizes[d] != 1 for d in (*numbers.collapsed, *numbers.operand_batch)):
+        raise CertifyError(
+            f"{r.loc}: wants slices of size 1 along axes that are left out, got {numbers.sizes}; no rule"
+        )
     return [r.add("gather", *args, numbers=numbers, type=_type(op))]
 
 

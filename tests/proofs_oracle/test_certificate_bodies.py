@@ -222,3 +222,23 @@ def test_an_attribute_that_nobody_knows_is_refused(line, wanted):
       %g = stablehlo.subtract %one, %q : tensor<3xf32>
     """
     assert verdict(UNARY.replace("BODY", line + slope)) is wanted
+
+
+PICKED = """
+func.func @main(%w: tensor<3x2xf32>) -> (tensor<f32>, tensor<3x2xf32>) {
+  %z = stablehlo.constant dense<0.0> : tensor<f32>
+  %at = stablehlo.constant dense<[[0], [2]]> : tensor<2x1xi32>
+  %p = "stablehlo.gather"(%w, %at) <{dimension_numbers = #stablehlo.gather<offset_dims = [1],
+    collapsed_slice_dims = [0], start_index_map = [0], index_vector_dim = 1>, indices_are_sorted = true,
+    slice_sizes = array<i64: SIZE, 2>}> : (tensor<3x2xf32>, tensor<2x1xi32>) -> tensor<2x2xf32>
+  %l = stablehlo.reduce(%p init: %z) applies stablehlo.add across dimensions = [0, 1]
+    : (tensor<2x2xf32>, tensor<f32>) -> tensor<f32>
+  %g = stablehlo.constant dense<[[1.0, 1.0], [0.0, 0.0], [1.0, 1.0]]> : tensor<3x2xf32>
+  return %l, %g : tensor<f32>, tensor<3x2xf32>
+}
+"""
+
+
+@pytest.mark.parametrize(("size", "wanted"), [("1", True), ("0", None)])
+def test_a_slice_of_no_rows_is_no_row(size, wanted):
+    assert verdict(PICKED.replace("SIZE", size)) is wanted

@@ -17,12 +17,14 @@ def mutations(monkeypatch):
     return importlib.import_module("certificate_mutations")
 
 
-@pytest.mark.parametrize("name", ["min pool", "add at indices", "cross entropy", "netc dense"])
-def test_no_edit_is_certified_falsely(mutations, name):
-    tally = mutations.study(8, 5, name)[name]
-    assert tally.edits == 8
+@pytest.mark.parametrize(
+    ("name", "edits"), [("min pool", 8), ("add at indices", 8), ("cross entropy", 8), ("netc dense", 3)]
+)
+def test_no_edit_is_certified_falsely(mutations, name, edits):
+    tally = mutations.study(edits, 5, name)[name]
+    assert tally.edits == edits
     assert not tally.false
-    assert sum(tally.outcomes.values()) == 8
+    assert sum(tally.outcomes.values()) == edits
 
 
 def test_a_false_certificate_would_be_noticed(mutations, monkeypatch):
