@@ -67,7 +67,7 @@ class DualField:
         self.reciprocals = Reciprocals()
         self.instances = 0  # values of functions that are not rational
         self.operand_degree = 0  # the highest of what they are taken of
-        self.made_of: dict[tuple[str, int], tuple[Dual, Dual]] = {}  # of exponent.py
+        self.made_of: dict[tuple[str, int, int], tuple[Dual, Array | None, Dual]] = {}  # of exponent.py
         self.tied: Any = None  # the variables of tied.py, where it is in use
         self.readings: dict[tuple[float, str], Number] = {}
         self.root = field.half_root()

@@ -136,9 +136,10 @@ OF_BATCHES = {
 
 @pytest.mark.parametrize("name", OF_BATCHES)
 def test_four_primes_suffice_for_the_functions_of_a_batch(name):
-    """Few reciprocals are taken, so that the degree grows no faster than the square of the elements."""
+    """Few reciprocals are taken, so that the degree grows as the elements do, or as their square."""
     found = judged(text_of(OF_BATCHES[name], *BATCHED), 1)
-    assert found.holds and found.failure < -30
+    assert found.holds
+    assert found.failure < (-60 if name == "binary cross-entropy" else -30)
 
 
 @pytest.mark.parametrize("name", RIGHT)
