@@ -159,12 +159,16 @@ def _reason(stderr: str, code: int) -> str:
 
 
 _SMALLER = "the GPU compiler's own limit: try a smaller batch or input, another card, or --target cpu"
+_MEMORY = "the system gives it too little memory (see ulimit -v): raise it, take a smaller net, or --target reference"
 # (what the compiler says, what a user can do); the first that fits is taken
 _HINTS: tuple[tuple[str, str], ...] = (
     ("missing GPU target", "compile for an older card, such as cuda:sm_89"),
     ("Unknown CPU", "give a name that LLVM has, such as cpu:x86-64-v3, cpu:haswell or cpu:znver4"),
     ("of shared memory", _SMALLER),
     ("failed to distribute", _SMALLER),
+    ("failed to map segment", _MEMORY),
+    ("out of memory", _MEMORY),
+    ("bad_alloc", _MEMORY),
 )
 
 

@@ -1,7 +1,9 @@
 """Targets and the compiler: words that are none, text that is none, and keys that tell everything apart."""
 
+import hashlib
 import re
 import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -13,6 +15,8 @@ from netc.codegen.rewrite.lower import lower
 from netc.netspec.errors import UserError
 from netc.netspec.types import TensorType
 from netc.runtime import compile as module
+from netc.runtime.cache import Cache
+from netc.runtime.cache_entry import to_manifest
 from netc.runtime.compile import CompileError, check_pair, compile_cached, compile_text, host_cpu, key_of
 from netc.runtime.target import TARGETS, parse_target
 
@@ -247,3 +251,57 @@ def test_a_failed_compile_leaves_no_entry(compiled):
     with pytest.raises(CompileError):
         compile_cached("nothing", CPU, "bad", compiled)
     assert len(compiled.entries()) == before
+
+
+def test_an_artefact_bears_its_key_and_no_other(tmp_path):
+    key = key_of(GOOD, CPU, "")
+    compile_text(GOOD, CPU, tmp_path / "x.vmfb")
+    content = (tmp_path / "x.vmfb").read_bytes()
+    assert module.mark_of(key).encode() in content
+    assert module.mark_of(key_of(GOOD, parse_target("vulkan"), "")).encode() not in content
+
+
+def test_an_artefact_of_another_text_under_a_fitting_manifest_is_compiled_again(tmp_path):
+    said = []
+    cache = Cache(tmp_path / "cache", on_damage=said.append)
+    kept = compile_cached(GOOD, CPU, "m", cache)
+    content = kept.path.read_bytes()
+    compile_text(GOOD.replace("stablehlo.add", "stablehlo.multiply"), CPU, kept.path)
+    foreign = kept.path.read_bytes()
+    assert foreign != content
+    changed = replace(kept, bytes=len(foreign), sha256=hashlib.sha256(foreign).hexdigest())
+    kept.path.with_name("manifest.json").write_bytes(to_manifest(changed))
+    again = compile_cached(GOOD, CPU, "m", cache)
+    assert not again.hit and again.path.read_bytes() == content
+    assert len(said) == 1 and "was compiled of another program, or for another target" in said[0]
+
+
+LOAD = """
+import os, sys
+import numpy as np
+from netc.codegen.builder import Builder
+from netc.codegen.ir import Module
+from netc.netspec.types import TensorType
+from netc.runtime.backends.iree import load_iree
+from netc.runtime.backends.protocol import Source
+from netc.runtime.target import parse_target
+
+def refuse(event, arguments):  # a test may run as a user who may write to anything
+    if event == "open" and str(arguments[0]).endswith(".vmfb") and arguments[2] & (os.O_WRONLY | os.O_RDWR):
+        raise PermissionError(13, "Permission denied", arguments[0])
+
+sys.addaudithook(refuse)
+from pathlib import Path
+b = Builder("f")
+x = b.parameter("x", TensorType((2,)))
+module = Module("m", (b.finish([("y", b.add(x, x))]),))
+loaded = load_iree(Source(module, "", Path(sys.argv[1])), parse_target("cpu"))
+print(loaded.get(loaded.call("f", [loaded.put(np.array([1, 2], np.float32))])[0]).tolist())
+"""
+
+
+def test_an_artefact_is_loaded_from_a_file_that_cannot_be_written(tmp_path):
+    compile_text(GOOD, CPU, tmp_path / "x.vmfb")
+    words = [sys.executable, "-c", LOAD, str(tmp_path / "x.vmfb")]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.stdout == "[2.0, 4.0]\n", done.stderr
