@@ -161,8 +161,8 @@ def table(known: dict[str, dict[str, Any]]) -> str:
         "`same`: nothing but operations of StableHLO and `func`, and what comes back gives the same artefact. "
         "`-`: netc refuses the option for the net (no equal blocks). The last columns: one train step that XLA's CPU "
         "compiled from that text, on a small input, beside netc's evaluator on the program: relative differences. "
-        "`not run`: not tried. Where a batch norm of a deep net sees one pixel of 4 images, float32's rounding is enlarged "
-        "through all layers after it: of mobilenet_v1 both are as far from float64.",
+        "`not run`: not tried. Where a batch norm of a deep net sees one pixel of 4 images, float32's rounding is "
+        "enlarged through all layers after it: of mobilenet_v1 both are as far from float64.",
         "Printed by `python scripts/plain_stablehlo.py --write`.",
         "",
         "| net | MB | "
