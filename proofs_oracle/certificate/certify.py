@@ -88,9 +88,14 @@ class Certificate:
         return "the gradients are the derivative of some function; the text returns no loss that could be it"
 
     @property
+    def never(self) -> int:
+        """Gradient elements that were 0 at all points."""
+        return sum(sum(s.never.values()) for s in self.statements)
+
+    @property
     def life(self) -> str:
         """How many gradient elements said anything: one that is 0 where it was looked at may hide a fault."""
-        never = sum(sum(s.never.values()) for s in self.statements)
+        never = self.never
         points = max((s.points for s in self.statements), default=0)
         if not never:
             return "every gradient element was alive" + (f" at one of {points} points" if points > 1 else "")
@@ -113,6 +118,8 @@ class Certificate:
             "failure_log2": round(self.failure, 1),
             "seed": self.settings.seed,
             "points": self.settings.points,
+            "elements": sum(s.elements for s in self.statements),
+            "never_alive": self.never,
             "literals": "exact" if self.settings.exact else "rounded",
             "statements": [_statement(s) for s in self.statements],
             "assumptions": list(self.assumptions),
