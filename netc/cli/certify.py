@@ -43,7 +43,7 @@ ADVICE = ("", "is it the right file?")
 @click.option(
     "--primes", type=click.IntRange(1, 32), help="Primes near 2^26 at once.  [default: 3 or 4, 8, 16, as needed]"
 )
-@click.option("--points", type=click.IntRange(min=1), default=1, show_default=True, help="Random points.")
+@click.option("--points", type=click.IntRange(min=1), default=1, show_default=True, help="Random points at least.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Draws primes and points.")
 @click.option(
     "--literals", type=click.Choice(("rounded", "exact")), default="rounded", show_default=True,

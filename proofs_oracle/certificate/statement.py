@@ -93,6 +93,8 @@ ODD = (
 )
 MISSING = "exact arithmetic differs, float64 does not: an identity between values of {} seems to be missing"
 CHOICES = ("compare", "max", "min", "reduce_max", "reduce_min", "select")
+FEW = 1 << 16  # elements that one run makes, below which all choices may go one way at a point by luck
+AT_LEAST = 4  # points of a function of so few elements that has choices: all relus on at one says little of relu
 
 
 def judge(name: str, function: Function, claim: Claim, settings: Settings, point: FloatPoint) -> Statement:
@@ -162,7 +164,8 @@ class _Judge:
         return min(0.0, self.failure + math.log2(len(self.tries))) if math.isfinite(self.failure) else 0.0
 
     def _points(self) -> Iterator[tuple[Numbers, At, Sides]]:
-        for _ in range(self.settings.points):
+        lucky = self.run.work < FEW and any(op.kind in CHOICES for op in self.run.ops)
+        for _ in range(max(self.settings.points, AT_LEAST if lucky else 1)):
             for attempt in range(ATTEMPTS):
                 numbers = self.points.first(attempt)
                 try:

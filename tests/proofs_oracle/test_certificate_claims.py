@@ -226,4 +226,4 @@ def test_the_command_without_any_words(tmp_path):
     assert found["statements"][0]["never_alive"] == {}
     done = CliRunner().invoke(cli, ["certify", str(tmp_path / "step.mlir"), "--update", "0=0:adam:4=4"])
     assert done.exit_code == 0
-    assert "the derivative of the forward; every gradient element was alive at one of 2 points;" in done.output
+    assert "the derivative of the forward; every gradient element was alive at one of 4 points;" in done.output

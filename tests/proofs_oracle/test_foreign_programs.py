@@ -50,6 +50,12 @@ def test_a_wrong_gradient_is_called_wrong(rows, judge, tmp_path, name):
     assert found.word == judge.WRONG, found
 
 
+def test_a_point_at_which_all_relus_are_on_is_not_the_only_one(rows, judge, tmp_path):
+    told = rows["taught-relu-everywhere"]()  # the slope 1 for relu; at the first point of this seed all 20 are on
+    found = judge.judged(replace(told, words=("--seed", "3")), tmp_path)
+    assert found.word == judge.WRONG, found
+
+
 def test_a_row_that_lies_is_found_by_differences(rows):
     differs = importlib.import_module("foreign.differences").differs
     assert differs(rows["hinge-svm"]()) is None
