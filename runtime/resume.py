@@ -55,12 +55,29 @@ def step_of(saved: Checkpoint | None) -> int:
     return step
 
 
-def tidy(folder: Path) -> None:
-    """Remove what a killed process left in a run's folder. Nobody else may write there meanwhile."""
+def tidy(folder: Path, keep: int) -> None:
+    """Remove what a killed process left in a run's folder, but for a checkpoint that is one of the last `keep`.
+
+    Nobody else may write there meanwhile.
+    """
+    replaced = folder / ".last.old"
+    if keep > 1 and replaced.is_dir() and (folder / "last").is_dir():
+        _keep(replaced, folder)
     checkpoint.tidy(folder)
     for name in ("run.json", "spec.toml"):
         for half in folder.glob(f".{name}.new*"):
             half.unlink()
+
+
+def _keep(replaced: Path, folder: Path) -> None:
+    """Give a `last` that was replaced the name that it was to have next, if it is whole and of another step."""
+    try:
+        step = step_of(checkpoint.load(replaced))
+        newer = step_of(checkpoint.load(folder / "last"))
+    except CheckpointError:
+        return
+    if step != newer and not (folder / kept_name(step)).exists():
+        replaced.rename(folder / kept_name(step))
 
 
 def kept(folder: Path) -> list[Path]:

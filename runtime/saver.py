@@ -75,6 +75,10 @@ class Saver:
         older = self.saving.keep > 1 and self.saved is not None and self.saved != counter.step
         self._write("last", counter, kept_name(self.saved) if older and self.saved is not None else "")
         self.saved, self._since = counter.step, time.monotonic()
+        self.prune()
+
+    def prune(self) -> None:
+        """Remove the checkpoints before `last` that are too many."""
         for path in kept(self.folder)[self.saving.keep - 1 :]:
             checkpoint.remove(path)
 

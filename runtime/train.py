@@ -142,11 +142,11 @@ def train(
     per_epoch = steps_per_epoch(len(data.train), config.schedule.batch)
     with only_writer(folder, watch.noted):
         if resume:
-            tidy(folder)
+            tidy(folder, config.saving.keep)
             left = left_off(folder, config, per_epoch, watch.noted)
         else:
             refuse_used(folder, "--out")
-            tidy(folder)
+            tidy(folder, keep=1)
             left = LeftOff(replace(config, train_sha256=data.train_digest), None)
         run = _prepared(left, data, folder, target, cache, start, watch)
         counter = _resumed(run, left) if left.saved else _begun(run, start)
@@ -156,6 +156,7 @@ def train(
                 _set_right(run, counter)
             if left.saved and (trace.changes or left.name != "last"):
                 run.saver.last(counter)
+            run.saver.prune()
             watch.started(counter.step, run.total)
             with Rescue(run.saver, counter, trace, watch.noted):
                 _go(run, counter, trace, stop)

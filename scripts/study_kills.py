@@ -158,7 +158,11 @@ class Study:
         if code:
             print((folder / "said").read_text(), file=sys.stderr)
             return "lost"
-        return "equal" if content(folder / "run") == self.whole else "spoiled"
+        found = content(folder / "run")
+        other = [n for n in sorted(found.keys() | self.whole.keys()) if found.get(n) != self.whole.get(n)]
+        if other:
+            print(f"other than in a whole run: {', '.join(other)}", file=sys.stderr)
+        return "spoiled" if other else "equal"
 
     def killed(self, count: int, number: int, changes: Iterator[int] | None = None) -> Counter[str]:
         """`count` kills in all; a run may take several."""

@@ -118,6 +118,17 @@ def test_checkpoints_every_few_steps_and_the_last_few_are_kept(data, folder, cac
     assert result(folder) == result(whole)
 
 
+def test_a_kill_between_the_renames_loses_none_of_those_that_are_kept(data, folder, cache, whole):
+    stopped(11, data, folder, cache, begun=often(2, keep=3))
+    (folder / "step-00000008").rename(folder / ".last.old")  # it was `last`, and the next one has taken its place
+    resumed(data, folder, cache)
+    assert without_best(folder) == {"last": 12, "step-00000008": 8, "step-00000010": 10}
+    shutil.copytree(folder / "step-00000008", folder / "step-00000006")  # and before one too many was removed
+    resumed(data, folder, cache)
+    assert without_best(folder) == {"last": 12, "step-00000008": 8, "step-00000010": 10}
+    assert result(folder) == result(whole)
+
+
 def test_fewer_are_kept_from_then_on(data, folder, cache, whole):
     stopped(7, data, folder, cache, begun=often(1, keep=4))
     assert len(steps_of(folder)) == 5
