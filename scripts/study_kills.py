@@ -7,7 +7,8 @@ process of its own, forked from this one, which runs the command line `netc trai
 stop (TERM) at a random time, or killed just before its n-th opening, renaming, linking or removing of a file in the
 run's folder; the same words with --auto-resume, or --resume, then go on, and one time in four are killed again. At the
 end the folder must hold what that of a training that nobody stopped holds: the same files, and in all but
-`timing.jsonl` the same bytes. `lost` are runs that could not be resumed, `spoiled` those that ended with other bytes.
+`timing.jsonl` the same bytes (a run that was asked to stop has saved once more, so that of the checkpoints before
+`last` it may keep others). `lost` are runs that could not be resumed, `spoiled` those that ended with other bytes.
 Nothing is forced to the disk: a process that is killed loses nothing that it has handed to the system.
 
 Bits are flipped in every file of a stopped run, one at a time: a resume must refuse and name the file, or say what it
@@ -152,14 +153,17 @@ class Study:
             os.kill(child, number)
         return ended(child) in (-number, 128 + number)
 
-    def outcome(self, folder: Path) -> str:
-        """Let the run go on to its end, and compare."""
+    def outcome(self, folder: Path, *, asked: bool = False) -> str:
+        """Let the run go on to its end, and compare; `asked`: it was asked to stop."""
         code = ended(begin(folder, self.words(folder)))
         if code:
             print((folder / "said").read_text(), file=sys.stderr)
             return "lost"
         found = content(folder / "run")
-        other = [n for n in sorted(found.keys() | self.whole.keys()) if found.get(n) != self.whole.get(n)]
+        names = found.keys() | self.whole.keys()
+        if asked:
+            names -= {n for n in found.keys() ^ self.whole.keys() if n.startswith("step-")}
+        other = [n for n in sorted(names) if found.get(n) != self.whole.get(n)]
         if other:
             print(f"other than in a whole run: {', '.join(other)}", file=sys.stderr)
         return "spoiled" if other else "equal"
@@ -174,7 +178,7 @@ class Study:
                 found["times"] += self.stop(folder, number, next(changes) if changes else 0)
                 again = self.draws.random() < 0.25
             found["runs"] += 1
-            found[self.outcome(folder)] += 1
+            found[self.outcome(folder, asked=number == signal.SIGTERM)] += 1
         return found
 
     def changes(self) -> int:
