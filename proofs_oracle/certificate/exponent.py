@@ -38,6 +38,9 @@ def logarithm(A: DualField, x: Dual, where: Where = None) -> Dual:
 def _remembered(
     A: DualField, function: str, x: Dual, rules: dict[str, Rule], again: Function, unknown: Function, where: Where
 ) -> Dual:
+    if where is not None and not where.any():  # as where a maximum would be NaN
+        return _beside(x, A.number(1, x))
+    where = None if where is None or where.all() else where
     key = (function, id(x.res), id(where))
     known = A.made_of.get(key)
     if known is None:

@@ -142,6 +142,19 @@ def test_four_primes_suffice_for_the_functions_of_a_batch(name):
     assert found.failure < (-60 if name == "binary cross-entropy" else -30)
 
 
+def test_a_maximum_carried_through_many_tiles_is_looked_into_once_a_tile():
+    def loss(w, x):
+        scores = jnp.outer(w, x)
+        top, total = scores[:, 0], jnp.ones(5)
+        for column in scores.T[1:]:
+            new = jnp.maximum(top, column)
+            total = total * jnp.exp(top - new) + jnp.exp(column - new)
+            top = new
+        return jnp.sum(top + jnp.log(total))
+
+    assert judged(text_of(loss, spec(5), spec(24)), 1, primes=8).holds
+
+
 @pytest.mark.parametrize("name", RIGHT)
 def test_the_same_with_one_part_in_a_thousand_is_false(name):
     loss, args, count = RIGHT[name]
