@@ -56,7 +56,9 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-@lru_cache(maxsize=1024)
+# A program holds about 16 memory maps and 60 kB until it is dropped, and a process may have 65,530 maps. The few that
+# are kept serve whoever judges one layer twice in a row.
+@lru_cache(maxsize=32)
 def layer_vjp(layer: Layer, x: TensorType, batch: int, training: bool) -> Call:
     """(params.., states.., x, dy) -> (y, dx, dparams.., new states..) of the reference, in signature order.
 
