@@ -328,6 +328,9 @@ def certify_foreign(  # what a command line knows of a text
     point = _point(function) if limit is None else float_point(limit)
     if manifest is not None:
         claim = claims.claim_of_manifest(manifest, function)
+        named = tuple(str(e["name"]) for e in manifest["functions"][function.name]["arguments"])
+        function = replace(function, names=named)
+        point = _point(function) if limit is None else point
     elif wrt or updates:
         claim = claims.claim_of_words(function, loss, wrt, updates, scale)
     else:

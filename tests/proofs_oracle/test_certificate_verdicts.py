@@ -250,18 +250,18 @@ WRONG = {
 def test_one_wrong_gradient_does_not_blame_the_others(name):
     found = judged(updated(WRONG[name]), 0, manifest=manifest())
     assert found.false
-    assert found.statements[0].wrong == ({"transposed": "arg0", "negative": "arg1", "twice": "arg2"}[name],)
+    assert found.statements[0].wrong == ({"transposed": "a", "negative": "b", "twice": "c"}[name],)
     assert "= -1 (result" in found.statements[0].meaning[0]
 
 
 def test_a_rate_in_the_text_is_found():
     found = judged(updated(lambda g: g, rate=0.05), 0, manifest=manifest(lr=False))
     assert found.holds
-    assert "= -20 (result 0 - arg0)" in found.statements[0].meaning[0]
-    assert judged(updated(WRONG["twice"], rate=0.05), 0, manifest=manifest(lr=False)).statements[0].wrong == ("arg2",)
+    assert "= -20 (result 0 - a)" in found.statements[0].meaning[0]
+    assert judged(updated(WRONG["twice"], rate=0.05), 0, manifest=manifest(lr=False)).statements[0].wrong == ("c",)
 
 
 def test_where_no_loss_is_returned_the_gradients_are_those_of_some_function():
     right, wrong = (judged(updated(c), 0, manifest=manifest(loss="x")) for c in (lambda g: g, WRONG["twice"]))
     assert right.holds
-    assert wrong.false and wrong.statements[0].wrong == ("arg2",)
+    assert wrong.false and wrong.statements[0].wrong == ("c",)
