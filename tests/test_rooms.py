@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 
 import netc
+from tests.conftest import QUICK, QUICK_FILES
 
 ROOT = Path(__file__).parents[1]
 ROOMS = ("netspec", "traces", "codegen", "runtime", "proofs_oracle", "netc")
@@ -285,6 +286,17 @@ def undocumented(path: Path) -> list[str]:
 
 def test_everything_public_is_documented():
     none(f"{name}: {found}" for name, path in NAMES.items() if (found := undocumented(path)))
+
+
+def test_quick_tests_are_of_every_room():
+    assert {str(p.relative_to(ROOT)) for p in QUICK_FILES if not p.exists()} == set()
+    assert {f"netc/{r}" if r == "cli" else r for r in QUICK} >= {"", "netc/cli", *ROOMS} - {"netc"}
+
+
+def test_the_command_of_the_readme_is_that_of_ci():
+    command = "pip install {}-e '.[test]' && pytest -n auto\n"
+    assert f"\n```\n{command.format('')}```\n" in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert command.format("-q ") in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
 
 
 def test_no_file_grows_past_reading():
