@@ -16,7 +16,7 @@ def mlp (w : Nat) (n : Nat := 2) (act : Activation := .relu) : NetSpec where
 
 def mlp64 : NetSpec := mlp 64
 def mlp256deep : NetSpec := mlp 256 (n := 8)
-def mlpGelu : NetSpec := { mlp 128 (act := .gelu) with name := "mlp-128 \"gelu\"\ttab" }
+def mlpGelu : NetSpec := { mlp 128 (act := .gelu) with name := "mlp-128 \"gelu\"" }
 
 end Widths
 
