@@ -107,7 +107,9 @@ def test_the_largest_net_is_emitted_in_time():
     start = time.process_time()  # not the wall: the machine may be busy
     text = render(lower(build(net, Recipe(), 2).module, "cpu"))
     assert time.process_time() - start < 5
-    assert len(text) < 6_500_000  # Winograd, in 35 of its blocks, writes 32 kB more for each of its three forms
+    # Winograd, in 35 of its blocks, writes 32 kB more for each of its three forms; and each of 879 barriers is 31 bytes
+    # longer as IREE spells it, as it is in this text, than as StableHLO does
+    assert len(text) < 6_500_000 + 879 * 32
 
 
 def test_entry_is_main_and_its_state_is_donated():
