@@ -131,8 +131,8 @@ def read_weights(net: CheckedNet, path: Path, without: Collection[str] = (), *, 
     `without` are not read, and may be there or not, of any shape. Raises TensorFileError for a
     damaged file, and WeightsError with every tensor that is missing, unexpected, of a wrong shape or not finite.
     """
-    family = family_of(net.spec.name)
     file = open_tensors(path)
+    family = family_of(net.spec.name)
     match = _match(net, family.namings, file, frozenset(without), prefix)
     kernels = layouts(net)
     wanted = {path: shape for path, shape in shapes_of(net).items() if path not in match.without}

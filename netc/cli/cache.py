@@ -148,7 +148,7 @@ def _show(store: Cache, entries: Iterable[Entry], tuned: Iterable[Tuned]) -> Non
 @click.option("--older-than", type=_age, metavar="AGE", help="Only programs of at least this age: 30d, 12h.")
 @click.option("--yes", is_flag=True, help="Remove without asking.")
 def clear(pattern: str | None, older_than: timedelta | None, yes: bool) -> None:
-    """Remove compiled programs; they are compiled again when they are needed.
+    """Remove compiled programs.
 
     PATTERN is the beginning of a program's name or digest (resnet18), or a glob (*b128). Without it, all go. What
     `netc tune` measured for a target has the name tuned-TARGET (tuned-cpu).
@@ -184,7 +184,7 @@ def clear(pattern: str | None, older_than: timedelta | None, yes: bool) -> None:
 )
 @click.option("--older-than", type=_age, metavar="AGE", help="Those that were not used for so long: 30d, 12h.")
 def prune(max_size: int | None, older_than: timedelta | None) -> None:
-    """Remove compiled programs that were not used for longest; they are compiled again when they are needed.
+    """Remove the least recently used programs.
 
     Without options: until NETC_CACHE_LIMIT is kept. What a process is just taking stays.
     """

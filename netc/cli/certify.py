@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from netc.cli.console import say, terminal
 from netc.cli.lean_config import config_option, with_config
@@ -30,6 +31,8 @@ VERDICTS = {"holds": ("yes", "green"), "false": ("NO", "bold red"), "undecided":
 LARGEST_TEXT = 1 << 28  # bytes of StableHLO
 LARGEST_MANIFEST = 5 << 20
 ADVICE = ("", "is it the right file?")
+OF_FILE = frozenset(("manifest", "function", "wrt", "updates", "scale", "ids"))
+OF_BOTH = frozenset(("net", "loss", "primes", "points", "seed", "literals", "as_json", "out"))
 
 
 @click.command()
@@ -80,11 +83,13 @@ def certify(
     _keep_memory()
     from netc.proofs_oracle.certificate.statement import Settings
 
+    is_file = net.endswith((".mlir", ".mlirbc"))
+    _refuse_unused(net, is_file)
     recipe = with_config(net, recipe)
 
     def judged(count: int) -> Certificate:
         settings = Settings(count, points, seed, literals == "exact")
-        if net.endswith((".mlir", ".mlirbc")):
+        if is_file:
             loss = recipe["loss"] if recipe["loss"].isdigit() or recipe["loss"] == "none" else None
             return _file(Path(net), settings, manifest, function, loss, wrt, updates, scale, ids)
         return _net(net, classes, input_, target, batch, layers, settings, recipe)
@@ -106,6 +111,22 @@ def certify(
         _show(found)
     if not found.holds:
         click.get_current_context().exit(1)
+
+
+def _refuse_unused(net: str, is_file: bool) -> None:
+    """Raise UserError for a file of another ending, and for options that a text, or a net, has no use for."""
+    from netc.netspec.errors import UserError
+
+    if not is_file and Path(net).is_file() and not net.endswith((".toml", ".lean")):
+        raise UserError(f"FILE wants a StableHLO text or bytecode named .mlir or .mlirbc, got {net}; rename it")
+    context = click.get_current_context()
+    typed = [
+        p for p in context.command.params
+        if p.name and context.get_parameter_source(p.name) is ParameterSource.COMMANDLINE and p.name not in OF_BOTH
+    ]  # fmt: skip
+    if unused := [p.opts[0] for p in typed if (p.name in OF_FILE) is not is_file]:
+        wants = "a NET, and its text is there already" if is_file else "a FILE.mlir"
+        raise UserError(f"{', '.join(unused)} wants {wants}, got {net}; leave it out")
 
 
 def _keep_memory() -> None:

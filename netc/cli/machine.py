@@ -46,7 +46,11 @@ PACKAGES = {
     "matplotlib": "plot",
     "torch": "bench",
 }
-USES = {"oracle": "for --target xla and netc oracle", "plot": "for plots of traces", "bench": "only for benchmarks"}
+USES = {
+    "oracle": "for --target xla, netc oracle and netc certify",
+    "plot": "for plots of traces",
+    "bench": "only for benchmarks",
+}
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ class TrainView:
             native, what = size, "contexts"
         self._say(
             f"{net.spec.name}: {net.count:,} parameters, input {size}, {net.out.shape[-1]} classes, "
-            f"batch {schedule.batch}, {schedule.epochs} epochs"
+            f"batch {schedule.batch}, {schedule.epochs} epoch{'s' * (schedule.epochs != 1)}"
         )
         resized = "" if native == size else f", {native} resized to {size}"
         self._say(

@@ -300,7 +300,9 @@ def entry_of(name: str) -> Entry:
         return BY_NAME[name]
     except KeyError:
         known = ", ".join((*BY_NAME, f"{TEXT_PREFIX}FILE", f"{FOLDER_PREFIX}PATH", f"{LINKS_PREFIX}PATH"))
-        raise DataError(f"data wants one of {known}, got {name!r}; choose one of them") from None
+        prefix = FOLDER_PREFIX if Path(name).is_dir() else TEXT_PREFIX if Path(name).is_file() else ""
+        advice = f"write {prefix}{name}" if prefix else "choose one of them"
+        raise DataError(f"data wants one of {known}, got {name!r}; {advice}") from None
 
 
 def how_to_get(entry: Entry) -> str:

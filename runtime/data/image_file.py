@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO
 
 import numpy as np
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from netc.runtime.data.dataset import Images
 from netc.runtime.data.errors import DataError
@@ -113,7 +113,9 @@ def damaged(path: Path, error: BaseException) -> DataError:
     if isinstance(error, OSError) and error.errno is not None:
         return DataError(f"{path}: cannot be read ({error.strerror}); check the path and its rights")
     empty = path.is_file() and path.stat().st_size == 0
-    got = "an empty file" if empty else f"{type(error).__name__}: {error}"
+    unknown = isinstance(error, UnidentifiedImageError)  # its own sentence names a Python object
+    own = "a file that begins as none of these" if unknown else f"{type(error).__name__}: {error}"
+    got = "an empty file" if empty else own
     return DataError(f"{path}: wants a whole image ({', '.join(FORMATS)}), got {got}; repair or remove the file")
 
 

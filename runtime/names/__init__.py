@@ -26,5 +26,7 @@ def family_of(name: str) -> Family:
     for family in FAMILIES:
         if re.fullmatch(family.nets, name):
             return family
-    known = ", ".join(family.nets for family in FAMILIES)
-    raise UserError(f"import wants a net whose weights others publish ({known}), got {name!r}; choose one of them")
+    raise UserError(
+        f"weights from elsewhere want a net that others publish, got {name!r}, of whose weights netc knows no names; "
+        "docs/weights.md lists the nets"
+    )

@@ -115,7 +115,7 @@ BAD = {
     "no text": (("w.safetensors", "--class-names", "w.safetensors"), "w.safetensors: wants UTF-8 text"),
     "target": (("w.safetensors", "--target", "abacus"), "abacus"),
     "no weights": (("names.txt",), r"wants a \.safetensors file, got"),
-    "no file": (("none.safetensors",), "which is none; check the path"),
+    "no file": (("none.safetensors",), "no file there; check the path"),
 }
 
 

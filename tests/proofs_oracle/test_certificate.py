@@ -322,6 +322,9 @@ def test_mistakes_are_sentences(emitted):
         ((mlir, "--function", "nothing"), "--function wants one of"),
         ((mlir, "--scale", "0"), "other than 0"),
         ((mlir, "--manifest", mlir), "wants JSON"),
+        ((mlir, "--layers", "--batch", 4), "--batch, --layers wants a NET"),
+        (("mnist-linear", "--wrt", "0=1", "--ids", 3), "--wrt, --ids wants a FILE.mlir, got mnist-linear"),
+        ((emitted / "small.json",), "FILE wants a StableHLO text or bytecode named .mlir or .mlirbc"),
     ]
     for arguments, sentence in cases:
         done = invoke(*arguments)

@@ -10,7 +10,10 @@ def python(code):
 
 def test_missing_jax_says_how_to_get_it():
     done = python("import sys; sys.modules['jax'] = None; import netc.proofs_oracle.oracle")
-    assert "UserError: the oracle wants JAX, got no module named jax; pip install -e '.[oracle]'" in done.stderr
+    assert (
+        "UserError: `netc oracle` and `netc certify` want JAX, got no module named jax; pip install -e '.[oracle]'"
+        in done.stderr
+    )
 
 
 def test_importing_leaves_jax_as_it_was():

@@ -247,7 +247,7 @@ def test_heads_that_only_train_are_left_out(tmp_path):
 
 
 def test_a_net_that_nobody_publishes(tensors, tmp_path):
-    with pytest.raises(UserError, match=r"import wants a net whose weights others publish \(.*\), got 'mnist-mlp'"):
+    with pytest.raises(UserError, match=r"weights from elsewhere want a net that others publish, got 'mnist-mlp'"):
         read_weights(check(find("mnist-mlp")), written(tensors, tmp_path))
 
 
