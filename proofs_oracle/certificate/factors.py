@@ -154,7 +154,11 @@ class Asker:
         return self._with_decay(points, some) if update else None
 
     def _with_decay(self, points: Sequence[Point], some: Sequence[int]) -> Factor | None:
-        """left = c right - d own at two points."""
+        """left = c right - d own at two points, for an update that descends and shrinks its argument.
+
+        new = argument - rate (gradient + decay argument) has c = -1 / rate and 0 < d < -c. Other numbers are no weight
+        decay: a gradient that lacks a term of its argument would pass by them.
+        """
         (l1, r1, o1), (l2, r2, o2) = [(left, right, self._own(at, some)) for at, left, right in points]
         factors, decays = [], []
         for r, p in enumerate(self.field.primes):
@@ -165,7 +169,7 @@ class Asker:
             factors.append((l2[r] * o1[r] - l1[r] * o2[r]) * inverse % p)
             decays.append((l2[r] * r1[r] - l1[r] * r2[r]) * inverse % p)
         c, d = rational(factors, self.field.primes), rational(decays, self.field.primes)
-        return Factor(c, d) if c and d else None
+        return Factor(c, d) if c and d and 0 < d < -c else None
 
     def _own(self, at: At, some: Sequence[int]) -> list[int]:
         total = [0] * len(self.field.primes)

@@ -30,12 +30,29 @@ def paired(function: Function, loss: str | None, settings: Settings, point: Floa
     results = scalar_results(function) if loss is None else [r for r, _ in loss_of(function, loss)]
     if not results:
         return _in_place(function, settings, point)
+    tried: list[int] = []
     for result in sorted(results, key=lambda r: -len(needed(function, [function.results[r]]))):  # a loss is long
         claim = _of_loss(function, result, settings, point)
         if claim is not None:
+            for more in tried:
+                _want_no_part(function, claim, result, more)
             return claim
+        tried.append(result)
     of = f"result {results[0]}" if len(results) == 1 else f"any of the results {', '.join(map(str, results))}"
     raise UserError(f"no result is a multiple of the derivative of {of} by an argument; {SAY}")
+
+
+def _want_no_part(function: Function, claim: Claim, result: int, more: int) -> None:
+    """A loss that lacks a term is no loss: whether scalar `more` is this one and a term of the arguments beside it."""
+    loss, alive = function.results[result], {function.results[more]}
+    for op in reversed(function.ops):
+        if op.result in alive and op.result is not loss:
+            alive.update(op.operands)
+    if loss in alive and any(function.params[g.of] in alive for g in claim.gradients):
+        raise UserError(
+            f"the results are gradients of result {result}, and result {more} has it and more of their arguments in "
+            "it; say with --loss NUMBER which is the loss"
+        )
 
 
 def _of_loss(function: Function, result: int, settings: Settings, point: FloatPoint) -> Claim | None:

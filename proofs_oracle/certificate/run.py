@@ -84,10 +84,14 @@ class Run:
         self.names = tuple(function.names[g.of] for g in claim.gradients)
 
     @property
+    def size(self) -> int:
+        """Elements of all gradients."""
+        return sum(self.function.params[g.of].type.size for g in self.claim.gradients)
+
+    @property
     def common(self) -> bool:
         """Whether all gradients may miss one factor, which may be another at each point; one number always does."""
-        several = sum(self.function.params[g.of].type.size for g in self.claim.gradients) > 1
-        return several and all(g.free and not g.decay for g in self.claim.gradients)
+        return self.size > 1 and all(g.free and not g.decay for g in self.claim.gradients)
 
     @property
     def functions(self) -> tuple[str, ...]:
@@ -287,14 +291,15 @@ class At:
     def alone(self) -> bool:
         """Whether each gradient element hangs on its own argument's element alone: any such map is a gradient.
 
-        With random signs s, <J (s a), s b> = <J a, b> for all a and b only if J is diagonal.
+        With random s, <J (s a), b / s> = <J a, b> for all a and b only if J is diagonal.
         """
         rng = np.random.default_rng(0)
-        signs = {i: rng.integers(0, 2, t.shape[1:]) * 2.0 - 1 for i, t in self.tangents.items()}
-        totals = []
-        for s in (dict.fromkeys(signs, 1.0), signs):
-            along = {i: t * s[i] for i, t in self.tangents.items()}
-            against = {i: t * s[i] for i, t in self.others.items()}
+        mul, totals = self.field.mul, []
+        drawn = {i: self.field.direction(t.shape[1:], rng) for i, t in self.tangents.items()}
+        s = {i: np.where(v == 0, 1.0, v) for i, v in drawn.items()}
+        scaled = {i: mul(t, s[i]) for i, t in self.tangents.items()}
+        unscaled = {i: mul(t, self.field.inverse(s[i])) for i, t in self.others.items()}
+        for along, against in ((self.tangents, self.others), (scaled, unscaled)):
             bent = self._bent(range(len(self.claim.gradients)), along)
             totals.append(self._sum([self._change(i, g, against) for i, g in enumerate(bent)]))
         return bool(totals[0] == totals[1])

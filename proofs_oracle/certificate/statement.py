@@ -85,6 +85,7 @@ class Statement:
 EMPTY = "the outputs hang on none of the arguments on this branch: the statement says nothing"
 COMMON = "up to one factor for all gradients, which changes from point to point, as clipping by their norm makes it"
 ALONE = "without the loss nothing can be said where each gradient element hangs on its own argument's element alone"
+PLANE = "without the loss nothing can be said of two numbers up to a factor: any two are some gradient times a factor"
 ATTEMPTS = 5  # points at which a denominator is 0, or the float run is not finite, before giving up
 CLOSE = 1e-4  # of the size: what a float32 approximation of a function, or of its slope, may be off by
 ODD = (
@@ -143,8 +144,9 @@ class _Judge:
                 finding = self._finding(numbers, at)
                 break
             self.failure = max(self.failure, failing(at.A, sides.degree))
-            if not self.run.claim.outputs and at.alone():
-                finding = Finding("undecided", tuple(self.everything), ALONE)
+            said_nothing = None if self.run.claim.outputs else self._nothing(at)
+            if said_nothing:
+                finding = Finding("undecided", tuple(self.everything), said_nothing)
                 break
         if self.empty and finding.verdict == "holds":
             finding = Finding("undecided", (), EMPTY)
@@ -158,6 +160,12 @@ class _Judge:
             sum(op.kind in CHOICES for op in run.ops), 0.0,
             (COMMON,) if self.common else (), finding.why, bool(run.claim.outputs),
         )  # fmt: skip
+
+    def _nothing(self, at: At) -> str | None:
+        """Why any gradients would have passed without the loss; None if they would not."""
+        if self.common and self.run.size == 2:
+            return PLANE
+        return ALONE if at.alone() else None
 
     def _bound(self) -> float:
         """Each set of identities that was tried had its chance to pass wrongly; 0 where nothing has passed."""
@@ -221,21 +229,36 @@ class _Judge:
 
     def _plainly_wrong(self, numbers: Numbers) -> bool:
         self.real = real_point(self.run, numbers, self.rng, self.settings.exact)
-        return self.real is not None and gap(*self.real, self.everything) > CLOSE
+        return self.real is not None and self._gap(*self.real) > CLOSE
+
+    def _gap(self, at: At, sides: Sides) -> float:
+        """Of all gradients; of their directions where a common factor is none of the difference."""
+        found = gap(at, sides, self.everything)
+        if not found or not self.run.common:
+            return found
+        try:
+            with np.errstate(all="ignore"):
+                together = at.parallel()
+        except (CertifyError, ZeroDivisorError):
+            return found
+        return min(found, gap(at, together, ()))
 
     def _finding(self, numbers: Numbers, at: At) -> Finding:
         """False where float64 shows it or no identity can be missing, else undecided."""
         if self.real is None:
             self.real = real_point(self.run, numbers, self.rng, self.settings.exact)
         shown: dict[int, float] = {}
-        if self.real is not None:
+        whole = self._gap(*self.real) if self.real is not None else 0.0
+        if self.real is not None and (whole or not self.run.common):
             real = self.real[0]
             seen = blamed(real, lambda sides, some: gap(real, sides, some) > 0)
             shown = {i: gap(real, real.only([i]), [i]) if self.run.claim.outputs else 1.0 for i in seen}
             if not self.run.claim.outputs:
-                shown = dict.fromkeys(seen, gap(*self.real, self.everything))
+                shown = dict.fromkeys(seen, whole)
+            if self.run.common:
+                shown = {i: min(part, whole) for i, part in shown.items()}
         far = tuple(i for i, part in shown.items() if part > CLOSE)
-        if not far and self.real is not None and gap(*self.real, self.everything) > CLOSE:
+        if not far and whole > CLOSE:
             far = tuple(shown)
         if far:
             return Finding("false", far, f"in float64 the sides differ by {max(shown.values()):.1g} of their size")

@@ -141,6 +141,79 @@ def test_what_is_found_is_said():
     assert sentence.endswith("in another order than the arguments; not judged: results 4")
 
 
+def test_a_gradient_without_its_regulariser_is_no_update_with_a_decay():
+    """g - 0.02 p is p + (g - 1.02 p), as if p had a step and a decay."""
+
+    def step(p, x, labels):
+        value, g = jax.value_and_grad(loss_of)(p, x, labels)
+        decay = 0.01 * sum(jnp.vdot(v, v) for v in p.values())
+        return value + decay, value, g
+
+    text = jax.jit(step).lower(PARAMS, *BATCH).as_text()
+    with pytest.raises(UserError, match="gradients of result 1, and result 0 has it and more of their arguments in it"):
+        judged(text)
+    wrt = tuple(f"{i}={i + 2}" for i in range(3))
+    assert [judged(text, loss=loss, wrt=wrt).verdict for loss in "01"] == ["false", "holds"]
+
+
+def test_a_step_that_lacks_a_term_of_the_loss_is_wrong():
+    """A decay that a step would add to its argument is none."""
+
+    def step(p, x, labels):
+        value, g = jax.value_and_grad(loss_of)(p, x, labels)
+        return value + 0.01 * sum(jnp.vdot(v, v) for v in p.values()), {k: p[k] - 0.1 * g[k] for k in p}
+
+    text = jax.jit(step).lower(PARAMS, *BATCH).as_text()
+    assert not judged(text, updates=("0=1:sgd", "1=2:sgd", "2=3:sgd")).holds
+
+
+def test_a_function_of_the_loss_beside_it_is_no_larger_loss():
+    def step(p, x, labels):
+        value, g = jax.value_and_grad(loss_of)(p, x, labels)
+        return value, jnp.exp(value), g
+
+    found = judged(jax.jit(step).lower(PARAMS, *BATCH).as_text())
+    assert found.holds and "the loss is result 0" in found.statements[0].meaning[1]
+
+
+def clipped(loss, change=lambda g: g):
+    def step(p, x):
+        value, g = jax.value_and_grad(loss)(p, x)
+        g = change(g)
+        return value, jax.tree.map(lambda w, v: w - 0.1 * v / optax.tree.norm(g), p, g)
+
+    return jax.jit(step).lower({"a": spec(4, 6), "b": spec(6)}, spec(5, 4)).as_text()
+
+
+def test_clipping_beside_an_identity_that_is_not_among_the_first():
+    """In float64 the sides differ by the factor: that shows nothing as long as the directions agree."""
+
+    def loss(p, x):
+        return jnp.mean(jax.nn.softplus(x @ p["a"] + p["b"]) * jnp.arange(30.0).reshape(5, 6))
+
+    updates = ("0=1:sgd", "1=2:sgd")
+    found = judged(clipped(loss), updates=updates).statements[0]
+    assert found.holds and found.identities.additive, found.why
+    assert judged(clipped(loss, lambda g: {**g, "b": 1.01 * g["b"]}), updates=updates).verdict == "false"
+
+
+def test_without_a_loss_two_numbers_up_to_a_factor_are_undecided():
+    """Any field of the plane has an integrating factor."""
+
+    def step(p):
+        return p - 0.1 * jnp.stack([p[0] * p[1] ** 2 + jnp.sin(p[0]), p[0] ** 3 * p[1]])
+
+    found = judged(jax.jit(step).lower(spec(2)).as_text())
+    assert found.verdict == "undecided" and "of two numbers" in found.statements[0].why
+
+
+def test_without_a_loss_two_numbers_that_meet_are_not_alone():
+    def step(p):
+        return jnp.stack([p[0] * p[1] ** 2, p[0] ** 2 * p[1]])
+
+    assert judged(jax.jit(step).lower(spec(2)).as_text(), loss="none", wrt=("0=0",)).holds
+
+
 def test_one_number_alone_has_no_factor_that_changes():
     """Of one number everything is a multiple."""
     text = jax.jit(lambda w, x: (w - 0.1 * jnp.sin(w * w) * x, jnp.sin(w) * x)).lower(spec(), spec()).as_text()
