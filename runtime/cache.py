@@ -127,6 +127,7 @@ class Cache:
         most = self._limit if self._limit is not None else cache_limit.limit()  # a wrong one is said before the build
         with self._writing():
             self._make_folders()
+            refuse_foreign(self.root, self._entries.parent)  # now, not when it is next taken from
             self._sweep_all()
         with self._locked(key):
             try:

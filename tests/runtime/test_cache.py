@@ -531,6 +531,16 @@ def test_nothing_is_loaded_that_somebody_else_could_have_written(cache, monkeypa
             take(KEY)
 
 
+def test_nothing_is_built_where_it_could_not_be_loaded(tmp_path):
+    root = tmp_path / "open"
+    root.mkdir()
+    root.chmod(0o777)
+    build = Build()
+    with pytest.raises(UserError, match="which every user can write to"):
+        Cache(root).get_or_build(KEY, build)
+    assert not build.calls
+
+
 @pytest.mark.parametrize("change", [{"uid": 0}, {"mode": 0o40775}])
 def test_what_root_or_the_own_group_can_write_is_loaded(cache, monkeypatch, change):
     entry = cache.get_or_build(KEY, Build())
