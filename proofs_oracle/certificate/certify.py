@@ -219,7 +219,8 @@ def how_read(function: Function, claim: Claim) -> str:
     factor = "" if g.factor == 1 else f"{g.factor} "
     decay = any(x.decay for x in claim.gradients)
     tail = ", less its weight decay" if decay else ""
-    return f"gradient of {function.names[g.of]} = {factor}{result}{over}{tail}, and so on{zero}" + (
+    climbs = "; the step goes up the loss" if g.less == g.of and g.factor > 0 and claim.outputs else ""
+    return f"gradient of {function.names[g.of]} = {factor}{result}{over}{tail}, and so on{zero}{climbs}" + (
         "" if claim.outputs else f"; {LOST}"
     )
 

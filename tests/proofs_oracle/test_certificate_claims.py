@@ -167,6 +167,17 @@ def test_a_step_that_lacks_a_term_of_the_loss_is_wrong():
     assert not judged(text, updates=("0=1:sgd", "1=2:sgd", "2=3:sgd")).holds
 
 
+def test_a_step_up_the_loss_is_said():
+    def text(sign):
+        def step(p, x, labels):
+            value, g = jax.value_and_grad(loss_of)(p, x, labels)
+            return value, jax.tree.map(lambda w, v: w + sign * 0.1 * v, p, g)
+
+        return jax.jit(step).lower(PARAMS, *BATCH).as_text()
+
+    assert ["goes up the loss" in judged(text(sign)).statements[0].meaning[0] for sign in (1, -1)] == [True, False]
+
+
 def test_a_function_of_the_loss_beside_it_is_no_larger_loss():
     def step(p, x, labels):
         value, g = jax.value_and_grad(loss_of)(p, x, labels)

@@ -337,7 +337,7 @@ def work(root, folder, seconds):
     me.with_suffix(".done").write_text(str(entry.hit))
 
 
-def wait_for(folder, pattern, seconds=20):
+def wait_for(folder, pattern, seconds=60):
     end = time.monotonic() + seconds
     while not list(folder.glob(pattern)):
         assert time.monotonic() < end, f"no {pattern} in {folder}"
@@ -347,7 +347,7 @@ def wait_for(folder, pattern, seconds=20):
 def test_of_four_processes_one_builds_and_the_others_wait(cache, tmp_path):
     workers = [start(cache.root, tmp_path, 0.5) for _ in range(4)]
     for worker in workers:
-        worker.join(30)
+        worker.join(60)
         assert worker.exitcode == 0
     assert len(list(tmp_path.glob("*.building"))) == 1
     assert sorted(path.read_text() for path in tmp_path.glob("*.done")) == ["False", "True", "True", "True"]
@@ -362,7 +362,7 @@ def test_a_killed_builder_leaves_no_broken_entry(cache, tmp_path, said):
     assert cache.lookup(KEY) is None
     assert cache.clear() == 0  # it is being built
     os.kill(worker.pid, signal.SIGKILL)
-    worker.join(10)
+    worker.join(60)
     assert len(files(cache)) == 1  # what it had written
     assert cache.entries() == ()
     # A build of another key sweeps it too.
@@ -376,9 +376,13 @@ def test_a_killed_builder_leaves_no_broken_entry(cache, tmp_path, said):
 def test_a_waiting_process_takes_over_from_a_killed_one(cache, tmp_path, said):
     worker = start(cache.root, tmp_path, 60)
     wait_for(tmp_path, "*.building")
-    threading.Timer(0.3, os.kill, (worker.pid, signal.SIGKILL)).start()
-    entry = cache.get_or_build(KEY, Build())
-    worker.join(10)
+
+    def kill_it(text):
+        said.append(text)
+        os.kill(worker.pid, signal.SIGKILL)
+
+    entry = Cache(cache.root, on_wait=kill_it).get_or_build(KEY, Build())
+    worker.join(60)
     assert not entry.hit
     assert said == ["another process is building 'mlp batch 32' for 'cpu'; waiting for it"]
     assert len(files(cache)) == 2

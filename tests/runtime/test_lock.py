@@ -72,7 +72,7 @@ import sys, time
 from pathlib import Path
 from netc.runtime.lock import LockedError, only_writer
 folder, end, got = Path(sys.argv[1]), time.monotonic() + 1.5, 0
-while time.monotonic() < end:
+while time.monotonic() < end or got < 4:
     try:
         with only_writer(folder):
             path = folder / "inside"
