@@ -26,8 +26,8 @@ HOURS = {"h": 1, "d": 24, "w": 168, "": 24}  # of a unit of age
 def cache() -> None:
     """List, prune and clear compiled programs, and what `netc tune` measured.
 
-    After a compile the programs that were not used for longest go, until NETC_CACHE_LIMIT is kept (10GB; `none`: no
-    limit).
+    After each compile the least recently used programs go, until the rest fits NETC_CACHE_LIMIT (10GB by default;
+    `none`: no limit).
     """
 
 
@@ -180,13 +180,13 @@ def clear(pattern: str | None, older_than: timedelta | None, yes: bool) -> None:
 
 @cache.command("prune")
 @click.option(
-    "--max-size", type=_size, metavar="SIZE", help="Until so much is left: 500MB, 2GB.  [default: NETC_CACHE_LIMIT]"
+    "--max-size", type=_size, metavar="SIZE", help="Until the rest fits: 500MB, 2GB.  [default: NETC_CACHE_LIMIT]"
 )
-@click.option("--older-than", type=_age, metavar="AGE", help="Those that were not used for so long: 30d, 12h.")
+@click.option("--older-than", type=_age, metavar="AGE", help="Those not used for this long: 30d, 12h.")
 def prune(max_size: int | None, older_than: timedelta | None) -> None:
     """Remove the least recently used programs.
 
-    Without options: until NETC_CACHE_LIMIT is kept. What a process is just taking stays.
+    Without options, until the rest fits NETC_CACHE_LIMIT. Programs that a process has just taken stay.
     """
     from netc.cli import figures
     from netc.runtime import cache_limit

@@ -73,11 +73,10 @@ def certify(
 ) -> None:  # fmt: skip
     """Check exactly, over prime fields, that the backward in a program is the derivative of its forward.
 
-    Of NET, the train step is checked in the very text that `netc compile` would compile for the target. Of FILE.mlir,
-    a StableHLO text of anybody: say with --manifest, --wrt or --update which results are whose gradients or updates, or
-    leave it to be found. Its loss is result 0 or the only scalar one, that of --loss NUMBER, or --loss none.
-    docs/certificate.md says what is proven and what is assumed. The exit code is 1 unless the claim
-    holds.
+    Of NET, the train step is checked, in the text that `netc compile` would compile for the target. FILE.mlir may be
+    anybody's StableHLO: --manifest, --wrt or --update say which results are gradients or updates; without them they
+    are found. The loss is result 0 or the only scalar; --loss NUMBER names it, and with --loss none there is none.
+    docs/certificate.md says what is proven and what is assumed. The exit code is 0 if the claim holds, else 1.
     """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # the primes are spread over threads already
     _keep_memory()

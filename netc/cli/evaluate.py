@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.option("--checkpoint", type=click.Choice(["best", "last"]), default="best", show_default=True)
 @click.option("--data", "other", metavar="DATA", help="Other data, as for train.  [default: the run's own]")
 @click.option("--skip-unknown", is_flag=True, help="Leave out images of classes that the run does not know.")
-@click.option("--by-number", is_flag=True, help="Compare classes by their numbers; there must be as many.")
+@click.option("--by-number", is_flag=True, help="Compare classes by number; there must be as many as outputs.")
 @click.option("--target", help="Where to run it.  [default: the run's own]")
 @click.option("--data-dir", type=click.Path(path_type=Path), help="A folder that holds the data's files.")
 @json_option
@@ -37,8 +37,8 @@ def evaluate(
 ) -> None:
     """Evaluate the folder RUN that `netc train` or `netc import` made, on the test images of its data.
 
-    Classes of other data are those of the run with the same names, and characters of another text the same characters.
-    A folder PATH/CLASS/* and a text, which have no test part of their own, are taken whole then.
+    Classes of other data are matched with the run's by name, and so are the characters of another text.
+    A folder PATH/CLASS/* and a text, which have no test part of their own, are taken whole.
     """
     import json
 

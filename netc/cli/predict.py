@@ -21,8 +21,8 @@ from netc.cli.options import json_option
 def predict(run: Path, images: tuple[Path, ...], checkpoint: str, target: str | None, top: int, as_json: bool) -> None:
     """Classify image files, and those in folders, with the folder RUN that `netc train` or `netc import` made.
 
-    Each is resized to the net's input. What cannot be read is said and does not stop the others; the exit code is 1
-    then.
+    Images are resized to the net's input. One that cannot be read is named and does not stop the others; the exit code
+    is then 1.
     """
     import json
 

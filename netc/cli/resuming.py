@@ -31,11 +31,11 @@ def resuming_options(command: Command) -> Command:
         click.option("--checkpoint-every", type=click.IntRange(min=0), metavar="N", help="Save after every N steps."),
         click.option(
             "--checkpoint-minutes", type=click.FloatRange(min=0), metavar="M",
-            help="Save after M minutes without; 0: only after each epoch.  [default: 10]",
+            help="Save when M minutes have passed without a save; 0: never by time.  [default: 10]",
         ),
         click.option("--keep", type=click.IntRange(min=1), metavar="K", help="Keep K checkpoints.  [default: 1]"),
-        click.option("--resume", type=click.Path(path_type=Path), metavar="RUN", help="Go on with it, bit for bit."),
-        click.option("--auto-resume", is_flag=True, help="Go on with the run of these words, if there is one."),
+        click.option("--resume", type=click.Path(path_type=Path), metavar="RUN", help="Continue a run, bit for bit."),
+        click.option("--auto-resume", is_flag=True, help="Go on with the run that the same words began, or begin it."),
         click.option(
             "--not-bit-for-bit", is_flag=True, help="Go on with another --target or other versions; the trace says so."
         ),
