@@ -240,6 +240,7 @@ class _Stream:
         for record in kept.records:
             self.order.admit(record)
         self._size, self._sha = len(kept.content), hashlib.sha256(kept.content)
+        self._on_disk = -1  # what was kept may not be there yet
         self.unsealed = bool(kept.records) and not isinstance(kept.records[-1], SealRecord)
         try:
             self._file = os.fdopen(_open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT), "ab", buffering=0)
@@ -278,7 +279,9 @@ class _Stream:
             return
 
     def sync(self) -> None:
-        os.fsync(self._file.fileno())
+        if self._on_disk != self._size:
+            os.fsync(self._file.fileno())
+            self._on_disk = self._size
 
     def close(self) -> None:
         self._file.close()

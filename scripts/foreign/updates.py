@@ -159,10 +159,6 @@ for _rule, (_make, _per) in LIBRARY.items():
         lambda make=_make, rule=_rule, per=_per: _example_libraries(make, rule, per))  # type: ignore[misc]  # fmt: skip
 
 
-TURNED = """%dW1o = stablehlo.transpose %dW1, dims = [1, 0, 2, 3] : (tensor<3x3x3x3xf32>) -> tensor<3x3x3x3xf32>
-    %s2 = stablehlo.multiply %lr2, %dW1o :"""
-
-
 def _by_hand(right: bool) -> Program:
     from foreign.texts import FOLDER
 

@@ -282,6 +282,19 @@ def sealed(path, last=STEPS):
     return Seal(len(path.read_bytes()), digest(path))
 
 
+def test_what_is_on_the_disk_is_not_flushed_again(tmp_path, monkeypatch):
+    flushed = []
+    monkeypatch.setattr(os, "fsync", flushed.append)
+    counts = []
+    with TraceWriter(tmp_path / "trace.jsonl", HEADER) as writer:
+        for step in (0, None, 1, None):
+            if step is not None:
+                writer.write(StepRecord(step, 0, 1.0, 0.1, 1.0, 1.0))
+            writer.sync()
+            counts.append(len(flushed))
+    assert counts[0] == counts[1] < counts[2] == counts[3]
+
+
 def test_a_writer_knows_the_seal_of_what_it_wrote(path):
     with TraceWriter(path, HEADER) as writer:
         for step in range(1, 4):
