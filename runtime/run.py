@@ -255,9 +255,10 @@ def read_config(folder: Path) -> RunConfig:
         text = read_regular(path, LARGEST).decode("utf-8")
         table = json.loads(text)
     except FileNotFoundError as error:
-        raise UserError(
-            f"RUN wants a folder that `netc train` made, got {folder} without run.json; see its --out"
-        ) from error
+        around = folder.parent  # of a checkpoint, the run
+        advice = f"give {around}" if (around / "run.json").is_file() else "see its --out"
+        got = f"{folder} without run.json" if folder.exists() else f"{folder}, nothing there"
+        raise UserError(f"RUN wants a folder that `netc train` made, got {got}; {advice}") from error
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path} cannot be read ({error}); the run cannot be continued without it") from error
     if not isinstance(table, dict):

@@ -117,7 +117,9 @@ def _refuse_unused(net: str, is_file: bool) -> None:
     from netc.netspec.errors import UserError
 
     if not is_file and Path(net).is_file() and not net.endswith((".toml", ".lean")):
-        raise UserError(f"FILE wants a StableHLO text or bytecode named .mlir or .mlirbc, got {net}; rename it")
+        raise UserError(
+            f"FILE wants a StableHLO text or bytecode named .mlir or .mlirbc, got {net}; is it the right file?"
+        )
     context = click.get_current_context()
     typed = [
         p for p in context.command.params
