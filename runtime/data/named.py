@@ -138,5 +138,6 @@ def _notes(data: Dataset, missing: Sequence[str], known: int, unknown: Sequence[
         few = f"{len(missing)} of the net's {known} classes"
         yield f"{data.name} has no test images of {listed(missing)}: {few}"
     if left_out:
-        what = "characters" if text else "images of classes"
-        yield f"{left_out:,} {what} that the net does not know were left out: {listed(unknown, text=text)}"
+        some = "s" * (left_out != 1)
+        what = f"character{some}" if text else f"image{some} of classes"
+        yield f"left out: {left_out:,} {what} that the net does not know: {listed(unknown, text=text)}"

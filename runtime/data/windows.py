@@ -26,7 +26,7 @@ class TextSplit:
     def __post_init__(self) -> None:
         if self.context < 1 or len(self.tokens) <= self.context:
             raise DataError(
-                f"a context of {self.context} tokens wants 1 or more, and a text longer than that in each split, got "
+                f"contexts of {self.context} tokens want more than {self.context} in each part of the text, got "
                 f"{len(self.tokens)}; give a longer text, or a net with a shorter input"
             )
 
