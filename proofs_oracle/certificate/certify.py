@@ -217,8 +217,10 @@ def how_read(function: Function, claim: Claim) -> str:
     result = f"result {g.result}" if g.less is None else f"(result {g.result} - {function.names[g.less]})"
     over = f" / {function.names[g.over]}" if g.over is not None else ""
     factor = "" if g.factor == 1 else f"{g.factor} "
-    decay = any(x.decay for x in claim.gradients)
-    tail = ", less its weight decay" if decay else ""
+    decayed = [function.names[x.of] for x in claim.gradients if x.decay]
+    which = ", ".join(decayed[:4]) + (", .." if len(decayed) > 4 else "")
+    tail = ", less its weight decay" if len(decayed) == len(claim.gradients) else f", less the weight decay of {which}"
+    tail = tail if decayed else ""
     climbs = "; the step goes up the loss" if g.less == g.of and g.factor > 0 and claim.outputs else ""
     return f"gradient of {function.names[g.of]} = {factor}{result}{over}{tail}, and so on{zero}{climbs}" + (
         "" if claim.outputs else f"; {LOST}"

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import zip_longest
 
 import numpy as np
 
@@ -59,7 +60,8 @@ def scaled(function: Function, claim: Claim, settings: Settings, point: FloatPoi
     for each in (claim, *_by_a_rate(function, claim)):
         best = _best(function, each, settings, point)
         if best:
-            return replace(each, gradients=tuple(best.of(g) if g.free else g for g in each.gradients))
+            own = iter(best)
+            return replace(each, gradients=tuple(next(own).of(g) if g.free else g for g in each.gradients))
     return claim
 
 
@@ -75,17 +77,29 @@ def _by_a_rate(function: Function, claim: Claim) -> Iterator[Claim]:
                 yield changed
 
 
-def _best(function: Function, claim: Claim, settings: Settings, point: FloatPoint) -> Factor | None:
-    """The factor that most free gradients miss."""
+def _best(function: Function, claim: Claim, settings: Settings, point: FloatPoint) -> list[Factor]:
+    """For each free gradient the factor that most of them miss, less a decay of its own; empty if there is none.
+
+    A decay is often one of the kernels alone, so where one was not asked it is that of those of its rank.
+    """
     free = tuple(g for g in claim.gradients if g.free)
     asker = Asker(function, replace(claim, gradients=free), settings, point)
-    votes: Counter[Factor] = Counter()
-    for own in asker.answers():
-        votes.update(own)
-        if votes and votes.most_common(1)[0][1] >= min(3, len(free)):
+    own: dict[int, Factor] = {}
+    for found in asker.answers():
+        own |= found
+        if own and Counter(own.values()).most_common(1)[0][1] >= min(3, len(free)):
             break
-    most = max(votes.values(), default=0)
-    return min((f for f, count in votes.items() if count == most), key=lambda f: f.height, default=None)
+    votes = Counter(f.factor for f in own.values())
+    if not own:
+        return []
+    chosen = min((f for f in own.values() if votes[f.factor] == max(votes.values())), key=lambda f: f.height)
+    right = {i: f for i, f in own.items() if f.factor == chosen.factor}
+
+    def of(i: int) -> Factor:
+        alike = [f for k, f in right.items() if asker.is_vector(k) == asker.is_vector(i)] or list(right.values())
+        return right[i] if i in right else Counter(alike).most_common(1)[0][0]
+
+    return [of(i) for i in range(len(free))]
 
 
 class Asker:
@@ -98,7 +112,11 @@ class Asker:
         self.points = Points(self.run, point, self.rng, settings.exact)
         self.tries = sets_of_identities({op.kind for op in self.run.ops})
 
-    def answers(self) -> Iterator[list[Factor]]:
+    def is_vector(self, i: int) -> bool:
+        """Whether a gradient has one axis or none, as those of biases and scales."""
+        return len(self.run.function.params[self.run.claim.gradients[i].of].shape) < 2
+
+    def answers(self) -> Iterator[dict[int, Factor]]:
         """One factor for all, where there is one; else each gradient's own, as far as it has one."""
         count = len(self.run.claim.gradients)
         everything = list(range(count))
@@ -110,16 +128,18 @@ class Asker:
                 points = [(at, sides.left, sides.right) for at, sides in ((at, sides), self.somewhere(identities))]
                 found = self.factor(points, everything, updates)
             if found:
-                yield [found] * count
+                yield dict.fromkeys(everything, found)
                 return
-        order = sorted(everything, key=lambda i: self.run.function.params[self.run.claim.gradients[i].of].type.size)
+        small = sorted(everything, key=lambda i: self.run.function.params[self.run.claim.gradients[i].of].type.size)
+        vectors, others = ([i for i in small if self.is_vector(i) == way] for way in (True, False))
+        order = [i for pair in zip_longest(vectors, others) for i in pair if i is not None]
         for identities in self.tries if count > 1 else ():
             pair = [at for at, _ in self.pair(identities)]
             for i in order[:ASKED]:
                 alone = [at.only([i]) for at in pair]
                 points = [(at, s.left, s.right) for at, s in zip(pair, alone, strict=True)]
                 found = self.factor(points, [i], updates)
-                yield [found] if found else []
+                yield {i: found} if found else {}
 
     def pair(self, identities: Identities) -> list[tuple[At, Sides]]:
         """Two points."""

@@ -167,6 +167,22 @@ def test_a_step_that_lacks_a_term_of_the_loss_is_wrong():
     assert not judged(text, updates=("0=1:sgd", "1=2:sgd", "2=3:sgd")).holds
 
 
+@pytest.mark.parametrize("kernels", [True, False])
+def test_a_weight_decay_of_some_arguments_alone(kernels):
+    def text(change=lambda g: g):
+        optimizer = optax.chain(
+            optax.add_decayed_weights(0.01, mask=lambda p: {k: (v.ndim > 1) == kernels for k, v in p.items()}),
+            optax.sgd(0.1),
+        )
+        return step_text(optimizer, change)
+
+    found = judged(text()).statements[0]
+    names = {"a": "arg0", "b": "arg1", "c": "arg2"}
+    which = ", ".join(names[k] for k in ("ac" if kernels else "b"))
+    assert found.holds and f"less the weight decay of {which}, and so on" in found.meaning[0]
+    assert judged(text(wrong)).verdict == "false"
+
+
 def test_a_step_up_the_loss_is_said():
     def text(sign):
         def step(p, x, labels):
