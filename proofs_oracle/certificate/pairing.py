@@ -98,8 +98,8 @@ def _candidates(function: Function, i: int, loss: int, rates: Sequence[int]) -> 
 
 
 def _by_offset(asked: Sequence[Gradient], outputs: Outputs, states: tuple[int, ...]) -> Iterator[Claim]:
-    """All updates at their arguments' places, or all gradients behind the loss: multiples, but by no constant."""
-    for offset, update in ((0, True), (1, False), (0, False)):
+    """All updates or all gradients, at their arguments' places or behind the loss: multiples, but by no constant."""
+    for offset, update in ((0, True), (1, True), (1, False), (0, False)):
         like = [g for g in asked if _way(g) == (offset, update, None)]
         if like:
             yield Claim(outputs, tuple(like), states)

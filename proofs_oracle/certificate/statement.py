@@ -70,6 +70,7 @@ class Statement:
     meaning: tuple[str, ...] = ()
     why: str = ""
     loss: bool = True
+    clipped: bool = False
 
     @property
     def holds(self) -> bool:
@@ -84,6 +85,10 @@ class Statement:
 
 EMPTY = "the outputs hang on none of the arguments on this branch: the statement says nothing"
 COMMON = "up to one factor for all gradients, which changes from point to point, as clipping by their norm makes it"
+VARYING = (
+    "the gradients are the derivative times a factor that changes from point to point, and not as clipping by their "
+    "norm changes it: say what they are with --wrt or --update"
+)
 ALONE = "without the loss nothing can be said where each gradient element hangs on its own argument's element alone"
 PLANE = "without the loss nothing can be said of two numbers up to a factor: any two are some gradient times a factor"
 ATTEMPTS = 5  # points at which a denominator is 0, or the float run is not finite, before giving up
@@ -95,6 +100,7 @@ ODD = (
 MISSING = "exact arithmetic differs, float64 does not: an identity between values of {} seems to be missing"
 CHOICES = ("compare", "max", "min", "reduce_max", "reduce_min", "select")
 FEW = 1 << 16  # elements that one run makes, below which all choices may go one way at a point by luck
+CLIPPED = 8  # points at which the factor of clipped gradients is looked at
 AT_LEAST = 4  # points of a function of so few elements that has choices: all relus on at one says little of relu
 
 
@@ -130,6 +136,7 @@ class _Judge:
         self.odd: set[float] = set()  # literals that stand for no plain number
         self.everything = range(len(claim.gradients))
         self.real: tuple[At, Sides] | None = None
+        self.at: list[Numbers] = []  # the points so far
         self.common = False  # whether the gradients were a multiple of the derivative, not the one that was found
 
     def statement(self, name: str) -> Statement:
@@ -137,6 +144,7 @@ class _Judge:
         finding = Finding("holds")
         for numbers, at, sides in self._points():
             self.count += 1
+            self.at.append(numbers)
             self.empty = self.empty and not any(sides.left)
             self.points.saw([g.res for g in at.read])
             self._note(at, sides)
@@ -150,6 +158,9 @@ class _Judge:
                 break
         if self.empty and finding.verdict == "holds":
             finding = Finding("undecided", (), EMPTY)
+        clipped = self.common and bool(self.run.claim.outputs)
+        if clipped and finding.verdict == "holds" and not self._as_clipping_does():
+            finding = Finding("undecided", tuple(self.everything), VARYING)
         run, never = self.run, self.points.never or []
         return Statement(
             name, finding.verdict, run.names, tuple(run.names[i] for i in finding.blamed), self.field.primes,
@@ -158,8 +169,27 @@ class _Judge:
             self.degree, self._bound(),
             self.tries[self.now], run.functions, self.readings, len(run.ops),
             sum(op.kind in CHOICES for op in run.ops), 0.0,
-            (COMMON,) if self.common else (), finding.why, bool(run.claim.outputs),
+            (COMMON,) if self.common else (), finding.why, bool(run.claim.outputs), clipped,
         )  # fmt: skip
+
+    def _as_clipping_does(self) -> bool:
+        """Whether, in float64, the factor is the largest at each point, or else the norm of all gradients is.
+
+        So does min(1, most / |g|), which clips to the norm `most`.
+        """
+        scales = []
+        for numbers in self.at[:CLIPPED]:
+            real = real_point(self.run, numbers, self.rng, self.settings.exact)
+            if real is not None:
+                at, sides = real
+                norm = math.hypot(*(float(np.linalg.norm(g.res[0])) for g in at.read))
+                scales.append((sides.right[0] / sides.left[0], norm))
+        factors, norms = [s for s, _ in scales], [n for _, n in scales]
+        most = max(factors, key=abs, default=0.0)
+        return len(scales) > 2 and all(
+            math.isclose(f, most, rel_tol=CLOSE) or (f * most > 0 and math.isclose(n, max(norms), rel_tol=CLOSE))
+            for f, n in scales
+        )
 
     def _nothing(self, at: At) -> str | None:
         """Why any gradients would have passed without the loss; None if they would not."""
@@ -173,7 +203,9 @@ class _Judge:
 
     def _points(self) -> Iterator[tuple[Numbers, At, Sides]]:
         lucky = self.run.work < FEW and any(op.kind in CHOICES for op in self.run.ops)
-        for _ in range(max(self.settings.points, AT_LEAST if lucky else 1)):
+        done, wanted = 0, max(self.settings.points, AT_LEAST if lucky else 1)
+        while done < max(wanted, AT_LEAST if self.common else 1):  # a factor that changes is looked at more often
+            done += 1
             for attempt in range(ATTEMPTS):
                 numbers = self.points.first(attempt)
                 try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from fractions import Fraction
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -327,3 +328,23 @@ def test_the_command_without_any_words(tmp_path):
     done = CliRunner().invoke(cli, ["certify", str(tmp_path / "step.mlir"), "--update", "0=0:adam:4=4"])
     assert done.exit_code == 0
     assert "the derivative of the forward; every gradient element was alive at one of 4 points;" in done.output
+
+
+def test_a_factor_that_changes_must_be_that_of_clipping():
+    """The slope of a function around the whole loss is a common factor too: one that is forgotten is no clipping."""
+
+    def step(p, x, most=None):
+        def inner(p):
+            return jnp.sum((x @ p["a"]) ** 2) + jnp.sum(p["b"] ** 2)
+
+        g = jax.grad(inner)(p)
+        if most is not None:
+            g = optax.clip_by_global_norm(most).update(g, optax.EmptyState())[0]
+            return inner(p), jax.tree.map(lambda w, v: w - 0.1 * v, p, g)
+        return jnp.sqrt(inner(p)), g
+
+    shapes = {"a": spec(4, 3), "b": spec(6)}, spec(5, 4)
+    found = judged(jax.jit(step).lower(*shapes).as_text())
+    assert found.verdict == "undecided" and "not as clipping by their norm" in found.statements[0].why
+    right = judged(jax.jit(partial(step, most=1e-3)).lower(*shapes).as_text())
+    assert right.holds and right.statements[0].clipped and "scaled as clipping" in right.what
