@@ -83,8 +83,9 @@ class Certificate:
     @property
     def what(self) -> str:
         """What is certified, as a sentence."""
-        if any(s.clipped for s in self.statements):
-            return "the gradients are the derivative of the forward, scaled as clipping by their norm scales them"
+        scaling = next((s.scaling for s in self.statements if s.scaling), "")
+        if scaling:
+            return f"the gradients are the derivative of the forward, {scaling}"
         if all(s.loss for s in self.statements):
             return "the backward is the derivative of the forward"
         return "the gradients are the derivative of some function; the text returns no loss that could be it"
@@ -145,7 +146,7 @@ def _statement(s: Statement) -> dict[str, Any]:
         "degree_bound": s.degree,
         "failure_log2": round(s.failure, 1),
         "loss": s.loss,
-        "clipped": s.clipped,
+        "scaling": s.scaling,
         "functions": list(s.functions),
         "identities": s.identities.sentences,
         "readings": {repr(v): n.text for v, n in s.readings.items()},

@@ -70,7 +70,7 @@ class Statement:
     meaning: tuple[str, ...] = ()
     why: str = ""
     loss: bool = True
-    clipped: bool = False
+    scaling: str = ""
 
     @property
     def holds(self) -> bool:
@@ -85,9 +85,10 @@ class Statement:
 
 EMPTY = "the outputs hang on none of the arguments on this branch: the statement says nothing"
 COMMON = "up to one factor for all gradients, which changes from point to point, as clipping by their norm makes it"
+RATE, CLIPPING = "times a rate that changes with what the loss does not hang on", "clipped by their norm"
 VARYING = (
-    "the gradients are the derivative times a factor that changes from point to point, and not as clipping by their "
-    "norm changes it: say what they are with --wrt or --update"
+    "the gradients are the derivative times a factor that changes from point to point, and not as a rate or clipping "
+    "by their norm does: say what they are with --wrt or --update"
 )
 ALONE = "without the loss nothing can be said where each gradient element hangs on its own argument's element alone"
 PLANE = "without the loss nothing can be said of two numbers up to a factor: any two are some gradient times a factor"
@@ -158,9 +159,10 @@ class _Judge:
                 break
         if self.empty and finding.verdict == "holds":
             finding = Finding("undecided", (), EMPTY)
-        clipped = self.common and bool(self.run.claim.outputs)
-        if clipped and finding.verdict == "holds" and not self._as_clipping_does():
-            finding = Finding("undecided", tuple(self.everything), VARYING)
+        scaling = ""
+        if self.common and self.run.claim.outputs and finding.verdict == "holds":
+            scaling = self._scaling()
+            finding = finding if scaling else Finding("undecided", tuple(self.everything), VARYING)
         run, never = self.run, self.points.never or []
         return Statement(
             name, finding.verdict, run.names, tuple(run.names[i] for i in finding.blamed), self.field.primes,
@@ -169,27 +171,31 @@ class _Judge:
             self.degree, self._bound(),
             self.tries[self.now], run.functions, self.readings, len(run.ops),
             sum(op.kind in CHOICES for op in run.ops), 0.0,
-            (COMMON,) if self.common else (), finding.why, bool(run.claim.outputs), clipped,
+            (COMMON,) if self.common else (), finding.why, bool(run.claim.outputs), scaling,
         )  # fmt: skip
 
-    def _as_clipping_does(self) -> bool:
-        """Whether, in float64, the factor is the largest at each point, or else the norm of all gradients is.
+    def _scaling(self) -> str:
+        """What changes the factor of all gradients, in float64: RATE, CLIPPING, or the empty word for neither.
 
-        So does min(1, most / |g|), which clips to the norm `most`.
+        What the loss does not hang on, such as the number of a step, is held. If the factor is then the same at each
+        point, it is a rate. Clipping, min(1, most / |g|), makes it, or else the norm of all gradients, the largest.
         """
+        used = {v for op in self.run.forward for v in op.operands}
+        idle = {i for i, v in enumerate(self.run.function.params) if v not in used}
         scales = []
         for numbers in self.at[:CLIPPED]:
-            real = real_point(self.run, numbers, self.rng, self.settings.exact)
+            held = [self.at[0][i] if i in idle else x for i, x in enumerate(numbers)]
+            real = real_point(self.run, held, self.rng, self.settings.exact)
             if real is not None:
                 at, sides = real
                 norm = math.hypot(*(float(np.linalg.norm(g.res[0])) for g in at.read))
                 scales.append((sides.right[0] / sides.left[0], norm))
-        factors, norms = [s for s, _ in scales], [n for _, n in scales]
-        most = max(factors, key=abs, default=0.0)
-        return len(scales) > 2 and all(
-            math.isclose(f, most, rel_tol=CLOSE) or (f * most > 0 and math.isclose(n, max(norms), rel_tol=CLOSE))
-            for f, n in scales
-        )
+        most, longest = max((f for f, _ in scales), key=abs, default=0.0), max((n for _, n in scales), default=0.0)
+        same = [math.isclose(f, most, rel_tol=CLOSE) for f, _ in scales]
+        clipped = [f * most > 0 and math.isclose(n, longest, rel_tol=CLOSE) for f, n in scales]
+        if len(scales) < 3:
+            return ""
+        return RATE if all(same) else CLIPPING if all(map(any, zip(same, clipped, strict=True))) else ""
 
     def _nothing(self, at: At) -> str | None:
         """Why any gradients would have passed without the loss; None if they would not."""

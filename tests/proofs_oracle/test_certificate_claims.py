@@ -18,7 +18,7 @@ from netc.proofs_oracle.certificate import statement
 from netc.proofs_oracle.certificate.bounds import bounds
 from netc.proofs_oracle.certificate.certify import certify_foreign
 from netc.proofs_oracle.certificate.parse import parse
-from netc.proofs_oracle.certificate.statement import Settings
+from netc.proofs_oracle.certificate.statement import CLIPPING, RATE, Settings
 
 
 def spec(*shape, dtype=jnp.float32):
@@ -330,7 +330,7 @@ def test_the_command_without_any_words(tmp_path):
     assert "the derivative of the forward; every gradient element was alive at one of 4 points;" in done.output
 
 
-def test_a_factor_that_changes_must_be_that_of_clipping():
+def test_a_factor_that_changes_must_be_a_rate_or_that_of_clipping():
     """The slope of a function around the whole loss is a common factor too: one that is forgotten is no clipping."""
 
     def step(p, x, most=None):
@@ -345,6 +345,15 @@ def test_a_factor_that_changes_must_be_that_of_clipping():
 
     shapes = {"a": spec(4, 3), "b": spec(6)}, spec(5, 4)
     found = judged(jax.jit(step).lower(*shapes).as_text())
-    assert found.verdict == "undecided" and "not as clipping by their norm" in found.statements[0].why
+    assert found.verdict == "undecided" and "not as a rate or clipping" in found.statements[0].why
     right = judged(jax.jit(partial(step, most=1e-3)).lower(*shapes).as_text())
-    assert right.holds and right.statements[0].clipped and "scaled as clipping" in right.what
+    assert right.holds and right.statements[0].scaling == CLIPPING and right.what.endswith("clipped by their norm")
+
+
+def test_a_rate_may_change_with_the_number_of_a_step():
+    def step(w, x, count):
+        value, g = jax.value_and_grad(lambda w: jnp.sum((x @ w) ** 2))(w)
+        return w - 0.1 * 0.5 * (1 + jnp.cos(count / 50)) * g, value
+
+    found = judged(jax.jit(step).lower(spec(4, 3), spec(5, 4), spec()).as_text())
+    assert found.holds and found.statements[0].scaling == RATE
