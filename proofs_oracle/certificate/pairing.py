@@ -36,6 +36,7 @@ def paired(function: Function, loss: str | None, settings: Settings, point: Floa
         if claim is not None:
             for more in tried:
                 _want_no_part(function, claim, result, more)
+            _want_order(function, claim)
             return claim
         tried.append(result)
     of = f"result {results[0]}" if len(results) == 1 else f"any of the results {', '.join(map(str, results))}"
@@ -53,6 +54,19 @@ def _want_no_part(function: Function, claim: Claim, result: int, more: int) -> N
             f"the results are gradients of result {result}, and result {more} has it and more of their arguments in "
             "it; say with --loss NUMBER which is the loss"
         )
+
+
+def _want_order(function: Function, claim: Claim) -> None:
+    """Of two arguments of one type the first one's gradient is the first: else they may have been exchanged."""
+    last: dict[object, Gradient] = {}
+    for g in sorted(claim.gradients, key=lambda g: g.of):
+        before = last.setdefault(function.params[g.of].type, g)
+        if g.result < before.result:
+            raise UserError(
+                f"result {g.result} is the gradient of argument {g.of} and result {before.result} that of argument "
+                f"{before.of}, of one type and in the other order: they may have been exchanged; {SAY}"
+            )
+        last[function.params[g.of].type] = g
 
 
 def _of_loss(function: Function, result: int, settings: Settings, point: FloatPoint) -> Claim | None:

@@ -357,3 +357,14 @@ def test_a_rate_may_change_with_the_number_of_a_step():
 
     found = judged(jax.jit(step).lower(spec(4, 3), spec(5, 4), spec()).as_text())
     assert found.holds and found.statements[0].scaling == RATE
+
+
+def test_gradients_of_one_type_in_the_other_order_may_have_been_exchanged():
+    def step(a, b, x):
+        value, (ga, gb) = jax.value_and_grad(lambda a, b: jnp.sum(((x @ a) ** 2) @ b), (0, 1))(a, b)
+        return value, gb, ga
+
+    text = jax.jit(step).lower(spec(4, 4), spec(4, 4), spec(5, 4)).as_text()
+    with pytest.raises(UserError, match="result 1 is the gradient of argument 1 and result 2 that of arg"):
+        judged(text)
+    assert judged(text, wrt=("0=2", "1=1")).holds
