@@ -60,8 +60,8 @@ def _want_order(function: Function, claim: Claim) -> None:
     """Of two arguments of one type the first one's gradient is the first: else they may have been exchanged."""
     last: dict[object, Gradient] = {}
     for g in sorted(claim.gradients, key=lambda g: g.of):
-        before = last.setdefault(function.params[g.of].type, g)
-        if g.result < before.result:
+        before = last.get(function.params[g.of].type)
+        if before and g.result < before.result:
             raise UserError(
                 f"result {g.result} is the gradient of argument {g.of} and result {before.result} that of argument "
                 f"{before.of}, of one type and in the other order: they may have been exchanged; {SAY}"

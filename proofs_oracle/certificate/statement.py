@@ -190,11 +190,11 @@ class _Judge:
                 at, sides = real
                 norm = math.hypot(*(float(np.linalg.norm(g.res[0])) for g in at.read))
                 scales.append((sides.right[0] / sides.left[0], norm))
-        most, longest = max((f for f, _ in scales), key=abs, default=0.0), max((n for _, n in scales), default=0.0)
-        same = [math.isclose(f, most, rel_tol=CLOSE) for f, _ in scales]
-        clipped = [f * most > 0 and math.isclose(n, longest, rel_tol=CLOSE) for f, n in scales]
         if len(scales) < 3:
             return ""
+        most, longest = max((f for f, _ in scales), key=abs), max(n for _, n in scales)
+        same = [math.isclose(f, most, rel_tol=CLOSE) for f, _ in scales]
+        clipped = [f * most > 0 and math.isclose(n, longest, rel_tol=CLOSE) for f, n in scales]
         return RATE if all(same) else CLIPPING if all(map(any, zip(same, clipped, strict=True))) else ""
 
     def _nothing(self, at: At) -> str | None:
