@@ -59,7 +59,7 @@ def part(study: Study, share: float, seed: int, folder: Path) -> tuple[str, bool
 def main() -> int:
     """Run all studies; 1 where one of them found something bad."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--share", type=float, default=0.25, help="of the whole campaign; the whole takes about ten minutes")
+    parser.add_argument("--share", type=float, default=0.25, help="of the campaign, which takes about ten minutes")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("-o", "--out", type=Path, help="write the page there too")
     options = parser.parse_args()
