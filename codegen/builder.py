@@ -96,7 +96,7 @@ class Builder:
         operands = (self.scalar(0, "i32"), *carried, *buffers, *stacked, *constants)
         counts = {"carried": len(carried), "outputs": len(buffers), "stacked": len(stacked)}
         attrs = {"callee": callee.name, "trips": trips, **counts, "reverse": reverse, "apart": apart}
-        return list(self._append("loop", operands, attrs).further)
+        return list(self._append("loop", operands, attrs).extra_results)
 
     def joint_barrier(self, *values: Value) -> tuple[Value, ...]:
         """The same values, none of which is there before all are: what reads one cannot be computed earlier."""

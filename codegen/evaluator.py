@@ -225,7 +225,7 @@ def evaluate(function: Function, args: Sequence[Any], A: Arithmetic, module: Mod
     keep = set(function.results)
     for index, op in enumerate(function.ops):
         operands, row = [env[v] for v in op.operands], OPS[op.kind]
-        made = [row.meaning(A, op, *operands)] if row.several is None else row.meaning(A, op, call, *operands)
+        made = [row.meaning(A, op, *operands)] if row.multi is None else row.meaning(A, op, call, *operands)
         for v, result in zip(op.results, made, strict=True):
             if A.shape(result) != v.shape:
                 raise IrError(f"{op.loc}: {op} was computed with shape {A.shape(result)}")

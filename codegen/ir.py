@@ -32,7 +32,7 @@ class Value:
 class Op:
     """One operation. `kind` is a row of the op table; `attrs` are sorted by name; `loc` says whose work it is.
 
-    A loop or a joint barrier makes `further` values after its `result`; every other operation makes one value only.
+    A loop or a joint barrier makes `extra_results` after its `result`; every other operation makes one value only.
     """
 
     kind: str
@@ -40,12 +40,12 @@ class Op:
     attrs: Attrs
     result: Value
     loc: str
-    further: tuple[Value, ...] = ()
+    extra_results: tuple[Value, ...] = ()
 
     @property
     def results(self) -> tuple[Value, ...]:
         """Every value that it makes, in order."""
-        return (self.result, *self.further)
+        return (self.result, *self.extra_results)
 
     def attr(self, name: str) -> Any:
         """The attribute of that name; raises KeyError."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from netc.codegen.builder import Builder
 from netc.codegen.ir import Value
-from netc.codegen.losses import judge, mean_of_each
+from netc.codegen.losses import emit_loss, mean_of_each
 from netc.netspec.loss import Loss
 
 
@@ -28,7 +28,7 @@ def judge_masked(b: Builder, loss: Loss, z: Value, ids: Value) -> Masked:
     good = _in_range(b, ids, z.shape[-1])
     rows = ids.type.size
     known = b.reshape(b.select(good, ids, 0), (rows,))
-    judged = judge(b, loss, b.reshape(z, (rows, z.shape[-1])), known)
+    judged = emit_loss(b, loss, b.reshape(z, (rows, z.shape[-1])), known)
     each = b.select(good, b.reshape(judged.each, ids.shape), 0.0)
 
     def pull(d: Value) -> Value:

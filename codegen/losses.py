@@ -25,14 +25,14 @@ from netc.netspec.loss import (
 
 
 @dataclass(frozen=True)
-class Judged:
+class EmittedLoss:
     """One number for each example, [B], and the pullback from its cotangent [B] to the output's [B, .., K]."""
 
     each: Value
     pull: Callable[[Value], Value]
 
 
-LossRule = Callable[[Builder, Any, Value, Value], Judged]
+LossRule = Callable[[Builder, Any, Value, Value], EmittedLoss]
 LOSS_RULES: dict[type[Loss], LossRule] = {}
 
 
@@ -44,7 +44,7 @@ def _rule(cls: type[Loss]) -> Callable[[LossRule], LossRule]:
     return register
 
 
-def judge(b: Builder, loss: Loss, z: Value, target: Value) -> Judged:
+def emit_loss(b: Builder, loss: Loss, z: Value, target: Value) -> EmittedLoss:
     """Emit a loss of the output z [B, *out] against its target [B, *loss.target(out)]."""
     return LOSS_RULES[type(loss)](b, loss, z, target)
 
@@ -96,7 +96,7 @@ def _exponentials(b: Builder, z: Value) -> _Exponentials:
     return _Exponentials(shifted, e, b.sum(e, _last(z)))
 
 
-def _cross_entropy(b: Builder, z: Value, s: _Exponentials, q: Value, mass: Value | None) -> Judged:
+def _cross_entropy(b: Builder, z: Value, s: _Exponentials, q: Value, mass: Value | None) -> EmittedLoss:
     """m logsumexp(z) - sum_k q_k z_k with m = sum_k q_k, `mass`, where that is not 1.
 
     Both terms shift by m max(z), so the maximum may be taken off z in both.
@@ -110,14 +110,14 @@ def _cross_entropy(b: Builder, z: Value, s: _Exponentials, q: Value, mass: Value
         scaled = softmax if mass is None else b.mul(_spread(b, mass, z), softmax)
         return b.mul(_spread(b, _share(b, d, at), z), b.sub(scaled, q))
 
-    return Judged(mean_of_each(b, at), pull)
+    return EmittedLoss(mean_of_each(b, at), pull)
 
 
 # -- the rules -------------------------------------------------------------------------------------------------------
 
 
 @_rule(CrossEntropy)
-def emit_cross_entropy(b: Builder, loss: CrossEntropy, z: Value, ids: Value) -> Judged:
+def emit_cross_entropy(b: Builder, loss: CrossEntropy, z: Value, ids: Value) -> EmittedLoss:
     """q = w ((1 - a) one_hot + a / K)."""
     s = _exponentials(b, z)
     classes, a = z.shape[-1], loss.smoothing
@@ -131,13 +131,13 @@ def emit_cross_entropy(b: Builder, loss: CrossEntropy, z: Value, ids: Value) -> 
 
 
 @_rule(SoftCrossEntropy)
-def emit_soft_cross_entropy(b: Builder, loss: SoftCrossEntropy, z: Value, target: Value) -> Judged:
+def emit_soft_cross_entropy(b: Builder, loss: SoftCrossEntropy, z: Value, target: Value) -> EmittedLoss:
     """q = t."""
     return _cross_entropy(b, z, _exponentials(b, z), target, b.sum(target, _last(z)))
 
 
 @_rule(Focal)
-def emit_focal(b: Builder, loss: Focal, z: Value, ids: Value) -> Judged:
+def emit_focal(b: Builder, loss: Focal, z: Value, ids: Value) -> EmittedLoss:
     """alpha s(m)^gamma softplus(m), m = logsumexp of the other classes - z_t.
 
     For p = s(-m), so 1 - p = s(m) and -log p = softplus(m): no difference of numbers near 1, no logarithm of 0.
@@ -166,7 +166,7 @@ def emit_focal(b: Builder, loss: Focal, z: Value, ids: Value) -> Judged:
         towards = b.select(hit, -1.0, b.div(e, _spread(b, total, z)))
         return b.mul(_spread(b, dm, z), towards)
 
-    return Judged(mean_of_each(b, at), pull)
+    return EmittedLoss(mean_of_each(b, at), pull)
 
 
 FAR = -1e30  # below every logit, and finite: sums and products with it are no NaN
@@ -185,7 +185,7 @@ def _softplus(b: Builder, x: Value) -> Value:
 
 
 @_rule(BinaryCrossEntropy)
-def emit_binary_cross_entropy(b: Builder, loss: BinaryCrossEntropy, z: Value, target: Value) -> Judged:
+def emit_binary_cross_entropy(b: Builder, loss: BinaryCrossEntropy, z: Value, target: Value) -> EmittedLoss:
     """w t softplus(-z) + (1 - t) softplus(z): sums of what is not negative, so that nothing cancels."""
     minus = b.unary("neg", z)
     yes, no = b.mul(target, loss.positive_weight), b.sub(1.0, target)
@@ -195,19 +195,19 @@ def emit_binary_cross_entropy(b: Builder, loss: BinaryCrossEntropy, z: Value, ta
         slope = b.sub(b.mul(no, b.unary("logistic", z)), b.mul(yes, b.unary("logistic", minus)))
         return b.mul(_share(b, d, at), slope)
 
-    return Judged(mean_of_each(b, at), pull)
+    return EmittedLoss(mean_of_each(b, at), pull)
 
 
 @_rule(MeanSquaredError)
-def emit_mean_squared_error(b: Builder, loss: MeanSquaredError, z: Value, target: Value) -> Judged:
+def emit_mean_squared_error(b: Builder, loss: MeanSquaredError, z: Value, target: Value) -> EmittedLoss:
     """(z - t)²."""
     off = b.sub(z, target)
     at = b.mul(off, off)
-    return Judged(mean_of_each(b, at), lambda d: b.mul(_share(b, b.mul(d, 2.0), at), off))  # dz = 2 d (z - t) / n
+    return EmittedLoss(mean_of_each(b, at), lambda d: b.mul(_share(b, b.mul(d, 2.0), at), off))  # dz = 2 d (z - t) / n
 
 
 @_rule(Dice)
-def emit_dice(b: Builder, loss: Dice, z: Value, ids: Value) -> Judged:
+def emit_dice(b: Builder, loss: Dice, z: Value, ids: Value) -> EmittedLoss:
     """1 - mean_k c_k, c_k = (2 sum_p s o + epsilon) / (sum_p s + sum_p o + epsilon)."""
     pixels, classes = tuple(range(1, len(z.shape) - 1)), z.shape[-1]
     by_class = (0, len(z.shape) - 1)
@@ -226,15 +226,15 @@ def emit_dice(b: Builder, loss: Dice, z: Value, ids: Value) -> Judged:
         along = b.sum(b.mul(g, s), _last(z))
         return b.mul(s, b.sub(g, _spread(b, along, z)))  # dz = s (g - sum_k g_k s_k), the softmax's pullback
 
-    return Judged(each, pull)
+    return EmittedLoss(each, pull)
 
 
 @_rule(DiceCrossEntropy)
-def emit_dice_cross_entropy(b: Builder, loss: DiceCrossEntropy, z: Value, ids: Value) -> Judged:
+def emit_dice_cross_entropy(b: Builder, loss: DiceCrossEntropy, z: Value, ids: Value) -> EmittedLoss:
     """The sum of both, by their own rules."""
-    first, second = judge(b, CrossEntropy(), z, ids), judge(b, loss.dice, z, ids)
+    first, second = emit_loss(b, CrossEntropy(), z, ids), emit_loss(b, loss.dice, z, ids)
     each = b.add(first.each, b.mul(second.each, loss.weight))
-    return Judged(each, lambda d: b.add(first.pull(d), second.pull(b.mul(d, loss.weight))))
+    return EmittedLoss(each, lambda d: b.add(first.pull(d), second.pull(b.mul(d, loss.weight))))
 
 
 # -- the metric ------------------------------------------------------------------------------------------------------

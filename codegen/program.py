@@ -12,9 +12,9 @@ from netc.codegen.builder import Builder
 from netc.codegen.collector import no_collector
 from netc.codegen.ir import Function, Module, Value
 from netc.codegen.labels import evaluated, judge_masked, share_of
-from netc.codegen.losses import correct, judge
+from netc.codegen.location import location_of
+from netc.codegen.losses import correct, emit_loss
 from netc.codegen.optim import rule_of
-from netc.codegen.place import place_of
 from netc.codegen.random import initial_values, step_key
 from netc.codegen.rewrite.precision import at_precision
 from netc.codegen.rules import Emitted, Scope, emit
@@ -119,10 +119,10 @@ def build(net: CheckedNet, recipe: Recipe, batch: int, *, steps_per_call: int = 
     if problems:
         raise SpecError(tuple(problems))
     state = _state(net, recipe)
-    maker = _Maker(net, recipe, batch, state)
+    maker = ModuleEmitter(net, recipe, batch, state)
     micro = (maker.accumulation.micro_step(),) if recipe.accumulate > 1 else ()
     step = maker.train_step(*micro)
-    if recipe.remat and not any(place_of(op.loc).phase == "remat" for f in (*micro, step) for op in f.ops):
+    if recipe.remat and not any(location_of(op.loc).phase == "remat" for f in (*micro, step) for op in f.ops):
         raise SpecError(
             (f"remat wants a net with blocks (block0, block1, ..), got {net.spec.name} without; leave remat out",)
         )
@@ -155,7 +155,8 @@ def _state(net: CheckedNet, recipe: Recipe) -> tuple[Slot, ...]:
 
 
 @dataclass(frozen=True)
-class _Maker:
+class ModuleEmitter:
+    """Emits the functions of one module."""
     net: CheckedNet
     recipe: Recipe
     batch: int
@@ -206,7 +207,7 @@ class _Maker:
     ) -> tuple[Value, Callable[[], Value]]:
         """The share of these examples in the mean loss, and what emits its gradient to the logits."""
         if not self.recipe.check_labels:
-            loss = judge(b, self.recipe.loss, logits, target)
+            loss = emit_loss(b, self.recipe.loss, logits, target)
             mean = b.mul(b.sum(loss.each, (0,)), 1 / self.batch)
             return mean, lambda: loss.pull(b.constant(1 / self.batch, TensorType(target.shape[:1])))
         masked, share = judge_masked(b, self.recipe.loss, logits, target), held[SHARE]
@@ -295,7 +296,7 @@ class _Maker:
                 each, part = evaluated(b, loss, logits, target)
                 counted = b.mul(part, weight)
             else:
-                each = judge(b, loss, logits, target).each
+                each = emit_loss(b, loss, logits, target).each
             each = b.mul(each, weight)
             sums = {"loss": each, "correct": b.mul(correct(b, loss, logits, target), weight), "count": counted}
             return b.finish([(n, b.sum(v, (0,))) for n, v in sums.items()])
@@ -363,7 +364,7 @@ def loss_module(loss: Loss, out: TensorType, batch: int) -> Module:
     z = b.parameter("output", TensorType((batch, *out.shape), out.dtype))
     wanted = loss.target(out)
     target = b.parameter("target", TensorType((batch, *wanted.shape), wanted.dtype))
-    judged = judge(b, loss, z, target)
+    judged = emit_loss(b, loss, z, target)
     mean = b.mul(b.sum(judged.each, (0,)), 1 / batch)
     dz = judged.pull(b.constant(1 / batch, TensorType((batch,))))
     results = [("loss", mean), ("doutput", dz), ("correct", correct(b, loss, z, target))]

@@ -60,7 +60,7 @@ def _function(function: Function, locations: _Locations, donate: int) -> list[st
     visibility = "private" if function.private else "public"
     lines = [f"  func.func {visibility} @{function.name}({arguments}) -> ({types}) {{"]
     for index, op in enumerate(function.ops):
-        row, several = OPS[op.kind], OPS[op.kind].several
+        row, several = OPS[op.kind], OPS[op.kind].multi
         if several is not None:
             stem = f"%{several.name}{index}"
             names.update({v: f"{stem}_{n}" for n, v in enumerate(op.results)})

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from netc.codegen.ir import Function, IrError, Module, Op, Value
 from netc.codegen.ops import OPS, infer
 
-CALLS = frozenset(kind for kind, row in OPS.items() if row.several is not None and row.several.fits is not None)
-UNSPELLED = frozenset(kind for kind, row in OPS.items() if row.spelling is None and row.several is None)
+CALLS = frozenset(kind for kind, row in OPS.items() if row.multi is not None and row.multi.fits is not None)
+UNSPELLED = frozenset(kind for kind, row in OPS.items() if row.spelling is None and row.multi is None)
 
 
 def verify(module: Module, *, lowered: bool = False, sound: set[Op | Function] | None = None) -> Module:
@@ -41,14 +41,14 @@ def _verify(function: Function, sound: set[Op | Function]) -> None:
     for op in function.ops:
         if not known.issuperset(op.operands):
             raise _fault(function, op, "uses a value that no operation before it makes")
-        if op.result in known or (op.further and not known.isdisjoint(op.further)):
+        if op.result in known or (op.extra_results and not known.isdisjoint(op.extra_results)):
             raise _fault(function, op, "makes a value a second time")
         if op not in sound:
             _check_type(function, op)
             sound.add(op)
         known.add(op.result)
-        if op.further:
-            known.update(op.further)
+        if op.extra_results:
+            known.update(op.extra_results)
     if len(function.results) != len(function.result_names):
         raise IrError(f"{function.name} wants a name for each of {len(function.results)} results")
     for v, name in zip(function.results, function.result_names, strict=True):
@@ -63,7 +63,7 @@ def _check_type(function: Function, op: Op) -> None:
         inferred = infer(op.kind, tuple([v.type for v in op.operands]), op.attrs)
     except (IrError, TypeError) as error:  # TypeError: an operand or attribute too many or too few
         raise _fault(function, op, f"does not fit its rule: {error}") from error
-    written = tuple([v.type for v in op.results]) if op.further else (op.result.type,)
+    written = tuple([v.type for v in op.results]) if op.extra_results else (op.result.type,)
     if inferred != written:
         shown = (", ".join(map(str, types)) for types in (written, inferred))
         raise _fault(function, op, "is written as {}, but its type is {}".format(*shown))
@@ -77,7 +77,7 @@ def _check_spelled(function: Function) -> None:
 
 def _check_calls(function: Function, before: Mapping[str, Function]) -> None:
     for op in [op for op in function.ops if op.kind in CALLS]:
-        several = OPS[op.kind].several
+        several = OPS[op.kind].multi
         assert several is not None and several.fits is not None
         callee = before.get(op.attr("callee"))
         if callee is None:

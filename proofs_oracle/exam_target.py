@@ -26,7 +26,7 @@ from netc.proofs_oracle.reference import Case, Reference
 from netc.proofs_oracle.references import REFERENCES
 from netc.runtime.backends import check_device, load
 from netc.runtime.backends.protocol import Source
-from netc.runtime.cache import Cache
+from netc.runtime.cache.store import Cache
 from netc.runtime.compile import CompileError, compile_cached
 from netc.runtime.session import DTYPES
 from netc.runtime.target import Target

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from netc.netspec.errors import NetcError, UserError
-from netc.runtime.cache import Cache, CacheKey, Entry
+from netc.runtime.cache.store import Cache, CacheKey, Entry
 from netc.runtime.files import sha256_of, write_whole
 from netc.runtime.target import Target
 

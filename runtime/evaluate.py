@@ -11,20 +11,20 @@ import numpy as np
 import numpy.typing as npt
 
 from netc.codegen.program import build
-from netc.codegen.rewrite.choices import NONE
+from netc.codegen.rewrite.form_overrides import NO_OVERRIDES
 from netc.netspec.errors import UserError
-from netc.runtime.cache import Cache
-from netc.runtime.checkpoint import Checkpoint
+from netc.runtime.cache.store import Cache
 from netc.runtime.data.batches import Normalise
 from netc.runtime.data.dataset import Dataset, Images
 from netc.runtime.data.errors import DataError
 from netc.runtime.data.image_file import decode
 from netc.runtime.data.named import Named, by_name, by_number
-from netc.runtime.pretrained import named_classes
-from netc.runtime.run import RunConfig, checkpoint_of, normalise_of
+from netc.runtime.run.checkpoint import Checkpoint
+from netc.runtime.run.config import RunConfig, checkpoint_of, normalise_of
 from netc.runtime.session import Session, prepare
 from netc.runtime.target import parse_target
 from netc.runtime.train import sums
+from netc.runtime.weights.pretrained import named_classes
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def open_session(config: RunConfig, folder: Path, which: str, target: str, cache
     if saved.meta.get("spec_sha256") != config.net.digest:
         raise UserError(f"{folder / which} belongs to another spec than run.json; give the run that it was made by")
     program = build(config.net, config.recipe, config.schedule.batch)
-    choices = config.choices if target == config.target else NONE
+    choices = config.choices if target == config.target else NO_OVERRIDES
     session = Session(prepare(program, parse_target(target), cache, choices))
     session.restore(saved.tensors)
     return session, saved

@@ -16,14 +16,14 @@ from netc.codegen.ir import IrError, Module
 from netc.codegen.ops.loop import LOOPS
 from netc.codegen.program import Program
 from netc.codegen.render import render
-from netc.codegen.rewrite.choices import NONE, Choices, digest_of
+from netc.codegen.rewrite.form_overrides import NO_OVERRIDES, FormOverrides, digest_of
 from netc.codegen.rewrite.lower import lower
 from netc.codegen.rewrite.scan_blocks import FEWEST
-from netc.codegen.rewrite.schedule import used
+from netc.codegen.rewrite.select_forms import used
 from netc.netspec.errors import NetcError, UserError
 from netc.runtime.backends import load
 from netc.runtime.backends.protocol import Array, Buffer, Loaded, Source
-from netc.runtime.cache import Cache
+from netc.runtime.cache.store import Cache
 from netc.runtime.compile import compile_cached, made_by
 from netc.runtime.files import write_whole
 from netc.runtime.target import Target, parse_target
@@ -45,7 +45,7 @@ class Prepared:
     emission: float
     compilation: float
     cached: bool
-    choices: Choices = field(default_factory=dict)
+    choices: FormOverrides = field(default_factory=dict)
 
     @property
     def step_sha256(self) -> str:
@@ -60,7 +60,7 @@ class Prepared:
         return hashlib.sha256(render(rest).encode()).hexdigest()
 
 
-def in_use(program: Program, target: Target, choices: Choices) -> Choices:
+def in_use(program: Program, target: Target, choices: FormOverrides) -> FormOverrides:
     """Those of the choices that change this program's text; raises UserError for a form that cannot be used."""
     try:
         return used(program.module, target.family, choices)
@@ -68,7 +68,7 @@ def in_use(program: Program, target: Target, choices: Choices) -> Choices:
         raise UserError(str(error)) from error
 
 
-def emit_text(program: Program, target: Target, choices: Choices = NONE) -> Source:
+def emit_text(program: Program, target: Target, choices: FormOverrides = NO_OVERRIDES) -> Source:
     """Lower and render the program for the target's family of schedules, with forms chosen for single convolutions.
 
     Raises UserError for a precision that the target's compiler does not take, and for a net without blocks to scan.
@@ -100,7 +100,12 @@ def _check_scanned(program: Program, module: Module, target: Target) -> None:
 
 
 def write_manifest(
-    path: Path, program: Program, sha256: str, target: str | None, choices: Choices = NONE, artefact: Path | None = None
+    path: Path,
+    program: Program,
+    sha256: str,
+    target: str | None,
+    choices: FormOverrides = NO_OVERRIDES,
+    artefact: Path | None = None,
 ) -> None:
     """Write what a host without Python needs beside the module whose text has this digest, as JSON.
 
@@ -117,7 +122,7 @@ def write_manifest(
     write_whole(path, json.dumps(manifest, indent=1, allow_nan=False) + "\n")
 
 
-def prepare(program: Program, target: Target, cache: Cache, choices: Choices = NONE) -> Prepared:
+def prepare(program: Program, target: Target, cache: Cache, choices: FormOverrides = NO_OVERRIDES) -> Prepared:
     """Lower, render and, for IREE, compile or take from the cache. Raises CompileError or UserError.
 
     `choices` may name forms of convolutions that this program does not have; `Prepared.choices` are those in use.

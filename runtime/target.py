@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from netc.codegen.rewrite.schedule import Family
+from netc.codegen.rewrite.select_forms import Family
 from netc.netspec.errors import UserError
 
 Engine = Literal["iree", "xla", "reference", "none"]

@@ -19,10 +19,9 @@ from netc.codegen.program import build
 from netc.netspec.errors import NetcError, UserError
 from netc.netspec.recipe import Schedule
 from netc.netspec.types import TensorType, batched
-from netc.runtime import checkpoint
 from netc.runtime.backends import check_device
 from netc.runtime.backends.protocol import Array
-from netc.runtime.cache import Cache
+from netc.runtime.cache.store import Cache
 from netc.runtime.data.batches import (
     Batch,
     Normalise,
@@ -36,16 +35,17 @@ from netc.runtime.data.batches import (
 from netc.runtime.data.catalog import TEXT_PREFIX
 from netc.runtime.data.dataset import Dataset, Split
 from netc.runtime.data.windows import TextSplit
-from netc.runtime.interrupt import interruptible
-from netc.runtime.ledger import Ledger, StepDone
-from netc.runtime.lock import only_writer
-from netc.runtime.pretrained import Start
-from netc.runtime.resume import CHANGES, LeftOff, accepted, damaged, left_off, tidy
-from netc.runtime.run import RunConfig, normalise_of, read_config, refuse_used, write_config
-from netc.runtime.saver import Counter, NonFiniteError, Rescue, Saver, diverged
+from netc.runtime.run import checkpoint
+from netc.runtime.run.config import RunConfig, normalise_of, read_config, refuse_used, write_config
+from netc.runtime.run.interrupt import interruptible
+from netc.runtime.run.ledger import Ledger, StepDone
+from netc.runtime.run.lock import only_writer
+from netc.runtime.run.resume import CHANGES, LeftOff, accepted, damaged, left_off, tidy
+from netc.runtime.run.saver import Counter, NonFiniteError, Rescue, Saver, diverged
 from netc.runtime.schedule import learning_rate
 from netc.runtime.session import Feed, Prepared, Session, prepare
 from netc.runtime.target import Target, parse_target
+from netc.runtime.weights.pretrained import Start
 from netc.traces.schema import EvalRecord, Header
 from netc.traces.write import TraceWriter
 

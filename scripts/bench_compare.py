@@ -3,10 +3,10 @@
     python scripts/bench_compare.py [NET[@SIDE][:BATCH] ...] [--dispatches] [--write]
 
 For each net and family of schedules: the operations of the lowered train_step by kind, the bytes of the whole text,
-flops and bytes by the cost model (codegen/step_cost.py) and, with --dispatches, the dispatches that IREE makes of the
-step for this CPU. Compares them with the youngest entry of docs/measurements/history.json that has the net; a number
-that grew by more than 10 % is a regression, and the exit code is 1. `--write` appends an entry with the date and the
-git revision.
+flops and bytes by the cost model (codegen/analysis/step_cost.py) and, with --dispatches, the dispatches that IREE makes
+of the step for this CPU. Compares them with the youngest entry of docs/measurements/history.json that has the net; a
+number that grew by more than 10 % is a regression, and the exit code is 1. `--write` appends an entry with the date and
+the git revision.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from netc.codegen.analysis.step_cost import works
 from netc.codegen.program import build
 from netc.codegen.render import render
 from netc.codegen.rewrite.lower import lower
-from netc.codegen.step_cost import works
 from netc.netspec.check import CheckedNet, check
 from netc.netspec.recipe import Recipe
 from netc.netspec.zoo import find
-from netc.runtime import dispatches
 from netc.runtime.compile import compile_text
+from netc.runtime.measure import dispatches
 from netc.runtime.target import parse_target
 
 HISTORY = Path(__file__).resolve().parents[1] / "docs" / "measurements" / "history.json"

@@ -22,8 +22,8 @@ import torch
 from netc.netspec.check import check
 from netc.netspec.zoo import find
 from netc.proofs_oracle.peers.contestants import by_hand, torch_step
-from netc.runtime import bench
-from netc.runtime.bench import Contestant, Job, Start, Step
+from netc.runtime.measure import bench
+from netc.runtime.measure.bench import Contestant, Job, Start, Step
 from netc.runtime.train import versions
 
 DEFAULT = ("mnist-mlp:128", "mnist-cnn:128", "resnet34-cifar:32", "tiny-gpt:12", "vit_tiny_patch4_32:32")

@@ -3,9 +3,10 @@
     python scripts/bench_step.py [NET[@SIDE][:BATCH] ...] [--rounds N] [--seconds S] [--targets T,T] [--write]
 
 SIDE is that of square colour images; nets at 64 pixels or fewer get 10 classes. Each contestant lives in its own
-process and they take turns (runtime/bench.py); the table shows medians over the rounds, the ratios to the best peer
-and to PyTorch eager, and what part of the machine's own rate of a product of matrices the step's mathematics reaches.
-Every step runs forward, loss, backward and Adam on a batch that already lies on the device, and waits for the loss.
+process and they take turns (runtime/measure/bench.py); the table shows medians over the rounds, the ratios to the best
+peer and to PyTorch eager, and what part of the machine's own rate of a product of matrices the step's mathematics
+reaches. Every step runs forward, loss, backward and Adam on a batch that already lies on the device, and waits for the
+loss.
 `--write` puts the table under docs/measurements/.
 """
 
@@ -21,7 +22,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from netc.runtime.bench import Job, flops_of, ours, race, surroundings
+from netc.runtime.measure.bench import Job, flops_of, ours, race, surroundings
 
 THREADS = 2
 os.environ.update(surroundings(THREADS))  # before jax is imported, which the ceilings need
@@ -29,8 +30,8 @@ os.environ.update(surroundings(THREADS))  # before jax is imported, which the ce
 from netc.netspec.check import CheckedNet, check  # noqa: E402
 from netc.netspec.zoo import find  # noqa: E402
 from netc.proofs_oracle.peers.contestants import WORDS, contestants  # noqa: E402
-from netc.runtime.cache import Cache  # noqa: E402
-from netc.runtime.ceilings import ceilings  # noqa: E402
+from netc.runtime.cache.store import Cache  # noqa: E402
+from netc.runtime.measure.ceilings import ceilings  # noqa: E402
 from netc.runtime.target import parse_target  # noqa: E402
 from netc.runtime.train import versions  # noqa: E402
 

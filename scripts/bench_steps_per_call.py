@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from netc.runtime.bench import surroundings
+from netc.runtime.measure.bench import surroundings
 
 THREADS = 2
 os.environ.update(surroundings(THREADS))  # before anything that reads it is imported
@@ -29,7 +29,7 @@ from netc.codegen.program import build  # noqa: E402
 from netc.netspec.check import CheckedNet, check  # noqa: E402
 from netc.netspec.recipe import Recipe  # noqa: E402
 from netc.netspec.zoo import find  # noqa: E402
-from netc.runtime.cache import Cache  # noqa: E402
+from netc.runtime.cache.store import Cache  # noqa: E402
 from netc.runtime.session import Session, prepare  # noqa: E402
 from netc.runtime.target import parse_target  # noqa: E402
 from netc.runtime.train import versions  # noqa: E402

@@ -24,7 +24,7 @@ from netc.netspec.errors import NetcError, SpecError
 from netc.netspec.layers import Dense
 from netc.netspec.spec import NetSpec
 from netc.netspec.zoo import ZOO, find
-from netc.proofs_oracle.twin import agreement
+from netc.proofs_oracle.twin.agreement import agreement
 
 OUT = Path(__file__).parents[1] / "docs" / "measurements" / "twins.md"
 SIDES = (8, 32, 64, 75, 96, 128, 224)

@@ -27,7 +27,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from netc.runtime.bench import surroundings
+from netc.runtime.measure.bench import surroundings
 
 THREADS = 2
 os.environ.update(surroundings(THREADS))  # before anything that reads it is imported
@@ -35,15 +35,15 @@ os.environ["FORCE_COLOR"] = "1"  # the bar is drawn, as on a terminal
 
 import numpy as np  # noqa: E402
 
-from netc.cli.train_view import TrainView  # noqa: E402
+from netc.cli.views.train import TrainView  # noqa: E402
 from netc.netspec.check import CheckedNet, check  # noqa: E402
 from netc.netspec.recipe import Recipe, Schedule  # noqa: E402
 from netc.netspec.zoo import find  # noqa: E402
 from netc.runtime import session as sessions  # noqa: E402
 from netc.runtime.backends.protocol import Array, Buffer, Loaded  # noqa: E402
-from netc.runtime.cache import Cache  # noqa: E402
+from netc.runtime.cache.store import Cache  # noqa: E402
 from netc.runtime.data.dataset import ArraySplit, Augment, Dataset, array_digest  # noqa: E402
-from netc.runtime.run import RunConfig  # noqa: E402
+from netc.runtime.run.config import RunConfig  # noqa: E402
 from netc.runtime.train import train, versions  # noqa: E402
 
 DEFAULT = ("mnist-mlp:128:cpu:100", "mnist-mlp:128:xla:100", "resnet34@64x64x3:32:cpu:10")

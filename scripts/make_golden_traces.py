@@ -22,12 +22,12 @@ from netc.netspec.check import check
 from netc.netspec.layers import ConvBn, Dense, Flatten, GlobalAvgPool, MaxPool, ResidualBlock
 from netc.netspec.recipe import Adam, Optimizer, Recipe, Schedule, Sgd
 from netc.netspec.spec import NetSpec
-from netc.runtime.cache import Cache, cache_root
+from netc.runtime.cache.store import Cache, cache_root
+from netc.runtime.compare.noise import measure
+from netc.runtime.compare.replay import replay_of
 from netc.runtime.data import catalog
 from netc.runtime.data.dataset import Augment, Dataset
-from netc.runtime.noise import measure
-from netc.runtime.replay import replay_of
-from netc.runtime.run import RunConfig, write_config
+from netc.runtime.run.config import RunConfig, write_config
 from netc.runtime.target import parse_target
 from netc.runtime.train import train
 from netc.traces.diff import FACTORS, diff

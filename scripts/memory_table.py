@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-from netc.codegen.memory import Memory, memory_of
+from netc.codegen.analysis.memory import Memory, memory_of
 from netc.codegen.program import Program, build
 from netc.codegen.rewrite.lower import lower
 from netc.netspec.check import CheckedNet, check
@@ -32,8 +32,8 @@ from netc.netspec.recipe import Recipe
 from netc.netspec.spec import NetSpec
 from netc.netspec.zoo import find
 from netc.runtime.backends import iree
-from netc.runtime.cache import Cache
-from netc.runtime.memory import STEP, Peak, compiled_peak
+from netc.runtime.cache.store import Cache
+from netc.runtime.measure.memory import STEP, Peak, compiled_peak
 from netc.runtime.session import Session, prepare
 from netc.runtime.target import parse_target
 from netc.runtime.train import versions

@@ -22,7 +22,7 @@ import numpy as np
 from netc.codegen.builder import Builder
 from netc.codegen.ir import Module
 from netc.codegen.render import render
-from netc.codegen.rewrite.barriers_for_iree import barriers_for_iree
+from netc.codegen.rewrite.iree.barriers import barriers_for_iree
 from netc.netspec.errors import UserError
 from netc.netspec.types import TensorType
 from netc.runtime.backends import check_device, load

@@ -47,7 +47,7 @@ CALLS = (
     ("netc.runtime.session", "compile_cached", "cache"),
     ("netc.runtime.session", "load", "cache"),
     ("netc.runtime.train", "_begun", "state"),
-    ("netc.runtime.checkpoint", "save", "checkpoint"),
+    ("netc.runtime.run.checkpoint", "save", "checkpoint"),
 )
 PAGE = Path(__file__).parents[1] / "docs" / "measurements" / "startup.md"
 Spent = dict[str, list[float]]  # part -> wall, processor

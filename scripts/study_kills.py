@@ -36,10 +36,10 @@ from pathlib import Path
 
 from netc.cli.main import _run
 from netc.cli.signals import end_tidily
-from netc.runtime import checkpoint
+from netc.runtime.run import checkpoint
 
 # what a training imports, once for all cases
-WARM = ("netc.cli.train_view", "netc.runtime.evaluate", "netc.runtime.backends.reference", "netc.runtime.data.catalog")
+WARM = ("netc.cli.views.train", "netc.runtime.evaluate", "netc.runtime.backends.reference", "netc.runtime.data.catalog")
 WARM += ("netc.runtime.data.digits", "netc.netspec.zoo", "netc.cli.lasting")
 
 NET = """name = "tiny"

@@ -51,16 +51,16 @@ from netc.netspec.errors import NetcError
 from netc.netspec.lean.file import load as load_lean
 from netc.netspec.lean.listing import summaries
 from netc.netspec.toml import load as load_toml
-from netc.runtime.cache import Cache, CacheKey
-from netc.runtime.checkpoint import load as load_checkpoint
+from netc.runtime.cache.store import Cache, CacheKey
 from netc.runtime.data import cifar
 from netc.runtime.data.idx import read_idx
 from netc.runtime.data.image_file import decode, survey
 from netc.runtime.data.text import load_text
-from netc.runtime.run import check_spec_file, read_config
+from netc.runtime.measure.tuned import Winner, all_tuned, keep
+from netc.runtime.run.checkpoint import load as load_checkpoint
+from netc.runtime.run.config import check_spec_file, read_config
 from netc.runtime.target import parse_target
-from netc.runtime.tensor_file import open_tensors
-from netc.runtime.tuned import Winner, all_tuned, keep
+from netc.runtime.weights.tensor_file import open_tensors
 from netc.traces.errors import TraceError
 from netc.traces.floor import MEASURED, Floor, read_floor, write_floor
 from netc.traces.read import read, read_timing
@@ -235,7 +235,7 @@ def make_samples(root: Path) -> None:
             picture.save(root / kind.path)
 
 
-def place_of(kind: Kind, root: Path) -> Path:
+def location_of(kind: Kind, root: Path) -> Path:
     """The sample's file; of a folder, the file in it."""
     path = root / kind.path
     return next(path.glob("*.json")) if path.is_dir() else path
@@ -344,14 +344,14 @@ def work(job: Job, samples: Path, keep_in: Path, told: Any) -> None:
     try:
         warnings.simplefilter("ignore")  # Pillow's, about what it then refuses or reads
         shutil.copytree(samples, root, dirs_exist_ok=True)
-        path = place_of(kind, root)
+        path = location_of(kind, root)
         content = path.read_bytes()
         first, value = verdict(kind, path, 60)  # it imports what it needs
         if first != "read" and "npz" not in job.kind:  # which is refused with the line that converts it
             raise SystemExit(f"the sample of {job.kind} is not read: {value}")
         held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (held + BYTES, held + BYTES))
-        others = [place_of(other, root).read_bytes()[:5000] for other in KINDS.values()]
+        others = [location_of(other, root).read_bytes()[:5000] for other in KINDS.values()]
         bits = rng.sample(range(8 * len(content)), min(job.count, 8 * len(content))) if job.flips else []
         for number in range(job.count):
             if job.flips:

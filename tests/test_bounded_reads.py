@@ -86,17 +86,17 @@ CASES = {
         lambda p: b'{"kind":"header","a":1}\n' * 800_000, "from netc.traces.read import read", "read(path)",
     ),
     "a run.json of objects": (
-        lambda p: objects(4_000_000), "from netc.runtime.run import read_config", "read_config(path.parent)",
+        lambda p: objects(4_000_000), "from netc.runtime.run.config import read_config", "read_config(path.parent)",
     ),
     "a checkpoint's manifest of objects": (
-        lambda p: objects(4_190_000), "from netc.runtime.checkpoint import load", "load(path.parent)",
+        lambda p: objects(4_190_000), "from netc.runtime.run.checkpoint import load", "load(path.parent)",
     ),
     "a noise file of objects": (
         lambda p: objects(4_000_000), "from netc.traces.floor import read_floor", "read_floor(path)",
     ),
     "a header of tensors": (
         lambda p: header_of_tensors(4_000_000),
-        "from netc.runtime.tensor_file import open_tensors",
+        "from netc.runtime.weights.tensor_file import open_tensors",
         "open_tensors(path)",
     ),
     "a spec of dots": (

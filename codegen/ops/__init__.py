@@ -24,4 +24,4 @@ def infer(kind: str, operands: tuple[TensorType, ...], attrs: Attrs) -> tuple[Te
     """
     row, named = OPS[kind], dict(attrs)
     first = row.rule(*operands, **named)
-    return (first, *row.several.further(*operands, **named)) if row.several else (first,)
+    return (first, *row.multi.further(*operands, **named)) if row.multi else (first,)

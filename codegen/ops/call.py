@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from netc.codegen.ir import Function, IrError, Op
-from netc.codegen.ops.table import OpDef, Several, arrow, no_flops
+from netc.codegen.ops.table import MultiResult, OpDef, arrow, no_flops
 from netc.netspec.types import TensorType
 
 
@@ -30,5 +30,5 @@ def _state(op: Op, args: Sequence[str], stem: str, location: str) -> list[str]:
 
 # the additions are counted in the callee
 ROWS: tuple[OpDef, ...] = (
-    OpDef("call", _call, None, _mean, no_flops, Several(lambda x, **_: (), _state, _fits, "call")),
+    OpDef("call", _call, None, _mean, no_flops, MultiResult(lambda x, **_: (), _state, _fits, "call")),
 )

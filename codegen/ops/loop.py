@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from netc.codegen.ir import Function, IrError, Op
 from netc.codegen.ops.movement import compute_barrier, literal
-from netc.codegen.ops.table import OpDef, Several, ints, mlir_type, no_flops, want
+from netc.codegen.ops.table import MultiResult, OpDef, ints, mlir_type, no_flops, want
 from netc.netspec.types import TensorType
 
 INDEX = TensorType((), "i32")
@@ -226,12 +226,12 @@ def _state_while(op: Op, args: Sequence[str], stem: str, location: str) -> list[
 
 def _state_blocks(op: Op, args: Sequence[str], stem: str, location: str) -> list[str]:
     """The loop as blocks of its function, of which the first tests whether there is another turn."""
-    label, kept = stem.removeprefix("%"), [mlir_type(v.type) for v in op.further]
+    label, kept = stem.removeprefix("%"), [mlir_type(v.type) for v in op.extra_results]
     types, names = ", ".join(["i32", *kept]), [f"{stem}_{n + 1}" for n in range(len(kept))]
     body, after = _body(op, args, names, stem, f"{stem}_row")
     arguments = [f"{name}: {t}" for name, t in zip([f"{stem}_index", *names], ["i32", *kept], strict=True)]
     lines: list[str] = []
-    begun = _placed(lines, stem, args[1 : 1 + len(kept)], [v.type for v in op.further])
+    begun = _placed(lines, stem, args[1 : 1 + len(kept)], [v.type for v in op.extra_results])
     return [
         *lines,
         f"{stem}_first = tensor.extract {args[0]}[] : {SCALAR}",
@@ -256,7 +256,7 @@ def _state_for(op: Op, args: Sequence[str], stem: str, location: str) -> list[st
 
     It does so as well where two buffers are one constant before the loop: each begins with content of its own.
     """
-    kept = [mlir_type(v.type) for v in op.further]
+    kept = [mlir_type(v.type) for v in op.extra_results]
     held = [f"{stem}_held{n + 1}" for n in range(len(kept))]
     body, after = _body(op, args, held, stem, f"{stem}_row")
     carried = op.attr("carried")
@@ -264,7 +264,7 @@ def _state_for(op: Op, args: Sequence[str], stem: str, location: str) -> list[st
     for n, t in enumerate(parts_of(op, [v.type for v in op.operands]).outputs):
         begun.append(f"{stem}_begun{n}")
         lines += _content(begun[-1], t, n, args[1], op.operands[1].type, location)
-    begun = _placed(lines, stem, begun, [v.type for v in op.further])
+    begun = _placed(lines, stem, begun, [v.type for v in op.extra_results])
     each = ", ".join(f"{name} = {v}" for name, v in zip(held, begun, strict=True))
     return [
         f"{stem}_from = arith.constant 0 : index",
@@ -310,9 +310,9 @@ def _content(name: str, held: TensorType, number: int, x: str, like: TensorType,
 
 
 # The additions of the calls are counted in the callee. `block_loop` and `for_loop` are the same loop in forms for IREE
-# (codegen/rewrite/loop_forms.py).
+# (codegen/rewrite/iree/loops.py).
 ROWS: tuple[OpDef, ...] = (
-    OpDef("loop", _index, None, _mean_loop, no_flops, Several(_further, _state_while, _fits)),
-    OpDef("block_loop", _index, None, _mean_loop, no_flops, Several(_further, _state_blocks, _fits)),
-    OpDef("for_loop", _index, None, _mean_loop, no_flops, Several(_further, _state_for, _fits)),
+    OpDef("loop", _index, None, _mean_loop, no_flops, MultiResult(_further, _state_while, _fits)),
+    OpDef("block_loop", _index, None, _mean_loop, no_flops, MultiResult(_further, _state_blocks, _fits)),
+    OpDef("for_loop", _index, None, _mean_loop, no_flops, MultiResult(_further, _state_for, _fits)),
 )

@@ -7,7 +7,7 @@ import struct
 from collections.abc import Sequence
 
 from netc.codegen.ir import IrError, Op
-from netc.codegen.ops.table import OpDef, Several, arrow, ints, mlir_type, no_flops, want
+from netc.codegen.ops.table import MultiResult, OpDef, arrow, ints, mlir_type, no_flops, want
 from netc.netspec.types import DType, TensorType
 
 Ints = tuple[int, ...]
@@ -145,7 +145,7 @@ ROWS: tuple[OpDef, ...] = (
     OpDef("barrier", _barrier, _spell_barrier, lambda A, op, x: x, no_flops),
     OpDef(  # no result is there before every operand is
         "joint_barrier", _joint_barrier, None, lambda A, op, call, *xs: list(xs), no_flops,
-        Several(lambda *types: types[1:], _state_joint_barrier, None, "joint"),
+        MultiResult(lambda *types: types[1:], _state_joint_barrier, None, "joint"),
     ),
     OpDef(
         "constant", _constant, _spell_constant,

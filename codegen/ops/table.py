@@ -20,7 +20,7 @@ Cost = Callable[["Op"], int]
 
 
 @dataclass(frozen=True, slots=True)
-class Several:
+class MultiResult:
     """What a row has besides where its op makes several values, and perhaps calls a function of the module.
 
     `further(operand types.., **attrs)` gives the types of the results after the first. `statement(op, operand names,
@@ -50,7 +50,7 @@ class OpDef:
     spelling: Spelling | None
     meaning: Meaning
     flops: Cost
-    several: Several | None = None
+    multi: MultiResult | None = None
 
 
 def extreme(A: Any, direction: str, x: Any, y: Any) -> Any:

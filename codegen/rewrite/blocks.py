@@ -14,7 +14,7 @@ from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass, field, replace
 
 from netc.codegen.ir import Function, Op, Value
-from netc.codegen.place import PHASES, place_of
+from netc.codegen.location import PHASES, location_of
 from netc.codegen.rules import BLOCK
 
 CHEAP = frozenset(("constant", "iota", "broadcast", "reshape", "convert", "compare"))
@@ -53,7 +53,7 @@ def parts_of(function: Function, phases: Collection[str] = PHASES) -> list[Part]
 
 
 def _key(loc: str, phases: Collection[str]) -> Key | None:
-    place = place_of(loc)
+    place = location_of(loc)
     if place.phase in phases:
         for n, part in enumerate(place.path):
             if BLOCK.fullmatch(part):
@@ -131,7 +131,7 @@ class _Local:
 
 def _cheap(op: Op) -> bool:
     """Whether an operation is made anew where its result is used: see CHEAP; and arithmetic of scalars."""
-    return op.kind in CHEAP or (not op.further and all(v.shape == () for v in (op.result, *op.operands)))
+    return op.kind in CHEAP or (not op.extra_results and all(v.shape == () for v in (op.result, *op.operands)))
 
 
 def in_order(parts: Sequence[Part]) -> tuple[list[Part], list[Part]]:
@@ -176,7 +176,7 @@ def function_of(name: str, part: Part) -> Function:
         new.update({v: Value(v.type) for v in op.results})
     ops = tuple(
         Op(op.kind, tuple([new[v] for v in op.operands]), op.attrs, new[op.result], starred(op.loc),
-           tuple([new[v] for v in op.further]))
+           tuple([new[v] for v in op.extra_results]))
         for op in part.ops
     )  # fmt: skip
     params = tuple([new[v] for v in part.inputs])

@@ -21,7 +21,7 @@ def _cse(function: Function) -> Function:
     seen: dict[Hashable, Value] = {}
 
     def visit(b: Builder, op: Op, operands: tuple[Value, ...]) -> Value | None:
-        if op.further:
+        if op.extra_results:
             return None
         # 0.0 == -0.0 == 0 == False in Python, so constants are told apart by how they are written
         attrs = repr(op.attrs) if op.kind == "constant" else op.attrs

@@ -20,7 +20,7 @@ def _dce(function: Function) -> Function:
     live = set(function.results)
     kept = []
     for op in reversed(function.ops):
-        if op.result in live or (op.further and not live.isdisjoint(op.further)):
+        if op.result in live or (op.extra_results and not live.isdisjoint(op.extra_results)):
             live.update(op.operands)
             kept.append(op)
     return replace(function, ops=tuple(reversed(kept))) if len(kept) < len(function.ops) else function

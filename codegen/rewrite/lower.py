@@ -6,19 +6,19 @@ from collections.abc import Callable
 
 from netc.codegen.collector import no_collector
 from netc.codegen.ir import Function, Module, Op
-from netc.codegen.rewrite.barriers_for_iree import barriers_for_iree
-from netc.codegen.rewrite.choices import NONE, Choices
 from netc.codegen.rewrite.cse import cse
 from netc.codegen.rewrite.dce import dce
 from netc.codegen.rewrite.fold import fold
-from netc.codegen.rewrite.loop_forms import loops_for_iree
-from netc.codegen.rewrite.narrow_copies import part_narrow_copies
+from netc.codegen.rewrite.form_overrides import NO_OVERRIDES, FormOverrides
+from netc.codegen.rewrite.iree.barriers import barriers_for_iree
+from netc.codegen.rewrite.iree.loops import loops_for_iree
+from netc.codegen.rewrite.iree.narrow_copies import part_narrow_copies
+from netc.codegen.rewrite.iree.repeated_sums import part_joined_sums, part_repeated_sums
 from netc.codegen.rewrite.plain_forms import erf_functions, plain_forms
 from netc.codegen.rewrite.products import sum_before_products
 from netc.codegen.rewrite.reductions import split_reductions
-from netc.codegen.rewrite.repeated_sums import part_joined_sums, part_repeated_sums
 from netc.codegen.rewrite.scan_blocks import scan_blocks
-from netc.codegen.rewrite.schedule import Family, schedule
+from netc.codegen.rewrite.select_forms import Family, schedule
 from netc.codegen.verify import verify
 
 Pass = Callable[[Module], Module]
@@ -33,7 +33,9 @@ _LAST: dict[Family, tuple[tuple[str, Pass], ...]] = {
 _FOR_IREE: tuple[tuple[str, Pass], ...] = (("loops_for_iree", loops_for_iree), ("barriers_for_iree", barriers_for_iree))
 
 
-def passes(family: Family, choices: Choices = NONE, *, scan: bool = False) -> tuple[tuple[str, Pass], ...]:
+def passes(
+    family: Family, choices: FormOverrides = NO_OVERRIDES, *, scan: bool = False
+) -> tuple[tuple[str, Pass], ...]:
     """The passes for a family of targets, in order, with their names."""
 
     def chosen(module: Module) -> Module:
@@ -60,7 +62,7 @@ def passes(family: Family, choices: Choices = NONE, *, scan: bool = False) -> tu
 
 
 @no_collector()
-def lower(module: Module, family: Family, choices: Choices = NONE, *, scan: bool = False) -> Module:
+def lower(module: Module, family: Family, choices: FormOverrides = NO_OVERRIDES, *, scan: bool = False) -> Module:
     """Every pass in order, the verifier after each. `choices` name forms for single convolutions, before the table.
 
     With `scan`, equal blocks in a row become loops.

@@ -1,7 +1,7 @@
 """The net as written: what StableHLO has no word for, in the textbook's form, one for each op whatever the target.
 
-Barriers go, for they are there for compilers, but for those of `--remat`, which are what it is. Choices of a target's
-table, and what `netc tune` measured, have no part in it.
+Barriers go, for they are there for compilers, but for those of `--remat`, which are what it is. What a target's
+table chooses, and what `netc tune` measured, have no part in it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from netc.codegen.builder import Builder
 from netc.codegen.ir import Function, IrError, Module, Op, Value
-from netc.codegen.place import place_of
+from netc.codegen.location import location_of
 from netc.codegen.rewrite.conv_forms import adjoint_kernel, adjoint_padding
 from netc.codegen.rewrite.index_forms import scatter
 from netc.codegen.rewrite.scan_forms import doubling
@@ -56,7 +56,7 @@ def sum_pool_grad(b: Builder, op: Op, dy: Value) -> Value:
 
 def barrier(b: Builder, op: Op, x: Value) -> Value | None:
     """The value itself, outside of what is computed again."""
-    return None if place_of(op.loc).phase == "remat" else x
+    return None if location_of(op.loc).phase == "remat" else x
 
 
 FORMS: dict[str, Callable[..., Value | None]] = {

@@ -254,7 +254,7 @@ class _Emission:
                 self.b.place(op.loc)
                 operands = tuple([self._value(v) for v in op.operands])
                 same = operands == op.operands
-                self.b.ops.append(op if same else Op(op.kind, operands, op.attrs, op.result, op.loc, op.further))
+                self.b.ops.append(op if same else Op(op.kind, operands, op.attrs, op.result, op.loc, op.extra_results))
         results = tuple([self._value(v) for v in self.source.results])
         return replace(self.source, ops=tuple(self.b.ops), results=results)
 

@@ -31,7 +31,7 @@ def rewrite(function: Function, visit: Visit, kinds: Container[str] | None = Non
             if value is not None:
                 new[op.result] = value
                 continue
-        b.ops.append(op if same else Op(op.kind, operands, op.attrs, op.result, op.loc, op.further))
+        b.ops.append(op if same else Op(op.kind, operands, op.attrs, op.result, op.loc, op.extra_results))
     if not new and len(b.ops) == len(function.ops):
         return function
     return replace(function, ops=tuple(b.ops), results=tuple(new.get(v, v) for v in function.results))

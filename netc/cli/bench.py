@@ -17,7 +17,7 @@ from netc.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from netc.runtime.bench import Timing
+    from netc.runtime.measure.bench import Timing
 
 
 @click.command()
@@ -51,9 +51,9 @@ def bench(
     """
     from netc.netspec.errors import UserError
     from netc.runtime.backends import check_device
-    from netc.runtime.bench import Job, flops_of, ours, race
-    from netc.runtime.cache import Cache
-    from netc.runtime.ceilings import ceilings, cores
+    from netc.runtime.cache.store import Cache
+    from netc.runtime.measure.bench import Job, flops_of, ours, race
+    from netc.runtime.measure.ceilings import ceilings, cores
     from netc.runtime.target import parse_target
 
     targets = [parse_target(word) for word in target.split(",")]
@@ -110,7 +110,7 @@ COLUMNS = (
 
 
 def _show(found: dict[str, Any]) -> None:
-    from netc.cli.table import Column, print_line, print_table
+    from netc.cli.views.table import Column, print_line, print_table
 
     peak, rows = found["gemm_flops_per_s"], found["rows"]
     title = "{net}, batch {batch}, {threads} threads, {rounds} rounds".format_map(found)

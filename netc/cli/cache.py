@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import timedelta
 
-    from netc.runtime.cache import Cache, Entry
-    from netc.runtime.tuned import Tuned
+    from netc.runtime.cache.store import Cache, Entry
+    from netc.runtime.measure.tuned import Tuned
 
 SHORT = 12  # hex digits of a digest that a person is shown
 HOURS = {"h": 1, "d": 24, "w": 168, "": 24}  # of a unit of age
@@ -45,7 +45,7 @@ def _age(text: str) -> timedelta:
 
 def _size(text: str) -> int:
     """`2GB` in bytes. Raises UserError for what is none."""
-    from netc.runtime.cache_limit import bytes_of
+    from netc.runtime.cache.limit import bytes_of
 
     return bytes_of(text, "--max-size")
 
@@ -58,9 +58,9 @@ def _warn(text: str) -> None:
 @json_option
 def ls(as_json: bool) -> None:
     """List the compiled programs, oldest first, then the tuned targets."""
-    from netc.runtime import cache_limit
-    from netc.runtime.cache import Cache
-    from netc.runtime.tuned import all_tuned
+    from netc.runtime.cache import limit as cache_limit
+    from netc.runtime.cache.store import Cache
+    from netc.runtime.measure.tuned import all_tuned
 
     store = Cache(on_damage=_warn)
     entries = store.entries()
@@ -102,9 +102,9 @@ def _tuned_facts(tuned: Tuned) -> dict[str, object]:
 def _show(store: Cache, entries: Iterable[Entry], tuned: Iterable[Tuned]) -> None:
     from datetime import UTC, datetime
 
-    from netc.cli import figures
-    from netc.cli.table import Column, print_line, print_table
-    from netc.runtime import cache_limit
+    from netc.cli.views import figures
+    from netc.cli.views.table import Column, print_line, print_table
+    from netc.runtime.cache import limit as cache_limit
 
     now = datetime.now(UTC)
     columns = (
@@ -154,9 +154,9 @@ def clear(pattern: str | None, older_than: timedelta | None, yes: bool) -> None:
     `netc tune` measured for a target has the name tuned-TARGET (tuned-cpu).
     Downloaded data and trained runs stay.
     """
-    from netc.cli import figures
-    from netc.runtime import tuned
-    from netc.runtime.cache import Cache
+    from netc.cli.views import figures
+    from netc.runtime.cache.store import Cache
+    from netc.runtime.measure import tuned
 
     damaged: list[str] = []
     store = Cache(on_damage=damaged.append)
@@ -188,9 +188,9 @@ def prune(max_size: int | None, older_than: timedelta | None) -> None:
 
     Without options, until the rest fits NETC_CACHE_LIMIT. Programs that a process has just taken stay.
     """
-    from netc.cli import figures
-    from netc.runtime import cache_limit
-    from netc.runtime.cache import Cache
+    from netc.cli.views import figures
+    from netc.runtime.cache import limit as cache_limit
+    from netc.runtime.cache.store import Cache
 
     store = Cache(on_damage=lambda text: None)
     before = len(store.entries())

@@ -188,7 +188,7 @@ def _file(
 
 
 def _show(found: Certificate) -> None:
-    from netc.cli.table import Column, Styled, print_line, print_table
+    from netc.cli.views.table import Column, Styled, print_line, print_table
 
     right = (Column(heading, right=True) for heading in ("gradients", "degree", "false with"))
     rows = [

@@ -40,7 +40,7 @@ def compile_(
     Beside OUT lies its manifest, OUT.json: every argument and result in order, and the compiler, its version and flags.
     """
     from netc.netspec.errors import UserError
-    from netc.runtime.cache import Cache
+    from netc.runtime.cache.store import Cache
     from netc.runtime.files import copy_whole
     from netc.runtime.session import prepare, write_manifest
     from netc.runtime.target import parse_target

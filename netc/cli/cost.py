@@ -12,7 +12,7 @@ from netc.cli.program import training_of
 from netc.cli.recipe_options import recipe_options
 
 if TYPE_CHECKING:
-    from netc.codegen.step_cost import Ceiling, Row
+    from netc.codegen.analysis.step_cost import Ceiling, Row
 
 RULE = "bytes: elementwise work is fused into one pass; a product or a transpose is a pass of its own; no cache"
 
@@ -50,12 +50,12 @@ def cost(
     Nothing of the net is compiled. The two ceilings (products of matrices, memory) are measured through the target
     once, and kept in the cache folder; for a device that is not here give both --peak and --bandwidth.
     """
-    from netc.codegen.block_cost import step_rows
+    from netc.codegen.analysis.block_cost import step_rows
+    from netc.codegen.analysis.step_cost import Ceiling
     from netc.codegen.rewrite.lower import lower
-    from netc.codegen.step_cost import Ceiling
     from netc.netspec.errors import UserError
-    from netc.runtime.cache import Cache
-    from netc.runtime.ceilings import ceilings
+    from netc.runtime.cache.store import Cache
+    from netc.runtime.measure.ceilings import ceilings
     from netc.runtime.session import in_use
     from netc.runtime.target import parse_target
 
@@ -99,9 +99,9 @@ def facts(rows: tuple[Row, ...], ceiling: Ceiling) -> dict[str, Any]:
 
 
 def _show(found: dict[str, Any], rows: tuple[Row, ...]) -> None:
-    from netc.cli.table import Column, print_line, print_table
-    from netc.codegen.place import phases_of
-    from netc.codegen.step_cost import by_layer
+    from netc.cli.views.table import Column, print_line, print_table
+    from netc.codegen.analysis.step_cost import by_layer
+    from netc.codegen.location import phases_of
 
     print_line(f"{found['net']}, batch {found['batch']}, as lowered for {found['target']}", "bold")
     print_line(f"ceilings: {found['ceilings_from']}")

@@ -13,7 +13,7 @@ from netc.cli.options import data_cache, json_option, print_json
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-    from netc.cli.table import Cell
+    from netc.cli.views.table import Cell
     from netc.runtime.data.catalog import Status
 
 
@@ -49,8 +49,8 @@ def ls(as_json: bool) -> None:
 
 
 def _show(found: tuple[Status, ...]) -> None:
-    from netc.cli.figures import shape
-    from netc.cli.table import Column, Styled, print_line, print_table
+    from netc.cli.views.figures import shape
+    from netc.cli.views.table import Column, Styled, print_line, print_table
 
     columns = (
         Column("data", style="cyan"),

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from netc.cli.machine import Machine
-    from netc.cli.table import Cell
+    from netc.cli.views.table import Cell
 
 
 @click.command()
@@ -79,8 +79,8 @@ def facts(machine: Machine) -> dict[str, Any]:
 
 
 def _show(machine: Machine) -> None:
-    from netc.cli.figures import size
-    from netc.cli.table import Column, print_line, print_table
+    from netc.cli.views.figures import size
+    from netc.cli.views.table import Column, print_line, print_table
 
     print_line(f"netc {machine.netc}, Python {machine.python}, {machine.system}, {machine.cpus} CPUs", "bold")
     print_line("")
@@ -138,18 +138,18 @@ def _remark(machine: Machine, package: str) -> str:
 
 
 def _yes(works: bool) -> Cell:
-    from netc.cli.table import Styled
+    from netc.cli.views.table import Styled
 
     return Styled("yes", "green") if works else Styled("no", "yellow")
 
 
 def _dim(text: str) -> Cell:
-    from netc.cli.table import Styled
+    from netc.cli.views.table import Styled
 
     return Styled(text, "dim")
 
 
 def _or_missing(version: str | None) -> Cell:
-    from netc.cli.table import Styled
+    from netc.cli.views.table import Styled
 
     return version or Styled("missing", "yellow")

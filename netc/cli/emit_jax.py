@@ -12,7 +12,7 @@ from netc.cli.options import complete_net
 from netc.cli.training import training_of, training_options
 
 if TYPE_CHECKING:
-    from netc.runtime.replay import Replay
+    from netc.runtime.compare.replay import Replay
 
 
 @training_options
@@ -40,8 +40,8 @@ def emit_jax(net: str, out: Path | None, **options: Any) -> None:
     if out is None:
         write(text)
         return
+    from netc.runtime.compare.replay import write_examples, write_start
     from netc.runtime.files import write_whole
-    from netc.runtime.replay import write_examples, write_start
 
     out.parent.mkdir(parents=True, exist_ok=True)
     write_whole(out, text)
@@ -55,7 +55,7 @@ def emit_jax(net: str, out: Path | None, **options: Any) -> None:
 
 
 def _script(replay: Replay) -> str:
-    from netc.codegen.twin.script import Training, jax_script
+    from netc.proofs_oracle.twin.script import Training, jax_script
     from netc.traces.schema import FORMAT
 
     config = replay.config

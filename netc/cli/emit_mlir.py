@@ -44,7 +44,7 @@ def emit_mlir(
     """
     import hashlib
 
-    from netc.codegen.rewrite.choices import NONE
+    from netc.codegen.rewrite.form_overrides import NO_OVERRIDES
     from netc.netspec.errors import UserError
     from netc.runtime.files import file_name, write_whole
     from netc.runtime.session import emit_text, in_use, write_manifest
@@ -54,7 +54,7 @@ def emit_mlir(
         raise UserError("--no-tuned belongs to --target, got none; plain StableHLO has no forms that could be tuned")
     where = parse_target(target) if target is not None else PLAIN
     program = program_of(net, classes, input_, batch, recipe, steps_per_call=steps_per_call)
-    choices = in_use(program, where, tuned_choices(target, no_tuned)) if target is not None else NONE
+    choices = in_use(program, where, tuned_choices(target, no_tuned)) if target is not None else NO_OVERRIDES
     source = emit_text(program, where, choices)
     if choices:
         say(tuned_line(choices), err=True)

@@ -13,7 +13,7 @@ from netc.cli.options import json_option
 
 if TYPE_CHECKING:
     from netc.runtime.data.dataset import Dataset
-    from netc.runtime.run import RunConfig
+    from netc.runtime.run.config import RunConfig
 
 
 @click.command("eval")
@@ -44,8 +44,8 @@ def evaluate(
 
     from netc.netspec.errors import UserError
     from netc.runtime import evaluate as library
-    from netc.runtime.cache import Cache
-    from netc.runtime.run import read_config
+    from netc.runtime.cache.store import Cache
+    from netc.runtime.run.config import read_config
 
     if other is None and (skip_unknown or by_number):
         raise UserError("--skip-unknown and --by-number belong to --data, got no --data; a run knows its own classes")
@@ -73,8 +73,8 @@ def evaluate(
 def _data(config: RunConfig, name: str, checkpoint: Path, data_dir: Path | None, *, other: bool) -> Dataset:
     """The data to evaluate on: other data whole where nothing divides it, the run's own (or a copy) as in training."""
     from netc.cli.train import dataset_of
-    from netc.runtime.checkpoint import load
     from netc.runtime.data.catalog import BY_NAME
+    from netc.runtime.run.checkpoint import load
 
     if other:
         data = dataset_of(name, config.net, data_dir, whole=True)

@@ -46,10 +46,10 @@ def import_(
     """
     from netc.netspec.errors import UserError
     from netc.runtime.data.batches import Normalise
-    from netc.runtime.pretrained import write_imported
-    from netc.runtime.run import free_folder
+    from netc.runtime.run.config import free_folder
     from netc.runtime.target import parse_target
-    from netc.runtime.weights import read_weights
+    from netc.runtime.weights.pretrained import write_imported
+    from netc.runtime.weights.read import read_weights
 
     checked = resolve_net(net, classes, input_)
     word = parse_target(target).word

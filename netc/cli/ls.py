@@ -9,7 +9,7 @@ import click
 from netc.cli.options import complete_net, json_option, print_json
 
 if TYPE_CHECKING:
-    from netc.cli.table import Cell
+    from netc.cli.views.table import Cell
 
 
 @click.command()
@@ -24,7 +24,7 @@ def ls(pattern: str | None, as_json: bool) -> None:
     if pattern is not None and pattern.endswith(".lean"):
         from pathlib import Path
 
-        from netc.cli.lean_list import print_list
+        from netc.cli.views.lean_list import print_list
         from netc.netspec.lean.file import load
 
         print_list(load(Path(pattern)), as_json=as_json)
@@ -74,8 +74,8 @@ def _facts(name: str) -> dict[str, Any]:
 
 
 def _show(rows: list[dict[str, Any]]) -> None:
-    from netc.cli.figures import shape
-    from netc.cli.table import Column, Styled, print_line, print_table
+    from netc.cli.views.figures import shape
+    from netc.cli.views.table import Column, Styled, print_line, print_table
 
     columns = (
         Column("net", style="cyan"),

@@ -18,7 +18,7 @@ from typing import Any
 
 from netc import __version__
 from netc.cli.options import data_cache
-from netc.runtime.cache import Cache
+from netc.runtime.cache.store import Cache
 from netc.runtime.compile import COMPILER, RUNTIME, version_of
 from netc.runtime.data.catalog import Status, status
 from netc.runtime.target import TARGETS, parse_target
@@ -148,7 +148,7 @@ def _cpus() -> int:
 
 def _probe(question: str, about: str) -> dict[str, Any]:
     """The answer of a process of its own; a crash or a hang there is an answer with a problem."""
-    command = [sys.executable, "-P", "-m", "netc.runtime.probe", question, about]
+    command = [sys.executable, "-P", "-m", "netc.runtime.measure.probe", question, about]
     with tempfile.TemporaryFile("w+", errors="replace") as out, tempfile.TemporaryFile("w+", errors="replace") as err:
         try:  # files, not pipes: what a killed process leaves behind cannot hold a file open against us
             done = subprocess.run(

@@ -12,8 +12,8 @@ from netc.cli.program import program_of
 from netc.cli.recipe_options import recipe_options
 
 if TYPE_CHECKING:
-    from netc.codegen.memory import Memory
-    from netc.runtime.memory import Peak
+    from netc.codegen.analysis.memory import Memory
+    from netc.runtime.measure.memory import Peak
 
 
 @click.command()
@@ -44,9 +44,9 @@ def memory(
 
     Nothing is run, and a GPU need not be here. --remat shows what computing blocks again would save.
     """
-    from netc.codegen.memory import memory_of
+    from netc.codegen.analysis.memory import memory_of
     from netc.codegen.rewrite.lower import lower
-    from netc.runtime.memory import STEP, compiled_peak
+    from netc.runtime.measure.memory import STEP, compiled_peak
     from netc.runtime.session import in_use
     from netc.runtime.target import parse_target
 
@@ -75,7 +75,7 @@ def facts(counted: Memory, peak: Peak, depth: int) -> dict[str, Any]:
 
 
 def _show(found: dict[str, Any], top: int) -> None:
-    from netc.cli.table import Column, print_line, print_table
+    from netc.cli.views.table import Column, print_line, print_table
 
     def megabytes(count: int) -> str:
         return f"{count / 1e6:.2f}"

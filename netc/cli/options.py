@@ -15,7 +15,7 @@ from netc.cli.console import say, write
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-    from netc.codegen.rewrite.choices import Choices
+    from netc.codegen.rewrite.form_overrides import FormOverrides
     from netc.netspec.check import CheckedNet
     from netc.netspec.spec import NetSpec
 
@@ -53,21 +53,21 @@ tuned_option = click.option(
 )
 
 
-def tuned_choices(target: str, no_tuned: bool) -> Choices:
+def tuned_choices(target: str, no_tuned: bool) -> FormOverrides:
     """What `netc tune` kept on this machine for a target: forms of single convolutions, none with `--no-tuned`."""
-    from netc.codegen.rewrite.choices import NONE
-    from netc.runtime.cache import cache_root
+    from netc.codegen.rewrite.form_overrides import NO_OVERRIDES
+    from netc.runtime.cache.store import cache_root
+    from netc.runtime.measure.tuned import choices_for
     from netc.runtime.target import parse_target
-    from netc.runtime.tuned import choices_for
 
     if no_tuned:
-        return NONE
+        return NO_OVERRIDES
     return choices_for(parse_target(target), cache_root(), lambda text: say(f"netc: {text}", err=True))
 
 
-def tuned_line(choices: Choices) -> str:
+def tuned_line(choices: FormOverrides) -> str:
     """One line that says that they are in use."""
-    from netc.codegen.rewrite.choices import digest_of
+    from netc.codegen.rewrite.form_overrides import digest_of
 
     count = f"{len(choices)} convolution" + ("" if len(choices) == 1 else "s")
     return f"{count} as `netc tune` measured (digest {digest_of(choices)}); --no-tuned leaves that out"
@@ -103,7 +103,7 @@ def resolve_net(name: str, classes: int | None, input_: str | None, spec: NetSpe
 
 def data_cache() -> Path:
     """The folder that downloaded data sets lie in: `data` in NETC_CACHE_DIR, or in the user's cache folder."""
-    from netc.runtime.cache import cache_root
+    from netc.runtime.cache.store import cache_root
 
     return cache_root() / "data"
 

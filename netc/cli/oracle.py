@@ -79,7 +79,7 @@ def oracle(
 def _sit_on(target: str, pattern: str | None, seed: int) -> list[Card]:
     """The cards of the layers' cases on a target; what its compiler refuses is a failed card."""
     from netc.proofs_oracle.exam_target import sit_on
-    from netc.runtime.cache import Cache
+    from netc.runtime.cache.store import Cache
     from netc.runtime.target import parse_target
 
     return list(sit_on(parse_target(target), pattern, Cache(), seed=seed))
@@ -122,7 +122,7 @@ def _sit(chosen: Sequence[Exam], seed: int) -> list[Card]:
 
 
 def _show(cards: Sequence[Card], against: str) -> None:
-    from netc.cli.table import Column, Styled, print_line, print_table
+    from netc.cli.views.table import Column, Styled, print_line, print_table
     from netc.proofs_oracle.card import summary
 
     right = (Column(heading, right=True) for heading in ("tensors", against, "vs difference"))

@@ -27,8 +27,8 @@ def predict(run: Path, images: tuple[Path, ...], checkpoint: str, target: str | 
     import json
 
     from netc.runtime import evaluate as library
-    from netc.runtime.cache import Cache
-    from netc.runtime.run import read_config
+    from netc.runtime.cache.store import Cache
+    from netc.runtime.run.config import read_config
 
     config = read_config(run)
     unread = 0

@@ -46,11 +46,11 @@ def profile(
 
     Runs on random data. Times are medians over the steps; another program's load on this machine is in them.
     """
-    from netc.cli import profile_view
+    from netc.cli.views import profile as profile_view
     from netc.netspec.errors import UserError
-    from netc.runtime.cache import Cache
+    from netc.runtime.cache.store import Cache
     from netc.runtime.files import write_whole
-    from netc.runtime.profile import profile as measure
+    from netc.runtime.measure.profile import profile as measure
     from netc.runtime.target import parse_target
 
     if out is not None and out.suffix != ".html":

@@ -13,7 +13,7 @@ from netc.cli.options import Command
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from netc.runtime.run import RunConfig, Saving
+    from netc.runtime.run.config import RunConfig, Saving
 
 SAVING = {"checkpoint_every": "every", "checkpoint_minutes": "minutes", "keep": "keep"}
 """Options, and the fields of Saving that they set."""
@@ -55,9 +55,9 @@ def resumed(folder: Path, options: dict[str, Any]) -> RunConfig:
     """The run in `folder` as it goes on; raises UserError for options that it must not be given."""
     from dataclasses import replace
 
-    from netc.codegen.rewrite.choices import NONE
+    from netc.codegen.rewrite.form_overrides import NO_OVERRIDES
     from netc.netspec.errors import UserError
-    from netc.runtime.run import read_config
+    from netc.runtime.run.config import read_config
     from netc.runtime.target import parse_target
 
     given = _given(options)
@@ -77,7 +77,7 @@ def resumed(folder: Path, options: dict[str, Any]) -> RunConfig:
                 f"{folder} was begun on {config.target}, got --target {word}, whose bits are others; leave it out, or "
                 "give --not-bit-for-bit too"
             )
-        config = replace(config, target=word, choices=NONE)
+        config = replace(config, target=word, choices=NO_OVERRIDES)
     return config
 
 
@@ -85,16 +85,16 @@ def of_the_same_words(folder: Path, config: RunConfig, options: dict[str, Any]) 
     """The run in `folder` that the command line began, or None if there is none; raises UserError for another run."""
     from dataclasses import replace
 
-    from netc.codegen.rewrite.choices import NONE
+    from netc.codegen.rewrite.form_overrides import NO_OVERRIDES
     from netc.netspec.errors import UserError
-    from netc.runtime.run import read_config
+    from netc.runtime.run.config import read_config
 
     if not (folder / "run.json").exists():
         return None
     held = read_config(folder)
     other_target = options["not_bit_for_bit"] and held.target != config.target
     if other_target:
-        held = replace(held, target=config.target, choices=NONE)
+        held = replace(held, target=config.target, choices=NO_OVERRIDES)
     if found := [*_differences(held.to_json(), config.to_json())]:
         raise UserError(
             f"--auto-resume wants the words that began {folder}, got others: {'; '.join(found)}; give those, another "

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from netc.cli import lean_list
 from netc.cli.console import say, write
 from netc.cli.options import json_option, net_argument, net_options, print_json, resolve_net
+from netc.cli.views import lean_list
 
 if TYPE_CHECKING:
     from netc.netspec.check import CheckedNet
@@ -59,7 +59,7 @@ def show(
 
             write(to_toml(checked.spec))
         case ["--dot" | "--mermaid" as form]:
-            from netc.cli import graph_text
+            from netc.cli.views import graph_text
             from netc.netspec.graph import graph_of
 
             drawn = graph_text.dot if form == "--dot" else graph_text.mermaid
@@ -117,7 +117,7 @@ def _check_forms(forms: list[str], depth: int | None) -> None:
 
 def facts(net: CheckedNet, depth: int) -> dict[str, Any]:
     """All that the table shows, as JSON has it. `flops` is None for a net with a layer that cannot be emitted yet."""
-    from netc.codegen.cost import forward_flops, with_parents
+    from netc.codegen.analysis.cost import forward_flops, with_parents
     from netc.netspec.errors import UserError
 
     note = COUNTED
@@ -154,8 +154,8 @@ def facts(net: CheckedNet, depth: int) -> dict[str, Any]:
 
 
 def _show(net: CheckedNet, found: dict[str, Any]) -> None:
-    from netc.cli import figures
-    from netc.cli.table import Column, print_line, print_table
+    from netc.cli.views import figures
+    from netc.cli.views.table import Column, print_line, print_table
 
     def count(flops: int | None) -> str:
         return "?" if flops is None else figures.flops(flops)

@@ -10,7 +10,7 @@ from types import FrameType
 from typing import NoReturn
 
 ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
-"""Besides Ctrl-C, which Python itself raises. A training saves first: runtime/interrupt.py."""
+"""Besides Ctrl-C, which Python itself raises. A training saves first: runtime/run/interrupt.py."""
 
 
 class Stopped(SystemExit):

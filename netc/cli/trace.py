@@ -12,7 +12,7 @@ from netc.cli.options import complete_net, json_option, print_json
 from netc.cli.training import training_of, training_of_run, training_options
 
 if TYPE_CHECKING:
-    from netc.runtime.replay import Replay
+    from netc.runtime.compare.replay import Replay
     from netc.traces.floor import Floor
     from netc.traces.read import Trace
 
@@ -68,7 +68,7 @@ def diff_command(
     if as_json:
         print_json(report.to_json())
     else:
-        from netc.cli.trace_view import show_report
+        from netc.cli.views.trace import show_report
 
         show_report(report, found)
     if not report.agree:
@@ -107,7 +107,7 @@ def noise_command(net: str, steps: int, whole: str | None, out: Path | None, as_
             write_floor(Path(temporary) / FILE, floor)
             print_json(json.loads((Path(temporary) / FILE).read_text()))
         return
-    from netc.cli.trace_view import show_floor
+    from netc.cli.views.trace import show_floor
 
     show_floor(floor, path)
 
@@ -160,7 +160,7 @@ def bisect_command(
     if as_json:
         print_json({"step": at, **_spelled(asdict(answer))})
     else:
-        from netc.cli.trace_view import show_answer
+        from netc.cli.views.trace import show_answer
 
         show_answer(answer, at)
     if answer.finding or answer.jump:
@@ -179,8 +179,8 @@ def _spelled(table: dict[str, Any]) -> dict[str, Any]:
 
 def _bisected(replay: Replay, word: str, at: int) -> Any:
     """Replay the run to the step, then search there."""
-    from netc.runtime.bisect import bisect_run
-    from netc.runtime.cache import Cache
+    from netc.runtime.cache.store import Cache
+    from netc.runtime.compare.bisect import bisect_run
     from netc.runtime.target import parse_target
 
     with _bar("comparing") as watch:
@@ -224,15 +224,15 @@ def _floor(a: Trace, b: Trace, runs: tuple[Path, Path], given: Path | None, data
 
 
 def _measured(replay: Replay, steps: int) -> Floor:
-    from netc.runtime.noise import measure
+    from netc.runtime.compare.noise import measure
 
     with _bar("measuring the noise floor") as watch:
         return measure(replay, steps, watch)
 
 
 def _over_the_whole_run(replay: Replay, floor: Floor, target: str) -> Floor:
-    from netc.runtime.cache import Cache
-    from netc.runtime.noise import over_the_whole_run
+    from netc.runtime.cache.store import Cache
+    from netc.runtime.compare.noise import over_the_whole_run
     from netc.runtime.target import parse_target
 
     with _bar(f"training twins on {target}") as watch:
@@ -240,6 +240,6 @@ def _over_the_whole_run(replay: Replay, floor: Floor, target: str) -> Floor:
 
 
 def _bar(title: str) -> Any:
-    from netc.cli.trace_view import bar
+    from netc.cli.views.trace import bar
 
     return bar(title)

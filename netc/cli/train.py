@@ -17,9 +17,9 @@ from netc.cli.resuming import check, of_the_same_words, resumed, resuming_option
 if TYPE_CHECKING:
     from netc.netspec.check import CheckedNet
     from netc.runtime.data.dataset import Dataset
-    from netc.runtime.pretrained import Start
-    from netc.runtime.run import RunConfig
+    from netc.runtime.run.config import RunConfig
     from netc.runtime.train import Outcome
+    from netc.runtime.weights.pretrained import Start
 
 # Nets made for photographs see small images at this size: at 224x224 an 8x8 digit is only a larger blur, for 12 times
 # the work
@@ -70,8 +70,8 @@ def train(net: str | None, quiet: bool, **options: Any) -> None:
 def _train(net: str | None, quiet: bool, options: dict[str, Any]) -> None:
     from dataclasses import replace
 
-    from netc.cli.train_view import TrainView
-    from netc.runtime.cache import Cache
+    from netc.cli.views.train import TrainView
+    from netc.runtime.cache.store import Cache
     from netc.runtime.train import train as run
 
     folder, start, resume = options["resume"], None, options["resume"] is not None
@@ -106,7 +106,7 @@ def begun(config: RunConfig, options: dict[str, Any]) -> tuple[RunConfig, Start 
     from dataclasses import replace
 
     from netc.netspec.errors import UserError
-    from netc.runtime.pretrained import read_start
+    from netc.runtime.weights.pretrained import read_start
 
     if options["init"] is None:
         if options["new_head"]:
@@ -124,7 +124,7 @@ def new_training(name: str, options: dict[str, Any]) -> tuple[RunConfig, Dataset
     from netc.netspec.recipe import Schedule
     from netc.netspec.zoo import find
     from netc.runtime.data.dataset import Augment
-    from netc.runtime.run import RunConfig, free_folder
+    from netc.runtime.run.config import RunConfig, free_folder
     from netc.runtime.target import parse_target
     from netc.runtime.train import refuse_other_targets
 

@@ -11,7 +11,7 @@ from netc.cli import train as trainer
 from netc.cli.resuming import RESUMING
 
 if TYPE_CHECKING:
-    from netc.runtime.replay import Replay
+    from netc.runtime.compare.replay import Replay
 
 # how, not what
 RUNNING = RESUMING | {"net", "target", "out", "quiet", "no_tuned", "steps_per_call"}
@@ -32,7 +32,7 @@ def training_of(net: str, options: dict[str, Any], target: str = "reference") ->
     from click.core import ParameterSource
 
     from netc.netspec.errors import UserError
-    from netc.runtime.replay import replay_of
+    from netc.runtime.compare.replay import replay_of
 
     ctx = click.get_current_context()
     if not (Path(net) / "run.json").is_file():
@@ -49,9 +49,9 @@ def training_of(net: str, options: dict[str, Any], target: str = "reference") ->
 
 def training_of_run(folder: Path, data_dir: Path | None, init: Path | None = None, *, new_head: bool = False) -> Replay:
     """The training of a run's folder; `init` says where the weights lie that it began with, if not where they were."""
-    from netc.runtime.pretrained import start_of_run
-    from netc.runtime.replay import replay_of
-    from netc.runtime.run import read_config
+    from netc.runtime.compare.replay import replay_of
+    from netc.runtime.run.config import read_config
+    from netc.runtime.weights.pretrained import start_of_run
 
     config = read_config(folder)
     start = start_of_run(config, init, new_head=new_head)

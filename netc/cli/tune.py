@@ -12,10 +12,10 @@ from netc.cli.options import complete_net, json_option, net_options, print_json,
 
 if TYPE_CHECKING:
     from netc.codegen.program import Program
-    from netc.codegen.rewrite.choices import Choices
-    from netc.runtime.cache import Cache
+    from netc.codegen.rewrite.form_overrides import FormOverrides
+    from netc.runtime.cache.store import Cache
+    from netc.runtime.measure.tune import Measured, Steps
     from netc.runtime.target import Target
-    from netc.runtime.tune import Measured, Steps
 
 _OF = {"wall": "", "cpu": " of CPU"}
 
@@ -58,9 +58,9 @@ def tune(
     from netc.codegen.program import build
     from netc.netspec.errors import UserError
     from netc.netspec.recipe import Recipe
-    from netc.runtime.cache import Cache
+    from netc.runtime.cache.store import Cache
+    from netc.runtime.measure.tune import check_here
     from netc.runtime.target import parse_target
-    from netc.runtime.tune import check_here
 
     where = parse_target(target)
     if show and (negligible or no_step):
@@ -84,8 +84,8 @@ def _measure(
     program: Program, target: Target, store: Cache, as_json: bool, by: str, *, negligible: bool, no_step: bool
 ) -> None:
     from netc.netspec.errors import UserError
-    from netc.runtime.tune import convolutions, measure, measure_steps
-    from netc.runtime.tuned import keep
+    from netc.runtime.measure.tune import convolutions, measure, measure_steps
+    from netc.runtime.measure.tuned import keep
 
     found = convolutions(program, negligible=negligible)
     if not found:
@@ -94,7 +94,7 @@ def _measure(
     for number, each in enumerate(found, 1):
         _progress(f"{number} of {len(found)}: {each.key}")
         measured.append(measure(each, target, by))
-    choices: Choices = {m.convolution.key: m.best for m in measured if m.best != m.table}
+    choices: FormOverrides = {m.convolution.key: m.best for m in measured if m.best != m.table}
     steps = None
     if choices and not no_step:
         steps = measure_steps(program, target, store, choices, by, _progress)
@@ -131,8 +131,8 @@ def _verdict(measured: list[Measured], steps: Steps | None, by: str) -> list[str
 
 
 def _print(measured: list[Measured], by: str) -> None:
-    from netc.cli.table import Column, Styled, print_table
-    from netc.runtime.tune import gflops
+    from netc.cli.views.table import Column, Styled, print_table
+    from netc.runtime.measure.tune import gflops
 
     columns = (
         Column("convolution", style="cyan"),
@@ -155,8 +155,8 @@ def _facts(
 ) -> dict[str, Any]:
     import os
 
-    from netc.runtime.tune import gflops
-    from netc.runtime.tuned import nothing_for
+    from netc.runtime.measure.tune import gflops
+    from netc.runtime.measure.tuned import nothing_for
 
     machine = nothing_for(target)
     return {
@@ -186,9 +186,9 @@ def _trials(steps: Steps | None) -> list[dict[str, Any]]:
 
 
 def _show(program: Program, target: Target, store: Cache, as_json: bool) -> None:
-    from netc.cli.table import Column, print_table
-    from netc.runtime.tune import convolutions
-    from netc.runtime.tuned import tuned_for
+    from netc.cli.views.table import Column, print_table
+    from netc.runtime.measure.tune import convolutions
+    from netc.runtime.measure.tuned import tuned_for
 
     held = tuned_for(target, store.root, _damage)
     found = [(c, held.winners[c.key]) for c in convolutions(program, negligible=True) if c.key in held.winners]

@@ -29,7 +29,7 @@ def unrolled(module: Module, name: str) -> Function:
             raise CertifyError(f"{op.loc}: wants a loop from 0, got {op}")
         b.place(op.loc)
         results = _calls(b, op, operands, unrolled(module, op.attr("callee")))
-        new.update(zip(op.further, results, strict=True))
+        new.update(zip(op.extra_results, results, strict=True))
         new[op.result] = b.scalar(op.attr("trips"), "i32")
     return replace(function, ops=tuple(b.ops), results=tuple([new.get(v, v) for v in function.results]))
 
@@ -56,6 +56,6 @@ def _inlined(b: Builder, callee: Function, given: Sequence[Value]) -> list[Value
     for op in callee.ops:
         made = [Value(v.type) for v in op.results]
         operands = tuple([new[v] for v in op.operands])
-        b.ops.append(replace(op, operands=operands, result=made[0], further=tuple(made[1:])))
+        b.ops.append(replace(op, operands=operands, result=made[0], extra_results=tuple(made[1:])))
         new.update(zip(op.results, made, strict=True))
     return [new[v] for v in callee.results]

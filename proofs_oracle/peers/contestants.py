@@ -13,7 +13,7 @@ from netc.netspec.check import CheckedNet
 from netc.netspec.errors import NetcError, UserError
 from netc.netspec.layer import Composite
 from netc.netspec.loss import CrossEntropy
-from netc.runtime.bench import RATE, Contestant, Job, Step
+from netc.runtime.measure.bench import RATE, Contestant, Job, Step
 
 # nets whose peers are written out by hand: the class in *_transformers.py and its sizes
 TRANSFORMERS: dict[str, tuple[str, tuple[int, ...]]] = {

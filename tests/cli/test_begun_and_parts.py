@@ -12,8 +12,8 @@ from netc.cli.main import _run
 from netc.netspec import layers as nn
 from netc.netspec.spec import NetSpec
 from netc.netspec.toml import to_toml
-from netc.runtime import checkpoint
-from netc.runtime.run import read_config
+from netc.runtime.run import checkpoint
+from netc.runtime.run.config import read_config
 from netc.traces.read import read
 
 NET = NetSpec(

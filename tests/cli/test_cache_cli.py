@@ -10,9 +10,9 @@ from click.testing import CliRunner
 
 from netc.cli.cache import cache as command
 from netc.netspec.errors import UserError
-from netc.runtime.cache import Cache, CacheKey
-from netc.runtime.cache_entry import sealed
-from netc.runtime.cache_hold import HELD
+from netc.runtime.cache.entry import sealed
+from netc.runtime.cache.hold import HELD
+from netc.runtime.cache.store import Cache, CacheKey
 
 LABELS = ("resnet18 b128", "resnet34-cifar b32", "mnist-mlp b128")
 

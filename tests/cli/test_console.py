@@ -10,7 +10,7 @@ from PIL import Image
 
 import netc.cli
 from netc.cli.console import line, printable, say, terminal
-from netc.cli.table import Column, print_line, print_table
+from netc.cli.views.table import Column, print_line, print_table
 
 SOURCES = sorted(Path(netc.cli.__path__[0]).glob("*.py"))
 PRINTERS = {"console.py": {"Console", "echo", "secho", "print"}, "table.py": {"print"}}

@@ -11,8 +11,8 @@ from PIL import Image
 from netc.cli.main import cli
 from netc.netspec.errors import UserError
 from netc.netspec.toml import to_toml
-from netc.runtime import checkpoint
-from netc.runtime.run import read_config
+from netc.runtime.run import checkpoint
+from netc.runtime.run.config import read_config
 from tests.runtime.test_weights import CLASSES, NET, SMALL, drawn, photographs
 
 

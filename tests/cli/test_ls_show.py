@@ -8,12 +8,12 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from netc.cli import graph_text
-from netc.cli.figures import flops, size
 from netc.cli.ls import ls
 from netc.cli.options import complete_net, parse_input, resolve_net
 from netc.cli.show import show
-from netc.codegen.cost import forward_flops, with_parents
+from netc.cli.views import graph_text
+from netc.cli.views.figures import flops, size
+from netc.codegen.analysis.cost import forward_flops, with_parents
 from netc.netspec.check import check
 from netc.netspec.errors import SpecError, UserError
 from netc.netspec.graph import FLOWS, graph_of

@@ -16,8 +16,8 @@ from netc.cli.main import _run
 from netc.netspec import layers as nn
 from netc.netspec.spec import NetSpec
 from netc.netspec.toml import to_toml
-from netc.runtime import checkpoint
-from netc.runtime.run import read_config
+from netc.runtime.run import checkpoint
+from netc.runtime.run.config import read_config
 
 NET = NetSpec("tiny", (8, 8, 1), (nn.Flatten(), nn.Dense(10, name="head")))
 NETC = [sys.executable, "-m", "netc"]

@@ -149,7 +149,7 @@ def test_bisect_clears_a_sound_target(netc):
 
 
 def test_bisect_names_what_a_backend_gets_wrong(netc, monkeypatch):
-    from netc.runtime import bisect
+    from netc.runtime.compare import bisect
 
     honest, calls = bisect.observed, []
 

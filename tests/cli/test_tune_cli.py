@@ -6,9 +6,9 @@ import pytest
 from click.testing import CliRunner
 
 from netc.cli.main import cli
-from netc.runtime import tune
+from netc.runtime.measure import tune
+from netc.runtime.measure.tuned import Winner, keep
 from netc.runtime.target import parse_target
-from netc.runtime.tuned import Winner, keep
 
 SPEC = """
 name = "small"

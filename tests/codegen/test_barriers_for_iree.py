@@ -10,7 +10,7 @@ from netc.codegen.evaluator import run
 from netc.codegen.ir import Module
 from netc.codegen.program import build
 from netc.codegen.render import render
-from netc.codegen.rewrite.barriers_for_iree import LOST, barriers_for_iree
+from netc.codegen.rewrite.iree.barriers import LOST, barriers_for_iree
 from netc.codegen.rewrite.lower import lower
 from netc.codegen.verify import verify
 from netc.netspec.check import check

@@ -2,10 +2,10 @@
 
 import pytest
 
-from netc.codegen.block_cost import step_rows
+from netc.codegen.analysis.block_cost import step_rows
+from netc.codegen.analysis.step_cost import Ceiling, step_works, table, useful_flops
 from netc.codegen.program import build
 from netc.codegen.rewrite.lower import lower
-from netc.codegen.step_cost import Ceiling, step_works, table, useful_flops
 from netc.netspec.check import check
 from netc.netspec.layers import (
     BottleneckBlock,

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from netc.codegen.ir import IrError
 from netc.codegen.program import layer_module
 from netc.codegen.render import render
-from netc.codegen.rewrite.choices import candidates, digest_of, fits, key_of
 from netc.codegen.rewrite.conv_forms import CONV_FORMS
+from netc.codegen.rewrite.form_overrides import candidates, digest_of, fits, key_of
 from netc.codegen.rewrite.lower import lower
 from netc.codegen.rewrite.precision import to_bf16
-from netc.codegen.rewrite.schedule import SCHEDULES, form_of, used
+from netc.codegen.rewrite.select_forms import SCHEDULES, form_of, used
 from netc.netspec.layers import Conv2d
 from netc.netspec.types import TensorType
 from tests.codegen.witness import by_evaluator, halves

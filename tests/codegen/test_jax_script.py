@@ -4,11 +4,6 @@ import ast
 
 import pytest
 
-from netc.codegen.twin.losses import FUNCTIONS as LOSS_FUNCTIONS
-from netc.codegen.twin.losses import NAMES
-from netc.codegen.twin.script import Training, jax_script
-from netc.codegen.twin.spelling import ACTIVATIONS
-from netc.codegen.twin.writer import FUNCTIONS, PARTS, ROWS, forward_text
 from netc.netspec.check import check
 from netc.netspec.errors import UserError
 from netc.netspec.layer import Composite
@@ -19,6 +14,11 @@ from netc.netspec.recipe import Adam, Recipe, Schedule, Sgd
 from netc.netspec.spec import NetSpec
 from netc.netspec.types import TensorType
 from netc.netspec.zoo import ZOO, find
+from netc.proofs_oracle.twin.losses import FUNCTIONS as LOSS_FUNCTIONS
+from netc.proofs_oracle.twin.losses import NAMES
+from netc.proofs_oracle.twin.script import Training, jax_script
+from netc.proofs_oracle.twin.spelling import ACTIVATIONS
+from netc.proofs_oracle.twin.writer import FUNCTIONS, PARTS, ROWS, forward_text
 
 NET = NetSpec("net", (8, 8, 1), (ConvBn(4, name="conv"), Flatten(), Dense(10, name="head")))
 

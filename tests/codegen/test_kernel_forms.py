@@ -9,11 +9,11 @@ from netc.codegen.builder import Builder
 from netc.codegen.ir import Module
 from netc.codegen.program import layer_module
 from netc.codegen.rewrite import kernel_forms
-from netc.codegen.rewrite.choices import candidates, key_of
 from netc.codegen.rewrite.conv_forms import CONV_FORMS
+from netc.codegen.rewrite.form_overrides import candidates, key_of
 from netc.codegen.rewrite.lower import lower
 from netc.codegen.rewrite.precision import to_bf16
-from netc.codegen.rewrite.schedule import form_of, schedule
+from netc.codegen.rewrite.select_forms import form_of, schedule
 from netc.netspec.layers import Conv2d
 from netc.netspec.types import TensorType
 from tests.codegen.witness import by_evaluator, halves

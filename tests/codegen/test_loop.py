@@ -12,7 +12,7 @@ from netc.codegen.render import render
 from netc.codegen.rewrite.cse import cse
 from netc.codegen.rewrite.dce import dce
 from netc.codegen.rewrite.lower import lower
-from netc.codegen.rewrite.schedule import SCHEDULES
+from netc.codegen.rewrite.select_forms import SCHEDULES
 from netc.codegen.verify import verify
 from netc.netspec.types import TensorType
 from tests.codegen.witness import by_evaluator, by_xla, parsed
@@ -190,7 +190,7 @@ def test_the_verifier_knows_the_further_results():
     module = looping()
     callee, caller = module.functions
     (loop,) = (op for op in caller.ops if op.kind == "loop")
-    wrong = replace(loop, further=loop.further[:-1])
+    wrong = replace(loop, extra_results=loop.extra_results[:-1])
     with pytest.raises(IrError, match="is written as"):
         verify(replace(module, functions=(callee, replace(caller, ops=(*caller.ops[:-1], wrong)))))
 

@@ -7,8 +7,8 @@ from netc.codegen.builder import Builder
 from netc.codegen.evaluator import run
 from netc.codegen.ir import Module
 from netc.codegen.program import build
+from netc.codegen.rewrite.iree.narrow_copies import part_narrow_copies
 from netc.codegen.rewrite.lower import lower
-from netc.codegen.rewrite.narrow_copies import part_narrow_copies
 from netc.codegen.verify import verify
 from netc.netspec.check import check
 from netc.netspec.layers import Conv2d, Dense, Flatten

@@ -5,7 +5,7 @@ import pytest
 
 from netc.codegen.program import layer_module
 from netc.codegen.rewrite.lower import lower
-from netc.codegen.rewrite.schedule import SCHEDULES
+from netc.codegen.rewrite.select_forms import SCHEDULES
 from netc.netspec.layers import AvgPool, Conv2d, MaxPool
 from netc.netspec.types import TensorType
 from tests.codegen.witness import by_evaluator, halves

@@ -18,7 +18,7 @@ from netc.codegen.render import render
 from netc.codegen.rewrite.dce import dce
 from netc.codegen.rewrite.lower import lower, passes
 from netc.codegen.rewrite.plain_forms import FORMS, erf_function
-from netc.codegen.rewrite.schedule import REPLACED
+from netc.codegen.rewrite.select_forms import REPLACED
 from netc.codegen.verify import UNSPELLED
 from netc.netspec import layers as nn
 from netc.netspec.check import check

@@ -15,8 +15,8 @@ from netc.codegen.evaluator import rounded_to_bf16, run
 from netc.codegen.ir import IrError, Module
 from netc.codegen.program import build, layer_module
 from netc.codegen.render import render
-from netc.codegen.rewrite.choices import fits
 from netc.codegen.rewrite.conv_forms import CONV_FORMS
+from netc.codegen.rewrite.form_overrides import fits
 from netc.codegen.rewrite.lower import lower
 from netc.codegen.rewrite.precision import CONTRACTIONS, to_bf16
 from netc.codegen.rewrite.walk import rewrite

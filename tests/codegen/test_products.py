@@ -7,7 +7,7 @@ from netc.codegen.program import layer_module
 from netc.codegen.rewrite.dce import dce
 from netc.codegen.rewrite.lower import lower
 from netc.codegen.rewrite.products import sum_before_products
-from netc.codegen.rewrite.schedule import SCHEDULES
+from netc.codegen.rewrite.select_forms import SCHEDULES
 from netc.codegen.verify import verify
 from netc.netspec.layers import Chain, Conv2d, Dense, GlobalAvgPool
 from netc.netspec.types import TensorType

@@ -9,14 +9,14 @@ import pytest
 from click.testing import CliRunner
 
 from netc.cli.main import cli
+from netc.codegen.analysis.memory import memory_of
+from netc.codegen.analysis.step_cost import works
 from netc.codegen.builder import Builder
 from netc.codegen.evaluator import run
 from netc.codegen.ir import Module
-from netc.codegen.memory import memory_of
 from netc.codegen.program import build
 from netc.codegen.render import render
 from netc.codegen.rewrite.lower import lower
-from netc.codegen.step_cost import works
 from netc.codegen.verify import verify
 from netc.netspec.check import check
 from netc.netspec.errors import SpecError
@@ -37,7 +37,7 @@ from netc.netspec.zoo import find
 from netc.proofs_oracle.certificate.parse import parse
 from netc.runtime.backends.protocol import Source
 from netc.runtime.backends.xla import XlaLoaded
-from netc.runtime.cache import Cache
+from netc.runtime.cache.store import Cache
 from netc.runtime.session import Session, prepare
 from netc.runtime.target import parse_target
 

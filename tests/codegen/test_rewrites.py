@@ -16,13 +16,13 @@ from netc.codegen.rewrite.conv_forms import CONV_FORMS, geometry, tiles
 from netc.codegen.rewrite.cse import cse
 from netc.codegen.rewrite.dce import dce
 from netc.codegen.rewrite.fold import fold
+from netc.codegen.rewrite.iree.repeated_sums import part_joined_sums, part_repeated_sums
 from netc.codegen.rewrite.kernel_forms import folds
 from netc.codegen.rewrite.lower import lower, passes
 from netc.codegen.rewrite.precision import to_bf16
 from netc.codegen.rewrite.products import sum_before_products
 from netc.codegen.rewrite.reductions import COLUMNS_FROM, STAGES, WHOLE_FROM, split_reductions
-from netc.codegen.rewrite.repeated_sums import part_joined_sums, part_repeated_sums
-from netc.codegen.rewrite.schedule import POOL_FORMS, SCHEDULES, form_of, schedule, shape_of
+from netc.codegen.rewrite.select_forms import POOL_FORMS, SCHEDULES, form_of, schedule, shape_of
 from netc.codegen.rewrite.walk import rewrite
 from netc.codegen.rewrite.winograd import suits
 from netc.codegen.verify import verify

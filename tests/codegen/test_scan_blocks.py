@@ -11,7 +11,7 @@ from netc.cli.main import cli
 from netc.codegen.builder import Builder
 from netc.codegen.evaluator import run
 from netc.codegen.ir import Module
-from netc.codegen.place import place_of
+from netc.codegen.location import location_of
 from netc.codegen.program import build
 from netc.codegen.render import render
 from netc.codegen.rewrite.lower import lower
@@ -34,7 +34,7 @@ from netc.netspec.types import TensorType
 from netc.netspec.zoo import find
 from netc.proofs_oracle.certificate.certify import certify_program
 from netc.proofs_oracle.certificate.statement import Settings
-from netc.runtime.cache import Cache
+from netc.runtime.cache.store import Cache
 from netc.runtime.session import Session, emit_text, prepare
 from netc.runtime.target import parse_target
 from tests.codegen.witness import DTYPES
@@ -103,7 +103,7 @@ def test_a_row_of_blocks_is_a_loop_forward_and_one_backward_through_the_same_sta
     # the pullback of the last block before a mean over pixels is another one
     forward, backward = loops(NETS["one stage"])
     assert [(op.attr("trips"), op.attr("reverse")) for op in (forward, backward)] == [(4, False), (3, True)]
-    assert [place_of(op.loc).phase for op in (forward, backward)] == ["forward", "vjp"]
+    assert [location_of(op.loc).phase for op in (forward, backward)] == ["forward", "vjp"]
     # what the backward pass reads of the forward pass and of the parameters: parts of the same stacks, none made anew
     whole = both(NETS["one stage"], Recipe())[1].function("train_step")
     assert "concatenate" in whole.counts()
@@ -136,7 +136,7 @@ def test_a_loop_stays_in_its_stage_and_a_first_block_on_the_input_is_left_out():
 def test_what_is_computed_again_is_computed_in_the_backward_loop():
     forward, backward = loops(NETS["one stage"], Recipe(remat=True))
     plain_forward, plain_backward = loops(NETS["one stage"])
-    kept = [sum(v.type.bytes for v in op.further) for op in (forward, plain_forward)]
+    kept = [sum(v.type.bytes for v in op.extra_results) for op in (forward, plain_forward)]
     assert kept[0] < kept[1] / 2
     assert len(backward.operands) < len(plain_backward.operands)
 

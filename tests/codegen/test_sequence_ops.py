@@ -7,7 +7,7 @@ from netc.codegen.evaluator import run
 from netc.codegen.ops import OPS
 from netc.codegen.rewrite.index_forms import ONE_HOT_BELOW
 from netc.codegen.rewrite.lower import lower
-from netc.codegen.rewrite.schedule import schedule
+from netc.codegen.rewrite.select_forms import schedule
 from netc.netspec.types import TensorType
 from tests.codegen.witness import by_xla, halves, one_op
 

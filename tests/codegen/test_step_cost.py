@@ -2,11 +2,11 @@
 
 import pytest
 
+from netc.codegen.analysis.step_cost import Ceiling, Work, by_layer, step_works, table, useful_flops, works
 from netc.codegen.builder import Builder
-from netc.codegen.place import place_of
+from netc.codegen.location import location_of
 from netc.codegen.program import build
 from netc.codegen.rewrite.lower import lower
-from netc.codegen.step_cost import Ceiling, Work, by_layer, step_works, table, useful_flops, works
 from netc.netspec.check import check
 from netc.netspec.layers import BatchNorm, Conv2d, Dense, Flatten
 from netc.netspec.recipe import Adam, Recipe
@@ -168,5 +168,5 @@ def test_the_roofline_is_the_longer_of_both():
     ],
 )
 def test_places_are_read_back(loc, path, phase):
-    place = place_of(loc)
+    place = location_of(loc)
     assert (place.path, place.phase) == (path, phase)

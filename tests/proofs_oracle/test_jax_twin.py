@@ -7,8 +7,6 @@ import pytest
 
 from netc.codegen.evaluator import run
 from netc.codegen.program import build
-from netc.codegen.twin.script import Training, jax_script
-from netc.codegen.twin.writer import PARTS, ROWS
 from netc.netspec import layers as nn
 from netc.netspec.check import check
 from netc.netspec.layers import (
@@ -32,8 +30,10 @@ from netc.netspec.layers.activation import ACTIVATIONS
 from netc.netspec.loss import CrossEntropy, Dice, DiceCrossEntropy, Focal
 from netc.netspec.recipe import Recipe, Schedule
 from netc.netspec.spec import NetSpec
-from netc.proofs_oracle.twin import agreement, executed, script_of
-from netc.runtime.replay import first_state
+from netc.proofs_oracle.twin.agreement import agreement, executed, script_of
+from netc.proofs_oracle.twin.script import Training, jax_script
+from netc.proofs_oracle.twin.writer import PARTS, ROWS
+from netc.runtime.compare.replay import first_state
 
 # every row and part, in the forms that the options give
 CLASSIC = NetSpec(

@@ -21,7 +21,7 @@ from netc.netspec.layers import (
 from netc.netspec.spec import NetSpec
 from netc.netspec.zoo import find
 from netc.proofs_oracle.peers import contestants as peers
-from netc.runtime.bench import RATE, Job
+from netc.runtime.measure.bench import RATE, Job
 
 # what the benchmark's nets hold: strided and depthwise convolutions, relu6, a padded max-pool, a flattened image
 NETS = {

@@ -10,7 +10,7 @@ from netc.cli.main import cli
 from netc.proofs_oracle import exam_target
 from netc.proofs_oracle.references import REFERENCES
 from netc.proofs_oracle.report import page
-from netc.runtime.cache import Cache
+from netc.runtime.cache.store import Cache
 from netc.runtime.compile import CompileError
 from netc.runtime.target import parse_target
 

@@ -8,7 +8,7 @@ from netc.netspec.check import check
 from netc.netspec.layers import Conv2d, ConvBn, Dense, GlobalAvgPool, MaxPool
 from netc.netspec.recipe import Recipe
 from netc.netspec.spec import NetSpec
-from netc.runtime.cache import Cache
+from netc.runtime.cache.store import Cache
 
 TINY = NetSpec(
     "tiny",

@@ -11,9 +11,9 @@ from netc.codegen.rewrite.walk import rewrite
 from netc.netspec.check import check
 from netc.netspec.errors import UserError
 from netc.netspec.recipe import Recipe, Sgd
-from netc.runtime.bisect import Side, bisect, bisect_run, bisect_step, matched
-from netc.runtime.replay import first_state, replay_of
-from netc.runtime.taps import distance
+from netc.runtime.compare.bisect import Side, bisect, bisect_run, bisect_step, matched
+from netc.runtime.compare.replay import first_state, replay_of
+from netc.runtime.compare.taps import distance
 from netc.runtime.target import parse_target
 from tests.runtime.conftest import TINY
 from tests.runtime.test_train import STEPS, config, digits
@@ -210,7 +210,7 @@ def test_a_step_of_a_run_is_searched(compiled):
 def test_a_run_that_recorded_norms_is_searched_for_a_gpu_without_them(compiled, monkeypatch):
     asked = []
     monkeypatch.setattr(
-        "netc.runtime.bisect.observed",
+        "netc.runtime.compare.bisect.observed",
         lambda function, target, args, cache: asked.append(len(args)) or _reference(function, args, cache),
     )
     bisect_run(replay_of(config(), digits()), replace(XLA, family="gpu"), 0, compiled)
@@ -219,6 +219,6 @@ def test_a_run_that_recorded_norms_is_searched_for_a_gpu_without_them(compiled, 
 
 def _reference(function, args, cache):
     from netc.codegen.evaluator import FloatArithmetic
-    from netc.runtime.taps import evaluated
+    from netc.runtime.compare.taps import evaluated
 
     return evaluated(function, "cpu", args, FloatArithmetic("f32"))

@@ -18,11 +18,11 @@ from pathlib import Path
 import pytest
 
 from netc.netspec.errors import NetcError, UserError
-from netc.runtime import cache as module
-from netc.runtime.cache import Cache, CacheKey
-from netc.runtime.cache_entry import sealed
-from netc.runtime.cache_hold import HELD
-from netc.runtime.cache_limit import limit
+from netc.runtime.cache import store as module
+from netc.runtime.cache.entry import sealed
+from netc.runtime.cache.hold import HELD
+from netc.runtime.cache.limit import limit
+from netc.runtime.cache.store import Cache, CacheKey
 
 KEY = CacheKey("a" * 64, "iree 3.12.0", "cpu", ("--fast", "--cpu=host"), "mlp batch 32")
 

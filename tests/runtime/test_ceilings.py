@@ -5,9 +5,9 @@ import pytest
 
 from netc.codegen.evaluator import run
 from netc.netspec.errors import UserError
-from netc.runtime import ceilings as module
-from netc.runtime.cache import Cache
-from netc.runtime.ceilings import FILE, Measured, ceilings
+from netc.runtime.cache.store import Cache
+from netc.runtime.measure import ceilings as module
+from netc.runtime.measure.ceilings import FILE, Measured, ceilings
 from netc.runtime.target import parse_target
 
 

@@ -13,8 +13,8 @@ import pytest
 import safetensors.numpy
 
 from netc.netspec.errors import NetcError, UserError
-from netc.runtime import checkpoint as module
-from netc.runtime.checkpoint import MANIFEST, STATE, CheckpointError, exists, load, save
+from netc.runtime.run import checkpoint as module
+from netc.runtime.run.checkpoint import MANIFEST, STATE, CheckpointError, exists, load, save
 
 DTYPES = "bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 float32 float64".split()  # noqa: SIM905
 TENSORS = {

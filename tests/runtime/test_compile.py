@@ -15,8 +15,8 @@ from netc.codegen.rewrite.lower import lower
 from netc.netspec.errors import UserError
 from netc.netspec.types import TensorType
 from netc.runtime import compile as module
-from netc.runtime.cache import Cache
-from netc.runtime.cache_entry import to_manifest
+from netc.runtime.cache.entry import to_manifest
+from netc.runtime.cache.store import Cache
 from netc.runtime.compile import CompileError, check_pair, compile_cached, compile_text, host_cpu, key_of
 from netc.runtime.target import TARGETS, parse_target
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from netc.runtime.dispatches import (
+from netc.runtime.measure.dispatches import (
     Event,
     Site,
     commands_of,

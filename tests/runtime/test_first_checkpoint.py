@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from netc.netspec.errors import NetcError
-from netc.runtime import checkpoint
-from netc.runtime.cache import Cache
-from netc.runtime.pretrained import Start
-from netc.runtime.resume import left_off
+from netc.runtime.cache.store import Cache
+from netc.runtime.run import checkpoint
+from netc.runtime.run.resume import left_off
 from netc.runtime.train import Progress, train
+from netc.runtime.weights.pretrained import Start
 from netc.traces.errors import TraceError
 from tests.runtime.test_train import PER_EPOCH, STEPS, Stop, config, die, digits, result, stopper
 

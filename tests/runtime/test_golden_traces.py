@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from netc.codegen.program import build
-from netc.runtime.cache import Cache
+from netc.runtime.cache.store import Cache
+from netc.runtime.compare.noise import measure, twins_of
+from netc.runtime.compare.replay import first_state, replay_of
 from netc.runtime.data import catalog
-from netc.runtime.noise import measure, twins_of
-from netc.runtime.replay import first_state, replay_of
-from netc.runtime.run import read_config
+from netc.runtime.run.config import read_config
 from netc.runtime.session import Session, prepare
 from netc.runtime.target import parse_target
 from netc.runtime.train import train

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from netc.runtime.cache import Cache
+from netc.runtime.cache.store import Cache
 from netc.runtime.data.batches import prefetch
 from netc.runtime.train import Progress, train
 from tests.runtime.test_train import config, digits

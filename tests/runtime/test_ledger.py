@@ -7,9 +7,9 @@ import pytest
 
 from netc.codegen.program import build
 from netc.netspec.recipe import Recipe
-from netc.runtime import ledger as ledgers
-from netc.runtime.cache import Cache
-from netc.runtime.ledger import Ledger, StepDone
+from netc.runtime.cache.store import Cache
+from netc.runtime.run import ledger as ledgers
+from netc.runtime.run.ledger import Ledger, StepDone
 from netc.runtime.session import Session, prepare
 from netc.runtime.target import parse_target
 from netc.traces.schema import StepRecord

@@ -8,14 +8,14 @@ import sys
 import pytest
 
 from netc.netspec.errors import NetcError, UserError
-from netc.runtime import lock
 from netc.runtime.files import write_whole
-from netc.runtime.lock import LOCK, LockedError, only_writer
+from netc.runtime.run import lock
+from netc.runtime.run.lock import LOCK, LockedError, only_writer
 
 HOLDER = """
 import sys, time
 from pathlib import Path
-from netc.runtime.lock import only_writer
+from netc.runtime.run.lock import only_writer
 with only_writer(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)
@@ -70,7 +70,7 @@ def test_many_at_once_never_hold_it_together(tmp_path):
     code = """
 import sys, time
 from pathlib import Path
-from netc.runtime.lock import LockedError, only_writer
+from netc.runtime.run.lock import LockedError, only_writer
 folder, end, got = Path(sys.argv[1]), time.monotonic() + 1.5, 0
 while time.monotonic() < end or got < 4:
     try:

@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from netc.cli.main import cli
-from netc.codegen.memory import memory_of
+from netc.codegen.analysis.memory import memory_of
 from netc.codegen.program import build
 from netc.codegen.rewrite.lower import lower
 from netc.netspec.check import check
@@ -14,8 +14,8 @@ from netc.netspec.errors import NetcError
 from netc.netspec.recipe import Recipe, Schedule, Sgd
 from netc.netspec.zoo import find
 from netc.runtime.data.dataset import Augment
-from netc.runtime.memory import compiled_peak, peak_of
-from netc.runtime.run import RunConfig, from_json
+from netc.runtime.measure.memory import compiled_peak, peak_of
+from netc.runtime.run.config import RunConfig, from_json
 from netc.runtime.target import parse_target
 
 STREAM = """module {

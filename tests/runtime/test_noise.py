@@ -12,9 +12,18 @@ from netc.netspec.errors import UserError
 from netc.netspec.layers import Conv2d, Dense, Dropout, Flatten
 from netc.netspec.recipe import Recipe, Sgd
 from netc.netspec.spec import NetSpec
-from netc.runtime.cache import Cache
-from netc.runtime.noise import WHOLE_TWINS, WINDOW, Blas, InTurn, jittered, measure, over_the_whole_run, twins_of
-from netc.runtime.replay import replay_of
+from netc.runtime.cache.store import Cache
+from netc.runtime.compare.noise import (
+    WHOLE_TWINS,
+    WINDOW,
+    Blas,
+    InTurn,
+    jittered,
+    measure,
+    over_the_whole_run,
+    twins_of,
+)
+from netc.runtime.compare.replay import replay_of
 from netc.runtime.target import parse_target
 from netc.traces.floor import MEASURED
 from tests.runtime.test_train import config, digits

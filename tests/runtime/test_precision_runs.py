@@ -12,10 +12,10 @@ from netc.netspec.errors import UserError
 from netc.netspec.layers import ConvBn, Dense, Flatten, MaxPool
 from netc.netspec.recipe import Recipe, Schedule, Sgd
 from netc.netspec.spec import NetSpec
-from netc.runtime.cache import Cache
+from netc.runtime.cache.store import Cache
 from netc.runtime.data.dataset import Augment
 from netc.runtime.data.digits import read_digits
-from netc.runtime.run import from_json
+from netc.runtime.run.config import from_json
 from netc.runtime.session import Session, emit_text, prepare
 from netc.runtime.target import parse_target
 from netc.runtime.train import train

@@ -7,7 +7,7 @@ from netc.netspec.check import check
 from netc.netspec.errors import UserError
 from netc.netspec.recipe import Recipe
 from netc.netspec.zoo import find
-from netc.runtime.profile import profile
+from netc.runtime.measure.profile import profile
 from netc.runtime.target import parse_target
 
 

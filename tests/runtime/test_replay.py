@@ -7,12 +7,12 @@ import pytest
 
 from netc.codegen.evaluator import FloatArithmetic
 from netc.netspec.errors import UserError
-from netc.runtime.cache import Cache
-from netc.runtime.noise import twins_of
-from netc.runtime.pretrained import read_start, start_of_run
-from netc.runtime.replay import first_state, replay_of
-from netc.runtime.run import read_config
+from netc.runtime.cache.store import Cache
+from netc.runtime.compare.noise import twins_of
+from netc.runtime.compare.replay import first_state, replay_of
+from netc.runtime.run.config import read_config
 from netc.runtime.train import train
+from netc.runtime.weights.pretrained import read_start, start_of_run
 from netc.traces.read import read
 from tests.runtime.test_train import STEPS, config, digits
 

@@ -15,20 +15,20 @@ from netc.netspec.check import check
 from netc.netspec.errors import NetcError, UserError
 from netc.netspec.layers import Dense, Flatten
 from netc.netspec.spec import NetSpec
-from netc.runtime import checkpoint
 from netc.runtime import train as loop
-from netc.runtime.cache import Cache
+from netc.runtime.cache.store import Cache
+from netc.runtime.compare.replay import replay_of
 from netc.runtime.data.batches import Normalise
 from netc.runtime.data.dataset import Augment
 from netc.runtime.data.errors import DataError
 from netc.runtime.data.folder import load_folder
 from netc.runtime.data.resize import resized
-from netc.runtime.lock import LockedError, only_writer
-from netc.runtime.pretrained import write_imported
-from netc.runtime.replay import replay_of
-from netc.runtime.run import Saving, read_config
+from netc.runtime.run import checkpoint
+from netc.runtime.run.config import Saving, read_config
+from netc.runtime.run.lock import LockedError, only_writer
 from netc.runtime.train import Progress, train
-from netc.runtime.weights import Weights
+from netc.runtime.weights.pretrained import write_imported
+from netc.runtime.weights.read import Weights
 from netc.traces.errors import TraceError
 from netc.traces.read import read
 from tests.runtime.test_train import EPOCHS, PER_EPOCH, STEPS, Stop, config, die, digits, result, stopper
@@ -140,7 +140,7 @@ def test_fewer_are_kept_from_then_on(data, folder, cache, whole):
 
 def test_checkpoints_after_minutes(data, folder, cache, monkeypatch):
     now = iter(range(0, 10_000, 60))
-    monkeypatch.setattr("netc.runtime.saver.time.monotonic", lambda: next(now))
+    monkeypatch.setattr("netc.runtime.run.saver.time.monotonic", lambda: next(now))
     stopped(4, data, folder, cache, begun=config(saving=Saving(0, 2, 1)))
     assert 0 < steps_of(folder)["last"] < PER_EPOCH
 
@@ -479,7 +479,7 @@ def test_an_extended_run_that_is_stopped_goes_on_bit_for_bit_and_is_replayed_at_
     assert rates == [np.float32(step.lr) for step in read(folder / "once" / "trace.jsonl").steps]
 
 
-@pytest.mark.parametrize("place", ["netc.runtime.train.write_config", "netc.runtime.saver.Saver.last"])
+@pytest.mark.parametrize("place", ["netc.runtime.train.write_config", "netc.runtime.run.saver.Saver.last"])
 def test_a_death_while_a_run_is_extended_leaves_no_mark(place, data, folder, cache, monkeypatch):
     longer = config(schedule=replace(config().schedule, epochs=EPOCHS + 1))
     for name in ("once", "killed"):

@@ -9,7 +9,7 @@ from netc.netspec.errors import UserError
 from netc.netspec.loss import CrossEntropy
 from netc.netspec.recipe import Recipe, Sgd
 from netc.runtime.data.dataset import Augment
-from netc.runtime.run import free_folder, from_json, read_config, write_config
+from netc.runtime.run.config import free_folder, from_json, read_config, write_config
 from tests.runtime.test_train import config
 
 

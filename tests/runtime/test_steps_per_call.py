@@ -10,9 +10,9 @@ from netc.netspec.check import check
 from netc.netspec.errors import NetcError, UserError
 from netc.netspec.recipe import Recipe
 from netc.netspec.zoo import find
-from netc.runtime import checkpoint
-from netc.runtime.cache import Cache
-from netc.runtime.run import from_json
+from netc.runtime.cache.store import Cache
+from netc.runtime.run import checkpoint
+from netc.runtime.run.config import from_json
 from netc.runtime.session import Session, prepare
 from netc.runtime.target import parse_target
 from netc.runtime.train import NonFiniteError, Progress, train

@@ -13,7 +13,7 @@ import safetensors.numpy
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netc.runtime.tensor_file import LONGEST_HEADER, TensorFileError, open_tensors
+from netc.runtime.weights.tensor_file import LONGEST_HEADER, TensorFileError, open_tensors
 
 TENSORS = {
     "a.weight": np.arange(6, dtype=np.float32).reshape(2, 3),

@@ -16,12 +16,12 @@ from netc.netspec.errors import NetcError, UserError
 from netc.netspec.layers import BatchNorm, Dense, Flatten
 from netc.netspec.recipe import Adam, Recipe, Schedule, Sgd
 from netc.netspec.spec import NetSpec
-from netc.runtime import checkpoint
-from netc.runtime.cache import Cache
+from netc.runtime.cache.store import Cache
 from netc.runtime.data.dataset import ArraySplit, Augment, Dataset, array_digest
 from netc.runtime.data.digits import read_digits
 from netc.runtime.evaluate import evaluate, open_session, predict
-from netc.runtime.run import RunConfig
+from netc.runtime.run import checkpoint
+from netc.runtime.run.config import RunConfig
 from netc.runtime.train import NonFiniteError, Progress, train
 from netc.traces.errors import TraceError
 from netc.traces.schema import EvalRecord, StepRecord
@@ -176,7 +176,7 @@ import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, {root!r})
 from tests.runtime.test_train import config, digits, stopper
-from netc.runtime.cache import Cache
+from netc.runtime.cache.store import Cache
 from netc.runtime.train import train
 progress, _ = stopper(6, lambda: os.kill(os.getpid(), signal.SIGKILL))
 train(config(), digits(), Path(sys.argv[1]), Cache(Path(sys.argv[2])), progress=progress)

@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 
 from netc.codegen.program import layer_module
-from netc.codegen.rewrite.choices import candidates, key_of
 from netc.codegen.rewrite.conv_forms import CONV_FORMS
-from netc.codegen.rewrite.schedule import form_of
+from netc.codegen.rewrite.form_overrides import candidates, key_of
+from netc.codegen.rewrite.select_forms import form_of
 from netc.netspec.errors import UserError
 from netc.netspec.layers import Conv2d
 from netc.netspec.types import TensorType
-from netc.runtime import tune
-from netc.runtime.cache import Cache
+from netc.runtime.cache.store import Cache
+from netc.runtime.measure import tune
+from netc.runtime.measure.tuned import Winner, all_tuned, choices_for, keep, nothing_for, path_of, remove, tuned_for
 from netc.runtime.session import Session, prepare, write_manifest
 from netc.runtime.target import parse_target
-from netc.runtime.tuned import Winner, all_tuned, choices_for, keep, nothing_for, path_of, remove, tuned_for
 
 XLA = parse_target("xla")
 KEY = "conv 4x6x6x2 3x3x2x4 /2 p1"  # of the tiny net
@@ -189,7 +189,7 @@ def test_another_compiler_or_cpu_is_another_machine(tmp_path, monkeypatch):
     keep(XLA, tmp_path, "one b4", {KEY: Winner("im2col", "direct", 1.0, 2.0)}, nobody)
     for name, other in (("version_of", lambda package: "9.9"), ("host_cpu", lambda: "another")):
         with monkeypatch.context() as patch:
-            patch.setattr(f"netc.runtime.tuned.{name}", other)
+            patch.setattr(f"netc.runtime.measure.tuned.{name}", other)
             assert choices_for(XLA, tmp_path, nobody) == {}
     assert choices_for(XLA, tmp_path, nobody)
 

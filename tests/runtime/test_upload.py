@@ -8,7 +8,7 @@ import pytest
 from netc.netspec.errors import NetcError
 from netc.runtime import session as sessions
 from netc.runtime.backends.reference import ReferenceLoaded
-from netc.runtime.cache import Cache
+from netc.runtime.cache.store import Cache
 from netc.runtime.data.errors import DataError
 from netc.runtime.train import train
 from netc.traces.read import read

@@ -19,7 +19,7 @@ from netc.codegen.program import build
 from netc.netspec.check import check
 from netc.netspec.recipe import Recipe
 from netc.netspec.zoo import find
-from netc.runtime.cache import Cache
+from netc.runtime.cache.store import Cache
 from netc.runtime.session import Session, prepare
 from netc.runtime.target import parse_target
 

@@ -15,17 +15,17 @@ from netc.netspec.layers import ConvBn, Dense, Flatten, GlobalAvgPool, ResidualB
 from netc.netspec.recipe import Recipe, Schedule, Sgd
 from netc.netspec.spec import NetSpec
 from netc.netspec.zoo import ZOO, find
-from netc.runtime import checkpoint
-from netc.runtime.cache import Cache
+from netc.runtime.cache.store import Cache
 from netc.runtime.data.batches import Normalise
 from netc.runtime.data.dataset import ArraySplit, Augment, Dataset, array_digest
 from netc.runtime.evaluate import evaluate, predict
-from netc.runtime.names import FAMILIES, family_of
-from netc.runtime.names.table import IMAGENET
-from netc.runtime.pretrained import read_start, write_imported
-from netc.runtime.run import RunConfig, normalise_of, read_config
+from netc.runtime.run import checkpoint
+from netc.runtime.run.config import RunConfig, normalise_of, read_config
 from netc.runtime.train import Progress, train
-from netc.runtime.weights import SAME, WeightsError, layouts, read_weights
+from netc.runtime.weights.names import FAMILIES, family_of
+from netc.runtime.weights.names.table import IMAGENET
+from netc.runtime.weights.pretrained import read_start, write_imported
+from netc.runtime.weights.read import SAME, WeightsError, layouts, read_weights
 
 # of resnet18's names and kinds of layer, but little
 SMALL = NetSpec(

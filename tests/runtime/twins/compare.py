@@ -12,8 +12,8 @@ from netc.netspec.check import check
 from netc.netspec.layer import Layer
 from netc.netspec.layers import Dropout, DropPath
 from netc.netspec.recipe import Recipe, Sgd
-from netc.runtime.names import family_of
-from netc.runtime.weights import SAME, layouts, read_weights
+from netc.runtime.weights.names import family_of
+from netc.runtime.weights.read import SAME, layouts, read_weights
 
 torch.set_num_threads(1)  # threads that wait busily for each other cost minutes on a busy machine
 

@@ -1,0 +1,107 @@
+"""What a person sees while a network trains."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from netc.cli.console import line, terminal
+from netc.cli.options import tuned_line
+from netc.runtime import train as loop
+from netc.runtime.data.dataset import Augment, Dataset
+from netc.runtime.run.config import RunConfig
+from netc.runtime.run.ledger import StepDone
+from netc.runtime.session import Prepared
+from netc.traces.schema import EvalRecord
+
+# of the engines that compile nothing before the first step, what happens instead
+UNCOMPILED = {"xla": "compiled by XLA when first called", "reference": "evaluated as it is"}
+REFRESH = 4  # a second: drawing the bar takes milliseconds, and the steps of a small net are as short
+
+
+def _augmentation(augment: Augment) -> str:
+    """What happens to the training images, and how to have it not happen; empty where nothing does."""
+    said = [f"cropped at random after {augment.crop} pixels of padding (--crop 0: not)"] if augment.crop else []
+    said += ["flipped left to right half of the time (--no-flip: not)"] if augment.flip else []
+    return ", ".join(said)
+
+
+class TrainView:
+    """A few lines about the run, a bar over its steps, and a line for each epoch."""
+
+    def __init__(self, config: RunConfig, data: Dataset, *, quiet: bool) -> None:
+        self._config, self._data = config, data
+        self._console = terminal(quiet=quiet, soft_wrap=True)
+        self._bar = Progress(
+            TextColumn("{task.description}"), BarColumn(bar_width=None), MofNCompleteColumn(), TimeElapsedColumn(),
+            TimeRemainingColumn(), TextColumn("loss {task.fields[loss]}"),
+            console=self._console, disable=quiet or not self._console.is_terminal, expand=True,
+            refresh_per_second=REFRESH,
+        )  # fmt: skip
+        self._next = 0.0  # when the bar is next told of a step
+        self._task = self._bar.add_task("train", total=None, loss="")
+        self.progress = loop.Progress(self._prepared, self._started, self._stepped, self._evaluated, self.note)
+
+    def __enter__(self) -> Self:
+        net, schedule = self._config.net, self._config.schedule
+        size = "x".join(map(str, net.spec.input))
+        native, what = "x".join(map(str, self._data.native)), "images"
+        if net.x.dtype != "f32":
+            native, what = size, "contexts"
+        self._say(
+            f"{net.spec.name}: {net.count:,} parameters, input {size}, {net.out.shape[-1]} classes, "
+            f"batch {schedule.batch}, {schedule.epochs} epoch{'s' * (schedule.epochs != 1)}"
+        )
+        resized = "" if native == size else f", {native} resized to {size}"
+        self._say(
+            f"{self._config.data}: {len(self._data.train):,} training and {len(self._data.test):,} test {what}{resized}"
+        )
+        for note in self._data.notes:
+            self._say(note)
+        if on := _augmentation(self._config.augment):
+            self._say(f"training images are {on}")
+        self._say(f"compiling for {self._config.target} ..")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def note(self, text: str) -> None:
+        """A line that the cache or the run wants to say."""
+        self._say(text)
+
+    def _say(self, text: str) -> None:
+        line(self._console, text)
+
+    def _prepared(self, prepared: Prepared) -> None:
+        text = prepared.source.text
+        compiled = "from the cache" if prepared.cached else f"compiled in {prepared.compilation:.1f} s"
+        took = UNCOMPILED.get(prepared.target.engine, compiled)
+        self._say(
+            f"one module, {len(text) / 1e6:.2f} MB of StableHLO emitted in {prepared.emission:.2f} s, {took} "
+            f"(sha256 {prepared.sha256[:12]})"
+        )
+        if prepared.choices:
+            self._say(tuned_line(prepared.choices))
+
+    def _started(self, first: int, total: int) -> None:
+        self._bar.update(self._task, total=total, completed=first)
+        self._bar.start()
+
+    def _stepped(self, done: StepDone, seconds: float) -> None:
+        now = time.monotonic()
+        if now >= self._next:
+            self._next = now + 1 / REFRESH
+            self._bar.update(self._task, completed=done.step + 1, loss=f"{done.loss:.4f}")
+
+    def _evaluated(self, record: EvalRecord) -> None:
+        self._bar.update(self._task, completed=record.step + 1)
+        self._say(
+            f"epoch {record.epoch + 1:>3}: test loss {record.loss:.4f}, "
+            f"accuracy {record.accuracy:.2%} of {record.count:,}"
+        )

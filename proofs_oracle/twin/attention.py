@@ -1,0 +1,78 @@
+"""Attention. Tiles are a way to compute it and no other function, so the script has the plain form for both."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from netc.netspec.layer import Layer
+from netc.netspec.layers import CrossAttend, SelfAttention
+from netc.netspec.types import TensorType
+from netc.proofs_oracle.twin.spelling import Row
+from netc.proofs_oracle.twin.stochastic import dropping
+
+if TYPE_CHECKING:
+    from netc.proofs_oracle.twin.writer import Writer
+
+FUNCTIONS: dict[str, str] = {
+    "heads_first": '''
+def heads_first(x, heads, groups=1):
+    """[B, G T, H d] -> [B G, H, T, d]."""
+    return x.reshape(x.shape[0] * groups, x.shape[1] // groups, heads, -1).swapaxes(1, 2)
+''',
+    "heads_last": '''
+def heads_last(x, groups=1):
+    """[B G, H, T, d] -> [B, G T, H d]."""
+    n, heads, tokens, width = x.shape
+    return x.swapaxes(1, 2).reshape(n // groups, groups * tokens, heads * width)
+''',
+    "attention": '''
+def attention(q, k, v, bias=None, causal=False, drop=None):
+    """softmax(q k^T / sqrt d + bias) v for q [N, H, T, d], k and v [N, H, S, d]; `drop` is applied to the softmax."""
+    scores = q @ k.swapaxes(2, 3) / math.sqrt(q.shape[3])
+    if bias is not None:
+        scores = scores + bias
+    if causal:
+        scores = jnp.where(jnp.tri(*scores.shape[2:], dtype=bool), scores, -jnp.inf)
+    weights = jax.nn.softmax(scores)
+    return (weights if drop is None else drop(weights)) @ v
+''',
+    "rope": '''
+def rope(x):
+    """Turns the plane (i, i + d/2) of x [N, H, T, d] by the angle t / 10000^(2i / d) at place t."""
+    tokens, width = x.shape[2:]
+    angles = jnp.arange(tokens)[:, None] / 10000.0 ** (jnp.arange(0, width, 2) / width)
+    u, w = jnp.split(x, 2, -1)
+    return jnp.concatenate([u * jnp.cos(angles) - w * jnp.sin(angles), w * jnp.cos(angles) + u * jnp.sin(angles)], -1)
+''',
+    "self_attention": '''
+def self_attention(x, heads, causal=False, turn=None, groups=1, drop=None):
+    """x [B, T, 3 H d]: queries, keys, values of all heads; `groups` equal runs of tokens attend to themselves alone."""
+    q, k, v = (heads_first(part, heads, groups) for part in jnp.split(x, 3, -1))
+    if turn is not None:
+        q, k = turn(q), turn(k)
+    return heads_last(attention(q, k, v, causal=causal, drop=drop), groups)
+''',
+    "cross_attention": '''
+def cross_attention(x, heads, queries, drop=None):
+    """x [B, Q + 2 S, H d]: Q queries, then S keys, then S values."""
+    parts = jnp.split(x, (queries, (queries + x.shape[1]) // 2), 1)
+    return heads_last(attention(*(heads_first(part, heads) for part in parts), drop=drop))
+''',
+}
+
+
+def _self_attention(w: Writer, layer: SelfAttention, path: str, x: TensorType) -> list[str]:
+    if layer.rope:
+        w.used.add("rope")
+    options = {
+        "causal": layer.causal, "turn": "rope" if layer.rope else None,
+        "groups": layer.groups if layer.groups > 1 else None, "drop": dropping(w, layer.dropout, path),
+    }  # fmt: skip
+    return [w.call("self_attention", "{}", layer.heads, **options)]
+
+
+def _cross_attend(w: Writer, layer: CrossAttend, path: str, x: TensorType) -> list[str]:
+    return [w.call("cross_attention", "{}", layer.heads, layer.queries, drop=dropping(w, layer.dropout, path))]
+
+
+ROWS: dict[type[Layer], Row] = {SelfAttention: _self_attention, CrossAttend: _cross_attend}

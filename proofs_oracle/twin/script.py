@@ -1,0 +1,170 @@
+"""A training as one JAX script: the same net, first state, batches, recipe and trace, and gradients by autodiff.
+
+The script imports jax and numpy, and nothing of netc. It reads the examples from a file beside it, and from another
+the weights that the training begins with, if they were given.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from netc.netspec.check import CheckedNet
+from netc.netspec.errors import UserError
+from netc.netspec.recipe import Adam, Recipe, Schedule, Sgd
+from netc.netspec.types import Constant, Initializer, Normal
+from netc.proofs_oracle.twin import data, step
+from netc.proofs_oracle.twin.losses import loss_call, loss_functions
+from netc.proofs_oracle.twin.template import TEMPLATE
+from netc.proofs_oracle.twin.writer import forward_text
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a script is written from. `header` is the trace's, without the fields that the script knows itself.
+
+    `crop` and `flip` are the augmentation, `mean` and `std` the normalisation of each channel; of token ids none.
+    """
+
+    net: CheckedNet
+    recipe: Recipe
+    schedule: Schedule
+    seed: int
+    crop: int
+    flip: bool
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    header: Mapping[str, Any]
+
+
+def jax_script(t: Training) -> str:
+    """The script's text. Raises UserError naming a layer, a loss or an option that has no form in it."""
+    _refuse(t.recipe)
+    functions, forward = forward_text(t.net)
+    rank = t.net.out.rank
+    loss = loss_call(t.recipe.loss, "logits", "y")
+    evaluation = loss_call(t.recipe.loss.evaluated, "logits", "y")
+    tokens, draws = t.net.x.dtype == "i32", t.net.signature.draws
+    begun, parts = step.BEGUN if "init" in t.header.get("recipe", {}) else step.DRAWN, t.recipe.accumulate
+    s = t.schedule
+    values: dict[str, Any] = {
+        "NET": t.net.spec.name, "SEED": t.seed, "BATCH": s.batch, "EPOCHS": s.epochs, "LR": s.lr, "WARMUP": s.warmup,
+        "DECAY": s.decay, "FINAL": s.final, **({"PARTS": parts} if parts > 1 else {}),
+    }  # fmt: skip
+    values |= {"CONTEXT": t.net.x.size} if tokens else {"CROP": t.crop, "FLIP": t.flip, "MEAN": t.mean, "STD": t.std}
+    values |= {
+        "HEADER": dict(t.header),
+        "PARAMETERS": {p.name: (p.shape, *_drawn(p.init), _decays(t.recipe, p.decay)) for p in t.net.params},
+        "STATISTICS": {n.name: (n.shape, n.init.value) for n in t.net.state},
+    }
+    constants = "\n".join(f"{NOTES.get(name, '')}{name} = {_literal(value)}" for name, value in values.items())
+    replaced = {
+        "<net>": _prose(t.net.spec.name),
+        "<data>": _prose(str(t.header["data"])),
+        "<examples>": "tokens" if tokens else "images",
+        "<zlib>": "import zlib\n" if draws else "",
+        "<constants>": constants,
+        "<functions>": functions,
+        "<forward>": forward.replace("\n", "\n    "),
+        "<x>": "x i32 [B, T]" if tokens else "x [B, ..]",
+        "<logits>": "logits [B, classes]" if rank == 1 else "logits [B, .., classes]",
+        "<key argument>": ", key=None" if draws else "",
+        "<step key function>": step.KEY if draws else "",
+        "<seed key>": '        "key": key,\n' if draws else "",
+        "<kept key>": ', "key": state["key"]' if draws else "",
+        **begun,
+        "<derivative>": (step.in_parts if parts > 1 else step.whole)(loss, draws),
+        "<losses>": loss_functions(f"{loss} {evaluation}", rank),
+        "<evaluation>": evaluation,
+        "<right>": "logits.argmax(-1) == y" if rank == 1 else f"(logits.argmax(-1) == y).mean({_places(rank)})",
+        "<optimizer>": _optimizer(t.recipe),
+        "<moments>": repr(_moments(t.recipe)),
+        "<reading>": data.TOKENS if tokens else data.IMAGES,
+    }
+    return re.sub("|".join(replaced), lambda mark: replaced[mark[0]], TEMPLATE)
+
+
+def _refuse(recipe: Recipe) -> None:
+    """Raise UserError for options that the script does not have."""
+    if recipe.precision != "f32":
+        raise UserError(
+            f"emit-jax wants a training in f32, got --precision {recipe.precision}; leave it out: "
+            "the twin computes in float32"
+        )
+    if recipe.check_labels:
+        raise UserError("emit-jax wants a training without --check-labels, got it; the twin has no such mask")
+    for name, given in (("--remat", recipe.remat), ("--scan-blocks", recipe.scan_blocks)):
+        if given:
+            raise UserError(f"emit-jax wants a training without {name}, got it; leave it out: the results are the same")
+
+
+def _prose(name: str) -> str:
+    """A name as it may stand in a docstring."""
+    return name.replace("\\", "\\\\").replace('"', "'")
+
+
+def _places(rank: int) -> str:
+    return "1" if rank == 2 else repr(tuple(range(1, rank)))
+
+
+def _literal(value: Any, indent: str = "") -> str:
+    """The value as Python text; a long mapping has a line for each entry."""
+    text = repr(value)
+    if len(text) < 100 or not isinstance(value, Mapping):
+        return text
+    inner = indent + "    "
+    entries = "".join(f"{inner}{key!r}: {_literal(item, inner)},\n" for key, item in value.items())
+    return "{\n" + entries + indent + "}"
+
+
+def _drawn(init: Initializer) -> tuple[str, float]:
+    if isinstance(init, Constant):
+        return "constant", init.value
+    return ("normal", init.std) if isinstance(init, Normal) else ("uniform", init.bound)
+
+
+def _decays(recipe: Recipe, decay: bool) -> bool:
+    return bool(recipe.optimizer.weight_decay) and (decay or recipe.decay_all)
+
+
+def _moments(recipe: Recipe) -> tuple[str, ...]:
+    if isinstance(recipe.optimizer, Adam):
+        return ("m", "v")
+    return ("velocity",) if recipe.optimizer.momentum else ()
+
+
+def _correction(beta: float) -> str:
+    """1 - beta^t. In float32 that difference loses four of seven digits for beta = 0.999 and t = 1."""
+    return f"-jnp.expm1(t * {math.log(beta)!r})" if beta else "1"
+
+
+def _optimizer(recipe: Recipe) -> str:
+    o = recipe.optimizer
+    coupled = isinstance(o, Sgd) or not o.decoupled
+    lines = ["if PARAMETERS[name][3]:", f"    g = g + {o.weight_decay!r} * w"] if o.weight_decay and coupled else []
+    if isinstance(o, Adam):
+        lines += [
+            f"kept['m'] = {o.beta1!r} * kept['m'] + {1 - o.beta1!r} * g",
+            f"kept['v'] = {o.beta2!r} * kept['v'] + {1 - o.beta2!r} * g**2",
+            f"m = kept['m'] / {_correction(o.beta1)}",
+            f"v = kept['v'] / {_correction(o.beta2)}",
+            f"new = w - lr * m / (jnp.sqrt(v) + {o.epsilon!r})",
+        ]
+        if o.weight_decay and not coupled:
+            lines += ["if PARAMETERS[name][3]:", f"    new = new - lr * {o.weight_decay!r} * w"]
+    elif o.momentum:
+        lines.append(f"kept['velocity'] = {o.momentum!r} * kept['velocity'] + g")
+        ahead = f"(g + {o.momentum!r} * kept['velocity'])" if o.nesterov else "kept['velocity']"
+        lines.append(f"new = w - lr * {ahead}")
+    else:
+        lines.append("new = w - lr * g")
+    return "\n    ".join(lines)
+
+
+NOTES = {
+    "PARAMETERS": "# shape, how it is drawn, the deviation, bound or value, whether weight decay touches it\n",
+    "PARTS": "# a batch passes in so many, one after the other\n",
+}

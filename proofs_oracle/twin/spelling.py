@@ -1,0 +1,75 @@
+"""What the rows of all families share: the names of tensors, parts and variables, and the activations."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from netc.netspec.types import TensorType
+
+if TYPE_CHECKING:
+    from netc.proofs_oracle.twin.writer import Writer
+
+# A row gives the expressions of a leaf, one a line: `{}` in each stands for what the line before gave.
+Row = Callable[["Writer", Any, str, TensorType], list[str]]
+# A part writes the lines of a combinator: of the path, the input's type, the variable that it reads and its target.
+Part = Callable[["Writer", Any, str, TensorType, str, str], str]
+
+RELU6 = '''
+def relu6(x):
+    """jax.nn.relu6 with the derivative 0 at both kinks, where JAX's own is one half."""
+    return jnp.where(x <= 0, 0.0, jnp.where(x < 6, x, 6.0))
+'''
+
+ACTIVATIONS: dict[str, str] = {
+    "identity": "{x}",
+    "relu": "jax.nn.relu({x})",
+    "relu6": "relu6({x})",
+    "leaky-relu": "jnp.where({x} > 0, {x}, {slope!r} * {x})",
+    "sigmoid": "jax.nn.sigmoid({x})",
+    "tanh": "jnp.tanh({x})",
+    "swish": "jax.nn.silu({x})",
+    "h-sigmoid": "relu6({x} + 3) / 6",
+    "h-swish": "{x} * relu6({x} + 3) / 6",
+    "gelu": "jax.nn.gelu({x}, approximate=False)",
+    "gelu-tanh": "jax.nn.gelu({x}, approximate=True)",
+}
+
+
+def quoted(path: str) -> str:
+    """A path as Python text. A brace has another spelling in it: `{}` is what a row's source stands for."""
+    return json.dumps(path, ensure_ascii=False).replace("{", "\\x7b")
+
+
+def tensor(path: str, name: str) -> str:
+    """The parameter of that name in the layer at `path`."""
+    return f"p[{quoted(f'{path}.{name}')}]"
+
+
+def inside(path: str, part: str) -> str:
+    """The path of a part."""
+    return f"{path}.{part}" if path else part
+
+
+def below(target: str, word: str) -> str:
+    """A variable for a part of what becomes `target`: y for x, y2 inside of that."""
+    depth = 1 if target == "x" else int(target.lstrip("abcdefghijklmnopqrstuvwxyz_") or 1) + 1
+    return word + (str(depth) if depth > 1 else "")
+
+
+def branches(target: str, count: int) -> list[str]:
+    """A variable for each of `count` branches: branch_a_, branch_b_, .."""
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    tall = [(letters[i // 26 - 1] if i >= 26 else "") + letters[i % 26] for i in range(count)]
+    return [below(target, f"branch_{letter}_") for letter in tall]
+
+
+def activated(w: Writer, function: str, slope: float = 0.01) -> list[str]:
+    """The line of an activation, or none for the identity."""
+    if function == "identity":
+        return []
+    text = ACTIVATIONS[function].format(x="{}", slope=slope)
+    if "relu6(" in text:
+        w.used.add("relu6")
+    return [text]

@@ -1,0 +1,378 @@
+"""A content-addressed store of compiled artefacts, shared by processes.
+
+On disk, under the root::
+
+    v1/entries/<digest>/artefact        what the compiler wrote
+    v1/entries/<digest>/manifest.json   its key, size, SHA-256, and when and how long it was built
+    v1/locks/<digest>.lock              held by the one process that builds or removes this entry
+    v1/tmp/<digest>.<random>/           an entry while it is built or removed
+
+An entry is a folder that is renamed into place when it is whole. What lies under `tmp` belongs to the holder
+of its digest's lock; when that lock is free, its builder was killed, and the next one removes it.
+Only digests name files; labels, targets and flags never do.
+
+A compiled artefact is native code. The digests guard against accidents and not against people who can write
+to the root: it is made readable and writable for its owner only, and nothing is loaded from one that somebody
+else could write to (cache_trust.py).
+
+The time of an artefact's file is that of its last use. When a build makes the store larger than its limit
+(cache_limit.py), those that were not used for longest go. Who takes an artefact holds a shared `flock` on it,
+and what is held is not evicted.
+"""
+
+import errno
+import hashlib
+import logging
+import mmap
+import os
+import re
+import secrets
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import platformdirs
+from filelock import FileLock, Timeout
+
+from netc.netspec.errors import NetcError, UserError
+from netc.runtime.cache import limit as cache_limit
+from netc.runtime.cache.entry import (
+    FORMAT,
+    CacheKey,
+    DamagedError,
+    Entry,
+    differences,
+    from_manifest,
+    to_manifest,
+)
+from netc.runtime.cache.hold import hold, is_still, unused
+from netc.runtime.cache.trust import refuse_foreign
+from netc.runtime.files import read_regular, sha256_of, sync
+
+__all__ = ["Cache", "CacheKey", "Entry", "Notice", "cache_root"]
+
+Notice = Callable[[str], None]
+"""Takes one sentence for the user."""
+
+_log = logging.getLogger(__name__)
+
+# What a call on the root ends with when it is not ours to write to.
+_UNWRITABLE = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ELOOP})
+_LARGEST_MANIFEST = 1 << 20  # bytes
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+def cache_root() -> Path:
+    """The folder of everything that can be made again: `NETC_CACHE_DIR`, or the user's cache folder."""
+    return Path(os.environ.get("NETC_CACHE_DIR") or platformdirs.user_cache_dir("netc")).expanduser().absolute()
+
+
+class Cache:
+    """The cache under `root`; by default that of the user, or `NETC_CACHE_DIR` where it is set.
+
+    `on_wait` is told when another process is building what is asked for, `on_damage` when an entry is
+    unusable and will be built again; by default both are logged as warnings. Making a `Cache` touches no
+    file. A root that cannot be written still serves hits. `limit` is the bytes of artefacts that it may hold after a
+    build, by default what `NETC_CACHE_LIMIT` says.
+    """
+
+    def __init__(
+        self,
+        root: Path | None = None,
+        *,
+        on_wait: Notice = _log.warning,
+        on_damage: Notice = _log.warning,
+        limit: int | None = None,
+    ) -> None:
+        self.root = root.expanduser().absolute() if root else cache_root()
+        self._on_wait = on_wait
+        self._on_damage = on_damage
+        self._limit = limit
+        home = self.root / f"v{FORMAT}"
+        self._entries, self._locks, self._tmp = home / "entries", home / "locks", home / "tmp"
+
+    def lookup(self, key: CacheKey, mark: str = "") -> Entry | None:
+        """The entry for `key`, its artefact's digest verified, or None.
+
+        A damaged entry is reported to `on_damage` and is None; so is one whose artefact does not contain the ASCII
+        text `mark`. Another process may `clear` the entry at any time after this returns. Raises UserError where
+        somebody else could have written it.
+        """
+        try:
+            return self._take(key.digest, mark)
+        except DamagedError as damage:
+            self._report(key.name, damage)
+            return None
+
+    def get_or_build(self, key: CacheKey, build: Callable[[Path], None], mark: str = "") -> Entry:
+        """The entry for `key`, built by `build` when it is missing or damaged.
+
+        `build(path)` writes the artefact to `path`, in an empty folder of its own on the same file system. Of
+        several processes (or threads) that ask for one key, one builds and the others wait. Whatever `build`
+        raises passes through and leaves nothing behind. `mark` is as in `lookup`: what tells that an artefact was
+        built for this key. After a build the least recently used entries go where the store is over its limit.
+
+        Raises UserError when the root cannot be written and there is no entry, and when somebody else could have
+        written what is there; NetcError when the disk is full, or when `build` wrote no file.
+        """
+        # Damage is looked at again, and reported, when nobody else can be changing the entry.
+        with suppress(DamagedError):
+            if entry := self._take(key.digest, mark):
+                return entry
+        most = self._limit if self._limit is not None else cache_limit.limit()  # a wrong one is said before the build
+        with self._writing():
+            self._make_folders()
+            refuse_foreign(self.root, self._entries.parent)  # now, not when it is next taken from
+            self._sweep_all()
+        with self._locked(key):
+            try:
+                if entry := self.lookup(key, mark):
+                    return entry
+                entry = self._build(key, build)
+            finally:
+                self._sweep(key.digest)
+        self._evict(most, None, spared=key.digest)
+        return entry
+
+    def entries(self) -> tuple[Entry, ...]:
+        """All entries, oldest first, by their manifests alone: no artefact is read or its digest verified.
+
+        Entries whose manifest or size is wrong are reported to `on_damage` and left out.
+        """
+        found = []
+        for digest in self._digests():
+            try:
+                if entry := self._read(digest):
+                    found.append(entry)
+            except DamagedError as damage:
+                self._report(digest[:12], damage)
+        return tuple(sorted(found, key=lambda entry: (entry.created, entry.key.digest)))
+
+    def clear(self, pattern: str | None = None, older_than: timedelta | None = None) -> int:
+        """Remove entries and return the bytes freed.
+
+        `pattern` is a shell pattern for the label or the digest (`resnet*`), `older_than` a least age; an
+        entry goes when both agree, and None agrees with everything. Damaged entries have a digest only, and
+        the age of their folder. What is being built is left alone; what killed builders left goes too.
+
+        Raises UserError when the root cannot be written.
+        """
+        with self._writing():
+            if not self.root.exists():
+                return 0
+            self._make_folders()
+            freed = sum(self._remove(digest, pattern, older_than) for digest in self._digests())
+            return freed + self._sweep_all()
+
+    def prune(self, most: int | None = None, unused_for: timedelta | None = None) -> int:
+        """Remove the least recently used entries and return the bytes freed.
+
+        First those that nobody used for `unused_for`, then until at most `most` bytes of artefacts are left; None
+        asks for nothing. What is being built, or was taken by a process that may be loading it, is left alone.
+
+        Raises UserError when the root cannot be written.
+        """
+        with self._writing():
+            if not self.root.exists():
+                return 0
+            self._make_folders()
+            return self._sweep_all() + self._evict(most, unused_for)
+
+    def last_used(self, entry: Entry) -> datetime:
+        """When an entry was last taken (UTC); that of a cache that cannot be written does not move."""
+        try:
+            return datetime.fromtimestamp(entry.path.stat().st_mtime, UTC)
+        except OSError:
+            return entry.created
+
+    def miss_reason(self, key: CacheKey) -> str | None:
+        """Why `key` is not in the cache, as one sentence; None when it is, or when its label is new.
+
+        The sentence compares it with the nearest entry of the same label: the one that differs in the fewest
+        parts, and of those the youngest.
+        """
+        try:
+            if self._read(key.digest):
+                return None
+        except DamagedError as damage:
+            return f"the entry is damaged: {damage}"
+        kin = [differences(key, entry.key) for entry in self.entries() if entry.key.label == key.label]
+        nearest = min(reversed(kin), key=len, default=[])
+        return "; ".join(nearest) or None
+
+    def _build(self, key: CacheKey, build: Callable[[Path], None]) -> Entry:
+        folder = self._temporary(key.digest)
+        final, whole, artefact = self._entries / key.digest, folder / "entry", folder / "artefact"
+        with self._writing():
+            folder.mkdir(mode=0o700)
+        started = time.monotonic()
+        with self._writing(_FULL):  # any other error is that of the build
+            build(artefact)
+        seconds = round(time.monotonic() - started, 3)
+        if artefact.is_symlink() or not artefact.is_file() or not artefact.stat().st_size:
+            raise NetcError(f"the build of {key.name} wants a file at {artefact}, got none; report this")
+        with self._writing():
+            # Only two files become the entry: the build may have left others beside its artefact.
+            whole.mkdir(mode=0o700)
+            artefact = artefact.rename(whole / "artefact")
+            digest, size = sha256_of(artefact), artefact.stat().st_size
+            entry = Entry(key, final / "artefact", digest, size, datetime.now(UTC), seconds, hit=False)
+            (whole / "manifest.json").write_bytes(to_manifest(entry))
+            for path in (artefact, whole / "manifest.json"):
+                path.chmod(0o644)  # whatever the umask is
+                sync(path)
+            sync(whole)
+            hold(artefact.open("rb"))
+            if final.exists():  # damaged, or it would have been a hit
+                final.rename(self._temporary(key.digest))
+            whole.rename(final)
+            sync(self._entries)
+        return entry
+
+    def _take(self, digest: str, mark: str) -> Entry | None:
+        """The entry, checked to the last byte and held; None when there is none."""
+        folder = self._entries / digest
+        with self._writing():
+            if not folder.exists():
+                return None
+        refuse_foreign(self.root, self._entries.parent, self._entries, folder, *folder.glob("*"))
+        entry = self._read(digest)
+        if entry is None:
+            return None
+        try:
+            file = entry.path.open("rb")
+        except OSError as error:
+            if not folder.exists():
+                return None  # cleared since
+            raise DamagedError(f"its artefact cannot be read ({error.strerror})") from error
+        if not hold(file) or not is_still(file, entry.path):
+            return None  # on its way out
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            found = hashlib.sha256(content).hexdigest()
+            if found != entry.sha256:
+                raise DamagedError(f"its artefact wants SHA-256 {entry.sha256[:12]}, got {found[:12]}")
+            if content.find(mark.encode("ascii")) < 0:
+                raise DamagedError("its artefact was compiled of another program, or for another target")
+        with suppress(OSError):  # a root that cannot be written
+            os.utime(file.fileno())
+        return entry
+
+    def _read(self, digest: str) -> Entry | None:
+        """The entry by its manifest, and its artefact's size checked; None when there is none."""
+        folder = self._entries / digest
+        with self._writing():
+            if not folder.exists():
+                return None
+        try:
+            entry = from_manifest(read_regular(folder / "manifest.json", _LARGEST_MANIFEST), folder)
+            size = entry.path.stat().st_size
+        except OSError as error:
+            if not folder.exists():
+                return None  # cleared since
+            raise DamagedError(f"one of its files cannot be read ({error.strerror})") from error
+        if size != entry.bytes or not size:
+            raise DamagedError(f"its artefact wants {entry.bytes} bytes, got {size}")
+        return entry
+
+    def _evict(self, most: int | None, unused_for: timedelta | None, spared: str = "") -> int:
+        """Remove what `cache_limit.to_evict` names but `spared`, if nobody builds or holds it; the bytes freed."""
+        uses = []
+        for digest in self._digests():
+            with suppress(OSError):  # damaged, or removed since
+                found = (self._entries / digest / "artefact").stat()
+                uses.append(cache_limit.Use(digest, found.st_mtime, found.st_size))
+        before = time.time() - unused_for.total_seconds() if unused_for is not None else None
+        gone = (use.digest for use in cache_limit.to_evict(uses, most, before))
+        return sum(self._remove(digest, digest, None, held_too=False) for digest in gone if digest != spared)
+
+    def _digests(self) -> list[str]:
+        paths = self._entries.iterdir() if self._entries.is_dir() else ()
+        return sorted(path.name for path in paths if _DIGEST.fullmatch(path.name))
+
+    def _remove(self, digest: str, pattern: str | None, older_than: timedelta | None, *, held_too: bool = True) -> int:
+        """Remove one entry if it matches and its lock is free, one in use only with `held_too`; the bytes freed."""
+        folder = self._entries / digest
+        try:
+            with self._lock(digest).acquire(blocking=False):
+                entry = None
+                with suppress(DamagedError):
+                    entry = self._read(digest)
+                label = entry.key.label if entry else digest
+                created = entry.created.timestamp() if entry else folder.stat().st_mtime
+                named = pattern is None or fnmatchcase(label, pattern) or fnmatchcase(digest, pattern)
+                if not named or (older_than and time.time() - created < older_than.total_seconds()):
+                    return 0
+                with unused(folder / "artefact") as free:
+                    if not free and not held_too:
+                        return 0
+                    folder.rename(self._temporary(digest))
+                return self._sweep(digest)
+        except (Timeout, FileNotFoundError):  # being built, or removed by somebody else
+            return 0
+
+    def _sweep(self, digest: str) -> int:
+        """Remove what lies about for `digest`, whose lock is held; the bytes freed."""
+        return sum(map(_discard, self._tmp.glob(f"{digest}.*")))
+
+    def _sweep_all(self) -> int:
+        freed = 0
+        for digest in {path.name[:64] for path in self._tmp.iterdir() if _DIGEST.match(path.name)}:
+            with suppress(Timeout), self._lock(digest).acquire(blocking=False):  # Timeout: its builder lives
+                freed += self._sweep(digest)
+        return freed
+
+    def _make_folders(self) -> None:
+        for folder in (self.root, self._entries.parent, self._entries, self._locks, self._tmp):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def _temporary(self, digest: str) -> Path:
+        return self._tmp / f"{digest}.{secrets.token_hex(8)}"
+
+    def _lock(self, digest: str) -> FileLock:
+        # Lock files stay: removing one while another process waits for it would let two hold "it" at once.
+        return FileLock(self._locks / f"{digest}.lock")
+
+    @contextmanager
+    def _locked(self, key: CacheKey) -> Iterator[None]:
+        lock = self._lock(key.digest)
+        with self._writing():
+            try:
+                held = lock.acquire(blocking=False)
+            except Timeout:
+                self._on_wait(f"another process is building {key.name}; waiting for it")
+                held = lock.acquire()
+        with held:
+            yield
+
+    @contextmanager
+    def _writing(self, expected: frozenset[int] = _FULL | _UNWRITABLE) -> Iterator[None]:
+        """Turn a full or unwritable root into a sentence."""
+        try:
+            yield
+        except OSError as error:
+            got = f"got {self.root} ({error.strerror});"
+            if error.errno in expected & _FULL:
+                advice = "free some, or set NETC_CACHE_DIR to a folder on another disk"
+                raise NetcError(f"the cache wants room for a compiled artefact, {got} {advice}") from error
+            if error.errno in expected:
+                advice = "set NETC_CACHE_DIR to one"
+                raise UserError(f"the cache wants a folder that it can write to, {got} {advice}") from error
+            raise
+
+    def _report(self, name: str, damage: DamagedError) -> None:
+        self._on_damage(f"the cache entry {name} is damaged: {damage}; it is built again when needed")
+
+
+def _discard(path: Path) -> int:
+    """Remove a folder or file; the bytes that its files had."""
+    size = sum(file.lstat().st_size for file in (path, *path.rglob("*")) if not file.is_dir())
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink()
+    return size

@@ -1,0 +1,1 @@
+"""One training beside another: replayed, bisected, and the noise that rounding makes."""

@@ -1,0 +1,1 @@
+"""What a program takes on this machine: time, memory, and the forms that are fastest."""

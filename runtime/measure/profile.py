@@ -1,0 +1,208 @@
+"""Where the time of a training step goes on IREE's CPU device: each dispatch, and the layer and phase that it is for.
+
+A dispatch counts for the place of its root: the product, convolution or reduction that it holds, or the elementwise
+operation that it is. What the compiler fused into it from other layers is named beside it and not split off, for no
+clock runs inside a dispatch. Copies and fills of buffers, and what passes between two dispatches, are the rest.
+
+The step runs under `iree-benchmark-module` with its profiler; Python's bindings have none. It begins at the state
+that `init` draws and does not go on from step to step, which for dense arithmetic takes the same time.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+
+from netc.codegen.location import forward_first, location_of, phases_of
+from netc.codegen.program import Program
+from netc.codegen.rewrite.form_overrides import NO_OVERRIDES, FormOverrides
+from netc.netspec.errors import NetcError, UserError
+from netc.runtime.backends.iree import MALLOPT, WORKER_STACK
+from netc.runtime.backends.protocol import Array
+from netc.runtime.cache.store import Cache
+from netc.runtime.compile import COMPILER, RUNTIME, compile_cached, version_of
+from netc.runtime.measure import dispatches
+from netc.runtime.measure.dispatches import Timed
+from netc.runtime.session import DTYPES, Session, prepare
+from netc.runtime.target import Target
+
+# what backends/iree.py asks of glibc, in the words of its environment
+MALLOC = dict(
+    zip(
+        ("MALLOC_ARENA_MAX", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "MALLOC_TOP_PAD_"),
+        (str(MALLOPT[p]) for p in (-8, -3, -1, -2)),
+        strict=True,
+    )
+)
+LONGEST = 600  # seconds that the profiled steps may take
+ADVICE = (
+    "profile wants a target of IREE's cpu, got {got!r}; use --target cpu, or, for xla, jax.profiler around a session's "
+    "steps: IREE's CPU device alone tells the time of a dispatch here"
+)
+
+
+@dataclass(frozen=True)
+class LayerTime:
+    """Seconds of a step that a layer's dispatches take, by phase, and the flops of its products and convolutions."""
+
+    layer: str
+    seconds: dict[str, float]
+    flops: dict[str, int]
+
+    @property
+    def total(self) -> float:
+        """All phases."""
+        return sum(self.seconds.values())
+
+
+@dataclass(frozen=True)
+class Profile:
+    """One profiled step. `step` is its time without the profiler, `profiled` with it; all in seconds, all medians."""
+
+    net: str
+    target: str
+    batch: int
+    steps: int
+    step: float
+    profiled: float
+    dispatches: tuple[Timed, ...]
+
+    @property
+    def busy(self) -> float:
+        """The time in which a dispatch ran."""
+        return sum(d.seconds for d in self.dispatches)
+
+    def layers(self, depth: int = 0) -> tuple[LayerTime, ...]:
+        """The dispatches' time by layer, in the order of the forward pass."""
+        seconds: dict[str, dict[str, float]] = {}
+        flops: dict[str, dict[str, int]] = {}
+        for d in self.dispatches:
+            place = location_of(d.site.loc)
+            own, counted = seconds.setdefault(place.layer(depth), {}), flops.setdefault(place.layer(depth), {})
+            own[place.phase] = own.get(place.phase, 0.0) + d.seconds
+            counted[place.phase] = counted.get(place.phase, 0) + (d.flops or 0)
+        order = forward_first((d.site.loc for d in self._in_order()), depth)
+        return tuple(LayerTime(name, seconds[name], flops[name]) for name in order)
+
+    def phases(self) -> dict[str, float]:
+        """The dispatches' time by phase."""
+        seconds = [(location_of(d.site.loc).phase, d.seconds) for d in self.dispatches]
+        return {p: sum(s for phase, s in seconds if phase == p) for p in phases_of(phase for phase, _ in seconds)}
+
+    def _in_order(self) -> list[Timed]:
+        return sorted(self.dispatches, key=lambda d: d.site.number)
+
+
+def tool(name: str) -> Path:
+    """A program of IREE's runtime package; raises UserError if it is not there."""
+    spec = importlib.util.find_spec("iree._runtime_libs") if importlib.util.find_spec("iree") else None
+    places = spec.submodule_search_locations if spec is not None else None
+    path = Path(next(iter(places))) / name if places else None
+    if path is None or not path.exists():
+        raise UserError(
+            f"profile wants {name} of {RUNTIME}, got no such file; pip install {RUNTIME}=={version_of(COMPILER)}"
+        )
+    return path
+
+
+def example_batch(program: Program, seed: int = 0) -> tuple[Array, Array]:
+    """A random batch of the types that the program's step takes: x normal or token ids, y classes or normal."""
+    step = program.module.function("train_step")
+    types = dict(zip(step.names, (v.type for v in step.params), strict=True))
+    rng = np.random.default_rng(seed)
+    classes = program.net.out.shape[-1]
+    drawn = [
+        rng.integers(0, classes, types[n].shape).astype(np.int32)
+        if types[n].dtype == "i32"
+        else rng.normal(size=types[n].shape).astype(DTYPES[types[n].dtype])
+        for n in ("x", "y")
+    ]
+    return drawn[0], drawn[1]
+
+
+def profile(
+    program: Program, target: Target, cache: Cache, steps: int = 20, choices: FormOverrides = NO_OVERRIDES
+) -> Profile:
+    """Run `steps` training steps on a random batch and tell their dispatches' time.
+
+    `choices`: forms of convolutions as `netc tune` measured them.
+
+    Raises UserError for a target other than this machine's CPU through IREE.
+    """
+    if target.engine != "iree" or target.driver != "local-task":
+        raise UserError(ADVICE.format(got=target.word))
+    prepared = prepare(program, target, cache, choices)
+    session = Session(prepared)
+    session.init(0)
+    x, y = example_batch(program)
+    args = [*session.fetch().values(), x, y, np.asarray(1e-3, np.float32)]
+    plain = _plain(session, x, y, steps)
+    shown = replace(target, flags=(*target.flags, *dispatches.FLAGS))
+    entry = compile_cached(prepared.source.text, shown, f"{program.net.spec.name} batch {program.batch}, places", cache)
+    lists = dispatches.lists_of(entry.path.read_text(encoding="utf-8"), "train_step")
+    assert prepared.source.artefact is not None  # IREE targets always make one
+    with tempfile.TemporaryDirectory(prefix="netc-profile-") as folder:
+        profiled, commands, events = _run(prepared.source.artefact, args, steps, Path(folder))
+    sites = dispatches.match(lists, commands)
+    found = dispatches.timed(sites, events, steps)
+    if not found:
+        raise NetcError("the profile holds no dispatch of the program; report this with the net's name")
+    return Profile(program.net.spec.name, target.word, program.batch, steps, plain, profiled, found)
+
+
+def _plain(session: Session, x: Array, y: Array, steps: int) -> float:
+    times = []
+    for _ in range(steps + 1):
+        begin = time.perf_counter()
+        session.train_step(x, y, 1e-3)
+        times.append(time.perf_counter() - begin)
+    return median(times[1:])
+
+
+def _run(
+    artefact: Path, args: list[Array], steps: int, folder: Path
+) -> tuple[float, dict[int, tuple[tuple[int, str], ...]], tuple[dispatches.Event, ...]]:
+    """The profiled steps: seconds a step, the lists of commands, the events."""
+    flags = []
+    for number, array in enumerate(args):
+        path = folder / f"{number}.npy"
+        np.save(path, array)
+        flags.append(f"--input=@{path}")
+    (folder / "inputs").write_text("\n".join(flags), encoding="utf-8")
+    recorded = folder / "recorded"
+    command = (
+        str(tool("iree-benchmark-module")), f"--module={artefact}", "--device=local-task", "--function=train_step",
+        f"--task_worker_stack_size={WORKER_STACK}", "--device_profiling_mode=host-execution",
+        f"--device_profiling_output={recorded}", f"--benchmark_min_time={steps}x", "--benchmark_format=json",
+        f"--flagfile={folder / 'inputs'}",
+    )  # fmt: skip
+    said = _output(command)
+    measured = json.loads(said[said.index("{") :])["benchmarks"][0]
+    seconds = measured["real_time"] * {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0}[measured["time_unit"]]
+    reader = str(tool("iree-profile"))
+    listed = _output((reader, "command", "--format=jsonl", str(recorded)))
+    ran = _output((reader, "dispatch", "--dispatch_events", "--format=jsonl", str(recorded)))
+    return seconds, dispatches.commands_of(listed.splitlines()), dispatches.events_of(ran.splitlines())
+
+
+def _output(command: tuple[str, ...]) -> str:
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=LONGEST, check=False, errors="replace",
+            env=os.environ | MALLOC,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired as error:
+        raise NetcError(f"the profiled steps took more than {LONGEST} s; lower --steps or --batch") from error
+    if done.returncode != 0:
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise NetcError(f"{Path(command[0]).name} failed ({last[:200]}); run it by hand to see all that it says")
+    return done.stdout

@@ -1,0 +1,1 @@
+"""A run and its folder: what it is, its checkpoints, how it stops and goes on."""

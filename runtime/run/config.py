@@ -1,0 +1,332 @@
+"""A run: what is trained, how, on what, where, and the folder that holds all of it.
+
+`<folder>/run.json` says everything that is needed to continue, `<folder>/spec.toml` the net, `trace.jsonl` and
+`timing.jsonl` what happened, and `last`, `best` and `step-*` are checkpoints. run.json ends with the SHA-256 of what
+stands above it. docs/runs.md is the page for its reader.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+from netc.netspec.check import CheckedNet, check
+from netc.netspec.errors import UserError
+from netc.netspec.loss import LOSSES, Loss
+from netc.netspec.recipe import Adam, Recipe, Schedule, Sgd
+from netc.netspec.toml import from_toml, to_toml
+from netc.runtime.data.batches import Normalise
+from netc.runtime.data.dataset import Augment
+from netc.runtime.files import read_regular, write_whole
+from netc.runtime.run.checkpoint import Checkpoint, CheckpointError, load
+
+FORMAT = 1
+LARGEST = 4 << 20  # bytes of run.json and spec.toml
+SEAL = "run_sha256"  # of run.json's bytes without this field
+OPTIMIZERS: dict[str, type[Adam] | type[Sgd]] = {"adam": Adam, "sgd": Sgd}
+
+
+@dataclass(frozen=True)
+class Saving:
+    """When a run saves its state besides the ends of its epochs, and how many checkpoints it keeps.
+
+    After `every` steps, after `minutes` of training; 0 is never. `keep` counts `last` and those before it.
+    Raises UserError for a number that is too small.
+    """
+
+    every: int = 0
+    minutes: float = 10.0
+    keep: int = 1
+
+    def __post_init__(self) -> None:
+        if self.every < 0 or self.minutes < 0 or self.keep < 1:
+            raise UserError(
+                f"checkpoints want 0 or more steps and minutes, and 1 or more to keep, got {self.every}, "
+                f"{self.minutes:g} and {self.keep}; leave such a number out"
+            )
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Everything that decides what a run computes. `net` has the input shape and classes that are trained.
+
+    `data` is empty for weights that were imported and have not been trained here. `init` is the SHA-256 of the weights
+    that the run began with, or empty if they were drawn; `init_path` is where they lay, and with `new_head` the last
+    layer was drawn all the same. `choices` are the forms of single convolutions that are not what the target's table
+    says (rewrite/form_overrides.py). `steps_per_call` and `saving` change no bit of the run's trace, which does not
+    name them. `train_sha256` is the digest of the training part of the data, or empty where it is not known by itself.
+    `earlier` are pairs (step, epochs) of a run that was extended: before that step it was one of so many epochs.
+    """
+
+    net: CheckedNet
+    recipe: Recipe
+    schedule: Schedule
+    data: str
+    seed: int
+    target: str
+    augment: Augment
+    init: str = ""
+    choices: Mapping[str, str] = field(default_factory=dict)
+    steps_per_call: int = 1
+    init_path: str = ""
+    new_head: bool = False
+    train_sha256: str = ""
+    earlier: tuple[tuple[int, int], ...] = ()
+    saving: Saving = Saving()
+
+    def schedule_at(self, step: int) -> Schedule:
+        """The schedule that step `step` follows."""
+        if not self.earlier:
+            return self.schedule
+        epochs = next((e for before, e in self.earlier if step < before), self.schedule.epochs)
+        return dataclasses.replace(self.schedule, epochs=epochs)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON, from which `from_json` gives the equal config."""
+        return {
+            "format": FORMAT,
+            "spec": to_toml(self.net.spec),
+            "recipe": _without_defaults(
+                {
+                    **dataclasses.asdict(self.recipe),
+                    "optimizer": _chosen(self.recipe.optimizer),
+                    "loss": _chosen(self.recipe.loss),
+                }
+            ),
+            "schedule": dataclasses.asdict(self.schedule),
+            "data": self.data,
+            "seed": self.seed,
+            "target": self.target,
+            "augment": dataclasses.asdict(self.augment),
+            "init": self.init,
+            **({"init_path": self.init_path} if self.init_path else {}),
+            **({"new_head": True} if self.new_head else {}),
+            **({"choices": dict(self.choices)} if self.choices else {}),
+            **({"steps_per_call": self.steps_per_call} if self.steps_per_call != 1 else {}),
+            **({"train_sha256": self.train_sha256} if self.train_sha256 else {}),
+            **({"earlier": [list(pair) for pair in self.earlier]} if self.earlier else {}),
+            **({"saving": dataclasses.asdict(self.saving)} if self.saving != Saving() else {}),
+        }
+
+    @property
+    def recipe_json(self) -> dict[str, Any]:
+        """The parts that a trace's header calls the recipe."""
+        plain = self.to_json()
+        begun = ("init",) if self.init else ()
+        new_head = ("new_head",) if self.new_head else ()
+        return {k: plain[k] for k in ("recipe", "schedule", "augment", *begun, *new_head)}
+
+
+def from_json(table: Mapping[str, Any], where: str) -> RunConfig:
+    """The config that `to_json` wrote; raises UserError for a field that is missing, unknown or of another type."""
+    if table.get("format") != FORMAT:
+        raise UserError(f"{where}: wants run format {FORMAT}, got {table.get('format')!r}; use the netc that wrote it")
+    if unknown := sorted(table.keys() - KNOWN):
+        raise UserError(f"{where} wants no field but {', '.join(sorted(KNOWN))}, got also {unknown[0]!r}; {ALTERED}")
+    fields = dict(
+        zip(_FIELDS, (_typed(want, table.get(k), f"{where}: {k}") for k, want in _FIELDS.items()), strict=True)
+    )
+    recipe = _mapping(table.get("recipe"), f"{where}: recipe")
+    chosen = {
+        "optimizer": _choice(OPTIMIZERS, recipe.get("optimizer"), f"{where}: recipe.optimizer"),
+        "loss": _choice(LOSSES, recipe.get("loss"), f"{where}: recipe.loss"),
+    }
+    made = _record(Recipe, {**LATER, **recipe, **chosen}, f"{where}: recipe").check()
+    return RunConfig(
+        check(from_toml(fields["spec"], f"{where}: spec")),
+        made,
+        _record(Schedule, table.get("schedule"), f"{where}: schedule").check(),
+        fields["data"], fields["seed"], fields["target"],
+        _record(Augment, table.get("augment"), f"{where}: augment"),
+        _typed(str, table.get("init", ""), f"{where}: init"),
+        _choices(table.get("choices", {}), f"{where}: choices"),
+        _typed(int, table.get("steps_per_call", 1), f"{where}: steps_per_call"),
+        _typed(str, table.get("init_path", ""), f"{where}: init_path"),
+        _typed(bool, table.get("new_head", False), f"{where}: new_head"),
+        _typed(str, table.get("train_sha256", ""), f"{where}: train_sha256"),
+        _earlier(table.get("earlier", []), f"{where}: earlier"),
+        _record(Saving, table["saving"], f"{where}: saving") if "saving" in table else Saving(),
+    )  # fmt: skip
+
+
+_FIELDS: dict[str, type] = {"spec": str, "data": str, "seed": int, "target": str}
+KNOWN = frozenset({"format", "recipe", "schedule", "augment", "init", "choices", "steps_per_call", "init_path"})
+KNOWN |= {*_FIELDS, "new_head", "train_sha256", "earlier", "saving"}
+ALTERED = "the file was altered, or written by another netc"
+R = TypeVar("R")
+
+# Fields of a recipe that came after the first runs and traces were written. They are left out where they have this
+# value, so that a run that does not use them has the header that it always had.
+LATER: Mapping[str, Any] = {
+    "precision": "f32",
+    "accumulate": 1,
+    "remat": False,
+    "scan_blocks": False,
+    "check_labels": False,
+}
+
+
+def _without_defaults(recipe: dict[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in recipe.items() if k not in LATER or v != LATER[k]}
+
+
+def _chosen(value: Adam | Sgd | Loss) -> dict[str, Any]:
+    """The kind and the fields of one of several dataclasses, as plain JSON."""
+    fields = {k: list(v) if isinstance(v, tuple) else v for k, v in dataclasses.asdict(value).items()}
+    return {"kind": value.kind, **fields}
+
+
+def _choice(table: Mapping[str, type[R]], value: Any, where: str) -> R:
+    """The dataclass that `_chosen` wrote."""
+    given = _mapping(value, where)
+    kind = given.get("kind")
+    if not isinstance(kind, str) or kind not in table:
+        raise UserError(f"{where}.kind wants one of {', '.join(table)}, got {kind!r}; is it a run's file?")
+    return _record(table[kind], {k: v for k, v in given.items() if k != "kind"}, where)
+
+
+def _choices(value: Any, where: str) -> dict[str, str]:
+    return {key: _typed(str, form, f"{where}: {key}") for key, form in _mapping(value, where).items()}
+
+
+def _earlier(value: Any, where: str) -> tuple[tuple[int, int], ...]:
+    pairs: tuple[tuple[int, ...], ...] = _typed(tuple[tuple[int, ...], ...], value, where)
+    if any(len(pair) != 2 for pair in pairs):
+        raise UserError(f"{where} wants pairs of a step and a number of epochs, got others; is it a run's file?")
+    return tuple((pair[0], pair[1]) for pair in pairs)
+
+
+def _mapping(value: Any, where: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise UserError(f"{where} wants an object, got {type(value).__name__}; is it a run's file?")
+    return value
+
+
+def _record(cls: type[R], table: Any, where: str) -> R:
+    """A dataclass of plain fields from JSON: exactly its fields, each of its type."""
+    given, hints = _mapping(table, where), get_type_hints(cls)
+    wanted = {f.name for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    if given.keys() != wanted:
+        off = ", ".join(sorted(given.keys() ^ wanted))
+        raise UserError(
+            f"{where} wants the fields {', '.join(sorted(wanted))}, got others ({off}); is it a run's file?"
+        )
+    return cls(**{n: _typed(hints[n], v, f"{where}.{n}") for n, v in given.items()})
+
+
+def _typed(want: Any, value: Any, where: str) -> Any:
+    """`value`, if it is of the type; an integer is a number too, within the range of numbers; a list is a tuple."""
+    if get_origin(want) is tuple and isinstance(value, list):
+        return tuple(_typed(get_args(want)[0], v, f"{where}[{i}]") for i, v in enumerate(value))
+    want = tuple if get_origin(want) is tuple else want
+    if want is float and type(value) is int and abs(value) < 2**53:
+        return float(value)
+    fits = isinstance(value, want) and not (isinstance(value, bool) and want is not bool)
+    if not fits or (isinstance(value, float) and not math.isfinite(value)) or (want is int and abs(value) >= 2**64):
+        name = getattr(want, "__name__", "value")
+        raise UserError(f"{where} wants a finite {name}, got {type(value).__name__}; is it a run's file?")
+    return value
+
+
+def write_config(folder: Path, config: RunConfig) -> None:
+    """Write run.json and spec.toml, each whole or not at all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_whole(folder / "spec.toml", to_toml(config.net.spec))
+    write_whole(folder / "run.json", _sealed(config.to_json()))
+
+
+def _sealed(table: Mapping[str, Any]) -> str:
+    body = json.dumps(table, indent=1, allow_nan=False)
+    digest = hashlib.sha256(body.encode("ascii")).hexdigest()
+    return json.dumps({**table, SEAL: digest}, indent=1, allow_nan=False) + "\n"
+
+
+def read_config(folder: Path) -> RunConfig:
+    """The config of a run; raises UserError if the folder holds none, or one that was altered."""
+    path = folder / "run.json"
+    try:
+        text = read_regular(path, LARGEST).decode("utf-8")
+        table = json.loads(text)
+    except FileNotFoundError as error:
+        around = folder.parent  # of a checkpoint, the run
+        advice = f"give {around}" if (around / "run.json").is_file() else "see its --out"
+        got = f"{folder} without run.json" if folder.exists() else f"{folder}, nothing there"
+        raise UserError(f"RUN wants a folder that `netc train` made, got {got}; {advice}") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"{path} cannot be read ({error}); the run cannot be continued without it") from error
+    if not isinstance(table, dict):
+        raise UserError(f"{path}: wants a JSON object, got {type(table).__name__}; is it a run's file?")
+    if SEAL in table and not _is_sealed({k: v for k, v in table.items() if k != SEAL}, text):
+        raise UserError(
+            f"{path} wants to agree with its own SHA-256, got a file that does not; it was altered: put it back, or, "
+            f"if you meant to alter it, take {SEAL} out"
+        )
+    return from_json({k: v for k, v in table.items() if k != SEAL}, str(path))
+
+
+def _is_sealed(table: Mapping[str, Any], text: str) -> bool:
+    try:
+        return _sealed(table) == text
+    except ValueError:  # a bare NaN, which Python reads and we never write
+        return False
+
+
+def check_spec_file(folder: Path) -> None:
+    """Raise UserError if spec.toml, which people read, is not the net that run.json, which netc reads, says."""
+    path = folder / "spec.toml"
+    try:
+        text = read_regular(path, LARGEST)
+    except FileNotFoundError:
+        return
+    table = json.loads(read_regular(folder / "run.json", LARGEST))
+    if text != table["spec"].encode("utf-8"):
+        raise UserError(
+            f"{path} wants the net that run.json holds, got another one; it was altered, which changes nothing of this "
+            "run: put it back or move it away, and begin a new run with the changed net"
+        )
+
+
+def checkpoint_of(folder: Path, which: str) -> Checkpoint:
+    """The checkpoint `last` or `best` of a run; raises CheckpointError."""
+    return load(folder / which)
+
+
+def normalise_of(saved: Checkpoint) -> Normalise:
+    """The normalisation that a run was trained with."""
+    table = saved.meta["normalise"]
+    assert isinstance(table, dict)  # the manifest's digest was checked
+    return Normalise(tuple(table["mean"]), tuple(table["std"]))  # type: ignore[arg-type]
+
+
+def refuse_used(folder: Path, option: str) -> None:
+    """Raise UserError if the folder that `option` names holds a run."""
+    used = [n for n in ("run.json", "trace.jsonl", "timing.jsonl", "last", "best") if os.path.lexists(folder / n)]
+    if used and not (used == ["last"] and _is_first(folder / "last")):
+        raise UserError(
+            f"{option} wants a new folder, got {folder} with {used[0]} in it; use --resume, or choose another"
+        )
+
+
+def _is_first(path: Path) -> bool:
+    """Whether a checkpoint holds weights that were not trained yet: a run was killed before it had its run.json."""
+    try:
+        return load(path).meta.get("step") == 0
+    except CheckpointError:
+        return False
+
+
+def free_folder(root: Path, stem: str) -> Path:
+    """The first of `root/stem`, `root/stem-2`, .. that does not exist."""
+    number = 1
+    while True:
+        folder = root / (stem if number == 1 else f"{stem}-{number}")
+        if not folder.exists():
+            return folder
+        number += 1

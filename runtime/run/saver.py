@@ -1,0 +1,132 @@
+"""When and how the state of a run goes to its checkpoints."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from netc.netspec.errors import NetcError
+from netc.runtime.run import checkpoint
+from netc.runtime.run.config import Saving
+from netc.runtime.run.resume import Notice, kept, kept_name
+from netc.runtime.session import Session
+from netc.traces.errors import TraceError
+from netc.traces.write import NOTHING, TraceWriter
+
+
+class NonFiniteError(NetcError):
+    """The loss became infinite or NaN; the last good checkpoint is kept."""
+
+
+def diverged(folder: Path, what: str, value: float) -> NonFiniteError:
+    """The error that says so."""
+    return NonFiniteError(
+        f"{what} is {value}; the checkpoint {folder / 'last'} is the last good one; "
+        "try a lower --lr or a longer --warmup"
+    )
+
+
+@dataclass
+class Counter:
+    """Where a run stands: steps done, the best accuracy so far, the last, and whether the last epoch was evaluated.
+
+    `settled`: the state on the device is the one after `step` steps. Between two calls it always is.
+    """
+
+    step: int = 0
+    best: float = -1.0
+    last: float = 0.0
+    evaluated: bool = True
+    settled: bool = True
+
+
+@dataclass
+class Saver:
+    """Writes the checkpoints of a run in `folder`; `meta` is what all of them say, `saved` the step of `last`."""
+
+    folder: Path
+    session: Session
+    saving: Saving
+    meta: Mapping[str, Any]
+    trace: TraceWriter | None = None
+    saved: int | None = None
+    _since: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._since = time.monotonic()
+
+    def due(self, before: int, step: int) -> bool:
+        """Whether `last` is to be written within an epoch, now that steps `before` to `step` were done."""
+        every, minutes = self.saving.every, self.saving.minutes
+        crossed = every > 0 and before // every != step // every
+        return crossed or (minutes > 0 and time.monotonic() - self._since >= 60 * minutes)
+
+    def last(self, counter: Counter) -> None:
+        """Write `last`; the one that it replaces is kept if so many are wanted.
+
+        Raises NonFiniteError, and leaves the one that was there, if a number of the state is not finite.
+        """
+        older = self.saving.keep > 1 and self.saved is not None and self.saved != counter.step
+        self._write("last", counter, kept_name(self.saved) if older and self.saved is not None else "")
+        self.saved, self._since = counter.step, time.monotonic()
+        self.prune()
+
+    def prune(self) -> None:
+        """Remove the checkpoints before `last` that are too many."""
+        for path in kept(self.folder)[self.saving.keep - 1 :]:
+            checkpoint.remove(path)
+
+    def evaluated(self, counter: Counter, *, better: bool) -> None:
+        """Note the evaluation of the state that `last` holds there, and write `best` if it is better.
+
+        `best` comes first: a process that is killed between the two evaluates once more.
+        """
+        if better:
+            self._write("best", counter)
+        if self.saved == counter.step:
+            checkpoint.restate(self.folder, "last", self._meta(counter))
+        else:
+            self.last(counter)
+
+    def _write(self, name: str, counter: Counter, older: str = "") -> None:
+        state = self.session.fetch()
+        broken = [n for n, t in state.items() if t.dtype.kind == "f" and not np.isfinite(t).all()]
+        if broken:
+            raise diverged(self.folder, f"{broken[0]} after step {counter.step - 1}", float("nan"))
+        checkpoint.save(self.folder, name, state, self._meta(counter), older=older)
+
+    def _meta(self, counter: Counter) -> dict[str, Any]:
+        # a state before step 0 binds nothing of a trace
+        seal = self.trace.sync() if self.trace and counter.step else NOTHING
+        state = {"step": counter.step, "best": counter.best, "last": counter.last, "evaluated": counter.evaluated}
+        return {**self.meta, **state, "trace": seal._asdict()}
+
+
+@dataclass
+class Rescue:
+    """Around a run: an error that it did not expect costs no step that was done."""
+
+    saver: Saver
+    counter: Counter
+    trace: TraceWriter
+    noted: Notice
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, where: object) -> None:
+        counter, saver = self.counter, self.saver
+        if not isinstance(error, Exception) or isinstance(error, NonFiniteError) or not counter.step:
+            return
+        # the trace lacks steps if it was the writing of the trace that failed
+        if saver.saved != counter.step and counter.settled and self.trace.step == counter.step - 1:
+            with suppress(NetcError, TraceError, OSError):  # the error that led here is the one to tell of
+                saver.last(counter)
+        if saver.saved is not None:
+            self.noted(f"the state after step {saver.saved - 1} is saved; {saver.folder} can be resumed")

@@ -1,0 +1,1 @@
+"""Weights that were made elsewhere: their files, their names, their layouts."""
