@@ -18,6 +18,7 @@ from netc.codegen.optim import rule_of
 from netc.codegen.random import initial_values, step_key
 from netc.codegen.rewrite.precision import at_precision
 from netc.codegen.rules import Emitted, Scope, emit
+from netc.codegen.slots import KEY, SCALAR, Slot, kept_of, state_of
 from netc.codegen.steps import Accumulation, Derived, train_steps
 from netc.netspec.check import CheckedNet
 from netc.netspec.errors import SpecError
@@ -26,21 +27,9 @@ from netc.netspec.loss import Loss
 from netc.netspec.recipe import Optimizer, Recipe
 from netc.netspec.types import Signature, TensorType
 
-SCALAR = TensorType(())
-KEY = TensorType((2,), "ui32")
-STEP = TensorType((), "i32")
 SHARE = "share"  # of each label that is a class in the mean loss, where labels are checked
 GROUP = 16  # terms of one sum of squares
 LARGE = 32 << 20  # bytes of state: below that, a wait of the host for the device costs more than the memory is worth
-
-
-@dataclass(frozen=True, slots=True)
-class Slot:
-    """One tensor of the state: `role` is parameter, statistic, moment, correction, step or key."""
-
-    name: str
-    role: str
-    type: TensorType
 
 
 @dataclass(frozen=True)
@@ -60,7 +49,7 @@ class Program:
     @property
     def kept(self) -> tuple[Slot, ...]:
         """The part of the state that evaluation needs: parameters, then statistics."""
-        return _kept(self.state)
+        return kept_of(self.state)
 
     @cached_property
     def manifest(self) -> dict[str, Any]:
@@ -118,7 +107,7 @@ def build(net: CheckedNet, recipe: Recipe, batch: int, *, steps_per_call: int = 
     problems += [f"{net.spec.name}: {p}" for p in recipe.loss.misfits(net.out)]
     if problems:
         raise SpecError(tuple(problems))
-    state = _state(net, recipe)
+    state = state_of(net, recipe)
     maker = ModuleEmitter(net, recipe, batch, state)
     micro = (maker.accumulation.micro_step(),) if recipe.accumulate > 1 else ()
     step = maker.train_step(*micro)
@@ -132,31 +121,15 @@ def build(net: CheckedNet, recipe: Recipe, batch: int, *, steps_per_call: int = 
     return Program(net, recipe, batch, state, module, steps_per_call)
 
 
-def _kept(state: tuple[Slot, ...]) -> tuple[Slot, ...]:
-    return tuple(s for s in state if s.role in ("parameter", "statistic"))
-
-
 def _identifier(name: str) -> str:
     text = "".join(c if c.isascii() and (c.isalnum() or c == "_") else "_" for c in name)
     return text if text and not text[0].isdigit() else f"net_{text}"
 
 
-def _state(net: CheckedNet, recipe: Recipe) -> tuple[Slot, ...]:
-    rule = rule_of(recipe.optimizer)
-    moments = rule.moments(recipe.optimizer)
-    return (
-        *(Slot(p.name, "parameter", TensorType(p.shape)) for p in net.params),
-        *(Slot(s.name, "statistic", TensorType(s.shape)) for s in net.state),
-        *(Slot(f"{m}/{p.name}", "moment", TensorType(p.shape)) for m in moments for p in net.params),
-        *(Slot(c, "correction", SCALAR) for c in rule.scalars),
-        Slot("step", "step", STEP),
-        Slot("key", "key", KEY),
-    )
-
-
 @dataclass(frozen=True)
 class ModuleEmitter:
     """Emits the functions of one module."""
+
     net: CheckedNet
     recipe: Recipe
     batch: int
@@ -286,7 +259,7 @@ class ModuleEmitter:
         Where labels are checked, those that are no class count nothing.
         """
         b = Builder("eval_step")
-        held = self._take(b, _kept(self.state))
+        held = self._take(b, kept_of(self.state))
         x, target = self._images(b), self._target(b)
         weight = b.parameter("weight", TensorType((self.batch,)))
         logits = self._forward(b, held, x, training=False).y
@@ -304,7 +277,7 @@ class ModuleEmitter:
     def predict(self) -> Function:
         """(parameters, statistics, x) -> logits."""
         b = Builder("predict")
-        held = self._take(b, _kept(self.state))
+        held = self._take(b, kept_of(self.state))
         return b.finish([("logits", self._forward(b, held, self._images(b), training=False).y)])
 
 

@@ -11,7 +11,7 @@ from netc.codegen.ir import Function, Value
 from netc.netspec.types import TensorType
 
 if TYPE_CHECKING:
-    from netc.codegen.program import Slot
+    from netc.codegen.slots import Slot
 
 SCALAR = TensorType(())
 INDEX = TensorType((), "i32")

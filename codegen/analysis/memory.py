@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from netc.codegen.analysis.step_cost import Passes
 from netc.codegen.ir import Function, Module, Value
 from netc.codegen.location import location_of
-from netc.codegen.program import Slot
 from netc.codegen.rules import BLOCK
+from netc.codegen.slots import Slot
 from netc.netspec.types import TensorType
 
 KEPT = {"parameter": "parameters", "moment": "moments", "statistic": "statistics"}  # role of a slot -> row
