@@ -1,0 +1,42 @@
+"""The state of a training as a fixed list of tensors: which there are, in which order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from netc.codegen.optim import rule_of
+from netc.netspec.check import CheckedNet
+from netc.netspec.recipe import Recipe
+from netc.netspec.types import TensorType
+
+SCALAR = TensorType(())
+KEY = TensorType((2,), "ui32")
+STEP = TensorType((), "i32")
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One tensor of the state: `role` is parameter, statistic, moment, correction, step or key."""
+
+    name: str
+    role: str
+    type: TensorType
+
+
+def state_of(net: CheckedNet, recipe: Recipe) -> tuple[Slot, ...]:
+    """Every tensor of the state: parameters, statistics, moments, scalars of the optimizer, step, key."""
+    rule = rule_of(recipe.optimizer)
+    moments = rule.moments(recipe.optimizer)
+    return (
+        *(Slot(p.name, "parameter", TensorType(p.shape)) for p in net.params),
+        *(Slot(s.name, "statistic", TensorType(s.shape)) for s in net.state),
+        *(Slot(f"{m}/{p.name}", "moment", TensorType(p.shape)) for m in moments for p in net.params),
+        *(Slot(c, "correction", SCALAR) for c in rule.scalars),
+        Slot("step", "step", STEP),
+        Slot("key", "key", KEY),
+    )
+
+
+def kept_of(state: tuple[Slot, ...]) -> tuple[Slot, ...]:
+    """The part that evaluation needs: parameters, then statistics."""
+    return tuple(s for s in state if s.role in ("parameter", "statistic"))
