@@ -1,3 +1,3 @@
 """netc: a network's whole training program as one StableHLO module."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
