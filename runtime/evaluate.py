@@ -19,9 +19,10 @@ from netc.runtime.data.dataset import Dataset, Images
 from netc.runtime.data.errors import DataError
 from netc.runtime.data.image_file import decode
 from netc.runtime.data.named import Named, by_name, by_number
+from netc.runtime.prepare import prepare
 from netc.runtime.run.checkpoint import Checkpoint
 from netc.runtime.run.config import RunConfig, checkpoint_of, normalise_of
-from netc.runtime.session import Session, prepare
+from netc.runtime.session import Session
 from netc.runtime.target import parse_target
 from netc.runtime.train import sums
 from netc.runtime.weights.pretrained import named_classes

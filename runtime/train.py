@@ -35,6 +35,7 @@ from netc.runtime.data.batches import (
 from netc.runtime.data.catalog import TEXT_PREFIX
 from netc.runtime.data.dataset import Dataset, Split
 from netc.runtime.data.windows import TextSplit
+from netc.runtime.prepare import Prepared, in_use, prepare
 from netc.runtime.run import checkpoint
 from netc.runtime.run.config import RunConfig, normalise_of, read_config, refuse_used, write_config
 from netc.runtime.run.interrupt import interruptible
@@ -43,7 +44,7 @@ from netc.runtime.run.lock import only_writer
 from netc.runtime.run.resume import CHANGES, LeftOff, accepted, damaged, left_off, tidy
 from netc.runtime.run.saver import Counter, NonFiniteError, Rescue, Saver, diverged
 from netc.runtime.schedule import learning_rate
-from netc.runtime.session import Feed, Prepared, Session, prepare
+from netc.runtime.session import Feed, Session
 from netc.runtime.target import Target, parse_target
 from netc.runtime.weights.pretrained import Start
 from netc.traces.schema import EvalRecord, Header
@@ -180,6 +181,7 @@ def _prepared(
     given = normalise_of(left.saved) if left.saved else start.normalise if start else None
     normalise = given or statistics(data.train, config.net.spec.input[-1])
     program = build(config.net, config.recipe, config.schedule.batch, steps_per_call=config.steps_per_call)
+    config = replace(config, choices=in_use(program, target, config.choices))
     prepared = prepare(program, target, cache, config.choices)
     watch.prepared(prepared)
     session = Session(prepared)
@@ -188,7 +190,6 @@ def _prepared(
     meta["classes"] = list(data.classes)
     meta["data_sha256"] = data.digest
     saver = Saver(folder, session, config.saving, meta)
-    config = replace(config, choices=prepared.choices)
     return _Run(config, data, folder, session, normalise, per_epoch, watch, saver)
 
 

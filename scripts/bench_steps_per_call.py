@@ -30,7 +30,8 @@ from netc.netspec.check import CheckedNet, check  # noqa: E402
 from netc.netspec.recipe import Recipe  # noqa: E402
 from netc.netspec.zoo import find  # noqa: E402
 from netc.runtime.cache.store import Cache  # noqa: E402
-from netc.runtime.session import Session, prepare  # noqa: E402
+from netc.runtime.prepare import prepare  # noqa: E402
+from netc.runtime.session import Session  # noqa: E402
 from netc.runtime.target import parse_target  # noqa: E402
 from netc.runtime.train import versions  # noqa: E402
 

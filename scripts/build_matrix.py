@@ -21,7 +21,7 @@ from timed_compile import FOLDER, Timed, merge, named, timed_compile
 
 from netc.codegen.program import build
 from netc.netspec.recipe import Recipe
-from netc.runtime.session import emit_text
+from netc.runtime.prepare import emit_text
 from netc.runtime.target import parse_target
 
 TARGETS = "cuda:sm_89,rocm:gfx1100,vulkan"

@@ -141,7 +141,7 @@ def _of_netc(name: str) -> Subject:
     from netc.netspec.recipe import Adam, Recipe, Sgd
     from netc.netspec.spec import NetSpec
     from netc.proofs_oracle.certificate.claims import claim_of_program
-    from netc.runtime.session import emit_text
+    from netc.runtime.prepare import emit_text
     from netc.runtime.target import parse_target
 
     image = (4, 4, 2)

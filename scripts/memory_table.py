@@ -34,7 +34,8 @@ from netc.netspec.zoo import find
 from netc.runtime.backends import iree
 from netc.runtime.cache.store import Cache
 from netc.runtime.measure.memory import STEP, Peak, compiled_peak
-from netc.runtime.session import Session, prepare
+from netc.runtime.prepare import prepare
+from netc.runtime.session import Session
 from netc.runtime.target import parse_target
 from netc.runtime.train import versions
 

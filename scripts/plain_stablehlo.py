@@ -32,7 +32,7 @@ from netc.netspec.recipe import Recipe
 from netc.netspec.spec import NetSpec
 from netc.netspec.zoo import ZOO, find
 from netc.runtime.backends.protocol import Source
-from netc.runtime.session import emit_text
+from netc.runtime.prepare import emit_text
 from netc.runtime.target import PLAIN
 
 FOLDER = Path(__file__).parent.parent / "docs" / "measurements"

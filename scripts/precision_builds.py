@@ -21,7 +21,7 @@ from timed_compile import FOLDER, Timed, merge, named, timed_compile
 
 from netc.codegen.program import build
 from netc.netspec.recipe import Recipe
-from netc.runtime.session import emit_text
+from netc.runtime.prepare import emit_text
 from netc.runtime.target import parse_target
 
 NETS = ("mnist-mlp:128", "mnist-cnn:32", "vit_tiny_patch4_32:8", "resnet18@64:8")

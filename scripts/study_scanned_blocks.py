@@ -31,7 +31,7 @@ from netc.netspec.recipe import Recipe
 from netc.runtime.backends.iree import load_iree
 from netc.runtime.backends.protocol import Source
 from netc.runtime.compile import compile_text
-from netc.runtime.session import emit_text
+from netc.runtime.prepare import emit_text
 from netc.runtime.target import parse_target
 from netc.runtime.train import versions
 

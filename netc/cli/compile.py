@@ -42,7 +42,8 @@ def compile_(
     from netc.netspec.errors import UserError
     from netc.runtime.cache.store import Cache
     from netc.runtime.files import copy_whole
-    from netc.runtime.session import prepare, write_manifest
+    from netc.runtime.manifest import write_manifest
+    from netc.runtime.prepare import prepare
     from netc.runtime.target import parse_target
 
     where = parse_target(target)

@@ -56,7 +56,7 @@ def cost(
     from netc.netspec.errors import UserError
     from netc.runtime.cache.store import Cache
     from netc.runtime.measure.ceilings import ceilings
-    from netc.runtime.session import in_use
+    from netc.runtime.prepare import in_use
     from netc.runtime.target import parse_target
 
     if (peak is None) != (bandwidth is None):

@@ -47,7 +47,8 @@ def emit_mlir(
     from netc.codegen.rewrite.form_overrides import NO_OVERRIDES
     from netc.netspec.errors import UserError
     from netc.runtime.files import file_name, write_whole
-    from netc.runtime.session import emit_text, in_use, write_manifest
+    from netc.runtime.manifest import write_manifest
+    from netc.runtime.prepare import emit_text, in_use
     from netc.runtime.target import PLAIN, parse_target
 
     if no_tuned and target is None:

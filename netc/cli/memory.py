@@ -47,7 +47,7 @@ def memory(
     from netc.codegen.analysis.memory import memory_of
     from netc.codegen.rewrite.lower import lower
     from netc.runtime.measure.memory import STEP, compiled_peak
-    from netc.runtime.session import in_use
+    from netc.runtime.prepare import in_use
     from netc.runtime.target import parse_target
 
     program, where = program_of(net, classes, input_, batch, recipe), parse_target(target)

@@ -26,7 +26,7 @@ from netc.proofs_oracle.certificate.run import Claim
 from netc.proofs_oracle.certificate.statement import Settings, Statement, judge
 from netc.proofs_oracle.certificate.unroll import unrolled
 from netc.runtime.backends.protocol import Source
-from netc.runtime.session import emit_text
+from netc.runtime.prepare import emit_text
 from netc.runtime.target import Target
 
 ASSUMED = (

@@ -36,7 +36,8 @@ from netc.runtime.backends.protocol import Array
 from netc.runtime.cache.store import Cache
 from netc.runtime.compare.replay import Replay
 from netc.runtime.compare.taps import SINGLES, distance, evaluated, observed, tapped, within
-from netc.runtime.session import Session, prepare
+from netc.runtime.prepare import prepare
+from netc.runtime.session import Session
 from netc.runtime.target import Target, parse_target
 
 FUNCTION = "train_step"

@@ -26,7 +26,8 @@ from netc.netspec.recipe import Sgd
 from netc.runtime.backends.protocol import Array
 from netc.runtime.cache.store import Cache
 from netc.runtime.compare.replay import Replay, Step
-from netc.runtime.session import Session, prepare
+from netc.runtime.prepare import prepare
+from netc.runtime.session import Session
 from netc.runtime.target import Target
 from netc.traces.floor import MEASURED, Floor, doubling, relative, window_means
 

@@ -29,7 +29,8 @@ from netc.netspec.recipe import Recipe
 from netc.netspec.types import Constant, Normal
 from netc.runtime.backends.protocol import Array
 from netc.runtime.cache.store import Cache
-from netc.runtime.session import Session, prepare
+from netc.runtime.prepare import prepare
+from netc.runtime.session import Session
 from netc.runtime.target import parse_target
 
 TURN = 0.1  # seconds

@@ -19,7 +19,7 @@ from netc.codegen.render import render
 from netc.codegen.rewrite.form_overrides import NO_OVERRIDES, FormOverrides
 from netc.netspec.errors import NetcError, UserError
 from netc.runtime.compile import check_pair, compile_text
-from netc.runtime.session import emit_text
+from netc.runtime.prepare import emit_text
 from netc.runtime.target import Target
 
 STEP = "train_step"

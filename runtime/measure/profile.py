@@ -32,7 +32,8 @@ from netc.runtime.cache.store import Cache
 from netc.runtime.compile import COMPILER, RUNTIME, compile_cached, version_of
 from netc.runtime.measure import dispatches
 from netc.runtime.measure.dispatches import Timed
-from netc.runtime.session import DTYPES, Session, prepare
+from netc.runtime.prepare import prepare
+from netc.runtime.session import DTYPES, Session
 from netc.runtime.target import Target
 
 # what backends/iree.py asks of glibc, in the words of its environment

@@ -33,7 +33,8 @@ from netc.runtime.backends.protocol import Array, Buffer, Loaded, Source
 from netc.runtime.cache.store import Cache
 from netc.runtime.compile import CompileError, compile_text
 from netc.runtime.measure.tuned import Winner
-from netc.runtime.session import DTYPES, Prepared, prepare
+from netc.runtime.prepare import Prepared, prepare
+from netc.runtime.session import DTYPES
 from netc.runtime.target import Target
 
 NEGLIGIBLE = 0.005  # of the convolutions' estimated time

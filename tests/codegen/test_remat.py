@@ -38,7 +38,8 @@ from netc.proofs_oracle.certificate.parse import parse
 from netc.runtime.backends.protocol import Source
 from netc.runtime.backends.xla import XlaLoaded
 from netc.runtime.cache.store import Cache
-from netc.runtime.session import Session, prepare
+from netc.runtime.prepare import prepare
+from netc.runtime.session import Session
 from netc.runtime.target import parse_target
 
 RESNET = check(

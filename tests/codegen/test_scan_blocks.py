@@ -35,7 +35,8 @@ from netc.netspec.zoo import find
 from netc.proofs_oracle.certificate.certify import certify_program
 from netc.proofs_oracle.certificate.statement import Settings
 from netc.runtime.cache.store import Cache
-from netc.runtime.session import Session, emit_text, prepare
+from netc.runtime.prepare import emit_text, prepare
+from netc.runtime.session import Session
 from netc.runtime.target import parse_target
 from tests.codegen.witness import DTYPES
 

@@ -32,7 +32,7 @@ from netc.proofs_oracle.certificate.reading import read
 from netc.proofs_oracle.certificate.run import Claim, Gradient
 from netc.proofs_oracle.certificate.statement import Settings, judge
 from netc.proofs_oracle.references import REFERENCES
-from netc.runtime.session import emit_text
+from netc.runtime.prepare import emit_text
 from netc.runtime.target import parse_target
 
 ROOT = Path(__file__).parents[2]

@@ -14,7 +14,8 @@ from netc.netspec.types import TensorType
 from netc.runtime.backends import LOADERS, check_device, load
 from netc.runtime.backends.iree import device_of
 from netc.runtime.backends.protocol import Source
-from netc.runtime.session import Session, emit_text, prepare
+from netc.runtime.prepare import emit_text, prepare
+from netc.runtime.session import Session
 from netc.runtime.target import TARGETS, parse_target
 
 WORDS = ["reference", "xla", "cpu"]

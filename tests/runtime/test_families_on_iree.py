@@ -18,7 +18,8 @@ from netc.codegen.program import build
 from netc.netspec.check import check
 from netc.netspec.recipe import Recipe, Sgd
 from netc.netspec.types import Constant, Normal
-from netc.runtime.session import Session, prepare
+from netc.runtime.prepare import prepare
+from netc.runtime.session import Session
 from netc.runtime.target import parse_target
 
 BATCH = 3

@@ -11,8 +11,9 @@ from netc.runtime.cache.store import Cache
 from netc.runtime.compare.noise import measure, twins_of
 from netc.runtime.compare.replay import first_state, replay_of
 from netc.runtime.data import catalog
+from netc.runtime.prepare import prepare
 from netc.runtime.run.config import read_config
-from netc.runtime.session import Session, prepare
+from netc.runtime.session import Session
 from netc.runtime.target import parse_target
 from netc.runtime.train import train
 from netc.traces.diff import diff

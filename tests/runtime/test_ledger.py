@@ -8,9 +8,10 @@ import pytest
 from netc.codegen.program import build
 from netc.netspec.recipe import Recipe
 from netc.runtime.cache.store import Cache
+from netc.runtime.prepare import prepare
 from netc.runtime.run import ledger as ledgers
 from netc.runtime.run.ledger import Ledger, StepDone
-from netc.runtime.session import Session, prepare
+from netc.runtime.session import Session
 from netc.runtime.target import parse_target
 from netc.traces.schema import StepRecord
 from tests.runtime.test_train import BATCH, config

@@ -15,8 +15,9 @@ from netc.netspec.spec import NetSpec
 from netc.runtime.cache.store import Cache
 from netc.runtime.data.dataset import Augment
 from netc.runtime.data.digits import read_digits
+from netc.runtime.prepare import emit_text, prepare
 from netc.runtime.run.config import from_json
-from netc.runtime.session import Session, emit_text, prepare
+from netc.runtime.session import Session
 from netc.runtime.target import parse_target
 from netc.runtime.train import train
 from netc.traces.diff import diff

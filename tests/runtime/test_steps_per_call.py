@@ -11,9 +11,10 @@ from netc.netspec.errors import NetcError, UserError
 from netc.netspec.recipe import Recipe
 from netc.netspec.zoo import find
 from netc.runtime.cache.store import Cache
+from netc.runtime.prepare import prepare
 from netc.runtime.run import checkpoint
 from netc.runtime.run.config import from_json
-from netc.runtime.session import Session, prepare
+from netc.runtime.session import Session
 from netc.runtime.target import parse_target
 from netc.runtime.train import NonFiniteError, Progress, train
 from tests.runtime.conftest import TINY

@@ -15,9 +15,11 @@ from netc.netspec.errors import UserError
 from netc.netspec.layers import Conv2d
 from netc.netspec.types import TensorType
 from netc.runtime.cache.store import Cache
+from netc.runtime.manifest import write_manifest
 from netc.runtime.measure import tune
 from netc.runtime.measure.tuned import Winner, all_tuned, choices_for, keep, nothing_for, path_of, remove, tuned_for
-from netc.runtime.session import Session, prepare, write_manifest
+from netc.runtime.prepare import prepare
+from netc.runtime.session import Session
 from netc.runtime.target import parse_target
 
 XLA = parse_target("xla")

@@ -10,7 +10,7 @@ from netc.codegen.program import build
 from netc.netspec.check import check
 from netc.netspec.recipe import Recipe
 from netc.netspec.zoo import find
-from netc.runtime.session import emit_text
+from netc.runtime.prepare import emit_text
 from netc.runtime.target import parse_target
 
 CALM = """
@@ -20,7 +20,8 @@ from netc.netspec.check import check
 from netc.netspec.recipe import Recipe
 from netc.netspec.zoo import find
 from netc.runtime.cache.store import Cache
-from netc.runtime.session import Session, prepare
+from netc.runtime.prepare import prepare
+from netc.runtime.session import Session
 from netc.runtime.target import parse_target
 
 session = Session(prepare(build(check(find("mnist-linear")), Recipe(), 2), parse_target("cpu"), Cache()))

@@ -12,9 +12,9 @@ from netc.cli.console import line, terminal
 from netc.cli.options import tuned_line
 from netc.runtime import train as loop
 from netc.runtime.data.dataset import Augment, Dataset
+from netc.runtime.prepare import Prepared
 from netc.runtime.run.config import RunConfig
 from netc.runtime.run.ledger import StepDone
-from netc.runtime.session import Prepared
 from netc.traces.schema import EvalRecord
 
 # of the engines that compile nothing before the first step, what happens instead

@@ -1,0 +1,36 @@
+"""The manifest beside a module: every argument and result in order, for a host without Python."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from netc.codegen.program import Program
+from netc.codegen.rewrite.form_overrides import NO_OVERRIDES, FormOverrides, digest_of
+from netc.runtime.compile import made_by
+from netc.runtime.files import write_whole
+from netc.runtime.target import parse_target
+
+
+def write_manifest(
+    path: Path,
+    program: Program,
+    sha256: str,
+    target: str | None,
+    choices: FormOverrides = NO_OVERRIDES,
+    artefact: Path | None = None,
+) -> None:
+    """Write what a host without Python needs beside the module whose text has this digest, as JSON.
+
+    `target` is the word of the one that the text is for, None for plain StableHLO. Forms that were measured and not
+    the table's are named: with them the text can be made again. Of an artefact it says what made it.
+    """
+    manifest: dict[str, Any] = {**program.manifest, "module_sha256": sha256}
+    if target is not None:
+        manifest["target"] = target
+    if choices:
+        manifest["tuned"] = {"digest": digest_of(choices), "forms": dict(choices)}
+    if artefact is not None and target is not None:
+        manifest["artefact"] = made_by(artefact, parse_target(target))
+    write_whole(path, json.dumps(manifest, indent=1, allow_nan=False) + "\n")
