@@ -75,7 +75,7 @@ def central_differences(
             error = math.inf
             for step in STEPS:
                 ends = [value({**inputs, name: inputs[name] + sign * step * v}) for sign in (1, -1)]
-                with np.errstate(invalid="ignore"):  # infinite on both sides: the slope is NaN, and the card says so
+                with np.errstate(invalid="ignore"):  # infinite on both sides: the slope is NaN, and the result says so
                     slope = float(np.sum(dy * (ends[0] - ends[1]))) / (2 * step)
                 error = min(error, _slope_error(slope, gradient, v))
                 if error <= limit:

@@ -1,4 +1,4 @@
-"""Every exam of the oracle, how some are chosen by name, and how they are sat."""
+"""Every check of the oracle, how some are chosen by name, and how they are run."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from fnmatch import fnmatchcase
 from functools import partial
 
 from netc.netspec.errors import UserError
-from netc.proofs_oracle.card import Card
-from netc.proofs_oracle.exam_layer import run_case
-from netc.proofs_oracle.exam_loss import run_loss_case
-from netc.proofs_oracle.exam_optimizer import run_optimizer_case
-from netc.proofs_oracle.exam_step import KIND as STEP
-from netc.proofs_oracle.exam_step import run_step_case
+from netc.proofs_oracle.check_layer import run_case
+from netc.proofs_oracle.check_loss import run_loss_case
+from netc.proofs_oracle.check_optimizer import run_optimizer_case
+from netc.proofs_oracle.check_step import KIND as STEP
+from netc.proofs_oracle.check_step import run_step_case
 from netc.proofs_oracle.references import REFERENCES, losses, optimizers, step
+from netc.proofs_oracle.result import Result
 
-__all__ = ["Exam", "exams", "run", "run_case", "select", "sit"]
+__all__ = ["GradCheck", "checks", "run", "run_case", "select"]
 
 
 @dataclass(frozen=True)
-class Exam:
-    """One case of one kind; `sit(seed=..)` gives its card."""
+class GradCheck:
+    """One case of one kind; `run(seed=..)` gives its result."""
 
     kind: str
     case: str
-    sit: Callable[..., Card]
+    run: Callable[..., Result]
 
     @property
     def label(self) -> str:
@@ -33,23 +33,23 @@ class Exam:
         return f"{self.kind}/{self.case}"
 
 
-def exams() -> Iterator[Exam]:
-    """Every exam: layers, then losses, optimizers, whole train steps."""
+def checks() -> Iterator[GradCheck]:
+    """Every check: layers, then losses, optimizers, whole train steps."""
     for reference in REFERENCES.values():
         for case in reference.cases:
-            yield Exam(reference.kind, case.name, partial(run_case, reference, case))
+            yield GradCheck(reference.kind, case.name, partial(run_case, reference, case))
     for loss in losses.CASES:
-        yield Exam(loss.loss.kind, loss.name, partial(run_loss_case, loss))
+        yield GradCheck(loss.loss.kind, loss.name, partial(run_loss_case, loss))
     for kind, cases in optimizers.CASES.items():
         for rule in cases:
-            yield Exam(kind, rule.name, partial(run_optimizer_case, kind, rule))
+            yield GradCheck(kind, rule.name, partial(run_optimizer_case, kind, rule))
     for whole in step.CASES:
-        yield Exam(STEP, whole.name, partial(run_step_case, whole))
+        yield GradCheck(STEP, whole.name, partial(run_step_case, whole))
 
 
-def select(pattern: str | None = None) -> list[Exam]:
-    """The exams whose `kind/case` holds `pattern`, or matches it where it has * ? or [ ]; raises UserError if none."""
-    every = list(exams())
+def select(pattern: str | None = None) -> list[GradCheck]:
+    """The checks whose `kind/case` holds `pattern`, or matches it where it has * ? or [ ]; raises UserError if none."""
+    every = list(checks())
     if not pattern:
         return every
     chosen = [e for e in every if _matches(e, pattern)]
@@ -59,18 +59,13 @@ def select(pattern: str | None = None) -> list[Exam]:
     return chosen
 
 
-def _matches(exam: Exam, pattern: str) -> bool:
+def _matches(check: GradCheck, pattern: str) -> bool:
     if any(c in pattern for c in "*?["):
-        return any(fnmatchcase(name, pattern) for name in (exam.label, exam.kind, exam.case))
-    return pattern in exam.label
+        return any(fnmatchcase(name, pattern) for name in (check.label, check.kind, check.case))
+    return pattern in check.label
 
 
-def sit(chosen: Sequence[Exam], *, seed: int = 0) -> Iterator[Card]:
-    """The card of each exam, as it is done."""
-    for exam in chosen:
-        yield exam.sit(seed=seed)
-
-
-def run(pattern: str | None = None, *, seed: int = 0) -> list[Card]:
-    """The cards of the chosen exams; raises UserError where `pattern` chooses none."""
-    return list(sit(select(pattern), seed=seed))
+def run(chosen: Sequence[GradCheck], *, seed: int = 0) -> Iterator[Result]:
+    """The result of each check, as it is done."""
+    for check in chosen:
+        yield check.run(seed=seed)

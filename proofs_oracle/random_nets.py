@@ -25,10 +25,10 @@ from netc.netspec.layers.activation import ACTIVATIONS
 from netc.netspec.spec import NetSpec
 from netc.netspec.toml import to_toml
 from netc.netspec.types import TensorType
-from netc.proofs_oracle.card import Card
-from netc.proofs_oracle.exam_layer import run_case
+from netc.proofs_oracle.check_layer import run_case
 from netc.proofs_oracle.reference import Case, Reference
 from netc.proofs_oracle.references import REFERENCES
+from netc.proofs_oracle.result import Result
 
 LARGEST = 1500  # elements of a tensor, and of all parameters: a case is for exactness, not for size
 BATCH = 3
@@ -66,7 +66,7 @@ class Failure:
     """The smallest net that fails, the verdict on it, and the spec as TOML."""
 
     net: NetSpec
-    card: Card
+    result: Result
     toml: str
 
 
@@ -132,8 +132,8 @@ def nets(draw: Callable[..., Any]) -> NetSpec:
     return NetSpec("random", shape, tuple(chosen))
 
 
-def judge(net: NetSpec, seed: int, run: Callable[..., Card] = run_case, kind: str = "random net") -> Card:
-    """The card of the whole net as one chain, in training; of a net of token ids, with ids that it knows."""
+def judge(net: NetSpec, seed: int, run: Callable[..., Result] = run_case, kind: str = "random net") -> Result:
+    """The result of the whole net as one chain, in training; of a net of token ids, with ids that it knows."""
     found = [layer.layer for layer in check(net).walk()]
     kinds = {layer.kind for layer in found}
     ids = min((layer.vocabulary for layer in found if isinstance(layer, TokenPositionEmbed)), default=0)
@@ -147,7 +147,7 @@ def judge(net: NetSpec, seed: int, run: Callable[..., Card] = run_case, kind: st
 
 
 def search(
-    count: int, seed: int, run: Callable[..., Card] = run_case, seen: Callable[[Card], None] | None = None
+    count: int, seed: int, run: Callable[..., Result] = run_case, seen: Callable[[Result], None] | None = None
 ) -> Failure | None:
     """Judge `count` random nets; the smallest failure that shrinking found, or None."""
     worst: list[Failure] = []
@@ -159,12 +159,12 @@ def search(
     )  # fmt: skip
     @given(nets())
     def test(net: NetSpec) -> None:
-        card = judge(net, seed, run)
+        result = judge(net, seed, run)
         if seen is not None:
-            seen(card)
-        if not card.passed:
-            worst[:] = [Failure(net, card, to_toml(net))]
-        assert card.passed
+            seen(result)
+        if not result.passed:
+            worst[:] = [Failure(net, result, to_toml(net))]
+        assert result.passed
 
     try:
         test()

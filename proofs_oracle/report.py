@@ -1,4 +1,4 @@
-"""The cards as one self-contained HTML page."""
+"""The results as one self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import html
 import math
 from collections.abc import Sequence
 
-from netc.proofs_oracle.card import Card, summary
+from netc.proofs_oracle.result import Result, summary
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; color: #1d2329 }
@@ -35,19 +35,19 @@ def _error(error: float) -> str:
     return f"{error:.1e}" if math.isfinite(error) else "infinite"
 
 
-def page(cards: Sequence[Card], title: str) -> str:
+def page(results: Sequence[Result], title: str) -> str:
     """The page: one line for each kind, and its cases when it is opened."""
-    kinds: dict[str, list[Card]] = {}
-    for card in cards:
-        kinds.setdefault(card.kind, []).append(card)
+    kinds: dict[str, list[Result]] = {}
+    for result in results:
+        kinds.setdefault(result.kind, []).append(result)
     parts = [
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(title)}</title>',
-        f"<style>{STYLE}</style><h1>{html.escape(title)}</h1><p>{html.escape(summary(cards))}</p>",
+        f"<style>{STYLE}</style><h1>{html.escape(title)}</h1><p>{html.escape(summary(results))}</p>",
         "<table>",
         _row(("kind", "cases", "tensors", "worst error", "", "worst difference"), "th"),
     ]
     for kind, own in kinds.items():
-        worst = max(card.jax_error for card in own)
+        worst = max(result.jax_error for result in own)
         differences = [c.difference_error for c in own if c.difference_error is not None]
         shown = _error(max(differences)) if differences else "-"
         counts = (str(len(own)), str(sum(c.tensors for c in own)))

@@ -1,9 +1,9 @@
-"""Put the oracle's cards into the pages of docs/layers.
+"""Put the oracle's results into the pages of docs/layers.
 
     python scripts/make_layer_docs.py [PAGE ...] [--check]
 
-A page has lines `<!-- card: KIND .. -->`; after each stands a table with one row for each case of these kinds, ended
-by `<!-- end of card -->`. `--check` prints the pages whose rows (cases and tensors) are not those of the oracle, and
+A page has lines `<!-- results: KIND .. -->`; after each stands a table with one row for each case of these kinds, ended
+by `<!-- end of results -->`. `--check` prints the pages whose rows (cases and tensors) are not those of the oracle, and
 judges nothing.
 """
 
@@ -15,10 +15,10 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from netc.proofs_oracle.oracle import Exam, exams
+from netc.proofs_oracle.oracle import GradCheck, checks
 
 PAGES = Path(__file__).parent.parent / "docs" / "layers"
-BLOCK = re.compile(r"<!-- card: (?P<kinds>[^>]*?) -->\n(?:(?P<table>.*?)<!-- end of card -->\n)?", re.DOTALL)
+BLOCK = re.compile(r"<!-- results: (?P<kinds>[^>]*?) -->\n(?:(?P<table>.*?)<!-- end of results -->\n)?", re.DOTALL)
 HEAD = "| case | tensors | worst against JAX | worst against differences |\n|---|---|---|---|\n"
 
 
@@ -27,14 +27,15 @@ def kinds_of(text: str) -> list[str]:
     return [kind for block in BLOCK.finditer(text) for kind in block["kinds"].split()]
 
 
-def card_table(chosen: Sequence[Exam]) -> str:
-    """One row for each exam, sat now."""
-    cards = [exam.sit(seed=0) for exam in chosen]
-    bad = [card.verdict() for card in cards if not card.passed]
+def result_table(chosen: Sequence[GradCheck]) -> str:
+    """One row for each check, run now."""
+    results = [check.run(seed=0) for check in chosen]
+    bad = [result.verdict() for result in results if not result.passed]
     if bad:
         sys.exit("\n".join(bad))
     return HEAD + "".join(
-        f"| {card.label} | {card.tensors} | {card.jax_error:.1e} | {card.difference()} |\n" for card in cards
+        f"| {result.label} | {result.tensors} | {result.jax_error:.1e} | {result.difference()} |\n"
+        for result in results
     )
 
 
@@ -49,9 +50,9 @@ def main() -> None:
     parser.add_argument("pages", nargs="*", metavar="PAGE", help="names without .md; all if none")
     parser.add_argument("--check", action="store_true")
     options = parser.parse_args()
-    by_kind: dict[str, list[Exam]] = {}
-    for exam in exams():
-        by_kind.setdefault(exam.kind, []).append(exam)
+    by_kind: dict[str, list[GradCheck]] = {}
+    for check in checks():
+        by_kind.setdefault(check.kind, []).append(check)
     stale = []
     for path in sorted(PAGES.glob("*.md")):
         if options.pages and path.stem not in options.pages:
@@ -59,8 +60,8 @@ def main() -> None:
         text = path.read_text(encoding="utf-8")
 
         def filled(block: re.Match[str]) -> str:
-            chosen = [exam for kind in block["kinds"].split() for exam in by_kind[kind]]
-            return f"<!-- card: {block['kinds']} -->\n\n{card_table(chosen)}\n<!-- end of card -->\n"
+            chosen = [check for kind in block["kinds"].split() for check in by_kind[kind]]
+            return f"<!-- results: {block['kinds']} -->\n\n{result_table(chosen)}\n<!-- end of results -->\n"
 
         if options.check:
             stale += [path.name for block in BLOCK.finditer(text) if _stale(block, by_kind)]
@@ -71,8 +72,8 @@ def main() -> None:
         sys.exit(f"stale: {', '.join(dict.fromkeys(stale))}; run python scripts/make_layer_docs.py")
 
 
-def _stale(block: re.Match[str], by_kind: dict[str, list[Exam]]) -> bool:
-    wanted = [exam.label for kind in block["kinds"].split() for exam in by_kind.get(kind, [])]
+def _stale(block: re.Match[str], by_kind: dict[str, list[GradCheck]]) -> bool:
+    wanted = [check.label for kind in block["kinds"].split() for check in by_kind.get(kind, [])]
     return cases_in(block["table"]) != wanted
 
 

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 from netc.netspec.layers import KINDS
-from netc.proofs_oracle.oracle import exams
+from netc.proofs_oracle.oracle import checks
 
 ROOT = Path(__file__).parent.parent
 spec = importlib.util.spec_from_file_location("make_layer_docs", ROOT / "scripts" / "make_layer_docs.py")
@@ -15,15 +15,15 @@ spec.loader.exec_module(pages)
 
 def test_every_kind_is_on_exactly_one_page():
     named = [kind for path in pages.PAGES.glob("*.md") for kind in pages.kinds_of(path.read_text(encoding="utf-8"))]
-    judged = {exam.kind for exam in exams()} - {"trainStep"}
+    judged = {check.kind for check in checks()} - {"trainStep"}
     assert sorted(named) == sorted(judged)
     assert set(KINDS) <= judged
 
 
-def test_cards_are_those_of_the_oracle_now():
+def test_results_are_those_of_the_oracle_now():
     by_kind = {}
-    for exam in exams():
-        by_kind.setdefault(exam.kind, []).append(exam.label)
+    for check in checks():
+        by_kind.setdefault(check.kind, []).append(check.label)
     for path in pages.PAGES.glob("*.md"):
         for block in pages.BLOCK.finditer(path.read_text(encoding="utf-8")):
             wanted = [label for kind in block["kinds"].split() for label in by_kind[kind]]

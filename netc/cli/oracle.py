@@ -13,8 +13,8 @@ from netc.cli.console import say, terminal, write
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from netc.proofs_oracle.card import Card
-    from netc.proofs_oracle.oracle import Exam
+    from netc.proofs_oracle.oracle import GradCheck
+    from netc.proofs_oracle.result import Result
 
 
 @click.command()
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     help="Where --random writes the smallest net that fails.",
 )
 @click.option("--target", help="Judge what this target computes in float32, against the program in float64.")
-@click.option("--html", "page_path", type=click.Path(path_type=Path), help="Write the cards as a page.")
-@click.option("--json", "as_json", is_flag=True, help="Print the cards as JSON.")
+@click.option("--html", "page_path", type=click.Path(path_type=Path), help="Write the results as a page.")
+@click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
 def oracle(
     pattern: str | None, seed: int, count: int | None, spec: str | None, save: Path, target: str | None,
     page_path: Path | None, as_json: bool,
@@ -52,40 +52,40 @@ def oracle(
     if target is not None and (count is not None or spec is not None):
         raise UserError("--target judges the layers' cases and no net, got both; leave one out")
     if count is not None:
-        cards = _random(count, seed, save)
+        results = _random(count, seed, save)
     elif spec is not None:
-        cards = [_judge(spec, seed)]
+        results = [_judge(spec, seed)]
     elif target is not None:
-        cards = _sit_on(target, pattern, seed)
+        results = _run_on(target, pattern, seed)
     else:
         from netc.proofs_oracle.oracle import select
 
-        cards = _sit(select(pattern), seed)
-    passed = all(card.passed for card in cards)
+        results = _run(select(pattern), seed)
+    passed = all(result.passed for result in results)
     if page_path is not None:
         from netc.proofs_oracle.report import page
         from netc.runtime.files import write_whole
 
-        write_whole(page_path, page(cards, f"netc oracle {target or ''}".strip()))
+        write_whole(page_path, page(results, f"netc oracle {target or ''}".strip()))
     if as_json:
-        text = {"seed": seed, "passed": passed, "cards": [card.to_json() for card in cards]}
+        text = {"seed": seed, "passed": passed, "results": [result.to_json() for result in results]}
         write(json.dumps(text, indent=2, allow_nan=False) + "\n")
     else:
-        _show(cards, "vs JAX" if target is None else "vs float64")
+        _show(results, "vs JAX" if target is None else "vs float64")
     if not passed:
         click.get_current_context().exit(1)
 
 
-def _sit_on(target: str, pattern: str | None, seed: int) -> list[Card]:
-    """The cards of the layers' cases on a target; what its compiler refuses is a failed card."""
-    from netc.proofs_oracle.exam_target import sit_on
+def _run_on(target: str, pattern: str | None, seed: int) -> list[Result]:
+    """The results of the layers' cases on a target; what its compiler refuses is a failed result."""
+    from netc.proofs_oracle.check_target import run_on
     from netc.runtime.cache.store import Cache
     from netc.runtime.target import parse_target
 
-    return list(sit_on(parse_target(target), pattern, Cache(), seed=seed))
+    return list(run_on(parse_target(target), pattern, Cache(), seed=seed))
 
 
-def _judge(spec: str, seed: int) -> Card:
+def _judge(spec: str, seed: int) -> Result:
     from netc.netspec.lean.file import is_lean
     from netc.netspec.toml import load
     from netc.netspec.zoo import find
@@ -94,48 +94,48 @@ def _judge(spec: str, seed: int) -> Card:
     return judge(find(spec) if is_lean(spec) else load(Path(spec)), seed, kind="net")
 
 
-def _random(count: int, seed: int, save: Path) -> list[Card]:
-    """The cards of random nets; after a failure only that of the smallest net, which is written to `save`."""
+def _random(count: int, seed: int, save: Path) -> list[Result]:
+    """The results of random nets; after a failure only that of the smallest net, which is written to `save`."""
     from netc.proofs_oracle.random_nets import search
     from netc.runtime.files import write_whole
 
-    cards: list[Card] = []
-    failure = search(count, seed, seen=cards.append)
+    results: list[Result] = []
+    failure = search(count, seed, seen=results.append)
     if failure is None:
-        return cards
+        return results
     write_whole(save, failure.toml)
     say(f"{save} has the smallest net found; netc oracle --spec {save} --seed {seed} judges it again", err=True)
-    return [failure.card]
+    return [failure.result]
 
 
-def _sit(chosen: Sequence[Exam], seed: int) -> list[Card]:
-    """The cards, with a bar on standard error meanwhile."""
+def _run(chosen: Sequence[GradCheck], seed: int) -> list[Result]:
+    """The results, with a bar on standard error meanwhile."""
     from rich.progress import track
 
-    from netc.proofs_oracle.oracle import sit
+    from netc.proofs_oracle.oracle import run
 
     console = terminal(stderr=True)
     bar = track(
-        sit(chosen, seed=seed), "judging", len(chosen), console=console, transient=True, disable=not console.is_terminal
+        run(chosen, seed=seed), "judging", len(chosen), console=console, transient=True, disable=not console.is_terminal
     )
     return list(bar)
 
 
-def _show(cards: Sequence[Card], against: str) -> None:
+def _show(results: Sequence[Result], against: str) -> None:
     from netc.cli.views.table import Column, Styled, print_line, print_table
-    from netc.proofs_oracle.card import summary
+    from netc.proofs_oracle.result import summary
 
     right = (Column(heading, right=True) for heading in ("tensors", against, "vs difference"))
     columns = (Column("kind"), Column("case", fit="wrap"), *right, Column("ok"))
     rows = [
         (
-            *(card.kind, card.case, str(card.tensors), f"{card.jax_error:.1e}", card.difference()),
-            Styled("yes", "green") if card.passed else Styled("NO", "bold red"),
+            *(result.kind, result.case, str(result.tensors), f"{result.jax_error:.1e}", result.difference()),
+            Styled("yes", "green") if result.passed else Styled("NO", "bold red"),
         )
-        for card in cards
+        for result in results
     ]
     print_table(columns, rows)
-    for card in cards:
-        if not card.passed:
-            print_line(card.verdict(), "red")
-    print_line(summary(cards))
+    for result in results:
+        if not result.passed:
+            print_line(result.verdict(), "red")
+    print_line(summary(results))

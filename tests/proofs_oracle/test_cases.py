@@ -15,12 +15,12 @@ from netc.netspec.spec import NetSpec
 from netc.netspec.toml import from_toml, to_toml
 from netc.netspec.types import TensorType
 from netc.proofs_oracle.draws import DRAWS, draw_case, draw_inputs, generator
-from netc.proofs_oracle.oracle import exams, run_case
+from netc.proofs_oracle.oracle import checks, run_case
 from netc.proofs_oracle.references import REFERENCES
 from netc.proofs_oracle.subject import emitted, referenced
 from netc.proofs_oracle.witness import layer_vjp
 
-EXAMS = list(exams())
+CHECKS = list(checks())
 CASES = [(reference, case) for reference in REFERENCES.values() for case in reference.cases]
 CASE_IDS = [f"{reference.kind}/{case.name}" for reference, case in CASES]
 BAD = [(reference.kind, bad) for reference in REFERENCES.values() for bad in reference.bad_cases]
@@ -39,25 +39,25 @@ def test_codegen_agrees_and_the_reference_is_itself_consistent(reference, case):
     assert y.shape == (case.batch, *signature.out.shape)
     assert dx.shape == (case.batch, *case.shape)
     assert [r.shape for r in rest] == [p.shape for p in (*signature.params, *signature.state)]
-    card = run_case(reference, case, seed=0)
-    assert card.passed, card.verdict()
-    assert card.tensors >= 2
-    card = run_case(reference, case, seed=1, make=referenced)
-    assert card.passed, f"the reference itself: {card.verdict()}"
-    assert (card.directions > 0) == DRAWS[case.draw].smooth
-    assert (card.skipped > 0) != DRAWS[case.draw].smooth
+    result = run_case(reference, case, seed=0)
+    assert result.passed, result.verdict()
+    assert result.tensors >= 2
+    result = run_case(reference, case, seed=1, make=referenced)
+    assert result.passed, f"the reference itself: {result.verdict()}"
+    assert (result.directions > 0) == DRAWS[case.draw].smooth
+    assert (result.skipped > 0) != DRAWS[case.draw].smooth
 
 
 ONLY_AT_START = ("std",)  # options of what parameters start from, which no pullback sees
 
-OTHERS = [e for e in EXAMS if e.label not in CASE_IDS]
+OTHERS = [e for e in CHECKS if e.label not in CASE_IDS]
 
 
-@pytest.mark.parametrize("exam", OTHERS, ids=[e.label for e in OTHERS])
-def test_loss_optimizer_or_step_agrees(exam):
-    card = exam.sit(seed=0)
-    assert card.passed, card.verdict()
-    assert card.tensors >= 2
+@pytest.mark.parametrize("check", OTHERS, ids=[e.label for e in OTHERS])
+def test_loss_optimizer_or_step_agrees(check):
+    result = check.run(seed=0)
+    assert result.passed, result.verdict()
+    assert result.tensors >= 2
 
 
 @pytest.mark.parametrize(("kind", "bad"), BAD, ids=[f"{kind}-{i}" for i, (kind, _) in enumerate(BAD)])
@@ -75,7 +75,7 @@ def test_every_kind_has_a_reference_with_cases_of_both_sorts():
 
 
 def test_every_activation_is_judged_everywhere_it_may_stand():
-    names = {exam.label for exam in EXAMS}
+    names = {check.label for check in CHECKS}
     wanted = {f"activation/{a}" for a in ACTIVATIONS} | {f"activation/{a}-kinks" for a in ACTIVATIONS}
     wanted |= {f"{kind}/act-{a}" for kind in ("dense", "conv2d", "convBn", "convTranspose2d") for a in ACTIVATIONS}
     assert wanted <= names
@@ -98,7 +98,7 @@ def test_every_option_is_judged_away_from_its_default(reference):
 
 
 def test_labels_differ():
-    labels = [exam.label for exam in EXAMS]
+    labels = [check.label for check in CHECKS]
     assert len(set(labels)) == len(labels)
 
 

@@ -12,12 +12,12 @@ from netc.cli.oracle import oracle
 from netc.codegen import evaluator
 from netc.netspec.errors import UserError
 from netc.netspec.layers import Activation, AvgPool, BatchNorm, Chain, Conv2d, Dense, MaxPool, Residual
-from netc.proofs_oracle import exam_layer, exam_loss, exam_optimizer, exam_step
-from netc.proofs_oracle.card import Card, card_of, summary
+from netc.proofs_oracle import check_layer, check_loss, check_optimizer, check_step
 from netc.proofs_oracle.compare import Comparison, compare, compare_all
-from netc.proofs_oracle.oracle import Exam, run, run_case, select
+from netc.proofs_oracle.oracle import GradCheck, run, run_case, select
 from netc.proofs_oracle.reference import Case, reference_of
 from netc.proofs_oracle.references import losses, optimizers, step
+from netc.proofs_oracle.result import Result, result_of, summary
 from netc.proofs_oracle.subject import Subject, emitted
 
 DENSE = Case("d", Dense(3, activation="tanh"), (4,))
@@ -53,19 +53,19 @@ def bump(index, size):
      (NORM, 4, "new mean"), (NORM, 5, "new var")],
 )  # fmt: skip
 def test_one_wrong_element_of_any_tensor(case, index, name):
-    card = judge(case, bump(index, 1e-6))
-    assert not card.passed
-    assert card.worst == name
-    assert 1e-9 < card.jax_error < 1e-4
-    assert f"{case.layer.kind}/{case.name}: {name} is wrong by a relative error of JAX" in card.verdict()
+    result = judge(case, bump(index, 1e-6))
+    assert not result.passed
+    assert result.worst == name
+    assert 1e-9 < result.jax_error < 1e-4
+    assert f"{case.layer.kind}/{case.name}: {name} is wrong by a relative error of JAX" in result.verdict()
 
 
 def test_unaltered_passes():
-    card = judge(DENSE, altered(lambda results, args: results))
-    assert card.passed
-    assert card.verdict() == ""
-    assert card.tensors == 4
-    assert card.directions == 9
+    result = judge(DENSE, altered(lambda results, args: results))
+    assert result.passed
+    assert result.verdict() == ""
+    assert result.tensors == 4
+    assert result.directions == 9
 
 
 @pytest.mark.parametrize(
@@ -78,15 +78,15 @@ def test_unaltered_passes():
     ],
 )
 def test_results_that_cannot_be_compared(change, problem):
-    card = judge(DENSE, altered(change))
-    assert not card.passed
-    assert problem in card.verdict()
+    result = judge(DENSE, altered(change))
+    assert not result.passed
+    assert problem in result.verdict()
 
 
 def test_a_float32_gradient_is_not_enough():
-    card = judge(DENSE, altered(lambda r, a: [t.astype(np.float32) for t in r]))
-    assert not card.passed
-    assert 1e-9 < card.jax_error < 1e-6
+    result = judge(DENSE, altered(lambda r, a: [t.astype(np.float32) for t in r]))
+    assert not result.passed
+    assert 1e-9 < result.jax_error < 1e-6
 
 
 def test_the_difference_alone_finds_a_gradient_that_jax_shares(monkeypatch):
@@ -94,12 +94,12 @@ def test_the_difference_alone_finds_a_gradient_that_jax_shares(monkeypatch):
         call = witness(layer, x, batch, training)
         return lambda args: [call(args)[0], *(2 * r for r in call(args)[1:])]
 
-    witness = exam_layer.layer_vjp
-    monkeypatch.setattr(exam_layer, "layer_vjp", doubled)
-    card = judge(DENSE, altered(lambda r, a: [r[0], *(2 * t for t in r[1:])]))
-    assert card.jax_error < 1e-9
-    assert card.difference_error > 0.1
-    assert not card.passed
+    witness = check_layer.layer_vjp
+    monkeypatch.setattr(check_layer, "layer_vjp", doubled)
+    result = judge(DENSE, altered(lambda r, a: [r[0], *(2 * t for t in r[1:])]))
+    assert result.jax_error < 1e-9
+    assert result.difference_error > 0.1
+    assert not result.passed
 
 
 def test_cotangent_sent_to_every_tied_maximum():
@@ -110,11 +110,11 @@ def test_cotangent_sent_to_every_tied_maximum():
         return [results[0], np.where(x == up(results[0]), up(dy), 0.0)]
 
     assert judge(case, altered(lambda r, a: r)).passed
-    card = judge(case, altered(all_ties))
-    assert not card.passed
-    assert card.worst == "dx"
-    assert card.skipped == 3
-    assert "ties" in card.skip_reason
+    result = judge(case, altered(all_ties))
+    assert not result.passed
+    assert result.worst == "dx"
+    assert result.skipped == 3
+    assert "ties" in result.skip_reason
 
 
 @pytest.mark.parametrize(
@@ -132,8 +132,8 @@ def test_cotangent_sent_to_every_tied_maximum():
     ids=["padding", "count", "epsilon", "momentum", "gelu", "slope", "dropped", "relu-after"],
 )
 def test_a_neighbouring_layer_in_its_place(case, other):
-    card = judge(case, lambda layer, x, batch, training: emitted(other, x, batch, training))
-    assert not card.passed
+    result = judge(case, lambda layer, x, batch, training: emitted(other, x, batch, training))
+    assert not result.passed
 
 
 def test_training_and_evaluation_are_told_apart():
@@ -155,20 +155,20 @@ def nudged(index):
 
 
 @pytest.mark.parametrize(
-    ("room", "sit", "index"),
+    ("room", "run", "index"),
     [
-        (exam_loss, lambda: exam_loss.run_loss_case(losses.CASES[0]), 0),
-        (exam_loss, lambda: exam_loss.run_loss_case(losses.CASES[0]), 1),
-        (exam_optimizer, lambda: exam_optimizer.run_optimizer_case("adam", optimizers.CASES["adam"][0]), 0),
-        (exam_optimizer, lambda: exam_optimizer.run_optimizer_case("adam", optimizers.CASES["adam"][0]), 3),
-        (exam_step, lambda: exam_step.run_step_case(step.CASES[0]), 0),
-        (exam_step, lambda: exam_step.run_step_case(step.CASES[0]), -1),
+        (check_loss, lambda: check_loss.run_loss_case(losses.CASES[0]), 0),
+        (check_loss, lambda: check_loss.run_loss_case(losses.CASES[0]), 1),
+        (check_optimizer, lambda: check_optimizer.run_optimizer_case("adam", optimizers.CASES["adam"][0]), 0),
+        (check_optimizer, lambda: check_optimizer.run_optimizer_case("adam", optimizers.CASES["adam"][0]), 3),
+        (check_step, lambda: check_step.run_step_case(step.CASES[0]), 0),
+        (check_step, lambda: check_step.run_step_case(step.CASES[0]), -1),
     ],
 )
-def test_loss_optimizer_and_step(monkeypatch, room, sit, index):
-    assert sit().passed
+def test_loss_optimizer_and_step(monkeypatch, room, run, index):
+    assert run().passed
     monkeypatch.setattr(room.evaluator, "run", nudged(index))
-    assert not sit().passed
+    assert not run().passed
 
 
 def test_relative_errors():
@@ -182,17 +182,17 @@ def test_relative_errors():
     assert compare_all(["a"], [], [a])[0].error == math.inf
 
 
-FAILED = Card("k", "c", 2, math.inf, None, "dx", False, 0.5, problem="dx is not finite where the reference is")
+FAILED = Result("k", "c", 2, math.inf, None, "dx", False, 0.5, problem="dx is not finite where the reference is")
 
 
-def test_cards_as_json():
+def test_results_as_json():
     text = json.dumps(FAILED.to_json(), allow_nan=False)
     assert json.loads(text)["jax_error"] == "Infinity"
     assert json.loads(text)["difference_error"] is None
 
 
 def test_summary_counts():
-    good = card_of("k", "d", against_jax=[Comparison("y", 0.0)], tolerance=1e-9, seconds=0.1)
+    good = result_of("k", "d", against_jax=[Comparison("y", 0.0)], tolerance=1e-9, seconds=0.1)
     assert summary([good]) == "1 case, 1 tensor compared: all agree"
     assert summary([good, FAILED]) == "2 cases, 3 tensors compared: 1 case disagreeing"
 
@@ -206,8 +206,8 @@ def test_select_by_part_and_by_glob():
         select("convolve")
 
 
-def test_run_gives_cards():
-    assert [card.label for card in run("identity/", seed=3)] == [e.label for e in select("identity/")]
+def test_run_gives_results():
+    assert [result.label for result in run(select("identity/"), seed=3)] == [e.label for e in select("identity/")]
 
 
 def test_seeds_draw_other_numbers_but_the_same_seed_the_same():
@@ -231,11 +231,11 @@ def test_command_prints_json():
     record = json.loads(result.stdout)
     assert record["seed"] == 4
     assert record["passed"] is True
-    assert all(c["passed"] for c in record["cards"])
+    assert all(c["passed"] for c in record["results"])
 
 
 def test_command_fails_with_the_verdict(monkeypatch):
-    monkeypatch.setattr("netc.proofs_oracle.oracle.select", lambda pattern: [Exam("k", "c", lambda seed: FAILED)])
+    monkeypatch.setattr("netc.proofs_oracle.oracle.select", lambda pattern: [GradCheck("k", "c", lambda seed: FAILED)])
     result = CliRunner().invoke(oracle)
     assert result.exit_code == 1
     assert "k/c: dx is not finite where the reference is" in result.output

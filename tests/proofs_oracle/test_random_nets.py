@@ -10,16 +10,16 @@ from netc.cli.main import cli
 from netc.netspec.check import check
 from netc.netspec.toml import from_toml
 from netc.proofs_oracle import random_nets
-from netc.proofs_oracle.exam_layer import run_case
+from netc.proofs_oracle.check_layer import run_case
 from netc.proofs_oracle.subject import emitted
 
 
 def test_a_round_agrees():
-    cards = []
-    failure = random_nets.search(25, 3, seen=cards.append)
-    assert failure is None, f"{failure.card.verdict()}\n{failure.toml}"
-    assert len(cards) == 25
-    assert sum(card.tensors for card in cards) > 50
+    results = []
+    failure = random_nets.search(25, 3, seen=results.append)
+    assert failure is None, f"{failure.result.verdict()}\n{failure.toml}"
+    assert len(results) == 25
+    assert sum(result.tensors for result in results) > 50
 
 
 def broken(layer, x, batch, training):
@@ -47,7 +47,7 @@ def failure():
 def test_a_fault_is_shrunk_to_one_layer(failure):
     assert [layer.kind for layer in failure.net.layers] == ["dense"]
     assert np.prod(failure.net.input) <= 2
-    assert ".kernel" in failure.card.verdict()
+    assert ".kernel" in failure.result.verdict()
 
 
 def test_what_is_written_is_the_net(failure):

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from netc.cli.main import cli
-from netc.proofs_oracle import exam_target
+from netc.proofs_oracle import check_target
 from netc.proofs_oracle.references import REFERENCES
 from netc.proofs_oracle.report import page
 from netc.runtime.cache.store import Cache
@@ -23,11 +23,11 @@ def cache(tmp_path):
 @pytest.mark.parametrize("target", ["xla", "reference", "cpu"])
 def test_a_layer_agrees(target, cache):
     chosen = "layerNorm/sequence" if target == "cpu" else "layerNorm"
-    cards = list(exam_target.sit_on(parse_target(target), chosen, cache))
-    assert cards
-    assert all(card.passed for card in cards), [card.verdict() for card in cards]
-    assert all(card.tensors >= 2 for card in cards)
-    assert any(card.jax_error > 0 for card in cards)
+    results = list(check_target.run_on(parse_target(target), chosen, cache))
+    assert results
+    assert all(result.passed for result in results), [result.verdict() for result in results]
+    assert all(result.tensors >= 2 for result in results)
+    assert any(result.jax_error > 0 for result in results)
 
 
 class Faulty:
@@ -45,30 +45,30 @@ class Faulty:
 
 @pytest.mark.parametrize(("index", "tensor"), [(0, "y"), (1, "dx"), (2, "dkernel"), (3, "dbias")])
 def test_a_wrong_compiler_is_caught(index, tensor, cache, monkeypatch):
-    load = exam_target.load
-    monkeypatch.setattr(exam_target, "load", lambda source, target: Faulty(load(source, target), index))
+    load = check_target.load
+    monkeypatch.setattr(check_target, "load", lambda source, target: Faulty(load(source, target), index))
     reference = REFERENCES["dense"]
     case = next(c for c in reference.cases if c.name == "plain")
-    card = exam_target.run_target_case(reference, case, parse_target("reference"), cache)
-    assert not card.passed
-    assert re.search(f"{tensor} is off by a relative error of 1.0e-03, where float32 may be by", card.verdict())
+    result = check_target.run_target_case(reference, case, parse_target("reference"), cache)
+    assert not result.passed
+    assert re.search(f"{tensor} is off by a relative error of 1.0e-03, where float32 may be by", result.verdict())
 
 
-def test_what_a_compiler_refuses_is_a_failed_card(cache, monkeypatch):
+def test_what_a_compiler_refuses_is_a_failed_result(cache, monkeypatch):
     def refuse(*args, **kwargs):
         raise CompileError("iree-compile: no\nmore")
 
-    monkeypatch.setattr(exam_target, "run_target_case", refuse)
-    (card,) = exam_target.sit_on(parse_target("reference"), "dense/plain", cache)
-    assert not card.passed
-    assert card.verdict() == "dense/plain: reference refuses it: iree-compile: no"
+    monkeypatch.setattr(check_target, "run_target_case", refuse)
+    (result,) = check_target.run_on(parse_target("reference"), "dense/plain", cache)
+    assert not result.passed
+    assert result.verdict() == "dense/plain: reference refuses it: iree-compile: no"
 
 
 def test_the_page_names_every_case_and_escapes(cache):
-    cards = list(exam_target.sit_on(parse_target("reference"), "flatten", cache))
-    odd = dataclasses.replace(cards[0], case="<b>", passed=False, problem="a < b & c", jax_error=float("inf"))
-    text = page([*cards, odd], "title <1>")
-    assert all(f"<td>{card.case}</td>" in text for card in cards)
+    results = list(check_target.run_on(parse_target("reference"), "flatten", cache))
+    odd = dataclasses.replace(results[0], case="<b>", passed=False, problem="a < b & c", jax_error=float("inf"))
+    text = page([*results, odd], "title <1>")
+    assert all(f"<td>{result.case}</td>" in text for result in results)
     assert "<td>&lt;b&gt;</td>" in text
     assert "a &lt; b &amp; c" in text
     assert "title &lt;1&gt;" in text

@@ -1,4 +1,4 @@
-"""The exam of a backend: the compiled float32 program of a case against the same IR in float64.
+"""Checks a backend: the compiled float32 program of a case against the same IR in float64.
 
 The tolerance is measured, not guessed: the error that NumPy's float32 makes on the same program and numbers. A
 compiler may sum in another order and fuse multiplications with additions, which gives errors of that size; a wrong
@@ -18,12 +18,12 @@ from netc.codegen.program import layer_module
 from netc.codegen.render import render
 from netc.codegen.rewrite.lower import lower
 from netc.netspec.errors import UserError
-from netc.proofs_oracle.card import Card
 from netc.proofs_oracle.compare import Comparison, compare
 from netc.proofs_oracle.draws import FloatArray, draw_case, generator
 from netc.proofs_oracle.oracle import select
 from netc.proofs_oracle.reference import Case, Reference
 from netc.proofs_oracle.references import REFERENCES
+from netc.proofs_oracle.result import Result
 from netc.runtime.backends import check_device, load
 from netc.runtime.backends.protocol import Source
 from netc.runtime.cache.store import Cache
@@ -35,13 +35,13 @@ TIMES_NOISE = 64.0  # in a tensor of a few elements the errors of two orders of 
 LEAST = 1e-5  # a hundred roundings of float32: exp and tanh of compilers are polynomials
 
 
-def sit_on(target: Target, pattern: str | None, cache: Cache, *, seed: int = 0) -> Iterator[Card]:
-    """The cards of every layer's cases, or of those that `pattern` chooses; what the compiler refuses fails.
+def run_on(target: Target, pattern: str | None, cache: Cache, *, seed: int = 0) -> Iterator[Result]:
+    """The results of every layer's cases, or of those that `pattern` chooses; what the compiler refuses fails.
 
     Raises UserError if `pattern` chooses no case of a layer, or the target's device is not here.
     """
     check_device(target)
-    wanted = {exam.label for exam in select(pattern)}
+    wanted = {check.label for check in select(pattern)}
     chosen = [(r, c) for r in REFERENCES.values() for c in r.cases if f"{r.kind}/{c.name}" in wanted]
     if not chosen:
         raise UserError(f"--target judges layers only, got {pattern!r}; name a kind of layer")
@@ -52,13 +52,13 @@ def sit_on(target: Target, pattern: str | None, cache: Cache, *, seed: int = 0) 
         except CompileError as error:
             refused = f"{target.word} refuses it: {str(error).splitlines()[0]}"
             seconds = time.perf_counter() - began
-            yield Card(reference.kind, case.name, 0, math.inf, None, "", False, seconds, problem=refused)
+            yield Result(reference.kind, case.name, 0, math.inf, None, "", False, seconds, problem=refused)
 
 
-def run_target_case(reference: Reference, case: Case, target: Target, cache: Cache, *, seed: int = 0) -> Card:
+def run_target_case(reference: Reference, case: Case, target: Target, cache: Cache, *, seed: int = 0) -> Result:
     """Judge y, dx, every dparam and new state of one case on `target`, in float32 against float64.
 
-    The card's `jax_error` is the worst error relative to the tensor's size. Raises CompileError where the target's
+    The result's `jax_error` is the worst error relative to the tensor's size. Raises CompileError where the target's
     compiler refuses the case.
     """
     began = time.perf_counter()
@@ -75,19 +75,19 @@ def run_target_case(reference: Reference, case: Case, target: Target, cache: Cac
     artefact = compile_cached(text, target, label, cache).path if target.engine == "iree" else None
     loaded = load(Source(lowered, text, artefact), target)
     ours = [loaded.get(r) for r in loaded.call("vjp", [loaded.put(a) for a in held])]
-    return _card(reference.kind, case, function.result_names, exact, noise, ours, time.perf_counter() - began)
+    return _result(reference.kind, case, function.result_names, exact, noise, ours, time.perf_counter() - began)
 
 
-def _card(
+def _result(
     kind: str, case: Case, names: Sequence[str], exact: list[FloatArray], noise: list[FloatArray],
     ours: list[FloatArray], seconds: float,
-) -> Card:  # fmt: skip
+) -> Result:  # fmt: skip
     found = []
     for name, truth, rounded, got in zip(names, exact, noise, ours, strict=True):
         limit = max(LEAST, TIMES_NOISE * compare(name, rounded, truth).error)
         found.append((compare(name, got, truth), limit))
     worst, limit = max(found, key=lambda pair: pair[0].error / pair[1])
-    return Card(
+    return Result(
         kind, case.name, len(found), max(c.error for c, _ in found), None, worst.tensor,
         passed=worst.error <= limit, seconds=seconds, skip_reason="float32: no differences",
         problem=worst.problem or ("" if worst.error <= limit else _excess(worst, limit)),

@@ -1,4 +1,4 @@
-"""The exam of the losses."""
+"""Checks a loss: its mean, its gradient and its metric."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ import numpy as np
 from netc.codegen import evaluator
 from netc.codegen.program import loss_module
 from netc.netspec.types import TensorType
-from netc.proofs_oracle.card import Card, card_of
 from netc.proofs_oracle.compare import central_differences, compare_all
 from netc.proofs_oracle.draws import DRAWS, FloatArray, generator
 from netc.proofs_oracle.reference import AGAINST_DIFFERENCE, AGAINST_JAX
 from netc.proofs_oracle.references.losses import LossCase, correct, draw_target, each
+from netc.proofs_oracle.result import Result, result_of
 from netc.proofs_oracle.witness import compiled
 
 
-def run_loss_case(case: LossCase, *, seed: int = 0) -> Card:
+def run_loss_case(case: LossCase, *, seed: int = 0) -> Result:
     """Judge the mean loss, its gradient to the output and the metric in float64, as `run_case` judges a layer."""
     began = time.perf_counter()
     loss = case.loss
@@ -38,7 +38,7 @@ def run_loss_case(case: LossCase, *, seed: int = 0) -> Card:
     )
     (wanted, right), dz = witness(z)
     inputs, gradients = {"output": z}, {"output": ours[1]}
-    return card_of(
+    return result_of(
         loss.kind,
         case.name,
         against_jax=compare_all(["loss", "doutput", "correct"], ours, [wanted, dz, right]),

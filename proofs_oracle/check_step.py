@@ -1,4 +1,4 @@
-"""The exam of a whole program: train steps, evaluation and prediction of a small net."""
+"""Checks a whole program: train steps, evaluation and prediction of a small net."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from netc.codegen import evaluator
 from netc.codegen.program import Program, build
 from netc.netspec.check import CheckedNet, check
 from netc.netspec.recipe import Sgd
-from netc.proofs_oracle.card import Card, card_of
 from netc.proofs_oracle.compare import Comparison, central_differences, compare_all
 from netc.proofs_oracle.draws import FloatArray, generator
 from netc.proofs_oracle.reference import AGAINST_DIFFERENCE, AGAINST_JAX
 from netc.proofs_oracle.references import optimizers
 from netc.proofs_oracle.references.losses import draw_target
 from netc.proofs_oracle.references.step import StepCase, evaluation, loss_and_gradients
+from netc.proofs_oracle.result import Result, result_of
 from netc.proofs_oracle.witness import compiled
 
 KIND = "trainStep"
@@ -93,7 +93,7 @@ def _norm(tensors: Mapping[str, FloatArray]) -> FloatArray:
     return np.sqrt(np.sum([np.sum(np.square(t)) for t in tensors.values()]))  # type: ignore[no-any-return]
 
 
-def run_step_case(case: StepCase, *, seed: int = 0) -> Card:
+def run_step_case(case: StepCase, *, seed: int = 0) -> Result:
     """Judge every tensor of the state and every metric after each step, then evaluation and prediction, in float64.
 
     Each step begins at the reference's state: three steps of Adam through batch norm would enlarge rounding.
@@ -123,7 +123,7 @@ def run_step_case(case: StepCase, *, seed: int = 0) -> Card:
         found += _at(f"after step {index}", compare_all(names, results, [expected[n] for n in names]))
     found += _judge_evaluation(program, witness, *_batch(rng, case, net))
     differences, skip_reason = _differences(program, first, *batches[0], rng)
-    return card_of(
+    return result_of(
         KIND,
         case.name,
         against_jax=found,

@@ -1,4 +1,4 @@
-"""The exam of a layer: every gradient against JAX's and against central differences."""
+"""Checks a layer: every gradient against JAX's and against central differences."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import time
 from collections.abc import Callable, Mapping
 
 from netc.netspec.layer import signature_of
-from netc.proofs_oracle.card import Card, card_of
 from netc.proofs_oracle.compare import DIRECTIONS, Comparison, central_differences, compare_all
 from netc.proofs_oracle.draws import DRAWS, FloatArray, Inputs, draw_case, generator
 from netc.proofs_oracle.reference import AGAINST_DIFFERENCE, Case, Reference
+from netc.proofs_oracle.result import Result, result_of
 from netc.proofs_oracle.subject import Make, Subject, emitted
 from netc.proofs_oracle.witness import layer_vjp
 
 
-def run_case(reference: Reference, case: Case, *, seed: int = 0, make: Make = emitted) -> Card:
+def run_case(reference: Reference, case: Case, *, seed: int = 0, make: Make = emitted) -> Result:
     """Judge one case in float64: y, dx, every dparam and new state against `jax.vjp` of the reference.
 
     dx and every dparam also against central differences of the subject's own forward, unless the case sits on
@@ -44,7 +44,7 @@ def run_case(reference: Reference, case: Case, *, seed: int = 0, make: Make = em
             rng=rng,
             limit=AGAINST_DIFFERENCE,
         )
-    return card_of(
+    return result_of(
         reference.kind,
         case.name,
         against_jax=found,

@@ -1,4 +1,4 @@
-"""A card: the verdict on one case."""
+"""A result: the verdict on one case."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from netc.proofs_oracle.reference import AGAINST_DIFFERENCE
 
 
 @dataclass(frozen=True)
-class Card:
+class Result:
     """The verdict on one case.
 
     `tensors` were compared with JAX, `jax_error` is the worst relative error and `worst` its tensor. `directions`
@@ -45,7 +45,7 @@ class Card:
         return self.skip_reason.split(":")[0] or "-"
 
     def verdict(self) -> str:
-        """Why the card failed, in one sentence; empty if it passed."""
+        """Why the result failed, in one sentence; empty if it passed."""
         if self.passed:
             return ""
         if self.problem:
@@ -56,7 +56,7 @@ class Card:
         return f"{self.label}: {self.worst} is wrong by a relative error of {against}"
 
     def to_json(self) -> dict[str, Any]:
-        """The card as JSON values; an infinite error is spelled "Infinity"."""
+        """The result as JSON values; an infinite error is spelled "Infinity"."""
         return {
             "kind": self.kind,
             "case": self.case,
@@ -77,7 +77,7 @@ def _spelled(error: float) -> float | str:
     return error if math.isfinite(error) else "Infinity"
 
 
-def card_of(
+def result_of(
     kind: str,
     case: str,
     *,
@@ -87,11 +87,11 @@ def card_of(
     seconds: float,
     skipped: int = 0,
     skip_reason: str = "",
-) -> Card:
-    """The card for these comparisons; `worst` is the tensor that is furthest beyond (or nearest to) its limit."""
+) -> Result:
+    """The result for these comparisons; `worst` is the tensor that is furthest beyond (or nearest to) its limit."""
     limits = [(c.error / tolerance, c) for c in against_jax] + [(c.error / AGAINST_DIFFERENCE, c) for c in differences]
     furthest, worst = max(limits, key=lambda pair: pair[0])
-    return Card(
+    return Result(
         kind,
         case,
         tensors=len(against_jax),
@@ -107,14 +107,14 @@ def card_of(
     )
 
 
-def summary(cards: Sequence[Card]) -> str:
+def summary(results: Sequence[Result]) -> str:
     """The closing line: `212 cases, 1304 tensors compared: all agree`, or how many do not."""
-    failed = [card for card in cards if not card.passed]
-    skipped = sum(card.skipped for card in cards)
+    failed = [result for result in results if not result.passed]
+    skipped = sum(result.skipped for result in results)
     verdict = f"{_count(len(failed), 'case')} disagreeing" if failed else "all agree"
     rest = f" ({skipped} differences skipped at kinks and ties)" if skipped else ""
-    tensors = sum(card.tensors for card in cards)
-    return f"{_count(len(cards), 'case')}, {_count(tensors, 'tensor')} compared: {verdict}{rest}"
+    tensors = sum(result.tensors for result in results)
+    return f"{_count(len(results), 'case')}, {_count(tensors, 'tensor')} compared: {verdict}{rest}"
 
 
 def _count(number: int, thing: str) -> str:

@@ -1,4 +1,4 @@
-"""The exam of an optimizer: many steps on random gradients."""
+"""Checks an optimizer: many steps on random gradients."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ import numpy as np
 
 from netc.codegen import evaluator
 from netc.codegen.program import optimizer_module
-from netc.proofs_oracle.card import Card, card_of
 from netc.proofs_oracle.compare import compare_all
 from netc.proofs_oracle.draws import FloatArray, generator
 from netc.proofs_oracle.reference import AGAINST_JAX
 from netc.proofs_oracle.references import optimizers
 from netc.proofs_oracle.references.optimizers import Kept, OptimizerCase
+from netc.proofs_oracle.result import Result, result_of
 
 SIZES = {"normal": 1.0, "zero": 0.0, "tiny": 1e-10}  # of the gradients
 
 
-def run_optimizer_case(kind: str, case: OptimizerCase, *, seed: int = 0) -> Card:
+def run_optimizer_case(kind: str, case: OptimizerCase, *, seed: int = 0) -> Result:
     """Judge the parameters and everything kept after every step, against the papers' equations in NumPy float64.
 
     An update is no gradient, so there is no central difference.
@@ -36,7 +36,7 @@ def run_optimizer_case(kind: str, case: OptimizerCase, *, seed: int = 0) -> Card
         ours = evaluator.run(module, "update", args, "f64")
         params, kept = optimizers.step(case.optimizer, params, gradients, kept, lr=case.lr, decay=case.decay)
         found += compare_all(_names(case), ours, [*params, *_flat(case, kept)])
-    return card_of(kind, case.name, against_jax=found, tolerance=AGAINST_JAX, seconds=time.perf_counter() - began)
+    return result_of(kind, case.name, against_jax=found, tolerance=AGAINST_JAX, seconds=time.perf_counter() - began)
 
 
 def _names(case: OptimizerCase) -> list[str]:
