@@ -4,6 +4,7 @@ import errno
 import hashlib
 import os
 import stat
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any, NamedTuple, Self
 
 from netc.traces.errors import TraceError
 from netc.traces.line import to_line
-from netc.traces.read import Order, scan, split_lines, timing_path
+from netc.traces.read import ALTERED, Order, scan, split_lines, timing_path
 from netc.traces.schema import (
     CHANGEABLE,
     ChangeRecord,
@@ -158,12 +159,20 @@ def _content(path: Path) -> bytes:
 
 def _kept(path: Path, step: int, *, timing: bool = False) -> _Kept:
     # Lines after the cut are not parsed: they go, whatever they hold.
-    whole = [line for line in split_lines(_content(path)) if line.endswith(b"\n")]
+    lines = split_lines(_content(path))
+    whole = [line for line in lines if line.endswith(b"\n")]
     records: list[Record] = []
     for _, record in scan(path, whole, timing=timing):
         if not isinstance(record, Header | SealRecord) and getattr(record, "step", -1) >= step:
             break
         records.append(record)
+    # Each checkpoint seals the wall times above it. Where its seal is not the last line kept, a step was altered into a
+    # later one, or the seal's own line lost its end.
+    sealed = timing and step > 0 and any(b'"seal"' in line for line in lines)
+    if sealed and not records:
+        deque(scan(path, whole, timing=timing), maxlen=0)  # what is cut off all the same is as it was sealed
+    elif sealed and not isinstance(records[-1], SealRecord):
+        raise TraceError(f"{path}:{len(records)}: wants a seal after this line, got other records or none; {ALTERED}")
     return _Kept(b"".join(whole[: len(records)]), tuple(records))
 
 

@@ -343,6 +343,25 @@ def test_every_flipped_bit_of_the_wall_times_is_noticed(path):
     assert times.read_bytes() == b"".join(content.splitlines(keepends=True)[:4])
 
 
+def test_no_flipped_bit_of_the_wall_times_below_a_seal_is_taken_for_a_cut(path):
+    """A step that becomes a later one, and the end of the seal's line: neither may look like what a kill leaves."""
+    with TraceWriter(path, HEADER) as writer:
+        for step in range(1, 4):
+            for record in records(step):
+                writer.write(record)
+        writer.sync()
+    trace, times = path.read_bytes(), timing_path(path)
+    content = times.read_bytes()
+    for place in range(8 * len(content)):
+        flipped = bytearray(content)
+        flipped[place // 8] ^= 1 << place % 8
+        path.write_bytes(trace)
+        times.write_bytes(flipped)
+        with pytest.raises(TraceError, match=r"timing\.jsonl"):
+            TraceWriter(path, HEADER, 4)
+        assert times.read_bytes() == bytes(flipped)
+
+
 def test_a_record_that_could_not_be_written_leaves_no_half_line(path, monkeypatch):
     with TraceWriter(path, HEADER) as writer:
         writer.write(StepRecord(0, 0, 1, 1, 1, 1))
