@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -57,7 +56,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture
 def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
-    """`golden(name, text)`: the text is that of tests/golden/<name>."""
+    """`golden(name, text)`: the text is that of tests/golden/<name>, which no other test writes."""
 
     def compare(name: str, text: str) -> None:
         path = GOLDEN / name
@@ -66,20 +65,5 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
             path.write_text(text, encoding="utf-8")
         assert path.exists(), f"{path} is missing; run pytest --update-golden and read what it writes"
         assert text == path.read_text(encoding="utf-8"), f"{path} differs; pytest --update-golden, then read the diff"
-
-    return compare
-
-
-@pytest.fixture
-def golden_digest(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
-    """`golden_digest(name, digest)`: the digest is the one that tests/golden/digests.json has under that name."""
-
-    def compare(name: str, digest: str) -> None:
-        path = GOLDEN / "digests.json"
-        if request.config.getoption("--update-golden"):
-            held = json.loads(path.read_text()) if path.exists() else {}
-            path.write_text(json.dumps({**held, name: digest}, indent=1, sort_keys=True) + "\n")
-        held = json.loads(path.read_text())
-        assert held.get(name) == digest, f"the text of {name} is another; if that is meant: pytest --update-golden"
 
     return compare
