@@ -41,7 +41,7 @@ class Adam:
 
 
 @dataclass(frozen=True)
-class Sgd:
+class SGD:
     """u <- momentum u + g; p <- p - lr u, or p - lr (g + momentum u) with `nesterov`; g includes weight_decay p.
 
     Source: Sutskever et al. 2013, as torch.optim.SGD and optax.sgd write it (the rate outside the velocity).
@@ -61,7 +61,7 @@ class Sgd:
         yield from _decay_problems(self.kind, self.weight_decay)
 
 
-Optimizer = Adam | Sgd
+Optimizer = Adam | SGD
 PRECISIONS = ("f32", "bf16")
 
 
@@ -116,7 +116,7 @@ class Recipe:
 
 
 @dataclass(frozen=True)
-class Schedule:
+class TrainConfig:
     """How a run is driven: passes over the data, examples a step, and the learning rate over the steps.
 
     The rate rises linearly from 0 to `lr` over `warmup` epochs, then falls to `lr * final` along half a cosine
@@ -130,8 +130,8 @@ class Schedule:
     decay: str = "cosine"
     final: float = 0.0
 
-    def check(self) -> Schedule:
-        """The schedule itself; raises SpecError with one sentence for each value out of range."""
+    def check(self) -> TrainConfig:
+        """The config itself; raises SpecError with one sentence for each value out of range."""
         problems = [
             f"{k} wants a positive integer, got {v}"
             for k, v in (("epochs", self.epochs), ("batch", self.batch))

@@ -11,7 +11,7 @@ from netc.netspec.layers.activation import Activation
 from netc.netspec.layers.combine import Chain
 from netc.netspec.layers.conv import Conv2d
 from netc.netspec.layers.dense import Dense
-from netc.netspec.layers.embedding import LmHead, TiedHead, TokenPositionEmbed
+from netc.netspec.layers.embedding import LMHead, TiedHead, TokenPositionEmbed
 from netc.netspec.layers.pool import GlobalAvgPool
 from netc.netspec.layers.stochastic import Dropout
 from netc.netspec.types import TensorType
@@ -59,7 +59,7 @@ class NetSpec:
         if isinstance(head, TiedHead) and isinstance(head.embed, TokenPositionEmbed):
             tied = replace(head, embed=replace(head.embed, vocabulary=classes))
             return replace(self, layers=(*self.layers[:-1], tied))
-        if isinstance(head, LmHead):
+        if isinstance(head, LMHead):
             layers = (replace(e, vocabulary=classes) if isinstance(e, TokenPositionEmbed) else e for e in self.layers)
             return replace(self, layers=(*tuple(layers)[:-1], replace(head, vocabulary=classes)))
         last = max((i for i, layer in enumerate(self.layers) if not isinstance(layer, AFTER_HEAD)), default=-1)

@@ -12,7 +12,7 @@ import numpy as np
 from netc.codegen import evaluator
 from netc.codegen.program import Program, build
 from netc.netspec.check import CheckedNet, check
-from netc.netspec.recipe import Sgd
+from netc.netspec.recipe import SGD
 from netc.proofs_oracle.compare import Comparison, central_differences, compare_all
 from netc.proofs_oracle.draws import FloatArray, generator
 from netc.proofs_oracle.reference import AGAINST_DIFFERENCE, AGAINST_JAX
@@ -159,7 +159,7 @@ def _differences(
     program: Program, first: Tensors, x: FloatArray, target: Any, rng: np.random.Generator
 ) -> tuple[list[Comparison], str]:
     optimizer = program.recipe.optimizer
-    if not (isinstance(optimizer, Sgd) and optimizer.momentum and not optimizer.weight_decay):
+    if not (isinstance(optimizer, SGD) and optimizer.momentum and not optimizer.weight_decay):
         return [], "none: the optimizer's state does not hold the bare gradient"
     slots = [s.name for s in program.state]
 

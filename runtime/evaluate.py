@@ -64,7 +64,7 @@ def open_session(config: RunConfig, folder: Path, which: str, target: str, cache
     saved = checkpoint_of(folder, which)
     if saved.meta.get("spec_sha256") != config.net.digest:
         raise UserError(f"{folder / which} belongs to another spec than run.json; give the run that it was made by")
-    program = build(config.net, config.recipe, config.schedule.batch)
+    program = build(config.net, config.recipe, config.training.batch)
     choices = config.choices if target == config.target else NO_OVERRIDES
     session = Session(prepare(program, parse_target(target), cache, choices))
     session.restore(saved.tensors)
@@ -96,7 +96,7 @@ def evaluate(
             f"or evaluate on it as it is now with --data {config.data}"
         )
     named = _named(config, data, saved, numbers=numbers, skip_unknown=skip_unknown) if other else Named(data.test)
-    loss, correct, count = sums(session, named.test, config.schedule.batch, normalise_of(saved))
+    loss, correct, count = sums(session, named.test, config.training.batch, normalise_of(saved))
     return Score(loss / count, correct / count, int(count), named.missing, named.left_out, named.notes)
 
 
@@ -128,12 +128,12 @@ def predict(
     classify: Callable[[Images], Probabilities] | None = None
     classes: tuple[str, ...] = ()
     waiting = iter(images)
-    while paths := list(islice(waiting, config.schedule.batch)):
+    while paths := list(islice(waiting, config.training.batch)):
         read = [(path, _read(path, (height, width, channels))) for path in paths]
         pixels = [found for _, found in read if not isinstance(found, Unread)]
         if pixels and classify is None:
             session, saved = open_session(config, folder, which, target, cache)
-            classify, classes = _classifier(session, config.schedule.batch, normalise_of(saved)), classes_of(saved)
+            classify, classes = _classifier(session, config.training.batch, normalise_of(saved)), classes_of(saved)
         rows = iter(classify(np.stack(pixels)) if pixels and classify else ())
         for path, found in read:
             yield found if isinstance(found, Unread) else _guess(path, next(rows), classes)

@@ -17,7 +17,7 @@ import numpy as np
 
 from netc.codegen.program import build
 from netc.netspec.errors import NetcError, UserError
-from netc.netspec.recipe import Schedule
+from netc.netspec.recipe import TrainConfig
 from netc.netspec.types import TensorType, batched
 from netc.runtime.backends import check_device
 from netc.runtime.backends.protocol import Array
@@ -108,12 +108,12 @@ class _Run:
     saver: Saver
 
     @property
-    def schedule(self) -> Schedule:
-        return self.config.schedule
+    def training(self) -> TrainConfig:
+        return self.config.training
 
     @property
     def total(self) -> int:
-        return self.schedule.epochs * self.per_epoch
+        return self.training.epochs * self.per_epoch
 
 
 def train(
@@ -140,7 +140,7 @@ def train(
     target = parse_target(config.target)
     check_device(target)
     _fits(config, data)
-    per_epoch = steps_per_epoch(len(data.train), config.schedule.batch)
+    per_epoch = steps_per_epoch(len(data.train), config.training.batch)
     with only_writer(folder, watch.noted):
         if resume:
             tidy(folder, config.saving.keep)
@@ -171,7 +171,7 @@ def _prepared(
 ) -> _Run:
     """The run, its program compiled and its data opened; nothing is written yet."""
     config = left.config
-    per_epoch = steps_per_epoch(len(data.train), config.schedule.batch)
+    per_epoch = steps_per_epoch(len(data.train), config.training.batch)
     if config.steps_per_call > per_epoch:
         raise UserError(
             f"--steps-per-call wants at most the {per_epoch} steps of an epoch, got {config.steps_per_call}; "
@@ -180,7 +180,7 @@ def _prepared(
     open_all(data)
     given = normalise_of(left.saved) if left.saved else start.normalise if start else None
     normalise = given or statistics(data.train, config.net.spec.input[-1])
-    program = build(config.net, config.recipe, config.schedule.batch, steps_per_call=config.steps_per_call)
+    program = build(config.net, config.recipe, config.training.batch, steps_per_call=config.steps_per_call)
     config = replace(config, choices=in_use(program, target, config.choices))
     prepared = prepare(program, target, cache, config.choices)
     watch.prepared(prepared)
@@ -200,7 +200,7 @@ def _traced(run: _Run, left: LeftOff, target: Target, *, resume: bool, same_bits
     header = Header(
         net=config.net.spec.name, spec_sha256=config.net.digest, module_sha256=run.session.prepared.step_sha256,
         data=config.data, data_sha256=data.digest, recipe=config.recipe_json, seed=config.seed,
-        batch=config.schedule.batch, target=config.target, versions=versions(target.engine),
+        batch=config.training.batch, target=config.target, versions=versions(target.engine),
     )  # fmt: skip
     if not resume:
         write_config(folder, config)
@@ -310,7 +310,7 @@ def _train_epoch(run: _Run, counter: Counter, trace: TraceWriter, stop: list[int
     """Take the steps of an epoch that are left, and save: what comes then may fail."""
     epoch, start = divmod(counter.step, run.per_epoch)
     batches = train_batches(
-        run.data.train, batch=run.schedule.batch, seed=run.config.seed, epoch=epoch, normalise=run.normalise,
+        run.data.train, batch=run.training.batch, seed=run.config.seed, epoch=epoch, normalise=run.normalise,
         augment=run.config.augment, start=start,
     )  # fmt: skip
     with Ledger(trace) as ledger:
@@ -351,7 +351,7 @@ def _groups(run: _Run, batches: Iterator[Batch], step: int) -> Iterator[_Group]:
     """The batches of each call from step `step` on: as many as a call takes, or what is left of the epoch."""
     while group := list(islice(batches, run.config.steps_per_call)):
         steps = range(step, step + len(group))
-        rates = [learning_rate(run.config.schedule_at(i), i, run.per_epoch) for i in steps]
+        rates = [learning_rate(run.config.training_at(i), i, run.per_epoch) for i in steps]
         yield [b.x for b in group], [b.y for b in group], rates
         step += len(group)
 
@@ -369,7 +369,7 @@ def _ahead(run: _Run, groups: Iterator[_Group]) -> Iterator[Feed]:
 
 def _evaluate(run: _Run, counter: Counter, trace: TraceWriter, stop: list[int]) -> None:
     """Evaluate the state after an epoch; a stop that is asked for meanwhile ends that, and it is done when resumed."""
-    loss, correct, count = sums(run.session, run.data.test, run.schedule.batch, run.normalise, stop)
+    loss, correct, count = sums(run.session, run.data.test, run.training.batch, run.normalise, stop)
     if stop:
         return
     if not np.isfinite(loss):

@@ -138,7 +138,7 @@ def _of_netc(name: str) -> Subject:
     from netc.codegen.render import render
     from netc.netspec import layers
     from netc.netspec.check import check
-    from netc.netspec.recipe import Adam, Recipe, Sgd
+    from netc.netspec.recipe import SGD, Adam, Recipe
     from netc.netspec.spec import NetSpec
     from netc.proofs_oracle.certificate.claims import claim_of_program
     from netc.runtime.prepare import emit_text
@@ -154,7 +154,7 @@ def _of_netc(name: str) -> Subject:
         "netc swish": ((layers.Dense(3, activation="swish"), layers.Dense(3)), (4,)),
         "netc stride": ((layers.Conv2d(2, (3, 3), stride=(2, 2)), layers.Flatten(), layers.Dense(3)), image),
     }[name]
-    optimizer = Sgd() if NETS.index(name) % 2 == 0 else Adam()
+    optimizer = SGD() if NETS.index(name) % 2 == 0 else Adam()
     program = build(check(NetSpec("net", shape, body)), Recipe(optimizer=optimizer), 2)
     module = emit_text(program, parse_target("xla")).module.needed("train_step")
     text = render(module, entry="train_step")  # the function alone, as main, as XLA runs it

@@ -120,7 +120,7 @@ FAMILIES: dict[str, tuple[tuple[int, ...], tuple[Layer, ...], Loss]] = {
     ),
     "mamba": (
         (9,),
-        language(nn.MambaBlock(4, 2, 2, name="blocks"), norm=nn.RmsNorm(name="norm"), positions=False),
+        language(nn.MambaBlock(4, 2, 2, name="blocks"), norm=nn.RMSNorm(name="norm"), positions=False),
         CrossEntropy(),
     ),
     "wavenet": (
@@ -129,7 +129,7 @@ FAMILIES: dict[str, tuple[tuple[int, ...], tuple[Layer, ...], Loss]] = {
             nn.TokenPositionEmbed(CLASSES, 8, positions=False, name="embed"),
             nn.SinusoidalPositions(),
             nn.WaveNetBlock(8, 6, 3, name="block"),
-            nn.LmHead(CLASSES, bias=True, name="head"),
+            nn.LMHead(CLASSES, bias=True, name="head"),
         ),
         CrossEntropy(),
     ),

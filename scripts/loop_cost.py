@@ -37,7 +37,7 @@ import numpy as np  # noqa: E402
 
 from netc.cli.views.train import TrainView  # noqa: E402
 from netc.netspec.check import CheckedNet, check  # noqa: E402
-from netc.netspec.recipe import Recipe, Schedule  # noqa: E402
+from netc.netspec.recipe import Recipe, TrainConfig  # noqa: E402
 from netc.netspec.zoo import find  # noqa: E402
 from netc.runtime import session as sessions  # noqa: E402
 from netc.runtime.backends.protocol import Array, Buffer, Loaded  # noqa: E402
@@ -106,7 +106,7 @@ class Bench:
 
     def epoch(self, folder: Path) -> list[tuple[Clock, Clock]]:
         """The calls of an epoch of `train`."""
-        schedule = Schedule(1, self.batch, 1e-3)
+        schedule = TrainConfig(1, self.batch, 1e-3)
         config = RunConfig(self.net, Recipe(), schedule, "random", 0, self.target, Augment())
         with (
             Path(os.devnull).open("w", encoding="utf-8") as nowhere,

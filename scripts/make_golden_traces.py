@@ -20,7 +20,7 @@ from pathlib import Path
 
 from netc.netspec.check import check
 from netc.netspec.layers import ConvBn, Dense, Flatten, GlobalAvgPool, MaxPool, ResidualBlock
-from netc.netspec.recipe import Adam, Optimizer, Recipe, Schedule, Sgd
+from netc.netspec.recipe import SGD, Adam, Optimizer, Recipe, TrainConfig
 from netc.netspec.spec import NetSpec
 from netc.runtime.cache.store import Cache, cache_root
 from netc.runtime.compare.noise import measure
@@ -41,7 +41,7 @@ HEAD = Dense(10, name="head")
 NETS: dict[str, tuple[NetSpec, Optimizer, float]] = {
     "mlp": (
         NetSpec("digits-mlp", (8, 8, 1), (Flatten(), Dense(32, activation="relu", name="hidden"), HEAD)),
-        Sgd(nesterov=True, weight_decay=1e-4),
+        SGD(nesterov=True, weight_decay=1e-4),
         0.05,
     ),
     "cnn": (
@@ -66,7 +66,7 @@ BATCH, EPOCHS = 71, 10  # 1438 images make 20 batches: 200 steps
 def config_of(name: str) -> RunConfig:
     """The training of a golden net, on the target `reference`."""
     spec, optimizer, lr = NETS[name]
-    schedule = Schedule(EPOCHS, BATCH, lr, warmup=1.0)
+    schedule = TrainConfig(EPOCHS, BATCH, lr, warmup=1.0)
     return RunConfig(check(spec), Recipe(optimizer), schedule, "digits", 7, "reference", Augment(crop=1))
 
 

@@ -33,7 +33,7 @@ from netc.netspec.layers import (
     LayerNorm,
     MaxPool,
     Residual,
-    RmsNorm,
+    RMSNorm,
     SelfAttention,
 )  # fmt: skip
 from netc.netspec.types import TensorType
@@ -54,7 +54,7 @@ SUBJECTS: tuple[tuple[Layer, tuple[int, ...]], ...] = (
     (Conv2d(6, (3, 3), stride=(2, 2), padding="same"), (6, 6, 4)),
     (BatchNorm(), (4, 4, 4)),
     (LayerNorm(), (4, 4)),
-    (RmsNorm(), (4, 6)),
+    (RMSNorm(), (4, 6)),
     (MaxPool((3, 3), (2, 2)), (5, 5, 2)),
     (SelfAttention(2, causal=True), (4, 12)),
     (Residual(Chain((Dense(4, activation="swish"), Dense(4)))), (4, 4)),

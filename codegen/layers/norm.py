@@ -8,7 +8,7 @@ from collections.abc import Callable
 from netc.codegen.builder import Builder
 from netc.codegen.ir import Value
 from netc.codegen.rules import Emitted, Grads, Pull, Scope, rule, then
-from netc.netspec.layers.norm import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, LayerScale, RmsNorm
+from netc.netspec.layers.norm import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, LayerScale, RMSNorm
 
 PullInput = Callable[[Value], Value]  # of a step without parameters
 
@@ -69,8 +69,8 @@ def emit_layer_norm(b: Builder, layer: LayerNorm, scope: Scope, x: Value) -> Emi
     return then(Emitted(hat, _without_grads(pull)), _affine(b, scope, hat, layer.scale, layer.bias))
 
 
-@rule(RmsNorm)
-def emit_rms_norm(b: Builder, layer: RmsNorm, scope: Scope, x: Value) -> Emitted:
+@rule(RMSNorm)
+def emit_rms_norm(b: Builder, layer: RMSNorm, scope: Scope, x: Value) -> Emitted:
     """y = scale x̂ with x̂ = x r, r = 1/sqrt(mean(x²) + epsilon) over the last axis."""
     kept, last = tuple(range(len(x.shape) - 1)), (len(x.shape) - 1,)
     share = 1 / x.shape[-1]

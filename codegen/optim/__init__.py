@@ -1,11 +1,10 @@
 """Optimizers as IR: one file each, found by the class of their declaration in netspec/recipe.py."""
 
-from netc.codegen.optim.adam import ADAM
+from netc.codegen.optim import adam, sgd
 from netc.codegen.optim.rule import OptimizerRule
-from netc.codegen.optim.sgd import SGD
-from netc.netspec.recipe import Adam, Optimizer, Sgd
+from netc.netspec.recipe import SGD, Adam, Optimizer
 
-TABLE: dict[type[Optimizer], OptimizerRule] = {Adam: ADAM, Sgd: SGD}
+TABLE: dict[type[Optimizer], OptimizerRule] = {Adam: adam.RULE, SGD: sgd.RULE}
 
 
 def rule_of(optimizer: Optimizer) -> OptimizerRule:

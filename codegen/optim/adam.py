@@ -40,4 +40,4 @@ def _update(
     return new, {"m": m, "v": v}
 
 
-ADAM = OptimizerRule(lambda optimizer: ("m", "v"), ("correction1", "correction2"), _advance, _update)
+RULE = OptimizerRule(lambda optimizer: ("m", "v"), ("correction1", "correction2"), _advance, _update)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from netc.codegen.builder import Builder
 from netc.codegen.ir import Value
 from netc.codegen.optim.rule import OptimizerRule
-from netc.netspec.recipe import Sgd
+from netc.netspec.recipe import SGD
 
 
 def _update(
-    b: Builder, optimizer: Sgd, p: Value, g: Value, decay: bool, kept: dict[str, Value], lr: Value
+    b: Builder, optimizer: SGD, p: Value, g: Value, decay: bool, kept: dict[str, Value], lr: Value
 ) -> tuple[Value, dict[str, Value]]:
     if optimizer.weight_decay and decay:
         g = b.add(g, b.mul(p, optimizer.weight_decay))
@@ -22,6 +22,6 @@ def _update(
     return b.sub(p, b.mul(step, rate)), {"velocity": velocity}
 
 
-SGD = OptimizerRule(
+RULE = OptimizerRule(
     lambda optimizer: ("velocity",) if optimizer.momentum else (), (), lambda b, optimizer, scalars: {}, _update
 )

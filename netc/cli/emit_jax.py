@@ -67,13 +67,13 @@ def _script(replay: Replay) -> str:
         "data_sha256": replay.data.digest,
         "recipe": config.recipe_json,
         "seed": config.seed,
-        "batch": config.schedule.batch,
+        "batch": config.training.batch,
     }
     return jax_script(
         Training(
             config.net,
             config.recipe,
-            config.schedule,
+            config.training,
             config.seed,
             config.augment.crop,
             config.augment.flip,

@@ -73,7 +73,7 @@ def recipe_options(command: F) -> F:
 def recipe_of(options: Mapping[str, Any]) -> Recipe:
     """The recipe that the options say; raises SpecError, and UserError for an option of another optimizer."""
     from netc.netspec.errors import UserError
-    from netc.netspec.recipe import Adam, Recipe, Sgd
+    from netc.netspec.recipe import SGD, Adam, Recipe
 
     kind = options["optimizer"]
     names = {"beta1": "beta1", "beta2": "beta2", "eps": "epsilon"} if kind != "sgd" else {"momentum": "momentum"}
@@ -90,7 +90,7 @@ def recipe_of(options: Mapping[str, Any]) -> Recipe:
     decay = options["weight_decay"]
     values["weight_decay"] = decay if decay is not None else 0.01 if kind == "adamw" else 0.0
     optimizer = (
-        Sgd(nesterov=options["nesterov"], **values) if kind == "sgd" else Adam(decoupled=kind == "adamw", **values)
+        SGD(nesterov=options["nesterov"], **values) if kind == "sgd" else Adam(decoupled=kind == "adamw", **values)
     )
     named = {n: options[n] for n in ("precision", "accumulate", "remat", "scan_blocks", "check_labels")}
     return Recipe(optimizer, loss_of(options), options["decay_all"], **named).check()

@@ -70,7 +70,7 @@ def resumed(folder: Path, options: dict[str, Any]) -> RunConfig:
         raise UserError(f"{folder} was imported, so there is nothing to resume; use netc train NET --init {folder}")
     config = replace(config, saving=saving_of(options, config.saving))
     if "epochs" in given:
-        config = replace(config, schedule=replace(config.schedule, epochs=options["epochs"]).check())
+        config = replace(config, training=replace(config.training, epochs=options["epochs"]).check())
     if "target" in given and (word := parse_target(options["target"]).word) != config.target:
         if not options["not_bit_for_bit"]:
             raise UserError(

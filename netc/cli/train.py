@@ -121,7 +121,7 @@ def new_training(name: str, options: dict[str, Any]) -> tuple[RunConfig, Dataset
     """The training that the options say, its data and its folder; raises UserError or SpecError where they misfit."""
     from netc.netspec.check import check
     from netc.netspec.errors import UserError
-    from netc.netspec.recipe import Schedule
+    from netc.netspec.recipe import TrainConfig
     from netc.netspec.zoo import find
     from netc.runtime.data.dataset import Augment
     from netc.runtime.run.config import RunConfig, free_folder
@@ -141,7 +141,7 @@ def new_training(name: str, options: dict[str, Any]) -> tuple[RunConfig, Dataset
     recipe = recipe_of(options)
     data = _sized(stored, checked)
     few = len(data.train) < FEW_IMAGES
-    schedule = Schedule(
+    schedule = TrainConfig(
         options["epochs"] or (FEW_EPOCHS if few else 5) if options["epochs"] is None else options["epochs"],
         min(FEW_BATCH if few else 128, len(data.train)) if options["batch"] is None else options["batch"],
         options["lr"], options["warmup"], options["decay"],

@@ -16,14 +16,14 @@ from netc.netspec.layers.darknet import CspBlock, DarknetBlock
 from netc.netspec.layers.dense import Dense
 from netc.netspec.layers.dense_block import DenseBlock, TransitionLayer
 from netc.netspec.layers.diffusion import TimeCondAdd, TimeFeatures
-from netc.netspec.layers.embedding import LmHead, PositionalEncoding, SinusoidalPositions, TiedHead, TokenPositionEmbed
+from netc.netspec.layers.embedding import LMHead, PositionalEncoding, SinusoidalPositions, TiedHead, TokenPositionEmbed
 from netc.netspec.layers.fire import FireModule
 from netc.netspec.layers.fpn import FpnModule
 from netc.netspec.layers.inception import InceptionModule
 from netc.netspec.layers.mamba import MambaBlock, SelectiveScan
 from netc.netspec.layers.mobile import FusedMbConv, InvertedResidual, MbConv, MbConvV3, SeparableConv, Uib
 from netc.netspec.layers.mobilevit import MobileVitBlock
-from netc.netspec.layers.norm import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, LayerScale, RmsNorm
+from netc.netspec.layers.norm import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, LayerScale, RMSNorm
 from netc.netspec.layers.pool import AvgPool, GlobalAvgPool, MaxPool
 from netc.netspec.layers.resnet import BottleneckBlock, ResidualBlock
 from netc.netspec.layers.shape import Flatten, Identity
@@ -58,7 +58,7 @@ KINDS: dict[str, type[Layer]] = {
     cls.kind: cls
     for cls in (
         Dense, Conv2d, ConvBn,
-        BatchNorm, LayerNorm, RmsNorm, GroupNorm, InstanceNorm, LayerScale,
+        BatchNorm, LayerNorm, RMSNorm, GroupNorm, InstanceNorm, LayerScale,
         MaxPool, AvgPool, GlobalAvgPool,
         Flatten, Identity, Activation, Dropout, DropPath,
         ResidualBlock, BottleneckBlock,
@@ -68,7 +68,7 @@ KINDS: dict[str, type[Layer]] = {
         AsppModule,
         ConvNextStem, ConvNextStage, ConvNextDownsample,
         SqueezeExcite, SeparableConv, InvertedResidual, MbConv, MbConvV3, FusedMbConv, Uib,
-        TokenPositionEmbed, LmHead, TiedHead, SinusoidalPositions, PositionalEncoding,
+        TokenPositionEmbed, LMHead, TiedHead, SinusoidalPositions, PositionalEncoding,
         SpatialFlatten, SpatialUnflatten, LearnedTokens, LearnedPositions, TakeTokens, SelectToken,
         ChannelsToTokens, OnTokens,
         SelfAttention, CrossAttend, MultiHeadAttention, CrossAttention,
@@ -129,11 +129,11 @@ __all__ = [
     "InceptionModule",
     "InstanceNorm",
     "InvertedResidual",
+    "LMHead",
     "LayerNorm",
     "LayerScale",
     "LearnedPositions",
     "LearnedTokens",
-    "LmHead",
     "MambaBlock",
     "MaxPool",
     "MbConv",
@@ -145,10 +145,10 @@ __all__ = [
     "PatchEmbed",
     "PatchMerging",
     "PositionalEncoding",
+    "RMSNorm",
     "Repeat",
     "Residual",
     "ResidualBlock",
-    "RmsNorm",
     "SelectToken",
     "SelectiveScan",
     "SelfAttention",

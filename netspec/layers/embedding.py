@@ -57,7 +57,7 @@ class TokenPositionEmbed(Layer):
 
 
 @dataclass(frozen=True)
-class LmHead(Composite):
+class LMHead(Composite):
     """logits[t] = x[t] kernel (+ bias): [T, D] -> [T, vocabulary], with a kernel of its own.
 
     Source: Vaswani et al. 2017, section 3.4. With the embedding's matrix in place of the kernel it is `tiedHead`.

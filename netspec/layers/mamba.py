@@ -13,7 +13,7 @@ from netc.netspec.layers.channels import HalfProduct
 from netc.netspec.layers.combine import Chain, Concat, Repeat, Residual
 from netc.netspec.layers.conv1d import Conv1d
 from netc.netspec.layers.dense import Dense
-from netc.netspec.layers.norm import RmsNorm
+from netc.netspec.layers.norm import RMSNorm
 from netc.netspec.layers.shape import Identity
 from netc.netspec.layers.split import Split
 from netc.netspec.layers.tokens import want_tokens
@@ -82,7 +82,7 @@ class MambaBlock(Composite):
         yield from want_copies(layers=self.layers)
         if self.rank is not None:
             yield from want_positive(rank=self.rank)
-        yield from RmsNorm(self.epsilon).problems()
+        yield from RMSNorm(self.epsilon).problems()
 
     def expand(self, x: TensorType) -> Layer:
         """Residuals around norm, in, the two halves, their product, out."""
@@ -96,7 +96,7 @@ class MambaBlock(Composite):
             SelectiveScan(self.state, name="scan"),
         ), name="left")  # fmt: skip
         body = Chain((
-            RmsNorm(self.epsilon, name="norm"),
+            RMSNorm(self.epsilon, name="norm"),
             Dense(2 * inner, bias=False, name="in"),
             Split((left, Activation("swish", name="right")), name="halves"),
             HalfProduct(name="product"),

@@ -85,7 +85,7 @@ class LayerNorm(Layer):
 
 
 @dataclass(frozen=True)
-class RmsNorm(Layer):
+class RMSNorm(Layer):
     """y = scale x / sqrt(mean of x² + epsilon), the mean over the last axis, for each place alone.
 
     Source: Zhang and Sennrich 2019, eq. 4; epsilon inside the root as in torch.nn.RMSNorm, its size as in LLaMA.

@@ -12,7 +12,7 @@ from netc.netspec.layers.attention import CrossAttention, MultiHeadAttention, dr
 from netc.netspec.layers.combine import Chain, Residual
 from netc.netspec.layers.conv import Conv2d
 from netc.netspec.layers.dense import Dense
-from netc.netspec.layers.norm import LayerNorm, RmsNorm, epsilon_problems
+from netc.netspec.layers.norm import LayerNorm, RMSNorm, epsilon_problems
 from netc.netspec.layers.stochastic import DropPath
 from netc.netspec.layers.tokens import (
     LearnedPositions,
@@ -26,7 +26,7 @@ from netc.netspec.types import TensorType, batched
 
 Norm = Literal["layer", "rms"]
 Rates = float | tuple[float, float]  # of all blocks, or of the first and the last with equal steps between
-NORMS: dict[str, type[LayerNorm | RmsNorm]] = {"layer": LayerNorm, "rms": RmsNorm}
+NORMS: dict[str, type[LayerNorm | RMSNorm]] = {"layer": LayerNorm, "rms": RMSNorm}
 
 
 def norm_problems(norm: str, epsilon: float) -> Iterator[str]:

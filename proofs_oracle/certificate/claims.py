@@ -10,7 +10,7 @@ from netc.codegen.evaluator import INTEGER_DTYPES
 from netc.codegen.ir import Function
 from netc.codegen.program import Program
 from netc.netspec.errors import UserError
-from netc.netspec.recipe import Adam, Optimizer, Sgd
+from netc.netspec.recipe import SGD, Adam, Optimizer
 from netc.proofs_oracle.certificate.reading import read
 from netc.proofs_oracle.certificate.run import Claim, Gradient
 
@@ -28,7 +28,7 @@ def _by_first_moment(o: Adam, name: str, decay: bool, of: Places, results: Place
     return Gradient(of[name], results[f"m/{name}"], factor=1 / _fraction(1 - o.beta1, exact), decay=coupled)
 
 
-def _by_velocity_or_step(o: Sgd, name: str, decay: bool, of: Places, results: Places, exact: bool) -> Gradient:
+def _by_velocity_or_step(o: SGD, name: str, decay: bool, of: Places, results: Places, exact: bool) -> Gradient:
     """velocity_new = g for velocity = 0; without momentum g = (p - p_new) / lr. Decay adds to g."""
     rate = _fraction(o.weight_decay, exact) if decay else Fraction(0)
     if o.momentum:
@@ -36,7 +36,7 @@ def _by_velocity_or_step(o: Sgd, name: str, decay: bool, of: Places, results: Pl
     return Gradient(of[name], results[name], less=of[name], factor=Fraction(-1), over=of["lr"], decay=rate)
 
 
-READERS: dict[type[Optimizer], Callable[..., Gradient]] = {Adam: _by_first_moment, Sgd: _by_velocity_or_step}
+READERS: dict[type[Optimizer], Callable[..., Gradient]] = {Adam: _by_first_moment, SGD: _by_velocity_or_step}
 
 
 def claim_of_program(program: Program, exact: bool) -> Claim:

@@ -11,7 +11,7 @@ from netc.netspec.layers import (
     Dense,
     Dropout,
     LayerNorm,
-    LmHead,
+    LMHead,
     PositionalEncoding,
     Residual,
     SinusoidalPositions,
@@ -31,7 +31,7 @@ def _embed(layer: TokenPositionEmbed, params: Tensors, state: Tensors, x: Array,
     return rows + params.get("positions", 0.0) + params.get("bias", 0.0), {}
 
 
-def _lm_head(layer: LmHead, params: Tensors, state: Tensors, x: Array, training: bool) -> Applied:
+def _lm_head(layer: LMHead, params: Tensors, state: Tensors, x: Array, training: bool) -> Applied:
     logits = jnp.einsum("btd,dv->btv", x, params["dense.kernel"])
     return logits + params.get("dense.bias", 0.0), {}
 
@@ -86,14 +86,14 @@ REFERENCES = (
         "lmHead",
         _lm_head,
         (
-            Case("plain", LmHead(5), (4, 3)),
-            Case("bias", LmHead(5, bias=True), (4, 3)),
-            Case("one-token", LmHead(1), (1, 2), batch=1),
-            Case("evaluation", LmHead(3), (2, 4), training=False),
+            Case("plain", LMHead(5), (4, 3)),
+            Case("bias", LMHead(5, bias=True), (4, 3)),
+            Case("one-token", LMHead(1), (1, 2), batch=1),
+            Case("evaluation", LMHead(3), (2, 4), training=False),
         ),
         (
-            BadCase(LmHead(0), (4, 3), "vocabulary wants a positive integer, got 0"),
-            BadCase(LmHead(5), (3,), "wants [batch, T, D], got [batch, 3]"),
+            BadCase(LMHead(0), (4, 3), "vocabulary wants a positive integer, got 0"),
+            BadCase(LMHead(5), (3,), "wants [batch, T, D], got [batch, 3]"),
         ),
     ),
     Reference(

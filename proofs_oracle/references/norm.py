@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import jax.numpy as jnp
 
-from netc.netspec.layers import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, LayerScale, RmsNorm
+from netc.netspec.layers import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, LayerScale, RMSNorm
 from netc.proofs_oracle.reference import BadCase, Case, Reference
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def rms_norm(x: Array, params: Tensors, *, epsilon: float = 1e-6) -> Array:
     return params["scale"] * x / jnp.sqrt(jnp.mean(x**2, -1, keepdims=True) + epsilon)
 
 
-def _rms_norm(layer: RmsNorm, params: Tensors, state: Tensors, x: Array, training: bool) -> Applied:
+def _rms_norm(layer: RMSNorm, params: Tensors, state: Tensors, x: Array, training: bool) -> Applied:
     return rms_norm(x, params, epsilon=layer.epsilon), {}
 
 
@@ -143,17 +143,17 @@ REFERENCES = (
         "rmsNorm",
         _rms_norm,
         (
-            Case("sequence", RmsNorm(), (4, 6)),
-            Case("image", RmsNorm(), (3, 2, 5)),
-            Case("vector", RmsNorm(1e-5), (7,), batch=3),
-            Case("batch-1", RmsNorm(), (5,), batch=1),
-            Case("one-channel", RmsNorm(epsilon=0.1), (4, 1)),
-            Case("constant", RmsNorm(), (3, 4), draw="constant"),
-            Case("integers", RmsNorm(epsilon=0.5), (3, 8), draw="ties"),
-            Case("zero-scales", RmsNorm(), (3, 6), draw="kinks"),
-            Case("evaluation", RmsNorm(), (4, 6), training=False),
+            Case("sequence", RMSNorm(), (4, 6)),
+            Case("image", RMSNorm(), (3, 2, 5)),
+            Case("vector", RMSNorm(1e-5), (7,), batch=3),
+            Case("batch-1", RMSNorm(), (5,), batch=1),
+            Case("one-channel", RMSNorm(epsilon=0.1), (4, 1)),
+            Case("constant", RMSNorm(), (3, 4), draw="constant"),
+            Case("integers", RMSNorm(epsilon=0.5), (3, 8), draw="ties"),
+            Case("zero-scales", RMSNorm(), (3, 6), draw="kinks"),
+            Case("evaluation", RMSNorm(), (4, 6), training=False),
         ),
-        (BadCase(RmsNorm(epsilon=-1.0), (4,), "epsilon wants a positive number, got -1.0"),),
+        (BadCase(RMSNorm(epsilon=-1.0), (4,), "epsilon wants a positive number, got -1.0"),),
     ),
     Reference(
         "groupNorm",

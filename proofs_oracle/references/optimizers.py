@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from netc.netspec.recipe import Adam, Optimizer, Sgd
+from netc.netspec.recipe import SGD, Adam, Optimizer
 from netc.proofs_oracle.draws import FloatArray
 
 
@@ -72,7 +72,7 @@ def _adam(o: Adam, p: FloatArray, g: FloatArray, old: Mapping[str, FloatArray], 
     return new, {"m": m, "v": v}
 
 
-def _sgd(o: Sgd, p: FloatArray, g: FloatArray, old: Mapping[str, FloatArray], at: _Now) -> Any:
+def _sgd(o: SGD, p: FloatArray, g: FloatArray, old: Mapping[str, FloatArray], at: _Now) -> Any:
     """Sutskever et al. 2013, eq. 1 to 4, in the form of torch.optim.SGD: the rate outside the velocity."""
     g = g + at.decay * p
     if not o.momentum:
@@ -81,7 +81,7 @@ def _sgd(o: Sgd, p: FloatArray, g: FloatArray, old: Mapping[str, FloatArray], at
     return p - at.lr * (g + o.momentum * u if o.nesterov else u), {"velocity": u}
 
 
-_RULES: dict[type, Callable[..., Any]] = {Adam: _adam, Sgd: _sgd}
+_RULES: dict[type, Callable[..., Any]] = {Adam: _adam, SGD: _sgd}
 
 
 def step(
@@ -119,14 +119,14 @@ CASES: dict[str, tuple[OptimizerCase, ...]] = {
         OptimizerCase("rate-0", Adam(weight_decay=0.1), lr=0.0),
     ),
     "sgd": (
-        OptimizerCase("momentum", Sgd()),
-        OptimizerCase("plain", Sgd(0.0)),
-        OptimizerCase("plain-decay", Sgd(0.0, weight_decay=0.1)),
-        OptimizerCase("nesterov", Sgd(nesterov=True)),
-        OptimizerCase("momentum-decay", Sgd(weight_decay=0.1)),
-        OptimizerCase("nesterov-decay", Sgd(0.5, nesterov=True, weight_decay=0.1)),
-        OptimizerCase("nesterov-decay-on-all", Sgd(nesterov=True, weight_decay=0.1), decay=(True, True, True)),
-        OptimizerCase("zero-gradients", Sgd(weight_decay=0.01), gradients="zero"),
-        OptimizerCase("one-parameter", Sgd(), shapes=((1,),), decay=(True,)),
+        OptimizerCase("momentum", SGD()),
+        OptimizerCase("plain", SGD(0.0)),
+        OptimizerCase("plain-decay", SGD(0.0, weight_decay=0.1)),
+        OptimizerCase("nesterov", SGD(nesterov=True)),
+        OptimizerCase("momentum-decay", SGD(weight_decay=0.1)),
+        OptimizerCase("nesterov-decay", SGD(0.5, nesterov=True, weight_decay=0.1)),
+        OptimizerCase("nesterov-decay-on-all", SGD(nesterov=True, weight_decay=0.1), decay=(True, True, True)),
+        OptimizerCase("zero-gradients", SGD(weight_decay=0.01), gradients="zero"),
+        OptimizerCase("one-parameter", SGD(), shapes=((1,),), decay=(True,)),
     ),
 }

@@ -25,7 +25,7 @@ from netc.netspec.layers import (
     ResidualBlock,
 )
 from netc.netspec.loss import BinaryCrossEntropy, CrossEntropy, DiceCrossEntropy, Focal, Loss, MeanSquaredError
-from netc.netspec.recipe import Adam, Recipe, Sgd
+from netc.netspec.recipe import SGD, Adam, Recipe
 from netc.netspec.spec import NetSpec
 from netc.proofs_oracle.reference import KEY, STREAM, apply
 from netc.proofs_oracle.references import losses
@@ -158,22 +158,22 @@ ADAM = Adam(epsilon=1e-4)
 
 CASES = (
     StepCase("mlp-adam", MLP, Recipe()),
-    StepCase("mlp-sgd", MLP, Recipe(Sgd())),
+    StepCase("mlp-sgd", MLP, Recipe(SGD())),
     StepCase("mlp-adamw-smoothing", MLP, Recipe(Adam(weight_decay=0.1), SMOOTHED)),
-    StepCase("mlp-sgd-plain", MLP, Recipe(Sgd(0.0), norms=False), batch=1),
+    StepCase("mlp-sgd-plain", MLP, Recipe(SGD(0.0), norms=False), batch=1),
     StepCase("cnn-adam", CNN, Recipe(ADAM)),
-    StepCase("cnn-nesterov-decay", CNN, Recipe(Sgd(nesterov=True, weight_decay=0.1), SMOOTHED)),
-    StepCase("cnn-sgd", CNN, Recipe(Sgd())),
-    StepCase("resnet-sgd", RESNET, Recipe(Sgd())),
+    StepCase("cnn-nesterov-decay", CNN, Recipe(SGD(nesterov=True, weight_decay=0.1), SMOOTHED)),
+    StepCase("cnn-sgd", CNN, Recipe(SGD())),
+    StepCase("resnet-sgd", RESNET, Recipe(SGD())),
     StepCase("resnet-adam-l2-on-all", RESNET, Recipe(replace(ADAM, weight_decay=0.1, decoupled=False), decay_all=True)),
-    StepCase("bottlenecks-sgd", BOTTLENECKS, Recipe(Sgd(), SMOOTHED)),
-    StepCase("tokens-sgd", TOKENS, Recipe(Sgd(), CrossEntropy(0.1, (0.5, 2.0, 1.0)))),
-    StepCase("tokens-focal", TOKENS, Recipe(Sgd(), Focal())),
-    StepCase("pixels-sgd", PIXELS, Recipe(Sgd())),
+    StepCase("bottlenecks-sgd", BOTTLENECKS, Recipe(SGD(), SMOOTHED)),
+    StepCase("tokens-sgd", TOKENS, Recipe(SGD(), CrossEntropy(0.1, (0.5, 2.0, 1.0)))),
+    StepCase("tokens-focal", TOKENS, Recipe(SGD(), Focal())),
+    StepCase("pixels-sgd", PIXELS, Recipe(SGD())),
     StepCase("pixels-dice-adam", PIXELS, Recipe(ADAM, DiceCrossEntropy())),
-    StepCase("binary-sgd", MLP, Recipe(Sgd(), BinaryCrossEntropy(2.0))),
-    StepCase("regression-sgd", PIXELS, Recipe(Sgd(), MeanSquaredError())),
-    StepCase("dropout-sgd", DRAWING, Recipe(Sgd()), batch=4),
-    StepCase("cnn-sgd-accumulated", CNN, Recipe(Sgd(), accumulate=2), batch=6),
+    StepCase("binary-sgd", MLP, Recipe(SGD(), BinaryCrossEntropy(2.0))),
+    StepCase("regression-sgd", PIXELS, Recipe(SGD(), MeanSquaredError())),
+    StepCase("dropout-sgd", DRAWING, Recipe(SGD()), batch=4),
+    StepCase("cnn-sgd-accumulated", CNN, Recipe(SGD(), accumulate=2), batch=6),
     StepCase("dropout-adam-accumulated", DRAWING, Recipe(ADAM, accumulate=3), batch=6),
 )

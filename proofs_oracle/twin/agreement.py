@@ -16,7 +16,7 @@ from netc.codegen import evaluator
 from netc.codegen.program import Program, build
 from netc.netspec.check import CheckedNet
 from netc.netspec.loss import CrossEntropy, Loss
-from netc.netspec.recipe import Recipe, Schedule, Sgd
+from netc.netspec.recipe import SGD, Recipe, TrainConfig
 from netc.proofs_oracle.draws import generator
 from netc.proofs_oracle.twin.script import Training, jax_script
 from netc.proofs_oracle.witness import compiled
@@ -44,7 +44,7 @@ class Agreement:
 def script_of(net: CheckedNet, recipe: Recipe, batch: int, seed: int) -> str:
     """The script, for data that nothing is read of."""
     header = {"data": "drawn", "data_sha256": "0" * 64}
-    return jax_script(Training(net, recipe, Schedule(1, batch), seed, 0, False, (0.5,), (0.25,), header))
+    return jax_script(Training(net, recipe, TrainConfig(1, batch), seed, 0, False, (0.5,), (0.25,), header))
 
 
 def executed(text: str) -> dict[str, Any]:
@@ -63,7 +63,7 @@ def agreement(
     The recipe is plain descent at the rate 1, so that each parameter moves by its gradient. Raises UserError where the
     net or the loss has no script.
     """
-    recipe = Recipe(Sgd(momentum=0.0), CrossEntropy() if loss is None else loss, accumulate=accumulate)
+    recipe = Recipe(SGD(momentum=0.0), CrossEntropy() if loss is None else loss, accumulate=accumulate)
     text = script_of(net, recipe, batch, seed)
     scope, program = executed(text), build(net, recipe, batch)
     held = first_state(program, seed)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from netc.netspec.layer import Layer
-from netc.netspec.layers import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, LayerScale, RmsNorm
+from netc.netspec.layers import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, LayerScale, RMSNorm
 from netc.netspec.types import TensorType
 from netc.proofs_oracle.twin.spelling import Row, quoted, tensor
 
@@ -59,7 +59,7 @@ def _layer_norm(w: Writer, layer: LayerNorm, path: str, x: TensorType) -> list[s
     return _affine(w.call("layer_norm", "{}", layer.epsilon), path, layer.scale, layer.bias)
 
 
-def _rms_norm(w: Writer, layer: RmsNorm, path: str, x: TensorType) -> list[str]:
+def _rms_norm(w: Writer, layer: RMSNorm, path: str, x: TensorType) -> list[str]:
     return _affine(w.call("rms_norm", "{}", layer.epsilon), path, True, False)
 
 
@@ -74,7 +74,7 @@ def _instance_norm(w: Writer, layer: InstanceNorm, path: str, x: TensorType) -> 
 ROWS: dict[type[Layer], Row] = {
     BatchNorm: _batch_norm,
     LayerNorm: _layer_norm,
-    RmsNorm: _rms_norm,
+    RMSNorm: _rms_norm,
     GroupNorm: _group_norm,
     InstanceNorm: _instance_norm,
     LayerScale: lambda w, layer, path, x: [f"{{}} * {tensor(path, 'gamma')}"],

@@ -14,7 +14,7 @@ from typing import Any
 
 from netc.netspec.check import CheckedNet
 from netc.netspec.errors import UserError
-from netc.netspec.recipe import Adam, Recipe, Schedule, Sgd
+from netc.netspec.recipe import SGD, Adam, Recipe, TrainConfig
 from netc.netspec.types import Constant, Initializer, Normal
 from netc.proofs_oracle.twin import data, step
 from netc.proofs_oracle.twin.losses import loss_call, loss_functions
@@ -31,7 +31,7 @@ class Training:
 
     net: CheckedNet
     recipe: Recipe
-    schedule: Schedule
+    config: TrainConfig
     seed: int
     crop: int
     flip: bool
@@ -49,7 +49,7 @@ def jax_script(t: Training) -> str:
     evaluation = loss_call(t.recipe.loss.evaluated, "logits", "y")
     tokens, draws = t.net.x.dtype == "i32", t.net.signature.draws
     begun, parts = step.BEGUN if "init" in t.header.get("recipe", {}) else step.DRAWN, t.recipe.accumulate
-    s = t.schedule
+    s = t.config
     values: dict[str, Any] = {
         "NET": t.net.spec.name, "SEED": t.seed, "BATCH": s.batch, "EPOCHS": s.epochs, "LR": s.lr, "WARMUP": s.warmup,
         "DECAY": s.decay, "FINAL": s.final, **({"PARTS": parts} if parts > 1 else {}),
@@ -143,7 +143,7 @@ def _correction(beta: float) -> str:
 
 def _optimizer(recipe: Recipe) -> str:
     o = recipe.optimizer
-    coupled = isinstance(o, Sgd) or not o.decoupled
+    coupled = isinstance(o, SGD) or not o.decoupled
     lines = ["if PARAMETERS[name][3]:", f"    g = g + {o.weight_decay!r} * w"] if o.weight_decay and coupled else []
     if isinstance(o, Adam):
         lines += [

@@ -22,7 +22,7 @@ from netc.codegen.rewrite.lower import lower
 from netc.codegen.rewrite.select_forms import Family
 from netc.codegen.rewrite.walk import each_function, rewrite
 from netc.netspec.errors import UserError
-from netc.netspec.recipe import Sgd
+from netc.netspec.recipe import SGD
 from netc.runtime.backends.protocol import Array
 from netc.runtime.cache.store import Cache
 from netc.runtime.compare.replay import Replay, Step
@@ -183,7 +183,7 @@ def measure(replay: Replay, steps: int, watch: Watch = lambda done, total: None)
     if total < 1:
         raise UserError(f"noise wants one step or more, got {steps}; give --steps 32")
     config = replay.config
-    program = build(config.net, replace(config.recipe, norms=True), config.schedule.batch)
+    program = build(config.net, replace(config.recipe, norms=True), config.training.batch)
     exact, *twins = twins_of(program)
     states = {twin.name: replay.first_state(program) for twin in (exact, *twins)}
     metrics = {twin.name: {field: np.empty(total) for field in MEASURED} for twin in (exact, *twins)}
@@ -206,7 +206,7 @@ def measure(replay: Replay, steps: int, watch: Watch = lambda done, total: None)
     worst, tensor = _worst_gradient(_gradients(replay), exact.name)
     return Floor(
         net=config.net.spec.name, spec_sha256=config.net.digest, data_sha256=replay.data.digest,
-        recipe=config.recipe_json, seed=config.seed, batch=config.schedule.batch, steps=total,
+        recipe=config.recipe_json, seed=config.seed, batch=config.training.batch, steps=total,
         twins=tuple(t.name for t in twins), differences={f: tuple(v.tolist()) for f, v in apart.items()},
         window=window, means=tuple(means.tolist()), gradient=worst, gradient_of=tensor,
         doubling=doubling(apart["loss"]),
@@ -224,7 +224,7 @@ def over_the_whole_run(
     each window is the largest difference of two twins.
     """
     config = replay.config
-    program = build(config.net, replace(config.recipe, norms=False), config.schedule.batch)
+    program = build(config.net, replace(config.recipe, norms=False), config.training.batch)
     prepared = prepare(program, target, cache)
     state = replay.first_state(program)
     losses = np.empty((WHOLE_TWINS, replay.total))
@@ -249,7 +249,7 @@ def over_the_whole_run(
 def _gradients(replay: Replay) -> dict[str, dict[str, Array]]:
     """The gradients of step 0 by twin and parameter: plain momentum's first velocity, which is the gradient itself."""
     config = replay.config
-    program = build(config.net, replace(config.recipe, optimizer=Sgd(momentum=0.5)), config.schedule.batch)
+    program = build(config.net, replace(config.recipe, optimizer=SGD(momentum=0.5)), config.training.batch)
     names = [slot.name for slot in program.state]
     step, state = next(replay.steps(0, 1)), replay.first_state(program)
     found = {}

@@ -45,12 +45,12 @@ class Replay:
     @property
     def per_epoch(self) -> int:
         """Steps in an epoch."""
-        return steps_per_epoch(len(self.data.train), self.config.schedule.batch)
+        return steps_per_epoch(len(self.data.train), self.config.training.batch)
 
     @property
     def total(self) -> int:
         """Steps of the whole run."""
-        return self.config.schedule.epochs * self.per_epoch
+        return self.config.training.epochs * self.per_epoch
 
     def first_state(self, program: Program) -> list[Array]:
         """The state of `program` before step 0, in order, float32: drawn, but for the weights that were given."""
@@ -65,12 +65,12 @@ class Replay:
         while index < end:
             epoch, start = divmod(index, self.per_epoch)
             for batch in train_batches(
-                self.data.train, batch=config.schedule.batch, seed=config.seed, epoch=epoch, normalise=self.normalise,
+                self.data.train, batch=config.training.batch, seed=config.seed, epoch=epoch, normalise=self.normalise,
                 augment=config.augment, start=start,
             ):  # fmt: skip
                 if index >= end:
                     return
-                lr = np.float32(learning_rate(config.schedule_at(index), index, self.per_epoch))
+                lr = np.float32(learning_rate(config.training_at(index), index, self.per_epoch))
                 yield Step(index, epoch, batch.x, batch.y, lr)
                 index += 1
 

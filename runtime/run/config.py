@@ -20,7 +20,7 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 from netc.netspec.check import CheckedNet, check
 from netc.netspec.errors import UserError
 from netc.netspec.loss import LOSSES, Loss
-from netc.netspec.recipe import Adam, Recipe, Schedule, Sgd
+from netc.netspec.recipe import SGD, Adam, Recipe, TrainConfig
 from netc.netspec.toml import from_toml, to_toml
 from netc.runtime.data.batches import Normalise
 from netc.runtime.data.dataset import Augment
@@ -30,7 +30,7 @@ from netc.runtime.run.checkpoint import Checkpoint, CheckpointError, load
 FORMAT = 1
 LARGEST = 4 << 20  # bytes of run.json and spec.toml
 SEAL = "run_sha256"  # of run.json's bytes without this field
-OPTIMIZERS: dict[str, type[Adam] | type[Sgd]] = {"adam": Adam, "sgd": Sgd}
+OPTIMIZERS: dict[str, type[Adam] | type[SGD]] = {"adam": Adam, "sgd": SGD}
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class RunConfig:
 
     net: CheckedNet
     recipe: Recipe
-    schedule: Schedule
+    training: TrainConfig
     data: str
     seed: int
     target: str
@@ -81,12 +81,12 @@ class RunConfig:
     earlier: tuple[tuple[int, int], ...] = ()
     saving: Saving = Saving()
 
-    def schedule_at(self, step: int) -> Schedule:
-        """The schedule that step `step` follows."""
+    def training_at(self, step: int) -> TrainConfig:
+        """The config that step `step` follows."""
         if not self.earlier:
-            return self.schedule
-        epochs = next((e for before, e in self.earlier if step < before), self.schedule.epochs)
-        return dataclasses.replace(self.schedule, epochs=epochs)
+            return self.training
+        epochs = next((e for before, e in self.earlier if step < before), self.training.epochs)
+        return dataclasses.replace(self.training, epochs=epochs)
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON, from which `from_json` gives the equal config."""
@@ -100,7 +100,7 @@ class RunConfig:
                     "loss": _chosen(self.recipe.loss),
                 }
             ),
-            "schedule": dataclasses.asdict(self.schedule),
+            "schedule": dataclasses.asdict(self.training),
             "data": self.data,
             "seed": self.seed,
             "target": self.target,
@@ -142,7 +142,7 @@ def from_json(table: Mapping[str, Any], where: str) -> RunConfig:
     return RunConfig(
         check(from_toml(fields["spec"], f"{where}: spec")),
         made,
-        _record(Schedule, table.get("schedule"), f"{where}: schedule").check(),
+        _record(TrainConfig, table.get("schedule"), f"{where}: schedule").check(),
         fields["data"], fields["seed"], fields["target"],
         _record(Augment, table.get("augment"), f"{where}: augment"),
         _typed(str, table.get("init", ""), f"{where}: init"),
@@ -177,7 +177,7 @@ def _without_defaults(recipe: dict[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in recipe.items() if k not in LATER or v != LATER[k]}
 
 
-def _chosen(value: Adam | Sgd | Loss) -> dict[str, Any]:
+def _chosen(value: Adam | SGD | Loss) -> dict[str, Any]:
     """The kind and the fields of one of several dataclasses, as plain JSON."""
     fields = {k: list(v) if isinstance(v, tuple) else v for k, v in dataclasses.asdict(value).items()}
     return {"kind": value.kind, **fields}

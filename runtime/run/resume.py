@@ -104,9 +104,9 @@ def left_off(folder: Path, config: RunConfig, per_epoch: int, noted: Notice) -> 
     if saved is not None and saved.meta.get("spec_sha256") != config.net.digest:
         raise UserError(f"{folder / name} belongs to another spec than run.json; the run cannot be continued")
     begun = -(-step // per_epoch)
-    if config.schedule.epochs < begun:
+    if config.training.epochs < begun:
         raise UserError(
-            f"--epochs wants at least the {begun} that {folder} has begun, got {config.schedule.epochs}; give more"
+            f"--epochs wants at least the {begun} that {folder} has begun, got {config.training.epochs}; give more"
         )
     earlier = _earlier(held, config, step)
     return LeftOff(dataclasses.replace(config, earlier=earlier, train_sha256=held.train_sha256), saved, name)
@@ -114,7 +114,7 @@ def left_off(folder: Path, config: RunConfig, per_epoch: int, noted: Notice) -> 
 
 def _earlier(held: RunConfig, config: RunConfig, step: int) -> tuple[tuple[int, int], ...]:
     """How many epochs the schedule had before which step; what was trained after `step` is trained again."""
-    pairs = [*held.earlier, *([(step, held.schedule.epochs)] if held.schedule.epochs != config.schedule.epochs else [])]
+    pairs = [*held.earlier, *([(step, held.training.epochs)] if held.training.epochs != config.training.epochs else [])]
     found: dict[int, int] = {}
     for before, epochs in pairs:
         found.setdefault(min(before, step), epochs)

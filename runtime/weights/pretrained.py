@@ -13,7 +13,7 @@ from netc.codegen.program import build
 from netc.netspec.check import CheckedNet
 from netc.netspec.errors import UserError
 from netc.netspec.layer import part_names
-from netc.netspec.recipe import Recipe, Schedule, Sgd
+from netc.netspec.recipe import SGD, Recipe, TrainConfig
 from netc.runtime.backends.protocol import Array
 from netc.runtime.data.batches import Normalise
 from netc.runtime.data.dataset import Augment
@@ -75,8 +75,8 @@ def write_imported(
         raise UserError(f"class names want one for each of {outputs} outputs, got {len(classes)}; give all of them")
     if len(normalise.mean) != channels:
         raise UserError(f"--mean and --std want {channels} numbers, one a channel, got {len(normalise.mean)}")
-    recipe = Recipe(Sgd(momentum=0.0), norms=False)  # the one with the smallest state, that every target compiles
-    config = RunConfig(net, recipe, Schedule(1, batch), "", 0, target, Augment(), weights.sha256)
+    recipe = Recipe(SGD(momentum=0.0), norms=False)  # the one with the smallest state, that every target compiles
+    config = RunConfig(net, recipe, TrainConfig(1, batch), "", 0, target, Augment(), weights.sha256)
     program = build(net, recipe, batch)
     empty: dict[str, Array] = {
         s.name: np.zeros(s.type.shape, DTYPES[s.type.dtype]) for s in program.state if s.name not in weights.tensors

@@ -10,7 +10,7 @@ import pytest
 from netc.cli.lean_config import with_config
 from netc.cli.train import new_training, train
 from netc.netspec.errors import UserError
-from netc.netspec.recipe import Adam, Sgd
+from netc.netspec.recipe import SGD_CONFIG, Adam
 
 NET = """
 def net : NetSpec where
@@ -19,7 +19,7 @@ def net : NetSpec where
   imageW := 8
   layers := [.dense 64 16 .relu, .dense 16 10 .identity]
 """
-ADAM = """
+ADAM_CONFIG = """
 def adam : TrainConfig where
   learningRate := 0.002
   batchSize := 48
@@ -30,7 +30,7 @@ def adam : TrainConfig where
   warmupEpochs := 1
   labelSmoothing := 0.1
 """
-SGD = """
+SGD_CONFIG = """
 def sgd : TrainConfig where
   learningRate := 0.1
   batchSize := 16
@@ -65,7 +65,7 @@ def options(*words: str) -> dict[str, Any]:
 
 
 def test_the_only_configuration_is_taken_and_said(write, capsys):
-    path = write(ADAM)
+    path = write(ADAM_CONFIG)
     found = options(path)
     assert (found["lr"], found["batch"], found["epochs"], found["optimizer"]) == (0.002, 48, 3, "adamw")
     said = capsys.readouterr().err
@@ -76,16 +76,16 @@ def test_the_only_configuration_is_taken_and_said(write, capsys):
 
 
 def test_the_command_line_wins(write, capsys):
-    found = options(write(ADAM), "--lr", "0.5", "--optimizer", "sgd", "--decay", "cosine")
+    found = options(write(ADAM_CONFIG), "--lr", "0.5", "--optimizer", "sgd", "--decay", "cosine")
     assert (found["lr"], found["optimizer"], found["batch"]) == (0.5, "sgd", 48)
     assert "; not --lr, --decay, --optimizer, which the command line decides" in capsys.readouterr().err
-    found = options(write(SGD), "--optimizer", "adam")
+    found = options(write(SGD_CONFIG), "--optimizer", "adam")
     assert (found["optimizer"], found["momentum"]) == ("adam", None)
-    assert options(write(ADAM), "--loss", "focal")["label_smoothing"] is None
+    assert options(write(ADAM_CONFIG), "--loss", "focal")["label_smoothing"] is None
 
 
 def test_one_of_several_is_named_or_none(write):
-    path = write(ADAM, SGD)
+    path = write(ADAM_CONFIG, SGD_CONFIG)
     assert options(path, "--config", "sgd")["optimizer"] == "sgd"
     assert options(path, "--config", "none")["lr"] == 1e-3
     with pytest.raises(UserError, match=r"holds 2 TrainConfigs, adam, sgd; choose one by --config NAME, or --config n"):
@@ -117,8 +117,8 @@ def test_config_belongs_to_lean_files():
 @pytest.mark.parametrize(
     ("config", "optimizer", "loss"),
     [
-        (ADAM, Adam(weight_decay=1e-4), 0.1),
-        (SGD, Sgd(0.9), 0.0),
+        (ADAM_CONFIG, Adam(weight_decay=1e-4), 0.1),
+        (SGD_CONFIG, SGD_CONFIG(0.9), 0.0),
     ],
     ids=["adam", "sgd"],
 )

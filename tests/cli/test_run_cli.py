@@ -245,7 +245,7 @@ def test_a_run_is_extended_and_keeps_what_it_is_told(place, netc):
     assert checkpoint.load(place / "longer" / "last").meta["step"] == 110
     assert (place / "longer" / "step-00000088").exists()
     held = read_config(place / "longer")
-    assert (held.schedule.epochs, held.earlier, held.saving.every, held.saving.keep) == (5, ((66, 3),), 40, 2)
+    assert (held.training.epochs, held.earlier, held.saving.every, held.saving.keep) == (5, ((66, 3),), 40, 2)
     code, _, err = netc("train", "--resume", "longer", "--epochs", "4")
     assert code == 2 and "--epochs wants at least the 5 that longer has begun, got 4" in err
     code, _, err = netc("emit-jax", "longer", "-o", "longer.py")

@@ -205,7 +205,7 @@ def test_emit_jax_names_a_loss_that_it_does_not_have(netc):
 
 
 def test_the_twin_of_a_language_model_that_drops_out_agrees(netc, place, monkeypatch):
-    blocks = nn.Chain((nn.MultiHeadAttention(2, causal=True, dropout=0.2, name="attention"), nn.RmsNorm(name="norm")))
+    blocks = nn.Chain((nn.MultiHeadAttention(2, causal=True, dropout=0.2, name="attention"), nn.RMSNorm(name="norm")))
     model = nn.TiedHead(nn.TokenPositionEmbed(8, 8), blocks, name="model")
     (place / "words.toml").write_text(to_toml(NetSpec("words", (6,), (model,), dtype="i32")))
     (place / "words.txt").write_text("abcdefgh hgfedcba " * 40)

@@ -15,7 +15,7 @@ from netc.netspec import layers as nn
 from netc.netspec.check import check
 from netc.netspec.errors import SpecError
 from netc.netspec.loss import LOSSES, CrossEntropy, Focal
-from netc.netspec.recipe import Recipe, Sgd
+from netc.netspec.recipe import SGD, Recipe
 from netc.netspec.spec import NetSpec
 from netc.proofs_oracle.references.losses import each
 from tests.codegen.witness import by_xla
@@ -33,7 +33,7 @@ LOSS = {
 
 
 def program_of(spec, loss=CrossEntropy(), **recipe):  # noqa: B008
-    return build(check(spec), Recipe(Sgd(0.9), loss, norms=False, check_labels=True, **recipe), BATCH)
+    return build(check(spec), Recipe(SGD(0.9), loss, norms=False, check_labels=True, **recipe), BATCH)
 
 
 def labels(rng, spec, bad):
@@ -125,7 +125,7 @@ def test_xla_counts_the_same():
 
 
 def test_what_is_not_asked_for_is_not_in_the_text():
-    program = build(check(ROWS), Recipe(Sgd(0.9)), BATCH)
+    program = build(check(ROWS), Recipe(SGD(0.9)), BATCH)
     assert "labels" not in render(lower(program.module, "plain"))
     assert "bad_labels" not in program.module.function("train_step").result_names
 
@@ -150,7 +150,7 @@ def test_it_is_torchs_ignored_index():
 # what docs/steps.md says of labels that nobody checks
 def test_unchecked_a_label_that_is_no_class_is_no_class_at_all():
     w, bias, x, _ = drawn(ROWS)
-    program = build(check(ROWS), Recipe(Sgd(0.9), norms=False), BATCH)
+    program = build(check(ROWS), Recipe(SGD(0.9), norms=False), BATCH)
     found = step(program, w, bias, x, np.full(BATCH, K, np.int32))
     z = x @ w + bias
     shifted = z - z.max(-1, keepdims=True)

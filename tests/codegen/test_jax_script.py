@@ -10,7 +10,7 @@ from netc.netspec.layer import Composite
 from netc.netspec.layers import KINDS, ConvBn, Dense, Dropout, Flatten, GlobalAvgPool, ResidualBlock
 from netc.netspec.layers.activation import ACTIVATIONS as KNOWN
 from netc.netspec.loss import LOSSES, CrossEntropy, Focal, MeanSquaredError
-from netc.netspec.recipe import Adam, Recipe, Schedule, Sgd
+from netc.netspec.recipe import SGD, Adam, Recipe, TrainConfig
 from netc.netspec.spec import NetSpec
 from netc.netspec.types import TensorType
 from netc.netspec.zoo import ZOO, find
@@ -25,7 +25,9 @@ NET = NetSpec("net", (8, 8, 1), (ConvBn(4, name="conv"), Flatten(), Dense(10, na
 
 def script(net=NET, recipe=None):
     header = {"data": "digits", "data_sha256": "a" * 64}
-    return jax_script(Training(check(net), recipe or Recipe(), Schedule(2, 16), 7, 1, False, (0.5,), (0.25,), header))
+    return jax_script(
+        Training(check(net), recipe or Recipe(), TrainConfig(2, 16), 7, 1, False, (0.5,), (0.25,), header)
+    )
 
 
 def test_the_forward_pass_reads_like_one():
@@ -115,9 +117,9 @@ def test_a_batch_in_parts_is_a_scan():
         (Recipe(Adam(beta1=0.0)), "m = kept['m'] / 1\n"),
         (Recipe(Adam(weight_decay=0.1)), "new = new - lr * 0.1 * w"),
         (Recipe(Adam(weight_decay=0.1, decoupled=False)), "g = g + 0.1 * w"),
-        (Recipe(Sgd()), "new = w - lr * kept['velocity']"),
-        (Recipe(Sgd(nesterov=True)), "new = w - lr * (g + 0.9 * kept['velocity'])"),
-        (Recipe(Sgd(momentum=0.0)), "new = w - lr * g"),
+        (Recipe(SGD()), "new = w - lr * kept['velocity']"),
+        (Recipe(SGD(nesterov=True)), "new = w - lr * (g + 0.9 * kept['velocity'])"),
+        (Recipe(SGD(momentum=0.0)), "new = w - lr * g"),
         (Recipe(loss=Focal(alpha=(0.5,))), "focal(logits, y, alpha=(0.5,)).mean()"),
         (Recipe(loss=CrossEntropy(smoothing=0.1)), "cross_entropy(logits, y, smoothing=0.1).mean()"),
     ],
@@ -130,8 +132,8 @@ def test_the_recipe_is_in_the_script(recipe, said):
 
 def test_decay_touches_what_the_recipe_says():
     plain, every = (
-        script(recipe=Recipe(Sgd(weight_decay=0.1))),
-        script(recipe=Recipe(Sgd(weight_decay=0.1), decay_all=True)),
+        script(recipe=Recipe(SGD(weight_decay=0.1))),
+        script(recipe=Recipe(SGD(weight_decay=0.1), decay_all=True)),
     )
     assert "'head.bias': ((10,), 'constant', 0.0, False)" in plain
     assert "'head.bias': ((10,), 'constant', 0.0, True)" in every

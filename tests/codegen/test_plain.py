@@ -22,7 +22,7 @@ from netc.codegen.rewrite.select_forms import REPLACED
 from netc.codegen.verify import UNSPELLED
 from netc.netspec import layers as nn
 from netc.netspec.check import check
-from netc.netspec.recipe import Recipe, Sgd
+from netc.netspec.recipe import SGD, Recipe
 from netc.netspec.spec import NetSpec
 from netc.netspec.types import TensorType
 from tests.codegen.examples import EXAMPLES
@@ -61,7 +61,7 @@ def program_of(name, option="none"):
     spec, loss = (
         (families.family(name)) if name in families.FAMILIES else ({"blocks": BLOCKS, "gelu": GELU}[name], None)
     )
-    recipe = Recipe(Sgd(0.0)) if loss is None else Recipe(Sgd(0.0), loss)
+    recipe = Recipe(SGD(0.0)) if loss is None else Recipe(SGD(0.0), loss)
     return build(check(spec), replace(recipe, **changed), BATCH, steps_per_call=steps)
 
 
@@ -163,7 +163,7 @@ def test_xla_takes_the_first_step(name):
 def test_there_are_no_forms():
     """One StableHLO operation for each convolution, pool and pooled gradient, and no barriers."""
     layers = (nn.Conv2d(4, 3, 2, name="a"), nn.MaxPool(3, 2, name="p"), nn.Conv2d(4, 1, name="b"), *families.HEAD)
-    program = build(check(NetSpec("small", (16, 16, 3), layers)), Recipe(Sgd(0.0)), BATCH)
+    program = build(check(NetSpec("small", (16, 16, 3), layers)), Recipe(SGD(0.0)), BATCH)
     before, after = (m.function("train_step").counts() for m in (dce(program.module), plain(program)))
     assert [before[k] for k in ("conv", "conv_input_grad", "conv_kernel_grad")] == [2, 1, 2]
     assert [after[k] for k in ("conv", "conv_kernel_grad", "reverse", "window_max", "scatter_to_max")] == [
@@ -183,7 +183,7 @@ def test_there_are_no_forms():
 
 def test_a_large_state_has_no_joint_barrier():
     wide = NetSpec("wide", (2304,), (nn.Dense(4096, name="a"), nn.Dense(3, name="b")))
-    program = build(check(wide), Recipe(Sgd(0.0)), BATCH)
+    program = build(check(wide), Recipe(SGD(0.0)), BATCH)
     assert "joint_barrier" in program.module.function("train_step").counts()
     module = plain(program)
     assert "joint_barrier" not in module.function("train_step").counts()

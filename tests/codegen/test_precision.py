@@ -33,7 +33,7 @@ from netc.netspec.layers import (
     SelfAttention,
     SeparableConv,
 )
-from netc.netspec.recipe import Recipe, Sgd
+from netc.netspec.recipe import SGD, Recipe
 from netc.netspec.spec import NetSpec
 from netc.netspec.types import TensorType
 from tests.codegen.witness import by_evaluator, by_xla, one_op, parsed
@@ -56,7 +56,7 @@ MOVES = {
     "barrier",
     "convert",
 }
-BF16 = Recipe(Sgd(), precision="bf16")
+BF16 = Recipe(SGD(), precision="bf16")
 
 
 # -- the numbers -------------------------------------------------------------------------------------------------------

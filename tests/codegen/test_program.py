@@ -14,7 +14,7 @@ from netc.netspec.check import check
 from netc.netspec.errors import SpecError
 from netc.netspec.layers import BatchNorm, Conv2d, Dense, Flatten, GlobalAvgPool, MaxPool, Residual
 from netc.netspec.loss import CrossEntropy, Dice
-from netc.netspec.recipe import Adam, Recipe, Sgd
+from netc.netspec.recipe import SGD, Adam, Recipe
 from netc.netspec.spec import NetSpec
 from netc.netspec.zoo import find
 from tests.codegen.witness import module_of
@@ -135,9 +135,9 @@ RECIPES = {
     "adam": Recipe(),
     "adamw": Recipe(Adam(weight_decay=0.1)),
     "adam-l2": Recipe(Adam(0.8, 0.95, 1e-6, 0.1, decoupled=False), decay_all=True),
-    "sgd": Recipe(Sgd(0.0, weight_decay=0.1)),
-    "momentum": Recipe(Sgd(0.9)),
-    "nesterov": Recipe(Sgd(0.8, nesterov=True, weight_decay=0.05), decay_all=True),
+    "sgd": Recipe(SGD(0.0, weight_decay=0.1)),
+    "momentum": Recipe(SGD(0.9)),
+    "nesterov": Recipe(SGD(0.8, nesterov=True, weight_decay=0.05), decay_all=True),
     "smoothing": Recipe(loss=CrossEntropy(0.2)),
 }
 
@@ -185,7 +185,7 @@ def test_the_order_of_the_state():
     assert [s.name for s in program.state if s.role == "moment"] == [f"{m}/{p}" for m in "mv" for p in params]
     assert [s.name for s in program.state][-4:] == ["correction1", "correction2", "step", "key"]
     assert [s.role for s in program.kept] == ["parameter"] * len(params) + ["statistic"] * 2
-    assert [s.role for s in build(check(MLP), Recipe(Sgd(0.0)), B).state] == ["parameter"] * 4 + ["step", "key"]
+    assert [s.role for s in build(check(MLP), Recipe(SGD(0.0)), B).state] == ["parameter"] * 4 + ["step", "key"]
 
 
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)

@@ -29,7 +29,7 @@ from netc.netspec.layers import (
     TokenPositionEmbed,
     TransformerEncoder,
 )
-from netc.netspec.recipe import Recipe, Sgd
+from netc.netspec.recipe import SGD, Recipe
 from netc.netspec.spec import NetSpec
 from netc.netspec.toml import to_toml
 from netc.netspec.types import TensorType
@@ -69,7 +69,7 @@ def arguments(program, dtype="f64"):
 
 
 def built(net, remat, **more):
-    return build(net, Recipe(Sgd(), remat=remat, **more), 4)
+    return build(net, Recipe(SGD(), remat=remat, **more), 4)
 
 
 @pytest.mark.parametrize("family", [None, "cpu", "xla", "gpu"])
@@ -124,7 +124,7 @@ def test_xla_plans_less_memory_with_it():
     """Without `x + 0 dy` in the program XLA computes all blocks again at once, and plans as much as without."""
     sizes, dots = [], []
     for remat in (False, True):
-        program = build(gpt(0.0, blocks=4, width=32), Recipe(Sgd(), norms=False, remat=remat), 16)
+        program = build(gpt(0.0, blocks=4, width=32), Recipe(SGD(), norms=False, remat=remat), 16)
         module = lower(program.module, "xla")
         loaded = XlaLoaded(Source(module, render(module)))
         sizes.append(loaded.memory("train_step", donate=len(program.state)))

@@ -23,7 +23,7 @@ from netc.netspec.layer import Composite
 from netc.netspec.layers import KINDS, Activation, Dense
 from netc.netspec.layers.activation import ACTIVATIONS
 from netc.netspec.loss import LOSSES, CrossEntropy, Focal
-from netc.netspec.recipe import Adam, Recipe, Sgd
+from netc.netspec.recipe import SGD, Adam, Recipe
 from netc.netspec.types import TensorType
 from netc.netspec.zoo import ZOO, find
 from tests.codegen.examples import EXAMPLES, VECTOR
@@ -64,8 +64,8 @@ LOSS_EXAMPLES |= {"crossEntropy": CrossEntropy(0.1, (1.0, 2.0, 0.5, 1.0)), "foca
         *((f"loss-{n}", loss_module(loss, TensorType((3, 4)), 2)) for n, loss in LOSS_EXAMPLES.items()),
         ("adam", optimizer_module(Adam(weight_decay=0.01), ((2, 3), (3,)), (True, False))),
         ("adam-coupled", optimizer_module(Adam(weight_decay=0.01, decoupled=False), ((2,),), (True,))),
-        ("sgd", optimizer_module(Sgd(nesterov=True, weight_decay=0.01), ((2,),), (True,))),
-        ("sgd-plain", optimizer_module(Sgd(0.0), ((2,),), (True,))),
+        ("sgd", optimizer_module(SGD(nesterov=True, weight_decay=0.01), ((2,),), (True,))),
+        ("sgd-plain", optimizer_module(SGD(0.0), ((2,),), (True,))),
     ],
 )
 def test_golden_text_of_losses_and_optimizers(name, module, golden):

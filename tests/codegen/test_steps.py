@@ -8,7 +8,7 @@ from netc.codegen.program import build
 from netc.netspec.check import check
 from netc.netspec.errors import SpecError
 from netc.netspec.layers import BatchNorm, Dense, Dropout, Flatten, TiedHead, TokenPositionEmbed, TransformerEncoder
-from netc.netspec.recipe import Adam, Recipe, Sgd
+from netc.netspec.recipe import SGD, Adam, Recipe
 from netc.netspec.spec import NetSpec
 from netc.netspec.zoo import find
 
@@ -42,8 +42,8 @@ def stepped(net, recipe, dtype, batch=BATCH, steps=2):
 @pytest.mark.parametrize(("dtype", "tolerance"), [("f64", 1e-12), ("f32", 2e-5)])
 def test_parts_of_a_batch_are_the_batch(net, dtype, tolerance):
     """Momentum keeps the gradient itself; float32 differs by the order of the sums."""
-    whole = stepped(net, Recipe(Sgd()), dtype)
-    parts = stepped(net, Recipe(Sgd(), accumulate=PARTS), dtype)
+    whole = stepped(net, Recipe(SGD()), dtype)
+    parts = stepped(net, Recipe(SGD(), accumulate=PARTS), dtype)
     assert whole.keys() == parts.keys()
     for name, x in whole.items():
         off, size = np.linalg.norm(np.subtract(parts[name], x, dtype=np.float64)), np.linalg.norm(x)
@@ -53,7 +53,7 @@ def test_parts_of_a_batch_are_the_batch(net, dtype, tolerance):
 def test_batch_norm_sees_each_part():
     """Statistics: one update a part, by the part's own mean."""
     momentum = 0.1
-    program = build(NORM, Recipe(Sgd(), accumulate=2), 6)
+    program = build(NORM, Recipe(SGD(), accumulate=2), 6)
     state = run(program.module, "init", [np.array([1, 2], np.uint32)])
     x, y = batch_of(NORM, 6)
     after = run(program.module, "train_step", [*state, x, y, 0.0])
@@ -68,7 +68,7 @@ def test_batch_norm_sees_each_part():
 
 def test_each_part_draws_with_a_key_of_its_own():
     """With the same examples in each part, parts that drew alike would have one gradient."""
-    whole, parts = (build(DROP, Recipe(Sgd(), accumulate=n), b) for n, b in ((1, 4), (3, 12)))
+    whole, parts = (build(DROP, Recipe(SGD(), accumulate=n), b) for n, b in ((1, 4), (3, 12)))
     state = run(whole.module, "init", [np.array([1, 2], np.uint32)])
     x, y = batch_of(DROP, 4)
     names = [s.name for s in whole.state]

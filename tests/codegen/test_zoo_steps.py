@@ -8,7 +8,7 @@ import pytest
 from netc.codegen import evaluator
 from netc.codegen.program import build
 from netc.netspec.check import check
-from netc.netspec.recipe import Recipe, Sgd
+from netc.netspec.recipe import SGD, Recipe
 from netc.netspec.types import Constant, Normal
 from netc.netspec.zoo import ZOO, find
 
@@ -37,7 +37,7 @@ def drawn(rng, param):
 @pytest.mark.parametrize("name", ZOO)
 def test_a_step_is_finite_and_moves_every_part(name):
     net = check(small(name))
-    program = build(net, Recipe(Sgd(0.0), norms=False), BATCH)
+    program = build(net, Recipe(SGD(0.0), norms=False), BATCH)
     rng = np.random.default_rng(0)
     params = {p.name: drawn(rng, p) for p in net.params}
     first = {s.name: np.full(s.shape, s.init.value, np.float32) for s in net.state}

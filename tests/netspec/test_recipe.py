@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from netc.netspec.errors import SpecError
 from netc.netspec.loss import CrossEntropy, Dice, Focal
-from netc.netspec.recipe import Adam, Recipe, Schedule, Sgd
+from netc.netspec.recipe import SGD, Adam, Recipe, TrainConfig
 from netc.runtime.schedule import learning_rate
 
 NAN, INF = math.nan, math.inf
@@ -30,22 +30,22 @@ NAN, INF = math.nan, math.inf
         (Recipe(Adam(weight_decay=-1.0)), "adam: weight_decay wants a number of at least 0, got -1.0"),
         (Recipe(Adam(weight_decay=NAN)), "adam: weight_decay wants a number of at least 0, got nan"),
         (Recipe(Adam(weight_decay=INF)), "adam: weight_decay wants a number of at least 0, got inf"),
-        (Recipe(Sgd(momentum=1.0)), "sgd: momentum wants a number in [0, 1), got 1.0"),
-        (Recipe(Sgd(momentum=0.0, nesterov=True)), "sgd: nesterov wants a momentum above 0, got 0"),
-        (Recipe(Sgd(weight_decay=INF)), "sgd: weight_decay wants a number of at least 0, got inf"),
+        (Recipe(SGD(momentum=1.0)), "sgd: momentum wants a number in [0, 1), got 1.0"),
+        (Recipe(SGD(momentum=0.0, nesterov=True)), "sgd: nesterov wants a momentum above 0, got 0"),
+        (Recipe(SGD(weight_decay=INF)), "sgd: weight_decay wants a number of at least 0, got inf"),
         (Recipe(loss=CrossEntropy(1.0)), "label smoothing wants a number in [0, 1), got 1.0"),
         (Recipe(loss=CrossEntropy(NAN)), "label smoothing wants a number in [0, 1), got nan"),
-        (Schedule(epochs=0), "epochs wants a positive integer, got 0"),
-        (Schedule(batch=-1), "batch wants a positive integer, got -1"),
-        (Schedule(lr=0.0), "lr wants a positive number, got 0.0"),
-        (Schedule(lr=INF), "lr wants a positive number, got inf"),
-        (Schedule(lr=NAN), "lr wants a positive number, got nan"),
-        (Schedule(warmup=-0.5), "warmup wants between 0 and 5 epochs, got -0.5"),
-        (Schedule(epochs=2, warmup=3), "warmup wants between 0 and 2 epochs, got 3"),
-        (Schedule(warmup=NAN), "warmup wants between 0 and 5 epochs, got nan"),
-        (Schedule(decay="step"), "decay wants cosine or constant, got 'step'"),
-        (Schedule(final=1.5), "final wants a fraction of lr from 0 to 1, got 1.5"),
-        (Schedule(final=NAN), "final wants a fraction of lr from 0 to 1, got nan"),
+        (TrainConfig(epochs=0), "epochs wants a positive integer, got 0"),
+        (TrainConfig(batch=-1), "batch wants a positive integer, got -1"),
+        (TrainConfig(lr=0.0), "lr wants a positive number, got 0.0"),
+        (TrainConfig(lr=INF), "lr wants a positive number, got inf"),
+        (TrainConfig(lr=NAN), "lr wants a positive number, got nan"),
+        (TrainConfig(warmup=-0.5), "warmup wants between 0 and 5 epochs, got -0.5"),
+        (TrainConfig(epochs=2, warmup=3), "warmup wants between 0 and 2 epochs, got 3"),
+        (TrainConfig(warmup=NAN), "warmup wants between 0 and 5 epochs, got nan"),
+        (TrainConfig(decay="step"), "decay wants cosine or constant, got 'step'"),
+        (TrainConfig(final=1.5), "final wants a fraction of lr from 0 to 1, got 1.5"),
+        (TrainConfig(final=NAN), "final wants a fraction of lr from 0 to 1, got nan"),
     ],
 )
 def test_sentences(recipe, sentence):
@@ -59,17 +59,17 @@ def test_all_at_once():
         Recipe(Adam(beta1=2, beta2=2, epsilon=-1, weight_decay=-1), loss=CrossEntropy(-1)).check()
     assert len(caught.value.problems) == 5
     with pytest.raises(SpecError) as caught:
-        Schedule(epochs=0, batch=0, lr=-1, warmup=-1, decay="", final=2).check()
+        TrainConfig(epochs=0, batch=0, lr=-1, warmup=-1, decay="", final=2).check()
     assert len(caught.value.problems) == 5  # without epochs a warm-up cannot be judged
 
 
 def test_what_is_right_is_given_back():
     for good in (
         Recipe(),
-        Recipe(Sgd(0.0)),
-        Recipe(Sgd(nesterov=True), CrossEntropy(0.1), True, False),
-        Schedule(),
-        Schedule(1, 1, 1e-9),
+        Recipe(SGD(0.0)),
+        Recipe(SGD(nesterov=True), CrossEntropy(0.1), True, False),
+        TrainConfig(),
+        TrainConfig(1, 1, 1e-9),
     ):
         assert good.check() is good
 
@@ -83,7 +83,7 @@ CLOSE = 1e-14
     st.sampled_from(["cosine", "constant"]),
 )  # fmt: skip
 def test_closed_form(epochs, per_epoch, lr, part, final, decay):
-    schedule = Schedule(epochs, 1, lr, part * epochs, decay, final).check()
+    schedule = TrainConfig(epochs, 1, lr, part * epochs, decay, final).check()
     total, warm = epochs * per_epoch, round(schedule.warmup * per_epoch)
     rates = [learning_rate(schedule, t, per_epoch) for t in range(total)]
     for t, rate in enumerate(rates):
@@ -101,9 +101,9 @@ def test_closed_form(epochs, per_epoch, lr, part, final, decay):
 
 
 def test_the_rate_by_hand():
-    schedule = Schedule(epochs=4, lr=0.8, warmup=1, final=0.25)
+    schedule = TrainConfig(epochs=4, lr=0.8, warmup=1, final=0.25)
     rates = [learning_rate(schedule, t, 2) for t in range(8)]
     assert rates[:3] == pytest.approx([0.4, 0.8, 0.8], rel=CLOSE)
     assert rates[5] == pytest.approx((0.8 + 0.2) / 2, rel=CLOSE)  # half way down
     assert rates[7] == pytest.approx(0.2 + 0.6 * (1 + math.cos(5 / 6 * math.pi)) / 2, rel=CLOSE)
-    assert learning_rate(Schedule(epochs=2, lr=0.5, decay="constant"), 7, 4) == 0.5
+    assert learning_rate(TrainConfig(epochs=2, lr=0.5, decay="constant"), 7, 4) == 0.5

@@ -4,7 +4,7 @@ import pytest
 
 from netc.netspec.check import check
 from netc.netspec.errors import SpecError, UserError
-from netc.netspec.layers import Dense, Flatten, GlobalAvgPool, LmHead, TokenPositionEmbed
+from netc.netspec.layers import Dense, Flatten, GlobalAvgPool, LMHead, TokenPositionEmbed
 from netc.netspec.spec import NetSpec
 from netc.netspec.toml import from_toml, to_toml
 from netc.netspec.zoo import ZOO, find
@@ -179,7 +179,7 @@ def test_other_classes_and_other_sizes():
     gpt = check(find("tiny-gpt").with_classes(30))  # the vocabulary: of the embedding, and so of the head
     assert gpt.out.shape == (64, 30)
     assert gpt.count == 808_320 - 35 * 128
-    untied = NetSpec("n", (4,), (TokenPositionEmbed(9, 3), LmHead(9)), dtype="i32").with_classes(5)
+    untied = NetSpec("n", (4,), (TokenPositionEmbed(9, 3), LMHead(9)), dtype="i32").with_classes(5)
     assert check(untied).count == 5 * 3 + 4 * 3 + 3 * 5
     with pytest.raises(SpecError, match="got no layers"):
         NetSpec("n", (4, 4, 1), ()).with_classes(3)

@@ -21,7 +21,7 @@ from netc.codegen.rewrite.lower import lower
 from netc.netspec.check import check
 from netc.netspec.errors import UserError
 from netc.netspec.layers import Activation, BatchNorm, Conv2d, Dense, Flatten, MaxPool, SelfAttention
-from netc.netspec.recipe import Adam, Recipe, Sgd
+from netc.netspec.recipe import SGD, Adam, Recipe
 from netc.netspec.spec import NetSpec
 from netc.netspec.types import TensorType
 from netc.proofs_oracle.certificate import certify, claims, factors, residues
@@ -136,8 +136,8 @@ def test_fractions_are_found_again(field):
     "recipe",
     [
         Recipe(Adam()), Recipe(Adam(weight_decay=0.01)), Recipe(Adam(weight_decay=0.01, decoupled=False)),
-        Recipe(Sgd(momentum=0.9, weight_decay=1e-4)), Recipe(Sgd(momentum=0.9, nesterov=True)),
-        Recipe(Sgd(momentum=0.0, weight_decay=0.01), decay_all=True),
+        Recipe(SGD(momentum=0.9, weight_decay=1e-4)), Recipe(SGD(momentum=0.9, nesterov=True)),
+        Recipe(SGD(momentum=0.0, weight_decay=0.01), decay_all=True),
     ],
 )  # fmt: skip
 def test_gradients_are_read_from_every_optimizer(recipe):

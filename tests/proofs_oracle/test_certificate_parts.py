@@ -14,7 +14,7 @@ from netc.codegen.rewrite.lower import lower
 from netc.codegen.rewrite.walk import rewrite
 from netc.netspec.check import check
 from netc.netspec.layers import BatchNorm, Dense, Dropout, MambaBlock
-from netc.netspec.recipe import Adam, Recipe, Sgd
+from netc.netspec.recipe import SGD, Adam, Recipe
 from netc.netspec.spec import NetSpec
 from netc.netspec.types import TensorType
 from netc.proofs_oracle.certificate import certify, claims, residues
@@ -47,7 +47,7 @@ def planted(made, function, kind, loc, change):
 
 
 @pytest.mark.parametrize(
-    "recipe", [Recipe(accumulate=3), Recipe(Adam(weight_decay=0.1), accumulate=2), Recipe(Sgd(0.0), accumulate=2)]
+    "recipe", [Recipe(accumulate=3), Recipe(Adam(weight_decay=0.1), accumulate=2), Recipe(SGD(0.0), accumulate=2)]
 )
 @pytest.mark.parametrize("target", ["cpu", "xla"])
 def test_a_part_and_the_step_are_certified(recipe, target):
@@ -74,7 +74,7 @@ FAULTS = {
 @pytest.mark.parametrize("fault", FAULTS)
 def test_faults_of_a_part_and_of_the_sum_are_told_apart(fault):
     function, kind, loc, change, verdicts = FAULTS[fault]
-    made = program(Recipe(Sgd(), accumulate=2))
+    made = program(Recipe(SGD(), accumulate=2))
     found = certify.certify_program(planted(made, function, kind, loc, change), CPU, QUICK)
     assert tuple(s.holds for s in found.statements) == verdicts
     assert found.false

@@ -28,7 +28,7 @@ from netc.netspec.layers import (
 )
 from netc.netspec.layers.activation import ACTIVATIONS
 from netc.netspec.loss import CrossEntropy, Dice, DiceCrossEntropy, Focal
-from netc.netspec.recipe import Recipe, Schedule
+from netc.netspec.recipe import Recipe, TrainConfig
 from netc.netspec.spec import NetSpec
 from netc.proofs_oracle.twin.agreement import agreement, executed, script_of
 from netc.proofs_oracle.twin.script import Training, jax_script
@@ -132,7 +132,7 @@ WORDS = NetSpec(
     language(
         nn.MultiHeadAttention(2, causal=True, tile=4, attention_dropout=0.2, name="attention"),
         nn.MambaBlock(2, layers=1, name="mamba"),
-        nn.RmsNorm(name="norm"),
+        nn.RMSNorm(name="norm"),
     ),
     dtype="i32",
 )
@@ -220,7 +220,7 @@ def test_the_order_of_the_data_is_the_same(tmp_path):
     train, _ = read_digits()
     header = {"data": "digits", "data_sha256": "a" * 64}
     net = NetSpec("net", (8, 8, 1), (Flatten(), Dense(10, name="head")))
-    text = jax_script(Training(check(net), Recipe(), Schedule(1, 64), 3, 2, True, (0.3,), (0.4,), header))
+    text = jax_script(Training(check(net), Recipe(), TrainConfig(1, 64), 3, 2, True, (0.3,), (0.4,), header))
     (tmp_path / "order.py").write_text(text)
     scope = runpy.run_path(str(tmp_path / "order.py"))
     wanted = train_batches(

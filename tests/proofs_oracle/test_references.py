@@ -13,7 +13,7 @@ from netc.netspec.layer import signature_of
 from netc.netspec.layers import AvgPool, Conv2d, Dense, MaxPool, ResidualBlock
 from netc.netspec.layers.window import pair, resolve_padding
 from netc.netspec.loss import CrossEntropy
-from netc.netspec.recipe import Adam, Sgd
+from netc.netspec.recipe import SGD, Adam
 from netc.proofs_oracle.reference import Case, OracleError, Reference, apply, reference_of
 from netc.proofs_oracle.references import REFERENCES, losses, optimizers
 from netc.proofs_oracle.references.activation import activate
@@ -132,11 +132,11 @@ OPTAX = {
         Adam(0.8, 0.9, 1e-5, weight_decay=0.1, decoupled=False),
         lambda mask: optax.chain(optax.add_decayed_weights(0.1, mask), optax.adam(0.05, 0.8, 0.9, 1e-5)),
     ),
-    "sgd": (Sgd(0.0), lambda mask: optax.sgd(0.05)),
-    "momentum": (Sgd(0.9), lambda mask: optax.sgd(0.05, 0.9)),
-    "nesterov": (Sgd(0.9, nesterov=True), lambda mask: optax.sgd(0.05, 0.9, nesterov=True)),
+    "sgd": (SGD(0.0), lambda mask: optax.sgd(0.05)),
+    "momentum": (SGD(0.9), lambda mask: optax.sgd(0.05, 0.9)),
+    "nesterov": (SGD(0.9, nesterov=True), lambda mask: optax.sgd(0.05, 0.9, nesterov=True)),
     "momentum-decay": (
-        Sgd(0.9, weight_decay=0.1),
+        SGD(0.9, weight_decay=0.1),
         lambda mask: optax.chain(optax.add_decayed_weights(0.1, mask), optax.sgd(0.05, 0.9)),
     ),
 }

@@ -10,7 +10,7 @@ from netc.codegen.program import build
 from netc.codegen.rewrite.walk import rewrite
 from netc.netspec.check import check
 from netc.netspec.errors import UserError
-from netc.netspec.recipe import Recipe, Sgd
+from netc.netspec.recipe import SGD, Recipe
 from netc.runtime.compare.bisect import Side, bisect, bisect_run, bisect_step, matched
 from netc.runtime.compare.replay import first_state, replay_of
 from netc.runtime.compare.taps import distance
@@ -175,8 +175,8 @@ PARTS = (
 
 @pytest.mark.parametrize(("function", "kind", "loc", "change", "part", "named"), PARTS)
 def test_a_fault_in_a_batch_in_parts_is_named(args, compiled, function, kind, loc, change, part, named):
-    module = build(check(TINY), Recipe(Sgd(), accumulate=2), 4).module
-    state = first_state(build(check(TINY), Recipe(Sgd(), accumulate=2), 4), 3)
+    module = build(check(TINY), Recipe(SGD(), accumulate=2), 4).module
+    state = first_state(build(check(TINY), Recipe(SGD(), accumulate=2), 4), 3)
     given = [*state, *args[-3:]]
     changed = {f.name: planted(f, kind, loc, change, 2 * (loc == "accumulate")) for f in module if f.name == function}
     broken = replace(module, functions=tuple(changed.get(f.name, f) for f in module))

@@ -16,7 +16,7 @@ from netc.codegen.evaluator import run
 from netc.codegen.ir import Module
 from netc.codegen.program import build
 from netc.netspec.check import check
-from netc.netspec.recipe import Recipe, Sgd
+from netc.netspec.recipe import SGD, Recipe
 from netc.netspec.types import Constant, Normal
 from netc.runtime.prepare import prepare
 from netc.runtime.session import Session
@@ -47,7 +47,7 @@ def judged():
         if name not in made:
             spec, loss = families.family(name)
             net = check(spec)
-            whole = build(net, Recipe(Sgd(0.9), loss, norms=False), BATCH)
+            whole = build(net, Recipe(SGD(0.9), loss, norms=False), BATCH)
             step = whole.module.function("train_step")
             program = dataclasses.replace(whole, module=Module(whole.module.name, (step,)))
             rng = np.random.default_rng(0)

@@ -139,4 +139,4 @@ def test_a_disk_without_room_is_told_of_before_the_first_step(data, tmp_path, ca
         train(config(), data, folder, cache)
     assert not (folder / "run.json").exists()
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(0, 0, 0))  # a file system that does not say
-    assert train(replace(config(), schedule=replace(config().schedule, epochs=1)), data, folder, cache).steps == 4
+    assert train(replace(config(), training=replace(config().training, epochs=1)), data, folder, cache).steps == 4

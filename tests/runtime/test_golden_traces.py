@@ -83,7 +83,7 @@ def test_the_floor_is_of_this_training(net, floor):
 def test_the_first_steps_come_out_again(net, floor, replay):
     """Within the floor, not bit for bit: the twins' matrix products are those of this machine's BLAS."""
     config = replay.config
-    program = build(config.net, config.recipe, config.schedule.batch)
+    program = build(config.net, config.recipe, config.training.batch)
     twin, state, records = twins_of(program)[1], first_state(program, config.seed), []
     for step in replay.steps(0, AGAIN):
         results = twin.step(state, step)
@@ -119,7 +119,7 @@ def test_a_fault_that_still_trains_is_seen(fault):
     config = read_config(GOLDEN / "traces" / "mlp")
     change = FAULTS[fault]
     optimizer = replace(config.recipe.optimizer, **change.get("optimizer", {}))
-    program = build(config.net, replace(config.recipe, optimizer=optimizer), config.schedule.batch)
+    program = build(config.net, replace(config.recipe, optimizer=optimizer), config.training.batch)
     replay = replay_of(config, catalog.load("digits", cache_dir=GOLDEN))
     twin, state, records = twins_of(program)[1], first_state(program, config.seed), []
     for step in replay.steps(0, AGAIN):
@@ -143,7 +143,7 @@ def small(tmp_path_factory):
     """Six steps of the golden mlp on the CPU through IREE, twice."""
     place = tmp_path_factory.mktemp("iree")
     config = read_config(GOLDEN / "traces" / "mlp")
-    config = replace(config, target="cpu", schedule=replace(config.schedule, epochs=1))
+    config = replace(config, target="cpu", training=replace(config.training, epochs=1))
     data = catalog.load("digits", cache_dir=place)
     for name in ("one", "two"):
         train(config, data, place / name, Cache(place / "cache"))
@@ -159,7 +159,7 @@ def test_two_runs_through_iree_have_the_same_bytes(small):
 def test_the_cpu_alone_gives_the_bits_that_its_workers_give(small):
     """local-sync runs every dispatch on the calling thread, local-task on a pool of workers."""
     config, data, place = small
-    program = build(config.net, config.recipe, config.schedule.batch)
+    program = build(config.net, config.recipe, config.training.batch)
     ready = prepare(program, parse_target("cpu"), Cache(place / "cache"))
     assert ready.target.driver == "local-task"
     alone = Session(replace(ready, target=replace(ready.target, driver="local-sync")))

@@ -37,6 +37,6 @@ def test_objects_do_not_grow_with_the_epochs(tmp_path):
         counts.append(len(gc.get_objects()))
 
     given = config()
-    given = replace(given, schedule=replace(given.schedule, epochs=30))
+    given = replace(given, training=replace(given.training, epochs=30))
     train(given, digits(), tmp_path / "run", Cache(tmp_path / "cache"), progress=Progress(evaluated=count))
     assert counts[-1] - counts[9] < 20 * 5  # a few an epoch; each epoch's JSON alone leaves hundreds

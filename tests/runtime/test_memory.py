@@ -11,7 +11,7 @@ from netc.codegen.program import build
 from netc.codegen.rewrite.lower import lower
 from netc.netspec.check import check
 from netc.netspec.errors import NetcError
-from netc.netspec.recipe import Recipe, Schedule, Sgd
+from netc.netspec.recipe import SGD, Recipe, TrainConfig
 from netc.netspec.zoo import find
 from netc.runtime.data.dataset import Augment
 from netc.runtime.measure.memory import compiled_peak, peak_of
@@ -50,7 +50,7 @@ def test_a_slab_lives_until_it_is_freed_or_last_read():
 
 def test_counts_by_hand():
     """A linear net saves nothing but its logits' softmax; the rest is state, gradients and the batch."""
-    program = build(check(find("mnist-linear")), Recipe(Sgd(), norms=False), 4)
+    program = build(check(find("mnist-linear")), Recipe(SGD(), norms=False), 4)
     counted = memory_of(program.state, lower(program.module, "xla"))
     weights = 4 * (784 * 10 + 10)
     assert (counted.parameters, counted.moments, counted.gradients) == (weights, weights, weights)
@@ -106,7 +106,7 @@ def test_a_loop_is_followed_through_two_turns():
 def test_the_plan_of_a_batch_in_parts_holds_the_sums(word):
     checked = check(find("mnist-linear"))
     whole, parts = (
-        compiled_peak(build(checked, Recipe(Sgd(), accumulate=n, norms=False), 4), parse_target(word)) for n in (1, 2)
+        compiled_peak(build(checked, Recipe(SGD(), accumulate=n, norms=False), 4), parse_target(word)) for n in (1, 2)
     )
     weights = 4 * checked.count
     assert parts.arguments == whole.arguments
@@ -152,7 +152,7 @@ def test_mistakes_are_sentences(words, sentence):
 def test_a_runs_file_records_it_and_older_files_load():
     def config(remat):
         return RunConfig(
-            check(find("tiny-gpt")), Recipe(remat=remat), Schedule(1, 4, 0.1), "mnist", 0, "cpu", Augment(0, False)
+            check(find("tiny-gpt")), Recipe(remat=remat), TrainConfig(1, 4, 0.1), "mnist", 0, "cpu", Augment(0, False)
         )
 
     again, plain = config(True), config(False)

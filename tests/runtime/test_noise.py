@@ -10,7 +10,7 @@ from netc.codegen.program import build
 from netc.netspec.check import check
 from netc.netspec.errors import UserError
 from netc.netspec.layers import Conv2d, Dense, Dropout, Flatten
-from netc.netspec.recipe import Recipe, Sgd
+from netc.netspec.recipe import SGD, Recipe
 from netc.netspec.spec import NetSpec
 from netc.runtime.cache.store import Cache
 from netc.runtime.compare.noise import (
@@ -74,7 +74,7 @@ def test_a_net_that_draws_keeps_its_examples_in_order():
 
 
 def test_a_gradient_is_found_without_moments(data):
-    plain = config(recipe=Recipe(Sgd(momentum=0.0)))
+    plain = config(recipe=Recipe(SGD(momentum=0.0)))
     assert measure(replay_of(plain, data), 1).gradient < 1e-4
 
 
@@ -130,13 +130,13 @@ def test_no_step_is_no_measurement(data):
 
 
 def test_a_training_that_diverges_is_refused(data):
-    wild = config(schedule=replace(config().schedule, lr=1e30, warmup=0.0))
+    wild = config(training=replace(config().training, lr=1e30, warmup=0.0))
     with pytest.raises(UserError, match=r"the loss of step \d is .*lower learning rate"):
         measure(replay_of(wild, data), 12)
 
 
 def test_means_of_a_whole_run_come_from_twins_on_a_target(floor, data, tmp_path):
-    long = replay_of(config(schedule=replace(config().schedule, epochs=11)), data)
+    long = replay_of(config(training=replace(config().training, epochs=11)), data)
     seen = []
     target = parse_target("reference")
     whole = over_the_whole_run(long, floor, target, Cache(tmp_path), lambda *counts: seen.append(counts))

@@ -10,7 +10,7 @@ from netc.codegen.program import build
 from netc.netspec.check import check
 from netc.netspec.errors import UserError
 from netc.netspec.layers import ConvBn, Dense, Flatten, MaxPool
-from netc.netspec.recipe import Recipe, Schedule, Sgd
+from netc.netspec.recipe import SGD, Recipe, TrainConfig
 from netc.netspec.spec import NetSpec
 from netc.runtime.cache.store import Cache
 from netc.runtime.data.dataset import Augment
@@ -41,8 +41,8 @@ def trained(precision, folder, cache):
     parts = dict(zip(("train", "test"), read_digits(), strict=True))
     data = replace(digits(), **parts)
     made = config(
-        net=check(SMALL), recipe=Recipe(precision=precision), schedule=Schedule(2, 16, 0.02, warmup=0.5), target="xla",
-        augment=Augment(),
+        net=check(SMALL), recipe=Recipe(precision=precision), training=TrainConfig(2, 16, 0.02, warmup=0.5),
+        target="xla", augment=Augment(),
     )  # fmt: skip
     outcome = train(made, data, folder, cache)
     return outcome.accuracy, [s.loss for s in read(folder / "trace.jsonl").steps]
@@ -63,7 +63,7 @@ def test_the_cpu_compiler_rounds_where_the_evaluator_does(compiled):
     x, y = rng.standard_normal((4, 6, 6, 1)).astype(np.float32), rng.integers(0, 10, 4).astype(np.int32)
     start = None
     for target, precision in (("reference", "bf16"), ("cpu", "bf16"), ("reference", "f32")):
-        program = build(check(ONE_CONV), Recipe(Sgd(), norms=False, precision=precision), 4)
+        program = build(check(ONE_CONV), Recipe(SGD(), norms=False, precision=precision), 4)
         session = Session(prepare(program, parse_target(target), compiled))
         if start is None:
             session.init(3)
@@ -95,7 +95,7 @@ def test_run_json_says_bf16_and_an_old_one_means_f32():
 def test_runs_of_two_precisions_are_not_compared(tmp_path):
     data, cache = digits(), Cache(tmp_path / "cache")
     for name, recipe in (("low", BF16), ("full", Recipe())):
-        train(config(recipe=recipe, schedule=Schedule(1, 16, 0.01)), data, tmp_path / name, cache)
+        train(config(recipe=recipe, training=TrainConfig(1, 16, 0.01)), data, tmp_path / name, cache)
     a, b = (read(tmp_path / name / "trace.jsonl") for name in ("low", "full"))
     assert a.header.recipe["recipe"]["precision"] == "bf16"
     with pytest.raises(TraceError, match=r"recipe\.recipe\.precision \(the training step\): bf16 and None"):

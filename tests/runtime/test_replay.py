@@ -32,7 +32,7 @@ def evaluator(program):
 def test_a_replay_is_the_run(run):
     from netc.codegen.program import build
 
-    program = build(config().net, config().recipe, config().schedule.batch)
+    program = build(config().net, config().recipe, config().training.batch)
     state = first_state(program, config().seed)
     twin = evaluator(program)
     replay = replay_of(config(), digits(), run)
@@ -66,7 +66,7 @@ def test_given_weights_begin_a_replay(run, tmp_path):
     again = start_of_run(begun)
     replay = replay_of(begun, digits(), None, again)
     assert replay.normalise == start.normalise == replay_of(begun, digits(), tmp_path / "run", again).normalise
-    program = build(begun.net, begun.recipe, begun.schedule.batch)
+    program = build(begun.net, begun.recipe, begun.training.batch)
     state = replay.first_state(program)
     twin = evaluator(program)
     for step, record in zip(replay.steps(), read(tmp_path / "run" / "trace.jsonl").steps, strict=True):

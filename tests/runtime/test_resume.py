@@ -441,14 +441,14 @@ def test_a_signal_that_is_ignored_stays_ignored(data, folder, cache):
 @pytest.mark.parametrize("at", [0, 6, 8, STEPS])
 def test_a_run_is_extended(at, data, folder, cache, whole):
     """With a constant rate the steps are those of a run that was to be so long; the trace says where it changed."""
-    constant = replace(config().schedule, decay="constant")
-    longer = config(schedule=replace(constant, epochs=EPOCHS + 2))
+    constant = replace(config().training, decay="constant")
+    longer = config(training=replace(constant, epochs=EPOCHS + 2))
     train(longer, data, folder.parent / "long", cache)
     if at:
-        stopped(at, data, folder, cache, press, config(schedule=constant))
+        stopped(at, data, folder, cache, press, config(training=constant))
     else:
         with pytest.raises(Stop):
-            train(config(schedule=constant), data, folder, cache, progress=Progress(started=lambda a, b: die()))
+            train(config(training=constant), data, folder, cache, progress=Progress(started=lambda a, b: die()))
     said, outcome = resumed(data, folder, cache, longer)
     assert outcome.steps == STEPS + 2 * PER_EPOCH
     assert "the run has another number of epochs: the trace says so from step" in said
@@ -465,7 +465,7 @@ def test_a_run_is_extended(at, data, folder, cache, whole):
 
 
 def test_an_extended_run_that_is_stopped_goes_on_bit_for_bit_and_is_replayed_at_its_own_rates(data, folder, cache):
-    longer = config(schedule=replace(config().schedule, epochs=EPOCHS + 1))
+    longer = config(training=replace(config().training, epochs=EPOCHS + 1))
     for name in ("once", "often"):
         stopped(6, data, folder / name, cache, press)
     resumed(data, folder / "once", cache, longer)
@@ -481,7 +481,7 @@ def test_an_extended_run_that_is_stopped_goes_on_bit_for_bit_and_is_replayed_at_
 
 @pytest.mark.parametrize("place", ["netc.runtime.train.write_config", "netc.runtime.run.saver.Saver.last"])
 def test_a_death_while_a_run_is_extended_leaves_no_mark(place, data, folder, cache, monkeypatch):
-    longer = config(schedule=replace(config().schedule, epochs=EPOCHS + 1))
+    longer = config(training=replace(config().training, epochs=EPOCHS + 1))
     for name in ("once", "killed"):
         stopped(6, data, folder / name, cache, press)
     resumed(data, folder / "once", cache, longer)
@@ -495,7 +495,7 @@ def test_a_death_while_a_run_is_extended_leaves_no_mark(place, data, folder, cac
 
 def test_fewer_epochs_than_were_begun_are_refused(data, folder, cache):
     stopped(6, data, folder, cache, press)
-    shorter = config(schedule=replace(config().schedule, epochs=1))
+    shorter = config(training=replace(config().training, epochs=1))
     with pytest.raises(UserError, match=r"--epochs wants at least the 2 that .* has begun, got 1; give more"):
         resumed(data, folder, cache, shorter)
 
@@ -548,7 +548,7 @@ def of_pictures(root):
 
 
 def picture_config():
-    return config(net=check(PICTURES), augment=Augment(), schedule=replace(config().schedule, batch=8))
+    return config(net=check(PICTURES), augment=Augment(), training=replace(config().training, batch=8))
 
 
 def cut(path):

@@ -7,7 +7,7 @@ import pytest
 
 from netc.netspec.errors import UserError
 from netc.netspec.loss import CrossEntropy
-from netc.netspec.recipe import Recipe, Sgd
+from netc.netspec.recipe import SGD, Recipe
 from netc.runtime.data.dataset import Augment
 from netc.runtime.run.config import free_folder, from_json, read_config, write_config
 from tests.runtime.test_train import config
@@ -17,7 +17,7 @@ def test_a_config_comes_back(tmp_path):
     write_config(tmp_path, config())
     assert read_config(tmp_path) == config()
     other = config(
-        recipe=Recipe(Sgd(0.5, nesterov=True), CrossEntropy(0.1, (1.0, 2.0)), True, False),
+        recipe=Recipe(SGD(0.5, nesterov=True), CrossEntropy(0.1, (1.0, 2.0)), True, False),
         augment=Augment(2, True),
         seed=2**63,
     )

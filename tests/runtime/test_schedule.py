@@ -3,7 +3,7 @@
 import optax
 import pytest
 
-from netc.netspec.recipe import Schedule
+from netc.netspec.recipe import TrainConfig
 from netc.runtime.schedule import learning_rate
 
 STEPS = 7  # an epoch
@@ -13,7 +13,7 @@ STEPS = 7  # an epoch
 @pytest.mark.parametrize("final", [0.0, 0.1, 1.0])
 @pytest.mark.parametrize("decay", ["cosine", "constant"])
 def test_every_step_is_optaxs(warmup, final, decay):
-    schedule = Schedule(epochs=4, lr=0.3, warmup=warmup, decay=decay, final=final)
+    schedule = TrainConfig(epochs=4, lr=0.3, warmup=warmup, decay=decay, final=final)
     warm, total = round(warmup * STEPS), 4 * STEPS
     after = (
         optax.constant_schedule(0.3)
@@ -29,7 +29,7 @@ def test_every_step_is_optaxs(warmup, final, decay):
 
 
 def test_the_ends():
-    schedule = Schedule(epochs=2, lr=1.0, warmup=1.0, final=0.25)
+    schedule = TrainConfig(epochs=2, lr=1.0, warmup=1.0, final=0.25)
     rates = [learning_rate(schedule, s, 4) for s in range(8)]
     assert rates[:5] == [0.25, 0.5, 0.75, 1.0, 1.0]
     assert rates == sorted(rates[:4]) + sorted(rates[4:], reverse=True)

@@ -114,8 +114,8 @@ def test_a_loss_that_is_no_number_ends_at_its_step(data, tmp_path):
     traces = []
     for count in (1, K):
         folder = tmp_path / f"run{count}"
-        schedule = config().schedule
-        wild = config(schedule=type(schedule)(schedule.epochs, schedule.batch, 1e30), steps_per_call=count)
+        schedule = config().training
+        wild = config(training=type(schedule)(schedule.epochs, schedule.batch, 1e30), steps_per_call=count)
         with pytest.raises(NonFiniteError, match="the loss of step 1"):
             train(wild, data, folder, Cache(tmp_path / "cache"), progress=Progress())
         traces.append((folder / "trace.jsonl").read_bytes())

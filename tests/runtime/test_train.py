@@ -14,7 +14,7 @@ import pytest
 from netc.netspec.check import check
 from netc.netspec.errors import NetcError, UserError
 from netc.netspec.layers import BatchNorm, Dense, Flatten
-from netc.netspec.recipe import Adam, Recipe, Schedule, Sgd
+from netc.netspec.recipe import SGD, Adam, Recipe, TrainConfig
 from netc.netspec.spec import NetSpec
 from netc.runtime.cache.store import Cache
 from netc.runtime.data.dataset import ArraySplit, Augment, Dataset, array_digest
@@ -61,7 +61,7 @@ def no_waiting_for_the_disk(monkeypatch):
 
 def config(**changes):
     plain = RunConfig(
-        check(NET), Recipe(), Schedule(EPOCHS, BATCH, 0.01, warmup=0.5), "digits", 11, "reference", Augment(crop=1)
+        check(NET), Recipe(), TrainConfig(EPOCHS, BATCH, 0.01, warmup=0.5), "digits", 11, "reference", Augment(crop=1)
     )
     return replace(plain, **changes)
 
@@ -247,7 +247,7 @@ def finite(folder, name):
 def test_a_loss_that_is_no_number_stops_the_run(rate, count, data, tmp_path, cache):
     folder = tmp_path / "run"
     part = ArraySplit(data.train.pixels[:count], data.train.labels[:count])
-    wild = config(schedule=Schedule(EPOCHS, BATCH, rate, decay="constant"), recipe=Recipe(Sgd(0.9)))
+    wild = config(training=TrainConfig(EPOCHS, BATCH, rate, decay="constant"), recipe=Recipe(SGD(0.9)))
     # found in the loss of a step, or else in what the step left: the test loss, or a tensor of the state
     found = (
         r"(the loss of step|the test loss after step|.* after step) \d+ is (nan|inf); the checkpoint .*last is the last"
@@ -279,9 +279,9 @@ def test_a_folder_with_a_run_is_not_overwritten(data, tmp_path, cache, whole):
     [
         ({"seed": 12}, "seed"),
         ({"target": "xla"}, "target"),
-        ({"schedule": Schedule(EPOCHS, BATCH, 0.02)}, "recipe"),
+        ({"training": TrainConfig(EPOCHS, BATCH, 0.02)}, "recipe"),
         ({"recipe": Recipe(Adam(0.8))}, "recipe"),
-        ({"recipe": Recipe(Sgd())}, "the state wants|recipe"),
+        ({"recipe": Recipe(SGD())}, "the state wants|recipe"),
         ({"net": check(replace(NET, name="other"))}, "belongs to another spec than run.json"),
     ],
 )
@@ -298,7 +298,7 @@ def test_data_and_net_must_fit(data, tmp_path, cache):
     with pytest.raises(UserError, match="digits has 10 classes, got a net with 9 outputs; give --classes 10"):
         train(config(net=small), data, tmp_path / "run", cache)
     with pytest.raises(NetcError, match="got 70 images; make the batch smaller"):
-        train(config(schedule=Schedule(1, 71)), data, tmp_path / "run", cache)
+        train(config(training=TrainConfig(1, 71)), data, tmp_path / "run", cache)
     other = check(NET.with_input((9, 8, 1)))
     with pytest.raises(NetcError, match=r"examples of shape \(8, 8, 1\) were given to a net that wants \(9, 8, 1\)"):
         train(config(net=other), data, tmp_path / "run", cache)
@@ -346,10 +346,10 @@ def test_another_spec_is_not_opened(whole, cache):
 
 def test_a_run_that_checks_labels_says_so_and_goes_on(data, cache, tmp_path):
     """Data sets are checked when they are read, so nothing is left out: the losses are those of a run without."""
-    checked = config(recipe=Recipe(check_labels=True), schedule=Schedule(2, BATCH, 0.01))
+    checked = config(recipe=Recipe(check_labels=True), training=TrainConfig(2, BATCH, 0.01))
     train(checked, data, tmp_path / "checked", cache)
     assert json.loads((tmp_path / "checked" / "run.json").read_text())["recipe"]["check_labels"] is True
-    plain = config(schedule=Schedule(2, BATCH, 0.01))
+    plain = config(training=TrainConfig(2, BATCH, 0.01))
     train(plain, data, tmp_path / "plain", cache)
     lines = [(tmp_path / n / "trace.jsonl").read_text().splitlines()[1:] for n in ("checked", "plain")]
     losses = [[json.loads(line)["loss"] for line in found] for found in lines]

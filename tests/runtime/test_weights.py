@@ -12,7 +12,7 @@ from PIL import Image
 from netc.netspec.check import check
 from netc.netspec.errors import UserError
 from netc.netspec.layers import ConvBn, Dense, Flatten, GlobalAvgPool, ResidualBlock
-from netc.netspec.recipe import Recipe, Schedule, Sgd
+from netc.netspec.recipe import SGD, Recipe, TrainConfig
 from netc.netspec.spec import NetSpec
 from netc.netspec.zoo import ZOO, find
 from netc.runtime.cache.store import Cache
@@ -298,7 +298,7 @@ def cache(tmp_path):
 
 def test_an_imported_run_is_evaluated_and_predicts(imported, tmp_path, cache):
     config = read_config(imported)
-    assert (config.net.digest, config.data, config.schedule.batch) == (NET.digest, "", 4)
+    assert (config.net.digest, config.data, config.training.batch) == (NET.digest, "", 4)
     data = photographs()
     score = evaluate(config, data, imported, "best", "reference", cache, other=True)
     assert score.count == 12 and np.isfinite(score.loss)
@@ -333,7 +333,7 @@ def test_a_folder_with_a_run_is_not_overwritten(imported, tensors, tmp_path):
 
 def config(start, net=NET, **changes):
     plain = RunConfig(
-        net, Recipe(Sgd(0.9)), Schedule(2, 6, 0.01), "photographs", 3, "reference", Augment(), start.digest
+        net, Recipe(SGD(0.9)), TrainConfig(2, 6, 0.01), "photographs", 3, "reference", Augment(), start.digest
     )
     return replace(plain, **changes)
 
@@ -378,7 +378,7 @@ def test_another_head_is_asked_for(imported, tensors, tmp_path, cache):
         assert start.tensors.keys() == {s.name for s in (*NET.params, *NET.state)} - {"head.kernel", "head.bias"}
     data = photographs(("a", "b", "c", "d", "e", "f", "g"))
     folder = tmp_path / "run"
-    train(config(start, net, schedule=Schedule(1, 24, 0.01)), data, folder, cache, start=start)
+    train(config(start, net, training=TrainConfig(1, 24, 0.01)), data, folder, cache, start=start)
     assert checkpoint.load(folder / "last").tensors["head.kernel"].shape == (6, 7)
 
 

@@ -46,7 +46,7 @@ class TrainView:
         self.progress = loop.Progress(self._prepared, self._started, self._stepped, self._evaluated, self.note)
 
     def __enter__(self) -> Self:
-        net, schedule = self._config.net, self._config.schedule
+        net, schedule = self._config.net, self._config.training
         size = "x".join(map(str, net.spec.input))
         native, what = "x".join(map(str, self._data.native)), "images"
         if net.x.dtype != "f32":

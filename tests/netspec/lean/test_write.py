@@ -24,7 +24,7 @@ from netc.netspec.layers import (
     Identity,
     LayerNorm,
     LearnedTokens,
-    LmHead,
+    LMHead,
     MaxPool,
     MbConv,
     Residual,
@@ -113,8 +113,8 @@ SPELLED = (
     (TOKENS, LayerNorm(1e-6), ".layerNorm (epsilon := 1e-6)"),
     (TOKENS, LearnedTokens(std=1e-10), ".learnedTokens (std := 1e-10)"),
     (TOKENS, TransformerEncoder(2, 16), ".transformerEncoder (heads := 2) (mlp := 16)"),
-    (TOKENS, LmHead(5, bias=True), ".lmHead 8 5 6"),
-    (TOKENS, LmHead(5), ".lmHead 8 5 6 (bias := false)"),
+    (TOKENS, LMHead(5, bias=True), ".lmHead 8 5 6"),
+    (TOKENS, LMHead(5), ".lmHead 8 5 6 (bias := false)"),
     (TOKENS, EvoformerBlock(8, 4, 2), ".evoformerBlock 8 4 2"),
     (TOKENS, StructureModule(16, 4, 2), ".structureModule 16 4 2"),
     (TOKENS, NerfMlp(8, 3, 16), ".nerfMLP 8 3 16"),
@@ -141,7 +141,7 @@ def test_an_encoder_with_its_norm_and_class_token_is_one_constructor():
     spec = NetSpec("net", TOKENS, (encoder, SelectToken(0), LayerNorm(1e-6), Dense(10)))
     back(spec)
     assert layers(spec)[0] == '.transformerEncoder 8 2 16 3 (name := "body")'
-    kept = NetSpec("net", TOKENS, (encoder, LayerNorm(1e-6), LmHead(5)))
+    kept = NetSpec("net", TOKENS, (encoder, LayerNorm(1e-6), LMHead(5)))
     back(kept)
     assert layers(kept)[0] == '.transformerEncoder 8 2 16 3 false true false false (name := "body")'
     plain = NetSpec("net", TOKENS, (encoder, LayerNorm(1e-6), SelectToken(0)))
@@ -160,7 +160,7 @@ def test_an_encoder_with_its_norm_and_class_token_is_one_constructor():
         (NetSpec("n", (8, 8, 3), (MaxPool(2), Conv2d(8))), ["input := [8, 8, 3]"]),
         (NetSpec("n", (12,), (Dense(10),)), ["input := [12]"]),
         (NetSpec("n", (4, 12), (Dense(10),)), ["input := [4, 12]"]),
-        (NetSpec("n", (16,), (TokenPositionEmbed(5, 8), LmHead(5)), dtype="i32"),
+        (NetSpec("n", (16,), (TokenPositionEmbed(5, 8), LMHead(5)), dtype="i32"),
          ["input := [16]", 'inputDtype := "i32"']),
     ],
 )  # fmt: skip

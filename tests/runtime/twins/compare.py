@@ -11,7 +11,7 @@ from netc.codegen.program import build
 from netc.netspec.check import check
 from netc.netspec.layer import Layer
 from netc.netspec.layers import Dropout, DropPath
-from netc.netspec.recipe import Recipe, Sgd
+from netc.netspec.recipe import SGD, Recipe
 from netc.runtime.weights.names import family_of
 from netc.runtime.weights.read import SAME, layouts, read_weights
 
@@ -55,7 +55,7 @@ def compare(spec, twin, path, batch=4, naming=0):
     rng = np.random.default_rng(4)
     x = rng.normal(size=(batch, *net.x.shape))
     y = rng.integers(0, net.out.shape[0], batch).astype(np.int32)
-    program = build(net, Recipe(Sgd(momentum=0.0), norms=False), batch)
+    program = build(net, Recipe(SGD(momentum=0.0), norms=False), batch)
     extra = {"step": np.int32(0), "key": np.zeros(2, np.uint32)}
     state = [weights.tensors[s.name] if s.name in weights.tensors else extra[s.name] for s in program.state]
     twin = twin.double()
