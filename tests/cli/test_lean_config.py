@@ -10,7 +10,7 @@ import pytest
 from netc.cli.lean_config import with_config
 from netc.cli.train import new_training, train
 from netc.netspec.errors import UserError
-from netc.netspec.recipe import SGD_CONFIG, Adam
+from netc.netspec.recipe import SGD, Adam
 
 NET = """
 def net : NetSpec where
@@ -118,7 +118,7 @@ def test_config_belongs_to_lean_files():
     ("config", "optimizer", "loss"),
     [
         (ADAM_CONFIG, Adam(weight_decay=1e-4), 0.1),
-        (SGD_CONFIG, SGD_CONFIG(0.9), 0.0),
+        (SGD_CONFIG, SGD(0.9), 0.0),
     ],
     ids=["adam", "sgd"],
 )
