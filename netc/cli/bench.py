@@ -49,9 +49,9 @@ def bench(
     share is of a product of matrices on this machine, measured once (see `netc cost`). Peers begin at the same
     parameters, and their first loss must be netc's.
     """
+    from netc.cli.views.waiting import waiting, watched_cache
     from netc.netspec.errors import UserError
     from netc.runtime.backends import check_device
-    from netc.runtime.cache.store import Cache
     from netc.runtime.measure.bench import Job, flops_of, ours, race
     from netc.runtime.measure.ceilings import ceilings, cores
     from netc.runtime.target import parse_target
@@ -70,9 +70,10 @@ def bench(
     job = Job(checked, batch, cores())
     flops = flops_of(job)
     compiled = [where for where in targets if where.engine != "reference"]
-    peak = max((ceilings(where, Cache()).flops for where in compiled), default=None)
+    peak = max((ceilings(where, watched_cache()).flops for where in compiled), default=None)
     own = [ours(where.word, tuned_choices(where.word, no_tuned)) for where in targets]
-    timings = race(job, [*own, *peers], rounds, seconds)
+    with waiting("") as tell:
+        timings = race(job, [*own, *peers], rounds, seconds, tell)
     best = min((t.median for t in timings[len(own) :]), default=None)
     found = {
         "net": checked.spec.name, "batch": batch, "threads": job.threads, "rounds": len(timings[0].times),

@@ -39,8 +39,8 @@ def compile_(
 
     Beside OUT lies its manifest, OUT.json: every argument and result in order, and the compiler, its version and flags.
     """
+    from netc.cli.views.waiting import watched_cache
     from netc.netspec.errors import UserError
-    from netc.runtime.cache.store import Cache
     from netc.runtime.files import copy_whole
     from netc.runtime.manifest import write_manifest
     from netc.runtime.prepare import prepare
@@ -54,7 +54,7 @@ def compile_(
     if out.is_dir():
         raise UserError(f"-o wants a file, got the folder {out}; name a .vmfb file in it")
     program = program_of(net, classes, input_, batch, recipe, steps_per_call=steps_per_call)
-    prepared = prepare(program, where, Cache(), tuned_choices(target, no_tuned))
+    prepared = prepare(program, where, watched_cache(), tuned_choices(target, no_tuned))
     assert prepared.source.artefact is not None  # IREE targets always make one
     out.parent.mkdir(parents=True, exist_ok=True)
     copy_whole(prepared.source.artefact, out)

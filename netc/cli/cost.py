@@ -50,11 +50,11 @@ def cost(
     Nothing of the net is compiled. The two ceilings (products of matrices, memory) are measured through the target
     once, and kept in the cache folder; for a device that is not here give both --peak and --bandwidth.
     """
+    from netc.cli.views.waiting import watched_cache
     from netc.codegen.analysis.block_cost import step_rows
     from netc.codegen.analysis.step_cost import Ceiling
     from netc.codegen.rewrite.lower import lower
     from netc.netspec.errors import UserError
-    from netc.runtime.cache.store import Cache
     from netc.runtime.measure.ceilings import ceilings
     from netc.runtime.prepare import in_use
     from netc.runtime.target import parse_target
@@ -66,7 +66,7 @@ def cost(
     (checked, chosen, examples), where = training_of(net, classes, input_, batch, recipe), parse_target(target)
     tuned = tuned_choices(target, no_tuned)
     if peak is None or bandwidth is None:
-        measured = ceilings(where, Cache(), again=measure)
+        measured = ceilings(where, watched_cache(), again=measure)
         ceiling, source = measured.ceiling, measured.sentence()
     else:
         ceiling, source = Ceiling(peak * 1e9, bandwidth * 1e9), f"{peak:g} GFLOP/s and {bandwidth:g} GB/s, as given"

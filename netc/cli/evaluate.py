@@ -42,9 +42,9 @@ def evaluate(
     """
     import json
 
+    from netc.cli.views.waiting import watched_cache
     from netc.netspec.errors import UserError
     from netc.runtime import evaluate as library
-    from netc.runtime.cache.store import Cache
     from netc.runtime.run.config import read_config
 
     if other is None and (skip_unknown or by_number):
@@ -55,7 +55,7 @@ def evaluate(
         raise UserError(f"{run} was imported and has no data of its own; say which with --data, as imagefolder:PATH")
     data = _data(config, name, run / checkpoint, data_dir, other=other is not None)
     score = library.evaluate(
-        *(config, data, run, checkpoint, target or config.target, Cache()),
+        *(config, data, run, checkpoint, target or config.target, watched_cache()),
         other=other is not None, numbers=by_number, skip_unknown=skip_unknown,
     )  # fmt: skip
     if as_json:

@@ -44,6 +44,7 @@ def memory(
 
     Nothing is run, and a GPU need not be here. --remat shows what computing blocks again would save.
     """
+    from netc.cli.views.waiting import waiting
     from netc.codegen.analysis.memory import memory_of
     from netc.codegen.rewrite.lower import lower
     from netc.runtime.measure.memory import STEP, compiled_peak
@@ -53,7 +54,7 @@ def memory(
     program, where = program_of(net, classes, input_, batch, recipe), parse_target(target)
     choices = in_use(program, where, tuned_choices(target, no_tuned))
     counted = memory_of(program.state, lower(program.module, where.family, choices), STEP)
-    peak = compiled_peak(program, where, choices)
+    peak = compiled_peak(program, where, choices, watch=waiting(f"compiling for {target}", "compiled"))
     found = {"net": program.net.spec.name, "target": target, "batch": program.batch} | facts(counted, peak, depth)
     if as_json:
         print_json(found)

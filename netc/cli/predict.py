@@ -26,14 +26,14 @@ def predict(run: Path, images: tuple[Path, ...], checkpoint: str, target: str | 
     """
     import json
 
+    from netc.cli.views.waiting import watched_cache
     from netc.runtime import evaluate as library
-    from netc.runtime.cache.store import Cache
     from netc.runtime.run.config import read_config
 
     config = read_config(run)
     unread = 0
     answers: list[dict[str, object]] = []
-    for found in library.predict(config, _files(images), run, checkpoint, target or config.target, Cache()):
+    for found in library.predict(config, _files(images), run, checkpoint, target or config.target, watched_cache()):
         if isinstance(found, library.Unread):
             unread += 1
             say(f"netc: {found.problem}", err=True)

@@ -47,8 +47,8 @@ def profile(
     Runs on random data. Times are medians over the steps; another program's load on this machine is in them.
     """
     from netc.cli.views import profile as profile_view
+    from netc.cli.views.waiting import watched_cache
     from netc.netspec.errors import UserError
-    from netc.runtime.cache.store import Cache
     from netc.runtime.files import write_whole
     from netc.runtime.measure.profile import profile as measure
     from netc.runtime.target import parse_target
@@ -57,7 +57,7 @@ def profile(
         raise UserError(f"-o wants a file FILE.html, got {out}; name it so")
     where = parse_target(target)
     program = program_of(net, classes, input_, batch, recipe)
-    found = measure(program, where, Cache(), steps, tuned_choices(target, no_tuned))
+    found = measure(program, where, watched_cache(), steps, tuned_choices(target, no_tuned))
     if as_json:
         profile_view.show_json(found, depth)
     else:

@@ -71,7 +71,6 @@ def _train(net: str | None, quiet: bool, options: dict[str, Any]) -> None:
     from dataclasses import replace
 
     from netc.cli.views.train import TrainView
-    from netc.runtime.cache.store import Cache
     from netc.runtime.train import train as run
 
     folder, start, resume = options["resume"], None, options["resume"] is not None
@@ -92,7 +91,7 @@ def _train(net: str | None, quiet: bool, options: dict[str, Any]) -> None:
             config,
             data,
             folder,
-            Cache(on_wait=view.note, on_damage=view.note),
+            view.cache(),
             resume=resume,
             start=start,
             progress=view.progress,

@@ -30,7 +30,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -76,9 +76,10 @@ class Cache:
     """The cache under `root`; by default that of the user, or `NETC_CACHE_DIR` where it is set.
 
     `on_wait` is told when another process is building what is asked for, `on_damage` when an entry is
-    unusable and will be built again; by default both are logged as warnings. Making a `Cache` touches no
-    file. A root that cannot be written still serves hits. `limit` is the bytes of artefacts that it may hold after a
-    build, by default what `NETC_CACHE_LIMIT` says.
+    unusable and will be built again; by default both are logged as warnings. `on_build` gives the context in
+    which an entry is built, for whoever watches. Making a `Cache` touches no file. A root that cannot be
+    written still serves hits. `limit` is the bytes of artefacts that it may hold after a build, by default what
+    `NETC_CACHE_LIMIT` says.
     """
 
     def __init__(
@@ -87,11 +88,13 @@ class Cache:
         *,
         on_wait: Notice = _log.warning,
         on_damage: Notice = _log.warning,
+        on_build: Callable[[CacheKey], AbstractContextManager[object]] = nullcontext,
         limit: int | None = None,
     ) -> None:
         self.root = root.expanduser().absolute() if root else cache_root()
         self._on_wait = on_wait
         self._on_damage = on_damage
+        self._on_build = on_build
         self._limit = limit
         home = self.root / f"v{FORMAT}"
         self._entries, self._locks, self._tmp = home / "entries", home / "locks", home / "tmp"
@@ -133,7 +136,8 @@ class Cache:
             try:
                 if entry := self.lookup(key, mark):
                     return entry
-                entry = self._build(key, build)
+                with self._on_build(key):
+                    entry = self._build(key, build)
             finally:
                 self._sweep(key.digest)
         self._evict(most, None, spared=key.digest)

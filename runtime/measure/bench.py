@@ -134,9 +134,16 @@ def flops_of(job: Job) -> int:
     return useful_flops(job.program.module)
 
 
-def race(job: Job, contestants: Sequence[Contestant], rounds: int, seconds: float) -> tuple[Timing, ...]:
+def race(
+    job: Job,
+    contestants: Sequence[Contestant],
+    rounds: int,
+    seconds: float,
+    watch: Callable[[str], None] = lambda doing: None,
+) -> tuple[Timing, ...]:
     """Start all, one after the other; then `rounds` rounds of turns, or as many as begin within `seconds`.
 
+    `watch` is told what is being done.
     Raises NetcError if a contestant fails, or if a twin's first loss is not that of the first contestant.
     """
     os.environ.update(surroundings(job.threads))
@@ -146,6 +153,7 @@ def race(job: Job, contestants: Sequence[Contestant], rounds: int, seconds: floa
     processes = []
     try:
         for c in contestants:
+            watch(f"starting {c.name}")
             pipes[c.name], theirs = spawn.Pipe()
             process = spawn.Process(target=_work, args=(theirs, job, c), daemon=True)
             process.start()
@@ -155,6 +163,7 @@ def race(job: Job, contestants: Sequence[Contestant], rounds: int, seconds: floa
         if not job.net.signature.draws:
             _compare([started[c.name] for c in contestants if c.twin])
         times: dict[str, list[float]] = {c.name: [] for c in contestants}
+        watch("timing")
         begin = time.perf_counter()
         while not all(len(t) >= rounds for t in times.values()):
             for name, pipe in pipes.items():

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -41,10 +42,15 @@ class Peak:
 
 
 def compiled_peak(
-    program: Program, target: Target, choices: FormOverrides = NO_OVERRIDES, flags: Sequence[str] = ()
+    program: Program,
+    target: Target,
+    choices: FormOverrides = NO_OVERRIDES,
+    flags: Sequence[str] = (),
+    watch: AbstractContextManager[object] | None = None,
 ) -> Peak:
     """The memory that the target's compiler plans for a step; `flags` go to iree-compile besides the target's.
 
+    It compiles within `watch`.
     Raises UserError for a target without a compiler, CompileError where it fails.
     """
     if target.engine == "reference":
@@ -53,12 +59,15 @@ def compiled_peak(
     if target.engine == "xla":
         from netc.runtime.backends.xla import XlaLoaded
 
-        return Peak(*XlaLoaded(source).memory(STEP, donate=len(program.state)))
+        loaded = XlaLoaded(source)
+        with watch or nullcontext():
+            return Peak(*loaded.memory(STEP, donate=len(program.state)))
     check_pair()
     with tempfile.TemporaryDirectory(prefix="netc-") as folder:
         path = Path(folder) / "step.mlir"
         text = render(source.module.needed(STEP))
-        compile_text(text, replace(target, flags=(*target.flags, *flags, "--compile-to=stream")), path)
+        with watch or nullcontext():
+            compile_text(text, replace(target, flags=(*target.flags, *flags, "--compile-to=stream")), path)
         held = sum(v.type.bytes for v in source.module.function(STEP).params)
         return replace(peak_of(path.read_text(encoding="utf-8"), STEP), arguments=held)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
@@ -10,7 +12,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from netc.cli.console import line, terminal
 from netc.cli.options import tuned_line
+from netc.cli.views.waiting import Waiting
 from netc.runtime import train as loop
+from netc.runtime.cache.store import Cache, CacheKey
 from netc.runtime.data.dataset import Augment, Dataset
 from netc.runtime.prepare import Prepared
 from netc.runtime.run.config import RunConfig
@@ -41,6 +45,7 @@ class TrainView:
             console=self._console, disable=quiet or not self._console.is_terminal, expand=True,
             refresh_per_second=REFRESH,
         )  # fmt: skip
+        self._waiting = Waiting(self._console, "preparing")
         self._next = 0.0  # when the bar is next told of a step
         self._task = self._bar.add_task("train", total=None, loss="")
         self.progress = loop.Progress(self._prepared, self._started, self._stepped, self._evaluated, self.note)
@@ -63,13 +68,23 @@ class TrainView:
             self._say(note)
         if on := _augmentation(self._config.augment):
             self._say(f"training images are {on}")
-        self._say(f"compiling for {self._config.target} ..")
+        self._waiting.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
+        self._waiting.stop()
         self._bar.stop()
+
+    def cache(self) -> Cache:
+        """The user's cache, which says here what it waits for, what is damaged and what is compiled for it."""
+        return Cache(on_wait=self.note, on_damage=self.note, on_build=self._compiling)
+
+    @contextmanager
+    def _compiling(self, key: CacheKey) -> Iterator[None]:
+        self._waiting.now(f"compiling for {key.target}")
+        yield
 
     def note(self, text: str) -> None:
         """A line that the cache or the run wants to say."""
@@ -79,6 +94,7 @@ class TrainView:
         line(self._console, text)
 
     def _prepared(self, prepared: Prepared) -> None:
+        self._waiting.stop()
         text = prepared.source.text
         compiled = "from the cache" if prepared.cached else f"compiled in {prepared.compilation:.1f} s"
         took = UNCOMPILED.get(prepared.target.engine, compiled)
@@ -90,14 +106,15 @@ class TrainView:
             self._say(tuned_line(prepared.choices))
 
     def _started(self, first: int, total: int) -> None:
-        self._bar.update(self._task, total=total, completed=first)
+        doing = "compile" if self._config.target == "xla" else "train"  # at its first step
+        self._bar.update(self._task, total=total, completed=first, description=doing)
         self._bar.start()
 
     def _stepped(self, done: StepDone, seconds: float) -> None:
         now = time.monotonic()
         if now >= self._next:
             self._next = now + 1 / REFRESH
-            self._bar.update(self._task, completed=done.step + 1, loss=f"{done.loss:.4f}")
+            self._bar.update(self._task, completed=done.step + 1, description="train", loss=f"{done.loss:.4f}")
 
     def _evaluated(self, record: EvalRecord) -> None:
         self._bar.update(self._task, completed=record.step + 1)
