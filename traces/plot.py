@@ -45,7 +45,7 @@ def figure(runs: Sequence[Run]) -> Any:
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise TraceError("plot wants matplotlib, got none; pip install -e '.[plot]'") from error
+        raise TraceError("plot wants matplotlib, got none; pip install matplotlib") from error
     runs = [(label.replace("$", r"\$"), trace) for label, trace in runs]  # else read as mathematics
     drawn = Figure(figsize=(12, 10), layout="constrained")
     axes = list(drawn.subplots(3, 2).flat)

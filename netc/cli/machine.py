@@ -18,6 +18,7 @@ from typing import Any
 
 from netc import __version__
 from netc.cli.options import data_cache
+from netc.netspec.install import install_extra
 from netc.runtime.cache.store import Cache
 from netc.runtime.compile import COMPILER, RUNTIME, version_of
 from netc.runtime.data.catalog import Status, status
@@ -33,7 +34,7 @@ FIXES = {
     "cuda": "install NVIDIA's driver (libcuda.so) on a machine with an NVIDIA GPU; nvidia-smi must list the card",
     "rocm": "install AMD's ROCm runtime (libamdhip64.so) on a machine with an AMD GPU; rocminfo must list the card",
     "vulkan": "apt-get install -y mesa-vulkan-drivers libvulkan1 (a software device; a GPU's own driver is faster)",
-    "xla": "pip install -e '.[oracle]'",
+    "xla": install_extra("oracle"),
 }
 
 # package -> netc's extra that has it, or none for what netc itself needs
@@ -176,9 +177,9 @@ def _driver(name: str, answer: dict[str, Any]) -> Driver:
 
 
 def _package(name: str, extra: str) -> Package:
-    wanted = f"-e '.[{extra}]'" if extra else _required(name)
     version = version_of(name)
-    return Package(name, version, "" if version else f"pip install {wanted}", USES.get(extra, ""))
+    fix = install_extra(extra) if extra else f"pip install {_required(name)}"
+    return Package(name, version, "" if version else fix, USES.get(extra, ""))
 
 
 def _required(name: str) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 
 from netc.netspec.check import CheckedNet
 from netc.netspec.errors import NetcError, UserError
+from netc.netspec.install import install_extra
 from netc.netspec.layer import Composite
 from netc.netspec.loss import CrossEntropy
 from netc.runtime.measure.bench import RATE, Contestant, Job, Step
@@ -35,7 +36,7 @@ def contestants(words: Sequence[str], net: CheckedNet) -> tuple[Contestant, ...]
             raise UserError(f"--against wants {', '.join(WORDS)}, got {word!r}")
         library = word.partition(".")[0]
         if find_spec(library) is None:
-            raise UserError(f"--against {word} wants {library}, got none; pip install -e '.[bench]'")
+            raise UserError(f"--against {word} wants {library}, got none; {install_extra('bench')}")
         found += _jax(net) if library == "jax" else _torch(net, compiled=word == "torch.compile")
     return tuple(found)
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from netc.netspec.errors import UserError
+from netc.netspec.install import install_extra
 from netc.runtime.backends.protocol import Array, Source
 
 
@@ -17,7 +18,7 @@ def check_xla() -> None:
         import jax.extend.backend  # noqa: F401
         import jaxlib  # noqa: F401
     except ImportError as error:
-        raise UserError("--target xla wants jaxlib, got none; pip install -e '.[oracle]'") from error
+        raise UserError(f"--target xla wants jaxlib, got none; {install_extra('oracle')}") from error
 
 
 class XlaLoaded:

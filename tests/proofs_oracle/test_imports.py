@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+from netc.netspec.install import install_extra
+
 
 def python(code):
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
@@ -10,10 +12,8 @@ def python(code):
 
 def test_missing_jax_says_how_to_get_it():
     done = python("import sys; sys.modules['jax'] = None; import netc.proofs_oracle.oracle")
-    assert (
-        "UserError: `netc oracle` and `netc certify` want JAX, got no module named jax; pip install -e '.[oracle]'"
-        in done.stderr
-    )
+    wanted = "UserError: `netc oracle` and `netc certify` want JAX, got no module named jax"
+    assert f"{wanted}; {install_extra('oracle')}" in done.stderr
 
 
 def test_importing_leaves_jax_as_it_was():
