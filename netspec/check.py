@@ -117,11 +117,11 @@ def _input_problems(spec: NetSpec) -> Iterator[str]:
     if not spec.name.isprintable():  # it names files, modules and places
         yield f"a net's name wants printable characters, got {spec.name!r}; rename it"
     if spec.input and all(n > 0 for n in spec.input) and spec.x.size > LARGEST_INPUT:
-        yield f"{spec.name}: input wants at most {LARGEST_INPUT} elements, got {spec.input}; give a smaller --input"
+        yield f"{spec.name}: input wants at most {LARGEST_INPUT} elements, got {spec.input}; give a smaller `input`"
     if spec.dtype not in ("f32", "i32"):
         yield f"{spec.name}: dtype wants 'f32' or 'i32' (token ids), got {spec.dtype!r}"
     if not spec.input or any(n < 1 for n in spec.input):
-        yield f"{spec.name}: input wants positive sizes such as 224x224x3, got {spec.input}; give --input HxWxC"
+        yield f"{spec.name}: input wants positive sizes such as 224x224x3, got {spec.input}; give such an `input`"
 
 
 def _check_layer(where: str, path: str, layer: Layer, x: TensorType | None, problems: _Problems) -> TensorType | None:

@@ -66,6 +66,6 @@ class NetSpec:
         found = self.layers[last] if self.layers else None
         if not isinstance(found, Dense | Conv2d):
             got = found.kind if found else "no layers"
-            raise SpecError((f"{self.name}: --classes wants a net that ends in a dense or conv2d layer, got {got}; "
+            raise SpecError((f"{self.name}: `classes` wants a net that ends in a dense or conv2d layer, got {got}; "
                              "change the spec itself",))  # fmt: skip
         return replace(self, layers=(*self.layers[:last], replace(found, features=classes), *self.layers[last + 1 :]))

@@ -158,8 +158,8 @@ def _reason(stderr: str, code: int) -> str:
     return f"{text[:300]} ({ending}); docs/known-limits.md lists what is known of the compilers"
 
 
-_SMALLER = "the GPU compiler's own limit: try a smaller batch or input, another card, or --target cpu"
-_MEMORY = "the system gives it too little memory (see ulimit -v): raise it, take a smaller net, or --target reference"
+_SMALLER = "the GPU compiler's own limit: try a smaller batch or input, another card, or `target=cpu`"
+_MEMORY = "the system gives it too little memory (see ulimit -v): raise it, take a smaller net, or `target=reference`"
 # (what the compiler says, what a user can do); the first that fits is taken
 _HINTS: tuple[tuple[str, str], ...] = (
     ("missing GPU target", "compile for an older card, such as cuda:sm_89"),
@@ -177,4 +177,4 @@ def _hint(target: Target, stderr: str) -> str:
     found = [advice for words, advice in _HINTS if words in stderr]
     if found:
         return f"; {found[0]}"
-    return "; or try --target cpu" if target.family == "gpu" else ""
+    return "; or try `target=cpu`" if target.family == "gpu" else ""

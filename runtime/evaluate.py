@@ -93,7 +93,7 @@ def evaluate(
     if not other and saved.meta.get("data_sha256") != data.digest:
         raise UserError(
             f"{config.data} is not the data that {folder} was trained on (its digest differs); bring that data back, "
-            f"or evaluate on it as it is now with --data {config.data}"
+            f"or evaluate on it as it is now with `data={config.data}`"
         )
     named = _named(config, data, saved, numbers=numbers, skip_unknown=skip_unknown) if other else Named(data.test)
     loss, correct, count = sums(session, named.test, config.training.batch, normalise_of(saved))

@@ -65,8 +65,8 @@ def emit_text(program: Program, target: Target, choices: FormOverrides = NO_OVER
     """
     if program.recipe.precision == "bf16" and target.driver == "vulkan":
         raise UserError(
-            f"--precision bf16 wants cpu, cuda:SM, rocm:GFX, xla or reference, got {target.word}: IREE 3.12 cannot "
-            "compile products of bf16 for Vulkan; leave --precision out"
+            f"`precision=bf16` wants cpu, cuda:SM, rocm:GFX, xla or reference, got {target.word}: IREE 3.12 cannot "
+            "compile products of bf16 for Vulkan; leave `precision` out"
         )
     module = lower(program.module, target.family, choices, scan=program.recipe.scan_blocks)
     if program.recipe.scan_blocks:
@@ -75,16 +75,16 @@ def emit_text(program: Program, target: Target, choices: FormOverrides = NO_OVER
 
 
 def _check_scanned(program: Program, module: Module, target: Target) -> None:
-    nested = (("accumulate", program.recipe.accumulate), ("steps-per-call", program.steps_per_call))
+    nested = (("accumulate", program.recipe.accumulate), ("steps_per_call", program.steps_per_call))
     for name, count in nested:
         if count > 1 and target.engine == "iree":
             raise UserError(
-                f"--scan-blocks wants no --{name} on {target.word}, got {count}: IREE 3.12 loses buffers of loops in "
+                f"`scan_blocks` wants no `{name}` on {target.word}, got {count}: IREE 3.12 loses buffers of loops in "
                 "loops; leave one of the two out"
             )
     if all(op.kind not in LOOPS or op.attr("apart") for f in module.needed("train_step") for op in f.ops):
         raise UserError(
-            f"--scan-blocks wants {FEWEST} or more equal blocks in a row (block0, block1, ..), got "
+            f"`scan_blocks` wants {FEWEST} or more equal blocks in a row (block0, block1, ..), got "
             f"{program.net.spec.name} without (dropout makes blocks different); leave it out"
         )
 

@@ -97,10 +97,10 @@ def parse_target(word: str) -> Target:
     row = TARGETS.get(kind)
     forms = ", ".join(r.form for r in TARGETS.values())
     if row is None:
-        raise UserError(f"--target wants one of {forms}, got {word!r}; `netc doctor` shows which can run here")
+        raise UserError(f"`target` wants one of {forms}, got {word!r}; `netc doctor` shows which can run here")
     if (row.argument is None and ":" in word) or (row.argument and not row.argument.fullmatch(argument)):
         wanted = row.form if row.argument is None else f"{row.form} with an argument like {row.argument.pattern}"
-        raise UserError(f"--target wants {wanted}, got {word!r}; write for example {_EXAMPLES[kind]}")
+        raise UserError(f"`target` wants {wanted}, got {word!r}; write for example {_EXAMPLES[kind]}")
     return row.make(word, argument)
 
 

@@ -146,7 +146,7 @@ def train(
             tidy(folder, config.saving.keep)
             left = left_off(folder, config, per_epoch, watch.noted)
         else:
-            refuse_used(folder, "--out")
+            refuse_used(folder, "`out`")
             tidy(folder, keep=1)
             left = LeftOff(replace(config, train_sha256=data.train_digest), None)
         run = _prepared(left, data, folder, target, cache, start, watch)
@@ -174,8 +174,8 @@ def _prepared(
     per_epoch = steps_per_epoch(len(data.train), config.training.batch)
     if config.steps_per_call > per_epoch:
         raise UserError(
-            f"--steps-per-call wants at most the {per_epoch} steps of an epoch, got {config.steps_per_call}; "
-            "give a smaller one, or a smaller --batch"
+            f"`steps_per_call` wants at most the {per_epoch} steps of an epoch, got {config.steps_per_call}; "
+            "give a smaller one, or a smaller `batch`"
         )
     open_all(data)
     given = normalise_of(left.saved) if left.saved else start.normalise if start else None
@@ -236,7 +236,7 @@ def refuse_other_targets(config: RunConfig) -> None:
         )
     if loss.target(TensorType((2,))).dtype != "i32":
         problems.append(
-            f"{config.data} has class ids, and {loss.kind} wants floats of the output's shape; choose another --loss"
+            f"{config.data} has class ids, and {loss.kind} wants floats of the output's shape; choose another `loss`"
         )
     if problems:
         raise UserError("\n".join(problems))
@@ -249,7 +249,7 @@ def _fits(config: RunConfig, data: Dataset) -> None:
         raise UserError(f"{config.data} wants at least two classes to train on, got {classes}; add a folder of images")
     if outputs < classes:
         raise UserError(
-            f"{config.data} has {classes} classes, got a net with {outputs} outputs; give --classes {classes}"
+            f"{config.data} has {classes} classes, got a net with {outputs} outputs; give `classes={classes}`"
         )
     if data.train.shape != config.net.spec.input:
         raise NetcError(f"examples of shape {data.train.shape} were given to a net that wants {config.net.spec.input}")

@@ -229,7 +229,7 @@ def _unjudged(steps: int, floor: Floor) -> list[str]:
     rest = "the accuracy is judged" if means <= single else f"mean losses, up to step {means - 1}, and the accuracy are"
     return [
         f"the floor of single steps was measured over {single}: of the {steps - single} after them only {rest};"
-        f" netc trace noise --steps {steps}, or --whole TARGET for the means, measures more"
+        f" netc trace noise with `steps={steps}`, or with `whole` for the means, measures more"
     ]
 
 
@@ -291,7 +291,7 @@ def _lengths(a: Trace, b: Trace, limit: int | None) -> list[Check]:
     if counts[0] == counts[1]:
         return []
     fewer = min(counts)
-    reason = f"A has {counts[0]} steps and B {counts[1]}; compare with --steps {fewer}, or finish the shorter run"
+    reason = f"A has {counts[0]} steps and B {counts[1]}; compare {fewer} of them, or finish the shorter run"
     return [Check("steps", max(counts), fewer, False, reason)]
 
 

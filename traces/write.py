@@ -200,7 +200,7 @@ def _sealed(path: Path, seal: Seal) -> _Kept:
         got = digest[:12] if len(content) == seal.bytes else f"only {len(content)} bytes"
         raise TraceError(
             f"{path}: wants its first {seal.bytes} bytes to have SHA-256 {seal.sha256[:12]}, as the checkpoint says, "
-            f"got {got}; the file was cut short or altered: put it back, or begin another run with --init"
+            f"got {got}; the file was cut short or altered: put it back, or begin another run by `init`"
         )
     return _Kept(content, tuple(record for _, record in scan(path, split_lines(content))))
 
@@ -218,7 +218,7 @@ def _differing(path: Path, kept: _Kept, header: Header, accept: Accept) -> tuple
     names = [name for name, (there, here) in pairs.items() if there != here]
     refused = [n for n in names if n not in CHANGEABLE or n not in accept or not accept[n](*pairs[n])]
     if refused:
-        anyway = ", or go on all the same with --not-bit-for-bit" if set(refused) <= COMPUTED_BY else ""
+        anyway = ", or go on all the same with `same_bits=False`" if set(refused) <= COMPUTED_BY else ""
         parts = (f"{name} ({pairs[name][0]} there, {pairs[name][1]} here)" for name in refused)
         raise TraceError(
             f"{path}:1: wants the header of the run that resumes, got one that differs in {', '.join(parts)};"

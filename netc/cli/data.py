@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from netc.cli.console import say, terminal
 from netc.cli.options import data_cache, json_option, print_json
+from netc.cli.spelling import spelled_here
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -32,8 +34,9 @@ def complete_data(context: click.Context, parameter: click.Parameter, incomplete
 
 
 @data.command("ls")
+@click.option("--data-dir", type=click.Path(path_type=Path), help="A folder to look for their files in.")
 @json_option
-def ls(as_json: bool) -> None:
+def ls(data_dir: Path | None, as_json: bool) -> None:
     """List the data sets: what they are, and where they lie or how to get them.
 
     A folder of images, one folder for each class, needs no entry here: --data imagefolder:PATH, nor has a text:
@@ -41,7 +44,7 @@ def ls(as_json: bool) -> None:
     """
     from netc.runtime.data.catalog import status
 
-    found = status(data_cache())
+    found = status(data_cache(), data_dir=data_dir)
     if as_json:
         print_json([asdict(one) for one in found])
     else:
@@ -74,7 +77,9 @@ def _show(found: tuple[Status, ...]) -> None:
     print_table(columns, rows)
     print_line("")
     places = (Column("data", style="cyan"), Column("where it is, or how to get it", fit="wrap"))
-    print_table(places, [(one.name, one.where or one.how.removeprefix("get it by one of: ")) for one in found])
+    print_table(
+        places, [(one.name, one.where or spelled_here(one.how).removeprefix("get it by one of: ")) for one in found]
+    )
 
 
 @data.command("get")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from netc.cli.console import say
+from netc.cli.spelling import spelled_here
 
 if TYPE_CHECKING:
     from netc.netspec.lean.file import LeanFile
@@ -91,13 +92,25 @@ def _given() -> set[str]:
 
 
 def _say(name: str, stated: Mapping[str, Any], taken: Mapping[str, Any], notes: tuple[str, ...]) -> None:
-    from netc.netspec.lean.config import LeanConfig
-
     context = click.get_current_context(silent=True)
     if context is not None and context.params.get("quiet"):
         return
     beside = [f"--{n.replace('_', '-')}" for n in stated if n not in taken]
     left = f"; not {', '.join(beside)}, which the command line decides" if beside else ""
-    say(f"{name}: {LeanConfig(taken).line()}{left}", err=True)
+    say(f"{name}: {said(taken)}{left}", err=True)
     for note in notes:
-        say(f"{name}: {note}", err=True)
+        say(f"{name}: {spelled_here(note)}", err=True)
+
+
+def said(options: Mapping[str, Any]) -> str:
+    """All options on one line, as the command line spells them."""
+    return " ".join(_flag(name, value) for name, value in options.items())
+
+
+def _flag(name: str, value: Any) -> str:
+    option = "--" + name.replace("_", "-")
+    if isinstance(value, bool):
+        return option if value else f"--no-{name.replace('_', '-')}"
+    if isinstance(value, tuple):
+        return " ".join(f"{option} {item}" for item in value)
+    return f"{option} {value}"

@@ -18,6 +18,7 @@ import click
 from netc import __version__
 from netc.cli.console import say
 from netc.cli.signals import Stopped, end_at_once, end_children, end_tidily
+from netc.cli.spelling import parameters_of, spelled
 
 # name -> module, attribute, one line of help
 COMMANDS: dict[str, tuple[str, str, str]] = {
@@ -128,7 +129,7 @@ def _run(arguments: list[str]) -> int:
         _say(f"stopped by {signal.Signals(stopped.number).name}")
         return 128 + stopped.number
     except NetcError as error:
-        _say(str(error))
+        _say(_spelled(str(error), arguments))
         return error.exit_code
     except BrokenPipeError:
         _silence()
@@ -146,7 +147,7 @@ def _run(arguments: list[str]) -> int:
     except ValueError as error:
         if type(error).__name__ != "TraceError":  # the traces room imports nothing of ours, not even the error class
             raise
-        _say(str(error))
+        _say(_spelled(str(error), arguments))
         return 2
     return code if isinstance(code, int) else 0  # what ctx.exit(..) was given
 
@@ -169,6 +170,12 @@ def _silence() -> None:
 def _say(text: str) -> None:
     for line in text.split("\n"):
         say(f"netc: {line}", err=True)
+
+
+def _spelled(text: str, arguments: list[str]) -> str:
+    """The text of an error, its fields as the flags of the command that ran."""
+    command = next((found for a in arguments if (found := cli.get_command(click.Context(cli), a))), None)
+    return spelled(text, parameters_of(command, arguments)) if command else text
 
 
 def _os_sentence(error: OSError) -> str:

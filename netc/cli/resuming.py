@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 SAVING = {"checkpoint_every": "every", "checkpoint_minutes": "minutes", "keep": "keep"}
 """Options, and the fields of Saving that they set."""
 
-RESUMING = frozenset({"resume", "auto_resume", "not_bit_for_bit", *SAVING})
-ALLOWED = frozenset({"data_dir", "epochs", "target", "not_bit_for_bit", *SAVING})  # beside --resume
+RESUMING = frozenset({"resume", "auto_resume", "same_bits", *SAVING})
+ALLOWED = frozenset({"data_dir", "epochs", "target", "same_bits", *SAVING})  # beside --resume
 
 # of run.json, what the words of a command line do not say
 _UNSAID = frozenset({"choices", "init_path", "train_sha256", "earlier", "saving", "steps_per_call"})
@@ -37,7 +37,8 @@ def resuming_options(command: Command) -> Command:
         click.option("--resume", type=click.Path(path_type=Path), metavar="RUN", help="Continue a run, bit for bit."),
         click.option("--auto-resume", is_flag=True, help="Go on with the run that the same words began, or begin it."),
         click.option(
-            "--not-bit-for-bit", is_flag=True, help="Go on with another --target or other versions; the trace says so."
+            "--not-bit-for-bit", "same_bits", is_flag=True, flag_value=False, default=True,
+            help="Go on with another --target or other versions; the trace says so."
         ),
     )):  # fmt: skip
         command = option(command)
@@ -72,7 +73,7 @@ def resumed(folder: Path, options: dict[str, Any]) -> RunConfig:
     if "epochs" in given:
         config = replace(config, training=replace(config.training, epochs=options["epochs"]).check())
     if "target" in given and (word := parse_target(options["target"]).word) != config.target:
-        if not options["not_bit_for_bit"]:
+        if options["same_bits"]:
             raise UserError(
                 f"{folder} was begun on {config.target}, got --target {word}, whose bits are others; leave it out, or "
                 "give --not-bit-for-bit too"
@@ -92,7 +93,7 @@ def of_the_same_words(folder: Path, config: RunConfig, options: dict[str, Any]) 
     if not (folder / "run.json").exists():
         return None
     held = read_config(folder)
-    other_target = options["not_bit_for_bit"] and held.target != config.target
+    other_target = not options["same_bits"] and held.target != config.target
     if other_target:
         held = replace(held, target=config.target, choices=NO_OVERRIDES)
     if found := [*_differences(held.to_json(), config.to_json())]:
@@ -112,7 +113,7 @@ def check(net: str | None, options: dict[str, Any]) -> None:
         raise UserError(f"train wants NET or --resume RUN, got {both}; try netc train resnet34")
     if options["resume"] and options["auto_resume"]:
         raise UserError("--auto-resume belongs to NET, got --resume RUN, which goes on anyway; leave it out")
-    if options["not_bit_for_bit"] and not (options["resume"] or options["auto_resume"]):
+    if not options["same_bits"] and not (options["resume"] or options["auto_resume"]):
         raise UserError("--not-bit-for-bit belongs to --resume and --auto-resume, got neither; leave it out")
 
 

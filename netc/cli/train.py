@@ -13,6 +13,7 @@ from netc.cli.lean_config import config_option, with_config
 from netc.cli.options import complete_net, data_cache, net_options, tuned_choices, tuned_option
 from netc.cli.recipe_options import recipe_of, recipe_options, steps_per_call_option
 from netc.cli.resuming import check, of_the_same_words, resumed, resuming_options, saving_of
+from netc.cli.spelling import spelled_here
 
 if TYPE_CHECKING:
     from netc.netspec.check import CheckedNet
@@ -86,7 +87,7 @@ def _train(net: str | None, quiet: bool, options: dict[str, Any]) -> None:
         config = held or replace(config, choices=choices, saving=saving_of(options, config.saving))
     with TrainView(config, data, quiet=quiet) as view:
         for note in start.notes_for(data.classes) if start else ():
-            view.note(note)
+            view.note(spelled_here(note))
         outcome = run(
             config,
             data,
@@ -95,7 +96,7 @@ def _train(net: str | None, quiet: bool, options: dict[str, Any]) -> None:
             resume=resume,
             start=start,
             progress=view.progress,
-            same_bits=not options["not_bit_for_bit"],
+            same_bits=options["same_bits"],
         )
     _last_line(config, outcome)
 

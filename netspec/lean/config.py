@@ -13,7 +13,7 @@ from netc.netspec.lean.source import Built, Misread, Record, Value
 
 Role = Literal["taken", "refused", "part", "noted"]
 GAMMA = 2.0  # of focal loss, where focalGamma is not stated
-WITHOUT = "take it out, or train without the structure: --config none"
+WITHOUT = "take it out, or train without the structure: `config=none`"
 
 
 @dataclass(frozen=True)
@@ -22,19 +22,6 @@ class LeanConfig:
 
     options: Mapping[str, Any]
     notes: tuple[str, ...] = ()
-
-    def line(self) -> str:
-        """All options on one line, as the command line spells them."""
-        return " ".join(_spelled(name, value) for name, value in self.options.items())
-
-
-def _spelled(name: str, value: Any) -> str:
-    option = "--" + name.replace("_", "-")
-    if isinstance(value, bool):
-        return option if value else f"--no-{name.replace('_', '-')}"
-    if isinstance(value, tuple):
-        return " ".join(f"{option} {item}" for item in value)
-    return f"{option} {value}"
 
 
 @dataclass(frozen=True)
@@ -96,8 +83,8 @@ FIELDS: dict[str, Field] = {
     "dropout": _refused("Float", 0.0, "put .dropout (rate := 0.2) before the last layer"),
     "vitInit": _refused("Bool", False, "give the layers (std := 0.02)"),
     "cnxInit": _refused("Bool", False, "give the layers (std := 0.02)"),
-    "bootstrapBackbone": _refused("option", None, "take it out, and begin with weights by --init"),
-    "bootstrapBackboneRange": _refused("option", None, "take it out, and begin with weights by --init"),
+    "bootstrapBackbone": _refused("option", None, "take it out, and begin with given weights (`init`)"),
+    "bootstrapBackboneRange": _refused("option", None, "take it out, and begin with given weights (`init`)"),
     "minLR": _refused("Float", 0.0, "netc's cosine ends at 0: take it out"),
     "expLRDecayRate": _refused("Float", 0.0),
     "expLRDecayEpochs": _part("Float", "expLRDecayRate"),
@@ -122,7 +109,7 @@ FIELDS: dict[str, Field] = {
     "augBicubic": _part("Bool", "useRandAugment"),
     "useAutoAugment": _refused("Bool", False),
     "repeatedAug": _refused("Nat", 1),
-    "trainRes": _refused("Nat", 0, "take it out, and give --input"),
+    "trainRes": _refused("Nat", 0, "take it out, and give `input`"),
     "testCropRatio": _refused("Float", 0.0),
     "useEMA": _refused("Bool", False),
     "emaDecay": _part("Float", "useEMA"),
@@ -303,7 +290,7 @@ def _notes(given: Mapping[str, Any]) -> list[str]:
     if "focalGamma" in given and not given.get("useFocal", False):
         notes.append("focalGamma: belongs to useFocal, which is off")
     if given.get("weightDecay", 0.0) and "wdExcludeNormBias" not in given:
-        notes.append("weightDecay: leaves out biases and the scales of normalisations; --decay-all takes them in")
+        notes.append("weightDecay: leaves out biases and the scales of normalisations; `decay_all` takes them in")
     if given.get("wdExcludeNormBias") is not None and not given.get("weightDecay", 0.0):
         notes.append("wdExcludeNormBias: belongs to weightDecay, which is 0")
     return notes

@@ -239,7 +239,7 @@ def certify_program(program: Program, target: Target, settings: Settings) -> Cer
     with its loops written out. Raises UserError for both at once.
     """
     if program.recipe.scan_blocks and program.recipe.accumulate > 1:
-        raise UserError("certify wants --accumulate or --scan-blocks, got both; leave one out")
+        raise UserError("certify wants `accumulate` or `scan_blocks`, got both; leave one out")
     source = emit_text(program, target)
     text, claim = source.text, claims.claim_of_program(program, settings.exact)
     if program.recipe.accumulate > 1:

@@ -84,23 +84,23 @@ def claim_of_manifest(manifest: Mapping[str, Any], function: Function) -> Claim:
         arguments, results = ([str(e["name"]) for e in entry[side]] for side in ("arguments", "results"))
         roles = {str(e["name"]): e.get("role") for e in entry["arguments"]}
     except (KeyError, TypeError) as error:
-        raise UserError(f"--manifest wants one that netc wrote, with the function {name}, got no {error}") from error
+        raise UserError(f"`manifest` wants one that netc wrote, with the function {name}, got no {error}") from error
     of, at = places(arguments), places(results)
     got, wanted = (len(arguments), len(results)), (len(function.params), len(function.results))
     if got != wanted:
         raise UserError(
-            f"--manifest wants the {wanted[0]} arguments and {wanted[1]} results of {name}, got {got[0]} and {got[1]}; "
+            f"`manifest` wants the {wanted[0]} arguments and {wanted[1]} results of {name}, got {got[0]} and {got[1]}; "
             "give the one that was written with this text"
         )
     names = [n for n in arguments if roles[n] == "parameter"]
     if not names:
-        raise UserError(f"--manifest wants arguments of {name} whose role is parameter, got none")
+        raise UserError(f"`manifest` wants arguments of {name} whose role is parameter, got none")
     moments = [n for n in arguments if roles[n] == "moment"]
     first = next((kind for kind in ("m", "velocity") if f"{kind}/{names[0]}" in of), None)
     returned = [f"{first}/{n}" if first else n for n in names]
     missing = [n for n in returned if n not in at]
     if missing:
-        raise UserError(f"--manifest wants a result of {name} called {missing[0]}, got {', '.join(results)}")
+        raise UserError(f"`manifest` wants a result of {name} called {missing[0]}, got {', '.join(results)}")
     gradients = (
         [Gradient(of[n], at[f"{first}/{n}"], free=True) for n in names]
         if first
@@ -127,12 +127,12 @@ def loss_of(function: Function, loss: str | None) -> tuple[tuple[int, None], ...
                 if scalars
                 else "a scalar result, of which there is none"
             )
-            raise UserError(f"--loss wants the number of {of}, or {NO_LOSS!r}, got {loss!r}")
+            raise UserError(f"`loss` wants the number of {of}, or {NO_LOSS!r}, got {loss!r}")
         return ((int(loss), None),)
     if not scalars or 0 in scalars:
         return ((0, None),) if scalars else ()
     if len(scalars) > 1:
-        raise UserError(f"results {', '.join(map(str, scalars))} are scalars; say with --loss NUMBER which is the loss")
+        raise UserError(f"results {', '.join(map(str, scalars))} are scalars; say by `loss=NUMBER` which is the loss")
     return ((scalars[0], None),)
 
 
@@ -145,7 +145,7 @@ def claim_of_words(
     """
     gradients = []
     for pair in wrt:
-        of, result = _pair(function, "--wrt", pair, "--wrt 0=1")
+        of, result = _pair(function, "`wrt`", pair, "`wrt=0=1`")
         gradients.append(Gradient(of, result, factor=1 / scale))
     zero: list[int] = []
     for words in updates:
@@ -154,7 +154,7 @@ def claim_of_words(
         zero += states
     twice = {function.names[g.of] for g in gradients if sum(o.of == g.of for o in gradients) > 1}
     if twice:
-        raise UserError(f"--wrt and --update want each argument once, got {', '.join(sorted(twice))} twice")
+        raise UserError(f"`wrt` and `updates` want each argument once, got {', '.join(sorted(twice))} twice")
     return Claim(loss_of(function, loss), tuple(gradients), tuple(zero))
 
 
@@ -195,21 +195,21 @@ def _update(function: Function, words: str) -> tuple[Gradient, list[int]]:
     pair, _, rest = words.partition(":")
     rule, _, state = rest.partition(":")
     if rule not in UPDATES:
-        raise UserError(f"--update wants ARGUMENT=RESULT:RULE with a rule of {', '.join(UPDATES)}, got {words!r}")
-    of, result = _pair(function, "--update", pair, "--update 0=0:sgd")
+        raise UserError(f"`updates` wants ARGUMENT=RESULT:RULE with a rule of {', '.join(UPDATES)}, got {words!r}")
+    of, result = _pair(function, "`updates`", pair, "`updates=0=0:sgd`")
     needs = UPDATES[rule]
     if bool(state) != bool(needs):
-        raise UserError(f"--update: {rule} wants {NEEDED[needs].lstrip(':') or 'nothing behind it'}, got {words!r}")
+        raise UserError(f"`updates`: {rule} wants {NEEDED[needs].lstrip(':') or 'nothing behind it'}, got {words!r}")
     if not needs:
         return Gradient(of, result, less=of, free=True), []
     if needs == 1:
         at, _ = _pair(
-            function, "--update", f"{state.partition('=')[0]}={pair.partition('=')[2]}", "--update 0=0:momentum:2"
+            function, "`updates`", f"{state.partition('=')[0]}={pair.partition('=')[2]}", "`updates=0=0:momentum:2`"
         )
         return Gradient(of, result, less=of, free=True), [at]
-    at, after = _pair(function, "--update", state, "--update 0=0:adam:2=2")
+    at, after = _pair(function, "`updates`", state, "`updates=0=0:adam:2=2`")
     if function.results[after].type != function.params[of].type:
-        raise UserError(f"--update: a moment has its argument's type, got {words!r}")
+        raise UserError(f"`updates`: a moment has its argument's type, got {words!r}")
     return Gradient(of, after, free=True), [at]
 
 

@@ -117,7 +117,7 @@ class DualField:
     def whole(self, x: Array) -> Dual:
         """Whole numbers as constants."""
         if x.dtype.kind == "f" and not (np.abs(x) < 2.0**53).all():
-            raise CertifyError("wants whole numbers below 2^53 in the float run, got more; try another --seed")
+            raise CertifyError("wants whole numbers below 2^53 in the float run, got more; try another `seed`")
         return Dual(x.astype(np.float64), self.field.of(x), None, CONSTANT)
 
     def shape(self, x: Any) -> Ints:
@@ -182,7 +182,7 @@ class DualField:
     def finite(self, real: Array) -> Array:
         """The numbers of the float run. Raises FloatRunError for an infinity or NaN."""
         if not np.isfinite(bare(real)).all():
-            raise FloatRunError("wants finite numbers in the float run, got an infinity or NaN; try another --seed")
+            raise FloatRunError("wants finite numbers in the float run, got an infinity or NaN; try another `seed`")
         return real
 
     def div(self, x: Any, y: Any) -> Any:
@@ -290,7 +290,7 @@ class DualField:
             info = np.iinfo(INTEGER_DTYPES[dtype])
             if ((np.trunc(bare(real)) < info.min) | (np.trunc(bare(real)) > info.max)).any():
                 raise FloatRunError(
-                    f"wants numbers that {dtype} holds, got others in the float run; try another --seed"
+                    f"wants numbers that {dtype} holds, got others in the float run; try another `seed`"
                 )
         return self.floats.convert(real, dtype)
 

@@ -22,7 +22,7 @@ from netc.proofs_oracle.certificate.run import Claim, Gradient, needed
 from netc.proofs_oracle.certificate.statement import Settings
 
 Outputs = tuple[tuple[int, int | None], ...]
-SAY = "say which with --wrt ARGUMENT=RESULT, --update ARGUMENT=RESULT:RULE or --manifest FILE.json"
+SAY = "say which by `wrt=ARGUMENT=RESULT`, `updates=ARGUMENT=RESULT:RULE` or `manifest=FILE.json`"
 
 
 def paired(function: Function, loss: str | None, settings: Settings, point: FloatPoint) -> Claim:
@@ -52,7 +52,7 @@ def _want_no_part(function: Function, claim: Claim, result: int, more: int) -> N
     if loss in alive and any(function.params[g.of] in alive for g in claim.gradients):
         raise UserError(
             f"the results are gradients of result {result}, and result {more} has it and more of their arguments in "
-            "it; say with --loss NUMBER which is the loss"
+            "it; say by `loss=NUMBER` which is the loss"
         )
 
 

@@ -23,7 +23,7 @@ def parse(program: str | bytes, name: str | None = None) -> Function:
     if chosen is None and len(functions) == 1:
         chosen = next(iter(functions))
     if chosen is None or chosen not in functions:
-        raise UserError(f"--function wants one of {', '.join(functions)}, got {chosen!r}; name one")
+        raise UserError(f"`function` wants one of {', '.join(functions)}, got {chosen!r}; name one")
     found = Reader(functions, ROWS).function(chosen)
     written = argument_names(program, chosen)
     if len(written) != len(found.names):

@@ -88,7 +88,7 @@ COMMON = "up to one factor for all gradients, which changes from point to point,
 RATE, CLIPPING = "times a rate that changes with what the loss does not hang on", "clipped by their norm"
 VARYING = (
     "the gradients are the derivative times a factor that changes from point to point, and not as a rate or clipping "
-    "by their norm does: say what they are with --wrt or --update"
+    "by their norm does: say what they are by `wrt` or `updates`"
 )
 ALONE = "without the loss nothing can be said where each gradient element hangs on its own argument's element alone"
 PLANE = "without the loss nothing can be said of two numbers up to a factor: any two are some gradient times a factor"

@@ -33,10 +33,10 @@ def contestants(words: Sequence[str], net: CheckedNet) -> tuple[Contestant, ...]
     found: list[Contestant] = []
     for word in words:
         if word not in WORDS:
-            raise UserError(f"--against wants {', '.join(WORDS)}, got {word!r}")
+            raise UserError(f"`against` wants {', '.join(WORDS)}, got {word!r}")
         library = word.partition(".")[0]
         if find_spec(library) is None:
-            raise UserError(f"--against {word} wants {library}, got none; {install_extra('bench')}")
+            raise UserError(f"`against={word}` wants {library}, got none; {install_extra('bench')}")
         found += _jax(net) if library == "jax" else _torch(net, compiled=word == "torch.compile")
     return tuple(found)
 
@@ -56,7 +56,7 @@ def _torch(net: CheckedNet, compiled: bool) -> list[Contestant]:
 
     if not by_hand(net) and (kinds := missing(net, torch_net.MODULES)):
         raise UserError(
-            f"--against torch has no {', '.join(kinds)}, which {net.spec.name} holds; leave torch out, or use jax"
+            f"`against=torch` has no {', '.join(kinds)}, which {net.spec.name} holds; leave torch out, or use jax"
         )
     name = "torch.compile" if compiled else "torch eager"
     images = any(len(p.shape) == 4 for p in net.params)  # a net without kernels gains nothing from a layout
@@ -80,7 +80,7 @@ def _same_net(count: int, net: CheckedNet) -> None:
     if count != net.count:
         raise NetcError(
             f"the peer of {net.spec.name} has {count:,} parameters, netc's {net.count:,}; it is another net: "
-            "leave --input and --classes as the zoo has them, or leave the peer out"
+            "leave `input` and `classes` as the zoo has them, or leave the peer out"
         )
 
 

@@ -91,12 +91,12 @@ def _refuse(recipe: Recipe) -> None:
     """Raise UserError for options that the script does not have."""
     if recipe.precision != "f32":
         raise UserError(
-            f"emit-jax wants a training in f32, got --precision {recipe.precision}; leave it out: "
+            f"emit-jax wants a training in f32, got `precision={recipe.precision}`; leave it out: "
             "the twin computes in float32"
         )
     if recipe.check_labels:
-        raise UserError("emit-jax wants a training without --check-labels, got it; the twin has no such mask")
-    for name, given in (("--remat", recipe.remat), ("--scan-blocks", recipe.scan_blocks)):
+        raise UserError("emit-jax wants a training without `check_labels`, got it; the twin has no such mask")
+    for name, given in (("`remat`", recipe.remat), ("`scan_blocks`", recipe.scan_blocks)):
         if given:
             raise UserError(f"emit-jax wants a training without {name}, got it; leave it out: the results are the same")
 

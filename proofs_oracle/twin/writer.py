@@ -72,7 +72,7 @@ class Writer:
         if row is None:
             raise UserError(
                 f"{self.net}: layer {path} wants a kind that has a form in JAX text, got {layer.kind}; choose a net "
-                "without it, or compare with --target xla"
+                "without it, or compare with `target=xla`"
             )
         for expression in row(self, layer, path, x):
             source = self.assign(target, expression.replace("{}", source))

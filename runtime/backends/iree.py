@@ -53,10 +53,10 @@ def device_of(driver: str) -> Any:
         return rt.get_device(driver)
     except (RuntimeError, ValueError) as error:
         advice = (
-            "the system gives this process too little memory (see ulimit -v): raise it, or use --target reference"
+            "the system gives this process too little memory (see ulimit -v): raise it, or use `target=reference`"
             if "RESOURCE_EXHAUSTED" in str(error)
-            else "run `netc doctor` to see what is missing, or use --target "
-            + ("reference" if driver.startswith("local") else "cpu")
+            else "run `netc doctor` to see what is missing, or use "
+            + ("`target=reference`" if driver.startswith("local") else "`target=cpu`")
         )
         raise UserError(
             f"wants a device for the driver {driver!r}, got none on this machine ({_short(error)}); {advice}"

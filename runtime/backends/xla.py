@@ -18,7 +18,7 @@ def check_xla() -> None:
         import jax.extend.backend  # noqa: F401
         import jaxlib  # noqa: F401
     except ImportError as error:
-        raise UserError(f"--target xla wants jaxlib, got none; {install_extra('oracle')}") from error
+        raise UserError(f"`target=xla` wants jaxlib, got none; {install_extra('oracle')}") from error
 
 
 class XlaLoaded:

@@ -181,7 +181,7 @@ def measure(replay: Replay, steps: int, watch: Watch = lambda done, total: None)
     """
     total = min(steps, replay.total)
     if total < 1:
-        raise UserError(f"noise wants one step or more, got {steps}; give --steps 32")
+        raise UserError(f"noise wants one step or more, got {steps}; give `steps=32`")
     config = replay.config
     program = build(config.net, replace(config.recipe, norms=True), config.training.batch)
     exact, *twins = twins_of(program)

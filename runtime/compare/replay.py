@@ -84,7 +84,7 @@ def replay_of(config: RunConfig, data: Dataset, folder: Path | None = None, star
     if got != config.init:
         raise UserError(
             f"a replay wants the weights that the run began with ({config.init[:12] or 'drawn'}), got "
-            f"{got[:12] or 'none'}; name them with --init"
+            f"{got[:12] or 'none'}; name them by `init`"
         )
     try:
         if folder is not None:

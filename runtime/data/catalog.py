@@ -309,8 +309,8 @@ def how_to_get(entry: Entry) -> str:
     """Return the sentence that says how the data is got."""
     ways = [f"netc data get {entry.name}"] if entry.remotes else []
     if entry.install:
-        ways.append(f"{entry.install}{' and --data-dir DIR' if entry.system is None else ''}")
-    ways.append("--data-dir with a folder that holds the files")
+        ways.append(f"{entry.install}{' and `data_dir=DIR`' if entry.system is None else ''}")
+    ways.append("`data_dir` with a folder that holds the files")
     return "get it by one of: " + "; ".join(ways)
 
 

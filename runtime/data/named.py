@@ -87,7 +87,7 @@ def by_number(data: Dataset, outputs: int) -> Named:
     if len(data.classes) != outputs:
         raise DataError(
             f"{data.name} wants {outputs} classes to be compared by their numbers, got {len(data.classes)}; give data "
-            "with the classes of the net, or the net the names of its classes (netc import --class-names)"
+            "with the classes of the net, or the net the names of its classes (`class_names` of netc import)"
         )
     return Named(data.test, notes=("classes were compared by their numbers, in the order of the data's names",))
 
@@ -110,7 +110,7 @@ def _refuse_twins(data: Dataset, classes: Sequence[str]) -> None:
     if twins := [name for name in data.classes if normal.count(_normal(name)) > 1]:
         raise DataError(
             f"{data.name}: wants classes that the net has once, got {listed(twins)}, which name several of its "
-            f"{len(classes)} classes; import the weights with other --class-names, or compare with --by-number"
+            f"{len(classes)} classes; import the weights with other `class_names`, or give `by_number=True`"
         )
 
 
@@ -118,11 +118,13 @@ def _unknown(data: Dataset, unknown: Sequence[str], classes: Sequence[str], *, n
     if isinstance(data.test, TextSplit):
         return (
             f"{data.name} has characters that the net does not know: {listed(unknown, text=True)}; "
-            "leave them out with --skip-unknown"
+            "leave them out with `skip_unknown=True`"
         )
     folded = {_normal(name).casefold(): name for name in classes}
     near = [f"{near} for {n}" for n in unknown if (near := folded.get(_normal(n).casefold()))]
-    advice = "compare them with --by-number" if nothing_else else "leave them out with --skip-unknown"
+    advice = (
+        "give `by_number=True` to compare them by number" if nothing_else else "leave them out with `skip_unknown=True`"
+    )
     hint = f" (is it {listed(near)}?)" if near else ""
     return (
         f"{data.name} has test images of classes that the net does not know: {listed(unknown)}{hint}; it knows "

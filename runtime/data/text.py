@@ -78,7 +78,7 @@ def _numbered(points: npt.NDArray[np.uint32]) -> tuple[npt.NDArray[np.int64], Id
 def windowed(dataset: Dataset, context: int) -> Dataset:
     """Return the text `dataset` with examples of `context` tokens. Raises `DataError` for images and short texts."""
     if not isinstance(dataset.train, TextSplit) or not isinstance(dataset.test, TextSplit):
-        raise DataError(f"{dataset.name} holds images, and the net takes token ids; give --data text:FILE")
+        raise DataError(f"{dataset.name} holds images, and the net takes token ids; give `data=text:FILE`")
     return dataclasses.replace(
         dataset, train=TextSplit(dataset.train.tokens, context), test=TextSplit(dataset.test.tokens, context)
     )

@@ -217,7 +217,7 @@ def _work(pipe: Connection, job: Job, contestant: Contestant) -> None:
         step, notes = contestant.make(job)
         losses = [step() for _ in range(WARM)]
         if not np.isfinite(losses).all():
-            raise NetcError(f"{contestant.name}: wants finite losses, got {losses}; try a larger --batch")
+            raise NetcError(f"{contestant.name}: wants finite losses, got {losses}; try a larger `batch`")
     except NetcError as error:
         pipe.send((UserError if isinstance(error, UserError) else NetcError)(str(error)))
         return

@@ -75,7 +75,7 @@ def ceilings(target: Target, cache: Cache, *, again: bool = False) -> Measured:
     Raises UserError if the target's device is not here, or for the evaluator, which is no measure of a machine.
     """
     if target.engine == "reference":
-        raise UserError("a roofline wants a compiled target, got 'reference'; use --target cpu or xla")
+        raise UserError("a roofline wants a compiled target, got 'reference'; use `target=cpu` or xla")
     path, key = cache.root / FILE, key_of(target)
     kept = _kept(path)
     if key in kept and not again:

@@ -54,7 +54,7 @@ def compiled_peak(
     Raises UserError for a target without a compiler, CompileError where it fails.
     """
     if target.engine == "reference":
-        raise UserError("--target wants one with a compiler, got reference; choose cpu or xla")
+        raise UserError("`target` wants one with a compiler, got reference; choose cpu or xla")
     source = emit_text(program, target, choices)
     if target.engine == "xla":
         from netc.runtime.backends.xla import XlaLoaded

@@ -46,7 +46,7 @@ MALLOC = dict(
 )
 LONGEST = 600  # seconds that the profiled steps may take
 ADVICE = (
-    "profile wants a target of IREE's cpu, got {got!r}; use --target cpu, or, for xla, jax.profiler around a session's "
+    "profile wants a target of IREE's cpu, got {got!r}; use `target=cpu`, or, for xla, jax.profiler around a session's "
     "steps: IREE's CPU device alone tells the time of a dispatch here"
 )
 
@@ -202,7 +202,7 @@ def _output(command: tuple[str, ...]) -> str:
             env=os.environ | MALLOC,
         )  # fmt: skip
     except subprocess.TimeoutExpired as error:
-        raise NetcError(f"the profiled steps took more than {LONGEST} s; lower --steps or --batch") from error
+        raise NetcError(f"the profiled steps took more than {LONGEST} s; lower `steps` or `batch`") from error
     if done.returncode != 0:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
         raise NetcError(f"{Path(command[0]).name} failed ({last[:200]}); run it by hand to see all that it says")

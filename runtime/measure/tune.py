@@ -119,7 +119,7 @@ def check_here(target: Target, by: str = "wall") -> None:
     if target.engine == "reference" or (kind == "cpu" and name not in ("", "host")):
         raise UserError(
             f"tune measures on this machine and wants cpu, xla, vulkan or a GPU that is here, got {target.word!r}; "
-            "use --target cpu"
+            "use `target=cpu`"
         )
     if by == "cpu" and target.family == "gpu":
         raise UserError(f"CPU time says nothing of {target.word!r}; measure it by wall")

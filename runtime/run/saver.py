@@ -28,7 +28,7 @@ def diverged(folder: Path, what: str, value: float) -> NonFiniteError:
     """The error that says so."""
     return NonFiniteError(
         f"{what} is {value}; the checkpoint {folder / 'last'} is the last good one; "
-        "try a lower --lr or a longer --warmup"
+        "try a lower `lr` or a longer `warmup`"
     )
 
 

@@ -50,7 +50,7 @@ class Start:
         found = "the same in another order" if same else "others"
         note = (
             f"the weights' last layer knows {len(self.classes)} classes, and the data has {found}: its outputs are "
-            "taken by their numbers; --new-head draws it anew"
+            "taken by their numbers; `new_head=True` draws it anew"
         )
         return (*self.notes, note)
 
@@ -74,7 +74,7 @@ def write_imported(
     if len(classes) != outputs:
         raise UserError(f"class names want one for each of {outputs} outputs, got {len(classes)}; give all of them")
     if len(normalise.mean) != channels:
-        raise UserError(f"--mean and --std want {channels} numbers, one a channel, got {len(normalise.mean)}")
+        raise UserError(f"`mean` and `std` want {channels} numbers, one a channel, got {len(normalise.mean)}")
     recipe = Recipe(SGD(momentum=0.0), norms=False)  # the one with the smallest state, that every target compiles
     config = RunConfig(net, recipe, TrainConfig(1, batch), "", 0, target, Augment(), weights.sha256)
     program = build(net, recipe, batch)
@@ -89,7 +89,7 @@ def write_imported(
         "imported": {"sha256": weights.sha256, "names": weights.project},
     }
     with only_writer(folder):
-        refuse_used(folder, "-o")
+        refuse_used(folder, "`out`")
         path = checkpoint.save(folder, CHECKPOINT, weights.tensors | empty, meta)
         write_config(folder, config)
     return path
@@ -106,7 +106,7 @@ def read_start(net: CheckedNet, path: Path, *, new_head: bool = False) -> Start:
         start = _read(net, path, head if new_head else ())
     except WeightsError as error:
         if not new_head and _fits(net, path, head):
-            advice = "to train another last layer on these weights, add --new-head"
+            advice = "to train another last layer on these weights, give `new_head=True`"
             raise WeightsError(str(error).splitlines()[0], (*error.problems, advice)) from error
         raise
     channels = net.x.shape[-1]
@@ -138,19 +138,19 @@ def start_of_run(config: RunConfig, path: Path | None = None, *, new_head: bool 
     """
     if not config.init:
         if path is not None or new_head:
-            raise UserError("--init of a run wants one that began with given weights, got one whose weights were drawn")
+            raise UserError("`init` of a run wants one that began with given weights, got one whose weights were drawn")
         return None
     wanted = f"wants the weights that the run began with (SHA-256 {config.init[:12]})"
     place = path or (Path(config.init_path) if config.init_path else None)
     if place is None:
-        raise UserError(f"{wanted}, got a run.json that does not say where they lie; name them with --init")
+        raise UserError(f"{wanted}, got a run.json that does not say where they lie; name them by `init`")
     if not (place.exists() or checkpoint.exists(place)):
-        raise UserError(f"{wanted}, got nothing at {place}; put them back, or name their place with --init")
+        raise UserError(f"{wanted}, got nothing at {place}; put them back, or name their place by `init`")
     start = read_start(config.net, place, new_head=new_head or config.new_head)
     if start.digest != config.init:
         raise UserError(
             f"{wanted}, got others at {place} (SHA-256 {start.digest[:12]}); put them back, or name their place with "
-            "--init"
+            "`init`"
         )
     return start
 

@@ -123,7 +123,7 @@ def test_too_little_memory_does_not_advise_the_target_that_was_asked_for(monkeyp
 
     monkeypatch.setattr(iree, "_prepare", lambda: Runtime)
     iree.device_of.cache_clear()
-    with pytest.raises(UserError, match=r"ulimit -v\): raise it, or use --target reference"):
+    with pytest.raises(UserError, match=r"ulimit -v\): raise it, or use `target=reference`"):
         iree.device_of("local-task")
 
 

@@ -100,7 +100,7 @@ def test_another_loss_is_named():
 
 
 def test_options_that_it_does_not_have_are_named():
-    with pytest.raises(UserError, match="got --precision bf16"):
+    with pytest.raises(UserError, match="got `precision=bf16`"):
         script(recipe=Recipe(precision="bf16"))
 
 

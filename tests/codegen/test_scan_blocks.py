@@ -180,7 +180,7 @@ def test_for_iree_a_loop_is_one_in_which_buffers_are_written_where_they_lie():
     ids=["two", "dropout", "none"],
 )  # fmt: skip
 def test_a_net_without_three_equal_blocks_is_refused(net, name):
-    with pytest.raises(UserError, match=rf"--scan-blocks wants 3 or more equal blocks in a row .* got {name} without"):
+    with pytest.raises(UserError, match=rf"`scan_blocks` wants 3 or more equal blocks in a row .* got {name} without"):
         emit_text(build(net, Recipe(scan_blocks=True), BATCH), parse_target("xla"))
 
 
@@ -254,8 +254,8 @@ def test_what_blocks_read_of_each_other(module, trips):
 )
 def test_a_loop_in_a_loop_is_refused_for_iree(recipe, count):
     program = build(NETS["resnet"], recipe, BATCH, steps_per_call=count)
-    name = "accumulate" if count == 1 else "steps-per-call"
-    with pytest.raises(UserError, match=rf"--scan-blocks wants no --{name} on cpu, got 2: .* leave one of the two out"):
+    name = "accumulate" if count == 1 else "steps_per_call"
+    with pytest.raises(UserError, match=rf"`scan_blocks` wants no `{name}` on cpu, got 2: .* leave one of the two out"):
         emit_text(program, parse_target("cpu"))
     emit_text(program, parse_target("xla"))
 
@@ -264,7 +264,7 @@ def test_the_certificate_is_of_the_loops_written_out():
     found = certify_program(build(gpt(5), Recipe(scan_blocks=True), 1), parse_target("xla"), Settings(exact=False))
     assert found.holds
     assert "each block of a loop in turn" in found.statements[0].name
-    with pytest.raises(UserError, match="certify wants --accumulate or --scan-blocks, got both; leave one out"):
+    with pytest.raises(UserError, match="certify wants `accumulate` or `scan_blocks`, got both; leave one out"):
         certify_program(
             build(gpt(5), Recipe(scan_blocks=True, accumulate=2), 2), parse_target("xla"), Settings(exact=False)
         )

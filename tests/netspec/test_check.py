@@ -64,7 +64,7 @@ def test_all_errors_at_once():
         shape=(0, 8, 3),
     )
     assert len(found) == 8
-    assert found[0] == "net: input wants positive sizes such as 224x224x3, got (0, 8, 3); give --input HxWxC"
+    assert found[0] == "net: input wants positive sizes such as 224x224x3, got (0, 8, 3); give such an `input`"
     for text in found[1:5]:
         assert text.startswith("net: layer 0 (conv2d 0 ")
         assert " at a: " in text

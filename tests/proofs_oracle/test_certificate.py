@@ -316,10 +316,10 @@ def test_a_net_of_the_zoo():
 def test_mistakes_are_sentences(emitted):
     mlir = emitted / "small.mlir"
     cases = [
-        ((mlir, "--loss", 0), "--loss wants the number of a scalar result"),
-        ((mlir, "--wrt", "x"), "--wrt wants"),
+        ((mlir, "--loss", 0), "`loss` wants the number of a scalar result"),
+        ((mlir, "--wrt", "x"), "`wrt` wants"),
         ((mlir, "--wrt", "0=1"), "a gradient has its argument's type"),
-        ((mlir, "--function", "nothing"), "--function wants one of"),
+        ((mlir, "--function", "nothing"), "`function` wants one of"),
         ((mlir, "--scale", "0"), "other than 0"),
         ((mlir, "--manifest", mlir), "wants JSON"),
         ((mlir, "--layers", "--batch", 4), "--batch, --layers wants a NET"),

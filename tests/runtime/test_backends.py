@@ -189,7 +189,7 @@ def test_a_missing_device_is_a_sentence(monkeypatch):
 
 def test_a_missing_jaxlib_is_said_before_anything_is_emitted(monkeypatch):
     monkeypatch.setitem(sys.modules, "jaxlib", None)
-    with pytest.raises(UserError, match="--target xla wants jaxlib, got none; pip install"):
+    with pytest.raises(UserError, match="`target=xla` wants jaxlib, got none; pip install"):
         check_device(parse_target("xla"))
 
 

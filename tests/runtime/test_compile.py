@@ -35,7 +35,7 @@ GOOD = """module @m {
              "reference:x", "reference:", "xla:", "cpu:a b", "cpu:;rm", "vulkan:\n", "cuda:sm_80\n", " cpu", "cpu:é"],
 )  # fmt: skip
 def test_unknown_targets(word):
-    with pytest.raises(UserError, match="--target wants ") as caught:
+    with pytest.raises(UserError, match="`target` wants ") as caught:
         parse_target(word)
     assert f"got {word!r}" in str(caught.value)
 

@@ -127,7 +127,7 @@ def test_a_death_before_run_json_leaves_the_name_free(data, tmp_path, cache, mon
     for name in ("run.json", "spec.toml", "trace.jsonl", "timing.jsonl"):
         (folder / name).unlink()
     shutil.rmtree(folder / "best")
-    with pytest.raises(NetcError, match=r"--out wants a new folder, got .* with last in it"):
+    with pytest.raises(NetcError, match=r"`out` wants a new folder, got .* with last in it"):
         train(given, data, folder, cache, start=start)
 
 

@@ -139,7 +139,7 @@ def test_the_command_shows_what_is_saved():
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["--target", "reference"], "--target wants one with a compiler, got reference"),
+        (["--target", "reference"], "`target` wants one with a compiler, got reference"),
         (["--remat"], "remat wants a net with blocks (block0, block1, ..), got mnist-linear without"),
     ],
 )
@@ -169,4 +169,4 @@ def test_a_runs_file_records_it_and_older_files_load():
 def test_the_jax_twin_refuses_it():
     found = CliRunner().invoke(cli, ["emit-jax", "resnet18", "--input", "8x8x1", "--remat"])
     assert found.exit_code != 0
-    assert "emit-jax wants a training without --remat" in f"{found.output}{found.exception}"
+    assert "emit-jax wants a training without `remat`" in f"{found.output}{found.exception}"

@@ -104,6 +104,6 @@ def test_runs_of_two_precisions_are_not_compared(tmp_path):
 
 def test_vulkan_refuses_bf16_before_it_compiles():
     program = build(check(SMALL), BF16, 2)
-    with pytest.raises(UserError, match=r"--precision bf16 wants cpu, .* got vulkan: IREE 3\.12 cannot compile"):
+    with pytest.raises(UserError, match=r"`precision=bf16` wants cpu, .* got vulkan: IREE 3\.12 cannot compile"):
         emit_text(program, parse_target("vulkan"))
     assert "bf16" in emit_text(program, parse_target("rocm:gfx1100")).text

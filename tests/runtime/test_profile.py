@@ -30,5 +30,5 @@ def test_every_dispatch_of_a_step_has_a_layer(program, compiled):
 
 @pytest.mark.parametrize("word", ["xla", "reference", "vulkan", "cuda:sm_89"])
 def test_other_targets_are_refused_with_what_to_do(program, compiled, word):
-    with pytest.raises(UserError, match=f"wants a target of IREE's cpu, got '{word}'; use --target cpu"):
+    with pytest.raises(UserError, match=f"wants a target of IREE's cpu, got '{word}'; use `target=cpu`"):
         profile(program, parse_target(word), compiled)

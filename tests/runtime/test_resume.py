@@ -496,7 +496,7 @@ def test_a_death_while_a_run_is_extended_leaves_no_mark(place, data, folder, cac
 def test_fewer_epochs_than_were_begun_are_refused(data, folder, cache):
     stopped(6, data, folder, cache, press)
     shorter = config(training=replace(config().training, epochs=1))
-    with pytest.raises(UserError, match=r"--epochs wants at least the 2 that .* has begun, got 1; give more"):
+    with pytest.raises(UserError, match=r"`epochs` wants at least the 2 that .* has begun, got 1; give more"):
         resumed(data, folder, cache, shorter)
 
 
@@ -504,7 +504,9 @@ def test_another_engine_goes_on_only_on_request(data, folder, cache, whole):
     stopped(6, data, folder, cache, press)
     other = replace(read_config(folder), target="xla")
     before = (folder / "run.json").read_bytes()
-    with pytest.raises(TraceError, match=r"target \(reference there, xla here\).*or go on all the same with --not-bit"):
+    with pytest.raises(
+        TraceError, match=r"target \(reference there, xla here\).*or go on all the same with `same_bits=False`"
+    ):
         resumed(data, folder, cache, other)
     assert (folder / "run.json").read_bytes() == before
     said, outcome = resumed(data, folder, cache, other, same_bits=False)
@@ -522,7 +524,7 @@ def test_another_engine_goes_on_only_on_request(data, folder, cache, whole):
 def test_other_versions_go_on_only_on_request(data, folder, cache, monkeypatch):
     stopped(6, data, folder, cache, press)
     monkeypatch.setattr(loop, "versions", lambda *engines: {"netc": "9.9", "numpy": "1.0"})
-    with pytest.raises(TraceError, match=r"versions .*--not-bit-for-bit"):
+    with pytest.raises(TraceError, match=r"versions .*`same_bits=False`"):
         resumed(data, folder, cache)
     said, _ = resumed(data, folder, cache, same_bits=False)
     assert "other versions compute it" in said

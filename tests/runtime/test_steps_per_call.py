@@ -123,7 +123,7 @@ def test_a_loss_that_is_no_number_ends_at_its_step(data, tmp_path):
 
 
 def test_more_steps_than_an_epoch_has_is_an_error(data, tmp_path):
-    with pytest.raises(UserError, match="--steps-per-call wants at most the 4 steps of an epoch, got 5"):
+    with pytest.raises(UserError, match="`steps_per_call` wants at most the 4 steps of an epoch, got 5"):
         train(config(steps_per_call=PER_EPOCH + 1), data, tmp_path / "run", Cache(tmp_path / "cache"))
 
 

