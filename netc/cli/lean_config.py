@@ -11,7 +11,7 @@ from netc.cli.console import say
 from netc.cli.spelling import spelled_here
 
 if TYPE_CHECKING:
-    from netc.netspec.lean.file import LeanFile
+    from netc.netspec.lean.found import LeanFile
 
 NONE = "none"  # the word for no configuration
 # an option of the command line -> those of a configuration that mean nothing beside it
@@ -57,7 +57,8 @@ def _is_lean(net: str) -> bool:
 def _stated(file: LeanFile, wanted: str | None, options: Mapping[str, Any]) -> dict[str, Any]:
     from netc.netspec.errors import UserError
     from netc.netspec.lean.config import config_of
-    from netc.netspec.lean.file import CONFIGS, pick
+    from netc.netspec.lean.file import pick
+    from netc.netspec.lean.found import CONFIGS
 
     if wanted is None and len(file.configs) > 1:
         names = ", ".join(found.name for found in file.configs)

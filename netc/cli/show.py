@@ -12,7 +12,7 @@ from netc.cli.views import lean_list
 
 if TYPE_CHECKING:
     from netc.netspec.check import CheckedNet
-    from netc.netspec.lean.file import LeanFile
+    from netc.netspec.lean.found import LeanFile
     from netc.netspec.lean.meaning import Meaning
 
 DISAGREE = "counted as it is written, and not to be trained, for its sizes disagree; FLOPs are not known"

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import difflib
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from netc.netspec.errors import UserError
 from netc.netspec.lean.commands import contents
 from netc.netspec.lean.evaluate import DEEPEST, Evaluator
+from netc.netspec.lean.found import CONFIGS, SPECS, Found, LeanFile, some
 from netc.netspec.lean.library import ROWS
+from netc.netspec.lean.listing import listed
 from netc.netspec.lean.names import Globals
-from netc.netspec.lean.source import LeanError, Misread, Record, Span
+from netc.netspec.lean.source import LeanError, Misread, Record
 from netc.netspec.lean.tokens import tokens
 from netc.netspec.lean.tree import Definition, Name, Structure
 from netc.netspec.lean.values import arrows, counted, head
@@ -28,40 +29,6 @@ if TYPE_CHECKING:
 LARGEST_FILE = 1 << 20  # bytes; a specification is text that somebody wrote
 SUFFIX = ".lean"
 FRAMES = 8  # of Python for each expression within an expression
-SPECS, CONFIGS = "NetSpec", "TrainConfig"
-T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Found:
-    """A definition of a file: its full name, its value or the reason why there is none, and its doc comment."""
-
-    name: str
-    record: Record | None
-    problem: LeanError | None
-    doc: str
-    at: Span
-    _file: tuple[str, str] = field(repr=False, default=("", ""))  # the file's name and text
-
-    def read(self, meaning: Callable[[Record], T]) -> T:
-        """What the value means; raises LeanError at the place that is wrong."""
-        if self.problem is not None:
-            raise self.problem
-        assert self.record is not None
-        try:
-            return meaning(self.record)
-        except Misread as error:
-            raise LeanError(*self._file, error.span, error.sentence) from None
-
-
-@dataclass(frozen=True)
-class LeanFile:
-    """What a file defines: its specs and its training configurations, in order, and the functions that make some."""
-
-    path: str
-    specs: tuple[Found, ...]
-    configs: tuple[Found, ...]
-    makers: Mapping[str, str] = field(default_factory=dict)  # name: the parameters that need a value
 
 
 def is_lean(name: str) -> bool:
@@ -189,22 +156,12 @@ def _evaluated(run: Evaluator, definition: Definition, kind: str, file: tuple[st
     return Found(name, record, problem, definition.doc, definition.at.span, file)
 
 
-def some(file: LeanFile, kind: str = SPECS) -> tuple[Found, ...]:
-    """All definitions of that kind; raises UserError for a file without any."""
-    found = file.specs if kind == SPECS else file.configs
-    if not found:
-        raise UserError(f"{file.path} holds no {kind}; write `def net : {kind} where` and its fields")
-    return found
-
-
 def pick(file: LeanFile, name: str | None, kind: str = SPECS) -> Found:
     """The definition of that name, of which a unique ending is enough; without a name, the only one there is."""
     found = some(file, kind)
     if not name:  # `FILE.lean`, or `FILE.lean:`
         if len(found) == 1:
             return found[0]
-        from netc.netspec.lean.listing import listed
-
         raise UserError(listed(file, kind))
     exact = [f for f in found if f.name == name]
     ends = exact[:1] or [f for f in found if f.name.endswith(f".{name}")]

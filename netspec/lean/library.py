@@ -5,18 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 from netc.netspec.lean import arithmetic
+from netc.netspec.lean.evaluation import Evaluation
 from netc.netspec.lean.source import Built, Closure, Integer, Misread, Product, Record, Span, Value
 from netc.netspec.lean.tokens import Token
 from netc.netspec.lean.tree import Scope
 from netc.netspec.lean.values import LONGEST_STRING, described, equal, printed, product
 
-if TYPE_CHECKING:
-    from netc.netspec.lean.evaluate import Evaluator
-
-Run: TypeAlias = Callable[["Evaluator", list[Any], Token], Value]
+Run: TypeAlias = Callable[[Evaluation, list[Any], Token], Value]
 
 
 @dataclass(frozen=True)
@@ -46,13 +44,13 @@ class Primitive(Closure):
         free = [i for i in range(len(self.row.kinds)) if i not in self.given]
         return replace(self, given={**self.given, **dict(zip(free, values, strict=False))})
 
-    def on(self, value: Value, run: Evaluator, at: Token) -> Value:
+    def on(self, value: Value, run: Evaluation, at: Token) -> Value:
         """`value.name`: the value is the first argument of its own kind."""
         place = next((i for i, k in enumerate(self.row.kinds) if k != "v" and of_kind(value, k)), 0)
         bound = replace(self, given={place: value})
         return bound if bound.room() else bound.run(run, at)
 
-    def run(self, run: Evaluator, at: Token) -> Value:
+    def run(self, run: Evaluation, at: Token) -> Value:
         """Apply it, having all arguments; raises Misread for one of the wrong kind."""
         values = [self.given[i] for i in range(len(self.row.kinds))]
         for value, letter in zip(values, self.row.kinds, strict=True):
@@ -129,22 +127,22 @@ def none(at: Token) -> Built:
     return Built("none", (), {}, at.span)
 
 
-def _replicate(run: Evaluator, a: list[Any], at: Token) -> Value:
+def _replicate(run: Evaluation, a: list[Any], at: Token) -> Value:
     run.sized(a[0], at)
     value: tuple[Value, ...] = (a[1],)
     return value * int(a[0])
 
 
-def _range(start: int, stop: int, run: Evaluator, at: Token) -> tuple[int, ...]:
+def _range(start: int, stop: int, run: Evaluation, at: Token) -> tuple[int, ...]:
     run.sized(stop - start, at)
     return tuple(range(start, stop))
 
 
-def _map(run: Evaluator, a: list[Any], at: Token) -> Value:
+def _map(run: Evaluation, a: list[Any], at: Token) -> Value:
     return tuple([run.call(a[0], [x], at) for x in a[1]])
 
 
-def _flatten(run: Evaluator, lists: Any, at: Token) -> Value:
+def _flatten(run: Evaluation, lists: Any, at: Token) -> Value:
     for item in lists:
         if not isinstance(item, tuple):
             raise Misread(at.span, f"wants a list of lists, got one with {described(item)} in it; it is flat already")
@@ -152,29 +150,29 @@ def _flatten(run: Evaluator, lists: Any, at: Token) -> Value:
     return tuple([x for item in lists for x in item])
 
 
-def _fold(run: Evaluator, a: list[Any], at: Token, *, right: bool = False) -> Value:
+def _fold(run: Evaluation, a: list[Any], at: Token, *, right: bool = False) -> Value:
     value: Value = a[1]
     for x in reversed(a[2]) if right else a[2]:
         value = run.call(a[0], [x, value] if right else [value, x], at)
     return value
 
 
-def _holds(run: Evaluator, test: Value, x: Value, at: Token) -> bool:
+def _holds(run: Evaluation, test: Value, x: Value, at: Token) -> bool:
     answer = run.call(test, [x], at)
     if not isinstance(answer, bool):
         raise Misread(at.span, f"wants a function that gives a Bool, got {described(answer)}")
     return answer
 
 
-def _kept(run: Evaluator, a: list[Any], at: Token) -> tuple[Value, ...]:
+def _kept(run: Evaluation, a: list[Any], at: Token) -> tuple[Value, ...]:
     return tuple([x for x in a[1] if _holds(run, a[0], x, at)])
 
 
-def _every(run: Evaluator, a: list[Any], at: Token) -> bool:
+def _every(run: Evaluation, a: list[Any], at: Token) -> bool:
     return len(_kept(run, [a[1], a[0]], at)) == len(a[0])
 
 
-def _filter_map(run: Evaluator, a: list[Any], at: Token) -> Value:
+def _filter_map(run: Evaluation, a: list[Any], at: Token) -> Value:
     found: list[Value] = []
     for x in a[1]:
         option = run.call(a[0], [x], at)
@@ -220,14 +218,14 @@ def _total(values: Any, symbol: str, at: Token) -> Value:
 
 
 def _extreme(symbol: str) -> Run:
-    def pick(run: Evaluator, a: list[Any], at: Token) -> Value:
+    def pick(run: Evaluation, a: list[Any], at: Token) -> Value:
         found: Value = max(a) if symbol == "max" else min(a)
         return found
 
     return pick
 
 
-def _joined(run: Evaluator, between: str, values: Any, at: Token) -> Value:
+def _joined(run: Evaluation, between: str, values: Any, at: Token) -> Value:
     for x in values:
         if not isinstance(x, str):
             raise Misread(at.span, f"wants a list of Strings, got one with {described(x)} in it; use toString")
@@ -235,7 +233,7 @@ def _joined(run: Evaluator, between: str, values: Any, at: Token) -> Value:
     return between.join(values)
 
 
-def _spread(run: Evaluator, a: list[Any], at: Token) -> Value:
+def _spread(run: Evaluation, a: list[Any], at: Token) -> Value:
     """A list's elements with one between them, or for Strings the String between them."""
     if isinstance(a[0], str):
         return _joined(run, a[0], a[1], at)
@@ -255,7 +253,7 @@ def _root(value: float) -> float:
 def _operator(symbol: str) -> Run:
     """An operator as a function: `Nat.add`."""
 
-    def compute(run: Evaluator, a: list[Any], at: Token) -> Value:
+    def compute(run: Evaluation, a: list[Any], at: Token) -> Value:
         largest = max(arithmetic.rank(x, symbol, at.span) for x in a)
         left = arithmetic.raised(a[0], largest)
         return arithmetic.compute(symbol, left, a[1] if symbol == "^" else arithmetic.raised(a[1], largest), at.span)

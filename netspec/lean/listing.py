@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from netc.netspec.errors import NetcError
-from netc.netspec.lean.file import CONFIGS, SPECS, Found, LeanFile, some
+from netc.netspec.lean.found import CONFIGS, SPECS, Found, LeanFile, some
 from netc.netspec.lean.source import LeanError, Misread
 
 PATIENCE = 1.0  # seconds of counting: a file may hold many specs, of any size

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from netc.netspec.lean.evaluation import Evaluation
 from netc.netspec.lean.source import Built, Misread, Product, Record, Value
 from netc.netspec.lean.tree import (
     Apply,
@@ -20,13 +19,10 @@ from netc.netspec.lean.tree import (
     Unary,
 )
 
-if TYPE_CHECKING:
-    from netc.netspec.lean.evaluate import Evaluator
-
 WORDS: dict[str, Value] = {"true": True, "false": False, "nil": (), "zero": 0}
 
 
-def fits(run: Evaluator, pattern: Node, value: Value, names: dict[str, Value]) -> bool:  # noqa: PLR0912 (one case a form)
+def fits(run: Evaluation, pattern: Node, value: Value, names: dict[str, Value]) -> bool:  # noqa: PLR0912 (one case a form)
     """Whether the value has the pattern's form; if so, `names` gains what the pattern names.
 
     Raises Misread for what is no pattern that netc reads.
@@ -74,7 +70,7 @@ def _same_whole(value: Value, wanted: Value) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and value == wanted
 
 
-def _group(run: Evaluator, items: tuple[Node, ...], value: Value, names: dict[str, Value]) -> bool:
+def _group(run: Evaluation, items: tuple[Node, ...], value: Value, names: dict[str, Value]) -> bool:
     if len(items) == 1:
         return fits(run, items[0], value, names)
     parts: tuple[Value, ...]
@@ -89,7 +85,7 @@ def _group(run: Evaluator, items: tuple[Node, ...], value: Value, names: dict[st
 
 
 def _constructor(
-    run: Evaluator, pattern: Node, name: str, arguments: tuple[Node, ...], value: Value, names: dict[str, Value]
+    run: Evaluation, pattern: Node, name: str, arguments: tuple[Node, ...], value: Value, names: dict[str, Value]
 ) -> bool:
     if name in WORDS and not arguments:
         return type(value) is type(WORDS[name]) and value == WORDS[name]

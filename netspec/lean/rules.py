@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 from netc.netspec.lean import arithmetic
+from netc.netspec.lean.evaluation import Evaluation
 from netc.netspec.lean.functions import Env, Given, Lambda
 from netc.netspec.lean.library import composed
 from netc.netspec.lean.patterns import fits
@@ -37,9 +38,6 @@ from netc.netspec.lean.tree import (
 )
 from netc.netspec.lean.values import LONGEST_STRING, conform, described, element, equal, factors, head, printed, product
 
-if TYPE_CHECKING:
-    from netc.netspec.lean.evaluate import Evaluator
-
 ARITHMETIC = frozenset("+-*/%^")
 ORDER: dict[str, Callable[[Any, Any], bool]] = {
     "<": lambda a, b: a < b,
@@ -55,7 +53,7 @@ OR = frozenset(("||", "∨"))
 FLOATS = frozenset(("Float", "Float32"))
 
 
-def literal(run: Evaluator, node: Literal, env: Env, want: Type) -> Value:
+def literal(run: Evaluation, node: Literal, env: Env, want: Type) -> Value:
     """A numeral is a Float where one is wanted."""
     if isinstance(node.value, int):
         return arithmetic.checked(float(node.value) if head(want) in FLOATS else node.value, node.at.span)
@@ -64,7 +62,7 @@ def literal(run: Evaluator, node: Literal, env: Env, want: Type) -> Value:
     return node.value
 
 
-def interpolated(run: Evaluator, node: Interpolated, env: Env, want: Type) -> Value:
+def interpolated(run: Evaluation, node: Interpolated, env: Env, want: Type) -> Value:
     """The parts, printed one after another."""
     parts: list[str] = []
     for part in node.parts:
@@ -75,17 +73,17 @@ def interpolated(run: Evaluator, node: Interpolated, env: Env, want: Type) -> Va
     return text
 
 
-def name(run: Evaluator, node: Name | Dot | Project, env: Env, want: Type) -> Value:
+def name(run: Evaluation, node: Name | Dot | Project, env: Env, want: Type) -> Value:
     """A name, `.name` or `value.name`."""
     return run.settled(run.function(node, env), node.at)
 
 
-def hole(run: Evaluator, node: Node, env: Env, want: Type) -> Value:
+def hole(run: Evaluation, node: Node, env: Env, want: Type) -> Value:
     """`_` and proofs have no value here."""
     raise Misread(node.at.span, f"wants a value, got {node.at.text}, which Lean would have to find; write it out")
 
 
-def apply(run: Evaluator, node: Apply, env: Env, want: Type) -> Value:
+def apply(run: Evaluation, node: Apply, env: Env, want: Type) -> Value:
     """A function with its arguments; a constructor takes any."""
     function = run.function(node.function, env)
     wants = run.wants(function, [a.name for a in node.arguments])
@@ -96,7 +94,7 @@ def apply(run: Evaluator, node: Apply, env: Env, want: Type) -> Value:
     return run.apply(function, given, node.at)
 
 
-def binary(run: Evaluator, node: Binary, env: Env, want: Type) -> Value:
+def binary(run: Evaluation, node: Binary, env: Env, want: Type) -> Value:
     """One operator; sums, joins and chains of `::` are taken whole."""
     symbol = node.symbol
     if symbol in ARITHMETIC:
@@ -126,7 +124,7 @@ def binary(run: Evaluator, node: Binary, env: Env, want: Type) -> Value:
     return ORDER[symbol](left, right)
 
 
-def numeric(run: Evaluator, node: Node, env: Env, want: Type) -> Value:
+def numeric(run: Evaluation, node: Node, env: Env, want: Type) -> Value:
     """All of a sum of products: its parts first, then in the largest of their types, as Lean elaborates it.
 
     So `1 / 2 + 0.5` is 1.0, and a negative sign makes the whole an Int.
@@ -169,7 +167,7 @@ def _beside(node: Node) -> str:
     return node.symbol if isinstance(node, Binary | Unary) else "+"
 
 
-def appended(run: Evaluator, node: Binary, env: Env, want: Type) -> Value:
+def appended(run: Evaluation, node: Binary, env: Env, want: Type) -> Value:
     """`a ++ b ++ c`: lists, or strings."""
     nodes: list[Node] = []
     left: Node = node
@@ -199,7 +197,7 @@ def _fix(value: Value) -> str:
     return "put it in [ ]" if isinstance(value, Built) else "use toString for a number, + to add"
 
 
-def consed(run: Evaluator, node: Binary, env: Env, want: Type) -> Value:
+def consed(run: Evaluation, node: Binary, env: Env, want: Type) -> Value:
     """`a :: b :: rest`."""
     heads: list[Value] = []
     rest: Node = node
@@ -213,7 +211,7 @@ def consed(run: Evaluator, node: Binary, env: Env, want: Type) -> Value:
     return (*heads, *tail)
 
 
-def truth(run: Evaluator, node: Node, env: Env) -> bool:
+def truth(run: Evaluation, node: Node, env: Env) -> bool:
     """The Bool that an expression is."""
     value = run.evaluate(node, env)
     if not isinstance(value, bool):
@@ -221,12 +219,12 @@ def truth(run: Evaluator, node: Node, env: Env) -> bool:
     return value
 
 
-def unary(run: Evaluator, node: Unary, env: Env, want: Type) -> Value:
+def unary(run: Evaluation, node: Unary, env: Env, want: Type) -> Value:
     """A sign, or `!`."""
     return numeric(run, node, env, want) if node.symbol == "-" else not truth(run, node.operand, env)
 
 
-def conditional(run: Evaluator, node: If, env: Env, want: Type) -> Value:
+def conditional(run: Evaluation, node: If, env: Env, want: Type) -> Value:
     """The first case whose condition holds."""
     for condition, then in node.cases:
         if truth(run, condition, env):
@@ -234,7 +232,7 @@ def conditional(run: Evaluator, node: If, env: Env, want: Type) -> Value:
     return run.evaluate(node.otherwise, env, want)
 
 
-def match(run: Evaluator, node: Match, env: Env, want: Type) -> Value:
+def match(run: Evaluation, node: Match, env: Env, want: Type) -> Value:
     """The first arm that fits."""
     values = [run.evaluate(v, env) for v in node.values]
     for arm in node.arms:
@@ -246,12 +244,12 @@ def match(run: Evaluator, node: Match, env: Env, want: Type) -> Value:
     raise Misread(node.at.span, f"wants an arm for {got}, but none fits; add `| {', '.join('_' * len(values))} => ..`")
 
 
-def function(run: Evaluator, node: Function, env: Env, want: Type) -> Value:
+def function(run: Evaluation, node: Function, env: Env, want: Type) -> Value:
     """A function remembers the names around it."""
     return Lambda(node, env)
 
 
-def block(run: Evaluator, node: Block, env: Env, want: Type) -> Value:
+def block(run: Evaluation, node: Block, env: Env, want: Type) -> Value:
     """`let`s in order; the definitions after a `where` all at once."""
     for binding in node.bindings:
         env = bound(run, binding, env)
@@ -263,7 +261,7 @@ def block(run: Evaluator, node: Block, env: Env, want: Type) -> Value:
     return run.evaluate(node.body, env, want)
 
 
-def bound(run: Evaluator, binding: Binding, env: Env) -> Env:
+def bound(run: Evaluation, binding: Binding, env: Env) -> Env:
     """The names with those of one `let`."""
     if binding.recursive:
         return env
@@ -274,14 +272,14 @@ def bound(run: Evaluator, binding: Binding, env: Env) -> Env:
     return env.bind(names)
 
 
-def items(run: Evaluator, node: Items, env: Env, want: Type) -> Value:
+def items(run: Evaluation, node: Items, env: Env, want: Type) -> Value:
     """A list."""
     inner = element(want)
     run.sized(len(node.items), node.at)
     return tuple([run.evaluate(item, env, inner) for item in node.items])
 
 
-def group(run: Evaluator, node: Group, env: Env, want: Type) -> Value:
+def group(run: Evaluation, node: Group, env: Env, want: Type) -> Value:
     """A tuple, or by its fields' order a structure that the file declares."""
     if node.anonymous and (declared := run.known.structure(head(want))) is not None:
         if len(declared.fields) < len(node.items):
@@ -297,7 +295,7 @@ def group(run: Evaluator, node: Group, env: Env, want: Type) -> Value:
     return product(*values)
 
 
-def structure(run: Evaluator, node: Structure, env: Env, want: Type) -> Value:
+def structure(run: Evaluation, node: Structure, env: Env, want: Type) -> Value:
     """The fields of the bases, the first one's before the others', those written, and the declared defaults."""
     want = node.type or want
     fields: dict[str, tuple[Value, Span]] = {}
@@ -324,7 +322,7 @@ def structure(run: Evaluator, node: Structure, env: Env, want: Type) -> Value:
     return Record(fields, node.at.span)
 
 
-def index(run: Evaluator, node: Index, env: Env, want: Type) -> Value:
+def index(run: Evaluation, node: Index, env: Env, want: Type) -> Value:
     """`list[index]`."""
     value, place = run.evaluate(node.value, env), run.evaluate(node.index, env)
     if not isinstance(value, tuple):
@@ -339,12 +337,12 @@ def index(run: Evaluator, node: Index, env: Env, want: Type) -> Value:
     return value[number]
 
 
-def ascribed(run: Evaluator, node: Ascribed, env: Env, want: Type) -> Value:
+def ascribed(run: Evaluation, node: Ascribed, env: Env, want: Type) -> Value:
     """`(value : type)`."""
     return run.typed(node.value, env, node.type)
 
 
-Rule: TypeAlias = Callable[["Evaluator", Any, Env, Type], Value]
+Rule: TypeAlias = Callable[[Evaluation, Any, Env, Type], Value]
 RULES: dict[type[Node], Rule] = {
     Literal: literal,
     Interpolated: interpolated,

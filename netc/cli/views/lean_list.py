@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from netc.netspec.lean.file import LeanFile
+    from netc.netspec.lean.found import LeanFile
 
 SHORT = {"refused": "refused, ", "counted": "counted only, "}  # what stands before a reason
 

@@ -19,7 +19,8 @@ from netc.netspec.errors import UserError
 from netc.netspec.layers import COUNTED
 from netc.netspec.lean.config import config_of
 from netc.netspec.lean.constructors import TABLE
-from netc.netspec.lean.file import LeanFile, from_text, load
+from netc.netspec.lean.file import from_text, load
+from netc.netspec.lean.found import LeanFile
 from netc.netspec.lean.listing import listed, summaries
 from netc.netspec.lean.meaning import counted, read, spec_of
 from netc.netspec.lean.source import Built, Product, Record, Value
