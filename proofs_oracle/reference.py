@@ -94,10 +94,20 @@ class Reference:
             )
 
 
+REFERENCES: dict[str, Reference] = {}
+"""The vocabulary, by kind: `references/` registers netc's own kinds."""
+
+
+def register(*references: Reference) -> None:
+    """Add kinds to the vocabulary; raises ValueError for one that has a reference already."""
+    for reference in references:
+        if reference.kind in REFERENCES:
+            raise ValueError(f"reference {reference.kind}: wants a kind without a reference, got a second; drop one")
+        REFERENCES[reference.kind] = reference
+
+
 def reference_of(layer: Layer) -> Reference:
     """The reference for this kind of layer; raises OracleError where there is none."""
-    from netc.proofs_oracle.references import REFERENCES
-
     found = REFERENCES.get(layer.kind)
     if found is None:
         raise OracleError(

@@ -14,7 +14,8 @@ import numpy as np
 from netc.netspec.layer import Layer, signature_of
 from netc.netspec.types import TensorType
 from netc.proofs_oracle.draws import FloatArray
-from netc.proofs_oracle.reference import KEY, STREAM, apply
+from netc.proofs_oracle.reference import KEY, STREAM
+from netc.proofs_oracle.references import apply
 
 Call = Callable[[Sequence[FloatArray]], list[FloatArray]]
 

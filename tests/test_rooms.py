@@ -12,6 +12,7 @@ import sys
 import tomllib
 from collections.abc import Iterable, Iterator
 from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import netc
@@ -116,6 +117,54 @@ def strangers(name: str, path: Path) -> Iterator[str]:
 
 def test_imports_obey_the_table():
     none(line for name, path in NAMES.items() for line in strangers(name, path))
+
+
+def module_of(path: Path) -> str:
+    """The dotted name of a file of ours."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts if parts[0] == "netc" else ("netc", *parts)).removesuffix(".__init__")
+
+
+def graph_of(trees: dict[str, ast.Module]) -> dict[str, set[str]]:
+    """module -> modules that it imports anywhere: in functions and for type checkers, too."""
+    graph: dict[str, set[str]] = {}
+    for name, tree in trees.items():
+        asked = {n for node in ast.walk(tree) for n in _asked(node)}
+        # `from package import x` asks for the module x if there is one, else for a name in package/__init__.py
+        graph[name] = {m if m in trees else m.rpartition(".")[0] for m in asked} & trees.keys() - {name}
+    return graph
+
+
+def _asked(node: ast.AST) -> Iterator[str]:
+    if isinstance(node, ast.ImportFrom):
+        yield from (f"{node.module}.{alias.name}" for alias in node.names)
+    elif isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+
+
+def circle(graph: dict[str, set[str]]) -> list[str]:
+    """Modules of which each imports the next, the first again at the end; none if imports run in no circle."""
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return list(reversed(error.args[1]))
+    return []
+
+
+def test_imports_run_in_no_circle():
+    found = circle(graph_of({module_of(path): tree_of(path) for path in SOURCES}))
+    assert not found, "\n imports ".join(found)
+
+
+def test_a_circle_is_seen():
+    texts = {
+        "netc.a": "from netc.b.c import x", "netc.b": "", "netc.b.c": "def f():\n    from netc import d",
+        "netc.d": "if TYPE_CHECKING:\n    import netc.a", "netc.e": "from netc import a, b",
+    }  # fmt: skip
+    assert circle(graph_of({n: ast.parse(text) for n, text in texts.items() if n != "netc.d"})) == []
+    found = circle(graph_of({n: ast.parse(text) for n, text in texts.items()}))
+    turns = ["netc.a", "netc.b.c", "netc.d"]
+    assert found in [[*turns[i:], *turns[: i + 1]] for i in range(3)]
 
 
 def test_the_table_names_files_that_are_there():

@@ -58,7 +58,10 @@ class Dual:
 
 
 class DualField:
-    """One random point: what the evaluator calls. `key` chooses the functions that are not rational."""
+    """One random point: what the evaluator calls, but for `scalar`, which functions.TranscendentalField adds.
+
+    `key` chooses the functions that are not rational.
+    """
 
     def __init__(self, field: Residues, rng: np.random.Generator, identities: Identities, exact: bool) -> None:
         self.field, self.identities, self.exact = field, identities, exact
@@ -217,26 +220,6 @@ class DualField:
         return self._bilinear(x, y, real, lambda a, b: self.field.dot(a, b, contract, batch))
 
     # -- functions that are not rational -----------------------------------------------------------------------
-
-    def scalar(self, function: str, x: Dual) -> Dual:
-        """A function of one number, by its differential identity."""
-        from netc.proofs_oracle.certificate.functions import FUNCTIONS, float_run
-
-        with np.errstate(all="ignore"):
-            real = float_run(function, x.real)
-        if function != "exp" and (np.isfinite(bare(real)) & ~np.isfinite(bare(x.real))).any():
-            raise CertifyError(f"wants {function} of finite numbers, got an infinity; there is no rule for its value")
-        y, slope = FUNCTIONS[function](self, x.value)
-        tan, tdeg = None, CONSTANT
-        if x.tan is not None:
-            d = slope()
-            tan, tdeg = self.field.mul(d.res, x.tan), d.deg * x.tdeg
-        return Dual(real, y.res, tan, y.deg, tdeg, self._undone(function, x))
-
-    def _undone(self, function: str, x: Dual) -> Any:
-        if function == "log1p" and self.identities.additive:
-            return self._made("log", self.add(self.number(1, x.value), x.value))
-        return self._made(function, x) if function in ("log", "exp") else None
 
     def unknown(self, function: str, x: Dual) -> Dual:
         """f(x) for a function of which nothing is known but that equal operands give equal values."""

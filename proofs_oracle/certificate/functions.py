@@ -6,21 +6,22 @@ random element of the field that only the operand decides. What is used of a fun
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
-from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 
-from netc.codegen.evaluator import FloatArithmetic
 from netc.codegen.ir import Op
 from netc.codegen.ops.table import Meaning
 from netc.proofs_oracle.certificate.degree import CONSTANT, VARIABLE
 from netc.proofs_oracle.certificate.dual import CertifyError, Dual, DualField
+from netc.proofs_oracle.certificate.exponent import exponential, logarithm
+from netc.proofs_oracle.certificate.float_runs import FLOATS, float_run
 from netc.proofs_oracle.certificate.reading import Number
-from netc.proofs_oracle.certificate.residues import Array
+from netc.proofs_oracle.certificate.residues import Array, bare
+from netc.proofs_oracle.certificate.tied import falling, rising
 
 Slope = Callable[[], Dual]
 Row = Callable[[DualField, Dual], tuple[Dual, Slope]]
@@ -64,12 +65,8 @@ def _even(A: DualField, function: str, x: Dual) -> Dual:
 def _exp(A: DualField, x: Dual) -> tuple[Dual, Slope]:
     """exp' = exp; exp(-infinity) = 0."""
     if A.identities.additive:
-        from netc.proofs_oracle.certificate.exponent import exponential
-
         y = exponential(A, x)
     elif A.identities.tied:
-        from netc.proofs_oracle.certificate.tied import falling
-
         e = falling(A, x)
         y = e if (x.real <= 0).all() else A.select(x.real <= 0, e, A.div(_one(A, e), e))
     else:
@@ -83,13 +80,9 @@ def _exp(A: DualField, x: Dual) -> tuple[Dual, Slope]:
 def _logistic(A: DualField, x: Dual) -> tuple[Dual, Slope]:
     """y' = y (1 - y); logistic(-x) = 1 - logistic(x)."""
     if A.identities.additive:
-        from netc.proofs_oracle.certificate.exponent import exponential
-
         e = exponential(A, x)
         y = A.div(e, A.add(_one(A, e), e))
     elif A.identities.tied:
-        from netc.proofs_oracle.certificate.tied import rising
-
         u = rising(A, x)
         y = A.select(x.real <= 0, A.sub(_one(A, u), u), u)
     else:
@@ -102,8 +95,6 @@ def _logistic(A: DualField, x: Dual) -> tuple[Dual, Slope]:
 def _tanh(A: DualField, x: Dual) -> tuple[Dual, Slope]:
     """y' = 1 - y², odd."""
     if A.identities.additive:
-        from netc.proofs_oracle.certificate.exponent import exponential
-
         e = exponential(A, x)
         square = A.mul(e, e)
         y = A.div(A.sub(square, _one(A, e)), A.add(square, _one(A, e)))
@@ -114,12 +105,7 @@ def _tanh(A: DualField, x: Dual) -> tuple[Dual, Slope]:
 
 def _log(A: DualField, x: Dual) -> tuple[Dual, Slope]:
     """log'(x) = 1/x."""
-    if A.identities.additive:
-        from netc.proofs_oracle.certificate.exponent import logarithm
-
-        y = logarithm(A, x)
-    else:
-        y = A.unknown("log", x)
+    y = logarithm(A, x) if A.identities.additive else A.unknown("log", x)
     return y, lambda: A.div(_one(A, x), x)
 
 
@@ -261,47 +247,26 @@ FUNCTIONS: dict[str, Row] = {
 """Each function of one number that is not rational."""
 
 
-def _each_digamma(x: float) -> float:
-    """By its recurrence and the first terms of its asymptotic series (Abramowitz and Stegun 6.3.18); for x > 0."""
-    if not x > 0:
-        return math.nan
-    low = 0.0
-    while x < 10:
-        low, x = low - 1 / x, x + 1
-    return low + math.log(x) - 1 / (2 * x) - 1 / (12 * x**2) + 1 / (120 * x**4) - 1 / (252 * x**6)
+class TranscendentalField(DualField):
+    """A point with the functions that are not rational."""
 
+    def scalar(self, function: str, x: Dual) -> Dual:
+        """A function of one number, by its differential identity."""
+        with np.errstate(all="ignore"):
+            real = float_run(function, x.real)
+        if function != "exp" and (np.isfinite(bare(real)) & ~np.isfinite(bare(x.real))).any():
+            raise CertifyError(f"wants {function} of finite numbers, got an infinity; there is no rule for its value")
+        y, slope = FUNCTIONS[function](self, x.value)
+        tan, tdeg = None, CONSTANT
+        if x.tan is not None:
+            d = slope()
+            tan, tdeg = self.field.mul(d.res, x.tan), d.deg * x.tdeg
+        return Dual(real, y.res, tan, y.deg, tdeg, self._undone(function, x))
 
-def _each_erf_inv(x: float) -> float:
-    """By the quantiles of the normal distribution; infinite at -1 and 1, and NaN beyond."""
-    if abs(x) < 1:
-        return NormalDist().inv_cdf((x + 1) / 2) / math.sqrt(2)
-    return math.copysign(math.inf, x) if abs(x) == 1 else math.nan
-
-
-def _of_each(function: Callable[[float], float]) -> Callable[[Array], Array]:
-    return lambda x: np.asarray(np.frompyfunc(function, 1, 1)(x), np.float64)
-
-
-FLOATS: dict[str, Callable[[Array], Array]] = {
-    "tan": np.tan,
-    "asin": np.arcsin,
-    "acos": np.arccos,
-    "atan": np.arctan,
-    "sinh": np.sinh,
-    "cosh": np.cosh,
-    "asinh": np.arcsinh,
-    "acosh": np.arccosh,
-    "atanh": np.arctanh,
-    "erf_inv": _of_each(_each_erf_inv),
-    "lgamma": _of_each(math.lgamma),
-    "digamma": _of_each(_each_digamma),
-}
-"""The float run of those that the evaluator does not have."""
-
-
-def float_run(function: str, x: Array) -> Array:
-    """The function in float64."""
-    return FLOATS[function](x) if function in FLOATS else FloatArithmetic("f64").scalar(function, x)
+    def _undone(self, function: str, x: Dual) -> Any:
+        if function == "log1p" and self.identities.additive:
+            return self._made("log", self.add(self.number(1, x.value), x.value))
+        return self._made(function, x) if function in ("log", "exp") else None
 
 
 def root(A: DualField, op: Op, x: Dual) -> Dual:

@@ -11,6 +11,7 @@ from fractions import Fraction
 
 import numpy as np
 
+from netc.proofs_oracle.certificate.float_runs import float_run
 from netc.proofs_oracle.certificate.residues import Array, Residues, ZeroDivisorError, bare
 
 NOISE = 2.0**-50  # 8 times the relative error of one operation
@@ -69,8 +70,6 @@ class Reals(Residues):
 
     def function(self, name: str, key: int, x: Array) -> Array:
         """The function; of two operands, atan2; `root 1/3` is x to that power."""
-        from netc.proofs_oracle.certificate.functions import float_run
-
         with np.errstate(all="ignore"):
             if name == "atan2":
                 return self._noisy(np.arctan2(*np.split(x, 2)))

@@ -13,7 +13,7 @@ from netc.codegen.evaluator import INTEGER_DTYPES
 from netc.codegen.ir import Function, Op, Value
 from netc.proofs_oracle.certificate.degree import CONSTANT, VARIABLE, Degree
 from netc.proofs_oracle.certificate.dual import CertifyError, Dual, DualField, UnreadError
-from netc.proofs_oracle.certificate.functions import FUNCTIONS, NOT_OF_ONE
+from netc.proofs_oracle.certificate.functions import FUNCTIONS, NOT_OF_ONE, TranscendentalField
 from netc.proofs_oracle.certificate.identities import Identities
 from netc.proofs_oracle.certificate.meanings import meaning_of
 from netc.proofs_oracle.certificate.residues import Array, Residues
@@ -152,7 +152,7 @@ class At:
         tangents: bool = True,
     ) -> None:
         self.run, self.claim, self.field = run, run.claim, field
-        self.A = DualField(field, rng, identities, exact)
+        self.A = TranscendentalField(field, rng, identities, exact)
         self.args = [self._argument(i, np.asarray(x), rng) for i, x in enumerate(numbers)]
         wanted = sorted({g.of for g in self.claim.gradients}) if tangents else []
         shapes = {i: run.function.params[i].shape for i in wanted}

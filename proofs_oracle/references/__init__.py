@@ -1,6 +1,6 @@
-"""One file per family of layers: what each layer means in JAX. `REFERENCES` is the vocabulary."""
+"""One file per family of layers: what each layer means in JAX. Importing this registers them all."""
 
-from netc.proofs_oracle.reference import Reference
+from netc.proofs_oracle.reference import REFERENCES, apply, reference_of, register
 from netc.proofs_oracle.references import (
     activation,
     adaptive_pool,
@@ -39,6 +39,8 @@ from netc.proofs_oracle.references import (
     wavenet,
 )
 
+__all__ = ["FAMILIES", "REFERENCES", "apply", "reference_of"]
+
 FAMILIES = (
     convnext,
     dense,
@@ -76,4 +78,4 @@ FAMILIES = (
     fpn,
     diffusion,
 )
-REFERENCES: dict[str, Reference] = {ref.kind: ref for family in FAMILIES for ref in family.REFERENCES}
+register(*(reference for family in FAMILIES for reference in family.REFERENCES))

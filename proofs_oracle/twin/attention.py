@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from netc.netspec.layer import Layer
 from netc.netspec.layers import CrossAttend, SelfAttention
 from netc.netspec.types import TensorType
-from netc.proofs_oracle.twin.spelling import Row
 from netc.proofs_oracle.twin.stochastic import dropping
-
-if TYPE_CHECKING:
-    from netc.proofs_oracle.twin.writer import Writer
+from netc.proofs_oracle.twin.writer import LeafText, Writer
 
 FUNCTIONS: dict[str, str] = {
     "heads_first": '''
@@ -75,4 +70,4 @@ def _cross_attend(w: Writer, layer: CrossAttend, path: str, x: TensorType) -> li
     return [w.call("cross_attention", "{}", layer.heads, layer.queries, drop=dropping(w, layer.dropout, path))]
 
 
-ROWS: dict[type[Layer], Row] = {SelfAttention: _self_attention, CrossAttend: _cross_attend}
+LEAVES: dict[type[Layer], LeafText] = {SelfAttention: _self_attention, CrossAttend: _cross_attend}

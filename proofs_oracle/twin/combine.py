@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from itertools import accumulate
-from typing import TYPE_CHECKING
 
 from netc.netspec.layer import Layer, part_names, signature_of
 from netc.netspec.layers import Chain, Concat, Gate, OnTokens, Repeat, Residual, Split, TiedHead
 from netc.netspec.types import TensorType
-from netc.proofs_oracle.twin.spelling import Part, below, branches, inside, tensor
-
-if TYPE_CHECKING:
-    from netc.proofs_oracle.twin.writer import Writer
+from netc.proofs_oracle.twin.spelling import below, branches, inside, tensor
+from netc.proofs_oracle.twin.writer import CombinatorText, Writer
 
 
 def _chain(w: Writer, layer: Chain, path: str, x: TensorType, source: str, target: str) -> str:
@@ -76,7 +73,7 @@ def _tied_head(w: Writer, layer: TiedHead, path: str, x: TensorType, source: str
     return w.assign(target, f"{y} @ {tensor(path, 'embed.tokens')}.T")
 
 
-PARTS: dict[type[Layer], Part] = {
+COMBINATORS: dict[type[Layer], CombinatorText] = {
     Chain: _chain,
     Repeat: _repeat,
     Residual: _residual,

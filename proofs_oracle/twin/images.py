@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from netc.netspec.layer import Layer
 from netc.netspec.layers import (
     Activation,
@@ -26,10 +24,8 @@ from netc.netspec.layers import (
 )
 from netc.netspec.layers.window import extent, pair
 from netc.netspec.types import TensorType
-from netc.proofs_oracle.twin.spelling import Row, activated, tensor
-
-if TYPE_CHECKING:
-    from netc.proofs_oracle.twin.writer import Writer
+from netc.proofs_oracle.twin.spelling import activated, tensor
+from netc.proofs_oracle.twin.writer import LeafText, Writer
 
 FUNCTIONS: dict[str, str] = {
     "conv2d": '''
@@ -160,7 +156,7 @@ def _space_to_depth(w: Writer, layer: SpaceToDepth, path: str, x: TensorType) ->
     return [w.call("space_to_depth", "{}", layer.block)]
 
 
-ROWS: dict[type[Layer], Row] = {
+LEAVES: dict[type[Layer], LeafText] = {
     Conv2d: _conv2d,
     ConvTranspose2d: _conv_transpose2d,
     Dense: _dense,

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from netc.netspec.layer import Layer
 from netc.netspec.layers import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, LayerScale, RMSNorm
 from netc.netspec.types import TensorType
-from netc.proofs_oracle.twin.spelling import Row, quoted, tensor
-
-if TYPE_CHECKING:
-    from netc.proofs_oracle.twin.writer import Writer
+from netc.proofs_oracle.twin.spelling import quoted, tensor
+from netc.proofs_oracle.twin.writer import LeafText, Writer
 
 FUNCTIONS: dict[str, str] = {
     "batch_norm": '''
@@ -71,7 +67,7 @@ def _instance_norm(w: Writer, layer: InstanceNorm, path: str, x: TensorType) -> 
     return _affine(w.call("group_norm", "{}", x.shape[-1], layer.epsilon), path, layer.affine, layer.affine)
 
 
-ROWS: dict[type[Layer], Row] = {
+LEAVES: dict[type[Layer], LeafText] = {
     BatchNorm: _batch_norm,
     LayerNorm: _layer_norm,
     RMSNorm: _rms_norm,

@@ -17,9 +17,9 @@ from netc.netspec.errors import UserError
 from netc.netspec.recipe import SGD, Adam, Recipe, TrainConfig
 from netc.netspec.types import Constant, Initializer, Normal
 from netc.proofs_oracle.twin import data, step
+from netc.proofs_oracle.twin.forward import forward_text
 from netc.proofs_oracle.twin.losses import loss_call, loss_functions
 from netc.proofs_oracle.twin.template import TEMPLATE
-from netc.proofs_oracle.twin.writer import forward_text
 
 
 @dataclass(frozen=True)

@@ -1,20 +1,10 @@
-"""What the rows of all families share: the names of tensors, parts and variables, and the activations."""
+"""What the texts of all families share: the names of tensors, parts and variables, and the activations."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
 
-from netc.netspec.types import TensorType
-
-if TYPE_CHECKING:
-    from netc.proofs_oracle.twin.writer import Writer
-
-# A row gives the expressions of a leaf, one a line: `{}` in each stands for what the line before gave.
-Row = Callable[["Writer", Any, str, TensorType], list[str]]
-# A part writes the lines of a combinator: of the path, the input's type, the variable that it reads and its target.
-Part = Callable[["Writer", Any, str, TensorType, str, str], str]
+from netc.proofs_oracle.twin.writer import Writer
 
 RELU6 = '''
 def relu6(x):
@@ -38,7 +28,7 @@ ACTIVATIONS: dict[str, str] = {
 
 
 def quoted(path: str) -> str:
-    """A path as Python text. A brace has another spelling in it: `{}` is what a row's source stands for."""
+    """A path as Python text. A brace has another spelling in it: `{}` stands for what a leaf reads."""
     return json.dumps(path, ensure_ascii=False).replace("{", "\\x7b")
 
 

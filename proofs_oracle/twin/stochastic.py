@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from netc.netspec.layer import Layer
 from netc.netspec.layers import Dropout, DropPath
 from netc.netspec.types import TensorType
-from netc.proofs_oracle.twin.spelling import Row, quoted
-
-if TYPE_CHECKING:
-    from netc.proofs_oracle.twin.writer import Writer
+from netc.proofs_oracle.twin.spelling import quoted
+from netc.proofs_oracle.twin.writer import LeafText, Writer
 
 FUNCTIONS: dict[str, str] = {
     "stream": '''
@@ -42,7 +38,7 @@ def drop_path(x, rate, key, path):
 
 
 def dropping(w: Writer, rate: float, path: str) -> str | None:
-    """A function that drops out, for rows that do so in their middle; None where nothing is dropped."""
+    """A function that drops out, for layers that do so in their middle; None where nothing is dropped."""
     return "lambda a: " + w.call("dropout", "a", rate, "key", quoted(path)) if rate else None
 
 
@@ -54,4 +50,4 @@ def _drop_path(w: Writer, layer: DropPath, path: str, x: TensorType) -> list[str
     return [w.call("drop_path", "{}", layer.rate, "key", quoted(path))] if layer.rate else []
 
 
-ROWS: dict[type[Layer], Row] = {Dropout: _dropout, DropPath: _drop_path}
+LEAVES: dict[type[Layer], LeafText] = {Dropout: _dropout, DropPath: _drop_path}

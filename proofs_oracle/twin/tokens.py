@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from netc.netspec.layer import Layer
 from netc.netspec.layers import (
     ChannelsToTokens,
@@ -20,10 +18,8 @@ from netc.netspec.layers import (
     TokenPositionEmbed,
 )
 from netc.netspec.types import TensorType
-from netc.proofs_oracle.twin.spelling import Row, tensor
-
-if TYPE_CHECKING:
-    from netc.proofs_oracle.twin.writer import Writer
+from netc.proofs_oracle.twin.spelling import tensor
+from netc.proofs_oracle.twin.writer import LeafText, Writer
 
 FUNCTIONS: dict[str, str] = {
     "sinusoidal_positions": '''
@@ -83,7 +79,7 @@ def _selective_scan(w: Writer, layer: SelectiveScan, path: str, x: TensorType) -
     return [w.call("selective_scan", "{}", *(tensor(path, name) for name in ("log_rate", "step_bias", "skip")))]
 
 
-ROWS: dict[type[Layer], Row] = {
+LEAVES: dict[type[Layer], LeafText] = {
     TokenPositionEmbed: _embed,
     SinusoidalPositions: lambda w, layer, path, x: [w.call("sinusoidal_positions", "{}", layer.base)],
     PositionalEncoding: lambda w, layer, path, x: [w.call("positional_encoding", "{}", layer.levels)],

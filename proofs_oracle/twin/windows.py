@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from netc.netspec.layer import Layer
 from netc.netspec.layers import WindowAttention, WindowMerge, WindowPartition
 from netc.netspec.layers.window import pair
 from netc.netspec.types import TensorType
-from netc.proofs_oracle.twin.spelling import Row, tensor
+from netc.proofs_oracle.twin.spelling import tensor
 from netc.proofs_oracle.twin.stochastic import dropping
-
-if TYPE_CHECKING:
-    from netc.proofs_oracle.twin.writer import Writer
+from netc.proofs_oracle.twin.writer import LeafText, Writer
 
 FUNCTIONS: dict[str, str] = {
     "to_windows": '''
@@ -74,4 +70,4 @@ def _attention(w: Writer, layer: WindowAttention, path: str, x: TensorType) -> l
     return [w.call("window_attention", "{}", tensor(path, "table"), *sizes, shift=_shift(layer), drop=drop)]
 
 
-ROWS: dict[type[Layer], Row] = {WindowPartition: _partition, WindowMerge: _merge, WindowAttention: _attention}
+LEAVES: dict[type[Layer], LeafText] = {WindowPartition: _partition, WindowMerge: _merge, WindowAttention: _attention}

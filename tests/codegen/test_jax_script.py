@@ -14,11 +14,11 @@ from netc.netspec.recipe import SGD, Adam, Recipe, TrainConfig
 from netc.netspec.spec import NetSpec
 from netc.netspec.types import TensorType
 from netc.netspec.zoo import ZOO, find
+from netc.proofs_oracle.twin.forward import COMBINATORS, FUNCTIONS, LEAVES, forward_text
 from netc.proofs_oracle.twin.losses import FUNCTIONS as LOSS_FUNCTIONS
 from netc.proofs_oracle.twin.losses import NAMES
 from netc.proofs_oracle.twin.script import Training, jax_script
 from netc.proofs_oracle.twin.spelling import ACTIVATIONS
-from netc.proofs_oracle.twin.writer import FUNCTIONS, PARTS, ROWS, forward_text
 
 NET = NetSpec("net", (8, 8, 1), (ConvBn(4, name="conv"), Flatten(), Dense(10, name="head")))
 
@@ -57,7 +57,7 @@ def test_every_net_of_the_zoo_is_python(name):
 
 def test_every_kind_has_a_form():
     leaves = {cls for cls in KINDS.values() if not issubclass(cls, Composite)}
-    assert ROWS.keys() | PARTS.keys() == leaves
+    assert LEAVES.keys() | COMBINATORS.keys() == leaves
 
 
 def test_a_layer_without_a_row_is_named():

@@ -19,7 +19,8 @@ from netc.netspec.spec import NetSpec
 from netc.netspec.types import TensorType
 from netc.proofs_oracle.certificate import certify, claims, residues
 from netc.proofs_oracle.certificate.degree import VARIABLE
-from netc.proofs_oracle.certificate.dual import CertifyError, Dual, DualField, Identities
+from netc.proofs_oracle.certificate.dual import CertifyError, Dual, Identities
+from netc.proofs_oracle.certificate.functions import TranscendentalField
 from netc.proofs_oracle.certificate.mutate import backward, faults
 from netc.proofs_oracle.certificate.points import float_point
 from netc.proofs_oracle.certificate.run import Claim, Gradient
@@ -124,7 +125,7 @@ def test_a_loop_is_written_out_only_from_0():
 def point():
     rng = np.random.default_rng(0)
     field = residues.Residues(residues.draw_primes(3, rng))
-    made = DualField(field, rng, Identities(tied=True), False)
+    made = TranscendentalField(field, rng, Identities(tied=True), False)
     x = Dual(rng.standard_normal(8), residues.uniform(field, (8,), rng), None, VARIABLE)
     return made, x
 

@@ -31,8 +31,8 @@ from netc.netspec.loss import CrossEntropy, Dice, DiceCrossEntropy, Focal
 from netc.netspec.recipe import Recipe, TrainConfig
 from netc.netspec.spec import NetSpec
 from netc.proofs_oracle.twin.agreement import agreement, executed, script_of
+from netc.proofs_oracle.twin.forward import COMBINATORS, LEAVES
 from netc.proofs_oracle.twin.script import Training, jax_script
-from netc.proofs_oracle.twin.writer import PARTS, ROWS
 from netc.runtime.compare.replay import first_state
 
 # every row and part, in the forms that the options give
@@ -146,9 +146,10 @@ NETS = {spec.name: spec for spec in (CLASSIC, RESIZED, WINDOWS, WORDS)}
 SEED = 2**40 + 5
 
 
-def test_the_nets_have_every_row():
+def test_the_nets_have_every_kind():
     met = {type(row.layer) for spec in NETS.values() for row in check(spec).walk()}
-    assert ROWS.keys() | PARTS.keys() <= met | {Chain}  # what a composite stands for is not in the walk, its parts are
+    # what a composite stands for is not in the walk, its parts are
+    assert LEAVES.keys() | COMBINATORS.keys() <= met | {Chain}
 
 
 @pytest.mark.parametrize("name", NETS)

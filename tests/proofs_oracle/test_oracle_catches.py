@@ -15,8 +15,8 @@ from netc.netspec.layers import Activation, AvgPool, BatchNorm, Chain, Conv2d, D
 from netc.proofs_oracle import check_layer, check_loss, check_optimizer, check_step
 from netc.proofs_oracle.compare import Comparison, compare, compare_all
 from netc.proofs_oracle.oracle import GradCheck, run, run_case, select
-from netc.proofs_oracle.reference import Case, reference_of
-from netc.proofs_oracle.references import losses, optimizers, step
+from netc.proofs_oracle.reference import Case
+from netc.proofs_oracle.references import losses, optimizers, reference_of, step
 from netc.proofs_oracle.result import Result, result_of, summary
 from netc.proofs_oracle.subject import Subject, emitted
 

@@ -14,7 +14,7 @@ from netc.netspec.layers import AvgPool, Conv2d, Dense, MaxPool, ResidualBlock
 from netc.netspec.layers.window import pair, resolve_padding
 from netc.netspec.loss import CrossEntropy
 from netc.netspec.recipe import SGD, Adam
-from netc.proofs_oracle.reference import Case, OracleError, Reference, apply, reference_of
+from netc.proofs_oracle.reference import Case, OracleError, Reference, apply, reference_of, register
 from netc.proofs_oracle.references import REFERENCES, losses, optimizers
 from netc.proofs_oracle.references.activation import activate
 from netc.proofs_oracle.references.window import sides_of
@@ -175,6 +175,11 @@ def test_a_kind_without_a_reference_is_named(monkeypatch):
     monkeypatch.delitem(REFERENCES, "dense")
     with pytest.raises(OracleError, match=r"wants a reference for 'dense', got those for .*conv2d"):
         reference_of(Dense(3))
+
+
+def test_a_kind_has_one_reference():
+    with pytest.raises(ValueError, match="reference dense: wants a kind without a reference, got a second"):
+        register(reference_of(Dense(3)))
 
 
 def test_a_reference_wants_distinct_cases_and_reasons():
