@@ -23,11 +23,19 @@ if TYPE_CHECKING:
 @click.command()
 @net_argument
 @net_options
-@click.option("--target", default="cpu", show_default=True, metavar="T,..", help="One target or several, as cpu,xla.")
-@click.option("--batch", type=click.IntRange(min=1), default=32, show_default=True, help="Examples a step.")
-@click.option("--rounds", type=click.IntRange(min=1), default=30, show_default=True, help="Turns for each.")
-@click.option("--seconds", type=click.FloatRange(min=0), default=60, show_default=True, help="No new round after that.")
-@click.option("--against", default="", metavar="P,..", help="Peers: jax, torch, torch.compile.")
+@click.option(
+    "--target", default="cpu", show_default=True, metavar="T,..", help="One or more targets, such as cpu,xla."
+)
+@click.option("--batch", type=click.IntRange(min=1), default=32, show_default=True, help="Batch size.")
+@click.option("--rounds", type=click.IntRange(min=1), default=30, show_default=True, help="Number of rounds.")
+@click.option(
+    "--seconds",
+    type=click.FloatRange(min=0),
+    default=60,
+    show_default=True,
+    help="Start no new round after this many seconds.",
+)
+@click.option("--against", default="", metavar="P,..", help="Peers to compare with: jax, torch, torch.compile.")
 @tuned_option
 @json_option
 def bench(
@@ -43,11 +51,11 @@ def bench(
     no_tuned: bool,
     as_json: bool,
 ) -> None:
-    """Time one training step of NET: forward, loss, backward and Adam in float32, on a random batch on the device.
+    """Benchmark a training step of NET: forward, loss, backward and Adam in float32, on a random batch on the device.
 
-    Each contestant runs in a process of its own and they take turns. GFLOP/s count what the mathematics needs; their
-    share is of a product of matrices on this machine, measured once (see `netc cost`). Peers begin at the same
-    parameters, and their first loss must be netc's.
+    Contestants run in separate processes and take turns. GFLOP/s counts only what the mathematics needs; its percentage
+    is of this machine's matrix-multiply throughput (see `netc cost`). Peers start from the same parameters, and their
+    first loss must match netc's.
     """
     from netc.cli.views.waiting import waiting, watched_cache
     from netc.netspec.errors import UserError
@@ -104,7 +112,7 @@ COLUMNS = (
     ("steps_per_s", "steps/s", ".1f"),
     ("examples_per_s", "examples/s", ".0f"),
     ("gflops", "GFLOP/s", ".1f"),
-    ("gemm_share", "of the product's rate", ".0%"),
+    ("gemm_share", "of matmul peak", ".0%"),
     ("to_best_peer", "/ best peer", ".2f"),
     ("resident_mb", "resident MB", ".0f"),
 )
@@ -117,7 +125,7 @@ def _show(found: dict[str, Any]) -> None:
     title = "{net}, batch {batch}, {threads} threads, {rounds} rounds".format_map(found)
     print_line(title, "bold")
     said = f"one step is {found['flops'] / 1e9:.3f} GFLOP of mathematics"
-    print_line(said + (f"; a product of matrices reaches {peak / 1e9:.0f} GFLOP/s here" if peak else ""), "dim")
+    print_line(said + (f"; a matrix multiply reaches {peak / 1e9:.0f} GFLOP/s here" if peak else ""), "dim")
     print_line("")
     shown = [column for column in COLUMNS if rows[0][column[0]] is not None]
     columns = [Column(""), *(Column(head, right=True) for _, head, _ in shown)]

@@ -24,10 +24,10 @@ HOURS = {"h": 1, "d": 24, "w": 168, "": 24}  # of a unit of age
 
 @click.group()
 def cache() -> None:
-    """List, prune and clear compiled programs, and what `netc tune` measured.
+    """List, prune and clear compiled programs and `netc tune` results.
 
-    After each compile the least recently used programs go, until the rest fits NETC_CACHE_LIMIT (10GB by default;
-    `none`: no limit).
+    After each compile, the least recently used programs are removed until the rest fit in NETC_CACHE_LIMIT (10GB by
+    default, `none` for no limit).
     """
 
 
@@ -57,7 +57,7 @@ def _warn(text: str) -> None:
 @cache.command("ls")
 @json_option
 def ls(as_json: bool) -> None:
-    """List the compiled programs, oldest first, then the tuned targets."""
+    """List compiled programs, oldest first, then tuned targets."""
     from netc.runtime.cache import limit as cache_limit
     from netc.runtime.cache.store import Cache
     from netc.runtime.measure.tuned import all_tuned
@@ -145,14 +145,13 @@ def _show(store: Cache, entries: Iterable[Entry], tuned: Iterable[Tuned]) -> Non
 
 @cache.command("clear")
 @click.argument("pattern", required=False)
-@click.option("--older-than", type=_age, metavar="AGE", help="Only programs of at least this age: 30d, 12h.")
-@click.option("--yes", is_flag=True, help="Remove without asking.")
+@click.option("--older-than", type=_age, metavar="AGE", help="Only programs at least this old: 30d, 12h.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def clear(pattern: str | None, older_than: timedelta | None, yes: bool) -> None:
     """Remove compiled programs.
 
-    PATTERN is the beginning of a program's name or digest (resnet18), or a glob (*b128). Without it, all go. What
-    `netc tune` measured for a target has the name tuned-TARGET (tuned-cpu).
-    Downloaded data and trained runs stay.
+    PATTERN is the start of a program's name or digest (resnet18), or a glob (*b128); without it, all are removed. The
+    results of `netc tune` are named tuned-TARGET (tuned-cpu). Downloaded data and trained runs are kept.
     """
     from netc.cli.views import figures
     from netc.runtime.cache.store import Cache
@@ -180,13 +179,13 @@ def clear(pattern: str | None, older_than: timedelta | None, yes: bool) -> None:
 
 @cache.command("prune")
 @click.option(
-    "--max-size", type=_size, metavar="SIZE", help="Until the rest fits: 500MB, 2GB.  [default: NETC_CACHE_LIMIT]"
+    "--max-size", type=_size, metavar="SIZE", help="Remove until the rest fit: 500MB, 2GB.  [default: NETC_CACHE_LIMIT]"
 )
-@click.option("--older-than", type=_age, metavar="AGE", help="Those not used for this long: 30d, 12h.")
+@click.option("--older-than", type=_age, metavar="AGE", help="Remove those unused for this long: 30d, 12h.")
 def prune(max_size: int | None, older_than: timedelta | None) -> None:
     """Remove the least recently used programs.
 
-    Without options, until the rest fits NETC_CACHE_LIMIT. Programs that a process has just taken stay.
+    Without options, until the rest fit in NETC_CACHE_LIMIT. Programs in use are kept.
     """
     from netc.cli.views import figures
     from netc.runtime.cache import limit as cache_limit

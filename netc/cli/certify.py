@@ -38,30 +38,38 @@ OF_BOTH = frozenset(("net", "loss", "primes", "points", "seed", "literals", "as_
 @click.command()
 @click.argument("net", metavar="NET|FILE.mlir", shell_complete=complete_net)
 @net_options
-@click.option("--target", default="cpu", show_default=True, help="Certify the text that is compiled for it.")
-@click.option("--batch", type=click.IntRange(min=1), default=2, show_default=True, help="Examples a step.")
+@click.option("--target", default="cpu", show_default=True, help="Check the text that is compiled for this target.")
+@click.option("--batch", type=click.IntRange(min=1), default=2, show_default=True, help="Batch size.")
 @config_option
 @recipe_options
-@click.option("--layers", is_flag=True, help="Judge each different layer of NET alone instead of the whole text.")
+@click.option("--layers", is_flag=True, help="Check each distinct layer of NET alone instead of the whole text.")
 @click.option(
-    "--primes", type=click.IntRange(1, 32), help="Primes near 2^26 at once.  [default: 3 or 4, 8, 16, as needed]"
+    "--primes", type=click.IntRange(1, 32), help="Number of primes near 2^26.  [default: 3 or 4, 8, 16, as needed]"
 )
-@click.option("--points", type=click.IntRange(min=1), default=1, show_default=True, help="Random points at least.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Draws primes and points.")
+@click.option(
+    "--points", type=click.IntRange(min=1), default=1, show_default=True, help="Minimum number of random points."
+)
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Random seed of primes and points."
+)
 @click.option(
     "--literals", type=click.Choice(("rounded", "exact")), default="rounded", show_default=True,
-    help="Read 0.33333334 as 1/3, or as the dyadic number that it is.",
+    help="Read 0.33333334 as 1/3, or as the exact dyadic number.",
 )  # fmt: skip
-@click.option("--manifest", type=click.Path(path_type=Path), help="Of FILE: the JSON that emit-mlir wrote beside it.")
-@click.option("--function", help="Of FILE: its function.  [default: train_step, or main]")
-@click.option("--wrt", multiple=True, metavar="ARGUMENT=RESULT", help="Of FILE: which result is whose gradient.")
+@click.option("--manifest", type=click.Path(path_type=Path), help="For FILE: the JSON manifest that emit-mlir wrote.")
+@click.option("--function", help="For FILE: the function to check.  [default: train_step, or main]")
+@click.option(
+    "--wrt", multiple=True, metavar="ARGUMENT=RESULT", help="For FILE: which result is the gradient of which argument."
+)
 @click.option(
     "--update", "updates", multiple=True, metavar="ARGUMENT=RESULT:RULE",
-    help="Of FILE: which result is whose update: 0=0:sgd, 0=0:momentum:STATE or 0=0:adam:STATE=RESULT.",
+    help="For FILE: which result updates which argument: 0=0:sgd, 0=0:momentum:STATE or 0=0:adam:STATE=RESULT.",
 )  # fmt: skip
-@click.option("--scale", default="1", metavar="FRACTION", help="Of FILE: the results are the gradients times this.")
+@click.option("--scale", default="1", metavar="FRACTION", help="For FILE: results are this times the gradients.")
 @click.option(
-    "--ids", type=click.IntRange(min=1), help="Of FILE: integers stay below.  [default: what they index, else 10]"
+    "--ids",
+    type=click.IntRange(min=1),
+    help="For FILE: bound of integer inputs.  [default: the size that they index, otherwise 10]",
 )
 @json_option
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="Write the certificate to this file, as JSON.")
@@ -71,12 +79,13 @@ def certify(
     wrt: tuple[str, ...], updates: tuple[str, ...], scale: str, ids: int | None,
     as_json: bool, out: Path | None, **recipe: Any,
 ) -> None:  # fmt: skip
-    """Check exactly, over prime fields, that the backward in a program is the derivative of its forward.
+    """Check in exact arithmetic, over prime fields, that a backward pass is the derivative of its forward pass.
 
-    Of NET, the train step is checked, in the text that `netc compile` would compile for the target. FILE.mlir may be
-    anybody's StableHLO: --manifest, --wrt or --update say which results are gradients or updates; without them they
-    are found. The loss is result 0 or the only scalar; --loss NUMBER names it, and with --loss none there is none.
-    docs/certificate.md says what is proven and what is assumed. The exit code is 0 if the claim holds, else 1.
+    For NET, this checks the train step in the text that `netc compile` compiles for the target. FILE.mlir may be any
+    StableHLO: --manifest, --wrt or --update say which results are gradients or updates; otherwise they are detected.
+    The loss is result 0 or the only scalar result; --loss NUMBER names another one, and --loss none says that there is
+    none. docs/certificate.md says what is proven and what is assumed. The exit code is 0 if the claim holds, otherwise
+    1.
     """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # the primes are spread over threads already
     _keep_memory()

@@ -17,13 +17,13 @@ from netc.cli.recipe_options import recipe_options, steps_per_call_option
 @click.command("compile")
 @click.argument("net", metavar="NET", shell_complete=complete_net)
 @net_options
-@click.option("--target", default="cpu", show_default=True, help="cpu, cuda:sm_89, rocm:gfx1100, vulkan, ..")
-@click.option("--batch", type=int, default=32, show_default=True, help="Examples a step.")
+@click.option("--target", default="cpu", show_default=True, help="Target: cpu, cuda:sm_89, rocm:gfx1100, vulkan, ..")
+@click.option("--batch", type=int, default=32, show_default=True, help="Batch size.")
 @tuned_option
 @config_option
 @recipe_options
 @steps_per_call_option
-@click.option("-o", "-F", "--out", type=click.Path(path_type=Path), required=True, help="The .vmfb file to write.")
+@click.option("-o", "-F", "--out", type=click.Path(path_type=Path), required=True, help="Output .vmfb file.")
 def compile_(
     net: str,
     classes: int | None,
@@ -35,9 +35,9 @@ def compile_(
     out: Path,
     **recipe: Any,
 ) -> None:
-    """Compile NET for a target, whether or not its device is here.
+    """Compile NET's training program for a target. The device itself is not needed.
 
-    Beside OUT lies its manifest, OUT.json: every argument and result in order, and the compiler, its version and flags.
+    The manifest OUT.json lists every argument and result in order, and the compiler with its version and flags.
     """
     from netc.cli.views.waiting import watched_cache
     from netc.netspec.errors import UserError

@@ -20,12 +20,18 @@ RULE = "bytes: elementwise work is fused into one pass; a product or a transpose
 @click.command()
 @net_argument
 @net_options
-@click.option("--target", default="cpu", show_default=True, help="Whose schedules: cpu, xla, cuda:sm_89, ..")
-@click.option("--batch", type=click.IntRange(min=1), default=32, show_default=True, help="Examples a step.")
-@click.option("--depth", type=click.IntRange(min=0), default=0, show_default=True, help="Levels of parts in the table.")
+@click.option("--target", default="cpu", show_default=True, help="Target: cpu, xla, cuda:sm_89, ..")
+@click.option("--batch", type=click.IntRange(min=1), default=32, show_default=True, help="Batch size.")
+@click.option(
+    "--depth", type=click.IntRange(min=0), default=0, show_default=True, help="Levels of nested layers in the table."
+)
 @click.option("--measure", is_flag=True, help="Measure this machine's ceilings again.")
-@click.option("--peak", type=click.FloatRange(min=0, min_open=True), metavar="GFLOP/s", help="Take this ceiling ..")
-@click.option("--bandwidth", type=click.FloatRange(min=0, min_open=True), metavar="GB/s", help=".. and this one.")
+@click.option(
+    "--peak", type=click.FloatRange(min=0, min_open=True), metavar="GFLOP/s", help="Peak throughput to assume."
+)
+@click.option(
+    "--bandwidth", type=click.FloatRange(min=0, min_open=True), metavar="GB/s", help="Memory bandwidth to assume."
+)
 @config_option
 @recipe_options
 @tuned_option
@@ -45,10 +51,10 @@ def cost(
     as_json: bool,
     **recipe: Any,
 ) -> None:
-    """Say what a training step of NET costs: flops, bytes, and the least time for them, layer by layer.
+    """Estimate the cost of a training step of NET, layer by layer: FLOPs, bytes moved and roofline time.
 
-    Nothing of the net is compiled. The two ceilings (products of matrices, memory) are measured through the target
-    once, and kept in the cache folder; for a device that is not here give both --peak and --bandwidth.
+    The net is not compiled. The roofline's two ceilings, matrix-multiply throughput and memory bandwidth, are measured
+    once for each target and kept in the cache. For a device that is not on this machine, give --peak and --bandwidth.
     """
     from netc.cli.views.waiting import watched_cache
     from netc.codegen.analysis.block_cost import step_rows

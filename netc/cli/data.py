@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def data() -> None:
-    """List and get data sets."""
+    """List and download datasets."""
 
 
 def complete_data(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -34,13 +34,13 @@ def complete_data(context: click.Context, parameter: click.Parameter, incomplete
 
 
 @data.command("ls")
-@click.option("--data-dir", type=click.Path(path_type=Path), help="A folder to look for their files in.")
+@click.option("--data-dir", type=click.Path(path_type=Path), help="Folder with the datasets' files.")
 @json_option
 def ls(data_dir: Path | None, as_json: bool) -> None:
-    """List the data sets: what they are, and where they lie or how to get them.
+    """List the datasets, and where each is or how to get it.
 
-    A folder of images, one folder for each class, needs no entry here: --data imagefolder:PATH, nor has a text:
-    --data text:FILE.
+    Your own data needs no entry here: use --data imagefolder:PATH for a folder with one subfolder for each class, or
+    --data text:FILE for a text.
     """
     from netc.runtime.data.catalog import status
 
@@ -85,9 +85,9 @@ def _show(found: tuple[Status, ...]) -> None:
 @data.command("get")
 @click.argument("name", shell_complete=complete_data)
 def get(name: str) -> None:
-    """Download the data set NAME, check it, and print the folder that it lies in.
+    """Download and verify the dataset NAME, and print its folder.
 
-    Files that are there and right are kept.
+    Files that are already there and correct are not downloaded again.
     """
     from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
     from rich.progress import Progress as Bars

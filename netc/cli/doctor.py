@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 @click.command()
 @json_option
 def doctor(as_json: bool) -> None:
-    """Say what works on this machine, and how to mend what does not.
+    """Check what works on this machine, and say how to fix what does not.
 
-    A small program is compiled and run for each kind of target. The exit code is 1 if --target cpu cannot run here;
-    all else is optional.
+    A small program is compiled and run for each kind of target. The exit code is 1 if the cpu target does not work;
+    everything else is optional.
     """
     from netc.cli.machine import examine
     from netc.netspec.errors import NetcError

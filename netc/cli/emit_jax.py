@@ -18,13 +18,12 @@ if TYPE_CHECKING:
 @training_options
 @click.command("emit-jax")
 @click.argument("net", metavar="NET|RUN", shell_complete=complete_net)
-@click.option("-o", "--out", type=click.Path(path_type=Path), help="FILE.py; its examples go to FILE.npz.")
+@click.option("-o", "--out", type=click.Path(path_type=Path), help="Output FILE.py; its examples go to FILE.npz.")
 def emit_jax(net: str, out: Path | None, **options: Any) -> None:
-    """Write NET's training in plain JAX: same net, first state, batches and recipe, gradients by value_and_grad.
+    """Write NET's training as plain JAX: the same net, initial state, batches and recipe, with JAX's own gradients.
 
-    The script needs jax and numpy, draws the first parameters itself and writes a trace of the same format, for
-    netc trace diff. Without -o it goes to standard output, and no examples are written. The weights of --init go to
-    FILE.weights.npz.
+    The script needs jax and numpy. It initialises the parameters itself and writes a trace for `netc trace diff`.
+    Without -o it goes to standard output, and no examples are written. Weights from --init go to FILE.weights.npz.
     """
     from netc.netspec.errors import UserError
 

@@ -13,11 +13,11 @@ from netc.cli.options import net_argument, net_options, resolve_net
 @click.command("emit-lean")
 @net_argument
 @net_options
-@click.option("-o", "--out", type=click.Path(path_type=Path), help="Write to this file.")
+@click.option("-o", "--out", type=click.Path(path_type=Path), help="Output file.")
 def emit_lean(net: str, classes: int | None, input_: str | None, out: Path | None) -> None:
-    """Write the specification of NET as Lean 4: `def net : NetSpec where ..`.
+    """Write NET's specification as Lean 4: `def net : NetSpec where ..`.
 
-    netc reads what it wrote as the equal specification. Without -o the text goes to standard output.
+    netc reads the result back as an equal specification. Without -o the text goes to standard output.
     """
     from netc.netspec.lean.write import to_lean
     from netc.runtime.files import write_whole

@@ -17,13 +17,13 @@ from netc.cli.recipe_options import recipe_options, steps_per_call_option
 @click.command("emit-mlir")
 @click.argument("net", metavar="NET", shell_complete=complete_net)
 @net_options
-@click.option("--target", help="Write the text that is compiled for it.  [default: the net as plain StableHLO]")
-@click.option("--batch", type=int, default=32, show_default=True, help="Examples a step.")
+@click.option("--target", help="Write the text for this target.  [default: portable StableHLO]")
+@click.option("--batch", type=int, default=32, show_default=True, help="Batch size.")
 @tuned_option
 @config_option
 @recipe_options
 @steps_per_call_option
-@click.option("-o", "--out", type=click.Path(path_type=Path), help="A folder for NET.mlir and NET.json.")
+@click.option("-o", "--out", type=click.Path(path_type=Path), help="Folder for NET.mlir and its manifest NET.json.")
 def emit_mlir(
     net: str,
     classes: int | None,
@@ -35,12 +35,12 @@ def emit_mlir(
     out: Path | None,
     **recipe: Any,
 ) -> None:
-    """Write the module of NET: init, train_step, eval_step and predict in StableHLO.
+    """Write NET's training program as StableHLO: init, train_step, eval_step and predict.
 
-    The text is the net as written, in portable StableHLO for any compiler. With --target it is the text that netc
-    compiles for that target: other forms of convolutions, and for IREE's targets operations of other dialects.
-    Without -o the text goes to standard output. The manifest names every argument and result in order, so that a
-    host without Python can drive the compiled module.
+    By default the text is portable StableHLO for any compiler. With --target it is the exact text that netc compiles
+    for that target: with other forms of convolutions and, for IREE's targets, operations of other dialects. Without -o
+    the text goes to standard output. The manifest names every argument and result in order, so that a host without
+    Python can drive the compiled module.
     """
     import hashlib
 

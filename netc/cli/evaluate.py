@@ -18,12 +18,14 @@ if TYPE_CHECKING:
 
 @click.command("eval")
 @click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
-@click.option("--checkpoint", type=click.Choice(["best", "last"]), default="best", show_default=True)
-@click.option("--data", "other", metavar="DATA", help="Other data, as for train.  [default: the run's own]")
-@click.option("--skip-unknown", is_flag=True, help="Leave out images of classes that the run does not know.")
-@click.option("--by-number", is_flag=True, help="Compare classes by number; there must be as many as outputs.")
-@click.option("--target", help="Where to run it.  [default: the run's own]")
-@click.option("--data-dir", type=click.Path(path_type=Path), help="A folder that holds the data's files.")
+@click.option(
+    "--checkpoint", type=click.Choice(["best", "last"]), default="best", show_default=True, help="Checkpoint to load."
+)
+@click.option("--data", "other", metavar="DATA", help="Another dataset, as for train.  [default: the run's own]")
+@click.option("--skip-unknown", is_flag=True, help="Skip images of classes that the run does not know.")
+@click.option("--by-number", is_flag=True, help="Match classes by index; there must be one for each output.")
+@click.option("--target", help="Target to run on.  [default: the run's own]")
+@click.option("--data-dir", type=click.Path(path_type=Path), help="Folder with the dataset's files.")
 @json_option
 def evaluate(
     run: Path,
@@ -35,10 +37,11 @@ def evaluate(
     data_dir: Path | None,
     as_json: bool,
 ) -> None:
-    """Evaluate the folder RUN that `netc train` or `netc import` made, on the test images of its data.
+    """Evaluate a run on the test split of its dataset.
 
-    Classes of other data are matched with the run's by name, and so are the characters of another text.
-    A folder PATH/CLASS/* and a text, which have no test part of their own, are taken whole.
+    RUN is a folder made by `netc train` or `netc import`. The classes of another dataset are matched to the run's by
+    name, and so are the characters of another text. An image folder without a test split and a text are evaluated
+    whole.
     """
     import json
 

@@ -17,15 +17,17 @@ LARGEST_NAMES = 1 << 24  # bytes
 @click.argument("net", metavar="NET", shell_complete=complete_net)
 @click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
 @net_options
-@click.option("-o", "--out", type=click.Path(path_type=Path), help="The run's folder.  [default: runs/NET-imported]")
-@click.option("--prefix", metavar="P", help="What stands before each name in the file: model.  [default: what fits]")
-@click.option("--class-names", type=click.Path(path_type=Path), help="A text file, a name a line.  [default: 0, 1, ..]")
-@click.option("--mean", metavar="R,G,B", help="What was subtracted from pixels of 0 to 1.  [default: the source's]")
-@click.option("--std", metavar="R,G,B", help="What they were then divided by.  [default: the source's]")
+@click.option("-o", "--out", type=click.Path(path_type=Path), help="Run folder.  [default: runs/NET-imported]")
+@click.option("--prefix", metavar="P", help="Prefix of every name in the file.  [default: detected]")
 @click.option(
-    "--batch", type=click.IntRange(1), default=8, show_default=True, help="Images at a time in eval, predict."
+    "--class-names",
+    type=click.Path(path_type=Path),
+    help="Text file with one class name per line.  [default: 0, 1, ..]",
 )
-@click.option("--target", default="cpu", show_default=True, help="Where eval and predict run, unless they say.")
+@click.option("--mean", metavar="R,G,B", help="Channel means, for pixels from 0 to 1.  [default: the source's]")
+@click.option("--std", metavar="R,G,B", help="Channel standard deviations.  [default: the source's]")
+@click.option("--batch", type=click.IntRange(1), default=8, show_default=True, help="Batch size for eval and predict.")
+@click.option("--target", default="cpu", show_default=True, help="Default target for eval and predict.")
 def import_(
     net: str,
     file: Path,
@@ -39,10 +41,11 @@ def import_(
     batch: int,
     target: str,
 ) -> None:
-    """Read the weights FILE of NET as torchvision or timm name them: .safetensors, or the index of several.
+    """Import weights of NET that are named as in torchvision or timm.
 
-    Every name and shape that does not fit is listed, and then nothing is written. The folder can be given to eval
-    (with --data), to predict, and to train --init. What is read: docs/weights.md.
+    FILE is a .safetensors file or the index of a sharded checkpoint. If a name or shape does not match, all mismatches
+    are listed and nothing is written. The run that it makes works with eval --data, predict, and train --init. See
+    docs/weights.md for the supported formats.
     """
     from netc.netspec.errors import UserError
     from netc.runtime.data.batches import Normalise

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 @click.argument("pattern", required=False, shell_complete=complete_net)
 @json_option
 def ls(pattern: str | None, as_json: bool) -> None:
-    """List the nets of the zoo.
+    """List the built-in nets, or the nets in a Lean file.
 
-    PATTERN is a part of a name (resnet) or a glob (resnet*-cifar). Each count of parameters comes from the spec; a !
-    beside it says that the published count is another. FILE.lean in its place lists the nets of that file.
+    PATTERN is part of a name (resnet), a glob (resnet*-cifar), or FILE.lean. Parameter counts are computed from the
+    spec; a ! marks one that differs from the published count.
     """
     if pattern is not None and pattern.endswith(".lean"):
         from pathlib import Path

@@ -22,27 +22,27 @@ from netc.cli.spelling import parameters_of, spelled
 
 # name -> module, attribute, one line of help
 COMMANDS: dict[str, tuple[str, str, str]] = {
-    "ls": ("ls", "ls", "List the networks that netc knows."),
+    "ls": ("ls", "ls", "List the built-in networks."),
     "show": ("show", "show", "Show a network's layers, shapes, parameters and FLOPs."),
     "train": ("train", "train", "Train a network."),
     "eval": ("evaluate", "evaluate", "Evaluate a trained run on its test images."),
     "predict": ("predict", "predict", "Classify images with a trained run."),
-    "import": ("import_", "import_", "Make a run's folder of torchvision's or timm's weights."),
+    "import": ("import_", "import_", "Import torchvision or timm weights as a run."),
     "emit-mlir": ("emit_mlir", "emit_mlir", "Write a network's training program as StableHLO."),
     "compile": ("compile", "compile_", "Compile a network's training program for a target."),
-    "tune": ("tune", "tune", "Measure which form of each convolution is fastest here."),
-    "profile": ("profile", "profile", "Time a training step, dispatch by dispatch, at its layers."),
-    "cost": ("cost", "cost", "Count a training step's flops, bytes and least time."),
-    "memory": ("memory", "memory", "Say what memory a training step takes, and for what."),
-    "bench": ("bench", "bench", "Time a training step, alone or beside JAX and PyTorch."),
-    "emit-jax": ("emit_jax", "emit_jax", "Write the same training as a JAX script of its own."),
+    "tune": ("tune", "tune", "Find the fastest form of each convolution on this machine."),
+    "profile": ("profile", "profile", "Profile a training step by dispatch and layer."),
+    "cost": ("cost", "cost", "Estimate a training step's FLOPs, bytes moved and roofline time."),
+    "memory": ("memory", "memory", "Break down the memory that a training step needs."),
+    "bench": ("bench", "bench", "Benchmark a training step, alone or against JAX and PyTorch."),
+    "emit-jax": ("emit_jax", "emit_jax", "Write the same training as a standalone JAX script."),
     "emit-lean": ("emit_lean", "emit_lean", "Write a network's specification as Lean 4."),
-    "trace": ("trace", "trace", "Compare the traces of runs, and find where they part."),
-    "oracle": ("oracle", "oracle", "Compare every gradient with JAX and with differences."),
-    "certify": ("certify", "certify", "Check exactly that a program's gradients are its loss's derivatives."),
-    "data": ("data", "data", "List or get data sets."),
+    "trace": ("trace", "trace", "Compare the traces of runs and find where they diverge."),
+    "oracle": ("oracle", "oracle", "Check every gradient against JAX and finite differences."),
+    "certify": ("certify", "certify", "Check in exact arithmetic that gradients are derivatives of the loss."),
+    "data": ("data", "data", "List or download datasets."),
     "cache": ("cache", "cache", "List, prune or clear compiled programs."),
-    "doctor": ("doctor", "doctor", "Say what works on this machine and how to fix what does not."),
+    "doctor": ("doctor", "doctor", "Check what works on this machine and how to fix what does not."),
 }
 
 
@@ -84,8 +84,9 @@ class LazyGroup(click.Group):
 def cli() -> None:
     """Compile a network's whole training program to one StableHLO module, and run it.
 
-    NET is a name that `netc ls` shows, a .toml file, or a net in a .lean file,
-    FILE.lean:NAME. Start with: netc train resnet34
+    NET is a name from `netc ls`, a .toml file, or FILE.lean:NAME for a net in a Lean file.
+
+    Start with: netc train resnet34
     """
 
 

@@ -19,10 +19,12 @@ if TYPE_CHECKING:
 @click.command()
 @net_argument
 @net_options
-@click.option("--target", default="cpu", show_default=True, help="Whose compiler: cpu, xla, cuda:sm_89, ..")
-@click.option("--batch", type=click.IntRange(min=1), default=32, show_default=True, help="Examples a step.")
-@click.option("--depth", type=click.IntRange(min=0), default=0, show_default=True, help="Levels of parts in the table.")
-@click.option("--top", type=click.IntRange(min=0), default=10, show_default=True, help="Layers to list.")
+@click.option("--target", default="cpu", show_default=True, help="Target: cpu, xla, cuda:sm_89, ..")
+@click.option("--batch", type=click.IntRange(min=1), default=32, show_default=True, help="Batch size.")
+@click.option(
+    "--depth", type=click.IntRange(min=0), default=0, show_default=True, help="Levels of nested layers in the table."
+)
+@click.option("--top", type=click.IntRange(min=0), default=10, show_default=True, help="Number of layers to list.")
 @config_option
 @recipe_options
 @tuned_option
@@ -40,9 +42,9 @@ def memory(
     as_json: bool,
     **recipe: Any,
 ) -> None:
-    """Say how much memory a training step of NET takes: counted from the program, and as the compiler lays it out.
+    """Show how much memory a training step of NET needs: counted from the program, and as the compiler allocates it.
 
-    Nothing is run, and a GPU need not be here. --remat shows what computing blocks again would save.
+    Nothing is run, so the device is not needed. Add --remat to see what recomputing activations would save.
     """
     from netc.cli.views.waiting import waiting
     from netc.codegen.analysis.memory import memory_of

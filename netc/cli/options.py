@@ -41,15 +41,13 @@ net_argument = click.argument("net", metavar="NET", shell_complete=complete_net)
 
 def net_options(command: Command) -> Command:
     """Add `--classes` and `--input`; the command gets `classes` and `input_`, for `resolve_net`."""
-    classes = click.option("--classes", type=int, metavar="N", help="Give the net N outputs.")
-    shape = click.option(
-        "--input", "input_", metavar="HxWxC", help="Give the net inputs of this shape: 224x224x3, or 784."
-    )
+    classes = click.option("--classes", type=int, metavar="N", help="Number of output classes.")
+    shape = click.option("--input", "input_", metavar="HxWxC", help="Input shape, such as 224x224x3 or 784.")
     return classes(shape(command))
 
 
 tuned_option = click.option(
-    "--no-tuned", is_flag=True, help="Leave out what `netc tune` kept for the target; use the target's own table."
+    "--no-tuned", is_flag=True, help="Ignore `netc tune` results; use the target's default forms."
 )
 
 

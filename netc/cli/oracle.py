@@ -19,28 +19,28 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("pattern", required=False)
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Draws the numbers.")
-@click.option("--random", "count", type=click.IntRange(min=1), help="Judge that many random nets.")
-@click.option("--spec", metavar="FILE", help="Judge the net in FILE.toml, FILE.lean or FILE.lean:NAME.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Random seed of the inputs.")
+@click.option("--random", "count", type=click.IntRange(min=1), metavar="N", help="Check N random nets.")
+@click.option("--spec", metavar="FILE", help="Check the net in FILE.toml, FILE.lean or FILE.lean:NAME.")
 @click.option(
     "--save",
     type=click.Path(path_type=Path),
     default=Path("oracle-failure.toml"),
     show_default=True,
-    help="Where --random writes the smallest net that fails.",
+    help="Where --random writes the smallest failing net.",
 )
-@click.option("--target", help="Judge what this target computes in float32, against the program in float64.")
+@click.option("--target", help="Check what this target computes in float32 against the program in float64.")
 @click.option("--html", "page_path", type=click.Path(path_type=Path), help="Write the results as a page.")
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
 def oracle(
     pattern: str | None, seed: int, count: int | None, spec: str | None, save: Path, target: str | None,
     page_path: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
-    """Judge the gradients against JAX and against central differences, in float64.
+    """Check gradients against JAX and against central differences, in float64.
 
-    PATTERN is part of a kind or a case (conv2d, norm, conv2d/groups), or a glob (maxPool/*ties). Without it all
-    are judged. The name of a file, FILE.lean:NAME, judges that net, as --spec does. --random judges nets of random
-    layers with random options, and shrinks a failure to the smallest net. The exit code is 1 if any tensor disagrees.
+    PATTERN is part of a kind or a case (conv2d, norm, conv2d/groups) or a glob (maxPool/*ties); without it, everything
+    is checked. A file name or FILE.lean:NAME checks that net, as --spec does. --random checks nets of random layers and
+    options, and shrinks a failure to the smallest net. The exit code is 1 if any tensor disagrees.
     """
     from netc.netspec.errors import UserError
     from netc.netspec.lean.file import is_lean

@@ -14,15 +14,17 @@ from netc.cli.options import json_option
 @click.command("predict")
 @click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
 @click.argument("images", metavar="IMAGE...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--checkpoint", type=click.Choice(["best", "last"]), default="best", show_default=True)
-@click.option("--target", help="Where to run it.  [default: the run's own]")
-@click.option("--top", type=click.IntRange(1), default=3, show_default=True, help="How many classes to show.")
+@click.option(
+    "--checkpoint", type=click.Choice(["best", "last"]), default="best", show_default=True, help="Checkpoint to load."
+)
+@click.option("--target", help="Target to run on.  [default: the run's own]")
+@click.option("--top", type=click.IntRange(1), default=3, show_default=True, help="Number of classes to show.")
 @json_option
 def predict(run: Path, images: tuple[Path, ...], checkpoint: str, target: str | None, top: int, as_json: bool) -> None:
-    """Classify image files, and those in folders, with the folder RUN that `netc train` or `netc import` made.
+    """Classify images with a trained run.
 
-    Images are resized to the net's input. One that cannot be read is named and does not stop the others; the exit code
-    is then 1.
+    RUN is a folder made by `netc train` or `netc import`. IMAGE is an image file or a folder of them. Images are
+    resized to the net's input. An image that cannot be read is reported and skipped, and the exit code is then 1.
     """
     import json
 

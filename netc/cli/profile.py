@@ -17,15 +17,17 @@ from netc.cli.recipe_options import recipe_options
 @click.command()
 @net_argument
 @net_options
-@click.option("--target", default="cpu", show_default=True, help="A target of IREE's cpu.")
-@click.option("--batch", type=click.IntRange(min=1), default=32, show_default=True, help="Examples a step.")
-@click.option("--steps", type=click.IntRange(1, 10_000), default=20, show_default=True, help="Steps to run.")
-@click.option("--depth", type=click.IntRange(min=0), default=0, show_default=True, help="Levels of parts in the table.")
-@click.option("--top", type=click.IntRange(min=1), default=15, show_default=True, help="Dispatches to list.")
+@click.option("--target", default="cpu", show_default=True, help="A CPU target of IREE.")
+@click.option("--batch", type=click.IntRange(min=1), default=32, show_default=True, help="Batch size.")
+@click.option("--steps", type=click.IntRange(1, 10_000), default=20, show_default=True, help="Number of steps to run.")
+@click.option(
+    "--depth", type=click.IntRange(min=0), default=0, show_default=True, help="Levels of nested layers in the table."
+)
+@click.option("--top", type=click.IntRange(min=1), default=15, show_default=True, help="Number of dispatches to list.")
 @config_option
 @recipe_options
 @tuned_option
-@click.option("-o", "--out", type=click.Path(path_type=Path), help="FILE.html: nested boxes by layer.")
+@click.option("-o", "--out", type=click.Path(path_type=Path), help="Write a flame graph by layer to FILE.html.")
 @json_option
 def profile(
     *,
@@ -42,9 +44,9 @@ def profile(
     as_json: bool,
     **recipe: Any,
 ) -> None:
-    """Profile a training step of NET: the time of each dispatch, mapped to its layer, forward, vjp or update.
+    """Profile a training step of NET: the time of each dispatch, by layer and phase (forward, vjp or update).
 
-    Runs on random data. Times are medians over the steps; another program's load on this machine is in them.
+    It runs on random data. Times are medians over the steps; load from other programs affects them.
     """
     from netc.cli.views import profile as profile_view
     from netc.cli.views.waiting import watched_cache

@@ -28,17 +28,17 @@ _UNSAID = frozenset({"choices", "init_path", "train_sha256", "earlier", "saving"
 def resuming_options(command: Command) -> Command:
     """Add them all."""
     for option in reversed((
-        click.option("--checkpoint-every", type=click.IntRange(min=0), metavar="N", help="Save after every N steps."),
+        click.option("--checkpoint-every", type=click.IntRange(min=0), metavar="N", help="Save every N steps."),
         click.option(
             "--checkpoint-minutes", type=click.FloatRange(min=0), metavar="M",
-            help="Save when M minutes have passed without a save; 0: never by time.  [default: 10]",
+            help="Save after M minutes without a save; 0 turns this off.  [default: 10]",
         ),
         click.option("--keep", type=click.IntRange(min=1), metavar="K", help="Keep K checkpoints.  [default: 1]"),
-        click.option("--resume", type=click.Path(path_type=Path), metavar="RUN", help="Continue a run, bit for bit."),
-        click.option("--auto-resume", is_flag=True, help="Go on with the run that the same words began, or begin it."),
+        click.option("--resume", type=click.Path(path_type=Path), metavar="RUN", help="Resume a run, bit for bit."),
+        click.option("--auto-resume", is_flag=True, help="Resume the run of the same command line, or start it."),
         click.option(
             "--not-bit-for-bit", "same_bits", is_flag=True, flag_value=False, default=True,
-            help="Go on with another --target or other versions; the trace says so."
+            help="Resume on another --target or with other versions; the trace records it.",
         ),
     )):  # fmt: skip
         command = option(command)

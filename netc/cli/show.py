@@ -22,7 +22,7 @@ COUNTED = "FLOPs are those of the forward pass on one example; a multiply-add co
 @click.command()
 @net_argument
 @net_options
-@click.option("--depth", type=click.IntRange(min=0), help="Open so many levels of parts; 0, the default, opens none.")
+@click.option("--depth", type=click.IntRange(min=0), help="Levels of nested layers to show.")
 @click.option("--toml", is_flag=True, help="Print the spec as TOML.")
 @click.option("--dot", is_flag=True, help="Print the graph for Graphviz.")
 @click.option("--mermaid", is_flag=True, help="Print the graph for Mermaid.")
@@ -40,9 +40,9 @@ def show(
 ) -> None:
     """Show a net: its layers, shapes, parameters and FLOPs.
 
-    NET is a name that `netc ls` shows, a .toml file, or a net in a .lean file, FILE.lean:NAME. FLOPs are those of the
-    forward pass on one example; a multiply-add counts 2. FILE.lean alone, where it holds several, lists them all; those
-    that cannot be read are listed with the reason, and the exit code is 0.
+    NET is a name from `netc ls`, a .toml file, or FILE.lean:NAME for a net in a Lean file. FLOPs are counted for the
+    forward pass on one example, 2 for each multiply-add. FILE.lean alone lists all its nets if it has several; one that
+    cannot be read is listed with the reason, and the exit code is still 0.
     """
     forms = [
         word for word, given in (("--toml", toml), ("--dot", dot), ("--mermaid", mermaid), ("--json", as_json)) if given

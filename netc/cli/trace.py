@@ -21,9 +21,9 @@ STEPS = 32  # that a floor is measured over unless --steps says more
 
 run_argument = click.Path(path_type=Path)
 init_option = click.option(
-    "--init", type=run_argument, help="Where the weights lie now that RUN began with.  [default: where they lay]"
+    "--init", type=run_argument, help="Where the weights that RUN started from are now.  [default: where they were]"
 )
-data_dir_option = click.option("--data-dir", type=run_argument, help="A folder that holds the data's files.")
+data_dir_option = click.option("--data-dir", type=run_argument, help="Folder with the dataset's files.")
 
 
 @click.group()
@@ -37,20 +37,21 @@ def trace() -> None:
 @trace.command("diff")
 @click.argument("a", type=run_argument)
 @click.argument("b", type=run_argument)
-@click.option("--mode", type=click.Choice(MODES), help="What may differ.  [default: the strictest that can hold]")
-@click.option("--noise", type=run_argument, help="The noise floor.  [default: noise.json of either run, or measured]")
-@click.option("--ulp", type=click.IntRange(min=0), default=0, show_default=True, help="With --mode ulp: so many.")
-@click.option("--steps", type=click.IntRange(min=1), help="Compare the first so many steps only.")
+@click.option("--mode", type=click.Choice(MODES), help="How much may differ.  [default: the strictest that can hold]")
+@click.option("--noise", type=run_argument, help="Noise floor.  [default: noise.json of either run, or measured]")
+@click.option("--ulp", type=click.IntRange(min=0), default=0, show_default=True, help="With --mode ulp: ULPs to allow.")
+@click.option("--steps", type=click.IntRange(min=1), metavar="N", help="Compare only the first N steps.")
 @data_dir_option
 @json_option
 def diff_command(
     a: Path, b: Path, mode: str | None, noise: Path | None, ulp: int, steps: int | None, data_dir: Path | None,
     as_json: bool,
 ) -> None:  # fmt: skip
-    """Say whether two runs did the same.
+    """Compare two runs.
 
-    ulp: every number is the same bits. same-compiler and cross-compiler: within 2 or 8 times the measured noise floor
-    of the training. The exit code is 0 where they agree, 1 where they differ, 2 where they cannot be compared.
+    Mode ulp wants every number to match bit for bit. Modes same-compiler and cross-compiler want differences within 2
+    or 8 times the noise floor of the training. The exit code is 0 if the runs agree, 1 if they differ, and 2 if they
+    cannot be compared.
     """
     from netc.netspec.errors import UserError
     from netc.traces.diff import FACTORS, diff, mode_of
@@ -78,15 +79,19 @@ def diff_command(
 @training_options
 @trace.command("noise")
 @click.argument("net", metavar="NET|RUN", shell_complete=complete_net)
-@click.option("--steps", type=click.IntRange(min=1), default=STEPS, show_default=True, help="Train the twins so long.")
-@click.option("--whole", metavar="TARGET", help="Train four twins of the whole run there, for the spread of means.")
-@click.option("-o", "--out", type=run_argument, help="A file to write it to.  [default: RUN/noise.json for a run]")
+@click.option(
+    "--steps", type=click.IntRange(min=1), default=STEPS, show_default=True, help="Number of steps to train the twins."
+)
+@click.option(
+    "--whole", metavar="TARGET", help="Also train four twins of the whole run on TARGET, for the spread of means."
+)
+@click.option("-o", "--out", type=run_argument, help="Output file.  [default: RUN/noise.json for a run]")
 @json_option
 def noise_command(net: str, steps: int, whole: str | None, out: Path | None, as_json: bool, **options: Any) -> None:
     """Measure the noise floor of a training: how far rounding alone drives runs apart.
 
-    The evaluator trains NET in float64 and, in float32, with the forms of every family of targets, sums in other
-    orders, permuted batches and a state that is off by an ULP.
+    The reference evaluator trains NET in float64. It also trains float32 twins with the forms of every family of
+    targets, other orders of summation, permuted batches, and an initial state that is off by one ULP.
     """
     import json
 
@@ -116,7 +121,7 @@ def noise_command(net: str, steps: int, whole: str | None, out: Path | None, as_
 @click.argument("runs", type=run_argument, nargs=-1, required=True)
 @click.option("-o", "--out", type=run_argument, required=True, help="FILE.png, FILE.svg or FILE.html.")
 def plot_command(runs: tuple[Path, ...], out: Path) -> None:
-    """Draw the loss, the learning rate and the norms of runs, and how far the others are from the first."""
+    """Plot the loss, learning rate and norms of runs, and how far each is from the first."""
     from netc.traces.plot import plot
 
     plot([(str(path), _read(path)) for path in runs], out)
@@ -126,18 +131,20 @@ def plot_command(runs: tuple[Path, ...], out: Path) -> None:
 @trace.command("bisect")
 @click.argument("a", metavar="RUN", type=run_argument)
 @click.argument("b", metavar="RUN|TARGET")
-@click.option("--step", type=click.IntRange(min=0), help="The step to look at.  [default: the first that differs]")
+@click.option("--step", type=click.IntRange(min=0), help="Step to examine.  [default: the first that differs]")
 @data_dir_option
 @init_option
-@click.option("--new-head", is_flag=True, help="With --init: RUN drew its last layer and is too old to say so.")
+@click.option(
+    "--new-head", is_flag=True, help="With --init: RUN reinitialised its final layer, and is too old to record it."
+)
 @json_option
 def bisect_command(
     a: Path, b: str, step: int | None, data_dir: Path | None, init: Path | None, new_head: bool, as_json: bool
 ) -> None:
-    """Name the operation in which two runs part, or a run and a target.
+    """Find the operation at which two runs diverge, or a run and a target.
 
-    Both are given the state that the first run had before the step. The exit code is 1 where a value has left the noise
-    floor, also where its operation is right for what it was given.
+    Both start from the state that the first run had before the step. The exit code is 1 if a value is outside the noise
+    floor, even if its operation is right for its inputs.
     """
     from dataclasses import asdict
 

@@ -33,33 +33,44 @@ FEW_IMAGES, FEW_EPOCHS, FEW_BATCH = 10_000, 6, 32
 @click.argument("net", metavar="NET", required=False, shell_complete=complete_net)
 @net_options
 @click.option(
-    "--data", default="digits", show_default=True, help="A name of `netc data ls`, imagefolder:PATH, text:FILE."
+    "--data",
+    default="digits",
+    show_default=True,
+    help="Dataset: a name from `netc data ls`, imagefolder:PATH or text:FILE.",
 )
-@click.option("--data-dir", type=click.Path(path_type=Path), help="A folder that holds the data's files.")
-@click.option("--target", default="cpu", show_default=True, help="cpu, cuda:SM, rocm:GFX, vulkan, xla or reference.")
-@click.option("--epochs", type=int, help="Passes over the data.  [default: 6 for small data, 5 else]")
-@click.option("--batch", type=int, help="Examples a step.  [default: 32 for small data or all of it, 128 else]")
-@click.option("--lr", type=float, default=1e-3, show_default=True, help="The highest learning rate.")
-@click.option("--warmup", type=float, default=0.5, show_default=True, help="Epochs of linear warm-up.")
-@click.option("--decay", type=click.Choice(["cosine", "constant"]), default="cosine", show_default=True)
+@click.option("--data-dir", type=click.Path(path_type=Path), help="Folder with the dataset's files.")
+@click.option(
+    "--target", default="cpu", show_default=True, help="Target: cpu, cuda:SM, rocm:GFX, vulkan, xla or reference."
+)
+@click.option("--epochs", type=int, help="Number of epochs.  [default: 6 for small datasets, otherwise 5]")
+@click.option("--batch", type=int, help="Batch size.  [default: 32 for small datasets, otherwise 128]")
+@click.option("--lr", type=float, default=1e-3, show_default=True, help="Peak learning rate.")
+@click.option("--warmup", type=float, default=0.5, show_default=True, help="Linear warmup, in epochs.")
+@click.option(
+    "--decay",
+    type=click.Choice(["cosine", "constant"]),
+    default="cosine",
+    show_default=True,
+    help="Learning rate after warmup.",
+)
 @tuned_option
 @config_option
 @recipe_options
-@click.option("--crop", type=int, help="Random crop after this many pixels of padding.  [default: the data's own]")
-@click.option("--flip/--no-flip", default=None, help="Random horizontal flip.  [default: the data's own]")
+@click.option("--crop", type=int, help="Random crop with this many pixels of padding.  [default: the dataset's]")
+@click.option("--flip/--no-flip", default=None, help="Random horizontal flip.  [default: the dataset's]")
 @steps_per_call_option
-@click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True)
-@click.option("--out", type=click.Path(path_type=Path), help="The run's folder.  [default: runs/NET-DATA]")
+@click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="Random seed.")
+@click.option("--out", type=click.Path(path_type=Path), help="Run folder.  [default: runs/NET-DATA]")
 @click.option(
-    "--init", type=click.Path(path_type=Path), help="Begin with these weights: RUN, RUN/last or a .safetensors."
+    "--init", type=click.Path(path_type=Path), help="Initialise from weights: RUN, RUN/last or a .safetensors file."
 )
-@click.option("--new-head", is_flag=True, help="With --init: draw the last layer anew, for other classes.")
+@click.option("--new-head", is_flag=True, help="With --init: reinitialise the final layer, for other classes.")
 @resuming_options
-@click.option("--quiet", is_flag=True, help="Only the last line.")
+@click.option("--quiet", is_flag=True, help="Print only the result.")
 def train(net: str | None, quiet: bool, **options: Any) -> None:
-    """Train NET: emit its program, compile it, run it, and keep a trace and checkpoints.
+    """Train NET: emit its program, compile it and run it, keeping a trace and checkpoints.
 
-    netc train resnet34 learns the embedded digits on this machine's CPU.
+    For example, `netc train resnet34` learns the bundled digits on this machine's CPU.
     """
     from netc.cli.lasting import lasting_output
 

@@ -23,18 +23,20 @@ _OF = {"wall": "", "cpu": " of CPU"}
 @click.command("tune")
 @click.argument("net", metavar="NET", shell_complete=complete_net)
 @net_options
-@click.option("--target", default="cpu", show_default=True, help="cpu, xla, vulkan, or a GPU that is here.")
-@click.option("--batch", type=int, default=32, show_default=True, help="Examples a step.")
-@click.option("--all", "negligible", is_flag=True, help="Measure also convolutions of less than 0.5% of the time.")
-@click.option("--no-step", is_flag=True, help="Keep the fastest forms without timing the whole step with them.")
+@click.option("--target", default="cpu", show_default=True, help="Target: cpu, xla, vulkan, or a GPU of this machine.")
+@click.option("--batch", type=int, default=32, show_default=True, help="Batch size.")
+@click.option(
+    "--all", "negligible", is_flag=True, help="Also measure convolutions that take less than 0.5% of the time."
+)
+@click.option("--no-step", is_flag=True, help="Keep the fastest forms without timing the whole step.")
 @click.option(
     "--by",
     type=click.Choice(["wall", "cpu"]),
     default="wall",
     show_default=True,
-    help="The clock; cpu is this process's CPU time, for a busy machine.",
+    help="Clock: wall time, or this process's CPU time for a busy machine.",
 )
-@click.option("--show", is_flag=True, help="Measure nothing; show what is kept for NET.")
+@click.option("--show", is_flag=True, help="Show what is kept for NET; measure nothing.")
 @json_option
 def tune(
     net: str,
@@ -48,12 +50,12 @@ def tune(
     show: bool,
     as_json: bool,
 ) -> None:
-    """Measure every way of computing each different convolution of NET's train step, and keep the fastest.
+    """Time every form of each distinct convolution in NET's train step, and keep the fastest.
 
-    Forms of one convolution take turns; a time is the fastest call's. Then the whole step is timed with the target's
-    own table and with the fastest forms, or where that is no faster with parts of them; what makes it fastest is
-    kept. `netc train`, `compile` and `emit-mlir` use what is kept for their target (--no-tuned leaves it out);
-    `netc cache clear tuned-TARGET` removes it.
+    The forms of a convolution are timed in turns, and the fastest call of each counts. Then the whole step is timed
+    with the target's default forms and with the fastest ones. If these do not make the step faster, subsets of them are
+    tried, and the fastest choice is kept. `netc train`, `compile` and `emit-mlir` use it for this target unless
+    --no-tuned is given. `netc cache clear tuned-TARGET` removes it.
     """
     from netc.codegen.program import build
     from netc.netspec.errors import UserError

@@ -16,7 +16,7 @@ def run(tmp_path, monkeypatch):
 
     def call(*words):
         result = CliRunner().invoke(cli, words)
-        return result.exit_code, result.output + str(result.exception or "")
+        return result.exit_code, result.stdout if result.exit_code == 0 else result.output + str(result.exception)
 
     return call
 
