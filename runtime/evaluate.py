@@ -22,9 +22,9 @@ from netc.runtime.data.named import Named, by_name, by_number
 from netc.runtime.prepare import prepare
 from netc.runtime.run.checkpoint import Checkpoint
 from netc.runtime.run.config import RunConfig, checkpoint_of, normalise_of
-from netc.runtime.session import Session
 from netc.runtime.target import parse_target
 from netc.runtime.train import sums
+from netc.runtime.trainer import Trainer
 from netc.runtime.weights.pretrained import named_classes
 
 
@@ -59,14 +59,14 @@ class Unread:
 Probabilities = npt.NDArray[np.float64]
 
 
-def open_session(config: RunConfig, folder: Path, which: str, target: str, cache: Cache) -> tuple[Session, Checkpoint]:
+def open_session(config: RunConfig, folder: Path, which: str, target: str, cache: Cache) -> tuple[Trainer, Checkpoint]:
     """A session that holds the checkpoint `which` of a run."""
     saved = checkpoint_of(folder, which)
     if saved.meta.get("spec_sha256") != config.net.digest:
         raise UserError(f"{folder / which} belongs to another spec than run.json; give the run that it was made by")
     program = build(config.net, config.recipe, config.training.batch)
     choices = config.choices if target == config.target else NO_OVERRIDES
-    session = Session(prepare(program, parse_target(target), cache, choices))
+    session = Trainer(prepare(program, parse_target(target), cache, choices))
     session.restore(saved.tensors)
     return session, saved
 
@@ -151,7 +151,7 @@ def _read(path: Path, shape: tuple[int, int, int]) -> Images | Unread:
         return Unread(str(path), str(error))
 
 
-def _classifier(session: Session, batch: int, normalise: Normalise) -> Callable[[Images], Probabilities]:
+def _classifier(session: Trainer, batch: int, normalise: Normalise) -> Callable[[Images], Probabilities]:
     """From up to `batch` images, uint8 [n, H, W, C], to the probabilities of their classes, float64 [n, classes]."""
 
     def classify(pixels: Images) -> Probabilities:

@@ -1,18 +1,40 @@
-"""A session: one program on one target, its state on the device."""
+"""A session: one program on one target. Every call takes the state and gives the next one; only batches and metrics
+cross to the host."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 
-from netc.netspec.errors import NetcError
+from netc.codegen.program import Program
+from netc.netspec.errors import NetcError, UserError
+from netc.netspec.types import TensorType
 from netc.runtime.backends import load
 from netc.runtime.backends.protocol import Array, Buffer, Loaded
 from netc.runtime.prepare import Prepared
 
 DTYPES = {"f32": np.float32, "f64": np.float64, "i32": np.int32, "ui32": np.uint32, "i1": np.bool_}
+TAKEN = (
+    "a step wants a state, got one that an earlier step took over, whose memory it may have used again; go on with "
+    "the state which that step returned, or keep a copy by fetch(state) before it and restore(..) that"
+)
+NO_STATE = "a session wants a state, got {got}; make one by init(seed=0), or by restore(tensors)"
+
+
+@dataclass(eq=False)
+class State:
+    """A training's whole state on the device: parameters, statistics, moments. A step takes it over and returns the
+    next; what was taken over is gone.
+
+    `buffers` are in the program's order of slots.
+    """
+
+    buffers: list[Buffer] = field(repr=False)
+    taken: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,24 +50,36 @@ class Feed:
 
 
 class Session:
-    """The state of a training run on a device, and the module's functions on it. Only batches and metrics cross."""
+    """A program's functions on its target, which is loaded by the first of them that is called.
+
+    Raises UserError for what does not fit the program: batches of another size, shape or type, or no state.
+    """
 
     def __init__(self, prepared: Prepared) -> None:
         self.prepared = prepared
-        self.program = prepared.program
-        self._loaded: Loaded = load(prepared.source, prepared.target)
+        self.program: Program = prepared.program
+        self.metrics = tuple(prepared.source.module.function("train_step").result_names[len(self.program.state) :])
+        step, weighted = self.program.module.function("train_step"), self.program.module.function("eval_step")
+        held = len(self.program.state)
+        self._x, self._y = (_Wanted(n, v.type) for n, v in zip("xy", step.params[held : held + 2], strict=True))
+        self._weight = _Wanted("weight", weighted.params[-1].type)
         self._kept = len(self.program.kept)
-        self._metrics = list(prepared.source.module.function("train_step").result_names[len(self.program.state) :])
-        self.state: list[Buffer] = []
 
-    def init(self, seed: int) -> None:
-        """Draw the first state from a seed of 64 bits."""
-        words = np.array([seed >> 32 & 0xFFFFFFFF, seed & 0xFFFFFFFF], np.uint32)
-        self.state = self._loaded.call("init", [self._loaded.put(words)])
+    @cached_property
+    def loaded(self) -> Loaded:
+        """The module on its device; raises UserError when the device or its library is missing."""
+        return load(self.prepared.source, self.prepared.target)
 
-    def restore(self, tensors: Mapping[str, Array]) -> None:
-        """Take a state from the host; raises NetcError if a tensor is missing or has another shape."""
-        state = []
+    def init(self, seed: int = 0) -> State:
+        """The first state, drawn from a seed of 64 bits."""
+        if not 0 <= seed < 1 << 64:
+            raise UserError(f"`seed` wants a number from 0 to 2^64 - 1, got {seed}")
+        words = np.array([seed >> 32, seed & 0xFFFFFFFF], np.uint32)
+        return State(self.loaded.call("init", [self.loaded.put(words)]))
+
+    def restore(self, tensors: Mapping[str, Array]) -> State:
+        """A state of the host's tensors; raises NetcError if one is missing or has another shape."""
+        buffers = []
         for slot in self.program.state:
             tensor = tensors.get(slot.name)
             wanted = np.dtype(DTYPES[slot.type.dtype])
@@ -54,84 +88,119 @@ class Session:
                 raise NetcError(
                     f"the state wants {slot.name} {slot.type}, got {got}; it belongs to another net or recipe"
                 )
-            state.append(self._loaded.put(tensor))
-        self.state = state
+            buffers.append(self.loaded.put(tensor))
+        return State(buffers)
 
-    def fetch(self) -> dict[str, Array]:
+    def fetch(self, state: State) -> dict[str, Array]:
         """The whole state on the host, by name, in order."""
-        return {s.name: self._loaded.get(v) for s, v in zip(self.program.state, self.state, strict=True)}
+        buffers = _buffers(state)
+        return {s.name: self.loaded.get(v) for s, v in zip(self.program.state, buffers, strict=True)}
 
     @property
     def concurrent_upload(self) -> bool:
         """Whether another thread may `upload` while this one trains."""
-        return self._loaded.concurrent_put
+        return self.loaded.concurrent_put
 
     def upload(self, xs: Sequence[Array], ys: Sequence[Array], lrs: Sequence[float] | Array) -> Feed:
-        """Copy batches x [B, ..] and y [B, ..] and their rates to the device, for `train`.
+        """Copy batches x [B, ..] and y [B, ..] and their rates to the device, for `run`.
 
         As many as the program's `steps_per_call` become one call; fewer, or where a loop of the backend would round
         in another way, are a call each, handed over one after the other.
         """
-        put, rates = self._loaded.put, np.asarray(lrs, np.float32)
-        if len(xs) == self.program.steps_per_call > 1 and self._loaded.exact_loops:
+        for x, y in zip(xs, ys, strict=True):
+            self._x.check(x)
+            self._y.check(y)
+        put, rates = self.loaded.put, np.asarray(lrs, np.float32)
+        if len(xs) == self.program.steps_per_call > 1 and self.loaded.exact_loops:
             return Feed("train_steps", ((put(np.stack(xs)), put(np.stack(ys)), put(rates)),), rates)
         calls = tuple((put(x), put(y), put(np.asarray(lr))) for x, y, lr in zip(xs, ys, rates, strict=True))
         return Feed("train_step", calls, rates)
 
-    def train(self, feed: Feed, metrics: Collection[str] | None = None) -> dict[str, Array]:
-        """The steps of a feed; returns the metrics, float32 [steps] each: all, or those of `metrics` that there are.
+    def run(self, state: State, feed: Feed, metrics: Collection[str] | None = None) -> tuple[State, dict[str, Array]]:
+        """The steps of a feed: the next state, and the metrics, float32 [steps] each: all, or those of `metrics`.
 
         Nothing is waited for between its calls.
         """
-        held, found = len(self.state), []
+        found = []
         for args in feed.calls:
-            results = self._loaded.call(feed.function, [*self.state, *args], donate=held)
-            self.state = results[:held]
-            found.append(results[held:])
-        get = self._loaded.get
-        wanted = self._metrics if metrics is None else metrics
+            state, results = self.call(state, feed.function, args)
+            found.append(results)
+        get = self.loaded.get
+        wanted = self.metrics if metrics is None else metrics
         if len(found) == 1:
-            return {n: get(v).reshape(-1) for n, v in zip(self._metrics, found[0], strict=True) if n in wanted}
-        columns = zip(self._metrics, zip(*found, strict=True), strict=True)
-        return {n: np.concatenate([get(v).reshape(-1) for v in vs]) for n, vs in columns if n in wanted}
+            return state, {n: get(v).reshape(-1) for n, v in zip(self.metrics, found[0], strict=True) if n in wanted}
+        columns = zip(self.metrics, zip(*found, strict=True), strict=True)
+        return state, {n: np.concatenate([get(v).reshape(-1) for v in vs]) for n, vs in columns if n in wanted}
 
-    def train_step(self, x: Array, y: Array, lr: float) -> dict[str, np.float32]:
-        """One step on a batch x [B, ..] float32, y [B] int32; returns the metrics."""
-        return {n: np.float32(v[0]) for n, v in self.train(self.upload([x], [y], [lr])).items()}
+    def call(self, state: State, function: str, args: Sequence[Buffer]) -> tuple[State, list[Buffer]]:
+        """Call a function of the training on what lies on the device: the next state, and the metrics there."""
+        buffers = _buffers(state)
+        results = self.loaded.call(function, [*buffers, *args], donate=len(buffers))
+        state.taken = True
+        state.buffers = []
+        return State(results[: len(buffers)]), results[len(buffers) :]
 
-    def train_steps(self, xs: Array, ys: Array, lrs: Array) -> dict[str, Array]:
-        """K steps in one call, on batches xs [K, B, ..] and ys [K, B, ..] at rates lrs [K]; each metric is [K].
+    def train(self, state: State, x: Array, y: Array, lr: float) -> tuple[State, dict[str, float]]:
+        """One step on a batch x [B, ..] and its targets y [B, ..] at the rate `lr`: the next state, and the metrics."""
+        _buffers(state)
+        state, metrics = self.run(state, self.upload([np.asarray(x)], [self._targets(y)], [lr]))
+        return state, {n: float(v[0]) for n, v in metrics.items()}
 
-        The same bits as K calls of `train_step`. Raises NetcError unless K is the program's `steps_per_call`.
-        """
-        count = self.program.steps_per_call
-        if count == 1 or not len(xs) == len(ys) == len(lrs) == count:
-            raise NetcError(
-                f"train_steps wants the steps_per_call that the program was built with, {count} and above 1, "
-                f"got {len(xs)} batches, {len(ys)} targets and {len(lrs)} rates"
-            )
-        return self.train(self.upload(list(xs), list(ys), lrs))
-
-    def repeated(self, x: Array, y: Array, lr: float) -> Callable[[], float]:
-        """A step on one batch that stays on the device, for benchmarks: each call trains on and gives the loss."""
-        put, get, held = self._loaded.put, self._loaded.get, len(self.state)
-        args = [put(x), put(y), put(np.asarray(lr, np.float32))]
-
-        def step() -> float:
-            results = self._loaded.call("train_step", [*self.state, *args], donate=held)
-            self.state = results[:held]
-            return float(get(results[held]))
-
-        return step
-
-    def eval_step(self, x: Array, y: Array, weight: Array) -> tuple[float, float, float]:
-        """Weighted sums over a batch: (loss, correct, count)."""
-        put = self._loaded.put
-        results = self._loaded.call("eval_step", [*self.state[: self._kept], put(x), put(y), put(weight)])
-        loss, correct, count = (float(self._loaded.get(r)) for r in results)
+    def evaluate(self, state: State, x: Array, y: Array, weight: Array | None = None) -> tuple[float, float, float]:
+        """Sums over a batch, each example times its `weight` [B] (1 if not given): (loss, correct, count)."""
+        weight = np.ones(self.program.batch, np.float32) if weight is None else weight
+        args = (self._x.check(x), self._y.check(y), self._weight.check(weight))
+        held = _buffers(state)[: self._kept]
+        results = self.loaded.call("eval_step", [*held, *map(self.loaded.put, args)])
+        loss, correct, count = (float(self.loaded.get(r)) for r in results)
         return loss, correct, count
 
-    def predict(self, x: Array) -> Array:
-        """Logits [B, classes] for a batch x [B, ..]."""
-        results = self._loaded.call("predict", [*self.state[: self._kept], self._loaded.put(x)])
-        return self._loaded.get(results[0])
+    def predict(self, state: State, x: Array) -> Array:
+        """The net's output [B, ..] for a batch x [B, ..]: of a classifier its logits [B, classes]."""
+        held = _buffers(state)[: self._kept]
+        return self.loaded.get(self.loaded.call("predict", [*held, self.loaded.put(self._x.check(x))])[0])
+
+    def _targets(self, y: Array) -> Array:
+        """The targets, class ids checked to be ids of classes."""
+        y = np.asarray(y)
+        classes = self.program.net.out.shape[-1] if self.program.net.out.rank else 0
+        if y.size and y.dtype == np.int32 and not self.program.recipe.check_labels and classes:
+            low, high = int(y.min()), int(y.max())
+            if low < 0 or high >= classes:
+                raise UserError(
+                    f"`y` wants class ids from 0 to {classes - 1}, got {low} to {high}; give a net with more "
+                    "`classes`, or `check_labels=True` to leave others out"
+                )
+        return y
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What an argument must be: `type` counts the batch."""
+
+    name: str
+    type: TensorType
+
+    def check(self, given: Any) -> Array:
+        """The array; raises UserError where it does not fit."""
+        array = np.asarray(given)
+        wanted = DTYPES[self.type.dtype]
+        if array.shape == self.type.shape and array.dtype == wanted:
+            return array
+        kind = np.dtype(wanted).name
+        sentence = f"`{self.name}` wants {kind} {list(self.type.shape)}, got {array.dtype} {list(array.shape)}"
+        if array.shape[1:] == self.type.shape[1:] and array.shape[:1] != self.type.shape[:1] and array.ndim:
+            raise UserError(f"{sentence}; the program was compiled for batches of {self.type.shape[0]}: give such a "
+                            f"batch, or compile with `batch={array.shape[0]}`")  # fmt: skip
+        if array.shape != self.type.shape:
+            raise UserError(f"{sentence}; reshape it, or give the net such an `input`")
+        raise UserError(f"{sentence}; convert it by .astype(np.{kind})")
+
+
+def _buffers(state: State | None) -> list[Buffer]:
+    """The state's tensors; raises UserError where there is none."""
+    if not isinstance(state, State):
+        raise UserError(NO_STATE.format(got="none" if state is None else type(state).__name__))
+    if state.taken:
+        raise UserError(TAKEN)
+    return state.buffers

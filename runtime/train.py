@@ -44,8 +44,9 @@ from netc.runtime.run.lock import only_writer
 from netc.runtime.run.resume import CHANGES, LeftOff, accepted, damaged, left_off, tidy
 from netc.runtime.run.saver import Counter, NonFiniteError, Rescue, Saver, diverged
 from netc.runtime.schedule import learning_rate
-from netc.runtime.session import Feed, Session
+from netc.runtime.session import Feed
 from netc.runtime.target import Target, parse_target
+from netc.runtime.trainer import Trainer
 from netc.runtime.weights.pretrained import Start
 from netc.traces.schema import EvalRecord, Header
 from netc.traces.write import TraceWriter
@@ -101,7 +102,7 @@ class _Run:
     config: RunConfig
     data: Dataset
     folder: Path
-    session: Session
+    session: Trainer
     normalise: Normalise
     per_epoch: int
     progress: Progress
@@ -184,7 +185,7 @@ def _prepared(
     config = replace(config, choices=in_use(program, target, config.choices))
     prepared = prepare(program, target, cache, config.choices)
     watch.prepared(prepared)
-    session = Session(prepared)
+    session = Trainer(prepared)
     meta: dict[str, Any] = {"spec_sha256": config.net.digest, "net": config.net.spec.name}
     meta["normalise"] = {"mean": list(normalise.mean), "std": list(normalise.std)}
     meta["classes"] = list(data.classes)
@@ -385,7 +386,7 @@ def _evaluate(run: _Run, counter: Counter, trace: TraceWriter, stop: list[int]) 
 
 
 def sums(
-    session: Session, test: Split | TextSplit, batch: int, normalise: Normalise, stop: Sequence[int] = ()
+    session: Trainer, test: Split | TextSplit, batch: int, normalise: Normalise, stop: Sequence[int] = ()
 ) -> tuple[float, float, float]:
     """(loss, correct, count) summed over a test split, or over part of it once `stop` is filled."""
     total = np.zeros(3)

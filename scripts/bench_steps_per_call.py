@@ -31,9 +31,9 @@ from netc.netspec.recipe import Recipe  # noqa: E402
 from netc.netspec.zoo import find  # noqa: E402
 from netc.runtime.cache.store import Cache  # noqa: E402
 from netc.runtime.prepare import prepare  # noqa: E402
-from netc.runtime.session import Session  # noqa: E402
 from netc.runtime.target import parse_target  # noqa: E402
 from netc.runtime.train import versions  # noqa: E402
+from netc.runtime.trainer import Trainer  # noqa: E402
 
 DEFAULT = ("mnist-mlp:128", "mnist-cnn:32", "tiny-gpt:12")
 STEPS = 64
@@ -52,7 +52,7 @@ def batches_of(net: CheckedNet, batch: int) -> tuple[np.ndarray, np.ndarray]:
 def round_of(net: CheckedNet, batch: int, word: str, count: int, x: np.ndarray, y: np.ndarray) -> Callable[[], None]:
     """STEPS steps, `count` in each call."""
     program = build(net, Recipe(norms=False), batch, steps_per_call=count)
-    session = Session(prepare(program, parse_target(word), Cache()))
+    session = Trainer(prepare(program, parse_target(word), Cache()))
     session.init(0)
     rates = np.full(STEPS, 1e-3, np.float32)
 

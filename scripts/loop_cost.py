@@ -40,6 +40,7 @@ from netc.netspec.check import CheckedNet, check  # noqa: E402
 from netc.netspec.recipe import Recipe, TrainConfig  # noqa: E402
 from netc.netspec.zoo import find  # noqa: E402
 from netc.runtime import session as sessions  # noqa: E402
+from netc.runtime import trainer as trainers  # noqa: E402
 from netc.runtime.backends.protocol import Array, Buffer, Loaded  # noqa: E402
 from netc.runtime.cache.store import Cache  # noqa: E402
 from netc.runtime.data.dataset import ArraySplit, Augment, Dataset, array_digest  # noqa: E402
@@ -127,7 +128,7 @@ class Bench:
             session.train(feed)
         return watched.calls
 
-    session: sessions.Session
+    session: trainers.Trainer
 
 
 def spans(calls: list[tuple[Clock, Clock]]) -> tuple[list[Clock], list[Clock]]:
@@ -146,18 +147,18 @@ def difference(end: Clock, begin: Clock) -> Clock:
 def measure(item: str, rounds: int) -> str:
     """A line of the table."""
     bench = Bench(item)
-    loading, making = sessions.load, sessions.Session.init
+    loading, making = sessions.load, trainers.Trainer.init
 
     def load(*arguments: Any) -> Watched:
         bench.made.append(Watched(loading(*arguments)))
         return bench.made[-1]
 
-    def init(session: sessions.Session, seed: int) -> None:
+    def init(session: trainers.Trainer, seed: int) -> None:
         bench.session = session
         making(session, seed)
 
     found: dict[str, list[Clock]] = {n: [] for n in ("between", "loop", "bare between", "bare loop")}
-    sessions.load, sessions.Session.init = load, init  # type: ignore[method-assign, assignment]
+    sessions.load, trainers.Trainer.init = load, init  # type: ignore[method-assign, assignment]
     try:
         for number in range(rounds + 1):
             with tempfile.TemporaryDirectory() as folder:
@@ -168,7 +169,7 @@ def measure(item: str, rounds: int) -> str:
                 for name, part in zip(found, (*loop, *bare), strict=True):
                     found[name] += part
     finally:
-        sessions.load, sessions.Session.init = loading, making  # type: ignore[method-assign]
+        sessions.load, trainers.Trainer.init = loading, making  # type: ignore[method-assign]
     wall = {n: 1e3 * statistics.median(c[0] for c in part) for n, part in found.items()}
     own = 1e3 * statistics.fmean(c[1] for c in found["between"])
     step = wall["bare loop"]

@@ -35,9 +35,9 @@ from netc.runtime.backends import iree
 from netc.runtime.cache.store import Cache
 from netc.runtime.measure.memory import STEP, Peak, compiled_peak
 from netc.runtime.prepare import prepare
-from netc.runtime.session import Session
 from netc.runtime.target import parse_target
 from netc.runtime.train import versions
+from netc.runtime.trainer import Trainer
 
 RUN = "small-resnet:16,tiny-gpt:12"
 DEFAULT = ("mnist-cnn:128", "resnet34-cifar:32", "vit_tiny_patch4_32:32", "tiny-gpt:12")
@@ -118,7 +118,7 @@ def child(name: str, batch: int, word: str, remat: bool, grow: bool) -> None:
     if grow:  # what is freed goes back to the system, and so is counted anew
         iree.MALLOPT.clear()
         libc.mallopt(M_MMAP_THRESHOLD, 1 << 20)
-    session = Session(prepare(program, parse_target(word), Cache()))
+    session = Trainer(prepare(program, parse_target(word), Cache()))
     session.init(1)
     rng, net = np.random.default_rng(0), program.net
     shape = (batch, *net.x.shape)

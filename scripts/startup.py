@@ -108,17 +108,17 @@ def child(begin: float, arguments: list[str]) -> None:
             if module in sys.modules and (module, name) not in wrapped and hasattr(sys.modules[module], name):
                 wrapped.add((module, name))
                 setattr(sys.modules[module], name, clock.within(part, getattr(sys.modules[module], name)))
-        sessions = sys.modules.get("netc.runtime.session")
-        if sessions and ("first", "step") not in wrapped and hasattr(sessions, "Session"):
+        trainers = sys.modules.get("netc.runtime.trainer")
+        if trainers and ("first", "step") not in wrapped and hasattr(trainers, "Trainer"):
             wrapped.add(("first", "step"))
-            step = clock.within("step", sessions.Session.train)
+            step = clock.within("step", trainers.Trainer.train)
 
             def first(*given: Any) -> None:
                 step(*given)
                 print(json.dumps(clock.end()), flush=True)
                 os._exit(0)
 
-            sessions.Session.train = first
+            trainers.Trainer.train = first
 
     def importing(function: Any) -> Any:
         inner = clock.within("imports", function)

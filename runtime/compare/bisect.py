@@ -37,8 +37,8 @@ from netc.runtime.cache.store import Cache
 from netc.runtime.compare.replay import Replay
 from netc.runtime.compare.taps import SINGLES, distance, evaluated, observed, tapped, within
 from netc.runtime.prepare import prepare
-from netc.runtime.session import Session
 from netc.runtime.target import Target, parse_target
+from netc.runtime.trainer import Trainer
 
 FUNCTION = "train_step"
 TOGETHER = 8  # operations that are computed once more from the values of one run
@@ -359,7 +359,7 @@ def bisect_run(
     program = build(config.net, replace(config.recipe, norms=norms), config.training.batch)
     state = replay.first_state(program)
     if step:
-        session = Session(prepare(program, own, cache))
+        session = Trainer(prepare(program, own, cache))
         session.restore(dict(zip((s.name for s in program.state), state, strict=True)))
         for s in replay.steps(0, step):
             session.train_step(s.x, s.y, float(s.lr))

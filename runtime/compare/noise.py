@@ -27,8 +27,8 @@ from netc.runtime.backends.protocol import Array
 from netc.runtime.cache.store import Cache
 from netc.runtime.compare.replay import Replay, Step
 from netc.runtime.prepare import prepare
-from netc.runtime.session import Session
 from netc.runtime.target import Target
+from netc.runtime.trainer import Trainer
 from netc.traces.floor import MEASURED, Floor, doubling, relative, window_means
 
 WINDOW = 20  # steps
@@ -229,7 +229,7 @@ def over_the_whole_run(
     state = replay.first_state(program)
     losses = np.empty((WHOLE_TWINS, replay.total))
     for n in range(WHOLE_TWINS):
-        session = Session(prepared)
+        session = Trainer(prepared)
         generator = np.random.default_rng(n)
         begun = jittered(state, generator) if n else state
         session.restore({slot.name: v for slot, v in zip(program.state, begun, strict=True)})

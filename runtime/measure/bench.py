@@ -30,8 +30,8 @@ from netc.netspec.types import Constant, Normal
 from netc.runtime.backends.protocol import Array
 from netc.runtime.cache.store import Cache
 from netc.runtime.prepare import prepare
-from netc.runtime.session import Session
 from netc.runtime.target import parse_target
+from netc.runtime.trainer import Trainer
 
 TURN = 0.1  # seconds
 WARM = 3  # steps before the clock runs
@@ -117,7 +117,7 @@ class Timing:
 def netc_step(job: Job, target: str, choices: FormOverrides) -> tuple[Step, dict[str, Any]]:
     """netc on a target."""
     prepared = prepare(job.program, parse_target(target), Cache(), choices)
-    session = Session(prepared)
+    session = Trainer(prepared)
     session.init(0)
     session.restore(session.fetch() | job.start())
     notes = {"emission_s": prepared.emission, "compile_s": prepared.compilation, "cached": prepared.cached}

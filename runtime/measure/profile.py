@@ -33,8 +33,9 @@ from netc.runtime.compile import COMPILER, RUNTIME, compile_cached, version_of
 from netc.runtime.measure import dispatches
 from netc.runtime.measure.dispatches import Timed
 from netc.runtime.prepare import prepare
-from netc.runtime.session import DTYPES, Session
+from netc.runtime.session import DTYPES
 from netc.runtime.target import Target
+from netc.runtime.trainer import Trainer
 
 # what backends/iree.py asks of glibc, in the words of its environment
 MALLOC = dict(
@@ -142,7 +143,7 @@ def profile(
     if target.engine != "iree" or target.driver != "local-task":
         raise UserError(ADVICE.format(got=target.word))
     prepared = prepare(program, target, cache, choices)
-    session = Session(prepared)
+    session = Trainer(prepared)
     session.init(0)
     x, y = example_batch(program)
     args = [*session.fetch().values(), x, y, np.asarray(1e-3, np.float32)]
@@ -160,7 +161,7 @@ def profile(
     return Profile(program.net.spec.name, target.word, program.batch, steps, plain, profiled, found)
 
 
-def _plain(session: Session, x: Array, y: Array, steps: int) -> float:
+def _plain(session: Trainer, x: Array, y: Array, steps: int) -> float:
     times = []
     for _ in range(steps + 1):
         begin = time.perf_counter()

@@ -15,7 +15,7 @@ from netc.netspec.errors import NetcError
 from netc.runtime.run import checkpoint
 from netc.runtime.run.config import Saving
 from netc.runtime.run.resume import Notice, kept, kept_name
-from netc.runtime.session import Session
+from netc.runtime.trainer import Trainer
 from netc.traces.errors import TraceError
 from netc.traces.write import NOTHING, TraceWriter
 
@@ -51,7 +51,7 @@ class Saver:
     """Writes the checkpoints of a run in `folder`; `meta` is what all of them say, `saved` the step of `last`."""
 
     folder: Path
-    session: Session
+    session: Trainer
     saving: Saving
     meta: Mapping[str, Any]
     trace: TraceWriter | None = None

@@ -39,8 +39,8 @@ from netc.runtime.backends.protocol import Source
 from netc.runtime.backends.xla import XlaLoaded
 from netc.runtime.cache.store import Cache
 from netc.runtime.prepare import prepare
-from netc.runtime.session import Session
 from netc.runtime.target import parse_target
+from netc.runtime.trainer import Trainer
 
 RESNET = check(
     NetSpec(
@@ -144,7 +144,7 @@ def test_iree_compiles_it_with_dropout(tmp_path):
     program = dataclasses.replace(whole, module=Module(whole.module.name, (step,)))
     losses = []
     for word in ("cpu", "reference"):
-        session = Session(prepare(program, parse_target(word), Cache(tmp_path)))
+        session = Trainer(prepare(program, parse_target(word), Cache(tmp_path)))
         session.restore({slot.name: v for slot, v in zip(program.state, state, strict=True)})
         losses.append([session.train_step(x.astype(np.int32), y.astype(np.int32), lr)["loss"] for _ in range(2)])
     np.testing.assert_allclose(losses[0], losses[1], rtol=1e-5)

@@ -36,8 +36,8 @@ from netc.proofs_oracle.certificate.certify import certify_program
 from netc.proofs_oracle.certificate.statement import Settings
 from netc.runtime.cache.store import Cache
 from netc.runtime.prepare import emit_text, prepare
-from netc.runtime.session import Session
 from netc.runtime.target import parse_target
+from netc.runtime.trainer import Trainer
 from tests.codegen.witness import DTYPES
 
 BATCH = 2
@@ -160,7 +160,7 @@ def test_a_backend_computes_it_as_the_evaluator_does(net, word, tmp_path):
     x = x.astype(np.float32) if x.dtype == np.float64 else x
     found = []
     for target in (word, "reference"):
-        session = Session(prepare(program, parse_target(target), Cache(tmp_path / "cache")))
+        session = Trainer(prepare(program, parse_target(target), Cache(tmp_path / "cache")))
         session.restore({s.name: v.astype(DTYPES[s.type.dtype]) for s, v in zip(program.state, state, strict=True)})
         found.append([session.train_step(x, y, 1e-2)["loss"] for _ in range(3)])
     # three steps of float32 in two orders of summation

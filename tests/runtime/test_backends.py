@@ -15,8 +15,8 @@ from netc.runtime.backends import LOADERS, check_device, load
 from netc.runtime.backends.iree import device_of
 from netc.runtime.backends.protocol import Source
 from netc.runtime.prepare import emit_text, prepare
-from netc.runtime.session import Session
 from netc.runtime.target import TARGETS, parse_target
+from netc.runtime.trainer import Trainer
 
 WORDS = ["reference", "xla", "cpu"]
 LR = 0.01
@@ -30,7 +30,7 @@ def open_session(tiny, compiled):
     def make(word):
         if word not in prepared:
             prepared[word] = prepare(tiny, parse_target(word), compiled)
-        session = Session(prepared[word])
+        session = Trainer(prepared[word])
         session.init(SEED)
         return session
 
@@ -82,10 +82,14 @@ def test_donation_changes_nothing(word, open_session, batches):
     kept = open_session(word)
     x, y = batches[0]
     metrics = donated.train_step(x, y, LR)
-    put = kept._loaded.put
-    results = kept._loaded.call("train_step", [*kept.state, put(x), put(y), put(np.float32(LR))], donate=0)
-    assert same_bits(donated.fetch(), {k: kept._loaded.get(v) for k, v in zip(donated.fetch(), results, strict=False)})
-    assert float(kept._loaded.get(results[len(donated.state)])) == metrics["loss"]
+    put = kept.session.loaded.put
+    results = kept.session.loaded.call(
+        "train_step", [*kept.state.buffers, put(x), put(y), put(np.float32(LR))], donate=0
+    )
+    assert same_bits(
+        donated.fetch(), {k: kept.session.loaded.get(v) for k, v in zip(donated.fetch(), results, strict=False)}
+    )
+    assert float(kept.session.loaded.get(results[len(donated.state.buffers)])) == metrics["loss"]
     # what was not donated is still there
     assert same_bits(open_session(word).fetch(), kept.fetch())
 
@@ -137,7 +141,7 @@ ODD = [0.0, -0.0, np.inf, -np.inf, np.nan, 1e-40, 1e-38, 3.0]
 @pytest.mark.parametrize("word", WORDS)
 @pytest.mark.parametrize("dtype", ["f32", "i32", "ui32"])
 def test_tensors_cross_unchanged(word, dtype, open_session):
-    loaded = open_session(word)._loaded
+    loaded = open_session(word).session.loaded
     held = np.array(ODD, np.float32).view({"f32": np.float32, "i32": np.int32, "ui32": np.uint32}[dtype])
     for array in (held, held.reshape(2, 4).T, held[::2], held[:0], held[0]):
         back = loaded.get(loaded.put(array))

@@ -19,8 +19,8 @@ from netc.netspec.check import check
 from netc.netspec.recipe import SGD, Recipe
 from netc.netspec.types import Constant, Normal
 from netc.runtime.prepare import prepare
-from netc.runtime.session import Session
 from netc.runtime.target import parse_target
+from netc.runtime.trainer import Trainer
 
 BATCH = 3
 ROOT = Path(__file__).parents[2]
@@ -71,7 +71,7 @@ def judged():
 @pytest.mark.parametrize("name", FAMILIES)
 def test_a_train_step_is_that_of_the_evaluator(name, word, judged, compiled):
     program, state, batch, exact = judged(name)
-    session = Session(prepare(program, parse_target(word), compiled))
+    session = Trainer(prepare(program, parse_target(word), compiled))
     session.restore(state)
     metrics = session.train_step(*batch, 0.0)
     assert metrics["loss"] == pytest.approx(float(exact["loss"]), rel=1e-5)

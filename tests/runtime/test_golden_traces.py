@@ -13,9 +13,9 @@ from netc.runtime.compare.replay import first_state, replay_of
 from netc.runtime.data import catalog
 from netc.runtime.prepare import prepare
 from netc.runtime.run.config import read_config
-from netc.runtime.session import Session
 from netc.runtime.target import parse_target
 from netc.runtime.train import train
+from netc.runtime.trainer import Trainer
 from netc.traces.diff import diff
 from netc.traces.floor import FILE, MEASURED, misfit, read_floor
 from netc.traces.read import Trace, read
@@ -162,7 +162,7 @@ def test_the_cpu_alone_gives_the_bits_that_its_workers_give(small):
     program = build(config.net, config.recipe, config.training.batch)
     ready = prepare(program, parse_target("cpu"), Cache(place / "cache"))
     assert ready.target.driver == "local-task"
-    alone = Session(replace(ready, target=replace(ready.target, driver="local-sync")))
+    alone = Trainer(replace(ready, target=replace(ready.target, driver="local-sync")))
     alone.init(config.seed)
     recorded = read(place / "one" / "trace.jsonl").steps
     for step, record in zip(replay_of(config, data).steps(), recorded, strict=True):

@@ -11,8 +11,8 @@ from netc.runtime.cache.store import Cache
 from netc.runtime.prepare import prepare
 from netc.runtime.run import ledger as ledgers
 from netc.runtime.run.ledger import Ledger, StepDone
-from netc.runtime.session import Session
 from netc.runtime.target import parse_target
+from netc.runtime.trainer import Trainer
 from netc.traces.schema import StepRecord
 from tests.runtime.test_train import BATCH, config
 
@@ -46,10 +46,10 @@ def test_records_are_made_a_few_times_a_second_and_at_the_end(monkeypatch):
 
 def test_only_the_metrics_that_are_asked_for_are_fetched(tmp_path, monkeypatch):
     program = build(config().net, Recipe(norms=False), BATCH)
-    session = Session(prepare(program, parse_target("reference"), Cache(tmp_path)))
+    session = Trainer(prepare(program, parse_target("reference"), Cache(tmp_path)))
     session.init(1)
-    fetched, get = [], session._loaded.get
-    monkeypatch.setattr(session._loaded, "get", lambda buffer: fetched.append(buffer) or get(buffer))
+    fetched, get = [], session.session.loaded.get
+    monkeypatch.setattr(session.session.loaded, "get", lambda buffer: fetched.append(buffer) or get(buffer))
     feed = session.upload([np.zeros((BATCH, 8, 8, 1), np.float32)], [np.zeros(BATCH, np.int32)], [0.1])
     assert [*session.train(feed, ("loss", "grad_norm"))] == ["loss"]  # this program has no norms
     assert len(fetched) == 1

@@ -17,9 +17,9 @@ from netc.runtime.data.dataset import Augment
 from netc.runtime.data.digits import read_digits
 from netc.runtime.prepare import emit_text, prepare
 from netc.runtime.run.config import from_json
-from netc.runtime.session import Session
 from netc.runtime.target import parse_target
 from netc.runtime.train import train
+from netc.runtime.trainer import Trainer
 from netc.traces.diff import diff
 from netc.traces.errors import TraceError
 from netc.traces.read import read
@@ -64,7 +64,7 @@ def test_the_cpu_compiler_rounds_where_the_evaluator_does(compiled):
     start = None
     for target, precision in (("reference", "bf16"), ("cpu", "bf16"), ("reference", "f32")):
         program = build(check(ONE_CONV), Recipe(SGD(), norms=False, precision=precision), 4)
-        session = Session(prepare(program, parse_target(target), compiled))
+        session = Trainer(prepare(program, parse_target(target), compiled))
         if start is None:
             session.init(3)
             start = session.fetch()

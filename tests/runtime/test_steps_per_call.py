@@ -14,9 +14,9 @@ from netc.runtime.cache.store import Cache
 from netc.runtime.prepare import prepare
 from netc.runtime.run import checkpoint
 from netc.runtime.run.config import from_json
-from netc.runtime.session import Session
 from netc.runtime.target import parse_target
 from netc.runtime.train import NonFiniteError, Progress, train
+from netc.runtime.trainer import Trainer
 from tests.runtime.conftest import TINY
 from tests.runtime.test_train import PER_EPOCH, STEPS, config, digits, no_waiting_for_the_disk, press, result, stopper
 
@@ -44,7 +44,7 @@ def single(data, tmp_path_factory):
 )  # fmt: skip
 def test_one_call_is_k_calls(net, word, compiled):
     prepared = prepare(build(net, Recipe(), BATCH, steps_per_call=K), parse_target(word), compiled)
-    one, many = Session(prepared), Session(prepared)
+    one, many = Trainer(prepared), Trainer(prepared)
     one.init(1)
     many.init(1)
     rng = np.random.default_rng(0)
@@ -69,7 +69,7 @@ def test_the_header_names_the_steps_text(compiled):
 
 def test_another_number_of_batches_is_an_error(compiled):
     several, alone = (
-        Session(prepare(build(MLP, Recipe(), BATCH, steps_per_call=k), parse_target("reference"), compiled))
+        Trainer(prepare(build(MLP, Recipe(), BATCH, steps_per_call=k), parse_target("reference"), compiled))
         for k in (K, 1)
     )
     xs, ys = np.zeros((2, BATCH, 8, 8, 1), np.float32), np.zeros((2, BATCH), np.int32)
@@ -162,7 +162,7 @@ def test_a_backend_accumulates_as_the_evaluator_does(word, compiled):
     y = rng.integers(0, 10, BATCH).astype(np.int32)
     found = []
     for each in ("reference", word):
-        session = Session(prepare(program, parse_target(each), compiled))
+        session = Trainer(prepare(program, parse_target(each), compiled))
         session.init(1)
         found.append((session.train_step(x, y, 1e-3), session.fetch()))
     (metrics, state), (theirs, other) = found

@@ -19,8 +19,8 @@ from netc.runtime.manifest import write_manifest
 from netc.runtime.measure import tune
 from netc.runtime.measure.tuned import Winner, all_tuned, choices_for, keep, nothing_for, path_of, remove, tuned_for
 from netc.runtime.prepare import prepare
-from netc.runtime.session import Session
 from netc.runtime.target import parse_target
+from netc.runtime.trainer import Trainer
 
 XLA = parse_target("xla")
 KEY = "conv 4x6x6x2 3x3x2x4 /2 p1"  # of the tiny net
@@ -252,7 +252,7 @@ def test_a_prepared_program_has_the_chosen_forms(tiny, tmp_path, batches):
     assert chosen.choices == forms and chosen.sha256 != plain.sha256
     losses = []
     for prepared in (plain, chosen):
-        session = Session(prepared)
+        session = Trainer(prepared)
         session.init(3)
         losses.append([session.train_step(x, y, 1e-3)["loss"] for x, y in batches])
     np.testing.assert_allclose(*losses, rtol=1e-5)

@@ -21,10 +21,10 @@ from netc.netspec.recipe import Recipe
 from netc.netspec.zoo import find
 from netc.runtime.cache.store import Cache
 from netc.runtime.prepare import prepare
-from netc.runtime.session import Session
+from netc.runtime.trainer import Trainer
 from netc.runtime.target import parse_target
 
-session = Session(prepare(build(check(find("mnist-linear")), Recipe(), 2), parse_target("cpu"), Cache()))
+session = Trainer(prepare(build(check(find("mnist-linear")), Recipe(), 2), parse_target("cpu"), Cache()))
 os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))  # a parent that has run a step hands its own down
 session.init(0)
 print(os.sched_getscheduler(0) == os.SCHED_BATCH)
