@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from netc.netspec.types import LARGEST_NUMBER, SMALLEST_NUMBER, TensorType, batched
+from netc.netspec.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True)
@@ -210,14 +211,14 @@ class DiceCrossEntropy(ByClass):
         return Dice(self.epsilon)
 
 
-LOSSES: dict[str, type[Loss]] = {
-    cls.kind: cls
-    for cls in (
-        CrossEntropy, SoftCrossEntropy, Focal,
-        BinaryCrossEntropy, MeanSquaredError,
-        Dice, DiceCrossEntropy,
-    )
-}  # fmt: skip
+LOSSES: Vocabulary[type[Loss]] = Vocabulary("loss")
+LOSSES.add("crossEntropy", CrossEntropy, "ce", "CrossEntropyLoss", "categorical_crossentropy")
+LOSSES.add("softCrossEntropy", SoftCrossEntropy)
+LOSSES.add("focal", Focal, "FocalLoss")
+LOSSES.add("binaryCrossEntropy", BinaryCrossEntropy, "bce", "BCEWithLogitsLoss")
+LOSSES.add("meanSquaredError", MeanSquaredError, "mse", "MSELoss")
+LOSSES.add("dice", Dice, "DiceLoss")
+LOSSES.add("diceCrossEntropy", DiceCrossEntropy, "DiceCELoss")
 
 
 def _at_least_zero(what: str, values: Sequence[float]) -> Iterator[str]:

@@ -35,14 +35,14 @@ class GradCheck:
 
 def checks() -> Iterator[GradCheck]:
     """Every check: layers, then losses, optimizers, whole train steps."""
-    for reference in REFERENCES.values():
-        for case in reference.cases:
-            yield GradCheck(reference.kind, case.name, partial(run_case, reference, case))
+    for layer in REFERENCES.values():
+        for case in layer.cases:
+            yield GradCheck(layer.kind, case.name, partial(run_case, layer, case))
     for loss in losses.CASES:
         yield GradCheck(loss.loss.kind, loss.name, partial(run_loss_case, loss))
-    for kind, cases in optimizers.CASES.items():
-        for rule in cases:
-            yield GradCheck(kind, rule.name, partial(run_optimizer_case, kind, rule))
+    for cls, reference in optimizers.OPTIMIZERS.items():
+        for rule in reference.cases:
+            yield GradCheck(cls.kind, rule.name, partial(run_optimizer_case, cls.kind, rule))
     for whole in step.CASES:
         yield GradCheck(STEP, whole.name, partial(run_step_case, whole))
 

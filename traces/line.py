@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from types import MappingProxyType
 from typing import NoReturn
 
@@ -54,11 +54,13 @@ def from_line(line: bytes) -> Record:
     kind = KINDS.get(word) if isinstance(word, str) else None
     if kind is None:
         raise TraceError(f"wants a kind among {', '.join(KINDS)}, got {brief(word)}")
-    wanted = {field.name for field in fields(kind)}
-    if missing := sorted(wanted - body.keys()):
+    required = {field.name for field in fields(kind) if field.default is MISSING and field.default_factory is MISSING}
+    if missing := sorted(required - body.keys()):
         raise TraceError(f"wants the {kind.kind} fields {', '.join(missing)}, got none of them")
-    if extra := sorted(body.keys() - wanted):
-        raise TraceError(f"wants no field but those of {kind.kind}, got {brief(', '.join(extra))}")
+    if extra := sorted(body.keys() - {field.name for field in fields(kind)}):
+        raise TraceError(
+            f"wants no field but those of {kind.kind}, got {brief(', '.join(extra))}; a newer netc wrote it: use that"
+        )
     return kind(**body)
 
 

@@ -1,12 +1,11 @@
-"""Optimizers as IR: one file each, found by the class of their declaration in netspec/recipe.py."""
+"""Optimizers as IR: one file each, whose rule is found by the class of its declaration in netspec/optimizers.py."""
 
-from netc.codegen.optim import adam, sgd
-from netc.codegen.optim.rule import OptimizerRule
-from netc.netspec.recipe import SGD, Adam, Optimizer
+from importlib import import_module
+from pkgutil import iter_modules
 
-TABLE: dict[type[Optimizer], OptimizerRule] = {Adam: adam.RULE, SGD: sgd.RULE}
+from netc.codegen.optim.rule import RULES, OptimizerRule, rule_of
 
+__all__ = ["RULES", "OptimizerRule", "rule_of"]
 
-def rule_of(optimizer: Optimizer) -> OptimizerRule:
-    """The rule that updates parameters as `optimizer` declares."""
-    return TABLE[type(optimizer)]
+for _file in iter_modules(__path__):
+    import_module(f"{__name__}.{_file.name}")

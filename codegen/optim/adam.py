@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from netc.codegen.builder import Builder
 from netc.codegen.ir import Value
-from netc.codegen.optim.rule import OptimizerRule
-from netc.netspec.recipe import Adam
+from netc.codegen.optim.rule import RULES, OptimizerRule
+from netc.netspec.optimizers import Adam
 
 
 def _average(b: Builder, beta: float, old: Value, new: Value | float) -> Value:
@@ -40,4 +40,4 @@ def _update(
     return new, {"m": m, "v": v}
 
 
-RULE = OptimizerRule(lambda optimizer: ("m", "v"), ("correction1", "correction2"), _advance, _update)
+RULES[Adam] = OptimizerRule(lambda optimizer: ("m", "v"), ("correction1", "correction2"), _advance, _update)

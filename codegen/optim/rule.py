@@ -8,6 +8,8 @@ from typing import Any
 
 from netc.codegen.builder import Builder
 from netc.codegen.ir import Value
+from netc.netspec.errors import UserError
+from netc.netspec.optimizers import Optimizer
 
 Update = Callable[[Builder, Any, Value, Value, bool, dict[str, Value], Value], tuple[Value, dict[str, Value]]]
 Shared = Callable[[Builder, Any, dict[str, Value]], dict[str, Value]]
@@ -25,3 +27,17 @@ class OptimizerRule:
     scalars: tuple[str, ...]
     advance: Shared
     update: Update
+
+
+RULES: dict[type[Optimizer], OptimizerRule] = {}
+
+
+def rule_of(optimizer: Optimizer) -> OptimizerRule:
+    """The rule that updates parameters as `optimizer` declares; raises UserError if none was written."""
+    found = RULES.get(type(optimizer))
+    if found is None:
+        raise UserError(
+            f"{optimizer.kind} is declared and has no rule, got RULES of {', '.join(cls.kind for cls in RULES)}; add "
+            f"RULES[{type(optimizer).__name__}] in codegen/optim"
+        )
+    return found

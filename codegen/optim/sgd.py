@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from netc.codegen.builder import Builder
 from netc.codegen.ir import Value
-from netc.codegen.optim.rule import OptimizerRule
-from netc.netspec.recipe import SGD
+from netc.codegen.optim.rule import RULES, OptimizerRule
+from netc.netspec.optimizers import SGD
 
 
 def _update(
@@ -22,6 +22,6 @@ def _update(
     return b.sub(p, b.mul(step, rate)), {"velocity": velocity}
 
 
-RULE = OptimizerRule(
+RULES[SGD] = OptimizerRule(
     lambda optimizer: ("velocity",) if optimizer.momentum else (), (), lambda b, optimizer, scalars: {}, _update
 )

@@ -11,7 +11,7 @@ import click
 from netc.cli.console import say
 from netc.cli.lean_config import config_option, with_config
 from netc.cli.options import complete_net, data_cache, net_options, tuned_choices, tuned_option
-from netc.cli.recipe_options import recipe_of, recipe_options, steps_per_call_option
+from netc.cli.recipe_options import decay_options, recipe_of, recipe_options, steps_per_call_option
 from netc.cli.resuming import check, of_the_same_words, resumed, resuming_options, saving_of
 from netc.cli.spelling import spelled_here
 
@@ -46,13 +46,7 @@ FEW_IMAGES, FEW_EPOCHS, FEW_BATCH = 10_000, 6, 32
 @click.option("--batch", type=int, help="Batch size.  [default: 32 for small datasets, otherwise 128]")
 @click.option("--lr", type=float, default=1e-3, show_default=True, help="Peak learning rate.")
 @click.option("--warmup", type=float, default=0.5, show_default=True, help="Linear warmup, in epochs.")
-@click.option(
-    "--decay",
-    type=click.Choice(["cosine", "constant"]),
-    default="cosine",
-    show_default=True,
-    help="Learning rate after warmup.",
-)
+@decay_options
 @tuned_option
 @config_option
 @recipe_options
@@ -132,7 +126,7 @@ def new_training(name: str, options: dict[str, Any]) -> tuple[RunConfig, Dataset
     """The training that the options say, its data and its folder; raises UserError or SpecError where they misfit."""
     from netc.netspec.check import check
     from netc.netspec.errors import UserError
-    from netc.netspec.recipe import TrainConfig
+    from netc.netspec.recipe_words import training_of, training_words
     from netc.netspec.zoo import find
     from netc.runtime.data.dataset import Augment
     from netc.runtime.run.config import RunConfig, free_folder
@@ -152,11 +146,12 @@ def new_training(name: str, options: dict[str, Any]) -> tuple[RunConfig, Dataset
     recipe = recipe_of(options)
     data = _sized(stored, checked)
     few = len(data.train) < FEW_IMAGES
-    schedule = TrainConfig(
-        options["epochs"] or (FEW_EPOCHS if few else 5) if options["epochs"] is None else options["epochs"],
-        min(FEW_BATCH if few else 128, len(data.train)) if options["batch"] is None else options["batch"],
-        options["lr"], options["warmup"], options["decay"],
-    ).check()  # fmt: skip
+    words = {name: options[name] for name in training_words() & options.keys() - {"epochs", "batch"}}
+    training = training_of(
+        epochs=(FEW_EPOCHS if few else 5) if options["epochs"] is None else options["epochs"],
+        batch=min(FEW_BATCH if few else 128, len(data.train)) if options["batch"] is None else options["batch"],
+        **words,
+    )
     if spec.dtype != "f32" and (options["crop"] or options["flip"]):
         raise UserError(f"--crop and --flip belong to images, and {options['data']} is text; leave them out")
     crop = data.augment.crop if options["crop"] is None else options["crop"]
@@ -166,7 +161,7 @@ def new_training(name: str, options: dict[str, Any]) -> tuple[RunConfig, Dataset
     config = RunConfig(
         checked,
         recipe,
-        schedule,
+        training,
         options["data"],
         options["seed"],
         target.word,

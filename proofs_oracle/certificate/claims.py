@@ -44,7 +44,12 @@ def claim_of_program(program: Program, exact: bool) -> Claim:
     step = program.module.function("train_step")
     of, results = places(step.names), places(step.result_names)
     optimizer = program.recipe.optimizer
-    reader = READERS[type(optimizer)]
+    reader = READERS.get(type(optimizer))
+    if reader is None:
+        raise UserError(
+            f"certify wants an optimizer whose first update it can read, {', '.join(cls.kind for cls in READERS)}, got "
+            f"{optimizer.kind}; the gradients are the same with `optimizer=sgd`"
+        )
     gradients = tuple(
         reader(optimizer, p.name, p.decay or program.recipe.decay_all, of, results, exact) for p in program.net.params
     )

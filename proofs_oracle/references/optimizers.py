@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 
 from netc.netspec.recipe import SGD, Adam, Optimizer
 from netc.proofs_oracle.draws import FloatArray
+from netc.proofs_oracle.reference import OracleError
 
 
 @dataclass(frozen=True)
@@ -33,11 +35,45 @@ class OptimizerCase:
     gradients: str = "normal"  # or "zero", or "tiny": below epsilon
 
 
+@dataclass(frozen=True, slots=True)
+class Now:
+    """The learning rate, this parameter's weight decay, and the number of the step from 1."""
+
+    lr: float
+    decay: float
+    step: int
+
+
+@dataclass(frozen=True)
+class OptimizerReference:
+    """One update: `update(optimizer, p, g, moments, Now)` gives the new p and its new moments, by the paper.
+
+    `moments(optimizer)` names what is kept for each parameter; `corrections(optimizer, steps)` are the scalars that are
+    kept once, after so many steps. `form`: the lines of a JAX script that do the same, if there are any: from w, g, lr,
+    t and the moments `kept` by name to `new`; weight decay is for the parameters with PARAMETERS[name][3].
+    """
+
+    update: Callable[[Any, FloatArray, FloatArray, Mapping[str, FloatArray], Now], Any]
+    moments: Callable[[Any], tuple[str, ...]]
+    cases: tuple[OptimizerCase, ...]
+    corrections: Callable[[Any, int], tuple[float, ...]] = lambda optimizer, steps: ()
+    form: Callable[[Any], list[str]] | None = None
+
+
+def reference_of(optimizer: Optimizer) -> OptimizerReference:
+    """The reference of an optimizer; raises OracleError where there is none."""
+    found = OPTIMIZERS.get(type(optimizer))
+    if found is None:
+        raise OracleError(
+            f"the oracle wants a reference for {optimizer.kind}, got those for "
+            f"{', '.join(cls.kind for cls in OPTIMIZERS)}; write it in proofs_oracle/references/optimizers.py"
+        )
+    return found
+
+
 def moment_names(optimizer: Optimizer) -> tuple[str, ...]:
     """The moments that an optimizer keeps; plain SGD keeps none."""
-    if isinstance(optimizer, Adam):
-        return ("m", "v")
-    return ("velocity",) if optimizer.momentum else ()
+    return reference_of(optimizer).moments(optimizer)
 
 
 def start(optimizer: Optimizer, params: tuple[FloatArray, ...]) -> Kept:
@@ -47,41 +83,33 @@ def start(optimizer: Optimizer, params: tuple[FloatArray, ...]) -> Kept:
 
 def corrections(optimizer: Optimizer, steps: int) -> tuple[float, ...]:
     """Adam's 1 - beta1^t and 1 - beta2^t; none for SGD."""
-    return (1 - optimizer.beta1**steps, 1 - optimizer.beta2**steps) if isinstance(optimizer, Adam) else ()
+    return reference_of(optimizer).corrections(optimizer, steps)
 
 
-@dataclass(frozen=True, slots=True)
-class _Now:
-    """The learning rate, this parameter's weight decay, and the number of the step from 1."""
-
-    lr: float
-    decay: float
-    step: int
+def _adam_corrections(o: Adam, steps: int) -> tuple[float, ...]:
+    return 1 - o.beta1**steps, 1 - o.beta2**steps
 
 
-def _adam(o: Adam, p: FloatArray, g: FloatArray, old: Mapping[str, FloatArray], at: _Now) -> Any:
+def _adam(o: Adam, p: FloatArray, g: FloatArray, old: Mapping[str, FloatArray], at: Now) -> Any:
     """Kingma and Ba 2015, algorithm 1; decay as in Loshchilov and Hutter 2019, algorithm 2, line 12 or line 6."""
     if not o.decoupled:
         g = g + at.decay * p
     m = o.beta1 * old["m"] + (1 - o.beta1) * g
     v = o.beta2 * old["v"] + (1 - o.beta2) * g**2
-    c1, c2 = corrections(o, at.step)
+    c1, c2 = _adam_corrections(o, at.step)
     new = p - at.lr * (m / c1) / (np.sqrt(v / c2) + o.epsilon)
     if o.decoupled:
         new = new - at.lr * at.decay * p
     return new, {"m": m, "v": v}
 
 
-def _sgd(o: SGD, p: FloatArray, g: FloatArray, old: Mapping[str, FloatArray], at: _Now) -> Any:
+def _sgd(o: SGD, p: FloatArray, g: FloatArray, old: Mapping[str, FloatArray], at: Now) -> Any:
     """Sutskever et al. 2013, eq. 1 to 4, in the form of torch.optim.SGD: the rate outside the velocity."""
     g = g + at.decay * p
     if not o.momentum:
         return p - at.lr * g, {}
     u = o.momentum * old["velocity"] + g
     return p - at.lr * (g + o.momentum * u if o.nesterov else u), {"velocity": u}
-
-
-_RULES: dict[type, Callable[..., Any]] = {Adam: _adam, SGD: _sgd}
 
 
 def step(
@@ -94,39 +122,71 @@ def step(
     decay: tuple[bool, ...],
 ) -> tuple[tuple[FloatArray, ...], Kept]:
     """One update: the new parameters and what is kept. Weight decay applies to parameters whose `decay` is True."""
-    rule, steps = _RULES[type(optimizer)], kept.steps + 1
+    update, steps = reference_of(optimizer).update, kept.steps + 1
     new_params, moments = [], []
     for i, (p, g) in enumerate(zip(params, gradients, strict=True)):
         old = {name: tensors[i] for name, tensors in kept.moments.items()}
-        new, after = rule(optimizer, p, g, old, _Now(lr, optimizer.weight_decay if decay[i] else 0.0, steps))
+        new, after = update(optimizer, p, g, old, Now(lr, optimizer.weight_decay if decay[i] else 0.0, steps))
         new_params.append(new)
         moments.append(after)
     names = kept.moments.keys()
     return tuple(new_params), replace(kept, moments={n: tuple(m[n] for m in moments) for n in names}, steps=steps)
 
 
-CASES: dict[str, tuple[OptimizerCase, ...]] = {
-    "adam": (
-        OptimizerCase("plain", Adam()),
-        OptimizerCase("decoupled-decay", Adam(weight_decay=0.1)),
-        OptimizerCase("decoupled-decay-on-all", Adam(weight_decay=0.1), decay=(True, True, True)),
-        OptimizerCase("l2", Adam(weight_decay=0.1, decoupled=False)),
-        OptimizerCase("other-betas", Adam(0.5, 0.9, 1e-3)),
-        OptimizerCase("betas-0", Adam(0.0, 0.0)),
-        OptimizerCase("zero-gradients", Adam(weight_decay=0.01), gradients="zero"),
-        OptimizerCase("gradients-below-epsilon", Adam(), gradients="tiny"),
-        OptimizerCase("one-parameter", Adam(), shapes=((1,),), decay=(True,)),
-        OptimizerCase("rate-0", Adam(weight_decay=0.1), lr=0.0),
-    ),
-    "sgd": (
-        OptimizerCase("momentum", SGD()),
-        OptimizerCase("plain", SGD(0.0)),
-        OptimizerCase("plain-decay", SGD(0.0, weight_decay=0.1)),
-        OptimizerCase("nesterov", SGD(nesterov=True)),
-        OptimizerCase("momentum-decay", SGD(weight_decay=0.1)),
-        OptimizerCase("nesterov-decay", SGD(0.5, nesterov=True, weight_decay=0.1)),
-        OptimizerCase("nesterov-decay-on-all", SGD(nesterov=True, weight_decay=0.1), decay=(True, True, True)),
-        OptimizerCase("zero-gradients", SGD(weight_decay=0.01), gradients="zero"),
-        OptimizerCase("one-parameter", SGD(), shapes=((1,),), decay=(True,)),
-    ),
+def _correction(beta: float) -> str:
+    """1 - beta^t. In float32 that difference loses four of seven digits for beta = 0.999 and t = 1."""
+    return f"-jnp.expm1(t * {math.log(beta)!r})" if beta else "1"
+
+
+def _coupled(o: Any) -> list[str]:
+    return ["if PARAMETERS[name][3]:", f"    g = g + {o.weight_decay!r} * w"] if o.weight_decay else []
+
+
+def _adam_form(o: Adam) -> list[str]:
+    lines = [
+        f"kept['m'] = {o.beta1!r} * kept['m'] + {1 - o.beta1!r} * g",
+        f"kept['v'] = {o.beta2!r} * kept['v'] + {1 - o.beta2!r} * g**2",
+        f"m = kept['m'] / {_correction(o.beta1)}",
+        f"v = kept['v'] / {_correction(o.beta2)}",
+        f"new = w - lr * m / (jnp.sqrt(v) + {o.epsilon!r})",
+    ]
+    if not o.decoupled:
+        return [*_coupled(o), *lines]
+    after = ["if PARAMETERS[name][3]:", f"    new = new - lr * {o.weight_decay!r} * w"] if o.weight_decay else []
+    return [*lines, *after]
+
+
+def _sgd_form(o: SGD) -> list[str]:
+    if not o.momentum:
+        return [*_coupled(o), "new = w - lr * g"]
+    ahead = f"(g + {o.momentum!r} * kept['velocity'])" if o.nesterov else "kept['velocity']"
+    return [*_coupled(o), f"kept['velocity'] = {o.momentum!r} * kept['velocity'] + g", f"new = w - lr * {ahead}"]
+
+
+ADAM_CASES = (
+    OptimizerCase("plain", Adam()),
+    OptimizerCase("decoupled-decay", Adam(weight_decay=0.1)),
+    OptimizerCase("decoupled-decay-on-all", Adam(weight_decay=0.1), decay=(True, True, True)),
+    OptimizerCase("l2", Adam(weight_decay=0.1, decoupled=False)),
+    OptimizerCase("other-betas", Adam(0.5, 0.9, 1e-3)),
+    OptimizerCase("betas-0", Adam(0.0, 0.0)),
+    OptimizerCase("zero-gradients", Adam(weight_decay=0.01), gradients="zero"),
+    OptimizerCase("gradients-below-epsilon", Adam(), gradients="tiny"),
+    OptimizerCase("one-parameter", Adam(), shapes=((1,),), decay=(True,)),
+    OptimizerCase("rate-0", Adam(weight_decay=0.1), lr=0.0),
+)
+SGD_CASES = (
+    OptimizerCase("momentum", SGD()),
+    OptimizerCase("plain", SGD(0.0)),
+    OptimizerCase("plain-decay", SGD(0.0, weight_decay=0.1)),
+    OptimizerCase("nesterov", SGD(nesterov=True)),
+    OptimizerCase("momentum-decay", SGD(weight_decay=0.1)),
+    OptimizerCase("nesterov-decay", SGD(0.5, nesterov=True, weight_decay=0.1)),
+    OptimizerCase("nesterov-decay-on-all", SGD(nesterov=True, weight_decay=0.1), decay=(True, True, True)),
+    OptimizerCase("zero-gradients", SGD(weight_decay=0.01), gradients="zero"),
+    OptimizerCase("one-parameter", SGD(), shapes=((1,),), decay=(True,)),
+)
+OPTIMIZERS: dict[type[Optimizer], OptimizerReference] = {
+    Adam: OptimizerReference(_adam, lambda o: ("m", "v"), ADAM_CASES, _adam_corrections, _adam_form),
+    SGD: OptimizerReference(_sgd, lambda o: ("velocity",) if o.momentum else (), SGD_CASES, form=_sgd_form),
 }

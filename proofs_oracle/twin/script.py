@@ -6,16 +6,18 @@ the weights that the training begins with, if they were given.
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from netc.netspec.check import CheckedNet
 from netc.netspec.errors import UserError
-from netc.netspec.recipe import SGD, Adam, Recipe, TrainConfig
+from netc.netspec.recipe import Recipe, TrainConfig
+from netc.netspec.schedules import Constant as ConstantRate
+from netc.netspec.schedules import Cosine, Schedule
 from netc.netspec.types import Constant, Initializer, Normal
+from netc.proofs_oracle.references import optimizers
 from netc.proofs_oracle.twin import data, step
 from netc.proofs_oracle.twin.forward import forward_text
 from netc.proofs_oracle.twin.losses import loss_call, loss_functions
@@ -52,7 +54,7 @@ def jax_script(t: Training) -> str:
     s = t.config
     values: dict[str, Any] = {
         "NET": t.net.spec.name, "SEED": t.seed, "BATCH": s.batch, "EPOCHS": s.epochs, "LR": s.lr, "WARMUP": s.warmup,
-        "DECAY": s.decay, "FINAL": s.final, **({"PARTS": parts} if parts > 1 else {}),
+        "FINAL": s.final, **({"PARTS": parts} if parts > 1 else {}),
     }  # fmt: skip
     values |= {"CONTEXT": t.net.x.size} if tokens else {"CROP": t.crop, "FLIP": t.flip, "MEAN": t.mean, "STD": t.std}
     values |= {
@@ -81,7 +83,9 @@ def jax_script(t: Training) -> str:
         "<evaluation>": evaluation,
         "<right>": "logits.argmax(-1) == y" if rank == 1 else f"(logits.argmax(-1) == y).mean({_places(rank)})",
         "<optimizer>": _optimizer(t.recipe),
-        "<moments>": repr(_moments(t.recipe)),
+        "<moments>": repr(optimizers.moment_names(t.recipe.optimizer)),
+        "<decay>": s.schedule.kind,
+        "<factor>": _factor(s.schedule),
         "<reading>": data.TOKENS if tokens else data.IMAGES,
     }
     return re.sub("|".join(replaced), lambda mark: replaced[mark[0]], TEMPLATE)
@@ -130,38 +134,27 @@ def _decays(recipe: Recipe, decay: bool) -> bool:
     return bool(recipe.optimizer.weight_decay) and (decay or recipe.decay_all)
 
 
-def _moments(recipe: Recipe) -> tuple[str, ...]:
-    if isinstance(recipe.optimizer, Adam):
-        return ("m", "v")
-    return ("velocity",) if recipe.optimizer.momentum else ()
-
-
-def _correction(beta: float) -> str:
-    """1 - beta^t. In float32 that difference loses four of seven digits for beta = 0.999 and t = 1."""
-    return f"-jnp.expm1(t * {math.log(beta)!r})" if beta else "1"
-
-
 def _optimizer(recipe: Recipe) -> str:
     o = recipe.optimizer
-    coupled = isinstance(o, SGD) or not o.decoupled
-    lines = ["if PARAMETERS[name][3]:", f"    g = g + {o.weight_decay!r} * w"] if o.weight_decay and coupled else []
-    if isinstance(o, Adam):
-        lines += [
-            f"kept['m'] = {o.beta1!r} * kept['m'] + {1 - o.beta1!r} * g",
-            f"kept['v'] = {o.beta2!r} * kept['v'] + {1 - o.beta2!r} * g**2",
-            f"m = kept['m'] / {_correction(o.beta1)}",
-            f"v = kept['v'] / {_correction(o.beta2)}",
-            f"new = w - lr * m / (jnp.sqrt(v) + {o.epsilon!r})",
-        ]
-        if o.weight_decay and not coupled:
-            lines += ["if PARAMETERS[name][3]:", f"    new = new - lr * {o.weight_decay!r} * w"]
-    elif o.momentum:
-        lines.append(f"kept['velocity'] = {o.momentum!r} * kept['velocity'] + g")
-        ahead = f"(g + {o.momentum!r} * kept['velocity'])" if o.nesterov else "kept['velocity']"
-        lines.append(f"new = w - lr * {ahead}")
-    else:
-        lines.append("new = w - lr * g")
-    return "\n    ".join(lines)
+    form = optimizers.reference_of(o).form
+    if form is None:
+        raise UserError(f"emit-jax wants an optimizer that its reference says in JAX too, got {o.kind}; give it a form")
+    return "\n    ".join(form(o))
+
+
+# a schedule -> its factor of t, as netspec/schedules.py defines it, in Python
+SCHEDULES: dict[type[Schedule], Callable[[Any], str]] = {
+    Cosine: lambda schedule: "0.5 * (1 + math.cos(math.pi * t))",
+    ConstantRate: lambda schedule: "1.0",
+}
+
+
+def _factor(schedule: Schedule) -> str:
+    form = SCHEDULES.get(type(schedule))
+    if form is None:
+        known = ", ".join(cls.kind for cls in SCHEDULES)
+        raise UserError(f"emit-jax wants one of the schedules {known}, got {schedule.kind}; choose one of these")
+    return form(schedule)
 
 
 NOTES = {

@@ -118,14 +118,14 @@ def eval_step(state, x, y, weight):
 
 
 def learning_rate(step, per_epoch):
-    """A linear warm-up, then half a cosine or a constant."""
+    """A linear warm-up, then the schedule <decay>."""
     total, warm = EPOCHS * per_epoch, round(WARMUP * per_epoch)
     if step < warm:
         return LR * (step + 1) / warm
-    if DECAY == "constant" or total <= warm:
+    if total <= warm:
         return LR
-    floor = LR * FINAL
-    return floor + (LR - floor) * 0.5 * (1 + math.cos(math.pi * (step - warm) / (total - warm)))
+    t, floor = (step - warm) / (total - warm), LR * FINAL
+    return floor + (LR - floor) * (<factor>)
 
 
 # -- data ----------------------------------------------------------------------------------------------------------

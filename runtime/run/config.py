@@ -10,27 +10,28 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any
 
 from netc.netspec.check import CheckedNet, check
 from netc.netspec.errors import UserError
-from netc.netspec.loss import LOSSES, Loss
-from netc.netspec.recipe import SGD, Adam, Recipe, TrainConfig
+from netc.netspec.loss import LOSSES
+from netc.netspec.optimizers import optimizer_kinds
+from netc.netspec.recipe import Recipe, TrainConfig
+from netc.netspec.schedules import SCHEDULES
 from netc.netspec.toml import from_toml, to_toml
 from netc.runtime.data.batches import Normalise
 from netc.runtime.data.dataset import Augment
 from netc.runtime.files import read_regular, write_whole
 from netc.runtime.run.checkpoint import Checkpoint, CheckpointError, load
+from netc.runtime.run.records import NEWER, mapping, read, read_kind, typed, written
 
 FORMAT = 1
 LARGEST = 4 << 20  # bytes of run.json and spec.toml
 SEAL = "run_sha256"  # of run.json's bytes without this field
-OPTIMIZERS: dict[str, type[Adam] | type[SGD]] = {"adam": Adam, "sgd": SGD}
 
 
 @dataclass(frozen=True)
@@ -93,18 +94,12 @@ class RunConfig:
         return {
             "format": FORMAT,
             "spec": to_toml(self.net.spec),
-            "recipe": _without_defaults(
-                {
-                    **dataclasses.asdict(self.recipe),
-                    "optimizer": _chosen(self.recipe.optimizer),
-                    "loss": _chosen(self.recipe.loss),
-                }
-            ),
-            "schedule": dataclasses.asdict(self.training),
+            "recipe": written(self.recipe),
+            "schedule": _written_training(self.training),
             "data": self.data,
             "seed": self.seed,
             "target": self.target,
-            "augment": dataclasses.asdict(self.augment),
+            "augment": written(self.augment),
             "init": self.init,
             **({"init_path": self.init_path} if self.init_path else {}),
             **({"new_head": True} if self.new_head else {}),
@@ -112,7 +107,7 @@ class RunConfig:
             **({"steps_per_call": self.steps_per_call} if self.steps_per_call != 1 else {}),
             **({"train_sha256": self.train_sha256} if self.train_sha256 else {}),
             **({"earlier": [list(pair) for pair in self.earlier]} if self.earlier else {}),
-            **({"saving": dataclasses.asdict(self.saving)} if self.saving != Saving() else {}),
+            **({"saving": written(self.saving)} if self.saving != Saving() else {}),
         }
 
     @property
@@ -129,110 +124,60 @@ def from_json(table: Mapping[str, Any], where: str) -> RunConfig:
     if table.get("format") != FORMAT:
         raise UserError(f"{where}: wants run format {FORMAT}, got {table.get('format')!r}; use the netc that wrote it")
     if unknown := sorted(table.keys() - KNOWN):
-        raise UserError(f"{where} wants no field but {', '.join(sorted(KNOWN))}, got also {unknown[0]!r}; {ALTERED}")
-    fields = dict(
-        zip(_FIELDS, (_typed(want, table.get(k), f"{where}: {k}") for k, want in _FIELDS.items()), strict=True)
-    )
-    recipe = _mapping(table.get("recipe"), f"{where}: recipe")
+        raise UserError(f"{where} wants no field but {', '.join(sorted(KNOWN))}, got also {unknown[0]!r}; {NEWER}")
+    fields = {name: typed(want, table.get(name), f"{where}: {name}") for name, want in _FIELDS.items()}
+    recipe = mapping(table.get("recipe"), f"{where}: recipe")
     chosen = {
-        "optimizer": _choice(OPTIMIZERS, recipe.get("optimizer"), f"{where}: recipe.optimizer"),
-        "loss": _choice(LOSSES, recipe.get("loss"), f"{where}: recipe.loss"),
+        "optimizer": read_kind(optimizer_kinds(), recipe.get("optimizer"), f"{where}: recipe.optimizer"),
+        "loss": read_kind(LOSSES, recipe.get("loss"), f"{where}: recipe.loss"),
     }
-    made = _record(Recipe, {**LATER, **recipe, **chosen}, f"{where}: recipe").check()
     return RunConfig(
         check(from_toml(fields["spec"], f"{where}: spec")),
-        made,
-        _record(TrainConfig, table.get("schedule"), f"{where}: schedule").check(),
+        read(Recipe, recipe, f"{where}: recipe", chosen).check(),
+        _read_training(table.get("schedule"), f"{where}: schedule").check(),
         fields["data"], fields["seed"], fields["target"],
-        _record(Augment, table.get("augment"), f"{where}: augment"),
-        _typed(str, table.get("init", ""), f"{where}: init"),
+        read(Augment, table.get("augment"), f"{where}: augment"),
+        typed(str, table.get("init", ""), f"{where}: init"),
         _choices(table.get("choices", {}), f"{where}: choices"),
-        _typed(int, table.get("steps_per_call", 1), f"{where}: steps_per_call"),
-        _typed(str, table.get("init_path", ""), f"{where}: init_path"),
-        _typed(bool, table.get("new_head", False), f"{where}: new_head"),
-        _typed(str, table.get("train_sha256", ""), f"{where}: train_sha256"),
+        typed(int, table.get("steps_per_call", 1), f"{where}: steps_per_call"),
+        typed(str, table.get("init_path", ""), f"{where}: init_path"),
+        typed(bool, table.get("new_head", False), f"{where}: new_head"),
+        typed(str, table.get("train_sha256", ""), f"{where}: train_sha256"),
         _earlier(table.get("earlier", []), f"{where}: earlier"),
-        _record(Saving, table["saving"], f"{where}: saving") if "saving" in table else Saving(),
+        read(Saving, table.get("saving", {}), f"{where}: saving"),
     )  # fmt: skip
 
 
 _FIELDS: dict[str, type] = {"spec": str, "data": str, "seed": int, "target": str}
 KNOWN = frozenset({"format", "recipe", "schedule", "augment", "init", "choices", "steps_per_call", "init_path"})
 KNOWN |= {*_FIELDS, "new_head", "train_sha256", "earlier", "saving"}
-ALTERED = "the file was altered, or written by another netc"
-R = TypeVar("R")
-
-# Fields of a recipe that came after the first runs and traces were written. They are left out where they have this
-# value, so that a run that does not use them has the header that it always had.
-LATER: Mapping[str, Any] = {
-    "precision": "f32",
-    "accumulate": 1,
-    "remat": False,
-    "scan_blocks": False,
-    "check_labels": False,
-}
 
 
-def _without_defaults(recipe: dict[str, Any]) -> dict[str, Any]:
-    return {k: v for k, v in recipe.items() if k not in LATER or v != LATER[k]}
+def _written_training(config: TrainConfig) -> dict[str, Any]:
+    """The schedule is its word, and its options stand beside it."""
+    schedule = config.schedule
+    plain = {f.name: getattr(config, f.name) for f in dataclasses.fields(config)}
+    return {**plain, "decay": schedule.kind, **{k: v for k, v in written(schedule).items() if k != "kind"}}
 
 
-def _chosen(value: Adam | SGD | Loss) -> dict[str, Any]:
-    """The kind and the fields of one of several dataclasses, as plain JSON."""
-    fields = {k: list(v) if isinstance(v, tuple) else v for k, v in dataclasses.asdict(value).items()}
-    return {"kind": value.kind, **fields}
-
-
-def _choice(table: Mapping[str, type[R]], value: Any, where: str) -> R:
-    """The dataclass that `_chosen` wrote."""
-    given = _mapping(value, where)
-    kind = given.get("kind")
-    if not isinstance(kind, str) or kind not in table:
-        raise UserError(f"{where}.kind wants one of {', '.join(table)}, got {kind!r}; is it a run's file?")
-    return _record(table[kind], {k: v for k, v in given.items() if k != "kind"}, where)
+def _read_training(value: Any, where: str) -> TrainConfig:
+    given = mapping(value, where)
+    own = {f.name for f in dataclasses.fields(TrainConfig)}
+    decay = {"kind": given.get("decay", "cosine"), **{k: v for k, v in given.items() if k not in own}}
+    return read(TrainConfig, {k: v for k, v in given.items() if k in own}, where, {
+        "decay": read_kind(SCHEDULES, decay, f"{where}.decay")
+    })  # fmt: skip
 
 
 def _choices(value: Any, where: str) -> dict[str, str]:
-    return {key: _typed(str, form, f"{where}: {key}") for key, form in _mapping(value, where).items()}
+    return {key: typed(str, form, f"{where}: {key}") for key, form in mapping(value, where).items()}
 
 
 def _earlier(value: Any, where: str) -> tuple[tuple[int, int], ...]:
-    pairs: tuple[tuple[int, ...], ...] = _typed(tuple[tuple[int, ...], ...], value, where)
+    pairs: tuple[tuple[int, ...], ...] = typed(tuple[tuple[int, ...], ...], value, where)
     if any(len(pair) != 2 for pair in pairs):
         raise UserError(f"{where} wants pairs of a step and a number of epochs, got others; is it a run's file?")
     return tuple((pair[0], pair[1]) for pair in pairs)
-
-
-def _mapping(value: Any, where: str) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise UserError(f"{where} wants an object, got {type(value).__name__}; is it a run's file?")
-    return value
-
-
-def _record(cls: type[R], table: Any, where: str) -> R:
-    """A dataclass of plain fields from JSON: exactly its fields, each of its type."""
-    given, hints = _mapping(table, where), get_type_hints(cls)
-    wanted = {f.name for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
-    if given.keys() != wanted:
-        off = ", ".join(sorted(given.keys() ^ wanted))
-        raise UserError(
-            f"{where} wants the fields {', '.join(sorted(wanted))}, got others ({off}); is it a run's file?"
-        )
-    return cls(**{n: _typed(hints[n], v, f"{where}.{n}") for n, v in given.items()})
-
-
-def _typed(want: Any, value: Any, where: str) -> Any:
-    """`value`, if it is of the type; an integer is a number too, within the range of numbers; a list is a tuple."""
-    if get_origin(want) is tuple and isinstance(value, list):
-        return tuple(_typed(get_args(want)[0], v, f"{where}[{i}]") for i, v in enumerate(value))
-    want = tuple if get_origin(want) is tuple else want
-    if want is float and type(value) is int and abs(value) < 2**53:
-        return float(value)
-    fits = isinstance(value, want) and not (isinstance(value, bool) and want is not bool)
-    if not fits or (isinstance(value, float) and not math.isfinite(value)) or (want is int and abs(value) >= 2**64):
-        name = getattr(want, "__name__", "value")
-        raise UserError(f"{where} wants a finite {name}, got {type(value).__name__}; is it a run's file?")
-    return value
 
 
 def write_config(folder: Path, config: RunConfig) -> None:

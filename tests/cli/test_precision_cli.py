@@ -29,7 +29,7 @@ def test_another_precision_is_a_mistake():
 def test_the_jax_twin_is_float32_only():
     found = netc("emit-jax", "mnist-mlp", "--precision", "bf16")
     assert found.exit_code != 0
-    assert "emit-jax wants a training in f32, got --precision bf16; leave it out" in f"{found.output}{found.exception}"
+    assert "emit-jax wants a training in f32, got `precision=bf16`; leave it out" in f"{found.output}{found.exception}"
 
 
 def test_a_certificate_says_that_roundings_are_not_covered():

@@ -3,10 +3,10 @@
 import pytest
 from click.testing import CliRunner
 
-from netc.cli.recipe_options import loss_of
 from netc.cli.train import train
 from netc.netspec.errors import UserError
 from netc.netspec.loss import CrossEntropy, Dice, Focal
+from netc.netspec.recipe_words import loss_of
 
 
 def options(loss="crossEntropy", smoothing=None, *pairs):
@@ -30,14 +30,17 @@ def test_a_loss_from_options(given, loss):
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
-        (options("hinge"), "--loss wants one of crossEntropy, softCrossEntropy, .*, got 'hinge'"),
-        (options("focal", 0.1), "--loss focal has no option 'smoothing'; its options are: gamma, alpha"),
+        (options("hinge"), "`loss` wants one of crossEntropy, softCrossEntropy, .*, got 'hinge'"),
+        (options("focal", 0.1), "`loss=focal` has no option 'smoothing'; its options are: gamma, alpha"),
         (options("meanSquaredError", None, "gamma=1"), "has no option 'gamma'; its options are: none"),
-        (options("focal", None, "gamma=high"), "--loss-option gamma wants numbers, got 'high'; write gamma=0.5"),
-        (options("focal", None, "gamma"), "--loss-option gamma wants numbers, got ''"),
-        (options("focal", None, "gamma=1", "gamma=2"), "--loss-option wants each name once, got gamma 2 times"),
-        (options("crossEntropy", 0.1, "smoothing=0.2"), "wants --label-smoothing or --loss-option smoothing, got both"),
-        (options("focal", None, "gamma=1,2"), "--loss-option gamma wants one number, got '1,2'"),
+        (options("focal", None, "gamma=high"), "`loss_option` gamma wants numbers, got 'high'; write gamma=0.5"),
+        (options("focal", None, "gamma"), "`loss_option` gamma wants numbers, got ''"),
+        (options("focal", None, "gamma=1", "gamma=2"), "`loss_option` wants each name once, got gamma 2 times"),
+        (
+            options("crossEntropy", 0.1, "smoothing=0.2"),
+            "wants `label_smoothing` or smoothing in `loss_option`, got both",
+        ),
+        (options("focal", None, "gamma=1,2"), "`loss_option` gamma wants one number, got '1,2'"),
     ],
 )
 def test_sentences(given, sentence):

@@ -43,7 +43,7 @@ NAN, INF = math.nan, math.inf
         (TrainConfig(warmup=-0.5), "warmup wants between 0 and 5 epochs, got -0.5"),
         (TrainConfig(epochs=2, warmup=3), "warmup wants between 0 and 2 epochs, got 3"),
         (TrainConfig(warmup=NAN), "warmup wants between 0 and 5 epochs, got nan"),
-        (TrainConfig(decay="step"), "decay wants cosine or constant, got 'step'"),
+        (TrainConfig(decay="step"), "decay wants one of cosine, constant, got 'step'"),
         (TrainConfig(final=1.5), "final wants a fraction of lr from 0 to 1, got 1.5"),
         (TrainConfig(final=NAN), "final wants a fraction of lr from 0 to 1, got nan"),
     ],

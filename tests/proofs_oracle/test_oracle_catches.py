@@ -159,8 +159,8 @@ def nudged(index):
     [
         (check_loss, lambda: check_loss.run_loss_case(losses.CASES[0]), 0),
         (check_loss, lambda: check_loss.run_loss_case(losses.CASES[0]), 1),
-        (check_optimizer, lambda: check_optimizer.run_optimizer_case("adam", optimizers.CASES["adam"][0]), 0),
-        (check_optimizer, lambda: check_optimizer.run_optimizer_case("adam", optimizers.CASES["adam"][0]), 3),
+        (check_optimizer, lambda: check_optimizer.run_optimizer_case("adam", optimizers.ADAM_CASES[0]), 0),
+        (check_optimizer, lambda: check_optimizer.run_optimizer_case("adam", optimizers.ADAM_CASES[0]), 3),
         (check_step, lambda: check_step.run_step_case(step.CASES[0]), 0),
         (check_step, lambda: check_step.run_step_case(step.CASES[0]), -1),
     ],

@@ -1,0 +1,111 @@
+"""Optimizers: what each does. `OPTIMIZERS` is the vocabulary, and options and run.json come from its rows' fields.
+
+The rule of each is in codegen/optim. `lr` is the rate of a step; what an optimizer keeps begins at 0.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar
+
+from netc.netspec.types import LARGEST_NUMBER, SMALLEST_NUMBER
+from netc.netspec.vocabulary import Vocabulary, option
+
+
+class Optimizer(ABC):
+    """An optimizer as a value, a frozen dataclass: its fields are its options, numbers and truth values.
+
+    Its docstring is the update of one parameter p with the gradient g. `kind` is its name in run.json.
+    """
+
+    kind: ClassVar[str]
+    weight_decay: float
+
+    def problems(self) -> Iterator[str]:
+        """Yield one sentence for each option out of range."""
+        if not 0 <= self.weight_decay < math.inf:
+            yield f"{self.kind}: weight_decay wants a number of at least 0, got {self.weight_decay}"
+        elif self.weight_decay > LARGEST_NUMBER:
+            yield f"{self.kind}: weight_decay wants a number of at most {LARGEST_NUMBER:g}, got {self.weight_decay}"
+
+
+@dataclass(frozen=True)
+class Word:
+    """What a word makes: `cls` with the fields in `says`, which are no options beside this word, and own `defaults`."""
+
+    cls: type[Optimizer]
+    says: Mapping[str, Any] = field(default_factory=dict)
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options that go with the word, each with its default."""
+        found = {f.name: f.default for f in fields(self.cls) if f.name not in self.says}  # type: ignore[arg-type]
+        return found | dict(self.defaults)
+
+    def make(self, given: Mapping[str, Any]) -> Optimizer:
+        """The optimizer with these options."""
+        return self.cls(**{**self.defaults, **given, **self.says})
+
+
+@dataclass(frozen=True)
+class Adam(Optimizer):
+    """m <- b1 m + (1-b1) g; v <- b2 v + (1-b2) g^2; p <- p - lr (m / c1) / (sqrt(v / c2) + epsilon).
+
+    c_i is the same moving average of the constant 1, which is 1 - b_i^t exactly (no power, no cancellation).
+    Decay: decoupled, p <- p - lr weight_decay p (AdamW, Loshchilov and Hutter 2019); else g <- g + weight_decay p
+    (Kingma and Ba 2015 with L2).
+    """
+
+    kind: ClassVar[str] = "adam"
+    beta1: float = option(0.9, "Decay rate of the first moment.")
+    beta2: float = option(0.999, "Decay rate of the second moment.")
+    epsilon: float = option(1e-8, "Added to the root of the second moment.", flag="eps")
+    weight_decay: float = option(0.0, "Decoupled for adamw, else L2.")
+    decoupled: bool = True
+
+    def problems(self) -> Iterator[str]:
+        """One sentence for each value out of range."""
+        for name in ("beta1", "beta2"):
+            if not 0 <= getattr(self, name) < 1:
+                yield f"adam: {name} wants a number in [0, 1), got {getattr(self, name)}"
+        if not 0 < self.epsilon < math.inf:
+            yield f"adam: epsilon wants a positive number, got {self.epsilon}"
+        elif not SMALLEST_NUMBER <= self.epsilon <= LARGEST_NUMBER:
+            yield f"adam: epsilon wants a number from {SMALLEST_NUMBER:g} to {LARGEST_NUMBER:g}, got {self.epsilon}"
+        yield from super().problems()
+
+
+@dataclass(frozen=True)
+class SGD(Optimizer):
+    """u <- momentum u + g; p <- p - lr u, or p - lr (g + momentum u) with `nesterov`; g includes weight_decay p.
+
+    Source: Sutskever et al. 2013, as torch.optim.SGD and optax.sgd write it (the rate outside the velocity).
+    """
+
+    kind: ClassVar[str] = "sgd"
+    momentum: float = option(0.9, "Momentum of the velocity.")
+    nesterov: bool = option(False, "Nesterov momentum: the step looks ahead along the velocity.")
+    weight_decay: float = option(0.0, "Decoupled for adamw, else L2.")
+
+    def problems(self) -> Iterator[str]:
+        """One sentence for each value out of range."""
+        if not 0 <= self.momentum < 1:
+            yield f"sgd: momentum wants a number in [0, 1), got {self.momentum}"
+        if self.nesterov and self.momentum == 0:
+            yield "sgd: nesterov wants a momentum above 0, got 0"
+        yield from super().problems()
+
+
+OPTIMIZERS: Vocabulary[Word] = Vocabulary("optimizer")
+OPTIMIZERS.add("adam", Word(Adam, {"decoupled": False}))
+OPTIMIZERS.add("adamw", Word(Adam, {"decoupled": True}, {"weight_decay": 0.01}))
+OPTIMIZERS.add("sgd", Word(SGD))
+
+
+def optimizer_kinds() -> dict[str, type[Optimizer]]:
+    """The classes of all words, by the kinds that run.json names."""
+    return {row.cls.kind: row.cls for row in OPTIMIZERS.values()}

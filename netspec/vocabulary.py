@@ -1,0 +1,100 @@
+"""A vocabulary: the words of one kind of thing, each with its row, and what else people call them."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, Field, field, fields
+from typing import Any, Generic, TypeVar
+
+from netc.netspec.errors import UserError
+
+Row = TypeVar("Row")
+MANY = 20  # words; a message does not list more
+
+
+def option(default: Any, about: str, *, flag: str = "", later: bool = False) -> Any:
+    """A field of a row that is an option: `about` is its line of help, `flag` its name on a command line if another.
+
+    `later`: it came after records of this class were first written; they leave it out where it has its default, so that
+    the header of a trace that does not use it is what it always was.
+    """
+    return field(default=default, metadata={"help": about, "flag": flag, "later": later})
+
+
+def options_of(cls: Any) -> dict[str, Field[Any]]:
+    """The fields of a dataclass that are options, by name."""
+    return {f.name: f for f in fields(cls) if "help" in f.metadata}
+
+
+def default_of(f: Field[Any]) -> Any:
+    """The default of a field, or MISSING."""
+    return f.default if f.default_factory is MISSING else f.default_factory()
+
+
+class Vocabulary(Mapping[str, Row], Generic[Row]):
+    """Rows by their words, in the order in which they were added. Adding a row is all that a new word needs.
+
+    `what` is what a row is: `optimizer`. As a mapping it knows the words alone; `word` and `find` also take aliases,
+    and any word in other capitals or with other hyphens and underscores: `SGD`, `leaky_relu`, `LayerNorm`.
+    """
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+        self._rows: dict[str, Row] = {}
+        self._words: dict[str, str] = {}  # what may be given, folded -> the word
+
+    def __getitem__(self, word: str) -> Row:
+        return self._rows[word]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def add(self, word: str, row: Row, *aliases: str) -> Row:
+        """Add a row and return it; raises UserError if the vocabulary has the word, or an alias, already."""
+        names = {_folded(name): name for name in (word, *aliases)}
+        for folded, name in names.items():
+            if folded in self._words:
+                raise UserError(f"{self.what} {name!r} is there already; choose another word")
+        self._rows[word] = row
+        self._words |= dict.fromkeys(names, word)
+        return row
+
+    def word(self, given: object) -> str | None:
+        """The word that was meant, if it is one, an alias, or a word spelled otherwise."""
+        return self._words.get(_folded(given)) if isinstance(given, str) else None
+
+    def find(self, given: object, name: str = "") -> Row:
+        """The row of a word or alias; raises UserError, which calls what was given `name`."""
+        word = self.word(given)
+        if word is None:
+            raise UserError(self.problem(given, name))
+        return self._rows[word]
+
+    def problem(self, given: object, name: str = "") -> str:
+        """The sentence that refuses a word: what was wanted, what came, and which words are near."""
+        known = ", ".join(self) if len(self) <= MANY else f"a word of its {len(self)}"
+        return f"{name or self.what} wants {'one of ' if len(self) <= MANY else ''}{known}, got {_shown(given)}" + (
+            f"; did you mean {' or '.join(near)}?" if (near := self.near(given)) else ""
+        )
+
+    def near(self, given: object) -> tuple[str, ...]:
+        """The words, at most three, of which one may have been meant."""
+        if not isinstance(given, str):
+            return ()
+        found = difflib.get_close_matches(_folded(given), self._words, n=3, cutoff=0.6)
+        return tuple(dict.fromkeys(self._words[name] for name in found))
+
+
+def _folded(word: str) -> str:
+    return word.replace("-", "").replace("_", "").replace(" ", "").lower()
+
+
+def _shown(given: object) -> str:
+    if given is None:
+        return "nothing"
+    text = repr(given) if not isinstance(given, int) or abs(given) < 1 << 64 else "an enormous number"
+    return text if len(text) <= 80 else f"{text[:80]}.."
