@@ -28,8 +28,8 @@ from netc.codegen.program import build
 from netc.codegen.render import render
 from netc.codegen.rewrite.lower import lower
 from netc.netspec.check import CheckedNet, check
+from netc.netspec.find import find
 from netc.netspec.recipe import Recipe
-from netc.netspec.zoo import find
 from netc.runtime.compile import compile_text
 from netc.runtime.measure import dispatches
 from netc.runtime.target import parse_target

@@ -20,7 +20,7 @@ from typing import Any
 import torch
 
 from netc.netspec.check import check
-from netc.netspec.zoo import find
+from netc.netspec.find import find
 from netc.proofs_oracle.peers.contestants import by_hand, torch_step
 from netc.runtime.measure import bench
 from netc.runtime.measure.bench import Contestant, Job, Start, Step

@@ -28,7 +28,7 @@ THREADS = 2
 os.environ.update(surroundings(THREADS))  # before jax is imported, which the ceilings need
 
 from netc.netspec.check import CheckedNet, check  # noqa: E402
-from netc.netspec.zoo import find  # noqa: E402
+from netc.netspec.find import find  # noqa: E402
 from netc.proofs_oracle.peers.contestants import WORDS, contestants  # noqa: E402
 from netc.runtime.cache.store import Cache  # noqa: E402
 from netc.runtime.measure.ceilings import ceilings  # noqa: E402

@@ -27,8 +27,8 @@ import numpy as np  # noqa: E402
 
 from netc.codegen.program import build  # noqa: E402
 from netc.netspec.check import CheckedNet, check  # noqa: E402
+from netc.netspec.find import find  # noqa: E402
 from netc.netspec.recipe import Recipe  # noqa: E402
-from netc.netspec.zoo import find  # noqa: E402
 from netc.runtime.cache.store import Cache  # noqa: E402
 from netc.runtime.prepare import prepare  # noqa: E402
 from netc.runtime.target import parse_target  # noqa: E402

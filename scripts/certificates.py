@@ -17,8 +17,8 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # the primes are spread over
 
 from netc.codegen.program import build
 from netc.netspec.check import check
+from netc.netspec.find import find
 from netc.netspec.recipe import Recipe
-from netc.netspec.zoo import find
 from netc.proofs_oracle.certificate.certify import Certificate, certify_program
 from netc.proofs_oracle.certificate.statement import Settings
 from netc.runtime.files import write_whole

@@ -21,9 +21,10 @@ import jax
 
 from netc.netspec.check import CheckedNet, check
 from netc.netspec.errors import NetcError, SpecError
+from netc.netspec.find import find
 from netc.netspec.layers import Dense
 from netc.netspec.spec import NetSpec
-from netc.netspec.zoo import ZOO, find
+from netc.netspec.zoo import ZOO
 from netc.proofs_oracle.twin.agreement import agreement
 
 OUT = Path(__file__).parents[1] / "docs" / "measurements" / "twins.md"

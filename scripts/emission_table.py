@@ -23,8 +23,8 @@ def measure(name: str, batch: int) -> dict[str, Any]:
     from netc.codegen.render import render
     from netc.codegen.rewrite.lower import lower
     from netc.netspec.check import check
+    from netc.netspec.find import find
     from netc.netspec.recipe import Recipe
-    from netc.netspec.zoo import find
 
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     seconds = []

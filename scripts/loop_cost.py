@@ -37,8 +37,8 @@ import numpy as np  # noqa: E402
 
 from netc.cli.views.train import TrainView  # noqa: E402
 from netc.netspec.check import CheckedNet, check  # noqa: E402
+from netc.netspec.find import find  # noqa: E402
 from netc.netspec.recipe import Recipe, TrainConfig  # noqa: E402
-from netc.netspec.zoo import find  # noqa: E402
 from netc.runtime import session as sessions  # noqa: E402
 from netc.runtime import trainer as trainers  # noqa: E402
 from netc.runtime.backends.protocol import Array, Buffer, Loaded  # noqa: E402

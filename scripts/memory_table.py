@@ -27,10 +27,10 @@ from netc.codegen.program import Program, build
 from netc.codegen.rewrite.lower import lower
 from netc.netspec.check import CheckedNet, check
 from netc.netspec.errors import SpecError
+from netc.netspec.find import find
 from netc.netspec.layers import ConvBn, Dense, GlobalAvgPool, ResidualBlock
 from netc.netspec.recipe import Recipe
 from netc.netspec.spec import NetSpec
-from netc.netspec.zoo import find
 from netc.runtime.backends import iree
 from netc.runtime.cache.store import Cache
 from netc.runtime.measure.memory import STEP, Peak, compiled_peak

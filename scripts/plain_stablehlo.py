@@ -28,9 +28,10 @@ from netc.codegen import evaluator
 from netc.codegen.program import Program, build
 from netc.netspec.check import check
 from netc.netspec.errors import NetcError
+from netc.netspec.find import find
 from netc.netspec.recipe import Recipe
 from netc.netspec.spec import NetSpec
-from netc.netspec.zoo import ZOO, find
+from netc.netspec.zoo import ZOO
 from netc.runtime.backends.protocol import Source
 from netc.runtime.prepare import emit_text
 from netc.runtime.target import PLAIN

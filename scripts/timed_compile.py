@@ -20,8 +20,8 @@ from typing import Any
 from families import family
 
 from netc.netspec.check import CheckedNet, check
+from netc.netspec.find import find
 from netc.netspec.loss import CrossEntropy, Loss
-from netc.netspec.zoo import find
 from netc.runtime.compile import COMPILER, compile_text, version_of
 from netc.runtime.target import Target
 

@@ -89,7 +89,7 @@ def resolve_net(name: str, classes: int | None, input_: str | None, spec: NetSpe
     `spec` is the net, where it has been read already.
     """
     from netc.netspec.check import check
-    from netc.netspec.zoo import find
+    from netc.netspec.find import find
 
     spec = spec or find(name)
     if input_ is not None:

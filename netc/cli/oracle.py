@@ -43,11 +43,11 @@ def oracle(
     options, and shrinks a failure to the smallest net. The exit code is 1 if any tensor disagrees.
     """
     from netc.netspec.errors import UserError
-    from netc.netspec.lean.file import is_lean
+    from netc.netspec.find import reader_of
 
     if sum(option is not None for option in (pattern, count, spec)) > 1:
         raise UserError("wants one of PATTERN, --random and --spec, got several; leave out the others")
-    if pattern is not None and (pattern.endswith(".toml") or is_lean(pattern)):
+    if pattern is not None and reader_of(pattern):
         pattern, spec = None, pattern
     if target is not None and (count is not None or spec is not None):
         raise UserError("--target judges the layers' cases and no net, got both; leave one out")
@@ -86,12 +86,10 @@ def _run_on(target: str, pattern: str | None, seed: int) -> list[Result]:
 
 
 def _judge(spec: str, seed: int) -> Result:
-    from netc.netspec.lean.file import is_lean
-    from netc.netspec.toml import load
-    from netc.netspec.zoo import find
+    from netc.netspec.find import find
     from netc.proofs_oracle.random_nets import judge
 
-    return judge(find(spec) if is_lean(spec) else load(Path(spec)), seed, kind="net")
+    return judge(find(spec), seed, kind="net")
 
 
 def _random(count: int, seed: int, save: Path) -> list[Result]:

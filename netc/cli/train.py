@@ -126,8 +126,8 @@ def new_training(name: str, options: dict[str, Any]) -> tuple[RunConfig, Dataset
     """The training that the options say, its data and its folder; raises UserError or SpecError where they misfit."""
     from netc.netspec.check import check
     from netc.netspec.errors import UserError
+    from netc.netspec.find import find
     from netc.netspec.recipe_words import training_of, training_words
-    from netc.netspec.zoo import find
     from netc.runtime.data.dataset import Augment
     from netc.runtime.run.config import RunConfig, free_folder
     from netc.runtime.target import parse_target

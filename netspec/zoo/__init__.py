@@ -1,15 +1,11 @@
-"""The networks that netc knows by name, and how any net is found."""
+"""The networks that netc knows by name."""
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
-from netc.netspec import toml
-from netc.netspec.errors import UserError
 from netc.netspec.spec import NetSpec
 from netc.netspec.zoo import (
     alexnet,
@@ -105,18 +101,3 @@ ZOO: dict[str, Entry] = {
     "mobilevit_s": Entry(mobilevit.mobilevit_s, 5_578_632),
     "unet": Entry(unet.unet, 31_037_698),
 }
-
-
-def find(name: str) -> NetSpec:
-    """The net of that name, or the spec in that .toml or .lean file; raises UserError with the nearest names."""
-    if name in ZOO:
-        return ZOO[name].make()
-    if name.endswith(".toml"):
-        return toml.load(Path(name))
-    if name.endswith(".lean") or ".lean:" in name:
-        from netc.netspec.lean import file
-
-        return file.find(name)
-    near = difflib.get_close_matches(name, ZOO, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(near)}?" if near else "see `netc ls`"
-    raise UserError(f"NET wants a name that `netc ls` shows, a .toml or a .lean file, got {name!r}; {hint}")

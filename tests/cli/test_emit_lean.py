@@ -10,9 +10,9 @@ from netc.cli.emit_lean import emit_lean
 from netc.cli.emit_mlir import emit_mlir
 from netc.cli.show import show
 from netc.netspec.errors import UserError
+from netc.netspec.find import find
 from netc.netspec.lean import file
 from netc.netspec.toml import to_toml
-from netc.netspec.zoo import find
 
 
 def run(*words: str) -> str:

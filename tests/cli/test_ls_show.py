@@ -16,12 +16,13 @@ from netc.cli.views.figures import flops, size
 from netc.codegen.analysis.cost import forward_flops, with_parents
 from netc.netspec.check import check
 from netc.netspec.errors import SpecError, UserError
+from netc.netspec.find import find
 from netc.netspec.graph import FLOWS, graph_of
 from netc.netspec.layer import Combinator
 from netc.netspec.layers import KINDS, Activation, Chain, Concat, Conv2d, Dense, Gate, GlobalAvgPool, Identity, Residual
 from netc.netspec.spec import NetSpec
 from netc.netspec.toml import from_toml
-from netc.netspec.zoo import ZOO, Entry, find
+from netc.netspec.zoo import ZOO, Entry
 
 NASTY = 'a "quoted" \\ <b>&#;` name'
 TWIST = NetSpec(

@@ -15,9 +15,9 @@ from netc.codegen.rewrite.lower import lower
 from netc.codegen.verify import verify
 from netc.netspec.check import check
 from netc.netspec.errors import UserError
+from netc.netspec.find import find
 from netc.netspec.recipe import Recipe
 from netc.netspec.types import TensorType
-from netc.netspec.zoo import find
 from netc.proofs_oracle.certificate.parse import parse
 from netc.proofs_oracle.certificate.reader import UNREAD
 from tests.codegen.witness import parsed

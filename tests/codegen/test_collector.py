@@ -8,8 +8,8 @@ from netc.codegen.collector import no_collector
 from netc.codegen.program import build
 from netc.codegen.rewrite.lower import lower
 from netc.netspec.check import check
+from netc.netspec.find import find
 from netc.netspec.recipe import Recipe
-from netc.netspec.zoo import find
 
 
 @pytest.mark.parametrize("enabled", [True, False])

@@ -6,6 +6,7 @@ import pytest
 
 from netc.netspec.check import check
 from netc.netspec.errors import UserError
+from netc.netspec.find import find
 from netc.netspec.layer import Composite
 from netc.netspec.layers import KINDS, ConvBn, Dense, Dropout, Flatten, GlobalAvgPool, ResidualBlock
 from netc.netspec.layers.activation import ACTIVATIONS as KNOWN
@@ -13,7 +14,7 @@ from netc.netspec.loss import LOSSES, CrossEntropy, Focal, MeanSquaredError
 from netc.netspec.recipe import SGD, Adam, Recipe, TrainConfig
 from netc.netspec.spec import NetSpec
 from netc.netspec.types import TensorType
-from netc.netspec.zoo import ZOO, find
+from netc.netspec.zoo import ZOO
 from netc.proofs_oracle.twin.forward import COMBINATORS, FUNCTIONS, LEAVES, forward_text
 from netc.proofs_oracle.twin.losses import FUNCTIONS as LOSS_FUNCTIONS
 from netc.proofs_oracle.twin.losses import NAMES

@@ -12,11 +12,11 @@ from netc.codegen.evaluator import run
 from netc.codegen.program import build
 from netc.netspec.check import check
 from netc.netspec.errors import SpecError
+from netc.netspec.find import find
 from netc.netspec.layers import BatchNorm, Conv2d, Dense, Flatten, GlobalAvgPool, MaxPool, Residual
 from netc.netspec.loss import CrossEntropy, Dice
 from netc.netspec.recipe import SGD, Adam, Recipe
 from netc.netspec.spec import NetSpec
-from netc.netspec.zoo import find
 from tests.codegen.witness import module_of
 from tests.netspec.strategies import nets
 

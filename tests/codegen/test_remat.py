@@ -20,6 +20,7 @@ from netc.codegen.rewrite.lower import lower
 from netc.codegen.verify import verify
 from netc.netspec.check import check
 from netc.netspec.errors import SpecError
+from netc.netspec.find import find
 from netc.netspec.layers import (
     ConvBn,
     Dense,
@@ -33,7 +34,6 @@ from netc.netspec.recipe import SGD, Recipe
 from netc.netspec.spec import NetSpec
 from netc.netspec.toml import to_toml
 from netc.netspec.types import TensorType
-from netc.netspec.zoo import find
 from netc.proofs_oracle.certificate.parse import parse
 from netc.runtime.backends.protocol import Source
 from netc.runtime.backends.xla import XlaLoaded

@@ -19,13 +19,14 @@ from netc.codegen.program import build, layer_module, loss_module, optimizer_mod
 from netc.codegen.render import quoted, render
 from netc.codegen.rewrite.lower import lower
 from netc.netspec.check import check
+from netc.netspec.find import find
 from netc.netspec.layer import Composite
 from netc.netspec.layers import KINDS, Activation, Dense
 from netc.netspec.layers.activation import ACTIVATIONS
 from netc.netspec.loss import LOSSES, CrossEntropy, Focal
 from netc.netspec.recipe import SGD, Adam, Recipe
 from netc.netspec.types import TensorType
-from netc.netspec.zoo import ZOO, find
+from netc.netspec.zoo import ZOO
 from tests.codegen.examples import EXAMPLES, VECTOR
 from tests.codegen.witness import DTYPES, context, parsed
 from tests.conftest import GOLDEN

@@ -19,6 +19,7 @@ from netc.codegen.rewrite.scan_blocks import scan_blocks
 from netc.codegen.verify import verify
 from netc.netspec.check import check
 from netc.netspec.errors import UserError
+from netc.netspec.find import find
 from netc.netspec.layers import (
     ConvBn,
     Dense,
@@ -31,7 +32,6 @@ from netc.netspec.layers import (
 from netc.netspec.recipe import Recipe
 from netc.netspec.spec import NetSpec
 from netc.netspec.types import TensorType
-from netc.netspec.zoo import find
 from netc.proofs_oracle.certificate.certify import certify_program
 from netc.proofs_oracle.certificate.statement import Settings
 from netc.runtime.cache.store import Cache

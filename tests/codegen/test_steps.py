@@ -7,10 +7,10 @@ from netc.codegen.evaluator import run
 from netc.codegen.program import build
 from netc.netspec.check import check
 from netc.netspec.errors import SpecError
+from netc.netspec.find import find
 from netc.netspec.layers import BatchNorm, Dense, Dropout, Flatten, TiedHead, TokenPositionEmbed, TransformerEncoder
 from netc.netspec.recipe import SGD, Adam, Recipe
 from netc.netspec.spec import NetSpec
-from netc.netspec.zoo import find
 
 BATCH, PARTS, K = 32, 4, 3
 MLP = check(find("mnist-mlp").with_input((6, 6, 1)))

@@ -8,9 +8,10 @@ import pytest
 from netc.codegen import evaluator
 from netc.codegen.program import build
 from netc.netspec.check import check
+from netc.netspec.find import find
 from netc.netspec.recipe import SGD, Recipe
 from netc.netspec.types import Constant, Normal
-from netc.netspec.zoo import ZOO, find
+from netc.netspec.zoo import ZOO
 
 # the smallest image that a net's strides and windows leave something of; others see 32x32
 SMALLEST = {"inception_v3": 75, "alexnet": 63, "squeezenet1_0": 48, "mobilevit_s": 64}

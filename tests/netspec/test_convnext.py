@@ -3,9 +3,9 @@
 import pytest
 
 from netc.netspec.check import check
+from netc.netspec.find import find
 from netc.netspec.layers import BatchNorm, ConvNextStage, DropPath, LayerNorm
 from netc.netspec.spec import NetSpec
-from netc.netspec.zoo import find
 
 
 def parts(net, cls):

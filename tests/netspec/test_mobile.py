@@ -3,10 +3,10 @@
 import pytest
 
 from netc.netspec.check import check
+from netc.netspec.find import find
 from netc.netspec.layers import DropPath, FusedMbConv, InvertedResidual, MbConv, MbConvV3, SqueezeExcite, Uib
 from netc.netspec.layers.mobile import make_divisible
 from netc.netspec.spec import NetSpec
-from netc.netspec.zoo import find
 
 
 def walked(layer, shape):

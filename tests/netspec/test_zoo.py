@@ -4,10 +4,11 @@ import pytest
 
 from netc.netspec.check import check
 from netc.netspec.errors import SpecError, UserError
+from netc.netspec.find import find
 from netc.netspec.layers import Dense, Flatten, GlobalAvgPool, LMHead, TokenPositionEmbed
 from netc.netspec.spec import NetSpec
 from netc.netspec.toml import from_toml, to_toml
-from netc.netspec.zoo import ZOO, find
+from netc.netspec.zoo import ZOO
 
 # the auxiliary head of inception_v3: 768 -> 128 (1x1) and 128 -> 768 (5x5) with batch norm, dense 768 -> 1000
 INCEPTION_HEAD = 768 * 128 + 2 * 128 + 25 * 128 * 768 + 2 * 768 + 768 * 1000 + 1000

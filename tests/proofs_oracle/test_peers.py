@@ -6,6 +6,7 @@ import pytest
 from netc.codegen.evaluator import run
 from netc.netspec.check import check
 from netc.netspec.errors import NetcError, UserError
+from netc.netspec.find import find
 from netc.netspec.layers import (
     AvgPool,
     Conv2d,
@@ -19,7 +20,6 @@ from netc.netspec.layers import (
     ResidualBlock,
 )
 from netc.netspec.spec import NetSpec
-from netc.netspec.zoo import find
 from netc.proofs_oracle.peers import contestants as peers
 from netc.runtime.measure.bench import RATE, Job
 

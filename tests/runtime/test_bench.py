@@ -5,7 +5,7 @@ import pytest
 
 from netc.netspec.check import check
 from netc.netspec.errors import NetcError, UserError
-from netc.netspec.zoo import find
+from netc.netspec.find import find
 from netc.runtime.measure.bench import Contestant, Job, flops_of, ours, race
 
 

@@ -5,8 +5,8 @@ import pytest
 from netc.codegen.program import build
 from netc.netspec.check import check
 from netc.netspec.errors import UserError
+from netc.netspec.find import find
 from netc.netspec.recipe import Recipe
-from netc.netspec.zoo import find
 from netc.runtime.measure.profile import profile
 from netc.runtime.target import parse_target
 

@@ -8,8 +8,8 @@ import pytest
 from netc.codegen.program import build
 from netc.netspec.check import check
 from netc.netspec.errors import NetcError, UserError
+from netc.netspec.find import find
 from netc.netspec.recipe import Recipe
-from netc.netspec.zoo import find
 from netc.runtime.cache.store import Cache
 from netc.runtime.prepare import prepare
 from netc.runtime.run import checkpoint

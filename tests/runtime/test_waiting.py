@@ -8,8 +8,8 @@ import pytest
 
 from netc.codegen.program import build
 from netc.netspec.check import check
+from netc.netspec.find import find
 from netc.netspec.recipe import Recipe
-from netc.netspec.zoo import find
 from netc.runtime.prepare import emit_text
 from netc.runtime.target import parse_target
 
@@ -18,7 +18,7 @@ import os, numpy as np
 from netc.codegen.program import build
 from netc.netspec.check import check
 from netc.netspec.recipe import Recipe
-from netc.netspec.zoo import find
+from netc.netspec.find import find
 from netc.runtime.cache.store import Cache
 from netc.runtime.prepare import prepare
 from netc.runtime.trainer import Trainer

@@ -11,10 +11,11 @@ from PIL import Image
 
 from netc.netspec.check import check
 from netc.netspec.errors import UserError
+from netc.netspec.find import find
 from netc.netspec.layers import ConvBn, Dense, Flatten, GlobalAvgPool, ResidualBlock
 from netc.netspec.recipe import SGD, Recipe, TrainConfig
 from netc.netspec.spec import NetSpec
-from netc.netspec.zoo import ZOO, find
+from netc.netspec.zoo import ZOO
 from netc.runtime.cache.store import Cache
 from netc.runtime.data.batches import Normalise
 from netc.runtime.data.dataset import ArraySplit, Augment, Dataset, array_digest

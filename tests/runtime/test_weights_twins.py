@@ -6,8 +6,8 @@ import pytest
 
 pytest.importorskip("torch")
 
+from netc.netspec.find import find
 from netc.netspec.layers import Conv2d, Dense
-from netc.netspec.zoo import find
 from tests.runtime.twins import (
     convnext,
     densenet,

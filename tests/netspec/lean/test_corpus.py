@@ -16,6 +16,7 @@ from netc.codegen.render import render
 from netc.codegen.rewrite.lower import lower
 from netc.netspec.check import check
 from netc.netspec.errors import UserError
+from netc.netspec.find import find
 from netc.netspec.layers import COUNTED
 from netc.netspec.lean.config import config_of
 from netc.netspec.lean.constructors import TABLE
@@ -27,7 +28,6 @@ from netc.netspec.lean.source import Built, Product, Record, Value
 from netc.netspec.lean.write import to_lean
 from netc.netspec.recipe import Recipe
 from netc.netspec.spec import NetSpec
-from netc.netspec.zoo import find
 from tests.lean_corpus.counts import BROKEN, COUNTS, ODD
 
 CORPUS = Path(__file__).parents[2] / "lean_corpus"

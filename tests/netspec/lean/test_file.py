@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from netc.netspec.errors import UserError
+from netc.netspec.find import find
 from netc.netspec.lean import file
 from netc.netspec.lean.source import LeanError
-from netc.netspec.zoo import find
 
 SOURCE = """import LeanMlir.Spec
 /-! Nets for a test. -/

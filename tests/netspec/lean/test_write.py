@@ -10,6 +10,7 @@ from netc.codegen.program import build
 from netc.codegen.render import render
 from netc.codegen.rewrite.lower import lower
 from netc.netspec.check import check
+from netc.netspec.find import find
 from netc.netspec.layers import (
     KINDS,
     Activation,
@@ -44,7 +45,7 @@ from netc.netspec.lean.write import WIDTH, identifier, to_lean
 from netc.netspec.recipe import Recipe
 from netc.netspec.spec import NetSpec
 from netc.netspec.types import TensorType
-from netc.netspec.zoo import ZOO, find
+from netc.netspec.zoo import ZOO
 from netc.proofs_oracle.random_nets import nets
 
 
