@@ -64,7 +64,8 @@ class Op:
 class Function:
     """A straight line of operations. `names` and `result_names` say what each argument and result is.
 
-    A `private` function is called by others of its module only.
+    A `private` function is called by others of its module only. Who calls a function does not read its first `donated`
+    arguments again: a backend may put results in their place.
     """
 
     name: str
@@ -74,6 +75,7 @@ class Function:
     results: tuple[Value, ...]
     result_names: tuple[str, ...]
     private: bool = False
+    donated: int = 0
 
     def counts(self) -> dict[str, int]:
         """How many operations there are of each kind."""

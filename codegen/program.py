@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -236,7 +236,8 @@ class ModuleEmitter:
             with b.at("norms"):
                 metrics["grad_norm"] = _norm(b, [grads[p.name] for p in self.net.params])
                 metrics["param_norm"] = _norm(b, [held[p.name] for p in self.net.params])
-        return b.finish([(s.name, new[s.name]) for s in self.state] + list({**metrics, **bad}.items()))
+        results = [(s.name, new[s.name]) for s in self.state] + list({**metrics, **bad}.items())
+        return replace(b.finish(results), donated=len(self.state))
 
     def _update(self, b: Builder, held: dict[str, Value], grads: Mapping[str, Value], lr: Value) -> dict[str, Value]:
         optimizer, rule = self.recipe.optimizer, rule_of(self.recipe.optimizer)

@@ -6,11 +6,10 @@ Takes a lowered module; does not change or reorder anything.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from netc.codegen.ir import Function, Module, Value
 from netc.codegen.ops import OPS
-from netc.codegen.ops.table import mlir_type
+from netc.codegen.ops.table import Dialect, mlir_type
 
 
 class _Locations:
@@ -34,26 +33,23 @@ def quoted(text: str) -> str:
     return '"' + "".join(shown) + '"'
 
 
-def render(module: Module, *, entry: str | None = None, donate: int = 0) -> str:
-    """StableHLO in MLIR's text form.
+def render(module: Module, dialect: Dialect = "stablehlo") -> str:
+    """The module in MLIR's text form.
 
-    XLA runs one function, called `main`: `entry` names it, and its first `donate` arguments are marked as buffers that
-    the results may take over. The others are private then.
+    For IREE with the operations of it that the op table names; for XLA with the marks of donated arguments.
     """
     locations = _Locations()
     lines = [f"module @{module.name} {{"]
     for function in module:
-        is_entry = function.name == entry
-        shown = replace(function, name="main") if is_entry else function
-        shown = replace(shown, private=True) if entry is not None and not is_entry else shown
-        lines += _function(shown, locations, donate if is_entry else 0)
+        lines += _function(function, dialect, locations)
     return "\n".join([*lines, "}", *locations.table(), ""])
 
 
-def _function(function: Function, locations: _Locations, donate: int) -> list[str]:
+def _function(function: Function, dialect: Dialect, locations: _Locations) -> list[str]:
     names: dict[Value, str] = {v: f"%arg{i}" for i, v in enumerate(function.params)}
+    donated = function.donated if dialect == "xla" else 0
     arguments = ", ".join(
-        f"{names[v]}: {mlir_type(v.type)}{' {jax.buffer_donor = true}' if i < donate else ''} loc({quoted(n)})"
+        f"{names[v]}: {mlir_type(v.type)}{' {jax.buffer_donor = true}' if i < donated else ''} loc({quoted(n)})"
         for i, (v, n) in enumerate(zip(function.params, function.names, strict=True))
     )
     types = ", ".join(mlir_type(v.type) for v in function.results)
@@ -64,11 +60,13 @@ def _function(function: Function, locations: _Locations, donate: int) -> list[st
         if several is not None:
             stem = f"%{several.name}{index}"
             names.update({v: f"{stem}_{n}" for n, v in enumerate(op.results)})
-            lines += [f"    {t}" for t in several.statement(op, _names(names, op.operands), stem, locations(op.loc))]
+            statement = several.stated(dialect)(op, _names(names, op.operands), stem, locations(op.loc))
+            lines += [f"    {line}" for line in statement]
             continue
         names[op.result] = f"%{index}"
-        assert row.spelling is not None  # verify(lowered=True) saw to it
-        text = row.spelling(op, _names(names, op.operands))
+        spelling = row.spelled(dialect)
+        assert spelling is not None  # verify(lowered=True) saw to it
+        text = spelling(op, _names(names, op.operands))
         lines.append(f"    %{index} = {text} {locations(op.loc)}")
     results = ", ".join(_names(names, function.results))
     lines.append(f"    return {results} : {types}" if results else "    return")

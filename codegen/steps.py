@@ -101,4 +101,5 @@ def train_steps(step: Function, state: int, count: int) -> Function:
     held = [b.parameter(n, v.type) for n, v in zip(step.names[:state], step.params[:state], strict=True)]
     given = zip(step.names[state:], step.params[state:], strict=True)
     stacked = [b.parameter(f"{n}s", TensorType((count, *v.shape), v.type.dtype)) for n, v in given]
-    return b.finish(list(zip(step.result_names, b.loop(step, count, held, stacked), strict=True)))
+    function = b.finish(list(zip(step.result_names, b.loop(step, count, held, stacked), strict=True)))
+    return replace(function, donated=state)

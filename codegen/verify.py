@@ -72,7 +72,7 @@ def _check_type(function: Function, op: Op) -> None:
 def _check_spelled(function: Function) -> None:
     for op in function.ops:
         if op.kind in UNSPELLED:
-            raise _fault(function, op, "has no StableHLO form; a schedule must replace it")
+            raise _fault(function, op, "has no StableHLO form; a pass must replace it")
 
 
 def _check_calls(function: Function, before: Mapping[str, Function]) -> None:

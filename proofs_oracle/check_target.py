@@ -15,8 +15,8 @@ import numpy as np
 
 from netc.codegen import evaluator
 from netc.codegen.program import layer_module
-from netc.codegen.render import render
 from netc.codegen.rewrite.lower import lower
+from netc.codegen.text import text_of
 from netc.netspec.errors import UserError
 from netc.proofs_oracle.compare import Comparison, compare
 from netc.proofs_oracle.draws import FloatArray, draw_case, generator
@@ -70,9 +70,9 @@ def run_target_case(reference: Reference, case: Case, target: Target, cache: Cac
     held = [np.asarray(a, DTYPES.get(p.type.dtype)) for a, p in zip(args, function.params, strict=True)]
     exact = evaluator.run(module, "vjp", held, "f64")  # of the rounded numbers, which both are given
     noise = evaluator.run(module, "vjp", held, "f32")
-    lowered = lower(module, target.family)
-    text = render(lowered)
-    artefact = compile_cached(text, target, label, cache).path if target.engine == "iree" else None
+    lowered = lower(module, target.profile)
+    text = text_of(lowered, target.profile)
+    artefact = compile_cached(text, target, label, cache).path if target.ahead else None
     loaded = load(Source(lowered, text, artefact), target)
     ours = [loaded.get(r) for r in loaded.call("vjp", [loaded.put(a) for a in held])]
     return _result(reference.kind, case, function.result_names, exact, noise, ours, time.perf_counter() - began)

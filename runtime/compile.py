@@ -114,7 +114,7 @@ def compile_text(text: str, target: Target, output: Path, longest: float = LONGE
 
     Raises CompileError with the compiler's own first sentence and, where that is known, what to do instead.
     """
-    if target.engine != "iree":
+    if not target.ahead:
         raise UserError(
             f"compile wants a target that IREE compiles, got {target.word!r}; it is compiled when it is loaded"
         )
@@ -124,7 +124,7 @@ def compile_text(text: str, target: Target, output: Path, longest: float = LONGE
         write_whole(source, text)
         # the artefact remembers the name of its source: a relative one keeps two compiles equal byte for byte
         command = [str(compiler_path()), source.name, "-o", str(output.absolute()), *target.flags]
-        unchecked = [UNCHECKED] if target.family == "cpu" else []
+        unchecked = [] if target.checked else [UNCHECKED]
         done = _run([*command, *unchecked], folder, longest, target)
         if unchecked and -done.returncode in CRASHES:  # the checks may name the pass that went wrong
             done = _run(command, folder, longest, target)
@@ -177,4 +177,4 @@ def _hint(target: Target, stderr: str) -> str:
     found = [advice for words, advice in _HINTS if words in stderr]
     if found:
         return f"; {found[0]}"
-    return "; or try `target=cpu`" if target.family == "gpu" else ""
+    return f"; or try `target={target.instead}`" if target.instead else ""

@@ -7,13 +7,12 @@ import time
 from dataclasses import dataclass, field, replace
 
 from netc.codegen.ir import IrError, Module
-from netc.codegen.ops.loop import LOOPS
 from netc.codegen.program import Program
-from netc.codegen.render import render
 from netc.codegen.rewrite.form_overrides import NO_OVERRIDES, FormOverrides
 from netc.codegen.rewrite.lower import lower
 from netc.codegen.rewrite.scan_blocks import FEWEST
 from netc.codegen.rewrite.select_forms import used
+from netc.codegen.text import text_of
 from netc.netspec.errors import UserError
 from netc.runtime.backends.protocol import Source
 from netc.runtime.cache.store import Cache
@@ -47,42 +46,42 @@ class Prepared:
             return self.sha256
         module = self.source.module
         rest = replace(module, functions=tuple(f for f in module if f.name != "train_steps"))
-        return hashlib.sha256(render(rest).encode()).hexdigest()
+        return hashlib.sha256(text_of(rest, self.target.profile).encode()).hexdigest()
 
 
 def in_use(program: Program, target: Target, choices: FormOverrides) -> FormOverrides:
     """Those of the choices that change this program's text; raises UserError for a form that cannot be used."""
     try:
-        return used(program.module, target.family, choices)
+        return used(program.module, target.profile, choices)
     except IrError as error:
         raise UserError(str(error)) from error
 
 
 def emit_text(program: Program, target: Target, choices: FormOverrides = NO_OVERRIDES) -> Source:
-    """Lower and render the program for the target's family of schedules, with forms chosen for single convolutions.
+    """Lower and render the program for the target, with forms chosen for single convolutions.
 
     Raises UserError for a precision that the target's compiler does not take, and for a net without blocks to scan.
     """
-    if program.recipe.precision == "bf16" and target.driver == "vulkan":
+    if program.recipe.precision == "bf16" and not target.bf16:
         raise UserError(
             f"`precision=bf16` wants cpu, cuda:SM, rocm:GFX, xla or reference, got {target.word}: IREE 3.12 cannot "
             "compile products of bf16 for Vulkan; leave `precision` out"
         )
-    module = lower(program.module, target.family, choices, scan=program.recipe.scan_blocks)
+    module = lower(program.module, target.profile, choices, scan=program.recipe.scan_blocks)
     if program.recipe.scan_blocks:
         _check_scanned(program, module, target)
-    return Source(module, render(module))
+    return Source(module, text_of(module, target.profile))
 
 
 def _check_scanned(program: Program, module: Module, target: Target) -> None:
     nested = (("accumulate", program.recipe.accumulate), ("steps_per_call", program.steps_per_call))
     for name, count in nested:
-        if count > 1 and target.engine == "iree":
+        if count > 1 and not target.nested_loops:
             raise UserError(
                 f"`scan_blocks` wants no `{name}` on {target.word}, got {count}: IREE 3.12 loses buffers of loops in "
                 "loops; leave one of the two out"
             )
-    if all(op.kind not in LOOPS or op.attr("apart") for f in module.needed("train_step") for op in f.ops):
+    if all(op.kind != "loop" or op.attr("apart") for f in module.needed("train_step") for op in f.ops):
         raise UserError(
             f"`scan_blocks` wants {FEWEST} or more equal blocks in a row (block0, block1, ..), got "
             f"{program.net.spec.name} without (dropout makes blocks different); leave it out"
@@ -100,7 +99,7 @@ def prepare(program: Program, target: Target, cache: Cache, choices: FormOverrid
     emitted = time.perf_counter()
     sha256 = hashlib.sha256(source.text.encode()).hexdigest()
     cached = False
-    if target.engine == "iree":
+    if target.ahead:
         entry = compile_cached(source.text, target, f"{program.net.spec.name} b{program.batch}", cache)
         source, cached = Source(source.module, source.text, entry.path), entry.hit
     return Prepared(program, target, source, sha256, emitted - start, time.perf_counter() - emitted, cached, choices)

@@ -135,7 +135,7 @@ class Session:
     def call(self, state: State, function: str, args: Sequence[Buffer]) -> tuple[State, list[Buffer]]:
         """Call a function of the training on what lies on the device: the next state, and the metrics there."""
         buffers = _buffers(state)
-        results = self.loaded.call(function, [*buffers, *args], donate=len(buffers))
+        results = self.loaded.call(function, [*buffers, *args])
         state.taken = True
         state.buffers = []
         return State(results[: len(buffers)]), results[len(buffers) :]

@@ -1,38 +1,15 @@
-"""Targets: a word becomes compiler flags, a device driver, and a family of schedules."""
+"""Targets: a word becomes compiler flags, a device driver, a lowering profile, and what else differs between them."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from netc.codegen.rewrite.select_forms import Family
+from netc.codegen.rewrite.form_tables import ProfileName
 from netc.netspec.errors import UserError
 
 Engine = Literal["iree", "xla", "reference", "none"]
-
-
-@dataclass(frozen=True)
-class Target:
-    """Where a module runs. `flags` go to iree-compile; `driver` is IREE's device driver."""
-
-    word: str
-    engine: Engine
-    family: Family
-    flags: tuple[str, ...] = ()
-    driver: str = ""
-
-
-@dataclass(frozen=True)
-class TargetRow:
-    """One kind of target: how it is spelled, what its argument may be, how it is made."""
-
-    form: str
-    argument: re.Pattern[str] | None
-    make: Callable[[str, str], Target]
-    meaning: str
-
 
 # The solver for where tensors lie gives up after a few dozen rounds; loops over dozens of blocks take more.
 _IREE = (
@@ -51,64 +28,102 @@ _CPU = (
 # refuse it, or search on for minutes.
 _GPU = (*_IREE, "--iree-dispatch-creation-enable-aggressive-fusion=false")
 
-
-def _cpu(word: str, name: str) -> Target:
-    return Target(word, "iree", "cpu", (*_CPU, f"--iree-llvmcpu-target-cpu={name or 'host'}"), "local-task")
-
-
-def _cuda(word: str, sm: str) -> Target:
-    flags = (*_GPU, "--iree-hal-target-device=cuda", f"--iree-cuda-target={sm}")
-    return Target(word, "iree", "gpu", flags, "cuda")
-
-
-def _rocm(word: str, gfx: str) -> Target:
-    flags = (*_GPU, "--iree-hal-target-device=hip", f"--iree-rocm-target={gfx}")
-    return Target(word, "iree", "gpu", flags, "hip")
-
-
-def _vulkan(word: str, name: str) -> Target:
-    flags = (*_GPU, "--iree-hal-target-device=vulkan", *((f"--iree-vulkan-target={name}",) if name else ()))
-    return Target(word, "iree", "gpu", flags, "vulkan")
-
-
 _NAME = re.compile(r"[a-zA-Z0-9_.-]*")
 _SM = re.compile(r"sm_(60|70|75|80|86|89)")
 _GFX = re.compile(r"gfx[0-9a-f]{3,4}")
 
-TARGETS: dict[str, TargetRow] = {
-    "cpu": TargetRow("cpu[:NAME]", _NAME, _cpu, "this machine's CPU through IREE, or a named one"),
-    "cuda": TargetRow("cuda:SM", _SM, _cuda, "NVIDIA GPUs through IREE; newer cards run sm_89"),
-    "rocm": TargetRow("rocm:GFX", _GFX, _rocm, "AMD GPUs through IREE"),
-    "vulkan": TargetRow("vulkan[:NAME]", _NAME, _vulkan, "any Vulkan device through IREE"),
-    "xla": TargetRow("xla", None, lambda w, a: Target(w, "xla", "xla"), "jaxlib's compiler on its default device"),
-    "reference": TargetRow(
-        "reference", None, lambda w, a: Target(w, "reference", "cpu"), "netc's evaluator, NumPy float32, no compiler"
-    ),
-}
 
+@dataclass(frozen=True)
+class Target:
+    """Where a module runs. A row of TARGETS is one without its argument.
+
+    `form` is how it is spelled, `argument` what may follow the colon, `default` what stands for none, and `option` the
+    flag that it becomes. `profile` names the row of codegen/rewrite/profiles.py; `flags` go to iree-compile and
+    `driver` is IREE's device driver. `packages` compile and run it.
+
+    What can be done there: `ahead`: iree-compile makes an artefact, else it is compiled when it is loaded. `compiled`:
+    by a compiler at all, so that its times say something of the machine. `on_host`: its tensors lie in the host's
+    memory, which the host maps. `process_time`: the time of its work is the process's. `bf16`: products of bf16
+    compile. `norms`: so does a step that gives the gradients' norms beside any of its values. `nested_loops`: a loop
+    may call a function that loops. `checked`: the compiler's checks between its passes stay on. `instead` is the
+    target to try where this one fails.
+    """
+
+    word: str
+    form: str
+    meaning: str
+    engine: Engine
+    profile: ProfileName
+    example: str = ""
+    argument: re.Pattern[str] | None = None
+    default: str = ""
+    option: str = ""
+    flags: tuple[str, ...] = ()
+    driver: str = ""
+    packages: tuple[str, ...] = ()
+    ahead: bool = False
+    compiled: bool = True
+    on_host: bool = False
+    process_time: bool = True
+    bf16: bool = True
+    norms: bool = True
+    nested_loops: bool = True
+    checked: bool = True
+    instead: str = ""
+
+
+# iree-compile checks its whole module after each of its passes: a third of a compile (docs/design-notes.md).
+# The text is checked when it is parsed all the same. For GPUs the checks stay: their code was not run.
+_ON_IREE = Target(
+    "", "", "", "iree", "cpu", packages=("iree-base-compiler", "iree-base-runtime"), ahead=True, nested_loops=False
+)
+_ON_GPU = replace(_ON_IREE, profile="gpu", process_time=False, norms=False, instead="cpu")
+
+_ROWS = (
+    replace(
+        _ON_IREE, word="cpu", form="cpu[:NAME]", meaning="this machine's CPU through IREE, or a named one",
+        example="cpu", argument=_NAME, default="host", option="--iree-llvmcpu-target-cpu={}", flags=_CPU,
+        driver="local-task", on_host=True, checked=False, instead="reference",
+    ),
+    replace(
+        _ON_GPU, word="cuda", form="cuda:SM", meaning="NVIDIA GPUs through IREE; newer cards run sm_89",
+        example="cuda:sm_89", argument=_SM, option="--iree-cuda-target={}",
+        flags=(*_GPU, "--iree-hal-target-device=cuda"), driver="cuda",
+    ),
+    replace(
+        _ON_GPU, word="rocm", form="rocm:GFX", meaning="AMD GPUs through IREE",
+        example="rocm:gfx1100", argument=_GFX, option="--iree-rocm-target={}",
+        flags=(*_GPU, "--iree-hal-target-device=hip"), driver="hip",
+    ),
+    replace(
+        _ON_GPU, word="vulkan", form="vulkan[:NAME]", meaning="any Vulkan device through IREE",
+        example="vulkan", argument=_NAME, option="--iree-vulkan-target={}",
+        flags=(*_GPU, "--iree-hal-target-device=vulkan"), driver="vulkan", bf16=False,
+    ),
+    Target(
+        "xla", "xla", "jaxlib's compiler on its default device", "xla", "xla", "xla", packages=("jaxlib",),
+        instead="reference",
+    ),
+    Target(
+        "reference", "reference", "netc's evaluator, NumPy float32, no compiler", "reference", "cpu", "reference",
+        compiled=False,
+    ),
+)  # fmt: skip
+TARGETS: dict[str, Target] = {row.word: row for row in _ROWS}
 
 # the net as written, in portable StableHLO: for anybody's compiler, and for no engine of ours
-PLAIN = Target("StableHLO", "none", "plain")
+PLAIN = Target("StableHLO", "", "portable StableHLO", "none", "plain", compiled=False)
 
 
 def parse_target(word: str) -> Target:
     """The target that `word` names; raises UserError with the forms that there are."""
     kind, _, argument = word.partition(":")
     row = TARGETS.get(kind)
-    forms = ", ".join(r.form for r in TARGETS.values())
     if row is None:
+        forms = ", ".join(r.form for r in TARGETS.values())
         raise UserError(f"`target` wants one of {forms}, got {word!r}; `netc doctor` shows which can run here")
     if (row.argument is None and ":" in word) or (row.argument and not row.argument.fullmatch(argument)):
         wanted = row.form if row.argument is None else f"{row.form} with an argument like {row.argument.pattern}"
-        raise UserError(f"`target` wants {wanted}, got {word!r}; write for example {_EXAMPLES[kind]}")
-    return row.make(word, argument)
-
-
-_EXAMPLES = {
-    "cpu": "cpu",
-    "cuda": "cuda:sm_89",
-    "rocm": "rocm:gfx1100",
-    "vulkan": "vulkan",
-    "xla": "xla",
-    "reference": "reference",
-}
+        raise UserError(f"`target` wants {wanted}, got {word!r}; write for example {row.example}")
+    given = argument or row.default
+    return replace(row, word=word, flags=(*row.flags, row.option.format(given)) if given else row.flags)

@@ -45,7 +45,7 @@ from netc.runtime.run.resume import CHANGES, LeftOff, accepted, damaged, left_of
 from netc.runtime.run.saver import Counter, NonFiniteError, Rescue, Saver, diverged
 from netc.runtime.schedule import learning_rate
 from netc.runtime.session import Feed
-from netc.runtime.target import Target, parse_target
+from netc.runtime.target import TARGETS, Target, parse_target
 from netc.runtime.trainer import Trainer
 from netc.runtime.weights.pretrained import Start
 from netc.traces.schema import EvalRecord, Header
@@ -78,18 +78,11 @@ class Outcome:
 
 LOGGED = ("loss", "grad_norm", "param_norm")  # the metrics that are fetched after each step
 
-ENGINES: dict[str, tuple[str, ...]] = {
-    "iree": ("iree-base-compiler", "iree-base-runtime"),
-    "xla": ("jaxlib",),
-    "reference": (),
-}
 
-
-def versions(*engines: str) -> dict[str, str]:
-    """The installed versions of what can change a trace on these engines (by default all), as its header records it."""
-    packages = ("netc", "numpy", *(p for e in engines or ENGINES for p in ENGINES[e]))
+def versions(*targets: Target) -> dict[str, str]:
+    """The installed versions of what can change a trace on these targets (by default all), as its header records it."""
     found: dict[str, str] = {}
-    for name in packages:
+    for name in ("netc", "numpy", *(p for t in targets or TARGETS.values() for p in t.packages)):
         try:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
@@ -201,7 +194,7 @@ def _traced(run: _Run, left: LeftOff, target: Target, *, resume: bool, same_bits
     header = Header(
         net=config.net.spec.name, spec_sha256=config.net.digest, module_sha256=run.session.prepared.step_sha256,
         data=config.data, data_sha256=data.digest, recipe=config.recipe_json, seed=config.seed,
-        batch=config.training.batch, target=config.target, versions=versions(target.engine),
+        batch=config.training.batch, target=config.target, versions=versions(target),
     )  # fmt: skip
     if not resume:
         write_config(folder, config)

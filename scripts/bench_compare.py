@@ -2,7 +2,7 @@
 
     python scripts/bench_compare.py [NET[@SIDE][:BATCH] ...] [--dispatches] [--write]
 
-For each net and family of schedules: the operations of the lowered train_step by kind, the bytes of the whole text,
+For each net and lowering profile: the operations of the lowered train_step by kind, the bytes of the whole text,
 flops and bytes by the cost model (codegen/analysis/step_cost.py) and, with --dispatches, the dispatches that IREE makes
 of the step for this CPU. Compares them with the youngest entry of docs/measurements/history.json that has the net; a
 number that grew by more than 10 % is a regression, and the exit code is 1. `--write` appends an entry with the date and
@@ -25,8 +25,8 @@ from typing import Any
 
 from netc.codegen.analysis.step_cost import works
 from netc.codegen.program import build
-from netc.codegen.render import render
 from netc.codegen.rewrite.lower import lower
+from netc.codegen.text import text_of
 from netc.netspec.check import CheckedNet, check
 from netc.netspec.find import find
 from netc.netspec.recipe import Recipe
@@ -56,13 +56,13 @@ def net_of(word: str) -> tuple[CheckedNet, int]:
 
 
 def numbers(word: str, counted: bool = False) -> dict[str, Numbers]:
-    """By family of schedules: what stands in the history. `counted`: IREE's dispatches too, of cpu."""
+    """By lowering profile: what stands in the history. `counted`: IREE's dispatches too, of cpu."""
     net, batch = net_of(word)
     program = build(net, Recipe(norms=False), batch)
     found: dict[str, Numbers] = {}
     for family in FAMILIES:
         module = lower(program.module, family)
-        step, text = module.function("train_step"), render(module)
+        step, text = module.function("train_step"), text_of(module, family)
         work = works(step)
         found[family] = {
             "ops": len(step.ops), "text_bytes": len(text), "flops": sum(w.flops for w in work),

@@ -135,7 +135,7 @@ NETS = (
 
 def _of_netc(name: str) -> Subject:
     from netc.codegen.program import build
-    from netc.codegen.render import render
+    from netc.codegen.text import text_of
     from netc.netspec import layers
     from netc.netspec.check import check
     from netc.netspec.recipe import SGD, Adam, Recipe
@@ -157,7 +157,7 @@ def _of_netc(name: str) -> Subject:
     optimizer = SGD() if NETS.index(name) % 2 == 0 else Adam()
     program = build(check(NetSpec("net", shape, body)), Recipe(optimizer=optimizer), 2)
     module = emit_text(program, parse_target("xla")).module.needed("train_step")
-    text = render(module, entry="train_step")  # the function alone, as main, as XLA runs it
+    text = text_of(module, "xla")  # the function alone, as main, as XLA runs it
     return Subject(name, _in_float64(text), claim_of_program(program, False), 3)
 
 

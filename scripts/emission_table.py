@@ -20,8 +20,8 @@ from typing import Any
 def measure(name: str, batch: int) -> dict[str, Any]:
     """One net, in this process."""
     from netc.codegen.program import build
-    from netc.codegen.render import render
     from netc.codegen.rewrite.lower import lower
+    from netc.codegen.text import text_of
     from netc.netspec.check import check
     from netc.netspec.find import find
     from netc.netspec.recipe import Recipe
@@ -33,7 +33,7 @@ def measure(name: str, batch: int) -> dict[str, Any]:
         net = check(find(name))
         program = build(net, Recipe(), batch)
         lowered = lower(program.module, "cpu")
-        text = render(lowered)
+        text = text_of(lowered, "cpu")
         seconds.append(time.perf_counter() - begin)
     return {
         "net": name,

@@ -68,12 +68,12 @@ class Watched:
         self.put, self.get, self.wait = loaded.put, loaded.get, loaded.wait
         self.calls: list[tuple[Clock, Clock]] = []
 
-    def call(self, function: str, args: Sequence[Buffer], donate: int = 0) -> list[Buffer]:
+    def call(self, function: str, args: Sequence[Buffer]) -> list[Buffer]:
         """The call, waited for."""
         begin = clock()
-        results = self._loaded.call(function, args, donate)
+        results = self._loaded.call(function, args)
         if function == "train_step":
-            self.wait(results[donate:])
+            self.wait(results)
             self.calls.append((begin, clock()))
         return results
 

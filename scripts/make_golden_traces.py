@@ -109,7 +109,7 @@ def main() -> int:
 
 def _train(config: RunConfig, data: Dataset, target: str, temporary: str) -> Path:
     folder = Path(temporary) / target
-    norms = parse_target(target).family != "gpu"  # docs/known-limits.md
+    norms = parse_target(target).norms  # docs/known-limits.md
     config = replace(config, target=target, recipe=replace(config.recipe, norms=norms))
     train(config, data, folder, Cache())
     return folder / "trace.jsonl"

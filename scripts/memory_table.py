@@ -98,7 +98,7 @@ def plan(name: str, batch: int, word: str, remat: bool) -> Row | None:
     program, target = program_of(name, batch, remat), parse_target(word)
     if program is None:
         return None
-    counted = memory_of(program.state, lower(program.module, target.family), STEP)
+    counted = memory_of(program.state, lower(program.module, target.profile), STEP)
     return Row(name, batch, word, remat, counted, compiled_peak(program, target))
 
 

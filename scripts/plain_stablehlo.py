@@ -26,6 +26,7 @@ from jaxlib.mlir.dialects import stablehlo
 
 from netc.codegen import evaluator
 from netc.codegen.program import Program, build
+from netc.codegen.text import text_of
 from netc.netspec.check import check
 from netc.netspec.errors import NetcError
 from netc.netspec.find import find
@@ -99,7 +100,7 @@ def made(spec: NetSpec, option: str) -> Program:
 
 
 def first_step(program: Program, source: Source) -> dict[str, Any]:
-    """Loss and norm of the gradient of one step, by XLA of the text and by the evaluator of the program."""
+    """Loss and norm of the gradient of one step, by XLA of the module and by the evaluator of the program."""
     from netc.runtime.backends.xla import XlaLoaded
 
     seed, rng = np.array([0, 1], np.uint32), np.random.default_rng(0)
@@ -111,7 +112,7 @@ def first_step(program: Program, source: Source) -> dict[str, Any]:
     args = [*state, image.astype(np.int32 if x.dtype == "i32" else np.float32)]
     args += [rng.integers(0, classes, y.shape).astype(np.int32), np.float32(1e-3)]
     wanted = dict(zip(step.result_names, evaluator.run(program.module, "train_step", args, "f32"), strict=True))
-    begin, loaded = time.perf_counter(), XlaLoaded(source)
+    begin, loaded = time.perf_counter(), XlaLoaded(Source(source.module, text_of(source.module, "xla")))
     results = loaded.call("train_step", [loaded.put(a) for a in args])
     got = dict(zip(step.result_names, (loaded.get(r) for r in results), strict=True))
     shown = {f"{n}_{by}": float(v[n]) for n in ("loss", "grad_norm") for by, v in (("xla", got), ("here", wanted))}

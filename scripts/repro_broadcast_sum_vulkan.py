@@ -22,7 +22,6 @@ import numpy as np
 from netc.codegen.builder import Builder
 from netc.codegen.ir import Module
 from netc.codegen.render import render
-from netc.codegen.rewrite.iree.barriers import barriers_for_iree
 from netc.netspec.errors import UserError
 from netc.netspec.types import TensorType
 from netc.runtime.backends import check_device, load
@@ -92,7 +91,7 @@ def dispatches(text: str, target: Target) -> str:
 def wrong(program: Program, target: Target, flags: tuple[str, ...]) -> str:
     """How many elements are wrong, or why that is not known."""
     module = program.module()
-    source = Source(module, render(barriers_for_iree(module)))
+    source = Source(module, render(module, "iree"))
     target = replace(target, flags=(*target.flags, *flags))
     rng = np.random.default_rng(1)
     x = np.asarray(np.ones(program.shape) if program.alone else rng.integers(-4, 5, program.shape), np.float32)
@@ -121,7 +120,7 @@ def main() -> None:
         here = False
     print("| program | compiled for Vulkan | cpu | vulkan |\n|---|---|---|---|")
     for program in PROGRAMS:
-        how = dispatches(render(barriers_for_iree(program.module())), replace(vulkan, flags=(*vulkan.flags, *flags)))
+        how = dispatches(render(program.module(), "iree"), replace(vulkan, flags=(*vulkan.flags, *flags)))
         on_cpu = wrong(program, cpu, ())
         on_vulkan = wrong(program, vulkan, flags) if here else "not run"
         print(f"| {program} | {how} | {on_cpu} | {on_vulkan} |", flush=True)

@@ -141,7 +141,7 @@ def _steps(program: Program, artefact: Path, count: int) -> Steps:
 
 
 def _write(lines: list[str], steps: int) -> None:
-    told = ", ".join(f"{name} {version}" for name, version in versions(TARGET.engine).items())
+    told = ", ".join(f"{name} {version}" for name, version in versions(TARGET).items())
     text = f"""# Blocks as loops
 
 {datetime.datetime.now(datetime.UTC).date()}; {told}.

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from netc.codegen.ir import Function, Module, Op, Value
 from netc.codegen.location import PHASES, forward_first, location_of
 from netc.codegen.ops import OPS, elementwise
-from netc.codegen.ops.loop import LOOPS, parts_of
+from netc.codegen.ops.loop import parts_of
 
 MADE = frozenset({"constant", "iota"})
 BARRIERS = frozenset({"barrier", "joint_barrier"})
@@ -101,7 +101,7 @@ def _calls(module: Module, name: str, times: int = 1) -> Iterator[tuple[Function
     function = module.function(name)
     yield function, times
     for op in function.ops:
-        if op.kind in LOOPS:
+        if op.kind == "loop":
             yield from _calls(module, op.attr("callee"), times * op.attr("trips"))
 
 
@@ -211,7 +211,7 @@ def works(function: Function) -> tuple[Work, ...]:
             if source is None or (source in makers and passes.root(passes.of[makers[source]]) == own):
                 continue
             stored.add(source)
-            if op.kind in LOOPS:  # what it calls reads it
+            if op.kind == "loop":  # what it calls reads it
                 continue
             read.setdefault((own, source), {})[v] = passes.shown[v]
             reader.setdefault((own, source), op.loc)
@@ -224,7 +224,7 @@ def works(function: Function) -> tuple[Work, ...]:
         if op in passes.of and op.result in stored:
             key = passes.root(passes.of[op]), op.loc
             written[key] = written.get(key, 0) + op.result.type.bytes
-        if op.kind in LOOPS:
+        if op.kind == "loop":
             carried = parts_of(op, op.operands).carried
             zeros = sum(v.type.bytes for v in carried if passes.source[v] is None)
             written[passes.root(passes.of[op]), op.loc] = zeros

@@ -19,7 +19,7 @@ from netc.codegen.ops.table import MultiResult, OpDef, ints, mlir_type, no_flops
 from netc.netspec.types import TensorType
 
 INDEX = TensorType((), "i32")
-LOOPS = frozenset({"loop", "block_loop", "for_loop"})  # the kinds of ops that are loops
+Barriers = Callable[[list[str], str, Sequence[str], Sequence[TensorType]], list[str]]
 T = TypeVar("T")
 
 
@@ -106,10 +106,13 @@ SCALAR = mlir_type(INDEX)
 DEVICE = "#hal.device.promise<@__device_0>"  # IREE's name for the first device
 
 
-def _body(op: Op, args: Sequence[str], held: Sequence[str], stem: str, row: str) -> tuple[list[str], list[str]]:
+def _body(
+    op: Op, args: Sequence[str], held: Sequence[str], stem: str, row: str, barrier: Barriers
+) -> tuple[list[str], list[str]]:
     """One call, in StableHLO and one `func.call`, and the names of what the next is given, but for the index.
 
     `held` are the names of what is carried and of the buffers, before the call; `row` that of the rows' index.
+    `barrier` keeps what is in the call apart from its rows, where they are to be kept so.
     """
     names, types = parts_of(op, args), parts_of(op, [v.type for v in op.operands])
     carried, buffers = held[: len(names.carried)], held[len(names.carried) :]
@@ -123,7 +126,6 @@ def _body(op: Op, args: Sequence[str], held: Sequence[str], stem: str, row: str)
             f"{stem}_row{n} = stablehlo.reshape {stem}_slice{n} : ({one}) -> {mlir_type(_row(t))}",
         ]
     given = [f"{stem}_row{n}" for n in range(len(names.stacked))]
-    barrier = _compute_barriers if op.kind == "block_loop" else _barrier
     if op.attr("apart"):
         given = barrier(lines, f"{stem}_in", given, list(map(_row, types.stacked)))
     passed = [*carried, *given, *names.constants]
@@ -208,7 +210,7 @@ def _state_while(op: Op, args: Sequence[str], stem: str, location: str) -> list[
             f"{stem}_last = stablehlo.constant dense<{op.attr('trips') - 1}> : {SCALAR}",
             f"{row} = stablehlo.subtract {stem}_last, {stem}_0 : {SCALAR}",
         ]
-    body, after = _body(op, args, results[1:], stem, row)
+    body, after = _body(op, args, results[1:], stem, row, _barrier)
     return [
         f"{', '.join(results)} = stablehlo.while({begun}) : {held}",
         "cond {",
@@ -228,7 +230,7 @@ def _state_blocks(op: Op, args: Sequence[str], stem: str, location: str) -> list
     """The loop as blocks of its function, of which the first tests whether there is another turn."""
     label, kept = stem.removeprefix("%"), [mlir_type(v.type) for v in op.extra_results]
     types, names = ", ".join(["i32", *kept]), [f"{stem}_{n + 1}" for n in range(len(kept))]
-    body, after = _body(op, args, names, stem, f"{stem}_row")
+    body, after = _body(op, args, names, stem, f"{stem}_row", _compute_barriers)
     arguments = [f"{name}: {t}" for name, t in zip([f"{stem}_index", *names], ["i32", *kept], strict=True)]
     lines: list[str] = []
     begun = _placed(lines, stem, args[1 : 1 + len(kept)], [v.type for v in op.extra_results])
@@ -258,7 +260,7 @@ def _state_for(op: Op, args: Sequence[str], stem: str, location: str) -> list[st
     """
     kept = [mlir_type(v.type) for v in op.extra_results]
     held = [f"{stem}_held{n + 1}" for n in range(len(kept))]
-    body, after = _body(op, args, held, stem, f"{stem}_row")
+    body, after = _body(op, args, held, stem, f"{stem}_row", _barrier)
     carried = op.attr("carried")
     lines, begun = [], list(args[1 : 1 + carried])
     for n, t in enumerate(parts_of(op, [v.type for v in op.operands]).outputs):
@@ -309,10 +311,20 @@ def _content(name: str, held: TensorType, number: int, x: str, like: TensorType,
     ]
 
 
-# The additions of the calls are counted in the callee. `block_loop` and `for_loop` are the same loop in forms for IREE
-# (codegen/rewrite/iree/loops.py).
+def _state_for_iree(op: Op, args: Sequence[str], stem: str, location: str) -> list[str]:
+    """Blocks of the function for a loop that keeps its calls apart, `scf.for` for any other, `stablehlo.while` never.
+
+    IREE puts operations on scalars into dispatches of their own only outside of regions. In the region of a `while` the
+    same function would be fused, and rounded, in another way than where it is called by itself; as blocks it is not,
+    and K steps in one call are bit for bit those of K calls. A call that is not inlined is no way out: IREE 3.12 packs
+    the 64-bit arguments of a call that may yield as 32-bit ones. Only in `scf.for` IREE sees that a row of a buffer can
+    be written where it lies.
+    """
+    return (_state_blocks if op.attr("apart") else _state_for)(op, args, stem, location)
+
+
 ROWS: tuple[OpDef, ...] = (
-    OpDef("loop", _index, None, _mean_loop, no_flops, MultiResult(_further, _state_while, _fits)),
-    OpDef("block_loop", _index, None, _mean_loop, no_flops, MultiResult(_further, _state_blocks, _fits)),
-    OpDef("for_loop", _index, None, _mean_loop, no_flops, MultiResult(_further, _state_for, _fits)),
+    OpDef(  # the additions of the calls are counted in the callee
+        "loop", _index, None, _mean_loop, no_flops, MultiResult(_further, _state_while, _fits, iree=_state_for_iree)
+    ),
 )

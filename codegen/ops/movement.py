@@ -115,18 +115,15 @@ def _spell_pad(op: Op, args: Sequence[str]) -> str:
     return f"stablehlo.pad {args[0]}, {args[1]}, {sides} : {arrow(op)}"
 
 
-def _barrier(x: TensorType, *, compute: bool = False) -> TensorType:
-    """`compute`: IREE's own, which keeps two computations apart and is gone once dispatches are formed."""
+def _barrier(x: TensorType) -> TensorType:
     return x
 
 
-def _spell_barrier(op: Op, args: Sequence[str]) -> str:
-    t = mlir_type(op.result.type)
-    return compute_barrier(args[0], t) if op.attrs else f"stablehlo.optimization_barrier {args[0]} : {t}"
-
-
 def compute_barrier(value: str, t: str) -> str:
-    """IREE's barrier on one value of that MLIR type, as any MLIR parser reads it."""
+    """IREE's barrier on one value of that MLIR type, as any MLIR parser reads it.
+
+    It keeps two computations apart and is gone once dispatches are formed.
+    """
     return f'"iree_tensor_ext.compute_barrier.start"({value}) : ({t}) -> {t}'
 
 
@@ -142,7 +139,12 @@ def _state_joint_barrier(op: Op, args: Sequence[str], stem: str, location: str) 
 
 
 ROWS: tuple[OpDef, ...] = (
-    OpDef("barrier", _barrier, _spell_barrier, lambda A, op, x: x, no_flops),
+    OpDef(
+        "barrier", _barrier,
+        lambda op, args: f"stablehlo.optimization_barrier {args[0]} : {mlir_type(op.result.type)}",
+        lambda A, op, x: x, no_flops,
+        iree=lambda op, args: compute_barrier(args[0], mlir_type(op.result.type)),
+    ),
     OpDef(  # no result is there before every operand is
         "joint_barrier", _joint_barrier, None, lambda A, op, call, *xs: list(xs), no_flops,
         MultiResult(lambda *types: types[1:], _state_joint_barrier, None, "joint"),

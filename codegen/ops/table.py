@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from netc.codegen.ir import IrError
 from netc.netspec.types import DType, TensorType
@@ -13,8 +13,11 @@ from netc.netspec.types import DType, TensorType
 if TYPE_CHECKING:
     from netc.codegen.ir import Function, Op
 
+# What a text is written in: StableHLO alone, with operations that only IREE knows, or with marks that only XLA reads.
+Dialect = Literal["stablehlo", "iree", "xla"]
 Rule = Callable[..., TensorType]
 Spelling = Callable[["Op", Sequence[str]], str]
+Statement = Callable[["Op", Sequence[str], str, str], list[str]]
 Meaning = Callable[..., Any]
 Cost = Callable[["Op"], int]
 
@@ -24,16 +27,22 @@ class MultiResult:
     """What a row has besides where its op makes several values, and perhaps calls a function of the module.
 
     `further(operand types.., **attrs)` gives the types of the results after the first. `statement(op, operand names,
-    stem, location)` is the text, in lines, of which result n is named `stem`_n; the stem is `name` and a number.
+    stem, location)` is the text, in lines, of which result n is named `stem`_n; the stem is `name` and a number. `iree`
+    is the statement for IREE, where it is another one.
     `fits(op, callee)` raises IrError where the op and the function that its attribute `callee` names misfit; None for
     an op that calls none. The row's spelling is None, and its meaning gets `call(name, arguments) -> results` after
     `op` and gives the list of all results.
     """
 
     further: Callable[..., tuple[TensorType, ...]]
-    statement: Callable[[Op, Sequence[str], str, str], list[str]]
+    statement: Statement
     fits: Callable[[Op, Function], None] | None
     name: str = "loop"
+    iree: Statement | None = None
+
+    def stated(self, dialect: Dialect) -> Statement:
+        """The statement in a dialect."""
+        return self.iree if dialect == "iree" and self.iree is not None else self.statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +50,9 @@ class OpDef:
     """One row: the type rule, the StableHLO spelling, the meaning over an arithmetic, the cost in flops.
 
     `rule(operand types.., **attrs)` gives the result type or raises IrError. `spelling(op, operand names)` is the text
-    after `%n = `; None for an op that a schedule must replace first. `meaning(A, op, operands..)` computes the
-    result in the arithmetic A. `flops(op)` counts additions and multiplications.
+    after `%n = `; None for an op that a pass must replace first. `iree` is the spelling for IREE, where it is another
+    one. `meaning(A, op, operands..)` computes the result in the arithmetic A. `flops(op)` counts additions and
+    multiplications.
     """
 
     kind: str
@@ -51,6 +61,11 @@ class OpDef:
     meaning: Meaning
     flops: Cost
     multi: MultiResult | None = None
+    iree: Spelling | None = None
+
+    def spelled(self, dialect: Dialect) -> Spelling | None:
+        """The spelling in a dialect."""
+        return self.iree if dialect == "iree" and self.iree is not None else self.spelling
 
 
 def extreme(A: Any, direction: str, x: Any, y: Any) -> Any:

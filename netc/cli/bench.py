@@ -77,7 +77,7 @@ def bench(
         peers = contestants(tuple(dict.fromkeys(against.split(","))), checked)
     job = Job(checked, batch, cores())
     flops = flops_of(job)
-    compiled = [where for where in targets if where.engine != "reference"]
+    compiled = [where for where in targets if where.compiled]
     peak = max((ceilings(where, watched_cache()).flops for where in compiled), default=None)
     own = [ours(where.word, tuned_choices(where.word, no_tuned)) for where in targets]
     with waiting("") as tell:

@@ -47,7 +47,7 @@ def compile_(
     from netc.runtime.target import parse_target
 
     where = parse_target(target)
-    if where.engine != "iree":
+    if not where.ahead:
         raise UserError(
             f"--target wants cpu, cuda:.., rocm:.. or vulkan here, got {target!r}; {target} compiles when it loads"
         )

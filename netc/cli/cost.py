@@ -77,7 +77,7 @@ def cost(
     else:
         ceiling, source = Ceiling(peak * 1e9, bandwidth * 1e9), f"{peak:g} GFLOP/s and {bandwidth:g} GB/s, as given"
     rows, useful = step_rows(
-        checked, chosen, examples, lambda p: lower(p.module, where.family, in_use(p, where, tuned)), ceiling, depth
+        checked, chosen, examples, lambda p: lower(p.module, where.profile, in_use(p, where, tuned)), ceiling, depth
     )
     found = facts(rows, ceiling) | {
         "net": checked.spec.name, "target": target, "batch": examples, "ceilings_from": source,

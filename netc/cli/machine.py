@@ -22,7 +22,7 @@ from netc.netspec.install import install_extra
 from netc.runtime.cache.store import Cache
 from netc.runtime.compile import COMPILER, RUNTIME, version_of
 from netc.runtime.data.catalog import Status, status
-from netc.runtime.target import TARGETS, parse_target
+from netc.runtime.target import TARGETS
 
 LONGEST_PROBE = 60  # seconds; a driver that hangs is given up then
 
@@ -204,7 +204,7 @@ def _pair() -> str:
 
 def _reach(kind: str, answer: dict[str, Any], drivers: tuple[Driver, ...], pair: str) -> Reach:
     tried = TRIED.get(kind, kind)
-    used = next((d for d in drivers if d.name == parse_target(tried).driver), None)
+    used = next((d for d in drivers if d.name == TARGETS[kind].driver), None)
     compiles, runs = bool(answer.get("compiles")), bool(answer.get("runs"))
     problem = answer.get("problem", "")
     if used is not None and compiles and not runs and not used.devices:
@@ -219,7 +219,7 @@ def _reach(kind: str, answer: dict[str, Any], drivers: tuple[Driver, ...], pair:
 def _fix(kind: str, compiles: bool, found: bool, pair: str) -> str:
     if found and compiles and kind in ("cuda", "rocm"):
         return "a device is there: give its own name to --target, such as cuda:sm_75 or rocm:gfx942"
-    if parse_target(TRIED.get(kind, kind)).engine == "iree" and (kind not in FIXES or not compiles):
+    if TARGETS[kind].ahead and (kind not in FIXES or not compiles):
         again = f"pip install --force-reinstall {_required(COMPILER)} {_required(RUNTIME)}"
         return pair.partition("; ")[2] or again
     return FIXES.get(kind, "pip install --force-reinstall netc")

@@ -55,7 +55,7 @@ def memory(
 
     program, where = program_of(net, classes, input_, batch, recipe), parse_target(target)
     choices = in_use(program, where, tuned_choices(target, no_tuned))
-    counted = memory_of(program.state, lower(program.module, where.family, choices), STEP)
+    counted = memory_of(program.state, lower(program.module, where.profile, choices), STEP)
     peak = compiled_peak(program, where, choices, watch=waiting(f"compiling for {target}", "compiled"))
     found = {"net": program.net.spec.name, "target": target, "batch": program.batch} | facts(counted, peak, depth)
     if as_json:

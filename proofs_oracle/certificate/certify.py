@@ -14,7 +14,6 @@ from netc.codegen.program import Program, layer_module, loss_module
 from netc.codegen.rewrite.lower import lower
 from netc.codegen.rewrite.precision import at_precision
 from netc.netspec.check import CheckedNet
-from netc.netspec.errors import UserError
 from netc.netspec.layer import Combinator, Composite, Layer
 from netc.netspec.types import TensorType
 from netc.proofs_oracle.certificate import claims
@@ -24,8 +23,6 @@ from netc.proofs_oracle.certificate.pairing import how_paired, paired
 from netc.proofs_oracle.certificate.points import FloatPoint, float_point
 from netc.proofs_oracle.certificate.run import Claim
 from netc.proofs_oracle.certificate.statement import Settings, Statement, judge
-from netc.proofs_oracle.certificate.unroll import unrolled
-from netc.runtime.backends.protocol import Source
 from netc.runtime.prepare import emit_text
 from netc.runtime.target import Target
 
@@ -42,7 +39,6 @@ ASSUMED = (
 COMPOSED = (
     "combinators put the layers' pullbacks together by the chain rule (the check of the whole text needs no such)"
 )
-IN_TURN = "the loop as the op that is printed, each call written out; how it is printed is not covered"
 ENOUGH = -20  # log2 of the largest probability of an error that still counts as a certificate
 
 
@@ -232,45 +228,23 @@ def how_read(function: Function, claim: Claim) -> str:
 
 
 def certify_program(program: Program, target: Target, settings: Settings) -> Certificate:
-    """Of `train_step` in the very text that is compiled for the target.
+    """Of `train_step` in the very text that is compiled for the target, each turn of its loops written out.
 
-    Where a batch passes in parts there are two statements: of `micro_step` in that text, and of the lowered
-    `train_step` with its loop written out. Where equal blocks are a loop the statement is of the lowered `train_step`
-    with its loops written out. Raises UserError for both at once.
+    Where a batch passes in parts there is another statement, of `micro_step` in that text.
     """
-    if program.recipe.scan_blocks and program.recipe.accumulate > 1:
-        raise UserError("certify wants `accumulate` or `scan_blocks`, got both; leave one out")
-    source = emit_text(program, target)
-    text, claim = source.text, claims.claim_of_program(program, settings.exact)
-    if program.recipe.accumulate > 1:
-        return _in_parts(program, source, claim, settings)
-    if program.recipe.scan_blocks:
-        return _of_blocks(program, source, claim, settings)
-    found = certify_text(text, "train_step", claim, settings, id_limit(program.net))
-    statements = tuple(replace(s, name=f"train_step of {program.net.spec.name}") for s in found.statements)
-    return replace(found, subject=program.net.spec.name, statements=statements)
+    text, net, count = emit_text(program, target).text, program.net.spec.name, program.recipe.accumulate
+    limit = id_limit(program.net)
 
+    def found(function: str, claim: Claim, what: str) -> Certificate:
+        made = certify_text(text, function, claim, settings, limit)
+        return replace(made, subject=net, statements=tuple(replace(s, name=what) for s in made.statements))
 
-def _in_parts(program: Program, source: Source, claim: Claim, settings: Settings) -> Certificate:
-    net, count, limit = program.net.spec.name, program.recipe.accumulate, id_limit(program.net)
-    found = certify_text(source.text, "micro_step", claims.claim_of_part(program), settings, limit)
-    parts = tuple(replace(s, name=f"micro_step of {net}, one of {count} parts") for s in found.statements)
-    whole = _written_out(f"train_step of {net} as lowered, {count} parts in turn", source, claim, settings, limit)
-    return replace(found, subject=net, statements=(*parts, whole))
-
-
-def _of_blocks(program: Program, source: Source, claim: Claim, settings: Settings) -> Certificate:
-    net = program.net.spec.name
-    name = f"train_step of {net} as lowered, each block of a loop in turn"
-    found = _written_out(name, source, claim, settings, id_limit(program.net))
-    return Certificate(net, hashlib.sha256(source.text.encode()).hexdigest(), settings, (found,))
-
-
-def _written_out(name: str, source: Source, claim: Claim, settings: Settings, limit: int) -> Statement:
-    """Of the lowered `train_step` with each call of its loops written out."""
-    step = unrolled(source.module, "train_step")
-    found = judge(name, step, claim, settings, _point(step, limit))
-    return replace(found, meaning=(how_read(step, claim), IN_TURN, *found.meaning))
+    turns = f", {count} parts in turn" if count > 1 else ""
+    whole = found("train_step", claims.claim_of_program(program, settings.exact), f"train_step of {net}{turns}")
+    if count == 1:
+        return whole
+    part = found("micro_step", claims.claim_of_part(program), f"micro_step of {net}, one of {count} parts")
+    return replace(whole, statements=(*part.statements, *whole.statements))
 
 
 def id_limit(net: CheckedNet) -> int:
@@ -298,14 +272,14 @@ def certify_layers(program: Program, target: Target, settings: Settings) -> Iter
     batch = program.batch // program.recipe.accumulate
     for path, layer, x in parts(net):
         made = at_precision(layer_module(layer, x, batch), program.recipe.precision)
-        function = lower(made, target.family).function("vjp")
+        function = lower(made, target.profile).function("vjp")
         claim = claims.claim_of_layer(function)
         if claim.gradients:
             found = judge(
                 f"{layer.label()} on {x} (first at {path})", function, claim, settings, _point(function, limit)
             )
             yield replace(found, meaning=(*roundings(function), *found.meaning))
-    function = lower(loss_module(program.recipe.loss, net.out, batch), target.family).function("vjp")
+    function = lower(loss_module(program.recipe.loss, net.out, batch), target.profile).function("vjp")
     claim, point = claims.claim_of_loss(function), _point(function, limit)
     yield judge(f"loss {program.recipe.loss.kind}", function, claim, settings, point)
 

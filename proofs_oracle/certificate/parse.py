@@ -9,14 +9,24 @@ from __future__ import annotations
 from dataclasses import replace
 
 from netc.codegen.ir import Function
+from netc.codegen.text import SEPARATOR
 from netc.netspec.errors import UserError
 from netc.proofs_oracle.certificate.reader import Reader
 from netc.proofs_oracle.certificate.rows import ROWS
-from netc.proofs_oracle.certificate.text import argument_names, functions_of, module_of
+from netc.proofs_oracle.certificate.text import argument_names, functions_of, module_of, part_of
 
 
 def parse(program: str | bytes, name: str | None = None) -> Function:
-    """The function of that name, or `train_step`, or `main`, or the only one. Raises UserError or CertifyError."""
+    """The function of that name, or `train_step`, or `main`, or the only one. Raises UserError or CertifyError.
+
+    Of a text of several modules, a module's name is that of its `main`.
+    """
+    if isinstance(program, bytes) and SEPARATOR.encode() in program:
+        program = program.decode("utf-8", "replace")
+    if isinstance(program, str) and SEPARATOR in program:
+        wanted = name or "train_step"
+        part, inside = part_of(program, wanted)
+        return replace(parse(part, inside), name=wanted)
     module = module_of(program)  # its functions live as long as it does
     functions = functions_of(module)
     chosen = name or next((n for n in ("train_step", "main") if n in functions), None)

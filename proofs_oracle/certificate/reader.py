@@ -61,8 +61,15 @@ EVERYWHERE = ("mhlo.sharding", "mhlo.frontend_attributes", "sdy.sharding", "sdy.
 """Attributes of any operation that say where it runs, never what it gives."""
 
 
+NUMBERS = {"index": "i64", "i32": "i32", "i1": "i1"}
+"""Types of numbers outside of tensors, as texts for IREE count their loops with, and the elements they are read as."""
+JUMPS = 100_000  # from block to block in one function
+
+
 def type_of(t: Any) -> TensorType:
     """The type in the IR. Raises CertifyError for one that it does not have."""
+    if str(t) in NUMBERS:
+        return TensorType((), NUMBERS[str(t)])  # type: ignore[arg-type]
     if not isinstance(t, mlir.RankedTensorType):
         raise CertifyError(f"wants tensors of fixed sizes, got {t}; there is no rule for it")
     tensor = mlir.RankedTensorType(t)
@@ -77,6 +84,7 @@ def type_of(t: Any) -> TensorType:
     return found
 
 
+JUMPING = frozenset(("cf.br", "cf.cond_br"))
 OF_NOTHING = frozenset(("pad", "concatenate", "reduce_sum", "dot", "scatter", "dynamic_update_slice"))
 """What has elements though a tensor that it is made of has none: as JAX's cumulative products take such slices."""
 
@@ -97,12 +105,12 @@ class Reader:
 
     def function(self, name: str) -> Function:
         """The function with everything that it calls."""
-        block = self._body(name)
-        given = [self._argument(name, i, a) for i, a in enumerate(block.arguments)]
+        body = self._body(name)
+        given = [self._argument(name, i, a) for i, a in enumerate(body[0].arguments)]
         self.calls.append(name)
-        results = self.block(block, [value for _, value in given])
+        results = self.blocks(body, [value for _, value in given])
         return Function(
-            name, tuple(p for p, _ in given), tuple(_argument_name(a, i) for i, a in enumerate(block.arguments)),
+            name, tuple(p for p, _ in given), tuple(_argument_name(a, i) for i, a in enumerate(body[0].arguments)),
             tuple(self.ops), tuple(results), tuple(f"result{i}" for i in range(len(results))),
         )  # fmt: skip
 
@@ -118,10 +126,9 @@ class Reader:
         if name not in self.functions:
             raise CertifyError(f"{self.loc}: calls {name}, which the text does not have; write it out beside")
         blocks = self.functions[name].regions[0].blocks
-        if len(blocks) != 1:
-            got = "several, with jumps" if len(blocks) else "none: it is declared only"
-            raise CertifyError(f"function {name} wants a body of one block, got {got}; write it out")
-        return blocks[0]
+        if not len(blocks):
+            raise CertifyError(f"function {name} wants a body, got none: it is declared only; write it out")
+        return blocks
 
     def call(self, name: str, args: Sequence[Value]) -> list[Value]:
         """The results of a function of the text, inlined."""
@@ -129,25 +136,54 @@ class Reader:
             raise CertifyError(f"{self.loc}: {name} calls itself ({' > '.join([*self.calls, name])}); no rule")
         if len(self.calls) >= DEEPEST:
             raise CertifyError(f"{self.loc}: wants at most {DEEPEST} calls inside each other, got more; inline some")
-        block = self._body(name)
+        body = self._body(name)
         self.calls.append(name)
         try:
-            return self.block(block, args)
+            return self.blocks(body, args)
         finally:
             self.calls.pop()
+
+    def blocks(self, body: Any, args: Sequence[Value]) -> list[Value]:
+        """What a function's body returns for these arguments: its blocks in the order in which it jumps to them."""
+        env: dict[Any, Value] = {}
+        block = body[0]
+        for _ in range(JUMPS):
+            env.update(zip(block.arguments, args, strict=True))
+            last, args = self._through(block, env, env)
+            if last.name.endswith(".return"):
+                return args
+            block, args = self._jump(last, args)
+        raise CertifyError(f"{self.loc}: wants at most {JUMPS:,} jumps in a function, got more")
+
+    def _jump(self, op: Any, args: list[Value]) -> tuple[Any, list[Value]]:
+        """The block that is next, and what it is given."""
+        if op.name == "cf.br":
+            return op.successors[0], args
+        known = self.single(args[0]) if op.name == "cf.cond_br" and len(args) == 1 else None
+        if known is None or args[0] in self.rounded:
+            why = next((self.unread[v] for v in args if v in self.unread), None)
+            raise CertifyError(why or f"{self.loc}: {op.name} to a block that the text does not fix has no rule")
+        return op.successors[0 if known else 1], []
 
     def block(self, block: Any, args: Sequence[Value], outer: Env | None = None) -> list[Value]:
         """What a block returns for these arguments; `outer` holds what it may capture."""
         own: dict[Any, Value] = dict(zip(block.arguments, args, strict=True))
         env: Env = own if outer is None else ChainMap(own, *(outer.maps if isinstance(outer, ChainMap) else [outer]))
+        last, results = self._through(block, own, env)
+        if last.name in JUMPING:
+            raise CertifyError(f"{self.loc}: {last.name} in a body of one block has no rule")
+        return results
+
+    def _through(self, block: Any, own: dict[Any, Value], env: Env) -> tuple[Any, list[Value]]:
+        """The operation that a block ends with, and its operands; what the others give is put into `own`."""
         before = self.env
         for each in block.operations:
             op = each.operation
             self.env = env
             operands = [self._captured(env, v) for v in op.operands]
-            if op.name.endswith(".return"):
+            if op.name.endswith(".return") or op.name == "scf.yield" or op.name in JUMPING:
                 self.env = before
-                return operands
+                return op, operands
             own.update(zip(op.results, self._results(op, operands), strict=True))
         raise CertifyError(f"{self.loc}: a body ends without a return")
 

@@ -18,6 +18,7 @@ from netc.netspec.types import TensorType
 from netc.proofs_oracle.certificate.dual import CertifyError
 from netc.proofs_oracle.certificate.foreign import Convolution, as_ints
 from netc.proofs_oracle.certificate.indexing import Indexing
+from netc.proofs_oracle.certificate.iree import IREE
 from netc.proofs_oracle.certificate.literals import constant, iota
 from netc.proofs_oracle.certificate.reader import FLOATS, Handler, Reader, Row, type_of
 from netc.proofs_oracle.certificate.regions import REGIONS, ints
@@ -248,13 +249,6 @@ def _handed_on(r: Reader, op: Any, args: list[Value]) -> list[Value]:
     return args
 
 
-def _alone(r: Reader, op: Any, args: list[Value]) -> list[Value]:
-    """One value to one: MLIR knows IREE's operations by their looks only, and does not count for us."""
-    if len(args) != 1 or len(op.results) != 1:
-        raise CertifyError(f"{r.loc}: {op.name} of {len(args)} tensors to {len(op.results)} has no rule")
-    return args
-
-
 def _call(r: Reader, op: Any, args: list[Value]) -> list[Value]:
     return r.call(op.attributes["callee"].value, args)
 
@@ -371,9 +365,7 @@ ROWS: Mapping[str, Mapping[str, Row]] = {
         "square": Row(lambda r, op, args: [r.add("mul", args[0], args[0], type=_type(op))]),
         "top_k": Row(_top_k, ("k",)),
     },
-    # of a text for IREE: what keeps two computations apart, and what says where a value lies
-    "iree_tensor_ext": {"compute_barrier.start": Row(_alone, passes=True)},
-    "flow": {"tensor.barrier": Row(_alone, idle=("target",), passes=True)},
+    **IREE,
     "sdy": {
         "sharding_constraint": Row(_handed_on, idle=("sharding",), passes=True),
     },

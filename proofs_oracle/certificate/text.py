@@ -14,6 +14,7 @@ from jaxlib.mlir import ir as mlir
 from jaxlib.mlir._mlir_libs import _jax_mlir_ext
 from jaxlib.mlir.dialects import chlo, func, sdy, stablehlo
 
+from netc.codegen.text import parts_of
 from netc.netspec.errors import UserError
 
 MAGIC = b"ML\xefR"  # of MLIR's bytecode
@@ -173,6 +174,17 @@ def legalised(name: str, shape: Sequence[int]) -> bytes:
             func.FuncOp.from_py_func(tensor, name="main")(getattr(chlo, name))
     found: bytes = _jax.mlir.serialize_portable_artifact(str(module), stablehlo.get_current_version())
     return found
+
+
+def part_of(program: str, name: str) -> tuple[str, str]:
+    """Of a text of several modules the one that has a function, and the function's name there. Raises UserError."""
+    parts = {found[1]: part for part in parts_of(program) if (found := re.search(r'^module @"?([\w$.-]+)', part, re.M))}
+    if name in parts:
+        return parts[name], "main"
+    for part in parts.values():
+        if re.search(rf"func\.func [^@\n]*@{re.escape(name)}\(", part):
+            return part, name
+    raise UserError(f"--function wants one of {', '.join(parts)}, got {name!r}; name one")
 
 
 def argument_names(program: str | bytes, function: str) -> list[str]:

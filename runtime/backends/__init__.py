@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from netc.runtime.backends.protocol import Loaded, Source
 from netc.runtime.target import Target
 
 
+@dataclass(frozen=True)
+class Engine:
+    """How its modules are loaded, and what raises UserError where the target's device or its library is not here."""
+
+    load: Callable[[Source, Target], Loaded]
+    check: Callable[[Target], None]
+
+
 def load(source: Source, target: Target) -> Loaded:
     """Load a module on its target; raises UserError when the device or the library is missing."""
-    return LOADERS[target.engine](source, target)
+    return ENGINES[target.engine].load(source, target)
 
 
 def check_device(target: Target) -> None:
     """Raise UserError if the target's device, or its library, is not here, before anything is spent on compiling."""
-    if target.engine == "iree":
-        from netc.runtime.backends.iree import device_of
-
-        device_of(target.driver)
-    elif target.engine == "xla":
-        from netc.runtime.backends.xla import check_xla
-
-        check_xla()
+    ENGINES[target.engine].check(target)
 
 
 def _iree(source: Source, target: Target) -> Loaded:
@@ -31,10 +33,22 @@ def _iree(source: Source, target: Target) -> Loaded:
     return load_iree(source, target)
 
 
+def _check_iree(target: Target) -> None:
+    from netc.runtime.backends.iree import device_of
+
+    device_of(target.driver)
+
+
 def _xla(source: Source, target: Target) -> Loaded:
     from netc.runtime.backends.xla import load_xla
 
     return load_xla(source)
+
+
+def _check_xla(target: Target) -> None:
+    from netc.runtime.backends.xla import check_xla
+
+    check_xla()
 
 
 def _reference(source: Source, target: Target) -> Loaded:
@@ -43,4 +57,12 @@ def _reference(source: Source, target: Target) -> Loaded:
     return load_reference(source)
 
 
-LOADERS: dict[str, Callable[[Source, Target], Loaded]] = {"iree": _iree, "xla": _xla, "reference": _reference}
+def _nothing(target: Target) -> None:
+    """The evaluator is always here."""
+
+
+ENGINES: dict[str, Engine] = {
+    "iree": Engine(_iree, _check_iree),
+    "xla": Engine(_xla, _check_xla),
+    "reference": Engine(_reference, _nothing),
+}

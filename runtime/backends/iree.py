@@ -16,7 +16,7 @@ import numpy as np
 from netc.netspec.errors import NetcError, UserError
 from netc.runtime.backends.protocol import Array, Source
 from netc.runtime.compile import check_pair
-from netc.runtime.target import Target
+from netc.runtime.target import TARGETS, Target
 
 # glibc's mallopt parameters. IREE's CPU device takes one slab for the transient tensors of every call; above the
 # threshold glibc maps it anew each time, and the page faults cost as much as the arithmetic.
@@ -56,7 +56,7 @@ def device_of(driver: str) -> Any:
             "the system gives this process too little memory (see ulimit -v): raise it, or use `target=reference`"
             if "RESOURCE_EXHAUSTED" in str(error)
             else "run `netc doctor` to see what is missing, or use "
-            + ("`target=reference`" if driver.startswith("local") else "`target=cpu`")
+            + next(f"`target={row.instead}`" for row in TARGETS.values() if row.driver == driver)
         )
         raise UserError(
             f"wants a device for the driver {driver!r}, got none on this machine ({_short(error)}); {advice}"
@@ -93,7 +93,7 @@ class IreeLoaded:
         self._results = {f.name: len(f.results) for f in source.module}
         self._dtypes = {np.dtype(t): getattr(rt.HalElementType, n) for t, n in _ELEMENTS.items()}
         self._numpy: dict[Any, np.dtype[Any]] = {}  # of element types met in results
-        self._mappable = target.driver in ("local-task", "local-sync")
+        self._mappable = target.on_host
         # The CUDA driver's context is current only in the thread that made the device, and IREE's allocator does not
         # make it so in another one; the other drivers are untried.
         self.concurrent_put = self._mappable
@@ -139,7 +139,7 @@ class IreeLoaded:
     def wait(self, buffers: Sequence[Any]) -> None:
         """Nothing to wait for: `call` returns when its results are computed."""
 
-    def call(self, function: str, args: Sequence[Any], donate: int = 0) -> list[Any]:
+    def call(self, function: str, args: Sequence[Any]) -> list[Any]:
         """Invoke; returns when the results are computed."""
         rt = self._rt
         if self._mappable:
@@ -171,6 +171,6 @@ _ELEMENTS = {"float32": "FLOAT_32", "float64": "FLOAT_64", "int32": "SINT_32", "
 
 def load_iree(source: Source, target: Target) -> IreeLoaded:
     """Load the artefact on the target's device."""
-    if target.driver.startswith("local") and hasattr(os, "sched_getaffinity"):
+    if target.on_host and hasattr(os, "sched_getaffinity"):
         os.environ.setdefault("OMP_NUM_THREADS", str(len(os.sched_getaffinity(0))))
     return IreeLoaded(source, target)

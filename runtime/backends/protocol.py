@@ -43,5 +43,5 @@ class Loaded(Protocol):
     def wait(self, buffers: Sequence[Buffer]) -> None:
         """Return when the tensors are computed; nothing is copied."""
 
-    def call(self, function: str, args: Sequence[Buffer], donate: int = 0) -> list[Buffer]:
-        """Call a function. The caller does not use the first `donate` arguments again: a backend may reuse them."""
+    def call(self, function: str, args: Sequence[Buffer]) -> list[Buffer]:
+        """Call a function. The caller does not use again those arguments that the function says are donated."""

@@ -30,7 +30,7 @@ class ReferenceLoaded:
     def wait(self, buffers: Sequence[Array]) -> None:
         """Nothing to wait for."""
 
-    def call(self, function: str, args: Sequence[Array], donate: int = 0) -> list[Array]:
+    def call(self, function: str, args: Sequence[Array]) -> list[Array]:
         """Evaluate in float32."""
         return run(self.module, function, args, "f32")
 

@@ -1,4 +1,4 @@
-"""XLA: the same text, compiled and run by jaxlib's PJRT client. JAX serves only as the loader."""
+"""XLA: a text of one module for each function, compiled and run by jaxlib's PJRT client. JAX is only the loader."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from netc.codegen.text import parts_of
 from netc.netspec.errors import UserError
 from netc.netspec.install import install_extra
 from netc.runtime.backends.protocol import Array, Source
@@ -36,8 +37,9 @@ class XlaLoaded:
         self._jax, self._compiler = jax, _jax
         self._client = get_backend()
         self._devices = self._client.local_devices()[:1]
-        self._source = source
-        self._executables: dict[tuple[str, int], Any] = {}
+        entries = [f.name for f in source.module if not f.private]
+        self._texts = dict(zip(entries, parts_of(source.text), strict=True))
+        self._executables: dict[str, Any] = {}
 
     def put(self, array: Array) -> Any:
         """Copy to the device."""
@@ -51,29 +53,22 @@ class XlaLoaded:
         """Until all are computed."""
         self._jax.block_until_ready(list(buffers))
 
-    def _executable(self, function: str, donate: int) -> Any:
-        key = (function, donate)
-        if key not in self._executables:
-            text = self._entry(function, donate)
-            self._executables[key] = self._client.compile_and_load(
-                text, self._compiler.DeviceList(tuple(self._devices)), self._compiler.CompileOptions()
+    def _executable(self, function: str) -> Any:
+        if function not in self._executables:
+            self._executables[function] = self._client.compile_and_load(
+                self._texts[function], self._compiler.DeviceList(tuple(self._devices)), self._compiler.CompileOptions()
             )
-        return self._executables[key]
+        return self._executables[function]
 
-    def _entry(self, function: str, donate: int) -> Any:
-        from netc.codegen.render import render
-
-        return render(self._source.module.needed(function), entry=function, donate=donate)
-
-    def memory(self, function: str, donate: int = 0) -> tuple[int, int, int]:
+    def memory(self, function: str) -> tuple[int, int, int]:
         """Bytes of a function's arguments, of the results that do not take over one of them, and of all between."""
-        stats = self._executable(function, donate).get_compiled_memory_stats()
+        stats = self._executable(function).get_compiled_memory_stats()
         results = stats.output_size_in_bytes - stats.alias_size_in_bytes
         return stats.argument_size_in_bytes, results, stats.temp_size_in_bytes
 
-    def call(self, function: str, args: Sequence[Any], donate: int = 0) -> list[Any]:
+    def call(self, function: str, args: Sequence[Any]) -> list[Any]:
         """Execute; returns before the results are computed, and `get` waits for them."""
-        return self._executable(function, donate).execute(list(args))  # type: ignore[no-any-return]
+        return self._executable(function).execute(list(args))  # type: ignore[no-any-return]
 
 
 def device_name() -> str:

@@ -355,7 +355,7 @@ def bisect_run(
     if not 0 <= step < replay.total:
         raise UserError(f"bisect wants a step from 0 to {replay.total - 1}, got {step}; the run has no other")
     own = parse_target(config.target)
-    norms = config.recipe.norms and "gpu" not in (own.family, target.family)
+    norms = config.recipe.norms and own.norms and target.norms
     program = build(config.net, replace(config.recipe, norms=norms), config.training.batch)
     state = replay.first_state(program)
     if step:

@@ -18,8 +18,8 @@ from netc.codegen.evaluator import FloatArithmetic, evaluate
 from netc.codegen.ir import Function, Module, Op, Value
 from netc.codegen.program import Program, build
 from netc.codegen.render import render
+from netc.codegen.rewrite.form_tables import ProfileName
 from netc.codegen.rewrite.lower import lower
-from netc.codegen.rewrite.select_forms import Family
 from netc.codegen.rewrite.walk import each_function, rewrite
 from netc.netspec.errors import UserError
 from netc.netspec.recipe import SGD
@@ -141,21 +141,21 @@ def permutable(program: Program) -> bool:
 
 
 def twins_of(program: Program) -> tuple[Twin, ...]:
-    """The float64 run first, then the float32 runs: the forms of each family, other orders of sums and of examples.
+    """The float64 run first, then the float32 runs: the forms of each profile, other orders of sums and of examples.
 
-    Families whose text is the same but for barriers, which mean nothing, are one twin. Where its place in the batch
+    Profiles whose text is the same but for barriers, which mean nothing, are one twin. Where its place in the batch
     matters an example keeps it. `jittered` stands for what no order of sums shows, such as a power beside a product.
     """
 
-    def form(family: Family) -> Module:
-        return _without_barriers(lower(program.module, family).needed("train_step"))
+    def form(profile: ProfileName) -> Module:
+        return _without_barriers(lower(program.module, profile).needed("train_step"))
 
-    families: tuple[Family, ...] = ("cpu", "xla", "gpu")
-    forms = {family: form(family) for family in families}
-    kept = {render(forms[family]): family for family in reversed(families)}  # the first of those with one text
+    profiles: tuple[ProfileName, ...] = ("cpu", "xla", "gpu")
+    forms = {profile: form(profile) for profile in profiles}
+    kept = {render(forms[profile]): profile for profile in reversed(profiles)}  # the first of those with one text
     cpu = forms["cpu"]
     single, double = Blas("f32"), FloatArithmetic("f64")
-    named = [Twin(f"{family} forms", module, single) for family, module in forms.items() if family in kept.values()]
+    named = [Twin(f"{profile} forms", module, single) for profile, module in forms.items() if profile in kept.values()]
     named.append(Twin("sums in turn", cpu, InTurn("f32")))
     named.append(Twin("state off by an ULP", cpu, single, jitter=True))
     if permutable(program):

@@ -9,9 +9,9 @@ import numpy as np
 
 from netc.codegen.evaluator import FloatArithmetic, evaluate
 from netc.codegen.ir import Function, Module, Value
-from netc.codegen.render import render
+from netc.codegen.rewrite.form_tables import ProfileName
 from netc.codegen.rewrite.lower import lower
-from netc.codegen.rewrite.select_forms import Family
+from netc.codegen.text import text_of
 from netc.runtime.backends import load
 from netc.runtime.backends.protocol import Array, Source
 from netc.runtime.cache.store import Cache
@@ -24,7 +24,7 @@ SMALLEST = 2.0**-21  # no floor is below it: a few float32 numbers, what librari
 FEWEST = 8.0  # truth values or integers that may differ: elements that lie on an edge
 
 # the float32 runs whose distance from float64 is a value's noise floor
-SINGLES: tuple[tuple[Family, type[FloatArithmetic]], ...] = (
+SINGLES: tuple[tuple[ProfileName, type[FloatArithmetic]], ...] = (
     ("cpu", Blas),
     ("xla", Blas),
     ("cpu", InTurn),
@@ -38,9 +38,9 @@ def tapped(function: Function, values: Sequence[Value]) -> Function:
 
 def observed(function: Function, target: Target, args: Sequence[Array], cache: Cache) -> list[Array]:
     """The results of a function on a target, which is lowered for it first."""
-    module = lower(Module("bisect", (function,)), target.family)
-    source = Source(module, render(module))
-    if target.engine == "iree":
+    module = lower(Module("bisect", (function,)), target.profile)
+    source = Source(module, text_of(module, target.profile))
+    if target.ahead:
         entry = compile_cached(source.text, target, f"bisect {len(function.results)} values", cache)
         source = replace(source, artefact=entry.path)
     loaded = load(source, target)
@@ -48,9 +48,9 @@ def observed(function: Function, target: Target, args: Sequence[Array], cache: C
     return [loaded.get(r) for r in results]
 
 
-def evaluated(function: Function, family: Family, args: Sequence[Array], A: FloatArithmetic) -> list[Array]:
-    """The results of a function in the forms of a family, by the evaluator."""
-    lowered = lower(Module("bisect", (function,)), family).function(function.name)
+def evaluated(function: Function, profile: ProfileName, args: Sequence[Array], A: FloatArithmetic) -> list[Array]:
+    """The results of a function in the forms of a lowering profile, by the evaluator."""
+    lowered = lower(Module("bisect", (function,)), profile).function(function.name)
     held = [np.asarray(x, A.dtype(p.type.dtype)) for x, p in zip(args, lowered.params, strict=True)]
     with np.errstate(all="ignore"):
         return [np.asarray(r) for r in evaluate(lowered, held, A)]

@@ -21,8 +21,8 @@ import numpy as np
 from netc.codegen.analysis.step_cost import Ceiling
 from netc.codegen.builder import Builder
 from netc.codegen.ir import Function, Module
-from netc.codegen.render import render
 from netc.codegen.rewrite.lower import lower
+from netc.codegen.text import text_of
 from netc.netspec.errors import UserError
 from netc.netspec.types import TensorType
 from netc.runtime.backends import check_device, load
@@ -74,8 +74,8 @@ def ceilings(target: Target, cache: Cache, *, again: bool = False) -> Measured:
 
     Raises UserError if the target's device is not here, or for the evaluator, which is no measure of a machine.
     """
-    if target.engine == "reference":
-        raise UserError("a roofline wants a compiled target, got 'reference'; use `target=cpu` or xla")
+    if not target.compiled:
+        raise UserError(f"a roofline wants a compiled target, got {target.word!r}; use `target=cpu` or xla")
     path, key = cache.root / FILE, key_of(target)
     kept = _kept(path)
     if key in kept and not again:
@@ -125,9 +125,9 @@ def programs() -> Module:
 def measure(target: Target, cache: Cache) -> Measured:
     """Run them: the best rate of each, for a ceiling is what was reached once."""
     check_device(target)
-    module = lower(programs(), target.family)
-    text = render(module)
-    artefact = compile_cached(text, target, "ceilings", cache).path if target.engine == "iree" else None
+    module = lower(programs(), target.profile)
+    text = text_of(module, target.profile)
+    artefact = compile_cached(text, target, "ceilings", cache).path if target.ahead else None
     loaded = load(Source(module, text, artefact), target)
     rng = np.random.default_rng(0)
 

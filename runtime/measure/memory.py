@@ -16,8 +16,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from netc.codegen.program import Program
-from netc.codegen.render import render
 from netc.codegen.rewrite.form_overrides import NO_OVERRIDES, FormOverrides
+from netc.codegen.text import text_of
 from netc.netspec.errors import NetcError, UserError
 from netc.runtime.compile import check_pair, compile_text
 from netc.runtime.prepare import emit_text
@@ -53,19 +53,19 @@ def compiled_peak(
     It compiles within `watch`.
     Raises UserError for a target without a compiler, CompileError where it fails.
     """
-    if target.engine == "reference":
-        raise UserError("`target` wants one with a compiler, got reference; choose cpu or xla")
+    if not target.compiled:
+        raise UserError(f"`target` wants one with a compiler, got {target.word}; choose cpu or xla")
     source = emit_text(program, target, choices)
-    if target.engine == "xla":
+    if not target.ahead:
         from netc.runtime.backends.xla import XlaLoaded
 
         loaded = XlaLoaded(source)
         with watch or nullcontext():
-            return Peak(*loaded.memory(STEP, donate=len(program.state)))
+            return Peak(*loaded.memory(STEP))
     check_pair()
     with tempfile.TemporaryDirectory(prefix="netc-") as folder:
         path = Path(folder) / "step.mlir"
-        text = render(source.module.needed(STEP))
+        text = text_of(source.module.needed(STEP), target.profile)
         with watch or nullcontext():
             compile_text(text, replace(target, flags=(*target.flags, *flags, "--compile-to=stream")), path)
         held = sum(v.type.bytes for v in source.module.function(STEP).params)

@@ -41,18 +41,18 @@ def probe_driver(name: str) -> dict[str, Any]:
 
 def probe_target(word: str) -> dict[str, Any]:
     """Whether a program of three operations compiles for a target, and gives the right numbers there."""
-    from netc.codegen.render import render
     from netc.codegen.rewrite.lower import lower
+    from netc.codegen.text import text_of
     from netc.netspec.errors import NetcError
     from netc.runtime.backends.protocol import Source
     from netc.runtime.compile import check_pair, compile_text
     from netc.runtime.target import parse_target
 
     target = parse_target(word)
-    module = lower(_program(), target.family)
-    source = Source(module, render(module))
+    module = lower(_program(), target.profile)
+    source = Source(module, text_of(module, target.profile))
     with tempfile.TemporaryDirectory(prefix="netc-") as folder:
-        if target.engine == "iree":
+        if target.ahead:
             source = Source(module, source.text, Path(folder) / "module.vmfb")
             try:
                 check_pair()
@@ -63,7 +63,7 @@ def probe_target(word: str) -> dict[str, Any]:
             problem = _run(source, target)
         except (NetcError, RuntimeError, ValueError, OSError) as error:
             problem = shortened(str(error))
-    compiles = target.engine == "iree" or not problem
+    compiles = target.ahead or not problem
     devices = DEVICES.get(target.word, list)() if not problem else []
     return {"compiles": compiles, "runs": not problem, "problem": problem, "devices": devices}
 

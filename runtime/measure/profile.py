@@ -140,7 +140,7 @@ def profile(
 
     Raises UserError for a target other than this machine's CPU through IREE.
     """
-    if target.engine != "iree" or target.driver != "local-task":
+    if not (target.ahead and target.on_host):
         raise UserError(ADVICE.format(got=target.word))
     prepared = prepare(program, target, cache, choices)
     session = Trainer(prepared)

@@ -21,12 +21,13 @@ from netc.codegen.builder import Builder
 from netc.codegen.ir import Function, Module, Op
 from netc.codegen.ops import OPS
 from netc.codegen.program import Program
-from netc.codegen.render import render
 from netc.codegen.rewrite.conv_forms import CONV_FORMS, geometry
 from netc.codegen.rewrite.dce import dce
 from netc.codegen.rewrite.form_overrides import NO_OVERRIDES, FormOverrides, candidates, key_of
+from netc.codegen.rewrite.form_tables import ProfileName
 from netc.codegen.rewrite.lower import lower
-from netc.codegen.rewrite.select_forms import Family, form_of
+from netc.codegen.rewrite.select_forms import form_of
+from netc.codegen.text import text_of
 from netc.netspec.errors import UserError
 from netc.runtime.backends import check_device, load
 from netc.runtime.backends.protocol import Array, Buffer, Loaded, Source
@@ -116,12 +117,12 @@ class Steps:
 def check_here(target: Target, by: str = "wall") -> None:
     """Raise UserError unless the target is this machine, and its work is seen by the clock."""
     kind, _, name = target.word.partition(":")
-    if target.engine == "reference" or (kind == "cpu" and name not in ("", "host")):
+    if not target.compiled or (kind == "cpu" and name not in ("", "host")):
         raise UserError(
             f"tune measures on this machine and wants cpu, xla, vulkan or a GPU that is here, got {target.word!r}; "
             "use `target=cpu`"
         )
-    if by == "cpu" and target.family == "gpu":
+    if by == "cpu" and not target.process_time:
         raise UserError(f"CPU time says nothing of {target.word!r}; measure it by wall")
     check_device(target)
 
@@ -150,28 +151,33 @@ def _estimate(op: Op, flops: int) -> float:
     return flops / (_ELEMENTWISE if inputs == groups > 1 else _PRODUCTS) + moved / _BYTES
 
 
-def forms_of(family: Family, op: Op) -> tuple[str, ...]:
-    """The forms that are measured for an op on a family of targets, the table's own first."""
+NOTHING: frozenset[str] = frozenset()
+# for what IREE's CPU backend does with packed and with bf16 operands; `outer` is 17 times slower on XLA
+_FOR_CPU = frozenset({"outer", "widened"})
+LEFT_OUT: dict[ProfileName, frozenset[str]] = {"cpu": NOTHING, "gpu": _FOR_CPU, "xla": _FOR_CPU}
+# of a convolution in groups: see codegen/rewrite/group_forms.py
+LEFT_OUT_GROUPED: dict[ProfileName, frozenset[str]] = {"cpu": NOTHING, "gpu": frozenset({"direct"}), "xla": NOTHING}
+
+
+def forms_of(profile: ProfileName, op: Op) -> tuple[str, ...]:
+    """The forms that are measured for an op on a class of targets, the table's own first."""
     _, _, _, groups = geometry(op)
-    left = {"direct"} if family == "gpu" and groups > 1 else set()  # see codegen/rewrite/group_forms.py
-    if family != "cpu":
-        # for what IREE's CPU backend does with packed and with bf16 operands; `outer` is 17 times slower on XLA
-        left |= {"outer", "widened"}
-    table = form_of(family, op)
+    left = LEFT_OUT[profile] | (LEFT_OUT_GROUPED[profile] if groups > 1 else NOTHING)
+    table = form_of(profile, op)
     return (table, *(f for f in candidates(op) if f != table and f not in left))
 
 
-def module_of(op: Op, family: Family, forms: Sequence[str]) -> tuple[Module, dict[str, str]]:
+def module_of(op: Op, profile: ProfileName, forms: Sequence[str]) -> tuple[Module, dict[str, str]]:
     """A lowered module with a function for each form, and form -> the function's name."""
     names = {form: f"f{number}" for number, form in enumerate(forms)}
-    return Module("tune", tuple(_alone(op, family, form, name) for form, name in names.items())), names
+    return Module("tune", tuple(_alone(op, profile, form, name) for form, name in names.items())), names
 
 
-def _alone(op: Op, family: Family, form: str, name: str) -> Function:
+def _alone(op: Op, profile: ProfileName, form: str, name: str) -> Function:
     b = Builder(name)
     operands = [b.parameter(f"a{i}", v.type) for i, v in enumerate(op.operands)]
     function = b.finish([("r", b.op(op.kind, *operands, **dict(op.attrs)))])
-    return lower(Module("one", (function,)), family, {key_of(op): form}).function(name)
+    return lower(Module("one", (function,)), profile, {key_of(op): form}).function(name)
 
 
 def measure(convolution: Convolution, target: Target, by: str = "wall") -> Measured:
@@ -180,8 +186,8 @@ def measure(convolution: Convolution, target: Target, by: str = "wall") -> Measu
     Raises UserError if not even one can be run.
     """
     op = convolution.op
-    table, *others = forms_of(target.family, op)
-    module, names = module_of(op, target.family, (table, *others))
+    table, *others = forms_of(target.profile, op)
+    module, names = module_of(op, target.profile, (table, *others))
     failed: dict[str, str] = {}
     rng = np.random.default_rng(0)
     arrays: list[Array] = [rng.standard_normal(v.shape, np.float32).astype(DTYPES[v.type.dtype]) for v in op.operands]
@@ -227,8 +233,8 @@ def _loaded(
 
 
 def _load(module: Module, target: Target, artefact: Path) -> Loaded:
-    text = render(module)
-    if target.engine != "iree":
+    text = text_of(module, target.profile)
+    if not target.ahead:
         return load(Source(module, text), target)
     compile_text(text, target, artefact, LONGEST_COMPILE)
     return load(Source(module, text, artefact), target)
@@ -333,7 +339,7 @@ def _step(prepared: Prepared) -> Call:
     held = [loaded.call("init", [loaded.put(np.zeros(2, np.uint32))])]
 
     def step() -> None:
-        results = loaded.call("train_step", [*held[0], *batch], donate=len(program.state))
+        results = loaded.call("train_step", [*held[0], *batch])
         loaded.wait(results)
         held[0] = results[: len(program.state)]
 

@@ -74,7 +74,7 @@ def nothing_for(target: Target) -> Tuned:
 
 
 def _compiler(target: Target) -> str:
-    if target.engine == "iree":
+    if target.ahead:
         return f"{COMPILER} {version_of(COMPILER)}"
     parts = [f"{p} {v}" for p in ("jaxlib", *_PLUGINS) if (v := version_of(p))]
     platforms = os.environ.get("JAX_PLATFORMS")
@@ -98,7 +98,7 @@ def tuned_for(target: Target, root: Path, on_damage: Notice) -> Tuned:
 
 def choices_for(target: Target, root: Path, on_damage: Notice) -> FormOverrides:
     """The forms chosen on this machine for a target: none for one that is not tuned."""
-    return tuned_for(target, root, on_damage).choices if target.engine != "reference" else NO_OVERRIDES
+    return tuned_for(target, root, on_damage).choices if target.compiled else NO_OVERRIDES
 
 
 def keep(target: Target, root: Path, net: str, winners: Mapping[str, Winner], on_damage: Notice) -> Path:

@@ -3,13 +3,13 @@
 import pytest
 
 from netc.codegen.program import layer_module
+from netc.codegen.rewrite.form_tables import FORM_TABLES
 from netc.codegen.rewrite.lower import lower
-from netc.codegen.rewrite.select_forms import SCHEDULES
 from netc.netspec.layers import Activation
 from netc.netspec.types import TensorType
 
 
-@pytest.mark.parametrize("family", sorted(SCHEDULES))
+@pytest.mark.parametrize("family", sorted(FORM_TABLES))
 @pytest.mark.parametrize(("function", "kind"), [("gelu", "erf"), ("gelu-tanh", "tanh")])
 def test_gelu_keeps_only_its_input(function, kind, family):
     """The pullback computes erf or tanh again; were it the same expression, common subexpressions would join the two,

@@ -5,9 +5,9 @@ import pytest
 from netc.codegen.builder import Builder
 from netc.codegen.ir import Module
 from netc.codegen.program import LARGE, build, layer_module
+from netc.codegen.rewrite.form_tables import FORM_TABLES
 from netc.codegen.rewrite.iree.repeated_sums import part_joined_sums, part_repeated_sums
 from netc.codegen.rewrite.lower import lower
-from netc.codegen.rewrite.select_forms import SCHEDULES
 from netc.codegen.verify import verify
 from netc.netspec.check import check
 from netc.netspec.errors import SpecError
@@ -16,7 +16,7 @@ from netc.netspec.recipe import Recipe
 from netc.netspec.spec import NetSpec
 from netc.netspec.types import TensorType
 
-FAMILIES = sorted(SCHEDULES)
+FAMILIES = sorted(FORM_TABLES)
 DEFAULT = Recipe()
 
 

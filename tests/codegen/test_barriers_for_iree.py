@@ -10,8 +10,9 @@ from netc.codegen.evaluator import run
 from netc.codegen.ir import Module
 from netc.codegen.program import build
 from netc.codegen.render import render
-from netc.codegen.rewrite.iree.barriers import LOST, barriers_for_iree
+from netc.codegen.rewrite.iree.joint_barriers import LOST, part_joint_barriers
 from netc.codegen.rewrite.lower import lower
+from netc.codegen.text import text_of
 from netc.codegen.verify import verify
 from netc.netspec.check import check
 from netc.netspec.errors import UserError
@@ -36,20 +37,20 @@ def held(size):
 
 @pytest.mark.parametrize("size", [1, LOST[0] // 4, LOST[1] // 4 + 1])
 def test_only_barriers_on_one_value_change(size):
-    text = render(verify(barriers_for_iree(held(size))))
+    text = render(verify(part_joint_barriers(held(size))), "iree")
     parsed(text)
     assert (text.count(STABLEHLO), text.count(COMPUTE)) == (1, 1)
 
 
 @pytest.mark.parametrize("size", [LOST[0] // 4 + 1, LOST[1] // 4])
 def test_none_on_several_values_stays_where_the_device_would_lose_memory(size):
-    text = render(verify(barriers_for_iree(held(size))))
+    text = render(verify(part_joint_barriers(held(size))), "iree")
     parsed(text)
     assert (text.count(STABLEHLO), text.count(COMPUTE)) == (0, 3)
 
 
 def test_the_values_are_the_same():
-    module = barriers_for_iree(held(LOST[1] // 4))
+    module = part_joint_barriers(held(LOST[1] // 4))
     small = replace(module.functions[0], results=module.functions[0].results[:2], result_names=("u", "v"))
     args = [np.arange(2.0), np.int32(7), np.zeros(LOST[1] // 4)]
     for got, wanted in zip(run(Module("m", (small,)), "f", args), args, strict=False):
@@ -68,23 +69,23 @@ def looping(apart):
 
 @pytest.mark.parametrize("apart", [True, False])
 def test_what_a_loop_carries_is_placed_but_for_unsigned_integers(apart):
-    text = render(lower(looping(apart), "cpu"))
+    text = text_of(lower(looping(apart), "cpu"), "cpu")
     parsed(text)
     placed = [line for line in text.splitlines() if "flow.tensor.barrier" in line]
     assert len(placed) == 2  # x and the rows
     assert all("{target = #hal.device.promise<@__device_0>}" in line and "ui32" not in line for line in placed)
-    assert "flow" not in render(lower(looping(apart), "xla"))
+    assert "flow" not in text_of(lower(looping(apart), "xla"), "xla")
 
 
 def test_no_host_waits_in_a_turn_of_blocks():
-    blocks, plain = (render(lower(looping(apart), "cpu")) for apart in (True, False))
+    blocks, plain = (text_of(lower(looping(apart), "cpu"), "cpu") for apart in (True, False))
     assert STABLEHLO not in blocks and blocks.count(COMPUTE) > 2
     assert STABLEHLO in plain  # the joint one, outside of a `for`
 
 
 def test_the_text_is_read_by_the_certificate():
     program = build(check(find("mnist-mlp").with_input((4, 4, 1))), Recipe(), 2)
-    text = render(lower(program.module, "cpu"))
+    text = text_of(lower(program.module, "cpu"), "cpu")
     assert COMPUTE in text and STABLEHLO not in text
     function = parse(text, "train_step")
     assert {"dot", "exp"} <= {op.kind for op in function.ops}

@@ -7,18 +7,19 @@ from hypothesis import strategies as st
 
 from netc.codegen.ir import IrError
 from netc.codegen.program import layer_module
-from netc.codegen.render import render
 from netc.codegen.rewrite.conv_forms import CONV_FORMS
 from netc.codegen.rewrite.form_overrides import candidates, digest_of, fits, key_of
+from netc.codegen.rewrite.form_tables import FORM_TABLES
 from netc.codegen.rewrite.lower import lower
 from netc.codegen.rewrite.precision import to_bf16
-from netc.codegen.rewrite.select_forms import SCHEDULES, form_of, used
+from netc.codegen.rewrite.select_forms import form_of, used
+from netc.codegen.text import text_of
 from netc.netspec.layers import Conv2d
 from netc.netspec.types import TensorType
 from tests.codegen.witness import by_evaluator, halves
 from tests.netspec.strategies import conv_options
 
-FAMILIES = sorted(SCHEDULES)
+FAMILIES = sorted(FORM_TABLES)
 
 
 def module_of_conv(*args, x=(6, 6, 4), batch=2, **options):
@@ -82,12 +83,12 @@ def test_a_choice_comes_before_the_table(family):
     made = module_of_conv(8, 3, x=(9, 9, 4))  # no table's form is im2col at this size
     op = convs_of(made)["conv"]
     key = key_of(op)
-    plain = render(lower(made, family))
-    chosen = render(lower(made, family, {key: "im2col"}))
+    plain = text_of(lower(made, family), family)
+    chosen = text_of(lower(made, family, {key: "im2col"}), family)
     assert chosen != plain and "stablehlo.concatenate" in chosen
     assert form_of(family, op, {key: "im2col"}) == "im2col"
     others = {"conv 1x1x1x1 1x1x1x1 /1 p0": "im2col", key: form_of(family, op)}
-    assert render(lower(made, family, others)) == plain
+    assert text_of(lower(made, family, others), family) == plain
     assert used(made, family, {**others, key_of(convs_of(made)["conv_kernel_grad"]): "im2col"}) == {
         key_of(convs_of(made)["conv_kernel_grad"]): "im2col"
     }

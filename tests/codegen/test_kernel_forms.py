@@ -13,7 +13,7 @@ from netc.codegen.rewrite.conv_forms import CONV_FORMS
 from netc.codegen.rewrite.form_overrides import candidates, key_of
 from netc.codegen.rewrite.lower import lower
 from netc.codegen.rewrite.precision import to_bf16
-from netc.codegen.rewrite.select_forms import form_of, schedule
+from netc.codegen.rewrite.select_forms import form_of, select_forms
 from netc.netspec.layers import Conv2d
 from netc.netspec.types import TensorType
 from tests.codegen.witness import by_evaluator, halves
@@ -171,7 +171,7 @@ def test_folded_windows_take_a_product_for_each_column(kernel, stride, padding):
     module, op = gradient((2, 19, 23, 3), 4, kernel=kernel, stride=stride, padding=padding)
     rng = np.random.default_rng(0)
     args = [halves(rng, v.shape) for v in op.operands]
-    changed = schedule(module, "cpu", {key_of(op): "folded"})
+    changed = select_forms(module, "cpu", {key_of(op): "folded"})
     (want,), (got,) = by_evaluator(module, args, name="f"), by_evaluator(changed, args, name="f")
     np.testing.assert_array_equal(got, want)
     assert [o.kind for o in changed.function("f").ops].count("dot") == -(-kernel // stride)

@@ -11,8 +11,9 @@ from netc.codegen.ir import IrError, Module
 from netc.codegen.render import render
 from netc.codegen.rewrite.cse import cse
 from netc.codegen.rewrite.dce import dce
+from netc.codegen.rewrite.form_tables import FORM_TABLES
 from netc.codegen.rewrite.lower import lower
-from netc.codegen.rewrite.select_forms import SCHEDULES
+from netc.codegen.text import text_of
 from netc.codegen.verify import verify
 from netc.netspec.types import TensorType
 from tests.codegen.witness import by_evaluator, by_xla, parsed
@@ -66,7 +67,7 @@ def as32(args):
 
 
 @pytest.mark.parametrize("trips", [1, K])
-@pytest.mark.parametrize("family", [None, *sorted(SCHEDULES)])
+@pytest.mark.parametrize("family", [None, *sorted(FORM_TABLES)])
 def test_the_evaluator_calls_in_turn(family, trips):
     module = verify(looping(trips=trips))
     if family:
@@ -96,16 +97,16 @@ def test_rows_that_may_be_fused_with_the_call_stand_behind_no_barrier():
     for family, word, barrier in (
         ("xla", "stablehlo.while", "optimization_barrier"), ("cpu", "scf.for", "compute_barrier"),
     ):  # fmt: skip
-        text = render(lower(looping(apart=False), family))
+        text = text_of(lower(looping(apart=False), family), family)
         parsed(text)
         assert text.count(word) == 1
         assert barrier not in text
-        assert barrier in render(lower(looping(), family))
+        assert barrier in text_of(lower(looping(), family), family)
 
 
 def test_both_texts_parse_and_the_callee_is_private():
     for family, word in (("xla", "stablehlo.while"), ("cpu", "cf.cond_br"), ("gpu", "cf.cond_br")):
-        text = render(lower(looping(), family))
+        text = text_of(lower(looping(), family), family)
         parsed(text)
         assert text.count(word) == 1
         assert text.count("func.call @step(") == 1  # written once, however many trips

@@ -150,7 +150,7 @@ CASES = [
 
 NO_SPELLING = {
     "conv_input_grad", "max_pool", "max_pool_grad", "sum_pool", "sum_pool_grad",
-    "take_grad", "linear_scan", "loop", "block_loop", "for_loop", "joint_barrier", "call",
+    "take_grad", "linear_scan", "loop", "joint_barrier", "call",
 }  # fmt: skip
 
 
@@ -179,10 +179,7 @@ POOL = {"kernel": (2, 2), "stride": (2, 2), "padding": ((0, 0), (0, 0))}
 IMAGE, KERNEL = t(1, 4, 4, 2), t(3, 3, 2, 5)
 LOOP = {"callee": "g", "trips": 3, "carried": 0, "outputs": 0, "stacked": 1, "reverse": False, "apart": True}
 WRONG = [
-    *(
-        (kind, (t(dtype="i32"), t(2, 3)), LOOP, "wants stacked tensors of 3 rows, got f32[2, 3]")
-        for kind in ("loop", "block_loop", "for_loop")
-    ),
+    ("loop", (t(dtype="i32"), t(2, 3)), LOOP, "wants stacked tensors of 3 rows, got f32[2, 3]"),
     *(
         (kind, SAME, {}, "wants operands of one type f32[2, 3], got f32[2, 3], f32[3, 2]")
         for kind in ("add", "sub", "mul", "max", "min", "div")

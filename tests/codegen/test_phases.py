@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from netc.codegen.program import layer_module
+from netc.codegen.rewrite.form_tables import FORM_TABLES
 from netc.codegen.rewrite.lower import lower
-from netc.codegen.rewrite.select_forms import SCHEDULES
 from netc.netspec.layers import AvgPool, Conv2d, MaxPool
 from netc.netspec.types import TensorType
 from tests.codegen.witness import by_evaluator, halves
@@ -19,7 +19,7 @@ LAYERS = {
 }
 
 
-@pytest.mark.parametrize("family", sorted(SCHEDULES))
+@pytest.mark.parametrize("family", sorted(FORM_TABLES))
 @pytest.mark.parametrize("layer", LAYERS)
 @pytest.mark.parametrize("stride", [11, 13, 40, (12, 1), (1, 30)])
 def test_a_long_stride_changes_no_number(family, layer, stride):
@@ -31,7 +31,7 @@ def test_a_long_stride_changes_no_number(family, layer, stride):
         np.testing.assert_array_equal(x, y)
 
 
-@pytest.mark.parametrize("family", sorted(SCHEDULES))
+@pytest.mark.parametrize("family", sorted(FORM_TABLES))
 @pytest.mark.parametrize("layer", LAYERS)
 def test_the_operations_do_not_grow_with_the_stride(family, layer):
     def size(stride):

@@ -5,9 +5,9 @@ import pytest
 
 from netc.codegen.program import layer_module
 from netc.codegen.rewrite.dce import dce
+from netc.codegen.rewrite.form_tables import FORM_TABLES
 from netc.codegen.rewrite.lower import lower
 from netc.codegen.rewrite.products import sum_before_products
-from netc.codegen.rewrite.select_forms import SCHEDULES
 from netc.codegen.verify import verify
 from netc.netspec.layers import Chain, Conv2d, Dense, GlobalAvgPool
 from netc.netspec.types import TensorType
@@ -114,7 +114,7 @@ def test_the_sum_is_the_same(made, sums):
     assert [op.attr("dims") for op in after.function("f").ops if op.kind == "reduce_sum"] == sums
 
 
-@pytest.mark.parametrize("family", sorted(SCHEDULES))
+@pytest.mark.parametrize("family", sorted(FORM_TABLES))
 @pytest.mark.parametrize("kernel", [1, 3])
 def test_no_kernel_gradient_reads_the_repeats_of_a_global_average(family, kernel):
     """With them IREE's CPU backend stops: 'vector.contract' op invalid accumulator/result vector shape."""

@@ -16,13 +16,14 @@ from netc.codegen.rewrite.conv_forms import CONV_FORMS, geometry, tiles
 from netc.codegen.rewrite.cse import cse
 from netc.codegen.rewrite.dce import dce
 from netc.codegen.rewrite.fold import fold
+from netc.codegen.rewrite.form_tables import FORM_TABLES, shape_of
 from netc.codegen.rewrite.iree.repeated_sums import part_joined_sums, part_repeated_sums
 from netc.codegen.rewrite.kernel_forms import folds
 from netc.codegen.rewrite.lower import lower, passes
 from netc.codegen.rewrite.precision import to_bf16
 from netc.codegen.rewrite.products import sum_before_products
 from netc.codegen.rewrite.reductions import COLUMNS_FROM, STAGES, WHOLE_FROM, split_reductions
-from netc.codegen.rewrite.select_forms import POOL_FORMS, SCHEDULES, form_of, schedule, shape_of
+from netc.codegen.rewrite.select_forms import POOL_FORMS, form_of, select_forms
 from netc.codegen.rewrite.walk import rewrite
 from netc.codegen.rewrite.winograd import suits
 from netc.codegen.verify import verify
@@ -31,12 +32,12 @@ from netc.netspec.types import TensorType
 from tests.codegen.witness import by_evaluator, halves, module_of
 from tests.netspec.strategies import conv_options, layers, pools
 
-FAMILIES = sorted(SCHEDULES)
+FAMILIES = sorted(FORM_TABLES)
 PASSES = {
     "dce": dce, "cse": cse, "fold": fold, "split_reductions": split_reductions,
     "sum_before_products": sum_before_products,
     "part_repeated_sums": part_repeated_sums, "part_joined_sums": part_joined_sums,
-    **{f"schedule-{f}": (lambda m, f=f: schedule(m, f)) for f in FAMILIES},
+    **{f"select_forms-{f}": (lambda m, f=f: select_forms(m, f)) for f in FAMILIES},
     **{f"lower-{f}": (lambda m, f=f: lower(m, f)) for f in FAMILIES},
 }  # fmt: skip
 SHAPES = st.tuples(st.integers(1, 6), st.integers(1, 6), st.integers(1, 4))
@@ -199,7 +200,7 @@ def test_a_schedule_has_a_form_that_fits_each_op(family, groups, kernel, stride,
 
 
 def test_every_form_that_a_row_names_is_there():
-    named = {(kind, form) for rows in SCHEDULES.values() for kind, _, form in rows}
+    named = {(kind, form) for rows in FORM_TABLES.values() for kind, _, form in rows}
     assert named <= set(FORMS)
     assert set(POOL_FORMS) == {"max_pool", "max_pool_grad", "sum_pool", "sum_pool_grad"}
 
@@ -217,15 +218,15 @@ def test_every_row_is_the_first_to_fit_some_convolution():
         made = layer_module(conv, TensorType((size, size, channels)), 32)
         for op in (*made.function("vjp").ops, *to_bf16(made).function("vjp").ops):
             if op.kind in CONV_FORMS:
-                for rows in SCHEDULES.values():
+                for rows in FORM_TABLES.values():
                     found.add(next(row for row in rows if row[0] == op.kind and row[1](shape_of(op))))
-    assert [row for rows in SCHEDULES.values() for row in rows if row not in found] == []
+    assert [row for rows in FORM_TABLES.values() for row in rows if row not in found] == []
 
 
 def test_an_op_without_a_row_is_an_error(monkeypatch):
-    monkeypatch.setitem(SCHEDULES, "cpu", ())
-    with pytest.raises(IrError, match="conv2d: no row of the cpu schedule covers conv"):
-        schedule(layer_module(Conv2d(2), TensorType((3, 3, 1)), 1), "cpu")
+    monkeypatch.setitem(FORM_TABLES, "cpu", ())
+    with pytest.raises(IrError, match="conv2d: no row of the cpu table of forms covers conv"):
+        select_forms(layer_module(Conv2d(2), TensorType((3, 3, 1)), 1), "cpu")
 
 
 # -- each pass's own promises ----------------------------------------------------------------------------------------
@@ -360,28 +361,28 @@ def example():
     return Module("example", (b.finish([("total", total)]),))
 
 
-@pytest.mark.parametrize("name", ["dce", "cse", "fold", "split_reductions", "schedule-cpu", "lower-cpu"])
+@pytest.mark.parametrize("name", ["dce", "cse", "fold", "split_reductions", "select_forms-cpu", "lower-cpu"])
 def test_golden_text_of_a_pass(name, golden):
     after = PASSES[name](example())
-    if not name.startswith(("schedule", "lower")):
-        after = schedule(after, "cpu")  # so that it can be written
+    if not name.startswith(("select_forms", "lower")):
+        after = select_forms(after, "cpu")  # so that it can be written
     golden(f"passes/{name}.mlir", render(after))
 
 
 def test_the_pipeline_is_what_it_says():
     names = {family: [name for name, _ in passes(family)] for family in FAMILIES}
-    common = ["dce", "fold", "cse", "schedule", "sum_before_products", "split_reductions", "fold", "cse", "dce"]
+    common = ["dce", "fold", "cse", "select_forms", "sum_before_products", "split_reductions", "fold", "cse", "dce"]
     assert names == {
-        "cpu": [*common, "part_joined_sums", "loops_for_iree", "barriers_for_iree"],
-        "gpu": [*common, "part_repeated_sums", "part_narrow_copies", "loops_for_iree", "barriers_for_iree"],
+        "cpu": [*common, "part_joined_sums", "part_joint_barriers"],
+        "gpu": [*common, "part_repeated_sums", "part_narrow_copies", "part_joint_barriers"],
         "xla": common,
     }
-    forms = common.index("schedule")
+    forms = common.index("select_forms")
     plain = [*common[:forms], "plain_forms", *common[forms + 3 :]]
     assert [name for name, _ in passes("plain")] == [*plain, "erf_functions"]
     assert [name for name, _ in passes("plain", scan=True)] == [*plain, "scan_blocks", "erf_functions"]
     scanned = [name for name, _ in passes("cpu", scan=True)]
-    assert scanned == [*common, "part_joined_sums", "scan_blocks", "loops_for_iree", "barriers_for_iree"]
+    assert scanned == [*common, "part_joined_sums", "scan_blocks", "part_joint_barriers"]
 
 
 # -- the verifier ----------------------------------------------------------------------------------------------------
@@ -440,5 +441,5 @@ def test_the_verifier_sees_results_without_names():
 def test_what_stablehlo_has_not_is_no_lowered_module(layer):
     made = layer_module(layer, TensorType((4, 4, 1)), 1)
     assert verify(made)
-    assert "has no StableHLO form; a schedule must replace it" in fault(made, lowered=True)
+    assert "has no StableHLO form; a pass must replace it" in fault(made, lowered=True)
     assert verify(lower(made, "cpu"), lowered=True)

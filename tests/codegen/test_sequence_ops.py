@@ -7,7 +7,7 @@ from netc.codegen.evaluator import run
 from netc.codegen.ops import OPS
 from netc.codegen.rewrite.index_forms import ONE_HOT_BELOW
 from netc.codegen.rewrite.lower import lower
-from netc.codegen.rewrite.select_forms import schedule
+from netc.codegen.rewrite.select_forms import select_forms
 from netc.netspec.types import TensorType
 from tests.codegen.witness import by_xla, halves, one_op
 
@@ -47,7 +47,7 @@ def test_each_form_of_take_grad_is_the_op(family, rows):
     counts = lowered.function("f").counts()
     assert ("dot" in counts) == (family == "gpu" and rows < ONE_HOT_BELOW)
     (wanted,), (got,) = run(module, "f", args), run(lowered, "f", args)
-    (xla,) = by_xla(schedule(module, family), "f", args)  # the form, without what is for IREE alone
+    (xla,) = by_xla(select_forms(module, family), "f", args)  # the form, without what is for IREE alone
     np.testing.assert_array_equal(got, wanted)
     np.testing.assert_array_equal(xla, wanted)
 

@@ -12,7 +12,7 @@ from netc.codegen.rewrite.dce import dce
 from netc.codegen.rewrite.fold import fold
 from netc.codegen.rewrite.products import sum_before_products
 from netc.codegen.rewrite.reductions import split_reductions
-from netc.codegen.rewrite.select_forms import schedule
+from netc.codegen.rewrite.select_forms import select_forms
 from netc.codegen.rewrite.walk import rewrite
 from netc.codegen.verify import verify
 from netc.netspec.types import TensorType
@@ -28,7 +28,7 @@ def plain():
 
 
 def on_cpu(module):
-    return schedule(module, "cpu")
+    return select_forms(module, "cpu")
 
 
 PASSES = [dce, fold, cse, on_cpu, sum_before_products, split_reductions]

@@ -14,7 +14,7 @@ from jaxlib.mlir.dialects import chlo, stablehlo
 from netc.codegen.builder import Builder
 from netc.codegen.evaluator import run
 from netc.codegen.ir import Module, Value
-from netc.codegen.render import render
+from netc.codegen.text import text_of
 from netc.netspec.types import TensorType
 from netc.runtime.backends.protocol import Source
 from netc.runtime.backends.xla import XlaLoaded
@@ -44,10 +44,10 @@ def parsed(text: str) -> ir.Module:
     return module
 
 
-def by_xla(module: Module, name: str, args: Sequence[Array], donate: int = 0) -> list[Array]:
+def by_xla(module: Module, name: str, args: Sequence[Array]) -> list[Array]:
     """The results of a lowered function, computed by XLA on the default device."""
-    loaded = XlaLoaded(Source(module, render(module)))
-    return [loaded.get(r) for r in loaded.call(name, [loaded.put(a) for a in args], donate)]
+    loaded = XlaLoaded(Source(module, text_of(module, "xla")))
+    return [loaded.get(r) for r in loaded.call(name, [loaded.put(a) for a in args])]
 
 
 def one_op(kind: str, types: Sequence[TensorType], **attrs: Any) -> Module:

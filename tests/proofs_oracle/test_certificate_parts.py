@@ -1,5 +1,7 @@
 """Certificates of steps that pass a batch in parts, and of programs that tie exp and logistic."""
 
+import hashlib
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -8,12 +10,11 @@ import pytest
 from netc.codegen.builder import Builder
 from netc.codegen.evaluator import run
 from netc.codegen.ir import Module
-from netc.codegen.ops.loop import LOOPS
 from netc.codegen.program import build, layer_module
 from netc.codegen.rewrite.lower import lower
 from netc.codegen.rewrite.walk import rewrite
 from netc.netspec.check import check
-from netc.netspec.layers import BatchNorm, Dense, Dropout, MambaBlock
+from netc.netspec.layers import BatchNorm, Dense, Dropout, MambaBlock, SelectToken, TransformerEncoder
 from netc.netspec.recipe import SGD, Adam, Recipe
 from netc.netspec.spec import NetSpec
 from netc.netspec.types import TensorType
@@ -21,12 +22,15 @@ from netc.proofs_oracle.certificate import certify, claims, residues
 from netc.proofs_oracle.certificate.degree import VARIABLE
 from netc.proofs_oracle.certificate.dual import CertifyError, Dual, Identities
 from netc.proofs_oracle.certificate.functions import TranscendentalField
+from netc.proofs_oracle.certificate.meanings import meaning_of
 from netc.proofs_oracle.certificate.mutate import backward, faults
+from netc.proofs_oracle.certificate.parse import parse
 from netc.proofs_oracle.certificate.points import float_point
+from netc.proofs_oracle.certificate.reader import FOLDING, UNREAD
 from netc.proofs_oracle.certificate.run import Claim, Gradient
 from netc.proofs_oracle.certificate.statement import Settings, judge
 from netc.proofs_oracle.certificate.tied import falling, rising
-from netc.proofs_oracle.certificate.unroll import unrolled
+from netc.runtime.prepare import emit_text
 from netc.runtime.target import parse_target
 
 QUICK = Settings(primes=2)
@@ -56,9 +60,8 @@ def test_a_part_and_the_step_are_certified(recipe, target):
     assert found.holds
     part, whole = found.statements
     assert part.name == f"micro_step of net, one of {recipe.accumulate} parts"
-    assert whole.name == f"train_step of net as lowered, {recipe.accumulate} parts in turn"
+    assert whole.name == f"train_step of net, {recipe.accumulate} parts in turn"
     assert part.meaning[0].endswith("- gradient/a.kernel), and so on")
-    assert certify.IN_TURN in whole.meaning
     assert len(part.gradients) == len(whole.gradients) == len(check(NET).params)
     assert whole.operations > 1.5 * part.operations
 
@@ -88,34 +91,69 @@ def test_layers_see_one_part():
     assert [(s.name, s.degree) for s in found] == [(s.name, s.degree) for s in whole]
 
 
-def test_steps_in_one_call_are_written_out_with_their_stacked_outputs():
-    made = build(check(NET), Recipe(), 2, steps_per_call=2)
-    written = unrolled(made.module, "train_steps")
-    assert not LOOPS.intersection(written.counts())
+@pytest.mark.parametrize("target", ["cpu", "cuda:sm_80", "xla"])
+def test_steps_in_one_call_are_read_from_the_text_with_their_stacked_outputs(target):
+    made, where = build(check(NET), Recipe(), 2, steps_per_call=2), parse_target(target)
+    written = parse(emit_text(made, where).text, "train_steps")
     rng = np.random.default_rng(0)
     state = run(made.module, "init", [np.array([0, 1], np.uint32)])
     given = [_drawn(rng, v.type) for v in written.params[len(state) :]]
     want = run(made.module, "train_steps", [*state, *given])
-    got = run(Module("m", (written,)), "train_steps", [*state, *given])
-    assert [np.asarray(v).tobytes() for v in got] == [np.asarray(v).tobytes() for v in want]
+    held = dict(zip(written.params, map(np.asarray, [*state, *given]), strict=True))
+    for op in written.ops:
+        held[op.result] = meaning_of(op.kind)(FOLDING, op, *(held[v] for v in op.operands))
+    got = [held[v] for v in written.results]
+    for ours, theirs in zip(got, want, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)  # literals of a text are float32
 
 
 def _drawn(rng, of):
     return rng.standard_normal(of.shape) if of.dtype == "f32" else rng.integers(0, 2, of.shape).astype(np.int32)
 
 
-def test_a_loop_is_written_out_only_from_0():
-    made = build(check(NET), Recipe(), 2, steps_per_call=2)
-    step = made.module.function("train_steps")
-    ops = tuple(
-        replace(op, attrs=tuple((k, 1 if k == "value" else v) for k, v in op.attrs))
-        if op.kind == "constant" and op.result.type.dtype == "i32"
-        else op
-        for op in step.ops
-    )
-    changed = replace(made.module, functions=(made.module.function("train_step"), replace(step, ops=ops)))
-    with pytest.raises(CertifyError, match="wants a loop from 0, got loop"):
-        unrolled(changed, "train_steps")
+BLOCKS = NetSpec("blocks", (4, 6), (TransformerEncoder(2, 12, blocks=6, name="encoder"), SelectToken(), Dense(2)))
+
+
+@pytest.mark.parametrize("target", ["cpu", "xla"])
+def test_blocks_as_a_loop_are_read_from_the_text(target):
+    made = build(check(BLOCKS), Recipe(SGD(), scan_blocks=True, norms=False), 2)
+    found = certify.certify_program(made, parse_target(target), Settings(primes=4))
+    assert found.holds
+    assert [s.name for s in found.statements] == ["train_step of blocks"]
+    assert found.sha256 == hashlib.sha256(emit_text(made, parse_target(target)).text.encode()).hexdigest()
+
+
+JUMPING = """func.func @main(%w: tensor<i32>, %x: tensor<f32>) -> tensor<f32> {
+  %first = tensor.extract %w[] : tensor<i32>
+  %two = arith.constant 2 : i32
+  cf.br ^turn(%first, %x : i32, tensor<f32>)
+  ^turn(%i: i32, %y: tensor<f32>):
+  %more = arith.cmpi PREDICATE, %i, %two : i32
+  cf.cond_br %more, ^body, ^done
+  ^body:
+  %one = arith.constant 1 : i32
+  %next = arith.addi %i, %one : i32
+  %twice = stablehlo.add %y, %y : tensor<f32>
+  cf.br ^turn(%next, %twice : i32, tensor<f32>)
+  ^done:
+  return %y : tensor<f32>
+}"""
+
+
+@pytest.mark.parametrize(
+    ("predicate", "sentence"),
+    [("slt", "cf.cond_br to a block that the text does not fix has no rule"), ("eq", "other than slt has no rule")],
+)
+def test_a_jump_that_hangs_on_an_argument_is_refused(predicate, sentence):
+    with pytest.raises(CertifyError, match=re.escape(sentence)):
+        found = parse(JUMPING.replace("PREDICATE", predicate), "main")
+        raise CertifyError(next(op.attr("why") for op in found.ops if op.kind == UNREAD))
+
+
+def test_a_jump_that_literals_fix_is_followed():
+    text = JUMPING.replace("PREDICATE", "slt").replace("tensor.extract %w[] : tensor<i32>", "arith.constant 0 : i32")
+    adds = [op for op in parse(text, "main").ops if (op.kind, op.result.type.dtype) == ("add", "f32")]
+    assert len(adds) == 2
 
 
 # -- exp and logistic ------------------------------------------------------------------------------------------------

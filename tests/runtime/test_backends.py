@@ -1,6 +1,7 @@
 """Backends: one program, the same first bits, and the same training up to the noise of float32."""
 
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,10 +9,10 @@ import pytest
 from netc.codegen.builder import Builder
 from netc.codegen.evaluator import run
 from netc.codegen.ir import Module
-from netc.codegen.render import render
+from netc.codegen.text import text_of
 from netc.netspec.errors import NetcError, UserError
 from netc.netspec.types import TensorType
-from netc.runtime.backends import LOADERS, check_device, load
+from netc.runtime.backends import ENGINES, check_device, load
 from netc.runtime.backends.iree import device_of
 from netc.runtime.backends.protocol import Source
 from netc.runtime.prepare import emit_text, prepare
@@ -78,18 +79,16 @@ def test_two_runs_are_bit_identical(word, open_session, batches):
 
 @pytest.mark.parametrize("word", WORDS)
 def test_donation_changes_nothing(word, open_session, batches):
-    donated = open_session(word)
-    kept = open_session(word)
+    donated, kept = open_session(word), open_session(word)
+    source, target = kept.session.prepared.source, kept.session.prepared.target
+    undonated = replace(source.module, functions=tuple(replace(f, donated=0) for f in source.module))
+    loaded = load(replace(source, text=text_of(undonated, target.profile)), target)
     x, y = batches[0]
     metrics = donated.train_step(x, y, LR)
-    put = kept.session.loaded.put
-    results = kept.session.loaded.call(
-        "train_step", [*kept.state.buffers, put(x), put(y), put(np.float32(LR))], donate=0
-    )
-    assert same_bits(
-        donated.fetch(), {k: kept.session.loaded.get(v) for k, v in zip(donated.fetch(), results, strict=False)}
-    )
-    assert float(kept.session.loaded.get(results[len(donated.state.buffers)])) == metrics["loss"]
+    put = loaded.put
+    results = loaded.call("train_step", [*kept.state.buffers, put(x), put(y), put(np.float32(LR))])
+    assert same_bits(donated.fetch(), {k: loaded.get(v) for k, v in zip(donated.fetch(), results, strict=False)})
+    assert float(loaded.get(results[len(donated.state.buffers)])) == metrics["loss"]
     # what was not donated is still there
     assert same_bits(open_session(word).fetch(), kept.fetch())
 
@@ -155,7 +154,7 @@ def test_relu_does_not_hide_nan(compiled):
     module = Module("relu", (b.finish([("y", b.maximum(x, 0.0)), ("z", b.minimum(x, 0.0))]),))
     args = np.array([np.nan, 1, -1, 0], np.float32)
     for word in ("reference", "xla"):
-        loaded = load(Source(module, render(module)), parse_target(word))
+        loaded = load(Source(module, text_of(module, parse_target(word).profile)), parse_target(word))
         y, z = (loaded.get(r) for r in loaded.call("f", [loaded.put(args)]))
         np.testing.assert_array_equal(y, [np.nan, 1, 0, 0], err_msg=word)
         np.testing.assert_array_equal(z, [np.nan, 0, -1, 0], err_msg=word)
@@ -165,7 +164,7 @@ def test_relu_does_not_hide_nan(compiled):
 
 
 def test_every_engine_has_a_loader():
-    assert set(LOADERS) == {parse_target(w).engine for w in ("cpu", "xla", "reference", "cuda:sm_80", "vulkan")}
+    assert set(ENGINES) == {parse_target(w).engine for w in ("cpu", "xla", "reference", "cuda:sm_80", "vulkan")}
 
 
 def test_a_missing_driver_is_a_sentence():

@@ -10,8 +10,8 @@ import pytest
 
 from netc.codegen.builder import Builder
 from netc.codegen.ir import Module
-from netc.codegen.render import render
 from netc.codegen.rewrite.lower import lower
+from netc.codegen.text import text_of
 from netc.netspec.errors import UserError
 from netc.netspec.types import TensorType
 from netc.runtime import compile as module
@@ -56,7 +56,7 @@ def test_unknown_targets(word):
 )  # fmt: skip
 def test_targets(word, engine, family, driver, flag):
     target = parse_target(word)
-    assert (target.word, target.engine, target.family, target.driver) == (word, engine, family, driver)
+    assert (target.word, target.engine, target.profile, target.driver) == (word, engine, family, driver)
     assert (flag in target.flags) if flag else not target.flags
     assert word.partition(":")[0] in TARGETS
 
@@ -179,11 +179,11 @@ def behind_barriers(kind="barrier"):
 def test_barriers_keep_dispatches_apart_and_the_host_waits_for_none(word, tmp_path):
     target = parse_target(word)
     scheduled = replace(target, flags=(*target.flags, "--compile-to=stream"))
-    compile_text(render(lower(behind_barriers(), target.family)), scheduled, tmp_path / "x")
+    compile_text(text_of(lower(behind_barriers(), target.profile), target.profile), scheduled, tmp_path / "x")
     text = (tmp_path / "x").read_text(errors="replace")
     assert text.count("stream.cmd.dispatch") == 3
     assert text.count("stream.cmd.execute") == 1
-    compile_text(render(lower(behind_barriers("neg"), target.family)), scheduled, tmp_path / "x")
+    compile_text(text_of(lower(behind_barriers("neg"), target.profile), target.profile), scheduled, tmp_path / "x")
     assert (tmp_path / "x").read_text(errors="replace").count("stream.cmd.dispatch") == 1
 
 
@@ -204,7 +204,7 @@ def looping(apart):
 def test_what_a_loop_carries_is_not_copied_in_every_turn(apart, tmp_path):
     target = parse_target("cpu")
     scheduled = replace(target, flags=(*target.flags, "--compile-to=stream"))
-    text = render(lower(looping(apart), "cpu"))
+    text = text_of(lower(looping(apart), "cpu"), "cpu")
     loose = re.sub(
         r'"flow.tensor.barrier"\((%[\w#]+)\) .* : \((.*)\) -> .*', r"stablehlo.reshape \1 : (\2) -> \2", text
     )

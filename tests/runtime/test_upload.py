@@ -40,12 +40,12 @@ class Watching(ReferenceLoaded):
     def get(self, buffer):
         return np.asarray(buffer)
 
-    def call(self, function, args, donate=0):
+    def call(self, function, args):
         if function == "train_step":
-            assert all(isinstance(a, Uploaded) for a in args[donate:]), "a batch that is not on the device"
+            assert all(isinstance(a, Uploaded) for a in args[-3:]), "a batch that is not on the device"
             assert threading.current_thread() is threading.main_thread()
             self.steps += 1
-        return super().call(function, [np.asarray(a) for a in args], donate)
+        return super().call(function, [np.asarray(a) for a in args])
 
 
 @pytest.fixture

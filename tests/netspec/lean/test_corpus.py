@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from netc.codegen.program import build
-from netc.codegen.render import render
 from netc.codegen.rewrite.lower import lower
+from netc.codegen.text import text_of
 from netc.netspec.check import check
 from netc.netspec.errors import UserError
 from netc.netspec.find import find
@@ -44,7 +44,7 @@ def spec(file: str, name: str) -> NetSpec:
 
 
 def module_text(net: NetSpec) -> str:
-    return render(lower(build(check(net), Recipe(), batch=2).module, "cpu"))
+    return text_of(lower(build(check(net), Recipe(), batch=2).module, "cpu"), "cpu")
 
 
 # -- what is in the files ------------------------------------------------------------------------------------------

@@ -7,8 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from netc.codegen.program import build
-from netc.codegen.render import render
 from netc.codegen.rewrite.lower import lower
+from netc.codegen.text import text_of
 from netc.netspec.check import check
 from netc.netspec.find import find
 from netc.netspec.layers import (
@@ -236,7 +236,7 @@ def resnet34 : NetSpec where
 
 
 def module_text(spec: NetSpec) -> str:
-    return render(lower(build(check(spec), Recipe(), batch=2).module, "cpu"))
+    return text_of(lower(build(check(spec), Recipe(), batch=2).module, "cpu"), "cpu")
 
 
 def test_a_resnet_from_lean_is_the_zoos_byte_for_byte():
