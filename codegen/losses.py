@@ -11,9 +11,9 @@ from typing import Any
 
 from netc.codegen.builder import Builder
 from netc.codegen.ir import Value
+from netc.netspec.errors import UserError
 from netc.netspec.loss import (
     BinaryCrossEntropy,
-    ByClass,
     CrossEntropy,
     Dice,
     DiceCrossEntropy,
@@ -36,7 +36,9 @@ LossRule = Callable[[Builder, Any, Value, Value], EmittedLoss]
 LOSS_RULES: dict[type[Loss], LossRule] = {}
 
 
-def _rule(cls: type[Loss]) -> Callable[[LossRule], LossRule]:
+def loss_rule(cls: type[Loss]) -> Callable[[LossRule], LossRule]:
+    """Register the rule of a loss."""
+
     def register(function: LossRule) -> LossRule:
         LOSS_RULES[cls] = function
         return function
@@ -45,8 +47,11 @@ def _rule(cls: type[Loss]) -> Callable[[LossRule], LossRule]:
 
 
 def emit_loss(b: Builder, loss: Loss, z: Value, target: Value) -> EmittedLoss:
-    """Emit a loss of the output z [B, *out] against its target [B, *loss.target(out)]."""
-    return LOSS_RULES[type(loss)](b, loss, z, target)
+    """Emit a loss of the output z [B, *out] against its target [B, *loss.target(out)]; UserError without a rule."""
+    found = LOSS_RULES.get(type(loss))
+    if found is None:
+        raise UserError(f"{loss.kind} is declared and has no rule; write one under @loss_rule in codegen/losses.py")
+    return found(b, loss, z, target)
 
 
 # -- what they share -------------------------------------------------------------------------------------------------
@@ -116,7 +121,7 @@ def _cross_entropy(b: Builder, z: Value, s: _Exponentials, q: Value, mass: Value
 # -- the rules -------------------------------------------------------------------------------------------------------
 
 
-@_rule(CrossEntropy)
+@loss_rule(CrossEntropy)
 def emit_cross_entropy(b: Builder, loss: CrossEntropy, z: Value, ids: Value) -> EmittedLoss:
     """q = w ((1 - a) one_hot + a / K)."""
     s = _exponentials(b, z)
@@ -130,13 +135,13 @@ def emit_cross_entropy(b: Builder, loss: CrossEntropy, z: Value, ids: Value) -> 
     return _cross_entropy(b, z, s, q, b.sum(q, _last(z)))
 
 
-@_rule(SoftCrossEntropy)
+@loss_rule(SoftCrossEntropy)
 def emit_soft_cross_entropy(b: Builder, loss: SoftCrossEntropy, z: Value, target: Value) -> EmittedLoss:
     """q = t."""
     return _cross_entropy(b, z, _exponentials(b, z), target, b.sum(target, _last(z)))
 
 
-@_rule(Focal)
+@loss_rule(Focal)
 def emit_focal(b: Builder, loss: Focal, z: Value, ids: Value) -> EmittedLoss:
     """alpha s(m)^gamma softplus(m), m = logsumexp of the other classes - z_t.
 
@@ -184,7 +189,7 @@ def _softplus(b: Builder, x: Value) -> Value:
     return b.add(b.maximum(x, 0.0), b.unary("log1p", b.unary("exp", b.unary("neg", size))))
 
 
-@_rule(BinaryCrossEntropy)
+@loss_rule(BinaryCrossEntropy)
 def emit_binary_cross_entropy(b: Builder, loss: BinaryCrossEntropy, z: Value, target: Value) -> EmittedLoss:
     """w t softplus(-z) + (1 - t) softplus(z): sums of what is not negative, so that nothing cancels."""
     minus = b.unary("neg", z)
@@ -198,7 +203,7 @@ def emit_binary_cross_entropy(b: Builder, loss: BinaryCrossEntropy, z: Value, ta
     return EmittedLoss(mean_of_each(b, at), pull)
 
 
-@_rule(MeanSquaredError)
+@loss_rule(MeanSquaredError)
 def emit_mean_squared_error(b: Builder, loss: MeanSquaredError, z: Value, target: Value) -> EmittedLoss:
     """(z - t)²."""
     off = b.sub(z, target)
@@ -206,7 +211,7 @@ def emit_mean_squared_error(b: Builder, loss: MeanSquaredError, z: Value, target
     return EmittedLoss(mean_of_each(b, at), lambda d: b.mul(_share(b, b.mul(d, 2.0), at), off))  # dz = 2 d (z - t) / n
 
 
-@_rule(Dice)
+@loss_rule(Dice)
 def emit_dice(b: Builder, loss: Dice, z: Value, ids: Value) -> EmittedLoss:
     """1 - mean_k c_k, c_k = (2 sum_p s o + epsilon) / (sum_p s + sum_p o + epsilon)."""
     pixels, classes = tuple(range(1, len(z.shape) - 1)), z.shape[-1]
@@ -229,7 +234,7 @@ def emit_dice(b: Builder, loss: Dice, z: Value, ids: Value) -> EmittedLoss:
     return EmittedLoss(each, pull)
 
 
-@_rule(DiceCrossEntropy)
+@loss_rule(DiceCrossEntropy)
 def emit_dice_cross_entropy(b: Builder, loss: DiceCrossEntropy, z: Value, ids: Value) -> EmittedLoss:
     """The sum of both, by their own rules."""
     first, second = emit_loss(b, CrossEntropy(), z, ids), emit_loss(b, loss.dice, z, ids)
@@ -241,20 +246,20 @@ def emit_dice_cross_entropy(b: Builder, loss: DiceCrossEntropy, z: Value, ids: V
 
 
 def correct(b: Builder, loss: Loss, z: Value, target: Value) -> Value:
-    """The part of each example that is right, [B]: of its tokens or pixels, or elements for binary cross-entropy.
+    """The part of each example that is right, [B]: of its tokens, pixels or elements, as `loss.metric` says."""
+    right = METRICS[loss.metric]
+    if right is None:
+        return b.op("constant", value=0.0, shape=z.shape[:1], dtype=z.type.dtype)
+    return mean_of_each(b, right(b, z, target))
 
-    0 for a regression, of which nothing is right or wrong.
-    """
-    if isinstance(loss, ByClass):
-        return mean_of_each(b, hits(b, z, target))
-    if isinstance(loss, SoftCrossEntropy):
-        return mean_of_each(
-            b, b.convert(b.compare("EQ", _first_maximum(b, z), _first_maximum(b, target)), z.type.dtype)
-        )
-    if isinstance(loss, BinaryCrossEntropy):
-        said, true = (b.convert(b.compare("GT", v, at), "i32") for v, at in ((z, 0.0), (target, 0.5)))
-        return mean_of_each(b, b.convert(b.compare("EQ", said, true), z.type.dtype))
-    return b.op("constant", value=0.0, shape=z.shape[:1], dtype=z.type.dtype)
+
+def _same_class(b: Builder, z: Value, target: Value) -> Value:
+    return b.convert(b.compare("EQ", _first_maximum(b, z), _first_maximum(b, target)), z.type.dtype)
+
+
+def _same_side(b: Builder, z: Value, target: Value) -> Value:
+    said, true = (b.convert(b.compare("GT", v, at), "i32") for v, at in ((z, 0.0), (target, 0.5)))
+    return b.convert(b.compare("EQ", said, true), z.type.dtype)
 
 
 def hits(b: Builder, logits: Value, labels: Value) -> Value:
@@ -269,3 +274,12 @@ def _first_maximum(b: Builder, z: Value) -> Value:
     index = b.iota(len(z.shape) - 1, z.shape)
     candidates = b.select(b.compare("EQ", z, top), index, classes)
     return b.op("reduce_min", candidates, b.scalar(classes, "i32"), dims=_last(z))
+
+
+# what a loss counts as right -> 1.0 or 0.0 for each token, pixel or element; of a regression nothing is right or wrong
+METRICS: dict[str, Callable[[Builder, Value, Value], Value] | None] = {
+    "nothing": None,
+    "class": hits,
+    "likeliest": _same_class,
+    "side": _same_side,
+}

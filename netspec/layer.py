@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache
-from typing import ClassVar
+from typing import Any, ClassVar, get_type_hints
 
 from netc.netspec.types import LARGEST_NUMBER, ParamSpec, Signature, StateSpec, TensorType
+from netc.netspec.vocabulary import Vocabulary
 
 MOST_LAYERS = 200_000  # of a net, parts of parts counted; more is a mistake, and would take all memory
 TOO_MANY = f"wants at most {MOST_LAYERS} layers in all, got more; lower times or blocks"
@@ -34,6 +35,12 @@ class Layer(ABC):
     takes_ids: ClassVar[bool] = False  # whether an example may be of integers (token ids)
     name: str | None = field(default=None, kw_only=True)
 
+    def __post_init__(self) -> None:
+        for name, words in _vocabularies(type(self)):
+            given = getattr(self, name)
+            if (word := words.word(given)) not in (None, given):
+                object.__setattr__(self, name, word)
+
     def problems(self) -> Iterator[str]:
         """Yield one sentence for each option that no input could make right."""
         return iter(())
@@ -45,6 +52,14 @@ class Layer(ABC):
     def label(self) -> str:
         """The kind and its main sizes, as messages and tables show it: `conv2d 64 3x3/2`."""
         return self.kind
+
+
+@lru_cache(maxsize=512)
+def _vocabularies(cls: type[Layer]) -> tuple[tuple[str, Vocabulary[Any]], ...]:
+    """The fields whose type names the vocabulary that their words are from; an alias becomes the word."""
+    hints = get_type_hints(cls, include_extras=True)
+    noted = ((f.name, v) for f in fields(cls) for v in getattr(hints[f.name], "__metadata__", ()))
+    return tuple((name, v) for name, v in noted if isinstance(v, Vocabulary))
 
 
 def signature_of(layer: Layer, x: TensorType) -> Signature:

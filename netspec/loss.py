@@ -21,6 +21,7 @@ class Loss(ABC):
     """A loss as a value: fields are its options."""
 
     kind: ClassVar[str]
+    metric: ClassVar[str] = "nothing"  # what of an output is right: a row of METRICS in codegen/losses.py
 
     def problems(self) -> Iterator[str]:
         """Yield one sentence for each option that no output could make right."""
@@ -47,6 +48,7 @@ class ByClass(Loss):
     An output [K] takes one id an example, [T, K] one a token (target [T]), [H, W, K] one a pixel (target [H, W]).
     """
 
+    metric: ClassVar[str] = "class"
     least_rank: ClassVar[int] = 1
 
     @property
@@ -118,6 +120,7 @@ class SoftCrossEntropy(Elementwise):
     """
 
     kind: ClassVar[str] = "softCrossEntropy"
+    metric: ClassVar[str] = "likeliest"
 
     def misfits(self, out: TensorType) -> Iterator[str]:
         """Wants a last axis of classes."""
@@ -160,6 +163,7 @@ class BinaryCrossEntropy(Elementwise):
     """
 
     kind: ClassVar[str] = "binaryCrossEntropy"
+    metric: ClassVar[str] = "side"
     positive_weight: float = 1.0
 
     def problems(self) -> Iterator[str]:

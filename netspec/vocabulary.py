@@ -10,7 +10,6 @@ from typing import Any, Generic, TypeVar
 from netc.netspec.errors import UserError
 
 Row = TypeVar("Row")
-MANY = 20  # words; a message does not list more
 
 
 def option(default: Any, about: str, *, flag: str = "", later: bool = False) -> Any:
@@ -39,8 +38,9 @@ class Vocabulary(Mapping[str, Row], Generic[Row]):
     and any word in other capitals or with other hyphens and underscores: `SGD`, `leaky_relu`, `LayerNorm`.
     """
 
-    def __init__(self, what: str) -> None:
+    def __init__(self, what: str, many: str = "") -> None:
         self.what = what
+        self.many = many  # how a message names the words, where they are too many to list
         self._rows: dict[str, Row] = {}
         self._words: dict[str, str] = {}  # what may be given, folded -> the word
 
@@ -76,10 +76,10 @@ class Vocabulary(Mapping[str, Row], Generic[Row]):
 
     def problem(self, given: object, name: str = "") -> str:
         """The sentence that refuses a word: what was wanted, what came, and which words are near."""
-        known = ", ".join(self) if len(self) <= MANY else f"a word of its {len(self)}"
-        return f"{name or self.what} wants {'one of ' if len(self) <= MANY else ''}{known}, got {_shown(given)}" + (
-            f"; did you mean {' or '.join(near)}?" if (near := self.near(given)) else ""
-        )
+        known = self.many or f"one of {', '.join(self)}"
+        near = self.near(given)
+        hint = f"; did you mean {' or '.join(near)}?" if near else ""
+        return f"{name or self.what} wants {known}, got {_shown(given)}{hint}"
 
     def near(self, given: object) -> tuple[str, ...]:
         """The words, at most three, of which one may have been meant."""

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from netc.codegen.builder import Builder
 from netc.codegen.ir import Value
 from netc.codegen.rules import Emitted, Grads, Scope, rule
+from netc.netspec.errors import UserError
 from netc.netspec.layers.activation import Activation
 
 # A row gives y and a function from dy to dx.
@@ -99,6 +100,7 @@ def _gelu_tanh(b: Builder, x: Value, slope: float) -> Pair:
     return b.mul(x, b.mul(b.add(turned(1.0)[1], 1.0), 0.5)), pull
 
 
+# a word of netspec/activations.py -> its rule
 TABLE: dict[str, Callable[[Builder, Value, float], Pair]] = {
     "identity": _identity,
     "relu": _relu,
@@ -115,7 +117,9 @@ TABLE: dict[str, Callable[[Builder, Value, float], Pair]] = {
 
 
 def activate(b: Builder, function: str, x: Value, slope: float = 0.01) -> Emitted:
-    """The activation of that name, as a step of any layer."""
+    """The activation of that name, as a step of any layer; raises UserError if it was declared and has no rule."""
+    if function not in TABLE:
+        raise UserError(f"{function} is declared and has no rule, got those of {', '.join(TABLE)}; add a row to TABLE")
     y, pull = TABLE[function](b, x, slope)
 
     def activation_pull(dy: Value) -> tuple[Value, Grads]:

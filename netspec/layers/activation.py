@@ -6,29 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
+from netc.netspec.activations import ActivationWord, activation_problems
 from netc.netspec.layer import Layer, want_finite
 from netc.netspec.types import Signature, TensorType
-
-# name -> the equation, as the documentation prints it
-ACTIVATIONS: dict[str, str] = {
-    "identity": "x",
-    "relu": "max(x, 0)",
-    "relu6": "min(max(x, 0), 6)",
-    "leaky-relu": "x where x > 0, else slope x",
-    "sigmoid": "1 / (1 + exp(-x))",
-    "tanh": "tanh(x)",
-    "swish": "x sigmoid(x)",
-    "h-sigmoid": "min(max(x + 3, 0), 6) / 6",
-    "h-swish": "x h-sigmoid(x)",
-    "gelu": "x (1 + erf(x / sqrt 2)) / 2",
-    "gelu-tanh": "x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) / 2",
-}
-
-
-def activation_problems(name: str) -> Iterator[str]:
-    """Yield a sentence if no activation has this name."""
-    if name not in ACTIVATIONS:
-        yield f"activation wants one of {', '.join(ACTIVATIONS)}, got {name!r}"
 
 
 @dataclass(frozen=True)
@@ -41,7 +21,7 @@ class Activation(Layer):
     """
 
     kind: ClassVar[str] = "activation"
-    function: str = "relu"
+    function: ActivationWord = "relu"
     slope: float = 0.01
 
     def problems(self) -> Iterator[str]:

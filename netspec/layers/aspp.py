@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
+from netc.netspec.activations import ActivationWord
 from netc.netspec.layer import Composite, Layer, LayerError, want_positive, want_rank
 from netc.netspec.layers.adaptive_pool import AdaptiveAvgPool
 from netc.netspec.layers.combine import Chain, Concat
@@ -55,7 +56,7 @@ class AsppModule(Composite):
     kind: ClassVar[str] = "asppModule"
     features: int = 256
     rates: tuple[int, ...] = (12, 24, 36)
-    activation: str = "relu"
+    activation: ActivationWord = "relu"
 
     def problems(self) -> Iterator[str]:
         """Options that no input could make right."""

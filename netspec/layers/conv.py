@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
+from netc.netspec.activations import ActivationWord, activation_problems
 from netc.netspec.layer import Composite, Layer, LayerError, want_positive, want_rank
-from netc.netspec.layers.activation import Activation, activation_problems
+from netc.netspec.layers.activation import Activation
 from netc.netspec.layers.combine import Chain
 from netc.netspec.layers.norm import BatchNorm
 from netc.netspec.layers.window import (
@@ -39,7 +40,7 @@ class Conv2d(Layer):
     groups: int = 1
     dilation: int | Pair = 1
     bias: bool = True
-    activation: str = "identity"
+    activation: ActivationWord = "identity"
     inputs: int | None = None
 
     def problems(self) -> Iterator[str]:
@@ -94,7 +95,7 @@ class ConvBn(Composite):
     padding: Padding = "same"
     groups: int = 1
     dilation: int | Pair = 1
-    activation: str = "relu"
+    activation: ActivationWord = "relu"
     inputs: int | None = None
     epsilon: float = 1e-5
     momentum: float = 0.1

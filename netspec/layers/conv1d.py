@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from netc.netspec.activations import ActivationWord, activation_problems
 from netc.netspec.layer import Composite, Layer, want_positive
-from netc.netspec.layers.activation import activation_problems
 from netc.netspec.layers.combine import Chain
 from netc.netspec.layers.conv import Conv2d
 from netc.netspec.layers.tokens import SpatialFlatten, SpatialUnflatten, want_tokens
@@ -30,7 +30,7 @@ class Conv1d(Composite):
     groups: int = 1
     dilation: int = 1
     bias: bool = True
-    activation: str = "identity"
+    activation: ActivationWord = "identity"
 
     def problems(self) -> Iterator[str]:
         """Options that no input could make right."""

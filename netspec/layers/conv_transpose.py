@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
+from netc.netspec.activations import ActivationWord, activation_problems
 from netc.netspec.layer import Layer, LayerError, want_positive, want_rank
-from netc.netspec.layers.activation import activation_problems
 from netc.netspec.layers.window import Pair, extent, pair, window_label, window_problems
 from netc.netspec.types import Constant, ParamSpec, Signature, TensorType, batched, he_normal
 
@@ -33,7 +33,7 @@ class ConvTranspose2d(Layer):
     groups: int = 1
     dilation: int | Pair = 1
     bias: bool = True
-    activation: str = "identity"
+    activation: ActivationWord = "identity"
 
     def problems(self) -> Iterator[str]:
         """Options that no input could make right."""

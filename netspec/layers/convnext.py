@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from netc.netspec.activations import ActivationWord, activation_problems
 from netc.netspec.layer import Composite, Layer, want_copies, want_positive, want_rank
-from netc.netspec.layers.activation import activation_problems
 from netc.netspec.layers.combine import Chain, Residual
 from netc.netspec.layers.conv import Conv2d
 from netc.netspec.layers.norm import BatchNorm, LayerNorm, LayerScale
@@ -100,7 +100,7 @@ class ConvNextStage(Composite):
     kind: ClassVar[str] = "convNextStage"
     blocks: int = 1
     norm: Norm = "layer"
-    activation: str = "gelu"
+    activation: ActivationWord = "gelu"
     kernel: int = 7
     expansion: int = 4
     scale: float = 1e-6

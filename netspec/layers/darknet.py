@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
+from netc.netspec.activations import ActivationWord, activation_problems
 from netc.netspec.layer import Composite, Layer, LayerError, want_copies, want_finite, want_positive, want_rank
-from netc.netspec.layers.activation import Activation, activation_problems
+from netc.netspec.layers.activation import Activation
 from netc.netspec.layers.combine import Chain, Residual
 from netc.netspec.layers.conv import Conv2d
 from netc.netspec.layers.norm import BatchNorm
@@ -56,7 +57,7 @@ class DarknetBlock(Composite):
 
     kind: ClassVar[str] = "darknetBlock"
     blocks: int = 1
-    activation: str = "leaky-relu"
+    activation: ActivationWord = "leaky-relu"
     slope: float = SLOPE
 
     def problems(self) -> Iterator[str]:
@@ -89,7 +90,7 @@ class CspBlock(Composite):
     kind: ClassVar[str] = "cspBlock"
     features: int
     blocks: int = 1
-    activation: str = "leaky-relu"
+    activation: ActivationWord = "leaky-relu"
     slope: float = SLOPE
 
     def problems(self) -> Iterator[str]:

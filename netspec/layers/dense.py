@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
+from netc.netspec.activations import ActivationWord, activation_problems
 from netc.netspec.layer import Layer, LayerError, want_positive, want_spread
-from netc.netspec.layers.activation import activation_problems
 from netc.netspec.types import Constant, Normal, ParamSpec, Signature, TensorType, batched, he_normal, lecun_uniform
 
 
@@ -24,7 +24,7 @@ class Dense(Layer):
     features: int
     inputs: int | None = None
     bias: bool = True
-    activation: str = "identity"
+    activation: ActivationWord = "identity"
     std: float | None = None
 
     def problems(self) -> Iterator[str]:

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
+from netc.netspec.activations import ActivationWord, activation_problems
 from netc.netspec.layer import Composite, Layer, want_copies, want_positive, want_rank
-from netc.netspec.layers.activation import Activation, activation_problems
+from netc.netspec.layers.activation import Activation
 from netc.netspec.layers.combine import Chain, Concat
 from netc.netspec.layers.conv import Conv2d
 from netc.netspec.layers.norm import BatchNorm
@@ -37,7 +38,7 @@ class DenseBlock(Composite):
     growth: int
     layers: int = 1
     bottleneck: int = 4
-    activation: str = "relu"
+    activation: ActivationWord = "relu"
 
     def problems(self) -> Iterator[str]:
         """Options that no input could make right."""
@@ -68,7 +69,7 @@ class TransitionLayer(Composite):
 
     kind: ClassVar[str] = "transitionLayer"
     features: int | None = None
-    activation: str = "relu"
+    activation: ActivationWord = "relu"
 
     def problems(self) -> Iterator[str]:
         """Options that no input could make right."""

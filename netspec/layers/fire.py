@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
+from netc.netspec.activations import ActivationWord, activation_problems
 from netc.netspec.layer import Composite, Layer, want_positive
-from netc.netspec.layers.activation import activation_problems
 from netc.netspec.layers.combine import Chain, Concat
 from netc.netspec.layers.conv import Conv2d
 from netc.netspec.types import TensorType
@@ -25,7 +25,7 @@ class FireModule(Composite):
     squeeze: int
     expand1x1: int
     expand3x3: int
-    activation: str = "relu"
+    activation: ActivationWord = "relu"
 
     def problems(self) -> Iterator[str]:
         """Options that no input could make right."""

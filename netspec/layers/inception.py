@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
+from netc.netspec.activations import ActivationWord
 from netc.netspec.layer import Composite, Layer, want_positive
 from netc.netspec.layers.combine import Chain, Concat
 from netc.netspec.layers.conv import ConvBn
@@ -30,7 +31,7 @@ class InceptionModule(Composite):
     b3: int
     b4: int
     kernel: int = 5
-    activation: str = "relu"
+    activation: ActivationWord = "relu"
     epsilon: float = 1e-3
 
     def problems(self) -> Iterator[str]:

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
+from netc.netspec.activations import ActivationWord, activation_problems
 from netc.netspec.layer import Composite, Layer, want_copies, want_positive, want_rank, want_ratio
-from netc.netspec.layers.activation import activation_problems
 from netc.netspec.layers.combine import Chain, Residual
 from netc.netspec.layers.conv import ConvBn
 from netc.netspec.layers.norm import BatchNorm
@@ -78,7 +78,7 @@ class SeparableConv(MobileBlock):
     features: int
     stride: int = 1
     kernel: int = 3
-    activation: str = "relu"
+    activation: ActivationWord = "relu"
 
     def problems(self) -> Iterator[str]:
         """Options that no input could make right."""
@@ -111,7 +111,7 @@ class MobileStage(MobileBlock):
     features: int
     stride: int = field(default=1, kw_only=True)
     blocks: int = field(default=1, kw_only=True)
-    activation: str = field(default="relu", kw_only=True)
+    activation: ActivationWord = field(default="relu", kw_only=True)
     drop_path: float | tuple[float, float] = field(default=0.0, kw_only=True)
 
     @abstractmethod
@@ -191,7 +191,7 @@ class InvertedResidual(ExpandingStage):
     """
 
     kind: ClassVar[str] = "invertedResidual"
-    activation: str = field(default="relu6", kw_only=True)
+    activation: ActivationWord = field(default="relu6", kw_only=True)
 
     def parts(self, channels: int, stride: int) -> tuple[Layer, ...]:
         """expand, depthwise, project."""
@@ -214,7 +214,7 @@ class MbConv(ExpandingStage):
 
     kind: ClassVar[str] = "mbConv"
     squeeze: float = 0.25
-    activation: str = field(default="swish", kw_only=True)
+    activation: ActivationWord = field(default="swish", kw_only=True)
 
     def problems(self) -> Iterator[str]:
         """Options that no input could make right."""
@@ -243,7 +243,7 @@ class FusedMbConv(ExpandingStage):
 
     kind: ClassVar[str] = "fusedMbConv"
     squeeze: float = 0.0
-    activation: str = field(default="swish", kw_only=True)
+    activation: ActivationWord = field(default="swish", kw_only=True)
 
     def problems(self) -> Iterator[str]:
         """Options that no input could make right."""

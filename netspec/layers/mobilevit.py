@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
+from netc.netspec.activations import ActivationWord
 from netc.netspec.layer import Composite, Layer, LayerError, want_positive, want_rank
 from netc.netspec.layers.combine import Chain, Concat
 from netc.netspec.layers.conv import Conv2d, ConvBn
@@ -36,7 +37,7 @@ class MobileVitBlock(Composite):
     dropout: float = 0.0
     attention_dropout: float = 0.0
     drop_path: Rates = 0.0
-    activation: str = "swish"
+    activation: ActivationWord = "swish"
     std: float = 0.02
 
     def _transformer(self) -> TransformerEncoder:

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
+from netc.netspec.activations import ActivationWord, activation_problems
 from netc.netspec.layer import Composite, Layer, want_copies, want_positive
-from netc.netspec.layers.activation import Activation, activation_problems
+from netc.netspec.layers.activation import Activation
 from netc.netspec.layers.combine import Chain, Residual
 from netc.netspec.layers.conv import ConvBn
 from netc.netspec.layers.shape import Identity
@@ -38,7 +39,7 @@ class ResidualBlock(Composite):
     features: int
     blocks: int = 1
     stride: int = 1
-    activation: str = "relu"
+    activation: ActivationWord = "relu"
 
     def problems(self) -> Iterator[str]:
         """Options that no input could make right."""
@@ -79,7 +80,7 @@ class BottleneckBlock(Composite):
     stride: int = 1
     width: int | None = None
     groups: int = 1
-    activation: str = "relu"
+    activation: ActivationWord = "relu"
 
     def problems(self) -> Iterator[str]:
         """Options that no input could make right."""

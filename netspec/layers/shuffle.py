@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
+from netc.netspec.activations import ActivationWord, activation_problems
 from netc.netspec.layer import Composite, Layer, LayerError, want_copies, want_positive
-from netc.netspec.layers.activation import Activation, activation_problems
+from netc.netspec.layers.activation import Activation
 from netc.netspec.layers.combine import Chain, Concat, Residual
 from netc.netspec.layers.conv import ConvBn
 from netc.netspec.layers.pool import AvgPool
@@ -60,7 +61,7 @@ class ShuffleBlock(Composite):
     groups: int = 3
     blocks: int = 1
     first_groups: int | None = None
-    activation: str = "relu"
+    activation: ActivationWord = "relu"
 
     def problems(self) -> Iterator[str]:
         """Options that no input could make right."""
@@ -115,7 +116,7 @@ class ShuffleV2Block(Composite):
     kind: ClassVar[str] = "shuffleV2Block"
     features: int
     blocks: int = 1
-    activation: str = "relu"
+    activation: ActivationWord = "relu"
 
     def problems(self) -> Iterator[str]:
         """Options that no input could make right."""

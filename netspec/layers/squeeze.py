@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
+from netc.netspec.activations import ActivationWord, activation_problems
 from netc.netspec.layer import Composite, Layer, want_positive, want_rank
-from netc.netspec.layers.activation import ACTIVATIONS, activation_problems
 from netc.netspec.layers.combine import Chain, Gate
 from netc.netspec.layers.dense import Dense
 from netc.netspec.layers.pool import GlobalAvgPool
@@ -24,15 +24,14 @@ class SqueezeExcite(Composite):
 
     kind: ClassVar[str] = "squeezeExcite"
     width: int
-    activation: str = "relu"
-    gate: str = "sigmoid"
+    activation: ActivationWord = "relu"
+    gate: ActivationWord = "sigmoid"
 
     def problems(self) -> Iterator[str]:
         """Options that no input could make right."""
         yield from want_positive(width=self.width)
         yield from activation_problems(self.activation)
-        if self.gate not in ACTIVATIONS:
-            yield f"gate wants one of {', '.join(ACTIVATIONS)}, got {self.gate!r}"
+        yield from activation_problems(self.gate, "gate")
 
     def expand(self, x: TensorType) -> Layer:
         """A gate whose body is globalAvgPool, dense, dense."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
+from netc.netspec.activations import ActivationWord, activation_problems
 from netc.netspec.layer import (
     Composite,
     Layer,
@@ -16,7 +17,6 @@ from netc.netspec.layer import (
     want_ratio,
     want_spread,
 )
-from netc.netspec.layers.activation import activation_problems
 from netc.netspec.layers.attention import dropped, head_width, model_head_dim, rate_problems
 from netc.netspec.layers.combine import Chain, Residual
 from netc.netspec.layers.dense import Dense
@@ -193,7 +193,7 @@ class SwinStage(Composite):
     dropout: float = 0.0
     attention_dropout: float = 0.0
     drop_path: Rates = 0.0
-    activation: str = "gelu"
+    activation: ActivationWord = "gelu"
     epsilon: float = 1e-5
     std: float = 0.02
 

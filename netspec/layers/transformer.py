@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from netc.netspec.activations import ActivationWord, activation_problems
 from netc.netspec.layer import Composite, Layer, LayerError, want_copies, want_positive, want_rank, want_spread
-from netc.netspec.layers.activation import activation_problems
 from netc.netspec.layers.attention import CrossAttention, MultiHeadAttention, dropped, rate_problems
 from netc.netspec.layers.combine import Chain, Residual
 from netc.netspec.layers.conv import Conv2d
@@ -92,7 +92,7 @@ class TransformerEncoder(Composite):
     dropout: float = 0.0
     attention_dropout: float = 0.0
     drop_path: Rates = 0.0
-    activation: str = "gelu"
+    activation: ActivationWord = "gelu"
     norm: Norm = "layer"
     norm_first: bool = True
     epsilon: float = 1e-6
@@ -153,7 +153,7 @@ class TransformerDecoder(Composite):
     queries: int
     dropout: float = 0.0
     attention_dropout: float = 0.0
-    activation: str = "relu"
+    activation: ActivationWord = "relu"
     norm: Norm = "layer"
     norm_first: bool = True
     epsilon: float = 1e-5

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
+from netc.netspec.activations import ActivationWord, activation_problems
 from netc.netspec.layer import Composite, Layer, LayerError, signature_of, want_positive, want_rank
-from netc.netspec.layers.activation import activation_problems
 from netc.netspec.layers.combine import Chain, Concat
 from netc.netspec.layers.conv import Conv2d, ConvBn
 from netc.netspec.layers.conv_transpose import ConvTranspose2d
@@ -42,7 +42,7 @@ class UnetDown(Composite):
 
     kind: ClassVar[str] = "unetDown"
     features: int
-    activation: str = "relu"
+    activation: ActivationWord = "relu"
 
     def problems(self) -> Iterator[str]:
         """Options that no input could make right."""
@@ -71,7 +71,7 @@ class UnetUp(Composite):
     inner: Layer
     features: int
     rise: str = "transpose"
-    activation: str = "relu"
+    activation: ActivationWord = "relu"
 
     def problems(self) -> Iterator[str]:
         """Options that no input could make right."""
@@ -123,7 +123,7 @@ class Unet(Composite):
     features: int = 64
     depth: int = 4
     rise: str = "transpose"
-    activation: str = "relu"
+    activation: ActivationWord = "relu"
 
     def problems(self) -> Iterator[str]:
         """Options that no input could make right."""

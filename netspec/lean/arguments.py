@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from netc.netspec.activations import ACTIVATIONS
 from netc.netspec.lean.source import Built, Misread, Product, Span, Value
 
 LARGEST = 2**31 - 1  # no axis, stride or count of a real network is larger
@@ -28,6 +29,13 @@ ACTIVATION_WORDS: dict[str, str] = {
     "leakyRelu": "leaky-relu",
     "geluErf": "gelu",
 }
+
+
+def activation_word(head: str) -> str | None:
+    """netc's word for the original's, or for one of netc's own: `.leakyRelu`, `.mish`."""
+    return ACTIVATION_WORDS.get(head) or ACTIVATIONS.word(head)
+
+
 PADDING_WORDS: dict[str, str] = {"same": "same", "valid": "valid"}
 NORM_WORDS: dict[str, str] = {"ln": "layer", "bn": "batch"}
 
@@ -105,7 +113,8 @@ def _sizes(value: Value) -> Any:
 def _activation(value: Value) -> Any:
     if isinstance(value, bool):  # older files: useHSwish
         return "h-swish" if value else "relu"
-    return _word(ACTIVATION_WORDS)(value)
+    bare = isinstance(value, Built) and not value.args and not value.named
+    return activation_word(value.head) if bare else None  # type: ignore[union-attr]
 
 
 def _words(words: Mapping[str, str]) -> str:

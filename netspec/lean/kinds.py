@@ -11,7 +11,7 @@ from typing import Any, get_args, get_origin
 
 from netc.netspec.layer import Layer
 from netc.netspec.layers import VOCABULARY
-from netc.netspec.lean.arguments import ACTIVATION_WORDS, LARGEST, PADDING_WORDS, is_whole, shown
+from netc.netspec.lean.arguments import ACTIVATION_WORDS, LARGEST, PADDING_WORDS, activation_word, is_whole, shown
 from netc.netspec.lean.source import Built, Misread, Product, Span, Value
 
 LARGEST_FLOAT = 3.4e38  # what float32, in which everything is computed, can hold
@@ -77,7 +77,8 @@ class Reading:
         if hint is type(None):
             return None, "" if isinstance(value, Built) and value.head == "none" else "none"
         if hint is str and isinstance(value, Built) and not value.args and not value.named:
-            word = WORDS.get(name, {}).get(value.head)
+            words = WORDS.get(name, {})
+            word = activation_word(value.head) if words is ACTIVATION_WORDS else words.get(value.head)
             return word, "" if word is not None else _words(name)
         if hint is bool and isinstance(value, bool):
             return value, ""

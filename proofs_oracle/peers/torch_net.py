@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from netc.netspec.check import CheckedNet
+from netc.netspec.errors import UserError
 from netc.netspec.layer import Composite, Layer, expanded, signature_of
 from netc.netspec.layers import (
     Activation,
@@ -61,7 +62,7 @@ def _chain(layer: Chain, x: TensorType) -> nn.Module:
 
 
 def _with(activation: str, first: nn.Module) -> nn.Module:
-    return first if activation == "identity" else nn.Sequential(first, ACTIVATIONS[activation]())
+    return first if activation == "identity" else nn.Sequential(first, _activation(activation))
 
 
 def _conv(layer: Conv2d, x: TensorType) -> nn.Module:
@@ -96,6 +97,14 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "gelu-tanh": partial(nn.GELU, approximate="tanh"), "h-swish": nn.Hardswish, "h-sigmoid": nn.Hardsigmoid,
     "sigmoid": nn.Sigmoid, "tanh": nn.Tanh,
 }  # fmt: skip
+
+
+def _activation(function: str) -> nn.Module:
+    if function not in ACTIVATIONS:
+        raise UserError(f"`against=torch` wants a net of {', '.join(ACTIVATIONS)}, got {function}; leave torch out")
+    return ACTIVATIONS[function]()
+
+
 MODULES: dict[type[Layer], Callable[[Any, TensorType], nn.Module]] = {
     Chain: _chain,
     Residual: lambda layer, x: Sum(module(layer.body, x), module(layer.shortcut, x)),
@@ -106,7 +115,7 @@ MODULES: dict[type[Layer], Callable[[Any, TensorType], nn.Module]] = {
     GlobalAvgPool: lambda layer, x: Mean(),
     Flatten: lambda layer, x: nn.Flatten(),
     Identity: lambda layer, x: nn.Identity(),
-    Activation: lambda layer, x: ACTIVATIONS[layer.function](),
+    Activation: lambda layer, x: _activation(layer.function),
     Dropout: lambda layer, x: nn.Dropout(layer.rate),
 }
 

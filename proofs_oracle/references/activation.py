@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import jax
 import jax.numpy as jnp
 
+from netc.netspec.activations import ACTIVATIONS
 from netc.netspec.layers import Activation
-from netc.netspec.layers.activation import ACTIVATIONS
-from netc.proofs_oracle.reference import BadCase, Case, Reference
+from netc.proofs_oracle.reference import BadCase, Case, OracleError, Reference
 
 if TYPE_CHECKING:
     from jax import Array
@@ -47,7 +47,12 @@ FUNCTIONS: dict[str, Callable[[Array, float], Array]] = {
 
 
 def activate(function: str, x: Array, slope: float = 0.01) -> Array:
-    """f(x) for each element; `function` is a key of ACTIVATIONS. Same shape."""
+    """f(x) for each element, `function` a word of ACTIVATIONS; raises OracleError if it has no reference."""
+    if function not in FUNCTIONS:
+        raise OracleError(
+            f"the oracle wants a reference for {function}, got those for {', '.join(FUNCTIONS)}; write it in "
+            "proofs_oracle/references/activation.py"
+        )
     return FUNCTIONS[function](x, slope)
 
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import jax.numpy as jnp
 
+from netc.netspec.activations import ACTIVATIONS
 from netc.netspec.layers import Conv2d, ConvBn
-from netc.netspec.layers.activation import ACTIVATIONS
 from netc.netspec.layers.window import Padding, Pair
 from netc.proofs_oracle.reference import BadCase, Case, Reference, under, within
 from netc.proofs_oracle.references.activation import activate

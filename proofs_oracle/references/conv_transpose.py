@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import jax.numpy as jnp
 
+from netc.netspec.activations import ACTIVATIONS
 from netc.netspec.layers import Chain, Conv2d, ConvTranspose2d
-from netc.netspec.layers.activation import ACTIVATIONS
 from netc.netspec.layers.window import pair
 from netc.proofs_oracle.reference import BadCase, Case, Reference
 from netc.proofs_oracle.references.activation import activate

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import jax.numpy as jnp
 
+from netc.netspec.activations import ACTIVATIONS
 from netc.netspec.layers import Dense
-from netc.netspec.layers.activation import ACTIVATIONS
 from netc.proofs_oracle.reference import BadCase, Case, Reference
 from netc.proofs_oracle.references.activation import activate
 

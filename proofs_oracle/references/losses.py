@@ -123,26 +123,36 @@ def each(loss: Loss, z: Array, target: Array) -> Array:
 
 def correct(loss: Loss, z: Array, target: Array) -> Array:
     """The part of each example's tokens, pixels or elements that is right, [batch]; 0 for a regression."""
-    if isinstance(loss, MeanSquaredError):
-        return jnp.zeros(z.shape[0])
-    if isinstance(loss, BinaryCrossEntropy):
-        right = (z > 0) == (target > 0.5)
-    else:
-        wanted = jnp.argmax(target, axis=-1) if isinstance(loss, SoftCrossEntropy) else target
-        right = jnp.argmax(z, axis=-1) == wanted
+    right = RIGHT[loss.metric](z, target)
     return _positions(right.astype(z.dtype))
+
+
+# what a loss counts as right -> truth values
+RIGHT: dict[str, Callable[[Array, Array], Array]] = {
+    "nothing": lambda z, target: jnp.zeros(z.shape[:1], bool),
+    "class": lambda z, target: jnp.argmax(z, axis=-1) == target,
+    "likeliest": lambda z, target: jnp.argmax(z, axis=-1) == jnp.argmax(target, axis=-1),
+    "side": lambda z, target: (z > 0) == (target > 0.5),
+}
 
 
 def draw_target(rng: np.random.Generator, loss: Loss, shape: tuple[int, ...], batch: int, *, hard: bool = False) -> Any:
     """Targets for outputs [batch, *shape]: class ids, or floats (probabilities where the loss is of such)."""
-    full = (batch, *shape)
-    if isinstance(loss, MeanSquaredError):
-        return rng.standard_normal(full)
-    if isinstance(loss, BinaryCrossEntropy):
-        return rng.integers(0, 2, full).astype(np.float64) if hard else rng.uniform(size=full)
-    if isinstance(loss, SoftCrossEntropy):
-        return rng.uniform(size=full) if not hard else np.eye(shape[-1])[rng.integers(0, shape[-1], full[:-1])]
-    return rng.integers(0, shape[-1], full[:-1]).astype(np.int32)
+    return (HARD_TARGETS if hard else TARGETS)[loss.metric](rng, (batch, *shape))
+
+
+Draw = Callable[[np.random.Generator, tuple[int, ...]], Any]
+TARGETS: dict[str, Draw] = {
+    "nothing": lambda rng, full: rng.standard_normal(full),
+    "class": lambda rng, full: rng.integers(0, full[-1], full[:-1]).astype(np.int32),
+    "likeliest": lambda rng, full: rng.uniform(size=full),
+    "side": lambda rng, full: rng.uniform(size=full),
+}
+HARD_TARGETS: dict[str, Draw] = {
+    **TARGETS,
+    "likeliest": lambda rng, full: np.eye(full[-1])[rng.integers(0, full[-1], full[:-1])],
+    "side": lambda rng, full: rng.integers(0, 2, full).astype(np.float64),
+}
 
 
 SMOOTHINGS = (0.0, 0.1, 0.9)

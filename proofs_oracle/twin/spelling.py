@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from netc.proofs_oracle.twin.source import source_of
 from netc.proofs_oracle.twin.writer import Writer
 
 RELU6 = '''
@@ -59,6 +60,11 @@ def activated(w: Writer, function: str, slope: float = 0.01) -> list[str]:
     """The line of an activation, or none for the identity."""
     if function == "identity":
         return []
+    if function not in ACTIVATIONS:  # then the reference's own text
+        name = f"activation_{function.replace('-', '_')}"
+        w.more[name] = source_of(function, name)
+        w.used.add(name)
+        return [f"{name}({{}}, {slope!r})"]
     text = ACTIVATIONS[function].format(x="{}", slope=slope)
     if "relu6(" in text:
         w.used.add("relu6")

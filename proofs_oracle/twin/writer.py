@@ -21,7 +21,8 @@ CombinatorText = Callable[["Writer", Any, str, TensorType, str, str], str]
 class Writer:
     """Collects the lines of the forward pass. `used` are the names in `functions` that they call.
 
-    `leaves` and `combinators` say how each kind is written, and `functions` is the text of what they may call.
+    `leaves` and `combinators` say how each kind is written, and `functions` is the text of what they may call; `more`
+    are functions that this net calls besides.
     """
 
     net: str
@@ -30,6 +31,7 @@ class Writer:
     functions: Mapping[str, str]
     lines: list[str] = field(default_factory=list)
     used: set[str] = field(default_factory=set)
+    more: dict[str, str] = field(default_factory=dict)
 
     def assign(self, target: str, expression: str) -> str:
         """Append `target = expression` and return the target."""
@@ -64,10 +66,11 @@ class Writer:
 
     def called(self) -> str:
         """The text of every function that the lines call, and of those that these call."""
+        functions = {**self.functions, **self.more}
         named, waiting = set(self.used), list(self.used)
         while waiting:
-            text = self.functions[waiting.pop()]
-            more = {name for name in self.functions if re.search(rf"\b{name}\(", text)} - named
+            text = functions[waiting.pop()]
+            more = {name for name in functions if re.search(rf"\b{name}\(", text)} - named
             named |= more
             waiting += more
-        return "\n".join(text for name, text in self.functions.items() if name in named)
+        return "\n".join(text for name, text in functions.items() if name in named)

@@ -19,11 +19,11 @@ from netc.codegen.program import build, layer_module, loss_module, optimizer_mod
 from netc.codegen.render import quoted, render
 from netc.codegen.rewrite.lower import lower
 from netc.codegen.text import parts_of, text_of
+from netc.netspec.activations import ACTIVATIONS
 from netc.netspec.check import check
 from netc.netspec.find import find
 from netc.netspec.layer import Composite
 from netc.netspec.layers import KINDS, Activation, Dense
-from netc.netspec.layers.activation import ACTIVATIONS
 from netc.netspec.loss import LOSSES, CrossEntropy, Focal
 from netc.netspec.recipe import SGD, Adam, Recipe
 from netc.netspec.types import TensorType

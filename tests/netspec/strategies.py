@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from hypothesis import strategies as st
 
+from netc.netspec.activations import ACTIVATIONS
 from netc.netspec.layer import Layer, signature_of
 from netc.netspec.layers import (
     Activation,
@@ -26,7 +27,6 @@ from netc.netspec.layers import (
     Residual,
     ResidualBlock,
 )  # fmt: skip
-from netc.netspec.layers.activation import ACTIVATIONS
 from netc.netspec.spec import NetSpec
 from netc.netspec.types import TensorType
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from netc.netspec.activations import ACTIVATIONS
 from netc.netspec.check import check
 from netc.netspec.errors import SpecError
 from netc.netspec.layer import signature_of
 from netc.netspec.layers import KINDS, Dense
-from netc.netspec.layers.activation import ACTIVATIONS
 from netc.netspec.spec import NetSpec
 from netc.netspec.toml import from_toml, to_toml
 from netc.netspec.types import TensorType

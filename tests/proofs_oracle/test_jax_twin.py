@@ -8,6 +8,7 @@ import pytest
 from netc.codegen.evaluator import run
 from netc.codegen.program import build
 from netc.netspec import layers as nn
+from netc.netspec.activations import ACTIVATIONS
 from netc.netspec.check import check
 from netc.netspec.layers import (
     Activation,
@@ -26,7 +27,6 @@ from netc.netspec.layers import (
     Repeat,
     ResidualBlock,
 )
-from netc.netspec.layers.activation import ACTIVATIONS
 from netc.netspec.loss import CrossEntropy, Dice, DiceCrossEntropy, Focal
 from netc.netspec.recipe import Recipe, TrainConfig
 from netc.netspec.spec import NetSpec
