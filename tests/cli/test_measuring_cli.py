@@ -57,7 +57,7 @@ def test_cost_needs_no_device_where_ceilings_are_given(run):
         (("profile", "mnist-mlp", "--target", "xla"), "profile wants a target of IREE's cpu, got 'xla'"),
         (("profile", "mnist-mlp", "-o", "x.svg"), "-o wants a file FILE.html"),
         (("bench", "mnist-mlp", "--target", "reference,reference"), "wants each target once"),
-        (("bench", "mnist-mlp", "--target", "reference", "--against", "tinygrad"), "--against wants jax, torch"),
+        (("bench", "mnist-mlp", "--target", "reference", "--against", "tinygrad"), "`against` wants jax, torch"),
     ],
 )
 def test_mistakes_are_sentences(run, words, sentence):
