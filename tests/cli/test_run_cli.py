@@ -55,7 +55,7 @@ def begin(place):
 
 
 def wait_for(ready, process):
-    end = time.monotonic() + 60
+    end = time.monotonic() + 600
     while not ready():
         assert process.poll() is None and time.monotonic() < end, process.communicate()
         time.sleep(0.01)
@@ -81,7 +81,7 @@ def test_a_signal_saves_and_ends_with_its_number(number, place, begin, netc):
     process = begin(*LONG, "--out", name)
     wait_for((place / name / "best").exists, process)
     process.send_signal(number)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=600)
     assert process.returncode == 128 + number, err
     step = checkpoint.load(place / name / "last").meta["step"]
     assert f"tiny stopped after step {step}, nothing lost; go on with: netc train --resume {name}" in out
@@ -185,7 +185,7 @@ def test_of_two_writers_one_is_refused_with_a_sentence(place, begin):
     wait_for((place / "two" / "last").exists, process)
     for words in ([*WORDS, "--out", "two"], ["train", "--resume", "two"], [*LONG, "--out", "two", "--auto-resume"]):
         second = begin(*words)
-        _, err = second.communicate(timeout=60)
+        _, err = second.communicate(timeout=600)
         assert second.returncode == 1
         assert err.startswith(f"netc: two wants one process that writes there, got a second: process {process.pid} on")
     process.terminate()
@@ -196,7 +196,7 @@ def test_of_two_writers_one_is_refused_with_a_sentence(place, begin):
 
 def test_two_that_begin_at_once(place, begin):
     both = [begin(*WORDS, "--out", "at-once") for _ in range(2)]
-    said = [process.communicate(timeout=60)[1] for process in both]
+    said = [process.communicate(timeout=600)[1] for process in both]
     codes = [process.returncode for process in both]
     assert sorted(codes)[0] == 0 and sorted(codes)[1] in (1, 2), said
     assert same(place, "at-once")

@@ -337,7 +337,7 @@ def work(root, folder, seconds):
     me.with_suffix(".done").write_text(str(entry.hit))
 
 
-def wait_for(folder, pattern, seconds=60):
+def wait_for(folder, pattern, seconds=600):
     end = time.monotonic() + seconds
     while not list(folder.glob(pattern)):
         assert time.monotonic() < end, f"no {pattern} in {folder}"

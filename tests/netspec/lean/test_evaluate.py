@@ -15,6 +15,7 @@ from netc.netspec.lean.library import ROWS
 from netc.netspec.lean.names import Globals
 from netc.netspec.lean.source import Built, Integer, Misread, Product, Record, Value
 from netc.netspec.lean.tokens import tokens
+from tests.calls import SLOW_MACHINE
 
 
 def value(source: str, name: str = "it") -> Value:
@@ -222,7 +223,7 @@ def test_hostile_expressions_end(source: str, deep_stack: None) -> None:
     start = time.process_time()
     with contextlib.suppress(Misread):
         value(source)
-    assert time.process_time() - start < 2.0
+    assert time.process_time() - start < SLOW_MACHINE
 
 
 def test_a_long_chain_nests_no_calls() -> None:

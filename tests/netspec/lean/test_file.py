@@ -11,6 +11,7 @@ from netc.netspec.errors import UserError
 from netc.netspec.find import find
 from netc.netspec.lean import file
 from netc.netspec.lean.source import LeanError
+from tests.calls import SLOW_MACHINE, calls_of
 
 SOURCE = """import LeanMlir.Spec
 /-! Nets for a test. -/
@@ -185,7 +186,7 @@ def test_an_alias_of_the_type_and_qualified_types() -> None:
     assert [f.name for f in file.from_text(source).specs] == ["a", "b"]
 
 
-def test_300_lines_take_under_50_ms() -> None:
+def test_300_lines_are_read_in_few_calls() -> None:
     """The best of a few, so that a loaded machine passes too; what is measured is the processor's time."""
     block = [
         "/-- A net. -/", "def net{i} : NetSpec where", '  name := s!"net-{{width}}-{i}"', "  imageH := 224",
@@ -197,13 +198,7 @@ def test_300_lines_take_under_50_ms() -> None:
     source = "\n".join(["def width := 64", *(line.format(i=i) for i in range(16) for line in block)])
     assert source.count("\n") > 280
     assert len(file.from_text(source).specs) == 16
-    assert min(_seconds(source) for _ in range(7)) < 0.1
-
-
-def _seconds(source: str) -> float:
-    start = time.process_time()
-    file.from_text(source)
-    return time.process_time() - start
+    assert calls_of(lambda: file.from_text(source)) < 200_000  # 161,804 in Python 3.11
 
 
 def test_specs_that_never_end_are_cut_short_together() -> None:
@@ -211,5 +206,5 @@ def test_specs_that_never_end_are_cut_short_together() -> None:
     source = "".join(map(one.format, range(50))) + "def ok : NetSpec := { layers := [] }"
     start = time.process_time()
     found = file.from_text(source)
-    assert time.process_time() - start < 2.0
+    assert time.process_time() - start < SLOW_MACHINE
     assert all("steps" in str(f.problem) for f in found.specs[:50])

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 
 import numpy as np
 import pytest
@@ -18,6 +17,7 @@ from netc.runtime.data.batches import (
 )
 from netc.runtime.data.dataset import ArraySplit, Augment
 from netc.runtime.data.errors import DataError
+from tests.calls import calls_of
 
 PLAIN = Normalise((0.0,), (1.0,))
 BOTH = Augment(crop=2, flip=True)
@@ -181,12 +181,13 @@ def test_eval_batches_pad_the_last(split, count, sizes):
         eval_batches(data, batch=0, normalise=PLAIN)
 
 
-def test_speed(split):
+def test_images_are_made_by_the_batch_and_not_one_by_one(split):
+    """50,000 in a second of the processor that this was written on; a clock would judge the machine as well."""
     data = split(20_000, (28, 28, 1))
-    rates = []
-    for epoch in range(3):
-        begin = time.process_time()
-        for _ in train_batches(data, batch=128, seed=0, epoch=epoch, normalise=PLAIN, augment=BOTH):
+
+    def epoch() -> None:
+        for _ in train_batches(data, batch=128, seed=0, epoch=0, normalise=PLAIN, augment=BOTH):
             pass
-        rates.append(len(data) / (time.process_time() - begin))
-    assert max(rates) > 50_000, f"wants 50,000 images a second of processor time, got {rates}"
+
+    epoch()  # what is imported or kept on the first call
+    assert calls_of(epoch) < 25_000  # 17,028 in Python 3.11, 108 for each of 157 batches
