@@ -14,6 +14,7 @@ from netc.netspec.layers.dense import Dense
 from netc.netspec.layers.embedding import LMHead, TiedHead, TokenPositionEmbed
 from netc.netspec.layers.pool import GlobalAvgPool
 from netc.netspec.layers.stochastic import Dropout
+from netc.netspec.summary import summary
 from netc.netspec.types import TensorType
 
 InputDType = Literal["f32", "i32"]
@@ -44,6 +45,10 @@ class NetSpec:
     def body(self) -> Chain:
         """All layers as one."""
         return Chain(self.layers)
+
+    def summary(self) -> str:
+        """A table of the layers, their outputs and their counts of parameters; raises SpecError where one misfits."""
+        return summary(self.name, self.x, self.layers)
 
     def with_input(self, shape: tuple[int, ...]) -> NetSpec:
         """The same layers for another input shape."""

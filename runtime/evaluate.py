@@ -17,6 +17,7 @@ from netc.runtime.cache.store import Cache
 from netc.runtime.data.batches import Normalise
 from netc.runtime.data.dataset import Dataset, Images
 from netc.runtime.data.errors import DataError
+from netc.runtime.data.examples import Examples
 from netc.runtime.data.image_file import decode
 from netc.runtime.data.named import Named, by_name, by_number
 from netc.runtime.prepare import prepare
@@ -101,6 +102,8 @@ def evaluate(
 
 
 def _named(config: RunConfig, data: Dataset, saved: Checkpoint, *, numbers: bool, skip_unknown: bool) -> Named:
+    if isinstance(data.test, Examples):  # as the net takes them, targets too
+        return Named(data.test)
     classes = classes_of(saved)
     nameless = not named_classes(saved)
     if numbers or (nameless and not set(data.classes) <= set(classes)):

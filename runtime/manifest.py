@@ -13,15 +13,14 @@ from netc.runtime.files import write_whole
 from netc.runtime.target import parse_target
 
 
-def write_manifest(
-    path: Path,
+def manifest_of(
     program: Program,
     sha256: str,
     target: str | None,
     choices: FormOverrides = NO_OVERRIDES,
     artefact: Path | None = None,
-) -> None:
-    """Write what a host without Python needs beside the module whose text has this digest, as JSON.
+) -> dict[str, Any]:
+    """What a host without Python needs to drive the module whose text has this digest, as plain JSON.
 
     `target` is the word of the one that the text is for, None for plain StableHLO. Forms that were measured and not
     the table's are named: with them the text can be made again. Of an artefact it says what made it.
@@ -33,4 +32,17 @@ def write_manifest(
         manifest["tuned"] = {"digest": digest_of(choices), "forms": dict(choices)}
     if artefact is not None and target is not None:
         manifest["artefact"] = made_by(artefact, parse_target(target))
+    return manifest
+
+
+def write_manifest(
+    path: Path,
+    program: Program,
+    sha256: str,
+    target: str | None,
+    choices: FormOverrides = NO_OVERRIDES,
+    artefact: Path | None = None,
+) -> None:
+    """Write `manifest_of` beside the module."""
+    manifest = manifest_of(program, sha256, target, choices, artefact)
     write_whole(path, json.dumps(manifest, indent=1, allow_nan=False) + "\n")

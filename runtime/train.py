@@ -16,9 +16,8 @@ from typing import Any
 import numpy as np
 
 from netc.codegen.program import build
-from netc.netspec.errors import NetcError, UserError
+from netc.netspec.errors import UserError
 from netc.netspec.recipe import TrainConfig
-from netc.netspec.types import TensorType, batched
 from netc.runtime.backends import check_device
 from netc.runtime.backends.protocol import Array
 from netc.runtime.cache.store import Cache
@@ -32,9 +31,8 @@ from netc.runtime.data.batches import (
     steps_per_epoch,
     train_batches,
 )
-from netc.runtime.data.catalog import TEXT_PREFIX
-from netc.runtime.data.dataset import Dataset, Split
-from netc.runtime.data.windows import TextSplit
+from netc.runtime.data.dataset import AnySplit, Dataset
+from netc.runtime.fit import check_fit
 from netc.runtime.prepare import Prepared, in_use, prepare
 from netc.runtime.run import checkpoint
 from netc.runtime.run.config import RunConfig, normalise_of, read_config, refuse_used, write_config
@@ -54,12 +52,15 @@ from netc.traces.write import TraceWriter
 
 @dataclass
 class Progress:
-    """Calls for whoever watches a run. Each does nothing unless it is set."""
+    """Calls for whoever watches a run. Each does nothing unless it is set.
+
+    Where `stepped` or `evaluated` returns True the run stops after that call, saved as by a signal.
+    """
 
     prepared: Callable[[Prepared], None] = field(default=lambda p: None)
     started: Callable[[int, int], None] = field(default=lambda first, total: None)
-    stepped: Callable[[StepDone, float], None] = field(default=lambda done, seconds: None)
-    evaluated: Callable[[EvalRecord], None] = field(default=lambda record: None)
+    stepped: Callable[[StepDone, float], bool | None] = field(default=lambda done, seconds: None)
+    evaluated: Callable[[EvalRecord], bool | None] = field(default=lambda record: None)
     noted: Callable[[str], None] = field(default=lambda text: None)
 
 
@@ -76,6 +77,7 @@ class Outcome:
     signal: int = 0
 
 
+ASKED = 0  # in place of the number of a signal: a callback asked to stop
 LOGGED = ("loss", "grad_norm", "param_norm")  # the metrics that are fetched after each step
 
 
@@ -133,7 +135,7 @@ def train(
     begin = time.perf_counter()
     target = parse_target(config.target)
     check_device(target)
-    _fits(config, data)
+    check_fit(config, data)
     per_epoch = steps_per_epoch(len(data.train), config.training.batch)
     with only_writer(folder, watch.noted):
         if resume:
@@ -207,46 +209,6 @@ def _traced(run: _Run, left: LeftOff, target: Target, *, resume: bool, same_bits
         for name in trace.changes:
             run.progress.noted(f"{CHANGES[name]}: the trace says so from step {left.step} on")
         yield trace
-
-
-def refuse_other_targets(config: RunConfig) -> None:
-    """Raise UserError unless the data, images with a class each or text, can feed the net and its loss."""
-    net, loss = config.net, config.recipe.loss
-    problems = []
-    text = config.data.startswith(TEXT_PREFIX)
-    if net.x.dtype != "f32" and not text:
-        problems.append(f"{net.spec.name} takes token ids, and {config.data} holds images; choose a net for images")
-    elif net.x.dtype == "f32" and text:
-        problems.append(f"{net.spec.name} takes images, and {config.data} is text; choose a net of token ids")
-    elif text and net.out.shape[:-1] != net.x.shape:
-        problems.append(
-            f"{config.data} has a next token for each place and wants a net with an output of [batch, T, vocabulary], "
-            f"got {net.spec.name} with {batched(net.out.shape)}; end it in tiedHead or lmHead"
-        )
-    elif not text and net.out.rank != 1:
-        problems.append(
-            f"{config.data} has one class for each image and wants a net with an output of [batch, classes], "
-            f"got {net.spec.name} with {batched(net.out.shape)}; choose a classifier, or drive its module from Python"
-        )
-    if loss.target(TensorType((2,))).dtype != "i32":
-        problems.append(
-            f"{config.data} has class ids, and {loss.kind} wants floats of the output's shape; choose another `loss`"
-        )
-    if problems:
-        raise UserError("\n".join(problems))
-
-
-def _fits(config: RunConfig, data: Dataset) -> None:
-    refuse_other_targets(config)
-    classes, outputs = len(data.classes), config.net.out.shape[-1]
-    if classes < 2 and config.net.x.dtype == "f32":
-        raise UserError(f"{config.data} wants at least two classes to train on, got {classes}; add a folder of images")
-    if outputs < classes:
-        raise UserError(
-            f"{config.data} has {classes} classes, got a net with {outputs} outputs; give `classes={classes}`"
-        )
-    if data.train.shape != config.net.spec.input:
-        raise NetcError(f"examples of shape {data.train.shape} were given to a net that wants {config.net.spec.input}")
 
 
 def _begun(run: _Run, start: Start | None) -> Counter:
@@ -330,7 +292,8 @@ def _steps(run: _Run, counter: Counter, ledger: Ledger, feeds: Iterator[Feed], s
                 raise diverged(run.folder, f"the loss of step {counter.step}", loss)
             counter.step += 1
             counter.settled = counter.step == before + len(feed.rates)
-            run.progress.stepped(done, seconds)
+            if run.progress.stepped(done, seconds):
+                stop.append(ASKED)
         if stop:
             break
         if run.saver.due(before, counter.step) and counter.step % run.per_epoch:
@@ -375,11 +338,12 @@ def _evaluate(run: _Run, counter: Counter, trace: TraceWriter, stop: list[int]) 
     better = accuracy > counter.best
     counter.last, counter.best, counter.evaluated = accuracy, max(accuracy, counter.best), True
     run.saver.evaluated(counter, better=better)
-    run.progress.evaluated(record)
+    if run.progress.evaluated(record):
+        stop.append(ASKED)
 
 
 def sums(
-    session: Trainer, test: Split | TextSplit, batch: int, normalise: Normalise, stop: Sequence[int] = ()
+    session: Trainer, test: AnySplit, batch: int, normalise: Normalise, stop: Sequence[int] = ()
 ) -> tuple[float, float, float]:
     """(loss, correct, count) summed over a test split, or over part of it once `stop` is filled."""
     total = np.zeros(3)

@@ -34,6 +34,7 @@ TABLE: dict[str, tuple[set[str], set[str]]] = {
 # file -> third parties that only it may import, besides its room's
 EXTRA: dict[str, set[str]] = {
     "codegen/evaluator.py": {"numpy"},
+    "netc/runs.py": {"numpy"},
     "runtime/backends/xla.py": {"jax", "jaxlib"},
     "proofs_oracle/certificate/literals.py": {"jaxlib"},
     "proofs_oracle/certificate/reader.py": {"jaxlib"},
@@ -210,6 +211,11 @@ def test_packages_are_the_folders_on_disk():
     setup = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
     assert setup["packages"] == sorted(folders(), key=lambda n: (n != "netc", n))
     assert setup["package-dir"] == {("netc" if r == "netc" else f"netc.{r}"): r for r in sorted(ROOMS, key=str)}
+
+
+def test_type_checkers_see_every_module_of_the_front_door():
+    linked = {p.name for p in (ROOT / "typings" / "netc").iterdir()}
+    assert {p.name for p in (ROOT / "netc").glob("*.py")} <= linked
 
 
 def test_every_folder_with_code_is_a_package():

@@ -48,7 +48,7 @@ def bench(
     rounds: int,
     seconds: float,
     against: str,
-    no_tuned: bool,
+    tuned: bool,
     as_json: bool,
 ) -> None:
     """Benchmark a training step of NET: forward, loss, backward and Adam in float32, on a random batch on the device.
@@ -79,7 +79,7 @@ def bench(
     flops = flops_of(job)
     compiled = [where for where in targets if where.compiled]
     peak = max((ceilings(where, watched_cache()).flops for where in compiled), default=None)
-    own = [ours(where.word, tuned_choices(where.word, no_tuned)) for where in targets]
+    own = [ours(where.word, tuned_choices(where.word, tuned=tuned)) for where in targets]
     with waiting("") as tell:
         timings = race(job, [*own, *peers], rounds, seconds, tell)
     best = min((t.median for t in timings[len(own) :]), default=None)

@@ -15,11 +15,13 @@ import click
 from click.core import ParameterSource
 
 from netc.cli.console import say, terminal
-from netc.cli.lean_config import config_option, with_config
-from netc.cli.options import complete_net, json_option, net_options, print_json, resolve_net
-from netc.cli.recipe_options import recipe_of, recipe_options
+from netc.cli.lean_config import config_option
+from netc.cli.options import complete_net, json_option, net_options, print_json
+from netc.cli.program import program_request
+from netc.cli.recipe_options import recipe_options
 
 if TYPE_CHECKING:
+    from netc.programs import ProgramRequest
     from netc.proofs_oracle.certificate.certify import Certificate
     from netc.proofs_oracle.certificate.statement import Settings, Statement
 
@@ -74,10 +76,10 @@ OF_BOTH = frozenset(("net", "loss", "primes", "points", "seed", "literals", "as_
 @json_option
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="Write the certificate to this file, as JSON.")
 def certify(
-    net: str, classes: int | None, input_: str | None, target: str, batch: int, layers: bool, primes: int | None,
+    net: str, target: str, batch: int, layers: bool, primes: int | None,
     points: int, seed: int, literals: str, manifest: Path | None, function: str | None,
     wrt: tuple[str, ...], updates: tuple[str, ...], scale: str, ids: int | None,
-    as_json: bool, out: Path | None, **recipe: Any,
+    as_json: bool, out: Path | None, **words: Any,
 ) -> None:  # fmt: skip
     """Check in exact arithmetic, over prime fields, that a backward pass is the derivative of its forward pass.
 
@@ -93,14 +95,14 @@ def certify(
 
     is_file = net.endswith((".mlir", ".mlirbc"))
     _refuse_unused(net, is_file)
-    recipe = with_config(net, recipe)
+    request = None if is_file else program_request(net, batch)
 
     def judged(count: int) -> Certificate:
         settings = Settings(count, points, seed, literals == "exact")
-        if is_file:
-            loss = recipe["loss"] if recipe["loss"].isdigit() or recipe["loss"] == "none" else None
+        if request is None:
+            loss = words["loss"] if words["loss"].isdigit() or words["loss"] == "none" else None
             return _file(Path(net), settings, manifest, function, loss, wrt, updates, scale, ids)
-        return _net(net, classes, input_, target, batch, layers, settings, recipe)
+        return _net(net, request, target, layers, settings)
 
     found = judged(primes or 0)
     for count in () if primes else (4, 8, 16):
@@ -150,16 +152,12 @@ def _keep_memory() -> None:
         libc.mallopt(TRIM_THRESHOLD, (1 << 31) - 1)  # type: ignore[union-attr]
 
 
-def _net(
-    net: str, classes: int | None, input_: str | None, target: str, batch: int, layers: bool, settings: Settings,
-    recipe: dict[str, Any],
-) -> Certificate:  # fmt: skip
-    from netc.codegen.program import build
+def _net(net: str, request: ProgramRequest, target: str, layers: bool, settings: Settings) -> Certificate:
     from netc.proofs_oracle.certificate.certify import certificate_of_layers, certify_layers, certify_program
     from netc.runtime.target import parse_target
 
     where = parse_target(target)
-    program = build(resolve_net(net, classes, input_), recipe_of(recipe), batch)
+    program = request.build()
     if not layers:
         return certify_program(program, where, settings)
     return certificate_of_layers(net, settings, tuple(_watched(certify_layers(program, where, settings))))

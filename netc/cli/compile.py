@@ -10,7 +10,7 @@ import click
 from netc.cli.console import say
 from netc.cli.lean_config import config_option
 from netc.cli.options import complete_net, net_options, tuned_choices, tuned_line, tuned_option
-from netc.cli.program import program_of
+from netc.cli.program import program_request
 from netc.cli.recipe_options import recipe_options, steps_per_call_option
 
 
@@ -26,24 +26,19 @@ from netc.cli.recipe_options import recipe_options, steps_per_call_option
 @click.option("-o", "-F", "--out", type=click.Path(path_type=Path), required=True, help="Output .vmfb file.")
 def compile_(
     net: str,
-    classes: int | None,
-    input_: str | None,
     target: str,
     batch: int,
-    no_tuned: bool,
-    steps_per_call: int,
+    tuned: bool,
     out: Path,
-    **recipe: Any,
+    **words: Any,
 ) -> None:
     """Compile NET's training program for a target. The device itself is not needed.
 
     The manifest OUT.json lists every argument and result in order, and the compiler with its version and flags.
     """
     from netc.cli.views.waiting import watched_cache
+    from netc.compiling import compiled
     from netc.netspec.errors import UserError
-    from netc.runtime.files import copy_whole
-    from netc.runtime.manifest import write_manifest
-    from netc.runtime.prepare import prepare
     from netc.runtime.target import parse_target
 
     where = parse_target(target)
@@ -53,12 +48,9 @@ def compile_(
         )
     if out.is_dir():
         raise UserError(f"-o wants a file, got the folder {out}; name a .vmfb file in it")
-    program = program_of(net, classes, input_, batch, recipe, steps_per_call=steps_per_call)
-    prepared = prepare(program, where, watched_cache(), tuned_choices(target, no_tuned))
-    assert prepared.source.artefact is not None  # IREE targets always make one
-    out.parent.mkdir(parents=True, exist_ok=True)
-    copy_whole(prepared.source.artefact, out)
-    write_manifest(out.with_name(out.name + ".json"), program, prepared.sha256, target, prepared.choices, out)
+    made = compiled(program_request(net, batch), target, watched_cache(), tuned_choices(target, tuned=tuned))
+    made.save(out)
+    prepared = made.prepared
     how = "from the cache" if prepared.cached else f"compiled in {prepared.compilation:.1f} s"
     if prepared.choices:
         say(tuned_line(prepared.choices), err=True)

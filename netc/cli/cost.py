@@ -8,7 +8,7 @@ import click
 
 from netc.cli.lean_config import config_option
 from netc.cli.options import json_option, net_argument, net_options, print_json, tuned_choices, tuned_option
-from netc.cli.program import training_of
+from netc.cli.program import program_request
 from netc.cli.recipe_options import recipe_options
 
 if TYPE_CHECKING:
@@ -39,17 +39,15 @@ RULE = "bytes: elementwise work is fused into one pass; a product or a transpose
 def cost(
     *,
     net: str,
-    classes: int | None,
-    input_: str | None,
     target: str,
     batch: int,
     depth: int,
     measure: bool,
     peak: float | None,
     bandwidth: float | None,
-    no_tuned: bool,
+    tuned: bool,
     as_json: bool,
-    **recipe: Any,
+    **words: Any,
 ) -> None:
     """Estimate the cost of a training step of NET, layer by layer: FLOPs, bytes moved and roofline time.
 
@@ -69,18 +67,20 @@ def cost(
         raise UserError("--peak and --bandwidth go together, got one; give the other too, or neither")
     if peak is not None and measure:
         raise UserError("wants --measure or given ceilings, got both; leave one out")
-    (checked, chosen, examples), where = training_of(net, classes, input_, batch, recipe), parse_target(target)
-    tuned = tuned_choices(target, no_tuned)
+    asked, where = program_request(net, batch), parse_target(target)
+    choices = tuned_choices(target, tuned=tuned)
     if peak is None or bandwidth is None:
         measured = ceilings(where, watched_cache(), again=measure)
         ceiling, source = measured.ceiling, measured.sentence()
     else:
         ceiling, source = Ceiling(peak * 1e9, bandwidth * 1e9), f"{peak:g} GFLOP/s and {bandwidth:g} GB/s, as given"
     rows, useful = step_rows(
-        checked, chosen, examples, lambda p: lower(p.module, where.profile, in_use(p, where, tuned)), ceiling, depth
+        *(asked.net, asked.recipe, asked.batch),
+        lambda p: lower(p.module, where.profile, in_use(p, where, choices)),
+        *(ceiling, depth),
     )
     found = facts(rows, ceiling) | {
-        "net": checked.spec.name, "target": target, "batch": examples, "ceilings_from": source,
+        "net": asked.net.spec.name, "target": target, "batch": asked.batch, "ceilings_from": source,
         "useful_flops": useful,
     }  # fmt: skip
     if as_json:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from netc.cli.console import say, terminal
-from netc.cli.options import data_cache, json_option, print_json
+from netc.cli.options import json_option, print_json
 from netc.cli.spelling import spelled_here
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ def ls(data_dir: Path | None, as_json: bool) -> None:
     Your own data needs no entry here: use --data imagefolder:PATH for a folder with one subfolder for each class, or
     --data text:FILE for a text.
     """
+    from netc.runtime.cache.store import data_cache
     from netc.runtime.data.catalog import status
 
     found = status(data_cache(), data_dir=data_dir)
@@ -92,6 +93,7 @@ def get(name: str) -> None:
     from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
     from rich.progress import Progress as Bars
 
+    from netc.runtime.cache.store import data_cache
     from netc.runtime.data.catalog import fetch
     from netc.runtime.data.download import Progress
 

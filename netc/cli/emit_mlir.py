@@ -10,7 +10,7 @@ import click
 from netc.cli.console import say, write
 from netc.cli.lean_config import config_option
 from netc.cli.options import complete_net, net_options, tuned_choices, tuned_line, tuned_option
-from netc.cli.program import program_of
+from netc.cli.program import program_request
 from netc.cli.recipe_options import recipe_options, steps_per_call_option
 
 
@@ -26,14 +26,11 @@ from netc.cli.recipe_options import recipe_options, steps_per_call_option
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="Folder for NET.mlir and its manifest NET.json.")
 def emit_mlir(
     net: str,
-    classes: int | None,
-    input_: str | None,
     target: str | None,
     batch: int,
-    no_tuned: bool,
-    steps_per_call: int,
+    tuned: bool,
     out: Path | None,
-    **recipe: Any,
+    **words: Any,
 ) -> None:
     """Write NET's training program as StableHLO: init, train_step, eval_step and predict.
 
@@ -51,11 +48,11 @@ def emit_mlir(
     from netc.runtime.prepare import emit_text, in_use
     from netc.runtime.target import PLAIN, parse_target
 
-    if no_tuned and target is None:
+    if not tuned and target is None:
         raise UserError("--no-tuned belongs to --target, got none; plain StableHLO has no forms that could be tuned")
     where = parse_target(target) if target is not None else PLAIN
-    program = program_of(net, classes, input_, batch, recipe, steps_per_call=steps_per_call)
-    choices = in_use(program, where, tuned_choices(target, no_tuned)) if target is not None else NO_OVERRIDES
+    program = program_request(net, batch).build()
+    choices = in_use(program, where, tuned_choices(target, tuned=tuned)) if target is not None else NO_OVERRIDES
     source = emit_text(program, where, choices)
     if choices:
         say(tuned_line(choices), err=True)

@@ -17,9 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from netc import __version__
-from netc.cli.options import data_cache
 from netc.netspec.install import install_extra
-from netc.runtime.cache.store import Cache
+from netc.runtime.cache.store import Cache, data_cache
 from netc.runtime.compile import COMPILER, RUNTIME, version_of
 from netc.runtime.data.catalog import Status, status
 from netc.runtime.target import TARGETS

@@ -8,7 +8,7 @@ import click
 
 from netc.cli.lean_config import config_option
 from netc.cli.options import json_option, net_argument, net_options, print_json, tuned_choices, tuned_option
-from netc.cli.program import program_of
+from netc.cli.program import program_request
 from netc.cli.recipe_options import recipe_options
 
 if TYPE_CHECKING:
@@ -32,15 +32,13 @@ if TYPE_CHECKING:
 def memory(
     *,
     net: str,
-    classes: int | None,
-    input_: str | None,
     target: str,
     batch: int,
     depth: int,
     top: int,
-    no_tuned: bool,
+    tuned: bool,
     as_json: bool,
-    **recipe: Any,
+    **words: Any,
 ) -> None:
     """Show how much memory a training step of NET needs: counted from the program, and as the compiler allocates it.
 
@@ -53,8 +51,8 @@ def memory(
     from netc.runtime.prepare import in_use
     from netc.runtime.target import parse_target
 
-    program, where = program_of(net, classes, input_, batch, recipe), parse_target(target)
-    choices = in_use(program, where, tuned_choices(target, no_tuned))
+    program, where = program_request(net, batch).build(), parse_target(target)
+    choices = in_use(program, where, tuned_choices(target, tuned=tuned))
     counted = memory_of(program.state, lower(program.module, where.profile, choices), STEP)
     peak = compiled_peak(program, where, choices, watch=waiting(f"compiling for {target}", "compiled"))
     found = {"net": program.net.spec.name, "target": target, "batch": program.batch} | facts(counted, peak, depth)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from netc.cli.console import say, write
 
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
     from netc.netspec.spec import NetSpec
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-
-_SHAPE = re.compile(r"[1-9][0-9]{0,8}(x[1-9][0-9]{0,8})*")
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -47,20 +44,33 @@ def net_options(command: Command) -> Command:
 
 
 tuned_option = click.option(
-    "--no-tuned", is_flag=True, help="Ignore `netc tune` results; use the target's default forms."
+    "--no-tuned",
+    "tuned",
+    is_flag=True,
+    flag_value=False,
+    default=True,
+    help="Ignore what `netc tune` measured; use the target's default convolution forms.",
 )
 
 
-def tuned_choices(target: str, no_tuned: bool) -> FormOverrides:
-    """What `netc tune` kept on this machine for a target: forms of single convolutions, none with `--no-tuned`."""
-    from netc.codegen.rewrite.form_overrides import NO_OVERRIDES
-    from netc.runtime.cache.store import cache_root
-    from netc.runtime.measure.tuned import choices_for
-    from netc.runtime.target import parse_target
+def given() -> dict[str, Any]:
+    """The options that the command line itself states, by the fields that they set."""
+    context = click.get_current_context()
+    stated = {n: v for n, v in context.params.items() if context.get_parameter_source(n) is not ParameterSource.DEFAULT}
+    return {name.rstrip("_"): value for name, value in stated.items()}
 
-    if no_tuned:
-        return NO_OVERRIDES
-    return choices_for(parse_target(target), cache_root(), lambda text: say(f"netc: {text}", err=True))
+
+def tuned_choices(target: str, *, tuned: bool) -> FormOverrides:
+    """What `netc tune` kept on this machine for a target: forms of single convolutions, none with `--no-tuned`."""
+    from netc import programs
+    from netc.codegen.rewrite.form_overrides import NO_OVERRIDES
+
+    return programs.tuned_choices(target, warn) if tuned else NO_OVERRIDES
+
+
+def warn(text: str) -> None:
+    """Say on standard error what the user should know."""
+    say(f"netc: {text}", err=True)
 
 
 def tuned_line(choices: FormOverrides) -> str:
@@ -71,39 +81,14 @@ def tuned_line(choices: FormOverrides) -> str:
     return f"{count} as `netc tune` measured (digest {digest_of(choices)}); --no-tuned leaves that out"
 
 
-def parse_input(text: str) -> tuple[int, ...]:
-    """`224x224x3` -> (224, 224, 3); raises UserError."""
-    from netc.netspec.errors import UserError
-
-    lowered = text.strip().lower().replace("×", "x")
-    if not _SHAPE.fullmatch(lowered):
-        raise UserError(
-            f"--input wants positive sizes as in 224x224x3 (height, width, channels) or 784, got {text!r}; write it so"
-        )
-    return tuple(map(int, lowered.split("x")))
-
-
 def resolve_net(name: str, classes: int | None, input_: str | None, spec: NetSpec | None = None) -> CheckedNet:
     """The checked net of that name or file (.toml, .lean), with the changes asked for; raises UserError, SpecError.
 
     `spec` is the net, where it has been read already.
     """
-    from netc.netspec.check import check
-    from netc.netspec.find import find
+    from netc.programs import resolve
 
-    spec = spec or find(name)
-    if input_ is not None:
-        spec = spec.with_input(parse_input(input_))
-    if classes is not None:
-        spec = spec.with_classes(classes)
-    return check(spec)
-
-
-def data_cache() -> Path:
-    """The folder that downloaded data sets lie in: `data` in NETC_CACHE_DIR, or in the user's cache folder."""
-    from netc.runtime.cache.store import cache_root
-
-    return cache_root() / "data"
+    return resolve(spec or name, classes, input_)
 
 
 def print_json(value: Any) -> None:

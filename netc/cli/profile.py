@@ -10,7 +10,7 @@ import click
 from netc.cli.console import say
 from netc.cli.lean_config import config_option
 from netc.cli.options import json_option, net_argument, net_options, tuned_choices, tuned_option
-from netc.cli.program import program_of
+from netc.cli.program import program_request
 from netc.cli.recipe_options import recipe_options
 
 
@@ -32,17 +32,15 @@ from netc.cli.recipe_options import recipe_options
 def profile(
     *,
     net: str,
-    classes: int | None,
-    input_: str | None,
     target: str,
     batch: int,
     steps: int,
     depth: int,
     top: int,
-    no_tuned: bool,
+    tuned: bool,
     out: Path | None,
     as_json: bool,
-    **recipe: Any,
+    **words: Any,
 ) -> None:
     """Profile a training step of NET: the time of each dispatch, by layer and phase (forward, vjp or update).
 
@@ -58,8 +56,8 @@ def profile(
     if out is not None and out.suffix != ".html":
         raise UserError(f"-o wants a file FILE.html, got {out}; name it so")
     where = parse_target(target)
-    program = program_of(net, classes, input_, batch, recipe)
-    found = measure(program, where, watched_cache(), steps, tuned_choices(target, no_tuned))
+    program = program_request(net, batch).build()
+    found = measure(program, where, watched_cache(), steps, tuned_choices(target, tuned=tuned))
     if as_json:
         profile_view.show_json(found, depth)
     else:

@@ -1,37 +1,20 @@
-"""The program that a command's NET and recipe options ask for, a Lean file's TrainConfig among them."""
+"""The program that a command's NET and options ask for, a Lean file's TrainConfig among them."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from netc.cli.lean_config import with_config
-from netc.cli.options import resolve_net
-from netc.cli.recipe_options import recipe_of
+from netc.cli.lean_config import say_stated
+from netc.cli.options import given
 
 if TYPE_CHECKING:
-    from netc.codegen.program import Program
-    from netc.netspec.check import CheckedNet
-    from netc.netspec.recipe import Recipe
+    from netc.programs import ProgramRequest
 
 
-def training_of(
-    net: str, classes: int | None, input_: str | None, batch: int, recipe: dict[str, Any]
-) -> tuple[CheckedNet, Recipe, int]:
-    """The net, the recipe and the batch that are asked for. Raises UserError or SpecError."""
-    checked, options = resolve_net(net, classes, input_), with_config(net, {"batch": batch, **recipe})
-    return checked, recipe_of(options), options["batch"]
+def program_request(net: str, batch: int) -> ProgramRequest:
+    """The request of the command that runs; `batch` is its default. Raises UserError or SpecError."""
+    from netc.programs import program_words, request_program
 
-
-def program_of(
-    net: str,
-    classes: int | None,
-    input_: str | None,
-    batch: int,
-    recipe: dict[str, Any],
-    *,
-    steps_per_call: int = 1,
-) -> Program:
-    """The program, not lowered yet. Raises UserError or SpecError."""
-    from netc.codegen.program import build
-
-    return build(*training_of(net, classes, input_, batch, recipe), steps_per_call=steps_per_call)
+    stated = given()
+    words = {name: stated[name] for name in program_words() & stated.keys()}
+    return request_program(net, config=stated.get("config"), on_stated=say_stated, default_batch=batch, **words)

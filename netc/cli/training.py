@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from netc.cli import train as trainer
+from netc.cli.options import given
 from netc.cli.resuming import RESUMING
 
 if TYPE_CHECKING:
     from netc.runtime.compare.replay import Replay
 
 # how, not what
-RUNNING = RESUMING | {"net", "target", "out", "quiet", "no_tuned", "steps_per_call"}
+RUNNING = RESUMING | {"net", "target", "out", "quiet", "tuned", "steps_per_call"}
 PLACES = frozenset({"data_dir", "init", "new_head"})  # of what a run was fed with: a run may be told again
 
 
@@ -29,30 +30,27 @@ def training_of(net: str, options: dict[str, Any], target: str = "reference") ->
 
     Raises UserError for options besides a run's folder, which has its own.
     """
-    from click.core import ParameterSource
-
     from netc.netspec.errors import UserError
+    from netc.requests import planned
     from netc.runtime.compare.replay import replay_of
 
-    ctx = click.get_current_context()
     if not (Path(net) / "run.json").is_file():
-        config, data, _ = trainer.new_training(net, {**options, "target": target, "out": Path(net)})
-        config, start = trainer.begun(config, options)
-        return replay_of(config, data, None, start)
-    names = {p.name for p in trainer.train.params if p.name not in RUNNING} - PLACES
-    given = [n for n in options if n in names and ctx.get_parameter_source(n) is ParameterSource.COMMANDLINE]
-    if given:
-        shown = ", ".join("--" + n.strip("_").replace("_", "-") for n in given)
+        plan = planned(trainer.train_request(net, target=target, out=Path(net)))
+        return replay_of(plan.config, plan.data, None, plan.start)
+    names = {(p.name or "").rstrip("_") for p in trainer.train.params if p.name not in RUNNING} - PLACES
+    if also := [name for name in given() if name in names]:
+        shown = ", ".join(f"`{name}`" for name in also)
         raise UserError(f"{net} is a run and says how it was trained, got also {shown}; leave it out, or name a net")
     return training_of_run(Path(net), options["data_dir"], options["init"], new_head=options["new_head"])
 
 
 def training_of_run(folder: Path, data_dir: Path | None, init: Path | None = None, *, new_head: bool = False) -> Replay:
     """The training of a run's folder; `init` says where the weights lie that it began with, if not where they were."""
+    from netc.requests import data_for
     from netc.runtime.compare.replay import replay_of
     from netc.runtime.run.config import read_config
     from netc.runtime.weights.pretrained import start_of_run
 
     config = read_config(folder)
     start = start_of_run(config, init, new_head=new_head)
-    return replay_of(config, trainer.dataset_of(config.data, config.net, data_dir), folder, start)
+    return replay_of(config, data_for(config.net, config.data, data_dir), folder, start)

@@ -72,6 +72,11 @@ def cache_root() -> Path:
     return Path(os.environ.get("NETC_CACHE_DIR") or platformdirs.user_cache_dir("netc")).expanduser().absolute()
 
 
+def data_cache() -> Path:
+    """The folder that downloaded data sets lie in: `data` in NETC_CACHE_DIR, or in the user's cache folder."""
+    return cache_root() / "data"
+
+
 class Cache:
     """The cache under `root`; by default that of the user, or `NETC_CACHE_DIR` where it is set.
 

@@ -13,7 +13,7 @@ from netc.codegen.program import Program
 from netc.netspec.errors import UserError
 from netc.runtime.backends.protocol import Array
 from netc.runtime.data.batches import Normalise, statistics, steps_per_epoch, train_batches
-from netc.runtime.data.dataset import Dataset
+from netc.runtime.data.dataset import Dataset, of_images
 from netc.runtime.data.windows import TextSplit
 from netc.runtime.files import whole
 from netc.runtime.run.checkpoint import CheckpointError
@@ -105,6 +105,8 @@ def write_examples(path: Path, data: Dataset) -> None:
         if isinstance(split, TextSplit):
             arrays[f"{role}_tokens"] = split.tokens
             continue
+        if not of_images(split):
+            raise UserError(f"a script is written for images or text, got {data.name}; train on one of those")
         arrays[f"{role}_pixels"] = split.images(np.arange(len(split), dtype=np.int64))
         arrays[f"{role}_labels"] = split.labels
     with whole(path) as file:

@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Literal, Self, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from netc.runtime.data.dataset import Augment, Dataset, Images, Indices, Labels, Split
+from netc.runtime.data.dataset import AnySplit, Augment, Dataset, Images, Indices, Labels, of_images
 from netc.runtime.data.errors import DataError, refuse
+from netc.runtime.data.examples import Batches, Examples
 from netc.runtime.data.kept import KeptSplit
 from netc.runtime.data.windows import Ids, TextSplit
 
@@ -77,7 +78,7 @@ class Batch:
     """One training batch: `x` float32 [B, H, W, C], normalised; `y` int32 [B]. Of text both are int32 [B, T]."""
 
     x: Floats | Ids
-    y: Labels
+    y: Labels | Floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,18 +89,18 @@ class EvalBatch:
     """
 
     x: Floats | Ids
-    y: Labels
+    y: Labels | Floats
     weight: Floats
 
 
-def statistics(split: Split | TextSplit, channels: int) -> Normalise:
+def statistics(split: AnySplit, channels: int) -> Normalise:
     """Return mean and (population) standard deviation for each channel of pixel / 255, exact to float64.
 
     Over all images, or 10,000 of them evenly spaced when there are more (an image folder is sorted by class,
     so that the first ones would not do). A std is at least `STD_FLOOR`. Raises `DataError` when the images
-    have another number of channels. Text has no channels, and nothing to normalise.
+    have another number of channels. Text has no channels, and what a net takes as it is has nothing to normalise.
     """
-    if isinstance(split, TextSplit):
+    if not of_images(split):
         return Normalise((), ())
     if split.shape[2] != channels:
         raise DataError(
@@ -127,7 +128,7 @@ def open_all(data: Dataset) -> None:
     problems: list[str] = []
     for split in (data.train, data.test):
         once = isinstance(split, KeptSplit) and len(split) <= STATISTICS_IMAGES
-        if isinstance(split, TextSplit) or (split is data.train and not once):
+        if not of_images(split) or (split is data.train and not once):
             continue
         for start in range(0, len(split), STATISTICS_CHUNK):
             try:
@@ -163,7 +164,7 @@ def steps_per_epoch(n: int, batch: int) -> int:
 
 
 def train_batches(
-    split: Split | TextSplit,
+    split: AnySplit,
     *,
     batch: int,
     seed: int,
@@ -180,6 +181,8 @@ def train_batches(
     steps = steps_per_epoch(len(split), batch)
     if not 0 <= start <= steps:
         raise DataError(f"start wants a step from 0 to {steps}, got {start}; the run was of other data or batches")
+    if isinstance(split, Batches):
+        return (Batch(x, y) for x, y in split.epoch(epoch, start))
     order = epoch_order(len(split), seed, epoch)
     labels = split.labels
 
@@ -187,13 +190,15 @@ def train_batches(
         chosen = order[step * batch : (step + 1) * batch]
         if isinstance(split, TextSplit):
             return Batch(*split.windows(chosen))
+        if isinstance(split, Examples):
+            return Batch(*split.take(chosen))
         pixels = augmented(split.images(chosen), augment, _generator(seed, epoch, (step, 1)))
         return Batch(normalise(pixels), labels[chosen])
 
     return (make(step) for step in range(start, steps))
 
 
-def eval_batches(split: Split | TextSplit, *, batch: int, normalise: Normalise) -> Iterator[EvalBatch]:
+def eval_batches(split: AnySplit, *, batch: int, normalise: Normalise) -> Iterator[EvalBatch]:
     """Return all images in order, in batches of one size; the last one is padded, its padding of weight 0.
 
     Raises `DataError` for a batch smaller than 1, and on the way for a damaged image.
@@ -208,6 +213,11 @@ def eval_batches(split: Split | TextSplit, *, batch: int, normalise: Normalise) 
         if isinstance(split, TextSplit):
             x, y = split.windows(chosen)
             return EvalBatch(_padded(x, batch), _padded(y, batch), weight)
+        if isinstance(split, Examples):
+            x, y = split.take(chosen)
+            return EvalBatch(_padded(x, batch), _padded(y, batch), weight)
+        if not of_images(split):
+            raise DataError("an evaluation wants arrays, got batches; give `x_test` and `y_test`")
         return EvalBatch(_padded(normalise(split.images(chosen)), batch), _padded(labels[chosen], batch), weight)
 
     return (make(start) for start in range(0, len(split), batch))

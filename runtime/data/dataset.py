@@ -1,16 +1,28 @@
-"""What a dataset is: two splits of uint8 images with int32 labels, or of text, and where they came from."""
+"""What a dataset is: two splits, of images, of text or of arrays as a net takes them, and where they came from."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, Self, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
 
 from netc.runtime.data.errors import DataError
+from netc.runtime.data.examples import (
+    Array,
+    Batches,
+    Examples,
+    Pair,
+    Source,
+    as_input,
+    as_target,
+    batches_of,
+    digest_of,
+)
 from netc.runtime.data.windows import TextSplit
 
 Images = npt.NDArray[np.uint8]
@@ -23,6 +35,8 @@ Indices = npt.NDArray[np.int64]
 """int64 [n], positions in a split."""
 
 CHANNELS = (1, 3)
+OWN = "arrays:"  # what the name of a dataset begins with that a Python program made of its own
+TENTH = 10  # of how many examples one is for the test, where no test part is given
 
 
 class Split(Protocol):
@@ -78,6 +92,14 @@ class ArraySplit:
         return self.pixels[indices]
 
 
+AnySplit = Split | TextSplit | Examples | Batches
+
+
+def of_images(split: AnySplit) -> TypeGuard[Split]:
+    """Whether a split is one of images, which are resized, augmented and normalised on their way."""
+    return not isinstance(split, TextSplit | Examples | Batches)
+
+
 @dataclass(frozen=True)
 class Augment:
     """What a training image goes through before it is normalised.
@@ -108,8 +130,8 @@ class Dataset:
     """
 
     name: str
-    train: Split | TextSplit
-    test: Split | TextSplit
+    train: AnySplit
+    test: AnySplit
     classes: tuple[str, ...]
     digest: str
     source: str
@@ -128,12 +150,104 @@ class Dataset:
         for role, split in (("training", self.train), ("test", self.test)):
             if len(split) == 0:
                 raise DataError(f"{self.name}: the {role} split wants at least one image, got none; add some")
+            if split.labels.dtype != np.int32:
+                continue
             low, high = int(split.labels.min()), int(split.labels.max())
             if low < 0 or high >= len(self.classes):
                 raise DataError(
                     f"{self.name}: {role} labels want 0 to {len(self.classes) - 1}, got {low} to {high}; "
                     "the label file is damaged or belongs to other data"
                 )
+
+    @classmethod
+    def from_arrays(
+        cls,
+        x: Any,
+        y: Any,
+        x_test: Any = None,
+        y_test: Any = None,
+        *,
+        classes: Sequence[str] | None = None,
+        name: str = "mine",
+        augment: Augment | None = None,
+    ) -> Self:
+        """Your own arrays: x [N, ..] with targets y [N, ..], and the same for the test.
+
+        x of uint8 [N, H, W] or [N, H, W, 1 or 3] are images: resized to the net's input, normalised, and augmented if
+        `augment` says so. Other x go to the net as they are, as float32, or as int32 where they are whole numbers
+        (token ids). y are class ids, for which `classes` may give names, or floats for a loss of floats. Without a
+        test part every tenth example is held out. Raises DataError for arrays that do not fit together.
+        """
+        if (x_test is None) != (y_test is None):
+            raise DataError("`x_test` and `y_test` go together, got one; give the other too, or neither")
+        pairs = [_pair(x, y)] if x_test is None else [_pair(x, y), _pair(x_test, y_test)]
+        for array, target in pairs:
+            if not len(array) == len(target) > 0:
+                raise DataError(f"`x` and `y` want as many examples, got {len(array)} and {len(target)}; give both")
+        if len(pairs) == 1:
+            held = np.arange(len(pairs[0][0])) % TENTH == TENTH - 1
+            if not held.any():
+                raise DataError(f"`x` wants {TENTH} examples or more to hold some out, got {len(held)}; give `x_test`")
+            pairs = [(a[~held], b[~held]) for a, b in pairs] + [(a[held], b[held]) for a, b in pairs]
+        names = _names(classes, *(target for _, target in pairs))
+        train, test = (_split(*pair, augment) for pair in pairs)
+        first = pairs[0]
+        return cls(
+            OWN + name, train, test, names, digest_of(names, *pairs), "arrays of a Python program", "your own",
+            augment or Augment(), first[0].shape[1:], train_digest=digest_of(names, first),
+        )  # fmt: skip
+
+    @classmethod
+    def from_batches(
+        cls,
+        batches: Source | Iterable[Pair],
+        x_test: Any,
+        y_test: Any,
+        *,
+        steps: int | None = None,
+        classes: Sequence[str] | None = None,
+        name: str = "batches",
+    ) -> Self:
+        """Your own batches (x, y) to train on, of one size, and arrays to test on; all go to the net as they are.
+
+        `batches` is a list or a loader that can be read again and has a length, a function that takes the number of an
+        epoch and gives its batches, or a generator, which is read on from epoch to epoch; the last two want `steps`,
+        the batches in an epoch. The digest is over the first batch and the test, so a run goes on with the same
+        source alone; one of a generator cannot go on. Raises DataError.
+        """
+        train, test = batches_of(batches, steps), Examples(as_input(x_test), as_target(y_test))
+        names = _names(classes, train.labels, test.y)
+        own = digest_of(names, train.first)
+        return cls(
+            OWN + name, train, test, names, digest_of(names, train.first, (test.x, test.y)), "a Python program",
+            "your own", Augment(), train.shape, train_digest=own,
+        )  # fmt: skip
+
+
+def _pair(x: Any, y: Any) -> Pair:
+    pixels = np.asarray(x)
+    if pixels.dtype == np.uint8 and pixels.ndim == 3:
+        pixels = pixels[..., np.newaxis]
+    images = pixels.dtype == np.uint8 and pixels.ndim == 4 and pixels.shape[3] in CHANNELS
+    return pixels if images else as_input(pixels), as_target(y)
+
+
+def _split(x: Array, y: Array, augment: Augment | None) -> AnySplit:
+    if x.dtype == np.uint8:
+        return ArraySplit(x, y)
+    if augment is not None:
+        raise DataError(f"`augment` wants images, uint8 [N, H, W, 1 or 3], got {x.dtype} {list(x.shape)}; leave it out")
+    return Examples(x, y)
+
+
+def _names(classes: Sequence[str] | None, *targets: Array) -> tuple[str, ...]:
+    """The names of the classes, numbers where none are given; none of targets that are no class ids."""
+    if any(target.dtype != np.int32 for target in targets):
+        if classes:
+            raise DataError("`classes` wants class ids in `y`, got floats; leave it out")
+        return ()
+    count = max(int(target.max()) for target in targets) + 1
+    return tuple(classes) if classes is not None else tuple(map(str, range(count)))
 
 
 def array_digest(classes: tuple[str, ...], train: ArraySplit, test: ArraySplit) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from netc.runtime.data.dataset import Dataset, Images, Indices, Labels, Split
+from netc.runtime.data.dataset import AnySplit, Dataset, Images, Indices, Labels, Split, of_images
 from netc.runtime.data.errors import DataError
 from netc.runtime.data.windows import TextSplit
 
@@ -52,7 +52,7 @@ class Named:
     the images or characters of classes that the net does not know. `notes` are sentences about both.
     """
 
-    test: Split | TextSplit
+    test: AnySplit
     missing: tuple[str, ...] = ()
     left_out: int = 0
     notes: tuple[str, ...] = ()
@@ -78,6 +78,8 @@ def by_name(data: Dataset, classes: Sequence[str], *, skip_unknown: bool = False
     notes = tuple(_notes(data, missing, len(classes), unknown, left_out))
     if isinstance(data.test, TextSplit):
         return Named(TextSplit(labels[labels >= 0], data.test.context), missing, left_out, notes)
+    if not of_images(data.test):
+        raise DataError(f"{data.name} is of arrays that have no images to match by name; give `by_number=True`")
     places = np.flatnonzero(labels >= 0)
     return Named(ChosenSplit(data.test, places, labels[places]), missing, left_out, notes)
 

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from netc.runtime.data.dataset import CHANNELS, Augment, Dataset, Images, Indices, Labels, Split
+from netc.runtime.data.dataset import CHANNELS, Augment, Dataset, Images, Indices, Labels, Split, of_images
 from netc.runtime.data.errors import DataError
 from netc.runtime.data.folder import FolderSplit
 from netc.runtime.data.kept import KeptSplit, keep
-from netc.runtime.data.windows import TextSplit
 
 MODES = {1: "L", 3: "RGB"}
 """Channels to Pillow's mode. RGB to grey is Pillow's: L = (299 R + 587 G + 114 B) / 1000 (ITU-R 601-2)."""
@@ -65,7 +64,7 @@ def resized(dataset: Dataset, shape: tuple[int, int, int]) -> Dataset:
             f"{dataset.name}: images want (H, W, C) with H, W of at least 1 and C 1 (grey) or 3 (RGB), got "
             f"{shape}; give the net such an input"
         )
-    if isinstance(dataset.train, TextSplit) or isinstance(dataset.test, TextSplit):
+    if not (of_images(dataset.train) and of_images(dataset.test)):
         raise DataError(f"{dataset.name} is text, and the net takes images; choose a net of token ids, or other data")
     if dataset.train.shape == shape:
         return dataset

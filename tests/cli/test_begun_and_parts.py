@@ -104,7 +104,7 @@ def test_weights_that_went_away_are_asked_for(netc, place):
     path.write_text(json.dumps(table))
     code, _, err = netc("trace", "noise", "moved")
     assert code == 2
-    assert f"{wanted}, got a run.json that does not say where they lie; name them with --init" in " ".join(err.split())
+    assert f"{wanted}, got a run.json that does not say where they lie; name them by --init" in " ".join(err.split())
     code, _, err = netc("trace", "noise", "first", "--init", "second/last")
     assert code == 2
     assert "got one whose weights were drawn" in err

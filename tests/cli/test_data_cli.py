@@ -7,8 +7,8 @@ import pytest
 from click.testing import CliRunner
 
 from netc.cli.data import data
-from netc.cli.options import data_cache
 from netc.netspec.errors import UserError
+from netc.runtime.cache.store import data_cache
 from netc.runtime.data import catalog
 from netc.runtime.data.download import Remote
 

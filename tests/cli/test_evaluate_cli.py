@@ -82,7 +82,7 @@ def test_a_class_that_the_net_does_not_know(netc, place):
     assert code == 2 and "wants 3 classes to be compared by their numbers, got 4" in err
     code, _, err = netc("eval", "run", "--data", "digits", "--skip-unknown")
     assert code == 2 and "digits has test images of classes that the net does not know: 0, 1, 2" in err
-    assert "or compare them with --by-number" in err
+    assert "or give --by-number to compare them by number" in err
 
 
 def test_a_new_class_before_the_others_moves_no_number(netc, place):

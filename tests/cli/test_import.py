@@ -58,12 +58,12 @@ def test_import_eval_predict_and_train(place):
     netc(*train, "--input", "8x8x3", "--batch", "8", "--out", "run", "--init", "got", "--quiet")
     assert read_config(place / "run").init == read_config(place / "run").init != ""
     with pytest.raises(
-        UserError, match="got was imported, so there is nothing to resume; use netc train NET --init got"
+        UserError, match="got was imported, so there is nothing to resume; train the net with `init=got`"
     ):
         netc("train", "--resume", "got")
-    with pytest.raises(UserError, match="got was imported and has no data of its own; say which with --data"):
+    with pytest.raises(UserError, match="got was imported and has no data of its own; say which by `data`"):
         netc("eval", "got")
-    with pytest.raises(UserError, match="--new-head belongs to --init"):
+    with pytest.raises(UserError, match="`new_head` belongs to `init`"):
         netc(*train, "--new-head")
 
 
@@ -110,7 +110,7 @@ BAD = {
     "one of two": (("w.safetensors", "--mean", "0,0,0"), "--mean and --std belong together"),
     "no numbers": (("w.safetensors", "--mean", "a,b", "--std", "1,1"), "--mean wants a number for each channel"),
     "zero": (("w.safetensors", "--mean", "0,0,0", "--std", "0,1,1"), "positive stds"),
-    "too few": (("w.safetensors", "--mean", "0", "--std", "1"), "--mean and --std want 3 numbers"),
+    "too few": (("w.safetensors", "--mean", "0", "--std", "1"), "`mean` and `std` want 3 numbers"),
     "names": (("w.safetensors", "--class-names", "small.toml"), "class names want one for each of 5 outputs"),
     "no text": (("w.safetensors", "--class-names", "w.safetensors"), "w.safetensors: wants UTF-8 text"),
     "target": (("w.safetensors", "--target", "abacus"), "abacus"),

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from netc.cli.lean_config import with_config
-from netc.cli.train import new_training, train
+from netc.cli.train import train, train_request
 from netc.netspec.errors import UserError
+from netc.netspec.loss import Focal
 from netc.netspec.recipe import SGD, Adam
+from netc.requests import TrainRequest, planned
 
 NET = """
 def net : NetSpec where
@@ -56,62 +56,60 @@ def write(tmp_path):
     return make
 
 
-def options(*words: str) -> dict[str, Any]:
-    """What `netc train words` passes on, as the trainings see it."""
-    context = train.make_context("train", [str(word) for word in words])
-    with context:
-        given = {k: v for k, v in context.params.items() if k not in ("net", "resume", "quiet")}
-        return with_config(str(words[0]), given)
+def asked(*words: str) -> TrainRequest:
+    """The request that `netc train words` makes."""
+    with train.make_context("train", [str(word) for word in words]):
+        return train_request(str(words[0]))
 
 
 def test_the_only_configuration_is_taken_and_said(write, capsys):
     path = write(ADAM_CONFIG)
-    found = options(path)
-    assert (found["lr"], found["batch"], found["epochs"], found["optimizer"]) == (0.002, 48, 3, "adamw")
+    found = asked(path)
+    assert {n: found.training[n] for n in ("lr", "batch", "epochs")} == {"lr": 0.002, "batch": 48, "epochs": 3}
+    assert found.recipe.optimizer == Adam(weight_decay=1e-4)
     said = capsys.readouterr().err
     assert said.startswith("adam: --epochs 3 --batch 48 --lr 0.002 --warmup 1.0 --decay cosine --optimizer adamw ")
     assert "adam: weightDecay: leaves out biases" in said
-    options(path, "--quiet")
+    asked(path, "--quiet")
     assert capsys.readouterr().err == ""
 
 
 def test_the_command_line_wins(write, capsys):
-    found = options(write(ADAM_CONFIG), "--lr", "0.5", "--optimizer", "sgd", "--decay", "cosine")
-    assert (found["lr"], found["optimizer"], found["batch"]) == (0.5, "sgd", 48)
+    found = asked(write(ADAM_CONFIG), "--lr", "0.5", "--optimizer", "sgd", "--decay", "cosine")
+    assert (found.training["lr"], found.recipe.optimizer.kind, found.training["batch"]) == (0.5, "sgd", 48)
     assert "; not --lr, --decay, --optimizer, which the command line decides" in capsys.readouterr().err
-    found = options(write(SGD_CONFIG), "--optimizer", "adam")
-    assert (found["optimizer"], found["momentum"]) == ("adam", None)
-    assert options(write(ADAM_CONFIG), "--loss", "focal")["label_smoothing"] is None
+    assert asked(write(SGD_CONFIG), "--optimizer", "adam").recipe.optimizer == Adam(decoupled=False)
+    assert asked(write(ADAM_CONFIG), "--loss", "focal").recipe.loss == Focal()
 
 
 def test_one_of_several_is_named_or_none(write):
     path = write(ADAM_CONFIG, SGD_CONFIG)
-    assert options(path, "--config", "sgd")["optimizer"] == "sgd"
-    assert options(path, "--config", "none")["lr"] == 1e-3
-    with pytest.raises(UserError, match=r"holds 2 TrainConfigs, adam, sgd; choose one by --config NAME, or --config n"):
-        options(path)
+    assert asked(path, "--config", "sgd").recipe.optimizer == SGD(0.9)
+    assert "lr" not in asked(path, "--config", "none").training
+    with pytest.raises(UserError, match=r"holds 2 TrainConfigs, adam, sgd; choose one by `config=NAME`, or `config=n"):
+        asked(path)
     with pytest.raises(UserError, match=r"holds no TrainConfig sgdd; did you mean sgd\?"):
-        options(path, "--config", "sgdd")
+        asked(path, "--config", "sgdd")
 
 
 def test_a_file_without_one_leaves_the_defaults(write, capsys):
-    assert options(write())["lr"] == 1e-3
+    assert "lr" not in asked(write()).training
     assert capsys.readouterr().err == ""
 
 
 def test_what_netc_cannot_do_is_an_error_at_its_place(write):
     path = write(EMA)
     with pytest.raises(UserError) as caught:
-        options(path)
+        asked(path)
     first, line, caret = str(caught.value).splitlines()
     assert first.startswith(f"{path}:12:") and "netc train does not do useEMA := true; take it out, or train" in first
     assert line == "  useEMA := true" and caret.strip("^ ") == ""
-    assert options(path, "--config", "none")["lr"] == 1e-3
+    assert "lr" not in asked(path, "--config", "none").training
 
 
 def test_config_belongs_to_lean_files():
-    with pytest.raises(UserError, match=r"--config belongs to a .lean file, got the net 'mnist-mlp'; leave it out"):
-        options("mnist-mlp", "--config", "x")
+    with pytest.raises(UserError, match=r"`config` belongs to a .lean file, got the net 'mnist-mlp'; leave it out"):
+        asked("mnist-mlp", "--config", "x")
 
 
 @pytest.mark.parametrize(
@@ -124,9 +122,7 @@ def test_config_belongs_to_lean_files():
 )
 def test_the_training_is_the_one_that_the_file_states(write, config, optimizer, loss, tmp_path):
     path = write(config)
-    with train.make_context("train", [f"{path}:net", "--out", str(tmp_path / "run")]) as context:
-        given = {k: v for k, v in context.params.items() if k not in ("net", "resume", "quiet")}
-        made, _, _ = new_training(f"{path}:net", given)
+    made = planned(asked(f"{path}:net", "--out", str(tmp_path / "run"))).config
     assert made.recipe.optimizer == optimizer
     assert made.recipe.loss.smoothing == loss
     assert made.augment.crop == 0 and not made.augment.flip

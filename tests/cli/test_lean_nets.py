@@ -223,7 +223,7 @@ def test_the_emitted_program_has_the_files_recipe(path):
     same = run("emit-mlir", f"{path}:mlp", "--config", "none", "--batch", 5, "--optimizer", "sgd", "--momentum", 0.5)
     assert same.stdout == result.stdout
     assert run("emit-mlir", f"{path}:mlp", "--config", "none").stdout == plain
-    assert "--config belongs to a .lean file" in refused("emit-mlir", "mnist-mlp", "--config", "fast")
+    assert "`config` belongs to a .lean file" in refused("emit-mlir", "mnist-mlp", "--config", "fast")
 
 
 @pytest.mark.parametrize("command", ["cost", "certify"])
@@ -238,7 +238,7 @@ def test_other_commands_take_it_too(path, command):
 def test_a_warm_up_that_is_longer_than_the_epochs_given(path):
     path.write_text(FILE + CONFIG, encoding="utf-8")
     message = refused("train", f"{path}:mlp", "--epochs", 1)
-    assert message == "fast has warmupEpochs := 3, which wants no fewer epochs, got --epochs 1; give --warmup too"
+    assert message == "fast has warmupEpochs := 3, which wants no fewer epochs, got `epochs=1`; give `warmup` too"
 
 
 def test_the_specs_are_listed_before_the_configurations(path):

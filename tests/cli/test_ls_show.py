@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from netc.cli.ls import ls
-from netc.cli.options import complete_net, parse_input, resolve_net
+from netc.cli.options import complete_net, resolve_net
 from netc.cli.show import show
 from netc.cli.views import graph_text
 from netc.cli.views.figures import flops, size
@@ -23,6 +23,7 @@ from netc.netspec.layers import KINDS, Activation, Chain, Concat, Conv2d, Dense,
 from netc.netspec.spec import NetSpec
 from netc.netspec.toml import from_toml
 from netc.netspec.zoo import ZOO, Entry
+from netc.programs import shape_of
 
 NASTY = 'a "quoted" \\ <b>&#;` name'
 TWIST = NetSpec(
@@ -150,12 +151,12 @@ def test_a_wrong_input_is_one_sentence(text):
     if text == "224x224":  # well spelled; the net refuses it
         assert isinstance(run(show, "resnet18", "--input", text).exception, SpecError)
     else:
-        assert "--input wants" in refusal(show, "resnet18", "--input", text)
+        assert "`input` wants" in refusal(show, "resnet18", "--input", text)
 
 
 def test_input_spellings():
-    assert parse_input("784") == (784,)
-    assert parse_input("224X224×3") == (224, 224, 3)
+    assert shape_of("784") == (784,)
+    assert shape_of("224X224×3") == (224, 224, 3)
 
 
 def test_resolve_net_refuses_what_cannot_be():

@@ -117,7 +117,7 @@ def test_a_run_remembers_its_forms(run, tmp_path):
     ("words", "sentence"),
     [
         (("tune", "small.toml", "--target", "reference"), "tune measures on this machine and wants cpu, xla, vulkan"),
-        (("tune", "small.toml", "--target", "cpu:znver4"), "use --target cpu"),
+        (("tune", "small.toml", "--target", "cpu:znver4"), "use `target=cpu`"),
         (("tune", "mnist-mlp", "--target", "xla"), "tune wants a net with convolutions, got mnist-mlp with none"),
         (("tune", *NET, "--show", "--all"), "--show measures nothing, got also --all or --no-step"),
     ],

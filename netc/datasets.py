@@ -1,0 +1,28 @@
+"""Data sets by name: which there are, and how one is had."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from netc.requests import stored_data
+from netc.runtime.cache.store import data_cache
+from netc.runtime.data import catalog
+from netc.runtime.data.catalog import Status
+from netc.runtime.data.dataset import Augment, Dataset
+
+__all__ = ["Augment", "Dataset", "fetch", "load", "ls"]
+
+
+def ls(data_dir: Path | None = None) -> tuple[Status, ...]:
+    """What netc knows by name, and where each lies or how it is got."""
+    return catalog.status(data_cache(), data_dir=data_dir)
+
+
+def load(name: str, data_dir: Path | None = None) -> Dataset:
+    """The data set of that name, `imagefolder:PATH` or `text:FILE`; raises DataError if it is not to be had."""
+    return stored_data(name, data_dir)
+
+
+def fetch(name: str) -> Path:
+    """Download a data set that can be downloaded; returns its folder. Raises DataError."""
+    return catalog.fetch(name, data_cache())

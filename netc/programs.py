@@ -1,0 +1,144 @@
+"""From a net and words to a program: what `netc.compile` and the commands that look at a program ask for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from netc.codegen.program import Program, build
+from netc.codegen.rewrite.form_overrides import FormOverrides
+from netc.lean_words import Stated, stated
+from netc.netspec.check import CheckedNet, check
+from netc.netspec.errors import UserError
+from netc.netspec.find import find
+from netc.netspec.recipe import Recipe
+from netc.netspec.recipe_words import recipe_of, recipe_words
+from netc.netspec.spec import NetSpec
+
+Shape = tuple[int, ...]
+_SHAPE = re.compile(r"[1-9][0-9]{0,8}(x[1-9][0-9]{0,8})*")
+WORDS = frozenset({"input", "classes", "batch", "steps_per_call", "recipe"})
+
+
+@dataclass(frozen=True)
+class ProgramRequest:
+    """The program that is asked for."""
+
+    net: CheckedNet
+    recipe: Recipe = Recipe()  # noqa: RUF009  # frozen
+    batch: int = 32
+    steps_per_call: int = 1
+
+    def build(self) -> Program:
+        """The program, not lowered yet. Raises SpecError."""
+        return build(self.net, self.recipe, self.batch, steps_per_call=self.steps_per_call)
+
+
+def program_words() -> frozenset[str]:
+    """The words that `request_program` takes besides `config`."""
+    return WORDS | recipe_words()
+
+
+def request_program(
+    net: NetSpec | CheckedNet | str,
+    *,
+    config: str | None = None,
+    default_batch: int = 32,
+    on_stated: Callable[[Stated], None] | None = None,
+    **words: Any,
+) -> ProgramRequest:
+    """The request that the words make, over what the TrainConfig of a .lean file states, over defaults.
+
+    `on_stated` gets what the file states. Raises UserError or SpecError.
+    """
+    refuse_unknown(words, program_words())
+    spec = spec_of(net)
+    words = over_stated(net, config, words, program_words(), on_stated)
+    checked = resolve(spec, words.pop("classes", None), words.pop("input", None))
+    own = {name: words.pop(name) for name in ("batch", "steps_per_call") if name in words}
+    return ProgramRequest(checked, recipe_from(words), **{"batch": default_batch, **own})
+
+
+def recipe_from(words: dict[str, Any]) -> Recipe:
+    """The recipe of the words, one of which may be `recipe` itself. Raises UserError or SpecError."""
+    recipe = words.pop("recipe", None)
+    if recipe is None:
+        return recipe_of(**words)
+    if words:
+        raise UserError(f"`recipe` says how to train, got also {', '.join(f'`{n}`' for n in words)}; leave one out")
+    if not isinstance(recipe, Recipe):
+        raise UserError(f"`recipe` wants a Recipe, got {type(recipe).__name__}; its fields may be given by themselves")
+    return recipe.check()
+
+
+def over_stated(
+    net: object,
+    config: str | None,
+    words: dict[str, Any],
+    takes: frozenset[str],
+    on_stated: Callable[[Stated], None] | None,
+) -> dict[str, Any]:
+    """The words, over those that the TrainConfig of a .lean file states. Raises UserError."""
+    found = stated(net, config, words, takes)
+    if found and on_stated:
+        on_stated(found)
+    return {**found.taken, **words} if found else words
+
+
+def refuse_unknown(words: Iterable[str], known: frozenset[str]) -> None:
+    """Raise UserError for a word that there is not, with the nearest that there is."""
+    import difflib
+
+    for name in words:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            hint = f"did you mean `{near[0]}`?" if near else f"there are {', '.join(sorted(known))}"
+            raise UserError(f"wants a word that netc knows, got `{name}`; {hint}")
+
+
+def spec_of(net: NetSpec | CheckedNet | str) -> NetSpec:
+    """The net itself, or the one of that name or file (.toml, .lean); raises UserError, SpecError."""
+    if isinstance(net, CheckedNet):
+        return net.spec
+    return net if isinstance(net, NetSpec) else find(str(net))
+
+
+def shape_of(given: Shape | str) -> Shape:
+    """`224x224x3` -> (224, 224, 3), and a shape as it is; raises UserError."""
+    if not isinstance(given, str):
+        return tuple(given)
+    lowered = given.strip().lower().replace("×", "x")
+    if not _SHAPE.fullmatch(lowered):
+        raise UserError(
+            f"`input` wants positive sizes as in 224x224x3 (height, width, channels) or 784, got {given!r}; write it so"
+        )
+    return tuple(map(int, lowered.split("x")))
+
+
+def resolve(
+    net: NetSpec | CheckedNet | str, classes: int | None = None, shape: Shape | str | None = None
+) -> CheckedNet:
+    """The checked net, with the changes asked for; raises UserError, SpecError."""
+    if isinstance(net, CheckedNet) and classes is None and shape is None:
+        return net
+    spec = spec_of(net)
+    if shape is not None:
+        spec = spec.with_input(shape_of(shape))
+    if classes is not None:
+        spec = spec.with_classes(classes)
+    return check(spec)
+
+
+def quiet(text: str) -> None:
+    """Say nothing."""
+
+
+def tuned_choices(target: str, note: Callable[[str], None] = quiet) -> FormOverrides:
+    """What `netc tune` kept on this machine for a target: forms of single convolutions."""
+    from netc.runtime.cache.store import cache_root
+    from netc.runtime.measure.tuned import choices_for
+    from netc.runtime.target import parse_target
+
+    return choices_for(parse_target(target), cache_root(), note)

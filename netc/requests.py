@@ -1,0 +1,223 @@
+"""What a training is asked for, made once at the door: a typed request, and the plan that follows from it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from netc.lean_words import Stated
+from netc.netspec.check import CheckedNet, check
+from netc.netspec.errors import UserError
+from netc.netspec.recipe import Recipe
+from netc.netspec.recipe_words import recipe_words, training_of, training_words
+from netc.netspec.spec import NetSpec
+from netc.programs import Shape, over_stated, quiet, recipe_from, refuse_unknown, shape_of, spec_of, tuned_choices
+from netc.runtime.cache.store import data_cache
+from netc.runtime.data import catalog
+from netc.runtime.data.dataset import OWN, Augment, Dataset, of_images
+from netc.runtime.data.examples import Batches
+from netc.runtime.data.resize import resized
+from netc.runtime.data.text import windowed
+from netc.runtime.data.windows import TextSplit
+from netc.runtime.fit import refuse_misfits
+from netc.runtime.run.config import RunConfig, Saving, free_folder
+from netc.runtime.target import parse_target
+from netc.runtime.weights.pretrained import Start, read_start
+
+# Nets made for photographs see small images at this size: at 224x224 an 8x8 digit is only a larger blur, for 12 times
+# the work
+SMALL_IMAGE, WORKING_SIZE = 64, 64
+# below this many training images an epoch is short: smaller batches and more epochs
+FEW_IMAGES, FEW_EPOCHS, FEW_BATCH = 10_000, 6, 32
+EPOCHS, BATCH, WARMUP = 5, 128, 0.5
+RESIZED_HEADS = ("dense", "tiedHead", "lmHead")  # a last layer of these kinds gets the data's classes unasked
+
+SAVING = {"checkpoint_every": "every", "checkpoint_minutes": "minutes", "keep": "keep"}
+"""Words, and the fields of Saving that they set."""
+
+
+@dataclass(frozen=True)
+class TrainRequest:
+    """A training as it is asked for. None stands for what the net, the data or the target decide.
+
+    `training` holds the words of TrainConfig that are stated (epochs, batch, lr, warmup, decay, ..): how many epochs
+    and how large a batch are good is known once the data is; `saving` those of Saving. `tuned`: with the forms that
+    `netc tune` kept. `auto_resume`: go on with the run that the same request began.
+    """
+
+    net: NetSpec
+    data: str | Dataset = "digits"
+    recipe: Recipe = Recipe()  # noqa: RUF009  # frozen
+    training: Mapping[str, Any] = field(default_factory=dict)
+    data_dir: Path | None = None
+    input: Shape | None = None
+    classes: int | None = None
+    target: str = "cpu"
+    tuned: bool = True
+    crop: int | None = None
+    flip: bool | None = None
+    steps_per_call: int = 1
+    seed: int = 0
+    out: Path | None = None
+    init: Path | None = None
+    new_head: bool = False
+    auto_resume: bool = False
+    saving: Mapping[str, Any] = field(default_factory=dict)
+
+
+OWN_WORDS = frozenset(f.name for f in fields(TrainRequest)) - {"net", "training", "saving"}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A training ready to run: `data` has the net's input size, `start` are the weights that it begins with."""
+
+    config: RunConfig
+    data: Dataset
+    folder: Path
+    start: Start | None = None
+
+
+def request_words() -> frozenset[str]:
+    """The words that `request_training` takes besides `config`."""
+    return OWN_WORDS | SAVING.keys() | recipe_words() | training_words()
+
+
+def request_training(
+    net: NetSpec | CheckedNet | str,
+    *,
+    config: str | None = None,
+    on_stated: Callable[[Stated], None] | None = None,
+    **words: Any,
+) -> TrainRequest:
+    """The request that the words make, over what the TrainConfig of a .lean file states, over defaults.
+
+    `on_stated` gets what the file states. Raises UserError or SpecError.
+    """
+    refuse_unknown(words, request_words())
+    spec = spec_of(net)
+    words = over_stated(net, config, words, request_words(), on_stated)
+    own = {name: words.pop(name) for name in OWN_WORDS - {"recipe"} if name in words}
+    saving = {name: words.pop(name) for name in SAVING if name in words}
+    training = {name: words.pop(name) for name in training_words() if name in words}
+    recipe = recipe_from(words)
+    if own.get("input") is not None:
+        own["input"] = shape_of(own["input"])
+    for name in ("data_dir", "out", "init"):
+        if own.get(name) is not None:
+            own[name] = Path(own[name])
+    if own.get("new_head") and own.get("init") is None:
+        raise UserError("`new_head` belongs to `init`, got no `init`; without it every layer is drawn")
+    return TrainRequest(spec, recipe=recipe, training=training, saving=saving, **own)
+
+
+def saving_of(words: Mapping[str, Any], held: Saving) -> Saving:
+    """What is held, with what the words say in its place."""
+    return replace(held, **{SAVING[n]: words[n] for n in SAVING if words.get(n) is not None})
+
+
+def with_tuned(plan: Plan, note: Callable[[str], None] = quiet) -> Plan:
+    """The plan with the forms that `netc tune` measured on this machine."""
+    return replace(plan, config=replace(plan.config, choices=tuned_choices(plan.config.target, note=note)))
+
+
+def planned(request: TrainRequest) -> Plan:
+    """The run's config, its data and its folder: the same on every machine.
+
+    Raises UserError or SpecError where they misfit, and DataError.
+    """
+    target = parse_target(request.target)
+    stored = stored_data(request.data, request.data_dir)
+    net = _net(request, stored)
+    data = sized(stored, net)
+    config = RunConfig(
+        net, request.recipe, _training(request, data), data.name, request.seed, target.word,
+        _augment(request, net, data), steps_per_call=request.steps_per_call, saving=saving_of(request.saving, Saving()),
+    )  # fmt: skip
+    refuse_misfits(config, data)
+    folder = request.out or _folder(net.spec.name, data.name, again=request.auto_resume)
+    if request.init is None:
+        return Plan(config, data, folder)
+    start = read_start(net, request.init, new_head=request.new_head)
+    path = str(request.init.absolute())
+    return Plan(replace(config, init=start.digest, init_path=path, new_head=request.new_head), data, folder, start)
+
+
+def _net(request: TrainRequest, data: Dataset) -> CheckedNet:
+    spec = request.net
+    spec = spec.with_input(request.input or _input_shape(spec.input, data))
+    if request.classes:
+        return check(spec.with_classes(request.classes))
+    if data.classes and spec.layers and spec.layers[-1].kind in RESIZED_HEADS:
+        spec = spec.with_classes(len(data.classes))
+    return check(spec)
+
+
+def _input_shape(own: Shape, data: Dataset) -> Shape:
+    native = data.native
+    if of_images(data.train) and len(own) == 3 and min(own[:2]) > SMALL_IMAGE >= max(native[:2]):
+        return (WORKING_SIZE, WORKING_SIZE, own[2])
+    return own
+
+
+def _training(request: TrainRequest, data: Dataset) -> Any:
+    few = len(data.train) < FEW_IMAGES
+    batch = data.train.batch if isinstance(data.train, Batches) else min(FEW_BATCH if few else BATCH, len(data.train))
+    epochs = FEW_EPOCHS if few else EPOCHS
+    stated_ = {name: value for name, value in request.training.items() if value is not None}
+    return training_of(**{"epochs": epochs, "batch": batch, "warmup": WARMUP, **stated_})
+
+
+def _augment(request: TrainRequest, net: CheckedNet, data: Dataset) -> Augment:
+    if not of_images(data.train):
+        if request.crop or request.flip:
+            what = "text" if isinstance(data.train, TextSplit) else "no images"
+            raise UserError(f"`crop` and `flip` belong to images, and {data.name} is {what}; leave them out")
+        return Augment()
+    crop = data.augment.crop if request.crop is None else request.crop
+    if not 0 <= crop <= min(net.spec.input[:2]):
+        raise UserError(f"`crop` wants from 0 to {min(net.spec.input[:2])} pixels, got {crop}; give a smaller one")
+    return Augment(crop, data.augment.flip if request.flip is None else request.flip)
+
+
+def _folder(net: str, data: str, *, again: bool) -> Path:
+    """runs/NET-DATA, the first that is free unless `again`; raises UserError if the net's name would lead elsewhere."""
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_. +-]{0,99}", net):
+        raise UserError(f"a run's folder wants a name of letters, digits, _ . + -, got the net's {net!r}; give `out`")
+    stem = f"{net}-{data.partition(':')[0]}"
+    return Path("runs") / stem if again else free_folder(Path("runs"), stem)
+
+
+def stored_data(given: str | Dataset, data_dir: Path | None = None, *, whole: bool = False) -> Dataset:
+    """The data set of that name, as it is stored; raises DataError or UserError if it is not to be had.
+
+    `whole` is for evaluation alone: see `catalog.load`.
+    """
+    if isinstance(given, Dataset):
+        return given
+    if given.startswith(OWN):
+        raise UserError(
+            f"{given} were arrays of a Python program, which netc does not keep; give them again in Python: "
+            "netc.resume(RUN, data), netc.load(RUN).evaluate(data)"
+        )
+    return catalog.load(given, data_dir=data_dir, cache_dir=data_cache(), whole=whole)
+
+
+def sized(data: Dataset, net: CheckedNet) -> Dataset:
+    """The data set at the net's input size."""
+    if not (of_images(data.train) or isinstance(data.train, TextSplit)):
+        return data
+    shape = net.spec.input
+    if net.x.dtype != "f32":
+        return windowed(data, net.x.size)
+    if len(shape) != 3 or shape[2] not in (1, 3):
+        raise UserError(f"train wants a net for images [H, W, 1 or 3], got input {list(shape)}; give such an `input`")
+    return resized(data, (shape[0], shape[1], shape[2]))
+
+
+def data_for(net: CheckedNet, given: str | Dataset, data_dir: Path | None = None, *, whole: bool = False) -> Dataset:
+    """The data set of that name, at the net's input size; raises DataError or UserError if it is not to be had."""
+    return sized(stored_data(given, data_dir, whole=whole), net)

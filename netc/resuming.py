@@ -1,0 +1,73 @@
+"""How a run goes on: as it was begun, but for the few words that change no bit of what is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from netc.codegen.rewrite.form_overrides import NO_OVERRIDES
+from netc.netspec.errors import UserError
+from netc.requests import SAVING, Plan, TrainRequest, saving_of
+from netc.runtime.run.config import RunConfig, read_config
+from netc.runtime.target import parse_target
+
+ALLOWED = frozenset({"data", "data_dir", "epochs", "target", "same_bits", *SAVING})
+"""Words that a run may go on with."""
+
+# of run.json, what a request does not say
+_UNSAID = frozenset({"choices", "init_path", "train_sha256", "earlier", "saving", "steps_per_call"})
+
+
+def resumed(folder: Path, words: Mapping[str, Any], *, same_bits: bool = True) -> RunConfig:
+    """The run in `folder` as it goes on with these words; raises UserError for others, and for an imported one."""
+    if refused := sorted(words.keys() - ALLOWED):
+        said = ", ".join(f"`{name}`" for name in refused)
+        raise UserError(f"`resume` continues a run as it was begun, got also {said}; leave it out, or begin a new run")
+    config = read_config(folder)
+    if not config.data:
+        raise UserError(f"{folder} was imported, so there is nothing to resume; train the net with `init={folder}`")
+    config = replace(config, saving=saving_of(words, config.saving))
+    if words.get("epochs") is not None:
+        config = replace(config, training=replace(config.training, epochs=words["epochs"]).check())
+    if words.get("target") is not None and (word := parse_target(words["target"]).word) != config.target:
+        if same_bits:
+            raise UserError(
+                f"{folder} was begun on {config.target}, got `target={word}`, whose bits are others; leave it out, or "
+                "give `same_bits=False` too"
+            )
+        config = replace(config, target=word, choices=NO_OVERRIDES)
+    return config
+
+
+def begun_already(request: TrainRequest, plan: Plan, *, same_bits: bool = True) -> Plan | None:
+    """The plan of going on with the run in the plan's folder, or None if there is none.
+
+    Raises UserError for a run that another request began.
+    """
+    if not (plan.folder / "run.json").exists():
+        return None
+    held, config = read_config(plan.folder), plan.config
+    if not same_bits and held.target != config.target:
+        held = replace(held, target=config.target, choices=NO_OVERRIDES)
+    if found := [*_differences(held.to_json(), config.to_json())]:
+        raise UserError(
+            f"`auto_resume` wants the words that began {plan.folder}, got others: {'; '.join(found)}; give those, "
+            f"another `out`, or go on with `resume={plan.folder}`"
+        )
+    return replace(plan, config=replace(held, saving=saving_of(request.saving, held.saving)))
+
+
+def _differences(held: dict[str, Any], ours: dict[str, Any], where: str = "") -> Iterator[str]:
+    """Each field that differs, with what it is in the run and what it would be."""
+    for name in sorted(held.keys() | ours.keys()):
+        there, here, path = held.get(name), ours.get(name), f"{where}{name}"
+        if there == here or path in _UNSAID:
+            continue
+        if isinstance(there, dict) and isinstance(here, dict):
+            yield from _differences(there, here, f"{path}.")
+        elif name == "spec":
+            yield "another net"
+        else:
+            yield f"{path} ({there} there, {here} here)"

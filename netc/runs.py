@@ -1,0 +1,157 @@
+"""A run: what a training left in its folder, and what it says of new data."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from netc.netspec.errors import UserError
+from netc.requests import data_for, sized
+from netc.runtime import evaluate as library
+from netc.runtime.backends.protocol import Array
+from netc.runtime.cache.store import Cache
+from netc.runtime.data.batches import eval_batches
+from netc.runtime.data.catalog import BY_NAME
+from netc.runtime.data.dataset import Dataset, of_images
+from netc.runtime.data.windows import TextSplit
+from netc.runtime.evaluate import Score, open_session
+from netc.runtime.run import checkpoint
+from netc.runtime.run.checkpoint import Checkpoint, CheckpointError
+from netc.runtime.run.config import RunConfig, checkpoint_of, normalise_of, read_config
+from netc.traces.read import Trace
+from netc.traces.read import read as read_trace
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run's folder. `accuracy` is that of its last evaluation and `best` of its best one, NaN if there was none.
+
+    `stopped`: a callback ended it before its end; netc.resume goes on with it. `data` is what it was trained on, where
+    that was in this process.
+    """
+
+    folder: Path
+    config: RunConfig
+    steps: int
+    accuracy: float
+    best: float
+    stopped: bool = False
+    data: Dataset | None = field(default=None, repr=False, compare=False)
+
+    @classmethod
+    def open(cls, folder: Path | str) -> Run:
+        """The run in a folder; raises UserError if there is none."""
+        folder = Path(folder)
+        config, saved = read_config(folder), _newest(folder)
+        meta: dict[str, Any] = saved.meta if saved else {}
+        best = float(meta.get("best", -1.0))
+        evaluated = best >= 0
+        step = int(meta.get("step", 0))
+        return cls(
+            folder, config, step, float(meta["last"]) if evaluated else math.nan, best if evaluated else math.nan
+        )
+
+    @property
+    def trace(self) -> Trace:
+        """Every step and evaluation; raises TraceError, and OSError where there is none."""
+        return read_trace(self.folder / "trace.jsonl")
+
+    def weights(self, checkpoint: str = "best") -> dict[str, Array]:
+        """The whole state of a checkpoint, `best` or `last`, by name."""
+        return dict(checkpoint_of(self.folder, checkpoint).tensors)
+
+    def evaluate(
+        self,
+        data: Dataset | str | None = None,
+        *,
+        checkpoint: str = "best",
+        target: str | None = None,
+        data_dir: Path | None = None,
+        skip_unknown: bool = False,
+        by_number: bool = False,
+    ) -> Score:
+        """The score on a test part: of the run's own data, or of other `data`, whose classes are matched by name.
+
+        `by_number` matches them by number, `skip_unknown` leaves out examples of classes that the run does not know. A
+        folder and a text that have no test part of their own are taken whole. Raises UserError and DataError.
+        """
+        found = self.data_of(data, checkpoint, data_dir)
+        return self.score(
+            found, checkpoint, target, other=data is not None, by_number=by_number, skip_unknown=skip_unknown
+        )
+
+    def score(
+        self,
+        data: Dataset,
+        checkpoint: str = "best",
+        target: str | None = None,
+        cache: Cache | None = None,
+        *,
+        other: bool,
+        by_number: bool = False,
+        skip_unknown: bool = False,
+    ) -> Score:
+        """The score on data at the net's input size, the run's own unless `other`; see `evaluate`."""
+        if not other and (skip_unknown or by_number):
+            raise UserError(
+                "`skip_unknown` and `by_number` belong to `data`, got no `data`; a run knows its own classes"
+            )
+        return library.evaluate(
+            self.config, data, self.folder, checkpoint, target or self.config.target, cache or Cache(), other=other,
+            numbers=by_number, skip_unknown=skip_unknown,
+        )  # fmt: skip
+
+    def data_of(self, data: Dataset | str | None, checkpoint: str = "best", data_dir: Path | None = None) -> Dataset:
+        """The data to evaluate on, at the net's input size: other data whole where nothing divides it.
+
+        The run's own, and a copy of it, is divided as in training.
+        """
+        name, config = data or self.config.data, self.config
+        if not name:
+            raise UserError(
+                f"{self.folder} was imported and has no data of its own; say which by `data`, as imagefolder:PATH"
+            )
+        if data is None:
+            return self.data or data_for(config.net, name, data_dir)
+        if isinstance(name, Dataset):
+            return sized(name, config.net)
+        found = data_for(config.net, name, data_dir, whole=True)
+        if name in BY_NAME or found.digest != checkpoint_of(self.folder, checkpoint).meta.get("data_sha256"):
+            return found
+        return data_for(config.net, name, data_dir)
+
+    def predict(self, x: Any, *, checkpoint: str = "best", target: str | None = None) -> Array:
+        """The net's output [N, ..] for examples x [N, ..], of a classifier its logits; x as they were trained on.
+
+        uint8 images [N, H, W] or [N, H, W, C] are resized and normalised as in training; other arrays go to the net as
+        they are. Raises UserError for arrays of the other kind, and DataError.
+        """
+        nothing = np.zeros(len(x), np.int32)
+        data = sized(Dataset.from_arrays(x, nothing, x[:1], nothing[:1], classes=("",)), self.config.net)
+        trainer, saved = open_session(self.config, self.folder, checkpoint, target or self.config.target, Cache())
+        normalise = normalise_of(saved)
+        if of_images(data.train) != bool(normalise.mean):
+            wants = "uint8 images, which it normalises" if normalise.mean else "arrays as the net takes them"
+            raise UserError(f"{self.folder} was trained on {wants}, got {np.asarray(x).dtype}; give `x` as it was then")
+        if data.train.shape != self.config.net.spec.input:
+            want, got = list(self.config.net.spec.input), list(data.train.shape)
+            raise UserError(f"`x` wants examples of {want}, the `input` of the net, got {got}; reshape it")
+        assert not isinstance(data.train, TextSplit)  # from arrays
+        found = []
+        for batch in eval_batches(data.train, batch=self.config.training.batch, normalise=normalise):
+            found.append(trainer.predict(batch.x)[batch.weight > 0])
+        return np.concatenate(found)
+
+
+def _newest(folder: Path) -> Checkpoint | None:
+    for name in ("last", "best"):
+        if checkpoint.exists(folder / name):
+            try:
+                return checkpoint.load(folder / name)
+            except CheckpointError:
+                continue
+    return None

@@ -1,0 +1,129 @@
+"""Train a net, and go on with a run."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from netc.netspec.check import CheckedNet
+from netc.netspec.errors import UserError
+from netc.netspec.spec import NetSpec
+from netc.programs import quiet
+from netc.requests import Plan, TrainRequest, planned, request_training, sized, stored_data, with_tuned
+from netc.resuming import begun_already, resumed
+from netc.runs import Run
+from netc.runtime.cache.store import Cache
+from netc.runtime.data.dataset import OWN, Dataset
+from netc.runtime.run.ledger import StepDone
+from netc.runtime.train import Outcome, Progress
+from netc.runtime.train import train as run_training
+from netc.traces.schema import EvalRecord
+
+OnStep = Callable[[StepDone], bool | None]
+OnEpoch = Callable[[EvalRecord], bool | None]
+
+
+def train(
+    net: NetSpec | CheckedNet | str,
+    data: Dataset | str = "digits",
+    *,
+    on_step: OnStep | None = None,
+    on_epoch: OnEpoch | None = None,
+    on_note: Callable[[str], None] = quiet,
+    config: str | None = None,
+    same_bits: bool = True,
+    **words: Any,
+) -> Run:
+    """Train a net, a NetSpec or what `netc.load` takes, on data: a Dataset, or a name that `netc.datasets` knows.
+
+    `words` are the fields of TrainRequest, of the recipe and of its optimizer (`optimizer="adamw"`, `weight_decay`,
+    `loss`, `precision`, ..), and of TrainConfig (`epochs`, `batch`, `lr`, `warmup`, `decay`); what is not stated is as
+    for `netc train`. The run lies in `out`, by default runs/NET-DATA. `on_step` gets each StepDone, `on_epoch` each
+    EvalRecord; where one returns True, the run is saved and stops. `on_note` gets what there is to say on the way.
+
+    Raises UserError, SpecError and DataError for what does not fit, NonFiniteError when the loss is no number any more,
+    and after a signal, with the run saved, KeyboardInterrupt or SystemExit.
+    """
+    request = request_training(net, config=config, data=data, **words)
+    plan, resume = plan_of(request, same_bits=same_bits, note=on_note)
+    for note in plan.start.notes_for(plan.data.classes) if plan.start else ():
+        on_note(note)
+    outcome = run_plan(plan, resume=resume, same_bits=same_bits, progress=_progress(on_step, on_epoch, on_note))
+    return _ended(outcome, plan.data)
+
+
+def resume(
+    run: Run | Path | str,
+    data: Dataset | str | None = None,
+    *,
+    on_step: OnStep | None = None,
+    on_epoch: OnEpoch | None = None,
+    on_note: Callable[[str], None] = quiet,
+    same_bits: bool = True,
+    **words: Any,
+) -> Run:
+    """Go on with a run from its newest checkpoint: what comes is bit for bit what an unbroken run would have had.
+
+    A run on arrays of your own wants the same `data` again. `words` may be `epochs` (more of them), `data_dir`,
+    `checkpoint_every`, `checkpoint_minutes`, `keep`, and, without `same_bits`, `target`. Raises as `train` does.
+    """
+    folder = run.folder if isinstance(run, Run) else Path(run)
+    plan = plan_resumed(folder, data, words, same_bits=same_bits)
+    progress = _progress(on_step, on_epoch, on_note)
+    return _ended(run_plan(plan, resume=True, same_bits=same_bits, progress=progress), plan.data)
+
+
+def plan_of(request: TrainRequest, *, same_bits: bool = True, note: Callable[[str], None] = quiet) -> tuple[Plan, bool]:
+    """The plan of a request, and whether it goes on with a run that the same request began."""
+    plan = planned(request)
+    if request.auto_resume and (held := begun_already(request, plan, same_bits=same_bits)):
+        return held, True
+    return with_tuned(plan, note) if request.tuned else plan, False
+
+
+def plan_resumed(folder: Path, data: Dataset | str | None, words: dict[str, Any], *, same_bits: bool = True) -> Plan:
+    """The plan of going on with a run. Raises UserError for words that it must not be given, and for other data."""
+    config = resumed(folder, words, same_bits=same_bits)
+    if data is not None and not config.data.startswith(OWN):
+        raise UserError(f"{folder} was begun on {config.data} and goes on with it, got also `data`; leave it out")
+    found = sized(stored_data(data or config.data, words.get("data_dir")), config.net)
+    if data is not None and config.train_sha256 not in ("", found.train_digest):
+        raise UserError(
+            f"{folder} was trained on other arrays (SHA-256 {config.train_sha256[:12]}), got ones of "
+            f"{found.train_digest[:12]}; give the same, or begin a new run"
+        )
+    return Plan(config, found, folder)
+
+
+def run_plan(
+    plan: Plan, *, resume: bool = False, same_bits: bool = True, progress: Progress, cache: Cache | None = None
+) -> Outcome:
+    """Run a plan in its folder; see runtime/train.py."""
+    cache = cache or Cache(on_wait=progress.noted, on_damage=progress.noted)
+    return run_training(
+        plan.config, plan.data, plan.folder, cache,
+        resume=resume, start=plan.start, progress=progress, same_bits=same_bits,
+    )  # fmt: skip
+
+
+def _progress(on_step: OnStep | None, on_epoch: OnEpoch | None, on_note: Callable[[str], None]) -> Progress:
+    progress = Progress(noted=on_note)
+    if on_step is not None:
+        step = on_step
+        progress = replace(progress, stepped=lambda done, seconds: step(done))
+    return progress if on_epoch is None else replace(progress, evaluated=on_epoch)
+
+
+def _ended(outcome: Outcome, data: Dataset) -> Run:
+    """The run; raises what a signal asks for."""
+    if outcome.signal == signal.SIGINT:
+        raise KeyboardInterrupt
+    if outcome.signal:
+        raise SystemExit(128 + outcome.signal)
+    run = Run.open(outcome.folder)
+    return replace(
+        run, steps=outcome.steps, accuracy=outcome.accuracy, best=outcome.best, stopped=outcome.interrupted, data=data
+    )

@@ -1,0 +1,165 @@
+"""Examples that a net takes as they are: arrays in memory, or batches from anywhere."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Sized
+from dataclasses import dataclass
+from itertools import chain, islice
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from netc.runtime.data.errors import DataError
+
+Array = npt.NDArray[Any]
+Pair = tuple[Array, Array]
+Source = Callable[[int], Iterable[Pair]]
+
+
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """`x` float32 or int32 [N, ..], fed to the net as it is, and its targets `y` int32 or float32 [N, ..]."""
+
+    x: Array
+    y: Array
+
+    def __post_init__(self) -> None:
+        if len(self.x) != len(self.y):
+            raise DataError(f"`x` and `y` want as many examples, got {len(self.x)} and {len(self.y)}")
+
+    @property
+    def labels(self) -> Array:
+        """The targets."""
+        return self.y
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """One example's shape."""
+        return self.x.shape[1:]
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def take(self, indices: npt.NDArray[np.int64]) -> Pair:
+        """The examples at `indices` [n]: x and y."""
+        return self.x[indices], self.y[indices]
+
+
+@dataclass(frozen=True, eq=False)
+class Batches:
+    """An epoch is `steps` batches (x, y) of `source(epoch)`, all of the shapes and types of `first`."""
+
+    source: Source
+    steps: int
+    first: Pair
+
+    @property
+    def labels(self) -> Array:
+        """The targets of the first batch."""
+        return self.first[1]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """One example's shape."""
+        return self.first[0].shape[1:]
+
+    @property
+    def batch(self) -> int:
+        """Examples in a batch."""
+        return len(self.first[0])
+
+    def __len__(self) -> int:
+        return self.steps * self.batch
+
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[Pair]:
+        """The batches of an epoch from step `start` on; raises DataError for too few, or for one of another form."""
+        given = 0
+        for given, pair in enumerate(islice(self.source(epoch), self.steps), 1):  # read after the loop
+            if given > start:
+                yield self._fitting(as_pair(pair))
+        if given < self.steps:
+            raise DataError(f"an epoch wants {self.steps} batches, got {given}; give `steps={given}`")
+
+    def _fitting(self, pair: Pair) -> Pair:
+        for name, want, got in zip("xy", self.first, pair, strict=True):
+            if got.shape != want.shape or got.dtype != want.dtype:
+                raise DataError(
+                    f"batches want one form, `{name}` {want.dtype} {list(want.shape)} as the first has it, got "
+                    f"{got.dtype} {list(got.shape)}; leave a smaller last one out"
+                )
+        return pair
+
+
+def batches_of(given: Source | Iterable[Pair], steps: int | None) -> Batches:
+    """Batches from a function of the epoch, from a collection that can be read again, or from a generator.
+
+    A function or a generator wants `steps`, the number of batches in an epoch; a generator is read on from epoch to
+    epoch. Raises DataError.
+    """
+    if steps is None:
+        if callable(given) or not isinstance(given, Sized):
+            raise DataError("batches of a function or a generator want `steps`, the number in an epoch, got none")
+        steps = len(given)
+    if steps < 1:
+        raise DataError(f"`steps` wants 1 or more batches in an epoch, got {steps}")
+    if callable(given):
+        source, probe = given, iter(given(0))
+    elif isinstance(given, Iterator):
+        probe = given
+    else:
+        source, probe = lambda epoch: given, iter(given)
+    head = next(probe, None)
+    if head is None:
+        raise DataError("batches want at least one, got none")
+    first = as_pair(head)
+    if isinstance(given, Iterator):
+        unread = chain([head], given)
+        return Batches(lambda epoch: unread, steps, first)
+    return Batches(source, steps, first)
+
+
+def as_pair(given: Any) -> Pair:
+    """A batch as two arrays, in types that a program takes; raises DataError."""
+    try:
+        x, y = given
+    except (TypeError, ValueError) as error:
+        raise DataError(f"a batch wants a pair (x, y), got {type(given).__name__}") from error
+    return as_input(x), as_target(y)
+
+
+def as_input(given: Any) -> Array:
+    """What a net takes: float32, or int32 for token ids."""
+    array = np.asarray(given)
+    if array.dtype == np.uint8:
+        raise DataError(
+            f"uint8 wants images [N, H, W] or [N, H, W, 1 or 3] in memory, got {list(array.shape)}; convert it to "
+            "float32, or to int32 for token ids"
+        )
+    return _converted(array, "x")
+
+
+def as_target(given: Any) -> Array:
+    """What a loss takes: int32 for class ids, float32 for numbers."""
+    return _converted(np.asarray(given), "y")
+
+
+def _converted(array: Array, name: str) -> Array:
+    if array.ndim == 0 or array.dtype.kind not in "fiub":
+        raise DataError(f"`{name}` wants numbers [N, ..], got {array.dtype} {list(array.shape)}")
+    if array.dtype.kind == "f":
+        return np.ascontiguousarray(array, np.float32)
+    if array.size and not -(2**31) <= int(array.min()) <= int(array.max()) < 2**31:
+        raise DataError(f"`{name}` wants whole numbers of 32 bits, got {array.min()} to {array.max()}")
+    return np.ascontiguousarray(array, np.int32)
+
+
+def digest_of(classes: tuple[str, ...], *pairs: Pair) -> str:
+    """The SHA-256 (hex) of class names and of the types, shapes and bytes of arrays."""
+    sha = hashlib.sha256(json.dumps(["netc arrays", 1, classes]).encode())
+    for array in chain.from_iterable(pairs):
+        sha.update(json.dumps([array.dtype.str, array.shape]).encode())
+        sha.update(np.ascontiguousarray(array).data)
+    return sha.hexdigest()

@@ -1,0 +1,78 @@
+"""Whether data can feed a net and its loss."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from netc.netspec.errors import NetcError, UserError
+from netc.netspec.types import TensorType, batched
+from netc.runtime.data.dataset import Dataset
+from netc.runtime.data.examples import Batches, Examples
+from netc.runtime.data.windows import TextSplit
+from netc.runtime.run.config import RunConfig
+from netc.runtime.session import DTYPES
+
+
+def refuse_misfits(config: RunConfig, data: Dataset) -> None:
+    """Raise UserError unless the data, images with a class each, text or arrays, can feed the net and its loss."""
+    kind = "text" if isinstance(data.train, TextSplit) else "images"
+    own = isinstance(data.train, Examples | Batches)
+    if problems := [*(_array_problems(config, data) if own else _problems(config, kind))]:
+        raise UserError("\n".join(problems))
+
+
+def _problems(config: RunConfig, kind: str) -> Iterator[str]:
+    net, loss = config.net, config.recipe.loss
+    text = kind == "text"
+    if net.x.dtype != "f32" and not text:
+        yield f"{net.spec.name} takes token ids, and {config.data} holds images; choose a net for images"
+    elif net.x.dtype == "f32" and text:
+        yield f"{net.spec.name} takes images, and {config.data} is text; choose a net of token ids"
+    elif text and net.out.shape[:-1] != net.x.shape:
+        yield (
+            f"{config.data} has a next token for each place and wants a net with an output of [batch, T, vocabulary], "
+            f"got {net.spec.name} with {batched(net.out.shape)}; end it in tiedHead or lmHead"
+        )
+    elif not text and net.out.rank != 1:
+        yield (
+            f"{config.data} has one class for each image and wants a net with an output of [batch, classes], "
+            f"got {net.spec.name} with {batched(net.out.shape)}; choose a classifier, or drive its module from Python"
+        )
+    if loss.target(TensorType((2,))).dtype != "i32":
+        yield f"{config.data} has class ids, and {loss.kind} wants floats of the output's shape; choose another `loss`"
+
+
+def _array_problems(config: RunConfig, data: Dataset) -> Iterator[str]:
+    """What of arrays, which go to the net as they are, does not fit it."""
+    split, net, loss = data.train, config.net, config.recipe.loss
+    assert isinstance(split, Examples | Batches)
+    x = split.x if isinstance(split, Examples) else split.first[0]
+    for name, array, want in (("x", x, net.x), ("y", split.labels, loss.target(net.out))):
+        if array.shape[1:] != want.shape or array.dtype != DTYPES[want.dtype]:
+            whose = f"the `input` of {net.spec.name}" if name == "x" else f"`loss={loss.kind}` of {net.spec.name}"
+            yield (
+                f"`{name}` wants {np.dtype(DTYPES[want.dtype])} {_each(want.shape)}, {whose}, got {array.dtype} "
+                f"{_each(array.shape[1:])}; change one of them"
+            )
+    if isinstance(split, Batches) and split.batch != config.training.batch:
+        yield f"`batch` wants {split.batch}, as the batches are, got {config.training.batch}; leave it out"
+
+
+def _each(shape: tuple[int, ...]) -> str:
+    return f"[{', '.join(map(str, ('N', *shape)))}]"
+
+
+def check_fit(config: RunConfig, data: Dataset) -> None:
+    """Raise UserError unless `data`, at the net's input size, can train it: `refuse_misfits`, and enough outputs."""
+    refuse_misfits(config, data)
+    classes, outputs = len(data.classes), config.net.out.shape[-1] if config.net.out.rank else 1
+    if classes == 1 and config.net.x.dtype == "f32":
+        raise UserError(f"{config.data} wants at least two classes to train on, got {classes}; add a folder of images")
+    if outputs < classes:
+        raise UserError(
+            f"{config.data} has {classes} classes, got a net with {outputs} outputs; give `classes={classes}`"
+        )
+    if data.train.shape != config.net.spec.input:
+        raise NetcError(f"examples of shape {data.train.shape} were given to a net that wants {config.net.spec.input}")

@@ -1,0 +1,232 @@
+"""`import netc`: the program of the README, and what a user meets on the way."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import netc
+from netc import layers as nn
+
+RNG = np.random.default_rng(0)
+X = RNG.integers(0, 256, (60, 28, 28, 1)).astype(np.uint8)
+Y = np.arange(60) % 10
+NET = netc.NetSpec("mine", (6,), (nn.Dense(8, activation="relu"), nn.Dense(3)))
+F, L = RNG.standard_normal((40, 6)), np.arange(40) % 3
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NETC_CACHE_DIR", str(tmp_path / "cache"))
+
+
+def mine(**others):
+    return netc.Dataset.from_arrays(F, L, F[:10], L[:10], **others)
+
+
+def train(data=None, **words):
+    return netc.train(NET, data or mine(), **{"target": "reference", "epochs": 2, "batch": 8, "out": "run", **words})
+
+
+def test_the_program_of_the_readme(tmp_path, capsys):
+    x, y, x_test, y_test = X, Y, X[:20], Y[:20]
+
+    net = netc.NetSpec("mine", (28, 28, 1), (nn.ConvBn(32), nn.GlobalAvgPool(), nn.Dense(10)))
+    print(net.summary())
+    run = netc.train(net, netc.Dataset.from_arrays(x, y, x_test, y_test), optimizer="adamw", epochs=5)
+    print(run.accuracy, run.predict(x_test[:4]).argmax(-1))
+    netc.compile(net, batch=32, target="cpu").save("mine.vmfb")
+    step = netc.compile(net, batch=32)
+    text = step.stablehlo
+
+    said = capsys.readouterr().out
+    assert "convBn 32 3x3  [batch, 28, 28, 32]" in said and f"{run.accuracy} [" in said
+    assert run.folder.name == "mine-arrays" and 0 <= run.accuracy <= run.best <= 1
+    assert (tmp_path / "mine.vmfb").stat().st_size > 1000 and (tmp_path / "mine.vmfb.json").exists()
+    assert text.startswith("module @mine") and "stablehlo.convolution" in text
+    state = step.init(seed=0)
+    images = x[:32].astype(np.float32) / 255
+    state, first = step.train(state, images, y[:32].astype(np.int32), lr=1e-3)
+    state, second = step.train(state, images, y[:32].astype(np.int32), lr=1e-3)
+    assert second["loss"] < first["loss"]
+    assert step.manifest["functions"]["predict"]["arguments"][-1]["shape"] == [32, 28, 28, 1]
+    assert step.cost().flops > 1e6 and step.cost().useful_flops > 1e6 and step.memory().total > 1e5
+    assert step.predict(state, images).shape == (32, 10)
+
+
+def test_a_certificate():
+    assert netc.compile(NET, batch=2, target="xla").certificate().holds
+    assert netc.certify(NET, primes=4).holds
+
+
+def test_importing_netc_loads_nothing():
+    code = "import sys, netc; print(sorted(m for m in sys.modules if m.startswith('netc') or m in ('numpy', 'click')))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "['netc']"
+
+
+@pytest.mark.parametrize("name", netc.__all__)
+def test_every_public_name_is_there_and_documented(name):
+    assert getattr(netc, name).__doc__
+    assert name in dir(netc)
+
+
+def test_the_names_for_type_checkers_are_those_that_are_loaded():
+    assert sorted(netc.__all__) == sorted(netc._NAMES)
+    with pytest.raises(AttributeError, match="module 'netc' has no attribute 'trian'"):
+        _ = netc.trian
+
+
+def test_what_a_name_stands_for(tmp_path):
+    (tmp_path / "my.toml").write_text('name = "my"\ninput = [4]\n[[layers]]\nkind = "dense"\nfeatures = 2\n')
+    assert netc.load("mnist-mlp").name == "mnist-mlp"
+    assert netc.load("my.toml").input == (4,)
+    assert netc.load(train().folder).accuracy == netc.Run.open("run").accuracy
+    with pytest.raises(netc.UserError, match="did you mean resnet34"):
+        netc.load("resnet43")
+
+
+def test_own_arrays_train_evaluate_and_resume():
+    whole = train(epochs=3, out="whole")
+    part = train(epochs=2, out="part")
+    assert part.evaluate().count == 10
+    assert part.evaluate().accuracy == netc.load("part").evaluate(mine()).accuracy
+    resumed = netc.resume("part", mine(), epochs=3)
+    assert resumed.steps == whole.steps
+    assert netc.trace.diff(train(epochs=3, out="again"), whole).agree
+    other = netc.Dataset.from_arrays(F + 1, L, F[:10], L[:10])
+    with pytest.raises(netc.UserError, match=r"was trained on other arrays \(SHA-256 \w{12}\), got ones of"):
+        netc.resume("part", other)
+    with pytest.raises(netc.UserError, match=r"arrays:mine were arrays of a Python program.* give them again"):
+        netc.resume("part")
+    with pytest.raises(netc.UserError, match=r"arrays:mine were arrays of a Python program"):
+        netc.load("part").evaluate()
+
+
+def test_an_interrupted_run_on_own_arrays_goes_on_bit_for_bit():
+    whole = train(out="whole")
+    stopped = train(out="part", on_step=lambda done: done.step == 3)
+    assert stopped.stopped and stopped.steps == 4
+    assert not netc.resume(stopped, mine()).stopped
+    assert netc.trace.diff("whole", "part").agree
+    assert (whole.folder / "trace.jsonl").read_bytes() == (stopped.folder / "trace.jsonl").read_bytes()
+
+
+def test_callbacks_see_every_step_and_epoch_and_may_stop():
+    steps, epochs = [], []
+    run = train(on_step=lambda done: steps.append(done.loss), on_epoch=lambda e: epochs.append(e.accuracy))
+    assert len(steps) == run.steps == 10 and epochs[-1] == pytest.approx(run.accuracy) and not run.stopped
+    run = train(out="early", epochs=9, on_epoch=lambda e: e.epoch == 1)
+    assert run.stopped and run.steps == 10
+
+
+def test_predict_wants_examples_as_they_were_trained_on():
+    run = train()
+    assert run.predict(F[:3]).shape == (3, 3)
+    assert run.predict(F).shape == (40, 3)  # more than a batch
+    with pytest.raises(netc.UserError, match=r"`x` wants examples of \[6\], the `input` of the net, got \[5\]"):
+        run.predict(F[:, :5])
+    images = netc.NetSpec("img", (8, 8, 1), (nn.Flatten(), nn.Dense(10)))
+    data = netc.Dataset.from_arrays(X[:, :8, :8], Y)
+    seen = netc.train(images, data, target="reference", epochs=1, out="images")
+    assert seen.predict(X[:2, :, :, 0]).shape == (2, 10)  # resized
+    with pytest.raises(netc.UserError, match="was trained on uint8 images, which it normalises, got float64; give `x`"):
+        seen.predict(X[:2, :8, :8].astype(float))
+
+
+def pairs(epoch):
+    generator = np.random.default_rng(epoch)
+    for _ in range(4):
+        x = generator.standard_normal((8, 6))
+        yield x, (x.sum(-1) > 0).astype(int)
+
+
+def test_batches_of_a_function_train_and_resume():
+    def data():
+        return netc.Dataset.from_batches(pairs, F[:10], L[:10], steps=4)
+
+    whole = train(data(), batch=None, out="whole")
+    assert whole.steps == 8 and whole.config.training.batch == 8
+    train(data(), batch=None, out="part", on_step=lambda done: done.step == 5)
+    netc.resume("part", data())
+    assert (whole.folder / "trace.jsonl").read_bytes() == netc.load("part").folder.joinpath("trace.jsonl").read_bytes()
+
+
+def test_batches_of_a_list_or_a_generator():
+    batches = list(pairs(0))
+    assert train(netc.Dataset.from_batches(batches, F[:10], L[:10]), batch=None).steps == 8
+    endless = (pair for epoch in range(9) for pair in pairs(epoch))
+    assert train(netc.Dataset.from_batches(endless, F[:10], L[:10], steps=3), batch=None, out="endless").steps == 6
+    with pytest.raises(netc.DataError, match="want `steps`, the number in an epoch, got none"):
+        netc.Dataset.from_batches(pairs, F, L)
+    short = netc.Dataset.from_batches(iter(batches), F[:10], L[:10], steps=3)
+    with pytest.raises(netc.DataError, match="an epoch wants 3 batches, got 1; give `steps=1`"):
+        train(short, batch=None, out="short")
+    ragged = netc.Dataset.from_batches([*batches, (F[:3], L[:3])], F[:10], L[:10])
+    with pytest.raises(netc.DataError, match=r"`x` float32 \[8, 6\] as the first has it, got float32 \[3, 6\]; leave"):
+        train(ragged, batch=None, out="ragged")
+    with pytest.raises(netc.UserError, match="`batch` wants 8, as the batches are, got 4"):
+        train(netc.Dataset.from_batches(batches, F[:10], L[:10]), batch=4, out="four")
+
+
+def test_floats_as_targets():
+    net = netc.NetSpec("fit", (6,), (nn.Dense(2),))
+    y = np.stack([F.sum(-1), F[:, 0]], -1)
+    run = netc.train(net, netc.Dataset.from_arrays(F, y), loss="mse", target="reference", epochs=3, lr=0.05, out="fit")
+    assert run.evaluate().loss < 2
+    with pytest.raises(netc.UserError, match=r"`y` wants int32 \[N\], `loss=crossEntropy` of fit, got float32 \[N, 2"):
+        netc.train(net, netc.Dataset.from_arrays(F, y), target="reference", out="wrong")
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ({"epoch": 3}, "got `epoch`; did you mean `epochs`"),
+        ({"optimizer": "adm"}, "`optimizer` wants one of .* got 'adm'; did you mean adam"),
+        ({"new_head": True}, "`new_head` belongs to `init`, got no `init`"),
+        ({"crop": 2}, "`crop` and `flip` belong to images, and arrays:mine is no images"),
+        ({"recipe": netc.Recipe(), "loss": "mse"}, "`recipe` says how to train, got also `loss`; leave one out"),
+        ({"target": "gpu"}, "`target` wants one of"),
+        ({"steps_per_call": 99}, "`steps_per_call` wants at most the 5 steps of an epoch, got 99"),
+        ({"input": "3x3"}, r"`x` wants float32 \[N, 3, 3\], the `input` of mine, got float32 \[N, 6\]"),
+        ({"epochs": 0}, "epochs wants a positive integer, got 0"),
+        ({"config": "adam"}, "`config` belongs to a .lean file, got the net"),
+    ],
+)
+def test_mistakes_are_said_in_fields(words, sentence):
+    with pytest.raises((netc.UserError, netc.SpecError), match=sentence) as caught:
+        train(**words)
+    assert "--" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "sentence"),
+    [
+        ((F, L[:5]), "`x` and `y` want as many examples, got 40 and 5"),
+        ((F, L, F), "`x_test` and `y_test` go together, got one"),
+        ((F[:5], L[:5]), "wants 10 examples or more to hold some out, got 5; give `x_test`"),
+        ((np.array(["a"]), L[:1]), r"`x` wants numbers \[N, ..\], got <U1"),
+        ((np.zeros((9, 4), np.uint8), L[:9]), r"uint8 wants images .* got \[9, 4\]; convert it to float32"),
+        ((F, L + 2**40), "`y` wants whole numbers of 32 bits"),
+    ],
+)
+def test_arrays_that_do_not_fit_are_refused(arrays, sentence):
+    with pytest.raises(netc.DataError, match=sentence):
+        netc.Dataset.from_arrays(*arrays)
+
+
+def test_the_digest_depends_on_every_array():
+    base = mine().digest
+    assert mine().digest == base
+    assert netc.Dataset.from_arrays(F, (L + 1) % 3, F[:10], L[:10]).digest != base
+    assert netc.Dataset.from_arrays(F, L, F[:9], L[:9]).digest != base
+    assert netc.Dataset.from_arrays(F, L, F[:9], L[:9]).train_digest == mine().train_digest
+
+
+def test_auto_resume_goes_on_with_the_same_request():
+    train(on_step=lambda done: done.step == 2, auto_resume=True)
+    assert train(auto_resume=True).steps == 10
+    with pytest.raises(netc.UserError, match=r"`auto_resume` wants the words that began run, got others: seed"):
+        train(auto_resume=True, seed=1)

@@ -1,0 +1,1 @@
+../../netc/lean_words.py
