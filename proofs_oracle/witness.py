@@ -19,8 +19,13 @@ from netc.proofs_oracle.references import apply
 
 Call = Callable[[Sequence[FloatArray]], list[FloatArray]]
 
-# Every case is compiled for one call: what XLA could gain by optimising is less than it takes (here 4 s for 1).
-QUICK: dict[str, int | bool] = {"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": False}
+# Every case is compiled for one call: what XLA could gain by optimising is less than it takes (here 4 s for 1), and so
+# is what its threads gain that each compile a part (a tenth).
+QUICK: dict[str, int | bool] = {
+    "xla_backend_optimization_level": 0,
+    "xla_cpu_use_fusion_emitters": False,
+    "xla_cpu_parallel_codegen_split_count": 1,
+}
 
 
 @contextmanager

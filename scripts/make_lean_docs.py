@@ -19,7 +19,7 @@ BLOCK = re.compile(r"<!-- (\w+) -->\n.*?<!-- end -->\n", re.DOTALL)
 def _constructor(row: Row) -> str:
     arguments = " ".join(f"[{p.name}={_default(p.default)}]" if p.optional else p.name for p in row.parameters)
     note = row.note.partition(": ")[2].replace("|", "\\|")
-    return f"| `{row.head}` | {arguments} | {row.kind} | {note} |"
+    return f"| `{row.head}` | {f'`{arguments}`' if arguments else ''} | {row.kind} | {note} |"
 
 
 def _default(value: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,9 @@ settings.register_profile(
     "netc", deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("netc")
+
+# As the command line does: emission and JAX make many objects and few rings, and looking for these took a tenth.
+gc.set_threshold(100_000)
 
 # `pytest -m quick`: files of every room, in less than a minute; no compiler's tests but a few of JAX.
 QUICK = {

@@ -1,4 +1,7 @@
-"""Every net of the zoo takes a train step: on a small input, in float32, by the IR's own meaning."""
+"""Every net of the zoo takes a train step: on a small input, in float32, by the IR's own meaning.
+
+Of nets that differ in sizes only the smallest does, and of all nets the deepest.
+"""
 
 import dataclasses
 
@@ -12,6 +15,7 @@ from netc.netspec.find import find
 from netc.netspec.recipe import SGD, Recipe
 from netc.netspec.types import Constant, Normal
 from netc.netspec.zoo import ZOO
+from tests.codegen.siblings import LARGER, structure
 
 # the smallest image that a net's strides and windows leave something of; others see 32x32
 SMALLEST = {"inception_v3": 75, "alexnet": 63, "squeezenet1_0": 48, "mobilevit_s": 64}
@@ -35,7 +39,20 @@ def drawn(rng, param):
     return np.resize(rng.standard_normal(10_007, np.float32) * np.float32(std), param.shape)  # a prime: rows differ
 
 
-@pytest.mark.parametrize("name", ZOO)
+DEEPEST = "densenet201"  # in which a wrong scale would grow most
+
+
+def test_what_takes_no_step_has_a_smaller_sibling_that_does():
+    smallest: dict[object, tuple[int, str]] = {}
+    for name in ZOO:
+        net = check(find(name))
+        kind = structure(net)
+        smallest[kind] = min(smallest.get(kind, (net.count, name)), (net.count, name))
+    assert set(ZOO) - {name for _, name in smallest.values()} == LARGER
+    assert max(ZOO, key=lambda name: len([*check(find(name)).walk()])) == DEEPEST
+
+
+@pytest.mark.parametrize("name", [name for name in ZOO if name not in LARGER or name == DEEPEST])
 def test_a_step_is_finite_and_moves_every_part(name):
     net = check(small(name))
     program = build(net, Recipe(SGD(0.0), norms=False), BATCH)

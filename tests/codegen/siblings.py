@@ -1,0 +1,32 @@
+"""Nets of the zoo that differ in sizes and repetitions only: what is done to every layer of one is done to the others.
+
+Helpers, not tests.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+from netc.netspec.check import CheckedNet
+from netc.netspec.layer import Layer
+
+
+def _sort(layer: Layer) -> tuple[object, ...]:
+    """Its kind with the options that are no sizes; of a size, whether it is more than 1."""
+    values = ((f.name, getattr(layer, f.name)) for f in dataclasses.fields(layer) if f.name != "name")
+    words = ((n, v if isinstance(v, bool | str) else isinstance(v, int) and v > 1) for n, v in values)
+    return (layer.kind, *words)
+
+
+def structure(net: CheckedNet) -> tuple[object, ...]:
+    """Equal for siblings."""
+    return (net.x.dtype, frozenset(_sort(each.layer) for each in net.walk()))
+
+
+# of each family all but the smallest; tests/codegen/test_zoo_steps.py holds this against the zoo
+LARGER = {
+    "cifar-bn", "convnext_base", "convnext_small", "densenet169", "densenet201", "efficientnet_b2",
+    "efficientnet_b3", "resnet101", "resnet152", "resnet34", "resnet34-cifar", "shufflenet_v2_x1_0",
+    "squeezenet1_0", "swin_b", "swin_s", "vgg13", "vgg13_bn", "vgg16", "vgg16_bn", "vgg19", "vgg19_bn",
+    "vit_base_patch16_224", "vit_small_patch16_224", "vit_tiny_patch16_224",
+}  # fmt: skip

@@ -1,0 +1,141 @@
+"""The docs: every link holds, every page is in the navigation, what they name exists, and prose has one width."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.test_rooms import modules
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+PAGES = sorted(DOCS.rglob("*.md"))
+FRONT = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")]
+FENCE = re.compile(r"^( *)```.*?^\1```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+PATH = re.compile(r"`((?:netspec|codegen|runtime|proofs_oracle|traces|netc|scripts|tests)/[\w./]*)`")
+MARGIN = 120
+
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def prose(path: Path) -> str:
+    """A page without its blocks of code."""
+    return FENCE.sub("", path.read_text(encoding="utf-8"))
+
+
+def anchors(path: Path) -> set[str]:
+    """The headings of a page as its table of contents spells them."""
+    headings = re.findall(r"^#+ (.+)$", prose(path), re.MULTILINE)
+    plain = (re.sub(r"[^\w\s-]", "", re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", h)).strip().lower() for h in headings)
+    return {re.sub(r"[\s-]+", "-", h) for h in plain}
+
+
+def broken(path: Path) -> Iterator[str]:
+    for link in LINK.findall(prose(path)):
+        if link.startswith(("https://", "http://")):
+            continue
+        file, _, anchor = link.partition("#")
+        target = (path.parent / file).resolve() if file else path
+        if not target.is_file():
+            yield f"{name_of(path)}: {link} leads to no file"
+        elif anchor and anchor not in anchors(target):
+            yield f"{name_of(path)}: {link} leads to no heading of {sorted(anchors(target))}"
+
+
+def test_links_hold():
+    assert not [line for path in (*PAGES, *FRONT) for line in broken(path)]
+
+
+def test_a_broken_link_is_seen(monkeypatch, tmp_path):
+    monkeypatch.setattr("tests.test_docs.ROOT", tmp_path)
+    page = tmp_path / "a.md"
+    page.write_text("# One two\n[a](#one-two) [b](#three) [c](none.md) [d](https://x/)\n```\n[e](gone.md)\n```\n")
+    assert [line.split(" leads")[0] for line in broken(page)] == ["a.md: #three", "a.md: none.md"]
+
+
+def navigation() -> list[str]:
+    """The pages that mkdocs.yml lists."""
+    text = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    return re.findall(r"^ +- (?:.*: )?(\S+\.md)$", text[text.index("\nnav:\n") :], re.MULTILINE)
+
+
+def test_every_page_is_in_the_navigation_once():
+    assert sorted(navigation()) == sorted(str(p.relative_to(DOCS)) for p in PAGES)
+
+
+def test_the_api_pages_name_modules():
+    named = [n for p in (DOCS / "api").glob("*.md") for n in re.findall(r"^::: (\S+)$", p.read_text(), re.MULTILINE)]
+    assert named and len(named) == len(set(named))
+    assert not set(named) - set(modules())
+
+
+def test_every_family_of_layers_is_in_the_api():
+    page = (DOCS / "api" / "layers.md").read_text(encoding="utf-8")
+    families = {p.stem for p in (ROOT / "netspec" / "layers").glob("*.py")} - {"__init__"}
+    assert set(re.findall(r"^::: netc\.netspec\.layers\.(\w+)$", page, re.MULTILINE)) == families
+
+
+def test_paths_in_prose_exist():
+    """Not in the changelog, which tells of the past."""
+    pages = [p for p in (*PAGES, *FRONT[:2]) if "measurements" not in p.parts]
+    named = (
+        (p, found)
+        for p in pages
+        for found in PATH.findall(prose(p))
+        if not re.search(r"/(foo|bar)\.|^runtime/src/", found)
+    )
+    assert not [f"{name_of(page)}: {found}" for page, found in named if not (ROOT / found).exists()]
+
+
+def test_prose_has_one_width():
+    """Tables and results are as wide as they are, and a script's output is a script's."""
+    pages = [p for p in (*PAGES, *FRONT) if "measurements" not in p.parts]
+    lines = ((p, n, line) for p in pages for n, line in enumerate(prose(p).splitlines(), 1))
+    long = [
+        f"{name_of(p)}: {line[:60]}.."
+        for p, _, line in lines
+        if len(line) > MARGIN and not line.startswith(("|", "    ", "<!--"))
+    ]
+    assert not long
+
+
+def test_nothing_is_fetched_by_the_site():
+    text = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    assert "\n  font: false\n" in text
+    assert "http" not in text
+
+
+def test_the_picture_of_the_architecture_is_current():
+    spec = importlib.util.spec_from_file_location("make_architecture", ROOT / "scripts" / "make_architecture.py")
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    assert script.drawn() == script.PICTURE.read_text(encoding="utf-8"), "python scripts/make_architecture.py"
+
+
+def bench_rows(path: Path) -> dict[str, list[str]]:
+    """The first table of steps beside their peers: net -> cells."""
+    rows = re.findall(r"^\| (\S+, b\d+) \| (.+) \|$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    return {net: cells.split(" | ") for net, cells in rows}
+
+
+def test_the_readme_is_short_and_its_numbers_are_those_of_the_measurement():
+    readme = ROOT / "README.md"
+    assert len(readme.read_text(encoding="utf-8").splitlines()) <= 120
+    measured = bench_rows(DOCS / "measurements" / "bench_step.md")
+    shown = bench_rows(readme)
+    assert shown
+    for net, (cpu, xla, jax, peer, ratio) in shown.items():
+        whole = measured[net]
+        assert [cpu, xla, jax, peer, ratio] == [whole[0], whole[1], whole[2], whole[4], whole[5]], net
+
+
+def test_the_picture_of_the_readme_is_of_the_golden_traces():
+    spec = importlib.util.spec_from_file_location("make_readme_picture", ROOT / "scripts" / "make_readme_picture.py")
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    assert script.digest().encode() in script.PICTURE.read_bytes(), "python scripts/make_readme_picture.py"
