@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from importlib.util import find_spec
 from typing import Any
@@ -13,10 +13,10 @@ from netc.netspec.check import CheckedNet
 from netc.netspec.errors import NetcError, UserError
 from netc.netspec.install import install_extra
 from netc.netspec.layer import Composite
-from netc.netspec.loss import CrossEntropy
+from netc.netspec.recipe import Recipe
 from netc.runtime.measure.bench import RATE, Contestant, Job, Step
 
-# nets whose peers are written out by hand: the class in *_transformers.py and its sizes
+# nets whose peers in PyTorch are written out by hand: the class in torch_transformers.py and its sizes
 TRANSFORMERS: dict[str, tuple[str, tuple[int, ...]]] = {
     "vit_tiny_patch4_32": ("ViT", (32, 4, 192, 3, 12, 10)),
     "tiny-gpt": ("GPT", (65, 64, 128, 4, 4)),
@@ -25,7 +25,6 @@ Made = tuple[Step, dict[str, Any]]
 # --against's words; torch eager and compiled are taken in both layouts of images, for either may be the better
 WORDS = ("jax", "torch", "torch.compile")
 LAYOUTS = ((False, ""), (True, ", channels last"))
-REFERENCE = "JAX jit, the oracle's layers"
 
 
 def contestants(words: Sequence[str], net: CheckedNet) -> tuple[Contestant, ...]:
@@ -37,18 +36,8 @@ def contestants(words: Sequence[str], net: CheckedNet) -> tuple[Contestant, ...]
         library = word.partition(".")[0]
         if find_spec(library) is None:
             raise UserError(f"`against={word}` wants {library}, got none; {install_extra('bench')}")
-        found += _jax(net) if library == "jax" else _torch(net, compiled=word == "torch.compile")
+        found += [Contestant("JAX jit", jax_step)] if library == "jax" else _torch(net, word == "torch.compile")
     return tuple(found)
-
-
-def _jax(net: CheckedNet) -> list[Contestant]:
-    from netc.proofs_oracle.peers import jax_net
-
-    if by_hand(net):
-        return [Contestant("JAX jit", jax_by_hand, twin=False)]
-    if not missing(net, jax_net.LAYERS):
-        return [Contestant("JAX jit", jax_step)]
-    return [Contestant(REFERENCE, reference_step)]
 
 
 def _torch(net: CheckedNet, compiled: bool) -> list[Contestant]:
@@ -84,92 +73,30 @@ def _same_net(count: int, net: CheckedNet) -> None:
         )
 
 
-def _adam(loss_fn: Callable[..., Any], params: Any, state: Any, job: Job) -> Made:
-    """jit of value_and_grad and Adam, with donated state, as JAX's users write it."""
+def jax_step(job: Job) -> Made:
+    """JAX: the step of the script that `netc emit-jax` writes, under jit with donated state."""
     import jax
     import jax.numpy as jnp
 
-    _same_net(sum(v.size for v in jax.tree.leaves(params)), job.net)
+    from netc.proofs_oracle.twin.agreement import executed, script_of
 
-    def train(p: Any, s: Any, m: Any, v: Any, t: Any, x: Any, y: Any) -> Any:
-        (loss, s), g = loss_fn(p, s, x, y, t)
-        t = t + 1
-        m = jax.tree.map(lambda m, g: 0.9 * m + 0.1 * g, m, g)
-        v = jax.tree.map(lambda v, g: 0.999 * v + 0.001 * g * g, v, g)
-        c1, c2 = 1 - 0.9**t, 1 - 0.999**t
-        p = jax.tree.map(lambda p, m, v: p - RATE * (m / c1) / (jnp.sqrt(v / c2) + 1e-8), p, m, v)
-        return p, s, m, v, t, loss
+    script = executed(script_of(job.net, Recipe(), job.batch, seed=0))
 
-    run = jax.jit(train, donate_argnums=(0, 1, 2, 3, 4))
-    zeros = jax.tree.map(jnp.zeros_like, params)
-    held = [params, state, zeros, jax.tree.map(jnp.zeros_like, params), jnp.float32(0)]
+    def train(state: Any, x: Any, y: Any) -> Any:
+        state, (loss, *_) = script["train_step"].__wrapped__(state, x, y, RATE)  # without norms, as netc's program
+        return state, loss
+
+    run, start = jax.jit(train, donate_argnums=0), job.start()
+    state = script["initial_state"](0)
+    given = {part: {n: jnp.asarray(start[n]) for n in state[part]} for part in ("params", "statistics")}
+    held = [{**state, **given}]
     xd, yd = (jnp.asarray(a) for a in job.data())
 
     def step() -> float:
-        *held[:], loss = run(*held, xd, yd)
+        held[0], loss = run(held[0], xd, yd)
         return float(loss)
 
     return step, {}
-
-
-def _tensors(job: Job) -> tuple[dict[str, Any], dict[str, Any]]:
-    import jax.numpy as jnp
-
-    start = {name: jnp.asarray(array) for name, array in job.start().items()}
-    statistics = {s.name for s in job.net.state}
-    return {n: a for n, a in start.items() if n not in statistics}, {n: start[n] for n in statistics}
-
-
-def _cross_entropy(logits: Any, y: Any) -> Any:
-    import jax
-    import jax.numpy as jnp
-
-    return -jnp.take_along_axis(jax.nn.log_softmax(logits), y[..., None], axis=-1).mean()
-
-
-def jax_step(job: Job) -> Made:
-    """JAX: lax convolutions, value_and_grad, Adam, jit with donated state."""
-    import jax
-    import jax.numpy as jnp
-
-    from netc.proofs_oracle.peers import jax_net
-
-    def loss(p: Any, s: Any, x: Any, y: Any, t: Any) -> Any:
-        key = jax.random.fold_in(jax.random.key(0), t.astype(jnp.uint32))
-        logits, new = jax_net.apply(job.net.spec.body, p, {**s, jax_net.KEY: key}, x)
-        return _cross_entropy(logits, y), s | new
-
-    return _adam(jax.value_and_grad(loss, has_aux=True), *_tensors(job), job)
-
-
-def jax_by_hand(job: Job) -> Made:
-    """JAX: a transformer as somebody would write it, from parameters of its own."""
-    import jax
-
-    from netc.proofs_oracle.peers import jax_transformers
-
-    kind, sizes = TRANSFORMERS[job.net.spec.name]
-    twin = getattr(jax_transformers, kind)(*sizes)
-
-    def loss(p: Any, s: Any, x: Any, y: Any, t: Any) -> Any:
-        return _cross_entropy(twin.apply(p, x), y), s
-
-    return _adam(jax.value_and_grad(loss, has_aux=True), twin.init(np.random.default_rng(0)), {}, job)
-
-
-def reference_step(job: Job) -> Made:
-    """JAX: the oracle's references, written from the equations; nobody made them fast."""
-    import jax.numpy as jnp
-
-    from netc.proofs_oracle.references.step import loss_and_gradients
-
-    gradient = loss_and_gradients(job.net.spec, CrossEntropy())
-
-    def loss(p: Any, s: Any, x: Any, y: Any, t: Any) -> Any:
-        (value, (_, new)), g = gradient(p, s, x, y, jnp.zeros(2, jnp.uint32), t.astype(jnp.int32))
-        return (value, {**s, **new}), g
-
-    return _adam(loss, *_tensors(job), job)
 
 
 def torch_step(job: Job, compiled: bool, last: bool) -> Made:

@@ -25,7 +25,8 @@ def batch_norm(x, p, stats, new, name, training, epsilon, momentum):
     "layer_norm": '''
 def layer_norm(x, epsilon):
     """Each place's features to mean 0 and variance 1."""
-    return (x - x.mean(-1, keepdims=True)) * lax.rsqrt(x.var(-1, keepdims=True) + epsilon)
+    x = x - x.mean(-1, keepdims=True)  # once: XLA takes 1.4 times as long for a GPT's step that centres x in var, too
+    return x * lax.rsqrt((x**2).mean(-1, keepdims=True) + epsilon)
 ''',
     "rms_norm": '''
 def rms_norm(x, epsilon):
