@@ -24,6 +24,7 @@ from netc.runtime.target import PLAIN, parse_target
 
 if TYPE_CHECKING:
     from netc.proofs_oracle.certificate.certify import Certificate
+    from netc.runtime.measure.profile import Profile
 
 STEP = "train_step"
 
@@ -100,6 +101,12 @@ class Compiled(Session):
     def memory(self) -> Memory:
         """What a step holds, counted on its compiled form; `total` are all bytes."""
         return memory_of(self.program.state, self.prepared.source.module, STEP)
+
+    def profile(self, steps: int = 20) -> Profile:
+        """The time of each dispatch of a step on random data, by layer and phase; of IREE's cpu. Raises UserError."""
+        from netc.runtime.measure.profile import profile
+
+        return profile(self.program, self.prepared.target, Cache(), steps, self.prepared.choices)
 
     def certificate(self, *, primes: int = 4, points: int = 1, seed: int = 0) -> Certificate:
         """An exact check that the backward in the text is the derivative of its forward (docs/certificate.md)."""

@@ -6,6 +6,9 @@ from pathlib import Path
 
 from netc.netspec.errors import UserError
 from netc.runs import Run
+from netc.runtime.compare.noise import measure
+from netc.runtime.compare.replay import replay_of
+from netc.runtime.weights.pretrained import start_of_run
 from netc.traces import diff as comparing
 from netc.traces.diff import FACTORS, Report, mode_of
 from netc.traces.floor import Floor, read_floor
@@ -28,6 +31,15 @@ def strictest_mode(a: Trace, b: Trace) -> str:
     return max((mode_of(x, y) for x in a.headers for y in b.headers), key=list(FACTORS).index)
 
 
+def noise(run: Run | Path | str, steps: int = 32) -> Floor:
+    """The noise floor of a run's training, measured: how far rounding alone drives runs apart (docs/traces.md).
+
+    The run is trained again, in float64 and as float32 twins, for so many steps.
+    """
+    opened = run if isinstance(run, Run) else Run.open(run)
+    return measure(replay_of(opened.config, opened.data_of(None), opened.folder, start_of_run(opened.config)), steps)
+
+
 def diff(
     a: Named, b: Named, mode: str | None = None, noise: Path | str | Floor | None = None, *, ulp: int = 0
 ) -> Report:
@@ -35,7 +47,8 @@ def diff(
 
     `mode` is ulp (every number bit for bit, or within `ulp`), same-compiler or cross-compiler, by default the
     strictest that can hold. The last two want the noise floor of the training: `noise`, or the noise.json of a run,
-    which `netc trace noise RUN` measures. Raises UserError without it, and TraceError for runs of two trainings.
+    which `noise(run)` or `netc trace noise RUN` measures. Raises UserError without it, and TraceError for runs of two
+    trainings.
     """
     ours, theirs = read(a), read(b)
     chosen = mode or strictest_mode(ours, theirs)

@@ -1,0 +1,45 @@
+"""Each program in examples/, on tiny sizes: it runs, and says what it is there to show."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+# program -> sizes that are small enough, and a part of what it prints
+PROGRAMS = {
+    "first_net": ({"target": "xla", "epochs": 1}, "of the test digits after"),
+    "own_loss": ({"target": "xla", "epochs": 2}, "the pullback is the derivative: holds"),
+    "own_loop": ({"target": "xla", "steps": 20}, "dense1.kernel [32, 2]"),
+    "own_data": ({"target": "xla", "epochs": 1}, "batches of a function"),
+    "fine_tuning": ({"target": "xla", "epochs": 1}, "two classes:"),
+    "two_backends": ({"first": "xla", "steps": 2}, "mode cross-compiler: they agree"),
+    "certify_jax": ({}, "gradients: holds\nmistaken: false"),
+    "drive_artefact": ({"steps": 3, "batch": 4}, "loss 1."),
+    "read_profile": ({"batch": 2, "steps": 1}, "dense4"),
+}
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_an_example_runs(name, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NETC_CACHE_DIR", str(tmp_path / "cache"))
+    sizes, said = PROGRAMS[name]
+    spec = importlib.util.spec_from_file_location(f"examples_{name}", EXAMPLES / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.main(**sizes)
+    assert said in capsys.readouterr().out
+
+
+def test_every_example_is_run_and_listed():
+    names = {path.stem for path in EXAMPLES.glob("*.py")}
+    assert names == PROGRAMS.keys()
+    listed = (EXAMPLES / "README.md").read_text(encoding="utf-8")
+    assert all(f"[{name}.py]({name}.py)" in listed for name in names)
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.stem)
+def test_an_example_is_short(path):
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 70
