@@ -88,8 +88,13 @@ def claim_of_manifest(manifest: Mapping[str, Any], function: Function) -> Claim:
         entry = manifest["functions"][name]
         arguments, results = ([str(e["name"]) for e in entry[side]] for side in ("arguments", "results"))
         roles = {str(e["name"]): e.get("role") for e in entry["arguments"]}
-    except (KeyError, TypeError) as error:
+    except KeyError as error:
         raise UserError(f"`manifest` wants one that netc wrote, with the function {name}, got no {error}") from error
+    except (TypeError, AttributeError) as error:
+        raise UserError(
+            "`manifest` wants one that netc wrote, got JSON of another shape; give the file that emit-mlir wrote "
+            "beside the text"
+        ) from error
     of, at = places(arguments), places(results)
     got, wanted = (len(arguments), len(results)), (len(function.params), len(function.results))
     if got != wanted:

@@ -36,6 +36,17 @@ def test_a_toml_spec_with_changes_goes_to_a_file_and_reads_back(tmp_path):
     assert file.find(str(lean)) == find("mnist-cnn").with_classes(7)
 
 
+def test_a_file_that_exists_is_kept(tmp_path):
+    """It may be somebody's own, with more in it than one net."""
+    lean = tmp_path / "Net.lean"
+    lean.write_text("-- mine\n", encoding="utf-8")
+    result = CliRunner().invoke(emit_lean, ["mnist-cnn", "-o", str(lean)])
+    assert (
+        str(result.exception) == f"-o wants a new file, got {lean}, which exists; give another name, or remove it first"
+    )
+    assert lean.read_text(encoding="utf-8") == "-- mine\n"
+
+
 def test_the_command_is_registered():
     from netc.cli.main import COMMANDS
 

@@ -317,7 +317,12 @@ def test_a_net_of_the_zoo():
 
 
 def test_mistakes_are_sentences(emitted):
-    mlir = emitted / "small.mlir"
+    mlir, empty = emitted / "small.mlir", emitted / "empty.json"
+    empty.write_text("{}")
+    shapes = ("[1, 2]", "3", '{"functions": []}', '{"functions": {"train_step": {"arguments": ["x"], "results": []}}}')
+    others = [emitted / f"other{i}.json" for i in range(len(shapes))]
+    for path, text in zip(others, shapes, strict=True):
+        path.write_text(text)
     cases = [
         ((mlir, "--loss", 0), "`loss` wants the number of a scalar result"),
         ((mlir, "--wrt", "x"), "`wrt` wants"),
@@ -325,6 +330,8 @@ def test_mistakes_are_sentences(emitted):
         ((mlir, "--function", "nothing"), "`function` wants one of"),
         ((mlir, "--scale", "0"), "other than 0"),
         ((mlir, "--manifest", mlir), "wants JSON"),
+        *(((mlir, "--manifest", path), "one that netc wrote, got JSON of another shape") for path in others),
+        ((mlir, "--manifest", empty), "with the function train_step, got no 'functions'"),
         ((mlir, "--layers", "--batch", 4), "--batch, --layers wants a NET"),
         (("mnist-linear", "--wrt", "0=1", "--ids", 3), "--wrt, --ids wants a FILE.mlir, got mnist-linear"),
         ((emitted / "small.json",), "FILE wants a StableHLO text or bytecode named .mlir or .mlirbc"),
