@@ -59,10 +59,10 @@ class Session:
         self.prepared = prepared
         self.program: Program = prepared.program
         self.metrics = tuple(prepared.source.module.function("train_step").result_names[len(self.program.state) :])
-        step, weighted = self.program.module.function("train_step"), self.program.module.function("eval_step")
+        step = self.program.module.function("train_step")  # the one that every program has
         held = len(self.program.state)
         self._x, self._y = (_Wanted(n, v.type) for n, v in zip("xy", step.params[held : held + 2], strict=True))
-        self._weight = _Wanted("weight", weighted.params[-1].type)
+        self._weight = _Wanted("weight", TensorType((self.program.batch,)))
         self._kept = len(self.program.kept)
 
     @cached_property

@@ -18,7 +18,8 @@ from netc.cli.console import say, terminal
 from netc.cli.lean_config import config_option
 from netc.cli.options import complete_net, json_option, net_options, print_json
 from netc.cli.program import program_request
-from netc.cli.recipe_options import recipe_options
+from netc.cli.recipe_options import Word, recipe_options
+from netc.netspec.loss import LOSSES
 
 if TYPE_CHECKING:
     from netc.programs import ProgramRequest
@@ -35,6 +36,14 @@ LARGEST_MANIFEST = 5 << 20
 ADVICE = ("", "is it the right file?")
 OF_FILE = frozenset(("manifest", "function", "wrt", "updates", "scale", "ids"))
 OF_BOTH = frozenset(("net", "loss", "primes", "points", "seed", "literals", "as_json", "out"))
+
+
+class _Loss(Word):
+    """A word of the losses or, of a file, the number of the result that is the loss, or `none`."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The word, number or `none`."""
+        return value if str(value).isdigit() or value == "none" else super().convert(value, param, ctx)
 
 
 @click.command()
@@ -121,6 +130,9 @@ def certify(
         _show(found)
     if not found.holds:
         click.get_current_context().exit(1)
+
+
+next(p for p in certify.params if p.name == "loss").type = _Loss(LOSSES)
 
 
 def _refuse_unused(net: str, is_file: bool) -> None:
