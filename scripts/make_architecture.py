@@ -41,7 +41,7 @@ FLOW = (
     ("CheckedNet", "netspec/check.py", "check", "netspec/check.py"),
     ("Program", "codegen/program.py", "build", "codegen/program.py"),
     ("Module", "codegen/ir.py", "lower", "codegen/rewrite/lower.py"),
-    ("text", "", "render", "codegen/render.py"),
+    ("text", "", "text_of", "codegen/text.py"),
     ("Prepared", "runtime/prepare.py", "prepare", "runtime/prepare.py"),
     ("Session", "runtime/session.py", "Session", "runtime/session.py"),
     ("StepRecord", "traces/schema.py", "train", "runtime/train.py"),
@@ -49,7 +49,7 @@ FLOW = (
 )
 ABOUT = {
     "NetSpec": "layers as values", "CheckedNet": "every shape is known", "Program": "init, step, eval, predict",
-    "Module": "typed operations", "text": "StableHLO", "Prepared": "the artefact, by digest",
+    "Module": "typed operations", "text": "what is compiled", "Prepared": "the artefact, by digest",
     "Session": "state on the device", "StepRecord": "a line of the trace", "Report": "do two runs agree?",
 }  # fmt: skip
 
