@@ -101,7 +101,7 @@ def emit(b: Builder, layer: Layer, scope: Scope, x: Value) -> Emitted:
         return emit(b, expanded(layer, example(x)), scope, x)
     found = RULES.get(type(layer))
     if found is None:
-        do = INSTEAD.get(type(layer), "use a net without it")
+        do = INSTEAD.get(type(layer), f"write one under @rule({type(layer).__name__}), or use a net without it")
         raise UserError(f"{layer.kind} has no emission yet, it can only be shown and counted; {do}")
     return found(b, layer, scope, x)
 

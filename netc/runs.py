@@ -15,7 +15,7 @@ from netc.runtime import evaluate as library
 from netc.runtime.backends.protocol import Array
 from netc.runtime.cache.store import Cache
 from netc.runtime.data.batches import eval_batches
-from netc.runtime.data.catalog import BY_NAME
+from netc.runtime.data.catalog import DATASETS
 from netc.runtime.data.dataset import Dataset, of_images
 from netc.runtime.data.windows import TextSplit
 from netc.runtime.evaluate import Score, open_session
@@ -120,7 +120,7 @@ class Run:
         if isinstance(name, Dataset):
             return sized(name, config.net)
         found = data_for(config.net, name, data_dir, whole=True)
-        if name in BY_NAME or found.digest != checkpoint_of(self.folder, checkpoint).meta.get("data_sha256"):
+        if name in DATASETS or found.digest != checkpoint_of(self.folder, checkpoint).meta.get("data_sha256"):
             return found
         return data_for(config.net, name, data_dir)
 

@@ -32,6 +32,7 @@ class Layer(ABC):
     """A layer as a value: fields are its options, `signature` is the only place that knows its parameters."""
 
     kind: ClassVar[str]
+    aliases: ClassVar[tuple[str, ...]] = ()  # what others call the kind
     takes_ids: ClassVar[bool] = False  # whether an example may be of integers (token ids)
     name: str | None = field(default=None, kw_only=True)
 

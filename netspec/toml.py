@@ -117,10 +117,11 @@ def _layer(got: Any, where: str, problems: list[str], depth: int) -> Layer | Non
         problems.append(f"{where} wants a table with a kind, got {_shown(got)}")
         return None
     kind = got.get("kind")
-    cls = VOCABULARY.get(kind) if isinstance(kind, str) else None
-    if cls is None:
-        problems.append(f"{where}: kind wants one of {', '.join(VOCABULARY)}, got {_shown(kind)}")
+    word = VOCABULARY.word(kind)
+    if word is None:
+        problems.append(f"{where}: {VOCABULARY.problem(kind)}")
         return None
+    cls = VOCABULARY[word]
     hints = _hints(cls)
     before = len(problems)
     for key in sorted(got.keys() - hints.keys() - {"kind"}):

@@ -8,6 +8,7 @@ from dataclasses import MISSING, Field, field, fields
 from typing import Any, Generic, TypeVar
 
 from netc.netspec.errors import UserError
+from netc.netspec.plugins import load_installed
 
 Row = TypeVar("Row")
 
@@ -64,8 +65,13 @@ class Vocabulary(Mapping[str, Row], Generic[Row]):
         return row
 
     def word(self, given: object) -> str | None:
-        """The word that was meant, if it is one, an alias, or a word spelled otherwise."""
-        return self._words.get(_folded(given)) if isinstance(given, str) else None
+        """The word that was meant, if it is one, an alias, or a word spelled otherwise; of installed plugins, too."""
+        if not isinstance(given, str):
+            return None
+        folded = _folded(given)
+        if folded not in self._words:
+            load_installed()
+        return self._words.get(folded)
 
     def find(self, given: object, name: str = "") -> Row:
         """The row of a word or alias; raises UserError, which calls what was given `name`."""

@@ -20,8 +20,8 @@ from netc.netspec.vocabulary import Vocabulary, options_of
 from netc.proofs_oracle.references import activation as activation_references
 from netc.proofs_oracle.references import losses as loss_references
 from netc.proofs_oracle.references import optimizers as optimizer_references
-from netc.proofs_oracle.twin import script
 from netc.proofs_oracle.twin.losses import NAMES
+from netc.proofs_oracle.twin.schedules import FACTORS
 
 
 def test_optimizers():
@@ -36,7 +36,7 @@ def test_optimizers():
 
 
 def test_schedules():
-    assert set(SCHEDULES.values()) == set(script.SCHEDULES)
+    assert set(SCHEDULES.values()) == set(FACTORS)
     for cls in SCHEDULES.values():
         schedule = cls()
         assert schedule.factor(0.0) == 1.0 and 0 <= schedule.factor(1.0) <= 1

@@ -1,49 +1,7 @@
 """One file per family of layers: how each layer and its pullback are emitted. Importing it registers all rules."""
 
-from netc.codegen.layers import (
-    activation,
-    adaptive_pool,
-    aspp,
-    attention,
-    channels,
-    combine,
-    conv,
-    conv_transpose,
-    dense,
-    diffusion,
-    embedding,
-    mamba,
-    norm,
-    pool,
-    shape,
-    shuffle,
-    split,
-    stochastic,
-    swin,
-    tokens,
-    upsample,
-)
+from importlib import import_module
+from pkgutil import iter_modules
 
-__all__ = [
-    "activation",
-    "adaptive_pool",
-    "aspp",
-    "attention",
-    "channels",
-    "combine",
-    "conv",
-    "conv_transpose",
-    "dense",
-    "diffusion",
-    "embedding",
-    "mamba",
-    "norm",
-    "pool",
-    "shape",
-    "shuffle",
-    "split",
-    "stochastic",
-    "swin",
-    "tokens",
-    "upsample",
-]
+for _file in iter_modules(__path__):
+    import_module(f"{__name__}.{_file.name}")

@@ -28,9 +28,9 @@ def complete_data(context: click.Context, parameter: click.Parameter, incomplete
     """Names of the catalogue that begin like that."""
     from click.shell_completion import CompletionItem
 
-    from netc.runtime.data.catalog import ENTRIES
+    from netc.runtime.data.catalog import DATASETS
 
-    return [CompletionItem(entry.name) for entry in ENTRIES if entry.name.startswith(incomplete)]
+    return [CompletionItem(name) for name in DATASETS if name.startswith(incomplete)]
 
 
 @data.command("ls")

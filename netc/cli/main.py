@@ -11,6 +11,7 @@ import resource
 import signal
 import stat
 import sys
+from pathlib import Path
 from typing import NoReturn
 
 import click
@@ -71,6 +72,9 @@ class LazyGroup(click.Group):
         module, attribute, _ = COMMANDS[cmd_name]
         command = getattr(importlib.import_module(f"netc.cli.{module}"), attribute)
         assert isinstance(command, click.Command)
+        flags = [flag for option in command.params for flag in option.opts]
+        if twice := sorted({flag for flag in flags if flags.count(flag) > 1}):  # a plugin's, for netc's own are tested
+            raise click.UsageError(f"two options are called {twice[0]}; give a plugin's another by option(.., flag=..)")
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -80,6 +84,14 @@ class LazyGroup(click.Group):
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--plugin",
+    multiple=True,
+    metavar="FILE.py",
+    expose_value=False,
+    callback=lambda context, option, files: load_plugins(files),
+    help="Import a file with layers, optimizers or data of your own; before or after the command.",
+)
 @click.version_option(__version__, "-V", "--version", prog_name="netc")
 def cli() -> None:
     """Compile a network's whole training program to one StableHLO module, and run it.
@@ -88,6 +100,30 @@ def cli() -> None:
 
     Start with: netc train resnet34
     """
+
+
+def load_plugins(files: tuple[str, ...]) -> None:
+    """Import the files before the command is, whose options come from the words that there are."""
+    if files:
+        from netc.netspec.plugins import load_file
+
+        for file in files:
+            load_file(Path(file))
+
+
+def plugins_first(arguments: list[str]) -> list[str]:
+    """The arguments with each `--plugin FILE` before the command."""
+    found: list[str] = []
+    rest: list[str] = []
+    words = iter(arguments)
+    for word in words:
+        if word == "--":
+            rest += [word, *words]
+        elif word == "--plugin":
+            found += [word, *([following] if (following := next(words, None)) is not None else [])]
+        else:
+            (found if word.startswith("--plugin=") else rest).append(word)
+    return found + rest
 
 
 def main() -> NoReturn:
@@ -114,7 +150,7 @@ def _run(arguments: list[str]) -> int:
     from netc.netspec.errors import NetcError
 
     try:
-        code = cli.main(arguments, prog_name="netc", standalone_mode=False)
+        code = cli.main(plugins_first(arguments), prog_name="netc", standalone_mode=False)
     except click.exceptions.Exit as leaving:
         return leaving.exit_code
     except click.ClickException as error:

@@ -12,6 +12,7 @@ from netc.netspec.errors import UserError
 from netc.netspec.loss import LOSSES
 from netc.netspec.optimizers import OPTIMIZERS
 from netc.netspec.optimizers import Word as OptimizerWord
+from netc.netspec.plugins import load_installed
 from netc.netspec.recipe import PRECISIONS, Recipe
 from netc.netspec.recipe_words import recipe_of as _recipe_of
 from netc.netspec.recipe_words import recipe_words
@@ -56,6 +57,7 @@ def word_option(flag: str, vocabulary: Vocabulary[Any], default: str, about: str
 
 def row_options(rows: Iterable[tuple[str, Any]]) -> list[Made[Any]]:
     """An option for each option of the rows (word, row); None stands for the default, which the help says."""
+    load_installed()
     defaults: dict[str, dict[Any, list[str]]] = {}
     held: dict[str, type] = {}
     for word, row in rows:

@@ -1,182 +1,115 @@
-"""One file per family of layers: what each layer is. `KINDS` is what netc trains, `VOCABULARY` what a spec may name."""
+"""One file per family of layers: what each layer is. An import here is all that a kind needs to be known by its name.
+
+`KINDS` is what netc trains, by the words of specs; `VOCABULARY` what a spec may name, with what others call it.
+"""
 
 from netc.netspec.layer import Layer
-from netc.netspec.layers.activation import Activation
-from netc.netspec.layers.adaptive_pool import AdaptiveAvgPool, CeilMaxPool
-from netc.netspec.layers.aspp import AsppModule, SpatialBroadcast
-from netc.netspec.layers.attention import CrossAttend, CrossAttention, MultiHeadAttention, SelfAttention
-from netc.netspec.layers.channels import ChannelWindow, HalfProduct
-from netc.netspec.layers.combine import Chain, Concat, Gate, Repeat, Residual
-from netc.netspec.layers.conv import Conv2d, ConvBn
-from netc.netspec.layers.conv1d import Conv1d
-from netc.netspec.layers.conv_transpose import ConvTranspose2d
-from netc.netspec.layers.convnext import ConvNextDownsample, ConvNextStage, ConvNextStem
-from netc.netspec.layers.counted import COUNTED
-from netc.netspec.layers.darknet import CspBlock, DarknetBlock
-from netc.netspec.layers.dense import Dense
-from netc.netspec.layers.dense_block import DenseBlock, TransitionLayer
-from netc.netspec.layers.diffusion import TimeCondAdd, TimeFeatures
-from netc.netspec.layers.embedding import LMHead, PositionalEncoding, SinusoidalPositions, TiedHead, TokenPositionEmbed
-from netc.netspec.layers.fire import FireModule
-from netc.netspec.layers.fpn import FpnModule
-from netc.netspec.layers.inception import InceptionModule
-from netc.netspec.layers.mamba import MambaBlock, SelectiveScan
-from netc.netspec.layers.mobile import FusedMbConv, InvertedResidual, MbConv, MbConvV3, SeparableConv, Uib
-from netc.netspec.layers.mobilevit import MobileVitBlock
-from netc.netspec.layers.norm import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, LayerScale, RMSNorm
-from netc.netspec.layers.pool import AvgPool, GlobalAvgPool, MaxPool
-from netc.netspec.layers.resnet import BottleneckBlock, ResidualBlock
-from netc.netspec.layers.shape import Flatten, Identity
-from netc.netspec.layers.shuffle import ChannelShuffle, ShuffleBlock, ShuffleV2Block
-from netc.netspec.layers.split import Split
-from netc.netspec.layers.squeeze import SqueezeExcite
-from netc.netspec.layers.stochastic import Dropout, DropPath
-from netc.netspec.layers.swin import (
-    PatchMerging,
-    SpaceToDepth,
-    SwinStage,
-    WindowAttention,
-    WindowMerge,
-    WindowPartition,
-)
-from netc.netspec.layers.tokens import (
-    ChannelsToTokens,
-    LearnedPositions,
-    LearnedTokens,
-    OnTokens,
-    SelectToken,
-    SpatialFlatten,
-    SpatialUnflatten,
-    TakeTokens,
-)
-from netc.netspec.layers.transformer import PatchEmbed, TransformerDecoder, TransformerEncoder
-from netc.netspec.layers.unet import Unet, UnetDown, UnetUp
-from netc.netspec.layers.upsample import BilinearUpsample, NearestUpsample
-from netc.netspec.layers.wavenet import WaveNetBlock
+from netc.netspec.layers.activation import Activation as Activation
+from netc.netspec.layers.adaptive_pool import AdaptiveAvgPool as AdaptiveAvgPool
+from netc.netspec.layers.adaptive_pool import CeilMaxPool as CeilMaxPool
+from netc.netspec.layers.aspp import AsppModule as AsppModule
+from netc.netspec.layers.aspp import SpatialBroadcast as SpatialBroadcast
+from netc.netspec.layers.attention import CrossAttend as CrossAttend
+from netc.netspec.layers.attention import CrossAttention as CrossAttention
+from netc.netspec.layers.attention import MultiHeadAttention as MultiHeadAttention
+from netc.netspec.layers.attention import SelfAttention as SelfAttention
+from netc.netspec.layers.channels import ChannelWindow as ChannelWindow
+from netc.netspec.layers.channels import HalfProduct as HalfProduct
+from netc.netspec.layers.combine import Chain as Chain
+from netc.netspec.layers.combine import Concat as Concat
+from netc.netspec.layers.combine import Gate as Gate
+from netc.netspec.layers.combine import Repeat as Repeat
+from netc.netspec.layers.combine import Residual as Residual
+from netc.netspec.layers.conv import Conv2d as Conv2d
+from netc.netspec.layers.conv import ConvBn as ConvBn
+from netc.netspec.layers.conv1d import Conv1d as Conv1d
+from netc.netspec.layers.conv_transpose import ConvTranspose2d as ConvTranspose2d
+from netc.netspec.layers.convnext import ConvNextDownsample as ConvNextDownsample
+from netc.netspec.layers.convnext import ConvNextStage as ConvNextStage
+from netc.netspec.layers.convnext import ConvNextStem as ConvNextStem
+from netc.netspec.layers.counted import COUNTED as COUNTED
+from netc.netspec.layers.darknet import CspBlock as CspBlock
+from netc.netspec.layers.darknet import DarknetBlock as DarknetBlock
+from netc.netspec.layers.dense import Dense as Dense
+from netc.netspec.layers.dense_block import DenseBlock as DenseBlock
+from netc.netspec.layers.dense_block import TransitionLayer as TransitionLayer
+from netc.netspec.layers.diffusion import TimeCondAdd as TimeCondAdd
+from netc.netspec.layers.diffusion import TimeFeatures as TimeFeatures
+from netc.netspec.layers.embedding import LMHead as LMHead
+from netc.netspec.layers.embedding import PositionalEncoding as PositionalEncoding
+from netc.netspec.layers.embedding import SinusoidalPositions as SinusoidalPositions
+from netc.netspec.layers.embedding import TiedHead as TiedHead
+from netc.netspec.layers.embedding import TokenPositionEmbed as TokenPositionEmbed
+from netc.netspec.layers.fire import FireModule as FireModule
+from netc.netspec.layers.fpn import FpnModule as FpnModule
+from netc.netspec.layers.inception import InceptionModule as InceptionModule
+from netc.netspec.layers.mamba import MambaBlock as MambaBlock
+from netc.netspec.layers.mamba import SelectiveScan as SelectiveScan
+from netc.netspec.layers.mobile import FusedMbConv as FusedMbConv
+from netc.netspec.layers.mobile import InvertedResidual as InvertedResidual
+from netc.netspec.layers.mobile import MbConv as MbConv
+from netc.netspec.layers.mobile import MbConvV3 as MbConvV3
+from netc.netspec.layers.mobile import SeparableConv as SeparableConv
+from netc.netspec.layers.mobile import Uib as Uib
+from netc.netspec.layers.mobilevit import MobileVitBlock as MobileVitBlock
+from netc.netspec.layers.norm import BatchNorm as BatchNorm
+from netc.netspec.layers.norm import GroupNorm as GroupNorm
+from netc.netspec.layers.norm import InstanceNorm as InstanceNorm
+from netc.netspec.layers.norm import LayerNorm as LayerNorm
+from netc.netspec.layers.norm import LayerScale as LayerScale
+from netc.netspec.layers.norm import RMSNorm as RMSNorm
+from netc.netspec.layers.pool import AvgPool as AvgPool
+from netc.netspec.layers.pool import GlobalAvgPool as GlobalAvgPool
+from netc.netspec.layers.pool import MaxPool as MaxPool
+from netc.netspec.layers.resnet import BottleneckBlock as BottleneckBlock
+from netc.netspec.layers.resnet import ResidualBlock as ResidualBlock
+from netc.netspec.layers.shape import Flatten as Flatten
+from netc.netspec.layers.shape import Identity as Identity
+from netc.netspec.layers.shuffle import ChannelShuffle as ChannelShuffle
+from netc.netspec.layers.shuffle import ShuffleBlock as ShuffleBlock
+from netc.netspec.layers.shuffle import ShuffleV2Block as ShuffleV2Block
+from netc.netspec.layers.split import Split as Split
+from netc.netspec.layers.squeeze import SqueezeExcite as SqueezeExcite
+from netc.netspec.layers.stochastic import Dropout as Dropout
+from netc.netspec.layers.stochastic import DropPath as DropPath
+from netc.netspec.layers.swin import PatchMerging as PatchMerging
+from netc.netspec.layers.swin import SpaceToDepth as SpaceToDepth
+from netc.netspec.layers.swin import SwinStage as SwinStage
+from netc.netspec.layers.swin import WindowAttention as WindowAttention
+from netc.netspec.layers.swin import WindowMerge as WindowMerge
+from netc.netspec.layers.swin import WindowPartition as WindowPartition
+from netc.netspec.layers.tokens import ChannelsToTokens as ChannelsToTokens
+from netc.netspec.layers.tokens import LearnedPositions as LearnedPositions
+from netc.netspec.layers.tokens import LearnedTokens as LearnedTokens
+from netc.netspec.layers.tokens import OnTokens as OnTokens
+from netc.netspec.layers.tokens import SelectToken as SelectToken
+from netc.netspec.layers.tokens import SpatialFlatten as SpatialFlatten
+from netc.netspec.layers.tokens import SpatialUnflatten as SpatialUnflatten
+from netc.netspec.layers.tokens import TakeTokens as TakeTokens
+from netc.netspec.layers.transformer import PatchEmbed as PatchEmbed
+from netc.netspec.layers.transformer import TransformerDecoder as TransformerDecoder
+from netc.netspec.layers.transformer import TransformerEncoder as TransformerEncoder
+from netc.netspec.layers.unet import Unet as Unet
+from netc.netspec.layers.unet import UnetDown as UnetDown
+from netc.netspec.layers.unet import UnetUp as UnetUp
+from netc.netspec.layers.upsample import BilinearUpsample as BilinearUpsample
+from netc.netspec.layers.upsample import NearestUpsample as NearestUpsample
+from netc.netspec.layers.wavenet import WaveNetBlock as WaveNetBlock
+from netc.netspec.vocabulary import Vocabulary
 
-KINDS: dict[str, type[Layer]] = {
-    cls.kind: cls
-    for cls in (
-        Dense, Conv2d, ConvBn,
-        BatchNorm, LayerNorm, RMSNorm, GroupNorm, InstanceNorm, LayerScale,
-        MaxPool, AvgPool, GlobalAvgPool,
-        Flatten, Identity, Activation, Dropout, DropPath,
-        ResidualBlock, BottleneckBlock,
-        Chain, Residual, Gate, Concat, Repeat,
-        ConvTranspose2d, AdaptiveAvgPool, CeilMaxPool, ChannelShuffle, SpatialBroadcast, Split,
-        FireModule, InceptionModule, DenseBlock, TransitionLayer, ShuffleBlock, ShuffleV2Block, DarknetBlock, CspBlock,
-        AsppModule,
-        ConvNextStem, ConvNextStage, ConvNextDownsample,
-        SqueezeExcite, SeparableConv, InvertedResidual, MbConv, MbConvV3, FusedMbConv, Uib,
-        TokenPositionEmbed, LMHead, TiedHead, SinusoidalPositions, PositionalEncoding,
-        SpatialFlatten, SpatialUnflatten, LearnedTokens, LearnedPositions, TakeTokens, SelectToken,
-        ChannelsToTokens, OnTokens,
-        SelfAttention, CrossAttend, MultiHeadAttention, CrossAttention,
-        TransformerEncoder, TransformerDecoder, PatchEmbed,
-        ChannelWindow, HalfProduct,
-        Conv1d,
-        SelectiveScan, MambaBlock,
-        WaveNetBlock,
-        WindowPartition, WindowMerge, WindowAttention, SpaceToDepth, SwinStage, PatchMerging,
-        MobileVitBlock,
-        NearestUpsample, BilinearUpsample, UnetDown, UnetUp, Unet, FpnModule, TimeFeatures, TimeCondAdd,
-    )
-}  # fmt: skip
+KINDS: dict[str, type[Layer]] = {}
+VOCABULARY: Vocabulary[type[Layer]] = Vocabulary("kind", "the kind of a layer, which docs/layers lists")
 
-VOCABULARY: dict[str, type[Layer]] = {**KINDS, **COUNTED}
 
-__all__ = [
-    "COUNTED",
-    "KINDS",
-    "VOCABULARY",
-    "Activation",
-    "AdaptiveAvgPool",
-    "AsppModule",
-    "AvgPool",
-    "BatchNorm",
-    "BilinearUpsample",
-    "BottleneckBlock",
-    "CeilMaxPool",
-    "Chain",
-    "ChannelShuffle",
-    "ChannelWindow",
-    "ChannelsToTokens",
-    "Concat",
-    "Conv1d",
-    "Conv2d",
-    "ConvBn",
-    "ConvNextDownsample",
-    "ConvNextStage",
-    "ConvNextStem",
-    "ConvTranspose2d",
-    "CrossAttend",
-    "CrossAttention",
-    "CspBlock",
-    "DarknetBlock",
-    "Dense",
-    "DenseBlock",
-    "DropPath",
-    "Dropout",
-    "FireModule",
-    "Flatten",
-    "FpnModule",
-    "FusedMbConv",
-    "Gate",
-    "GlobalAvgPool",
-    "GroupNorm",
-    "HalfProduct",
-    "Identity",
-    "InceptionModule",
-    "InstanceNorm",
-    "InvertedResidual",
-    "LMHead",
-    "LayerNorm",
-    "LayerScale",
-    "LearnedPositions",
-    "LearnedTokens",
-    "MambaBlock",
-    "MaxPool",
-    "MbConv",
-    "MbConvV3",
-    "MobileVitBlock",
-    "MultiHeadAttention",
-    "NearestUpsample",
-    "OnTokens",
-    "PatchEmbed",
-    "PatchMerging",
-    "PositionalEncoding",
-    "RMSNorm",
-    "Repeat",
-    "Residual",
-    "ResidualBlock",
-    "SelectToken",
-    "SelectiveScan",
-    "SelfAttention",
-    "SeparableConv",
-    "ShuffleBlock",
-    "ShuffleV2Block",
-    "SinusoidalPositions",
-    "SpaceToDepth",
-    "SpatialBroadcast",
-    "SpatialFlatten",
-    "SpatialUnflatten",
-    "Split",
-    "SqueezeExcite",
-    "SwinStage",
-    "TakeTokens",
-    "TiedHead",
-    "TimeCondAdd",
-    "TimeFeatures",
-    "TokenPositionEmbed",
-    "TransformerDecoder",
-    "TransformerEncoder",
-    "TransitionLayer",
-    "Uib",
-    "Unet",
-    "UnetDown",
-    "UnetUp",
-    "WaveNetBlock",
-    "WindowAttention",
-    "WindowMerge",
-    "WindowPartition",
-]
+def add_kind(cls: type[Layer]) -> type[Layer]:
+    """Let specs name a class of layers by its `kind`, and by `aliases` if it has any; a decorator, too."""
+    VOCABULARY.add(cls.kind, cls, *(cls.aliases if "aliases" in vars(cls) else ()))
+    KINDS[cls.kind] = cls
+    return cls
+
+
+for _imported in list(vars().values()):
+    if isinstance(_imported, type) and issubclass(_imported, Layer) and "kind" in vars(_imported):
+        add_kind(_imported)
+for _counted in COUNTED.values():
+    VOCABULARY.add(_counted.kind, _counted)

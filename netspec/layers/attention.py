@@ -136,6 +136,7 @@ class MultiHeadAttention(Composite):
     """
 
     kind: ClassVar[str] = "multiHeadAttention"
+    aliases: ClassVar[tuple[str, ...]] = ("mha",)
     heads: int
     head_dim: int | None = None
     causal: bool = False

@@ -33,6 +33,7 @@ class Conv2d(Layer):
     """
 
     kind: ClassVar[str] = "conv2d"
+    aliases: ClassVar[tuple[str, ...]] = ("conv", "convolution")
     features: int
     kernel: int | Pair = 3
     stride: int | Pair = 1

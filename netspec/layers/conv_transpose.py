@@ -24,6 +24,7 @@ class ConvTranspose2d(Layer):
     """
 
     kind: ClassVar[str] = "convTranspose2d"
+    aliases: ClassVar[tuple[str, ...]] = ("conv2dTranspose", "deconv")
     features: int
     kernel: int | Pair = 2
     stride: int | Pair = 2

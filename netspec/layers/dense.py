@@ -21,6 +21,7 @@ class Dense(Layer):
     """
 
     kind: ClassVar[str] = "dense"
+    aliases: ClassVar[tuple[str, ...]] = ("linear", "fullyConnected")
     features: int
     inputs: int | None = None
     bias: bool = True

@@ -43,6 +43,7 @@ class BatchNorm(Layer):
     """
 
     kind: ClassVar[str] = "batchNorm"
+    aliases: ClassVar[tuple[str, ...]] = ("batchNorm2d", "bn")
     epsilon: float = 1e-5
     momentum: float = 0.1
 

@@ -66,6 +66,7 @@ class MaxPool(Pool):
     """
 
     kind: ClassVar[str] = "maxPool"
+    aliases: ClassVar[tuple[str, ...]] = ("maxPool2d", "maxPooling2d")
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,7 @@ class AvgPool(Pool):
     """
 
     kind: ClassVar[str] = "avgPool"
+    aliases: ClassVar[tuple[str, ...]] = ("avgPool2d", "averagePooling2d")
     count_padding: bool = False
 
 
@@ -85,6 +87,7 @@ class GlobalAvgPool(Layer):
     """y[c] = sum_{p,q} x[p, q, c] / (H W). Source: Lin et al. 2013, section 3.2."""
 
     kind: ClassVar[str] = "globalAvgPool"
+    aliases: ClassVar[tuple[str, ...]] = ("globalAveragePooling2d", "gap")
 
     def signature(self, x: TensorType) -> Signature:
         """No parameters; [H, W, C] -> [C]."""

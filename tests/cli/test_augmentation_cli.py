@@ -50,8 +50,8 @@ def test_what_is_on_is_said_and_how_to_turn_it_off(netc, place):
 
 def test_a_data_set_that_bears_flips_says_so_itself(netc, place, monkeypatch):
     """digits stands in for cifar10, which cannot be had here."""
-    changed = dataclasses.replace(catalog.BY_NAME["digits"], augment=catalog.BY_NAME["cifar10"].augment)
-    monkeypatch.setitem(catalog.BY_NAME, "digits", changed)
+    changed = dataclasses.replace(catalog.DATASETS["digits"], augment=catalog.DATASETS["cifar10"].augment)
+    monkeypatch.setitem(catalog.DATASETS._rows, "digits", changed)
     words = ("--data", "digits", "--epochs", "1", "--batch", "512")
     assert "flipped left to right" in netc(*TRAIN, *words, "--out", "a")[1]
     assert "cropped" in netc(*TRAIN, *words, "--no-flip", "--out", "b")[1]
@@ -59,8 +59,8 @@ def test_a_data_set_that_bears_flips_says_so_itself(netc, place, monkeypatch):
 
 
 def test_only_these_data_sets_are_flipped():
-    assert [e.name for e in catalog.ENTRIES if e.augment.flip] == ["fashion-mnist", "cifar10"]
-    assert catalog.BY_NAME["mnist"].augment == Augment(crop=2)
+    assert [e.name for e in catalog.DATASETS.values() if e.augment.flip] == ["fashion-mnist", "cifar10"]
+    assert catalog.DATASETS["mnist"].augment == Augment(crop=2)
 
 
 def test_the_documented_table_is_the_catalogues():
@@ -70,6 +70,6 @@ def test_the_documented_table_is_the_catalogues():
     ]
     rows = [[cell.strip() for cell in row.strip("|").split("|")] for row in table.splitlines()]
     shown = {name.strip("` "): (crop, flip) for names, crop, flip in rows for name in names.split(",")}
-    for entry in catalog.ENTRIES:
+    for entry in catalog.DATASETS.values():
         crop = f"{entry.augment.crop} pixels" if entry.augment.crop else "no"
         assert shown[entry.name] == (crop, "yes" if entry.augment.flip else "no")

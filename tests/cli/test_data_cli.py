@@ -26,7 +26,7 @@ def run(*arguments):
 def test_ls_lists_the_whole_catalogue():
     result = run("ls", "--json")
     rows = json.loads(result.stdout)
-    assert [row["name"] for row in rows] == [entry.name for entry in catalog.ENTRIES]
+    assert [row["name"] for row in rows] == [entry.name for entry in catalog.DATASETS.values()]
     assert all(bool(row["where"]) != bool(row["how"]) for row in rows)
     digits = next(row for row in rows if row["name"] == "digits")
     assert digits["where"] == "inside netc" and digits["images"] == 1797 and digits["size"] == [8, 8, 1]
@@ -52,9 +52,9 @@ def served(tmp_path, monkeypatch):
     (tmp_path / "there.bin").write_bytes(content)
     url = (tmp_path / "there.bin").as_uri()
     remote = Remote("cifar.bin", url, len(content), hashlib.sha256(content).hexdigest())
-    entry = catalog.BY_NAME["cifar10"]
+    entry = catalog.DATASETS["cifar10"]
     changed = type(entry)(**{**vars(entry), "remotes": (remote,)})
-    monkeypatch.setitem(catalog.BY_NAME, "cifar10", changed)
+    monkeypatch.setitem(catalog.DATASETS._rows, "cifar10", changed)
     return content
 
 
@@ -74,7 +74,7 @@ def test_get_refuses_what_is_not_what_is_pinned(cache, served, tmp_path):
     assert list((cache / "data" / "cifar10").iterdir()) == []
 
 
-@pytest.mark.parametrize(("name", "sentence"), [("digits", "inside netc"), ("nix", "data wants one of digits")])
+@pytest.mark.parametrize(("name", "sentence"), [("digits", "it needs no files"), ("nix", "data wants one of digits")])
 def test_get_refuses_in_one_sentence(name, sentence):
     error = run("get", name).exception
     assert isinstance(error, UserError) and error.exit_code == 2

@@ -91,7 +91,7 @@ def test_a_float_may_be_written_as_an_integer():
             HEAD + "colour = 3\nlayers = []\n",
             "spec: unknown field 'colour'; a spec has name, input, dtype, layers and source",
         ),
-        (layer("features = 3"), "spec: layers[0]: kind wants one of dense, conv2d,"),
+        (layer("features = 3"), "layers[0]: kind wants the kind of a layer, which docs/layers lists, got nothing"),
         (layer("kind = [1]"), "got [1]"),
         (layer('kind = "lstm"'), "got 'lstm'"),
         (layer('kind = "dense"'), "spec: layers[0] (dense): wants features, got nothing"),

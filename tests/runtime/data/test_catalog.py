@@ -13,10 +13,11 @@ from netc.runtime.data.errors import DataError
 @pytest.fixture
 def nowhere(tmp_path, monkeypatch):
     """Make the system's package folders point to nothing."""
-    for name, entry in catalog.BY_NAME.items():
+    for name, entry in list(catalog.DATASETS.items()):
         if entry.system:
-            monkeypatch.setitem(catalog.BY_NAME, name, dataclasses.replace(entry, system=tmp_path / "system" / name))
-    monkeypatch.setattr(catalog, "ENTRIES", tuple(catalog.BY_NAME.values()))
+            monkeypatch.setitem(
+                catalog.DATASETS._rows, name, dataclasses.replace(entry, system=tmp_path / "system" / name)
+            )
     return tmp_path
 
 
@@ -123,7 +124,7 @@ def test_unused_or_unknown_words_are_refused(tmp_path):
 
 
 def test_pins_are_whole():
-    for entry in catalog.ENTRIES:
+    for entry in catalog.DATASETS.values():
         for remote in entry.remotes:
             assert re.fullmatch("[0-9a-f]{64}", remote.sha256)
             assert remote.size > 0

@@ -120,8 +120,8 @@ def test_a_folder_that_cannot_be_made(tmp_path):
 
 
 def test_fetch_puts_files_where_load_looks(server, tmp_path, monkeypatch):
-    entry = dataclasses.replace(catalog.BY_NAME["cifar10"], remotes=(remote(server[0], "/good"),))
-    monkeypatch.setitem(catalog.BY_NAME, "cifar10", entry)
+    entry = dataclasses.replace(catalog.DATASETS["cifar10"], remotes=(remote(server[0], "/good"),))
+    monkeypatch.setitem(catalog.DATASETS._rows, "cifar10", entry)
     assert catalog.fetch("cifar10", tmp_path) == tmp_path / "cifar10"
     assert (tmp_path / "cifar10/file.gz").read_bytes() == CONTENT
 

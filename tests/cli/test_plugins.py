@@ -1,0 +1,141 @@
+"""One file each adds an optimizer, an activation, a schedule, a data set and a layer; every command then knows them."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from netc.cli.main import plugins_first
+from netc.netspec.errors import UserError
+from netc.netspec.plugins import load_file
+
+PLUGINS = Path(__file__).parents[1] / "plugins"
+FILES = ("lion", "softsign", "steps", "stripes", "scale")
+GIVEN = [word for name in FILES for word in ("--plugin", str(PLUGINS / f"{name}.py"))]
+NET = """
+name = "mine"
+input = [4, 4, 1]
+
+[[layers]]
+kind = "conv"
+features = 3
+activation = "SoftSign"
+
+[[layers]]
+kind = "scale"
+offset = 0.1
+
+[[layers]]
+kind = "globalAvgPool"
+
+[[layers]]
+kind = "Linear"
+features = 2
+"""
+LEAN = """
+def mine : NetSpec where
+  name := "mine"
+  imageH := 4
+  imageW := 4
+  layers := [.conv2d 1 3 3 .same .softsign, .scale (offset := 0.1), .globalAvgPool, .dense 3 2 .identity]
+"""
+RUN = ["--target", "reference", "--data", "stripes", "--epochs", "2", "--quiet"]
+CHOSEN = ["--optimizer", "Lion", "--retain", "0.95", "--decay", "steps", "--drop", "0.5"]
+
+
+def netc(folder, *words):
+    """What the command says in a process of its own, and its exit code."""
+    found = subprocess.run(
+        [sys.executable, "-m", "netc", *map(str, words)], cwd=folder, capture_output=True, text=True, check=False
+    )
+    return found.stdout + found.stderr, found.returncode
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("plugins")
+    (folder / "mine.toml").write_text(NET)
+    (folder / "plain.toml").write_text(NET.replace('[[layers]]\nkind = "scale"\noffset = 0.1\n', ""))
+    (folder / "mine.lean").write_text(LEAN)
+    for name in ("mine", "plain"):
+        said, code = netc(folder, "train", f"{name}.toml", *RUN, *CHOSEN, "--out", name, *GIVEN)
+        assert code == 0, said
+    return folder
+
+
+def test_the_run_is_written_in_their_words_and_opens(place):
+    table = json.loads((place / "mine" / "run.json").read_text())
+    lion = {"kind": "lion", "interpolate": 0.9, "retain": 0.95, "weight_decay": 0.0}
+    assert table["recipe"]["optimizer"] == lion
+    assert (table["schedule"]["decay"], table["schedule"]["drop"]) == ("steps", 0.5)
+    assert 'kind = "conv2d"' in table["spec"] and 'activation = "softsign"' in table["spec"]
+    said, code = netc(place, *GIVEN, "eval", "mine")
+    assert code == 0 and "of 32 test images of stripes" in said
+    shutil.copytree(place / "mine", place / "longer")
+    said, code = netc(place, "train", "--resume", "longer", "--epochs", "3", *GIVEN)
+    assert code == 0 and "mine reached" in said
+
+
+def test_without_the_plugin_the_run_says_what_it_wants(place):
+    said, code = netc(place, "eval", "mine")
+    assert code == 2 and "recipe.optimizer.kind wants one of adam, sgd, got 'lion'; a newer netc or a --plugin" in said
+
+
+def test_the_jax_script_has_their_forms_or_names_what_has_none(place):
+    said, code = netc(place, "emit-jax", "plain", "--out", "plain.py", *GIVEN)
+    assert code == 0, said
+    text = (place / "plain.py").read_text()
+    compile(text, "plain.py", "exec")
+    assert "new = w - lr * jnp.sign(0.9 * kept['m'] + 0.09" in text and "(0.5 ** int(3 * t))" in text
+    assert "def activation_softsign(x, slope):\n    return x / (1 + jnp.where(x > 0, x, -x))" in text
+    said, code = netc(place, "emit-jax", "mine", "--out", "mine.py", *GIVEN)
+    assert code == 2 and "layer scale1 wants a kind that has a form in JAX text, got scale" in said
+
+
+@pytest.mark.parametrize("kind", ["scale", "lion", "activation/softsign"])
+def test_the_oracle_judges_them(kind, place):
+    said, code = netc(place, "oracle", kind, *GIVEN)
+    assert code == 0 and "all agree" in said
+
+
+def test_the_certificate_holds_for_the_layer_and_names_the_optimizer(place):
+    said, code = netc(place, "certify", "mine.toml", "--optimizer", "sgd", *GIVEN)
+    assert code == 0 and "the backward is the derivative of the forward" in said
+    said, code = netc(place, "certify", "mine.toml", "--optimizer", "lion", *GIVEN)
+    assert code == 2 and "certify wants an optimizer whose first update it can read, adam, sgd, got lion" in said
+
+
+def test_specs_in_lean_and_lists_know_them(place):
+    said, code = netc(place, "show", "mine.lean", *GIVEN)
+    assert code == 0 and "scale1" in said
+    said, code = netc(place, "data", "ls", *GIVEN)
+    assert code == 0 and "stripes" in said
+    said, code = netc(place, *GIVEN, "train", "--help")
+    assert "--drop" in said and "--retain" in said and "[adam|adamw|sgd|lion]" in said and "[default: 0.99]" in said
+    said, code = netc(place, "train", "mine.toml", *RUN, "--optimizer", "adam", "--retain", "0.5", *GIVEN)
+    assert code == 2 and "--retain does not belong to --optimizer adam" in said
+
+
+def test_a_plugin_that_is_none(tmp_path):
+    with pytest.raises(UserError, match=r"`plugin` wants a Python file, got .*none\.py"):
+        load_file(tmp_path / "none.py")
+
+
+def test_an_option_that_a_command_has_already_is_refused(tmp_path):
+    text = (PLUGINS / "lion.py").read_text().replace("retain", "keep").replace('"lion"', '"lyon"')
+    (tmp_path / "lyon.py").write_text(text)
+    said, code = netc(tmp_path, "--plugin", "lyon.py", "train", "--help")
+    assert code == 2 and "two options are called --keep; give a plugin's another by option(.., flag=..)" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "first"),
+    [("train x --plugin a.py", "--plugin a.py train x"), ("train x --plugin=a.py -q", "--plugin=a.py train x -q"),
+     ("--plugin a.py ls --plugin b.py", "--plugin a.py --plugin b.py ls"), ("x -- --plugin a", "x -- --plugin a"),
+     ("ls --plugin", "--plugin ls")],
+)  # fmt: skip
+def test_a_plugin_may_stand_behind_the_command(words, first):
+    assert plugins_first(words.split()) == first.split()
