@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from netc.netspec.check import check
     from netc.netspec.errors import NetcError, SpecError, UserError
     from netc.netspec.optimizers import SGD, Adam
+    from netc.netspec.plugins import load_file as load_plugin
     from netc.netspec.recipe import Recipe, TrainConfig
     from netc.netspec.spec import NetSpec
     from netc.requests import TrainRequest
@@ -52,6 +53,7 @@ __all__ = [
     "datasets",
     "layers",
     "load",
+    "load_plugin",
     "losses",
     "oracle",
     "resume",
@@ -68,6 +70,7 @@ _NAMES: dict[str, tuple[str, str]] = {
     "zoo": ("netspec.zoo", ""),
     "check": ("netspec.check", "check"),
     "load": ("loading", "load"),
+    "load_plugin": ("netspec.plugins", "load_file"),
     "Dataset": ("runtime.data.dataset", "Dataset"),
     "Augment": ("runtime.data.dataset", "Augment"),
     "datasets": ("datasets", ""),

@@ -18,8 +18,9 @@ GROUP = "netc.layers"
 _WAITING: list[Callable[[], object]] = []  # what is done once the oracle is imported
 
 
-def load_file(path: Path) -> None:
+def load_file(path: Path | str) -> None:
     """Import a plugin's file, once; raises UserError if there is none. What the file itself raises comes through."""
+    path = Path(path)
     name = f"netc_plugin_{path.stem}"
     known = sys.modules.get(name)
     if known is not None and known.__file__ == str(path.resolve()):

@@ -11,7 +11,6 @@ import resource
 import signal
 import stat
 import sys
-from pathlib import Path
 from typing import NoReturn
 
 import click
@@ -108,7 +107,7 @@ def load_plugins(files: tuple[str, ...]) -> None:
         from netc.netspec.plugins import load_file
 
         for file in files:
-            load_file(Path(file))
+            load_file(file)
 
 
 def plugins_first(arguments: list[str]) -> list[str]:
