@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import pytest
 import netc
 from netc import layers as nn
 
+README = Path(__file__).parents[2] / "README.md"
 RNG = np.random.default_rng(0)
 X = RNG.integers(0, 256, (60, 28, 28, 1)).astype(np.uint8)
 Y = np.arange(60) % 10
@@ -31,15 +33,10 @@ def train(data=None, **words):
 
 
 def test_the_program_of_the_readme(tmp_path, capsys):
-    x, y, x_test, y_test = X, Y, X[:20], Y[:20]
-
-    net = netc.NetSpec("mine", (28, 28, 1), (nn.ConvBn(32), nn.GlobalAvgPool(), nn.Dense(10)))
-    print(net.summary())
-    run = netc.train(net, netc.Dataset.from_arrays(x, y, x_test, y_test), optimizer="adamw", epochs=5)
-    print(run.accuracy, run.predict(x_test[:4]).argmax(-1))
-    netc.compile(net, batch=32, target="cpu").save("mine.vmfb")
-    step = netc.compile(net, batch=32)
-    text = step.stablehlo
+    program = README.read_text(encoding="utf-8").partition("```python\n")[2].partition("```")[0]
+    names = {"x": X, "y": Y, "x_test": X[:20], "y_test": Y[:20]}
+    exec(program, names)  # noqa: S102  # ours
+    run, step, text = names["run"], names["step"], names["text"]
 
     said = capsys.readouterr().out
     assert "convBn 32 3x3  [batch, 28, 28, 32]" in said and f"{run.accuracy} [" in said
@@ -47,9 +44,9 @@ def test_the_program_of_the_readme(tmp_path, capsys):
     assert (tmp_path / "mine.vmfb").stat().st_size > 1000 and (tmp_path / "mine.vmfb.json").exists()
     assert text.startswith("module @mine") and "stablehlo.convolution" in text
     state = step.init(seed=0)
-    images = x[:32].astype(np.float32) / 255
-    state, first = step.train(state, images, y[:32].astype(np.int32), lr=1e-3)
-    state, second = step.train(state, images, y[:32].astype(np.int32), lr=1e-3)
+    images, labels = X[:32].astype(np.float32) / 255, Y[:32].astype(np.int32)
+    state, first = step.train(state, images, labels, lr=1e-3)
+    state, second = step.train(state, images, labels, lr=1e-3)
     assert second["loss"] < first["loss"]
     assert step.manifest["functions"]["predict"]["arguments"][-1]["shape"] == [32, 28, 28, 1]
     assert step.cost().flops > 1e6 and step.cost().useful_flops > 1e6 and step.memory().total > 1e5
