@@ -11,7 +11,7 @@ from netc.netspec.errors import UserError
 
 
 def read_regular(path: Path, largest: int) -> bytes:
-    """The bytes of a regular file of at most `largest` bytes.
+    """The bytes of a regular file of at most `largest` bytes; traces/files.py has its own: no room lies below both.
 
     Raises OSError: EINVAL for what is no regular file (a device or a pipe may never end), EFBIG for one that is larger.
     """

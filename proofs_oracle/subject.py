@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-
-import numpy as np
 
 from netc.codegen import evaluator
 from netc.codegen.program import layer_module
 from netc.netspec.layer import Layer
 from netc.netspec.types import TensorType
-from netc.proofs_oracle.draws import FloatArray
-from netc.proofs_oracle.witness import Call, layer_vjp
+from netc.proofs_oracle.witness import Call
 
 
 @dataclass(frozen=True)
@@ -38,14 +35,3 @@ def emitted(layer: Layer, x: TensorType, batch: int, training: bool) -> Subject:
         return lambda args: evaluator.run(module, name, args, "f64")
 
     return Subject(call("forward"), call("vjp"))
-
-
-def referenced(layer: Layer, x: TensorType, batch: int, training: bool) -> Subject:
-    """The reference itself: judging it checks JAX's derivative of it against differences of it."""
-    vjp = layer_vjp(layer, x, batch, training)
-
-    def forward(args: Sequence[FloatArray]) -> list[FloatArray]:
-        out = (batch, *layer.signature(x).out.shape)
-        return vjp([*args, np.zeros(out)])[:1]
-
-    return Subject(forward, vjp)

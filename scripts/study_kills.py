@@ -36,22 +36,16 @@ from pathlib import Path
 
 from netc.cli.main import _run
 from netc.cli.signals import end_tidily
+from netc.netspec.layers import Dense, Flatten
+from netc.netspec.spec import NetSpec
+from netc.netspec.toml import to_toml
 from netc.runtime.run import checkpoint
 
 # what a training imports, once for all cases
 WARM = ("netc.cli.views.train", "netc.runtime.evaluate", "netc.runtime.backends.reference", "netc.runtime.data.catalog")
 WARM += ("netc.runtime.data.digits", "netc.netspec.zoo", "netc.cli.lasting")
 
-NET = """name = "tiny"
-input = [8, 8, 1]
-
-[[layers]]
-kind = "flatten"
-
-[[layers]]
-kind = "dense"
-features = 10
-"""
+NET = to_toml(NetSpec("tiny", (8, 8, 1), (Flatten(), Dense(10))))
 WORDS = ["train", "net.toml", "--target", "reference", "--batch", "128", "--epochs", "3"]
 WORDS += ["--checkpoint-every", "4", "--keep", "3"]
 CHANGES = {"open", "os.rename", "os.link", "os.mkdir", "os.remove", "os.rmdir", "shutil.rmtree", "os.truncate"}

@@ -28,7 +28,7 @@ def test_no_malformed_file_ends_in_a_traceback(tmp_path):
 def test_a_reader_that_fails_is_told(tmp_path):
     # a kind whose reader raises what no reader may
     code = (
-        "import runpy, sys; from pathlib import Path; sys.argv = ['x']\n"
+        f"import runpy, sys; from pathlib import Path; sys.argv = ['x']; sys.path.insert(0, {str(SCRIPT.parent)!r})\n"
         f"s = runpy.run_path({str(SCRIPT)!r})\n"
         "s['KINDS'].clear()\n"
         "def bad(path):\n"

@@ -28,8 +28,6 @@ def _half_product(layer: HalfProduct, params: Tensors, state: Tensors, x: Array,
     return first * second, {}
 
 
-_HALVES = Split((Activation("tanh", name="f"), Activation("sigmoid", name="g")))
-
 REFERENCES = (
     Reference(
         "channelWindow",

@@ -10,12 +10,12 @@ from foreign.row import ROWS, Row
 
 # family -> its modules, and the library that it needs beside JAX and optax
 MODULES = {
-    "tutorial": (("tutorials",), None),
+    "tutorial": (("tutorials", "tutorial_models", "tutorial_steps"), None),
     "activations": (("functions",), None),
     "losses": (("functions",), None),
-    "images": (("layers",), None),
-    "sequences": (("layers",), None),
-    "tokens": (("layers",), None),
+    "images": (("images",), None),
+    "sequences": (("sequences",), None),
+    "tokens": (("tokens",), None),
     "transforms": (("transforms",), None),
     "optax steps": (("steps",), None),
     "updates": (("updates",), None),

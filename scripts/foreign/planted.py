@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from foreign.layers import conv, picked
+from foreign.parts import conv, picked
 from foreign.row import ROWS, Program, add, altered, dense, f, graded, i, mlp, row
 
 FAMILY = "planted"

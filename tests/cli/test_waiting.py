@@ -1,6 +1,7 @@
 """What is said while a program compiles: a live line on a terminal, a line at start and end in a pipe."""
 
 import re
+from dataclasses import replace
 from io import StringIO
 
 import pytest
@@ -35,6 +36,15 @@ def test_a_pipe_gets_a_line_at_the_start_and_at_the_end_of_what_is_not_cached(tm
     assert out == "" and re.fullmatch(r"compiled in \d+\.\d s\n", err)
     assert watched_cache().get_or_build(KEY, build).hit
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_miss_says_what_differs_from_the_nearest_entry(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("NETC_CACHE_DIR", str(tmp_path / "cache"))
+    watched_cache().get_or_build(KEY, lambda path: path.write_bytes(b"compiled"))
+    capsys.readouterr()
+    watched_cache().get_or_build(replace(KEY, compiler="none 2"), lambda path: path.write_bytes(b"compiled"))
+    said = capsys.readouterr().err.splitlines()[0]
+    assert said == "compiling small b32 for cpu (compiler differs: none 2 here, none 1 there) .."
 
 
 def test_what_fails_to_compile_has_no_time(tmp_path, monkeypatch, capsys):

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from netc.runtime.compare.bisect import Answer
     from netc.traces.diff import Report
 
-NUMBER = {"right": True}
-
 
 @contextmanager
 def bar(title: str) -> Iterator[Callable[[int, int], None]]:

@@ -78,6 +78,8 @@ def watched_cache() -> Cache:
         say(f"netc: {text}", err=True)
 
     def building(key: CacheKey) -> AbstractContextManager[object]:
-        return waiting(f"compiling {key.label} for {key.target}", "compiled")
+        why = cache.miss_reason(key)
+        return waiting(f"compiling {key.label} for {key.target}{f' ({why})' if why else ''}", "compiled")
 
-    return Cache(on_wait=note, on_damage=note, on_build=building)
+    cache = Cache(on_wait=note, on_damage=note, on_build=building)
+    return cache
