@@ -142,15 +142,6 @@ def test_the_picture_of_the_readme_is_of_the_golden_traces():
     assert script.digest().encode() in script.PICTURE.read_bytes(), "python scripts/make_readme_picture.py"
 
 
-def test_the_program_of_the_readme_is_the_one_that_a_test_runs():
-    """It is run by tests/door/test_front_door.py."""
-    code = re.search(r"^```python\n(.*?)^```$", FRONT[0].read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)[1]
-    lines = [re.sub(r"  # .*", "", line) for line in code.splitlines()]
-    tested = (ROOT / "tests" / "door" / "test_front_door.py").read_text(encoding="utf-8")
-    assert len(lines) <= 12
-    assert not [line for line in lines if line not in tested]
-
-
 def test_every_public_name_is_on_the_page_of_the_front_door():
     table = (DOCS / "api" / "netc.md").read_text(encoding="utf-8").partition("\n:::")[0]
     named = {n for row in re.findall(r"^\| (`.*?`) \|", table, re.MULTILINE) for n in re.findall(r"`(\w+)`", row)}
