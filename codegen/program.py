@@ -14,6 +14,7 @@ from netc.codegen.ir import Function, Module, Value
 from netc.codegen.labels import evaluated, judge_masked, share_of
 from netc.codegen.location import location_of
 from netc.codegen.losses import correct, emit_loss
+from netc.codegen.norms import norm
 from netc.codegen.optim import rule_of
 from netc.codegen.random import initial_values, step_key
 from netc.codegen.rewrite.precision import at_precision
@@ -28,8 +29,6 @@ from netc.netspec.recipe import Optimizer, Recipe
 from netc.netspec.types import Signature, TensorType
 
 SHARE = "share"  # of each label that is a class in the mean loss, where labels are checked
-GROUP = 16  # terms of one sum of squares
-LARGE = 32 << 20  # bytes of state: below that, a wait of the host for the device costs more than the memory is worth
 
 
 @dataclass(frozen=True)
@@ -167,13 +166,12 @@ class ModuleEmitter:
         """The share of these examples in the mean over the whole batch, and of its gradient."""
         out = self._forward(b, held, x, training=True)
         with b.at("loss"):
-            logits = b.op("barrier", out.y)  # IREE 3.12 miscompiles the loss when it joins it with the last layer
-            mean, pull = self._mean_loss(b, held, logits, target)
-            right = b.sum(correct(b, self.recipe.loss, logits, target), (0,))
+            mean, pull = self._mean_loss(b, held, out.y, target)
+            right = b.sum(correct(b, self.recipe.loss, out.y, target), (0,))
         with b.at("loss", "vjp"):
-            dlogits = b.op("barrier", pull())
+            dlogits = pull()
         _, drawn = out.pull(dlogits)
-        return Derived(mean, right, self._apart(b, drawn), out.state)
+        return Derived(mean, right, drawn, out.state)
 
     def _mean_loss(
         self, b: Builder, held: Mapping[str, Value], logits: Value, target: Value
@@ -186,23 +184,6 @@ class ModuleEmitter:
         masked, share = judge_masked(b, self.recipe.loss, logits, target), held[SHARE]
         mean = b.mul(b.sum(masked.each, tuple(range(len(target.shape)))), share)
         return mean, lambda: masked.pull(share)
-
-    def _apart(self, b: Builder, drawn: Mapping[str, Value]) -> dict[str, Value]:
-        """The gradients behind barriers: IREE would join their products with the update, which it cannot compile.
-
-        Where the state is large, no parameter is updated before all gradients are there: the host waits for IREE's
-        device once, and the memory of the new state is taken when the activations are free (docs/memory.md). A pass
-        makes an exception.
-        """
-        if self.joins:
-            with b.at("optimizer"):
-                return dict(zip(drawn, b.joint_barrier(*drawn.values()), strict=True))
-        return {name: b.op("barrier", g) for name, g in drawn.items()}
-
-    @property
-    def joins(self) -> bool:
-        """Whether the gradients stand behind one barrier."""
-        return self.recipe.accumulate == 1 and sum(s.type.bytes for s in self.state) >= LARGE
 
     @property
     def accumulation(self) -> Accumulation:
@@ -234,8 +215,8 @@ class ModuleEmitter:
         metrics = {"loss": found.loss, "correct": found.correct}
         if self.recipe.norms:
             with b.at("norms"):
-                metrics["grad_norm"] = _norm(b, [grads[p.name] for p in self.net.params])
-                metrics["param_norm"] = _norm(b, [held[p.name] for p in self.net.params])
+                metrics["grad_norm"] = norm(b, [grads[p.name] for p in self.net.params])
+                metrics["param_norm"] = norm(b, [held[p.name] for p in self.net.params])
         results = [(s.name, new[s.name]) for s in self.state] + list({**metrics, **bad}.items())
         return replace(b.finish(results), donated=len(self.state))
 
@@ -280,22 +261,6 @@ class ModuleEmitter:
         b = Builder("predict")
         held = self._take(b, kept_of(self.state))
         return b.finish([("logits", self._forward(b, held, self._images(b), training=False).y)])
-
-
-def _norm(b: Builder, tensors: Sequence[Value]) -> Value:
-    """sqrt(sum of the squares of all elements)."""
-    totals = [b.sum(b.mul(t, t), tuple(range(len(t.shape)))) for t in tensors]
-    # Groups with barriers between: IREE's CPU backend refuses a dispatch of more than 64 operands.
-    while len(totals) > 1:
-        totals = [b.op("barrier", _added(b, totals[i : i + GROUP])) for i in range(0, len(totals), GROUP)]
-    return b.unary("sqrt", totals[0])
-
-
-def _added(b: Builder, terms: Sequence[Value]) -> Value:
-    total = terms[0]
-    for t in terms[1:]:
-        total = b.add(total, t)
-    return total
 
 
 # -- modules of one rule, for the oracle and the tests -----------------------------------------------------------

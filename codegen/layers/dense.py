@@ -18,8 +18,6 @@ def emit_dense(b: Builder, layer: Dense, scope: Scope, x: Value) -> Emitted:
     if layer.bias:
         y = b.add(y, b.broadcast(scope.param("bias"), y))
     y = b.reshape(y, (*x.shape[:-1], layer.features))
-    if layer.activation == "gelu-tanh":  # IREE 3.12 joins the product with it to vectors that take minutes to compile
-        y = b.op("barrier", y)
 
     def dense_pull(dy: Value) -> tuple[Value, Grads]:
         d = b.reshape(dy, (rows.shape[0], layer.features))

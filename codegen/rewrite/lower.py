@@ -18,6 +18,7 @@ def passes(profile: ProfileName, choices: FormOverrides = NO_OVERRIDES, *, scan:
     """The passes of a lowering profile, in order, with their names."""
     row = PROFILES[profile]
     return (
+        *row.first,
         ("dce", dce),
         ("fold", fold),
         ("cse", cse),
@@ -32,13 +33,17 @@ def passes(profile: ProfileName, choices: FormOverrides = NO_OVERRIDES, *, scan:
 
 
 @no_collector()
-def lower(module: Module, profile: ProfileName, choices: FormOverrides = NO_OVERRIDES, *, scan: bool = False) -> Module:
+def lower(
+    module: Module, profile: ProfileName, choices: FormOverrides = NO_OVERRIDES, *, scan: bool = False,
+    without: str = "",
+) -> Module:  # fmt: skip
     """Every pass in order, the verifier after each. `choices` name forms for single convolutions, before the table.
 
-    With `scan`, equal blocks in a row become loops.
+    With `scan`, equal blocks in a row become loops. The pass `without` is left out, to see whether it is needed.
     """
     sound: set[Op | Function] = set()
     verify(module, sound=sound)
-    for _, step in passes(profile, choices, scan=scan):
-        module = verify(step(module), sound=sound)
+    for name, step in passes(profile, choices, scan=scan):
+        if name != without:
+            module = verify(step(module), sound=sound)
     return verify(module, lowered=True, sound=sound)

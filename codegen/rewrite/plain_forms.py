@@ -1,7 +1,7 @@
 """The net as written: what StableHLO has no word for, in the textbook's form, one for each op whatever the target.
 
-Barriers go, for they are there for compilers, but for those of `--remat`, which are what it is. What a target's
-table chooses, and what `netc tune` measured, have no part in it.
+There are no barriers but those of `--remat`, which are what it is. What a target's table chooses, and what `netc tune`
+measured, have no part in it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from dataclasses import replace
 
 from netc.codegen.builder import Builder
 from netc.codegen.ir import Function, IrError, Module, Op, Value
-from netc.codegen.location import location_of
 from netc.codegen.rewrite.conv_forms import adjoint_kernel, adjoint_padding
 from netc.codegen.rewrite.index_forms import scatter
 from netc.codegen.rewrite.scan_forms import doubling
@@ -54,11 +53,6 @@ def sum_pool_grad(b: Builder, op: Op, dy: Value) -> Value:
     return b.op("window_sum", spread, b.scalar(0.0, dy.type.dtype), kernel=win.kernel, **none)
 
 
-def barrier(b: Builder, op: Op, x: Value) -> Value | None:
-    """The value itself, outside of what is computed again."""
-    return None if location_of(op.loc).phase == "remat" else x
-
-
 FORMS: dict[str, Callable[..., Value | None]] = {
     "conv_input_grad": conv_input_grad,
     "max_pool": max_pool,
@@ -67,7 +61,6 @@ FORMS: dict[str, Callable[..., Value | None]] = {
     "sum_pool_grad": sum_pool_grad,
     "take_grad": scatter,
     "linear_scan": doubling,
-    "barrier": barrier,
 }
 
 
@@ -80,18 +73,7 @@ def _plain(function: Function) -> Function:
     def visit(b: Builder, op: Op, operands: tuple[Value, ...]) -> Value | None:
         return FORMS[op.kind](b, op, *operands)
 
-    return rewrite(_unjoined(function), visit, FORMS)
-
-
-def _unjoined(function: Function) -> Function:
-    """The function without joint barriers."""
-    joints = [op for op in function.ops if op.kind == "joint_barrier"]
-    if not joints:
-        return function
-    new = {v: x for op in joints for v, x in zip(op.results, op.operands, strict=True)}
-    ops = [op for op in function.ops if op.kind != "joint_barrier"]
-    renamed = [replace(op, operands=tuple([new.get(v, v) for v in op.operands])) for op in ops]
-    return replace(function, ops=tuple(renamed), results=tuple([new.get(v, v) for v in function.results]))
+    return rewrite(function, visit, FORMS)
 
 
 # -- erf ---------------------------------------------------------------------------------------------------------------

@@ -11,9 +11,7 @@ normalisations, losses and the optimizer hold no such operation, and are left al
 It runs before the schedule. A form (im2col, taps, phases) then moves bf16 numbers, half the bytes; and what a schedule
 makes of sums, as products with ones, is no product of the net and keeps float32. A value that the backward reads again
 is rounded once: `cse` joins the two roundings, so what is kept for the backward is the bf16 copy wherever no float32 op
-reads it too. Gradients are not scaled: bf16 has float32's exponents. A barrier follows the rounding of whatever is not
-a parameter: IREE's CPU backend else packs the operands inside the op that makes them, batch norm with its sums, and
-compiles that one dispatch for minutes (docs/precision.md).
+reads it too. Gradients are not scaled: bf16 has float32's exponents.
 
 Does not choose the precision op by op, and stores no float32 result as bf16.
 """
@@ -39,16 +37,12 @@ def to_bf16(module: Module) -> Module:
 
 
 def _rounded(function: Function) -> Function:
-    fixed, held = _fixed(function), set(function.params)
-
-    def narrow(b: Builder, v: Value) -> Value:
-        copy = b.convert(v, "bf16")
-        return copy if v in held else b.op("barrier", copy)
+    fixed = _fixed(function)
 
     def visit(b: Builder, op: Op, operands: tuple[Value, ...]) -> Value | None:
         if not fixed.isdisjoint(op.operands) or _one_channel(op):
             return None
-        return b.op(op.kind, *(narrow(b, v) for v in operands), **dict(op.attrs))
+        return b.op(op.kind, *(b.convert(v, "bf16") for v in operands), **dict(op.attrs))
 
     return rewrite(function, visit, CONTRACTIONS)
 

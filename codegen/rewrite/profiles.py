@@ -9,9 +9,7 @@ from netc.codegen.ir import Module
 from netc.codegen.ops.table import Dialect
 from netc.codegen.rewrite.form_overrides import FormOverrides
 from netc.codegen.rewrite.form_tables import ProfileName
-from netc.codegen.rewrite.iree.joint_barriers import part_joint_barriers
-from netc.codegen.rewrite.iree.narrow_copies import part_narrow_copies
-from netc.codegen.rewrite.iree.repeated_sums import part_joined_sums, part_repeated_sums
+from netc.codegen.rewrite.iree.workarounds import WORKAROUNDS
 from netc.codegen.rewrite.plain_forms import erf_functions, plain_forms
 from netc.codegen.rewrite.products import sum_before_products
 from netc.codegen.rewrite.reductions import split_reductions
@@ -20,22 +18,28 @@ from netc.codegen.rewrite.xla.entries import entry_modules
 
 Pass = Callable[[Module], Module]
 Passes = tuple[tuple[str, Pass], ...]
+Parts = Callable[[Module], tuple[Module, ...]]
+
+
+def _whole(module: Module) -> tuple[Module, ...]:
+    return (module,)
 
 
 @dataclass(frozen=True, slots=True)
 class LoweringProfile:
     """One row. `dialect` is what its text is written in (codegen/render.py).
 
-    `forms(overrides)` are the passes that leave only operations which StableHLO has; `late` come after all
-    simplification, and `last` after equal blocks became loops. `parts(module)` are the modules that its text consists
-    of, each of which its compiler is given by itself.
+    `first` are passes on the module as the rules emit it. `forms(overrides)` leave only operations which StableHLO has;
+    `late` come after all simplification, and `last` after equal blocks became loops. `parts(module)` are the modules
+    that its text consists of, each of which its compiler is given by itself.
     """
 
     dialect: Dialect
     forms: Callable[[FormOverrides], Passes]
+    first: Passes = ()
     late: Passes = ()
     last: Passes = ()
-    parts: Callable[[Module], tuple[Module, ...]] = lambda module: (module,)
+    parts: Parts = _whole
 
 
 def _measured(profile: ProfileName) -> Callable[[FormOverrides], Passes]:
@@ -51,17 +55,20 @@ def _measured(profile: ProfileName) -> Callable[[FormOverrides], Passes]:
     return passes
 
 
-_JOINT: Passes = (("part_joint_barriers", part_joint_barriers),)
+def _around(profile: ProfileName, when: str) -> Passes:
+    """The workarounds of a profile at one time."""
+    return tuple((w.name, w.change) for w in WORKAROUNDS if profile in w.profiles and w.when == when)
+
+
+def _for_compiler(profile: ProfileName, dialect: Dialect, parts: Parts = _whole) -> LoweringProfile:
+    first, late, last = (_around(profile, when) for when in ("first", "late", "last"))
+    return LoweringProfile(dialect, _measured(profile), first, late, last, parts)
+
 
 PROFILES: dict[ProfileName, LoweringProfile] = {
-    "cpu": LoweringProfile("iree", _measured("cpu"), (("part_joined_sums", part_joined_sums),), _JOINT),
-    "gpu": LoweringProfile(
-        "iree",
-        _measured("gpu"),
-        (("part_repeated_sums", part_repeated_sums), ("part_narrow_copies", part_narrow_copies)),
-        _JOINT,
-    ),
-    "xla": LoweringProfile("xla", _measured("xla"), parts=entry_modules),
+    "cpu": _for_compiler("cpu", "iree"),
+    "gpu": _for_compiler("gpu", "iree"),
+    "xla": _for_compiler("xla", "xla", entry_modules),
     "plain": LoweringProfile(
         "stablehlo", lambda overrides: (("plain_forms", plain_forms),), last=(("erf_functions", erf_functions),)
     ),

@@ -4,8 +4,9 @@ import pytest
 
 from netc.codegen.builder import Builder
 from netc.codegen.ir import Module
-from netc.codegen.program import LARGE, build, layer_module
+from netc.codegen.program import build, layer_module
 from netc.codegen.rewrite.form_tables import FORM_TABLES
+from netc.codegen.rewrite.iree.fences import LARGE, fence_gradients
 from netc.codegen.rewrite.iree.repeated_sums import part_joined_sums, part_repeated_sums
 from netc.codegen.rewrite.lower import lower
 from netc.codegen.verify import verify
@@ -67,7 +68,7 @@ def test_no_tap_of_a_depthwise_convolution_reads_the_image_before_it_is_padded(f
 
 
 def joint_barriers(net, recipe=DEFAULT):
-    (step,) = [f for f in build(check(net), recipe, 2).module if f.name == "train_step"]
+    step = fence_gradients(build(check(net), recipe, 2).module).function("train_step")
     return [op for op in step.ops if op.kind == "joint_barrier"]
 
 

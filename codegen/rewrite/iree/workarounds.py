@@ -1,0 +1,78 @@
+"""What a text for IREE has that only IREE 3.12 needs: a row for each workaround, with what goes wrong without it.
+
+scripts/workarounds.py compiles a program for each with it and without; tests/runtime/test_workarounds.py runs the quick
+ones, and fails for a row that IREE no longer needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from netc.codegen.ir import Module
+from netc.codegen.rewrite.form_tables import ProfileName
+from netc.codegen.rewrite.iree import fences
+from netc.codegen.rewrite.iree.joint_barriers import part_joint_barriers
+from netc.codegen.rewrite.iree.narrow_copies import part_narrow_copies
+from netc.codegen.rewrite.iree.repeated_sums import part_joined_sums, part_repeated_sums
+
+
+@dataclass(frozen=True, slots=True)
+class Workaround:
+    """One row. `when`: on the module as the rules emit it, after all simplification, or after equal blocks are loops.
+
+    `why` says what IREE does without it, and `page` where that was measured. XLA needs none of them; its texts keep
+    those that recorded runs were computed with, whose bits would else be others (mnist-cnn: 4e-7 after 3 steps).
+    """
+
+    name: str
+    when: Literal["first", "late", "last"]
+    profiles: tuple[ProfileName, ...]
+    change: Callable[[Module], Module]
+    why: str
+    page: str
+
+
+LIMITS = "docs/known-limits.md"
+WORKAROUNDS: tuple[Workaround, ...] = (
+    Workaround(
+        "fence_rounded_operands", "first", ("cpu", "gpu", "xla"), fences.fence_rounded_operands,
+        "the CPU backend packs bf16 operands inside the operation that makes them, batch norm with its sums, and "
+        "compiles that one dispatch for minutes", "docs/precision.md",
+    ),
+    Workaround(
+        "fence_gelu", "first", ("cpu", "gpu", "xla"), fences.fence_gelu,
+        "a product joined with gelu-tanh becomes vectors that take minutes to compile", LIMITS,
+    ),
+    Workaround(
+        "fence_loss", "first", ("cpu", "gpu", "xla"), fences.fence_loss,
+        "a softmax loss joined with the dense layer before it is refused", LIMITS,
+    ),
+    Workaround(
+        "fence_gradients", "first", ("cpu", "gpu", "xla"), fences.fence_gradients,
+        "a gradient's product joined with its update becomes vectors that the CPU backend refuses or compiles slowly",
+        LIMITS,
+    ),
+    Workaround(
+        "fence_norms", "first", ("cpu", "gpu", "xla"), fences.fence_norms,
+        "a dispatch of more than 64 operands compiles and cannot be loaded", LIMITS,
+    ),
+    Workaround(
+        "part_joined_sums", "late", ("cpu",), part_joined_sums,
+        "a reader of several results that repeats a sum is unrolled over all rows", LIMITS,
+    ),
+    Workaround(
+        "part_repeated_sums", "late", ("gpu",), part_repeated_sums,
+        "threads read a sum that others have not written yet", "docs/upstream-issues/broadcast-sum-vulkan.md",
+    ),
+    Workaround(
+        "part_narrow_copies", "late", ("gpu",), part_narrow_copies,
+        "a convolution that stores its result as float32 and as bf16 wants more shared memory than there is", LIMITS,
+    ),
+    Workaround(
+        "part_joint_barriers", "last", ("cpu", "gpu"), part_joint_barriers,
+        "tensors of 33 to 64 MiB that are held where the host waits are never freed",
+        "docs/upstream-issues/memory-cpu.md",
+    ),
+)  # fmt: skip
