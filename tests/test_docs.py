@@ -146,3 +146,8 @@ def test_every_public_name_is_on_the_page_of_the_front_door():
     table = (DOCS / "api" / "netc.md").read_text(encoding="utf-8").partition("\n:::")[0]
     named = {n for row in re.findall(r"^\| (`.*?`) \|", table, re.MULTILINE) for n in re.findall(r"`(\w+)`", row)}
     assert named == set(netc.__all__)
+
+
+def test_what_the_site_includes_has_no_links_of_its_own():
+    """CONTRIBUTING.md and CHANGELOG.md stand in two places, from which a relative link leads to two files."""
+    assert not [f"{name_of(p)}: {link}" for p in FRONT[1:] for link in LINK.findall(prose(p)) if "://" not in link]
