@@ -16,6 +16,6 @@ def text_of(module: Module, profile: ProfileName) -> str:
     return SEPARATOR.join(render(part, row.dialect) for part in row.parts(module))
 
 
-def parts_of(text: str) -> tuple[str, ...]:
+def modules_in(text: str) -> tuple[str, ...]:
     """The modules of a text, each as it goes to a compiler."""
     return tuple(text.split(SEPARATOR))

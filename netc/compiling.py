@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from netc.codegen.analysis.memory import Memory, memory_of
-from netc.codegen.analysis.step_cost import Ceiling, Row, Work, step_works, table, useful_flops
+from netc.codegen.analysis.step_cost import Ceiling, CostRow, Work, step_works, table, useful_flops
 from netc.codegen.rewrite.form_overrides import NO_OVERRIDES, FormOverrides
 from netc.netspec.check import CheckedNet
 from netc.netspec.errors import UserError
@@ -46,7 +46,7 @@ class Cost:
         """Bytes read and written."""
         return sum(work.bytes for work in self.works)
 
-    def rows(self, ceiling: Ceiling, depth: int = 0) -> tuple[Row, ...]:
+    def rows(self, ceiling: Ceiling, depth: int = 0) -> tuple[CostRow, ...]:
         """The sums by layer and phase, with the least time for them on a machine of these ceilings."""
         return table(self.works, ceiling, depth)
 

@@ -34,7 +34,7 @@ def strictest_mode(a: Trace, b: Trace) -> str:
 def noise(run: Run | Path | str, steps: int = 32) -> Floor:
     """The noise floor of a run's training, measured: how far rounding alone drives runs apart (docs/traces.md).
 
-    The run is trained again, in float64 and as float32 twins, for so many steps.
+    The run is trained again, in float64 and as float32 replicas, for so many steps.
     """
     opened = run if isinstance(run, Run) else Run.open(run)
     return measure(replay_of(opened.config, opened.data_of(None), opened.folder, start_of_run(opened.config)), steps)

@@ -44,10 +44,10 @@ def lines_of(item: str, seconds: float) -> list[str]:
         raise SystemExit(f"wants NET:BATCH, got {item!r}; for example mnist-mlp:128")
     job = Job(check(find(name)), int(batch), THREADS)
     images = any(len(p.shape) == 4 for p in job.net.params)
-    peer = Contestant("torch eager", partial(torch_step, compiled=False, last=images), twin=not by_hand(job.net))
+    peer = Contestant("torch eager", partial(torch_step, compiled=False, last=images), same_start=not by_hand(job.net))
     contestants = (bench.ours("cpu"), bench.ours("xla"), peer)
     both = [
-        Contestant(f"{c.name} {p}", partial(at, precision=p, make=c.make), twin=c.twin and p == "f32")
+        Contestant(f"{c.name} {p}", partial(at, precision=p, make=c.make), same_start=c.same_start and p == "f32")
         for c in contestants
         for p in ("f32", "bf16")
     ]

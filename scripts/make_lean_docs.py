@@ -10,13 +10,13 @@ from pathlib import Path
 
 from netc.netspec.lean.arguments import ACTIVATION_WORDS, NORM_WORDS, described
 from netc.netspec.lean.config import FIELDS
-from netc.netspec.lean.constructors import ROWS, Row
+from netc.netspec.lean.constructors import ROWS, Constructor
 
 PAGE = Path(__file__).parent.parent / "docs" / "lean.md"
 BLOCK = re.compile(r"<!-- (\w+) -->\n.*?<!-- end -->\n", re.DOTALL)
 
 
-def _constructor(row: Row) -> str:
+def _constructor(row: Constructor) -> str:
     arguments = " ".join(f"[{p.name}={_default(p.default)}]" if p.optional else p.name for p in row.parameters)
     note = row.note.partition(": ")[2].replace("|", "\\|")
     return f"| `{row.head}` | {f'`{arguments}`' if arguments else ''} | {row.kind} | {note} |"

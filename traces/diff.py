@@ -222,7 +222,7 @@ def diff(
 
 
 def _unjudged(steps: int, floor: Floor) -> list[str]:
-    """What no check covers, because no twin was trained so long."""
+    """What no check covers, because no replica was trained so long."""
     single, means = floor.steps, len(floor.means) * floor.window
     if steps <= single:
         return []
@@ -352,7 +352,7 @@ def _window_checks(windows: tuple[WindowReport, ...], floor: Floor, factor: floa
     w, bound = max(rows, key=lambda row: row[0].relative / row[1])
     reason = (
         f"the mean loss of steps {w.first} to {w.last} is {w.relative:.2g} apart, {w.relative / bound * factor:.2g}"
-        f" times the spread of the twins ({factor:g} are allowed)"
+        f" times the spread of the replicas ({factor:g} are allowed)"
     )
     return [Check("mean loss", w.relative, bound, w.relative <= bound, reason)]
 

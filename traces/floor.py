@@ -1,7 +1,7 @@
 """The noise floor of a training: how far runs part that differ in nothing but rounding. Measured, written, read.
 
 `netc trace noise` trains the same net on the same batches from the same state several times: once in float64, and in
-float32 with several orders of its sums (the twins). A floor holds how far the twins are from float64.
+float32 with several orders of its sums (the replicas). A floor holds how far the replicas are from float64.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ EARLY = 8
 
 A jump is rare and its step is chance. On mnist-cnn with batch 128 one pooling window of 401,408, whose two largest
 elements are 1.3e-6 apart, chose the other one in XLA at step 0, which moved the norm of the gradient by 4.7e-6. The
-twins met such windows from step 1 on, with jumps of up to 8e-5; of their step 0 alone 4.7e-6 is 16 floors.
+replicas met such windows from step 1 on, with jumps of up to 8e-5; of their step 0 alone 4.7e-6 is 16 floors.
 """
 
 
@@ -50,10 +50,10 @@ class Floor:
 
     `spec_sha256`, `data_sha256`, `recipe`, `seed` and `batch` say of what training, as in a trace's header; `twins`
     name the float32 runs; `steps` counts the steps measured. `differences[field][s]` is the largest relative
-    difference of a twin from float64 at step s, for the fields of `MEASURED`. `window` is the length in steps of a
-    window, and `means[w]` the largest relative difference of a twin's mean loss in window w. `gradient` is the largest
-    relative L2 error of one parameter's gradient at step 0, and `gradient_of` that parameter. `doubling` is how many
-    steps the difference of the losses takes to double, or None where it does not grow.
+    difference of a replica from float64 at step s, for the fields of `MEASURED`. `window` is the length in steps of a
+    window, and `means[w]` the largest relative difference of a replica's mean loss in window w. `gradient` is the
+    largest relative L2 error of one parameter's gradient at step 0, and `gradient_of` that parameter. `doubling` is how
+    many steps the difference of the losses takes to double, or None where it does not grow.
     """
 
     net: str

@@ -11,7 +11,7 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from typing import Any, cast
 
-from netc.codegen.analysis.step_cost import Ceiling, Row, step_works, table, useful_flops
+from netc.codegen.analysis.step_cost import Ceiling, CostRow, step_works, table, useful_flops
 from netc.codegen.ir import Module
 from netc.codegen.program import Program, build
 from netc.netspec.check import CheckedNet, check
@@ -26,10 +26,10 @@ COUNTS = ("blocks", "times")
 
 def step_rows(
     net: CheckedNet, recipe: Recipe, batch: int, lower: Callable[[Program], Module], ceiling: Ceiling, depth: int = 0
-) -> tuple[tuple[Row, ...], int]:
+) -> tuple[tuple[CostRow, ...], int]:
     """The rows of a step as `table` gives them, and its `useful_flops`; below depth 0 every block is counted."""
 
-    def counted(given: CheckedNet) -> tuple[dict[tuple[str, str], Row], int]:
+    def counted(given: CheckedNet) -> tuple[dict[tuple[str, str], CostRow], int]:
         program = build(given, recipe, batch)
         rows = table(step_works(lower(program)), ceiling, depth)
         return {(row.layer, row.phase): row for row in rows}, useful_flops(program.module)
@@ -80,10 +80,10 @@ def _with_blocks(spec: NetSpec, counts: dict[int, int]) -> CheckedNet | None:
         return None
 
 
-def _plus(row: Row, times: int, more: Row, less: Row) -> Row:
+def _plus(row: CostRow, times: int, more: CostRow, less: CostRow) -> CostRow:
     def sum_of(name: str) -> float:
         return float(getattr(row, name) + times * (getattr(more, name) - getattr(less, name)))
 
-    return Row(
+    return CostRow(
         row.layer, row.phase, int(sum_of("flops")), int(sum_of("bytes")), sum_of("seconds"), sum_of("arithmetic")
     )  # fmt: skip

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from netc.codegen.ir import Function, Module, Op, Value
 from netc.codegen.location import PHASES, forward_first, location_of
 from netc.codegen.ops import OPS, elementwise
-from netc.codegen.ops.loop import parts_of
+from netc.codegen.ops.loop import loop_operands
 
 MADE = frozenset({"constant", "iota"})
 BARRIERS = frozenset({"barrier", "joint_barrier"})
@@ -64,7 +64,7 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class CostRow:
     """The sums over one layer's work in one phase. `seconds`: the roofline's; `arithmetic`: its part bound by flops."""
 
     layer: str
@@ -225,7 +225,7 @@ def works(function: Function) -> tuple[Work, ...]:
             key = passes.root(passes.of[op]), op.loc
             written[key] = written.get(key, 0) + op.result.type.bytes
         if op.kind == "loop":
-            carried = parts_of(op, op.operands).carried
+            carried = loop_operands(op, op.operands).carried
             zeros = sum(v.type.bytes for v in carried if passes.source[v] is None)
             written[passes.root(passes.of[op]), op.loc] = zeros
     return tuple(
@@ -234,7 +234,7 @@ def works(function: Function) -> tuple[Work, ...]:
     )
 
 
-def table(found: Iterable[Work], ceiling: Ceiling, depth: int = 0) -> tuple[Row, ...]:
+def table(found: Iterable[Work], ceiling: Ceiling, depth: int = 0) -> tuple[CostRow, ...]:
     """The work by layer, down to `depth`, and phase; layers in the order of the forward pass."""
     found = tuple(found)
     sums: dict[tuple[str, str], list[float]] = {}
@@ -246,16 +246,16 @@ def table(found: Iterable[Work], ceiling: Ceiling, depth: int = 0) -> tuple[Row,
         for index, value in enumerate((work.flops, work.bytes, seconds, by_flops)):
             total[index] += value
     return tuple(
-        Row(layer, phase, int(own[0]), int(own[1]), own[2], own[3])
+        CostRow(layer, phase, int(own[0]), int(own[1]), own[2], own[3])
         for layer in forward_first((w.loc for w in found), depth)
         for phase in PHASES
         if (own := sums.get((layer, phase))) is not None
     )
 
 
-def by_layer(rows: Iterable[Row]) -> Mapping[str, Mapping[str, Row]]:
+def by_layer(rows: Iterable[CostRow]) -> Mapping[str, Mapping[str, CostRow]]:
     """The rows by layer, then by phase, in order."""
-    layers: dict[str, dict[str, Row]] = {}
+    layers: dict[str, dict[str, CostRow]] = {}
     for row in rows:
         layers.setdefault(row.layer, {})[row.phase] = row
     return layers

@@ -32,7 +32,7 @@ class Parts(NamedTuple):
     constants: Sequence[Any]
 
 
-def parts_of(op: Op, operands: Sequence[T]) -> Parts:
+def loop_operands(op: Op, operands: Sequence[T]) -> Parts:
     """The operands of a loop by what they are for."""
     a = 1 + op.attr("carried")
     b = a + op.attr("outputs")
@@ -71,7 +71,7 @@ def _row(t: TensorType) -> TensorType:
 
 def _fits(op: Op, callee: Function) -> None:
     """Raise IrError unless the callee takes and gives what the loop passes on."""
-    parts = parts_of(op, [v.type for v in op.operands])
+    parts = loop_operands(op, [v.type for v in op.operands])
     given = [*parts.carried, *map(_row, parts.stacked), *parts.constants]
     wanted = [*parts.carried, *map(_row, parts.outputs)]
     for what, types, values in (("arguments", given, callee.params), ("results", wanted, callee.results)):
@@ -84,7 +84,7 @@ def _mean_loop(
     A: Any, op: Op, call: Callable[[str, Sequence[Any]], Sequence[Any]], first: Any, *operands: Any
 ) -> list[Any]:
     """One call after the other; a row of a buffer is replaced by what stands before it, the new row, what follows."""
-    parts, trips = parts_of(op, [first, *operands]), op.attr("trips")
+    parts, trips = loop_operands(op, [first, *operands]), op.attr("trips")
     carried, buffers = list(parts.carried), list(parts.outputs)
     for i in range(int(first), trips):
         at = trips - 1 - i if op.attr("reverse") else i
@@ -114,7 +114,7 @@ def _body(
     `held` are the names of what is carried and of the buffers, before the call; `row` that of the rows' index.
     `barrier` keeps what is in the call apart from its rows, where they are to be kept so.
     """
-    names, types = parts_of(op, args), parts_of(op, [v.type for v in op.operands])
+    names, types = loop_operands(op, args), loop_operands(op, [v.type for v in op.operands])
     carried, buffers = held[: len(names.carried)], held[len(names.carried) :]
     lines = [f"{stem}_zero = stablehlo.constant dense<0> : {SCALAR}"]
     for n, (x, t) in enumerate(zip(names.stacked, types.stacked, strict=True)):
@@ -263,7 +263,7 @@ def _state_for(op: Op, args: Sequence[str], stem: str, location: str) -> list[st
     body, after = _body(op, args, held, stem, f"{stem}_row", _barrier)
     carried = op.attr("carried")
     lines, begun = [], list(args[1 : 1 + carried])
-    for n, t in enumerate(parts_of(op, [v.type for v in op.operands]).outputs):
+    for n, t in enumerate(loop_operands(op, [v.type for v in op.operands]).outputs):
         begun.append(f"{stem}_begun{n}")
         lines += _content(begun[-1], t, n, args[1], op.operands[1].type, location)
     begun = _placed(lines, stem, begun, [v.type for v in op.extra_results])

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 # What a text is written in: StableHLO alone, with operations that only IREE knows, or with marks that only XLA reads.
 Dialect = Literal["stablehlo", "iree", "xla"]
-Rule = Callable[..., TensorType]
+TypeRule = Callable[..., TensorType]
 Spelling = Callable[["Op", Sequence[str]], str]
 Statement = Callable[["Op", Sequence[str], str, str], list[str]]
 Meaning = Callable[..., Any]
@@ -56,7 +56,7 @@ class OpDef:
     """
 
     kind: str
-    rule: Rule
+    rule: TypeRule
     spelling: Spelling | None
     meaning: Meaning
     flops: Cost

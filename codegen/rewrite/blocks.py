@@ -41,7 +41,7 @@ class Part:
         return (self.key or ())[:-1]
 
 
-def parts_of(function: Function, phases: Collection[str] = PHASES) -> list[Part]:
+def layer_parts(function: Function, phases: Collection[str] = PHASES) -> list[Part]:
     """The function in parts, in an order that can be run. A block that something outside would split is not one."""
     dissolved: set[Key] = set()
     while True:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 
 from netc.codegen.builder import Builder
 from netc.codegen.ir import Function, Module, Op, Value
-from netc.codegen.rewrite.blocks import Part, form_of, function_of, in_order, parts_of, starred
+from netc.codegen.rewrite.blocks import Part, form_of, function_of, in_order, layer_parts, starred
 
 PHASES = ("forward", "remat", "vjp")
 FEWEST = 3  # blocks; the copies around a loop of two cost more than a block
@@ -67,7 +67,7 @@ class _Chain:
 
 def _found(function: Function) -> tuple[list[_Chain], list[Part]]:
     """The chains of a function, and its parts in an order that can be run, each chain one of them."""
-    parts = parts_of(function, PHASES)
+    parts = layer_parts(function, PHASES)
     chains = [_trimmed(chain, function) for chain in _chains(parts)]
     one_way = all(chain.phase == "forward" for chain in chains)
     while chains := [chain for chain in chains if _fits(chain)] if one_way else _paired(chains):

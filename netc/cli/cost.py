@@ -12,7 +12,7 @@ from netc.cli.program import program_request
 from netc.cli.recipe_options import recipe_options
 
 if TYPE_CHECKING:
-    from netc.codegen.analysis.step_cost import Ceiling, Row
+    from netc.codegen.analysis.step_cost import Ceiling, CostRow
 
 RULE = "bytes: elementwise work is fused into one pass; a product or a transpose is a pass of its own; no cache"
 
@@ -89,7 +89,7 @@ def cost(
         _show(found, rows)
 
 
-def facts(rows: tuple[Row, ...], ceiling: Ceiling) -> dict[str, Any]:
+def facts(rows: tuple[CostRow, ...], ceiling: Ceiling) -> dict[str, Any]:
     """The rows and their sums, as JSON has them."""
     return {
         "ceiling": {"flops_per_s": ceiling.flops, "bytes_per_s": ceiling.bytes},
@@ -104,7 +104,7 @@ def facts(rows: tuple[Row, ...], ceiling: Ceiling) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _show(found: dict[str, Any], rows: tuple[Row, ...]) -> None:
+def _show(found: dict[str, Any], rows: tuple[CostRow, ...]) -> None:
     from netc.cli.views.table import Column, print_line, print_table
     from netc.codegen.analysis.step_cost import by_layer
     from netc.codegen.location import phases_of
@@ -130,9 +130,9 @@ def _show(found: dict[str, Any], rows: tuple[Row, ...]) -> None:
     print_line(f"the mathematics alone: {found['useful_flops'] / 1e9:.3f} GFLOP, {least:.3f} ms at the first ceiling")
 
 
-def _sums(rows: list[Row] | tuple[Row, ...]) -> tuple[str, str]:
+def _sums(rows: list[CostRow] | tuple[CostRow, ...]) -> tuple[str, str]:
     return f"{sum(r.flops for r in rows) / 1e9:.4f}", f"{sum(r.bytes for r in rows) / 1e6:.2f}"
 
 
-def _bound(rows: list[Row] | tuple[Row, ...]) -> str:
+def _bound(rows: list[CostRow] | tuple[CostRow, ...]) -> str:
     return "flops" if 2 * sum(r.arithmetic for r in rows) > sum(r.seconds for r in rows) else "bytes"

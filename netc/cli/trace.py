@@ -80,17 +80,21 @@ def diff_command(
 @trace.command("noise")
 @click.argument("net", metavar="NET|RUN", shell_complete=complete_net)
 @click.option(
-    "--steps", type=click.IntRange(min=1), default=STEPS, show_default=True, help="Number of steps to train the twins."
+    "--steps",
+    type=click.IntRange(min=1),
+    default=STEPS,
+    show_default=True,
+    help="Number of steps to train the replicas.",
 )
 @click.option(
-    "--whole", metavar="TARGET", help="Also train four twins of the whole run on TARGET, for the spread of means."
+    "--whole", metavar="TARGET", help="Also train four replicas of the whole run on TARGET, for the spread of means."
 )
 @click.option("-o", "--out", type=run_argument, help="Output file.  [default: RUN/noise.json for a run]")
 @json_option
 def noise_command(net: str, steps: int, whole: str | None, out: Path | None, as_json: bool, **options: Any) -> None:
     """Measure the noise floor of a training: how far rounding alone drives runs apart.
 
-    The reference evaluator trains NET in float64. It also trains float32 twins with the forms of every family of
+    The reference evaluator trains NET in float64. It also trains float32 replicas with the forms of every family of
     targets, other orders of summation, permuted batches, and an initial state that is off by one ULP.
     """
     import json
@@ -242,7 +246,7 @@ def _over_the_whole_run(replay: Replay, floor: Floor, target: str) -> Floor:
     from netc.runtime.compare.noise import over_the_whole_run
     from netc.runtime.target import parse_target
 
-    with _bar(f"training twins on {target}") as watch:
+    with _bar(f"training replicas on {target}") as watch:
         return over_the_whole_run(replay, floor, parse_target(target), Cache(), watch)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from netc.netspec.lean.parse import Parser
 from netc.netspec.lean.source import Misread
-from netc.netspec.lean.stream import CLOSERS, PAIRS, parts_of, plain, shown
+from netc.netspec.lean.stream import CLOSERS, PAIRS, dotted_parts, plain, shown
 from netc.netspec.lean.tokens import Kind, Token
 from netc.netspec.lean.tree import Block, Declared, Definition, Name, Node, Parameter, Scope, Type
 
@@ -165,14 +165,14 @@ def _opened(tokens: tuple[Token, ...]) -> list[tuple[str, ...]]:
         if token.kind is not Kind.NAME or token.text in ("in", "hiding", "renaming"):
             break
         if token.text != "scoped":
-            found.append(parts_of(token.text))
+            found.append(dotted_parts(token.text))
     return found
 
 
 def _enter(scopes: list[_Opened], head: _Head) -> None:
     """Follow `namespace`, `section`, `mutual`, `end` and `open`; any other command changes nothing here."""
     first = head.rest[0]
-    name = parts_of(first.text) if first.kind is Kind.NAME else ()
+    name = dotted_parts(first.text) if first.kind is Kind.NAME else ()
     if head.keyword == "namespace":
         scopes.extend(_Opened(part) for part in name)
     elif head.keyword in ("section", "mutual"):
@@ -196,7 +196,7 @@ def _scope(scopes: list[_Opened], opens: tuple[tuple[str, ...], ...]) -> Scope:
 def _definition(head: _Head, scope: Scope) -> Definition:
     """`def name parameters : type := value`, or with fields under `where`, or with arms."""
     at = head.rest[0]
-    name: tuple[str, ...] = parts_of(at.text) if at.kind is Kind.NAME else ("?",)
+    name: tuple[str, ...] = dotted_parts(at.text) if at.kind is Kind.NAME else ("?",)
     name = name[1:] if name[0] == "_root_" else (*scope.namespace, *name)
     inner = Scope((*name[:-1],), scope.opens)  # in `def A.f` the names of A stand open
     parser = Parser(_before_closing(head.rest))
@@ -251,7 +251,7 @@ def _declared(head: _Head, namespace: tuple[str, ...]) -> list[Declared]:
     at = head.rest[0]
     if at.kind is not Kind.NAME:
         return []
-    name = (*namespace, *parts_of(at.text))
+    name = (*namespace, *dotted_parts(at.text))
     fields: list[Parameter] = []
     if head.keyword == "structure":
         parser = Parser(_before_closing(head.rest))

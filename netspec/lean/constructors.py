@@ -77,7 +77,7 @@ TAKES_TOKENS = frozenset({
     "learnedTokens", "learnedPositions", "windowMerge",
 })  # fmt: skip
 
-Form = Literal["image", "tokens", "vector", "ids"]
+InputKind = Literal["image", "tokens", "vector", "ids"]
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ Make = Callable[[Arguments, Here], tuple[Layer, ...]]
 
 
 @dataclass(frozen=True)
-class Row:
+class Constructor:
     """A constructor: its arguments, what it makes, the argument that states the channels that arrive.
 
     The first layer made takes a name and netc's further options. `form` is what a net that begins with it takes.
@@ -114,17 +114,17 @@ class Row:
     make: Make
     kind: str
     reads: str = ""
-    form: Form = "image"
+    form: InputKind = "image"
     note: str = ""
     noted: str = ""
 
 
-def _row(text: str, kind: str, make: Make, **options: Any) -> Row:
+def _row(text: str, kind: str, make: Make, **options: Any) -> Constructor:
     head, _, arguments = text.partition(" ")
     parameters = signature(arguments)
     first = parameters[0].name if parameters else ""
     options.setdefault("reads", first if first in ("ic", "dim", "inDim", "fanIn", "channels", "dModel") else "")
-    return Row(head, parameters, make, kind, **options)
+    return Constructor(head, parameters, make, kind, **options)
 
 
 def _max_pool(a: Arguments, here: Here) -> tuple[Layer, ...]:
@@ -304,7 +304,7 @@ ROWS = (
          note="cspBlock: a 1x1 convolution before the halves, one behind the residuals, one at the end (YOLOv4)"),
 )  # fmt: skip
 
-TABLE: dict[str, Row] = {row.head: row for row in ROWS}
+TABLE: dict[str, Constructor] = {row.head: row for row in ROWS}
 
 ANY_RANK = frozenset({
     "globalAvgPool", "flatten", "layerNorm", "timeCondAdd", "spatialFlatten", "positionalEncoding", "nerfMLP",

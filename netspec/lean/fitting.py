@@ -10,7 +10,7 @@ from netc.netspec.layer import Layer
 from netc.netspec.layers import Flatten, PatchEmbed, SpatialFlatten, SpatialUnflatten, TakeTokens
 from netc.netspec.layers.embedding import MOST_LEVELS
 from netc.netspec.lean.arguments import Arguments
-from netc.netspec.lean.constructors import TAKES_IMAGE, Row
+from netc.netspec.lean.constructors import TAKES_IMAGE, Constructor
 from netc.netspec.lean.source import Misread
 from netc.netspec.types import TensorType, batched
 
@@ -25,7 +25,7 @@ class Misfit:
     shape: tuple[int, ...] | None
 
 
-def misfits(row: Row, arguments: Arguments, x: TensorType | None) -> Iterator[Misfit]:
+def misfits(row: Constructor, arguments: Arguments, x: TensorType | None) -> Iterator[Misfit]:
     """What the constructor states of its input that is not so; nothing where the input is not known."""
     if x is None:
         return
@@ -34,7 +34,7 @@ def misfits(row: Row, arguments: Arguments, x: TensorType | None) -> Iterator[Mi
         yield from PLACED[row.head](arguments, x)
 
 
-def _channels(row: Row, arguments: Arguments, x: TensorType) -> Iterator[Misfit]:
+def _channels(row: Constructor, arguments: Arguments, x: TensorType) -> Iterator[Misfit]:
     if not row.reads or x.rank == 0 or x.dtype != "f32":
         return
     if row.form == "vector" and x.rank > 2:
@@ -105,7 +105,7 @@ PLACED: dict[str, Callable[[Arguments, TensorType], Iterator[Misfit]]] = {
 }
 
 
-def bridge(row: Row, x: TensorType | None, grid: Grid | None) -> tuple[Layer, ...]:
+def bridge(row: Constructor, x: TensorType | None, grid: Grid | None) -> tuple[Layer, ...]:
     """What stands before a constructor that takes tokens where an image arrives, the other way round, and the like."""
     if x is None or x.dtype != "f32":
         return ()

@@ -9,7 +9,7 @@ from typing import Any
 from netc.netspec.layer import Layer
 from netc.netspec.layers import COUNTED, Flatten
 from netc.netspec.lean.arguments import ACTIVATION_WORDS, LARGEST, bind, is_whole, shown
-from netc.netspec.lean.constructors import TABLE, Row
+from netc.netspec.lean.constructors import TABLE, Constructor
 from netc.netspec.lean.sequence import Reader, Settings, is_original, want_known
 from netc.netspec.lean.source import Built, Misread, Product, Record, Span, Value
 from netc.netspec.spec import NetSpec
@@ -195,7 +195,7 @@ def _before_tokens(items: tuple[Built, ...]) -> bool:
     return past is not None and row is not None and row.form == "tokens" and is_original(past, row)
 
 
-def _first_stated(items: tuple[Built, ...]) -> tuple[Row, int, Any] | None:
+def _first_stated(items: tuple[Built, ...]) -> tuple[Constructor, int, Any] | None:
     """The first layer that states what arrives at it, before any that would change it without a word."""
     for index, item in enumerate(items):
         row = TABLE.get(item.head)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from netc.netspec.lean.forms import Forms
 from netc.netspec.lean.source import Misread
-from netc.netspec.lean.stream import KEYWORDS, PAIRS, parts_of, shown
+from netc.netspec.lean.stream import KEYWORDS, PAIRS, dotted_parts, shown
 from netc.netspec.lean.tokens import Kind, Token
 from netc.netspec.lean.tree import (
     Apply,
@@ -115,7 +115,7 @@ class Parser(Forms):
                 opened, name = self.take(), self.take()
                 self.take()
                 with self.layout(0):
-                    arguments.append(Argument(self.expression(), ".".join(parts_of(name.text))))
+                    arguments.append(Argument(self.expression(), ".".join(dotted_parts(name.text))))
                 self.close(opened)
             else:
                 arguments.append(Argument(self.atom()))
@@ -150,7 +150,7 @@ class Parser(Forms):
                 )
             if token.text not in KEYWORDS:
                 self.take()
-                return self.postfix(Hole(token) if token.text == "_" else Name(token, parts_of(token.text)))
+                return self.postfix(Hole(token) if token.text == "_" else Name(token, dotted_parts(token.text)))
         if token.kind is Kind.SYMBOL and token.text in _BRACKETS:
             with self.layout(0):
                 node = _BRACKETS[token.text](self)
@@ -158,7 +158,7 @@ class Parser(Forms):
         if token.text == "." and self.ahead().kind is Kind.NAME:
             self.take()
             name = self.take()
-            return self.postfix(_fields(Dot(name, parts_of(name.text)[0]), name, parts_of(name.text)[1:]))
+            return self.postfix(_fields(Dot(name, dotted_parts(name.text)[0]), name, dotted_parts(name.text)[1:]))
         if token.text == "·" and self.holes is not None:
             self.take()
             self.holes.append(f"·{len(self.holes)}")
@@ -260,7 +260,7 @@ def _fields(node: Node, at: Token, names: tuple[str, ...]) -> Node:
 
 def _projected(node: Node, field: Token) -> Node:
     """`node.field`, where the token may be a dotted name, or a number."""
-    return _fields(node, field, parts_of(field.text))
+    return _fields(node, field, dotted_parts(field.text))
 
 
 _BRACKETS: dict[str, Callable[[Parser], Node]] = {

@@ -342,8 +342,8 @@ def ascribed(run: Evaluation, node: Ascribed, env: Env, want: Type) -> Value:
     return run.typed(node.value, env, node.type)
 
 
-Rule: TypeAlias = Callable[[Evaluation, Any, Env, Type], Value]
-RULES: dict[type[Node], Rule] = {
+EvalRule: TypeAlias = Callable[[Evaluation, Any, Env, Type], Value]
+RULES: dict[type[Node], EvalRule] = {
     Literal: literal,
     Interpolated: interpolated,
     Name: name,

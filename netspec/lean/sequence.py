@@ -10,7 +10,7 @@ from netc.netspec.layer import Layer, LayerError, signature_of
 from netc.netspec.layers import VOCABULARY, Chain, MaxPool, SpatialUnflatten
 from netc.netspec.layers.counted import Counted
 from netc.netspec.lean.arguments import LARGEST, Arguments, bind, shown
-from netc.netspec.lean.constructors import TABLE, TAKES_IMAGE, TAKES_TOKENS, Here, Row, unet_convolutions
+from netc.netspec.lean.constructors import TABLE, TAKES_IMAGE, TAKES_TOKENS, Constructor, Here, unet_convolutions
 from netc.netspec.lean.fitting import Grid, Misfit, bridge, bridge_note, grid_after, misfits
 from netc.netspec.lean.kinds import Nested, NestedList, Reading, build, hints_of, options
 from netc.netspec.lean.rising import name_of, rise, tap, without_skip
@@ -42,7 +42,7 @@ class Settings:
     strided: str = "same-symmetric"
 
 
-def is_original(built: Built, row: Row) -> bool:
+def is_original(built: Built, row: Constructor) -> bool:
     """Whether an application means the original's constructor, and not netc's kind of that name.
 
     It does with a positional argument, with an argument that only the original has, and where all arguments are the
@@ -118,7 +118,7 @@ class Reader:
             raise Misread(error.span, f"more than {MOST_DISAGREEMENTS} sizes disagree up to here; {error.sentence}")
 
     def _layers(
-        self, item: Built, row: Row | None, x: TensorType | None, rest: Sequence[str], grid: Grid | None
+        self, item: Built, row: Constructor | None, x: TensorType | None, rest: Sequence[str], grid: Grid | None
     ) -> tuple[Layer, ...]:
         if row is not None:
             return self._original(item, row, x, rest, grid)
@@ -126,7 +126,7 @@ class Reader:
         return (self._kind(item, x),)
 
     def _original(
-        self, item: Built, row: Row, x: TensorType | None, rest: Sequence[str], grid: Grid | None
+        self, item: Built, row: Constructor, x: TensorType | None, rest: Sequence[str], grid: Grid | None
     ) -> tuple[Layer, ...]:
         arguments = bind(item, row.parameters, frozenset(item.named))
         before: list[Layer] = []
@@ -143,7 +143,7 @@ class Reader:
             self.notes.append("dense: what arrives is token ids, of which it takes rows of its matrix, as if one-hot")
         return (*before, *self._with_options(item, row, made, x))
 
-    def _note(self, row: Row, arguments: Arguments) -> None:
+    def _note(self, row: Constructor, arguments: Arguments) -> None:
         if row.note and (not row.noted or arguments[row.noted]):
             self.notes.append(row.note)
 
@@ -156,7 +156,9 @@ class Reader:
             which = ", which takes a sequence" if following in TAKES_TOKENS else ""
             self.notes.append(f"transformerEncoder: all tokens go on to {following}{which}")
 
-    def _with_options(self, item: Built, row: Row, made: tuple[Layer, ...], x: TensorType | None) -> tuple[Layer, ...]:
+    def _with_options(
+        self, item: Built, row: Constructor, made: tuple[Layer, ...], x: TensorType | None
+    ) -> tuple[Layer, ...]:
         """The first layer with netc's further options, a name among them."""
         own = {name for parameter in row.parameters for name in parameter.names}
         rest = frozenset(item.named) - own
@@ -266,7 +268,12 @@ class Reader:
         return tuple(made)
 
     def _rise(
-        self, up: Built, row: Row, made: Sequence[Layer], outs: Sequence[TensorType | None], x: TensorType | None
+        self,
+        up: Built,
+        row: Constructor,
+        made: Sequence[Layer],
+        outs: Sequence[TensorType | None],
+        x: TensorType | None,
     ) -> tuple[tuple[Layer, ...], int]:
         """A unetUp without a unetDown, and how many of the layers before it stay before it; the others come inside."""
         rising = bind(up, row.parameters, frozenset({"name", "rise"}))
@@ -301,7 +308,7 @@ class Reader:
         return out
 
 
-def _original_row(item: Built) -> Row | None:
+def _original_row(item: Built) -> Constructor | None:
     """The row of the original's constructor that an application means, if it means one."""
     row = TABLE.get(item.head)
     return row if row is not None and is_original(item, row) else None

@@ -18,7 +18,7 @@ KEYWORDS = frozenset((
 ))  # fmt: skip
 
 
-def parts_of(name: str) -> tuple[str, ...]:
+def dotted_parts(name: str) -> tuple[str, ...]:
     """The parts of a dotted name; in «a.b» the dot is a letter."""
     if "«" not in name:
         return tuple(name.split("."))
@@ -36,7 +36,7 @@ def parts_of(name: str) -> tuple[str, ...]:
 
 def plain(token: Token) -> str:
     """A name's text, without the quotes of «x»."""
-    return ".".join(parts_of(token.text))
+    return ".".join(dotted_parts(token.text))
 
 
 def shown(token: Token) -> str:

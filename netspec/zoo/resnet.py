@@ -11,7 +11,7 @@ STRIDES = (1, 2, 2, 2)
 
 
 @dataclass(frozen=True)
-class Form:
+class Sizes:
     """Basic blocks or bottlenecks, how many in each stage; the width of stage 1 (of a bottleneck, inside), groups."""
 
     bottleneck: bool
@@ -21,24 +21,24 @@ class Form:
     source: str = SOURCE
 
 
-FORMS: dict[str, Form] = {
-    "resnet18": Form(False, (2, 2, 2, 2)),
-    "resnet34": Form(False, (3, 4, 6, 3)),
-    "resnet50": Form(True, (3, 4, 6, 3)),
-    "resnet101": Form(True, (3, 4, 23, 3)),
-    "resnet152": Form(True, (3, 8, 36, 3)),
-    "wide_resnet50_2": Form(True, (3, 4, 6, 3), 128, source="torchvision.models.resnet; Zagoruyko and Komodakis 2016"),
-    "resnext50_32x4d": Form(True, (3, 4, 6, 3), 128, 32, "torchvision.models.resnet; Xie et al. 2017, table 1"),
+SIZES: dict[str, Sizes] = {
+    "resnet18": Sizes(False, (2, 2, 2, 2)),
+    "resnet34": Sizes(False, (3, 4, 6, 3)),
+    "resnet50": Sizes(True, (3, 4, 6, 3)),
+    "resnet101": Sizes(True, (3, 4, 23, 3)),
+    "resnet152": Sizes(True, (3, 8, 36, 3)),
+    "wide_resnet50_2": Sizes(True, (3, 4, 6, 3), 128, source="torchvision.models.resnet; Zagoruyko and Komodakis 2016"),
+    "resnext50_32x4d": Sizes(True, (3, 4, 6, 3), 128, 32, "torchvision.models.resnet; Xie et al. 2017, table 1"),
 }
 
 
-def _stages(form: Form) -> tuple[Layer, ...]:
+def _stages(s: Sizes) -> tuple[Layer, ...]:
     stages: list[Layer] = []
-    for index, (blocks, stride) in enumerate(zip(form.depths, STRIDES, strict=True)):
-        name, width = f"stage{index + 1}", form.width << index
+    for index, (blocks, stride) in enumerate(zip(s.depths, STRIDES, strict=True)):
+        name, width = f"stage{index + 1}", s.width << index
         stages.append(
-            BottleneckBlock(256 << index, blocks, stride, None if form.width == 64 else width, form.groups, name=name)
-            if form.bottleneck
+            BottleneckBlock(256 << index, blocks, stride, None if s.width == 64 else width, s.groups, name=name)
+            if s.bottleneck
             else ResidualBlock(width, blocks, stride, name=name)
         )
     return tuple(stages)
@@ -47,12 +47,12 @@ def _stages(form: Form) -> tuple[Layer, ...]:
 def resnet(name: str) -> NetSpec:
     """The ImageNet form: 7x7 stride-2 stem, 3x3 stride-2 max-pool, four stages."""
     stem = (ConvBn(64, 7, 2, "same-symmetric", name="stem"), MaxPool(3, 2, ((1, 1), (1, 1)), name="pool"))
-    form = FORMS[name]
-    return NetSpec(name, (224, 224, 3), (*stem, *_stages(form), GlobalAvgPool(), Dense(1000, name="head")), form.source)
+    s = SIZES[name]
+    return NetSpec(name, (224, 224, 3), (*stem, *_stages(s), GlobalAvgPool(), Dense(1000, name="head")), s.source)
 
 
 def resnet_cifar(name: str) -> NetSpec:
     """The CIFAR form of the same stages: 3x3 stride-1 stem, no max-pool, 32x32 input, 10 classes."""
     stem = (ConvBn(64, 3, 1, "same-symmetric", name="stem"),)
-    layers = (*stem, *_stages(FORMS[name]), GlobalAvgPool(), Dense(10, name="head"))
+    layers = (*stem, *_stages(SIZES[name]), GlobalAvgPool(), Dense(10, name="head"))
     return NetSpec(f"{name}-cifar", (32, 32, 3), layers, f"{SOURCE}, with a 3x3 stem")

@@ -13,7 +13,7 @@ STD = 0.02
 
 
 @dataclass(frozen=True)
-class Form:
+class Sizes:
     """The sizes of a net: all have 12 blocks, and an MLP of 4 times the width."""
 
     dim: int
@@ -26,30 +26,30 @@ class Form:
 
 
 BLOCKS = 12
-FORMS: dict[str, Form] = {
-    "vit_tiny_patch16_224": Form(192, 3),
-    "vit_small_patch16_224": Form(384, 6),
-    "vit_base_patch16_224": Form(768, 12),
-    "deit_tiny_patch16_224": Form(192, 3, dropout=0.1, drop_path=0.1),
-    "vit_tiny_patch4_32": Form(192, 3, image=32, patch=4, classes=10),
+SIZES: dict[str, Sizes] = {
+    "vit_tiny_patch16_224": Sizes(192, 3),
+    "vit_small_patch16_224": Sizes(384, 6),
+    "vit_base_patch16_224": Sizes(768, 12),
+    "deit_tiny_patch16_224": Sizes(192, 3, dropout=0.1, drop_path=0.1),
+    "vit_tiny_patch4_32": Sizes(192, 3, image=32, patch=4, classes=10),
 }
 
 
 def vit(name: str) -> NetSpec:
     """Patches with a class token and learned positions, 12 blocks, the norm of the class token, one dense layer."""
-    form = FORMS[name]
+    s = SIZES[name]
     return NetSpec(
         name,
-        (form.image, form.image, 3),
+        (s.image, s.image, 3),
         (
-            PatchEmbed(form.dim, form.patch, dropout=form.dropout, std=STD, name="patch"),
+            PatchEmbed(s.dim, s.patch, dropout=s.dropout, std=STD, name="patch"),
             TransformerEncoder(
-                form.heads, 4 * form.dim, BLOCKS, dropout=form.dropout,
-                drop_path=(0.0, form.drop_path) if form.drop_path else 0.0, epsilon=EPSILON, std=STD, name="encoder",
+                s.heads, 4 * s.dim, BLOCKS, dropout=s.dropout,
+                drop_path=(0.0, s.drop_path) if s.drop_path else 0.0, epsilon=EPSILON, std=STD, name="encoder",
             ),
             SelectToken(0, name="class"),
             LayerNorm(EPSILON, name="norm"),
-            Dense(form.classes, std=STD, name="head"),
+            Dense(s.classes, std=STD, name="head"),
         ),
         SOURCE,
     )  # fmt: skip

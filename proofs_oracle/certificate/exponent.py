@@ -16,7 +16,7 @@ from netc.proofs_oracle.certificate.residues import Array, bare
 
 Where = Array | None  # the elements that are asked for, None for all; at others the values mean nothing
 Function = Callable[[DualField, Dual, Where], Dual]
-Rule = Callable[[DualField, Dual, Function, Where], Dual]
+Law = Callable[[DualField, Dual, Function, Where], Dual]
 MOST = 8  # exp(n x) = exp(x)^n for whole n up to this
 
 
@@ -36,7 +36,7 @@ def logarithm(A: DualField, x: Dual, where: Where = None) -> Dual:
 
 
 def _remembered(
-    A: DualField, function: str, x: Dual, rules: dict[str, Rule], again: Function, unknown: Function, where: Where
+    A: DualField, function: str, x: Dual, rules: dict[str, Law], again: Function, unknown: Function, where: Where
 ) -> Dual:
     if where is not None and not where.any():  # as where a maximum would be NaN
         return _beside(x, A.number(1, x))
@@ -131,7 +131,7 @@ def _exp_of_product(A: DualField, x: Dual, again: Function, where: Where) -> Dua
     return (_falling if again is exponential else _rising)(A, x, where)
 
 
-EXPONENTIALS: dict[str, Rule] = {
+EXPONENTIALS: dict[str, Law] = {
     "add": _exp_of_sum,
     "sub": _exp_of_difference,
     "neg": _exp_of_negative,
@@ -168,7 +168,7 @@ def _above_zero(x: Dual) -> bool:
     return bool((bare(x.real) > 0).all())
 
 
-LOGARITHMS: dict[str, Rule] = {
+LOGARITHMS: dict[str, Law] = {
     "mul": _log_of_product,
     "div": _log_of_quotient,
     "exp": _log_of_exponential,

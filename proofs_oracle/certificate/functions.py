@@ -24,7 +24,7 @@ from netc.proofs_oracle.certificate.residues import Array, bare
 from netc.proofs_oracle.certificate.tied import falling, rising
 
 Slope = Callable[[], Dual]
-Row = Callable[[DualField, Dual], tuple[Dual, Slope]]
+ScalarRule = Callable[[DualField, Dual], tuple[Dual, Slope]]
 
 
 def _one(A: DualField, x: Dual) -> Dual:
@@ -220,7 +220,7 @@ def _digamma(A: DualField, x: Dual) -> tuple[Dual, Slope]:
     return _bare_real(A.unknown("digamma", x)), slope
 
 
-FUNCTIONS: dict[str, Row] = {
+FUNCTIONS: dict[str, ScalarRule] = {
     "exp": _exp,
     "log": _log,
     "log1p": _log1p,

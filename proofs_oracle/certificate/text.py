@@ -14,7 +14,7 @@ from jaxlib.mlir import ir as mlir
 from jaxlib.mlir._mlir_libs import _jax_mlir_ext
 from jaxlib.mlir.dialects import chlo, func, sdy, stablehlo
 
-from netc.codegen.text import parts_of
+from netc.codegen.text import modules_in
 from netc.netspec.errors import UserError
 
 MAGIC = b"ML\xefR"  # of MLIR's bytecode
@@ -178,7 +178,9 @@ def legalised(name: str, shape: Sequence[int]) -> bytes:
 
 def part_of(program: str, name: str) -> tuple[str, str]:
     """Of a text of several modules the one that has a function, and the function's name there. Raises UserError."""
-    parts = {found[1]: part for part in parts_of(program) if (found := re.search(r'^module @"?([\w$.-]+)', part, re.M))}
+    parts = {
+        found[1]: part for part in modules_in(program) if (found := re.search(r'^module @"?([\w$.-]+)', part, re.M))
+    }
     if name in parts:
         return parts[name], "main"
     for part in parts.values():

@@ -50,8 +50,10 @@ def _torch(net: CheckedNet, compiled: bool) -> list[Contestant]:
     name = "torch.compile" if compiled else "torch eager"
     images = any(len(p.shape) == 4 for p in net.params)  # a net without kernels gains nothing from a layout
     layouts = LAYOUTS if images else LAYOUTS[:1]
-    twin = not by_hand(net)
-    return [Contestant(name + said, partial(torch_step, compiled=compiled, last=last), twin) for last, said in layouts]
+    same_start = not by_hand(net)
+    return [
+        Contestant(name + said, partial(torch_step, compiled=compiled, last=last), same_start) for last, said in layouts
+    ]
 
 
 def by_hand(net: CheckedNet) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from netc.codegen.text import parts_of
+from netc.codegen.text import modules_in
 from netc.netspec.errors import UserError
 from netc.netspec.install import install_extra
 from netc.runtime.backends.protocol import Array, Source
@@ -38,7 +38,7 @@ class XlaLoaded:
         self._client = get_backend()
         self._devices = self._client.local_devices()[:1]
         entries = [f.name for f in source.module if not f.private]
-        self._texts = dict(zip(entries, parts_of(source.text), strict=True))
+        self._texts = dict(zip(entries, modules_in(source.text), strict=True))
         self._executables: dict[str, Any] = {}
 
     def put(self, array: Array) -> Any:

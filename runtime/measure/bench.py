@@ -85,12 +85,12 @@ class Job:
 class Contestant:
     """A name, and how to make its step: a function at the top of a module, which its process imports.
 
-    `twin`: it begins at the job's parameters, so that its first loss must be everybody's.
+    `same_start`: it begins at the job's parameters, so that its first loss must be everybody's.
     """
 
     name: str
     make: Start
-    twin: bool = True
+    same_start: bool = True
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ def race(
     """Start all, one after the other; then `rounds` rounds of turns, or as many as begin within `seconds`.
 
     `watch` is told what is being done.
-    Raises NetcError if a contestant fails, or if a twin's first loss is not that of the first contestant.
+    Raises NetcError if a contestant fails, or if one with the same start has another first loss than the first.
     """
     os.environ.update(surroundings(job.threads))
     spawn = multiprocessing.get_context("spawn")
@@ -161,7 +161,7 @@ def race(
             processes.append(process)
             started[c.name] = _told(c.name, pipes[c.name])  # compiling must not disturb compiling
         if not job.net.signature.draws:
-            _compare([started[c.name] for c in contestants if c.twin])
+            _compare([started[c.name] for c in contestants if c.same_start])
         times: dict[str, list[float]] = {c.name: [] for c in contestants}
         watch("timing")
         begin = time.perf_counter()
@@ -201,12 +201,12 @@ def _told(name: str, pipe: Connection) -> Any:
     return said
 
 
-def _compare(twins: Sequence[Timing]) -> None:
-    for other in twins[1:]:
-        want, got = twins[0].losses[0], other.losses[0]
+def _compare(started: Sequence[Timing]) -> None:
+    for other in started[1:]:
+        want, got = started[0].losses[0], other.losses[0]
         if not math.isclose(want, got, rel_tol=SAME_LOSS, abs_tol=SAME_LOSS):
             raise NetcError(
-                f"{other.name} is another net than {twins[0].name}: from the same parameters its first loss is "
+                f"{other.name} is another net than {started[0].name}: from the same parameters its first loss is "
                 f"{got:.6g}, not {want:.6g}; leave it out, and report this"
             )
 

@@ -19,7 +19,7 @@ from netc.codegen.rewrite.form_overrides import fits
 from netc.codegen.rewrite.lower import lower
 from netc.codegen.rewrite.precision import CONTRACTIONS, to_bf16
 from netc.codegen.rewrite.walk import rewrite
-from netc.codegen.text import parts_of, text_of
+from netc.codegen.text import modules_in, text_of
 from netc.codegen.verify import verify
 from netc.netspec.check import check
 from netc.netspec.errors import SpecError
@@ -129,7 +129,7 @@ def test_nothing_is_computed_in_bf16_but_products(name):
         assert kinds_on_bf16(lowered) <= MOVES | CONTRACTIONS
         step = lowered.function("train_step")
         assert any(op.kind in ("dot", "conv") and op.operands[0].type.dtype == "bf16" for op in step.ops)
-        [parsed(part) for part in parts_of(text_of(lowered, family))]
+        [parsed(part) for part in modules_in(text_of(lowered, family))]
 
 
 @pytest.mark.parametrize("name", ["pooled-linear", "mobile", "transformer", "swin"])

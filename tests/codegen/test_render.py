@@ -17,7 +17,7 @@ from netc.codegen.ops.movement import literal
 from netc.codegen.program import build, layer_module, loss_module, optimizer_module
 from netc.codegen.render import quoted, render
 from netc.codegen.rewrite.lower import lower
-from netc.codegen.text import parts_of, text_of
+from netc.codegen.text import modules_in, text_of
 from netc.netspec.activations import ACTIVATIONS
 from netc.netspec.check import check
 from netc.netspec.find import find
@@ -105,7 +105,7 @@ def test_every_net_is_valid_and_its_text_is_known(name, golden):
     functions = ["init", "train_step", "eval_step", "predict"]
     for family, text in texts.items():
         if family == "plain" or known.get(family) != digests[family]:  # what is known was valid when it was written
-            names = [name for part in parts_of(text) for name in named(parsed(part))]
+            names = [name for part in modules_in(text) for name in named(parsed(part))]
             whole = [program.module.name, *functions]
             assert names == (whole if family != "xla" else [n for f in functions for n in (f, "main")])
     golden(f"digests/{name}.json", json.dumps(digests, indent=1) + "\n")
@@ -133,7 +133,7 @@ def test_the_work_of_emission_grows_with_the_net_and_no_faster():
 
 def test_xla_gets_a_module_for_each_function_and_the_state_of_a_step_is_donated():
     program = build(check(find("mnist-linear")), Recipe(accumulate=2), 2)
-    parts = parts_of(text_of(lower(program.module, "xla"), "xla"))
+    parts = modules_in(text_of(lower(program.module, "xla"), "xla"))
     read = [parsed(part) for part in parts]
     assert [named(module) for module in read] == [
         ["init", "main"], ["train_step", "micro_step", "main"], ["eval_step", "main"], ["predict", "main"]

@@ -68,7 +68,7 @@ def job(request):
 def test_jax_is_the_same_net(spec):
     job = Job(check(spec), 4, 1)
     (contestant,) = peers.contestants(("jax",), job.net)
-    assert (contestant.name, contestant.twin) == ("JAX jit", True)
+    assert (contestant.name, contestant.same_start) == ("JAX jit", True)
     step, _ = contestant.make(job)
     np.testing.assert_allclose([step() for _ in range(3)], our_losses(job), rtol=2e-4)
 
@@ -94,7 +94,7 @@ def test_transformers_by_hand_have_the_same_count(name):
     pytest.importorskip("torch")
     job = Job(check(find(name)), 1, 1)
     contestant, *_ = peers.contestants(("torch",), job.net)
-    assert not contestant.twin  # their parameters have other shapes: only the count is compared
+    assert not contestant.same_start  # their parameters have other shapes: only the count is compared
     contestant.make(job)  # raises if the counts differ
     changed = Job(check(find(name).with_classes(7)), 1, 1)
     with pytest.raises(NetcError, match="it is another net"):

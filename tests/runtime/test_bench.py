@@ -31,7 +31,7 @@ def own_start(job):
 
 
 def test_contestants_take_turns_from_the_same_start(job):
-    found = race(job, [ours("reference"), Contestant("other", own_start, twin=False)], rounds=2, seconds=30)
+    found = race(job, [ours("reference"), Contestant("other", own_start, same_start=False)], rounds=2, seconds=30)
     assert [t.name for t in found] == ["netc reference", "other"]
     assert [len(t.times) for t in found] == [2, 2]
     assert found[0].median >= found[0].fastest > 0

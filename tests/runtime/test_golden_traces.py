@@ -8,7 +8,7 @@ import pytest
 
 from netc.codegen.program import build
 from netc.runtime.cache.store import Cache
-from netc.runtime.compare.noise import measure, twins_of
+from netc.runtime.compare.noise import measure, replicas_of
 from netc.runtime.compare.replay import first_state, replay_of
 from netc.runtime.data import catalog
 from netc.runtime.prepare import prepare
@@ -81,14 +81,14 @@ def test_the_floor_is_of_this_training(net, floor):
 
 
 def test_the_first_steps_come_out_again(net, floor, replay):
-    """Within the floor, not bit for bit: the twins' matrix products are those of this machine's BLAS."""
+    """Within the floor, not bit for bit: the replicas' matrix products are those of this machine's BLAS."""
     config = replay.config
     program = build(config.net, config.recipe, config.training.batch)
-    twin, state, records = twins_of(program)[1], first_state(program, config.seed), []
+    replica, state, records = replicas_of(program)[1], first_state(program, config.seed), []
     for step in replay.steps(0, AGAIN):
-        results = twin.step(state, step)
+        results = replica.step(state, step)
         state = results[: len(program.state)]
-        told = dict(zip(twin.function.result_names, results, strict=True))
+        told = dict(zip(replica.function.result_names, results, strict=True))
         numbers = {name: float(told[name]) for name in MEASURED}
         records.append(StepRecord(step.index, step.epoch, lr=float(step.lr), **numbers))
     golden = golden_trace(net, "reference")
@@ -121,14 +121,14 @@ def test_a_fault_that_still_trains_is_seen(fault):
     optimizer = replace(config.recipe.optimizer, **change.get("optimizer", {}))
     program = build(config.net, replace(config.recipe, optimizer=optimizer), config.training.batch)
     replay = replay_of(config, catalog.load("digits", cache_dir=GOLDEN))
-    twin, state, records = twins_of(program)[1], first_state(program, config.seed), []
+    replica, state, records = replicas_of(program)[1], first_state(program, config.seed), []
     for step in replay.steps(0, AGAIN):
         wrong = replace(step, lr=np.float32(step.lr * change.get("lr", 1.0)))
         if change.get("twice"):
             wrong = replace(wrong, x=np.concatenate([step.x[:-1], step.x[:1]]))
-        results = twin.step(state, wrong)
+        results = replica.step(state, wrong)
         state = results[: len(program.state)]
-        told = dict(zip(twin.function.result_names, results, strict=True))
+        told = dict(zip(replica.function.result_names, results, strict=True))
         records.append(
             StepRecord(step.index, step.epoch, lr=float(step.lr), **{name: float(told[name]) for name in MEASURED})
         )

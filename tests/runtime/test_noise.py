@@ -1,4 +1,4 @@
-"""The noise floor: what the twins are, that they part by rounding only, and what cannot be measured."""
+"""The noise floor: what the replicas are, that they part by rounding only, and what cannot be measured."""
 
 from dataclasses import replace
 
@@ -21,7 +21,7 @@ from netc.runtime.compare.noise import (
     jittered,
     measure,
     over_the_whole_run,
-    twins_of,
+    replicas_of,
 )
 from netc.runtime.compare.replay import replay_of
 from netc.runtime.target import parse_target
@@ -61,16 +61,16 @@ def test_the_same_floor_is_measured_again(floor, data):
 
 
 def test_every_form_is_one_twin_and_equal_texts_are_one(data):
-    names = [t.name for t in twins_of(build(config().net, Recipe(), 4))]
+    names = [t.name for t in replicas_of(build(config().net, Recipe(), 4))]
     assert names[:3] == ["float64", "cpu forms", "sums in turn"]  # without convolutions all families' texts are equal
-    names = [t.name for t in twins_of(build(check(CONV), Recipe(), 4))]
+    names = [t.name for t in replicas_of(build(check(CONV), Recipe(), 4))]
     assert names[:4] == ["float64", "cpu forms", "xla forms", "gpu forms"]
     assert names[-1] == "examples permuted 2"
 
 
 def test_a_net_that_draws_keeps_its_examples_in_order():
     drawing = replace(CONV, layers=(Dropout(0.5, name="drop"), *CONV.layers))
-    assert not [t.name for t in twins_of(build(check(drawing), Recipe(), 4)) if "permuted" in t.name]
+    assert not [t.name for t in replicas_of(build(check(drawing), Recipe(), 4)) if "permuted" in t.name]
 
 
 def test_a_gradient_is_found_without_moments(data):

@@ -8,7 +8,7 @@ import pytest
 from netc.codegen.evaluator import FloatArithmetic
 from netc.netspec.errors import UserError
 from netc.runtime.cache.store import Cache
-from netc.runtime.compare.noise import twins_of
+from netc.runtime.compare.noise import replicas_of
 from netc.runtime.compare.replay import first_state, replay_of
 from netc.runtime.run.config import read_config
 from netc.runtime.train import train
@@ -25,8 +25,8 @@ def run(tmp_path_factory):
 
 
 def evaluator(program):
-    """The twin that computes as the target `reference` does."""
-    return replace(twins_of(program)[1], arithmetic=FloatArithmetic("f32"))
+    """The replica that computes as the target `reference` does."""
+    return replace(replicas_of(program)[1], arithmetic=FloatArithmetic("f32"))
 
 
 def test_a_replay_is_the_run(run):
@@ -34,12 +34,12 @@ def test_a_replay_is_the_run(run):
 
     program = build(config().net, config().recipe, config().training.batch)
     state = first_state(program, config().seed)
-    twin = evaluator(program)
+    replica = evaluator(program)
     replay = replay_of(config(), digits(), run)
     recorded = read(run / "trace.jsonl").steps
     assert replay.total == STEPS
     for step, record in zip(replay.steps(), recorded, strict=True):
-        results = twin.step(state, step)
+        results = replica.step(state, step)
         state = results[: len(program.state)]
         assert np.float32(results[len(program.state)]) == np.float32(record.loss)
         assert (step.index, step.epoch, step.lr) == (record.step, record.epoch, np.float32(record.lr))
@@ -68,9 +68,9 @@ def test_given_weights_begin_a_replay(run, tmp_path):
     assert replay.normalise == start.normalise == replay_of(begun, digits(), tmp_path / "run", again).normalise
     program = build(begun.net, begun.recipe, begun.training.batch)
     state = replay.first_state(program)
-    twin = evaluator(program)
+    replica = evaluator(program)
     for step, record in zip(replay.steps(), read(tmp_path / "run" / "trace.jsonl").steps, strict=True):
-        results = twin.step(state, step)
+        results = replica.step(state, step)
         state = results[: len(program.state)]
         assert np.float32(results[len(program.state)]) == np.float32(record.loss)
 

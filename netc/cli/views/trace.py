@@ -54,7 +54,9 @@ def show_report(report: Report, floor: Floor | None) -> None:
             f" accuracy {e.accuracy_a:.2%} and {e.accuracy_b:.2%}"
         )
     if floor:
-        print_line(f"noise floor: {floor.steps} steps of {len(floor.twins)} float32 twins ({', '.join(floor.twins)})")
+        print_line(
+            f"noise floor: {floor.steps} steps of {len(floor.twins)} float32 replicas ({', '.join(floor.twins)})"
+        )
     for note in report.notes:
         print_line(f"note: {note}")
     print_line("")
@@ -72,7 +74,7 @@ def show_floor(floor: Floor, path: Path | None) -> None:
     rows = [(str(s), *(f"{envelopes[f][s]:.2g}" for f in fields)) for s in shown]
     print_table([Column("up to step", right=True), *(Column(f, right=True) for f in fields)], rows)
     print_line("")
-    print_line(f"float32 twins against float64: {', '.join(floor.twins)}")
+    print_line(f"float32 replicas against float64: {', '.join(floor.twins)}")
     print_line(f"worst gradient at step 0: {floor.gradient:.2g} in relative L2, {floor.gradient_of}")
     grows = f"doubles in {floor.doubling:.3g} steps" if floor.doubling else "does not grow over these steps"
     print_line(f"the difference of the losses {grows}")

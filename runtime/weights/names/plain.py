@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 from netc.netspec.check import CheckedNet
 from netc.netspec.layer import Layer, part_names
 from netc.netspec.layers import Conv2d, Dense
-from netc.runtime.weights.names.table import Family, Naming, Rule, Rules
+from netc.runtime.weights.names.table import Family, Naming, Rename, Rules
 
 CLASSIFIER = ("flatten", "dropout")  # the first layers of the second Sequential, or what comes just before it
 
 
-def _numbered(layers: Sequence[Layer], prefix: str) -> Iterator[Rule]:
+def _numbered(layers: Sequence[Layer], prefix: str) -> Iterator[Rename]:
     """A rule for each layer. torchvision writes an activation as a module of its own, which has a number too."""
     index = 0
     for name, layer in zip(map(re.escape, part_names(tuple(layers))), layers, strict=True):

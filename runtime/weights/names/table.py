@@ -11,8 +11,8 @@ from netc.netspec.check import CheckedNet
 # A path's pattern and what it becomes: a format string of the pattern's groups, or a function of them. Groups of
 # digits are integers there. A pattern that ends in the name of a parameter stands for that tensor alone; any other
 # for a layer, whose parameters are then named as LEAVES says.
-Rule = tuple[str, str | Callable[..., str]]
-Rules = tuple[Rule, ...]
+Rename = tuple[str, str | Callable[..., str]]
+Rules = tuple[Rename, ...]
 
 # netc's name of a parameter or state -> PyTorch's
 LEAVES = {
