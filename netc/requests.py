@@ -18,7 +18,7 @@ from netc.programs import Shape, over_stated, quiet, recipe_from, refuse_unknown
 from netc.runtime.cache.store import data_cache
 from netc.runtime.data import catalog
 from netc.runtime.data.dataset import OWN, Augment, Dataset, of_images
-from netc.runtime.data.examples import Batches
+from netc.runtime.data.examples import Batches, read_arrays
 from netc.runtime.data.resize import resized
 from netc.runtime.data.text import windowed
 from netc.runtime.data.windows import TextSplit
@@ -199,6 +199,11 @@ def stored_data(given: str | Dataset, data_dir: Path | None = None, *, whole: bo
     if isinstance(given, Dataset):
         return given
     if given.startswith(OWN):
+        path = Path(given.removeprefix(OWN)).expanduser()
+        if path.suffix == ".npz":
+            held = read_arrays(path)
+            found = Dataset.from_arrays(held["x"], held["y"], held.get("x_test"), held.get("y_test"))
+            return replace(found, name=given)
         raise UserError(
             f"{given} were arrays of a Python program, which netc does not keep; give them again in Python: "
             "netc.resume(RUN, data), netc.load(RUN).evaluate(data)"

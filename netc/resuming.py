@@ -13,7 +13,7 @@ from netc.requests import SAVING, Plan, TrainRequest, saving_of
 from netc.runtime.run.config import RunConfig, read_config
 from netc.runtime.target import parse_target
 
-ALLOWED = frozenset({"data", "data_dir", "epochs", "target", "same_bits", *SAVING})
+ALLOWED = frozenset({"data_dir", "epochs", "target", "same_bits", *SAVING})
 """Words that a run may go on with."""
 
 # of run.json, what a request does not say

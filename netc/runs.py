@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from netc.runtime.data.batches import eval_batches
 from netc.runtime.data.catalog import DATASETS
 from netc.runtime.data.dataset import Dataset, of_images
 from netc.runtime.data.windows import TextSplit
-from netc.runtime.evaluate import Score, open_session
+from netc.runtime.evaluate import Guess, Score, Unread, open_session
 from netc.runtime.run import checkpoint
 from netc.runtime.run.checkpoint import Checkpoint, CheckpointError
 from netc.runtime.run.config import RunConfig, checkpoint_of, normalise_of, read_config
@@ -145,6 +146,21 @@ class Run:
         for batch in eval_batches(data.train, batch=self.config.training.batch, normalise=normalise):
             found.append(trainer.predict(batch.x)[batch.weight > 0])
         return np.concatenate(found)
+
+    def classify(
+        self,
+        images: Iterable[Path],
+        *,
+        checkpoint: str = "best",
+        target: str | None = None,
+        cache: Cache | None = None,
+    ) -> Iterator[Guess | Unread]:
+        """The classes of image files, the likeliest first, each image resized to the net's input; in their order.
+
+        An Unread stands for a file that is no image. Raises UserError for a run that was not trained on images.
+        """
+        where = target or self.config.target
+        yield from library.predict(self.config, images, self.folder, checkpoint, where, cache or Cache())
 
 
 def _newest(folder: Path) -> Checkpoint | None:

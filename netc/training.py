@@ -88,7 +88,10 @@ def plan_resumed(folder: Path, data: Dataset | str | None, words: dict[str, Any]
     """The plan of going on with a run. Raises UserError for words that it must not be given, and for other data."""
     config = resumed(folder, words, same_bits=same_bits)
     if data is not None and not config.data.startswith(OWN):
-        raise UserError(f"{folder} was begun on {config.data} and goes on with it, got also `data`; leave it out")
+        raise UserError(
+            f"`resume` continues a run as it was begun, on {config.data}, got also `data`; leave it out, or begin a "
+            "new run"
+        )
     found = sized(stored_data(data or config.data, words.get("data_dir")), config.net)
     if data is not None and config.train_sha256 not in ("", found.train_digest):
         raise UserError(

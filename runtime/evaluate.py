@@ -136,6 +136,11 @@ def predict(
         pixels = [found for _, found in read if not isinstance(found, Unread)]
         if pixels and classify is None:
             session, saved = open_session(config, folder, which, target, cache)
+            if not normalise_of(saved).mean:
+                raise UserError(
+                    f"{folder} was trained on arrays as the net takes them, got image files; give it such arrays in "
+                    "Python: netc.load(RUN).predict(x)"
+                )
             classify, classes = _classifier(session, config.training.batch, normalise_of(saved)), classes_of(saved)
         rows = iter(classify(np.stack(pixels)) if pixels and classify else ())
         for path, found in read:

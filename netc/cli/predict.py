@@ -29,14 +29,14 @@ def predict(run: Path, images: tuple[Path, ...], checkpoint: str, target: str | 
     import json
 
     from netc.cli.views.waiting import watched_cache
-    from netc.runtime import evaluate as library
-    from netc.runtime.run.config import read_config
+    from netc.runs import Run
+    from netc.runtime.evaluate import Unread
 
-    config = read_config(run)
+    opened = Run.open(run)
     unread = 0
     answers: list[dict[str, object]] = []
-    for found in library.predict(config, _files(images), run, checkpoint, target or config.target, watched_cache()):
-        if isinstance(found, library.Unread):
+    for found in opened.classify(_files(images), checkpoint=checkpoint, target=target, cache=watched_cache()):
+        if isinstance(found, Unread):
             unread += 1
             say(f"netc: {found.problem}", err=True)
             answers.append({"image": found.image, "error": found.problem})

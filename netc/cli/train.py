@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     "--data",
     default="digits",
     show_default=True,
-    help="Dataset: a name from `netc data ls`, imagefolder:PATH or text:FILE.",
+    help="Dataset: a name from `netc data ls`, imagefolder:PATH, text:FILE or arrays:FILE.npz.",
 )
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Folder with the dataset's files.")
 @click.option(
@@ -71,7 +71,7 @@ def _train(net: str | None, folder: Path | None, *, same_bits: bool, quiet: bool
 
     if folder is not None:
         words = {name: value for name, value in given().items() if name not in ("resume", "same_bits", "quiet")}
-        plan, resume = plan_resumed(folder, None, words, same_bits=same_bits), True
+        plan, resume = plan_resumed(folder, words.pop("data", None), words, same_bits=same_bits), True
     else:
         plan, resume = plan_of(
             train_request(str(net)), same_bits=same_bits, note=lambda text: say(f"netc: {text}", err=True)

@@ -7,7 +7,9 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sized
 from dataclasses import dataclass
 from itertools import chain, islice
+from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -119,6 +121,20 @@ def batches_of(given: Source | Iterable[Pair], steps: int | None) -> Batches:
         unread = chain([head], given)
         return Batches(lambda epoch: unread, steps, first)
     return Batches(source, steps, first)
+
+
+FILES = ("x", "y", "x_test", "y_test")
+
+
+def read_arrays(path: Path) -> dict[str, Array]:
+    """The arrays x, y and perhaps x_test and y_test of a .npz; raises DataError for a file that is none of these."""
+    try:
+        with np.load(path, allow_pickle=False) as held:
+            if not {"x", "y"} <= set(held) <= set(FILES):
+                raise DataError(f"{path} wants arrays x and y, and perhaps x_test and y_test, got {', '.join(held)}")
+            return {name: held[name] for name in held}
+    except (OSError, ValueError, BadZipFile) as error:
+        raise DataError(f"{path} wants a .npz of arrays, got one that cannot be read ({error})") from error
 
 
 def as_pair(given: Any) -> Pair:

@@ -9,6 +9,7 @@ import pytest
 
 import netc
 from netc import layers as nn
+from netc.cli.main import _run
 
 README = Path(__file__).parents[2] / "README.md"
 RNG = np.random.default_rng(0)
@@ -227,3 +228,44 @@ def test_auto_resume_goes_on_with_the_same_request():
     assert train(auto_resume=True).steps == 10
     with pytest.raises(netc.UserError, match=r"`auto_resume` wants the words that began run, got others: seed"):
         train(auto_resume=True, seed=1)
+
+
+def test_arrays_in_a_file_train_evaluate_and_resume(tmp_path):
+    np.savez(tmp_path / "mine.npz", x=F, y=L, x_test=F[:10], y_test=L[:10])
+    run = train("arrays:mine.npz")
+    assert run.evaluate().accuracy == netc.load("run").evaluate().accuracy
+    assert netc.trace.diff(train(out="own"), run).agree
+    assert netc.resume("run", epochs=3).steps == 15
+    np.savez(tmp_path / "odd.npz", x=F, z=L)
+    (tmp_path / "text.npz").write_text("no")
+    with pytest.raises(netc.DataError, match=r"odd.npz wants arrays x and y, and perhaps x_test and y_test, got x, z"):
+        train("arrays:odd.npz")
+    with pytest.raises(netc.DataError, match=r"text.npz wants a .npz of arrays, got one that cannot be read"):
+        train("arrays:text.npz")
+
+
+def test_the_command_line_goes_on_with_own_arrays_in_a_file(capsys):
+    np.savez("mine.npz", x=F, y=L, x_test=F[:10], y_test=L[:10])
+    run = train()  # by arrays of this program
+    assert _run(["train", "--resume", "run", "--epochs", "3", "--data", "arrays:mine.npz", "--quiet"]) == 0
+    assert "reached" in capsys.readouterr().out and netc.load("run").steps == 15
+    assert _run(["eval", "run"]) == 2
+    assert "give them again in Python" in capsys.readouterr().err
+    assert _run(["eval", "run", "--data", "arrays:mine.npz"]) == 0
+    assert f"{run.accuracy:.2%} of 10" in capsys.readouterr().out or netc.load("run").best > run.accuracy
+    np.savez("mine.npz", x=F + 1, y=L, x_test=F[:10], y_test=L[:10])
+    assert _run(["train", "--resume", "run", "--epochs", "4", "--data", "arrays:mine.npz"]) == 2
+    assert "was trained on other arrays" in capsys.readouterr().err
+    netc.train(netc.NetSpec("d", (8, 8, 1), (nn.Flatten(), nn.Dense(10))), target="reference", epochs=1, out="digits")
+    assert _run(["train", "--resume", "digits", "--data", "arrays:mine.npz"]) == 2
+    assert "--resume continues a run as it was begun, on digits, got also --data" in capsys.readouterr().err
+
+
+def test_image_files_are_refused_by_a_run_on_arrays(tmp_path):
+    run = netc.train(
+        netc.NetSpec("floats", (8, 8, 1), (nn.Flatten(), nn.Dense(10))),
+        netc.Dataset.from_arrays(X[:, :8, :8] / 255, Y), target="reference", epochs=1, out="floats",
+    )  # fmt: skip
+    (tmp_path / "a.pgm").write_bytes(b"P5 8 8 255\n" + bytes(64))
+    with pytest.raises(netc.UserError, match="was trained on arrays as the net takes them, got image files"):
+        list(run.classify([tmp_path / "a.pgm"]))
