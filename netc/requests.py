@@ -33,7 +33,6 @@ SMALL_IMAGE, WORKING_SIZE = 64, 64
 # below this many training images an epoch is short: smaller batches and more epochs
 FEW_IMAGES, FEW_EPOCHS, FEW_BATCH = 10_000, 6, 32
 EPOCHS, BATCH, WARMUP = 5, 128, 0.5
-RESIZED_HEADS = ("dense", "tiedHead", "lmHead")  # a last layer of these kinds gets the data's classes unasked
 
 SAVING = {"checkpoint_every": "every", "checkpoint_minutes": "minutes", "keep": "keep"}
 """Words, and the fields of Saving that they set."""
@@ -151,7 +150,7 @@ def _net(request: TrainRequest, data: Dataset) -> CheckedNet:
     spec = spec.with_input(request.input or _input_shape(spec.input, data))
     if request.classes:
         return check(spec.with_classes(request.classes))
-    if data.classes and spec.layers and spec.layers[-1].kind in RESIZED_HEADS:
+    if data.classes and spec.classifies:
         spec = spec.with_classes(len(data.classes))
     return check(spec)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import math
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from netc.netspec.errors import SpecError
@@ -92,7 +93,7 @@ def check(spec: NetSpec) -> CheckedNet:
     for index, (name, layer) in enumerate(zip(part_names(spec.layers), spec.layers, strict=True)):
         x = _check_layer(f"{spec.name}: layer {index}", name, layer, x, problems)
     if problems:
-        raise SpecError(tuple(problems))
+        raise SpecError(problems.sentences())
     net = CheckedNet(spec, signature_of(spec.body, spec.x))
     if net.count > LARGEST_TENSOR:
         raise SpecError(
@@ -102,9 +103,27 @@ def check(spec: NetSpec) -> CheckedNet:
 
 
 class _Problems(list[str]):
-    """The sentences found so far, and how many layers were looked at for them."""
+    """The sentences found so far, and how many layers were looked at for them.
 
-    looked_at = 0
+    `told` are the layers with problems by value and input: the place of their first sentence, and the output that was
+    taken for theirs. Of equal ones behind them only the number is told, `copies` by that place.
+    """
+
+    def __init__(self, found: Iterable[str]) -> None:
+        super().__init__(found)
+        self.looked_at = 0
+        self.told: dict[tuple[Layer, TensorType | None], tuple[int, TensorType | None]] = {}
+        self.copies: Counter[int] = Counter()
+
+    def equal_to(self, layer: Layer, x: TensorType | None) -> tuple[int, TensorType | None] | None:
+        """What was told of an equal layer, whatever its name."""
+        nameless = dataclasses.replace(layer, name=None)
+        return self.told.get((nameless, x)) or self.told.get((nameless, None))
+
+    def sentences(self) -> tuple[str, ...]:
+        """Each problem once."""
+        more = {i: f" (and {n} more like it)" for i, n in self.copies.items()}
+        return tuple(problem + more.get(i, "") for i, problem in enumerate(self))
 
 
 LARGEST_INPUT = 1 << 27  # elements of one example; more is a mistake
@@ -126,6 +145,21 @@ def _input_problems(spec: NetSpec) -> Iterator[str]:
 
 def _check_layer(where: str, path: str, layer: Layer, x: TensorType | None, problems: _Problems) -> TensorType | None:
     """Append the problems of `layer` and its parts; return its output type if that can be known."""
+    if problems and (found := problems.equal_to(layer, x)):
+        place, out = found
+        problems.copies[place] += 1
+        return out
+    before = len(problems)
+    out = _check_first(where, path, layer, x, problems)
+    if len(problems) > before:
+        nameless = dataclasses.replace(layer, name=None)
+        problems.told[nameless, x] = before, out
+        if any(True for _ in layer.problems()):  # whatever arrives
+            problems.told[nameless, None] = before, None
+    return out
+
+
+def _check_first(where: str, path: str, layer: Layer, x: TensorType | None, problems: _Problems) -> TensorType | None:
     problems.looked_at += 1
     if problems.looked_at > MOST_LAYERS:
         raise SpecError((f"{where}: {TOO_MANY}",))

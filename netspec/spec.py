@@ -54,11 +54,29 @@ class NetSpec:
         """The same layers for another input shape."""
         return replace(self, input=shape)
 
-    def with_classes(self, classes: int) -> NetSpec:
-        """The same net with `classes` outputs: the last layer, dense, conv2d or a head over tokens, is changed.
+    @property
+    def head(self) -> int:
+        """Where the layer is that has the classes, dense, conv2d or a head over tokens; -1 if the net ends otherwise.
 
-        A mean, an activation or a dropout may follow it. Of a net of token ids these are the vocabulary, which an
-        embedding has too: it is changed with them. Raises SpecError for a net that ends otherwise.
+        A mean, an activation or a dropout may follow it.
+        """
+        last = max((i for i, layer in enumerate(self.layers) if not isinstance(layer, AFTER_HEAD)), default=-1)
+        return last if last >= 0 and isinstance(self.layers[last], Dense | Conv2d | LMHead | TiedHead) else -1
+
+    @property
+    def classifies(self) -> bool:
+        """Whether the net ends in one vector of classes for an example or a token, as many as the data has.
+
+        A conv2d alone gives one for each pixel; its mean is such a vector.
+        """
+        if self.head < 0 or not isinstance(self.layers[self.head], Conv2d):
+            return self.head >= 0
+        return any(isinstance(layer, GlobalAvgPool) for layer in self.layers[self.head + 1 :])
+
+    def with_classes(self, classes: int) -> NetSpec:
+        """The same net with `classes` outputs: its head is changed. Raises SpecError for a net without.
+
+        Of a net of token ids these are the vocabulary, which an embedding has too: it is changed with them.
         """
         head = self.layers[-1] if self.layers else None
         if isinstance(head, TiedHead) and isinstance(head.embed, TokenPositionEmbed):
@@ -67,10 +85,11 @@ class NetSpec:
         if isinstance(head, LMHead):
             layers = (replace(e, vocabulary=classes) if isinstance(e, TokenPositionEmbed) else e for e in self.layers)
             return replace(self, layers=(*tuple(layers)[:-1], replace(head, vocabulary=classes)))
-        last = max((i for i, layer in enumerate(self.layers) if not isinstance(layer, AFTER_HEAD)), default=-1)
-        found = self.layers[last] if self.layers else None
+        last = self.head
+        found = self.layers[last] if last >= 0 else None
         if not isinstance(found, Dense | Conv2d):
-            got = found.kind if found else "no layers"
+            ends = [layer.kind for layer in self.layers if not isinstance(layer, AFTER_HEAD)]
+            got = ends[-1] if ends else self.layers[-1].kind if self.layers else "no layers"
             raise SpecError((f"{self.name}: `classes` wants a net that ends in a dense or conv2d layer, got {got}; "
                              "change the spec itself",))  # fmt: skip
         return replace(self, layers=(*self.layers[:last], replace(found, features=classes), *self.layers[last + 1 :]))

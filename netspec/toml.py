@@ -21,6 +21,7 @@ from netc.netspec.text_file import read_text
 LARGEST_FILE = 1 << 20  # bytes; a spec is text that somebody wrote
 LARGEST_INTEGER = 2**31 - 1  # no axis, stride or count of a real network is larger
 LARGEST_FLOAT = 3.4e38  # what float32, in which everything is computed, can hold
+LINE = 100  # characters; a longer list of layers is broken in a readable text
 DEEPEST = 64  # levels of nesting in a layer; a U-Net of four steps, written out, has 34
 
 # more parts with dots between than a spec has levels; it begins where no part goes on, or each letter would be a start
@@ -164,13 +165,16 @@ def _spelled(want: Any) -> str:
     return " or ".join(_spelled(a) if get_origin(a) is not tuple else "a list" for a in options) or "another value"
 
 
-def to_toml(spec: NetSpec) -> str:
-    """The canonical text of a spec: fields in order, defaults left out. `from_toml` gives the equal spec back."""
+def to_toml(spec: NetSpec, *, readable: bool = False) -> str:
+    """The canonical text of a spec: fields in order, defaults left out. `from_toml` gives the equal spec back.
+
+    A `readable` text, which no digest is taken of, has the parts of a layer on lines of their own where they are long.
+    """
     lines = [f"name = {_write(spec.name)}", f"input = {_write(spec.input)}"]
     if spec.dtype != "f32":
         lines.append(f"dtype = {_write(spec.dtype)}")
     for layer in spec.layers:
-        lines += ["", "[[layers]]", *(f"{k} = {_write(v)}" for k, v in _fields(layer))]
+        lines += ["", "[[layers]]", *(f"{k} = {_write(v, 0 if readable else None)}" for k, v in _fields(layer))]
     return "\n".join(lines) + "\n"
 
 
@@ -184,7 +188,8 @@ def _fields(layer: Layer) -> list[tuple[str, Any]]:
     return shown
 
 
-def _write(value: Any) -> str:
+def _write(value: Any, indent: int | None = None) -> str:
+    """A value as TOML; with an `indent`, a list of layers that is longer than a line is broken between them."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float):
@@ -192,9 +197,13 @@ def _write(value: Any) -> str:
     if isinstance(value, str):
         return _quoted(value)
     if isinstance(value, tuple):
-        return "[" + ", ".join(map(_write, value)) + "]"
+        text = "[" + ", ".join(map(_write, value)) + "]"
+        if indent is None or len(text) <= LINE - indent or not any(isinstance(v, Layer) for v in value):
+            return text
+        inner = " " * (indent + 2)
+        return "[\n" + "".join(f"{inner}{_write(v, indent + 2)},\n" for v in value) + " " * indent + "]"
     if isinstance(value, Layer):
-        return "{ " + ", ".join(f"{k} = {_write(v)}" for k, v in _fields(value)) + " }"
+        return "{ " + ", ".join(f"{k} = {_write(v, indent)}" for k, v in _fields(value)) + " }"
     raise TypeError(f"no TOML form for {value!r}")
 
 

@@ -1,8 +1,9 @@
 """The op table: one row for each operation, grouped in files by what the operations do."""
 
+from difflib import get_close_matches
 from functools import lru_cache
 
-from netc.codegen.ir import Attrs
+from netc.codegen.ir import Attrs, IrError
 from netc.codegen.ops import call, contraction, elementwise, indexing, loop, movement, reduce_window, scan, window
 from netc.codegen.ops.table import OpDef
 from netc.netspec.types import TensorType
@@ -18,10 +19,13 @@ REMEMBERED = 1 << 14  # operations whose types are kept; a large net has a few t
 
 @lru_cache(maxsize=REMEMBERED)
 def infer(kind: str, operands: tuple[TensorType, ...], attrs: Attrs) -> tuple[TensorType, ...]:
-    """The types of an operation's results by its row's rules; raises IrError, KeyError without a row.
+    """The types of an operation's results by its row's rules; raises IrError, for a word that is no operation too.
 
     Kept, because nets repeat their blocks, and because the verifier asks again what the builder has asked.
     """
+    if kind not in OPS:
+        near = get_close_matches(kind, OPS, n=3) or sorted(OPS)
+        raise IrError(f"is no operation of the table; there are {', '.join(near)}")
     row, named = OPS[kind], dict(attrs)
     first = row.rule(*operands, **named)
     return (first, *row.multi.further(*operands, **named)) if row.multi else (first,)

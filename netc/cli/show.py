@@ -57,7 +57,7 @@ def show(
         case ["--toml"]:
             from netc.netspec.toml import to_toml
 
-            write(to_toml(checked.spec))
+            write(to_toml(checked.spec, readable=True))
         case ["--dot" | "--mermaid" as form]:
             from netc.cli.views import graph_text
             from netc.netspec.graph import graph_of

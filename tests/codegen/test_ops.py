@@ -289,3 +289,12 @@ def test_costs_by_hand():
     assert flops("scatter_to_max", IMAGE, t(1, 2, 2, 2), t(), **POOL) == 2 * 2 * 2 * 4
     assert flops("sum_pool_grad", t(1, 2, 2, 2), size=(4, 4), **POOL) == 2 * 2 * 2 * 4
     assert flops("transpose", t(3, 4), perm=(1, 0)) == 0
+
+
+def test_a_word_that_is_no_operation_is_a_sentence():
+    b = Builder("f")
+    x = b.parameter("x", TensorType((2,)))
+    with pytest.raises(IrError, match=r"f: tan is no operation of the table; there are tanh"):
+        b.unary("tan", x)
+    with pytest.raises(IrError, match=r"f: abs is no operation of the table; there are add, .*, transpose"):
+        b.unary("abs", x)

@@ -69,7 +69,7 @@ def test_all_errors_at_once():
         assert text.startswith("net: layer 0 (conv2d 0 ")
         assert " at a: " in text
     assert found[4].endswith("activation wants one of identity, relu, relu6, leaky-relu, sigmoid, tanh, swish, "
-                             "h-sigmoid, h-swish, gelu, gelu-tanh, got 'rleu'")  # fmt: skip
+                             "h-sigmoid, h-swish, gelu, gelu-tanh, got 'rleu'; did you mean relu or relu6 or leaky-relu?")  # fmt: skip
     assert "at b: padding wants one of same, same-symmetric, valid or" in found[5]
     assert found[6] == "net: layer 2 (dense -1) at c: features wants a positive integer, got -1"
     assert found[7] == "net: layer 2 (dense -1) at c: inputs wants a positive integer, got 0"
@@ -243,3 +243,31 @@ def test_a_name_that_would_steer_a_terminal_is_refused(name):
     with pytest.raises(SpecError, match="name wants printable characters without") as caught:
         check(NetSpec("net", (768,), (Dense(2, name=name),)))
     assert caught.value.problems[0].isprintable()
+
+
+def test_equal_faults_are_told_once():
+    block = Residual(Chain((Dense(16), Dense(7))))
+    blocks = tuple(Chain((block, Dense(8)), name=f"block{i}") for i in range(6))
+    spec = NetSpec("n", (8,), (*blocks, Dense(2, activation="silo"), Dense(2, activation="silo"), Dense(0)))
+    with pytest.raises(SpecError) as caught:
+        check(spec)
+    first, second, third = caught.value.problems
+    assert "layer 0 (residual) at block0.residual0 wants body" in first and first.endswith(" (and 5 more like it)")
+    assert "layer 6 (dense 2)" in second and second.endswith("did you mean swish? (and 1 more like it)")
+    assert "layer 8 (dense 0)" in third and "more like it" not in third
+
+
+def test_a_net_says_where_its_classes_are():
+    ends = [
+        (Dense(3),),
+        (Conv2d(3), GlobalAvgPool()),
+        (Conv2d(3), Activation(), GlobalAvgPool()),
+        (Dense(3), Activation()),
+    ]
+    for layers in ends:
+        net = NetSpec("n", (4, 4, 2), layers)
+        assert net.classifies and net.with_classes(7).layers[net.head].features == 7
+    for layers in ((Conv2d(3),), (Conv2d(3), Flatten()), ()):
+        assert not NetSpec("n", (4, 4, 2), layers).classifies
+    with pytest.raises(SpecError, match="`classes` wants a net that ends in a dense or conv2d layer, got flatten"):
+        NetSpec("n", (4, 4, 2), (Conv2d(3), Flatten())).with_classes(3)

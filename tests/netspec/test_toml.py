@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from netc.netspec.check import check
 from netc.netspec.errors import SpecError, UserError
+from netc.netspec.find import find
 from netc.netspec.layers import KINDS, Activation, Chain, Conv2d, Dense, Flatten, MaxPool, Repeat
 from netc.netspec.spec import NetSpec
 from netc.netspec.toml import DEEPEST, LARGEST_FILE, from_toml, load, to_toml
@@ -261,3 +262,17 @@ def test_files_that_are_none(tmp_path):
         load(large)
     with pytest.raises(UserError, match=r"/dev/zero: cannot be read .no regular file."):
         load(Path("/dev/zero"))
+
+
+@pytest.mark.parametrize("name", ["tiny-gpt", "unet", "mnist-cnn"])
+def test_a_readable_text_has_parts_on_lines_of_their_own(name):
+    spec = find(name)
+    text = to_toml(spec, readable=True)
+    assert from_toml(text) == spec
+    assert max(map(len, text.splitlines())) < 150
+    assert to_toml(spec) == text or "layers = [\n" in text
+
+
+def test_a_kind_may_have_another_name_and_a_near_one_is_named():
+    assert from_toml(layer('kind = "Linear"\nfeatures = 3')).layers == (Dense(3),)
+    assert "docs/layers lists, got 'convbn2'; did you mean convBn" in problems(layer('kind = "convbn2"'))
