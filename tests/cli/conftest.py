@@ -6,10 +6,10 @@ from netc.cli.main import _run
 
 
 @pytest.fixture
-def netc(place, monkeypatch, capsys):
+def netc(place, artefacts, monkeypatch, capsys):
     """`netc(arguments..)` -> exit code, standard output, standard error, in the folder of the module's `place`."""
     monkeypatch.chdir(place)
-    monkeypatch.setenv("NETC_CACHE_DIR", str(place / "cache"))
+    monkeypatch.setenv("NETC_CACHE_DIR", str(artefacts))
 
     def call(*arguments):
         capsys.readouterr()

@@ -25,12 +25,12 @@ TRAIN = ("train", "net.toml", "--epochs", "1", "--batch", "64", "--quiet", "--ta
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory):
+def place(tmp_path_factory, artefacts):
     """A run; one that began with its weights but for the last layer, in two parts a batch; and that one's JAX twin."""
     place = tmp_path_factory.mktemp("begun")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(place)
-        patch.setenv("NETC_CACHE_DIR", str(place / "cache"))
+        patch.setenv("NETC_CACHE_DIR", str(artefacts))
         (place / "net.toml").write_text(to_toml(NET))
         assert _run([*TRAIN, "--out", "first"]) == 0
         begun = ("--init", "first/last", "--new-head", "--accumulate", "2", "--seed", "3")

@@ -18,12 +18,12 @@ TRAIN = ("train", "net.toml", "--epochs", "1", "--batch", "64", "--quiet")  # 22
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory):
+def place(tmp_path_factory, artefacts):
     """Two equal runs, one of another seed, and the JAX twin's trace."""
     place = tmp_path_factory.mktemp("place")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(place)
-        patch.setenv("NETC_CACHE_DIR", str(place / "cache"))
+        patch.setenv("NETC_CACHE_DIR", str(artefacts))
         (place / "net.toml").write_text(to_toml(NET))
         for name, *more in (("a",), ("again",), ("seed", "--seed", "1")):
             assert _run([*TRAIN, "--target", "reference", "--out", name, *more]) == 0

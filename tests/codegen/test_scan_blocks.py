@@ -273,4 +273,4 @@ def test_from_the_command_line(tmp_path):
     text = (tmp_path / "resnet34.mlir").read_text()
     assert text.count("stablehlo.while") == 2 * 3 + 3 + 3
     said = CliRunner().invoke(cli, ["emit-jax", "resnet34", "--scan-blocks"])
-    assert "without --scan-blocks" in str(said.exception)
+    assert "without `scan_blocks`" in str(said.exception)

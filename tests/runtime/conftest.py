@@ -24,9 +24,9 @@ TINY = NetSpec(
 
 
 @pytest.fixture(scope="session")
-def compiled(tmp_path_factory):
+def compiled(artefacts):
     """The cache that all tests of compiled programs share."""
-    return Cache(tmp_path_factory.mktemp("compiled"))
+    return Cache(artefacts)
 
 
 @pytest.fixture(scope="session")

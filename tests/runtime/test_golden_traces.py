@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from netc.codegen.program import build
-from netc.runtime.cache.store import Cache
 from netc.runtime.compare.noise import measure, replicas_of
 from netc.runtime.compare.replay import first_state, replay_of
 from netc.runtime.data import catalog
@@ -139,14 +138,14 @@ def test_a_fault_that_still_trains_is_seen(fault):
 
 
 @pytest.fixture(scope="module")
-def small(tmp_path_factory):
+def small(tmp_path_factory, compiled):
     """Six steps of the golden mlp on the CPU through IREE, twice."""
     place = tmp_path_factory.mktemp("iree")
     config = read_config(GOLDEN / "traces" / "mlp")
     config = replace(config, target="cpu", training=replace(config.training, epochs=1))
     data = catalog.load("digits", cache_dir=place)
     for name in ("one", "two"):
-        train(config, data, place / name, Cache(place / "cache"))
+        train(config, data, place / name, compiled)
     return config, data, place
 
 
@@ -156,11 +155,11 @@ def test_two_runs_through_iree_have_the_same_bytes(small):
     assert one == two
 
 
-def test_the_cpu_alone_gives_the_bits_that_its_workers_give(small):
+def test_the_cpu_alone_gives_the_bits_that_its_workers_give(small, compiled):
     """local-sync runs every dispatch on the calling thread, local-task on a pool of workers."""
     config, data, place = small
     program = build(config.net, config.recipe, config.training.batch)
-    ready = prepare(program, parse_target("cpu"), Cache(place / "cache"))
+    ready = prepare(program, parse_target("cpu"), compiled)
     assert ready.target.driver == "local-task"
     alone = Trainer(replace(ready, target=replace(ready.target, driver="local-sync")))
     alone.init(config.seed)
