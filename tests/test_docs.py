@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import netc
+from netc.cli.main import COMMANDS
+from netc.netspec.zoo import ZOO
 from tests.test_rooms import modules
 
 ROOT = Path(__file__).parents[1]
@@ -156,3 +158,14 @@ def test_every_public_name_is_on_the_page_of_the_front_door():
 def test_what_the_site_includes_has_no_links_of_its_own():
     """CONTRIBUTING.md and CHANGELOG.md stand in two places, from which a relative link leads to two files."""
     assert not [f"{name_of(p)}: {link}" for p in FRONT[1:] for link in LINK.findall(prose(p)) if "://" not in link]
+
+
+def test_every_command_is_on_the_page_of_commands():
+    page = (DOCS / "commands.md").read_text(encoding="utf-8")
+    assert not [name for name in COMMANDS if f"| `netc {name} " not in page and f"| `netc {name}`" not in page]
+
+
+def test_the_number_of_networks_is_that_of_the_zoo():
+    said = f"{len(ZOO)} networks"
+    assert said in (DOCS / "nets.md").read_text(encoding="utf-8")
+    assert f"[{len(ZOO)} that netc knows]" in FRONT[0].read_text(encoding="utf-8")
