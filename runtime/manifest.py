@@ -10,6 +10,7 @@ from netc.codegen.program import Program
 from netc.codegen.rewrite.form_overrides import NO_OVERRIDES, FormOverrides, digest_of
 from netc.runtime.compile import made_by
 from netc.runtime.files import write_whole
+from netc.runtime.prepare import program_sha256
 from netc.runtime.target import parse_target
 
 
@@ -22,10 +23,12 @@ def manifest_of(
 ) -> dict[str, Any]:
     """What a host without Python needs to drive the module whose text has this digest, as plain JSON.
 
+    `program_sha256` is the digest of the program in plain StableHLO, which is common to all targets.
     `target` is the word of the one that the text is for, None for plain StableHLO. Forms that were measured and not
     the table's are named: with them the text can be made again. Of an artefact it says what made it.
     """
     manifest: dict[str, Any] = {**program.manifest, "module_sha256": sha256}
+    manifest["program_sha256"] = program_sha256(program)
     if target is not None:
         manifest["target"] = target
     if choices:

@@ -17,7 +17,7 @@ from netc.netspec.errors import UserError
 from netc.runtime.backends.protocol import Source
 from netc.runtime.cache.store import Cache
 from netc.runtime.compile import compile_cached
-from netc.runtime.target import Target
+from netc.runtime.target import PLAIN, Target
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,25 @@ class Prepared:
         """
         if self.program.steps_per_call == 1:
             return self.sha256
-        module = self.source.module
-        rest = replace(module, functions=tuple(f for f in module if f.name != "train_steps"))
-        return hashlib.sha256(text_of(rest, self.target.profile).encode()).hexdigest()
+        return sha256_of_text(text_of(_single(self.source.module), self.target.profile))
+
+
+def sha256_of_text(text: str) -> str:
+    """The digest that names a text."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _single(module: Module) -> Module:
+    """The module without the function that takes several steps."""
+    return replace(module, functions=tuple(f for f in module if f.name != "train_steps"))
+
+
+def program_sha256(program: Program) -> str:
+    """The digest of the program before any target's forms: of the text that `netc emit-mlir` prints without a target.
+
+    It is the same however many steps a call takes.
+    """
+    return sha256_of_text(emit_text(replace(program, module=_single(program.module)), PLAIN).text)
 
 
 def in_use(program: Program, target: Target, choices: FormOverrides) -> FormOverrides:
@@ -97,7 +113,7 @@ def prepare(program: Program, target: Target, cache: Cache, choices: FormOverrid
     choices = in_use(program, target, choices)
     source = emit_text(program, target, choices)
     emitted = time.perf_counter()
-    sha256 = hashlib.sha256(source.text.encode()).hexdigest()
+    sha256 = sha256_of_text(source.text)
     cached = False
     if target.ahead:
         entry = compile_cached(source.text, target, f"{program.net.spec.name} b{program.batch}", cache)

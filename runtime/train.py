@@ -33,7 +33,7 @@ from netc.runtime.data.batches import (
 )
 from netc.runtime.data.dataset import AnySplit, Dataset
 from netc.runtime.fit import check_fit
-from netc.runtime.prepare import Prepared, in_use, prepare
+from netc.runtime.prepare import Prepared, in_use, prepare, program_sha256
 from netc.runtime.run import checkpoint
 from netc.runtime.run.config import RunConfig, normalise_of, read_config, refuse_used, write_config
 from netc.runtime.run.interrupt import interruptible
@@ -195,6 +195,7 @@ def _traced(run: _Run, left: LeftOff, target: Target, *, resume: bool, same_bits
     config, data, folder = run.config, run.data, run.folder
     header = Header(
         net=config.net.spec.name, spec_sha256=config.net.digest, module_sha256=run.session.prepared.step_sha256,
+        program_sha256=program_sha256(run.session.program),
         data=config.data, data_sha256=data.digest, recipe=config.recipe_json, seed=config.seed,
         batch=config.training.batch, target=config.target, versions=versions(target),
     )  # fmt: skip

@@ -118,6 +118,10 @@ def _text(value: object, where: str) -> str:
     return value
 
 
+def _sha256_or_none(value: object, where: str) -> str:
+    return "" if value == "" else _sha256(value, where)
+
+
 def _sha256(value: object, where: str) -> str:
     if not _SHA256.fullmatch(_text(value, where)):
         raise TraceError(f"{where} wants a SHA-256 as 64 lower-case hex digits, got {brief(value)}")
@@ -223,8 +227,9 @@ class Header(Record):
     """Line 1 of a trace: everything that decides the numbers below it.
 
     `net` names the network; `spec_sha256`, `module_sha256` and `data_sha256` are the digests of its spec,
-    of the StableHLO text and of the data set `data`; `recipe` is the training recipe as plain JSON; `batch`
-    is in examples; `target` is the target word (`cpu`, `cuda:sm_80`); `versions` are those of the programs
+    of the text that is compiled and of the data set `data`; `program_sha256` is that of the program in plain StableHLO,
+    before any target's forms, or empty in a trace that is older than it; `recipe` is the training recipe as plain JSON;
+    `batch` is in examples; `target` is the target word (`cpu`, `cuda:sm_80`); `versions` are those of the programs
     that took part. Mappings are copied with their keys sorted, so equal headers have equal lines.
     """
 
@@ -240,6 +245,7 @@ class Header(Record):
     target: str
     versions: Mapping[str, str]
     format: int = FORMAT
+    program_sha256: str = ""
 
     kinds = MappingProxyType(
         {
@@ -247,6 +253,7 @@ class Header(Record):
             "net": _TEXT,
             "spec_sha256": _DIGEST,
             "module_sha256": _DIGEST,
+            "program_sha256": _Kind(_sha256_or_none),
             "data": _TEXT,
             "data_sha256": _DIGEST,
             "recipe": _Kind(_mapping),
@@ -258,7 +265,7 @@ class Header(Record):
     )
 
 
-CHANGEABLE = ("module_sha256", "data_sha256", "recipe", "target", "versions")
+CHANGEABLE = ("module_sha256", "program_sha256", "data_sha256", "recipe", "target", "versions")
 """The fields of a header that may change within a run: the rest make it another one."""
 
 

@@ -26,7 +26,7 @@ from netc.traces.schema import (
     changed,
 )
 
-COMPUTED_BY = frozenset({"target", "module_sha256", "versions"})
+COMPUTED_BY = frozenset({"target", "module_sha256", "program_sha256", "versions"})
 """The fields of a header that say not what is computed, but by what."""
 
 Accept = Mapping[str, Callable[[Any, Any], bool]]
@@ -215,7 +215,7 @@ def _differing(path: Path, kept: _Kept, header: Header, accept: Accept) -> tuple
         if isinstance(record, ChangeRecord):
             theirs = changed(theirs, record.fields)
     pairs = {name: (getattr(theirs, name), getattr(header, name)) for name in header.kinds}
-    names = [name for name, (there, here) in pairs.items() if there != here]
+    names = [name for name, (there, here) in pairs.items() if there not in (here, "")]  # "": older than the field
     refused = [n for n in names if n not in CHANGEABLE or n not in accept or not accept[n](*pairs[n])]
     if refused:
         anyway = ", or go on all the same with `same_bits=False`" if set(refused) <= COMPUTED_BY else ""

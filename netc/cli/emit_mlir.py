@@ -23,31 +23,35 @@ from netc.cli.recipe_options import recipe_options, steps_per_call_option
 @config_option
 @recipe_options
 @steps_per_call_option
+@click.option("--bytecode", is_flag=True, help="Write NET.mlirbc, a portable artifact of StableHLO, in place of text.")
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="Folder for NET.mlir and its manifest NET.json.")
 def emit_mlir(
     net: str,
     target: str | None,
     batch: int,
     tuned: bool,
+    bytecode: bool,
     out: Path | None,
     **words: Any,
 ) -> None:
     """Write NET's training program as StableHLO: init, train_step, eval_step and predict.
 
     By default the text is portable StableHLO for any compiler. With --target it is the exact text that netc compiles
-    for that target: with other forms of convolutions and, for IREE's targets, operations of other dialects. Without -o
-    the text goes to standard output. The manifest names every argument and result in order, so that a host without
-    Python can drive the compiled module.
+    for that target: with other forms of convolutions and, for IREE's targets, operations of other dialects; for XLA one
+    module for each function. Without -o the text goes to standard output. With --bytecode the program is written in
+    StableHLO's versioned binary form, which needs jaxlib. The manifest names every argument and result in order, so
+    that a host without Python can drive the compiled module.
     """
-    import hashlib
-
     from netc.codegen.rewrite.form_overrides import NO_OVERRIDES
     from netc.netspec.errors import UserError
-    from netc.runtime.files import file_name, write_whole
+    from netc.runtime.files import file_name, whole, write_whole
     from netc.runtime.manifest import write_manifest
-    from netc.runtime.prepare import emit_text, in_use
+    from netc.runtime.portable import portable_artifact
+    from netc.runtime.prepare import emit_text, in_use, sha256_of_text
     from netc.runtime.target import PLAIN, parse_target
 
+    if bytecode and (target is not None or out is None):
+        raise UserError("--bytecode wants -o and no --target: a portable artifact is of plain StableHLO")
     if not tuned and target is None:
         raise UserError("--no-tuned belongs to --target, got none; plain StableHLO has no forms that could be tuned")
     where = parse_target(target) if target is not None else PLAIN
@@ -61,8 +65,14 @@ def emit_mlir(
         return
     out.mkdir(parents=True, exist_ok=True)
     name = file_name(program.net.spec.name)
-    digest = hashlib.sha256(source.text.encode()).hexdigest()
-    write_whole(out / f"{name}.mlir", source.text)
+    digest = sha256_of_text(source.text)
     write_manifest(out / f"{name}.json", program, digest, target, choices)
-    say(f"{out / name}.mlir  {len(source.text):,} bytes, sha256 {digest[:16]}")
+    if bytecode:
+        artefact, version = portable_artifact(source.text)
+        with whole(out / f"{name}.mlirbc") as file:
+            file.write(artefact)
+        say(f"{out / name}.mlirbc  {len(artefact):,} bytes of StableHLO {version}, its text's sha256 {digest[:16]}")
+    else:
+        write_whole(out / f"{name}.mlir", source.text)
+        say(f"{out / name}.mlir  {len(source.text):,} bytes, sha256 {digest[:16]}")
     say(f"{out / name}.json  its arguments and results, in order")

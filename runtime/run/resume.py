@@ -177,7 +177,8 @@ def accepted(config: RunConfig, data: Dataset, *, same_bits: bool) -> Accept:
     def other(theirs: Any, ours: Any) -> bool:
         return not same_bits
 
-    return {"recipe": extended, "data_sha256": trained, "target": other, "module_sha256": other, "versions": other}
+    by = dict.fromkeys(("target", "module_sha256", "program_sha256", "versions"), other)
+    return {"recipe": extended, "data_sha256": trained, **by}
 
 
 def _without_epochs(recipe: Any) -> Any:
@@ -189,6 +190,7 @@ CHANGES = {
     "data_sha256": "the test part of the data changed; the training part is the same",
     "target": "the run has another target",
     "module_sha256": "the program is another text",
+    "program_sha256": "the program is another, before any target's forms",
     "versions": "other versions compute it",
 }
 """What a change of a header's field says."""

@@ -1,10 +1,13 @@
 """`netc emit-mlir`: what it writes for nobody's target and for one, under which names, and who accepts it."""
 
 import json
+import sys
 from hashlib import sha256
 
 import pytest
 from jaxlib.mlir.dialects import stablehlo
+
+from tests.codegen.witness import context
 
 NET = """name = "Small net: no. 1"
 input = [6, 6, 2]
@@ -129,3 +132,29 @@ def test_no_tuned_without_a_target_is_a_sentence(netc):
     code, _, err = netc("emit-mlir", "small.toml", "--no-tuned")
     assert code == 2
     assert "--no-tuned belongs to --target, got none" in err
+
+
+def test_bytecode_is_a_portable_artifact_that_jaxlib_and_certify_read(netc, place):
+    code, out, _ = netc("emit-mlir", "small.toml", "--batch", "2", "--bytecode", "-o", ".")
+    assert code == 0
+    artefact = (place / TEXT).with_suffix(".mlirbc").read_bytes()
+    version = stablehlo.get_minimum_version()
+    assert artefact.startswith(b"ML\xefR") and f"StableHLO_v{version}".encode() in artefact[:64]
+    assert f"of StableHLO {version}" in " ".join(out.split())
+    module = stablehlo.deserialize_portable_artifact(context(), artefact)
+    read = {str(f.attributes["sym_name"].value) for f in module.body.operations}
+    assert {"init", "train_step", "eval_step", "predict"} <= read
+    code, out, _ = netc("certify", TEXT.replace(".mlir", ".mlirbc"), "--manifest", MANIFEST)
+    assert code == 0 and "the backward is the derivative of the forward" in out
+
+
+@pytest.mark.parametrize("words", [("--target", "cpu", "-o", "."), ()])
+def test_bytecode_is_of_plain_stablehlo_in_a_file(netc, words):
+    code, _, err = netc("emit-mlir", "small.toml", "--bytecode", *words)
+    assert code == 2 and "--bytecode wants -o and no --target" in " ".join(err.split())
+
+
+def test_bytecode_without_jaxlib_says_what_to_install(netc, monkeypatch):
+    monkeypatch.setitem(sys.modules, "jaxlib.mlir.dialects", None)
+    code, _, err = netc("emit-mlir", "small.toml", "--bytecode", "-o", ".")
+    assert code == 2 and "--bytecode wants jaxlib, got none; pip install" in " ".join(err.split())

@@ -429,3 +429,18 @@ def test_before_the_first_step_the_header_itself_is_new(path):
 def test_a_change_of_what_may_not_change(fields):
     with pytest.raises(TraceError, match=r"change\.fields"):
         ChangeRecord(3, fields)
+
+
+def test_a_trace_from_before_the_programs_digest_goes_on_and_another_program_does_not(tmp_path):
+    path = tmp_path / "trace.jsonl"
+    with TraceWriter(path, HEADER):
+        pass
+    named = replace(HEADER, program_sha256="a" * 64)
+    with TraceWriter(path, named, 0) as trace:
+        assert trace.changes == ()
+    path.unlink()
+    timing_path(path).unlink(missing_ok=True)
+    with TraceWriter(path, named):
+        pass
+    with pytest.raises(TraceError, match="differs in program_sha256"):
+        TraceWriter(path, replace(HEADER, program_sha256="b" * 64), 0)

@@ -225,3 +225,12 @@ def test_an_exhaustive_stride_of_float32_round_trips():
         value = np.array(bits, np.uint32).view(np.float32)
         if np.isfinite(value):
             assert np.float32(single_to_json(float(value))) == value
+
+
+def test_the_programs_digest_is_said_where_it_is_known_and_an_older_trace_lacks_it():
+    line = to_line(HEADER)
+    assert b"program_sha256" not in line and from_line(line) == HEADER
+    named = replace(HEADER, program_sha256="a" * 64)
+    assert from_line(to_line(named)) == named
+    with pytest.raises(TraceError, match="program_sha256"):
+        replace(HEADER, program_sha256="abc")
