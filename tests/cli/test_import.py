@@ -13,7 +13,7 @@ from netc.netspec.errors import UserError
 from netc.netspec.toml import to_toml
 from netc.runtime.run import checkpoint
 from netc.runtime.run.config import read_config
-from tests.runtime.test_weights import CLASSES, NET, SMALL, drawn, photographs
+from tests.runtime.weights.test_read import CLASSES, NET, SMALL, drawn, photographs
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ from netc.proofs_oracle.references import REFERENCES
 from netc.runtime.prepare import emit_text
 from netc.runtime.target import parse_target
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 QUICK = Settings(primes=2)
 SMALL = NetSpec(
     "small",

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from tests.runtime.twins.blocks import conv
+from tests.runtime.weights.torch_nets.blocks import conv
 
 # 1x1; 1x1 and 3x3; 1x1 and 3x3 again, where the paper has 5x5; after the pooling
 STAGES = (

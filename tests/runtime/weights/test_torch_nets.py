@@ -8,7 +8,7 @@ pytest.importorskip("torch")
 
 from netc.netspec.find import find
 from netc.netspec.layers import Conv2d, Dense
-from tests.runtime.twins import (
+from tests.runtime.weights.torch_nets import (
     convnext,
     densenet,
     efficientnet,
@@ -21,8 +21,8 @@ from tests.runtime.twins import (
     swin,
     vit,
 )
-from tests.runtime.twins.blocks import randomise
-from tests.runtime.twins.compare import compare
+from tests.runtime.weights.torch_nets.blocks import randomise
+from tests.runtime.weights.torch_nets.compare import compare
 
 CLASSES = 10
 

@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from tests.runtime.twins.blocks import conv
+from tests.runtime.weights.torch_nets.blocks import conv
 
 MOMENTUM = 3e-4
 # expansion, kernel, features, blocks, stride of the stages after the first

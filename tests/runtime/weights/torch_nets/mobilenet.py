@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from tests.runtime.twins.blocks import conv, conv_bn
+from tests.runtime.weights.torch_nets.blocks import conv, conv_bn
 
 STAGES = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
 

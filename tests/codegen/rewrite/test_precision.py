@@ -38,7 +38,7 @@ from netc.netspec.spec import NetSpec
 from netc.netspec.types import TensorType
 from tests.codegen.witness import by_evaluator, by_xla, one_op, parsed
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 found = importlib.util.spec_from_file_location("families", ROOT / "scripts" / "families.py")
 families = importlib.util.module_from_spec(found)
 found.loader.exec_module(families)

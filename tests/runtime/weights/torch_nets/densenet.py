@@ -5,7 +5,7 @@ from collections import OrderedDict
 import torch
 from torch import nn
 
-from tests.runtime.twins.blocks import conv
+from tests.runtime.weights.torch_nets.blocks import conv
 
 GROWTH = 32
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-SCRIPTS = Path(__file__).parents[2] / "scripts"
+SCRIPTS = Path(__file__).parents[3] / "scripts"
 FAMILIES = (
     "tutorial", "losses", "activations", "images", "sequences", "tokens", "optax steps", "texts", "by hand", "planted",
 )  # fmt: skip

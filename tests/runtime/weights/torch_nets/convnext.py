@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from tests.runtime.twins.blocks import LayerNorm2d
+from tests.runtime.weights.torch_nets.blocks import LayerNorm2d
 
 WIDTHS, DEPTHS = (96, 192, 384, 768), (3, 3, 9, 3)
 

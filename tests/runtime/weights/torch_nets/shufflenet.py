@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from tests.runtime.twins.blocks import conv_bn
+from tests.runtime.weights.torch_nets.blocks import conv_bn
 
 
 def row(*parts):

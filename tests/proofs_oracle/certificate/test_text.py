@@ -277,7 +277,7 @@ def test_literals_that_are_left_out_are_refused():
 
 
 def test_the_page_lists_every_operation_and_attribute_that_is_read():
-    page = (Path(__file__).parents[2] / "docs" / "certificate.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[3] / "docs" / "certificate.md").read_text(encoding="utf-8")
     section = page[page.index("## How a text is read") : page.index("## What a text of others claims")]
     listed = set(re.findall(r"`([\w.]+)`", section))
     rows = {name: row for dialect in ROWS.values() for name, row in dialect.items()}

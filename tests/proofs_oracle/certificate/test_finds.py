@@ -15,7 +15,7 @@ from jaxlib import _jax
 
 from netc.cli.main import cli
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 STEP = ROOT / "scripts" / "foreign" / "texts" / "hand_cnn_step.mlir"
 LINE = "%dW1o = stablehlo.transpose %dW1, dims = [1, 0, 2, 3] : (tensor<3x3x3x3xf32>) -> tensor<3x3x3x3xf32>"
 USE = "%s2 = stablehlo.multiply %lr2, %dW1 :"
