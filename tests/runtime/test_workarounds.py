@@ -1,6 +1,7 @@
 """Each workaround is needed: its program is refused without it. A newer IREE that takes the program fails this test."""
 
 import importlib.util
+import re
 import sys
 
 import pytest
@@ -33,3 +34,8 @@ def test_each_row_has_a_program_a_page_and_profiles_that_run_it():
         assert (ROOT / w.page).is_file() and w.why and w.profiles
         assert {p for p in PROFILES if w.name in dict(passes(p))} == set(w.profiles)
     assert all((ROOT / path).is_file() for path in script.OWN_SCRIPTS.values())
+
+
+def test_the_page_lists_every_row():
+    page = (ROOT / "docs" / "texts.md").read_text(encoding="utf-8").partition("## Workarounds")[2]
+    assert re.findall(r"^\| `(\w+)`", page, re.MULTILINE) == [w.name for w in WORKAROUNDS]
