@@ -25,7 +25,7 @@ TAKEN = (
 NO_STATE = "a session wants a state, got {got}; make one by init(seed=0), or by restore(tensors)"
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class State:
     """A training's whole state on the device: parameters, statistics, moments. A step takes it over and returns the
     next; what was taken over is gone.
@@ -121,11 +121,13 @@ class Session:
 
         Nothing is waited for between its calls.
         """
-        found = []
+        buffers, found, call, get = _buffers(state), [], self.loaded.call, self.loaded.get
+        held = len(buffers)
         for args in feed.calls:
-            state, results = self.call(state, feed.function, args)
-            found.append(results)
-        get = self.loaded.get
+            results = call(feed.function, [*buffers, *args])
+            state.taken, state.buffers, buffers = True, [], results[:held]
+            found.append(results[held:])
+        state = State(buffers)
         wanted = self.metrics if metrics is None else metrics
         if len(found) == 1:
             return state, {n: get(v).reshape(-1) for n, v in zip(self.metrics, found[0], strict=True) if n in wanted}
@@ -181,13 +183,24 @@ class _Wanted:
     name: str
     type: TensorType
 
+    @cached_property
+    def dtype(self) -> np.dtype[Any]:
+        """As NumPy has it."""
+        return np.dtype(DTYPES[self.type.dtype])
+
+    @cached_property
+    def shape(self) -> tuple[int, ...]:
+        """Of the whole batch."""
+        return self.type.shape
+
     def check(self, given: Any) -> Array:
         """The array; raises UserError where it does not fit."""
+        if type(given) is np.ndarray and given.dtype is self.dtype and given.shape == self.shape:
+            return given  # in a loop of steps: as quick as can be
         array = np.asarray(given)
-        wanted = DTYPES[self.type.dtype]
-        if array.shape == self.type.shape and array.dtype == wanted:
+        if array.dtype == self.dtype and array.shape == self.shape:
             return array
-        kind = np.dtype(wanted).name
+        kind = self.dtype.name
         sentence = f"`{self.name}` wants {kind} {list(self.type.shape)}, got {array.dtype} {list(array.shape)}"
         if array.shape[1:] == self.type.shape[1:] and array.shape[:1] != self.type.shape[:1] and array.ndim:
             raise UserError(f"{sentence}; the program was compiled for batches of {self.type.shape[0]}: give such a "
