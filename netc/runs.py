@@ -23,6 +23,7 @@ from netc.runtime.evaluate import Guess, Score, Unread, open_session
 from netc.runtime.run import checkpoint
 from netc.runtime.run.checkpoint import Checkpoint, CheckpointError
 from netc.runtime.run.config import RunConfig, checkpoint_of, normalise_of, read_config
+from netc.runtime.trainer import Trainer
 from netc.traces.read import Trace
 from netc.traces.read import read as read_trace
 
@@ -42,6 +43,7 @@ class Run:
     best: float
     stopped: bool = False
     data: Dataset | None = field(default=None, repr=False, compare=False)
+    _opened: dict[Any, tuple[Trainer, Checkpoint]] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def open(cls, folder: Path | str) -> Run:
@@ -133,7 +135,7 @@ class Run:
         """
         nothing = np.zeros(len(x), np.int32)
         data = sized(Dataset.from_arrays(x, nothing, x[:1], nothing[:1], classes=("",)), self.config.net)
-        trainer, saved = open_session(self.config, self.folder, checkpoint, target or self.config.target, Cache())
+        trainer, saved = self._session(checkpoint, target or self.config.target)
         normalise = normalise_of(saved)
         if of_images(data.train) != bool(normalise.mean):
             wants = "uint8 images, which it normalises" if normalise.mean else "arrays as the net takes them"
@@ -146,6 +148,15 @@ class Run:
         for batch in eval_batches(data.train, batch=self.config.training.batch, normalise=normalise):
             found.append(trainer.predict(batch.x)[batch.weight > 0])
         return np.concatenate(found)
+
+    def _session(self, which: str, target: str) -> tuple[Trainer, Checkpoint]:
+        """The session that holds a checkpoint, kept until the checkpoint is another."""
+        path = self.folder / which / checkpoint.MANIFEST
+        key = which, target, path.stat().st_mtime_ns if path.exists() else 0
+        if key not in self._opened:
+            self._opened.clear()
+            self._opened[key] = open_session(self.config, self.folder, which, target, Cache())
+        return self._opened[key]
 
     def classify(
         self,

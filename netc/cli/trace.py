@@ -54,12 +54,11 @@ def diff_command(
     cannot be compared.
     """
     from netc.netspec.errors import UserError
-    from netc.traces.diff import FACTORS, diff, mode_of
+    from netc.trace import strictest_mode
+    from netc.traces.diff import diff
 
     ours, theirs = _read(a), _read(b)
-    # of runs that were continued as others, what holds for every two parts of them
-    modes = [mode_of(x, y) for x in ours.headers for y in theirs.headers]
-    chosen = mode or max(modes, key=list(FACTORS).index)
+    chosen = mode or strictest_mode(ours, theirs)
     if ulp and chosen != "ulp":
         raise UserError(f"--ulp belongs to --mode ulp, got --mode {chosen}; leave it out")
     if noise is not None and chosen == "ulp":

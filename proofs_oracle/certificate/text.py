@@ -186,7 +186,7 @@ def part_of(program: str, name: str) -> tuple[str, str]:
     for part in parts.values():
         if re.search(rf"func\.func [^@\n]*@{re.escape(name)}\(", part):
             return part, name
-    raise UserError(f"--function wants one of {', '.join(parts)}, got {name!r}; name one")
+    raise UserError(f"`function` wants one of {', '.join(parts)}, got {name!r}; name one")
 
 
 def argument_names(program: str | bytes, function: str) -> list[str]:

@@ -54,7 +54,8 @@ def test_the_lower_rooms_name_no_flag():
 
 def _files():
     emitted = {"template.py", "step.py"}  # of the twin: text of a script that has flags of its own
-    return [path for room in ROOMS for path in room.rglob("*.py") if path.name not in emitted]
+    door = Path(netc.__file__).parent.glob("*.py")
+    return [*door, *(path for room in ROOMS for path in room.rglob("*.py") if path.name not in emitted)]
 
 
 def _sentences(path):

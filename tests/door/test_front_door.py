@@ -124,6 +124,9 @@ def test_predict_wants_examples_as_they_were_trained_on():
     run = train()
     assert run.predict(F[:3]).shape == (3, 3)
     assert run.predict(F).shape == (40, 3)  # more than a batch
+    before = run.predict(F)
+    netc.resume(run, mine(), epochs=4)
+    assert not np.array_equal(run.predict(F, checkpoint="last"), before)  # of the checkpoint as it is now
     with pytest.raises(netc.UserError, match=r"`x` wants examples of \[6\], the `input` of the net, got \[5\]"):
         run.predict(F[:, :5])
     images = netc.NetSpec("img", (8, 8, 1), (nn.Flatten(), nn.Dense(10)))
