@@ -68,8 +68,10 @@ def test_all_errors_at_once():
     for text in found[1:5]:
         assert text.startswith("net: layer 0 (conv2d 0 ")
         assert " at a: " in text
-    assert found[4].endswith("activation wants one of identity, relu, relu6, leaky-relu, sigmoid, tanh, swish, "
-                             "h-sigmoid, h-swish, gelu, gelu-tanh, got 'rleu'; did you mean relu or relu6 or leaky-relu?")  # fmt: skip
+    assert found[4].endswith(
+        "activation wants one of identity, relu, relu6, leaky-relu, sigmoid, tanh, swish, h-sigmoid, h-swish, gelu, "
+        "gelu-tanh, got 'rleu'; did you mean relu or relu6 or leaky-relu?"
+    )
     assert "at b: padding wants one of same, same-symmetric, valid or" in found[5]
     assert found[6] == "net: layer 2 (dense -1) at c: features wants a positive integer, got -1"
     assert found[7] == "net: layer 2 (dense -1) at c: inputs wants a positive integer, got 0"
