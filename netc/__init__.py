@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from netc.loading import load
     from netc.netspec import layers, zoo
     from netc.netspec import loss as losses
+    from netc.netspec.augment import Augment
     from netc.netspec.check import check
     from netc.netspec.errors import NetcError, SpecError, UserError
     from netc.netspec.optimizers import SGD, Adam
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from netc.netspec.spec import NetSpec
     from netc.requests import TrainRequest
     from netc.runs import Run
-    from netc.runtime.data.dataset import Augment, Dataset
+    from netc.runtime.data.dataset import Dataset
     from netc.runtime.data.errors import DataError
     from netc.runtime.session import Session, State
     from netc.training import resume, train
@@ -72,7 +73,7 @@ _NAMES: dict[str, tuple[str, str]] = {
     "load": ("loading", "load"),
     "load_plugin": ("netspec.plugins", "load_file"),
     "Dataset": ("runtime.data.dataset", "Dataset"),
-    "Augment": ("runtime.data.dataset", "Augment"),
+    "Augment": ("netspec.augment", "Augment"),
     "datasets": ("datasets", ""),
     "Recipe": ("netspec.recipe", "Recipe"),
     "TrainConfig": ("netspec.recipe", "TrainConfig"),

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from netc.lean_words import Stated
+from netc.netspec.augment import Augment
 from netc.netspec.check import CheckedNet, check
 from netc.netspec.errors import UserError
 from netc.netspec.recipe import Recipe
@@ -17,7 +18,8 @@ from netc.netspec.spec import NetSpec
 from netc.programs import Shape, over_stated, quiet, recipe_from, refuse_unknown, shape_of, spec_of, tuned_choices
 from netc.runtime.cache.store import data_cache
 from netc.runtime.data import catalog
-from netc.runtime.data.dataset import OWN, Augment, Dataset, of_images
+from netc.runtime.data.augment import AUGMENTATIONS, chosen
+from netc.runtime.data.dataset import OWN, Dataset, of_images
 from netc.runtime.data.examples import Batches, read_arrays
 from netc.runtime.data.resize import resized
 from netc.runtime.data.text import windowed
@@ -43,8 +45,8 @@ class TrainRequest:
     """A training as it is asked for. None stands for what the net, the data or the target decide.
 
     `training` holds the words of TrainConfig that are stated (epochs, batch, lr, warmup, decay, ..): how many epochs
-    and how large a batch are good is known once the data is; `saving` those of Saving. `tuned`: with the forms that
-    `netc tune` kept. `auto_resume`: go on with the run that the same request began.
+    and how large a batch are good is known once the data is; `augment` those of Augment, `saving` those of Saving.
+    `tuned`: with the forms that `netc tune` kept. `auto_resume`: go on with the run that the same request began.
     """
 
     net: NetSpec
@@ -56,8 +58,7 @@ class TrainRequest:
     classes: int | None = None
     target: str = "cpu"
     tuned: bool = True
-    crop: int | None = None
-    flip: bool | None = None
+    augment: Mapping[str, Any] = field(default_factory=dict)
     steps_per_call: int = 1
     seed: int = 0
     out: Path | None = None
@@ -67,7 +68,7 @@ class TrainRequest:
     saving: Mapping[str, Any] = field(default_factory=dict)
 
 
-OWN_WORDS = frozenset(f.name for f in fields(TrainRequest)) - {"net", "training", "saving"}
+OWN_WORDS = frozenset(f.name for f in fields(TrainRequest)) - {"net", "training", "saving", "augment"}
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ class Plan:
 
 def request_words() -> frozenset[str]:
     """The words that `request_training` takes besides `config`."""
-    return OWN_WORDS | SAVING.keys() | recipe_words() | training_words()
+    return OWN_WORDS | SAVING.keys() | AUGMENTATIONS.keys() | recipe_words() | training_words()
 
 
 def request_training(
@@ -102,6 +103,7 @@ def request_training(
     own = {name: words.pop(name) for name in OWN_WORDS - {"recipe"} if name in words}
     saving = {name: words.pop(name) for name in SAVING if name in words}
     training = {name: words.pop(name) for name in training_words() if name in words}
+    augment = {name: words.pop(name) for name in AUGMENTATIONS if name in words}
     recipe = recipe_from(words)
     if own.get("input") is not None:
         own["input"] = shape_of(own["input"])
@@ -110,7 +112,7 @@ def request_training(
             own[name] = Path(own[name])
     if own.get("new_head") and own.get("init") is None:
         raise UserError("`new_head` belongs to `init`, got no `init`; without it every layer is drawn")
-    return TrainRequest(spec, recipe=recipe, training=training, saving=saving, **own)
+    return TrainRequest(spec, recipe=recipe, training=training, augment=augment, saving=saving, **own)
 
 
 def saving_of(words: Mapping[str, Any], held: Saving) -> Saving:
@@ -171,15 +173,13 @@ def _training(request: TrainRequest, data: Dataset) -> Any:
 
 
 def _augment(request: TrainRequest, net: CheckedNet, data: Dataset) -> Augment:
-    if not of_images(data.train):
-        if request.crop or request.flip:
-            what = "text" if isinstance(data.train, TextSplit) else "no images"
-            raise UserError(f"`crop` and `flip` belong to images, and {data.name} is {what}; leave them out")
-        return Augment()
-    crop = data.augment.crop if request.crop is None else request.crop
-    if not 0 <= crop <= min(net.spec.input[:2]):
-        raise UserError(f"`crop` wants from 0 to {min(net.spec.input[:2])} pixels, got {crop}; give a smaller one")
-    return Augment(crop, data.augment.flip if request.flip is None else request.flip)
+    if of_images(data.train):
+        return chosen(data.augment, request.augment, net.spec.input[:2])
+    if any(request.augment.values()):
+        what = "text" if isinstance(data.train, TextSplit) else "no images"
+        given = " and ".join(f"`{name}`" for name in AUGMENTATIONS)
+        raise UserError(f"{given} belong to images, and {data.name} is {what}; leave them out")
+    return Augment()
 
 
 def _folder(net: str, data: str, *, again: bool) -> Path:

@@ -38,6 +38,8 @@ def find(name: str) -> NetSpec:
         return ZOO[name].make()
     if read := reader_of(name):
         return read(name)
+    if word := ZOO.word(name):
+        return ZOO[word].make()
     near = difflib.get_close_matches(name, ZOO, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else "see `netc ls`"
     raise UserError(f"NET wants a name that `netc ls` shows, a .toml or a .lean file, got {name!r}; {hint}")

@@ -14,8 +14,9 @@ from netc.codegen.program import build
 from netc.codegen.rewrite.form_overrides import NO_OVERRIDES
 from netc.netspec.errors import UserError
 from netc.runtime.cache.store import Cache
+from netc.runtime.data.augment import Images
 from netc.runtime.data.batches import Normalise
-from netc.runtime.data.dataset import Dataset, Images
+from netc.runtime.data.dataset import Dataset
 from netc.runtime.data.errors import DataError
 from netc.runtime.data.examples import Examples
 from netc.runtime.data.image_file import decode

@@ -36,6 +36,7 @@ os.environ["FORCE_COLOR"] = "1"  # the bar is drawn, as on a terminal
 import numpy as np  # noqa: E402
 
 from netc.cli.views.train import TrainView  # noqa: E402
+from netc.netspec.augment import Augment  # noqa: E402
 from netc.netspec.check import CheckedNet, check  # noqa: E402
 from netc.netspec.find import find  # noqa: E402
 from netc.netspec.recipe import Recipe, TrainConfig  # noqa: E402
@@ -43,7 +44,7 @@ from netc.runtime import session as sessions  # noqa: E402
 from netc.runtime import trainer as trainers  # noqa: E402
 from netc.runtime.backends.protocol import Array, Buffer, Loaded  # noqa: E402
 from netc.runtime.cache.store import Cache  # noqa: E402
-from netc.runtime.data.dataset import ArraySplit, Augment, Dataset, array_digest  # noqa: E402
+from netc.runtime.data.dataset import ArraySplit, Dataset, array_digest  # noqa: E402
 from netc.runtime.run.config import RunConfig  # noqa: E402
 from netc.runtime.train import train, versions  # noqa: E402
 

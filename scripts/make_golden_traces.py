@@ -18,6 +18,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+from netc.netspec.augment import Augment
 from netc.netspec.check import check
 from netc.netspec.layers import ConvBn, Dense, Flatten, GlobalAvgPool, MaxPool, ResidualBlock
 from netc.netspec.recipe import SGD, Adam, Optimizer, Recipe, TrainConfig
@@ -26,7 +27,7 @@ from netc.runtime.cache.store import Cache, cache_root
 from netc.runtime.compare.noise import measure
 from netc.runtime.compare.replay import replay_of
 from netc.runtime.data import catalog
-from netc.runtime.data.dataset import Augment, Dataset
+from netc.runtime.data.dataset import Dataset
 from netc.runtime.run.config import RunConfig, write_config
 from netc.runtime.target import parse_target
 from netc.runtime.train import train

@@ -9,7 +9,9 @@ from netc.codegen.layers.activation import TABLE
 from netc.codegen.losses import LOSS_RULES, METRICS
 from netc.codegen.optim import RULES
 from netc.netspec.activations import ACTIVATIONS
+from netc.netspec.augment import Augment
 from netc.netspec.errors import UserError
+from netc.netspec.find import find
 from netc.netspec.layers import Activation, ConvBn, SqueezeExcite
 from netc.netspec.loss import LOSSES, Focal
 from netc.netspec.optimizers import OPTIMIZERS, SGD, Adam, optimizer_kinds
@@ -22,6 +24,7 @@ from netc.proofs_oracle.references import losses as loss_references
 from netc.proofs_oracle.references import optimizers as optimizer_references
 from netc.proofs_oracle.twin.losses import NAMES
 from netc.proofs_oracle.twin.schedules import FACTORS
+from netc.runtime.data.augment import AUGMENTATIONS
 
 
 def test_optimizers():
@@ -54,6 +57,11 @@ def test_activations():
     assert set(ACTIVATIONS) == set(TABLE) == set(activation_references.FUNCTIONS)
 
 
+def test_augmentations():
+    assert list(AUGMENTATIONS) == [f.name for f in fields(Augment)] == list(options_of(Augment))
+    assert Augment() == Augment(**dict.fromkeys(AUGMENTATIONS, 0)), "0 or False turns each off"
+
+
 def test_options_of_different_rows_do_not_meet():
     own = set(options_of(Recipe)) | {f.name for f in fields(TrainConfig)} | {"loss", "optimizer"}
     assert not own & optimizer_words() and not own & schedule_words() and not optimizer_words() & schedule_words()
@@ -69,6 +77,13 @@ def test_options_of_different_rows_do_not_meet():
 )  # fmt: skip
 def test_other_names(vocabulary, given, word):
     assert vocabulary.word(given) == word
+
+
+@pytest.mark.parametrize(
+    ("given", "name"), [("ResNet-18", "resnet18"), ("mobilenet-v2", "mobilenet_v2"), ("UNet", "unet")]
+)
+def test_other_names_of_nets(given, name):
+    assert find(given) == find(name)
 
 
 def test_an_alias_in_a_layer_is_the_word():

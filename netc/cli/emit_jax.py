@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +55,7 @@ def emit_jax(net: str, out: Path | None, **options: Any) -> None:
 
 
 def _script(replay: Replay) -> str:
+    from netc.netspec.errors import UserError
     from netc.proofs_oracle.twin.script import Training, jax_script
     from netc.traces.schema import FORMAT
 
@@ -68,6 +70,14 @@ def _script(replay: Replay) -> str:
         "seed": config.seed,
         "batch": config.training.batch,
     }
+    further = {f.name for f in fields(config.augment) if getattr(config.augment, f.name) != f.default} - {
+        "crop",
+        "flip",
+    }
+    if further:
+        raise UserError(
+            f"emit-jax wants images that are cropped and flipped alone, got `{further.pop()}`; leave it out"
+        )
     return jax_script(
         Training(
             config.net,

@@ -8,6 +8,7 @@ from typing import Any, TypeVar, get_type_hints
 
 import click
 
+from netc.netspec.augment import Augment
 from netc.netspec.errors import UserError
 from netc.netspec.loss import LOSSES
 from netc.netspec.optimizers import OPTIMIZERS
@@ -114,6 +115,17 @@ def decay_options(command: F) -> F:
     about = "Learning rate schedule after warmup"
     for option in reversed([word_option("--decay", SCHEDULES, "cosine", about), *row_options(SCHEDULES.items())]):
         command = option(command)
+    return command
+
+
+def augment_options(command: F) -> F:
+    """Add an option for each field of Augment; None stands for what the data set says."""
+    for name, f in reversed(options_of(Augment).items()):
+        flag, about = f"--{name.replace('_', '-')}", f"{f.metadata['help']}  [default: the dataset's]"
+        if isinstance(f.default, bool):
+            command = click.option(f"{flag}/--no-{flag[2:]}", name, default=None, help=about)(command)
+        else:
+            command = click.option(flag, name, type=type(f.default), help=about)(command)
     return command
 
 

@@ -31,8 +31,9 @@ def spelled(text: str, parameters: dict[str, click.Parameter]) -> str:
 
 
 def spelled_here(text: str) -> str:
-    """A note of the command that runs now, its fields as its flags."""
-    return spelled(text, parameters_of(click.get_current_context().command, ()))
+    """A note of the command that runs now, if one does, its fields as its flags."""
+    context = click.get_current_context(silent=True)
+    return spelled(text, parameters_of(context.command, ())) if context else text
 
 
 def parameters_of(command: click.Command, arguments: Sequence[str]) -> dict[str, click.Parameter]:

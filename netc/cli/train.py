@@ -10,7 +10,7 @@ import click
 from netc.cli.console import say
 from netc.cli.lean_config import config_option, say_stated
 from netc.cli.options import complete_net, given, net_options, tuned_option
-from netc.cli.recipe_options import decay_options, recipe_options, steps_per_call_option
+from netc.cli.recipe_options import augment_options, decay_options, recipe_options, steps_per_call_option
 from netc.cli.resuming import check, resuming_options
 from netc.cli.spelling import spelled_here
 
@@ -40,8 +40,7 @@ if TYPE_CHECKING:
 @tuned_option
 @config_option
 @recipe_options
-@click.option("--crop", type=int, help="Random crop with this many pixels of padding.  [default: the dataset's]")
-@click.option("--flip/--no-flip", default=None, help="Random horizontal flip.  [default: the dataset's]")
+@augment_options
 @steps_per_call_option
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="Random seed.")
 @click.option("--out", type=click.Path(path_type=Path), help="Run folder.  [default: runs/NET-DATA]")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from types import MappingProxyType
 from typing import Any, Literal
 
+from netc.netspec.augment import Augment
 from netc.netspec.lean.arguments import is_whole, shown
 from netc.netspec.lean.source import Built, Misread, Record, Value
 
@@ -241,7 +242,7 @@ def _options(given: Mapping[str, Any]) -> dict[str, Any]:
         **_loss_options(given),
     }
     if not given.get("augment", False):
-        options |= {"crop": 0, "flip": False}
+        options |= {f.name: f.default for f in fields(Augment)}
     if "seed" in given:
         options["seed"] = given["seed"]
     if given.get("bf16", False):

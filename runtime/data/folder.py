@@ -13,7 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from netc.runtime.data.dataset import Augment, Dataset, Images, Indices, Labels, Split
+from netc.netspec.augment import Augment
+from netc.runtime.data.augment import Images
+from netc.runtime.data.dataset import Dataset, Indices, Labels, Split
 from netc.runtime.data.errors import DataError, refuse
 from netc.runtime.data.image_file import decode, survey
 from netc.runtime.data.kept import keep

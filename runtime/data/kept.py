@@ -9,7 +9,8 @@ from math import prod
 import numpy as np
 import numpy.typing as npt
 
-from netc.runtime.data.dataset import Images, Indices, Labels, Split
+from netc.runtime.data.augment import Images
+from netc.runtime.data.dataset import Indices, Labels, Split
 
 KEEP_BYTES = 1 << 30
 """A split is kept in memory up to this size; the images of a larger one are computed each time."""

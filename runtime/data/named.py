@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from netc.runtime.data.dataset import AnySplit, Dataset, Images, Indices, Labels, Split, of_images
+from netc.runtime.data.augment import Images
+from netc.runtime.data.dataset import AnySplit, Dataset, Indices, Labels, Split, of_images
 from netc.runtime.data.errors import DataError
 from netc.runtime.data.windows import TextSplit
 

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from netc.runtime.data.dataset import CHANNELS, Augment, Dataset, Images, Indices, Labels, Split, of_images
+from netc.runtime.data.augment import Images
+from netc.runtime.data.augment import resized as resized_augment
+from netc.runtime.data.dataset import CHANNELS, Dataset, Indices, Labels, Split, of_images
 from netc.runtime.data.errors import DataError
 from netc.runtime.data.folder import FolderSplit
 from netc.runtime.data.kept import KeptSplit, keep
@@ -68,12 +70,11 @@ def resized(dataset: Dataset, shape: tuple[int, int, int]) -> Dataset:
         raise DataError(f"{dataset.name} is text, and the net takes images; choose a net of token ids, or other data")
     if dataset.train.shape == shape:
         return dataset
-    crop = round(dataset.augment.crop * width / dataset.train.shape[1])
     return dataclasses.replace(
         dataset,
         train=_resized_split(dataset.train, shape),
         test=_resized_split(dataset.test, shape),
-        augment=Augment(crop=crop, flip=dataset.augment.flip),
+        augment=resized_augment(dataset.augment, width / dataset.train.shape[1]),
     )
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from netc.runtime.data.dataset import Augment, Dataset
+from netc.netspec.augment import Augment
+from netc.runtime.data.dataset import Dataset
 from netc.runtime.data.errors import DataError
 from netc.runtime.data.windows import Ids, TextSplit
 from netc.runtime.files import opened

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from netc.netspec.augment import Augment
 from netc.netspec.check import CheckedNet, check
 from netc.netspec.errors import UserError
 from netc.netspec.loss import LOSSES
@@ -24,7 +25,6 @@ from netc.netspec.recipe import Recipe, TrainConfig
 from netc.netspec.schedules import SCHEDULES
 from netc.netspec.toml import from_toml, to_toml
 from netc.runtime.data.batches import Normalise
-from netc.runtime.data.dataset import Augment
 from netc.runtime.files import read_regular, write_whole
 from netc.runtime.run.checkpoint import Checkpoint, CheckpointError, load
 from netc.runtime.run.records import NEWER, mapping, read, read_kind, typed, written

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 
 from netc.codegen.program import build
+from netc.netspec.augment import Augment
 from netc.netspec.check import CheckedNet
 from netc.netspec.errors import UserError
 from netc.netspec.layer import part_names
 from netc.netspec.recipe import SGD, Recipe, TrainConfig
 from netc.runtime.backends.protocol import Array
 from netc.runtime.data.batches import Normalise
-from netc.runtime.data.dataset import Augment
 from netc.runtime.files import sha256_of
 from netc.runtime.run import checkpoint
 from netc.runtime.run.config import RunConfig, normalise_of, refuse_used, write_config

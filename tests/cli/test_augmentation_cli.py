@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from netc.netspec.augment import Augment
 from netc.runtime.data import catalog
-from netc.runtime.data.dataset import Augment
 from tests.conftest import ROOT
 
 SPEC = 'name = "tiny"\ninput = [8, 8, 3]\n[[layers]]\nkind = "flatten"\n[[layers]]\nkind = "dense"\nfeatures = 2\n'

@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from netc.cli.main import _run
-from netc.runtime.data.dataset import ArraySplit, Augment, Dataset
+from netc.netspec.augment import Augment
+from netc.runtime.data.dataset import ArraySplit, Dataset
 from netc.runtime.data.errors import DataError
 from netc.runtime.data.named import by_name
 

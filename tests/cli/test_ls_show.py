@@ -95,7 +95,7 @@ def test_ls_names_what_is_near():
 
 
 def test_ls_marks_a_wrong_count(monkeypatch):
-    monkeypatch.setitem(ZOO, "mnist-linear", Entry(ZOO["mnist-linear"].make, 7_851))
+    monkeypatch.setitem(ZOO._rows, "mnist-linear", Entry(ZOO["mnist-linear"].make, 7_851))
     text = out(ls, "mnist-linear")
     assert "!7,850" in text and "7,851" in text
 

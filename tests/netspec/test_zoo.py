@@ -186,7 +186,7 @@ def test_other_classes_and_other_sizes():
         NetSpec("n", (4, 4, 1), ()).with_classes(3)
 
 
-@pytest.mark.parametrize(("wrong", "near"), [("resnet43", "resnet34"), ("mnist_mlp", "mnist-mlp"), ("xyz", "netc ls")])
+@pytest.mark.parametrize(("wrong", "near"), [("resnet43", "resnet34"), ("mnist_mpl", "mnist-mlp"), ("xyz", "netc ls")])
 def test_an_unknown_name_says_what_is_near(wrong, near):
     with pytest.raises(UserError, match=near):
         find(wrong)

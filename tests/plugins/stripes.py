@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from netc.netspec.augment import Augment
 from netc.runtime.data.catalog import Entry, add_dataset
-from netc.runtime.data.dataset import ArraySplit, Augment
+from netc.runtime.data.dataset import ArraySplit
 
 
 def images(count: int, seed: int) -> ArraySplit:

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from netc.codegen.program import build
+from netc.netspec.augment import Augment
 from netc.netspec.check import check
 from netc.netspec.errors import UserError
 from netc.netspec.layers import ConvBn, Dense, Flatten, MaxPool
 from netc.netspec.recipe import SGD, Recipe, TrainConfig
 from netc.netspec.spec import NetSpec
 from netc.runtime.cache.store import Cache
-from netc.runtime.data.dataset import Augment
 from netc.runtime.data.digits import read_digits
 from netc.runtime.prepare import emit_text, prepare
 from netc.runtime.run.config import from_json

@@ -11,13 +11,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from netc.netspec.augment import Augment
 from netc.netspec.check import check
 from netc.netspec.errors import NetcError, UserError
 from netc.netspec.layers import BatchNorm, Dense, Flatten
 from netc.netspec.recipe import SGD, Adam, Recipe, TrainConfig
 from netc.netspec.spec import NetSpec
 from netc.runtime.cache.store import Cache
-from netc.runtime.data.dataset import ArraySplit, Augment, Dataset, array_digest
+from netc.runtime.data.dataset import ArraySplit, Dataset, array_digest
 from netc.runtime.data.digits import read_digits
 from netc.runtime.evaluate import evaluate, open_session, predict
 from netc.runtime.run import checkpoint

@@ -12,10 +12,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from netc.cli.console import line, terminal
 from netc.cli.options import tuned_line
+from netc.cli.spelling import spelled_here
 from netc.cli.views.waiting import Waiting
 from netc.runtime import train as loop
 from netc.runtime.cache.store import Cache, CacheKey
-from netc.runtime.data.dataset import Augment, Dataset
+from netc.runtime.data.augment import said
+from netc.runtime.data.dataset import Dataset
 from netc.runtime.prepare import Prepared
 from netc.runtime.run.config import RunConfig
 from netc.runtime.run.ledger import StepDone
@@ -24,13 +26,6 @@ from netc.traces.schema import EvalRecord
 # of the engines that compile nothing before the first step, what happens instead
 UNCOMPILED = {"xla": "compiled by XLA when first called", "reference": "evaluated as it is"}
 REFRESH = 4  # a second: drawing the bar takes milliseconds, and the steps of a small net are as short
-
-
-def _augmentation(augment: Augment) -> str:
-    """What happens to the training images, and how to have it not happen; empty where nothing does."""
-    said = [f"cropped at random after {augment.crop} pixels of padding (--crop 0: not)"] if augment.crop else []
-    said += ["flipped left to right half of the time (--no-flip: not)"] if augment.flip else []
-    return ", ".join(said)
 
 
 class TrainView:
@@ -66,7 +61,7 @@ class TrainView:
         )
         for note in self._data.notes:
             self._say(note)
-        if on := _augmentation(self._config.augment):
+        if on := spelled_here(", ".join(said(self._config.augment))):
             self._say(f"training images are {on}")
         self._waiting.start()
         return self

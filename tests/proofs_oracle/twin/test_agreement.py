@@ -214,8 +214,8 @@ def test_numbers_are_spelled_as_in_a_trace(twin):
 
 
 def test_the_order_of_the_data_is_the_same(tmp_path):
+    from netc.netspec.augment import Augment
     from netc.runtime.data.batches import Normalise, train_batches
-    from netc.runtime.data.dataset import Augment
     from netc.runtime.data.digits import read_digits
 
     train, _ = read_digits()

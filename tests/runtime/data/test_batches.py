@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from netc.netspec.augment import Augment
 from netc.runtime.data.batches import (
     STD_FLOOR,
     Normalise,
@@ -15,7 +16,7 @@ from netc.runtime.data.batches import (
     steps_per_epoch,
     train_batches,
 )
-from netc.runtime.data.dataset import ArraySplit, Augment
+from netc.runtime.data.dataset import ArraySplit
 from netc.runtime.data.errors import DataError
 from tests.calls import calls_of
 

@@ -5,7 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from netc.runtime.data.dataset import ArraySplit, Augment, Dataset, array_digest
+from netc.netspec.augment import Augment
+from netc.netspec.errors import UserError
+from netc.runtime.data.dataset import ArraySplit, Dataset, array_digest
 from netc.runtime.data.errors import DataError
 
 
@@ -55,5 +57,5 @@ def test_digest_sees_classes_shapes_bytes_and_labels(split):
 
 
 def test_augment_refuses_a_negative_crop():
-    with pytest.raises(DataError, match="wants 0 or more pixels, got -1"):
+    with pytest.raises(UserError, match="wants 0 or more pixels, got -1"):
         Augment(crop=-1)

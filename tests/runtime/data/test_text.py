@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from netc.netspec.augment import Augment
 from netc.runtime.data.batches import Normalise, eval_batches, statistics, steps_per_epoch, train_batches
 from netc.runtime.data.catalog import fetch, load
-from netc.runtime.data.dataset import Augment
 from netc.runtime.data.errors import DataError
 from netc.runtime.data.resize import resized
 from netc.runtime.data.text import load_text, windowed

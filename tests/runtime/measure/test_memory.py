@@ -9,11 +9,11 @@ from netc.cli.main import cli
 from netc.codegen.analysis.memory import memory_of
 from netc.codegen.program import build
 from netc.codegen.rewrite.lower import lower
+from netc.netspec.augment import Augment
 from netc.netspec.check import check
 from netc.netspec.errors import NetcError
 from netc.netspec.find import find
 from netc.netspec.recipe import SGD, Recipe, TrainConfig
-from netc.runtime.data.dataset import Augment
 from netc.runtime.measure.memory import compiled_peak, peak_of
 from netc.runtime.run.config import RunConfig, from_json
 from netc.runtime.target import parse_target

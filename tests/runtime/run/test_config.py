@@ -5,10 +5,10 @@ import math
 
 import pytest
 
+from netc.netspec.augment import Augment
 from netc.netspec.errors import UserError
 from netc.netspec.loss import CrossEntropy
 from netc.netspec.recipe import SGD, Recipe
-from netc.runtime.data.dataset import Augment
 from netc.runtime.run.config import free_folder, from_json, read_config, write_config
 from tests.runtime.test_train import config
 

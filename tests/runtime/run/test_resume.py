@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from netc.netspec.augment import Augment
 from netc.netspec.check import check
 from netc.netspec.errors import NetcError, UserError
 from netc.netspec.layers import Dense, Flatten
@@ -19,7 +20,6 @@ from netc.runtime import train as loop
 from netc.runtime.cache.store import Cache
 from netc.runtime.compare.replay import replay_of
 from netc.runtime.data.batches import Normalise
-from netc.runtime.data.dataset import Augment
 from netc.runtime.data.errors import DataError
 from netc.runtime.data.folder import load_folder
 from netc.runtime.data.resize import resized

@@ -9,6 +9,7 @@ import pytest
 import safetensors.numpy
 from PIL import Image
 
+from netc.netspec.augment import Augment
 from netc.netspec.check import check
 from netc.netspec.errors import UserError
 from netc.netspec.find import find
@@ -18,7 +19,7 @@ from netc.netspec.spec import NetSpec
 from netc.netspec.zoo import ZOO
 from netc.runtime.cache.store import Cache
 from netc.runtime.data.batches import Normalise
-from netc.runtime.data.dataset import ArraySplit, Augment, Dataset, array_digest
+from netc.runtime.data.dataset import ArraySplit, Dataset, array_digest
 from netc.runtime.evaluate import evaluate, predict
 from netc.runtime.run import checkpoint
 from netc.runtime.run.config import RunConfig, normalise_of, read_config
