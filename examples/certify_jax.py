@@ -1,20 +1,24 @@
 """Certify a text that JAX made: are its results exactly the derivatives of its loss? And one with a mistake in it?"""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
 import netc
 
+Array = Any  # jax.Array, for type checkers that know jax
 
-def loss(w, b, x, y):
+
+def loss(w: Array, b: Array, x: Array, y: Array) -> Array:
     return jnp.mean((jnp.tanh(x @ w + b) - y) ** 2)
 
 
-def gradients(w, b, x, y):
+def gradients(w: Array, b: Array, x: Array, y: Array) -> Any:
     return jax.value_and_grad(loss, argnums=(0, 1))(w, b, x, y)
 
 
-def mistaken(w, b, x, y):
+def mistaken(w: Array, b: Array, x: Array, y: Array) -> Any:
     value, (dw, db) = gradients(w, b, x, y)
     return value, (dw, 0.5 * db)  # half a gradient trains, too, and no test of shapes finds it
 

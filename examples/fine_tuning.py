@@ -1,14 +1,11 @@
 """Fine-tuning: the weights of one run are where another begins, with a new last layer for other classes."""
 
-import numpy as np
-
 import netc
 from netc import layers as nn
 
 
 def main(target: str = "cpu", epochs: int = 4) -> None:
-    digits = netc.datasets.load("digits")
-    x, y = digits.train.images(np.arange(len(digits.train))), digits.train.labels
+    x, y = netc.datasets.load("digits").arrays("train")
     net = netc.NetSpec("digits", (8, 8, 1), (nn.ConvBn(32), nn.ConvBn(32), nn.GlobalAvgPool(), nn.Dense(10)))
 
     first = netc.train(net, netc.Dataset.from_arrays(x, y), epochs=epochs, target=target)

@@ -11,8 +11,8 @@ def main(target: str = "cpu", epochs: int = 6) -> None:
         net, "digits", target=target, epochs=epochs, on_epoch=lambda e: print(f"epoch {e.epoch}: {e.accuracy:.1%}")
     )
     print(f"{run.accuracy:.1%} of the test digits after {run.steps} steps; everything about it lies in {run.folder}")
-    images = netc.datasets.load("digits").test.images([0, 1, 2, 3])
-    print("the first four digits:", run.predict(images).argmax(-1))
+    x, y = netc.datasets.load("digits").arrays("test")
+    print("the first eight digits:", run.predict(x[:8]).argmax(-1), "they are", y[:8])
 
 
 if __name__ == "__main__":

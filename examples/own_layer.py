@@ -52,7 +52,7 @@ def reference() -> None:
 
     from netc.proofs_oracle.reference import BadCase, Case, Reference, register
 
-    def squash(layer: Squash, params: dict[str, Any], state: Any, x: Any, training: bool) -> tuple[Any, dict[str, Any]]:
+    def squash(layer: Any, params: Any, state: Any, x: Any, training: bool) -> tuple[Any, dict[str, Any]]:
         return jnp.tanh(params["gain"] * x), {}
 
     cases = (Case("image", Squash(0.5), (3, 2, 4)), Case("vector", Squash(), (5,)))

@@ -150,7 +150,7 @@ def planned(request: TrainRequest) -> Plan:
 def _net(request: TrainRequest, data: Dataset) -> CheckedNet:
     spec = request.net
     spec = spec.with_input(request.input or _input_shape(spec.input, data))
-    if request.classes:
+    if request.classes is not None:
         return check(spec.with_classes(request.classes))
     if data.classes and spec.classifies:
         spec = spec.with_classes(len(data.classes))
@@ -197,6 +197,11 @@ def stored_data(given: str | Dataset, data_dir: Path | None = None, *, whole: bo
     """
     if isinstance(given, Dataset):
         return given
+    if not isinstance(given, str):
+        raise UserError(
+            f"`data` wants a Dataset or a name, got {type(given).__name__}; make one by netc.Dataset.from_arrays(x, y) "
+            "or from_batches(batches, x_test, y_test)"
+        )
     if given.startswith(OWN):
         path = Path(given.removeprefix(OWN)).expanduser()
         if path.suffix == ".npz":

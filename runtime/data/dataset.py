@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, Self, TypeGuard
+from typing import Any, Literal, Protocol, Self, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -141,6 +141,21 @@ class Dataset:
                     f"{self.name}: {role} labels want 0 to {len(self.classes) - 1}, got {low} to {high}; "
                     "the label file is damaged or belongs to other data"
                 )
+
+    def arrays(self, part: Literal["train", "test"] = "train") -> Pair:
+        """The examples of a part and their targets, all in memory; images are uint8 [N, H, W, C], before augmentation.
+
+        Raises DataError for batches, which nobody holds.
+        """
+        split = self.train if part == "train" else self.test
+        every: Indices = np.arange(len(split), dtype=np.int64)
+        if isinstance(split, TextSplit):
+            return split.windows(every)
+        if isinstance(split, Examples):
+            return split.take(every)
+        if isinstance(split, Batches):
+            raise DataError(f"{self.name} is made batch by batch, and nobody holds it as arrays; ask for its `test`")
+        return split.images(every), split.labels
 
     @classmethod
     def from_arrays(

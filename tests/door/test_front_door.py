@@ -192,6 +192,11 @@ def test_floats_as_targets():
         ({"target": "gpu"}, "`target` wants one of"),
         ({"steps_per_call": 99}, "`steps_per_call` wants at most the 5 steps of an epoch, got 99"),
         ({"input": "3x3"}, r"`x` wants float32 \[N, 3, 3\], the `input` of mine, got float32 \[N, 6\]"),
+        ({"classes": 0}, "features wants a positive integer, got 0"),
+        (
+            {"data": [(F, L)]},
+            r"`data` wants a Dataset or a name, got list; make one by netc.Dataset.from_arrays\(x, y\)",
+        ),
         ({"epochs": 0}, "epochs wants a positive integer, got 0"),
         ({"config": "adam"}, "`config` belongs to a .lean file, got the net"),
     ],
@@ -272,3 +277,26 @@ def test_image_files_are_refused_by_a_run_on_arrays(tmp_path):
     (tmp_path / "a.pgm").write_bytes(b"P5 8 8 255\n" + bytes(64))
     with pytest.raises(netc.UserError, match="was trained on arrays as the net takes them, got image files"):
         list(run.classify([tmp_path / "a.pgm"]))
+
+
+def test_data_goes_in_and_comes_out_as_arrays():
+    x, y = netc.datasets.load("digits").arrays("test")
+    assert x.shape == (359, 8, 8, 1) and x.dtype == np.uint8 and y.shape == (359,)
+    x, y = mine().arrays()
+    assert np.array_equal(x, F.astype(np.float32)) and np.array_equal(y, L)
+    with pytest.raises(netc.DataError, match="is made batch by batch"):
+        netc.Dataset.from_batches(list(pairs(0)), F[:10], L[:10]).arrays()
+
+
+def test_the_examples_and_the_readme_satisfy_a_type_checker(tmp_path):
+    """In the strict mode: a name of the front door that mypy cannot see would be an error there."""
+    pytest.importorskip("mypy")
+    program = README.read_text(encoding="utf-8").partition("```python\n")[2].partition("```")[0]
+    (tmp_path / "readme.py").write_text(f"from typing import Any\nx: Any\ny: Any\nx_test: Any\ny_test: Any\n{program}")
+    root = README.parent
+    files = [*map(str, sorted((root / "examples").glob("*.py"))), str(tmp_path / "readme.py")]
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--config-file", str(root / "pyproject.toml"), *files],
+        cwd=root, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
