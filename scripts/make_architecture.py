@@ -35,23 +35,26 @@ BENT = {
     ("runtime", "netspec"): ((720, 260), (690, 470), (295, 460)),
     ("netc", "traces"): ((555, 45), (905, 50), (895, 335)),
 }
-# (type, its file, what makes it of the one before, the file of that)
-FLOW = (
-    ("NetSpec", "netspec/spec.py", "", ""),
-    ("CheckedNet", "netspec/check.py", "check", "netspec/check.py"),
-    ("Program", "codegen/program.py", "build", "codegen/program.py"),
-    ("Module", "codegen/ir.py", "lower", "codegen/rewrite/lower.py"),
-    ("text", "", "text_of", "codegen/text.py"),
-    ("Prepared", "runtime/prepare.py", "prepare", "runtime/prepare.py"),
-    ("Session", "runtime/session.py", "Session", "runtime/session.py"),
-    ("StepRecord", "traces/schema.py", "train", "runtime/train.py"),
-    ("Report", "traces/diff.py", "diff", "traces/diff.py"),
+# (type, what it is, its file, what makes it of the one before, the file of that)
+Flow = tuple[tuple[str, str, str, str, str], ...]
+FLOW: Flow = (
+    ("NetSpec", "layers as values", "netspec/spec.py", "", ""),
+    ("CheckedNet", "every shape is known", "netspec/check.py", "check", "netspec/check.py"),
+    ("Program", "init, step, eval, predict", "codegen/program.py", "build", "codegen/program.py"),
+    ("Module", "typed operations", "codegen/ir.py", "lower", "codegen/rewrite/lower.py"),
+    ("text", "what is compiled", "", "text_of", "codegen/text.py"),
+    ("Prepared", "the artefact, by digest", "runtime/prepare.py", "prepare", "runtime/prepare.py"),
+    ("Session", "state on the device", "runtime/session.py", "Session", "runtime/session.py"),
+    ("StepRecord", "a line of the trace", "traces/schema.py", "train", "runtime/train.py"),
+    ("Report", "do two runs agree?", "traces/diff.py", "diff", "traces/diff.py"),
 )
-ABOUT = {
-    "NetSpec": "layers as values", "CheckedNet": "every shape is known", "Program": "init, step, eval, predict",
-    "Module": "typed operations", "text": "what is compiled", "Prepared": "the artefact, by digest",
-    "Session": "state on the device", "StepRecord": "a line of the trace", "Report": "do two runs agree?",
-}  # fmt: skip
+ASKED: Flow = (
+    ("words", "keywords or flags", "", "", "netc/requests.py"),
+    ("TrainRequest", "one typed request", "netc/requests.py", "request_training", "netc/requests.py"),
+    ("Plan", "config, data, start", "netc/requests.py", "planned", "netc/requests.py"),
+    ("Outcome", "what the loop did", "runtime/train.py", "run_plan", "netc/training.py"),
+    ("Run", "a folder, with a trace", "netc/runs.py", "train", "netc/training.py"),
+)
 
 
 def used() -> set[tuple[str, str]]:
@@ -103,17 +106,17 @@ def _arrows() -> list[str]:
     return lines
 
 
-def _flow(top: int) -> list[str]:
-    lines = [_text(500, top, "What passes along, and the function that makes it", 15, ' font-weight="bold"')]
+def _flow(top: int, heading: str, flow: Flow) -> list[str]:
+    lines = [_text(500, top, heading, 15, ' font-weight="bold"')]
     wide, step, row = 150, 200, 5
-    for index, (name, file, maker, made_in) in enumerate(FLOW):
+    for index, (name, about, file, maker, made_in) in enumerate(flow):
         if file:
             look_up(name, file)
         if maker:
             look_up(maker, made_in)
         x, y = 100 + step * (index % row), top + 50 + 100 * (index // row)
         room = (file or made_in).split("/", maxsplit=1)[0]
-        lines += _box(x, y, wide, ROOMS[room][2], name, ABOUT[name])
+        lines += _box(x, y, wide, ROOMS[room][2], name, about)
         if index % row:
             lines += [
                 f'<path d="M{x - step + wide // 2} {y} H{x - wide // 2}" stroke="#374151" marker-end="url(#tip)"/>',
@@ -134,12 +137,15 @@ def drawn() -> str:
         sys.exit(f"the picture wants the rooms {sorted(TABLE)}, got {sorted(ROOMS)}; give the new room a place")
     boxes = [line for room, (x, y, colour, about) in ROOMS.items() for line in _box(x, y, WIDE, colour, room, about)]
     return "\n".join([
-        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1000 730" font-family="sans-serif">',
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1000 860" font-family="sans-serif">',
         "<title>The rooms of netc, who may import whom, and the types that pass along</title>",
         '<defs><marker id="tip" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
         '<path d="M0 0 L8 4 L0 8 z" fill="#374151"/></marker></defs>',
-        '<rect width="1000" height="730" rx="8" fill="white"/>',
-        *_arrows(), *boxes, *_flow(535), "</svg>", "",
+        '<rect width="1000" height="860" rx="8" fill="white"/>',
+        *_arrows(), *boxes,
+        *_flow(535, "What passes along, and the function that makes it", FLOW),
+        *_flow(765, "How a training is asked for", ASKED),
+        "</svg>", "",
     ])  # fmt: skip
 
 
