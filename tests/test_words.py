@@ -3,8 +3,10 @@
 from dataclasses import fields
 from typing import get_type_hints
 
+import click
 import pytest
 
+from netc.cli.main import COMMANDS, LazyGroup, cli
 from netc.codegen.layers.activation import TABLE
 from netc.codegen.losses import LOSS_RULES, METRICS
 from netc.codegen.optim import RULES
@@ -133,3 +135,8 @@ def test_recipes_of_words():
 def test_words_that_make_no_recipe(words, sentence):
     with pytest.raises(UserError, match=sentence):
         recipe_of(**words)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_no_command_has_two_options_of_one_name(name):
+    assert LazyGroup().get_command(click.Context(cli), name) is not None  # it raises UsageError

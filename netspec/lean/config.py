@@ -11,6 +11,8 @@ from typing import Any, Literal
 from netc.netspec.augment import Augment
 from netc.netspec.lean.arguments import is_whole, shown
 from netc.netspec.lean.source import Built, Misread, Record, Value
+from netc.netspec.loss import LOSSES as NETC_LOSSES
+from netc.netspec.optimizers import OPTIMIZERS
 
 Role = Literal["taken", "refused", "part", "noted"]
 GAMMA = 2.0  # of focal loss, where focalGamma is not stated
@@ -136,7 +138,7 @@ FIELDS: dict[str, Field] = {
     "detPriorPi": _refused("Float", 0.0),
 }  # fmt: skip
 
-OPTIMIZERS = ("sgd", "adam", "rmsprop", "lamb")
+ORIGINAL_OPTIMIZERS = ("sgd", "adam", "rmsprop", "lamb")  # besides, netc's own words may be given
 # the original's loss -> netc's, and the option that its argument becomes
 LOSSES: dict[str, tuple[str, str]] = {
     "classCE": ("crossEntropy", ""),
@@ -159,12 +161,17 @@ def _loss(value: Value) -> Any:
     if not isinstance(value, Built) or value.named:
         return None
     if value.head not in LOSSES:
-        return value.head
+        word = NETC_LOSSES.word(value.head)
+        return value.head if word is None or value.args else (word, ())
     kind, option = LOSSES[value.head]
     if len(value.args) != bool(option):
         return None
     numbers = [_float(argument) for argument in value.args]
     return None if None in numbers else (kind, tuple(f"{option}={n}" for n in numbers))
+
+
+def _optimizer_word(head: str) -> str | None:
+    return OPTIMIZERS.word(head) or (head if head in ORIGINAL_OPTIMIZERS else None)
 
 
 # type -> what a message calls it, and its reading: a value, or None
@@ -176,8 +183,8 @@ TYPES: dict[str, tuple[str, Callable[[Value], Any]]] = {
     ),
     "Bool": ("true or false", lambda v: v if isinstance(v, bool) else None),
     "optimizer": (
-        "one of " + " ".join(f".{word}" for word in OPTIMIZERS),
-        lambda v: v.head if isinstance(v, Built) and v.head in OPTIMIZERS and not v.args else None,
+        "one of " + " ".join(f".{word}" for word in ORIGINAL_OPTIMIZERS),
+        lambda v: _optimizer_word(v.head) if isinstance(v, Built) and not v.args else None,
     ),
     "loss": ("one of " + " ".join(f".{word}" for word in LOSSES), _loss),
     "list": ("a list", lambda v: v if isinstance(v, tuple) else None),
@@ -212,7 +219,7 @@ def config_of(record: Record) -> LeanConfig:
 def _refuse(record: Record, given: Mapping[str, Any]) -> None:
     """Raise Misread at the first thing that netc cannot do, naming all of them."""
     refused = [name for name in given if FIELDS[name].role == "refused" and not _idle(name, given[name])]
-    if given.get("optimizer") in ("rmsprop", "lamb"):
+    if given.get("optimizer", "sgd") not in OPTIMIZERS:
         refused.append("optimizer")
     if isinstance(given.get("lossKind"), str):
         refused.append("lossKind")
@@ -253,13 +260,15 @@ def _options(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _optimizer(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Adam with decay is AdamW, as the original's; SGD's decay is in its gradient."""
+    """Adam with decay is AdamW, as the original's; SGD's decay is in its gradient. Other words are netc's own."""
     decay = given.get("weightDecay", 0.0)
     own: dict[str, Any] = {"weight_decay": decay}
     if decay and given.get("wdExcludeNormBias") is False:
         own["decay_all"] = True
     if given.get("useAdam", False) or given.get("optimizer") == "adam":
         return {"optimizer": "adamw" if decay else "adam", **own}
+    if given.get("optimizer", "sgd") != "sgd":
+        return {"optimizer": given["optimizer"], **(own if decay else {})}
     return {"optimizer": "sgd", "momentum": given.get("momentum", 0.0), **own}
 
 

@@ -177,7 +177,7 @@ def _common(loss: Loss, *, least: int = 1) -> tuple[LossCase, ...]:
     return tuple(c for c in cases if len(c.shape) >= least)
 
 
-CASES = (
+CASES: list[LossCase] = [
     *_common(HARD),
     *(LossCase(f"smoothing-{a}", CrossEntropy(a), (10,)) for a in SMOOTHINGS),
     *(LossCase(f"large-logits-{a}", CrossEntropy(a), (6,), draw="tails") for a in SMOOTHINGS[1:]),
@@ -212,7 +212,7 @@ CASES = (
     *_common(DiceCrossEntropy(), least=2),
     LossCase("weight", DiceCrossEntropy(0.3, 0.1), PIXELS),
     LossCase("only-cross-entropy", DiceCrossEntropy(0.0), PIXELS),
-)
+]
 
 BAD = (
     BadLoss(CrossEntropy(1.0), (4,), "label smoothing wants a number in [0, 1), got 1.0"),

@@ -1,6 +1,7 @@
-"""One file each adds an optimizer, an activation, a schedule, a data set and a layer; every command then knows them."""
+"""One file each adds an optimizer, an activation, a schedule, a loss, data and a layer; every command knows them."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from netc.netspec.errors import UserError
 from netc.netspec.plugins import load_file
 
 PLUGINS = Path(__file__).parents[1] / "plugins"
-FILES = ("lion", "softsign", "steps", "stripes", "scale")
+FILES = ("lion", "softsign", "steps", "stripes", "scale", "absolute")
 GIVEN = [word for name in FILES for word in ("--plugin", str(PLUGINS / f"{name}.py"))]
 NET = """
 name = "mine"
@@ -46,11 +47,11 @@ RUN = ["--target", "reference", "--data", "stripes", "--epochs", "2", "--quiet"]
 CHOSEN = ["--optimizer", "Lion", "--retain", "0.95", "--decay", "steps", "--drop", "0.5"]
 
 
-def netc(folder, *words):
-    """What the command says in a process of its own, and its exit code."""
-    found = subprocess.run(
-        [sys.executable, "-m", "netc", *map(str, words)], cwd=folder, capture_output=True, text=True, check=False
-    )
+def netc(folder, *words, packages=None):
+    """What the command says in a process of its own, and its exit code; `packages` is one more folder of packages."""
+    command = [sys.executable, "-m", "netc", *map(str, words)]
+    env = {**os.environ, **({"PYTHONPATH": str(packages)} if packages else {})}
+    found = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, env=env)
     return found.stdout + found.stderr, found.returncode
 
 
@@ -95,7 +96,7 @@ def test_the_jax_script_has_their_forms_or_names_what_has_none(place):
     assert code == 2 and "layer scale1 wants a kind that has a form in JAX text, got scale" in said
 
 
-@pytest.mark.parametrize("kind", ["scale", "lion", "activation/softsign"])
+@pytest.mark.parametrize("kind", ["scale", "lion", "activation/softsign", "absoluteError"])
 def test_the_oracle_judges_them(kind, place):
     said, code = netc(place, "oracle", kind, *GIVEN)
     assert code == 0 and "all agree" in said
@@ -119,6 +120,19 @@ def test_specs_in_lean_and_lists_know_them(place):
     assert code == 2 and "--retain does not belong to --optimizer adam" in said
 
 
+def test_an_installed_package_needs_no_option(place, tmp_path):
+    shutil.copy(PLUGINS / "scale.py", tmp_path / "scale_of_mine.py")
+    shutil.copy(PLUGINS / "softsign.py", tmp_path / "softsign_of_mine.py")
+    about = tmp_path / "mine-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: mine\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text("[netc.layers]\na = scale_of_mine\nb = softsign_of_mine\n")
+    said, code = netc(place, "show", "mine.toml", packages=tmp_path)
+    assert code == 0 and "scale1" in said
+    said, code = netc(place, "oracle", "scale", packages=tmp_path)
+    assert code == 0 and "all agree" in said
+
+
 def test_a_plugin_that_is_none(tmp_path):
     with pytest.raises(UserError, match=r"`plugin` wants a Python file, got .*none\.py"):
         load_file(tmp_path / "none.py")
@@ -139,3 +153,8 @@ def test_an_option_that_a_command_has_already_is_refused(tmp_path):
 )  # fmt: skip
 def test_a_plugin_may_stand_behind_the_command(words, first):
     assert plugins_first(words.split()) == first.split()
+
+
+def test_the_page_shows_the_file_that_is_tested():
+    page = (PLUGINS.parents[1] / "docs" / "extending.md").read_text()
+    assert (PLUGINS / "lion.py").read_text() in page

@@ -53,6 +53,8 @@ def test_the_original_without_a_word_is_plain_gradient_descent_at_a_constant_rat
         ({"momentum": 0.9}, {"optimizer": "sgd", "momentum": 0.9}),
         ({"useAdam": True}, {"optimizer": "adam", "weight_decay": 0.0}),
         ({"optimizer": ".adam", "weightDecay": 1}, {"optimizer": "adamw", "weight_decay": 1.0}),
+        ({"optimizer": ".adamw"}, {"optimizer": "adamw"}),
+        ({"lossKind": ".binaryCrossEntropy"}, {"loss": "binaryCrossEntropy"}),
         ({"weightDecay": 0.1, "wdExcludeNormBias": False}, {"decay_all": True}),
         ({"seed": 7}, {"seed": 7}),
         ({"bf16": True}, {"precision": "bf16"}),
@@ -132,7 +134,7 @@ def test_every_field_refuses_a_value_of_another_type(name):
         ({"learningRate": 0.1}, "a TrainConfig wants batchSize, got none; write batchSize := .."),
         ({**NEEDED, "epochs": 2.5}, "epochs wants an integer of at least 0, got 2.5; change it"),
         ({**NEEDED, "batchSize": -1}, "batchSize wants an integer of at least 0, got -1"),
-        ({**NEEDED, "optimizer": ".adamw"}, "optimizer wants one of .sgd .adam .rmsprop .lamb, got .adamw"),
+        ({**NEEDED, "optimizer": ".adamv"}, "optimizer wants one of .sgd .adam .rmsprop .lamb, got .adamv"),
         ({**NEEDED, "lossKind": b("perPixelFocalCE")}, "lossKind wants one of .classCE"),
     ],
 )
