@@ -133,7 +133,7 @@ def _again(b: Builder, layer: Layer, scope: Scope, x: Value, dy: Value) -> tuple
     """
     own = [name for name in scope.params if name.startswith(scope.prefix)]
     x, dy, *others = (b.op("barrier", v) for v in (x, dy, *(scope.params[name] for name in own)))
-    params = {**scope.params, **dict(zip(own, others, strict=True))}  # what a schedule makes of a kernel, too
+    params = {**scope.params, **dict(zip(own, others, strict=True))}  # what a form makes of a kernel, too
     key = scope.key and _key_waiting(b, scope.key, dy)
     return emit(b, layer, replace(scope, params=params, key=key), _waiting(b, x, dy)), dy
 

@@ -16,7 +16,7 @@ def forward_flops(net: CheckedNet) -> dict[str, int]:
     """The flops of `predict` for one example, by the dotted path of the layer that the operations belong to.
 
     A multiply-add counts 2; any other arithmetic on an element, `exp` and comparisons too, counts 1; movement of
-    data counts nothing. The forms that a target's schedule chooses do not enter. Any output shape will do.
+    data counts nothing. The forms that a target's profile chooses do not enter. Any output shape will do.
     Raises UserError if a layer has no rule yet.
     """
     b = Builder("predict")

@@ -88,7 +88,7 @@ def elementwise_like(op: Op) -> bool:
 
 
 def useful_flops(module: Module, name: str = "train_step") -> int:
-    """The flops of a step as the rules emit it, before a schedule: the same for every target.
+    """The flops of a step as the rules emit it, before any target's forms: the same for all.
 
     A convolution counts what its mathematics needs, so a form that multiplies by zeros gains nothing.
     """

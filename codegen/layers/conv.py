@@ -1,4 +1,4 @@
-"""Convolutions. The three products are operations of the IR; how each is computed is a schedule's choice."""
+"""Convolutions. The three products are operations of the IR; how each is computed is a target's choice."""
 
 from __future__ import annotations
 

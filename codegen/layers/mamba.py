@@ -1,4 +1,4 @@
-"""Selective state spaces. The recurrence is an operation of the IR; how it is computed is a schedule's choice."""
+"""Selective state spaces. The recurrence is an operation of the IR; how it is computed is a target's choice."""
 
 from __future__ import annotations
 

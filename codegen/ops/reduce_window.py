@@ -1,6 +1,6 @@
 """Pooling as StableHLO says it: what a window starts from is an operand, and a maximum's gradient is a scatter.
 
-The ops of window.py say what a net means, and schedules compute them tap by tap; these are for a text that says it too.
+The ops of window.py say what a net means, and forms compute them tap by tap; these are for a text that says it too.
 """
 
 from __future__ import annotations

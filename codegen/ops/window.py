@@ -1,6 +1,6 @@
 """Operations on windows: convolution and pooling, and their gradients as operations of their own.
 
-How each is computed is a schedule's choice (codegen/rewrite); what it means is here. All images are [N, H, W, C],
+How each is computed is a target's choice (codegen/rewrite); what it means is here. All images are [N, H, W, C],
 all kernels [kh, kw, C / groups, O]. The meaning goes tap by tap: a tap is one position (a, b) of the window, and
 the pixels that it sees are a strided slice of the padded image.
 """

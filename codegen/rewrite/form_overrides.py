@@ -1,4 +1,4 @@
-"""Forms chosen for single convolutions, by name, before a schedule's rows: what was measured on one machine.
+"""Forms chosen for single convolutions, by name, before a table's rows: what was measured on one machine.
 
 A choice says "this op, at these shapes, in that form". Here is how an op is named, and which forms can compute it.
 """

@@ -6,9 +6,9 @@ outside and in the update, so a bf16 copy of a parameter lives for one step only
 normalisations, losses and the optimizer hold no such operation, and are left alone. Left alone are also:
 
 - products with fixed numbers (pooling and interpolation matrices, rows of ones): they are means and sums;
-- convolutions of one channel a group (depthwise): schedules compute them element by element.
+- convolutions of one channel a group (depthwise): forms compute them element by element.
 
-It runs before the schedule. A form (im2col, taps, phases) then moves bf16 numbers, half the bytes; and what a schedule
+It runs before forms are selected. A form (im2col, taps, phases) then moves bf16 numbers, half the bytes; and what a form
 makes of sums, as products with ones, is no product of the net and keeps float32. A value that the backward reads again
 is rounded once: `cse` joins the two roundings, so what is kept for the backward is the bf16 copy wherever no float32 op
 reads it too. Gradients are not scaled: bf16 has float32's exponents.

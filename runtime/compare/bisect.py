@@ -1,7 +1,7 @@
 """Which operation of a train step goes wrong: two programs, or two backends, asked for every value in between.
 
 Both are given one state and one batch. The values of the step as the rules emitted it, before a schedule replaced
-anything, are the points of comparison: they exist for every family of targets. A copy of the step that returns some
+anything, are the points of comparison: they exist for every target. A copy of the step that returns some
 of them is lowered and run on either backend, and by the evaluator in float64 and in float32. How far the float32 runs
 are from float64 is the noise floor of that value; the first value that is further from float64 than `FACTOR` floors on
 one side names the operation. First the values that pass from one place (`loc`) to another are asked for, then all of
@@ -193,7 +193,7 @@ class _Search:
         ours = tapped(self.a.function, [self.a.function.ops[i].result for i, _ in piece])
         theirs = tapped(self.b.function, [self.b.function.ops[j].result for _, j in piece])
         truth = evaluated(ours, "cpu", self.args, FloatArithmetic("f64"))
-        singles = [evaluated(ours, family, self.args, make("f32")) for family, make in SINGLES]
+        singles = [evaluated(ours, profile, self.args, make("f32")) for profile, make in SINGLES]
         runs = ((self.a, ours), (self.b, theirs))
         seen = {side.name: observed(f, side.target, self.args, self.cache) for side, f in runs}
         for n, (i, _) in enumerate(piece):
@@ -236,7 +236,7 @@ class _Search:
             alone = _alone(self.a.function, i, tuple(operands))
             args = [*self.args, *(held[v] for v in operands.values())]
             (truth,) = evaluated(alone, "cpu", args, FloatArithmetic("f64"))
-            singles = [evaluated(alone, family, args, make("f32"))[0] for family, make in SINGLES]
+            singles = [evaluated(alone, profile, args, make("f32"))[0] for profile, make in SINGLES]
             error, floor = distance(held[results[i]], truth), max(distance(single, truth) for single in singles)
             right = within(error, floor, truth)
             judged[i] = None if right else _finding(self.a.function, i, name, error, floor)
