@@ -32,6 +32,23 @@ class Optimizer(ABC):
             yield f"{self.kind}: weight_decay wants a number of at most {LARGEST_NUMBER:g}, got {self.weight_decay}"
 
 
+def _shares(optimizer: Optimizer, *names: str) -> Iterator[str]:
+    """Of these options, those outside [0, 1)."""
+    for name in names:
+        if not 0 <= (value := getattr(optimizer, name)) < 1:
+            yield f"{optimizer.kind}: {name} wants a number in [0, 1), got {value}"
+
+
+def _positive(optimizer: Optimizer, *names: str) -> Iterator[str]:
+    """Of these options, those that are no positive numbers of float32."""
+    for name in names:
+        if not 0 < (value := getattr(optimizer, name)) < math.inf:
+            yield f"{optimizer.kind}: {name} wants a positive number, got {value}"
+        elif not SMALLEST_NUMBER <= value <= LARGEST_NUMBER:
+            wanted = f"a number from {SMALLEST_NUMBER:g} to {LARGEST_NUMBER:g}"
+            yield f"{optimizer.kind}: {name} wants {wanted}, got {value}"
+
+
 @dataclass(frozen=True)
 class Word:
     """What a word makes: `cls` with the fields in `says`, which are no options beside this word, and own `defaults`."""
@@ -64,18 +81,13 @@ class Adam(Optimizer):
     beta1: float = option(0.9, "Decay rate of the first moment.")
     beta2: float = option(0.999, "Decay rate of the second moment.")
     epsilon: float = option(1e-8, "Added to the root of the second moment.", flag="eps")
-    weight_decay: float = option(0.0, "Decoupled for adamw, else L2.")
+    weight_decay: float = option(0.0, "Decoupled for adamw, nadamw, lion and lamb, else L2.")
     decoupled: bool = True
 
     def problems(self) -> Iterator[str]:
         """One sentence for each value out of range."""
-        for name in ("beta1", "beta2"):
-            if not 0 <= getattr(self, name) < 1:
-                yield f"adam: {name} wants a number in [0, 1), got {getattr(self, name)}"
-        if not 0 < self.epsilon < math.inf:
-            yield f"adam: epsilon wants a positive number, got {self.epsilon}"
-        elif not SMALLEST_NUMBER <= self.epsilon <= LARGEST_NUMBER:
-            yield f"adam: epsilon wants a number from {SMALLEST_NUMBER:g} to {LARGEST_NUMBER:g}, got {self.epsilon}"
+        yield from _shares(self, "beta1", "beta2")
+        yield from _positive(self, "epsilon")
         yield from super().problems()
 
 
@@ -89,7 +101,7 @@ class SGD(Optimizer):
     kind: ClassVar[str] = "sgd"
     momentum: float = option(0.9, "Momentum of the velocity.")
     nesterov: bool = option(False, "Nesterov momentum: the step looks ahead along the velocity.")
-    weight_decay: float = option(0.0, "Decoupled for adamw, else L2.")
+    weight_decay: float = option(0.0, "Decoupled for adamw, nadamw, lion and lamb, else L2.")
 
     def problems(self) -> Iterator[str]:
         """One sentence for each value out of range."""
@@ -100,10 +112,49 @@ class SGD(Optimizer):
         yield from super().problems()
 
 
+@dataclass(frozen=True)
+class Lion(Optimizer):
+    """p <- p - lr (sign(b1 m + (1-b1) g) + weight_decay p); m <- b2 m + (1-b2) g. Source: Chen et al. 2023."""
+
+    kind: ClassVar[str] = "lion"
+    beta1: float = option(0.9, "Decay rate of the first moment; of lion: the momentum's weight in the sign.")
+    beta2: float = option(0.99, "Decay rate of the second moment; of lion: of the momentum.")
+    weight_decay: float = option(0.0, "Decoupled for adamw, nadamw, lion and lamb, else L2.")
+
+    def problems(self) -> Iterator[str]:
+        """One sentence for each value out of range."""
+        yield from _shares(self, "beta1", "beta2")
+        yield from super().problems()
+
+
+@dataclass(frozen=True)
+class NAdam(Optimizer):
+    """Adam's m, v, c1, c2; p <- p - lr (b1 m / c1' + (1-b1) g / c1) / (sqrt(v / c2) + epsilon), c1' = b1 c1 + 1 - b1.
+
+    c1' is the next step's c1. Decay as Adam's. Source: Dozat 2016, as optax.nadam writes it (a constant b1).
+    """
+
+    kind: ClassVar[str] = "nadam"
+    beta1: float = option(0.9, "Decay rate of the first moment.")
+    beta2: float = option(0.999, "Decay rate of the second moment.")
+    epsilon: float = option(1e-8, "Added to the root of the second moment.", flag="eps")
+    weight_decay: float = option(0.0, "Decoupled for adamw, nadamw, lion and lamb, else L2.")
+    decoupled: bool = True
+
+    def problems(self) -> Iterator[str]:
+        """One sentence for each value out of range."""
+        yield from _shares(self, "beta1", "beta2")
+        yield from _positive(self, "epsilon")
+        yield from super().problems()
+
+
 OPTIMIZERS: Vocabulary[Word] = Vocabulary("optimizer")
 OPTIMIZERS.add("adam", Word(Adam, {"decoupled": False}))
 OPTIMIZERS.add("adamw", Word(Adam, {"decoupled": True}, {"weight_decay": 0.01}))
 OPTIMIZERS.add("sgd", Word(SGD))
+OPTIMIZERS.add("lion", Word(Lion), "evolved-sign-momentum")
+OPTIMIZERS.add("nadam", Word(NAdam, {"decoupled": False}), "nesterov-adam")
+OPTIMIZERS.add("nadamw", Word(NAdam, {"decoupled": True}, {"weight_decay": 0.01}))
 
 
 def optimizer_kinds() -> dict[str, type[Optimizer]]:

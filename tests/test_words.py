@@ -96,7 +96,7 @@ def test_an_alias_in_a_layer_is_the_word():
 
 
 def test_a_wrong_word_is_a_sentence_with_the_nearest():
-    with pytest.raises(UserError, match=r"^`optimizer` wants one of adam, adamw, sgd, got 'sdg'; did you mean sgd\?$"):
+    with pytest.raises(UserError, match=r"^`optimizer` wants one of adam, .*, got 'sdg'; did you mean sgd\?$"):
         recipe_of(optimizer="sdg")
     with pytest.raises(UserError, match=r"^activation wants one of .*, got 'sillu'; did you mean swish"):
         ACTIVATIONS.find("sillu")

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from netc.codegen.builder import Builder
 from netc.codegen.ir import Value
 from netc.codegen.optim.rule import RULES, OptimizerRule
 from netc.netspec.optimizers import Adam
 
 
-def _average(b: Builder, beta: float, old: Value, new: Value | float) -> Value:
-    """beta old + (1 - beta) new."""
+def average(b: Builder, beta: float, old: Value, new: Value | float) -> Value:
+    """The moving average beta old + (1 - beta) new."""
     kept = b.mul(old, beta)
     return b.add(kept, b.mul(new, 1 - beta) if isinstance(new, Value) else (1 - beta) * new)
 
 
-def _advance(b: Builder, optimizer: Adam, scalars: dict[str, Value]) -> dict[str, Value]:
+def corrections(b: Builder, optimizer: Any, scalars: dict[str, Value]) -> dict[str, Value]:
+    """Adam's scalars of this step, for whatever keeps the same."""
     # The bias correction 1 - beta^t is the moving average of the constant 1, so it is kept as one: both averages
     # round alike, and there is no power and no cancellation.
     return {
-        "correction1": _average(b, optimizer.beta1, scalars["correction1"], 1.0),
-        "correction2": _average(b, optimizer.beta2, scalars["correction2"], 1.0),
+        "correction1": average(b, optimizer.beta1, scalars["correction1"], 1.0),
+        "correction2": average(b, optimizer.beta2, scalars["correction2"], 1.0),
     }
 
 
@@ -29,8 +32,8 @@ def _update(
     rate = optimizer.weight_decay if decay else 0.0
     if rate and not optimizer.decoupled:
         g = b.add(g, b.mul(p, rate))
-    m = _average(b, optimizer.beta1, kept["m"], g)
-    v = _average(b, optimizer.beta2, kept["v"], b.mul(g, g))
+    m = average(b, optimizer.beta1, kept["m"], g)
+    v = average(b, optimizer.beta2, kept["v"], b.mul(g, g))
     # lr (m / c1) / (sqrt(v / c2) + epsilon)
     step = b.broadcast(b.div(lr, kept["correction1"]), p, ())
     root = b.unary("sqrt", b.mul(v, b.broadcast(b.div(1.0, kept["correction2"]), p, ())))
@@ -40,4 +43,4 @@ def _update(
     return new, {"m": m, "v": v}
 
 
-RULES[Adam] = OptimizerRule(lambda optimizer: ("m", "v"), ("correction1", "correction2"), _advance, _update)
+RULES[Adam] = OptimizerRule(lambda optimizer: ("m", "v"), ("correction1", "correction2"), corrections, _update)

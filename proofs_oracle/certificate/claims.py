@@ -10,7 +10,7 @@ from netc.codegen.evaluator import INTEGER_DTYPES
 from netc.codegen.ir import Function
 from netc.codegen.program import Program
 from netc.netspec.errors import UserError
-from netc.netspec.recipe import SGD, Adam, Optimizer
+from netc.netspec.optimizers import SGD, Adam, Lion, NAdam, Optimizer
 from netc.proofs_oracle.certificate.reading import read
 from netc.proofs_oracle.certificate.run import Claim, Gradient
 
@@ -22,10 +22,15 @@ def _fraction(value: float, exact: bool) -> Fraction:
     return read(value, "f32", exact).fraction
 
 
-def _by_first_moment(o: Adam, name: str, decay: bool, of: Places, results: Places, exact: bool) -> Gradient:
+def _by_first_moment(o: Adam | NAdam, name: str, decay: bool, of: Places, results: Places, exact: bool) -> Gradient:
     """m_new = (1 - beta1) g for m = 0; coupled decay adds to g."""
     coupled = _fraction(o.weight_decay, exact) if decay and not o.decoupled else Fraction(0)
     return Gradient(of[name], results[f"m/{name}"], factor=1 / _fraction(1 - o.beta1, exact), decay=coupled)
+
+
+def _by_momentum(o: Lion, name: str, decay: bool, of: Places, results: Places, exact: bool) -> Gradient:
+    """m_new = (1 - beta2) g for m = 0."""
+    return Gradient(of[name], results[f"m/{name}"], factor=1 / _fraction(1 - o.beta2, exact))
 
 
 def _by_velocity_or_step(o: SGD, name: str, decay: bool, of: Places, results: Places, exact: bool) -> Gradient:
@@ -36,7 +41,9 @@ def _by_velocity_or_step(o: SGD, name: str, decay: bool, of: Places, results: Pl
     return Gradient(of[name], results[name], less=of[name], factor=Fraction(-1), over=of["lr"], decay=rate)
 
 
-READERS: dict[type[Optimizer], Callable[..., Gradient]] = {Adam: _by_first_moment, SGD: _by_velocity_or_step}
+READERS: dict[type[Optimizer], Callable[..., Gradient]] = {
+    Adam: _by_first_moment, SGD: _by_velocity_or_step, Lion: _by_momentum, NAdam: _by_first_moment,
+}  # fmt: skip
 
 
 def claim_of_program(program: Program, exact: bool) -> Claim:

@@ -86,7 +86,8 @@ def corrections(optimizer: Optimizer, steps: int) -> tuple[float, ...]:
     return reference_of(optimizer).corrections(optimizer, steps)
 
 
-def _adam_corrections(o: Adam, steps: int) -> tuple[float, ...]:
+def adam_corrections(o: Any, steps: int) -> tuple[float, ...]:
+    """1 - beta1^t and 1 - beta2^t."""
     return 1 - o.beta1**steps, 1 - o.beta2**steps
 
 
@@ -96,7 +97,7 @@ def _adam(o: Adam, p: FloatArray, g: FloatArray, old: Mapping[str, FloatArray], 
         g = g + at.decay * p
     m = o.beta1 * old["m"] + (1 - o.beta1) * g
     v = o.beta2 * old["v"] + (1 - o.beta2) * g**2
-    c1, c2 = _adam_corrections(o, at.step)
+    c1, c2 = adam_corrections(o, at.step)
     new = p - at.lr * (m / c1) / (np.sqrt(v / c2) + o.epsilon)
     if o.decoupled:
         new = new - at.lr * at.decay * p
@@ -133,34 +134,37 @@ def step(
     return tuple(new_params), replace(kept, moments={n: tuple(m[n] for m in moments) for n in names}, steps=steps)
 
 
-def _correction(beta: float) -> str:
+def correction(beta: float, t: str = "t") -> str:
     """1 - beta^t. In float32 that difference loses four of seven digits for beta = 0.999 and t = 1."""
-    return f"-jnp.expm1(t * {math.log(beta)!r})" if beta else "1"
+    return f"-jnp.expm1({t} * {math.log(beta)!r})" if beta else "1"
 
 
-def _coupled(o: Any) -> list[str]:
+def coupled(o: Any) -> list[str]:
+    """Lines that add the decay to the gradient."""
     return ["if PARAMETERS[name][3]:", f"    g = g + {o.weight_decay!r} * w"] if o.weight_decay else []
+
+
+def decoupled(o: Any) -> list[str]:
+    """Lines that take the decay from the new parameter."""
+    return ["if PARAMETERS[name][3]:", f"    new = new - lr * {o.weight_decay!r} * w"] if o.weight_decay else []
 
 
 def _adam_form(o: Adam) -> list[str]:
     lines = [
         f"kept['m'] = {o.beta1!r} * kept['m'] + {1 - o.beta1!r} * g",
         f"kept['v'] = {o.beta2!r} * kept['v'] + {1 - o.beta2!r} * g**2",
-        f"m = kept['m'] / {_correction(o.beta1)}",
-        f"v = kept['v'] / {_correction(o.beta2)}",
+        f"m = kept['m'] / {correction(o.beta1)}",
+        f"v = kept['v'] / {correction(o.beta2)}",
         f"new = w - lr * m / (jnp.sqrt(v) + {o.epsilon!r})",
     ]
-    if not o.decoupled:
-        return [*_coupled(o), *lines]
-    after = ["if PARAMETERS[name][3]:", f"    new = new - lr * {o.weight_decay!r} * w"] if o.weight_decay else []
-    return [*lines, *after]
+    return [*lines, *decoupled(o)] if o.decoupled else [*coupled(o), *lines]
 
 
 def _sgd_form(o: SGD) -> list[str]:
     if not o.momentum:
-        return [*_coupled(o), "new = w - lr * g"]
+        return [*coupled(o), "new = w - lr * g"]
     ahead = f"(g + {o.momentum!r} * kept['velocity'])" if o.nesterov else "kept['velocity']"
-    return [*_coupled(o), f"kept['velocity'] = {o.momentum!r} * kept['velocity'] + g", f"new = w - lr * {ahead}"]
+    return [*coupled(o), f"kept['velocity'] = {o.momentum!r} * kept['velocity'] + g", f"new = w - lr * {ahead}"]
 
 
 ADAM_CASES = (
@@ -187,6 +191,6 @@ SGD_CASES = (
     OptimizerCase("one-parameter", SGD(), shapes=((1,),), decay=(True,)),
 )
 OPTIMIZERS: dict[type[Optimizer], OptimizerReference] = {
-    Adam: OptimizerReference(_adam, lambda o: ("m", "v"), ADAM_CASES, _adam_corrections, _adam_form),
+    Adam: OptimizerReference(_adam, lambda o: ("m", "v"), ADAM_CASES, adam_corrections, _adam_form),
     SGD: OptimizerReference(_sgd, lambda o: ("velocity",) if o.momentum else (), SGD_CASES, form=_sgd_form),
 }

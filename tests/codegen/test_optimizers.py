@@ -1,0 +1,53 @@
+"""A small net's step with every optimizer: XLA's results, the certificate's verdict, options out of range."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from netc.codegen.evaluator import run
+from netc.codegen.program import build
+from netc.netspec.check import check
+from netc.netspec.errors import UserError
+from netc.netspec.layers import Conv2d, Dense, GlobalAvgPool
+from netc.netspec.optimizers import OPTIMIZERS
+from netc.netspec.recipe import Recipe
+from netc.netspec.spec import NetSpec
+from netc.proofs_oracle.certificate.certify import certify_program
+from netc.proofs_oracle.certificate.statement import Settings
+from netc.runtime.backends.xla import XlaLoaded
+from netc.runtime.prepare import emit_text
+from netc.runtime.target import parse_target
+
+NET = check(NetSpec("small", (4, 4, 2), (Conv2d(3, 3, activation="gelu"), GlobalAvgPool(), Dense(3))))
+B = 4
+MADE = {word: replace(row.make({}), weight_decay=0.05) for word, row in OPTIMIZERS.items()}
+READ = {"adam", "adamw", "sgd", "lion", "nadam", "nadamw"}
+
+
+@pytest.mark.parametrize("word", MADE)
+def test_xla_takes_the_evaluators_step(word):
+    program = build(NET, Recipe(MADE[word]), B)
+    loaded, rng = XlaLoaded(emit_text(program, parse_target("xla"))), np.random.default_rng(1)
+    ours = run(program.module, "init", [np.array([1, 2], np.uint32)], "f32")
+    before = ours[: len(NET.params)]
+    for _ in range(3):
+        x = rng.standard_normal((B, *NET.x.shape)).astype(np.float32)
+        args = [*ours, x, rng.integers(0, 3, B).astype(np.int32), np.float32(1e-2)]
+        results = run(program.module, "train_step", args, "f32")
+        theirs = loaded.call("train_step", [loaded.put(a) for a in args])
+        for a, b in zip(results, theirs, strict=True):
+            np.testing.assert_allclose(a, loaded.get(b), rtol=2e-5, atol=1e-6)  # float32, each step from the same state
+        ours = results[: len(program.state)]
+    assert all(np.any(a != b) for a, b in zip(before, ours, strict=False))
+
+
+@pytest.mark.parametrize("word", MADE)
+def test_the_certificate_reads_its_gradients_or_says_whose_it_reads(word):
+    net = check(NetSpec("line", (3,), (Dense(2),)))
+    program = build(net, Recipe(MADE[word]), 2)
+    if word in READ:
+        assert certify_program(program, parse_target("cpu"), Settings()).holds
+    else:
+        with pytest.raises(UserError, match=f"whose first update it can read, .*, got {MADE[word].kind};"):
+            certify_program(program, parse_target("cpu"), Settings())

@@ -1,0 +1,97 @@
+"""Optimizers' references beside optax and torch, and their forms in JAX beside the references."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+import torch
+
+from netc.netspec.optimizers import Lion, NAdam
+from netc.proofs_oracle.references import optimizers
+from netc.proofs_oracle.witness import float64
+
+RATE, DECAY = 0.05, 0.1
+MASK = (True, False, True)
+
+
+def l2(made):
+    """With decay in the gradient."""
+    return lambda mask: optax.chain(optax.add_decayed_weights(DECAY, mask), made)
+
+
+OPTAX = {
+    "lion": (Lion(weight_decay=DECAY), lambda mask: optax.lion(RATE, weight_decay=DECAY, mask=mask)),
+    "lion-betas": (Lion(0.6, 0.8), lambda mask: optax.lion(RATE, 0.6, 0.8, weight_decay=0.0)),
+    "nadam": (NAdam(weight_decay=DECAY, decoupled=False), l2(optax.nadam(RATE))),
+    "nadamw": (
+        NAdam(0.8, 0.95, 1e-4, weight_decay=DECAY),
+        lambda mask: optax.nadamw(RATE, 0.8, 0.95, 1e-4, weight_decay=DECAY, mask=mask),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OPTAX)
+def test_it_is_optaxs(name, normal):
+    optimizer, make = OPTAX[name]
+    params = (normal((2, 3)), normal(3), normal(()))
+    kept = optimizers.start(optimizer, params)
+    with float64():
+        theirs = tuple(jnp.asarray(p) for p in params)
+        transform = make(MASK)
+        held = transform.init(theirs)
+        update = jax.jit(transform.update)
+        for _ in range(50):
+            gradients = tuple(normal(p.shape) for p in params)
+            params, kept = optimizers.step(optimizer, params, gradients, kept, lr=RATE, decay=MASK)
+            updates, held = update(gradients, held, theirs)
+            theirs = optax.apply_updates(theirs, updates)
+        for a, b in zip(params, theirs, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-13)
+
+
+TORCH = {}
+
+
+@pytest.mark.parametrize("name", TORCH)
+def test_it_is_torchs(name, normal):
+    optimizer, make = TORCH[name]
+    params = (normal((2, 3)), normal(3), normal((1,)))
+    kept = optimizers.start(optimizer, params)
+    theirs = [torch.tensor(p, requires_grad=True) for p in params]
+    groups = ([t for t, m in zip(theirs, MASK, strict=True) if m == decayed] for decayed in (True, False))
+    made = make([{"params": group, "weight_decay": d} for group, d in zip(groups, (DECAY, 0.0), strict=True)])
+    for _ in range(50):
+        gradients = tuple(normal(p.shape) for p in params)
+        params, kept = optimizers.step(optimizer, params, gradients, kept, lr=RATE, decay=MASK)
+        for tensor, gradient in zip(theirs, gradients, strict=True):
+            tensor.grad = torch.tensor(gradient)
+        made.step()
+    for a, b in zip(params, theirs, strict=True):
+        np.testing.assert_allclose(a, b.detach().numpy(), rtol=1e-10, atol=1e-13)
+
+
+CASES = [(cls.kind, case) for cls, reference in optimizers.OPTIMIZERS.items() for case in reference.cases]
+
+
+@pytest.mark.parametrize(("kind", "case"), CASES, ids=[f"{kind}-{case.name}" for kind, case in CASES])
+def test_its_form_in_jax_does_the_same(kind, case, normal):
+    """The lines as the script of emit-jax has them, in float64."""
+    lines = optimizers.reference_of(case.optimizer).form(case.optimizer)
+    held = {"jnp": jnp, "PARAMETERS": {i: ((), "", 0, d) for i, d in enumerate(case.decay)}}
+    exec("def updated(name, w, g, kept, t, lr):\n    " + "\n    ".join(lines) + "\n    return new, kept", held)
+    params = tuple(normal(s) for s in case.shapes)
+    kept = optimizers.start(case.optimizer, params)
+    theirs = [(p, {m: np.asarray(v[i]) for m, v in kept.moments.items()}) for i, p in enumerate(params)]
+    with float64():
+        for t in (1, 2, 3):
+            gradients = tuple(normal(s) for s in case.shapes)
+            params, kept = optimizers.step(case.optimizer, params, gradients, kept, lr=case.lr, decay=case.decay)
+            theirs = [
+                held["updated"](i, jnp.asarray(w), g, dict(moments), t, case.lr)
+                for i, ((w, moments), g) in enumerate(zip(theirs, gradients, strict=True))
+            ]
+            for i, (w, moments) in enumerate(theirs):
+                np.testing.assert_allclose(w, params[i], rtol=1e-11, atol=1e-13)
+                for m in kept.moments:
+                    np.testing.assert_allclose(moments[m], kept.moments[m][i], rtol=1e-11, atol=1e-13)
