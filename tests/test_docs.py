@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import re
 from collections.abc import Iterator
@@ -10,6 +11,9 @@ from pathlib import Path
 import netc
 from netc.cli.main import COMMANDS
 from netc.netspec.zoo import ZOO
+from netc.programs import request_program
+from netc.runtime.prepare import emit_text
+from netc.runtime.target import parse_target
 from tests.test_rooms import modules
 
 ROOT = Path(__file__).parents[1]
@@ -169,3 +173,14 @@ def test_the_number_of_networks_is_that_of_the_zoo():
     said = f"{len(ZOO)} networks"
     assert said in (DOCS / "nets.md").read_text(encoding="utf-8")
     assert f"[{len(ZOO)} that netc knows]" in FRONT[0].read_text(encoding="utf-8")
+
+
+def test_the_first_commands_text_is_the_one_that_the_readme_prints():
+    readme = FRONT[0].read_text(encoding="utf-8")
+    net = request_program("resnet34", input=(64, 64, 3), classes=10, batch=32)
+    text = emit_text(net.build(), parse_target("cpu")).text.encode()
+    said = f"one module, {len(text) / 1e6:.2f} MB of StableHLO emitted in "
+    digest = hashlib.sha256(text).hexdigest()[:12]
+    assert said in readme and f"(sha256 {digest})" in readme, (
+        "run the README's first command and print its output there"
+    )
