@@ -161,4 +161,4 @@ def test_a_plugin_may_stand_behind_the_command(words, first):
 
 def test_the_page_shows_the_file_that_is_tested():
     page = (PLUGINS.parents[1] / "docs" / "extending.md").read_text()
-    assert (PLUGINS / "lion.py").read_text() in page
+    assert (PLUGINS / "signum.py").read_text() in page
