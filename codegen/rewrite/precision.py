@@ -8,7 +8,7 @@ normalisations, losses and the optimizer hold no such operation, and are left al
 - products with fixed numbers (pooling and interpolation matrices, rows of ones): they are means and sums;
 - convolutions of one channel a group (depthwise): forms compute them element by element.
 
-It runs before forms are selected. A form (im2col, taps, phases) then moves bf16 numbers, half the bytes; and what a form
+It runs before forms are selected. A form (im2col, taps, phases) then moves bf16 numbers, half the bytes; and what it
 makes of sums, as products with ones, is no product of the net and keeps float32. A value that the backward reads again
 is rounded once: `cse` joins the two roundings, so what is kept for the backward is the bf16 copy wherever no float32 op
 reads it too. Gradients are not scaled: bf16 has float32's exponents.
