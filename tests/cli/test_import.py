@@ -13,7 +13,8 @@ from netc.netspec.errors import UserError
 from netc.netspec.toml import to_toml
 from netc.runtime.run import checkpoint
 from netc.runtime.run.config import read_config
-from tests.runtime.weights.test_read import CLASSES, NET, SMALL, drawn, photographs
+from tests.runtime.weights.test_imported import CLASSES, photographs
+from tests.runtime.weights.test_read import NET, SMALL, drawn
 
 
 @pytest.fixture

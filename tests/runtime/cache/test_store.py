@@ -1,16 +1,7 @@
 """The cache builds each key once, whatever is killed, damaged, full or forbidden."""
 
 import errno
-import fcntl
-import hashlib
-import json
-import math
-import multiprocessing
 import os
-import runpy
-import signal
-import threading
-import time
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -18,10 +9,6 @@ from pathlib import Path
 import pytest
 
 from netc.netspec.errors import NetcError, UserError
-from netc.runtime.cache import store as module
-from netc.runtime.cache.entry import sealed
-from netc.runtime.cache.hold import HELD
-from netc.runtime.cache.limit import limit
 from netc.runtime.cache.store import Cache, CacheKey
 
 KEY = CacheKey("a" * 64, "iree 3.12.0", "cpu", ("--fast", "--cpu=host"), "mlp batch 32")
@@ -37,22 +24,6 @@ class Build:
     def __call__(self, path):
         self.calls += 1
         path.write_bytes(self.content)
-
-
-@pytest.fixture(autouse=True)
-def no_waiting_for_the_disk(monkeypatch):
-    """Nothing here pulls the plug; what must be flushed is seen by the tests of full disks."""
-    monkeypatch.setattr(os, "fsync", lambda handle: None)
-
-
-@pytest.fixture
-def said():
-    return []
-
-
-@pytest.fixture
-def cache(tmp_path, said):
-    return Cache(tmp_path / "cache", on_wait=said.append, on_damage=said.append)
 
 
 def files(cache):
@@ -169,105 +140,6 @@ def test_a_build_that_writes_no_file_is_an_error(cache, build):
     assert not list((cache.root / "v1" / "tmp").iterdir())
 
 
-def flip(path):
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
-
-
-def cut(path):
-    path.write_bytes(path.read_bytes()[:-1])
-
-
-def rewritten(**change):
-    def write(path):
-        body = json.loads(path.read_bytes())
-        del body["manifest_sha256"]
-        path.write_bytes(json.dumps(body | change).encode() if _is_odd(change) else sealed(body | change))
-
-    return write
-
-
-def _is_odd(change):
-    """Whether no JSON of ours can hold it."""
-    return any(isinstance(value, float) and not math.isfinite(value) for value in change.values())
-
-
-@pytest.mark.parametrize("method", ["get_or_build", "lookup"])
-@pytest.mark.parametrize(
-    ("harm", "sentence"),
-    [
-        (("artefact", flip), "its artefact wants SHA-256"),
-        (("artefact", cut), "its artefact wants 5000 bytes, got 4999"),
-        (("artefact", Path.unlink), "one of its files cannot be read"),
-        (("manifest.json", Path.unlink), "one of its files cannot be read"),
-        (("manifest.json", cut), "not one of ours"),
-        (("manifest.json", flip), "manifest"),
-        (("manifest.json", lambda path: path.write_bytes(b"")), "not one of ours"),
-        (("manifest.json", lambda path: path.write_bytes(b"\xff\0")), "not one of ours"),
-        (("manifest.json", lambda path: path.write_bytes(b"[" * 100_000)), "not one of ours"),
-        (("manifest.json", lambda path: path.write_bytes(b"[]")), "not one of ours"),
-        (("manifest.json", lambda path: path.write_bytes(b"{}")), "not one of ours"),
-        (("manifest.json", rewritten(format=2)), "not one of ours"),
-        (("manifest.json", rewritten(key=None)), "not one of ours"),
-        (("manifest.json", rewritten(created="yesterday")), "not one of ours"),
-        (("manifest.json", rewritten(created="2026-01-01T00:00:00")), "not one of ours"),
-        (("manifest.json", rewritten(created=3)), "not one of ours"),
-        (("manifest.json", rewritten(seconds=float("nan"))), "not one of ours"),
-        (("manifest.json", rewritten(bytes=float("inf"))), "not one of ours"),
-        (("manifest.json", rewritten(sha256="0" * 64)), "its artefact wants SHA-256 000000000000"),
-        (
-            (
-                "manifest.json",
-                rewritten(key={"text_sha256": "", "compiler": "", "target": "", "flags": [], "label": ""}),
-            ),
-            "its manifest is for another key",
-        ),
-        (
-            (
-                "manifest.json",
-                rewritten(key={"text_sha256": "", "compiler": 1, "target": "", "flags": [], "label": ""}),
-            ),
-            "not one of ours",
-        ),
-    ],
-)
-def test_a_damaged_entry_is_noticed_and_rebuilt(cache, said, method, harm, sentence):
-    name, damage = harm
-    build = Build()
-    entry = cache.get_or_build(KEY, build)
-    damage(entry.path.with_name(name))
-    if method == "lookup":
-        assert cache.lookup(KEY) is None
-        assert len(said) == 1 and sentence in said[0]
-        if "SHA-256" not in sentence:  # an artefact is read by `lookup` alone
-            assert sentence in cache.miss_reason(KEY)
-            assert cache.entries() == ()
-        return
-    again = cache.get_or_build(KEY, build)
-    assert build.calls == 2 and not again.hit
-    assert len(said) == 1 and sentence in said[0] and "'mlp batch 32' for 'cpu'" in said[0]
-    assert cache.get_or_build(KEY, build).hit
-    assert len(files(cache)) == 2
-
-
-def test_an_entry_that_is_a_file_is_replaced(cache, said):
-    (cache.root / "v1" / "entries").mkdir(parents=True)
-    (cache.root / "v1" / "entries" / KEY.digest).write_bytes(b"what")
-    assert not cache.get_or_build(KEY, Build()).hit
-    assert len(said) == 1
-    assert len(files(cache)) == 2
-
-
-def test_a_failing_rebuild_keeps_nothing_half(cache):
-    entry = cache.get_or_build(KEY, Build())
-    flip(entry.path)
-    with pytest.raises(ValueError, match="no"):
-        cache.get_or_build(KEY, lambda path: (_ for _ in ()).throw(ValueError("no")))
-    assert cache.lookup(KEY) is None
-    assert not cache.get_or_build(KEY, Build()).hit
-
-
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
 @pytest.mark.parametrize("where", ["build", "fsync", "write_bytes", "rename", "mkdir"])
 def test_a_full_disk_is_one_sentence_and_leaves_nothing(cache, monkeypatch, where, code):
@@ -310,102 +182,6 @@ def test_a_root_that_is_a_file(tmp_path):
     for root in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(UserError, match="set NETC_CACHE_DIR"):
             Cache(root).get_or_build(KEY, Build())
-
-
-def start(root, folder, seconds):
-    """Start a process of its own that asks for KEY, with a build that takes `seconds`."""
-    # run_path, because a spawned process could not import this file by its name.
-    job = {"JOB": (str(root), str(folder), seconds)}
-    arguments = {"init_globals": job, "run_name": "cache_worker"}
-    process = multiprocessing.get_context("spawn").Process(target=runpy.run_path, args=(__file__,), kwargs=arguments)
-    process.start()
-    return process
-
-
-def work(root, folder, seconds):
-    """What such a process does: it leaves a file for each build and one for what it got."""
-    me = Path(folder) / str(os.getpid())
-
-    def build(path):
-        path.write_bytes(b"half")
-        me.with_suffix(".building").touch()
-        time.sleep(seconds)
-        path.write_bytes(b"whole")
-
-    entry = Cache(Path(root), on_wait=lambda text: me.with_suffix(".waited").write_text(text)).get_or_build(KEY, build)
-    assert entry.path.read_bytes() == b"whole"
-    me.with_suffix(".done").write_text(str(entry.hit))
-
-
-def wait_for(folder, pattern, seconds=600):
-    end = time.monotonic() + seconds
-    while not list(folder.glob(pattern)):
-        assert time.monotonic() < end, f"no {pattern} in {folder}"
-        time.sleep(0.01)
-
-
-def test_of_four_processes_one_builds_and_the_others_wait(cache, tmp_path):
-    workers = [start(cache.root, tmp_path, 0.5) for _ in range(4)]
-    for worker in workers:
-        worker.join(60)
-        assert worker.exitcode == 0
-    assert len(list(tmp_path.glob("*.building"))) == 1
-    assert sorted(path.read_text() for path in tmp_path.glob("*.done")) == ["False", "True", "True", "True"]
-    for path in tmp_path.glob("*.waited"):
-        assert path.read_text() == "another process is building 'mlp batch 32' for 'cpu'; waiting for it"
-    assert len(files(cache)) == 2
-
-
-def test_a_killed_builder_leaves_no_broken_entry(cache, tmp_path, said):
-    worker = start(cache.root, tmp_path, 60)
-    wait_for(tmp_path, "*.building")
-    assert cache.lookup(KEY) is None
-    assert cache.clear() == 0  # it is being built
-    os.kill(worker.pid, signal.SIGKILL)
-    worker.join(60)
-    assert len(files(cache)) == 1  # what it had written
-    assert cache.entries() == ()
-    # A build of another key sweeps it too.
-    cache.get_or_build(replace(KEY, target="vulkan"), Build())
-    assert not list((cache.root / "v1" / "tmp").iterdir())
-    assert not cache.get_or_build(KEY, Build()).hit
-    assert len(files(cache)) == 4
-    assert not said
-
-
-def test_a_waiting_process_takes_over_from_a_killed_one(cache, tmp_path, said):
-    worker = start(cache.root, tmp_path, 60)
-    wait_for(tmp_path, "*.building")
-
-    def kill_it(text):
-        said.append(text)
-        os.kill(worker.pid, signal.SIGKILL)
-
-    entry = Cache(cache.root, on_wait=kill_it).get_or_build(KEY, Build())
-    worker.join(60)
-    assert not entry.hit
-    assert said == ["another process is building 'mlp batch 32' for 'cpu'; waiting for it"]
-    assert len(files(cache)) == 2
-
-
-def test_threads_build_once(cache):
-    build, barrier, got = Build(), threading.Barrier(8), []
-
-    def slowly(path):
-        time.sleep(0.05)
-        build(path)
-
-    def ask():
-        barrier.wait()
-        got.append(cache.get_or_build(KEY, slowly))
-
-    threads = [threading.Thread(target=ask) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert build.calls == 1
-    assert sorted(entry.hit for entry in got) == [False] + [True] * 7
 
 
 def test_clear_frees_what_it_says(cache):
@@ -480,29 +256,6 @@ def test_miss_reason_takes_the_nearest_and_then_the_youngest(cache):
     assert cache.miss_reason(replace(KEY, compiler="z", target="vulkan")) == "compiler differs: z here, c there"
 
 
-def test_damage_is_logged_by_default(tmp_path, caplog):
-    cache = Cache(tmp_path)
-    flip(cache.get_or_build(KEY, Build()).path)
-    cache.get_or_build(KEY, Build())
-    assert [record.name for record in caplog.records] == [module.__name__]
-    assert "is damaged" in caplog.text
-
-
-def test_an_artefact_of_another_program_under_a_fitting_manifest_is_rebuilt(cache, said):
-    build = Build(b"compiled of one.mlir")
-    entry = cache.get_or_build(KEY, build, "one.mlir")
-    assert cache.get_or_build(KEY, build, "one.mlir").hit
-    foreign = b"compiled of two.mlir"
-    entry.path.write_bytes(foreign)
-    manifest = entry.path.with_name("manifest.json")
-    fitting = {"bytes": len(foreign), "sha256": hashlib.sha256(foreign).hexdigest()}
-    rewritten(**fitting)(manifest)
-    assert cache.lookup(KEY) is not None  # nobody asked what it is
-    again = cache.get_or_build(KEY, build, "one.mlir")
-    assert not again.hit and again.path.read_bytes() == build.content
-    assert len(said) == 1 and "was compiled of another program, or for another target" in said[0]
-
-
 def owned_by(monkeypatch, path, **change):
     """Let `path` be seen with another owner or mode; a test may run as a user who can change neither."""
     true = Path.stat
@@ -560,97 +313,3 @@ def test_a_new_root_is_for_its_owner_whatever_the_umask(tmp_path):
     finally:
         os.umask(before)
     assert cache.lookup(KEY) is not None
-
-
-def used(cache, key, at):
-    """Set when an entry was last used."""
-    os.utime(cache.root / "v1" / "entries" / key.digest / "artefact", (at, at))
-
-
-def three(cache):
-    """Three entries of 1,000 bytes, the first one used last; as if another process had made them."""
-    keys = [replace(KEY, target=str(i), label=str(i)) for i in range(3)]
-    for key in keys:
-        cache.get_or_build(key, Build(b"x" * 1000))
-    HELD.clear()
-    for at, key in enumerate((keys[1], keys[2], keys[0])):
-        used(cache, key, 1_000_000 + at)
-    return keys
-
-
-def test_a_hit_is_a_use(cache):
-    keys = three(cache)
-    cache.lookup(keys[1])
-    now = cache.last_used(next(e for e in cache.entries() if e.key == keys[1])).timestamp()
-    assert abs(now - time.time()) < 60
-
-
-def test_a_build_over_the_limit_evicts_what_was_not_used_for_longest(cache, said):
-    keys = three(cache)
-    small = Cache(cache.root, limit=3_000)
-    small.get_or_build(KEY, Build(b"x" * 1000))
-    assert {entry.key for entry in cache.entries()} == {keys[0], keys[2], KEY}
-    HELD.clear()
-    huge = replace(KEY, target="huge")
-    small.get_or_build(huge, Build(b"x" * 9_000))  # larger than the limit by itself: the only one that stays
-    assert {entry.key for entry in cache.entries()} == {huge}
-    assert not said
-
-
-def test_what_another_process_has_taken_is_not_evicted(cache, tmp_path):
-    keys = three(cache)
-    held = (cache.root / "v1" / "entries" / keys[1].digest / "artefact").open("rb")
-    fcntl.flock(held, fcntl.LOCK_SH)
-    assert cache.prune(0) > 2_000
-    assert [entry.key for entry in cache.entries()] == [keys[1]]
-    held.close()
-    assert cache.prune(0) > 1_000
-    assert cache.entries() == ()
-
-
-def test_what_this_process_took_is_held(cache):
-    cache.get_or_build(KEY, Build())
-    cache.prune(0)
-    assert len(cache.entries()) == 1
-    HELD.clear()
-    cache.prune(0)
-    assert cache.entries() == ()
-
-
-def test_an_entry_that_is_being_removed_is_built_again(cache, monkeypatch):
-    entry = cache.get_or_build(KEY, Build())
-    HELD.clear()
-    with entry.path.open("rb") as removing:
-        fcntl.flock(removing, fcntl.LOCK_EX)
-        assert cache.lookup(KEY) is None
-    assert cache.lookup(KEY) is not None
-
-
-@pytest.mark.parametrize(
-    ("text", "count"),
-    [
-        ("500MB", 500_000_000),
-        ("2 GB", 2_000_000_000),
-        ("1.5kb", 1500),
-        ("1KiB", 1024),
-        ("7", 7),
-        ("none", None),
-        ("", 10**10),
-    ],
-)
-def test_the_limit_of_the_environment(monkeypatch, text, count):
-    monkeypatch.setenv("NETC_CACHE_LIMIT", text)
-    assert limit() == count
-
-
-@pytest.mark.parametrize("text", ["much", "-1", "2 apples", "1e9", "9" * 40])
-def test_a_limit_that_is_none_is_said_before_the_build(cache, monkeypatch, text):
-    monkeypatch.setenv("NETC_CACHE_LIMIT", text)
-    build = Build()
-    with pytest.raises(UserError, match="NETC_CACHE_LIMIT wants a size such as 500MB or 2GB"):
-        cache.get_or_build(KEY, build)
-    assert not build.calls
-
-
-if __name__ == "cache_worker":
-    work(*JOB)  # noqa: F821  # handed over by `start`
