@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from netc.codegen.text import parts_of
+from netc.codegen.text import modules_in
 from netc.runtime import compile as compiling
 from netc.runtime.backends.xla import XlaLoaded
 
@@ -70,7 +70,7 @@ def digest(text):
 @pytest.mark.parametrize("target", ["cpu", "xla", "reference"])
 def test_a_run_is_of_the_text_that_is_printed(target, netc, place, given):
     text, header = shown(netc, target), header_of(netc, place, target)
-    whole = {"cpu": {text}, "xla": set(parts_of(text)), "reference": set()}[target]
+    whole = {"cpu": {text}, "xla": set(modules_in(text)), "reference": set()}[target]
     if target == "xla":  # a run calls no `predict`
         whole = {part for part in whole if not part.startswith("module @predict")}
     assert {text.decode() for text in given} == whole
