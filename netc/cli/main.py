@@ -211,7 +211,8 @@ def _say(text: str) -> None:
 def _spelled(text: str, arguments: list[str]) -> str:
     """The text of an error, its fields as the flags of the command that ran."""
     command = next((found for a in arguments if (found := cli.get_command(click.Context(cli), a))), None)
-    return spelled(text, parameters_of(command, arguments)) if command else text
+    own = {str(parameter.name): parameter for parameter in cli.params}
+    return spelled(text, {**own, **(parameters_of(command, arguments) if command else {})})
 
 
 def _os_sentence(error: OSError) -> str:

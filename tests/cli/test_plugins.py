@@ -116,6 +116,8 @@ def test_the_certificate_holds_for_the_layer_and_names_the_optimizer(place):
 def test_specs_in_lean_and_lists_know_them(place):
     said, code = netc(place, "show", "mine.lean", *GIVEN)
     assert code == 0 and "scale1" in said
+    said, code = netc(place, "emit-lean", "mine.toml", *GIVEN)
+    assert code == 0 and '(activation := "softsign")' in said and ".scale (offset := 0.1)" in said
     said, code = netc(place, "data", "ls", *GIVEN)
     assert code == 0 and "stripes" in said
     said, code = netc(place, *GIVEN, "train", "--help")
@@ -140,6 +142,7 @@ def test_an_installed_package_needs_no_option(place, tmp_path):
 def test_a_plugin_that_is_none(tmp_path):
     with pytest.raises(UserError, match=r"`plugin` wants a Python file, got .*none\.py"):
         load_file(tmp_path / "none.py")
+    assert netc(tmp_path, "ls", "--plugin", "none.py") == ("netc: --plugin wants a Python file, got none.py\n", 2)
 
 
 def test_an_option_that_a_command_has_already_is_refused(tmp_path):
