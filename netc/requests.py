@@ -111,7 +111,7 @@ def request_training(
         if own.get(name) is not None:
             own[name] = Path(own[name])
     if own.get("new_head") and own.get("init") is None:
-        raise UserError("`new_head` belongs to `init`, got no `init`; without it every layer is drawn")
+        raise UserError("`new_head` belongs to `init`, got no `init`; without it every layer is initialised at random")
     return TrainRequest(spec, recipe=recipe, training=training, augment=augment, saving=saving, **own)
 
 

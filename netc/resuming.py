@@ -24,7 +24,7 @@ def resumed(folder: Path, words: Mapping[str, Any], *, same_bits: bool = True) -
     """The run in `folder` as it goes on with these words; raises UserError for others, and for an imported one."""
     if refused := sorted(words.keys() - ALLOWED):
         said = ", ".join(f"`{name}`" for name in refused)
-        raise UserError(f"`resume` continues a run as it was begun, got also {said}; leave it out, or begin a new run")
+        raise UserError(f"`resume` uses the options of the run, got also {said}; leave it out, or start a new run")
     config = read_config(folder)
     if not config.data:
         raise UserError(f"{folder} was imported, so there is nothing to resume; train the net with `init={folder}`")
@@ -34,8 +34,8 @@ def resumed(folder: Path, words: Mapping[str, Any], *, same_bits: bool = True) -
     if words.get("target") is not None and (word := parse_target(words["target"]).word) != config.target:
         if same_bits:
             raise UserError(
-                f"{folder} was begun on {config.target}, got `target={word}`, whose bits are others; leave it out, or "
-                "give `same_bits=False` too"
+                f"{folder} was begun on {config.target}, got `target={word}`, which computes other bits; leave it out, "
+                "or give `same_bits=False` too"
             )
         config = replace(config, target=word, choices=NO_OVERRIDES)
     return config
@@ -53,7 +53,7 @@ def begun_already(request: TrainRequest, plan: Plan, *, same_bits: bool = True) 
         held = replace(held, target=config.target, choices=NO_OVERRIDES)
     if found := [*_differences(held.to_json(), config.to_json())]:
         raise UserError(
-            f"`auto_resume` wants the words that began {plan.folder}, got others: {'; '.join(found)}; give those, "
+            f"`auto_resume` wants the options that started {plan.folder}, got others: {'; '.join(found)}; give those, "
             f"another `out`, or go on with `resume={plan.folder}`"
         )
     return replace(plan, config=replace(held, saving=saving_of(request.saving, held.saving)))

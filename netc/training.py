@@ -89,14 +89,13 @@ def plan_resumed(folder: Path, data: Dataset | str | None, words: dict[str, Any]
     config = resumed(folder, words, same_bits=same_bits)
     if data is not None and not config.data.startswith(OWN):
         raise UserError(
-            f"`resume` continues a run as it was begun, on {config.data}, got also `data`; leave it out, or begin a "
-            "new run"
+            f"`resume` uses the data of the run, {config.data}, got also `data`; leave it out, or start a new run"
         )
     found = sized(stored_data(data or config.data, words.get("data_dir")), config.net)
     if data is not None and config.train_sha256 not in ("", found.train_digest):
         raise UserError(
             f"{folder} was trained on other arrays (SHA-256 {config.train_sha256[:12]}), got ones of "
-            f"{found.train_digest[:12]}; give the same, or begin a new run"
+            f"{found.train_digest[:12]}; give the same ones, or start a new run"
         )
     return Plan(config, found, folder)
 

@@ -135,7 +135,7 @@ def _show(store: Cache, entries: Iterable[Entry], tuned: Iterable[Tuned]) -> Non
         most = cache_limit.limit()
         print_line(f"{store.root}, {'no limit' if most is None else f'limit {figures.size(most)}'}", "dim")
     else:
-        print_line(f"{store.root}: no compiled programs yet; `netc train` and `netc compile` make them")
+        print_line(f"{store.root}: no compiled programs yet; `netc train` and `netc compile` add them")
     for t in tuned:
         print_line(
             f"tuned for {t.target}: {len(t.winners)} convolutions of {', '.join(t.nets)}; {t.compiler}, {t.cpu}; "
@@ -245,6 +245,6 @@ def _confirm(question: str) -> None:
         if sys.stdin.isatty():
             raise
         say("")
-        raise UserError("cache clear wants a yes, got no answer; add --yes to remove without being asked") from error
+        raise UserError("cache clear wants confirmation, got no answer; add --yes to skip the question") from error
     if not agreed:
         raise click.Abort

@@ -118,7 +118,7 @@ def certify(
         if max(len(s.primes) for s in found.statements) >= count:
             continue
         if not found.false and not found.undecided and not found.holds:
-            say(f"2^{found.failure:.0f} is too much doubt: again with {count} primes", err=True)
+            say(f"2^{found.failure:.0f} is too high a chance of error: trying again with {count} primes", err=True)
             found = judged(count)
     if out is not None:
         from netc.runtime.files import write_whole

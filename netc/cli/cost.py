@@ -66,7 +66,7 @@ def cost(
     if (peak is None) != (bandwidth is None):
         raise UserError("--peak and --bandwidth go together, got one; give the other too, or neither")
     if peak is not None and measure:
-        raise UserError("wants --measure or given ceilings, got both; leave one out")
+        raise UserError("cost wants --measure or given ceilings, got both; leave one out")
     asked, where = program_request(net, batch), parse_target(target)
     choices = tuned_choices(target, tuned=tuned)
     if peak is None or bandwidth is None:

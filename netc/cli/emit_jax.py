@@ -33,8 +33,8 @@ def emit_jax(net: str, out: Path | None, **options: Any) -> None:
     replay = training_of(net, options)
     if earlier := replay.config.earlier:
         raise UserError(
-            f"emit-jax wants a run of one schedule, got another: {net} was extended at step {earlier[0][0]}; "
-            "give the words of a net instead"
+            f"emit-jax wants a run with one schedule, got more: {net} was extended at step {earlier[0][0]}; "
+            "name a net with its options instead"
         )
     text = _script(replay)
     if out is None:
@@ -51,7 +51,7 @@ def emit_jax(net: str, out: Path | None, **options: Any) -> None:
     say(f"{out.with_suffix('.npz')}  {len(data.train):,} training and {len(data.test):,} test examples")
     if replay.start:
         write_start(out.with_suffix(".weights.npz"), replay.start)
-        say(f"{out.with_suffix('.weights.npz')}  the {len(replay.start.tensors):,} tensors that it begins with")
+        say(f"{out.with_suffix('.weights.npz')}  the {len(replay.start.tensors):,} tensors that it starts from")
 
 
 def _script(replay: Replay) -> str:

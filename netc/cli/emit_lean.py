@@ -30,4 +30,4 @@ def emit_lean(net: str, classes: int | None, input_: str | None, out: Path | Non
         write(text)
         return
     write_whole(out, text)
-    say(f"{out}  {len(text.encode()):,} bytes; look at it with: netc show {out}")
+    say(f"{out}  {len(text.encode()):,} bytes; view it with: netc show {out}")

@@ -52,7 +52,7 @@ def matching(pattern: str | None) -> list[str]:
     if not names:
         near = difflib.get_close_matches(wanted.strip("*?"), ZOO, n=3, cutoff=0.4)
         hint = f"did you mean {' or '.join(near)}?" if near else "`netc ls` shows all of them"
-        raise UserError(f"PATTERN wants a part of a net's name or a glob, got {pattern!r}, which matches none; {hint}")
+        raise UserError(f"PATTERN wants part of a net's name or a glob, got {pattern!r}, which matches none; {hint}")
     return names
 
 

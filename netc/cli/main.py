@@ -176,7 +176,7 @@ def _run(arguments: list[str]) -> int:
     except OSError as error:
         if error.filename is None and _output_is_full():
             _silence()
-            _say(f"wants an output that takes what is printed, got: {error.strerror}; the rest of it is lost")
+            _say(f"cannot write the output: {error.strerror}; the rest of it is lost")
             return 1
         _say(_os_sentence(error))
         return 2 if error.errno in MISTAKES else 1

@@ -78,7 +78,7 @@ def tuned_line(choices: FormOverrides) -> str:
     from netc.codegen.rewrite.form_overrides import digest_of
 
     count = f"{len(choices)} convolution" + ("" if len(choices) == 1 else "s")
-    return f"{count} as `netc tune` measured (digest {digest_of(choices)}); --no-tuned leaves that out"
+    return f"{count} chosen by `netc tune` (digest {digest_of(choices)}); --no-tuned ignores them"
 
 
 def resolve_net(name: str, classes: int | None, input_: str | None, spec: NetSpec | None = None) -> CheckedNet:

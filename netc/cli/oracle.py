@@ -46,11 +46,11 @@ def oracle(
     from netc.netspec.find import reader_of
 
     if sum(option is not None for option in (pattern, count, spec)) > 1:
-        raise UserError("wants one of PATTERN, --random and --spec, got several; leave out the others")
+        raise UserError("oracle wants one of PATTERN, --random and --spec, got several; leave out the others")
     if pattern is not None and reader_of(pattern):
         pattern, spec = None, pattern
     if target is not None and (count is not None or spec is not None):
-        raise UserError("--target judges the layers' cases and no net, got both; leave one out")
+        raise UserError("--target checks the layers' cases and not a net, got both; leave one out")
     if count is not None:
         results = _random(count, seed, save)
     elif spec is not None:
@@ -102,7 +102,7 @@ def _random(count: int, seed: int, save: Path) -> list[Result]:
     if failure is None:
         return results
     write_whole(save, failure.toml)
-    say(f"{save} has the smallest net found; netc oracle --spec {save} --seed {seed} judges it again", err=True)
+    say(f"{save} has the smallest net found; netc oracle --spec {save} --seed {seed} checks it again", err=True)
     return [failure.result]
 
 

@@ -39,6 +39,6 @@ def check(net: str | None, resume: Path | None, *, auto_resume: bool, same_bits:
         both = "both" if net else "neither"
         raise UserError(f"train wants NET or --resume RUN, got {both}; try netc train resnet34")
     if resume and auto_resume:
-        raise UserError("--auto-resume belongs to NET, got --resume RUN, which goes on anyway; leave it out")
+        raise UserError("--auto-resume goes with NET, got --resume RUN, which resumes anyway; leave it out")
     if not same_bits and not (resume or auto_resume):
-        raise UserError("--not-bit-for-bit belongs to --resume and --auto-resume, got neither; leave it out")
+        raise UserError("--not-bit-for-bit goes with --resume or --auto-resume, got neither; leave it out")

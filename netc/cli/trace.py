@@ -159,10 +159,10 @@ def bisect_command(
     if theirs is not None and (other := differing_field(ours.header, theirs.header)):
         from netc.netspec.errors import UserError
 
-        raise UserError(f"bisect wants two runs of one training, got another {other}")
+        raise UserError(f"bisect wants two runs of the same training, got another {other}")
     at = step if step is not None else first_difference(ours, theirs) if theirs else 0
     if at is None:
-        say("the runs are the same, bit for bit: there is nothing to look for")
+        say("the runs are the same, bit for bit: nothing to bisect")
         return
     target = parse_target(theirs.header.target if theirs else b)
     replay = training_of_run(_folder(a), data_dir, init, new_head=new_head)
@@ -223,12 +223,12 @@ def _floor(a: Trace, b: Trace, runs: tuple[Path, Path], given: Path | None, data
         if (folder / FILE).is_file():
             return read_floor(folder / FILE)
     if other := differing_field(a.header, b.header):
-        raise UserError(f"wants two runs of one training, got another {other}; such runs cannot be compared")
+        raise UserError(f"diff wants two runs of the same training, got another {other}; such runs cannot be compared")
     for folder in folders:
         if (folder / "run.json").is_file():
             return _measured(training_of_run(folder, data_dir), min(STEPS, len(a.steps)))
     raise UserError(
-        f"wants a noise floor, got neither {FILE} nor run.json beside the traces; measure one with"
+        f"diff wants a noise floor, got neither {FILE} nor run.json beside the traces; measure one with"
         " netc trace noise NET -o FILE, and give it as --noise FILE"
     )
 

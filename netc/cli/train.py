@@ -94,7 +94,7 @@ def train_request(net: str, **others: Any) -> TrainRequest:
 def _last_line(plan: Plan, outcome: Outcome) -> None:
     name, folder = plan.config.net.spec.name, outcome.folder
     if outcome.interrupted:
-        say(f"{name} stopped after step {outcome.steps}, nothing lost; go on with: netc train --resume {folder}")
+        say(f"{name} stopped after step {outcome.steps}, nothing is lost; resume with: netc train --resume {folder}")
         click.get_current_context().exit(128 + outcome.signal)
     say(
         f"{name} reached {outcome.accuracy:.2%} test accuracy on {plan.config.data} (best {outcome.best:.2%}) in "

@@ -40,7 +40,7 @@ def training_of(net: str, options: dict[str, Any], target: str = "reference") ->
     names = {(p.name or "").rstrip("_") for p in trainer.train.params if p.name not in RUNNING} - PLACES
     if also := [name for name in given() if name in names]:
         shown = ", ".join(f"`{name}`" for name in also)
-        raise UserError(f"{net} is a run and says how it was trained, got also {shown}; leave it out, or name a net")
+        raise UserError(f"{net} is a run with its own options, got also {shown}; leave them out, or name a net")
     return training_of_run(Path(net), options["data_dir"], options["init"], new_head=options["new_head"])
 
 

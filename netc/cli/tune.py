@@ -91,7 +91,9 @@ def _measure(
 
     found = convolutions(program, negligible=negligible)
     if not found:
-        raise UserError(f"tune wants a net with convolutions, got {program.net.spec.name} with none; nothing to choose")
+        raise UserError(
+            f"tune wants a net with convolutions, got {program.net.spec.name} with none; choose a net that has some"
+        )
     measured: list[Measured] = []
     for number, each in enumerate(found, 1):
         _progress(f"{number} of {len(found)}: {each.key}")
@@ -123,12 +125,12 @@ def _progress(text: str) -> None:
 
 def _verdict(measured: list[Measured], steps: Steps | None, by: str) -> list[str]:
     changed = sum(m.best != m.table for m in measured)
-    lines = [f"{changed} of {len(measured)} convolutions are faster in another form than the table's"]
+    lines = [f"{changed} of {len(measured)} convolutions are faster in another form than the default"]
     if steps:
-        lines.append(f"a whole step in ms{_OF[by]} (and the median turn):")
+        lines.append(f"a whole step in ms{_OF[by]} (median of all turns in parentheses):")
         lines += [f"  {t.ms:9.2f} ({t.median_ms:.2f})  {t.name}" for t in steps.trials]
         if not steps.best.choices:
-            lines.append("no chosen forms make the step faster than the table's: nothing is kept")
+            lines.append("no forms make the step faster than the defaults: nothing is kept")
     return lines
 
 

@@ -59,11 +59,11 @@ def _flip(pixels: Images, flip: bool, generator: np.random.Generator) -> Images:
 AUGMENTATIONS: dict[str, Augmentation] = {
     "crop": Augmentation(
         _crop,
-        lambda pad: f"cropped at random after {pad} pixels of padding (`crop=0`: not)",
+        lambda pad: f"randomly cropped after {pad} pixels of padding (`crop=0` turns this off)",
         _crop_problem,
         lambda pad, ratio: round(pad * ratio),
     ),
-    "flip": Augmentation(_flip, lambda flip: "flipped left to right half of the time (`flip=False`: not)"),
+    "flip": Augmentation(_flip, lambda flip: "flipped left to right half of the time (`flip=False` turns this off)"),
 }
 
 

@@ -234,7 +234,7 @@ def check_spec_file(folder: Path) -> None:
     if text != table["spec"].encode("utf-8"):
         raise UserError(
             f"{path} wants the net that run.json holds, got another one; it was altered, which changes nothing of this "
-            "run: put it back or move it away, and begin a new run with the changed net"
+            "run: put it back or move it away, and start a new run with the changed net"
         )
 
 

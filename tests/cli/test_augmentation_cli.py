@@ -42,8 +42,8 @@ def test_what_is_on_is_said_and_how_to_turn_it_off(netc, place):
     code, out, _ = netc(*words, "--out", "flipped")
     assert code == 0
     assert (
-        "training images are cropped at random after 2 pixels of padding (--crop 0: not), flipped left to right half "
-        "of the time (--no-flip: not)"
+        "training images are randomly cropped after 2 pixels of padding (--crop 0 turns this off), flipped left "
+        "to right half of the time (--no-flip turns this off)"
     ) in out
     assert "training images are" in netc("train", "--resume", "flipped")[1]  # a run keeps what run.json says
 

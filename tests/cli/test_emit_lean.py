@@ -32,7 +32,7 @@ def test_a_toml_spec_with_changes_goes_to_a_file_and_reads_back(tmp_path):
     toml, lean = tmp_path / "net.toml", tmp_path / "Net.lean"
     toml.write_text(to_toml(find("mnist-cnn")), encoding="utf-8")
     said = run(toml, "--classes", "7", "-o", lean)
-    assert said.startswith(f"{lean}  ") and said.endswith(f"bytes; look at it with: netc show {lean}\n")
+    assert said.startswith(f"{lean}  ") and said.endswith(f"bytes; view it with: netc show {lean}\n")
     assert file.find(str(lean)) == find("mnist-cnn").with_classes(7)
 
 

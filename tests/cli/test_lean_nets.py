@@ -210,7 +210,7 @@ def test_the_oracle_judges_a_net_of_a_file(path, name):
 
 
 def test_the_oracle_takes_a_target_for_cases_alone(path):
-    assert "--target judges the layers' cases" in refused("oracle", f"{path}:mlp", "--target", "reference")
+    assert "--target checks the layers' cases" in refused("oracle", f"{path}:mlp", "--target", "reference")
 
 
 def test_the_emitted_program_has_the_files_recipe(path):

@@ -84,7 +84,7 @@ def test_a_signal_saves_and_ends_with_its_number(number, place, begin, netc):
     out, err = process.communicate(timeout=600)
     assert process.returncode == 128 + number, err
     step = checkpoint.load(place / name / "last").meta["step"]
-    assert f"tiny stopped after step {step}, nothing lost; go on with: netc train --resume {name}" in out
+    assert f"tiny stopped after step {step}, nothing is lost; resume with: netc train --resume {name}" in out
     assert not (place / name / ".lock").exists()
     assert len((place / name / "trace.jsonl").read_text().splitlines()) > step
     assert "Traceback" not in err
@@ -222,7 +222,7 @@ def test_the_same_words_go_on_with_a_run(place, begin, netc):
     ):  # fmt: skip
         code, _, err = netc(*WORDS, "--out", "again", "--auto-resume", *words)
         assert code == 2
-        assert "--auto-resume wants the words that began again, got others: " in err and field in err
+        assert "--auto-resume wants the options that started again, got others: " in err and field in err
     (place / "net.toml").write_text(to_toml(NetSpec("tiny", (8, 8, 1), (nn.Flatten(), nn.Dense(10, name="other")))))
     code, _, err = netc(*WORDS, "--out", "again", "--auto-resume")
     (place / "net.toml").write_text(to_toml(NET))
@@ -255,10 +255,16 @@ def test_a_run_is_extended_and_keeps_what_it_is_told(place, netc):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["--resume", "whole", "--target", "xla"], "was begun on reference, got --target xla, whose bits are others"),
-        (["--resume", "whole", "--lr", "1"], "--resume continues a run as it was begun, got also --lr; leave it out"),
-        (["--resume", "whole", "--auto-resume"], "--auto-resume belongs to NET"),
-        (["net.toml", "--not-bit-for-bit"], "--not-bit-for-bit belongs to --resume and --auto-resume, got neither"),
+        (
+            ["--resume", "whole", "--target", "xla"],
+            "was begun on reference, got --target xla, which computes other bits",
+        ),
+        (
+            ["--resume", "whole", "--lr", "1"],
+            "--resume uses the options of the run, got also --lr; leave it out",
+        ),
+        (["--resume", "whole", "--auto-resume"], "--auto-resume goes with NET"),
+        (["net.toml", "--not-bit-for-bit"], "--not-bit-for-bit goes with --resume or --auto-resume, got neither"),
         (["net.toml", "--keep", "0"], "--keep"),
         ([], "train wants NET or --resume RUN, got neither"),
     ],

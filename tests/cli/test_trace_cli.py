@@ -125,7 +125,7 @@ def test_noise_of_a_run_goes_into_its_folder(netc, place):
 def test_a_run_says_itself_how_it_was_trained(netc):
     code, _, err = netc("trace", "noise", "a", "--batch", "32")
     assert code == 2
-    assert "a is a run and says how it was trained, got also --batch" in err
+    assert "a is a run with its own options, got also --batch" in err
 
 
 def test_plot_draws(netc, place):
@@ -173,7 +173,7 @@ def test_bisect_names_what_a_backend_gets_wrong(netc, monkeypatch):
 def test_bisect_wants_runs_of_one_training(netc):
     code, _, err = netc("trace", "bisect", "a", "seed")
     assert code == 2
-    assert "bisect wants two runs of one training, got another seed" in err
+    assert "bisect wants two runs of the same training, got another seed" in err
 
 
 def test_the_twin_can_be_stopped_and_refuses_other_images(netc, place, monkeypatch):

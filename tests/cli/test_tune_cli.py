@@ -85,7 +85,7 @@ def test_what_is_kept_is_used_and_said(run, tmp_path):
     kept(tmp_path)
     code, out, err = run("emit-mlir", *NET)
     assert code == 0 and out != plain
-    assert err.startswith("1 convolution as `netc tune` measured (digest ")
+    assert err.startswith("1 convolution chosen by `netc tune` (digest ")
     code, out, err = run("emit-mlir", *NET, "--no-tuned")
     assert (out, err) == (plain, "")
     assert run("emit-mlir", "small.toml", "--batch", "4")[2] == ""  # the cpu was not tuned
@@ -100,7 +100,7 @@ def test_a_run_remembers_its_forms(run, tmp_path):
     keep(parse_target("xla"), tmp_path / "cache", "n", {key: Winner("im2col", "direct", 1.0, 2.0)}, pytest.fail)
     code, out, err = run(*train, "--classes", "10", "--epochs", "2", "--out", "run")
     assert code == 0, err
-    assert "1 convolution as `netc tune` measured" in out
+    assert "1 convolution chosen by `netc tune`" in out
     assert json.loads((tmp_path / "run" / "run.json").read_text())["choices"] == {key: "im2col"}
     assert run("cache", "clear", "tuned-xla", "--yes")[1].startswith(
         "removed 0 compiled programs and what was tuned for"

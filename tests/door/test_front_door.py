@@ -234,7 +234,7 @@ def test_the_digest_depends_on_every_array():
 def test_auto_resume_goes_on_with_the_same_request():
     train(on_step=lambda done: done.step == 2, auto_resume=True)
     assert train(auto_resume=True).steps == 10
-    with pytest.raises(netc.UserError, match=r"`auto_resume` wants the words that began run, got others: seed"):
+    with pytest.raises(netc.UserError, match=r"`auto_resume` wants the options that started run, got others: seed"):
         train(auto_resume=True, seed=1)
 
 
@@ -266,7 +266,7 @@ def test_the_command_line_goes_on_with_own_arrays_in_a_file(capsys):
     assert "was trained on other arrays" in capsys.readouterr().err
     netc.train(netc.NetSpec("d", (8, 8, 1), (nn.Flatten(), nn.Dense(10))), target="reference", epochs=1, out="digits")
     assert _run(["train", "--resume", "digits", "--data", "arrays:mine.npz"]) == 2
-    assert "--resume continues a run as it was begun, on digits, got also --data" in capsys.readouterr().err
+    assert "--resume uses the data of the run, digits, got also --data" in capsys.readouterr().err
 
 
 def test_image_files_are_refused_by_a_run_on_arrays(tmp_path):
