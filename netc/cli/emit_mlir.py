@@ -66,7 +66,6 @@ def emit_mlir(
     out.mkdir(parents=True, exist_ok=True)
     name = file_name(program.net.spec.name)
     digest = sha256_of_text(source.text)
-    write_manifest(out / f"{name}.json", program, digest, target, choices)
     if bytecode:
         artefact, version = portable_artifact(source.text)
         with whole(out / f"{name}.mlirbc") as file:
@@ -75,4 +74,5 @@ def emit_mlir(
     else:
         write_whole(out / f"{name}.mlir", source.text)
         say(f"{out / name}.mlir  {len(source.text):,} bytes, sha256 {digest[:16]}")
+    write_manifest(out / f"{name}.json", program, digest, target, choices)
     say(f"{out / name}.json  its arguments and results, in order")

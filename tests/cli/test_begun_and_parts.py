@@ -83,7 +83,7 @@ def test_bisect_replays_it(netc):
     code, out, err = netc("trace", "bisect", "second", "reference", "--step", "1", "--json")
     assert code == 0, err
     assert json.loads(out)["finding"] is None
-    assert json.loads(out)["asked"] > 100
+    assert json.loads(out)["asked"] > 80
 
 
 def test_weights_that_went_away_are_asked_for(netc, place):
