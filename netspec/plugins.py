@@ -40,12 +40,17 @@ def load_file(path: Path | str) -> None:
 
 @lru_cache(maxsize=1)
 def load_installed() -> tuple[str, ...]:
-    """Import the plugins of installed packages, once, and return their names."""
+    """Import the plugins of installed packages, once, and return their names; raises UserError for one that fails."""
     from importlib.metadata import entry_points
 
     found = tuple(entry_points(group=GROUP))
     for point in found:
-        point.load()
+        try:
+            point.load()
+        except ImportError as error:
+            raise UserError(
+                f"the plugin {point.name} wants to be imported from {point.value}, got: {error}; mend or uninstall it"
+            ) from error
     return tuple(point.name for point in found)
 
 

@@ -139,6 +139,15 @@ def test_an_installed_package_needs_no_option(place, tmp_path):
     assert code == 0 and "all agree" in said
 
 
+def test_an_installed_plugin_that_fails_is_named(place, tmp_path):
+    about = tmp_path / "lost-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: lost\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text("[netc.layers]\nlost = lost_and_gone\n")
+    said, code = netc(place, "show", "mine.toml", packages=tmp_path)
+    assert code == 2 and "netc: the plugin lost wants to be imported from lost_and_gone, got: No module named" in said
+
+
 def test_a_plugin_that_is_none(tmp_path):
     with pytest.raises(UserError, match=r"`plugin` wants a Python file, got .*none\.py"):
         load_file(tmp_path / "none.py")
