@@ -1,4 +1,4 @@
-"""The rooms: who may import whom, what lies where, and what is spelled only in one place (docs: DESIGN §1, §7, §9)."""
+"""The rooms: who may import whom, what lies where, and what is spelled only in one place."""
 
 from __future__ import annotations
 

@@ -81,14 +81,6 @@ def timing_path(path: Path) -> Path:
     return path.with_name(TIMING)
 
 
-def digest(path: Path) -> str:
-    """The SHA-256 of a trace file as 64 hex digits: two runs that did the same have the same.
-
-    Raises TraceError when the file cannot be read.
-    """
-    return hashlib.sha256(_bytes(path)).hexdigest()
-
-
 def complete_lines(path: Path) -> list[bytes]:
     """The lines of a file, each with its newline.
 

@@ -1,4 +1,4 @@
-"""The nets that netc knows by name, against the published counts (FACTS §6), written here a second time."""
+"""The nets that netc knows by name, against the published counts, written here a second time."""
 
 import pytest
 

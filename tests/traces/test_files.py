@@ -1,7 +1,6 @@
 """A trace file is written, killed, resumed and read; what is wrong with it is said with its line."""
 
 import errno
-import hashlib
 import io
 import os
 import random
@@ -13,7 +12,7 @@ from hypothesis import strategies as st
 
 from netc.traces.errors import TraceError
 from netc.traces.line import to_line
-from netc.traces.read import digest, read, read_timing, timing_path
+from netc.traces.read import read, read_timing, timing_path
 from netc.traces.schema import EvalRecord, Header, StepRecord, TimingRecord
 from netc.traces.write import TraceWriter
 
@@ -61,7 +60,6 @@ def test_what_is_written_is_read(path):
     assert trace.steps == tuple(record for record in written if isinstance(record, StepRecord))
     assert trace.evals == tuple(record for record in written if isinstance(record, EvalRecord))
     assert read_timing(timing_path(path)) == tuple(r for r in written if isinstance(r, TimingRecord))
-    assert digest(path) == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def test_wall_times_are_not_in_the_trace(path):
@@ -216,7 +214,7 @@ def test_the_writer_keeps_the_order_too(path):
 
 
 def test_a_missing_file(tmp_path):
-    for function in (read, read_timing, digest):
+    for function in (read, read_timing):
         with pytest.raises(TraceError, match="wants a file that can be read, got: No such file"):
             function(tmp_path / "nowhere")
 
