@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from netc.lean_words import Stated
 
 config_option = click.option(
-    "--config", metavar="NAME", help="Of a .lean file: the TrainConfig.  [default: its only one; none: leave it out]"
+    "--config", metavar="NAME", help="TrainConfig of a .lean file, or `none`.  [default: its only one]"
 )
 
 
