@@ -49,6 +49,12 @@ def _positive(optimizer: Optimizer, *names: str) -> Iterator[str]:
             yield f"{optimizer.kind}: {name} wants {wanted}, got {value}"
 
 
+def _bounded(optimizer: Optimizer, name: str) -> Iterator[str]:
+    """This option, if it is below 0 or too large for float32."""
+    if not 0 <= (value := getattr(optimizer, name)) <= LARGEST_NUMBER:
+        yield f"{optimizer.kind}: {name} wants a number from 0 to {LARGEST_NUMBER:g}, got {value}"
+
+
 @dataclass(frozen=True)
 class Word:
     """What a word makes: `cls` with the fields in `says`, which are no options beside this word, and own `defaults`."""
@@ -148,6 +154,91 @@ class NAdam(Optimizer):
         yield from super().problems()
 
 
+@dataclass(frozen=True)
+class RMSProp(Optimizer):
+    """v <- a v + (1-a) g^2, which begins at `initial`; d = g / (sqrt(v) + epsilon); u <- momentum u + d; p <- p - lr u.
+
+    `centered`: v less the square of g's own average (Graves 2013), at least 0. `inside`: d = g / sqrt(v + epsilon) and
+    u <- momentum u + lr d; p <- p - u, as TensorFlow has it. g includes weight_decay p. Source: Tieleman and Hinton
+    2012, as torch.optim.RMSprop and optax.rmsprop write it.
+    """
+
+    kind: ClassVar[str] = "rmsprop"
+    alpha: float = option(0.99, "Decay rate of the squared gradients.")
+    epsilon: float = option(1e-8, "Added to the root of the second moment.", flag="eps")
+    momentum: float = option(0.0, "Momentum of the velocity.")
+    centered: bool = option(False, "Divide by the deviation of the gradients, not by their root mean square.")
+    initial: float = option(0.0, "What the squared gradients begin at.", flag="initial-squares")
+    inside: bool = option(False, "Epsilon inside the root and the rate inside the velocity, as TensorFlow has it.")
+    weight_decay: float = option(0.0, "Decoupled for adamw, nadamw, lion and lamb, else L2.")
+
+    def problems(self) -> Iterator[str]:
+        """One sentence for each value out of range."""
+        yield from _shares(self, "alpha", "momentum")
+        yield from _positive(self, "epsilon")
+        yield from _bounded(self, "initial")
+        yield from super().problems()
+
+
+@dataclass(frozen=True)
+class Adagrad(Optimizer):
+    """s <- s + g^2, which begins at `initial`; p <- p - lr g / (sqrt(s) + epsilon); g includes weight_decay p.
+
+    Source: Duchi et al. 2011, as torch.optim.Adagrad writes it.
+    """
+
+    kind: ClassVar[str] = "adagrad"
+    epsilon: float = option(1e-10, "Added to the root of the second moment.", flag="eps")
+    initial: float = option(0.0, "What the squared gradients begin at.", flag="initial-squares")
+    weight_decay: float = option(0.0, "Decoupled for adamw, nadamw, lion and lamb, else L2.")
+
+    def problems(self) -> Iterator[str]:
+        """One sentence for each value out of range."""
+        yield from _positive(self, "epsilon")
+        yield from _bounded(self, "initial")
+        yield from super().problems()
+
+
+@dataclass(frozen=True)
+class Adadelta(Optimizer):
+    """v <- r v + (1-r) g^2; d = g sqrt(w + epsilon) / sqrt(v + epsilon); w <- r w + (1-r) d^2; p <- p - lr d.
+
+    g includes weight_decay p. The paper's lr is 1. Source: Zeiler 2012.
+    """
+
+    kind: ClassVar[str] = "adadelta"
+    rho: float = option(0.9, "Decay rate of the squared gradients and steps.")
+    epsilon: float = option(1e-6, "Added to the root of the second moment.", flag="eps")
+    weight_decay: float = option(0.0, "Decoupled for adamw, nadamw, lion and lamb, else L2.")
+
+    def problems(self) -> Iterator[str]:
+        """One sentence for each value out of range."""
+        yield from _shares(self, "rho")
+        yield from _positive(self, "epsilon")
+        yield from super().problems()
+
+
+@dataclass(frozen=True)
+class Lamb(Optimizer):
+    """Adam's m, v, c1, c2; r = (m / c1) / (sqrt(v / c2) + epsilon) + weight_decay p; p <- p - lr |p| / |r| r.
+
+    The norms are over one parameter; |p| / |r| is 1 where either is 0. Source: You et al. 2020, algorithm 2.
+    """
+
+    kind: ClassVar[str] = "lamb"
+    decoupled: ClassVar[bool] = True
+    beta1: float = option(0.9, "Decay rate of the first moment.")
+    beta2: float = option(0.999, "Decay rate of the second moment.")
+    epsilon: float = option(1e-6, "Added to the root of the second moment.", flag="eps")
+    weight_decay: float = option(0.01, "Decoupled for adamw, nadamw, lion and lamb, else L2.")
+
+    def problems(self) -> Iterator[str]:
+        """One sentence for each value out of range."""
+        yield from _shares(self, "beta1", "beta2")
+        yield from _positive(self, "epsilon")
+        yield from super().problems()
+
+
 OPTIMIZERS: Vocabulary[Word] = Vocabulary("optimizer")
 OPTIMIZERS.add("adam", Word(Adam, {"decoupled": False}))
 OPTIMIZERS.add("adamw", Word(Adam, {"decoupled": True}, {"weight_decay": 0.01}))
@@ -155,6 +246,11 @@ OPTIMIZERS.add("sgd", Word(SGD))
 OPTIMIZERS.add("lion", Word(Lion), "evolved-sign-momentum")
 OPTIMIZERS.add("nadam", Word(NAdam, {"decoupled": False}), "nesterov-adam")
 OPTIMIZERS.add("nadamw", Word(NAdam, {"decoupled": True}, {"weight_decay": 0.01}))
+OPTIMIZERS.add("rmsprop", Word(RMSProp, {"inside": False}))
+OPTIMIZERS.add("rmsprop-tf", Word(RMSProp, {"inside": True}, {"alpha": 0.9, "epsilon": 1e-10, "initial": 1.0}))
+OPTIMIZERS.add("adagrad", Word(Adagrad))
+OPTIMIZERS.add("adadelta", Word(Adadelta))
+OPTIMIZERS.add("lamb", Word(Lamb))
 
 
 def optimizer_kinds() -> dict[str, type[Optimizer]]:

@@ -61,8 +61,8 @@ FIELDS: dict[str, Field] = {
     "optimizer": Field("optimizer", "sgd"),
     "useMuon": _refused("Bool", False, OLDER.format("Muon")),
     "useShampoo": _refused("Bool", False, OLDER.format("Shampoo")),
-    "rmspropDecay": _part("Float", "optimizer := .rmsprop"),
-    "rmspropEps": _part("Float", "optimizer := .rmsprop"),
+    "rmspropDecay": Field("Float", 0.9),
+    "rmspropEps": Field("Float", 1e-3),
     "weightDecay": Field("Float", 0.0),
     "wdExcludeNormBias": Field("Bool", None),
     "cosineDecay": Field("Bool", False),
@@ -267,6 +267,9 @@ def _optimizer(given: Mapping[str, Any]) -> dict[str, Any]:
         own["decay_all"] = True
     if given.get("useAdam", False) or given.get("optimizer") == "adam":
         return {"optimizer": "adamw" if decay else "adam", **own}
+    if given.get("optimizer") == "rmsprop":  # the original's is TensorFlow's: epsilon in the root, squares from 1
+        known = {"alpha": given.get("rmspropDecay", 0.9), "epsilon": given.get("rmspropEps", 1e-3)}
+        return {"optimizer": "rmsprop-tf", "momentum": given.get("momentum", 0.0), **known, **own}
     if given.get("optimizer", "sgd") != "sgd":
         return {"optimizer": given["optimizer"], **(own if decay else {})}
     return {"optimizer": "sgd", "momentum": given.get("momentum", 0.0), **own}
@@ -297,6 +300,10 @@ def _notes(given: Mapping[str, Any]) -> list[str]:
     adam = given.get("useAdam", False) or given.get("optimizer") == "adam"
     if adam and given.get("momentum", 0.0):
         notes.append("momentum: belongs to SGD, and the optimizer is Adam")
+    if given.get("optimizer") != "rmsprop":
+        notes += [
+            f"{name}: belongs to optimizer := .rmsprop" for name in ("rmspropDecay", "rmspropEps") if name in given
+        ]
     if "focalGamma" in given and not given.get("useFocal", False):
         notes.append("focalGamma: belongs to useFocal, which is off")
     if given.get("weightDecay", 0.0) and "wdExcludeNormBias" not in given:

@@ -10,11 +10,12 @@ from netc.codegen.evaluator import INTEGER_DTYPES
 from netc.codegen.ir import Function
 from netc.codegen.program import Program
 from netc.netspec.errors import UserError
-from netc.netspec.optimizers import SGD, Adam, Lion, NAdam, Optimizer
+from netc.netspec.optimizers import SGD, Adam, Lamb, Lion, NAdam, Optimizer
 from netc.proofs_oracle.certificate.reading import read
 from netc.proofs_oracle.certificate.run import Claim, Gradient
 
 Places = Mapping[str, int]
+Moments = Adam | NAdam | Lamb
 NO_LOSS = "none"  # the word for a text that returns none
 
 
@@ -22,7 +23,7 @@ def _fraction(value: float, exact: bool) -> Fraction:
     return read(value, "f32", exact).fraction
 
 
-def _by_first_moment(o: Adam | NAdam, name: str, decay: bool, of: Places, results: Places, exact: bool) -> Gradient:
+def _by_first_moment(o: Moments, name: str, decay: bool, of: Places, results: Places, exact: bool) -> Gradient:
     """m_new = (1 - beta1) g for m = 0; coupled decay adds to g."""
     coupled = _fraction(o.weight_decay, exact) if decay and not o.decoupled else Fraction(0)
     return Gradient(of[name], results[f"m/{name}"], factor=1 / _fraction(1 - o.beta1, exact), decay=coupled)
@@ -43,6 +44,7 @@ def _by_velocity_or_step(o: SGD, name: str, decay: bool, of: Places, results: Pl
 
 READERS: dict[type[Optimizer], Callable[..., Gradient]] = {
     Adam: _by_first_moment, SGD: _by_velocity_or_step, Lion: _by_momentum, NAdam: _by_first_moment,
+    Lamb: _by_first_moment,
 }  # fmt: skip
 
 
@@ -114,6 +116,12 @@ def claim_of_manifest(manifest: Mapping[str, Any], function: Function) -> Claim:
         raise UserError(f"`manifest` wants arguments of {name} whose role is parameter, got none")
     moments = [n for n in arguments if roles[n] == "moment"]
     first = next((kind for kind in ("m", "velocity") if f"{kind}/{names[0]}" in of), None)
+    if moments and first is None:
+        raise UserError(
+            "certify wants the gradients in moments m or velocity, or in the step of an optimizer without moments, got "
+            f"moments {', '.join(dict.fromkeys(n.partition('/')[0] for n in moments))}; the gradients are the same "
+            "with `optimizer=sgd`"
+        )
     returned = [f"{first}/{n}" if first else n for n in names]
     missing = [n for n in returned if n not in at]
     if missing:

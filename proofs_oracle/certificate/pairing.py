@@ -27,7 +27,7 @@ SAY = "say which by `wrt=ARGUMENT=RESULT`, `updates=ARGUMENT=RESULT:RULE` or `ma
 
 def paired(function: Function, loss: str | None, settings: Settings, point: FloatPoint) -> Claim:
     """The claim that a text makes by its looks. Raises UserError where it makes none."""
-    results = scalar_results(function) if loss is None else [r for r, _ in loss_of(function, loss)]
+    results = _of_arrays(function) if loss is None else [r for r, _ in loss_of(function, loss)]
     if not results:
         return _in_place(function, settings, point)
     tried: list[int] = []
@@ -41,6 +41,14 @@ def paired(function: Function, loss: str | None, settings: Settings, point: Floa
         tried.append(result)
     of = f"result {results[0]}" if len(results) == 1 else f"any of the results {', '.join(map(str, results))}"
     raise UserError(f"no result is a multiple of the derivative of {of} by an argument; {SAY}")
+
+
+def _of_arrays(function: Function) -> list[int]:
+    """The scalar results that hang on an array; all if none does. A count or an average of scalars is no loss."""
+    results = scalar_results(function)
+    arrays = {v for v in function.params if v.shape and v.type.dtype not in INTEGER_DTYPES}
+    used = {r: {v for op in needed(function, [function.results[r]]) for v in op.operands} for r in results}
+    return [r for r in results if used[r] & arrays] or results
 
 
 def _want_no_part(function: Function, claim: Claim, result: int, more: int) -> None:

@@ -1,4 +1,4 @@
-"""Optimizers that treat each element by itself, in NumPy float64 from their papers: Lion, NAdam."""
+"""Optimizers that treat each element by itself, in NumPy float64 from their papers: all but Adam and SGD."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from netc.netspec.optimizers import Lion, NAdam
+from netc.netspec.optimizers import Adadelta, Adagrad, Lion, NAdam, RMSProp
 from netc.proofs_oracle.draws import FloatArray
 from netc.proofs_oracle.references.optimizers import (
     OPTIMIZERS,
@@ -61,6 +61,73 @@ def _nadam_form(o: NAdam) -> list[str]:
     return [*lines, *decoupled(o)] if o.decoupled else [*coupled(o), *lines]
 
 
+def _rmsprop(o: RMSProp, p: FloatArray, g: FloatArray, old: Old, at: Now) -> Any:
+    """Tieleman and Hinton 2012, lecture 6e; centered: Graves 2013, eq. 38 to 45."""
+    g = g + at.decay * p
+    new = {"v": o.alpha * old["v"] + (1 - o.alpha) * g**2}
+    squares = new["v"] + o.initial * o.alpha**at.step
+    if o.centered:
+        new["q"] = o.alpha * old["q"] + (1 - o.alpha) * g
+        squares = np.maximum(squares - new["q"] ** 2, 0)
+    step = at.lr * g / np.sqrt(squares + o.epsilon) if o.inside else g / (np.sqrt(squares) + o.epsilon)
+    if o.momentum:
+        step = new["buffer"] = o.momentum * old["buffer"] + step
+    return p - (step if o.inside else at.lr * step), new
+
+
+def _rmsprop_moments(o: RMSProp) -> tuple[str, ...]:
+    return tuple(n for n, kept in (("v", True), ("q", o.centered), ("buffer", o.momentum)) if kept)
+
+
+def _rmsprop_form(o: RMSProp) -> list[str]:
+    begun = f" + {o.initial!r} * {o.alpha!r} ** t" if o.initial else ""
+    lines = [f"kept['v'] = {o.alpha!r} * kept['v'] + {1 - o.alpha!r} * g**2", f"squares = kept['v']{begun}"]
+    if o.centered:
+        lines += [
+            f"kept['q'] = {o.alpha!r} * kept['q'] + {1 - o.alpha!r} * g",
+            "squares = jnp.maximum(squares - kept['q'] ** 2, 0)",
+        ]
+    root = f"jnp.sqrt(squares + {o.epsilon!r})" if o.inside else f"(jnp.sqrt(squares) + {o.epsilon!r})"
+    lines.append(f"step = {'lr * ' if o.inside else ''}g / {root}")
+    if o.momentum:
+        lines.append(f"step = kept['buffer'] = {o.momentum!r} * kept['buffer'] + step")
+    return [*coupled(o), *lines, f"new = w - {'' if o.inside else 'lr * '}step"]
+
+
+def _adagrad(o: Adagrad, p: FloatArray, g: FloatArray, old: Old, at: Now) -> Any:
+    """Duchi et al. 2011, figure 1, with a diagonal."""
+    g = g + at.decay * p
+    squares = old["squares"] + g**2
+    return p - at.lr * g / (np.sqrt(o.initial + squares) + o.epsilon), {"squares": squares}
+
+
+def _adagrad_form(o: Adagrad) -> list[str]:
+    begun = f"{o.initial!r} + " if o.initial else ""
+    return [
+        *coupled(o),
+        "kept['squares'] = kept['squares'] + g**2",
+        f"new = w - lr * g / (jnp.sqrt({begun}kept['squares']) + {o.epsilon!r})",
+    ]
+
+
+def _adadelta(o: Adadelta, p: FloatArray, g: FloatArray, old: Old, at: Now) -> Any:
+    """Zeiler 2012, algorithm 1, whose rate is 1."""
+    g = g + at.decay * p
+    v = o.rho * old["v"] + (1 - o.rho) * g**2
+    step = np.sqrt(old["w"] + o.epsilon) / np.sqrt(v + o.epsilon) * g
+    return p - at.lr * step, {"v": v, "w": o.rho * old["w"] + (1 - o.rho) * step**2}
+
+
+def _adadelta_form(o: Adadelta) -> list[str]:
+    return [
+        *coupled(o),
+        f"kept['v'] = {o.rho!r} * kept['v'] + {1 - o.rho!r} * g**2",
+        f"step = jnp.sqrt(kept['w'] + {o.epsilon!r}) / jnp.sqrt(kept['v'] + {o.epsilon!r}) * g",
+        f"kept['w'] = {o.rho!r} * kept['w'] + {1 - o.rho!r} * step**2",
+        "new = w - lr * step",
+    ]
+
+
 OPTIMIZERS[Lion] = OptimizerReference(
     _lion,
     lambda o: ("m",),
@@ -89,4 +156,42 @@ OPTIMIZERS[NAdam] = OptimizerReference(
     ),
     adam_corrections,
     _nadam_form,
+)
+OPTIMIZERS[RMSProp] = OptimizerReference(
+    _rmsprop,
+    _rmsprop_moments,
+    (
+        OptimizerCase("plain", RMSProp()),
+        OptimizerCase("momentum-decay", RMSProp(momentum=0.9, weight_decay=0.1)),
+        OptimizerCase("centered", RMSProp(0.9, centered=True)),
+        OptimizerCase("centered-momentum", RMSProp(0.5, 1e-3, 0.5, centered=True)),
+        OptimizerCase("tensorflow", RMSProp(0.9, 1e-3, 0.9, initial=1.0, inside=True)),
+        OptimizerCase(
+            "tensorflow-decay-on-all", RMSProp(initial=0.5, inside=True, weight_decay=0.1), decay=(True,) * 3
+        ),
+        OptimizerCase("zero-gradients", RMSProp(centered=True, weight_decay=0.01), gradients="zero"),
+    ),
+    lambda o, steps: (1 - o.alpha**steps,),
+    _rmsprop_form,
+)
+OPTIMIZERS[Adagrad] = OptimizerReference(
+    _adagrad,
+    lambda o: ("squares",),
+    (
+        OptimizerCase("plain", Adagrad()),
+        OptimizerCase("decay", Adagrad(1e-3, 0.1, 0.1)),
+        OptimizerCase("zero-gradients", Adagrad(weight_decay=0.01), gradients="zero"),
+        OptimizerCase("gradients-below-epsilon", Adagrad(), gradients="tiny"),
+    ),
+    form=_adagrad_form,
+)
+OPTIMIZERS[Adadelta] = OptimizerReference(
+    _adadelta,
+    lambda o: ("v", "w"),
+    (
+        OptimizerCase("plain", Adadelta()),
+        OptimizerCase("decay", Adadelta(0.5, 1e-3, 0.1), lr=1.0),
+        OptimizerCase("zero-gradients", Adadelta(weight_decay=0.01), gradients="zero"),
+    ),
+    form=_adadelta_form,
 )

@@ -7,6 +7,7 @@ import pytest
 
 from netc.codegen.evaluator import run
 from netc.codegen.program import build
+from netc.evidence import certify
 from netc.netspec.check import check
 from netc.netspec.errors import UserError
 from netc.netspec.layers import Conv2d, Dense, GlobalAvgPool
@@ -22,7 +23,7 @@ from netc.runtime.target import parse_target
 NET = check(NetSpec("small", (4, 4, 2), (Conv2d(3, 3, activation="gelu"), GlobalAvgPool(), Dense(3))))
 B = 4
 MADE = {word: replace(row.make({}), weight_decay=0.05) for word, row in OPTIMIZERS.items()}
-READ = {"adam", "adamw", "sgd", "lion", "nadam", "nadamw"}
+READ = {"adam", "adamw", "sgd", "lion", "nadam", "nadamw", "lamb"}
 
 
 @pytest.mark.parametrize("word", MADE)
@@ -51,3 +52,21 @@ def test_the_certificate_reads_its_gradients_or_says_whose_it_reads(word):
     else:
         with pytest.raises(UserError, match=f"whose first update it can read, .*, got {MADE[word].kind};"):
             certify_program(program, parse_target("cpu"), Settings())
+
+
+@pytest.mark.parametrize("word", MADE)
+def test_its_text_alone_is_never_said_to_be_wrong(word):
+    """With the manifest and without: the gradients are found, or there is a sentence."""
+    net = check(NetSpec("line", (3,), (Dense(2),)))
+    program = build(net, Recipe(OPTIMIZERS[word].make({})), 2)
+    text = emit_text(program, parse_target("cpu")).text
+    for manifest, sentence in (
+        (program.manifest, "wants the gradients in moments m or"),
+        (None, "no result is a mult"),
+    ):
+        try:
+            found = certify(text, function="train_step", manifest=manifest)
+        except UserError as error:
+            assert sentence in str(error) and word not in READ
+        else:
+            assert found.holds and word in READ

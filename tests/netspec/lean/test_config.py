@@ -54,6 +54,12 @@ def test_the_original_without_a_word_is_plain_gradient_descent_at_a_constant_rat
         ({"useAdam": True}, {"optimizer": "adam", "weight_decay": 0.0}),
         ({"optimizer": ".adam", "weightDecay": 1}, {"optimizer": "adamw", "weight_decay": 1.0}),
         ({"optimizer": ".adamw"}, {"optimizer": "adamw"}),
+        (
+            {"optimizer": ".rmsprop", "momentum": 0.9, "rmspropEps": 1, "weightDecay": 4e-5},
+            {"optimizer": "rmsprop-tf", "momentum": 0.9, "alpha": 0.9, "epsilon": 1.0, "weight_decay": 4e-5},
+        ),
+        ({"optimizer": ".lamb", "weightDecay": 0.02}, {"optimizer": "lamb", "weight_decay": 0.02}),
+        ({"optimizer": ".lion"}, {"optimizer": "lion"}),
         ({"lossKind": ".binaryCrossEntropy"}, {"loss": "binaryCrossEntropy"}),
         ({"weightDecay": 0.1, "wdExcludeNormBias": False}, {"decay_all": True}),
         ({"seed": 7}, {"seed": 7}),
@@ -99,8 +105,8 @@ def test_what_asks_for_nothing_is_not_refused(name):
 
 
 def test_all_that_is_refused_is_named_at_once():
-    said = sentence(**NEEDED, useEMA=True, useMixup=True, optimizer=".lamb", lossKind=".yolov1Masked")
-    assert "useEMA := true, useMixup := true, optimizer := .lamb, lossKind := .yolov1Masked; take it out, or" in said
+    said = sentence(**NEEDED, useEMA=True, useMixup=True, lossKind=".yolov1Masked")
+    assert "useEMA := true, useMixup := true, lossKind := .yolov1Masked; take it out, or" in said
 
 
 @pytest.mark.parametrize("name", [name for name, field in FIELDS.items() if field.role in ("part", "noted")])
@@ -112,6 +118,7 @@ def test_what_becomes_no_option_is_spoken_of(name):
     ("fields", "note"),
     [
         ({"useAdam": True, "momentum": 0.9}, "momentum: belongs to SGD"),
+        ({"rmspropEps": 1.0}, "rmspropEps: belongs to optimizer := .rmsprop"),
         ({"focalGamma": 1.0}, "focalGamma: belongs to useFocal, which is off"),
         ({"weightDecay": 0.1}, "weightDecay: leaves out biases"),
         ({"wdExcludeNormBias": True}, "wdExcludeNormBias: belongs to weightDecay, which is 0"),

@@ -7,7 +7,7 @@ import optax
 import pytest
 import torch
 
-from netc.netspec.optimizers import Lion, NAdam
+from netc.netspec.optimizers import Adadelta, Adagrad, Lamb, Lion, NAdam, RMSProp
 from netc.proofs_oracle.references import optimizers
 from netc.proofs_oracle.witness import float64
 
@@ -28,6 +28,21 @@ OPTAX = {
         NAdam(0.8, 0.95, 1e-4, weight_decay=DECAY),
         lambda mask: optax.nadamw(RATE, 0.8, 0.95, 1e-4, weight_decay=DECAY, mask=mask),
     ),
+    "rmsprop": (RMSProp(0.9, 1e-4, 0.9), lambda mask: optax.rmsprop(RATE, 0.9, 1e-4, eps_in_sqrt=False, momentum=0.9)),
+    "rmsprop-centered": (
+        RMSProp(0.9, 1e-4, centered=True),
+        lambda mask: optax.rmsprop(RATE, 0.9, 1e-4, eps_in_sqrt=False, centered=True),
+    ),
+    "rmsprop-tf": (
+        RMSProp(0.9, 1e-3, 0.8, initial=1.0, inside=True, weight_decay=DECAY),
+        l2(optax.rmsprop(RATE, 0.9, 1e-3, initial_scale=1.0, momentum=0.8)),
+    ),
+    "adagrad": (  # optax's epsilon is inside the root: none on either side
+        Adagrad(1e-30, 0.1, DECAY), l2(optax.adagrad(RATE, 0.1, 0.0)),
+    ),
+    "adadelta": (Adadelta(0.8, 1e-5, DECAY), l2(optax.adadelta(RATE, 0.8, 1e-5))),
+    "lamb": (Lamb(weight_decay=DECAY), lambda mask: optax.lamb(RATE, weight_decay=DECAY, mask=mask)),
+    "lamb-plain": (Lamb(0.8, 0.95, 1e-4, 0.0), lambda mask: optax.lamb(RATE, 0.8, 0.95, 1e-4)),
 }  # fmt: skip
 
 
@@ -50,7 +65,18 @@ def test_it_is_optaxs(name, normal):
             np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-13)
 
 
-TORCH = {}
+TORCH = {
+    "rmsprop": (RMSProp(weight_decay=DECAY), lambda groups: torch.optim.RMSprop(groups, RATE)),
+    "rmsprop-centered": (
+        RMSProp(0.8, 1e-3, 0.7, centered=True, weight_decay=DECAY),
+        lambda groups: torch.optim.RMSprop(groups, RATE, 0.8, 1e-3, momentum=0.7, centered=True),
+    ),
+    "adagrad": (
+        Adagrad(1e-5, 0.2, DECAY),
+        lambda groups: torch.optim.Adagrad(groups, RATE, initial_accumulator_value=0.2, eps=1e-5),
+    ),
+    "adadelta": (Adadelta(0.7, 1e-4, DECAY), lambda groups: torch.optim.Adadelta(groups, RATE, 0.7, 1e-4)),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", TORCH)
