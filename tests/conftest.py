@@ -29,7 +29,7 @@ gc.set_threshold(100_000)
 
 # `pytest -m quick`: files of every room, in less than a minute; no compiler's tests but a few of JAX.
 QUICK = {
-    "": "rooms layer_pages",
+    "": "rooms layer_pages words",
     "cli": "console ls_show recipe_options train_view",
     "codegen": "activations loop ops steps walk",
     "codegen/rewrite": "kernel_forms phases products",
