@@ -15,8 +15,6 @@ from netc.netspec.optimizers import OPTIMIZERS
 from netc.netspec.optimizers import Word as OptimizerWord
 from netc.netspec.plugins import load_installed
 from netc.netspec.recipe import PRECISIONS, Recipe
-from netc.netspec.recipe_words import recipe_of as _recipe_of
-from netc.netspec.recipe_words import recipe_words
 from netc.netspec.schedules import SCHEDULES
 from netc.netspec.vocabulary import Vocabulary, options_of
 
@@ -137,9 +135,3 @@ steps_per_call_option = click.option(
     metavar="K",
     help="Take K steps in one call of the device, with the same results: for small nets.",
 )
-
-
-def recipe_of(options: Mapping[str, Any]) -> Recipe:
-    """The recipe that the options of a command say; raises SpecError, and UserError for an option of another row."""
-    words = recipe_words()
-    return _recipe_of(**{name: value for name, value in options.items() if name in words})
