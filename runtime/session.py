@@ -107,9 +107,7 @@ class Session:
         As many as the program's `steps_per_call` become one call; fewer, or where a loop of the backend would round
         in another way, are a call each, handed over one after the other.
         """
-        for x, y in zip(xs, ys, strict=True):
-            self._x.check(x)
-            self._y.check(y)
+        xs, ys = [self._x.check(x) for x in xs], [self._y.check(y) for y in ys]
         put, rates = self.loaded.put, np.asarray(lrs, np.float32)
         if len(xs) == self.program.steps_per_call > 1 and self.loaded.exact_loops:
             return Feed("train_steps", ((put(np.stack(xs)), put(np.stack(ys)), put(rates)),), rates)
@@ -166,7 +164,7 @@ class Session:
         """The targets, class ids checked to be ids of classes."""
         y = np.asarray(y)
         classes = self.program.net.out.shape[-1] if self.program.net.out.rank else 0
-        if y.size and y.dtype == np.int32 and not self.program.recipe.check_labels and classes:
+        if y.size and y.dtype.kind == "i" and not self.program.recipe.check_labels and classes:
             low, high = int(y.min()), int(y.max())
             if low < 0 or high >= classes:
                 raise UserError(
@@ -200,6 +198,10 @@ class _Wanted:
         array = np.asarray(given)
         if array.dtype == self.dtype and array.shape == self.shape:
             return array
+        # NumPy's own integers are int64
+        exact = self.dtype.kind == array.dtype.kind == "i" and array.shape == self.shape
+        if exact and np.array_equal(narrow := array.astype(self.dtype), array):
+            return narrow
         kind = self.dtype.name
         sentence = f"`{self.name}` wants {kind} {list(self.type.shape)}, got {array.dtype} {list(array.shape)}"
         if array.shape[1:] == self.type.shape[1:] and array.shape[:1] != self.type.shape[:1] and array.ndim:

@@ -61,7 +61,8 @@ def test_no_state_is_refused(session):
         (X[:3], Y[:3], r"`x` wants float32 \[4, 6\], got float32 \[3, 6\]; .*compile with `batch=3`"),
         (X.astype(float), Y, r"`x` wants float32 \[4, 6\], got float64 \[4, 6\]; convert it by .astype\(np.float32\)"),
         (X[:, :5], Y, r"`x` wants float32 \[4, 6\], got float32 \[4, 5\]; reshape it"),
-        (X, Y.astype(np.int64), r"`y` wants int32 \[4\], got int64 \[4\]; convert it by .astype\(np.int32\)"),
+        (X, Y.astype(float), r"`y` wants int32 \[4\], got float64 \[4\]; convert it by .astype\(np.int32\)"),
+        (X, Y.astype(np.int64) + (1 << 32), r"`y` wants class ids from 0 to 2, got 4294967296 to"),
         (X, Y[:, None], r"`y` wants int32 \[4\], got int32 \[4, 1\]; reshape it"),
         (X, Y + 1, r"`y` wants class ids from 0 to 2, got 1 to 3; give a net with more `classes`"),
     ],
@@ -71,6 +72,13 @@ def test_what_does_not_fit_is_refused(session, x, y, sentence):
     with pytest.raises(UserError, match=sentence):
         session.train(state, x, y, lr=0.1)
     session.train(state, X, Y, lr=0.1)  # the state was not taken over
+
+
+def test_labels_of_other_integers_are_taken_as_they_are(session):
+    losses = [
+        session.train(session.init(), X, y, lr=0.1)[1]["loss"] for y in (Y, Y.astype(np.int64), Y.astype(np.int8))
+    ]
+    assert len(set(losses)) == 1
 
 
 def test_weights_and_seeds_that_do_not_fit_are_refused(session):
