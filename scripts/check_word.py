@@ -51,7 +51,11 @@ def _optimizer(word: str) -> Iterator[tuple[str, bool]]:
 
 def _schedule(word: str) -> Iterator[tuple[str, bool]]:
     cls = SCHEDULES[word]
-    yield "factor(0) is 1: the rate falls from lr", cls().factor(0.0) == 1
+    factors = [cls().factor(t / 1000) for t in range(1001)]
+    yield (
+        "factor(t) goes up to 1, where the rate is lr, and not below 0",
+        min(factors) >= 0 and 0.999 < max(factors) <= 1,
+    )
     yield (
         f"its form: FACTORS[{cls.__name__}] in proofs_oracle/twin/schedules.py (else no emit-jax)",
         cls in FACTORS,

@@ -50,6 +50,7 @@ def _part(type_: str, of: str) -> Field:
 
 
 OLDER = "it is a word of lean4-mlir's older versions, and netc has no {}: take it out, and useAdam decides"
+AFTER_WARM_UP = "netc counts the falls from the end of the warm-up: take one of them out"
 EVERY_EPOCH = "netc evaluates and saves after every epoch"
 FIELDS: dict[str, Field] = {
     "learningRate": Field("Float", None),
@@ -89,9 +90,9 @@ FIELDS: dict[str, Field] = {
     "bootstrapBackbone": _refused("option", None, "take it out, and begin with given weights (`init`)"),
     "bootstrapBackboneRange": _refused("option", None, "take it out, and begin with given weights (`init`)"),
     "minLR": _refused("Float", 0.0, "netc's cosine ends at 0: take it out"),
-    "expLRDecayRate": _refused("Float", 0.0),
-    "expLRDecayEpochs": _part("Float", "expLRDecayRate"),
-    "expLRStaircase": _part("Bool", "expLRDecayRate"),
+    "expLRDecayRate": Field("Float", 0.0),
+    "expLRDecayEpochs": Field("Float", 1.0),
+    "expLRStaircase": Field("Bool", False, say=AFTER_WARM_UP),
     "gradClipNorm": _refused("Float", 0.0),
     "headLrMult": _refused("Float", 1.0),
     "useMixup": _refused("Bool", False),
@@ -221,6 +222,10 @@ def _refuse(record: Record, given: Mapping[str, Any]) -> None:
     refused = [name for name in given if FIELDS[name].role == "refused" and not _idle(name, given[name])]
     if given.get("optimizer", "sgd") not in OPTIMIZERS:
         refused.append("optimizer")
+    if given.get("expLRStaircase", False) and given.get("expLRDecayRate", 0.0) and given.get("warmupEpochs", 0):
+        refused.append("expLRStaircase")
+    if given.get("expLRDecayEpochs", 1.0) <= 0:
+        refused.append("expLRDecayEpochs")
     if isinstance(given.get("lossKind"), str):
         refused.append("lossKind")
     if not refused:
@@ -244,7 +249,7 @@ def _options(given: Mapping[str, Any]) -> dict[str, Any]:
         "batch": given["batchSize"] * parts,  # the original's batch is one part's
         "lr": given["learningRate"],
         "warmup": float(given.get("warmupEpochs", 0)),
-        "decay": "cosine" if given.get("cosineDecay", False) else "constant",
+        **_decay(given),
         **_optimizer(given),
         **_loss_options(given),
     }
@@ -257,6 +262,19 @@ def _options(given: Mapping[str, Any]) -> dict[str, Any]:
     if parts > 1:
         options["accumulate"] = parts
     return options
+
+
+def _decay(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The original's exponential decay is after its warm-up, and goes before its cosine."""
+    rate, every = given.get("expLRDecayRate", 0.0), given.get("expLRDecayEpochs", 1.0)
+    falling = given["epochs"] - given.get("warmupEpochs", 0)
+    if not rate:
+        return {"decay": "cosine" if given.get("cosineDecay", False) else "constant"}
+    if falling <= 0:
+        return {"decay": "constant"}
+    if not given.get("expLRStaircase", False):
+        return {"decay": "exponential", "left": rate ** (falling / every)}
+    return {"decay": "step", "gamma": rate, "every": every / falling} if every <= falling else {"decay": "constant"}
 
 
 def _optimizer(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -300,6 +318,9 @@ def _notes(given: Mapping[str, Any]) -> list[str]:
     adam = given.get("useAdam", False) or given.get("optimizer") == "adam"
     if adam and given.get("momentum", 0.0):
         notes.append("momentum: belongs to SGD, and the optimizer is Adam")
+    if not given.get("expLRDecayRate", 0.0):
+        own = ("expLRDecayEpochs", "expLRStaircase")
+        notes += [f"{name}: belongs to expLRDecayRate, which is off" for name in own if name in given]
     if given.get("optimizer") != "rmsprop":
         notes += [
             f"{name}: belongs to optimizer := .rmsprop" for name in ("rmspropDecay", "rmspropEps") if name in given

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from netc.netspec.errors import SpecError
 from netc.netspec.loss import CrossEntropy, Dice, Focal
 from netc.netspec.recipe import SGD, Adam, Recipe, TrainConfig
+from netc.netspec.schedules import SCHEDULES
 from netc.runtime.schedule import learning_rate
 
 NAN, INF = math.nan, math.inf
@@ -43,7 +44,7 @@ NAN, INF = math.nan, math.inf
         (TrainConfig(warmup=-0.5), "warmup wants between 0 and 5 epochs, got -0.5"),
         (TrainConfig(epochs=2, warmup=3), "warmup wants between 0 and 2 epochs, got 3"),
         (TrainConfig(warmup=NAN), "warmup wants between 0 and 5 epochs, got nan"),
-        (TrainConfig(decay="step"), "decay wants one of cosine, constant, got 'step'"),
+        (TrainConfig(decay="stp"), SCHEDULES.problem("stp")),
         (TrainConfig(final=1.5), "final wants a fraction of lr from 0 to 1, got 1.5"),
         (TrainConfig(final=NAN), "final wants a fraction of lr from 0 to 1, got nan"),
     ],

@@ -1,9 +1,25 @@
 """The learning rate of each step, beside optax's schedules."""
 
+import math
+
 import optax
 import pytest
+import torch
 
+from netc.netspec.errors import SpecError
 from netc.netspec.recipe import TrainConfig
+from netc.netspec.schedules import (
+    SCHEDULES,
+    CosineRestarts,
+    Exponential,
+    InverseSqrt,
+    Linear,
+    OneCycle,
+    Polynomial,
+    StableDecay,
+    Step,
+)  # fmt: skip
+from netc.proofs_oracle.twin.schedules import factor_text
 from netc.runtime.schedule import learning_rate
 
 STEPS = 7  # an epoch
@@ -34,3 +50,86 @@ def test_the_ends():
     assert rates[:5] == [0.25, 0.5, 0.75, 1.0, 1.0]
     assert rates == sorted(rates[:4]) + sorted(rates[4:], reverse=True)
     assert min(rates[4:]) > 0.25
+
+
+TOTAL = 60  # steps, none of them of a warm-up
+PEERS = {
+    "linear": (Linear(), optax.linear_schedule(1.0, 0.0, TOTAL)),
+    "polynomial": (Polynomial(0.9), optax.polynomial_schedule(1.0, 0.0, 0.9, TOTAL)),
+    "step": (Step(0.2, 1 / 3), optax.exponential_decay(1.0, 20, 0.2, staircase=True)),
+    "exponential": (Exponential(0.05), optax.exponential_decay(1.0, TOTAL, 0.05)),
+    "cosine-restarts": (
+        CosineRestarts(3), optax.join_schedules([optax.cosine_decay_schedule(1.0, 20)] * 3, [20, 40]),
+    ),
+    "stable-decay": (
+        StableDecay(0.25),
+        optax.join_schedules([optax.constant_schedule(1.0), optax.linear_schedule(1.0, 0.0, 15)], [45]),
+    ),
+    "one-cycle": (OneCycle(), optax.cosine_onecycle_schedule(TOTAL, 1.0)),
+    "one-cycle-else": (OneCycle(0.5, 0.1, 0.01), optax.cosine_onecycle_schedule(TOTAL, 1.0, 0.5, 10.0, 10.0)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PEERS)
+def test_a_schedule_is_optaxs(name):
+    schedule, wanted = PEERS[name]
+    config = TrainConfig(epochs=6, lr=1.0, decay=schedule).check()
+    for step in range(TOTAL):  # optax is in float32
+        assert learning_rate(config, step, 10) == pytest.approx(float(wanted(step)), abs=4e-7)
+
+
+def torchs(make):
+    """The rates of a schedule of torch's, step by step."""
+    optimizer = torch.optim.SGD([torch.zeros(1)], 1.0)
+    schedule = make(optimizer)
+    for _ in range(TOTAL):
+        yield optimizer.param_groups[0]["lr"]
+        optimizer.step()
+        schedule.step()
+
+
+RATES = torch.optim.lr_scheduler
+TORCH = {
+    "step": (Step(0.5, 0.3), lambda o: RATES.StepLR(o, 18, 0.5)),
+    "linear": (Linear(), lambda o: RATES.LinearLR(o, 1.0, 0.0, TOTAL)),
+    "polynomial": (Polynomial(3.0), lambda o: RATES.PolynomialLR(o, TOTAL, 3.0)),
+    "exponential": (Exponential(0.1), lambda o: RATES.ExponentialLR(o, 0.1 ** (1 / TOTAL))),
+    "cosine-restarts": (CosineRestarts(2, 2.0), lambda o: RATES.CosineAnnealingWarmRestarts(o, 20, 2)),
+    "cosine-restarts-4": (CosineRestarts(), lambda o: RATES.CosineAnnealingWarmRestarts(o, 15)),
+    "inverse-sqrt": (InverseSqrt(0.25), lambda o: RATES.LambdaLR(o, lambda s: math.sqrt(15 / (15 + s)))),
+}
+
+
+@pytest.mark.parametrize("name", TORCH)
+def test_a_schedule_is_torchs(name):
+    schedule, make = TORCH[name]
+    config = TrainConfig(epochs=6, lr=1.0, decay=schedule).check()
+    ours = [learning_rate(config, step, 10) for step in range(TOTAL)]
+    assert ours == pytest.approx(list(torchs(make)), rel=1e-12, abs=1e-13)
+
+
+def test_inverse_sqrt_is_vaswanis_where_its_timescale_is_the_warm_up():
+    config = TrainConfig(epochs=10, lr=1.0, warmup=2, decay=InverseSqrt(2 / 8))
+    for step in range(8, 40):
+        assert learning_rate(config, step, 4) == pytest.approx(math.sqrt(8 / step))
+
+
+@pytest.mark.parametrize("schedule", [cls() for cls in SCHEDULES.values()] + [s for s, _ in PEERS.values()])
+def test_the_script_of_emit_jax_has_the_same(schedule):
+    text = factor_text(schedule)
+    for step in range(101):
+        held = {"math": math, "t": step / 100}
+        assert eval(f"({text})", held) == pytest.approx(schedule.factor(step / 100), rel=1e-12, abs=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "said"),
+    [(Step(0.0), "step: gamma wants a number above 0, at most 1, got 0.0"), (Step(every=2.0), "step: every wants"),
+     (Polynomial(-1.0), "polynomial: power wants a positive number"), (CosineRestarts(0), "cycles wants an integer"),
+     (CosineRestarts(40, 2.0), "wants at most 30 where they grow, got 40"), (OneCycle(rise=1.0), "rise wants"),
+     (OneCycle(ends=2.0), "ends wants a number from 0 to 1"), (StableDecay(0.0), "fall wants"),
+     (Exponential(float("nan")), "left wants"), (InverseSqrt(0.0), "timescale wants")],
+)  # fmt: skip
+def test_an_option_out_of_range(schedule, said):
+    with pytest.raises(SpecError, match=said):
+        TrainConfig(decay=schedule).check()

@@ -60,6 +60,17 @@ def test_the_original_without_a_word_is_plain_gradient_descent_at_a_constant_rat
         ),
         ({"optimizer": ".lamb", "weightDecay": 0.02}, {"optimizer": "lamb", "weight_decay": 0.02}),
         ({"optimizer": ".lion"}, {"optimizer": "lion"}),
+        (
+            {"expLRDecayRate": 0.5, "expLRDecayEpochs": 40, "cosineDecay": True},
+            {"decay": "exponential", "left": 0.25},
+        ),
+        ({"expLRDecayRate": 0.5, "warmupEpochs": 78}, {"decay": "exponential", "left": 0.25}),
+        (
+            {"expLRDecayRate": 0.9, "expLRDecayEpochs": 8, "expLRStaircase": True},
+            {"decay": "step", "gamma": 0.9, "every": 0.1},
+        ),
+        ({"expLRDecayRate": 0.9, "expLRDecayEpochs": 99, "expLRStaircase": True}, {"decay": "constant"}),
+        ({"expLRDecayRate": 0.9, "warmupEpochs": 80}, {"decay": "constant"}),
         ({"lossKind": ".binaryCrossEntropy"}, {"loss": "binaryCrossEntropy"}),
         ({"weightDecay": 0.1, "wdExcludeNormBias": False}, {"decay_all": True}),
         ({"seed": 7}, {"seed": 7}),
@@ -118,6 +129,7 @@ def test_what_becomes_no_option_is_spoken_of(name):
     ("fields", "note"),
     [
         ({"useAdam": True, "momentum": 0.9}, "momentum: belongs to SGD"),
+        ({"expLRStaircase": True}, "expLRStaircase: belongs to expLRDecayRate, which is off"),
         ({"rmspropEps": 1.0}, "rmspropEps: belongs to optimizer := .rmsprop"),
         ({"focalGamma": 1.0}, "focalGamma: belongs to useFocal, which is off"),
         ({"weightDecay": 0.1}, "weightDecay: leaves out biases"),
@@ -138,6 +150,11 @@ def test_every_field_refuses_a_value_of_another_type(name):
     [
         ({**NEEDED, "learningrate": 1}, "a TrainConfig has no field 'learningrate'; did you mean learningRate"),
         ({**NEEDED, "zzz": 1}, "a TrainConfig has no field 'zzz'; docs/lean.md lists those there are"),
+        (
+            {**NEEDED, "expLRDecayRate": 0.9, "expLRStaircase": True, "warmupEpochs": 5},
+            "does not do expLRStaircase := true; netc counts the falls from the end of the warm-up",
+        ),
+        ({**NEEDED, "expLRDecayEpochs": 0}, "netc train does not do expLRDecayEpochs := 0"),
         ({"learningRate": 0.1}, "a TrainConfig wants batchSize, got none; write batchSize := .."),
         ({**NEEDED, "epochs": 2.5}, "epochs wants an integer of at least 0, got 2.5; change it"),
         ({**NEEDED, "batchSize": -1}, "batchSize wants an integer of at least 0, got -1"),

@@ -8,7 +8,9 @@ import pytest
 from netc.netspec.augment import Augment
 from netc.netspec.errors import UserError
 from netc.netspec.loss import CrossEntropy
-from netc.netspec.recipe import SGD, Recipe
+from netc.netspec.optimizers import OPTIMIZERS
+from netc.netspec.recipe import SGD, Recipe, TrainConfig
+from netc.netspec.schedules import SCHEDULES
 from netc.runtime.run.config import free_folder, from_json, read_config, write_config
 from tests.runtime.test_train import config
 
@@ -88,3 +90,17 @@ def test_a_free_folder_is_the_first_that_is_not_there(tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run-2").mkdir()
     assert free_folder(tmp_path, "run") == tmp_path / "run-3"
+
+
+@pytest.mark.parametrize("word", SCHEDULES)
+def test_every_schedule_comes_back(word, tmp_path):
+    made = config(training=TrainConfig(decay=word))
+    write_config(tmp_path, made)
+    assert read_config(tmp_path) == made
+
+
+@pytest.mark.parametrize("word", OPTIMIZERS)
+def test_every_optimizer_comes_back(word, tmp_path):
+    made = config(recipe=Recipe(OPTIMIZERS[word].make({})))
+    write_config(tmp_path, made)
+    assert read_config(tmp_path) == made
