@@ -228,7 +228,7 @@ class ModuleEmitter:
         new: dict[str, Value] = dict(scalars)
         for p in self.net.params:
             with b.at(p.name, "update"):
-                kept = {m: held[f"{m}/{p.name}"] for m in moments}
+                kept = {m: held[slot] for m in moments if (slot := f"{m}/{p.name}") in held}
                 decay = p.decay or self.recipe.decay_all
                 value, after = rule.update(b, optimizer, held[p.name], grads[p.name], decay, {**kept, **scalars}, lr)
             new[p.name] = value
@@ -316,8 +316,13 @@ def optimizer_module(optimizer: Optimizer, shapes: tuple[tuple[int, ...], ...], 
     kept: the moments, name by name over all parameters, then the scalars.
     """
     rule = rule_of(optimizer)
-    names = rule.moments(optimizer)
-    kept_types = [TensorType(s) for _ in names for s in shapes] + [SCALAR] * len(rule.scalars)
+    places = {
+        (m, i): TensorType(shape)
+        for m in rule.moments(optimizer)
+        for i, s in enumerate(shapes)
+        if (shape := rule.shape(optimizer, m, s)) is not None
+    }
+    kept_types = [*places.values(), *[SCALAR] * len(rule.scalars)]
     start = Builder("init")
     zeros = start.finish([(f"kept{i}", start.constant(0, t)) for i, t in enumerate(kept_types)])
     b = Builder("update")
@@ -325,15 +330,15 @@ def optimizer_module(optimizer: Optimizer, shapes: tuple[tuple[int, ...], ...], 
     grads = [b.parameter(f"g{i}", TensorType(s)) for i, s in enumerate(shapes)]
     kept = [b.parameter(f"kept{i}", t) for i, t in enumerate(kept_types)]
     lr = b.parameter("lr", SCALAR)
-    n = len(shapes)
-    scalars = rule.advance(b, optimizer, dict(zip(rule.scalars, kept[n * len(names) :], strict=True)))
+    scalars = rule.advance(b, optimizer, dict(zip(rule.scalars, kept[len(places) :], strict=True)))
+    held = dict(zip(places, kept, strict=False))
     new_params: list[Value] = []
     new_moments: dict[tuple[str, int], Value] = {}
     for i, p in enumerate(params):
-        own = {m: kept[j * n + i] for j, m in enumerate(names)}
+        own = {m: v for (m, of), v in held.items() if of == i}
         value, after = rule.update(b, optimizer, p, grads[i], decay[i], {**own, **scalars}, lr)
         new_params.append(value)
         new_moments.update({(m, i): v for m, v in after.items()})
-    moments = [new_moments[m, i] for m in names for i in range(n)]
+    moments = [new_moments[place] for place in places]
     results = [*new_params, *moments, *(scalars[s] for s in rule.scalars)]
     return Module("optimizer", (zeros, b.finish([(f"r{i}", v) for i, v in enumerate(results)])))

@@ -30,7 +30,12 @@ def state_of(net: CheckedNet, recipe: Recipe) -> tuple[Slot, ...]:
     return (
         *(Slot(p.name, "parameter", TensorType(p.shape)) for p in net.params),
         *(Slot(s.name, "statistic", TensorType(s.shape)) for s in net.state),
-        *(Slot(f"{m}/{p.name}", "moment", TensorType(p.shape)) for m in moments for p in net.params),
+        *(
+            Slot(f"{m}/{p.name}", "moment", TensorType(shape))
+            for m in moments
+            for p in net.params
+            if (shape := rule.shape(recipe.optimizer, m, p.shape)) is not None
+        ),
         *(Slot(c, "correction", SCALAR) for c in rule.scalars),
         Slot("step", "step", STEP),
         Slot("key", "key", KEY),

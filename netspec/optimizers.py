@@ -14,6 +14,8 @@ from typing import Any, ClassVar
 from netc.netspec.types import LARGEST_NUMBER, SMALLEST_NUMBER
 from netc.netspec.vocabulary import Vocabulary, option
 
+DECAY = "Decoupled for adamw, nadamw, lion, lamb and muon, else L2."
+
 
 class Optimizer(ABC):
     """An optimizer as a value, a frozen dataclass: its fields are its options, numbers and truth values.
@@ -87,7 +89,7 @@ class Adam(Optimizer):
     beta1: float = option(0.9, "Decay rate of the first moment.")
     beta2: float = option(0.999, "Decay rate of the second moment.")
     epsilon: float = option(1e-8, "Added to the root of the second moment.", flag="eps")
-    weight_decay: float = option(0.0, "Decoupled for adamw, nadamw, lion and lamb, else L2.")
+    weight_decay: float = option(0.0, DECAY)
     decoupled: bool = True
 
     def problems(self) -> Iterator[str]:
@@ -107,7 +109,7 @@ class SGD(Optimizer):
     kind: ClassVar[str] = "sgd"
     momentum: float = option(0.9, "Momentum of the velocity.")
     nesterov: bool = option(False, "Nesterov momentum: the step looks ahead along the velocity.")
-    weight_decay: float = option(0.0, "Decoupled for adamw, nadamw, lion and lamb, else L2.")
+    weight_decay: float = option(0.0, DECAY)
 
     def problems(self) -> Iterator[str]:
         """One sentence for each value out of range."""
@@ -125,7 +127,7 @@ class Lion(Optimizer):
     kind: ClassVar[str] = "lion"
     beta1: float = option(0.9, "Decay rate of the first moment; of lion: the momentum's weight in the sign.")
     beta2: float = option(0.99, "Decay rate of the second moment; of lion: of the momentum.")
-    weight_decay: float = option(0.0, "Decoupled for adamw, nadamw, lion and lamb, else L2.")
+    weight_decay: float = option(0.0, DECAY)
 
     def problems(self) -> Iterator[str]:
         """One sentence for each value out of range."""
@@ -144,7 +146,7 @@ class NAdam(Optimizer):
     beta1: float = option(0.9, "Decay rate of the first moment.")
     beta2: float = option(0.999, "Decay rate of the second moment.")
     epsilon: float = option(1e-8, "Added to the root of the second moment.", flag="eps")
-    weight_decay: float = option(0.0, "Decoupled for adamw, nadamw, lion and lamb, else L2.")
+    weight_decay: float = option(0.0, DECAY)
     decoupled: bool = True
 
     def problems(self) -> Iterator[str]:
@@ -170,7 +172,7 @@ class RMSProp(Optimizer):
     centered: bool = option(False, "Divide by the deviation of the gradients, not by their root mean square.")
     initial: float = option(0.0, "What the squared gradients begin at.", flag="initial-squares")
     inside: bool = option(False, "Epsilon inside the root and the rate inside the velocity, as TensorFlow has it.")
-    weight_decay: float = option(0.0, "Decoupled for adamw, nadamw, lion and lamb, else L2.")
+    weight_decay: float = option(0.0, DECAY)
 
     def problems(self) -> Iterator[str]:
         """One sentence for each value out of range."""
@@ -190,7 +192,7 @@ class Adagrad(Optimizer):
     kind: ClassVar[str] = "adagrad"
     epsilon: float = option(1e-10, "Added to the root of the second moment.", flag="eps")
     initial: float = option(0.0, "What the squared gradients begin at.", flag="initial-squares")
-    weight_decay: float = option(0.0, "Decoupled for adamw, nadamw, lion and lamb, else L2.")
+    weight_decay: float = option(0.0, DECAY)
 
     def problems(self) -> Iterator[str]:
         """One sentence for each value out of range."""
@@ -209,7 +211,7 @@ class Adadelta(Optimizer):
     kind: ClassVar[str] = "adadelta"
     rho: float = option(0.9, "Decay rate of the squared gradients and steps.")
     epsilon: float = option(1e-6, "Added to the root of the second moment.", flag="eps")
-    weight_decay: float = option(0.0, "Decoupled for adamw, nadamw, lion and lamb, else L2.")
+    weight_decay: float = option(0.0, DECAY)
 
     def problems(self) -> Iterator[str]:
         """One sentence for each value out of range."""
@@ -230,12 +232,46 @@ class Lamb(Optimizer):
     beta1: float = option(0.9, "Decay rate of the first moment.")
     beta2: float = option(0.999, "Decay rate of the second moment.")
     epsilon: float = option(1e-6, "Added to the root of the second moment.", flag="eps")
-    weight_decay: float = option(0.01, "Decoupled for adamw, nadamw, lion and lamb, else L2.")
+    weight_decay: float = option(0.01, DECAY)
 
     def problems(self) -> Iterator[str]:
         """One sentence for each value out of range."""
         yield from _shares(self, "beta1", "beta2")
         yield from _positive(self, "epsilon")
+        yield from super().problems()
+
+
+@dataclass(frozen=True)
+class Muon(Optimizer):
+    """m <- k m + (1-k) g; p <- p - lr 0.2 sqrt(max(rows, columns)) O(k m + (1-k) g), k the momentum; else AdamW.
+
+    The first is the update of matrices: O(X) is near the nearest orthogonal matrix, by iterations of Newton and Schulz.
+    A parameter of rank 2 or more is a matrix of its last axis and all others together: of a convolution's kernel the
+    columns are channels out, the rows channels in at each place; with `dense_only` those of rank 2 alone are matrices.
+    What has one row or column is none. The factor makes steps as long as AdamW's, so that one lr fits both. Decay is
+    decoupled, p <- p - lr weight_decay p. Source: Jordan 2024; the factor: Liu et al. 2025.
+    """
+
+    kind: ClassVar[str] = "muon"
+    momentum: float = option(0.95, "Momentum of the velocity.")
+    beta1: float = option(0.9, "Decay rate of the first moment.")
+    beta2: float = option(0.999, "Decay rate of the second moment.")
+    epsilon: float = option(1e-8, "Added to the root of the second moment.", flag="eps")
+    iterations: int = option(5, "Iterations of Newton and Schulz in a step of muon.")
+    dense_only: bool = option(False, "AdamW for convolution kernels, muon for matrices alone.")
+    weight_decay: float = option(0.01, DECAY)
+
+    def is_matrix(self, shape: tuple[int, ...]) -> bool:
+        """Whether a parameter of this shape is updated as a matrix."""
+        rows = math.prod(shape[:-1])
+        return len(shape) >= 2 and min(rows, shape[-1]) > 1 and (len(shape) == 2 or not self.dense_only)
+
+    def problems(self) -> Iterator[str]:
+        """One sentence for each value out of range."""
+        yield from _shares(self, "momentum", "beta1", "beta2")
+        yield from _positive(self, "epsilon")
+        if not 1 <= self.iterations <= 20:
+            yield f"muon: iterations wants an integer from 1 to 20, got {self.iterations}"
         yield from super().problems()
 
 
@@ -251,6 +287,7 @@ OPTIMIZERS.add("rmsprop-tf", Word(RMSProp, {"inside": True}, {"alpha": 0.9, "eps
 OPTIMIZERS.add("adagrad", Word(Adagrad))
 OPTIMIZERS.add("adadelta", Word(Adadelta))
 OPTIMIZERS.add("lamb", Word(Lamb))
+OPTIMIZERS.add("muon", Word(Muon))
 
 
 def optimizer_kinds() -> dict[str, type[Optimizer]]:

@@ -41,12 +41,13 @@ def run_optimizer_case(kind: str, case: OptimizerCase, *, seed: int = 0) -> Resu
 
 def _names(case: OptimizerCase) -> list[str]:
     """Parameters, then each moment over all parameters, then the bias corrections: the order of `optimizer_module`."""
-    moments = optimizers.moment_names(case.optimizer)
+    kept = optimizers.start(case.optimizer, tuple(np.zeros(s) for s in case.shapes)).moments
+    moments = [f"{m} {i}" for m, tensors in kept.items() for i, t in enumerate(tensors) if t is not None]
     indices = range(len(case.shapes))
     scalars = [f"correction{i + 1}" for i in range(len(optimizers.corrections(case.optimizer, 1)))]
-    return [*(f"parameter {i}" for i in indices), *(f"{m} {i}" for m in moments for i in indices), *scalars]
+    return [*(f"parameter {i}" for i in indices), *moments, *scalars]
 
 
 def _flat(case: OptimizerCase, kept: Kept) -> list[FloatArray]:
-    moments = [tensor for name in optimizers.moment_names(case.optimizer) for tensor in kept.moments[name]]
+    moments = [tensor for tensors in kept.moments.values() for tensor in tensors if tensor is not None]
     return [*moments, *(np.asarray(c) for c in optimizers.corrections(case.optimizer, kept.steps))]

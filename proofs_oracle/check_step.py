@@ -78,6 +78,7 @@ class _Witness:
             f"{moment}/{name}": tensor
             for moment, tensors in self.kept.moments.items()
             for name, tensor in zip(self.params, tensors, strict=True)
+            if tensor is not None
         }
         fixed = {"step": np.asarray(steps, np.int32), "key": KEY}
         return {

@@ -26,9 +26,10 @@ def corrections(b: Builder, optimizer: Any, scalars: dict[str, Value]) -> dict[s
     }
 
 
-def _update(
+def update(
     b: Builder, optimizer: Adam, p: Value, g: Value, decay: bool, kept: dict[str, Value], lr: Value
 ) -> tuple[Value, dict[str, Value]]:
+    """The new parameter and its moments."""
     rate = optimizer.weight_decay if decay else 0.0
     if rate and not optimizer.decoupled:
         g = b.add(g, b.mul(p, rate))
@@ -43,4 +44,4 @@ def _update(
     return new, {"m": m, "v": v}
 
 
-RULES[Adam] = OptimizerRule(lambda optimizer: ("m", "v"), ("correction1", "correction2"), corrections, _update)
+RULES[Adam] = OptimizerRule(lambda optimizer: ("m", "v"), ("correction1", "correction2"), corrections, update)

@@ -12,12 +12,16 @@ from netc.netspec.errors import UserError
 from netc.netspec.optimizers import Optimizer
 
 Update = Callable[[Builder, Any, Value, Value, bool, dict[str, Value], Value], tuple[Value, dict[str, Value]]]
+Shape = tuple[int, ...]
 Shared = Callable[[Builder, Any, dict[str, Value]], dict[str, Value]]
 
 
 @dataclass(frozen=True)
 class OptimizerRule:
-    """`moments`: names of the tensors kept for each parameter, of its shape, zero at first. `scalars`: names kept once.
+    """`moments`: names of the tensors kept for each parameter, zero at first. `scalars`: names kept once.
+
+    `shape(optimizer, moment, shape)` is the shape of a moment for a parameter of that shape: the same, if nothing else
+    is said; None where none is kept.
 
     `advance(b, optimizer, scalars)` gives the scalars of this step; `update(b, optimizer, p, g, decay, kept, lr)`
     the new parameter and its new moments, where `kept` holds the moments and the advanced scalars.
@@ -27,6 +31,7 @@ class OptimizerRule:
     scalars: tuple[str, ...]
     advance: Shared
     update: Update
+    shape: Callable[[Any, str, Shape], Shape | None] = lambda optimizer, moment, shape: shape
 
 
 RULES: dict[type[Optimizer], OptimizerRule] = {}

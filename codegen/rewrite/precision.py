@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from netc.codegen.builder import Builder
 from netc.codegen.ir import Function, Module, Op, Value
+from netc.codegen.location import location_of
 from netc.codegen.rewrite.conv_forms import geometry
 from netc.codegen.rewrite.walk import each_function, rewrite
 
@@ -40,7 +41,7 @@ def _rounded(function: Function) -> Function:
     fixed = _fixed(function)
 
     def visit(b: Builder, op: Op, operands: tuple[Value, ...]) -> Value | None:
-        if not fixed.isdisjoint(op.operands) or _one_channel(op):
+        if not fixed.isdisjoint(op.operands) or _one_channel(op) or _updates(op):
             return None
         return b.op(op.kind, *(b.convert(v, "bf16") for v in operands), **dict(op.attrs))
 
@@ -54,6 +55,11 @@ def _fixed(function: Function) -> set[Value]:
         if known.issuperset(op.operands):
             known.update(op.results)
     return known
+
+
+def _updates(op: Op) -> bool:
+    """Whether a product is of the optimizer, which keeps float32."""
+    return location_of(op.loc).phase == "update"
 
 
 def _one_channel(op: Op) -> bool:

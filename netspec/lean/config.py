@@ -49,7 +49,8 @@ def _part(type_: str, of: str) -> Field:
     return Field(type_, None, "part", of)
 
 
-OLDER = "it is a word of lean4-mlir's older versions, and netc has no {}: take it out, and useAdam decides"
+OLDER_WORD = "it is a word of lean4-mlir's older versions"
+OLDER = OLDER_WORD + ", and netc has no {}: take it out, and useAdam decides"
 AFTER_WARM_UP = "netc counts the falls from the end of the warm-up: take one of them out"
 EVERY_EPOCH = "netc evaluates and saves after every epoch"
 FIELDS: dict[str, Field] = {
@@ -60,7 +61,7 @@ FIELDS: dict[str, Field] = {
     "momentum": Field("Float", 0.0),
     "useAdam": Field("Bool", False),
     "optimizer": Field("optimizer", "sgd"),
-    "useMuon": _refused("Bool", False, OLDER.format("Muon")),
+    "useMuon": _refused("Bool", False, f"{OLDER_WORD}; write optimizer := .muon, which is Jordan's"),
     "useShampoo": _refused("Bool", False, OLDER.format("Shampoo")),
     "rmspropDecay": Field("Float", 0.9),
     "rmspropEps": Field("Float", 1e-3),

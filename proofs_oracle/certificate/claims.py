@@ -10,7 +10,7 @@ from netc.codegen.evaluator import INTEGER_DTYPES
 from netc.codegen.ir import Function
 from netc.codegen.program import Program
 from netc.netspec.errors import UserError
-from netc.netspec.optimizers import SGD, Adam, Lamb, Lion, NAdam, Optimizer
+from netc.netspec.optimizers import SGD, Adam, Lamb, Lion, Muon, NAdam, Optimizer
 from netc.proofs_oracle.certificate.reading import read
 from netc.proofs_oracle.certificate.run import Claim, Gradient
 
@@ -34,6 +34,12 @@ def _by_momentum(o: Lion, name: str, decay: bool, of: Places, results: Places, e
     return Gradient(of[name], results[f"m/{name}"], factor=1 / _fraction(1 - o.beta2, exact))
 
 
+def _by_either(o: Muon, name: str, decay: bool, of: Places, results: Places, exact: bool) -> Gradient:
+    """Of a matrix buffer_new = (1 - momentum) g for buffer = 0; of all else m, as AdamW's."""
+    kept, beta = ("buffer", o.momentum) if f"buffer/{name}" in of else ("m", o.beta1)
+    return Gradient(of[name], results[f"{kept}/{name}"], factor=1 / _fraction(1 - beta, exact))
+
+
 def _by_velocity_or_step(o: SGD, name: str, decay: bool, of: Places, results: Places, exact: bool) -> Gradient:
     """velocity_new = g for velocity = 0; without momentum g = (p - p_new) / lr. Decay adds to g."""
     rate = _fraction(o.weight_decay, exact) if decay else Fraction(0)
@@ -44,7 +50,7 @@ def _by_velocity_or_step(o: SGD, name: str, decay: bool, of: Places, results: Pl
 
 READERS: dict[type[Optimizer], Callable[..., Gradient]] = {
     Adam: _by_first_moment, SGD: _by_velocity_or_step, Lion: _by_momentum, NAdam: _by_first_moment,
-    Lamb: _by_first_moment,
+    Lamb: _by_first_moment, Muon: _by_either,
 }  # fmt: skip
 
 

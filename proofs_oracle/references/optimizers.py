@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 
 from netc.netspec.recipe import SGD, Adam, Optimizer
-from netc.proofs_oracle.draws import FloatArray
+from netc.proofs_oracle.draws import FloatArray, Shape
 from netc.proofs_oracle.reference import OracleError
 
 
 @dataclass(frozen=True)
 class Kept:
-    """What an optimizer keeps after `steps` steps: for each moment by name, a tensor for each parameter."""
+    """What an optimizer keeps after `steps` steps: for each moment by name, a tensor for each parameter or None."""
 
-    moments: Mapping[str, tuple[FloatArray, ...]]
+    moments: Mapping[str, tuple[FloatArray | None, ...]]
     steps: int = 0
 
 
@@ -50,7 +50,8 @@ class OptimizerReference:
 
     `moments(optimizer)` names what is kept for each parameter; `corrections(optimizer, steps)` are the scalars that are
     kept once, after so many steps. `form`: the lines of a JAX script that do the same, if there are any: from w, g, lr,
-    t and the moments `kept` by name to `new`; weight decay is for the parameters with PARAMETERS[name][3].
+    t and the moments `kept` by name to `new`; weight decay is for the parameters with PARAMETERS[name][3]. `shape` is
+    that of a moment for a parameter of a shape, or None; the script keeps all of them in the parameter's shape.
     """
 
     update: Callable[[Any, FloatArray, FloatArray, Mapping[str, FloatArray], Now], Any]
@@ -58,6 +59,7 @@ class OptimizerReference:
     cases: tuple[OptimizerCase, ...]
     corrections: Callable[[Any, int], tuple[float, ...]] = lambda optimizer, steps: ()
     form: Callable[[Any], list[str]] | None = None
+    shape: Callable[[Any, str, Shape], Shape | None] = lambda optimizer, moment, shape: shape
 
 
 def reference_of(optimizer: Optimizer) -> OptimizerReference:
@@ -78,7 +80,9 @@ def moment_names(optimizer: Optimizer) -> tuple[str, ...]:
 
 def start(optimizer: Optimizer, params: tuple[FloatArray, ...]) -> Kept:
     """Before the first step all moments are 0 (Kingma and Ba 2015, algorithm 1)."""
-    return Kept({name: tuple(np.zeros_like(p) for p in params) for name in moment_names(optimizer)})
+    shape = reference_of(optimizer).shape
+    kept = {name: [shape(optimizer, name, p.shape) for p in params] for name in moment_names(optimizer)}
+    return Kept({name: tuple(None if s is None else np.zeros(s) for s in shapes) for name, shapes in kept.items()})
 
 
 def corrections(optimizer: Optimizer, steps: int) -> tuple[float, ...]:
@@ -91,7 +95,7 @@ def adam_corrections(o: Any, steps: int) -> tuple[float, ...]:
     return 1 - o.beta1**steps, 1 - o.beta2**steps
 
 
-def _adam(o: Adam, p: FloatArray, g: FloatArray, old: Mapping[str, FloatArray], at: Now) -> Any:
+def adam(o: Adam, p: FloatArray, g: FloatArray, old: Mapping[str, FloatArray], at: Now) -> Any:
     """Kingma and Ba 2015, algorithm 1; decay as in Loshchilov and Hutter 2019, algorithm 2, line 12 or line 6."""
     if not o.decoupled:
         g = g + at.decay * p
@@ -126,12 +130,12 @@ def step(
     update, steps = reference_of(optimizer).update, kept.steps + 1
     new_params, moments = [], []
     for i, (p, g) in enumerate(zip(params, gradients, strict=True)):
-        old = {name: tensors[i] for name, tensors in kept.moments.items()}
+        old = {name: t for name, tensors in kept.moments.items() if (t := tensors[i]) is not None}
         new, after = update(optimizer, p, g, old, Now(lr, optimizer.weight_decay if decay[i] else 0.0, steps))
         new_params.append(new)
         moments.append(after)
     names = kept.moments.keys()
-    return tuple(new_params), replace(kept, moments={n: tuple(m[n] for m in moments) for n in names}, steps=steps)
+    return tuple(new_params), replace(kept, moments={n: tuple(m.get(n) for m in moments) for n in names}, steps=steps)
 
 
 def correction(beta: float, t: str = "t") -> str:
@@ -149,7 +153,8 @@ def decoupled(o: Any) -> list[str]:
     return ["if PARAMETERS[name][3]:", f"    new = new - lr * {o.weight_decay!r} * w"] if o.weight_decay else []
 
 
-def _adam_form(o: Adam) -> list[str]:
+def adam_form(o: Adam) -> list[str]:
+    """Lines of Adam and AdamW."""
     lines = [
         f"kept['m'] = {o.beta1!r} * kept['m'] + {1 - o.beta1!r} * g",
         f"kept['v'] = {o.beta2!r} * kept['v'] + {1 - o.beta2!r} * g**2",
@@ -191,6 +196,6 @@ SGD_CASES = (
     OptimizerCase("one-parameter", SGD(), shapes=((1,),), decay=(True,)),
 )
 OPTIMIZERS: dict[type[Optimizer], OptimizerReference] = {
-    Adam: OptimizerReference(_adam, lambda o: ("m", "v"), ADAM_CASES, adam_corrections, _adam_form),
+    Adam: OptimizerReference(adam, lambda o: ("m", "v"), ADAM_CASES, adam_corrections, adam_form),
     SGD: OptimizerReference(_sgd, lambda o: ("velocity",) if o.momentum else (), SGD_CASES, form=_sgd_form),
 }

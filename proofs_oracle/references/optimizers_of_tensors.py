@@ -7,15 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from netc.netspec.optimizers import Lamb
-from netc.proofs_oracle.draws import FloatArray
+from netc.netspec.optimizers import Adam, Lamb, Muon
+from netc.proofs_oracle.draws import FloatArray, Shape
 from netc.proofs_oracle.references.optimizers import (
     OPTIMIZERS,
     Now,
     OptimizerCase,
     OptimizerReference,
+    adam,
     adam_corrections,
+    adam_form,
     correction,
+    decoupled,
 )
 
 Old = Mapping[str, FloatArray]
@@ -58,4 +61,63 @@ OPTIMIZERS[Lamb] = OptimizerReference(
     ),
     adam_corrections,
     _lamb_form,
+)
+
+
+def orthogonal(x: FloatArray, iterations: int) -> FloatArray:
+    """Jordan 2024: a quintic iteration on the singular values, of a matrix of any shape."""
+    x = x / max(float(np.sqrt(np.sum(x**2))), 1e-7)
+    for _ in range(iterations):
+        gram = x @ x.T if x.shape[0] <= x.shape[1] else x.T @ x
+        more = -4.7750 * gram + 2.0315 * gram @ gram
+        x = 3.4445 * x + (more @ x if x.shape[0] <= x.shape[1] else x @ more)
+    return x
+
+
+def _muon(o: Muon, p: FloatArray, g: FloatArray, old: Old, at: Now) -> Any:
+    """Jordan 2024, with the factor of Liu et al. 2025, eq. 4; AdamW for what is no matrix."""
+    if not o.is_matrix(p.shape):
+        return adam(Adam(o.beta1, o.beta2, o.epsilon), p, g, old, at)
+    m = o.momentum * old["buffer"] + (1 - o.momentum) * g
+    x = (o.momentum * m + (1 - o.momentum) * g).reshape(-1, p.shape[-1])
+    step = 0.2 * np.sqrt(max(x.shape)) * orthogonal(x, o.iterations).reshape(p.shape)
+    return p - at.lr * step - at.lr * at.decay * p, {"buffer": m}
+
+
+def _muon_shape(o: Muon, moment: str, shape: Shape) -> Shape | None:
+    return shape if (moment == "buffer") == o.is_matrix(shape) else None
+
+
+def _muon_form(o: Muon) -> list[str]:
+    rank = "== 2" if o.dense_only else ">= 2"
+    return [
+        f"if w.ndim {rank} and min(w.size // w.shape[-1], w.shape[-1]) > 1:",
+        f"    kept['buffer'] = {o.momentum!r} * kept['buffer'] + {1 - o.momentum!r} * g",
+        f"    x = ({o.momentum!r} * kept['buffer'] + {1 - o.momentum!r} * g).reshape(-1, w.shape[-1])",
+        "    tall, long = x.shape[0] > x.shape[1], max(x.shape)",
+        "    x = (x.T if tall else x) / jnp.maximum(jnp.sqrt(jnp.sum(x**2)), 1e-7)",
+        f"    for _ in range({o.iterations}):",
+        "        gram = x @ x.T",
+        "        x = 3.4445 * x + (-4.7750 * gram + 2.0315 * gram @ gram) @ x",
+        "    new = w - lr * 0.2 * long**0.5 * (x.T if tall else x).reshape(w.shape)",
+        *(f"    {line}" for line in decoupled(o)),
+        "else:",
+        *(f"    {line}" for line in adam_form(Adam(o.beta1, o.beta2, o.epsilon, o.weight_decay))),
+    ]
+
+
+OPTIMIZERS[Muon] = OptimizerReference(
+    _muon,
+    lambda o: ("m", "v", "buffer"),
+    (
+        OptimizerCase("plain", Muon(weight_decay=0.0)),
+        OptimizerCase("decay", Muon(weight_decay=0.1), shapes=((4, 3), (3,), ()), decay=(True, False, True)),
+        OptimizerCase("kernel", Muon(), shapes=((3, 3, 2, 5), (1, 1, 4), (5,))),
+        OptimizerCase("kernel-dense-only", Muon(dense_only=True), shapes=((2, 2, 2, 3), (4, 2), (5,))),
+        OptimizerCase("other", Muon(0.8, 0.7, 0.9, 1e-3, 2)),
+        OptimizerCase("zero-gradients", Muon(), gradients="zero"),
+    ),
+    adam_corrections,
+    _muon_form,
+    _muon_shape,
 )

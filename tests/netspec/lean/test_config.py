@@ -172,7 +172,13 @@ def test_the_line_is_what_the_command_line_would_say():
     assert "--loss focal --loss-option gamma=2.0 --crop 0 --no-flip --precision bf16" in line
 
 
-@pytest.mark.parametrize(("word", "name"), [("useMuon", "Muon"), ("useShampoo", "Shampoo")])
+def test_its_muon_is_named_and_ours():
+    said = sentence(**NEEDED, useMuon=True)
+    assert said.startswith("netc train does not do useMuon := true; it is a word of lean4-mlir's older versions; write ")
+    assert said.endswith("write optimizer := .muon, which is Jordan's")
+
+
+@pytest.mark.parametrize(("word", "name"), [("useShampoo", "Shampoo")])
 def test_an_older_word_of_the_originals_is_no_typing_mistake(word, name):
     message = sentence(**NEEDED, **{word: True})
     assert f"does not do {word} := true; it is a word of lean4-mlir's older versions, and netc has no {name}" in message
