@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 from netc.netspec.types import LARGEST_NUMBER, SMALLEST_NUMBER
 from netc.netspec.vocabulary import Vocabulary, option
 
-DECAY = "Decoupled for adamw, nadamw, lion, lamb and muon, else L2."
+DECAY = "Decoupled for adamw, nadamw, lion, lamb, muon and adafactor, else L2."
 
 
 class Optimizer(ABC):
@@ -275,6 +275,41 @@ class Muon(Optimizer):
         yield from super().problems()
 
 
+@dataclass(frozen=True)
+class Adafactor(Optimizer):
+    """b = 1 - t^-fading; v <- b v + (1-b) (g^2 + epsilon); u = g / sqrt(v); p <- p - lr s u / max(1, rms(u) / threshold).
+
+    s is max(rms(p), 1e-3), so that lr is relative, or 1 with `absolute`. Of a parameter whose two longest axes have
+    `smallest` elements or more, the means of v over either of them are kept and not v: v is their product over the mean
+    of both. Decay is decoupled. Source: Shazeer and Stern 2018, algorithms 4 and 5, without momentum, as
+    optax.adafactor writes it.
+    """
+
+    kind: ClassVar[str] = "adafactor"
+    epsilon: float = option(1e-30, "Added to the root of the second moment.", flag="eps")
+    fading: float = option(0.8, "Of adafactor: the averages forget as the steps to this power.")
+    threshold: float = option(1.0, "Root mean square beyond which adafactor shortens a step.")
+    smallest: int = option(128, "Length of two axes from which adafactor keeps sums of rows and columns alone.")
+    absolute: bool = option(False, "Take adafactor's lr as it is, not relative to the parameter.")
+    weight_decay: float = option(0.0, DECAY)
+
+    def factored(self, shape: tuple[int, ...]) -> tuple[int, int] | None:
+        """The longest axis and the next, if rows and columns are kept of a parameter of this shape."""
+        if len(shape) < 2:
+            return None
+        *_, next_, longest = sorted(range(len(shape)), key=shape.__getitem__)
+        return (longest, next_) if shape[next_] >= self.smallest else None
+
+    def problems(self) -> Iterator[str]:
+        """One sentence for each value out of range."""
+        yield from _positive(self, "epsilon", "threshold")
+        if not 0 < self.fading <= 1:
+            yield f"adafactor: fading wants a number above 0, at most 1, got {self.fading}"
+        if self.smallest < 1:
+            yield f"adafactor: smallest wants a positive integer, got {self.smallest}"
+        yield from super().problems()
+
+
 OPTIMIZERS: Vocabulary[Word] = Vocabulary("optimizer")
 OPTIMIZERS.add("adam", Word(Adam, {"decoupled": False}))
 OPTIMIZERS.add("adamw", Word(Adam, {"decoupled": True}, {"weight_decay": 0.01}))
@@ -288,6 +323,7 @@ OPTIMIZERS.add("adagrad", Word(Adagrad))
 OPTIMIZERS.add("adadelta", Word(Adadelta))
 OPTIMIZERS.add("lamb", Word(Lamb))
 OPTIMIZERS.add("muon", Word(Muon))
+OPTIMIZERS.add("adafactor", Word(Adafactor))
 
 
 def optimizer_kinds() -> dict[str, type[Optimizer]]:

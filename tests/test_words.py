@@ -131,7 +131,7 @@ def test_recipes_of_words():
      ({"optimizer": "sgd", "beta1": 0.5, "epsilon": 1}, r"`beta1`, `epsilon` does not belong to `optimizer=sgd`"),
      ({"optimizer": SGD(), "momentum": 0.5}, r"`momentum` does not belong to `optimizer=sgd`"),
      ({"loss": Focal(), "loss_option": {"gamma": 1}}, r"`loss` is a value, so its options are in it, got also gamma"),
-     ({"optimiser": "sgd"}, r"a recipe has no `optimiser`; it has accumulate, "),
+     ({"optimiser": "sgd"}, r"a recipe has no `optimiser`; it has absolute, accumulate, "),
      ({"beta1": 2}, r"beta1 wants a number in \[0, 1\), got 2")],
 )  # fmt: skip
 def test_words_that_make_no_recipe(words, sentence):

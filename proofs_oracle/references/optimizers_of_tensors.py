@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from netc.netspec.optimizers import Adam, Lamb, Muon
+from netc.netspec.optimizers import Adafactor, Adam, Lamb, Muon
 from netc.proofs_oracle.draws import FloatArray, Shape
 from netc.proofs_oracle.references.optimizers import (
     OPTIMIZERS,
@@ -120,4 +120,72 @@ OPTIMIZERS[Muon] = OptimizerReference(
     adam_corrections,
     _muon_form,
     _muon_shape,
+)
+
+
+def _rms(x: FloatArray) -> float:
+    return float(np.sqrt(np.mean(x**2)))
+
+
+def _adafactor(o: Adafactor, p: FloatArray, g: FloatArray, old: Old, at: Now) -> Any:
+    """Shazeer and Stern 2018, algorithms 4 and 5."""
+    beta, squares, axes = 1 - float(at.step) ** -o.fading, g**2 + o.epsilon, o.factored(p.shape)
+    if axes is None:
+        new = {"v": beta * old["v"] + (1 - beta) * squares}
+        v = new["v"]
+    else:
+        new = {
+            name: beta * old[name] + (1 - beta) * squares.mean(axis)
+            for name, axis in zip(("rows", "columns"), axes, strict=True)
+        }
+        rows, columns = (np.expand_dims(new[n], axis) for n, axis in zip(("rows", "columns"), axes, strict=True))
+        v = rows * columns / rows.mean(axes[1], keepdims=True)
+    step = g / np.sqrt(v)
+    step = step / max(1.0, _rms(step) / o.threshold)
+    scale = 1.0 if o.absolute else max(_rms(p), 1e-3)
+    return p - at.lr * scale * step - at.lr * at.decay * p, new
+
+
+def _adafactor_shape(o: Adafactor, moment: str, shape: Shape) -> Shape | None:
+    axes = o.factored(shape)
+    if axes is None or moment == "v":
+        return shape if moment == "v" and axes is None else None
+    gone = axes[0] if moment == "rows" else axes[1]
+    return tuple(n for i, n in enumerate(shape) if i != gone)
+
+
+def _adafactor_form(o: Adafactor) -> list[str]:
+    scale = "" if o.absolute else "jnp.maximum(jnp.sqrt(jnp.mean(w**2)), 1e-3) * "
+    return [
+        f"beta, squares = 1 - t ** -{o.fading!r}, g**2 + {o.epsilon!r}",
+        "*_, second, longest = [-1, -1, *sorted(range(w.ndim), key=w.shape.__getitem__)]",
+        f"if w.ndim > 1 and w.shape[second] >= {o.smallest!r}:",
+        "    for kind, axis in (('rows', longest), ('columns', second)):  # in w's shape, alike along the axis",
+        "        kept[kind] = beta * kept[kind] + (1 - beta) * jnp.mean(squares, axis, keepdims=True)",
+        "    v = kept['rows'] / jnp.mean(kept['rows'], second, keepdims=True) * kept['columns']",
+        "else:",
+        "    v = kept['v'] = beta * kept['v'] + (1 - beta) * squares",
+        "step = g / jnp.sqrt(v)",
+        f"step = step / jnp.maximum(1.0, jnp.sqrt(jnp.mean(step**2)) / {o.threshold!r})",
+        f"new = w - lr * {scale}step",
+        *decoupled(o),
+    ]
+
+
+OPTIMIZERS[Adafactor] = OptimizerReference(
+    _adafactor,
+    lambda o: ("v", "rows", "columns"),
+    (
+        OptimizerCase("plain", Adafactor()),
+        OptimizerCase("factored", Adafactor(smallest=2)),
+        OptimizerCase("factored-kernel", Adafactor(smallest=2), shapes=((3, 2, 5, 4), (4, 3), (5,))),
+        OptimizerCase(
+            "factored-equal-axes-decay", Adafactor(smallest=2, weight_decay=0.1), shapes=((4, 4), (2, 3, 3), ())
+        ),
+        OptimizerCase("absolute", Adafactor(1e-6, 0.5, 0.3, 2, True)),
+        OptimizerCase("zero-gradients", Adafactor(smallest=2), gradients="zero"),
+    ),
+    lambda o, steps: (float(steps),),
+    _adafactor_form,
+    _adafactor_shape,
 )

@@ -174,7 +174,7 @@ def test_the_line_is_what_the_command_line_would_say():
 
 def test_its_muon_is_named_and_ours():
     said = sentence(**NEEDED, useMuon=True)
-    assert said.startswith("netc train does not do useMuon := true; it is a word of lean4-mlir's older versions; write ")
+    assert said.startswith("netc train does not do useMuon := true; it is a word of lean4-mlir's older versions; ")
     assert said.endswith("write optimizer := .muon, which is Jordan's")
 
 
