@@ -126,6 +126,9 @@ class _Problems(list[str]):
         return tuple(problem + more.get(i, "") for i, problem in enumerate(self))
 
 
+STEP_PLACES = ("loss", "optimizer", "accumulate", "norms", "labels")
+"""What the step's own operations are called in a text; passes for IREE find their places by these words."""
+
 LARGEST_INPUT = 1 << 27  # elements of one example; more is a mistake
 LARGEST_OUTPUT = 1 << 31  # of a layer, likewise
 LARGEST_TENSOR = 1 << 40  # elements of a parameter, and of all together: 4 TB
@@ -163,7 +166,7 @@ def _check_first(where: str, path: str, layer: Layer, x: TensorType | None, prob
     problems.looked_at += 1
     if problems.looked_at > MOST_LAYERS:
         raise SpecError((f"{where}: {TOO_MANY}",))
-    options = [*_name_problems(layer), *layer.problems()]
+    options = [*_name_problems(layer, path), *layer.problems()]
     here = f"{where} ({layer.label()}) at {_printable(path)}"
     problems += [f"{here}: {p}" for p in options]
     if x is None:
@@ -200,11 +203,14 @@ def _printable(path: str) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in path)
 
 
-def _name_problems(layer: Layer) -> Iterator[str]:
-    """A dot separates the parts of a path, a slash a moment from its parameter."""
+def _name_problems(layer: Layer, path: str) -> Iterator[str]:
+    """A dot separates the parts of a path, a slash a moment from its parameter; places of the step are no layers."""
     name = layer.name
     if name is not None and (not name or not name.isprintable() or set(name) & set("./")):
         yield f"name wants printable characters without . and /, got {name!r}; rename it"
+    if path in STEP_PLACES:
+        words = ", ".join(STEP_PLACES)
+        yield f"name wants none of {words}, which are places of the training step, got {name!r}; rename it"
 
 
 def _parts_are_sound(where: str, path: str, layer: Layer, problems: _Problems) -> bool:

@@ -16,6 +16,12 @@ from netc.proofs_oracle.certificate.regions import ROUNDS
 LESS = 2  # arith.cmpi's number of its predicate slt
 
 
+def _integers(r: Reader, op: Any, args: list[Value]) -> None:
+    """An i1 of arith is a signed integer of one bit, where 1 + 1 = 0 and 1 is -1; StableHLO's is a truth value."""
+    if any(v.type.dtype == "i1" for v in args):
+        raise CertifyError(f"{r.loc}: {op.name} of i1 has no rule")
+
+
 def _alone(r: Reader, op: Any, args: list[Value]) -> list[Value]:
     """One value to one: MLIR knows IREE's operations by their looks only, and does not count for us."""
     if len(args) != 1 or len(op.results) != 1:
@@ -24,7 +30,7 @@ def _alone(r: Reader, op: Any, args: list[Value]) -> list[Value]:
 
 
 def _number(r: Reader, op: Any, args: list[Value]) -> list[Value]:
-    value = op.attributes["value"].value
+    value = getattr(op.attributes["value"], "value", None)
     if not isinstance(value, int):
         raise CertifyError(f"{r.loc}: a constant {op.attributes['value']} outside of tensors has no rule")
     return [r.filled(value, type_of(op.results[0].type))]
@@ -33,10 +39,19 @@ def _number(r: Reader, op: Any, args: list[Value]) -> list[Value]:
 def _less(r: Reader, op: Any, args: list[Value]) -> list[Value]:
     if op.attributes["predicate"].value != LESS:
         raise CertifyError(f"{r.loc}: a comparison of numbers other than slt has no rule")
+    _integers(r, op, args)
     return [r.add("compare", *args, direction="LT")]
 
 
+def _sum(r: Reader, op: Any, args: list[Value]) -> list[Value]:
+    _integers(r, op, args)
+    return [r.add("add" if op.name == "arith.addi" else "sub", *args)]
+
+
 def _cast(r: Reader, op: Any, args: list[Value]) -> list[Value]:
+    _integers(r, op, args)
+    if type_of(op.results[0].type).dtype == "i1":
+        raise CertifyError(f"{r.loc}: {op.name} to i1 has no rule")
     return [r.add("convert", *args, dtype=type_of(op.results[0].type).dtype)]
 
 
@@ -62,8 +77,8 @@ IREE: Mapping[str, Mapping[str, Row]] = {
     "arith": {
         "constant": Row(_number, ("value",)),
         "cmpi": Row(_less, ("predicate",)),
-        "addi": Row(lambda r, op, args: [r.add("add", *args)], idle=("overflowFlags",)),
-        "subi": Row(lambda r, op, args: [r.add("sub", *args)], idle=("overflowFlags",)),
+        "addi": Row(_sum, idle=("overflowFlags",)),
+        "subi": Row(_sum, idle=("overflowFlags",)),
         "index_cast": Row(_cast),
     },
     "scf": {"for": Row(_for, regions=1, passes=True)},

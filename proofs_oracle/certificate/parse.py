@@ -13,7 +13,7 @@ from netc.codegen.text import SEPARATOR
 from netc.netspec.errors import UserError
 from netc.proofs_oracle.certificate.reader import Reader
 from netc.proofs_oracle.certificate.rows import ROWS
-from netc.proofs_oracle.certificate.text import argument_names, functions_of, module_of, part_of
+from netc.proofs_oracle.certificate.text import argument_names, functions_of, module_of, of_several_modules, part_of
 
 
 def parse(program: str | bytes, name: str | None = None) -> Function:
@@ -23,7 +23,7 @@ def parse(program: str | bytes, name: str | None = None) -> Function:
     """
     if isinstance(program, bytes) and SEPARATOR.encode() in program:
         program = program.decode("utf-8", "replace")
-    if isinstance(program, str) and SEPARATOR in program:
+    if isinstance(program, str) and of_several_modules(program):
         wanted = name or "train_step"
         part, inside = part_of(program, wanted)
         return replace(parse(part, inside), name=wanted)

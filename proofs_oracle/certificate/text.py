@@ -176,11 +176,24 @@ def legalised(name: str, shape: Sequence[int]) -> bytes:
     return found
 
 
+_MODULE = re.compile(r'\s*module @"?([\w$.-]+)')
+
+
+def of_several_modules(program: str) -> bool:
+    """Whether a text is modules with a line between them, each with a name: else such a line is a comment."""
+    parts = modules_in(program)
+    return len(parts) > 1 and all(_MODULE.match(part) for part in parts)
+
+
 def part_of(program: str, name: str) -> tuple[str, str]:
     """Of a text of several modules the one that has a function, and the function's name there. Raises UserError."""
-    parts = {
-        found[1]: part for part in modules_in(program) if (found := re.search(r'^module @"?([\w$.-]+)', part, re.M))
-    }
+    parts: dict[str, str] = {}
+    for part in modules_in(program):
+        found = _MODULE.match(part)
+        assert found is not None  # of_several_modules
+        if found[1] in parts:
+            raise UserError(f"wants modules of different names, got two of {found[1]}; give one of them alone")
+        parts[found[1]] = part
     if name in parts:
         return parts[name], "main"
     for part in parts.values():

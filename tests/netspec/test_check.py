@@ -180,6 +180,14 @@ def test_two_layers_of_one_name_and_no_layers():
     assert "input wants positive sizes" in problems(Identity(), shape=())[0]
 
 
+@pytest.mark.parametrize("name", ["loss", "optimizer", "accumulate", "norms", "labels"])
+def test_a_layer_is_not_called_as_a_part_of_the_step_is(name):
+    """IREE's passes find the places of the step by these words: without the barriers there a net does not compile."""
+    with pytest.raises(SpecError, match=f"name wants none of loss, .* got '{name}'; rename it"):
+        check(NetSpec("net", (4,), (Dense(3, name=name),)))
+    check(NetSpec("net", (4,), (Residual(Dense(4, name=name)), Dense(3))))
+
+
 def test_names_cannot_be_confused():
     """`a.b` with a part `c`, and `a` with a part `b.c`, would both be called a.b.c."""
     found = problems(
