@@ -277,14 +277,12 @@ class Muon(Optimizer):
 
 @dataclass(frozen=True)
 class Adafactor(Optimizer):
-    """b = 1 - t^-fading; v <- b v + (1-b) (g^2 + epsilon); u = g / sqrt(v).
+    """b = 1 - t^-fading; v <- b v + (1-b) (g^2 + epsilon); u = g / sqrt(v); p <- p - lr s u / max(1, rms(u) / h).
 
-    p <- p - lr s u / max(1, rms(u) / threshold).
-
-    s is max(rms(p), 1e-3), so that lr is relative, or 1 with `absolute`. Of a parameter whose two longest axes have
-    `smallest` elements or more, the means of v over either of them are kept and not v: v is their product over the mean
-    of both. Decay is decoupled. Source: Shazeer and Stern 2018, algorithms 4 and 5, without momentum, as
-    optax.adafactor writes it.
+    h is `threshold`, s is max(rms(p), 1e-3), so that lr is relative, or 1 with `absolute`. Of a parameter whose two
+    longest axes have `smallest` elements or more, the means of v over either of them are kept and not v: v is their
+    product over the mean of both. Decay is decoupled. Source: Shazeer and Stern 2018, algorithms 4 and 5, without
+    momentum, as optax.adafactor writes it.
     """
 
     kind: ClassVar[str] = "adafactor"

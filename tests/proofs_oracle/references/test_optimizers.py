@@ -156,3 +156,13 @@ def test_its_form_in_jax_does_the_same(kind, case, normal):
                 for m in kept.moments:
                     if (wanted := kept.moments[m][i]) is not None and wanted.shape == moments[m].shape:
                         np.testing.assert_allclose(moments[m], wanted, rtol=1e-11, atol=1e-13)
+
+
+def test_adafactors_form_stays_finite_in_float32():
+    """Of a row and a column without gradients, as dead pixels have them."""
+    lines = optimizers.reference_of(Adafactor()).form(Adafactor(smallest=2))
+    held = {"jnp": jnp, "PARAMETERS": {}}
+    exec("def updated(name, w, g, kept, t, lr):\n    " + "\n    ".join(lines) + "\n    return new, kept", held)
+    w, g = jnp.ones((3, 4), jnp.float32), jnp.full((3, 4), 1e-6, jnp.float32).at[0].set(0).at[:, 1].set(0)
+    new, _ = held["updated"]("w", w, g, dict.fromkeys(("v", "rows", "columns"), jnp.zeros_like(w)), 1, 0.1)
+    assert np.isfinite(new).all() and new[0, 1] == 1 and new[1, 0] < 1
