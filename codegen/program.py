@@ -87,15 +87,16 @@ def build(net: CheckedNet, recipe: Recipe, batch: int, *, steps_per_call: int = 
     """
     recipe.check()
     problems = []
-    if not 1 <= batch < 1 << 24:
-        problems.append(f"batch wants a positive integer below 2^24, got {batch}")
+    # a float would be printed, and what is remembered of 8.0 is found for 8
+    if type(batch) is not int or not 1 <= batch < 1 << 24:
+        problems.append(f"batch wants a positive integer below 2^24, got {batch!r}")
     elif batch % recipe.accumulate:
         problems.append(
             f"accumulate wants a number of equal parts of the batch of {batch}, got {recipe.accumulate}; "
             "choose one that divides it"
         )
-    if not 1 <= steps_per_call < 1 << 16:
-        problems.append(f"steps_per_call wants a positive integer below 2^16, got {steps_per_call}")
+    if type(steps_per_call) is not int or not 1 <= steps_per_call < 1 << 16:
+        problems.append(f"steps_per_call wants a positive integer below 2^16, got {steps_per_call!r}")
     elif steps_per_call > 1 and recipe.accumulate > 1:  # IREE 3.12 loses the buffers of a loop in a loop
         problems.append(
             f"steps_per_call {steps_per_call} is for small nets and accumulate {recipe.accumulate} for large ones, got "

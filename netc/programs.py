@@ -14,12 +14,14 @@ from netc.netspec.check import CheckedNet, check
 from netc.netspec.errors import UserError
 from netc.netspec.find import find
 from netc.netspec.recipe import Recipe
-from netc.netspec.recipe_words import recipe_of, recipe_words
+from netc.netspec.recipe_words import recipe_of, recipe_rows, recipe_words
 from netc.netspec.spec import NetSpec
+from netc.word_types import typed, types_of
 
 Shape = tuple[int, ...]
 _SHAPE = re.compile(r"[1-9][0-9]{0,8}(x[1-9][0-9]{0,8})*")
-WORDS = frozenset({"input", "classes", "batch", "steps_per_call", "recipe"})
+_OWN = {"classes": int, "batch": int, "steps_per_call": int}  # words of one number
+WORDS = frozenset({"input", "recipe", *_OWN})
 
 
 @dataclass(frozen=True)
@@ -54,11 +56,16 @@ def request_program(
     `on_stated` gets what the file states. Raises UserError or SpecError.
     """
     refuse_unknown(words, program_words())
-    spec = spec_of(net)
+    words, spec = typed(words, {**recipe_types(), **_OWN}), spec_of(net)
     words = over_stated(net, config, words, program_words(), on_stated)
     checked = resolve(spec, words.pop("classes", None), words.pop("input", None))
     own = {name: words.pop(name) for name in ("batch", "steps_per_call") if name in words}
     return ProgramRequest(checked, recipe_from(words), **{"batch": default_batch, **own})
+
+
+def recipe_types() -> dict[str, type]:
+    """The types of the recipe's words that are one number or one yes or no."""
+    return {**types_of(recipe_rows()), "label_smoothing": float}
 
 
 def recipe_from(words: dict[str, Any]) -> Recipe:

@@ -12,10 +12,21 @@ from netc.lean_words import Stated
 from netc.netspec.augment import Augment
 from netc.netspec.check import CheckedNet, check
 from netc.netspec.errors import UserError
-from netc.netspec.recipe import Recipe
+from netc.netspec.recipe import Recipe, TrainConfig
 from netc.netspec.recipe_words import recipe_words, training_of, training_words
+from netc.netspec.schedules import SCHEDULES
 from netc.netspec.spec import NetSpec
-from netc.programs import Shape, over_stated, quiet, recipe_from, refuse_unknown, shape_of, spec_of, tuned_choices
+from netc.programs import (
+    Shape,
+    over_stated,
+    quiet,
+    recipe_from,
+    recipe_types,
+    refuse_unknown,
+    shape_of,
+    spec_of,
+    tuned_choices,
+)
 from netc.runtime.cache.store import data_cache
 from netc.runtime.data import catalog
 from netc.runtime.data.augment import AUGMENTATIONS, chosen
@@ -25,9 +36,10 @@ from netc.runtime.data.resize import resized
 from netc.runtime.data.text import windowed
 from netc.runtime.data.windows import TextSplit
 from netc.runtime.fit import refuse_misfits
-from netc.runtime.run.config import RunConfig, Saving, free_folder
+from netc.runtime.run.config import RunConfig, Saving, free_folder, writable
 from netc.runtime.target import parse_target
 from netc.runtime.weights.pretrained import Start, read_start
+from netc.word_types import typed, types_of
 
 # Nets made for photographs see small images at this size: at 224x224 an 8x8 digit is only a larger blur, for 12 times
 # the work
@@ -98,7 +110,7 @@ def request_training(
     `on_stated` gets what the file states. Raises UserError or SpecError.
     """
     refuse_unknown(words, request_words())
-    spec = spec_of(net)
+    words, spec = typed(words, _types()), spec_of(net)
     words = over_stated(net, config, words, request_words(), on_stated)
     own = {name: words.pop(name) for name in OWN_WORDS - {"recipe"} if name in words}
     saving = {name: words.pop(name) for name in SAVING if name in words}
@@ -113,6 +125,16 @@ def request_training(
     if own.get("new_head") and own.get("init") is None:
         raise UserError("`new_head` belongs to `init`, got no `init`; without it every layer is initialised at random")
     return TrainRequest(spec, recipe=recipe, training=training, augment=augment, saving=saving, **own)
+
+
+def _types() -> dict[str, type]:
+    return {**types_of((TrainRequest, TrainConfig, *SCHEDULES.values(), Augment)), **recipe_types(), **saving_types()}
+
+
+def saving_types() -> dict[str, type]:
+    """The types of the words of SAVING."""
+    own = types_of((Saving,))
+    return {word: own[name] for word, name in SAVING.items()}
 
 
 def saving_of(words: Mapping[str, Any], held: Saving) -> Saving:
@@ -141,10 +163,11 @@ def planned(request: TrainRequest) -> Plan:
     refuse_misfits(config, data)
     folder = request.out or _folder(net.spec.name, data.name, again=request.auto_resume)
     if request.init is None:
-        return Plan(config, data, folder)
+        return Plan(writable(config), data, folder)
     start = read_start(net, request.init, new_head=request.new_head)
     path = str(request.init.absolute())
-    return Plan(replace(config, init=start.digest, init_path=path, new_head=request.new_head), data, folder, start)
+    config = replace(config, init=start.digest, init_path=path, new_head=request.new_head)
+    return Plan(writable(config), data, folder, start)
 
 
 def _net(request: TrainRequest, data: Dataset) -> CheckedNet:

@@ -9,9 +9,10 @@ from typing import Any
 
 from netc.codegen.rewrite.form_overrides import NO_OVERRIDES
 from netc.netspec.errors import UserError
-from netc.requests import SAVING, Plan, TrainRequest, saving_of
-from netc.runtime.run.config import RunConfig, read_config
+from netc.requests import SAVING, Plan, TrainRequest, saving_of, saving_types
+from netc.runtime.run.config import RunConfig, read_config, writable
 from netc.runtime.target import parse_target
+from netc.word_types import typed
 
 ALLOWED = frozenset({"data_dir", "epochs", "target", "same_bits", *SAVING})
 """Words that a run may go on with."""
@@ -25,6 +26,7 @@ def resumed(folder: Path, words: Mapping[str, Any], *, same_bits: bool = True) -
     if refused := sorted(words.keys() - ALLOWED):
         said = ", ".join(f"`{name}`" for name in refused)
         raise UserError(f"`resume` uses the options of the run, got also {said}; leave it out, or start a new run")
+    words = typed(words, {**saving_types(), "epochs": int})
     config = read_config(folder)
     if not config.data:
         raise UserError(f"{folder} was imported, so there is nothing to resume; train the net with `init={folder}`")
@@ -38,7 +40,7 @@ def resumed(folder: Path, words: Mapping[str, Any], *, same_bits: bool = True) -
                 "or give `same_bits=False` too"
             )
         config = replace(config, target=word, choices=NO_OVERRIDES)
-    return config
+    return writable(config)
 
 
 def begun_already(request: TrainRequest, plan: Plan, *, same_bits: bool = True) -> Plan | None:

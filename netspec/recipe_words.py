@@ -27,6 +27,11 @@ def schedule_words() -> frozenset[str]:
     return frozenset(f.name for cls in SCHEDULES.values() for f in fields(cls))
 
 
+def recipe_rows() -> tuple[type, ...]:
+    """The classes whose fields are words of `recipe_of`, besides those of the losses."""
+    return (Recipe, *(row.cls for row in OPTIMIZERS.values()))
+
+
 def recipe_words() -> frozenset[str]:
     """What `recipe_of` takes."""
     return LOSS_WORDS | optimizer_words() | options_of(Recipe).keys() | {"optimizer", "norms"}

@@ -180,6 +180,15 @@ def _earlier(value: Any, where: str) -> tuple[tuple[int, int], ...]:
     return tuple((pair[0], pair[1]) for pair in pairs)
 
 
+def writable(config: RunConfig) -> RunConfig:
+    """The config itself; raises UserError for one that `read_config` would refuse once it is written."""
+    try:
+        from_json(config.to_json(), "run.json")
+    except UserError as error:
+        raise UserError(f"{str(error).partition('; ')[0]}; give such a value") from error
+    return config
+
+
 def write_config(folder: Path, config: RunConfig) -> None:
     """Write run.json and spec.toml, each whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)

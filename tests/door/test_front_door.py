@@ -10,6 +10,8 @@ import pytest
 import netc
 from netc import layers as nn
 from netc.cli.main import _run
+from netc.codegen.program import build
+from netc.netspec.optimizers import SGD
 
 README = Path(__file__).parents[2] / "README.md"
 RNG = np.random.default_rng(0)
@@ -300,3 +302,64 @@ def test_the_examples_and_the_readme_satisfy_a_type_checker(tmp_path):
         cwd=root, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ({"epochs": 2.0}, r"`epochs` wants an integer, got 2\.0; give an integer"),
+        ({"epochs": True}, "`epochs` wants an integer, got True"),
+        ({"checkpoint_every": 2.0}, "`checkpoint_every` wants an integer"),
+        ({"keep": 2.0}, "`keep` wants an integer"),
+        ({"decay": "cosine-restarts", "cycles": 4.0}, "`cycles` wants an integer"),
+        ({"steps_per_call": 2.0}, "`steps_per_call` wants an integer"),
+        ({"accumulate": 2.0}, "`accumulate` wants an integer"),
+        ({"seed": 1.0}, "`seed` wants an integer"),
+        ({"seed": True}, "`seed` wants an integer, got True"),
+        ({"crop": 1.0}, "`crop` wants an integer"),
+        ({"flip": 1}, "`flip` wants True or False, got 1"),
+        ({"decay_all": 1}, "`decay_all` wants True or False"),
+        ({"optimizer": "sgd", "nesterov": 1}, "`nesterov` wants True or False"),
+        ({"optimizer": SGD(nesterov=1)}, r"run.json: recipe.optimizer.nesterov wants a finite bool"),
+        ({"lr": "1e-3"}, "`lr` wants a number, got '1e-3'"),
+        ({"optimizer": "sgd", "momentum": "0.9"}, "`momentum` wants a number"),
+        ({"recipe": netc.Recipe(accumulate=2.0)}, r"accumulate wants a positive integer, got 2\.0"),
+    ],
+)
+def test_a_value_of_another_type_is_refused_before_anything_is_written(words, sentence, tmp_path):
+    with pytest.raises((netc.UserError, netc.SpecError), match=sentence):
+        train(**words)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_good_run_outlives_a_value_of_another_type(tmp_path):
+    train()
+    before = (tmp_path / "run" / "run.json").read_bytes()
+    for words in ({"epochs": 3.0}, {"keep": 2.0}, {"checkpoint_every": "2"}):
+        with pytest.raises(netc.UserError, match="wants an integer"):
+            netc.resume("run", mine(), **words)
+    assert (tmp_path / "run" / "run.json").read_bytes() == before
+    assert netc.load("run").evaluate(mine()).accuracy >= 0
+
+
+def test_scalars_of_numpy_and_none_are_taken():
+    run = train(
+        lr=np.float32(0.01),
+        batch=np.int64(8),
+        optimizer="sgd",
+        momentum=np.float32(0.9),
+        nesterov=np.bool_(1),
+        seed=None,
+    )
+    run = netc.resume(run, mine(), epochs=np.int64(3), keep=np.int64(2), checkpoint_every=None)
+    assert run.config.training.epochs == 3 and run.config.saving.keep == 2 and netc.load("run").config == run.config
+    assert netc.compile(NET, batch=None, steps_per_call=None, target="reference").program.batch == 32
+
+
+@pytest.mark.parametrize("batch", [8.0, True, "8"])
+def test_a_batch_is_an_integer_and_a_refused_one_changes_no_other(batch):
+    with pytest.raises(netc.UserError, match="`batch` wants an integer"):
+        netc.compile(NET, batch=batch, target="reference")
+    with pytest.raises(netc.SpecError, match="batch wants a positive integer below"):
+        build(netc.check(NET), netc.Recipe(), batch)
+    assert "tensor<8x6xf32>" in netc.compile(NET, batch=8, target="reference").text

@@ -1,0 +1,1 @@
+../../netc/word_types.py
