@@ -11,15 +11,16 @@ import sys
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
+from traceback import extract_tb
 
-from netc.netspec.errors import UserError
+from netc.netspec.errors import NetcError, UserError
 
 GROUP = "netc.layers"
 _WAITING: list[Callable[[], object]] = []  # what is done once the oracle is imported
 
 
 def load_file(path: Path | str) -> None:
-    """Import a plugin's file, once; raises UserError if there is none. What the file itself raises comes through."""
+    """Import a plugin's file, once; raises UserError if there is none, or one that names what the file raises."""
     path = Path(path)
     name = f"netc_plugin_{path.stem}"
     known = sys.modules.get(name)
@@ -33,25 +34,42 @@ def load_file(path: Path | str) -> None:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except BaseException:
+    except BaseException as error:
         del sys.modules[name]
-        raise
+        if isinstance(error, NetcError) or not isinstance(error, Exception):
+            raise
+        lines = [frame.lineno for frame in extract_tb(error.__traceback__) if frame.filename == spec.origin]
+        where = f"{path}, line {lines[-1]}" if lines else f"{path}"
+        raise UserError(
+            f"`plugin` wants a file that can be imported, got {type(error).__name__} from {where}: {error}; mend it"
+        ) from error
+
+
+def load_installed() -> tuple[str, ...]:
+    """Import the plugins of installed packages, once, and return their names; raises UserError for one that fails."""
+    names, failed = _installed()
+    if failed:
+        raise failed
+    return names
 
 
 @lru_cache(maxsize=1)
-def load_installed() -> tuple[str, ...]:
-    """Import the plugins of installed packages, once, and return their names; raises UserError for one that fails."""
+def _installed() -> tuple[tuple[str, ...], UserError | None]:
+    """The names, and what is wrong with the first that fails: a second try would find half of its rows there."""
     from importlib.metadata import entry_points
 
     found = tuple(entry_points(group=GROUP))
     for point in found:
         try:
             point.load()
-        except ImportError as error:
-            raise UserError(
-                f"the plugin {point.name} wants to be imported from {point.value}, got: {error}; mend or uninstall it"
-            ) from error
-    return tuple(point.name for point in found)
+        except Exception as error:  # noqa: BLE001  # somebody else's code may raise anything
+            failed = UserError(
+                f"the plugin {point.name} wants to be imported from {point.value}, got {type(error).__name__}: {error}"
+                "; mend or uninstall it"
+            )
+            failed.__cause__ = error
+            return (), failed
+    return tuple(point.name for point in found), None
 
 
 def for_oracle(add: Callable[[], object]) -> Callable[[], object]:

@@ -210,7 +210,12 @@ def _say(text: str) -> None:
 
 def _spelled(text: str, arguments: list[str]) -> str:
     """The text of an error, its fields as the flags of the command that ran."""
-    command = next((found for a in arguments if (found := cli.get_command(click.Context(cli), a))), None)
+    from netc.netspec.errors import NetcError
+
+    try:
+        command = next((found for a in arguments if (found := cli.get_command(click.Context(cli), a))), None)
+    except NetcError:  # an installed plugin fails, which is what the text says
+        command = None
     own = {str(parameter.name): parameter for parameter in cli.params}
     return spelled(text, {**own, **(parameters_of(command, arguments) if command else {})})
 

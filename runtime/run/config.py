@@ -128,8 +128,8 @@ def from_json(table: Mapping[str, Any], where: str) -> RunConfig:
     fields = {name: typed(want, table.get(name), f"{where}: {name}") for name, want in _FIELDS.items()}
     recipe = mapping(table.get("recipe"), f"{where}: recipe")
     chosen = {
-        "optimizer": read_kind(optimizer_kinds(), recipe.get("optimizer"), f"{where}: recipe.optimizer"),
-        "loss": read_kind(LOSSES, recipe.get("loss"), f"{where}: recipe.loss"),
+        "optimizer": read_kind(optimizer_kinds, recipe.get("optimizer"), f"{where}: recipe.optimizer"),
+        "loss": read_kind(lambda: LOSSES, recipe.get("loss"), f"{where}: recipe.loss"),
     }
     return RunConfig(
         check(from_toml(fields["spec"], f"{where}: spec")),
@@ -165,7 +165,7 @@ def _read_training(value: Any, where: str) -> TrainConfig:
     own = {f.name for f in dataclasses.fields(TrainConfig)}
     decay = {"kind": given.get("decay", "cosine"), **{k: v for k, v in given.items() if k not in own}}
     return read(TrainConfig, {k: v for k, v in given.items() if k in own}, where, {
-        "decay": read_kind(SCHEDULES, decay, f"{where}.decay")
+        "decay": read_kind(lambda: SCHEDULES, decay, f"{where}.decay")
     })  # fmt: skip
 
 

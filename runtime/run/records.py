@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from netc.netspec.errors import UserError
+from netc.netspec.plugins import load_installed
 from netc.netspec.vocabulary import default_of
 
 R = TypeVar("R")
@@ -46,15 +47,18 @@ def read(cls: type[R], table: Any, where: str, made: Mapping[str, Any] | None = 
     return cls(**{**plain, **made})
 
 
-def read_kind(kinds: Mapping[str, type[R]], value: Any, where: str) -> R:
-    """The record that `written` made of one of several kinds."""
+def read_kind(kinds: Callable[[], Mapping[str, type[R]]], value: Any, where: str) -> R:
+    """The record that `written` made of one of several kinds, which installed plugins may add to."""
     given = mapping(value, where)
     kind = given.get("kind")
-    if not isinstance(kind, str) or kind not in kinds:
+    if kind not in [*kinds()]:
+        load_installed()
+    known = kinds()
+    if not isinstance(kind, str) or kind not in known:
         raise UserError(
-            f"{where}.kind wants one of {', '.join(kinds)}, got {kind!r}; a newer netc or a --plugin has it: use that"
+            f"{where}.kind wants one of {', '.join(known)}, got {kind!r}; a newer netc or a --plugin has it: use that"
         )
-    return read(kinds[kind], {k: v for k, v in given.items() if k != "kind"}, where)
+    return read(known[kind], {k: v for k, v in given.items() if k != "kind"}, where)
 
 
 def mapping(value: Any, where: str) -> dict[str, Any]:

@@ -55,6 +55,14 @@ def netc(folder, *words, packages=None):
     return found.stdout + found.stderr, found.returncode
 
 
+def install(packages, *lines):
+    """A package with these entry points, in a folder of packages."""
+    about = packages / "mine-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: mine\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text("\n".join(["[netc.layers]", *lines, ""]))
+
+
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
     folder = tmp_path_factory.mktemp("plugins")
@@ -129,10 +137,7 @@ def test_specs_in_lean_and_lists_know_them(place):
 def test_an_installed_package_needs_no_option(place, tmp_path):
     shutil.copy(PLUGINS / "scale.py", tmp_path / "scale_of_mine.py")
     shutil.copy(PLUGINS / "softsign.py", tmp_path / "softsign_of_mine.py")
-    about = tmp_path / "mine-1.0.dist-info"
-    about.mkdir()
-    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: mine\nVersion: 1.0\n")
-    (about / "entry_points.txt").write_text("[netc.layers]\na = scale_of_mine\nb = softsign_of_mine\n")
+    install(tmp_path, "a = scale_of_mine", "b = softsign_of_mine")
     said, code = netc(place, "show", "mine.toml", packages=tmp_path)
     assert code == 0 and "scale1" in said
     said, code = netc(place, "oracle", "scale", packages=tmp_path)
@@ -140,12 +145,42 @@ def test_an_installed_package_needs_no_option(place, tmp_path):
 
 
 def test_an_installed_plugin_that_fails_is_named(place, tmp_path):
-    about = tmp_path / "lost-1.0.dist-info"
-    about.mkdir()
-    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: lost\nVersion: 1.0\n")
-    (about / "entry_points.txt").write_text("[netc.layers]\nlost = lost_and_gone\n")
-    said, code = netc(place, "show", "mine.toml", packages=tmp_path)
-    assert code == 2 and "netc: the plugin lost wants to be imported from lost_and_gone, got: No module named" in said
+    install(tmp_path, "lost = lost_and_gone")
+    for words in (["show", "mine.toml"], ["train", "mnist-mlp"], ["train", "--help"]):
+        said, code = netc(place, *words, packages=tmp_path)
+        wanted = (
+            "netc: the plugin lost wants to be imported from lost_and_gone, got ModuleNotFoundError: No module named"
+        )
+        assert code == 2 and said.startswith(wanted) and said.count("\n") == 1
+
+
+def test_the_first_failure_of_an_installed_plugin_is_remembered(place, tmp_path):
+    (tmp_path / "half.py").write_text((PLUGINS / "steps.py").read_text() + "\nraise ValueError('half done')\n")
+    install(tmp_path, "half = half")
+    said, code = netc(place, "train", "mnist-mlp", packages=tmp_path)
+    assert (said, code) == (
+        "netc: the plugin half wants to be imported from half, got ValueError: half done; mend or uninstall it\n", 2
+    )  # fmt: skip
+
+
+def test_a_run_of_an_installed_plugins_words_opens(place, tmp_path):
+    names = ("signum", "steps", "stripes")
+    for name in names:
+        shutil.copy(PLUGINS / f"{name}.py", tmp_path / f"{name}_of_mine.py")
+    install(tmp_path, *(f"{name} = {name}_of_mine" for name in names))
+    plain = [*RUN, "--epochs", "1", "--input", "4x4x1", "--classes", "2"]
+    said, code = netc(place, "train", "mnist-mlp", *plain, *CHOSEN, "--out", "installed", packages=tmp_path)
+    assert code == 0, said
+    said, code = netc(place, "eval", "installed", packages=tmp_path)
+    assert code == 0 and "test images of stripes" in said, said
+
+
+def test_a_file_that_fails_is_named_with_its_line(place, tmp_path):
+    (tmp_path / "bad.py").write_text("import netc\n\nraise ValueError('not today')\n")
+    said, code = netc(tmp_path, "--plugin", "bad.py", "train", "mnist-mlp")
+    assert code == 2 and said == (
+        "netc: --plugin wants a file that can be imported, got ValueError from bad.py, line 3: not today; mend it\n"
+    )
 
 
 def test_a_plugin_that_is_none(tmp_path):
