@@ -55,7 +55,7 @@ def test_an_output_as_large_as_the_limit_of_files(tmp_path, unbuffered):
 @pytest.mark.parametrize(
     ("arguments", "name"),
     [
-        (("emit-mlir", "tiny.toml", "-o", "out"), "out/tiny.json"),
+        (("emit-mlir", "tiny.toml", "-o", "out"), "out/tiny.mlir"),
         (("emit-lean", "tiny.toml", "-o", "out/tiny.lean"), "out/tiny.lean"),
         (("emit-jax", "net.toml", "-o", "out/tiny.py"), "out/tiny.py"),
         (("certify", "tiny.toml", "-o", "out/tiny.json"), "out/tiny.json"),
