@@ -16,6 +16,7 @@ from traceback import extract_tb
 from netc.netspec.errors import NetcError, UserError
 
 GROUP = "netc.layers"
+_FAILED: list[UserError] = []  # what is wrong with the first installed plugin that fails
 _WAITING: list[Callable[[], object]] = []  # what is done once the oracle is imported
 
 
@@ -47,29 +48,27 @@ def load_file(path: Path | str) -> None:
 
 def load_installed() -> tuple[str, ...]:
     """Import the plugins of installed packages, once, and return their names; raises UserError for one that fails."""
-    names, failed = _installed()
-    if failed:
-        raise failed
-    return names
+    if _FAILED:  # a second try would find half of its rows there
+        raise _FAILED[0]
+    return _installed()
 
 
 @lru_cache(maxsize=1)
-def _installed() -> tuple[tuple[str, ...], UserError | None]:
-    """The names, and what is wrong with the first that fails: a second try would find half of its rows there."""
+def _installed() -> tuple[str, ...]:
     from importlib.metadata import entry_points
 
     found = tuple(entry_points(group=GROUP))
     for point in found:
         try:
             point.load()
-        except Exception as error:  # noqa: BLE001  # somebody else's code may raise anything
+        except Exception as error:  # somebody else's code may raise anything
             failed = UserError(
                 f"the plugin {point.name} wants to be imported from {point.value}, got {type(error).__name__}: {error}"
                 "; mend or uninstall it"
             )
-            failed.__cause__ = error
-            return (), failed
-    return tuple(point.name for point in found), None
+            _FAILED.append(failed)
+            raise failed from error
+    return tuple(point.name for point in found)
 
 
 def for_oracle(add: Callable[[], object]) -> Callable[[], object]:
