@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 from netc.netspec.check import CheckedNet
+from netc.netspec.errors import UserError
 from netc.netspec.spec import NetSpec
 from netc.programs import request_program
 from netc.proofs_oracle import oracle as checks
@@ -27,7 +28,7 @@ def oracle(pattern: str | None = None, *, seed: int = 0) -> list[Result]:
 def certify(
     what: NetSpec | CheckedNet | str | bytes,
     *,
-    target: str = "cpu",
+    target: str | None = None,
     primes: int = 4,
     points: int = 1,
     seed: int = 0,
@@ -42,15 +43,25 @@ def certify(
 ) -> Certificate:
     """Check exactly, over prime fields, that a backward is the derivative of its forward (docs/certificate.md).
 
-    `what` is a net, whose train step is checked in the text that is compiled for `target`, with `words` as for
+    `what` is a net, whose train step is checked in the text that is compiled for `target` (cpu), with `words` as for
     `netc.compile` (`batch` 2); or anybody's StableHLO, as text or bytecode, of which `function`, `manifest`, `wrt`,
-    `updates` and `loss` say what is a gradient of what, or which is found without them. Raises UserError.
+    `updates`, `scale`, `ids` and `loss` say what is a gradient of what, or which is found without them. Raises
+    UserError, also for a word of the other kind.
     """
     settings = Settings(primes, points, seed)
+    of_text: dict[str, Any] = {"function": function, "manifest": manifest, "wrt": wrt, "updates": updates, "ids": ids}
     if isinstance(what, bytes) or (isinstance(what, str) and "\n" in what):
+        _refuse("a text of StableHLO", "a net", {"target": target, **words})
         return certify_foreign(
             what, function, settings, manifest=manifest, loss=loss, wrt=wrt, scale=scale, limit=ids, updates=updates
         )
+    _refuse("a net", "a text of StableHLO", of_text | {"scale": None if scale == 1 else scale})
     chosen = words if loss is None else {**words, "loss": loss}
     program = request_program(what, default_batch=2, **chosen).build()
-    return certify_program(program, parse_target(target), settings)
+    return certify_program(program, parse_target(target or "cpu"), settings)
+
+
+def _refuse(kind: str, other: str, given: Mapping[str, Any]) -> None:
+    """Raise UserError for a word of the other kind."""
+    if unused := [f"`{name}`" for name, value in given.items() if value not in (None, (), [])]:
+        raise UserError(f"certify wants words for {kind}, got {', '.join(unused)}, as for {other}; leave it out")

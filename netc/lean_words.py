@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from os import PathLike
 from typing import Any
 
 from netc.netspec.errors import UserError
@@ -66,8 +67,8 @@ def stated(
 
 
 def _is_lean(net: object) -> bool:
-    if ".lean" not in str(net) or not isinstance(net, str):  # then the reader of Lean need not be imported
+    if ".lean" not in str(net) or not isinstance(net, str | PathLike):  # then the reader of Lean need not be imported
         return False
     from netc.netspec.lean.file import is_lean
 
-    return is_lean(net)
+    return is_lean(str(net))

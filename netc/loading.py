@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from netc.netspec.spec import NetSpec
+from netc.netspec.zoo import ZOO
 from netc.programs import spec_of
 from netc.runs import Run
 
@@ -12,7 +13,9 @@ from netc.runs import Run
 def load(what: str | Path) -> NetSpec | Run:
     """The net of a name that `netc ls` shows, of a .toml file or of FILE.lean:NAME; or the run in a folder.
 
-    Raises UserError or SpecError. `netc.Run.open` opens runs alone.
+    A folder without a run does not hide the net of that name. Raises UserError or SpecError. `netc.Run.open` opens runs
+    alone.
     """
-    path = Path(what)
-    return Run.open(path) if path.is_dir() else spec_of(str(what))
+    path, net = Path(what), str(what) in ZOO or ZOO.word(str(what))
+    is_run = (path / "run.json").exists() or (path.is_dir() and not net)
+    return Run.open(path) if is_run else spec_of(str(what))

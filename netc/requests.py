@@ -30,7 +30,7 @@ from netc.programs import (
 from netc.runtime.cache.store import data_cache
 from netc.runtime.data import catalog
 from netc.runtime.data.augment import AUGMENTATIONS, chosen
-from netc.runtime.data.dataset import OWN, Dataset, of_images
+from netc.runtime.data.dataset import OWN, Dataset, numbered, of_images
 from netc.runtime.data.examples import Batches, read_arrays
 from netc.runtime.data.resize import resized
 from netc.runtime.data.text import windowed
@@ -239,7 +239,8 @@ def stored_data(given: str | Dataset, data_dir: Path | None = None, *, whole: bo
 
 
 def sized(data: Dataset, net: CheckedNet) -> Dataset:
-    """The data set at the net's input size."""
+    """The data set at the net's input size; own data without names of classes has those of the net's outputs."""
+    data = numbered(data, net.out.shape[-1]) if net.out.rank else data
     if not (of_images(data.train) or isinstance(data.train, TextSplit)):
         return data
     shape = net.spec.input

@@ -10,6 +10,8 @@ from typing import Any
 from netc.codegen.rewrite.form_overrides import NO_OVERRIDES
 from netc.netspec.errors import UserError
 from netc.requests import SAVING, Plan, TrainRequest, saving_of, saving_types
+from netc.runtime.data.dataset import OWN, Dataset
+from netc.runtime.data.examples import Batches
 from netc.runtime.run.config import RunConfig, read_config, writable
 from netc.runtime.target import parse_target
 from netc.word_types import typed
@@ -58,7 +60,22 @@ def begun_already(request: TrainRequest, plan: Plan, *, same_bits: bool = True) 
             f"`auto_resume` wants the options that started {plan.folder}, got others: {'; '.join(found)}; give those, "
             f"another `out`, or go on with `resume={plan.folder}`"
         )
+    refuse_other_data(held, plan.data, plan.folder)
     return replace(plan, config=replace(held, saving=saving_of(request.saving, held.saving)))
+
+
+def refuse_other_data(config: RunConfig, data: Dataset, folder: Path) -> None:
+    """Raise UserError for own data that a run cannot go on with: other arrays, or a generator."""
+    if isinstance(data.train, Batches) and data.train.once:
+        raise UserError(
+            f"{folder} was trained on what a generator gave, which is gone, so it cannot go on; give such batches by a "
+            "function of the epoch, and start a new run"
+        )
+    if config.data.startswith(OWN) and config.train_sha256 not in ("", data.train_digest):
+        raise UserError(
+            f"{folder} was trained on other arrays (SHA-256 {config.train_sha256[:12]}), got ones of "
+            f"{data.train_digest[:12]}; give the same ones, or start a new run"
+        )
 
 
 def _differences(held: dict[str, Any], ours: dict[str, Any], where: str = "") -> Iterator[str]:

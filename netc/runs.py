@@ -160,7 +160,7 @@ class Run:
 
     def classify(
         self,
-        images: Iterable[Path],
+        images: Iterable[Path | str],
         *,
         checkpoint: str = "best",
         target: str | None = None,
@@ -171,7 +171,8 @@ class Run:
         An Unread stands for a file that is no image. Raises UserError for a run that was not trained on images.
         """
         where = target or self.config.target
-        yield from library.predict(self.config, images, self.folder, checkpoint, where, cache or Cache())
+        paths = map(Path, images)
+        yield from library.predict(self.config, paths, self.folder, checkpoint, where, cache or Cache())
 
 
 def _newest(folder: Path) -> Checkpoint | None:

@@ -13,7 +13,7 @@ from netc.netspec.errors import UserError
 from netc.netspec.spec import NetSpec
 from netc.programs import quiet
 from netc.requests import Plan, TrainRequest, planned, request_training, sized, stored_data, with_tuned
-from netc.resuming import begun_already, resumed
+from netc.resuming import begun_already, refuse_other_data, resumed
 from netc.runs import Run
 from netc.runtime.cache.store import Cache
 from netc.runtime.data.dataset import OWN, Dataset
@@ -68,7 +68,8 @@ def resume(
     """Go on with a run from its newest checkpoint: what comes is bit for bit what an unbroken run would have had.
 
     A run on arrays of your own wants the same `data` again. `words` may be `epochs` (more of them), `data_dir`,
-    `checkpoint_every`, `checkpoint_minutes`, `keep`, and, without `same_bits`, `target`. Raises as `train` does.
+    `checkpoint_every`, `checkpoint_minutes`, `keep`, and, without `same_bits`, `target`. A run on a generator cannot go
+    on. Raises as `train` does, and ValueError (of netc.traces, a TraceError) for a trace that is not the run's.
     """
     folder = run.folder if isinstance(run, Run) else Path(run)
     plan = plan_resumed(folder, data, words, same_bits=same_bits)
@@ -92,11 +93,7 @@ def plan_resumed(folder: Path, data: Dataset | str | None, words: dict[str, Any]
             f"`resume` uses the data of the run, {config.data}, got also `data`; leave it out, or start a new run"
         )
     found = sized(stored_data(data or config.data, words.get("data_dir")), config.net)
-    if data is not None and config.train_sha256 not in ("", found.train_digest):
-        raise UserError(
-            f"{folder} was trained on other arrays (SHA-256 {config.train_sha256[:12]}), got ones of "
-            f"{found.train_digest[:12]}; give the same ones, or start a new run"
-        )
+    refuse_other_data(config, found, folder)
     return Plan(config, found, folder)
 
 
@@ -126,6 +123,4 @@ def _ended(outcome: Outcome, data: Dataset) -> Run:
     if outcome.signal:
         raise SystemExit(128 + outcome.signal)
     run = Run.open(outcome.folder)
-    return replace(
-        run, steps=outcome.steps, accuracy=outcome.accuracy, best=outcome.best, stopped=outcome.interrupted, data=data
-    )
+    return replace(run, steps=outcome.steps, stopped=outcome.interrupted, data=data)

@@ -18,7 +18,6 @@ from netc.runtime.data.augment import Images
 from netc.runtime.data.batches import Normalise
 from netc.runtime.data.dataset import Dataset
 from netc.runtime.data.errors import DataError
-from netc.runtime.data.examples import Examples
 from netc.runtime.data.image_file import decode
 from netc.runtime.data.named import Named, by_name, by_number
 from netc.runtime.prepare import prepare
@@ -103,7 +102,7 @@ def evaluate(
 
 
 def _named(config: RunConfig, data: Dataset, saved: Checkpoint, *, numbers: bool, skip_unknown: bool) -> Named:
-    if isinstance(data.test, Examples):  # as the net takes them, targets too
+    if data.test.labels.dtype != np.int32:  # numbers, which have no classes
         return Named(data.test)
     classes = classes_of(saved)
     nameless = not named_classes(saved)
@@ -126,8 +125,9 @@ def predict(
 
     In the order of `images`, a batch at a time. Nothing is compiled before the first image that can be read.
     """
-    if config.net.x.dtype != "f32":
-        raise UserError(f"predict wants a net for images, got {config.net.spec.name}, which takes token ids")
+    if config.net.x.dtype != "f32" or len(config.net.spec.input) != 3:
+        takes = "token ids" if config.net.x.dtype != "f32" else f"an input of {list(config.net.spec.input)}"
+        raise UserError(f"predict wants a net for images, got {config.net.spec.name}, which takes {takes}")
     height, width, channels = config.net.spec.input
     classify: Callable[[Images], Probabilities] | None = None
     classes: tuple[str, ...] = ()

@@ -149,7 +149,7 @@ class Session:
     def evaluate(self, state: State, x: Array, y: Array, weight: Array | None = None) -> tuple[float, float, float]:
         """Sums over a batch, each example times its `weight` [B] (1 if not given): (loss, correct, count)."""
         weight = np.ones(self.program.batch, np.float32) if weight is None else weight
-        args = (self._x.check(x), self._y.check(y), self._weight.check(weight))
+        args = (self._x.check(x), self._y.check(self._targets(y)), self._weight.check(weight))
         held = _buffers(state)[: self._kept]
         results = self.loaded.call("eval_step", [*held, *map(self.loaded.put, args)])
         loss, correct, count = (float(self.loaded.get(r)) for r in results)

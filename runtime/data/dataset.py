@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol, Self, TypeGuard
 
 import numpy as np
@@ -24,6 +24,7 @@ from netc.runtime.data.examples import (
     as_target,
     batches_of,
     digest_of,
+    refuse_ids,
 )
 from netc.runtime.data.windows import TextSplit
 
@@ -135,6 +136,8 @@ class Dataset:
                 raise DataError(f"{self.name}: the {role} split wants at least one image, got none; add some")
             if split.labels.dtype != np.int32:
                 continue
+            if not self.classes and self.name.startswith(OWN):
+                continue  # the net says which ids there are: see `numbered`
             low, high = int(split.labels.min()), int(split.labels.max())
             if low < 0 or high >= len(self.classes):
                 raise DataError(
@@ -173,8 +176,9 @@ class Dataset:
 
         x of uint8 [N, H, W] or [N, H, W, 1 or 3] are images: resized to the net's input, normalised, and augmented if
         `augment` says so. Other x go to the net as they are, as float32, or as int32 where they are whole numbers
-        (token ids). y are class ids, for which `classes` may give names, or floats for a loss of floats. Without a
-        test part every tenth example is held out. Raises DataError for arrays that do not fit together.
+        (token ids). y are class ids, for which `classes` may give names, or floats for a loss of floats. A net gets as
+        many outputs as there are names; without names it keeps its own. Without a test part every tenth example is held
+        out. Raises DataError for arrays that do not fit together.
         """
         if (x_test is None) != (y_test is None):
             raise DataError("`x_test` and `y_test` go together, got one; give the other too, or neither")
@@ -187,11 +191,11 @@ class Dataset:
             if not held.any():
                 raise DataError(f"`x` wants {TENTH} examples or more to hold some out, got {len(held)}; give `x_test`")
             pairs = [(a[~held], b[~held]) for a, b in pairs] + [(a[held], b[held]) for a, b in pairs]
-        names = _names(classes, *(target for _, target in pairs))
+        named, names = _names(classes, *(target for _, target in pairs))
         train, test = (_split(*pair, augment) for pair in pairs)
         first = pairs[0]
         return cls(
-            OWN + name, train, test, names, digest_of(names, *pairs), "arrays of a Python program", "your own",
+            OWN + name, train, test, named, digest_of(names, *pairs), "arrays of a Python program", "your own",
             augment or Augment(), first[0].shape[1:], train_digest=digest_of(names, first),
         )  # fmt: skip
 
@@ -210,14 +214,16 @@ class Dataset:
 
         `batches` is a list or a loader that can be read again and has a length, a function that takes the number of an
         epoch and gives its batches, or a generator, which is read on from epoch to epoch; the last two want `steps`,
-        the batches in an epoch. The digest is over the first batch and the test, so a run goes on with the same
-        source alone; one of a generator cannot go on. Raises DataError.
+        the batches in an epoch. A net keeps its own classes unless `classes` names others. The digest is over the first
+        batch and the test, so a run goes on with the same source alone; a run on a generator cannot go on. Raises
+        DataError.
         """
         train, test = batches_of(batches, steps), Examples(as_input(x_test), as_target(y_test))
-        names = _names(classes, train.labels, test.y)
+        named, names = _names(classes, train.labels, test.y)
+        train = replace(train, classes=len(named))
         own = digest_of(names, train.first)
         return cls(
-            OWN + name, train, test, names, digest_of(names, train.first, (test.x, test.y)), "a Python program",
+            OWN + name, train, test, named, digest_of(names, train.first, (test.x, test.y)), "a Python program",
             "your own", Augment(), train.shape, train_digest=own,
         )  # fmt: skip
 
@@ -238,14 +244,33 @@ def _split(x: Array, y: Array, augment: Augment | None) -> AnySplit:
     return Examples(x, y)
 
 
-def _names(classes: Sequence[str] | None, *targets: Array) -> tuple[str, ...]:
-    """The names of the classes, numbers where none are given; none of targets that are no class ids."""
+def numbered(data: Dataset, outputs: int) -> Dataset:
+    """Own data whose classes have no names, with the numbers of a net's outputs as names; raises DataError for others.
+
+    Other data is as it was.
+    """
+    if data.classes or not data.name.startswith(OWN) or data.train.labels.dtype != np.int32:
+        return data
+    train, test = data.train, data.test
+    for split in (train, test):
+        refuse_ids(split.labels, outputs)
+    if isinstance(train, Batches):
+        train = replace(train, classes=outputs)
+    return replace(data, train=train, classes=tuple(map(str, range(outputs))))
+
+
+def _names(classes: Sequence[str] | None, *targets: Array) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The names of the classes, and those that the digest is over: numbers where none are given.
+
+    Targets that are no class ids have none.
+    """
     if any(target.dtype != np.int32 for target in targets):
         if classes:
             raise DataError("`classes` wants class ids in `y`, got floats; leave it out")
-        return ()
-    count = max(int(target.max()) for target in targets) + 1
-    return tuple(classes) if classes is not None else tuple(map(str, range(count)))
+        return (), ()
+    if classes is not None:
+        return tuple(classes), tuple(classes)
+    return (), tuple(map(str, range(max(int(target.max()) for target in targets) + 1)))
 
 
 def array_digest(classes: tuple[str, ...], train: ArraySplit, test: ArraySplit) -> str:

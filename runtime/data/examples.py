@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sized
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -15,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from netc.runtime.data.errors import DataError
+from netc.runtime.files import opened
 
 Array = npt.NDArray[Any]
 Pair = tuple[Array, Array]
@@ -52,11 +54,16 @@ class Examples:
 
 @dataclass(frozen=True, eq=False)
 class Batches:
-    """An epoch is `steps` batches (x, y) of `source(epoch)`, all of the shapes and types of `first`."""
+    """An epoch is `steps` batches (x, y) of `source(epoch)`, all of the shapes and types of `first`.
+
+    `once`: of a generator, which gives each epoch one time. `classes`: class ids are below it; 0 is no bound.
+    """
 
     source: Source
     steps: int
     first: Pair
+    once: bool = False
+    classes: int = 0
 
     @property
     def labels(self) -> Array:
@@ -92,6 +99,8 @@ class Batches:
                     f"batches want one form, `{name}` {want.dtype} {list(want.shape)} as the first has it, got "
                     f"{got.dtype} {list(got.shape)}; leave a smaller last one out"
                 )
+        if self.classes:
+            refuse_ids(pair[1], self.classes)
         return pair
 
 
@@ -118,22 +127,45 @@ def batches_of(given: Source | Iterable[Pair], steps: int | None) -> Batches:
         raise DataError("batches want at least one, got none")
     first = as_pair(head)
     if isinstance(given, Iterator):
-        unread = chain([head], given)
-        return Batches(lambda epoch: unread, steps, first)
+        return Batches(_Stream(chain([head], given)), steps, first, once=True)
     return Batches(source, steps, first)
 
 
+class _Stream:
+    """The epochs of a generator, which are given in their order, and each one time."""
+
+    def __init__(self, unread: Iterator[Pair]) -> None:
+        self.unread, self.next = unread, 0
+
+    def __call__(self, epoch: int) -> Iterator[Pair]:
+        if epoch != self.next:
+            raise DataError(
+                f"a generator wants to be read on, from epoch {self.next}, got epoch {epoch}: what it gave is gone; "
+                "make the dataset anew by a new generator, or give a function of the epoch"
+            )
+        self.next += 1
+        return self.unread
+
+
 FILES = ("x", "y", "x_test", "y_test")
+LARGEST = 1 << 40  # bytes of a file of arrays
+SLACK, TIMES = 32 << 20, 12  # what a packed one of n bytes may hold: SLACK + TIMES n
 
 
 def read_arrays(path: Path) -> dict[str, Array]:
     """The arrays x, y and perhaps x_test and y_test of a .npz; raises DataError for a file that is none of these."""
     try:
-        with np.load(path, allow_pickle=False) as held:
+        with opened(path, LARGEST) as file:
+            held = np.load(file, allow_pickle=False)
+            if not isinstance(held, np.lib.npyio.NpzFile):
+                raise DataError(f"{path} wants a .npz of arrays x and y, got one array; write it by np.savez")
+            inside = sum(part.file_size for part in held.zip.infolist()) if held.zip else 0
+            if inside > (most := SLACK + TIMES * path.stat().st_size):
+                raise DataError(f"{path} wants at most {most:,} bytes of arrays, got {inside:,}; write it by np.savez")
             if not {"x", "y"} <= set(held) <= set(FILES):
                 raise DataError(f"{path} wants arrays x and y, and perhaps x_test and y_test, got {', '.join(held)}")
             return {name: held[name] for name in held}
-    except (OSError, ValueError, BadZipFile) as error:
+    except (OSError, ValueError, EOFError, MemoryError, BadZipFile, zlib.error) as error:
         raise DataError(f"{path} wants a .npz of arrays, got one that cannot be read ({error})") from error
 
 
@@ -155,6 +187,15 @@ def as_input(given: Any) -> Array:
             "float32, or to int32 for token ids"
         )
     return _converted(array, "x")
+
+
+def refuse_ids(y: Array, classes: int) -> None:
+    """Raise DataError for class ids that a net of so many classes does not have; floats are none."""
+    if y.dtype == np.int32 and y.size and not 0 <= int(y.min()) <= int(y.max()) < classes:
+        raise DataError(
+            f"`y` wants class ids from 0 to {classes - 1}, for the {classes} classes of the net or data, got {y.min()} "
+            f"to {y.max()}; give a net with more outputs (`classes`), or other ids"
+        )
 
 
 def as_target(given: Any) -> Array:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from netc.runtime.data.augment import Images
 from netc.runtime.data.dataset import AnySplit, Dataset, Indices, Labels, Split, of_images
 from netc.runtime.data.errors import DataError
+from netc.runtime.data.examples import Examples
 from netc.runtime.data.windows import TextSplit
 
 SHOWN = 20  # names in a sentence
@@ -67,21 +68,24 @@ def by_name(data: Dataset, classes: Sequence[str], *, skip_unknown: bool = False
     """
     known = {_normal(name): number for number, name in reversed([*enumerate(classes)])}
     numbers: Numbers = np.array([known.get(_normal(name), -1) for name in data.classes], np.int32)
-    counts = np.bincount(data.test.labels, minlength=len(data.classes))
+    counts = np.bincount(data.test.labels.ravel(), minlength=len(data.classes))
     unknown = [name for name, number, count in zip(data.classes, numbers, counts, strict=True) if count and number < 0]
     _refuse_twins(data, classes)
     labels = numbers[data.test.labels]
-    left_out = int((labels < 0).sum())
+    known_all = (labels >= 0).reshape(len(labels), -1).all(axis=1)
+    left_out = int((~known_all).sum())
     if unknown and (not skip_unknown or left_out == len(labels)):
         raise DataError(_unknown(data, unknown, classes, nothing_else=left_out == len(labels)))
-    seen = set(labels.tolist())
+    seen = set(np.unique(labels).tolist())
     missing = tuple(name for number, name in enumerate(classes) if number not in seen)
     notes = tuple(_notes(data, missing, len(classes), unknown, left_out))
     if isinstance(data.test, TextSplit):
         return Named(TextSplit(labels[labels >= 0], data.test.context), missing, left_out, notes)
+    places = np.flatnonzero(known_all)
+    if isinstance(data.test, Examples):
+        return Named(Examples(data.test.x[places], labels[places]), missing, left_out, notes)
     if not of_images(data.test):
-        raise DataError(f"{data.name} is of arrays that have no images to match by name; give `by_number=True`")
-    places = np.flatnonzero(labels >= 0)
+        raise DataError(f"an evaluation wants arrays, got the batches of {data.name}; give `x_test` and `y_test`")
     return Named(ChosenSplit(data.test, places, labels[places]), missing, left_out, notes)
 
 

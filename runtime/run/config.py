@@ -210,7 +210,7 @@ def read_config(folder: Path) -> RunConfig:
         table = json.loads(text)
     except FileNotFoundError as error:
         around = folder.parent  # of a checkpoint, the run
-        advice = f"give {around}" if (around / "run.json").is_file() else "see its `out`"
+        advice = f"give {around}" if (around / "run.json").is_file() else "give the folder that it printed"
         got = f"{folder} without run.json" if folder.exists() else f"{folder}, nothing there"
         raise UserError(f"RUN wants a folder that `netc train` made, got {got}; {advice}") from error
     except (OSError, ValueError, RecursionError) as error:
@@ -264,7 +264,7 @@ def refuse_used(folder: Path, option: str) -> None:
     used = [n for n in ("run.json", "trace.jsonl", "timing.jsonl", "last", "best") if os.path.lexists(folder / n)]
     if used and not (used == ["last"] and _is_first(folder / "last")):
         raise UserError(
-            f"{option} wants a new folder, got {folder} with {used[0]} in it; use `resume`, or choose another"
+            f"{option} wants a new folder, got {folder} with {used[0]} in it; go on with that run, or choose another"
         )
 
 

@@ -40,7 +40,7 @@ def test_a_damaged_file_is_a_sentence(content, tmp_path):
 def test_no_run_at_all(tmp_path):
     with pytest.raises(UserError, match=r"RUN wants a folder that `netc train` made, got .* without run\.json"):
         read_config(tmp_path)
-    with pytest.raises(UserError, match=r"got .*gone, nothing there; see its `out`"):
+    with pytest.raises(UserError, match=r"got .*gone, nothing there; give the folder that it printed"):
         read_config(tmp_path / "gone")
     (tmp_path / "run.json").write_text("{}")
     (tmp_path / "last").mkdir()
