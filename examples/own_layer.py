@@ -62,8 +62,10 @@ def reference() -> None:
 def main(target: str = "cpu", epochs: int = 6) -> None:
     for result in netc.oracle("squash"):
         print(f"{result.case}: {'agrees with JAX' if result.passed else result.verdict()}")
-    net = netc.NetSpec("squashed", (8, 8, 1), (nn.ConvBn(32), Squash(), nn.GlobalAvgPool(), nn.Dense(10)))
-    print(f"{netc.train(net, 'digits', epochs=epochs, target=target).accuracy:.1%} of the test digits")
+    net = netc.NetSpec(
+        "squashed", (8, 8, 1), (nn.ConvBn(32), Squash(), nn.ConvBn(64), nn.GlobalAvgPool(), nn.Dense(10))
+    )
+    print(f"{netc.train(net, 'digits', lr=0.01, epochs=epochs, target=target).accuracy:.1%} of the test digits")
 
 
 if __name__ == "__main__":

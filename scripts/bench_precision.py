@@ -90,7 +90,8 @@ def main() -> None:
             "# Steps with bf16 products, beside float32", "",
             f"Printed by `scripts/bench_precision.py` on {time.strftime('%Y-%m-%d')}: {platform.machine()}, {THREADS} "
             f"threads, AVX512-BF16: {has_bf16()}; {shown}. Adam, weights and moments in float32. A shared "
-            "machine: read the ratios. On `cpu` some convolutions have another form in bf16 (docs/schedules.md).", "",
+            "machine: read the ratios. On `cpu` some convolutions have another form in bf16 "
+            "(docs/convolution-forms.md).", "",
         ]  # fmt: skip
         PAGE.write_text("\n".join([*head, *lines, ""]), encoding="utf-8")
 

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import inspect
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import click
+
 import netc
-from netc.cli.main import COMMANDS
+from netc.cli.main import COMMANDS, cli
 from netc.netspec.zoo import ZOO
 from netc.programs import request_program
+from netc.requests import request_words
 from netc.runtime.prepare import emit_text
 from netc.runtime.target import parse_target
 from tests.test_rooms import modules
@@ -184,3 +188,13 @@ def test_the_first_commands_text_is_the_one_that_the_readme_prints():
     assert said in readme and f"(sha256 {digest})" in readme, (
         "run the README's first command and print its output there"
     )
+
+
+def test_the_flags_that_are_no_keywords_are_all_on_the_page_of_python():
+    """Of `netc train`, whose options are keywords of `netc.train`; `input_` is `input`, which is Python's own word."""
+    options = [p for p in cli.get_command(click.Context(cli), "train").params if isinstance(p, click.Option)]
+    keywords = request_words() | inspect.signature(netc.train).parameters.keys()
+    named = {f: (o.name or "").rstrip("_") for o in options for f in o.opts}
+    other = {f: n for f, n in named.items() if n in keywords and f[2:].replace("-", "_") != n}
+    said = (DOCS / "python.md").read_text(encoding="utf-8").partition("Six differ:")[2].partition(".\n")[0]
+    assert dict(re.findall(r"`(--[\w-]+)`\s(?:is\s)?`(\w+)", said)) == other and len(other) == 6

@@ -1,7 +1,7 @@
 """Which form computes a convolution on which targets: a table for each lowering profile, its rows tried in order.
 
-The first row whose condition holds of the convolution's shape names the form. docs/schedules.md says what was measured
-for each row.
+The first row whose condition holds of the convolution's shape names the form. docs/convolution-forms.md says
+what was measured for each row.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Forms of reading and adding rows by index: `stablehlo.gather` and `scatter`, or a product with a one-hot matrix.
 
-docs/schedules.md has what was measured.
+docs/convolution-forms.md has what was measured.
 """
 
 from __future__ import annotations

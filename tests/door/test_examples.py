@@ -1,6 +1,7 @@
 """Each program in examples/, on tiny sizes: it runs, and says what it is there to show."""
 
 import importlib.util
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,8 +12,8 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 
 # program -> sizes that are small enough, and a part of what it prints
 PROGRAMS = {
-    "first_net": ({"target": "xla", "epochs": 1}, "of the test digits after"),
-    "own_layer": ({"target": "xla", "epochs": 1}, "vector: agrees with JAX"),
+    "first_net": ({"target": "xla", "epochs": 2}, "of the test digits after"),
+    "own_layer": ({"target": "xla", "epochs": 2}, "vector: agrees with JAX"),
     "own_loss": ({"target": "xla", "epochs": 2}, "the pullback is the derivative: holds"),
     "own_loop": ({"target": "xla", "steps": 20}, "dense1.kernel [32, 2]"),
     "own_data": ({"target": "xla", "epochs": 1}, "batches of a function"),
@@ -23,7 +24,14 @@ PROGRAMS = {
     "read_profile": ({"batch": 2, "steps": 1}, "dense4"),
 }
 
+LEAST = 0.6  # of the test digits are right after these few epochs; chance is 0.1
+
 ADDING = {"own_layer", "own_loss"}  # these add words, which other tests of this process must not meet
+
+
+def learned(out: str) -> bool:
+    """Whether each accuracy of the test digits that a program prints is at least LEAST."""
+    return all(float(found) >= 100 * LEAST for found in re.findall(r"^([\d.]+)% of the test digits", out, re.MULTILINE))
 
 
 @pytest.mark.parametrize("name", sorted(ADDING))
@@ -33,6 +41,7 @@ def test_an_example_that_adds_a_word_runs(name, tmp_path, monkeypatch):
     code = f"import runpy; runpy.run_path({str(EXAMPLES / f'{name}.py')!r})['main'](**{sizes!r})"
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert said in done.stdout, done.stderr
+    assert learned(done.stdout)
 
 
 @pytest.mark.parametrize("name", sorted(PROGRAMS.keys() - ADDING))
@@ -44,7 +53,9 @@ def test_an_example_runs(name, tmp_path, monkeypatch, capsys):
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     module.main(**sizes)
-    assert said in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert said in out
+    assert learned(out)
 
 
 def test_every_example_is_run_and_listed():
