@@ -45,7 +45,8 @@ def train(
     EvalRecord; where one returns True, the run is saved and stops. `on_note` gets what there is to say on the way.
 
     Raises UserError, SpecError and DataError for what does not fit, NonFiniteError when the loss is no number any more,
-    and after a signal, with the run saved, KeyboardInterrupt or SystemExit.
+    and after a signal, with the run saved, KeyboardInterrupt or SystemExit. With `auto_resume`, a ValueError (of
+    netc.traces, a TraceError) for a trace that is not the run's.
     """
     request = request_training(net, config=config, data=data, **words)
     plan, resume = plan_of(request, same_bits=same_bits, note=on_note)
