@@ -35,7 +35,8 @@ def stated(
     """
     if not _is_lean(net):
         if config is not None:
-            raise UserError(f"`config` belongs to a .lean file, got the net {str(net)!r}; leave it out")
+            name = getattr(getattr(net, "spec", net), "name", net)
+            raise UserError(f"`config` belongs to a .lean file, got the net {str(name)!r}; leave it out")
         return None
     if config == NONE:
         return None

@@ -16,6 +16,7 @@ from netc.netspec.find import find
 from netc.netspec.recipe import Recipe
 from netc.netspec.recipe_words import recipe_of, recipe_rows, recipe_words
 from netc.netspec.spec import NetSpec
+from netc.other_words import nearest
 from netc.word_types import typed, types_of
 
 Shape = tuple[int, ...]
@@ -96,12 +97,10 @@ def over_stated(
 
 def refuse_unknown(words: Iterable[str], known: frozenset[str]) -> None:
     """Raise UserError for a word that there is not, with the nearest that there is."""
-    import difflib
-
     for name in words:
         if name not in known:
-            near = difflib.get_close_matches(name, known, 1)
-            hint = f"did you mean `{near[0]}`?" if near else f"there are {', '.join(sorted(known))}"
+            near = " or ".join(f"`{word}`" for word in nearest(name, known))
+            hint = f"did you mean {near}?" if near else "the docstring names them"
             raise UserError(f"wants a word that netc knows, got `{name}`; {hint}")
 
 

@@ -227,7 +227,13 @@ def stored_data(given: str | Dataset, data_dir: Path | None = None, *, whole: bo
         )
     if given.startswith(OWN):
         path = Path(given.removeprefix(OWN)).expanduser()
+        if path.suffix == ".npy":
+            raise UserError(
+                f"{given} wants a .npz file; write one by np.savez({str(path.with_suffix('.npz'))!r}, x=x, y=y)"
+            )
         if path.suffix == ".npz":
+            if not path.is_file():
+                raise UserError(f"`data` wants a .npz file of arrays x and y, got {path}: no such file; check the path")
             held = read_arrays(path)
             found = Dataset.from_arrays(held["x"], held["y"], held.get("x_test"), held.get("y_test"))
             return replace(found, name=given)

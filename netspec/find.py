@@ -40,6 +40,7 @@ def find(name: str) -> NetSpec:
         return read(name)
     if word := ZOO.word(name):
         return ZOO[word].make()
-    near = difflib.get_close_matches(name, ZOO, n=3, cutoff=0.5)
+    near = [known for known in ZOO if name.lower() in known][:4] if len(name) > 1 else []
+    near = near or difflib.get_close_matches(name, ZOO, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else "see `netc ls`"
     raise UserError(f"NET wants a name that `netc ls` shows, a .toml or a .lean file, got {name!r}; {hint}")

@@ -52,12 +52,12 @@ class Recipe:
         """The recipe itself; raises SpecError with one sentence for each value out of range."""
         problems = [*self.optimizer.problems(), *self.loss.problems()]
         if self.precision not in PRECISIONS:
-            problems.append(f"precision wants {' or '.join(PRECISIONS)}, got {self.precision!r}")
+            problems.append(f"`precision` wants {' or '.join(PRECISIONS)}, got {self.precision!r}")
         if type(self.accumulate) is not int or self.accumulate < 1:
-            problems.append(f"accumulate wants a positive integer, got {self.accumulate!r}")
+            problems.append(f"`accumulate` wants a positive integer, got {self.accumulate!r}")
         if self.check_labels and not isinstance(self.loss, CrossEntropy | Focal):
             problems.append(
-                f"check_labels wants a loss that judges each class id by itself, crossEntropy or focal, got "
+                f"`check_labels` wants a loss that judges each class id by itself, crossEntropy or focal, got "
                 f"{self.loss.kind}; leave it out"
             )
         if problems:
@@ -92,20 +92,20 @@ class TrainConfig:
     def check(self) -> TrainConfig:
         """The config itself; raises SpecError with one sentence for each value out of range."""
         problems = [
-            f"{k} wants a positive integer, got {v!r}"
+            f"`{k}` wants a positive integer, got {v!r}"
             for k, v in (("epochs", self.epochs), ("batch", self.batch))
             if type(v) is not int or v < 1
         ]
         if not 0 < self.lr < math.inf:
-            problems.append(f"lr wants a positive number, got {self.lr}")
+            problems.append(f"`lr` wants a positive number, got {self.lr}")
         if type(self.epochs) is int and self.epochs >= 1 and not 0 <= self.warmup <= self.epochs:
-            problems.append(f"warmup wants between 0 and {self.epochs} epochs, got {self.warmup}")
+            problems.append(f"`warmup` wants between 0 and {self.epochs} epochs, got {self.warmup}")
         if isinstance(self.decay, Schedule):
             problems += self.decay.problems()
         else:
             problems.append(SCHEDULES.problem(self.decay))
         if not 0 <= self.final <= 1:
-            problems.append(f"final wants a fraction of lr from 0 to 1, got {self.final}")
+            problems.append(f"`final` wants a fraction of lr from 0 to 1, got {self.final}")
         if problems:
             raise SpecError(tuple(problems))
         return self

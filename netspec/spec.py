@@ -36,6 +36,16 @@ class NetSpec:
     dtype: InputDType = field(default="f32", kw_only=True)
     source: str = field(default="", compare=False)
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.input, tuple):
+            raise SpecError((f"`input` wants a tuple such as (8,), got {self.input!r}",))
+        if not isinstance(self.layers, tuple):
+            raise SpecError((f"`layers` wants a tuple of layers, got {type(self.layers).__name__}",))
+        for index, layer in enumerate(self.layers):
+            if isinstance(layer, type):
+                said = f"got the class {layer.__name__}; write {layer.__name__}()"
+                raise SpecError((f"layer {index} wants a layer, {said}",))
+
     @property
     def x(self) -> TensorType:
         """The type of one example."""

@@ -8,5 +8,5 @@ from netc.netspec.install import install_extra
 if __name__ != "netc.proofs_oracle":
     raise ImportError(f"this package is netc.proofs_oracle, not {__name__}; install netc and import netc.proofs_oracle")
 if find_spec("jax") is None:  # the only room that needs it
-    wanted = "`netc oracle` and `netc certify` want JAX, got no module named jax"
+    wanted = "`proofs_oracle` wants JAX, got no module named jax"
     raise UserError(f"{wanted}; {install_extra('oracle')}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from functools import partial
 
@@ -54,8 +55,9 @@ def select(pattern: str | None = None) -> list[GradCheck]:
         return every
     chosen = [e for e in every if _matches(e, pattern)]
     if not chosen:
-        kinds = ", ".join(dict.fromkeys(e.kind for e in every))
-        raise UserError(f"PATTERN wants part of a kind or case, got {pattern!r}; the kinds are {kinds}")
+        near = get_close_matches(pattern, dict.fromkeys(e.kind for e in every), n=3, cutoff=0.5)
+        hint = f"did you mean {' or '.join(near)}?" if near else "without PATTERN, all are checked and listed"
+        raise UserError(f"PATTERN wants part of a kind or case, got {pattern!r}; {hint}")
     return chosen
 
 

@@ -32,6 +32,7 @@ from netc.runtime.data.batches import (
     train_batches,
 )
 from netc.runtime.data.dataset import AnySplit, Dataset
+from netc.runtime.data.examples import Examples
 from netc.runtime.fit import check_fit
 from netc.runtime.prepare import Prepared, in_use, prepare, program_sha256
 from netc.runtime.run import checkpoint
@@ -290,7 +291,8 @@ def _steps(run: _Run, counter: Counter, ledger: Ledger, feeds: Iterator[Feed], s
             done = StepDone(counter.step, epoch, loss, lr, grad_norm, param_norm)
             ledger.add(done, seconds)
             if not math.isfinite(loss):
-                raise diverged(run.folder, f"the loss of step {counter.step}", loss)
+                what = f"the loss of step {counter.step}"
+                raise diverged(run.folder, what, loss, data_is_broken=_broken(run.data.train))
             counter.step += 1
             counter.settled = counter.step == before + len(feed.rates)
             if run.progress.stepped(done, seconds):
@@ -300,6 +302,11 @@ def _steps(run: _Run, counter: Counter, ledger: Ledger, feeds: Iterator[Feed], s
         if run.saver.due(before, counter.step) and counter.step % run.per_epoch:
             ledger.write()
             run.saver.last(counter)
+
+
+def _broken(split: AnySplit) -> bool:
+    """Whether the examples hold a number that is not finite; of a source of batches it is not known."""
+    return isinstance(split, Examples) and not np.isfinite(split.x).all()
 
 
 _Group = tuple[list[Array], list[Array], list[float]]  # x, y and rate of each step of a call

@@ -72,6 +72,7 @@ def bench(
         check_device(where)
     peers: tuple[Any, ...] = ()
     if against:
+        _require_peers(against)
         from netc.proofs_oracle.peers.contestants import contestants
 
         peers = contestants(tuple(dict.fromkeys(against.split(","))), checked)
@@ -92,6 +93,19 @@ def bench(
         print_json(found)
     else:
         _show(found)
+
+
+def _require_peers(against: str) -> None:
+    """Raise UserError where a library is missing; all that are, by the one extra that has them."""
+    from importlib.util import find_spec
+
+    from netc.netspec.errors import UserError
+    from netc.netspec.install import install_extra
+
+    missing = [name for name in ("jax", "torch") if find_spec(name) is None and (name == "jax" or name in against)]
+    if missing:
+        said = f"`against={against}` wants {' and '.join(missing)}, got no module of that name"
+        raise UserError(f"{said}; {install_extra('bench' if 'torch' in missing else 'oracle')}")
 
 
 def facts(t: Timing, batch: int, flops: int, peak: float | None, best: float | None) -> dict[str, Any]:

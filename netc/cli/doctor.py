@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from netc.cli import data
 from netc.cli.console import terminal
 from netc.cli.options import json_option, print_json
+from netc.cli.spelling import parameters_of, spelled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,7 +59,7 @@ def fixes(machine: Machine) -> list[tuple[str, str]]:
     found += [
         (p.name, f"{p.fix} ({p.use})" if p.use else p.fix) for p in machine.packages if p.fix and p.fix not in said
     ]
-    found += [(f"data {d.name}", d.how) for d in machine.data if d.where is None]
+    found += [(f"data {d.name}", spelled(d.how, parameters_of(data.ls, ()))) for d in machine.data if d.where is None]
     return found
 
 

@@ -30,6 +30,9 @@ def emit_jax(net: str, out: Path | None, **options: Any) -> None:
 
     if out is not None and out.suffix != ".py":
         raise UserError(f"-o wants a file FILE.py, got {out}; name it so")
+    for path in (out, out.with_suffix(".npz")) if out is not None else ():
+        if path.exists():
+            raise UserError(f"-o wants new files, got {path}, which exists; give another name, or remove it first")
     replay = training_of(net, options)
     if earlier := replay.config.earlier:
         raise UserError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import errno
 import gc
 import importlib
@@ -19,6 +20,7 @@ from netc import __version__
 from netc.cli.console import say
 from netc.cli.signals import Stopped, end_at_once, end_children, end_tidily
 from netc.cli.spelling import parameters_of, spelled
+from netc.other_words import nearest
 
 # name -> module, attribute, one line of help
 COMMANDS: dict[str, tuple[str, str, str]] = {
@@ -75,6 +77,17 @@ class LazyGroup(click.Group):
         if twice := sorted({flag for flag in flags if flags.count(flag) > 1}):  # a plugin's, for netc's own are tested
             raise click.UsageError(f"two options are called {twice[0]}; give a plugin's another by option(.., flag=..)")
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that was named; raises UsageError with the nearest names for one that is none."""
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-"):
+            near = difflib.get_close_matches(name, COMMANDS, n=2)
+            hint = f"did you mean {' or '.join(near)}?" if near else "`netc --help` lists them"
+            raise click.UsageError(f"netc wants a command, got {name!r}; {hint}", ctx)
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The table, without importing anything."""
@@ -153,11 +166,7 @@ def _run(arguments: list[str]) -> int:
     except click.exceptions.Exit as leaving:
         return leaving.exit_code
     except click.ClickException as error:
-        said = io.StringIO()
-        error.show(said)
-        for line in said.getvalue().splitlines():
-            say(line, err=True)
-        return 2
+        return _refused(error)
     except (click.Abort, KeyboardInterrupt):
         _say("stopped")
         return 128 + signal.SIGINT
@@ -186,6 +195,18 @@ def _run(arguments: list[str]) -> int:
         _say(_spelled(str(error), arguments))
         return 2
     return code if isinstance(code, int) else 0  # what ctx.exit(..) was given
+
+
+def _refused(error: click.ClickException) -> int:
+    if isinstance(error, click.NoSuchOption) and error.ctx:
+        near = " or ".join(_near(error.option_name, error.ctx.command))
+        hint = f"; did you mean {near}?" if near else ""
+        error = click.UsageError(f"No such option {error.option_name}{hint}", error.ctx)
+    said = io.StringIO()
+    error.show(said)
+    for line in said.getvalue().splitlines():
+        say(line, err=True)
+    return 2
 
 
 def _output_is_full() -> bool:
@@ -217,7 +238,18 @@ def _spelled(text: str, arguments: list[str]) -> str:
     except NetcError:  # an installed plugin fails, which is what the text says
         command = None
     own = {str(parameter.name): parameter for parameter in cli.params}
+    if command is not None:  # of the room that refuses
+        text = text.replace("`proofs_oracle` wants", f"`netc {command.name}` wants")
     return spelled(text, {**own, **(parameters_of(command, arguments) if command else {})})
+
+
+def _near(flag: str, command: click.Command) -> list[str]:
+    """The flags of the command near one that it has not, by what other libraries call them too."""
+    flags = {max(o.opts, key=len): o for o in command.params if isinstance(o, click.Option)}
+    flags = {flag.lstrip("-").replace("-", "_"): o for flag, o in flags.items()}
+    takes_net = any(p.name == "net" and isinstance(p, click.Argument) for p in command.params)
+    near = nearest(flag.lstrip("-").replace("-", "_"), [*flags, *(["net"] if takes_net else [])])
+    return [max(flags[word].opts, key=len) if word in flags else "NET, without a flag" for word in near]
 
 
 def _os_sentence(error: OSError) -> str:

@@ -35,9 +35,10 @@ def check(net: str | None, resume: Path | None, *, auto_resume: bool, same_bits:
     """Raise UserError for options that do not go together."""
     from netc.netspec.errors import UserError
 
-    if (net is None) == (resume is None):
-        both = "both" if net else "neither"
-        raise UserError(f"train wants NET or --resume RUN, got {both}; try netc train resnet34")
+    if net is not None and resume is not None:
+        raise UserError("train wants NET or --resume RUN, got both; leave NET out: the run knows its net")
+    if net is None and resume is None:
+        raise UserError("train wants NET or --resume RUN, got neither; try netc train resnet34")
     if resume and auto_resume:
         raise UserError("--auto-resume goes with NET, got --resume RUN, which resumes anyway; leave it out")
     if not same_bits and not (resume or auto_resume):

@@ -125,8 +125,14 @@ def noise_command(net: str, steps: int, whole: str | None, out: Path | None, as_
 @click.option("-o", "--out", type=run_argument, required=True, help="FILE.png, FILE.svg or FILE.html.")
 def plot_command(runs: tuple[Path, ...], out: Path) -> None:
     """Plot the loss, learning rate and norms of runs, and how far each is from the first."""
+    from importlib.util import find_spec
+
+    from netc.netspec.errors import UserError
+    from netc.netspec.install import install_extra
     from netc.traces.plot import plot
 
+    if find_spec("matplotlib") is None:
+        raise UserError(f"plot wants matplotlib, got none; {install_extra('plot')}")
     plot([(str(path), _read(path)) for path in runs], out)
     say(f"{out}  {out.stat().st_size:,} bytes")
 

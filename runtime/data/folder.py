@@ -90,7 +90,7 @@ def load_folder(path: Path, name: str, *, follow: bool = False, whole: bool = Fa
         labels = np.array([number[label] for _, label in files], np.int32)
         return keep(FolderSplit(root, tuple(file for file, _ in files), labels, native))
 
-    fifth = (f"every {EVERY}th image of {path} is for test",) if not layout and not whole else ()
+    fifth = (f"every {EVERY}th image of {path} is held out for the test",) if not layout and not whole else ()
     held_out = {label for _, label in test}
     without = [] if whole else [label for label in classes if label not in held_out]
     missing = (f"no test images of {', '.join(without)}",) if without else ()

@@ -111,7 +111,7 @@ def read_start(net: CheckedNet, path: Path, *, new_head: bool = False) -> Start:
         raise
     channels = net.x.shape[-1]
     known = start.normalise if start.normalise and len(start.normalise.mean) == channels else None
-    drawn = (f"the last layer ({', '.join(head)}) is drawn anew",) if new_head else ()
+    drawn = (f"the last layer ({', '.join(head)}) is initialised again",) if new_head else ()
     return Start(start.tensors, known, start.digest, (*start.notes, *drawn), () if new_head else start.classes)
 
 

@@ -199,7 +199,7 @@ def test_floats_as_targets():
             {"data": [(F, L)]},
             r"`data` wants a Dataset or a name, got list; make one by netc.Dataset.from_arrays\(x, y\)",
         ),
-        ({"epochs": 0}, "epochs wants a positive integer, got 0"),
+        ({"epochs": 0}, "`epochs` wants a positive integer, got 0"),
         ({"config": "adam"}, "`config` belongs to a .lean file, got the net"),
     ],
 )

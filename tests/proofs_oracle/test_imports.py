@@ -12,7 +12,7 @@ def python(code):
 
 def test_missing_jax_says_how_to_get_it():
     done = python("import sys; sys.modules['jax'] = None; import netc.proofs_oracle.oracle")
-    wanted = "UserError: `netc oracle` and `netc certify` want JAX, got no module named jax"
+    wanted = "UserError: `proofs_oracle` wants JAX, got no module named jax"
     assert f"{wanted}; {install_extra('oracle')}" in done.stderr
 
 

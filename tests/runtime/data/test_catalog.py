@@ -110,11 +110,11 @@ def test_unused_or_unknown_words_are_refused(tmp_path):
     for name in ("digits", f"imagefolder:{tmp_path}"):
         with pytest.raises(DataError, match=r"wants no data folder, got .*; leave it out"):
             catalog.load(name, data_dir=tmp_path, cache_dir=tmp_path)
-    with pytest.raises(DataError, match=r"data wants one of digits, .*imagefolder:PATH, .*, got 'imagenet'"):
+    with pytest.raises(DataError, match=r"`data` wants one of digits, .*imagefolder:PATH, .*, got 'imagenet'"):
         catalog.load("imagenet", cache_dir=tmp_path)
     (tmp_path / "book.txt").write_text("a")
     for path, word in ((tmp_path, "imagefolder:"), (tmp_path / "book.txt", "text:")):
-        with pytest.raises(DataError, match=f"data wants one of .*; write {word}{path}$"):
+        with pytest.raises(DataError, match=f"`data` wants one of .*; write {word}{path}$"):
             catalog.load(str(path), cache_dir=tmp_path)
     with pytest.raises(DataError, match="wants a folder after the colon"):
         catalog.load("imagefolder:", cache_dir=tmp_path)

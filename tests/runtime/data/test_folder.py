@@ -197,7 +197,7 @@ def test_foreign_files_are_passed_over_and_counted_in_one_line(image_folder):
     assert data.notes == (
         "passed over 10 entries without images: 1 .csv, 1 .json, 1 .txt, 1 Thumbs.db, 1 __MACOSX, "
         "1 desktop.ini, 3 hidden, 1 without an ending",
-        f"every 5th image of {root} is for test",
+        f"every 5th image of {root} is held out for the test",
     )
     (root / "cat/photo.HEIC").write_bytes(b"ftypheic")
     (root / "cow").mkdir()

@@ -136,7 +136,7 @@ def test_another_head_is_asked_for(imported, tensors, tmp_path, cache):
         ):
             read_start(net, path)
         start = read_start(net, path, new_head=True)
-        assert start.notes[-1] == "the last layer (head.kernel, head.bias) is drawn anew"
+        assert start.notes[-1] == "the last layer (head.kernel, head.bias) is initialised again"
         assert start.tensors.keys() == {s.name for s in (*NET.params, *NET.state)} - {"head.kernel", "head.bias"}
     data = photographs(("a", "b", "c", "d", "e", "f", "g"))
     folder = tmp_path / "run"
@@ -167,7 +167,7 @@ def test_other_classes_behind_the_same_last_layer_are_told(imported, tensors, tm
     assert "the data has the same in another order" in start.notes_for(CLASSES[::-1])[-1]
     assert "the data has others: its outputs are taken by their numbers" in start.notes_for("vwxyz")[-1]
     assert read_start(NET, imported, new_head=True).notes_for("vwxyz") == (
-        "the last layer (head.kernel, head.bias) is drawn anew",
+        "the last layer (head.kernel, head.bias) is initialised again",
     )
     of_file = read_start(NET, written(tensors, tmp_path))
     assert of_file.notes_for("vwxyz") == of_file.notes  # a file names no classes

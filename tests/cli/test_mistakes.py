@@ -1,0 +1,115 @@
+"""What a newcomer writes by mistake is met by one sentence that names the next step."""
+
+import importlib.util
+import sys
+
+import numpy as np
+import pytest
+
+import netc
+from netc import layers as nn
+from netc.cli import main as entry
+
+NET = "mnist-mlp"
+
+
+@pytest.fixture
+def said(tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        code = entry._run(list(arguments))
+        return code, capfd.readouterr().err
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("trian",), "netc wants a command, got 'trian'; did you mean train"),
+        (("show", "vit"), "did you mean vit_tiny_patch16_224 or vit_small_patch16_224 or"),
+        (("oracle", "dense2"), "wants part of a kind or case, got 'dense2'; did you mean dense"),
+        (("train", NET, "--learning-rate", "0.1"), "No such option --learning-rate; did you mean --lr?"),
+        (("train", NET, "--batch-size", "3"), "did you mean --batch?"),
+        (("train", NET, "--wd", "3"), "did you mean --weight-decay?"),
+        (("train", "--model", NET), "did you mean NET, without a flag?"),
+        (("train", NET, "--batch", "0"), "--batch wants a positive integer, got 0"),
+        (("train", NET, "--epochs", "0"), "--epochs wants a positive integer, got 0"),
+        (("train", NET, "--lr", "-1"), "--lr wants a positive number, got -1.0"),
+        (("train", NET, "--batch", "9999"), "--batch 9999 is more than the 1,438 training examples; make it 1,438"),
+        (("train", NET, "--resume", "run"), "got both; leave NET out: the run knows its net"),
+        (("train", NET, "--data", "cifar100"), "arrays:FILE.npz, got 'cifar100'; did you mean cifar10?"),
+        (("train", NET, "--data", "a.npz"), "netc: --data wants one of digits,"),
+        (("train", NET, "--data", "a.npz"), "write arrays:a.npz"),
+        (("train", NET, "--data", "nofile.txt"), "write text:nofile.txt"),
+        (("train", NET, "--data", "arrays:d.npy"), "wants a .npz file; write one by np.savez('d.npz', x=x, y=y)"),
+        (("train", NET, "--data", "arrays:d.npz"), "got d.npz: no such file"),
+    ],
+)
+def test_mistakes_on_the_command_line(said, arguments, sentence):
+    code, err = said(*arguments)
+    assert code == 2 and sentence in err
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (lambda: netc.NetSpec("m", 8, (nn.Dense(2),)), r"`input` wants a tuple such as \(8,\), got 8"),
+        (
+            lambda: netc.NetSpec("m", (8,), (nn.Flatten, nn.Dense(2))),
+            r"layer 0 wants a layer, got the class Flatten; write Flatten\(\)",
+        ),
+        (lambda: netc.train(NET, learning_rate=0.1), r"got `learning_rate`; did you mean `lr`\?$"),
+        (lambda: netc.train(NET, batch_size=3), r"did you mean `batch`\?$"),
+        (lambda: netc.compile(NET, eps=1e-3), r"got `eps`; did you mean `epsilon`\?$"),
+        (lambda: netc.train(NET, qqqqqq=3), "got `qqqqqq`; the docstring names them$"),
+        (lambda: netc.compile(netc.load(NET), config="none"), "got the net 'mnist-mlp'; leave it out"),
+    ],
+)
+def test_mistakes_in_python(make, sentence):
+    with pytest.raises(netc.UserError, match=sentence):
+        make()
+
+
+@pytest.mark.parametrize("there", ["twin.py", "twin.npz"])
+def test_emit_jax_keeps_what_is_there(said, tmp_path, there):
+    (tmp_path / there).write_text("mine")
+    code, err = said("emit-jax", NET, "-o", "twin.py")
+    assert code == 2 and f"-o wants new files, got {there}, which exists" in err
+    assert (tmp_path / there).read_text() == "mine"
+
+
+def test_examples_that_are_not_finite_are_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    x = np.ones((40, 6), np.float32)
+    x[:, 2] = np.nan
+    net = netc.NetSpec("nan", (6,), (nn.Dense(2),))
+    with pytest.raises(netc.NetcError, match="the loss of step 0 is nan: `x` holds NaN or infinity"):
+        netc.train(net, netc.Dataset.from_arrays(x, np.arange(40) % 2), target="reference", epochs=1, out="run")
+
+
+def test_a_run_that_is_done_says_so(said):
+    net = netc.NetSpec("done", (8, 8, 1), (nn.Flatten(), nn.Dense(10)))
+    netc.train(net, target="reference", epochs=1, out="run")
+    code, err = said("train", "--resume", "run")
+    assert code == 0 and "the run had its 1 epochs already; give --epochs 2 or more to go on" in err
+    code, err = said("train", "--resume", "run", "--epochs", "2")
+    assert code == 0 and "already" not in err
+
+
+def test_bench_names_every_library_that_is_missing(said, monkeypatch):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name in ("jax", "torch") else find(name))
+    code, err = said("bench", "mnist-mlp", "--target", "reference", "--against", "torch")
+    assert code == 2 and "--against torch wants jax and torch" in err and "[bench]" in err
+
+
+def test_a_command_without_jax_names_itself(said, monkeypatch):
+    for name in [name for name in sys.modules if name.startswith("netc.proofs_oracle")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.delattr(netc, "proofs_oracle", raising=False)
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "jax" else find(name))
+    code, err = said("emit-jax", NET)
+    assert code == 2 and "netc: `netc emit-jax` wants JAX, got no module named jax" in err
