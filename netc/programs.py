@@ -89,10 +89,11 @@ def over_stated(
     on_stated: Callable[[Stated], None] | None,
 ) -> dict[str, Any]:
     """The words, over those that the TrainConfig of a .lean file states. Raises UserError."""
-    found = stated(net, config, words, takes)
+    given = {name: value for name, value in words.items() if value is not None}
+    found = stated(net, config, given, takes)
     if found and on_stated:
         on_stated(found)
-    return {**found.taken, **words} if found else words
+    return {**words, **found.taken, **given} if found else words
 
 
 def refuse_unknown(words: Iterable[str], known: frozenset[str]) -> None:

@@ -192,7 +192,8 @@ def _training(request: TrainRequest, data: Dataset) -> Any:
     batch = data.train.batch if isinstance(data.train, Batches) else min(FEW_BATCH if few else BATCH, len(data.train))
     epochs = FEW_EPOCHS if few else EPOCHS
     stated_ = {name: value for name, value in request.training.items() if value is not None}
-    return training_of(**{"epochs": epochs, "batch": batch, "warmup": WARMUP, **stated_})
+    made = training_of(**{"epochs": epochs, "batch": batch, **stated_})
+    return made if "warmup" in stated_ or made.schedule.own_warmup else replace(made, warmup=WARMUP)
 
 
 def _augment(request: TrainRequest, net: CheckedNet, data: Dataset) -> Augment:

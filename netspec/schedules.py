@@ -23,6 +23,7 @@ class Schedule(ABC):
     """
 
     kind: ClassVar[str]
+    own_warmup: ClassVar[bool] = False  # then no other is wanted where none is stated
 
     @abstractmethod
     def factor(self, t: float) -> float:
@@ -188,6 +189,7 @@ class OneCycle(Schedule):
     """
 
     kind: ClassVar[str] = "one-cycle"
+    own_warmup: ClassVar[bool] = True
     rise: float = option(0.3, "Share of the run in which one-cycle rises.")
     begins: float = option(0.04, "What one-cycle begins at, as a share of the rate.", flag="begins-at")
     ends: float = option(4e-6, "What one-cycle ends at, as a share of the rate.", flag="ends-at")

@@ -22,7 +22,7 @@ def say_stated(found: Stated) -> None:
     """Say what was taken, and what the command line decides, unless it wants quiet."""
     if click.get_current_context().params.get("quiet"):
         return
-    beside = ", ".join(f"--{name.replace('_', '-')}" for name in found.beside)
+    beside = ", ".join(spelled_here(f"`{name}`") for name in found.beside)
     left = f"; not {beside}, which the command line decides" if beside else ""
     say(f"{found.name}: {said(found.taken)}{left}", err=True)
     for note in found.notes:
@@ -30,14 +30,9 @@ def say_stated(found: Stated) -> None:
 
 
 def said(options: Mapping[str, Any]) -> str:
-    """All options on one line, as the command line spells them."""
+    """All options on one line, as the command that runs spells them."""
     return " ".join(_flag(name, value) for name, value in options.items())
 
 
 def _flag(name: str, value: Any) -> str:
-    option = "--" + name.replace("_", "-")
-    if isinstance(value, bool):
-        return option if value else f"--no-{name.replace('_', '-')}"
-    if isinstance(value, tuple):
-        return " ".join(f"{option} {item}" for item in value)
-    return f"{option} {value}"
+    return " ".join(spelled_here(f"`{name}={item}`") for item in (value if isinstance(value, tuple) else (value,)))

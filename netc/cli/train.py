@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 @click.option("--epochs", type=int, help="Number of epochs.  [default: 6 for small datasets, otherwise 5]")
 @click.option("--batch", type=int, help="Batch size.  [default: 32 for small datasets, otherwise 128]")
 @click.option("--lr", type=float, default=1e-3, show_default=True, help="Peak learning rate.")
-@click.option("--warmup", type=float, default=0.5, show_default=True, help="Linear warmup, in epochs.")
+@click.option("--warmup", type=float, help="Linear warmup, in epochs.  [default: 0 for one-cycle, else 0.5]")
 @decay_options
 @tuned_option
 @config_option

@@ -9,8 +9,8 @@ import pytest
 from netc.cli.train import train, train_request
 from netc.netspec.errors import UserError
 from netc.netspec.loss import Focal
-from netc.netspec.recipe import SGD, Adam
-from netc.requests import TrainRequest, planned
+from netc.netspec.recipe import SGD, Adam, Recipe
+from netc.requests import TrainRequest, planned, request_training
 
 NET = """
 def net : NetSpec where
@@ -80,6 +80,25 @@ def test_the_command_line_wins(write, capsys):
     assert "; not --lr, --decay, --optimizer, which the command line decides" in capsys.readouterr().err
     assert asked(write(SGD_CONFIG), "--optimizer", "adam").recipe.optimizer == Adam(decoupled=False)
     assert asked(write(ADAM_CONFIG), "--loss", "focal").recipe.loss == Focal()
+
+
+RMSPROP = SGD_CONFIG.replace("sgd : ", "rms : ") + "  optimizer := .rmsprop\n  expLRDecayRate := 0.9\n"
+
+
+def test_a_word_of_the_command_line_takes_the_place_of_what_belongs_to_the_files(write, capsys):
+    path = write(RMSPROP)
+    found = asked(path)
+    assert found.recipe.optimizer.kind == "rmsprop" and found.training["decay"] != "cosine"
+    said = capsys.readouterr().err.partition("\n")[0]
+    flags = {flag for p in train.params for flag in (*p.opts, *p.secondary_opts)}
+    given = {word for word in said.split() if word.startswith("--")}
+    assert "--eps" in given and given <= flags
+    assert asked(path, "--optimizer", "sgd").recipe.optimizer == SGD(0.9)
+    assert ", --eps" in capsys.readouterr().err
+    assert asked(path, "--decay", "cosine").training["decay"] == "cosine"
+    assert request_training(str(path), optimizer=Adam()).recipe.optimizer == Adam()
+    assert request_training(str(path), optimizer=None, recipe=None).recipe == found.recipe
+    assert request_training(str(path), recipe=Recipe()).recipe == Recipe()
 
 
 def test_one_of_several_is_named_or_none(write):

@@ -20,6 +20,7 @@ from netc.netspec.schedules import (
     Step,
 )  # fmt: skip
 from netc.proofs_oracle.twin.schedules import factor_text
+from netc.requests import planned, request_training
 from netc.runtime.schedule import learning_rate
 
 STEPS = 7  # an epoch
@@ -133,3 +134,14 @@ def test_the_script_of_emit_jax_has_the_same(schedule):
 def test_an_option_out_of_range(schedule, said):
     with pytest.raises(SpecError, match=said):
         TrainConfig(decay=schedule).check()
+
+
+def test_one_cycle_is_its_own_warm_up_unless_one_is_stated():
+    words = {"data": "digits", "target": "reference", "lr": 1.0, "epochs": 6}
+    config = planned(request_training("mnist-mlp", decay="one-cycle", **words)).config.training
+    wanted = optax.cosine_onecycle_schedule(TOTAL, 1.0)
+    assert [learning_rate(config, step, 10) for step in range(TOTAL)] == pytest.approx(
+        [float(wanted(step)) for step in range(TOTAL)], abs=4e-7
+    )
+    assert planned(request_training("mnist-mlp", decay="one-cycle", warmup=1, **words)).config.training.warmup == 1
+    assert planned(request_training("mnist-mlp", **words)).config.training.warmup == 0.5

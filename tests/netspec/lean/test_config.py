@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from netc.cli.lean_config import said
+from netc.cli.train import train
 from netc.netspec.lean.config import FIELDS, LOSSES, config_of
 from netc.netspec.lean.source import Misread
 from netc.netspec.loss import LOSSES as OURS
@@ -167,7 +168,8 @@ def test_sentences(fields, said):
 
 
 def test_the_line_is_what_the_command_line_would_say():
-    line = said(config_of(structure(**NEEDED, useFocal=True, bf16=True)).options)
+    with train.make_context("train", ["net"]):
+        line = said(config_of(structure(**NEEDED, useFocal=True, bf16=True)).options)
     assert "--epochs 80 --batch 32 --lr 0.001 --warmup 0.0 --decay constant --optimizer sgd --momentum 0.0" in line
     assert "--loss focal --loss-option gamma=2.0 --crop 0 --no-flip --precision bf16" in line
 
