@@ -1,0 +1,1 @@
+../../netc/other_words.py
