@@ -13,6 +13,7 @@ from netc.lean_words import Stated, stated
 from netc.netspec.check import CheckedNet, check
 from netc.netspec.errors import UserError
 from netc.netspec.find import find
+from netc.netspec.plugins import load_installed
 from netc.netspec.recipe import Recipe
 from netc.netspec.recipe_words import recipe_of, recipe_rows, recipe_words
 from netc.netspec.spec import NetSpec
@@ -56,7 +57,7 @@ def request_program(
 
     `on_stated` gets what the file states. Raises UserError or SpecError.
     """
-    refuse_unknown(words, program_words())
+    refuse_unknown(words, program_words)
     words, spec = typed(words, {**recipe_types(), **_OWN}), spec_of(net)
     words = over_stated(net, config, words, program_words(), on_stated)
     checked = resolve(spec, words.pop("classes", None), words.pop("input", None))
@@ -96,8 +97,11 @@ def over_stated(
     return {**words, **found.taken, **given} if found else words
 
 
-def refuse_unknown(words: Iterable[str], known: frozenset[str]) -> None:
-    """Raise UserError for a word that there is not, with the nearest that there is."""
+def refuse_unknown(words: Iterable[str], words_known: Callable[[], frozenset[str]]) -> None:
+    """Raise UserError for a word that there is not, with the nearest that there is; of installed plugins, too."""
+    if not words_known().issuperset(words):
+        load_installed()
+    known = words_known()
     for name in words:
         if name not in known:
             near = " or ".join(f"`{word}`" for word in nearest(name, known))

@@ -109,7 +109,7 @@ def request_training(
 
     `on_stated` gets what the file states. Raises UserError or SpecError.
     """
-    refuse_unknown(words, request_words())
+    refuse_unknown(words, request_words)
     words, spec = typed(words, _types()), spec_of(net)
     words = over_stated(net, config, words, request_words(), on_stated)
     own = {name: words.pop(name) for name in OWN_WORDS - {"recipe"} if name in words}

@@ -173,6 +173,9 @@ def test_a_run_of_an_installed_plugins_words_opens(place, tmp_path):
     assert code == 0, said
     said, code = netc(place, "eval", "installed", packages=tmp_path)
     assert code == 0 and "test images of stripes" in said, said
+    code = "import netc; netc.compile('mnist-mlp', optimizer='signum', retain=0.5, target='reference')"
+    env = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    assert subprocess.run([sys.executable, "-c", code], cwd=place, env=env, check=False).returncode == 0
 
 
 def test_a_file_that_fails_is_named_with_its_line(place, tmp_path):
