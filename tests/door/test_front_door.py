@@ -323,7 +323,7 @@ def test_the_examples_and_the_readme_satisfy_a_type_checker(tmp_path):
         ({"optimizer": SGD(nesterov=1)}, r"run.json: recipe.optimizer.nesterov wants a finite bool"),
         ({"lr": "1e-3"}, "`lr` wants a number, got '1e-3'"),
         ({"optimizer": "sgd", "momentum": "0.9"}, "`momentum` wants a number"),
-        ({"recipe": netc.Recipe(accumulate=2.0)}, r"accumulate wants a positive integer, got 2\.0"),
+        ({"recipe": netc.Recipe(accumulate=2.0)}, r"`accumulate` wants a positive integer, got 2\.0"),
     ],
 )
 def test_a_value_of_another_type_is_refused_before_anything_is_written(words, sentence, tmp_path):
