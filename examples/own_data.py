@@ -28,7 +28,7 @@ def batches(epoch: int) -> Iterator[Pair]:
 def main(target: str = "cpu", epochs: int = 4) -> None:
     x, y = rings(1000, seed=1)
     data = netc.Dataset.from_arrays(x, y, classes=("inner", "middle", "outer"), name="rings")
-    run = netc.train(NET, data, lr=0.01, epochs=epochs, target=target)
+    run = netc.train(NET, data, lr=0.05, epochs=epochs, target=target)
     print(f"arrays: {run.accuracy:.1%} in {run.folder}")
 
     # the run keeps a digest of the arrays: it goes on with the same ones, and refuses others
@@ -36,7 +36,7 @@ def main(target: str = "cpu", epochs: int = 4) -> None:
     print(f"one epoch more: {more.accuracy:.1%} after {more.steps} steps")
 
     stream = netc.Dataset.from_batches(batches, *rings(200, seed=2), steps=20, name="made")
-    run = netc.train(NET, stream, lr=0.01, epochs=epochs, target=target)
+    run = netc.train(NET, stream, lr=0.05, epochs=epochs, target=target)
     print(f"batches of a function: {run.accuracy:.1%} in {run.folder}")
 
 

@@ -16,7 +16,7 @@ PROGRAMS = {
     "own_layer": ({"target": "xla", "epochs": 2}, "vector: agrees with JAX"),
     "own_loss": ({"target": "xla", "epochs": 2}, "the pullback is the derivative: holds"),
     "own_loop": ({"target": "xla", "steps": 20}, "dense1.kernel [32, 2]"),
-    "own_data": ({"target": "xla", "epochs": 1}, "batches of a function"),
+    "own_data": ({"target": "xla"}, "batches of a function"),
     "fine_tuning": ({"target": "xla", "epochs": 1}, "two classes:"),
     "two_backends": ({"first": "xla", "steps": 2}, "mode cross-compiler: they agree"),
     "certify_jax": ({}, "gradients: holds\nmistaken: false"),
@@ -24,14 +24,14 @@ PROGRAMS = {
     "read_profile": ({"batch": 2, "steps": 1}, "dense4"),
 }
 
-LEAST = 0.6  # of the test digits are right after these few epochs; chance is 0.1
+LEAST = 0.6  # of the test part is right after these few epochs; chance is 0.1, or 0.33
 
 ADDING = {"own_layer", "own_loss"}  # these add words, which other tests of this process must not meet
 
 
 def learned(out: str) -> bool:
-    """Whether each accuracy of the test digits that a program prints is at least LEAST."""
-    return all(float(found) >= 100 * LEAST for found in re.findall(r"^([\d.]+)% of the test digits", out, re.MULTILINE))
+    """Whether each accuracy of the test that a program prints is at least LEAST."""
+    return all(float(found) >= 100 * LEAST for found in re.findall(r"([\d.]+)% (?:of the test digits|in )", out))
 
 
 @pytest.mark.parametrize("name", sorted(ADDING))
