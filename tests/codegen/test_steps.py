@@ -123,8 +123,8 @@ def test_what_the_module_and_the_manifest_say():
 @pytest.mark.parametrize(
     ("recipe", "batch", "several", "sentence"),
     [
-        (Recipe(accumulate=0), 8, 1, "accumulate wants a positive integer, got 0"),
-        (Recipe(accumulate=-2), 8, 1, "accumulate wants a positive integer, got -2"),
+        (Recipe(accumulate=0), 8, 1, "`accumulate` wants a positive integer, got 0"),
+        (Recipe(accumulate=-2), 8, 1, "`accumulate` wants a positive integer, got -2"),
         (Recipe(accumulate=3), 8, 1, "accumulate wants a number of equal parts of the batch of 8, got 3"),
         (Recipe(accumulate=16), 8, 1, "accumulate wants a number of equal parts of the batch of 8, got 16"),
         (Recipe(), 8, 0, r"steps_per_call wants a positive integer below 2\^16, got 0"),
