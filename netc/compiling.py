@@ -46,6 +46,9 @@ class Cost:
         """Bytes read and written."""
         return sum(work.bytes for work in self.works)
 
+    def __str__(self) -> str:
+        return f"{self.useful_flops:,} useful FLOPs a step; as compiled {self.flops:,} FLOPs, {self.bytes:,} bytes"
+
     def rows(self, ceiling: Ceiling, depth: int = 0) -> tuple[CostRow, ...]:
         """The sums by layer and phase, with the least time for them on a machine of these ceilings."""
         return table(self.works, ceiling, depth)
@@ -56,6 +59,11 @@ class Compiled(Session):
 
     `init`, `train`, `evaluate` and `predict` load it on its device; everything else does without one.
     """
+
+    def __str__(self) -> str:
+        program, made = self.program, self.prepared
+        what = f"batch {program.batch}, {program.net.count:,} parameters"
+        return f"{program.net.spec.name} for {made.target.word}: {what}, text SHA-256 {made.sha256[:12]}"
 
     @property
     def text(self) -> str:

@@ -45,6 +45,11 @@ class Run:
     data: Dataset | None = field(default=None, repr=False, compare=False)
     _opened: dict[Any, tuple[Trainer, Checkpoint]] = field(default_factory=dict, repr=False, compare=False)
 
+    def __str__(self) -> str:
+        net, said = self.config.net.spec.name, f"{self.accuracy:.2%} test accuracy (best {self.best:.2%})"
+        scored = "not evaluated" if math.isnan(self.accuracy) else said
+        return f"{net} on {self.config.data}: {scored} after {self.steps:,} steps; {self.folder}"
+
     @classmethod
     def open(cls, folder: Path | str) -> Run:
         """The run in a folder; raises UserError if there is none."""

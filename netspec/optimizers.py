@@ -257,8 +257,8 @@ class Muon(Optimizer):
     beta1: float = option(0.9, "Decay rate of the first moment.")
     beta2: float = option(0.999, "Decay rate of the second moment.")
     epsilon: float = option(1e-8, "Added to the root of the second moment.", flag="eps")
-    iterations: int = option(5, "Iterations of Newton and Schulz in a step of muon.")
-    dense_only: bool = option(False, "AdamW for convolution kernels, muon for matrices alone.")
+    iterations: int = option(5, "Iterations of Newton and Schulz in a step.")
+    dense_only: bool = option(False, "AdamW for convolution kernels; matrices alone are orthogonalised.")
     weight_decay: float = option(0.01, DECAY)
 
     def is_matrix(self, shape: tuple[int, ...]) -> bool:
@@ -287,10 +287,10 @@ class Adafactor(Optimizer):
 
     kind: ClassVar[str] = "adafactor"
     epsilon: float = option(1e-30, "Added to the root of the second moment.", flag="eps")
-    fading: float = option(0.8, "Of adafactor: the averages forget as the steps to this power.")
-    threshold: float = option(1.0, "Root mean square beyond which adafactor shortens a step.")
-    smallest: int = option(128, "Length of two axes from which adafactor keeps sums of rows and columns alone.")
-    absolute: bool = option(False, "Take adafactor's lr as it is, not relative to the parameter.")
+    fading: float = option(0.8, "The averages forget as the steps to this power.")
+    threshold: float = option(1.0, "Root mean square beyond which a step is shortened.")
+    smallest: int = option(128, "Length of two axes from which it keeps sums of rows and columns alone.")
+    absolute: bool = option(False, "Take lr as it is, not relative to the parameter.")
     weight_decay: float = option(0.0, DECAY)
 
     def factored(self, shape: tuple[int, ...]) -> tuple[int, int] | None:

@@ -78,7 +78,7 @@ class Polynomial(Schedule):
     """(1 - t)^power: the "poly" rate of segmentation is power 0.9 (Chen et al. 2017)."""
 
     kind: ClassVar[str] = "polynomial"
-    power: float = option(2.0, "Exponent of polynomial.")
+    power: float = option(2.0, "Exponent of what is left.")
 
     def factor(self, t: float) -> float:
         """(1 - t)^power."""
@@ -94,8 +94,8 @@ class Step(Schedule):
     """gamma^floor(t / every): times gamma after each `every`, a share of the run (He et al. 2016)."""
 
     kind: ClassVar[str] = "step"
-    gamma: float = option(0.1, "What step multiplies the rate by.")
-    every: float = option(1 / 3, "Share of the run between two falls of step.")
+    gamma: float = option(0.1, "Factor of each fall.")
+    every: float = option(1 / 3, "Time between two falls, as a share of the run.")
 
     def factor(self, t: float) -> float:
         """gamma^floor(t / every); t / every may be an integer but for its rounding."""
@@ -111,7 +111,7 @@ class Exponential(Schedule):
     """left^t: the same share is lost in each step, and `left` is there at the end."""
 
     kind: ClassVar[str] = "exponential"
-    left: float = option(0.01, "What exponential leaves of the rate at the end.")
+    left: float = option(0.01, "Share of the rate that is left at the end.")
 
     def factor(self, t: float) -> float:
         """left^t."""
@@ -127,8 +127,8 @@ class CosineRestarts(Schedule):
     """Half a cosine `cycles` times, each `growth` times as long as the last (Loshchilov and Hutter 2017, SGDR)."""
 
     kind: ClassVar[str] = "cosine-restarts"
-    cycles: int = option(4, "Cycles of cosine-restarts.")
-    growth: float = option(1.0, "How much longer each cycle of cosine-restarts is than the one before.")
+    cycles: int = option(4, "Number of cycles.")
+    growth: float = option(1.0, "Length of each cycle over that of the one before.")
 
     @property
     def spans(self) -> tuple[tuple[float, float], ...]:
@@ -154,7 +154,7 @@ class InverseSqrt(Schedule):
     """1 / sqrt(1 + t / timescale). With timescale warmup / (epochs - warmup) it is that of Vaswani et al. 2017."""
 
     kind: ClassVar[str] = "inverse-sqrt"
-    timescale: float = option(0.1, "Share of the run over which inverse-sqrt falls to 0.7.")
+    timescale: float = option(0.1, "Time in which the rate falls to 0.7, as a share of the run.")
 
     def factor(self, t: float) -> float:
         """1 / sqrt(1 + t / timescale)."""
@@ -170,7 +170,7 @@ class StableDecay(Schedule):
     """1, and in the last `fall` of the run a straight line to 0 (Zhai et al. 2022; Hu et al. 2024 call it WSD)."""
 
     kind: ClassVar[str] = "stable-decay"
-    fall: float = option(0.2, "Share of the run in which stable-decay falls.")
+    fall: float = option(0.2, "Time of the fall at the end, as a share of the run.")
 
     def factor(self, t: float) -> float:
         """min(1, (1 - t) / fall)."""
@@ -190,9 +190,9 @@ class OneCycle(Schedule):
 
     kind: ClassVar[str] = "one-cycle"
     own_warmup: ClassVar[bool] = True
-    rise: float = option(0.3, "Share of the run in which one-cycle rises.")
-    begins: float = option(0.04, "What one-cycle begins at, as a share of the rate.", flag="begins-at")
-    ends: float = option(4e-6, "What one-cycle ends at, as a share of the rate.", flag="ends-at")
+    rise: float = option(0.3, "Time of the rise, as a share of the run.")
+    begins: float = option(0.04, "First rate, as a share of lr.", flag="begins-at")
+    ends: float = option(4e-6, "Last rate, as a share of lr.", flag="ends-at")
 
     def factor(self, t: float) -> float:
         """Up to 1 at t = rise, and down."""

@@ -65,6 +65,10 @@ class Memory:
         """The sum of all parts."""
         return sum(self.rows.values())
 
+    def __str__(self) -> str:
+        rows = {**self.rows, "sum": self.total}
+        return "\n".join(f"{name:<18}{count / 1e6:>12,.2f} MB" for name, count in rows.items())
+
     def layers(self, depth: int = 0) -> dict[str, int]:
         """The saved bytes by layer, down to `depth`; most first."""
         sums: dict[str, int] = {}

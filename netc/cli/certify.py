@@ -19,6 +19,7 @@ from netc.cli.lean_config import config_option
 from netc.cli.options import complete_net, json_option, net_options, print_json
 from netc.cli.program import program_request
 from netc.cli.recipe_options import Word, recipe_options
+from netc.cli.spelling import spelled_here
 from netc.netspec.loss import LOSSES
 
 if TYPE_CHECKING:
@@ -224,16 +225,7 @@ def _show(found: Certificate) -> None:
         print_line(f"text: sha256 {found.sha256}")
     for sentence in found.assumptions:
         print_line(f"assumed: {sentence}")
-    chance = f"the probability that this is an error is below 2^{found.failure:.0f}"
-    if found.false:
-        verdict = "a gradient is not the derivative"
-    elif found.undecided:
-        verdict = "undecided: a gradient is neither shown to be the derivative nor shown not to be it"
-    elif found.holds:
-        verdict = f"{found.what}; {found.life}; {chance}"
-    else:
-        verdict = f"undecided: no difference was found, but {chance} only; give more --primes"
-    print_line(verdict)
+    print_line(spelled_here(found.sentence))
 
 
 def _details(s: Statement) -> None:

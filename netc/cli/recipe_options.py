@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any, TypeVar, get_type_hints
 
@@ -57,22 +57,28 @@ def word_option(flag: str, vocabulary: Vocabulary[Any], default: str, about: str
 def row_options(rows: Iterable[tuple[str, Any]]) -> list[Made[Any]]:
     """An option for each option of the rows (word, row); None stands for the default, which the help says."""
     load_installed()
+    rows = list(rows)
     defaults: dict[str, dict[Any, list[str]]] = {}
     held: dict[str, type] = {}
     for word, row in rows:
         for name, default in row.options.items() if isinstance(row, OptimizerWord) else _defaults_of(row).items():
             held.setdefault(name, row.cls if isinstance(row, OptimizerWord) else row)
             defaults.setdefault(name, {}).setdefault(default, []).append(word)
-    return [_option(name, cls, _default(defaults[name])) for name, cls in held.items()]
+    takers = {name: [word for words in found.values() for word in words] for name, found in defaults.items()}
+    few = {name: words for name, words in takers.items() if len(words) <= min(FEW, len(rows) - 1)}
+    return [_option(name, cls, _default(defaults[name]), few.get(name, ())) for name, cls in held.items()]
 
 
 def _defaults_of(cls: Any) -> dict[str, Any]:
     return {name: f.default for name, f in (options_of(cls) or {f.name: f for f in fields(cls)}).items()}
 
 
-def _option(name: str, cls: Any, default: str) -> Made[Any]:
+def _option(name: str, cls: Any, default: str, takers: Sequence[str]) -> Made[Any]:
+    """The option of a field; its help names the words that take it where these are few."""
     said = next(f.metadata for f in fields(cls) if f.name == name)
     flag, about = f"--{(said.get('flag') or name).replace('_', '-')}", said.get("help", f"Of {cls.__name__}.")
+    if takers:
+        about = f"{about.removesuffix('.')} ({', '.join(takers)})."
     type_ = get_type_hints(cls)[name]
     if type_ is bool:
         return click.option(flag, name, is_flag=True, default=None, help=about)

@@ -83,7 +83,8 @@ def _train(net: str | None, folder: Path | None, *, same_bits: bool, quiet: bool
         outcome = run_plan(plan, resume=resume, same_bits=same_bits, progress=view.progress, cache=view.cache())
     if folder is not None and outcome.steps == before:
         epochs = plan.config.training.epochs
-        say(f"the run had its {epochs} epochs already; give --epochs {epochs + 1} or more to go on", err=True)
+        plural = "s" if epochs > 1 else ""
+        say(f"the run had its {epochs} epoch{plural} already; give --epochs {epochs + 1} or more to go on", err=True)
     _last_line(plan, outcome)
 
 

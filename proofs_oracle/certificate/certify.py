@@ -106,6 +106,22 @@ class Certificate:
         """log2 of a bound of the probability that any statement is false and passed."""
         return min(0.0, math.log2(sum(2.0**s.failure for s in self.statements)))
 
+    @property
+    def sentence(self) -> str:
+        """The verdict as a sentence, with what it rests on."""
+        chance = f"the probability that this is an error is below 2^{self.failure:.0f}"
+        if self.false:
+            return "a gradient is not the derivative"
+        if self.undecided:
+            return "undecided: a gradient is neither shown to be the derivative nor shown not to be it"
+        if self.holds:
+            return f"{self.what}; {self.life}; {chance}"
+        return f"undecided: no difference was found, but {chance} only; give more `primes`"
+
+    def __str__(self) -> str:
+        lines = [f"{s.name}: {s.verdict}, {len(s.gradients)} gradients" for s in self.statements]
+        return "\n".join([*lines, self.sentence])
+
     def to_json(self) -> dict[str, Any]:
         """Plain values, all finite."""
         return {

@@ -93,7 +93,7 @@ def test_a_run_that_is_done_says_so(said):
     net = netc.NetSpec("done", (8, 8, 1), (nn.Flatten(), nn.Dense(10)))
     netc.train(net, target="reference", epochs=1, out="run")
     code, err = said("train", "--resume", "run")
-    assert code == 0 and "the run had its 1 epochs already; give --epochs 2 or more to go on" in err
+    assert code == 0 and "the run had its 1 epoch already; give --epochs 2 or more to go on" in err
     code, err = said("train", "--resume", "run", "--epochs", "2")
     assert code == 0 and "already" not in err
 
@@ -113,3 +113,15 @@ def test_a_command_without_jax_names_itself(said, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "jax" else find(name))
     code, err = said("emit-jax", NET)
     assert code == 2 and "netc: `netc emit-jax` wants JAX, got no module named jax" in err
+
+
+def test_help_names_the_words_that_take_an_option(said, capfd):
+    assert entry._run(["train", "--help"]) == 0
+    text = " ".join(capfd.readouterr().out.split())
+    for sentence in (
+        "Factor of each fall (step).",
+        "Time between two falls, as a share of the run (step).",
+        "Share of the rate that is left at the end (exponential).",
+        "First rate, as a share of lr (one-cycle).",
+    ):
+        assert sentence in text
