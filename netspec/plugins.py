@@ -28,7 +28,8 @@ def load_file(path: Path | str) -> None:
     if known is not None and known.__file__ == str(path.resolve()):
         return
     if path.suffix != ".py" or not path.is_file():
-        raise UserError(f"`plugin` wants a Python file, got {path}")
+        why = "" if path.exists() else ": no such file; check the path"
+        raise UserError(f"`plugin` wants a Python file, got {path}{why}")
     spec = importlib.util.spec_from_file_location(name, path.resolve())
     assert spec is not None and spec.loader is not None  # it ends in .py
     module = importlib.util.module_from_spec(spec)

@@ -125,3 +125,10 @@ def test_help_names_the_words_that_take_an_option(said, capfd):
         "First rate, as a share of lr (one-cycle).",
     ):
         assert sentence in text
+
+
+def test_plot_without_matplotlib_names_the_extra(said, monkeypatch):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "matplotlib" else find(name))
+    code, err = said("trace", "plot", "run", "-o", "run.svg")
+    assert code == 2 and "plot wants matplotlib, got none; pip install" in err and "[plot]" in err

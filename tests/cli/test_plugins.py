@@ -189,7 +189,10 @@ def test_a_file_that_fails_is_named_with_its_line(place, tmp_path):
 def test_a_plugin_that_is_none(tmp_path):
     with pytest.raises(UserError, match=r"`plugin` wants a Python file, got .*none\.py"):
         load_file(tmp_path / "none.py")
-    assert netc(tmp_path, "ls", "--plugin", "none.py") == ("netc: --plugin wants a Python file, got none.py\n", 2)
+    assert netc(tmp_path, "ls", "--plugin", "none.py") == (
+        "netc: --plugin wants a Python file, got none.py: no such file; check the path\n",
+        2,
+    )
 
 
 def test_an_option_that_a_command_has_already_is_refused(tmp_path):
