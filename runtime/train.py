@@ -230,6 +230,7 @@ def _resumed(run: _Run, left: LeftOff) -> Counter:
     meta: dict[str, Any] = left.saved.meta
     # checkpoints of older runs were made after the evaluation
     counter = Counter(int(meta["step"]), float(meta["best"]), float(meta["last"]), bool(meta.get("evaluated", True)))
+    counter.lowest = float(meta.get("lowest_loss", math.inf))
     if left.name == "last":
         run.saver.saved = counter.step
     return counter
@@ -245,7 +246,7 @@ def _set_right(run: _Run, counter: Counter) -> None:
         checkpoint.remove(run.folder / name)
     if counter.best >= 0 and not checkpoint.exists(run.folder / "best"):
         run.progress.noted(f"{run.folder / 'best'} is gone: the best of the epochs to come takes its place")
-        counter.best = -1.0
+        counter.best, counter.lowest = -1.0, math.inf
 
 
 def _go(run: _Run, counter: Counter, trace: TraceWriter, stop: list[int]) -> None:
@@ -343,7 +344,10 @@ def _evaluate(run: _Run, counter: Counter, trace: TraceWriter, stop: list[int]) 
     accuracy, step = correct / count, counter.step - 1
     record = EvalRecord(step, step // run.per_epoch, loss / count, accuracy, int(count))
     trace.write(record)
-    better = accuracy > counter.best
+    # of a regression nothing is right, so that its accuracy is always 0
+    by_loss = run.config.recipe.loss.metric == "nothing"
+    better = loss / count < counter.lowest if by_loss else accuracy > counter.best
+    counter.lowest = min(loss / count, counter.lowest)
     counter.last, counter.best, counter.evaluated = accuracy, max(accuracy, counter.best), True
     run.saver.evaluated(counter, better=better)
     if run.progress.evaluated(record):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -40,6 +41,7 @@ def diverged(folder: Path, what: str, value: float, *, data_is_broken: bool = Fa
 class Counter:
     """Where a run stands: steps done, the best accuracy so far, the last, and whether the last epoch was evaluated.
 
+    `lowest` is the lowest test loss so far, by which `best` is chosen where a loss knows no accuracy.
     `settled`: the state on the device is the one after `step` steps. Between two calls it always is.
     """
 
@@ -48,6 +50,7 @@ class Counter:
     last: float = 0.0
     evaluated: bool = True
     settled: bool = True
+    lowest: float = math.inf
 
 
 @dataclass
@@ -109,6 +112,8 @@ class Saver:
         # a state before step 0 binds nothing of a trace
         seal = self.trace.sync() if self.trace and counter.step else NOTHING
         state = {"step": counter.step, "best": counter.best, "last": counter.last, "evaluated": counter.evaluated}
+        if math.isfinite(counter.lowest):
+            state["lowest_loss"] = counter.lowest
         return {**self.meta, **state, "trace": seal._asdict()}
 
 

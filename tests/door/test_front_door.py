@@ -179,6 +179,10 @@ def test_floats_as_targets():
     y = np.stack([F.sum(-1), F[:, 0]], -1)
     run = netc.train(net, netc.Dataset.from_arrays(F, y), loss="mse", target="reference", epochs=3, lr=0.05, out="fit")
     assert run.evaluate().loss < 2
+    # nothing is right in a regression: the best epoch is that of the lowest loss, here the last
+    assert run.evaluate().loss == run.evaluate(checkpoint="last").loss
+    more = netc.resume(run, netc.Dataset.from_arrays(F, y), epochs=4)
+    assert more.evaluate().loss == more.evaluate(checkpoint="last").loss
     with pytest.raises(netc.UserError, match=r"`y` wants int32 \[N\], `loss=crossEntropy` of fit, got float32 \[N, 2"):
         netc.train(net, netc.Dataset.from_arrays(F, y), target="reference", out="wrong")
 
