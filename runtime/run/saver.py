@@ -29,8 +29,6 @@ def diverged(folder: Path, what: str, value: float, *, data_is_broken: bool = Fa
     """The error that says so, and whether it lies in the data."""
     if data_is_broken:
         return NonFiniteError(f"{what} is {value}: `x` holds NaN or infinity; leave such examples out, or mend them")
-    if not (folder / "last").exists():
-        return NonFiniteError(f"{what} is {value}; try a lower `lr` or a longer `warmup`")
     return NonFiniteError(
         f"{what} is {value}; the checkpoint {folder / 'last'} is the last good one; "
         "try a lower `lr` or a longer `warmup`"

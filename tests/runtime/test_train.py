@@ -298,7 +298,7 @@ def test_data_and_net_must_fit(data, tmp_path, cache):
     small = check(NET.with_classes(9))
     with pytest.raises(UserError, match="digits has 10 classes, got a net with 9 outputs; give `classes=10`"):
         train(config(net=small), data, tmp_path / "run", cache)
-    with pytest.raises(NetcError, match="got 70 images; make the batch smaller"):
+    with pytest.raises(NetcError, match="`batch=71` is more than the 70 training examples; make it 70 or less"):
         train(config(training=TrainConfig(1, 71)), data, tmp_path / "run", cache)
     other = check(NET.with_input((9, 8, 1)))
     with pytest.raises(NetcError, match=r"examples of shape \(8, 8, 1\) were given to a net that wants \(9, 8, 1\)"):
