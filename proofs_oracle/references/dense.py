@@ -54,7 +54,7 @@ REFERENCES = (
             BadCase(Dense(10, inputs=5), (4,), "wants [batch, 5], got [batch, 4]; set inputs=4 or leave it out"),
             BadCase(Dense(0), (4,), "features wants a positive integer, got 0"),
             BadCase(Dense(3, inputs=0), (4,), "inputs wants a positive integer, got 0"),
-            BadCase(Dense(3, activation="Relu"), (4,), "activation wants one of identity, relu"),
+            BadCase(Dense(3, activation="rel"), (4,), "activation wants one of identity, relu"),
         ),
     ),
 )

@@ -166,7 +166,7 @@ REFERENCES = (
             BadCase(TransformerEncoder(2, 0), (3, 4), "mlp wants a positive integer, got 0"),
             BadCase(TransformerEncoder(2, 6, 0), (3, 4), "blocks wants an integer from 1 to 10000, got 0"),
             BadCase(TransformerEncoder(2, 6, drop_path=1.0), (3, 4), "drop_path wants numbers in [0, 1), got 1.0"),
-            BadCase(TransformerEncoder(2, 6, activation="Gelu"), (3, 4), "activation wants one of identity, relu"),
+            BadCase(TransformerEncoder(2, 6, activation="gelo"), (3, 4), "activation wants one of identity, relu"),
             BadCase(TransformerEncoder(2, 6, norm=GROUP), (3, 4), "norm wants one of layer, rms, got 'group'"),
             BadCase(TransformerEncoder(2, 6), (3, 4, 4), "wants [batch, T, D], got [batch, 3, 4, 4]"),
         ),

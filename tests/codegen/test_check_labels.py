@@ -133,7 +133,7 @@ def test_what_is_not_asked_for_is_not_in_the_text():
 @pytest.mark.parametrize("kind", [k for k, cls in LOSSES.items() if cls not in (CrossEntropy, Focal)])
 def test_other_losses_are_a_sentence(kind):
     with pytest.raises(
-        SpecError, match=f"check_labels wants a loss .* crossEntropy or focal, got {kind}; leave it out"
+        SpecError, match=f"`check_labels` wants a loss .* crossEntropy or focal, got {kind}; leave it out"
     ):
         Recipe(loss=LOSSES[kind](), check_labels=True).check()
 
