@@ -136,24 +136,13 @@ class Lion(Optimizer):
 
 
 @dataclass(frozen=True)
-class NAdam(Optimizer):
+class NAdam(Adam):
     """Adam's m, v, c1, c2; p <- p - lr (b1 m / c1' + (1-b1) g / c1) / (sqrt(v / c2) + epsilon), c1' = b1 c1 + 1 - b1.
 
     c1' is the next step's c1. Decay as Adam's. Source: Dozat 2016, as optax.nadam writes it (a constant b1).
     """
 
     kind: ClassVar[str] = "nadam"
-    beta1: float = option(0.9, "Decay rate of the first moment.")
-    beta2: float = option(0.999, "Decay rate of the second moment.")
-    epsilon: float = option(1e-8, "Added to the root of the second moment.", flag="eps")
-    weight_decay: float = option(0.0, DECAY)
-    decoupled: bool = True
-
-    def problems(self) -> Iterator[str]:
-        """One sentence for each value out of range."""
-        yield from _shares(self, "beta1", "beta2")
-        yield from _positive(self, "epsilon")
-        yield from super().problems()
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import math
 from netc.codegen.builder import Builder
 from netc.codegen.ir import Value
 from netc.codegen.norms import norm
-from netc.codegen.optim.rule import RULES, OptimizerRule, Shape
+from netc.codegen.optim.rule import RULES, OptimizerRule, Shape, decayed
 from netc.netspec.optimizers import Adafactor
 
 SMALLEST_SCALE = 1e-3  # of a parameter
@@ -28,9 +28,8 @@ def _rms(b: Builder, x: Value) -> Value:
 def _update(
     b: Builder, optimizer: Adafactor, p: Value, g: Value, decay: bool, kept: dict[str, Value], lr: Value
 ) -> tuple[Value, dict[str, Value]]:
-    forget = b.unary(
-        "exp", b.mul(b.unary("log", kept["correction1"]), -optimizer.fading)
-    )  # t^-fading, 1 - b of the class
+    # t^-fading, 1 - b of the class
+    forget = b.unary("exp", b.mul(b.unary("log", kept["correction1"]), -optimizer.fading))
 
     def average(old: Value, new: Value) -> Value:
         rate = b.broadcast(forget, old, ())
@@ -45,10 +44,8 @@ def _update(
         step = b.mul(g, b.unary("rsqrt", after["v"]))
     else:
         longest, other = axes
-        rows, columns = (
-            average(kept["rows"], _mean(b, squares, longest)),
-            average(kept["columns"], _mean(b, squares, other)),
-        )
+        rows = average(kept["rows"], _mean(b, squares, longest))
+        columns = average(kept["columns"], _mean(b, squares, other))
         after = {"rows": rows, "columns": columns}
         place = other - (longest < other)
         mean = b.broadcast(_mean(b, rows, place), rows, tuple(i for i in range(len(rows.shape)) if i != place))
@@ -58,9 +55,7 @@ def _update(
     if not optimizer.absolute:
         rate = b.mul(rate, b.maximum(_rms(b, p), SMALLEST_SCALE))
     new = b.sub(p, b.mul(step, b.broadcast(rate, p, ())))
-    if decay and optimizer.weight_decay:
-        new = b.sub(new, b.mul(p, b.broadcast(b.mul(lr, optimizer.weight_decay), p, ())))
-    return new, after
+    return decayed(b, optimizer, new, p, decay, lr), after
 
 
 def _shape(optimizer: Adafactor, moment: str, shape: Shape) -> Shape | None:

@@ -5,15 +5,14 @@ from __future__ import annotations
 from netc.codegen.builder import Builder
 from netc.codegen.ir import Value
 from netc.codegen.optim.adam import average
-from netc.codegen.optim.rule import RULES, OptimizerRule
+from netc.codegen.optim.rule import RULES, OptimizerRule, with_decay
 from netc.netspec.optimizers import Adadelta, Adagrad
 
 
 def _adagrad(
     b: Builder, optimizer: Adagrad, p: Value, g: Value, decay: bool, kept: dict[str, Value], lr: Value
 ) -> tuple[Value, dict[str, Value]]:
-    if optimizer.weight_decay and decay:
-        g = b.add(g, b.mul(p, optimizer.weight_decay))
+    g = with_decay(b, optimizer, p, g, decay)
     squares = b.add(kept["squares"], b.mul(g, g))
     whole = b.add(squares, optimizer.initial) if optimizer.initial else squares
     step = b.div(b.mul(g, b.broadcast(lr, p, ())), b.add(b.unary("sqrt", whole), optimizer.epsilon))
@@ -23,8 +22,7 @@ def _adagrad(
 def _adadelta(
     b: Builder, optimizer: Adadelta, p: Value, g: Value, decay: bool, kept: dict[str, Value], lr: Value
 ) -> tuple[Value, dict[str, Value]]:
-    if optimizer.weight_decay and decay:
-        g = b.add(g, b.mul(p, optimizer.weight_decay))
+    g = with_decay(b, optimizer, p, g, decay)
 
     def root(x: Value) -> Value:
         return b.unary("sqrt", b.add(x, optimizer.epsilon))

@@ -6,7 +6,7 @@ from typing import Any
 
 from netc.codegen.builder import Builder
 from netc.codegen.ir import Value
-from netc.codegen.optim.rule import RULES, OptimizerRule
+from netc.codegen.optim.rule import RULES, OptimizerRule, decayed, with_decay
 from netc.netspec.optimizers import Adam
 
 
@@ -26,22 +26,26 @@ def corrections(b: Builder, optimizer: Any, scalars: dict[str, Value]) -> dict[s
     }
 
 
+def moments(b: Builder, optimizer: Any, g: Value, kept: dict[str, Value]) -> tuple[Value, Value]:
+    """Adam's m and v of this step."""
+    return average(b, optimizer.beta1, kept["m"], g), average(b, optimizer.beta2, kept["v"], b.mul(g, g))
+
+
+def root(b: Builder, v: Value, kept: dict[str, Value]) -> Value:
+    """sqrt(v / c2)."""
+    return b.unary("sqrt", b.mul(v, b.broadcast(b.div(1.0, kept["correction2"]), v, ())))
+
+
 def update(
     b: Builder, optimizer: Adam, p: Value, g: Value, decay: bool, kept: dict[str, Value], lr: Value
 ) -> tuple[Value, dict[str, Value]]:
     """The new parameter and its moments."""
-    rate = optimizer.weight_decay if decay else 0.0
-    if rate and not optimizer.decoupled:
-        g = b.add(g, b.mul(p, rate))
-    m = average(b, optimizer.beta1, kept["m"], g)
-    v = average(b, optimizer.beta2, kept["v"], b.mul(g, g))
+    m, v = moments(b, optimizer, g if optimizer.decoupled else with_decay(b, optimizer, p, g, decay), kept)
     # lr (m / c1) / (sqrt(v / c2) + epsilon)
     step = b.broadcast(b.div(lr, kept["correction1"]), p, ())
-    root = b.unary("sqrt", b.mul(v, b.broadcast(b.div(1.0, kept["correction2"]), p, ())))
-    new = b.sub(p, b.div(b.mul(m, step), b.add(root, optimizer.epsilon)))
-    if rate and optimizer.decoupled:
-        new = b.sub(new, b.mul(p, b.broadcast(b.mul(lr, rate), p, ())))
-    return new, {"m": m, "v": v}
+    below = root(b, v, kept)
+    new = b.sub(p, b.div(b.mul(m, step), b.add(below, optimizer.epsilon)))
+    return decayed(b, optimizer, new, p, decay and optimizer.decoupled, lr), {"m": m, "v": v}
 
 
 RULES[Adam] = OptimizerRule(lambda optimizer: ("m", "v"), ("correction1", "correction2"), corrections, update)

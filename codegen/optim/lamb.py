@@ -5,20 +5,18 @@ from __future__ import annotations
 from netc.codegen.builder import Builder
 from netc.codegen.ir import Value
 from netc.codegen.norms import norm
-from netc.codegen.optim.adam import average, corrections
-from netc.codegen.optim.rule import RULES, OptimizerRule
+from netc.codegen.optim.adam import corrections, moments, root
+from netc.codegen.optim.rule import RULES, OptimizerRule, with_decay
 from netc.netspec.optimizers import Lamb
 
 
 def _update(
     b: Builder, optimizer: Lamb, p: Value, g: Value, decay: bool, kept: dict[str, Value], lr: Value
 ) -> tuple[Value, dict[str, Value]]:
-    m = average(b, optimizer.beta1, kept["m"], g)
-    v = average(b, optimizer.beta2, kept["v"], b.mul(g, g))
-    root = b.unary("sqrt", b.mul(v, b.broadcast(b.div(1.0, kept["correction2"]), p, ())))
-    step = b.div(b.mul(m, b.broadcast(b.div(1.0, kept["correction1"]), p, ())), b.add(root, optimizer.epsilon))
-    if decay and optimizer.weight_decay:
-        step = b.add(step, b.mul(p, optimizer.weight_decay))
+    m, v = moments(b, optimizer, g, kept)
+    below = root(b, v, kept)
+    step = b.div(b.mul(m, b.broadcast(b.div(1.0, kept["correction1"]), p, ())), b.add(below, optimizer.epsilon))
+    step = with_decay(b, optimizer, p, step, decay)
     long, step_long = norm(b, [p]), norm(b, [step])
     # 1 where a norm is 0; then the divisor is 1, too, so that nothing is divided by 0
     moves = b.compare("GT", step_long, 0.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from netc.codegen.builder import Builder
 from netc.codegen.ir import Value
 from netc.codegen.optim.adam import average
-from netc.codegen.optim.rule import RULES, OptimizerRule
+from netc.codegen.optim.rule import RULES, OptimizerRule, with_decay
 from netc.netspec.optimizers import Lion
 
 
@@ -16,8 +16,7 @@ def _update(
     # sign, with 0 for 0: a parameter without a gradient stays
     below = b.select(b.compare("LT", towards, 0.0), b.constant(-1.0, p.type), 0.0)
     step = b.select(b.compare("GT", towards, 0.0), 1.0, below)
-    if decay and optimizer.weight_decay:
-        step = b.add(step, b.mul(p, optimizer.weight_decay))
+    step = with_decay(b, optimizer, p, step, decay)
     return b.sub(p, b.mul(b.broadcast(lr, p, ()), step)), {"m": average(b, optimizer.beta2, kept["m"], g)}
 
 

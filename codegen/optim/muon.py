@@ -9,7 +9,7 @@ from netc.codegen.ir import Value
 from netc.codegen.norms import norm
 from netc.codegen.optim.adam import average, corrections
 from netc.codegen.optim.adam import update as adam
-from netc.codegen.optim.rule import RULES, OptimizerRule, Shape
+from netc.codegen.optim.rule import RULES, OptimizerRule, Shape, decayed
 from netc.netspec.optimizers import Adam, Muon
 
 QUINTIC = (3.4445, -4.7750, 2.0315)  # Jordan's: large steps from small singular values, to about 0.7 .. 1.2
@@ -41,9 +41,7 @@ def _update(
     x = _orthogonal(b, b.transpose(x, (1, 0)) if tall else x, o.iterations)
     step = b.reshape(b.transpose(x, (1, 0)) if tall else x, shape)
     new = b.sub(p, b.mul(step, b.broadcast(b.mul(lr, FACTOR * math.sqrt(max(rows, columns))), p, ())))
-    if decay and o.weight_decay:
-        new = b.sub(new, b.mul(p, b.broadcast(b.mul(lr, o.weight_decay), p, ())))
-    return new, {"buffer": m}
+    return decayed(b, o, new, p, decay, lr), {"buffer": m}
 
 
 def _shape(optimizer: Muon, moment: str, shape: Shape) -> Shape | None:

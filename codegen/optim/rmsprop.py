@@ -5,7 +5,7 @@ from __future__ import annotations
 from netc.codegen.builder import Builder
 from netc.codegen.ir import Value
 from netc.codegen.optim.adam import average
-from netc.codegen.optim.rule import RULES, OptimizerRule
+from netc.codegen.optim.rule import RULES, OptimizerRule, with_decay
 from netc.netspec.optimizers import RMSProp
 
 
@@ -16,8 +16,7 @@ def _moments(optimizer: RMSProp) -> tuple[str, ...]:
 def _update(
     b: Builder, optimizer: RMSProp, p: Value, g: Value, decay: bool, kept: dict[str, Value], lr: Value
 ) -> tuple[Value, dict[str, Value]]:
-    if optimizer.weight_decay and decay:
-        g = b.add(g, b.mul(p, optimizer.weight_decay))
+    g = with_decay(b, optimizer, p, g, decay)
     after = {"v": average(b, optimizer.alpha, kept["v"], b.mul(g, g))}
     squares = after["v"]
     if optimizer.initial:  # v is kept from 0: what is left of its beginning is initial a^t

@@ -37,6 +37,18 @@ class OptimizerRule:
 RULES: dict[type[Optimizer], OptimizerRule] = {}
 
 
+def with_decay(b: Builder, optimizer: Optimizer, p: Value, g: Value, decay: bool) -> Value:
+    """The gradient, or a step before its rate, with weight decay: g + weight_decay p, or g where nothing decays."""
+    return b.add(g, b.mul(p, optimizer.weight_decay)) if decay and optimizer.weight_decay else g
+
+
+def decayed(b: Builder, optimizer: Optimizer, new: Value, p: Value, decay: bool, lr: Value) -> Value:
+    """The new parameter with decoupled weight decay: new - lr weight_decay p, or new where nothing decays."""
+    if not (decay and optimizer.weight_decay):
+        return new
+    return b.sub(new, b.mul(p, b.broadcast(b.mul(lr, optimizer.weight_decay), p, ())))
+
+
 def rule_of(optimizer: Optimizer) -> OptimizerRule:
     """The rule that updates parameters as `optimizer` declares; raises UserError if none was written."""
     found = RULES.get(type(optimizer))

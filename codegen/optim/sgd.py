@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from netc.codegen.builder import Builder
 from netc.codegen.ir import Value
-from netc.codegen.optim.rule import RULES, OptimizerRule
+from netc.codegen.optim.rule import RULES, OptimizerRule, with_decay
 from netc.netspec.optimizers import SGD
 
 
 def _update(
     b: Builder, optimizer: SGD, p: Value, g: Value, decay: bool, kept: dict[str, Value], lr: Value
 ) -> tuple[Value, dict[str, Value]]:
-    if optimizer.weight_decay and decay:
-        g = b.add(g, b.mul(p, optimizer.weight_decay))
+    g = with_decay(b, optimizer, p, g, decay)
     rate = b.broadcast(lr, p, ())
     if not optimizer.momentum:
         return b.sub(p, b.mul(g, rate)), {}
