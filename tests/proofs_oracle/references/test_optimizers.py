@@ -5,7 +5,6 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-import torch
 
 from netc.netspec.optimizers import Adadelta, Adafactor, Adagrad, Lamb, Lion, Muon, NAdam, RMSProp
 from netc.proofs_oracle.references import optimizers
@@ -81,28 +80,36 @@ def test_it_is_optaxs(name, normal):
             np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-13)
 
 
+@pytest.fixture
+def torch():
+    """Of the extra `bench`: the tests beside it are skipped without."""
+    return pytest.importorskip("torch")
+
+
 TORCH = {
-    "rmsprop": (RMSProp(weight_decay=DECAY), lambda groups: torch.optim.RMSprop(groups, RATE)),
+    "rmsprop": (RMSProp(weight_decay=DECAY), lambda optim, groups: optim.RMSprop(groups, RATE)),
     "rmsprop-centered": (
         RMSProp(0.8, 1e-3, 0.7, centered=True, weight_decay=DECAY),
-        lambda groups: torch.optim.RMSprop(groups, RATE, 0.8, 1e-3, momentum=0.7, centered=True),
+        lambda optim, groups: optim.RMSprop(groups, RATE, 0.8, 1e-3, momentum=0.7, centered=True),
     ),
     "adagrad": (
         Adagrad(1e-5, 0.2, DECAY),
-        lambda groups: torch.optim.Adagrad(groups, RATE, initial_accumulator_value=0.2, eps=1e-5),
+        lambda optim, groups: optim.Adagrad(groups, RATE, initial_accumulator_value=0.2, eps=1e-5),
     ),
-    "adadelta": (Adadelta(0.7, 1e-4, DECAY), lambda groups: torch.optim.Adadelta(groups, RATE, 0.7, 1e-4)),
+    "adadelta": (Adadelta(0.7, 1e-4, DECAY), lambda optim, groups: optim.Adadelta(groups, RATE, 0.7, 1e-4)),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", TORCH)
-def test_it_is_torchs(name, normal):
+def test_it_is_torchs(name, normal, torch):
     optimizer, make = TORCH[name]
     params = (normal((2, 3)), normal(3), normal((1,)))
     kept = optimizers.start(optimizer, params)
     theirs = [torch.tensor(p, requires_grad=True) for p in params]
     groups = ([t for t, m in zip(theirs, MASK, strict=True) if m == decayed] for decayed in (True, False))
-    made = make([{"params": group, "weight_decay": d} for group, d in zip(groups, (DECAY, 0.0), strict=True)])
+    made = make(
+        torch.optim, [{"params": group, "weight_decay": d} for group, d in zip(groups, (DECAY, 0.0), strict=True)]
+    )
     for _ in range(50):
         gradients = tuple(normal(p.shape) for p in params)
         params, kept = optimizers.step(optimizer, params, gradients, kept, lr=RATE, decay=MASK)
@@ -114,7 +121,7 @@ def test_it_is_torchs(name, normal):
 
 
 @pytest.mark.parametrize("shape", [(3, 5), (5, 3), (4, 4)])
-def test_muon_is_torchs(shape, normal, monkeypatch):
+def test_muon_is_torchs(shape, normal, monkeypatch, torch):
     """torch iterates in bfloat16, which is made float64 here."""
     monkeypatch.setattr(torch.Tensor, "bfloat16", lambda self: self.double().clone())
     optimizer = Muon(weight_decay=DECAY)
