@@ -36,7 +36,6 @@ EXTRA: dict[str, set[str]] = {
     "codegen/evaluator.py": {"numpy"},
     "netc/runs.py": {"numpy"},
     "runtime/backends/xla.py": {"jax", "jaxlib"},
-    "runtime/portable.py": {"jaxlib"},
     "proofs_oracle/certificate/literals.py": {"jaxlib"},
     "proofs_oracle/certificate/reader.py": {"jaxlib"},
     "proofs_oracle/certificate/regions.py": {"jaxlib"},

@@ -44,9 +44,9 @@ def emit_mlir(
     """
     from netc.codegen.rewrite.form_overrides import NO_OVERRIDES
     from netc.netspec.errors import UserError
+    from netc.runtime.backends.xla import portable_artifact
     from netc.runtime.files import file_name, whole, write_whole
     from netc.runtime.manifest import write_manifest
-    from netc.runtime.portable import portable_artifact
     from netc.runtime.prepare import emit_text, in_use, sha256_of_text
     from netc.runtime.target import PLAIN, parse_target
 

@@ -1,4 +1,7 @@
-"""XLA: a text of one module for each function, compiled and run by jaxlib's PJRT client. JAX is only the loader."""
+"""XLA: a text of one module for each function, compiled and run by jaxlib's PJRT client. JAX is only the loader.
+
+And what else only jaxlib can do for us: StableHLO's portable artefact, bytes that later versions of StableHLO read.
+"""
 
 from __future__ import annotations
 
@@ -81,3 +84,17 @@ def device_name() -> str:
 def load_xla(source: Source) -> XlaLoaded:
     """A loader for jaxlib's default device."""
     return XlaLoaded(source)
+
+
+def portable_artifact(text: str) -> tuple[bytes, str]:
+    """A text of plain StableHLO as an artefact, and the version of StableHLO that it is of.
+
+    That is the oldest that jaxlib can write: every newer one reads it. Raises UserError where jaxlib is missing.
+    """
+    try:
+        from jaxlib.mlir.dialects import stablehlo
+    except ImportError as error:
+        raise UserError(f"`bytecode` wants jaxlib, got none; {install_extra('oracle')}") from error
+    version: str = stablehlo.get_minimum_version()
+    artefact: bytes = stablehlo.serialize_portable_artifact_str(text, version)
+    return artefact, version
