@@ -20,7 +20,7 @@ def ls(data_dir: Path | None = None) -> tuple[Status, ...]:
 
 
 def load(name: str, data_dir: Path | None = None) -> Dataset:
-    """The data set of that name, `imagefolder:PATH` or `text:FILE`; raises DataError if it is not to be had."""
+    """The data set of that name, or your own, as `imagefolder:PATH`; raises DataError if it is not to be had."""
     return stored_data(name, data_dir)
 
 

@@ -30,8 +30,8 @@ from netc.programs import (
 from netc.runtime.cache.store import data_cache
 from netc.runtime.data import catalog
 from netc.runtime.data.augment import AUGMENTATIONS, chosen
-from netc.runtime.data.dataset import OWN, Dataset, numbered, of_images
-from netc.runtime.data.examples import Batches, read_arrays
+from netc.runtime.data.dataset import Dataset, numbered, of_images
+from netc.runtime.data.examples import Batches
 from netc.runtime.data.resize import resized
 from netc.runtime.data.text import windowed
 from netc.runtime.data.windows import TextSplit
@@ -225,22 +225,6 @@ def stored_data(given: str | Dataset, data_dir: Path | None = None, *, whole: bo
         raise UserError(
             f"`data` wants a Dataset or a name, got {type(given).__name__}; make one by netc.Dataset.from_arrays(x, y) "
             "or from_batches(batches, x_test, y_test)"
-        )
-    if given.startswith(OWN):
-        path = Path(given.removeprefix(OWN)).expanduser()
-        if path.suffix == ".npy":
-            raise UserError(
-                f"{given} wants a .npz file; write one by np.savez({str(path.with_suffix('.npz'))!r}, x=x, y=y)"
-            )
-        if path.suffix == ".npz":
-            if not path.is_file():
-                raise UserError(f"`data` wants a .npz file of arrays x and y, got {path}: no such file; check the path")
-            held = read_arrays(path)
-            found = Dataset.from_arrays(held["x"], held["y"], held.get("x_test"), held.get("y_test"))
-            return replace(found, name=given)
-        raise UserError(
-            f"{given} were arrays of a Python program, which netc does not keep; give them again in Python: "
-            "netc.resume(RUN, data), netc.load(RUN).evaluate(data)"
         )
     return catalog.load(given, data_dir=data_dir, cache_dir=data_cache(), whole=whole)
 

@@ -39,8 +39,7 @@ def complete_data(context: click.Context, parameter: click.Parameter, incomplete
 def ls(data_dir: Path | None, as_json: bool) -> None:
     """List the datasets, and where each is or how to get it.
 
-    Your own data needs no entry here: use --data imagefolder:PATH for a folder with one subfolder for each class, or
-    --data text:FILE for a text.
+    The last table has the forms in which --data takes your own data, such as imagefolder:PATH.
     """
     from netc.runtime.cache.store import data_cache
     from netc.runtime.data.catalog import status
@@ -55,6 +54,7 @@ def ls(data_dir: Path | None, as_json: bool) -> None:
 def _show(found: tuple[Status, ...]) -> None:
     from netc.cli.views.figures import shape
     from netc.cli.views.table import Column, Styled, print_line, print_table
+    from netc.runtime.data.own import OWN_FORMS, own_names
 
     columns = (
         Column("data", style="cyan"),
@@ -81,6 +81,9 @@ def _show(found: tuple[Status, ...]) -> None:
     print_table(
         places, [(one.name, one.where or spelled_here(one.how).removeprefix("get it by one of: ")) for one in found]
     )
+    print_line("")
+    forms = (Column("your own data", style="cyan"), Column("what it is", fit="wrap"))
+    print_table(forms, [(name, form.about) for name, form in zip(own_names(), OWN_FORMS.values(), strict=True)])
 
 
 @data.command("get")

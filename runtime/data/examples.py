@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Sized
 from dataclasses import dataclass
 from itertools import chain, islice
-from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
 
 from netc.runtime.data.errors import DataError
-from netc.runtime.files import opened
 
 Array = npt.NDArray[Any]
 Pair = tuple[Array, Array]
@@ -145,28 +141,6 @@ class _Stream:
             )
         self.next += 1
         return self.unread
-
-
-FILES = ("x", "y", "x_test", "y_test")
-LARGEST = 1 << 40  # bytes of a file of arrays
-SLACK, TIMES = 32 << 20, 12  # what a packed one of n bytes may hold: SLACK + TIMES n
-
-
-def read_arrays(path: Path) -> dict[str, Array]:
-    """The arrays x, y and perhaps x_test and y_test of a .npz; raises DataError for a file that is none of these."""
-    try:
-        with opened(path, LARGEST) as file:
-            held = np.load(file, allow_pickle=False)
-            if not isinstance(held, np.lib.npyio.NpzFile):
-                raise DataError(f"{path} wants a .npz of arrays x and y, got one array; write it by np.savez")
-            inside = sum(part.file_size for part in held.zip.infolist()) if held.zip else 0
-            if inside > (most := SLACK + TIMES * path.stat().st_size):
-                raise DataError(f"{path} wants at most {most:,} bytes of arrays, got {inside:,}; write it by np.savez")
-            if not {"x", "y"} <= set(held) <= set(FILES):
-                raise DataError(f"{path} wants arrays x and y, and perhaps x_test and y_test, got {', '.join(held)}")
-            return {name: held[name] for name in held}
-    except (OSError, ValueError, EOFError, MemoryError, BadZipFile, zlib.error) as error:
-        raise DataError(f"{path} wants a .npz of arrays, got one that cannot be read ({error})") from error
 
 
 def as_pair(given: Any) -> Pair:

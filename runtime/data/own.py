@@ -1,0 +1,147 @@
+"""Your own data: `OWN_FORMS` has a row for each form in which it may lie, given as `imagefolder:PATH`, `text:FILE`, ..
+
+A row says what stands behind the colon, how it is read, and which paths are of this form where somebody forgot to say
+so. The messages, `netc data ls` and the page on data are made from the rows.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from netc.netspec.vocabulary import Vocabulary
+from netc.runtime.data.array_files import load_arrays
+from netc.runtime.data.dataset import Dataset
+from netc.runtime.data.errors import DataError
+from netc.runtime.data.folder import load_folder
+from netc.runtime.data.text import load_text
+
+_OPTION = re.compile(r",([a-z_]+)=([^,]*)")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Own data as it was asked for: `name` in full, what stood behind its colon, and the options behind that.
+
+    `whole`: undivided, for evaluation, where netc itself would divide it.
+    """
+
+    name: str
+    path: Path
+    options: Mapping[str, str] = field(default_factory=dict)
+    whole: bool = False
+
+
+@dataclass(frozen=True)
+class OwnForm:
+    """A form of own data.
+
+    `place` is what stands behind the colon, `what` is that in a sentence (`folder`), `about` a line of the
+    documentation. `claims(path)`: whether a path that was given without a form is of this one. `options` are the words
+    that may follow the place, as `,word=value`, each with its line of documentation.
+    """
+
+    place: str
+    what: str
+    about: str
+    load: Callable[[Asked], Dataset]
+    claims: Callable[[Path], bool]
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+OWN_FORMS: Vocabulary[OwnForm] = Vocabulary("form of data")
+
+
+def _ends(*endings: str) -> Callable[[Path], bool]:
+    return lambda path: path.suffix.lower() in endings
+
+
+OWN_FORMS.add(
+    "imagefolder",
+    OwnForm(
+        "PATH", "folder", "images, in a folder for each class",
+        lambda asked: load_folder(asked.path, asked.name, whole=asked.whole), Path.is_dir,
+    ),
+)  # fmt: skip
+OWN_FORMS.add(
+    "imagefolder+links",
+    OwnForm(
+        "PATH", "folder", "the same, with the links in it followed wherever they lead",
+        lambda asked: load_folder(asked.path, asked.name, follow=True, whole=asked.whole), lambda path: False,
+    ),
+)  # fmt: skip
+OWN_FORMS.add(
+    "arrays",
+    OwnForm(
+        "PATH", "file or folder of arrays",
+        "your own arrays: FILE.npz with x and y, or X.npy,Y.npy, or a folder with x.npy and y.npy",
+        lambda asked: load_arrays(asked.path, asked.name), _ends(".npz", ".npy"),
+    ),
+)  # fmt: skip
+OWN_FORMS.add(
+    "text",
+    OwnForm(
+        "FILE", "file", "the characters of a UTF-8 file, for a net of token ids",
+        lambda asked: load_text(asked.path, asked.name, whole=asked.whole),
+        lambda path: path.is_file() or path.suffix == ".txt",
+    ),
+)  # fmt: skip
+
+
+def is_own(name: str) -> bool:
+    """Whether a name is that of own data, of a form that there is."""
+    return _form_of(name) is not None
+
+
+def own_names() -> tuple[str, ...]:
+    """Each form as it is given: `text:FILE`."""
+    return tuple(f"{word}:{form.place}" for word, form in OWN_FORMS.items())
+
+
+def load_own(name: str, data_dir: Path | None = None, *, whole: bool = False) -> Dataset:
+    """Return own data, as `is_own` says of its name; raises DataError."""
+    word = _form_of(name)
+    assert word is not None  # the caller asked
+    form = OWN_FORMS[word]
+    if data_dir is not None:
+        raise DataError(f"{name} wants no data folder, got {data_dir}; leave it out")
+    place, options = _place_and_options(name.partition(":")[2], form)
+    if not place:
+        raise DataError(f"{name} wants a {form.what} after the colon, got nothing; give {word}:{form.place}")
+    if unknown := sorted(options.keys() - form.options.keys()):
+        known = ", ".join(form.options)
+        raise DataError(f"{name}: {word} wants no options but {known}, got {unknown[0]!r}; leave it out")
+    return form.load(Asked(name, Path(place).expanduser(), options, whole))
+
+
+def advice(given: str) -> str:
+    """What to do about a name that is neither a data set's nor own data's; empty where nothing is known."""
+    word, colon, rest = given.partition(":")
+    if colon:
+        near = [f"{form}:{rest}" for form in OWN_FORMS.near(word)]
+        return f"did you mean {' or '.join(near)}?" if near else ""
+    path = Path(given)
+    form = next((word for word, form in OWN_FORMS.items() if form.claims(path)), None)
+    return f"write {form}:{given}" if form else ""
+
+
+def what_of(name: str) -> str:
+    """What own data of that name is: `folder`."""
+    return OWN_FORMS[_form_of(name) or ""].what
+
+
+def _form_of(name: str) -> str | None:
+    word, colon, _ = name.partition(":")
+    return word if colon and word in OWN_FORMS else None
+
+
+def _place_and_options(rest: str, form: OwnForm) -> tuple[str, dict[str, str]]:
+    """What stands behind the colon, and the options at its end, unless a file is called all of it."""
+    if not form.options or Path(rest).expanduser().exists():
+        return rest, {}
+    found = re.search(rf"({_OPTION.pattern})+$", rest)
+    if found is None:
+        return rest, {}
+    return rest[: found.start()], dict(_OPTION.findall(found[0]))
