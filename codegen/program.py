@@ -9,6 +9,7 @@ from typing import Any
 
 import netc.codegen.layers  # registers the rules  # noqa: F401
 from netc.codegen.builder import Builder
+from netc.codegen.clipping import clipped
 from netc.codegen.collector import no_collector
 from netc.codegen.ir import Function, Module, Value
 from netc.codegen.labels import evaluated, judge_masked, share_of
@@ -210,14 +211,15 @@ class ModuleEmitter:
             with b.at("labels"):
                 held[SHARE], bad["bad_labels"] = share_of(b, target, self.net.out.shape[-1])
         found = self.accumulation.accumulate(b, micro, held, x, target) if micro else self._derive(b, held, x, target)
-        grads = found.grads
+        params = {p.name: held[p.name] for p in self.net.params}
+        grads, total = clipped(b, self.recipe.clipping, params, found.grads)
         new = {**held, **found.state, **self._update(b, held, grads, lr)}
         new["step"] = b.add(held["step"], 1)
         metrics = {"loss": found.loss, "correct": found.correct}
         if self.recipe.norms:
             with b.at("norms"):
-                metrics["grad_norm"] = norm(b, [grads[p.name] for p in self.net.params])
-                metrics["param_norm"] = norm(b, [held[p.name] for p in self.net.params])
+                metrics["grad_norm"] = norm(b, [found.grads[n] for n in params]) if total is None else total
+                metrics["param_norm"] = norm(b, [*params.values()])
         results = [(s.name, new[s.name]) for s in self.state] + list({**metrics, **bad}.items())
         return replace(b.finish(results), donated=len(self.state))
 

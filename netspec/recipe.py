@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+from netc.netspec.clipping import Clipping
 from netc.netspec.errors import SpecError
 from netc.netspec.loss import CrossEntropy, Focal, Loss
 from netc.netspec.optimizers import SGD, Adam, Optimizer
 from netc.netspec.schedules import SCHEDULES, Schedule
-from netc.netspec.vocabulary import option
+from netc.netspec.vocabulary import option, part, parts_of
 
 __all__ = ["PRECISIONS", "SGD", "Adam", "Optimizer", "Recipe", "TrainConfig"]
 
@@ -30,6 +31,8 @@ class Recipe:
     same. `scan_blocks`: equal blocks in a row are one loop over their stacked parameters; the mathematics is the same,
     and so are the evaluator's results, while compilers may round otherwise. `check_labels`: examples, tokens or pixels
     whose class id is no class of the net are left out of the loss and its gradient, and counted.
+
+    The other fields are parts: groups of options in a file each, whose names are words of `recipe_of` like those here.
     """
 
     optimizer: Optimizer = field(default_factory=Adam)
@@ -47,10 +50,13 @@ class Recipe:
     )
     scan_blocks: bool = option(False, "Make equal blocks in a row one loop: deep nets compile faster.", later=True)
     check_labels: bool = option(False, "Leave labels that are no class out of the loss; count them.", later=True)
+    clipping: Clipping = part(Clipping())  # noqa: RUF009  # frozen
 
     def check(self) -> Recipe:
         """The recipe itself; raises SpecError with one sentence for each value out of range."""
         problems = [*self.optimizer.problems(), *self.loss.problems()]
+        for name in parts_of(Recipe):
+            problems += getattr(self, name).problems()
         if self.precision not in PRECISIONS:
             problems.append(f"`precision` wants {' or '.join(PRECISIONS)}, got {self.precision!r}")
         if type(self.accumulate) is not int or self.accumulate < 1:

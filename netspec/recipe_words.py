@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
-from typing import Any, get_type_hints
+from typing import Any, get_origin, get_type_hints
 
 from netc.netspec.errors import UserError
 from netc.netspec.loss import LOSSES, Loss
 from netc.netspec.optimizers import OPTIMIZERS, Optimizer
 from netc.netspec.recipe import Recipe, TrainConfig
 from netc.netspec.schedules import SCHEDULES, Schedule
-from netc.netspec.vocabulary import options_of
+from netc.netspec.vocabulary import options_of, parts_of
 
 LOSS_WORDS = frozenset({"loss", "loss_option", "label_smoothing"})
 DRIVEN = frozenset(f.name for f in fields(TrainConfig))
@@ -29,12 +29,18 @@ def schedule_words() -> frozenset[str]:
 
 def recipe_rows() -> tuple[type, ...]:
     """The classes whose fields are words of `recipe_of`, besides those of the losses."""
-    return (Recipe, *(row.cls for row in OPTIMIZERS.values()))
+    return (*recipe_parts(), *(row.cls for row in OPTIMIZERS.values()))
+
+
+def recipe_parts() -> tuple[type, ...]:
+    """Recipe, and the classes of its parts, whose options are words as its own are."""
+    return (Recipe, *parts_of(Recipe).values())
 
 
 def recipe_words() -> frozenset[str]:
     """What `recipe_of` takes."""
-    return LOSS_WORDS | optimizer_words() | options_of(Recipe).keys() | {"optimizer", "norms"}
+    own = frozenset(name for cls in recipe_parts() for name in options_of(cls))
+    return LOSS_WORDS | optimizer_words() | own | {"optimizer", "norms"}
 
 
 def training_words() -> frozenset[str]:
@@ -51,8 +57,22 @@ def recipe_of(**words: Any) -> Recipe:
     """
     given = {name: value for name, value in words.items() if value is not None}
     _refuse(given, recipe_words(), "recipe")
-    own = {name: given[name] for name in (*options_of(Recipe), "norms") if name in given}
+    own = _options(Recipe, given)
+    if "norms" in given:
+        own["norms"] = given["norms"]
+    own |= {name: cls(**_options(cls, given)) for name, cls in parts_of(Recipe).items()}
     return Recipe(optimizer_of(given), loss_of(given), **own).check()
+
+
+def _options(cls: type, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a class that are given; names in a row may be one text with commas: `stem,stage1`."""
+    hints = get_type_hints(cls)
+    own = {name: given[name] for name in options_of(cls) if name in given}
+    for name, value in own.items():
+        if get_origin(hints[name]) is tuple:
+            several = value.split(",") if isinstance(value, str) else value
+            own[name] = tuple(v.strip() if isinstance(v, str) else v for v in several)
+    return own
 
 
 def optimizer_of(given: Mapping[str, Any]) -> Optimizer:

@@ -22,6 +22,19 @@ def option(default: Any, about: str, *, flag: str = "", later: bool = False) -> 
     return field(default=default, metadata={"help": about, "flag": flag, "later": later})
 
 
+def part(default: Any) -> Any:
+    """A field that is itself a dataclass of options, whose names are flat words beside those of its holder.
+
+    It came later: records leave it out where it is `default`.
+    """
+    return field(default=default, metadata={"part": type(default), "later": True})
+
+
+def parts_of(cls: Any) -> dict[str, type]:
+    """The fields of a dataclass that are parts, by name, each with its class."""
+    return {f.name: f.metadata["part"] for f in fields(cls) if "part" in f.metadata}
+
+
 def options_of(cls: Any) -> dict[str, Field[Any]]:
     """The fields of a dataclass that are options, by name."""
     return {f.name: f for f in fields(cls) if "help" in f.metadata}

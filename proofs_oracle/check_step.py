@@ -12,11 +12,13 @@ import numpy as np
 from netc.codegen import evaluator
 from netc.codegen.program import Program, build
 from netc.netspec.check import CheckedNet, check
+from netc.netspec.clipping import Clipping
 from netc.netspec.recipe import SGD
 from netc.proofs_oracle.compare import Comparison, central_differences, compare_all
 from netc.proofs_oracle.draws import FloatArray, generator
 from netc.proofs_oracle.reference import AGAINST_DIFFERENCE, AGAINST_JAX
 from netc.proofs_oracle.references import optimizers
+from netc.proofs_oracle.references.clipping import clipped
 from netc.proofs_oracle.references.losses import draw_target
 from netc.proofs_oracle.references.step import StepCase, evaluation, loss_and_gradients
 from netc.proofs_oracle.result import Result, result_of
@@ -41,10 +43,11 @@ class _Witness:
         """One step; gives the metrics by name, and leaves the new state."""
         recipe, names, before = self.case.recipe, list(self.params), self.params
         loss, right, gradients = self._derive(gradient, x, target)
+        used = clipped(recipe.clipping, self.params, gradients)
         values, self.kept = optimizers.step(
             recipe.optimizer,
             tuple(self.params.values()),
-            tuple(gradients[n] for n in names),
+            tuple(used[n] for n in names),
             self.kept,
             lr=self.case.lr,
             decay=tuple(p.decay or recipe.decay_all for p in self.net.params),
@@ -160,7 +163,8 @@ def _differences(
     program: Program, first: Tensors, x: FloatArray, target: Any, rng: np.random.Generator
 ) -> tuple[list[Comparison], str]:
     optimizer = program.recipe.optimizer
-    if not (isinstance(optimizer, SGD) and optimizer.momentum and not optimizer.weight_decay):
+    bare = isinstance(optimizer, SGD) and optimizer.momentum and not optimizer.weight_decay
+    if not bare or program.recipe.clipping != Clipping():
         return [], "none: the optimizer's state does not hold the bare gradient"
     slots = [s.name for s in program.state]
 

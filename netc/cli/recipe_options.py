@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar, get_origin, get_type_hints
 
 import click
 
@@ -14,7 +14,8 @@ from netc.netspec.loss import LOSSES
 from netc.netspec.optimizers import OPTIMIZERS
 from netc.netspec.optimizers import Word as OptimizerWord
 from netc.netspec.plugins import load_installed
-from netc.netspec.recipe import PRECISIONS, Recipe
+from netc.netspec.recipe import PRECISIONS
+from netc.netspec.recipe_words import recipe_parts
 from netc.netspec.schedules import SCHEDULES
 from netc.netspec.vocabulary import Vocabulary, options_of
 
@@ -80,6 +81,8 @@ def _option(name: str, cls: Any, default: str, takers: Sequence[str]) -> Made[An
     if takers:
         about = f"{about.removesuffix('.')} ({', '.join(takers)})."
     type_ = get_type_hints(cls)[name]
+    if get_origin(type_) is tuple:
+        return click.option(flag, name, metavar="NAME,NAME", help=about)
     if type_ is bool:
         return click.option(flag, name, is_flag=True, default=None, help=about)
     form: dict[str, Any] = {"type": type_, "help": f"{about}  [default: {default}]", **_FORMS.get(name, {})}
@@ -108,7 +111,7 @@ def recipe_options(command: F) -> F:
             help="Option of the loss: gamma=1.5, or weights=1,2,1 for three classes.",
         ),
         click.option("--label-smoothing", type=float, help="Label smoothing of crossEntropy.  [default: 0]"),
-        *row_options([("", Recipe)]),
+        *(option for cls in recipe_parts() for option in row_options([("", cls)])),
     ]):  # fmt: skip
         command = option(command)
     return command

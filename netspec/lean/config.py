@@ -94,7 +94,7 @@ FIELDS: dict[str, Field] = {
     "expLRDecayRate": Field("Float", 0.0),
     "expLRDecayEpochs": Field("Float", 1.0),
     "expLRStaircase": Field("Bool", False, say=AFTER_WARM_UP),
-    "gradClipNorm": _refused("Float", 0.0),
+    "gradClipNorm": Field("Float", 0.0),
     "headLrMult": _refused("Float", 1.0),
     "useMixup": _refused("Bool", False),
     "mixupAlpha": _part("Float", "useMixup"),
@@ -262,6 +262,8 @@ def _options(given: Mapping[str, Any]) -> dict[str, Any]:
         options["precision"] = "bf16"
     if parts > 1:
         options["accumulate"] = parts
+    if bound := given.get("gradClipNorm", 0.0):
+        options["clip_norm"] = bound
     return options
 
 

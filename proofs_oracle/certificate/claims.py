@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 from fractions import Fraction
 from typing import Any
 
@@ -59,6 +60,11 @@ def claim_of_program(program: Program, exact: bool) -> Claim:
     step = program.module.function("train_step")
     of, results = places(step.names), places(step.result_names)
     optimizer = program.recipe.optimizer
+    clipping = program.recipe.clipping
+    if on := [f"`{f.name}`" for f in fields(clipping) if getattr(clipping, f.name)]:
+        raise UserError(
+            f"certify reads gradients in the first update, which {on[0]} bounds; the gradients are the same without it"
+        )
     reader = READERS.get(type(optimizer))
     if reader is None:
         raise UserError(

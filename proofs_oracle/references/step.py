@@ -10,6 +10,7 @@ import jax
 import jax.extend.random
 import jax.numpy as jnp
 
+from netc.netspec.clipping import Clipping
 from netc.netspec.layers import (
     BottleneckBlock,
     Chain,
@@ -175,5 +176,11 @@ CASES = (
     StepCase("regression-sgd", PIXELS, Recipe(SGD(), MeanSquaredError())),
     StepCase("dropout-sgd", DRAWING, Recipe(SGD()), batch=4),
     StepCase("cnn-sgd-accumulated", CNN, Recipe(SGD(), accumulate=2), batch=6),
+    StepCase("mlp-clip-norm", MLP, Recipe(SGD(), clipping=Clipping(clip_norm=0.5))),
+    StepCase("mlp-clip-norm-far", MLP, Recipe(SGD(), norms=False, clipping=Clipping(clip_norm=1e4))),
+    StepCase("cnn-clip-norm-accumulated", CNN, Recipe(ADAM, accumulate=2, clipping=Clipping(0.25)), batch=6),
+    StepCase("cnn-clip-value", CNN, Recipe(SGD(), clipping=Clipping(clip_value=0.05))),
+    StepCase("cnn-agc", CNN, Recipe(SGD(), clipping=Clipping(agc=0.02))),
+    StepCase("tokens-agc", TOKENS, Recipe(SGD(), clipping=Clipping(agc=0.1))),
     StepCase("dropout-adam-accumulated", DRAWING, Recipe(ADAM, accumulate=3), batch=6),
 )

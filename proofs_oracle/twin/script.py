@@ -15,6 +15,7 @@ from netc.netspec.check import CheckedNet
 from netc.netspec.errors import UserError
 from netc.netspec.recipe import Recipe, TrainConfig
 from netc.netspec.types import Constant, Initializer, Normal
+from netc.netspec.vocabulary import options_of, parts_of
 from netc.proofs_oracle.references import optimizers
 from netc.proofs_oracle.twin import data, step
 from netc.proofs_oracle.twin.forward import forward_text
@@ -99,6 +100,9 @@ def _refuse(recipe: Recipe) -> None:
         )
     if recipe.check_labels:
         raise UserError("emit-jax wants a training without `check_labels`, got it; the twin has no such mask")
+    for part, cls in parts_of(Recipe).items():
+        if on := [name for name in options_of(cls) if getattr(getattr(recipe, part), name) != getattr(cls(), name)]:
+            raise UserError(f"emit-jax wants a training without `{on[0]}`, got it; the twin has no form of it")
     for name, given in (("`remat`", recipe.remat), ("`scan_blocks`", recipe.scan_blocks)):
         if given:
             raise UserError(f"emit-jax wants a training without {name}, got it; leave it out: the results are the same")

@@ -72,6 +72,8 @@ def typed(want: Any, value: Any, where: str) -> Any:
     """`value`, if it is of the type; an integer is a number too, within the range of numbers; a list is a tuple."""
     if get_origin(want) is tuple and isinstance(value, list):
         return tuple(typed(get_args(want)[0], v, f"{where}[{i}]") for i, v in enumerate(value))
+    if isinstance(want, type) and dataclasses.is_dataclass(want):
+        return read(want, value, where)
     want = tuple if get_origin(want) is tuple else want
     if want is float and type(value) is int and abs(value) < 2**53:
         return float(value)

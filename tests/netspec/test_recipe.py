@@ -6,10 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from netc.netspec.clipping import Clipping
 from netc.netspec.errors import SpecError
 from netc.netspec.loss import CrossEntropy, Dice, Focal
 from netc.netspec.recipe import SGD, Adam, Recipe, TrainConfig
+from netc.netspec.recipe_words import optimizer_words, recipe_of, recipe_parts, schedule_words, training_words
 from netc.netspec.schedules import SCHEDULES
+from netc.netspec.vocabulary import options_of
 from netc.runtime.schedule import learning_rate
 
 NAN, INF = math.nan, math.inf
@@ -62,6 +65,13 @@ def test_all_at_once():
     with pytest.raises(SpecError) as caught:
         TrainConfig(epochs=0, batch=0, lr=-1, warmup=-1, decay="", final=2).check()
     assert len(caught.value.problems) == 5  # without epochs a warm-up cannot be judged
+
+
+def test_each_word_of_a_recipe_belongs_to_one_of_its_parts():
+    held = [name for cls in recipe_parts() for name in options_of(cls)]
+    assert len(held) == len(set(held)) and "clip_norm" in held
+    assert not set(held) & (optimizer_words() | schedule_words() | training_words())
+    assert recipe_of(clip_norm=2.0).clipping == Clipping(clip_norm=2.0)
 
 
 def test_what_is_right_is_given_back():

@@ -77,6 +77,7 @@ def test_the_original_without_a_word_is_plain_gradient_descent_at_a_constant_rat
         ({"seed": 7}, {"seed": 7}),
         ({"bf16": True}, {"precision": "bf16"}),
         ({"gradAccumSteps": 4}, {"batch": 128, "accumulate": 4}),
+        ({"gradClipNorm": 1}, {"clip_norm": 1.0}),
         ({"useFocal": True, "focalGamma": 1.5}, {"loss": "focal", "loss_option": ("gamma=1.5",)}),
         ({"useFocal": True}, {"loss": "focal", "loss_option": ("gamma=2.0",)}),
         ({"lossKind": b("perPixelFocalCE", 3)}, {"loss": "focal", "loss_option": ("gamma=3.0",)}),

@@ -6,6 +6,7 @@ import math
 import pytest
 
 from netc.netspec.augment import Augment
+from netc.netspec.clipping import Clipping
 from netc.netspec.errors import UserError
 from netc.netspec.loss import CrossEntropy
 from netc.netspec.optimizers import OPTIMIZERS
@@ -24,6 +25,21 @@ def test_a_config_comes_back(tmp_path):
         seed=2**63,
     )
     assert from_json(json.loads(json.dumps(other.to_json())), "here") == other
+
+
+def test_a_part_of_the_recipe_is_written_where_it_is_used(tmp_path):
+    plain = config().to_json()
+    assert "clipping" not in plain["recipe"]
+    used = config(recipe=Recipe(clipping=Clipping(clip_norm=0.5)))
+    table = json.loads(json.dumps(used.to_json()))
+    assert table["recipe"]["clipping"] == {"clip_norm": 0.5}
+    assert from_json(table, "here") == used
+    table["recipe"]["clipping"] = {"clip_norm": "much"}
+    with pytest.raises(UserError, match=r"recipe\.clipping\.clip_norm wants a finite float, got str"):
+        from_json(table, "here")
+    table["recipe"]["clipping"] = {"clip_some": 1.0}
+    with pytest.raises(UserError, match=r"recipe\.clipping wants no field but .*, got also 'clip_some'"):
+        from_json(table, "here")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,37 @@
+"""Clipping: what bounds the gradients between the backward pass and the update."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+
+from netc.netspec.types import LARGEST_NUMBER, SMALLEST_NUMBER
+from netc.netspec.vocabulary import option
+
+
+@dataclass(frozen=True)
+class Clipping:
+    """At most one bound on the gradients of a step; 0 is none.
+
+    `clip_norm` c: all gradients are scaled by c / max(n, c), where n is the norm of all of them together (Pascanu et
+    al. 2013, as optax.clip_by_global_norm; torch adds 1e-6 to n). `clip_value` c: each number is brought into [-c, c].
+    `agc` c: the gradient g of each unit w is scaled so that |g| <= c max(|w|, 1e-3) (adaptive clipping, Brock et al.
+    2021, as optax.adaptive_grad_clip). A unit is what feeds one output: one index of a kernel's last axis; a bias or a
+    scale is one unit. The gradient is that of the whole batch, after accumulation; the metric grad_norm is the norm
+    before.
+    """
+
+    clip_norm: float = option(0.0, "Scale all gradients down to this norm together; 0 is off.", later=True)
+    clip_value: float = option(0.0, "Bring each number of the gradients into [-VALUE, VALUE]; 0 is off.", later=True)
+    agc: float = option(
+        0.0, "Adaptive clipping: a unit's gradient is at most this share of its weights; 0 is off.", later=True
+    )
+
+    def problems(self) -> Iterator[str]:
+        """Yield one sentence for each value out of range, and one for bounds that exclude each other."""
+        given = {f.name: getattr(self, f.name) for f in fields(self)}
+        for name, value in given.items():
+            if value and not SMALLEST_NUMBER <= value <= LARGEST_NUMBER:
+                yield f"`{name}` wants a positive number, or 0 for none, got {value}"
+        if len(on := [f"`{name}`" for name, value in given.items() if value]) > 1:
+            yield f"gradients are clipped in one way, got {' and '.join(on)}; leave one of them"
