@@ -81,16 +81,21 @@ class Run:
         data_dir: Path | None = None,
         skip_unknown: bool = False,
         by_number: bool = False,
+        metrics: str | Iterable[str] = (),
+        tta: str = "",
     ) -> Score:
         """The score on a test part: of the run's own data, or of other `data`, whose classes are matched by name.
 
-        `by_number` matches them by number, `skip_unknown` leaves out examples of classes that the run does not know. A
-        folder and a text that have no test part of their own are taken whole. Raises UserError and DataError.
+        `metrics` are words of docs/reports.md, such as `("f1", "ece")`, or `all`; they lie in the score's `metrics`.
+        `tta="flip"` averages the predictions with those of the mirrored image. `by_number` matches classes by number,
+        `skip_unknown` leaves out examples of classes that the run does not know. A folder and a text that
+        have no test part of their own are taken whole. Raises UserError and DataError.
         """
         found = self.data_of(data, checkpoint, data_dir)
         return self.score(
-            found, checkpoint, target, other=data is not None, by_number=by_number, skip_unknown=skip_unknown
-        )
+            found, checkpoint, target, other=data is not None, by_number=by_number, skip_unknown=skip_unknown,
+            metrics=metrics, tta=tta,
+        )  # fmt: skip
 
     def score(
         self,
@@ -102,6 +107,8 @@ class Run:
         other: bool,
         by_number: bool = False,
         skip_unknown: bool = False,
+        metrics: str | Iterable[str] = (),
+        tta: str = "",
     ) -> Score:
         """The score on data at the net's input size, the run's own unless `other`; see `evaluate`."""
         if not other and (skip_unknown or by_number):
@@ -110,7 +117,7 @@ class Run:
             )
         return library.evaluate(
             self.config, data, self.folder, checkpoint, target or self.config.target, cache or Cache(), other=other,
-            numbers=by_number, skip_unknown=skip_unknown,
+            numbers=by_number, skip_unknown=skip_unknown, metrics=metrics, tta=tta,
         )  # fmt: skip
 
     def data_of(self, data: Dataset | str | None, checkpoint: str = "best", data_dir: Path | None = None) -> Dataset:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,10 @@ from netc.runtime.data.dataset import Dataset
 from netc.runtime.data.errors import DataError
 from netc.runtime.data.image_file import decode
 from netc.runtime.data.named import Named, by_name, by_number
+from netc.runtime.metrics.counting import Mean, share_right
+from netc.runtime.metrics.measure import show
+from netc.runtime.metrics.seen import task_of
+from netc.runtime.metrics.table import chosen_metrics
 from netc.runtime.prepare import prepare
 from netc.runtime.run.checkpoint import Checkpoint
 from netc.runtime.run.config import RunConfig, checkpoint_of, normalise_of
@@ -31,7 +36,11 @@ from netc.runtime.weights.pretrained import named_classes
 
 @dataclass(frozen=True)
 class Score:
-    """Mean loss, accuracy (0 to 1) and number of images of the test split; the rest is as in `Named`."""
+    """Mean loss, accuracy (0 to 1) and number of images of the test split; the rest is as in `Named`.
+
+    `metrics` are those that were asked for, by word. With test-time augmentation they and the accuracy are of the
+    averaged predictions, and the loss is that of the images as they are.
+    """
 
     loss: float
     accuracy: float
@@ -39,6 +48,11 @@ class Score:
     missing: tuple[str, ...] = ()
     left_out: int = 0
     notes: tuple[str, ...] = ()
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON; `metrics` only where there are any."""
+        return {name: value for name, value in asdict(self).items() if name != "metrics" or value}
 
 
 @dataclass(frozen=True)
@@ -83,13 +97,18 @@ def evaluate(
     other: bool = False,
     numbers: bool = False,
     skip_unknown: bool = False,
+    metrics: str | Iterable[str] = (),
+    tta: str = "",
 ) -> Score:
     """The score of a run's checkpoint on the test split of `data`: that of its training unless `other`.
 
     The classes of other data are those of the run with the same names; with `numbers`, or where the weights were
     imported without names, those with the same numbers. Raises DataError for classes that the run does not know,
-    unless `skip_unknown` leaves their images out.
+    unless `skip_unknown` leaves their images out. `metrics` are words of runtime/metrics/table.py, or `all`; `tta` is
+    one of runtime/metrics/measure.py.
     """
+    names = data.classes if not other else ()
+    chosen = chosen_metrics(metrics, task_of(config.net, config.recipe.loss, names, len(data.test)))
     session, saved = open_session(config, folder, which, target, cache)
     if not other and saved.meta.get("data_sha256") != data.digest:
         raise UserError(
@@ -97,8 +116,18 @@ def evaluate(
             f"or evaluate on it as it is now with `data={config.data}`"
         )
     named = _named(config, data, saved, numbers=numbers, skip_unknown=skip_unknown) if other else Named(data.test)
-    loss, correct, count = sums(session, named.test, config.training.batch, normalise_of(saved))
-    return Score(loss / count, correct / count, int(count), named.missing, named.left_out, named.notes)
+    task = task_of(config.net, config.recipe.loss, classes_of(saved), len(named.test))
+    if not chosen and not tta:
+        loss, correct, count = sums(session, named.test, config.training.batch, normalise_of(saved))
+        return Score(loss / count, correct / count, int(count), named.missing, named.left_out, named.notes)
+    tallies, total = {word: metric.tally(task) for word, metric in chosen.items()}, np.zeros(3)
+    right = Mean(share_right)
+    shown = (*tallies.values(), *([right] if tta else ()))
+    show(session, named.test, config.training.batch, normalise_of(saved), task, shown, tta=tta, sums=total)
+    loss, correct, count = total.tolist()
+    accuracy = right.result() if tta else correct / count
+    found = {word: tally.result() for word, tally in tallies.items()}
+    return Score(loss / count, accuracy, int(count), named.missing, named.left_out, named.notes, found)
 
 
 def _named(config: RunConfig, data: Dataset, saved: Checkpoint, *, numbers: bool, skip_unknown: bool) -> Named:

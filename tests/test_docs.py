@@ -16,6 +16,7 @@ from netc.cli.main import COMMANDS, cli
 from netc.netspec.zoo import ZOO
 from netc.programs import request_program
 from netc.requests import request_words
+from netc.runtime.metrics.table import METRICS
 from netc.runtime.prepare import emit_text
 from netc.runtime.target import parse_target
 from tests.test_rooms import modules
@@ -171,6 +172,12 @@ def test_what_the_site_includes_has_no_links_of_its_own():
 def test_every_command_is_on_the_page_of_commands():
     page = (DOCS / "commands.md").read_text(encoding="utf-8")
     assert not [name for name in COMMANDS if f"| `netc {name} " not in page and f"| `netc {name}`" not in page]
+
+
+def test_every_metric_is_on_the_page_of_reports():
+    page = (DOCS / "reports.md").read_text(encoding="utf-8")
+    named = {n for row in re.findall(r"^\| (`.*?`) \|", page, re.MULTILINE) for n in re.findall(r"`([\w-]+)`", row)}
+    assert named >= set(METRICS)
 
 
 def test_the_number_of_networks_is_that_of_the_zoo():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -21,6 +20,8 @@ from netc.cli.options import json_option
 @click.option("--by-number", is_flag=True, help="Match classes by index; there must be one for each output.")
 @click.option("--target", help="Target to run on.  [default: the run's own]")
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Folder with the dataset's files.")
+@click.option("--metrics", metavar="NAME,..", help="Metrics to compute besides, or all of them: all.")
+@click.option("--tta", metavar="flip", help="Average the predictions with those of the mirrored images.")
 @json_option
 def evaluate(
     run: Path,
@@ -30,16 +31,19 @@ def evaluate(
     by_number: bool,
     target: str | None,
     data_dir: Path | None,
+    metrics: str | None,
+    tta: str | None,
     as_json: bool,
 ) -> None:
     """Evaluate a run on the test split of its dataset.
 
     RUN is a folder made by `netc train` or `netc import`. The classes of another dataset are matched to the run's by
     name, and so are the characters of another text. An image folder without a test split and a text are evaluated
-    whole.
+    whole. `--metrics all` shows every metric that the loss and the output have; docs/reports.md lists them.
     """
     import json
 
+    from netc.cli.views.metrics import show_metrics
     from netc.cli.views.waiting import watched_cache
     from netc.runs import Run
 
@@ -47,16 +51,19 @@ def evaluate(
     found = opened.data_of(data, checkpoint, data_dir)
     score = opened.score(
         *(found, checkpoint, target, watched_cache()),
-        other=data is not None, by_number=by_number, skip_unknown=skip_unknown,
+        other=data is not None, by_number=by_number, skip_unknown=skip_unknown, metrics=metrics or (),
+        tta=tta or "",
     )  # fmt: skip
     if as_json:
-        say(json.dumps(asdict(score), allow_nan=False))
+        say(json.dumps(score.to_json(), allow_nan=False))
         return
     for note in (*found.notes, *score.notes):
         say(note)
     config = opened.config
     examples = "images" if config.net.x.dtype == "f32" else "contexts"
+    right = "" if config.recipe.loss.metric == "nothing" else f"{score.accuracy:.2%} of "  # numbers are no classes
     say(
-        f"{config.net.spec.name} ({checkpoint}): {score.accuracy:.2%} of {score.count:,} test {examples} of "
+        f"{config.net.spec.name} ({checkpoint}): {right}{score.count:,} test {examples} of "
         f"{data or config.data}, mean loss {score.loss:.4f}"
     )
+    show_metrics(score.metrics)

@@ -1,0 +1,1 @@
+"""What a run is measured by on data with known targets: `table.METRICS` is the vocabulary."""
