@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from netc.netspec.plugins import load_file as load_plugin
     from netc.netspec.recipe import Recipe, TrainConfig
     from netc.netspec.spec import NetSpec
-    from netc.requests import TrainRequest
     from netc.runs import Run
     from netc.runtime.data.dataset import Dataset
     from netc.runtime.data.errors import DataError
     from netc.runtime.session import Session, State
+    from netc.train_request import TrainRequest
     from netc.training import resume, train
 
 __version__ = "0.2.0"
@@ -79,7 +79,7 @@ _NAMES: dict[str, tuple[str, str]] = {
     "TrainConfig": ("netspec.recipe", "TrainConfig"),
     "Adam": ("netspec.optimizers", "Adam"),
     "SGD": ("netspec.optimizers", "SGD"),
-    "TrainRequest": ("requests", "TrainRequest"),
+    "TrainRequest": ("train_request", "TrainRequest"),
     "train": ("training", "train"),
     "resume": ("training", "resume"),
     "Run": ("runs", "Run"),

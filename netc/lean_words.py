@@ -8,6 +8,7 @@ from os import PathLike
 from typing import Any
 
 from netc.netspec.errors import UserError
+from netc.word_types import partners
 
 NONE = "none"  # the word for no configuration
 
@@ -53,7 +54,7 @@ def stated(
         )
     found = pick(file, config, CONFIGS)
     read = found.read(config_of)
-    silent = given.keys() | {name for word, value in given.items() for name in _partners(word, value)}
+    silent = given.keys() | {name for word, value in given.items() for name in partners(word, value)}
     known = {name: value for name, value in read.options.items() if takes is None or name in takes}
     taken = {name: value for name, value in known.items() if name not in silent}
     epochs = given.get("epochs")
@@ -63,19 +64,6 @@ def stated(
             "; give `warmup` too"
         )
     return Stated(found.name, taken, tuple(n for n in known if n not in taken), read.notes)
-
-
-def _partners(word: str, value: Any) -> frozenset[str]:
-    """The words of a configuration that mean nothing beside this one. Raises UserError for no optimizer."""
-    from netc.netspec.optimizers import OPTIMIZERS
-    from netc.netspec.recipe_words import optimizer_words, recipe_words, schedule_words
-
-    if word == "optimizer":
-        own = OPTIMIZERS.find(value, "`optimizer`").options if isinstance(value, str) else {}
-        return optimizer_words() - ({"weight_decay"} & own.keys())
-    if word == "loss":
-        return frozenset({"loss_option", "label_smoothing"})
-    return schedule_words() if word == "decay" else recipe_words() if word == "recipe" else frozenset()
 
 
 def _is_lean(net: object) -> bool:

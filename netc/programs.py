@@ -15,10 +15,10 @@ from netc.netspec.errors import UserError
 from netc.netspec.find import find
 from netc.netspec.plugins import load_installed
 from netc.netspec.recipe import Recipe
-from netc.netspec.recipe_words import recipe_of, recipe_rows, recipe_words
+from netc.netspec.recipe_words import recipe_of, recipe_words
 from netc.netspec.spec import NetSpec
 from netc.other_words import nearest
-from netc.word_types import typed, types_of
+from netc.word_types import recipe_types, typed
 
 Shape = tuple[int, ...]
 _SHAPE = re.compile(r"[1-9][0-9]{0,8}(x[1-9][0-9]{0,8})*")
@@ -58,16 +58,15 @@ def request_program(
     `on_stated` gets what the file states. Raises UserError or SpecError.
     """
     refuse_unknown(words, program_words)
+    if config is not None or isinstance(words.get("recipe"), str):  # their reader need not be imported else
+        from netc.config_file import over_files
+
+        net, config, words = over_files(net, config, words, program_words())
     words, spec = typed(words, {**recipe_types(), **_OWN}), spec_of(net)
     words = over_stated(net, config, words, program_words(), on_stated)
     checked = resolve(spec, words.pop("classes", None), words.pop("input", None))
     own = {name: words.pop(name) for name in ("batch", "steps_per_call") if name in words}
     return ProgramRequest(checked, recipe_from(words), **{"batch": default_batch, **own})
-
-
-def recipe_types() -> dict[str, type]:
-    """The types of the recipe's words that are one number or one yes or no."""
-    return {**types_of(recipe_rows()), "label_smoothing": float}
 
 
 def recipe_from(words: dict[str, Any]) -> Recipe:

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from netc.config_file import over_files
 from netc.lean_words import Stated
 from netc.netspec.augment import Augment
 from netc.netspec.check import CheckedNet, check
 from netc.netspec.errors import UserError
-from netc.netspec.recipe import Recipe, TrainConfig
-from netc.netspec.recipe_words import recipe_words, training_of, training_words
-from netc.netspec.schedules import SCHEDULES
+from netc.netspec.recipe_words import training_of, training_words
 from netc.netspec.spec import NetSpec
 from netc.programs import (
     Shape,
     over_stated,
     quiet,
     recipe_from,
-    recipe_types,
     refuse_unknown,
     shape_of,
     spec_of,
@@ -39,7 +37,8 @@ from netc.runtime.fit import refuse_misfits
 from netc.runtime.run.config import RunConfig, Saving, free_folder, writable
 from netc.runtime.target import parse_target
 from netc.runtime.weights.pretrained import Start, read_start
-from netc.word_types import typed, types_of
+from netc.train_request import OWN_WORDS, SAVING, TrainRequest, request_types, request_words
+from netc.word_types import typed
 
 # Nets made for photographs see small images at this size: at 224x224 an 8x8 digit is only a larger blur, for 12 times
 # the work
@@ -48,69 +47,38 @@ SMALL_IMAGE, WORKING_SIZE = 64, 64
 FEW_IMAGES, FEW_EPOCHS, FEW_BATCH = 10_000, 6, 32
 EPOCHS, BATCH, WARMUP = 5, 128, 0.5
 
-SAVING = {"checkpoint_every": "every", "checkpoint_minutes": "minutes", "keep": "keep"}
-"""Words, and the fields of Saving that they set."""
-
-
-@dataclass(frozen=True)
-class TrainRequest:
-    """A training as it is asked for. None stands for what the net, the data or the target decide.
-
-    `training` holds the words of TrainConfig that are stated (epochs, batch, lr, warmup, decay, ..): how many epochs
-    and how large a batch are good is known once the data is; `augment` those of Augment, `saving` those of Saving.
-    `tuned`: with the forms that `netc tune` kept. `auto_resume`: go on with the run that the same request began.
-    """
-
-    net: NetSpec
-    data: str | Dataset = "digits"
-    recipe: Recipe = Recipe()  # noqa: RUF009  # frozen
-    training: Mapping[str, Any] = field(default_factory=dict)
-    data_dir: Path | None = None
-    input: Shape | None = None
-    classes: int | None = None
-    target: str = "cpu"
-    tuned: bool = True
-    augment: Mapping[str, Any] = field(default_factory=dict)
-    steps_per_call: int = 1
-    seed: int = 0
-    out: Path | None = None
-    init: Path | None = None
-    new_head: bool = False
-    auto_resume: bool = False
-    saving: Mapping[str, Any] = field(default_factory=dict)
-
-
-OWN_WORDS = frozenset(f.name for f in fields(TrainRequest)) - {"net", "training", "saving", "augment"}
-
 
 @dataclass(frozen=True)
 class Plan:
-    """A training ready to run: `data` has the net's input size, `start` are the weights that it begins with."""
+    """A training ready to run: `data` has the net's input size, `start` are the weights that it begins with.
+
+    `text`: the words that make it again, for config.toml in its folder.
+    """
 
     config: RunConfig
     data: Dataset
     folder: Path
     start: Start | None = None
-
-
-def request_words() -> frozenset[str]:
-    """The words that `request_training` takes besides `config`."""
-    return OWN_WORDS | SAVING.keys() | AUGMENTATIONS.keys() | recipe_words() | training_words()
+    text: str = ""
 
 
 def request_training(
-    net: NetSpec | CheckedNet | str,
+    net: NetSpec | CheckedNet | str | None = None,
     *,
-    config: str | None = None,
+    config: str | Path | None = None,
     on_stated: Callable[[Stated], None] | None = None,
     **words: Any,
 ) -> TrainRequest:
-    """The request that the words make, over what the TrainConfig of a .lean file states, over defaults.
+    """The request that the words make, over those of a file, over a TrainConfig's, over defaults.
 
-    `on_stated` gets what the file states. Raises UserError or SpecError.
+    `config` is a FILE.toml (netc/config_file.py), which may have the net too, or names a TrainConfig of a .lean file.
+    `recipe` may name one that netc ships. `on_stated` gets what a TrainConfig states. Raises UserError or SpecError.
     """
     refuse_unknown(words, request_words)
-    words, spec = typed(words, _types()), spec_of(net)
+    net, config, words = over_files(net, config, words)
+    if net is None:
+        raise UserError("wants a `net`, got none; name one that `netc ls` shows, or a `config` that has one")
+    words, spec = typed(words, request_types()), spec_of(net)
     words = over_stated(net, config, words, request_words(), on_stated)
     own = {name: words.pop(name) for name in OWN_WORDS - {"recipe"} if name in words}
     saving = {name: words.pop(name) for name in SAVING if name in words}
@@ -125,16 +93,6 @@ def request_training(
     if own.get("new_head") and own.get("init") is None:
         raise UserError("`new_head` belongs to `init`, got no `init`; without it every layer is initialised at random")
     return TrainRequest(spec, recipe=recipe, training=training, augment=augment, saving=saving, **own)
-
-
-def _types() -> dict[str, type]:
-    return {**types_of((TrainRequest, TrainConfig, *SCHEDULES.values(), Augment)), **recipe_types(), **saving_types()}
-
-
-def saving_types() -> dict[str, type]:
-    """The types of the words of SAVING."""
-    own = types_of((Saving,))
-    return {word: own[name] for word, name in SAVING.items()}
 
 
 def saving_of(words: Mapping[str, Any], held: Saving) -> Saving:

@@ -9,11 +9,12 @@ from typing import Any
 
 from netc.codegen.rewrite.form_overrides import NO_OVERRIDES
 from netc.netspec.errors import UserError
-from netc.requests import SAVING, Plan, TrainRequest, saving_of, saving_types
+from netc.requests import Plan, saving_of
 from netc.runtime.data.dataset import OWN, Dataset
 from netc.runtime.data.examples import Batches
 from netc.runtime.run.config import RunConfig, read_config, writable
 from netc.runtime.target import parse_target
+from netc.train_request import SAVING, TrainRequest, saving_types
 from netc.word_types import typed
 
 ALLOWED = frozenset({"data_dir", "epochs", "target", "same_bits", *SAVING})

@@ -8,11 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from netc.config_text import config_text
 from netc.netspec.check import CheckedNet
 from netc.netspec.errors import UserError
 from netc.netspec.spec import NetSpec
 from netc.programs import quiet
-from netc.requests import Plan, TrainRequest, planned, request_training, sized, stored_data, with_tuned
+from netc.requests import Plan, planned, request_training, sized, stored_data, with_tuned
 from netc.resuming import begun_already, refuse_other_data, resumed
 from netc.runs import Run
 from netc.runtime.cache.store import Cache
@@ -21,23 +22,28 @@ from netc.runtime.run.ledger import StepDone
 from netc.runtime.train import Outcome, Progress
 from netc.runtime.train import train as run_training
 from netc.traces.schema import EvalRecord
+from netc.train_request import TrainRequest
 
 OnStep = Callable[[StepDone], bool | None]
 OnEpoch = Callable[[EvalRecord], bool | None]
 
 
 def train(
-    net: NetSpec | CheckedNet | str,
-    data: Dataset | str = "digits",
+    net: NetSpec | CheckedNet | str | None = None,
+    data: Dataset | str | None = None,
     *,
     on_step: OnStep | None = None,
     on_epoch: OnEpoch | None = None,
     on_note: Callable[[str], None] = quiet,
-    config: str | None = None,
+    config: str | Path | None = None,
     same_bits: bool = True,
     **words: Any,
 ) -> Run:
     """Train a net, a NetSpec or what `netc.load` takes, on data: a Dataset, or a name that `netc.datasets` knows.
+
+    Without `data` it learns the bundled digits. `config` is a FILE.toml that says any of this, the net too, and whose
+    words give way to these (docs/configuration.md), or names a TrainConfig of a .lean file; `recipe` may name a recipe
+    that netc ships.
 
     `words` are the fields of TrainRequest, of the recipe and of its optimizer (`optimizer="adamw"`, `weight_decay`,
     `loss`, `precision`, ..), and of TrainConfig (`epochs`, `batch`, `lr`, `warmup`, `decay`); what is not stated is as
@@ -83,7 +89,8 @@ def plan_of(request: TrainRequest, *, same_bits: bool = True, note: Callable[[st
     plan = planned(request)
     if request.auto_resume and (held := begun_already(request, plan, same_bits=same_bits)):
         return held, True
-    return with_tuned(plan, note) if request.tuned else plan, False
+    plan = with_tuned(plan, note) if request.tuned else plan
+    return replace(plan, text=config_text(request, plan.config)), False
 
 
 def plan_resumed(folder: Path, data: Dataset | str | None, words: dict[str, Any], *, same_bits: bool = True) -> Plan:
@@ -105,7 +112,7 @@ def run_plan(
     cache = cache or Cache(on_wait=progress.noted, on_damage=progress.noted)
     return run_training(
         plan.config, plan.data, plan.folder, cache,
-        resume=resume, start=plan.start, progress=progress, same_bits=same_bits,
+        resume=resume, start=plan.start, progress=progress, same_bits=same_bits, text=plan.text,
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Words of one number or one yes or no: each of its type before anything is made of it."""
+"""Words: each of its type before anything is made of it, and which mean nothing beside another."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, get_args, get_type_hints
 
 from netc.netspec.errors import UserError
+from netc.netspec.optimizers import OPTIMIZERS
+from netc.netspec.recipe_words import optimizer_words, recipe_rows, recipe_words, schedule_words
 
 _WANTED = {int: "an integer", float: "a number", bool: "True or False"}
 
@@ -21,6 +23,11 @@ def types_of(classes: Iterable[Any]) -> dict[str, type]:
                 if want in _WANTED:
                     found.setdefault(f.name, want)
     return found
+
+
+def recipe_types() -> dict[str, type]:
+    """The types of the recipe's words that are one number or one yes or no."""
+    return {**types_of(recipe_rows()), "label_smoothing": float}
 
 
 def typed(words: Mapping[str, Any], types: Mapping[str, type]) -> dict[str, Any]:
@@ -40,3 +47,13 @@ def _one(name: str, given: Any, want: type) -> Any:
     if not isinstance(value, want) or (want is int and isinstance(value, bool)):
         raise UserError(f"`{name}` wants {_WANTED[want]}, got {given!r}; give {_WANTED[want]}")
     return value
+
+
+def partners(word: str, value: Any) -> frozenset[str]:
+    """The words of a configuration that mean nothing beside this one. Raises UserError for no optimizer."""
+    if word == "optimizer":
+        own = OPTIMIZERS.find(value, "`optimizer`").options if isinstance(value, str) else {}
+        return optimizer_words() - ({"weight_decay"} & own.keys())
+    if word == "loss":
+        return frozenset({"loss_option", "label_smoothing"})
+    return schedule_words() if word == "decay" else recipe_words() if word == "recipe" else frozenset()

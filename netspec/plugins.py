@@ -47,6 +47,12 @@ def load_file(path: Path | str) -> None:
         ) from error
 
 
+def loaded_files() -> tuple[str, ...]:
+    """The files that `load_file` has imported."""
+    named = (module for name, module in sys.modules.items() if name.startswith("netc_plugin_"))
+    return tuple(str(module.__file__) for module in named if module.__file__)
+
+
 def load_installed() -> tuple[str, ...]:
     """Import the plugins of installed packages, once, and return their names; raises UserError for one that fails."""
     if _FAILED:  # a second try would find half of its rows there

@@ -95,7 +95,7 @@ def optimizer_of(given: Mapping[str, Any]) -> Optimizer:
 def loss_of(given: Mapping[str, Any]) -> Loss:
     """The loss that the words say."""
     chosen = given.get("loss", "crossEntropy")
-    pairs = list(_pairs(given.get("loss_option", ())))
+    pairs = list(option_pairs(given.get("loss_option", ())))
     options = dict(pairs)
     for name in options:
         if (times := sum(name == n for n, _ in pairs)) > 1:
@@ -147,7 +147,7 @@ def _refuse(given: Iterable[str], known: frozenset[str], what: str) -> None:
         raise UserError(f"a {what} has no `{unknown[0]}`; it has {', '.join(sorted(known))}")
 
 
-def _pairs(given: Any) -> Iterable[tuple[str, Any]]:
+def option_pairs(given: Any) -> Iterable[tuple[str, Any]]:
     """The options of a loss: a mapping, or texts NAME=VALUE."""
     if isinstance(given, Mapping):
         yield from given.items()

@@ -42,6 +42,11 @@ def from_toml(text: str, where: str = "spec") -> NetSpec:
         table = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # TOMLDecodeError, and integers that Python refuses to read
         raise UserError(f"{where}: wants TOML, got {error}; see `netc show NET --toml` for an example") from error
+    return from_table(table, where)
+
+
+def from_table(table: Mapping[str, Any], where: str) -> NetSpec:
+    """A spec from what a TOML file, or a table of one, holds; raises SpecError with every wrong field."""
     problems: list[str] = []
     for key in table.keys() - {"name", "input", "dtype", "layers", "source"}:
         problems.append(f"{where}: unknown field {key!r}; a spec has name, input, dtype, layers and source")
@@ -170,11 +175,11 @@ def to_toml(spec: NetSpec, *, readable: bool = False) -> str:
 
     A `readable` text, which no digest is taken of, has the parts of a layer on lines of their own where they are long.
     """
-    lines = [f"name = {_write(spec.name)}", f"input = {_write(spec.input)}"]
+    lines = [f"name = {write_value(spec.name)}", f"input = {write_value(spec.input)}"]
     if spec.dtype != "f32":
-        lines.append(f"dtype = {_write(spec.dtype)}")
+        lines.append(f"dtype = {write_value(spec.dtype)}")
     for layer in spec.layers:
-        lines += ["", "[[layers]]", *(f"{k} = {_write(v, 0 if readable else None)}" for k, v in _fields(layer))]
+        lines += ["", "[[layers]]", *(f"{k} = {write_value(v, 0 if readable else None)}" for k, v in _fields(layer))]
     return "\n".join(lines) + "\n"
 
 
@@ -188,7 +193,7 @@ def _fields(layer: Layer) -> list[tuple[str, Any]]:
     return shown
 
 
-def _write(value: Any, indent: int | None = None) -> str:
+def write_value(value: Any, indent: int | None = None) -> str:
     """A value as TOML; with an `indent`, a list of layers that is longer than a line is broken between them."""
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -197,13 +202,13 @@ def _write(value: Any, indent: int | None = None) -> str:
     if isinstance(value, str):
         return _quoted(value)
     if isinstance(value, tuple):
-        text = "[" + ", ".join(map(_write, value)) + "]"
+        text = "[" + ", ".join(map(write_value, value)) + "]"
         if indent is None or len(text) <= LINE - indent or not any(isinstance(v, Layer) for v in value):
             return text
         inner = " " * (indent + 2)
-        return "[\n" + "".join(f"{inner}{_write(v, indent + 2)},\n" for v in value) + " " * indent + "]"
+        return "[\n" + "".join(f"{inner}{write_value(v, indent + 2)},\n" for v in value) + " " * indent + "]"
     if isinstance(value, Layer):
-        return "{ " + ", ".join(f"{k} = {_write(v, indent)}" for k, v in _fields(value)) + " }"
+        return "{ " + ", ".join(f"{k} = {write_value(v, indent)}" for k, v in _fields(value)) + " }"
     raise TypeError(f"no TOML form for {value!r}")
 
 

@@ -123,6 +123,7 @@ def train(
     start: Start | None = None,
     progress: Progress | None = None,
     same_bits: bool = True,
+    text: str = "",
 ) -> Outcome:
     """Train as `config` says, on `data` already of the net's input size, writing into `folder`, which is locked.
 
@@ -130,6 +131,7 @@ def train(
     first one: the trace is then byte for byte that of an uninterrupted run. The config may have more epochs than the
     run had. Without `same_bits` it may have another target, and other versions may compute it; the trace says so.
     With `start`, begin with its weights, where they are, instead of drawn ones, and normalise images as they want.
+    `text` is what a run that begins has as its config.toml.
     Raises UserError, LockedError, CompileError, and NonFiniteError when the loss is no number any more.
     """
     watch = progress or Progress()
@@ -148,7 +150,10 @@ def train(
             left = LeftOff(replace(config, train_sha256=data.train_digest), None)
         run = _prepared(left, data, folder, target, cache, start, watch)
         counter = _resumed(run, left) if left.saved else _begun(run, start)
-        with _traced(run, left, target, resume=resume, same_bits=same_bits) as trace, interruptible() as stop:
+        with (
+            _traced(run, left, target, resume=resume, same_bits=same_bits, text=text) as trace,
+            interruptible() as stop,
+        ):
             run.saver.trace = trace
             if left.saved:
                 _set_right(run, counter)
@@ -191,7 +196,9 @@ def _prepared(
 
 
 @contextmanager
-def _traced(run: _Run, left: LeftOff, target: Target, *, resume: bool, same_bits: bool) -> Iterator[TraceWriter]:
+def _traced(
+    run: _Run, left: LeftOff, target: Target, *, resume: bool, same_bits: bool, text: str
+) -> Iterator[TraceWriter]:
     """The trace of the run from where it goes on, and run.json as it is from there."""
     config, data, folder = run.config, run.data, run.folder
     header = Header(
@@ -201,7 +208,7 @@ def _traced(run: _Run, left: LeftOff, target: Target, *, resume: bool, same_bits
         batch=config.training.batch, target=config.target, versions=versions(target),
     )  # fmt: skip
     if not resume:
-        write_config(folder, config)
+        write_config(folder, config, text)
     accept = accepted(config, data, same_bits=same_bits)
     with TraceWriter(
         folder / "trace.jsonl", header, left.step if resume else None, seal=left.seal, accept=accept

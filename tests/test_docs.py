@@ -15,10 +15,10 @@ import netc
 from netc.cli.main import COMMANDS, cli
 from netc.netspec.zoo import ZOO
 from netc.programs import request_program
-from netc.requests import request_words
 from netc.runtime.metrics.table import METRICS
 from netc.runtime.prepare import emit_text
 from netc.runtime.target import parse_target
+from netc.train_request import request_words
 from tests.test_rooms import modules
 
 ROOT = Path(__file__).parents[1]

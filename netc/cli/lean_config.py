@@ -1,4 +1,4 @@
-"""What a Lean file's TrainConfig states of a training, said on one line."""
+"""`--config`: a FILE.toml with a training's words, or a TrainConfig of a .lean file, which is said on one line."""
 
 from __future__ import annotations
 
@@ -8,14 +8,31 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from netc.cli.console import say
+from netc.cli.options import Command
 from netc.cli.spelling import spelled_here
 
 if TYPE_CHECKING:
     from netc.lean_words import Stated
 
 config_option = click.option(
-    "--config", metavar="NAME", help="TrainConfig of a .lean file, or `none`.  [default: its only one]"
+    "--config",
+    metavar="FILE.toml|NAME",
+    help="A .toml file with these options, or the name of a .lean file's TrainConfig, or `none`.  [default: the .lean "
+    "file's only one]",
 )
+
+
+def file_options(command: Command) -> Command:
+    """Add `--recipe` and `--set`."""
+    for option in (
+        click.option(
+            "--set", "set_", multiple=True, metavar="NAME=VALUE",
+            help="Set any key of a --config file: lr=0.1, loss_option.gamma=2.",
+        ),
+        click.option("--recipe", metavar="NAME", help="A recipe that netc ships: `netc recipes ls`."),
+    ):  # fmt: skip
+        command = option(command)
+    return command
 
 
 def say_stated(found: Stated) -> None:

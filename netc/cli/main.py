@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "ls": ("ls", "ls", "List the built-in networks."),
     "show": ("show", "show", "Show a network's layers, shapes, parameters and FLOPs."),
     "train": ("train", "train", "Train a network."),
+    "recipes": ("recipes", "recipes", "List or show the training recipes that netc ships."),
     "eval": ("evaluate", "evaluate", "Evaluate a trained run on its test images."),
     "predict": ("predict", "predict", "Classify images with a trained run."),
     "import": ("import_", "import_", "Import torchvision or timm weights as a run."),

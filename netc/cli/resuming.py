@@ -31,13 +31,13 @@ def resuming_options(command: Command) -> Command:
     return command
 
 
-def check(net: str | None, resume: Path | None, *, auto_resume: bool, same_bits: bool) -> None:
-    """Raise UserError for options that do not go together."""
+def check(net: str | None, resume: Path | None, *, auto_resume: bool, same_bits: bool, file: bool = False) -> None:
+    """Raise UserError for options that do not go together; `file`: one may say the net."""
     from netc.netspec.errors import UserError
 
     if net is not None and resume is not None:
         raise UserError("train wants NET or --resume RUN, got both; leave NET out: the run knows its net")
-    if net is None and resume is None:
+    if net is None and resume is None and not file:
         raise UserError("train wants NET or --resume RUN, got neither; try netc train resnet34")
     if resume and auto_resume:
         raise UserError("--auto-resume goes with NET, got --resume RUN, which resumes anyway; leave it out")

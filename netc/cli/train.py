@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from netc.cli.console import say
-from netc.cli.lean_config import config_option, say_stated
+from netc.cli.lean_config import config_option, file_options, say_stated
 from netc.cli.options import complete_net, given, net_options, tuned_option
 from netc.cli.recipe_options import augment_options, decay_options, recipe_options, steps_per_call_option
 from netc.cli.resuming import check, resuming_options
 from netc.cli.spelling import spelled_here
+from netc.netspec.errors import UserError
 
 if TYPE_CHECKING:
-    from netc.requests import Plan, TrainRequest
+    from netc.requests import Plan
     from netc.runtime.train import Outcome
+    from netc.train_request import TrainRequest
 
 
 @click.command("train")
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 @decay_options
 @tuned_option
 @config_option
+@file_options
 @recipe_options
 @augment_options
 @steps_per_call_option
@@ -59,7 +62,8 @@ def train(
     """
     from netc.cli.lasting import lasting_output
 
-    check(net, resume, auto_resume=auto_resume, same_bits=same_bits)
+    file = any(options[name] for name in ("config", "recipe", "set_"))
+    check(net, resume, auto_resume=auto_resume, same_bits=same_bits, file=file)
     with lasting_output():
         _train(net, resume, same_bits=same_bits, quiet=quiet)
 
@@ -74,7 +78,7 @@ def _train(net: str | None, folder: Path | None, *, same_bits: bool, quiet: bool
         plan, resume = plan_resumed(folder, words.pop("data", None), words, same_bits=same_bits), True
     else:
         plan, resume = plan_of(
-            train_request(str(net)), same_bits=same_bits, note=lambda text: say(f"netc: {text}", err=True)
+            train_request(net), same_bits=same_bits, note=lambda text: say(f"netc: {text}", err=True)
         )
     before = Run.open(folder).steps if folder is not None else 0
     with TrainView(plan.config, plan.data, quiet=quiet) as view:
@@ -88,13 +92,20 @@ def _train(net: str | None, folder: Path | None, *, same_bits: bool, quiet: bool
     _last_line(plan, outcome)
 
 
-def train_request(net: str, **others: Any) -> TrainRequest:
+def train_request(net: str | None, **others: Any) -> TrainRequest:
     """The training that the options of the command that runs say, and `others`. Raises UserError or SpecError."""
-    from netc.requests import request_training, request_words
+    from netc.config_file import settings
+    from netc.requests import request_training
+    from netc.train_request import request_words
 
     stated = given()
     words = {name: stated[name] for name in request_words() & stated.keys()}
-    return request_training(net, config=stated.get("config"), on_stated=say_stated, **{**words, **others})
+    settled = settings(stated.get("set", ()))
+    if twice := sorted(settled.keys() & {*words, *(("net",) if net else ())}):
+        raise UserError(f"wants `{twice[0]}` once, got it in `set` too; leave one out")
+    config = settled.pop("config", None) or stated.get("config")
+    net = settled.pop("net", None) or net
+    return request_training(net, config=config, on_stated=say_stated, **{**settled, **words, **others})
 
 
 def _last_line(plan: Plan, outcome: Outcome) -> None:

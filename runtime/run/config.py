@@ -1,6 +1,7 @@
 """A run: what is trained, how, on what, where, and the folder that holds all of it.
 
-`<folder>/run.json` says everything that is needed to continue, `<folder>/spec.toml` the net, `trace.jsonl` and
+`<folder>/run.json` says everything that is needed to continue, `<folder>/spec.toml` the net, `config.toml` what makes
+the same run again (netc/config_text.py), `trace.jsonl` and
 `timing.jsonl` what happened, and `last`, `best` and `step-*` are checkpoints. run.json ends with the SHA-256 of what
 stands above it. docs/runs.md is the page for its reader.
 """
@@ -189,9 +190,11 @@ def writable(config: RunConfig) -> RunConfig:
     return config
 
 
-def write_config(folder: Path, config: RunConfig) -> None:
-    """Write run.json and spec.toml, each whole or not at all."""
+def write_config(folder: Path, config: RunConfig, text: str = "") -> None:
+    """Write run.json and spec.toml, and `text` as config.toml, each whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
+    if text:
+        write_whole(folder / "config.toml", text)
     write_whole(folder / "spec.toml", to_toml(config.net.spec))
     write_whole(folder / "run.json", _sealed(config.to_json()))
 

@@ -63,7 +63,7 @@ def tidy(folder: Path, keep: int) -> None:
     if keep > 1 and replaced.is_dir() and (folder / "last").is_dir():
         _keep(replaced, folder)
     checkpoint.tidy(folder)
-    for name in ("run.json", "spec.toml"):
+    for name in ("run.json", "spec.toml", "config.toml"):
         for half in folder.glob(f".{name}.new*"):
             half.unlink()
 

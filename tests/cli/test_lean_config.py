@@ -10,7 +10,8 @@ from netc.cli.train import train, train_request
 from netc.netspec.errors import UserError
 from netc.netspec.loss import Focal
 from netc.netspec.recipe import SGD, Adam, Recipe
-from netc.requests import TrainRequest, planned, request_training
+from netc.requests import planned, request_training
+from netc.train_request import TrainRequest
 
 NET = """
 def net : NetSpec where

@@ -1,0 +1,68 @@
+"""TrainRequest: a training as it is asked for, and the words that make one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from netc.netspec.augment import Augment
+from netc.netspec.recipe import Recipe, TrainConfig
+from netc.netspec.recipe_words import recipe_words, training_words
+from netc.netspec.schedules import SCHEDULES
+from netc.netspec.spec import NetSpec
+from netc.runtime.data.augment import AUGMENTATIONS
+from netc.runtime.data.dataset import Dataset
+from netc.runtime.run.config import Saving
+from netc.word_types import recipe_types, types_of
+
+SAVING = {"checkpoint_every": "every", "checkpoint_minutes": "minutes", "keep": "keep"}
+"""Words, and the fields of Saving that they set."""
+
+
+@dataclass(frozen=True)
+class TrainRequest:
+    """A training as it is asked for. None stands for what the net, the data or the target decide.
+
+    `training` holds the words of TrainConfig that are stated (epochs, batch, lr, warmup, decay, ..): how many epochs
+    and how large a batch are good is known once the data is; `augment` those of Augment, `saving` those of Saving.
+    `tuned`: with the forms that `netc tune` kept. `auto_resume`: go on with the run that the same request began.
+    """
+
+    net: NetSpec
+    data: str | Dataset = "digits"
+    recipe: Recipe = Recipe()  # noqa: RUF009  # frozen
+    training: Mapping[str, Any] = field(default_factory=dict)
+    data_dir: Path | None = None
+    input: tuple[int, ...] | None = None
+    classes: int | None = None
+    target: str = "cpu"
+    tuned: bool = True
+    augment: Mapping[str, Any] = field(default_factory=dict)
+    steps_per_call: int = 1
+    seed: int = 0
+    out: Path | None = None
+    init: Path | None = None
+    new_head: bool = False
+    auto_resume: bool = False
+    saving: Mapping[str, Any] = field(default_factory=dict)
+
+
+OWN_WORDS = frozenset(f.name for f in fields(TrainRequest)) - {"net", "training", "saving", "augment"}
+
+
+def request_words() -> frozenset[str]:
+    """The words that `request_training` takes besides `config`."""
+    return OWN_WORDS | SAVING.keys() | AUGMENTATIONS.keys() | recipe_words() | training_words()
+
+
+def request_types() -> dict[str, type]:
+    """The types of those of them that are one number or one yes or no."""
+    return {**types_of((TrainRequest, TrainConfig, *SCHEDULES.values(), Augment)), **recipe_types(), **saving_types()}
+
+
+def saving_types() -> dict[str, type]:
+    """The types of the words of SAVING."""
+    own = types_of((Saving,))
+    return {word: own[name] for word, name in SAVING.items()}

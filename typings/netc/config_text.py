@@ -1,0 +1,1 @@
+../../netc/config_text.py

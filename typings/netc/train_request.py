@@ -1,0 +1,1 @@
+../../netc/train_request.py
