@@ -38,13 +38,15 @@ class Prepared:
 
     @property
     def step_sha256(self) -> str:
-        """The digest of the text without `train_steps`: what a trace's header records.
+        """The digest of the text that one step a call would have: what a trace's header records.
 
-        K steps in one call are the same K steps, so a trace does not depend on K.
+        K steps in one call are the same K steps, so a trace does not depend on K. The program is lowered anew, since
+        a workaround may look at the whole module: a loop parts barriers that a step by itself keeps.
         """
         if self.program.steps_per_call == 1:
             return self.sha256
-        return sha256_of_text(text_of(_single(self.source.module), self.target.profile))
+        single = replace(self.program, module=_single(self.program.module))
+        return sha256_of_text(emit_text(single, self.target, self.choices).text)
 
 
 def sha256_of_text(text: str) -> str:

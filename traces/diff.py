@@ -101,7 +101,10 @@ class Check:
 
 @dataclass(frozen=True)
 class Report:
-    """The comparison of two runs. `notes` say what was left out, and why."""
+    """The comparison of two runs. `notes` say what was left out, and why.
+
+    `same_program`: whether the programs are one before any target's forms, and None where a trace does not say.
+    """
 
     mode: str
     steps: int
@@ -110,6 +113,7 @@ class Report:
     evals: tuple[EvalReport, ...]
     checks: tuple[Check, ...]
     notes: tuple[str, ...]
+    same_program: bool | None = None
 
     @property
     def agree(self) -> bool:
@@ -171,6 +175,12 @@ def mode_of(a: Header, b: Header) -> str:
     return "ulp" if (a.target, a.module_sha256) == (b.target, b.module_sha256) else "same-compiler"
 
 
+def same_program(a: Trace, b: Trace) -> bool | None:
+    """Whether two runs had one program before any target's forms, all parts of continued ones; None: not recorded."""
+    digests = {header.program_sha256 for trace in (a, b) for header in trace.headers}
+    return None if "" in digests else len(digests) == 1
+
+
 def ulps(a: Array, b: Array) -> Array:
     """How many float32 numbers lie between a and b, int64; NaN is 0 from NaN and 2^32 from everything else."""
 
@@ -218,7 +228,8 @@ def diff(
         notes += _unjudged(len(pair.steps), floor)
     if a.header.versions.get("numpy") != b.header.versions.get("numpy"):
         notes.append("NumPy's versions differ; it promises the same order of the data only within one")
-    return Report(mode, len(pair.steps), fields, windows, evals, tuple(checks), tuple(notes))
+    same = same_program(a, b)
+    return Report(mode, len(pair.steps), fields, windows, evals, tuple(checks), tuple(notes), same)
 
 
 def _unjudged(steps: int, floor: Floor) -> list[str]:

@@ -39,6 +39,7 @@ def test_a_run_repeated_is_the_same_bit_for_bit(netc):
     assert code == 0
     assert "every number is the same, bit for bit" in out
     assert "the runs agree (ulp)" in out
+    assert "program before any target's forms: the same for both runs" in out
 
 
 def test_the_jax_twin_agrees_within_the_floor(netc):
@@ -46,6 +47,7 @@ def test_the_jax_twin_agrees_within_the_floor(netc):
     assert code == 0, out
     assert "times the noise floor (8 are allowed" in out
     assert "the runs agree (cross-compiler)" in out
+    assert "program before any target's forms: not known, since a trace does not name it" in out
 
 
 def test_the_jax_twin_is_not_the_same_bits(netc):

@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from netc.traces.diff import diff, differing_field, first_difference, mode_of, ulps
+from netc.traces.diff import diff, differing_field, first_difference, mode_of, same_program, ulps
 from netc.traces.errors import TraceError
 from netc.traces.floor import MEASURED, Floor
 from netc.traces.read import Trace
-from netc.traces.schema import EvalRecord, Header, StepRecord
+from netc.traces.schema import ChangeRecord, EvalRecord, Header, StepRecord
 
 STEPS, WINDOW = 40, 10
 RECIPE = {
@@ -213,3 +213,19 @@ def test_ulps_count_the_numbers_between():
 def test_the_first_difference_of_any_number():
     assert first_difference(trace(), trace()) is None
     assert first_difference(trace(), trace(factor=lambda s: 1 + 1e-6 * (s > 3))) == 4
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "same"), [("1", "1", True), ("1", "2", False), ("1", "", None), ("", "", None)]
+)
+def test_the_report_says_whether_the_programs_are_one(ours, theirs, same):
+    a, b = (trace(replace(HEADER, program_sha256=d * 64)) for d in (ours, theirs))
+    report = diff(a, b, "ulp")
+    assert (report.agree, report.same_program, report.to_json()["same_program"]) == (True, same, same)
+
+
+def test_a_continued_run_has_one_program_only_if_all_its_parts_do():
+    whole = trace(replace(HEADER, program_sha256="1" * 64))
+    turned = replace(whole, changes=(ChangeRecord(20, {"program_sha256": "2" * 64}),))
+    assert same_program(whole, whole) is True
+    assert same_program(whole, turned) is False

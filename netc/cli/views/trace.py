@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     from netc.runtime.compare.bisect import Answer
     from netc.traces.diff import Report
 
+PROGRAMS = {
+    True: "the same for both runs",
+    False: "another for each run, so one of them was emitted by other rules",
+    None: "not known, since a trace does not name it",
+}
+
 
 @contextmanager
 def bar(title: str) -> Iterator[Callable[[int, int], None]]:
@@ -57,6 +63,7 @@ def show_report(report: Report, floor: Floor | None) -> None:
         print_line(
             f"noise floor: {floor.steps} steps of {len(floor.twins)} float32 replicas ({', '.join(floor.twins)})"
         )
+    print_line(f"program before any target's forms: {PROGRAMS[report.same_program]}")
     for note in report.notes:
         print_line(f"note: {note}")
     print_line("")
