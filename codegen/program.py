@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 import netc.codegen.layers  # registers the rules  # noqa: F401
+from netc.codegen.averaging import averaged
 from netc.codegen.builder import Builder
 from netc.codegen.clipping import clipped
 from netc.codegen.collector import no_collector
@@ -20,7 +21,7 @@ from netc.codegen.optim import rule_of
 from netc.codegen.random import initial_values, step_key
 from netc.codegen.rewrite.precision import at_precision
 from netc.codegen.rules import Emitted, Scope, emit
-from netc.codegen.slots import KEY, SCALAR, Slot, kept_of, state_of
+from netc.codegen.slots import KEY, SCALAR, Slot, averages_of, kept_of, state_of
 from netc.codegen.steps import Accumulation, Derived, train_steps
 from netc.netspec.check import CheckedNet
 from netc.netspec.errors import SpecError
@@ -50,6 +51,11 @@ class Program:
     def kept(self) -> tuple[Slot, ...]:
         """The part of the state that evaluation needs: parameters, then statistics."""
         return kept_of(self.state)
+
+    @property
+    def averages(self) -> tuple[Slot, ...]:
+        """The averages of `kept`, in its order; empty if the recipe keeps none."""
+        return averages_of(self.state)
 
     @cached_property
     def manifest(self) -> dict[str, Any]:
@@ -154,7 +160,7 @@ class ModuleEmitter:
         return emit(b, self.net.spec.body, Scope(held, held, training, key=key, remat=self.recipe.remat), x)
 
     def init(self) -> Function:
-        """seed -> state: drawn parameters, zero moments."""
+        """seed -> state: drawn parameters, zero moments and averages."""
         b = Builder("init")
         seed = b.parameter("seed", KEY)
         with b.at("init"):
@@ -214,6 +220,8 @@ class ModuleEmitter:
         params = {p.name: held[p.name] for p in self.net.params}
         grads, total = clipped(b, self.recipe.clipping, params, found.grads)
         new = {**held, **found.state, **self._update(b, held, grads, lr)}
+        averages = {s.name: held[s.name] for s in averages_of(self.state)}
+        new |= averaged(b, self.recipe.averaging, averages, new, held["step"])
         new["step"] = b.add(held["step"], 1)
         metrics = {"loss": found.loss, "correct": found.correct}
         if self.recipe.norms:

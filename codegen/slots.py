@@ -16,7 +16,7 @@ STEP = TensorType((), "i32")
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """One tensor of the state: `role` is parameter, statistic, moment, correction, step or key."""
+    """One tensor of the state: `role` is parameter, statistic, moment, correction, average, step or key."""
 
     name: str
     role: str
@@ -24,9 +24,11 @@ class Slot:
 
 
 def state_of(net: CheckedNet, recipe: Recipe) -> tuple[Slot, ...]:
-    """Every tensor of the state: parameters, statistics, moments, scalars of the optimizer, step, key."""
+    """Every tensor of the state: parameters, statistics, moments, scalars of the optimizer, averages, step, key."""
     rule = rule_of(recipe.optimizer)
     moments = rule.moments(recipe.optimizer)
+    average = recipe.averaging.word
+    weights = {p.name: p.shape for p in net.params} | {s.name: s.shape for s in net.state}
     return (
         *(Slot(p.name, "parameter", TensorType(p.shape)) for p in net.params),
         *(Slot(s.name, "statistic", TensorType(s.shape)) for s in net.state),
@@ -37,6 +39,7 @@ def state_of(net: CheckedNet, recipe: Recipe) -> tuple[Slot, ...]:
             if (shape := rule.shape(recipe.optimizer, m, p.shape)) is not None
         ),
         *(Slot(c, "correction", SCALAR) for c in rule.scalars),
+        *(Slot(f"{average}/{n}", "average", TensorType(s)) for n, s in weights.items() if average),
         Slot("step", "step", STEP),
         Slot("key", "key", KEY),
     )
@@ -45,3 +48,8 @@ def state_of(net: CheckedNet, recipe: Recipe) -> tuple[Slot, ...]:
 def kept_of(state: tuple[Slot, ...]) -> tuple[Slot, ...]:
     """The part that evaluation needs: parameters, then statistics."""
     return tuple(s for s in state if s.role in ("parameter", "statistic"))
+
+
+def averages_of(state: tuple[Slot, ...]) -> tuple[Slot, ...]:
+    """The averages of what `kept_of` gives, in its order; empty if the recipe keeps none."""
+    return tuple(s for s in state if s.role == "average")

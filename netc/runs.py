@@ -24,6 +24,7 @@ from netc.runtime.run import checkpoint
 from netc.runtime.run.checkpoint import Checkpoint, CheckpointError
 from netc.runtime.run.config import RunConfig, checkpoint_of, normalise_of, read_config
 from netc.runtime.trainer import Trainer
+from netc.runtime.weights.chosen import PLAIN, chosen_weights, weights_word
 from netc.traces.read import Trace
 from netc.traces.read import read as read_trace
 
@@ -68,15 +69,20 @@ class Run:
         """Every step and evaluation; raises TraceError, and OSError where there is none."""
         return read_trace(self.folder / "trace.jsonl")
 
-    def weights(self, checkpoint: str = "best") -> dict[str, Array]:
-        """The whole state of a checkpoint, `best` or `last`, by name."""
-        return dict(checkpoint_of(self.folder, checkpoint).tensors)
+    def weights(self, checkpoint: str = "best", weights: str = PLAIN) -> dict[str, Array]:
+        """The whole state of a checkpoint, `best` or `last`, by name.
+
+        `weights`, `ema` or `swa`, puts the average that the recipe keeps in the place of the parameters and running
+        statistics.
+        """
+        return chosen_weights(checkpoint_of(self.folder, checkpoint).tensors, weights_word(self.config.recipe, weights))
 
     def evaluate(
         self,
         data: Dataset | str | None = None,
         *,
         checkpoint: str = "best",
+        weights: str | None = None,
         target: str | None = None,
         data_dir: Path | None = None,
         skip_unknown: bool = False,
@@ -86,7 +92,9 @@ class Run:
     ) -> Score:
         """The score on a test part: of the run's own data, or of other `data`, whose classes are matched by name.
 
-        `metrics` are words of docs/reports.md, such as `("f1", "ece")`, or `all`; they lie in the score's `metrics`.
+        `weights` are `plain`, `ema` or `swa`: by default the average that the recipe keeps, if any, as `best` was
+        chosen by it. `metrics` are words of docs/reports.md, such as `("f1", "ece")`, or `all`; they lie in the score's
+        `metrics`.
         `tta="flip"` averages the predictions with those of the mirrored image. `by_number` matches classes by number,
         `skip_unknown` leaves out examples of classes that the run does not know. A folder and a text that
         have no test part of their own are taken whole. Raises UserError and DataError.
@@ -94,7 +102,7 @@ class Run:
         found = self.data_of(data, checkpoint, data_dir)
         return self.score(
             found, checkpoint, target, other=data is not None, by_number=by_number, skip_unknown=skip_unknown,
-            metrics=metrics, tta=tta,
+            metrics=metrics, tta=tta, weights=weights,
         )  # fmt: skip
 
     def score(
@@ -109,6 +117,7 @@ class Run:
         skip_unknown: bool = False,
         metrics: str | Iterable[str] = (),
         tta: str = "",
+        weights: str | None = None,
     ) -> Score:
         """The score on data at the net's input size, the run's own unless `other`; see `evaluate`."""
         if not other and (skip_unknown or by_number):
@@ -117,7 +126,7 @@ class Run:
             )
         return library.evaluate(
             self.config, data, self.folder, checkpoint, target or self.config.target, cache or Cache(), other=other,
-            numbers=by_number, skip_unknown=skip_unknown, metrics=metrics, tta=tta,
+            numbers=by_number, skip_unknown=skip_unknown, metrics=metrics, tta=tta, weights=weights,
         )  # fmt: skip
 
     def data_of(self, data: Dataset | str | None, checkpoint: str = "best", data_dir: Path | None = None) -> Dataset:
@@ -139,15 +148,17 @@ class Run:
             return found
         return data_for(config.net, name, data_dir)
 
-    def predict(self, x: Any, *, checkpoint: str = "best", target: str | None = None) -> Array:
+    def predict(
+        self, x: Any, *, checkpoint: str = "best", weights: str | None = None, target: str | None = None
+    ) -> Array:
         """The net's output [N, ..] for examples x [N, ..], of a classifier its logits; x as they were trained on.
 
         uint8 images [N, H, W] or [N, H, W, C] are resized and normalised as in training; other arrays go to the net as
-        they are. Raises UserError for arrays of the other kind, and DataError.
+        they are. `weights` as for `evaluate`. Raises UserError for arrays of the other kind, and DataError.
         """
         nothing = np.zeros(len(x), np.int32)
         data = sized(Dataset.from_arrays(x, nothing, x[:1], nothing[:1], classes=("",)), self.config.net)
-        trainer, saved = self._session(checkpoint, target or self.config.target)
+        trainer, saved = self._session(checkpoint, target or self.config.target, weights)
         normalise = normalise_of(saved)
         if of_images(data.train) != bool(normalise.mean):
             wants = "uint8 images, which it normalises" if normalise.mean else "arrays as the net takes them"
@@ -161,13 +172,13 @@ class Run:
             found.append(trainer.predict(batch.x)[batch.weight > 0])
         return np.concatenate(found)
 
-    def _session(self, which: str, target: str) -> tuple[Trainer, Checkpoint]:
+    def _session(self, which: str, target: str, weights: str | None = None) -> tuple[Trainer, Checkpoint]:
         """The session that holds a checkpoint, kept until the checkpoint is another."""
         path = self.folder / which / checkpoint.MANIFEST
-        key = which, target, path.stat().st_mtime_ns if path.exists() else 0
+        key = which, target, weights, path.stat().st_mtime_ns if path.exists() else 0
         if key not in self._opened:
             self._opened.clear()
-            self._opened[key] = open_session(self.config, self.folder, which, target, Cache())
+            self._opened[key] = open_session(self.config, self.folder, which, target, Cache(), weights)
         return self._opened[key]
 
     def classify(
@@ -175,6 +186,7 @@ class Run:
         images: Iterable[Path | str],
         *,
         checkpoint: str = "best",
+        weights: str | None = None,
         target: str | None = None,
         cache: Cache | None = None,
     ) -> Iterator[Guess | Unread]:
@@ -184,7 +196,7 @@ class Run:
         """
         where = target or self.config.target
         paths = map(Path, images)
-        yield from library.predict(self.config, paths, self.folder, checkpoint, where, cache or Cache())
+        yield from library.predict(self.config, paths, self.folder, checkpoint, where, cache or Cache(), weights)
 
 
 def _newest(folder: Path) -> Checkpoint | None:

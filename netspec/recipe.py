@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+from netc.netspec.averaging import Averaging
 from netc.netspec.clipping import Clipping
 from netc.netspec.errors import SpecError
 from netc.netspec.loss import CrossEntropy, Focal, Loss
@@ -51,6 +52,7 @@ class Recipe:
     scan_blocks: bool = option(False, "Make equal blocks in a row one loop: deep nets compile faster.", later=True)
     check_labels: bool = option(False, "Leave labels that are no class out of the loss; count them.", later=True)
     clipping: Clipping = part(Clipping())  # noqa: RUF009  # frozen
+    averaging: Averaging = part(Averaging())  # noqa: RUF009  # frozen
 
     def check(self) -> Recipe:
         """The recipe itself; raises SpecError with one sentence for each value out of range."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from netc.proofs_oracle.compare import Comparison, central_differences, compare_
 from netc.proofs_oracle.draws import FloatArray, generator
 from netc.proofs_oracle.reference import AGAINST_DIFFERENCE, AGAINST_JAX
 from netc.proofs_oracle.references import optimizers
+from netc.proofs_oracle.references.averaging import average
 from netc.proofs_oracle.references.clipping import clipped
 from netc.proofs_oracle.references.losses import draw_target
 from netc.proofs_oracle.references.step import StepCase, evaluation, loss_and_gradients
@@ -38,6 +39,7 @@ class _Witness:
     params: Tensors
     state: Tensors
     kept: optimizers.Kept
+    seen: list[Tensors] = field(default_factory=list)  # parameters and statistics after each step
 
     def step(self, gradient: Any, x: FloatArray, target: Any) -> Tensors:
         """One step; gives the metrics by name, and leaves the new state."""
@@ -53,6 +55,7 @@ class _Witness:
             decay=tuple(p.decay or recipe.decay_all for p in self.net.params),
         )
         self.params = dict(zip(names, values, strict=True))
+        self.seen.append({**self.params, **self.state})
         metrics: Tensors = {"loss": loss, "correct": right}
         if recipe.norms:
             metrics |= {"grad_norm": _norm(gradients), "param_norm": _norm(before)}
@@ -83,11 +86,18 @@ class _Witness:
             for name, tensor in zip(self.params, tensors, strict=True)
             if tensor is not None
         }
+        averaging = self.case.recipe.averaging
+        averages = {
+            f"{averaging.word}/{name}": average(averaging, [w[name] for w in self.seen]) if self.seen else 0 * tensor
+            for name, tensor in {**self.params, **self.state}.items()
+            if averaging.word
+        }
         fixed = {"step": np.asarray(steps, np.int32), "key": KEY}
         return {
             **self.params,
             **self.state,
             **moments,
+            **averages,
             **{f"correction{i}": np.asarray(c) for i, c in corrections},
             **fixed,
         }

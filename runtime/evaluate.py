@@ -31,6 +31,7 @@ from netc.runtime.run.config import RunConfig, checkpoint_of, normalise_of
 from netc.runtime.target import parse_target
 from netc.runtime.train import sums
 from netc.runtime.trainer import Trainer
+from netc.runtime.weights.chosen import chosen_weights, weights_word
 from netc.runtime.weights.pretrained import named_classes
 
 
@@ -74,15 +75,21 @@ class Unread:
 Probabilities = npt.NDArray[np.float64]
 
 
-def open_session(config: RunConfig, folder: Path, which: str, target: str, cache: Cache) -> tuple[Trainer, Checkpoint]:
-    """A session that holds the checkpoint `which` of a run."""
+def open_session(
+    config: RunConfig, folder: Path, which: str, target: str, cache: Cache, weights: str | None = None
+) -> tuple[Trainer, Checkpoint]:
+    """A session that holds the checkpoint `which` of a run, its `weights` in their place: `plain`, `ema` or `swa`.
+
+    By default the average that the recipe keeps, if it keeps one.
+    """
+    chosen = weights_word(config.recipe, weights)
     saved = checkpoint_of(folder, which)
     if saved.meta.get("spec_sha256") != config.net.digest:
         raise UserError(f"{folder / which} belongs to another spec than run.json; give the run that it was made by")
     program = build(config.net, config.recipe, config.training.batch)
     choices = config.choices if target == config.target else NO_OVERRIDES
     session = Trainer(prepare(program, parse_target(target), cache, choices))
-    session.restore(saved.tensors)
+    session.restore(chosen_weights(saved.tensors, chosen))
     return session, saved
 
 
@@ -99,17 +106,18 @@ def evaluate(
     skip_unknown: bool = False,
     metrics: str | Iterable[str] = (),
     tta: str = "",
+    weights: str | None = None,
 ) -> Score:
     """The score of a run's checkpoint on the test split of `data`: that of its training unless `other`.
 
     The classes of other data are those of the run with the same names; with `numbers`, or where the weights were
     imported without names, those with the same numbers. Raises DataError for classes that the run does not know,
     unless `skip_unknown` leaves their images out. `metrics` are words of runtime/metrics/table.py, or `all`; `tta` is
-    one of runtime/metrics/measure.py.
+    one of runtime/metrics/measure.py; `weights` as for `open_session`.
     """
     names = data.classes if not other else ()
     chosen = chosen_metrics(metrics, task_of(config.net, config.recipe.loss, names, len(data.test)))
-    session, saved = open_session(config, folder, which, target, cache)
+    session, saved = open_session(config, folder, which, target, cache, weights)
     if not other and saved.meta.get("data_sha256") != data.digest:
         raise UserError(
             f"{config.data} is not the data that {folder} was trained on (its digest differs); bring that data back, "
@@ -148,7 +156,13 @@ def classes_of(saved: Checkpoint) -> tuple[str, ...]:
 
 
 def predict(
-    config: RunConfig, images: Iterable[Path], folder: Path, which: str, target: str, cache: Cache
+    config: RunConfig,
+    images: Iterable[Path],
+    folder: Path,
+    which: str,
+    target: str,
+    cache: Cache,
+    weights: str | None = None,
 ) -> Iterator[Guess | Unread]:
     """What a run's checkpoint says of image files, each resized to the net's input; an `Unread` for what is no image.
 
@@ -157,6 +171,7 @@ def predict(
     if config.net.x.dtype != "f32" or len(config.net.spec.input) != 3:
         takes = "token ids" if config.net.x.dtype != "f32" else f"an input of {list(config.net.spec.input)}"
         raise UserError(f"predict wants a net for images, got {config.net.spec.name}, which takes {takes}")
+    weights = weights_word(config.recipe, weights)
     height, width, channels = config.net.spec.input
     classify: Callable[[Images], Probabilities] | None = None
     classes: tuple[str, ...] = ()
@@ -165,7 +180,7 @@ def predict(
         read = [(path, _read(path, (height, width, channels))) for path in paths]
         pixels = [found for _, found in read if not isinstance(found, Unread)]
         if pixels and classify is None:
-            session, saved = open_session(config, folder, which, target, cache)
+            session, saved = open_session(config, folder, which, target, cache, weights)
             if not normalise_of(saved).mean:
                 raise UserError(
                     f"{folder} was trained on arrays as the net takes them, got image files; give it such arrays in "

@@ -64,6 +64,7 @@ class Session:
         self._x, self._y = (_Wanted(n, v.type) for n, v in zip("xy", step.params[held : held + 2], strict=True))
         self._weight = _Wanted("weight", TensorType((self.program.batch,)))
         self._kept = len(self.program.kept)
+        self._averages = [i for i, slot in enumerate(self.program.state) if slot.role == "average"]
 
     @cached_property
     def loaded(self) -> Loaded:
@@ -146,11 +147,17 @@ class Session:
         state, metrics = self.run(state, self.upload([np.asarray(x)], [self._targets(y)], [lr]))
         return state, {n: float(v[0]) for n, v in metrics.items()}
 
-    def evaluate(self, state: State, x: Array, y: Array, weight: Array | None = None) -> tuple[float, float, float]:
-        """Sums over a batch, each example times its `weight` [B] (1 if not given): (loss, correct, count)."""
+    def evaluate(
+        self, state: State, x: Array, y: Array, weight: Array | None = None, *, averaged: bool = False
+    ) -> tuple[float, float, float]:
+        """Sums over a batch, each example times its `weight` [B] (1 if not given): (loss, correct, count).
+
+        With `averaged`, of the averages in the place of the weights, where the recipe keeps them.
+        """
         weight = np.ones(self.program.batch, np.float32) if weight is None else weight
         args = (self._x.check(x), self._y.check(self._targets(y)), self._weight.check(weight))
-        held = _buffers(state)[: self._kept]
+        buffers = _buffers(state)
+        held = [buffers[i] for i in self._averages] if averaged else buffers[: self._kept]
         results = self.loaded.call("eval_step", [*held, *map(self.loaded.put, args)])
         loss, correct, count = (float(self.loaded.get(r)) for r in results)
         return loss, correct, count

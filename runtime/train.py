@@ -341,8 +341,12 @@ def _ahead(run: _Run, groups: Iterator[_Group]) -> Iterator[Feed]:
 
 
 def _evaluate(run: _Run, counter: Counter, trace: TraceWriter, stop: list[int]) -> None:
-    """Evaluate the state after an epoch; a stop that is asked for meanwhile ends that, and it is done when resumed."""
-    loss, correct, count = sums(run.session, run.data.test, run.training.batch, run.normalise, stop)
+    """Evaluate the state after an epoch; a stop that is asked for meanwhile ends that, and it is done when resumed.
+
+    Where the recipe keeps averages of the weights, they are evaluated too, and it is they that `best` goes by.
+    """
+    parts = run.session, run.data.test, run.training.batch, run.normalise
+    loss, correct, count = sums(*parts, stop)
     if stop:
         return
     if not np.isfinite(loss):
@@ -350,6 +354,12 @@ def _evaluate(run: _Run, counter: Counter, trace: TraceWriter, stop: list[int]) 
         raise diverged(run.folder, f"the test loss after step {counter.step - 1}", loss)
     accuracy, step = correct / count, counter.step - 1
     record = EvalRecord(step, step // run.per_epoch, loss / count, accuracy, int(count))
+    if run.session.program.averages:
+        loss, correct, count = sums(*parts, stop, averaged=True)
+        if stop:
+            return
+        accuracy = correct / count
+        record = replace(record, averaged_loss=loss / count, averaged_accuracy=accuracy)
     trace.write(record)
     # of a regression nothing is right, so that its accuracy is always 0
     by_loss = run.config.recipe.loss.metric == "nothing"
@@ -362,12 +372,21 @@ def _evaluate(run: _Run, counter: Counter, trace: TraceWriter, stop: list[int]) 
 
 
 def sums(
-    session: Trainer, test: AnySplit, batch: int, normalise: Normalise, stop: Sequence[int] = ()
+    session: Trainer,
+    test: AnySplit,
+    batch: int,
+    normalise: Normalise,
+    stop: Sequence[int] = (),
+    *,
+    averaged: bool = False,
 ) -> tuple[float, float, float]:
-    """(loss, correct, count) summed over a test split, or over part of it once `stop` is filled."""
+    """(loss, correct, count) summed over a test split, or over part of it once `stop` is filled.
+
+    With `averaged`, of the averages of the weights.
+    """
     total = np.zeros(3)
     for b in prefetch(eval_batches(test, batch=batch, normalise=normalise)):
         if stop:
             break
-        total += session.eval_step(b.x, b.y, b.weight)
+        total += session.eval_step(b.x, b.y, b.weight, averaged=averaged)
     return float(total[0]), float(total[1]), float(total[2])

@@ -73,9 +73,9 @@ class Trainer:
 
         return step
 
-    def eval_step(self, x: Array, y: Array, weight: Array) -> tuple[float, float, float]:
-        """Weighted sums over a batch: (loss, correct, count)."""
-        return self.session.evaluate(self._held, x, y, weight)
+    def eval_step(self, x: Array, y: Array, weight: Array, *, averaged: bool = False) -> tuple[float, float, float]:
+        """Weighted sums over a batch: (loss, correct, count), of the weights or of their averages."""
+        return self.session.evaluate(self._held, x, y, weight, averaged=averaged)
 
     def predict(self, x: Array) -> Array:
         """Logits [B, classes] for a batch x [B, ..]."""

@@ -78,7 +78,10 @@ class WindowReport:
 
 @dataclass(frozen=True)
 class EvalReport:
-    """Both runs' evaluation after one step: loss, accuracy, count."""
+    """Both runs' evaluation after one step: loss, accuracy, count.
+
+    `averaged` is (name, of A, of B) of what both evaluated with averages of the weights.
+    """
 
     step: int
     loss_a: float
@@ -86,6 +89,7 @@ class EvalReport:
     accuracy_a: float
     accuracy_b: float
     count: int
+    averaged: tuple[tuple[str, float, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -291,7 +295,18 @@ def _windows(pair: _Pair, size: int) -> tuple[WindowReport, ...]:
 def _evals(a: Trace, b: Trace, last: int) -> tuple[EvalReport, ...]:
     theirs: dict[int, EvalRecord] = {record.step: record for record in b.evals}
     both = [(x, theirs[x.step]) for x in a.evals if x.step in theirs and x.step <= last]
-    return tuple(EvalReport(x.step, x.loss, y.loss, x.accuracy, y.accuracy, min(x.count, y.count)) for x, y in both)
+    return tuple(
+        EvalReport(x.step, x.loss, y.loss, x.accuracy, y.accuracy, min(x.count, y.count), _averaged(x, y))
+        for x, y in both
+    )
+
+
+def _averaged(x: EvalRecord, y: EvalRecord) -> tuple[tuple[str, float, float], ...]:
+    pairs = (
+        ("averaged loss", x.averaged_loss, y.averaged_loss),
+        ("averaged accuracy", x.averaged_accuracy, y.averaged_accuracy),
+    )
+    return tuple((name, a, b) for name, a, b in pairs if a is not None and b is not None)
 
 
 # -- what the verdict rests on ----------------------------------------------------------------------------------------
@@ -316,7 +331,8 @@ def _ulp_check(pair: _Pair, evals: tuple[EvalReport, ...], allowed: int) -> Chec
         if len(beyond):
             found.append((int(pair.steps[beyond[0]]), name, int(apart[beyond[0]])))
     for e in evals:
-        for name, x, y in (("eval loss", e.loss_a, e.loss_b), ("accuracy", e.accuracy_a, e.accuracy_b)):
+        rows = (("eval loss", e.loss_a, e.loss_b), ("accuracy", e.accuracy_a, e.accuracy_b))
+        for name, x, y in (*rows, *e.averaged):
             apart_e = int(ulps(np.array(x, np.float32), np.array(y, np.float32)))
             most = max(most, apart_e)
             if apart_e > allowed:

@@ -31,9 +31,9 @@ KINDS: Mapping[str, type[Record]] = MappingProxyType(
 def to_line(record: Record) -> bytes:
     """The record as one line of ASCII JSON with its newline, "kind" first and the fields in a fixed order."""
     body: dict[str, JSON] = {"kind": record.kind}
-    unsaid = {field.name for field in fields(record) if field.default == ""}
+    unsaid = {field.name for field in fields(record) if field.default in ("", None)}
     for name, kind in record.kinds.items():
-        if (value := getattr(record, name)) != "" or name not in unsaid:
+        if (value := getattr(record, name)) not in ("", None) or name not in unsaid:
             body[name] = kind.to_json(value)
     return _ENCODER.encode(body).encode("ascii") + b"\n"
 

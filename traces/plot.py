@@ -55,7 +55,11 @@ def figure(runs: Sequence[Run]) -> Any:
         _frame(axis, title, logarithmic)
     _differences(axes[4], runs)
     for label, trace in runs:
-        axes[5].plot([e.step for e in trace.evals], [100 * e.accuracy for e in trace.evals], marker=".", label=label)
+        steps = [e.step for e in trace.evals]
+        line = axes[5].plot(steps, [100 * e.accuracy for e in trace.evals], marker=".", label=label)
+        means = [(e.step, 100 * e.averaged_accuracy) for e in trace.evals if e.averaged_accuracy is not None]
+        if means:  # of the averaged weights
+            axes[5].plot(*zip(*means, strict=True), linestyle="--", marker=".", color=line[0].get_color())
     _frame(axes[5], "test accuracy, %", False)
     axes[0].legend(fontsize="small")
     return drawn

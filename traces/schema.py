@@ -199,6 +199,10 @@ class _Kind:
 
 
 _TEXT, _DIGEST, _FLOAT32 = _Kind(_text), _Kind(_sha256), _Kind(_single_or_name, single_to_json)
+_PERHAPS_FLOAT32 = _Kind(
+    lambda value, where: None if value is None else _single_or_name(value, where),
+    lambda value: None if value is None else single_to_json(value),
+)
 _COUNT, _POSITIVE, _INTEGER = _Kind(_count), _Kind(_positive), _Kind(_integer)
 
 
@@ -317,7 +321,8 @@ class EvalRecord(Record):
     """One evaluation, made after step `step`.
 
     `loss` is the mean over the `count` examples seen and `accuracy` the fraction of them (0 to 1) that was
-    right; both are float32 values, rounded to it when the record is made.
+    right; both are float32 values, rounded to it when the record is made. Where the recipe keeps averages of the
+    weights, `averaged_loss` and `averaged_accuracy` are theirs; else None.
     """
 
     kind = "eval"
@@ -326,8 +331,20 @@ class EvalRecord(Record):
     loss: float
     accuracy: float
     count: int
+    averaged_loss: float | None = None
+    averaged_accuracy: float | None = None
 
-    kinds = MappingProxyType({"step": _COUNT, "epoch": _COUNT, "loss": _FLOAT32, "accuracy": _FLOAT32, "count": _COUNT})
+    kinds = MappingProxyType(
+        {
+            "step": _COUNT,
+            "epoch": _COUNT,
+            "loss": _FLOAT32,
+            "accuracy": _FLOAT32,
+            "count": _COUNT,
+            "averaged_loss": _PERHAPS_FLOAT32,
+            "averaged_accuracy": _PERHAPS_FLOAT32,
+        }
+    )
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,8 @@ from netc.codegen.rules import BLOCK
 from netc.codegen.slots import Slot
 from netc.netspec.types import TensorType
 
-KEPT = {"parameter": "parameters", "moment": "moments", "statistic": "statistics"}  # role of a slot -> row
+# role of a slot -> row
+KEPT = {"parameter": "parameters", "moment": "moments", "statistic": "statistics", "average": "averages"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,8 @@ class Saved:
 class Memory:
     """The bytes of a step. `saved` is largest first; `again` is what the largest recomputed block makes once more.
 
-    `sums` are those of the gradients of a batch's parts, 0 where it passes whole.
+    `sums` are those of the gradients of a batch's parts, 0 where it passes whole; `averages`
+    those of the weights, 0 where none are kept.
     """
 
     parameters: int
@@ -51,12 +53,14 @@ class Memory:
     saved: tuple[Saved, ...]
     again: tuple[Saved, ...]
     sums: int = 0
+    averages: int = 0
 
     @property
     def rows(self) -> dict[str, int]:
         """Each part by its name."""
         named = {n: getattr(self, n) for n in ("parameters", "moments", "statistics", "gradients", "batch")}
         again = {"one block again": _total(self.again)} if self.again else {}
+        named |= {"averages": self.averages} if self.averages else {}
         named |= {"sums of gradients": self.sums} if self.sums else {}
         return {**named, "saved activations": _total(self.saved), **again}
 

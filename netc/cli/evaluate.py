@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from netc.cli.console import say
-from netc.cli.options import json_option
+from netc.cli.options import json_option, weights_option
 
 
 @click.command("eval")
@@ -18,6 +18,7 @@ from netc.cli.options import json_option
 @click.option("--data", metavar="DATA", help="Another dataset, as for train.  [default: the run's own]")
 @click.option("--skip-unknown", is_flag=True, help="Skip images of classes that the run does not know.")
 @click.option("--by-number", is_flag=True, help="Match classes by index; there must be one for each output.")
+@weights_option
 @click.option("--target", help="Target to run on.  [default: the run's own]")
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Folder with the dataset's files.")
 @click.option("--metrics", metavar="NAME,..", help="Metrics to compute besides, or all of them: all.")
@@ -26,6 +27,7 @@ from netc.cli.options import json_option
 def evaluate(
     run: Path,
     checkpoint: str,
+    weights: str | None,
     data: str | None,
     skip_unknown: bool,
     by_number: bool,
@@ -52,7 +54,7 @@ def evaluate(
     score = opened.score(
         *(found, checkpoint, target, watched_cache()),
         other=data is not None, by_number=by_number, skip_unknown=skip_unknown, metrics=metrics or (),
-        tta=tta or "",
+        tta=tta or "", weights=weights,
     )  # fmt: skip
     if as_json:
         say(json.dumps(score.to_json(), allow_nan=False))

@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+weights_option = click.option(
+    "--weights",
+    metavar="plain|ema|swa",
+    help="The weights, or the average kept of them.  [default: the average, if any]",
+)
 
 
 def complete_net(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from netc.cli.console import say
-from netc.cli.options import json_option
+from netc.cli.options import json_option, weights_option
 
 
 @click.command("predict")
@@ -17,10 +17,19 @@ from netc.cli.options import json_option
 @click.option(
     "--checkpoint", type=click.Choice(["best", "last"]), default="best", show_default=True, help="Checkpoint to load."
 )
+@weights_option
 @click.option("--target", help="Target to run on.  [default: the run's own]")
 @click.option("--top", type=click.IntRange(1), default=3, show_default=True, help="Number of classes to show.")
 @json_option
-def predict(run: Path, images: tuple[Path, ...], checkpoint: str, target: str | None, top: int, as_json: bool) -> None:
+def predict(
+    run: Path,
+    images: tuple[Path, ...],
+    checkpoint: str,
+    weights: str | None,
+    target: str | None,
+    top: int,
+    as_json: bool,
+) -> None:
     """Classify images with a trained run.
 
     RUN is a folder made by `netc train` or `netc import`. IMAGE is an image file or a folder of them. Images are
@@ -35,7 +44,9 @@ def predict(run: Path, images: tuple[Path, ...], checkpoint: str, target: str | 
     opened = Run.open(run)
     unread = 0
     answers: list[dict[str, object]] = []
-    for found in opened.classify(_files(images), checkpoint=checkpoint, target=target, cache=watched_cache()):
+    for found in opened.classify(
+        _files(images), checkpoint=checkpoint, weights=weights, target=target, cache=watched_cache()
+    ):
         if isinstance(found, Unread):
             unread += 1
             say(f"netc: {found.problem}", err=True)

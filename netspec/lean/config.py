@@ -15,6 +15,7 @@ from netc.netspec.loss import LOSSES as NETC_LOSSES
 from netc.netspec.optimizers import OPTIMIZERS
 
 Role = Literal["taken", "refused", "part", "noted"]
+EMA_DECAY = 0.9999  # where emaDecay is not stated
 GAMMA = 2.0  # of focal loss, where focalGamma is not stated
 WITHOUT = "take it out, or train without the structure: `config=none`"
 
@@ -116,8 +117,8 @@ FIELDS: dict[str, Field] = {
     "repeatedAug": _refused("Nat", 1),
     "trainRes": _refused("Nat", 0, "take it out, and give `input`"),
     "testCropRatio": _refused("Float", 0.0),
-    "useEMA": _refused("Bool", False),
-    "emaDecay": _part("Float", "useEMA"),
+    "useEMA": Field("Bool", False),
+    "emaDecay": Field("Float", EMA_DECAY),
     "useSWA": _refused("Bool", False),
     "swaStartEpoch": _part("Nat", "useSWA"),
     "useSWAG": _refused("Bool", False),
@@ -262,6 +263,8 @@ def _options(given: Mapping[str, Any]) -> dict[str, Any]:
         options["precision"] = "bf16"
     if parts > 1:
         options["accumulate"] = parts
+    if given.get("useEMA", False):
+        options["ema"] = given.get("emaDecay", EMA_DECAY)
     if bound := given.get("gradClipNorm", 0.0):
         options["clip_norm"] = bound
     return options
@@ -328,6 +331,8 @@ def _notes(given: Mapping[str, Any]) -> list[str]:
         notes += [
             f"{name}: belongs to optimizer := .rmsprop" for name in ("rmspropDecay", "rmspropEps") if name in given
         ]
+    if "emaDecay" in given and not given.get("useEMA", False):
+        notes.append("emaDecay: belongs to useEMA, which is off")
     if "focalGamma" in given and not given.get("useFocal", False):
         notes.append("focalGamma: belongs to useFocal, which is off")
     if given.get("weightDecay", 0.0) and "wdExcludeNormBias" not in given:

@@ -10,6 +10,7 @@ import jax
 import jax.extend.random
 import jax.numpy as jnp
 
+from netc.netspec.averaging import Averaging
 from netc.netspec.clipping import Clipping
 from netc.netspec.layers import (
     BottleneckBlock,
@@ -176,6 +177,11 @@ CASES = (
     StepCase("regression-sgd", PIXELS, Recipe(SGD(), MeanSquaredError())),
     StepCase("dropout-sgd", DRAWING, Recipe(SGD()), batch=4),
     StepCase("cnn-sgd-accumulated", CNN, Recipe(SGD(), accumulate=2), batch=6),
+    StepCase("cnn-ema", CNN, Recipe(SGD(), averaging=Averaging(ema=0.9))),
+    StepCase("mlp-ema-warmup", MLP, Recipe(averaging=Averaging(ema=0.25, ema_warmup=True)), steps=5),
+    StepCase("cnn-ema-accumulated", CNN, Recipe(ADAM, accumulate=2, averaging=Averaging(ema=0.99)), batch=6),
+    StepCase("cnn-swa", CNN, Recipe(SGD(), averaging=Averaging(swa_start=1)), steps=4),
+    StepCase("mlp-swa-every", MLP, Recipe(SGD(), averaging=Averaging(swa_start=2, swa_every=2)), steps=8),
     StepCase("mlp-clip-norm", MLP, Recipe(SGD(), clipping=Clipping(clip_norm=0.5))),
     StepCase("mlp-clip-norm-far", MLP, Recipe(SGD(), norms=False, clipping=Clipping(clip_norm=1e4))),
     StepCase("cnn-clip-norm-accumulated", CNN, Recipe(ADAM, accumulate=2, clipping=Clipping(0.25)), batch=6),

@@ -113,7 +113,9 @@ class TrainView:
 
     def _evaluated(self, record: EvalRecord) -> None:
         self._bar.update(self._task, completed=record.step + 1)
+        mean, word = record.averaged_accuracy, self._config.recipe.averaging.word
+        averaged = "" if mean is None else f"; {word} loss {record.averaged_loss:.4f}, accuracy {mean:.2%}"
         self._say(
             f"epoch {record.epoch + 1:>3}: test loss {record.loss:.4f}, "
-            f"accuracy {record.accuracy:.2%} of {record.count:,}"
+            f"accuracy {record.accuracy:.2%} of {record.count:,}{averaged}"
         )

@@ -77,6 +77,8 @@ def test_the_original_without_a_word_is_plain_gradient_descent_at_a_constant_rat
         ({"seed": 7}, {"seed": 7}),
         ({"bf16": True}, {"precision": "bf16"}),
         ({"gradAccumSteps": 4}, {"batch": 128, "accumulate": 4}),
+        ({"useEMA": True}, {"ema": 0.9999}),
+        ({"useEMA": True, "emaDecay": 0.99}, {"ema": 0.99}),
         ({"gradClipNorm": 1}, {"clip_norm": 1.0}),
         ({"useFocal": True, "focalGamma": 1.5}, {"loss": "focal", "loss_option": ("gamma=1.5",)}),
         ({"useFocal": True}, {"loss": "focal", "loss_option": ("gamma=2.0",)}),
@@ -118,8 +120,8 @@ def test_what_asks_for_nothing_is_not_refused(name):
 
 
 def test_all_that_is_refused_is_named_at_once():
-    said = sentence(**NEEDED, useEMA=True, useMixup=True, lossKind=".yolov1Masked")
-    assert "useEMA := true, useMixup := true, lossKind := .yolov1Masked; take it out, or" in said
+    said = sentence(**NEEDED, useSWA=True, useMixup=True, lossKind=".yolov1Masked")
+    assert "useSWA := true, useMixup := true, lossKind := .yolov1Masked; take it out, or" in said
 
 
 @pytest.mark.parametrize("name", [name for name, field in FIELDS.items() if field.role in ("part", "noted")])
@@ -134,6 +136,7 @@ def test_what_becomes_no_option_is_spoken_of(name):
         ({"expLRStaircase": True}, "expLRStaircase: belongs to expLRDecayRate, which is off"),
         ({"rmspropEps": 1.0}, "rmspropEps: belongs to optimizer := .rmsprop"),
         ({"focalGamma": 1.0}, "focalGamma: belongs to useFocal, which is off"),
+        ({"emaDecay": 0.99}, "emaDecay: belongs to useEMA, which is off"),
         ({"weightDecay": 0.1}, "weightDecay: leaves out biases"),
         ({"wdExcludeNormBias": True}, "wdExcludeNormBias: belongs to weightDecay, which is 0"),
     ],
