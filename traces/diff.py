@@ -16,7 +16,7 @@ import numpy as np
 from netc.traces.errors import TraceError
 from netc.traces.floor import MEASURED, Floor, flattened, misfit, relative, window_means
 from netc.traces.read import Trace
-from netc.traces.schema import EvalRecord, Header
+from netc.traces.schema import EvalRecord, Header, averages_of
 
 Array = np.ndarray[Any, Any]
 
@@ -78,10 +78,7 @@ class WindowReport:
 
 @dataclass(frozen=True)
 class EvalReport:
-    """Both runs' evaluation after one step: loss, accuracy, count.
-
-    `averaged` is (name, of A, of B) of what both evaluated with averages of the weights.
-    """
+    """Both runs' evaluation after one step: loss, accuracy, count, and (name, of A, of B) of averaged weights."""
 
     step: int
     loss_a: float
@@ -296,17 +293,9 @@ def _evals(a: Trace, b: Trace, last: int) -> tuple[EvalReport, ...]:
     theirs: dict[int, EvalRecord] = {record.step: record for record in b.evals}
     both = [(x, theirs[x.step]) for x in a.evals if x.step in theirs and x.step <= last]
     return tuple(
-        EvalReport(x.step, x.loss, y.loss, x.accuracy, y.accuracy, min(x.count, y.count), _averaged(x, y))
+        EvalReport(x.step, x.loss, y.loss, x.accuracy, y.accuracy, min(x.count, y.count), averages_of(x, y))
         for x, y in both
     )
-
-
-def _averaged(x: EvalRecord, y: EvalRecord) -> tuple[tuple[str, float, float], ...]:
-    pairs = (
-        ("averaged loss", x.averaged_loss, y.averaged_loss),
-        ("averaged accuracy", x.averaged_accuracy, y.averaged_accuracy),
-    )
-    return tuple((name, a, b) for name, a, b in pairs if a is not None and b is not None)
 
 
 # -- what the verdict rests on ----------------------------------------------------------------------------------------

@@ -347,6 +347,15 @@ class EvalRecord(Record):
     )
 
 
+def averages_of(*both: EvalRecord) -> tuple[tuple[str, float, float], ...]:
+    """(name, of the first, of the second) of what both evaluated with averaged weights."""
+    named = (
+        ("averaged loss", [e.averaged_loss for e in both]),
+        ("averaged accuracy", [e.averaged_accuracy for e in both]),
+    )
+    return tuple((name, a, b) for name, (a, b) in named if a is not None and b is not None)
+
+
 @dataclass(frozen=True)
 class ChangeRecord(Record):
     """The run went on as another one: from step `step` on, `fields` of the header have these values."""

@@ -61,9 +61,9 @@ def test_a_stop_leaves_no_mark(at, whole, data, tmp_path, cache):
 def test_a_difference_of_the_averages_alone_is_one(whole):
     trace = read(whole[1] / "trace.jsonl")
     assert diff(trace, trace, "ulp").agree
-    last = dataclasses.replace(trace.evals[-1], averaged_accuracy=0.0)
+    last = dataclasses.replace(trace.evals[-1], averaged_loss=0.0)
     other = dataclasses.replace(trace, evals=(*trace.evals[:-1], last))
-    assert "averaged accuracy is" in diff(trace, other, "ulp").verdict
+    assert "averaged loss is" in diff(trace, other, "ulp").verdict
 
 
 def test_the_command_line_chooses(whole, capsys):
