@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from netc.netspec.plugins import load_file as load_plugin
     from netc.netspec.recipe import Recipe, TrainConfig
     from netc.netspec.spec import NetSpec
+    from netc.reports.page import report
     from netc.runs import Run
     from netc.runtime.data.dataset import Dataset
     from netc.runtime.data.errors import DataError
@@ -57,6 +58,7 @@ __all__ = [
     "load_plugin",
     "losses",
     "oracle",
+    "report",
     "resume",
     "trace",
     "train",
@@ -89,6 +91,7 @@ _NAMES: dict[str, tuple[str, str]] = {
     "State": ("runtime.session", "State"),
     "oracle": ("evidence", "oracle"),
     "certify": ("evidence", "certify"),
+    "report": ("reports.page", "report"),
     "trace": ("trace", ""),
     "NetcError": ("netspec.errors", "NetcError"),
     "UserError": ("netspec.errors", "UserError"),

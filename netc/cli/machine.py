@@ -44,11 +44,13 @@ PACKAGES = {
     "jax": "oracle",
     "jaxlib": "oracle",
     "matplotlib": "plot",
+    "jinja2": "report",
     "torch": "bench",
 }
 USES = {
     "oracle": "for --target xla, netc oracle and netc certify",
     "plot": "for plots of traces",
+    "report": "for netc report",
     "bench": "only for benchmarks",
 }
 

@@ -29,6 +29,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "train": ("train", "train", "Train a network."),
     "recipes": ("recipes", "recipes", "List or show the training recipes that netc ships."),
     "eval": ("evaluate", "evaluate", "Evaluate a trained run on its test images."),
+    "report": ("report", "report", "Write a page about runs: curves, metrics, mistakes, costs, evidence."),
     "predict": ("predict", "predict", "Classify images with a trained run."),
     "import": ("import_", "import_", "Import torchvision or timm weights as a run."),
     "emit-mlir": ("emit_mlir", "emit_mlir", "Write a network's training program as StableHLO."),

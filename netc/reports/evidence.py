@@ -1,0 +1,54 @@
+"""What was checked of a run's gradients: nothing unless it was asked for, and then just that."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from netc.codegen.program import build
+from netc.runtime.run.config import RunConfig
+from netc.runtime.target import parse_target
+
+PRIMES = (0, 4, 8, 16)  # as `netc certify` takes more where a bound is too weak; 0 is its own number
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """`oracle` and `certificate` are sentences, `failed` those of what failed; `same_text`: of the run's own text."""
+
+    oracle: str
+    certificate: str
+    holds: bool
+    same_text: bool
+    failed: tuple[str, ...] = ()
+
+
+def checked(config: RunConfig, module_sha256: str) -> Evidence:
+    """Run the oracle on the run's kinds of layers, its loss and its optimizer, and certify the text of its step."""
+    from netc.proofs_oracle import oracle  # here, as it wants JAX
+    from netc.proofs_oracle.certificate.certify import certify_program
+    from netc.proofs_oracle.certificate.statement import Settings
+    from netc.proofs_oracle.result import summary
+
+    kinds = {each.layer.kind for each in config.net.walk()}
+    kinds |= {config.recipe.loss.kind, config.recipe.optimizer.kind}
+    results = list(oracle.run([c for c in oracle.checks() if c.kind in kinds]))
+    program = build(config.net, config.recipe, config.training.batch, steps_per_call=config.steps_per_call)
+    tries = (certify_program(program, parse_target(config.target), Settings(count)) for count in PRIMES)
+    certificate = next(tries)
+    while not (certificate.holds or certificate.false or certificate.undecided):
+        if (stronger := next(tries, None)) is None:
+            break
+        certificate = stronger
+    return Evidence(
+        summary(results), certificate.sentence, certificate.holds and all(r.passed for r in results),
+        certificate.sha256 == module_sha256, tuple(r.verdict() for r in results if not r.passed),
+    )  # fmt: skip
+
+
+def stored(certificate: Mapping[str, Any], module_sha256: str) -> Evidence:
+    """What a file of `netc certify -o` says: of the run's own text, or of another."""
+    same = certificate.get("module_sha256") == module_sha256
+    said = f"{certificate.get('subject')}: {certificate.get('verdict')}"
+    return Evidence("", said, bool(certificate.get("holds")), same)
