@@ -13,8 +13,10 @@ from netc.lean_words import Stated
 from netc.netspec.augment import Augment
 from netc.netspec.check import CheckedNet, check
 from netc.netspec.errors import UserError
+from netc.netspec.recipe import Recipe
 from netc.netspec.recipe_words import training_of, training_words
 from netc.netspec.spec import NetSpec
+from netc.netspec.types import TensorType
 from netc.programs import (
     Shape,
     over_stated,
@@ -111,7 +113,7 @@ def planned(request: TrainRequest) -> Plan:
     Raises UserError or SpecError where they misfit, and DataError.
     """
     target = parse_target(request.target)
-    stored = stored_data(request.data, request.data_dir)
+    stored = stored_data(request.data, request.data_dir, floats=takes_floats(request.recipe))
     net = _net(request, stored)
     data = sized(stored, net)
     config = RunConfig(
@@ -133,13 +135,16 @@ def _net(request: TrainRequest, data: Dataset) -> CheckedNet:
     spec = spec.with_input(request.input or _input_shape(spec.input, data))
     if request.classes is not None:
         return check(spec.with_classes(request.classes))
-    if data.classes and spec.classifies:
-        spec = spec.with_classes(len(data.classes))
+    outputs = len(data.classes) or len(data.columns.targets)
+    if outputs and spec.classifies:
+        spec = spec.with_classes(outputs)
     return check(spec)
 
 
 def _input_shape(own: Shape, data: Dataset) -> Shape:
     native = data.native
+    if data.columns.inputs:
+        return native
     if of_images(data.train) and len(own) == 3 and min(own[:2]) > SMALL_IMAGE >= max(native[:2]):
         return (WORKING_SIZE, WORKING_SIZE, own[2])
     return own
@@ -172,10 +177,17 @@ def _folder(net: str, data: str, *, again: bool) -> Path:
     return Path("runs") / stem if again else free_folder(Path("runs"), stem)
 
 
-def stored_data(given: str | Dataset, data_dir: Path | None = None, *, whole: bool = False) -> Dataset:
+def takes_floats(recipe: Recipe) -> bool:
+    """Whether the recipe's loss takes numbers as targets, and not classes."""
+    return recipe.loss.target(TensorType((2,))).dtype != "i32"
+
+
+def stored_data(
+    given: str | Dataset, data_dir: Path | None = None, *, whole: bool = False, floats: bool = False
+) -> Dataset:
     """The data set of that name, as it is stored; raises DataError or UserError if it is not to be had.
 
-    `whole` is for evaluation alone: see `catalog.load`.
+    `whole` is for evaluation alone, `floats` says what the loss takes: see `catalog.load`.
     """
     if isinstance(given, Dataset):
         return given
@@ -184,7 +196,7 @@ def stored_data(given: str | Dataset, data_dir: Path | None = None, *, whole: bo
             f"`data` wants a Dataset or a name, got {type(given).__name__}; make one by netc.Dataset.from_arrays(x, y) "
             "or from_batches(batches, x_test, y_test)"
         )
-    return catalog.load(given, data_dir=data_dir, cache_dir=data_cache(), whole=whole)
+    return catalog.load(given, data_dir=data_dir, cache_dir=data_cache(), whole=whole, floats=floats)
 
 
 def sized(data: Dataset, net: CheckedNet) -> Dataset:
@@ -200,6 +212,6 @@ def sized(data: Dataset, net: CheckedNet) -> Dataset:
     return resized(data, (shape[0], shape[1], shape[2]))
 
 
-def data_for(net: CheckedNet, given: str | Dataset, data_dir: Path | None = None, *, whole: bool = False) -> Dataset:
-    """The data set of that name, at the net's input size; raises DataError or UserError if it is not to be had."""
-    return sized(stored_data(given, data_dir, whole=whole), net)
+def data_for(config: RunConfig, given: str | Dataset, data_dir: Path | None = None, *, whole: bool = False) -> Dataset:
+    """The data set of that name, as a run takes it; raises DataError or UserError if it is not to be had."""
+    return sized(stored_data(given, data_dir, whole=whole, floats=takes_floats(config.recipe)), config.net)

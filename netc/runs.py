@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,13 @@ from netc.runtime.cache.store import Cache
 from netc.runtime.data.batches import eval_batches
 from netc.runtime.data.catalog import DATASETS
 from netc.runtime.data.dataset import Dataset, of_images
+from netc.runtime.data.examples import Examples
 from netc.runtime.data.windows import TextSplit
-from netc.runtime.evaluate import Guess, Score, Unread, open_session
+from netc.runtime.evaluate import Guess, Score, Unread, columns_of, open_session
 from netc.runtime.run import checkpoint
 from netc.runtime.run.checkpoint import Checkpoint, CheckpointError
 from netc.runtime.run.config import RunConfig, checkpoint_of, normalise_of, read_config
+from netc.runtime.table_guesses import guess_rows, table_columns
 from netc.runtime.trainer import Trainer
 from netc.runtime.weights.chosen import PLAIN, chosen_weights, weights_word
 from netc.traces.read import Trace
@@ -140,13 +142,13 @@ class Run:
                 f"{self.folder} was imported and has no data of its own; say which by `data`, as imagefolder:PATH"
             )
         if data is None:
-            return self.data or data_for(config.net, name, data_dir)
+            return self.data or data_for(config, name, data_dir)
         if isinstance(name, Dataset):
             return sized(name, config.net)
-        found = data_for(config.net, name, data_dir, whole=True)
+        found = data_for(config, name, data_dir, whole=True)
         if name in DATASETS or found.digest != checkpoint_of(self.folder, checkpoint).meta.get("data_sha256"):
             return found
-        return data_for(config.net, name, data_dir)
+        return data_for(config, name, data_dir)
 
     def predict(
         self, x: Any, *, checkpoint: str = "best", weights: str | None = None, target: str | None = None
@@ -160,15 +162,18 @@ class Run:
         data = sized(Dataset.from_arrays(x, nothing, x[:1], nothing[:1], classes=("",)), self.config.net)
         trainer, saved = self._session(checkpoint, target or self.config.target, weights)
         normalise = normalise_of(saved)
-        if of_images(data.train) != bool(normalise.mean):
-            wants = "uint8 images, which it normalises" if normalise.mean else "arrays as the net takes them"
+        split, images = data.train, bool(normalise.mean) and not columns_of(saved).inputs
+        if of_images(split) != images:
+            wants = "uint8 images, which it normalises" if images else "arrays as the net takes them"
             raise UserError(f"{self.folder} was trained on {wants}, got {np.asarray(x).dtype}; give `x` as it was then")
-        if data.train.shape != self.config.net.spec.input:
-            want, got = list(self.config.net.spec.input), list(data.train.shape)
+        if split.shape != self.config.net.spec.input:
+            want, got = list(self.config.net.spec.input), list(split.shape)
             raise UserError(f"`x` wants examples of {want}, the `input` of the net, got {got}; reshape it")
-        assert not isinstance(data.train, TextSplit)  # from arrays
+        assert not isinstance(split, TextSplit)  # from arrays
+        if isinstance(split, Examples):
+            split = replace(split, standardise=bool(normalise.mean))
         found = []
-        for batch in eval_batches(data.train, batch=self.config.training.batch, normalise=normalise):
+        for batch in eval_batches(split, batch=self.config.training.batch, normalise=normalise):
             found.append(trainer.predict(batch.x)[batch.weight > 0])
         return np.concatenate(found)
 
@@ -192,11 +197,13 @@ class Run:
     ) -> Iterator[Guess | Unread]:
         """The classes of image files, the likeliest first, each image resized to the net's input; in their order.
 
-        An Unread stands for a file that is no image. Raises UserError for a run that was not trained on images.
+        A run that was trained on a table takes tables, and says what it predicts of each row. An Unread stands for a
+        file that is none. Raises UserError for a run that was trained on neither.
         """
         where = target or self.config.target
         paths = map(Path, images)
-        yield from library.predict(self.config, paths, self.folder, checkpoint, where, cache or Cache(), weights)
+        guess = guess_rows if table_columns(self.folder, checkpoint).inputs else library.predict
+        yield from guess(self.config, paths, self.folder, checkpoint, where, cache or Cache(), weights)
 
 
 def _newest(folder: Path) -> Checkpoint | None:

@@ -13,7 +13,7 @@ from netc.netspec.check import CheckedNet
 from netc.netspec.errors import UserError
 from netc.netspec.spec import NetSpec
 from netc.programs import quiet
-from netc.requests import Plan, planned, request_training, sized, stored_data, with_tuned
+from netc.requests import Plan, data_for, planned, request_training, with_tuned
 from netc.resuming import begun_already, refuse_other_data, resumed
 from netc.runs import Run
 from netc.runtime.cache.store import Cache
@@ -100,7 +100,7 @@ def plan_resumed(folder: Path, data: Dataset | str | None, words: dict[str, Any]
         raise UserError(
             f"`resume` uses the data of the run, {config.data}, got also `data`; leave it out, or start a new run"
         )
-    found = sized(stored_data(data or config.data, words.get("data_dir")), config.net)
+    found = data_for(config, data or config.data, words.get("data_dir"))
     refuse_other_data(config, found, folder)
     return Plan(config, found, folder)
 

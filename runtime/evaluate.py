@@ -17,10 +17,10 @@ from netc.netspec.errors import UserError
 from netc.runtime.cache.store import Cache
 from netc.runtime.data.augment import Images
 from netc.runtime.data.batches import Normalise
-from netc.runtime.data.dataset import Dataset
+from netc.runtime.data.dataset import Columns, Dataset
 from netc.runtime.data.errors import DataError
 from netc.runtime.data.image_file import decode
-from netc.runtime.data.named import Named, by_name, by_number
+from netc.runtime.data.named import Named, by_name, by_number, with_columns
 from netc.runtime.metrics.counting import Mean, share_right
 from netc.runtime.metrics.measure import show
 from netc.runtime.metrics.seen import task_of
@@ -58,10 +58,14 @@ class Score:
 
 @dataclass(frozen=True)
 class Guess:
-    """What a net says of one image: classes with their probabilities, the likeliest first."""
+    """What a net says of one image or row: classes with their probabilities, the likeliest first.
+
+    `measured`: of a loss of numbers, which are what is predicted, by the names of their columns.
+    """
 
     image: str
     classes: tuple[tuple[str, float], ...]
+    measured: bool = False
 
 
 @dataclass(frozen=True)
@@ -123,6 +127,7 @@ def evaluate(
             f"{config.data} is not the data that {folder} was trained on (its digest differs); bring that data back, "
             f"or evaluate on it as it is now with `data={config.data}`"
         )
+    data = with_columns(data, columns_of(saved)) if other else data
     named = _named(config, data, saved, numbers=numbers, skip_unknown=skip_unknown) if other else Named(data.test)
     task = task_of(config.net, config.recipe.loss, classes_of(saved), len(named.test))
     if not chosen and not tta:
@@ -146,6 +151,12 @@ def _named(config: RunConfig, data: Dataset, saved: Checkpoint, *, numbers: bool
     if numbers or (nameless and not set(data.classes) <= set(classes)):
         return by_number(data, config.net.out.shape[-1])
     return by_name(data, classes, skip_unknown=skip_unknown)
+
+
+def columns_of(saved: Checkpoint) -> Columns:
+    """The columns of the table that a run was trained on; none of other data."""
+    held: Any = saved.meta.get("columns", {})
+    return Columns(*(tuple(map(str, held.get(name, ()))) for name in ("inputs", "targets")))
 
 
 def classes_of(saved: Checkpoint) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ import numpy as np
 from netc.netspec.errors import NetcError, UserError
 from netc.netspec.types import TensorType, batched
 from netc.runtime.data.dataset import Dataset
-from netc.runtime.data.examples import Batches, Examples
+from netc.runtime.data.examples import Array, Batches, Examples
 from netc.runtime.data.windows import TextSplit
 from netc.runtime.run.config import RunConfig
 from netc.runtime.session import DTYPES
@@ -19,11 +19,11 @@ def refuse_misfits(config: RunConfig, data: Dataset) -> None:
     """Raise UserError unless the data, images with a class each, text or arrays, can feed the net and its loss."""
     kind = "text" if isinstance(data.train, TextSplit) else "images"
     own = isinstance(data.train, Examples | Batches)
-    if problems := [*(_array_problems(config, data) if own else _problems(config, kind))]:
+    if problems := [*(_array_problems(config, data) if own else _problems(config, kind, data.train.labels))]:
         raise UserError("\n".join(problems))
 
 
-def _problems(config: RunConfig, kind: str) -> Iterator[str]:
+def _problems(config: RunConfig, kind: str, labels: Array) -> Iterator[str]:
     net, loss = config.net, config.recipe.loss
     text = kind == "text"
     if net.x.dtype != "f32" and not text:
@@ -40,7 +40,13 @@ def _problems(config: RunConfig, kind: str) -> Iterator[str]:
             f"{config.data} has one class for each image and wants a net with an output of [batch, classes], "
             f"got {net.spec.name} with {batched(net.out.shape)}; choose a classifier, or drive its module from Python"
         )
-    if loss.target(TensorType((2,))).dtype != "i32":
+    want = loss.target(net.out)
+    if labels.dtype == np.float32 and (want.dtype != "f32" or labels.shape[1:] != want.shape):
+        yield (
+            f"{config.data} has numbers {_each(labels.shape[1:])} to learn, and {loss.kind} of {net.spec.name} wants "
+            f"{np.dtype(DTYPES[want.dtype])} {_each(want.shape)}; choose another `loss`, or a net with such an output"
+        )
+    elif labels.dtype != np.float32 and loss.target(TensorType((2,))).dtype != "i32":
         yield f"{config.data} has class ids, and {loss.kind} wants floats of the output's shape; choose another `loss`"
 
 

@@ -31,7 +31,7 @@ from netc.runtime.data.batches import (
     steps_per_epoch,
     train_batches,
 )
-from netc.runtime.data.dataset import AnySplit, Dataset
+from netc.runtime.data.dataset import AnySplit, Columns, Dataset
 from netc.runtime.data.examples import Examples
 from netc.runtime.fit import check_fit
 from netc.runtime.prepare import Prepared, in_use, prepare, program_sha256
@@ -191,6 +191,8 @@ def _prepared(
     meta["normalise"] = {"mean": list(normalise.mean), "std": list(normalise.std)}
     meta["classes"] = list(data.classes)
     meta["data_sha256"] = data.digest
+    if data.columns != Columns():
+        meta["columns"] = {"inputs": list(data.columns.inputs), "targets": list(data.columns.targets)}
     saver = Saver(folder, session, config.saving, meta)
     return _Run(config, data, folder, session, normalise, per_epoch, watch, saver)
 

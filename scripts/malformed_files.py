@@ -28,6 +28,9 @@ from netc.netspec.toml import load as load_toml
 from netc.netspec.toml import to_toml
 from netc.runtime.cache.store import Cache, CacheKey
 from netc.runtime.data import cifar
+from netc.runtime.data.array_files import read_arrays, read_npy
+from netc.runtime.data.csv_file import load_csv
+from netc.runtime.data.dataset import Dataset
 from netc.runtime.data.idx import read_idx
 from netc.runtime.data.image_file import decode, survey
 from netc.runtime.data.text import load_text
@@ -122,6 +125,10 @@ def _cifar(path: Path) -> Any:
     return [(s.pixels.tobytes(), s.labels.tobytes()) for s in splits]
 
 
+def _table(data: Dataset) -> Any:
+    return data.digest, data.classes, data.columns
+
+
 def _stablehlo(path: Path) -> Any:
     from netc.proofs_oracle.certificate.parse import parse  # in the child: MLIR has threads
 
@@ -149,6 +156,10 @@ KINDS: dict[str, Kind] = {
     "IDX, gzip": Kind("images.idx.gz", lambda p: read_idx(p, 3).tobytes()),
     "CIFAR, .bin": Kind("cifar/test_batch.bin", _cifar),
     "CIFAR, .tar.gz": Kind("cifar.tar.gz", _cifar),
+    "table, CSV": Kind("t.csv", lambda p: _table(load_csv(p, "t", {}))),
+    "table, CSV, of images": Kind("images.csv", lambda p: _table(load_csv(p, "t", {}))),
+    "arrays, .npy": Kind("x.npy", lambda p: read_npy(p).tobytes()),
+    "arrays, .npz": Kind("xy.npz", lambda p: {name: a.tobytes() for name, a in read_arrays(p).items()}),
     "text": Kind("book.txt", lambda p: load_text(p, "book").train),
     "npz as weights": Kind("w.npz", _tensors),
     **{f"image, {form}": Kind(f"image.{form}", _image) for form in ("png", "jpg", "gif", "bmp", "webp", "tiff", "ppm")},
@@ -193,6 +204,10 @@ def make_samples(root: Path) -> None:
     with tarfile.open(root / "cifar.tar.gz", "w:gz") as archive:
         archive.add(root / "cifar", "cifar-10-batches-bin")
     (root / "book.txt").write_text("Once upon a time é 漢 😀\r\n" * 20)
+    (root / "t.csv").write_text('a,b,"c"\n' + "".join(f"{i},{i / 7},k{i % 3}\n" for i in range(30)))
+    (root / "images.csv").write_text("file,kind\n" + "".join(f"image.png,k{i % 2}\n" for i in range(10)))
+    np.save(root / "x.npy", np.arange(12, dtype=np.float32).reshape(4, 3))
+    np.savez(root / "xy.npz", x=np.zeros((4, 3), np.float32), y=np.zeros(4, np.int64))
     picture = Image.fromarray(rng.integers(0, 255, (12, 10, 3), np.uint8))
     for name, kind in KINDS.items():
         if name.startswith("image, "):

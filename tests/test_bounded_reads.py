@@ -81,6 +81,35 @@ CASES = {
         "from netc.runtime.data.text import load_text",
         'load_text(path, "t")',
     ),
+    "a table of numbers": (
+        lambda p: b"1,2,3,x\n" * 1_000_000,
+        "from netc.runtime.data.csv_file import load_csv",
+        'load_csv(path, "t", {})',
+    ),
+    "a table of short rows": (
+        lambda p: b"1,1\n" * 2_000_000, "from netc.runtime.data.csv_file import load_csv", 'load_csv(path, "t", {})',
+    ),
+    "a table of many classes": (
+        lambda p: b"".join(b"1,c%d\n" % i for i in range(1_000_000)),
+        "from netc.runtime.data.csv_file import load_csv",
+        'load_csv(path, "t", {})',
+    ),
+    "a table of one row": (
+        lambda p: b"12," * 4_000_000, "from netc.runtime.data.csv_file import load_csv", 'load_csv(path, "t", {})',
+    ),
+    "a table of long rows": (
+        lambda p: (b"12," * 170_000 + b"\n") * 3,
+        "from netc.runtime.data.csv_file import load_csv",
+        'load_csv(path, "t", {})',
+    ),
+    "a table of names of images": (
+        lambda p: b"a.png,1\n" * 500_000, "from netc.runtime.data.csv_file import load_csv", 'load_csv(path, "t", {})',
+    ),
+    "arrays that say they are large": (
+        lambda p: b"\x93NUMPY\1\0v\0" + b"{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999,)}".ljust(118),
+        "from netc.runtime.data.array_files import read_npy",
+        "read_npy(path)",
+    ),
     "a trace of newlines": (lambda p: b"\n" * 20_000_000, "from netc.traces.read import read", "read(path)"),
     "a trace of short lines": (
         lambda p: b'{"kind":"header","a":1}\n' * 800_000, "from netc.traces.read import read", "read(path)",

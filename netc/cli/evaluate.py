@@ -62,7 +62,7 @@ def evaluate(
     for note in (*found.notes, *score.notes):
         say(note)
     config = opened.config
-    examples = "images" if config.net.x.dtype == "f32" else "contexts"
+    examples = "rows" if found.columns.inputs else "images" if config.net.x.dtype == "f32" else "contexts"
     right = "" if config.recipe.loss.metric == "nothing" else f"{score.accuracy:.2%} of "  # numbers are no classes
     say(
         f"{config.net.spec.name} ({checkpoint}): {right}{score.count:,} test {examples} of "

@@ -32,8 +32,9 @@ def predict(
 ) -> None:
     """Classify images with a trained run.
 
-    RUN is a folder made by `netc train` or `netc import`. IMAGE is an image file or a folder of them. Images are
-    resized to the net's input. An image that cannot be read is reported and skipped, and the exit code is then 1.
+    RUN is a folder made by `netc train` or `netc import`. IMAGE is an image file or a folder of them, or, of a run that
+    was trained on a table, a table, whose rows are predicted. Images are resized to the net's input. A file that cannot
+    be read is reported and skipped, and the exit code is then 1.
     """
     import json
 
@@ -52,7 +53,10 @@ def predict(
             say(f"netc: {found.problem}", err=True)
             answers.append({"image": found.image, "error": found.problem})
         elif as_json:
-            answers.append({"image": found.image, "classes": _by_name(found.classes[:top])})
+            what, shown = ("numbers", found.classes) if found.measured else ("classes", found.classes[:top])
+            answers.append({"image": found.image, what: _by_name(shown)})
+        elif found.measured:
+            say(f"{found.image}: " + ", ".join(f"{name} {value:.6g}" for name, value in found.classes))
         else:
             say(f"{found.image}: " + ", ".join(f"{name} {p:.1%}" for name, p in found.classes[:top]))
     if as_json:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import struct
 import zlib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from tokenize import TokenError
 from zipfile import BadZipFile
 
 import numpy as np
@@ -18,7 +20,11 @@ from netc.runtime.files import opened
 FILES = ("x", "y", "x_test", "y_test")
 LARGEST = 1 << 40  # bytes of a file of arrays
 SLACK, TIMES = 32 << 20, 12  # what a packed one of n bytes may hold: SLACK + TIMES n
-UNREADABLE = (OSError, ValueError, EOFError, MemoryError, BadZipFile, zlib.error)
+UNREADABLE = (
+    OSError, ValueError, EOFError, MemoryError, TypeError, LookupError, ArithmeticError, SyntaxError, RecursionError,
+    NotImplementedError, struct.error, BadZipFile, TokenError, zlib.error,
+)  # fmt: skip
+"""What NumPy and the readers of zip raise on damaged files."""
 
 
 def load_arrays(path: Path, name: str) -> Dataset:

@@ -22,7 +22,7 @@ from netc.netspec.augment import Augment
 from netc.runtime.data.augment import Images, augmented
 from netc.runtime.data.dataset import AnySplit, Dataset, Indices, Labels, of_images
 from netc.runtime.data.errors import DataError, refuse
-from netc.runtime.data.examples import Batches, Examples
+from netc.runtime.data.examples import Array, Batches, Examples
 from netc.runtime.data.kept import KeptSplit
 from netc.runtime.data.windows import Ids, TextSplit
 
@@ -44,6 +44,8 @@ KEY_LIMIT = 1 << 64
 @dataclass(frozen=True)
 class Normalise:
     """x = (pixel / 255 - mean) / std for each channel; both in units of the full scale 0 to 1.
+
+    Of a table, x = (value - mean) / std for each column. Empty where a net takes its input as it is.
 
     Raises `DataError` when the counts differ or a std is not positive.
     """
@@ -74,6 +76,13 @@ class Normalise:
         rows += shift
         return rows.reshape(pixels.shape)
 
+    def columns(self, x: Floats) -> Floats:
+        """Return the rows of a table, float32 [N, F], as (x - mean) / std of each column, in their own units."""
+        if x.shape[1] != len(self.mean):
+            raise DataError(f"normalisation of {len(self.mean)} columns got {x.shape[1]}; give the table's own")
+        scaled: Floats = ((x - np.array(self.mean)) / np.array(self.std)).astype(np.float32)
+        return scaled
+
 
 @dataclass(frozen=True, eq=False)
 class Batch:
@@ -102,6 +111,8 @@ def statistics(split: AnySplit, channels: int) -> Normalise:
     so that the first ones would not do). A std is at least `STD_FLOOR`. Raises `DataError` when the images
     have another number of channels. Text has no channels, and what a net takes as it is has nothing to normalise.
     """
+    if isinstance(split, Examples) and split.standardise:
+        return _column_statistics(split.x)
     if not of_images(split):
         return Normalise((), ())
     if split.shape[2] != channels:
@@ -120,6 +131,23 @@ def statistics(split: AnySplit, channels: int) -> Normalise:
     mean = weights @ levels
     std = np.sqrt((weights * (levels - mean[:, np.newaxis]) ** 2).sum(axis=1))
     return Normalise(tuple(mean.tolist()), tuple(np.maximum(std, STD_FLOOR).tolist()))
+
+
+def _column_statistics(x: Floats) -> Normalise:
+    """Mean and population standard deviation of each column, in float64; a column that never changes has std 1."""
+    mean, std = np.zeros(x.shape[1]), np.zeros(x.shape[1])
+    for start in range(0, len(x), STATISTICS_IMAGES):
+        mean += x[start : start + STATISTICS_IMAGES].sum(axis=0, dtype=np.float64)
+    mean /= len(x)
+    for start in range(0, len(x), STATISTICS_IMAGES):
+        std += ((x[start : start + STATISTICS_IMAGES] - mean) ** 2).sum(axis=0)
+    std = np.sqrt(std / len(x))
+    return Normalise(tuple(mean.tolist()), tuple(np.where(std > 0, std, 1.0).tolist()))
+
+
+def _taken(split: Examples, chosen: Indices, normalise: Normalise) -> tuple[Array, Array]:
+    x, y = split.take(chosen)
+    return (normalise.columns(x) if split.standardise else x), y
 
 
 def open_all(data: Dataset) -> None:
@@ -193,7 +221,7 @@ def train_batches(
         if isinstance(split, TextSplit):
             return Batch(*split.windows(chosen))
         if isinstance(split, Examples):
-            return Batch(*split.take(chosen))
+            return Batch(*_taken(split, chosen, normalise))
         pixels = augmented(split.images(chosen), augment, _generator(seed, epoch, (step, 1)))
         return Batch(normalise(pixels), labels[chosen])
 
@@ -216,7 +244,7 @@ def eval_batches(split: AnySplit, *, batch: int, normalise: Normalise) -> Iterat
             x, y = split.windows(chosen)
             return EvalBatch(_padded(x, batch), _padded(y, batch), weight)
         if isinstance(split, Examples):
-            x, y = split.take(chosen)
+            x, y = _taken(split, chosen, normalise)
             return EvalBatch(_padded(x, batch), _padded(y, batch), weight)
         if not of_images(split):
             raise DataError("an evaluation wants arrays, got batches; give `x_test` and `y_test`")

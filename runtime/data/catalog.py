@@ -229,16 +229,19 @@ add_dataset(
 )
 
 
-def load(name: str, *, data_dir: Path | None = None, cache_dir: Path, whole: bool = False) -> Dataset:
+def load(
+    name: str, *, data_dir: Path | None = None, cache_dir: Path, whole: bool = False, floats: bool = False
+) -> Dataset:
     """Return the data set `name`: one of `DATASETS`, or your own in a form of `OWN_FORMS`, as `imagefolder:PATH`.
 
-    With `whole`, a text or a folder that netc itself would divide is both splits, undivided, with the same digest.
+    With `whole`, a text or a folder that netc itself would divide is both splits, undivided, with the same digest. With
+    `floats` the targets of a table are numbers.
     Looked for in `data_dir` and nowhere else when that is given, else in the system's package folder, else
     in `cache_dir`/NAME, where `fetch` puts it. Raises `DataError` for an unknown name, for data that is not
     there (saying how to get it) and for damaged files.
     """
     if is_own(name):
-        return load_own(name, data_dir, whole=whole)
+        return load_own(name, data_dir, whole=whole, floats=floats)
     entry = entry_of(name)
     if entry.make:
         _refuse_data_dir(name, data_dir)

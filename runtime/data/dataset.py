@@ -55,6 +55,9 @@ class Split(Protocol):
     def images(self, indices: Indices) -> Images:
         """Return a fresh array of the images at `indices` [n]: uint8 [n, H, W, C]."""
 
+    def part(self, indices: Indices) -> Split:
+        """Return the split of the images at `indices` [n] alone."""
+
 
 @dataclass(frozen=True, eq=False)
 class ArraySplit:
@@ -91,6 +94,18 @@ class ArraySplit:
         """Return a copy of the images at `indices` [n]: uint8 [n, H, W, C]."""
         return self.pixels[indices]
 
+    def part(self, indices: Indices) -> ArraySplit:
+        """Return the split of the images at `indices` [n] alone."""
+        return ArraySplit(self.pixels[indices], self.labels[indices])
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The names of a table's columns: those that a net takes, in their order, and those that it learns."""
+
+    inputs: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
+
 
 AnySplit = Split | TextSplit | Examples | Batches
 
@@ -108,7 +123,8 @@ class Dataset:
     folder's is over relative paths and file bytes, a text's over the file's bytes. `native` is (H, W, C) as
     stored, of a text its (length,). Both stay what they are in a resized dataset, whose own image size is
     `train.shape`. `augment` is a sensible default for this data. `notes` are sentences for whoever uses it.
-    `train_digest` is the digest of the training part, or empty where the two parts are not stored apart.
+    `train_digest` is the digest of the training part, or empty where the two parts are not stored apart. `columns` are
+    those of a table.
 
     Raises `DataError` for a label outside the classes and for splits of different image shapes.
     """
@@ -124,6 +140,7 @@ class Dataset:
     native: tuple[int, ...]
     notes: tuple[str, ...] = ()
     train_digest: str = ""
+    columns: Columns = Columns()
 
     def __post_init__(self) -> None:
         if self.train.shape != self.test.shape:

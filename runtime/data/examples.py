@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Sized
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 from typing import Any
 
@@ -21,10 +21,14 @@ Source = Callable[[int], Iterable[Pair]]
 
 @dataclass(frozen=True, eq=False)
 class Examples:
-    """`x` float32 or int32 [N, ..], fed to the net as it is, and its targets `y` int32 or float32 [N, ..]."""
+    """`x` float32 or int32 [N, ..], fed to the net as it is, and its targets `y` int32 or float32 [N, ..].
+
+    With `standardise` x is float32 [N, F], and the net gets each column less its mean, over its standard deviation.
+    """
 
     x: Array
     y: Array
+    standardise: bool = False
 
     def __post_init__(self) -> None:
         if len(self.x) != len(self.y):
@@ -46,6 +50,10 @@ class Examples:
     def take(self, indices: npt.NDArray[np.int64]) -> Pair:
         """The examples at `indices` [n]: x and y."""
         return self.x[indices], self.y[indices]
+
+    def part(self, indices: npt.NDArray[np.int64]) -> Examples:
+        """The examples at `indices` [n] alone."""
+        return replace(self, x=self.x[indices], y=self.y[indices])
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +52,10 @@ class FolderSplit:
                 problems.append(str(error))
         refuse(str(self.root), problems)
         return out
+
+    def part(self, indices: Indices) -> FolderSplit:
+        """Return the split of the images at `indices` [n] alone."""
+        return replace(self, files=tuple(self.files[i] for i in indices.tolist()), labels=self.labels[indices])
 
 
 def load_folder(path: Path, name: str, *, follow: bool = False, whole: bool = False) -> Dataset:

@@ -57,6 +57,10 @@ class KeptSplit:
                 self._known[new] = True
             return self._kept[indices]
 
+    def part(self, indices: Indices) -> Split:
+        """Return the split of the images at `indices` [n] alone, kept too."""
+        return keep(self.base.part(indices))
+
 
 def keep(split: Split) -> Split:
     """Return `split` with its images kept once asked for, unless they take more than `KEEP_BYTES`."""

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from netc.runtime.data.augment import Images
-from netc.runtime.data.dataset import AnySplit, Dataset, Indices, Labels, Split, of_images
+from netc.runtime.data.dataset import AnySplit, Columns, Dataset, Indices, Labels, Split, of_images
 from netc.runtime.data.errors import DataError
 from netc.runtime.data.examples import Examples
 from netc.runtime.data.windows import TextSplit
@@ -44,6 +44,10 @@ class ChosenSplit:
     def images(self, indices: Indices) -> Images:
         """Return the images at `indices` [n]: uint8 [n, H, W, C]."""
         return self.base.images(self.places[indices])
+
+    def part(self, indices: Indices) -> ChosenSplit:
+        """Return the split of the images at `indices` [n] alone."""
+        return ChosenSplit(self.base, self.places[indices], self.labels[indices])
 
 
 @dataclass(frozen=True)
@@ -83,10 +87,28 @@ def by_name(data: Dataset, classes: Sequence[str], *, skip_unknown: bool = False
         return Named(TextSplit(labels[labels >= 0], data.test.context), missing, left_out, notes)
     places = np.flatnonzero(known_all)
     if isinstance(data.test, Examples):
-        return Named(Examples(data.test.x[places], labels[places]), missing, left_out, notes)
+        return Named(replace(data.test, x=data.test.x[places], y=labels[places]), missing, left_out, notes)
     if not of_images(data.test):
         raise DataError(f"an evaluation wants arrays, got the batches of {data.name}; give `x_test` and `y_test`")
     return Named(ChosenSplit(data.test, places, labels[places]), missing, left_out, notes)
+
+
+def with_columns(data: Dataset, columns: Columns) -> Dataset:
+    """Return a table with its test part's columns in the order in which a net takes them; raises DataError without one.
+
+    Columns that the net does not take are left out; other data is as it was.
+    """
+    test = data.test
+    if not columns.inputs or not data.columns.inputs or not isinstance(test, Examples):
+        return data
+    if absent := [name for name in columns.inputs if name not in data.columns.inputs]:
+        raise DataError(
+            f"{data.name}: wants the columns that the net was trained on, got none of the name {listed(absent)}; it "
+            f"has {listed(data.columns.inputs)}"
+        )
+    places = [data.columns.inputs.index(name) for name in columns.inputs]
+    part = replace(test, x=np.ascontiguousarray(test.x[:, places]))
+    return replace(data, train=part, test=part, columns=columns)
 
 
 def by_number(data: Dataset, outputs: int) -> Named:

@@ -13,9 +13,11 @@ from pathlib import Path
 
 from netc.netspec.vocabulary import Vocabulary
 from netc.runtime.data.array_files import load_arrays
+from netc.runtime.data.csv_file import HEADER, load_csv
 from netc.runtime.data.dataset import Dataset
 from netc.runtime.data.errors import DataError
 from netc.runtime.data.folder import load_folder
+from netc.runtime.data.table import OPTIONS
 from netc.runtime.data.text import load_text
 
 _OPTION = re.compile(r",([a-z_]+)=([^,]*)")
@@ -25,13 +27,15 @@ _OPTION = re.compile(r",([a-z_]+)=([^,]*)")
 class Asked:
     """Own data as it was asked for: `name` in full, what stood behind its colon, and the options behind that.
 
-    `whole`: undivided, for evaluation, where netc itself would divide it.
+    `whole`: undivided, for evaluation, where netc itself would divide it. `floats`: its targets are numbers and not
+    classes, as the loss wants them.
     """
 
     name: str
     path: Path
     options: Mapping[str, str] = field(default_factory=dict)
     whole: bool = False
+    floats: bool = False
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,15 @@ OWN_FORMS.add(
     ),
 )  # fmt: skip
 OWN_FORMS.add(
+    "csv",
+    OwnForm(
+        "FILE", "file",
+        "a table of numbers, or of image files, with a column of targets",
+        lambda asked: load_csv(asked.path, asked.name, asked.options, whole=asked.whole, floats=asked.floats),
+        _ends(".csv", ".tsv"), {**OPTIONS, "header": HEADER},
+    ),
+)  # fmt: skip
+OWN_FORMS.add(
     "text",
     OwnForm(
         "FILE", "file", "the characters of a UTF-8 file, for a net of token ids",
@@ -100,8 +113,8 @@ def own_names() -> tuple[str, ...]:
     return tuple(f"{word}:{form.place}" for word, form in OWN_FORMS.items())
 
 
-def load_own(name: str, data_dir: Path | None = None, *, whole: bool = False) -> Dataset:
-    """Return own data, as `is_own` says of its name; raises DataError."""
+def load_own(name: str, data_dir: Path | None = None, *, whole: bool = False, floats: bool = False) -> Dataset:
+    """Return own data, as `is_own` says of its name; see `Asked`. Raises DataError."""
     word = _form_of(name)
     assert word is not None  # the caller asked
     form = OWN_FORMS[word]
@@ -111,9 +124,9 @@ def load_own(name: str, data_dir: Path | None = None, *, whole: bool = False) ->
     if not place:
         raise DataError(f"{name} wants a {form.what} after the colon, got nothing; give {word}:{form.place}")
     if unknown := sorted(options.keys() - form.options.keys()):
-        known = ", ".join(form.options)
+        known = ", ".join(form.options)  # a form without any takes all behind the colon as the place
         raise DataError(f"{name}: {word} wants no options but {known}, got {unknown[0]!r}; leave it out")
-    return form.load(Asked(name, Path(place).expanduser(), options, whole))
+    return form.load(Asked(name, Path(place).expanduser(), options, whole, floats))
 
 
 def advice(given: str) -> str:

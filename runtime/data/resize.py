@@ -48,6 +48,10 @@ class ResizedSplit:
             target[:] = np.asarray(_of_mode(image, MODES[channels])).reshape(self.shape)
         return out
 
+    def part(self, indices: Indices) -> ResizedSplit:
+        """Return the split of the images at `indices` [n] alone."""
+        return ResizedSplit(self.base.part(indices), self.shape)
+
 
 def _of_mode(image: Image.Image, mode: str) -> Image.Image:
     return image if image.mode == mode else image.convert(mode)

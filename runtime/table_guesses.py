@@ -1,0 +1,61 @@
+"""What a run that was trained on a table says of the rows of another one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from netc.runtime.cache.store import Cache
+from netc.runtime.data.batches import eval_batches
+from netc.runtime.data.csv_file import read_inputs
+from netc.runtime.data.dataset import Columns
+from netc.runtime.data.errors import DataError
+from netc.runtime.data.examples import Array, Examples
+from netc.runtime.evaluate import Guess, Unread, classes_of, columns_of, open_session
+from netc.runtime.run.config import RunConfig, checkpoint_of, normalise_of
+
+
+def table_columns(folder: Path, which: str) -> Columns:
+    """The columns of the table that a run's checkpoint was trained on; none of other data."""
+    return columns_of(checkpoint_of(folder, which))
+
+
+def guess_rows(
+    config: RunConfig,
+    tables: Iterable[Path],
+    folder: Path,
+    which: str,
+    target: str,
+    cache: Cache,
+    weights: str | None = None,
+) -> Iterator[Guess | Unread]:
+    """What a run's checkpoint says of each row of the tables, in their order; an `Unread` for a table that is none.
+
+    A guess is named `FILE, line N`. Of a loss of floats it has the numbers of the columns that the net learnt.
+    """
+    columns, held = table_columns(folder, which), None
+    for path in tables:
+        try:
+            x, lines = read_inputs(path, columns)
+        except DataError as error:
+            yield Unread(str(path), str(error))
+            continue
+        held = held or open_session(config, folder, which, target, cache, weights)
+        session, saved = held
+        classes, normalise, metric = classes_of(saved), normalise_of(saved), config.recipe.loss.metric
+        rows = Examples(x, np.zeros(len(x), np.int32), standardise=bool(normalise.mean))
+        for start, batch in enumerate(eval_batches(rows, batch=config.training.batch, normalise=normalise)):
+            out = session.predict(batch.x)[batch.weight > 0].astype(np.float64)
+            for line, row in zip(lines[start * config.training.batch :], out, strict=False):
+                yield _guess(f"{path}, line {line}", row, classes, columns.targets, metric)
+
+
+def _guess(name: str, row: Array, classes: tuple[str, ...], targets: tuple[str, ...], metric: str) -> Guess:
+    if metric == "nothing":
+        return Guess(name, tuple(zip(targets, row.tolist(), strict=True)), measured=True)
+    e = np.exp(row - row.max())
+    chances = 1 / (1 + np.exp(-row)) if metric == "side" else e / e.sum()
+    named = [*(classes or targets), *(f"class {k}" for k in range(len(classes or targets), len(row)))]
+    return Guess(name, tuple((named[k], float(chances[k])) for k in np.argsort(-chances, kind="stable").tolist()))
