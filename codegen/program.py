@@ -10,6 +10,7 @@ from typing import Any
 import netc.codegen.layers  # registers the rules  # noqa: F401
 from netc.codegen.averaging import averaged
 from netc.codegen.builder import Builder
+from netc.codegen.changed import change
 from netc.codegen.clipping import clipped
 from netc.codegen.collector import no_collector
 from netc.codegen.ir import Function, Module, Value
@@ -20,7 +21,7 @@ from netc.codegen.norms import norm
 from netc.codegen.optim import rule_of
 from netc.codegen.random import initial_values, step_key
 from netc.codegen.rewrite.precision import at_precision
-from netc.codegen.rules import Emitted, Scope, emit
+from netc.codegen.rules import Scope, emit
 from netc.codegen.slots import KEY, SCALAR, Slot, averages_of, kept_of, state_of
 from netc.codegen.steps import Accumulation, Derived, train_steps
 from netc.netspec.check import CheckedNet
@@ -28,6 +29,7 @@ from netc.netspec.errors import SpecError
 from netc.netspec.layer import Layer, signature_of
 from netc.netspec.loss import Loss
 from netc.netspec.recipe import Optimizer, Recipe
+from netc.netspec.recipe_fit import misfits, trained
 from netc.netspec.types import Signature, TensorType
 
 SHARE = "share"  # of each label that is a class in the mean loss, where labels are checked
@@ -112,8 +114,11 @@ def build(net: CheckedNet, recipe: Recipe, batch: int, *, steps_per_call: int = 
     if not net.params:
         problems.append(f"{net.spec.name}: wants at least one trained parameter, got none; add a dense or conv2d layer")
     problems += [f"{net.spec.name}: {p}" for p in recipe.loss.misfits(net.out)]
+    if not problems:
+        problems += misfits(net, recipe, batch)
     if problems:
         raise SpecError(tuple(problems))
+    net = trained(net, recipe)
     state = state_of(net, recipe)
     maker = ModuleEmitter(net, recipe, batch, state)
     micro = (maker.accumulation.micro_step(),) if recipe.accumulate > 1 else ()
@@ -152,12 +157,14 @@ class ModuleEmitter:
         target = self.recipe.loss.target(self.net.out)
         return b.parameter("y", TensorType((self.batch, *target.shape), target.dtype))
 
-    def _forward(self, b: Builder, held: dict[str, Value], x: Value, training: bool) -> Emitted:
-        key = None
-        if training and self.net.signature.draws:
-            with b.at("key"):
-                key = step_key(b, held["key"], held["step"])
-        return emit(b, self.net.spec.body, Scope(held, held, training, key=key, remat=self.recipe.remat), x)
+    @property
+    def _draws(self) -> bool:
+        """Whether a step draws: the net, or what becomes of its examples."""
+        return self.net.signature.draws or self.recipe.draws
+
+    def _forward(self, b: Builder, held: dict[str, Value], x: Value) -> Value:
+        """The output in evaluation."""
+        return emit(b, self.net.spec.body, Scope(held, held, False, remat=self.recipe.remat), x).y
 
     def init(self) -> Function:
         """seed -> state: drawn parameters, zero moments and averages."""
@@ -172,14 +179,27 @@ class ModuleEmitter:
 
     def _derive(self, b: Builder, held: dict[str, Value], x: Value, target: Value) -> Derived:
         """The share of these examples in the mean over the whole batch, and of its gradient."""
-        out = self._forward(b, held, x, training=True)
+        key = None
+        if self._draws:
+            with b.at("key"):
+                key = step_key(b, held["key"], held["step"])
+        changed = change(b, self.recipe, key, x)
+        out = emit(b, self.net.spec.body, Scope(held, held, True, key=key, remat=self.recipe.remat), changed.x)
         with b.at("loss"):
-            mean, pull = self._mean_loss(b, held, out.y, target)
-            right = b.sum(correct(b, self.recipe.loss, out.y, target), (0,))
+            found = [self._one_loss(b, held, out.y, t) for t in changed.targets(b, target)]
+            mean = changed.sum(b, [mean for mean, _, _ in found])
+            right = changed.sum(b, [right for _, right, _ in found])
         with b.at("loss", "vjp"):
-            dlogits = pull()
+            dlogits = changed.sum(b, [pull() for _, _, pull in found])
         _, drawn = out.pull(dlogits)
         return Derived(mean, right, drawn, out.state)
+
+    def _one_loss(
+        self, b: Builder, held: Mapping[str, Value], logits: Value, target: Value
+    ) -> tuple[Value, Value, Callable[[], Value]]:
+        """The share of these examples in the mean loss, how many are right, and what emits the loss's gradient."""
+        mean, pull = self._mean_loss(b, held, logits, target)
+        return mean, b.sum(correct(b, self.recipe.loss, logits, target), (0,)), pull
 
     def _mean_loss(
         self, b: Builder, held: Mapping[str, Value], logits: Value, target: Value
@@ -199,9 +219,8 @@ class ModuleEmitter:
         x = TensorType((self.batch // self.recipe.accumulate, *self.net.x.shape), self.net.x.dtype)
         target = self.recipe.loss.target(self.net.out)
         y = TensorType((x.shape[0], *target.shape), target.dtype)
-        draws = bool(self.net.signature.draws)
         constants = (Slot(SHARE, "constant", SCALAR),) if self.recipe.check_labels else ()
-        return Accumulation(self.recipe.accumulate, self.state, draws, constants, x, y, self._derive)
+        return Accumulation(self.recipe.accumulate, self.state, self._draws, constants, x, y, self._derive)
 
     def train_step(self, micro: Function | None = None) -> Function:
         """(state, x, y, lr) -> (state, loss, correct, grad_norm, param_norm), metrics of the incoming state.
@@ -255,7 +274,7 @@ class ModuleEmitter:
         held = self._take(b, kept_of(self.state))
         x, target = self._images(b), self._target(b)
         weight = b.parameter("weight", TensorType((self.batch,)))
-        logits = self._forward(b, held, x, training=False).y
+        logits = self._forward(b, held, x)
         with b.at("loss"):
             loss, counted = self.recipe.loss.evaluated, weight
             if self.recipe.check_labels:
@@ -271,7 +290,7 @@ class ModuleEmitter:
         """(parameters, statistics, x) -> logits."""
         b = Builder("predict")
         held = self._take(b, kept_of(self.state))
-        return b.finish([("logits", self._forward(b, held, self._images(b), training=False).y)])
+        return b.finish([("logits", self._forward(b, held, self._images(b)))])
 
 
 # -- modules of one rule, for the oracle and the tests -----------------------------------------------------------

@@ -63,10 +63,10 @@ def kept(b: Builder, key: Value, stream: int, shape: tuple[int, ...], rate: floa
     return b.reshape(b.compare("GE", b.op("shr", word, b.constant(8, word.type)), threshold), shape)
 
 
-def centred_sum(b: Builder, key: Value, count: int) -> Value:
+def centred_sum(b: Builder, key: Value, count: int, streams: tuple[int, int] = (1, 2)) -> Value:
     """`count` floats, each the sum of eight 16-bit uniforms less its mean: an integer below 2^19 in size, exact."""
     total: Value | None = None
-    for word in (*words(b, key, 1, count), *words(b, key, 2, count)):
+    for word in (*words(b, key, streams[0], count), *words(b, key, streams[1], count)):
         for field in (b.op("and", word, b.constant(0xFFFF, word.type)), b.op("shr", word, b.constant(16, word.type))):
             total = field if total is None else b.add(total, field)
     assert total is not None

@@ -7,9 +7,12 @@ from dataclasses import dataclass, field
 
 from netc.netspec.averaging import Averaging
 from netc.netspec.clipping import Clipping
+from netc.netspec.erasing import Erasing
 from netc.netspec.errors import SpecError
 from netc.netspec.loss import CrossEntropy, Focal, Loss
+from netc.netspec.mixing import Mixing
 from netc.netspec.optimizers import SGD, Adam, Optimizer
+from netc.netspec.regularisation import Regularisation
 from netc.netspec.schedules import SCHEDULES, Schedule
 from netc.netspec.vocabulary import option, part, parts_of
 
@@ -53,6 +56,14 @@ class Recipe:
     check_labels: bool = option(False, "Leave labels that are no class out of the loss; count them.", later=True)
     clipping: Clipping = part(Clipping())  # noqa: RUF009  # frozen
     averaging: Averaging = part(Averaging())  # noqa: RUF009  # frozen
+    mixing: Mixing = part(Mixing())  # noqa: RUF009
+    erasing: Erasing = part(Erasing())  # noqa: RUF009
+    regularisation: Regularisation = part(Regularisation())  # noqa: RUF009
+
+    @property
+    def draws(self) -> bool:
+        """Whether a step draws what becomes of its examples, besides what the net draws."""
+        return self.mixing.on or bool(self.erasing.random_erasing)
 
     def check(self) -> Recipe:
         """The recipe itself; raises SpecError with one sentence for each value out of range."""

@@ -122,7 +122,7 @@ def run_step_case(case: StepCase, *, seed: int = 0) -> Result:
     state: Tensors = {s.name: rng.uniform(0.5, 2.0, s.shape) for s in net.state}
     kept = optimizers.start(case.recipe.optimizer, tuple(params.values()))
     witness = _Witness(case, net, params, state, kept)
-    gradient = compiled(loss_and_gradients(case.net, case.recipe.loss))
+    gradient = compiled(loss_and_gradients(case.net, case.recipe))
     first = before = witness.everything()
     slots = [s.name for s in program.state]
     batches = [_batch(rng, case, net) for _ in range(case.steps)]

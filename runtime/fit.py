@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from netc.netspec.errors import NetcError, UserError
+from netc.netspec.recipe_fit import misfits
 from netc.netspec.types import TensorType, batched
 from netc.runtime.data.dataset import Dataset
 from netc.runtime.data.examples import Array, Batches, Examples
@@ -19,7 +20,8 @@ def refuse_misfits(config: RunConfig, data: Dataset) -> None:
     """Raise UserError unless the data, images with a class each, text or arrays, can feed the net and its loss."""
     kind = "text" if isinstance(data.train, TextSplit) else "images"
     own = isinstance(data.train, Examples | Batches)
-    if problems := [*(_array_problems(config, data) if own else _problems(config, kind, data.train.labels))]:
+    problems = [*(_array_problems(config, data) if own else _problems(config, kind, data.train.labels))]
+    if problems := problems or [*misfits(config.net, config.recipe, config.training.batch)]:
         raise UserError("\n".join(problems))
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
-from typing import Any, TypeVar, get_origin, get_type_hints
+from types import UnionType
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 import click
 
@@ -81,6 +82,8 @@ def _option(name: str, cls: Any, default: str, takers: Sequence[str]) -> Made[An
     if takers:
         about = f"{about.removesuffix('.')} ({', '.join(takers)})."
     type_ = get_type_hints(cls)[name]
+    if isinstance(type_, UnionType):  # a number or None
+        return click.option(flag, name, type=get_args(type_)[0], help=f"{about}  [default: the net's]")
     if get_origin(type_) is tuple:
         return click.option(flag, name, metavar="NAME,NAME", help=about)
     if type_ is bool:

@@ -11,8 +11,7 @@ from netc.netspec.layer import Composite, Layer, want_copies, want_positive, wan
 from netc.netspec.layers.combine import Chain, Residual
 from netc.netspec.layers.conv import Conv2d
 from netc.netspec.layers.norm import BatchNorm, LayerNorm, LayerScale
-from netc.netspec.layers.stochastic import DropPath
-from netc.netspec.layers.transformer import Rates, paths_problems
+from netc.netspec.layers.stochastic import DropPath, Rates, paths_problems
 from netc.netspec.types import TensorType
 
 Norm = Literal["layer", "batch"]

@@ -12,8 +12,9 @@ from netc.netspec.layers.combine import Chain, Concat
 from netc.netspec.layers.conv import Conv2d, ConvBn
 from netc.netspec.layers.norm import LayerNorm
 from netc.netspec.layers.shape import Identity
+from netc.netspec.layers.stochastic import Rates
 from netc.netspec.layers.swin import WindowMerge, WindowPartition
-from netc.netspec.layers.transformer import Rates, TransformerEncoder
+from netc.netspec.layers.transformer import TransformerEncoder
 from netc.netspec.types import TensorType, batched
 
 

@@ -9,6 +9,8 @@ from typing import ClassVar
 from netc.netspec.layer import Layer
 from netc.netspec.types import Signature, TensorType
 
+Rates = float | tuple[float, float]  # of all blocks, or of the first and the last with equal steps between
+
 
 @dataclass(frozen=True)
 class _Dropping(Layer):
@@ -48,3 +50,17 @@ class DropPath(_Dropping):
     """
 
     kind: ClassVar[str] = "dropPath"
+
+
+def paths_problems(drop_path: Rates) -> Iterator[str]:
+    """Yield a sentence if a rate of drop-path is not in [0, 1)."""
+    ends = drop_path if isinstance(drop_path, tuple) else (drop_path,)
+    if not all(0 <= rate < 1 for rate in ends):
+        yield f"drop_path wants numbers in [0, 1), got {drop_path}"
+
+
+def paths_dropped(drop_path: Rates, index: int, count: int) -> tuple[Layer, ...]:
+    """The drop-path of block `index` of `count`, or nothing where its rate is 0."""
+    first, last = drop_path if isinstance(drop_path, tuple) else (drop_path, drop_path)
+    rate = first + (last - first) * index / max(count - 1, 1)
+    return (DropPath(rate, name="droppath"),) if rate else ()

@@ -21,8 +21,9 @@ from netc.netspec.layers.attention import dropped, head_width, model_head_dim, r
 from netc.netspec.layers.combine import Chain, Residual
 from netc.netspec.layers.dense import Dense
 from netc.netspec.layers.norm import LayerNorm, epsilon_problems
+from netc.netspec.layers.stochastic import Rates, paths_dropped, paths_problems
 from netc.netspec.layers.tokens import SpatialFlatten, SpatialUnflatten, want_tokens
-from netc.netspec.layers.transformer import Rates, mlp_layers, paths_dropped, paths_problems
+from netc.netspec.layers.transformer import mlp_layers
 from netc.netspec.layers.window import Pair, pair
 from netc.netspec.types import Normal, ParamSpec, Signature, TensorType, batched
 

@@ -13,7 +13,7 @@ from netc.netspec.layers.combine import Chain, Residual
 from netc.netspec.layers.conv import Conv2d
 from netc.netspec.layers.dense import Dense
 from netc.netspec.layers.norm import LayerNorm, RMSNorm, epsilon_problems
-from netc.netspec.layers.stochastic import DropPath
+from netc.netspec.layers.stochastic import Rates, paths_dropped, paths_problems
 from netc.netspec.layers.tokens import (
     LearnedPositions,
     LearnedTokens,
@@ -25,7 +25,6 @@ from netc.netspec.layers.tokens import (
 from netc.netspec.types import TensorType, batched
 
 Norm = Literal["layer", "rms"]
-Rates = float | tuple[float, float]  # of all blocks, or of the first and the last with equal steps between
 NORMS: dict[str, type[LayerNorm | RMSNorm]] = {"layer": LayerNorm, "rms": RMSNorm}
 
 
@@ -34,20 +33,6 @@ def norm_problems(norm: str, epsilon: float) -> Iterator[str]:
     if norm not in NORMS:
         yield f"norm wants one of {', '.join(NORMS)}, got {norm!r}"
     yield from epsilon_problems(epsilon)
-
-
-def paths_problems(drop_path: Rates) -> Iterator[str]:
-    """Yield a sentence if a rate of drop-path is not in [0, 1)."""
-    ends = drop_path if isinstance(drop_path, tuple) else (drop_path,)
-    if not all(0 <= rate < 1 for rate in ends):
-        yield f"drop_path wants numbers in [0, 1), got {drop_path}"
-
-
-def paths_dropped(drop_path: Rates, index: int, count: int) -> tuple[Layer, ...]:
-    """The drop-path of block `index` of `count`, or nothing where its rate is 0."""
-    first, last = drop_path if isinstance(drop_path, tuple) else (drop_path, drop_path)
-    rate = first + (last - first) * index / max(count - 1, 1)
-    return (DropPath(rate, name="droppath"),) if rate else ()
 
 
 def mlp_layers(mlp: int, width: int, activation: str, dropout: float, bias: bool, std: float) -> tuple[Layer, ...]:

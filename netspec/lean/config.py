@@ -11,11 +11,11 @@ from typing import Any, Literal
 from netc.netspec.augment import Augment
 from netc.netspec.lean.arguments import is_whole, shown
 from netc.netspec.lean.source import Built, Misread, Record, Value
+from netc.netspec.lean.switched import switched_notes, switched_options
 from netc.netspec.loss import LOSSES as NETC_LOSSES
 from netc.netspec.optimizers import OPTIMIZERS
 
 Role = Literal["taken", "refused", "part", "noted"]
-EMA_DECAY = 0.9999  # where emaDecay is not stated
 GAMMA = 2.0  # of focal loss, where focalGamma is not stated
 WITHOUT = "take it out, or train without the structure: `config=none`"
 
@@ -84,9 +84,9 @@ FIELDS: dict[str, Field] = {
     "checkpointEveryNEpochs": Field("Nat", None, "noted", EVERY_EPOCH),
     "bnMomentum": _refused("Float", 0.9, "give the layers (momentum := 0.01), one less what the original has"),
     "bnEps": _refused("Float", 1e-5, "give the layers (epsilon := 1e-3)"),
-    "dropPath": _refused("Float", 0.0, "give the stages (drop_path := [0.0, 0.1])"),
-    "dropPathOverN": _part("Bool", "dropPath"),
-    "dropout": _refused("Float", 0.0, "put .dropout (rate := 0.2) before the last layer"),
+    "dropPath": Field("Float", 0.0),
+    "dropPathOverN": Field("Bool", False),
+    "dropout": Field("Float", 0.0),
     "vitInit": _refused("Bool", False, "give the layers (std := 0.02)"),
     "cnxInit": _refused("Bool", False, "give the layers (std := 0.02)"),
     "bootstrapBackbone": _refused("option", None, "take it out, and begin with given weights (`init`)"),
@@ -97,15 +97,15 @@ FIELDS: dict[str, Field] = {
     "expLRStaircase": Field("Bool", False, say=AFTER_WARM_UP),
     "gradClipNorm": Field("Float", 0.0),
     "headLrMult": _refused("Float", 1.0),
-    "useMixup": _refused("Bool", False),
-    "mixupAlpha": _part("Float", "useMixup"),
-    "useCutmix": _refused("Bool", False),
-    "cutmixAlpha": _part("Float", "useCutmix"),
+    "useMixup": Field("Bool", False),
+    "mixupAlpha": Field("Float", 0.8),
+    "useCutmix": Field("Bool", False),
+    "cutmixAlpha": Field("Float", 1.0),
     "useKnnMixup": _refused("Bool", False),
     "knnMixupAlpha": _part("Float", "useKnnMixup"),
-    "randomErasing": _refused("Bool", False),
-    "randomErasingProb": _part("Float", "randomErasing"),
-    "erasingPixel": _part("Bool", "randomErasing"),
+    "randomErasing": Field("Bool", False),
+    "randomErasingProb": Field("Float", 0.25),
+    "erasingPixel": Field("Bool", False),
     "useRandAugment": _refused("Bool", False),
     "randAugmentN": _part("Nat", "useRandAugment"),
     "randAugmentM": _part("Float", "useRandAugment"),
@@ -118,7 +118,7 @@ FIELDS: dict[str, Field] = {
     "trainRes": _refused("Nat", 0, "take it out, and give `input`"),
     "testCropRatio": _refused("Float", 0.0),
     "useEMA": Field("Bool", False),
-    "emaDecay": Field("Float", EMA_DECAY),
+    "emaDecay": Field("Float", 0.9999),
     "useSWA": _refused("Bool", False),
     "swaStartEpoch": _part("Nat", "useSWA"),
     "useSWAG": _refused("Bool", False),
@@ -263,11 +263,7 @@ def _options(given: Mapping[str, Any]) -> dict[str, Any]:
         options["precision"] = "bf16"
     if parts > 1:
         options["accumulate"] = parts
-    if given.get("useEMA", False):
-        options["ema"] = given.get("emaDecay", EMA_DECAY)
-    if bound := given.get("gradClipNorm", 0.0):
-        options["clip_norm"] = bound
-    return options
+    return options | switched_options(given)
 
 
 def _decay(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -327,12 +323,11 @@ def _notes(given: Mapping[str, Any]) -> list[str]:
     if not given.get("expLRDecayRate", 0.0):
         own = ("expLRDecayEpochs", "expLRStaircase")
         notes += [f"{name}: belongs to expLRDecayRate, which is off" for name in own if name in given]
+    notes += switched_notes(given)
     if given.get("optimizer") != "rmsprop":
         notes += [
             f"{name}: belongs to optimizer := .rmsprop" for name in ("rmspropDecay", "rmspropEps") if name in given
         ]
-    if "emaDecay" in given and not given.get("useEMA", False):
-        notes.append("emaDecay: belongs to useEMA, which is off")
     if "focalGamma" in given and not given.get("useFocal", False):
         notes.append("focalGamma: belongs to useFocal, which is off")
     if given.get("weightDecay", 0.0) and "wdExcludeNormBias" not in given:

@@ -12,6 +12,7 @@ from netc.proofs_oracle.reference import BadCase, Case, Reference, under, within
 from netc.proofs_oracle.references.activation import activate
 from netc.proofs_oracle.references.conv import convolve
 from netc.proofs_oracle.references.norm import batch_norm
+from netc.proofs_oracle.references.stochastic import drop_path
 
 if TYPE_CHECKING:
     from jax import Array
@@ -37,6 +38,12 @@ class _Stage:
         self.new |= within(norm, new)
         return y
 
+    def dropped(self, layer: ResidualBlock | BottleneckBlock, index: int, h: Array) -> Array:
+        """Drop-path, its rate the same in all blocks or linear from the first to the last."""
+        first, last = layer.drop_path if isinstance(layer.drop_path, tuple) else (layer.drop_path,) * 2
+        rate = first if layer.blocks == 1 else first + (last - first) * index / (layer.blocks - 1)
+        return drop_path(under(self.state, f"block{index}.residual.body.droppath"), h, rate, self.training)
+
     def shortcut(self, block: str, x: Array, features: int, stride: int) -> Array:
         """Option B: a projection where the shape changes, else the identity."""
         if stride == 1 and x.shape[-1] == features:
@@ -50,7 +57,7 @@ def _residual_block(layer: ResidualBlock, params: Tensors, state: Tensors, x: Ar
         stride, block = layer.stride if index == 0 else 1, f"block{index}"
         body = f"{block}.residual.body"
         h = activate(layer.activation, stage.conv_bn(f"{body}.conv1", x, stride, ONE))
-        h = stage.conv_bn(f"{body}.conv2", h, 1, ONE)
+        h = stage.dropped(layer, index, stage.conv_bn(f"{body}.conv2", h, 1, ONE))
         x = activate(layer.activation, h + stage.shortcut(block, x, layer.features, stride))
     return x, stage.new
 
@@ -62,7 +69,7 @@ def _bottleneck_block(layer: BottleneckBlock, params: Tensors, state: Tensors, x
         body = f"{block}.residual.body"
         h = activate(layer.activation, stage.conv_bn(f"{body}.conv1", x, 1, NONE))
         h = activate(layer.activation, stage.conv_bn(f"{body}.conv2", h, stride, ONE, groups=layer.groups))
-        h = stage.conv_bn(f"{body}.conv3", h, 1, NONE)
+        h = stage.dropped(layer, index, stage.conv_bn(f"{body}.conv3", h, 1, NONE))
         x = activate(layer.activation, h + stage.shortcut(block, x, layer.features, stride))
     return x, stage.new
 
@@ -83,12 +90,15 @@ REFERENCES = (
             Case("h-swish", ResidualBlock(3, stride=2, activation="h-swish"), (4, 4, 2)),
             Case("dead-channels", ResidualBlock(4), (3, 3, 4), draw="kinks"),
             Case("evaluation", ResidualBlock(3, 2, 2), (4, 4, 2), training=False),
+            Case("drop-path", ResidualBlock(2, 2, drop_path=(0.0, 0.5)), (3, 3, 2), batch=4),
+            Case("drop-path-evaluation", ResidualBlock(2, drop_path=0.5), (3, 3, 2), training=False),
         ),
         (
             BadCase(ResidualBlock(0), (4, 4, 3), "features wants a positive integer, got 0"),
             BadCase(ResidualBlock(4, 0), (4, 4, 3), "blocks wants an integer from 1 to 10000, got 0"),
             BadCase(ResidualBlock(4, stride=0), (4, 4, 3), "stride wants a positive integer, got 0"),
             BadCase(ResidualBlock(4, activation="mish"), (4, 4, 3), "activation wants one of identity, relu"),
+            BadCase(ResidualBlock(4, drop_path=1.0), (4, 4, 3), "drop_path wants numbers in [0, 1), got 1.0"),
             BadCase(ResidualBlock(4), (16,), "wants [batch, H, W, C], got [batch, 16]"),
         ),
     ),
@@ -106,6 +116,7 @@ REFERENCES = (
             Case("batch-1", BottleneckBlock(8), (4, 5, 8), batch=1),
             Case("dead-channels", BottleneckBlock(8), (3, 3, 2), draw="kinks"),
             Case("evaluation", BottleneckBlock(8, 2), (3, 3, 4), training=False),
+            Case("drop-path", BottleneckBlock(8, 3, drop_path=(0.2, 0.6)), (3, 3, 4), batch=5),
         ),
         (
             BadCase(BottleneckBlock(3), (4, 4, 3), "width wants a positive integer, got 0"),

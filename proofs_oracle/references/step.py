@@ -12,6 +12,7 @@ import jax.numpy as jnp
 
 from netc.netspec.averaging import Averaging
 from netc.netspec.clipping import Clipping
+from netc.netspec.erasing import Erasing
 from netc.netspec.layers import (
     BottleneckBlock,
     Chain,
@@ -27,10 +28,13 @@ from netc.netspec.layers import (
     ResidualBlock,
 )
 from netc.netspec.loss import BinaryCrossEntropy, CrossEntropy, DiceCrossEntropy, Focal, Loss, MeanSquaredError
+from netc.netspec.mixing import Mixing
 from netc.netspec.recipe import SGD, Adam, Recipe
+from netc.netspec.regularisation import Regularisation
 from netc.netspec.spec import NetSpec
 from netc.proofs_oracle.reference import KEY, STREAM, apply
 from netc.proofs_oracle.references import losses
+from netc.proofs_oracle.references.mixing import erased, mixture
 
 if TYPE_CHECKING:
     from jax import Array
@@ -48,21 +52,29 @@ class StepCase:
     lr: float = 0.01
 
 
-def loss_and_gradients(net: NetSpec, loss: Loss) -> Callable[..., Any]:
+def loss_and_gradients(net: NetSpec, recipe: Recipe) -> Callable[..., Any]:
     """(params, states, x, target, key, step) -> ((mean loss, (correct, new states)), gradients by name).
 
-    By autodiff of the net. What the net draws comes from the words of Threefry-2x32 at counter (step, 3) of the key.
+    By autodiff of the net. What is drawn comes from the words of Threefry-2x32 at counter (step, 3) of the key. Where
+    examples are mixed, the loss and what is correct are those of both targets, each with its share.
     """
+    loss, body = recipe.loss, recipe.regularisation.of(net).body
 
     def mean_loss(
         params: Mapping[str, Array], state: Mapping[str, Array], x: Array, target: Array, key: Array, step: Array
     ) -> Any:
         counter = jnp.stack([step.astype(jnp.uint32), jnp.uint32(3)])
         drawn = {KEY: jax.extend.random.threefry_2x32(key, counter), STREAM: 0}
-        z, new = apply(net.body, params, {**state, **drawn}, x, True)
+        if recipe.erasing.random_erasing:
+            x = erased(recipe.erasing, drawn[KEY], x)
+        x, share = mixture(recipe.mixing, drawn[KEY], x) if recipe.mixing.on else (x, 1.0)
+        z, new = apply(body, params, {**state, **drawn}, x, True)
         new = {name: value for name, value in new.items() if name not in drawn}
-        right = jnp.sum(losses.correct(loss, z, target))
-        return jnp.mean(losses.each(loss, z, target)), (right, new)
+        both = [
+            (jnp.mean(losses.each(loss, z, t)), jnp.sum(losses.correct(loss, z, t))) for t in (target, target[::-1])
+        ]
+        mean, right = (share * own + (1 - share) * other for own, other in zip(*both, strict=True))
+        return mean, (right, new)
 
     return jax.value_and_grad(mean_loss, has_aux=True)  # type: ignore[no-any-return]
 
@@ -188,5 +200,18 @@ CASES = (
     StepCase("cnn-clip-value", CNN, Recipe(SGD(), clipping=Clipping(clip_value=0.05))),
     StepCase("cnn-agc", CNN, Recipe(SGD(), clipping=Clipping(agc=0.02))),
     StepCase("tokens-agc", TOKENS, Recipe(SGD(), clipping=Clipping(agc=0.1))),
+    StepCase("mlp-mixup", MLP, Recipe(SGD(), SMOOTHED, mixing=Mixing(0.4)), batch=5),
+    StepCase(
+        "regression-mixup", PIXELS, Recipe(SGD(), MeanSquaredError(), mixing=Mixing(1.0, mixup_prob=0.7)), batch=4
+    ),
+    StepCase("binary-mixup", MLP, Recipe(SGD(), BinaryCrossEntropy(2.0), mixing=Mixing(8.0)), batch=4),
+    StepCase("focal-mixup", MLP, Recipe(SGD(), Focal(), mixing=Mixing(0.2)), batch=4),
+    StepCase("cnn-cutmix", CNN, Recipe(SGD(), SMOOTHED, mixing=Mixing(cutmix=1.0)), batch=4),
+    StepCase("cnn-mixup-cutmix", CNN, Recipe(SGD(), mixing=Mixing(0.8, 1.0, 0.9)), batch=4, steps=6),
+    StepCase("cnn-cutmix-accumulated", CNN, Recipe(SGD(), accumulate=2, mixing=Mixing(cutmix=1.0)), batch=6),
+    StepCase("resnet-erasing", RESNET, Recipe(SGD(), erasing=Erasing(0.7))),
+    StepCase("cnn-erasing-pixels-mixup", CNN, Recipe(SGD(), mixing=Mixing(0.8), erasing=Erasing(1.0, True)), batch=4),
+    StepCase("dropout-mixup", DRAWING, Recipe(SGD(), mixing=Mixing(0.4)), batch=4),
+    StepCase("drop-path-dropout-stated", DRAWING, Recipe(SGD(), regularisation=Regularisation(0.3, 0.6)), batch=4),
     StepCase("dropout-adam-accumulated", DRAWING, Recipe(ADAM, accumulate=3), batch=6),
 )

@@ -56,14 +56,20 @@ def executed(text: str) -> dict[str, Any]:
 
 
 def agreement(
-    net: CheckedNet, *, loss: Loss | None = None, batch: int = 2, seed: int = 2**40 + 5, accumulate: int = 1
+    net: CheckedNet,
+    *,
+    loss: Loss | None = None,
+    batch: int = 2,
+    seed: int = 2**40 + 5,
+    accumulate: int = 1,
+    **parts: Any,
 ) -> Agreement:
     """The first step of the evaluator and of the script, from the same drawn state, in float64.
 
-    The recipe is plain descent at the rate 1, so that each parameter moves by its gradient. Raises UserError where the
-    net or the loss has no script.
+    The recipe is plain descent at the rate 1, so that each parameter moves by its gradient; `parts` are parts of it.
+    Raises UserError where the net or the loss has no script.
     """
-    recipe = Recipe(SGD(momentum=0.0), CrossEntropy() if loss is None else loss, accumulate=accumulate)
+    recipe = Recipe(SGD(momentum=0.0), CrossEntropy() if loss is None else loss, accumulate=accumulate, **parts)
     text = script_of(net, recipe, batch, seed)
     scope, program = executed(text), build(net, recipe, batch)
     held = first_state(program, seed)

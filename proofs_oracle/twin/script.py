@@ -14,12 +14,14 @@ from typing import Any
 from netc.netspec.check import CheckedNet
 from netc.netspec.errors import UserError
 from netc.netspec.recipe import Recipe, TrainConfig
+from netc.netspec.recipe_fit import trained
 from netc.netspec.types import Constant, Initializer, Normal
 from netc.netspec.vocabulary import options_of, parts_of
 from netc.proofs_oracle.references import optimizers
 from netc.proofs_oracle.twin import data, step
 from netc.proofs_oracle.twin.forward import forward_text
 from netc.proofs_oracle.twin.losses import loss_call, loss_functions
+from netc.proofs_oracle.twin.mixing import changes_of
 from netc.proofs_oracle.twin.schedules import factor_text
 from netc.proofs_oracle.twin.template import TEMPLATE
 
@@ -45,12 +47,15 @@ class Training:
 def jax_script(t: Training) -> str:
     """The script's text. Raises UserError naming a layer, a loss or an option that has no form in it."""
     _refuse(t.recipe)
-    functions, forward = forward_text(t.net)
+    net, parts = trained(t.net, t.recipe), t.recipe.accumulate
+    functions, forward = forward_text(net)
     rank = t.net.out.rank
-    loss = loss_call(t.recipe.loss, "logits", "y")
+    draws = step.Drawing(net.signature.draws, t.recipe.draws)
+    changes = changes_of(t.recipe, t.net.x, step.key_of(parts=parts > 1), streamed="def stream(" in functions)
+    loss = changes.loss(*(loss_call(t.recipe.loss, "logits", y) for y in ("y", "y[::-1]")))
     evaluation = loss_call(t.recipe.loss.evaluated, "logits", "y")
-    tokens, draws = t.net.x.dtype == "i32", t.net.signature.draws
-    begun, parts = step.BEGUN if "init" in t.header.get("recipe", {}) else step.DRAWN, t.recipe.accumulate
+    tokens = t.net.x.dtype == "i32"
+    begun = step.BEGUN if "init" in t.header.get("recipe", {}) else step.DRAWN
     s = t.config
     values: dict[str, Any] = {
         "NET": t.net.spec.name, "SEED": t.seed, "BATCH": s.batch, "EPOCHS": s.epochs, "LR": s.lr, "WARMUP": s.warmup,
@@ -73,12 +78,12 @@ def jax_script(t: Training) -> str:
         "<forward>": forward.replace("\n", "\n    "),
         "<x>": "x i32 [B, T]" if tokens else "x [B, ..]",
         "<logits>": "logits [B, classes]" if rank == 1 else "logits [B, .., classes]",
-        "<key argument>": ", key=None" if draws else "",
-        "<step key function>": step.KEY if draws else "",
+        "<key argument>": ", key=None" if draws.net else "",
+        "<step key function>": (step.KEY if draws else "") + changes.functions,
         "<seed key>": '        "key": key,\n' if draws else "",
         "<kept key>": ', "key": state["key"]' if draws else "",
         **begun,
-        "<derivative>": (step.in_parts if parts > 1 else step.whole)(loss, draws),
+        "<derivative>": step.derivative(loss, changes, draws, parts=parts > 1),
         "<losses>": loss_functions(f"{loss} {evaluation}", rank),
         "<evaluation>": evaluation,
         "<right>": "logits.argmax(-1) == y" if rank == 1 else f"(logits.argmax(-1) == y).mean({_places(rank)})",
@@ -91,6 +96,9 @@ def jax_script(t: Training) -> str:
     return re.sub("|".join(replaced), lambda mark: replaced[mark[0]], TEMPLATE)
 
 
+FORMS = ("mixing", "erasing", "regularisation")  # parts of a recipe that a script has
+
+
 def _refuse(recipe: Recipe) -> None:
     """Raise UserError for options that the script does not have."""
     if recipe.precision != "f32":
@@ -101,7 +109,9 @@ def _refuse(recipe: Recipe) -> None:
     if recipe.check_labels:
         raise UserError("emit-jax wants a training without `check_labels`, got it; the twin has no such mask")
     for part, cls in parts_of(Recipe).items():
-        if on := [name for name in options_of(cls) if getattr(getattr(recipe, part), name) != getattr(cls(), name)]:
+        given = getattr(recipe, part)
+        on = [name for name in options_of(cls) if getattr(given, name) != getattr(cls(), name)]
+        if on and part not in FORMS:
             raise UserError(f"emit-jax wants a training without `{on[0]}`, got it; the twin has no form of it")
     for name, given in (("`remat`", recipe.remat), ("`scan_blocks`", recipe.scan_blocks)):
         if given:

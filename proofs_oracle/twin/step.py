@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+from netc.proofs_oracle.twin.mixing import Changes
+
 KEY = '''
 
 def step_key(state):
@@ -36,7 +40,7 @@ def begun(path, state):
 
 _WHOLE = """\
     def objective(p):
-        logits, statistics = forward(p, state["statistics"], x, True<key>)
+<changes>        logits, statistics = forward(p, state["statistics"], <x>, True<key>)
         return <loss>.mean(), statistics
 
     (loss, statistics), grads = jax.value_and_grad(objective, has_aux=True)(params)
@@ -44,7 +48,7 @@ _WHOLE = """\
 
 _PARTS = '''\
     def objective(p, statistics, x, y<number>):
-        logits, statistics = forward(p, statistics, x, True<key>)
+<changes>        logits, statistics = forward(p, statistics, <x>, True<key>)
         return <loss>.mean(), statistics
 
     def part(sums, examples):
@@ -59,16 +63,29 @@ _PARTS = '''\
 '''
 
 
-def whole(loss: str, draws: bool) -> str:
-    """The derivative of the mean loss of a batch; `loss` is its expression, `draws` whether the net draws masks."""
-    return _WHOLE.replace("<loss>", loss).replace("<key>", ", step_key(state)" if draws else "")
+@dataclass(frozen=True)
+class Drawing:
+    """What of a step draws: the net's masks, or what becomes of the examples."""
+
+    net: bool
+    examples: bool
+
+    def __bool__(self) -> bool:
+        return self.net or self.examples
 
 
-def in_parts(loss: str, draws: bool) -> str:
-    """The same, summed over parts that pass one after the other; each part of all steps has a number to draw with."""
-    key, number, numbers = "", "", ""
-    if draws:
-        key, number = ', step_key({**state, "step": number})', ", number"
-        numbers = '    parts.append(state["step"] * PARTS + jnp.arange(PARTS, dtype=jnp.int32))\n'
-    text = _PARTS.replace("<loss>", loss).replace("<key>", key)
-    return text.replace("<number>", number).replace("<numbers>", numbers)
+def key_of(*, parts: bool) -> str:
+    """The step's key as an expression; of a batch in parts each of all parts has a number to draw with."""
+    return 'step_key({**state, "step": number})' if parts else "step_key(state)"
+
+
+def derivative(loss: str, changes: Changes, draws: Drawing, *, parts: bool) -> str:
+    """The derivative of the mean loss of a batch, or of parts that pass one after the other, which is then summed.
+
+    `loss` is its expression, `changes` what becomes of the examples.
+    """
+    text = (_PARTS if parts else _WHOLE).replace("<loss>", loss)
+    text = text.replace("<changes>", changes.line).replace("<x>", changes.x)
+    numbers = '    parts.append(state["step"] * PARTS + jnp.arange(PARTS, dtype=jnp.int32))\n'
+    text = text.replace("<key>", f", {key_of(parts=parts)}" if draws.net else "")
+    return text.replace("<number>", ", number" if draws else "").replace("<numbers>", numbers if draws else "")

@@ -137,7 +137,7 @@ def permutable(program: Program) -> bool:
     It does where the net draws (dropout) by their places, and where batch norm sees the parts of a batch one by one.
     """
     net = program.net
-    return not net.signature.draws and (program.recipe.accumulate == 1 or not net.state)
+    return not (net.signature.draws or program.recipe.draws) and (program.recipe.accumulate == 1 or not net.state)
 
 
 def replicas_of(program: Program) -> tuple[Replica, ...]:

@@ -80,6 +80,17 @@ def test_the_original_without_a_word_is_plain_gradient_descent_at_a_constant_rat
         ({"useEMA": True}, {"ema": 0.9999}),
         ({"useEMA": True, "emaDecay": 0.99}, {"ema": 0.99}),
         ({"gradClipNorm": 1}, {"clip_norm": 1.0}),
+        ({"useMixup": True}, {"mixup": 0.8, "cutmix": None}),
+        ({"useMixup": True, "mixupAlpha": 0.2, "useCutmix": True}, {"mixup": 0.2, "cutmix": 1.0}),
+        ({"useCutmix": True, "cutmixAlpha": 2}, {"cutmix": 2.0}),
+        ({"randomErasing": True}, {"random_erasing": 0.25, "erasing_pixels": None}),
+        (
+            {"randomErasing": True, "randomErasingProb": 0.1, "erasingPixel": True},
+            {"random_erasing": 0.1, "erasing_pixels": True},
+        ),
+        ({"dropPath": 0.2}, {"drop_path": 0.2, "drop_path_over_n": None}),
+        ({"dropPath": 0.2, "dropPathOverN": True}, {"drop_path": 0.2, "drop_path_over_n": True}),
+        ({"dropout": 0.2}, {"head_dropout": 0.2}),
         ({"useFocal": True, "focalGamma": 1.5}, {"loss": "focal", "loss_option": ("gamma=1.5",)}),
         ({"useFocal": True}, {"loss": "focal", "loss_option": ("gamma=2.0",)}),
         ({"lossKind": b("perPixelFocalCE", 3)}, {"loss": "focal", "loss_option": ("gamma=3.0",)}),
@@ -120,8 +131,8 @@ def test_what_asks_for_nothing_is_not_refused(name):
 
 
 def test_all_that_is_refused_is_named_at_once():
-    said = sentence(**NEEDED, useSWA=True, useMixup=True, lossKind=".yolov1Masked")
-    assert "useSWA := true, useMixup := true, lossKind := .yolov1Masked; take it out, or" in said
+    said = sentence(**NEEDED, useSWAG=True, useTTA=True, lossKind=".yolov1Masked")
+    assert "useSWAG := true, useTTA := true, lossKind := .yolov1Masked; take it out, or" in said
 
 
 @pytest.mark.parametrize("name", [name for name, field in FIELDS.items() if field.role in ("part", "noted")])
@@ -137,6 +148,10 @@ def test_what_becomes_no_option_is_spoken_of(name):
         ({"rmspropEps": 1.0}, "rmspropEps: belongs to optimizer := .rmsprop"),
         ({"focalGamma": 1.0}, "focalGamma: belongs to useFocal, which is off"),
         ({"emaDecay": 0.99}, "emaDecay: belongs to useEMA, which is off"),
+        ({"mixupAlpha": 1.0}, "mixupAlpha: belongs to useMixup, which is off"),
+        ({"erasingPixel": True}, "erasingPixel: belongs to randomErasing, which is off"),
+        ({"dropPathOverN": True}, "dropPathOverN: belongs to dropPath, which is off"),
+        ({"useMixup": True, "useCutmix": True}, "each step draws which of the two"),
         ({"weightDecay": 0.1}, "weightDecay: leaves out biases"),
         ({"wdExcludeNormBias": True}, "wdExcludeNormBias: belongs to weightDecay, which is 0"),
     ],

@@ -10,6 +10,7 @@ from netc.codegen.program import build
 from netc.netspec import layers as nn
 from netc.netspec.activations import ACTIVATIONS
 from netc.netspec.check import check
+from netc.netspec.erasing import Erasing
 from netc.netspec.layers import (
     Activation,
     AvgPool,
@@ -28,7 +29,9 @@ from netc.netspec.layers import (
     ResidualBlock,
 )
 from netc.netspec.loss import CrossEntropy, Dice, DiceCrossEntropy, Focal
+from netc.netspec.mixing import Mixing
 from netc.netspec.recipe import Recipe, TrainConfig
+from netc.netspec.regularisation import Regularisation
 from netc.netspec.spec import NetSpec
 from netc.proofs_oracle.twin.agreement import agreement, executed, script_of
 from netc.proofs_oracle.twin.forward import COMBINATORS, LEAVES
@@ -141,6 +144,9 @@ NORMED = NetSpec(
     (4, 4, 2),
     (Conv2d(3, 3, bias=False, name="conv"), BatchNorm(name="bn"), Flatten(), nn.Dropout(0.5), Dense(3, name="head")),
 )
+DROPPING = NetSpec(
+    "dropping", (4,), (Dense(8), nn.Dropout(0.9), nn.Residual(Chain((Dense(8), nn.DropPath(0.0)))), Dense(3))
+)
 PLACES = NetSpec("places", (6,), language(LayerNorm(name="norm"), positions=False), dtype="i32")
 NETS = {spec.name: spec for spec in (CLASSIC, RESIZED, WINDOWS, WORDS)}
 SEED = 2**40 + 5
@@ -156,6 +162,25 @@ def test_the_nets_have_every_kind():
 def test_a_step_is_the_same(name):
     found = agreement(check(NETS[name]), batch=3)
     assert found.same_start
+    assert max(found.loss, found.grad_norm) < 1e-12, found
+    assert found.worst < 1e-9, found
+
+
+CHANGED = {
+    "mixup": {"mixing": Mixing(0.2)},
+    "cutmix": {"mixing": Mixing(cutmix=4.0), "loss": CrossEntropy(0.1)},
+    "either": {"mixing": Mixing(0.8, 1.0, 0.9), "loss": Focal()},
+    "erased": {"erasing": Erasing(0.8)},
+    "all": {"mixing": Mixing(0.8, 1.0), "erasing": Erasing(0.8, erasing_pixels=True), "accumulate": 2},
+    "stated-rates": {"regularisation": Regularisation(0.3, 0.1)},
+}
+
+
+@pytest.mark.parametrize("seed", [5, 6, 2**40 + 7])
+@pytest.mark.parametrize("name", CHANGED)
+def test_a_step_that_changes_its_examples_is_the_same(name, seed):
+    spec = DROPPING if name == "stated-rates" else NORMED
+    found = agreement(check(spec), batch=6, seed=seed, **CHANGED[name])
     assert max(found.loss, found.grad_norm) < 1e-12, found
     assert found.worst < 1e-9, found
 

@@ -1,0 +1,38 @@
+"""Fields of a TrainConfig that a switch turns on, such as `useMixup` and `mixupAlpha`, and the options they become."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+# switch -> its fields (the switch itself, where it is a number), each with what it is unless given, and its option
+SWITCHED: dict[str, dict[str, tuple[Any, str]]] = {
+    "useMixup": {"mixupAlpha": (0.8, "mixup")},
+    "useCutmix": {"cutmixAlpha": (1.0, "cutmix")},
+    "randomErasing": {"randomErasingProb": (0.25, "random_erasing"), "erasingPixel": (False, "erasing_pixels")},
+    "dropPath": {"dropPath": (0.0, "drop_path"), "dropPathOverN": (False, "drop_path_over_n")},
+    "dropout": {"dropout": (0.0, "head_dropout")},
+    "useEMA": {"emaDecay": (0.9999, "ema")},
+    "gradClipNorm": {"gradClipNorm": (0.0, "clip_norm")},
+}
+BY_CHANCE = "useMixup, useCutmix: each step draws which of the two, where the original takes them by turns"
+
+
+def switched_options(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of the switches that are on; a number of 0, or what is false, becomes none."""
+    found = {}
+    for switch, parts in SWITCHED.items():
+        if given.get(switch, False):
+            values = {option: given.get(name, default) for name, (default, option) in parts.items()}
+            found.update({option: value for option, value in values.items() if value})
+    return found
+
+
+def switched_notes(given: Mapping[str, Any]) -> Iterator[str]:
+    """A sentence for each field whose switch is off."""
+    for switch, parts in SWITCHED.items():
+        if not given.get(switch, False):
+            off = (name for name in parts if name in given and name != switch)
+            yield from (f"{name}: belongs to {switch}, which is off" for name in off)
+    if given.get("useMixup", False) and given.get("useCutmix", False):
+        yield BY_CHANCE
