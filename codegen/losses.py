@@ -254,7 +254,7 @@ def correct(b: Builder, loss: Loss, z: Value, target: Value) -> Value:
 
 
 def _same_class(b: Builder, z: Value, target: Value) -> Value:
-    return b.convert(b.compare("EQ", _first_maximum(b, z), _first_maximum(b, target)), z.type.dtype)
+    return b.convert(b.compare("EQ", first_maximum(b, z), first_maximum(b, target)), z.type.dtype)
 
 
 def _same_side(b: Builder, z: Value, target: Value) -> Value:
@@ -264,10 +264,10 @@ def _same_side(b: Builder, z: Value, target: Value) -> Value:
 
 def hits(b: Builder, logits: Value, labels: Value) -> Value:
     """1.0 where the first largest logit is the label's, [B, ..]."""
-    return b.convert(b.compare("EQ", _first_maximum(b, logits), labels), logits.type.dtype)
+    return b.convert(b.compare("EQ", first_maximum(b, logits), labels), logits.type.dtype)
 
 
-def _first_maximum(b: Builder, z: Value) -> Value:
+def first_maximum(b: Builder, z: Value) -> Value:
     """The first class whose number is the largest, i32 [B, ..]."""
     classes = z.shape[-1]
     top = _spread(b, b.max_over(z, _last(z)), z)

@@ -129,11 +129,12 @@ def build(net: CheckedNet, recipe: Recipe, batch: int, *, steps_per_call: int = 
         )
     several = (train_steps(step, len(state), steps_per_call),) if steps_per_call > 1 else ()
     functions = (maker.init(), *micro, step, *several, maker.eval_step(), maker.predict())
-    module = at_precision(Module(_identifier(net.spec.name), functions), recipe.precision)
+    module = at_precision(Module(identifier(net.spec.name), functions), recipe.precision)
     return Program(net, recipe, batch, state, module, steps_per_call)
 
 
-def _identifier(name: str) -> str:
+def identifier(name: str) -> str:
+    """A name that MLIR takes for a module."""
     text = "".join(c if c.isascii() and (c.isalnum() or c == "_") else "_" for c in name)
     return text if text and not text[0].isdigit() else f"net_{text}"
 

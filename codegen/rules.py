@@ -27,11 +27,23 @@ def part_stream(stream: int, part: str) -> int:
 
 
 @dataclass(frozen=True)
+class Decoding:
+    """A sequence that is written token by token (codegen/sampler.py). What layers keep of earlier ones is their state.
+
+    `position` i32 [] is the place of the last token that is known. Where `whole`, the input holds the whole context, of
+    which what comes after that place means nothing, and layers make their state; else it holds that one token.
+    """
+
+    position: Value
+    whole: bool
+
+
+@dataclass(frozen=True)
 class Scope:
     """What one layer may read: its parameters and states by name, and whether it is being trained.
 
     `key` is the step's key [2] ui32 where something draws; `stream` tells the layers apart that draw with it. With
-    `remat`, blocks in it are computed a second time for their pullbacks.
+    `remat`, blocks in it are computed a second time for their pullbacks. With `decoding` a sequence is written.
     """
 
     params: Mapping[str, Value]
@@ -41,6 +53,7 @@ class Scope:
     key: Value | None = None
     stream: int = 0
     remat: bool = False
+    decoding: Decoding | None = None
 
     def param(self, name: str) -> Value:
         """The parameter of that name in this layer."""
@@ -54,7 +67,8 @@ class Scope:
         """The scope of a part."""
         remat = self.remat and not self.recomputes(part)  # inside a block nothing is recomputed once more
         stream = part_stream(self.stream, part)
-        return Scope(self.params, self.state, self.training, f"{self.prefix}{part}.", self.key, stream, remat)
+        prefix = f"{self.prefix}{part}."
+        return Scope(self.params, self.state, self.training, prefix, self.key, stream, remat, self.decoding)
 
     def recomputes(self, part: str) -> bool:
         """Whether the pullback of that part begins with its forward program: a block, outermost, that is trained."""
@@ -75,16 +89,34 @@ class Emitted:
 
 Rule = Callable[[Builder, Any, Scope, Value], Emitted]
 RULES: dict[type[Layer], Rule] = {}
+DECODING: dict[type[Layer], Rule] = {}
 
 
-def rule(cls: type[Layer]) -> Callable[[Rule], Rule]:
-    """Register the rule of a layer class."""
+def rule(cls: type[Layer], *, each_token: bool = False) -> Callable[[Rule], Rule]:
+    """Register the rule of a layer class. `each_token`: it treats every token of [B, T, ..] by itself, and alike."""
 
     def register(function: Rule) -> Rule:
         RULES[cls] = function
+        if each_token:
+            DECODING[cls] = function
         return function
 
     return register
+
+
+def decoding_rule(cls: type[Layer]) -> Callable[[Rule], Rule]:
+    """Register how a layer goes on with a sequence, where it looks at earlier tokens; its pullback is never called."""
+
+    def register(function: Rule) -> Rule:
+        DECODING[cls] = function
+        return function
+
+    return register
+
+
+def no_pull(dy: Value) -> tuple[Value, Grads]:
+    """The pullback of what is emitted to decode."""
+    raise AssertionError("a sampler has no backward program")
 
 
 def example(x: Value) -> TensorType:
@@ -97,9 +129,15 @@ def emit(b: Builder, layer: Layer, scope: Scope, x: Value) -> Emitted:
 
     Raises UserError if the layer can be counted but has no rule yet.
     """
-    if isinstance(layer, Composite):
+    rules = DECODING if scope.decoding else RULES
+    if isinstance(layer, Composite) and type(layer) not in rules:
         return emit(b, expanded(layer, example(x)), scope, x)
-    found = RULES.get(type(layer))
+    found = rules.get(type(layer))
+    if found is None and scope.decoding and type(layer) in RULES:
+        raise UserError(
+            f"a sampler wants layers that can go on with a sequence token by token, got {layer.kind} "
+            f"({scope.prefix.rstrip('.') or layer.kind}), which needs all of it; give a causal language model"
+        )
     if found is None:
         do = INSTEAD.get(type(layer), f"write one under @rule({type(layer).__name__}), or use a net without it")
         raise UserError(f"{layer.kind} has no emission yet, it can only be shown and counted; {do}")

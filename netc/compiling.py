@@ -18,7 +18,7 @@ from netc.programs import ProgramRequest, quiet, request_program, tuned_choices
 from netc.runtime.cache.store import Cache
 from netc.runtime.files import copy_whole
 from netc.runtime.manifest import manifest_of, write_manifest
-from netc.runtime.prepare import emit_text, prepare
+from netc.runtime.prepare import Prepared, emit_text, prepare
 from netc.runtime.session import Session
 from netc.runtime.target import PLAIN, parse_target
 
@@ -86,21 +86,7 @@ class Compiled(Session):
 
         Raises UserError for a target that makes no artefact, and for a folder.
         """
-        path, artefact = Path(path), self.prepared.source.artefact
-        if artefact is None:
-            raise UserError(
-                f"`target` wants cpu, cuda:.., rocm:.. or vulkan to be saved, got {self.prepared.target.word}, which "
-                "compiles when it loads"
-            )
-        if path.is_dir():
-            raise UserError(f"`out` wants a file, got the folder {path}; name a .vmfb file in it")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        copy_whole(artefact, path)
-        made = self.prepared
-        write_manifest(
-            path.with_name(path.name + ".json"), self.program, made.sha256, made.target.word, made.choices, path
-        )
-        return path
+        return save_artefact(self.prepared, Path(path))
 
     def cost(self) -> Cost:
         """What a step costs, counted on its compiled form."""
@@ -146,3 +132,19 @@ def compile_net(
 def compiled(request: ProgramRequest, target: str, cache: Cache, choices: FormOverrides = NO_OVERRIDES) -> Compiled:
     """The compiled program of a request."""
     return Compiled(prepare(request.build(), parse_target(target), cache, choices))
+
+
+def save_artefact(made: Prepared, path: Path) -> Path:
+    """Write the artefact and its manifest beside it, as `Compiled.save` does."""
+    artefact = made.source.artefact
+    if artefact is None:
+        raise UserError(
+            f"`target` wants cpu, cuda:.., rocm:.. or vulkan to be saved, got {made.target.word}, which compiles when "
+            "it loads"
+        )
+    if path.is_dir():
+        raise UserError(f"`out` wants a file, got the folder {path}; name a .vmfb file in it")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    copy_whole(artefact, path)
+    write_manifest(path.with_name(path.name + ".json"), made.program, made.sha256, made.target.word, made.choices, path)
+    return path

@@ -177,6 +177,28 @@ class Run:
             found.append(trainer.predict(batch.x)[batch.weight > 0])
         return np.concatenate(found)
 
+    def sample(
+        self,
+        prompt: str = "",
+        *,
+        checkpoint: str = "best",
+        weights: str | None = None,
+        target: str | None = None,
+        **words: Any,
+    ) -> tuple[str, ...]:
+        """Texts that a language model writes after a prompt, which is not among them.
+
+        `words` are `tokens` (200), `samples`, `seed`, `stop`, `temperature` (0.8), `top_k`, `top_p`, `min_p` and
+        `repetition`; docs/sampling.md says what each does. The same seed gives the same texts. Raises UserError for a
+        run of another kind, and DataError for characters that it does not know.
+        """
+        from netc.sampling import request_sample, sample
+
+        request = request_sample(prompt=prompt, **words)
+        where = target or self.config.target
+        parts = sample(self.config, self.folder, request, checkpoint=checkpoint, weights=weights, target=where)
+        return tuple("".join(of) for of in zip(*parts, strict=True))
+
     def _session(self, which: str, target: str, weights: str | None = None) -> tuple[Trainer, Checkpoint]:
         """The session that holds a checkpoint, kept until the checkpoint is another."""
         path = self.folder / which / checkpoint.MANIFEST

@@ -128,7 +128,7 @@ def activate(b: Builder, function: str, x: Value, slope: float = 0.01) -> Emitte
     return Emitted(y, activation_pull)
 
 
-@rule(Activation)
+@rule(Activation, each_token=True)
 def emit_activation(b: Builder, layer: Activation, scope: Scope, x: Value) -> Emitted:
     """y = f(x)."""
     return activate(b, layer.function, x, layer.slope)

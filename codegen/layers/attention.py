@@ -15,7 +15,8 @@ from netc.codegen.builder import Builder
 from netc.codegen.ir import Value
 from netc.codegen.layers.tokens import some_tokens
 from netc.codegen.random import threefry
-from netc.codegen.rules import Emitted, Grads, Scope, rule
+from netc.codegen.rules import Emitted, Grads, Scope, decoding_rule, no_pull, rule
+from netc.netspec.errors import UserError
 from netc.netspec.layers.attention import ROPE_BASE, CrossAttend, SelfAttention
 from netc.netspec.types import TensorType
 
@@ -221,6 +222,48 @@ def emit_self_attention(b: Builder, layer: SelfAttention, scope: Scope, x: Value
         return join_heads(b, (dq, _turned(b, dk, cos, back), dv), layer.groups), {}
 
     return Emitted(heads_last(b, o, layer.groups), self_attention_pull)
+
+
+@decoding_rule(SelfAttention)
+def decode_self_attention(b: Builder, layer: SelfAttention, scope: Scope, x: Value) -> Emitted:
+    """The same, with the turned keys and the values of the context [B, H, T, d] as state; one token attends to those.
+
+    Raises UserError unless the attention is causal and in one group.
+    """
+    at = scope.decoding
+    assert at is not None
+    if not layer.causal or layer.groups > 1:
+        raise UserError(
+            f"a sampler wants causal attention in one group, got {layer.label()} ({scope.prefix.rstrip('.')}), which "
+            "looks at later tokens; set causal"
+        )
+    q, k, v = split_heads(b, x, layer.heads, layer.groups)
+    tokens = q.shape[2] if at.whole else scope.running("keys").shape[2]
+    if layer.rope:
+        cos, sin = _turns(b, tokens, q.shape[3], q)
+        if not at.whole:
+            cos, sin = (b.op("take", table, b.reshape(at.position, (1,))) for table in (cos, sin))
+        q, k = _turned(b, q, cos, sin), _turned(b, k, cos, sin)
+    q = b.mul(q, scale_of(q))
+    if at.whole:
+        how = Attention(tokens, causal=True)
+        o, _ = tiled_attention(b, q, k, v, how, layer.tile) if layer.tile else dense_attention(b, q, k, v, how)
+    else:
+        k, v = (_put(b, scope.running(name), new, at.position) for name, new in (("keys", k), ("values", v)))
+        known = lambda s: b.select(b.compare("LE", b.iota(3, s.shape), _spread(b, at.position, s)), s, -math.inf)  # noqa: E731
+        o, _ = dense_attention(b, q, k, v, Attention(tokens), known)
+    return Emitted(heads_last(b, o), no_pull, {"keys": k, "values": v})
+
+
+def _spread(b: Builder, position: Value, like: Value) -> Value:
+    """A scalar i32 as a tensor of that shape."""
+    return b.broadcast(position, TensorType(like.shape, position.type.dtype), ())
+
+
+def _put(b: Builder, held: Value, new: Value, position: Value) -> Value:
+    """`held` [B, H, T, d] with `new` [B, H, 1, d] at a token."""
+    here = b.compare("EQ", b.iota(2, held.shape), _spread(b, position, held))
+    return b.select(here, b.broadcast(b.reshape(new, (*new.shape[:2], new.shape[3])), held, (0, 1, 3)), held)
 
 
 def _turned(b: Builder, x: Value, cos: Value | None, sin: Value | None) -> Value:

@@ -27,7 +27,7 @@ def emit_channel_window(b: Builder, layer: ChannelWindow, scope: Scope, x: Value
     return Emitted(_window(b, x, layer.start, layer.count), window_pull)
 
 
-@rule(HalfProduct)
+@rule(HalfProduct, each_token=True)
 def emit_half_product(b: Builder, layer: HalfProduct, scope: Scope, x: Value) -> Emitted:
     """y = p q for x = (p, q)."""
     half, last = x.shape[-1] // 2, len(x.shape) - 1

@@ -31,19 +31,19 @@ def _chain(b: Builder, named: list[tuple[str, Layer]], scope: Scope, x: Value) -
     return Emitted(x, chain_pull, _merged(parts))
 
 
-@rule(Chain)
+@rule(Chain, each_token=True)
 def emit_chain(b: Builder, layer: Chain, scope: Scope, x: Value) -> Emitted:
     """y = f_n(.. f_1(x))."""
     return _chain(b, list(zip(part_names(layer.layers), layer.layers, strict=True)), scope, x)
 
 
-@rule(Repeat)
+@rule(Repeat, each_token=True)
 def emit_repeat(b: Builder, layer: Repeat, scope: Scope, x: Value) -> Emitted:
     """y = body(.. body(x)), each with its own parameters."""
     return _chain(b, [(f"block{i}", layer.body) for i in range(layer.times)], scope, x)
 
 
-@rule(Residual)
+@rule(Residual, each_token=True)
 def emit_residual(b: Builder, layer: Residual, scope: Scope, x: Value) -> Emitted:
     """y = body(x) + shortcut(x)."""
     body = emit_part(b, "body", layer.body, scope, x)
@@ -57,7 +57,7 @@ def emit_residual(b: Builder, layer: Residual, scope: Scope, x: Value) -> Emitte
     return Emitted(b.add(body.y, around.y), residual_pull, _merged([body, around]))
 
 
-@rule(Gate)
+@rule(Gate, each_token=True)
 def emit_gate(b: Builder, layer: Gate, scope: Scope, x: Value) -> Emitted:
     """y = x g, g = body(x), one number a channel or one an element."""
     body = emit_part(b, "body", layer.body, scope, x)
@@ -73,7 +73,7 @@ def emit_gate(b: Builder, layer: Gate, scope: Scope, x: Value) -> Emitted:
     return Emitted(b.mul(x, g), gate_pull, body.state)
 
 
-@rule(Concat)
+@rule(Concat, each_token=True)
 def emit_concat(b: Builder, layer: Concat, scope: Scope, x: Value) -> Emitted:
     """y = the branches' outputs side by side."""
     named = zip(part_names(layer.branches), layer.branches, strict=True)

@@ -9,7 +9,7 @@ from netc.codegen.rules import Emitted, Grads, Scope, rule, then
 from netc.netspec.layers.dense import Dense
 
 
-@rule(Dense)
+@rule(Dense, each_token=True)
 def emit_dense(b: Builder, layer: Dense, scope: Scope, x: Value) -> Emitted:
     """y = x w + bias over the last axis; sequences [B, T, D] are seen as [B T, D]."""
     w = scope.param("kernel")

@@ -6,9 +6,10 @@ import math
 
 from netc.codegen.builder import Builder
 from netc.codegen.ir import Value
-from netc.codegen.rules import Emitted, Grads, Scope, emit_part, rule
+from netc.codegen.layers.tokens import tokens_from
+from netc.codegen.rules import Emitted, Grads, Scope, decoding_rule, emit_part, no_pull, rule
 from netc.netspec.layers.embedding import PositionalEncoding, SinusoidalPositions, TiedHead, TokenPositionEmbed
-from netc.netspec.types import TensorType
+from netc.netspec.types import DType, TensorType
 
 
 @rule(TokenPositionEmbed)
@@ -31,6 +32,18 @@ def emit_token_position_embed(b: Builder, layer: TokenPositionEmbed, scope: Scop
     return Emitted(y, embed_pull)
 
 
+@decoding_rule(TokenPositionEmbed)
+def decode_token_position_embed(b: Builder, layer: TokenPositionEmbed, scope: Scope, x: Value) -> Emitted:
+    """The same, one token of which has the position's own row."""
+    assert scope.decoding is not None
+    if scope.decoding.whole or not layer.positions:
+        return emit_token_position_embed(b, layer, scope, x)
+    y = b.op("take", scope.param("tokens"), x)
+    row = b.op("take", scope.param("positions"), b.reshape(scope.decoding.position, (1,)))
+    y = b.add(y, b.broadcast(row, y))
+    return Emitted(b.add(y, b.broadcast(scope.param("bias"), y)) if layer.bias else y, no_pull)
+
+
 @rule(TiedHead)
 def emit_tied_head(b: Builder, layer: TiedHead, scope: Scope, x: Value) -> Emitted:
     """logits = h Eᵀ, h = body(embed(x)), E the embedding's matrix."""
@@ -50,16 +63,45 @@ def emit_tied_head(b: Builder, layer: TiedHead, scope: Scope, x: Value) -> Emitt
     return Emitted(logits, tied_head_pull, {**embed.state, **body.state})
 
 
+@decoding_rule(TiedHead)
+def decode_tied_head(b: Builder, layer: TiedHead, scope: Scope, x: Value) -> Emitted:
+    """The logits of the last known token alone, [B, 1, vocabulary]: of a long context the others would cost most."""
+    assert scope.decoding is not None
+    embed = emit_part(b, "embed", layer.embed, scope, x)
+    body = emit_part(b, "body", layer.body, scope, embed.y)
+    h = tokens_from(b, body.y, scope.decoding.position, 1) if scope.decoding.whole else body.y
+    matrix = scope.param("embed.tokens")
+    logits = b.dot(b.reshape(h, (h.shape[0], h.shape[2])), matrix, (1, 1))
+    return Emitted(b.reshape(logits, (h.shape[0], 1, matrix.shape[0])), no_pull, {**embed.state, **body.state})
+
+
 @rule(SinusoidalPositions)
 def emit_sinusoidal_positions(b: Builder, layer: SinusoidalPositions, scope: Scope, x: Value) -> Emitted:
     """y = x + p with p made in the program: a table of T D literals would be longer than all else."""
-    shape, dtype = x.shape[1:], x.type.dtype
+    p = _waves(b, layer, x.shape[1:], x.type.dtype)
+    return Emitted(b.add(x, b.broadcast(p, x)), lambda dy: (dy, {}))  # p is a constant: dx = dy
+
+
+def _waves(
+    b: Builder, layer: SinusoidalPositions, shape: tuple[int, ...], dtype: DType, place: Value | None = None
+) -> Value:
+    """p [T, D], or [1, D] at a place i32 []."""
     channel = b.iota(1, shape)
     even = b.op("xor", channel, b.op("and", channel, b.constant(1, channel.type)))  # 2i for channels 2i and 2i + 1
     exponent = b.mul(b.convert(even, dtype), -math.log(layer.base) / shape[1])
-    angle = b.mul(b.iota(0, shape, dtype), b.unary("exp", exponent))
-    p = b.select(b.compare("EQ", channel, even), b.unary("sin", angle), b.unary("cos", angle))
-    return Emitted(b.add(x, b.broadcast(p, x)), lambda dy: (dy, {}))  # p is a constant: dx = dy
+    places = b.iota(0, shape, dtype) if place is None else b.broadcast(b.convert(place, dtype), exponent, ())
+    angle = b.mul(places, b.unary("exp", exponent))
+    return b.select(b.compare("EQ", channel, even), b.unary("sin", angle), b.unary("cos", angle))
+
+
+@decoding_rule(SinusoidalPositions)
+def decode_sinusoidal_positions(b: Builder, layer: SinusoidalPositions, scope: Scope, x: Value) -> Emitted:
+    """The same, of one token at its own place."""
+    assert scope.decoding is not None
+    if scope.decoding.whole:
+        return emit_sinusoidal_positions(b, layer, scope, x)
+    p = _waves(b, layer, x.shape[1:], x.type.dtype, scope.decoding.position)
+    return Emitted(b.add(x, b.broadcast(p, x)), no_pull)
 
 
 @rule(PositionalEncoding)

@@ -62,14 +62,14 @@ def _evaluated(b: Builder, layer: BatchNorm, scope: Scope, x: Value) -> Emitted:
     return Emitted(y, batch_norm_pull, {"mean": scope.running("mean"), "var": scope.running("var")})
 
 
-@rule(LayerNorm)
+@rule(LayerNorm, each_token=True)
 def emit_layer_norm(b: Builder, layer: LayerNorm, scope: Scope, x: Value) -> Emitted:
     """y = scale x̂ + bias, x̂ over the last axis."""
     hat, pull = _standardised(b, x, (len(x.shape) - 1,), layer.epsilon)
     return then(Emitted(hat, _without_grads(pull)), _affine(b, scope, hat, layer.scale, layer.bias))
 
 
-@rule(RMSNorm)
+@rule(RMSNorm, each_token=True)
 def emit_rms_norm(b: Builder, layer: RMSNorm, scope: Scope, x: Value) -> Emitted:
     """y = scale x̂ with x̂ = x r, r = 1/sqrt(mean(x²) + epsilon) over the last axis."""
     kept, last = tuple(range(len(x.shape) - 1)), (len(x.shape) - 1,)
@@ -107,7 +107,7 @@ def emit_instance_norm(b: Builder, layer: InstanceNorm, scope: Scope, x: Value) 
     return then(Emitted(hat, _without_grads(pull)), _affine(b, scope, hat, layer.affine, layer.affine))
 
 
-@rule(LayerScale)
+@rule(LayerScale, each_token=True)
 def emit_layer_scale(b: Builder, layer: LayerScale, scope: Scope, x: Value) -> Emitted:
     """y = gamma x."""
     gamma = b.broadcast(scope.param("gamma"), x)

@@ -15,7 +15,7 @@ def emit_flatten(b: Builder, layer: Flatten, scope: Scope, x: Value) -> Emitted:
     return Emitted(y, lambda dy: (b.reshape(dy, x.shape), {}))  # dx = dy, in x's shape
 
 
-@rule(Identity)
+@rule(Identity, each_token=True)
 def emit_identity(b: Builder, layer: Identity, scope: Scope, x: Value) -> Emitted:
     """y = x."""
     return Emitted(x, lambda dy: (dy, {}))  # dx = dy

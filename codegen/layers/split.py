@@ -20,7 +20,7 @@ def _cut(b: Builder, x: Value, widths: Sequence[int]) -> list[Value]:
     return parts
 
 
-@rule(Split)
+@rule(Split, each_token=True)
 def emit_split(b: Builder, layer: Split, scope: Scope, x: Value) -> Emitted:
     """y = the branches of x's parts side by side."""
     axis = len(x.shape) - 1

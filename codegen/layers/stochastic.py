@@ -22,13 +22,13 @@ def _masked(b: Builder, scope: Scope, rate: float, x: Value, axes: int) -> Emitt
     return Emitted(drop(x), lambda dy: (drop(dy), {}))  # dx = m dy / (1 - rate)
 
 
-@rule(Dropout)
+@rule(Dropout, each_token=True)
 def emit_dropout(b: Builder, layer: Dropout, scope: Scope, x: Value) -> Emitted:
     """A mask for each element."""
     return _masked(b, scope, layer.rate, x, len(x.shape))
 
 
-@rule(DropPath)
+@rule(DropPath, each_token=True)
 def emit_drop_path(b: Builder, layer: DropPath, scope: Scope, x: Value) -> Emitted:
     """A mask for each example."""
     return _masked(b, scope, layer.rate, x, 1)

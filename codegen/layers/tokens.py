@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from netc.codegen.builder import Builder
 from netc.codegen.ir import Value
-from netc.codegen.rules import Emitted, Grads, Scope, emit_part, rule
+from netc.codegen.rules import Emitted, Grads, Scope, decoding_rule, emit_part, no_pull, rule
 from netc.netspec.layers.tokens import (
     ChannelsToTokens,
     LearnedPositions,
@@ -25,6 +25,15 @@ def some_tokens(b: Builder, x: Value, start: int, stop: int) -> Value:
 def _among_zeros(b: Builder, part: Value, x: Value, start: int) -> Value:
     """The adjoint of some_tokens: zeros of x's shape, with `part` from token `start` on."""
     return b.pad(part, (0, start, 0), (0, x.shape[1] - start - part.shape[1], 0))
+
+
+def tokens_from(b: Builder, x: Value, first: Value, count: int) -> Value:
+    """`count` tokens of [B, T, ..] from `first` on, i32 [], which is known when it runs."""
+    batch, tokens = x.shape[:2]
+    rows = b.reshape(x, (batch * tokens, x.type.size // (batch * tokens)))
+    start = b.mul(b.iota(0, (batch, count)), tokens)
+    places = b.add(b.add(start, b.iota(1, (batch, count))), b.broadcast(first, start, ()))
+    return b.reshape(b.op("take", rows, places), (batch, count, *x.shape[2:]))
 
 
 @rule(SpatialFlatten)
@@ -61,6 +70,16 @@ def emit_learned_positions(b: Builder, layer: LearnedPositions, scope: Scope, x:
     """y = x + positions."""
     y = b.add(x, b.broadcast(scope.param("positions"), x))
     return Emitted(y, lambda dy: (dy, {"positions": b.sum(dy, (0,))}))  # dpositions = sum of dy over the examples
+
+
+@decoding_rule(LearnedPositions)
+def decode_learned_positions(b: Builder, layer: LearnedPositions, scope: Scope, x: Value) -> Emitted:
+    """The same, of one token at its own place."""
+    assert scope.decoding is not None
+    if scope.decoding.whole:
+        return emit_learned_positions(b, layer, scope, x)
+    row = b.op("take", scope.param("positions"), b.reshape(scope.decoding.position, (1,)))
+    return Emitted(b.add(x, b.broadcast(row, x)), no_pull)
 
 
 @rule(TakeTokens)

@@ -10,7 +10,7 @@ import click
 from netc.cli.console import say
 from netc.cli.lean_config import config_option
 from netc.cli.options import complete_net, net_options, tuned_choices, tuned_line, tuned_option
-from netc.cli.program import program_request
+from netc.cli.program import built_program, sampler_option
 from netc.cli.recipe_options import recipe_options, steps_per_call_option
 
 
@@ -23,12 +23,14 @@ from netc.cli.recipe_options import recipe_options, steps_per_call_option
 @config_option
 @recipe_options
 @steps_per_call_option
+@sampler_option
 @click.option("-o", "-F", "--out", type=click.Path(path_type=Path), required=True, help="Output .vmfb file.")
 def compile_(
     net: str,
     target: str,
     batch: int,
     tuned: bool,
+    sampler: bool,
     out: Path,
     **words: Any,
 ) -> None:
@@ -37,8 +39,9 @@ def compile_(
     The manifest OUT.json lists every argument and result in order, and the compiler with its version and flags.
     """
     from netc.cli.views.waiting import watched_cache
-    from netc.compiling import compiled
+    from netc.compiling import save_artefact
     from netc.netspec.errors import UserError
+    from netc.runtime.prepare import prepare
     from netc.runtime.target import parse_target
 
     where = parse_target(target)
@@ -48,9 +51,9 @@ def compile_(
         )
     if out.is_dir():
         raise UserError(f"-o wants a file, got the folder {out}; name a .vmfb file in it")
-    made = compiled(program_request(net, batch), target, watched_cache(), tuned_choices(target, tuned=tuned))
-    made.save(out)
-    prepared = made.prepared
+    program, choices = built_program(net, batch, sampler=sampler), tuned_choices(target, tuned=tuned)
+    prepared = prepare(program, where, watched_cache(), choices)
+    save_artefact(prepared, out)
     how = "from the cache" if prepared.cached else f"compiled in {prepared.compilation:.1f} s"
     if prepared.choices:
         say(tuned_line(prepared.choices), err=True)

@@ -10,7 +10,7 @@ import click
 from netc.cli.console import say, write
 from netc.cli.lean_config import config_option
 from netc.cli.options import complete_net, net_options, tuned_choices, tuned_line, tuned_option
-from netc.cli.program import program_request
+from netc.cli.program import built_program, sampler_option
 from netc.cli.recipe_options import recipe_options, steps_per_call_option
 
 
@@ -23,6 +23,7 @@ from netc.cli.recipe_options import recipe_options, steps_per_call_option
 @config_option
 @recipe_options
 @steps_per_call_option
+@sampler_option
 @click.option("--bytecode", is_flag=True, help="Write NET.mlirbc, a portable artifact of StableHLO, in place of text.")
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="Folder for NET.mlir and its manifest NET.json.")
 def emit_mlir(
@@ -30,6 +31,7 @@ def emit_mlir(
     target: str | None,
     batch: int,
     tuned: bool,
+    sampler: bool,
     bytecode: bool,
     out: Path | None,
     **words: Any,
@@ -55,7 +57,7 @@ def emit_mlir(
     if not tuned and target is None:
         raise UserError("--no-tuned belongs to --target, got none; plain StableHLO has no forms that could be tuned")
     where = parse_target(target) if target is not None else PLAIN
-    program = program_request(net, batch).build()
+    program = built_program(net, batch, sampler=sampler)
     choices = in_use(program, where, tuned_choices(target, tuned=tuned)) if target is not None else NO_OVERRIDES
     source = emit_text(program, where, choices)
     if choices:
@@ -64,7 +66,7 @@ def emit_mlir(
         write(source.text)
         return
     out.mkdir(parents=True, exist_ok=True)
-    name = file_name(program.net.spec.name)
+    name = file_name(program.net.spec.name) + (".sampler" if sampler else "")
     digest = sha256_of_text(source.text)
     if bytecode:
         artefact, version = portable_artifact(source.text)

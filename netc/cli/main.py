@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "eval": ("evaluate", "evaluate", "Evaluate a trained run on its test images."),
     "report": ("report", "report", "Write a page about runs: curves, metrics, mistakes, costs, evidence."),
     "predict": ("predict", "predict", "Classify images with a trained run."),
+    "sample": ("sample", "sample", "Write text with a trained language model."),
     "import": ("import_", "import_", "Import torchvision or timm weights as a run."),
     "emit-mlir": ("emit_mlir", "emit_mlir", "Write a network's training program as StableHLO."),
     "compile": ("compile", "compile_", "Compile a network's training program for a target."),

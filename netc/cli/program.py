@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import click
+
 from netc.cli.lean_config import say_stated
 from netc.cli.options import given
 
 if TYPE_CHECKING:
+    from netc.codegen.program import Program
     from netc.programs import ProgramRequest
+
+sampler_option = click.option(
+    "--sampler",
+    is_flag=True,
+    help="The program that writes text (prefill, decode) in place of the training; --batch texts at once  [1].",
+)
 
 
 def program_request(net: str, batch: int) -> ProgramRequest:
@@ -18,3 +27,13 @@ def program_request(net: str, batch: int) -> ProgramRequest:
     stated = given()
     words = {name: stated[name] for name in program_words() & stated.keys()}
     return request_program(net, config=stated.get("config"), on_stated=say_stated, default_batch=batch, **words)
+
+
+def built_program(net: str, batch: int, *, sampler: bool) -> Program:
+    """The training program of the command that runs, or the sampler of its net. Raises UserError or SpecError."""
+    if not sampler:
+        return program_request(net, batch).build()
+    from netc.codegen.sampler import build_sampler
+
+    request = program_request(net, batch if "batch" in given() else 1)
+    return build_sampler(request.net, request.batch, request.recipe).program

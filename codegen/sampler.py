@@ -1,0 +1,147 @@
+"""The program that writes: from a prompt, and then from each token to the next one, which is drawn in the program.
+
+`prefill` reads a prompt and draws the token after it; `decode` goes on by one token. Both return the state that
+`decode` takes: what layers keep of the tokens (keys, values, ..), which tokens were seen, the last known place, the
+number of the draw and the token that was drawn. Nothing but that token has to cross to the host.
+
+    prefill(parameters, tokens i32 [B, T], length i32, number i32, key ui32 [2], settings) -> (state, logits [B, V])
+    decode(state, parameters, key, settings) -> (state, logits [B, V])
+
+The logits are those that the drawn token was drawn from, before any setting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from netc.codegen.builder import Builder
+from netc.codegen.collector import no_collector
+from netc.codegen.draw import SETTINGS, draw, narrow
+from netc.codegen.ir import Function, Module, Value
+from netc.codegen.layers.tokens import tokens_from
+from netc.codegen.program import Program, identifier
+from netc.codegen.rewrite.precision import at_precision
+from netc.codegen.rules import Decoding, Emitted, Scope, emit
+from netc.codegen.slots import KEY, SCALAR, STEP, Slot, kept_of, state_of
+from netc.netspec.check import CheckedNet
+from netc.netspec.errors import SpecError
+from netc.netspec.recipe import Recipe
+from netc.netspec.types import TensorType
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """A module that writes, as a program whose state are the weights and then `own`, which `decode` goes on from.
+
+    `bounded`: a layer asks for the place of a token, so that `decode` cannot go beyond the context.
+    """
+
+    program: Program
+    own: tuple[Slot, ...]
+    bounded: bool
+
+    @property
+    def context(self) -> int:
+        """How many tokens the net sees at once."""
+        return self.program.net.x.shape[0]
+
+    @property
+    def vocabulary(self) -> int:
+        """How many tokens there are."""
+        return self.program.net.out.shape[-1]
+
+
+@no_collector()
+def build_sampler(net: CheckedNet, batch: int = 1, recipe: Recipe | None = None) -> Sampler:
+    """The program that writes `batch` texts at once, its products of matrices as the recipe's precision says.
+
+    Raises SpecError for a net that is no language model, and UserError for a layer that needs all of a sequence.
+    """
+    recipe = replace(recipe or Recipe(), scan_blocks=False, accumulate=1, remat=False)
+    problems = []
+    if net.x.dtype != "i32" or net.x.rank != 1 or net.out.rank != 2 or net.out.shape[:1] != net.x.shape:
+        problems.append(
+            f"a sampler wants a net from token ids [T] to logits [T, vocabulary], got {net.spec.name}: "
+            f"{net.x} -> {net.out}; give a causal language model such as tiny-gpt"
+        )
+    if type(batch) is not int or not 1 <= batch < 1 << 16:
+        problems.append(f"`samples` wants a positive integer below 2^16, got {batch!r}")
+    if problems:
+        raise SpecError(tuple(problems))
+    maker = SamplerEmitter(net, batch)
+    prefill, state = maker.prefill()
+    decode, bounded = maker.decode(state)
+    module = Module(identifier(net.spec.name), (narrow(batch, net.out.shape[-1]), prefill, decode))
+    weights = kept_of(state_of(net, recipe))
+    program = Program(net, recipe, batch, (*weights, *state), at_precision(module, recipe.precision))
+    return Sampler(program, state, bounded)
+
+
+@dataclass(frozen=True)
+class SamplerEmitter:
+    """Emits the functions of one module."""
+
+    net: CheckedNet
+    batch: int
+
+    @property
+    def _words(self) -> TensorType:
+        return TensorType((self.batch, self.net.out.shape[-1]))
+
+    def _held(self, b: Builder) -> dict[str, Value]:
+        """Parameters, then statistics."""
+        own = [(s.name, TensorType(s.shape)) for specs in (self.net.params, self.net.state) for s in specs]
+        return {name: b.parameter(name, type_) for name, type_ in own}
+
+    def _asked(self, b: Builder) -> tuple[Value, dict[str, Value]]:
+        """The key, and the settings."""
+        return b.parameter("key", KEY), {name: b.parameter(name, SCALAR) for name in SETTINGS}
+
+    def _forward(self, b: Builder, held: Mapping[str, Value], at: Decoding, x: Value) -> tuple[Value, Emitted]:
+        """The logits of the last known token [B, V], and what was emitted."""
+        out = emit(b, self.net.spec.body, Scope(held, held, training=False, decoding=at), x)
+        last = out.y if out.y.shape[1] == 1 else tokens_from(b, out.y, at.position, 1)
+        return b.reshape(last, self._words.shape), out
+
+    def prefill(self) -> tuple[Function, tuple[Slot, ...]]:
+        """The function, and the state that it makes."""
+        b = Builder("prefill")
+        held = self._held(b)
+        tokens = b.parameter("tokens", TensorType((self.batch, *self.net.x.shape), "i32"))
+        length, number = b.parameter("length", STEP), b.parameter("number", STEP)
+        key, settings = self._asked(b)
+        with b.at("position"):
+            position = b.sub(length, 1)
+        logits, out = self._forward(b, held, Decoding(position, whole=True), tokens)
+        with b.at("seen"):
+            wide = TensorType((self.batch, self.net.x.shape[0], self._words.shape[1]), "i32")
+            known = b.compare("LT", b.iota(1, wide.shape), b.broadcast(length, wide, ()))
+            same = b.compare("EQ", b.broadcast(tokens, wide, (0, 1)), b.iota(2, wide.shape))
+            seen = b.max_over(b.convert(b.op("and", known, same), "f32"), (1,))
+        token = draw(b, logits, seen, number, key, settings)
+        kept = {**out.state, "seen": seen, "position": position, "number": number, "token": token}
+        roles = {name: name for name in ("seen", "position", "number", "token")}
+        state = tuple(Slot(name, roles.get(name, "cache"), v.type) for name, v in kept.items())
+        return b.finish([*kept.items(), ("logits", logits)]), state
+
+    def decode(self, state: Sequence[Slot]) -> tuple[Function, bool]:
+        """From the state to the next one; and whether a layer asks for the place."""
+        b = Builder("decode")
+        kept = {s.name: b.parameter(s.name, s.type) for s in state}
+        held = {**self._held(b), **kept}
+        key, settings = self._asked(b)
+        with b.at("position"):
+            position = b.add(kept["position"], 1)
+        token = kept["token"]
+        logits, out = self._forward(b, held, Decoding(position, whole=False), b.reshape(token, (self.batch, 1)))
+        bounded = any(position in op.operands for op in b.ops)
+        with b.at("seen"):
+            index = b.iota(1, self._words.shape)
+            same = b.compare("EQ", b.broadcast(token, index, (0,)), index)
+            seen = b.select(same, 1.0, kept["seen"])
+            number = b.add(kept["number"], 1)
+        drawn = draw(b, logits, seen, number, key, settings)
+        new = {**out.state, "seen": seen, "position": position, "number": number, "token": drawn}
+        results = [*((s.name, new[s.name]) for s in state), ("logits", logits)]
+        return replace(b.finish(results), donated=len(state)), bounded

@@ -1,0 +1,111 @@
+"""Writing with a trained language model: the sampler's program on its target, and its loop from token to token."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+import numpy.typing as npt
+
+from netc.codegen.draw import SETTINGS
+from netc.codegen.sampler import Sampler, build_sampler
+from netc.netspec.errors import UserError
+from netc.runtime.backends import load
+from netc.runtime.backends.protocol import Array, Buffer
+from netc.runtime.cache.store import Cache
+from netc.runtime.prepare import Prepared, prepare
+from netc.runtime.run.config import RunConfig
+from netc.runtime.target import parse_target
+
+Ids = npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the next token is chosen from the logits z of all tokens; docs/sampling.md has the equations.
+
+    `repetition` divides positive logits of tokens that were seen, and multiplies negative ones. `temperature` divides
+    all; at 0 the likeliest token is taken. Then only the `top_k` likeliest stay (0: all), of these the fewest whose
+    probabilities together reach `top_p`, and of these those with at least `min_p` of the likeliest one's probability.
+    Raises UserError for a value out of range.
+    """
+
+    temperature: float = 0.8
+    top_k: int = 0
+    top_p: float = 1.0
+    min_p: float = 0.0
+    repetition: float = 1.0
+
+    def __post_init__(self) -> None:
+        wanted = {
+            "temperature": (0 <= self.temperature < 1e6, "0 (the likeliest token) or a positive number"),
+            "top_k": (0 <= self.top_k < 1 << 24, "0 (all tokens) or a number of tokens"),
+            "top_p": (0 < self.top_p <= 1, "a probability above 0, at most 1"),
+            "min_p": (0 <= self.min_p <= 1, "a fraction from 0 to 1"),
+            "repetition": (0 < self.repetition < 1e6, "a positive number, 1 for no penalty"),
+        }
+        for f in fields(self):
+            fits, what = wanted[f.name]
+            if not fits:
+                raise UserError(f"`{f.name}` wants {what}, got {getattr(self, f.name):g}")
+
+
+class Writer:
+    """A language model's weights on a device, and what writes with them."""
+
+    def __init__(self, sampler: Sampler, prepared: Prepared, tensors: Mapping[str, Array]) -> None:
+        self.sampler = sampler
+        self._loaded = load(prepared.source, prepared.target)
+        self._weights = [self._loaded.put(np.asarray(tensors[s.name], np.float32)) for s in sampler.program.kept]
+
+    @classmethod
+    def of_run(
+        cls, config: RunConfig, tensors: Mapping[str, Array], target: str, cache: Cache, samples: int = 1
+    ) -> Writer:
+        """The writer of a run's weights. Raises UserError, SpecError and CompileError."""
+        sampler = build_sampler(config.net, samples, config.recipe)
+        return cls(sampler, prepare(sampler.program, parse_target(target), cache), tensors)
+
+    def write(self, prompt: Sequence[int] | Ids, count: int, settings: Settings, seed: int = 0) -> Iterator[Ids]:
+        """Yield `count` times the next token of each text, int32 [samples], after the prompt's ids [n].
+
+        The net sees the last tokens that its context holds. Where its layers ask for the place of a token, one after a
+        full context takes the whole net over the context again. Raises UserError for a prompt of no token or with an id
+        that there is not.
+        """
+        ids = np.asarray(prompt, np.int32)
+        sampler, get = self.sampler, self._loaded.get
+        if ids.ndim != 1 or not len(ids) or ids.min() < 0 or ids.max() >= sampler.vocabulary:
+            raise UserError(
+                f"`prompt` wants one or more token ids from 0 to {sampler.vocabulary - 1}, got {list(ids.shape)}: "
+                f"{ids.ravel()[:8].tolist()}"
+            )
+        asked = self._asked(settings, seed)
+        texts = np.repeat(ids[np.newaxis], sampler.program.batch, 0)
+        state: list[Buffer] = []
+        for index in range(count):
+            full = sampler.bounded and texts.shape[1] > sampler.context
+            if not state or full:
+                state = self._prefill(texts, index, asked)
+            else:
+                state = self._loaded.call("decode", [*state, *self._weights, *asked])[:-1]
+            drawn = get(state[-1])
+            if index + 1 < count:
+                texts = np.concatenate([texts, drawn[:, np.newaxis]], 1)[:, -sampler.context - 1 :]
+            yield drawn
+
+    def _asked(self, settings: Settings, seed: int) -> list[Buffer]:
+        if not 0 <= seed < 1 << 64:
+            raise UserError(f"`seed` wants a number from 0 to 2^64 - 1, got {seed}")
+        values = {f.name: getattr(settings, f.name) for f in fields(settings)}
+        words = np.array([seed >> 32, seed & 0xFFFFFFFF], np.uint32)
+        return [self._loaded.put(words), *(self._loaded.put(np.asarray(values[name], np.float32)) for name in SETTINGS)]
+
+    def _prefill(self, texts: Ids, number: int, asked: list[Buffer]) -> list[Buffer]:
+        seen = texts[:, -self.sampler.context :]
+        padded = np.zeros((len(texts), self.sampler.context), np.int32)
+        padded[:, : seen.shape[1]] = seen
+        put = self._loaded.put
+        args = [put(padded), put(np.asarray(seen.shape[1], np.int32)), put(np.asarray(number, np.int32)), *asked]
+        return self._loaded.call("prefill", [*self._weights, *args])[:-1]

@@ -1,0 +1,99 @@
+"""`netc sample`: text from a run, ended, streamed and refused; and the program that writes, as text."""
+
+import json
+
+import pytest
+
+import netc as library
+from netc.netspec.errors import UserError
+
+SPEC = """
+name = "small"
+input = [8]
+dtype = "i32"
+
+[[layers]]
+kind = "tiedHead"
+embed = { kind = "tokenPositionEmbed", vocabulary = 2, dim = 6, std = 0.3 }
+body = { kind = "conv1d", features = 6, kernel = 2 }
+"""
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sample")
+    (folder / "small.toml").write_text(SPEC)
+    (folder / "book.txt").write_text("abcdefgh\n" * 70)
+    return folder
+
+
+@pytest.fixture
+def run(netc, place):
+    """`run(words..)` of `netc sample` on a run that learnt which letter follows which."""
+    if not (place / "run").exists():
+        words = "--data text:book.txt --target reference --epochs 40 --batch 16 --lr 0.05 --out run --quiet"
+        assert netc("train", "small.toml", *words.split())[0] == 0
+    return lambda *words: netc("sample", "run", *words)
+
+
+def test_what_was_learnt_is_written(run):
+    code, out, err = run("--prompt", "ab", "--tokens", "10", "--temperature", "0")
+    assert (code, out) == (0, "abcdefgh\nabc\n"), err
+    assert run("--tokens", "3", "--temperature", "0")[1] == "abc\n"  # a text begins after the end of a line
+    streamed = run("--prompt", "ab", "--tokens", "10", "--temperature", "0", "--stream")
+    assert streamed[:2] == (0, "abcdefgh\nabc\n")
+
+
+def test_samples_and_stop_words(run):
+    words = ("--prompt", "a", "--temperature", "0", "--tokens", "30")
+    code, out, _ = run(*words, "--samples", "2", "--json", "--stop", "gh\n")
+    assert code == 0 and json.loads(out) == [{"prompt": "a", "text": "bcdef"}] * 2
+    assert run(*words, "--stop", "fgx", "--stop", "\n")[1] == "abcdefgh\n"  # "fg" was held back, and came
+    assert run(*words[:4], "--tokens", "6", "--stop", "gxx")[1] == "abcdefg\n"  # and so was the end
+    assert run(*words, "--samples", "2", "--stop", "d")[1] == f"abc\n{'-' * 20}\nabc\n"
+
+
+def test_the_seed_makes_the_text(run):
+    words = ("--tokens", "40", "--temperature", "3")
+    first = run(*words)
+    assert first[0] == 0 and first == run(*words) and first != run(*words, "--seed", "1")
+
+
+def test_mistakes(run, netc, place):
+    assert "wants the 9 characters that the net was trained on, got also 'é'" in run("--prompt", "é")[2]
+    assert "--top-p wants a probability above 0, at most 1, got 2" in run("--top-p", "2")[2]
+    assert "--stop wants words, got an empty one" in run("--stop", "")[2]
+    assert "--stream prints one text" in run("--stream", "--samples", "2")[2]
+    code, out, err = run("--prompt", "\nabcdefgh", "--tokens", "1", "--temperature", "0")
+    assert (code, out) == (0, "\nabcdefgh\n\n")
+    assert "the prompt has 9 tokens, of which the net sees the last 8" in err
+    with pytest.raises(UserError, match="did you mean `temperature`"):
+        library.load("run").sample("ab", temperatur=1)
+
+
+def test_a_run_of_images_writes_nothing(netc):
+    assert netc("train", "mnist-linear", "--target", "reference", "--epochs", "1", "--out", "images", "--quiet")[0] == 0
+    code, _, err = netc("sample", "images")
+    assert code != 0 and "wants a run of a language model, got mnist-linear" in err
+
+
+def test_from_python(run):
+    assert run("--tokens", "1")[0] == 0
+    assert library.load("run").sample("ab", tokens=5, temperature=0, stop="f") == ("cde",)
+
+
+def test_averaged_weights_write_by_default(netc, place):
+    words = "--data text:book.txt --target reference --epochs 9 --batch 16 --lr 0.05 --ema 0.99 --out averaged --quiet"
+    assert netc("train", "small.toml", *words.split())[0] == 0
+    run = library.load("averaged")
+    texts = {name: run.sample("a", tokens=60, weights=name, temperature=0.0) for name in (None, "ema", "plain")}
+    assert texts[None] == texts["ema"] != texts["plain"]
+
+
+def test_the_program_as_text(netc, place):
+    code, out, _ = netc("emit-mlir", "small.toml", "--sampler", "--batch", "3", "-o", "made")
+    assert code == 0 and "small.sampler.mlir" in out
+    text = (place / "made" / "small.sampler.mlir").read_text()
+    assert "@prefill" in text and "@decode" in text and "@train_step" not in text
+    manifest = json.loads((place / "made" / "small.sampler.json").read_text())
+    assert manifest["batch"] == 3 and manifest["functions"].keys() == {"prefill", "decode"}

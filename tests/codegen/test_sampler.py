@@ -1,0 +1,204 @@
+"""The program that writes: beside `predict` on the whole text, beside NumPy's sorting, and beside XLA."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from netc.codegen import evaluator
+from netc.codegen.builder import Builder
+from netc.codegen.draw import SETTINGS, allowed, draw, narrow
+from netc.codegen.ir import Module
+from netc.codegen.program import build
+from netc.codegen.rewrite.lower import lower
+from netc.codegen.sampler import build_sampler
+from netc.codegen.slots import KEY, SCALAR, STEP
+from netc.netspec import layers as nn
+from netc.netspec.check import check
+from netc.netspec.errors import SpecError, UserError
+from netc.netspec.find import find
+from netc.netspec.recipe import Recipe
+from netc.netspec.spec import NetSpec
+from netc.netspec.types import TensorType
+from tests.codegen.witness import by_xla
+
+VOCABULARY, CONTEXT, WIDTH, BATCH = 11, 9, 8, 2
+PLAIN = {"temperature": 1.0, "top_k": 0.0, "top_p": 1.0, "min_p": 0.0, "repetition": 1.0}
+
+
+def model(*blocks, positions=False, tied=True):
+    embed = nn.TokenPositionEmbed(VOCABULARY, WIDTH, positions=positions, std=0.5)
+    body = (nn.TiedHead(embed, nn.Chain(blocks)),) if tied else (embed, *blocks, nn.LMHead(VOCABULARY))
+    return check(NetSpec("writer", (CONTEXT,), body, dtype="i32"))
+
+
+NETS = {
+    "learned positions": model(nn.TransformerEncoder(2, 16, 2, causal=True), positions=True),
+    "rope": model(nn.Residual(nn.MultiHeadAttention(2, causal=True, rope=True))),
+    "tiles": model(nn.MultiHeadAttention(2, causal=True, tile=4)),
+    "sinusoids, a head of its own": model(
+        nn.SinusoidalPositions(), nn.LayerNorm(), nn.MultiHeadAttention(2, causal=True), tied=False
+    ),
+    "added positions": model(nn.LearnedPositions(), nn.MultiHeadAttention(4, causal=True)),
+    "convolutions": model(nn.Conv1d(WIDTH, 3, dilation=2, activation="relu"), nn.Conv1d(WIDTH, 1)),
+    "mamba": model(nn.MambaBlock(state=4, layers=2)),
+}
+
+
+def weights(net):
+    """Parameters and statistics that are not the first ones: no bias is 0."""
+    program, rng = build(net, Recipe(), BATCH), np.random.default_rng(0)
+    drawn = evaluator.run(program.module, "init", [np.array([0, 1], np.uint32)], "f32")[: len(program.kept)]
+    return program, [(v + 0.1 * rng.standard_normal(v.shape)).astype(np.float32) for v in drawn]
+
+
+def asked(seed=7, **settings):
+    return [np.array([0, seed], np.uint32), *(np.float32({**PLAIN, **settings}[name]) for name in SETTINGS)]
+
+
+def padded(text):
+    whole = np.zeros((BATCH, CONTEXT), np.int32)
+    whole[:, : text.shape[1]] = text
+    return whole
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_each_token_has_the_logits_of_the_whole_text(name):
+    net = NETS[name]
+    program, held = weights(net)
+    sampler = build_sampler(net, BATCH)
+    module = sampler.program.module
+    text = np.random.default_rng(1).integers(0, VOCABULARY, (BATCH, 3)).astype(np.int32)
+    start = [padded(text), np.int32(3), np.int32(0)]
+    *state, logits = evaluator.run(module, "prefill", [*held, *start, *asked()], "f32")
+    for _ in range(CONTEXT - 3):
+        wanted = evaluator.run(program.module, "predict", [*held, padded(text)], "f32")[0][:, text.shape[1] - 1]
+        np.testing.assert_allclose(logits, wanted, rtol=1e-5, atol=1e-5)
+        text = np.concatenate([text, state[-1][:, np.newaxis]], 1)
+        *state, logits = evaluator.run(module, "decode", [*state, *held, *asked()], "f32")
+    names = [slot.name for slot in sampler.own]
+    assert state[names.index("position")] == CONTEXT - 1 and state[names.index("number")] == CONTEXT - 3
+    seen = state[names.index("seen")]
+    assert all(set(np.flatnonzero(row)) == set(ids.tolist()) for row, ids in zip(seen, text, strict=True))
+
+
+def test_only_layers_that_ask_for_the_place_are_bound_to_the_context():
+    assert {name for name, net in NETS.items() if not build_sampler(net).bounded} == {"convolutions", "mamba"}
+
+
+@pytest.mark.parametrize("name", ["rope", "mamba"])
+def test_xla_writes_the_same(name):
+    net = NETS[name]
+    _, held = weights(net)
+    sampler = build_sampler(net, BATCH)
+    lowered = lower(sampler.program.module, "xla")
+    text = np.array([[1, 2, 3], [4, 5, 6]], np.int32)
+    args = [*held, padded(text), np.int32(3), np.int32(0), *asked(top_k=6, top_p=0.9)]
+    here, there = (evaluator.run(lowered, "prefill", args, "f32"), by_xla(lowered, "prefill", args))
+    for _ in range(4):
+        assert here[-2].tolist() == there[-2].tolist()
+        np.testing.assert_allclose(here[-1], there[-1], rtol=1e-4, atol=1e-4)
+        rest = [*held, *asked(top_k=6, top_p=0.9)]
+        here = evaluator.run(lowered, "decode", [*here[:-1], *rest], "f32")
+        there = by_xla(lowered, "decode", [*there[:-1], *rest])
+
+
+def function(rows, vocabulary, made):
+    """A module with `narrow`, and `f` (z, seen, number, key, settings..) -> what `made` gives."""
+    b = Builder("f")
+    wide = TensorType((rows, vocabulary))
+    z, seen, number, key = (b.parameter(n, t) for n, t in (("z", wide), ("seen", wide), ("n", STEP), ("key", KEY)))
+    settings = {name: b.parameter(name, SCALAR) for name in SETTINGS}
+    return Module("m", (narrow(rows, vocabulary), b.finish([("r", made(b, z, seen, number, key, settings))])))
+
+
+def kept(z, **settings):
+    module = function(*z.shape, lambda b, z, seen, number, key, s: allowed(b, z, s))
+    return evaluator.run(module, "f", [z, np.zeros_like(z), np.int32(0), *asked(**settings)], "f32")[0]
+
+
+def by_sorting(z, top_k=0, top_p=1.0, min_p=0.0):
+    """Which of z [V] are left, by sorting in float64: the equations of docs/sampling.md."""
+    z = z.astype(np.float64)
+    left = z >= np.sort(z)[::-1][top_k - 1] if top_k else np.ones(len(z), bool)
+    e = np.where(left, np.exp(z - z.max()), 0)
+    order = np.argsort(-e, kind="stable")
+    reached = np.cumsum(e[order]) >= top_p * e.sum() * (1 - 1e-7)
+    left &= (top_p == 1) | (e >= e[order][np.argmax(reached)])
+    return left & (e >= min_p)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"top_k": 1}, {"top_k": 5}, {"top_k": 99}, {"top_p": 0.5}, {"top_p": 0.95}, {"min_p": 0.1},
+     {"top_k": 20, "top_p": 0.7}, {"top_k": 7, "top_p": 0.9, "min_p": 0.3}],
+)  # fmt: skip
+def test_what_is_left_is_what_sorting_leaves(settings):
+    z = (4 * np.random.default_rng(2).standard_normal((6, 60))).astype(np.float32)
+    z[0, :10] = z[0].max()  # ties
+    given = {**settings, "top_k": min(settings.get("top_k", 0), 60)}
+    wanted = np.stack([by_sorting(row, **given) for row in z])
+    assert np.array_equal(kept(z, **settings), wanted)
+    assert wanted.any(axis=1).all()
+
+
+def test_tokens_are_drawn_as_often_as_their_probability():
+    rows, z = 20_000, np.array([0.0, 1.0, 2.0, -1.0, 3.0], np.float32)
+    module = function(rows, 5, draw)
+    args = [np.tile(z, (rows, 1)), np.zeros((rows, 5), np.float32), np.int32(3)]
+    (drawn,) = evaluator.run(module, "f", [*args, *asked(temperature=2.0)], "f32")
+    p = np.exp(z / 2) / np.exp(z / 2).sum()
+    counts = np.bincount(drawn, minlength=5)
+    assert ((counts - rows * p) ** 2 / (rows * p)).sum() < 18.5  # of 4 degrees of freedom: 1 in 1,000
+    (again,) = evaluator.run(module, "f", [*args[:2], np.int32(4), *asked(temperature=2.0)], "f32")
+    assert (again != drawn).any()  # another draw
+
+
+def test_the_penalty_lowers_what_was_seen_and_zero_is_the_likeliest():
+    module = function(2, 3, draw)
+    z = np.array([[3.0, 2.0, 1.0], [-1.0, -1.5, -3.0]], np.float32)
+    seen = np.array([[1, 0, 0], [1, 0, 0]], np.float32)
+
+    def likeliest(**settings):
+        given = asked(temperature=0.0, **settings)
+        return evaluator.run(module, "f", [z, seen, np.int32(0), *given], "f32")[0].tolist()
+
+    assert likeliest() == [0, 0]
+    assert likeliest(repetition=2.0) == [1, 1]  # 3 / 2 < 2, and -1 * 2 < -1.5
+    assert likeliest(repetition=1.4) == [0, 0]
+
+
+def test_the_manifest_names_every_argument():
+    sampler = build_sampler(NETS["rope"], 3)
+    functions = sampler.program.manifest["functions"]
+    assert functions.keys() == {"prefill", "decode"}
+    prefill, decode = functions["prefill"], functions["decode"]
+    assert [a["name"] for a in prefill["arguments"]][-9:] == ["tokens", "length", "number", "key", *SETTINGS]
+    assert prefill["results"] == decode["results"]
+    assert [a["name"] for a in decode["arguments"][: len(sampler.own)]] == [s.name for s in sampler.own]
+    assert sum(r["role"] == "cache" for r in decode["results"]) == 2  # keys and values
+    assert {a["role"] for a in decode["arguments"]} >= {"parameter", "cache", "token"}
+
+
+@pytest.mark.parametrize(
+    ("net", "what"),
+    [
+        (model(nn.MultiHeadAttention(2)), "a sampler wants causal attention in one group, got selfAttention 2"),
+        (model(nn.MultiHeadAttention(2, causal=True, groups=3)), "wants causal attention in one group"),
+        (model(nn.Residual(nn.ChannelsToTokens(1))), "which needs all of it; give a causal language model"),
+        (check(find("mnist-mlp")), "a sampler wants a net from token ids"),
+    ],
+)
+def test_what_cannot_write_is_refused(net, what):
+    with pytest.raises((SpecError, UserError), match=what):
+        build_sampler(net)
+
+
+def test_samples_are_counted():
+    with pytest.raises(SpecError, match="`samples` wants a positive integer"):
+        build_sampler(NETS["rope"], 0)
+
+
+def test_bf16_and_training_options_do_not_stand_in_the_way():
+    recipe = dataclasses.replace(Recipe(), precision="bf16", remat=True, accumulate=2)
+    assert build_sampler(NETS["rope"], 1, recipe).program.recipe.precision == "bf16"

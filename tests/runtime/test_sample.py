@@ -1,0 +1,99 @@
+"""Writing on targets: the same tokens everywhere, beyond the context too, and what is refused."""
+
+import numpy as np
+import pytest
+
+from netc.codegen.program import build
+from netc.codegen.sampler import build_sampler
+from netc.netspec import layers as nn
+from netc.netspec.check import check
+from netc.netspec.errors import UserError
+from netc.netspec.recipe import Recipe
+from netc.netspec.spec import NetSpec
+from netc.runtime.cache.store import Cache
+from netc.runtime.prepare import prepare
+from netc.runtime.sample import Settings, Writer
+from netc.runtime.target import parse_target
+from netc.runtime.trainer import Trainer
+
+CONTEXT = 6
+
+
+def model(*blocks):
+    embed = nn.TokenPositionEmbed(12, 8, positions=False, std=1.0)
+    return check(NetSpec("writer", (CONTEXT,), (nn.TiedHead(embed, nn.Chain(blocks)),), dtype="i32"))
+
+
+ROPE = model(nn.Residual(nn.MultiHeadAttention(2, causal=True, rope=True, std=0.5)))
+MAMBA = model(nn.MambaBlock(state=4))
+
+
+@pytest.fixture
+def made(tmp_path):
+    """`made(net, target, samples)` -> a writer, and the trainer whose weights it has."""
+
+    def make(net, target="reference", samples=1):
+        cache, where = Cache(tmp_path), parse_target(target)
+        trainer = Trainer(prepare(build(net, Recipe(), 1), parse_target("reference"), cache))
+        trainer.init(3)
+        sampler = build_sampler(net, samples)
+        return Writer(sampler, prepare(sampler.program, where, cache), trainer.fetch()), trainer
+
+    return make
+
+
+def texts(writer, count, prompt=(1, 2, 3), seed=0, **settings):
+    return np.stack([*writer.write(prompt, count, Settings(**settings), seed)], 1).tolist()
+
+
+def test_beyond_the_context_the_last_tokens_count(made):
+    writer, trainer = made(ROPE)
+    (drawn,) = texts(writer, 12, temperature=0.0)
+    text = [1, 2, 3]
+    for token in drawn:
+        window = text[-CONTEXT:]
+        x = np.zeros((1, CONTEXT), np.int32)
+        x[0, : len(window)] = window
+        assert token == int(trainer.predict(x)[0, len(window) - 1].argmax())
+        text.append(token)
+
+
+def test_a_recurrence_goes_on_beyond_the_context(made):
+    writer, _ = made(MAMBA)
+    assert not writer.sampler.bounded
+    calls = []
+    call = writer._loaded.call
+    writer._loaded.call = lambda name, args: calls.append(name) or call(name, args)
+    texts(writer, 12)
+    assert calls == ["prefill", *["decode"] * 11]
+
+
+def test_the_same_tokens_on_every_backend_and_again(made):
+    asked = {"temperature": 8.0, "top_p": 0.9, "repetition": 1.2, "seed": 5}
+    here = texts(made(ROPE, samples=2)[0], 10, **asked)
+    assert here[0] != here[1]
+    assert texts(made(ROPE, samples=2)[0], 10, **asked) == here
+    assert texts(made(ROPE, samples=2)[0], 10, **{**asked, "seed": 6}) != here
+    for target in ("cpu", "xla"):
+        assert texts(made(ROPE, target, samples=2)[0], 10, **asked) == here
+
+
+def test_a_long_prompt_is_seen_from_its_end(made):
+    writer, _ = made(ROPE)
+    assert texts(writer, 5, prompt=[7, 7, *range(6)]) == texts(writer, 5, prompt=[*range(6)])
+
+
+@pytest.mark.parametrize("prompt", [[], [12], [-1], [[1, 2]]])
+def test_ids_that_there_are_not(made, prompt):
+    with pytest.raises(UserError, match="`prompt` wants one or more token ids from 0 to 11"):
+        next(made(ROPE)[0].write(prompt, 1, Settings()))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("temperature", -0.1), ("temperature", float("nan")), ("top_k", -1), ("top_p", 0.0), ("top_p", 1.1),
+     ("min_p", 2.0), ("repetition", 0.0)],
+)  # fmt: skip
+def test_settings_out_of_range(name, value):
+    with pytest.raises(UserError, match=f"`{name}` wants"):
+        Settings(**{name: value})
