@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -61,9 +61,10 @@ def claim_of_program(program: Program, exact: bool) -> Claim:
     of, results = places(step.names), places(step.result_names)
     optimizer = program.recipe.optimizer
     clipping = program.recipe.clipping
-    if on := [f"`{f.name}`" for f in fields(clipping) if getattr(clipping, f.name)]:
+    if on := [f"`{name}`" for name in ("clip_value", "agc") if getattr(clipping, name)]:
         raise UserError(
-            f"certify reads gradients in the first update, which {on[0]} bounds; the gradients are the same without it"
+            f"certify reads gradients in the first update, where {on[0]} bounds each in its own way; the gradients are "
+            "the same without it"
         )
     reader = READERS.get(type(optimizer))
     if reader is None:
@@ -74,6 +75,13 @@ def claim_of_program(program: Program, exact: bool) -> Claim:
     gradients = tuple(
         reader(optimizer, p.name, p.decay or program.recipe.decay_all, of, results, exact) for p in program.net.params
     )
+    if clipping.clip_norm and any(g.decay for g in gradients):
+        raise UserError(
+            "certify reads gradients that are clipped by their norm up to one factor, got a weight decay of "
+            f"{optimizer.kind} beside them; the gradients are the same without `weight_decay`"
+        )
+    if clipping.clip_norm:  # all of them times one factor, which changes from point to point
+        gradients = tuple(replace(g, free=True) for g in gradients)
     moments = tuple(of[s.name] for s in program.state if s.role == "moment")
     return Claim(((results["loss"], None),), gradients, moments)
 

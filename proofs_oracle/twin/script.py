@@ -22,6 +22,7 @@ from netc.proofs_oracle.twin import data, step
 from netc.proofs_oracle.twin.forward import forward_text
 from netc.proofs_oracle.twin.losses import loss_call, loss_functions
 from netc.proofs_oracle.twin.mixing import changes_of
+from netc.proofs_oracle.twin.parts import averaged, clipped
 from netc.proofs_oracle.twin.schedules import factor_text
 from netc.proofs_oracle.twin.template import TEMPLATE
 
@@ -84,6 +85,8 @@ def jax_script(t: Training) -> str:
         "<kept key>": ', "key": state["key"]' if draws else "",
         **begun,
         "<derivative>": step.derivative(loss, changes, draws, parts=parts > 1),
+        **clipped(t.recipe.clipping),
+        **averaged(t.recipe.averaging),
         "<losses>": loss_functions(f"{loss} {evaluation}", rank),
         "<evaluation>": evaluation,
         "<right>": "logits.argmax(-1) == y" if rank == 1 else f"(logits.argmax(-1) == y).mean({_places(rank)})",
@@ -96,7 +99,7 @@ def jax_script(t: Training) -> str:
     return re.sub("|".join(replaced), lambda mark: replaced[mark[0]], TEMPLATE)
 
 
-FORMS = ("mixing", "erasing", "regularisation")  # parts of a recipe that a script has
+FORMS = ("averaging", "clipping", "mixing", "erasing", "regularisation")  # parts of a recipe that a script has
 
 
 def _refuse(recipe: Recipe) -> None:

@@ -82,7 +82,7 @@ def initial_state(seed):
         "statistics": {name: jnp.full(shape, value, jnp.float32) for name, (shape, value) in STATISTICS.items()},
         "moments": {moment: jax.tree.map(jnp.zeros_like, params) for moment in <moments>},
         "step": jnp.zeros((), jnp.int32),
-<seed key>    }
+<first averages><seed key>    }
 <begun><step key function>
 
 def updated(name, w, g, kept, t, lr):
@@ -96,17 +96,17 @@ def train_step(state, x, y, lr):
     """state, images [B, ..], labels [B], learning rate -> state, (loss, gradient norm, parameter norm)."""
     params, t = state["params"], state["step"] + 1
 
-<derivative>    new, moments = {}, {moment: {} for moment in state["moments"]}
+<derivative><clip>    new, moments = {}, {moment: {} for moment in state["moments"]}
     for name, w in params.items():
         kept = {moment: state["moments"][moment][name] for moment in moments}
-        new[name], kept = updated(name, w, grads[name], kept, t, lr)
+        new[name], kept = updated(name, w, <used>[name], kept, t, lr)
         for moment in moments:
             moments[moment][name] = kept[moment]
 
-    def norm(tree):
+<averages>    def norm(tree):
         return jnp.sqrt(sum(jnp.sum(v**2) for v in tree.values()))
 
-    after = {"params": new, "statistics": statistics, "moments": moments, "step": t<kept key>}
+    after = {"params": new, "statistics": statistics, "moments": moments, "step": t<kept averages><kept key>}
     return after, (loss, norm(grads), norm(params))
 
 
@@ -202,7 +202,7 @@ def main():
                 step += 1
             loss, accuracy = evaluated(state, splits["test"])
             told = {"loss": number(loss), "accuracy": number(accuracy), "count": count(splits["test"])}
-            record(kind="eval", step=step - 1, epoch=epoch, **told)
+<told averages>            record(kind="eval", step=step - 1, epoch=epoch, **told)
             print(f"epoch {epoch + 1}: test loss {loss:.4f}, accuracy {accuracy:.2%}")
 
 

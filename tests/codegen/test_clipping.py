@@ -7,11 +7,13 @@ from netc.codegen.evaluator import run
 from netc.codegen.program import build
 from netc.netspec.check import check
 from netc.netspec.clipping import Clipping
-from netc.netspec.errors import SpecError
+from netc.netspec.errors import SpecError, UserError
 from netc.netspec.layers import Conv2d, Dense, GlobalAvgPool
 from netc.netspec.recipe import SGD, Recipe
 from netc.netspec.recipe_words import recipe_of
 from netc.netspec.spec import NetSpec
+from netc.proofs_oracle.certificate.certify import certify_program
+from netc.proofs_oracle.certificate.statement import Settings
 from netc.runtime.backends.xla import XlaLoaded
 from netc.runtime.prepare import emit_text
 from netc.runtime.target import parse_target
@@ -128,3 +130,30 @@ def test_xla_takes_the_evaluators_step(word):
 def test_sentences(words, sentence):
     with pytest.raises(SpecError, match=sentence):
         recipe_of(**words)
+
+
+def certified(**words):
+    net = check(NetSpec("line", (3,), (Dense(4, activation="relu"), Dense(2))))
+    return certify_program(build(net, recipe_of(**words), 4), parse_target("cpu"), Settings())
+
+
+@pytest.mark.parametrize(
+    "words", [{"clip_norm": 0.01}, {"optimizer": "sgd", "clip_norm": 0.1, "accumulate": 2}, {"ema": 0.9}], ids=str
+)
+def test_the_certificate_reads_the_gradients_through_it(words):
+    found = certified(**words)
+    assert found.holds
+    assert ("clipped by their norm" in str(found)) == ("clip_norm" in words)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ({"clip_value": 0.1}, "where `clip_value` bounds each in its own way; the gradients are the same without it"),
+        ({"agc": 0.1}, "where `agc` bounds each"),
+        ({"optimizer": "sgd", "clip_norm": 1.0, "weight_decay": 0.1}, "the same without `weight_decay`"),
+    ],
+)
+def test_the_certificate_says_what_it_cannot_read(words, sentence):
+    with pytest.raises(UserError, match=sentence):
+        certified(**words)

@@ -1,0 +1,58 @@
+"""What a script says of the parts of a recipe: bounds on gradients, and averages of weights. Mark -> text."""
+
+from __future__ import annotations
+
+from netc.netspec.averaging import Averaging
+from netc.netspec.clipping import Clipping
+
+_ADAPTIVE = """\
+    def lengths(v):
+        return jnp.linalg.norm(v.reshape(-1, v.shape[-1] if v.ndim > 1 else 1), axis=0)
+
+    def bounded(w, g):
+        most, long = <share> * jnp.maximum(lengths(w), 1e-3), lengths(g)
+        return g * jnp.where(long > most, most / jnp.where(long > most, long, 1), 1)
+
+    used = {name: bounded(params[name], g) for name, g in grads.items()}
+"""
+_AVERAGES = """\
+    held = {**new, **statistics}
+    since = t - 1 - <start>
+    share = <share>
+    averages = {n: jnp.where(since <= 0, held[n], a + share * (held[n] - a)) for n, a in state["averages"].items()}
+"""
+_EVALUATED = """\
+            means = {role: {n: state["averages"][n] for n in state[role]} for role in ("params", "statistics")}
+            found = evaluated({**state, **means}, splits["test"])
+            told |= {"averaged_loss": number(found[0]), "averaged_accuracy": number(found[1])}
+"""
+
+
+def clipped(clipping: Clipping) -> dict[str, str]:
+    """The lines between the gradients `grads` and those that are used, and the name of these."""
+    if bound := clipping.clip_norm:
+        lines = f"""\
+    total = jnp.sqrt(sum(jnp.sum(g**2) for g in grads.values()))
+    used = {{name: g * jnp.where(total > {bound!r}, {bound!r} / total, 1) for name, g in grads.items()}}
+"""
+    elif bound := clipping.clip_value:
+        lines = f"    used = {{name: jnp.clip(g, -{bound!r}, {bound!r}) for name, g in grads.items()}}\n"
+    elif share := clipping.agc:
+        lines = _ADAPTIVE.replace("<share>", repr(share))
+    else:
+        return {"<clip>": "", "<used>": "grads"}
+    return {"<clip>": lines, "<used>": "used"}
+
+
+def averaged(a: Averaging) -> dict[str, str]:
+    """The average in the state, its step, and its evaluation."""
+    marks = ("<averages>", "<first averages>", "<kept averages>", "<told averages>")
+    if not a.word:
+        return dict.fromkeys(marks, "")
+    if a.ema:
+        share = f"jnp.maximum(9 / (9 + t), {1 - a.ema!r})" if a.ema_warmup else repr(1 - a.ema)
+    else:
+        share = f"jnp.where(since % {a.swa_every} == 0, 1 / (since // {a.swa_every} + 1), 0)"
+    lines = _AVERAGES.replace("<start>", str(a.swa_start)).replace("<share>", share)
+    first = '        "averages": {n: jnp.zeros(row[0]) for n, row in {**PARAMETERS, **STATISTICS}.items()},\n'
+    return dict(zip(marks, (lines, first, ', "averages": averages', _EVALUATED), strict=True))

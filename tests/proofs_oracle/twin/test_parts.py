@@ -1,0 +1,48 @@
+"""The parts of a recipe in the script: its steps are the evaluator's, weights, statistics and averages."""
+
+import jax
+import numpy as np
+import pytest
+
+from netc.codegen import evaluator
+from netc.codegen.program import build
+from netc.netspec.check import check
+from netc.netspec.layers import BatchNorm, Conv2d, Dense, GlobalAvgPool
+from netc.netspec.recipe_words import recipe_of
+from netc.netspec.spec import NetSpec
+from netc.proofs_oracle.twin.agreement import executed, script_of
+from netc.proofs_oracle.witness import compiled
+
+LAYERS = (Conv2d(3, 3, name="conv"), BatchNorm(name="norm"), GlobalAvgPool(), Dense(3, name="head"))
+NET = check(NetSpec("small", (4, 4, 2), LAYERS))
+B, STEPS = 4, 5
+WORDS = [
+    {"clip_norm": 0.1}, {"clip_norm": 0.1, "accumulate": 2}, {"clip_norm": 1e3}, {"clip_value": 0.05}, {"agc": 0.05},
+    {"ema": 0.9}, {"ema": 0.3, "ema_warmup": True}, {"swa_start": 2}, {"swa_start": 1, "swa_every": 2},
+]  # fmt: skip
+
+
+def wide(value):
+    array = np.asarray(value)
+    return array.astype(np.float64) if array.dtype == np.float32 else array
+
+
+@pytest.mark.parametrize("words", WORDS, ids=str)
+def test_steps_are_the_same(words):
+    recipe = recipe_of(**{"optimizer": "sgd", **words})
+    scope, program = executed(script_of(NET, recipe, B, 7)), build(NET, recipe, B)
+    names = [s.name for s in program.state]
+    state = evaluator.run(program.module, "init", [np.array([0, 7], np.uint32)], "f32")
+    state, twin = [wide(v) for v in state], jax.tree.map(wide, scope["initial_state"](7))
+    step, rng = compiled(scope["train_step"].__wrapped__), np.random.default_rng(3)
+    for _ in range(STEPS):
+        x, y = rng.standard_normal((B, *NET.x.shape)), rng.integers(0, 3, B).astype(np.int32)
+        results = evaluator.run(program.module, "train_step", [*state, x, y, np.asarray(0.3)], "f64")
+        twin, (loss, norm, _) = step(twin, x, y, 0.3)
+        ours, state = dict(zip(names, results, strict=False)), results[: len(names)]
+        np.testing.assert_allclose([loss, norm], [results[len(names)], results[len(names) + 2]], rtol=1e-9)
+        averages = {f"{recipe.averaging.word}/{n}": v for n, v in twin.get("averages", {}).items()}
+        for name, value in {**twin["params"], **twin["statistics"], **averages}.items():
+            close = 1e-6 if name in averages else 1e-8  # the share of a step in an average is a float32 in the script
+            np.testing.assert_allclose(value, ours[name], rtol=close, atol=1e-9)
+    assert bool(averages) == bool(program.averages)
