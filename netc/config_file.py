@@ -15,6 +15,7 @@ from typing import Any, get_type_hints
 
 from netc.netspec.augment import Augment
 from netc.netspec.errors import UserError
+from netc.netspec.feeding import Feeding
 from netc.netspec.plugins import load_file
 from netc.netspec.recipe import TrainConfig
 from netc.netspec.recipe_words import option_pairs, recipe_rows
@@ -211,7 +212,7 @@ def _value(name: str, value: Any, where: str) -> Any:
 def _texts() -> frozenset[str]:
     """The words whose value is a text."""
     found = set(TEXTS)
-    for cls in (TrainRequest, TrainConfig, Augment, *recipe_rows()):
+    for cls in (TrainRequest, TrainConfig, Augment, Feeding, *recipe_rows()):
         found |= {name for name, want in get_type_hints(cls).items() if want in (str, Path | None, str | None)}
     return frozenset(found)
 

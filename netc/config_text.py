@@ -35,6 +35,7 @@ def config_text(request: TrainRequest, config: RunConfig) -> str:
         ("the loop", words_of_training(config.training)),
         ("the step", words_of_recipe(config.recipe)),
         ("training images", vars(config.augment)),
+        ("examples", vars(config.feeding)),
         ("checkpoints", {word: getattr(config.saving, name) for word, name in SAVING.items()}),
     )
     lines, tables = [HEAD], list[str]()

@@ -13,10 +13,12 @@ from netc.lean_words import Stated
 from netc.netspec.augment import Augment
 from netc.netspec.check import CheckedNet, check
 from netc.netspec.errors import UserError
+from netc.netspec.feeding import Feeding
 from netc.netspec.recipe import Recipe
 from netc.netspec.recipe_words import training_of, training_words
 from netc.netspec.spec import NetSpec
 from netc.netspec.types import TensorType
+from netc.netspec.vocabulary import options_of
 from netc.programs import (
     Shape,
     over_stated,
@@ -31,6 +33,7 @@ from netc.runtime.cache.store import data_cache
 from netc.runtime.data import catalog
 from netc.runtime.data.augment import AUGMENTATIONS, chosen
 from netc.runtime.data.dataset import Dataset, numbered, of_images
+from netc.runtime.data.division import divided, refuse_unlearnt
 from netc.runtime.data.examples import Batches
 from netc.runtime.data.resize import resized
 from netc.runtime.data.text import windowed
@@ -86,7 +89,8 @@ def request_training(
     saving = {name: words.pop(name) for name in SAVING if name in words}
     training = {name: words.pop(name) for name in training_words() if name in words}
     augment = {name: words.pop(name) for name in AUGMENTATIONS if name in words}
-    recipe = recipe_from(words)
+    fed = {name: words.pop(name) for name in options_of(Feeding) if words.get(name) is not None}
+    recipe = recipe_from({name: value for name, value in words.items() if name not in options_of(Feeding)})
     if own.get("input") is not None:
         own["input"] = shape_of(own["input"])
     for name in ("data_dir", "out", "init"):
@@ -94,7 +98,9 @@ def request_training(
             own[name] = Path(own[name])
     if own.get("new_head") and own.get("init") is None:
         raise UserError("`new_head` belongs to `init`, got no `init`; without it every layer is initialised at random")
-    return TrainRequest(spec, recipe=recipe, training=training, augment=augment, saving=saving, **own)
+    return TrainRequest(
+        spec, recipe=recipe, training=training, augment=augment, saving=saving, feeding=Feeding(**fed).check(), **own
+    )
 
 
 def saving_of(words: Mapping[str, Any], held: Saving) -> Saving:
@@ -113,12 +119,15 @@ def planned(request: TrainRequest) -> Plan:
     Raises UserError or SpecError where they misfit, and DataError.
     """
     target = parse_target(request.target)
-    stored = stored_data(request.data, request.data_dir, floats=takes_floats(request.recipe))
+    feeding, floats = request.feeding, takes_floats(request.recipe)
+    stored = divided(stored_data(request.data, request.data_dir, whole=feeding.divides, floats=floats), feeding)
+    refuse_unlearnt(stored)
     net = _net(request, stored)
     data = sized(stored, net)
     config = RunConfig(
         net, request.recipe, _training(request, data), data.name, request.seed, target.word,
         _augment(request, net, data), steps_per_call=request.steps_per_call, saving=saving_of(request.saving, Saving()),
+        feeding=feeding,
     )  # fmt: skip
     refuse_misfits(config, data)
     folder = request.out or _folder(net.spec.name, data.name, again=request.auto_resume)
@@ -214,4 +223,6 @@ def sized(data: Dataset, net: CheckedNet) -> Dataset:
 
 def data_for(config: RunConfig, given: str | Dataset, data_dir: Path | None = None, *, whole: bool = False) -> Dataset:
     """The data set of that name, as a run takes it; raises DataError or UserError if it is not to be had."""
-    return sized(stored_data(given, data_dir, whole=whole, floats=takes_floats(config.recipe)), config.net)
+    feeding, floats = config.feeding, takes_floats(config.recipe)
+    stored = stored_data(given, data_dir, whole=whole or feeding.divides, floats=floats)
+    return sized(stored if whole else divided(stored, feeding), config.net)

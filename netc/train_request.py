@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from netc.netspec.augment import Augment
+from netc.netspec.feeding import Feeding
 from netc.netspec.recipe import Recipe, TrainConfig
 from netc.netspec.recipe_words import recipe_words, training_words
 from netc.netspec.schedules import SCHEDULES
 from netc.netspec.spec import NetSpec
+from netc.netspec.vocabulary import options_of
 from netc.runtime.data.augment import AUGMENTATIONS
 from netc.runtime.data.dataset import Dataset
 from netc.runtime.run.config import Saving
@@ -47,19 +49,31 @@ class TrainRequest:
     new_head: bool = False
     auto_resume: bool = False
     saving: Mapping[str, Any] = field(default_factory=dict)
+    feeding: Feeding = Feeding()  # noqa: RUF009  # frozen
 
 
-OWN_WORDS = frozenset(f.name for f in fields(TrainRequest)) - {"net", "training", "saving", "augment"}
+OWN_WORDS = frozenset(f.name for f in fields(TrainRequest)) - {"net", "training", "saving", "augment", "feeding"}
 
 
 def request_words() -> frozenset[str]:
     """The words that `request_training` takes besides `config`."""
-    return OWN_WORDS | SAVING.keys() | AUGMENTATIONS.keys() | recipe_words() | training_words()
+    return (
+        OWN_WORDS
+        | SAVING.keys()
+        | options_of(Feeding).keys()
+        | AUGMENTATIONS.keys()
+        | recipe_words()
+        | training_words()
+    )
 
 
 def request_types() -> dict[str, type]:
     """The types of those of them that are one number or one yes or no."""
-    return {**types_of((TrainRequest, TrainConfig, *SCHEDULES.values(), Augment)), **recipe_types(), **saving_types()}
+    return {
+        **types_of((TrainRequest, TrainConfig, *SCHEDULES.values(), Augment, Feeding)),
+        **recipe_types(),
+        **saving_types(),
+    }
 
 
 def saving_types() -> dict[str, type]:

@@ -279,7 +279,7 @@ def _train_epoch(run: _Run, counter: Counter, trace: TraceWriter, stop: list[int
     epoch, start = divmod(counter.step, run.per_epoch)
     batches = train_batches(
         run.data.train, batch=run.training.batch, seed=run.config.seed, epoch=epoch, normalise=run.normalise,
-        augment=run.config.augment, start=start,
+        augment=run.config.augment, start=start, sampler=run.config.feeding.sampler,
     )  # fmt: skip
     with Ledger(trace) as ledger:
         _steps(run, counter, ledger, _ahead(run, _groups(run, batches, counter.step)), stop)

@@ -63,6 +63,8 @@ def _script(replay: Replay) -> str:
     from netc.traces.schema import FORMAT
 
     config = replay.config
+    if config.feeding.sampler != "shuffle":
+        raise UserError(f"emit-jax wants `sampler=shuffle`, got {config.feeding.sampler}; the twin has no other order")
     header = {
         "format": FORMAT,
         "net": config.net.spec.name,

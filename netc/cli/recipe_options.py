@@ -11,6 +11,7 @@ import click
 
 from netc.netspec.augment import Augment
 from netc.netspec.errors import UserError
+from netc.netspec.feeding import SAMPLERS, Feeding
 from netc.netspec.loss import LOSSES
 from netc.netspec.optimizers import OPTIMIZERS
 from netc.netspec.optimizers import Word as OptimizerWord
@@ -27,6 +28,7 @@ FEW = 5  # words; more stand in the help
 # what a row's field cannot say of its option
 _FORMS: Mapping[str, Mapping[str, Any]] = {
     "precision": {"type": click.Choice(PRECISIONS)},
+    "sampler": {"type": click.Choice(SAMPLERS)},
     "accumulate": {"type": click.IntRange(min=1), "metavar": "N"},
 }
 
@@ -124,6 +126,13 @@ def decay_options(command: F) -> F:
     """Add `--decay` and the options of the schedules."""
     about = "Learning rate schedule after warmup"
     for option in reversed([word_option("--decay", SCHEDULES, "cosine", about), *row_options(SCHEDULES.items())]):
+        command = option(command)
+    return command
+
+
+def feeding_options(command: F) -> F:
+    """Add an option for each field of Feeding."""
+    for option in reversed(row_options([("", Feeding)])):
         command = option(command)
     return command
 

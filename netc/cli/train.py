@@ -10,7 +10,13 @@ import click
 from netc.cli.console import say
 from netc.cli.lean_config import config_option, file_options, say_stated
 from netc.cli.options import complete_net, given, net_options, tuned_option
-from netc.cli.recipe_options import augment_options, decay_options, recipe_options, steps_per_call_option
+from netc.cli.recipe_options import (
+    augment_options,
+    decay_options,
+    feeding_options,
+    recipe_options,
+    steps_per_call_option,
+)
 from netc.cli.resuming import check, resuming_options
 from netc.cli.spelling import spelled_here
 from netc.netspec.errors import UserError
@@ -44,6 +50,7 @@ if TYPE_CHECKING:
 @file_options
 @recipe_options
 @augment_options
+@feeding_options
 @steps_per_call_option
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="Random seed.")
 @click.option("--out", type=click.Path(path_type=Path), help="Run folder.  [default: runs/NET-DATA]")

@@ -66,7 +66,7 @@ class Replay:
             epoch, start = divmod(index, self.per_epoch)
             for batch in train_batches(
                 self.data.train, batch=config.training.batch, seed=config.seed, epoch=epoch, normalise=self.normalise,
-                augment=config.augment, start=start,
+                augment=config.augment, start=start, sampler=config.feeding.sampler,
             ):  # fmt: skip
                 if index >= end:
                     return

@@ -27,15 +27,20 @@ UNREADABLE = (
 """What NumPy and the readers of zip raise on damaged files."""
 
 
-def load_arrays(path: Path, name: str) -> Dataset:
+def load_arrays(path: Path, name: str, *, whole: bool = False) -> Dataset:
     """Return the arrays at `path`, as `Dataset.from_arrays` takes them; those of .npy files stay on the disk.
 
     `path` is FILE.npz, X.npy,Y.npy, X.npy,Y.npy,X_TEST.npy,Y_TEST.npy, or a folder with x.npy, y.npy and perhaps
-    x_test.npy and y_test.npy. Raises DataError, also for a name of what a Python program made, which is no file.
+    x_test.npy and y_test.npy. With `whole`, arrays without a test part are both parts. Raises DataError, also for a
+    name of what a Python program made, which is no file.
     """
     held = _held(path, name)
     found = Dataset.from_arrays(held["x"], held["y"], held.get("x_test"), held.get("y_test"))
-    return replace(found, name=name)
+    found = replace(found, name=name)
+    if not whole or "x_test" in held:
+        return found
+    pool = Dataset.from_arrays(held["x"], held["y"], held["x"], held["y"]).train
+    return replace(found, train=pool, test=pool)
 
 
 def _held(path: Path, name: str) -> Mapping[str, Array]:

@@ -21,6 +21,7 @@ import numpy.typing as npt
 from netc.netspec.augment import Augment
 from netc.runtime.data.augment import Images, augmented
 from netc.runtime.data.dataset import AnySplit, Dataset, Indices, Labels, of_images
+from netc.runtime.data.division import balanced_order
 from netc.runtime.data.errors import DataError, refuse
 from netc.runtime.data.examples import Array, Batches, Examples
 from netc.runtime.data.kept import KeptSplit
@@ -202,18 +203,23 @@ def train_batches(
     normalise: Normalise,
     augment: Augment,
     start: int = 0,
+    sampler: str = "shuffle",
 ) -> Iterator[Batch]:
     """Return the full batches of one epoch from step `start` on; those left over are not seen this epoch.
 
-    The first `start` batches are skipped without being read. Raises `DataError` at once for a batch larger
-    than the split and a `start` outside 0 to `steps_per_epoch`, and on the way for a damaged image.
+    With the `sampler` balanced every class comes as often. The first `start` batches are skipped without being read.
+    Raises `DataError` at once for a batch larger than the split and a `start` outside 0 to `steps_per_epoch`, and on
+    the way for a damaged image.
     """
     steps = steps_per_epoch(len(split), batch)
     if not 0 <= start <= steps:
         raise DataError(f"start wants a step from 0 to {steps}, got {start}; the run was of other data or batches")
     if isinstance(split, Batches):
         return (Batch(x, y) for x, y in split.epoch(epoch, start))
-    order = epoch_order(len(split), seed, epoch)
+    if sampler == "balanced":
+        order = balanced_order(split.labels, _generator(seed, epoch, (0, 0)))
+    else:
+        order = epoch_order(len(split), seed, epoch)
     labels = split.labels
 
     def make(step: int) -> Batch:

@@ -81,7 +81,7 @@ OWN_FORMS.add(
     OwnForm(
         "PATH", "file or folder of arrays",
         "your own arrays: FILE.npz with x and y, or X.npy,Y.npy, or a folder with x.npy and y.npy",
-        lambda asked: load_arrays(asked.path, asked.name), _ends(".npz", ".npy"),
+        lambda asked: load_arrays(asked.path, asked.name, whole=asked.whole), _ends(".npz", ".npy"),
     ),
 )  # fmt: skip
 OWN_FORMS.add(

@@ -20,6 +20,7 @@ from typing import Any
 from netc.netspec.augment import Augment
 from netc.netspec.check import CheckedNet, check
 from netc.netspec.errors import UserError
+from netc.netspec.feeding import Feeding
 from netc.netspec.loss import LOSSES
 from netc.netspec.optimizers import optimizer_kinds
 from netc.netspec.recipe import Recipe, TrainConfig
@@ -82,6 +83,7 @@ class RunConfig:
     train_sha256: str = ""
     earlier: tuple[tuple[int, int], ...] = ()
     saving: Saving = Saving()
+    feeding: Feeding = Feeding()  # noqa: RUF009  # frozen
 
     def training_at(self, step: int) -> TrainConfig:
         """The config that step `step` follows."""
@@ -109,6 +111,7 @@ class RunConfig:
             **({"train_sha256": self.train_sha256} if self.train_sha256 else {}),
             **({"earlier": [list(pair) for pair in self.earlier]} if self.earlier else {}),
             **({"saving": written(self.saving)} if self.saving != Saving() else {}),
+            **({"feeding": written(self.feeding)} if self.feeding != Feeding() else {}),
         }
 
     @property
@@ -117,7 +120,8 @@ class RunConfig:
         plain = self.to_json()
         begun = ("init",) if self.init else ()
         new_head = ("new_head",) if self.new_head else ()
-        return {k: plain[k] for k in ("recipe", "schedule", "augment", *begun, *new_head)}
+        fed = ("feeding",) if self.feeding != Feeding() else ()
+        return {k: plain[k] for k in ("recipe", "schedule", "augment", *begun, *new_head, *fed)}
 
 
 def from_json(table: Mapping[str, Any], where: str) -> RunConfig:
@@ -146,12 +150,13 @@ def from_json(table: Mapping[str, Any], where: str) -> RunConfig:
         typed(str, table.get("train_sha256", ""), f"{where}: train_sha256"),
         _earlier(table.get("earlier", []), f"{where}: earlier"),
         read(Saving, table.get("saving", {}), f"{where}: saving"),
+        read(Feeding, table.get("feeding", {}), f"{where}: feeding").check(),
     )  # fmt: skip
 
 
 _FIELDS: dict[str, type] = {"spec": str, "data": str, "seed": int, "target": str}
 KNOWN = frozenset({"format", "recipe", "schedule", "augment", "init", "choices", "steps_per_call", "init_path"})
-KNOWN |= {*_FIELDS, "new_head", "train_sha256", "earlier", "saving"}
+KNOWN |= {*_FIELDS, "new_head", "train_sha256", "earlier", "saving", "feeding"}
 
 
 def _written_training(config: TrainConfig) -> dict[str, Any]:

@@ -105,3 +105,36 @@ def test_a_series_is_learnt_from_arrays():
     net = netc.NetSpec("series", (12, 2), (nn.Conv1d(4, 3, activation="relu"), nn.Flatten(), nn.Dense(2)))
     run = netc.train(net, "arrays:x.npy,y.npy", target="reference", epochs=30, lr=0.03, out="run")
     assert run.accuracy > 0.8 and netc.load("run").evaluate().accuracy == run.best
+
+
+def test_held_out_parts_are_kept_by_the_run(capsys):
+    words = ("--data", "csv:t.csv", "--fold", "2/4", "--stratify", "--split-seed", "7", "--sampler", "balanced")
+    assert train(*words, "--epochs", "4") == 0
+    run = netc.load("run")
+    stored = json.loads(Path("run/run.json").read_text())["feeding"]
+    assert stored.items() >= {"fold": "2/4", "stratify": True, "split_seed": 7, "sampler": "balanced"}.items()
+    assert run.evaluate().count == 15 and run.evaluate().accuracy == run.best
+    assert netc.load("run").evaluate("csv:t.csv").count == 15  # its own data, divided as it was
+    fed = {"fold": "2/4", "stratify": True, "split_seed": 7, "sampler": "balanced"}
+    netc.train("net.toml", "csv:t.csv", target="reference", epochs=4, out="part", on_step=lambda d: d.step == 2, **fed)
+    netc.resume("part")
+    assert Path("part/trace.jsonl").read_bytes() == Path("run/trace.jsonl").read_bytes()
+    assert train("--config", "run/config.toml", out="same") == 0
+    assert Path("same/trace.jsonl").read_bytes() == Path("run/trace.jsonl").read_bytes()
+    assert train("--data", "csv:t.csv", "--val", "0.25", out="val") == 0 and netc.load("val").evaluate().count == 15
+    capsys.readouterr()
+    for wrong, sentence in (
+        (("--val", "1"), "--val wants a share from 0 to below 1, got 1.0; give --val 0.1 for a tenth"),
+        (("--fold", "2"), "--fold wants K/N"),
+        (("--stratify",), "--stratify belongs to --val or --fold, got neither"),
+    ):
+        assert train("--data", "csv:t.csv", *wrong, out="no") == 2
+        assert sentence in capsys.readouterr().err
+
+
+def test_a_class_that_only_the_test_part_has_is_refused_before_anything_is_compiled(capsys):
+    Path("s.csv").write_text("a,split,y\n1,train,p\n2,train,q\n3,test,r\n")
+    assert train("--data", "csv:s.csv", out="no") == 2
+    said = capsys.readouterr().err
+    assert "csv:s.csv: wants training examples of every class of the test part, got none of r; add some" in said
+    assert not Path("no").exists()
