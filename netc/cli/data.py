@@ -58,7 +58,7 @@ def _show(found: tuple[Status, ...]) -> None:
 
     columns = (
         Column("data", style="cyan"),
-        Column("images", right=True),
+        Column("examples", right=True),
         Column("size", right=True),
         Column("classes", right=True),
         Column("here"),
@@ -68,7 +68,7 @@ def _show(found: tuple[Status, ...]) -> None:
         (
             one.name,
             f"{one.images:,}",
-            shape(one.size),
+            shape(one.size) if one.size else "text",
             str(one.classes),
             Styled("yes", "green") if one.where else Styled("no", "yellow"),
             one.licence,

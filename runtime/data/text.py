@@ -6,6 +6,7 @@ import dataclasses
 import errno
 import hashlib
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -49,16 +50,38 @@ def load_text(path: Path, name: str, *, whole: bool = False) -> Dataset:
     train, test = (tokens, tokens) if whole else (tokens[:cut], tokens[cut:])
     if len(test) < 2:
         raise DataError(f"{path} wants at least {2 * TEST_SHARE} characters, got {len(tokens)}; give a longer text")
+    return _dataset(name, known, (train, test), text, (str(path), "your own"))
+
+
+@dataclass(frozen=True)
+class Texts:
+    """A text in two parts."""
+
+    train: str
+    test: str
+
+
+def of_texts(parts: Texts, name: str, source: str, licence: str) -> Dataset:
+    """The parts as a data set, whose classes are the characters of both, with the digest of the two in a row."""
+    text, cut = parts.train + parts.test, len(parts.train)
+    known, tokens = _numbered(np.frombuffer(text.encode("utf-32-le"), "<u4"))
+    return _dataset(name, known, (tokens[:cut], tokens[cut:]), text, (source, licence))
+
+
+def _dataset(
+    name: str, known: npt.NDArray[np.int64], splits: tuple[Ids, Ids], text: str, origin: tuple[str, str]
+) -> Dataset:
+    source, licence = origin
     return Dataset(
         name=name,
-        train=TextSplit(train, 1),
-        test=TextSplit(test, 1),
+        train=TextSplit(splits[0], 1),
+        test=TextSplit(splits[1], 1),
         classes=tuple(map(chr, known.tolist())),
         digest=hashlib.sha256(text.encode()).hexdigest(),
-        source=str(path),
-        licence="your own",
+        source=source,
+        licence=licence,
         augment=Augment(),
-        native=(len(tokens),),
+        native=(sum(map(len, splits)),),
     )
 
 
