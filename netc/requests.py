@@ -32,6 +32,7 @@ from netc.programs import (
 from netc.runtime.cache.store import data_cache
 from netc.runtime.data import catalog
 from netc.runtime.data.augment import AUGMENTATIONS, chosen
+from netc.runtime.data.batches import steps_per_epoch
 from netc.runtime.data.dataset import Dataset, numbered, of_images
 from netc.runtime.data.division import divided, refuse_unlearnt
 from netc.runtime.data.examples import Batches
@@ -40,6 +41,7 @@ from netc.runtime.data.text import windowed
 from netc.runtime.data.windows import TextSplit
 from netc.runtime.fit import refuse_misfits
 from netc.runtime.run.config import RunConfig, Saving, free_folder, writable
+from netc.runtime.run.standing import comparison_of
 from netc.runtime.target import parse_target
 from netc.runtime.weights.pretrained import Start, read_start
 from netc.train_request import OWN_WORDS, SAVING, TrainRequest, request_types, request_words
@@ -130,6 +132,7 @@ def planned(request: TrainRequest) -> Plan:
         feeding=feeding,
     )  # fmt: skip
     refuse_misfits(config, data)
+    comparison_of(config, data)  # which refuses a metric that the run has not
     folder = request.out or _folder(net.spec.name, data.name, again=request.auto_resume)
     if request.init is None:
         return Plan(writable(config), data, folder)
@@ -162,10 +165,14 @@ def _input_shape(own: Shape, data: Dataset) -> Shape:
 def _training(request: TrainRequest, data: Dataset) -> Any:
     few = len(data.train) < FEW_IMAGES
     batch = data.train.batch if isinstance(data.train, Batches) else min(FEW_BATCH if few else BATCH, len(data.train))
-    epochs = FEW_EPOCHS if few else EPOCHS
     stated_ = {name: value for name, value in request.training.items() if value is not None}
-    made = training_of(**{"epochs": epochs, "batch": batch, **stated_})
-    return made if "warmup" in stated_ or made.schedule.own_warmup else replace(made, warmup=WARMUP)
+    made = training_of(**{"epochs": FEW_EPOCHS if few else EPOCHS, "batch": batch, **stated_})
+    per_epoch = steps_per_epoch(len(data.train), made.batch)
+    if made.max_steps and "epochs" not in stated_:
+        made = replace(made, epochs=-(-made.max_steps // per_epoch))
+    if {"warmup", "warmup_steps"} & stated_.keys() or made.schedule.own_warmup:
+        return made
+    return replace(made, warmup=min(WARMUP, 0.1 * made.max_steps / per_epoch) if made.max_steps else WARMUP)
 
 
 def _augment(request: TrainRequest, net: CheckedNet, data: Dataset) -> Augment:

@@ -17,7 +17,8 @@ from netc.runtime.target import parse_target
 from netc.train_request import SAVING, TrainRequest, saving_types
 from netc.word_types import typed
 
-ALLOWED = frozenset({"data_dir", "epochs", "target", "same_bits", *SAVING})
+ENDS = ("epochs", "patience")
+ALLOWED = frozenset({"data_dir", "target", "same_bits", *ENDS, *SAVING})
 """Words that a run may go on with."""
 
 # of run.json, what a request does not say
@@ -29,13 +30,13 @@ def resumed(folder: Path, words: Mapping[str, Any], *, same_bits: bool = True) -
     if refused := sorted(words.keys() - ALLOWED):
         said = ", ".join(f"`{name}`" for name in refused)
         raise UserError(f"`resume` uses the options of the run, got also {said}; leave it out, or start a new run")
-    words = typed(words, {**saving_types(), "epochs": int})
+    words = typed(words, {**saving_types(), **dict.fromkeys(ENDS, int)})
     config = read_config(folder)
     if not config.data:
         raise UserError(f"{folder} was imported, so there is nothing to resume; train the net with `init={folder}`")
     config = replace(config, saving=saving_of(words, config.saving))
-    if words.get("epochs") is not None:
-        config = replace(config, training=replace(config.training, epochs=words["epochs"]).check())
+    if ends := {name: words[name] for name in ENDS if words.get(name) is not None}:
+        config = replace(config, training=replace(config.training, **ends).check())
     if words.get("target") is not None and (word := parse_target(words["target"]).word) != config.target:
         if same_bits:
             raise UserError(

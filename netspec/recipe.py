@@ -19,6 +19,7 @@ from netc.netspec.vocabulary import option, part, parts_of
 __all__ = ["PRECISIONS", "SGD", "Adam", "Optimizer", "Recipe", "TrainConfig"]
 
 PRECISIONS = ("f32", "bf16")
+BEST_BY = "Metric that says which evaluation is better: accuracy, loss, top5, f1, .."
 
 
 @dataclass(frozen=True)
@@ -88,8 +89,11 @@ class Recipe:
 class TrainConfig:
     """How a run is driven: passes over the data, examples a step, and the learning rate over the steps.
 
-    The rate rises linearly from 0 to `lr` over `warmup` epochs, then falls to `lr * final` as `decay` says: a schedule
-    of netspec/schedules.py, or its word.
+    The rate rises linearly from 0 to `lr` over `warmup` epochs, or `warmup_steps` steps, then falls to `lr * final` as
+    `decay` says: a schedule of netspec/schedules.py, or its word. The run ends after `epochs`, or after `max_steps`
+    where that is sooner, and the schedule with it. `lr_per_epoch`: the rate stays what it is at an epoch's first step,
+    in the warm-up at its last. Evaluations are compared by `best_by`, a metric, or "" for the accuracy, or the loss
+    where a loss knows no accuracy: after `patience` of them that are not better by `min_delta` the run ends.
     """
 
     epochs: int = 5
@@ -98,6 +102,12 @@ class TrainConfig:
     warmup: float = 0.0
     decay: Schedule | str = "cosine"
     final: float = 0.0
+    warmup_steps: int = option(0, "Linear warmup, in steps instead of epochs.", later=True)
+    max_steps: int = option(0, "End after N steps, and the schedule with it; 0: after the epochs.", later=True)
+    lr_per_epoch: bool = option(False, "Change the learning rate between epochs only.", later=True)
+    best_by: str = option("", f"{BEST_BY}.", later=True)
+    patience: int = option(0, "Stop after N evaluations in a row that are no better; 0: never.", later=True)
+    min_delta: float = option(0.0, "How much better an evaluation must be to count as better.", later=True)
 
     def __post_init__(self) -> None:
         if isinstance(self.decay, str) and (word := SCHEDULES.word(self.decay)):
@@ -108,6 +118,15 @@ class TrainConfig:
         """The schedule; raises UserError for a word that is none, which `check` refuses too."""
         return self.decay if isinstance(self.decay, Schedule) else SCHEDULES.find(self.decay)()
 
+    def steps(self, per_epoch: int) -> int:
+        """Steps of the whole run, with so many in an epoch."""
+        steps = self.epochs * per_epoch
+        return min(steps, self.max_steps) if self.max_steps else steps
+
+    def warm_steps(self, per_epoch: int) -> int:
+        """Steps of the warm-up."""
+        return self.warmup_steps or round(self.warmup * per_epoch)
+
     def check(self) -> TrainConfig:
         """The config itself; raises SpecError with one sentence for each value out of range."""
         problems = [
@@ -115,6 +134,15 @@ class TrainConfig:
             for k, v in (("epochs", self.epochs), ("batch", self.batch))
             if type(v) is not int or v < 1
         ]
+        for name in ("warmup_steps", "max_steps", "patience"):
+            if type(value := getattr(self, name)) is not int or value < 0:
+                problems.append(f"`{name}` wants an integer of at least 0, got {value!r}")
+        if self.warmup and self.warmup_steps:
+            problems.append("`warmup` and `warmup_steps` say the same, got both; leave one out")
+        if self.max_steps and self.warmup_steps > self.max_steps:
+            problems.append(f"`warmup_steps` wants at most the {self.max_steps} steps of the run; give fewer")
+        if not 0 <= self.min_delta < math.inf:
+            problems.append(f"`min_delta` wants a number of at least 0, got {self.min_delta}")
         if not 0 < self.lr < math.inf:
             problems.append(f"`lr` wants a positive number, got {self.lr}")
         if type(self.epochs) is int and self.epochs >= 1 and not 0 <= self.warmup <= self.epochs:

@@ -24,6 +24,7 @@ class Schedule(ABC):
 
     kind: ClassVar[str]
     own_warmup: ClassVar[bool] = False  # then no other is wanted where none is stated
+    by_evaluation: ClassVar[bool] = False  # evaluations decide, so that a step's number alone does not say its rate
 
     @abstractmethod
     def factor(self, t: float) -> float:
@@ -205,6 +206,29 @@ class OneCycle(Schedule):
         yield from self._outside("a number from 0 to 1", lambda v: 0 <= v <= 1, "begins", "ends")
 
 
+@dataclass(frozen=True)
+class Plateau(Schedule):
+    """Times gamma after `wait` evaluations in a row that are no better, down to the floor, as Keras counts them.
+
+    Evaluations, not t, decide: they are compared as for `best`, by more than `min_delta`. torch's ReduceLROnPlateau
+    with patience p falls at evaluation p + 1 that is no better: wait is p + 1.
+    """
+
+    kind: ClassVar[str] = "plateau"
+    by_evaluation: ClassVar[bool] = True
+    gamma: float = option(0.1, "Factor of each fall.")
+    wait: int = option(5, "Evaluations in a row that are no better before the rate falls.")
+
+    def factor(self, t: float) -> float:
+        """1: of time alone it does not fall."""
+        return 1.0
+
+    def problems(self) -> Iterator[str]:
+        """Yield one sentence for each option out of range."""
+        yield from self._outside("a number above 0, below 1", lambda v: 0 < v < 1, "gamma")
+        yield from self._outside("a positive integer", lambda v: v >= 1, "wait")
+
+
 SCHEDULES: Vocabulary[type[Schedule]] = Vocabulary("decay")
 SCHEDULES.add("cosine", Cosine)
 SCHEDULES.add("constant", Constant, "none")
@@ -216,3 +240,4 @@ SCHEDULES.add("cosine-restarts", CosineRestarts, "sgdr", "cosine-warm-restarts")
 SCHEDULES.add("inverse-sqrt", InverseSqrt, "rsqrt", "inverse-square-root")
 SCHEDULES.add("stable-decay", StableDecay, "wsd", "warmup-stable-decay", "trapezoidal")
 SCHEDULES.add("one-cycle", OneCycle)
+SCHEDULES.add("plateau", Plateau, "reduce-on-plateau", "reduce-lr-on-plateau")

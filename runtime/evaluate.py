@@ -28,8 +28,8 @@ from netc.runtime.metrics.table import chosen_metrics
 from netc.runtime.prepare import prepare
 from netc.runtime.run.checkpoint import Checkpoint
 from netc.runtime.run.config import RunConfig, checkpoint_of, normalise_of
+from netc.runtime.sums import sums
 from netc.runtime.target import parse_target
-from netc.runtime.train import sums
 from netc.runtime.trainer import Trainer
 from netc.runtime.weights.chosen import chosen_weights, weights_word
 from netc.runtime.weights.pretrained import named_classes

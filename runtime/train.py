@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import gc
-import importlib.metadata
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import islice, starmap
@@ -24,7 +23,6 @@ from netc.runtime.cache.store import Cache
 from netc.runtime.data.batches import (
     Batch,
     Normalise,
-    eval_batches,
     open_all,
     prefetch,
     statistics,
@@ -34,6 +32,9 @@ from netc.runtime.data.batches import (
 from netc.runtime.data.dataset import AnySplit, Columns, Dataset
 from netc.runtime.data.examples import Examples
 from netc.runtime.fit import check_fit
+from netc.runtime.metrics.measure import measured
+from netc.runtime.metrics.seen import Task
+from netc.runtime.metrics.table import Metric
 from netc.runtime.prepare import Prepared, in_use, prepare, program_sha256
 from netc.runtime.run import checkpoint
 from netc.runtime.run.config import RunConfig, normalise_of, read_config, refuse_used, write_config
@@ -42,10 +43,13 @@ from netc.runtime.run.ledger import Ledger, StepDone
 from netc.runtime.run.lock import only_writer
 from netc.runtime.run.resume import CHANGES, LeftOff, accepted, damaged, left_off, tidy
 from netc.runtime.run.saver import Counter, NonFiniteError, Rescue, Saver, diverged
+from netc.runtime.run.standing import LOSS, Comparison, Standing, comparison_of, is_kept, is_over, moved, said
 from netc.runtime.schedule import learning_rate
 from netc.runtime.session import Feed
-from netc.runtime.target import TARGETS, Target, parse_target
+from netc.runtime.sums import sums
+from netc.runtime.target import Target, parse_target
 from netc.runtime.trainer import Trainer
+from netc.runtime.versions import versions
 from netc.runtime.weights.pretrained import Start
 from netc.traces.schema import EvalRecord, Header
 from netc.traces.write import TraceWriter
@@ -67,7 +71,10 @@ class Progress:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended. `interrupted`: before its end, after a checkpoint, by the signal of that number."""
+    """How a run ended. `interrupted`: before its end, after a checkpoint, by the signal of that number.
+
+    `early`: its patience was at an end before its steps were.
+    """
 
     folder: Path
     steps: int
@@ -76,21 +83,11 @@ class Outcome:
     seconds: float
     interrupted: bool
     signal: int = 0
+    early: bool = False
 
 
 ASKED = 0  # in place of the number of a signal: a callback asked to stop
 LOGGED = ("loss", "grad_norm", "param_norm")  # the metrics that are fetched after each step
-
-
-def versions(*targets: Target) -> dict[str, str]:
-    """The installed versions of what can change a trace on these targets (by default all), as its header records it."""
-    found: dict[str, str] = {}
-    for name in ("netc", "numpy", *(p for t in targets or TARGETS.values() for p in t.packages)):
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
 
 
 @dataclass(frozen=True)
@@ -103,6 +100,7 @@ class _Run:
     per_epoch: int
     progress: Progress
     saver: Saver
+    comparison: Comparison
 
     @property
     def training(self) -> TrainConfig:
@@ -110,7 +108,7 @@ class _Run:
 
     @property
     def total(self) -> int:
-        return self.training.epochs * self.per_epoch
+        return self.training.steps(self.per_epoch)
 
 
 def train(
@@ -163,9 +161,12 @@ def train(
             watch.started(counter.step, run.total)
             with Rescue(run.saver, counter, trace, watch.noted):
                 _go(run, counter, trace, stop)
-        done = counter.step >= run.total and counter.evaluated
-        seconds = time.perf_counter() - begin
-        return Outcome(folder, counter.step, counter.last, counter.best, seconds, not done, stop[0] if stop else 0)
+        left_over, early = counter.step < run.total, is_over(counter.standing, run.training)
+        done = counter.evaluated and (early or not left_over)
+        seconds, number = time.perf_counter() - begin, stop[0] if stop else 0
+        return Outcome(
+            folder, counter.step, counter.last, counter.best, seconds, not done, number, done and early and left_over
+        )
 
 
 def _prepared(
@@ -194,7 +195,7 @@ def _prepared(
     if data.columns != Columns():
         meta["columns"] = {"inputs": list(data.columns.inputs), "targets": list(data.columns.targets)}
     saver = Saver(folder, session, config.saving, meta)
-    return _Run(config, data, folder, session, normalise, per_epoch, watch, saver)
+    return _Run(config, data, folder, session, normalise, per_epoch, watch, saver, comparison_of(config, data))
 
 
 @contextmanager
@@ -240,6 +241,10 @@ def _resumed(run: _Run, left: LeftOff) -> Counter:
     # checkpoints of older runs were made after the evaluation
     counter = Counter(int(meta["step"]), float(meta["best"]), float(meta["last"]), bool(meta.get("evaluated", True)))
     counter.lowest = float(meta.get("lowest_loss", math.inf))
+    if "standing" in meta:
+        counter.standing = Standing(**meta["standing"])
+    elif is_kept(run.training) and counter.best >= 0:  # of a run that had no patience before
+        counter.standing.best = counter.lowest if run.comparison.word == LOSS else counter.best
     if left.name == "last":
         run.saver.saved = counter.step
     return counter
@@ -255,13 +260,15 @@ def _set_right(run: _Run, counter: Counter) -> None:
         checkpoint.remove(run.folder / name)
     if counter.best >= 0 and not checkpoint.exists(run.folder / "best"):
         run.progress.noted(f"{run.folder / 'best'} is gone: the best of the epochs to come takes its place")
-        counter.best, counter.lowest = -1.0, math.inf
+        counter.best, counter.lowest, counter.standing.best = -1.0, math.inf, None
 
 
 def _go(run: _Run, counter: Counter, trace: TraceWriter, stop: list[int]) -> None:
     """Train and evaluate by turns until the run is over or a stop was asked for."""
     try:
         while not stop and (counter.step < run.total or not counter.evaluated):
+            if counter.evaluated and is_over(counter.standing, run.training):
+                break
             if counter.evaluated:
                 _train_epoch(run, counter, trace, stop)
             else:
@@ -282,8 +289,8 @@ def _train_epoch(run: _Run, counter: Counter, trace: TraceWriter, stop: list[int
         augment=run.config.augment, start=start, sampler=run.config.feeding.sampler,
     )  # fmt: skip
     with Ledger(trace) as ledger:
-        _steps(run, counter, ledger, _ahead(run, _groups(run, batches, counter.step)), stop)
-    counter.evaluated = counter.step % run.per_epoch != 0
+        _steps(run, counter, ledger, _ahead(run, _groups(run, batches, counter)), stop)
+    counter.evaluated = counter.step % run.per_epoch != 0 and counter.step < run.total
     run.saver.last(counter)
 
 
@@ -322,11 +329,12 @@ def _broken(split: AnySplit) -> bool:
 _Group = tuple[list[Array], list[Array], list[float]]  # x, y and rate of each step of a call
 
 
-def _groups(run: _Run, batches: Iterator[Batch], step: int) -> Iterator[_Group]:
-    """The batches of each call from step `step` on: as many as a call takes, or what is left of the epoch."""
-    while group := list(islice(batches, run.config.steps_per_call)):
+def _groups(run: _Run, batches: Iterator[Batch], counter: Counter) -> Iterator[_Group]:
+    """The batches of each call from here on: as many as a call takes, or what is left of the epoch or the run."""
+    step, falls = counter.step, counter.standing.falls
+    while group := list(islice(batches, min(run.config.steps_per_call, run.total - step))):
         steps = range(step, step + len(group))
-        rates = [learning_rate(run.config.training_at(i), i, run.per_epoch) for i in steps]
+        rates = [learning_rate(run.config.training_at(i), i, run.per_epoch, falls) for i in steps]
         yield [b.x for b in group], [b.y for b in group], rates
         step += len(group)
 
@@ -363,9 +371,14 @@ def _evaluate(run: _Run, counter: Counter, trace: TraceWriter, stop: list[int]) 
         accuracy = correct / count
         record = replace(record, averaged_loss=loss / count, averaged_accuracy=accuracy)
     trace.write(record)
-    # of a regression nothing is right, so that its accuracy is always 0
-    by_loss = run.config.recipe.loss.metric == "nothing"
-    better = loss / count < counter.lowest if by_loss else accuracy > counter.best
+    value = run.comparison.value(record, loss / count, accuracy, lambda *of: _measured(run, *of))
+    if is_kept(run.training):
+        before = counter.standing
+        counter.standing, better = moved(before, value, run.comparison, run.training)
+        for text in said(counter.standing, before, run.comparison.word, run.training):
+            run.progress.noted(text)
+    else:
+        better = run.comparison.better(value, counter.lowest if run.comparison.word == LOSS else counter.best)
     counter.lowest = min(loss / count, counter.lowest)
     counter.last, counter.best, counter.evaluated = accuracy, max(accuracy, counter.best), True
     run.saver.evaluated(counter, better=better)
@@ -373,22 +386,5 @@ def _evaluate(run: _Run, counter: Counter, trace: TraceWriter, stop: list[int]) 
         stop.append(ASKED)
 
 
-def sums(
-    session: Trainer,
-    test: AnySplit,
-    batch: int,
-    normalise: Normalise,
-    stop: Sequence[int] = (),
-    *,
-    averaged: bool = False,
-) -> tuple[float, float, float]:
-    """(loss, correct, count) summed over a test split, or over part of it once `stop` is filled.
-
-    With `averaged`, of the averages of the weights.
-    """
-    total = np.zeros(3)
-    for b in prefetch(eval_batches(test, batch=batch, normalise=normalise)):
-        if stop:
-            break
-        total += session.eval_step(b.x, b.y, b.weight, averaged=averaged)
-    return float(total[0]), float(total[1]), float(total[2])
+def _measured(run: _Run, metrics: dict[str, Metric], task: Task) -> dict[str, Any]:
+    return measured(run.session, run.data.test, run.training.batch, run.normalise, task, metrics)

@@ -24,7 +24,7 @@ from netc.netspec.find import find
 from netc.proofs_oracle.peers.contestants import by_hand, torch_step
 from netc.runtime.measure import bench
 from netc.runtime.measure.bench import Contestant, Job, Start, Step
-from netc.runtime.train import versions
+from netc.runtime.versions import versions
 
 DEFAULT = ("mnist-mlp:128", "mnist-cnn:128", "resnet34-cifar:32", "tiny-gpt:12", "vit_tiny_patch4_32:32")
 THREADS, ROUNDS = 2, 60

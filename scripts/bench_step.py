@@ -33,7 +33,7 @@ from netc.proofs_oracle.peers.contestants import WORDS, contestants  # noqa: E40
 from netc.runtime.cache.store import Cache  # noqa: E402
 from netc.runtime.measure.ceilings import ceilings  # noqa: E402
 from netc.runtime.target import parse_target  # noqa: E402
-from netc.runtime.train import versions  # noqa: E402
+from netc.runtime.versions import versions  # noqa: E402
 
 DEFAULT = (
     "mnist-mlp:128", "mnist-cnn:128", "resnet34-cifar:32", "resnet34:8", "mobilenet_v2@32:32", "vit_tiny_patch4_32:32",

@@ -32,8 +32,8 @@ from netc.netspec.recipe import Recipe  # noqa: E402
 from netc.runtime.cache.store import Cache  # noqa: E402
 from netc.runtime.prepare import prepare  # noqa: E402
 from netc.runtime.target import parse_target  # noqa: E402
-from netc.runtime.train import versions  # noqa: E402
 from netc.runtime.trainer import Trainer  # noqa: E402
+from netc.runtime.versions import versions  # noqa: E402
 
 DEFAULT = ("mnist-mlp:128", "mnist-cnn:32", "tiny-gpt:12")
 STEPS = 64

@@ -46,7 +46,8 @@ from netc.runtime.backends.protocol import Array, Buffer, Loaded  # noqa: E402
 from netc.runtime.cache.store import Cache  # noqa: E402
 from netc.runtime.data.dataset import ArraySplit, Dataset, array_digest  # noqa: E402
 from netc.runtime.run.config import RunConfig  # noqa: E402
-from netc.runtime.train import train, versions  # noqa: E402
+from netc.runtime.train import train  # noqa: E402
+from netc.runtime.versions import versions  # noqa: E402
 
 DEFAULT = ("mnist-mlp:128:cpu:100", "mnist-mlp:128:xla:100", "resnet34@64x64x3:32:cpu:10")
 CLASSES = 10

@@ -36,8 +36,8 @@ from netc.runtime.cache.store import Cache
 from netc.runtime.measure.memory import STEP, Peak, compiled_peak
 from netc.runtime.prepare import prepare
 from netc.runtime.target import parse_target
-from netc.runtime.train import versions
 from netc.runtime.trainer import Trainer
+from netc.runtime.versions import versions
 
 RUN = "small-resnet:16,tiny-gpt:12"
 DEFAULT = ("mnist-cnn:128", "resnet34-cifar:32", "vit_tiny_patch4_32:32", "tiny-gpt:12")

@@ -33,7 +33,7 @@ from netc.runtime.backends.protocol import Source
 from netc.runtime.compile import compile_text
 from netc.runtime.prepare import emit_text
 from netc.runtime.target import parse_target
-from netc.runtime.train import versions
+from netc.runtime.versions import versions
 
 TARGET = parse_target("cpu")
 NETS = ("tiny-gpt:12", "vit_tiny_patch4_32:32", "resnet50@64:8", "resnet152@64:8")

@@ -16,7 +16,7 @@ from netc.netspec.loss import LOSSES
 from netc.netspec.optimizers import OPTIMIZERS
 from netc.netspec.optimizers import Word as OptimizerWord
 from netc.netspec.plugins import load_installed
-from netc.netspec.recipe import PRECISIONS
+from netc.netspec.recipe import BEST_BY, PRECISIONS, TrainConfig
 from netc.netspec.recipe_words import recipe_parts
 from netc.netspec.schedules import SCHEDULES
 from netc.netspec.vocabulary import Vocabulary, options_of
@@ -29,6 +29,7 @@ FEW = 5  # words; more stand in the help
 _FORMS: Mapping[str, Mapping[str, Any]] = {
     "precision": {"type": click.Choice(PRECISIONS)},
     "sampler": {"type": click.Choice(SAMPLERS)},
+    "best_by": {"metavar": "METRIC", "help": f"{BEST_BY}.  [default: accuracy, or loss]"},
     "accumulate": {"type": click.IntRange(min=1), "metavar": "N"},
 }
 
@@ -123,9 +124,14 @@ def recipe_options(command: F) -> F:
 
 
 def decay_options(command: F) -> F:
-    """Add `--decay` and the options of the schedules."""
+    """Add `--decay`, the options of the schedules, and those of a TrainConfig that have no flag elsewhere."""
     about = "Learning rate schedule after warmup"
-    for option in reversed([word_option("--decay", SCHEDULES, "cosine", about), *row_options(SCHEDULES.items())]):
+    for option in reversed([
+        word_option("--decay", SCHEDULES, "cosine", about),
+        *row_options(SCHEDULES.items()),
+        click.option("--final", type=float, help="Lowest learning rate, as a share of --lr.  [default: 0]"),
+        *row_options([("", TrainConfig)]),
+    ]):  # fmt: skip
         command = option(command)
     return command
 

@@ -92,7 +92,9 @@ def _train(net: str | None, folder: Path | None, *, same_bits: bool, quiet: bool
         for note in plan.start.notes_for(plan.data.classes) if plan.start else ():
             view.note(spelled_here(note))
         outcome = run_plan(plan, resume=resume, same_bits=same_bits, progress=view.progress, cache=view.cache())
-    if folder is not None and outcome.steps == before:
+    if folder is not None and outcome.steps == before and outcome.early:
+        say("the run ended early: its patience was at an end; give --patience 0 to go on", err=True)
+    elif folder is not None and outcome.steps == before:
         epochs = plan.config.training.epochs
         plural = "s" if epochs > 1 else ""
         say(f"the run had its {epochs} epoch{plural} already; give --epochs {epochs + 1} or more to go on", err=True)

@@ -91,7 +91,7 @@ FIELDS: dict[str, Field] = {
     "cnxInit": _refused("Bool", False, "give the layers (std := 0.02)"),
     "bootstrapBackbone": _refused("option", None, "take it out, and begin with given weights (`init`)"),
     "bootstrapBackboneRange": _refused("option", None, "take it out, and begin with given weights (`init`)"),
-    "minLR": _refused("Float", 0.0, "netc's cosine ends at 0: take it out"),
+    "minLR": Field("Float", 0.0),
     "expLRDecayRate": Field("Float", 0.0),
     "expLRDecayEpochs": Field("Float", 1.0),
     "expLRStaircase": Field("Bool", False, say=AFTER_WARM_UP),
@@ -252,6 +252,7 @@ def _options(given: Mapping[str, Any]) -> dict[str, Any]:
         "lr": given["learningRate"],
         "warmup": float(given.get("warmupEpochs", 0)),
         **_decay(given),
+        **({"final": given["minLR"] / given["learningRate"]} if _has_floor(given) else {}),
         **_optimizer(given),
         **_loss_options(given),
     }
@@ -264,6 +265,12 @@ def _options(given: Mapping[str, Any]) -> dict[str, Any]:
     if parts > 1:
         options["accumulate"] = parts
     return options | switched_options(given)
+
+
+def _has_floor(given: Mapping[str, Any]) -> bool:
+    """Whether the rate ends above 0; of the original's cosine alone."""
+    falls_by_cosine = given.get("cosineDecay", False) and not given.get("expLRDecayRate", 0.0)
+    return bool(falls_by_cosine and given.get("minLR", 0.0) and given["learningRate"] > 0)
 
 
 def _decay(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -324,6 +331,8 @@ def _notes(given: Mapping[str, Any]) -> list[str]:
         own = ("expLRDecayEpochs", "expLRStaircase")
         notes += [f"{name}: belongs to expLRDecayRate, which is off" for name in own if name in given]
     notes += switched_notes(given)
+    if given.get("minLR", 0.0) and not _has_floor(given):
+        notes.append("minLR: belongs to cosineDecay, which is off")
     if given.get("optimizer") != "rmsprop":
         notes += [
             f"{name}: belongs to optimizer := .rmsprop" for name in ("rmspropDecay", "rmspropEps") if name in given

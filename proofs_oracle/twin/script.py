@@ -48,6 +48,9 @@ class Training:
 def jax_script(t: Training) -> str:
     """The script's text. Raises UserError naming a layer, a loss or an option that has no form in it."""
     _refuse(t.recipe)
+    for name, f in options_of(TrainConfig).items():
+        if getattr(t.config, name) != f.default:
+            raise UserError(f"emit-jax wants a training without `{name}`, got it; the twin has no form of it")
     net, parts = trained(t.net, t.recipe), t.recipe.accumulate
     functions, forward = forward_text(net)
     rank = t.net.out.rank

@@ -50,7 +50,7 @@ class Replay:
     @property
     def total(self) -> int:
         """Steps of the whole run."""
-        return self.config.training.epochs * self.per_epoch
+        return self.config.training.steps(self.per_epoch)
 
     def first_state(self, program: Program) -> list[Array]:
         """The state of `program` before step 0, in order, float32: drawn, but for the weights that were given."""
@@ -80,6 +80,11 @@ def replay_of(config: RunConfig, data: Dataset, folder: Path | None = None, star
 
     `start` are the weights that the run began with. Raises UserError for a run that began with others.
     """
+    if config.training.schedule.by_evaluation:
+        raise UserError(
+            f"a replay wants rates that follow from the step alone, got `decay={config.training.schedule.kind}`, which "
+            "evaluations decide; choose another schedule"
+        )
     got = start.digest if start else ""
     if got != config.init:
         raise UserError(

@@ -162,7 +162,7 @@ KNOWN |= {*_FIELDS, "new_head", "train_sha256", "earlier", "saving", "feeding"}
 def _written_training(config: TrainConfig) -> dict[str, Any]:
     """The schedule is its word, and its options stand beside it."""
     schedule = config.schedule
-    plain = {f.name: getattr(config, f.name) for f in dataclasses.fields(config)}
+    plain = written(config)  # in the order of the fields
     return {**plain, "decay": schedule.kind, **{k: v for k, v in written(schedule).items() if k != "kind"}}
 
 

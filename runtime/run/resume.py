@@ -169,7 +169,7 @@ def accepted(config: RunConfig, data: Dataset, *, same_bits: bool) -> Accept:
     """
 
     def extended(theirs: Any, ours: Any) -> bool:
-        return bool(_without_epochs(theirs) == _without_epochs(ours))
+        return bool(_without_end(theirs) == _without_end(ours))
 
     def trained(theirs: Any, ours: Any) -> bool:
         return config.train_sha256 != "" and data.train_digest == config.train_sha256
@@ -181,12 +181,14 @@ def accepted(config: RunConfig, data: Dataset, *, same_bits: bool) -> Accept:
     return {"recipe": extended, "data_sha256": trained, **by}
 
 
-def _without_epochs(recipe: Any) -> Any:
-    return {**recipe, "schedule": {**recipe.get("schedule", {}), "epochs": None}}
+def _without_end(recipe: Any) -> Any:
+    """A recipe without what says when its run ends."""
+    kept = {k: v for k, v in recipe.get("schedule", {}).items() if k not in ("epochs", "patience", "min_delta")}
+    return {**recipe, "schedule": kept}
 
 
 CHANGES = {
-    "recipe": "the run has another number of epochs",
+    "recipe": "the run has another end",
     "data_sha256": "the test part of the data changed; the training part is the same",
     "target": "the run has another target",
     "module_sha256": "the program is another text",

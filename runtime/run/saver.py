@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,6 +16,7 @@ from netc.netspec.errors import NetcError
 from netc.runtime.run import checkpoint
 from netc.runtime.run.config import Saving
 from netc.runtime.run.resume import Notice, kept, kept_name
+from netc.runtime.run.standing import Standing
 from netc.runtime.trainer import Trainer
 from netc.traces.errors import TraceError
 from netc.traces.write import NOTHING, TraceWriter
@@ -39,7 +40,8 @@ def diverged(folder: Path, what: str, value: float, *, data_is_broken: bool = Fa
 class Counter:
     """Where a run stands: steps done, the best accuracy so far, the last, and whether the last epoch was evaluated.
 
-    `lowest` is the lowest test loss so far, by which `best` is chosen where a loss knows no accuracy.
+    `lowest` is the lowest test loss so far, by which `best` is chosen where a loss knows no accuracy; `standing` is
+    what patience, a plateau and other metrics need besides.
     `settled`: the state on the device is the one after `step` steps. Between two calls it always is.
     """
 
@@ -49,6 +51,7 @@ class Counter:
     evaluated: bool = True
     settled: bool = True
     lowest: float = math.inf
+    standing: Standing = field(default_factory=Standing)
 
 
 @dataclass
@@ -109,9 +112,16 @@ class Saver:
     def _meta(self, counter: Counter) -> dict[str, Any]:
         # a state before step 0 binds nothing of a trace
         seal = self.trace.sync() if self.trace and counter.step else NOTHING
-        state = {"step": counter.step, "best": counter.best, "last": counter.last, "evaluated": counter.evaluated}
+        state: dict[str, Any] = {
+            "step": counter.step,
+            "best": counter.best,
+            "last": counter.last,
+            "evaluated": counter.evaluated,
+        }
         if math.isfinite(counter.lowest):
             state["lowest_loss"] = counter.lowest
+        if counter.standing != Standing():
+            state["standing"] = asdict(counter.standing)
         return {**self.meta, **state, "trace": seal._asdict()}
 
 

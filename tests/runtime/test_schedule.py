@@ -14,6 +14,7 @@ from netc.netspec.schedules import (
     InverseSqrt,
     Linear,
     OneCycle,
+    Plateau,
     Polynomial,
     StableDecay,
     Step,
@@ -114,7 +115,10 @@ def test_inverse_sqrt_is_vaswanis_where_its_timescale_is_the_warm_up():
         assert learning_rate(config, step, 4) == pytest.approx(math.sqrt(8 / step))
 
 
-@pytest.mark.parametrize("schedule", [cls() for cls in SCHEDULES.values()] + [s for s, _ in PEERS.values()])
+TIMED = [cls() for cls in SCHEDULES.values() if not cls.by_evaluation]
+
+
+@pytest.mark.parametrize("schedule", TIMED + [s for s, _ in PEERS.values()])
 def test_the_script_of_emit_jax_has_the_same(schedule):
     text = factor_text(schedule)
     for step in range(101):
@@ -128,6 +132,7 @@ def test_the_script_of_emit_jax_has_the_same(schedule):
      (Polynomial(-1.0), "polynomial: power wants a positive number"), (CosineRestarts(0), "cycles wants an integer"),
      (CosineRestarts(40, 2.0), "wants at most 30 where they grow, got 40"), (OneCycle(rise=1.0), "rise wants"),
      (OneCycle(ends=2.0), "ends wants a number from 0 to 1"), (StableDecay(0.0), "fall wants"),
+     (Plateau(1.0), "gamma wants a number above 0, below 1"), (Plateau(wait=0), "wait wants a positive integer"),
      (Exponential(float("nan")), "left wants"), (InverseSqrt(0.0), "timescale wants")],
 )  # fmt: skip
 def test_an_option_out_of_range(schedule, said):
@@ -144,3 +149,39 @@ def test_one_cycle_is_its_own_warm_up_unless_one_is_stated():
     )
     assert planned(request_training("mnist-mlp", decay="one-cycle", warmup=1, **words)).config.training.warmup == 1
     assert planned(request_training("mnist-mlp", **words)).config.training.warmup == 0.5
+
+
+def test_a_warm_up_in_steps_and_an_end_in_steps():
+    config = TrainConfig(epochs=3, lr=1.0, warmup_steps=5, max_steps=25, decay="linear").check()
+    wanted = optax.join_schedules([optax.linear_schedule(0.2, 1.2, 5), optax.linear_schedule(1.0, 0.0, 20)], [5])
+    ours = [learning_rate(config, step, 10) for step in range(25)]
+    assert ours == pytest.approx([float(wanted(step)) for step in range(25)], abs=4e-7)
+
+
+def test_the_rate_of_an_epoch_is_lean4_mlirs():
+    """lr (e + 1) / warmup in the warm-up, then half a cosine over whole epochs."""
+    config = TrainConfig(epochs=7, lr=0.3, warmup=3, lr_per_epoch=True)
+    for step in range(7 * STEPS):
+        e = step // STEPS
+        wanted = 0.3 * (e + 1) / 3 if e < 3 else 0.3 * 0.5 * (1 + math.cos(math.pi * (e - 3) / 4))
+        assert learning_rate(config, step, STEPS) == pytest.approx(wanted, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [({"warmup": 1.0, "warmup_steps": 3}, "`warmup` and `warmup_steps` say the same, got both"),
+     ({"max_steps": 5, "warmup_steps": 6}, "`warmup_steps` wants at most the 5 steps"),
+     ({"max_steps": -1}, "`max_steps` wants an integer of at least 0, got -1"),
+     ({"min_delta": -0.1}, "`min_delta` wants a number of at least 0")],
+)  # fmt: skip
+def test_a_config_that_contradicts_itself(words, said):
+    with pytest.raises(SpecError, match=said):
+        TrainConfig(**words).check()
+
+
+def test_max_steps_says_how_many_epochs_and_shortens_the_warm_up():
+    words = {"data": "digits", "target": "reference", "batch": 32}
+    made = planned(request_training("mnist-mlp", max_steps=100, **words)).config.training
+    assert (made.epochs, made.warmup) == (3, pytest.approx(10 / 44))
+    assert planned(request_training("mnist-mlp", max_steps=100, epochs=1, **words)).config.training.steps(44) == 44
+    assert planned(request_training("mnist-mlp", warmup_steps=3, **words)).config.training.warmup == 0

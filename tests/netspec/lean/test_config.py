@@ -66,6 +66,7 @@ def test_the_original_without_a_word_is_plain_gradient_descent_at_a_constant_rat
             {"decay": "exponential", "left": 0.25},
         ),
         ({"expLRDecayRate": 0.5, "warmupEpochs": 78}, {"decay": "exponential", "left": 0.25}),
+        ({"minLR": 1e-5, "cosineDecay": True}, {"decay": "cosine", "final": 0.01}),
         (
             {"expLRDecayRate": 0.9, "expLRDecayEpochs": 8, "expLRStaircase": True},
             {"decay": "step", "gamma": 0.9, "every": 0.1},
