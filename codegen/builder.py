@@ -9,6 +9,7 @@ from typing import Any
 
 from netc.codegen.ir import Function, IrError, Op, Value
 from netc.codegen.ops import infer
+from netc.codegen.ops.movement import Raw
 from netc.netspec.types import DType, TensorType
 
 Number = float | int | bool
@@ -111,7 +112,7 @@ class Builder:
 
     # -- constants ---------------------------------------------------------------------------------------------
 
-    def constant(self, value: Number | tuple[Number, ...], like: TensorType) -> Value:
+    def constant(self, value: Number | tuple[Number, ...] | Raw, like: TensorType) -> Value:
         """A tensor of that type filled with `value`."""
         return self.op("constant", value=value, shape=like.shape, dtype=like.dtype)
 

@@ -11,6 +11,7 @@ import numpy as np
 from netc.codegen.arithmetic import Arithmetic
 from netc.codegen.ir import Function, IrError, Module, Value
 from netc.codegen.ops import OPS
+from netc.codegen.ops.movement import Raw
 from netc.netspec.types import DType, TensorType
 
 Array = np.ndarray[Any, Any]
@@ -20,6 +21,7 @@ INTEGER_DTYPES: dict[str, type] = {
     "i1": np.bool_, "i8": np.int8, "i16": np.int16, "i32": np.int32, "i64": np.int64, "ui8": np.uint8,
     "ui16": np.uint16, "ui32": np.uint32, "ui64": np.uint64,
 }  # fmt: skip
+_BYTES_AS = {"f32": "<f4", "f64": "<f8", "i32": "<i4", "i64": "<i8", "ui32": "<u4", "ui8": "u1"}  # of a Raw constant
 _erf = np.frompyfunc(math.erf, 1, 1)
 
 
@@ -76,9 +78,12 @@ class FloatArithmetic:
     def constant(self, value: Any, type: TensorType) -> Array:  # noqa: A002
         """A filled array, or one of the given elements."""
         held = self.dtype(type.dtype)
-        made = (
-            np.array(value, held).reshape(type.shape) if isinstance(value, tuple) else np.full(type.shape, value, held)
-        )
+        if isinstance(value, Raw):
+            made = np.frombuffer(value.data, _BYTES_AS[type.dtype]).astype(held).reshape(type.shape)
+        elif isinstance(value, tuple):
+            made = np.array(value, held).reshape(type.shape)
+        else:
+            made = np.full(type.shape, value, held)
         return rounded_to_bf16(made) if type.dtype == "bf16" else made
 
     def iota(self, dim: int, type: TensorType) -> Array:  # noqa: A002

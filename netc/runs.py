@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -29,6 +29,9 @@ from netc.runtime.trainer import Trainer
 from netc.runtime.weights.chosen import PLAIN, chosen_weights, weights_word
 from netc.traces.read import Trace
 from netc.traces.read import read as read_trace
+
+if TYPE_CHECKING:
+    from netc.exporting import Exported
 
 
 @dataclass(frozen=True)
@@ -198,6 +201,30 @@ class Run:
         where = target or self.config.target
         parts = sample(self.config, self.folder, request, checkpoint=checkpoint, weights=weights, target=where)
         return tuple("".join(of) for of in zip(*parts, strict=True))
+
+    def export(
+        self,
+        *,
+        safetensors: Path | str | None = None,
+        onnx: Path | str | None = None,
+        vmfb: Path | str | None = None,
+        names: str | None = None,
+        checkpoint: str = "best",
+        weights: str | None = None,
+        batch: int = 1,
+        target: str | None = None,
+    ) -> tuple[Exported, ...]:
+        """Write the weights of a checkpoint for other programs, and say what was written.
+
+        `safetensors`: the weights alone, by `names` of torchvision, timm, hf or netc. `onnx` and `vmfb`: the net with
+        the weights inside, for `batch` examples at a time. `weights` as for `evaluate`. Raises UserError
+        before a file is written.
+        """
+        from netc.exporting import Source, exported
+
+        source = Source.open(self.config, self.folder, checkpoint, weights)
+        files = {"safetensors": safetensors, "onnx": onnx, "vmfb": vmfb}
+        return exported(source, files, names=names, batch=batch, target=target or self.config.target)
 
     def _session(self, which: str, target: str, weights: str | None = None) -> tuple[Trainer, Checkpoint]:
         """The session that holds a checkpoint, kept until the checkpoint is another."""

@@ -6,12 +6,12 @@ import math
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-DType = Literal["f64", "f32", "bf16", "i32", "i64", "ui32", "i1"]
+DType = Literal["f64", "f32", "bf16", "i32", "i64", "ui32", "ui8", "i1"]
 
 LARGEST_NUMBER = 1e9  # of an option; float32 ends at 3.4e38, and a net is lost long before
 SMALLEST_NUMBER = 1e-37  # of one that must be above 0; float32 has no full precision below 1.2e-38
 
-BYTES: dict[str, int] = {"f64": 8, "f32": 4, "bf16": 2, "i32": 4, "i64": 8, "ui32": 4, "i1": 1}
+BYTES: dict[str, int] = {"f64": 8, "f32": 4, "bf16": 2, "i32": 4, "i64": 8, "ui32": 4, "ui8": 1, "i1": 1}
 
 
 class TensorType(NamedTuple):

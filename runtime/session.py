@@ -17,7 +17,7 @@ from netc.runtime.backends import load
 from netc.runtime.backends.protocol import Array, Buffer, Loaded
 from netc.runtime.prepare import Prepared
 
-DTYPES = {"f32": np.float32, "f64": np.float64, "i32": np.int32, "ui32": np.uint32, "i1": np.bool_}
+DTYPES = {"f32": np.float32, "f64": np.float64, "i32": np.int32, "ui32": np.uint32, "ui8": np.uint8, "i1": np.bool_}
 TAKEN = (
     "a step wants a state, got one that an earlier step took over, whose memory it may have used again; go on with "
     "the state which that step returned, or keep a copy by fetch(state) before it and restore(..) that"

@@ -9,7 +9,7 @@ from netc.codegen.ir import Op
 from netc.codegen.ops.table import Meaning, OpDef, arrow, extreme, mlir_type, no_flops, one_each, same_types, want
 from netc.netspec.types import DType, TensorType
 
-INTEGERS = ("i32", "i64", "ui32", "i1")
+INTEGERS = ("i32", "i64", "ui32", "ui8", "i1")
 
 
 def _simple(name: str) -> Any:
@@ -40,7 +40,7 @@ def _compare(x: TensorType, y: TensorType, *, direction: str) -> TensorType:
 
 def _spell_compare(op: Op, args: Sequence[str]) -> str:
     x = op.operands[0].type
-    how = "FLOAT" if x.dtype not in INTEGERS else "UNSIGNED" if x.dtype in ("ui32", "i1") else "SIGNED"
+    how = "FLOAT" if x.dtype not in INTEGERS else "UNSIGNED" if x.dtype in ("ui32", "ui8", "i1") else "SIGNED"
     return f"stablehlo.compare {op.attr('direction')}, {', '.join(args)}, {how} : {arrow(op)}"
 
 

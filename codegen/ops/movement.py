@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import struct
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from netc.codegen.ir import IrError, Op
 from netc.codegen.ops.table import MultiResult, OpDef, arrow, ints, mlir_type, no_flops, want
-from netc.netspec.types import DType, TensorType
+from netc.netspec.types import BYTES, DType, TensorType
 
 Ints = tuple[int, ...]
 
 
+@dataclass(frozen=True)
+class Raw:
+    """The elements of a large constant, such as a trained weight: little-endian and row-major, in `data`.
+
+    Passes tell constants apart by how they are shown, hence the digest.
+    """
+
+    data: bytes
+
+    def __repr__(self) -> str:
+        return f"Raw({hashlib.sha256(self.data).hexdigest()})"
+
+
 def _constant(*, value: object, shape: Ints, dtype: DType) -> TensorType:
+    if isinstance(value, Raw):
+        wanted = math.prod(shape) * BYTES[dtype]
+        want(len(value.data) == wanted, f"{wanted} bytes", len(value.data))
     if isinstance(value, tuple):
         want(len(value) == math.prod(shape), f"{math.prod(shape)} elements", len(value))
     return TensorType(shape, dtype)
@@ -23,7 +41,7 @@ def literal(value: float | int | bool, dtype: DType) -> str:
     """A number as MLIR reads it: exact, and the nearest of its type. Infinities and NaN by their bits."""
     if dtype == "i1":
         return "true" if value else "false"
-    if dtype in ("i32", "i64", "ui32"):
+    if dtype in ("i32", "i64", "ui32", "ui8"):
         return str(int(value))
     if not math.isfinite(value):
         bits = {"f64": ("<d", "<Q", 16), "f32": ("<f", "<I", 8)}.get(dtype)
@@ -36,6 +54,8 @@ def literal(value: float | int | bool, dtype: DType) -> str:
 
 def _spell_constant(op: Op, args: Sequence[str]) -> str:
     value, t = op.attr("value"), op.result.type
+    if isinstance(value, Raw):
+        return f'stablehlo.constant dense<"0x{value.data.hex().upper()}"> : {mlir_type(t)}'
     if isinstance(value, tuple):
         return f"stablehlo.constant dense<{_nested([literal(v, t.dtype) for v in value], t.shape)}> : {mlir_type(t)}"
     return f"stablehlo.constant dense<{literal(value, t.dtype)}> : {mlir_type(t)}"

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from netc.codegen.builder import Builder
 from netc.codegen.ir import Function, Module, Op, Value
+from netc.codegen.ops.movement import Raw
 from netc.codegen.rewrite.walk import each_function, rewrite
 
 Makers = dict[Value, Op]
@@ -21,7 +22,7 @@ def _filled(v: Value, makers: Makers) -> float | int | bool | None:
     if op is None or op.kind != "constant":
         return None
     value = op.attr("value")
-    return None if isinstance(value, tuple) else value
+    return None if isinstance(value, tuple | Raw) else value
 
 
 def _moved_constant(b: Builder, op: Op, args: tuple[Value, ...], makers: Makers) -> Value | None:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from netc.codegen.builder import Builder
 from netc.codegen.ir import Function, Module, Op, Value
+from netc.codegen.ops.movement import Raw
 from netc.codegen.rewrite.walk import each_function, rewrite
 from netc.netspec.types import TensorType
 
@@ -63,7 +64,7 @@ class _Repeats:
 
     def _axes(self, op: Op) -> Axes:
         if op.kind == "constant":
-            return frozenset() if isinstance(op.attr("value"), tuple) else _every(op)
+            return frozenset() if isinstance(op.attr("value"), tuple | Raw) else _every(op)
         if op.kind == "broadcast":
             dims = op.attr("dims")
             if dims != tuple(sorted(dims)) or op.operands[0].shape != tuple(op.result.shape[a] for a in dims):

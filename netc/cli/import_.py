@@ -41,7 +41,7 @@ def import_(
     batch: int,
     target: str,
 ) -> None:
-    """Import weights of NET that are named as in torchvision or timm.
+    """Import weights of NET that are named as in torchvision, timm or Hugging Face's files, or as netc exports them.
 
     FILE is a .safetensors file or the index of a sharded checkpoint. If a name or shape does not match, all mismatches
     are listed and nothing is written. The run that it makes works with eval --data, predict, and train --init. See
@@ -58,21 +58,26 @@ def import_(
     word = parse_target(target).word
     if (mean is None) != (std is None):
         raise UserError("--mean and --std belong together, got one of them; give both or neither")
-    names = _names(class_names) if class_names else tuple(map(str, range(checked.out.shape[0])))
     given = None if mean is None or std is None else Normalise(_numbers("--mean", mean), _numbers("--std", std))
     weights = read_weights(checked, file, prefix=f"{prefix.removesuffix('.')}." if prefix else prefix)
-    normalise = given or weights.normalise
+    outputs = checked.out.shape[-1]
+    known = weights.classes if len(weights.classes) == outputs else tuple(map(str, range(outputs)))
+    names = _names(class_names) if class_names else known
+    of_images = checked.x.dtype == "f32" and len(checked.spec.input) == 3
+    normalise = given or (weights.normalise if of_images else Normalise((), ()))
     folder = out or free_folder(Path("runs"), f"{checked.spec.name}-imported")
     write_imported(checked, weights, folder, classes=names, normalise=normalise, batch=batch, target=word)
     for note in weights.notes:
         say(note)
     if twice := sorted({name for name, count in Counter(names).items() if count > 1}):
         say(f"names of several classes: {', '.join(twice)}; eval on other data refuses these, as it compares by names")
-    say(
-        f"{folder}: {checked.spec.name} with {checked.count:,} parameters, names of {weights.project}, images "
-        f"normalised by mean {_shown(normalise.mean)} and std {_shown(normalise.std)}"
+    levels = (
+        f", images normalised by mean {_shown(normalise.mean)} and std {_shown(normalise.std)}"
+        if normalise.mean
+        else ""
     )
-    say(f"next: netc predict {folder} IMAGE, or netc eval {folder} --data DATA")
+    say(f"{folder}: {checked.spec.name} with {checked.count:,} parameters, names of {weights.project}{levels}")
+    say(f"next: netc {f'predict {folder} IMAGE, or netc ' if normalise.mean else ''}eval {folder} --data DATA")
 
 
 def _names(path: Path) -> tuple[str, ...]:

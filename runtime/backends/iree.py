@@ -166,7 +166,10 @@ def _wake_without_preempting(thread: int) -> None:
         os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
-_ELEMENTS = {"float32": "FLOAT_32", "float64": "FLOAT_64", "int32": "SINT_32", "uint32": "UINT_32", "bool": "BOOL_8"}
+_ELEMENTS = {
+    "float32": "FLOAT_32", "float64": "FLOAT_64", "int32": "SINT_32", "uint32": "UINT_32",
+    "uint8": "UINT_8", "bool": "BOOL_8",
+}  # fmt: skip
 
 
 def load_iree(source: Source, target: Target) -> IreeLoaded:

@@ -70,10 +70,10 @@ def write_imported(
     `netc eval --data`, `netc predict` and `netc train --init` take it. Raises UserError if the folder holds a run, or
     if classes or channels do not fit the net.
     """
-    outputs, channels = net.out.shape[0], net.x.shape[-1]
+    outputs, channels = net.out.shape[-1], net.x.shape[-1]
     if len(classes) != outputs:
         raise UserError(f"class names want one for each of {outputs} outputs, got {len(classes)}; give all of them")
-    if len(normalise.mean) != channels:
+    if normalise.mean and len(normalise.mean) != channels:
         raise UserError(f"`mean` and `std` want {channels} numbers, one a channel, got {len(normalise.mean)}")
     recipe = Recipe(SGD(momentum=0.0), norms=False)  # the one with the smallest state, that every target compiles
     config = RunConfig(net, recipe, TrainConfig(1, batch), "", 0, target, Augment(), weights.sha256)

@@ -1,21 +1,14 @@
-"""Weights of another project's file as the parameters and statistics of a net: the border at which layouts change.
+"""Weights of another project's file as the parameters and statistics of a net.
 
-Inside netc images are NHWC and kernels HWIO; the files that are read here hold PyTorch's layouts:
-
-    parameter                    netc               PyTorch
-    conv2d kernel                [kh, kw, I, O]     [O, I, kh, kw]
-    dense kernel                 [I, O]             [O, I], or [O, I, 1, 1] of a 1x1 convolution
-    dense kernel after flatten   [(H W C), O]       [O, (C H W)]
-    any other                    its shape          its shape, with or without axes of size 1
-
-Which tensor is which is said by the tables in runtime/names. Everything is checked before anything is returned.
+Which tensor is which is said by the tables in runtime/weights/names, how it lies by runtime/weights/layouts.py.
+Everything is checked before anything is returned.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,14 +16,13 @@ import numpy as np
 
 from netc.netspec.check import CheckedNet
 from netc.netspec.errors import UserError
-from netc.netspec.layers import Conv2d, Dense, Flatten
 from netc.runtime.data.batches import Normalise
-from netc.runtime.weights.names import family_of
+from netc.runtime.weights.layouts import SAME, Layout, Shape, layouts
+from netc.runtime.weights.names import namings_of
 from netc.runtime.weights.names.prefix import plain, prefixes
-from netc.runtime.weights.names.table import Naming, shapes_of
+from netc.runtime.weights.names.table import Naming, pieces, shapes_of
+from netc.runtime.weights.said import read_said
 from netc.runtime.weights.tensor_file import Floats, TensorFile, open_tensors
-
-Shape = tuple[int, ...]
 
 
 class WeightsError(UserError):
@@ -46,6 +38,7 @@ class Weights:
     """What was read: float32 tensors by netc's names, all parameters and statistics of the net.
 
     `notes` are sentences about what was left out or converted, `normalise` is what such weights were trained with.
+    `classes` are the names of the outputs, where the file says them.
     """
 
     tensors: dict[str, Floats]
@@ -53,47 +46,11 @@ class Weights:
     sha256: str
     normalise: Normalise
     notes: tuple[str, ...]
+    classes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Layout:
-    """One row of the table above. `outer` gives PyTorch's shape for netc's, `inner` netc's tensor for PyTorch's."""
-
-    outer: Callable[[Shape], Shape]
-    inner: Callable[[Floats], Floats]
-
-
-SAME = Layout(lambda shape: shape, lambda tensor: tensor)
-CONV = Layout(lambda s: (s[3], s[2], s[0], s[1]), lambda t: t.transpose(2, 3, 1, 0))
-DENSE = Layout(lambda s: (s[1], s[0]), lambda t: t.T)
 ONE_OF_SEVERAL = re.compile(r"-\d+-of-\d+\.safetensors$")
 MOST_PREFIXES = 8  # that are tried; the next ones find even fewer names
-LAYOUTS = {Conv2d.kind: CONV, Dense.kind: DENSE}
-
-
-def _flattened(image: Shape) -> Layout:
-    """A dense kernel behind a flatten of [H, W, C], which PyTorch lays out as [C, H, W]."""
-    height, width, channels = image
-
-    def inner(tensor: Floats) -> Floats:
-        outputs = len(tensor)
-        return tensor.reshape(outputs, channels, height, width).transpose(2, 3, 1, 0).reshape(-1, outputs)
-
-    return Layout(DENSE.outer, inner)
-
-
-def layouts(net: CheckedNet) -> dict[str, Layout]:
-    """The layout of each kernel of the net, by its path; what is not named there has the same layout everywhere."""
-    found: dict[str, Layout] = {}
-    image: Shape = ()
-    for at in net.walk():
-        if isinstance(at.layer, Flatten):
-            image = at.x.shape
-        elif at.layer.kind in LAYOUTS:
-            flat = isinstance(at.layer, Dense) and len(image) == 3
-            found[f"{at.path}.kernel"] = _flattened(image) if flat else LAYOUTS[at.layer.kind]
-            image = ()
-    return found
 
 
 @dataclass(frozen=True)
@@ -101,7 +58,7 @@ class _Match:
     """A naming held against a file: where each tensor of the net lies, what the file holds, what is not asked for."""
 
     naming: Naming
-    sources: dict[str, str]
+    sources: dict[str, tuple[str, ...]]
     prefix: str  # of the file's names, before the project's
     names: dict[str, str]  # the project's name -> the file's own
     others: tuple[str, ...]  # names of the file that have another prefix
@@ -109,7 +66,7 @@ class _Match:
 
     @property
     def wanted(self) -> set[str]:
-        return {name for path, name in self.sources.items() if path not in self.without}
+        return {name for path, names in self.sources.items() if path not in self.without for name in names}
 
     @property
     def hits(self) -> int:
@@ -121,20 +78,19 @@ class _Match:
 
     def ignores(self, name: str) -> bool:
         """Whether a tensor of the file is left where it is."""
-        return self.naming.ignores(name) or name in {self.sources.get(p) for p in self.without}
+        return self.naming.ignores(name) or name in {n for p in self.without for n in self.sources.get(p, ())}
 
 
 def read_weights(net: CheckedNet, path: Path, without: Collection[str] = (), *, prefix: str | None = None) -> Weights:
-    """Read a .safetensors file, or an index of several, with the weights of `net` as torchvision or timm name them.
+    """Read a .safetensors file, or an index of several, with the weights of `net` as one of its namings has them.
 
     What stands before all these names in the file is found by what fits, or is `prefix`. The parameters named in
     `without` are not read, and may be there or not, of any shape. Raises TensorFileError for a
     damaged file, and WeightsError with every tensor that is missing, unexpected, of a wrong shape or not finite.
     """
     file = open_tensors(path)
-    family = family_of(net.spec.name)
-    match = _match(net, family.namings, file, frozenset(without), prefix)
-    kernels = layouts(net)
+    match = _match(net, namings_of(net.spec.name), file, frozenset(without), prefix)
+    kernels = {} if match.naming.own else layouts(net)
     wanted = {path: shape for path, shape in shapes_of(net).items() if path not in match.without}
     behind = f" behind {_printable(match.prefix)}" if match.prefix else ""
     fault = f"{path} does not fit {net.spec.name} (names of {match.naming.project}{behind}); nothing was written"
@@ -145,9 +101,9 @@ def read_weights(net: CheckedNet, path: Path, without: Collection[str] = (), *, 
     tensors = {name: _converted(match, file, name, shape, kernels) for name, shape in wanted.items()}
     if problems := [*_unusable(match, tensors)]:
         raise WeightsError(fault, problems)
-    return Weights(
-        tensors, match.naming.project, file.sha256(), Normalise(*match.naming.normalise), tuple(_notes(match, file))
-    )
+    said = read_said(file.metadata)
+    normalise = said.normalise or Normalise(*match.naming.normalise)
+    return Weights(tensors, match.naming.project, file.sha256(), normalise, tuple(_notes(match, file)), said.classes)
 
 
 def _match(
@@ -159,8 +115,8 @@ def _match(
         own = {name: name for name in file.tensors}
     matches = []
     for naming in namings:
-        sources = naming.sources(net)
-        known = prefixes(own, {name for path, name in sources.items() if path not in without})
+        sources = {path: pieces(name) for path, name in naming.sources(net).items()}
+        known = prefixes(own, {name for path, names in sources.items() if path not in without for name in names})
         for before in sorted(known, key=lambda p: (-known[p], len(p)))[:MOST_PREFIXES] if prefix is None else [prefix]:
             names = {name.removeprefix(before): at for name, at in own.items() if name.startswith(before)}
             others = tuple(at for name, at in own.items() if not name.startswith(before))
@@ -181,13 +137,14 @@ def _match(
 def _strangers(net: CheckedNet, naming: Naming, file: TensorFile, prefix: str | None) -> WeightsError:
     """No name of the file is one of the net's."""
     theirs = ", ".join(_printable(name) for name in [*file.tensors][:3])
-    ours = ", ".join([*naming.sources(net).values()][:3])
+    ours = ", ".join([name for names in naming.sources(net).values() for name in pieces(names)][:3])
     behind = f" behind {_printable(prefix)}" if prefix else ""
     head = f"{file.path} does not fit {net.spec.name}; nothing was written"
-    return WeightsError(
-        head,
-        [f"none of its {len(file.tensors):,} names is one of {naming.project}{behind}: it has {theirs}, wants {ours}"],
+    problem = (
+        f"none of its {len(file.tensors):,} names is one of {naming.project}{behind}: it has {theirs}, wants {ours}"
     )
+    alone = "; netc knows no other project's names for this net" if naming.own else ""
+    return WeightsError(head, [problem + alone])
 
 
 def _fits(got: Shape, wanted: Shape) -> bool:
@@ -200,8 +157,9 @@ def _fits(got: Shape, wanted: Shape) -> bool:
 def _misfits(match: _Match, file: TensorFile, shapes: dict[str, Shape], kernels: dict[str, Layout]) -> Iterator[str]:
     wanted: dict[str, tuple[Shape, str]] = {}
     for path, shape in shapes.items():
-        if name := match.sources.get(path):
-            wanted[name] = kernels.get(path, SAME).outer(shape), path
+        if names := match.sources.get(path):
+            outer = kernels.get(path, SAME).outer(shape)
+            wanted |= dict.fromkeys(names, ((outer[0] // len(names), *outer[1:]), path))
         else:
             yield f"missing: {path} {list(shape)} of the net, which no name of {match.naming.project} stands for"
     for name, (shape, path) in wanted.items():
@@ -223,13 +181,14 @@ def _printable(name: str) -> str:
 
 def _converted(match: _Match, file: TensorFile, path: str, shape: Shape, kernels: dict[str, Layout]) -> Floats:
     layout = kernels.get(path, SAME)
-    tensor = file.read(match.names[match.sources[path]]).reshape(layout.outer(shape))
+    parts = [file.read(match.names[name]) for name in match.sources[path]]
+    tensor = (np.concatenate(parts) if len(parts) > 1 else parts[0]).reshape(layout.outer(shape))
     return np.ascontiguousarray(layout.inner(tensor)).reshape(shape)
 
 
 def _unusable(match: _Match, tensors: dict[str, Floats]) -> Iterator[str]:
     for path, tensor in tensors.items():
-        name = match.sources[path]
+        name = ", ".join(match.sources[path])
         if broken := int(tensor.size - np.isfinite(tensor).sum()):
             yield f"not finite: {name} has {broken:,} of {tensor.size:,} elements that are NaN or infinite ({path})"
         elif path.endswith(".var") and (tensor < 0).any():
@@ -237,6 +196,8 @@ def _unusable(match: _Match, tensors: dict[str, Floats]) -> Iterator[str]:
 
 
 def _notes(match: _Match, file: TensorFile) -> Iterator[str]:
+    if match.naming.remark:
+        yield match.naming.remark
     if match.prefix:
         behind = f"{len(match.names):,}"
         yield f"the names were read without {_printable(match.prefix)}, which stands before {behind} of them"
@@ -250,8 +211,7 @@ def _notes(match: _Match, file: TensorFile) -> Iterator[str]:
     if others := sorted(set(left) - set(counters)):
         modules = sorted({name.split(".")[0] for name in others})
         yield f"{len(others)} tensors of {', '.join(map(_printable, modules))} were left out: netc's net does without"
-    read = {name for path, name in match.sources.items() if path not in match.without}
-    dtypes = Counter(file.tensors[own].dtype for name, own in match.names.items() if name in read)
+    dtypes = Counter(file.tensors[own].dtype for name, own in match.names.items() if name in match.wanted)
     for dtype, count in sorted(dtypes.items()):
         if dtype != "F32":
             yield f"{count} tensors of {dtype} were converted to float32"

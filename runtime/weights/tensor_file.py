@@ -11,7 +11,7 @@ import hashlib
 import json
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -53,11 +53,15 @@ class Stored:
 
 @dataclass(frozen=True)
 class TensorFile:
-    """A checked header, or those of all `parts` of an index. `read` takes one tensor at a time: no file twice."""
+    """A checked header, or those of all `parts` of an index. `read` takes one tensor at a time: no file twice.
+
+    `metadata` is what its writer says of it, unchecked.
+    """
 
     path: Path
     tensors: dict[str, Stored]
     parts: tuple[Path, ...] = ()
+    metadata: dict[str, str] = field(default_factory=dict)
 
     def read(self, name: str) -> Floats:
         """The tensor as float32 of its shape; raises TensorFileError if it is of no float type, or not all there."""
@@ -118,7 +122,10 @@ def _of_file(path: Path) -> TensorFile:
         text = file.read(length)
     if len(text) != length:
         raise _broken(path, f"a header of {length:,} bytes", f"{len(text):,}")
-    return TensorFile(path, _checked(path, _parsed(path, text), 8 + length, path.stat().st_size))
+    table = _parsed(path, text)
+    said = table.pop("__metadata__", None)
+    metadata = {k: v for k, v in said.items() if isinstance(v, str)} if isinstance(said, dict) else {}
+    return TensorFile(path, _checked(path, table, 8 + length, path.stat().st_size), metadata=metadata)
 
 
 def _guess(path: Path, head: bytes, length: int) -> str:
@@ -171,7 +178,6 @@ def _parsed(path: Path, text: bytes) -> dict[str, Any]:
         raise _broken(path, "a header of JSON", str(error)[:200]) from error
     if not isinstance(table, dict):
         raise _broken(path, "a JSON object", type(table).__name__)
-    table.pop("__metadata__", None)
     return table
 
 

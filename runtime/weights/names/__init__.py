@@ -5,8 +5,20 @@ from __future__ import annotations
 import re
 
 from netc.netspec.errors import UserError
-from netc.runtime.weights.names import convnext, densenet, inception, mobile, plain, resnet, shufflenet, swin, vit
-from netc.runtime.weights.names.table import Family
+from netc.runtime.weights.names import (
+    convnext,
+    densenet,
+    gpt,
+    inception,
+    mobile,
+    plain,
+    resnet,
+    shufflenet,
+    swin,
+    timm_mobile,
+    vit,
+)
+from netc.runtime.weights.names.table import OWN, Family, Naming
 
 FAMILIES: tuple[Family, ...] = (
     resnet.FAMILY,
@@ -16,17 +28,31 @@ FAMILIES: tuple[Family, ...] = (
     shufflenet.FAMILY,
     convnext.FAMILY,
     *mobile.FAMILIES,
+    *timm_mobile.FAMILIES,
     *vit.FAMILIES,
     swin.FAMILY,
+    gpt.FAMILY,
 )
 
 
-def family_of(name: str) -> Family:
-    """The family of the net of that name; raises UserError if nobody's names are known for it."""
-    for family in FAMILIES:
-        if re.fullmatch(family.nets, name):
-            return family
+def namings_of(name: str) -> tuple[Naming, ...]:
+    """The namings of a net's weights: of the projects that publish such, and netc's own, which every net has."""
+    return (*(n for family in FAMILIES if re.fullmatch(family.nets, name) for n in family.namings), OWN)
+
+
+# what a user calls a project -> the word in its naming
+PROJECTS = {"torchvision": "torchvision", "timm": "timm", "hf": "Hugging Face", "netc": "netc"}
+
+
+def naming_for(name: str, project: str | None) -> Naming:
+    """The naming of a net's weights that a user asks for; the first where none is asked for. Raises UserError."""
+    found = namings_of(name)
+    if project is None:
+        return found[0]
+    for naming in found:
+        if PROJECTS[project] in naming.project.split(" and "):
+            return naming
+    known = [word for word, said in PROJECTS.items() if any(said in n.project.split(" and ") for n in found)]
     raise UserError(
-        f"weights from elsewhere want a net that others publish, got {name!r}, of whose weights netc knows no names; "
-        "docs/weights.md lists the nets"
+        f"`names` wants {' or '.join(known)} for {name}, got {project}, whose names for it netc does not know"
     )

@@ -1,4 +1,4 @@
-"""The names of torchvision.models.convnext and of timm's."""
+"""The names of torchvision.models.convnext, of timm's and of Hugging Face's ConvNeXt."""
 
 from netc.runtime.weights.names.table import Family, Naming
 
@@ -26,4 +26,24 @@ TIMM = (
     ("norm", "head.norm"),
     ("head", "head.fc"),
 )
-FAMILY = Family(r"convnext_.*", (Naming("torchvision", TORCHVISION), Naming("timm", TIMM)))
+THEIRS = {"depthwise": "dwconv", "norm": "layernorm", "expand": "pwconv1", "project": "pwconv2"}
+STAGE = "convnext.encoder.stages"
+HUGGING_FACE = (
+    (r"stem\.conv", "convnext.embeddings.patch_embeddings"),
+    (r"stem\.norm", "convnext.embeddings.layernorm"),
+    (rf"{BODY}\.({'|'.join(THEIRS)})", lambda s, b, part: f"{STAGE}.{s - 1}.layers.{b}.{THEIRS[part]}"),
+    (rf"{BODY}\.scale\.gamma", lambda s, b: f"{STAGE}.{s - 1}.layers.{b}.layer_scale_parameter"),
+    (r"downsample(\d)\.norm", STAGE + ".{0}.downsampling_layer.0"),
+    (r"downsample(\d)\.conv", STAGE + ".{0}.downsampling_layer.1"),
+    ("norm", "convnext.layernorm"),
+    ("head", "classifier"),
+)
+# the 1x1 convolutions of a block are products of matrices there
+FAMILY = Family(
+    r"convnext_.*",
+    (
+        Naming("torchvision", TORCHVISION, ones=((r".*layer_scale", 0, 2), (r".*\.block\.[35]\.weight", 0, -2))),
+        Naming("timm", TIMM, ones=((r".*\.mlp\.fc[12]\.weight", 0, -2),)),
+        Naming("Hugging Face", HUGGING_FACE, ones=((r".*\.pwconv[12]\.weight", 0, -2),)),
+    ),
+)

@@ -1,9 +1,12 @@
-"""The names of torchvision's and timm's nets of inverted residuals: mobilenets, efficientnets, mnasnet."""
+"""The names of torchvision's and timm's nets of inverted residuals: mobilenets, efficientnets, mnasnet.
+
+Those of timm that number their stages in another way are in names/timm_mobile.py.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from netc.netspec.check import CheckedNet
@@ -52,8 +55,8 @@ def _block_rules(net: CheckedNet, style: Style) -> Rules:
     return rules
 
 
-def _features(style: Style, head: str = "classifier.1") -> Callable[[CheckedNet], Rules]:
-    """torchvision's: everything but the head is one Sequential whose last module is the 1x1 convolution."""
+def features(style: Style, head: str = "classifier.1") -> Callable[[CheckedNet], Rules]:
+    """torchvision's rules: everything but the head is one Sequential whose last module is the 1x1 convolution."""
 
     def rules(net: CheckedNet) -> Rules:
         last = max(int(name.split(".")[1]) for block in blocks(net) for name in style(block, 0)) + 1
@@ -79,7 +82,8 @@ def _v2(block: Block, position: int) -> tuple[str, str]:
     return _pair(f"{base}.{position}", block.parts[position])
 
 
-def _v3(block: Block, position: int) -> tuple[str, str]:
+def v3_style(block: Block, position: int) -> tuple[str, str]:
+    """torchvision's names of a part of a block of mobilenet_v3."""
     return _pair(f"features.{block.number}.block.{position}", block.parts[position])
 
 
@@ -99,9 +103,13 @@ PLAIN = {"depthwise": ("conv_dw", "bn1"), "project": ("conv_pw", "bn2")}
 SQUEEZE = {"squeeze": ("se.conv_reduce", "se.conv_expand")}
 
 
+def timm_names(parts: Sequence[str], part: str) -> tuple[str, str]:
+    """timm's names of a part of a block with these parts: of its convolution and norm, or of a squeeze's two maps."""
+    return ((EXPANDED if "expand" in parts else PLAIN) | SQUEEZE)[part]
+
+
 def _timm(block: Block, position: int) -> tuple[str, str]:
-    names = (EXPANDED if "expand" in block.parts else PLAIN) | SQUEEZE
-    first, second = names[block.parts[position]]
+    first, second = timm_names(block.parts, block.parts[position])
     return f"blocks.{block.stage - 1}.{block.index}.{first}", f"blocks.{block.stage - 1}.{block.index}.{second}"
 
 
@@ -123,11 +131,11 @@ def _mnasnet_rules(net: CheckedNet) -> Rules:
     )
 
 
-TIMM = Naming("timm", _timm_rules)
+SQUEEZED = (r".*(se\.conv_(reduce|expand)|\.fc[12])\.weight", 0, 2)  # a squeeze's maps are 1x1 convolutions there
+TIMM = Naming("timm", _timm_rules, ones=(SQUEEZED,))
 FAMILIES = (
-    Family("mobilenet_v2", (Naming("torchvision", _features(_v2)), TIMM)),
-    Family("mobilenet_v3_(?:small|large)", (Naming("torchvision", _features(_v3, "classifier.3")),)),
-    Family(r"efficientnet_b\d", (Naming("torchvision", _features(_efficient)), TIMM)),
-    Family("efficientnet_v2_s", (Naming("torchvision", _features(_efficient)),)),
-    Family("mnasnet1_0", (Naming("torchvision", _mnasnet_rules),)),
+    Family("mobilenet_v2", (Naming("torchvision", features(_v2)), TIMM)),
+    Family(r"efficientnet_b\d", (Naming("torchvision", features(_efficient), ones=(SQUEEZED,)), TIMM)),
+    Family("efficientnet_v2_s", (Naming("torchvision", features(_efficient), ones=(SQUEEZED,)),)),
+    Family("mnasnet1_0", (Naming("torchvision", _mnasnet_rules), TIMM)),
 )

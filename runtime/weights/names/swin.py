@@ -1,7 +1,12 @@
-"""The names of torchvision.models.swin_transformer."""
+"""The names of torchvision.models.swin_transformer and of timm's."""
 
+import re
 from collections.abc import Callable
 
+import numpy as np
+import numpy.typing as npt
+
+from netc.netspec.check import CheckedNet
 from netc.runtime.weights.names.table import Family, Naming, Rules
 
 BLOCK = r"stage(\d)\.block(\d+)"
@@ -31,4 +36,37 @@ RULES: Rules = (
     ("head", "head"),
 )
 INDEX = r".*\.relative_position_index"  # which row of the table a pair of pixels has: netc works it out itself
-FAMILY = Family("swin_[tsb]", (Naming("torchvision", RULES, (INDEX,)),))
+TIMM_PARTS = PARTS | {r"mlp\.body\.hidden": "mlp.fc1", r"mlp\.body\.out": "mlp.fc2"}
+
+
+def _timm(name: str) -> Callable[[int, int], str]:
+    return lambda stage, block: f"layers.{stage - 1}.blocks.{block}.{name}"
+
+
+TIMM: Rules = (
+    ("patch", "patch_embed.proj"),
+    ("patchnorm", "patch_embed.norm"),
+    *((rf"{BLOCK}\.{path}", _timm(name)) for path, name in TIMM_PARTS.items()),
+    (r"merge(\d)\.norm", "layers.{0}.downsample.norm"),
+    (r"merge(\d)\.reduce", "layers.{0}.downsample.reduction"),
+    ("norm", "norm"),
+    ("head", "head.fc"),
+)
+
+
+def _indices(net: CheckedNet) -> dict[str, npt.NDArray[np.int64]]:
+    """For each pair of pixels of a window of W x W, row-major, the row of the table: that of their offset."""
+    found = {}
+    for p in net.params:
+        if match := re.fullmatch(rf"{BLOCK}\.attention\.body\.attend\.table", p.name):
+            width = (round(p.shape[0] ** 0.5) + 1) // 2  # the table has a row for each of (2 W - 1)^2 offsets
+            places = np.stack(np.divmod(np.arange(width * width), width))
+            down, right = places[:, :, None] - places[:, None, :] + width - 1
+            name = _place("attn.relative_position_index")(int(match[1]), int(match[2]))
+            found[name] = (down * (2 * width - 1) + right).reshape(-1).astype(np.int64)
+    return found
+
+
+FAMILY = Family(
+    "swin_[tsb]", (Naming("torchvision", RULES, (INDEX,), buffers=_indices), Naming("timm", TIMM, (INDEX,)))
+)

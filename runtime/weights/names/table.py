@@ -5,6 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
 
 from netc.netspec.check import CheckedNet
 
@@ -22,7 +26,10 @@ LEAVES = {
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+AS_IT_IS = ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 """Mean and standard deviation of each channel, of pixels from 0 to 1, that weights were trained with."""
+
+ZERO_TO_ONE = ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 
 COUNTERS = r"(.*\.)?num_batches_tracked"  # how often a torch.nn.BatchNorm2d has seen a batch; netc has no use for it
 
@@ -36,15 +43,22 @@ def shapes_of(net: CheckedNet) -> dict[str, tuple[int, ...]]:
 class Naming:
     """How one project names the tensors of a net.
 
-    `rules` are tried in order, or made from the net where the names depend on it. `ignored` are patterns of names in
-    such files that a net of netc has no use for. `normalise` is the mean and the standard deviation that the published
-    weights expect.
+    `rules` are tried in order, or made from the net where the names depend on it. A name `x.[a b]` stands for two
+    tensors, x.a and x.b, that are one tensor of netc's, joined along PyTorch's first axis. `ignored` are patterns of
+    names in such files that a net of netc has no use for. `normalise` is the mean and the standard deviation that the
+    published weights expect. `ones` says which names have so many axes of size 1 before and after netc's own, or
+    fewer after. `own` tensors lie as netc's do. `remark` says where the project's net is another for all its equal
+    names. `buffers` are what such a model has besides: no weights, and made from the net.
     """
 
     project: str
     rules: Rules | Callable[[CheckedNet], Rules]
     ignored: tuple[str, ...] = ()
     normalise: tuple[tuple[float, ...], tuple[float, ...]] = IMAGENET
+    ones: tuple[tuple[str, int, int], ...] = ()
+    own: bool = False
+    remark: str = ""
+    buffers: Callable[[CheckedNet], dict[str, npt.NDArray[np.int64]]] = lambda net: {}
 
     def sources(self, net: CheckedNet) -> dict[str, str]:
         """For each parameter and state of the net that a rule knows, the project's name of it."""
@@ -52,9 +66,25 @@ class Naming:
         compiled = [(re.compile(pattern), target) for pattern, target in rules]
         return {path: name for path in shapes_of(net) if (name := _renamed(path, compiled))}
 
+    def shaped(self, name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape that the project's tensor has, with its axes of size 1."""
+        before, after = next(((b, a) for pattern, b, a in self.ones if re.fullmatch(pattern, name)), (0, 0))
+        return (*(1,) * before, *(shape if after >= 0 else shape[:after]), *(1,) * after)
+
     def ignores(self, name: str) -> bool:
         """Whether the net has no use for a tensor of that name, though the project's files hold it."""
         return any(re.fullmatch(pattern, name) for pattern in (COUNTERS, *self.ignored))
+
+
+def pieces(name: str) -> tuple[str, ...]:
+    """The names of a project's tensors that make one of netc's.
+
+    >>> pieces("attention.[query key].bias"), pieces("fc.bias")
+    (('attention.query.bias', 'attention.key.bias'), ('fc.bias',))
+    """
+    before, bracket, rest = name.partition("[")
+    words, _, after = rest.partition("]")
+    return tuple(f"{before}{word}{after}" for word in words.split()) if bracket else (name,)
 
 
 def _renamed(path: str, rules: list[tuple[re.Pattern[str], str | Callable[..., str]]]) -> str | None:
@@ -73,6 +103,14 @@ class Family:
 
     nets: str
     namings: tuple[Naming, ...]
+
+
+def _paths(net: CheckedNet) -> Rules:
+    return tuple((re.escape(path), partial(str, path)) for path in shapes_of(net))
+
+
+OWN = Naming("netc", _paths, own=True)
+"""netc's own names: the paths that `netc show NET --depth 9` prints."""
 
 
 def with_norm(path: str, conv: str, norm: str) -> Rules:

@@ -1,4 +1,4 @@
-"""The names of timm's vision transformers and of torchvision.models.vision_transformer."""
+"""The names of timm's vision transformers, of torchvision.models.vision_transformer and of Hugging Face's ViT."""
 
 from netc.runtime.weights.names.table import HALF, Family, Naming
 
@@ -32,8 +32,34 @@ TORCHVISION = (
     ("norm", "encoder.ln"),
     ("head", "heads.head"),
 )
+LAYER_HF = "vit.encoder.layer.{0}"
+HUGGING_FACE = (
+    (r"patch\.project", "vit.embeddings.patch_embeddings.projection"),
+    (r"patch\.class\.tokens", "vit.embeddings.cls_token"),
+    (r"patch\.embed\.positions", "vit.embeddings.position_embeddings"),
+    (rf"{BLOCK}\.attention\.body\.norm", f"{LAYER_HF}.layernorm_before"),
+    (rf"{BLOCK}\.attention\.body\.attention\.qkv", f"{LAYER_HF}.attention.attention.[query key value]"),
+    (rf"{BLOCK}\.attention\.body\.attention\.out", f"{LAYER_HF}.attention.output.dense"),
+    (rf"{BLOCK}\.mlp\.body\.norm", f"{LAYER_HF}.layernorm_after"),
+    (rf"{BLOCK}\.mlp\.body\.hidden", f"{LAYER_HF}.intermediate.dense"),
+    (rf"{BLOCK}\.mlp\.body\.out", f"{LAYER_HF}.output.dense"),
+    ("norm", "vit.layernorm"),
+    ("head", "classifier"),
+)
+# class token and positions are [1, T, D] there
+ONES = ((r".*(cls_token|class_token|pos_embed|pos_embedding|position_embeddings)", 1, 0),)
 FAMILIES = (
     # timm's own weights saw images from -1 to 1; torchvision's, and those of DeiT, ImageNet's normalisation
-    Family("vit_.*_patch16_224", (Naming("timm", TIMM, normalise=HALF), Naming("torchvision", TORCHVISION))),
-    Family("deit_.*|vit_tiny_patch4_32", (Naming("timm", TIMM),)),
+    Family(
+        "vit_.*_patch16_224",
+        (
+            Naming("timm", TIMM, normalise=HALF, ones=ONES),
+            Naming("torchvision", TORCHVISION, ones=ONES),
+            Naming("Hugging Face", HUGGING_FACE, normalise=HALF, ones=ONES),
+        ),
+    ),
+    Family(
+        "deit_.*|vit_tiny_patch4_32",
+        (Naming("timm", TIMM, ones=ONES), Naming("Hugging Face", HUGGING_FACE, ones=ONES)),
+    ),
 )

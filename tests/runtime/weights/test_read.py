@@ -1,7 +1,6 @@
 """Weights from elsewhere: each fault is named, nothing is half read, and what is read can be used as a run."""
 
 import json
-import re
 from dataclasses import replace
 
 import numpy as np
@@ -15,9 +14,10 @@ from netc.netspec.layers import ConvBn, Dense, Flatten, GlobalAvgPool, ResidualB
 from netc.netspec.spec import NetSpec
 from netc.netspec.zoo import ZOO
 from netc.runtime.data.batches import Normalise
-from netc.runtime.weights.names import FAMILIES, family_of
+from netc.runtime.weights.layouts import SAME, layouts
+from netc.runtime.weights.names import namings_of
 from netc.runtime.weights.names.table import IMAGENET
-from netc.runtime.weights.read import SAME, WeightsError, layouts, read_weights
+from netc.runtime.weights.read import WeightsError, read_weights
 
 # of resnet18's names and kinds of layer, but little
 SMALL = NetSpec(
@@ -31,7 +31,7 @@ NET = check(SMALL)
 def drawn(net, seed=1):
     """Tensors by PyTorch's names, in its layouts, with its counters."""
     rng = np.random.default_rng(seed)
-    sources, kernels = family_of(net.spec.name).namings[0].sources(net), layouts(net)
+    sources, kernels = namings_of(net.spec.name)[0].sources(net), layouts(net)
     tensors = {}
     for spec in (*net.params, *net.state):
         shape = kernels.get(spec.name, SAME).outer(spec.shape)
@@ -239,7 +239,7 @@ def test_heads_that_only_train_are_left_out(tmp_path):
 
 
 def test_a_net_that_nobody_publishes(tensors, tmp_path):
-    with pytest.raises(UserError, match=r"weights from elsewhere want a net that others publish, got 'mnist-mlp'"):
+    with pytest.raises(WeightsError, match=r"is one of netc: it has .*, wants .*; netc knows no other project's names"):
         read_weights(check(find("mnist-mlp")), written(tensors, tmp_path))
 
 
@@ -249,13 +249,13 @@ def test_a_layer_that_the_table_does_not_know_is_missing(tensors, tmp_path):
         read_weights(longer, written(tensors, tmp_path))
 
 
-NAMED = [(net, index) for net in ZOO for f in FAMILIES if re.fullmatch(f.nets, net) for index in range(len(f.namings))]
+NAMED = [(net, index) for net in ZOO for index in range(len(namings_of(net)))]
 
 
 @pytest.mark.parametrize(("name", "index"), NAMED)
 def test_the_names_of_a_zoo_net_are_complete_and_all_different(name, index):
     net = check(find(name))
-    names = family_of(name).namings[index].sources(net)
+    names = namings_of(name)[index].sources(net)
     assert names.keys() == {s.name for s in (*net.params, *net.state)}
     assert len(set(names.values())) == len(names)
 

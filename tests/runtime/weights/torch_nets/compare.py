@@ -12,8 +12,9 @@ from netc.netspec.check import check
 from netc.netspec.layer import Layer
 from netc.netspec.layers import Dropout, DropPath
 from netc.netspec.recipe import SGD, Recipe
-from netc.runtime.weights.names import family_of
-from netc.runtime.weights.read import SAME, layouts, read_weights
+from netc.runtime.weights.layouts import SAME, layouts
+from netc.runtime.weights.names import namings_of
+from netc.runtime.weights.read import read_weights
 
 torch.set_num_threads(1)  # threads that wait busily for each other cost minutes on a busy machine
 
@@ -77,7 +78,7 @@ def compare(spec, twin, path, batch=4, naming=0):
     close(results[len(program.state)], np.asarray(loss.item()), "loss")
     wanted = dict(twin.named_buffers()) | {name: p.grad for name, p in twin.named_parameters()}
     size = np.sqrt(sum(float((p.grad**2).sum()) for p in twin.parameters()))
-    sources, kernels = family_of(spec.name).namings[naming].sources(net), layouts(net)
+    sources, kernels = namings_of(spec.name)[naming].sources(net), layouts(net)
     for slot in program.kept:
         layout = kernels.get(slot.name, SAME)
         want = layout.inner(wanted[sources[slot.name]].numpy().reshape(layout.outer(slot.type.shape)))

@@ -1,0 +1,21 @@
+"""The names of Hugging Face's GPT-2, whose products of matrices are [I, O], as netc's are."""
+
+from netc.runtime.weights.names.table import Family, Naming
+
+BLOCK = r"model\.body\.blocks\.block(\d+)"
+LAYER = "transformer.h.{0}"
+
+RULES = (
+    (r"model\.embed\.tokens", "transformer.wte.weight"),
+    (r"model\.embed\.positions", "transformer.wpe.weight"),
+    (rf"{BLOCK}\.attention\.body\.norm", f"{LAYER}.ln_1"),
+    (rf"{BLOCK}\.attention\.body\.attention\.qkv", f"{LAYER}.attn.c_attn"),
+    (rf"{BLOCK}\.attention\.body\.attention\.out", f"{LAYER}.attn.c_proj"),
+    (rf"{BLOCK}\.mlp\.body\.norm", f"{LAYER}.ln_2"),
+    (rf"{BLOCK}\.mlp\.body\.hidden", f"{LAYER}.mlp.c_fc"),
+    (rf"{BLOCK}\.mlp\.body\.out", f"{LAYER}.mlp.c_proj"),
+    (r"model\.body\.norm", "transformer.ln_f"),
+)
+# the mask of each block, which is no weight, and the head, which is the table of tokens once more
+IGNORED = (r".*\.attn\.(masked_)?bias", r"lm_head\.weight")
+FAMILY = Family("gpt2", (Naming("Hugging Face", RULES, IGNORED, own=True),))

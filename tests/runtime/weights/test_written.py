@@ -1,0 +1,205 @@
+"""Weights written for other projects: what was read comes back to the bit, and their own models take it strictly."""
+
+import json
+
+import numpy as np
+import pytest
+import safetensors.numpy
+
+from netc.codegen.evaluator import run
+from netc.codegen.program import build
+from netc.netspec.check import check
+from netc.netspec.errors import UserError
+from netc.netspec.find import find
+from netc.netspec.recipe import SGD, Recipe
+from netc.runtime.data.batches import Normalise
+from netc.runtime.weights.layouts import SAME, layouts
+from netc.runtime.weights.names import naming_for, namings_of
+from netc.runtime.weights.names.table import pieces, shapes_of
+from netc.runtime.weights.read import read_weights
+from netc.runtime.weights.said import metadata_of, read_said
+from netc.runtime.weights.write import named_tensors, write_tensors
+from tests.runtime.weights.other_models import NOT_THERE, model_of, torch
+
+# one of each family
+FAMILIES = (
+    "resnet18", "resnet50", "squeezenet1_1", "densenet121", "googlenet", "inception_v3", "shufflenet_v2_x0_5",
+    "convnext_tiny", "mobilenet_v1", "mobilenet_v2", "mobilenet_v3_small", "mobilenetv4_conv_medium", "mnasnet1_0",
+    "efficientnet_b0", "efficientnet_v2_s", "vit_tiny_patch16_224", "deit_tiny_patch16_224", "swin_t", "mobilevit_s",
+    "alexnet", "vgg11_bn", "vit_base_patch16_224",
+)  # fmt: skip
+LARGE = ("alexnet", "vgg11_bn", "vit_base_patch16_224")  # whose tensors are not made
+
+
+def drawn(net, seed=1):
+    """Parameters and statistics by netc's names, of a size that keeps the net's numbers in range."""
+    rng = np.random.default_rng(seed)
+    found = {}
+    for path, shape in shapes_of(net).items():
+        leaf = path.rpartition(".")[2]
+        wide = 1 / np.sqrt(max(1, np.prod(shape[:-1]))) if len(shape) > 1 else 0.1
+        tensor = rng.uniform(0.5, 1.5, shape) if leaf in ("var", "scale") else rng.normal(size=shape) * wide
+        found[path] = tensor.astype(np.float32)
+    return found
+
+
+def original(net, naming, seed=1):
+    """A file's tensors as such a project has them: made from its names and shapes alone."""
+    rng, kernels = np.random.default_rng(seed), {} if naming.own else layouts(net)
+    found = {}
+    for path, name in naming.sources(net).items():
+        shape = kernels.get(path, SAME).outer(shapes_of(net)[path])
+        names = pieces(name)
+        for part in names:
+            theirs = naming.shaped(part, (shape[0] // len(names), *shape[1:]))
+            found[part] = rng.uniform(0.1, 0.9, theirs).astype(np.float32)
+    return found
+
+
+def same(got, want):
+    return got.dtype == want.dtype and got.shape == want.shape and got.tobytes() == want.tobytes()
+
+
+@pytest.mark.parametrize("name", [*(n for n in FAMILIES if n not in LARGE), "unet", "tiny-gpt"])
+def test_what_was_imported_is_exported_to_the_bit(name, tmp_path):
+    net = check(find(name))
+    for naming in namings_of(name):
+        want = original(net, naming)
+        path = tmp_path / "w.safetensors"
+        path.write_bytes(safetensors.numpy.save(want))
+        read = read_weights(net, path)
+        assert read.project == naming.project
+        got = named_tensors(net, read.tensors, naming, 7)
+        assert [n for n, t in want.items() if not same(got[n], t)] == []
+        extra = {n: got[n] for n in got.keys() - want.keys()}
+        assert all(t.dtype == np.int64 and naming.ignores(n) for n, t in extra.items())
+        assert {int(t) for n, t in extra.items() if n.endswith("num_batches_tracked")} <= {7}
+
+
+NAMED = [
+    (name, project)
+    for name in FAMILIES
+    for naming in namings_of(name)
+    for project in naming.project.split(" and ")
+    if project in NOT_THERE and name not in NOT_THERE[project]
+]
+
+
+@pytest.mark.parametrize("project", NOT_THERE)
+def test_names_and_shapes_are_those_of_the_projects_models(project):
+    offenders = []
+    for name, _ in (pair for pair in NAMED if pair[1] == project):
+        net = check(find(name))
+        zeros = {path: np.broadcast_to(np.float32(0), shape) for path, shape in shapes_of(net).items()}
+        got = {n: t.shape for n, t in named_tensors(net, zeros, naming_for(name, project)).items()}
+        with torch.device("meta"):
+            want = {n: tuple(t.shape) for n, t in model_of(name, project).state_dict().items()}
+        offenders += [(name, n, got.get(n), want.get(n)) for n in got.keys() | want.keys() if got.get(n) != want.get(n)]
+    assert offenders == []
+
+
+def predicted(net, tensors, x):
+    """netc's logits in float64."""
+    program = build(net, Recipe(SGD(momentum=0.0), norms=False), len(x))
+    (logits,) = run(program.module, "predict", [*(tensors[s.name] for s in program.kept), x])
+    return logits
+
+
+SIZES = {"vit_tiny_patch16_224": 224, "swin_t": 224, "inception_v3": 96, "mobilevit_s": 64}
+# What tests/runtime/weights/torch_nets has no twin of, and some of what it has.
+ONCE = (
+    ("resnet18", "torchvision"), ("densenet121", "timm"), ("mobilenet_v1", "timm"), ("mobilenet_v3_small", "timm"),
+    ("mobilenetv4_conv_small", "timm"), ("mobilenetv4_conv_medium", "timm"), ("mnasnet1_0", "timm"),
+    ("mnasnet1_0", "torchvision"), ("efficientnet_b0", "timm"), ("convnext_tiny", "torchvision"),
+    ("vit_tiny_patch16_224", "timm"), ("mobilevit_s", "timm"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "project"), ONCE)
+def test_their_model_takes_it_strictly_and_says_the_same(name, project):
+    size = SIZES.get(name, 32)
+    spec = find(name).with_input((size, size, 3))
+    net = check(spec)
+    tensors = drawn(net)
+    model, naming = model_of(name, project).double().eval(), naming_for(name, project)
+    state = model.state_dict()  # mnasnet asks for the version in its metadata, which no .safetensors file keeps
+    state.clear()
+    state.update({n: torch.from_numpy(t) for n, t in named_tensors(net, tensors, naming).items()})
+    model.load_state_dict(state, strict=True)
+    if "in its norms" in naming.remark:
+        for norm in (m for m in model.modules() if isinstance(m, torch.nn.BatchNorm2d)):
+            assert norm.eps == 1e-5  # as the remark says; with netc's the rest must agree
+            norm.eps = 1e-3
+    x = np.random.default_rng(2).normal(size=(1, size, size, 3))
+    with torch.no_grad():
+        want = model(torch.from_numpy(x.transpose(0, 3, 1, 2).copy())).numpy()
+    got = predicted(net, tensors, x)
+    # float64 through at most 60 layers; their epsilon of 1e-6 or 1e-3 in a norm would be seen
+    assert np.linalg.norm(got - want) < 1e-9 * np.linalg.norm(want)
+
+
+def test_a_file_says_its_classes_and_its_normalisation(tmp_path):
+    net = check(find("mnist-cnn"))
+    levels = Normalise((0.25,), (0.5,))
+    said = metadata_of("mnist-cnn", net.digest, net.x.shape, tuple("abcdefghij"), levels)
+    path = tmp_path / "w.safetensors"
+    write_tensors(path, named_tensors(net, drawn(net), naming_for("mnist-cnn", None)), said)
+    read = read_weights(net, path)
+    assert (read.classes, read.normalise, read.project) == (tuple("abcdefghij"), levels, "netc")
+    with safetensors.safe_open(path, "numpy") as file:
+        assert json.loads(file.metadata()["netc.input"]) == [28, 28, 1]
+
+
+@pytest.mark.parametrize("bad", ["", "[", '{"mean": 3}', '{"mean": [1], "std": [0]}', '{"mean": ["x"], "std": [1]}'])
+def test_what_a_stranger_wrote_there_is_passed_over(bad):
+    assert read_said({"netc.normalise": bad, "netc.classes": bad}).normalise is None
+    assert read_said({"netc.normalise": bad, "netc.classes": bad}).classes == ()
+
+
+def test_a_project_without_names_for_a_net_is_refused():
+    with pytest.raises(UserError, match="`names` wants torchvision or netc for alexnet, got timm, whose names for it"):
+        naming_for("alexnet", "timm")
+    net = check(find("unet"))
+    with pytest.raises(
+        UserError, match=r"got unet with body\.conv1\S* and \d+ more, which it does not have; export with"
+    ):
+        named_tensors(net, drawn(net), naming_for("resnet18", None))
+
+
+HUGGING_FACE = {
+    "resnet18": ("ResNet", {"depths": [2, 2, 2, 2], "hidden_sizes": [64, 128, 256, 512], "layer_type": "basic"}),
+    "vit_tiny_patch16_224": (
+        "ViT",
+        {"hidden_size": 192, "num_attention_heads": 3, "intermediate_size": 768, "layer_norm_eps": 1e-6},
+    ),
+    "convnext_tiny": ("ConvNext", {"layer_norm_eps": 1e-6}),  # of the last norm; published is 1e-12
+}
+
+
+@pytest.mark.parametrize("name", HUGGING_FACE)
+def test_transformers_opens_what_is_exported_for_it(name, tmp_path):
+    transformers = pytest.importorskip("transformers")
+    net = check(find(name))
+    tensors = drawn(net)
+    word, config = HUGGING_FACE[name]
+    getattr(transformers, f"{word}Config")(num_labels=1000, **config).save_pretrained(tmp_path)
+    write_tensors(tmp_path / "model.safetensors", named_tensors(net, tensors, naming_for(name, "hf")), {"format": "pt"})
+    model = getattr(transformers, f"{word}ForImageClassification")
+    model, told = model.from_pretrained(tmp_path, output_loading_info=True, dtype=torch.float64)
+    assert not any(told[word] for word in ("missing_keys", "unexpected_keys", "mismatched_keys"))
+    x = np.random.default_rng(2).normal(size=(1, 224, 224, 3))
+    with torch.no_grad():
+        want = model.eval()(torch.from_numpy(x.transpose(0, 3, 1, 2).copy())).logits.numpy()
+    got = predicted(net, tensors, x)
+    assert np.linalg.norm(got - want) < 1e-9 * np.linalg.norm(want)  # float64, as above
+
+
+def test_transformers_opens_a_gpt2(tmp_path):
+    transformers = pytest.importorskip("transformers")
+    net = check(find("gpt2"))
+    naming = naming_for("gpt2", "hf")
+    zeros = {path: np.broadcast_to(np.float32(0), shape) for path, shape in shapes_of(net).items()}
+    with torch.device("meta"):
+        state = transformers.GPT2LMHeadModel(transformers.GPT2Config()).state_dict()
+    want = {n: tuple(t.shape) for n, t in state.items() if not naming.ignores(n)}
+    assert {n: t.shape for n, t in named_tensors(net, zeros, naming).items()} == want
