@@ -15,6 +15,7 @@ from netc.codegen.rewrite.products import sum_before_products
 from netc.codegen.rewrite.reductions import split_reductions
 from netc.codegen.rewrite.select_forms import select_forms
 from netc.codegen.rewrite.xla.entries import entry_modules
+from netc.codegen.rewrite.xla.fences import KEPT
 
 Pass = Callable[[Module], Module]
 Passes = tuple[tuple[str, Pass], ...]
@@ -60,15 +61,15 @@ def _around(profile: ProfileName, when: str) -> Passes:
     return tuple((w.name, w.change) for w in WORKAROUNDS if profile in w.profiles and w.when == when)
 
 
-def _for_compiler(profile: ProfileName, dialect: Dialect, parts: Parts = _whole) -> LoweringProfile:
+def _for_iree(profile: ProfileName) -> LoweringProfile:
     first, late, last = (_around(profile, when) for when in ("first", "late", "last"))
-    return LoweringProfile(dialect, _measured(profile), first, late, last, parts)
+    return LoweringProfile("iree", _measured(profile), first, late, last)
 
 
 PROFILES: dict[ProfileName, LoweringProfile] = {
-    "cpu": _for_compiler("cpu", "iree"),
-    "gpu": _for_compiler("gpu", "iree"),
-    "xla": _for_compiler("xla", "xla", entry_modules),
+    "cpu": _for_iree("cpu"),
+    "gpu": _for_iree("gpu"),
+    "xla": LoweringProfile("xla", _measured("xla"), tuple((f.name, f.change) for f in KEPT), parts=entry_modules),
     "plain": LoweringProfile(
         "stablehlo", lambda overrides: (("plain_forms", plain_forms),), last=(("erf_functions", erf_functions),)
     ),

@@ -1,7 +1,7 @@
 """What a text for IREE has that only IREE 3.12 needs: a row for each workaround, with what goes wrong without it.
 
-scripts/workarounds.py compiles a program for each with it and without; tests/runtime/test_workarounds.py runs the quick
-ones, and fails for a row that IREE no longer needs.
+scripts/workarounds.py compiles a program for each with it and without; tests/runtime/test_workarounds.py does so too,
+and fails for a row that IREE no longer needs.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from netc.codegen.rewrite.iree.repeated_sums import part_joined_sums, part_repea
 class Workaround:
     """One row. `when`: on the module as the rules emit it, after all simplification, or after equal blocks are loops.
 
-    `why` says what IREE does without it, and `page` where that was measured. XLA needs none of them; its texts keep
-    those that recorded runs were computed with, whose bits would else be others (mnist-cnn: 4e-7 after 3 steps).
+    `why` says what IREE does without it, and `page` where that was measured. XLA needs none of them; ../xla/fences.py
+    has those that its texts keep.
     """
 
     name: str
@@ -37,25 +37,25 @@ class Workaround:
 LIMITS = "docs/known-limits.md"
 WORKAROUNDS: tuple[Workaround, ...] = (
     Workaround(
-        "fence_rounded_operands", "first", ("cpu", "gpu", "xla"), fences.fence_rounded_operands,
+        "fence_rounded_operands", "first", ("cpu", "gpu"), fences.fence_rounded_operands,
         "the CPU backend packs bf16 operands inside the operation that makes them, batch norm with its sums, and "
         "compiles that one dispatch for minutes", "docs/precision.md",
     ),
     Workaround(
-        "fence_gelu", "first", ("cpu", "gpu", "xla"), fences.fence_gelu,
+        "fence_gelu", "first", ("cpu", "gpu"), fences.fence_gelu,
         "a product joined with gelu-tanh becomes vectors that take minutes to compile", LIMITS,
     ),
     Workaround(
-        "fence_loss", "first", ("cpu", "gpu", "xla"), fences.fence_loss,
+        "fence_loss", "first", ("cpu", "gpu"), fences.fence_loss,
         "a softmax loss joined with the dense layer before it is refused", LIMITS,
     ),
     Workaround(
-        "fence_gradients", "first", ("cpu", "gpu", "xla"), fences.fence_gradients,
+        "fence_gradients", "first", ("cpu", "gpu"), fences.fence_gradients,
         "a gradient's product joined with its update becomes vectors that the CPU backend refuses or compiles slowly",
         LIMITS,
     ),
     Workaround(
-        "fence_norms", "first", ("cpu", "gpu", "xla"), fences.fence_norms,
+        "fence_norms", "first", ("cpu", "gpu"), fences.fence_norms,
         "a dispatch of more than 64 operands compiles and cannot be loaded", LIMITS,
     ),
     Workaround(
