@@ -18,8 +18,10 @@ from netc.netspec.loss import (
     Dice,
     DiceCrossEntropy,
     Focal,
+    Huber,
     Loss,
     MeanSquaredError,
+    OneVersusRest,
     SoftCrossEntropy,
 )
 
@@ -135,6 +137,20 @@ def emit_cross_entropy(b: Builder, loss: CrossEntropy, z: Value, ids: Value) -> 
     return _cross_entropy(b, z, s, q, b.sum(q, _last(z)))
 
 
+@loss_rule(OneVersusRest)
+def emit_one_versus_rest(b: Builder, loss: OneVersusRest, z: Value, ids: Value) -> EmittedLoss:
+    """q softplus(-z) + (1 - q) softplus(z): sums of what is not negative, so that nothing cancels."""
+    classes, a = z.shape[-1], loss.smoothing
+    q = b.select(_one_hot(b, ids, z), 1.0 - a + a / classes, b.constant(a / classes, z.type))
+    minus = b.unary("neg", z)
+    at = b.add(b.mul(q, _softplus(b, minus)), b.mul(b.sub(1.0, q), _softplus(b, z)))
+
+    def pull(d: Value) -> Value:  # dz = d (s(z) - q)
+        return b.mul(_share(b, d, at), b.sub(b.unary("logistic", z), q))
+
+    return EmittedLoss(mean_of_each(b, at), pull)
+
+
 @loss_rule(SoftCrossEntropy)
 def emit_soft_cross_entropy(b: Builder, loss: SoftCrossEntropy, z: Value, target: Value) -> EmittedLoss:
     """q = t."""
@@ -209,6 +225,15 @@ def emit_mean_squared_error(b: Builder, loss: MeanSquaredError, z: Value, target
     off = b.sub(z, target)
     at = b.mul(off, off)
     return EmittedLoss(mean_of_each(b, at), lambda d: b.mul(_share(b, b.mul(d, 2.0), at), off))  # dz = 2 d (z - t) / n
+
+
+@loss_rule(Huber)
+def emit_huber(b: Builder, loss: Huber, z: Value, target: Value) -> EmittedLoss:
+    """c (d - c / 2) with c = d brought into [-delta, delta]: d^2 / 2 inside, delta (|d| - delta / 2) outside."""
+    off = b.sub(z, target)
+    c = b.maximum(b.minimum(off, loss.delta), -loss.delta)
+    at = b.mul(c, b.sub(off, b.mul(c, 0.5)))
+    return EmittedLoss(mean_of_each(b, at), lambda d: b.mul(_share(b, d, at), c))  # dz = d c / n
 
 
 @loss_rule(Dice)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from netc.class_weights import weighted
 from netc.config_file import over_files
 from netc.lean_words import Stated
 from netc.netspec.augment import Augment
@@ -125,9 +126,11 @@ def planned(request: TrainRequest) -> Plan:
     stored = divided(stored_data(request.data, request.data_dir, whole=feeding.divides, floats=floats), feeding)
     refuse_unlearnt(stored)
     net = _net(request, stored)
-    data = sized(stored, net)
+    data, recipe = sized(stored, net), request.recipe
+    if request.class_weights is not None:
+        recipe = weighted(recipe, request.class_weights, data, net.out.shape[-1] if net.out.rank else 1)
     config = RunConfig(
-        net, request.recipe, _training(request, data), data.name, request.seed, target.word,
+        net, recipe, _training(request, data), data.name, request.seed, target.word,
         _augment(request, net, data), steps_per_call=request.steps_per_call, saving=saving_of(request.saving, Saving()),
         feeding=feeding,
     )  # fmt: skip

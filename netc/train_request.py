@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ class TrainRequest:
 
     `training` holds the words of TrainConfig that are stated (epochs, batch, lr, warmup, decay, ..): how many epochs
     and how large a batch are good is known once the data is; `augment` those of Augment, `saving` those of Saving.
+    `class_weights`: `balanced`, or a number for each class (docs/layers/losses.md); they become options of the loss.
     `tuned`: with the forms that `netc tune` kept. `auto_resume`: go on with the run that the same request began.
     """
 
@@ -42,6 +43,7 @@ class TrainRequest:
     target: str = "cpu"
     tuned: bool = True
     augment: Mapping[str, Any] = field(default_factory=dict)
+    class_weights: str | Sequence[float] | None = None
     steps_per_call: int = 1
     seed: int = 0
     out: Path | None = None

@@ -112,6 +112,29 @@ class CrossEntropy(ByClass):
 
 
 @dataclass(frozen=True)
+class OneVersusRest(ByClass):
+    """sum_k -(q_k log s(z_k) + (1 - q_k) log(1 - s(z_k))) / K with q = (1 - a) one_hot(t) + a / K.
+
+    The mean over tokens or pixels. s is the logistic function: K binary cross-entropies, one for each class against the
+    others. a is `smoothing` in [0, 1); evaluation leaves it out. Source: Wightman et al. 2021 (ResNet strikes back),
+    section 3; timm's BinaryCrossEntropy on class ids.
+    """
+
+    kind: ClassVar[str] = "oneVersusRest"
+    smoothing: float = 0.0
+
+    def problems(self) -> Iterator[str]:
+        """Options that no output could make right."""
+        if not 0 <= self.smoothing < 1:
+            yield f"label smoothing wants a number in [0, 1), got {self.smoothing}"
+
+    @property
+    def evaluated(self) -> Loss:
+        """Without smoothing."""
+        return replace(self, smoothing=0.0)
+
+
+@dataclass(frozen=True)
 class SoftCrossEntropy(Elementwise):
     """-sum_k t_k log softmax(z)_k, the mean over tokens or pixels. Targets are floats, one for each class.
 
@@ -179,6 +202,21 @@ class MeanSquaredError(Elementwise):
 
 
 @dataclass(frozen=True)
+class Huber(Elementwise):
+    """d^2 / 2 where |d| <= delta, else delta (|d| - delta / 2), with d = z - t; the mean over all elements.
+
+    Source: Huber 1964; torch's HuberLoss.
+    """
+
+    kind: ClassVar[str] = "huber"
+    delta: float = 1.0
+
+    def problems(self) -> Iterator[str]:
+        """Options that no output could make right."""
+        yield from _positive("huber: delta", self.delta)
+
+
+@dataclass(frozen=True)
 class Dice(ByClass):
     """1 - mean_k (2 sum_p s_pk o_pk + epsilon) / (sum_p s_pk + sum_p o_pk + epsilon), s = softmax(z), o = one_hot(t).
 
@@ -221,6 +259,8 @@ LOSSES.add("softCrossEntropy", SoftCrossEntropy)
 LOSSES.add("focal", Focal, "FocalLoss")
 LOSSES.add("binaryCrossEntropy", BinaryCrossEntropy, "bce", "BCEWithLogitsLoss")
 LOSSES.add("meanSquaredError", MeanSquaredError, "mse", "MSELoss")
+LOSSES.add("huber", Huber, "HuberLoss")
+LOSSES.add("oneVersusRest", OneVersusRest, "BinaryCrossEntropyOfClasses")
 LOSSES.add("dice", Dice, "DiceLoss")
 LOSSES.add("diceCrossEntropy", DiceCrossEntropy, "DiceCELoss")
 

@@ -9,7 +9,7 @@ from netc.netspec.averaging import Averaging
 from netc.netspec.clipping import Clipping
 from netc.netspec.erasing import Erasing
 from netc.netspec.errors import SpecError
-from netc.netspec.loss import CrossEntropy, Focal, Loss
+from netc.netspec.loss import CrossEntropy, Focal, Loss, OneVersusRest
 from netc.netspec.mixing import Mixing
 from netc.netspec.optimizers import SGD, Adam, Optimizer
 from netc.netspec.regularisation import Regularisation
@@ -75,10 +75,10 @@ class Recipe:
             problems.append(f"`precision` wants {' or '.join(PRECISIONS)}, got {self.precision!r}")
         if type(self.accumulate) is not int or self.accumulate < 1:
             problems.append(f"`accumulate` wants a positive integer, got {self.accumulate!r}")
-        if self.check_labels and not isinstance(self.loss, CrossEntropy | Focal):
+        if self.check_labels and not isinstance(self.loss, CrossEntropy | Focal | OneVersusRest):
             problems.append(
-                f"`check_labels` wants a loss that judges each class id by itself, crossEntropy or focal, got "
-                f"{self.loss.kind}; leave it out"
+                "`check_labels` wants a loss that judges each class id by itself, crossEntropy, focal or "
+                f"oneVersusRest, got {self.loss.kind}; leave it out"
             )
         if problems:
             raise SpecError(tuple(problems))

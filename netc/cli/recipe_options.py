@@ -116,7 +116,9 @@ def recipe_options(command: F) -> F:
             "--loss-option", multiple=True, metavar="NAME=VALUE",
             help="Option of the loss: gamma=1.5, or weights=1,2,1 for three classes.",
         ),
-        click.option("--label-smoothing", type=float, help="Label smoothing of crossEntropy.  [default: 0]"),
+        click.option(
+            "--label-smoothing", type=float, help="Label smoothing (crossEntropy, oneVersusRest).  [default: 0]"
+        ),
         *(option for cls in recipe_parts() for option in row_options([("", cls)])),
     ]):  # fmt: skip
         command = option(command)

@@ -51,6 +51,11 @@ if TYPE_CHECKING:
 @recipe_options
 @augment_options
 @feeding_options
+@click.option(
+    "--class-weights",
+    metavar="WEIGHTS",
+    help="Weigh each class in the loss: balanced, or numbers such as 1,2,0.5 (crossEntropy, focal).",
+)
 @steps_per_call_option
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="Random seed.")
 @click.option("--out", type=click.Path(path_type=Path), help="Run folder.  [default: runs/NET-DATA]")

@@ -17,8 +17,10 @@ from netc.netspec.loss import (
     Dice,
     DiceCrossEntropy,
     Focal,
+    Huber,
     Loss,
     MeanSquaredError,
+    OneVersusRest,
     SoftCrossEntropy,
 )
 
@@ -70,6 +72,13 @@ def _cross_entropy(loss: CrossEntropy, z: Array, ids: Array) -> Array:
     return _against(z, target, jnp.asarray(loss.weights or (1.0,)))
 
 
+def _one_versus_rest(loss: OneVersusRest, z: Array, ids: Array) -> Array:
+    """Wightman et al. 2021: the mean of the K binary cross-entropies."""
+    a, classes = loss.smoothing, z.shape[-1]
+    target = (1 - a) * jax.nn.one_hot(ids, classes, dtype=z.dtype) + a / classes
+    return _positions(-(target * jax.nn.log_sigmoid(z) + (1 - target) * jax.nn.log_sigmoid(-z)))
+
+
 def _soft_cross_entropy(loss: SoftCrossEntropy, z: Array, target: Array) -> Array:
     return _against(z, target, 1.0)
 
@@ -92,6 +101,12 @@ def _mean_squared_error(loss: MeanSquaredError, z: Array, target: Array) -> Arra
     return _positions(jnp.square(z - target))
 
 
+def _huber(loss: Huber, z: Array, target: Array) -> Array:
+    """Huber 1964."""
+    size = jnp.abs(z - target)
+    return _positions(jnp.where(size <= loss.delta, size**2 / 2, loss.delta * (size - loss.delta / 2)))
+
+
 def _dice(loss: Dice, z: Array, ids: Array) -> Array:
     """Milletari et al. 2016, without the squares: of each example and class, then the mean over classes."""
     classes = z.shape[-1]
@@ -111,6 +126,8 @@ LOSSES: dict[str, Meaning] = {
     "focal": _focal,
     "binaryCrossEntropy": _binary_cross_entropy,
     "meanSquaredError": _mean_squared_error,
+    "huber": _huber,
+    "oneVersusRest": _one_versus_rest,
     "dice": _dice,
     "diceCrossEntropy": _dice_cross_entropy,
 }
@@ -205,6 +222,13 @@ CASES: list[LossCase] = [
     LossCase("image", MeanSquaredError(), PIXELS),
     LossCase("one-number", MeanSquaredError(), (1,), batch=1),
     LossCase("large", MeanSquaredError(), (2, 4), draw="tails"),
+    LossCase("vector", Huber(), (4,)),
+    LossCase("image", Huber(0.5), PIXELS),
+    LossCase("one-number", Huber(2.0), (1,), batch=1),
+    LossCase("large", Huber(), (2, 4), draw="tails"),
+    *_common(OneVersusRest()),
+    *(LossCase(f"smoothing-{a}", OneVersusRest(a), (10,)) for a in SMOOTHINGS),
+    LossCase("one-class", OneVersusRest(0.1), (1,)),
     *_common(Dice(), least=2),
     LossCase("small-epsilon", Dice(1e-3), PIXELS),
     LossCase("large-epsilon", Dice(50.0), TOKENS),
@@ -224,6 +248,8 @@ BAD = (
     BadLoss(Focal(alpha=(math.inf,)), (4,), "focal: alpha wants numbers of at least 0, got inf"),
     BadLoss(Focal(alpha=(1.0, 2.0)), (4, 3), "focal wants 3 numbers, one for each class, got 2"),
     BadLoss(BinaryCrossEntropy(0.0), (4,), "positive_weight wants a positive number, got 0.0"),
+    BadLoss(Huber(0.0), (4,), "huber: delta wants a positive number, got 0.0"),
+    BadLoss(OneVersusRest(1.0), (4,), "label smoothing wants a number in [0, 1), got 1.0"),
     BadLoss(Dice(), (4,), "dice wants an output of [batch, pixels.., classes], got [batch, 4]"),
     BadLoss(Dice(0.0), (4, 4), "dice: epsilon wants a positive number, got 0.0"),
     BadLoss(DiceCrossEntropy(), (4,), "diceCrossEntropy wants an output of [batch, pixels.., classes], got [batch, 4]"),

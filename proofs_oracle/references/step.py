@@ -27,7 +27,16 @@ from netc.netspec.layers import (
     Residual,
     ResidualBlock,
 )
-from netc.netspec.loss import BinaryCrossEntropy, CrossEntropy, DiceCrossEntropy, Focal, Loss, MeanSquaredError
+from netc.netspec.loss import (
+    BinaryCrossEntropy,
+    CrossEntropy,
+    DiceCrossEntropy,
+    Focal,
+    Huber,
+    Loss,
+    MeanSquaredError,
+    OneVersusRest,
+)
 from netc.netspec.mixing import Mixing
 from netc.netspec.recipe import SGD, Adam, Recipe
 from netc.netspec.regularisation import Regularisation
@@ -84,7 +93,7 @@ def evaluation(net: NetSpec, loss: Loss) -> Callable[..., Any]:
 
     Labels are not smoothed.
     """
-    plain = replace(loss, smoothing=0.0) if isinstance(loss, CrossEntropy) else loss
+    plain = replace(loss, smoothing=0.0) if isinstance(loss, CrossEntropy | OneVersusRest) else loss
 
     def evaluate(
         params: Mapping[str, Array], state: Mapping[str, Array], x: Array, target: Array, weight: Array
@@ -200,6 +209,8 @@ CASES = (
     StepCase("cnn-clip-value", CNN, Recipe(SGD(), clipping=Clipping(clip_value=0.05))),
     StepCase("cnn-agc", CNN, Recipe(SGD(), clipping=Clipping(agc=0.02))),
     StepCase("tokens-agc", TOKENS, Recipe(SGD(), clipping=Clipping(agc=0.1))),
+    StepCase("regression-huber", PIXELS, Recipe(SGD(), Huber(0.5))),
+    StepCase("one-versus-rest-mixup", MLP, Recipe(SGD(), OneVersusRest(0.1), mixing=Mixing(0.4)), batch=4),
     StepCase("mlp-mixup", MLP, Recipe(SGD(), SMOOTHED, mixing=Mixing(0.4)), batch=5),
     StepCase(
         "regression-mixup", PIXELS, Recipe(SGD(), MeanSquaredError(), mixing=Mixing(1.0, mixup_prob=0.7)), batch=4

@@ -6,7 +6,7 @@ import re
 from dataclasses import fields
 
 from netc.netspec.errors import UserError
-from netc.netspec.loss import CrossEntropy, Dice, DiceCrossEntropy, Focal, Loss
+from netc.netspec.loss import CrossEntropy, Dice, DiceCrossEntropy, Focal, Loss, OneVersusRest
 
 # Each gives one number for an example, [B]: `{mean}` is the mean over its tokens or pixels, or nothing.
 FUNCTIONS: dict[str, str] = {
@@ -29,6 +29,13 @@ def focal(logits, labels, gamma=2.0, alpha=()):
         each = each * jnp.sum(jnp.where(hit, jnp.array(alpha), 0.0), -1)
     return each{mean}
 ''',
+    "one_versus_rest": '''
+def one_versus_rest(logits, labels, smoothing=0.0):
+    """A binary cross-entropy for each class, their mean, [B]."""
+    classes = logits.shape[-1]
+    q = (1 - smoothing) * jax.nn.one_hot(labels, classes) + smoothing / classes
+    return (q * jax.nn.softplus(-logits) + (1 - q) * jax.nn.softplus(logits)).mean(-1){mean}
+''',
     "dice": '''
 def dice(logits, labels, epsilon=1.0):
     """1 - the mean over classes of the soft Dice coefficient over the places of an example, [B]."""
@@ -47,6 +54,7 @@ def dice_cross_entropy(logits, labels, weight=1.0, epsilon=1.0):
 NAMES: dict[type[Loss], str] = {
     CrossEntropy: "cross_entropy",
     Focal: "focal",
+    OneVersusRest: "one_versus_rest",
     Dice: "dice",
     DiceCrossEntropy: "dice_cross_entropy",
 }

@@ -38,12 +38,12 @@ def sgd : TrainConfig where
   epochs := 2
   momentum := 0.9
 """
-EMA = """
-def ema : TrainConfig where
+SWAG = """
+def swag : TrainConfig where
   learningRate := 0.1
   batchSize := 16
   epochs := 2
-  useEMA := true
+  useSWAG := true
 """
 
 
@@ -118,12 +118,12 @@ def test_a_file_without_one_leaves_the_defaults(write, capsys):
 
 
 def test_what_netc_cannot_do_is_an_error_at_its_place(write):
-    path = write(EMA)
+    path = write(SWAG)
     with pytest.raises(UserError) as caught:
         asked(path)
     first, line, caret = str(caught.value).splitlines()
-    assert first.startswith(f"{path}:12:") and "netc train does not do useEMA := true; take it out, or train" in first
-    assert line == "  useEMA := true" and caret.strip("^ ") == ""
+    assert first.startswith(f"{path}:12:") and "netc train does not do useSWAG := true; take it out, or train" in first
+    assert line == "  useSWAG := true" and caret.strip("^ ") == ""
     assert "lr" not in asked(path, "--config", "none").training
 
 
