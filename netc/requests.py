@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from netc.class_weights import weighted
 from netc.config_file import over_files
 from netc.lean_words import Stated
 from netc.netspec.augment import Augment
@@ -34,6 +33,7 @@ from netc.runtime.cache.store import data_cache
 from netc.runtime.data import catalog
 from netc.runtime.data.augment import AUGMENTATIONS, chosen
 from netc.runtime.data.batches import steps_per_epoch
+from netc.runtime.data.class_weights import weighted
 from netc.runtime.data.dataset import Dataset, numbered, of_images
 from netc.runtime.data.division import divided, refuse_unlearnt
 from netc.runtime.data.examples import Batches

@@ -10,6 +10,7 @@ from netc.netspec.vocabulary import option
 
 SAMPLERS = ("shuffle", "balanced")
 MOST_FOLDS = 1_000
+MOST_REPEATS = 1_000
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,9 @@ class Feeding:
     `val` is the share of the training part that is held out; `fold` K/N holds out the K-th of N parts of it, K from 1.
     Either takes the place of the test part, which the run then never sees. `stratify`: every class has the same share
     of both parts. `split_seed` draws the division. `sampler` is `shuffle`, every example once an epoch, or `balanced`,
-    every class as often, in an epoch of the same length.
+    every class as often, in an epoch of the same length. `aug_repeats` R: each drawn example comes R times in a row,
+    each time augmented by itself, and an epoch has as many steps as before, so that it sees one in R of the examples
+    (repeated augmentation: Hoffer et al. 2020; timm's RASampler on one device).
     """
 
     val: float = option(0.0, "Hold out this share of the training part, and evaluate on it.", later=True)
@@ -27,6 +30,7 @@ class Feeding:
     stratify: bool = option(False, "Divide each class alike (--val, --fold).", later=True)
     split_seed: int = option(0, "Seed of the division (--val, --fold).", later=True)
     sampler: str = option("shuffle", "shuffle, or balanced: draw every class equally often.", later=True)
+    aug_repeats: int = option(1, "Take each drawn example N times in a row, each augmented by itself.", later=True)
 
     @property
     def divides(self) -> bool:
@@ -54,6 +58,8 @@ class Feeding:
             yield f"`split_seed` wants an integer from 0 to 2^63 - 1, got {self.split_seed!r}"
         if self.sampler not in SAMPLERS:
             yield f"`sampler` wants {' or '.join(SAMPLERS)}, got {self.sampler!r}"
+        if type(self.aug_repeats) is not int or not 1 <= self.aug_repeats <= MOST_REPEATS:
+            yield f"`aug_repeats` wants an integer from 1 to {MOST_REPEATS}, got {self.aug_repeats!r}"
 
     def check(self) -> Feeding:
         """The feeding itself; raises SpecError with one sentence for each problem."""

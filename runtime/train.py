@@ -287,6 +287,7 @@ def _train_epoch(run: _Run, counter: Counter, trace: TraceWriter, stop: list[int
     batches = train_batches(
         run.data.train, batch=run.training.batch, seed=run.config.seed, epoch=epoch, normalise=run.normalise,
         augment=run.config.augment, start=start, sampler=run.config.feeding.sampler,
+        aug_repeats=run.config.feeding.aug_repeats,
     )  # fmt: skip
     with Ledger(trace) as ledger:
         _steps(run, counter, ledger, _ahead(run, _groups(run, batches, counter)), stop)

@@ -65,6 +65,10 @@ def _script(replay: Replay) -> str:
     config = replay.config
     if config.feeding.sampler != "shuffle":
         raise UserError(f"emit-jax wants `sampler=shuffle`, got {config.feeding.sampler}; the twin has no other order")
+    if config.feeding.aug_repeats > 1:
+        raise UserError(
+            f"emit-jax wants no `aug_repeats`, got {config.feeding.aug_repeats}; the twin has no other order"
+        )
     header = {
         "format": FORMAT,
         "net": config.net.spec.name,

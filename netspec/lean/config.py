@@ -114,7 +114,7 @@ FIELDS: dict[str, Field] = {
     "randAugmentInc": _part("Bool", "useRandAugment"),
     "augBicubic": _part("Bool", "useRandAugment"),
     "useAutoAugment": _refused("Bool", False),
-    "repeatedAug": _refused("Nat", 1),
+    "repeatedAug": Field("Nat", 1),
     "trainRes": _refused("Nat", 0, "take it out, and give `input`"),
     "testCropRatio": _refused("Float", 0.0),
     "useEMA": Field("Bool", False),

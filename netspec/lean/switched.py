@@ -12,9 +12,11 @@ SWITCHED: dict[str, dict[str, tuple[Any, str]]] = {
     "randomErasing": {"randomErasingProb": (0.25, "random_erasing"), "erasingPixel": (False, "erasing_pixels")},
     "dropPath": {"dropPath": (0.0, "drop_path"), "dropPathOverN": (False, "drop_path_over_n")},
     "dropout": {"dropout": (0.0, "head_dropout")},
+    "repeatedAug": {"repeatedAug": (1, "aug_repeats")},
     "useEMA": {"emaDecay": (0.9999, "ema")},
     "gradClipNorm": {"gradClipNorm": (0.0, "clip_norm")},
 }
+IDLE = {"aug_repeats": 1}  # what besides 0 asks for nothing
 BY_CHANCE = "useMixup, useCutmix: each step draws which of the two, where the original takes them by turns"
 
 
@@ -24,7 +26,7 @@ def switched_options(given: Mapping[str, Any]) -> dict[str, Any]:
     for switch, parts in SWITCHED.items():
         if given.get(switch, False):
             values = {option: given.get(name, default) for name, (default, option) in parts.items()}
-            found.update({option: value for option, value in values.items() if value})
+            found.update({option: value for option, value in values.items() if value and value != IDLE.get(option)})
     return found
 
 

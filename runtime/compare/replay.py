@@ -67,6 +67,7 @@ class Replay:
             for batch in train_batches(
                 self.data.train, batch=config.training.batch, seed=config.seed, epoch=epoch, normalise=self.normalise,
                 augment=config.augment, start=start, sampler=config.feeding.sampler,
+                aug_repeats=config.feeding.aug_repeats,
             ):  # fmt: skip
                 if index >= end:
                     return

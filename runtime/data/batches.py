@@ -204,12 +204,13 @@ def train_batches(
     augment: Augment,
     start: int = 0,
     sampler: str = "shuffle",
+    aug_repeats: int = 1,
 ) -> Iterator[Batch]:
     """Return the full batches of one epoch from step `start` on; those left over are not seen this epoch.
 
-    With the `sampler` balanced every class comes as often. The first `start` batches are skipped without being read.
-    Raises `DataError` at once for a batch larger than the split and a `start` outside 0 to `steps_per_epoch`, and on
-    the way for a damaged image.
+    With the `sampler` balanced every class comes as often. Each example comes `aug_repeats` times in a row. The first
+    `start` batches are skipped without being read. Raises `DataError` at once for a batch larger than the split and a
+    `start` outside 0 to `steps_per_epoch`, and on the way for a damaged image.
     """
     steps = steps_per_epoch(len(split), batch)
     if not 0 <= start <= steps:
@@ -220,6 +221,7 @@ def train_batches(
         order = balanced_order(split.labels, _generator(seed, epoch, (0, 0)))
     else:
         order = epoch_order(len(split), seed, epoch)
+    order = np.repeat(order, aug_repeats)[: len(split)]
     labels = split.labels
 
     def make(step: int) -> Batch:

@@ -22,6 +22,10 @@ def divided(data: Dataset, feeding: Feeding) -> Dataset:
 
     The digest stays that of the data as stored. Raises DataError where it cannot be divided so.
     """
+    if feeding.aug_repeats > 1 and isinstance(data.train, Batches):
+        raise DataError(
+            f"`aug_repeats` wants data whose order netc makes, got the batches of {data.name}; repeat them yourself"
+        )
     if feeding.sampler == "balanced":
         _class_ids(data, data.train, "`sampler=balanced`")
     if not feeding.divides:

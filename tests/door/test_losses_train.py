@@ -7,10 +7,10 @@ import pytest
 
 import netc
 from netc import layers as nn
-from netc.class_weights import balanced, weighted
 from netc.netspec.errors import SpecError, UserError
 from netc.netspec.loss import LOSSES, CrossEntropy, Dice, Focal
 from netc.netspec.recipe import Recipe
+from netc.runtime.data.class_weights import balanced, weighted
 
 N, K = 12, 3
 ROWS = netc.NetSpec("rows", (4,), (nn.Dense(5, activation="tanh"), nn.Dense(K)))
