@@ -12,8 +12,8 @@ from netc.codegen.losses import first_maximum
 from netc.codegen.random import step_key, words
 from netc.netspec.types import TensorType
 
-SETTINGS = ("temperature", "top_k", "top_p", "min_p", "repetition")
-"""Scalars f32. They apply in this order, but `repetition` before all (docs/sampling.md)."""
+SETTINGS, LIMITS = ("temperature", "repetition"), ("top_k", "top_p", "min_p")
+"""Scalars f32. `repetition` applies first, then `temperature`, then the limits in their order (docs/sampling.md)."""
 
 WAYS, ROUNDS = 16, 8
 """A threshold is found to the 16^-8 of the range of the logits, which is finer than float32 tells them apart."""
@@ -24,7 +24,8 @@ LEFT_OUT = -3e38
 def draw(b: Builder, z: Value, seen: Value, number: Value, key: Value, settings: Mapping[str, Value]) -> Value:
     """A token for each row of logits z [B, V], i32 [B]: the likeliest at temperature 0, else draw `number` of the key.
 
-    `seen` [B, V] is 1 for tokens that the repetition penalty falls on. The module needs `narrow(B, V)`.
+    `seen` [B, V] is 1 for tokens that the repetition penalty falls on. Without the limits among the settings, any
+    token may be drawn; with them the module needs `narrow(B, V)`.
     """
     with b.at("repetition"):
         # Keskar et al. 2019, section 4.1, for either sign
@@ -34,9 +35,10 @@ def draw(b: Builder, z: Value, seen: Value, number: Value, key: Value, settings:
     with b.at("temperature"):
         hot = b.compare("GT", b.broadcast(settings["temperature"], z, ()), 0.0)
         scaled = b.div(z, b.select(hot, b.broadcast(settings["temperature"], z, ()), 1.0))
-    kept = allowed(b, scaled, settings)
+    kept = allowed(b, scaled, settings) if "top_k" in settings else None
     with b.at("draw"):
-        noisy = b.select(kept, b.add(scaled, _gumbel(b, z, key, number)), LEFT_OUT)
+        noisy = b.add(scaled, _gumbel(b, z, key, number))
+        noisy = noisy if kept is None else b.select(kept, noisy, LEFT_OUT)
         return first_maximum(b, b.select(hot, noisy, z))
 
 

@@ -1,13 +1,12 @@
-"""The program that writes: from a prompt, and then from each token to the next one, which is drawn in the program.
+"""The program that writes: from a prompt to the logits of the next token, a draw, and on from that token.
 
-`prefill` reads a prompt and draws the token after it; `decode` goes on by one token. Both return the state that
-`decode` takes: what layers keep of the tokens (keys, values, ..), which tokens were seen, the last known place, the
-number of the draw and the token that was drawn. Nothing but that token has to cross to the host.
+    prefill(weights, tokens i32 [B, T], length i32) -> (state, seen [B, V], logits [B, V])
+    draw(logits, seen, number i32, key ui32 [2], temperature, repetition) -> (token i32 [B], seen, number)
+    decode(state, weights, token) -> (state, logits)
 
-    prefill(parameters, tokens i32 [B, T], length i32, number i32, key ui32 [2], settings) -> (state, logits [B, V])
-    decode(state, parameters, key, settings) -> (state, logits [B, V])
-
-The logits are those that the drawn token was drawn from, before any setting.
+The state is what layers keep of the tokens (keys, values, ..) and the place of the last one. `draw_among` is `draw`
+with `top_k`, `top_p` and `min_p`, whose search would cost a small net more than all else. Only the token has to cross
+to the host.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from dataclasses import dataclass, replace
 
 from netc.codegen.builder import Builder
 from netc.codegen.collector import no_collector
-from netc.codegen.draw import SETTINGS, draw, narrow
+from netc.codegen.draw import LIMITS, SETTINGS, draw, narrow
 from netc.codegen.ir import Function, Module, Value
 from netc.codegen.layers.tokens import tokens_from
 from netc.codegen.program import Program, identifier
@@ -72,7 +71,8 @@ def build_sampler(net: CheckedNet, batch: int = 1, recipe: Recipe | None = None)
     maker = SamplerEmitter(net, batch)
     prefill, state = maker.prefill()
     decode, bounded = maker.decode(state)
-    module = Module(identifier(net.spec.name), (narrow(batch, net.out.shape[-1]), prefill, decode))
+    draws = (maker.draw("draw", SETTINGS), maker.draw("draw_among", (*SETTINGS, *LIMITS)))
+    module = Module(identifier(net.spec.name), (narrow(batch, net.out.shape[-1]), prefill, decode, *draws))
     weights = kept_of(state_of(net, recipe))
     program = Program(net, recipe, batch, (*weights, *state), at_precision(module, recipe.precision))
     return Sampler(program, state, bounded)
@@ -94,10 +94,6 @@ class SamplerEmitter:
         own = [(s.name, TensorType(s.shape)) for specs in (self.net.params, self.net.state) for s in specs]
         return {name: b.parameter(name, type_) for name, type_ in own}
 
-    def _asked(self, b: Builder) -> tuple[Value, dict[str, Value]]:
-        """The key, and the settings."""
-        return b.parameter("key", KEY), {name: b.parameter(name, SCALAR) for name in SETTINGS}
-
     def _forward(self, b: Builder, held: Mapping[str, Value], at: Decoding, x: Value) -> tuple[Value, Emitted]:
         """The logits of the last known token [B, V], and what was emitted."""
         out = emit(b, self.net.spec.body, Scope(held, held, training=False, decoding=at), x)
@@ -109,8 +105,7 @@ class SamplerEmitter:
         b = Builder("prefill")
         held = self._held(b)
         tokens = b.parameter("tokens", TensorType((self.batch, *self.net.x.shape), "i32"))
-        length, number = b.parameter("length", STEP), b.parameter("number", STEP)
-        key, settings = self._asked(b)
+        length = b.parameter("length", STEP)
         with b.at("position"):
             position = b.sub(length, 1)
         logits, out = self._forward(b, held, Decoding(position, whole=True), tokens)
@@ -119,29 +114,32 @@ class SamplerEmitter:
             known = b.compare("LT", b.iota(1, wide.shape), b.broadcast(length, wide, ()))
             same = b.compare("EQ", b.broadcast(tokens, wide, (0, 1)), b.iota(2, wide.shape))
             seen = b.max_over(b.convert(b.op("and", known, same), "f32"), (1,))
-        token = draw(b, logits, seen, number, key, settings)
-        kept = {**out.state, "seen": seen, "position": position, "number": number, "token": token}
-        roles = {name: name for name in ("seen", "position", "number", "token")}
-        state = tuple(Slot(name, roles.get(name, "cache"), v.type) for name, v in kept.items())
-        return b.finish([*kept.items(), ("logits", logits)]), state
+        kept = {**out.state, "position": position}
+        state = tuple(Slot(name, "position" if name == "position" else "cache", v.type) for name, v in kept.items())
+        return b.finish([*kept.items(), ("seen", seen), ("logits", logits)]), state
 
     def decode(self, state: Sequence[Slot]) -> tuple[Function, bool]:
         """From the state to the next one; and whether a layer asks for the place."""
         b = Builder("decode")
         kept = {s.name: b.parameter(s.name, s.type) for s in state}
         held = {**self._held(b), **kept}
-        key, settings = self._asked(b)
+        token = b.parameter("token", TensorType((self.batch,), "i32"))
         with b.at("position"):
             position = b.add(kept["position"], 1)
-        token = kept["token"]
         logits, out = self._forward(b, held, Decoding(position, whole=False), b.reshape(token, (self.batch, 1)))
         bounded = any(position in op.operands for op in b.ops)
-        with b.at("seen"):
-            index = b.iota(1, self._words.shape)
-            same = b.compare("EQ", b.broadcast(token, index, (0,)), index)
-            seen = b.select(same, 1.0, kept["seen"])
-            number = b.add(kept["number"], 1)
-        drawn = draw(b, logits, seen, number, key, settings)
-        new = {**out.state, "seen": seen, "position": position, "number": number, "token": drawn}
+        new = {**out.state, "position": position}
         results = [*((s.name, new[s.name]) for s in state), ("logits", logits)]
         return replace(b.finish(results), donated=len(state)), bounded
+
+    def draw(self, name: str, settings: Sequence[str]) -> Function:
+        """A token from the logits."""
+        b = Builder(name)
+        logits, seen = b.parameter("logits", self._words), b.parameter("seen", self._words)
+        number, key = b.parameter("number", STEP), b.parameter("key", KEY)
+        token = draw(b, logits, seen, number, key, {name: b.parameter(name, SCALAR) for name in settings})
+        with b.at("seen"):
+            index = b.iota(1, self._words.shape)
+            now = b.select(b.compare("EQ", b.broadcast(token, index, (0,)), index), 1.0, seen)
+            following = b.add(number, 1)
+        return b.finish([("token", token), ("seen", now), ("number", following)])

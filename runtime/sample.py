@@ -8,11 +8,11 @@ from dataclasses import dataclass, fields
 import numpy as np
 import numpy.typing as npt
 
-from netc.codegen.draw import SETTINGS
+from netc.codegen.draw import LIMITS, SETTINGS
 from netc.codegen.sampler import Sampler, build_sampler
 from netc.netspec.errors import UserError
 from netc.runtime.backends import load
-from netc.runtime.backends.protocol import Array, Buffer
+from netc.runtime.backends.protocol import Array, Buffer, Loaded
 from netc.runtime.cache.store import Cache
 from netc.runtime.prepare import Prepared, prepare
 from netc.runtime.run.config import RunConfig
@@ -36,6 +36,11 @@ class Settings:
     top_p: float = 1.0
     min_p: float = 0.0
     repetition: float = 1.0
+
+    @property
+    def limited(self) -> bool:
+        """Whether not all tokens may be drawn."""
+        return self.temperature > 0 and (self.top_k > 0 or self.top_p < 1 or self.min_p > 0)
 
     def __post_init__(self) -> None:
         wanted = {
@@ -81,31 +86,45 @@ class Writer:
                 f"`prompt` wants one or more token ids from 0 to {sampler.vocabulary - 1}, got {list(ids.shape)}: "
                 f"{ids.ravel()[:8].tolist()}"
             )
-        asked = self._asked(settings, seed)
+        if not 0 <= seed < 1 << 64:
+            raise UserError(f"`seed` wants a number from 0 to 2^64 - 1, got {seed}")
         texts = np.repeat(ids[np.newaxis], sampler.program.batch, 0)
+        drawing = _Drawing(self._loaded, settings, seed)
         state: list[Buffer] = []
         for index in range(count):
-            full = sampler.bounded and texts.shape[1] > sampler.context
-            if not state or full:
-                state = self._prefill(texts, index, asked)
+            if not state or (sampler.bounded and texts.shape[1] > sampler.context):
+                *state, seen, logits = self._prefill(texts)
+                drawing.seen = seen
             else:
-                state = self._loaded.call("decode", [*state, *self._weights, *asked])[:-1]
-            drawn = get(state[-1])
+                *state, logits = self._loaded.call("decode", [*state, *self._weights, drawing.token])
+            drawn = get(drawing.draw(logits))
             if index + 1 < count:
                 texts = np.concatenate([texts, drawn[:, np.newaxis]], 1)[:, -sampler.context - 1 :]
             yield drawn
 
-    def _asked(self, settings: Settings, seed: int) -> list[Buffer]:
-        if not 0 <= seed < 1 << 64:
-            raise UserError(f"`seed` wants a number from 0 to 2^64 - 1, got {seed}")
-        values = {f.name: getattr(settings, f.name) for f in fields(settings)}
-        words = np.array([seed >> 32, seed & 0xFFFFFFFF], np.uint32)
-        return [self._loaded.put(words), *(self._loaded.put(np.asarray(values[name], np.float32)) for name in SETTINGS)]
-
-    def _prefill(self, texts: Ids, number: int, asked: list[Buffer]) -> list[Buffer]:
+    def _prefill(self, texts: Ids) -> list[Buffer]:
         seen = texts[:, -self.sampler.context :]
         padded = np.zeros((len(texts), self.sampler.context), np.int32)
         padded[:, : seen.shape[1]] = seen
         put = self._loaded.put
-        args = [put(padded), put(np.asarray(seen.shape[1], np.int32)), put(np.asarray(number, np.int32)), *asked]
-        return self._loaded.call("prefill", [*self._weights, *args])[:-1]
+        return self._loaded.call("prefill", [*self._weights, put(padded), put(np.asarray(seen.shape[1], np.int32))])
+
+
+class _Drawing:
+    """The draws of a text: how, the number of the next one, and which tokens were seen, all on the device."""
+
+    def __init__(self, loaded: Loaded, settings: Settings, seed: int) -> None:
+        self._loaded = loaded
+        self._function = "draw_among" if settings.limited else "draw"
+        names = (*SETTINGS, *LIMITS) if settings.limited else SETTINGS
+        words = np.array([seed >> 32, seed & 0xFFFFFFFF], np.uint32)
+        self._asked = [loaded.put(words), *(loaded.put(np.asarray(getattr(settings, n), np.float32)) for n in names)]
+        self._number: Buffer = loaded.put(np.asarray(0, np.int32))
+        self.seen: Buffer = None
+        self.token: Buffer = None
+
+    def draw(self, logits: Buffer) -> Buffer:
+        """The next token of each text, i32 [samples]."""
+        args = [logits, self.seen, self._number, *self._asked]
+        self.token, self.seen, self._number = self._loaded.call(self._function, args)
+        return self.token

@@ -96,4 +96,4 @@ def test_the_program_as_text(netc, place):
     text = (place / "made" / "small.sampler.mlir").read_text()
     assert "@prefill" in text and "@decode" in text and "@train_step" not in text
     manifest = json.loads((place / "made" / "small.sampler.json").read_text())
-    assert manifest["batch"] == 3 and manifest["functions"].keys() == {"prefill", "decode"}
+    assert manifest["batch"] == 3 and manifest["functions"].keys() == {"prefill", "decode", "draw", "draw_among"}

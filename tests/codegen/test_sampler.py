@@ -7,7 +7,7 @@ import pytest
 
 from netc.codegen import evaluator
 from netc.codegen.builder import Builder
-from netc.codegen.draw import SETTINGS, allowed, draw, narrow
+from netc.codegen.draw import LIMITS, SETTINGS, allowed, draw, narrow
 from netc.codegen.ir import Module
 from netc.codegen.program import build
 from netc.codegen.rewrite.lower import lower
@@ -53,7 +53,8 @@ def weights(net):
 
 
 def asked(seed=7, **settings):
-    return [np.array([0, seed], np.uint32), *(np.float32({**PLAIN, **settings}[name]) for name in SETTINGS)]
+    names = (*SETTINGS, *LIMITS)
+    return [np.array([0, seed], np.uint32), *(np.float32({**PLAIN, **settings}[name]) for name in names)]
 
 
 def padded(text):
@@ -69,16 +70,15 @@ def test_each_token_has_the_logits_of_the_whole_text(name):
     sampler = build_sampler(net, BATCH)
     module = sampler.program.module
     text = np.random.default_rng(1).integers(0, VOCABULARY, (BATCH, 3)).astype(np.int32)
-    start = [padded(text), np.int32(3), np.int32(0)]
-    *state, logits = evaluator.run(module, "prefill", [*held, *start, *asked()], "f32")
+    *state, seen, logits = evaluator.run(module, "prefill", [*held, padded(text), np.int32(3)], "f32")
+    number = np.int32(0)
     for _ in range(CONTEXT - 3):
         wanted = evaluator.run(program.module, "predict", [*held, padded(text)], "f32")[0][:, text.shape[1] - 1]
         np.testing.assert_allclose(logits, wanted, rtol=1e-5, atol=1e-5)
-        text = np.concatenate([text, state[-1][:, np.newaxis]], 1)
-        *state, logits = evaluator.run(module, "decode", [*state, *held, *asked()], "f32")
-    names = [slot.name for slot in sampler.own]
-    assert state[names.index("position")] == CONTEXT - 1 and state[names.index("number")] == CONTEXT - 3
-    seen = state[names.index("seen")]
+        token, seen, number = evaluator.run(module, "draw_among", [logits, seen, number, *asked()], "f32")
+        text = np.concatenate([text, token[:, np.newaxis]], 1)
+        *state, logits = evaluator.run(module, "decode", [*state, *held, token], "f32")
+    assert state[[slot.name for slot in sampler.own].index("position")] == CONTEXT - 1 and number == CONTEXT - 3
     assert all(set(np.flatnonzero(row)) == set(ids.tolist()) for row, ids in zip(seen, text, strict=True))
 
 
@@ -93,14 +93,18 @@ def test_xla_writes_the_same(name):
     sampler = build_sampler(net, BATCH)
     lowered = lower(sampler.program.module, "xla")
     text = np.array([[1, 2, 3], [4, 5, 6]], np.int32)
-    args = [*held, padded(text), np.int32(3), np.int32(0), *asked(top_k=6, top_p=0.9)]
-    here, there = (evaluator.run(lowered, "prefill", args, "f32"), by_xla(lowered, "prefill", args))
-    for _ in range(4):
-        assert here[-2].tolist() == there[-2].tolist()
-        np.testing.assert_allclose(here[-1], there[-1], rtol=1e-4, atol=1e-4)
-        rest = [*held, *asked(top_k=6, top_p=0.9)]
-        here = evaluator.run(lowered, "decode", [*here[:-1], *rest], "f32")
-        there = by_xla(lowered, "decode", [*there[:-1], *rest])
+    ways = {"here": lambda *of: evaluator.run(lowered, *of, "f32"), "xla": lambda *of: by_xla(lowered, *of)}
+    drawn = {}
+    for who, call in ways.items():
+        *state, seen, logits = call("prefill", [*held, padded(text), np.int32(3)])
+        number, drawn[who] = np.int32(0), []
+        for _ in range(4):
+            token, seen, number = call("draw_among", [logits, seen, number, *asked(top_k=6, top_p=0.9)])
+            drawn[who].append(token.tolist())
+            *state, logits = call("decode", [*state, *held, token])
+        drawn[who].append(logits)
+    assert drawn["here"][:-1] == drawn["xla"][:-1]
+    np.testing.assert_allclose(drawn["here"][-1], drawn["xla"][-1], rtol=1e-4, atol=1e-4)
 
 
 def function(rows, vocabulary, made):
@@ -108,7 +112,7 @@ def function(rows, vocabulary, made):
     b = Builder("f")
     wide = TensorType((rows, vocabulary))
     z, seen, number, key = (b.parameter(n, t) for n, t in (("z", wide), ("seen", wide), ("n", STEP), ("key", KEY)))
-    settings = {name: b.parameter(name, SCALAR) for name in SETTINGS}
+    settings = {name: b.parameter(name, SCALAR) for name in (*SETTINGS, *LIMITS)}
     return Module("m", (narrow(rows, vocabulary), b.finish([("r", made(b, z, seen, number, key, settings))])))
 
 
@@ -171,13 +175,18 @@ def test_the_penalty_lowers_what_was_seen_and_zero_is_the_likeliest():
 def test_the_manifest_names_every_argument():
     sampler = build_sampler(NETS["rope"], 3)
     functions = sampler.program.manifest["functions"]
-    assert functions.keys() == {"prefill", "decode"}
-    prefill, decode = functions["prefill"], functions["decode"]
-    assert [a["name"] for a in prefill["arguments"]][-9:] == ["tokens", "length", "number", "key", *SETTINGS]
-    assert prefill["results"] == decode["results"]
-    assert [a["name"] for a in decode["arguments"][: len(sampler.own)]] == [s.name for s in sampler.own]
-    assert sum(r["role"] == "cache" for r in decode["results"]) == 2  # keys and values
-    assert {a["role"] for a in decode["arguments"]} >= {"parameter", "cache", "token"}
+    assert functions.keys() == {"prefill", "decode", "draw", "draw_among"}
+    names = {
+        f: ([a["name"] for a in io["arguments"]], [r["name"] for r in io["results"]]) for f, io in functions.items()
+    }
+    own = [slot.name for slot in sampler.own]
+    assert names["prefill"][0][-2:] == ["tokens", "length"] and names["prefill"][1] == [*own, "seen", "logits"]
+    assert names["decode"][0][: len(own)] == own and names["decode"][0][-1] == "token"
+    assert names["decode"][1] == [*own, "logits"]
+    assert names["draw"] == (["logits", "seen", "number", "key", *SETTINGS], ["token", "seen", "number"])
+    assert names["draw_among"][0] == [*names["draw"][0], *LIMITS]
+    assert sum(r["role"] == "cache" for r in functions["decode"]["results"]) == 2  # keys and values
+    assert {a["role"] for a in functions["decode"]["arguments"]} == {"parameter", "cache", "position", "data"}
 
 
 @pytest.mark.parametrize(

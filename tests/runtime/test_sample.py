@@ -65,7 +65,7 @@ def test_a_recurrence_goes_on_beyond_the_context(made):
     call = writer._loaded.call
     writer._loaded.call = lambda name, args: calls.append(name) or call(name, args)
     texts(writer, 12)
-    assert calls == ["prefill", *["decode"] * 11]
+    assert calls == ["prefill", "draw", *["decode", "draw"] * 11]
 
 
 def test_the_same_tokens_on_every_backend_and_again(made):
