@@ -36,6 +36,7 @@ def config_text(request: TrainRequest, config: RunConfig) -> str:
         ("the step", words_of_recipe(config.recipe)),
         ("training images", vars(config.augment)),
         ("examples", vars(config.feeding)),
+        ("logs", {"log": ",".join(config.logging.to) or "none", "log_every": config.logging.every}),
         ("checkpoints", {word: getattr(config.saving, name) for word, name in SAVING.items()}),
     )
     lines, tables = [HEAD], list[str]()

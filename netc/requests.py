@@ -41,7 +41,8 @@ from netc.runtime.data.resize import resized
 from netc.runtime.data.text import windowed
 from netc.runtime.data.windows import TextSplit
 from netc.runtime.fit import refuse_misfits
-from netc.runtime.run.config import RunConfig, Saving, free_folder, writable
+from netc.runtime.logs.table import logging_of
+from netc.runtime.run.config import Logging, RunConfig, Saving, free_folder, writable
 from netc.runtime.run.standing import comparison_of
 from netc.runtime.target import parse_target
 from netc.runtime.weights.pretrained import Start, read_start
@@ -133,6 +134,7 @@ def planned(request: TrainRequest) -> Plan:
         net, recipe, _training(request, data), data.name, request.seed, target.word,
         _augment(request, net, data), steps_per_call=request.steps_per_call, saving=saving_of(request.saving, Saving()),
         feeding=feeding,
+        logging=logging_of(request.log, request.log_every, Logging()),
     )  # fmt: skip
     refuse_misfits(config, data)
     comparison_of(config, data)  # which refuses a metric that the run has not

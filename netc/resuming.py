@@ -12,17 +12,18 @@ from netc.netspec.errors import UserError
 from netc.requests import Plan, saving_of
 from netc.runtime.data.dataset import OWN, Dataset
 from netc.runtime.data.examples import Batches
+from netc.runtime.logs.table import logging_of
 from netc.runtime.run.config import RunConfig, read_config, writable
 from netc.runtime.target import parse_target
 from netc.train_request import SAVING, TrainRequest, saving_types
 from netc.word_types import typed
 
 ENDS = ("epochs", "patience")
-ALLOWED = frozenset({"data_dir", "target", "same_bits", *ENDS, *SAVING})
+ALLOWED = frozenset({"data_dir", "target", "same_bits", "log", "log_every", *ENDS, *SAVING})
 """Words that a run may go on with."""
 
 # of run.json, what a request does not say
-_UNSAID = frozenset({"choices", "init_path", "train_sha256", "earlier", "saving", "steps_per_call"})
+_UNSAID = frozenset({"choices", "init_path", "train_sha256", "earlier", "saving", "logging", "steps_per_call"})
 
 
 def resumed(folder: Path, words: Mapping[str, Any], *, same_bits: bool = True) -> RunConfig:
@@ -30,11 +31,14 @@ def resumed(folder: Path, words: Mapping[str, Any], *, same_bits: bool = True) -
     if refused := sorted(words.keys() - ALLOWED):
         said = ", ".join(f"`{name}`" for name in refused)
         raise UserError(f"`resume` uses the options of the run, got also {said}; leave it out, or start a new run")
-    words = typed(words, {**saving_types(), **dict.fromkeys(ENDS, int)})
+    words = typed(words, {**saving_types(), **dict.fromkeys((*ENDS, "log_every"), int)})
     config = read_config(folder)
     if not config.data:
         raise UserError(f"{folder} was imported, so there is nothing to resume; train the net with `init={folder}`")
-    config = replace(config, saving=saving_of(words, config.saving))
+    config = replace(
+        config, saving=saving_of(words, config.saving),
+        logging=logging_of(words.get("log"), words.get("log_every"), config.logging),
+    )  # fmt: skip
     if ends := {name: words[name] for name in ENDS if words.get(name) is not None}:
         config = replace(config, training=replace(config.training, **ends).check())
     if words.get("target") is not None and (word := parse_target(words["target"]).word) != config.target:
@@ -63,7 +67,8 @@ def begun_already(request: TrainRequest, plan: Plan, *, same_bits: bool = True) 
             f"another `out`, or go on with `resume={plan.folder}`"
         )
     refuse_other_data(held, plan.data, plan.folder)
-    return replace(plan, config=replace(held, saving=saving_of(request.saving, held.saving)))
+    logging = logging_of(request.log, request.log_every, held.logging)
+    return replace(plan, config=replace(held, saving=saving_of(request.saving, held.saving), logging=logging))
 
 
 def refuse_other_data(config: RunConfig, data: Dataset, folder: Path) -> None:

@@ -30,6 +30,7 @@ class TrainRequest:
     `training` holds the words of TrainConfig that are stated (epochs, batch, lr, warmup, decay, ..): how many epochs
     and how large a batch are good is known once the data is; `augment` those of Augment, `saving` those of Saving.
     `class_weights`: `balanced`, or a number for each class (docs/layers/losses.md); they become options of the loss.
+    `log` names the logs that the run writes besides its trace, with commas between, each `log_every` steps.
     `tuned`: with the forms that `netc tune` kept. `auto_resume`: go on with the run that the same request began.
     """
 
@@ -52,6 +53,8 @@ class TrainRequest:
     auto_resume: bool = False
     saving: Mapping[str, Any] = field(default_factory=dict)
     feeding: Feeding = Feeding()  # noqa: RUF009  # frozen
+    log: str | None = None
+    log_every: int | None = None
 
 
 OWN_WORDS = frozenset(f.name for f in fields(TrainRequest)) - {"net", "training", "saving", "augment", "feeding"}

@@ -32,6 +32,7 @@ from netc.runtime.data.batches import (
 from netc.runtime.data.dataset import AnySplit, Columns, Dataset
 from netc.runtime.data.examples import Examples
 from netc.runtime.fit import check_fit
+from netc.runtime.logs.tee import logged
 from netc.runtime.metrics.measure import measured
 from netc.runtime.metrics.seen import Task
 from netc.runtime.metrics.table import Metric
@@ -150,9 +151,10 @@ def train(
         counter = _resumed(run, left) if left.saved else _begun(run, start)
         with (
             _traced(run, left, target, resume=resume, same_bits=same_bits, text=text) as trace,
+            logged(run.config.logging, folder, run.config.to_json(), watch.noted, resume=resume) as watching,
             interruptible() as stop,
         ):
-            run.saver.trace = trace
+            run.saver.trace, trace.watch = trace, watching
             if left.saved:
                 _set_right(run, counter)
             if left.saved and (trace.changes or left.name != "last"):

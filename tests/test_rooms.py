@@ -40,6 +40,9 @@ EXTRA: dict[str, set[str]] = {
     "runtime/backends/xla.py": {"jax", "jaxlib"},
     "runtime/export/onnx_graph.py": {"onnx"},
     "runtime/export/onnx_model.py": {"onnx"},
+    "runtime/logs/mlflow.py": {"mlflow"},
+    "runtime/logs/tensorboard.py": {"tensorboardX"},
+    "runtime/logs/wandb.py": {"wandb"},
     "proofs_oracle/certificate/literals.py": {"jaxlib"},
     "proofs_oracle/certificate/reader.py": {"jaxlib"},
     "proofs_oracle/certificate/regions.py": {"jaxlib"},
@@ -50,7 +53,8 @@ EXTRA: dict[str, set[str]] = {
     "proofs_oracle/peers/torch_net.py": {"torch"},
     "proofs_oracle/peers/torch_transformers.py": {"torch"},
 }
-LAZY = {"jinja2", "matplotlib", "onnx", "iree", "jax", "jaxlib"}  # never at the top level outside proofs_oracle
+HEAVY_EXTRAS = {"jinja2", "matplotlib", "mlflow", "onnx", "tensorboardX", "wandb"}
+LAZY = {*HEAVY_EXTRAS, "iree", "jax", "jaxlib"}  # never at the top level of a module outside proofs_oracle
 LIGHT = {"click", "netc"}  # what the command line imports before it knows the command
 SOURCES = sorted(p for room in ROOMS for p in (ROOT / room).rglob("*.py") if "__pycache__" not in p.parts)
 # each test reads all files and names every offender at once

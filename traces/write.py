@@ -74,6 +74,7 @@ class TraceWriter:
         self.path = path
         self.timing_path = timing_path(path)
         self.changes: tuple[str, ...] = ()
+        self.watch: Callable[[Record], None] | None = None  # gets each record that is written from here on
         if path == self.timing_path:
             raise TraceError(f"{path}: wants another name than that of the wall times; call it trace.jsonl")
         if resume_from_step is not None and resume_from_step < 0:
@@ -110,6 +111,8 @@ class TraceWriter:
         """
         stream = self._timing if isinstance(record, TimingRecord) else self._trace
         stream.write(record)
+        if self.watch is not None:
+            self.watch(record)
 
     def sync(self) -> Seal:
         """Force both files to the disk and return the trace's seal; call it before a checkpoint, which binds it."""

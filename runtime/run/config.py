@@ -57,14 +57,23 @@ class Saving:
 
 
 @dataclass(frozen=True)
+class Logging:
+    """Which logs a run writes besides its trace (runtime/logs), and of which steps: each that `every` divides."""
+
+    to: tuple[str, ...] = ()
+    every: int = 10
+
+
+@dataclass(frozen=True)
 class RunConfig:
     """Everything that decides what a run computes. `net` has the input shape and classes that are trained.
 
     `data` is empty for weights that were imported and have not been trained here. `init` is the SHA-256 of the weights
     that the run began with, or empty if they were drawn; `init_path` is where they lay, and with `new_head` the last
     layer was drawn all the same. `choices` are the forms of single convolutions that are not what the target's table
-    says (rewrite/form_overrides.py). `steps_per_call` and `saving` change no bit of the run's trace, which does not
-    name them. `train_sha256` is the digest of the training part of the data, or empty where it is not known by itself.
+    says (rewrite/form_overrides.py). `steps_per_call`, `saving` and `logging` change no bit of the run's
+    trace, which does not name them. `train_sha256` is the digest of the training part of the data, or empty where it is
+    not known by itself.
     `earlier` are pairs (step, epochs) of a run that was extended: before that step it was one of so many epochs.
     """
 
@@ -84,6 +93,7 @@ class RunConfig:
     earlier: tuple[tuple[int, int], ...] = ()
     saving: Saving = Saving()
     feeding: Feeding = Feeding()  # noqa: RUF009  # frozen
+    logging: Logging = Logging()
 
     def training_at(self, step: int) -> TrainConfig:
         """The config that step `step` follows."""
@@ -112,6 +122,7 @@ class RunConfig:
             **({"earlier": [list(pair) for pair in self.earlier]} if self.earlier else {}),
             **({"saving": written(self.saving)} if self.saving != Saving() else {}),
             **({"feeding": written(self.feeding)} if self.feeding != Feeding() else {}),
+            **({"logging": written(self.logging)} if self.logging != Logging() else {}),
         }
 
     @property
@@ -151,12 +162,13 @@ def from_json(table: Mapping[str, Any], where: str) -> RunConfig:
         _earlier(table.get("earlier", []), f"{where}: earlier"),
         read(Saving, table.get("saving", {}), f"{where}: saving"),
         read(Feeding, table.get("feeding", {}), f"{where}: feeding").check(),
+        read(Logging, table.get("logging", {}), f"{where}: logging"),
     )  # fmt: skip
 
 
 _FIELDS: dict[str, type] = {"spec": str, "data": str, "seed": int, "target": str}
 KNOWN = frozenset({"format", "recipe", "schedule", "augment", "init", "choices", "steps_per_call", "init_path"})
-KNOWN |= {*_FIELDS, "new_head", "train_sha256", "earlier", "saving", "feeding"}
+KNOWN |= {*_FIELDS, "new_head", "train_sha256", "earlier", "saving", "feeding", "logging"}
 
 
 def _written_training(config: TrainConfig) -> dict[str, Any]:
