@@ -17,6 +17,7 @@ from netc.netspec.augment import Augment
 from netc.netspec.errors import UserError
 from netc.netspec.feeding import Feeding
 from netc.netspec.plugins import load_file
+from netc.netspec.preprocess import Preprocess
 from netc.netspec.recipe import TrainConfig
 from netc.netspec.recipe_words import option_pairs, recipe_rows
 from netc.netspec.text_file import read_text
@@ -212,7 +213,7 @@ def _value(name: str, value: Any, where: str) -> Any:
 def _texts() -> frozenset[str]:
     """The words whose value is a text."""
     found = set(TEXTS)
-    for cls in (TrainRequest, TrainConfig, Augment, Feeding, *recipe_rows()):
+    for cls in (TrainRequest, TrainConfig, Augment, Preprocess, Feeding, *recipe_rows()):
         found |= {name for name, want in get_type_hints(cls).items() if want in (str, Path | None, str | None)}
     return frozenset(found)
 

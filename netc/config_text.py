@@ -34,6 +34,7 @@ def config_text(request: TrainRequest, config: RunConfig) -> str:
         ("what, and where", own),
         ("the loop", words_of_training(config.training)),
         ("the step", words_of_recipe(config.recipe)),
+        ("every image", vars(config.preprocess)),
         ("training images", vars(config.augment)),
         ("examples", vars(config.feeding)),
         ("logs", {"log": ",".join(config.logging.to) or "none", "log_every": config.logging.every}),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from netc.netspec.augment import Augment
 from netc.netspec.check import CheckedNet, check
 from netc.netspec.errors import UserError
 from netc.netspec.feeding import Feeding
+from netc.netspec.preprocess import PLAIN, Preprocess
 from netc.netspec.recipe import Recipe
 from netc.netspec.recipe_words import training_of, training_words
 from netc.netspec.spec import NetSpec
@@ -34,9 +35,11 @@ from netc.runtime.data import catalog
 from netc.runtime.data.augment import AUGMENTATIONS, chosen
 from netc.runtime.data.batches import steps_per_epoch
 from netc.runtime.data.class_weights import weighted
+from netc.runtime.data.damaged import skipping
 from netc.runtime.data.dataset import Dataset, numbered, of_images
 from netc.runtime.data.division import divided, refuse_unlearnt
 from netc.runtime.data.examples import Batches
+from netc.runtime.data.frame import fit_of
 from netc.runtime.data.resize import resized
 from netc.runtime.data.text import windowed
 from netc.runtime.data.windows import TextSplit
@@ -46,7 +49,7 @@ from netc.runtime.run.config import Logging, RunConfig, Saving, free_folder, wri
 from netc.runtime.run.standing import comparison_of
 from netc.runtime.target import parse_target
 from netc.runtime.weights.pretrained import Start, read_start
-from netc.train_request import OWN_WORDS, SAVING, TrainRequest, request_types, request_words
+from netc.train_request import OWN_WORDS, PREPROCESS, SAVING, TrainRequest, request_types, request_words
 from netc.word_types import typed
 
 # Nets made for photographs see small images at this size: at 224x224 an 8x8 digit is only a larger blur, for 12 times
@@ -61,7 +64,7 @@ EPOCHS, BATCH, WARMUP = 5, 128, 0.5
 class Plan:
     """A training ready to run: `data` has the net's input size, `start` are the weights that it begins with.
 
-    `text`: the words that make it again, for config.toml in its folder.
+    `text`: the words that make it again, for config.toml in its folder. `workers`: threads that make batches.
     """
 
     config: RunConfig
@@ -69,6 +72,7 @@ class Plan:
     folder: Path
     start: Start | None = None
     text: str = ""
+    workers: int = 0
 
 
 def request_training(
@@ -93,6 +97,7 @@ def request_training(
     saving = {name: words.pop(name) for name in SAVING if name in words}
     training = {name: words.pop(name) for name in training_words() if name in words}
     augment = {name: words.pop(name) for name in AUGMENTATIONS if name in words}
+    preprocess = Preprocess(**{n: value for n in PREPROCESS if (value := words.pop(n, None)) is not None})
     fed = {name: words.pop(name) for name in options_of(Feeding) if words.get(name) is not None}
     recipe = recipe_from({name: value for name, value in words.items() if name not in options_of(Feeding)})
     if own.get("input") is not None:
@@ -103,7 +108,14 @@ def request_training(
     if own.get("new_head") and own.get("init") is None:
         raise UserError("`new_head` belongs to `init`, got no `init`; without it every layer is initialised at random")
     return TrainRequest(
-        spec, recipe=recipe, training=training, augment=augment, saving=saving, feeding=Feeding(**fed).check(), **own
+        spec,
+        recipe=recipe,
+        training=training,
+        augment=augment,
+        preprocess=preprocess,
+        saving=saving,
+        feeding=Feeding(**fed).check(),
+        **own,
     )
 
 
@@ -123,28 +135,29 @@ def planned(request: TrainRequest) -> Plan:
     Raises UserError or SpecError where they misfit, and DataError.
     """
     target = parse_target(request.target)
-    feeding, floats = request.feeding, takes_floats(request.recipe)
-    stored = divided(stored_data(request.data, request.data_dir, whole=feeding.divides, floats=floats), feeding)
+    feeding, floats, skips = request.feeding, takes_floats(request.recipe), request.preprocess.skips
+    stored = stored_data(request.data, request.data_dir, whole=feeding.divides, floats=floats, skip_damaged=skips)
+    stored = divided(stored, feeding)
     refuse_unlearnt(stored)
     net = _net(request, stored)
-    data, recipe = sized(stored, net), request.recipe
+    data, recipe = sized(stored, net, request.preprocess), request.recipe
     if request.class_weights is not None:
         recipe = weighted(recipe, request.class_weights, data, net.out.shape[-1] if net.out.rank else 1)
     config = RunConfig(
         net, recipe, _training(request, data), data.name, request.seed, target.word,
         _augment(request, net, data), steps_per_call=request.steps_per_call, saving=saving_of(request.saving, Saving()),
-        feeding=feeding,
-        logging=logging_of(request.log, request.log_every, Logging()),
+        feeding=feeding, logging=logging_of(request.log, request.log_every, Logging()),
+        preprocess=_preprocess(request, net, data),
     )  # fmt: skip
     refuse_misfits(config, data)
     comparison_of(config, data)  # which refuses a metric that the run has not
     folder = request.out or _folder(net.spec.name, data.name, again=request.auto_resume)
     if request.init is None:
-        return Plan(writable(config), data, folder)
+        return Plan(writable(config), data, folder, workers=request.workers)
     start = read_start(net, request.init, new_head=request.new_head)
     path = str(request.init.absolute())
     config = replace(config, init=start.digest, init_path=path, new_head=request.new_head)
-    return Plan(writable(config), data, folder, start)
+    return Plan(writable(config), data, folder, start, workers=request.workers)
 
 
 def _net(request: TrainRequest, data: Dataset) -> CheckedNet:
@@ -183,11 +196,28 @@ def _training(request: TrainRequest, data: Dataset) -> Any:
 def _augment(request: TrainRequest, net: CheckedNet, data: Dataset) -> Augment:
     if of_images(data.train):
         return chosen(data.augment, request.augment, net.spec.input[:2])
-    if any(request.augment.values()):
-        what = "text" if isinstance(data.train, TextSplit) else "no images"
-        given = " and ".join(f"`{name}`" for name in AUGMENTATIONS)
-        raise UserError(f"{given} belong to images, and {data.name} is {what}; leave them out")
+    _of_images([name for name in AUGMENTATIONS if request.augment.get(name)], data)
     return Augment()
+
+
+def _preprocess(request: TrainRequest, net: CheckedNet, data: Dataset) -> Preprocess:
+    """What the request says; raises UserError for what does not fit the images, and for data that has none."""
+    if of_images(data.train):
+        request.preprocess.statistics(net.spec.input[-1])
+    else:
+        _of_images(
+            [name for name in sorted(PREPROCESS) if getattr(request.preprocess, name) != getattr(PLAIN, name)], data
+        )
+    return request.preprocess
+
+
+def _of_images(given: Sequence[str], data: Dataset) -> None:
+    """Raise UserError for words of images, given beside data that has none."""
+    if given:
+        what = "text" if isinstance(data.train, TextSplit) else "no images"
+        names, many = " and ".join(f"`{name}`" for name in given), len(given) > 1
+        do = "leave them out" if many else "leave it out"
+        raise UserError(f"{names} belong{'s' * (not many)} to images, and {data.name} is {what}; {do}")
 
 
 def _folder(net: str, data: str, *, again: bool) -> Path:
@@ -204,11 +234,16 @@ def takes_floats(recipe: Recipe) -> bool:
 
 
 def stored_data(
-    given: str | Dataset, data_dir: Path | None = None, *, whole: bool = False, floats: bool = False
+    given: str | Dataset,
+    data_dir: Path | None = None,
+    *,
+    whole: bool = False,
+    floats: bool = False,
+    skip_damaged: bool = False,
 ) -> Dataset:
     """The data set of that name, as it is stored; raises DataError or UserError if it is not to be had.
 
-    `whole` is for evaluation alone, `floats` says what the loss takes: see `catalog.load`.
+    `whole` is for evaluation alone, `floats` says what the loss takes: see `catalog.load`, and for `skip_damaged`.
     """
     if isinstance(given, Dataset):
         return given
@@ -217,10 +252,11 @@ def stored_data(
             f"`data` wants a Dataset or a name, got {type(given).__name__}; make one by netc.Dataset.from_arrays(x, y) "
             "or from_batches(batches, x_test, y_test)"
         )
-    return catalog.load(given, data_dir=data_dir, cache_dir=data_cache(), whole=whole, floats=floats)
+    words = {"whole": whole, "floats": floats, "skip_damaged": skip_damaged}
+    return catalog.load(given, data_dir=data_dir, cache_dir=data_cache(), **words)
 
 
-def sized(data: Dataset, net: CheckedNet) -> Dataset:
+def sized(data: Dataset, net: CheckedNet, preprocess: Preprocess = PLAIN) -> Dataset:
     """The data set at the net's input size; own data without names of classes has those of the net's outputs."""
     data = numbered(data, net.out.shape[-1]) if net.out.rank else data
     if not (of_images(data.train) or isinstance(data.train, TextSplit)):
@@ -230,11 +266,12 @@ def sized(data: Dataset, net: CheckedNet) -> Dataset:
         return windowed(data, net.x.size)
     if len(shape) != 3 or shape[2] not in (1, 3):
         raise UserError(f"train wants a net for images [H, W, 1 or 3], got input {list(shape)}; give such an `input`")
-    return resized(data, (shape[0], shape[1], shape[2]))
+    found = resized(data, (shape[0], shape[1], shape[2]), fit_of(preprocess))
+    return skipping(found) if preprocess.skips else found
 
 
 def data_for(config: RunConfig, given: str | Dataset, data_dir: Path | None = None, *, whole: bool = False) -> Dataset:
     """The data set of that name, as a run takes it; raises DataError or UserError if it is not to be had."""
-    feeding, floats = config.feeding, takes_floats(config.recipe)
-    stored = stored_data(given, data_dir, whole=whole or feeding.divides, floats=floats)
-    return sized(stored if whole else divided(stored, feeding), config.net)
+    feeding, floats, skips = config.feeding, takes_floats(config.recipe), config.preprocess.skips
+    stored = stored_data(given, data_dir, whole=whole or feeding.divides, floats=floats, skip_damaged=skips)
+    return sized(stored if whole else divided(stored, feeding), config.net, config.preprocess)

@@ -19,7 +19,7 @@ from netc.train_request import SAVING, TrainRequest, saving_types
 from netc.word_types import typed
 
 ENDS = ("epochs", "patience")
-ALLOWED = frozenset({"data_dir", "target", "same_bits", "log", "log_every", *ENDS, *SAVING})
+ALLOWED = frozenset({"data_dir", "target", "same_bits", "log", "log_every", "workers", *ENDS, *SAVING})
 """Words that a run may go on with."""
 
 # of run.json, what a request does not say
@@ -31,7 +31,7 @@ def resumed(folder: Path, words: Mapping[str, Any], *, same_bits: bool = True) -
     if refused := sorted(words.keys() - ALLOWED):
         said = ", ".join(f"`{name}`" for name in refused)
         raise UserError(f"`resume` uses the options of the run, got also {said}; leave it out, or start a new run")
-    words = typed(words, {**saving_types(), **dict.fromkeys((*ENDS, "log_every"), int)})
+    words = typed(words, {**saving_types(), **dict.fromkeys((*ENDS, "log_every", "workers"), int)})
     config = read_config(folder)
     if not config.data:
         raise UserError(f"{folder} was imported, so there is nothing to resume; train the net with `init={folder}`")

@@ -147,7 +147,7 @@ class Run:
         if data is None:
             return self.data or data_for(config, name, data_dir)
         if isinstance(name, Dataset):
-            return sized(name, config.net)
+            return data_for(config, name)
         found = data_for(config, name, data_dir, whole=True)
         if name in DATASETS or found.digest != checkpoint_of(self.folder, checkpoint).meta.get("data_sha256"):
             return found
@@ -162,7 +162,8 @@ class Run:
         they are. `weights` as for `evaluate`. Raises UserError for arrays of the other kind, and DataError.
         """
         nothing = np.zeros(len(x), np.int32)
-        data = sized(Dataset.from_arrays(x, nothing, x[:1], nothing[:1], classes=("",)), self.config.net)
+        own = Dataset.from_arrays(x, nothing, x[:1], nothing[:1], classes=("",))
+        data = sized(own, self.config.net, self.config.preprocess)
         trainer, saved = self._session(checkpoint, target or self.config.target, weights)
         normalise = normalise_of(saved)
         split, images = data.train, bool(normalise.mean) and not columns_of(saved).inputs

@@ -9,6 +9,7 @@ from typing import Any
 
 from netc.netspec.augment import Augment
 from netc.netspec.feeding import Feeding
+from netc.netspec.preprocess import PLAIN, Preprocess
 from netc.netspec.recipe import Recipe, TrainConfig
 from netc.netspec.recipe_words import recipe_words, training_words
 from netc.netspec.schedules import SCHEDULES
@@ -28,9 +29,11 @@ class TrainRequest:
     """A training as it is asked for. None stands for what the net, the data or the target decide.
 
     `training` holds the words of TrainConfig that are stated (epochs, batch, lr, warmup, decay, ..): how many epochs
-    and how large a batch are good is known once the data is; `augment` those of Augment, `saving` those of Saving.
-    `class_weights`: `balanced`, or a number for each class (docs/layers/losses.md); they become options of the loss.
-    `log` names the logs that the run writes besides its trace, with commas between, each `log_every` steps.
+    and how large a batch are good is known once the data is; `augment` those of Augment, `preprocess` those of
+    Preprocess, `saving` those of Saving. `workers`: threads that make batches, 0 for as many as are good; no result
+    depends on them. `class_weights`: `balanced`, or a number for each class (docs/layers/losses.md); they become
+    options of the loss. `log` names the logs that the run writes besides its trace, with commas between, each
+    `log_every` steps.
     `tuned`: with the forms that `netc tune` kept. `auto_resume`: go on with the run that the same request began.
     """
 
@@ -45,6 +48,8 @@ class TrainRequest:
     tuned: bool = True
     augment: Mapping[str, Any] = field(default_factory=dict)
     class_weights: str | Sequence[float] | None = None
+    preprocess: Preprocess = PLAIN
+    workers: int = 0
     steps_per_call: int = 1
     seed: int = 0
     out: Path | None = None
@@ -57,7 +62,11 @@ class TrainRequest:
     log_every: int | None = None
 
 
-OWN_WORDS = frozenset(f.name for f in fields(TrainRequest)) - {"net", "training", "saving", "augment", "feeding"}
+OWN_WORDS = frozenset(f.name for f in fields(TrainRequest)) - {
+    "net", "training", "saving", "augment", "feeding", "preprocess",
+}  # fmt: skip
+PREPROCESS = frozenset(options_of(Preprocess))
+"""The words of Preprocess."""
 
 
 def request_words() -> frozenset[str]:
@@ -67,6 +76,7 @@ def request_words() -> frozenset[str]:
         | SAVING.keys()
         | options_of(Feeding).keys()
         | AUGMENTATIONS.keys()
+        | PREPROCESS
         | recipe_words()
         | training_words()
     )
@@ -75,7 +85,7 @@ def request_words() -> frozenset[str]:
 def request_types() -> dict[str, type]:
     """The types of those of them that are one number or one yes or no."""
     return {
-        **types_of((TrainRequest, TrainConfig, *SCHEDULES.values(), Augment, Feeding)),
+        **types_of((TrainRequest, TrainConfig, *SCHEDULES.values(), Augment, Preprocess, Feeding)),
         **recipe_types(),
         **saving_types(),
     }

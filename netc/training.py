@@ -102,7 +102,7 @@ def plan_resumed(folder: Path, data: Dataset | str | None, words: dict[str, Any]
         )
     found = data_for(config, data or config.data, words.get("data_dir"))
     refuse_other_data(config, found, folder)
-    return Plan(config, found, folder)
+    return Plan(config, found, folder, workers=words.get("workers") or 0)
 
 
 def run_plan(
@@ -112,7 +112,7 @@ def run_plan(
     cache = cache or Cache(on_wait=progress.noted, on_damage=progress.noted)
     return run_training(
         plan.config, plan.data, plan.folder, cache,
-        resume=resume, start=plan.start, progress=progress, same_bits=same_bits, text=plan.text,
+        resume=resume, start=plan.start, progress=progress, same_bits=same_bits, workers=plan.workers, text=plan.text,
     )  # fmt: skip
 
 

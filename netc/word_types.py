@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 from netc.netspec.errors import UserError
 from netc.netspec.optimizers import OPTIMIZERS
@@ -19,7 +19,8 @@ def types_of(classes: Iterable[Any]) -> dict[str, type]:
     for cls in classes:
         hints = get_type_hints(cls)
         for f in dataclasses.fields(cls):
-            for want in get_args(hints[f.name]) or (hints[f.name],):
+            hint = hints[f.name]
+            for want in (hint,) if get_origin(hint) is tuple else get_args(hint) or (hint,):
                 if want in _WANTED:
                     found.setdefault(f.name, want)
     return found

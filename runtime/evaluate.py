@@ -19,6 +19,7 @@ from netc.runtime.data.augment import Images
 from netc.runtime.data.batches import Normalise
 from netc.runtime.data.dataset import Columns, Dataset
 from netc.runtime.data.errors import DataError
+from netc.runtime.data.frame import Fit, fit_of
 from netc.runtime.data.image_file import decode
 from netc.runtime.data.named import Named, by_name, by_number, with_columns
 from netc.runtime.metrics.counting import Mean, share_right
@@ -188,7 +189,7 @@ def predict(
     classes: tuple[str, ...] = ()
     waiting = iter(images)
     while paths := list(islice(waiting, config.training.batch)):
-        read = [(path, _read(path, (height, width, channels))) for path in paths]
+        read = [(path, _read(path, (height, width, channels), fit_of(config.preprocess))) for path in paths]
         pixels = [found for _, found in read if not isinstance(found, Unread)]
         if pixels and classify is None:
             session, saved = open_session(config, folder, which, target, cache, weights)
@@ -203,14 +204,14 @@ def predict(
             yield found if isinstance(found, Unread) else _guess(path, next(rows), classes)
 
 
-def _read(path: Path, shape: tuple[int, int, int]) -> Images | Unread:
+def _read(path: Path, shape: tuple[int, int, int], fit: Fit) -> Images | Unread:
     if not path.exists():
         return Unread(str(path), f"{path}: wants an image file, got no such file; check the path")
     if not path.is_file():
         got = "a folder without images" if path.is_dir() else "no regular file"
         return Unread(str(path), f"{path}: wants an image file, got {got}; check the path")
     try:
-        return decode(path, shape)
+        return decode(path, shape, fit)
     except DataError as error:
         return Unread(str(path), str(error))
 

@@ -29,8 +29,10 @@ from netc.runtime.data.batches import (
     steps_per_epoch,
     train_batches,
 )
+from netc.runtime.data.damaged import untold
 from netc.runtime.data.dataset import AnySplit, Columns, Dataset
 from netc.runtime.data.examples import Examples
+from netc.runtime.data.frame import fit_of
 from netc.runtime.fit import check_fit
 from netc.runtime.logs.tee import logged
 from netc.runtime.metrics.measure import measured
@@ -38,13 +40,14 @@ from netc.runtime.metrics.seen import Task
 from netc.runtime.metrics.table import Metric
 from netc.runtime.prepare import Prepared, in_use, prepare, program_sha256
 from netc.runtime.run import checkpoint
-from netc.runtime.run.config import RunConfig, normalise_of, read_config, refuse_used, write_config
+from netc.runtime.run.config import RunConfig, normalise_of, read_config, refuse_used, stated, write_config
 from netc.runtime.run.interrupt import interruptible
 from netc.runtime.run.ledger import Ledger, StepDone
 from netc.runtime.run.lock import only_writer
 from netc.runtime.run.resume import CHANGES, LeftOff, accepted, damaged, left_off, tidy
 from netc.runtime.run.saver import Counter, NonFiniteError, Rescue, Saver, diverged
 from netc.runtime.run.standing import LOSS, Comparison, Standing, comparison_of, is_kept, is_over, moved, said
+from netc.runtime.run.waiting import Waiting
 from netc.runtime.schedule import learning_rate
 from netc.runtime.session import Feed
 from netc.runtime.sums import sums
@@ -60,7 +63,8 @@ from netc.traces.write import TraceWriter
 class Progress:
     """Calls for whoever watches a run. Each does nothing unless it is set.
 
-    Where `stepped` or `evaluated` returns True the run stops after that call, saved as by a signal.
+    Where `stepped` or `evaluated` returns True the run stops after that call, saved as by a signal. `waited` gets the
+    part of the steps' time so far, 0 to 1, that was waiting for batches.
     """
 
     prepared: Callable[[Prepared], None] = field(default=lambda p: None)
@@ -68,13 +72,15 @@ class Progress:
     stepped: Callable[[StepDone, float], bool | None] = field(default=lambda done, seconds: None)
     evaluated: Callable[[EvalRecord], bool | None] = field(default=lambda record: None)
     noted: Callable[[str], None] = field(default=lambda text: None)
+    waited: Callable[[float], None] = field(default=lambda share: None)
 
 
 @dataclass(frozen=True)
 class Outcome:
     """How a run ended. `interrupted`: before its end, after a checkpoint, by the signal of that number.
 
-    `early`: its patience was at an end before its steps were.
+    `early`: its patience was at an end before its steps were. `waiting` is the part of the steps' time, 0 to 1, that
+    was waiting for batches.
     """
 
     folder: Path
@@ -85,6 +91,7 @@ class Outcome:
     interrupted: bool
     signal: int = 0
     early: bool = False
+    waiting: float = 0.0
 
 
 ASKED = 0  # in place of the number of a signal: a callback asked to stop
@@ -102,6 +109,8 @@ class _Run:
     progress: Progress
     saver: Saver
     comparison: Comparison
+    workers: int
+    waiting: Waiting = field(default_factory=Waiting)
 
     @property
     def training(self) -> TrainConfig:
@@ -123,6 +132,7 @@ def train(
     progress: Progress | None = None,
     same_bits: bool = True,
     text: str = "",
+    workers: int = 0,
 ) -> Outcome:
     """Train as `config` says, on `data` already of the net's input size, writing into `folder`, which is locked.
 
@@ -130,7 +140,8 @@ def train(
     first one: the trace is then byte for byte that of an uninterrupted run. The config may have more epochs than the
     run had. Without `same_bits` it may have another target, and other versions may compute it; the trace says so.
     With `start`, begin with its weights, where they are, instead of drawn ones, and normalise images as they want.
-    `text` is what a run that begins has as its config.toml.
+    `text` is what a run that begins has as its config.toml. `workers` threads make batches, as many as are good where
+    that is 0.
     Raises UserError, LockedError, CompileError, and NonFiniteError when the loss is no number any more.
     """
     watch = progress or Progress()
@@ -147,7 +158,7 @@ def train(
             refuse_used(folder, "`out`")
             tidy(folder, keep=1)
             left = LeftOff(replace(config, train_sha256=data.train_digest), None)
-        run = _prepared(left, data, folder, target, cache, start, watch)
+        run = _prepared(left, data, folder, target, cache, start, watch, workers)
         counter = _resumed(run, left) if left.saved else _begun(run, start)
         with (
             _traced(run, left, target, resume=resume, same_bits=same_bits, text=text) as trace,
@@ -166,13 +177,21 @@ def train(
         left_over, early = counter.step < run.total, is_over(counter.standing, run.training)
         done = counter.evaluated and (early or not left_over)
         seconds, number = time.perf_counter() - begin, stop[0] if stop else 0
+        early = done and early and left_over
         return Outcome(
-            folder, counter.step, counter.last, counter.best, seconds, not done, number, done and early and left_over
+            *(folder, counter.step, counter.last, counter.best, seconds, not done, number, early, run.waiting.share)
         )
 
 
 def _prepared(
-    left: LeftOff, data: Dataset, folder: Path, target: Target, cache: Cache, start: Start | None, watch: Progress
+    left: LeftOff,
+    data: Dataset,
+    folder: Path,
+    target: Target,
+    cache: Cache,
+    start: Start | None,
+    watch: Progress,
+    workers: int,
 ) -> _Run:
     """The run, its program compiled and its data opened; nothing is written yet."""
     config = left.config
@@ -182,9 +201,11 @@ def _prepared(
             f"`steps_per_call` wants at most the {per_epoch} steps of an epoch, got {config.steps_per_call}; "
             "give a smaller one, or a smaller `batch`"
         )
-    open_all(data)
-    given = normalise_of(left.saved) if left.saved else start.normalise if start else None
-    normalise = given or statistics(data.train, config.net.spec.input[-1])
+    open_all(data, workers)
+    given = normalise_of(left.saved) if left.saved else stated(config) or (start.normalise if start else None)
+    normalise = given or statistics(data.train, config.net.spec.input[-1], workers)
+    if skipped := untold(data):
+        watch.noted(skipped)
     program = build(config.net, config.recipe, config.training.batch, steps_per_call=config.steps_per_call)
     config = replace(config, choices=in_use(program, target, config.choices))
     prepared = prepare(program, target, cache, config.choices)
@@ -197,7 +218,8 @@ def _prepared(
     if data.columns != Columns():
         meta["columns"] = {"inputs": list(data.columns.inputs), "targets": list(data.columns.targets)}
     saver = Saver(folder, session, config.saving, meta)
-    return _Run(config, data, folder, session, normalise, per_epoch, watch, saver, comparison_of(config, data))
+    comparison = comparison_of(config, data)
+    return _Run(config, data, folder, session, normalise, per_epoch, watch, saver, comparison, workers)
 
 
 @contextmanager
@@ -275,6 +297,8 @@ def _go(run: _Run, counter: Counter, trace: TraceWriter, stop: list[int]) -> Non
                 _train_epoch(run, counter, trace, stop)
             else:
                 _evaluate(run, counter, trace, stop)
+            if skipped := untold(run.data):
+                run.progress.noted(skipped)
             gc.collect(1)  # what Python's JSON leaves in rings; the command line lets it look for them rarely by itself
     except NonFiniteError:
         if not checkpoint.exists(run.folder / "last"):  # the last good state is the one that was drawn
@@ -289,7 +313,7 @@ def _train_epoch(run: _Run, counter: Counter, trace: TraceWriter, stop: list[int
     batches = train_batches(
         run.data.train, batch=run.training.batch, seed=run.config.seed, epoch=epoch, normalise=run.normalise,
         augment=run.config.augment, start=start, sampler=run.config.feeding.sampler,
-        aug_repeats=run.config.feeding.aug_repeats,
+        aug_repeats=run.config.feeding.aug_repeats, workers=run.workers, fit=fit_of(run.config.preprocess),
     )  # fmt: skip
     with Ledger(trace) as ledger:
         _steps(run, counter, ledger, _ahead(run, _groups(run, batches, counter)), stop)
@@ -300,7 +324,7 @@ def _train_epoch(run: _Run, counter: Counter, trace: TraceWriter, stop: list[int
 def _steps(run: _Run, counter: Counter, ledger: Ledger, feeds: Iterator[Feed], stop: list[int]) -> None:
     """Take what `feeds` gives, until the epoch is over or a stop was asked for; a NonFiniteError ends it too."""
     epoch = counter.step // run.per_epoch
-    for feed in feeds:
+    for feed, waited in run.waiting.each(feeds):
         begin, before = time.perf_counter(), counter.step
         counter.settled = False
         found = run.session.train(feed, LOGGED)
@@ -309,7 +333,7 @@ def _steps(run: _Run, counter: Counter, ledger: Ledger, feeds: Iterator[Feed], s
         columns = [found[n].tolist() if n in found else nothing for n in LOGGED]
         for lr, loss, grad_norm, param_norm in zip(feed.rates.tolist(), *columns, strict=True):
             done = StepDone(counter.step, epoch, loss, lr, grad_norm, param_norm)
-            ledger.add(done, seconds)
+            ledger.add(done, seconds, waited / len(feed.rates))
             if not math.isfinite(loss):
                 what = f"the loss of step {counter.step}"
                 raise diverged(run.folder, what, loss, data_is_broken=_broken(run.data.train))
@@ -317,6 +341,7 @@ def _steps(run: _Run, counter: Counter, ledger: Ledger, feeds: Iterator[Feed], s
             counter.settled = counter.step == before + len(feed.rates)
             if run.progress.stepped(done, seconds):
                 stop.append(ASKED)
+        run.progress.waited(run.waiting.share)
         if stop:
             break
         if run.saver.due(before, counter.step) and counter.step % run.per_epoch:

@@ -369,13 +369,17 @@ class ChangeRecord(Record):
 
 @dataclass(frozen=True)
 class TimingRecord(Record):
-    """The wall time of one step: `seconds`, a float64, finite and not negative. It goes to `timing.jsonl`."""
+    """The wall time of one step, which goes to `timing.jsonl`: `seconds`, and before them `waited`, for its batch.
+
+    Both are float64, finite and not negative.
+    """
 
     kind = "timing"
     step: int
     seconds: float
+    waited: float = 0.0
 
-    kinds = MappingProxyType({"step": _COUNT, "seconds": _Kind(_seconds)})
+    kinds = MappingProxyType({"step": _COUNT, "seconds": _Kind(_seconds), "waited": _Kind(_seconds)})
 
 
 @dataclass(frozen=True)

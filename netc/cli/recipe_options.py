@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import Field, fields
 from types import UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 import click
 
-from netc.netspec.augment import Augment
+from netc.netspec.augment import Augment, shown
 from netc.netspec.errors import UserError
 from netc.netspec.feeding import SAMPLERS, Feeding
 from netc.netspec.loss import LOSSES
 from netc.netspec.optimizers import OPTIMIZERS
 from netc.netspec.optimizers import Word as OptimizerWord
 from netc.netspec.plugins import load_installed
+from netc.netspec.preprocess import DAMAGED, INTERPOLATIONS, NORMALISATIONS, OF_DATA, Preprocess
 from netc.netspec.recipe import BEST_BY, PRECISIONS, TrainConfig
 from netc.netspec.recipe_words import recipe_parts
 from netc.netspec.schedules import SCHEDULES
@@ -148,12 +149,41 @@ def feeding_options(command: F) -> F:
 def augment_options(command: F) -> F:
     """Add an option for each field of Augment; None stands for what the data set says."""
     for name, f in reversed(options_of(Augment).items()):
-        flag, about = f"--{name.replace('_', '-')}", f"{f.metadata['help']}  [default: the dataset's]"
+        default = "the dataset's" if isinstance(f.default, int) else _shown(f.default)
+        flag, about = f"--{name.replace('_', '-')}", f"{f.metadata['help']}  [default: {default}]"
         if isinstance(f.default, bool):
             command = click.option(f"{flag}/--no-{flag[2:]}", name, default=None, help=about)(command)
         else:
-            command = click.option(flag, name, type=type(f.default), help=about)(command)
+            command = click.option(flag, name, **_form(f), help=about)(command)
     return command
+
+
+# of a field of Preprocess: the words that it takes
+_WORDS = {"interpolation": INTERPOLATIONS, "normalise": (OF_DATA, *NORMALISATIONS), "on_damaged": DAMAGED}
+
+
+def preprocess_options(command: F) -> F:
+    """Add an option for each field of Preprocess, and the number of threads."""
+    for name, f in reversed(options_of(Preprocess).items()):
+        about = f"{f.metadata['help']}  [default: {_shown(f.default)}]"
+        command = click.option(f"--{name.replace('_', '-')}", name, **_form(f), help=about)(command)
+    return click.option(
+        "--workers", type=click.IntRange(min=0), metavar="N",
+        help="Threads that read and augment images; no result depends on them.  [default: as many as are good]",
+    )(command)  # fmt: skip
+
+
+def _form(f: Field[Any]) -> dict[str, Any]:
+    """How an option of a field of Augment or Preprocess is read."""
+    if f.name in _WORDS:
+        return {"type": click.Choice(_WORDS[f.name])}
+    if isinstance(f.default, tuple):
+        return {"metavar": "NUMBER,.."}
+    return {"type": type(f.default), **({"metavar": "POLICY"} if isinstance(f.default, str) else {})}
+
+
+def _shown(default: Any) -> str:
+    return (shown(default) if default else "off") if isinstance(default, tuple) else _number(default) or "off"
 
 
 steps_per_call_option = click.option(

@@ -14,6 +14,7 @@ from netc.cli.recipe_options import (
     augment_options,
     decay_options,
     feeding_options,
+    preprocess_options,
     recipe_options,
     steps_per_call_option,
 )
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     metavar="WEIGHTS",
     help="Weigh each class in the loss: balanced, or numbers such as 1,2,0.5 (crossEntropy, focal).",
 )
+@preprocess_options
 @steps_per_call_option
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="Random seed.")
 @click.option("--out", type=click.Path(path_type=Path), help="Run folder.  [default: runs/NET-DATA]")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from netc.runtime.compare.replay import Replay
 
 # how, not what
-RUNNING = RESUMING | {"log", "log_every", "net", "target", "out", "quiet", "tuned", "steps_per_call"}
+RUNNING = RESUMING | {"log", "log_every", "net", "target", "out", "quiet", "tuned", "steps_per_call", "workers"}
 PLACES = frozenset({"data_dir", "init", "new_head"})  # of what a run was fed with: a run may be told again
 
 

@@ -14,10 +14,11 @@ from netc.netspec.errors import UserError
 from netc.runtime.backends.protocol import Array
 from netc.runtime.data.batches import Normalise, statistics, steps_per_epoch, train_batches
 from netc.runtime.data.dataset import Dataset, of_images
+from netc.runtime.data.frame import fit_of
 from netc.runtime.data.windows import TextSplit
 from netc.runtime.files import whole
 from netc.runtime.run.checkpoint import CheckpointError
-from netc.runtime.run.config import RunConfig, checkpoint_of, normalise_of
+from netc.runtime.run.config import RunConfig, checkpoint_of, normalise_of, stated
 from netc.runtime.schedule import learning_rate
 from netc.runtime.weights.pretrained import Start
 
@@ -67,7 +68,7 @@ class Replay:
             for batch in train_batches(
                 self.data.train, batch=config.training.batch, seed=config.seed, epoch=epoch, normalise=self.normalise,
                 augment=config.augment, start=start, sampler=config.feeding.sampler,
-                aug_repeats=config.feeding.aug_repeats,
+                aug_repeats=config.feeding.aug_repeats, fit=fit_of(config.preprocess),
             ):  # fmt: skip
                 if index >= end:
                     return
@@ -97,7 +98,7 @@ def replay_of(config: RunConfig, data: Dataset, folder: Path | None = None, star
             return Replay(config, data, normalise_of(checkpoint_of(folder, "last")), start)
     except CheckpointError:
         pass  # the golden traces have no checkpoints; what they were trained with is computed again
-    known = start.normalise if start else None
+    known = stated(config) or (start.normalise if start else None)
     return Replay(config, data, known or statistics(data.train, config.net.spec.input[-1]), start)
 
 

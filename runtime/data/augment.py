@@ -1,41 +1,62 @@
 """How training images are changed: a row of AUGMENTATIONS for each field of Augment (netspec/augment.py).
 
-Draws come in the order of the rows, from one generator a step, and a row that is off draws nothing.
+Rows of three kinds. A row that frames cuts a window out of the image as it is stored. A row of the batch changes all
+images of a step at once: its draws come in the order of the rows, from one generator a step, and a row that is off
+draws nothing. A row of the image changes one image after that, by the image's own generator.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image, ImageEnhance, ImageFilter
 
-from netc.netspec.augment import Augment
+from netc.netspec.augment import Augment, shown
 from netc.netspec.errors import UserError
+from netc.netspec.policies import parse_policy
+from netc.netspec.vocabulary import default_of, options_of
+from netc.runtime.data.frame import Window
+from netc.runtime.data.image_ops import Ground, shift_hue
+from netc.runtime.data.policies import applier
 
 Images = npt.NDArray[np.uint8]
 """uint8 [N, H, W, C], 0 to 255, C = 1 (grey) or 3 (RGB)."""
 
 
-Apply = Callable[[Images, Any, np.random.Generator], Images]
+Generator = np.random.Generator
+Apply = Callable[[Images, Any, Generator], Images]
+ApplyOne = Callable[[Image.Image, Augment, Generator, Ground], Image.Image]
+ApplyPolicy = Callable[[Image.Image, Generator, Ground], Image.Image]
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How a field is done: `apply(pixels, value, generator)` may change `pixels` itself; `said` tells it at the start.
+    """How a field is done; a row with neither function is of the framing, which `window_of` reads.
 
-    `problem` says why a value does not fit images of a size, or nothing; `resized` is the value for other images.
+    `apply(pixels, value, generator)`, of the batch, may change `pixels` itself; it only moves pixels, so that masks may
+    go through it. `one(image, augment, generator, ground)` is of the image. `said` tells it at the start; "" says
+    nothing. `problem` says why a value does not fit images of a size, or nothing; `resized` is the value for other
+    images.
     """
 
-    apply: Apply
     said: Callable[[Any], str]
+    apply: Apply | None = None
+    one: ApplyOne | None = None
     problem: Callable[[Any, tuple[int, ...]], str] = lambda value, size: ""
     resized: Callable[[Any, float], Any] = lambda value, ratio: value
 
+    @property
+    def moves(self) -> bool:
+        """Whether it is of the batch, and moves pixels."""
+        return self.apply is not None
 
-def _crop(pixels: Images, pad: int, generator: np.random.Generator) -> Images:
+
+def _crop(pixels: Images, pad: int, generator: Generator) -> Images:
     count, height, width, channels = pixels.shape
     tops, lefts = generator.integers(0, 2 * pad + 1, (2, count))
     frame = np.zeros((count, height + 2 * pad, width + 2 * pad, channels), np.uint8)
@@ -50,34 +71,118 @@ def _crop_problem(pad: int, size: tuple[int, ...]) -> str:
     return "" if 0 <= pad <= most else f"`crop` wants from 0 to {most} pixels, got {pad}; give a smaller one"
 
 
-def _flip(pixels: Images, flip: bool, generator: np.random.Generator) -> Images:
+def _flip(pixels: Images, flip: bool, generator: Generator) -> Images:
     flipped = np.flatnonzero(generator.integers(0, 2, len(pixels)))
     pixels[flipped] = pixels[flipped, :, ::-1]
     return pixels
 
 
+def _vflip(pixels: Images, flip: bool, generator: Generator) -> Images:
+    flipped = np.flatnonzero(generator.integers(0, 2, len(pixels)))
+    pixels[flipped] = pixels[flipped, ::-1]
+    return pixels
+
+
+def _policy(image: Image.Image, augment: Augment, generator: Generator, ground: Ground) -> Image.Image:
+    return _applier(augment.auto_augment)(image, generator, ground)
+
+
+@cache
+def _applier(text: str) -> ApplyPolicy:
+    policy = parse_policy(text)
+    assert policy is not None  # the row is off otherwise
+    return applier(policy)
+
+
+def _jitter(image: Image.Image, augment: Augment, generator: Generator, ground: Ground) -> Image.Image:
+    """As torchvision's ColorJitter: in an order that is drawn, each by a factor that is drawn."""
+    reach = augment.jitter
+    factors = [max(0.0, 1.0 - r) + (1.0 + r - max(0.0, 1.0 - r)) * generator.random() for r in reach[:3]]
+    turns = reach[3] * (2.0 * generator.random() - 1.0)
+    return jittered(image, generator.permutation(4).tolist(), (*factors, turns), reach)
+
+
+def jittered(image: Image.Image, order: Sequence[int], drawn: Sequence[float], reach: Sequence[float]) -> Image.Image:
+    """Brightness, contrast and saturation (0, 1, 2) by their factors and the hue (3) by turns, in an order.
+
+    What does not reach is left out.
+    """
+    for index in order:
+        if not reach[index]:
+            continue
+        image = shift_hue(image, drawn[3]) if index == 3 else ENHANCE[index](image).enhance(drawn[index])
+    return image
+
+
+ENHANCE = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)
+
+
+def _grayscale(image: Image.Image, augment: Augment, generator: Generator, ground: Ground) -> Image.Image:
+    return image.convert("L").convert(image.mode) if generator.random() < augment.grayscale else image
+
+
+def _blur(image: Image.Image, augment: Augment, generator: Generator, ground: Ground) -> Image.Image:
+    chance, radius = generator.random(2).tolist()
+    return image.filter(ImageFilter.GaussianBlur(0.1 + 1.9 * radius)) if chance < augment.blur else image
+
+
 AUGMENTATIONS: dict[str, Augmentation] = {
     "crop": Augmentation(
-        _crop,
         lambda pad: f"randomly cropped after {pad} pixels of padding (`crop=0` turns this off)",
-        _crop_problem,
-        lambda pad, ratio: round(pad * ratio),
+        _crop,
+        problem=_crop_problem,
+        resized=lambda pad, ratio: round(pad * ratio),
     ),
-    "flip": Augmentation(_flip, lambda flip: "flipped left to right half of the time (`flip=False` turns this off)"),
+    "flip": Augmentation(lambda flip: "flipped left to right half of the time (`flip=False` turns this off)", _flip),
+    "vflip": Augmentation(lambda flip: "flipped top to bottom half of the time (`vflip=False` turns this off)", _vflip),
+    "rrc_scale": Augmentation(
+        lambda scale: f"cut out at random, {shown(scale)} of the area (`rrc_scale=0` turns this off)"
+    ),
+    "rrc_ratio": Augmentation(lambda ratio: ""),
+    "auto_augment": Augmentation(
+        lambda policy: f"changed by the policy {policy} (`auto_augment=none` turns this off)", one=_policy
+    ),
+    "color_jitter": Augmentation(
+        lambda reach: f"jittered in colour by up to {shown(reach)} (`color_jitter=0` turns this off)", one=_jitter
+    ),
+    "grayscale": Augmentation(
+        lambda chance: f"made grey with probability {chance:g} (`grayscale=0` turns this off)", one=_grayscale
+    ),
+    "blur": Augmentation(lambda chance: f"blurred with probability {chance:g} (`blur=0` turns this off)", one=_blur),
 }
 
 
-def augmented(pixels: Images, augment: Augment, generator: np.random.Generator) -> Images:
-    """Return `pixels`, uint8 [N, H, W, C], as the rows change them; may change `pixels` itself."""
+def augmented(pixels: Images, augment: Augment, generator: Generator) -> Images:
+    """Return `pixels`, uint8 [N, H, W, C], as the rows of the batch change them; may change `pixels` itself."""
     for name, row in AUGMENTATIONS.items():
-        if value := getattr(augment, name):
+        if row.apply and (value := getattr(augment, name)):
             pixels = row.apply(pixels, value, generator)
     return pixels
 
 
+def window_of(augment: Augment) -> Window | None:
+    """What is cut out of the image as it is stored, if anything is."""
+    return Window(augment.rrc_area, augment.rrc_ratio) if augment.rrc_scale else None
+
+
+def of_one(augment: Augment) -> tuple[ApplyOne, ...]:
+    """What changes single images."""
+    return tuple(row.one for name, row in AUGMENTATIONS.items() if row.one and getattr(augment, name))
+
+
+def by_image(augment: Augment) -> bool:
+    """Whether an image's own generator is wanted."""
+    return bool(of_one(augment)) or window_of(augment) is not None
+
+
 def chosen(augment: Augment, words: Mapping[str, Any], size: tuple[int, ...]) -> Augment:
-    """What the words say in the place of `augment`'s, for images of `size` (H, W); raises UserError for a misfit."""
-    made = Augment(**{**vars(augment), **{name: value for name, value in words.items() if value is not None}})
+    """What the words say in the place of `augment`'s, for images of `size` (H, W); raises UserError for a misfit.
+
+    The data set's own `crop` gives way to a random resized crop that is asked for.
+    """
+    stated = {name: value for name, value in words.items() if value is not None}
+    own = vars(augment) if not stated.get("rrc_scale") else {**vars(augment), "crop": 0}
+    made = Augment(**{**own, **stated})
     for name, row in AUGMENTATIONS.items():
         if problem := row.problem(getattr(made, name), size):
             raise UserError(problem)
@@ -91,6 +196,8 @@ def resized(augment: Augment, ratio: float) -> Augment:
 
 def said(augment: Augment) -> Iterator[str]:
     """What happens to the images, and how to have it not happen."""
+    plain = {name: default_of(f) for name, f in options_of(Augment).items()}
     for name, row in AUGMENTATIONS.items():
-        if value := getattr(augment, name):
-            yield row.said(value)
+        value = getattr(augment, name)
+        if value and value != plain[name] and (text := row.said(value)):
+            yield text

@@ -1,9 +1,10 @@
 """Batches: the order of an epoch, augmentation, normalisation; equal bits for equal (seed, epoch, step).
 
-Every draw comes from NumPy's counter-based Philox generator with the key (seed, epoch). Its counter's upper
-words tell the uses apart: the order of the epoch begins at (.., .., 0, 0), the augmentation of step s at
-(.., .., s, 1). So a run that begins in the middle of an epoch draws what an unbroken one draws. NumPy keeps
-Philox's bits for ever, and `Generator`'s permutation and integers within a version (NEP 19).
+Every draw comes from NumPy's counter-based Philox generator with the key (seed, epoch). Its counter's upper words tell
+the uses apart: the order of the epoch begins at (.., .., 0, 0), the crops and flips of step s at (.., .., s, 1), and
+what else is drawn for the image at place p of the epoch's order at (.., .., p, 2). So a run that begins in the middle
+of an epoch draws what an unbroken one draws. NumPy keeps Philox's bits for ever, and `Generator`'s permutation and
+integers within a version (NEP 19).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING, Literal, Self, TypeVar
@@ -19,13 +21,17 @@ import numpy as np
 import numpy.typing as npt
 
 from netc.netspec.augment import Augment
-from netc.runtime.data.augment import Images, augmented
-from netc.runtime.data.dataset import AnySplit, Dataset, Indices, Labels, of_images
+from netc.runtime.data.augment import Images, by_image
+from netc.runtime.data.damaged import plain, readable
+from netc.runtime.data.dataset import AnySplit, Dataset, Indices, Labels, Split, of_images
 from netc.runtime.data.division import balanced_order
 from netc.runtime.data.errors import DataError, refuse
 from netc.runtime.data.examples import Array, Batches, Examples
+from netc.runtime.data.frame import STRETCH, Fit
 from netc.runtime.data.kept import KeptSplit
+from netc.runtime.data.training_images import TrainingImages
 from netc.runtime.data.windows import Ids, TextSplit
+from netc.runtime.data.workers import AUTOMATIC, in_order, workers_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -105,12 +111,13 @@ class EvalBatch:
     weight: Floats
 
 
-def statistics(split: AnySplit, channels: int) -> Normalise:
+def statistics(split: AnySplit, channels: int, workers: int = AUTOMATIC) -> Normalise:
     """Return mean and (population) standard deviation for each channel of pixel / 255, exact to float64.
 
     Over all images, or 10,000 of them evenly spaced when there are more (an image folder is sorted by class,
-    so that the first ones would not do). A std is at least `STD_FLOOR`. Raises `DataError` when the images
-    have another number of channels. Text has no channels, and what a net takes as it is has nothing to normalise.
+    so that the first ones would not do); without damaged ones, where they are skipped. A std is at least `STD_FLOOR`.
+    Raises `DataError` when the images have another number of channels, and for a damaged one. Text has no channels, and
+    what a net takes as it is has nothing to normalise.
     """
     if isinstance(split, Examples) and split.standardise:
         return _column_statistics(split.x)
@@ -123,10 +130,13 @@ def statistics(split: AnySplit, channels: int) -> Normalise:
     count = min(len(split), STATISTICS_IMAGES)
     chosen: Indices = np.arange(count, dtype=np.int64) * len(split) // count
     histogram = np.zeros((channels, 256), np.int64)
-    for start in range(0, count, STATISTICS_CHUNK):
-        pixels = split.images(chosen[start : start + STATISTICS_CHUNK])
+    parts = [chosen[start : start + STATISTICS_CHUNK] for start in range(0, count, STATISTICS_CHUNK)]
+    for found, whole in in_order(partial(readable, split), parts, workers_for(split, workers)):
+        pixels = found if whole.all() else found[whole]
         for channel in range(channels):
             histogram[channel] += _counts(pixels[..., channel].ravel())
+    if not histogram.any():
+        raise DataError("the statistics of the training images want one that is whole, got none; repair the data")
     levels = np.arange(256) / 255
     weights = histogram / histogram.sum(axis=1, keepdims=True)
     mean = weights @ levels
@@ -151,22 +161,36 @@ def _taken(split: Examples, chosen: Indices, normalise: Normalise) -> tuple[Arra
     return (normalise.columns(x) if split.standardise else x), y
 
 
-def open_all(data: Dataset) -> None:
+def open_all(data: Dataset, workers: int = AUTOMATIC) -> None:
     """Decode every test image once, so that a damaged one is found now; raises `DataError` that names all of them.
 
-    The training images too, where they are kept once decoded and there are no more than `statistics` looks at.
+    The training images too, where they are kept once decoded and there are no more than `statistics` looks at. Where
+    damaged images are skipped, they are noted, and what is refused is a test without a whole one.
     """
     problems: list[str] = []
     for split in (data.train, data.test):
-        once = isinstance(split, KeptSplit) and len(split) <= STATISTICS_IMAGES
+        once = isinstance(plain(split), KeptSplit) and len(split) <= STATISTICS_IMAGES
         if not of_images(split) or (split is data.train and not once):
             continue
-        for start in range(0, len(split), STATISTICS_CHUNK):
-            try:
-                split.images(np.arange(start, min(start + STATISTICS_CHUNK, len(split)), dtype=np.int64))
-            except DataError as error:
-                problems += error.problems
+        parts = [
+            np.arange(start, min(start + STATISTICS_CHUNK, len(split)), dtype=np.int64)
+            for start in range(0, len(split), STATISTICS_CHUNK)
+        ]
+        whole = False
+        for found in in_order(partial(_opened, split), parts, workers_for(split, workers)):
+            problems += found if isinstance(found, tuple) else ()
+            whole |= found is True
+        if not (whole or problems):
+            problems.append(f"{data.name}: wants one image that is whole, got none; repair the data")
     refuse(data.name, problems)
+
+
+def _opened(split: Split, part: Indices) -> tuple[str, ...] | bool:
+    """What is wrong with a part of the images, or whether any is whole."""
+    try:
+        return bool(readable(split, part)[1].any())
+    except DataError as error:
+        return error.problems
 
 
 def _counts(pixels: Images) -> Indices:
@@ -205,12 +229,15 @@ def train_batches(
     start: int = 0,
     sampler: str = "shuffle",
     aug_repeats: int = 1,
+    workers: int = AUTOMATIC,
+    fit: Fit = STRETCH,
 ) -> Iterator[Batch]:
     """Return the full batches of one epoch from step `start` on; those left over are not seen this epoch.
 
     With the `sampler` balanced every class comes as often. Each example comes `aug_repeats` times in a row. The first
-    `start` batches are skipped without being read. Raises `DataError` at once for a batch larger than the split and a
-    `start` outside 0 to `steps_per_epoch`, and on the way for a damaged image.
+    `start` batches are skipped without being read. `fit` says the interpolation of what is cut out at random and
+    turned. The batches are the same however many `workers` make them. Raises `DataError` at once for a batch larger
+    than the split and a `start` outside 0 to `steps_per_epoch`, and on the way for a damaged image.
     """
     steps = steps_per_epoch(len(split), batch)
     if not 0 <= start <= steps:
@@ -222,24 +249,34 @@ def train_batches(
     else:
         order = epoch_order(len(split), seed, epoch)
     order = np.repeat(order, aug_repeats)[: len(split)]
-    labels = split.labels
 
     def make(step: int) -> Batch:
         chosen = order[step * batch : (step + 1) * batch]
         if isinstance(split, TextSplit):
             return Batch(*split.windows(chosen))
-        if isinstance(split, Examples):
-            return Batch(*_taken(split, chosen, normalise))
-        pixels = augmented(split.images(chosen), augment, _generator(seed, epoch, (step, 1)))
+        assert isinstance(split, Examples)
+        return Batch(*_taken(split, chosen, normalise))
+
+    if not of_images(split):
+        return (make(step) for step in range(start, steps))
+    images = TrainingImages(
+        split, order, batch, augment, normalise.mean, lambda place: _generator(seed, epoch, (place, 2)),
+        lambda step: _generator(seed, epoch, (step, 1)), fit,
+    )  # fmt: skip
+    labels = split.labels
+
+    def make_images(step: int) -> Batch:
+        pixels, chosen = images.step(step)
         return Batch(normalise(pixels), labels[chosen])
 
-    return (make(step) for step in range(start, steps))
+    return in_order(make_images, range(start, steps), workers_for(split, workers, changed=by_image(augment)))
 
 
-def eval_batches(split: AnySplit, *, batch: int, normalise: Normalise) -> Iterator[EvalBatch]:
+def eval_batches(split: AnySplit, *, batch: int, normalise: Normalise, workers: int = AUTOMATIC) -> Iterator[EvalBatch]:
     """Return all images in order, in batches of one size; the last one is padded, its padding of weight 0.
 
-    Raises `DataError` for a batch smaller than 1, and on the way for a damaged image.
+    A damaged image that is skipped has weight 0, too. Raises `DataError` for a batch smaller than 1, and on the way for
+    a damaged image.
     """
     if batch < 1:
         raise DataError(f"a batch wants 1 image or more, got {batch}; make the batch larger")
@@ -256,9 +293,14 @@ def eval_batches(split: AnySplit, *, batch: int, normalise: Normalise) -> Iterat
             return EvalBatch(_padded(x, batch), _padded(y, batch), weight)
         if not of_images(split):
             raise DataError("an evaluation wants arrays, got batches; give `x_test` and `y_test`")
-        return EvalBatch(_padded(normalise(split.images(chosen)), batch), _padded(labels[chosen], batch), weight)
+        pixels, whole = readable(split, chosen)
+        inputs = normalise(pixels)
+        inputs[~whole] = 0
+        weight[: len(whole)] *= whole
+        return EvalBatch(_padded(inputs, batch), _padded(labels[chosen], batch), weight)
 
-    return (make(start) for start in range(0, len(split), batch))
+    threads = workers_for(split, workers) if of_images(split) else 1
+    return in_order(make, range(0, len(split), batch), threads)
 
 
 def _padded(rows: npt.NDArray[Number], batch: int) -> npt.NDArray[Number]:

@@ -267,18 +267,24 @@ add_dataset(
 
 
 def load(
-    name: str, *, data_dir: Path | None = None, cache_dir: Path, whole: bool = False, floats: bool = False
+    name: str,
+    *,
+    data_dir: Path | None = None,
+    cache_dir: Path,
+    whole: bool = False,
+    floats: bool = False,
+    skip_damaged: bool = False,
 ) -> Dataset:
     """Return the data set `name`: one of `DATASETS`, or your own in a form of `OWN_FORMS`, as `imagefolder:PATH`.
 
     With `whole`, a text or a folder that netc itself would divide is both splits, undivided, with the same digest. With
-    `floats` the targets of a table are numbers.
+    `floats` the targets of a table are numbers, with `skip_damaged` the damaged images of a folder are left out.
     Looked for in `data_dir` and nowhere else when that is given, else in the system's package folder, else
     in `cache_dir`/NAME, where `fetch` puts it. Raises `DataError` for an unknown name, for data that is not
     there (saying how to get it) and for damaged files.
     """
     if is_own(name):
-        return load_own(name, data_dir, whole=whole, floats=floats)
+        return load_own(name, data_dir, whole=whole, floats=floats, skip_damaged=skip_damaged)
     entry = entry_of(name)
     if entry.make:
         _refuse_data_dir(name, data_dir)

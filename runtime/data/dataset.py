@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol, Self, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from netc.netspec.augment import Augment
 from netc.runtime.data.augment import Images
@@ -58,6 +59,9 @@ class Split(Protocol):
     def part(self, indices: Indices) -> Split:
         """Return the split of the images at `indices` [n] alone."""
 
+    def picture(self, index: int) -> Image.Image:
+        """Return one image as it is stored, of its own size, upright, in mode L or RGB."""
+
 
 @dataclass(frozen=True, eq=False)
 class ArraySplit:
@@ -97,6 +101,15 @@ class ArraySplit:
     def part(self, indices: Indices) -> ArraySplit:
         """Return the split of the images at `indices` [n] alone."""
         return ArraySplit(self.pixels[indices], self.labels[indices])
+
+    def picture(self, index: int) -> Image.Image:
+        """Return one image."""
+        return picture_of(self.pixels[index])
+
+
+def picture_of(pixels: Images) -> Image.Image:
+    """Pixels uint8 [H, W, C] as Pillow's image."""
+    return Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
 
 
 @dataclass(frozen=True)

@@ -12,16 +12,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from netc.netspec.augment import Augment
 from netc.runtime.data.augment import Images
+from netc.runtime.data.damaged import skipped_note
 from netc.runtime.data.dataset import Dataset, Indices, Labels, Split
 from netc.runtime.data.errors import DataError, refuse
-from netc.runtime.data.image_file import decode, survey
+from netc.runtime.data.frame import STRETCH, Fit
+from netc.runtime.data.image_file import decode, picture, survey
 from netc.runtime.data.kept import keep
 from netc.runtime.data.layout import Found, class_images, parts
 
 EVERY = 5
+LARGER = 4  # times the wanted side, that an image of too many pixels is still decoded at to be cut at random
 
 Labelled = tuple[tuple[str, str], ...]
 """(relative path with / between the parts, class) of images, sorted."""
@@ -31,23 +35,29 @@ Labelled = tuple[tuple[str, str], ...]
 class FolderSplit:
     """Images in files: `files` are paths below `root`, with / between the parts; `shape` is (H, W, C).
 
-    An image is decoded when asked for, as `decode` says, and resized to H x W.
+    An image is decoded when asked for, as `decode` says, and brought to H x W as `fit` says.
     """
 
     root: Path
     files: tuple[str, ...]
     labels: Labels
     shape: tuple[int, int, int]
+    fit: Fit = STRETCH
 
     def __len__(self) -> int:
         return len(self.files)
+
+    def picture(self, index: int) -> Image.Image:
+        """Return an image in its own size; raises `DataError` when it is damaged."""
+        height, width, channels = self.shape
+        return picture(self.root / self.files[index], channels, LARGER * max(height, width))
 
     def images(self, indices: Indices) -> Images:
         """Return the images at `indices` [n]: uint8 [n, H, W, C]; raises `DataError` with all that are damaged."""
         out, problems = np.empty((len(indices), *self.shape), np.uint8), []
         for target, index in zip(out, indices.tolist(), strict=True):
             try:
-                target[:] = decode(self.root / self.files[index], self.shape)
+                target[:] = decode(self.root / self.files[index], self.shape, self.fit)
             except DataError as error:
                 problems.append(str(error))
         refuse(str(self.root), problems)
@@ -58,13 +68,16 @@ class FolderSplit:
         return replace(self, files=tuple(self.files[i] for i in indices.tolist()), labels=self.labels[indices])
 
 
-def load_folder(path: Path, name: str, *, follow: bool = False, whole: bool = False) -> Dataset:
+def load_folder(
+    path: Path, name: str, *, follow: bool = False, whole: bool = False, skip_damaged: bool = False
+) -> Dataset:
     """Return the images below `path`, whose native shape is the commonest of all images'.
 
     Every image is read once, for the digest and for its header; the pixels are decoded later. Files that are no images
     are passed over and counted in the dataset's `notes`. Links that lead out of `path` are followed only with `follow`.
-    With `whole` a folder without parts is both splits, undivided, for evaluation. Raises `DataError` with every problem
-    of the folder: no classes, classes without images, files that are to be images and are none.
+    With `whole` a folder without parts is both splits, undivided, for evaluation. With `skip_damaged` files that are to
+    be images and are none are left out, with a note; the folder is divided as if they were there. Raises `DataError`
+    with every problem of the folder: no classes, classes without images, files that are to be images and are none.
     """
     root = path.expanduser().resolve()
     if not root.is_dir():
@@ -75,12 +88,24 @@ def load_folder(path: Path, name: str, *, follow: bool = False, whole: bool = Fa
     sha = hashlib.sha256(b"netc folder 2")
     shapes: Counter[tuple[int, int, int]] = Counter()
     so_far: dict[str, str] = {}  # the digest up to the end of a part
+    damaged: dict[str, str] = {}  # path -> the sentence about it
     for role, files in (("train", train), ("test", test)):
         for relative, _ in files:
-            if (seen := _surveyed(found, root / relative)) is not None:
-                shapes[seen[1]] += 1
-                sha.update(f"\0{role}\0{relative}\0{seen[0]}".encode("utf-8", "surrogateescape"))
+            try:
+                digest, shape = survey(root / relative)
+            except DataError as error:
+                damaged[relative] = str(error)
+                continue
+            shapes[shape] += 1
+            sha.update(f"\0{role}\0{relative}\0{digest}".encode("utf-8", "surrogateescape"))
         so_far[role] = sha.hexdigest()
+    if damaged and skip_damaged:
+        train, test = (tuple(pair for pair in files if pair[0] not in damaged) for files in (train, test))
+        lost = sorted(set(classes) - {label for _, label in train})
+        found.problems += [f"{root}: {label} wants a whole image to train on, got damaged ones" for label in lost]
+        found.notes.append(skipped_note(tuple(damaged.values())))
+    else:
+        found.problems += damaged.values()
     if not found.problems and not (test or whole):
         found.problems.append(f"{path}: wants at least {EVERY} images, got {len(train)}; add images")
     refuse(name, found.problems)
@@ -140,12 +165,3 @@ def _labelled(root: Path, classes: dict[str, list[Path]]) -> Labelled:
     return tuple(
         sorted((image.relative_to(root).as_posix(), label) for label, images in classes.items() for image in images)
     )
-
-
-def _surveyed(found: Found, path: Path) -> tuple[str, tuple[int, int, int]] | None:
-    """The image's digest and shape; None, and a problem, where it has none."""
-    try:
-        return survey(path)
-    except DataError as error:
-        found.problems.append(str(error))
-        return None

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import struct
 import zlib
+from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import IO
 
@@ -13,6 +15,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from netc.runtime.data.augment import Images
 from netc.runtime.data.errors import DataError
+from netc.runtime.data.frame import STRETCH, Fit, fitted
 
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 """Pillow's readers that are let near a file; none of them starts another program."""
@@ -69,57 +72,112 @@ DAMAGE = (
 """What Pillow's readers raise on damaged files."""
 
 
-def decode(path: Path, shape: tuple[int, int, int]) -> Images:
+@dataclass(frozen=True)
+class Encoded:
+    """An image that lies in no file of its own: what messages call it, and its bytes."""
+
+    name: str
+    content: bytes
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return len(self.content)
+
+    def open(self) -> IO[bytes]:
+        """The bytes, to be read."""
+        return BytesIO(self.content)
+
+
+Source = Path | Encoded
+
+
+def decode(source: Source, shape: tuple[int, int, int], fit: Fit = STRETCH) -> Images:
     """Return one image file as uint8 [H, W, C] of `shape`; raises `DataError` when it is damaged.
 
     The first frame is turned upright as its EXIF orientation says, laid on white where it is transparent, converted to
-    grey or RGB, and resized bilinearly, antialiased as Pillow does. A JPEG whose pixels would take far more memory than
-    its file is decoded at a fraction of its size that is still twice the wanted one.
+    grey or RGB, and brought to the size as `fit` says: by default bilinearly, antialiased as Pillow does. A JPEG whose
+    pixels would take far more memory than its file is decoded at a fraction of its size that is still twice the wanted
+    one.
     """
     height, width, channels = shape
+    if fit.crop_pct:
+        image = fitted(picture(source, channels, 2 * max(height, width)), height, width, fit)
+        return np.asarray(image if channels == 1 else image.convert("RGB")).reshape(shape)
     try:
-        with path.open("rb") as file:
-            image, _ = _open_image(path, file)
-            _reduced(image, path, 2 * max(height, width))
-            image.load()
-            number = _orientation(image)
-            flat = _flat(image, channels)
+        with _opened(source) as file:
+            flat, number = _loaded(source, file, channels, 2 * max(height, width))
             stored = (height, width) if number in SIDEWAYS else (width, height)
-            resized = flat.resize(stored, Image.Resampling.BILINEAR)
+            resized = flat.resize(stored, fit.resampling)
             # turned, and made RGB of grey, when it is small: that gives the same pixels sooner
             upright = resized.transpose(TURNS[number]) if number in TURNS else resized
             return np.asarray(upright if channels == 1 else upright.convert("RGB")).reshape(shape)
     except DAMAGE as error:
-        raise damaged(path, error) from error
+        raise damaged(source, error) from error
 
 
-def survey(path: Path) -> tuple[str, tuple[int, int, int]]:
+def picture(source: Source, channels: int, side: int) -> Image.Image:
+    """Return one image file in its own size, upright, in mode L or, of colours where `channels` is 3, RGB.
+
+    Of a JPEG whose pixels would take far more memory than its file both sides are at least `side`. Raises `DataError`.
+    """
+    try:
+        with _opened(source) as file:
+            flat, number = _loaded(source, file, channels, side)
+            return flat.transpose(TURNS[number]) if number in TURNS else flat
+    except DAMAGE as error:
+        raise damaged(source, error) from error
+
+
+def survey(source: Source) -> tuple[str, tuple[int, int, int]]:
     """Return the file's SHA-256 (hex) and its image's (H, W, C), from the header alone; raises `DataError`."""
     try:
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        with _opened(source) as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
             file.seek(0)
-            image, (height, width, channels) = _open_image(path, file)
-            _reduced(image, path, 1)
+            image, (height, width, channels) = _open_image(source, file)
+            _reduced(image, source, 1)
             late = image.format == "PNG" and "exif" not in image.info  # may stand behind the pixels, which are not read
             sideways = not late and _orientation(image) in SIDEWAYS
             return digest, (width, height, channels) if sideways else (height, width, channels)
     except DAMAGE as error:
-        raise damaged(path, error) from error
+        raise damaged(source, error) from error
 
 
-def damaged(path: Path, error: BaseException) -> DataError:
+def _opened(source: Source) -> IO[bytes]:
+    return source.open() if isinstance(source, Encoded) else source.open("rb")
+
+
+def _size(source: Source) -> int:
+    if isinstance(source, Encoded):
+        return source.size
+    return source.stat().st_size if source.is_file() else -1
+
+
+def _loaded(source: Source, file: IO[bytes], channels: int, side: int) -> tuple[Image.Image, int]:
+    """The pixels as they are stored, in L or RGB, and EXIF's orientation."""
+    image, _ = _open_image(source, file)
+    _reduced(image, source, side)
+    image.load()
+    number = _orientation(image)
+    return _flat(image, channels), number
+
+
+def damaged(path: Source, error: BaseException) -> DataError:
     """The sentence about a file that is no whole image, or that the system does not give."""
     if isinstance(error, OSError) and error.errno is not None:
         return DataError(f"{path}: cannot be read ({error.strerror}); check the path and its rights")
-    empty = path.is_file() and path.stat().st_size == 0
+    empty = _size(path) == 0
     unknown = isinstance(error, UnidentifiedImageError)  # its own sentence names a Python object
     own = "a file that begins as none of these" if unknown else f"{type(error).__name__}: {error}"
     got = "an empty file" if empty else own
     return DataError(f"{path}: wants a whole image ({', '.join(FORMATS)}), got {got}; repair or remove the file")
 
 
-def _open_image(path: Path, file: IO[bytes]) -> tuple[Image.Image, tuple[int, int, int]]:
+def _open_image(path: Source, file: IO[bytes]) -> tuple[Image.Image, tuple[int, int, int]]:
     image = Image.open(file, formats=FORMATS)
     if image.width * image.height > PIXEL_LIMIT:
         raise DataError(
@@ -145,12 +203,12 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def _reduced(image: Image.Image, path: Path, side: int) -> None:
+def _reduced(image: Image.Image, path: Source, side: int) -> None:
     """Raise `DataError` for an image that takes far more memory than its file; have a large JPEG decoded smaller.
 
     A JPEG can be decoded at a half, a quarter or an eighth of its size: at one that leaves both sides at least `side`.
     """
-    spare = SPARE + FOR_A_BYTE * path.stat().st_size
+    spare = SPARE + FOR_A_BYTE * _size(path)
     held = HELD.get(image.mode, HELD_ELSE) * COPIES.get(str(image.format), 1)
     if image.width * image.height * held > spare:
         image.draft(None, (side, side))  # does nothing where it is no JPEG

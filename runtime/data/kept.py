@@ -8,6 +8,7 @@ from math import prod
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from netc.runtime.data.augment import Images
 from netc.runtime.data.dataset import Indices, Labels, Split
@@ -48,14 +49,20 @@ class KeptSplit:
 
     def images(self, indices: Indices) -> Images:
         """Return the images at `indices` [n]: uint8 [n, H, W, C]."""
+        asked = np.zeros(len(self.base), np.bool_)
+        asked[indices] = True
         with self._lock:
-            asked = np.zeros(len(self.base), np.bool_)
-            asked[indices] = True
             new = np.flatnonzero(asked & ~self._known)
-            if len(new):
-                self._kept[new] = self.base.images(new)
+        if len(new):
+            made = self.base.images(new)  # without the lock: several threads decode at once
+            with self._lock:
+                self._kept[new] = made
                 self._known[new] = True
-            return self._kept[indices]
+        return self._kept[indices]
+
+    def picture(self, index: int) -> Image.Image:
+        """Return one image in its own size, which is not kept."""
+        return self.base.picture(index)
 
     def part(self, indices: Indices) -> Split:
         """Return the split of the images at `indices` [n] alone, kept too."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from netc.runtime.data.augment import Images
 from netc.runtime.data.dataset import AnySplit, Columns, Dataset, Indices, Labels, Split, of_images
@@ -48,6 +49,10 @@ class ChosenSplit:
     def part(self, indices: Indices) -> ChosenSplit:
         """Return the split of the images at `indices` [n] alone."""
         return ChosenSplit(self.base, self.places[indices], self.labels[indices])
+
+    def picture(self, index: int) -> Image.Image:
+        """Return one image in its own size."""
+        return self.base.picture(int(self.places[index]))
 
 
 @dataclass(frozen=True)

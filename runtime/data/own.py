@@ -28,7 +28,7 @@ class Asked:
     """Own data as it was asked for: `name` in full, what stood behind its colon, and the options behind that.
 
     `whole`: undivided, for evaluation, where netc itself would divide it. `floats`: its targets are numbers and not
-    classes, as the loss wants them.
+    classes, as the loss wants them. `skip_damaged`: damaged images are left out.
     """
 
     name: str
@@ -36,6 +36,7 @@ class Asked:
     options: Mapping[str, str] = field(default_factory=dict)
     whole: bool = False
     floats: bool = False
+    skip_damaged: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,18 +63,22 @@ def _ends(*endings: str) -> Callable[[Path], bool]:
     return lambda path: path.suffix.lower() in endings
 
 
+def _folder(asked: Asked, *, follow: bool = False) -> Dataset:
+    return load_folder(asked.path, asked.name, follow=follow, whole=asked.whole, skip_damaged=asked.skip_damaged)
+
+
 OWN_FORMS.add(
     "imagefolder",
     OwnForm(
         "PATH", "folder", "images, in a folder for each class",
-        lambda asked: load_folder(asked.path, asked.name, whole=asked.whole), Path.is_dir,
+        _folder, Path.is_dir,
     ),
 )  # fmt: skip
 OWN_FORMS.add(
     "imagefolder+links",
     OwnForm(
         "PATH", "folder", "the same, with the links in it followed wherever they lead",
-        lambda asked: load_folder(asked.path, asked.name, follow=True, whole=asked.whole), lambda path: False,
+        lambda asked: _folder(asked, follow=True), lambda path: False,
     ),
 )  # fmt: skip
 OWN_FORMS.add(
@@ -113,7 +118,9 @@ def own_names() -> tuple[str, ...]:
     return tuple(f"{word}:{form.place}" for word, form in OWN_FORMS.items())
 
 
-def load_own(name: str, data_dir: Path | None = None, *, whole: bool = False, floats: bool = False) -> Dataset:
+def load_own(
+    name: str, data_dir: Path | None = None, *, whole: bool = False, floats: bool = False, skip_damaged: bool = False
+) -> Dataset:
     """Return own data, as `is_own` says of its name; see `Asked`. Raises DataError."""
     word = _form_of(name)
     assert word is not None  # the caller asked
@@ -126,7 +133,7 @@ def load_own(name: str, data_dir: Path | None = None, *, whole: bool = False, fl
     if unknown := sorted(options.keys() - form.options.keys()):
         known = ", ".join(form.options)  # a form without any takes all behind the colon as the place
         raise DataError(f"{name}: {word} wants no options but {known}, got {unknown[0]!r}; leave it out")
-    return form.load(Asked(name, Path(place).expanduser(), options, whole, floats))
+    return form.load(Asked(name, Path(place).expanduser(), options, whole, floats, skip_damaged))
 
 
 def advice(given: str) -> str:

@@ -1,4 +1,4 @@
-"""Images of another size: bilinear resizing, grey to RGB and back, kept once computed."""
+"""Images of another size: stretched or cut out of the middle, grey to RGB and back, kept once computed."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from PIL import Image
 
 from netc.runtime.data.augment import Images
 from netc.runtime.data.augment import resized as resized_augment
-from netc.runtime.data.dataset import CHANNELS, Dataset, Indices, Labels, Split, of_images
+from netc.runtime.data.dataset import CHANNELS, Dataset, Indices, Labels, Split, of_images, picture_of
 from netc.runtime.data.errors import DataError
 from netc.runtime.data.folder import FolderSplit
+from netc.runtime.data.frame import STRETCH, Fit, fitted
 from netc.runtime.data.kept import KeptSplit, keep
 
 MODES = {1: "L", 3: "RGB"}
@@ -21,10 +22,11 @@ MODES = {1: "L", 3: "RGB"}
 
 @dataclass(frozen=True, eq=False)
 class ResizedSplit:
-    """`base` with each image resized bilinearly (antialiased when it shrinks, as Pillow does) to `shape`."""
+    """`base` with each image brought to `shape` as `fit` says (antialiased when it shrinks, as Pillow does)."""
 
     base: Split
     shape: tuple[int, int, int]
+    fit: Fit = STRETCH
 
     @property
     def labels(self) -> Labels:
@@ -41,27 +43,31 @@ class ResizedSplit:
         source = self.base.images(indices)
         out = np.empty((len(source), *self.shape), np.uint8)
         for target, pixels in zip(out, source, strict=True):
-            image = Image.fromarray(pixels[:, :, 0] if grey else pixels)
+            image = picture_of(pixels)
             # grey becomes RGB after the resizing, which gives the same bits sooner; RGB becomes grey before it
-            image = image if grey else _of_mode(image, MODES[channels])
-            image = image.resize((width, height), Image.Resampling.BILINEAR)
-            target[:] = np.asarray(_of_mode(image, MODES[channels])).reshape(self.shape)
+            image = image if grey else of_mode(image, channels)
+            target[:] = np.asarray(of_mode(fitted(image, height, width, self.fit), channels)).reshape(self.shape)
         return out
 
     def part(self, indices: Indices) -> ResizedSplit:
         """Return the split of the images at `indices` [n] alone."""
-        return ResizedSplit(self.base.part(indices), self.shape)
+        return ResizedSplit(self.base.part(indices), self.shape, self.fit)
+
+    def picture(self, index: int) -> Image.Image:
+        """Return one image in its own size."""
+        return self.base.picture(index)
 
 
-def _of_mode(image: Image.Image, mode: str) -> Image.Image:
-    return image if image.mode == mode else image.convert(mode)
+def of_mode(image: Image.Image, channels: int) -> Image.Image:
+    """The image as grey (1 channel) or RGB (3)."""
+    return image if image.mode == MODES[channels] else image.convert(MODES[channels])
 
 
-def resized(dataset: Dataset, shape: tuple[int, int, int]) -> Dataset:
+def resized(dataset: Dataset, shape: tuple[int, int, int], fit: Fit = STRETCH) -> Dataset:
     """Return `dataset` with images of `shape` = (H, W, C), C = 1 or 3; `dataset` itself if it has it already.
 
-    An image is stretched to H x W, not cropped. The work is done when an image is first asked for and kept up
-    to `KEEP_BYTES` a split. The crop's padding grows with the width. Digest and native size stay those of the
+    An image is stretched to H x W unless `fit` says otherwise. The work is done when an image is first asked for and
+    kept up to `KEEP_BYTES` a split. The crop's padding grows with the width. Digest and native size stay those of the
     data as stored. Raises `DataError` for a shape that no image can have.
     """
     height, width, channels = shape
@@ -72,26 +78,26 @@ def resized(dataset: Dataset, shape: tuple[int, int, int]) -> Dataset:
         )
     if not (of_images(dataset.train) and of_images(dataset.test)):
         raise DataError(f"{dataset.name} is text, and the net takes images; choose a net of token ids, or other data")
-    if dataset.train.shape == shape:
+    if dataset.train.shape == shape and fit == STRETCH:
         return dataset
     return dataclasses.replace(
         dataset,
-        train=_resized_split(dataset.train, shape),
-        test=_resized_split(dataset.test, shape),
+        train=_resized_split(dataset.train, shape, fit),
+        test=_resized_split(dataset.test, shape, fit),
         augment=resized_augment(dataset.augment, width / dataset.train.shape[1]),
     )
 
 
-def _resized_split(split: Split, shape: tuple[int, int, int]) -> Split:
+def _resized_split(split: Split, shape: tuple[int, int, int], fit: Fit) -> Split:
     """Resize from the original, not from an image that was resized before."""
     origin = split
     while isinstance(origin, KeptSplit | ResizedSplit):
         origin = origin.base
     view: Split = origin
     if isinstance(origin, FolderSplit):
-        view = dataclasses.replace(origin, shape=shape)
-    elif origin.shape != shape:
-        view = ResizedSplit(origin, shape)
+        view = dataclasses.replace(origin, shape=shape, fit=fit)
+    elif origin.shape != shape or fit.crop_pct:
+        view = ResizedSplit(origin, shape, fit)
     else:
         return origin
     return keep(view)

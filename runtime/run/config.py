@@ -23,6 +23,7 @@ from netc.netspec.errors import UserError
 from netc.netspec.feeding import Feeding
 from netc.netspec.loss import LOSSES
 from netc.netspec.optimizers import optimizer_kinds
+from netc.netspec.preprocess import PLAIN, Preprocess
 from netc.netspec.recipe import Recipe, TrainConfig
 from netc.netspec.schedules import SCHEDULES
 from netc.netspec.toml import from_toml, to_toml
@@ -71,9 +72,9 @@ class RunConfig:
     `data` is empty for weights that were imported and have not been trained here. `init` is the SHA-256 of the weights
     that the run began with, or empty if they were drawn; `init_path` is where they lay, and with `new_head` the last
     layer was drawn all the same. `choices` are the forms of single convolutions that are not what the target's table
-    says (rewrite/form_overrides.py). `steps_per_call`, `saving` and `logging` change no bit of the run's
-    trace, which does not name them. `train_sha256` is the digest of the training part of the data, or empty where it is
-    not known by itself.
+    says (rewrite/form_overrides.py). `preprocess`: what every image goes through. `steps_per_call`, `saving` and
+    `logging` change no bit of the run's trace, which does not name them. `train_sha256` is the digest of the training
+    part of the data, or empty where it is not known by itself.
     `earlier` are pairs (step, epochs) of a run that was extended: before that step it was one of so many epochs.
     """
 
@@ -94,6 +95,7 @@ class RunConfig:
     saving: Saving = Saving()
     feeding: Feeding = Feeding()  # noqa: RUF009  # frozen
     logging: Logging = Logging()
+    preprocess: Preprocess = PLAIN
 
     def training_at(self, step: int) -> TrainConfig:
         """The config that step `step` follows."""
@@ -120,6 +122,7 @@ class RunConfig:
             **({"steps_per_call": self.steps_per_call} if self.steps_per_call != 1 else {}),
             **({"train_sha256": self.train_sha256} if self.train_sha256 else {}),
             **({"earlier": [list(pair) for pair in self.earlier]} if self.earlier else {}),
+            **({"preprocess": written(self.preprocess)} if self.preprocess != PLAIN else {}),
             **({"saving": written(self.saving)} if self.saving != Saving() else {}),
             **({"feeding": written(self.feeding)} if self.feeding != Feeding() else {}),
             **({"logging": written(self.logging)} if self.logging != Logging() else {}),
@@ -132,7 +135,8 @@ class RunConfig:
         begun = ("init",) if self.init else ()
         new_head = ("new_head",) if self.new_head else ()
         fed = ("feeding",) if self.feeding != Feeding() else ()
-        return {k: plain[k] for k in ("recipe", "schedule", "augment", *begun, *new_head, *fed)}
+        preprocess = ("preprocess",) if self.preprocess != PLAIN else ()
+        return {k: plain[k] for k in ("recipe", "schedule", "augment", *preprocess, *begun, *new_head, *fed)}
 
 
 def from_json(table: Mapping[str, Any], where: str) -> RunConfig:
@@ -163,12 +167,13 @@ def from_json(table: Mapping[str, Any], where: str) -> RunConfig:
         read(Saving, table.get("saving", {}), f"{where}: saving"),
         read(Feeding, table.get("feeding", {}), f"{where}: feeding").check(),
         read(Logging, table.get("logging", {}), f"{where}: logging"),
+        read(Preprocess, table.get("preprocess", {}), f"{where}: preprocess"),
     )  # fmt: skip
 
 
 _FIELDS: dict[str, type] = {"spec": str, "data": str, "seed": int, "target": str}
 KNOWN = frozenset({"format", "recipe", "schedule", "augment", "init", "choices", "steps_per_call", "init_path"})
-KNOWN |= {*_FIELDS, "new_head", "train_sha256", "earlier", "saving", "feeding", "logging"}
+KNOWN |= {*_FIELDS, "new_head", "train_sha256", "earlier", "saving", "feeding", "logging", "preprocess"}
 
 
 def _written_training(config: TrainConfig) -> dict[str, Any]:
@@ -277,6 +282,12 @@ def normalise_of(saved: Checkpoint) -> Normalise:
     table = saved.meta["normalise"]
     assert isinstance(table, dict)  # the manifest's digest was checked
     return Normalise(tuple(table["mean"]), tuple(table["std"]))  # type: ignore[arg-type]
+
+
+def stated(config: RunConfig) -> Normalise | None:
+    """The normalisation that a run states, or None where it is that of its data or its first weights."""
+    found = config.preprocess.statistics(config.net.spec.input[-1])
+    return Normalise(*found) if found else None
 
 
 def refuse_used(folder: Path, option: str) -> None:

@@ -30,20 +30,20 @@ class Ledger:
     """
 
     def __init__(self, trace: TraceWriter) -> None:
-        self._trace, self._held, self._due = trace, list[tuple[StepDone, float]](), 0.0
+        self._trace, self._held, self._due = trace, list[tuple[StepDone, float, float]](), 0.0
 
-    def add(self, done: StepDone, seconds: float) -> None:
-        """Take a step's numbers and its wall time."""
-        self._held.append((done, seconds))
+    def add(self, done: StepDone, seconds: float, waited: float = 0.0) -> None:
+        """Take a step's numbers, its wall time, and how long it waited for its batch."""
+        self._held.append((done, seconds, waited))
         if time.monotonic() >= self._due:
             self.write()
 
     def write(self) -> None:
         """Hand all that was taken to the operating system."""
         held, self._held = self._held, []
-        for done, seconds in held:
+        for done, seconds, waited in held:
             self._trace.write(StepRecord(*done))
-            self._trace.write(TimingRecord(step=done.step, seconds=seconds))
+            self._trace.write(TimingRecord(done.step, seconds, waited))
         self._due = time.monotonic() + WRITING
 
     def __enter__(self) -> Self:

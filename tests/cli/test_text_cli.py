@@ -64,7 +64,7 @@ def test_another_text_is_read_by_its_characters(run, tmp_path):
     [
         (("train", "small.toml"), "digits holds images, and the net takes token ids; give `data=text:FILE`"),
         (("train", "mnist-mlp", "--data", "text:book.txt"), "is text, and the net takes images"),
-        (("train", "small.toml", "--data", "text:book.txt", "--flip"), "`crop` and `flip` belong to images"),
+        (("train", "small.toml", "--data", "text:book.txt", "--flip"), "`flip` belongs to images"),
         (("train", "small.toml", "--data", "text:none.txt"), "cannot be read"),
     ],
 )

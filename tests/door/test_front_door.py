@@ -193,7 +193,7 @@ def test_floats_as_targets():
         ({"epoch": 3}, "got `epoch`; did you mean `epochs`"),
         ({"optimizer": "adm"}, "`optimizer` wants one of .* got 'adm'; did you mean adam"),
         ({"new_head": True}, "`new_head` belongs to `init`, got no `init`"),
-        ({"crop": 2}, "`crop` and `flip` belong to images, and arrays:mine is no images"),
+        ({"crop": 2}, "`crop` belongs to images, and arrays:mine is no images"),
         ({"recipe": netc.Recipe(), "loss": "mse"}, "`recipe` says how to train, got also `loss`; leave one out"),
         ({"target": "gpu"}, "`target` wants one of"),
         ({"steps_per_call": 99}, "`steps_per_call` wants at most the 5 steps of an epoch, got 99"),

@@ -18,6 +18,7 @@ from netc.runtime import train as loop
 from netc.runtime.cache.store import Cache, CacheKey
 from netc.runtime.data.augment import said
 from netc.runtime.data.dataset import Dataset
+from netc.runtime.data.frame import said_of_all
 from netc.runtime.prepare import Prepared
 from netc.runtime.run.config import RunConfig
 from netc.runtime.run.ledger import StepDone
@@ -63,6 +64,8 @@ class TrainView:
             self._say(note)
         if on := spelled_here(", ".join(said(self._config.augment))):
             self._say(f"training images are {on}")
+        if to := spelled_here(", ".join(said_of_all(self._config.preprocess))):
+            self._say(f"images are {to}")
         self._waiting.start()
         return self
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from netc.netspec.augment import Augment
+from netc.runtime.data.augment import augmented
 from netc.runtime.data.batches import (
     STD_FLOOR,
     Normalise,
-    augmented,
     epoch_order,
     eval_batches,
     statistics,
