@@ -19,7 +19,8 @@ from netc.runs import Run
 from netc.runtime.cache.store import Cache
 from netc.runtime.data.dataset import OWN, Dataset
 from netc.runtime.run.ledger import StepDone
-from netc.runtime.train import Outcome, Progress
+from netc.runtime.run.outcome import Outcome
+from netc.runtime.train import Progress
 from netc.runtime.train import train as run_training
 from netc.traces.schema import EvalRecord
 from netc.train_request import TrainRequest

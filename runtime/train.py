@@ -44,6 +44,7 @@ from netc.runtime.run.config import RunConfig, normalise_of, read_config, refuse
 from netc.runtime.run.interrupt import interruptible
 from netc.runtime.run.ledger import Ledger, StepDone
 from netc.runtime.run.lock import only_writer
+from netc.runtime.run.outcome import Outcome
 from netc.runtime.run.resume import CHANGES, LeftOff, accepted, damaged, left_off, tidy
 from netc.runtime.run.saver import Counter, NonFiniteError, Rescue, Saver, diverged
 from netc.runtime.run.standing import LOSS, Comparison, Standing, comparison_of, is_kept, is_over, moved, said
@@ -73,25 +74,6 @@ class Progress:
     evaluated: Callable[[EvalRecord], bool | None] = field(default=lambda record: None)
     noted: Callable[[str], None] = field(default=lambda text: None)
     waited: Callable[[float], None] = field(default=lambda share: None)
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a run ended. `interrupted`: before its end, after a checkpoint, by the signal of that number.
-
-    `early`: its patience was at an end before its steps were. `waiting` is the part of the steps' time, 0 to 1, that
-    was waiting for batches.
-    """
-
-    folder: Path
-    steps: int
-    accuracy: float
-    best: float
-    seconds: float
-    interrupted: bool
-    signal: int = 0
-    early: bool = False
-    waiting: float = 0.0
 
 
 ASKED = 0  # in place of the number of a signal: a callback asked to stop

@@ -24,7 +24,7 @@ from netc.netspec.errors import UserError
 
 if TYPE_CHECKING:
     from netc.requests import Plan
-    from netc.runtime.train import Outcome
+    from netc.runtime.run.outcome import Outcome
     from netc.train_request import TrainRequest
 
 
