@@ -130,7 +130,8 @@ def test_the_lines_themselves():
         b'{"kind": "step", "step": 3, "epoch": 0, "loss": 0.1, "lr": 0.001, "grad_norm": 2.0, "param_norm": 3.0}\n'
     )
     assert to_line(EVAL) == (b'{"kind": "eval", "step": 3, "epoch": 0, "loss": 0.1, "accuracy": 0.5, "count": 10}\n')
-    assert to_line(TimingRecord(step=3, seconds=0.1)) == b'{"kind": "timing", "step": 3, "seconds": 0.1}\n'
+    timing = b'{"kind": "timing", "step": 3, "seconds": 0.1, "waited": 0.025}\n'
+    assert to_line(TimingRecord(step=3, seconds=0.1, waited=0.025)) == timing
     assert to_line(HEADER).startswith(b'{"kind": "header", "format": 1, "net": "mlp", ')
 
 
