@@ -52,7 +52,7 @@ ASKED: Flow = (
     ("words", "keywords or flags", "", "", "netc/requests.py"),
     ("TrainRequest", "one typed request", "netc/train_request.py", "request_training", "netc/requests.py"),
     ("Plan", "config, data, start", "netc/requests.py", "planned", "netc/requests.py"),
-    ("Outcome", "what the loop did", "runtime/train.py", "run_plan", "netc/training.py"),
+    ("Outcome", "what the loop did", "runtime/run/outcome.py", "run_plan", "netc/training.py"),
     ("Run", "a folder, with a trace", "netc/runs.py", "train", "netc/training.py"),
 )
 
