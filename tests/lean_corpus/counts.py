@@ -298,6 +298,12 @@ COUNTS: dict[str, dict[str, tuple[int, str]]] = {
             + up(32, 16) + up(16, 8) + up(8, 8) + affine(8, 3), HAND),
         "Tokens.moment": (affine(16, 32) + affine(32, 32), HAND),
     },
+    "Modern.lean": {
+        "Modern.small": (
+            norm(3, 3, 8) + 2 * norm(3, 8, 8)
+            + norm(3, 8, 16) + norm(1, 8, 16) + 3 * norm(3, 16, 16) + affine(16, 10), HAND,
+        ),
+    },
     "Recipes.lean": {
         "Recipes.digits": (affine(64, 32) + affine(32, 10), HAND),
         "Recipes.digitsCnn": (norm(3, 1, 8) + norm(3, 8, 16) + affine(64, 10), HAND),
