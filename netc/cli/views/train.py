@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from netc.cli.console import line, terminal
 from netc.cli.options import tuned_line
 from netc.cli.spelling import spelled_here
+from netc.cli.views.pace import Pace
 from netc.cli.views.waiting import Waiting
 from netc.runtime import train as loop
 from netc.runtime.cache.store import Cache, CacheKey
@@ -37,13 +38,14 @@ class TrainView:
         self._console = terminal(quiet=quiet, soft_wrap=True)
         self._bar = Progress(
             TextColumn("{task.description}"), BarColumn(bar_width=None), MofNCompleteColumn(), TimeElapsedColumn(),
-            TimeRemainingColumn(), TextColumn("loss {task.fields[loss]}"),
+            TimeRemainingColumn(), TextColumn("loss {task.fields[loss]}"), TextColumn("{task.fields[pace]}"),
             console=self._console, disable=quiet or not self._console.is_terminal, expand=True,
             refresh_per_second=REFRESH,
         )  # fmt: skip
         self._waiting = Waiting(self._console, "preparing")
         self._next = 0.0  # when the bar is next told of a step
-        self._task = self._bar.add_task("train", total=None, loss="")
+        self._task = self._bar.add_task("train", total=None, loss="", pace="")
+        self._pace = Pace(config.training.batch, "images" if config.net.x.dtype == "f32" else "contexts")
         self.progress = loop.Progress(self._prepared, self._started, self._stepped, self._evaluated, self.note)
 
     def __enter__(self) -> Self:
@@ -112,10 +114,14 @@ class TrainView:
         now = time.monotonic()
         if now >= self._next:
             self._next = now + 1 / REFRESH
-            self._bar.update(self._task, completed=done.step + 1, description="train", loss=f"{done.loss:.4f}")
+            pace = self._pace.said(now, done.step + 1, self._console.width)
+            self._bar.update(
+                self._task, completed=done.step + 1, description="train", loss=f"{done.loss:.4f}", pace=pace
+            )
 
     def _evaluated(self, record: EvalRecord) -> None:
         self._bar.update(self._task, completed=record.step + 1)
+        self._pace.pause()
         mean, word = record.averaged_accuracy, self._config.recipe.averaging.word
         averaged = "" if mean is None else f"; {word} loss {record.averaged_loss:.4f}, accuracy {mean:.2%}"
         self._say(
