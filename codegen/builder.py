@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,6 +13,8 @@ from netc.codegen.ops.movement import Raw
 from netc.netspec.types import DType, TensorType
 
 Number = float | int | bool
+# told of each operation that is made, and of the one that a pass makes it in the place of
+WATCHERS: list[Callable[[Op, Op | None], None]] = []
 Ints = tuple[int, ...]
 
 
@@ -27,6 +29,7 @@ class Builder:
         self._path: list[str] = []
         self._phase = ""
         self._loc = name
+        self.visiting: Op | None = None
 
     # -- where we are ------------------------------------------------------------------------------------------
 
@@ -73,6 +76,8 @@ class Builder:
             raise IrError(f"{self._loc}: {kind} {error}") from error
         op = Op(kind, operands, named, Value(first), self._loc, tuple([Value(t) for t in others]) if others else ())
         self.ops.append(op)
+        for watch in WATCHERS:
+            watch(op, self.visiting)
         return op
 
     def loop(

@@ -5,11 +5,14 @@ Takes a lowered module; does not change or reorder anything.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from netc.codegen.ir import Function, Module, Value
 from netc.codegen.ops import OPS
 from netc.codegen.ops.table import Dialect, mlir_type
+
+_STATEMENT = re.compile(r"^ *%(\d+) = (.*?)(?: loc\(#loc\d+\))?$")
 
 
 class _Locations:
@@ -75,3 +78,13 @@ def _function(function: Function, dialect: Dialect, locations: _Locations) -> li
 
 def _names(names: dict[Value, str], values: Sequence[Value]) -> list[str]:
     return [names[v] for v in values]
+
+
+def statements_of(text: str, name: str) -> list[tuple[int, str]]:
+    """The operations of a public function in a rendered text: the number of each, and it without its name and place.
+
+    Loops and other operations of several lines are left out.
+    """
+    _, _, after = text.partition(f"func.func public @{name}(")
+    body = after.partition("\n  }\n")[0]
+    return [(int(found[1]), found[2]) for row in body.splitlines() if (found := _STATEMENT.match(row))]

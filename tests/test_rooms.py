@@ -35,7 +35,7 @@ TABLE: dict[str, tuple[set[str], set[str]]] = {
 EXTRA: dict[str, set[str]] = {
     "codegen/evaluator.py": {"numpy"},
     "netc/reports/looked.py": {"numpy"},
-    "netc/reports/page.py": {"jinja2"},
+    "netc/reports/templates.py": {"jinja2"},
     "netc/runs.py": {"numpy"},
     "runtime/backends/xla.py": {"jax", "jaxlib"},
     "runtime/export/onnx_graph.py": {"onnx"},

@@ -27,6 +27,7 @@ def rewrite(function: Function, visit: Visit, kinds: Container[str] | None = Non
         operands = op.operands if same else tuple([new.get(v, v) for v in op.operands])
         if kinds is None or op.kind in kinds:
             b.place(op.loc)
+            b.visiting = op
             value = visit(b, op, operands)
             if value is not None:
                 new[op.result] = value

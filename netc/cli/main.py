@@ -34,6 +34,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "sample": ("sample", "sample", "Write text with a trained language model."),
     "import": ("import_", "import_", "Import weights from elsewhere as a run."),
     "export": ("export", "export", "Export a run's weights for other programs."),
+    "atlas": ("atlas", "atlas", "Write a training step as a page to walk through."),
     "emit-mlir": ("emit_mlir", "emit_mlir", "Write a network's training program as StableHLO."),
     "compile": ("compile", "compile_", "Compile a network's training program for a target."),
     "tune": ("tune", "tune", "Find the fastest form of each convolution on this machine."),

@@ -6,12 +6,10 @@ import importlib.metadata
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from netc.netspec.errors import UserError
-from netc.netspec.install import install_extra
 from netc.netspec.summary import summary
 from netc.netspec.toml import to_toml
 from netc.programs import quiet
@@ -21,6 +19,7 @@ from netc.reports.curves import curves
 from netc.reports.evidence import Evidence, checked, stored
 from netc.reports.facts import Told, differing, told
 from netc.reports.looked import Looked, looked_at
+from netc.reports.templates import environment
 from netc.runs import Run
 from netc.runtime.cache.store import Cache
 from netc.runtime.files import write_whole
@@ -112,18 +111,10 @@ def report(
 
 
 def _template() -> Any:
-    try:
-        import jinja2
-    except ImportError as error:
-        raise UserError(f"report wants jinja2, got none; {install_extra('report')}") from error
-    loader = jinja2.FunctionLoader(lambda name: resources.files(__package__).joinpath(name).read_text("utf-8"))
-    # every value is escaped: names of runs, nets and classes are a user's text
-    environment = jinja2.Environment(
-        loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
-    )
-    environment.filters |= {"figure": figure, "size": size, "count": count}
-    environment.globals["reliability"] = reliability
-    return environment.get_template("page.html.j2")
+    made = environment("report")
+    made.filters |= {"figure": figure, "size": size, "count": count}
+    made.globals["reliability"] = reliability
+    return made.get_template("page.html.j2")
 
 
 def _names(folders: Sequence[Path]) -> list[str]:
