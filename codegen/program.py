@@ -13,6 +13,7 @@ from netc.codegen.builder import Builder
 from netc.codegen.changed import change
 from netc.codegen.clipping import clipped
 from netc.codegen.collector import no_collector
+from netc.codegen.groups import rates, trained_of
 from netc.codegen.ir import Function, Module, Value
 from netc.codegen.labels import evaluated, judge_masked, share_of
 from netc.codegen.location import location_of
@@ -30,7 +31,7 @@ from netc.netspec.layer import Layer, signature_of
 from netc.netspec.loss import Loss
 from netc.netspec.recipe import Optimizer, Recipe
 from netc.netspec.recipe_fit import misfits, trained
-from netc.netspec.types import Signature, TensorType
+from netc.netspec.types import ParamSpec, Signature, TensorType
 
 SHARE = "share"  # of each label that is a class in the mean loss, where labels are checked
 
@@ -148,6 +149,10 @@ class ModuleEmitter:
     batch: int
     state: tuple[Slot, ...]
 
+    @property
+    def _trained(self) -> tuple[ParamSpec, ...]:
+        return trained_of(self.net, self.recipe.groups)
+
     def _take(self, b: Builder, slots: Sequence[Slot]) -> dict[str, Value]:
         return {s.name: b.parameter(s.name, s.type) for s in slots}
 
@@ -185,7 +190,8 @@ class ModuleEmitter:
             with b.at("key"):
                 key = step_key(b, held["key"], held["step"])
         changed = change(b, self.recipe, key, x)
-        out = emit(b, self.net.spec.body, Scope(held, held, True, key=key, remat=self.recipe.remat), changed.x)
+        scope = Scope(held, held, True, key=key, remat=self.recipe.remat, frozen=self.recipe.groups.freeze)
+        out = emit(b, self.net.spec.body, scope, changed.x)
         with b.at("loss"):
             found = [self._one_loss(b, held, out.y, t) for t in changed.targets(b, target)]
             mean = changed.sum(b, [mean for mean, _, _ in found])
@@ -221,7 +227,8 @@ class ModuleEmitter:
         target = self.recipe.loss.target(self.net.out)
         y = TensorType((x.shape[0], *target.shape), target.dtype)
         constants = (Slot(SHARE, "constant", SCALAR),) if self.recipe.check_labels else ()
-        return Accumulation(self.recipe.accumulate, self.state, self._draws, constants, x, y, self._derive)
+        frozen = {p.name for p in self.net.params} - {p.name for p in self._trained}
+        return Accumulation(self.recipe.accumulate, self.state, self._draws, constants, x, y, self._derive, frozen)
 
     def train_step(self, micro: Function | None = None) -> Function:
         """(state, x, y, lr) -> (state, loss, correct, grad_norm, param_norm), metrics of the incoming state.
@@ -237,7 +244,7 @@ class ModuleEmitter:
             with b.at("labels"):
                 held[SHARE], bad["bad_labels"] = share_of(b, target, self.net.out.shape[-1])
         found = self.accumulation.accumulate(b, micro, held, x, target) if micro else self._derive(b, held, x, target)
-        params = {p.name: held[p.name] for p in self.net.params}
+        params = {p.name: held[p.name] for p in self._trained}
         grads, total = clipped(b, self.recipe.clipping, params, found.grads)
         new = {**held, **found.state, **self._update(b, held, grads, lr)}
         averages = {s.name: held[s.name] for s in averages_of(self.state)}
@@ -247,7 +254,7 @@ class ModuleEmitter:
         if self.recipe.norms:
             with b.at("norms"):
                 metrics["grad_norm"] = norm(b, [found.grads[n] for n in params]) if total is None else total
-                metrics["param_norm"] = norm(b, [*params.values()])
+                metrics["param_norm"] = norm(b, [held[p.name] for p in self.net.params])
         results = [(s.name, new[s.name]) for s in self.state] + list({**metrics, **bad}.items())
         return replace(b.finish(results), donated=len(self.state))
 
@@ -257,11 +264,13 @@ class ModuleEmitter:
         with b.at("optimizer"):
             scalars = rule.advance(b, optimizer, {c: held[c] for c in rule.scalars})
         new: dict[str, Value] = dict(scalars)
-        for p in self.net.params:
+        rate = rates(b, self.net, self.recipe.groups, lr)
+        for p in self._trained:
             with b.at(p.name, "update"):
                 kept = {m: held[slot] for m in moments if (slot := f"{m}/{p.name}") in held}
                 decay = p.decay or self.recipe.decay_all
-                value, after = rule.update(b, optimizer, held[p.name], grads[p.name], decay, {**kept, **scalars}, lr)
+                args = held[p.name], grads[p.name], decay, {**kept, **scalars}, rate(p.name)
+                value, after = rule.update(b, optimizer, *args)
             new[p.name] = value
             new.update({f"{m}/{p.name}": v for m, v in after.items()})
         return new

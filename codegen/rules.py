@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -44,6 +44,7 @@ class Scope:
 
     `key` is the step's key [2] ui32 where something draws; `stream` tells the layers apart that draw with it. With
     `remat`, blocks in it are computed a second time for their pullbacks. With `decoding` a sequence is written.
+    Layers whose paths are in `frozen` run as in evaluation.
     """
 
     params: Mapping[str, Value]
@@ -54,6 +55,7 @@ class Scope:
     stream: int = 0
     remat: bool = False
     decoding: Decoding | None = None
+    frozen: Collection[str] = ()
 
     def param(self, name: str) -> Value:
         """The parameter of that name in this layer."""
@@ -68,7 +70,8 @@ class Scope:
         remat = self.remat and not self.recomputes(part)  # inside a block nothing is recomputed once more
         stream = part_stream(self.stream, part)
         prefix = f"{self.prefix}{part}."
-        return Scope(self.params, self.state, self.training, prefix, self.key, stream, remat, self.decoding)
+        trained = self.training and prefix[:-1] not in self.frozen
+        return replace(self, training=trained, prefix=prefix, stream=stream, remat=remat)
 
     def recomputes(self, part: str) -> bool:
         """Whether the pullback of that part begins with its forward program: a block, outermost, that is trained."""

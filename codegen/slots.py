@@ -36,7 +36,7 @@ def state_of(net: CheckedNet, recipe: Recipe) -> tuple[Slot, ...]:
             Slot(f"{m}/{p.name}", "moment", TensorType(shape))
             for m in moments
             for p in net.params
-            if (shape := rule.shape(recipe.optimizer, m, p.shape)) is not None
+            if not recipe.groups.is_frozen(p.name) and (shape := rule.shape(recipe.optimizer, m, p.shape)) is not None
         ),
         *(Slot(c, "correction", SCALAR) for c in rule.scalars),
         *(Slot(f"{average}/{n}", "average", TensorType(s)) for n, s in weights.items() if average),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -39,7 +39,7 @@ class Accumulation:
     batch. Batch-norm statistics run per part, as everywhere in the
     field: each part is normalised by its own mean and variance, and the running ones are updated at each. Where the
     net draws (dropout), each part draws with a key of its own: its number, counted through the whole run, stands for
-    the step's.
+    the step's. Parameters in `frozen` have no gradient.
     """
 
     parts: int
@@ -49,6 +49,11 @@ class Accumulation:
     x: TensorType
     y: TensorType
     derive: Derive
+    frozen: Collection[str] = ()
+
+    @property
+    def _trained(self) -> list[Slot]:
+        return [s for s in self._slots("parameter") if s.name not in self.frozen]
 
     def _slots(self, role: str) -> list[Slot]:
         return [s for s in self.state if s.role == role]
@@ -65,7 +70,7 @@ class Accumulation:
         b = Builder("micro_step")
         loss, correct = b.parameter("loss", SCALAR), b.parameter("correct", SCALAR)
         statistics = {s.name: b.parameter(s.name, s.type) for s in self._slots("statistic")}
-        sums = {s.name: b.parameter(f"gradient/{s.name}", s.type) for s in self._slots("parameter")}
+        sums = {s.name: b.parameter(f"gradient/{s.name}", s.type) for s in self._trained}
         x, y = b.parameter("x", self.x), b.parameter("y", self.y)
         number = {"step": b.parameter("number", INDEX)} if self.draws else {}
         constants = {s.name: b.parameter(s.name, s.type) for s in self._constants}
@@ -78,7 +83,7 @@ class Accumulation:
 
     def accumulate(self, b: Builder, micro: Function, held: Mapping[str, Value], x: Value, y: Value) -> Derived:
         """Loop `micro`, this accumulation's micro_step, over the parts of a batch x, y of the step's state `held`."""
-        statistics, params = ([s.name for s in self._slots(role)] for role in ("statistic", "parameter"))
+        statistics, params = ([s.name for s in slots] for slots in (self._slots("statistic"), self._trained))
         with b.at("accumulate"):
             stacked = [b.reshape(v, (self.parts, *t.shape)) for v, t in ((x, self.x), (y, self.y))]
             if self.draws:

@@ -9,6 +9,7 @@ from netc.netspec.averaging import Averaging
 from netc.netspec.clipping import Clipping
 from netc.netspec.erasing import Erasing
 from netc.netspec.errors import SpecError
+from netc.netspec.groups import Groups
 from netc.netspec.loss import CrossEntropy, Focal, Loss, OneVersusRest
 from netc.netspec.mixing import Mixing
 from netc.netspec.optimizers import SGD, Adam, Optimizer
@@ -57,6 +58,7 @@ class Recipe:
     check_labels: bool = option(False, "Leave labels that are no class out of the loss; count them.", later=True)
     clipping: Clipping = part(Clipping())  # noqa: RUF009  # frozen
     averaging: Averaging = part(Averaging())  # noqa: RUF009  # frozen
+    groups: Groups = part(Groups())  # noqa: RUF009  # frozen
     mixing: Mixing = part(Mixing())  # noqa: RUF009
     erasing: Erasing = part(Erasing())  # noqa: RUF009
     regularisation: Regularisation = part(Regularisation())  # noqa: RUF009

@@ -13,6 +13,7 @@ def misfits(net: CheckedNet, recipe: Recipe, batch: int) -> Iterator[str]:
     yield from recipe.mixing.misfits(net.x, net.out, batch // recipe.accumulate)
     yield from recipe.erasing.misfits(net.x)
     yield from recipe.regularisation.misfits(net.spec)
+    yield from recipe.groups.misfits(net)
 
 
 def trained(net: CheckedNet, recipe: Recipe) -> CheckedNet:

@@ -43,23 +43,30 @@ class _Witness:
 
     def step(self, gradient: Any, x: FloatArray, target: Any) -> Tensors:
         """One step; gives the metrics by name, and leaves the new state."""
-        recipe, names, before = self.case.recipe, list(self.params), self.params
+        recipe, before = self.case.recipe, self.params
+        names = [n for n in self.params if not self.frozen(n)]
         loss, right, gradients = self._derive(gradient, x, target)
+        gradients = {n: gradients[n] for n in names}
         used = clipped(recipe.clipping, self.params, gradients)
         values, self.kept = optimizers.step(
             recipe.optimizer,
-            tuple(self.params.values()),
+            tuple(self.params[n] for n in names),
             tuple(used[n] for n in names),
             self.kept,
             lr=self.case.lr,
-            decay=tuple(p.decay or recipe.decay_all for p in self.net.params),
+            decay=tuple(p.decay or recipe.decay_all for p in self.net.params if p.name in names),
+            factors=tuple(map(self.case.factor, names)),
         )
-        self.params = dict(zip(names, values, strict=True))
+        self.params = {**self.params, **dict(zip(names, values, strict=True))}
         self.seen.append({**self.params, **self.state})
         metrics: Tensors = {"loss": loss, "correct": right}
         if recipe.norms:
             metrics |= {"grad_norm": _norm(gradients), "param_norm": _norm(before)}
         return metrics
+
+    def frozen(self, parameter: str) -> bool:
+        """Whether it belongs to a layer of the net that is not trained."""
+        return parameter.split(".", maxsplit=1)[0] in self.case.recipe.groups.freeze
 
     def _derive(self, gradient: Any, x: FloatArray, target: Any) -> tuple[Any, Any, Tensors]:
         """The loss, the number that is correct and the gradients: the means, the sum and the means over the parts.
@@ -83,7 +90,7 @@ class _Witness:
         moments = {
             f"{moment}/{name}": tensor
             for moment, tensors in self.kept.moments.items()
-            for name, tensor in zip(self.params, tensors, strict=True)
+            for name, tensor in zip((n for n in self.params if not self.frozen(n)), tensors, strict=True)
             if tensor is not None
         }
         averaging = self.case.recipe.averaging
@@ -116,12 +123,12 @@ def run_step_case(case: StepCase, *, seed: int = 0) -> Result:
     """
     began = time.perf_counter()
     rng = generator(seed, f"{KIND}/{case.name}")
-    net = check(case.net)
+    net, optimizer = check(case.net), case.recipe.optimizer
     program = build(net, case.recipe, case.batch)
     params: Tensors = {p.name: rng.standard_normal(p.shape) / 2 for p in net.params}
     state: Tensors = {s.name: rng.uniform(0.5, 2.0, s.shape) for s in net.state}
-    kept = optimizers.start(case.recipe.optimizer, tuple(params.values()))
-    witness = _Witness(case, net, params, state, kept)
+    witness = _Witness(case, net, params, state, optimizers.Kept({}))
+    witness.kept = optimizers.start(optimizer, tuple(v for n, v in params.items() if not witness.frozen(n)))
     gradient = compiled(loss_and_gradients(case.net, case.recipe))
     first = before = witness.everything()
     slots = [s.name for s in program.state]
@@ -184,7 +191,8 @@ def _differences(
         return dict(zip([*slots, "loss"], values, strict=False))
 
     after = results(first)
-    gradients = {p.name: after[f"velocity/{p.name}"] for p in program.net.params}
+    velocities = {p.name: f"velocity/{p.name}" for p in program.net.params}
+    gradients = {n: after[velocity] for n, velocity in velocities.items() if velocity in after}
     found = central_differences(
         lambda t: results(t)["loss"], first, gradients, np.ones(()), rng=rng, limit=AGAINST_DIFFERENCE
     )

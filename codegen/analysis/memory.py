@@ -89,10 +89,13 @@ def memory_of(state: Sequence[Slot], module: Module, name: str = "train_step") -
     """
     *called, step = module.needed(name)
     bytes_of = {row: sum(s.type.bytes for s in state if s.role == role) for role, row in KEPT.items()}
+    # a parameter that the step returns as it is has no gradient
+    kinds = zip(state, step.params, step.results, strict=False)
+    gradients = sum(s.type.bytes for s, old, new in kinds if s.role == "parameter" and old is not new)
     saved, again = _held(called[0] if called else step)
     return Memory(
-        **bytes_of, gradients=bytes_of["parameters"], batch=sum(v.type.bytes for v in step.params[len(state) :]),
-        saved=saved, again=again, sums=bytes_of["parameters"] if called else 0,
+        **bytes_of, gradients=gradients, batch=sum(v.type.bytes for v in step.params[len(state) :]),
+        saved=saved, again=again, sums=gradients if called else 0,
     )  # fmt: skip
 
 

@@ -96,7 +96,7 @@ FIELDS: dict[str, Field] = {
     "expLRDecayEpochs": Field("Float", 1.0),
     "expLRStaircase": Field("Bool", False, say=AFTER_WARM_UP),
     "gradClipNorm": Field("Float", 0.0),
-    "headLrMult": _refused("Float", 1.0),
+    "headLrMult": Field("Float", 1.0),
     "useMixup": Field("Bool", False),
     "mixupAlpha": Field("Float", 0.8),
     "useCutmix": Field("Bool", False),

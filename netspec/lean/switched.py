@@ -14,6 +14,7 @@ SWITCHED: dict[str, dict[str, tuple[Any, str]]] = {
     "dropout": {"dropout": (0.0, "head_dropout")},
     "repeatedAug": {"repeatedAug": (1, "aug_repeats")},
     "useEMA": {"emaDecay": (0.9999, "ema")},
+    "headLrMult": {"headLrMult": (1.0, "head_lr")},
     "gradClipNorm": {"gradClipNorm": (0.0, "clip_norm")},
 }
 IDLE = {"aug_repeats": 1}  # what besides 0 asks for nothing

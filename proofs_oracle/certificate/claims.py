@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 from netc.codegen.evaluator import INTEGER_DTYPES
+from netc.codegen.groups import trained_of
 from netc.codegen.ir import Function
 from netc.codegen.program import Program
 from netc.netspec.errors import UserError
@@ -73,7 +74,8 @@ def claim_of_program(program: Program, exact: bool) -> Claim:
             f"{optimizer.kind}; the gradients are the same with `optimizer=sgd`"
         )
     gradients = tuple(
-        reader(optimizer, p.name, p.decay or program.recipe.decay_all, of, results, exact) for p in program.net.params
+        reader(optimizer, p.name, p.decay or program.recipe.decay_all, of, results, exact)
+        for p in trained_of(program.net, program.recipe.groups)
     )
     if clipping.clip_norm and any(g.decay for g in gradients):
         raise UserError(
@@ -91,7 +93,8 @@ def claim_of_part(program: Program) -> Claim:
     part = program.module.function("micro_step")
     of, results = places(part.names), places(part.result_names)
     gradients = tuple(
-        Gradient(of[p.name], results[f"gradient/{p.name}"], less=of[f"gradient/{p.name}"]) for p in program.net.params
+        Gradient(of[p.name], results[f"gradient/{p.name}"], less=of[f"gradient/{p.name}"])
+        for p in trained_of(program.net, program.recipe.groups)
     )
     return Claim(((results["loss"], None),), gradients)
 

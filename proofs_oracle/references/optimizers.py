@@ -125,13 +125,23 @@ def step(
     *,
     lr: float,
     decay: tuple[bool, ...],
+    factors: tuple[float, ...] = (),
 ) -> tuple[tuple[FloatArray, ...], Kept]:
-    """One update: the new parameters and what is kept. Weight decay applies to parameters whose `decay` is True."""
+    """One update: the new parameters and what is kept. Weight decay applies to parameters whose `decay` is True.
+
+    `factors` of the rate, one for each parameter, are 1 where they are not given.
+    """
     update, steps = reference_of(optimizer).update, kept.steps + 1
     new_params, moments = [], []
     for i, (p, g) in enumerate(zip(params, gradients, strict=True)):
         old = {name: t for name, tensors in kept.moments.items() if (t := tensors[i]) is not None}
-        new, after = update(optimizer, p, g, old, Now(lr, optimizer.weight_decay if decay[i] else 0.0, steps))
+        new, after = update(
+            optimizer,
+            p,
+            g,
+            old,
+            Now(lr * (factors[i] if factors else 1), optimizer.weight_decay if decay[i] else 0.0, steps),
+        )
         new_params.append(new)
         moments.append(after)
     names = kept.moments.keys()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,8 @@ import jax.numpy as jnp
 from netc.netspec.averaging import Averaging
 from netc.netspec.clipping import Clipping
 from netc.netspec.erasing import Erasing
+from netc.netspec.groups import Groups
+from netc.netspec.layer import Layer, part_names
 from netc.netspec.layers import (
     BottleneckBlock,
     Chain,
@@ -41,17 +43,22 @@ from netc.netspec.mixing import Mixing
 from netc.netspec.recipe import SGD, Adam, Recipe
 from netc.netspec.regularisation import Regularisation
 from netc.netspec.spec import NetSpec
-from netc.proofs_oracle.reference import KEY, STREAM, apply
+from netc.proofs_oracle.reference import KEY, STREAM, apply, under, within
 from netc.proofs_oracle.references import losses
 from netc.proofs_oracle.references.mixing import erased, mixture
 
 if TYPE_CHECKING:
     from jax import Array
 
+    from netc.proofs_oracle.reference import Applied
+
 
 @dataclass(frozen=True, slots=True)
 class StepCase:
-    """A net trained by a recipe for `steps` steps on random batches."""
+    """A net trained by a recipe for `steps` steps on random batches.
+
+    `rates` are the factors of the rates of layers, by the beginnings of their paths, where they are not 1.
+    """
 
     name: str
     net: NetSpec
@@ -59,6 +66,11 @@ class StepCase:
     batch: int = 3
     steps: int = 3
     lr: float = 0.01
+    rates: tuple[tuple[str, float], ...] = ()
+
+    def factor(self, parameter: str) -> float:
+        """The factor of a parameter's rate."""
+        return next((f for name, f in self.rates if parameter.startswith(f"{name}.")), 1.0)
 
 
 def loss_and_gradients(net: NetSpec, recipe: Recipe) -> Callable[..., Any]:
@@ -77,7 +89,7 @@ def loss_and_gradients(net: NetSpec, recipe: Recipe) -> Callable[..., Any]:
         if recipe.erasing.random_erasing:
             x = erased(recipe.erasing, drawn[KEY], x)
         x, share = mixture(recipe.mixing, drawn[KEY], x) if recipe.mixing.on else (x, 1.0)
-        z, new = apply(body, params, {**state, **drawn}, x, True)
+        z, new = trained(body, recipe.groups.freeze, params, {**state, **drawn}, x)
         new = {name: value for name, value in new.items() if name not in drawn}
         both = [
             (jnp.mean(losses.each(loss, z, t)), jnp.sum(losses.correct(loss, z, t))) for t in (target, target[::-1])
@@ -86,6 +98,20 @@ def loss_and_gradients(net: NetSpec, recipe: Recipe) -> Callable[..., Any]:
         return mean, (right, new)
 
     return jax.value_and_grad(mean_loss, has_aux=True)  # type: ignore[no-any-return]
+
+
+def trained(
+    body: Layer, frozen: Sequence[str], params: Mapping[str, Array], state: Mapping[str, Array], x: Array
+) -> Applied:
+    """The net in training, those of its own layers that are frozen as in evaluation."""
+    if not frozen:
+        return apply(body, params, state, x, True)
+    assert isinstance(body, Chain)
+    found: dict[str, Array] = {}
+    for name, part in zip(part_names(body.layers), body.layers, strict=True):
+        x, new = apply(part, under(params, name), under(state, name), x, name not in frozen)
+        found |= within(name, new)
+    return x, found
 
 
 def evaluation(net: NetSpec, loss: Loss) -> Callable[..., Any]:
@@ -198,6 +224,22 @@ CASES = (
     StepCase("regression-sgd", PIXELS, Recipe(SGD(), MeanSquaredError())),
     StepCase("dropout-sgd", DRAWING, Recipe(SGD()), batch=4),
     StepCase("cnn-sgd-accumulated", CNN, Recipe(SGD(), accumulate=2), batch=6),
+    StepCase(
+        "mlp-layer-decay",
+        MLP,
+        Recipe(SGD(weight_decay=0.1), groups=Groups(layer_decay=0.5, head_lr=3.0)),
+        rates=(("hidden1", 0.25), ("hidden2", 0.5), ("head", 3.0)),
+    ),
+    StepCase(
+        "resnet-layer-decay",
+        RESNET,
+        Recipe(ADAM, groups=Groups(layer_decay=0.5)),
+        rates=(("stem", 0.0625), ("stage1.block0", 0.125), ("stage2.block0", 0.25), ("stage2.block1", 0.5)),
+    ),
+    StepCase("cnn-frozen", CNN, Recipe(SGD(), groups=Groups(freeze=("conv1", "conv2")))),
+    StepCase("cnn-frozen-between", CNN, Recipe(ADAM, groups=Groups(freeze=("conv2", "conv3", "head")))),
+    StepCase("dropout-frozen", DRAWING, Recipe(SGD(), groups=Groups(freeze=("hidden",))), batch=4),
+    StepCase("cnn-frozen-accumulated", CNN, Recipe(SGD(), accumulate=2, groups=Groups(freeze=("conv1",))), batch=6),
     StepCase("cnn-ema", CNN, Recipe(SGD(), averaging=Averaging(ema=0.9))),
     StepCase("mlp-ema-warmup", MLP, Recipe(averaging=Averaging(ema=0.25, ema_warmup=True)), steps=5),
     StepCase("cnn-ema-accumulated", CNN, Recipe(ADAM, accumulate=2, averaging=Averaging(ema=0.99)), batch=6),

@@ -71,6 +71,8 @@ def jax_script(t: Training) -> str:
         "PARAMETERS": {p.name: (p.shape, *_drawn(p.init), _decays(t.recipe, p.decay)) for p in t.net.params},
         "STATISTICS": {n.name: (n.shape, n.init.value) for n in t.net.state},
     }
+    factors = t.recipe.groups.factors(t.net)
+    values |= {"RATES": factors} if factors else {}
     constants = "\n".join(f"{NOTES.get(name, '')}{name} = {_literal(value)}" for name, value in values.items())
     replaced = {
         "<net>": _prose(t.net.spec.name),
@@ -89,6 +91,7 @@ def jax_script(t: Training) -> str:
         **begun,
         "<derivative>": step.derivative(loss, changes, draws, parts=parts > 1),
         **clipped(t.recipe.clipping),
+        "<rate>": "lr * RATES.get(name, 1)" if factors else "lr",
         **averaged(t.recipe.averaging),
         "<losses>": loss_functions(f"{loss} {evaluation}", rank),
         "<evaluation>": evaluation,
@@ -102,7 +105,14 @@ def jax_script(t: Training) -> str:
     return re.sub("|".join(replaced), lambda mark: replaced[mark[0]], TEMPLATE)
 
 
-FORMS = ("averaging", "clipping", "mixing", "erasing", "regularisation")  # parts of a recipe that a script has
+FORMS = (
+    "averaging",
+    "clipping",
+    "groups",
+    "mixing",
+    "erasing",
+    "regularisation",
+)  # parts of a recipe that a script has
 
 
 def _refuse(recipe: Recipe) -> None:
@@ -114,6 +124,8 @@ def _refuse(recipe: Recipe) -> None:
         )
     if recipe.check_labels:
         raise UserError("emit-jax wants a training without `check_labels`, got it; the twin has no such mask")
+    if recipe.groups.freeze:
+        raise UserError("emit-jax wants a training without `freeze`, got it; the twin has no form of it")
     for part, cls in parts_of(Recipe).items():
         given = getattr(recipe, part)
         on = [name for name in options_of(cls) if getattr(given, name) != getattr(cls(), name)]
@@ -163,5 +175,6 @@ def _optimizer(recipe: Recipe) -> str:
 
 NOTES = {
     "PARAMETERS": "# shape, how it is drawn, the deviation, bound or value, whether weight decay touches it\n",
+    "RATES": "# factors of the rates of parameters that have one\n",
     "PARTS": "# a batch passes in so many, one after the other\n",
 }

@@ -99,7 +99,7 @@ def train_step(state, x, y, lr):
 <derivative><clip>    new, moments = {}, {moment: {} for moment in state["moments"]}
     for name, w in params.items():
         kept = {moment: state["moments"][moment][name] for moment in moments}
-        new[name], kept = updated(name, w, <used>[name], kept, t, lr)
+        new[name], kept = updated(name, w, <used>[name], kept, t, <rate>)
         for moment in moments:
             moments[moment][name] = kept[moment]
 

@@ -80,6 +80,7 @@ def test_the_original_without_a_word_is_plain_gradient_descent_at_a_constant_rat
         ({"gradAccumSteps": 4}, {"batch": 128, "accumulate": 4}),
         ({"useEMA": True}, {"ema": 0.9999}),
         ({"useEMA": True, "emaDecay": 0.99}, {"ema": 0.99}),
+        ({"headLrMult": 10}, {"head_lr": 10.0}),
         ({"gradClipNorm": 1}, {"clip_norm": 1.0}),
         ({"useMixup": True}, {"mixup": 0.8, "cutmix": None}),
         ({"useMixup": True, "mixupAlpha": 0.2, "useCutmix": True}, {"mixup": 0.2, "cutmix": 1.0}),

@@ -18,6 +18,7 @@ NET = check(NetSpec("small", (4, 4, 2), LAYERS))
 B, STEPS = 4, 5
 WORDS = [
     {"clip_norm": 0.1}, {"clip_norm": 0.1, "accumulate": 2}, {"clip_norm": 1e3}, {"clip_value": 0.05}, {"agc": 0.05},
+    {"layer_decay": 0.5, "head_lr": 3.0, "weight_decay": 0.1},
     {"ema": 0.9}, {"ema": 0.3, "ema_warmup": True}, {"swa_start": 2}, {"swa_start": 1, "swa_every": 2},
 ]  # fmt: skip
 
