@@ -8,8 +8,8 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -40,10 +40,11 @@ TEXTS = {"net", "config", "data", "recipe", "optimizer", "loss", "decay"}
 
 @dataclass(frozen=True)
 class ConfigFile:
-    """The words that a file holds; `source` is what messages call it."""
+    """The words that a file holds; `source` is what messages call it, `tables` what it holds that are no words."""
 
     source: str
     words: Mapping[str, Any]
+    tables: Mapping[str, Any] = field(default_factory=dict)
 
 
 def is_file(config: object) -> bool:
@@ -75,13 +76,13 @@ def read_recipe(name: str) -> ConfigFile:
     return parse(recipe_text(name), f"recipe {name}")
 
 
-def read_file(path: Path) -> ConfigFile:
+def read_file(path: Path, tables: Collection[str] = ()) -> ConfigFile:
     """The words of a file; raises UserError for one that cannot be read, and for a key that is none."""
-    return parse(read_text(path, LARGEST_FILE, "a configuration of ", "is it the right file?"), str(path))
+    return parse(read_text(path, LARGEST_FILE, "a configuration of ", "is it the right file?"), str(path), tables)
 
 
-def parse(text: str, source: str) -> ConfigFile:
-    """The words of a text, each of its type; raises UserError, with the line of what is wrong."""
+def parse(text: str, source: str, tables: Collection[str] = ()) -> ConfigFile:
+    """The words of a text, each of its type, besides these tables; raises UserError, with the line of what is wrong."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     try:
         table = tomllib.loads(text)
@@ -89,12 +90,12 @@ def parse(text: str, source: str) -> ConfigFile:
         raise UserError(f"{source}: wants TOML, got {error}; `netc recipes show digits` is an example") from error
     for file in _plugins(table, source):
         load_file(file)
-    words = {_word(key): value for key, value in table.items()}
-    for key in table:
-        _refuse(key, f"{source}:{line_of(text, key)}")
-        name = _word(key)
-        words[name] = _value(name, table[key], f"{source}:{line_of(text, key)}")
-    return ConfigFile(source, {name: value for name, value in words.items() if name != "plugin"})
+    others = {key: table.pop(key) for key in tables if key in table}
+    words = {}
+    for key, value in table.items():
+        words[_word(key)] = typed_value(key, value, f"{source}:{line_of(text, key)}", tables)
+    words.pop("plugin", None)
+    return ConfigFile(source, words, others)
 
 
 def settings(pairs: Iterable[str]) -> dict[str, Any]:
@@ -180,9 +181,15 @@ def _plugins(table: Mapping[str, Any], source: str) -> list[str]:
     return files
 
 
-def _refuse(key: str, where: str) -> None:
+def typed_value(key: str, value: Any, where: str, tables: Collection[str] = ()) -> Any:
+    """The value of a key, if there is such a word and the value is of its type; raises UserError."""
+    _refuse(key, where, tables)
+    return _value(_word(key), value, where)
+
+
+def _refuse(key: str, where: str, tables: Collection[str] = ()) -> None:
     """Raise UserError for a key that is no word, with the nearest that are."""
-    name, known = _word(key), request_words() | BESIDES
+    name, known = _word(key), request_words() | BESIDES | {*tables}
     if name in known:
         return
     if name in ONLY_THERE:

@@ -34,9 +34,11 @@ TABLE: dict[str, tuple[set[str], set[str]]] = {
 # file -> third parties that only it may import, besides its room's
 EXTRA: dict[str, set[str]] = {
     "codegen/evaluator.py": {"numpy"},
+    "netc/cli/views/sweep.py": {"matplotlib"},
     "netc/reports/looked.py": {"numpy"},
     "netc/reports/templates.py": {"jinja2"},
     "netc/runs.py": {"numpy"},
+    "netc/searching.py": {"optuna"},
     "runtime/backends/xla.py": {"jax", "jaxlib"},
     "runtime/export/onnx_graph.py": {"onnx"},
     "runtime/export/onnx_model.py": {"onnx"},
@@ -53,7 +55,7 @@ EXTRA: dict[str, set[str]] = {
     "proofs_oracle/peers/torch_net.py": {"torch"},
     "proofs_oracle/peers/torch_transformers.py": {"torch"},
 }
-HEAVY_EXTRAS = {"jinja2", "matplotlib", "mlflow", "onnx", "tensorboardX", "wandb"}
+HEAVY_EXTRAS = {"jinja2", "matplotlib", "mlflow", "onnx", "optuna", "tensorboardX", "wandb"}
 LAZY = {*HEAVY_EXTRAS, "iree", "jax", "jaxlib"}  # never at the top level of a module outside proofs_oracle
 LIGHT = {"click", "netc"}  # what the command line imports before it knows the command
 SOURCES = sorted(p for room in ROOMS for p in (ROOT / room).rglob("*.py") if "__pycache__" not in p.parts)

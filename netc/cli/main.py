@@ -28,6 +28,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "show": ("show", "show", "Show a network's layers, shapes, parameters and FLOPs."),
     "train": ("train", "train", "Train a network."),
     "recipes": ("recipes", "recipes", "List or show the training recipes that netc ships."),
+    "sweep": ("sweep", "sweep", "Train by a grid of options, or search, and compare the runs."),
     "eval": ("evaluate", "evaluate", "Evaluate a trained run on its test images."),
     "report": ("report", "report", "Write a page about runs: curves, metrics, mistakes, costs, evidence."),
     "predict": ("predict", "predict", "Classify images with a trained run."),

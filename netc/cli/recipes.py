@@ -34,12 +34,13 @@ def ls(as_json: bool) -> None:
     from netc.cli.views.table import Column, print_line, print_table
     from netc.config_file import read_recipe, recipe_about, recipe_names
 
-    rows = [(name, read_recipe(name).words, recipe_about(name)) for name in recipe_names()]
+    nets = {name: read_recipe(name).words.get("net", "any") for name in recipe_names()}
+    rows = [(name, str(getattr(net, "name", net)), recipe_about(name)) for name, net in nets.items()]
     if as_json:
-        print_json([{"recipe": name, "net": words.get("net"), "about": about} for name, words, about in rows])
+        print_json([{"recipe": name, "net": net, "about": about} for name, net, about in rows])
         return
     columns = (Column("recipe", style="cyan"), Column("net"), Column("about", fit="wrap"))
-    print_table(columns, [(name, str(words.get("net", "any")), about) for name, words, about in rows])
+    print_table(columns, rows)
     print_line("")
     print_line("Train by one: netc train --recipe NAME, or netc train NET --recipe NAME.")
 

@@ -1,0 +1,188 @@
+"""A sweep: trainings that differ in some words, each a run of its own, by a grid or a search (netc/searching.py)."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from netc.config_file import beside, over_files, read_file, typed_value
+from netc.netspec.errors import UserError
+from netc.requests import request_training
+from netc.runtime.files import write_whole
+from netc.runtime.run import checkpoint
+from netc.runtime.run.checkpoint import CheckpointError
+from netc.train_request import TrainRequest
+
+TABLES = ("grid", "search", "trials")
+MOST = 1000  # trials of a grid
+SHOWN = 60  # characters of a folder's name that are its words
+DONE, PRUNED, DIVERGED = "done", "pruned", "diverged"
+
+Words = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One training of a sweep: the words that it has of its own, and its folder's name, which follows from them."""
+
+    words: Words
+
+    @property
+    def name(self) -> str:
+        """`lr=0.01,optimizer=sgd`, cut and ended by a digest where it is long or holds other characters."""
+        text = ",".join(f"{name}={value}" for name, value in self.words.items())
+        plain = re.sub(r"[^A-Za-z0-9._=,+-]", "_", text)
+        if plain == text and len(text) <= SHOWN:
+            return text
+        return f"{plain[:SHOWN]}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a trial ended: its best and last value of the metric that chooses `best`, its steps and seconds."""
+
+    name: str
+    words: Words
+    state: str
+    best: float | None
+    last: float | None
+    steps: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What all trials have in common, and a grid of values, or a space to search `count` times."""
+
+    base: Words
+    grid: Mapping[str, list[Any]]
+    search: Mapping[str, Any]
+    count: int
+
+    @property
+    def varied(self) -> tuple[str, ...]:
+        """The words in which trials differ."""
+        return tuple(self.grid or self.search)
+
+    def trials(self) -> Iterator[Trial]:
+        """The trials of the grid, the last word's values turning first."""
+        for values in itertools.product(*self.grid.values()):
+            yield Trial(dict(zip(self.grid, values, strict=True)))
+
+    def request(self, trial: Trial, out: Path) -> TrainRequest:
+        """The training of a trial, which goes on where it was left."""
+        words = beside(self.base, trial.words)
+        own = {name: value for name, value in words.items() if name not in ("net", "config")}
+        return request_training(
+            words.get("net"), config=words.get("config"), **{**own, "out": out / trial.name, "auto_resume": True}
+        )
+
+
+def read_sweep(path: Path) -> Sweep:
+    """The sweep of a file: a training's words, and `[grid]`, or `[search]` and `trials`. Raises UserError."""
+    file = read_file(path, TABLES)
+    net, config, base = over_files(None, None, file.words)
+    base |= {name: value for name, value in (("net", net or file.words.get("net")), ("config", config)) if value}
+    grid, search, count = (file.tables.get(name) for name in TABLES)
+    if (grid is None) == (search is None):
+        got = "neither" if grid is None else "both"
+        raise UserError(f"{path}: a sweep wants a table [grid] or a table [search], got {got}; write [grid] lr = [..]")
+    if (count is not None and (type(count) is not int or count < 1)) or (search is not None and count is None):
+        raise UserError(f"{path}: [search] wants trials, a positive integer, got {count!r}; write trials = 20 above it")
+    if grid is not None and count is not None:
+        raise UserError(f"{path}: trials belongs to [search], got it with [grid], which has as many as it says")
+    return Sweep(
+        base, {} if grid is None else _grid(grid, path), {} if search is None else _search(search, path), count or 0
+    )
+
+
+def _grid(table: Any, path: Path) -> dict[str, list[Any]]:
+    found: dict[str, list[Any]] = {}
+    for name, values in _items(table, "grid", path):
+        where = f"{path}: grid.{name}"
+        if not isinstance(values, list) or not values:
+            raise UserError(f"{where} wants a list of values, got {values!r}; write {name} = [..]")
+        word = name.replace("-", "_")
+        found[word] = [typed_value(name, value, where) for value in values]
+        if len({json.dumps(value, default=str) for value in values}) < len(values):
+            raise UserError(f"{where} wants each value once, got {values}")
+    if math.prod(len(values) for values in found.values()) > MOST:
+        raise UserError(f"{path}: grid wants at most {MOST} trials; leave values out, or write [search]")
+    return found
+
+
+def _search(table: Any, path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, given in _items(table, "search", path):
+        where = f"{path}: search.{name}"
+        space = {"choices": given} if isinstance(given, list) else given
+        if not isinstance(space, dict) or not (
+            (space.keys() == {"choices"} and space["choices"])
+            or {"low", "high"} <= space.keys() <= {"low", "high", "log"}
+        ):
+            raise UserError(f"{where} wants a list, or {{ low = 1e-4, high = 0.1, log = true }}, got {given!r}")
+        ends = [
+            typed_value(name, value, where) for value in space.get("choices", [space.get("low"), space.get("high")])
+        ]
+        if "choices" in space:
+            found[name.replace("-", "_")] = {"choices": ends}
+            continue
+        low, high = ends
+        if not low < high or (space.get("log") and low <= 0):
+            raise UserError(f"{where} wants low below high, above 0 where log is true, got {low} and {high}")
+        found[name.replace("-", "_")] = {"low": low, "high": high, "log": bool(space.get("log", False))}
+    return found
+
+
+def _items(table: Any, name: str, path: Path) -> Iterator[tuple[str, Any]]:
+    if not isinstance(table, dict) or not table:
+        raise UserError(f"{path}: {name} wants a table of words, got {table!r}; write [{name}] and lr = .. below it")
+    for word, value in table.items():
+        if word.replace("-", "_") in ("out", "auto_resume", "plugin", "recipe", "config"):
+            raise UserError(f"{path}: {name}.{word} is the same for all trials; write it above [{name}]")
+        yield word, value
+
+
+def best_value(folder: Path) -> tuple[float | None, float | None, int]:
+    """The best and the last value of a run's metric, and its steps, as its newest checkpoint says."""
+    try:
+        meta: dict[str, Any] = checkpoint.load(folder / "last").meta
+    except CheckpointError:
+        return None, None, 0
+    standing = meta.get("standing", {})
+    best = standing.get("best")
+    if best is None:
+        best = meta["best"] if float(meta["best"]) >= 0 else None
+    return best, (meta["last"] if best is not None else None), int(meta["step"])
+
+
+def kept_results(out: Path) -> tuple[dict[str, Result], Words | None]:
+    """The results of trials that ended, by name, and the words of the one that had begun. Raises UserError."""
+    path = out / "sweep.json"
+    if not path.exists():
+        return {}, None
+    try:
+        table = json.loads(path.read_text(encoding="utf-8"))
+        return {row["name"]: Result(**row) for row in table["results"]}, table["begun"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path}: wants what netc sweep wrote, got other text ({error}); move it away") from error
+
+
+def keep(out: Path, results: Mapping[str, Result], begun: Words | None = None) -> None:
+    """Write the results, and the words of the trial that has begun, whole."""
+    table = {"results": [asdict(result) for result in results.values()], "begun": begun}
+    out.mkdir(parents=True, exist_ok=True)
+    write_whole(out / "sweep.json", json.dumps(table, indent=1, default=str) + "\n")
+
+
+def result_of(trial: Trial, out: Path, state: str, seconds: float) -> Result:
+    """What a trial has reached, as its folder says."""
+    best, last, steps = best_value(out / trial.name)
+    return Result(trial.name, dict(trial.words), state, best, last, steps, round(seconds, 2))
