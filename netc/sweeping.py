@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from netc.netspec.errors import NetcError, UserError
 from netc.requests import planned
 from netc.runtime.cache.store import Cache
+from netc.runtime.run.outcome import Outcome
 from netc.runtime.run.saver import NonFiniteError
 from netc.runtime.run.standing import ACCURACY, LOSS, Comparison, comparison_of
-from netc.runtime.train import Outcome, Progress
+from netc.runtime.train import Progress
 from netc.sweeps import DIVERGED, DONE, PRUNED, Result, Sweep, Trial, keep, kept_results, result_of
 from netc.traces.schema import EvalRecord
 from netc.training import plan_of, run_plan
