@@ -131,7 +131,7 @@ def _last_line(plan: Plan, outcome: Outcome) -> None:
     if outcome.interrupted:
         say(f"{name} stopped after step {outcome.steps}, nothing is lost; resume with: netc train --resume {folder}")
         click.get_current_context().exit(128 + outcome.signal)
-    say(
-        f"{name} reached {outcome.accuracy:.2%} test accuracy on {plan.config.data} (best {outcome.best:.2%}) in "
-        f"{outcome.seconds:.0f} s; next: netc eval {folder}"
-    )
+    reached = f"{name} reached {outcome.accuracy:.2%} test accuracy on {plan.config.data} (best {outcome.best:.2%})"
+    if plan.config.recipe.loss.metric == "nothing":  # of a regression no number is right
+        reached = f"{name} was trained on {plan.config.data}"
+    say(f"{reached} in {outcome.seconds:.0f} s; next: netc eval {folder}")

@@ -20,23 +20,29 @@ def curves(runs: Sequence[tuple[str, Trace]], *, right: bool) -> list[Chart]:
     steps = [s.step for _, t in runs for s in (*t.steps[:1], *t.steps[-1:])]
     steps += [e.step for _, t in runs for e in t.evals]
     over = (min(steps), max(steps)) if steps else (0, 0)
-    losses: list[Series] = []
-    for colour, (name, trace) in enumerate(runs):
-        whose = f" of {name}" if len(runs) > 1 else ""
-        losses.append(Series(f"training loss{whose}", colour, _steps(trace, "loss")))
-        tested: list[Point] = [(e.step, e.loss) for e in trace.evals]
-        losses.append(Series(f"test loss{whose}", colour, tested, dots=True, dashed=True))
-    found = [chart("Loss", losses, over)]
+    losses = [Series(_called("training loss", n, runs), i, _steps(t, "loss")) for i, (n, t) in enumerate(runs)]
+    found = [chart("Loss", losses + _tested("test loss", "loss", runs, 1, dashed=True), over)]
     if right:
-        scored = [
-            Series(_called("test accuracy", name, runs), i, [(e.step, 100 * e.accuracy) for e in t.evals], dots=True)
-            for i, (name, t) in enumerate(runs)
-        ]
-        found.append(chart("Test accuracy", scored, over, percent=True))
+        found.append(chart("Test accuracy", _tested("test accuracy", "accuracy", runs, 100), over, percent=True))
     for title, field, log in PANELS:
         lines = [Series(_called(title.lower(), n, runs), i, _steps(t, field)) for i, (n, t) in enumerate(runs)]
         found.append(chart(title, lines, over, log=log))
     return [c for c in found if c is not None]
+
+
+def _tested(
+    what: str, field: str, runs: Sequence[tuple[str, Trace]], times: int, *, dashed: bool = False
+) -> list[Series]:
+    """The evaluations' lines, those of averaged weights beside them: of one run in the next colour."""
+    found = []
+    for colour, (name, trace) in enumerate(runs):
+        points = [(e.step, times * getattr(e, field)) for e in trace.evals]
+        found.append(Series(_called(what, name, runs), colour, points, dots=True, dashed=dashed))
+        averaged = [(e.step, times * v) for e in trace.evals if (v := getattr(e, f"averaged_{field}")) is not None]
+        if averaged:
+            said = _called(f"{what} with averaged weights", name, runs)
+            found.append(Series(said, colour if len(runs) > 1 else 1, averaged, dots=True, dashed=not dashed))
+    return found
 
 
 def _called(what: str, name: str, runs: Sequence[object]) -> str:

@@ -62,9 +62,9 @@ class Temperature:
 
     def add(self, seen: Seen) -> None:
         """Take some rows."""
-        first = -seen.first % self._step
-        self._z.append(seen.z[first :: self._step].astype(np.float32))
-        self._target.append(seen.target[first :: self._step])
+        kept = seen.numbers % self._step == 0
+        self._z.append(seen.z[kept].astype(np.float32))
+        self._target.append(seen.target[kept])
 
     def result(self) -> JSON:
         """The temperature, and log loss and calibration error without and with it."""
@@ -99,6 +99,6 @@ def fitted(z: np.typing.NDArray[np.float32], target: Ints) -> float:
 def _judged(z: np.typing.NDArray[np.float32], target: Ints, temperature: float) -> tuple[float, float]:
     """Mean log loss and calibration error of softmax(z / temperature)."""
     task = Task("classes", z.shape[1], len(z))
-    seen, reliability = Seen(task, 0, z.astype(np.float64) / temperature, target), Reliability()
+    seen, reliability = Seen(task, np.arange(len(z)), z.astype(np.float64) / temperature, target), Reliability()
     reliability.add(seen)
     return float(seen.log_loss.mean()), reliability.error

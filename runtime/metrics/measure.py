@@ -60,10 +60,10 @@ def show(
             again = trainer.predict(view(b.x))
             outputs = averaged(task, outputs, view(again) if again.ndim == 4 else again)
         real = b.weight > 0
-        for seen in rows_of(task, first, outputs[real], b.y[real]):
+        for seen in rows_of(task, first + np.flatnonzero(real), outputs[real], b.y[real]):
             for tally in tallies:
                 tally.add(seen)
-        first += int(real.sum()) * task.places
+        first += batch
 
 
 def averaged(task: Task, one: Array, two: Array) -> Array:

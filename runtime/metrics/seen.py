@@ -63,13 +63,14 @@ def task_of(net: CheckedNet, loss: Loss, names: tuple[str, ...], count: int) -> 
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """Rows of outputs `z` float64 [n, width] and their targets, from row `first` on.
+    """Rows of outputs `z` float64 [n, width] and their targets.
 
-    `target` is int64 [n] where a row has one class, else float64 [n, width].
+    `numbers` int64 [n] are the rows' numbers in the part: an example's number times `places`, and its place. `target`
+    is int64 [n] where a row has one class, else float64 [n, width].
     """
 
     task: Task
-    first: int
+    numbers: Ints
     z: Floats
     target: Any
 
@@ -115,8 +116,12 @@ class Tally(Protocol):
         """What they come to: plain JSON, None for what is not defined on them."""
 
 
-def rows_of(task: Task, first: int, outputs: npt.NDArray[Any], targets: npt.NDArray[Any]) -> Iterator[Seen]:
-    """The rows of a batch's outputs [n, .., width] and targets, a chunk at a time; raises NetcError for NaN in them."""
+def rows_of(task: Task, numbers: Ints, outputs: npt.NDArray[Any], targets: npt.NDArray[Any]) -> Iterator[Seen]:
+    """The rows of a batch's outputs [n, .., width] and targets, a chunk at a time; raises NetcError for NaN in them.
+
+    `numbers` [n] are the examples' places in the part.
+    """
+    rows = (numbers[:, np.newaxis] * task.places + np.arange(task.places)).reshape(-1)
     z = outputs.reshape(-1, task.width)
     if task.classified:
         soft = targets.dtype.kind == "f"
@@ -128,8 +133,8 @@ def rows_of(task: Task, first: int, outputs: npt.NDArray[Any], targets: npt.NDAr
         part = z[start : start + step].astype(np.float64)
         if not np.isfinite(part).all():
             raise NetcError(
-                f"metrics want finite outputs, got NaN or infinity for example {first + start}; the weights or this "
-                "input are beyond what float32 holds"
+                f"metrics want finite outputs, got NaN or infinity for example {rows[start] // task.places}; the "
+                "weights or this input are beyond what float32 holds"
             )
         kind = np.int64 if task.classified else np.float64
-        yield Seen(task, first + start, part, target[start : start + step].astype(kind))
+        yield Seen(task, rows[start : start + step], part, target[start : start + step].astype(kind))

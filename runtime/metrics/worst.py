@@ -39,7 +39,12 @@ class Worst:
             true, said = int(seen.target[row]), int(seen.guess[row])
             chances = seen.chances[row]
             found = Mistake(
-                float(seen.log_loss[row]), seen.first + row, true, said, float(chances[true]), float(chances[said])
+                float(seen.log_loss[row]),
+                int(seen.numbers[row]),
+                true,
+                said,
+                float(chances[true]),
+                float(chances[said]),
             )
             heapq.heappush(self._held, found)
             if len(self._held) > self._keep:

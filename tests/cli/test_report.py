@@ -210,6 +210,16 @@ def test_evidence_is_what_was_run(netc, place, monkeypatch):
     assert "It is of another text than the one that this run's steps were compiled from" in page.words
 
 
+def test_averaged_weights_have_lines_of_their_own(netc, place):
+    words = ("train", "tiny.toml", "--data", "imagefolder:three", "--batch", "4", "--target", "reference", "--quiet")
+    assert netc(*words, "--epochs", "2", "--ema", "0.9", "--out", "averaged")[0] == 0
+    assert netc("report", "averaged", "--no-eval")[0] == 0
+    source, page = read(place / "averaged/report.html")
+    assert "test loss with averaged weights" in page.words and "test accuracy with averaged weights" in page.words
+    trace = door.load("averaged").trace
+    assert f"to {100 * trace.evals[-1].averaged_accuracy:.4g} %" in source
+
+
 def test_runs_of_numbers_and_of_own_arrays(netc, place, monkeypatch):
     monkeypatch.chdir(place)
     x = np.random.default_rng(0).normal(size=(40, 5)).astype(np.float32)
@@ -219,6 +229,11 @@ def test_runs_of_numbers_and_of_own_arrays(netc, place, monkeypatch):
     source = door.report(run, "in-memory.html").read_text("utf-8")
     assert "rmse" in source and "Test accuracy" not in source and "R²" in source
     assert netc("report", "numbers")[0] == 0
+    np.savez("numbers.npz", x=x, y=x[:, :2])
+    words = ("--data", "arrays:numbers.npz", "--loss", "mse", "--target", "reference", "--epochs", "1", "--batch", "8")
+    (place / "numbers.toml").write_text('name = "n"\ninput = [5]\n[[layers]]\nkind = "dense"\nfeatures = 2\n')
+    code, out, err = netc("train", "numbers.toml", *words, "--out", "again")
+    assert code == 0 and "accuracy" not in out and "n was trained on arrays:numbers.npz in" in out, err
     _, page = read(place / "numbers/report.html")
     assert "Not evaluated. arrays:mine were arrays of a Python program" in page.words
 

@@ -123,8 +123,10 @@ class TrainView:
         self._bar.update(self._task, completed=record.step + 1)
         self._pace.pause()
         mean, word = record.averaged_accuracy, self._config.recipe.averaging.word
-        averaged = "" if mean is None else f"; {word} loss {record.averaged_loss:.4f}, accuracy {mean:.2%}"
-        self._say(
-            f"epoch {record.epoch + 1:>3}: test loss {record.loss:.4f}, "
-            f"accuracy {record.accuracy:.2%} of {record.count:,}{averaged}"
-        )
+        averaged = "" if mean is None else f"; {word} loss {record.averaged_loss:.4f}"
+        right = f", accuracy {record.accuracy:.2%} of {record.count:,}"
+        if self._config.recipe.loss.metric == "nothing":  # of a regression no number is right
+            right = f" of {record.count:,}"
+        elif mean is not None:
+            averaged += f", accuracy {mean:.2%}"
+        self._say(f"epoch {record.epoch + 1:>3}: test loss {record.loss:.4f}{right}{averaged}")

@@ -14,6 +14,7 @@ from netc.runtime.metrics.calibration import BINS
 from netc.runtime.metrics.measure import averaged
 from netc.runtime.metrics.seen import KINDS, Task, rows_of
 from netc.runtime.metrics.table import METRICS, chosen_metrics, comparable, scalar_of
+from netc.runtime.metrics.worst import Worst
 
 CLOSE = 1e-12  # both sum in float64, in another order
 
@@ -23,7 +24,7 @@ def found(word, task, z, target, pieces=(0, 7, 8, 31)):
     tally = METRICS[word].tally(task)
     cuts = [*(p for p in pieces if p < len(z)), len(z)]
     for start, end in pairwise(cuts):
-        for rows in rows_of(task, start * task.places, z[start:end], target[start:end]):
+        for rows in rows_of(task, np.arange(start, end), z[start:end], target[start:end]):
             tally.add(rows)
     return tally.result()
 
@@ -263,6 +264,25 @@ def test_outputs_that_are_no_numbers_are_refused():
     z[4, 1] = np.nan
     with pytest.raises(NetcError, match="got NaN or infinity for example"):
         found("top1", Task("classes", 3, 5), z, t)
+
+
+def test_the_worst_mistakes_have_the_numbers_of_their_examples():
+    z, t = classified(4, 300)
+    numbers = np.arange(300) * 3 + 1  # as if images in between were skipped
+    worst = Worst(Task("classes", 4, 300), 5)
+    for start in range(0, 300, 32):
+        for rows in rows_of(
+            Task("classes", 4, 300), numbers[start : start + 32], z[start : start + 32], t[start : start + 32]
+        ):
+            worst.add(rows)
+    p = softmax(z)
+    own = p[np.arange(300), t]
+    wrong = np.flatnonzero(z.argmax(1) != t)
+    want = wrong[np.argsort(own[wrong])][:5]
+    assert [m.index for m in worst.mistakes] == numbers[want].tolist()
+    assert [m.true_chance for m in worst.mistakes] == pytest.approx(own[want].tolist())
+    assert [m.said for m in worst.mistakes] == z[want].argmax(1).tolist()
+    assert len(wrong) > 5
 
 
 def test_two_views_are_averaged_as_probabilities():
