@@ -68,6 +68,10 @@ class Builder:
         """Append an operation; its type is inferred by the op table, which raises IrError for a wrong operand."""
         return self._append(kind, operands, attrs).result
 
+    def again(self, kind: str, operands: tuple[Value, ...], attrs: dict[str, Any]) -> tuple[Value, ...]:
+        """Append an operation, of which a pass has the parts, and give all of its results."""
+        return self._append(kind, operands, attrs).results
+
     def _append(self, kind: str, operands: tuple[Value, ...], attrs: dict[str, Any]) -> Op:
         named = tuple(sorted(attrs.items())) if attrs else ()
         try:

@@ -21,6 +21,7 @@ from netc.codegen.losses import correct, emit_loss
 from netc.codegen.norms import norm
 from netc.codegen.optim import rule_of
 from netc.codegen.random import initial_values, step_key
+from netc.codegen.rewrite.float64 import to_f64, widened
 from netc.codegen.rewrite.precision import at_precision
 from netc.codegen.rules import Scope, emit
 from netc.codegen.slots import KEY, SCALAR, Slot, averages_of, kept_of, state_of
@@ -128,9 +129,14 @@ def build(net: CheckedNet, recipe: Recipe, batch: int, *, steps_per_call: int = 
         raise SpecError(
             (f"remat wants a net with blocks (block0, block1, ..), got {net.spec.name} without; leave remat out",)
         )
-    several = (train_steps(step, len(state), steps_per_call),) if steps_per_call > 1 else ()
-    functions = (maker.init(), *micro, step, *several, maker.eval_step(), maker.predict())
-    module = at_precision(Module(identifier(net.spec.name), functions), recipe.precision)
+    functions = [maker.init(), *micro, step, maker.eval_step(), maker.predict()]
+    if recipe.precision == "f64":
+        names = {s.name for s in state}
+        functions = [to_f64(f, names) for f in functions]
+        state = tuple(replace(s, type=widened(s.type)) for s in state)
+    if steps_per_call > 1:
+        functions.insert(-2, train_steps(functions[-3], len(state), steps_per_call))
+    module = at_precision(Module(identifier(net.spec.name), tuple(functions)), recipe.precision)
     return Program(net, recipe, batch, state, module, steps_per_call)
 
 

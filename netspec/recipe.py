@@ -19,7 +19,7 @@ from netc.netspec.vocabulary import option, part, parts_of
 
 __all__ = ["PRECISIONS", "SGD", "Adam", "Optimizer", "Recipe", "TrainConfig"]
 
-PRECISIONS = ("f32", "bf16")
+PRECISIONS = ("f32", "bf16", "f64")
 BEST_BY = "Metric that says which evaluation is better: accuracy, loss, top5, f1, .."
 
 
@@ -29,8 +29,9 @@ class Recipe:
 
     `loss` says what the output is judged by and which targets that takes (netspec/loss.py). `decay_all`: weight decay
     also on biases and the scales of normalisations. `norms`: the step also returns the norms of all gradients and
-    all parameters, which traces record. `precision`: what products of matrices and convolutions take, f32 or bf16;
-    the state and all else is float32 either way (Micikevicius et al. 2018, without their scaling of the loss).
+    all parameters, which traces record. `precision` bf16: products of matrices and convolutions take bf16, while the
+    state and all else is float32 (Micikevicius et al. 2018, without their scaling of the loss); f64: the state and all
+    that is computed is float64, and only data and metrics are float32.
     `accumulate` N: the batch of a step is split into N equal micro-batches, one after the other, whose gradients are
     added before the one update; the activations of one are held at a time. `remat`: the backward pass computes each
     block again instead of reading what the forward pass computed inside it (Chen et al. 2016); the results are the
@@ -46,7 +47,7 @@ class Recipe:
     decay_all: bool = option(False, "Decay biases and the scales of normalisations too.")
     norms: bool = True
     precision: str = option(
-        "f32", "bf16: matrix products and convolutions take bf16 operands; weights stay float32.", later=True
+        "f32", "bf16: products of matrices and convolutions take bf16; f64: everything is float64.", later=True
     )
     accumulate: int = option(
         1, "Split each batch into N micro-batches and add their gradients: the memory of one of them.", later=True

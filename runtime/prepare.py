@@ -17,7 +17,7 @@ from netc.netspec.errors import UserError
 from netc.runtime.backends.protocol import Source
 from netc.runtime.cache.store import Cache
 from netc.runtime.compile import compile_cached
-from netc.runtime.target import PLAIN, Target
+from netc.runtime.target import PLAIN, TARGETS, Target
 
 
 @dataclass(frozen=True)
@@ -85,6 +85,11 @@ def emit_text(program: Program, target: Target, choices: FormOverrides = NO_OVER
             f"`precision=bf16` wants cpu, cuda:SM, rocm:GFX, xla or reference, got {target.word}: IREE 3.12 cannot "
             "compile products of bf16 for Vulkan; leave `precision` out"
         )
+    if program.recipe.precision == "f64" and not (target.f64 or target is PLAIN):
+        raise UserError(
+            f"`precision=f64` wants {', '.join(t.form for t in TARGETS.values() if t.f64)}, got {target.word}; leave "
+            "`precision` out"
+        )
     module = lower(program.module, target.profile, choices, scan=program.recipe.scan_blocks)
     if program.recipe.scan_blocks:
         _check_scanned(program, module, target)
@@ -112,6 +117,8 @@ def prepare(program: Program, target: Target, cache: Cache, choices: FormOverrid
     `choices` may name forms of convolutions that this program does not have; `Prepared.choices` are those in use.
     """
     start = time.perf_counter()
+    if program.recipe.precision == "f64":
+        target = replace(target, flags=(*target.flags, *target.wide))
     choices = in_use(program, target, choices)
     source = emit_text(program, target, choices)
     emitted = time.perf_counter()

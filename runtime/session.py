@@ -84,6 +84,8 @@ class Session:
         for slot in self.program.state:
             tensor = tensors.get(slot.name)
             wanted = np.dtype(DTYPES[slot.type.dtype])
+            if wanted == np.float64 and tensor is not None and tensor.dtype == np.float32:
+                tensor = tensor.astype(wanted)  # weights from elsewhere, which float64 has too
             if tensor is None or tensor.shape != slot.type.shape or tensor.dtype != wanted:
                 got = "nothing" if tensor is None else f"{tensor.dtype} {list(tensor.shape)}"
                 raise NetcError(

@@ -44,9 +44,9 @@ class Target:
     What can be done there: `ahead`: iree-compile makes an artefact, else it is compiled when it is loaded. `compiled`:
     by a compiler at all, so that its times say something of the machine. `on_host`: its tensors lie in the host's
     memory, which the host maps. `process_time`: the time of its work is the process's. `bf16`: products of bf16
-    compile. `norms`: so does a step that gives the gradients' norms beside any of its values. `nested_loops`: a loop
-    may call a function that loops. `checked`: the compiler's checks between its passes stay on. `instead` is the
-    target to try where this one fails.
+    compile; `f64`: so does float64, with the flags `wide`. `norms`: so does a step that gives the gradients' norms
+    beside any of its values. `nested_loops`: a loop may call a function that loops. `checked`: the compiler's checks
+    between its passes stay on. `instead` is the target to try where this one fails.
     """
 
     word: str
@@ -66,6 +66,8 @@ class Target:
     on_host: bool = False
     process_time: bool = True
     bf16: bool = True
+    f64: bool = False
+    wide: tuple[str, ...] = ()
     norms: bool = True
     nested_loops: bool = True
     checked: bool = True
@@ -84,6 +86,7 @@ _ROWS = (
         _ON_IREE, word="cpu", form="cpu[:NAME]", meaning="this machine's CPU through IREE, or a named one",
         example="cpu", argument=_NAME, default="host", option="--iree-llvmcpu-target-cpu={}", flags=_CPU,
         driver="local-task", on_host=True, checked=False, instead="reference",
+        f64=True, wide=("--iree-input-demote-f64-to-f32=false", "--iree-llvmcpu-link-embedded=false"),
     ),
     replace(
         _ON_GPU, word="cuda", form="cuda:SM", meaning="NVIDIA GPUs through IREE; newer cards run sm_89",
@@ -102,11 +105,11 @@ _ROWS = (
     ),
     Target(
         "xla", "xla", "jaxlib's compiler on its default device", "xla", "xla", "xla", packages=("jaxlib",),
-        instead="reference",
+        instead="reference", f64=True,
     ),
     Target(
         "reference", "reference", "netc's evaluator, NumPy float32, no compiler", "reference", "cpu", "reference",
-        compiled=False,
+        compiled=False, f64=True,
     ),
 )  # fmt: skip
 TARGETS: dict[str, Target] = {row.word: row for row in _ROWS}

@@ -13,6 +13,7 @@ from dataclasses import replace
 from netc.codegen.builder import Builder
 from netc.codegen.ir import Function, IrError, Module, Op, Value
 from netc.codegen.rewrite.conv_forms import adjoint_kernel, adjoint_padding
+from netc.codegen.rewrite.erf_float64 import erf_float64
 from netc.codegen.rewrite.index_forms import scatter
 from netc.codegen.rewrite.scan_forms import doubling
 from netc.codegen.rewrite.taps import window_of
@@ -106,11 +107,13 @@ def erf_functions(module: Module) -> Module:
 
 
 def erf_function(t: TensorType) -> Function:
-    """x of type t -> erf(x), in operations that StableHLO has. Raises IrError for other numbers than float32."""
-    if t.dtype != "f32":
-        raise IrError(f"erf wants float32 numbers in plain StableHLO, got {t}")
+    """x of type t -> erf(x), in operations that StableHLO has. Raises IrError for other numbers than these floats."""
+    if t.dtype not in ("f32", "f64"):
+        raise IrError(f"erf wants float32 or float64 numbers in plain StableHLO, got {t}")
     b = Builder("erf_" + "x".join((*map(str, t.shape), t.dtype)))
     x = b.parameter("x", t)
+    if t.dtype == "f64":
+        return replace(b.finish([("y", erf_float64(b, x))]), private=True)
     near = _clamped(b, x, LIMIT)
     square = b.mul(near, near)
 

@@ -1,8 +1,9 @@
-"""The evaluator as a backend: float32 in NumPy, no compiler in between."""
+"""The evaluator as a backend: float32 in NumPy, or float64 for a program of that; no compiler in between."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 
@@ -18,6 +19,8 @@ class ReferenceLoaded:
 
     def __init__(self, source: Source) -> None:
         self.module = source.module
+        kept = (v.type.dtype for f in source.module for v in f.params)
+        self._width: Literal["f32", "f64"] = "f64" if "f64" in kept else "f32"
 
     def put(self, array: Array) -> Array:
         """The array itself."""
@@ -31,8 +34,12 @@ class ReferenceLoaded:
         """Nothing to wait for."""
 
     def call(self, function: str, args: Sequence[Array]) -> list[Array]:
-        """Evaluate in float32."""
-        return run(self.module, function, args, "f32")
+        """Evaluate in the program's precision; what leaves as float32 is rounded to it."""
+        results = run(self.module, function, args, self._width)
+        if self._width == "f32":
+            return results
+        types = (v.type.dtype for v in self.module.function(function).results)
+        return [r.astype(np.float32) if t == "f32" else r for r, t in zip(results, types, strict=True)]
 
 
 def load_reference(source: Source) -> ReferenceLoaded:

@@ -45,8 +45,20 @@ class XlaLoaded:
         self._executables: dict[str, Any] = {}
 
     def put(self, array: Array) -> Any:
-        """Copy to the device."""
-        return self._jax.device_put(np.asarray(array), self._devices[0])
+        """Copy to the device; JAX itself would make float64 float32."""
+        array = np.asarray(array)
+        if array.dtype == np.float64:
+            with self._wide():
+                return self._jax.device_put(array, self._devices[0])
+        return self._jax.device_put(array, self._devices[0])
+
+    def _wide(self) -> Any:
+        """JAX in 64-bit mode, in this thread; its place has another name in older versions."""
+        if hasattr(self._jax, "enable_x64"):
+            return self._jax.enable_x64(True)
+        from jax.experimental import enable_x64
+
+        return enable_x64()
 
     def get(self, buffer: Any) -> Array:
         """Copy to the host; waits."""
