@@ -129,7 +129,7 @@ def evaluate(
             f"or evaluate on it as it is now with `data={config.data}`"
         )
     data = with_columns(data, columns_of(saved)) if other else data
-    named = _named(config, data, saved, numbers=numbers, skip_unknown=skip_unknown) if other else Named(data.test)
+    named = named_part(config, data, saved, numbers=numbers, skip_unknown=skip_unknown) if other else Named(data.test)
     task = task_of(config.net, config.recipe.loss, classes_of(saved), len(named.test))
     if not chosen and not tta:
         loss, correct, count = sums(session, named.test, config.training.batch, normalise_of(saved))
@@ -144,7 +144,10 @@ def evaluate(
     return Score(loss / count, accuracy, int(count), named.missing, named.left_out, named.notes, found)
 
 
-def _named(config: RunConfig, data: Dataset, saved: Checkpoint, *, numbers: bool, skip_unknown: bool) -> Named:
+def named_part(
+    config: RunConfig, data: Dataset, saved: Checkpoint, *, numbers: bool = False, skip_unknown: bool = False
+) -> Named:
+    """The test part of other data, its classes those of the run with the same names, or with the same numbers."""
     if data.test.labels.dtype != np.int32:  # numbers, which have no classes
         return Named(data.test)
     classes = classes_of(saved)
@@ -189,7 +192,7 @@ def predict(
     classes: tuple[str, ...] = ()
     waiting = iter(images)
     while paths := list(islice(waiting, config.training.batch)):
-        read = [(path, _read(path, (height, width, channels), fit_of(config.preprocess))) for path in paths]
+        read = [(path, read_image(path, (height, width, channels), fit_of(config.preprocess))) for path in paths]
         pixels = [found for _, found in read if not isinstance(found, Unread)]
         if pixels and classify is None:
             session, saved = open_session(config, folder, which, target, cache, weights)
@@ -204,7 +207,8 @@ def predict(
             yield found if isinstance(found, Unread) else _guess(path, next(rows), classes)
 
 
-def _read(path: Path, shape: tuple[int, int, int], fit: Fit) -> Images | Unread:
+def read_image(path: Path, shape: tuple[int, int, int], fit: Fit) -> Images | Unread:
+    """One image file as uint8 [H, W, C] of `shape`, or why it cannot be read."""
     if not path.exists():
         return Unread(str(path), f"{path}: wants an image file, got no such file; check the path")
     if not path.is_file():

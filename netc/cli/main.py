@@ -35,6 +35,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "sample": ("sample", "sample", "Write text with a trained language model."),
     "import": ("import_", "import_", "Import weights from elsewhere as a run."),
     "export": ("export", "export", "Export a run's weights for other programs."),
+    "explain": ("explain", "explain", "Show which pixels of an image speak for a class."),
+    "attack": ("attack", "attack", "Measure a run's accuracy under attack."),
     "atlas": ("atlas", "atlas", "Write a training step as a page to walk through."),
     "emit-mlir": ("emit_mlir", "emit_mlir", "Write a network's training program as StableHLO."),
     "compile": ("compile", "compile_", "Compile a network's training program for a target."),
