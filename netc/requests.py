@@ -196,7 +196,9 @@ def _training(request: TrainRequest, data: Dataset) -> Any:
 def _augment(request: TrainRequest, net: CheckedNet, data: Dataset) -> Augment:
     if of_images(data.train):
         return chosen(data.augment, request.augment, net.spec.input[:2])
-    _of_images([name for name in AUGMENTATIONS if request.augment.get(name)], data)
+    given = {name: tuple(v) if isinstance(v, list) else v for name, v in request.augment.items()}
+    plain = vars(Augment())  # a run's config.toml says these, too
+    _of_images([name for name in AUGMENTATIONS if given.get(name) not in (None, plain[name])], data)
     return Augment()
 
 

@@ -20,9 +20,10 @@ class Feeding:
     `val` is the share of the training part that is held out; `fold` K/N holds out the K-th of N parts of it, K from 1.
     Either takes the place of the test part, which the run then never sees. `stratify`: every class has the same share
     of both parts. `split_seed` draws the division. `sampler` is `shuffle`, every example once an epoch, or `balanced`,
-    every class as often, in an epoch of the same length. `aug_repeats` R: each drawn example comes R times in a row,
-    each time augmented by itself, and an epoch has as many steps as before, so that it sees one in R of the examples
-    (repeated augmentation: Hoffer et al. 2020; timm's RASampler on one device).
+    every class as often, in an epoch of the same length. Of a source that is read in stretches (the row groups of
+    Parquet) at least `shuffle_buffer` examples are shuffled at a time. `aug_repeats` R: each drawn example comes R
+    times in a row, each time augmented by itself, and an epoch has as many steps as before, so that it sees one in R of
+    the examples (repeated augmentation: Hoffer et al. 2020; timm's RASampler on one device).
     """
 
     val: float = option(0.0, "Hold out this share of the training part, and evaluate on it.", later=True)
@@ -31,6 +32,7 @@ class Feeding:
     split_seed: int = option(0, "Seed of the division (--val, --fold).", later=True)
     sampler: str = option("shuffle", "shuffle, or balanced: draw every class equally often.", later=True)
     aug_repeats: int = option(1, "Take each drawn example N times in a row, each augmented by itself.", later=True)
+    shuffle_buffer: int = option(4096, "Examples that are shuffled together where files are streamed.", later=True)
 
     @property
     def divides(self) -> bool:
@@ -56,6 +58,8 @@ class Feeding:
             yield f"`{name}` belongs to `val` or `fold`, got neither; give one of them, or leave it out"
         if type(self.split_seed) is not int or not 0 <= self.split_seed < 1 << 63:
             yield f"`split_seed` wants an integer from 0 to 2^63 - 1, got {self.split_seed!r}"
+        if type(self.shuffle_buffer) is not int or self.shuffle_buffer < 1:
+            yield f"`shuffle_buffer` wants 1 or more examples, got {self.shuffle_buffer!r}"
         if self.sampler not in SAMPLERS:
             yield f"`sampler` wants {' or '.join(SAMPLERS)}, got {self.sampler!r}"
         if type(self.aug_repeats) is not int or not 1 <= self.aug_repeats <= MOST_REPEATS:

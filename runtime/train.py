@@ -294,8 +294,8 @@ def _train_epoch(run: _Run, counter: Counter, trace: TraceWriter, stop: list[int
     epoch, start = divmod(counter.step, run.per_epoch)
     batches = train_batches(
         run.data.train, batch=run.training.batch, seed=run.config.seed, epoch=epoch, normalise=run.normalise,
-        augment=run.config.augment, start=start, sampler=run.config.feeding.sampler,
-        aug_repeats=run.config.feeding.aug_repeats, workers=run.workers, fit=fit_of(run.config.preprocess),
+        augment=run.config.augment, start=start, feeding=run.config.feeding, workers=run.workers,
+        fit=fit_of(run.config.preprocess),
     )  # fmt: skip
     with Ledger(trace) as ledger:
         _steps(run, counter, ledger, _ahead(run, _groups(run, batches, counter)), stop)

@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow
 from PIL import Image
+from pyarrow import parquet
 
 from netc.cli.main import _run
 from netc.netspec.check import check
@@ -33,6 +35,8 @@ from netc.runtime.data.csv_file import load_csv
 from netc.runtime.data.dataset import Dataset
 from netc.runtime.data.idx import read_idx
 from netc.runtime.data.image_file import decode, survey
+from netc.runtime.data.parquet_file import load_parquet
+from netc.runtime.data.shards import load_shards
 from netc.runtime.data.text import load_text
 from netc.runtime.measure.tuned import Winner, all_tuned, keep
 from netc.runtime.run.checkpoint import load as load_checkpoint
@@ -158,6 +162,9 @@ KINDS: dict[str, Kind] = {
     "CIFAR, .tar.gz": Kind("cifar.tar.gz", _cifar),
     "table, CSV": Kind("t.csv", lambda p: _table(load_csv(p, "t", {}))),
     "table, CSV, of images": Kind("images.csv", lambda p: _table(load_csv(p, "t", {}))),
+    "shard, tar": Kind("shard.tar", lambda p: _table(load_shards(p, "t", {}))),
+    "images in Parquet": Kind("images.parquet", lambda p: _table(load_parquet(p, "t", {}))),
+    "table, Parquet": Kind("t.parquet", lambda p: _table(load_parquet(p, "t", {}))),
     "arrays, .npy": Kind("x.npy", lambda p: read_npy(p).tobytes()),
     "arrays, .npz": Kind("xy.npz", lambda p: {name: a.tobytes() for name, a in read_arrays(p).items()}),
     "text": Kind("book.txt", lambda p: load_text(p, "book").train),
@@ -205,13 +212,21 @@ def make_samples(root: Path) -> None:
         archive.add(root / "cifar", "cifar-10-batches-bin")
     (root / "book.txt").write_text("Once upon a time é 漢 😀\r\n" * 20)
     (root / "t.csv").write_text('a,b,"c"\n' + "".join(f"{i},{i / 7},k{i % 3}\n" for i in range(30)))
-    (root / "images.csv").write_text("file,kind\n" + "".join(f"image.png,k{i % 2}\n" for i in range(10)))
+    (root / "images.csv").write_text("file,kind\n" + "".join(f"one.png,k{i % 2}\n" for i in range(10)))
     np.save(root / "x.npy", np.arange(12, dtype=np.float32).reshape(4, 3))
     np.savez(root / "xy.npz", x=np.zeros((4, 3), np.float32), y=np.zeros(4, np.int64))
     picture = Image.fromarray(rng.integers(0, 255, (12, 10, 3), np.uint8))
     for name, kind in KINDS.items():
         if name.startswith("image, "):
             picture.save(root / kind.path)
+    picture.save(root / "one.png")
+    with tarfile.open(root / "shard.tar", "w") as archive:
+        for i in range(6):
+            archive.add(root / "one.png", f"k{i % 2}/{i}.png")
+    content = (root / "one.png").read_bytes()
+    columns = {"image": [content] * 6, "label": [0, 1] * 3}
+    parquet.write_table(pyarrow.table(columns), root / "images.parquet", row_group_size=4)
+    parquet.write_table(pyarrow.table({"a": np.arange(9.0), "kind": list("ababababa")}), root / "t.parquet")
 
 
 def location_of(kind: Kind, root: Path) -> Path:

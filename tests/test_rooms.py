@@ -40,6 +40,7 @@ EXTRA: dict[str, set[str]] = {
     "netc/runs.py": {"numpy"},
     "netc/searching.py": {"optuna"},
     "runtime/backends/xla.py": {"jax", "jaxlib"},
+    "runtime/data/parquet_file.py": {"pyarrow"},
     "runtime/export/onnx_graph.py": {"onnx"},
     "runtime/export/onnx_model.py": {"onnx"},
     "runtime/logs/mlflow.py": {"mlflow"},
@@ -55,7 +56,7 @@ EXTRA: dict[str, set[str]] = {
     "proofs_oracle/peers/torch_net.py": {"torch"},
     "proofs_oracle/peers/torch_transformers.py": {"torch"},
 }
-HEAVY_EXTRAS = {"jinja2", "matplotlib", "mlflow", "onnx", "optuna", "tensorboardX", "wandb"}
+HEAVY_EXTRAS = {"jinja2", "matplotlib", "mlflow", "onnx", "optuna", "pyarrow", "tensorboardX", "wandb"}
 LAZY = {*HEAVY_EXTRAS, "iree", "jax", "jaxlib"}  # never at the top level of a module outside proofs_oracle
 LIGHT = {"click", "netc"}  # what the command line imports before it knows the command
 SOURCES = sorted(p for room in ROOMS for p in (ROOT / room).rglob("*.py") if "__pycache__" not in p.parts)

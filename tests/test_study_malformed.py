@@ -6,10 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 SCRIPT = Path(__file__).parents[1] / "scripts" / "study_malformed.py"
 
 
 def test_no_malformed_file_ends_in_a_traceback(tmp_path):
+    pytest.importorskip("pyarrow")
     words = ["--inputs", "290", "--flips", "40", "--workers", "2", "-o", str(tmp_path / "t.md")]
     done = subprocess.run(
         [sys.executable, str(SCRIPT), *words],

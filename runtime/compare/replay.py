@@ -67,8 +67,7 @@ class Replay:
             epoch, start = divmod(index, self.per_epoch)
             for batch in train_batches(
                 self.data.train, batch=config.training.batch, seed=config.seed, epoch=epoch, normalise=self.normalise,
-                augment=config.augment, start=start, sampler=config.feeding.sampler,
-                aug_repeats=config.feeding.aug_repeats, fit=fit_of(config.preprocess),
+                augment=config.augment, start=start, feeding=config.feeding, fit=fit_of(config.preprocess),
             ):  # fmt: skip
                 if index >= end:
                     return

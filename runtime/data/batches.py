@@ -21,14 +21,16 @@ import numpy as np
 import numpy.typing as npt
 
 from netc.netspec.augment import Augment
+from netc.netspec.feeding import Feeding
 from netc.runtime.data.augment import Images, by_image
-from netc.runtime.data.damaged import plain, readable
+from netc.runtime.data.damaged import SkippingSplit, plain, readable
 from netc.runtime.data.dataset import AnySplit, Dataset, Indices, Labels, Split, of_images
-from netc.runtime.data.division import balanced_order
+from netc.runtime.data.division import balanced_order, windowed_order
 from netc.runtime.data.errors import DataError, refuse
 from netc.runtime.data.examples import Array, Batches, Examples
 from netc.runtime.data.frame import STRETCH, Fit
 from netc.runtime.data.kept import KeptSplit
+from netc.runtime.data.resize import ResizedSplit
 from netc.runtime.data.training_images import TrainingImages
 from netc.runtime.data.windows import Ids, TextSplit
 from netc.runtime.data.workers import AUTOMATIC, in_order, workers_for
@@ -46,6 +48,7 @@ STD_FLOOR = 1 / 255
 """A channel that never changes is divided by one grey level, not by zero."""
 
 KEY_LIMIT = 1 << 64
+FEEDING = Feeding()
 
 
 @dataclass(frozen=True)
@@ -209,6 +212,22 @@ def epoch_order(n: int, seed: int, epoch: int) -> Indices:
     return _generator(seed, epoch, (0, 0)).permutation(n)
 
 
+def _order(split: AnySplit, seed: int, epoch: int, feeding: Feeding) -> Indices:
+    """The order of an epoch's examples: as `feeding` says, and of a source in stretches window by window."""
+    generator = _generator(seed, epoch, (0, 0))
+    base: AnySplit = split
+    while isinstance(base, KeptSplit | ResizedSplit | SkippingSplit):
+        base = base.base
+    blocks: Indices | None = getattr(base, "blocks", None)
+    if feeding.sampler == "balanced":
+        order = balanced_order(split.labels, generator)
+    elif blocks is None:
+        order = epoch_order(len(split), seed, epoch)
+    else:
+        order = windowed_order(blocks, feeding.shuffle_buffer, generator)
+    return np.repeat(order, feeding.aug_repeats)[: len(split)]
+
+
 def steps_per_epoch(n: int, batch: int) -> int:
     """Return how many full batches `n` images make; raises `DataError` when there is none."""
     if batch < 1:
@@ -227,28 +246,23 @@ def train_batches(
     normalise: Normalise,
     augment: Augment,
     start: int = 0,
-    sampler: str = "shuffle",
-    aug_repeats: int = 1,
+    feeding: Feeding = FEEDING,
     workers: int = AUTOMATIC,
     fit: Fit = STRETCH,
 ) -> Iterator[Batch]:
     """Return the full batches of one epoch from step `start` on; those left over are not seen this epoch.
 
-    With the `sampler` balanced every class comes as often. Each example comes `aug_repeats` times in a row. The first
-    `start` batches are skipped without being read. `fit` says the interpolation of what is cut out at random and
-    turned. The batches are the same however many `workers` make them. Raises `DataError` at once for a batch larger
-    than the split and a `start` outside 0 to `steps_per_epoch`, and on the way for a damaged image.
+    `feeding` says how the order is drawn. The first `start` batches are skipped without being read. `fit` says the
+    interpolation of what is cut out at random and turned. The batches are the same however many `workers` make them.
+    Raises `DataError` at once for a batch larger than the split and a `start` outside 0 to `steps_per_epoch`, and on
+    the way for a damaged image.
     """
     steps = steps_per_epoch(len(split), batch)
     if not 0 <= start <= steps:
         raise DataError(f"start wants a step from 0 to {steps}, got {start}; the run was of other data or batches")
     if isinstance(split, Batches):
         return (Batch(x, y) for x, y in split.epoch(epoch, start))
-    if sampler == "balanced":
-        order = balanced_order(split.labels, _generator(seed, epoch, (0, 0)))
-    else:
-        order = epoch_order(len(split), seed, epoch)
-    order = np.repeat(order, aug_repeats)[: len(split)]
+    order = _order(split, seed, epoch, feeding)
 
     def make(step: int) -> Batch:
         chosen = order[step * batch : (step + 1) * batch]

@@ -43,19 +43,20 @@ HEADER = "yes or no: whether the first line has the names of the columns, where 
 
 
 def load_csv(
-    path: Path, name: str, options: Mapping[str, str], *, whole: bool = False, floats: bool = False
+    path: Path, name: str, options: Mapping[str, str], *, whole: bool = False, floats: bool = False, skip: bool = False
 ) -> Dataset:
     """Return the table at `path`: columns of numbers, or one of image files, and a column of targets.
 
     Targets are classes, or with `floats` numbers. Image files are named from the table's folder. `options` are those of
     `OPTIONS`. Without a part to test on (a column `split`, or the option `test`) every fifth row is test; with `whole`
-    all rows are both. Raises DataError with every cell that is wrong, by its line and column.
+    all rows are both. With `skip` damaged images are left out. Raises DataError with every cell that is wrong, by its
+    line and column.
     """
     rows = read_csv(path, options, floats=floats)
     test = (
         read_csv(Path(options["test"]).expanduser(), options, floats=floats, like=rows) if "test" in options else None
     )
-    return dataset_of(rows, test, path, name, whole=whole)
+    return dataset_of(rows, test, path, name, whole=whole, skip=skip)
 
 
 def read_inputs(path: Path, columns: Columns) -> tuple[npt.NDArray[np.float32], Sequence[int]]:

@@ -63,7 +63,7 @@ def held_out(count: int, feeding: Feeding, labels: Array | None = None) -> Array
     most one, of each class and in all.
     """
     generator = np.random.Generator(
-        np.random.Philox(key=np.array((feeding.split_seed, 0), np.uint64), counter=np.array((0, 0, 0, 2), np.uint64))
+        np.random.Philox(key=np.array((feeding.split_seed, 0), np.uint64), counter=np.array((0, 0, 0, 3), np.uint64))
     )
     order = generator.permutation(count)
     if labels is not None:
@@ -141,3 +141,20 @@ def balanced_order(labels: Array, generator: np.random.Generator) -> Indices:
         rounds = [generator.permutation(places) for _ in range(-(-wanted // len(places)))]
         chosen.append(np.concatenate([np.empty(0, np.int64), *rounds])[:wanted])
     return generator.permutation(np.concatenate(chosen))
+
+
+def windowed_order(blocks: Indices, window: int, generator: np.random.Generator) -> Indices:
+    """Return an epoch's order of examples that are read in stretches: a permutation, int64 [blocks[-1]].
+
+    The stretches [blocks[i], blocks[i + 1]) come in an order that is drawn, as many at a time as hold `window` examples
+    or more, and are shuffled together: no more than these need be held at once. Where all fit, it is one shuffle.
+    """
+    drawn = generator.permutation(len(blocks) - 1).tolist()
+    found, held, count = list[Indices](), list[Indices](), 0
+    for number in drawn:
+        held.append(np.arange(blocks[number], blocks[number + 1]))
+        count += len(held[-1])
+        if count >= window:
+            found.append(generator.permutation(np.concatenate(held)))
+            held, count = [], 0
+    return np.concatenate([*found, generator.permutation(np.concatenate(held))] if held else found)

@@ -20,7 +20,7 @@ from netc.runtime.data.damaged import skipped_note
 from netc.runtime.data.dataset import Dataset, Indices, Labels, Split
 from netc.runtime.data.errors import DataError, refuse
 from netc.runtime.data.frame import STRETCH, Fit
-from netc.runtime.data.image_file import decode, picture, survey
+from netc.runtime.data.image_file import Source, decode, picture, survey
 from netc.runtime.data.kept import keep
 from netc.runtime.data.layout import Found, class_images, parts
 
@@ -47,17 +47,21 @@ class FolderSplit:
     def __len__(self) -> int:
         return len(self.files)
 
+    def source(self, index: int) -> Source:
+        """Where an image's bytes are."""
+        return self.root / self.files[index]
+
     def picture(self, index: int) -> Image.Image:
         """Return an image in its own size; raises `DataError` when it is damaged."""
         height, width, channels = self.shape
-        return picture(self.root / self.files[index], channels, LARGER * max(height, width))
+        return picture(self.source(index), channels, LARGER * max(height, width))
 
     def images(self, indices: Indices) -> Images:
         """Return the images at `indices` [n]: uint8 [n, H, W, C]; raises `DataError` with all that are damaged."""
         out, problems = np.empty((len(indices), *self.shape), np.uint8), []
         for target, index in zip(out, indices.tolist(), strict=True):
             try:
-                target[:] = decode(self.root / self.files[index], self.shape, self.fit)
+                target[:] = decode(self.source(index), self.shape, self.fit)
             except DataError as error:
                 problems.append(str(error))
         refuse(str(self.root), problems)

@@ -17,6 +17,10 @@ from netc.runtime.data.csv_file import HEADER, load_csv
 from netc.runtime.data.dataset import Dataset
 from netc.runtime.data.errors import DataError
 from netc.runtime.data.folder import load_folder
+from netc.runtime.data.parquet_file import OPTIONS as PARQUET_OPTIONS
+from netc.runtime.data.parquet_file import load_parquet
+from netc.runtime.data.shards import OPTIONS as SHARD_OPTIONS
+from netc.runtime.data.shards import load_shards
 from netc.runtime.data.table import OPTIONS
 from netc.runtime.data.text import load_text
 
@@ -67,6 +71,12 @@ def _folder(asked: Asked, *, follow: bool = False) -> Dataset:
     return load_folder(asked.path, asked.name, follow=follow, whole=asked.whole, skip_damaged=asked.skip_damaged)
 
 
+def _with_targets(load: Callable[..., Dataset]) -> Callable[[Asked], Dataset]:
+    return lambda asked: load(
+        asked.path, asked.name, asked.options, whole=asked.whole, floats=asked.floats, skip=asked.skip_damaged
+    )
+
+
 OWN_FORMS.add(
     "imagefolder",
     OwnForm(
@@ -94,8 +104,24 @@ OWN_FORMS.add(
     OwnForm(
         "FILE", "file",
         "a table of numbers, or of image files, with a column of targets",
-        lambda asked: load_csv(asked.path, asked.name, asked.options, whole=asked.whole, floats=asked.floats),
+        _with_targets(load_csv),
         _ends(".csv", ".tsv"), {**OPTIONS, "header": HEADER},
+    ),
+)  # fmt: skip
+OWN_FORMS.add(
+    "parquet",
+    OwnForm(
+        "PATH", "file or folder", "Parquet: images in it, a table of numbers or of image files (extra parquet)",
+        _with_targets(load_parquet),
+        _ends(".parquet"), PARQUET_OPTIONS,
+    ),
+)  # fmt: skip
+OWN_FORMS.add(
+    "tar",
+    OwnForm(
+        "PATH", "file or folder", "tar shards of images with their targets beside them, in webdataset's layout",
+        _with_targets(load_shards),
+        _ends(".tar"), SHARD_OPTIONS,
     ),
 )  # fmt: skip
 OWN_FORMS.add(

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from netc.netspec.augment import Augment
+from netc.runtime.data.damaged import skipped_note
 from netc.runtime.data.dataset import Columns, Dataset, Indices, Split
 from netc.runtime.data.errors import MOST_PROBLEMS, DataError, refuse
 from netc.runtime.data.examples import Array, Examples, digest_of
@@ -70,12 +71,13 @@ def roles_of(names: Sequence[str], first: Sequence[str], options: Mapping[str, s
     """What the columns are, by the options, the names, and the cells of the first row; raises DataError."""
     folded = [name.strip().casefold() for name in names]
     given = options.get("label")
+    dropped = {place_of(names, word, where) for word in options.get("drop", "").split("+") if word}
     if given is not None:
         targets = tuple(place_of(names, word, where) for word in given.split("+"))
     else:
-        last = max((i for i, name in enumerate(folded) if name not in PARTS), default=0)
-        targets = (next((folded.index(word) for word in TARGETS if word in folded), last),)
-    dropped = {place_of(names, word, where) for word in options.get("drop", "").split("+") if word}
+        left = [i for i, name in enumerate(folded) if name not in PARTS and i not in dropped]
+        named = [i for word in TARGETS for i in left if folded[i] == word]
+        targets = ((named or left[-1:] or [0])[0],)
     if both := dropped & {*targets}:
         raise DataError(f"{where}: `label` and `drop` want different columns, got {names[both.pop()]} in both")
     left = [i for i in range(len(names)) if i not in dropped and i not in targets]
@@ -147,10 +149,11 @@ def refuse_numbers(words: Sequence[str], column: str, where: str) -> None:
             )
 
 
-def dataset_of(rows: Rows, test: Rows | None, path: Path, name: str, *, whole: bool) -> Dataset:
+def dataset_of(rows: Rows, test: Rows | None, path: Path, name: str, *, whole: bool, skip: bool = False) -> Dataset:
     """The data set of a table's rows, which are divided as `test`, the part column or nobody says; raises DataError.
 
-    Where nobody says, every fifth row is test, or, with `whole`, all rows are both parts, with the same digest.
+    Where nobody says, every fifth row is test, or, with `whole`, all rows are both parts, with the same digest. With
+    `skip` damaged images are left out, with a note.
     """
     if test is not None:
         rows = _joined(rows, test, name)
@@ -169,30 +172,32 @@ def dataset_of(rows: Rows, test: Rows | None, path: Path, name: str, *, whole: b
                 least = "" if given else f" (every {EVERY}th of {len(rows)})"
                 raise DataError(f"{name}: wants rows of the {role} part, got none{least}; add some")
     make = _images if rows.roles.path is not None else _numbers
-    pool, native, digest, train_digest = make(rows, train, held, path, name)
+    pool, native, digest, train_digest, damage = make(rows, train, held, path, name, skip=skip)
+    every = np.setdiff1d(np.arange(len(rows)), [*damage])
     undivided = whole and not given
+    train, held = (every, every) if undivided else (np.intersect1d(which, every) for which in (train, held))
+    notes = (*_notes(rows, path, said=given or whole), *([skipped_note([*damage.values()])] if damage else ()))
     return Dataset(
-        name, pool if undivided else pool.part(train), pool if undivided else pool.part(held), rows.words or (),
-        digest, f"table {path}", "its owner's", Augment(), native, _notes(rows, path, said=given or whole),
-        train_digest,
+        name, pool.part(train), pool.part(held), rows.words or (), digest, f"table {path}", "its owner's", Augment(),
+        native, notes, train_digest,
         Columns(tuple(rows.names[i] for i in rows.roles.inputs), tuple(rows.names[i] for i in rows.roles.targets)),
     )  # fmt: skip
 
 
-Made = tuple[Split | Examples, tuple[int, ...], str, str]
-"""All rows as a split, an example's shape, the digest of both parts and that of the training part."""
+Made = tuple[Split | Examples, tuple[int, ...], str, str, dict[int, str]]
+"""All rows as a split, an example's shape, the digests of both and of the training part, what is wrong with which."""
 
 
-def _numbers(rows: Rows, train: Indices, test: Indices, path: Path, name: str) -> Made:
+def _numbers(rows: Rows, train: Indices, test: Indices, path: Path, name: str, *, skip: bool) -> Made:
     classes = rows.words or ()
     pairs = [(rows.inputs[places], rows.targets[places]) for places in (train, test)]
     pool = Examples(rows.inputs, rows.targets, standardise=True)
-    return pool, pool.shape, digest_of(classes, *pairs), digest_of(classes, pairs[0])
+    return pool, pool.shape, digest_of(classes, *pairs), digest_of(classes, pairs[0]), {}
 
 
-def _images(rows: Rows, train: Indices, test: Indices, path: Path, name: str) -> Made:
+def _images(rows: Rows, train: Indices, test: Indices, path: Path, name: str, *, skip: bool) -> Made:
     """Images in files that a table names, by paths from the table's folder; each is read once, as in a folder."""
-    root, problems, shapes = path.resolve().parent, list[str](), Counter[tuple[int, int, int]]()
+    root, problems, shapes = path.resolve().parent, dict[int, str](), Counter[tuple[int, int, int]]()
     sha, so_far = hashlib.sha256(b"netc listed images 1"), list[str]()
     for role, places in (("train", train), ("test", test)):
         for place in places.tolist():
@@ -200,17 +205,18 @@ def _images(rows: Rows, train: Indices, test: Indices, path: Path, name: str) ->
             try:
                 digest, shape = survey(root / rows.paths[place])
             except DataError as error:
-                problems.append(str(error))
-                if len(problems) == MOST_PROBLEMS:
-                    refuse(name, problems)
+                problems[place] = str(error)
+                if len(problems) == MOST_PROBLEMS and not skip:
+                    refuse(name, [*problems.values()])
                 continue
             shapes[shape] += 1
             sha.update(f"\0{role}\0{rows.paths[place]}\0{target}\0{digest}".encode("utf-8", "surrogateescape"))
         so_far.append(sha.hexdigest())
-    refuse(name, problems)
+    if not skip or not shapes:
+        refuse(name, [*problems.values()])
     (height, width, _), _ = shapes.most_common(1)[0]
     native = (height, width, max(channels for _, _, channels in shapes))
-    return keep(FolderSplit(root, tuple(rows.paths), rows.targets, native)), native, so_far[1], so_far[0]
+    return keep(FolderSplit(root, tuple(rows.paths), rows.targets, native)), native, so_far[1], so_far[0], problems
 
 
 def _joined(rows: Rows, test: Rows, name: str) -> Rows:

@@ -220,6 +220,17 @@ def test_every_image_that_is_wrong_is_named():
     assert "c.png: cannot be read (No such file" in str(caught.value)
 
 
+def test_damaged_images_are_left_out_on_request():
+    images(*(f"{i}.png" for i in range(12)))
+    for i in (3, 4):
+        Path(f"{i}.png").write_bytes(b"no")
+    data = load("\n".join(f"{i}.png,{'xy'[i % 2]}" for i in range(12)), skip_damaged=True)
+    assert (len(data.train), len(data.test)) == (9, 1) and "skipped 2 damaged images: " in data.notes[-1]
+    assert data.train.labels.tolist() == [i % 2 for i in range(12) if i % 5 != 4 and i != 3]
+    whole = load(None, skip_damaged=True, whole=True)
+    assert len(whole.test) == 10 and whole.digest == data.digest
+
+
 def test_inputs_to_predict_are_found_by_name():
     Path("new.csv").write_text("c,x,a\n3,w,1\n\n4,w,2\n")
     found, lines = read_inputs(Path("new.csv"), Columns(("a", "c"), ("z",)))

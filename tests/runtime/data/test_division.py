@@ -15,7 +15,7 @@ from netc.netspec.errors import SpecError
 from netc.netspec.feeding import Feeding
 from netc.runtime.data.batches import Normalise, train_batches
 from netc.runtime.data.dataset import Dataset
-from netc.runtime.data.division import balanced_order, divided, held_out, refuse_unlearnt
+from netc.runtime.data.division import balanced_order, divided, held_out, refuse_unlearnt, windowed_order
 from netc.runtime.data.errors import DataError
 from netc.runtime.data.windows import TextSplit
 
@@ -173,10 +173,31 @@ def test_a_balanced_order():
 
 def test_a_balanced_epoch_begins_anywhere():
     data = pool(90, 3, (0.8, 0.1, 0.1))
-    options = {"batch": 9, "seed": 3, "epoch": 2, "normalise": AS_IT_IS, "augment": Augment(), "sampler": "balanced"}
+    options = {
+        "batch": 9,
+        "seed": 3,
+        "epoch": 2,
+        "normalise": AS_IT_IS,
+        "augment": Augment(),
+        "feeding": Feeding(sampler="balanced"),
+    }
     whole = list(train_batches(data.train, **options))
     late = list(train_batches(data.train, start=6, **options))
     assert len(whole) == 10
     for a, b in zip(whole[6:], late, strict=True):
         assert np.array_equal(a.x, b.x) and np.array_equal(a.y, b.y)
     assert Counter(np.concatenate([b.y for b in whole]).tolist()) == {0: 30, 1: 30, 2: 30}
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(1, 40), min_size=1, max_size=12), st.integers(1, 200), st.integers(0, 99))
+def test_a_windowed_order_is_a_permutation_that_needs_few_stretches_at_once(sizes, window, seed):
+    blocks = np.concatenate([[0], np.cumsum(sizes)])
+    order = windowed_order(blocks, window, np.random.default_rng(seed))
+    assert sorted(order.tolist()) == list(range(sum(sizes)))
+    assert np.array_equal(order, windowed_order(blocks, window, np.random.default_rng(seed)))
+    # between the first and the last use of a stretch no more than a window and one stretch of others is used
+    of = np.searchsorted(blocks, order, side="right") - 1
+    for block in range(len(sizes)):
+        first, last = np.flatnonzero(of == block)[[0, -1]]
+        assert last - first < window + max(sizes)

@@ -27,7 +27,7 @@ def images():
 def batches(split, repeats, start=0, **augment):
     return train_batches(
         split, batch=6, seed=3, epoch=2, normalise=Normalise((0.5,), (0.25,)), augment=Augment(**augment), start=start,
-        aug_repeats=repeats,
+        feeding=Feeding(aug_repeats=repeats),
     )  # fmt: skip
 
 
