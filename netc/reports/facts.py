@@ -79,8 +79,8 @@ def _speed(run: Run) -> Facts:
         "time in steps": f"{seconds:,.1f} s",
         "examples a second": f"{run.config.training.batch / middle:,.0f} in the median step" if middle else "",
     }
-    waited = math.fsum(getattr(t, "waited", 0.0) or 0.0 for t in times)
-    if waited:
+    waited = math.fsum(t.waited for t in times)
+    if any(t.waited for t in times):  # an older netc did not measure it
         found["waiting for data"] = f"{waited / (waited + seconds):.1%} of the time"
     return found
 

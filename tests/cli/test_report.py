@@ -112,6 +112,7 @@ def test_a_page_of_one_run(netc, place):
     digest = door.load("one").trace.header.module_sha256
     assert digest in page.words and "conv2d" in page.words and "schedule.lr 0.001" in page.words
     assert "Not checked for this report" in page.words
+    assert re.search(r"waiting for data \d+\.\d% of the time", page.words)
 
 
 def test_the_worst_mistakes_are_pictures_of_the_test_images(netc, place):

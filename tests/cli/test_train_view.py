@@ -1,6 +1,7 @@
 """What `netc train` prints of a run."""
 
 import io
+import re
 
 import pytest
 from rich.console import Console
@@ -64,4 +65,5 @@ def test_the_bar_is_drawn_on_a_terminal_and_never_in_a_pipe(netc, monkeypatch):
     monkeypatch.setattr(views, "terminal", lambda **words: console)
     monkeypatch.setattr(views, "REFRESH", 50)
     assert netc(*words, "--out", "drawn")[0] == 0
+    assert re.search(r"images/s  data \d+%  [\d.]+ [MG]B", drawn.getvalue())
     assert "images/s" in drawn.getvalue() and "MB" in drawn.getvalue() and "epoch   1" in drawn.getvalue()

@@ -46,7 +46,9 @@ class TrainView:
         self._next = 0.0  # when the bar is next told of a step
         self._task = self._bar.add_task("train", total=None, loss="", pace="")
         self._pace = Pace(config.training.batch, "images" if config.net.x.dtype == "f32" else "contexts")
-        self.progress = loop.Progress(self._prepared, self._started, self._stepped, self._evaluated, self.note)
+        self.progress = loop.Progress(
+            self._prepared, self._started, self._stepped, self._evaluated, self.note, self._pace.waited
+        )
 
     def __enter__(self) -> Self:
         net, schedule = self._config.net, self._config.training
