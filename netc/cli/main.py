@@ -29,6 +29,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "train": ("train", "train", "Train a network."),
     "recipes": ("recipes", "recipes", "List or show the training recipes that netc ships."),
     "sweep": ("sweep", "sweep", "Train by a grid of options, or search, and compare the runs."),
+    "lr-find": ("lr_find", "lr_find", "Find a learning rate by a range test."),
     "eval": ("evaluate", "evaluate", "Evaluate a trained run on its test images."),
     "report": ("report", "report", "Write a page about runs: curves, metrics, mistakes, costs, evidence."),
     "predict": ("predict", "predict", "Classify images with a trained run."),

@@ -39,6 +39,14 @@ def draw(results: Sequence[Result], varied: Sequence[str], metric: str, path: Pa
     figure.savefig(path)
 
 
+def figure_of(width: float, height: float) -> tuple[Any, Any]:
+    """An empty figure, in inches, with one panel."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.subplots()
+
+
 def _panel(axis: Any, results: Sequence[Result], word: str) -> None:
     values = [r.words.get(word) for r in results]
     numbers = [v for v in values if isinstance(v, int | float) and not isinstance(v, bool)]
