@@ -48,7 +48,7 @@ def page(name: str, goal: Goal, run: netc.Run, rows: list[tuple[EvalRecord, floa
         f"{time.strftime('%Y-%m-%d')}, {processor()}, target {run.config.target}, netc {netc.__version__}.",
         f"Printed by `python scripts/train_recipes.py {name} --page`.", "",
         f"{net.spec.name}, {net.count:,} parameters, on {run.config.data}: **{run.accuracy:.2%}** of the test part",
-        f"after {run.steps:,} steps, in {seconds / 60:.1f} minutes with the compiling; {run.best:.2%} at the best epoch.",
+        f"after {run.steps:,} steps, in {seconds / 60:.1f} minutes with compiling; {run.best:.2%} at the best epoch.",
         f"The last epoch is held to {goal.accuracy:.1%} within {goal.minutes:g} minutes.", "",
         "| epoch | test loss | accuracy | minutes |", "|---|---|---|---|",
         *(f"| {e.epoch + 1} | {e.loss:.4f} | {e.accuracy:.2%} | {at / 60:.1f} |" for e, at in rows),
