@@ -20,6 +20,7 @@ from netc.runtime.metrics.measure import show
 from netc.runtime.metrics.seen import CLASSES, task_of
 from netc.runtime.metrics.table import chosen_metrics
 from netc.runtime.metrics.worst import Mistake, Worst
+from netc.runtime.run.checkpoint import exists
 from netc.runtime.run.config import normalise_of
 
 
@@ -51,8 +52,13 @@ class Looked:
 def looked_at(
     run: Run, checkpoint: str, target: str | None, data_dir: Path | None, mistakes: int, cache: Cache
 ) -> Looked:
-    """Evaluate a checkpoint of a run on the test part of its own data; what stands in the way becomes `problem`."""
+    """Evaluate a checkpoint of a run on the test part of its own data; what stands in the way becomes `problem`.
+
+    A run that has no `best` yet is looked at by its `last`.
+    """
     config = run.config
+    if checkpoint == "best" and not exists(run.folder / "best"):  # it was never evaluated
+        checkpoint = "last"
     try:
         data = run.data_of(None, checkpoint, data_dir)
         trainer, saved = open_session(config, run.folder, checkpoint, target or config.target, cache)

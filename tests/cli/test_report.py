@@ -211,6 +211,16 @@ def test_evidence_is_what_was_run(netc, place, monkeypatch):
     assert "It is of another text than the one that this run's steps were compiled from" in page.words
 
 
+def test_a_run_that_was_never_evaluated_is_looked_at_by_its_last_checkpoint(netc, place, monkeypatch):
+    monkeypatch.chdir(place)
+    words = {"target": "reference", "batch": 4, "out": "begun", "on_step": lambda done: done.step == 1}
+    run = door.train("tiny.toml", "imagefolder:three", **words)
+    assert not (place / "begun/best").exists() and run.steps == 2
+    assert netc("report", "begun")[0] == 0
+    _, page = read(place / "begun/report.html")
+    assert "The checkpoint last on" in page.words and "steps 2 (of" in page.words and "accuracy, last" not in page.words
+
+
 def test_averaged_weights_have_lines_of_their_own(netc, place):
     words = ("train", "tiny.toml", "--data", "imagefolder:three", "--batch", "4", "--target", "reference", "--quiet")
     assert netc(*words, "--epochs", "2", "--ema", "0.9", "--out", "averaged")[0] == 0
