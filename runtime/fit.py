@@ -10,7 +10,7 @@ from netc.netspec.errors import NetcError, UserError
 from netc.netspec.recipe_fit import misfits
 from netc.netspec.types import TensorType, batched
 from netc.runtime.data.dataset import Dataset
-from netc.runtime.data.examples import Array, Batches, Examples
+from netc.runtime.data.examples import VOID, Array, Batches, Examples, ids_of
 from netc.runtime.data.windows import TextSplit
 from netc.runtime.run.config import RunConfig
 from netc.runtime.session import DTYPES
@@ -64,6 +64,9 @@ def _array_problems(config: RunConfig, data: Dataset) -> Iterator[str]:
                 f"`{name}` wants {np.dtype(DTYPES[want.dtype])} {_each(want.shape)}, {whose}, got {array.dtype} "
                 f"{_each(array.shape[1:])}; change one of them"
             )
+    y = split.labels
+    if ids_of(y, net.out.shape[-1] if net.out.rank else 1) is not y and not config.recipe.check_labels:
+        yield f"`y` has pixels of {VOID}, which is no class; give `check_labels=True` to leave them out, or other ids"
     if isinstance(split, Batches) and split.batch != config.training.batch:
         yield f"`batch` wants {split.batch}, as the batches are, got {config.training.batch}; leave it out"
 

@@ -25,6 +25,7 @@ from netc.runtime.data.examples import (
     as_target,
     batches_of,
     digest_of,
+    ids_of,
     refuse_ids,
 )
 from netc.runtime.data.windows import TextSplit
@@ -168,7 +169,8 @@ class Dataset:
                 continue
             if not self.classes and self.name.startswith(OWN):
                 continue  # the net says which ids there are: see `numbered`
-            low, high = int(split.labels.min()), int(split.labels.max())
+            ids = ids_of(split.labels, len(self.classes))
+            low, high = int(ids.min(initial=0)), int(ids.max(initial=0))
             if low < 0 or high >= len(self.classes):
                 raise DataError(
                     f"{self.name}: {role} labels want 0 to {len(self.classes) - 1}, got {low} to {high}; "

@@ -18,6 +18,8 @@ Array = npt.NDArray[Any]
 Pair = tuple[Array, Array]
 Source = Callable[[int], Iterable[Pair]]
 
+VOID = 255  # the class id of pixels that are of no class, as in Pascal VOC and Cityscapes
+
 
 @dataclass(frozen=True, eq=False)
 class Examples:
@@ -171,8 +173,14 @@ def as_input(given: Any) -> Array:
     return _converted(array, "x")
 
 
+def ids_of(y: Array, classes: int) -> Array:
+    """The class ids of targets; where each pixel or token has one, without `VOID`, unless that is a class."""
+    return y[y != VOID] if y.ndim > 1 and classes <= VOID and y.size and y.max() == VOID else y
+
+
 def refuse_ids(y: Array, classes: int) -> None:
     """Raise DataError for class ids that a net of so many classes does not have; floats are none."""
+    y = ids_of(y, classes)
     if y.dtype == np.int32 and y.size and not 0 <= int(y.min()) <= int(y.max()) < classes:
         raise DataError(
             f"`y` wants class ids from 0 to {classes - 1}, for the {classes} classes of the net or data, got {y.min()} "

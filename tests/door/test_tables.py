@@ -138,3 +138,22 @@ def test_a_class_that_only_the_test_part_has_is_refused_before_anything_is_compi
     said = capsys.readouterr().err
     assert "csv:s.csv: wants training examples of every class of the test part, got none of r; add some" in said
     assert not Path("no").exists()
+
+
+def test_a_class_for_each_pixel_is_learnt_from_arrays(capsys):
+    """Masks as arrays: y [N, H, W] of class ids, 255 for pixels that are left out by `check_labels`."""
+    x = RNG.standard_normal((40, 6, 6, 1)).astype(np.float32)
+    y = (x[..., 0] > 0).astype(np.int32)
+    y[:, 0] = 255
+    np.savez("m.npz", x=x, y=y)
+    net = netc.NetSpec("pixels", (6, 6, 1), (nn.Conv2d(4, 1, 1, "same"), nn.Conv2d(2, 1, 1, "same")))
+    run = netc.train(net, "arrays:m.npz", target="reference", epochs=20, batch=6, lr=0.05, out="run", check_labels=True)
+    assert run.accuracy > 0.8
+    with pytest.raises(
+        netc.UserError, match="`y` has pixels of 255, which is no class; give `check_labels=True` to leave"
+    ):
+        netc.train(net, "arrays:m.npz", target="reference", out="no")
+    assert not Path("no").exists() and run.evaluate().accuracy == run.best
+    np.savez("m.npz", x=x, y=np.where(y == 1, 254, y))
+    with pytest.raises(netc.DataError, match=r"`y` wants class ids from 0 to 1, for the 2 classes .* got 0 to 254"):
+        netc.train(net, "arrays:m.npz", target="reference", out="no", check_labels=True)
