@@ -55,6 +55,8 @@ def clippedAndAveraged : TrainConfig := { clipped with useEMA := true }
 
 def repeated : TrainConfig := { plain with repeatedAug := 3, augment := true }
 
+def fasterHead : TrainConfig := { plain with headLrMult := 10.0 }
+
 def focal : TrainConfig := { plain with useFocal := true, focalGamma := 1.5 }
 
 def inParts : TrainConfig := { both with gradAccumSteps := 2, batchSize := 16 }

@@ -73,6 +73,7 @@ CHANGES = {
     "gradAccumSteps": ({}, 2), "dropPath": ({}, 0.2), "dropPathOverN": ({"dropPath": 0.2}, True),
     "dropout": ({}, 0.2), "minLR": ({"cosineDecay": True}, 0.01), "expLRDecayRate": ({}, 0.5),
     "expLRDecayEpochs": ({"expLRDecayRate": 0.5}, 2.0), "expLRStaircase": (FALL, True), "gradClipNorm": ({}, 1.0),
+    "headLrMult": ({}, 10.0),
     "useMixup": ({}, True), "mixupAlpha": ({"useMixup": True}, 0.2), "useCutmix": ({}, True),
     "cutmixAlpha": ({"useCutmix": True}, 0.2), "randomErasing": ({}, True),
     "randomErasingProb": ({"randomErasing": True}, 0.9), "erasingPixel": ({"randomErasing": True}, True),
