@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from netc.codegen.builder import Builder
 from netc.codegen.ir import Value
+from netc.codegen.wrapping import multiple
 from netc.netspec.averaging import Averaging
 from netc.netspec.types import TensorType
 
@@ -42,7 +43,6 @@ def _share(b: Builder, averaging: Averaging, step: Value) -> tuple[Value, Value]
     begins = b.compare("LE", since, 0)
     if (every := averaging.swa_every) == 1:
         return begins, b.div(1.0, b.add(taken, 1.0))
-    # the whole part of since / every; the half keeps its rounding from the next whole number, to 4 million steps
-    count = b.convert(b.div(b.add(taken, 0.5), float(every)), "i32")
+    count, hit = multiple(b, since, every)
     share = b.div(1.0, b.add(b.convert(count, "f32"), 1.0))
-    return begins, b.select(b.compare("EQ", b.mul(count, every), since), share, 0.0)
+    return begins, b.select(hit, share, 0.0)

@@ -26,6 +26,7 @@ from netc.codegen.rewrite.precision import at_precision
 from netc.codegen.rules import Scope, emit
 from netc.codegen.slots import KEY, SCALAR, Slot, averages_of, kept_of, state_of
 from netc.codegen.steps import Accumulation, Derived, train_steps
+from netc.codegen.wrapping import followed, uphill
 from netc.netspec.check import CheckedNet
 from netc.netspec.errors import SpecError
 from netc.netspec.layer import Layer, signature_of
@@ -249,10 +250,21 @@ class ModuleEmitter:
         if self.recipe.check_labels:
             with b.at("labels"):
                 held[SHARE], bad["bad_labels"] = share_of(b, target, self.net.out.shape[-1])
-        found = self.accumulation.accumulate(b, micro, held, x, target) if micro else self._derive(b, held, x, target)
-        params = {p.name: held[p.name] for p in self._trained}
-        grads, total = clipped(b, self.recipe.clipping, params, found.grads)
+
+        def derive(weights: dict[str, Value]) -> Derived:
+            if micro:
+                return self.accumulation.accumulate(b, micro, weights, x, target)
+            return self._derive(b, weights, x, target)
+
+        found, params = derive(held), {p.name: held[p.name] for p in self._trained}
+        used = found.grads
+        if rho := self.recipe.wrapping.sam:
+            used = derive({**held, **uphill(b, rho, params, used)}).grads
+        grads, total = clipped(b, self.recipe.clipping, params, used)
+        total = total if used is found.grads else None
         new = {**held, **found.state, **self._update(b, held, grads, lr)}
+        if every := self.recipe.wrapping.lookahead:
+            new |= followed(b, every, self.recipe.wrapping.lookahead_share, held, new, [*params])
         averages = {s.name: held[s.name] for s in averages_of(self.state)}
         new |= averaged(b, self.recipe.averaging, averages, new, held["step"])
         new["step"] = b.add(held["step"], 1)

@@ -16,7 +16,7 @@ STEP = TensorType((), "i32")
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """One tensor of the state: `role` is parameter, statistic, moment, correction, average, step or key."""
+    """One tensor of the state: `role` is parameter, statistic, moment, slow, correction, average, step or key."""
 
     name: str
     role: str
@@ -37,6 +37,11 @@ def state_of(net: CheckedNet, recipe: Recipe) -> tuple[Slot, ...]:
             for m in moments
             for p in net.params
             if not recipe.groups.is_frozen(p.name) and (shape := rule.shape(recipe.optimizer, m, p.shape)) is not None
+        ),
+        *(
+            Slot(f"slow/{p.name}", "slow", TensorType(p.shape))
+            for p in net.params
+            if recipe.wrapping.lookahead and not recipe.groups.is_frozen(p.name)
         ),
         *(Slot(c, "correction", SCALAR) for c in rule.scalars),
         *(Slot(f"{average}/{n}", "average", TensorType(s)) for n, s in weights.items() if average),

@@ -16,6 +16,7 @@ from netc.netspec.optimizers import SGD, Adam, Optimizer
 from netc.netspec.regularisation import Regularisation
 from netc.netspec.schedules import SCHEDULES, Schedule
 from netc.netspec.vocabulary import option, part, parts_of
+from netc.netspec.wrapping import Wrapping
 
 __all__ = ["PRECISIONS", "SGD", "Adam", "Optimizer", "Recipe", "TrainConfig"]
 
@@ -62,6 +63,7 @@ class Recipe:
     groups: Groups = part(Groups())  # noqa: RUF009  # frozen
     mixing: Mixing = part(Mixing())  # noqa: RUF009
     erasing: Erasing = part(Erasing())  # noqa: RUF009
+    wrapping: Wrapping = part(Wrapping())  # noqa: RUF009  # frozen
     regularisation: Regularisation = part(Regularisation())  # noqa: RUF009
 
     @property

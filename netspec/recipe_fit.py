@@ -14,6 +14,8 @@ def misfits(net: CheckedNet, recipe: Recipe, batch: int) -> Iterator[str]:
     yield from recipe.erasing.misfits(net.x)
     yield from recipe.regularisation.misfits(net.spec)
     yield from recipe.groups.misfits(net)
+    if recipe.wrapping.sam and recipe.scan_blocks:
+        yield "`sam` wants no `scan_blocks`, got both: the step has each block twice; leave one of them out"
 
 
 def trained(net: CheckedNet, recipe: Recipe) -> CheckedNet:

@@ -14,6 +14,7 @@ from netc.codegen.program import Program, build
 from netc.netspec.check import CheckedNet, check
 from netc.netspec.clipping import Clipping
 from netc.netspec.recipe import SGD
+from netc.netspec.wrapping import Wrapping
 from netc.proofs_oracle.compare import Comparison, central_differences, compare_all
 from netc.proofs_oracle.draws import FloatArray, generator
 from netc.proofs_oracle.reference import AGAINST_DIFFERENCE, AGAINST_JAX
@@ -39,15 +40,23 @@ class _Witness:
     params: Tensors
     state: Tensors
     kept: optimizers.Kept
+    slow: Tensors = field(default_factory=dict)  # Lookahead's, once a step was done
     seen: list[Tensors] = field(default_factory=list)  # parameters and statistics after each step
 
     def step(self, gradient: Any, x: FloatArray, target: Any) -> Tensors:
         """One step; gives the metrics by name, and leaves the new state."""
         recipe, before = self.case.recipe, self.params
         names = [n for n in self.params if not self.frozen(n)]
+        statistics = self.state
         loss, right, gradients = self._derive(gradient, x, target)
-        gradients = {n: gradients[n] for n in names}
-        used = clipped(recipe.clipping, self.params, gradients)
+        gradients = used = {n: gradients[n] for n in names}
+        if recipe.wrapping.sam:  # Foret et al. 2021, algorithm 1
+            after, self.state = self.state, statistics
+            uphill = {n: before[n] + recipe.wrapping.sam * g / _norm(gradients) for n, g in gradients.items()}
+            self.params = {**before, **uphill}
+            used = {n: g for n, g in self._derive(gradient, x, target)[2].items() if n in names}
+            self.params, self.state = before, after
+        used = clipped(recipe.clipping, self.params, used)
         values, self.kept = optimizers.step(
             recipe.optimizer,
             tuple(self.params[n] for n in names),
@@ -58,6 +67,12 @@ class _Witness:
             factors=tuple(map(self.case.factor, names)),
         )
         self.params = {**self.params, **dict(zip(names, values, strict=True))}
+        if every := recipe.wrapping.lookahead:  # Zhang et al. 2019, algorithm 1
+            self.slow = self.slow or {n: before[n] for n in names}
+            if self.kept.steps % every == 0:
+                share = recipe.wrapping.lookahead_share
+                self.slow = {n: s + share * (self.params[n] - s) for n, s in self.slow.items()}
+                self.params = {**self.params, **self.slow}
         self.seen.append({**self.params, **self.state})
         metrics: Tensors = {"loss": loss, "correct": right}
         if recipe.norms:
@@ -99,6 +114,9 @@ class _Witness:
             for name, tensor in {**self.params, **self.state}.items()
             if averaging.word
         }
+        if self.case.recipe.wrapping.lookahead:
+            trained = {n: v for n, v in self.params.items() if not self.frozen(n)}
+            averages |= {f"slow/{n}": self.slow.get(n, 0 * v) for n, v in trained.items()}
         fixed = {"step": np.asarray(steps, np.int32), "key": KEY}
         return {
             **self.params,
@@ -181,7 +199,7 @@ def _differences(
 ) -> tuple[list[Comparison], str]:
     optimizer = program.recipe.optimizer
     bare = isinstance(optimizer, SGD) and optimizer.momentum and not optimizer.weight_decay
-    if not bare or program.recipe.clipping != Clipping():
+    if not bare or program.recipe.clipping != Clipping() or program.recipe.wrapping != Wrapping():
         return [], "none: the optimizer's state does not hold the bare gradient"
     slots = [s.name for s in program.state]
 

@@ -21,7 +21,8 @@ from netc.codegen.slots import Slot
 from netc.netspec.types import TensorType
 
 # role of a slot -> row
-KEPT = {"parameter": "parameters", "moment": "moments", "statistic": "statistics", "average": "averages"}
+KEPT = {"parameter": "parameters", "moment": "moments", "statistic": "statistics"}
+KEPT |= {"average": "averages", "slow": "slow"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class Memory:
     """The bytes of a step. `saved` is largest first; `again` is what the largest recomputed block makes once more.
 
     `sums` are those of the gradients of a batch's parts, 0 where it passes whole; `averages`
-    those of the weights, 0 where none are kept.
+    those of the weights and `slow` Lookahead's, 0 where none are kept.
     """
 
     parameters: int
@@ -54,6 +55,7 @@ class Memory:
     again: tuple[Saved, ...]
     sums: int = 0
     averages: int = 0
+    slow: int = 0
 
     @property
     def rows(self) -> dict[str, int]:
@@ -61,6 +63,7 @@ class Memory:
         named = {n: getattr(self, n) for n in ("parameters", "moments", "statistics", "gradients", "batch")}
         again = {"one block again": _total(self.again)} if self.again else {}
         named |= {"averages": self.averages} if self.averages else {}
+        named |= {"slow weights": self.slow} if self.slow else {}
         named |= {"sums of gradients": self.sums} if self.sums else {}
         return {**named, "saved activations": _total(self.saved), **again}
 

@@ -67,6 +67,13 @@ def claim_of_program(program: Program, exact: bool) -> Claim:
             f"certify reads gradients in the first update, where {on[0]} bounds each in its own way; the gradients are "
             "the same without it"
         )
+    wrapping = program.recipe.wrapping
+    if wrapping.sam or (wrapping.lookahead and isinstance(optimizer, SGD) and not optimizer.momentum):
+        word, why = ("sam", "is that at other weights") if wrapping.sam else ("lookahead", "moves the weights as well")
+        raise UserError(
+            f"certify reads the gradient of the loss in the first update, which with `{word}` {why}; the gradients are "
+            f"the same without `{word}`"
+        )
     reader = READERS.get(type(optimizer))
     if reader is None:
         raise UserError(

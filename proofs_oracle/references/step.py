@@ -43,6 +43,7 @@ from netc.netspec.mixing import Mixing
 from netc.netspec.recipe import SGD, Adam, Recipe
 from netc.netspec.regularisation import Regularisation
 from netc.netspec.spec import NetSpec
+from netc.netspec.wrapping import Wrapping
 from netc.proofs_oracle.reference import KEY, STREAM, apply, under, within
 from netc.proofs_oracle.references import losses
 from netc.proofs_oracle.references.mixing import erased, mixture
@@ -240,6 +241,20 @@ CASES = (
     StepCase("cnn-frozen-between", CNN, Recipe(ADAM, groups=Groups(freeze=("conv2", "conv3", "head")))),
     StepCase("dropout-frozen", DRAWING, Recipe(SGD(), groups=Groups(freeze=("hidden",))), batch=4),
     StepCase("cnn-frozen-accumulated", CNN, Recipe(SGD(), accumulate=2, groups=Groups(freeze=("conv1",))), batch=6),
+    StepCase("mlp-lookahead", MLP, Recipe(SGD(), wrapping=Wrapping(lookahead=2)), steps=5),
+    StepCase(
+        "cnn-lookahead-ema",
+        CNN,
+        Recipe(SGD(0.0), wrapping=Wrapping(lookahead=3, lookahead_share=0.8), averaging=Averaging(ema=0.9)),
+        steps=4,
+    ),
+    StepCase("cnn-sam", CNN, Recipe(SGD(), wrapping=Wrapping(sam=0.05))),
+    StepCase(
+        "dropout-sam-accumulated",
+        DRAWING,
+        Recipe(ADAM, accumulate=2, wrapping=Wrapping(sam=0.1), clipping=Clipping(0.1)),
+        batch=4,
+    ),
     StepCase("cnn-ema", CNN, Recipe(SGD(), averaging=Averaging(ema=0.9))),
     StepCase("mlp-ema-warmup", MLP, Recipe(averaging=Averaging(ema=0.25, ema_warmup=True)), steps=5),
     StepCase("cnn-ema-accumulated", CNN, Recipe(ADAM, accumulate=2, averaging=Averaging(ema=0.99)), batch=6),

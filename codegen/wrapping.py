@@ -1,0 +1,52 @@
+"""Lookahead's slow weights, and the point of SAM's second gradient (netspec/wrapping.py)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from netc.codegen.builder import Builder
+from netc.codegen.ir import Value
+from netc.codegen.norms import norm
+from netc.netspec.types import TensorType
+
+SMALLEST_NORM = 1e-12  # of a gradient: at 0 there is no way uphill
+
+
+def uphill(b: Builder, rho: float, params: Mapping[str, Value], grads: Mapping[str, Value]) -> dict[str, Value]:
+    """w + rho g / |g|, where |g| is the norm of all gradients together."""
+    with b.at("optimizer"):
+        factor = b.div(rho, b.maximum(norm(b, [grads[name] for name in params]), SMALLEST_NORM))
+    found = {}
+    for name, p in params.items():
+        with b.at(name, "update"):
+            found[name] = b.add(p, b.mul(grads[name], b.broadcast(factor, p, ())))
+    return found
+
+
+def followed(
+    b: Builder, every: int, share: float, held: Mapping[str, Value], new: Mapping[str, Value], names: list[str]
+) -> dict[str, Value]:
+    """The weights and the slow weights after the step that made `new` of `held`."""
+    with b.at("optimizer"):
+        begins = b.compare("EQ", held["step"], 0)
+        hit = multiple(b, b.add(held["step"], 1), every)[1]
+    found = {}
+    for name in names:
+        with b.at(name, "update"):
+            w = new[name]
+            flag = TensorType(w.shape, "i1")
+            slow = b.select(b.broadcast(begins, flag, ()), held[name], held[f"slow/{name}"])
+            follows = b.broadcast(hit, flag, ())
+            moved = b.add(slow, b.mul(b.sub(w, slow), share))
+            found[name] = b.select(follows, moved, w)
+            found[f"slow/{name}"] = b.select(follows, moved, slow)
+    return found
+
+
+def multiple(b: Builder, number: Value, of: int) -> tuple[Value, Value]:
+    """How often `of` goes into a number i32 [] of at least 0, as i32, and whether it leaves nothing.
+
+    The half keeps the quotient's rounding from the next whole number, for numbers up to 4 million.
+    """
+    whole = b.convert(b.div(b.add(b.convert(number, "f32"), 0.5), float(of)), "i32")
+    return whole, b.compare("EQ", b.mul(whole, of), number)

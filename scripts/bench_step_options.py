@@ -1,0 +1,146 @@
+"""The time of a training step with each option of a recipe, beside the plain step: A B A B on one batch.
+
+    python scripts/bench_step_options.py [OPTION ...] [--net NET] [--input HxWxC] [--batch N] [--target T] [--write]
+
+A step holds forward, loss, backward and the optimizer's update; the batch stays on the device. The plain step and the
+option's take turns, one step each, so that what else the machine does falls on both; the table shows the medians and
+the median of the ratios of neighbours, with its quartiles. Rows with a bar are asked to stay below it. Two threads.
+`--write` puts the table in docs/measurements/step_options.md. A new row is a line of OPTIONS.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import statistics
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from netc.runtime.measure.bench import surroundings
+
+THREADS = 2
+os.environ.update(surroundings(THREADS))  # before anything that reads it is imported
+
+import numpy as np  # noqa: E402
+
+from netc.codegen.program import build  # noqa: E402
+from netc.netspec.check import CheckedNet  # noqa: E402
+from netc.netspec.recipe_words import recipe_of  # noqa: E402
+from netc.programs import resolve  # noqa: E402
+from netc.runtime.cache.store import Cache  # noqa: E402
+from netc.runtime.prepare import prepare  # noqa: E402
+from netc.runtime.target import parse_target  # noqa: E402
+from netc.runtime.trainer import Trainer  # noqa: E402
+from netc.runtime.versions import versions  # noqa: E402
+
+BAR = 1.05
+PAGE = Path(__file__).parents[1] / "docs" / "measurements" / "step_options.md"
+
+
+@dataclass(frozen=True)
+class Row:
+    """An option: the words of `recipe_of`, and the ratio to the plain step that it is asked to stay below, if any."""
+
+    words: dict[str, Any] = field(default_factory=dict)
+    bar: float | None = None
+
+
+OPTIONS: dict[str, Row] = {
+    "plain": Row(),  # against itself: what the method cannot tell apart
+    "ema": Row({"ema": 0.999}, BAR),
+    "ema-warmup": Row({"ema": 0.999, "ema_warmup": True}),
+    "swa": Row({"swa_start": 1}),
+    "clip-norm": Row({"clip_norm": 1.0}, BAR),
+    "clip-value": Row({"clip_value": 1.0}),
+    "agc": Row({"agc": 0.01}),
+    "layer-decay": Row({"layer_decay": 0.75}),
+    "freeze": Row({"freeze": "stem,stage1"}),
+    "lookahead": Row({"lookahead": 6}),
+    "sam": Row({"sam": 0.05}),
+    "mixup": Row({"mixup": 0.2}, BAR),
+    "cutmix": Row({"cutmix": 1.0}),
+    "random-erasing": Row({"random_erasing": 0.25}),
+}
+
+
+@dataclass(frozen=True)
+class Times:
+    """Milliseconds of each step, plain and with the option, in turns."""
+
+    plain: list[float]
+    own: list[float]
+
+    @property
+    def ratios(self) -> list[float]:
+        """The lower quartile, the median and the upper quartile of the ratios of neighbours."""
+        return statistics.quantiles([b / a for a, b in zip(self.plain, self.own, strict=True)], n=4)
+
+
+def stepper(net: CheckedNet, words: dict[str, Any], batch: int, target: str) -> Any:
+    """A step on one random batch, each call the next."""
+    program = build(net, recipe_of(optimizer="adamw", weight_decay=0.05, **words), batch)
+    trainer, rng = Trainer(prepare(program, parse_target(target), Cache())), np.random.default_rng(0)
+    trainer.init(0)
+    x = rng.standard_normal((batch, *net.x.shape), np.float32)
+    y = rng.integers(0, net.out.shape[-1], (batch, *net.out.shape[:-1])).astype(np.int32)
+    return trainer.repeated(x, y, 1e-4)
+
+
+def measured(plain: Any, own: Any, steps: int) -> Times:
+    """Both in turns, after two of each that warm up."""
+    times = Times([], [])
+    for number in range(steps + 2):
+        for step, held in ((plain, times.plain), (own, times.own)):
+            began = time.perf_counter()
+            step()
+            if number >= 2:
+                held.append(1e3 * (time.perf_counter() - began))
+    return times
+
+
+def line_of(name: str, times: Times) -> str:
+    """The option's row of the table."""
+    bar = OPTIONS[name].bar
+    low, ratio, high = times.ratios
+    judged = "" if bar is None else f"{bar:g}: {'below' if ratio <= bar else 'above'}"
+    plain, own = statistics.median(times.plain), statistics.median(times.own)
+    return f"| `{name}` | {plain:.1f} | {own:.1f} | {ratio:.3f} ({low:.3f} to {high:.3f}) | {judged} |"
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("options", nargs="*", metavar="OPTION", help=f"of {', '.join(OPTIONS)}; all if none is named")
+    parser.add_argument("--net", default="resnet18")
+    parser.add_argument("--input", default="64x64x3")
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--target", default="cpu")
+    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--write", action="store_true", help=f"write {PAGE.name} in docs/measurements")
+    asked = parser.parse_args()
+    if unknown := [name for name in asked.options if name not in OPTIONS]:
+        raise SystemExit(f"OPTION wants some of {', '.join(OPTIONS)}, got {unknown[0]}")
+    net = resolve(asked.net, shape=asked.input)
+    shown = ", ".join(f"{n} {v}" for n, v in versions(parse_target(asked.target)).items())
+    head = [
+        "# The cost of a recipe's options", "",
+        f"Printed by `scripts/bench_step_options.py` on {time.strftime('%Y-%m-%d')}: {asked.net} at {asked.input}, "
+        f"batch {asked.batch}, {asked.target}, {asked.steps} steps of each in turns; {platform.machine()}, {THREADS} "
+        f"threads; {shown}.", "",
+        "| option | plain ms | with it ms | ratio (quartiles) | bar |", "|---|---|---|---|---|",
+    ]  # fmt: skip
+    print("\n".join(head), flush=True)
+    plain, lines = stepper(net, {}, asked.batch, asked.target), []
+    for name in asked.options or OPTIONS:
+        own = stepper(net, OPTIONS[name].words, asked.batch, asked.target)
+        lines.append(line_of(name, measured(plain, own, asked.steps)))
+        print(lines[-1], flush=True)
+    if asked.write:
+        PAGE.write_text("\n".join([*head, *lines, ""]), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
