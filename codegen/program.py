@@ -245,7 +245,7 @@ class ModuleEmitter:
         b = Builder("train_step")
         held = self._take(b, self.state)
         x, target = self._images(b), self._target(b)
-        lr = b.parameter("lr", SCALAR)
+        lr, step = b.parameter("lr", SCALAR), held["step"]
         bad: dict[str, Value] = {}
         if self.recipe.check_labels:
             with b.at("labels"):
@@ -263,11 +263,9 @@ class ModuleEmitter:
         grads, total = clipped(b, self.recipe.clipping, params, used)
         total = total if used is found.grads else None
         new = {**held, **found.state, **self._update(b, held, grads, lr)}
-        if every := self.recipe.wrapping.lookahead:
-            new |= followed(b, every, self.recipe.wrapping.lookahead_share, held, new, [*params])
-        averages = {s.name: held[s.name] for s in averages_of(self.state)}
-        new |= averaged(b, self.recipe.averaging, averages, new, held["step"])
-        new["step"] = b.add(held["step"], 1)
+        new |= followed(b, self.recipe.wrapping, held, new, [*params])
+        new |= averaged(b, self.recipe.averaging, {s.name: held[s.name] for s in averages_of(self.state)}, new, step)
+        new["step"] = b.add(step, 1)
         metrics = {"loss": found.loss, "correct": found.correct}
         if self.recipe.norms:
             with b.at("norms"):
