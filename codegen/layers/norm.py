@@ -72,10 +72,16 @@ def emit_layer_norm(b: Builder, layer: LayerNorm, scope: Scope, x: Value) -> Emi
 @rule(RMSNorm, each_token=True)
 def emit_rms_norm(b: Builder, layer: RMSNorm, scope: Scope, x: Value) -> Emitted:
     """y = scale x̂ with x̂ = x r, r = 1/sqrt(mean(x²) + epsilon) over the last axis."""
+    hat, pull = rms_standardised(b, x, layer.epsilon)
+    return then(Emitted(hat, _without_grads(pull)), _affine(b, scope, hat, True, False))
+
+
+def rms_standardised(b: Builder, x: Value, epsilon: float) -> tuple[Value, Callable[[Value], Value]]:
+    """x̂ = x r with r = 1/sqrt(mean(x²) + epsilon) over the last axis, and its pullback."""
     kept, last = tuple(range(len(x.shape) - 1)), (len(x.shape) - 1,)
     share = 1 / x.shape[-1]
     square = b.mul(b.sum(b.mul(x, x), last), share)
-    r = b.unary("rsqrt", b.add(square, layer.epsilon))
+    r = b.unary("rsqrt", b.add(square, epsilon))
     hat = b.mul(x, b.broadcast(r, x, kept))
 
     def rms_pull(g: Value) -> Value:
@@ -83,7 +89,7 @@ def emit_rms_norm(b: Builder, layer: RMSNorm, scope: Scope, x: Value) -> Emitted
         along = b.mul(b.sum(b.mul(g, hat), last), share)
         return b.mul(b.broadcast(r, x, kept), b.sub(g, b.mul(hat, b.broadcast(along, x, kept))))
 
-    return then(Emitted(hat, _without_grads(rms_pull)), _affine(b, scope, hat, True, False))
+    return hat, rms_pull
 
 
 @rule(GroupNorm)

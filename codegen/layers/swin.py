@@ -4,15 +4,8 @@ from __future__ import annotations
 
 from netc.codegen.builder import Builder
 from netc.codegen.ir import Value
-from netc.codegen.layers.attention import (
-    Attention,
-    dense_attention,
-    heads_first,
-    heads_last,
-    join_heads,
-    scale_of,
-    split_heads,
-)
+from netc.codegen.layers.attention import heads_first, heads_last, join_heads, scale_of, split_heads
+from netc.codegen.layers.softmax_attention import Attention, dense_attention
 from netc.codegen.rules import Emitted, Grads, Scope, rule
 from netc.netspec.layers.swin import SpaceToDepth, WindowAttention, WindowMerge, WindowPartition, windows_of
 from netc.netspec.layers.window import Pair, pair

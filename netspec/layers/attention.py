@@ -14,6 +14,8 @@ from netc.netspec.layers.tokens import ChannelsToTokens, OnTokens, want_tokens
 from netc.netspec.types import Signature, TensorType, batched
 
 ROPE_BASE = 10_000.0
+QK_EPSILON = 1e-6
+LARGEST_BASE = 1e12
 MOST_TILES = 512  # the program spells out every one
 
 
@@ -24,13 +26,17 @@ def rate_problems(**rates: float) -> Iterator[str]:
             yield f"{name} wants a number in [0, 1), got {rate}"
 
 
-def head_width(layer: Layer, x: TensorType, heads: int, parts: int) -> int:
-    """The width of one head in [T, parts heads width]; raises LayerError where the channels cannot be shared out so."""
+def head_width(layer: Layer, x: TensorType, heads: int, kv_heads: int = 0) -> int:
+    """The width of one head in [T, (heads + 2 kv_heads) width].
+
+    Raises LayerError where the channels cannot be shared out so.
+    """
     _, width = want_tokens(layer, x)
-    if width % (parts * heads):
-        times = f"{parts} x {heads}" if parts > 1 else str(heads)
+    parts = heads + 2 * kv_heads
+    if width % parts:
+        times = f"{heads}" if not kv_heads else f"3 x {heads}" if kv_heads == heads else f"{heads} + 2 x {kv_heads}"
         raise LayerError(f"wants a multiple of {times} heads of channels, got {batched(x.shape)}; change heads")
-    return width // (parts * heads)
+    return width // parts
 
 
 def model_head_dim(layer: Layer, x: TensorType, heads: int, head_dim: int | None) -> int:
@@ -47,14 +53,17 @@ def model_head_dim(layer: Layer, x: TensorType, heads: int, head_dim: int | None
 class SelfAttention(Layer):
     """y[t, h] = sum_s p[h, t, s] v[s, h], p[h, t, :] = softmax_s(q[t, h] . k[s, h] / sqrt(d)), for each head h.
 
-    x is [T, 3 H d]: the queries q of all heads, then the keys k, then the values v; y is [T, H d]. `causal` leaves
-    out s > t. `groups` are equal runs of tokens, each of which attends to itself alone. `rope` turns each q[t] and
-    k[t] by angles t / 10000^(2i/d) in the planes (i, i + d/2), the half-split convention of GPT-NeoX and LLaMA;
-    t counts from the start of the group. `dropout` leaves out elements of p and divides the others by 1 - dropout.
+    x is [T, (H + 2 K) d]: the queries q of all heads, then the keys k, then the values v; y is [T, H d]. K is H, or
+    `kv_heads`, each of which H / K heads in a row share. `causal` leaves out s > t, and with `window` = w also
+    s <= t - w. `groups` are equal runs of tokens, each of which attends to itself alone. `rope` turns each q[t] and
+    k[t] by angles t / rope_base^(2i/d) in the planes (i, i + d/2), the half-split convention of GPT-NeoX and LLaMA;
+    t counts from the start of the group. `qk_norm` divides each q[t, h] and k[t, h] by its root mean square first.
+    `dropout` leaves out elements of p and divides the others by 1 - dropout.
 
     `tile` = 0 computes and keeps exp of all scores. With tile = n the keys come in blocks of n, with a running
     maximum and sum; only y and the log of the sum are kept, and the backward computes p again. The result is the
-    same. Sources: Vaswani et al. 2017, eq. 1; rope Su et al. 2021, eq. 34; tiles Dao et al. 2022, algorithms 1 and 4.
+    same. Sources: Vaswani et al. 2017, eq. 1; rope Su et al. 2021, eq. 34; tiles Dao et al. 2022, algorithms 1 and 4;
+    kv_heads Ainslie et al. 2023; window Beltagy et al. 2020, section 3.1; qk_norm Dehghani et al. 2023, section 2.
     """
 
     kind: ClassVar[str] = "selfAttention"
@@ -64,6 +73,10 @@ class SelfAttention(Layer):
     tile: int = 0
     dropout: float = 0.0
     groups: int = 1
+    kv_heads: int | None = None
+    rope_base: float = ROPE_BASE
+    qk_norm: bool = False
+    window: int = 0
 
     def problems(self) -> Iterator[str]:
         """Options that no input could make right."""
@@ -71,10 +84,16 @@ class SelfAttention(Layer):
         if self.tile < 0:
             yield f"tile wants 0 (no tiles) or a number of tokens, got {self.tile}"
         yield from rate_problems(dropout=self.dropout)
+        if self.kv_heads is not None and (self.kv_heads < 1 or self.heads % max(self.kv_heads, 1)):
+            yield f"kv_heads wants a divisor of heads={self.heads}, got {self.kv_heads}"
+        if not 1 < self.rope_base <= LARGEST_BASE:
+            yield f"rope_base wants a number above 1, at most {LARGEST_BASE:g}, got {self.rope_base}"
+        if self.window < 0 or (self.window and not self.causal):
+            yield f"window wants 0 (all earlier tokens), or a number of tokens with causal, got {self.window}"
 
     def signature(self, x: TensorType) -> Signature:
         """No parameters; draws where it drops out."""
-        width = head_width(self, x, self.heads, 3)
+        width = head_width(self, x, self.heads, self.kv_heads or self.heads)
         out = TensorType((x.shape[0], self.heads * width), x.dtype)
         if x.shape[0] % self.groups:
             raise LayerError(f"wants a multiple of groups={self.groups} tokens, got {batched(x.shape)}; change groups")
@@ -89,7 +108,8 @@ class SelfAttention(Layer):
     def label(self) -> str:
         """`selfAttention 3 causal tile 64`."""
         causal, tile = " causal" if self.causal else "", f" tile {self.tile}" if self.tile else ""
-        return f"selfAttention {self.heads}{causal}{tile}"
+        shared = f"/{self.kv_heads}" if self.kv_heads else ""
+        return f"selfAttention {self.heads}{shared}{causal}{tile}"
 
 
 @dataclass(frozen=True)
@@ -112,7 +132,7 @@ class CrossAttend(Layer):
 
     def signature(self, x: TensorType) -> Signature:
         """No parameters; draws where it drops out."""
-        width = head_width(self, x, self.heads, 1)
+        width = head_width(self, x, self.heads)
         memory = x.shape[0] - self.queries
         if memory <= 0 or memory % 2:
             raise LayerError(
@@ -128,7 +148,7 @@ class CrossAttend(Layer):
 
 @dataclass(frozen=True)
 class MultiHeadAttention(Composite):
-    """y = out(selfAttention(qkv(x))): x [T, D] to [T, 3 H d] and back to [T, D].
+    """y = out(selfAttention(qkv(x))): x [T, D] to [T, (H + 2 K) d] and back to [T, D].
 
     `head_dim` d is D / heads unless given. `bias` is that of both products; their kernels start normal with standard
     deviation `std`. `attention_dropout` is on the probabilities, `dropout` on y; the other options are those of
@@ -147,11 +167,16 @@ class MultiHeadAttention(Composite):
     attention_dropout: float = 0.0
     groups: int = 1
     std: float = 0.02
+    kv_heads: int | None = None
+    rope_base: float = ROPE_BASE
+    qk_norm: bool = False
+    window: int = 0
 
     def _attend(self) -> SelfAttention:
         return SelfAttention(
-            self.heads, self.causal, self.rope, self.tile, self.attention_dropout, self.groups, name="attend"
-        )
+            self.heads, self.causal, self.rope, self.tile, self.attention_dropout, self.groups, self.kv_heads,
+            self.rope_base, self.qk_norm, self.window, name="attend",
+        )  # fmt: skip
 
     def problems(self) -> Iterator[str]:
         """Options that no input could make right."""
@@ -159,9 +184,10 @@ class MultiHeadAttention(Composite):
 
     def expand(self, x: TensorType) -> Layer:
         """dense, selfAttention, dense, dropout."""
-        width = self.heads * model_head_dim(self, x, self.heads, self.head_dim)
+        head = model_head_dim(self, x, self.heads, self.head_dim)
+        width = (self.heads + 2 * (self.kv_heads or self.heads)) * head
         layers: tuple[Layer, ...] = (
-            Dense(3 * width, bias=self.bias, std=self.std, name="qkv"),
+            Dense(width, bias=self.bias, std=self.std, name="qkv"),
             self._attend(),
             Dense(x.shape[1], bias=self.bias, std=self.std, name="out"),
         )

@@ -137,7 +137,7 @@ class WindowAttention(Layer):
 
     def signature(self, x: TensorType) -> Signature:
         """table [(2 w - 1)², heads]; draws where it drops out."""
-        width = head_width(self, x, self.heads, 3)
+        width = head_width(self, x, self.heads, self.heads)
         tokens = self.rows * self.columns * self.window**2
         if x.shape[0] != tokens:
             raise LayerError(f"wants {tokens} tokens, got {batched(x.shape)}; change rows, columns or window")

@@ -17,20 +17,26 @@ if TYPE_CHECKING:
     from netc.proofs_oracle.reference import Applied, Tensors
 
 
-def turned(x: Array) -> Array:
-    """Su et al. 2021, eq. 34, x [batch, T, d]: the numbers x[i] + j x[i + d/2] times exp(j t / 10000^(2i/d))."""
+def turned(x: Array, base: float) -> Array:
+    """Su et al. 2021, eq. 34, x [batch, T, d]: the numbers x[i] + j x[i + d/2] times exp(j t / base^(2i/d))."""
     half = x.shape[2] // 2
-    speeds = 10000.0 ** (-2 * jnp.arange(half) / x.shape[2])
+    speeds = base ** (-2 * jnp.arange(half) / x.shape[2])
     angles = jnp.arange(x.shape[1])[:, None] * speeds
     z = (x[..., :half] + 1j * x[..., half:]) * jnp.exp(1j * angles)
     return jnp.concatenate([z.real, z.imag], axis=-1)
 
 
-def probabilities(q: Array, k: Array, *, causal: bool = False, bias: Array | float = 0.0) -> Array:
-    """softmax(q kᵀ / sqrt d + bias) [batch, T, S] of q [batch, T, d] and k [batch, S, d]; causal leaves out s > t."""
+def probabilities(q: Array, k: Array, *, causal: bool = False, window: int = 0, bias: Array | float = 0.0) -> Array:
+    """softmax(q kᵀ / sqrt d + bias) [batch, T, S] of q [batch, T, d] and k [batch, S, d].
+
+    causal leaves out s > t, and a window w also s <= t - w.
+    """
     scores = q @ jnp.swapaxes(k, 1, 2) / jnp.sqrt(q.shape[2]) + bias
     if causal:
-        scores = jnp.where(jnp.tri(q.shape[1], k.shape[1], dtype=bool), scores, -jnp.inf)
+        seen = jnp.tri(q.shape[1], k.shape[1], dtype=bool)
+        if window:
+            seen &= ~jnp.tri(q.shape[1], k.shape[1], -window, dtype=bool)
+        scores = jnp.where(seen, scores, -jnp.inf)
     return jax.nn.softmax(scores, axis=-1)
 
 
@@ -40,18 +46,25 @@ def _kept(state: Tensors, shape: tuple[int, int, int, int], rate: float, trainin
 
 
 def self_attention(layer: SelfAttention, state: Tensors, x: Array, training: bool) -> Array:
-    """x [batch, T, 3 H d], each group by itself; the mask is drawn over [batch G, H, T / G, T / G]."""
+    """x [batch, T, (H + 2 K) d], each group by itself; the mask is drawn over [batch G, H, T / G, T / G].
+
+    Head h takes the keys and values of head h K / H (Ainslie et al. 2023, figure 2).
+    """
     batch, heads, groups = x.shape[0], layer.heads, layer.groups
     runs = jnp.reshape(x, (batch * groups, x.shape[1] // groups, x.shape[2]))
     tokens = runs.shape[1]
     kept = _kept(state, (batch * groups, heads, tokens, tokens), layer.dropout, training)
-    q, k, v = jnp.split(runs, 3, axis=-1)
+    few = layer.kv_heads or heads
+    parts = jnp.split(runs, heads + 2 * few, axis=-1)
     outs = []
     for head in range(heads):
-        qh, kh, vh = (jnp.split(part, heads, axis=-1)[head] for part in (q, k, v))
+        own = head * few // heads
+        qh, kh, vh = parts[head], parts[heads + own], parts[heads + few + own]
+        if layer.qk_norm:
+            qh, kh = (part / jnp.sqrt(jnp.mean(part**2, axis=-1, keepdims=True) + 1e-6) for part in (qh, kh))
         if layer.rope:
-            qh, kh = turned(qh), turned(kh)
-        outs.append((probabilities(qh, kh, causal=layer.causal) * kept[:, head]) @ vh)
+            qh, kh = turned(qh, layer.rope_base), turned(kh, layer.rope_base)
+        outs.append((probabilities(qh, kh, causal=layer.causal, window=layer.window) * kept[:, head]) @ vh)
     return jnp.reshape(jnp.concatenate(outs, axis=-1), (batch, x.shape[1], -1))
 
 
@@ -76,8 +89,9 @@ def linear(params: Tensors, name: str, x: Array) -> Array:
 def multi_head(layer: MultiHeadAttention, params: Tensors, state: Tensors, x: Array, training: bool) -> Array:
     """Vaswani et al. 2017, section 3.2.2, x [batch, T, D]."""
     inner = SelfAttention(
-        layer.heads, causal=layer.causal, rope=layer.rope, dropout=layer.attention_dropout, groups=layer.groups
-    )
+        layer.heads, causal=layer.causal, rope=layer.rope, dropout=layer.attention_dropout, groups=layer.groups,
+        kv_heads=layer.kv_heads, rope_base=layer.rope_base, qk_norm=layer.qk_norm, window=layer.window,
+    )  # fmt: skip
     o = self_attention(inner, under(state, "attend"), linear(params, "qkv", x), training)
     return dropout(under(state, "dropout"), linear(params, "out", o), layer.dropout, training)
 
@@ -138,8 +152,23 @@ REFERENCES = (
             Case("one-wins", SelfAttention(2), (4, 6), draw="kinks"),
             Case("one-wins-tiles", SelfAttention(2, causal=True, tile=2), (5, 6), draw="kinks"),
             Case("evaluation", SelfAttention(2, dropout=0.4), (4, 6), training=False),
+            Case("shared-keys", SelfAttention(4, kv_heads=2), (5, 16)),
+            Case("one-key-head", SelfAttention(3, kv_heads=1, causal=True, rope=True), (5, 10)),
+            Case("shared-keys-tiles-groups", SelfAttention(2, kv_heads=1, tile=2, groups=2), (6, 8)),
+            Case("shared-keys-dropout", SelfAttention(2, kv_heads=1, dropout=0.4), (4, 8)),
+            Case("rope-base", SelfAttention(1, rope=True, rope_base=50.0), (5, 12)),
+            Case("normalised", SelfAttention(2, qk_norm=True), (4, 12)),
+            Case("normalised-rope-shared", SelfAttention(2, causal=True, rope=True, qk_norm=True, kv_heads=1), (5, 16)),
+            Case("window", SelfAttention(2, causal=True, window=2), (6, 12)),
+            Case("window-of-one", SelfAttention(1, causal=True, window=1), (4, 6)),
+            Case("window-tiles", SelfAttention(1, causal=True, window=3, tile=2), (7, 6)),
+            Case("window-beyond", SelfAttention(1, causal=True, window=9), (4, 6)),
         ),
         (
+            BadCase(SelfAttention(4, kv_heads=3), (4, 40), "kv_heads wants a divisor of heads=4, got 3"),
+            BadCase(SelfAttention(4, kv_heads=2), (4, 12), "wants a multiple of 4 + 2 x 2 heads of channels"),
+            BadCase(SelfAttention(2, window=2), (4, 6), "or a number of tokens with causal, got 2"),
+            BadCase(SelfAttention(2, rope_base=1.0), (4, 6), "rope_base wants a number above 1"),
             BadCase(SelfAttention(0), (4, 6), "heads wants a positive integer, got 0"),
             BadCase(SelfAttention(2), (4, 9), "wants a multiple of 3 x 2 heads of channels, got [batch, 4, 9]"),
             BadCase(SelfAttention(1), (4, 4, 3), "wants [batch, T, D], got [batch, 4, 4, 3]; put spatialFlatten"),
@@ -177,6 +206,8 @@ REFERENCES = (
             Case("tiles", MultiHeadAttention(2, tile=2), (5, 4)),
             Case("batch-1", MultiHeadAttention(2), (3, 4), batch=1),
             Case("groups", MultiHeadAttention(1, groups=2), (4, 3)),
+            Case("shared-keys", MultiHeadAttention(4, kv_heads=2, causal=True, rope=True, rope_base=100.0), (5, 8)),
+            Case("normalised-window", MultiHeadAttention(2, causal=True, qk_norm=True, window=2), (5, 4)),
             Case("dropouts", MultiHeadAttention(2, dropout=0.3, attention_dropout=0.2), (4, 4)),
             Case("evaluation", MultiHeadAttention(2, dropout=0.3, attention_dropout=0.2), (4, 4), training=False),
         ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from netc.netspec.layer import Layer
 from netc.netspec.layers import CrossAttend, SelfAttention
+from netc.netspec.layers.attention import ROPE_BASE
 from netc.netspec.types import TensorType
 from netc.proofs_oracle.twin.stochastic import dropping
 from netc.proofs_oracle.twin.writer import LeafText, Writer
@@ -21,31 +22,39 @@ def heads_last(x, groups=1):
     return x.swapaxes(1, 2).reshape(n // groups, groups * tokens, heads * width)
 ''',
     "attention": '''
-def attention(q, k, v, bias=None, causal=False, drop=None):
+def attention(q, k, v, bias=None, causal=False, drop=None, window=None):
     """softmax(q k^T / sqrt d + bias) v for q [N, H, T, d], k and v [N, H, S, d]; `drop` is applied to the softmax."""
     scores = q @ k.swapaxes(2, 3) / math.sqrt(q.shape[3])
     if bias is not None:
         scores = scores + bias
     if causal:
         scores = jnp.where(jnp.tri(*scores.shape[2:], dtype=bool), scores, -jnp.inf)
+    if window is not None:
+        scores = jnp.where(jnp.tri(*scores.shape[2:], -window, dtype=bool), -jnp.inf, scores)
     weights = jax.nn.softmax(scores)
     return (weights if drop is None else drop(weights)) @ v
 ''',
     "rope": '''
-def rope(x):
-    """Turns the plane (i, i + d/2) of x [N, H, T, d] by the angle t / 10000^(2i / d) at place t."""
+def rope(x, base=10000.0):
+    """Turns the plane (i, i + d/2) of x [N, H, T, d] by the angle t / base^(2i / d) at place t."""
     tokens, width = x.shape[2:]
-    angles = jnp.arange(tokens)[:, None] / 10000.0 ** (jnp.arange(0, width, 2) / width)
+    angles = jnp.arange(tokens)[:, None] / base ** (jnp.arange(0, width, 2) / width)
     u, w = jnp.split(x, 2, -1)
     return jnp.concatenate([u * jnp.cos(angles) - w * jnp.sin(angles), w * jnp.cos(angles) + u * jnp.sin(angles)], -1)
 ''',
     "self_attention": '''
-def self_attention(x, heads, causal=False, turn=None, groups=1, drop=None):
-    """x [B, T, 3 H d]: queries, keys, values of all heads; `groups` equal runs of tokens attend to themselves alone."""
-    q, k, v = (heads_first(part, heads, groups) for part in jnp.split(x, 3, -1))
+def self_attention(x, heads, causal=False, turn=None, groups=1, drop=None, kv_heads=None, norm=False, window=None):
+    """x [B, T, (H + 2 K) d]: queries of H heads, keys and values of K; `groups` equal runs see themselves alone."""
+    few = kv_heads or heads
+    width = x.shape[-1] // (heads + 2 * few)
+    q, k, v = jnp.split(x, (heads * width, (heads + few) * width), -1)
+    q, k, v = heads_first(q, heads, groups), heads_first(k, few, groups), heads_first(v, few, groups)
+    if norm:
+        q, k = (part * jax.lax.rsqrt(jnp.mean(part * part, -1, keepdims=True) + 1e-6) for part in (q, k))
     if turn is not None:
         q, k = turn(q), turn(k)
-    return heads_last(attention(q, k, v, causal=causal, drop=drop), groups)
+    k, v = (jnp.repeat(part, heads // few, 1) for part in (k, v))
+    return heads_last(attention(q, k, v, causal=causal, drop=drop, window=window), groups)
 ''',
     "cross_attention": '''
 def cross_attention(x, heads, queries, drop=None):
@@ -59,8 +68,10 @@ def cross_attention(x, heads, queries, drop=None):
 def _self_attention(w: Writer, layer: SelfAttention, path: str, x: TensorType) -> list[str]:
     if layer.rope:
         w.used.add("rope")
+    turn = "rope" if layer.rope_base == ROPE_BASE else f"lambda x: rope(x, {layer.rope_base!r})"
     options = {
-        "causal": layer.causal, "turn": "rope" if layer.rope else None,
+        "causal": layer.causal, "turn": turn if layer.rope else None,
+        "kv_heads": layer.kv_heads, "norm": layer.qk_norm, "window": layer.window or None,
         "groups": layer.groups if layer.groups > 1 else None, "drop": dropping(w, layer.dropout, path),
     }  # fmt: skip
     return [w.call("self_attention", "{}", layer.heads, **options)]

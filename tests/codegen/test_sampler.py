@@ -35,6 +35,11 @@ def model(*blocks, positions=False, tied=True):
 NETS = {
     "learned positions": model(nn.TransformerEncoder(2, 16, 2, causal=True), positions=True),
     "rope": model(nn.Residual(nn.MultiHeadAttention(2, causal=True, rope=True))),
+    "shared keys, normalised": model(
+        nn.MultiHeadAttention(4, causal=True, rope=True, rope_base=50.0, qk_norm=True, kv_heads=2)
+    ),
+    "window": model(nn.Residual(nn.MultiHeadAttention(2, causal=True, window=3))),
+    "window and tiles": model(nn.Residual(nn.MultiHeadAttention(2, causal=True, window=3, tile=2))),
     "tiles": model(nn.MultiHeadAttention(2, causal=True, tile=4)),
     "sinusoids, a head of its own": model(
         nn.SinusoidalPositions(), nn.LayerNorm(), nn.MultiHeadAttention(2, causal=True), tied=False

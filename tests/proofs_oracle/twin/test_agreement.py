@@ -134,6 +134,9 @@ WORDS = NetSpec(
     (6,),
     language(
         nn.MultiHeadAttention(2, causal=True, tile=4, attention_dropout=0.2, name="attention"),
+        nn.MultiHeadAttention(
+            4, causal=True, rope=True, kv_heads=2, rope_base=50.0, qk_norm=True, window=3, name="shared"
+        ),
         nn.MambaBlock(2, layers=1, name="mamba"),
         nn.RMSNorm(name="norm"),
     ),

@@ -1,0 +1,169 @@
+"""Softmax attention of given queries, keys and values, dense and by tiles.
+
+They are [N, H, T, d]; N counts the examples and, where tokens attend in groups, the groups of each. q holds the factor
+1 / sqrt(d).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from netc.codegen.builder import Builder
+from netc.codegen.ir import Value
+from netc.codegen.random import threefry
+
+Three = tuple[Value, Value, Value]
+UNSEEN = -1e30  # below any score
+PER_HEAD = ((0, 1), (0, 1))  # batch axes of a product of two [N, H, .., ..]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores of all queries and the keys start .. start + keys, held as [N, H, T, keys], or [N, H, keys, T]."""
+
+    start: int
+    keys: int
+    keys_first: bool = False
+
+    @property
+    def axes(self) -> tuple[int, int]:
+        """The axes of (query, key)."""
+        return (3, 2) if self.keys_first else (2, 3)
+
+    def places(self, b: Builder, like: Value, dtype: str = "i32") -> tuple[Value, Value]:
+        """(query, key) of each score, the key counted from the first of all."""
+        query, key = (b.op("iota", dim=axis, shape=like.shape, dtype=dtype) for axis in self.axes)
+        return query, b.add(key, self.start) if self.start else key
+
+
+@dataclass(frozen=True)
+class Attention:
+    """What is done to the scores: the mask of what comes later, and elements left out.
+
+    `keys` = S. A causal query also sees no more than the last `window` keys, itself among them, where that is not 0.
+    The mask of element i, counted in [N, H, T, S], is the word of Threefry at counter (i, stream).
+    """
+
+    keys: int
+    causal: bool = False
+    rate: float = 0.0
+    key: Value | None = None
+    stream: int = 0
+    window: int = 0
+
+    def masked(self, b: Builder, s: Value, at: Scores) -> Value:
+        """The scores, those of later keys and of keys before the window at minus infinity."""
+        if not self.causal:
+            return s
+        query, key = at.places(b, s)
+        seen = b.compare("LE", key, query)
+        if self.window:
+            seen = b.op("and", seen, b.compare("LT", query, b.add(key, self.window)))
+        return b.select(seen, s, -math.inf)
+
+    def dropped(self, b: Builder, p: Value, at: Scores) -> Value:
+        """m p / (1 - rate), m drawn by the element's index in [N, H, T, S]: the same mask whatever the tiles."""
+        if not self.rate:
+            return p
+        assert self.key is not None  # the signature says that it draws
+        query, key = at.places(b, p, "ui32")
+        n, h = (b.op("iota", dim=axis, shape=p.shape, dtype="ui32") for axis in (0, 1))
+        row = b.add(b.mul(b.add(b.mul(n, p.shape[1]), h), p.shape[at.axes[0]]), query)
+        word, _ = threefry(b, self.key, b.add(b.mul(row, self.keys), key), b.constant(self.stream, row.type))
+        kept = b.compare("GE", b.op("shr", word, b.constant(8, word.type)), round(self.rate * 2**24))
+        return b.select(kept, b.mul(p, 1 / (1 - self.rate)), 0.0)
+
+
+Pulled = Callable[[Value], tuple[Three, Value | None]]
+Adds = Callable[[Value], Value]
+
+
+def rows(b: Builder, r: Value, like: Value, keys_first: bool = False) -> Value:
+    """One number for each query [N, H, T], repeated over the other axis of `like`, which is the last or the third."""
+    return b.broadcast(r, like, (0, 1, 3) if keys_first else (0, 1, 2))
+
+
+def dense_attention(
+    b: Builder, q: Value, k: Value, v: Value, how: Attention, add: Adds | None = None
+) -> tuple[Value, Pulled]:
+    """o [N, H, T, d], and its pullback do -> ((dq, dk, dv), dscores [N, H, T, S]). `add` changes the scores first."""
+    all_keys = Scores(0, k.shape[2])
+    s = b.dot(q, k, (3, 3), PER_HEAD)
+    s = how.masked(b, add(s) if add else s, all_keys)
+    e = b.unary("exp", b.sub(s, rows(b, b.max_over(s, (3,)), s)))
+    r = b.div(1.0, b.sum(e, (3,)))
+    # p = r e is never written out: o = r (e v), and below g = r do stands for the r in p
+    used = how.dropped(b, e, all_keys)
+    o = b.dot(used, v, (3, 2), PER_HEAD)
+    o = b.mul(o, rows(b, r, o))
+
+    def dense_pull(do: Value) -> tuple[Three, Value]:
+        g = b.mul(do, rows(b, r, do))
+        dv = b.dot(used, g, (2, 2), PER_HEAD)  # dv = (m p)ᵀ do = (m e)ᵀ g
+        de = how.dropped(b, b.dot(g, v, (3, 3), PER_HEAD), all_keys)  # r dp = m g vᵀ
+        # ds = p (dp - sum_s p dp), and sum_s p_s dp_s = sum_s m_s p_s do.v_s = do.o
+        along = b.sum(b.mul(g, o), (3,))
+        ds = b.mul(e, b.sub(de, rows(b, along, de)))
+        dq = b.dot(ds, k, (3, 2), PER_HEAD)  # dq = ds k
+        dk = b.dot(ds, q, (2, 2), PER_HEAD)  # dk = dsᵀ q
+        return (dq, dk, dv), ds
+
+    return o, dense_pull
+
+
+def tiled_attention(b: Builder, q: Value, k: Value, v: Value, how: Attention, tile: int) -> tuple[Value, Pulled]:
+    """The same by blocks of `tile` keys. Kept are o and the log of the sum; the pullback computes p again.
+
+    The pullback holds scores as [N, H, keys, T]: so its products are not those of the forward program, which a
+    compiler would otherwise keep instead of computing them again.
+    """
+    blocks = [(Scores(i, min(tile, how.keys - i)), i) for i in range(0, how.keys, tile)]
+    top: Value | None = None
+    total: Value | None = None
+    sums: Value | None = None
+    for at, start in blocks:
+        stop = start + at.keys
+        s = how.masked(b, b.dot(q, _block(b, k, start, stop), (3, 3), PER_HEAD), at)
+        peak = b.max_over(s, (3,))
+        if how.window:  # a query may see no key of this tile: e is 0 then, and what follows divides by no 0
+            peak = b.maximum(peak, UNSEEN)
+        new = peak if top is None else b.maximum(top, peak)
+        e = b.unary("exp", b.sub(s, rows(b, new, s)))
+        part = b.dot(how.dropped(b, e, at), _block(b, v, start, stop), (3, 2), PER_HEAD)
+        own = b.sum(e, (3,))
+        if top is not None and total is not None and sums is not None:
+            fade = b.unary("exp", b.sub(top, new))  # what was summed so far was relative to the old maximum
+            own = b.add(b.mul(total, fade), own)
+            part = b.add(b.mul(sums, rows(b, fade, sums)), part)
+        top, total, sums = new, own, part
+    assert top is not None and total is not None and sums is not None  # there is at least one key
+    o = b.mul(sums, rows(b, b.div(1.0, total), sums))
+    log_sum = b.add(top, b.unary("log", total))
+
+    def tiled_pull(do: Value) -> tuple[Three, None]:
+        along = b.sum(b.mul(do, o), (3,))  # sum_s p dp = do.o, as in the dense form
+        dq: Value | None = None
+        dks, dvs = [], []
+        for forward, start in blocks:
+            at = Scores(start, forward.keys, keys_first=True)
+            kb, vb = (_block(b, x, start, start + at.keys) for x in (k, v))
+            s = how.masked(b, b.dot(kb, q, (3, 3), PER_HEAD), at)  # sᵀ
+            p = b.unary("exp", b.sub(s, rows(b, log_sum, s, keys_first=True)))  # pᵀ
+            dvs.append(b.dot(how.dropped(b, p, at), do, (3, 2), PER_HEAD))  # dv = (m p)ᵀ do
+            dp = how.dropped(b, b.dot(vb, do, (3, 3), PER_HEAD), at)  # dpᵀ = m v doᵀ
+            ds = b.mul(p, b.sub(dp, rows(b, along, dp, keys_first=True)))  # ds = p (dp - sum_s p dp)
+            dks.append(b.dot(ds, q, (3, 2), PER_HEAD))  # dk = dsᵀ q
+            part = b.dot(ds, kb, (2, 2), PER_HEAD)  # dq = sum of ds k over the blocks
+            dq = part if dq is None else b.add(dq, part)
+        assert dq is not None  # there is at least one block
+        dk, dv = (b.concatenate(parts, 2) for parts in (dks, dvs))
+        return (dq, dk, dv), None
+
+    return o, tiled_pull
+
+
+def _block(b: Builder, x: Value, start: int, stop: int) -> Value:
+    """Tokens start to before stop of [N, H, T, d]."""
+    return b.slice(x, (0, 0, start, 0), (*x.shape[:2], stop, x.shape[3]))
