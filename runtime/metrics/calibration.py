@@ -35,7 +35,7 @@ class Reliability:
     @property
     def error(self) -> float:
         """The expected calibration error."""
-        return float(np.abs(self._right - self._confidence).sum() / self._count.sum())
+        return float(np.abs(self._right - self._confidence).sum() / max(self._count.sum(), 1))
 
     def result(self) -> JSON:
         """The error, and what each bin holds; an empty bin has None."""
@@ -68,9 +68,9 @@ class Temperature:
 
     def result(self) -> JSON:
         """The temperature, and log loss and calibration error without and with it."""
-        z, target = np.concatenate(self._z), np.concatenate(self._target)
-        if len(z) < 2:
+        if sum(map(len, self._target)) < 2:
             return None
+        z, target = np.concatenate(self._z), np.concatenate(self._target)
         found = fitted(z[::2], target[::2])
         before, after = _judged(z[1::2], target[1::2], 1.0), _judged(z[1::2], target[1::2], found)
         return {

@@ -24,7 +24,7 @@ class Mean:
 
     def result(self) -> JSON:
         """The mean, or a function of it."""
-        return self._last(self._sum / self._count)
+        return self._last(self._sum / self._count) if self._count else None
 
 
 def among(k: int) -> Callable[[Seen], npt.NDArray[np.generic]]:

@@ -119,7 +119,7 @@ class Tally(Protocol):
 def rows_of(task: Task, numbers: Ints, outputs: npt.NDArray[Any], targets: npt.NDArray[Any]) -> Iterator[Seen]:
     """The rows of a batch's outputs [n, .., width] and targets, a chunk at a time; raises NetcError for NaN in them.
 
-    `numbers` [n] are the examples' places in the part.
+    `numbers` [n] are the examples' places in the part. Pixels and tokens whose id is no class are left out.
     """
     rows = (numbers[:, np.newaxis] * task.places + np.arange(task.places)).reshape(-1)
     z = outputs.reshape(-1, task.width)
@@ -128,6 +128,9 @@ def rows_of(task: Task, numbers: Ints, outputs: npt.NDArray[Any], targets: npt.N
         target = targets.reshape(-1, task.width).argmax(axis=1) if soft else targets.reshape(-1)
     else:
         target = targets.reshape(-1, task.width)
+    if task.places > 1 and task.classified:  # a pixel's or token's id that is none, such as 255, is left out
+        known = (target >= 0) & (target < task.width)
+        z, target, rows = z[known], target[known], rows[known]
     step = max(1, CHUNK // task.width)
     for start in range(0, len(z), step):
         part = z[start : start + step].astype(np.float64)

@@ -131,6 +131,20 @@ def test_pixels_beside_scikit_learn(sk):
     assert found("top1", task, z, t) == pytest.approx((guess == t.ravel()).mean())
 
 
+def test_pixels_without_a_class_are_left_out():
+    rng = np.random.default_rng(2)
+    t = rng.integers(0, 3, (12, 5, 4)).astype(np.int32)
+    z = rng.normal(size=(*t.shape, 3)).astype(np.float32)
+    void = rng.random(t.shape) < 0.4
+    task = Task("pixels", 3, t.size, places=20)
+    flat = Task("pixels", 3, int((~void).sum()))
+    for word in chosen_metrics("all", task):
+        kept = found(word, flat, z[~void], t[~void], (0,))
+        assert _flat(found(word, task, z, np.where(void, 255, t))) == pytest.approx(_flat(kept), rel=CLOSE), word
+    nothing = {word: found(word, task, z, np.full_like(t, 255)) for word in chosen_metrics("all", task)}
+    assert nothing["top1"] is None and nothing["iou"]["mean"] == 0 and nothing["log-loss"] is None
+
+
 @pytest.mark.parametrize("shift", [0.0, 1e6])
 def test_numbers_beside_scikit_learn(sk, shift):
     """Far from zero too, where sums of squares would cancel."""
