@@ -27,7 +27,7 @@ def config_text(request: TrainRequest, config: RunConfig) -> str:
         "tuned": bool(config.choices),
         "steps_per_call": config.steps_per_call,
         "seed": config.seed,
-        "init": request.init and request.init.absolute(),
+        "init": config.init_path or None,
         "new_head": config.new_head,
     }
     parts: tuple[tuple[str, Mapping[str, Any]], ...] = (

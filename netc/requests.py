@@ -48,6 +48,7 @@ from netc.runtime.logs.table import logging_of
 from netc.runtime.run.config import Logging, RunConfig, Saving, free_folder, writable
 from netc.runtime.run.standing import comparison_of
 from netc.runtime.target import parse_target
+from netc.runtime.weights.hub import fetched
 from netc.runtime.weights.pretrained import Start, read_start
 from netc.train_request import OWN_WORDS, PREPROCESS, SAVING, TrainRequest, request_types, request_words
 from netc.word_types import typed
@@ -105,7 +106,9 @@ def request_training(
     for name in ("data_dir", "out", "init"):
         if own.get(name) is not None:
             own[name] = Path(own[name])
-    if own.get("new_head") and own.get("init") is None:
+    if own.get("pretrained") and own.get("init") is not None:
+        raise UserError("`pretrained` and `init` both say which weights to begin with; leave one of them out")
+    if own.get("new_head") and own.get("init") is None and not own.get("pretrained"):
         raise UserError("`new_head` belongs to `init`, got no `init`; without it every layer is initialised at random")
     return TrainRequest(
         spec,
@@ -152,10 +155,11 @@ def planned(request: TrainRequest) -> Plan:
     refuse_misfits(config, data)
     comparison_of(config, data)  # which refuses a metric that the run has not
     folder = request.out or _folder(net.spec.name, data.name, again=request.auto_resume)
-    if request.init is None:
+    init = fetched(net.spec.name) if request.pretrained else request.init
+    if init is None:
         return Plan(writable(config), data, folder, workers=request.workers)
-    start = read_start(net, request.init, new_head=request.new_head)
-    path = str(request.init.absolute())
+    start = read_start(net, init, new_head=request.new_head)
+    path = str(init.absolute())
     config = replace(config, init=start.digest, init_path=path, new_head=request.new_head)
     return Plan(writable(config), data, folder, start, workers=request.workers)
 

@@ -54,6 +54,7 @@ class TrainRequest:
     seed: int = 0
     out: Path | None = None
     init: Path | None = None
+    pretrained: bool = False
     new_head: bool = False
     auto_resume: bool = False
     saving: Mapping[str, Any] = field(default_factory=dict)

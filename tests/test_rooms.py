@@ -41,6 +41,7 @@ EXTRA: dict[str, set[str]] = {
     "netc/searching.py": {"optuna"},
     "runtime/backends/xla.py": {"jax", "jaxlib"},
     "runtime/data/parquet_file.py": {"pyarrow"},
+    "runtime/weights/hub.py": {"huggingface_hub"},
     "runtime/export/onnx_graph.py": {"onnx"},
     "runtime/export/onnx_model.py": {"onnx"},
     "runtime/logs/mlflow.py": {"mlflow"},
@@ -56,7 +57,17 @@ EXTRA: dict[str, set[str]] = {
     "proofs_oracle/peers/torch_net.py": {"torch"},
     "proofs_oracle/peers/torch_transformers.py": {"torch"},
 }
-HEAVY_EXTRAS = {"jinja2", "matplotlib", "mlflow", "onnx", "optuna", "pyarrow", "tensorboardX", "wandb"}
+HEAVY_EXTRAS = {
+    "huggingface_hub",
+    "jinja2",
+    "matplotlib",
+    "mlflow",
+    "onnx",
+    "optuna",
+    "pyarrow",
+    "tensorboardX",
+    "wandb",
+}
 LAZY = {*HEAVY_EXTRAS, "iree", "jax", "jaxlib"}  # never at the top level of a module outside proofs_oracle
 LIGHT = {"click", "netc"}  # what the command line imports before it knows the command
 SOURCES = sorted(p for room in ROOMS for p in (ROOT / room).rglob("*.py") if "__pycache__" not in p.parts)

@@ -35,6 +35,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "predict": ("predict", "predict", "Classify images with a trained run."),
     "sample": ("sample", "sample", "Write text with a trained language model."),
     "import": ("import_", "import_", "Import weights from elsewhere as a run."),
+    "weights": ("weights", "weights", "List the published weights that fit a network."),
     "export": ("export", "export", "Export a run's weights for other programs."),
     "explain": ("explain", "explain", "Show which pixels of an image speak for a class."),
     "attack": ("attack", "attack", "Measure a run's accuracy under attack."),

@@ -64,7 +64,10 @@ if TYPE_CHECKING:
 @click.option(
     "--init", type=click.Path(path_type=Path), help="Initialise from weights: RUN, RUN/last or a .safetensors file."
 )
-@click.option("--new-head", is_flag=True, help="With --init: reinitialise the final layer, for other classes.")
+@click.option("--pretrained", is_flag=True, help="Initialise from published weights; `netc weights NET` lists them.")
+@click.option(
+    "--new-head", is_flag=True, help="With --init or --pretrained: reinitialise the final layer, for other classes."
+)
 @click.option("--log", metavar="LOG,..", help="Log to csv, tensorboard, wandb or mlflow too.  [default: none]")
 @click.option("--log-every", type=click.IntRange(min=1), metavar="N", help="Log every N steps.  [default: 10]")
 @resuming_options
