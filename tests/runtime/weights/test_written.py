@@ -11,7 +11,9 @@ from netc.codegen.program import build
 from netc.netspec.check import check
 from netc.netspec.errors import UserError
 from netc.netspec.find import find
+from netc.netspec.layers import Chain, LayerNorm, TiedHead, TokenPositionEmbed, TransformerEncoder
 from netc.netspec.recipe import SGD, Recipe
+from netc.netspec.spec import NetSpec
 from netc.runtime.data.batches import Normalise
 from netc.runtime.weights.layouts import SAME, layouts
 from netc.runtime.weights.names import naming_for, namings_of
@@ -195,11 +197,27 @@ def test_transformers_opens_what_is_exported_for_it(name, tmp_path):
 
 
 def test_transformers_opens_a_gpt2(tmp_path):
+    """A small one, of gpt2's names; what the model itself writes is read back to the same numbers."""
     transformers = pytest.importorskip("transformers")
-    net = check(find("gpt2"))
-    naming = naming_for("gpt2", "hf")
-    zeros = {path: np.broadcast_to(np.float32(0), shape) for path, shape in shapes_of(net).items()}
-    with torch.device("meta"):
-        state = transformers.GPT2LMHeadModel(transformers.GPT2Config()).state_dict()
-    want = {n: tuple(t.shape) for n, t in state.items() if not naming.ignores(n)}
-    assert {n: t.shape for n, t in named_tensors(net, zeros, naming).items()} == want
+    blocks = TransformerEncoder(2, 64, 2, causal=True, activation="gelu-tanh", epsilon=1e-5, name="blocks")
+    body = Chain((blocks, LayerNorm(1e-5, name="norm")))
+    net = check(NetSpec("gpt2", (8,), (TiedHead(TokenPositionEmbed(50, 16), body, name="model"),), dtype="i32"))
+    tensors = drawn(net)
+    config = transformers.GPT2Config(n_layer=2, n_embd=16, n_head=2, n_positions=8, vocab_size=50)
+    config.save_pretrained(tmp_path)
+    write_tensors(
+        tmp_path / "model.safetensors", named_tensors(net, tensors, naming_for("gpt2", "hf")), {"format": "pt"}
+    )
+    model, told = transformers.GPT2LMHeadModel.from_pretrained(
+        tmp_path, output_loading_info=True, dtype=torch.float64, attn_implementation="eager"
+    )
+    assert not any(told[word] for word in ("missing_keys", "unexpected_keys", "mismatched_keys"))
+    x = np.random.default_rng(2).integers(0, 50, (1, 8))
+    with torch.no_grad():
+        want = model.eval()(torch.from_numpy(x)).logits.numpy()
+    got = predicted(net, tensors, x.astype(np.int32))
+    assert np.linalg.norm(got - want) < 1e-9 * np.linalg.norm(want)  # float64, as above
+    model.float().save_pretrained(tmp_path / "saved")
+    assert "transformer.wte.weight" in safetensors.numpy.load_file(tmp_path / "saved" / "model.safetensors")
+    read = read_weights(net, tmp_path / "saved" / "model.safetensors")
+    assert all((read.tensors[path] == tensor).all() for path, tensor in tensors.items())
