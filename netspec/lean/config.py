@@ -106,14 +106,14 @@ FIELDS: dict[str, Field] = {
     "randomErasing": Field("Bool", False),
     "randomErasingProb": Field("Float", 0.25),
     "erasingPixel": Field("Bool", False),
-    "useRandAugment": _refused("Bool", False),
-    "randAugmentN": _part("Nat", "useRandAugment"),
-    "randAugmentM": _part("Float", "useRandAugment"),
-    "randAugmentGeometric": _part("Bool", "useRandAugment"),
-    "randAugmentMstd": _part("Float", "useRandAugment"),
-    "randAugmentInc": _part("Bool", "useRandAugment"),
-    "augBicubic": _part("Bool", "useRandAugment"),
-    "useAutoAugment": _refused("Bool", False),
+    "useRandAugment": Field("Bool", False),
+    "randAugmentN": Field("Nat", 2),
+    "randAugmentM": Field("Float", 9.0),
+    "randAugmentGeometric": Field("Bool", False, "noted", "netc's RandAugment turns and shifts images in any case"),
+    "randAugmentMstd": Field("Float", 0.0),
+    "randAugmentInc": Field("Bool", False),
+    "augBicubic": Field("Bool", False, "noted", "netc turns images as it resizes them, by `interpolation`"),
+    "useAutoAugment": Field("Bool", False),
     "repeatedAug": Field("Nat", 1),
     "trainRes": _refused("Nat", 0, "take it out, and give `input`"),
     "testCropRatio": _refused("Float", 0.0),
@@ -257,7 +257,7 @@ def _options(given: Mapping[str, Any]) -> dict[str, Any]:
         **_loss_options(given),
     }
     if not given.get("augment", False):
-        options |= {f.name: f.default for f in fields(Augment)}
+        options |= {f.name: f.default for f in fields(Augment) if not f.metadata["later"]}  # those that data sets set
     if "seed" in given:
         options["seed"] = given["seed"]
     if given.get("bf16", False):

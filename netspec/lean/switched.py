@@ -28,7 +28,19 @@ def switched_options(given: Mapping[str, Any]) -> dict[str, Any]:
         if given.get(switch, False):
             values = {option: given.get(name, default) for name, (default, option) in parts.items()}
             found.update({option: value for option, value in values.items() if value and value != IDLE.get(option)})
-    return found
+    return found | _policy(given)
+
+
+def _policy(given: Mapping[str, Any]) -> dict[str, Any]:
+    """AutoAugment goes before RandAugment, which is named as timm names it."""
+    if given.get("useAutoAugment", False):
+        return {"auto_augment": "imagenet"}
+    if not given.get("useRandAugment", False):
+        return {}
+    word = f"rand-m{given.get('randAugmentM', 9.0):g}-n{given.get('randAugmentN', 2)}"
+    if spread := given.get("randAugmentMstd", 0.0):
+        word += f"-mstd{spread:g}"
+    return {"auto_augment": word + ("-inc1" if given.get("randAugmentInc", False) else "")}
 
 
 def switched_notes(given: Mapping[str, Any]) -> Iterator[str]:
@@ -37,5 +49,8 @@ def switched_notes(given: Mapping[str, Any]) -> Iterator[str]:
         if not given.get(switch, False):
             off = (name for name in parts if name in given and name != switch)
             yield from (f"{name}: belongs to {switch}, which is off" for name in off)
+    if not given.get("useRandAugment", False):
+        own = ("randAugmentN", "randAugmentM", "randAugmentMstd", "randAugmentInc")
+        yield from (f"{name}: belongs to useRandAugment, which is off" for name in own if name in given)
     if given.get("useMixup", False) and given.get("useCutmix", False):
         yield BY_CHANCE

@@ -55,6 +55,20 @@ def clippedAndAveraged : TrainConfig := { clipped with useEMA := true }
 
 def repeated : TrainConfig := { plain with repeatedAug := 3, augment := true }
 
+/-- Cubuk et al. 2020, as DeiT has it. -/
+def randAugment : TrainConfig := {
+  plain with
+  augment := true
+  useRandAugment := true
+  randAugmentGeometric := true
+  randAugmentM := 9.0
+  randAugmentMstd := 0.5
+  randAugmentInc := true
+  augBicubic := true
+}
+
+def autoAugment : TrainConfig := { plain with augment := true, useAutoAugment := true }
+
 def fasterHead : TrainConfig := { plain with headLrMult := 10.0 }
 
 def focal : TrainConfig := { plain with useFocal := true, focalGamma := 1.5 }

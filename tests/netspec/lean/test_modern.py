@@ -12,6 +12,7 @@ import pytest
 from netc.codegen.rewrite.lower import lower
 from netc.codegen.text import text_of
 from netc.netspec.augment import Augment
+from netc.netspec.feeding import Feeding
 from netc.netspec.lean.config import FIELDS, config_of
 from netc.netspec.recipe_words import training_of, training_words
 from netc.runtime.data.batches import Normalise, train_batches
@@ -62,6 +63,7 @@ NEEDED = {"learningRate": 0.1, "batchSize": 4, "epochs": 4}
 ADAM, SMOOTH = {"useAdam": True}, {"labelSmoothing": 0.1}
 FALL = {"expLRDecayRate": 0.5, "expLRDecayEpochs": 2}
 DECAY = {"weightDecay": 0.1}
+RAND = {"useRandAugment": True}
 # field -> (what is stated besides, its value): the effect is compared with that of the rest alone
 CHANGES = {
     "learningRate": ({}, 0.2), "batchSize": ({}, 8), "epochs": ({"cosineDecay": True}, 5), "seed": ({}, 7),
@@ -77,6 +79,8 @@ CHANGES = {
     "useMixup": ({}, True), "mixupAlpha": ({"useMixup": True}, 0.2), "useCutmix": ({}, True),
     "cutmixAlpha": ({"useCutmix": True}, 0.2), "randomErasing": ({}, True),
     "randomErasingProb": ({"randomErasing": True}, 0.9), "erasingPixel": ({"randomErasing": True}, True),
+    "useRandAugment": ({}, True), "randAugmentN": (RAND, 4), "randAugmentM": (RAND, 3.0),
+    "randAugmentMstd": (RAND, 2.0), "randAugmentInc": (RAND, True), "useAutoAugment": ({}, True),
     "repeatedAug": ({}, 3), "useEMA": ({}, True), "emaDecay": ({"useEMA": True}, 0.9),
 }  # fmt: skip
 STANDARD = Augment(crop=1, flip=True)  # what a data set of images says where the file leaves it to it
@@ -93,7 +97,7 @@ def effect(**fields):
     batches = train_batches(
         ArraySplit(pixels, np.arange(20, dtype=np.int32)), batch=training.batch, seed=options.get("seed", 0), epoch=1,
         normalise=Normalise((0.5,) * 3, (0.25,) * 3), augment=Augment(**{**vars(STANDARD), **own}),
-        aug_repeats=options.get("aug_repeats", 1),
+        feeding=Feeding(aug_repeats=options.get("aug_repeats", 1)),
     )  # fmt: skip
     return (
         text_of(lower(program.module, "xla"), "xla"),
