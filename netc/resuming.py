@@ -19,7 +19,7 @@ from netc.train_request import SAVING, TrainRequest, saving_types
 from netc.word_types import typed
 
 ENDS = ("epochs", "patience")
-ALLOWED = frozenset({"data_dir", "target", "same_bits", "log", "log_every", "workers", *ENDS, *SAVING})
+ALLOWED = frozenset({"data_dir", "target", "same_bits", "log", "log_every", "workers", "on_damaged", *ENDS, *SAVING})
 """Words that a run may go on with."""
 
 # of run.json, what a request does not say
@@ -41,6 +41,8 @@ def resumed(folder: Path, words: Mapping[str, Any], *, same_bits: bool = True) -
     )  # fmt: skip
     if ends := {name: words[name] for name in ENDS if words.get(name) is not None}:
         config = replace(config, training=replace(config.training, **ends).check())
+    if words.get("on_damaged") is not None:
+        config = replace(config, preprocess=replace(config.preprocess, on_damaged=words["on_damaged"]))
     if words.get("target") is not None and (word := parse_target(words["target"]).word) != config.target:
         if same_bits:
             raise UserError(

@@ -17,6 +17,7 @@ from netc.netspec.errors import UserError
 from netc.runtime.cache.store import Cache
 from netc.runtime.data.augment import Images
 from netc.runtime.data.batches import Normalise
+from netc.runtime.data.damaged import untold
 from netc.runtime.data.dataset import Columns, Dataset
 from netc.runtime.data.errors import DataError
 from netc.runtime.data.frame import Fit, fit_of
@@ -133,7 +134,7 @@ def evaluate(
     task = task_of(config.net, config.recipe.loss, classes_of(saved), len(named.test))
     if not chosen and not tta:
         loss, correct, count = sums(session, named.test, config.training.batch, normalise_of(saved))
-        return Score(loss / count, correct / count, int(count), named.missing, named.left_out, named.notes)
+        return Score(loss / count, correct / count, int(count), named.missing, named.left_out, noted(named, data))
     tallies, total = {word: metric.tally(task) for word, metric in chosen.items()}, np.zeros(3)
     right = Mean(share_right)
     shown = (*tallies.values(), *([right] if tta else ()))
@@ -141,7 +142,13 @@ def evaluate(
     loss, correct, count = total.tolist()
     accuracy = right.result() if tta else correct / count
     found = {word: tally.result() for word, tally in tallies.items()}
-    return Score(loss / count, accuracy, int(count), named.missing, named.left_out, named.notes, found)
+    return Score(loss / count, accuracy, int(count), named.missing, named.left_out, noted(named, data), found)
+
+
+def noted(named: Named, data: Dataset) -> tuple[str, ...]:
+    """What there is to say of a test part, once it was looked at: of its classes, and of damaged images."""
+    skipped = untold(data)
+    return (*named.notes, *((skipped,) if skipped else ()))
 
 
 def named_part(

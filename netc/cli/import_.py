@@ -26,6 +26,8 @@ LARGEST_NAMES = 1 << 24  # bytes
 )
 @click.option("--mean", metavar="R,G,B", help="Channel means, for pixels from 0 to 1.  [default: the source's]")
 @click.option("--std", metavar="R,G,B", help="Channel standard deviations.  [default: the source's]")
+@click.option("--crop-pct", type=float, help="Resize images to the input's size over this, cut out the middle.")
+@click.option("--interpolation", metavar="WORD", help="How images are resized.  [default: bilinear]")
 @click.option("--batch", type=click.IntRange(1), default=8, show_default=True, help="Batch size for eval and predict.")
 @click.option("--target", default="cpu", show_default=True, help="Default target for eval and predict.")
 def import_(
@@ -38,6 +40,8 @@ def import_(
     class_names: Path | None,
     mean: str | None,
     std: str | None,
+    crop_pct: float | None,
+    interpolation: str | None,
     batch: int,
     target: str,
 ) -> None:
@@ -48,6 +52,7 @@ def import_(
     docs/weights.md for the supported formats.
     """
     from netc.netspec.errors import UserError
+    from netc.netspec.preprocess import PLAIN, Preprocess
     from netc.runtime.data.batches import Normalise
     from netc.runtime.run.config import free_folder
     from netc.runtime.target import parse_target
@@ -66,7 +71,10 @@ def import_(
     of_images = checked.x.dtype == "f32" and len(checked.spec.input) == 3
     normalise = given or (weights.normalise if of_images else Normalise((), ()))
     folder = out or free_folder(Path("runs"), f"{checked.spec.name}-imported")
-    write_imported(checked, weights, folder, classes=names, normalise=normalise, batch=batch, target=word)
+    resizing = Preprocess(crop_pct=crop_pct or PLAIN.crop_pct, interpolation=interpolation or PLAIN.interpolation)
+    write_imported(
+        *(checked, weights, folder), classes=names, normalise=normalise, batch=batch, target=word, preprocess=resizing
+    )
     for note in weights.notes:
         say(note)
     if twice := sorted({name for name, count in Counter(names).items() if count > 1}):

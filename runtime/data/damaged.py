@@ -132,9 +132,8 @@ def in_turn(split: Split, get: Callable[[int], T], order: Indices, place: int) -
             if skipped is None:
                 raise
             _note(skipped, error)
-    raise DataError(
-        f"{min(len(order), IN_A_ROW):,} training images in a row are damaged, too many to skip; repair them"
-    )
+    many = f"{min(len(order), IN_A_ROW):,}"
+    raise DataError(f"the training data wants a whole image among {many} in a row, got damaged ones; repair them")
 
 
 def images_in_turn(split: Split, order: Indices, start: int, stop: int) -> tuple[Images, Indices]:
@@ -156,8 +155,10 @@ def pictures_in_turn(split: Split, order: Indices, start: int, stop: int) -> Ite
         try:
             found = in_turn(split, split.picture, order, place)
         except DataError as error:
+            if skipped_of(split) is not None:
+                raise
             problems += error.problems
             continue
         if not problems:
             yield found
-    refuse("the training images", problems)
+    refuse("the training data", problems)

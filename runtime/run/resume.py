@@ -164,8 +164,8 @@ def damaged(folder: Path) -> dict[str, CheckpointError]:
 def accepted(config: RunConfig, data: Dataset, *, same_bits: bool) -> Accept:
     """What of its trace's header a run may go on without.
 
-    The number of epochs, where it was extended; the test part of its data, if the training part is the same; and,
-    unless it is to have the `same_bits`, what computes it.
+    The number of epochs, where it was extended, and what becomes of damaged images; the test part of its data, if the
+    training part is the same; and, unless it is to have the `same_bits`, what computes it.
     """
 
     def extended(theirs: Any, ours: Any) -> bool:
@@ -182,13 +182,17 @@ def accepted(config: RunConfig, data: Dataset, *, same_bits: bool) -> Accept:
 
 
 def _without_end(recipe: Any) -> Any:
-    """A recipe without what says when its run ends."""
+    """A recipe without what says when its run ends, and whether damaged images, which it met none of, are refused."""
+    if images := {k: v for k, v in recipe.get("preprocess", {}).items() if k != "on_damaged"}:
+        recipe = {**recipe, "preprocess": images}
+    else:
+        recipe = {k: v for k, v in recipe.items() if k != "preprocess"}
     kept = {k: v for k, v in recipe.get("schedule", {}).items() if k not in ("epochs", "patience", "min_delta")}
     return {**recipe, "schedule": kept}
 
 
 CHANGES = {
-    "recipe": "the run has another end",
+    "recipe": "the run has another end, or takes damaged images in another way",
     "data_sha256": "the test part of the data changed; the training part is the same",
     "target": "the run has another target",
     "module_sha256": "the program is another text",

@@ -14,6 +14,7 @@ from netc.netspec.augment import Augment
 from netc.netspec.check import CheckedNet
 from netc.netspec.errors import UserError
 from netc.netspec.layer import part_names
+from netc.netspec.preprocess import PLAIN, Preprocess
 from netc.netspec.recipe import SGD, Recipe, TrainConfig
 from netc.runtime.backends.protocol import Array
 from netc.runtime.data.batches import Normalise
@@ -64,11 +65,12 @@ def write_imported(
     normalise: Normalise,
     batch: int,
     target: str,
+    preprocess: Preprocess = PLAIN,
 ) -> Path:
     """Write the folder of a run that has these weights and no training, and return its checkpoint's path.
 
-    `netc eval --data`, `netc predict` and `netc train --init` take it. Raises UserError if the folder holds a run, or
-    if classes or channels do not fit the net.
+    `netc eval --data`, `netc predict` and `netc train --init` take it; `preprocess` says how images are resized. Raises
+    UserError if the folder holds a run, or if classes or channels do not fit the net.
     """
     outputs, channels = net.out.shape[-1], net.x.shape[-1]
     if len(classes) != outputs:
@@ -76,7 +78,9 @@ def write_imported(
     if normalise.mean and len(normalise.mean) != channels:
         raise UserError(f"`mean` and `std` want {channels} numbers, one a channel, got {len(normalise.mean)}")
     recipe = Recipe(SGD(momentum=0.0), norms=False)  # the one with the smallest state, that every target compiles
-    config = RunConfig(net, recipe, TrainConfig(1, batch), "", 0, target, Augment(), weights.sha256)
+    config = RunConfig(
+        net, recipe, TrainConfig(1, batch), "", 0, target, Augment(), weights.sha256, preprocess=preprocess
+    )
     program = build(net, recipe, batch)
     empty: dict[str, Array] = {
         s.name: np.zeros(s.type.shape, DTYPES[s.type.dtype]) for s in program.state if s.name not in weights.tensors

@@ -48,6 +48,37 @@ def test_what_is_on_is_said_and_how_to_turn_it_off(netc, place):
     assert "training images are" in netc("train", "--resume", "flipped")[1]  # a run keeps what run.json says
 
 
+def test_photographs_are_cut_and_changed_as_the_docs_say(netc, place):
+    words = (
+        "--rrc-scale",
+        "0.08,1",
+        "--flip",
+        "--crop-pct",
+        "0.875",
+        "--interpolation",
+        "bicubic",
+        "--normalise",
+        "imagenet",
+    )
+    more = ("--auto-augment", "rand-m9-mstd0.5-inc1", "--color-jitter", "0.4", "--grayscale", "0.1", "--blur", "0.1")
+    run = (*TRAIN, "--data", "imagefolder:arrows", "--epochs", "1")
+    code, out, err = netc(*run, *words, *more, "--vflip", "--workers", "2", "--out", "run")
+    assert code == 0, err
+    assert "cut out at random, 0.08,1 of the area (--rrc-scale 0 turns this off)" in out
+    assert "changed by the policy rand-m9-mstd0.5-inc1 (--auto-augment none turns this off)" in out
+    assert "images are resized to the net's size over 0.875, and the middle is cut out (--crop-pct 0 stretches)" in out
+    assert "normalised by the mean and std of imagenet" in out
+    held = json.loads((place / "run/run.json").read_text())
+    assert held["preprocess"] == {"crop_pct": 0.875, "interpolation": "bicubic", "normalise": "imagenet"}
+    assert held["augment"]["rrc_scale"] == [0.08, 1.0]
+    code, out, err = netc("train", "--config", "run/config.toml", "--workers", "1", "--out", "again")
+    assert code == 0, err
+    assert (place / "again/trace.jsonl").read_bytes() == (place / "run/trace.jsonl").read_bytes()
+    code, _, err = netc(*run, "--rrc-scale", "0.1", "--crop", "2", "--out", "not")
+    assert code != 0
+    assert "--crop and --rrc-scale both cut a window, got both; leave one out" in err
+
+
 def test_a_data_set_that_bears_flips_says_so_itself(netc, place, monkeypatch):
     """digits stands in for cifar10, which cannot be had here."""
     changed = dataclasses.replace(catalog.DATASETS["digits"], augment=catalog.DATASETS["cifar10"].augment)

@@ -68,6 +68,18 @@ def test_import_eval_predict_and_train(place):
         netc(*train, "--new-head")
 
 
+def test_images_are_resized_as_the_weights_were_tested(place):
+    netc(*IMPORT, "-o", "got", "--class-names", "names.txt")
+    netc(*IMPORT, "-o", "cut", "--class-names", "names.txt", "--crop-pct", "0.5", "--interpolation", "bicubic")
+    image = str(place / "wide.png")
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (20, 60, 3), dtype=np.uint8)).save(image)
+    stretched, cut = (json.loads(netc("predict", run, image, "--json"))[0]["classes"] for run in ("got", "cut"))
+    assert stretched != cut
+    assert json.loads(netc("eval", "cut", *EVAL[2:])) != json.loads(netc(*EVAL))
+    with pytest.raises(UserError, match="`crop_pct` wants a part from 0 to 1, got 7"):
+        netc(*IMPORT, "-o", "not", "--crop-pct", "7")
+
+
 def test_the_folder_has_a_name_of_its_own(place):
     netc(*IMPORT)
     netc(*IMPORT, "--mean", "0.5,0.5,0.5", "--std", "0.25,0.5,1")
