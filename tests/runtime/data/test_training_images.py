@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from netc.netspec.augment import Augment
+from netc.netspec.feeding import Feeding
 from netc.runtime.data.batches import Normalise, train_batches
 from netc.runtime.data.damaged import plain, skipping, untold
 from netc.runtime.data.dataset import ArraySplit
@@ -87,7 +88,7 @@ def test_what_an_image_draws_is_its_own_whatever_the_batch(folder):
 
 
 def test_the_same_image_twice_in_an_epoch_is_drawn_twice(folder):
-    x = epoch(photos(folder).train, Augment(rrc_scale=0.3), aug_repeats=2)[0].x
+    x = epoch(photos(folder).train, Augment(rrc_scale=0.3), feeding=Feeding(aug_repeats=2))[0].x
     assert not np.array_equal(x[0], x[1])
 
 
