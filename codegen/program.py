@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from typing import Any
 
@@ -81,6 +81,7 @@ class Program:
             "batch": self.batch,
             **{name: count for name, count in parts.items() if count > 1},
             "parameters": self.net.count,
+            "optimizer": self._updated_by,
             "layout": {"images": "NHWC", "kernels": "HWIO"},
             "functions": {
                 f.name: {"arguments": entries(f.params, f.names), "results": entries(f.results, f.result_names)}
@@ -88,6 +89,21 @@ class Program:
                 if not f.private
             },
         }
+
+    @property
+    def _updated_by(self) -> dict[str, Any]:
+        """What becomes of a gradient: the optimizer's options, clipping, and parameters that are not as all others."""
+        recipe, decay = self.recipe, self.recipe.optimizer.weight_decay
+        clipping = recipe.clipping
+        beside = {
+            "decays": [p.name for p in self.net.params if decay and (p.decay or recipe.decay_all)],
+            "frozen": [p.name for p in self.net.params if recipe.groups.is_frozen(p.name)],
+            "rates": recipe.groups.factors(self.net),
+            **{f.name: v for f in fields(clipping) if (v := getattr(clipping, f.name)) != f.default},
+            **{name: v for name in ("sam", "lookahead") if (v := getattr(recipe.wrapping, name))},
+        }
+        own = {"kind": recipe.optimizer.kind, **asdict(recipe.optimizer)}
+        return {**own, **{name: v for name, v in beside.items() if v}}
 
 
 @no_collector()

@@ -23,6 +23,7 @@ from netc.proofs_oracle.certificate.pairing import how_paired, paired
 from netc.proofs_oracle.certificate.points import FloatPoint, float_point
 from netc.proofs_oracle.certificate.run import Claim
 from netc.proofs_oracle.certificate.statement import Settings, Statement, judge
+from netc.proofs_oracle.certificate.updates import Update, update_of
 from netc.runtime.prepare import emit_text
 from netc.runtime.target import Target
 
@@ -171,9 +172,13 @@ def _statement(s: Statement) -> dict[str, Any]:
 # -- nets ------------------------------------------------------------------------------------------------------------
 
 
-def certify_text(text: str, name: str, claim: Claim, settings: Settings, limit: int) -> Certificate:
-    """Of one function of a text; integers that index nothing are below `limit` in the float run."""
+def certify_text(
+    text: str, name: str, claim: Claim, settings: Settings, limit: int, update: Update | None = None
+) -> Certificate:
+    """Of one function of a text, its steps undone; integers that index nothing are below `limit` in the float run."""
     function, said = parsed(text, name, settings)
+    if update is not None:
+        function, said = update.undone(function), (*update.said, *said)
     return certify_function(text, function, claim, settings, _point(function, limit), said)
 
 
@@ -251,12 +256,13 @@ def certify_program(program: Program, target: Target, settings: Settings) -> Cer
     text, net, count = emit_text(program, target).text, program.net.spec.name, program.recipe.accumulate
     limit = id_limit(program.net)
 
-    def found(function: str, claim: Claim, what: str) -> Certificate:
-        made = certify_text(text, function, claim, settings, limit)
+    def found(function: str, claim: Claim, what: str, update: Update | None = None) -> Certificate:
+        made = certify_text(text, function, claim, settings, limit, update)
         return replace(made, subject=net, statements=tuple(replace(s, name=what) for s in made.statements))
 
     turns = f", {count} parts in turn" if count > 1 else ""
-    whole = found("train_step", claims.claim_of_program(program, settings.exact), f"train_step of {net}{turns}")
+    claim = claims.claim_of_program(program, settings.exact)
+    whole = found("train_step", claim, f"train_step of {net}{turns}", update_of(program))
     if count == 1:
         return whole
     part = found("micro_step", claims.claim_of_part(program), f"micro_step of {net}, one of {count} parts")
@@ -324,9 +330,11 @@ def certify_foreign(  # what a command line knows of a text
     function, said = parsed(text, name, settings)
     point = _point(function) if limit is None else float_point(limit)
     if manifest is not None:
-        claim = claims.claim_of_manifest(manifest, function)
+        claim, update = claims.claim_of_manifest(manifest, function, settings.exact)
         named = tuple(str(e["name"]) for e in manifest["functions"][function.name]["arguments"])
         function = replace(function, names=named)
+        if update is not None:
+            function, said = update.undone(function), (*update.said, *said)
         point = _point(function) if limit is None else point
     elif wrt or updates:
         claim = claims.claim_of_words(function, loss, wrt, updates, scale)
@@ -335,7 +343,16 @@ def certify_foreign(  # what a command line knows of a text
         said = (how_paired(function, claim), *said)
     if all(g.factor == 1 for g in claim.gradients if g.free):
         claim = scaled(function, claim, settings, point)
-    return certify_function(text, function, claim, settings, point, said)
+    found = certify_function(text, function, claim, settings, point, said)
+    if manifest is not None and update is None and found.false and any(g.less is None for g in claim.gradients):
+        return replace(found, statements=tuple(replace(s, verdict="undecided", why=NO_DECAY) for s in found.statements))
+    return found
+
+
+NO_DECAY = (
+    "the moments are no multiples of the gradients, and the manifest does not say the optimizer, whose weight decay "
+    "may be in them: write it anew by `netc emit-mlir`"
+)
 
 
 def _point(function: Function, limit: int = 10) -> FloatPoint:

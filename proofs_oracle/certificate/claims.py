@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -12,87 +11,17 @@ from netc.codegen.groups import trained_of
 from netc.codegen.ir import Function
 from netc.codegen.program import Program
 from netc.netspec.errors import UserError
-from netc.netspec.optimizers import SGD, Adam, Lamb, Lion, Muon, NAdam, Optimizer
-from netc.proofs_oracle.certificate.reading import read
 from netc.proofs_oracle.certificate.run import Claim, Gradient
+from netc.proofs_oracle.certificate.updates import Update, places, update_of, update_of_manifest
 
-Places = Mapping[str, int]
-Moments = Adam | NAdam | Lamb
 NO_LOSS = "none"  # the word for a text that returns none
 
 
-def _fraction(value: float, exact: bool) -> Fraction:
-    return read(value, "f32", exact).fraction
-
-
-def _by_first_moment(o: Moments, name: str, decay: bool, of: Places, results: Places, exact: bool) -> Gradient:
-    """m_new = (1 - beta1) g for m = 0; coupled decay adds to g."""
-    coupled = _fraction(o.weight_decay, exact) if decay and not o.decoupled else Fraction(0)
-    return Gradient(of[name], results[f"m/{name}"], factor=1 / _fraction(1 - o.beta1, exact), decay=coupled)
-
-
-def _by_momentum(o: Lion, name: str, decay: bool, of: Places, results: Places, exact: bool) -> Gradient:
-    """m_new = (1 - beta2) g for m = 0."""
-    return Gradient(of[name], results[f"m/{name}"], factor=1 / _fraction(1 - o.beta2, exact))
-
-
-def _by_either(o: Muon, name: str, decay: bool, of: Places, results: Places, exact: bool) -> Gradient:
-    """Of a matrix buffer_new = (1 - momentum) g for buffer = 0; of all else m, as AdamW's."""
-    kept, beta = ("buffer", o.momentum) if f"buffer/{name}" in of else ("m", o.beta1)
-    return Gradient(of[name], results[f"{kept}/{name}"], factor=1 / _fraction(1 - beta, exact))
-
-
-def _by_velocity_or_step(o: SGD, name: str, decay: bool, of: Places, results: Places, exact: bool) -> Gradient:
-    """velocity_new = g for velocity = 0; without momentum g = (p - p_new) / lr. Decay adds to g."""
-    rate = _fraction(o.weight_decay, exact) if decay else Fraction(0)
-    if o.momentum:
-        return Gradient(of[name], results[f"velocity/{name}"], decay=rate)
-    return Gradient(of[name], results[name], less=of[name], factor=Fraction(-1), over=of["lr"], decay=rate)
-
-
-READERS: dict[type[Optimizer], Callable[..., Gradient]] = {
-    Adam: _by_first_moment, SGD: _by_velocity_or_step, Lion: _by_momentum, NAdam: _by_first_moment,
-    Lamb: _by_first_moment, Muon: _by_either,
-}  # fmt: skip
-
-
 def claim_of_program(program: Program, exact: bool) -> Claim:
-    """Of `train_step`: every parameter's gradient, as its update contains it."""
-    step = program.module.function("train_step")
-    of, results = places(step.names), places(step.result_names)
-    optimizer = program.recipe.optimizer
-    clipping = program.recipe.clipping
-    if on := [f"`{name}`" for name in ("clip_value", "agc") if getattr(clipping, name)]:
-        raise UserError(
-            f"certify reads gradients in the first update, where {on[0]} bounds each in its own way; the gradients are "
-            "the same without it"
-        )
-    wrapping = program.recipe.wrapping
-    if wrapping.sam or (wrapping.lookahead and isinstance(optimizer, SGD) and not optimizer.momentum):
-        word, why = ("sam", "is that at other weights") if wrapping.sam else ("lookahead", "moves the weights as well")
-        raise UserError(
-            f"certify reads the gradient of the loss in the first update, which with `{word}` {why}; the gradients are "
-            f"the same without `{word}`"
-        )
-    reader = READERS.get(type(optimizer))
-    if reader is None:
-        raise UserError(
-            f"certify wants an optimizer whose first update it can read, {', '.join(cls.kind for cls in READERS)}, got "
-            f"{optimizer.kind}; the gradients are the same with `optimizer=sgd`"
-        )
-    gradients = tuple(
-        reader(optimizer, p.name, p.decay or program.recipe.decay_all, of, results, exact)
-        for p in trained_of(program.net, program.recipe.groups)
-    )
-    if clipping.clip_norm and any(g.decay for g in gradients):
-        raise UserError(
-            "certify reads gradients that are clipped by their norm up to one factor, got a weight decay of "
-            f"{optimizer.kind} beside them; the gradients are the same without `weight_decay`"
-        )
-    if clipping.clip_norm:  # all of them times one factor, which changes from point to point
-        gradients = tuple(replace(g, free=True) for g in gradients)
-    moments = tuple(of[s.name] for s in program.state if s.role == "moment")
-    return Claim(((results["loss"], None),), gradients, moments)
+    """Of `train_step`, its steps undone (updates.py): every parameter's gradient, as its update contains it."""
+    update = update_of(program)
+    moments = tuple(update.of[s.name] for s in program.state if s.role == "moment")
+    return Claim(((update.results["loss"], None),), update.gradients(exact), moments)
 
 
 def claim_of_part(program: Program) -> Claim:
@@ -120,8 +49,11 @@ def claim_of_loss(function: Function) -> Claim:
     return Claim(((results["loss"], None),), (Gradient(of["output"], results["doutput"]),))
 
 
-def claim_of_manifest(manifest: Mapping[str, Any], function: Function) -> Claim:
-    """Of a text beside our manifest: gradients up to one factor, in the first moments or in the new parameters."""
+def claim_of_manifest(manifest: Mapping[str, Any], function: Function, exact: bool) -> tuple[Claim, Update | None]:
+    """Of a text beside our manifest, and the update by which its gradients are read, where it says it (updates.py).
+
+    Without, gradients up to one factor, in the first moments or in the new parameters.
+    """
     name = function.name
     try:
         entry = manifest["functions"][name]
@@ -145,6 +77,10 @@ def claim_of_manifest(manifest: Mapping[str, Any], function: Function) -> Claim:
     if not names:
         raise UserError(f"`manifest` wants arguments of {name} whose role is parameter, got none")
     moments = [n for n in arguments if roles[n] == "moment"]
+    outputs = ((at["loss"], None),) if "loss" in at else ()
+    update = update_of_manifest(manifest, arguments, results, names)
+    if update is not None:
+        return Claim(outputs, update.gradients(exact), tuple(of[n] for n in moments)), update
     first = next((kind for kind in ("m", "velocity") if f"{kind}/{names[0]}" in of), None)
     if moments and first is None:
         raise UserError(
@@ -161,8 +97,7 @@ def claim_of_manifest(manifest: Mapping[str, Any], function: Function) -> Claim:
         if first
         else [Gradient(of[n], at[n], less=of[n], over=of.get("lr"), free=True) for n in names]
     )
-    outputs = ((at["loss"], None),) if "loss" in at else ()
-    return Claim(outputs, tuple(gradients), tuple(of[n] for n in moments))
+    return Claim(outputs, tuple(gradients), tuple(of[n] for n in moments)), None
 
 
 def scalar_results(function: Function) -> list[int]:
@@ -266,8 +201,3 @@ def _update(function: Function, words: str) -> tuple[Gradient, list[int]]:
     if function.results[after].type != function.params[of].type:
         raise UserError(f"`updates`: a moment has its argument's type, got {words!r}")
     return Gradient(of, after, free=True), [at]
-
-
-def places(names: Sequence[str]) -> dict[str, int]:
-    """The index of each name."""
-    return {name: index for index, name in enumerate(names)}
