@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import netc.codegen.layers  # registers the rules  # noqa: F401
 from netc.codegen.averaging import averaged
@@ -94,7 +94,7 @@ class Program:
     def _updated_by(self) -> dict[str, Any]:
         """What becomes of a gradient: the optimizer's options, clipping, and parameters that are not as all others."""
         recipe, decay = self.recipe, self.recipe.optimizer.weight_decay
-        clipping = recipe.clipping
+        clipping, optimizer = recipe.clipping, cast(Any, recipe.optimizer)
         beside = {
             "decays": [p.name for p in self.net.params if decay and (p.decay or recipe.decay_all)],
             "frozen": [p.name for p in self.net.params if recipe.groups.is_frozen(p.name)],
@@ -102,7 +102,7 @@ class Program:
             **{f.name: v for f in fields(clipping) if (v := getattr(clipping, f.name)) != f.default},
             **{name: v for name in ("sam", "lookahead") if (v := getattr(recipe.wrapping, name))},
         }
-        own = {"kind": recipe.optimizer.kind, **asdict(recipe.optimizer)}
+        own = {"kind": optimizer.kind, **asdict(optimizer)}
         return {**own, **{name: v for name, v in beside.items() if v}}
 
 

@@ -20,6 +20,7 @@ from netc.netspec.recipe_words import training_of, training_words
 from netc.netspec.spec import NetSpec
 from netc.netspec.types import TensorType
 from netc.netspec.vocabulary import options_of
+from netc.netspec.zoo import ZOO
 from netc.programs import (
     Shape,
     over_stated,
@@ -36,7 +37,7 @@ from netc.runtime.data.augment import AUGMENTATIONS, chosen
 from netc.runtime.data.batches import steps_per_epoch
 from netc.runtime.data.class_weights import weighted
 from netc.runtime.data.damaged import skipping
-from netc.runtime.data.dataset import Dataset, numbered, of_images
+from netc.runtime.data.dataset import Dataset, ids_of, numbered, of_images
 from netc.runtime.data.division import divided, refuse_unlearnt
 from netc.runtime.data.examples import Batches
 from netc.runtime.data.frame import fit_of
@@ -169,10 +170,20 @@ def _net(request: TrainRequest, data: Dataset) -> CheckedNet:
     spec = spec.with_input(request.input or _input_shape(spec.input, data))
     if request.classes is not None:
         return check(spec.with_classes(request.classes))
-    outputs = len(data.classes) or len(data.columns.targets)
+    outputs = len(data.classes) or len(data.columns.targets) or counted_classes(spec, data)
     if outputs and spec.classifies:
         spec = spec.with_classes(outputs)
     return check(spec)
+
+
+def counted_classes(spec: NetSpec, data: Dataset) -> int:
+    """The classes of own data, the highest id and one, for a net of the zoo; else 0.
+
+    A net that somebody wrote has the outputs that it says, and of a stream of batches not all ids are known.
+    """
+    if spec.name not in ZOO or spec.layers != ZOO[spec.name].make().layers:
+        return 0
+    return ids_of(data)
 
 
 def _input_shape(own: Shape, data: Dataset) -> Shape:

@@ -74,17 +74,23 @@ def begun_already(request: TrainRequest, plan: Plan, *, same_bits: bool = True) 
 
 
 def refuse_other_data(config: RunConfig, data: Dataset, folder: Path) -> None:
-    """Raise UserError for own data that a run cannot go on with: other arrays, or a generator."""
+    """Raise UserError for data that a run cannot go on with: another training part, or a generator."""
     if isinstance(data.train, Batches) and data.train.once:
         raise UserError(
             f"{folder} was trained on what a generator gave, which is gone, so it cannot go on; give such batches by a "
             "function of the epoch, and start a new run"
         )
-    if config.data.startswith(OWN) and config.train_sha256 not in ("", data.train_digest):
+    if config.train_sha256 in ("", data.train_digest):
+        return
+    if config.data.startswith(OWN):
         raise UserError(
             f"{folder} was trained on other arrays (SHA-256 {config.train_sha256[:12]}), got ones of "
             f"{data.train_digest[:12]}; give the same ones, or start a new run"
         )
+    raise UserError(
+        f"{folder} was trained on other data: the training part of {data.name} was SHA-256 "
+        f"{config.train_sha256[:12]}, and is {data.train_digest[:12]} now; put it back, or start a new run"
+    )
 
 
 def _differences(held: dict[str, Any], ours: dict[str, Any], where: str = "") -> Iterator[str]:

@@ -13,11 +13,12 @@ from netc.netspec.check import CheckedNet
 from netc.netspec.errors import UserError
 from netc.netspec.spec import NetSpec
 from netc.programs import quiet
-from netc.requests import Plan, data_for, planned, request_training, with_tuned
+from netc.requests import Plan, counted_classes, data_for, planned, request_training, with_tuned
 from netc.resuming import begun_already, refuse_other_data, resumed
 from netc.runs import Run
 from netc.runtime.cache.store import Cache
 from netc.runtime.data.dataset import OWN, Dataset
+from netc.runtime.data.examples import Batches
 from netc.runtime.run.ledger import StepDone
 from netc.runtime.run.outcome import Outcome
 from netc.runtime.train import Progress
@@ -90,6 +91,12 @@ def plan_of(request: TrainRequest, *, same_bits: bool = True, note: Callable[[st
     plan = planned(request)
     if request.auto_resume and (held := begun_already(request, plan, same_bits=same_bits)):
         return held, True
+    if isinstance(plan.data.train, Batches):
+        plan.data.train.want_first()  # before anything is written
+    counted = counted_classes(request.net, plan.data) if request.classes is None else 0
+    if counted and plan.data.classes == tuple(map(str, range(counted))):
+        name = plan.config.net.spec.name
+        note(f"{name} gets {counted} outputs, as `y` has class ids from 0 to {counted - 1}; `classes` says otherwise")
     plan = with_tuned(plan, note) if request.tuned else plan
     return replace(plan, text=config_text(request, plan.config)), False
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -117,6 +118,12 @@ TARGETS: dict[str, Target] = {row.word: row for row in _ROWS}
 # the net as written, in portable StableHLO: for anybody's compiler, and for no engine of ours
 PLAIN = Target("StableHLO", "", "portable StableHLO", "none", "plain", compiled=False)
 
+# what others call an engine or a device
+OTHERS = {
+    "gpu": "cuda", "nvidia": "cuda", "amd": "rocm", "hip": "rocm", "metal": "vulkan", "llvm-cpu": "cpu", "iree": "cpu",
+    "host": "cpu", "jax": "xla", "numpy": "reference",
+}  # fmt: skip
+
 
 def parse_target(word: str) -> Target:
     """The target that `word` names; raises UserError with the forms that there are."""
@@ -124,7 +131,9 @@ def parse_target(word: str) -> Target:
     row = TARGETS.get(kind)
     if row is None:
         forms = ", ".join(r.form for r in TARGETS.values())
-        raise UserError(f"`target` wants one of {forms}, got {word!r}; `netc doctor` shows which can run here")
+        meant = OTHERS.get(kind.lower()) or next(iter(difflib.get_close_matches(kind.lower(), TARGETS, 1)), "")
+        hint = f"did you mean {TARGETS[meant].form}? " if meant else ""
+        raise UserError(f"`target` wants one of {forms}, got {word!r}; {hint}`netc doctor` shows which can run here")
     if (row.argument is None and ":" in word) or (row.argument and not row.argument.fullmatch(argument)):
         wanted = row.form if row.argument is None else f"{row.form} with an argument like {row.argument.pattern}"
         raise UserError(f"`target` wants {wanted}, got {word!r}; write for example {row.example}")

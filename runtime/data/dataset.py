@@ -291,6 +291,15 @@ def numbered(data: Dataset, outputs: int) -> Dataset:
     return replace(data, train=train, classes=tuple(map(str, range(outputs))))
 
 
+def ids_of(data: Dataset) -> int:
+    """How many class ids own arrays have, one for each example, from 0 to the highest; 0 of any other data."""
+    targets = (data.train.labels, data.test.labels)
+    streamed = isinstance(data.train, Batches) or not data.name.startswith(OWN)
+    if streamed or any(y.dtype != np.int32 or y.ndim != 1 for y in targets):
+        return 0
+    return max(int(y.max(initial=0)) for y in targets) + 1
+
+
 def _names(classes: Sequence[str] | None, *targets: Array) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The names of the classes, and those that the digest is over: numbers where none are given.
 

@@ -81,6 +81,11 @@ class Batches:
         """One example's shape."""
         return self.first[0].shape[1:]
 
+    def want_first(self) -> None:
+        """Raise DataError for a generator of which an epoch is gone."""
+        if isinstance(self.source, _Stream):
+            self.source.want(0)
+
     @property
     def batch(self) -> int:
         """Examples in a batch."""
@@ -144,13 +149,17 @@ class _Stream:
         self.unread, self.next = unread, 0
 
     def __call__(self, epoch: int) -> Iterator[Pair]:
+        self.want(epoch)
+        self.next += 1
+        return self.unread
+
+    def want(self, epoch: int) -> None:
+        """Raise DataError unless this is the next epoch."""
         if epoch != self.next:
             raise DataError(
                 f"a generator wants to be read on, from epoch {self.next}, got epoch {epoch}: what it gave is gone; "
                 "make the dataset anew by a new generator, or give a function of the epoch"
             )
-        self.next += 1
-        return self.unread
 
 
 def as_pair(given: Any) -> Pair:

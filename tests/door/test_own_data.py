@@ -3,6 +3,7 @@
 import io
 import math
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,8 @@ import pytest
 import netc
 from netc import layers as nn
 from netc.cli.main import _run
+from netc.requests import data_for
+from netc.resuming import refuse_other_data
 
 RNG = np.random.default_rng(0)
 NET = netc.NetSpec("mine", (6,), (nn.Dense(8, activation="relu"), nn.Dense(3)))
@@ -46,6 +49,28 @@ def test_a_run_on_a_generator_cannot_go_on():
             train(NET, again, auto_resume=True)
     with pytest.raises(netc.DataError, match="a generator wants to be read on, from epoch 1, got epoch 0"):
         train(NET, data, out="second")
+    assert not Path("second").exists()
+
+
+def test_a_net_of_the_zoo_gets_the_classes_of_own_arrays():
+    """As many as the highest class id says, and it is told; `classes` keeps another number."""
+    x, said = np.zeros((20, 28, 28, 1), np.float32), []
+    data = from_arrays(x, np.arange(20) % 4, x[:5], np.arange(5) % 5)
+    run = train("mnist-linear", data, epochs=1, out="counted", on_note=said.append)
+    assert run.config.net.out.shape == (5,)
+    assert said == ["mnist-linear gets 5 outputs, as `y` has class ids from 0 to 4; `classes` says otherwise"]
+    said.clear()
+    run = train("mnist-linear", data, epochs=1, out="ten", classes=10, on_note=said.append)
+    assert run.config.net.out.shape == (10,)
+    assert not said
+
+
+def test_a_run_on_named_data_that_changed_is_refused_in_a_sentence():
+    run = train(netc.NetSpec("d", (8, 8, 1), (nn.Flatten(), nn.Dense(10))), "digits", epochs=1)
+    found = data_for(run.config, "digits")
+    refuse_other_data(run.config, found, run.folder)
+    with pytest.raises(netc.UserError, match=r"training part of digits was SHA-256 0{12}, and is .* put it back"):
+        refuse_other_data(replace(run.config, train_sha256="0" * 64), found, run.folder)
 
 
 def test_a_net_keeps_its_classes_unless_the_data_names_them():

@@ -1,5 +1,6 @@
 """Backends: one program, the same first bits, and the same training up to the noise of float32."""
 
+import re
 import sys
 from dataclasses import replace
 
@@ -212,3 +213,13 @@ def test_a_damaged_artefact_is_a_sentence(tmp_path, tiny):
 def test_the_table_of_targets_is_whole():
     for kind, row in TARGETS.items():
         assert row.form.startswith(kind) and row.meaning
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"), [("cudaa:sm_80", "cuda:SM"), ("gpu", "cuda:SM"), ("jax", "xla"), ("Vulcan", "vulkan[:NAME]")]
+)
+def test_a_target_that_there_is_not_names_one_that_was_meant(word, meant):
+    with pytest.raises(UserError, match=re.escape(f"got {word!r}; did you mean {meant}? `netc doctor`")):
+        parse_target(word)
+    with pytest.raises(UserError, match="got 'abacus'; `netc doctor`"):
+        parse_target("abacus")

@@ -403,7 +403,7 @@ UPDATES = [
     Recipe(Adam(weight_decay=0.01, decoupled=False)), Recipe(SGD(momentum=0.0, weight_decay=0.01), decay_all=True),
     Recipe(RMSProp(weight_decay=0.01)), Recipe(Adam(), clipping=Clipping(clip_norm=0.05)),
     Recipe(SGD(momentum=0.0), groups=Groups(head_lr=3.0)), Recipe(Adagrad(), groups=Groups(layer_decay=0.7)),
-    Recipe(SGD(momentum=0.0), groups=Groups(freeze=("conv2d",))),
+    Recipe(SGD(momentum=0.0), groups=Groups(freeze=("conv2d0",))),
 ]  # fmt: skip
 
 
