@@ -37,7 +37,7 @@ from netc.runtime.data.augment import AUGMENTATIONS, chosen
 from netc.runtime.data.batches import steps_per_epoch
 from netc.runtime.data.class_weights import weighted
 from netc.runtime.data.damaged import skipping
-from netc.runtime.data.dataset import Dataset, ids_of, numbered, of_images
+from netc.runtime.data.dataset import Dataset, highest_of, numbered, of_images
 from netc.runtime.data.division import divided, refuse_unlearnt
 from netc.runtime.data.examples import Batches
 from netc.runtime.data.frame import fit_of
@@ -183,7 +183,7 @@ def counted_classes(spec: NetSpec, data: Dataset) -> int:
     """
     if spec.name not in ZOO or spec.layers != ZOO[spec.name].make().layers:
         return 0
-    return ids_of(data)
+    return highest_of(data)
 
 
 def _input_shape(own: Shape, data: Dataset) -> Shape:

@@ -291,7 +291,7 @@ def numbered(data: Dataset, outputs: int) -> Dataset:
     return replace(data, train=train, classes=tuple(map(str, range(outputs))))
 
 
-def ids_of(data: Dataset) -> int:
+def highest_of(data: Dataset) -> int:
     """How many class ids own arrays have, one for each example, from 0 to the highest; 0 of any other data."""
     targets = (data.train.labels, data.test.labels)
     streamed = isinstance(data.train, Batches) or not data.name.startswith(OWN)
