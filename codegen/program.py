@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, cast
+from typing import Any
 
 import netc.codegen.layers  # registers the rules  # noqa: F401
 from netc.codegen.averaging import averaged
@@ -24,6 +24,7 @@ from netc.codegen.random import initial_values, step_key
 from netc.codegen.rewrite.float64 import to_f64, widened
 from netc.codegen.rewrite.precision import at_precision
 from netc.codegen.rules import Scope, emit
+from netc.codegen.said_of_update import said_of_update
 from netc.codegen.slots import KEY, SCALAR, Slot, averages_of, kept_of, state_of
 from netc.codegen.steps import Accumulation, Derived, train_steps
 from netc.codegen.wrapping import followed, uphill
@@ -81,7 +82,7 @@ class Program:
             "batch": self.batch,
             **{name: count for name, count in parts.items() if count > 1},
             "parameters": self.net.count,
-            "optimizer": self._updated_by,
+            "optimizer": said_of_update(self.net, self.recipe),
             "layout": {"images": "NHWC", "kernels": "HWIO"},
             "functions": {
                 f.name: {"arguments": entries(f.params, f.names), "results": entries(f.results, f.result_names)}
@@ -89,21 +90,6 @@ class Program:
                 if not f.private
             },
         }
-
-    @property
-    def _updated_by(self) -> dict[str, Any]:
-        """What becomes of a gradient: the optimizer's options, clipping, and parameters that are not as all others."""
-        recipe, decay = self.recipe, self.recipe.optimizer.weight_decay
-        clipping, optimizer = recipe.clipping, cast(Any, recipe.optimizer)
-        beside = {
-            "decays": [p.name for p in self.net.params if decay and (p.decay or recipe.decay_all)],
-            "frozen": [p.name for p in self.net.params if recipe.groups.is_frozen(p.name)],
-            "rates": recipe.groups.factors(self.net),
-            **{f.name: v for f in fields(clipping) if (v := getattr(clipping, f.name)) != f.default},
-            **{name: v for name in ("sam", "lookahead") if (v := getattr(recipe.wrapping, name))},
-        }
-        own = {"kind": optimizer.kind, **asdict(optimizer)}
-        return {**own, **{name: v for name, v in beside.items() if v}}
 
 
 @no_collector()
