@@ -74,15 +74,13 @@ class Program:
                 for v, n in zip(values, names, strict=True)
             ]
 
-        parts = {"accumulate": self.recipe.accumulate, "steps_per_call": self.steps_per_call}
         return {
             "format": 1,
             "net": self.net.spec.name,
             "spec_sha256": self.net.digest,
             "batch": self.batch,
-            **{name: count for name, count in parts.items() if count > 1},
+            **said_of_update(self.net, self.recipe, self.steps_per_call),
             "parameters": self.net.count,
-            "optimizer": said_of_update(self.net, self.recipe),
             "layout": {"images": "NHWC", "kernels": "HWIO"},
             "functions": {
                 f.name: {"arguments": entries(f.params, f.names), "results": entries(f.results, f.result_names)}
