@@ -48,7 +48,8 @@ class Augment:
     def __post_init__(self) -> None:
         for name in ("rrc_scale", "rrc_ratio", "color_jitter"):
             given = numbers(name, getattr(self, name))
-            object.__setattr__(self, name, () if given == (0.0,) else given)  # 0 is off
+            off = RATIO if name == "rrc_ratio" else ()
+            object.__setattr__(self, name, off if given == (0.0,) else given)  # 0 is off
         if problems := [*self._problems()]:
             raise UserError("; ".join(problems))
         object.__setattr__(self, "auto_augment", str(parse_policy(self.auto_augment) or ""))

@@ -63,7 +63,8 @@ def test_activations():
 
 def test_augmentations():
     assert list(AUGMENTATIONS) == [f.name for f in fields(Augment)] == list(options_of(Augment))
-    assert Augment() == Augment(**dict.fromkeys(AUGMENTATIONS, 0)), "0 or False turns each off"
+    off = {name: "none" if isinstance(value, str) else 0 for name, value in vars(Augment()).items()}
+    assert Augment() == Augment(**off), "0, False or none turns each off"
 
 
 def test_options_of_different_rows_do_not_meet():

@@ -109,7 +109,7 @@ FIELDS: dict[str, Field] = {
     "useRandAugment": Field("Bool", False),
     "randAugmentN": Field("Nat", 2),
     "randAugmentM": Field("Float", 9.0),
-    "randAugmentGeometric": Field("Bool", False, "noted", "netc's RandAugment turns and shifts images in any case"),
+    "randAugmentGeometric": Field("Bool", False),
     "randAugmentMstd": Field("Float", 0.0),
     "randAugmentInc": Field("Bool", False),
     "augBicubic": Field("Bool", False, "noted", "netc turns images as it resizes them, by `interpolation`"),

@@ -40,7 +40,8 @@ def _policy(given: Mapping[str, Any]) -> dict[str, Any]:
     word = f"rand-m{given.get('randAugmentM', 9.0):g}-n{given.get('randAugmentN', 2)}"
     if spread := given.get("randAugmentMstd", 0.0):
         word += f"-mstd{spread:g}"
-    return {"auto_augment": word + ("-inc1" if given.get("randAugmentInc", False) else "")}
+    word += "-inc1" if given.get("randAugmentInc", False) else ""
+    return {"auto_augment": word + ("" if given.get("randAugmentGeometric", False) else "-color1")}
 
 
 def switched_notes(given: Mapping[str, Any]) -> Iterator[str]:
@@ -50,7 +51,7 @@ def switched_notes(given: Mapping[str, Any]) -> Iterator[str]:
             off = (name for name in parts if name in given and name != switch)
             yield from (f"{name}: belongs to {switch}, which is off" for name in off)
     if not given.get("useRandAugment", False):
-        own = ("randAugmentN", "randAugmentM", "randAugmentMstd", "randAugmentInc")
+        own = ("randAugmentN", "randAugmentM", "randAugmentMstd", "randAugmentInc", "randAugmentGeometric")
         yield from (f"{name}: belongs to useRandAugment, which is off" for name in own if name in given)
     if given.get("useMixup", False) and given.get("useCutmix", False):
         yield BY_CHANCE

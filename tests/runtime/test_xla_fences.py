@@ -70,5 +70,6 @@ def whole(step):
 def test_what_a_text_without_it_changes(fence, step, whole):
     other = step(fence.name)
     assert other.text != whole.text, f"no text has {fence.name}: give the net what it is for"
-    changed = "digest" if other.results == whole.results else "bits"
-    assert changed == fence.changes, f"XLA is another: say so in the row of {fence.name}; of `digest` it may go"
+    if fence.changes == "digest":
+        assert other.results == whole.results, f"XLA is another: say so in the row of {fence.name}"
+    # in which order XLA adds is a matter of the processor's vectors: bits that change on one may not on another

@@ -94,10 +94,10 @@ def test_the_original_without_a_word_is_plain_gradient_descent_at_a_constant_rat
         ({"dropPath": 0.2, "dropPathOverN": True}, {"drop_path": 0.2, "drop_path_over_n": True}),
         ({"dropout": 0.2}, {"head_dropout": 0.2}),
         ({"repeatedAug": 3}, {"aug_repeats": 3}),
-        ({"useRandAugment": True}, {"auto_augment": "rand-m9-n2"}),
+        ({"useRandAugment": True}, {"auto_augment": "rand-m9-n2-color1"}),
         (
             {"useRandAugment": True, "randAugmentN": 3, "randAugmentMstd": 0.5, "randAugmentInc": True},
-            {"auto_augment": "rand-m9-n3-mstd0.5-inc1"},
+            {"auto_augment": "rand-m9-n3-mstd0.5-inc1-color1"},
         ),
         ({"useRandAugment": True, "useAutoAugment": True}, {"auto_augment": "imagenet"}),
         ({"repeatedAug": 1}, {"aug_repeats": None}),

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from netc.netspec.errors import UserError
+from netc.runtime import sums
 from netc.runtime import train as loop
 from netc.runtime.compare.replay import replay_of
 from netc.runtime.run import checkpoint
@@ -90,7 +91,7 @@ def test_last_is_saved_before_the_epoch_is_told(data, folder, cache):
 
 @pytest.mark.parametrize("epoch", range(EPOCHS))
 def test_a_death_or_a_stop_while_evaluating_costs_no_epoch(epoch, data, folder, cache, whole, monkeypatch):
-    real, calls = loop.eval_batches, []
+    real, calls = sums.eval_batches, []
 
     def dying(split, **options):
         calls.append(1)
@@ -99,7 +100,7 @@ def test_a_death_or_a_stop_while_evaluating_costs_no_epoch(epoch, data, folder, 
         yield from real(split, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr(loop, "eval_batches", dying)
+        patch.setattr(sums, "eval_batches", dying)
         if epoch % 2:
             assert train(config(), data, folder, cache).interrupted
         else:
