@@ -16,7 +16,11 @@ SETTINGS, LIMITS = ("temperature", "repetition"), ("top_k", "top_p", "min_p")
 """Scalars f32. `repetition` applies first, then `temperature`, then the limits in their order (docs/sampling.md)."""
 
 WAYS, ROUNDS = 16, 8
-"""A threshold is found to the 16^-8 of the range of the logits, which is finer than float32 tells them apart."""
+"""A threshold is found to the 16^-8 of the range in which it is looked for: closer logits count as equal."""
+
+DRAWABLE = 64.0
+"""A token whose logit is so far below the largest one is never drawn: -log(-log u) lies between -3 and 17. So no
+threshold is looked for further down, and one logit of -1e9 does not make the others count as equal."""
 
 LEFT_OUT = -3e38
 
@@ -34,7 +38,8 @@ def draw(b: Builder, z: Value, seen: Value, number: Value, key: Value, settings:
         z = b.select(b.compare("GT", seen, 0.5), again, z)
     with b.at("temperature"):
         hot = b.compare("GT", b.broadcast(settings["temperature"], z, ()), 0.0)
-        scaled = b.div(z, b.select(hot, b.broadcast(settings["temperature"], z, ()), 1.0))
+        below = b.sub(z, b.broadcast(b.max_over(z, (1,)), z, (0,)))  # the likeliest stays finite at any temperature
+        scaled = b.div(below, b.select(hot, b.broadcast(settings["temperature"], z, ()), 1.0))
     kept = allowed(b, scaled, settings) if "top_k" in settings else None
     with b.at("draw"):
         noisy = b.add(scaled, _gumbel(b, z, key, number))
@@ -43,14 +48,16 @@ def draw(b: Builder, z: Value, seen: Value, number: Value, key: Value, settings:
 
 
 def allowed(b: Builder, z: Value, settings: Mapping[str, Value]) -> Value:
-    """Which tokens top_k, top_p and min_p leave, truth values [B, V]."""
+    """Which tokens top_k, top_p and min_p leave, truth values [B, V]; of those that cannot be drawn all or none."""
+    top = b.broadcast(b.max_over(z, (1,)), z, (0,))
+    z = b.maximum(z, b.sub(top, DRAWABLE))
     rows = TensorType(z.shape[:1], z.type.dtype)
     with b.at("top_k"):
         some = settings["top_k"]
         many = b.select(b.compare("GE", some, 1.0), some, float(z.shape[1]))
         kept = _largest(b, z, b.constant(1.0, z.type), b.broadcast(many, rows, ()))
     with b.at("top_p"):
-        e = b.unary("exp", b.sub(z, b.broadcast(b.max_over(z, (1,)), z, (0,))))
+        e = b.unary("exp", b.sub(z, top))
         e = b.select(kept, e, 0.0)
         least = b.mul(b.sum(e, (1,)), b.broadcast(settings["top_p"], rows, ()))
         every = b.broadcast(b.compare("GE", settings["top_p"], 1.0), kept, ())  # sums round: a small e may not count
@@ -90,13 +97,17 @@ def narrow(batch: int, vocabulary: int) -> Function:
 
 
 def _gumbel(b: Builder, like: Value, key: Value, number: Value) -> Value:
-    """-log(-log(u)), u uniform on (0, 1) to 24 bits: the index of the largest z + g is a draw of softmax z.
+    """-log(-log(u)), u uniform on (0, 1): the index of the largest z + g is a draw of softmax z.
 
     Source: Gumbel 1954; Maddison et al. 2014, section 2.
     """
     own = step_key(b, key, number)
     (word, _) = words(b, own, 0, like.type.size)
-    whole = b.convert(b.convert(b.op("shr", word, b.constant(8, word.type)), "i32"), "f32")
-    u = b.mul(b.add(whole, 0.5), 2.0**-24)
-    g = b.unary("neg", b.unary("log", b.unary("neg", b.unary("log", u))))
+    g = b.unary("neg", b.unary("log", b.unary("neg", b.unary("log", open_unit(b, word)))))
     return b.reshape(g, like.shape)
+
+
+def open_unit(b: Builder, word: Value) -> Value:
+    """(n + 1/2) 2^-23 with n the upper 23 bits of words ui32: exact in float32, above 0 and below 1."""
+    whole = b.convert(b.convert(b.op("shr", word, b.constant(9, word.type)), "i32"), "f32")
+    return b.mul(b.add(whole, 0.5), 2.0**-23)

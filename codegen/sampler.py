@@ -53,11 +53,15 @@ class Sampler:
 
 @no_collector()
 def build_sampler(net: CheckedNet, batch: int = 1, recipe: Recipe | None = None) -> Sampler:
-    """The program that writes `batch` texts at once, its products of matrices as the recipe's precision says.
+    """The program that writes `batch` texts at once, its products of matrices in bf16 where the recipe's are.
+
+    It computes in float32 otherwise, what was trained in float64 too.
 
     Raises SpecError for a net that is no language model, and UserError for a layer that needs all of a sequence.
     """
     recipe = replace(recipe or Recipe(), scan_blocks=False, accumulate=1, remat=False)
+    if recipe.precision == "f64":
+        recipe = replace(recipe, precision="f32")
     problems = []
     if net.x.dtype != "i32" or net.x.rank != 1 or net.out.rank != 2 or net.out.shape[:1] != net.x.shape:
         problems.append(

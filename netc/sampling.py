@@ -38,6 +38,10 @@ class SampleRequest:
     def __post_init__(self) -> None:
         if self.tokens < 1:
             raise UserError(f"`tokens` wants a positive number, got {self.tokens}")
+        if self.samples < 1:
+            raise UserError(f"`samples` wants a positive number, got {self.samples}")
+        if not 0 <= self.seed < 1 << 64:
+            raise UserError(f"`seed` wants a number from 0 to 2^64 - 1, got {self.seed}")
         if not all(self.stop):
             raise UserError("`stop` wants words, got an empty one, which is everywhere; leave it out")
 

@@ -60,7 +60,7 @@ class Writer:
     """A language model's weights on a device, and what writes with them."""
 
     def __init__(self, sampler: Sampler, prepared: Prepared, tensors: Mapping[str, Array]) -> None:
-        self.sampler = sampler
+        self.sampler, self.prepared = sampler, prepared
         self._loaded = load(prepared.source, prepared.target)
         self._weights = [self._loaded.put(np.asarray(tensors[s.name], np.float32)) for s in sampler.program.kept]
 
@@ -98,6 +98,11 @@ class Writer:
             else:
                 *state, logits = self._loaded.call("decode", [*state, *self._weights, drawing.token])
             drawn = get(drawing.draw(logits))
+            if drawn.max() >= sampler.vocabulary:
+                raise UserError(
+                    "sample wants logits that are numbers, got NaN: the weights are none any more; choose another "
+                    "`checkpoint`"
+                )
             if index + 1 < count:
                 texts = np.concatenate([texts, drawn[:, np.newaxis]], 1)[:, -sampler.context - 1 :]
             yield drawn

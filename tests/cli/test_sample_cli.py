@@ -67,6 +67,9 @@ def test_mistakes(run, netc, place):
     code, out, err = run("--prompt", "\nabcdefgh", "--tokens", "1", "--temperature", "0")
     assert (code, out) == (0, "\nabcdefgh\n\n")
     assert "the prompt has 9 tokens, of which the net sees the last 8" in err
+    for word, value in (("seed", -1), ("seed", 1 << 64), ("samples", 0), ("tokens", 0)):
+        with pytest.raises(UserError, match=f"`{word}` wants"):
+            library.load("run").sample("ab", **{word: value})
     with pytest.raises(UserError, match="did you mean `temperature`"):
         library.load("run").sample("ab", temperatur=1)
 

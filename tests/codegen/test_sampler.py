@@ -7,7 +7,7 @@ import pytest
 
 from netc.codegen import evaluator
 from netc.codegen.builder import Builder
-from netc.codegen.draw import LIMITS, SETTINGS, allowed, draw, narrow
+from netc.codegen.draw import LIMITS, SETTINGS, allowed, draw, narrow, open_unit
 from netc.codegen.ir import Module
 from netc.codegen.program import build
 from netc.codegen.rewrite.lower import lower
@@ -151,6 +151,33 @@ def test_what_is_left_is_what_sorting_leaves(settings):
     assert wanted.any(axis=1).all()
 
 
+@pytest.mark.parametrize(
+    ("z", "settings", "left"),
+    [([2.0, 1.9, 0.5, -1e9], {"top_k": 1}, 1), ([3.0, 2.0, 1.0, -1e30], {"top_k": 1}, 1),
+     ([3.0, 2.0, 1.0, -np.inf], {"top_k": 2}, 2), ([3.0, 2.0, 1.0, -np.inf], {"top_p": 0.5}, 1),
+     ([2e-6, 1e-6, 0.0, -3e4], {"top_k": 1}, 1), ([2e-6, 1e-6, 0.0, -3e4], {"top_k": 2}, 2)],
+)  # fmt: skip
+def test_a_logit_far_below_does_not_blur_the_others(z, settings, left):
+    assert kept(np.array([z], np.float32), **settings).tolist() == [[i < left for i in range(4)]]
+
+
+def test_what_the_noise_is_made_of_is_never_0_or_1():
+    b = Builder("f")
+    word = b.parameter("word", TensorType((4,), "ui32"))
+    module = Module("m", (b.finish([("u", open_unit(b, word))]),))
+    words = np.array([0, 1 << 9, (1 << 32) - 1 - (1 << 9), (1 << 32) - 1], np.uint32)
+    (u,) = evaluator.run(module, "f", [words], "f32")
+    assert u.astype(np.float64).tolist() == [2**-24, 3 * 2**-24, 1 - 3 * 2**-24, 1 - 2**-24]
+    assert np.isfinite(np.log(-np.log(u))).all()
+
+
+def test_the_coldest_draw_is_the_likeliest():
+    module = function(1, 4, draw)
+    args = [np.array([[1.0, 2.0, 3.0, -5.0]], np.float32), np.zeros((1, 4), np.float32), np.int32(0)]
+    with np.errstate(all="ignore"):
+        assert evaluator.run(module, "f", [*args, *asked(temperature=1e-45)], "f32")[0].tolist() == [2]
+
+
 def test_tokens_are_drawn_as_often_as_their_probability():
     rows, z = 20_000, np.array([0.0, 1.0, 2.0, -1.0, 3.0], np.float32)
     module = function(rows, 5, draw)
@@ -215,4 +242,7 @@ def test_samples_are_counted():
 
 def test_bf16_and_training_options_do_not_stand_in_the_way():
     recipe = dataclasses.replace(Recipe(), precision="bf16", remat=True, accumulate=2)
-    assert build_sampler(NETS["rope"], 1, recipe).program.recipe.precision == "bf16"
+    decode = build_sampler(NETS["rope"], 1, recipe).program.module.function("decode")
+    assert {op.operands[0].type.dtype for op in decode.ops if op.kind == "dot"} == {"bf16"}
+    double = build_sampler(NETS["rope"], 1, dataclasses.replace(recipe, precision="f64")).program
+    assert double.recipe.precision == "f32" and all(slot.type.dtype != "f64" for slot in double.state)

@@ -83,6 +83,14 @@ def test_a_long_prompt_is_seen_from_its_end(made):
     assert texts(writer, 5, prompt=[7, 7, *range(6)]) == texts(writer, 5, prompt=[*range(6)])
 
 
+def test_weights_that_are_no_numbers_write_nothing(made):
+    writer, trainer = made(ROPE)
+    broken = {name: np.full_like(value, np.nan) for name, value in trainer.fetch().items() if value.dtype == np.float32}
+    writer = Writer(writer.sampler, writer.prepared, broken)
+    with pytest.raises(UserError, match="wants logits that are numbers, got NaN"):
+        next(writer.write([1], 1, Settings()))
+
+
 @pytest.mark.parametrize("prompt", [[], [12], [-1], [[1, 2]]])
 def test_ids_that_there_are_not(made, prompt):
     with pytest.raises(UserError, match="`prompt` wants one or more token ids from 0 to 11"):
