@@ -41,6 +41,7 @@ from netc.runtime.data.dataset import Dataset, highest_of, numbered, of_images
 from netc.runtime.data.division import divided, refuse_unlearnt
 from netc.runtime.data.examples import Batches
 from netc.runtime.data.frame import fit_of
+from netc.runtime.data.masked import MaskedSplit
 from netc.runtime.data.resize import resized
 from netc.runtime.data.text import windowed
 from netc.runtime.data.windows import TextSplit
@@ -171,7 +172,7 @@ def _net(request: TrainRequest, data: Dataset) -> CheckedNet:
     if request.classes is not None:
         return check(spec.with_classes(request.classes))
     outputs = len(data.classes) or len(data.columns.targets) or counted_classes(spec, data)
-    if outputs and spec.classifies:
+    if outputs and (spec.classifies or (isinstance(data.train, MaskedSplit) and spec.head >= 0)):
         spec = spec.with_classes(outputs)
     return check(spec)
 

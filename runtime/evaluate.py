@@ -20,8 +20,10 @@ from netc.runtime.data.batches import Normalise
 from netc.runtime.data.damaged import untold
 from netc.runtime.data.dataset import Columns, Dataset
 from netc.runtime.data.errors import DataError
+from netc.runtime.data.examples import VOID
 from netc.runtime.data.frame import Fit, fit_of
 from netc.runtime.data.image_file import decode
+from netc.runtime.data.masked import MaskedSplit
 from netc.runtime.data.named import Named, by_name, by_number, with_columns
 from netc.runtime.metrics.counting import Mean, share_right
 from netc.runtime.metrics.measure import show
@@ -155,7 +157,13 @@ def named_part(
     config: RunConfig, data: Dataset, saved: Checkpoint, *, numbers: bool = False, skip_unknown: bool = False
 ) -> Named:
     """The test part of other data, its classes those of the run with the same names, or with the same numbers."""
-    if data.test.labels.dtype != np.int32:  # numbers, which have no classes
+    if isinstance(data.test, MaskedSplit):
+        if (void := int(data.test.counts[:, VOID].sum())) and not config.recipe.check_labels:
+            raise DataError(
+                f"{data.name} has {void:,} pixels of {VOID}, which is no class, and the run was trained without "
+                "`check_labels`; train one with it, or give masks without them"
+            )
+    elif data.test.labels.dtype != np.int32:  # numbers, which have no classes
         return Named(data.test)
     classes = classes_of(saved)
     nameless = not named_classes(saved)

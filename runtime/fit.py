@@ -9,8 +9,10 @@ import numpy as np
 from netc.netspec.errors import NetcError, UserError
 from netc.netspec.recipe_fit import misfits
 from netc.netspec.types import TensorType, batched
+from netc.runtime.data.augment import AUGMENTATIONS
 from netc.runtime.data.dataset import Dataset
 from netc.runtime.data.examples import VOID, Array, Batches, Examples, ids_of
+from netc.runtime.data.masked import MaskedSplit
 from netc.runtime.data.windows import TextSplit
 from netc.runtime.run.config import RunConfig
 from netc.runtime.session import DTYPES
@@ -19,8 +21,12 @@ from netc.runtime.session import DTYPES
 def refuse_misfits(config: RunConfig, data: Dataset) -> None:
     """Raise UserError unless the data, images with a class each, text or arrays, can feed the net and its loss."""
     kind = "text" if isinstance(data.train, TextSplit) else "images"
-    own = isinstance(data.train, Examples | Batches)
-    problems = [*(_array_problems(config, data) if own else _problems(config, kind, data.train.labels))]
+    if isinstance(data.train, MaskedSplit):
+        problems = [*_mask_problems(config, data)]
+    elif isinstance(data.train, Examples | Batches):
+        problems = [*_array_problems(config, data)]
+    else:
+        problems = [*_problems(config, kind, data.train.labels)]
     if problems := problems or [*misfits(config.net, config.recipe, config.training.batch)]:
         raise UserError("\n".join(problems))
 
@@ -50,6 +56,36 @@ def _problems(config: RunConfig, kind: str, labels: Array) -> Iterator[str]:
         )
     elif labels.dtype != np.float32 and loss.target(TensorType((2,))).dtype != "i32":
         yield f"{config.data} has class ids, and {loss.kind} wants floats of the output's shape; choose another `loss`"
+
+
+def _mask_problems(config: RunConfig, data: Dataset) -> Iterator[str]:
+    """What of images with masks does not fit."""
+    net, loss, void = config.net, config.recipe.loss, config.recipe.check_labels
+    size = net.spec.input[:2]
+    if net.out.rank != 3 or net.out.shape[:2] != size:
+        yield (
+            f"{data.name} has a class for each pixel and wants a net with an output of [batch, {size[0]}, {size[1]}, "
+            f"classes], as large as its input, got {net.spec.name} with {batched(net.out.shape)}; choose a net such as "
+            "unet, or end yours in a conv2d that gives a number for each class"
+        )
+    if loss.target(TensorType((2, 2))).dtype != "i32":
+        yield f"{data.name} has class ids, and {loss.kind} wants floats of the output's shape; choose another `loss`"
+    pixels = sum(
+        int(split.counts[:, VOID].sum()) for split in (data.train, data.test) if isinstance(split, MaskedSplit)
+    )
+    if pixels and not void:
+        yield (
+            f"{data.name} has {pixels:,} pixels of {VOID}, which is no class; give `check_labels=True` to leave "
+            "them out, or other ids"
+        )
+    if config.augment.crop and not void:
+        yield (
+            f"`crop` pads masks by pixels of {VOID}, which is no class; give `check_labels=True` to leave them out, or "
+            "`crop=0`"
+        )
+    for name, row in AUGMENTATIONS.items():
+        if not row.masks and getattr(config.augment, name):
+            yield f"`{name}` turns and shifts images but not their masks, and {data.name} has masks; leave it out"
 
 
 def _array_problems(config: RunConfig, data: Dataset) -> Iterator[str]:

@@ -40,20 +40,16 @@ class Augmentation:
 
     `apply(pixels, value, generator)`, of the batch, may change `pixels` itself; it only moves pixels, so that masks may
     go through it. `one(image, augment, generator, ground)` is of the image. `said` tells it at the start; "" says
-    nothing. `problem` says why a value does not fit images of a size, or nothing; `resized` is the value for other
-    images.
+    nothing. `masks`: whether it may be done to images with masks. `problem` says why a value does not fit images of a
+    size, or nothing; `resized` is the value for other images.
     """
 
     said: Callable[[Any], str]
     apply: Apply | None = None
     one: ApplyOne | None = None
+    masks: bool = True
     problem: Callable[[Any, tuple[int, ...]], str] = lambda value, size: ""
     resized: Callable[[Any, float], Any] = lambda value, ratio: value
-
-    @property
-    def moves(self) -> bool:
-        """Whether it is of the batch, and moves pixels."""
-        return self.apply is not None
 
 
 def _crop(pixels: Images, pad: int, generator: Generator) -> Images:
@@ -140,7 +136,7 @@ AUGMENTATIONS: dict[str, Augmentation] = {
     ),
     "rrc_ratio": Augmentation(lambda ratio: ""),
     "auto_augment": Augmentation(
-        lambda policy: f"changed by the policy {policy} (`auto_augment=none` turns this off)", one=_policy
+        lambda policy: f"changed by the policy {policy} (`auto_augment=none` turns this off)", one=_policy, masks=False
     ),
     "color_jitter": Augmentation(
         lambda reach: f"jittered in colour by up to {shown(reach)} (`color_jitter=0` turns this off)", one=_jitter

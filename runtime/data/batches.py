@@ -30,6 +30,7 @@ from netc.runtime.data.errors import DataError, refuse
 from netc.runtime.data.examples import Array, Batches, Examples
 from netc.runtime.data.frame import STRETCH, Fit
 from netc.runtime.data.kept import KeptSplit
+from netc.runtime.data.masked import targets
 from netc.runtime.data.resize import ResizedSplit
 from netc.runtime.data.training_images import TrainingImages
 from netc.runtime.data.windows import Ids, TextSplit
@@ -96,7 +97,10 @@ class Normalise:
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """One training batch: `x` float32 [B, H, W, C], normalised; `y` int32 [B]. Of text both are int32 [B, T]."""
+    """One training batch: `x` float32 [B, H, W, C], normalised; `y` int32 [B], or masks [B, H, W].
+
+    Of text both are int32 [B, T].
+    """
 
     x: Floats | Ids
     y: Labels | Floats
@@ -277,11 +281,10 @@ def train_batches(
         split, order, batch, augment, normalise.mean, lambda place: _generator(seed, epoch, (place, 2)),
         lambda step: _generator(seed, epoch, (step, 1)), fit,
     )  # fmt: skip
-    labels = split.labels
 
     def make_images(step: int) -> Batch:
-        pixels, chosen = images.step(step)
-        return Batch(normalise(pixels), labels[chosen])
+        pixels, labels = images.step(step)
+        return Batch(normalise(pixels), labels)
 
     return in_order(make_images, range(start, steps), workers_for(split, workers, changed=by_image(augment)))
 
@@ -294,7 +297,6 @@ def eval_batches(split: AnySplit, *, batch: int, normalise: Normalise, workers: 
     """
     if batch < 1:
         raise DataError(f"a batch wants 1 image or more, got {batch}; make the batch larger")
-    labels = split.labels
 
     def make(start: int) -> EvalBatch:
         chosen: Indices = np.arange(start, min(start + batch, len(split)), dtype=np.int64)
@@ -311,7 +313,7 @@ def eval_batches(split: AnySplit, *, batch: int, normalise: Normalise, workers: 
         inputs = normalise(pixels)
         inputs[~whole] = 0
         weight[: len(whole)] *= whole
-        return EvalBatch(_padded(inputs, batch), _padded(labels[chosen], batch), weight)
+        return EvalBatch(_padded(inputs, batch), _padded(targets(split, chosen), batch), weight)
 
     threads = workers_for(split, workers) if of_images(split) else 1
     return in_order(make, range(0, len(split), batch), threads)

@@ -12,6 +12,7 @@ from netc.netspec.loss import CrossEntropy, Focal, Loss
 from netc.netspec.recipe import Recipe
 from netc.runtime.data.dataset import Dataset
 from netc.runtime.data.examples import Array, Batches
+from netc.runtime.data.masked import MaskedSplit
 from netc.runtime.data.windows import TextSplit
 
 BALANCED = "balanced"
@@ -55,6 +56,8 @@ def _numbers(given: ClassWeights, classes: int) -> tuple[float, ...]:
 def balanced(data: Dataset, classes: int) -> tuple[float, ...]:
     """N / (K n_k) for each of K classes. Raises UserError where a class is not there, or classes cannot be counted."""
     split = data.train
+    if isinstance(split, MaskedSplit):
+        return _balanced(split.of_each()[:classes], data)
     labels: Array | None = None if isinstance(split, TextSplit | Batches) else split.labels
     if labels is None or labels.dtype.kind != "i":
         what = "text" if isinstance(split, TextSplit) else "batches" if isinstance(split, Batches) else "numbers"
@@ -62,11 +65,15 @@ def balanced(data: Dataset, classes: int) -> tuple[float, ...]:
             f"`class_weights={BALANCED}` counts class ids, and {data.name} has {what}; give a number for each class"
         )
     known = labels[(labels >= 0) & (labels < classes)]
-    counts = np.bincount(known.ravel(), minlength=classes)
+    return _balanced(np.bincount(known.ravel(), minlength=classes), data)
+
+
+def _balanced(counts: Array, data: Dataset) -> tuple[float, ...]:
+    """N / (K n_k), n_k examples, or pixels, being of class k."""
     if missing := np.flatnonzero(counts == 0).tolist():
         names = ", ".join(data.classes[i] if i < len(data.classes) else str(i) for i in missing[:4])
         raise UserError(
             f"`class_weights={BALANCED}` wants training examples of every class, got none of {names}; give a number "
             "for each class"
         )
-    return tuple((counts.sum() / (classes * counts)).tolist())
+    return tuple((counts.sum() / (len(counts) * counts)).tolist())

@@ -13,6 +13,7 @@ from PIL import Image
 from netc.runtime.data.augment import Images
 from netc.runtime.data.dataset import Dataset, Indices, Labels, Split, of_images
 from netc.runtime.data.errors import DataError, refuse
+from netc.runtime.data.masked import MaskedSplit
 
 T = TypeVar("T")
 
@@ -75,12 +76,17 @@ def skipping(data: Dataset) -> Dataset:
     """The data set, whose damaged images are to be passed over, if it is one of images."""
     if not (of_images(data.train) and of_images(data.test)):
         return data
-    return replace(data, train=SkippingSplit(data.train), test=SkippingSplit(data.test))
+    return replace(data, train=_skipping(data.train), test=_skipping(data.test))
+
+
+def _skipping(split: Split) -> Split:
+    return replace(split, base=SkippingSplit(split.base)) if isinstance(split, MaskedSplit) else SkippingSplit(split)
 
 
 def plain(split: Any) -> Any:
-    """The split without the word that damaged images are skipped."""
-    return split.base if isinstance(split, SkippingSplit) else split
+    """The split's images, without the word that damaged ones are skipped."""
+    images = split.base if isinstance(split, MaskedSplit) else split
+    return images.base if isinstance(images, SkippingSplit) else images
 
 
 def skipped_of(split: Any) -> dict[str, bool] | None:

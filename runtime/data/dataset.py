@@ -28,6 +28,7 @@ from netc.runtime.data.examples import (
     ids_of,
     refuse_ids,
 )
+from netc.runtime.data.masked import MaskedSplit
 from netc.runtime.data.windows import TextSplit
 
 Labels = npt.NDArray[np.int32]
@@ -46,7 +47,7 @@ class Split(Protocol):
 
     @property
     def labels(self) -> Labels:
-        """The labels, int32 [N]."""
+        """The labels, int32 [N]; of a MaskedSplit, int32 [N, H, W]."""
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -165,7 +166,7 @@ class Dataset:
         for role, split in (("training", self.train), ("test", self.test)):
             if len(split) == 0:
                 raise DataError(f"{self.name}: the {role} split wants at least one image, got none; add some")
-            if split.labels.dtype != np.int32:
+            if isinstance(split, MaskedSplit) or split.labels.dtype != np.int32:  # masks were looked at one by one
                 continue
             if not self.classes and self.name.startswith(OWN):
                 continue  # the net says which ids there are: see `numbered`

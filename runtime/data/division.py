@@ -13,6 +13,7 @@ from netc.netspec.feeding import Feeding
 from netc.runtime.data.dataset import AnySplit, Dataset, Indices
 from netc.runtime.data.errors import DataError
 from netc.runtime.data.examples import Array, Batches
+from netc.runtime.data.masked import MaskedSplit
 from netc.runtime.data.named import listed
 from netc.runtime.data.windows import TextSplit
 
@@ -106,7 +107,7 @@ def _text(pool: TextSplit, feeding: Feeding) -> tuple[TextSplit, TextSplit]:
 
 
 def _class_ids(data: Dataset, split: AnySplit, word: str) -> Array:
-    labels = split.labels
+    labels = np.empty(0) if isinstance(split, MaskedSplit) else split.labels
     if isinstance(split, TextSplit | Batches) or labels.dtype != np.int32 or labels.shape != (len(split),):
         raise DataError(f"{word} wants one class for each example, got those of {data.name}; leave it out")
     return labels
@@ -117,9 +118,12 @@ def refuse_unlearnt(data: Dataset) -> None:
     train, test = data.train, data.test
     if isinstance(train, TextSplit | Batches) or not data.classes:
         return
-    if train.labels.dtype != np.int32 or test.labels.dtype != np.int32:
+    if isinstance(train, MaskedSplit) and isinstance(test, MaskedSplit):
+        seen, shown = (np.flatnonzero(split.of_each()[: len(data.classes)]) for split in (train, test))
+    elif train.labels.dtype != np.int32 or test.labels.dtype != np.int32:
         return
-    seen, shown = (np.unique(split.labels[split.labels < len(data.classes)]) for split in (train, test))
+    else:
+        seen, shown = (np.unique(split.labels[split.labels < len(data.classes)]) for split in (train, test))
     if unlearnt := [data.classes[i] for i in np.setdiff1d(shown, seen).tolist()]:
         raise DataError(
             f"{data.name}: wants training examples of every class of the test part, got none of {listed(unlearnt)}; "

@@ -107,11 +107,9 @@ def middle_box(size: tuple[int, int], window: Window) -> Box:
     return left, top, left + w, top + h
 
 
-def random_framed(
-    image: Image.Image, height: int, width: int, window: Window, fit: Fit, generator: np.random.Generator
-) -> Image.Image:
-    """A window of the image, drawn at random, at height x width."""
-    cut = image.crop(random_box(image.size, window, generator))  # first, so that nothing outside is blended in
+def framed_in(image: Image.Image, box: Box, height: int, width: int, fit: Fit) -> Image.Image:
+    """A box of the image, at height x width."""
+    cut = image.crop(box)  # first, so that nothing outside is blended in
     return cut.resize((width, height), fit.resampling)
 
 

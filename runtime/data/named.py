@@ -17,7 +17,8 @@ from PIL import Image
 from netc.runtime.data.augment import Images
 from netc.runtime.data.dataset import AnySplit, Columns, Dataset, Indices, Labels, Split, of_images
 from netc.runtime.data.errors import DataError
-from netc.runtime.data.examples import Examples
+from netc.runtime.data.examples import VOID, Examples
+from netc.runtime.data.masked import MaskedSplit
 from netc.runtime.data.windows import TextSplit
 
 SHOWN = 20  # names in a sentence
@@ -77,6 +78,8 @@ def by_name(data: Dataset, classes: Sequence[str], *, skip_unknown: bool = False
     """
     known = {_normal(name): number for number, name in reversed([*enumerate(classes)])}
     numbers: Numbers = np.array([known.get(_normal(name), -1) for name in data.classes], np.int32)
+    if isinstance(data.test, MaskedSplit):
+        return _masks_by_name(data, data.test, numbers, classes, skip_unknown=skip_unknown)
     counts = np.bincount(data.test.labels.ravel(), minlength=len(data.classes))
     unknown = [name for name, number, count in zip(data.classes, numbers, counts, strict=True) if count and number < 0]
     _refuse_twins(data, classes)
@@ -96,6 +99,23 @@ def by_name(data: Dataset, classes: Sequence[str], *, skip_unknown: bool = False
     if not of_images(data.test):
         raise DataError(f"an evaluation wants arrays, got the batches of {data.name}; give `x_test` and `y_test`")
     return Named(ChosenSplit(data.test, places, labels[places]), missing, left_out, notes)
+
+
+def _masks_by_name(
+    data: Dataset, test: MaskedSplit, numbers: Numbers, classes: Sequence[str], *, skip_unknown: bool
+) -> Named:
+    """Images with masks; those with pixels of a class that the net does not know count as images of such a class."""
+    _refuse_twins(data, classes)
+    strange = np.flatnonzero(numbers < 0)
+    known_all = (test.counts[:, strange] == 0).all(axis=1)
+    unknown = [data.classes[i] for i in strange.tolist() if test.counts[:, i].any()]
+    left_out = int((~known_all).sum())
+    if unknown and (not skip_unknown or left_out == len(test)):
+        raise DataError(_unknown(data, unknown, classes, nothing_else=left_out == len(test)))
+    part = test.part(np.flatnonzero(known_all)).renumbered(np.where(numbers < 0, VOID, numbers).astype(np.int32))
+    seen = part.of_each()
+    missing = tuple(name for number, name in enumerate(classes) if not seen[number])
+    return Named(part, missing, left_out, tuple(_notes(data, missing, len(classes), unknown, left_out)))
 
 
 def with_columns(data: Dataset, columns: Columns) -> Dataset:

@@ -17,6 +17,7 @@ from netc.runtime.data.csv_file import HEADER, load_csv
 from netc.runtime.data.dataset import Dataset
 from netc.runtime.data.errors import DataError
 from netc.runtime.data.folder import load_folder
+from netc.runtime.data.mask_folder import has_masks, load_masks
 from netc.runtime.data.parquet_file import OPTIONS as PARQUET_OPTIONS
 from netc.runtime.data.parquet_file import load_parquet
 from netc.runtime.data.shards import OPTIONS as SHARD_OPTIONS
@@ -81,7 +82,7 @@ OWN_FORMS.add(
     "imagefolder",
     OwnForm(
         "PATH", "folder", "images, in a folder for each class",
-        _folder, Path.is_dir,
+        _folder, lambda path: path.is_dir() and not has_masks(path),
     ),
 )  # fmt: skip
 OWN_FORMS.add(
@@ -89,6 +90,14 @@ OWN_FORMS.add(
     OwnForm(
         "PATH", "folder", "the same, with the links in it followed wherever they lead",
         lambda asked: _folder(asked, follow=True), lambda path: False,
+    ),
+)  # fmt: skip
+OWN_FORMS.add(
+    "masks",
+    OwnForm(
+        "DIR", "folder", "images/ with a class for each pixel in masks/, for segmentation",
+        lambda asked: load_masks(asked.path, asked.name, whole=asked.whole, skip_damaged=asked.skip_damaged),
+        has_masks,
     ),
 )  # fmt: skip
 OWN_FORMS.add(

@@ -15,6 +15,7 @@ from netc.runtime.data.errors import DataError
 from netc.runtime.data.folder import FolderSplit
 from netc.runtime.data.frame import STRETCH, Fit, fitted
 from netc.runtime.data.kept import KeptSplit, keep
+from netc.runtime.data.masked import MaskedSplit
 
 MODES = {1: "L", 3: "RGB"}
 """Channels to Pillow's mode. RGB to grey is Pillow's: L = (299 R + 587 G + 114 B) / 1000 (ITU-R 601-2)."""
@@ -90,6 +91,10 @@ def resized(dataset: Dataset, shape: tuple[int, int, int], fit: Fit = STRETCH) -
 
 def _resized_split(split: Split, shape: tuple[int, int, int], fit: Fit) -> Split:
     """Resize from the original, not from an image that was resized before."""
+    if isinstance(split, MaskedSplit):
+        nearest = Fit(fit.crop_pct, "nearest")
+        masks = _resized_split(split.masks, (*shape[:2], 1), nearest)
+        return dataclasses.replace(split, base=_resized_split(split.base, shape, fit), masks=masks)
     origin = split
     while isinstance(origin, KeptSplit | ResizedSplit):
         origin = origin.base

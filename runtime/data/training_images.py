@@ -14,9 +14,10 @@ from PIL import Image
 from netc.netspec.augment import Augment
 from netc.runtime.data.augment import ApplyOne, Images, augmented, by_image, of_one, window_of
 from netc.runtime.data.damaged import images_in_turn, pictures_in_turn
-from netc.runtime.data.dataset import Indices, Split, picture_of
-from netc.runtime.data.frame import STRETCH, Fit, random_framed
+from netc.runtime.data.dataset import Indices, Labels, Split, picture_of
+from netc.runtime.data.frame import STRETCH, Fit, framed_in, random_box
 from netc.runtime.data.image_ops import Ground, filled
+from netc.runtime.data.masked import MaskedSplit, laid_over, taken_apart, targets
 
 Draws = Callable[[int], np.random.Generator]  # from a place in the epoch's order, or a step
 
@@ -38,34 +39,41 @@ class TrainingImages:
     of_step: Draws
     fit: Fit = STRETCH
 
-    def step(self, step: int) -> tuple[Images, Indices]:
-        """The images of a step, uint8 [B, H, W, C], and their indices in the split; raises `DataError`."""
+    def step(self, step: int) -> tuple[Images, Labels]:
+        """The images of a step, uint8 [B, H, W, C], and their labels, int32 [B] or masks; raises `DataError`."""
         start, stop = step * self.batch, (step + 1) * self.batch
-        if not by_image(self.augment):
-            pixels, chosen = images_in_turn(self.split, self.order, start, stop)
-            return augmented(pixels, self.augment, self.of_step(step)), chosen
-        draws = [self.of_image(place) for place in range(start, stop)]
-        pixels, chosen = self._framed(start, stop, draws)
-        pixels = augmented(pixels, self.augment, self.of_step(step))
+        draws = [self.of_image(place) for place in range(start, stop)] if by_image(self.augment) else []
+        pixels, labels = self._moved(*self._framed(start, stop, draws), self.of_step(step))
         if rows := of_one(self.augment):
             ground = filled(self.mean, self.fit.interpolation)
             for place, generator in enumerate(draws):
                 pixels[place] = self._changed(pixels[place], rows, generator, ground)
-        return pixels, chosen
+        return pixels, labels
 
-    def _framed(self, start: int, stop: int, draws: list[np.random.Generator]) -> tuple[Images, Indices]:
+    def _moved(self, pixels: Images, labels: Labels, generator: np.random.Generator) -> tuple[Images, Labels]:
+        """What the rows of the batch make of images, and of their masks with them."""
+        if not isinstance(self.split, MaskedSplit):
+            return augmented(pixels, self.augment, generator), labels
+        return taken_apart(augmented(laid_over(pixels, labels), self.augment, generator))
+
+    def _framed(self, start: int, stop: int, draws: list[np.random.Generator]) -> tuple[Images, Labels]:
         window = window_of(self.augment)
         if window is None:
-            return images_in_turn(self.split, self.order, start, stop)
+            pixels, chosen = images_in_turn(self.split, self.order, start, stop)
+            return pixels, targets(self.split, chosen)
         height, width, channels = self.split.shape
         pixels, chosen = np.empty((stop - start, height, width, channels), np.uint8), np.empty(stop - start, np.int64)
+        masks = np.empty((stop - start, height, width) if isinstance(self.split, MaskedSplit) else 0, np.int32)
         found = pictures_in_turn(self.split, self.order, start, stop)
         for place, (generator, (index, image)) in enumerate(zip(draws, found, strict=True)):
             fit_in = image.convert("L") if channels == 1 and image.mode != "L" else image
-            framed = random_framed(fit_in, height, width, window, self.fit, generator)
-            chosen[place] = index
+            box = random_box(image.size, window, generator)
+            framed = framed_in(fit_in, box, height, width, self.fit)
             pixels[place] = np.asarray(framed if channels == 1 else framed.convert("RGB")).reshape(self.split.shape)
-        return pixels, chosen
+            chosen[place] = index
+            if isinstance(self.split, MaskedSplit):
+                masks[place] = self.split.target_in(index, box, image.size)
+        return pixels, masks if len(masks) else self.split.labels[chosen]
 
     def _changed(
         self, pixels: Images, rows: tuple[ApplyOne, ...], generator: np.random.Generator, ground: Ground

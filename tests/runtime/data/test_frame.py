@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from netc.netspec.augment import RATIO
-from netc.runtime.data.frame import Fit, Window, fitted, middle_box, random_box, random_framed, resized_size
+from netc.runtime.data.frame import Fit, Window, fitted, framed_in, middle_box, random_box, resized_size
 from tests.runtime.data.peers import peer
 from tests.runtime.data.test_image_ops import photo, same
 
@@ -95,7 +95,7 @@ def test_the_window_is_cut_before_it_is_resized():
     image = photo(size=(80, 60))
     left, top, right, bottom = random_box(image.size, WINDOW, np.random.default_rng(5))
     wanted = functional.resized_crop(image, top, left, bottom - top, right - left, [16, 16])
-    same(random_framed(image, 16, 16, WINDOW, Fit(), np.random.default_rng(5)), wanted)
+    same(framed_in(image, random_box(image.size, WINDOW, np.random.default_rng(5)), 16, 16, Fit()), wanted)
 
 
 def test_the_area_of_a_window_is_uniform():
