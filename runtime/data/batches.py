@@ -24,7 +24,7 @@ from netc.netspec.augment import Augment
 from netc.netspec.feeding import Feeding
 from netc.runtime.data.augment import Images, by_image
 from netc.runtime.data.damaged import SkippingSplit, plain, readable
-from netc.runtime.data.dataset import AnySplit, Dataset, Indices, Labels, Split, of_images
+from netc.runtime.data.dataset import AnySplit, Dataset, of_images
 from netc.runtime.data.division import balanced_order, windowed_order
 from netc.runtime.data.errors import DataError, refuse
 from netc.runtime.data.examples import Array, Batches, Examples
@@ -32,6 +32,7 @@ from netc.runtime.data.frame import STRETCH, Fit
 from netc.runtime.data.kept import KeptSplit
 from netc.runtime.data.masked import targets
 from netc.runtime.data.resize import ResizedSplit
+from netc.runtime.data.split import Indices, Labels, Split
 from netc.runtime.data.training_images import TrainingImages
 from netc.runtime.data.windows import Ids, TextSplit
 from netc.runtime.data.workers import AUTOMATIC, in_order, workers_for

@@ -11,9 +11,10 @@ import numpy.typing as npt
 from PIL import Image
 
 from netc.runtime.data.augment import Images
-from netc.runtime.data.dataset import Dataset, Indices, Labels, Split, of_images
+from netc.runtime.data.dataset import Dataset, of_images
 from netc.runtime.data.errors import DataError, refuse
 from netc.runtime.data.masked import MaskedSplit
+from netc.runtime.data.split import Indices, Labels, Split
 
 T = TypeVar("T")
 

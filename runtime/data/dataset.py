@@ -6,10 +6,9 @@ import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Protocol, Self, TypeGuard
+from typing import Any, Literal, Self, TypeGuard
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
 from netc.netspec.augment import Augment
@@ -29,40 +28,12 @@ from netc.runtime.data.examples import (
     refuse_ids,
 )
 from netc.runtime.data.masked import MaskedSplit
+from netc.runtime.data.split import Indices, Labels, Split
 from netc.runtime.data.windows import TextSplit
-
-Labels = npt.NDArray[np.int32]
-"""int32 [N], indices into `Dataset.classes`."""
-
-Indices = npt.NDArray[np.int64]
-"""int64 [n], positions in a split."""
 
 CHANNELS = (1, 3)
 OWN = "arrays:"  # what the name of a dataset begins with that a Python program made of its own
 TENTH = 10  # of how many examples one is for the test, where no test part is given
-
-
-class Split(Protocol):
-    """Images with labels; an image may be read only when it is asked for."""
-
-    @property
-    def labels(self) -> Labels:
-        """The labels, int32 [N]; of a MaskedSplit, int32 [N, H, W]."""
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """One image's (H, W, C)."""
-
-    def __len__(self) -> int: ...
-
-    def images(self, indices: Indices) -> Images:
-        """Return a fresh array of the images at `indices` [n]: uint8 [n, H, W, C]."""
-
-    def part(self, indices: Indices) -> Split:
-        """Return the split of the images at `indices` [n] alone."""
-
-    def picture(self, index: int) -> Image.Image:
-        """Return one image as it is stored, of its own size, upright, in mode L or RGB."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,7 +142,7 @@ class Dataset:
             if not self.classes and self.name.startswith(OWN):
                 continue  # the net says which ids there are: see `numbered`
             ids = ids_of(split.labels, len(self.classes))
-            low, high = int(ids.min(initial=0)), int(ids.max(initial=0))
+            low, high = (int(ids.min()), int(ids.max())) if ids.size else (0, 0)
             if low < 0 or high >= len(self.classes):
                 raise DataError(
                     f"{self.name}: {role} labels want 0 to {len(self.classes) - 1}, got {low} to {high}; "

@@ -10,11 +10,12 @@ from dataclasses import replace
 import numpy as np
 
 from netc.netspec.feeding import Feeding
-from netc.runtime.data.dataset import AnySplit, Dataset, Indices
+from netc.runtime.data.dataset import AnySplit, Dataset
 from netc.runtime.data.errors import DataError
 from netc.runtime.data.examples import Array, Batches
 from netc.runtime.data.masked import MaskedSplit
 from netc.runtime.data.named import listed
+from netc.runtime.data.split import Indices
 from netc.runtime.data.windows import TextSplit
 
 

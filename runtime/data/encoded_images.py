@@ -15,11 +15,12 @@ import numpy.typing as npt
 
 from netc.netspec.augment import Augment
 from netc.runtime.data.damaged import skipped_note
-from netc.runtime.data.dataset import Columns, Dataset, Indices
+from netc.runtime.data.dataset import Columns, Dataset
 from netc.runtime.data.errors import DataError, refuse
 from netc.runtime.data.folder import EVERY, FolderSplit
 from netc.runtime.data.image_file import Encoded, survey
 from netc.runtime.data.kept import keep
+from netc.runtime.data.split import Indices
 from netc.runtime.data.table import numbered_words, part_of, refuse_numbers
 
 Place = tuple[int, int, int]

@@ -17,12 +17,13 @@ from PIL import Image
 from netc.netspec.augment import Augment
 from netc.runtime.data.augment import Images
 from netc.runtime.data.damaged import skipped_note
-from netc.runtime.data.dataset import Dataset, Indices, Labels, Split
+from netc.runtime.data.dataset import Dataset
 from netc.runtime.data.errors import DataError, refuse
 from netc.runtime.data.frame import STRETCH, Fit
 from netc.runtime.data.image_file import Source, decode, picture, survey
 from netc.runtime.data.kept import keep
 from netc.runtime.data.layout import Found, class_images, parts
+from netc.runtime.data.split import Indices, Labels, Split
 
 EVERY = 5
 LARGER = 4  # times the wanted side, that an image of too many pixels is still decoded at to be cut at random

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from netc.runtime.data.augment import Images
-from netc.runtime.data.dataset import Indices, Labels, Split
+from netc.runtime.data.split import Indices, Labels, Split
 
 KEEP_BYTES = 1 << 30
 """A split is kept in memory up to this size; the images of a larger one are computed each time."""

@@ -21,7 +21,7 @@ from PIL import Image
 from netc.netspec.augment import Augment
 from netc.runtime.data.augment import Images
 from netc.runtime.data.damaged import skipped_note
-from netc.runtime.data.dataset import Dataset, Indices
+from netc.runtime.data.dataset import Dataset
 from netc.runtime.data.errors import DataError, refuse
 from netc.runtime.data.examples import VOID
 from netc.runtime.data.folder import EVERY, FolderSplit
@@ -31,6 +31,7 @@ from netc.runtime.data.kept import keep
 from netc.runtime.data.layout import TEST_FOLDERS, TRAIN_FOLDERS, Found
 from netc.runtime.data.mask_file import NoMaskError, counted, read_mask, refuse_unknown
 from netc.runtime.data.masked import IDS, Counts, MaskedSplit
+from netc.runtime.data.split import Indices
 from netc.runtime.data.workers import MOST, in_order
 from netc.runtime.files import read_regular
 

@@ -13,8 +13,8 @@ from netc.runtime.data.examples import VOID
 
 if TYPE_CHECKING:
     from netc.runtime.data.augment import Images
-    from netc.runtime.data.dataset import Indices, Labels, Split
     from netc.runtime.data.frame import Box
+    from netc.runtime.data.split import Indices, Labels, Split
 
 IDS = 256  # that a pixel of a mask may have, with VOID
 Counts = npt.NDArray[np.int64]

@@ -15,10 +15,11 @@ import numpy.typing as npt
 from PIL import Image
 
 from netc.runtime.data.augment import Images
-from netc.runtime.data.dataset import AnySplit, Columns, Dataset, Indices, Labels, Split, of_images
+from netc.runtime.data.dataset import AnySplit, Columns, Dataset, of_images
 from netc.runtime.data.errors import DataError
 from netc.runtime.data.examples import VOID, Examples
 from netc.runtime.data.masked import MaskedSplit
+from netc.runtime.data.split import Indices, Labels, Split
 from netc.runtime.data.windows import TextSplit
 
 SHOWN = 20  # names in a sentence

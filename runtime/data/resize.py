@@ -10,12 +10,13 @@ from PIL import Image
 
 from netc.runtime.data.augment import Images
 from netc.runtime.data.augment import resized as resized_augment
-from netc.runtime.data.dataset import CHANNELS, Dataset, Indices, Labels, Split, of_images, picture_of
+from netc.runtime.data.dataset import CHANNELS, Dataset, of_images, picture_of
 from netc.runtime.data.errors import DataError
 from netc.runtime.data.folder import FolderSplit
 from netc.runtime.data.frame import STRETCH, Fit, fitted
 from netc.runtime.data.kept import KeptSplit, keep
 from netc.runtime.data.masked import MaskedSplit
+from netc.runtime.data.split import Indices, Labels, Split
 
 MODES = {1: "L", 3: "RGB"}
 """Channels to Pillow's mode. RGB to grey is Pillow's: L = (299 R + 587 G + 114 B) / 1000 (ITU-R 601-2)."""

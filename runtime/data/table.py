@@ -16,13 +16,14 @@ import numpy.typing as npt
 
 from netc.netspec.augment import Augment
 from netc.runtime.data.damaged import skipped_note
-from netc.runtime.data.dataset import Columns, Dataset, Indices, Split
+from netc.runtime.data.dataset import Columns, Dataset
 from netc.runtime.data.errors import MOST_PROBLEMS, DataError, refuse
 from netc.runtime.data.examples import Array, Examples, digest_of
 from netc.runtime.data.folder import EVERY, FolderSplit
 from netc.runtime.data.image_file import survey
 from netc.runtime.data.kept import keep
 from netc.runtime.data.layout import ENDINGS, TEST_FOLDERS, TRAIN_FOLDERS
+from netc.runtime.data.split import Indices, Split
 
 TARGETS = ("label", "class", "target", "y")
 """Names of the column that is to be learnt, in any case; without one it is the last column."""

@@ -14,10 +14,11 @@ from PIL import Image
 from netc.netspec.augment import Augment
 from netc.runtime.data.augment import ApplyOne, Images, augmented, by_image, of_one, window_of
 from netc.runtime.data.damaged import images_in_turn, pictures_in_turn
-from netc.runtime.data.dataset import Indices, Labels, Split, picture_of
+from netc.runtime.data.dataset import picture_of
 from netc.runtime.data.frame import STRETCH, Fit, framed_in, random_box
 from netc.runtime.data.image_ops import Ground, filled
 from netc.runtime.data.masked import MaskedSplit, laid_over, taken_apart, targets
+from netc.runtime.data.split import Indices, Labels, Split
 
 Draws = Callable[[int], np.random.Generator]  # from a place in the epoch's order, or a step
 
@@ -42,19 +43,22 @@ class TrainingImages:
     def step(self, step: int) -> tuple[Images, Labels]:
         """The images of a step, uint8 [B, H, W, C], and their labels, int32 [B] or masks; raises `DataError`."""
         start, stop = step * self.batch, (step + 1) * self.batch
-        draws = [self.of_image(place) for place in range(start, stop)] if by_image(self.augment) else []
-        pixels, labels = self._moved(*self._framed(start, stop, draws), self.of_step(step))
+        if not by_image(self.augment):
+            pixels, chosen = images_in_turn(self.split, self.order, start, stop)
+            return self._moved(pixels, targets(self.split, chosen), step)
+        draws = [self.of_image(place) for place in range(start, stop)]
+        pixels, labels = self._moved(*self._framed(start, stop, draws), step)
         if rows := of_one(self.augment):
             ground = filled(self.mean, self.fit.interpolation)
             for place, generator in enumerate(draws):
                 pixels[place] = self._changed(pixels[place], rows, generator, ground)
         return pixels, labels
 
-    def _moved(self, pixels: Images, labels: Labels, generator: np.random.Generator) -> tuple[Images, Labels]:
+    def _moved(self, pixels: Images, labels: Labels, step: int) -> tuple[Images, Labels]:
         """What the rows of the batch make of images, and of their masks with them."""
-        if not isinstance(self.split, MaskedSplit):
-            return augmented(pixels, self.augment, generator), labels
-        return taken_apart(augmented(laid_over(pixels, labels), self.augment, generator))
+        if isinstance(self.split, MaskedSplit):
+            return taken_apart(augmented(laid_over(pixels, labels), self.augment, self.of_step(step)))
+        return augmented(pixels, self.augment, self.of_step(step)), labels
 
     def _framed(self, start: int, stop: int, draws: list[np.random.Generator]) -> tuple[Images, Labels]:
         window = window_of(self.augment)

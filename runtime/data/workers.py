@@ -13,9 +13,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 from netc.runtime.data.damaged import plain
-from netc.runtime.data.dataset import ArraySplit, Split
+from netc.runtime.data.dataset import ArraySplit
 from netc.runtime.data.errors import DataError
 from netc.runtime.data.kept import KeptSplit
+from netc.runtime.data.split import Split
 
 T = TypeVar("T")
 Item = TypeVar("Item")

@@ -100,9 +100,7 @@ def test_classes_are_compared_by_name(capsys):
     left = run.evaluate("masks:o", skip_unknown=True)
     assert left.left_out == 4 and left.count == 2
     mask(np.full((16, 16), 255), Path("o/masks/1.png"))
-    with pytest.raises(
-        netc.DataError, match="masks:o has 256 pixels of 255, which is no class, and the run"
-    ):
+    with pytest.raises(netc.DataError, match="masks:o has 256 pixels of 255, which is no class, and the run"):
         run.evaluate("masks:o", skip_unknown=True)
 
 
