@@ -260,7 +260,7 @@ class ModuleEmitter:
         used = found.grads
         if rho := self.recipe.wrapping.sam:
             used = derive({**held, **uphill(b, rho, params, used)}).grads
-        grads, total = clipped(b, self.recipe.clipping, params, used)
+        grads, total = clipped(b, self.recipe.clipping, self._trained, params, used)
         total = total if used is found.grads else None
         new = {**held, **found.state, **self._update(b, held, grads, lr)}
         new |= followed(b, self.recipe.wrapping, held, new, [*params])

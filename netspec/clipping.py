@@ -8,6 +8,8 @@ from dataclasses import dataclass, fields
 from netc.netspec.types import LARGEST_NUMBER, SMALLEST_NUMBER
 from netc.netspec.vocabulary import option
 
+LEAST_SHARE = 1e-30  # below it the bound of a unit of the least norm, 1e-3, is no number of float32 that is divided by
+
 
 @dataclass(frozen=True)
 class Clipping:
@@ -16,8 +18,8 @@ class Clipping:
     `clip_norm` c: all gradients are scaled by c / max(n, c), where n is the norm of all of them together (Pascanu et
     al. 2013, as optax.clip_by_global_norm; torch adds 1e-6 to n). `clip_value` c: each number is brought into [-c, c].
     `agc` c: the gradient g of each unit w is scaled so that |g| <= c max(|w|, 1e-3) (adaptive clipping, Brock et al.
-    2021, as optax.adaptive_grad_clip). A unit is what feeds one output: one index of a kernel's last axis; a bias or a
-    scale is one unit. The gradient is that of the whole batch, after accumulation; the metric grad_norm is the norm
+    2021, as optax.adaptive_grad_clip; here the last linear layer too). A unit is what feeds one output, as `ParamSpec`
+    says: one index of most kernels' last axis; a bias or a scale is one unit. The gradient is that of the whole batch, after accumulation; the metric grad_norm is the norm
     before.
     """
 
@@ -33,5 +35,7 @@ class Clipping:
         for name, value in given.items():
             if value and not SMALLEST_NUMBER <= value <= LARGEST_NUMBER:
                 yield f"`{name}` wants a positive number, or 0 for none, got {value}"
+        if 0 < self.agc < LEAST_SHARE:
+            yield f"`agc` wants a share of at least {LEAST_SHARE:g}, or 0 for none, got {self.agc:g}; 0.01 is common"
         if len(on := [f"`{name}`" for name, value in given.items() if value]) > 1:
             yield f"gradients are clipped in one way, got {' and '.join(on)}; leave one of them"

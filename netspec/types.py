@@ -92,17 +92,35 @@ class ParamSpec:
     """One trained tensor: its name inside the layer (dotted path), shape, start and whether decay applies.
 
     `decay` is False for biases and the scales of normalisations: a recipe may leave these out of weight decay.
+    `output` is the axis of a kernel that counts outputs. With `groups` above 1 the last axis, of inputs, is in so many
+    equal groups, each with outputs of its own.
     """
 
     name: str
     shape: tuple[int, ...]
     init: Initializer
     decay: bool = True
+    output: int = -1
+    groups: int = 1
 
     @property
     def size(self) -> int:
         """The number of elements."""
         return math.prod(self.shape)
+
+    @property
+    def units(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The shape with the groups as an axis of their own, and the axes in it that count outputs.
+
+        A vector is one unit: no axis of it counts outputs.
+        """
+        rank = len(self.shape)
+        if rank < 2:
+            return self.shape, ()
+        if self.groups == 1:
+            return self.shape, (self.output % rank,)
+        shape = (*self.shape[:-1], self.groups, self.shape[-1] // self.groups)
+        return shape, (self.output % rank, rank - 1)
 
 
 @dataclass(frozen=True, slots=True)

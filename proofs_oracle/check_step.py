@@ -56,7 +56,7 @@ class _Witness:
             self.params = {**before, **uphill}
             used = {n: g for n, g in self._derive(gradient, x, target)[2].items() if n in names}
             self.params, self.state = before, after
-        used = clipped(recipe.clipping, self.params, used)
+        used = clipped(recipe.clipping, self.params, used, dict(self.case.outputs))
         values, self.kept = optimizers.step(
             recipe.optimizer,
             tuple(self.params[n] for n in names),
@@ -173,8 +173,9 @@ def run_step_case(case: StepCase, *, seed: int = 0) -> Result:
     )
 
 
-def _batch(rng: np.random.Generator, case: StepCase, net: CheckedNet) -> tuple[FloatArray, Any]:
-    x = rng.standard_normal((case.batch, *net.x.shape))
+def _batch(rng: np.random.Generator, case: StepCase, net: CheckedNet) -> tuple[Any, Any]:
+    shape = (case.batch, *net.x.shape)
+    x = rng.standard_normal(shape) if net.x.dtype == "f32" else rng.integers(0, 5, shape, np.int32)
     return x, draw_target(rng, case.recipe.loss, net.out.shape, case.batch)
 
 

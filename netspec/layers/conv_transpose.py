@@ -92,7 +92,8 @@ class ConvTranspose2d(Layer):
             )
         (kh, kw), (sh, sw) = pair(self.kernel), pair(self.stride)
         fan_in = max(kh * kw * channels // (self.groups * sh * sw), 1)  # terms of one output pixel, on the average
-        params = [ParamSpec("kernel", (kh, kw, self.features // self.groups, channels), he_normal(fan_in))]
+        shape = (kh, kw, self.features // self.groups, channels)
+        params = [ParamSpec("kernel", shape, he_normal(fan_in), output=2, groups=self.groups)]
         if self.bias:
             params.append(ParamSpec("bias", (self.features,), Constant(0.0), decay=False))
         return Signature(tuple(params), (), out)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from netc.netspec.layer import Combinator, Composite, Layer, LayerError, Visit, want_positive, want_rank, want_spread
@@ -108,6 +108,12 @@ class TiedHead(Combinator):
                 f"wants a body that gives [batch, .., {self.embed.dim}], got {batched(y.shape)}; "
                 "end it in a layer of the embedding's dim", out)  # fmt: skip
         return out
+
+    def signature(self, x: TensorType) -> Signature:
+        """Those of the parts; an output of the shared matrix is a row of it."""
+        own = super().signature(x)
+        params = (replace(p, output=0) if p.name == "embed.tokens" else p for p in own.params)
+        return replace(own, params=tuple(params))
 
     def label(self) -> str:
         """`tiedHead 65`."""

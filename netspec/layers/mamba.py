@@ -47,7 +47,7 @@ class SelectiveScan(Layer):
                 f"wants [batch, T, 2 E + {2 * self.state}], got {batched(x.shape)}; give u, step, B, C side by side"
             )
         params = (
-            ParamSpec("log_rate", (inner, self.state), Uniform(math.log(self.state)), decay=False),
+            ParamSpec("log_rate", (inner, self.state), Uniform(math.log(self.state)), decay=False, output=0),
             ParamSpec("step_bias", (inner,), Constant(STEP_START), decay=False),
             ParamSpec("skip", (inner,), Constant(1.0), decay=False),
         )

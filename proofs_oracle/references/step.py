@@ -20,6 +20,7 @@ from netc.netspec.layers import (
     Chain,
     Conv2d,
     ConvBn,
+    ConvTranspose2d,
     Dense,
     Dropout,
     DropPath,
@@ -28,6 +29,8 @@ from netc.netspec.layers import (
     MaxPool,
     Residual,
     ResidualBlock,
+    TiedHead,
+    TokenPositionEmbed,
 )
 from netc.netspec.loss import (
     BinaryCrossEntropy,
@@ -58,7 +61,8 @@ if TYPE_CHECKING:
 class StepCase:
     """A net trained by a recipe for `steps` steps on random batches.
 
-    `rates` are the factors of the rates of layers, by the beginnings of their paths, where they are not 1.
+    `rates` are the factors of the rates of layers, by the beginnings of their paths, where they are not 1. `outputs`
+    are the axis that counts the outputs of a parameter and the groups of its inputs, where not the last and 1.
     """
 
     name: str
@@ -68,6 +72,7 @@ class StepCase:
     steps: int = 3
     lr: float = 0.01
     rates: tuple[tuple[str, float], ...] = ()
+    outputs: tuple[tuple[str, tuple[int, int]], ...] = ()
 
     def factor(self, parameter: str) -> float:
         """The factor of a parameter's rate."""
@@ -175,6 +180,17 @@ BOTTLENECKS = NetSpec(
     (*STEM, BottleneckBlock(4, 1, name="stage1"), BottleneckBlock(8, 1, 2, name="stage2"), GlobalAvgPool(), Dense(4)),
 )
 
+UP = NetSpec(
+    "small-up",
+    (3, 3, 2),
+    (
+        ConvTranspose2d(4, 2, 2, name="up"),
+        ConvTranspose2d(4, 2, 2, groups=2, name="grouped"),
+        GlobalAvgPool(),
+        Dense(3, name="head"),
+    ),
+)
+TIED = NetSpec("small-tied", (4,), (TiedHead(TokenPositionEmbed(5, 3), Dense(3), name="model"),), dtype="i32")
 TOKENS = NetSpec(
     "small-tokens",
     (5, 3),
@@ -266,6 +282,15 @@ CASES = (
     StepCase("cnn-clip-value", CNN, Recipe(SGD(), clipping=Clipping(clip_value=0.05))),
     StepCase("cnn-agc", CNN, Recipe(SGD(), clipping=Clipping(agc=0.02))),
     StepCase("tokens-agc", TOKENS, Recipe(SGD(), clipping=Clipping(agc=0.1))),
+    StepCase(
+        "up-convolution-agc",
+        UP,
+        Recipe(SGD(), clipping=Clipping(agc=0.02)),
+        outputs=(("up.kernel", (2, 1)), ("grouped.kernel", (2, 2))),
+    ),
+    StepCase(
+        "tied-agc", TIED, Recipe(SGD(), clipping=Clipping(agc=0.02)), outputs=(("model.embed.tokens", (0, 1)),)
+    ),
     StepCase("regression-huber", PIXELS, Recipe(SGD(), Huber(0.5))),
     StepCase("one-versus-rest-mixup", MLP, Recipe(SGD(), OneVersusRest(0.1), mixing=Mixing(0.4)), batch=4),
     StepCase("mlp-mixup", MLP, Recipe(SGD(), SMOOTHED, mixing=Mixing(0.4)), batch=5),

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from netc.netspec.averaging import Averaging
 from netc.netspec.clipping import Clipping
+from netc.netspec.types import ParamSpec
 
 _ADAPTIVE = """\
-    def lengths(v):
-        return jnp.linalg.norm(v.reshape(-1, v.shape[-1] if v.ndim > 1 else 1), axis=0)
+    units = <units>
 
-    def bounded(w, g):
-        most, long = <share> * jnp.maximum(lengths(w), 1e-3), lengths(g)
-        return g * jnp.where(long > most, most / jnp.where(long > most, long, 1), 1)
+    def bounded(name, w, g):
+        shape, outputs = units.get(name, (g.shape, (g.ndim - 1,) if g.ndim > 1 else ()))
+        w, own = w.reshape(shape), g.reshape(shape)
+        rest = tuple(i for i in range(own.ndim) if i not in outputs)
+        most, long = (jnp.sqrt(jnp.sum(v**2, rest, keepdims=True)) for v in (w, own))
+        most = <share> * jnp.maximum(most, 1e-3)
+        return (own * jnp.where(long > most, most / jnp.where(long > most, long, 1), 1)).reshape(g.shape)
 
-    used = {name: bounded(params[name], g) for name, g in grads.items()}
+    used = {name: bounded(name, params[name], g) for name, g in grads.items()}
 """
 _AVERAGES = """\
     held = {**new, **statistics}
@@ -28,8 +34,8 @@ _EVALUATED = """\
 """
 
 
-def clipped(clipping: Clipping) -> dict[str, str]:
-    """The lines between the gradients `grads` and those that are used, and the name of these."""
+def clipped(clipping: Clipping, specs: Sequence[ParamSpec]) -> dict[str, str]:
+    """The lines between the gradients `grads` of these parameters and those that are used, and the name of these."""
     if bound := clipping.clip_norm:
         lines = f"""\
     total = jnp.sqrt(sum(jnp.sum(g**2) for g in grads.values()))
@@ -38,7 +44,8 @@ def clipped(clipping: Clipping) -> dict[str, str]:
     elif bound := clipping.clip_value:
         lines = f"    used = {{name: jnp.clip(g, -{bound!r}, {bound!r}) for name, g in grads.items()}}\n"
     elif share := clipping.agc:
-        lines = _ADAPTIVE.replace("<share>", repr(share))
+        own = {p.name: p.units for p in specs if len(p.shape) > 1 and p.units != (p.shape, (len(p.shape) - 1,))}
+        lines = _ADAPTIVE.replace("<share>", repr(share)).replace("<units>", repr(own))
     else:
         return {"<clip>": "", "<used>": "grads"}
     return {"<clip>": lines, "<used>": "used"}

@@ -90,7 +90,7 @@ def jax_script(t: Training) -> str:
         "<kept key>": ', "key": state["key"]' if draws else "",
         **begun,
         "<derivative>": step.derivative(loss, changes, draws, parts=parts > 1),
-        **clipped(t.recipe.clipping),
+        **clipped(t.recipe.clipping, net.params),
         "<rate>": "lr * RATES.get(name, 1)" if factors else "lr",
         **averaged(t.recipe.averaging),
         "<losses>": loss_functions(f"{loss} {evaluation}", rank),

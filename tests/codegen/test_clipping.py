@@ -3,15 +3,19 @@
 import numpy as np
 import pytest
 
+from netc.codegen.builder import Builder
+from netc.codegen.clipping import clipped
 from netc.codegen.evaluator import run
+from netc.codegen.ir import Module
 from netc.codegen.program import build
 from netc.netspec.check import check
 from netc.netspec.clipping import Clipping
 from netc.netspec.errors import SpecError, UserError
-from netc.netspec.layers import Conv2d, Dense, GlobalAvgPool
+from netc.netspec.layers import Conv2d, ConvTranspose2d, Dense, GlobalAvgPool
 from netc.netspec.recipe import SGD, Recipe
 from netc.netspec.recipe_words import recipe_of
 from netc.netspec.spec import NetSpec
+from netc.netspec.types import TensorType
 from netc.proofs_oracle.certificate.certify import certify_program
 from netc.proofs_oracle.certificate.statement import Settings
 from netc.runtime.backends.xla import XlaLoaded
@@ -63,6 +67,23 @@ def test_optax_bounds_the_same_gradients_alike(word, bound):
     assert ours["grad_norm"] == whole["grad_norm"]
     changed = any(np.any(ours[n] != whole[n]) for n in NAMES)
     assert changed == (bound != 100.0)
+
+
+def test_each_output_of_a_transposed_convolution_is_a_unit():
+    """The kernel is (H, W, outputs of a group, inputs); optax, which takes the last axis, sees it as H W x out."""
+    rng, groups = np.random.default_rng(6), 2
+    net = check(NetSpec("up", (2, 2, 4), (ConvTranspose2d(6, 2, groups=groups), GlobalAvgPool(), Dense(3))))
+    w, g = rng.standard_normal((2, 2, 3, 4)), rng.standard_normal((2, 2, 3, 4))
+    b, spec = Builder("clip"), net.params[0]
+    value, grad = (b.parameter(n, TensorType(w.shape)) for n in ("w", "g"))
+    found, _ = clipped(b, Clipping(agc=0.1), (spec,), {spec.name: value}, {spec.name: grad})
+    (ours,) = run(Module("clip", (b.finish([("r", found[spec.name])]),)), "clip", [w, g], "f64")
+    rule = optax.adaptive_grad_clip(0.1)
+    for at in (slice(0, 2), slice(2, 4)):  # the inputs of a group
+        flat = [v[..., at].transpose(0, 1, 3, 2).reshape(-1, 3).astype(np.float32) for v in (g, w)]
+        theirs = rule.update(flat[0], rule.init(flat[1]), flat[1])[0]
+        wanted = np.asarray(theirs).reshape(2, 2, 2, 3).transpose(0, 1, 3, 2)
+        np.testing.assert_allclose(ours[..., at], wanted, rtol=1e-5)  # optax computes in float32
 
 
 def test_torch_scales_by_a_norm_that_is_larger_by_a_millionth():
@@ -124,6 +145,7 @@ def test_xla_takes_the_evaluators_step(word):
         ({"clip_norm": -1.0}, "`clip_norm` wants a positive number, or 0 for none, got -1.0"),
         ({"agc": float("nan")}, "`agc` wants a positive number, or 0 for none, got nan"),
         ({"clip_value": 1e30}, r"`clip_value` wants a positive number, or 0 for none, got 1e\+30"),
+        ({"agc": 1e-36}, "`agc` wants a share of at least 1e-30, or 0 for none, got 1e-36; 0.01 is common"),
         ({"clip_norm": 1.0, "agc": 0.1}, "clipped in one way, got `clip_norm` and `agc`; leave one of them"),
     ],
 )

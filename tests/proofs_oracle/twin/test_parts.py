@@ -7,7 +7,7 @@ import pytest
 from netc.codegen import evaluator
 from netc.codegen.program import build
 from netc.netspec.check import check
-from netc.netspec.layers import BatchNorm, Conv2d, Dense, GlobalAvgPool
+from netc.netspec.layers import BatchNorm, Conv2d, ConvTranspose2d, Dense, GlobalAvgPool
 from netc.netspec.recipe_words import recipe_of
 from netc.netspec.spec import NetSpec
 from netc.proofs_oracle.twin.agreement import executed, script_of
@@ -30,14 +30,23 @@ def wide(value):
 
 @pytest.mark.parametrize("words", WORDS, ids=str)
 def test_steps_are_the_same(words):
+    same_steps(NET, words)
+
+
+def test_the_units_of_an_up_convolution_are_its_outputs():
+    up = (ConvTranspose2d(4, 2, 2, groups=2, name="up"), ConvTranspose2d(2, 2, 2), GlobalAvgPool(), Dense(3))
+    same_steps(check(NetSpec("up", (2, 2, 4), up)), {"agc": 0.02})
+
+
+def same_steps(net, words):
     recipe = recipe_of(**{"optimizer": "sgd", **words})
-    scope, program = executed(script_of(NET, recipe, B, 7)), build(NET, recipe, B)
+    scope, program = executed(script_of(net, recipe, B, 7)), build(net, recipe, B)
     names = [s.name for s in program.state]
     state = evaluator.run(program.module, "init", [np.array([0, 7], np.uint32)], "f32")
     state, twin = [wide(v) for v in state], jax.tree.map(wide, scope["initial_state"](7))
     step, rng = compiled(scope["train_step"].__wrapped__), np.random.default_rng(3)
     for _ in range(STEPS):
-        x, y = rng.standard_normal((B, *NET.x.shape)), rng.integers(0, 3, B).astype(np.int32)
+        x, y = rng.standard_normal((B, *net.x.shape)), rng.integers(0, 3, B).astype(np.int32)
         results = evaluator.run(program.module, "train_step", [*state, x, y, np.asarray(0.3)], "f64")
         twin, (loss, norm, _) = step(twin, x, y, 0.3)
         ours, state = dict(zip(names, results, strict=False)), results[: len(names)]
