@@ -19,8 +19,8 @@ class Clipping:
     al. 2013, as optax.clip_by_global_norm; torch adds 1e-6 to n). `clip_value` c: each number is brought into [-c, c].
     `agc` c: the gradient g of each unit w is scaled so that |g| <= c max(|w|, 1e-3) (adaptive clipping, Brock et al.
     2021, as optax.adaptive_grad_clip; here the last linear layer too). A unit is what feeds one output, as `ParamSpec`
-    says: one index of most kernels' last axis; a bias or a scale is one unit. The gradient is that of the whole batch, after accumulation; the metric grad_norm is the norm
-    before.
+    says: one index of most kernels' last axis; a bias or a scale is one unit. The gradient is that of the whole batch,
+    after accumulation; the metric grad_norm is the norm before.
     """
 
     clip_norm: float = option(0.0, "Scale all gradients down to this norm together; 0 is off.", later=True)

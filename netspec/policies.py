@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, fields
+from decimal import Decimal
 from typing import Any, ClassVar
 
 from netc.netspec.errors import UserError
@@ -27,8 +29,16 @@ class Policy:
 
     def __str__(self) -> str:
         plain = {f.name: f.default for f in fields(self)}
-        parts = [f"{key}{getattr(self, key):g}" for key in self.keys if getattr(self, key) != plain[key]]
+        parts = [f"{key}{digits(getattr(self, key))}" for key in self.keys if getattr(self, key) != plain[key]]
         return "-".join([self.word, *parts])
+
+
+def digits(number: float) -> str:
+    """The shortest decimal without an exponent that is read as this number; `inf` for infinity."""
+    if isinstance(number, int) or not math.isfinite(number):
+        return str(number)
+    text = format(Decimal(repr(number)), "f")
+    return text.removesuffix(".0")
 
 
 POLICIES: Vocabulary[type[Policy]] = Vocabulary("auto_augment")
@@ -139,13 +149,13 @@ def parse_policy(text: Any) -> Policy | None:
 
 
 def _section(text: str, section: str, row: type[Policy]) -> tuple[str, float | int]:
-    found = re.fullmatch(r"([a-z]+)(\d+(?:\.\d+)?|inf)?", section)
+    found = re.fullmatch(r"([a-z]+?)(\d+(?:\.\d+)?|inf)?", section)
     key, number = found.groups() if found else (section, None)
     if key not in row.keys or (number is None and key != "color"):
         wanted = ", ".join(f"{known}NUMBER" for known in row.keys) or "nothing behind it"
         raise UserError(f"`auto_augment` {text}: {row.word} wants {wanted}, got {section!r}; rand-m9-n2 is an example")
     whole = isinstance(next(f.default for f in fields(row) if f.name == key), int)
     value = float(number or 1)
-    if whole and value != int(value):
+    if whole and not value.is_integer():
         raise UserError(f"`auto_augment` {text}: {key} wants a whole number, got {number}")
     return key, int(value) if whole else value

@@ -53,6 +53,7 @@ def _part(type_: str, of: str) -> Field:
 OLDER_WORD = "it is a word of lean4-mlir's older versions"
 OLDER = OLDER_WORD + ", and netc has no {}: take it out, and useAdam decides"
 AFTER_WARM_UP = "netc counts the falls from the end of the warm-up: take one of them out"
+SWA = "take it out, and give `swa_start`, in steps: swaStartEpoch times the batches of an epoch"
 EVERY_EPOCH = "netc evaluates and saves after every epoch"
 FIELDS: dict[str, Field] = {
     "learningRate": Field("Float", None),
@@ -112,14 +113,14 @@ FIELDS: dict[str, Field] = {
     "randAugmentGeometric": Field("Bool", False),
     "randAugmentMstd": Field("Float", 0.0),
     "randAugmentInc": Field("Bool", False),
-    "augBicubic": Field("Bool", False, "noted", "netc turns images as it resizes them, by `interpolation`"),
+    "augBicubic": Field("Bool", False),
     "useAutoAugment": Field("Bool", False),
     "repeatedAug": Field("Nat", 1),
     "trainRes": _refused("Nat", 0, "take it out, and give `input`"),
-    "testCropRatio": _refused("Float", 0.0),
+    "testCropRatio": Field("Float", 0.0),
     "useEMA": Field("Bool", False),
     "emaDecay": Field("Float", 0.9999),
-    "useSWA": _refused("Bool", False),
+    "useSWA": _refused("Bool", False, SWA),
     "swaStartEpoch": _part("Nat", "useSWA"),
     "useSWAG": _refused("Bool", False),
     "swagK": _part("Nat", "useSWAG"),

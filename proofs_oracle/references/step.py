@@ -288,9 +288,7 @@ CASES = (
         Recipe(SGD(), clipping=Clipping(agc=0.02)),
         outputs=(("up.kernel", (2, 1)), ("grouped.kernel", (2, 2))),
     ),
-    StepCase(
-        "tied-agc", TIED, Recipe(SGD(), clipping=Clipping(agc=0.02)), outputs=(("model.embed.tokens", (0, 1)),)
-    ),
+    StepCase("tied-agc", TIED, Recipe(SGD(), clipping=Clipping(agc=0.02)), outputs=(("model.embed.tokens", (0, 1)),)),
     StepCase("regression-huber", PIXELS, Recipe(SGD(), Huber(0.5))),
     StepCase("one-versus-rest-mixup", MLP, Recipe(SGD(), OneVersusRest(0.1), mixing=Mixing(0.4)), batch=4),
     StepCase("mlp-mixup", MLP, Recipe(SGD(), SMOOTHED, mixing=Mixing(0.4)), batch=5),

@@ -100,6 +100,14 @@ def test_the_original_without_a_word_is_plain_gradient_descent_at_a_constant_rat
             {"auto_augment": "rand-m9-n3-mstd0.5-inc1-color1"},
         ),
         ({"useRandAugment": True, "useAutoAugment": True}, {"auto_augment": "imagenet"}),
+        ({"augBicubic": True}, {"interpolation": "bicubic"}),
+        ({"augBicubic": False}, {"interpolation": None}),
+        ({"testCropRatio": 0.875}, {"crop_pct": 0.875}),
+        ({"testCropRatio": 0}, {"crop_pct": None}),
+        (
+            {"useRandAugment": True, "randAugmentMstd": 1e6, "randAugmentGeometric": True},
+            {"auto_augment": "rand-m9-n2-mstd1000000"},
+        ),
         ({"repeatedAug": 1}, {"aug_repeats": None}),
         ({"useFocal": True, "focalGamma": 1.5}, {"loss": "focal", "loss_option": ("gamma=1.5",)}),
         ({"useFocal": True}, {"loss": "focal", "loss_option": ("gamma=2.0",)}),
@@ -161,6 +169,9 @@ def test_what_becomes_no_option_is_spoken_of(name):
         ({"mixupAlpha": 1.0}, "mixupAlpha: belongs to useMixup, which is off"),
         ({"erasingPixel": True}, "erasingPixel: belongs to randomErasing, which is off"),
         ({"dropPathOverN": True}, "dropPathOverN: belongs to dropPath, which is off"),
+        ({"useAutoAugment": True, "useRandAugment": True}, "useRandAugment: useAutoAugment takes its place"),
+        ({"useEMA": True, "emaDecay": 0}, "useEMA: emaDecay is 0, which turns it off"),
+        ({"useMixup": True, "mixupAlpha": 0}, "useMixup: mixupAlpha is 0, which turns it off"),
         ({"useMixup": True, "useCutmix": True}, "each step draws which of the two"),
         ({"weightDecay": 0.1}, "weightDecay: leaves out biases"),
         ({"wdExcludeNormBias": True}, "wdExcludeNormBias: belongs to weightDecay, which is 0"),
@@ -201,6 +212,13 @@ def test_the_line_is_what_the_command_line_would_say():
         line = said(config_of(structure(**NEEDED, useFocal=True, bf16=True)).options)
     assert "--epochs 80 --batch 32 --lr 0.001 --warmup 0.0 --decay constant --optimizer sgd --momentum 0.0" in line
     assert "--loss focal --loss-option gamma=2.0 --crop 0 --no-flip --precision bf16" in line
+
+
+def test_an_average_from_an_epoch_on_is_ours_from_a_step_on():
+    said = sentence(**NEEDED, useSWA=True, swaStartEpoch=3)
+    assert said.startswith(
+        "netc train does not do useSWA := true; take it out, and give `swa_start`, in steps: swaStart"
+    )
 
 
 def test_its_muon_is_named_and_ours():

@@ -8,15 +8,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from netc.codegen.rewrite.lower import lower
 from netc.codegen.text import text_of
 from netc.netspec.augment import Augment
 from netc.netspec.feeding import Feeding
 from netc.netspec.lean.config import FIELDS, config_of
+from netc.netspec.preprocess import Preprocess
 from netc.netspec.recipe_words import training_of, training_words
 from netc.runtime.data.batches import Normalise, train_batches
 from netc.runtime.data.dataset import ArraySplit
+from netc.runtime.data.frame import fit_of, fitted
 from netc.runtime.schedule import learning_rate
 from tests.netspec.lean.built import b, structure
 
@@ -82,13 +85,14 @@ CHANGES = {
     "useRandAugment": ({}, True), "randAugmentN": (RAND, 4), "randAugmentM": (RAND, 3.0),
     "randAugmentMstd": (RAND, 2.0), "randAugmentInc": (RAND, True), "useAutoAugment": ({}, True),
     "randAugmentGeometric": (RAND, True),
-    "repeatedAug": ({}, 3), "useEMA": ({}, True), "emaDecay": ({"useEMA": True}, 0.9),
+    "augBicubic": ({}, True), "testCropRatio": ({}, 0.875), "repeatedAug": ({}, 3),
+    "useEMA": ({}, True), "emaDecay": ({"useEMA": True}, 0.9),
 }  # fmt: skip
 STANDARD = Augment(crop=1, flip=True)  # what a data set of images says where the file leaves it to it
 
 
 def effect(**fields):
-    """The program's text, the rate of every step, and the bytes of an epoch's batches."""
+    """The program's text, the rate of every step, the bytes of an epoch's batches, and those of a photo of the test."""
     options = config_of(structure(**{**NEEDED, **fields})).options
     program = lean_configs.program_of(options)
     training = training_of(**{name: value for name, value in options.items() if name in training_words()})
@@ -100,7 +104,10 @@ def effect(**fields):
         normalise=Normalise((0.5,) * 3, (0.25,) * 3), augment=Augment(**{**vars(STANDARD), **own}),
         feeding=Feeding(aug_repeats=options.get("aug_repeats", 1)),
     )  # fmt: skip
+    fit = fit_of(Preprocess(**{name: options[name] for name in ("crop_pct", "interpolation") if name in options}))
+    photo = Image.fromarray(np.random.default_rng(1).integers(0, 256, (20, 12, 3), np.uint8))
     return (
+        fitted(photo, 8, 8, fit).tobytes(),
         text_of(lower(program.module, "xla"), "xla"),
         rates,
         [(batch.x.tobytes(), batch.y.tobytes()) for batch in batches],
