@@ -14,6 +14,7 @@ import numpy.typing as npt
 from netc.codegen.program import build
 from netc.codegen.rewrite.form_overrides import NO_OVERRIDES
 from netc.netspec.errors import UserError
+from netc.netspec.types import batched
 from netc.runtime.cache.store import Cache
 from netc.runtime.data.augment import Images
 from netc.runtime.data.batches import Normalise
@@ -201,6 +202,11 @@ def predict(
     if config.net.x.dtype != "f32" or len(config.net.spec.input) != 3:
         takes = "token ids" if config.net.x.dtype != "f32" else f"an input of {list(config.net.spec.input)}"
         raise UserError(f"predict wants a net for images, got {config.net.spec.name}, which takes {takes}")
+    if config.net.out.rank != 1:
+        raise UserError(
+            f"predict wants a net of one class for each image, got {config.net.spec.name} with "
+            f"{batched(config.net.out.shape)}; in Python netc.load(RUN).predict(x) gives all its numbers"
+        )
     weights = weights_word(config.recipe, weights)
     height, width, channels = config.net.spec.input
     classify: Callable[[Images], Probabilities] | None = None

@@ -31,13 +31,13 @@ print(bytes_of("VmHWM") - before, word)
 """
 
 
-def black_png(side):
+def black_png(side, *, grey=False):
     def chunk(kind, data):
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
-    packer, row = zlib.compressobj(9), bytes(1 + 3 * side)
+    packer, row = zlib.compressobj(9), bytes(1 + (1 if grey else 3) * side)
     pixels = b"".join([*(packer.compress(row) for _ in range(side)), packer.flush()])
-    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", side, side, 8, 0 if grey else 2, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
 
 
@@ -74,6 +74,14 @@ CASES = {
         lambda p: black_png(2000),
         "from netc.runtime.data.image_file import decode, survey\nfrom PIL import Image\nImage.init()",
         "(survey(path), decode(path, (8, 8, 3)))",
+    ),
+    "a mask that may be": (
+        lambda p: black_png(4000, grey=True),
+        "from netc.runtime.data.mask_file import counted, read_mask\nfrom PIL import Image\nImage.init()",
+        "counted(read_mask(path)[0])",
+    ),
+    "a mask that is too large": (
+        lambda p: black_png(9000, grey=True), "from netc.runtime.data.mask_file import read_mask", "read_mask(path)",
     ),
     "a CIFAR bomb": (cifar_bomb, "from netc.runtime.data.cifar import read_archive", "read_archive(path)"),
     "a text": (

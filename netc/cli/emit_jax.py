@@ -60,6 +60,7 @@ def emit_jax(net: str, out: Path | None, **options: Any) -> None:
 def _script(replay: Replay) -> str:
     from netc.netspec.errors import UserError
     from netc.proofs_oracle.twin.script import Training, jax_script
+    from netc.runtime.data.masked import MaskedSplit
     from netc.traces.schema import FORMAT
 
     config = replay.config
@@ -79,14 +80,11 @@ def _script(replay: Replay) -> str:
         "seed": config.seed,
         "batch": config.training.batch,
     }
-    further = {f.name for f in fields(config.augment) if getattr(config.augment, f.name) != f.default} - {
-        "crop",
-        "flip",
-    }
-    if further:
-        raise UserError(
-            f"emit-jax wants images that are cropped and flipped alone, got `{further.pop()}`; leave it out"
-        )
+    masks = isinstance(replay.data.train, MaskedSplit)
+    further = {f.name for f in fields(config.augment) if getattr(config.augment, f.name) != f.default}
+    if further := further - (set() if masks else {"crop", "flip"}):
+        wants = "images with masks as they are" if masks else "images that are cropped and flipped alone"
+        raise UserError(f"emit-jax wants {wants}, got `{further.pop()}`; leave it out")
     return jax_script(
         Training(
             config.net,

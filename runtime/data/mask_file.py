@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
@@ -11,7 +12,7 @@ from PIL import Image
 
 from netc.runtime.data.errors import DataError
 from netc.runtime.data.examples import VOID
-from netc.runtime.data.image_file import DAMAGE, FORMATS, Encoded, damaged, survey
+from netc.runtime.data.image_file import DAMAGE, FOR_A_BYTE, FORMATS, SPARE, damaged
 from netc.runtime.data.masked import IDS, Counts, Pixels
 
 
@@ -19,7 +20,9 @@ class NoMaskError(DataError):
     """A file is whole, and no mask."""
 
 
-MODES = ("1", "L", "P", "I;16", "I")
+HELD = {"1": 3, "L": 3, "P": 3, "I;16": 12, "I": 16}
+"""The modes of masks, and the bytes that a pixel takes while one is read: Pillow's and our copies."""
+BLOCK = 1 << 18  # pixels that are counted at a time, as numbers of 64 bits
 DEPTH = 24  # where a PNG says how many bits a pixel has
 STRETCHED = {2: 85, 4: 17}
 """Bits of a grey pixel -> the factor by which Pillow brings it to 8 bits."""
@@ -32,21 +35,27 @@ def read_mask(path: Path) -> tuple[Pixels, str]:
     """
     try:
         content = path.read_bytes()
-        digest, _ = survey(Encoded(str(path), content))
+        digest = hashlib.sha256(content).hexdigest()
         with Image.open(BytesIO(content), formats=FORMATS) as image:
             if image.format != "PNG":
                 raise NoMaskError(
                     f"{path}: wants a mask as PNG, got {image.format}, which may change ids; save it as PNG, grey or "
                     "with a palette"
                 )
-            if image.mode not in MODES:
+            if image.mode not in HELD:
                 raise NoMaskError(
                     f"{path}: wants a mask of class ids, PNG in grey or with a palette, got {image.mode}; convert its "
                     "colours to ids"
                 )
-            ids = np.asarray(image).astype(np.int64)
-            if image.mode == "L":
-                ids //= STRETCHED.get(content[DEPTH], 1)
+            most = (SPARE + FOR_A_BYTE * len(content)) // HELD[image.mode]
+            if image.width * image.height > most:
+                raise NoMaskError(
+                    f"{path}: wants a mask of at most {most:,} pixels in so small a file, got "
+                    f"{image.width * image.height:,}; it may be a decompression bomb: remove it or shrink it"
+                )
+            ids = np.asarray(image)
+            if image.mode == "L" and content[DEPTH] in STRETCHED:
+                ids = ids // STRETCHED[content[DEPTH]]
     except DAMAGE as error:
         raise damaged(path, error) from error
     if ids.max(initial=0) > VOID:
@@ -54,7 +63,7 @@ def read_mask(path: Path) -> tuple[Pixels, str]:
             f"{path}: wants ids from 0 to {VOID - 1}, and {VOID} for no class, got {ids.max()}; number the "
             "classes from 0"
         )
-    return ids.astype(np.uint8), digest
+    return ids.astype(np.uint8, copy=False), digest
 
 
 def refuse_unknown(path: Path, ids: Sequence[int], classes: int) -> None:
@@ -68,5 +77,7 @@ def refuse_unknown(path: Path, ids: Sequence[int], classes: int) -> None:
 
 def counted(ids: Pixels) -> Counts:
     """How many pixels have each id, int64 [256]."""
-    found: Counts = np.bincount(ids.ravel(), minlength=IDS)
+    flat, found = ids.ravel(), np.zeros(IDS, np.int64)
+    for start in range(0, len(flat), BLOCK):
+        found += np.bincount(flat[start : start + BLOCK], minlength=IDS)
     return found

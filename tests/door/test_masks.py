@@ -1,6 +1,8 @@
 """Images with masks at the front door: a folder trains, resumes, is evaluated, and its faults are told at once."""
 
 import json
+import runpy
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -75,6 +77,32 @@ def test_a_folder_with_masks_trains_resumes_and_is_evaluated(capsys):
     found = json.loads(capsys.readouterr().out)
     assert found["count"] == 2 and found["metrics"]["iou"]["mean"] > 0.5
     assert [row["class"] for row in found["metrics"]["iou"]["classes"]] == ["0", "1", "2"]
+
+
+def test_the_jax_script_trains_on_masks(capsys, monkeypatch):
+    netc.train(NET, "masks:d", out="run", epochs=2, **WORDS)
+    assert _run(["emit-jax", "run", "-o", "twin.py"]) == 0
+    monkeypatch.setattr(sys, "argv", ["twin.py", "--out", "twin.jsonl"])
+    runpy.run_path("twin.py", run_name="__main__")
+    ours, theirs = (
+        [json.loads(line) for line in Path(p).read_text().splitlines()] for p in ("run/trace.jsonl", "twin.jsonl")
+    )
+    one, two = ([r["loss"] for r in lines if r["kind"] == "step"] for lines in (ours, theirs))
+    assert len(one) == 4 and one == pytest.approx(two, rel=1e-5)  # float32 sums in another order
+    capsys.readouterr()
+    netc.train(NET, "masks:d", out="flipped", epochs=1, flip=True, **WORDS)
+    assert _run(["emit-jax", "flipped", "-o", "t.py"]) == 2
+    assert "emit-jax wants images with masks as they are, got --flip; leave it out" in capsys.readouterr().err
+
+
+def test_predict_says_that_it_wants_one_class_for_each_image(capsys):
+    run = netc.train(NET, "masks:d", out="run", epochs=1, **WORDS)
+    assert _run(["predict", "run", "d/images/00.png"]) == 2
+    assert (
+        "predict wants a net of one class for each image, got pixels with [batch, 16, 16, 3]" in capsys.readouterr().err
+    )
+    x = np.asarray(Image.open("d/images/00.png"))[np.newaxis]
+    assert run.predict(x).shape == (1, 16, 16, 3)
 
 
 def test_classes_are_compared_by_name(capsys):
