@@ -30,11 +30,9 @@ from netc.codegen.steps import Accumulation, Derived, train_steps
 from netc.codegen.wrapping import followed, uphill
 from netc.netspec.check import CheckedNet
 from netc.netspec.errors import SpecError
-from netc.netspec.layer import Layer, signature_of
-from netc.netspec.loss import Loss
-from netc.netspec.recipe import Optimizer, Recipe
+from netc.netspec.recipe import Recipe
 from netc.netspec.recipe_fit import misfits, trained
-from netc.netspec.types import ParamSpec, Signature, TensorType
+from netc.netspec.types import ParamSpec, TensorType
 
 SHARE = "share"  # of each label that is a class in the mean loss, where labels are checked
 
@@ -43,7 +41,8 @@ SHARE = "share"  # of each label that is a class in the mean loss, where labels 
 class Program:
     """A module with the meaning of its arguments and results. `state` is the fixed order of the state.
 
-    Where `steps_per_call` K is above 1, the module has a `train_steps` that takes K steps in one call.
+    Where `steps_per_call` K is above 1, the module has a `train_steps` that takes K steps in one call. `net` has the
+    rates that the recipe states; `spec_sha256` is the digest of the net without them, as runs and exports record it.
     """
 
     net: CheckedNet
@@ -52,6 +51,7 @@ class Program:
     state: tuple[Slot, ...]
     module: Module
     steps_per_call: int = 1
+    spec_sha256: str = ""
 
     @property
     def kept(self) -> tuple[Slot, ...]:
@@ -77,7 +77,7 @@ class Program:
         return {
             "format": 1,
             "net": self.net.spec.name,
-            "spec_sha256": self.net.digest,
+            "spec_sha256": self.spec_sha256,
             "batch": self.batch,
             **said_of_update(self.net, self.recipe, self.steps_per_call),
             "parameters": self.net.count,
@@ -121,15 +121,13 @@ def build(net: CheckedNet, recipe: Recipe, batch: int, *, steps_per_call: int = 
         problems += misfits(net, recipe, batch)
     if problems:
         raise SpecError(tuple(problems))
-    net = trained(net, recipe)
+    stated, net = net, trained(net, recipe)
     state = state_of(net, recipe)
     maker = ModuleEmitter(net, recipe, batch, state)
     micro = (maker.accumulation.micro_step(),) if recipe.accumulate > 1 else ()
     step = maker.train_step(*micro)
-    if recipe.remat and not any(location_of(op.loc).phase == "remat" for f in (*micro, step) for op in f.ops):
-        raise SpecError(
-            (f"remat wants a net with blocks (block0, block1, ..), got {net.spec.name} without; leave remat out",)
-        )
+    if recipe.remat and not any(map(_recomputes, (*micro, step))):
+        raise SpecError((_why_nothing_again(net, recipe, batch),))
     functions = [maker.init(), *micro, step, maker.eval_step(), maker.predict()]
     if recipe.precision == "f64":
         names = {s.name for s in state}
@@ -138,7 +136,20 @@ def build(net: CheckedNet, recipe: Recipe, batch: int, *, steps_per_call: int = 
     if steps_per_call > 1:
         functions.insert(-2, train_steps(functions[-3], len(state), steps_per_call))
     module = at_precision(Module(identifier(net.spec.name), tuple(functions)), recipe.precision)
-    return Program(net, recipe, batch, state, module, steps_per_call)
+    return Program(net, recipe, batch, state, module, steps_per_call, stated.digest)
+
+
+def _recomputes(f: Function) -> bool:
+    return any(location_of(op.loc).phase == "remat" for op in f.ops)
+
+
+def _why_nothing_again(net: CheckedNet, recipe: Recipe, batch: int) -> str:
+    """Why no block of the net is computed again."""
+    if recipe.groups.freeze:
+        thawed = replace(recipe, groups=replace(recipe.groups, freeze=()), accumulate=1)
+        if _recomputes(ModuleEmitter(net, thawed, batch, state_of(net, thawed)).train_step()):
+            return f"remat wants a block that is trained, got {net.spec.name} with all frozen; leave remat out"
+    return f"remat wants a net with blocks (block0, block1, ..), got {net.spec.name} without; leave remat out"
 
 
 def identifier(name: str) -> str:
@@ -317,84 +328,3 @@ class ModuleEmitter:
         b = Builder("predict")
         held = self._take(b, kept_of(self.state))
         return b.finish([("logits", self._forward(b, held, self._images(b)))])
-
-
-# -- modules of one rule, for the oracle and the tests -----------------------------------------------------------
-
-
-def layer_module(layer: Layer, x: TensorType, batch: int, *, training: bool = True) -> Module:
-    """`forward` (params, state, x) -> (y, new state) and `vjp` (params, state, x, dy) -> (y, dx, dparams, new state).
-
-    Where the layer draws, a key [2] ui32 follows the states. `x` is the type of one example. Parameters and states are
-    in the order of the layer's signature.
-    """
-    signature = signature_of(layer, x)
-    return Module(
-        layer.kind, tuple(_layer_function(n, layer, signature, x, batch, training) for n in ("forward", "vjp"))
-    )
-
-
-def _layer_function(
-    name: str, layer: Layer, signature: Signature, x: TensorType, batch: int, training: bool
-) -> Function:
-    b = Builder(name)
-    params = {p.name: b.parameter(p.name, TensorType(p.shape)) for p in signature.params}
-    state = {s.name: b.parameter(s.name, TensorType(s.shape)) for s in signature.state}
-    key = b.parameter("key", KEY) if signature.draws and training else None
-    image = b.parameter("x", TensorType((batch, *x.shape), x.dtype))
-    with b.at(layer.name or layer.kind):
-        out = emit(b, layer, Scope(params, state, training, key=key), image)
-    results = [("y", out.y)]
-    if name == "vjp":
-        dy = b.parameter("dy", out.y.type)
-        with b.at(layer.name or layer.kind, "vjp"):
-            dx, grads = out.pull(dy)
-        results += [("dx", dx), *((f"d{p.name}", grads[p.name]) for p in signature.params)]
-    return b.finish(results + [(s.name, out.state[s.name]) for s in signature.state])
-
-
-def loss_module(loss: Loss, out: TensorType, batch: int) -> Module:
-    """`vjp` (output [B, *out], target [B, *loss.target(out)]) -> (mean loss, doutput, part that is correct [B])."""
-    b = Builder("vjp")
-    z = b.parameter("output", TensorType((batch, *out.shape), out.dtype))
-    wanted = loss.target(out)
-    target = b.parameter("target", TensorType((batch, *wanted.shape), wanted.dtype))
-    judged = emit_loss(b, loss, z, target)
-    mean = b.mul(b.sum(judged.each, (0,)), 1 / batch)
-    dz = judged.pull(b.constant(1 / batch, TensorType((batch,))))
-    results = [("loss", mean), ("doutput", dz), ("correct", correct(b, loss, z, target))]
-    return Module(loss.kind, (b.finish(results),))
-
-
-def optimizer_module(optimizer: Optimizer, shapes: tuple[tuple[int, ...], ...], decay: tuple[bool, ...]) -> Module:
-    """`init` () -> kept and `update` (params, grads, kept, lr) -> (params, kept).
-
-    kept: the moments, name by name over all parameters, then the scalars.
-    """
-    rule = rule_of(optimizer)
-    places = {
-        (m, i): TensorType(shape)
-        for m in rule.moments(optimizer)
-        for i, s in enumerate(shapes)
-        if (shape := rule.shape(optimizer, m, s)) is not None
-    }
-    kept_types = [*places.values(), *[SCALAR] * len(rule.scalars)]
-    start = Builder("init")
-    zeros = start.finish([(f"kept{i}", start.constant(0, t)) for i, t in enumerate(kept_types)])
-    b = Builder("update")
-    params = [b.parameter(f"p{i}", TensorType(s)) for i, s in enumerate(shapes)]
-    grads = [b.parameter(f"g{i}", TensorType(s)) for i, s in enumerate(shapes)]
-    kept = [b.parameter(f"kept{i}", t) for i, t in enumerate(kept_types)]
-    lr = b.parameter("lr", SCALAR)
-    scalars = rule.advance(b, optimizer, dict(zip(rule.scalars, kept[len(places) :], strict=True)))
-    held = dict(zip(places, kept, strict=False))
-    new_params: list[Value] = []
-    new_moments: dict[tuple[str, int], Value] = {}
-    for i, p in enumerate(params):
-        own = {m: v for (m, of), v in held.items() if of == i}
-        value, after = rule.update(b, optimizer, p, grads[i], decay[i], {**own, **scalars}, lr)
-        new_params.append(value)
-        new_moments.update({(m, i): v for m, v in after.items()})
-    moments = [new_moments[place] for place in places]
-    results = [*new_params, *moments, *(scalars[s] for s in rule.scalars)]
-    return Module("optimizer", (zeros, b.finish([(f"r{i}", v) for i, v in enumerate(results)])))

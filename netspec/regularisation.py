@@ -19,8 +19,8 @@ class Regularisation:
     `drop_path`: the last block's rate of stochastic depth; block i of n has i / (n - 1) of it (Huang et al. 2016, eq.
     4, as timm spaces it), or with `drop_path_over_n` i / n. The blocks of all stages are counted in the spec's order.
     `dropout`: the rate of every dropout in the net: of dropout layers, and of the encoders and embeddings that have
-    one in them. `head_dropout`: that of a dropout right before the layer that has the classes, which is put there if
-    there is none (timm's drop_rate).
+    one in them, those of attention's probabilities too. `head_dropout`: that of a dropout right before the layer that
+    has the classes, which is put there if there is none (timm's drop_rate).
     """
 
     drop_path: float | None = option(None, "Stochastic depth: the last block's rate, rising from 0.", later=True)
@@ -87,12 +87,17 @@ def _with_paths(net: NetSpec, rate: float, *, over_n: bool) -> NetSpec:
     return _changed(net, dropping)
 
 
+DROPOUTS = ("dropout", "attention_dropout")  # the fields of a layer that are rates of dropout
+
+
 def _has_dropout(layer: Layer) -> bool:
-    return isinstance(layer, Dropout) or hasattr(layer, "dropout")
+    return isinstance(layer, Dropout) or any(hasattr(layer, name) for name in DROPOUTS)
 
 
 def _with_rate(layer: Layer, rate: float) -> Layer:
-    return replace(layer, rate=rate) if isinstance(layer, Dropout) else replace(layer, dropout=rate)  # type: ignore[call-arg]
+    if isinstance(layer, Dropout):
+        return replace(layer, rate=rate)
+    return replace(layer, **{name: rate for name in DROPOUTS if hasattr(layer, name)})  # type: ignore[arg-type]
 
 
 def _with_head_dropout(net: NetSpec, rate: float) -> NetSpec:

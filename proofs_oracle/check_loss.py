@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from netc.codegen import evaluator
-from netc.codegen.program import loss_module
+from netc.codegen.modules import loss_module
 from netc.netspec.types import TensorType
 from netc.proofs_oracle.compare import central_differences, compare_all
 from netc.proofs_oracle.draws import DRAWS, FloatArray, generator

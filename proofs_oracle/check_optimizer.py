@@ -7,7 +7,7 @@ import time
 import numpy as np
 
 from netc.codegen import evaluator
-from netc.codegen.program import optimizer_module
+from netc.codegen.modules import optimizer_module
 from netc.proofs_oracle.compare import compare_all
 from netc.proofs_oracle.draws import FloatArray, generator
 from netc.proofs_oracle.reference import AGAINST_JAX

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from netc.codegen import evaluator
-from netc.codegen.program import layer_module
+from netc.codegen.modules import layer_module
 from netc.codegen.rewrite.lower import lower
 from netc.codegen.text import text_of
 from netc.netspec.errors import UserError

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from netc.codegen import evaluator
-from netc.codegen.program import layer_module
+from netc.codegen.modules import layer_module
 from netc.netspec.layer import Layer
 from netc.netspec.types import TensorType
 from netc.proofs_oracle.witness import Call

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from netc.codegen.ir import IrError, Module
 from netc.codegen.program import Program
@@ -36,7 +37,7 @@ class Prepared:
     cached: bool
     choices: FormOverrides = field(default_factory=dict)
 
-    @property
+    @cached_property
     def step_sha256(self) -> str:
         """The digest of the text that one step a call would have: what a trace's header records.
 

@@ -20,7 +20,7 @@ import numpy as np
 import netc.codegen.layers  # registers the rules  # noqa: F401
 from netc.codegen import evaluator
 from netc.codegen.ir import Function, Module
-from netc.codegen.program import layer_module
+from netc.codegen.modules import layer_module
 from netc.codegen.rewrite.lower import lower
 from netc.netspec.layer import Layer, signature_of
 from netc.netspec.layers import (

@@ -10,7 +10,8 @@ from fractions import Fraction
 from typing import Any
 
 from netc.codegen.ir import Function, Op
-from netc.codegen.program import Program, layer_module, loss_module
+from netc.codegen.modules import layer_module, loss_module
+from netc.codegen.program import Program
 from netc.codegen.rewrite.lower import lower
 from netc.codegen.rewrite.precision import at_precision
 from netc.netspec.check import CheckedNet

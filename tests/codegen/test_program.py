@@ -13,9 +13,10 @@ from netc.codegen.program import build
 from netc.netspec.check import check
 from netc.netspec.errors import SpecError
 from netc.netspec.find import find
-from netc.netspec.layers import BatchNorm, Conv2d, Dense, Flatten, GlobalAvgPool, MaxPool, Residual
+from netc.netspec.layers import BatchNorm, Conv2d, Dense, Dropout, Flatten, GlobalAvgPool, MaxPool, Residual
 from netc.netspec.loss import CrossEntropy, Dice
 from netc.netspec.recipe import SGD, Adam, Recipe
+from netc.netspec.recipe_words import recipe_of
 from netc.netspec.spec import NetSpec
 from tests.codegen.witness import module_of
 from tests.netspec.strategies import nets
@@ -211,6 +212,14 @@ def test_the_manifest_lists_every_argument_and_result(recipe):
     assert [e["name"] for e in f["eval_step"]["results"]] == ["loss", "correct", "count"]
     assert table["parameters"] == check(CNN).count
     assert (table["batch"], table["spec_sha256"], table["format"]) == (B, check(CNN).digest, 1)
+
+
+def test_the_manifest_names_the_net_that_was_stated():
+    """Rates of a recipe change what is trained, and not what the run, its trace and its exports call the net."""
+    net = check(NetSpec("n", (4,), (Dense(4), Dropout(0.1), Dense(2))))
+    program = build(net, recipe_of(dropout=0.5), B)
+    assert program.net.digest != net.digest
+    assert program.manifest["spec_sha256"] == build(net, Recipe(), B).manifest["spec_sha256"] == net.digest
 
 
 def test_the_first_state():

@@ -22,6 +22,7 @@ from netc.codegen.verify import verify
 from netc.netspec.check import check
 from netc.netspec.errors import SpecError
 from netc.netspec.find import find
+from netc.netspec.groups import Groups
 from netc.netspec.layers import (
     ConvBn,
     Dense,
@@ -162,6 +163,12 @@ def test_it_goes_with_the_other_options():
 def test_a_net_without_blocks_is_refused():
     with pytest.raises(SpecError, match=r"remat wants a net with blocks \(block0, .*\), got mnist-cnn without; leave"):
         build(check(find("mnist-cnn")), Recipe(remat=True), 4)
+
+
+def test_frozen_blocks_are_said_to_be_frozen():
+    frozen = Groups(freeze=("stem", "stage1", "stage2"))
+    with pytest.raises(SpecError, match=r"remat wants a block that is trained, got resnet with all frozen; leave"):
+        build(RESNET, Recipe(remat=True, groups=frozen), 4)
 
 
 def test_a_block_in_a_block_is_computed_again_once():

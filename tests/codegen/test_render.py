@@ -13,8 +13,9 @@ from jaxlib.mlir import ir
 
 from netc.codegen.builder import Builder
 from netc.codegen.ir import Module
+from netc.codegen.modules import layer_module, loss_module, optimizer_module
 from netc.codegen.ops.movement import literal
-from netc.codegen.program import build, layer_module, loss_module, optimizer_module
+from netc.codegen.program import build
 from netc.codegen.render import quoted, render
 from netc.codegen.rewrite.lower import lower
 from netc.codegen.text import modules_in, text_of

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from netc.codegen.ir import Function, IrError, Module, Op, Value
-from netc.codegen.program import layer_module
+from netc.codegen.modules import layer_module
 from netc.codegen.rewrite.lower import lower
 from netc.codegen.verify import verify
 from netc.netspec.layers import AvgPool, Conv2d, MaxPool

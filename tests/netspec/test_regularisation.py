@@ -53,6 +53,24 @@ def test_zero_turns_off_what_the_net_has():
     assert Regularisation().of(net.spec) is net.spec
 
 
+ATTENTIVE = {
+    "vit": ((6, 4), (nn.TransformerEncoder(2, 8, 2, dropout=0.1, attention_dropout=0.2), nn.Dense(2))),
+    "swin": ((4, 4, 4), (nn.SwinStage(2, 2, window=2, attention_dropout=0.2), nn.GlobalAvgPool(), nn.Dense(2))),
+    "decoder": ((6, 4), (nn.TransformerDecoder(2, 8, 2, 3, attention_dropout=0.2), nn.Dense(2))),
+    "attention": ((6, 12), (nn.SelfAttention(2, dropout=0.2), nn.Dense(2))),
+}
+
+
+@pytest.mark.parametrize("name", ATTENTIVE)
+def test_dropout_reaches_attention(name):
+    shape, layers = ATTENTIVE[name]
+    spec = NetSpec("n", shape, layers)
+    assert check(spec).signature.draws
+    assert not check(Regularisation(dropout=0).of(spec)).signature.draws
+    made = Regularisation(dropout=0.3).of(spec).layers[0]
+    assert {getattr(made, f, 0.3) for f in ("dropout", "attention_dropout")} == {0.3}
+
+
 def test_a_dropout_is_put_before_the_head():
     """The names of all parameters stay, also of layers that are named by their places."""
     spec = NetSpec("n", (4, 4, 1), (nn.Conv2d(3), nn.GlobalAvgPool(), nn.Dense(2)))

@@ -70,6 +70,7 @@ def test_the_header_names_the_steps_text(net, word, compiled):
     several = prepare(build(net, Recipe(), BATCH, steps_per_call=K), parse_target(word), compiled)
     alone = prepare(build(net, Recipe(), BATCH), parse_target(word), compiled)
     assert several.step_sha256 == alone.step_sha256 == alone.sha256 != several.sha256
+    assert several.step_sha256 is several.step_sha256  # lowered and printed once
 
 
 def test_another_number_of_batches_is_an_error(compiled):

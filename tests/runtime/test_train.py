@@ -11,11 +11,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from netc.codegen.program import build
 from netc.netspec.augment import Augment
 from netc.netspec.check import check
 from netc.netspec.errors import NetcError, UserError
 from netc.netspec.layers import BatchNorm, Dense, Flatten
 from netc.netspec.recipe import SGD, Adam, Recipe, TrainConfig
+from netc.netspec.regularisation import Regularisation
 from netc.netspec.spec import NetSpec
 from netc.runtime.cache.store import Cache
 from netc.runtime.data.dataset import ArraySplit, Dataset, array_digest
@@ -216,6 +218,14 @@ def test_a_finished_run_resumed_changes_nothing(data, tmp_path, cache, whole):
     outcome = train(config(), data, folder, cache, resume=True)
     assert (outcome.steps, outcome.interrupted) == (STEPS, False)
     assert result(folder) == result(whole)
+
+
+def test_header_and_manifest_name_the_net_alike(data, tmp_path, cache):
+    """Also where the recipe puts a dropout into it."""
+    own = config(recipe=Recipe(regularisation=Regularisation(head_dropout=0.2)))
+    train(own, data, tmp_path / "run", cache)
+    header = json.loads((tmp_path / "run" / "trace.jsonl").read_text().splitlines()[0])
+    assert header["spec_sha256"] == build(own.net, own.recipe, BATCH).manifest["spec_sha256"] == check(NET).digest
 
 
 def test_the_trace_says_what_happened(whole):

@@ -4,7 +4,8 @@ import pytest
 
 from netc.codegen.builder import Builder
 from netc.codegen.ir import Module
-from netc.codegen.program import build, layer_module
+from netc.codegen.modules import layer_module
+from netc.codegen.program import build
 from netc.codegen.rewrite.form_tables import FORM_TABLES
 from netc.codegen.rewrite.iree.fences import LARGE, fence_gradients
 from netc.codegen.rewrite.iree.repeated_sums import part_joined_sums, part_repeated_sums

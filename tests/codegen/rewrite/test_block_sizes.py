@@ -2,7 +2,7 @@
 
 import pytest
 
-from netc.codegen.program import layer_module
+from netc.codegen.modules import layer_module
 from netc.netspec.layers import (
     AdaptiveAvgPool,
     Chain,

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netc.codegen.ir import IrError
-from netc.codegen.program import layer_module
+from netc.codegen.modules import layer_module
 from netc.codegen.rewrite.conv_forms import CONV_FORMS
 from netc.codegen.rewrite.form_overrides import candidates, digest_of, fits, key_of
 from netc.codegen.rewrite.form_tables import FORM_TABLES

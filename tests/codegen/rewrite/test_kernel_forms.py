@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from netc.codegen.builder import Builder
 from netc.codegen.ir import Module
-from netc.codegen.program import layer_module
+from netc.codegen.modules import layer_module
 from netc.codegen.rewrite import kernel_forms
 from netc.codegen.rewrite.conv_forms import CONV_FORMS
 from netc.codegen.rewrite.form_overrides import candidates, key_of

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from netc.codegen.program import layer_module
+from netc.codegen.modules import layer_module
 from netc.codegen.rewrite.form_tables import FORM_TABLES
 from netc.codegen.rewrite.lower import lower
 from netc.netspec.layers import AvgPool, Conv2d, MaxPool

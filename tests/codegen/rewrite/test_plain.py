@@ -13,7 +13,8 @@ from jaxlib.mlir.dialects import chlo, stablehlo
 
 from netc.codegen.evaluator import run
 from netc.codegen.ir import IrError, Module
-from netc.codegen.program import build, layer_module
+from netc.codegen.modules import layer_module
+from netc.codegen.program import build
 from netc.codegen.render import render
 from netc.codegen.rewrite.dce import dce
 from netc.codegen.rewrite.lower import lower, passes

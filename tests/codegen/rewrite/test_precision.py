@@ -13,7 +13,8 @@ import pytest
 from netc.codegen.builder import Builder
 from netc.codegen.evaluator import rounded_to_bf16, run
 from netc.codegen.ir import IrError, Module
-from netc.codegen.program import build, layer_module
+from netc.codegen.modules import layer_module
+from netc.codegen.program import build
 from netc.codegen.rewrite.conv_forms import CONV_FORMS
 from netc.codegen.rewrite.form_overrides import fits
 from netc.codegen.rewrite.lower import lower

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from netc.codegen.builder import Builder
 from netc.codegen.ir import Function, IrError, Module
-from netc.codegen.program import layer_module
+from netc.codegen.modules import layer_module
 from netc.codegen.render import render
 from netc.codegen.rewrite.conv_forms import CONV_FORMS, geometry, tiles
 from netc.codegen.rewrite.cse import cse

@@ -16,7 +16,8 @@ from click.testing import CliRunner
 
 from netc.cli.main import cli
 from netc.codegen.builder import Builder
-from netc.codegen.program import build, layer_module
+from netc.codegen.modules import layer_module
+from netc.codegen.program import build
 from netc.codegen.rewrite.lower import lower
 from netc.netspec.check import check
 from netc.netspec.errors import UserError

@@ -10,7 +10,8 @@ import pytest
 from netc.codegen.builder import Builder
 from netc.codegen.evaluator import run
 from netc.codegen.ir import Module
-from netc.codegen.program import build, layer_module
+from netc.codegen.modules import layer_module
+from netc.codegen.program import build
 from netc.codegen.rewrite.lower import lower
 from netc.codegen.rewrite.walk import rewrite
 from netc.netspec.check import check

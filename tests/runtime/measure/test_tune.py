@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from netc.codegen.program import layer_module
+from netc.codegen.modules import layer_module
 from netc.codegen.rewrite.conv_forms import CONV_FORMS
 from netc.codegen.rewrite.form_overrides import candidates, key_of
 from netc.codegen.rewrite.select_forms import form_of
