@@ -22,7 +22,7 @@ class Averaging:
     """
 
     ema: float = option(0.0, "Keep an exponential moving average of the weights with this decay; 0 is off.", later=True)
-    ema_warmup: bool = option(False, "Let the decay rise: (1 + t) / (10 + t) at step t, at most the one of ema.", later=True)
+    ema_warmup: bool = option(False, "Let the decay rise: (1 + t) / (10 + t) at step t, at most ema.", later=True)
     swa_start: int = option(0, "Keep the plain mean of the weights from this step on; 0 is off.", later=True)
     swa_every: int = option(1, "Steps between two weights that are averaged from swa_start on.", later=True)
 
