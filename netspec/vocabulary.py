@@ -56,6 +56,7 @@ class Vocabulary(Mapping[str, Row], Generic[Row]):
         self.what = what
         self.many = many  # how a message names the words, where they are too many to list
         self._rows: dict[str, Row] = {}
+        self._short: dict[str, str] = {}  # word -> its shortest alias
         self._words: dict[str, str] = {}  # what may be given, folded -> the word
 
     def __getitem__(self, word: str) -> Row:
@@ -74,6 +75,8 @@ class Vocabulary(Mapping[str, Row], Generic[Row]):
             if folded in self._words:
                 raise UserError(f"{self.what} {name!r} is there already; choose another word")
         self._rows[word] = row
+        if aliases:
+            self._short[word] = min(aliases, key=len)
         self._words |= dict.fromkeys(names, word)
         return row
 
@@ -99,6 +102,11 @@ class Vocabulary(Mapping[str, Row], Generic[Row]):
         near = self.near(given)
         hint = f"; did you mean {' or '.join(near)}?" if near else ""
         return f"{name or self.what} wants {known}, got {_shown(given)}{hint}"
+
+    def with_short(self, word: str) -> str:
+        """The word, with its shortest alias where that is half as long: `meanSquaredError (mse)`."""
+        short = self._short.get(word, word)
+        return f"{word} ({short})" if 2 * len(short) < len(word) else word
 
     def near(self, given: object) -> tuple[str, ...]:
         """The words, at most three, of which one may have been meant."""

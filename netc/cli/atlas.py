@@ -12,9 +12,10 @@ from netc.cli.lean_config import config_option
 from netc.cli.options import complete_net, net_options
 from netc.cli.program import program_request
 from netc.cli.recipe_options import recipe_options
+from netc.cli.sections import Sectioned
 
 
-@click.command("atlas")
+@click.command("atlas", cls=Sectioned)
 @click.argument("net", metavar="NET", shell_complete=complete_net)
 @net_options
 @click.option("--batch", type=int, default=32, show_default=True, help="Batch size.")

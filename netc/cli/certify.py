@@ -19,6 +19,7 @@ from netc.cli.lean_config import config_option
 from netc.cli.options import complete_net, json_option, net_options, print_json
 from netc.cli.program import program_request
 from netc.cli.recipe_options import Word, recipe_options
+from netc.cli.sections import Sectioned
 from netc.cli.spelling import spelled_here
 from netc.netspec.loss import LOSSES
 
@@ -47,7 +48,7 @@ class _Loss(Word):
         return value if str(value).isdigit() or value == "none" else super().convert(value, param, ctx)
 
 
-@click.command()
+@click.command(cls=Sectioned)
 @click.argument("net", metavar="NET|FILE.mlir", shell_complete=complete_net)
 @net_options
 @click.option("--target", default="cpu", show_default=True, help="Check the text that is compiled for this target.")

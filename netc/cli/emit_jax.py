@@ -10,6 +10,7 @@ import click
 
 from netc.cli.console import say, write
 from netc.cli.options import complete_net
+from netc.cli.sections import Sectioned
 from netc.cli.training import training_of, training_options
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @training_options
-@click.command("emit-jax")
+@click.command("emit-jax", cls=Sectioned)
 @click.argument("net", metavar="NET|RUN", shell_complete=complete_net)
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="Output FILE.py; its examples go to FILE.npz.")
 def emit_jax(net: str, out: Path | None, **options: Any) -> None:

@@ -12,9 +12,10 @@ from netc.cli.lean_config import config_option
 from netc.cli.options import complete_net, net_options, tuned_choices, tuned_line, tuned_option
 from netc.cli.program import built_program, sampler_option
 from netc.cli.recipe_options import recipe_options, steps_per_call_option
+from netc.cli.sections import Sectioned
 
 
-@click.command("emit-mlir")
+@click.command("emit-mlir", cls=Sectioned)
 @click.argument("net", metavar="NET", shell_complete=complete_net)
 @net_options
 @click.option("--target", help="Write the text for this target.  [default: portable StableHLO]")

@@ -10,6 +10,7 @@ import click
 
 from netc.cli.console import say
 from netc.cli.options import complete_net, json_option, print_json
+from netc.cli.sections import Sectioned
 from netc.cli.training import training_of, training_options
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ ROWS, BAR = 20, 40
 
 
 @training_options
-@click.command("lr-find")
+@click.command("lr-find", cls=Sectioned)
 @click.argument("net", metavar="NET", shell_complete=complete_net)
 @click.option("--target", default="cpu", show_default=True, help="Target to train on.")
 @click.option(

@@ -10,13 +10,14 @@ from netc.cli.lean_config import config_option
 from netc.cli.options import json_option, net_argument, net_options, print_json, tuned_choices, tuned_option
 from netc.cli.program import program_request
 from netc.cli.recipe_options import recipe_options
+from netc.cli.sections import Sectioned
 
 if TYPE_CHECKING:
     from netc.codegen.analysis.memory import Memory
     from netc.runtime.measure.memory import Peak
 
 
-@click.command()
+@click.command(cls=Sectioned)
 @net_argument
 @net_options
 @click.option("--target", default="cpu", show_default=True, help="Target: cpu, xla, cuda:sm_89, ..")

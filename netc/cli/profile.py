@@ -12,9 +12,10 @@ from netc.cli.lean_config import config_option
 from netc.cli.options import json_option, net_argument, net_options, tuned_choices, tuned_option
 from netc.cli.program import program_request
 from netc.cli.recipe_options import recipe_options
+from netc.cli.sections import Sectioned
 
 
-@click.command()
+@click.command(cls=Sectioned)
 @net_argument
 @net_options
 @click.option("--target", default="cpu", show_default=True, help="A CPU target of IREE.")

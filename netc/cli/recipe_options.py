@@ -9,6 +9,7 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 import click
 
+from netc.cli.sections import LOSS, MOST, RATE, READING, section_of, under
 from netc.netspec.augment import Augment, shown
 from netc.netspec.errors import UserError
 from netc.netspec.feeding import SAMPLERS, Feeding
@@ -56,7 +57,7 @@ class Word(click.ParamType):  # type: ignore[type-arg, unused-ignore]  # generic
 
 def word_option(flag: str, vocabulary: Vocabulary[Any], default: str, about: str) -> Made[Any]:
     """The option of a vocabulary's word."""
-    about += "." if len(vocabulary) <= FEW else f": {', '.join(vocabulary)}."
+    about += "." if len(vocabulary) <= FEW else f": {', '.join(map(vocabulary.with_short, vocabulary))}."
     return click.option(flag, type=Word(vocabulary), default=default, show_default=True, help=about)
 
 
@@ -72,7 +73,10 @@ def row_options(rows: Iterable[tuple[str, Any]]) -> list[Made[Any]]:
             defaults.setdefault(name, {}).setdefault(default, []).append(word)
     takers = {name: [word for words in found.values() for word in words] for name, found in defaults.items()}
     few = {name: words for name, words in takers.items() if len(words) <= min(FEW, len(rows) - 1)}
-    return [_option(name, cls, _default(defaults[name]), few.get(name, ())) for name, cls in held.items()]
+    return [
+        under(section_of(cls, name), _option(name, cls, _default(defaults[name]), few.get(name, ())))
+        for name, cls in held.items()
+    ]
 
 
 def _defaults_of(cls: Any) -> dict[str, Any]:
@@ -104,21 +108,24 @@ def _default(words: Mapping[Any, list[str]]) -> str:
 
 
 def _number(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{value:g}" if isinstance(value, float) else str(value) or "off"
 
 
 def recipe_options(command: F) -> F:
     """Add the options of a recipe."""
     for option in reversed([
-        word_option("--optimizer", OPTIMIZERS, "adam", "Optimizer"),
+        under(MOST, word_option("--optimizer", OPTIMIZERS, "adam", "Optimizer")),
         *row_options(OPTIMIZERS.items()),
-        word_option("--loss", LOSSES, "crossEntropy", "Loss function"),
-        click.option(
-            "--loss-option", multiple=True, metavar="NAME=VALUE",
-            help="Option of the loss: gamma=1.5, or weights=1,2,1 for three classes.",
-        ),
-        click.option(
-            "--label-smoothing", type=float, help="Label smoothing (crossEntropy, oneVersusRest).  [default: 0]"
+        under(MOST, word_option("--loss", LOSSES, "crossEntropy", "Loss function")),
+        under(
+            LOSS,
+            click.option(
+                "--loss-option", multiple=True, metavar="NAME=VALUE",
+                help="Option of the loss: gamma=1.5, or weights=1,2,1 for three classes.",
+            ),
+            click.option(
+                "--label-smoothing", type=float, help="Label smoothing (crossEntropy, oneVersusRest).  [default: 0]"
+            ),
         ),
         *(option for cls in recipe_parts() for option in row_options([("", cls)])),
     ]):  # fmt: skip
@@ -130,9 +137,11 @@ def decay_options(command: F) -> F:
     """Add `--decay`, the options of the schedules, and those of a TrainConfig that have no flag elsewhere."""
     about = "Learning rate schedule after warmup"
     for option in reversed([
-        word_option("--decay", SCHEDULES, "cosine", about),
+        under(RATE, word_option("--decay", SCHEDULES, "cosine", about)),
         *row_options(SCHEDULES.items()),
-        click.option("--final", type=float, help="Lowest learning rate, as a share of --lr.  [default: 0]"),
+        under(
+            RATE, click.option("--final", type=float, help="Lowest learning rate, as a share of --lr.  [default: 0]")
+        ),
         *row_options([("", TrainConfig)]),
     ]):  # fmt: skip
         command = option(command)
@@ -151,10 +160,9 @@ def augment_options(command: F) -> F:
     for name, f in reversed(options_of(Augment).items()):
         default = "the dataset's" if isinstance(f.default, int) else _shown(f.default)
         flag, about = f"--{name.replace('_', '-')}", f"{f.metadata['help']}  [default: {default}]"
-        if isinstance(f.default, bool):
-            command = click.option(f"{flag}/--no-{flag[2:]}", name, default=None, help=about)(command)
-        else:
-            command = click.option(flag, name, **_form(f), help=about)(command)
+        form = {"default": None} if isinstance(f.default, bool) else _form(f)
+        flag = f"{flag}/--no-{flag[2:]}" if isinstance(f.default, bool) else flag
+        command = under(section_of(Augment, name), click.option(flag, name, **form, help=about))(command)
     return command
 
 
@@ -166,11 +174,14 @@ def preprocess_options(command: F) -> F:
     """Add an option for each field of Preprocess, and the number of threads."""
     for name, f in reversed(options_of(Preprocess).items()):
         about = f"{f.metadata['help']}  [default: {_shown(f.default)}]"
-        command = click.option(f"--{name.replace('_', '-')}", name, **_form(f), help=about)(command)
-    return click.option(
+        made = click.option(f"--{name.replace('_', '-')}", name, **_form(f), help=about)
+        command = under(section_of(Preprocess, name), made)(command)
+    workers = click.option(
         "--workers", type=click.IntRange(min=0), metavar="N",
         help="Threads that read and augment images; no result depends on them.  [default: as many as are good]",
-    )(command)  # fmt: skip
+    )  # fmt: skip
+    add_workers: Made[F] = under(READING, workers)
+    return add_workers(command)
 
 
 def _form(f: Field[Any]) -> dict[str, Any]:
@@ -183,7 +194,7 @@ def _form(f: Field[Any]) -> dict[str, Any]:
 
 
 def _shown(default: Any) -> str:
-    return (shown(default) if default else "off") if isinstance(default, tuple) else _number(default) or "off"
+    return (shown(default) if default else "off") if isinstance(default, tuple) else _number(default)
 
 
 steps_per_call_option = click.option(

@@ -9,6 +9,7 @@ import click
 
 from netc.cli.console import say
 from netc.cli.options import complete_net, json_option, print_json
+from netc.cli.sections import Sectioned
 from netc.cli.training import training_of, training_of_run, training_options
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def diff_command(
 
 
 @training_options
-@trace.command("noise")
+@trace.command("noise", cls=Sectioned)
 @click.argument("net", metavar="NET|RUN", shell_complete=complete_net)
 @click.option(
     "--steps",

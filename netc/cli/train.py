@@ -19,6 +19,7 @@ from netc.cli.recipe_options import (
     steps_per_call_option,
 )
 from netc.cli.resuming import check, resuming_options
+from netc.cli.sections import LOSS, MOST, RATE, RUNS, SPEED, START, Sectioned, under
 from netc.cli.spelling import spelled_here
 from netc.netspec.errors import UserError
 
@@ -28,50 +29,70 @@ if TYPE_CHECKING:
     from netc.train_request import TrainRequest
 
 
-@click.command("train")
+@click.command("train", cls=Sectioned, listed=True)
 @click.argument("net", metavar="NET", required=False, shell_complete=complete_net)
-@net_options
-@click.option(
-    "--data",
-    default="digits",
-    show_default=True,
-    help="Dataset: a name or a form from `netc data ls`, such as imagefolder:PATH.",
+@under(
+    MOST,
+    net_options,
+    click.option(
+        "--data",
+        default="digits",
+        show_default=True,
+        help="Dataset: a name or a form from `netc data ls`, such as imagefolder:PATH.",
+    ),
+    click.option("--data-dir", type=click.Path(path_type=Path), help="Folder with the dataset's files."),
+    click.option(
+        "--target", default="cpu", show_default=True, help="Target: cpu, cuda:SM, rocm:GFX, vulkan, xla or reference."
+    ),
+    click.option("--epochs", type=int, help="Number of epochs.  [default: 6 for small datasets, otherwise 5]"),
+    click.option("--batch", type=int, help="Batch size.  [default: 32 for small datasets, otherwise 128]"),
+    click.option("--lr", type=float, default=1e-3, show_default=True, help="Peak learning rate."),
+    config_option,
+    file_options,
+    click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="Random seed."),
+    click.option("--out", type=click.Path(path_type=Path), help="Run folder.  [default: runs/NET-DATA]"),
+    click.option("--quiet", is_flag=True, help="Print only the result."),
 )
-@click.option("--data-dir", type=click.Path(path_type=Path), help="Folder with the dataset's files.")
-@click.option(
-    "--target", default="cpu", show_default=True, help="Target: cpu, cuda:SM, rocm:GFX, vulkan, xla or reference."
+@under(
+    RATE,
+    click.option("--warmup", type=float, help="Linear warmup, in epochs.  [default: 0 for one-cycle, else 0.5]"),
+    decay_options,
 )
-@click.option("--epochs", type=int, help="Number of epochs.  [default: 6 for small datasets, otherwise 5]")
-@click.option("--batch", type=int, help="Batch size.  [default: 32 for small datasets, otherwise 128]")
-@click.option("--lr", type=float, default=1e-3, show_default=True, help="Peak learning rate.")
-@click.option("--warmup", type=float, help="Linear warmup, in epochs.  [default: 0 for one-cycle, else 0.5]")
-@decay_options
-@tuned_option
-@config_option
-@file_options
 @recipe_options
 @augment_options
 @feeding_options
-@click.option(
-    "--class-weights",
-    metavar="WEIGHTS",
-    help="Weigh each class in the loss: balanced, or numbers such as 1,2,0.5 (crossEntropy, focal).",
+@under(
+    LOSS,
+    click.option(
+        "--class-weights",
+        metavar="WEIGHTS",
+        help="Weigh each class in the loss: balanced, or numbers such as 1,2,0.5 (crossEntropy, focal).",
+    ),
 )
 @preprocess_options
-@steps_per_call_option
-@click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="Random seed.")
-@click.option("--out", type=click.Path(path_type=Path), help="Run folder.  [default: runs/NET-DATA]")
-@click.option(
-    "--init", type=click.Path(path_type=Path), help="Initialise from weights: RUN, RUN/last or a .safetensors file."
+@under(SPEED, tuned_option, steps_per_call_option)
+@under(
+    START,
+    click.option(
+        "--init",
+        type=click.Path(path_type=Path),
+        help="Initialise from weights: RUN, RUN/last or a .safetensors file.",
+    ),
+    click.option(
+        "--pretrained", is_flag=True, help="Initialise from published weights; `netc weights NET` lists them."
+    ),
+    click.option(
+        "--new-head",
+        is_flag=True,
+        help="With --init or --pretrained: reinitialise the final layer, for other classes.",
+    ),
 )
-@click.option("--pretrained", is_flag=True, help="Initialise from published weights; `netc weights NET` lists them.")
-@click.option(
-    "--new-head", is_flag=True, help="With --init or --pretrained: reinitialise the final layer, for other classes."
-)
-@click.option("--log", metavar="LOG,..", help="Log to csv, tensorboard, wandb or mlflow too.  [default: none]")
-@click.option("--log-every", type=click.IntRange(min=1), metavar="N", help="Log every N steps.  [default: 10]")
-@resuming_options
-@click.option("--quiet", is_flag=True, help="Print only the result.")
+@under(
+    RUNS,
+    click.option("--log", metavar="LOG,..", help="Log to csv, tensorboard, wandb or mlflow too.  [default: none]"),
+    click.option("--log-every", type=click.IntRange(min=1), metavar="N", help="Log every N steps.  [default: 10]"),
+    resuming_options,
+)  # fmt: skip
 def train(
     net: str | None, quiet: bool, resume: Path | None, same_bits: bool, auto_resume: bool, **options: Any
 ) -> None:

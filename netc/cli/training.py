@@ -15,7 +15,18 @@ if TYPE_CHECKING:
     from netc.runtime.compare.replay import Replay
 
 # how, not what
-RUNNING = RESUMING | {"log", "log_every", "net", "target", "out", "quiet", "tuned", "steps_per_call", "workers"}
+RUNNING = RESUMING | {
+    "log",
+    "log_every",
+    "net",
+    "target",
+    "out",
+    "quiet",
+    "tuned",
+    "steps_per_call",
+    "workers",
+    "help_all",
+}
 PLACES = frozenset({"data_dir", "init", "new_head"})  # of what a run was fed with: a run may be told again
 
 

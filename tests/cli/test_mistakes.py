@@ -118,7 +118,7 @@ def test_a_command_without_jax_names_itself(said, monkeypatch):
 
 
 def test_help_names_the_words_that_take_an_option(said, capfd):
-    assert entry._run(["train", "--help"]) == 0
+    assert entry._run(["train", "--help-all"]) == 0
     text = " ".join(capfd.readouterr().out.split())
     for sentence in (
         "Factor of each fall (step, plateau).",

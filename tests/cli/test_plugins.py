@@ -128,7 +128,7 @@ def test_specs_in_lean_and_lists_know_them(place):
     assert code == 0 and '(activation := "softsign")' in said and ".scale (offset := 0.1)" in said
     said, code = netc(place, "data", "ls", *GIVEN)
     assert code == 0 and "stripes" in said
-    said, code = netc(place, *GIVEN, "train", "--help")
+    said, code = netc(place, *GIVEN, "train", "--help-all")
     assert "--drop" in said and "--retain" in said and "adafactor, signum." in " ".join(said.split())
     said, code = netc(place, "train", "mine.toml", *RUN, "--optimizer", "adam", "--retain", "0.5", *GIVEN)
     assert code == 2 and "--retain does not belong to --optimizer adam" in said
