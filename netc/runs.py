@@ -159,7 +159,8 @@ class Run:
         """The net's output [N, ..] for examples x [N, ..], of a classifier its logits; x as they were trained on.
 
         uint8 images [N, H, W] or [N, H, W, C] are resized and normalised as in training; other arrays go to the net as
-        they are. `weights` as for `evaluate`. Raises UserError for arrays of the other kind, and DataError.
+        they are, and numbers that were learnt of a table come in its units. `weights` as for `evaluate`. Raises
+        UserError for arrays of the other kind, and DataError.
         """
         nothing = np.zeros(len(x), np.int32)
         own = Dataset.from_arrays(x, nothing, x[:1], nothing[:1], classes=("",))
@@ -179,7 +180,7 @@ class Run:
         found = []
         for batch in eval_batches(split, batch=self.config.training.batch, normalise=normalise):
             found.append(trainer.predict(batch.x)[batch.weight > 0])
-        return np.concatenate(found)
+        return normalise.target.undone(np.concatenate(found)).astype(np.float32)
 
     def sample(
         self,

@@ -22,6 +22,7 @@ class Loss(ABC):
 
     kind: ClassVar[str]
     metric: ClassVar[str] = "nothing"  # what of an output is right: a row of METRICS in codegen/losses.py
+    scalable: ClassVar[bool] = False  # whether the units of its targets are free: of a table they are standardised
 
     def problems(self) -> Iterator[str]:
         """Yield one sentence for each option that no output could make right."""
@@ -199,6 +200,7 @@ class MeanSquaredError(Elementwise):
     """(z - t)^2, the mean over all elements."""
 
     kind: ClassVar[str] = "meanSquaredError"
+    scalable: ClassVar[bool] = True
 
 
 @dataclass(frozen=True)
@@ -209,6 +211,7 @@ class Huber(Elementwise):
     """
 
     kind: ClassVar[str] = "huber"
+    scalable: ClassVar[bool] = True
     delta: float = 1.0
 
     def problems(self) -> Iterator[str]:

@@ -30,6 +30,7 @@ from netc.runtime.metrics.counting import Mean, share_right
 from netc.runtime.metrics.measure import show
 from netc.runtime.metrics.seen import task_of
 from netc.runtime.metrics.table import chosen_metrics
+from netc.runtime.normalisation import standardised_note
 from netc.runtime.prepare import prepare
 from netc.runtime.run.checkpoint import Checkpoint
 from netc.runtime.run.config import RunConfig, checkpoint_of, normalise_of
@@ -135,9 +136,11 @@ def evaluate(
     data = with_columns(data, columns_of(saved)) if other else data
     named = named_part(config, data, saved, numbers=numbers, skip_unknown=skip_unknown) if other else Named(data.test)
     task = task_of(config.net, config.recipe.loss, classes_of(saved), len(named.test))
+    told = standardised_note(normalise_of(saved), data)
+    notes = (*noted(named, data), *([told] if told else ()))
     if not chosen and not tta:
         loss, correct, count = sums(session, named.test, config.training.batch, normalise_of(saved))
-        return Score(loss / count, correct / count, int(count), named.missing, named.left_out, noted(named, data))
+        return Score(loss / count, correct / count, int(count), named.missing, named.left_out, notes)
     tallies, total = {word: metric.tally(task) for word, metric in chosen.items()}, np.zeros(3)
     right = Mean(share_right)
     shown = (*tallies.values(), *([right] if tta else ()))
@@ -145,7 +148,7 @@ def evaluate(
     loss, correct, count = total.tolist()
     accuracy = right.result() if tta else correct / count
     found = {word: tally.result() for word, tally in tallies.items()}
-    return Score(loss / count, accuracy, int(count), named.missing, named.left_out, noted(named, data), found)
+    return Score(loss / count, accuracy, int(count), named.missing, named.left_out, notes, found)
 
 
 def noted(named: Named, data: Dataset) -> tuple[str, ...]:

@@ -47,7 +47,7 @@ def guess_rows(
         classes, normalise, metric = classes_of(saved), normalise_of(saved), config.recipe.loss.metric
         rows = Examples(x, np.zeros(len(x), np.int32), standardise=bool(normalise.mean))
         for start, batch in enumerate(eval_batches(rows, batch=config.training.batch, normalise=normalise)):
-            out = session.predict(batch.x)[batch.weight > 0].astype(np.float64)
+            out = normalise.target.undone(session.predict(batch.x)[batch.weight > 0]).astype(np.float64)
             for line, row in zip(lines[start * config.training.batch :], out, strict=False):
                 yield _guess(f"{path}, line {line}", row, classes, columns.targets, metric)
 

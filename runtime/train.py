@@ -25,7 +25,6 @@ from netc.runtime.data.batches import (
     Normalise,
     open_all,
     prefetch,
-    statistics,
     steps_per_epoch,
     train_batches,
 )
@@ -38,9 +37,10 @@ from netc.runtime.logs.tee import logged
 from netc.runtime.metrics.measure import measured
 from netc.runtime.metrics.seen import Task
 from netc.runtime.metrics.table import Metric
+from netc.runtime.normalisation import normalisation, standardised_note
 from netc.runtime.prepare import Prepared, in_use, prepare, program_sha256
 from netc.runtime.run import checkpoint
-from netc.runtime.run.config import RunConfig, normalise_of, read_config, refuse_used, stated, write_config
+from netc.runtime.run.config import RunConfig, read_config, refuse_used, write_config
 from netc.runtime.run.interrupt import interruptible
 from netc.runtime.run.ledger import Ledger, StepDone
 from netc.runtime.run.lock import only_writer
@@ -184,8 +184,9 @@ def _prepared(
             "give a smaller one, or a smaller `batch`"
         )
     open_all(data, workers)
-    given = normalise_of(left.saved) if left.saved else stated(config) or (start.normalise if start else None)
-    normalise = given or statistics(data.train, config.net.spec.input[-1], workers)
+    normalise = normalisation(config, data, left.saved, start, workers)
+    if note := standardised_note(normalise, data):
+        watch.noted(note)
     if skipped := untold(data):
         watch.noted(skipped)
     program = build(config.net, config.recipe, config.training.batch, steps_per_call=config.steps_per_call)
@@ -194,9 +195,8 @@ def _prepared(
     watch.prepared(prepared)
     session = Trainer(prepared)
     meta: dict[str, Any] = {"spec_sha256": config.net.digest, "net": config.net.spec.name}
-    meta["normalise"] = {"mean": list(normalise.mean), "std": list(normalise.std)}
-    meta["classes"] = list(data.classes)
-    meta["data_sha256"] = data.digest
+    meta["normalise"] = normalise.to_json()
+    meta |= {"classes": list(data.classes), "data_sha256": data.digest}
     if data.columns != Columns():
         meta["columns"] = {"inputs": list(data.columns.inputs), "targets": list(data.columns.targets)}
     saver = Saver(folder, session, config.saving, meta)

@@ -12,13 +12,14 @@ from netc.codegen.evaluator import run
 from netc.codegen.program import Program
 from netc.netspec.errors import UserError
 from netc.runtime.backends.protocol import Array
-from netc.runtime.data.batches import Normalise, statistics, steps_per_epoch, train_batches
+from netc.runtime.data.batches import Normalise, steps_per_epoch, train_batches
 from netc.runtime.data.dataset import Dataset, of_images
 from netc.runtime.data.frame import fit_of
 from netc.runtime.data.windows import TextSplit
 from netc.runtime.files import whole
+from netc.runtime.normalisation import normalisation
 from netc.runtime.run.checkpoint import CheckpointError
-from netc.runtime.run.config import RunConfig, checkpoint_of, normalise_of, stated
+from netc.runtime.run.config import RunConfig, checkpoint_of
 from netc.runtime.schedule import learning_rate
 from netc.runtime.weights.pretrained import Start
 
@@ -94,11 +95,10 @@ def replay_of(config: RunConfig, data: Dataset, folder: Path | None = None, star
         )
     try:
         if folder is not None:
-            return Replay(config, data, normalise_of(checkpoint_of(folder, "last")), start)
+            return Replay(config, data, normalisation(config, data, checkpoint_of(folder, "last"), start), start)
     except CheckpointError:
         pass  # the golden traces have no checkpoints; what they were trained with is computed again
-    known = stated(config) or (start.normalise if start else None)
-    return Replay(config, data, known or statistics(data.train, config.net.spec.input[-1]), start)
+    return Replay(config, data, normalisation(config, data, None, start), start)
 
 
 def write_examples(path: Path, data: Dataset) -> None:

@@ -33,6 +33,7 @@ from netc.runtime.data.kept import KeptSplit
 from netc.runtime.data.masked import targets
 from netc.runtime.data.resize import ResizedSplit
 from netc.runtime.data.split import Indices, Labels, Split
+from netc.runtime.data.target_scale import NO_SCALE, TargetScale, moments
 from netc.runtime.data.training_images import TrainingImages
 from netc.runtime.data.windows import Ids, TextSplit
 from netc.runtime.data.workers import AUTOMATIC, in_order, workers_for
@@ -57,13 +58,15 @@ FEEDING = Feeding()
 class Normalise:
     """x = (pixel / 255 - mean) / std for each channel; both in units of the full scale 0 to 1.
 
-    Of a table, x = (value - mean) / std for each column. Empty where a net takes its input as it is.
+    Of a table, x = (value - mean) / std for each column, and `target` is how the targets of a regression are scaled.
+    Empty where a net takes its input as it is.
 
     Raises `DataError` when the counts differ or a std is not positive.
     """
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    target: TargetScale = NO_SCALE
 
     def __post_init__(self) -> None:
         if len(self.mean) != len(self.std) or not all(value > 0 for value in self.std):
@@ -87,6 +90,12 @@ class Normalise:
         rows *= scale
         rows += shift
         return rows.reshape(pixels.shape)
+
+    def to_json(self) -> dict[str, object]:
+        """Plain JSON; `target` only where there is one."""
+        held = {"mean": list(self.mean), "std": list(self.std)}
+        target = {"target": {"mean": list(self.target.mean), "std": list(self.target.std)}}
+        return {**held, **(target if self.target else {})}
 
     def columns(self, x: Floats) -> Floats:
         """Return the rows of a table, float32 [N, F], as (x - mean) / std of each column, in their own units."""
@@ -128,7 +137,7 @@ def statistics(split: AnySplit, channels: int, workers: int = AUTOMATIC) -> Norm
     what a net takes as it is has nothing to normalise.
     """
     if isinstance(split, Examples) and split.standardise:
-        return _column_statistics(split.x)
+        return Normalise(*moments(split.x))
     if not of_images(split):
         return Normalise((), ())
     if split.shape[2] != channels:
@@ -152,21 +161,9 @@ def statistics(split: AnySplit, channels: int, workers: int = AUTOMATIC) -> Norm
     return Normalise(tuple(mean.tolist()), tuple(np.maximum(std, STD_FLOOR).tolist()))
 
 
-def _column_statistics(x: Floats) -> Normalise:
-    """Mean and population standard deviation of each column, in float64; a column that never changes has std 1."""
-    mean, std = np.zeros(x.shape[1]), np.zeros(x.shape[1])
-    for start in range(0, len(x), STATISTICS_IMAGES):
-        mean += x[start : start + STATISTICS_IMAGES].sum(axis=0, dtype=np.float64)
-    mean /= len(x)
-    for start in range(0, len(x), STATISTICS_IMAGES):
-        std += ((x[start : start + STATISTICS_IMAGES] - mean) ** 2).sum(axis=0)
-    std = np.sqrt(std / len(x))
-    return Normalise(tuple(mean.tolist()), tuple(np.where(std > 0, std, 1.0).tolist()))
-
-
 def _taken(split: Examples, chosen: Indices, normalise: Normalise) -> tuple[Array, Array]:
     x, y = split.take(chosen)
-    return (normalise.columns(x) if split.standardise else x), y
+    return (normalise.columns(x), normalise.target.scaled(y)) if split.standardise else (x, y)
 
 
 def open_all(data: Dataset, workers: int = AUTOMATIC) -> None:

@@ -44,6 +44,7 @@ def show(
 ) -> None:
     """Show a test part's outputs to the tallies, a batch at a time; `tta` averages over a second view of each image.
 
+    The targets of a table and what is predicted of them are in their own units.
     `sums` [3], where it is given, gets the sums of (loss, correct, count) over the examples as they are.
     """
     tallies, view = list(tallies), None
@@ -60,7 +61,8 @@ def show(
             again = trainer.predict(view(b.x))
             outputs = averaged(task, outputs, view(again) if again.ndim == 4 else again)
         real = b.weight > 0
-        for seen in rows_of(task, first + np.flatnonzero(real), outputs[real], b.y[real]):
+        outputs, y = (normalise.target.undone(a[real]) for a in (outputs, b.y))
+        for seen in rows_of(task, first + np.flatnonzero(real), outputs, y):
             for tally in tallies:
                 tally.add(seen)
         first += batch

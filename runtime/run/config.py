@@ -28,6 +28,7 @@ from netc.netspec.recipe import Recipe, TrainConfig
 from netc.netspec.schedules import SCHEDULES
 from netc.netspec.toml import from_toml, to_toml
 from netc.runtime.data.batches import Normalise
+from netc.runtime.data.target_scale import TargetScale
 from netc.runtime.files import read_regular, write_whole
 from netc.runtime.run.checkpoint import Checkpoint, CheckpointError, load
 from netc.runtime.run.records import NEWER, mapping, read, read_kind, typed, written
@@ -281,7 +282,9 @@ def normalise_of(saved: Checkpoint) -> Normalise:
     """The normalisation that a run was trained with."""
     table = saved.meta["normalise"]
     assert isinstance(table, dict)  # the manifest's digest was checked
-    return Normalise(tuple(table["mean"]), tuple(table["std"]))  # type: ignore[arg-type]
+    target: Any = table.get("target", {"mean": (), "std": ()})
+    scale = TargetScale(tuple(target["mean"]), tuple(target["std"]))
+    return Normalise(tuple(table["mean"]), tuple(table["std"]), scale)  # type: ignore[arg-type]
 
 
 def stated(config: RunConfig) -> Normalise | None:

@@ -28,14 +28,13 @@ def metadata_of(
     net: str, spec_sha256: str, shape: tuple[int, ...], classes: tuple[str, ...], normalise: Normalise
 ) -> dict[str, str]:
     """The table to write; `format` is what PyTorch's projects look for."""
-    levels = {"mean": list(normalise.mean), "std": list(normalise.std)}
     return {
         "format": "pt",
         NET: net,
         SPEC: spec_sha256,
         INPUT: json.dumps(list(shape)),
         CLASSES: json.dumps(list(classes)),
-        NORMALISE: json.dumps(levels),
+        NORMALISE: json.dumps(normalise.to_json()),
     }
 
 
@@ -56,12 +55,12 @@ def _parsed(text: str) -> Any:
 def _normalise(levels: Any) -> Normalise | None:
     if not isinstance(levels, dict):
         return None
-    found = []
+    found = list[tuple[float, ...]]()
     for values in (levels.get("mean"), levels.get("std")):
         if not isinstance(values, list) or not all(type(v) in (int, float) and abs(v) < 1e6 for v in values):
             return None
         found.append(tuple(map(float, values)))
     try:
-        return Normalise(*found)
+        return Normalise(found[0], found[1])
     except DataError:
         return None
