@@ -15,6 +15,7 @@ from netc.netspec.augment import Augment
 from netc.runtime.data.augment import Images
 from netc.runtime.data.errors import DataError
 from netc.runtime.data.examples import (
+    VOID,
     Array,
     Batches,
     Examples,
@@ -27,7 +28,7 @@ from netc.runtime.data.examples import (
     ids_of,
     refuse_ids,
 )
-from netc.runtime.data.masked import MaskedSplit
+from netc.runtime.data.masked import IDS, MaskedSplit
 from netc.runtime.data.split import Indices, Labels, Split
 from netc.runtime.data.windows import TextSplit
 
@@ -137,11 +138,11 @@ class Dataset:
         for role, split in (("training", self.train), ("test", self.test)):
             if len(split) == 0:
                 raise DataError(f"{self.name}: the {role} split wants at least one image, got none; add some")
-            if isinstance(split, MaskedSplit) or split.labels.dtype != np.int32:  # masks were looked at one by one
+            if not (isinstance(split, MaskedSplit) or split.labels.dtype == np.int32):
                 continue
             if not self.classes and self.name.startswith(OWN):
                 continue  # the net says which ids there are: see `numbered`
-            ids = ids_of(split.labels, len(self.classes))
+            ids = _ids(split, len(self.classes))
             low, high = (int(ids.min()), int(ids.max())) if ids.size else (0, 0)
             if low < 0 or high >= len(self.classes):
                 raise DataError(
@@ -242,10 +243,34 @@ def _pair(x: Any, y: Any) -> Pair:
 
 def _split(x: Array, y: Array, augment: Augment | None) -> AnySplit:
     if x.dtype == np.uint8:
-        return ArraySplit(x, y)
+        return of_arrays(x, y) if y.dtype == np.int32 and y.ndim == 3 else ArraySplit(x, y)
     if augment is not None:
         raise DataError(f"`augment` wants images, uint8 [N, H, W, 1 or 3], got {x.dtype} {list(x.shape)}; leave it out")
     return Examples(x, y)
+
+
+def of_arrays(pixels: Images, masks: Labels) -> MaskedSplit:
+    """Images uint8 [N, H, W, C] with masks int32 [N, H, W] in memory; raises `DataError` where they do not fit."""
+    if masks.shape != pixels.shape[:3]:
+        raise DataError(
+            f"`y` wants a class for each image or for each pixel, int32 [N] or {list(pixels.shape[:3])}, got "
+            f"{list(masks.shape)}; bring the masks to the size of their images"
+        )
+    if masks.size and not 0 <= int(masks.min()) <= int(masks.max()) < IDS:
+        raise DataError(
+            f"`y` wants class ids from 0 to {VOID - 1} for each pixel, and {VOID} for no class, got {masks.min()} to "
+            f"{masks.max()}; number the classes from 0"
+        )
+    nothing, small = np.zeros(len(pixels), np.int32), masks.astype(np.uint8)
+    counts = np.stack([np.bincount(mask.ravel(), minlength=IDS) for mask in small])
+    return MaskedSplit(ArraySplit(pixels, nothing), ArraySplit(small[..., np.newaxis], nothing), counts)
+
+
+def _ids(split: AnySplit, classes: int) -> Array:
+    """The class ids of a split, of masks each one once."""
+    if isinstance(split, MaskedSplit):
+        return np.flatnonzero(split.of_each()[:VOID]).astype(np.int32)
+    return ids_of(split.labels, classes)
 
 
 def numbered(data: Dataset, outputs: int) -> Dataset:
@@ -253,18 +278,22 @@ def numbered(data: Dataset, outputs: int) -> Dataset:
 
     Other data is as it was.
     """
-    if data.classes or not data.name.startswith(OWN) or data.train.labels.dtype != np.int32:
+    if data.classes or not data.name.startswith(OWN):
         return data
     train, test = data.train, data.test
+    if not isinstance(train, MaskedSplit) and train.labels.dtype != np.int32:
+        return data
     for split in (train, test):
-        refuse_ids(split.labels, outputs)
+        refuse_ids(_ids(split, outputs), outputs)
     if isinstance(train, Batches):
         train = replace(train, classes=outputs)
     return replace(data, train=train, classes=tuple(map(str, range(outputs))))
 
 
 def highest_of(data: Dataset) -> int:
-    """How many class ids own arrays have, one for each example, from 0 to the highest; 0 of any other data."""
+    """How many class ids own arrays have, one for each example or pixel of it, from 0 on; 0 of any other data."""
+    if isinstance(data.train, MaskedSplit):
+        return max(int(_ids(split, 0).max(initial=-1)) for split in (data.train, data.test)) + 1
     targets = (data.train.labels, data.test.labels)
     streamed = isinstance(data.train, Batches) or not data.name.startswith(OWN)
     if streamed or any(y.dtype != np.int32 or y.ndim != 1 for y in targets):

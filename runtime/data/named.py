@@ -17,7 +17,7 @@ from PIL import Image
 from netc.runtime.data.augment import Images
 from netc.runtime.data.dataset import AnySplit, Columns, Dataset, of_images
 from netc.runtime.data.errors import DataError
-from netc.runtime.data.examples import VOID, Examples
+from netc.runtime.data.examples import VOID, Examples, ids_of
 from netc.runtime.data.masked import MaskedSplit
 from netc.runtime.data.split import Indices, Labels, Split
 from netc.runtime.data.windows import TextSplit
@@ -81,10 +81,13 @@ def by_name(data: Dataset, classes: Sequence[str], *, skip_unknown: bool = False
     numbers: Numbers = np.array([known.get(_normal(name), -1) for name in data.classes], np.int32)
     if isinstance(data.test, MaskedSplit):
         return _masks_by_name(data, data.test, numbers, classes, skip_unknown=skip_unknown)
-    counts = np.bincount(data.test.labels.ravel(), minlength=len(data.classes))
+    held = data.test.labels
+    ids = ids_of(held, len(data.classes))
+    counts = np.bincount(ids.ravel(), minlength=len(data.classes))
     unknown = [name for name, number, count in zip(data.classes, numbers, counts, strict=True) if count and number < 0]
     _refuse_twins(data, classes)
-    labels = numbers[data.test.labels]
+    void = held == VOID if ids is not held else np.zeros((), np.bool_)  # pixels of no class stay so
+    labels = np.where(void, np.int32(VOID), numbers[np.where(void, 0, held)])
     known_all = (labels >= 0).reshape(len(labels), -1).all(axis=1)
     left_out = int((~known_all).sum())
     if unknown and (not skip_unknown or left_out == len(labels)):

@@ -79,6 +79,38 @@ def test_a_folder_with_masks_trains_resumes_and_is_evaluated(capsys):
     assert [row["class"] for row in found["metrics"]["iou"]["classes"]] == ["0", "1", "2"]
 
 
+def test_masks_train_from_arrays_as_from_files():
+    x, y = netc.datasets.load("masks:d").arrays("train")
+    x_test, y_test = netc.datasets.load("masks:d").arrays("test")
+    words = {**WORDS, "epochs": 2, "flip": True, "class_weights": "balanced"}
+    net = netc.NetSpec("pixels", (24, 16, 3), (nn.Conv2d(4, 3, 1, "same"), nn.Conv2d(3, 1, 1, "valid")))
+    for i in range(8):  # of one size, so that both are resized alike
+        pair("e/train", str(i), scene(24))
+        pair("e/val", str(i), scene(24))
+    files = netc.train(net, "masks:e", out="files", **words)
+    held = netc.datasets.load("masks:e")
+    arrays = netc.train(net, netc.Dataset.from_arrays(*held.arrays("train"), *held.arrays("test")), out="run", **words)
+    losses = [
+        [r["loss"] for r in map(json.loads, Path(p, "trace.jsonl").read_text().splitlines()) if r["kind"] != "header"]
+        for p in ("files", "run")
+    ]
+    assert losses[0] == losses[1] and files.accuracy == arrays.accuracy
+    y[:, 0] = 255
+    np.savez("m.npz", x=x, y=y, x_test=x_test, y_test=y_test)
+    with pytest.raises(netc.UserError, match=r"arrays:m.npz has [0-9]+ pixels of 255, which is no class"):
+        netc.train(net, "arrays:m.npz", out="no", **words)
+    void = netc.train(net, "arrays:m.npz", out="void", check_labels=True, **words)
+    assert void.evaluate("arrays:m.npz").accuracy == void.best
+    for wrong, sentence in (
+        (y[:, 1:], r"`y` wants a class for each image or for each pixel, int32 \[N\] or \[8, 16, 16\], got"),
+        (y + 300, "`y` wants class ids from 0 to 254 for each pixel, and 255 for no class, got 300"),
+    ):
+        with pytest.raises(netc.DataError, match=sentence):
+            netc.Dataset.from_arrays(x, wrong, x, wrong)
+    with pytest.raises(netc.DataError, match="got 0 to 2; give a net with more outputs"):
+        netc.train(net, netc.Dataset.from_arrays(x, y % 255 % 3, x, y % 255 % 3), out="no", classes=2, **words)
+
+
 def test_the_jax_script_trains_on_masks(capsys, monkeypatch):
     netc.train(NET, "masks:d", out="run", epochs=2, **WORDS)
     assert _run(["emit-jax", "run", "-o", "twin.py"]) == 0

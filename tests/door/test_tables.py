@@ -154,6 +154,9 @@ def test_a_class_for_each_pixel_is_learnt_from_arrays(capsys):
     ):
         netc.train(net, "arrays:m.npz", target="reference", out="no")
     assert not Path("no").exists() and run.evaluate().accuracy == run.best
+    np.savez("o.npz", x=x[:20], y=y[:20])
+    # other arrays, whose 255 is no class either: 20 examples of 30 pixels in 36 that count
+    assert run.evaluate("arrays:o.npz").count == 16
     np.savez("m.npz", x=x, y=np.where(y == 1, 254, y))
     with pytest.raises(netc.DataError, match=r"`y` wants class ids from 0 to 1, for the 2 classes .* got 0 to 254"):
         netc.train(net, "arrays:m.npz", target="reference", out="no", check_labels=True)
