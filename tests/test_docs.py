@@ -6,6 +6,7 @@ import hashlib
 import importlib.util
 import inspect
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -186,9 +187,15 @@ def test_the_number_of_networks_is_that_of_the_zoo():
     assert f"[{len(ZOO)} that netc knows]" in FRONT[0].read_text(encoding="utf-8")
 
 
+def test_every_extra_is_on_the_page_of_installing():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    page = (DOCS / "install.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)) == set(project["optional-dependencies"])
+
+
 def test_the_first_commands_text_is_the_one_that_the_readme_prints():
     readme = FRONT[0].read_text(encoding="utf-8")
-    net = request_program("resnet34", input=(64, 64, 3), classes=10, batch=32)
+    net = request_program("mnist-mlp", input=(28, 28, 1), classes=10, batch=32)
     text = emit_text(net.build(), parse_target("cpu")).text.encode()
     said = f"one module, {len(text) / 1e6:.2f} MB of StableHLO emitted in "
     digest = hashlib.sha256(text).hexdigest()[:12]

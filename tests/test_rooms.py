@@ -370,9 +370,9 @@ def test_quick_tests_are_of_every_room():
     assert {f"netc/{r}" if r == "cli" else r for r in QUICK} >= {"", "netc/cli", *ROOMS} - {"netc"}
 
 
-def test_the_command_of_the_readme_is_that_of_ci():
+def test_the_command_of_the_page_of_installing_is_that_of_ci():
     command = "pip install {}-e '.[test]' && pytest -n auto\n"
-    assert f"\n```\n{command.format('')}```\n" in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"\n```\n{command.format('')}```\n" in (ROOT / "docs" / "install.md").read_text(encoding="utf-8")
     assert command.format("-q ") in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
 
 
