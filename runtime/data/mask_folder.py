@@ -216,7 +216,8 @@ def _missing(found: Found, places: dict[Path, dict[str, Path]]) -> None:
 
 def _pairs(found: Found, root: Path, images: Path, masks: Path) -> list[_Pair]:
     """The images with their masks, sorted; an image without one is a problem, a mask without one a note."""
-    of_image, of_mask = ({}, {})  # type: tuple[dict[str, Path], dict[str, Path]]
+    of_image: dict[str, Path] = {}
+    of_mask: dict[str, Path] = {}
     for folder, by_stem in ((images, of_image), (masks, of_mask)):
         for file in found.images_below(folder):
             stem = file.relative_to(folder).with_suffix("").as_posix()
