@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from netc.codegen.builder import Builder
 from netc.codegen.ir import Value
-from netc.codegen.wrapping import multiple
+from netc.codegen.quotient import multiple
 from netc.netspec.averaging import Averaging
 from netc.netspec.types import TensorType
 

@@ -6,7 +6,7 @@ import math
 
 from netc.codegen.builder import Builder
 from netc.codegen.ir import Value
-from netc.codegen.mixing import UNIT, happens, looked_up
+from netc.codegen.mixing import UNIT, bits_of, happens, looked_up, roots_reached
 from netc.codegen.random import SPREAD, centred_sum, words
 from netc.codegen.rules import part_stream
 from netc.netspec.erasing import LARGEST_AREA, LEAST_AREA, LEAST_ASPECT, Erasing
@@ -41,8 +41,7 @@ def erase(b: Builder, erasing: Erasing, key: Value, x: Value) -> Value:
 
 
 def _bits(b: Builder, word: Value, start: int, count: int = 16) -> Value:
-    shifted = b.op("shr", word, b.constant(start, word.type))
-    return b.convert(b.op("and", shifted, b.constant((1 << count) - 1, word.type)), "i32")
+    return b.convert(bits_of(b, word, start, count), "i32")
 
 
 def _sides(b: Builder, word: Value, size: tuple[int, int]) -> tuple[Value, Value]:
@@ -66,8 +65,7 @@ def _sides(b: Builder, word: Value, size: tuple[int, int]) -> tuple[Value, Value
 def _rounded_root(b: Builder, squared: Value, most: int) -> Value:
     """The root, rounded, i32, or `most` where it is larger: how many of (k - 1/2)^2, k = 1 .. most, it reaches."""
     shape = (*squared.shape, most)
-    k = b.add(b.convert(b.iota(2, shape), "f32"), 0.5)
-    return b.sum(b.convert(b.compare("LE", b.mul(k, k), b.broadcast(squared, k, (0, 1))), "i32"), (2,))
+    return roots_reached(b, squared, b.add(b.convert(b.iota(2, shape), "f32"), 0.5))
 
 
 def _place(b: Builder, bits: Value, length: Value, size: int) -> Value:

@@ -11,6 +11,7 @@ from typing import Any
 
 from netc.codegen.builder import Builder
 from netc.codegen.ir import Value
+from netc.codegen.softplus import softplus
 from netc.netspec.errors import UserError
 from netc.netspec.loss import (
     BinaryCrossEntropy,
@@ -143,7 +144,7 @@ def emit_one_versus_rest(b: Builder, loss: OneVersusRest, z: Value, ids: Value) 
     classes, a = z.shape[-1], loss.smoothing
     q = b.select(_one_hot(b, ids, z), 1.0 - a + a / classes, b.constant(a / classes, z.type))
     minus = b.unary("neg", z)
-    at = b.add(b.mul(q, _softplus(b, minus)), b.mul(b.sub(1.0, q), _softplus(b, z)))
+    at = b.add(b.mul(q, softplus(b, minus)), b.mul(b.sub(1.0, q), softplus(b, z)))
 
     def pull(d: Value) -> Value:  # dz = d (s(z) - q)
         return b.mul(_share(b, d, at), b.sub(b.unary("logistic", z), q))
@@ -170,7 +171,7 @@ def emit_focal(b: Builder, loss: Focal, z: Value, ids: Value) -> EmittedLoss:
     e = b.select(hit, 0.0, b.unary("exp", b.sub(others, _spread(b, top, z))))
     total = b.maximum(b.sum(e, _last(z)), 1.0)  # the largest of the others gives 1; a net of one class has none
     m = b.sub(b.add(top, b.unary("log", total)), own)
-    plus = _softplus(b, m)
+    plus = softplus(b, m)
     miss = b.unary("logistic", m)
     focus = b.unary("exp", b.mul(b.sub(plus, m), -loss.gamma))  # s(m)^gamma: log s(m) = m - softplus(m)
     if loss.alpha:
@@ -199,18 +200,12 @@ def _per_class(b: Builder, numbers: tuple[float, ...]) -> Value:
     return b.op("constant", value=numbers, shape=classes, dtype="f32")
 
 
-def _softplus(b: Builder, x: Value) -> Value:
-    """log(1 + exp(x)) as max(x, 0) + log1p(exp(-|x|)): the exponent is never positive."""
-    size = b.maximum(x, b.unary("neg", x))
-    return b.add(b.maximum(x, 0.0), b.unary("log1p", b.unary("exp", b.unary("neg", size))))
-
-
 @loss_rule(BinaryCrossEntropy)
 def emit_binary_cross_entropy(b: Builder, loss: BinaryCrossEntropy, z: Value, target: Value) -> EmittedLoss:
     """w t softplus(-z) + (1 - t) softplus(z): sums of what is not negative, so that nothing cancels."""
     minus = b.unary("neg", z)
     yes, no = b.mul(target, loss.positive_weight), b.sub(1.0, target)
-    at = b.add(b.mul(yes, _softplus(b, minus)), b.mul(no, _softplus(b, z)))
+    at = b.add(b.mul(yes, softplus(b, minus)), b.mul(no, softplus(b, z)))
 
     def pull(d: Value) -> Value:  # softplus' = s, so dz = d ((1 - t) s(z) - w t s(-z))
         slope = b.sub(b.mul(no, b.unary("logistic", z)), b.mul(yes, b.unary("logistic", minus)))

@@ -93,7 +93,7 @@ def beta(b: Builder, word: Value, alpha: float) -> Value:
     """
     quantiles = half_quantiles(alpha)
     bits = b.convert(b.op("shr", word, b.constant(32 - 9 - FRACTION, word.type)), "i32")
-    half, cell, place = _bits(b, bits, 8 + FRACTION, 1), _bits(b, bits, FRACTION, 8), _bits(b, bits, 0, FRACTION)
+    half, cell, place = (bits_of(b, bits, *at) for at in ((8 + FRACTION, 1), (FRACTION, 8), (0, FRACTION)))
     rises = tuple(after - before for before, after in pairwise(quantiles))
     start, rise = looked_up(b, quantiles[:-1], cell), looked_up(b, rises, cell)
     fine = b.add(b.mul(start, 1 << FRACTION), b.mul(rise, place))  # of 2^-31, below 2^30
@@ -102,7 +102,8 @@ def beta(b: Builder, word: Value, alpha: float) -> Value:
     return b.mul(b.convert(value, "f32"), UNIT)
 
 
-def _bits(b: Builder, v: Value, start: int, count: int) -> Value:
+def bits_of(b: Builder, v: Value, start: int, count: int) -> Value:
+    """`count` bits of each integer, from bit `start` on."""
     shifted = b.op("shr", v, b.constant(start, v.type))
     return b.op("and", shifted, b.constant((1 << count) - 1, v.type))
 
@@ -131,9 +132,14 @@ def side(b: Builder, squared: Value, size: int) -> Value:
     Counted, because a root may round otherwise on another backend. One for each element.
     """
     shape = (*squared.shape, size)
-    k = b.convert(b.add(b.iota(len(shape) - 1, shape), 1), "f32")
-    reached = b.compare("LE", b.mul(k, k), b.broadcast(squared, k, tuple(range(len(squared.shape)))))
-    return b.sum(b.convert(reached, "i32"), (len(shape) - 1,))
+    return roots_reached(b, squared, b.convert(b.add(b.iota(len(shape) - 1, shape), 1), "f32"))
+
+
+def roots_reached(b: Builder, squared: Value, roots: Value) -> Value:
+    """For each element of `squared` [..] how many of the squares of `roots` [.., n] it reaches, i32 [..]."""
+    last = len(squared.shape)
+    reached = b.compare("LE", b.mul(roots, roots), b.broadcast(squared, roots, tuple(range(last))))
+    return b.sum(b.convert(reached, "i32"), (last,))
 
 
 def _cut(b: Builder, kept: Value, places: tuple[Value, Value], x: Value) -> tuple[Value, Value]:

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from netc.codegen.builder import Builder
 from netc.codegen.ir import Function, Value
+from netc.codegen.slots import SCALAR, Slot
 from netc.netspec.types import TensorType
 
-if TYPE_CHECKING:
-    from netc.codegen.slots import Slot
-
-SCALAR = TensorType(())
 INDEX = TensorType((), "i32")
 
 
@@ -36,10 +32,9 @@ class Accumulation:
 
     `constants` are what each part is given besides the state. `derive(b, held, x, y)` emits the two passes over one
     part, x of the type `x` and y of the type `y`, whose loss and gradients are shares in the mean over the whole
-    batch. Batch-norm statistics run per part, as everywhere in the
-    field: each part is normalised by its own mean and variance, and the running ones are updated at each. Where the
-    net draws (dropout), each part draws with a key of its own: its number, counted through the whole run, stands for
-    the step's. Parameters in `frozen` have no gradient.
+    batch. Batch-norm statistics run per part, as everywhere in the field: each part is normalised by its own mean and
+    variance, and the running ones are updated at each. Where the net draws (dropout), each part draws with a key of its
+    own: its number, counted through the whole run, stands for the step's. Parameters in `frozen` have no gradient.
     """
 
     parts: int

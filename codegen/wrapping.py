@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from netc.codegen.builder import Builder
 from netc.codegen.ir import Value
 from netc.codegen.norms import norm
+from netc.codegen.quotient import multiple
 from netc.netspec.types import TensorType
 from netc.netspec.wrapping import Wrapping
 
@@ -44,12 +45,3 @@ def followed(
             found[name] = b.select(follows, moved, w)
             found[f"slow/{name}"] = b.select(follows, moved, slow)
     return found
-
-
-def multiple(b: Builder, number: Value, of: int) -> tuple[Value, Value]:
-    """How often `of` goes into a number i32 [] of at least 0, as i32, and whether it leaves nothing.
-
-    The half keeps the quotient's rounding from the next whole number, for numbers up to 4 million.
-    """
-    whole = b.convert(b.div(b.add(b.convert(number, "f32"), 0.5), float(of)), "i32")
-    return whole, b.compare("EQ", b.mul(whole, of), number)

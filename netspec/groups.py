@@ -50,7 +50,6 @@ class Groups:
                 yield f"{net.spec.name}: `freeze` wants layers that have parameters, got {name!r}; {do}"
         if self.freeze and all(self.is_frozen(p.name) for p in net.params):
             yield f"{net.spec.name}: `freeze` leaves nothing to train, got {','.join(self.freeze)}; name fewer layers"
-
         if self.head_lr != 1 and all(p.name.startswith(_head(net)) for p in net.params):
             yield f"{net.spec.name}: `head_lr` wants a head apart from other layers, got a net of one; leave it out"
 

@@ -61,10 +61,10 @@ class Recipe:
     clipping: Clipping = part(Clipping())  # noqa: RUF009  # frozen
     averaging: Averaging = part(Averaging())  # noqa: RUF009  # frozen
     groups: Groups = part(Groups())  # noqa: RUF009  # frozen
-    mixing: Mixing = part(Mixing())  # noqa: RUF009
-    erasing: Erasing = part(Erasing())  # noqa: RUF009
+    mixing: Mixing = part(Mixing())  # noqa: RUF009  # frozen
+    erasing: Erasing = part(Erasing())  # noqa: RUF009  # frozen
     wrapping: Wrapping = part(Wrapping())  # noqa: RUF009  # frozen
-    regularisation: Regularisation = part(Regularisation())  # noqa: RUF009
+    regularisation: Regularisation = part(Regularisation())  # noqa: RUF009  # frozen
 
     @property
     def draws(self) -> bool:

@@ -60,15 +60,18 @@ def both := [wide 16, wide 32]
 """
 TEXT = """module @m {
   func.func public @main(%x: tensor<4x3xf32>, %w: tensor<3x2xf32>) -> (tensor<f32>, tensor<3x2xf32>) {
-    %0 = stablehlo.dot_general %x, %w, contracting_dims = [1] x [0] : (tensor<4x3xf32>, tensor<3x2xf32>) -> tensor<4x2xf32>
+    %0 = stablehlo.dot_general %x, %w, contracting_dims = [1] x [0]
+        : (tensor<4x3xf32>, tensor<3x2xf32>) -> tensor<4x2xf32>
     %z = stablehlo.constant dense<0.0> : tensor<f32>
-    %1 = stablehlo.reduce(%0 init: %z) applies stablehlo.add across dimensions = [0, 1] : (tensor<4x2xf32>, tensor<f32>) -> tensor<f32>
+    %1 = stablehlo.reduce(%0 init: %z) applies stablehlo.add across dimensions = [0, 1]
+        : (tensor<4x2xf32>, tensor<f32>) -> tensor<f32>
     %o = stablehlo.constant dense<1.0> : tensor<4x2xf32>
-    %2 = stablehlo.dot_general %x, %o, contracting_dims = [0] x [0] : (tensor<4x3xf32>, tensor<4x2xf32>) -> tensor<3x2xf32>
+    %2 = stablehlo.dot_general %x, %o, contracting_dims = [0] x [0]
+        : (tensor<4x3xf32>, tensor<4x2xf32>) -> tensor<3x2xf32>
     return %1, %2 : tensor<f32>, tensor<3x2xf32>
   }
 }
-"""  # noqa: E501
+"""
 
 
 class RefusedError(NetcError):

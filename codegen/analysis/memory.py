@@ -42,8 +42,8 @@ class Saved:
 class Memory:
     """The bytes of a step. `saved` is largest first; `again` is what the largest recomputed block makes once more.
 
-    `sums` are those of the gradients of a batch's parts, 0 where it passes whole; `averages`
-    those of the weights and `slow` Lookahead's, 0 where none are kept.
+    `sums` are those of the gradients of a batch's parts, 0 where it passes whole; `averages` those of the weights and
+    `slow` Lookahead's, 0 where none are kept.
     """
 
     parameters: int

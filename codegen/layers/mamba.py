@@ -9,14 +9,9 @@ from netc.codegen.builder import Builder
 from netc.codegen.ir import Value
 from netc.codegen.layers.tokens import tokens_from
 from netc.codegen.rules import Emitted, Grads, Scope, decoding_rule, no_pull, rule
+from netc.codegen.softplus import softplus
 from netc.netspec.layers.mamba import SelectiveScan
 from netc.netspec.types import TensorType
-
-
-def _softplus(b: Builder, x: Value) -> Value:
-    """log(1 + exp(x)) = max(x, 0) + log1p(exp(-|x|)): nothing overflows, and a small step is not rounded away."""
-    size = b.maximum(x, b.unary("neg", x))
-    return b.add(b.maximum(x, 0.0), b.unary("log1p", b.unary("exp", b.unary("neg", size))))
 
 
 @dataclass(frozen=True)
@@ -54,7 +49,7 @@ def _selected(b: Builder, layer: SelectiveScan, scope: Scope, x: Value) -> _Sele
     u, step, bs, cs = (b.slice(x, (0, 0, lo), (batch, length, hi)) for lo, hi in pairwise(edges))
     whole = TensorType((batch, length, inner, n), x.type.dtype)
     raw = b.add(step, b.broadcast(scope.param("step_bias"), step))
-    delta = _softplus(b, raw)
+    delta = softplus(b, raw)
     rate = b.unary("neg", b.unary("exp", scope.param("log_rate")))  # A
     rates = b.broadcast(rate, whole, (2, 3))
     decay = b.unary("exp", b.mul(b.broadcast(delta, whole, (0, 1, 2)), rates))

@@ -11,7 +11,7 @@ from netc.netspec.layer import Composite, Layer, want_copies, want_positive, wan
 from netc.netspec.layers.combine import Chain, Residual
 from netc.netspec.layers.conv import Conv2d
 from netc.netspec.layers.norm import BatchNorm, LayerNorm, LayerScale
-from netc.netspec.layers.stochastic import DropPath, Rates, paths_problems
+from netc.netspec.layers.stochastic import DropPath, Rates, path_rates, paths_problems
 from netc.netspec.types import TensorType
 
 Norm = Literal["layer", "batch"]
@@ -118,8 +118,7 @@ class ConvNextStage(Composite):
 
     def rates(self) -> tuple[float, ...]:
         """The rate of drop path of each block."""
-        first, last = self.drop_path if isinstance(self.drop_path, tuple) else (self.drop_path, self.drop_path)
-        return tuple(first + (last - first) * i / max(self.blocks - 1, 1) for i in range(self.blocks))
+        return path_rates(self.drop_path, self.blocks)
 
     def expand(self, x: TensorType) -> Layer:
         """A chain of residuals."""

@@ -13,7 +13,7 @@ from netc.netspec.layers.combine import Chain, Residual
 from netc.netspec.layers.conv import ConvBn
 from netc.netspec.layers.norm import BatchNorm
 from netc.netspec.layers.squeeze import SqueezeExcite
-from netc.netspec.layers.stochastic import DropPath
+from netc.netspec.layers.stochastic import DropPath, path_rates, paths_problems
 from netc.netspec.layers.window import window_label
 from netc.netspec.types import TensorType
 
@@ -123,18 +123,12 @@ class MobileStage(MobileBlock):
         yield from want_positive(features=self.features, stride=self.stride)
         yield from want_copies(blocks=self.blocks)
         yield from activation_problems(self.activation)
-        if not all(0 <= rate < 1 for rate in self._rates):
-            yield f"drop_path wants numbers in [0, 1), got {self.drop_path}"
+        yield from paths_problems(self.drop_path)
         yield from super().problems()
-
-    @property
-    def _rates(self) -> tuple[float, float]:
-        return self.drop_path if isinstance(self.drop_path, tuple) else (self.drop_path, self.drop_path)
 
     def drop_rate(self, index: int) -> float:
         """The drop-path rate of a block of the stage."""
-        first, last = self._rates
-        return first + (last - first) * index / max(self.blocks - 1, 1)
+        return path_rates(self.drop_path, self.blocks)[index]
 
     def expand(self, x: TensorType) -> Layer:
         """A chain of residuals, and of plain blocks where the shape changes."""

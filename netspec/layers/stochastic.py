@@ -59,8 +59,13 @@ def paths_problems(drop_path: Rates) -> Iterator[str]:
         yield f"drop_path wants numbers in [0, 1), got {drop_path}"
 
 
+def path_rates(drop_path: Rates, count: int) -> tuple[float, ...]:
+    """The rate of each of `count` blocks, evenly from the first rate to the last."""
+    first, last = drop_path if isinstance(drop_path, tuple) else (drop_path, drop_path)
+    return tuple(first + (last - first) * i / max(count - 1, 1) for i in range(count))
+
+
 def paths_dropped(drop_path: Rates, index: int, count: int) -> tuple[Layer, ...]:
     """The drop-path of block `index` of `count`, or nothing where its rate is 0."""
-    first, last = drop_path if isinstance(drop_path, tuple) else (drop_path, drop_path)
-    rate = first + (last - first) * index / max(count - 1, 1)
+    rate = path_rates(drop_path, count)[index]
     return (DropPath(rate, name="droppath"),) if rate else ()

@@ -105,14 +105,8 @@ def jax_script(t: Training) -> str:
     return re.sub("|".join(replaced), lambda mark: replaced[mark[0]], TEMPLATE)
 
 
-FORMS = (
-    "averaging",
-    "clipping",
-    "groups",
-    "mixing",
-    "erasing",
-    "regularisation",
-)  # parts of a recipe that a script has
+FORMS = ("averaging", "clipping", "groups", "mixing", "erasing", "regularisation")
+"""Parts of a recipe that a script has."""
 
 
 def _refuse(recipe: Recipe) -> None:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import jax
+import jax.extend.random
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -15,9 +16,11 @@ from netc.netspec import layers as nn
 from netc.netspec.check import check
 from netc.netspec.errors import SpecError
 from netc.netspec.loss import LOSSES, CrossEntropy, Focal
+from netc.netspec.mixing import Mixing
 from netc.netspec.recipe import SGD, Recipe
 from netc.netspec.spec import NetSpec
 from netc.proofs_oracle.references.losses import each
+from netc.proofs_oracle.references.mixing import mixture
 from tests.codegen.witness import by_xla
 
 K, BATCH = 4, 6
@@ -158,3 +161,26 @@ def test_unchecked_a_label_that_is_no_class_is_no_class_at_all():
     np.testing.assert_allclose(found["loss"], np.log(total).mean(), rtol=1e-12)
     np.testing.assert_allclose(found["velocity/d.bias"], (np.exp(shifted) / total[:, None]).mean(0), rtol=1e-12)
     assert found["correct"] == 0
+
+
+def test_of_mixed_examples_each_label_is_left_out_by_itself():
+    """A bad label loses its share of its own example and of its partner's, and leaves the other's."""
+    w, bias, x, y = drawn(ROWS, (-1, K))
+    mixing = Mixing(0.4)
+    found = step(program_of(ROWS, mixing=mixing), w, bias, x, y)
+    good = (y >= 0) & (y < K)
+
+    def wanted(w, bias):
+        key = jax.extend.random.threefry_2x32(jnp.zeros(2, jnp.uint32), jnp.array([0, 3], jnp.uint32))
+        mixed = mixture(mixing, key, x)
+        own, other = (
+            jnp.sum(jnp.where(g, each(CrossEntropy(), mixed.x @ w + bias, jnp.where(g, t, 0)), 0))
+            for g, t in ((good, y), (good[::-1], y[::-1]))
+        )
+        return (mixed.share * own + (1 - mixed.share) * other) / good.sum(), mixed.share
+
+    with jax.enable_x64(True):
+        (loss, share), (dw, dbias) = jax.value_and_grad(wanted, (0, 1), has_aux=True)(w, bias)
+    assert 0 < share < 1 and found["bad_labels"] == 2
+    for name, value in (("loss", loss), ("velocity/d.kernel", dw), ("velocity/d.bias", dbias)):
+        np.testing.assert_allclose(found[name], value, rtol=1e-10, atol=1e-13)

@@ -96,7 +96,7 @@ def test_torch_scales_by_a_norm_that_is_larger_by_a_millionth():
     for t, n in zip(tensors, NAMES, strict=True):
         t.grad = torch.from_numpy(params[n] - whole[n])
     norm = torch.nn.utils.clip_grad_norm_(tensors, 0.1)
-    assert norm.item() == pytest.approx(float(ours["grad_norm"]), rel=1e-12)
+    assert norm.item() == pytest.approx(float(ours["grad_norm"]), rel=1e-12)  # two orders of summation in float64
     for t, n in zip(tensors, NAMES, strict=True):
         np.testing.assert_allclose(params[n] - ours[n], t.grad.numpy(), rtol=1e-5)  # 1e-6 beside a norm near 1
 
@@ -108,7 +108,7 @@ def test_the_bound_is_on_the_whole_batchs_gradient(more):
     x, y = batch(rng)
     found = step(recipe_of(optimizer="sgd", momentum=0.0, clip_norm=0.1, **more), state, x, y)
     moved = np.sqrt(sum(np.sum((params[n] - found[n]) ** 2) for n in NAMES))
-    assert moved == pytest.approx(0.1, rel=1e-6)
+    assert moved == pytest.approx(0.1, rel=1e-6)  # differences of weights, whose factor may be float32
 
 
 def test_several_steps_in_one_call_are_clipped_each():
@@ -136,6 +136,7 @@ def test_xla_takes_the_evaluators_step(word):
     args = [*state, x.astype(np.float32), y, np.float32(1e-2)]
     theirs = loaded.call("train_step", [loaded.put(a) for a in args])
     for a, b in zip(run(program.module, "train_step", args, "f32"), theirs, strict=True):
+        # float32, a convolution's gradient summed in another order
         np.testing.assert_allclose(a, loaded.get(b), rtol=2e-5, atol=1e-6)
 
 

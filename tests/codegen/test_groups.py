@@ -66,6 +66,7 @@ def test_frozen_weights_and_statistics_stay_and_the_rest_learns(more):
         if more != {"scan_blocks": True}:  # which the evaluator's module does not have
             ours = run(program.module, "train_step", [*state, *args], "f32")
             for a, b in zip(ours, results, strict=True):
+                # float32 through the batch norms of two blocks, with other orders of summation
                 np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
         state = results[: len(program.state)]
     for slot, a, b in zip(program.state, first, state, strict=True):

@@ -124,11 +124,12 @@ def test_timm_mixes_so_too(mixing, monkeypatch):
         theirs.label_smoothing = 0.0
         wanted, soft = theirs(torch.tensor(x.transpose(0, 3, 1, 2).copy()), torch.tensor(labels))
         monkeypatch.undo()
+        # sums of two products of numbers below 5, in float32
         np.testing.assert_allclose(mixed, wanted.numpy().transpose(0, 2, 3, 1), atol=1e-6)
         hot = np.eye(5)[labels]
         np.testing.assert_allclose(share * hot + (1 - share) * hot[::-1], soft.numpy(), atol=1e-6)
         seen.add("whole" if share == 1 else "other")
-    assert "other" in seen
+    assert seen >= ({"whole", "other"} if mixing.mixup_prob < 1 else {"other"})  # a Beta of 0.2 comes near 1 too
 
 
 ERASINGS = (Erasing(0.5), Erasing(1.0, erasing_pixels=True))
@@ -173,7 +174,7 @@ def test_xla_draws_the_same(mixing):
     for key in keys(4):
         ours, theirs = by_evaluator(module, [key, x], "f32"), by_xla(module, "f", [key, x])
         assert ours[1] == theirs[1]  # the share, bit for bit
-        np.testing.assert_allclose(ours[0], theirs[0], atol=1e-6)
+        np.testing.assert_allclose(ours[0], theirs[0], atol=1e-6)  # XLA may fuse a product into the sum
 
 
 @pytest.mark.parametrize("erasing", ERASINGS, ids=str)
