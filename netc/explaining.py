@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -16,7 +17,7 @@ from netc.runtime.attack import lipschitz_bound
 from netc.runtime.cache.store import Cache
 from netc.runtime.data.frame import fit_of
 from netc.runtime.evaluate import Unread, classes_of, named_part, read_image
-from netc.runtime.explain import Explainer, overlaid
+from netc.runtime.explain import Explainer, is_picture, overlaid, write_picture
 from netc.runtime.files import file_name
 from netc.runtime.target import parse_target
 
@@ -43,9 +44,10 @@ def explain(
     target: str | None = None,
     cache: Cache | None = None,
 ) -> Iterator[Picture | Unread]:
-    """Write a picture for each image into the folder `out`, as NAME.png; an Unread for a file that is no image.
+    """Write a picture for each image into the folder `out`, as NAME.explained.png; an Unread for what is no image.
 
-    `of` is a class by its name or number, by default the likeliest. Raises UserError before the first picture.
+    An earlier picture of this command is replaced; where another file has the name, a number is added. `of` is a class
+    by its name or number, by default the likeliest. Raises UserError before the first picture.
     """
     source = Source.open(run.config, run.folder, checkpoint or "best", weights)
     net = run.config.net
@@ -58,7 +60,7 @@ def explain(
     where = parse_target(target or run.config.target)
     explainer = Explainer(net, source.tensors, source.pixels, where, cache or Cache(), method or "grad-cam")
     height, width, channels = net.spec.input
-    taken: set[str] = set()
+    taken = {image.resolve() for image in images}
     for image in images:
         pixels = read_image(image, (height, width, channels), fit_of(run.config.preprocess))
         if isinstance(pixels, Unread):
@@ -66,19 +68,19 @@ def explain(
             continue
         found = explainer(pixels, index)
         out.mkdir(parents=True, exist_ok=True)
-        path = out / f"{_free(file_name(image.stem), taken)}.png"
-        overlaid(pixels, found.heat).save(path)
+        path = _free(out, file_name(image.stem), taken)
+        write_picture(overlaid(pixels, found.heat), path)
         name = names[found.index] if found.index < len(names) else f"class {found.index}"
         yield Picture(str(image), name, found.probability, path)
 
 
-def _free(name: str, taken: set[str]) -> str:
-    """The name, with a number where another image of this call has it."""
-    number, found = 1, name
-    while found in taken:
+def _free(folder: Path, name: str, taken: set[Path]) -> Path:
+    """NAME.explained.png, with a number where an image of this call or a file that this command did not write is."""
+    number, found = 1, folder / f"{name}.explained.png"
+    while found.resolve() in taken or (os.path.lexists(found) and not is_picture(found)):
         number += 1
-        found = f"{name}-{number}"
-    taken.add(found)
+        found = folder / f"{name}-{number}.explained.png"
+    taken.add(found.resolve())
     return found
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from netc.netspec.errors import UserError
 from netc.netspec.install import install_extra
-from netc.sweeps import DONE, Result, Sweep, Trial
+from netc.sweeps import DONE, Result, Sweep, Trial, fits
 
 SEED = 0
 
@@ -25,6 +25,7 @@ class Search:
             raise UserError(f"[search] wants optuna, got none; {install_extra('sweep')}") from error
         optuna = self._optuna
         optuna.logging.set_verbosity(optuna.logging.ERROR)
+        self._asked = sweep.search
         self._space = {name: _distribution(optuna, row) for name, row in sweep.search.items()}
         self._study = optuna.create_study(
             direction="maximize" if higher else "minimize",
@@ -33,7 +34,7 @@ class Search:
         )
         for result in results.values():
             self.add(result)
-        if begun and begun.keys() == self._space.keys():  # a trial that was interrupted comes first
+        if begun and fits(begun, sweep.search):  # a trial that was interrupted comes first
             self._study.enqueue_trial(dict(begun))
         self._now: Any = None
 
@@ -61,8 +62,8 @@ class Search:
         self._now = None
 
     def add(self, result: Result) -> None:
-        """Take the result of a trial of an earlier call."""
-        if result.state == DONE and result.best is not None and self._space.keys() == result.words.keys():
+        """Take the result of a trial of an earlier call, if it lies in the space."""
+        if result.state == DONE and result.best is not None and fits(result.words, self._asked):
             made = self._optuna.trial.create_trial(
                 params=dict(result.words), distributions=self._space, value=result.best
             )

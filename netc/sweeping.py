@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netc.netspec.errors import NetcError, UserError
-from netc.requests import planned
+from netc.requests import Plan, planned
 from netc.runtime.cache.store import Cache
 from netc.runtime.run.outcome import Outcome
 from netc.runtime.run.saver import NonFiniteError
 from netc.runtime.run.standing import ACCURACY, LOSS, Comparison, comparison_of
 from netc.runtime.train import Progress
-from netc.sweeps import DIVERGED, DONE, PRUNED, Result, Sweep, Trial, keep, kept_results, result_of
+from netc.sweeps import DIVERGED, DONE, PRUNED, Result, Sweep, Trial, fits, keep, kept_results, result_of
 from netc.traces.schema import EvalRecord
 from netc.training import plan_of, run_plan
 
@@ -32,19 +32,18 @@ def run_sweep(
     All trials' words are checked before the first runs. Raises UserError or SpecError for those, and for a folder whose
     runs were begun by other words; nothing that was reached is lost then.
     """
-    results, begun = kept_results(out)
-    first = Trial({}) if sweep.search else next(sweep.trials())
-    for trial in sweep.trials() if sweep.grid else ():
-        sweep.request(trial, out)
-    plan = planned(sweep.request(first, out))
-    comparison, search = comparison_of(plan.config, plan.data), None
+    results, begun = kept_results(out, sweep.base)
+    grid = [] if sweep.search else [*sweep.trials()]
+    left = [trial for trial in grid if trial.name not in results]
+    comparison, search = _comparison(sweep, left or grid[:1] or [Trial({})], out), None
     if sweep.search:
         from netc.searching import Search
 
         search = Search(sweep, results, begun, higher=comparison.higher)
-    count = sweep.count if search else sum(1 for _ in sweep.trials())
-    for index, trial in enumerate(_left(sweep, results, search), len(results)):
-        keep(out, results, dict(trial.words))
+    count, names = sweep.count or len(grid), {trial.name for trial in grid}
+    ended_before = sum(fits(r.words, sweep.search) if search else r.name in names for r in results.values())
+    for index, trial in enumerate(_left(sweep, results, search), ended_before):
+        keep(out, sweep.base, results, dict(trial.words))
         began(trial, index, count)
         outcome, result = _tried(sweep, trial, out, comparison, search, seen, cache)
         if outcome is not None and outcome.interrupted and outcome.signal:
@@ -52,9 +51,21 @@ def run_sweep(
         results[trial.name] = result
         if search:
             search.ended(result)
-        keep(out, results)
+        keep(out, sweep.base, results)
         ended(result)
     return results, comparison, 0
+
+
+def _comparison(sweep: Sweep, trials: Sequence[Trial], out: Path) -> Comparison:
+    """What all trials are compared by, once each is planned; raises UserError for two."""
+    found = {}
+    for trial in trials:
+        plan = _planned(sweep, trial, out)
+        comparison = comparison_of(plan.config, plan.data)
+        found[comparison.word] = comparison
+    if len(found) > 1:
+        raise UserError(f"a sweep wants trials that are compared by one metric, got {', '.join(found)}; give `best_by`")
+    return comparison
 
 
 def _left(sweep: Sweep, results: dict[str, Result], search: Search | None) -> Iterator[Trial]:
@@ -63,7 +74,7 @@ def _left(sweep: Sweep, results: dict[str, Result], search: Search | None) -> It
         yield from [trial for trial in sweep.trials() if trial.name not in results]
         return
     tries = 0
-    while len(results) < sweep.count:
+    while sum(fits(result.words, sweep.search) for result in results.values()) < sweep.count:
         trial = search.next()
         tries += 1
         if trial.name in results:  # of a few choices all may have been tried
@@ -87,12 +98,24 @@ def _tried(
         plan, resume = plan_of(sweep.request(trial, out))
         outcome = run_plan(plan, resume=resume, progress=Progress(evaluated=evaluated), cache=cache)
     except NonFiniteError:
-        return None, result_of(trial, out, DIVERGED, 0.0)
-    except UserError as error:
-        raise UserError(f"trial {trial.name}: {error}") from error
+        return None, result_of(trial, out, DIVERGED, 0.0, comparison)
     except NetcError as error:
-        raise type(error)(f"trial {trial.name}: {error}") from error
-    return outcome, result_of(trial, out, PRUNED if outcome.interrupted else DONE, outcome.seconds)
+        raise _of(trial, error) from error
+    return outcome, result_of(trial, out, PRUNED if outcome.interrupted else DONE, outcome.seconds, comparison)
+
+
+def _planned(sweep: Sweep, trial: Trial, out: Path) -> Plan:
+    try:
+        return planned(sweep.request(trial, out))
+    except NetcError as error:
+        raise _of(trial, error) from error
+
+
+def _of(trial: Trial, error: NetcError) -> NetcError:
+    """The error with the trial's name before it."""
+    if not trial.words:
+        return error
+    return (UserError if isinstance(error, UserError) else type(error))(f"trial {trial.name}: {error}")
 
 
 def _value(record: EvalRecord, comparison: Comparison) -> float | None:

@@ -18,6 +18,9 @@ from netc.requests import request_training
 from netc.runtime.files import write_whole
 from netc.runtime.run import checkpoint
 from netc.runtime.run.checkpoint import CheckpointError
+from netc.runtime.run.standing import ACCURACY, LOSS, Comparison
+from netc.traces.errors import TraceError
+from netc.traces.read import read as read_trace
 from netc.train_request import TrainRequest
 
 TABLES = ("grid", "search", "trials")
@@ -150,39 +153,88 @@ def _items(table: Any, name: str, path: Path) -> Iterator[tuple[str, Any]]:
         yield word, value
 
 
-def best_value(folder: Path) -> tuple[float | None, float | None, int]:
-    """The best and the last value of a run's metric, and its steps, as its newest checkpoint says."""
+def best_value(folder: Path, comparison: Comparison) -> tuple[float | None, float | None, int]:
+    """The best and the last value of what a run is compared by, and its steps, as its newest checkpoint says.
+
+    The last is None for a metric, which the checkpoint holds the best value of alone.
+    """
     try:
         meta: dict[str, Any] = checkpoint.load(folder / "last").meta
     except CheckpointError:
         return None, None, 0
-    standing = meta.get("standing", {})
-    best = standing.get("best")
-    if best is None:
-        best = meta["best"] if float(meta["best"]) >= 0 else None
-    return best, (meta["last"] if best is not None else None), int(meta["step"])
+    best, last, step = meta.get("standing", {}).get("best"), None, int(meta["step"])
+    if comparison.word == ACCURACY and float(meta["best"]) >= 0:
+        best, last = meta["best"], meta["last"]
+    elif comparison.word == LOSS:
+        best, last = meta.get("lowest_loss", best), _last_loss(folder)
+    return best, last, step
 
 
-def kept_results(out: Path) -> tuple[dict[str, Result], Words | None]:
-    """The results of trials that ended, by name, and the words of the one that had begun. Raises UserError."""
+def _last_loss(folder: Path) -> float | None:
+    """The test loss of a run's last evaluation, of the averages where there are some."""
+    try:
+        found = read_trace(folder / "trace.jsonl").evals[-1:]
+    except (OSError, TraceError):
+        return None
+    return next((e.loss if e.averaged_loss is None else e.averaged_loss for e in found), None)
+
+
+def fits(words: Words, search: Mapping[str, Any]) -> bool:
+    """Whether a trial's words lie in the space of a search, which may have been another when it ran."""
+    return words.keys() == search.keys() and all(_lies(words[name], space) for name, space in search.items())
+
+
+def _lies(value: Any, space: Mapping[str, Any]) -> bool:
+    if "choices" in space:
+        return _plain(value) in [_plain(choice) for choice in space["choices"]]
+    kind = int if isinstance(space["low"], int) else (int, float)
+    return isinstance(value, kind) and bool(space["low"] <= value <= space["high"])
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON gives it back."""
+    return json.loads(json.dumps(value, default=str))
+
+
+def refuse_others(path: Path, base: Words, kept: Words) -> None:
+    """Raise UserError where the words above a sweep's table are not those that its results were reached with."""
+    now = _plain(base)
+    names = [name for name in {**kept, **now} if kept.get(name) != now.get(name)]
+    if names:
+        said = ", ".join(f"{name} ({_said(kept, name)} there, {_said(now, name)} here)" for name in names)
+        raise UserError(f"{path} has results that were reached with other words: {said}; name another folder by `out`")
+
+
+def _said(words: Words, name: str) -> str:
+    return str(words.get(name, "none"))
+
+
+def kept_results(out: Path, base: Words) -> tuple[dict[str, Result], Words | None]:
+    """The results of trials that ended, by name, and the words of the one that had begun.
+
+    Raises UserError where they were reached with other words than `base`.
+    """
     path = out / "sweep.json"
     if not path.exists():
         return {}, None
     try:
         table = json.loads(path.read_text(encoding="utf-8"))
-        return {row["name"]: Result(**row) for row in table["results"]}, table["begun"]
+        results, begun, kept = {row["name"]: Result(**row) for row in table["results"]}, table["begun"], table["base"]
+        kept = dict(kept)
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path}: wants what netc sweep wrote, got other text ({error}); move it away") from error
+    refuse_others(path, base, kept)
+    return results, begun
 
 
-def keep(out: Path, results: Mapping[str, Result], begun: Words | None = None) -> None:
-    """Write the results, and the words of the trial that has begun, whole."""
-    table = {"results": [asdict(result) for result in results.values()], "begun": begun}
+def keep(out: Path, base: Words, results: Mapping[str, Result], begun: Words | None = None) -> None:
+    """Write the words of all trials, the results, and the words of the trial that has begun, whole."""
+    table = {"base": dict(base), "results": [asdict(result) for result in results.values()], "begun": begun}
     out.mkdir(parents=True, exist_ok=True)
     write_whole(out / "sweep.json", json.dumps(table, indent=1, default=str) + "\n")
 
 
-def result_of(trial: Trial, out: Path, state: str, seconds: float) -> Result:
+def result_of(trial: Trial, out: Path, state: str, seconds: float, comparison: Comparison) -> Result:
     """What a trial has reached, as its folder says."""
-    best, last, steps = best_value(out / trial.name)
+    best, last, steps = best_value(out / trial.name, comparison)
     return Result(trial.name, dict(trial.words), state, best, last, steps, round(seconds, 2))

@@ -35,7 +35,7 @@ class Groups:
             yield f"`layer_decay` wants a number above 0 and at most 1, got {self.layer_decay}"
         if not SMALLEST_NUMBER <= self.head_lr <= LARGEST_NUMBER:
             yield f"`head_lr` wants a positive number, got {self.head_lr}"
-        if not all(isinstance(name, str) and name for name in self.freeze):
+        if not isinstance(self.freeze, tuple) or not all(isinstance(n, str) and n for n in self.freeze):
             yield f"`freeze` wants names of layers, as stem,stage1, got {self.freeze!r}"
 
     def misfits(self, net: CheckedNet) -> Iterator[str]:

@@ -71,7 +71,8 @@ def _options(cls: type, given: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in own.items():
         if get_origin(hints[name]) is tuple:
             several = value.split(",") if isinstance(value, str) else value
-            own[name] = tuple(v.strip() if isinstance(v, str) else v for v in several)
+            if isinstance(several, Iterable):  # else the class says what it wants
+                own[name] = tuple(v.strip() if isinstance(v, str) else v for v in several)
     return own
 
 

@@ -62,8 +62,10 @@ def attack(
         )
     if not (math.isfinite(radius) and 0 < radius <= 1):
         raise UserError(f"`radius` wants a part of the range of a pixel, 0 to 1, got {radius:g}; 8/255 is usual")
-    if steps < 1:
-        raise UserError(f"`steps` wants 1 or more, got {steps}; 1 is FGSM")
+    if type(steps) is not int or steps < 1:
+        raise UserError(f"`steps` wants a whole number of 1 or more, got {steps}; 1 is FGSM")
+    if step_size is not None and not (math.isfinite(step_size) and step_size > 0):
+        raise UserError(f"`step_size` wants a number above 0, got {step_size:g}; leave it out for 2.5 radius / steps")
     size = step_size if step_size is not None else radius if steps == 1 else 2.5 * radius / steps
     mean, std = np.array(normalise.mean), np.array(normalise.std)
     held = {name: weights[name] for name in shapes_of(net)}  # a training's state has others, such as its step

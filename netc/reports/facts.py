@@ -10,6 +10,7 @@ from typing import Any
 from netc.runs import Run
 from netc.traces.errors import TraceError
 from netc.traces.read import Trace, read_timing, timing_path
+from netc.traces.schema import EvalRecord
 
 Facts = dict[str, str]
 RECIPE = ("recipe", "schedule", "augment", "preprocess", "feeding")  # of run.json, what a recipe is
@@ -54,15 +55,22 @@ def _reached(run: Run, trace: Trace) -> Facts:
         "steps": f"{len(trace.steps):,} (of {config.training.epochs} epoch{'s' * (config.training.epochs != 1)})",
     }
     if trace.evals:
-        by_loss = config.recipe.loss.metric == "nothing"
-        best = min(trace.evals, key=lambda e: e.loss) if by_loss else max(trace.evals, key=lambda e: e.accuracy)
-        last = trace.evals[-1]
-        if not by_loss:
-            facts["accuracy, last"] = f"{last.accuracy:.2%} of {last.count:,}"
-            facts["accuracy, best"] = f"{best.accuracy:.2%}, epoch {best.epoch + 1}"
-        facts["test loss, last"] = f"{last.loss:.5g}"
-        facts["test loss, lowest"] = f"{min(e.loss for e in trace.evals):.5g}"
+        last, lowest, best = trace.evals[-1], min(trace.evals, key=_loss), max(trace.evals, key=_accuracy)
+        if config.recipe.loss.metric != "nothing":
+            facts["accuracy, last"] = f"{_accuracy(last):.2%} of {last.count:,}"
+            facts["accuracy, best"] = f"{_accuracy(best):.2%}, epoch {best.epoch + 1}"
+        facts["test loss, last"] = f"{_loss(last):.5g}"
+        facts["test loss, lowest"] = f"{_loss(lowest):.5g}, epoch {lowest.epoch + 1}"
     return facts | _speed(run)
+
+
+def _loss(record: EvalRecord) -> float:
+    """That of the averages where there are some: `best` is chosen by them."""
+    return record.loss if record.averaged_loss is None else record.averaged_loss
+
+
+def _accuracy(record: EvalRecord) -> float:
+    return record.accuracy if record.averaged_accuracy is None else record.averaged_accuracy
 
 
 def _speed(run: Run) -> Facts:

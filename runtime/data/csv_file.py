@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import errno
 import io
+import math
 from array import array
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,6 +29,7 @@ from netc.runtime.data.table import (
     numbered_words,
     part_of,
     refuse_numbers,
+    refuse_repeated,
     roles_of,
 )
 from netc.runtime.files import opened
@@ -36,6 +38,7 @@ LARGEST = 1 << 40
 LONGEST_LINE = 1 << 19  # characters
 DELIMITERS = ",;\t|"
 """Of these the one that is most often in the first line is between the cells."""
+LARGEST_FLOAT = float(np.finfo(np.float32).max)
 FEW = 3  # sentences about one column
 MISSING = frozenset(("", "na", "n/a", "nan", "null", "none", "?", "-", "missing"))
 
@@ -79,6 +82,7 @@ def read_inputs(path: Path, columns: Columns) -> tuple[npt.NDArray[np.float32], 
             names, begun = columns.inputs, [first]
         else:
             begun = []
+        refuse_repeated(names, columns.inputs, str(path))
         found = _Found(path, names, Roles(tuple(names.index(name) for name in columns.inputs), ()), floats=True)
         for row in chain(begun, lines):
             found.add(row, reader.line)
@@ -172,11 +176,12 @@ def _has_names(first: Sequence[str], second: Sequence[str] | None, said: str, pa
 
 
 def _number(cell: str) -> bool:
+    """Whether a cell is a decimal number; 1_000, which Python takes for one, is none."""
     try:
         float(cell)
     except ValueError:
         return False
-    return True
+    return "_" not in cell
 
 
 class _Found:
@@ -211,7 +216,8 @@ class _Found:
                 return
             self.parts.append(part)
         if self.floats:
-            self._numbers(row, roles.targets, self.pick_targets(row), self.targets, line)
+            if not self._numbers(row, roles.targets, self.pick_targets(row), self.targets, line):
+                return
         else:
             self._word(row[roles.targets[0]].strip(), line)
         self.lines.append(line)
@@ -221,8 +227,10 @@ class _Found:
         try:
             found = list(map(float, cells))
         except ValueError:
-            found = [float("nan")]
-        if (total := sum(found)) - total == 0:  # neither NaN nor infinite
+            found = [math.nan]
+        # the sum is NaN where a cell is
+        finite = sum(map(abs, found)) <= LARGEST_FLOAT or all(abs(value) <= LARGEST_FLOAT for value in found)
+        if finite and "_" not in "".join(cells):
             into.extend(found)
             return True
         for place in places:
@@ -253,8 +261,6 @@ class _Found:
         refuse(str(self.path), self.problems)
         numbers = np.frombuffer(self.numbers, np.float32) if self.numbers else np.zeros(0, np.float32)
         inputs = numbers.reshape(len(self.lines), len(self.roles.inputs))
-        if not np.isfinite(inputs).all():
-            raise DataError(f"{self.path}: wants numbers up to 3.4e38, got a larger one; scale that column")
         part = np.frombuffer(self.parts, np.uint8) if self.parts else None
         if self.floats:
             found = np.frombuffer(self.targets, np.float32) if self.targets else np.zeros(0, np.float32)
@@ -283,4 +289,6 @@ def _no_number(cell: str) -> str | None:
     shown = cell if len(cell) <= 40 else f"{cell[:40]}.."
     if not _number(cell):
         return f"wants a number, got {shown!r}; mend it, or leave the column out by `,drop=NAME`"
-    return None if np.isfinite(float(cell)) else f"wants a finite number, got {shown!r}; mend it"
+    if not math.isfinite(float(cell)):
+        return f"wants a finite number, got {shown!r}; mend it"
+    return f"wants numbers up to 3.4e38, got {shown}; scale that column" if abs(float(cell)) > LARGEST_FLOAT else None

@@ -70,6 +70,7 @@ class Rows:
 
 def roles_of(names: Sequence[str], first: Sequence[str], options: Mapping[str, str], where: str) -> Roles:
     """What the columns are, by the options, the names, and the cells of the first row; raises DataError."""
+    refuse_repeated(names, names, where)
     folded = [name.strip().casefold() for name in names]
     given = options.get("label")
     dropped = {place_of(names, word, where) for word in options.get("drop", "").split("+") if word}
@@ -90,6 +91,13 @@ def roles_of(names: Sequence[str], first: Sequence[str], options: Mapping[str, s
             f"{where}: wants columns of numbers, or one of image files, beside {names[targets[0]]}, got none; add them"
         )
     return Roles(inputs, targets, path, part)
+
+
+def refuse_repeated(names: Sequence[str], used: Sequence[str], where: str) -> None:
+    """Raise DataError where two columns have one name of those used, for a column is found by its name."""
+    count = Counter(names)
+    if twice := [name for name in dict.fromkeys(used) if count[name] > 1]:
+        raise DataError(f"{where}: wants a name of its own for each column, got two of {', '.join(twice[:20])}; rename")
 
 
 def place_of(names: Sequence[str], word: str, where: str) -> int:
@@ -126,7 +134,7 @@ def numbered_words(words: Sequence[str], codes: npt.NDArray[np.int32]) -> tuple[
 
 def _whole(word: str) -> bool:
     try:
-        return float(word).is_integer() and abs(float(word)) < 1 << 53
+        return "_" not in word and float(word).is_integer() and abs(float(word)) < 1 << 53
     except (ValueError, OverflowError):
         return False
 

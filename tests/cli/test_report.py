@@ -229,6 +229,15 @@ def test_averaged_weights_have_lines_of_their_own(netc, place):
     assert "test loss with averaged weights" in page.words and "test accuracy with averaged weights" in page.words
     trace = door.load("averaged").trace
     assert f"to {100 * trace.evals[-1].averaged_accuracy:.4g} %" in source
+    best, lowest = (
+        pick(e)
+        for pick, e in (
+            (lambda e: max(e, key=lambda r: r.averaged_accuracy), trace.evals),
+            (lambda e: min(e, key=lambda r: r.averaged_loss), trace.evals),
+        )
+    )
+    assert f"accuracy, best {best.averaged_accuracy:.2%}, epoch {best.epoch + 1}" in page.words
+    assert f"test loss, lowest {lowest.averaged_loss:.5g}, epoch {lowest.epoch + 1}" in page.words
 
 
 def test_runs_of_numbers_and_of_own_arrays(netc, place, monkeypatch):

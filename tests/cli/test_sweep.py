@@ -138,3 +138,54 @@ def test_the_name_of_a_trial_is_one_of_a_folder():
     assert Trial({"lr": 0.1, "optimizer": "sgd"}).name == "lr=0.1,optimizer=sgd"
     odd = Trial({"data": "imagefolder:/a b/../c"}).name
     assert "/" not in odd and " " not in odd and odd != Trial({"data": "imagefolder:/a_b/../c"}).name
+
+
+@pytest.mark.parametrize("words", ['best_by = "loss"\n', 'loss = "mse"\n'])
+def test_a_sweep_by_loss_ranks_by_the_loss(netc, place, words):
+    name = "mse" if "mse" in words else "byloss"
+    rows = "".join(f"{i % 7},{i % 3},{0.5 * (i % 7) + 1}\n" for i in range(60))
+    (place / "n.csv").write_text("a,b,y\n" + rows)
+    base = BASE.replace("net.toml", "line.toml") + 'data = "csv:n.csv"\n' if name == "mse" else BASE
+    (place / "line.toml").write_text(to_toml(NetSpec("line", (2,), (nn.Dense(1, name="head"),))))
+    (place / f"{name}.toml").write_text(words + base.replace("128", "8") + "[grid]\nlr = [1e-3, 1e-2]\n")
+    code, out, err = netc("sweep", f"{name}.toml", "--json")
+    assert code == 0, err
+    found = json.loads(out)
+    assert found["metric"] == "loss"
+    for row in found["results"]:
+        evals = Run.open(place / "runs" / f"sweep-{name}" / row["name"]).trace.evals
+        assert row["best"] == pytest.approx(min(e.loss for e in evals), rel=1e-6)
+        assert row["last"] == pytest.approx(evals[-1].loss, rel=1e-6)
+    best = [row["best"] for row in found["results"]]
+    assert best == sorted(best) and best[0] > 0
+
+
+def test_results_of_other_words_are_refused_and_lost_trials_are_not_counted(netc, place):
+    text = BASE.replace("epochs = 2", "epochs = 1") + "[grid]\nlr = [1e-3, 1e-2]\n"
+    (place / "again.toml").write_text(text)
+    assert netc("sweep", "again.toml", "--quiet")[0] == 0
+    kept = (place / "runs" / "sweep-again" / "sweep.json").read_bytes()
+    (place / "again.toml").write_text(text.replace("epochs = 1", "epochs = 2"))
+    code, _, err = netc("sweep", "again.toml")
+    assert code == 2 and "epochs (1 there, 2 here)" in err and "--out" in err
+    assert (place / "runs" / "sweep-again" / "sweep.json").read_bytes() == kept
+    (place / "again.toml").write_text(text.replace("1e-3, 1e-2", "0.5"))
+    code, _, err = netc("sweep", "again.toml")
+    assert code == 0 and "trial 1 of 1: lr=0.5" in err
+
+
+def test_a_trial_that_cannot_be_planned_is_refused_before_any_runs(netc, place):
+    (place / "plan.toml").write_text(BASE + "[grid]\nbest_by = ['accuracy', 'accuracyy']\n")
+    code, _, err = netc("sweep", "plan.toml")
+    assert code == 2 and "trial best_by=accuracyy: " in err and not (place / "runs" / "sweep-plan").exists()
+
+
+def test_a_search_leaves_out_results_beyond_its_space(netc, place):
+    pytest.importorskip("optuna")
+    text = "trials = 2\n" + BASE.replace("epochs = 2", "epochs = 1") + "[search]\nlr = { low = 1e-3, high = 1e-2 }\n"
+    (place / "space.toml").write_text(text)
+    assert netc("sweep", "space.toml", "--quiet")[0] == 0
+    (place / "space.toml").write_text(text.replace("low = 1e-3, high = 1e-2", "low = 0.1, high = 0.2"))
+    code, out, err = netc("sweep", "space.toml", "--json")
+    assert code == 0 and "trial 2 of 2" in err, err
+    assert sum(row["words"]["lr"] >= 0.1 for row in json.loads(out)["results"]) == 2

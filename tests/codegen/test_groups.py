@@ -120,6 +120,7 @@ def test_depths_of_published_nets(name, groups, some):
             {"freeze": "stage"},
             "`freeze` wants layers that have parameters, got 'stage'; did you mean stage",
         ),
+        ({"freeze": 3}, "`freeze` wants names of layers, as stem,stage1, got 3"),
         ({"freeze": "zzz"}, "got 'zzz'; its own layers with parameters are stem, stage1, stage2, head"),
         ({"freeze": "stem,stage1,stage2,head"}, "`freeze` leaves nothing to train, got stem,stage1,stage2,head"),
     ],

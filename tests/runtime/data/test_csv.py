@@ -104,7 +104,7 @@ def test_numbers_to_learn():
     ("a,b\n1,x\n,x\n", r"line 3, column a: wants a number, got a missing one; fill it in, or leave the column out by"),
     ("a,b\n1,x\nNaN,x\n", r"line 3, column a: wants a number, got a missing one"),
     ("a,b\n1,x\ninf,x\n", r"line 3, column a: wants a finite number, got 'inf'"),
-    ("a,b\n1,x\n\n1e39,x\n", r"wants numbers up to 3.4e38, got a larger one"),
+    ("a,b\n1,x\n\n1e39,x\n", r"line 4, column a: wants numbers up to 3.4e38, got 1e39"),
     ("a,b\n1,x\n1,\n", r"line 3, column b: wants a class, got a missing one; fill it in"),
     ('a,b\n1,x\n"1\n2",y\n', r"line 4, column a: wants a number, got '1\\n2'"),
     ("b\nx\ny\n", "wants columns of numbers, or one of image files, beside b, got none"),
@@ -251,3 +251,25 @@ def test_the_digest_is_that_of_the_arrays():
     data = load("a,b\n" + "1,x\n2,y\n" * 5)
     assert len(data.digest) == 64 and data.digest != hashlib.sha256(Path("t.csv").read_bytes()).hexdigest()
     assert load("a,b\n" + "1.0,x\n2.0,y\n" * 5).digest == data.digest
+
+
+def test_two_columns_of_one_name_are_refused():
+    with pytest.raises(DataError, match=r"t\.csv: wants a name of its own for each column, got two of a"):
+        load("a,a,kind\n1,2,x\n" + "1,2,y\n" * 9)
+    with pytest.raises(DataError, match="got two of a"):
+        read_inputs(Path("t.csv"), Columns(("a",)))
+
+
+def test_a_row_whose_sum_is_not_finite_is_kept_or_named():
+    rows = "1,2,3\n" * 9
+    found = load("a,b,y\n" + "3e38,3e38,3\n" + rows, ",label=y", floats=True)
+    assert len(found.train) + len(found.test) == 10
+    with pytest.raises(DataError, match=r"line 2, column y: wants numbers up to 3\.4e38, got 1e308"):
+        load("a,b,y\n" + "1,2,1e308\n" + rows, ",label=y", floats=True)
+    with pytest.raises(DataError, match=r"line 2, column a: wants numbers up to 3\.4e38, got 1e308"):
+        load("a,b,y\n" + "1e308,1e308,1\n" + rows, ",label=y", floats=True)
+
+
+def test_an_underscore_is_no_part_of_a_number():
+    with pytest.raises(DataError, match="line 11, column a: wants a number, got '1_000'"):
+        load("a,y\n" + "1,x\n" * 9 + "1_000,z\n")
