@@ -45,12 +45,26 @@ PACKAGES = {
     "jaxlib": "oracle",
     "matplotlib": "plot",
     "jinja2": "report",
+    "pyarrow": "parquet",
+    "onnx": "onnx",
+    "tensorboardX": "tensorboard",
+    "wandb": "wandb",
+    "mlflow-skinny": "mlflow",
+    "optuna": "sweep",
+    "huggingface_hub": "hub",
     "torch": "bench",
 }
 USES = {
     "oracle": "for --target xla, netc oracle and netc certify",
     "plot": "for plots of traces",
-    "report": "for netc report",
+    "report": "for netc report and netc atlas",
+    "parquet": "for Parquet files",
+    "onnx": "for netc export --onnx",
+    "tensorboard": "for --log tensorboard",
+    "wandb": "for --log wandb",
+    "mlflow": "for --log mlflow",
+    "sweep": "for a [search] of netc sweep",
+    "hub": "for fetching with --pretrained",
     "bench": "only for benchmarks",
 }
 

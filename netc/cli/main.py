@@ -212,10 +212,11 @@ def _refused(error: click.ClickException) -> int:
         near = " or ".join(_near(error.option_name, error.ctx.command))
         hint = f"; did you mean {near}?" if near else ""
         error = click.UsageError(f"No such option {error.option_name}{hint}", error.ctx)
-    said = io.StringIO()
-    error.show(said)
-    for line in said.getvalue().splitlines():
-        say(line, err=True)
+    text = error.format_message()
+    text = (text if text[:2].isupper() else text[:1].lower() + text[1:]).rstrip(".")
+    if isinstance(error, click.UsageError) and error.ctx and "; " not in text:
+        text += f"; see {error.ctx.command_path} --help"
+    _say(text)
     return 2
 
 

@@ -45,7 +45,7 @@ def ls(as_json: bool) -> None:
     print_line("Train by one: netc train --recipe NAME, or netc train NET --recipe NAME.")
 
 
-@recipes.command("show")
+@recipes.command("show", short_help="Print the file of a recipe.")
 @click.argument("name", shell_complete=complete_recipe)
 def show(name: str) -> None:
     """Print the file of a recipe: `netc recipes show digits > mine.toml`, then `netc train --config mine.toml`."""

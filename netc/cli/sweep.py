@@ -18,7 +18,25 @@ if TYPE_CHECKING:
     from netc.sweeps import Result, Sweep
 
 
-@click.command()
+class _WordsInFile(click.Command):
+    """Tells who gives a word of a training as a flag where it belongs."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click does; raises UsageError for a training's word."""
+        from netc.train_request import request_words
+
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            word = error.option_name.lstrip("-").replace("-", "_")
+            if word not in request_words():
+                raise
+            where = f"write `{word} = ..` there, or a list of values under [grid]"
+            said = f"sweep wants a training's words in FILE.toml, got {error.option_name}; {where}"
+            raise click.UsageError(said, ctx) from error
+
+
+@click.command(cls=_WordsInFile)
 @click.argument("file", metavar="FILE.toml", type=click.Path(path_type=Path))
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Folder of the runs.  [default: runs/sweep-NAME of the file]"
@@ -73,6 +91,7 @@ def sweep(
         from netc.cli.views.sweep import draw
 
         draw(ranked, asked.varied, comparison.word, plot_file)
+        told(f"wrote {plot_file}")
     if as_json:
         print_json({"metric": comparison.word, "folder": str(folder), "results": [asdict(r) for r in ranked]})
     elif as_csv:

@@ -13,7 +13,7 @@ FORMAT = 1
 """The version of the layout on disk; another version lives in another folder of the same root."""
 
 # How a part of a key is spelled in a miss reason; the others are spelled as they are.
-_SPELL: Mapping[str, Callable[[Any], str]] = {"text_sha256": lambda digest: digest[:12], "flags": " ".join}
+_SPELL: Mapping[str, Callable[[Any], str]] = {"flags": " ".join}
 
 
 @dataclass(frozen=True)
@@ -73,12 +73,19 @@ class DamagedError(Exception):
     """Why an entry cannot be used."""
 
 
+class OutdatedError(DamagedError):
+    """An entry that an earlier netc wrote, which is to be built again without a word."""
+
+
 def differences(here: CacheKey, there: CacheKey) -> list[str]:
     """One phrase for each part in which the keys differ."""
     phrases = []
     for part in here.parts:
         ours, theirs = here.parts[part], there.parts[part]
         if ours == theirs:
+            continue
+        if part == "text_sha256":  # nobody can act on digests
+            phrases.append("the program changed")
             continue
         if part == "flags" and set(ours) != set(theirs):  # name only those that the other lacks
             pairs = (ours, theirs), (theirs, ours)
@@ -103,7 +110,10 @@ def sealed(body: Mapping[str, Any]) -> bytes:
 
 
 def from_manifest(content: bytes, folder: Path) -> Entry:
-    """Raises DamagedError for anything that `to_manifest` would not have written for this folder."""
+    """Raises DamagedError for anything that `to_manifest` would not have written for this folder.
+
+    For a manifest without a digest of its own, as earlier versions wrote, that is OutdatedError.
+    """
     try:
         body = json.loads(content)
         parts = body["key"]
@@ -120,6 +130,8 @@ def from_manifest(content: bytes, folder: Path) -> Entry:
         )
         if entry.created.tzinfo is None or not math.isfinite(entry.seconds):
             raise ValueError("a time without a zone or an end")
+        if "manifest_sha256" not in body:
+            raise OutdatedError("an earlier netc wrote it")
         if to_manifest(entry) != content:
             raise ValueError("altered")
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:

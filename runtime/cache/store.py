@@ -45,6 +45,7 @@ from netc.runtime.cache.entry import (
     CacheKey,
     DamagedError,
     Entry,
+    OutdatedError,
     differences,
     from_manifest,
     to_manifest,
@@ -151,13 +152,17 @@ class Cache:
     def entries(self) -> tuple[Entry, ...]:
         """All entries, oldest first, by their manifests alone: no artefact is read or its digest verified.
 
-        Entries whose manifest or size is wrong are reported to `on_damage` and left out.
+        Entries whose manifest or size is wrong are reported to `on_damage` and left out; what an earlier netc wrote in
+        another form is removed.
         """
         found = []
         for digest in self._digests():
             try:
                 if entry := self._read(digest):
                     found.append(entry)
+            except OutdatedError:
+                with suppress(OSError):  # a root that cannot be written
+                    self._remove(digest, digest, None, held_too=False)
             except DamagedError as damage:
                 self._report(digest[:12], damage)
         return tuple(sorted(found, key=lambda entry: (entry.created, entry.key.digest)))
@@ -208,6 +213,8 @@ class Cache:
         try:
             if self._read(key.digest):
                 return None
+        except OutdatedError as damage:
+            return str(damage)
         except DamagedError as damage:
             return f"the entry is damaged: {damage}"
         kin = [differences(key, entry.key) for entry in self.entries() if entry.key.label == key.label]
@@ -374,7 +381,8 @@ class Cache:
             raise
 
     def _report(self, name: str, damage: DamagedError) -> None:
-        self._on_damage(f"the cache entry {name} is damaged: {damage}; it is built again when needed")
+        if not isinstance(damage, OutdatedError):
+            self._on_damage(f"the cache entry {name} is damaged: {damage}; it is built again when needed")
 
 
 def _discard(path: Path) -> int:

@@ -4,7 +4,9 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -54,6 +56,12 @@ def test_this_machine_is_told_in_full(real):
     )
     assert [target["kind"] for target in real["targets"]] == list(TARGETS)
     assert {driver["name"] for driver in real["drivers"]} >= {"local-sync", "local-task"}
+
+
+def test_every_extra_is_looked_for_with_what_it_is_for():
+    text = (Path(module.__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8")
+    extras = tomllib.loads(text)["project"]["optional-dependencies"].keys() - {"test", "docs", "dev"}
+    assert set(module.PACKAGES.values()) - {""} == extras == module.USES.keys()
 
 
 def test_the_cpu_and_the_reference_run_here(real):

@@ -30,7 +30,7 @@ def said(tmp_path, monkeypatch, capfd):
         (("trian",), "netc wants a command, got 'trian'; did you mean train"),
         (("show", "vit"), "did you mean vit_tiny_patch16_224 or vit_small_patch16_224 or"),
         (("oracle", "dense2"), "wants part of a kind or case, got 'dense2'; did you mean dense"),
-        (("train", NET, "--learning-rate", "0.1"), "No such option --learning-rate; did you mean --lr?"),
+        (("train", NET, "--learning-rate", "0.1"), "netc: no such option --learning-rate; did you mean --lr?"),
         (("train", NET, "--batch-size", "3"), "did you mean --batch?"),
         (("train", NET, "--wd", "3"), "did you mean --weight-decay?"),
         (("train", "--model", NET), "did you mean NET, without a flag?"),
@@ -134,3 +134,16 @@ def test_plot_without_matplotlib_names_the_extra(said, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "matplotlib" else find(name))
     code, err = said("trace", "plot", "run", "-o", "run.svg")
     assert code == 2 and "plot wants matplotlib, got none; pip install" in err and "[plot]" in err
+
+
+def test_the_mistakes_that_click_finds_are_told_as_the_others(said):
+    for words, sentence in (
+        (("train", NET, "--epochs", "x"), "netc: invalid value for '--epochs': 'x' is not a valid integer; see netc "),
+        (("show",), "netc: missing argument 'NET'; see netc show --help\n"),
+        (
+            ("sweep", "f.toml", "--epochs", "2"),
+            "netc: sweep wants a training's words in FILE.toml, got --epochs; write `epochs",
+        ),
+    ):
+        code, err = said(*words)
+        assert code == 2 and err.startswith(sentence) and err.count("\n") == 1

@@ -42,7 +42,11 @@ def test_a_grid_is_trained_and_ranked(netc, place):
     assert err.count("trial ") == 4 and "trial 4 of 4: lr=0.1,optimizer=adam" in err
     code, out, err = netc("sweep", "grid.toml", "--csv", "--plot", "p/grid.svg")
     rows = list(csv.DictReader(out.splitlines()))
-    assert code == 0 and err == "" and [float(row["best"]) for row in rows] == [round(v, 4) for v in values]
+    assert (
+        code == 0
+        and err == "wrote p/grid.svg\n"
+        and [float(row["best"]) for row in rows] == [round(v, 4) for v in values]
+    )
     assert (place / "p" / "grid.svg").read_text().count("<svg") == 1
     code, out, _ = netc("sweep", "grid.toml")
     assert "best accuracy" in out and "the runs lie in runs/sweep-grid" in out

@@ -67,3 +67,13 @@ def test_the_bar_is_drawn_on_a_terminal_and_never_in_a_pipe(netc, monkeypatch):
     assert netc(*words, "--out", "drawn")[0] == 0
     assert re.search(r"images/s  data \d+%  [\d.]+ [MG]B", drawn.getvalue())
     assert "images/s" in drawn.getvalue() and "MB" in drawn.getvalue() and "epoch   1" in drawn.getvalue()
+
+
+def test_what_was_asked_of_the_step_is_said_at_the_start(netc):
+    words = ("--target", "reference", "--batch", "512", "--epochs", "1")
+    more = ("--mixup", "0.2", "--ema", "0.9", "--ema-warmup")
+    code, out, err = netc("train", "small.toml", *words, *more, "--out", "asked")
+    assert code == 0, err
+    assert "each step has --ema 0.9, --ema-warmup, --mixup 0.2\n" in out
+    code, out, err = netc("train", "small.toml", *words, "--out", "plain")
+    assert code == 0 and "each step has" not in out

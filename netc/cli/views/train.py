@@ -15,6 +15,8 @@ from netc.cli.options import tuned_line
 from netc.cli.spelling import spelled_here
 from netc.cli.views.pace import Pace
 from netc.cli.views.waiting import Waiting
+from netc.netspec.recipe import Recipe
+from netc.netspec.vocabulary import default_of, options_of, parts_of
 from netc.runtime import train as loop
 from netc.runtime.cache.store import Cache, CacheKey
 from netc.runtime.data.augment import said
@@ -70,6 +72,8 @@ class TrainView:
             self._say(f"training images are {on}")
         if to := spelled_here(", ".join(said_of_all(self._config.preprocess))):
             self._say(f"images are {to}")
+        if asked := spelled_here(", ".join(_parts_said(self._config.recipe))):
+            self._say(f"each step has {asked}")
         self._waiting.start()
         return self
 
@@ -132,3 +136,12 @@ class TrainView:
         elif mean is not None:
             averaged += f", accuracy {mean:.2%}"
         self._say(f"epoch {record.epoch + 1:>3}: test loss {record.loss:.4f}{right}{averaged}")
+
+
+def _parts_said(recipe: Recipe) -> Iterator[str]:
+    """What of the parts of a recipe was asked for: `mixup=0.2`."""
+    for part, cls in parts_of(Recipe).items():
+        own = getattr(recipe, part)
+        for name, f in options_of(cls).items():
+            if (value := getattr(own, name)) != default_of(f):
+                yield f"`{name}={','.join(value) if isinstance(value, tuple) else value}`"

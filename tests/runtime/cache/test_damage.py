@@ -133,3 +133,23 @@ def test_an_artefact_of_another_program_under_a_fitting_manifest_is_rebuilt(cach
     again = cache.get_or_build(KEY, build, "one.mlir")
     assert not again.hit and again.path.read_bytes() == build.content
     assert len(said) == 1 and "was compiled of another program, or for another target" in said[0]
+
+
+def unsealed(path):
+    body = json.loads(path.read_bytes())
+    del body["manifest_sha256"]
+    path.write_text(json.dumps(body))
+
+
+def test_an_entry_of_an_earlier_netc_is_built_again_without_a_word(cache, said):
+    build = Build()
+    unsealed(cache.get_or_build(KEY, build).path.with_name("manifest.json"))
+    assert cache.miss_reason(KEY) == "an earlier netc wrote it"
+    assert not cache.get_or_build(KEY, build).hit and build.calls == 2
+    assert cache.get_or_build(KEY, build).hit and said == []
+
+
+def test_entries_of_an_earlier_netc_go_where_they_are_met(cache, said):
+    path = cache.get_or_build(KEY, Build()).path
+    unsealed(path.with_name("manifest.json"))
+    assert cache.entries() == () and said == []
