@@ -15,7 +15,7 @@ from netc.codegen.rewrite.lower import lower
 from netc.netspec import layers as nn
 from netc.netspec.check import check
 from netc.netspec.errors import SpecError
-from netc.netspec.loss import LOSSES, CrossEntropy, Focal
+from netc.netspec.loss import LOSSES, CrossEntropy, Focal, OneVersusRest
 from netc.netspec.mixing import Mixing
 from netc.netspec.recipe import SGD, Recipe
 from netc.netspec.spec import NetSpec
@@ -32,7 +32,9 @@ LOSS = {
     "smoothed": CrossEntropy(0.1),
     "weighted": CrossEntropy(0.1, (1.0, 2.0, 0.5, 1.0)),
     "focal": Focal(1.5, (0.25,)),
+    "one-versus-rest": OneVersusRest(0.1),
 }
+JUDGE_IDS = {type(loss) for loss in LOSS.values()}
 
 
 def program_of(spec, loss=CrossEntropy(), **recipe):  # noqa: B008
@@ -133,10 +135,10 @@ def test_what_is_not_asked_for_is_not_in_the_text():
     assert "bad_labels" not in program.module.function("train_step").result_names
 
 
-@pytest.mark.parametrize("kind", [k for k, cls in LOSSES.items() if cls not in (CrossEntropy, Focal)])
+@pytest.mark.parametrize("kind", [k for k, cls in LOSSES.items() if cls not in JUDGE_IDS])
 def test_other_losses_are_a_sentence(kind):
     with pytest.raises(
-        SpecError, match=f"`check_labels` wants a loss .* crossEntropy or focal, got {kind}; leave it out"
+        SpecError, match=f"`check_labels` wants a loss .* focal or oneVersusRest, got {kind}; leave it out"
     ):
         Recipe(loss=LOSSES[kind](), check_labels=True).check()
 
@@ -181,6 +183,6 @@ def test_of_mixed_examples_each_label_is_left_out_by_itself():
 
     with jax.enable_x64(True):
         (loss, share), (dw, dbias) = jax.value_and_grad(wanted, (0, 1), has_aux=True)(w, bias)
-    assert 0 < share < 1 and found["bad_labels"] == 2
+    assert 0 < float(share) < 1 and found["bad_labels"] == 2
     for name, value in (("loss", loss), ("velocity/d.kernel", dw), ("velocity/d.bias", dbias)):
         np.testing.assert_allclose(found[name], value, rtol=1e-10, atol=1e-13)
