@@ -150,6 +150,9 @@ def over_files(
     name = held.pop("config", None)
     if takes is not None:
         held = {word: value for word, value in held.items() if word in takes}
+    epochs = given.get("epochs")
+    if "warmup" not in given and isinstance(epochs, int | float) and isinstance(held.get("warmup"), int | float):
+        held["warmup"] = min(held["warmup"], max(epochs, 0))  # a file's, for its own epochs
     return net, name if is_file(config) or config is None else str(config), beside(held, given)
 
 
@@ -195,7 +198,7 @@ def _refuse(key: str, where: str, tables: Collection[str] = ()) -> None:
     if name in ONLY_THERE:
         raise UserError(f"{where}: {key} belongs to a command or a call, not to what is trained; take it out")
     near = nearest(name, known)
-    hint = f"did you mean {' or '.join(near)}?" if near else "docs/configuration.md says which there are"
+    hint = f"did you mean {' or '.join(near)}?" if near else "`netc train --help` lists the words"
     raise UserError(f"{where}: there is no {key}; {hint}")
 
 

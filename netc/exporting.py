@@ -111,14 +111,24 @@ def vmfb_writer(source: Source, path: Path, batch: int, target: str) -> Write:
     return write
 
 
-def _file(given: Path | str, word: str) -> Path:
-    """The path of a file to write; raises UserError for a folder and for another ending."""
+def _file(given: Path | str, word: str, digest: str) -> Path:
+    """The path of a file to write; raises UserError for a folder, another ending, and another's file."""
     path, ending = Path(given), f".{word}"
     if path.is_dir():
         raise UserError(f"`{word}` wants a file, got the folder {path}; name a {ending} file in it")
     if path.suffix != ending:
         raise UserError(f"`{word}` wants a name that ends in {ending}, got {path}; other programs go by the ending")
+    if not path.parent.is_dir():
+        raise UserError(f"`{word}` wants a file in a folder that there is, got {path}; make {path.parent} first")
+    if path.exists() and not _is_of(path, digest):
+        raise UserError(f"`{word}` wants a new file, or one of the same net to write anew, got {path}; name another")
     return path
+
+
+def _is_of(path: Path, digest: str) -> bool:
+    """Whether a file that netc exported is of the net with this digest, which stands in it or beside it."""
+    beside = path.with_name(path.name + ".json")
+    return any(digest.encode() in part.read_bytes() for part in (path, beside) if part.is_file())
 
 
 def exported(
@@ -134,10 +144,8 @@ def exported(
         "onnx": lambda path: onnx_writer(source, path, batch),
         "vmfb": lambda path: vmfb_writer(source, path, batch, target),
     }
-    paths = {word: _file(given, word) for word, given in files.items() if given is not None}
+    paths = {word: _file(given, word, source.config.net.digest) for word, given in files.items() if given is not None}
     if not paths:
         raise UserError("export wants a file to write, got none; name one by `safetensors`, `onnx` or `vmfb`")
     writers = [makers[word](path) for word, path in paths.items()]
-    for path in paths.values():
-        path.parent.mkdir(parents=True, exist_ok=True)
     return tuple(write() for write in writers)

@@ -154,6 +154,7 @@ def planned(request: TrainRequest) -> Plan:
         feeding=feeding, logging=logging_of(request.log, request.log_every, Logging()),
         preprocess=_preprocess(request, net, data),
     )  # fmt: skip
+    _refuse_unused(request, config, stored)
     refuse_misfits(config, data)
     comparison_of(config, data)  # which refuses a metric that the run has not
     folder = request.out or _folder(net.spec.name, data.name, again=request.auto_resume)
@@ -164,6 +165,23 @@ def planned(request: TrainRequest) -> Plan:
     path = str(init.absolute())
     config = replace(config, init=start.digest, init_path=path, new_head=request.new_head)
     return Plan(writable(config), data, folder, start, workers=request.workers)
+
+
+def _refuse_unused(request: TrainRequest, config: RunConfig, data: Dataset) -> None:
+    """Raise UserError for words that were given and change nothing without another, or beside this data."""
+    training = config.training
+    if training.min_delta and not training.patience and not training.schedule.by_evaluation:
+        raise UserError("`min_delta` belongs to `patience` or `decay=plateau`, got neither; give one, or leave it out")
+    if request.log_every is not None and request.log is None:
+        raise UserError("`log_every` belongs to `log`, got no `log`; name one, as `log=csv`, or leave it out")
+    split: Any = data.train
+    while getattr(split, "base", None) is not None:
+        split = split.base
+    if config.feeding.shuffle_buffer != Feeding().shuffle_buffer and getattr(split, "blocks", None) is None:
+        raise UserError(
+            f"`shuffle_buffer` wants data that is read in stretches, as Parquet is, and {data.name} is shuffled as a "
+            "whole; leave it out"
+        )
 
 
 def _net(request: TrainRequest, data: Dataset) -> CheckedNet:
@@ -282,6 +300,11 @@ def sized(data: Dataset, net: CheckedNet, preprocess: Preprocess = PLAIN) -> Dat
     shape = net.spec.input
     if net.x.dtype != "f32":
         return windowed(data, net.x.size)
+    if len(shape) == 1:
+        raise UserError(
+            f"{data.name} holds images, and {net.spec.name} of input {list(shape)} takes none: a table wants "
+            "`data=csv:FILE`"
+        )
     if len(shape) != 3 or shape[2] not in (1, 3):
         raise UserError(f"train wants a net for images [H, W, 1 or 3], got input {list(shape)}; give such an `input`")
     found = resized(data, (shape[0], shape[1], shape[2]), fit_of(preprocess))

@@ -132,6 +132,8 @@ class AugMix(Policy):
 for _row in (Rand, ImageNet, Cifar10, Svhn, Trivial, AugMix, ThreeAugment):
     POLICIES.add(_row.word, _row)
 
+POLICIES.hint("rand", "randaugment", "randaug")
+
 
 def parse_policy(text: Any) -> Policy | None:
     """The policy that a text says, `rand-m9-mstd0.5-inc1`; None for an empty one, and for `none`. Raises UserError."""

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
+from netc.netspec.activations import ACTIVATIONS
 from netc.netspec.errors import SpecError, UserError
 from netc.netspec.layer import Layer
 from netc.netspec.layers import VOCABULARY
@@ -125,7 +126,7 @@ def _layer(got: Any, where: str, problems: list[str], depth: int) -> Layer | Non
     kind = got.get("kind")
     word = VOCABULARY.word(kind)
     if word is None:
-        problems.append(f"{where}: {VOCABULARY.problem(kind)}")
+        problems.append(f"{where}: {VOCABULARY.problem(kind)}{_as_activation(kind)}")
         return None
     cls = VOCABULARY[word]
     hints = _hints(cls)
@@ -138,6 +139,13 @@ def _layer(got: Any, where: str, problems: list[str], depth: int) -> Layer | Non
     for missing in sorted(_required(cls) - values.keys()):
         problems.append(f"{where} ({kind}): wants {missing}, got nothing")
     return cls(**values) if len(problems) == before else None
+
+
+def _as_activation(kind: Any) -> str:
+    """What to write where an activation stands in place of a kind; "" for another word."""
+    if (function := ACTIVATIONS.word(kind)) is None:
+        return ""
+    return f'; write activation = "{function}" on the layer, or kind = "activation" and function = "{function}"'
 
 
 def _hints(cls: type[Layer]) -> dict[str, Any]:

@@ -58,6 +58,7 @@ class Vocabulary(Mapping[str, Row], Generic[Row]):
         self._rows: dict[str, Row] = {}
         self._short: dict[str, str] = {}  # word -> its shortest alias
         self._words: dict[str, str] = {}  # what may be given, folded -> the word
+        self._meant: dict[str, str] = {}  # what is none, folded -> the word that comes nearest in what it does
 
     def __getitem__(self, word: str) -> Row:
         return self._rows[word]
@@ -79,6 +80,10 @@ class Vocabulary(Mapping[str, Row], Generic[Row]):
             self._short[word] = min(aliases, key=len)
         self._words |= dict.fromkeys(names, word)
         return row
+
+    def hint(self, word: str, *names: str) -> None:
+        """Let the message about these names, which mean nearly the same and are no aliases, propose the word."""
+        self._meant |= {_folded(name): word for name in names}
 
     def word(self, given: object) -> str | None:
         """The word that was meant, if it is one, an alias, or a word spelled otherwise; of installed plugins, too."""
@@ -112,6 +117,8 @@ class Vocabulary(Mapping[str, Row], Generic[Row]):
         """The words, at most three, of which one may have been meant."""
         if not isinstance(given, str):
             return ()
+        if (meant := self._meant.get(_folded(given))) is not None:
+            return (meant,)
         found = difflib.get_close_matches(_folded(given), self._words, n=3, cutoff=0.6)
         return tuple(dict.fromkeys(self._words[name] for name in found))
 

@@ -155,7 +155,7 @@ def _reason(stderr: str, code: int) -> str:
     text = chosen[0] if chosen else (lines[-1] if lines else "no message")
     ending = f"signal {-code}" if code < 0 else f"exit code {code}"
     text = re.sub(r"^.*?(error:)", r"\1", text)
-    return f"{text[:300]} ({ending}); docs/known-limits.md lists what is known of the compilers"
+    return f"{text[:300]} ({ending})"
 
 
 _SMALLER = "the GPU compiler's own limit: try a smaller batch or input, another card, or `target=cpu`"

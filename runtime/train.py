@@ -45,7 +45,7 @@ from netc.runtime.run.interrupt import interruptible
 from netc.runtime.run.ledger import Ledger, StepDone
 from netc.runtime.run.lock import only_writer
 from netc.runtime.run.outcome import Outcome
-from netc.runtime.run.resume import CHANGES, LeftOff, accepted, damaged, left_off, tidy
+from netc.runtime.run.resume import LeftOff, accepted, change_of, damaged, left_off, tidy
 from netc.runtime.run.saver import Counter, NonFiniteError, Rescue, Saver, diverged
 from netc.runtime.run.standing import LOSS, Comparison, Standing, comparison_of, is_kept, is_over, moved, said
 from netc.runtime.run.waiting import Waiting
@@ -222,10 +222,10 @@ def _traced(
     with TraceWriter(
         folder / "trace.jsonl", header, left.step if resume else None, seal=left.seal, accept=accept
     ) as trace:
-        if resume and config != read_config(folder):
+        if resume and config != (before := read_config(folder)):
             write_config(folder, config)
         for name in trace.changes:
-            run.progress.noted(f"{CHANGES[name]}: the trace says so from step {left.step} on")
+            run.progress.noted(f"{change_of(name, before, config)}: the trace says so from step {left.step} on")
         yield trace
 
 

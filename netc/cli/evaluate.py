@@ -45,9 +45,11 @@ def evaluate(
     """
     import json
 
+    from netc.cli.views.examples import examples_of, predictions
     from netc.cli.views.metrics import show_metrics
     from netc.cli.views.waiting import watched_cache
     from netc.runs import Run
+    from netc.runtime.data.windows import TextSplit
 
     opened = Run.open(run)
     found = opened.data_of(data, checkpoint, data_dir)
@@ -62,10 +64,12 @@ def evaluate(
     for note in (*found.notes, *score.notes):
         say(note)
     config = opened.config
-    examples = "rows" if found.columns.inputs else "images" if config.net.x.dtype == "f32" else "contexts"
-    right = "" if config.recipe.loss.metric == "nothing" else f"{score.accuracy:.2%} of "  # numbers are no classes
-    say(
-        f"{config.net.spec.name} ({checkpoint}): {right}{score.count:,} test {examples} of "
-        f"{data or config.data}, mean loss {score.loss:.4f}"
-    )
+    table = bool(found.columns.inputs)
+    counted = f"{score.count:,} test {examples_of(config.net, table=table)}"
+    if config.recipe.loss.metric != "nothing":  # numbers are no classes
+        of = counted
+        if config.net.out.rank > 1:
+            of = predictions(config.net, score.count, table=table, text=isinstance(found.test, TextSplit))
+        counted = f"{score.accuracy:.2%} of {of}"
+    say(f"{config.net.spec.name} ({checkpoint}): {counted} of {data or config.data}, mean loss {score.loss:.4f}")
     show_metrics(score.metrics)

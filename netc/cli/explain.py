@@ -8,6 +8,7 @@ import click
 
 from netc.cli.console import say
 from netc.cli.options import weights_option
+from netc.cli.predict import image_files
 
 
 @click.command("explain")
@@ -27,7 +28,8 @@ from netc.cli.options import weights_option
 def explain(run: Path, images: tuple[Path, ...], out: Path | None, **words: str | None) -> None:
     """Show which pixels of an image speak for a class, as a picture laid over it.
 
-    RUN is a folder made by `netc train` or `netc import`. An image that cannot be read is reported and skipped, and the
+    RUN is a folder made by `netc train` or `netc import`. Of a folder it takes every
+    image. An image that cannot be read is reported and skipped, and the
     exit code is then 1.
     """
     from netc.cli.views.waiting import watched_cache
@@ -36,7 +38,9 @@ def explain(run: Path, images: tuple[Path, ...], out: Path | None, **words: str 
     from netc.runtime.evaluate import Unread
 
     unread = 0
-    for found in explained(Run.open(run), images, out or run / "explained", cache=watched_cache(), **words):
+    for found in explained(
+        Run.open(run), [*image_files(images)], out or run / "explained", cache=watched_cache(), **words
+    ):
         if isinstance(found, Unread):
             unread += 1
             say(f"netc: {found.problem}", err=True)

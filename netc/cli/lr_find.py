@@ -11,7 +11,7 @@ import click
 from netc.cli.console import say
 from netc.cli.options import complete_net, json_option, print_json
 from netc.cli.sections import Sectioned
-from netc.cli.training import training_of, training_options
+from netc.cli.training import range_options, training_of
 
 if TYPE_CHECKING:
     from netc.runtime.measure.lr_find import Range
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 ROWS, BAR = 20, 40
 
 
-@training_options
+@range_options
 @click.command("lr-find", cls=Sectioned)
 @click.argument("net", metavar="NET", shell_complete=complete_net)
 @click.option("--target", default="cpu", show_default=True, help="Target to train on.")

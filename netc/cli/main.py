@@ -68,6 +68,10 @@ BLOCK = 1 << 16  # bytes; a disk with less left is full
 # what the system says when a path was mistyped or may not be written
 MISTAKES = {errno.ENOENT, errno.EACCES, errno.EPERM, errno.EISDIR, errno.EEXIST, errno.ENOTDIR, errno.EROFS}
 
+MEANT = {"nets": "ls", "models": "ls", "list": "ls", "evaluate": "eval", "test": "eval", "infer": "predict"}
+"""What is no command, and the one that does it."""
+COLUMN = "--data csv:FILE,label=NAME"
+
 
 class LazyGroup(click.Group):
     """A group whose commands are imported when they are called; its help needs only the table."""
@@ -94,7 +98,7 @@ class LazyGroup(click.Group):
         """The command that was named; raises UsageError with the nearest names for one that is none."""
         name = args[0]
         if name not in COMMANDS and not name.startswith("-"):
-            near = difflib.get_close_matches(name, COMMANDS, n=2)
+            near = [MEANT[name]] if name in MEANT else difflib.get_close_matches(name, COMMANDS, n=2)
             hint = f"did you mean {' or '.join(near)}?" if near else "`netc --help` lists them"
             raise click.UsageError(f"netc wants a command, got {name!r}; {hint}", ctx)
         return super().resolve_command(ctx, args)
@@ -210,6 +214,8 @@ def _run(arguments: list[str]) -> int:
 def _refused(error: click.ClickException) -> int:
     if isinstance(error, click.NoSuchOption) and error.ctx:
         near = " or ".join(_near(error.option_name, error.ctx.command))
+        if error.option_name in ("--label", "--labels") and "data" in {p.name for p in error.ctx.command.params}:
+            near = COLUMN
         hint = f"; did you mean {near}?" if near else ""
         error = click.UsageError(f"No such option {error.option_name}{hint}", error.ctx)
     text = error.format_message()

@@ -46,7 +46,7 @@ def predict(
     unread = 0
     answers: list[dict[str, object]] = []
     for found in opened.classify(
-        _files(images), checkpoint=checkpoint, weights=weights, target=target, cache=watched_cache()
+        image_files(images), checkpoint=checkpoint, weights=weights, target=target, cache=watched_cache()
     ):
         if isinstance(found, Unread):
             unread += 1
@@ -73,7 +73,7 @@ def _by_name(classes: tuple[tuple[str, float], ...]) -> dict[str, float]:
     return found
 
 
-def _files(images: tuple[Path, ...]) -> Iterator[Path]:
+def image_files(images: tuple[Path, ...]) -> Iterator[Path]:
     """The images, those in folders for each folder; a folder without images stays what it is."""
     from netc.runtime.data.layout import images_in
 

@@ -26,6 +26,7 @@ from netc.netspec.errors import UserError
 if TYPE_CHECKING:
     from netc.requests import Plan
     from netc.runtime.run.outcome import Outcome
+    from netc.traces.schema import EvalRecord
     from netc.train_request import TrainRequest
 
 
@@ -131,7 +132,7 @@ def _train(net: str | None, folder: Path | None, *, same_bits: bool, quiet: bool
         epochs = plan.config.training.epochs
         plural = "s" if epochs > 1 else ""
         say(f"the run had its {epochs} epoch{plural} already; give --epochs {epochs + 1} or more to go on", err=True)
-    _last_line(plan, outcome)
+    _last_line(plan, outcome, view.last)
 
 
 def train_request(net: str | None, **others: Any) -> TrainRequest:
@@ -150,12 +151,13 @@ def train_request(net: str | None, **others: Any) -> TrainRequest:
     return request_training(net, config=config, on_stated=say_stated, **{**settled, **words, **others})
 
 
-def _last_line(plan: Plan, outcome: Outcome) -> None:
+def _last_line(plan: Plan, outcome: Outcome, last: EvalRecord | None) -> None:
     name, folder = plan.config.net.spec.name, outcome.folder
     if outcome.interrupted:
         say(f"{name} stopped after step {outcome.steps}, nothing is lost; resume with: netc train --resume {folder}")
         click.get_current_context().exit(128 + outcome.signal)
     reached = f"{name} reached {outcome.accuracy:.2%} test accuracy on {plan.config.data} (best {outcome.best:.2%})"
     if plan.config.recipe.loss.metric == "nothing":  # of a regression no number is right
-        reached = f"{name} was trained on {plan.config.data}"
+        loss = f", test loss {last.loss:.4f}," if last else ""
+        reached = f"{name} was trained on {plan.config.data}{loss}"
     say(f"{reached} in {outcome.seconds:.0f} s; next: netc eval {folder}")

@@ -10,6 +10,7 @@ import click
 from netc.cli import train as trainer
 from netc.cli.options import given
 from netc.cli.resuming import RESUMING
+from netc.netspec.recipe_words import training_words
 
 if TYPE_CHECKING:
     from netc.runtime.compare.replay import Replay
@@ -30,10 +31,18 @@ RUNNING = RESUMING | {
 PLACES = frozenset({"data_dir", "init", "new_head"})  # of what a run was fed with: a run may be told again
 
 
-def training_options(command: click.Command) -> click.Command:
-    """Add every option of `netc train` that decides what is computed. Put it above `click.command`."""
-    command.params.extend(p for p in trainer.train.params if p.name not in RUNNING)
+def training_options(command: click.Command, without: frozenset[str] = frozenset()) -> click.Command:
+    """Add every option of `netc train` that decides what is computed. Put it above `click.command`.
+
+    Those `without` which the command does: it has no use for them.
+    """
+    command.params.extend(p for p in trainer.train.params if p.name not in RUNNING | without)
     return command
+
+
+def range_options(command: click.Command) -> click.Command:
+    """`training_options` without those of a schedule and of its end, which a test of the rates replaces."""
+    return training_options(command, training_words() - {"batch"})
 
 
 def training_of(net: str, options: dict[str, Any], target: str = "reference") -> Replay:

@@ -57,7 +57,7 @@ def _reached(run: Run, trace: Trace) -> Facts:
     if trace.evals:
         last, lowest, best = trace.evals[-1], min(trace.evals, key=_loss), max(trace.evals, key=_accuracy)
         if config.recipe.loss.metric != "nothing":
-            facts["accuracy, last"] = f"{_accuracy(last):.2%} of {last.count:,}"
+            facts["accuracy, last"] = f"{_accuracy(last):.2%} of {_predictions(run, last.count)}"
             facts["accuracy, best"] = f"{_accuracy(best):.2%}, epoch {best.epoch + 1}"
         facts["test loss, last"] = f"{_loss(last):.5g}"
         facts["test loss, lowest"] = f"{_loss(lowest):.5g}, epoch {lowest.epoch + 1}"
@@ -71,6 +71,15 @@ def _loss(record: EvalRecord) -> float:
 
 def _accuracy(record: EvalRecord) -> float:
     return record.accuracy if record.averaged_accuracy is None else record.averaged_accuracy
+
+
+def _predictions(run: Run, count: int) -> str:
+    """How many predictions an accuracy over `count` examples is of."""
+    net = run.config.net
+    if net.out.rank < 2:
+        return f"{count:,}"
+    place, examples = ("pixels", "images") if net.x.dtype == "f32" else ("tokens", "contexts")
+    return f"{count * math.prod(net.out.shape[:-1]):,} {place} ({count:,} {examples})"
 
 
 def _speed(run: Run) -> Facts:

@@ -183,6 +183,8 @@ def read_json(path: Path) -> Mapping[str, Any]:
     """A file of JSON that netc printed; raises UserError."""
     try:
         found = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError as error:
+        raise UserError(f"wants a file of JSON that netc wrote, got {path}, nothing there; check the path") from error
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path} wants JSON that netc wrote, got: {error}") from error
     if not isinstance(found, dict):

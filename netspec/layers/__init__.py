@@ -98,7 +98,7 @@ from netc.netspec.layers.wavenet import WaveNetBlock as WaveNetBlock
 from netc.netspec.vocabulary import Vocabulary
 
 KINDS: dict[str, type[Layer]] = {}
-VOCABULARY: Vocabulary[type[Layer]] = Vocabulary("kind", "the kind of a layer, which docs/layers lists")
+VOCABULARY: Vocabulary[type[Layer]] = Vocabulary("kind", "the kind of a layer")
 
 
 def add_kind(cls: type[Layer]) -> type[Layer]:

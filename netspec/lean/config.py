@@ -206,7 +206,7 @@ def config_of(record: Record) -> LeanConfig:
     for name, (value, at) in record.fields.items():
         if name not in FIELDS:
             near = difflib.get_close_matches(name, FIELDS, n=3, cutoff=0.5)
-            do = f"did you mean {' or '.join(near)}?" if near else "docs/lean.md lists those there are"
+            do = f"did you mean {' or '.join(near)}?" if near else "leave it out"
             raise Misread(at, f"a TrainConfig has no field {name!r}; {do}")
         what, read = TYPES[FIELDS[name].type]
         found = read(value)

@@ -338,5 +338,5 @@ def want_known(item: Built) -> None:
     if item.head in TABLE or item.head in VOCABULARY:
         return
     near = difflib.get_close_matches(item.head, [*TABLE, *VOCABULARY], n=3, cutoff=0.5)
-    do = f"did you mean {' or '.join(dict.fromkeys(near))}?" if near else "see docs/lean.md for those there are"
+    do = f"did you mean {' or '.join(dict.fromkeys(near))}?" if near else "check its spelling"
     raise Misread(item.at, f"no layer is called {item.head!r}; {do}")

@@ -56,7 +56,7 @@ class Row:
     passes: bool = False
 
 
-NO_ROW = "has no rule in the certificate; see docs/certificate.md"
+NO_ROW = "has no rule in the certificate, so nothing is proven of it"
 EVERYWHERE = ("mhlo.sharding", "mhlo.frontend_attributes", "sdy.sharding", "sdy.sharding_rule")
 """Attributes of any operation that say where it runs, never what it gives."""
 

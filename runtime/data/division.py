@@ -5,6 +5,7 @@ No example is in both parts: what is held out is a set of places, and the traini
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -17,6 +18,8 @@ from netc.runtime.data.masked import MaskedSplit
 from netc.runtime.data.named import listed
 from netc.runtime.data.split import Indices
 from netc.runtime.data.windows import TextSplit
+
+FEWEST_NUMBERS = 10  # of a column's values
 
 
 def divided(data: Dataset, feeding: Feeding) -> Dataset:
@@ -126,10 +129,23 @@ def refuse_unlearnt(data: Dataset) -> None:
     else:
         seen, shown = (np.unique(split.labels[split.labels < len(data.classes)]) for split in (train, test))
     if unlearnt := [data.classes[i] for i in np.setdiff1d(shown, seen).tolist()]:
+        if data.columns.targets and _numeric(data.classes):
+            raise DataError(
+                f"{data.name}: {data.columns.targets[0]} looks like numbers ({len(data.classes):,} different values in "
+                f"{len(train) + len(test):,} rows), got a loss of classes; give `loss=mse` to predict numbers"
+            )
         raise DataError(
             f"{data.name}: wants training examples of every class of the test part, got none of {listed(unlearnt)}; "
             "add some, or take these classes away"
         )
+
+
+def _numeric(classes: Sequence[str]) -> bool:
+    """Whether names of classes look like measured numbers: whole ones, with gaps, and not only a few."""
+    if len(classes) < FEWEST_NUMBERS or not all(name.lstrip("-").isdigit() for name in classes):
+        return False
+    values = [*map(int, classes)]
+    return max(values) - min(values) >= len(values)
 
 
 def balanced_order(labels: Array, generator: np.random.Generator) -> Indices:

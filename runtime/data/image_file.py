@@ -14,7 +14,7 @@ import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from netc.runtime.data.augment import Images
-from netc.runtime.data.errors import DataError
+from netc.runtime.data.errors import REPAIR, DataError
 from netc.runtime.data.frame import STRETCH, Fit, fitted
 
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
@@ -173,8 +173,10 @@ def damaged(path: Source, error: BaseException) -> DataError:
     empty = _size(path) == 0
     unknown = isinstance(error, UnidentifiedImageError)  # its own sentence names a Python object
     own = "a file that begins as none of these" if unknown else f"{type(error).__name__}: {error}"
+    if isinstance(error, OSError) and not unknown:  # Pillow's own, which needs no name
+        own = "one that was cut short" if "truncated" in str(error) else str(error)
     got = "an empty file" if empty else own
-    return DataError(f"{path}: wants a whole image ({', '.join(FORMATS)}), got {got}; repair or remove the file")
+    return DataError(f"{path}: wants a whole image ({', '.join(FORMATS)}), got {got}; {REPAIR}")
 
 
 def _open_image(path: Source, file: IO[bytes]) -> tuple[Image.Image, tuple[int, int, int]]:

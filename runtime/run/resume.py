@@ -200,3 +200,14 @@ CHANGES = {
     "versions": "other versions compute it",
 }
 """What a change of a header's field says."""
+
+
+def change_of(name: str, before: RunConfig, now: RunConfig) -> str:
+    """What a change of a header's field says of a run; of its recipe, which part of it changed and what it was."""
+    ends = [(word, getattr(before.training, word), getattr(now.training, word)) for word in ("epochs", "patience")]
+    parts = [f"{word} {new:,} after {old:,}" for word, old, new in ends if new != old]
+    found = [f"the run has another end ({', '.join(parts)})"] if parts else []
+    old, new = before.preprocess.on_damaged, now.preprocess.on_damaged
+    if old != new:
+        found.append(f"the run takes damaged images in another way (on_damaged {new} after {old})")
+    return " and ".join(found) if name == "recipe" and found else CHANGES[name]

@@ -30,6 +30,7 @@ def pixels(place):  # noqa: F811
 
 
 def test_weights_go_out_and_come_back(run):
+    (run / "out").mkdir()
     said = netc("export", "got", "--safetensors", "out/w.safetensors")
     assert "tensors by names of torchvision and timm" in said
     want, got = (safetensors.numpy.load_file(run / path) for path in ("w.safetensors", "out/w.safetensors"))
@@ -86,7 +87,7 @@ BAD = {
     "ending": (("--onnx", "m.vmfb"), r"`onnx` wants a name that ends in \.onnx, got m\.vmfb"),
     "folder": (("--vmfb", "images"), "`vmfb` wants a file, got the folder images"),
     "target": (("--vmfb", "m.vmfb"), "`target` wants cpu, cuda:.., rocm:.. or vulkan for `vmfb`, got reference"),
-    "two": (("--safetensors", "new/w.safetensors", "--vmfb", "m.vmfb"), "for `vmfb`, got reference"),
+    "two": (("--safetensors", "two.safetensors", "--vmfb", "m.vmfb"), "for `vmfb`, got reference"),
 }
 
 

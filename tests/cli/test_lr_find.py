@@ -64,7 +64,6 @@ def test_the_suggestion_is_the_steepest_fall_before_the_lowest_loss():
         (["--from", "1", "--to", "0.1"], "--from wants a rate below that of --to, got 1 and 0.1"),
         (["--plot", "f.txt"], "--plot wants a file ending in .svg, .png, .pdf, got f.txt"),
         (["--steps", "3"], "3 is not in the range x>=20"),
-        (["--decay", "plateau"], "a replay wants rates that follow from the step alone"),
     ],
 )
 def test_what_is_wrong(netc, words, said):

@@ -56,3 +56,81 @@ def test_a_checkpoint_without_a_scale_is_read_as_it_was_trained(netc, place):
     saved = checkpoint_of(place / "c", "last")
     del saved.meta["normalise"]["target"]
     assert not normalise_of(saved).target
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("--data", "csv:houses.csv,label=price"), "price looks like numbers (120 different values in 120 rows)"),
+        (("--data", "csv:houses.csv,labels=price"), "got 'labels'; did you mean label?"),
+        ((), "digits holds images, and houses of input [2] takes none: a table wants --data csv:FILE"),
+        (("--label", "price"), "No such option --label; did you mean --data csv:FILE,label=NAME?"),
+        (("--loss", "l1"), "did you mean huber?"),
+        (("--data", "csv:houses.csv", "--loss", "mse", "--min-delta", "0.1"), "--min-delta belongs to --patience or"),
+        (("--data", "csv:houses.csv", "--loss", "mse", "--log-every", "5"), "--log-every belongs to --log, got no"),
+        (("--data", "csv:houses.csv", "--loss", "mse", "--shuffle-buffer", "9"), "--shuffle-buffer wants data that is"),
+    ],
+)
+def test_what_is_refused_names_the_next_step(netc, place, words, sentence):
+    (place / "whole.csv").write_text("")
+    if words[:1] == ("--data",) and "looks like" in sentence:
+        text = (place / "houses.csv").read_text().splitlines()
+        rows = [line.rpartition(".")[0] for line in text[1:]]
+        words = ("--data", "csv:whole.csv,label=price")
+        (place / "whole.csv").write_text("\n".join([text[0], *rows]) + "\n")
+    code, _, err = netc("train", "my.toml", *words, "--target", "reference", "--out", "no")
+    assert code == 2 and sentence in err and not (place / "no").exists()
+
+
+def test_a_run_on_a_table_speaks_of_rows_and_outputs_and_quietly_of_its_loss(netc, place):
+    words = ("train", "my.toml", "--data", "csv:houses.csv,label=price", *WORDS, "--epochs", "1")
+    code, out, _ = netc(*words, "--out", "rows")
+    assert code == 0 and "1 output, " in out and "24 test rows" in out and "images" not in out
+    code, out, _ = netc(*words, "--quiet", "--out", "quiet")
+    assert code == 0 and "houses was trained on csv:houses.csv,label=price, test loss " in out
+
+
+def test_an_export_makes_no_folders_and_takes_nobodys_file(netc, place):
+    (place / "mine.safetensors").write_bytes(b"precious")
+    for file, sentence in (("new/a.safetensors", "make new first"), ("mine.safetensors", "wants a new file")):
+        code, _, err = netc("export", "run", "--safetensors", file)
+        assert code == 2 and sentence in err
+    assert (place / "mine.safetensors").read_bytes() == b"precious" and not (place / "new").exists()
+    assert [netc("export", "run", "--safetensors", "a.safetensors")[0] for _ in range(2)] == [0, 0]
+
+
+def test_the_warmup_of_a_recipe_gives_way_to_fewer_epochs():
+    from netc.config_file import over_files
+
+    assert over_files(None, None, {"recipe": "digits"})[2]["warmup"] == 2
+    assert over_files(None, None, {"recipe": "digits", "epochs": 1})[2]["warmup"] == 1
+    assert over_files(None, None, {"recipe": "digits", "epochs": 1, "warmup": 2})[2]["warmup"] == 2
+
+
+def test_near_policies_and_what_an_accuracy_is_of():
+    from netc.cli.views.examples import predictions
+    from netc.netspec.check import check
+    from netc.netspec.errors import UserError
+    from netc.netspec.policies import parse_policy
+    from netc.netspec.zoo import ZOO
+
+    with pytest.raises(UserError, match=r"did you mean rand\?"):
+        parse_policy("randaugment")
+    gpt = check(ZOO["tiny-gpt"].make())
+    places = gpt.out.shape[0]
+    assert predictions(gpt, 21, text=True) == f"{21 * places:,} characters (21 contexts)"
+    assert predictions(check(ZOO["mnist-mlp"].make()), 1500) == "1,500"
+
+
+def test_lr_find_has_no_options_of_a_schedule(netc, place):
+    for flag in ("--lr", "--decay", "--patience", "--best-by", "--epochs", "--warmup"):
+        code, _, err = netc("lr-find", "my.toml", flag, "1")
+        assert code == 2 and f"No such option {flag}" in err
+
+
+def test_other_names_of_commands_and_activations(netc, place):
+    assert "did you mean ls" in netc("nets")[2]
+    (place / "relu.toml").write_text(NET + '[[layers]]\nkind = "relu"\n')
+    code, _, err = netc("show", "relu.toml")
+    assert code == 2 and 'write activation = "relu" on the layer, or kind = "activation" and function = "relu"' in err
+    assert "nothing there; check the path" in netc("report", "run", "--profile", "nothere.json")[2]

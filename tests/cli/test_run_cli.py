@@ -241,7 +241,7 @@ def test_a_run_is_extended_and_keeps_what_it_is_told(place, netc):
     shutil.copytree(place / "whole", place / "longer")
     code, out, err = netc("train", "--resume", "longer", "--epochs", "5", "--keep", "2", "--checkpoint-every", "40")
     assert code == 0, err
-    assert "the run has another end, or takes damaged images in another way: the trace says so from step 66 on" in out
+    assert "the run has another end (epochs 5 after 3): the trace says so from step 66 on" in out
     assert checkpoint.load(place / "longer" / "last").meta["step"] == 110
     assert (place / "longer" / "step-00000088").exists()
     held = read_config(place / "longer")

@@ -92,7 +92,7 @@ def test_a_float_may_be_written_as_an_integer():
             HEAD + "colour = 3\nlayers = []\n",
             "spec: unknown field 'colour'; a spec has name, input, dtype, layers and source",
         ),
-        (layer("features = 3"), "layers[0]: kind wants the kind of a layer, which docs/layers lists, got nothing"),
+        (layer("features = 3"), "layers[0]: kind wants the kind of a layer, got nothing"),
         (layer("kind = [1]"), "got [1]"),
         (layer('kind = "lstm"'), "got 'lstm'"),
         (layer('kind = "dense"'), "spec: layers[0] (dense): wants features, got nothing"),
@@ -275,4 +275,4 @@ def test_a_readable_text_has_parts_on_lines_of_their_own(name):
 
 def test_a_kind_may_have_another_name_and_a_near_one_is_named():
     assert from_toml(layer('kind = "Linear"\nfeatures = 3')).layers == (Dense(3),)
-    assert "docs/layers lists, got 'convbn2'; did you mean convBn" in problems(layer('kind = "convbn2"'))
+    assert "of a layer, got 'convbn2'; did you mean convBn" in problems(layer('kind = "convbn2"'))

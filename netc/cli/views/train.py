@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from netc.cli.console import line, terminal
 from netc.cli.options import tuned_line
 from netc.cli.spelling import spelled_here
+from netc.cli.views.examples import examples_of, predictions
 from netc.cli.views.pace import Pace
 from netc.cli.views.waiting import Waiting
 from netc.netspec.recipe import Recipe
@@ -22,6 +23,7 @@ from netc.runtime.cache.store import Cache, CacheKey
 from netc.runtime.data.augment import said
 from netc.runtime.data.dataset import Dataset
 from netc.runtime.data.frame import said_of_all
+from netc.runtime.data.windows import TextSplit
 from netc.runtime.prepare import Prepared
 from netc.runtime.run.config import RunConfig
 from netc.runtime.run.ledger import StepDone
@@ -45,21 +47,25 @@ class TrainView:
             refresh_per_second=REFRESH,
         )  # fmt: skip
         self._waiting = Waiting(self._console, "preparing")
+        self.last: EvalRecord | None = None
         self._next = 0.0  # when the bar is next told of a step
         self._task = self._bar.add_task("train", total=None, loss="", pace="")
-        self._pace = Pace(config.training.batch, "images" if config.net.x.dtype == "f32" else "contexts")
+        self._pace = Pace(config.training.batch, examples_of(config.net, table=bool(data.columns.inputs)))
         self.progress = loop.Progress(
             self._prepared, self._started, self._stepped, self._evaluated, self.note, self._pace.waited
         )
 
     def __enter__(self) -> Self:
         net, schedule = self._config.net, self._config.training
-        size = "x".join(map(str, net.spec.input))
-        native, what = "x".join(map(str, self._data.native)), "images"
+        size, native = ("x".join(map(str, shape)) for shape in (net.spec.input, self._data.native))
+        what = examples_of(net, table=bool(self._data.columns.inputs))
         if net.x.dtype != "f32":
-            native, what = size, "contexts"
+            native = size
+        kind, outputs = self._config.recipe.loss.metric, net.out.shape[-1] if net.out.rank else 1
+        ends = "output" if kind == "nothing" else "label" if kind == "side" else "class"
+        ends += ("es" if ends == "class" else "s") * (outputs != 1)
         self._say(
-            f"{net.spec.name}: {net.count:,} parameters, input {size}, {net.out.shape[-1]} classes, "
+            f"{net.spec.name}: {net.count:,} parameters, input {size}, {outputs} {ends}, "
             f"batch {schedule.batch}, {schedule.epochs} epoch{'s' * (schedule.epochs != 1)}"
         )
         resized = "" if native == size else f", {native} resized to {size}"
@@ -130,7 +136,10 @@ class TrainView:
         self._pace.pause()
         mean, word = record.averaged_accuracy, self._config.recipe.averaging.word
         averaged = "" if mean is None else f"; {word} loss {record.averaged_loss:.4f}"
-        right = f", accuracy {record.accuracy:.2%} of {record.count:,}"
+        table, text = bool(self._data.columns.inputs), isinstance(self._data.train, TextSplit)
+        right = f", accuracy {record.accuracy:.2%} of "
+        right += predictions(self._config.net, record.count, table=table, text=text)
+        self.last = record
         if self._config.recipe.loss.metric == "nothing":  # of a regression no number is right
             right = f" of {record.count:,}"
         elif mean is not None:

@@ -199,7 +199,7 @@ def test_a_value_of_another_type(case, index, type_):
     ("layers", "fields", "sentence"),
     [
         ((b("denze", 784, 10, ID),), {}, "no layer is called 'denze'; did you mean dense"),
-        ((b("zzzzzzzz"),), {}, "no layer is called 'zzzzzzzz'; see docs/lean.md"),
+        ((b("zzzzzzzz"),), {}, "no layer is called 'zzzzzzzz'; check its spelling"),
         ((b("dense", 784, 0, ID),), {}, "dense: fanOut wants a positive integer, got 0; change it"),
         ((b("dense", 784, 10, ID, out=10),), {}, "dense wants fanOut once, got it twice; leave one out"),
         ((b("dense", 784, 10, ID, size=10),), {}, "dense has no argument 'size'; it has fanIn, fanOut, act, and"),

@@ -153,7 +153,7 @@ def test_a_run_is_extended(at, data, folder, cache, whole):
             train(config(training=constant), data, folder, cache, progress=Progress(started=lambda a, b: die()))
     said, outcome = resumed(data, folder, cache, longer)
     assert outcome.steps == STEPS + 2 * PER_EPOCH
-    assert "the run has another end, or takes damaged images in another way: the trace says so from step" in said
+    assert f"the run has another end (epochs {EPOCHS + 2} after {EPOCHS}): the trace says so from step" in said
     ours, theirs = read(folder / "trace.jsonl"), read(folder.parent / "long" / "trace.jsonl")
     assert (ours.steps, ours.evals) == (theirs.steps, theirs.evals)
     assert ours.headers[-1] == theirs.header

@@ -1,0 +1,21 @@
+"""What the examples of a training are called, and of how many predictions an accuracy is."""
+
+from __future__ import annotations
+
+from math import prod
+
+from netc.netspec.check import CheckedNet
+
+
+def examples_of(net: CheckedNet, *, table: bool = False) -> str:
+    """What examples are called: rows of a table, images, or contexts of tokens."""
+    return "rows" if table else "images" if net.x.dtype == "f32" else "contexts"
+
+
+def predictions(net: CheckedNet, count: int, *, table: bool = False, text: bool = False) -> str:
+    """How many predictions an accuracy over `count` examples is of: `672 characters (21 contexts)`."""
+    examples, places = examples_of(net, table=table), prod(net.out.shape[:-1])
+    if net.out.rank < 2:
+        return f"{count:,}"
+    place = "pixels" if net.x.dtype == "f32" else "characters" if text else "tokens"
+    return f"{count * places:,} {place} ({count:,} {examples})"
