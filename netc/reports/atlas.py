@@ -18,7 +18,7 @@ from netc.codegen.program import Program, build
 from netc.codegen.render import statements_of
 from netc.netspec.check import CheckedLayer, CheckedNet
 from netc.netspec.errors import UserError
-from netc.netspec.graph import Graph, graph_of
+from netc.netspec.graph import Graph, Node, graph_of
 from netc.netspec.layer import Layer
 from netc.netspec.recipe import Recipe
 from netc.reports.algebra import statement_at
@@ -180,10 +180,17 @@ def _depth(net: CheckedNet, depth: int | None) -> int:
 
 
 def _graph(graph: Graph) -> dict[str, Any]:
+    seen = {e.target: graph.nodes[e.source].out.shape for e in graph.edges}  # by the node's key, its place
     return {
-        "nodes": [[n.role, n.path, n.label, list(n.out.shape)] for n in graph.nodes],
+        "nodes": [[n.role, n.path, _label(n, seen.get(n.key)), list(n.out.shape)] for n in graph.nodes],
         "edges": [[e.source, e.target] for e in graph.edges],
     }
+
+
+def _label(node: Node, seen: tuple[int, ...] | None) -> str:
+    """The label of a node; a dense layer's with the width that it sees: `dense 512 -> 10`."""
+    kind, _, width = node.label.partition(" ")
+    return f"dense {seen[-1]} -> {width}" if kind == "dense" and width.isdigit() and seen else node.label
 
 
 def _times(profile: Mapping[str, Any] | None) -> dict[str, dict[str, float]]:

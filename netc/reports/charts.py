@@ -81,7 +81,7 @@ def chart(
     return Chart(
         title, f"{title}: {'; '.join(said)}.", lines,
         tuple(Tick(x.place(v, LEFT, WIDTH - RIGHT), f"{v:,.0f}") for v in x.ticks() if v == int(v)),
-        tuple(Tick(y.place(v, HEIGHT - BOTTOM, TOP), number(v, percent)) for v in y.ticks()),
+        ticks(y, HEIGHT - BOTTOM, TOP, percent=percent),
     )  # fmt: skip
 
 
@@ -121,6 +121,17 @@ class Axis:
         gap = next(power * m for m in (1, 2, 5, 10) if power * m >= raw * (1 - 1e-9))
         first = math.ceil(self.low / gap - 1e-9)
         yield from (round(i * gap, 12) for i in range(first, math.floor(self.high / gap + 1e-9) + 1))
+
+
+def ticks(axis: Axis, start: float, end: float, *, percent: bool = False) -> tuple[Tick, ...]:
+    """The marks of an axis, with as many digits as tell them apart."""
+    values = list(axis.ticks())
+    texts = [number(v, percent) for v in values]
+    digits = 1
+    while len(set(texts)) < len(texts) and digits < 15:
+        texts = [f"{v:.{digits}e}" if max(map(abs, values)) >= 1e5 else f"{v:.{digits + 4}g}" for v in values]
+        digits += 1
+    return tuple(Tick(axis.place(v, start, end), text) for v, text in zip(values, texts, strict=True))
 
 
 def number(value: float, percent: bool = False) -> str:

@@ -11,13 +11,15 @@ from typing import Any
 import numpy as np
 
 from netc.netspec.errors import NetcError
+from netc.reports.charts import Chart
+from netc.reports.scatter import Pairs, scatter
 from netc.runs import Run
 from netc.runtime.cache.store import Cache
 from netc.runtime.data.dataset import Dataset, of_images
 from netc.runtime.data.thumbnail import png
 from netc.runtime.evaluate import classes_of, open_session
 from netc.runtime.metrics.measure import show
-from netc.runtime.metrics.seen import CLASSES, task_of
+from netc.runtime.metrics.seen import CLASSES, NUMBERS, task_of
 from netc.runtime.metrics.table import chosen_metrics
 from netc.runtime.metrics.worst import Mistake, Worst
 from netc.runtime.run.checkpoint import exists
@@ -46,6 +48,7 @@ class Looked:
     kind: str = ""
     metrics: Mapping[str, Any] = field(default_factory=dict)
     mistakes: tuple[Pictured, ...] = ()
+    scatter: Chart | None = None  # of a regression
     problem: str = ""
 
 
@@ -67,15 +70,17 @@ def looked_at(
         task = task_of(config.net, config.recipe.loss, classes_of(saved), len(data.test))
         tallies = {word: metric.tally(task) for word, metric in chosen_metrics("all", task).items()}
         worst = [Worst(task, mistakes)] if task.kind == CLASSES and mistakes else []
+        pairs = [Pairs(task)] if task.kind == NUMBERS else []
         sums = np.zeros(3)
-        shown = (*tallies.values(), *worst)
+        shown = (*tallies.values(), *worst, *pairs)
         show(trainer, data.test, config.training.batch, normalise_of(saved), task, shown, sums=sums)
         names = tuple(task.name(i) for i in range(task.width))
         pictured = tuple(_pictured(m, data, names) for w in worst for m in w.mistakes)
     except NetcError as error:
         return Looked(problem=str(error))
     found = {word: tally.result() for word, tally in tallies.items()}
-    return Looked(checkpoint, int(sums[2]), sums[0] / sums[2], task.kind, found, pictured)
+    drawn = scatter(pairs[0].found) if pairs else None
+    return Looked(checkpoint, int(sums[2]), sums[0] / sums[2], task.kind, found, pictured, drawn)
 
 
 def _pictured(m: Mistake, data: Dataset, names: tuple[str, ...]) -> Pictured:

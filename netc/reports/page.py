@@ -27,6 +27,7 @@ from netc.runtime.files import write_whole
 MOST_RUNS = 8  # as many as there are colours
 NUMBERED = 20  # classes of a confusion matrix whose cells have room for their numbers
 DRAWN = 100  # classes of one that is drawn at all
+FEWEST = 50  # predictions of which a temperature says something
 MOST_CLASSES = 1000  # rows of the table by class
 LONGEST_SPEC = 200_000  # characters
 
@@ -103,7 +104,7 @@ def report(
         runs=shown, version=importlib.metadata.version("netc"),
         charts=curves(list(zip(names, traces, strict=True)), right=shown[0].right),
         differing=differing([s.told.recipe | s.told.digests for s in shown]),
-        NUMBERED=NUMBERED, DRAWN=DRAWN, MOST_CLASSES=MOST_CLASSES,
+        FEWEST=FEWEST, NUMBERED=NUMBERED, DRAWN=DRAWN, MOST_CLASSES=MOST_CLASSES,
     )  # fmt: skip
     out.parent.mkdir(parents=True, exist_ok=True)
     write_whole(out, page)

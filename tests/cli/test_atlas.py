@@ -87,6 +87,14 @@ def test_a_name_ends_no_script(tmp_path):
     assert embedded(page)["net"] == spec.name
 
 
+def test_a_dense_node_says_what_it_sees(tmp_path):
+    page = atlas(check(find("mnist-mlp")), tmp_path / "a.html", batch=2).read_text("utf-8")
+    labels = [node[2] for node in embedded(page)["graph"]["nodes"]]
+    assert [label for label in labels if label.startswith("dense")] == [
+        "dense 784 -> 512", "dense 512 -> 512", "dense 512 -> 10"
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("name", ["a.txt", "folder.html"])
 def test_another_place_is_refused(name, tmp_path):
     (tmp_path / "folder.html").mkdir()

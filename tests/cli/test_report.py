@@ -20,6 +20,7 @@ import netc as door
 from netc.cli.main import _run
 from netc.netspec.install import install_extra
 from netc.reports.charts import LEFT, POINTS, WIDTH, Axis, Series, chart
+from netc.reports.scatter import scatter
 from tests.cli.test_evaluate_cli import paint
 
 jinja2 = pytest.importorskip("jinja2")
@@ -113,6 +114,44 @@ def test_a_page_of_one_run(netc, place):
     assert digest in page.words and "conv2d" in page.words and "schedule.lr 0.001" in page.words
     assert "Not checked for this report" in page.words
     assert re.search(r"waiting for data \d+\.\d% of the time", page.words)
+
+
+def test_a_matrix_shows_its_zeros_and_few_examples_have_no_temperature(netc, place):
+    assert netc("report", "one")[0] == 0
+    source, page = read(place / "one/report.html")
+    count = json.loads(netc("eval", "one", "--json")[1])["count"]
+    assert re.search(r'style="--v:0\.00">0</td>', source)
+    assert count < 50 and f"on {count} predictions, is " in page.words and "Divided by a temperature" not in page.words
+    assert ".cards dd { margin: 0; overflow-wrap: anywhere;" in source
+
+
+LINE = """name = "line"
+input = [2]
+[[layers]]
+kind = "dense"
+features = 1
+"""
+
+
+def test_a_regression_has_what_was_said_against_what_is_true(netc, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "line.toml").write_text(LINE)
+    rows = [f"{i},{i % 7},{2 * i + i % 7}" for i in range(50)]
+    (tmp_path / "d.csv").write_text("\n".join(["a,b,y", *rows]) + "\n")
+    words = ("--loss", "mse", "--epochs", "1", "--batch", "8", "--target", "reference", "--val", "0.2", "--out", "run")
+    code, _, err = netc("train", "line.toml", "--data", "csv:d.csv,label=y", *words)
+    assert code == 0, err
+    assert netc("report", "run")[0] == 0
+    source, _ = read(tmp_path / "run/report.html")
+    figure = source.partition("Said (upwards) against true")[2].partition("</figure>")[0]
+    assert "What was said against what is true, for 10 test examples." in figure and figure.count("<circle") == 10
+    assert scatter([(float("nan"), 1.0)]) is None
+
+
+def test_the_marks_of_an_axis_differ():
+    drawn = chart("big", [Series("a", 0, [(0, 0.98e11), (9, 1.45e11)])], (0, 9))
+    texts = [t.text for t in drawn.y]
+    assert len(set(texts)) == len(texts) > 2 and "1.2e+11" in texts
 
 
 def test_the_worst_mistakes_are_pictures_of_the_test_images(netc, place):
