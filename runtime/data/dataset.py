@@ -111,7 +111,7 @@ class Dataset:
     stored, of a text its (length,). Both stay what they are in a resized dataset, whose own image size is
     `train.shape`. `augment` is a sensible default for this data. `notes` are sentences for whoever uses it.
     `train_digest` is the digest of the training part, or empty where the two parts are not stored apart. `columns` are
-    those of a table.
+    those of a table, `sizes` the smallest and the largest size of images that have several.
 
     Raises `DataError` for a label outside the classes and for splits of different image shapes.
     """
@@ -128,6 +128,7 @@ class Dataset:
     notes: tuple[str, ...] = ()
     train_digest: str = ""
     columns: Columns = Columns()
+    sizes: str = ""
 
     def __post_init__(self) -> None:
         if self.train.shape != self.test.shape:

@@ -55,7 +55,9 @@ def divided(data: Dataset, feeding: Feeding) -> Dataset:
                 f"{data.name}: {word} wants examples in both parts, got {len(pool):,} in all; give a data set with more"
             )
         train, test = pool.part(np.flatnonzero(~held)), pool.part(np.flatnonzero(held))
-    said = f"{feeding.val:g} of the training part" if feeding.val else f"fold {feeding.fold} of the training part"
+    undivided = np.array_equal(pool.labels, data.test.labels)  # nobody else held anything out
+    part = "the data" if undivided else "the training part"
+    said = f"{feeding.val:g} of {part}" if feeding.val else f"fold {feeding.fold} of {part}"
     note = f"{said} is held out for the test: {len(test):,} of {len(test) + len(train):,}"
     notes = (*(n for n in data.notes if "held out for the test" not in n), note)
     return replace(data, train=train, test=test, notes=notes, train_digest=f"{data.digest}")

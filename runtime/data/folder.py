@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -71,6 +72,12 @@ class FolderSplit:
     def part(self, indices: Indices) -> FolderSplit:
         """Return the split of the images at `indices` [n] alone."""
         return replace(self, files=tuple(self.files[i] for i in indices.tolist()), labels=self.labels[indices])
+
+
+def sizes_of(shapes: Collection[tuple[int, int, int]]) -> str:
+    """The smallest and the largest size of images by their pixels, as `80x81 to 159x158`; "" where all have one."""
+    sizes = sorted({(height, width) for height, width, _ in shapes}, key=lambda size: (size[0] * size[1], size))
+    return " to ".join("x".join(map(str, size)) for size in (sizes[0], sizes[-1])) if len(sizes) > 1 else ""
 
 
 def load_folder(
@@ -140,6 +147,7 @@ def load_folder(
         native=native,
         notes=(*found.sentences(), *fifth, *missing),
         train_digest=so_far["train"],
+        sizes=sizes_of(shapes),
     )
 
 

@@ -30,6 +30,8 @@ TARGETS = ("label", "class", "target", "y")
 PARTS = ("split", "part", "subset")
 """Names of the column that says which rows are for training and which for test, in any case."""
 MOST_CLASSES = 65_536
+SHOWN = 12  # names of columns in a note
+FEWEST = 4  # rows below which an order says nothing
 
 OPTIONS = {
     "label": "the column to learn, by name or by number from 0; several with + between for a loss of floats",
@@ -244,8 +246,19 @@ def _joined(rows: Rows, test: Rows, name: str) -> Rows:
 
 
 def _notes(rows: Rows, path: Path, *, said: bool) -> tuple[str, ...]:
-    names = [rows.names[i] for i in rows.roles.targets]
-    what = "image files" if rows.roles.path is not None else f"{rows.inputs.shape[1]:,} columns of numbers"
+    targets, inputs = ([rows.names[i] for i in places] for places in (rows.roles.targets, rows.roles.inputs))
+    more = f" and {len(inputs) - SHOWN:,} more" if len(inputs) > SHOWN else ""
+    what = "image files" if rows.roles.path is not None else ", ".join(inputs[:SHOWN]) + more
     kind = "classes" if rows.words is not None else "numbers"
-    told = f"{path.name}: {what}, and {kind} to learn in {', '.join(names)}"
-    return (told,) if said else (told, f"every {EVERY}th row of {path.name} is held out for the test")
+    told = [f"{path.name}: inputs: {what}; target: {', '.join(targets)} ({kind})"]
+    told += [
+        f"{name} of {path.name} only counts the rows; leave it out by `,drop={name}`"
+        for name, column in zip(inputs, rows.inputs.T, strict=False)
+        if _counts_rows(column)
+    ]
+    return tuple(told) if said else (*told, f"every {EVERY}th row of {path.name} is held out for the test")
+
+
+def _counts_rows(column: Array) -> bool:
+    """Whether a column is 0, 1, 2, .. or 1, 2, 3, .. in order, of more rows than would be so by chance."""
+    return len(column) > FEWEST and column[0] in (0, 1) and bool((column == column[0] + np.arange(len(column))).all())

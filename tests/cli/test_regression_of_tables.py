@@ -64,7 +64,7 @@ def test_a_checkpoint_without_a_scale_is_read_as_it_was_trained(netc, place):
         (("--data", "csv:houses.csv,label=price"), "price looks like numbers (120 different values in 120 rows)"),
         (("--data", "csv:houses.csv,labels=price"), "got 'labels'; did you mean label?"),
         ((), "digits holds images, and houses of input [2] takes none: a table wants --data csv:FILE"),
-        (("--label", "price"), "No such option --label; did you mean --data csv:FILE,label=NAME?"),
+        (("--label", "price"), "no such option --label; did you mean --data csv:FILE,label=NAME?"),
         (("--loss", "l1"), "did you mean huber?"),
         (("--data", "csv:houses.csv", "--loss", "mse", "--min-delta", "0.1"), "--min-delta belongs to --patience or"),
         (("--data", "csv:houses.csv", "--loss", "mse", "--log-every", "5"), "--log-every belongs to --log, got no"),
@@ -88,6 +88,37 @@ def test_a_run_on_a_table_speaks_of_rows_and_outputs_and_quietly_of_its_loss(net
     assert code == 0 and "1 output, " in out and "24 test rows" in out and "images" not in out
     code, out, _ = netc(*words, "--quiet", "--out", "quiet")
     assert code == 0 and "houses was trained on csv:houses.csv,label=price, test loss " in out
+
+
+def test_columns_are_named_and_one_that_counts_rows_is_remarked(netc, place):
+    lines = (place / "houses.csv").read_text().splitlines()
+    numbered = [f"id,{lines[0]}", *(f"{i},{line}" for i, line in enumerate(lines[1:], 1))]
+    (place / "ids.csv").write_text("\n".join(numbered) + "\n")
+    words = ("--data", "csv:ids.csv,label=price", *WORDS, "--epochs", "1", "--val", "0.2", "--out", "ids")
+    code, out, err = netc("train", "my.toml", *words)
+    assert code == 0, err
+    assert "ids.csv: inputs: id, area, rooms; target: price (numbers)" in out
+    assert "id of ids.csv only counts the rows; leave it out by" in out and "area of" not in out
+    assert "0.2 of the data is held out for the test: 24 of 120" in out
+
+
+def test_images_of_several_sizes_and_what_a_damaged_one_asks_for(netc, place):
+    from PIL import Image
+
+    (place / "net.toml").write_text(NET.replace("[2]", "[4, 4, 3]").replace("[[l", '[[layers]]\nkind = "flatten"\n[[l'))
+    for label in "ab":
+        (place / "photos" / label).mkdir(parents=True)
+        for i in range(10):
+            Image.effect_noise((20 + i, 21), 60).convert("RGB").save(place / "photos" / label / f"{i}.jpg")
+    words = ("train", "net.toml", "--data", "imagefolder:photos", "--epochs", "1", "--batch", "4")
+    words += ("--target", "reference", "--out")
+    code, out, err = netc(*words, "photos-run")
+    assert code == 0 and "21x20 to 21x29 resized to 4x4x3" in out, err
+    code, out, err = netc("explain", "photos-run", "photos/a", "-o", "pictures", "--method", "gradient")
+    assert code == 0 and len(out.splitlines()) == 10, err
+    (place / "photos/a/0.jpg").write_bytes((place / "photos/a/0.jpg").read_bytes()[:300])
+    code, out, err = netc(*words, "cut")
+    assert code == 2 and "or go on without it: --on-damaged skip" in err and "OSError" not in err
 
 
 def test_an_export_makes_no_folders_and_takes_nobodys_file(netc, place):
@@ -125,7 +156,7 @@ def test_near_policies_and_what_an_accuracy_is_of():
 def test_lr_find_has_no_options_of_a_schedule(netc, place):
     for flag in ("--lr", "--decay", "--patience", "--best-by", "--epochs", "--warmup"):
         code, _, err = netc("lr-find", "my.toml", flag, "1")
-        assert code == 2 and f"No such option {flag}" in err
+        assert code == 2 and f"no such option {flag}" in err
 
 
 def test_other_names_of_commands_and_activations(netc, place):

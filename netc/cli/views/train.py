@@ -68,7 +68,8 @@ class TrainView:
             f"{net.spec.name}: {net.count:,} parameters, input {size}, {outputs} {ends}, "
             f"batch {schedule.batch}, {schedule.epochs} epoch{'s' * (schedule.epochs != 1)}"
         )
-        resized = "" if native == size else f", {native} resized to {size}"
+        own = self._data.sizes or native
+        resized = "" if own == size else f", {own} resized to {size}"
         self._say(
             f"{self._config.data}: {len(self._data.train):,} training and {len(self._data.test):,} test {what}{resized}"
         )

@@ -48,7 +48,7 @@ def test_numbers_are_those_that_numpy_reads():
         words = [row["animal"] for row in csv.DictReader(file)]
     assert [data.classes[i] for i in data.test.y] == [w for w, e in zip(words, every, strict=True) if e]
     assert data.notes == (
-        "t.csv: 3 columns of numbers, and classes to learn in animal",
+        "t.csv: inputs: a, b, c; target: animal (classes)",
         "every 5th row of t.csv is held out for the test",
     )
 
