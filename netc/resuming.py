@@ -10,6 +10,7 @@ from typing import Any
 from netc.codegen.rewrite.form_overrides import NO_OVERRIDES
 from netc.netspec.errors import UserError
 from netc.requests import Plan, saving_of
+from netc.runtime.data.batches import steps_per_epoch
 from netc.runtime.data.dataset import OWN, Dataset
 from netc.runtime.data.examples import Batches
 from netc.runtime.logs.table import logging_of
@@ -71,6 +72,16 @@ def begun_already(request: TrainRequest, plan: Plan, *, same_bits: bool = True) 
     refuse_other_data(held, plan.data, plan.folder)
     logging = logging_of(request.log, request.log_every, held.logging)
     return replace(plan, config=replace(held, saving=saving_of(request.saving, held.saving), logging=logging))
+
+
+def refuse_no_longer(held: RunConfig, config: RunConfig, data: Dataset) -> None:
+    """Raise UserError for more epochs of a run that `max_steps` ends."""
+    most, per_epoch = held.training.max_steps, steps_per_epoch(len(data.train), held.training.batch)
+    if most and config.training.epochs > held.training.epochs and held.training.steps(per_epoch) == most:
+        raise UserError(
+            f"`max_steps` ends this run after step {most:,}, got also `epochs={config.training.epochs}`; leave it out, "
+            "or start a new run with more `max_steps`"
+        )
 
 
 def refuse_other_data(config: RunConfig, data: Dataset, folder: Path) -> None:

@@ -53,6 +53,8 @@ class Run:
 
     def __str__(self) -> str:
         net, said = self.config.net.spec.name, f"{self.accuracy:.2%} test accuracy (best {self.best:.2%})"
+        if self.config.recipe.loss.metric == "nothing":  # numbers are learnt: there is no accuracy
+            said = "trained"
         scored = "not evaluated" if math.isnan(self.accuracy) else said
         return f"{net} on {self.config.data}: {scored} after {self.steps:,} steps; {self.folder}"
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netc.netspec.errors import NetcError, UserError
+from netc.netspec.loss import Loss
 from netc.requests import Plan, planned
 from netc.runtime.cache.store import Cache
 from netc.runtime.run.outcome import Outcome
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from netc.searching import Search
 
 Began = Callable[[Trial, int, int], None]
-Seen = Callable[[EvalRecord], None]
+Seen = Callable[[EvalRecord, Loss], None]
 
 
 def run_sweep(
@@ -90,7 +91,7 @@ def _tried(
     cache: Cache | None,
 ) -> tuple[Outcome | None, Result]:  # fmt: skip
     def evaluated(record: EvalRecord) -> bool:
-        seen(record)
+        seen(record, plan.config.recipe.loss)
         value = _value(record, comparison)
         return bool(search and value is not None and search.worse(record.epoch, value))
 

@@ -14,11 +14,12 @@ from netc.netspec.errors import UserError
 from netc.netspec.spec import NetSpec
 from netc.programs import quiet
 from netc.requests import Plan, counted_classes, data_for, planned, request_training, with_tuned
-from netc.resuming import begun_already, refuse_other_data, resumed
+from netc.resuming import begun_already, refuse_no_longer, refuse_other_data, resumed
 from netc.runs import Run
 from netc.runtime.cache.store import Cache
 from netc.runtime.data.dataset import OWN, Dataset
 from netc.runtime.data.examples import Batches
+from netc.runtime.run.config import read_config
 from netc.runtime.run.ledger import StepDone
 from netc.runtime.run.outcome import Outcome
 from netc.runtime.train import Progress
@@ -76,9 +77,10 @@ def resume(
 ) -> Run:
     """Go on with a run from its newest checkpoint: what comes is bit for bit what an unbroken run would have had.
 
-    A run on arrays of your own wants the same `data` again. `words` may be `epochs` (more of them), `data_dir`,
-    `checkpoint_every`, `checkpoint_minutes`, `keep`, and, without `same_bits`, `target`. A run on a generator cannot go
-    on. Raises as `train` does, and ValueError (of netc.traces, a TraceError) for a trace that is not the run's.
+    A run on arrays of your own wants the same `data` again. `words` may be `epochs` (more of them), `patience`,
+    `data_dir`, `workers`, `on_damaged`, `log`, `log_every`, `checkpoint_every`, `checkpoint_minutes`, `keep`, and,
+    without `same_bits`, `target`. A run on a generator cannot go on. Raises as `train` does, and ValueError (of
+    netc.traces, a TraceError) for a trace that is not the run's.
     """
     folder = run.folder if isinstance(run, Run) else Path(run)
     plan = plan_resumed(folder, data, words, same_bits=same_bits)
@@ -110,6 +112,7 @@ def plan_resumed(folder: Path, data: Dataset | str | None, words: dict[str, Any]
         )
     found = data_for(config, data or config.data, words.get("data_dir"))
     refuse_other_data(config, found, folder)
+    refuse_no_longer(read_config(folder), config, found)
     return Plan(config, found, folder, workers=words.get("workers") or 0)
 
 

@@ -10,7 +10,8 @@ from netc.netspec.errors import NetcError, UserError
 from netc.netspec.recipe_fit import misfits
 from netc.netspec.types import TensorType, batched
 from netc.runtime.data.augment import AUGMENTATIONS
-from netc.runtime.data.dataset import Dataset
+from netc.runtime.data.batches import steps_per_epoch
+from netc.runtime.data.dataset import Dataset, of_images
 from netc.runtime.data.examples import VOID, Array, Batches, Examples, ids_of
 from netc.runtime.data.masked import MaskedSplit
 from netc.runtime.data.windows import TextSplit
@@ -27,8 +28,19 @@ def refuse_misfits(config: RunConfig, data: Dataset) -> None:
         problems = [*_array_problems(config, data)]
     else:
         problems = [*_problems(config, kind, data.train.labels)]
+    problems += [*_idle_problems(config, data)]
     if problems := problems or [*misfits(config.net, config.recipe, config.training.batch)]:
         raise UserError("\n".join(problems))
+
+
+def _idle_problems(config: RunConfig, data: Dataset) -> Iterator[str]:
+    """Words that would change nothing of this run."""
+    repeats, begin = config.feeding.aug_repeats, config.recipe.averaging.swa_start
+    if repeats > 1 and not of_images(data.train):
+        yield f"`aug_repeats` wants images, which are augmented, got {config.data} with {repeats}; leave it out"
+    steps = config.training.steps(steps_per_epoch(len(data.train), config.training.batch))
+    if begin and begin >= steps:
+        yield f"`swa_start` wants a step of the run, below {steps:,}, got {begin:,}; give a smaller one"
 
 
 def _problems(config: RunConfig, kind: str, labels: Array) -> Iterator[str]:

@@ -6,7 +6,7 @@ import gc
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import islice, starmap
 from pathlib import Path
@@ -20,14 +20,7 @@ from netc.netspec.recipe import TrainConfig
 from netc.runtime.backends import check_device
 from netc.runtime.backends.protocol import Array
 from netc.runtime.cache.store import Cache
-from netc.runtime.data.batches import (
-    Batch,
-    Normalise,
-    open_all,
-    prefetch,
-    steps_per_epoch,
-    train_batches,
-)
+from netc.runtime.data.batches import Batch, Normalise, open_all, prefetch, steps_per_epoch, train_batches
 from netc.runtime.data.damaged import untold
 from netc.runtime.data.dataset import AnySplit, Columns, Dataset
 from netc.runtime.data.examples import Examples
@@ -142,11 +135,12 @@ def train(
             left = LeftOff(replace(config, train_sha256=data.train_digest), None)
         run = _prepared(left, data, folder, target, cache, start, watch, workers)
         counter = _resumed(run, left) if left.saved else _begun(run, start)
-        with (
-            _traced(run, left, target, resume=resume, same_bits=same_bits, text=text) as trace,
-            logged(run.config.logging, folder, run.config.to_json(), watch.noted, resume=resume) as watching,
-            interruptible() as stop,
-        ):
+        logs = logged(run.config.logging, folder, run.config.to_json(), watch.noted, resume=resume)
+        with ExitStack() as stack:
+            watching = None if resume else stack.enter_context(logs)  # before run.json: one that fails begins no run
+            trace = stack.enter_context(_traced(run, left, target, resume=resume, same_bits=same_bits, text=text))
+            watching = stack.enter_context(logs) if resume else watching
+            stop = stack.enter_context(interruptible())
             run.saver.trace, trace.watch = trace, watching
             if left.saved:
                 _set_right(run, counter)

@@ -15,7 +15,9 @@ from netc.cli.console import say, write
 from netc.cli.options import json_option, print_json
 
 if TYPE_CHECKING:
+    from netc.netspec.loss import Loss
     from netc.sweeps import Result, Sweep
+    from netc.traces.schema import EvalRecord
 
 
 class _WordsInFile(click.Command):
@@ -81,7 +83,7 @@ def sweep(
             asked, folder, cache=watched_cache() if not quiet else None,
             began=lambda trial, index, count: told(f"trial {index + 1} of {count}: {trial.name}"),
             ended=lambda result: told(f"  {result.state}: best {_number(result.best)} in {result.seconds:.0f} s"),
-            seen=lambda e: told(f"  epoch {e.epoch + 1:>3}: test loss {e.loss:.4f}, accuracy {e.accuracy:.2%}"),
+            seen=lambda e, of: told(f"  epoch {e.epoch + 1:>3}: {_evaluated(e, of)}"),
         )  # fmt: skip
     if number:
         say(f"the sweep stopped, nothing is lost; go on with the same command: netc sweep {file}", err=True)
@@ -98,6 +100,12 @@ def sweep(
         _print_csv(ranked, asked)
     else:
         _print_table(ranked, asked, comparison.word, folder)
+
+
+def _evaluated(record: EvalRecord, loss: Loss) -> str:
+    """An evaluation; of a loss that knows no right and wrong without an accuracy."""
+    accuracy = "" if loss.metric == "nothing" else f", accuracy {record.accuracy:.2%}"
+    return f"test loss {record.loss:.4f}{accuracy}"
 
 
 def _rank(result: Result, *, higher: bool) -> float:

@@ -128,6 +128,8 @@ def _train(net: str | None, folder: Path | None, *, same_bits: bool, quiet: bool
         outcome = run_plan(plan, resume=resume, same_bits=same_bits, progress=view.progress, cache=view.cache())
     if folder is not None and outcome.steps == before and outcome.early:
         say("the run ended early: its patience was at an end; give --patience 0 to go on", err=True)
+    elif folder is not None and outcome.steps == before == plan.config.training.max_steps:
+        say(f"the run had its {before:,} steps already, and --max-steps ends it; start a new run for more", err=True)
     elif folder is not None and outcome.steps == before:
         epochs = plan.config.training.epochs
         plural = "s" if epochs > 1 else ""

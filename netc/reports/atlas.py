@@ -22,6 +22,7 @@ from netc.netspec.graph import Graph, Node, graph_of
 from netc.netspec.layer import Layer
 from netc.netspec.recipe import Recipe
 from netc.reports.algebra import statement_at
+from netc.reports.profiles import refuse_other_profile
 from netc.reports.templates import environment
 from netc.runtime.files import write_whole
 from netc.runtime.prepare import emit_text, sha256_of_text
@@ -53,6 +54,8 @@ def atlas(
     """Write the page. `profile` is what `netc profile --json` printed. Raises UserError and SpecError."""
     if out.suffix != ".html" or out.is_dir():
         raise UserError(f"`out` wants a file FILE.html, got {out}; name it so")
+    if profile is not None:
+        refuse_other_profile(profile)
     if profile is not None and (profile.get("net"), profile.get("batch")) != (net.spec.name, batch):
         raise UserError(
             f"`profile` wants {net.spec.name} with batch {batch}, got {profile.get('net')} with batch "

@@ -19,6 +19,7 @@ from netc.reports.curves import curves
 from netc.reports.evidence import Evidence, checked, stored
 from netc.reports.facts import Told, differing, told
 from netc.reports.looked import Looked, looked_at
+from netc.reports.profiles import refuse_other_profile
 from netc.reports.templates import environment
 from netc.runs import Run
 from netc.runtime.cache.store import Cache
@@ -131,8 +132,7 @@ def _names(folders: Sequence[Path]) -> list[str]:
 def _refuse_profile(profile: Mapping[str, Any] | None, runs: Sequence[Run]) -> None:
     if profile is None:
         return
-    if not {"net", "batch", "target", "steps", "step_ms", "layers"} <= profile.keys():
-        raise UserError("`profile` wants what `netc profile NET --json` printed, got other JSON; write it to a file")
+    refuse_other_profile(profile)
     if not any(_fits(profile, run) for run in runs):
         what = ", ".join(f"{r.config.net.spec.name} with batch {r.config.training.batch}" for r in runs)
         raise UserError(

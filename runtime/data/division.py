@@ -109,7 +109,8 @@ def _text(pool: TextSplit, feeding: Feeding) -> tuple[TextSplit, TextSplit]:
     else:
         first, last = len(tokens) - round(feeding.val * len(tokens)), len(tokens)
     rest = np.concatenate([tokens[:first], tokens[last:]])
-    return TextSplit(rest, pool.context), TextSplit(tokens[first:last], pool.context)
+    cut = first if 0 < first < len(rest) else 0  # no window of the training part spans what was taken out
+    return TextSplit(rest, pool.context, cut), TextSplit(tokens[first:last], pool.context)
 
 
 def _class_ids(data: Dataset, split: AnySplit, word: str) -> Array:

@@ -104,5 +104,7 @@ def windowed(dataset: Dataset, context: int) -> Dataset:
     if not isinstance(dataset.train, TextSplit) or not isinstance(dataset.test, TextSplit):
         raise DataError(f"{dataset.name} holds images, and the net takes token ids; give `data=text:FILE`")
     return dataclasses.replace(
-        dataset, train=TextSplit(dataset.train.tokens, context), test=TextSplit(dataset.test.tokens, context)
+        dataset,
+        train=TextSplit(dataset.train.tokens, context, dataset.train.cut),
+        test=TextSplit(dataset.test.tokens, context),
     )

@@ -17,11 +17,14 @@ Ids = npt.NDArray[np.int32]
 class TextSplit:
     """`tokens` int32 [n] as examples of `context` tokens; example i has tokens i T to i T + T and predicts each next.
 
-    Examples do not overlap; what is left at the end is not used. Raises `DataError` for a context without an example.
+    Examples do not overlap; what is left at the end is not used. With `cut` the tokens from that place on are a stretch
+    of their own: no example spans it, and the first one behind it begins there. Raises `DataError` for a context
+    without an example.
     """
 
     tokens: Ids
     context: int
+    cut: int = 0
 
     def __post_init__(self) -> None:
         if self.context < 1 or len(self.tokens) <= self.context:
@@ -41,9 +44,16 @@ class TextSplit:
         return (self.context,)
 
     def __len__(self) -> int:
-        return (len(self.tokens) - 1) // self.context
+        return self._before + max(0, len(self.tokens) - self.cut - 1) // self.context
+
+    @property
+    def _before(self) -> int:
+        """Examples before the cut."""
+        return max(0, self.cut - 1) // self.context
 
     def windows(self, indices: npt.NDArray[np.int64]) -> tuple[Ids, Ids]:
         """Return the contexts at `indices` [n] and the tokens that follow each place: both int32 [n, T]."""
-        places = indices[:, np.newaxis] * self.context + np.arange(self.context)
+        first = indices * self.context
+        first = np.where(indices < self._before, first, first - self._before * self.context + self.cut)
+        places = first[:, np.newaxis] + np.arange(self.context)
         return self.tokens[places], self.tokens[places + 1]

@@ -19,7 +19,7 @@ HEAD = ("step", *STEP, *(f"test_{name}" for name in TEST))
 class CsvFile:
     """The file. A run that goes on writes it anew up to its checkpoint: then it is as if nobody had stopped the run."""
 
-    errors: tuple[type[Exception], ...] = (OSError,)
+    errors: tuple[type[Exception], ...] = ()
 
     def __init__(self, begun: Begun) -> None:
         path = begun.folder / NAME

@@ -40,7 +40,7 @@ class Log(Protocol):
 
     @property
     def errors(self) -> tuple[type[Exception], ...]:
-        """What writing may raise."""
+        """What its package may raise besides Python's own errors."""
 
     def write(self, records: Sequence[Logged]) -> None:
         """Write them, so that a killed process loses none."""

@@ -28,10 +28,10 @@ class MlflowRun:
         from mlflow.tracking import MlflowClient
 
         self._metric = Metric
-        self.errors: tuple[type[Exception], ...] = (OSError, MlflowException)
+        self.errors: tuple[type[Exception], ...] = (MlflowException,)
         where = os.environ.get("MLFLOW_TRACKING_URI") or (begun.folder.absolute() / FOLDER).as_uri()
-        self._client: Any = MlflowClient(tracking_uri=where)
         try:
+            self._client: Any = MlflowClient(tracking_uri=where)
             self._open(begun, Param)
         except MlflowException as error:
             raise UserError(

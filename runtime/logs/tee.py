@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from queue import Empty, Full, Queue
 from threading import Thread
 from typing import Any
 
+from netc.netspec.errors import NetcError, UserError
 from netc.runtime.logs.log import Begun, Log, Logged
 from netc.runtime.logs.table import LOGS
 from netc.runtime.run.config import Logging
@@ -17,6 +18,10 @@ from netc.traces.read import read
 from netc.traces.schema import EvalRecord, Record, StepRecord, TimingRecord
 
 WAITING = 20_000  # records; a training that is faster than its logs waits for them then
+FAULTS: tuple[type[Exception], ...] = (
+    OSError, RuntimeError, ValueError, TypeError, LookupError, ArithmeticError, AttributeError, AssertionError,
+    EOFError, ImportError, MemoryError,
+)  # fmt: skip
 TOGETHER = 500  # records that are written in one go
 
 
@@ -59,11 +64,13 @@ class Tee:
 
     def _each(self, act: Callable[[Log], None]) -> None:
         for word, log in list(self._logs.items()):
+            faults: tuple[type[Exception], ...] = (*FAULTS, *log.errors)  # of others' packages: none may end a run
             try:
                 act(log)
-            except log.errors as error:
+            except faults as error:
                 del self._logs[word]
-                self._said.append(f"{word} is logged to no more, for it failed: {error}; the run goes on")
+                said = f"{error}" or type(error).__name__
+                self._said.append(f"{word} is logged to no more, for it failed: {said}; the run goes on")
 
     def _tell(self) -> None:
         while self._said:
@@ -81,13 +88,30 @@ def _write(log: Log, records: list[Logged]) -> None:
     log.write(records)
 
 
+def _opened(words: Sequence[str], begun: Begun) -> dict[str, Log]:
+    """The logs; where one cannot be opened, those that are open are closed."""
+    logs: dict[str, Log] = {}
+    for word in words:
+        try:
+            logs[word] = LOGS[word].opened(begun)
+        except Exception as error:
+            for log in logs.values():
+                with suppress(Exception):
+                    log.close()
+            if isinstance(error, NetcError | OSError):
+                raise
+            raise UserError(f"`log={word}` wants a log that can be opened, got: {error}; leave it out") from error
+    return logs
+
+
 @contextmanager
 def logged(
     asked: Logging, folder: Path, config: dict[str, Any], noted: Callable[[str], None], *, resume: bool
 ) -> Iterator[Callable[[Record], None] | None]:
     """What takes the records of a run from here on, or None where nothing is logged.
 
-    To be opened once the trace is: a run that goes on has the records in its logs that its trace has.
+    Of a run that goes on to be opened once the trace is: it has the records in its logs that its trace has. Raises
+    UserError, or OSError, for a log that cannot be opened; of one that begins nothing else must be written before.
     """
     if not asked.to:
         yield None
@@ -98,7 +122,7 @@ def logged(
         records = [s for s in trace.steps if s.step % asked.every == 0]
         records = sorted([*records, *trace.evals], key=lambda r: (r.step, isinstance(r, EvalRecord)))
     begun = Begun(folder, folder.name, config, records)
-    tee = Tee({word: LOGS[word].opened(begun) for word in asked.to}, asked.every, noted)
+    tee = Tee(_opened(asked.to, begun), asked.every, noted)
     try:
         yield tee.take
     finally:

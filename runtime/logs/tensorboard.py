@@ -7,6 +7,7 @@ import socket
 import struct
 import time
 from collections.abc import Iterator, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +24,13 @@ class EventFile:
     An event holds the numbers of a record; of those that the trace has and no file, the time is that of the writing.
     """
 
-    errors: tuple[type[Exception], ...] = (OSError,)
+    errors: tuple[type[Exception], ...] = ()
 
     def __init__(self, begun: Begun) -> None:
         from tensorboardX.proto import event_pb2, summary_pb2
         from tensorboardX.record_writer import RecordWriter
 
+        self._damaged: type[Exception] = import_module("google.protobuf.message").DecodeError
         self._event, self._summary = event_pb2.Event, summary_pb2.Summary
         folder = begun.folder / FOLDER
         folder.mkdir(exist_ok=True)
@@ -69,7 +71,10 @@ class EventFile:
         kinds = {tag: record.kind for record, tags in NAMES.items() for tag in tags.values()}
         for path in files:
             for content in _contents(path):
-                event: Any = self._event.FromString(content)
+                try:
+                    event: Any = self._event.FromString(content)
+                except self._damaged:  # damaged: what follows is no better
+                    break
                 if event.summary.value and event.summary.value[0].tag in kinds:
                     yield (kinds[event.summary.value[0].tag], event.step), content
 

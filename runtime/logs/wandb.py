@@ -24,7 +24,7 @@ class WandbRun:
     def __init__(self, begun: Begun) -> None:
         import wandb
 
-        self.errors: tuple[type[Exception], ...] = (OSError, wandb.Error)
+        self.errors: tuple[type[Exception], ...] = (wandb.Error,)
         where = str(begun.folder.absolute())
         settings = wandb.Settings(silent=True, console="off")
         mode: Any = os.environ.get("WANDB_MODE", "offline")

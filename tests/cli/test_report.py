@@ -226,6 +226,18 @@ def test_times_by_layer_come_from_a_profile(netc, place):
     _, page = read(place / "one/report.html")
     assert "Times are measured: 20 steps of 4.50 ms on cpu" in page.words and "conv2d0 3.250" in page.words
     assert "Not evaluated. It was not asked for." in page.words
+    odd = (
+        {"layers": [{"layer": 1, "ms": {}}]},
+        {"layers": [{"layer": "a", "ms": [1]}]},
+        {"step_ms": "4"},
+        {"layers": {}},
+    )
+    for wrong in odd:
+        (place / "p.json").write_text(json.dumps({**profile, **wrong}))
+        code, _, err = netc("report", "one", "--no-eval", "--profile", "p.json")
+        assert code == 2 and "--profile wants what `netc profile NET --json` printed" in err
+        code, _, err = netc("atlas", "tiny.toml", "--batch", "4", "--profile", "p.json", "-o", "a.html")
+        assert code == 2 and "--profile wants what `netc profile NET --json` printed" in err
     (place / "p.json").write_text(json.dumps({**profile, "batch": 8}))
     code, _, err = netc("report", "one", "--profile", "p.json")
     assert code == 2 and "with batch 4, got <img src=x onerror=alert(1)> with batch 8; measure that" in err

@@ -155,7 +155,7 @@ def test_a_sweep_by_loss_ranks_by_the_loss(netc, place, words):
     code, out, err = netc("sweep", f"{name}.toml", "--json")
     assert code == 0, err
     found = json.loads(out)
-    assert found["metric"] == "loss"
+    assert found["metric"] == "loss" and ("accuracy" in err) == (name == "byloss")
     for row in found["results"]:
         evals = Run.open(place / "runs" / f"sweep-{name}" / row["name"]).trace.evals
         assert row["best"] == pytest.approx(min(e.loss for e in evals), rel=1e-6)

@@ -2,14 +2,17 @@
 
 import hashlib
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from netc.netspec.augment import Augment
+from netc.netspec.feeding import Feeding
 from netc.runtime.data.batches import Normalise, eval_batches, statistics, steps_per_epoch, train_batches
 from netc.runtime.data.catalog import fetch, load
+from netc.runtime.data.division import divided
 from netc.runtime.data.errors import DataError
 from netc.runtime.data.resize import resized
 from netc.runtime.data.text import load_text, windowed
@@ -134,3 +137,16 @@ def test_what_does_not_fit_is_refused(tmp_path, book):
         windowed(load("digits", cache_dir=tmp_path), 8)
     with pytest.raises(DataError, match="is text, and the net takes images"):
         resized(load_text(book, "book"), (8, 8, 1))
+
+
+def test_no_window_spans_what_a_fold_took_out(book):
+    tokens = np.arange(100, dtype=np.int32)
+    text = load_text(book, "book")
+    pool = replace(
+        text, train=TextSplit(tokens, 4), test=TextSplit(tokens[:10], 4), classes=tuple(map(chr, tokens + 200))
+    )
+    found = divided(pool, Feeding(fold="2/3")).train
+    assert len(found) == (33 - 1) // 4 + (34 - 1) // 4
+    x, y = found.windows(np.arange(len(found)))
+    assert (np.diff(x, axis=1) == 1).all() and (y == x + 1).all()
+    assert x[8, 0] == 66 and x.max() <= 98 and len(np.unique(x)) == x.size

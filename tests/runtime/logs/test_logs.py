@@ -6,6 +6,7 @@ import csv
 import json
 import shutil
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -37,7 +38,7 @@ def train(tmp_path, monkeypatch, artefacts):
     net = netc.NetSpec("tiny", (5,), (nn.Dense(3),))
 
     def go(folder, **words):
-        words = {"log_every": 2, **words}
+        words = {"log_every": 2, **words} if words.get("log", "none") != "none" else words
         return netc.train(net, data, target="reference", epochs=3, batch=8, out=tmp_path / folder, **words)
 
     go.data = data
@@ -83,7 +84,7 @@ def test_the_csv_has_the_numbers_of_the_trace(train):
 
 
 def test_logs_change_no_bit_and_are_left_out_of_the_trace(train):
-    plain, logged = train("plain", log_every=10), train("logged", log="csv")
+    plain, logged = train("plain"), train("logged", log="csv")
     assert (plain.folder / "trace.jsonl").read_bytes() == (logged.folder / "trace.jsonl").read_bytes()
     assert not (plain.folder / "metrics.csv").exists()
     assert "logging" not in json.loads((plain.folder / "run.json").read_text())
@@ -130,8 +131,8 @@ def test_tensorboard_reads_the_event_files(killed, train):
             assert after[tag, record.step][0] == np.float32(getattr(record, name))
     for record in trace.evals:
         assert after["test/accuracy", record.step][0] == np.float32(record.accuracy)
-    timed = {k: v[0] for k, v in after.items() if k[0] != "time/step_seconds"}
-    assert timed == {k: v[0] for k, v in expected.items() if k[0] != "time/step_seconds"}
+    timed = {k: v[0] for k, v in after.items() if not k[0].startswith("time/")}
+    assert timed == {k: v[0] for k, v in expected.items() if not k[0].startswith("time/")}
     assert after.keys() == expected.keys()  # the times of the steps too
     old = [k for k in before if k[1] < 2 * EPOCH]
     assert old and all(after[k] == before[k] for k in old)  # with their own wall times
@@ -197,7 +198,7 @@ def test_what_log_refuses(train, monkeypatch):
 
 
 class Broken:
-    errors = (OSError,)
+    errors = ()
 
     def __init__(self):
         self.calls = 0
@@ -254,3 +255,62 @@ def test_a_log_knows_nothing_of_a_run_but_what_it_is_given(tmp_path):
         log = kind.opened(Begun(tmp_path, "run", {}))
         log.close()
     assert (tmp_path / "metrics.csv").read_text() == ",".join(HEAD) + "\n"
+
+
+class Opened:
+    def __init__(self, begun):
+        Opened.last = self
+        self.closed = False
+
+    def close(self):
+        self.closed = True
+
+
+def test_a_log_that_cannot_be_opened_begins_no_run_and_leaves_none_open(train, tmp_path, monkeypatch):
+    def fails(begun):
+        raise RuntimeError("no such server")
+
+    rows = {"tensorboard": replace(table.LOGS["tensorboard"], opened=fails, package="")}
+    rows["csv"] = replace(table.LOGS["csv"], opened=Opened)
+    for word, row in rows.items():
+        monkeypatch.setitem(table.LOGS._rows, word, row)
+    with pytest.raises(netc.UserError, match="`log=tensorboard` wants a log that can be opened, got: no such server"):
+        train("run", log="csv,tensorboard")
+    assert Opened.last.closed and not (tmp_path / "run/run.json").exists()
+    assert train("run", log="none").steps == 3 * EPOCH
+
+
+def test_a_damaged_event_file_ends_where_it_is_damaged(train, tmp_path):
+    pytest.importorskip("tensorboardX")
+    train("run", log="tensorboard")
+    (file,) = (tmp_path / "run/tensorboard").iterdir()
+    content = bytearray(file.read_bytes())
+    length = int.from_bytes(content[:8], "little")
+    content[12 : 12 + length] = b"\xff" * length
+    file.write_bytes(content)
+    assert netc.resume(tmp_path / "run", train.data, epochs=4).steps == 4 * EPOCH
+
+
+def test_any_error_of_a_log_is_noted():
+    class Odd(Broken):
+        def write(self, records):
+            raise ZeroDivisionError("of a package")
+
+    said = []
+    tee = Tee({"csv": Odd()}, 1, said.append)
+    tee.take(StepRecord(0, 0, 1.0, 0.1, 1.0, 1.0))
+    tee.close()
+    assert said == ["csv is logged to no more, for it failed: of a package; the run goes on"]
+
+
+def test_more_epochs_of_a_run_that_max_steps_ends_are_refused(train, tmp_path):
+    train("run", max_steps=5)
+    with pytest.raises(netc.UserError, match="`max_steps` ends this run after step 5, got also `epochs=9`"):
+        netc.resume(tmp_path / "run", train.data, epochs=9)
+
+
+def test_words_that_would_do_nothing_are_refused(train):
+    with pytest.raises(netc.UserError, match="`aug_repeats` wants images, which are augmented"):
+        train("run", aug_repeats=2)
+    with pytest.raises(netc.UserError, match="`swa_start` wants a step of the run, below 36, got 36"):
+        train("run", swa_start=3 * EPOCH)
