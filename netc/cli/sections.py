@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from netc.cli.console import write
 from netc.netspec.augment import Augment
 from netc.netspec.averaging import Averaging
 from netc.netspec.clipping import Clipping
@@ -113,7 +114,7 @@ _ROOM = 46  # characters for the names of a section's options
 def _print_all(ctx: click.Context, option: click.Parameter, asked: bool) -> None:  # as click calls it
     if asked and not ctx.resilient_parsing:
         ctx.meta[_ALL] = True
-        click.echo(ctx.get_help(), color=ctx.color)
+        write(f"{ctx.get_help()}\n")
         ctx.exit()
 
 
