@@ -97,8 +97,7 @@ def certify(
     For NET, this checks the train step in the text that `netc compile` compiles for the target. FILE.mlir may be any
     StableHLO: --manifest, --wrt or --update say which results are gradients or updates; otherwise they are detected.
     The loss is result 0 or the only scalar result; --loss NUMBER names another one, and --loss none says that there is
-    none. docs/certificate.md says what is proven and what is assumed. The exit code is 0 if the claim holds, otherwise
-    1.
+    none. The exit code is 0 if the claim holds, otherwise 1.
     """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # the primes are spread over threads already
     _keep_memory()

@@ -41,7 +41,7 @@ def evaluate(
 
     RUN is a folder made by `netc train` or `netc import`. The classes of another dataset are matched to the run's by
     name, and so are the characters of another text. An image folder without a test split and a text are evaluated
-    whole. `--metrics all` shows every metric that the loss and the output have; docs/reports.md lists them.
+    whole. `--metrics all` shows every metric that the loss and the output have.
     """
     import json
 

@@ -48,8 +48,7 @@ def import_(
     """Import weights of NET that are named as in torchvision, timm or Hugging Face's files, or as netc exports them.
 
     FILE is a .safetensors file or the index of a sharded checkpoint. If a name or shape does not match, all mismatches
-    are listed and nothing is written. The run that it makes works with eval --data, predict, and train --init. See
-    docs/weights.md for the supported formats.
+    are listed and nothing is written. The run that it makes works with eval --data, predict, and train --init.
     """
     from netc.netspec.errors import UserError
     from netc.netspec.preprocess import PLAIN, Preprocess
