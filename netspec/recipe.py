@@ -77,7 +77,9 @@ class Recipe:
         for name in parts_of(Recipe):
             problems += getattr(self, name).problems()
         if self.precision not in PRECISIONS:
-            problems.append(f"`precision` wants {' or '.join(PRECISIONS)}, got {self.precision!r}")
+            problems.append(
+                f"`precision` wants {', '.join(PRECISIONS[:-1])} or {PRECISIONS[-1]}, got {self.precision!r}"
+            )
         if type(self.accumulate) is not int or self.accumulate < 1:
             problems.append(f"`accumulate` wants a positive integer, got {self.accumulate!r}")
         if self.check_labels and not isinstance(self.loss, CrossEntropy | Focal | OneVersusRest):

@@ -137,10 +137,9 @@ def evaluate(
     named = named_part(config, data, saved, numbers=numbers, skip_unknown=skip_unknown) if other else Named(data.test)
     task = task_of(config.net, config.recipe.loss, classes_of(saved), len(named.test))
     told = standardised_note(normalise_of(saved), data)
-    notes = (*noted(named, data), *([told] if told else ()))
     if not chosen and not tta:
         loss, correct, count = sums(session, named.test, config.training.batch, normalise_of(saved))
-        return Score(loss / count, correct / count, int(count), named.missing, named.left_out, notes)
+        return Score(loss / count, correct / count, int(count), named.missing, named.left_out, noted(named, data, told))
     tallies, total = {word: metric.tally(task) for word, metric in chosen.items()}, np.zeros(3)
     right = Mean(share_right)
     shown = (*tallies.values(), *([right] if tta else ()))
@@ -148,13 +147,12 @@ def evaluate(
     loss, correct, count = total.tolist()
     accuracy = right.result() if tta else correct / count
     found = {word: tally.result() for word, tally in tallies.items()}
-    return Score(loss / count, accuracy, int(count), named.missing, named.left_out, notes, found)
+    return Score(loss / count, accuracy, int(count), named.missing, named.left_out, noted(named, data, told), found)
 
 
-def noted(named: Named, data: Dataset) -> tuple[str, ...]:
-    """What there is to say of a test part, once it was looked at: of its classes, and of damaged images."""
-    skipped = untold(data)
-    return (*named.notes, *((skipped,) if skipped else ()))
+def noted(named: Named, data: Dataset, *others: str) -> tuple[str, ...]:
+    """What there is to say of a test part, once it was looked at: of its classes, of damaged images, and `others`."""
+    return (*named.notes, *(note for note in (untold(data), *others) if note))
 
 
 def named_part(

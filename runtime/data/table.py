@@ -31,6 +31,7 @@ PARTS = ("split", "part", "subset")
 """Names of the column that says which rows are for training and which for test, in any case."""
 MOST_CLASSES = 65_536
 SHOWN = 12  # names of columns in a note
+COUNTED = 1 << 12  # rows at a time
 FEWEST = 4  # rows below which an order says nothing
 
 OPTIONS = {
@@ -184,9 +185,10 @@ def dataset_of(rows: Rows, test: Rows | None, path: Path, name: str, *, whole: b
                 raise DataError(f"{name}: wants rows of the {role} part, got none{least}; add some")
     make = _images if rows.roles.path is not None else _numbers
     pool, native, digest, train_digest, damage = make(rows, train, held, path, name, skip=skip)
-    every = np.setdiff1d(np.arange(len(rows)), [*damage])
-    undivided = whole and not given
-    train, held = (every, every) if undivided else (np.intersect1d(which, every) for which in (train, held))
+    if whole and not given:
+        train = held = np.arange(len(rows))
+    if damage:  # setdiff1d sorts copies of all
+        train, held = (np.setdiff1d(which, [*damage]) for which in (train, held))
     notes = (*_notes(rows, path, said=given or whole), *([skipped_note([*damage.values()])] if damage else ()))
     return Dataset(
         name, pool.part(train), pool.part(held), rows.words or (), digest, f"table {path}", "its owner's", Augment(),
@@ -261,4 +263,10 @@ def _notes(rows: Rows, path: Path, *, said: bool) -> tuple[str, ...]:
 
 def _counts_rows(column: Array) -> bool:
     """Whether a column is 0, 1, 2, .. or 1, 2, 3, .. in order, of more rows than would be so by chance."""
-    return len(column) > FEWEST and column[0] in (0, 1) and bool((column == column[0] + np.arange(len(column))).all())
+    if len(column) <= FEWEST or column[0] not in (0, 1):
+        return False
+    parts = range(0, len(column), COUNTED)  # the first one tells, and takes little memory
+    return all(
+        bool((column[start : start + COUNTED] == column[0] + np.arange(start, min(start + COUNTED, len(column)))).all())
+        for start in parts
+    )

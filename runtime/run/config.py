@@ -217,7 +217,7 @@ def write_config(folder: Path, config: RunConfig, text: str = "") -> None:
     """Write run.json and spec.toml, and `text` as config.toml, each whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
     if text:
-        write_whole(folder / "config.toml", text)
+        write_whole(folder / "config.toml", text + _seal_of(text.encode("utf-8")))
     write_whole(folder / "spec.toml", to_toml(config.net.spec))
     write_whole(folder / "run.json", _sealed(config.to_json()))
 
@@ -270,6 +270,25 @@ def check_spec_file(folder: Path) -> None:
         raise UserError(
             f"{path} wants the net that run.json holds, got another one; it was altered, which changes nothing of this "
             "run: put it back or move it away, and start a new run with the changed net"
+        )
+
+
+def _seal_of(above: bytes) -> str:
+    return f"# SHA-256 of what stands above: {hashlib.sha256(above).hexdigest()}\n"
+
+
+def check_config_file(folder: Path) -> None:
+    """Raise UserError if config.toml, which nothing of a run is read from, is not as the run wrote it."""
+    path = folder / "config.toml"
+    try:
+        text = read_regular(path, LARGEST)
+    except FileNotFoundError:
+        return
+    seal = len(_seal_of(b""))
+    if text[-seal:] != _seal_of(text[:-seal]).encode("ascii"):
+        raise UserError(
+            f"{path} wants to agree with its own SHA-256, got a file that does not; it was altered, which changes "
+            "nothing of this run: put it back or move it away, and start a new run with a changed copy"
         )
 
 

@@ -13,7 +13,7 @@ from netc.runtime.data.dataset import Dataset
 from netc.runtime.files import read_regular
 from netc.runtime.run import checkpoint
 from netc.runtime.run.checkpoint import Checkpoint, CheckpointError
-from netc.runtime.run.config import RunConfig, check_spec_file, read_config
+from netc.runtime.run.config import RunConfig, check_config_file, check_spec_file, read_config
 from netc.traces.read import LARGEST
 from netc.traces.write import Accept, Seal
 
@@ -98,6 +98,7 @@ def left_off(folder: Path, config: RunConfig, per_epoch: int, noted: Notice) -> 
     """
     held = read_config(folder)
     check_spec_file(folder)
+    check_config_file(folder)
     name, saved = _newest(folder, config, per_epoch, noted)
     step = step_of(saved)
     if saved is not None and saved.meta.get("spec_sha256") != config.net.digest:

@@ -135,6 +135,18 @@ def test_a_runs_file_makes_the_same_trace(tmp_path):
         assert (again.folder / name).read_bytes() == (run.folder / name).read_bytes(), name
 
 
+def test_a_runs_file_that_was_altered_is_said(tmp_path):
+    run = netc.train(NET, target="reference", epochs=1, batch=64, out=tmp_path / "a")
+    path = run.folder / "config.toml"
+    text = path.read_bytes()
+    for place in (10, len(text) // 2, len(text) - 2):
+        path.write_bytes(text[:place] + bytes([text[place] ^ 1]) + text[place + 1 :])
+        with pytest.raises(UserError, match=r"config\.toml wants to agree with its own SHA-256"):
+            netc.resume(run.folder, epochs=2)
+    path.unlink()
+    assert netc.resume(run.folder, epochs=2).steps == 2 * run.steps
+
+
 def test_a_run_of_0_2_0_begins_again(tmp_path):
     """config-0.2.0.toml was written by the first version that wrote one; a word that came later has its default."""
     made = planned(request_training(config=OLD, out=tmp_path)).config

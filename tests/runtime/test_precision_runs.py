@@ -88,7 +88,7 @@ def test_run_json_says_bf16_and_an_old_one_means_f32():
     assert "precision" not in old["recipe"]  # the header that such a run always had
     assert from_json(old, "here").recipe.precision == "f32"
     table["recipe"]["precision"] = "f8"
-    with pytest.raises(Exception, match="`precision` wants f32 or bf16, got 'f8'"):
+    with pytest.raises(Exception, match="`precision` wants f32, bf16 or f64, got 'f8'"):
         from_json(table, "here")
 
 

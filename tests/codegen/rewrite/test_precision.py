@@ -151,7 +151,7 @@ def test_every_schedule_rounds_at_the_same_places(name):
 def test_float32_is_left_as_it_was():
     net = check(NetSpec("net", (4,), (Dense(3), Dense(2))))
     assert kinds_on_bf16(build(net, Recipe(), 2).module) == set()
-    with pytest.raises(SpecError, match="`precision` wants f32 or bf16, got 'f16'"):
+    with pytest.raises(SpecError, match="`precision` wants f32, bf16 or f64, got 'f16'"):
         build(net, Recipe(precision="f16"), 2)
 
 
