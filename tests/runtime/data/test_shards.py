@@ -176,7 +176,7 @@ def test_parquet_is_streamed_window_by_window_and_begins_anywhere(monkeypatch):
     monkeypatch.setattr(type(split.reader), "_group", lambda self, f, g: reads.append((f, g)) or group(self, f, g))
     options = {
         "batch": 4, "seed": 1, "epoch": 2, "normalise": statistics(split, 3), "augment": Augment(),
-        "feeding": Feeding(shuffle_buffer=6),
+        "feeding": Feeding(shuffle_buffer=6), "workers": 1,  # the reads are in the order of the batches
     }  # fmt: skip
     reads.clear()
     whole = list(train_batches(split, **options))
