@@ -115,7 +115,7 @@ def test_a_language_model_goes_out_and_comes_back(tmp_path, monkeypatch):
     from netc.netspec.find import find
     from netc.runtime.weights.names import naming_for
     from netc.runtime.weights.write import named_tensors, write_tensors
-    from tests.runtime.weights.test_written import drawn
+    from tests.runtime.weights.drawn_weights import drawn
 
     net = check(find("tiny-gpt"))
     write_tensors(tmp_path / "g.safetensors", named_tensors(net, drawn(net), naming_for("tiny-gpt", None)), {})

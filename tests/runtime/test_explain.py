@@ -19,7 +19,7 @@ from netc.runtime.explain import Explainer, grad_cam, overlaid
 from netc.runtime.target import parse_target
 from netc.runtime.weights.names import naming_for
 from netc.runtime.weights.write import named_tensors
-from tests.runtime.weights.test_written import drawn
+from tests.runtime.weights.drawn_weights import drawn
 
 REFERENCE = parse_target("reference")
 LEVELS = Normalise((0.5,) * 3, (0.25,) * 3)

@@ -14,7 +14,7 @@ from netc.netspec.find import find
 from netc.netspec.types import TensorType
 from netc.runtime.export.onnx_model import model_of
 from netc.runtime.export.onnx_rows import ROWS
-from tests.runtime.weights.test_written import drawn
+from tests.runtime.weights.drawn_weights import drawn
 
 onnx = pytest.importorskip("onnx")
 runtime = pytest.importorskip("onnxruntime")

@@ -21,6 +21,7 @@ from netc.runtime.weights.names.table import pieces, shapes_of
 from netc.runtime.weights.read import read_weights
 from netc.runtime.weights.said import metadata_of, read_said
 from netc.runtime.weights.write import named_tensors, write_tensors
+from tests.runtime.weights.drawn_weights import drawn
 from tests.runtime.weights.other_models import NOT_THERE, model_of, torch
 
 # one of each family
@@ -31,18 +32,6 @@ FAMILIES = (
     "alexnet", "vgg11_bn", "vit_base_patch16_224",
 )  # fmt: skip
 LARGE = ("alexnet", "vgg11_bn", "vit_base_patch16_224")  # whose tensors are not made
-
-
-def drawn(net, seed=1):
-    """Parameters and statistics by netc's names, of a size that keeps the net's numbers in range."""
-    rng = np.random.default_rng(seed)
-    found = {}
-    for path, shape in shapes_of(net).items():
-        leaf = path.rpartition(".")[2]
-        wide = 1 / np.sqrt(max(1, np.prod(shape[:-1]))) if len(shape) > 1 else 0.1
-        tensor = rng.uniform(0.5, 1.5, shape) if leaf in ("var", "scale") else rng.normal(size=shape) * wide
-        found[path] = tensor.astype(np.float32)
-    return found
 
 
 def original(net, naming, seed=1):
