@@ -24,7 +24,7 @@ from netc.runtime.evaluate import Guess, Score, Unread, columns_of, open_session
 from netc.runtime.run import checkpoint
 from netc.runtime.run.checkpoint import Checkpoint, CheckpointError
 from netc.runtime.run.config import RunConfig, checkpoint_of, normalise_of, read_config
-from netc.runtime.table_guesses import guess_rows, table_columns
+from netc.runtime.table_guesses import guess_rows
 from netc.runtime.trainer import Trainer
 from netc.runtime.weights.chosen import PLAIN, chosen_weights, weights_word
 from netc.traces.read import Trace
@@ -255,8 +255,9 @@ class Run:
         """
         where = target or self.config.target
         paths = map(Path, images)
-        guess = guess_rows if table_columns(self.folder, checkpoint).inputs else library.predict
-        yield from guess(self.config, paths, self.folder, checkpoint, where, cache or Cache(), weights)
+        saved = checkpoint_of(self.folder, checkpoint)
+        guess = guess_rows if columns_of(saved).inputs else library.predict
+        yield from guess(self.config, paths, self.folder, checkpoint, where, cache or Cache(), weights, saved)
 
 
 def _newest(folder: Path) -> Checkpoint | None:

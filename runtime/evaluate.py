@@ -86,14 +86,20 @@ Probabilities = npt.NDArray[np.float64]
 
 
 def open_session(
-    config: RunConfig, folder: Path, which: str, target: str, cache: Cache, weights: str | None = None
+    config: RunConfig,
+    folder: Path,
+    which: str,
+    target: str,
+    cache: Cache,
+    weights: str | None = None,
+    saved: Checkpoint | None = None,
 ) -> tuple[Trainer, Checkpoint]:
     """A session that holds the checkpoint `which` of a run, its `weights` in their place: `plain`, `ema` or `swa`.
 
-    By default the average that the recipe keeps, if it keeps one.
+    By default the average that the recipe keeps, if it keeps one. `saved` is the checkpoint, where it was read already.
     """
     chosen = weights_word(config.recipe, weights)
-    saved = checkpoint_of(folder, which)
+    saved = saved or checkpoint_of(folder, which)
     if saved.meta.get("spec_sha256") != config.net.digest:
         raise UserError(f"{folder / which} belongs to another spec than run.json; give the run that it was made by")
     program = build(config.net, config.recipe, config.training.batch)
@@ -195,10 +201,12 @@ def predict(
     target: str,
     cache: Cache,
     weights: str | None = None,
+    saved: Checkpoint | None = None,
 ) -> Iterator[Guess | Unread]:
     """What a run's checkpoint says of image files, each resized to the net's input; an `Unread` for what is no image.
 
-    In the order of `images`, a batch at a time. Nothing is compiled before the first image that can be read.
+    In the order of `images`, a batch at a time. Nothing is compiled before the first image that can be read. `saved` is
+    the checkpoint, where it was read already.
     """
     if config.net.x.dtype != "f32" or len(config.net.spec.input) != 3:
         takes = "token ids" if config.net.x.dtype != "f32" else f"an input of {list(config.net.spec.input)}"
@@ -217,7 +225,7 @@ def predict(
         read = [(path, read_image(path, (height, width, channels), fit_of(config.preprocess))) for path in paths]
         pixels = [found for _, found in read if not isinstance(found, Unread)]
         if pixels and classify is None:
-            session, saved = open_session(config, folder, which, target, cache, weights)
+            session, saved = open_session(config, folder, which, target, cache, weights, saved)
             if not normalise_of(saved).mean:
                 raise UserError(
                     f"{folder} was trained on arrays as the net takes them, got image files; give it such arrays in "

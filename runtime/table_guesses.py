@@ -10,16 +10,11 @@ import numpy as np
 from netc.runtime.cache.store import Cache
 from netc.runtime.data.batches import eval_batches
 from netc.runtime.data.csv_file import read_inputs
-from netc.runtime.data.dataset import Columns
 from netc.runtime.data.errors import DataError
 from netc.runtime.data.examples import Array, Examples
 from netc.runtime.evaluate import Guess, Unread, classes_of, columns_of, open_session
-from netc.runtime.run.config import RunConfig, checkpoint_of, normalise_of
-
-
-def table_columns(folder: Path, which: str) -> Columns:
-    """The columns of the table that a run's checkpoint was trained on; none of other data."""
-    return columns_of(checkpoint_of(folder, which))
+from netc.runtime.run.checkpoint import Checkpoint
+from netc.runtime.run.config import RunConfig, normalise_of
 
 
 def guess_rows(
@@ -29,21 +24,22 @@ def guess_rows(
     which: str,
     target: str,
     cache: Cache,
-    weights: str | None = None,
+    weights: str | None,
+    saved: Checkpoint,
 ) -> Iterator[Guess | Unread]:
-    """What a run's checkpoint says of each row of the tables, in their order; an `Unread` for a table that is none.
+    """What a run's checkpoint `saved` says of each row of the tables, in their order; an `Unread` for what is no table.
 
     A guess is named `FILE, line N`. Of a loss of floats it has the numbers of the columns that the net learnt.
     """
-    columns, held = table_columns(folder, which), None
+    columns, session = columns_of(saved), None
     for path in tables:
         try:
             x, lines = read_inputs(path, columns)
         except DataError as error:
             yield Unread(str(path), str(error))
             continue
-        held = held or open_session(config, folder, which, target, cache, weights)
-        session, saved = held
+        if session is None:
+            session, _ = open_session(config, folder, which, target, cache, weights, saved)
         classes, normalise, metric = classes_of(saved), normalise_of(saved), config.recipe.loss.metric
         rows = Examples(x, np.zeros(len(x), np.int32), standardise=bool(normalise.mean))
         for start, batch in enumerate(eval_batches(rows, batch=config.training.batch, normalise=normalise)):

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from netc.runtime.run import config as run_config
+
 SPEC = 'name = "tiny"\ninput = [4, 4, 3]\n[[layers]]\nkind = "flatten"\n[[layers]]\nkind = "dense"\nfeatures = 2\n'
 
 
@@ -42,6 +44,13 @@ def test_one_that_cannot_be_read_does_not_stop_the_others(netc, place):
     assert empty.startswith("netc: empty.png: wants a whole image") and "got an empty file" in empty
     assert gone == "netc: gone.png: wants an image file, got no such file; check the path"
     assert cut.startswith("netc: cut.jpg: wants a whole image") and "object" not in cut
+
+
+def test_the_checkpoint_is_read_once(netc, place, monkeypatch):
+    read, load = [], run_config.load
+    monkeypatch.setattr(run_config, "load", lambda path: read.append(path) or load(path))
+    assert netc("predict", "run", "d/red/0.png")[0] == 0
+    assert len(read) == 1
 
 
 def test_a_folder_is_its_images_and_those_below(netc, place):
