@@ -7,12 +7,9 @@ from __future__ import annotations
 
 import netc.codegen.layers  # registers the rules  # noqa: F401
 from netc.codegen.builder import Builder
-from netc.codegen.inference import NAME
-from netc.codegen.ir import Function, Module, Value
+from netc.codegen.inference import NAME, simplified
+from netc.codegen.ir import Module, Value
 from netc.codegen.losses import correct, emit_loss
-from netc.codegen.rewrite.cse import cse
-from netc.codegen.rewrite.dce import dce
-from netc.codegen.rewrite.fold import fold
 from netc.codegen.rules import Pull, Scope, emit, emit_part
 from netc.netspec.check import CheckedNet
 from netc.netspec.layer import part_names, signature_of
@@ -31,8 +28,7 @@ def last_map(net: CheckedNet) -> str | None:
 
 
 def _taken(b: Builder, net: CheckedNet) -> dict[str, Value]:
-    shapes = {p.name: p.shape for p in net.params} | {s.name: s.shape for s in net.state}
-    return {name: b.parameter(name, TensorType(shape)) for name, shape in shapes.items()}
+    return {name: b.parameter(name, TensorType(shape)) for name, shape in net.shapes.items()}
 
 
 def attribution_module(net: CheckedNet, batch: int, at: str | None = None) -> Module:
@@ -54,7 +50,7 @@ def attribution_module(net: CheckedNet, batch: int, at: str | None = None) -> Mo
             results += [("y", maps[name]), ("dy", d)]
         d, _ = pulls[name](d)
     assert d.shape == image.shape
-    return _simplified(b.finish([*results, ("dx", d)]))
+    return simplified(b.finish([*results, ("dx", d)]))
 
 
 def attack_module(net: CheckedNet, loss: Loss, batch: int) -> Module:
@@ -88,9 +84,4 @@ def attack_module(net: CheckedNet, loss: Loss, batch: int) -> Module:
         least = b.maximum(b.sub(near, b.broadcast(radius, x)), b.broadcast(floor, x))
         most = b.minimum(b.add(near, b.broadcast(radius, x)), b.broadcast(ceiling, x))
         moved = b.minimum(b.maximum(moved, least), most)
-    return _simplified(b.finish([("moved", moved), ("correct", right)]))
-
-
-def _simplified(function: Function) -> Module:
-    """Without the gradients of parameters, which nothing needs."""
-    return cse(fold(dce(Module(NAME, (function,)))))
+    return simplified(b.finish([("moved", moved), ("correct", right)]))

@@ -38,8 +38,7 @@ def inference_module(
     """
     b = Builder(NAME)
     held = {}
-    shapes = {p.name: p.shape for p in net.params} | {s.name: s.shape for s in net.state}
-    for name, form in shapes.items():
+    for name, form in net.shapes.items():
         with b.at(name):
             t = TensorType(form)
             held[name] = b.parameter(name, t) if weights is None else b.constant(Raw(weights[name]), t)
@@ -54,5 +53,9 @@ def inference_module(
             x = b.convert(pixels, "f32")
             x = b.add(b.mul(x, b.broadcast(scale, x)), b.broadcast(shift, x))
     logits = emit(b, net.spec.body, Scope(held, held, training=False), x).y
-    function: Function = b.finish([("logits", logits)])
+    return simplified(b.finish([("logits", logits)]))
+
+
+def simplified(function: Function) -> Module:
+    """A module of this function alone, without what it does not need."""
     return cse(fold(dce(Module(NAME, (function,)))))

@@ -95,8 +95,7 @@ class SamplerEmitter:
 
     def _held(self, b: Builder) -> dict[str, Value]:
         """Parameters, then statistics."""
-        own = [(s.name, TensorType(s.shape)) for specs in (self.net.params, self.net.state) for s in specs]
-        return {name: b.parameter(name, type_) for name, type_ in own}
+        return {name: b.parameter(name, TensorType(shape)) for name, shape in self.net.shapes.items()}
 
     def _forward(self, b: Builder, held: Mapping[str, Value], at: Decoding, x: Value) -> tuple[Value, Emitted]:
         """The logits of the last known token [B, V], and what was emitted."""

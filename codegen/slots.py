@@ -28,7 +28,6 @@ def state_of(net: CheckedNet, recipe: Recipe) -> tuple[Slot, ...]:
     rule = rule_of(recipe.optimizer)
     moments = rule.moments(recipe.optimizer)
     average = recipe.averaging.word
-    weights = {p.name: p.shape for p in net.params} | {s.name: s.shape for s in net.state}
     return (
         *(Slot(p.name, "parameter", TensorType(p.shape)) for p in net.params),
         *(Slot(s.name, "statistic", TensorType(s.shape)) for s in net.state),
@@ -44,7 +43,7 @@ def state_of(net: CheckedNet, recipe: Recipe) -> tuple[Slot, ...]:
             if recipe.wrapping.lookahead and not recipe.groups.is_frozen(p.name)
         ),
         *(Slot(c, "correction", SCALAR) for c in rule.scalars),
-        *(Slot(f"{average}/{n}", "average", TensorType(s)) for n, s in weights.items() if average),
+        *(Slot(f"{average}/{n}", "average", TensorType(s)) for n, s in net.shapes.items() if average),
         Slot("step", "step", STEP),
         Slot("key", "key", KEY),
     )

@@ -66,6 +66,11 @@ class CheckedNet:
         return self.signature.state
 
     @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape of every such tensor by its name: of the parameters, then of the state."""
+        return {p.name: p.shape for p in self.params} | {s.name: s.shape for s in self.state}
+
+    @property
     def count(self) -> int:
         """The number of trained scalars."""
         return self.signature.count

@@ -20,7 +20,6 @@ from netc.runtime.data.batches import Normalise, eval_batches
 from netc.runtime.data.dataset import AnySplit
 from netc.runtime.small_program import SmallProgram
 from netc.runtime.target import Target
-from netc.runtime.weights.names.table import shapes_of
 
 # activations whose slope is nowhere above 1 in absolute value
 FLAT = frozenset({"identity", "relu", "relu6", "tanh", "sigmoid", "h-sigmoid"})
@@ -68,7 +67,7 @@ def attack(
         raise UserError(f"`step_size` wants a number above 0, got {step_size:g}; leave it out for 2.5 radius / steps")
     size = step_size if step_size is not None else radius if steps == 1 else 2.5 * radius / steps
     mean, std = np.array(normalise.mean), np.array(normalise.std)
-    held = {name: weights[name] for name in shapes_of(net)}  # a training's state has others, such as its step
+    held = {name: weights[name] for name in net.shapes}  # a training's state has others, such as its step
     call = SmallProgram(attack_module(net, loss, batch), target, cache, held, f"{net.spec.name} attack")
     bounds = [np.asarray(v, np.float32) for v in (size / std, radius / std, -mean / std, (1 - mean) / std)]
     generator = np.random.Generator(np.random.Philox(seed))

@@ -19,7 +19,6 @@ from netc.runtime.cache.store import Cache
 from netc.runtime.data.batches import Normalise
 from netc.runtime.small_program import SmallProgram
 from netc.runtime.target import Target
-from netc.runtime.weights.names.table import shapes_of
 
 METHODS = ("grad-cam", "gradient")
 SIGN = "netc explain"
@@ -62,7 +61,7 @@ class Explainer:
                 "give `method=gradient`"
             )
         self._net, self._normalise = net, normalise
-        label, held = f"{net.spec.name} {method}", {name: weights[name] for name in shapes_of(net)}
+        label, held = f"{net.spec.name} {method}", {name: weights[name] for name in net.shapes}
         self._call = SmallProgram(attribution_module(net, 1, self.at), target, cache, held, label)
 
     def __call__(self, pixels: npt.NDArray[np.uint8], index: int | None = None) -> Explained:

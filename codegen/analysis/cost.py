@@ -20,8 +20,7 @@ def forward_flops(net: CheckedNet) -> dict[str, int]:
     Raises UserError if a layer has no rule yet.
     """
     b = Builder("predict")
-    shapes = {p.name: p.shape for p in net.params} | {s.name: s.shape for s in net.state}
-    held = {name: b.parameter(name, TensorType(shape)) for name, shape in shapes.items()}
+    held = {name: b.parameter(name, TensorType(shape)) for name, shape in net.shapes.items()}
     x = b.parameter("x", TensorType((1, *net.x.shape), net.x.dtype))
     emit(b, net.spec.body, Scope(held, held, training=False), x)
     flops: dict[str, int] = {}

@@ -13,8 +13,15 @@ from itertools import accumulate, pairwise
 from netc.codegen.builder import Builder
 from netc.codegen.ir import Value
 from netc.codegen.layers.norm import rms_standardised
-from netc.codegen.layers.softmax_attention import Attention, Pulled, Three, dense_attention, tiled_attention
-from netc.codegen.layers.tokens import some_tokens
+from netc.codegen.layers.softmax_attention import (
+    Attention,
+    Pulled,
+    Three,
+    dense_attention,
+    seen_alone,
+    tiled_attention,
+)
+from netc.codegen.layers.tokens import row_at, some_tokens
 from netc.codegen.rules import Emitted, Grads, Scope, decoding_rule, no_pull, rule
 from netc.netspec.errors import UserError
 from netc.netspec.layers.attention import QK_EPSILON, CrossAttend, SelfAttention
@@ -150,10 +157,7 @@ def decode_self_attention(b: Builder, layer: SelfAttention, scope: Scope, x: Val
 
     def turns(like: Value) -> tuple[Value, Value]:
         cos, sin = _turns(b, layer, tokens, like)
-        if at.whole:
-            return cos, sin
-        place = b.reshape(at.position, (1,))
-        return b.op("take", cos, place), b.op("take", sin, place)
+        return (cos, sin) if at.whole else (row_at(b, cos, at.position), row_at(b, sin, at.position))
 
     found = _prepared(b, layer, x, turns)
     k, v = found.k, found.v
@@ -162,18 +166,12 @@ def decode_self_attention(b: Builder, layer: SelfAttention, scope: Scope, x: Val
     else:
         k, v = (_put(b, scope.running(name), new, at.position) for name, new in (("keys", k), ("values", v)))
         all_k, all_v = _repeated(b, k, layer.heads), _repeated(b, v, layer.heads)
-        how = Attention(tokens)
-        o, _ = dense_attention(b, found.q, all_k, all_v, how, lambda s: _known(b, layer, s, at.position))
+
+        def known(s: Value) -> Value:
+            return seen_alone(b, s, _spread(b, at.position, s), b.iota(3, s.shape), layer.window)
+
+        o, _ = dense_attention(b, found.q, all_k, all_v, Attention(tokens), known)
     return Emitted(heads_last(b, o), no_pull, {"keys": k, "values": v})
-
-
-def _known(b: Builder, layer: SelfAttention, s: Value, position: Value) -> Value:
-    """The scores of one query, those of keys that it does not see at minus infinity."""
-    key, query = b.iota(3, s.shape), _spread(b, position, s)
-    seen = b.compare("LE", key, query)
-    if layer.window:
-        seen = b.op("and", seen, b.compare("LT", query, b.add(key, layer.window)))
-    return b.select(seen, s, -math.inf)
 
 
 def _spread(b: Builder, position: Value, like: Value) -> Value:

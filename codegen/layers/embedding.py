@@ -6,7 +6,7 @@ import math
 
 from netc.codegen.builder import Builder
 from netc.codegen.ir import Value
-from netc.codegen.layers.tokens import tokens_from
+from netc.codegen.layers.tokens import row_at, tokens_from
 from netc.codegen.rules import Emitted, Grads, Scope, decoding_rule, emit_part, no_pull, rule
 from netc.netspec.layers.embedding import PositionalEncoding, SinusoidalPositions, TiedHead, TokenPositionEmbed
 from netc.netspec.types import DType, TensorType
@@ -39,7 +39,7 @@ def decode_token_position_embed(b: Builder, layer: TokenPositionEmbed, scope: Sc
     if scope.decoding.whole or not layer.positions:
         return emit_token_position_embed(b, layer, scope, x)
     y = b.op("take", scope.param("tokens"), x)
-    row = b.op("take", scope.param("positions"), b.reshape(scope.decoding.position, (1,)))
+    row = row_at(b, scope.param("positions"), scope.decoding.position)
     y = b.add(y, b.broadcast(row, y))
     return Emitted(b.add(y, b.broadcast(scope.param("bias"), y)) if layer.bias else y, no_pull)
 

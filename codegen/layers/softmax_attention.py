@@ -38,6 +38,14 @@ class Scores:
         return query, b.add(key, self.start) if self.start else key
 
 
+def seen_alone(b: Builder, s: Value, query: Value, key: Value, window: int) -> Value:
+    """The scores, those of keys after their query, or not among the last `window` up to it, at minus infinity."""
+    seen = b.compare("LE", key, query)
+    if window:
+        seen = b.op("and", seen, b.compare("LT", query, b.add(key, window)))
+    return b.select(seen, s, -math.inf)
+
+
 @dataclass(frozen=True)
 class Attention:
     """What is done to the scores: the mask of what comes later, and elements left out.
@@ -57,11 +65,7 @@ class Attention:
         """The scores, those of later keys and of keys before the window at minus infinity."""
         if not self.causal:
             return s
-        query, key = at.places(b, s)
-        seen = b.compare("LE", key, query)
-        if self.window:
-            seen = b.op("and", seen, b.compare("LT", query, b.add(key, self.window)))
-        return b.select(seen, s, -math.inf)
+        return seen_alone(b, s, *at.places(b, s), self.window)
 
     def dropped(self, b: Builder, p: Value, at: Scores) -> Value:
         """m p / (1 - rate), m drawn by the element's index in [N, H, T, S]: the same mask whatever the tiles."""

@@ -36,6 +36,11 @@ def tokens_from(b: Builder, x: Value, first: Value, count: int) -> Value:
     return b.reshape(b.op("take", rows, places), (batch, count, *x.shape[2:]))
 
 
+def row_at(b: Builder, table: Value, place: Value) -> Value:
+    """Row `place`, i32 [], of a table [rows, D]: [1, D]."""
+    return b.op("take", table, b.reshape(place, (1,)))
+
+
 @rule(SpatialFlatten)
 def emit_spatial_flatten(b: Builder, layer: SpatialFlatten, scope: Scope, x: Value) -> Emitted:
     """[B, H, W, C] -> [B, H W, C]."""
@@ -78,7 +83,7 @@ def decode_learned_positions(b: Builder, layer: LearnedPositions, scope: Scope, 
     assert scope.decoding is not None
     if scope.decoding.whole:
         return emit_learned_positions(b, layer, scope, x)
-    row = b.op("take", scope.param("positions"), b.reshape(scope.decoding.position, (1,)))
+    row = row_at(b, scope.param("positions"), scope.decoding.position)
     return Emitted(b.add(x, b.broadcast(row, x)), no_pull)
 
 

@@ -23,7 +23,6 @@ from netc.runtime.data.batches import Normalise
 from netc.runtime.files import copy_whole, write_whole
 from netc.runtime.prepare import sha256_of_text
 from netc.runtime.target import Target
-from netc.runtime.weights.names.table import shapes_of
 
 RESIZE = "excluded: give images of the size that the argument has"
 
@@ -76,7 +75,7 @@ def freeze(
             f"`target` wants cpu, cuda:.., rocm:.. or vulkan for `vmfb`, got {target.word}, which compiles "
             "when it loads"
         )
-    inside = {name: weights[name].astype("<f4").tobytes() for name in shapes_of(net)}
+    inside = {name: weights[name].astype("<f4").tobytes() for name in net.shapes}
     module = lower(inference_module(net, batch, levels_of(normalise), inside), target.profile)
     text = text_of(module, target.profile)
     made = {"classes": list(classes), "module_sha256": sha256_of_text(text), "target": target.word}

@@ -23,7 +23,6 @@ from netc.runtime.run import checkpoint
 from netc.runtime.run.config import RunConfig, normalise_of, refuse_used, write_config
 from netc.runtime.run.lock import only_writer
 from netc.runtime.session import DTYPES
-from netc.runtime.weights.names.table import shapes_of
 from netc.runtime.weights.read import Weights, WeightsError, read_weights
 
 CHECKPOINT = "best"  # the checkpoint of an imported folder: the one that eval and predict take
@@ -169,7 +168,7 @@ def _of_checkpoint(net: CheckedNet, path: Path, without: Collection[str]) -> Sta
     is_run = path.is_dir() and not (path / checkpoint.MANIFEST).exists()
     place = path / CHECKPOINT if is_run else path
     saved = checkpoint.load(place)
-    wanted = {path: shape for path, shape in shapes_of(net).items() if path not in without}
+    wanted = {path: shape for path, shape in net.shapes.items() if path not in without}
     if problems := [*_differences(wanted, saved.tensors, without)]:
         raise WeightsError(f"{place} does not fit {net.spec.name}; nothing was written", problems)
     tensors = {name: saved.tensors[name] for name in wanted}

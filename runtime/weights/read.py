@@ -20,7 +20,7 @@ from netc.runtime.data.batches import Normalise
 from netc.runtime.weights.layouts import SAME, Layout, Shape, layouts
 from netc.runtime.weights.names import namings_of
 from netc.runtime.weights.names.prefix import plain, prefixes
-from netc.runtime.weights.names.table import Naming, pieces, shapes_of
+from netc.runtime.weights.names.table import Naming, pieces
 from netc.runtime.weights.said import read_said
 from netc.runtime.weights.tensor_file import Floats, TensorFile, open_tensors
 
@@ -91,7 +91,7 @@ def read_weights(net: CheckedNet, path: Path, without: Collection[str] = (), *, 
     file = open_tensors(path)
     match = _match(net, namings_of(net.spec.name), file, frozenset(without), prefix)
     kernels = {} if match.naming.own else layouts(net)
-    wanted = {path: shape for path, shape in shapes_of(net).items() if path not in match.without}
+    wanted = {path: shape for path, shape in net.shapes.items() if path not in match.without}
     behind = f" behind {_printable(match.prefix)}" if match.prefix else ""
     fault = f"{path} does not fit {net.spec.name} (names of {match.naming.project}{behind}); nothing was written"
     if problems := [*_misfits(match, file, wanted, kernels)]:

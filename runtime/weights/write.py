@@ -15,7 +15,7 @@ from netc.netspec.errors import UserError
 from netc.runtime.backends.protocol import Array
 from netc.runtime.files import whole
 from netc.runtime.weights.layouts import SAME, layouts
-from netc.runtime.weights.names.table import Naming, pieces, shapes_of
+from netc.runtime.weights.names.table import Naming, pieces
 
 MEAN, COUNTER = "running_mean", "num_batches_tracked"
 
@@ -29,7 +29,7 @@ def named_tensors(
     all that `load_state_dict(strict=True)` asks for. Raises UserError where the project has no name for a tensor.
     """
     sources = naming.sources(net)
-    if nameless := [path for path in shapes_of(net) if path not in sources]:
+    if nameless := [path for path in net.shapes if path not in sources]:
         more = f" and {len(nameless) - 1} more" if len(nameless) > 1 else ""
         raise UserError(
             f"`names` wants a net whose tensors {naming.project} names, got {net.spec.name} with {nameless[0]}{more}, "
@@ -37,7 +37,7 @@ def named_tensors(
         )
     kernels = {} if naming.own else layouts(net)
     found: dict[str, npt.NDArray[Any]] = {}
-    for path in shapes_of(net):
+    for path in net.shapes:
         tensor = kernels.get(path, SAME).back(tensors[path].astype(np.float32, copy=False))
         names = pieces(sources[path])
         for name, part in zip(names, np.split(tensor, len(names)) if len(names) > 1 else [tensor], strict=True):

@@ -34,11 +34,6 @@ ZERO_TO_ONE = ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 COUNTERS = r"(.*\.)?num_batches_tracked"  # how often a torch.nn.BatchNorm2d has seen a batch; netc has no use for it
 
 
-def shapes_of(net: CheckedNet) -> dict[str, tuple[int, ...]]:
-    """The shapes of a net's parameters, then of its statistics, by their paths."""
-    return {p.name: p.shape for p in net.params} | {s.name: s.shape for s in net.state}
-
-
 @dataclass(frozen=True)
 class Naming:
     """How one project names the tensors of a net.
@@ -64,7 +59,7 @@ class Naming:
         """For each parameter and state of the net that a rule knows, the project's name of it."""
         rules = self.rules if isinstance(self.rules, tuple) else self.rules(net)
         compiled = [(re.compile(pattern), target) for pattern, target in rules]
-        return {path: name for path in shapes_of(net) if (name := _renamed(path, compiled))}
+        return {path: name for path in net.shapes if (name := _renamed(path, compiled))}
 
     def shaped(self, name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
         """The shape that the project's tensor has, with its axes of size 1."""
@@ -106,7 +101,7 @@ class Family:
 
 
 def _paths(net: CheckedNet) -> Rules:
-    return tuple((re.escape(path), partial(str, path)) for path in shapes_of(net))
+    return tuple((re.escape(path), partial(str, path)) for path in net.shapes)
 
 
 OWN = Naming("netc", _paths, own=True)

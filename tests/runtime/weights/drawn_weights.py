@@ -2,14 +2,12 @@
 
 import numpy as np
 
-from netc.runtime.weights.names.table import shapes_of
-
 
 def drawn(net, seed=1):
     """Parameters and statistics by netc's names, of a size that keeps the net's numbers in range."""
     rng = np.random.default_rng(seed)
     found = {}
-    for path, shape in shapes_of(net).items():
+    for path, shape in net.shapes.items():
         leaf = path.rpartition(".")[2]
         wide = 1 / np.sqrt(max(1, np.prod(shape[:-1]))) if len(shape) > 1 else 0.1
         tensor = rng.uniform(0.5, 1.5, shape) if leaf in ("var", "scale") else rng.normal(size=shape) * wide

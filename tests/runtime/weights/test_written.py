@@ -17,7 +17,7 @@ from netc.netspec.spec import NetSpec
 from netc.runtime.data.batches import Normalise
 from netc.runtime.weights.layouts import SAME, layouts
 from netc.runtime.weights.names import naming_for, namings_of
-from netc.runtime.weights.names.table import pieces, shapes_of
+from netc.runtime.weights.names.table import pieces
 from netc.runtime.weights.read import read_weights
 from netc.runtime.weights.said import metadata_of, read_said
 from netc.runtime.weights.write import named_tensors, write_tensors
@@ -39,7 +39,7 @@ def original(net, naming, seed=1):
     rng, kernels = np.random.default_rng(seed), {} if naming.own else layouts(net)
     found = {}
     for path, name in naming.sources(net).items():
-        shape = kernels.get(path, SAME).outer(shapes_of(net)[path])
+        shape = kernels.get(path, SAME).outer(net.shapes[path])
         names = pieces(name)
         for part in names:
             theirs = naming.shaped(part, (shape[0] // len(names), *shape[1:]))
@@ -81,7 +81,7 @@ def test_names_and_shapes_are_those_of_the_projects_models(project):
     offenders = []
     for name, _ in (pair for pair in NAMED if pair[1] == project):
         net = check(find(name))
-        zeros = {path: np.broadcast_to(np.float32(0), shape) for path, shape in shapes_of(net).items()}
+        zeros = {path: np.broadcast_to(np.float32(0), shape) for path, shape in net.shapes.items()}
         got = {n: t.shape for n, t in named_tensors(net, zeros, naming_for(name, project)).items()}
         with torch.device("meta"):
             want = {n: tuple(t.shape) for n, t in model_of(name, project).state_dict().items()}
