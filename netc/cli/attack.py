@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from netc.cli.console import say
-from netc.cli.options import json_option, print_json, weights_option
+from netc.cli.options import checkpoint_option, json_option, print_json, run_target_option, weights_option
 
 
 @click.command("attack")
@@ -20,11 +20,9 @@ from netc.cli.options import json_option, print_json, weights_option
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the random starts.")
 @click.option("--data", help="Other data, as for eval.")
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Folder with the dataset's files.")
-@click.option(
-    "--checkpoint", type=click.Choice(["best", "last"]), default="best", show_default=True, help="Checkpoint to load."
-)
+@checkpoint_option
 @weights_option
-@click.option("--target", help="Target to run on.  [default: the run's own]")
+@run_target_option
 @json_option
 def attack(run: Path, as_json: bool, **words: Any) -> None:
     """Measure a run's accuracy under attack: projected gradient ascent within a radius of each test image.

@@ -7,19 +7,17 @@ from pathlib import Path
 import click
 
 from netc.cli.console import say
-from netc.cli.options import json_option, weights_option
+from netc.cli.options import checkpoint_option, json_option, run_target_option, weights_option
 
 
 @click.command("eval")
 @click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
-@click.option(
-    "--checkpoint", type=click.Choice(["best", "last"]), default="best", show_default=True, help="Checkpoint to load."
-)
+@checkpoint_option
 @click.option("--data", metavar="DATA", help="Another dataset, as for train.  [default: the run's own]")
 @click.option("--skip-unknown", is_flag=True, help="Skip images of classes that the run does not know.")
 @click.option("--by-number", is_flag=True, help="Match classes by index; there must be one for each output.")
 @weights_option
-@click.option("--target", help="Target to run on.  [default: the run's own]")
+@run_target_option
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Folder with the dataset's files.")
 @click.option("--metrics", metavar="NAME,..", help="Metrics to compute besides, or all of them: all.")
 @click.option("--tta", metavar="flip", help="Average the predictions with those of the mirrored images.")

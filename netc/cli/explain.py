@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from netc.cli.console import say
-from netc.cli.options import weights_option
+from netc.cli.options import checkpoint_option, run_target_option, weights_option
 from netc.cli.predict import image_files
 
 
@@ -20,11 +20,9 @@ from netc.cli.predict import image_files
     "--method", type=click.Choice(["grad-cam", "gradient"]), default="grad-cam", show_default=True,
     help="Grad-CAM, or the gradient to each pixel.",
 )  # fmt: skip
-@click.option(
-    "--checkpoint", type=click.Choice(["best", "last"]), default="best", show_default=True, help="Checkpoint to load."
-)
+@checkpoint_option
 @weights_option
-@click.option("--target", help="Target to run on.  [default: the run's own]")
+@run_target_option
 def explain(run: Path, images: tuple[Path, ...], out: Path | None, **words: str | None) -> None:
     """Show which pixels of an image speak for a class, as a picture laid over it.
 

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+checkpoint_option = click.option(
+    "--checkpoint", type=click.Choice(["best", "last"]), default="best", show_default=True, help="Checkpoint to load."
+)
+run_target_option = click.option("--target", help="Target to run on.  [default: the run's own]")
 weights_option = click.option(
     "--weights",
     metavar="plain|ema|swa",

@@ -8,17 +8,15 @@ from pathlib import Path
 import click
 
 from netc.cli.console import say
-from netc.cli.options import json_option, weights_option
+from netc.cli.options import checkpoint_option, json_option, run_target_option, weights_option
 
 
 @click.command("predict")
 @click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
 @click.argument("images", metavar="IMAGE...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option(
-    "--checkpoint", type=click.Choice(["best", "last"]), default="best", show_default=True, help="Checkpoint to load."
-)
+@checkpoint_option
 @weights_option
-@click.option("--target", help="Target to run on.  [default: the run's own]")
+@run_target_option
 @click.option("--top", type=click.IntRange(1), default=3, show_default=True, help="Number of classes to show.")
 @json_option
 def predict(

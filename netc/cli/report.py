@@ -7,14 +7,13 @@ from pathlib import Path
 import click
 
 from netc.cli.console import say
+from netc.cli.options import checkpoint_option
 
 
 @click.command("report")
 @click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="The page to write.  [default: report.html in RUN]")
-@click.option(
-    "--checkpoint", type=click.Choice(["best", "last"]), default="best", show_default=True, help="Checkpoint to load."
-)
+@checkpoint_option
 @click.option("--no-eval", "evaluated", is_flag=True, flag_value=False, default=True, help="Do not evaluate the runs.")
 @click.option("--mistakes", type=click.IntRange(0, 100), default=12, show_default=True, help="Worst mistakes to show.")
 @click.option(

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from netc.cli.console import printable, say, write
-from netc.cli.options import json_option, warn, weights_option
+from netc.cli.options import checkpoint_option, json_option, run_target_option, warn, weights_option
 
 
 @click.command("sample")
@@ -26,11 +26,9 @@ from netc.cli.options import json_option, warn, weights_option
 @click.option("--stop", multiple=True, metavar="TEXT", help="End a text before this; may be given several times.")
 @click.option("--samples", type=click.IntRange(1), default=1, show_default=True, help="Number of texts.")
 @click.option("--stream", is_flag=True, help="Print each token when it is drawn; of one text.")
-@click.option(
-    "--checkpoint", type=click.Choice(["best", "last"]), default="best", show_default=True, help="Checkpoint to load."
-)
+@checkpoint_option
 @weights_option
-@click.option("--target", help="Target to run on.  [default: the run's own]")
+@run_target_option
 @json_option
 def sample(
     run: Path,

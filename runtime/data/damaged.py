@@ -14,7 +14,7 @@ from netc.runtime.data.augment import Images
 from netc.runtime.data.dataset import Dataset, of_images
 from netc.runtime.data.errors import DataError, refuse
 from netc.runtime.data.masked import MaskedSplit
-from netc.runtime.data.split import Indices, Labels, Split
+from netc.runtime.data.split import Indices, OverSplit, Split
 
 T = TypeVar("T")
 
@@ -23,37 +23,15 @@ IN_A_ROW = 1000  # damaged images, after which the data is refused all the same
 
 
 @dataclass(frozen=True, eq=False)
-class SkippingSplit:
+class SkippingSplit(OverSplit):
     """`base`, whose damaged images are to be passed over; `skipped` has a sentence for each that was met, and
     whether it was told."""
 
-    base: Split
     skipped: dict[str, bool] = field(default_factory=dict)
-
-    @property
-    def labels(self) -> Labels:
-        """The labels, int32 [N]."""
-        return self.base.labels
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """One image's (H, W, C)."""
-        return self.base.shape
-
-    def __len__(self) -> int:
-        return len(self.base)
-
-    def images(self, indices: Indices) -> Images:
-        """Return the images at `indices` [n]: uint8 [n, H, W, C]; raises `DataError` for damaged ones."""
-        return self.base.images(indices)
 
     def part(self, indices: Indices) -> SkippingSplit:
         """Return the split of the images at `indices` [n] alone; what is skipped is noted in one place."""
         return SkippingSplit(self.base.part(indices), self.skipped)
-
-    def picture(self, index: int) -> Image.Image:
-        """Return one image in its own size; raises `DataError` when it is damaged."""
-        return self.base.picture(index)
 
 
 def untold(data: Dataset) -> str:

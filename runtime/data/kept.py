@@ -8,24 +8,22 @@ from math import prod
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from netc.runtime.data.augment import Images
-from netc.runtime.data.split import Indices, Labels, Split
+from netc.runtime.data.split import Indices, OverSplit, Split
 
 KEEP_BYTES = 1 << 30
 """A split is kept in memory up to this size; the images of a larger one are computed each time."""
 
 
 @dataclass(frozen=True, eq=False)
-class KeptSplit:
+class KeptSplit(OverSplit):
     """`base` with every image kept in memory once it was asked for.
 
     Takes N·H·W·C bytes when all were; the pages of images not yet asked for are not touched. Safe to read
-    from several threads.
+    from several threads. A `picture`, in its own size, is not kept.
     """
 
-    base: Split
     _kept: Images = field(init=False, repr=False)
     _known: npt.NDArray[np.bool_] = field(init=False, repr=False)
     _lock: threading.Lock = field(init=False, repr=False, default_factory=threading.Lock)
@@ -33,19 +31,6 @@ class KeptSplit:
     def __post_init__(self) -> None:
         object.__setattr__(self, "_kept", np.zeros((len(self.base), *self.base.shape), np.uint8))
         object.__setattr__(self, "_known", np.zeros(len(self.base), np.bool_))
-
-    @property
-    def labels(self) -> Labels:
-        """The labels, int32 [N]."""
-        return self.base.labels
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """One image's (H, W, C)."""
-        return self.base.shape
-
-    def __len__(self) -> int:
-        return len(self.base)
 
     def images(self, indices: Indices) -> Images:
         """Return the images at `indices` [n]: uint8 [n, H, W, C]."""
@@ -59,10 +44,6 @@ class KeptSplit:
                 self._kept[new] = made
                 self._known[new] = True
         return self._kept[indices]
-
-    def picture(self, index: int) -> Image.Image:
-        """Return one image in its own size, which is not kept."""
-        return self.base.picture(index)
 
     def part(self, indices: Indices) -> Split:
         """Return the split of the images at `indices` [n] alone, kept too."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -38,3 +39,31 @@ class Split(Protocol):
 
     def picture(self, index: int) -> Image.Image:
         """Return one image as it is stored, of its own size, upright, in mode L or RGB."""
+
+
+@dataclass(frozen=True, eq=False)
+class OverSplit:
+    """What a split that is made of `base` has of it, unless it says otherwise."""
+
+    base: Split
+
+    @property
+    def labels(self) -> Labels:
+        """The labels, int32 [N]."""
+        return self.base.labels
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """One image's (H, W, C)."""
+        return self.base.shape
+
+    def __len__(self) -> int:
+        return len(self.base)
+
+    def images(self, indices: Indices) -> Images:
+        """Return the images at `indices` [n]: uint8 [n, H, W, C]; raises `DataError` for damaged ones."""
+        return self.base.images(indices)
+
+    def picture(self, index: int) -> Image.Image:
+        """Return one image in its own size; raises `DataError` when it is damaged."""
+        return self.base.picture(index)
