@@ -20,8 +20,8 @@ NO_LOSS = "none"  # the word for a text that returns none
 def claim_of_program(program: Program, exact: bool) -> Claim:
     """Of `train_step`, its steps undone (updates.py): every parameter's gradient, as its update contains it."""
     update = update_of(program)
-    moments = tuple(update.of[s.name] for s in program.state if s.role == "moment")
-    return Claim(((update.results["loss"], None),), update.gradients(exact), moments)
+    moments = [s.name for s in program.state if s.role == "moment"]
+    return Claim(((update.results["loss"], None),), update.gradients(exact), update.zero(moments))
 
 
 def claim_of_part(program: Program) -> Claim:
@@ -80,7 +80,7 @@ def claim_of_manifest(manifest: Mapping[str, Any], function: Function, exact: bo
     outputs = ((at["loss"], None),) if "loss" in at else ()
     update = update_of_manifest(manifest, arguments, results, names)
     if update is not None:
-        return Claim(outputs, update.gradients(exact), tuple(of[n] for n in moments)), update
+        return Claim(outputs, update.gradients(exact), update.zero(moments)), update
     first = next((kind for kind in ("m", "velocity") if f"{kind}/{names[0]}" in of), None)
     if moments and first is None:
         raise UserError(

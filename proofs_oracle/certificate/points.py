@@ -29,6 +29,8 @@ ENOUGH = 0.9  # of them: no better point is looked for
 ROUNDING = 1e-12  # of the largest element: a float below is no sign of life
 
 
+SQUARES = ("v/", "rows/", "columns/")  # moments that are means of squares
+
 # (name, type, generator) -> the numbers of an argument in the float run
 FloatPoint = Callable[[str, TensorType, np.random.Generator], Array]
 Change = Callable[[Array], Array]
@@ -43,7 +45,7 @@ def float_point(limit: int, bounds: Mapping[str, int] | None = None) -> FloatPoi
         if t.dtype in INTEGER_DTYPES:
             return rng.integers(0, (bounds or {}).get(name, limit), t.shape)
         last = name.rsplit(".", 1)[-1]
-        if last in ("scale", "gamma", "var") or t.rank == 0:
+        if last in ("scale", "gamma", "var") or t.rank == 0 or name.startswith(SQUARES):
             return rng.uniform(0.5, 1.5, t.shape)
         fan = math.prod(t.shape[:-1]) if t.rank > 1 and name not in ("x", "y", "dy") else 1
         return rng.standard_normal(t.shape) / math.sqrt(fan)

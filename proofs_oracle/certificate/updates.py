@@ -1,11 +1,12 @@
-"""The gradient in the first update of an optimizer: in a moment that is linear in it, or in the step, undone.
+"""The gradient in an update of an optimizer: in a moment that is linear in it, or in the step, undone.
 
-Moments are 0. Where no moment is a multiple of the gradient, the step g / root is multiplied by its root again, by
-operations that are appended to the function: `undone` gives it with a result more for each parameter.
+Moments are 0, but Adafactor's. Where no moment is a multiple of the gradient, the step g / root is multiplied by its
+root again, by operations that are appended to the function: `undone` gives it with a result more for each parameter.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -20,6 +21,7 @@ from netc.netspec.optimizers import (
     OPTIMIZERS,
     SGD,
     Adadelta,
+    Adafactor,
     Adagrad,
     Adam,
     Lamb,
@@ -54,8 +56,8 @@ class Update:
     def gradients(self, exact: bool) -> tuple[Gradient, ...]:
         """How each is read. Raises UserError where it cannot be."""
         kind = type(self.optimizer)
-        if kind not in READERS and kind not in ROOTS:
-            known = ", ".join(cls.kind for cls in (*READERS, *ROOTS))
+        if kind not in READERS and kind not in STEPS:
+            known = ", ".join(cls.kind for cls in (*READERS, *STEPS))
             raise UserError(
                 f"certify wants an optimizer whose first update it can read, {known}, got {self.optimizer.kind}; the "
                 "gradients are the same with `optimizer=sgd`"
@@ -79,19 +81,19 @@ class Update:
 
     def undone(self, function: Function) -> Function:
         """The function with its steps undone, each a result more; itself where a moment is read."""
-        root = ROOTS.get(type(self.optimizer))
-        if root is None:
+        undo = STEPS.get(type(self.optimizer))
+        if undo is None:
             return function
         b = Builder(function.name)
         b.place("certificate")
-        found = [self._step_undone(b, root, function, name) for name in self.decays]
+        found = [self._step_undone(b, undo, function, name) for name in self.decays]
         names = (f"gradient/{name}" for name in self.decays)
         return replace(
             function, ops=(*function.ops, *b.ops), results=(*function.results, *found),
             result_names=(*function.result_names, *names),
         )  # fmt: skip
 
-    def _step_undone(self, b: Builder, root: Root, function: Function, name: str) -> Value:
+    def _step_undone(self, b: Builder, undo: Undo, function: Function, name: str) -> Value:
         p, new = function.params[self.of[name]], function.results[self.results[name]]
         lr = function.params[self.of["lr"]]
         rate = b.mul(lr, self.rates[name]) if name in self.rates else lr
@@ -105,12 +107,16 @@ class Update:
         def before(moment: str) -> Value:
             return function.params[self.of[f"{moment}/{name}"]]
 
-        return b.mul(step, root(b, self.optimizer, now, before))
+        return undo(b, self.optimizer, Step(p, step, self.decays[name], now, before))
+
+    def zero(self, moments: Sequence[str]) -> tuple[int, ...]:
+        """The places of those moments that are 0 where a gradient is read."""
+        return () if isinstance(self.optimizer, Adafactor) else tuple(self.of[name] for name in moments)
 
     @property
     def said(self) -> tuple[str, ...]:
         """A sentence on what was appended."""
-        if type(self.optimizer) not in ROOTS:
+        if type(self.optimizer) not in STEPS:
             return ()
         first = len(self.results)
         return (f"results from {first} on as {self.optimizer.kind}'s steps times their roots: (p - p_new) / lr root",)
@@ -161,10 +167,30 @@ Kept = Callable[[str], Value]
 Root = Callable[[Builder, Any, Kept, Kept], Value]
 
 
+@dataclass(frozen=True)
+class Step:
+    """The update of one parameter p: (p - p_new) / lr, whether p decays, and what is kept after and before."""
+
+    p: Value
+    step: Value
+    decay: bool
+    now: Kept
+    before: Kept
+
+
+Undo = Callable[[Builder, Any, Step], Value]
+
+
 def _undone(update: Update, k: int, name: str, decay: bool, exact: bool) -> Gradient:
     """g and its decay, whatever the step divides it by."""
-    rate = fraction(update.optimizer.weight_decay, exact) if decay else Fraction(0)
+    coupled = decay and not isinstance(update.optimizer, Adafactor)
+    rate = fraction(update.optimizer.weight_decay, exact) if coupled else Fraction(0)
     return Gradient(update.of[name], len(update.results) + k, decay=rate)
+
+
+def _by(root: Root) -> Undo:
+    """The step times its root."""
+    return lambda b, o, s: b.mul(s.step, root(b, o, s.now, s.before))
 
 
 def _rmsprop(b: Builder, o: RMSProp, now: Kept, before: Kept) -> Value:
@@ -190,8 +216,59 @@ def _adadelta(b: Builder, o: Adadelta, now: Kept, before: Kept) -> Value:
     return b.div(above, below)
 
 
-ROOTS: dict[type[Optimizer], Root] = {RMSProp: _rmsprop, Adagrad: _adagrad, Adadelta: _adadelta}
-"""What the step divides the gradient by. Adafactor's is not there: its step is clipped by its own mean square."""
+def _adafactor(b: Builder, o: Adafactor, s: Step) -> Value:
+    """(p - p_new) / lr = g r c, with roots r of the second moments and one number c = size / max(1, rms(g r) / h).
+
+    Then w = step / r = g c, and the second moments hold the sum of g²: so c² = sum(w²) / sum(g²), and the sum under
+    rms(g r) is sum(step²) / c². Moments of 0 would not do: rms(g r) is 1 then, where max has its corner.
+    """
+    step = b.sub(s.step, b.mul(s.p, o.weight_decay)) if s.decay and o.weight_decay else s.step
+    forget = b.unary("exp", b.mul(b.unary("log", s.now("correction1")), -o.fading))
+
+    def added(moment: str) -> Value:
+        """What the average took in: g² of each element, or its means along an axis."""
+        new, old = s.now(moment), s.before(moment)
+        rate = b.broadcast(forget, new, ())
+        return b.sub(b.div(b.sub(new, b.mul(old, b.sub(1.0, rate))), rate), o.epsilon)
+
+    axes = o.factored(s.p.shape)
+    if axes is None:
+        w, squares = b.div(step, b.unary("rsqrt", s.now("v"))), _sum(b, added("v"))
+    else:
+        longest, other = axes
+        rows, place = s.now("rows"), other - (longest < other)
+        mean = b.mul(b.sum(rows, (place,)), 1 / rows.shape[place])
+        mean = b.broadcast(mean, rows, _all_but(place, rows))
+        w = b.div(step, b.broadcast(b.unary("rsqrt", b.div(rows, mean)), step, _all_but(longest, step)))
+        w = b.div(w, b.broadcast(b.unary("rsqrt", s.now("columns")), step, _all_but(other, step)))
+        squares = b.mul(_sum(b, added("rows")), float(s.p.shape[longest]))
+    under = b.mul(_sum(b, b.mul(step, step)), b.div(squares, _sum(b, b.mul(w, w))))
+    over = b.maximum(b.mul(_rms(b, under, s.p), 1 / o.threshold), 1.0)
+    if not o.absolute:
+        over = b.div(over, b.maximum(_rms(b, _sum(b, b.mul(s.p, s.p)), s.p), SMALLEST_SIZE))
+    return b.mul(w, b.broadcast(over, w, ()))
+
+
+SMALLEST_SIZE = 1e-3  # of a parameter, below which its step is no smaller
+
+
+def _sum(b: Builder, x: Value) -> Value:
+    return b.sum(x, tuple(range(len(x.shape))))
+
+
+def _rms(b: Builder, squares: Value, p: Value) -> Value:
+    """Of the elements of p, from the sum of their squares."""
+    return b.mul(b.unary("sqrt", squares), 1 / math.sqrt(max(p.type.size, 1)))
+
+
+def _all_but(axis: int, x: Value) -> tuple[int, ...]:
+    return tuple(i for i in range(len(x.shape)) if i != axis)
+
+
+STEPS: dict[type[Optimizer], Undo] = {
+    RMSProp: _by(_rmsprop), Adagrad: _by(_adagrad), Adadelta: _by(_adadelta), Adafactor: _adafactor,
+}  # fmt: skip
+"""The gradient of a step that no moment has a multiple of."""
 
 
 def update_of(program: Program) -> Update:
@@ -231,7 +308,7 @@ def update_of_manifest(
 
 def _refuse_wrapped(optimizer: Optimizer, sam: Any, lookahead: Any) -> None:
     """Raise UserError where the first update has another gradient, or the step that is read is not its own alone."""
-    stepwise = type(optimizer) in ROOTS or (isinstance(optimizer, SGD) and not optimizer.momentum)
+    stepwise = type(optimizer) in STEPS or (isinstance(optimizer, SGD) and not optimizer.momentum)
     if sam or (lookahead and stepwise):
         word, why = ("sam", "is that at other weights") if sam else ("lookahead", "moves the weights as well")
         raise UserError(
