@@ -23,6 +23,7 @@ from netc.netspec.recipe_words import option_pairs, recipe_rows
 from netc.netspec.text_file import read_text
 from netc.netspec.toml import from_table
 from netc.other_words import nearest
+from netc.places import Places, placed
 from netc.train_request import TrainRequest, request_types, request_words
 from netc.word_types import partners, typed
 
@@ -40,11 +41,28 @@ TEXTS = {"net", "config", "data", "recipe", "optimizer", "loss", "decay"}
 
 @dataclass(frozen=True)
 class ConfigFile:
-    """The words that a file holds; `source` is what messages call it, `tables` what it holds that are no words."""
+    """The words that a file holds; `source` is what messages call it, `tables` what it holds that are no words.
+
+    `places` say where the words stand.
+    """
 
     source: str
     words: Mapping[str, Any]
     tables: Mapping[str, Any] = field(default_factory=dict)
+    places: Places = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Merged:
+    """A net, the name of a .lean file's TrainConfig, and words: those given over a file's, over a recipe's.
+
+    `places` of those that came from files.
+    """
+
+    net: Any
+    config: str | None
+    words: dict[str, Any]
+    places: Places
 
 
 def is_file(config: object) -> bool:
@@ -91,11 +109,15 @@ def parse(text: str, source: str, tables: Collection[str] = ()) -> ConfigFile:
     for file in _plugins(table, source):
         load_file(file)
     others = {key: table.pop(key) for key in tables if key in table}
-    words = {}
+    words, places = dict[str, Any](), dict[str, str]()
     for key, value in table.items():
-        words[_word(key)] = typed_value(key, value, f"{source}:{line_of(text, key)}", tables)
+        places[_word(key)] = f"{source}:{line_of(text, key)}"
+        words[_word(key)] = typed_value(key, value, places[_word(key)], tables)
+    options = words.get("loss_option")
+    for option in options if isinstance(options, dict) else ():
+        places.setdefault(option, f"{source}:{line_of(text, option)}")
     words.pop("plugin", None)
-    return ConfigFile(source, words, others)
+    return ConfigFile(source, words, others, places)
 
 
 def settings(pairs: Iterable[str]) -> dict[str, Any]:
@@ -125,35 +147,43 @@ def settings(pairs: Iterable[str]) -> dict[str, Any]:
 
 def over_files(
     net: Any, config: str | Path | None, words: Mapping[str, Any], takes: frozenset[str] | None = None
-) -> tuple[Any, str | None, dict[str, Any]]:
-    """The net, the name of a .lean file's TrainConfig, and the words: those given over a file's, over a recipe's.
+) -> Merged:
+    """What is given over what files say.
 
     `config` is a FILE.toml or that name, and the word `recipe` may name a recipe that netc ships. With `takes`, only
     these words are taken from files. Raises UserError.
     """
     given = {name: value for name, value in words.items() if value is not None}
-    named: list[ConfigFile] = []
-    if is_file(config):
-        named.append(read_file(Path(str(config))))
-    recipe = given.get("recipe", named[0].words.get("recipe") if named else None)
-    if isinstance(recipe, str):
-        named.insert(0, read_recipe(recipe))
-        given.pop("recipe", None)
+    named = [read_file(Path(str(config)))] if is_file(config) else []
+    places = dict(named[0].places) if named else {}
+    with placed({word: place for word, place in places.items() if word not in given}):
+        recipe = given.get("recipe", named[0].words.get("recipe") if named else None)
+        if isinstance(recipe, str):
+            named.insert(0, read_recipe(recipe))
+            given.pop("recipe", None)
+            places = {**named[0].places, **places}
+        held = _beside_each_other(named)
+        net = held.pop("net", None) if net is None else net
+        held.pop("net", None)
+        name = held.pop("config", None)
+        if takes is not None:
+            held = {word: value for word, value in held.items() if word in takes}
+        epochs = given.get("epochs")
+        if "warmup" not in given and isinstance(epochs, int | float) and isinstance(held.get("warmup"), int | float):
+            held["warmup"] = min(held["warmup"], max(epochs, 0))  # a file's, for its own epochs
+        words = beside(held, given)
+    places = {word: place for word, place in places.items() if word not in given}
+    return Merged(net, name if is_file(config) or config is None else str(config), words, places)
+
+
+def _beside_each_other(files: Iterable[ConfigFile]) -> dict[str, Any]:
     held: dict[str, Any] = {}
-    for file in named:
+    for file in files:
         own = dict(file.words)
         if isinstance(own.get("recipe"), str):
             own.pop("recipe")
         held = beside(held, own)
-    net = held.pop("net", None) if net is None else net
-    held.pop("net", None)
-    name = held.pop("config", None)
-    if takes is not None:
-        held = {word: value for word, value in held.items() if word in takes}
-    epochs = given.get("epochs")
-    if "warmup" not in given and isinstance(epochs, int | float) and isinstance(held.get("warmup"), int | float):
-        held["warmup"] = min(held["warmup"], max(epochs, 0))  # a file's, for its own epochs
-    return net, name if is_file(config) or config is None else str(config), beside(held, given)
+    return held
 
 
 def beside(held: Mapping[str, Any], stated: Mapping[str, Any]) -> dict[str, Any]:
@@ -214,6 +244,8 @@ def _value(name: str, value: Any, where: str) -> Any:
         raise UserError(f"{where}: {name} wants a text, got {value!r}; write it in quotes")
     if name == "input" and isinstance(value, list):
         return tuple(value)
+    if name == "loss_option" and not isinstance(value, dict | list):
+        raise UserError(f"{where}: {name} wants a table, got {value!r}; write [loss_option] and gamma = 1.5 below it")
     try:
         return typed({name: value}, request_types())[name]
     except UserError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -17,9 +16,12 @@ from netc.runtime.attack import lipschitz_bound
 from netc.runtime.cache.store import Cache
 from netc.runtime.data.frame import fit_of
 from netc.runtime.evaluate import Unread, classes_of, named_part, read_image
-from netc.runtime.explain import Explainer, is_picture, overlaid, write_picture
+from netc.runtime.explain import Explainer, overlaid
 from netc.runtime.files import file_name
+from netc.runtime.picture_file import free_path, write_picture
 from netc.runtime.target import parse_target
+
+SIGN = "netc explain"  # in the pictures
 
 
 @dataclass(frozen=True)
@@ -68,20 +70,10 @@ def explain(
             continue
         found = explainer(pixels, index)
         out.mkdir(parents=True, exist_ok=True)
-        path = _free(out, file_name(image.stem), taken)
-        write_picture(overlaid(pixels, found.heat), path)
+        path = free_path(out, file_name(image.stem), "explained", SIGN, taken)
+        write_picture(overlaid(pixels, found.heat), path, SIGN)
         name = names[found.index] if found.index < len(names) else f"class {found.index}"
         yield Picture(str(image), name, found.probability, path)
-
-
-def _free(folder: Path, name: str, taken: set[Path]) -> Path:
-    """NAME.explained.png, with a number where an image of this call or a file that this command did not write is."""
-    number, found = 1, folder / f"{name}.explained.png"
-    while found.resolve() in taken or (os.path.lexists(found) and not is_picture(found)):
-        number += 1
-        found = folder / f"{name}-{number}.explained.png"
-    taken.add(found.resolve())
-    return found
 
 
 def _index(given: str, names: Sequence[str], outputs: int) -> int:

@@ -52,9 +52,11 @@ class Source:
 
     @property
     def metadata(self) -> dict[str, str]:
-        """What the file says besides the tensors: net, classes, normalisation."""
-        net = self.config.net
-        return metadata_of(net.spec.name, net.digest, net.x.shape, classes_of(self.saved), normalise_of(self.saved))
+        """What the file says besides the tensors: net, classes, normalisation, resizing."""
+        net, levels = self.config.net, normalise_of(self.saved)
+        return metadata_of(
+            net.spec.name, net.digest, net.x.shape, classes_of(self.saved), levels, self.config.preprocess
+        )
 
 
 Write = Callable[[], Exported]
@@ -100,7 +102,7 @@ def vmfb_writer(source: Source, path: Path, batch: int, target: str) -> Write:
 
     frozen = freeze(
         source.config.net, source.tensors, parse_target(target), batch=batch,
-        normalise=source.pixels, classes=classes_of(source.saved),
+        normalise=source.pixels, classes=classes_of(source.saved), preprocess=source.config.preprocess,
     )  # fmt: skip
     function = frozen.module.function(NAME)
 

@@ -18,6 +18,7 @@ from netc.netspec.recipe import Recipe
 from netc.netspec.recipe_words import recipe_of, recipe_words
 from netc.netspec.spec import NetSpec
 from netc.other_words import nearest
+from netc.places import placed
 from netc.word_types import recipe_types, typed
 
 Shape = tuple[int, ...]
@@ -58,10 +59,22 @@ def request_program(
     `on_stated` gets what the file states. Raises UserError or SpecError.
     """
     refuse_unknown(words, program_words)
-    if config is not None or isinstance(words.get("recipe"), str):  # their reader need not be imported else
-        from netc.config_file import over_files
+    if config is None and not isinstance(words.get("recipe"), str):  # the files' reader need not be imported
+        return _request(net, None, words, on_stated, default_batch)
+    from netc.config_file import over_files
 
-        net, config, words = over_files(net, config, words, program_words())
+    merged = over_files(net, config, words, program_words())
+    with placed(merged.places):
+        return _request(merged.net, merged.config, merged.words, on_stated, default_batch)
+
+
+def _request(
+    net: NetSpec | CheckedNet | str,
+    config: str | None,
+    words: dict[str, Any],
+    on_stated: Callable[[Stated], None] | None,
+    default_batch: int,
+) -> ProgramRequest:
     words, spec = typed(words, {**recipe_types(), **_OWN}), spec_of(net)
     words = over_stated(net, config, words, program_words(), on_stated)
     checked = resolve(spec, words.pop("classes", None), words.pop("input", None))
@@ -117,10 +130,10 @@ def spec_of(net: NetSpec | CheckedNet | str) -> NetSpec:
 
 def shape_of(given: Shape | str) -> Shape:
     """`224x224x3` -> (224, 224, 3), and a shape as it is; raises UserError."""
-    if not isinstance(given, str):
+    if isinstance(given, tuple | list):
         return tuple(given)
-    lowered = given.strip().lower().replace("×", "x")
-    if not _SHAPE.fullmatch(lowered):
+    lowered = str(given).strip().lower().replace("×", "x")
+    if not isinstance(given, str) or not _SHAPE.fullmatch(lowered):
         raise UserError(
             f"`input` wants positive sizes as in 224x224x3 (height, width, channels) or 784, got {given!r}; write it so"
         )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from netc.config_file import over_files
+from netc.config_file import Merged, over_files
 from netc.lean_words import Stated
 from netc.netspec.augment import Augment
 from netc.netspec.check import CheckedNet, check
@@ -18,9 +18,11 @@ from netc.netspec.preprocess import PLAIN, Preprocess
 from netc.netspec.recipe import Recipe
 from netc.netspec.recipe_words import training_of, training_words
 from netc.netspec.spec import NetSpec
+from netc.netspec.train_size import at_train_size
 from netc.netspec.types import TensorType
 from netc.netspec.vocabulary import options_of
 from netc.netspec.zoo import ZOO
+from netc.places import placed
 from netc.programs import (
     Shape,
     over_stated,
@@ -38,7 +40,7 @@ from netc.runtime.data.batches import steps_per_epoch
 from netc.runtime.data.class_weights import weighted
 from netc.runtime.data.damaged import skipping
 from netc.runtime.data.dataset import Dataset, highest_of, numbered, of_images
-from netc.runtime.data.division import divided, refuse_unlearnt
+from netc.runtime.data.division import blocks_of, divided, refuse_unlearnt
 from netc.runtime.data.examples import Batches
 from netc.runtime.data.frame import fit_of
 from netc.runtime.data.masked import MaskedSplit
@@ -52,7 +54,7 @@ from netc.runtime.run.standing import comparison_of
 from netc.runtime.target import parse_target
 from netc.runtime.weights.hub import fetched
 from netc.runtime.weights.pretrained import Start, read_start
-from netc.train_request import OWN_WORDS, PREPROCESS, SAVING, TrainRequest, request_types, request_words
+from netc.train_request import LEAST, OWN_WORDS, PREPROCESS, SAVING, TrainRequest, request_types, request_words
 from netc.word_types import typed
 
 # Nets made for photographs see small images at this size: at 224x224 an 8x8 digit is only a larger blur, for 12 times
@@ -91,7 +93,13 @@ def request_training(
     `recipe` may name one that netc ships. `on_stated` gets what a TrainConfig states. Raises UserError or SpecError.
     """
     refuse_unknown(words, request_words)
-    net, config, words = over_files(net, config, words)
+    merged = over_files(net, config, words)
+    with placed(merged.places):
+        return _request(merged, on_stated)
+
+
+def _request(merged: Merged, on_stated: Callable[[Stated], None] | None) -> TrainRequest:
+    net, config, words = merged.net, merged.config, merged.words
     if net is None:
         raise UserError("wants a `net`, got none; name one that `netc ls` shows, or a `config` that has one")
     words, spec = typed(words, request_types()), spec_of(net)
@@ -103,6 +111,9 @@ def request_training(
     preprocess = Preprocess(**{n: value for n in PREPROCESS if (value := words.pop(n, None)) is not None})
     fed = {name: words.pop(name) for name in options_of(Feeding) if words.get(name) is not None}
     recipe = recipe_from({name: value for name, value in words.items() if name not in options_of(Feeding)})
+    for name, least in LEAST.items():
+        if own.get(name) is not None and own[name] < least:
+            raise UserError(f"`{name}` wants an integer of at least {least}, got {own[name]}; give such a one")
     if own.get("input") is not None:
         own["input"] = shape_of(own["input"])
     for name in ("data_dir", "out", "init"):
@@ -120,6 +131,7 @@ def request_training(
         preprocess=preprocess,
         saving=saving,
         feeding=Feeding(**fed).check(),
+        places=merged.places,
         **own,
     )
 
@@ -137,15 +149,19 @@ def with_tuned(plan: Plan, note: Callable[[str], None] = quiet) -> Plan:
 def planned(request: TrainRequest) -> Plan:
     """The run's config, its data and its folder: the same on every machine.
 
-    Raises UserError or SpecError where they misfit, and DataError.
+    Raises UserError or SpecError where they misfit, and DataError, with the place of a word that a file says.
     """
-    target = parse_target(request.target)
-    feeding, floats, skips = request.feeding, takes_floats(request.recipe), request.preprocess.skips
-    stored = stored_data(request.data, request.data_dir, whole=feeding.divides, floats=floats, skip_damaged=skips)
-    stored = divided(stored, feeding)
+    with placed(request.places):
+        return _planned(request)
+
+
+def _planned(request: TrainRequest) -> Plan:
+    target, feeding = parse_target(request.target), request.feeding
+    with placed(request.places, "data"):
+        stored = divided(stored_data(request.data, request.data_dir, **_load_words(request)), feeding)
     refuse_unlearnt(stored)
     net = _net(request, stored)
-    data, recipe = sized(stored, net, request.preprocess), request.recipe
+    data, recipe = sized(stored, net, request.preprocess, _train_size(request)), request.recipe
     if request.class_weights is not None:
         recipe = weighted(recipe, request.class_weights, data, net.out.shape[-1] if net.out.rank else 1)
     config = RunConfig(
@@ -161,7 +177,8 @@ def planned(request: TrainRequest) -> Plan:
     init = fetched(net.spec.name) if request.pretrained else request.init
     if init is None:
         return Plan(writable(config), data, folder, workers=request.workers)
-    start = read_start(net, init, new_head=request.new_head)
+    with placed(request.places, "init"):
+        start = read_start(net, init, new_head=request.new_head)
     path = str(init.absolute())
     config = replace(config, init=start.digest, init_path=path, new_head=request.new_head)
     return Plan(writable(config), data, folder, start, workers=request.workers)
@@ -174,10 +191,7 @@ def _refuse_unused(request: TrainRequest, config: RunConfig, data: Dataset) -> N
         raise UserError("`min_delta` belongs to `patience` or `decay=plateau`, got neither; give one, or leave it out")
     if request.log_every is not None and request.log is None:
         raise UserError("`log_every` belongs to `log`, got no `log`; name one, as `log=csv`, or leave it out")
-    split: Any = data.train
-    while getattr(split, "base", None) is not None:
-        split = split.base
-    if config.feeding.shuffle_buffer != Feeding().shuffle_buffer and getattr(split, "blocks", None) is None:
+    if config.feeding.shuffle_buffer != Feeding().shuffle_buffer and blocks_of(data.train) is None:
         raise UserError(
             f"`shuffle_buffer` wants data that is read in stretches, as Parquet is, and {data.name} is shuffled as a "
             "whole; leave it out"
@@ -229,7 +243,7 @@ def _training(request: TrainRequest, data: Dataset) -> Any:
 
 def _augment(request: TrainRequest, net: CheckedNet, data: Dataset) -> Augment:
     if of_images(data.train):
-        return chosen(data.augment, request.augment, net.spec.input[:2])
+        return chosen(data.augment, request.augment, data.train.shape[:2])
     given = {name: tuple(v) if isinstance(v, list) else v for name, v in request.augment.items()}
     plain = vars(Augment())  # a run's config.toml says these, too
     _of_images([name for name in AUGMENTATIONS if given.get(name) not in (None, plain[name])], data)
@@ -247,6 +261,11 @@ def _preprocess(request: TrainRequest, net: CheckedNet, data: Dataset) -> Prepro
     return request.preprocess
 
 
+def _train_size(request: TrainRequest) -> int:
+    """The height of training images that is asked for; raises UserError for one that there is not."""
+    return Augment(train_size=request.augment.get("train_size") or 0).train_size
+
+
 def _of_images(given: Sequence[str], data: Dataset) -> None:
     """Raise UserError for words of images, given beside data that has none."""
     if given:
@@ -262,6 +281,27 @@ def _folder(net: str, data: str, *, again: bool) -> Path:
         raise UserError(f"a run's folder wants a name of letters, digits, _ . + -, got the net's {net!r}; give `out`")
     stem = f"{net}-{data.partition(':')[0]}"
     return Path("runs") / stem if again else free_folder(Path("runs"), stem)
+
+
+def _load_words(request: TrainRequest) -> dict[str, bool]:
+    return {
+        "whole": request.feeding.divides,
+        "floats": takes_floats(request.recipe),
+        "skip_damaged": request.preprocess.skips,
+    }
+
+
+def with_loaded(request: TrainRequest, loaded: dict[Any, Dataset]) -> TrainRequest:
+    """The request with its data loaded, by what was `loaded` for another request that asked for the same.
+
+    Raises what loading does.
+    """
+    words = _load_words(request)
+    key = request.data, request.data_dir, *words.values()
+    with placed(request.places, "data"):
+        if key not in loaded:
+            loaded[key] = stored_data(request.data, request.data_dir, **words)
+    return replace(request, data=loaded[key])
 
 
 def takes_floats(recipe: Recipe) -> bool:
@@ -292,8 +332,11 @@ def stored_data(
     return catalog.load(given, data_dir=data_dir, cache_dir=data_cache(), **words)
 
 
-def sized(data: Dataset, net: CheckedNet, preprocess: Preprocess = PLAIN) -> Dataset:
-    """The data set at the net's input size; own data without names of classes has those of the net's outputs."""
+def sized(data: Dataset, net: CheckedNet, preprocess: Preprocess = PLAIN, train_size: int = 0) -> Dataset:
+    """The data set at the net's input size, training images at their own where `train_size` says one.
+
+    Own data without names of classes has those of the net's outputs.
+    """
     data = numbered(data, net.out.shape[-1]) if net.out.rank else data
     if not (of_images(data.train) or isinstance(data.train, TextSplit)):
         return data
@@ -307,7 +350,8 @@ def sized(data: Dataset, net: CheckedNet, preprocess: Preprocess = PLAIN) -> Dat
         )
     if len(shape) != 3 or shape[2] not in (1, 3):
         raise UserError(f"train wants a net for images [H, W, 1 or 3], got input {list(shape)}; give such an `input`")
-    found = resized(data, (shape[0], shape[1], shape[2]), fit_of(preprocess))
+    height, width, _ = at_train_size(net, train_size).spec.input
+    found = resized(data, (shape[0], shape[1], shape[2]), fit_of(preprocess), (height, width, shape[2]))
     return skipping(found) if preprocess.skips else found
 
 
@@ -315,4 +359,6 @@ def data_for(config: RunConfig, given: str | Dataset, data_dir: Path | None = No
     """The data set of that name, as a run takes it; raises DataError or UserError if it is not to be had."""
     feeding, floats, skips = config.feeding, takes_floats(config.recipe), config.preprocess.skips
     stored = stored_data(given, data_dir, whole=whole or feeding.divides, floats=floats, skip_damaged=skips)
-    return sized(stored if whole else divided(stored, feeding), config.net, config.preprocess)
+    return sized(
+        stored if whole else divided(stored, feeding), config.net, config.preprocess, config.augment.train_size
+    )

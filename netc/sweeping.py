@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from netc.netspec.errors import NetcError, UserError
 from netc.netspec.loss import Loss
-from netc.requests import Plan, planned
+from netc.requests import planned, with_loaded
 from netc.runtime.cache.store import Cache
+from netc.runtime.data.dataset import Dataset
 from netc.runtime.run.outcome import Outcome
 from netc.runtime.run.saver import NonFiniteError
 from netc.runtime.run.standing import ACCURACY, LOSS, Comparison, comparison_of
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 Began = Callable[[Trial, int, int], None]
 Seen = Callable[[EvalRecord, Loss], None]
+Loaded = dict[Any, Dataset]
+"""Data that trials have in common, by what each asked for."""
 
 
 def run_sweep(
@@ -34,9 +37,10 @@ def run_sweep(
     runs were begun by other words; nothing that was reached is lost then.
     """
     results, begun = kept_results(out, sweep.base)
+    loaded: Loaded = {}
     grid = [] if sweep.search else [*sweep.trials()]
     left = [trial for trial in grid if trial.name not in results]
-    comparison, search = _comparison(sweep, left or grid[:1] or [Trial({})], out), None
+    comparison, search = _comparison(sweep, left or grid[:1] or [Trial({})], out, loaded), None
     if sweep.search:
         from netc.searching import Search
 
@@ -46,7 +50,7 @@ def run_sweep(
     for index, trial in enumerate(_left(sweep, results, search), ended_before):
         keep(out, sweep.base, results, dict(trial.words))
         began(trial, index, count)
-        outcome, result = _tried(sweep, trial, out, comparison, search, seen, cache)
+        outcome, result = _tried(sweep, trial, out, comparison, search, seen, cache, loaded)
         if outcome is not None and outcome.interrupted and outcome.signal:
             return results, comparison, outcome.signal
         results[trial.name] = result
@@ -57,11 +61,14 @@ def run_sweep(
     return results, comparison, 0
 
 
-def _comparison(sweep: Sweep, trials: Sequence[Trial], out: Path) -> Comparison:
+def _comparison(sweep: Sweep, trials: Sequence[Trial], out: Path, loaded: Loaded) -> Comparison:
     """What all trials are compared by, once each is planned; raises UserError for two."""
     found = {}
     for trial in trials:
-        plan = _planned(sweep, trial, out)
+        try:
+            plan = planned(with_loaded(sweep.request(trial, out), loaded))
+        except NetcError as error:
+            raise _of(trial, error) from error
         comparison = comparison_of(plan.config, plan.data)
         found[comparison.word] = comparison
     if len(found) > 1:
@@ -88,7 +95,7 @@ def _left(sweep: Sweep, results: dict[str, Result], search: Search | None) -> It
 
 def _tried(
     sweep: Sweep, trial: Trial, out: Path, comparison: Comparison, search: Search | None, seen: Seen,
-    cache: Cache | None,
+    cache: Cache | None, loaded: Loaded,
 ) -> tuple[Outcome | None, Result]:  # fmt: skip
     def evaluated(record: EvalRecord) -> bool:
         seen(record, plan.config.recipe.loss)
@@ -96,20 +103,13 @@ def _tried(
         return bool(search and value is not None and search.worse(record.epoch, value))
 
     try:
-        plan, resume = plan_of(sweep.request(trial, out))
+        plan, resume = plan_of(with_loaded(sweep.request(trial, out), loaded))
         outcome = run_plan(plan, resume=resume, progress=Progress(evaluated=evaluated), cache=cache)
     except NonFiniteError:
         return None, result_of(trial, out, DIVERGED, 0.0, comparison)
     except NetcError as error:
         raise _of(trial, error) from error
     return outcome, result_of(trial, out, PRUNED if outcome.interrupted else DONE, outcome.seconds, comparison)
-
-
-def _planned(sweep: Sweep, trial: Trial, out: Path) -> Plan:
-    try:
-        return planned(sweep.request(trial, out))
-    except NetcError as error:
-        raise _of(trial, error) from error
 
 
 def _of(trial: Trial, error: NetcError) -> NetcError:

@@ -8,12 +8,13 @@ import json
 import math
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from netc.config_file import beside, over_files, read_file, typed_value
 from netc.netspec.errors import UserError
+from netc.places import Places, placed
 from netc.requests import request_training
 from netc.runtime.files import write_whole
 from netc.runtime.run import checkpoint
@@ -68,6 +69,7 @@ class Sweep:
     grid: Mapping[str, list[Any]]
     search: Mapping[str, Any]
     count: int
+    places: Places = field(default_factory=dict)
 
     @property
     def varied(self) -> tuple[str, ...]:
@@ -83,16 +85,19 @@ class Sweep:
         """The training of a trial, which goes on where it was left."""
         words = beside(self.base, trial.words)
         own = {name: value for name, value in words.items() if name not in ("net", "config")}
-        return request_training(
-            words.get("net"), config=words.get("config"), **{**own, "out": out / trial.name, "auto_resume": True}
-        )
+        places = {word: place for word, place in self.places.items() if word not in trial.words}
+        with placed(places):
+            own |= {"out": out / trial.name, "auto_resume": True}
+            request = request_training(words.get("net"), config=words.get("config"), **own)
+        return replace(request, places={**request.places, **places})
 
 
 def read_sweep(path: Path) -> Sweep:
     """The sweep of a file: a training's words, and `[grid]`, or `[search]` and `trials`. Raises UserError."""
     file = read_file(path, TABLES)
-    net, config, base = over_files(None, None, file.words)
-    base |= {name: value for name, value in (("net", net or file.words.get("net")), ("config", config)) if value}
+    merged = over_files(None, None, file.words)
+    named = {"net": merged.net or file.words.get("net"), "config": merged.config}
+    base = merged.words | {name: value for name, value in named.items() if value}
     grid, search, count = (file.tables.get(name) for name in TABLES)
     if (grid is None) == (search is None):
         got = "neither" if grid is None else "both"
@@ -102,7 +107,11 @@ def read_sweep(path: Path) -> Sweep:
     if grid is not None and count is not None:
         raise UserError(f"{path}: trials belongs to [search], got it with [grid], which has as many as it says")
     return Sweep(
-        base, {} if grid is None else _grid(grid, path), {} if search is None else _search(search, path), count or 0
+        base,
+        {} if grid is None else _grid(grid, path),
+        {} if search is None else _search(search, path),
+        count or 0,
+        {**merged.places, **file.places},
     )
 
 

@@ -15,6 +15,7 @@ from netc.netspec.recipe_words import recipe_words, training_words
 from netc.netspec.schedules import SCHEDULES
 from netc.netspec.spec import NetSpec
 from netc.netspec.vocabulary import options_of
+from netc.places import Places
 from netc.runtime.data.augment import AUGMENTATIONS
 from netc.runtime.data.dataset import Dataset
 from netc.runtime.run.config import Saving
@@ -34,6 +35,7 @@ class TrainRequest:
     depends on them. `class_weights`: `balanced`, or a number for each class (docs/layers/losses.md); they become
     options of the loss. `log` names the logs that the run writes besides its trace, with commas between, each
     `log_every` steps.
+    `places` say where the words stand that a file says, for errors.
     `tuned`: with the forms that `netc tune` kept. `auto_resume`: go on with the run that the same request began.
     """
 
@@ -61,11 +63,14 @@ class TrainRequest:
     feeding: Feeding = Feeding()  # noqa: RUF009  # frozen
     log: str | None = None
     log_every: int | None = None
+    places: Places = field(default_factory=dict)
 
 
 OWN_WORDS = frozenset(f.name for f in fields(TrainRequest)) - {
-    "net", "training", "saving", "augment", "feeding", "preprocess",
+    "net", "training", "saving", "augment", "feeding", "preprocess", "places",
 }  # fmt: skip
+LEAST = {"seed": 0, "workers": 0, "steps_per_call": 1, "classes": 1}
+"""What is the least of some words."""
 PREPROCESS = frozenset(options_of(Preprocess))
 """The words of Preprocess."""
 

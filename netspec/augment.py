@@ -24,7 +24,8 @@ class Augment:
     right are exchanged with probability one half; `vflip`: top and bottom. `auto_augment`: a policy of
     netspec/policies.py. `color_jitter`: how far brightness, contrast and saturation go from 1 at most, and the hue from
     0, in turns (at most 1/2); one number is for the first three. `grayscale` and `blur` are probabilities; the blur is
-    Gaussian, its radius drawn from 0.1 to 2 pixels.
+    Gaussian, its radius drawn from 0.1 to 2 pixels. `train_size`: training images are brought to this height, their
+    width in proportion, and those of the test to the net's input, which is another then (Touvron et al. 2019).
 
     Numbers may be given as a text: "0.08,1". Raises UserError for values out of range.
     """
@@ -44,6 +45,9 @@ class Augment:
     )
     grayscale: float = option(0.0, "Probability of turning an image grey.", later=True)
     blur: float = option(0.0, "Probability of a Gaussian blur.", later=True)
+    train_size: int = option(
+        0, "Train on images of this height, the width in proportion, and test at the net's input.", later=True
+    )
 
     def __post_init__(self) -> None:
         for name in ("rrc_scale", "rrc_ratio", "color_jitter"):
@@ -56,7 +60,7 @@ class Augment:
 
     def _problems(self) -> Any:
         if self.crop < 0:
-            yield f"the crop's padding wants 0 or more pixels, got {self.crop}; 0 turns it off"
+            yield f"`crop` wants 0 or more pixels of padding, got {self.crop}; 0 turns it off"
         low, high = self.rrc_area
         if self.rrc_scale and not (len(self.rrc_scale) <= 2 and 0 < low <= high <= 1):
             yield (
@@ -69,6 +73,8 @@ class Augment:
             yield "`rrc_ratio` belongs to `rrc_scale`, got no `rrc_scale`; give it too: 0.08,1"
         if self.crop and self.rrc_scale:
             yield "`crop` and `rrc_scale` both cut a window, got both; leave one out"
+        if type(self.train_size) is not int or self.train_size < 0:
+            yield f"`train_size` wants 0 or more pixels, got {self.train_size!r}; 0 is the net's input"
         yield from self._color_problems()
 
     def _color_problems(self) -> Any:

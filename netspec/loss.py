@@ -98,7 +98,7 @@ class CrossEntropy(ByClass):
     def problems(self) -> Iterator[str]:
         """Options that no output could make right."""
         if not 0 <= self.smoothing < 1:
-            yield f"label smoothing wants a number in [0, 1), got {self.smoothing}"
+            yield f"`label_smoothing` wants a number in [0, 1), got {self.smoothing}"
         yield from _at_least_zero("crossEntropy: weights", self.weights)
 
     @property
@@ -127,7 +127,7 @@ class OneVersusRest(ByClass):
     def problems(self) -> Iterator[str]:
         """Options that no output could make right."""
         if not 0 <= self.smoothing < 1:
-            yield f"label smoothing wants a number in [0, 1), got {self.smoothing}"
+            yield f"`label_smoothing` wants a number in [0, 1), got {self.smoothing}"
 
     @property
     def evaluated(self) -> Loss:

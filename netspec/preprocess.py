@@ -87,5 +87,10 @@ class Preprocess:
         return tuple((mean * channels)[:channels]), tuple((std * channels)[:channels])
 
 
+def resizing(preprocess: Preprocess) -> dict[str, float | str]:
+    """How images are brought to the net's size, for other programs: plain JSON."""
+    return {"crop_pct": preprocess.crop_pct, "interpolation": preprocess.interpolation}
+
+
 PLAIN = Preprocess()
 """Images are stretched, bilinearly, and normalised by the data's own statistics."""

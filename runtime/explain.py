@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
-from PIL.PngImagePlugin import PngInfo
 
 from netc.codegen.attribution import attribution_module, last_map
 from netc.netspec.check import CheckedNet
@@ -21,7 +19,6 @@ from netc.runtime.small_program import SmallProgram
 from netc.runtime.target import Target
 
 METHODS = ("grad-cam", "gradient")
-SIGN = "netc explain"
 Heat = npt.NDArray[np.float32]
 
 
@@ -101,19 +98,3 @@ def overlaid(pixels: npt.NDArray[np.uint8], heat: Heat) -> Image.Image:
     colour = np.concatenate([np.full_like(h, 255), 255 * (1 - h), np.zeros_like(h)], axis=-1)
     share = 0.7 * h
     return Image.fromarray(np.rint(grey * (1 - share) + colour * share).astype(np.uint8), "RGB")
-
-
-def write_picture(picture: Image.Image, path: Path) -> None:
-    """Write a picture as PNG, with a mark that says whose it is."""
-    info = PngInfo()
-    info.add_text("Software", SIGN)
-    picture.save(path, pnginfo=info)
-
-
-def is_picture(path: Path) -> bool:
-    """Whether a file is one that `write_picture` wrote."""
-    try:
-        with Image.open(path) as picture:
-            return picture.info.get("Software") == SIGN
-    except (OSError, ValueError, SyntaxError):
-        return False

@@ -133,5 +133,6 @@ def check_fit(config: RunConfig, data: Dataset) -> None:
         raise UserError(
             f"{config.data} has {classes} classes, got a net with {outputs} outputs; give `classes={classes}`"
         )
-    if data.train.shape != config.net.spec.input:
-        raise NetcError(f"examples of shape {data.train.shape} were given to a net that wants {config.net.spec.input}")
+    for split, net in ((data.train, config.trained_net), (data.test, config.net)):
+        if split.shape != net.spec.input:
+            raise NetcError(f"examples of shape {split.shape} were given to a net that wants {net.spec.input}")

@@ -79,6 +79,7 @@ class _Run:
     data: Dataset
     folder: Path
     session: Trainer
+    examiner: Trainer  # the session itself, unless tests have images of another size
     normalise: Normalise
     per_epoch: int
     progress: Progress
@@ -183,11 +184,14 @@ def _prepared(
         watch.noted(note)
     if skipped := untold(data):
         watch.noted(skipped)
-    program = build(config.net, config.recipe, config.training.batch, steps_per_call=config.steps_per_call)
-    config = replace(config, choices=in_use(program, target, config.choices))
+    batch = config.training.batch
+    program = build(config.trained_net, config.recipe, batch, steps_per_call=config.steps_per_call)
+    choices, config = config.choices, replace(config, choices=in_use(program, target, config.choices))
     prepared = prepare(program, target, cache, config.choices)
+    tested = build(config.net, config.recipe, batch) if config.trained_net != config.net else None
     watch.prepared(prepared)
     session = Trainer(prepared)
+    examiner = Trainer(prepare(tested, target, cache, choices)) if tested else session  # as `netc eval` makes it
     meta: dict[str, Any] = {"spec_sha256": config.net.digest, "net": config.net.spec.name}
     meta["normalise"] = normalise.to_json()
     meta |= {"classes": list(data.classes), "data_sha256": data.digest}
@@ -195,7 +199,7 @@ def _prepared(
         meta["columns"] = {"inputs": list(data.columns.inputs), "targets": list(data.columns.targets)}
     saver = Saver(folder, session, config.saving, meta)
     comparison = comparison_of(config, data)
-    return _Run(config, data, folder, session, normalise, per_epoch, watch, saver, comparison, workers)
+    return _Run(config, data, folder, session, examiner, normalise, per_epoch, watch, saver, comparison, workers)
 
 
 @contextmanager
@@ -359,7 +363,9 @@ def _evaluate(run: _Run, counter: Counter, trace: TraceWriter, stop: list[int]) 
 
     Where the recipe keeps averages of the weights, they are evaluated too, and it is they that `best` goes by.
     """
-    parts = run.session, run.data.test, run.training.batch, run.normalise
+    if run.examiner is not run.session:
+        run.examiner.restore(run.session.fetch())
+    parts = run.examiner, run.data.test, run.training.batch, run.normalise
     loss, correct, count = sums(*parts, stop)
     if stop:
         return
@@ -391,4 +397,4 @@ def _evaluate(run: _Run, counter: Counter, trace: TraceWriter, stop: list[int]) 
 
 
 def _measured(run: _Run, metrics: dict[str, Metric], task: Task) -> dict[str, Any]:
-    return measured(run.session, run.data.test, run.training.batch, run.normalise, task, metrics)
+    return measured(run.examiner, run.data.test, run.training.batch, run.normalise, task, metrics)

@@ -25,6 +25,7 @@ from netc.netspec.lean.config import FIELDS, LeanConfig, config_of
 from netc.netspec.lean.file import load
 from netc.netspec.recipe_words import recipe_of, recipe_words, training_of, training_words
 from netc.netspec.spec import NetSpec
+from netc.netspec.train_size import at_train_size
 from netc.runtime.compare.replay import first_state
 
 CORPUS = Path(__file__).resolve().parent.parent / "tests" / "lean_corpus"
@@ -57,7 +58,7 @@ def program_of(options: Mapping[str, Any]) -> Program:
     recipe = recipe_of(**{name: value for name, value in options.items() if name in recipe_words()})
     training_of(**{name: value for name, value in options.items() if name in training_words()})
     spec = PIXELS if recipe.loss.kind.startswith("dice") else IMAGES
-    return build(check(spec), recipe, PART * recipe.accumulate)
+    return build(at_train_size(check(spec), options.get("train_size", 0)), recipe, PART * recipe.accumulate)
 
 
 def step(program: Program, seed: int = 1) -> dict[str, float]:

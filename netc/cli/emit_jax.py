@@ -61,6 +61,7 @@ def emit_jax(net: str, out: Path | None, **options: Any) -> None:
 def _script(replay: Replay) -> str:
     from netc.netspec.errors import UserError
     from netc.proofs_oracle.twin.script import Training, jax_script
+    from netc.runtime.data.division import blocks_of
     from netc.runtime.data.masked import MaskedSplit
     from netc.traces.schema import FORMAT
 
@@ -70,6 +71,11 @@ def _script(replay: Replay) -> str:
     if config.feeding.aug_repeats > 1:
         raise UserError(
             f"emit-jax wants no `aug_repeats`, got {config.feeding.aug_repeats}; the twin has no other order"
+        )
+    if blocks_of(replay.data.train) is not None:
+        raise UserError(
+            f"emit-jax wants data that is shuffled as a whole, got {config.data}, which is shuffled by windows of "
+            "`shuffle_buffer` examples; give the same images as a folder"
         )
     header = {
         "format": FORMAT,

@@ -51,7 +51,7 @@ def import_(
     are listed and nothing is written. The run that it makes works with eval --data, predict, and train --init.
     """
     from netc.netspec.errors import UserError
-    from netc.netspec.preprocess import PLAIN, Preprocess
+    from netc.netspec.preprocess import Preprocess
     from netc.runtime.data.batches import Normalise
     from netc.runtime.run.config import free_folder
     from netc.runtime.target import parse_target
@@ -70,7 +70,10 @@ def import_(
     of_images = checked.x.dtype == "f32" and len(checked.spec.input) == 3
     normalise = given or (weights.normalise if of_images else Normalise((), ()))
     folder = out or free_folder(Path("runs"), f"{checked.spec.name}-imported")
-    resizing = Preprocess(crop_pct=crop_pct or PLAIN.crop_pct, interpolation=interpolation or PLAIN.interpolation)
+    held = weights.preprocess
+    resizing = Preprocess(
+        crop_pct=held.crop_pct if crop_pct is None else crop_pct, interpolation=interpolation or held.interpolation
+    )
     write_imported(
         *(checked, weights, folder), classes=names, normalise=normalise, batch=batch, target=word, preprocess=resizing
     )

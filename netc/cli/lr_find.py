@@ -55,7 +55,7 @@ def lr_find(
     if plot_file is not None:
         check_plot(plot_file)
     replay, where = training_of(net, options, target), parse_target(target)
-    program = build(replay.config.net, replay.config.recipe, replay.config.training.batch)
+    program = build(replay.config.trained_net, replay.config.recipe, replay.config.training.batch)
     choices = in_use(program, where, tuned_choices(where.word))
     found = find_range(
         Trainer(prepare(program, where, watched_cache(), choices)), replay, rates_between(low, high, steps)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -17,6 +18,10 @@ from netc.cli.options import checkpoint_option, json_option, run_target_option, 
 @checkpoint_option
 @weights_option
 @run_target_option
+@click.option(
+    "-o", "--out", type=click.Path(path_type=Path),
+    help="Folder for the masks of a net of a class for each pixel.  [default: RUN/predicted]",
+)  # fmt: skip
 @click.option("--top", type=click.IntRange(1), default=3, show_default=True, help="Number of classes to show.")
 @json_option
 def predict(
@@ -25,31 +30,47 @@ def predict(
     checkpoint: str,
     weights: str | None,
     target: str | None,
+    out: Path | None,
     top: int,
     as_json: bool,
 ) -> None:
     """Classify images with a trained run.
 
     RUN is a folder made by `netc train` or `netc import`. IMAGE is an image file or a folder of them, or, of a run that
-    was trained on a table, a table, whose rows are predicted. Images are resized to the net's input. A file that cannot
-    be read is reported and skipped, and the exit code is then 1.
+    was trained on a table, a table, whose rows are predicted. Images are resized to the net's input. A net of a class
+    for each pixel writes a mask for each image, a PNG whose pixels are class ids. A file that cannot be read is
+    reported and skipped, and the exit code is then 1.
     """
     import json
 
     from netc.cli.views.waiting import watched_cache
     from netc.runs import Run
-    from netc.runtime.evaluate import Unread
+    from netc.runtime.evaluate import Guess, Unread
+    from netc.runtime.palette import hexadecimal
+    from netc.runtime.segment import Segmented, segmented, segments
 
     opened = Run.open(run)
+    words: dict[str, Any] = {"checkpoint": checkpoint, "weights": weights, "target": target, "cache": watched_cache()}
+    found_in: Iterator[Guess | Segmented | Unread]
+    if out or segments(opened.config):
+        found_in = segmented(opened.config, run, image_files(images), out or run / "predicted", **words)
+    else:
+        found_in = opened.classify(image_files(images), **words)
     unread = 0
     answers: list[dict[str, object]] = []
-    for found in opened.classify(
-        image_files(images), checkpoint=checkpoint, weights=weights, target=target, cache=watched_cache()
-    ):
+    ids: dict[int, str] = {}
+    for found in found_in:
         if isinstance(found, Unread):
             unread += 1
             say(f"netc: {found.problem}", err=True)
             answers.append({"image": found.image, "error": found.problem})
+        elif isinstance(found, Segmented):
+            ids |= {index: name for index, name, _ in found.classes}
+            shares = [{"id": index, "class": name, "share": share} for index, name, share in found.classes]
+            answers.append({"image": found.image, "mask": str(found.mask), "classes": shares})
+            if not as_json:
+                most = ", ".join(f"{name} {share:.1%}" for _, name, share in found.classes[:top])
+                say(f"{found.image}: {found.mask}: {most}")
         elif as_json:
             what, shown = ("numbers", found.classes) if found.measured else ("classes", found.classes[:top])
             answers.append({"image": found.image, what: _by_name(shown)})
@@ -57,6 +78,9 @@ def predict(
             say(f"{found.image}: " + ", ".join(f"{name} {value:.6g}" for name, value in found.classes))
         else:
             say(f"{found.image}: " + ", ".join(f"{name} {p:.1%}" for name, p in found.classes[:top]))
+    if ids and not as_json:
+        key = ", ".join(f"{index} {name} {hexadecimal(index)}" for index, name in sorted(ids.items()))
+        say(f"ids and colours in the masks: {key}")
     if as_json:
         say(json.dumps(answers, allow_nan=False))
     if unread:

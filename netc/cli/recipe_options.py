@@ -158,7 +158,8 @@ def feeding_options(command: F) -> F:
 def augment_options(command: F) -> F:
     """Add an option for each field of Augment; None stands for what the data set says."""
     for name, f in reversed(options_of(Augment).items()):
-        default = "the dataset's" if isinstance(f.default, int) else _shown(f.default)
+        own = "the dataset's" if isinstance(f.default, int) else _shown(f.default)
+        default = _DEFAULTS.get(name, own)
         flag, about = f"--{name.replace('_', '-')}", f"{f.metadata['help']}  [default: {default}]"
         form = {"default": None} if isinstance(f.default, bool) else _form(f)
         flag = f"{flag}/--no-{flag[2:]}" if isinstance(f.default, bool) else flag
@@ -166,6 +167,8 @@ def augment_options(command: F) -> F:
     return command
 
 
+# of a field of Augment: what it is by default, where neither the data set nor a number says it
+_DEFAULTS = {"train_size": "the net's input"}
 # of a field of Preprocess: the words that it takes
 _WORDS = {"interpolation": INTERPOLATIONS, "normalise": (OF_DATA, *NORMALISATIONS), "on_damaged": DAMAGED}
 

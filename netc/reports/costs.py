@@ -51,8 +51,8 @@ def costs_of(config: RunConfig, profile: Mapping[str, Any] | None = None) -> Cos
     def lowered(p: Program) -> Any:
         return lower(p.module, target.profile, in_use(p, target, config.choices))
 
-    rows, _ = step_rows(config.net, config.recipe, config.training.batch, lowered, NO_CEILING)
-    program = build(config.net, config.recipe, config.training.batch)
+    rows, _ = step_rows(config.trained_net, config.recipe, config.training.batch, lowered, NO_CEILING)
+    program = build(config.trained_net, config.recipe, config.training.batch)
     memory = memory_of(program.state, lowered(program))
     kept, ms = memory.layers(), _milliseconds(profile)
     layers = [

@@ -114,7 +114,7 @@ def report(
 
 def _template() -> Any:
     made = environment("report")
-    made.filters |= {"figure": figure, "size": size, "count": count}
+    made.filters |= {"figure": figure, "size": size, "count": count, "token": token}
     made.globals["reliability"] = reliability
     return made.get_template("page.html.j2")
 
@@ -154,6 +154,11 @@ def _evidence(
     own = [c for c in certificates if c.get("subject") == run.config.net.spec.name]
     best = next((c for c in own if c.get("module_sha256") == digest), own[0] if own else None)
     return stored(best, digest) if best else None
+
+
+def token(text: str) -> str:
+    """A token of a text, with what is not seen made visible: a line's end and a blank alone."""
+    return "\u2423" if text == " " else text.replace("\n", "\u21b5")
 
 
 def figure(value: float | None) -> str:

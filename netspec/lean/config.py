@@ -116,7 +116,7 @@ FIELDS: dict[str, Field] = {
     "augBicubic": Field("Bool", False),
     "useAutoAugment": Field("Bool", False),
     "repeatedAug": Field("Nat", 1),
-    "trainRes": _refused("Nat", 0, "take it out, and give `input`"),
+    "trainRes": Field("Nat", 0),
     "testCropRatio": Field("Float", 0.0),
     "useEMA": Field("Bool", False),
     "emaDecay": Field("Float", 0.9999),

@@ -14,6 +14,7 @@ SWITCHED: dict[str, dict[str, tuple[Any, str]]] = {
     "randomErasing": {"randomErasingProb": (0.25, "random_erasing"), "erasingPixel": (False, "erasing_pixels")},
     "dropPath": {"dropPath": (0.0, "drop_path"), "dropPathOverN": (False, "drop_path_over_n")},
     "dropout": {"dropout": (0.0, "head_dropout")},
+    "trainRes": {"trainRes": (0, "train_size")},
     "testCropRatio": {"testCropRatio": (0.0, "crop_pct")},
     "repeatedAug": {"repeatedAug": (1, "aug_repeats")},
     "useEMA": {"emaDecay": (0.9999, "ema")},

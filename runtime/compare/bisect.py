@@ -356,7 +356,7 @@ def bisect_run(
         raise UserError(f"bisect wants a step from 0 to {replay.total - 1}, got {step}; the run has no other")
     own = parse_target(config.target)
     norms = config.recipe.norms and own.norms and target.norms
-    program = build(config.net, replace(config.recipe, norms=norms), config.training.batch)
+    program = build(config.trained_net, replace(config.recipe, norms=norms), config.training.batch)
     state = replay.first_state(program)
     if step:
         session = Trainer(prepare(program, own, cache))

@@ -185,7 +185,7 @@ def measure(replay: Replay, steps: int, watch: Watch = lambda done, total: None)
     if total < 1:
         raise UserError(f"noise wants one step or more, got {steps}; give `steps=32`")
     config = replay.config
-    program = build(config.net, replace(config.recipe, norms=True), config.training.batch)
+    program = build(config.trained_net, replace(config.recipe, norms=True), config.training.batch)
     exact, *replicas = replicas_of(program)
     states = {replica.name: replay.first_state(program) for replica in (exact, *replicas)}
     metrics = {replica.name: {field: np.empty(total) for field in MEASURED} for replica in (exact, *replicas)}
@@ -226,7 +226,7 @@ def over_the_whole_run(
     each window is the largest difference of two replicas.
     """
     config = replay.config
-    program = build(config.net, replace(config.recipe, norms=False), config.training.batch)
+    program = build(config.trained_net, replace(config.recipe, norms=False), config.training.batch)
     prepared = prepare(program, target, cache)
     state = replay.first_state(program)
     losses = np.empty((WHOLE_TWINS, replay.total))
@@ -251,7 +251,7 @@ def over_the_whole_run(
 def _gradients(replay: Replay) -> dict[str, dict[str, Array]]:
     """The gradients of step 0 by replica and parameter: plain momentum's first velocity is the gradient itself."""
     config = replay.config
-    program = build(config.net, replace(config.recipe, optimizer=SGD(momentum=0.5)), config.training.batch)
+    program = build(config.trained_net, replace(config.recipe, optimizer=SGD(momentum=0.5)), config.training.batch)
     names = [slot.name for slot in program.state]
     step, state = next(replay.steps(0, 1)), replay.first_state(program)
     found = {}

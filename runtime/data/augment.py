@@ -145,6 +145,9 @@ AUGMENTATIONS: dict[str, Augmentation] = {
         lambda chance: f"made grey with probability {chance:g} (`grayscale=0` turns this off)", one=_grayscale
     ),
     "blur": Augmentation(lambda chance: f"blurred with probability {chance:g} (`blur=0` turns this off)", one=_blur),
+    "train_size": Augmentation(
+        lambda size: f"brought to a height of {size}, test images to the net's input (`train_size=0` trains at it, too)"
+    ),
 }
 
 

@@ -23,15 +23,14 @@ import numpy.typing as npt
 from netc.netspec.augment import Augment
 from netc.netspec.feeding import Feeding
 from netc.runtime.data.augment import Images, by_image
-from netc.runtime.data.damaged import SkippingSplit, plain, readable
+from netc.runtime.data.damaged import plain, readable
 from netc.runtime.data.dataset import AnySplit, Dataset, of_images
-from netc.runtime.data.division import balanced_order, windowed_order
+from netc.runtime.data.division import balanced_order, blocks_of, windowed_order
 from netc.runtime.data.errors import DataError, refuse
 from netc.runtime.data.examples import Array, Batches, Examples
 from netc.runtime.data.frame import STRETCH, Fit
 from netc.runtime.data.kept import KeptSplit
 from netc.runtime.data.masked import targets
-from netc.runtime.data.resize import ResizedSplit
 from netc.runtime.data.split import Indices, Labels, Split
 from netc.runtime.data.target_scale import NO_SCALE, TargetScale, moments
 from netc.runtime.data.training_images import TrainingImages
@@ -217,10 +216,7 @@ def epoch_order(n: int, seed: int, epoch: int) -> Indices:
 def _order(split: AnySplit, seed: int, epoch: int, feeding: Feeding) -> Indices:
     """The order of an epoch's examples: as `feeding` says, and of a source in stretches window by window."""
     generator = _generator(seed, epoch, (0, 0))
-    base: AnySplit = split
-    while isinstance(base, KeptSplit | ResizedSplit | SkippingSplit):
-        base = base.base
-    blocks: Indices | None = getattr(base, "blocks", None)
+    blocks = blocks_of(split)
     if feeding.sampler == "balanced":
         order = balanced_order(split.labels, generator)
     elif blocks is None:

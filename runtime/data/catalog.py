@@ -395,4 +395,4 @@ def _dataset(entry: Entry, splits: Splits) -> Dataset:
 
 def _refuse_data_dir(name: str, data_dir: Path | None) -> None:
     if data_dir is not None:
-        raise DataError(f"{name} wants no data folder, got {data_dir}; leave it out")
+        raise DataError(f"{name} wants no `data_dir`, got {data_dir}; leave it out")

@@ -36,12 +36,14 @@ class SkippingSplit(OverSplit):
 
 def untold(data: Dataset) -> str:
     """What is to be said of the damaged images that were met since the last call; "" of none."""
-    notes: list[str] = []
-    for split in (data.train, data.test):
+    notes, left = list[str](), list[str]()
+    for name, split in (("training", data.train), ("test", data.test)):
         skipped = skipped_of(split) or {}
-        notes += (new := [sentence for sentence, told in skipped.copy().items() if not told])
-        skipped.update(dict.fromkeys(new, True))
-    return skipped_note(notes) if notes else ""
+        if new := [sentence for sentence, told in skipped.copy().items() if not told]:
+            notes += new
+            skipped.update(dict.fromkeys(new, True))
+            left.append(f"{len(split) - len(skipped):,} of {len(split):,} {name} images")
+    return f"{skipped_note(notes)}; {' and '.join(left)} are left" if notes else ""
 
 
 def skipped_note(sentences: Sequence[str]) -> str:

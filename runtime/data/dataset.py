@@ -111,7 +111,8 @@ class Dataset:
     stored, of a text its (length,). Both stay what they are in a resized dataset, whose own image size is
     `train.shape`. `augment` is a sensible default for this data. `notes` are sentences for whoever uses it.
     `train_digest` is the digest of the training part, or empty where the two parts are not stored apart. `columns` are
-    those of a table, `sizes` the smallest and the largest size of images that have several.
+    those of a table, `sizes` the smallest and the largest size of images that have several, `apart` whether the
+    two parts are resized to two sizes.
 
     Raises `DataError` for a label outside the classes and for splits of different image shapes.
     """
@@ -129,9 +130,10 @@ class Dataset:
     train_digest: str = ""
     columns: Columns = Columns()
     sizes: str = ""
+    apart: bool = False
 
     def __post_init__(self) -> None:
-        if self.train.shape != self.test.shape:
+        if self.train.shape != self.test.shape and not self.apart:
             raise DataError(
                 f"{self.name}: both splits want one image shape, got {self.train.shape} for training and "
                 f"{self.test.shape} for test; check that the files belong together"

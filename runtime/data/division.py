@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -165,6 +166,15 @@ def balanced_order(labels: Array, generator: np.random.Generator) -> Indices:
         rounds = [generator.permutation(places) for _ in range(-(-wanted // len(places)))]
         chosen.append(np.concatenate([np.empty(0, np.int64), *rounds])[:wanted])
     return generator.permutation(np.concatenate(chosen))
+
+
+def blocks_of(split: AnySplit) -> Indices | None:
+    """Where stretches of neighbours begin in a source that is read in stretches, and the end; None of any other."""
+    base: Any = split
+    while getattr(base, "base", None) is not None:
+        base = base.base
+    found: Indices | None = getattr(base, "blocks", None)
+    return found
 
 
 def windowed_order(blocks: Indices, window: int, generator: np.random.Generator) -> Indices:

@@ -20,6 +20,7 @@ from netc.runtime.data.errors import DataError, refuse
 from netc.runtime.data.folder import EVERY, FolderSplit
 from netc.runtime.data.image_file import Encoded, survey
 from netc.runtime.data.kept import keep
+from netc.runtime.data.shared import shared_notes
 from netc.runtime.data.split import Indices
 from netc.runtime.data.table import numbered_words, part_of, refuse_numbers
 
@@ -113,6 +114,7 @@ def encoded_images(
     ours = [np.array([where[i] for i in which], np.int64) for which in (train, test)]
     notes = [] if given or whole else [f"every {EVERY}th image of {path} is held out for the test"]
     notes += [skipped_note(tuple(seen.damage))] if seen.damage else []
+    notes += shared_notes(*seen.files, whole=whole)
     first, second = (pool, pool) if undivided else (pool.part(ours[0]), pool.part(ours[1]))
     return Dataset(
         name, keep(first), keep(second), words or (), seen.digests[1], f"images in {path}", "its owner's", Augment(),
@@ -127,10 +129,11 @@ class _Seen:
         self.name, self.examples, self.reader, self.damage, self.skip = name, examples, reader, damage, skip
         self.sha, self.digests = hashlib.sha256(b"netc encoded images 1"), list[str]()
         self.shapes: Counter[tuple[int, int, int]] = Counter()
+        self.files = list[list[str]]()  # the digests of a part's images
 
     def part(self, role: str, places: Sequence[int]) -> list[int]:
         """The places of a part's whole images."""
-        kept, problems = list[int](), list[str]()
+        kept, problems, files = list[int](), list[str](), list[str]()
         for place in places:
             example = self.examples[place]
             try:
@@ -139,6 +142,7 @@ class _Seen:
                 problems += error.problems
                 continue
             kept.append(place)
+            files.append(digest)
             self.shapes[shape] += 1
             said = f"\0{role}\0{example.name}\0{example.target}\0{digest}"
             self.sha.update(said.encode("utf-8", "surrogateescape"))
@@ -146,6 +150,7 @@ class _Seen:
             refuse(self.name, problems)
         self.damage += problems
         self.digests.append(self.sha.hexdigest())
+        self.files.append(files)
         return kept
 
     def split(self, kept: Sequence[int], labels: npt.NDArray[np.int32]) -> EncodedSplit:

@@ -24,6 +24,7 @@ from netc.runtime.data.frame import STRETCH, Fit
 from netc.runtime.data.image_file import Source, decode, picture, survey
 from netc.runtime.data.kept import keep
 from netc.runtime.data.layout import Found, class_images, parts
+from netc.runtime.data.shared import shared_notes
 from netc.runtime.data.split import Indices, Labels, Split
 
 EVERY = 5
@@ -101,6 +102,7 @@ def load_folder(
     shapes: Counter[tuple[int, int, int]] = Counter()
     so_far: dict[str, str] = {}  # the digest up to the end of a part
     damaged: dict[str, str] = {}  # path -> the sentence about it
+    digests: dict[str, list[str]] = {"train": [], "test": []}
     for role, files in (("train", train), ("test", test)):
         for relative, _ in files:
             try:
@@ -109,6 +111,7 @@ def load_folder(
                 damaged[relative] = str(error)
                 continue
             shapes[shape] += 1
+            digests[role].append(digest)
             sha.update(f"\0{role}\0{relative}\0{digest}".encode("utf-8", "surrogateescape"))
         so_far[role] = sha.hexdigest()
     if damaged and skip_damaged:
@@ -145,7 +148,7 @@ def load_folder(
         licence="its owner's",
         augment=Augment(),
         native=native,
-        notes=(*found.sentences(), *fifth, *missing),
+        notes=(*found.sentences(), *fifth, *missing, *shared_notes(*digests.values(), whole=whole)),
         train_digest=so_far["train"],
         sizes=sizes_of(shapes),
     )

@@ -162,7 +162,7 @@ def load_own(
     assert word is not None  # the caller asked
     form = OWN_FORMS[word]
     if data_dir is not None:
-        raise DataError(f"{name} wants no data folder, got {data_dir}; leave it out")
+        raise DataError(f"{name} wants no `data_dir`, got {data_dir}; leave it out")
     place, options = _place_and_options(name.partition(":")[2], form)
     if not place:
         raise DataError(f"{name} wants a {form.what} after the colon, got nothing; give {word}:{form.place}")

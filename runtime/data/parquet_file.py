@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +29,7 @@ from netc.runtime.data.table import TARGETS, Rows, dataset_of, numbered_words, p
 OPTIONS = {name: TABLE_OPTIONS[name] for name in ("label", "drop")}
 HELD = 512 << 20  # bytes of row groups that are held at least, besides the two that were read last
 FEW = 20  # problems of a kind
+BATCH = 1 << 16  # rows of a table that are read at a time
 
 
 def load_parquet(
@@ -209,65 +210,85 @@ def _table(
     if None not in parts:
         part = np.concatenate([np.full(len(rows), p, np.uint8) for rows, p in zip(found, parts, strict=True)])
     rows = Rows(
-        found[0].names, found[0].roles, np.concatenate([rows.inputs for rows in found]), np.concatenate(targets), words,
+        found[0].names, found[0].roles, _joined([rows.inputs for rows in found]), np.concatenate(targets), words,
         [file for rows in found for file in rows.paths], part,
     )  # fmt: skip
     return dataset_of(rows, None, path if path.is_file() else path / "table", name, whole=whole, skip=skip)
 
 
+def _joined(arrays: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:
+    """The arrays behind each other; one alone is not copied."""
+    return np.concatenate(arrays) if len(arrays) > 1 else arrays[0]
+
+
 def _rows(path: Path, options: Mapping[str, str], *, floats: bool) -> Rows:
-    with _sentences(path):
-        table = _parquet().read_table(path)
-        names = tuple(table.column_names)
-        if table.num_rows == 0:
+    """The rows of a file, read so many at a time: no more than these are held besides what becomes of them."""
+    with _sentences(path), _parquet().ParquetFile(path) as opened:
+        names, count = tuple(opened.schema_arrow.names), opened.metadata.num_rows
+        if count == 0:
             raise DataError(f"{path}: wants at least one row, got none; add some")
-        first = [str(table.column(i)[0].as_py()) for i in range(len(names))]
+        head = next(opened.iter_batches(batch_size=1))
+        first = [str(head.column(i)[0].as_py()) for i in range(len(names))]
     roles = roles_of(names, first, options, str(path))
-    problems = list[str]()
-    inputs = _numbers(table, names, roles.inputs, path, problems)
+    inputs = _Numbers(path, names, roles.inputs, count)
+    measured = _Numbers(path, names, roles.targets if floats else (), count)
+    if len(roles.targets) > 1 and not floats:
+        raise DataError(f"{path}: wants one column of classes, got {len(roles.targets)}; give `loss=bce` or `loss=mse`")
+    codes, labels, paths, missing = dict[str, int](), np.zeros(count, np.int32), list[str](), -1
+    with _sentences(path), _parquet().ParquetFile(path) as opened:
+        at = 0
+        for batch in opened.iter_batches(batch_size=BATCH):
+            inputs.take(batch, at)
+            measured.take(batch, at)
+            if not floats:
+                cells = batch.column(roles.targets[0]).to_pylist()
+                if missing < 0 and None in cells:
+                    missing = at + cells.index(None)
+                labels[at : at + len(cells)] = [codes.setdefault(str(cell), len(codes)) for cell in cells]
+            if roles.path is not None:
+                paths += map(str, batch.column(roles.path).to_pylist())
+            at += batch.num_rows
+    refuse(str(path), [*inputs.problems, *measured.problems])
     if floats:
-        targets, words = _numbers(table, names, roles.targets, path, problems), None
-        refuse(str(path), problems)
-    else:
-        refuse(str(path), problems)
-        if len(roles.targets) > 1:
-            raise DataError(
-                f"{path}: wants one column of classes, got {len(roles.targets)}; give `loss=bce` or `loss=mse`"
-            )
-        with _sentences(path):
-            cells = table.column(roles.targets[0]).to_pylist()
-        column = names[roles.targets[0]]
-        if (missing := next((row for row, cell in enumerate(cells) if cell is None), None)) is not None:
-            raise DataError(f"{path}, row {missing}, column {column}: wants a class, got a missing one; fill it in")
-        codes: dict[str, int] = {}
-        labels = np.array([codes.setdefault(str(cell), len(codes)) for cell in cells], np.int32)
-        refuse_numbers([*codes], column, str(path))
-        words, targets = numbered_words([*codes], labels)
-    paths: list[str] = []
-    if roles.path is not None:
-        paths = [str(cell) for cell in table.column(roles.path).to_pylist()]
-    return Rows(names, roles, inputs, targets, words, paths)
+        return Rows(names, roles, inputs.out, measured.out, None, paths)
+    column = names[roles.targets[0]]
+    if missing >= 0:
+        raise DataError(f"{path}, row {missing}, column {column}: wants a class, got a missing one; fill it in")
+    refuse_numbers([*codes], column, str(path))
+    words, targets = numbered_words([*codes], labels)
+    return Rows(names, roles, inputs.out, targets, words, paths)
 
 
-def _numbers(
-    table: Any, names: Sequence[str], places: Sequence[int], path: Path, problems: list[str]
-) -> npt.NDArray[np.float32]:
-    """The columns as float32 [N, F]; what is none is told in `problems`."""
-    out = np.zeros((table.num_rows, len(places)), np.float32)
-    for column, place in enumerate(places):
-        try:
-            with _sentences(path):
-                values = table.column(place).cast("float64").to_numpy()
-        except DataError:
-            kind = table.column(place).type
-            problems.append(f"{path}, column {names[place]}: wants numbers, got {kind}; leave it out by `,drop=NAME`")
-            continue
-        finite = np.isfinite(values) & (np.abs(values) < np.finfo(np.float32).max)
-        for row in np.flatnonzero(~finite)[:FEW].tolist():
-            got = "a missing one" if np.isnan(values[row]) else f"{values[row]:g}"
-            problems.append(
-                f"{path}, row {row}, column {names[place]}: wants a number, got {got}; fill it in, or leave the column "
-                "out by `,drop=NAME`"
-            )
-        out[:, column] = np.where(finite, values, 0)
-    return out
+class _Numbers:
+    """Columns of numbers as float32 [N, F], filled a batch of rows at a time; what is none is told in `problems`."""
+
+    def __init__(self, path: Path, names: Sequence[str], places: Sequence[int], count: int) -> None:
+        self.path, self.names, self.places = path, names, places
+        self.out = np.zeros((count, len(places)), np.float32)
+        self.problems = list[str]()
+        self._told: Counter[int] = Counter()  # problems of a column; FEW where it holds no numbers at all
+
+    def take(self, batch: Any, at: int) -> None:
+        """Take the rows of a batch, which begin at `at`."""
+        for column, place in enumerate(self.places):
+            if self._told[place] >= FEW:
+                continue
+            try:
+                with _sentences(self.path):
+                    values = batch.column(place).cast("float64").to_numpy(zero_copy_only=False)
+            except DataError:
+                self._told[place] = FEW
+                kind = batch.column(place).type
+                self.problems.append(
+                    f"{self.path}, column {self.names[place]}: wants numbers, got {kind}; leave it out by `,drop=NAME`"
+                )
+                continue
+            finite = np.isfinite(values) & (np.abs(values) < np.finfo(np.float32).max)
+            for row in np.flatnonzero(~finite)[: FEW - self._told[place]].tolist():
+                got = "a missing one" if np.isnan(values[row]) else f"{values[row]:g}"
+                self.problems.append(
+                    f"{self.path}, row {at + row}, column {self.names[place]}: wants a number, got {got}; fill it in, "
+                    "or leave the column out by `,drop=NAME`"
+                )
+                self._told[place] += 1
+            self.out[at : at + len(values), column] = np.where(finite, values, 0)

@@ -65,10 +65,13 @@ def of_mode(image: Image.Image, channels: int) -> Image.Image:
     return image if image.mode == MODES[channels] else image.convert(MODES[channels])
 
 
-def resized(dataset: Dataset, shape: tuple[int, int, int], fit: Fit = STRETCH) -> Dataset:
+def resized(
+    dataset: Dataset, shape: tuple[int, int, int], fit: Fit = STRETCH, train: tuple[int, int, int] | None = None
+) -> Dataset:
     """Return `dataset` with images of `shape` = (H, W, C), C = 1 or 3; `dataset` itself if it has it already.
 
-    An image is stretched to H x W unless `fit` says otherwise. The work is done when an image is first asked for and
+    `train` is the shape of training images, where it is another. An image is stretched to H x W unless `fit` says
+    otherwise. The work is done when an image is first asked for and
     kept up to `KEEP_BYTES` a split. The crop's padding grows with the width. Digest and native size stay those of the
     data as stored. Raises `DataError` for a shape that no image can have.
     """
@@ -80,13 +83,15 @@ def resized(dataset: Dataset, shape: tuple[int, int, int], fit: Fit = STRETCH) -
         )
     if not (of_images(dataset.train) and of_images(dataset.test)):
         raise DataError(f"{dataset.name} is text, and the net takes images; choose a net of token ids, or other data")
-    if dataset.train.shape == shape and fit == STRETCH:
+    train = train or shape
+    if dataset.train.shape == train and dataset.test.shape == shape and fit == STRETCH:
         return dataset
     return dataclasses.replace(
         dataset,
-        train=_resized_split(dataset.train, shape, fit),
+        train=_resized_split(dataset.train, train, fit),
         test=_resized_split(dataset.test, shape, fit),
-        augment=resized_augment(dataset.augment, width / dataset.train.shape[1]),
+        augment=resized_augment(dataset.augment, train[1] / dataset.train.shape[1]),
+        apart=train != shape,
     )
 
 

@@ -92,7 +92,8 @@ def _shards(path: Path, name: str) -> list[Path]:
     else:
         found = [path]
     if missing := [file for file in found if not file.is_file()]:
-        raise DataError(f"{name}: wants a tar file, got {missing[0]}: no such file; check the path")
+        got = "no file but a device or a pipe" if missing[0].exists() else "no such file"
+        raise DataError(f"{name}: wants a tar file, got {missing[0]}: {got}; check the path")
     return found
 
 

@@ -13,11 +13,11 @@ LONGEST = 160  # of an edge: larger ones are made smaller
 SHORTEST = 64  # smaller ones are made larger, each pixel a square
 
 
-def png(pixels: Images) -> bytes:
-    """A PNG of an image, uint8 [H, W, 1 or 3]."""
+def png(pixels: Images, most: int = LONGEST) -> bytes:
+    """A PNG of an image, uint8 [H, W, 1 or 3], whose longer edge is at most `most`."""
     picture = Image.fromarray(np.ascontiguousarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels))
-    if (longest := max(picture.size)) > LONGEST:
-        picture.thumbnail((LONGEST, LONGEST))
+    if (longest := max(picture.size)) > most:
+        picture.thumbnail((most, most))
     elif longest < SHORTEST:
         times = SHORTEST // longest
         picture = picture.resize((picture.width * times, picture.height * times), Image.Resampling.NEAREST)

@@ -17,6 +17,7 @@ from netc.codegen.rewrite.lower import lower
 from netc.codegen.text import text_of
 from netc.netspec.check import CheckedNet
 from netc.netspec.errors import UserError
+from netc.netspec.preprocess import PLAIN, Preprocess, resizing
 from netc.runtime.backends.protocol import Array
 from netc.runtime.compile import compile_text, made_by
 from netc.runtime.data.batches import Normalise
@@ -64,11 +65,13 @@ def freeze(
     batch: int,
     normalise: Normalise,
     classes: Sequence[str] = (),
+    preprocess: Preprocess = PLAIN,
 ) -> Frozen:
     """The net with these weights, by netc's names, as `predict` of one argument, for a target of IREE.
 
     The argument is `pixels`, uint8 [batch, H, W, C], where `normalise` says how they become numbers; else x as the net
-    takes it. Raises UserError for a target that makes no artefact.
+    takes it. The manifest says by `preprocess` how images were resized. Raises UserError for a target that makes no
+    artefact.
     """
     if not target.ahead:
         raise UserError(
@@ -78,8 +81,11 @@ def freeze(
     inside = {name: weights[name].astype("<f4").tobytes() for name in net.shapes}
     module = lower(inference_module(net, batch, levels_of(normalise), inside), target.profile)
     text = text_of(module, target.profile)
+    described = _described(net, module.function(NAME), batch, normalise)
+    if normalise.mean:
+        described["preprocessing"] |= resizing(preprocess)
     made = {"classes": list(classes), "module_sha256": sha256_of_text(text), "target": target.word}
-    return Frozen(net, target, module, text, {**_described(net, module.function(NAME), batch, normalise), **made})
+    return Frozen(net, target, module, text, {**described, **made})
 
 
 def _described(net: CheckedNet, function: Function, batch: int, normalise: Normalise) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ from netc.netspec.preprocess import PLAIN, Preprocess
 from netc.netspec.recipe import Recipe, TrainConfig
 from netc.netspec.schedules import SCHEDULES
 from netc.netspec.toml import from_toml, to_toml
+from netc.netspec.train_size import at_train_size
 from netc.runtime.data.batches import Normalise
 from netc.runtime.data.target_scale import TargetScale
 from netc.runtime.files import read_regular, write_whole
@@ -51,11 +53,13 @@ class Saving:
     keep: int = 1
 
     def __post_init__(self) -> None:
-        if self.every < 0 or self.minutes < 0 or self.keep < 1:
-            raise UserError(
-                f"checkpoints want 0 or more steps and minutes, and 1 or more to keep, got {self.every}, "
-                f"{self.minutes:g} and {self.keep}; leave such a number out"
-            )
+        for word, given, least in (
+            ("checkpoint_every", self.every, 0),
+            ("checkpoint_minutes", self.minutes, 0),
+            ("keep", self.keep, 1),
+        ):
+            if not least <= given < math.inf:
+                raise UserError(f"`{word}` wants {least} or more, got {given:g}; leave it out")
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,8 @@ class Logging:
 
 @dataclass(frozen=True)
 class RunConfig:
-    """Everything that decides what a run computes. `net` has the input shape and classes that are trained.
+    """Everything that decides what a run computes. `net` has the input shape and classes that are tested; it is
+    trained at the same size of image unless `augment.train_size` says another.
 
     `data` is empty for weights that were imported and have not been trained here. `init` is the SHA-256 of the weights
     that the run began with, or empty if they were drawn; `init_path` is where they lay, and with `new_head` the last
@@ -97,6 +102,11 @@ class RunConfig:
     feeding: Feeding = Feeding()  # noqa: RUF009  # frozen
     logging: Logging = Logging()
     preprocess: Preprocess = PLAIN
+
+    @property
+    def trained_net(self) -> CheckedNet:
+        """The net at the size of image that it is trained at; the parameters are those of `net`."""
+        return at_train_size(self.net, self.augment.train_size)
 
     def training_at(self, step: int) -> TrainConfig:
         """The config that step `step` follows."""

@@ -16,6 +16,7 @@ import numpy as np
 
 from netc.netspec.check import CheckedNet
 from netc.netspec.errors import UserError
+from netc.netspec.preprocess import PLAIN, Preprocess
 from netc.runtime.data.batches import Normalise
 from netc.runtime.weights.layouts import SAME, Layout, Shape, layouts
 from netc.runtime.weights.names import namings_of
@@ -38,7 +39,7 @@ class Weights:
     """What was read: float32 tensors by netc's names, all parameters and statistics of the net.
 
     `notes` are sentences about what was left out or converted, `normalise` is what such weights were trained with.
-    `classes` are the names of the outputs, where the file says them.
+    `classes` are the names of the outputs, and `preprocess` how images were resized, where the file says them.
     """
 
     tensors: dict[str, Floats]
@@ -47,6 +48,7 @@ class Weights:
     normalise: Normalise
     notes: tuple[str, ...]
     classes: tuple[str, ...] = ()
+    preprocess: Preprocess = PLAIN
 
 
 ONE_OF_SEVERAL = re.compile(r"-\d+-of-\d+\.safetensors$")
@@ -103,7 +105,8 @@ def read_weights(net: CheckedNet, path: Path, without: Collection[str] = (), *, 
         raise WeightsError(fault, problems)
     said = read_said(file.metadata)
     normalise = said.normalise or Normalise(*match.naming.normalise)
-    return Weights(tensors, match.naming.project, file.sha256(), normalise, tuple(_notes(match, file)), said.classes)
+    notes = tuple(_notes(match, file))
+    return Weights(tensors, match.naming.project, file.sha256(), normalise, notes, said.classes, said.preprocess)
 
 
 def _match(

@@ -8,6 +8,7 @@ import safetensors.numpy
 from PIL import Image
 
 from netc.netspec.errors import UserError
+from netc.netspec.preprocess import Preprocess
 from netc.runs import Run
 from netc.runtime.backends import load
 from netc.runtime.backends.protocol import Source
@@ -15,7 +16,8 @@ from netc.runtime.run import checkpoint
 from netc.runtime.target import parse_target
 from tests.cli.test_import import CLASSES, IMPORT, NET, netc, place  # noqa: F401
 
-LEVELS = ("--mean", "0.5,0.25,0.5", "--std", "0.25,0.5,0.5")
+LEVELS = ("--mean", "0.5,0.25,0.5", "--std", "0.25,0.5,0.5", "--interpolation", "bicubic")
+RESIZING = {"crop_pct": 0.0, "interpolation": "bicubic"}
 
 
 @pytest.fixture
@@ -38,6 +40,7 @@ def test_weights_go_out_and_come_back(run):
     floats = [n for n in want if not n.endswith("num_batches_tracked")]
     assert all(got[n].tobytes() == want[n].tobytes() and got[n].shape == want[n].shape for n in floats)
     netc("import", "small.toml", "out/w.safetensors", "-o", "again", "--target", "reference")
+    assert all(Run.open(run / name).config.preprocess == Preprocess(**RESIZING) for name in ("got", "again"))
     first, second = (checkpoint.load(run / name / "best") for name in ("got", "again"))
     assert all((first.tensors[p.name] == second.tensors[p.name]).all() for p in NET.params)
     assert {w: second.meta[w] for w in ("classes", "normalise")} == {w: first.meta[w] for w in ("classes", "normalise")}
@@ -57,7 +60,8 @@ def test_an_onnx_model_takes_pixels(run):
     session = runtime.InferenceSession(str(run / "m.onnx"), providers=["CPUExecutionProvider"])
     (got,) = session.run(None, {"pixels": pixels(run)})
     np.testing.assert_allclose(got, Run.open(run / "got").predict(pixels(run)), atol=1e-5)
-    assert json.loads(session.get_modelmeta().custom_metadata_map["netc.classes"]) == list(CLASSES)
+    told = session.get_modelmeta().custom_metadata_map
+    assert (json.loads(told["netc.classes"]), json.loads(told["netc.preprocess"])) == (list(CLASSES), RESIZING)
 
 
 def test_an_artefact_holds_weights_and_normalisation(run):
@@ -67,6 +71,7 @@ def test_an_artefact_holds_weights_and_normalisation(run):
     assert argument == {"name": "pixels", "role": "data", "shape": [1, 8, 8, 3], "dtype": "ui8"}
     assert (manifest["classes"], manifest["weights"]) == (list(CLASSES), "inside")
     assert manifest["preprocessing"]["resize"].startswith("excluded")
+    assert manifest["preprocessing"].items() >= RESIZING.items()
     from netc.exporting import Source as Saved
     from netc.runtime.export.frozen import freeze
     from netc.runtime.run.config import normalise_of

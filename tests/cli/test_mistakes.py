@@ -45,7 +45,7 @@ def said(tmp_path, monkeypatch, capfd):
         (("train", NET, "--data", "nofile.txt"), "write text:nofile.txt"),
         (("train", NET, "--data", "arrays:d.npy"), "got d.npy: no such file"),
         (("train", NET, "--data", "array:d.npz"), "got 'array:d.npz'; did you mean arrays:d.npz?"),
-        (("train", NET, "--data", "arrays:d.npz", "--data-dir", "."), "arrays:d.npz wants no data folder, got .;"),
+        (("train", NET, "--data", "arrays:d.npz", "--data-dir", "."), "arrays:d.npz wants no --data-dir, got .;"),
         (("train", NET, "--data", "arrays:d.npz"), "got d.npz: no such file"),
     ],
 )

@@ -133,9 +133,9 @@ def test_an_export_makes_no_folders_and_takes_nobodys_file(netc, place):
 def test_the_warmup_of_a_recipe_gives_way_to_fewer_epochs():
     from netc.config_file import over_files
 
-    assert over_files(None, None, {"recipe": "digits"})[2]["warmup"] == 2
-    assert over_files(None, None, {"recipe": "digits", "epochs": 1})[2]["warmup"] == 1
-    assert over_files(None, None, {"recipe": "digits", "epochs": 1, "warmup": 2})[2]["warmup"] == 2
+    assert over_files(None, None, {"recipe": "digits"}).words["warmup"] == 2
+    assert over_files(None, None, {"recipe": "digits", "epochs": 1}).words["warmup"] == 1
+    assert over_files(None, None, {"recipe": "digits", "epochs": 1, "warmup": 2}).words["warmup"] == 2
 
 
 def test_near_policies_and_what_an_accuracy_is_of():

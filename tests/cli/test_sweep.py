@@ -193,3 +193,17 @@ def test_a_search_leaves_out_results_beyond_its_space(netc, place):
     code, out, err = netc("sweep", "space.toml", "--json")
     assert code == 0 and "trial 2 of 2" in err, err
     assert sum(row["words"]["lr"] >= 0.1 for row in json.loads(out)["results"]) == 2
+
+
+def test_data_is_loaded_once_for_all_trials_that_ask_for_the_same(place, monkeypatch):
+    from netc.requests import catalog
+    from netc.sweeping import run_sweep
+
+    asked, load = [], catalog.load
+    monkeypatch.chdir(place)
+    monkeypatch.setattr(catalog, "load", lambda name, **words: asked.append(words["whole"]) or load(name, **words))
+    (place / "loads.toml").write_text(BASE + "max_steps = 1\n[grid]\nval = [0.0, 0.1, 0.2]\nlr = [0.1, 0.2]\n")
+    nothing = {"began": lambda *of: None, "ended": lambda of: None, "seen": lambda *of: None}
+    results, _, _ = run_sweep(read_sweep(place / "loads.toml"), place / "loads", **nothing)
+    assert len(results) == 6 and asked == [False, True]  # as it is, and whole, to be divided
+    assert Run.open(place / "loads" / "val=0.1,lr=0.2").config.data == "digits"

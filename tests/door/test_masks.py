@@ -12,6 +12,7 @@ from PIL import Image
 import netc
 from netc import layers as nn
 from netc.cli.main import _run
+from netc.netspec.errors import UserError
 
 RNG = np.random.default_rng(0)
 NET = netc.NetSpec("pixels", (16, 16, 3), (nn.Conv2d(4, 3, 1, "same"), nn.Conv2d(5, 1, 1, "valid")))
@@ -127,12 +128,11 @@ def test_the_jax_script_trains_on_masks(capsys, monkeypatch):
     assert "emit-jax wants images with masks as they are, got --flip; leave it out" in capsys.readouterr().err
 
 
-def test_predict_says_that_it_wants_one_class_for_each_image(capsys):
+def test_predict_writes_a_mask_and_python_gives_all_numbers(capsys):
     run = netc.train(NET, "masks:d", out="run", epochs=1, **WORDS)
-    assert _run(["predict", "run", "d/images/00.png"]) == 2
-    assert (
-        "predict wants a net of one class for each image, got pixels with [batch, 16, 16, 3]" in capsys.readouterr().err
-    )
+    assert _run(["predict", "run", "d/images/00.png"]) == 0 and Path("run/predicted/00.mask.png").is_file()
+    with pytest.raises(UserError, match="predict wants a net of one class for each image, got pixels with"):
+        [*run.classify(["d/images/00.png"])]
     x = np.asarray(Image.open("d/images/00.png"))[np.newaxis]
     assert run.predict(x).shape == (1, 16, 16, 3)
 

@@ -8,8 +8,10 @@ from netc.netspec.check import CheckedNet
 
 
 def examples_of(net: CheckedNet, *, table: bool = False) -> str:
-    """What examples are called: rows of a table, images, or contexts of tokens."""
-    return "rows" if table else "images" if net.x.dtype == "f32" else "contexts"
+    """What examples are called: rows of a table, contexts of tokens, images, or, of other arrays, examples."""
+    if table:
+        return "rows"
+    return "contexts" if net.x.dtype != "f32" else "images" if len(net.x.shape) == 3 else "examples"
 
 
 def predictions(net: CheckedNet, count: int, *, table: bool = False, text: bool = False) -> str:
@@ -17,5 +19,5 @@ def predictions(net: CheckedNet, count: int, *, table: bool = False, text: bool 
     examples, places = examples_of(net, table=table), prod(net.out.shape[:-1])
     if net.out.rank < 2:
         return f"{count:,}"
-    place = "pixels" if net.x.dtype == "f32" else "characters" if text else "tokens"
+    place = "characters" if text else "tokens" if net.x.dtype != "f32" else "pixels" if net.out.rank == 3 else "places"
     return f"{count * places:,} {place} ({count:,} {examples})"

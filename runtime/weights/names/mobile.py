@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from netc.netspec.check import CheckedNet
-from netc.runtime.weights.names.table import Family, Naming, Rules, with_norm
+from netc.runtime.weights.names.table import HALF, Family, Naming, Rules, with_norm
 
 PART = re.compile(r"((?:stage|block)(\d+)(?:_(\d+))?\.block(\d+)(?:\.body)?)\.(\w+)\.(?:conv|body\.reduce)\.kernel")
 
@@ -122,6 +122,27 @@ def _timm_rules(net: CheckedNet) -> Rules:
     )
 
 
+# Hugging Face's names of the parts of a block of mobilenet_v2
+HUGGING_FACE = {"expand": "expand_1x1", "depthwise": "conv_3x3", "project": "reduce_1x1"}
+TF = "the published weights of this project are of another net, which pads as TensorFlow does"
+
+
+def _hugging_face(net: CheckedNet) -> Rules:
+    def pair(path: str) -> tuple[str, str]:
+        return f"mobilenet_v2.{path}.convolution", f"mobilenet_v2.{path}.normalization"
+
+    def style(block: Block, position: int) -> tuple[str, str]:
+        base = "conv_stem" if block.number == 1 else f"layer.{block.number - 2}"
+        return pair(f"{base}.{HUGGING_FACE[block.parts[position]]}")
+
+    return (
+        *with_norm("stem", *pair("conv_stem.first_conv")),
+        *_block_rules(net, style),
+        *with_norm("last", *pair("conv_1x1")),
+        ("head", "classifier"),
+    )
+
+
 def _mnasnet_rules(net: CheckedNet) -> Rules:
     return (
         *with_norm("stem", "layers.0", "layers.1"),
@@ -134,7 +155,14 @@ def _mnasnet_rules(net: CheckedNet) -> Rules:
 SQUEEZED = (r".*(se\.conv_(reduce|expand)|\.fc[12])\.weight", 0, 2)  # a squeeze's maps are 1x1 convolutions there
 TIMM = Naming("timm", _timm_rules, ones=(SQUEEZED,))
 FAMILIES = (
-    Family("mobilenet_v2", (Naming("torchvision", features(_v2)), TIMM)),
+    Family(
+        "mobilenet_v2",
+        (
+            Naming("torchvision", features(_v2)),
+            TIMM,
+            Naming("Hugging Face", _hugging_face, normalise=HALF, remark=TF),
+        ),
+    ),
     Family(r"efficientnet_b\d", (Naming("torchvision", features(_efficient), ones=(SQUEEZED,)), TIMM)),
     Family("efficientnet_v2_s", (Naming("torchvision", features(_efficient), ones=(SQUEEZED,)),)),
     Family("mnasnet1_0", (Naming("torchvision", _mnasnet_rules), TIMM)),

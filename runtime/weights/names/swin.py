@@ -1,4 +1,4 @@
-"""The names of torchvision.models.swin_transformer and of timm's."""
+"""The names of torchvision.models.swin_transformer, of timm's and of Hugging Face's Swin."""
 
 import re
 from collections.abc import Callable
@@ -53,6 +53,37 @@ TIMM: Rules = (
     ("head", "head.fc"),
 )
 
+LAYER = "swin.encoder.layers"
+# part of a block -> its name there
+HUGGING_FACE_PARTS = {
+    r"attention\.body\.norm": "layernorm_before",
+    r"attention\.body\.qkv": "attention.self.[query key value]",
+    r"attention\.body\.out": "attention.output.dense",
+    r"attention\.body\.attend\.table": "attention.self.relative_position_bias_table",
+    r"mlp\.body\.norm": "layernorm_after",
+    r"mlp\.body\.hidden": "intermediate.dense",
+    r"mlp\.body\.out": "output.dense",
+}
+
+
+def _hugging_face(name: str) -> Callable[[int, int], str]:
+    return lambda stage, block: f"{LAYER}.{stage - 1}.blocks.{block}.{name}"
+
+
+def _merge(name: str) -> Callable[[int], str]:
+    return lambda stage: f"{LAYER}.{stage - 1}.downsample.{name}"
+
+
+HUGGING_FACE: Rules = (
+    ("patch", "swin.embeddings.patch_embeddings.projection"),
+    ("patchnorm", "swin.embeddings.norm"),
+    *((rf"{BLOCK}\.{path}", _hugging_face(name)) for path, name in HUGGING_FACE_PARTS.items()),
+    (r"merge(\d)\.norm", _merge("norm")),
+    (r"merge(\d)\.reduce", _merge("reduction")),
+    ("norm", "swin.layernorm"),
+    ("head", "classifier"),
+)
+
 
 def _indices(net: CheckedNet) -> dict[str, npt.NDArray[np.int64]]:
     """For each pair of pixels of a window of W x W, row-major, the row of the table: that of their offset."""
@@ -68,5 +99,10 @@ def _indices(net: CheckedNet) -> dict[str, npt.NDArray[np.int64]]:
 
 
 FAMILY = Family(
-    "swin_[tsb]", (Naming("torchvision", RULES, (INDEX,), buffers=_indices), Naming("timm", TIMM, (INDEX,)))
+    "swin_[tsb]",
+    (
+        Naming("torchvision", RULES, (INDEX,), buffers=_indices),
+        Naming("timm", TIMM, (INDEX,)),
+        Naming("Hugging Face", HUGGING_FACE, (INDEX,)),
+    ),
 )

@@ -104,6 +104,8 @@ def test_the_original_without_a_word_is_plain_gradient_descent_at_a_constant_rat
         ({"augBicubic": False}, {"interpolation": None}),
         ({"testCropRatio": 0.875}, {"crop_pct": 0.875}),
         ({"testCropRatio": 0}, {"crop_pct": None}),
+        ({"trainRes": 160}, {"train_size": 160}),
+        ({"trainRes": 0}, {"train_size": None}),
         (
             {"useRandAugment": True, "randAugmentMstd": 1e6, "randAugmentGeometric": True},
             {"auto_augment": "rand-m9-n2-mstd1000000"},

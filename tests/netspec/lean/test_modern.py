@@ -85,7 +85,7 @@ CHANGES = {
     "useRandAugment": ({}, True), "randAugmentN": (RAND, 4), "randAugmentM": (RAND, 3.0),
     "randAugmentMstd": (RAND, 2.0), "randAugmentInc": (RAND, True), "useAutoAugment": ({}, True),
     "randAugmentGeometric": (RAND, True),
-    "augBicubic": ({}, True), "testCropRatio": ({}, 0.875), "repeatedAug": ({}, 3),
+    "augBicubic": ({}, True), "trainRes": ({}, 4), "testCropRatio": ({}, 0.875), "repeatedAug": ({}, 3),
     "useEMA": ({}, True), "emaDecay": ({"useEMA": True}, 0.9),
 }  # fmt: skip
 STANDARD = Augment(crop=1, flip=True)  # what a data set of images says where the file leaves it to it

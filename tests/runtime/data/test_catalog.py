@@ -108,7 +108,7 @@ def test_status_lists_everything(nowhere, mnist_folder):
 
 def test_unused_or_unknown_words_are_refused(tmp_path):
     for name in ("digits", f"imagefolder:{tmp_path}"):
-        with pytest.raises(DataError, match=r"wants no data folder, got .*; leave it out"):
+        with pytest.raises(DataError, match=r"wants no `data_dir`, got .*; leave it out"):
             catalog.load(name, data_dir=tmp_path, cache_dir=tmp_path)
     with pytest.raises(DataError, match=r"`data` wants one of digits, .*imagefolder:PATH, .*, got 'imagenet'"):
         catalog.load("imagenet", cache_dir=tmp_path)

@@ -26,7 +26,7 @@ def test_each_form_refuses_what_it_cannot_take(word, tmp_path):
     form = own.OWN_FORMS[word]
     with pytest.raises(DataError, match=re.escape(f"wants a {form.what} after the colon, got nothing; give {word}:")):
         load(f"{word}:")
-    with pytest.raises(DataError, match=r"wants no data folder, got .*; leave it out"):
+    with pytest.raises(DataError, match=r"wants no `data_dir`, got .*; leave it out"):
         load(f"{word}:{tmp_path}", data_dir=tmp_path)
     with pytest.raises(DataError, match=f"no such|nothing there|cannot be read|{form.what}"):
         load(f"{word}:{tmp_path / 'missing'}")

@@ -100,6 +100,7 @@ def test_parts_and_folders_and_numbers():
 
 @pytest.mark.parametrize(("made", "sentence"), [
     (lambda: None, "wants a tar file, got one.tar: no such file; check the path"),
+    (lambda: Path("one.tar").symlink_to("/dev/zero"), "wants a tar file, got one.tar: no file but a device or a pipe"),
     (lambda: Path("one.tar").write_bytes(b""), "one.tar: wants a whole tar, got an empty file"),
     (lambda: Path("one.tar").write_bytes(b"no tar" * 200), "one.tar: wants a whole tar, got no header at byte 0"),
     (lambda: Path("one.tar").write_bytes(b"\x1f\x8b" + bytes(600)), "wants a tar that is not packed.* gunzip it"),

@@ -65,6 +65,8 @@ def test_a_run_that_skips_goes_on_and_resumes_bit_for_bit(folder, tmp_path):
     resumed = netc.resume(tmp_path / "run", workers=1)
     assert (tmp_path / "run" / "trace.jsonl").read_bytes() == (tmp_path / "whole" / "trace.jsonl").read_bytes()
     assert resumed.steps == whole.steps == 12
+    assert any("22 of 24 training images" in note for note in notes)
+    assert any("5 of 6 test images are left" in note for note in notes)
     score = netc.load(tmp_path / "whole").evaluate()
     assert score.count == 5  # of the six test images
     assert "skipped 1 damaged image: " in score.notes[0]

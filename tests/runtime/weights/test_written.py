@@ -12,6 +12,7 @@ from netc.netspec.check import check
 from netc.netspec.errors import UserError
 from netc.netspec.find import find
 from netc.netspec.layers import Chain, LayerNorm, TiedHead, TokenPositionEmbed, TransformerEncoder
+from netc.netspec.preprocess import PLAIN, Preprocess
 from netc.netspec.recipe import SGD, Recipe
 from netc.netspec.spec import NetSpec
 from netc.runtime.data.batches import Normalise
@@ -132,19 +133,24 @@ def test_their_model_takes_it_strictly_and_says_the_same(name, project):
 def test_a_file_says_its_classes_and_its_normalisation(tmp_path):
     net = check(find("mnist-cnn"))
     levels = Normalise((0.25,), (0.5,))
-    said = metadata_of("mnist-cnn", net.digest, net.x.shape, tuple("abcdefghij"), levels)
+    resized = Preprocess(crop_pct=0.875, interpolation="bicubic")
+    said = metadata_of("mnist-cnn", net.digest, net.x.shape, tuple("abcdefghij"), levels, resized)
     path = tmp_path / "w.safetensors"
     write_tensors(path, named_tensors(net, drawn(net), naming_for("mnist-cnn", None)), said)
     read = read_weights(net, path)
     assert (read.classes, read.normalise, read.project) == (tuple("abcdefghij"), levels, "netc")
+    assert read.preprocess == resized
     with safetensors.safe_open(path, "numpy") as file:
         assert json.loads(file.metadata()["netc.input"]) == [28, 28, 1]
+        assert json.loads(file.metadata()["netc.preprocess"]) == {"crop_pct": 0.875, "interpolation": "bicubic"}
 
 
 @pytest.mark.parametrize("bad", ["", "[", '{"mean": 3}', '{"mean": [1], "std": [0]}', '{"mean": ["x"], "std": [1]}'])
 def test_what_a_stranger_wrote_there_is_passed_over(bad):
     assert read_said({"netc.normalise": bad, "netc.classes": bad}).normalise is None
     assert read_said({"netc.normalise": bad, "netc.classes": bad}).classes == ()
+    strange = [bad, '{"crop_pct": 2, "interpolation": "box"}', '{"crop_pct": 0.5, "interpolation": []}']
+    assert all(read_said({"netc.preprocess": text}).preprocess == PLAIN for text in strange)
 
 
 def test_a_project_without_names_for_a_net_is_refused():
@@ -164,6 +170,8 @@ HUGGING_FACE = {
         {"hidden_size": 192, "num_attention_heads": 3, "intermediate_size": 768, "layer_norm_eps": 1e-6},
     ),
     "convnext_tiny": ("ConvNext", {"layer_norm_eps": 1e-6}),  # of the last norm; published is 1e-12
+    "swin_t": ("Swin", {}),
+    "mobilenet_v2": ("MobileNetV2", {"tf_padding": False, "layer_norm_eps": 1e-5}),
 }
 
 
