@@ -11,6 +11,7 @@ import netc.codegen.layers  # registers the rules  # noqa: F401
 from netc.codegen.averaging import averaged
 from netc.codegen.builder import Builder
 from netc.codegen.changed import change
+from netc.codegen.chunked_loss import SHARE, ChunkedLoss
 from netc.codegen.clipping import clipped
 from netc.codegen.collector import no_collector
 from netc.codegen.groups import rates, trained_of
@@ -33,8 +34,6 @@ from netc.netspec.errors import SpecError
 from netc.netspec.recipe import Recipe
 from netc.netspec.recipe_fit import misfits, trained
 from netc.netspec.types import ParamSpec, TensorType
-
-SHARE = "share"  # of each label that is a class in the mean loss, where labels are checked
 
 
 @dataclass(frozen=True)
@@ -124,11 +123,12 @@ def build(net: CheckedNet, recipe: Recipe, batch: int, *, steps_per_call: int = 
     stated, net = net, trained(net, recipe)
     state = state_of(net, recipe)
     maker = ModuleEmitter(net, recipe, batch, state)
+    chunks = (maker.chunked.trained, maker.chunked.judged) if recipe.chunked_loss else ()
     micro = (maker.accumulation.micro_step(),) if recipe.accumulate > 1 else ()
     step = maker.train_step(*micro)
     if recipe.remat and not any(map(_recomputes, (*micro, step))):
         raise SpecError((_why_nothing_again(net, recipe, batch),))
-    functions = [maker.init(), *micro, step, maker.eval_step(), maker.predict()]
+    functions = [maker.init(), *chunks, *micro, step, maker.eval_step(), maker.predict()]
     if recipe.precision == "f64":
         names = {s.name for s in state}
         functions = [to_f64(f, names) for f in functions]
@@ -201,8 +201,19 @@ class ModuleEmitter:
         values["key"] = seed
         return b.finish([(s.name, values.get(s.name) or b.constant(0, s.type)) for s in self.state])
 
+    @cached_property
+    def chunked(self) -> ChunkedLoss:
+        """The loss by chunks of tokens, where the recipe asks for it."""
+        return ChunkedLoss(self.net, self.recipe, self._frozen)
+
+    @property
+    def _frozen(self) -> set[str]:
+        return {p.name for p in self.net.params} - {p.name for p in self._trained}
+
     def _derive(self, b: Builder, held: dict[str, Value], x: Value, target: Value) -> Derived:
         """The share of these examples in the mean over the whole batch, and of its gradient."""
+        if self.recipe.chunked_loss:
+            return self._derive_by_chunks(b, held, x, target)
         key = None
         if self._draws:
             with b.at("key"):
@@ -218,6 +229,16 @@ class ModuleEmitter:
             dlogits = changed.sum(b, [pull() for _, _, pull in found])
         _, drawn = out.pull(dlogits)
         return Derived(mean, right, drawn, out.state)
+
+    def _derive_by_chunks(self, b: Builder, held: dict[str, Value], x: Value, target: Value) -> Derived:
+        """The same, the loss by chunks of tokens."""
+        key = None
+        if self._draws:
+            with b.at("key"):
+                key = step_key(b, held["key"], held["step"])
+        scope = Scope(held, held, True, key=key, remat=self.recipe.remat, frozen=self.recipe.groups.freeze)
+        share = held.get(SHARE) or b.scalar(1 / (self.batch * self.net.x.shape[0]))
+        return self.chunked.derive(b, held, scope, x, target, share)
 
     def _one_loss(
         self, b: Builder, held: Mapping[str, Value], logits: Value, target: Value
@@ -245,8 +266,9 @@ class ModuleEmitter:
         target = self.recipe.loss.target(self.net.out)
         y = TensorType((x.shape[0], *target.shape), target.dtype)
         constants = (Slot(SHARE, "constant", SCALAR),) if self.recipe.check_labels else ()
-        frozen = {p.name for p in self.net.params} - {p.name for p in self._trained}
-        return Accumulation(self.recipe.accumulate, self.state, self._draws, constants, x, y, self._derive, frozen)
+        return Accumulation(
+            self.recipe.accumulate, self.state, self._draws, constants, x, y, self._derive, self._frozen
+        )
 
     def train_step(self, micro: Function | None = None) -> Function:
         """(state, x, y, lr) -> (state, loss, correct, grad_norm, param_norm), metrics of the incoming state.
@@ -311,17 +333,28 @@ class ModuleEmitter:
         held = self._take(b, kept_of(self.state))
         x, target = self._images(b), self._target(b)
         weight = b.parameter("weight", TensorType((self.batch,)))
+        each, part, right = self._judged(b, held, x, target)
+        with b.at("loss"):
+            counted = weight if part is None else b.mul(part, weight)
+            each = b.mul(each, weight)
+            sums = {"loss": each, "correct": b.mul(right(), weight), "count": counted}
+            return b.finish([(n, b.sum(v, (0,))) for n, v in sums.items()])
+
+    def _judged(
+        self, b: Builder, held: dict[str, Value], x: Value, target: Value
+    ) -> tuple[Value, Value | None, Callable[[], Value]]:
+        """The loss of each example [B], the part of it that counts where that may not be all, what is right of it."""
+        loss = self.recipe.loss.evaluated
+        if self.recipe.chunked_loss:
+            return self.chunked.judge(b, held, Scope(held, held, False), x, target)
         logits = self._forward(b, held, x)
         with b.at("loss"):
-            loss, counted = self.recipe.loss.evaluated, weight
-            if self.recipe.check_labels:
-                each, part = evaluated(b, loss, logits, target)
-                counted = b.mul(part, weight)
-            else:
-                each = emit_loss(b, loss, logits, target).each
-            each = b.mul(each, weight)
-            sums = {"loss": each, "correct": b.mul(correct(b, loss, logits, target), weight), "count": counted}
-            return b.finish([(n, b.sum(v, (0,))) for n, v in sums.items()])
+            each, part = (
+                evaluated(b, loss, logits, target)
+                if self.recipe.check_labels
+                else (emit_loss(b, loss, logits, target).each, None)
+            )
+        return each, part, lambda: correct(b, loss, logits, target)
 
     def predict(self) -> Function:
         """(parameters, statistics, x) -> logits."""

@@ -59,7 +59,7 @@ def build_sampler(net: CheckedNet, batch: int = 1, recipe: Recipe | None = None)
 
     Raises SpecError for a net that is no language model, and UserError for a layer that needs all of a sequence.
     """
-    recipe = replace(recipe or Recipe(), scan_blocks=False, accumulate=1, remat=False)
+    recipe = replace(recipe or Recipe(), scan_blocks=False, accumulate=1, remat=False, chunked_loss=0)
     if recipe.precision == "f64":
         recipe = replace(recipe, precision="f32")
     problems = []

@@ -38,7 +38,8 @@ class Recipe:
     block again instead of reading what the forward pass computed inside it (Chen et al. 2016); the results are the
     same. `scan_blocks`: equal blocks in a row are one loop over their stacked parameters; the mathematics is the same,
     and so are the evaluator's results, while compilers may round otherwise. `check_labels`: examples, tokens or pixels
-    whose class id is no class of the net are left out of the loss and its gradient, and counted.
+    whose class id is no class of the net are left out of the loss and its gradient, and counted. `chunked_loss` N:
+    logits and loss are computed N tokens at a time and not held for all (0: all at once); the results are the same.
 
     The other fields are parts: groups of options in a file each, whose names are words of `recipe_of` like those here.
     """
@@ -58,6 +59,9 @@ class Recipe:
     )
     scan_blocks: bool = option(False, "Make equal blocks in a row one loop: deep nets compile faster.", later=True)
     check_labels: bool = option(False, "Leave labels that are no class out of the loss; count them.", later=True)
+    chunked_loss: int = option(
+        0, "Compute logits and loss N tokens at a time, never all at once: less memory; 0: all at once.", later=True
+    )
     clipping: Clipping = part(Clipping())  # noqa: RUF009  # frozen
     averaging: Averaging = part(Averaging())  # noqa: RUF009  # frozen
     groups: Groups = part(Groups())  # noqa: RUF009  # frozen
@@ -82,6 +86,13 @@ class Recipe:
             )
         if type(self.accumulate) is not int or self.accumulate < 1:
             problems.append(f"`accumulate` wants a positive integer, got {self.accumulate!r}")
+        if type(self.chunked_loss) is not int or self.chunked_loss < 0:
+            problems.append(f"`chunked_loss` wants a number of tokens, or 0 for all at once, got {self.chunked_loss!r}")
+        if self.chunked_loss and not isinstance(self.loss, CrossEntropy | Focal | OneVersusRest):
+            problems.append(
+                "`chunked_loss` wants a loss that judges each token by itself, crossEntropy, focal or oneVersusRest, "
+                f"got {self.loss.kind}; leave it out"
+            )
         if self.check_labels and not isinstance(self.loss, CrossEntropy | Focal | OneVersusRest):
             problems.append(
                 "`check_labels` wants a loss that judges each class id by itself, crossEntropy, focal or "

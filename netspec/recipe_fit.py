@@ -14,8 +14,24 @@ def misfits(net: CheckedNet, recipe: Recipe, batch: int) -> Iterator[str]:
     yield from recipe.erasing.misfits(net.x)
     yield from recipe.regularisation.misfits(net.spec)
     yield from recipe.groups.misfits(net)
+    if recipe.chunked_loss:
+        yield from _chunks(net, recipe, batch // recipe.accumulate)
     if recipe.wrapping.sam and recipe.scan_blocks:
         yield "`sam` wants no `scan_blocks`, got both: the step has each block twice; leave one of them out"
+
+
+def _chunks(net: CheckedNet, recipe: Recipe, batch: int) -> Iterator[str]:
+    """Yield one sentence for each reason why the loss of this net cannot be computed by chunks of tokens."""
+    asked = f"`chunked_loss` {recipe.chunked_loss}"
+    if net.out.rank != 2 or net.x.shape[:1] != net.out.shape[:1]:
+        yield f"{asked} wants a net from tokens [T, ..] to logits [T, classes], got {net.x} -> {net.out}; leave it out"
+        return
+    tokens = batch * net.out.shape[0]
+    if tokens % recipe.chunked_loss:
+        nearest = max(n for n in range(1, min(recipe.chunked_loss, tokens) + 1) if tokens % n == 0)
+        yield f"{asked} wants a divisor of the {tokens:,} tokens that are judged at once; give for example {nearest}"
+    if recipe.mixing.on:
+        yield f"{asked} wants examples that are not mixed, got mixup or cutmix; leave one of them out"
 
 
 def trained(net: CheckedNet, recipe: Recipe) -> CheckedNet:

@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+from netc.codegen.chunked_loss import JUDGED, TRAINED
 from netc.codegen.ir import IrError, Module
 from netc.codegen.program import Program
 from netc.codegen.rewrite.form_overrides import NO_OVERRIDES, FormOverrides
@@ -91,21 +92,29 @@ def emit_text(program: Program, target: Target, choices: FormOverrides = NO_OVER
             f"`precision=f64` wants {', '.join(t.form for t in TARGETS.values() if t.f64)}, got {target.word}; leave "
             "`precision` out"
         )
+    _check_nested(program, target)
     module = lower(program.module, target.profile, choices, scan=program.recipe.scan_blocks)
     if program.recipe.scan_blocks:
         _check_scanned(program, module, target)
     return Source(module, text_of(module, target.profile))
 
 
+def _check_nested(program: Program, target: Target) -> None:
+    """Refuse a loop in a loop where the target's compiler has none."""
+    outer = (("accumulate", program.recipe.accumulate), ("steps_per_call", program.steps_per_call))
+    for inner in ("scan_blocks", "chunked_loss"):
+        for name, count in outer:
+            if getattr(program.recipe, inner) and count > 1 and not target.nested_loops:
+                raise UserError(
+                    f"`{inner}` wants no `{name}` on {target.word}, got {count}: IREE 3.12 loses buffers of loops in "
+                    "loops; leave one of the two out"
+                )
+
+
 def _check_scanned(program: Program, module: Module, target: Target) -> None:
-    nested = (("accumulate", program.recipe.accumulate), ("steps_per_call", program.steps_per_call))
-    for name, count in nested:
-        if count > 1 and not target.nested_loops:
-            raise UserError(
-                f"`scan_blocks` wants no `{name}` on {target.word}, got {count}: IREE 3.12 loses buffers of loops in "
-                "loops; leave one of the two out"
-            )
-    if all(op.kind != "loop" or op.attr("apart") for f in module.needed("train_step") for op in f.ops):
+    own = (JUDGED, TRAINED)
+    loops = (op for f in module.needed("train_step") for op in f.ops if op.kind == "loop" and not op.attr("apart"))
+    if all(op.attr("callee") in own for op in loops):
         raise UserError(
             f"`scan_blocks` wants {FEWEST} or more equal blocks in a row (block0, block1, ..), got "
             f"{program.net.spec.name} without (dropout makes blocks different); leave it out"

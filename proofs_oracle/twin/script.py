@@ -108,6 +108,9 @@ def jax_script(t: Training) -> str:
 FORMS = ("averaging", "clipping", "groups", "mixing", "erasing", "regularisation")
 """Parts of a recipe that a script has."""
 
+SAME_RESULTS = ("remat", "scan_blocks", "chunked_loss")
+"""Options that only say how the same is computed."""
+
 
 def _refuse(recipe: Recipe) -> None:
     """Raise UserError for options that the script does not have."""
@@ -125,9 +128,11 @@ def _refuse(recipe: Recipe) -> None:
         on = [name for name in options_of(cls) if getattr(given, name) != getattr(cls(), name)]
         if on and part not in FORMS:
             raise UserError(f"emit-jax wants a training without `{on[0]}`, got it; the twin has no form of it")
-    for name, given in (("`remat`", recipe.remat), ("`scan_blocks`", recipe.scan_blocks)):
-        if given:
-            raise UserError(f"emit-jax wants a training without {name}, got it; leave it out: the results are the same")
+    for name in SAME_RESULTS:
+        if getattr(recipe, name):
+            raise UserError(
+                f"emit-jax wants a training without `{name}`, got it; leave it out: the results are the same"
+            )
 
 
 def _prose(name: str) -> str:
