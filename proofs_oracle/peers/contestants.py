@@ -20,6 +20,7 @@ from netc.runtime.measure.bench import RATE, Contestant, Job, Step
 TRANSFORMERS: dict[str, tuple[str, tuple[int, ...]]] = {
     "vit_tiny_patch4_32": ("ViT", (32, 4, 192, 3, 12, 10)),
     "tiny-gpt": ("GPT", (65, 64, 128, 4, 4)),
+    "gpt2": ("GPT", (50_257, 1024, 768, 12, 12, True)),
 }
 Made = tuple[Step, dict[str, Any]]
 # --against's words; torch eager and compiled are taken in both layouts of images, for either may be the better

@@ -8,12 +8,12 @@ from torch.nn import functional
 
 
 class Attention(nn.Module):  # type: ignore[misc]
-    """Multi-head self-attention by torch's own fused product; the causal one has no bias before it, as tiny-gpt."""
+    """Multi-head self-attention by torch's own fused product; `bias` is that of queries, keys and values."""
 
-    def __init__(self, dim: int, heads: int, causal: bool) -> None:
+    def __init__(self, dim: int, heads: int, causal: bool, bias: bool) -> None:
         super().__init__()
         self.heads, self.causal = heads, causal
-        self.qkv, self.proj = nn.Linear(dim, 3 * dim, bias=not causal), nn.Linear(dim, dim)
+        self.qkv, self.proj = nn.Linear(dim, 3 * dim, bias=bias), nn.Linear(dim, dim)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """[B, T, D] -> [B, T, D]."""
@@ -26,10 +26,12 @@ class Attention(nn.Module):  # type: ignore[misc]
 class Block(nn.Module):  # type: ignore[misc]
     """x + attention(norm(x)), then x + mlp(norm(x))."""
 
-    def __init__(self, dim: int, heads: int, mlp: int, causal: bool, approximate: str, epsilon: float) -> None:
+    def __init__(
+        self, dim: int, heads: int, mlp: int, causal: bool, approximate: str, epsilon: float, bias: bool = True
+    ) -> None:
         super().__init__()
         self.norm1, self.norm2 = nn.LayerNorm(dim, epsilon), nn.LayerNorm(dim, epsilon)
-        self.attn = Attention(dim, heads, causal)
+        self.attn = Attention(dim, heads, causal, bias)
         self.mlp = nn.Sequential(nn.Linear(dim, mlp), nn.GELU(approximate), nn.Linear(mlp, dim))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -57,14 +59,17 @@ class ViT(nn.Module):  # type: ignore[misc]
 
 
 class GPT(nn.Module):  # type: ignore[misc]
-    """Radford et al. 2019: learned positions, pre-norm, the head tied to the embedding."""
+    """Radford et al. 2019: learned positions, pre-norm, the head tied to the embedding.
 
-    def __init__(self, vocabulary: int, context: int, dim: int, heads: int, blocks: int) -> None:
+    `bias` is that of queries, keys and values: gpt2 has it, tiny-gpt has not.
+    """
+
+    def __init__(self, vocabulary: int, context: int, dim: int, heads: int, blocks: int, bias: bool = False) -> None:
         super().__init__()
         self.tokens, self.positions = nn.Embedding(vocabulary, dim), nn.Embedding(context, dim)
         for table in (self.tokens, self.positions):
             nn.init.normal_(table.weight, std=0.02)
-        self.blocks = nn.Sequential(*(Block(dim, heads, 4 * dim, True, "tanh", 1e-5) for _ in range(blocks)))
+        self.blocks = nn.Sequential(*(Block(dim, heads, 4 * dim, True, "tanh", 1e-5, bias) for _ in range(blocks)))
         self.norm = nn.LayerNorm(dim)
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:

@@ -6,6 +6,7 @@ allocator or pool of threads is another's. A turn is one step, or as many as fit
 
 from __future__ import annotations
 
+import contextlib
 import math
 import multiprocessing
 import os
@@ -95,13 +96,17 @@ class Contestant:
 
 @dataclass(frozen=True)
 class Timing:
-    """What was measured of one contestant: seconds a step for each of its turns, MB that it holds, its first losses."""
+    """What was measured of one contestant: seconds a step for each of its turns, MB that it holds, its first losses.
+
+    `peak`: the most MB that it held after its first steps.
+    """
 
     name: str
     times: tuple[float, ...]
     resident: float
     losses: tuple[float, ...]
     notes: dict[str, Any] = field(default_factory=dict)
+    peak: float = math.nan
 
     @property
     def median(self) -> float:
@@ -174,7 +179,8 @@ def race(
         found = []
         for name, pipe in pipes.items():
             pipe.send(False)
-            found.append(replace(started[name], times=tuple(times[name]), resident=_told(name, pipe)))
+            held, most = _told(name, pipe)
+            found.append(replace(started[name], times=tuple(times[name]), resident=held, peak=most))
         return tuple(found)
     finally:
         for pipe in pipes.values():
@@ -216,6 +222,7 @@ def _work(pipe: Connection, job: Job, contestant: Contestant) -> None:
     try:
         step, notes = contestant.make(job)
         losses = [step() for _ in range(WARM)]
+        _forget_peak()
         if not np.isfinite(losses).all():
             raise NetcError(f"{contestant.name}: wants finite losses, got {losses}; try a larger `batch`")
     except NetcError as error:
@@ -230,13 +237,22 @@ def _work(pipe: Connection, job: Job, contestant: Contestant) -> None:
         for _ in range(count):
             step()
         pipe.send((time.perf_counter() - begin) / count)
-    pipe.send(resident())
+    pipe.send((resident(), resident("VmHWM")))
 
 
-def resident() -> float:
-    """The memory that this process holds, in MB: its resident set, mapped libraries included. NaN where unknown."""
+def resident(row: str = "VmRSS") -> float:
+    """The memory that this process holds, in MB: its resident set, mapped libraries included. NaN where unknown.
+
+    `VmHWM` is the most that it held.
+    """
     try:
         status = Path("/proc/self/status").read_text(encoding="utf-8")
     except OSError:
         return math.nan
-    return next((int(line.split()[1]) / 1e3 for line in status.splitlines() if line.startswith("VmRSS")), math.nan)
+    return next((int(line.split()[1]) / 1e3 for line in status.splitlines() if line.startswith(row)), math.nan)
+
+
+def _forget_peak() -> None:
+    """Let Linux count the most memory anew, so that what compilers in this process took is not in it."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
