@@ -24,6 +24,10 @@ settings.load_profile("netc")
 # Tested is what XLA makes of our operations, not how long LLVM works on each loop: a third of the time of a compile.
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_cpu_parallel_codegen_split_count=1")
 
+# BLAS's threads spin for the next product, beside those of every other worker: with two of them a certificate took four
+# times the processor's time on a busy machine. Bits do not hang on them (tests/codegen/test_evaluator_bits.py).
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 # As the command line does: emission and JAX make many objects and few rings, and looking for these took a tenth.
 gc.set_threshold(100_000)
 

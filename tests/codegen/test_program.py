@@ -1,6 +1,7 @@
 """The module: its state and manifest, and a training step against one written a second time in JAX."""
 
 import math
+from functools import cache
 
 import jax
 import jax.numpy as jnp
@@ -80,12 +81,20 @@ def objective(forward, p, s, x, y, smoothing):
     return -(target * jax.nn.log_softmax(logits)).sum(1).mean(), (logits, new)
 
 
+@cache  # what every recipe has in common is compiled once; the updates are NumPy's
+def gradient_by_jax(forward, smoothing):
+    def function(p, s, x, y):
+        return objective(forward, p, s, x, y, smoothing)
+
+    return jax.jit(jax.value_and_grad(function, has_aux=True))
+
+
 def step_by_hand(spec, recipe, state, x, y, t):
     """State and metrics after step t (from 1), by JAX's autodiff and the optimizers' papers, in float64."""
     net, opt = check(spec), recipe.optimizer
     p, s = {q.name: state[q.name] for q in net.params}, {q.name: state[q.name] for q in net.state}
-    grad = jax.value_and_grad(lambda p: objective(FORWARD[spec.name], p, s, x, y, recipe.loss.smoothing), has_aux=True)
-    (loss, (logits, new)), g = grad(p)
+    found = gradient_by_jax(FORWARD[spec.name], recipe.loss.smoothing)(p, s, x, y)
+    (loss, (logits, new)), g = jax.tree.map(np.asarray, found)
     new = {**state, **new, "step": t}
     for q in net.params:
         decay = opt.weight_decay if q.decay or recipe.decay_all else 0.0
@@ -96,7 +105,7 @@ def step_by_hand(spec, recipe, state, x, y, t):
             v = opt.beta2 * state[f"v/{q.name}"] + (1 - opt.beta2) * d**2
             mhat, vhat = m / (1 - opt.beta1**t), v / (1 - opt.beta2**t)
             new |= {f"m/{q.name}": m, f"v/{q.name}": v}
-            after = w - LR * mhat / (jnp.sqrt(vhat) + opt.epsilon) - (LR * decay * w if opt.decoupled else 0)
+            after = w - LR * mhat / (np.sqrt(vhat) + opt.epsilon) - (LR * decay * w if opt.decoupled else 0)
         else:
             d = d + decay * w
             u = opt.momentum * state.get(f"velocity/{q.name}", 0) + d
