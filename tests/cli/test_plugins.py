@@ -55,6 +55,26 @@ def netc(folder, *words, packages=None):
     return found.stdout + found.stderr, found.returncode
 
 
+# the commands of one process, which pays once for the imports: a plugin's file is imported by the first
+ONE_AFTER_THE_OTHER = """
+import contextlib, io, json, sys
+from netc.cli.main import _run
+
+for words in json.loads(sys.argv[1]):
+    with contextlib.redirect_stdout(io.StringIO()) as said, contextlib.redirect_stderr(said):
+        code = _run(words)
+    print(json.dumps([said.getvalue(), code]))
+"""
+
+
+def netc_each(folder, *commands):
+    """What each command says, and its exit code."""
+    words = [sys.executable, "-c", ONE_AFTER_THE_OTHER, json.dumps(commands)]
+    found = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stderr
+    return [json.loads(line) for line in found.stdout.splitlines()]
+
+
 def install(packages, *lines):
     """A package with these entry points, in a folder of packages."""
     about = packages / "mine-1.0.dist-info"
@@ -69,8 +89,8 @@ def place(tmp_path_factory):
     (folder / "mine.toml").write_text(NET)
     (folder / "plain.toml").write_text(NET.replace('[[layers]]\nkind = "scale"\noffset = 0.1\n', ""))
     (folder / "mine.lean").write_text(LEAN)
-    for name in ("mine", "plain"):
-        said, code = netc(folder, "train", f"{name}.toml", *RUN, *CHOSEN, "--out", name, *GIVEN)
+    begun = [["train", f"{name}.toml", *RUN, *CHOSEN, "--out", name, *GIVEN] for name in ("mine", "plain")]
+    for said, code in netc_each(folder, *begun):
         assert code == 0, said
     return folder
 
@@ -81,11 +101,12 @@ def test_the_run_is_written_in_their_words_and_opens(place):
     assert table["recipe"]["optimizer"] == signum
     assert (table["schedule"]["decay"], table["schedule"]["drop"]) == ("steps", 0.5)
     assert 'kind = "conv2d"' in table["spec"] and 'activation = "softsign"' in table["spec"]
-    said, code = netc(place, *GIVEN, "eval", "mine")
-    assert code == 0 and "of 32 test images of stripes" in said
     shutil.copytree(place / "mine", place / "longer")
-    said, code = netc(place, "train", "--resume", "longer", "--epochs", "3", *GIVEN)
-    assert code == 0 and "mine reached" in said
+    evaluated, resumed = netc_each(
+        place, [*GIVEN, "eval", "mine"], ["train", "--resume", "longer", "--epochs", "3", *GIVEN]
+    )
+    assert evaluated[1] == 0 and "of 32 test images of stripes" in evaluated[0]
+    assert resumed[1] == 0 and "mine reached" in resumed[0]
 
 
 def test_without_the_plugin_the_run_says_what_it_wants(place):
@@ -98,40 +119,42 @@ def test_without_the_plugin_the_run_says_what_it_wants(place):
 
 
 def test_the_jax_script_has_their_forms_or_names_what_has_none(place):
-    said, code = netc(place, "emit-jax", "plain", "--out", "plain.py", *GIVEN)
+    commands = [["emit-jax", name, "--out", f"{name}.py", *GIVEN] for name in ("plain", "mine")]
+    (said, code), refused = netc_each(place, *commands)
     assert code == 0, said
     text = (place / "plain.py").read_text()
     compile(text, "plain.py", "exec")
     assert "new = w - lr * jnp.sign(kept['m'])" in text and "(0.5 ** int(3 * t))" in text
     assert "def activation_softsign(x, slope):\n    return x / (1 + jnp.where(x > 0, x, -x))" in text
-    said, code = netc(place, "emit-jax", "mine", "--out", "mine.py", *GIVEN)
-    assert code == 2 and "layer scale1 wants a kind that has a form in JAX text, got scale" in said
+    assert refused[1] == 2 and "layer scale1 wants a kind that has a form in JAX text, got scale" in refused[0]
 
 
-@pytest.mark.parametrize("kind", ["scale", "signum", "activation/softsign", "absoluteError"])
-def test_the_oracle_judges_them(kind, place):
-    said, code = netc(place, "oracle", kind, *GIVEN)
-    assert code == 0 and "all agree" in said
+def test_the_oracle_judges_them(place):
+    kinds = ("scale", "signum", "activation/softsign", "absoluteError")
+    for said, code in netc_each(place, *(["oracle", kind, *GIVEN] for kind in kinds)):
+        assert code == 0 and "all agree" in said, said
 
 
 def test_the_certificate_holds_for_the_layer_and_names_the_optimizer(place):
-    said, code = netc(place, "certify", "mine.toml", "--optimizer", "sgd", *GIVEN)
-    assert code == 0 and "the backward is the derivative of the forward" in said
-    said, code = netc(place, "certify", "mine.toml", "--optimizer", "signum", *GIVEN)
+    commands = [["certify", "mine.toml", "--optimizer", word, *GIVEN] for word in ("sgd", "signum")]
+    held, (said, code) = netc_each(place, *commands)
+    assert held[1] == 0 and "the backward is the derivative of the forward" in held[0]
     assert code == 2 and "wants an optimizer whose first update it can read, adam, " in said and ", got signum;" in said
 
 
 def test_specs_in_lean_and_lists_know_them(place):
-    said, code = netc(place, "show", "mine.lean", *GIVEN)
-    assert code == 0 and "scale1" in said
-    said, code = netc(place, "emit-lean", "mine.toml", *GIVEN)
-    assert code == 0 and '(activation := "softsign")' in said and ".scale (offset := 0.1)" in said
-    said, code = netc(place, "data", "ls", *GIVEN)
-    assert code == 0 and "stripes" in said
-    said, code = netc(place, *GIVEN, "train", "--help-all")
-    assert "--drop" in said and "--retain" in said and "adafactor, signum." in " ".join(said.split())
-    said, code = netc(place, "train", "mine.toml", *RUN, "--optimizer", "adam", "--retain", "0.5", *GIVEN)
-    assert code == 2 and "--retain does not belong to --optimizer adam" in said
+    shown, lean, data, help_all, mistaken = netc_each(
+        place,
+        ["show", "mine.lean", *GIVEN], ["emit-lean", "mine.toml", *GIVEN], ["data", "ls", *GIVEN],
+        [*GIVEN, "train", "--help-all"],
+        ["train", "mine.toml", *RUN, "--optimizer", "adam", "--retain", "0.5", *GIVEN],
+    )  # fmt: skip
+    assert shown[1] == 0 and "scale1" in shown[0]
+    assert lean[1] == 0 and '(activation := "softsign")' in lean[0] and ".scale (offset := 0.1)" in lean[0]
+    assert data[1] == 0 and "stripes" in data[0]
+    said = " ".join(help_all[0].split())
+    assert "--drop" in said and "--retain" in said and "adafactor, signum." in said
+    assert mistaken[1] == 2 and "--retain does not belong to --optimizer adam" in mistaken[0]
 
 
 def test_an_installed_package_needs_no_option(place, tmp_path):
