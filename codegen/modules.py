@@ -79,7 +79,7 @@ def optimizer_module(optimizer: Optimizer, shapes: tuple[tuple[int, ...], ...], 
     grads = [b.parameter(f"g{i}", TensorType(s)) for i, s in enumerate(shapes)]
     kept = [b.parameter(f"kept{i}", t) for i, t in enumerate(kept_types)]
     lr = b.parameter("lr", SCALAR)
-    scalars = rule.advance(b, optimizer, dict(zip(rule.scalars, kept[len(places) :], strict=True)))
+    scalars = rule.advance(b, optimizer, {**dict(zip(rule.scalars, kept[len(places) :], strict=True)), "lr": lr})
     held = dict(zip(places, kept, strict=False))
     new_params: list[Value] = []
     new_moments: dict[tuple[str, int], Value] = {}

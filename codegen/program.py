@@ -14,7 +14,7 @@ from netc.codegen.changed import change
 from netc.codegen.chunked_loss import SHARE, ChunkedLoss
 from netc.codegen.clipping import clipped
 from netc.codegen.collector import no_collector
-from netc.codegen.groups import rates, trained_of
+from netc.codegen.groups import rates, trained_of, waiting
 from netc.codegen.ir import Function, Module, Value
 from netc.codegen.labels import evaluated, judge_masked, share_of
 from netc.codegen.location import location_of
@@ -289,7 +289,8 @@ class ModuleEmitter:
                 return self.accumulation.accumulate(b, micro, weights, x, target)
             return self._derive(b, weights, x, target)
 
-        found, params = derive(held), {p.name: held[p.name] for p in self._trained}
+        params = self._points(b, held)
+        found = derive({**held, **params})
         used = found.grads
         if rho := self.recipe.wrapping.sam:
             used = derive({**held, **uphill(b, rho, params, used)}).grads
@@ -307,21 +308,38 @@ class ModuleEmitter:
         results = [(s.name, new[s.name]) for s in self.state] + list({**metrics, **bad}.items())
         return replace(b.finish(results), donated=len(self.state))
 
+    def _points(self, b: Builder, held: dict[str, Value]) -> dict[str, Value]:
+        """The trained weights where the gradient is taken: as they are held, but for optimizers that say otherwise."""
+        optimizer, rule = self.recipe.optimizer, rule_of(self.recipe.optimizer)
+        params = {p.name: held[p.name] for p in self._trained}
+        if rule.point is not None:
+            for name, p in params.items():
+                with b.at(name, "update"):
+                    params[name] = rule.point(b, optimizer, p, self._kept(held, name))
+        return params
+
+    def _kept(self, held: Mapping[str, Value], name: str) -> dict[str, Value]:
+        """The moments of a parameter by their names in the optimizer's rule."""
+        moments = rule_of(self.recipe.optimizer).moments(self.recipe.optimizer)
+        return {m: held[slot] for m in moments if (slot := f"{m}/{name}") in held}
+
     def _update(self, b: Builder, held: dict[str, Value], grads: Mapping[str, Value], lr: Value) -> dict[str, Value]:
         optimizer, rule = self.recipe.optimizer, rule_of(self.recipe.optimizer)
-        moments = rule.moments(optimizer)
         with b.at("optimizer"):
-            scalars = rule.advance(b, optimizer, {c: held[c] for c in rule.scalars})
+            scalars = rule.advance(b, optimizer, {**{c: held[c] for c in rule.scalars}, "lr": lr})
         new: dict[str, Value] = dict(scalars)
         rate = rates(b, self.net, self.recipe.groups, lr)
         for p in self._trained:
+            kept = self._kept(held, p.name)
             with b.at(p.name, "update"):
-                kept = {m: held[slot] for m in moments if (slot := f"{m}/{p.name}") in held}
                 decay = p.decay or self.recipe.decay_all
                 args = held[p.name], grads[p.name], decay, {**kept, **scalars}, rate(p.name)
                 value, after = rule.update(b, optimizer, *args)
-            new[p.name] = value
-            new.update({f"{m}/{p.name}": v for m, v in after.items()})
+                made = {p.name: value, **after}
+                if first := self.recipe.groups.thawed_at(p.name):
+                    made = waiting(b, held["step"], first, {p.name: held[p.name], **kept}, made)
+            new[p.name] = made.pop(p.name)
+            new.update({f"{m}/{p.name}": v for m, v in made.items()})
         return new
 
     def eval_step(self) -> Function:

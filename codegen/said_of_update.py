@@ -22,6 +22,7 @@ def said_of_update(net: CheckedNet, recipe: Recipe, steps_per_call: int) -> dict
         "rates": recipe.groups.factors(net),
         **{f.name: v for f in fields(clipping) if (v := getattr(clipping, f.name)) != f.default},
         **{name: v for name in ("sam", "lookahead") if (v := getattr(recipe.wrapping, name))},
+        "thaw": list(recipe.groups.thaw),
     }
     said = {"kind": optimizer.kind, **asdict(optimizer), **{name: v for name, v in beside.items() if v}}
     return {**{name: count for name, count in parts.items() if count > 1}, "optimizer": said}

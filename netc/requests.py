@@ -12,6 +12,7 @@ from netc.config_file import Merged, over_files
 from netc.lean_words import Stated
 from netc.netspec.augment import Augment
 from netc.netspec.check import CheckedNet, check
+from netc.netspec.epochs import in_steps
 from netc.netspec.errors import UserError
 from netc.netspec.feeding import Feeding
 from netc.netspec.preprocess import PLAIN, Preprocess
@@ -164,8 +165,10 @@ def _planned(request: TrainRequest) -> Plan:
     data, recipe = sized(stored, net, request.preprocess, _train_size(request)), request.recipe
     if request.class_weights is not None:
         recipe = weighted(recipe, request.class_weights, data, net.out.shape[-1] if net.out.rank else 1)
+    training = _training(request, data)
+    training, recipe = in_steps(training, recipe, steps_per_epoch(len(data.train), training.batch))
     config = RunConfig(
-        net, recipe, _training(request, data), data.name, request.seed, target.word,
+        net, recipe, training, data.name, request.seed, target.word,
         _augment(request, net, data), steps_per_call=request.steps_per_call, saving=saving_of(request.saving, Saving()),
         feeding=feeding, logging=logging_of(request.log, request.log_every, Logging()),
         preprocess=_preprocess(request, net, data),
@@ -232,7 +235,8 @@ def _training(request: TrainRequest, data: Dataset) -> Any:
     few = len(data.train) < FEW_IMAGES
     batch = data.train.batch if isinstance(data.train, Batches) else min(FEW_BATCH if few else BATCH, len(data.train))
     stated_ = {name: value for name, value in request.training.items() if value is not None}
-    made = training_of(**{"epochs": FEW_EPOCHS if few else EPOCHS, "batch": batch, **stated_})
+    own = {"decay": rate} if (rate := request.recipe.optimizer.schedule) else {}
+    made = training_of(**{"epochs": FEW_EPOCHS if few else EPOCHS, "batch": batch, **own, **stated_})
     per_epoch = steps_per_epoch(len(data.train), made.batch)
     if made.max_steps and "epochs" not in stated_:
         made = replace(made, epochs=-(-made.max_steps // per_epoch))

@@ -31,6 +31,11 @@ class Averaging:
         """The average's name, `ema` or `swa`; empty if there is none."""
         return "ema" if self.ema else "swa" if self.swa_start else ""
 
+    @property
+    def asked(self) -> str:
+        """The option that asks for it; empty if there is none."""
+        return "ema" if self.ema else "swa_start" if self.swa_start else ""
+
     def problems(self) -> Iterator[str]:
         """Yield one sentence for each value out of range, and for options that say nothing or contradict."""
         if not (0 <= self.ema < 1) or (self.ema and not math.isfinite(1 / (1 - self.ema))):

@@ -13,6 +13,7 @@ from netc.netspec.types import LARGEST_NUMBER, SMALLEST_NUMBER
 from netc.netspec.vocabulary import option
 
 BLOCK = re.compile(r"block\d+")
+THAWED = re.compile(r"[^=]+=[1-9]\d{0,8}")
 
 
 @dataclass(frozen=True)
@@ -22,12 +23,15 @@ class Groups:
     `layer_decay` d: the rate of a group of layers is d^(n - i) times the rate, for the i-th of groups 0 to n (Clark et
     al. 2020, as BEiT and timm have it). `head_lr`: the rate of the layer of the classes is so many times the rate.
     `freeze`: layers, by their paths or the beginnings of them, that stay as they are: no gradient is computed for
-    their parameters, no moment is kept, and they run as in evaluation, so that running statistics stay too.
+    their parameters, no moment is kept, and they run as in evaluation, so that running statistics stay too. `thaw`:
+    layers, each as NAME=STEP, whose parameters and moments stay as they are before that step; all else of them is
+    trained, running statistics too, and their gradients are computed (gradual unfreezing, Howard and Ruder 2018).
     """
 
     layer_decay: float = option(1.0, "The rate of each block is this times that of the next one.", later=True)
     head_lr: float = option(1.0, "The rate of the layer of the classes is so many times the rate.", later=True)
     freeze: tuple[str, ...] = option((), "Layers that are not trained: stem,stage1.", later=True)
+    thaw: tuple[str, ...] = option((), "Layers whose weights stay until a step: stem=900,stage1=600.", later=True)
 
     def problems(self) -> Iterator[str]:
         """Yield one sentence for each value out of range."""
@@ -37,21 +41,34 @@ class Groups:
             yield f"`head_lr` wants a positive number, got {self.head_lr}"
         if not isinstance(self.freeze, tuple) or not all(isinstance(n, str) and n for n in self.freeze):
             yield f"`freeze` wants names of layers, as stem,stage1, got {self.freeze!r}"
+        if not isinstance(self.thaw, tuple) or not all(isinstance(n, str) and THAWED.fullmatch(n) for n in self.thaw):
+            yield f"`thaw` wants layers, each with the step that trains it first, as stem=900, got {self.thaw!r}"
+        elif twice := [name for name in self.thawing if self.is_frozen(name)]:
+            yield f"`freeze` and `thaw` both name {twice[0]}, which is never trained then; leave one of them out"
 
     def misfits(self, net: CheckedNet) -> Iterator[str]:
         """Yield one sentence for each layer that the net does not have, and if nothing is left to train."""
         split = [p.name.split(".") for p in net.params]
         paths = {".".join(parts[:i]): None for parts in split for i in range(1, len(parts))}
-        for name in self.freeze:
+        for word, name in [*(("freeze", name) for name in self.freeze), *(("thaw", name) for name in self.thawing)]:
             if name not in paths:
                 near = difflib.get_close_matches(name, paths, n=3, cutoff=0.5)
                 top = ", ".join(path for path in paths if "." not in path)
                 do = f"did you mean {' or '.join(near)}?" if near else f"its own layers with parameters are {top}"
-                yield f"{net.spec.name}: `freeze` wants layers that have parameters, got {name!r}; {do}"
+                yield f"{net.spec.name}: `{word}` wants layers that have parameters, got {name!r}; {do}"
         if self.freeze and all(self.is_frozen(p.name) for p in net.params):
             yield f"{net.spec.name}: `freeze` leaves nothing to train, got {','.join(self.freeze)}; name fewer layers"
         if self.head_lr != 1 and all(p.name.startswith(_head(net)) for p in net.params):
             yield f"{net.spec.name}: `head_lr` wants a head apart from other layers, got a net of one; leave it out"
+
+    @property
+    def thawing(self) -> dict[str, int]:
+        """The layers of `thaw`, each with the first step that trains it."""
+        return {name: int(step) for name, _, step in (entry.rpartition("=") for entry in self.thaw)}
+
+    def thawed_at(self, path: str) -> int:
+        """The first step, from 0, that trains the parameter of that path."""
+        return max((step for name, step in self.thawing.items() if path.startswith(f"{name}.")), default=0)
 
     def is_frozen(self, path: str) -> bool:
         """Whether the layer or parameter of that path is not trained."""

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 from netc.netspec.types import LARGEST_NUMBER, SMALLEST_NUMBER
 from netc.netspec.vocabulary import Vocabulary, option
 
-DECAY = "Decoupled for adamw, nadamw, lion, lamb, muon and adafactor, else L2."
+DECAY = "Decoupled for adamw, nadamw, lion, lamb, muon, shampoo, adafactor and schedulefree, else L2."
 
 
 class Optimizer(ABC):
@@ -24,6 +24,8 @@ class Optimizer(ABC):
     """
 
     kind: ClassVar[str]
+    schedule: ClassVar[str] = ""  # that its rate follows where a training states none, if it has one of its own
+    averages: ClassVar[bool] = False  # whether the weights that it leaves are an average already
     weight_decay: float
 
     def problems(self) -> Iterator[str]:
@@ -299,6 +301,71 @@ class Adafactor(Optimizer):
         yield from super().problems()
 
 
+@dataclass(frozen=True)
+class ScheduleFree(Optimizer):
+    """Adam's v, c2; z <- z - lr (g / (sqrt(v / c2) + epsilon) + weight_decay y); p <- (1-c) p + c z.
+
+    g is the gradient at y = (1-b1) z + b1 p; c is this step's share in the sum of all steps' squared rates, each the
+    largest so far. So p, which is evaluated, is the mean of the z; d = z - p is what is kept. The rate is constant
+    after a warm-up, unless a schedule is given. Source: Defazio et al. 2024, algorithm 1, as
+    optax.contrib.schedule_free_adamw writes it.
+    """
+
+    kind: ClassVar[str] = "schedulefree"
+    decoupled: ClassVar[bool] = True
+    schedule: ClassVar[str] = "constant"
+    averages: ClassVar[bool] = True
+    beta1: float = option(0.9, "Share of the mean in the weights at which the gradient is taken.")
+    beta2: float = option(0.999, "Decay rate of the second moment.")
+    epsilon: float = option(1e-8, "Added to the root of the second moment.", flag="eps")
+    weight_decay: float = option(0.0, DECAY)
+
+    def problems(self) -> Iterator[str]:
+        """One sentence for each value out of range."""
+        yield from _shares(self, "beta1", "beta2")
+        yield from _positive(self, "epsilon")
+        yield from super().problems()
+
+
+@dataclass(frozen=True)
+class Shampoo(Optimizer):
+    """p <- p - lr 0.2 sqrt(max(rows, columns)) L^-1/4 m / c1 R^-1/4, of matrices as Muon's; else AdamW.
+
+    m <- b1 m + (1-b1) g; L <- b2 L + (1-b2) g gᵀ; R <- b2 R + (1-b2) gᵀ g. Before its root each is divided by c2, and
+    `damping` times its trace is added to its diagonal. A side of more than `largest` rows or columns has no matrix, and
+    the other's power is -1/2; with two such sides AdamW it is. The roots are `iterations` of a coupled Newton method.
+    The factor makes steps as long as AdamW's. Decay is decoupled. Source: Gupta et al. 2018, algorithm 1, with averages
+    and roots as Anil et al. 2020.
+    """
+
+    kind: ClassVar[str] = "shampoo"
+    decoupled: ClassVar[bool] = True
+    beta1: float = option(0.9, "Decay rate of the first moment.")
+    beta2: float = option(0.999, "Decay rate of the second moment.")
+    epsilon: float = option(1e-8, "Added to the root of the second moment.", flag="eps")
+    damping: float = option(1e-6, "Added to the diagonal of a matrix before its root, times its trace.")
+    root_iterations: int = option(20, "Iterations of Newton for each root of a matrix.")
+    largest: int = option(256, "Rows or columns beyond which a side of a matrix has none of its own.")
+    weight_decay: float = option(0.01, DECAY)
+
+    def sides(self, shape: tuple[int, ...]) -> tuple[int, int]:
+        """The sizes of L and R for a parameter of this shape, 0 for what it has not."""
+        rows, columns = (math.prod(shape[:-1]), shape[-1]) if len(shape) >= 2 else (1, 1)
+        if min(rows, columns) == 1:
+            return 0, 0
+        return rows if rows <= self.largest else 0, columns if columns <= self.largest else 0
+
+    def problems(self) -> Iterator[str]:
+        """One sentence for each value out of range."""
+        yield from _shares(self, "beta1", "beta2")
+        yield from _positive(self, "epsilon", "damping")
+        if not 1 <= self.root_iterations <= 100:
+            yield f"shampoo: root_iterations wants an integer from 1 to 100, got {self.root_iterations}"
+        if self.largest < 2:
+            yield f"shampoo: largest wants an integer of at least 2, got {self.largest}"
+        yield from super().problems()
+
+
 OPTIMIZERS: Vocabulary[Word] = Vocabulary("optimizer")
 OPTIMIZERS.add("adam", Word(Adam, {"decoupled": False}))
 OPTIMIZERS.add("adamw", Word(Adam, {"decoupled": True}, {"weight_decay": 0.01}))
@@ -313,6 +380,8 @@ OPTIMIZERS.add("adadelta", Word(Adadelta))
 OPTIMIZERS.add("lamb", Word(Lamb))
 OPTIMIZERS.add("muon", Word(Muon))
 OPTIMIZERS.add("adafactor", Word(Adafactor))
+OPTIMIZERS.add("shampoo", Word(Shampoo))
+OPTIMIZERS.add("schedulefree", Word(ScheduleFree), "schedule-free-adamw")
 
 
 def optimizer_kinds() -> dict[str, type[Optimizer]]:

@@ -9,7 +9,7 @@ from netc.netspec.averaging import Averaging
 from netc.netspec.clipping import Clipping
 from netc.netspec.erasing import Erasing
 from netc.netspec.errors import SpecError
-from netc.netspec.groups import Groups
+from netc.netspec.groups import THAWED, Groups
 from netc.netspec.loss import CrossEntropy, Focal, Loss, OneVersusRest
 from netc.netspec.mixing import Mixing
 from netc.netspec.optimizers import SGD, Adam, Optimizer
@@ -80,6 +80,11 @@ class Recipe:
         problems = [*self.optimizer.problems(), *self.loss.problems()]
         for name in parts_of(Recipe):
             problems += getattr(self, name).problems()
+        if self.averaging.word and self.optimizer.averages:
+            problems.append(
+                f"weights are averaged in one way, got `optimizer={self.optimizer.kind}`, a mean itself, and "
+                f"`{self.averaging.asked}`; leave one of them"
+            )
         if self.precision not in PRECISIONS:
             problems.append(
                 f"`precision` wants {', '.join(PRECISIONS[:-1])} or {PRECISIONS[-1]}, got {self.precision!r}"
@@ -112,6 +117,9 @@ class TrainConfig:
     where that is sooner, and the schedule with it. `lr_per_epoch`: the rate stays what it is at an epoch's first step,
     in the warm-up at its last. Evaluations are compared by `best_by`, a metric, or "" for the accuracy, or the loss
     where a loss knows no accuracy: after `patience` of them that are not better by `min_delta` the run ends.
+
+    `swa_start_epoch` E and `unfreeze` NAME=E,.. say in epochs what a recipe's averages and `thaw` say in steps;
+    netspec/epochs.py makes one of the other once the steps of an epoch are known.
     """
 
     epochs: int = 5
@@ -126,6 +134,10 @@ class TrainConfig:
     best_by: str = option("", f"{BEST_BY}.", later=True)
     patience: int = option(0, "Stop after N evaluations in a row that are no better; 0: never.", later=True)
     min_delta: float = option(0.0, "How much better an evaluation must be to count as better.", later=True)
+    swa_start_epoch: int = option(
+        0, "Keep the plain mean of the weights after each epoch, this one (from 0) the first; 0 is off.", later=True
+    )
+    unfreeze: str = option("", "Layers whose weights stay for some epochs: stem=3,stage1=2.", later=True)
 
     def __post_init__(self) -> None:
         if isinstance(self.decay, str) and (word := SCHEDULES.word(self.decay)):
@@ -152,13 +164,15 @@ class TrainConfig:
             for k, v in (("epochs", self.epochs), ("batch", self.batch))
             if type(v) is not int or v < 1
         ]
-        for name in ("warmup_steps", "max_steps", "patience"):
+        for name in ("warmup_steps", "max_steps", "patience", "swa_start_epoch"):
             if type(value := getattr(self, name)) is not int or value < 0:
                 problems.append(f"`{name}` wants an integer of at least 0, got {value!r}")
         if self.warmup and self.warmup_steps:
             problems.append("`warmup` and `warmup_steps` say the same, got both; leave one out")
         if self.max_steps and self.warmup_steps > self.max_steps:
             problems.append(f"`warmup_steps` wants at most the {self.max_steps} steps of the run; give fewer")
+        if self.unfreeze and not all(THAWED.fullmatch(entry.strip()) for entry in self.unfreeze.split(",")):
+            problems.append(f"`unfreeze` wants layers, each with its epochs, as stem=3,stage1=2, got {self.unfreeze!r}")
         if not 0 <= self.min_delta < math.inf:
             problems.append(f"`min_delta` wants a number of at least 0, got {self.min_delta}")
         if not 0 < self.lr < math.inf:

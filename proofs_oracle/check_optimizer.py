@@ -44,10 +44,10 @@ def _names(case: OptimizerCase) -> list[str]:
     kept = optimizers.start(case.optimizer, tuple(np.zeros(s) for s in case.shapes)).moments
     moments = [f"{m} {i}" for m, tensors in kept.items() for i, t in enumerate(tensors) if t is not None]
     indices = range(len(case.shapes))
-    scalars = [f"correction{i + 1}" for i in range(len(optimizers.corrections(case.optimizer, 1)))]
+    scalars = [f"correction{i + 1}" for i in range(len(optimizers.corrections(case.optimizer, 1, case.lr)))]
     return [*(f"parameter {i}" for i in indices), *moments, *scalars]
 
 
 def _flat(case: OptimizerCase, kept: Kept) -> list[FloatArray]:
     moments = [tensor for tensors in kept.moments.values() for tensor in tensors if tensor is not None]
-    return [*moments, *(np.asarray(c) for c in optimizers.corrections(case.optimizer, kept.steps))]
+    return [*moments, *(np.asarray(c) for c in optimizers.corrections(case.optimizer, kept.steps, case.lr))]

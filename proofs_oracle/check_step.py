@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -48,15 +48,19 @@ class _Witness:
         recipe, before = self.case.recipe, self.params
         names = [n for n in self.params if not self.frozen(n)]
         statistics = self.state
+        held = optimizers.points(recipe.optimizer, tuple(before[n] for n in names), self.kept)
+        at = self.params = {**before, **dict(zip(names, held, strict=True))}
         loss, right, gradients = self._derive(gradient, x, target)
         gradients = used = {n: gradients[n] for n in names}
         if recipe.wrapping.sam:  # Foret et al. 2021, algorithm 1
             after, self.state = self.state, statistics
-            uphill = {n: before[n] + recipe.wrapping.sam * g / _norm(gradients) for n, g in gradients.items()}
-            self.params = {**before, **uphill}
+            uphill = {n: at[n] + recipe.wrapping.sam * g / _norm(gradients) for n, g in gradients.items()}
+            self.params = {**at, **uphill}
             used = {n: g for n, g in self._derive(gradient, x, target)[2].items() if n in names}
-            self.params, self.state = before, after
-        used = clipped(recipe.clipping, self.params, used, dict(self.case.outputs))
+            self.state = after
+        self.params = before
+        used = clipped(recipe.clipping, at, used, dict(self.case.outputs))
+        kept_before = self.kept
         values, self.kept = optimizers.step(
             recipe.optimizer,
             tuple(self.params[n] for n in names),
@@ -66,7 +70,13 @@ class _Witness:
             decay=tuple(p.decay or recipe.decay_all for p in self.net.params if p.name in names),
             factors=tuple(map(self.case.factor, names)),
         )
-        self.params = {**self.params, **dict(zip(names, values, strict=True))}
+        late = [self.late(n) for n in names]
+        moments = {
+            moment: tuple(map(_waiting, late, kept_before.moments[moment], tensors))
+            for moment, tensors in self.kept.moments.items()
+        }
+        self.kept = replace(self.kept, moments=moments)
+        self.params = {**before, **{n: v for n, v, wait in zip(names, values, late, strict=True) if not wait}}
         if every := recipe.wrapping.lookahead:  # Zhang et al. 2019, algorithm 1
             self.slow = self.slow or {n: before[n] for n in names}
             if self.kept.steps % every == 0:
@@ -82,6 +92,11 @@ class _Witness:
     def frozen(self, parameter: str) -> bool:
         """Whether it belongs to a layer of the net that is not trained."""
         return parameter.split(".", maxsplit=1)[0] in self.case.recipe.groups.freeze
+
+    def late(self, parameter: str) -> bool:
+        """Whether the step, the last that was counted, is before the first that trains its layer."""
+        waits = dict(entry.split("=") for entry in self.case.recipe.groups.thaw)
+        return self.kept.steps <= int(waits.get(parameter.split(".", maxsplit=1)[0], 0))
 
     def _derive(self, gradient: Any, x: FloatArray, target: Any) -> tuple[Any, Any, Tensors]:
         """The loss, the number that is correct and the gradients: the means, the sum and the means over the parts.
@@ -101,7 +116,7 @@ class _Witness:
     def everything(self) -> Tensors:
         """Every tensor of the program's state by its name in the manifest."""
         steps, optimizer = self.kept.steps, self.case.recipe.optimizer
-        corrections = enumerate(optimizers.corrections(optimizer, steps), 1)
+        corrections = enumerate(optimizers.corrections(optimizer, steps, self.case.lr), 1)
         moments = {
             f"{moment}/{name}": tensor
             for moment, tensors in self.kept.moments.items()
@@ -126,6 +141,10 @@ class _Witness:
             **{f"correction{i}": np.asarray(c) for i, c in corrections},
             **fixed,
         }
+
+
+def _waiting(late: bool, old: Any, new: Any) -> Any:
+    return old if late else new
 
 
 def _norm(tensors: Mapping[str, FloatArray]) -> FloatArray:

@@ -41,6 +41,10 @@ def _idle_problems(config: RunConfig, data: Dataset) -> Iterator[str]:
     steps = config.training.steps(steps_per_epoch(len(data.train), config.training.batch))
     if begin and begin >= steps:
         yield f"`swa_start` wants a step of the run, below {steps:,}, got {begin:,}; give a smaller one"
+    for name, first in config.recipe.groups.thawing.items():
+        if first >= steps:
+            do = "give a smaller one, or freeze the layer"
+            yield f"`thaw` wants a step of the run, below {steps:,}, got {first:,} for {name}; {do}"
 
 
 def _problems(config: RunConfig, kind: str, labels: Array) -> Iterator[str]:

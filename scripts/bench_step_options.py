@@ -1,11 +1,16 @@
 """The time of a training step with each option of a recipe, beside the plain step: A B A B on one batch.
 
-    python scripts/bench_step_options.py [OPTION ...] [--net NET] [--input HxWxC] [--batch N] [--target T] [--write]
+    python scripts/bench_step_options.py [OPTION ...] [--quick] [--minutes M] [--net NET] [--input HxWxC] [--batch N]
+        [--target T] [--steps N] [--write]
 
 A step holds forward, loss, backward and the optimizer's update; the batch stays on the device. The plain step and the
 option's take turns, one step each, so that what else the machine does falls on both; the table shows the medians and
 the median of the ratios of neighbours, with its quartiles. Rows with a bar are asked to stay below it. Two threads.
 `--write` puts the table in docs/measurements/step_options.md. A new row is a line of OPTIONS.
+
+Each row compiles a module of its own, which is most of its time where the cache has it not. Rows with a bar come first;
+before a row that would likely not end within `--minutes`, judged by the longest so far, the script stops and names what
+is left. What was compiled is kept, so that a second run is short. `--quick`: rows with a bar, and the plain one.
 """
 
 from __future__ import annotations
@@ -14,7 +19,9 @@ import argparse
 import os
 import platform
 import statistics
+import sys
 import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -51,18 +58,18 @@ class Row:
 OPTIONS: dict[str, Row] = {
     "plain": Row(),  # against itself: what the method cannot tell apart
     "ema": Row({"ema": 0.999}, BAR),
+    "clip-norm": Row({"clip_norm": 1.0}, BAR),
+    "mixup": Row({"mixup": 0.2}, BAR),
     "ema-warmup": Row({"ema": 0.999, "ema_warmup": True}),
     "swa": Row({"swa_start": 1}),
-    "clip-norm": Row({"clip_norm": 1.0}, BAR),
     "clip-value": Row({"clip_value": 1.0}),
     "agc": Row({"agc": 0.01}),
     "layer-decay": Row({"layer_decay": 0.75}),
     "freeze": Row({"freeze": "stem,stage1"}),
     "lookahead": Row({"lookahead": 6}),
-    "sam": Row({"sam": 0.05}),
-    "mixup": Row({"mixup": 0.2}, BAR),
     "cutmix": Row({"cutmix": 1.0}),
     "random-erasing": Row({"random_erasing": 0.25}),
+    "sam": Row({"sam": 0.05}),
 }
 
 
@@ -101,6 +108,17 @@ def measured(plain: Any, own: Any, steps: int) -> Times:
     return times
 
 
+def in_time(names: Sequence[str], seconds: float, now: Callable[[], float] = time.monotonic) -> Iterator[str]:
+    """Those of the names before each of which the time left is at least what the longest so far took."""
+    began = last = now()
+    longest = 0.0
+    for name in names:
+        if seconds - (last - began) < longest:
+            return
+        yield name
+        longest, last = max(longest, now() - last), now()
+
+
 def line_of(name: str, times: Times) -> str:
     """The option's row of the table."""
     bar = OPTIONS[name].bar
@@ -119,6 +137,8 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--target", default="cpu")
     parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--quick", action="store_true", help="the plain step and the rows with a bar")
+    parser.add_argument("--minutes", type=float, default=9.0, help="stop before a row that would end later")
     parser.add_argument("--write", action="store_true", help=f"write {PAGE.name} in docs/measurements")
     asked = parser.parse_args()
     if unknown := [name for name in asked.options if name not in OPTIONS]:
@@ -133,11 +153,21 @@ def main() -> None:
         "| option | plain ms | with it ms | ratio (quartiles) | bar |", "|---|---|---|---|---|",
     ]  # fmt: skip
     print("\n".join(head), flush=True)
-    plain, lines = stepper(net, {}, asked.batch, asked.target), []
-    for name in asked.options or OPTIONS:
+    wanted = asked.options or [n for n, row in OPTIONS.items() if row.bar or n == "plain" or not asked.quick]
+    lines: list[str] = []
+    plain = None
+    for name in in_time(wanted, 60 * asked.minutes):
+        began = time.monotonic()
+        plain = plain or stepper(net, {}, asked.batch, asked.target)
         own = stepper(net, OPTIONS[name].words, asked.batch, asked.target)
+        ready = time.monotonic()
         lines.append(line_of(name, measured(plain, own, asked.steps)))
         print(lines[-1], flush=True)
+        took = f"{ready - began:.0f} s to emit, compile and load, {time.monotonic() - ready:.0f} s of steps"
+        print(f"{name}: {took}", file=sys.stderr, flush=True)
+    if left := wanted[len(lines) :]:
+        lines += ["", f"Not measured within {asked.minutes:g} minutes: {', '.join(left)}."]
+        print("\n".join(lines[-2:]))
     if asked.write:
         PAGE.write_text("\n".join([*head, *lines, ""]), encoding="utf-8")
 

@@ -23,8 +23,9 @@ class OptimizerRule:
     `shape(optimizer, moment, shape)` is the shape of a moment for a parameter of that shape: the same, if nothing else
     is said; None where none is kept.
 
-    `advance(b, optimizer, scalars)` gives the scalars of this step; `update(b, optimizer, p, g, decay, kept, lr)`
-    the new parameter and its new moments, where `kept` holds the moments and the advanced scalars.
+    `advance(b, optimizer, scalars)` gives the scalars of this step from those of the last and the rate `lr`, which is
+    among them; `update(b, optimizer, p, g, decay, kept, lr)` the new parameter and its new moments, where `kept` holds
+    the moments and the advanced scalars. `point(b, optimizer, p, kept)` is where the gradient is taken, if not at p.
     """
 
     moments: Callable[[Any], tuple[str, ...]]
@@ -32,6 +33,7 @@ class OptimizerRule:
     advance: Shared
     update: Update
     shape: Callable[[Any, str, Shape], Shape | None] = lambda optimizer, moment, shape: shape
+    point: Callable[[Builder, Any, Value, dict[str, Value]], Value] | None = None
 
 
 RULES: dict[type[Optimizer], OptimizerRule] = {}

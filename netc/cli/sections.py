@@ -43,7 +43,8 @@ _OF_CLASS: dict[type, str] = {
     Averaging: GRADIENTS, Augment: AUGMENTING, Preprocess: READING, Feeding: SPLIT, TrainConfig: STOP, Recipe: SPEED,
 }  # fmt: skip
 # fields that belong elsewhere than their class
-_OF_FIELD = {"decay_all": OPTIMIZER, "check_labels": LOSS, "warmup_steps": RATE, "lr_per_epoch": RATE}
+_OF_FIELD = {"decay_all": OPTIMIZER, "check_labels": LOSS, "warmup_steps": RATE, "lr_per_epoch": RATE,
+             "swa_start_epoch": GRADIENTS, "unfreeze": START}  # fmt: skip
 
 Made = Callable[[Any], Any]
 

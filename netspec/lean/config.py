@@ -51,9 +51,8 @@ def _part(type_: str, of: str) -> Field:
 
 
 OLDER_WORD = "it is a word of lean4-mlir's older versions"
-OLDER = OLDER_WORD + ", and netc has no {}: take it out, and useAdam decides"
 AFTER_WARM_UP = "netc counts the falls from the end of the warm-up: take one of them out"
-SWA = "take it out, and give `swa_start`, in steps: swaStartEpoch times the batches of an epoch"
+FIRST_EPOCH = "netc averages after whole epochs, this one the first: write swaStartEpoch := 1 or more"
 EVERY_EPOCH = "netc evaluates and saves after every epoch"
 FIELDS: dict[str, Field] = {
     "learningRate": Field("Float", None),
@@ -64,7 +63,7 @@ FIELDS: dict[str, Field] = {
     "useAdam": Field("Bool", False),
     "optimizer": Field("optimizer", "sgd"),
     "useMuon": _refused("Bool", False, f"{OLDER_WORD}; write optimizer := .muon, which is Jordan's"),
-    "useShampoo": _refused("Bool", False, OLDER.format("Shampoo")),
+    "useShampoo": _refused("Bool", False, f"{OLDER_WORD}; write optimizer := .shampoo, which is Gupta's with averages"),
     "rmspropDecay": Field("Float", 0.9),
     "rmspropEps": Field("Float", 1e-3),
     "weightDecay": Field("Float", 0.0),
@@ -120,8 +119,8 @@ FIELDS: dict[str, Field] = {
     "testCropRatio": Field("Float", 0.0),
     "useEMA": Field("Bool", False),
     "emaDecay": Field("Float", 0.9999),
-    "useSWA": _refused("Bool", False, SWA),
-    "swaStartEpoch": _part("Nat", "useSWA"),
+    "useSWA": Field("Bool", False, say=FIRST_EPOCH),
+    "swaStartEpoch": Field("Nat", 0),
     "useSWAG": _refused("Bool", False),
     "swagK": _part("Nat", "useSWAG"),
     "swagSamples": _part("Nat", "useSWAG"),
@@ -229,6 +228,8 @@ def _refuse(record: Record, given: Mapping[str, Any]) -> None:
         refused.append("expLRStaircase")
     if given.get("expLRDecayEpochs", 1.0) <= 0:
         refused.append("expLRDecayEpochs")
+    if given.get("useSWA", False) and not given.get("swaStartEpoch", 0):
+        refused.append("useSWA")
     if isinstance(given.get("lossKind"), str):
         refused.append("lossKind")
     if not refused:

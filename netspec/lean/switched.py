@@ -18,6 +18,7 @@ SWITCHED: dict[str, dict[str, tuple[Any, str]]] = {
     "testCropRatio": {"testCropRatio": (0.0, "crop_pct")},
     "repeatedAug": {"repeatedAug": (1, "aug_repeats")},
     "useEMA": {"emaDecay": (0.9999, "ema")},
+    "useSWA": {"swaStartEpoch": (0, "swa_start_epoch")},
     "headLrMult": {"headLrMult": (1.0, "head_lr")},
     "gradClipNorm": {"gradClipNorm": (0.0, "clip_norm")},
 }

@@ -30,12 +30,14 @@ from netc.netspec.optimizers import (
     NAdam,
     Optimizer,
     RMSProp,
+    ScheduleFree,
+    Shampoo,
 )
 from netc.proofs_oracle.certificate.reading import read
 from netc.proofs_oracle.certificate.run import Gradient
 
 Places = Mapping[str, int]
-Moments = Adam | NAdam | Lamb
+Moments = Adam | NAdam | Lamb | Shampoo
 
 
 @dataclass(frozen=True)
@@ -157,7 +159,7 @@ def _by_velocity_or_step(o: SGD, name: str, decay: bool, of: Places, results: Pl
 
 READERS: dict[type[Optimizer], Callable[..., Gradient]] = {
     Adam: _by_first_moment, SGD: _by_velocity_or_step, Lion: _by_momentum, NAdam: _by_first_moment,
-    Lamb: _by_first_moment, Muon: _by_either,
+    Lamb: _by_first_moment, Muon: _by_either, Shampoo: _by_first_moment,
 }  # fmt: skip
 
 
@@ -183,7 +185,7 @@ Undo = Callable[[Builder, Any, Step], Value]
 
 def _undone(update: Update, k: int, name: str, decay: bool, exact: bool) -> Gradient:
     """g and its decay, whatever the step divides it by."""
-    coupled = decay and not isinstance(update.optimizer, Adafactor)
+    coupled = decay and not isinstance(update.optimizer, Adafactor | ScheduleFree)
     rate = fraction(update.optimizer.weight_decay, exact) if coupled else Fraction(0)
     return Gradient(update.of[name], len(update.results) + k, decay=rate)
 
@@ -265,8 +267,17 @@ def _all_but(axis: int, x: Value) -> tuple[int, ...]:
     return tuple(i for i in range(len(x.shape)) if i != axis)
 
 
+def _schedule_free(b: Builder, o: ScheduleFree, s: Step) -> Value:
+    """(p - p_new) / (c lr) = g / (sqrt(v_new / c2) + epsilon) + weight_decay p, where z was p."""
+    step = b.mul(s.step, b.broadcast(s.now("correction1"), s.p, ()))  # 1 / c
+    step = b.sub(step, b.mul(s.p, o.weight_decay)) if s.decay and o.weight_decay else step
+    squares = b.div(s.now("v"), b.broadcast(s.now("correction2"), s.p, ()))
+    return b.mul(step, b.add(b.unary("sqrt", squares), o.epsilon))
+
+
 STEPS: dict[type[Optimizer], Undo] = {
     RMSProp: _by(_rmsprop), Adagrad: _by(_adagrad), Adadelta: _by(_adadelta), Adafactor: _adafactor,
+    ScheduleFree: _schedule_free,
 }  # fmt: skip
 """The gradient of a step that no moment has a multiple of."""
 
@@ -276,8 +287,8 @@ def update_of(program: Program) -> Update:
     step, clipping = program.module.function("train_step"), program.recipe.clipping
     if on := [f"`{name}`" for name in ("clip_value", "agc") if getattr(clipping, name)]:
         raise UserError(OWN_WAY.format(on[0]))
-    _refuse_wrapped(program.recipe.optimizer, program.recipe.wrapping.sam, program.recipe.wrapping.lookahead)
-    net, groups = program.net, program.recipe.groups
+    net, groups, wrapping = program.net, program.recipe.groups, program.recipe.wrapping
+    _refuse_wrapped(program.recipe.optimizer, wrapping.sam, wrapping.lookahead, groups.thaw)
     decays = {p.name: p.decay or program.recipe.decay_all for p in trained_of(net, groups)}
     of, results = places(step.names), places(step.result_names)
     return Update(program.recipe.optimizer, decays, of, results, groups.factors(net), bool(clipping.clip_norm))
@@ -306,18 +317,20 @@ def update_of_manifest(
     return Update(optimizer, decays, of, results, dict(rates), bool(said.get(CLIPPING[0])))
 
 
-def _refuse_wrapped(optimizer: Optimizer, sam: Any, lookahead: Any) -> None:
+def _refuse_wrapped(optimizer: Optimizer, sam: Any, lookahead: Any, thaw: Any) -> None:
     """Raise UserError where the first update has another gradient, or the step that is read is not its own alone."""
     stepwise = type(optimizer) in STEPS or (isinstance(optimizer, SGD) and not optimizer.momentum)
-    if sam or (lookahead and stepwise):
+    if sam or thaw or (lookahead and stepwise):
         word, why = ("sam", "is that at other weights") if sam else ("lookahead", "moves the weights as well")
+        if thaw:
+            word, why = "thaw", "waits for its step"
         raise UserError(
             f"certify reads the gradient of the loss in the first update, which with `{word}` {why}; the gradients are "
             f"the same without `{word}`"
         )
 
 
-WRAPPING = ("sam", "lookahead")
+WRAPPING = ("sam", "lookahead", "thaw")
 BESIDE = ("decays", "frozen", "rates")  # of parameters, beside the options
 CLIPPING = ("clip_norm", "clip_value", "agc")
 OWN_WAY = (

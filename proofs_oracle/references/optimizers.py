@@ -49,9 +49,13 @@ class OptimizerReference:
     """One update: `update(optimizer, p, g, moments, Now)` gives the new p and its new moments, by the paper.
 
     `moments(optimizer)` names what is kept for each parameter; `corrections(optimizer, steps)` are the scalars that are
-    kept once, after so many steps. `form`: the lines of a JAX script that do the same, if there are any: from w, g, lr,
-    t and the moments `kept` by name to `new`; weight decay is for the parameters with PARAMETERS[name][3]. `shape` is
-    that of a moment for a parameter of a shape, or None; the script keeps all of them in the parameter's shape.
+    kept once, after so many steps; where they hang on the rate, `with_rate(optimizer, steps, lr)` of steps at one rate.
+    `point(optimizer, p, moments)` is where the gradient is taken, if not at p. `shape` is that of a moment for a
+    parameter of a shape, or None.
+
+    `form`: the lines of a JAX script that do the same, if there are any: from w, g, lr, t and the moments `kept` by
+    name to `new`; weight decay is for the parameters with PARAMETERS[name][3]. The script keeps all moments in the
+    parameter's shape, and `script_moments` besides; `script_point` is where its gradient is taken, of w and `kept`.
     """
 
     update: Callable[[Any, FloatArray, FloatArray, Mapping[str, FloatArray], Now], Any]
@@ -60,6 +64,10 @@ class OptimizerReference:
     corrections: Callable[[Any, int], tuple[float, ...]] = lambda optimizer, steps: ()
     form: Callable[[Any], list[str]] | None = None
     shape: Callable[[Any, str, Shape], Shape | None] = lambda optimizer, moment, shape: shape
+    with_rate: Callable[[Any, int, float], tuple[float, ...]] | None = None
+    point: Callable[[Any, FloatArray, Mapping[str, FloatArray]], FloatArray] | None = None
+    script_moments: tuple[str, ...] = ()
+    script_point: Callable[[Any], str] | None = None
 
 
 def reference_of(optimizer: Optimizer) -> OptimizerReference:
@@ -85,9 +93,21 @@ def start(optimizer: Optimizer, params: tuple[FloatArray, ...]) -> Kept:
     return Kept({name: tuple(None if s is None else np.zeros(s) for s in shapes) for name, shapes in kept.items()})
 
 
-def corrections(optimizer: Optimizer, steps: int) -> tuple[float, ...]:
-    """Adam's 1 - beta1^t and 1 - beta2^t; none for SGD."""
-    return reference_of(optimizer).corrections(optimizer, steps)
+def corrections(optimizer: Optimizer, steps: int, lr: float) -> tuple[float, ...]:
+    """Adam's 1 - beta1^t and 1 - beta2^t; none for SGD. `lr` is the rate of all steps."""
+    reference = reference_of(optimizer)
+    if reference.with_rate is not None:
+        return reference.with_rate(optimizer, steps, lr)
+    return reference.corrections(optimizer, steps)
+
+
+def points(optimizer: Optimizer, params: tuple[FloatArray, ...], kept: Kept) -> tuple[FloatArray, ...]:
+    """Where the gradients of the parameters are taken."""
+    point = reference_of(optimizer).point
+    if point is None:
+        return params
+    own = ({n: t for n, tensors in kept.moments.items() if (t := tensors[i]) is not None} for i in range(len(params)))
+    return tuple(point(optimizer, p, moments) for p, moments in zip(params, own, strict=True))
 
 
 def adam_corrections(o: Any, steps: int) -> tuple[float, ...]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from netc.netspec.optimizers import Adadelta, Adagrad, Lion, NAdam, RMSProp
+from netc.netspec.optimizers import Adadelta, Adagrad, Lion, NAdam, RMSProp, ScheduleFree
 from netc.proofs_oracle.draws import FloatArray
 from netc.proofs_oracle.references.optimizers import (
     OPTIMIZERS,
@@ -194,4 +194,54 @@ OPTIMIZERS[Adadelta] = OptimizerReference(
         OptimizerCase("zero-gradients", Adadelta(weight_decay=0.01), gradients="zero"),
     ),
     form=_adadelta_form,
+)
+
+
+def _schedule_free(o: ScheduleFree, p: FloatArray, g: FloatArray, old: Old, at: Now) -> Any:
+    """Defazio et al. 2024, algorithm 1, without warm-up: p is its x, and d = z - x is kept; at one rate c is 1 / t."""
+    v = o.beta2 * old["v"] + (1 - o.beta2) * g**2
+    x, z, y = p, p + old["ahead"], _schedule_free_point(o, p, old)
+    z = z - at.lr * (g / (np.sqrt(v / (1 - o.beta2**at.step)) + o.epsilon) + at.decay * y)
+    x = (1 - 1 / at.step) * x + z / at.step
+    return x, {"v": v, "ahead": z - x}
+
+
+def _schedule_free_point(o: ScheduleFree, p: FloatArray, old: Old) -> FloatArray:
+    """Defazio et al. 2024, line 3."""
+    return np.asarray((1 - o.beta1) * (p + old["ahead"]) + o.beta1 * p)
+
+
+def _schedule_free_form(o: ScheduleFree) -> list[str]:
+    decay = ["if PARAMETERS[name][3]:", f"    step = step + {o.weight_decay!r} * y"] if o.weight_decay else []
+    return [
+        "z = w + kept['ahead']",
+        f"y = {1 - o.beta1!r} * z + {o.beta1!r} * w",
+        f"kept['v'] = {o.beta2!r} * kept['v'] + {1 - o.beta2!r} * g**2",
+        f"step = g / (jnp.sqrt(kept['v'] / {correction(o.beta2)}) + {o.epsilon!r})",
+        *decay,
+        "z = z - lr * step",
+        "most = jnp.maximum(kept['rate'], lr)",
+        "kept['weights'] = kept['weights'] * (kept['rate'] / jnp.maximum(most, 1e-37))**2 + 1",
+        "kept['rate'] = most",
+        "new = w + (z - w) / kept['weights']",
+        "kept['ahead'] = z - new",
+    ]
+
+
+OPTIMIZERS[ScheduleFree] = OptimizerReference(
+    _schedule_free,
+    lambda o: ("v", "ahead"),
+    (
+        OptimizerCase("plain", ScheduleFree()),
+        OptimizerCase("decay", ScheduleFree(weight_decay=0.1)),
+        OptimizerCase("decay-on-all", ScheduleFree(weight_decay=0.1), decay=(True, True, True)),
+        OptimizerCase("other", ScheduleFree(0.5, 0.9, 1e-3)),
+        OptimizerCase("beta1-0", ScheduleFree(0.0)),
+        OptimizerCase("zero-gradients", ScheduleFree(weight_decay=0.01), gradients="zero"),
+    ),
+    form=_schedule_free_form,
+    with_rate=lambda o, steps, lr: (float(steps), 1 - o.beta2**steps, lr if steps else 0.0),
+    point=_schedule_free_point,
+    script_moments=("rate", "weights"),
+    script_point=lambda o: f"w + {1 - o.beta1!r} * kept['ahead']",
 )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from netc.netspec.optimizers import Adafactor, Adam, Lamb, Muon
+from netc.netspec.optimizers import Adafactor, Adam, Lamb, Muon, Shampoo
 from netc.proofs_oracle.draws import FloatArray, Shape
 from netc.proofs_oracle.references.optimizers import (
     OPTIMIZERS,
@@ -189,4 +190,87 @@ OPTIMIZERS[Adafactor] = OptimizerReference(
     lambda o, steps: (float(steps),),
     _adafactor_form,
     _adafactor_shape,
+)
+
+
+def inverse_root(a: FloatArray, power: int) -> FloatArray:
+    """a^(-1/power) of a symmetric positive definite matrix, by its eigenvalues."""
+    values, vectors = np.linalg.eigh(a)
+    return np.asarray(vectors * values ** (-1 / power) @ vectors.T)
+
+
+def _shampoo(o: Shampoo, p: FloatArray, g: FloatArray, old: Old, at: Now) -> Any:
+    """Gupta et al. 2018, algorithm 1, with averages as Anil et al. 2020, 3.4, and Muon's factor."""
+    sides = o.sides(p.shape)
+    if not any(sides):
+        return adam(Adam(o.beta1, o.beta2, o.epsilon), p, g, old, at)
+    matrix, new = g.reshape(-1, p.shape[-1]), {"m": o.beta1 * old["m"] + (1 - o.beta1) * g}
+    c1, c2 = adam_corrections(o, at.step)
+    step, power = (new["m"] / c1).reshape(matrix.shape), 4 if all(sides) else 2
+    roots = {}
+    for name, size, gram in (("left", sides[0], matrix @ matrix.T), ("right", sides[1], matrix.T @ matrix)):
+        if size:
+            new[name] = o.beta2 * old[name] + (1 - o.beta2) * gram
+            moment = new[name] / c2
+            trace = max(float(np.trace(moment)), 1e-30)
+            roots[name] = inverse_root(moment + o.damping * trace * np.eye(size), power)
+    step = roots.get("left", np.eye(len(step))) @ step @ roots.get("right", np.eye(step.shape[1]))
+    step = 0.2 * np.sqrt(max(step.shape)) * step.reshape(p.shape)
+    return p - at.lr * step - at.lr * at.decay * p, new
+
+
+def _shampoo_shape(o: Shampoo, moment: str, shape: Shape) -> Shape | None:
+    left, right = o.sides(shape)
+    if moment in ("left", "right"):
+        size = left if moment == "left" else right
+        return (size, size) if size else None
+    return shape if moment == "m" or not (left or right) else None
+
+
+def _shampoo_form(o: Shampoo) -> list[str]:
+    return [
+        "shape = (w.size // w.shape[-1], w.shape[-1]) if w.ndim > 1 else (1, 1)",
+        f"sides = [n if min(shape) > 1 and n <= {o.largest!r} else 0 for n in shape]",
+        "if any(sides):",
+        f"    kept['m'] = {o.beta1!r} * kept['m'] + {1 - o.beta1!r} * g",
+        f"    step, power = (kept['m'] / {correction(o.beta1)}).reshape(shape), 2 * sum(map(bool, sides))",
+        "    for kind, size, x in (('left', sides[0], g.reshape(shape)), ('right', sides[1], g.reshape(shape).T)):",
+        "        if not size:",
+        "            continue",
+        "        old = kept[kind] if kept[kind].shape == (size, size) else jnp.zeros((size, size))",
+        f"        kept[kind] = {o.beta2!r} * old + {1 - o.beta2!r} * x @ x.T",
+        f"        moment = kept[kind] / {correction(o.beta2)}",
+        "        trace = jnp.maximum(jnp.trace(moment), 1e-30)",
+        f"        scale = (1 + power) / 2 / (1 + size * {o.damping!r})",
+        f"        m = (moment / trace + {o.damping!r} * jnp.eye(size)) * scale",
+        "        root = jnp.eye(size) * scale ** (1 / power)",
+        f"        for _ in range({o.root_iterations!r}):  # of Newton, for the inverse root",
+        "            nearer = ((power + 1) * jnp.eye(size) - m) / power",
+        "            root, m = root @ nearer, jnp.linalg.matrix_power(nearer, power) @ m",
+        "        root = root * trace ** (-1 / power)",
+        "        step = root @ step if kind == 'left' else step @ root",
+        "    new = w - lr * 0.2 * max(shape)**0.5 * step.reshape(w.shape)",
+        *(f"    {line}" for line in decoupled(o)),
+        "else:",
+        *(f"    {line}" for line in adam_form(Adam(o.beta1, o.beta2, o.epsilon, o.weight_decay))),
+    ]
+
+
+# Newton's roots have converged to float64's last digits after enough iterations where a matrix is not too near to one
+# of lower rank, which those of the first steps are: hence the damping.
+_DAMPED = Shampoo(damping=1e-3, root_iterations=40)
+OPTIMIZERS[Shampoo] = OptimizerReference(
+    _shampoo,
+    lambda o: ("m", "v", "left", "right"),
+    (
+        OptimizerCase("plain", replace(_DAMPED, weight_decay=0.0)),
+        OptimizerCase("decay", replace(_DAMPED, weight_decay=0.1), ((4, 3), (3,), ()), (True, False, True)),
+        OptimizerCase("kernel", _DAMPED, shapes=((3, 3, 2, 5), (1, 1, 4), (5,))),
+        OptimizerCase("one-side", replace(_DAMPED, largest=4), shapes=((3, 5), (5, 2), (6, 5))),
+        OptimizerCase("other", Shampoo(0.5, 0.9, 1e-3, 1e-2, 30)),
+        OptimizerCase("zero-gradients", _DAMPED, gradients="zero"),
+    ),
+    adam_corrections,
+    _shampoo_form,
+    _shampoo_shape,
 )

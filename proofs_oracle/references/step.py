@@ -43,6 +43,7 @@ from netc.netspec.loss import (
     OneVersusRest,
 )
 from netc.netspec.mixing import Mixing
+from netc.netspec.optimizers import ScheduleFree
 from netc.netspec.recipe import SGD, Adam, Recipe
 from netc.netspec.regularisation import Regularisation
 from netc.netspec.spec import NetSpec
@@ -257,6 +258,8 @@ CASES = (
     StepCase("cnn-frozen-between", CNN, Recipe(ADAM, groups=Groups(freeze=("conv2", "conv3", "head")))),
     StepCase("dropout-frozen", DRAWING, Recipe(SGD(), groups=Groups(freeze=("hidden",))), batch=4),
     StepCase("cnn-frozen-accumulated", CNN, Recipe(SGD(), accumulate=2, groups=Groups(freeze=("conv1",))), batch=6),
+    StepCase("cnn-thawed", CNN, Recipe(ADAM, groups=Groups(thaw=("conv1=3", "conv3=1"), freeze=("conv2",))), steps=4),
+    StepCase("mlp-thawed-decay", MLP, Recipe(SGD(weight_decay=0.1), groups=Groups(thaw=("hidden1=2",))), steps=4),
     StepCase("mlp-lookahead", MLP, Recipe(SGD(), wrapping=Wrapping(lookahead=2)), steps=5),
     StepCase(
         "cnn-lookahead-ema",
@@ -269,6 +272,13 @@ CASES = (
         "dropout-sam-accumulated",
         DRAWING,
         Recipe(ADAM, accumulate=2, wrapping=Wrapping(sam=0.1), clipping=Clipping(0.1)),
+        batch=4,
+    ),
+    StepCase("cnn-schedule-free", CNN, Recipe(ScheduleFree(epsilon=1e-4, weight_decay=0.1)), steps=5),
+    StepCase(
+        "dropout-schedule-free-sam-accumulated",
+        DRAWING,
+        Recipe(ScheduleFree(0.5, epsilon=1e-4), accumulate=2, wrapping=Wrapping(sam=0.1), clipping=Clipping(agc=0.02)),
         batch=4,
     ),
     StepCase("cnn-ema", CNN, Recipe(SGD(), averaging=Averaging(ema=0.9))),

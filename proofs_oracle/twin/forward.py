@@ -6,6 +6,8 @@ gradients come from JAX. A kind without text is an error that names the layer.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from netc.netspec.check import CheckedNet
 from netc.netspec.layer import Layer
 from netc.proofs_oracle.twin import attention, combine, images, norm, stochastic, tokens, windows
@@ -34,12 +36,13 @@ LEAVES: dict[type[Layer], LeafText] = {
 COMBINATORS: dict[type[Layer], CombinatorText] = combine.COMBINATORS
 
 
-def forward_text(net: CheckedNet) -> tuple[str, str]:
+def forward_text(net: CheckedNet, frozen: Callable[[str], bool] = lambda path: False) -> tuple[str, str]:
     """The functions that the forward pass calls, and its lines, which read x, p, stats, training and write x and new.
 
-    Of a net that draws they read key, too. Raises UserError naming the first layer that has no text.
+    Of a net that draws they read key, too. Layers whose paths are `frozen` are as in evaluation. Raises UserError
+    naming the first layer that has no text.
     """
-    writer = Writer(net.spec.name, LEAVES, COMBINATORS, FUNCTIONS)
+    writer = Writer(net.spec.name, LEAVES, COMBINATORS, FUNCTIONS, frozen)
     out = writer.write(net.spec.body, "", net.x, "x", "x")
     assert out == "x"
     return writer.called(), "\n".join(writer.lines)

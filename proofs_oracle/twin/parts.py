@@ -1,12 +1,14 @@
-"""What a script says of the parts of a recipe: bounds on gradients, and averages of weights. Mark -> text."""
+"""What a script says of the parts of a recipe: what is done to gradients, and to weights after a step. Mark -> text."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import indent
 
 from netc.netspec.averaging import Averaging
 from netc.netspec.clipping import Clipping
 from netc.netspec.types import ParamSpec
+from netc.netspec.wrapping import Wrapping
 
 _ADAPTIVE = """\
     units = <units>
@@ -34,8 +36,59 @@ _EVALUATED = """\
 """
 
 
-def clipped(clipping: Clipping, specs: Sequence[ParamSpec]) -> dict[str, str]:
-    """The lines between the gradients `grads` of these parameters and those that are used, and the name of these."""
+_POINT = """\
+    params = {}
+    for name, w in state["params"].items():
+        kept = {moment: state["moments"][moment][name] for moment in state["moments"]}
+        params[name] = <at>
+
+"""
+
+
+def point(at: str) -> dict[str, str]:
+    """The lines that make `params` the weights at which the gradient is taken, and the name of those that are held."""
+    if not at:
+        return {"<point>": "", "<held>": "params"}
+    return {"<point>": _POINT.replace("<at>", at), "<held>": 'state["params"]'}
+
+
+_UPHILL = """\
+    def derived(params):
+<derivative>        return loss, statistics, grads
+
+    loss, statistics, grads = derived(params)
+    length = jnp.maximum(jnp.sqrt(sum(jnp.sum(g**2) for g in grads.values())), 1e-12)
+    steep = derived({**params, **{name: params[name] + <rho> * g / length for name, g in grads.items()}})[2]
+
+"""
+_SLOW = """\
+    follows = t % <every> == 0
+    slow = {name: jnp.where(t == 1, w, state["slow"][name]) for name, w in <held>.items()}
+    slow = {name: jnp.where(follows, s + <share> * (new[name] - s), s) for name, s in slow.items()}
+    new = {name: jnp.where(follows, slow[name], w) for name, w in new.items()}
+
+"""
+
+
+def uphill(sam: float, derivative: str) -> tuple[str, str]:
+    """The lines of the derivative, which `derivative` are, and the name of the gradients that go to the optimizer."""
+    if not sam:
+        return derivative, "grads"
+    return _UPHILL.replace("<derivative>", indent(derivative, "    ")).replace("<rho>", repr(sam)), "steep"
+
+
+def followed(wrapping: Wrapping, held: str) -> dict[str, str]:
+    """Lookahead's slow weights in the state, and their step, where the step began at the weights `held`."""
+    marks = ("<slow>", "<first slow>", "<kept slow>")
+    if not wrapping.lookahead:
+        return dict.fromkeys(marks, "")
+    lines = _SLOW.replace("<every>", str(wrapping.lookahead)).replace("<share>", repr(wrapping.lookahead_share))
+    first = '        "slow": jax.tree.map(jnp.zeros_like, params),\n'
+    return dict(zip(marks, (lines.replace("<held>", held), first, ', "slow": slow'), strict=True))
+
+
+def clipped(clipping: Clipping, specs: Sequence[ParamSpec], grads: str) -> dict[str, str]:
+    """The lines between the gradients of these parameters and those that are used, and the name of these."""
     if bound := clipping.clip_norm:
         lines = f"""\
     total = jnp.sqrt(sum(jnp.sum(g**2) for g in grads.values()))
@@ -47,8 +100,8 @@ def clipped(clipping: Clipping, specs: Sequence[ParamSpec]) -> dict[str, str]:
         own = {p.name: p.units for p in specs if len(p.shape) > 1 and p.units != (p.shape, (len(p.shape) - 1,))}
         lines = _ADAPTIVE.replace("<share>", repr(share)).replace("<units>", repr(own))
     else:
-        return {"<clip>": "", "<used>": "grads"}
-    return {"<clip>": lines, "<used>": "used"}
+        return {"<clip>": "", "<used>": grads}
+    return {"<clip>": lines.replace("grads", grads), "<used>": "used"}
 
 
 def averaged(a: Averaging) -> dict[str, str]:

@@ -22,7 +22,7 @@ from netc.proofs_oracle.twin import data, step
 from netc.proofs_oracle.twin.forward import forward_text
 from netc.proofs_oracle.twin.losses import loss_call, loss_functions
 from netc.proofs_oracle.twin.mixing import changes_of
-from netc.proofs_oracle.twin.parts import averaged, clipped
+from netc.proofs_oracle.twin.parts import averaged, clipped, followed, point, uphill
 from netc.proofs_oracle.twin.schedules import factor_text
 from netc.proofs_oracle.twin.template import TEMPLATE
 
@@ -52,7 +52,8 @@ def jax_script(t: Training) -> str:
         if getattr(t.config, name) != f.default:
             raise UserError(f"emit-jax wants a training without `{name}`, got it; the twin has no form of it")
     net, parts = trained(t.net, t.recipe), t.recipe.accumulate
-    functions, forward = forward_text(net)
+    groups = t.recipe.groups
+    functions, forward = forward_text(net, groups.is_frozen)
     rank = t.net.out.rank
     draws = step.Drawing(net.signature.draws, t.recipe.draws)
     changes = changes_of(t.recipe, t.net.x, step.key_of(parts=parts > 1), streamed="def stream(" in functions)
@@ -71,8 +72,13 @@ def jax_script(t: Training) -> str:
         "PARAMETERS": {p.name: (p.shape, *_drawn(p.init), _decays(t.recipe, p.decay)) for p in t.net.params},
         "STATISTICS": {n.name: (n.shape, n.init.value) for n in t.net.state},
     }
-    factors = t.recipe.groups.factors(t.net)
+    factors, frozen = groups.factors(t.net), tuple(p.name for p in net.params if groups.is_frozen(p.name))
     values |= {"RATES": factors} if factors else {}
+    values |= {"FROZEN": frozen} if frozen else {}
+    reference = optimizers.reference_of(t.recipe.optimizer)
+    held = point(reference.script_point(t.recipe.optimizer) if reference.script_point else "")
+    derivative = step.derivative(loss, changes, draws, parts=parts > 1, frozen=bool(frozen))
+    derivative, grads = uphill(t.recipe.wrapping.sam, derivative)
     constants = "\n".join(f"{NOTES.get(name, '')}{name} = {_literal(value)}" for name, value in values.items())
     replaced = {
         "<net>": _prose(t.net.spec.name),
@@ -89,15 +95,18 @@ def jax_script(t: Training) -> str:
         "<seed key>": '        "key": key,\n' if draws else "",
         "<kept key>": ', "key": state["key"]' if draws else "",
         **begun,
-        "<derivative>": step.derivative(loss, changes, draws, parts=parts > 1),
-        **clipped(t.recipe.clipping, net.params),
+        "<derivative>": derivative,
+        **clipped(t.recipe.clipping, net.params, grads),
+        **followed(t.recipe.wrapping, held["<held>"]),
+        "<unless frozen>": "(w, kept) if name in FROZEN else " if frozen else "",
         "<rate>": "lr * RATES.get(name, 1)" if factors else "lr",
         **averaged(t.recipe.averaging),
         "<losses>": loss_functions(f"{loss} {evaluation}", rank),
         "<evaluation>": evaluation,
         "<right>": "logits.argmax(-1) == y" if rank == 1 else f"(logits.argmax(-1) == y).mean({_places(rank)})",
         "<optimizer>": _optimizer(t.recipe),
-        "<moments>": repr(optimizers.moment_names(t.recipe.optimizer)),
+        "<moments>": repr((*optimizers.moment_names(t.recipe.optimizer), *reference.script_moments)),
+        **held,
         "<decay>": s.schedule.kind,
         "<factor>": factor_text(s.schedule),
         "<reading>": data.TOKENS if tokens else data.IMAGES,
@@ -105,7 +114,7 @@ def jax_script(t: Training) -> str:
     return re.sub("|".join(replaced), lambda mark: replaced[mark[0]], TEMPLATE)
 
 
-FORMS = ("averaging", "clipping", "groups", "mixing", "erasing", "regularisation")
+FORMS = ("averaging", "clipping", "groups", "mixing", "erasing", "wrapping", "regularisation")
 """Parts of a recipe that a script has."""
 
 SAME_RESULTS = ("remat", "scan_blocks", "chunked_loss")
@@ -121,8 +130,8 @@ def _refuse(recipe: Recipe) -> None:
         )
     if recipe.check_labels:
         raise UserError("emit-jax wants a training without `check_labels`, got it; the twin has no such mask")
-    if recipe.groups.freeze:
-        raise UserError("emit-jax wants a training without `freeze`, got it; the twin has no form of it")
+    if recipe.groups.thaw:
+        raise UserError("emit-jax wants a training without `thaw`, got it; the twin has no form of it")
     for part, cls in parts_of(Recipe).items():
         given = getattr(recipe, part)
         on = [name for name in options_of(cls) if getattr(given, name) != getattr(cls(), name)]
@@ -174,6 +183,7 @@ def _optimizer(recipe: Recipe) -> str:
 
 NOTES = {
     "PARAMETERS": "# shape, how it is drawn, the deviation, bound or value, whether weight decay touches it\n",
+    "FROZEN": "# parameters that are not trained\n",
     "RATES": "# factors of the rates of parameters that have one\n",
     "PARTS": "# a batch passes in so many, one after the other\n",
 }

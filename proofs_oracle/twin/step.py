@@ -79,13 +79,19 @@ def key_of(*, parts: bool) -> str:
     return 'step_key({**state, "step": number})' if parts else "step_key(state)"
 
 
-def derivative(loss: str, changes: Changes, draws: Drawing, *, parts: bool) -> str:
+_FROZEN = """\
+    grads = {name: g for name, g in grads.items() if name not in FROZEN}
+"""
+
+
+def derivative(loss: str, changes: Changes, draws: Drawing, *, parts: bool, frozen: bool) -> str:
     """The derivative of the mean loss of a batch, or of parts that pass one after the other, which is then summed.
 
-    `loss` is its expression, `changes` what becomes of the examples.
+    `loss` is its expression, `changes` what becomes of the examples. Of parameters that are `frozen` it is left out.
     """
     text = (_PARTS if parts else _WHOLE).replace("<loss>", loss)
     text = text.replace("<changes>", changes.line).replace("<x>", changes.x)
     numbers = '    parts.append(state["step"] * PARTS + jnp.arange(PARTS, dtype=jnp.int32))\n'
+    text += _FROZEN if frozen else ""
     text = text.replace("<key>", f", {key_of(parts=parts)}" if draws.net else "")
     return text.replace("<number>", ", number" if draws else "").replace("<numbers>", numbers if draws else "")

@@ -82,7 +82,7 @@ def initial_state(seed):
         "statistics": {name: jnp.full(shape, value, jnp.float32) for name, (shape, value) in STATISTICS.items()},
         "moments": {moment: jax.tree.map(jnp.zeros_like, params) for moment in <moments>},
         "step": jnp.zeros((), jnp.int32),
-<first averages><seed key>    }
+<first slow><first averages><seed key>    }
 <begun><step key function>
 
 def updated(name, w, g, kept, t, lr):
@@ -96,18 +96,18 @@ def train_step(state, x, y, lr):
     """state, images [B, ..], labels [B], learning rate -> state, (loss, gradient norm, parameter norm)."""
     params, t = state["params"], state["step"] + 1
 
-<derivative><clip>    new, moments = {}, {moment: {} for moment in state["moments"]}
-    for name, w in params.items():
+<point><derivative><clip>    new, moments = {}, {moment: {} for moment in state["moments"]}
+    for name, w in <held>.items():
         kept = {moment: state["moments"][moment][name] for moment in moments}
-        new[name], kept = updated(name, w, <used>[name], kept, t, <rate>)
+        new[name], kept = <unless frozen>updated(name, w, <used>[name], kept, t, <rate>)
         for moment in moments:
             moments[moment][name] = kept[moment]
 
-<averages>    def norm(tree):
+<slow><averages>    def norm(tree):
         return jnp.sqrt(sum(jnp.sum(v**2) for v in tree.values()))
 
-    after = {"params": new, "statistics": statistics, "moments": moments, "step": t<kept averages><kept key>}
-    return after, (loss, norm(grads), norm(params))
+    after = {"params": new, "statistics": statistics, "moments": moments, "step": t<kept slow><kept averages><kept key>}
+    return after, (loss, norm(grads), norm(<held>))
 
 
 @jax.jit

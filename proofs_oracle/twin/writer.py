@@ -16,19 +16,24 @@ LeafText = Callable[["Writer", Any, str, TensorType], list[str]]
 # Writes the lines of a combinator: of the path, the input's type, the variable that it reads and its target.
 CombinatorText = Callable[["Writer", Any, str, TensorType, str, str], str]
 
+# Arguments by which a leaf knows that it is trained, and what they are in evaluation.
+AS_TRAINED = re.compile(r"(?<=, )(training|key)(?=[,)])")
+EVALUATED = {"training": "False", "key": "None"}
+
 
 @dataclass
 class Writer:
     """Collects the lines of the forward pass. `used` are the names in `functions` that they call.
 
     `leaves` and `combinators` say how each kind is written, and `functions` is the text of what they may call; `more`
-    are functions that this net calls besides.
+    are functions that this net calls besides. Layers whose paths are `frozen` are as in evaluation.
     """
 
     net: str
     leaves: Mapping[type[Layer], LeafText]
     combinators: Mapping[type[Layer], CombinatorText]
     functions: Mapping[str, str]
+    frozen: Callable[[str], bool] = lambda path: False
     lines: list[str] = field(default_factory=list)
     used: set[str] = field(default_factory=set)
     more: dict[str, str] = field(default_factory=dict)
@@ -61,6 +66,8 @@ class Writer:
                 "without it, or compare with `target=xla`"
             )
         for expression in leaf(self, layer, path, x):
+            if self.frozen(path):
+                expression = AS_TRAINED.sub(lambda found: EVALUATED[found[0]], expression)  # noqa: PLW2901
             source = self.assign(target, expression.replace("{}", source))
         return source
 

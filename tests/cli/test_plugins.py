@@ -153,7 +153,7 @@ def test_specs_in_lean_and_lists_know_them(place):
     assert lean[1] == 0 and '(activation := "softsign")' in lean[0] and ".scale (offset := 0.1)" in lean[0]
     assert data[1] == 0 and "stripes" in data[0]
     said = " ".join(help_all[0].split())
-    assert "--drop" in said and "--retain" in said and "adafactor, signum." in said
+    assert "--drop" in said and "--retain" in said and "schedulefree, signum." in said
     assert mistaken[1] == 2 and "--retain does not belong to --optimizer adam" in mistaken[0]
 
 

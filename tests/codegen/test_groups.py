@@ -52,6 +52,21 @@ def test_what_is_frozen_has_no_backward_pass_and_no_moments():
     assert (whole.gradients - less.gradients, whole.moments - less.moments) == (frozen, 2 * frozen)
 
 
+def test_what_thaws_later_stays_until_its_step():
+    net = check(MLP)
+    program = build(net, recipe_of(optimizer="adamw", weight_decay=0.1, thaw="hidden1=2"), B)
+    names, rng = [s.name for s in program.state], np.random.default_rng(4)
+    state = run(program.module, "init", [np.array([1, 2], np.uint32)], "f64")
+    own = [i for i, n in enumerate(names) if n.partition("/")[2].startswith("hidden1") or n.startswith("hidden1")]
+    for step in range(4):
+        x, y = rng.standard_normal((B, *net.x.shape)), rng.integers(0, 4, B).astype(np.int32)
+        new = run(program.module, "train_step", [*state, x, y, np.asarray(0.1)], "f64")[: len(names)]
+        same = [np.array_equal(a, b) for a, b in zip(state, new, strict=True)]
+        assert {same[i] for i in own} == {step < 2}
+        assert not same[names.index("hidden2.kernel")]
+        state = new
+
+
 @pytest.mark.parametrize("more", [{}, {"remat": True}, {"scan_blocks": True}, {"accumulate": 3}, {"ema": 0.9}], ids=str)
 def test_frozen_weights_and_statistics_stay_and_the_rest_learns(more):
     stages = (STEM[0], ResidualBlock(3, 6, name="stage2"), GlobalAvgPool(), Dense(4, name="head"))
@@ -120,6 +135,13 @@ def test_depths_of_published_nets(name, groups, some):
             {"freeze": "stage"},
             "`freeze` wants layers that have parameters, got 'stage'; did you mean stage",
         ),
+        (
+            {"thaw": "stem"},
+            r"`thaw` wants layers, each with the step that trains it first, as stem=900, got",
+        ),
+        ({"thaw": "stem=0"}, "`thaw` wants layers, each with the step that trains it first"),
+        ({"thaw": "stag=3"}, "`thaw` wants layers that have parameters, got 'stag'; did you mean stage"),
+        ({"thaw": "stem=3", "freeze": "stem"}, "`freeze` and `thaw` both name stem, which is never trained then"),
         ({"freeze": 3}, "`freeze` wants names of layers, as stem,stage1, got 3"),
         ({"freeze": "zzz"}, "got 'zzz'; its own layers with parameters are stem, stage1, stage2, head"),
         ({"freeze": "stem,stage1,stage2,head"}, "`freeze` leaves nothing to train, got stem,stage1,stage2,head"),

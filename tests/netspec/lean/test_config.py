@@ -216,22 +216,25 @@ def test_the_line_is_what_the_command_line_would_say():
     assert "--loss focal --loss-option gamma=2.0 --crop 0 --no-flip --precision bf16" in line
 
 
-def test_an_average_from_an_epoch_on_is_ours_from_a_step_on():
-    said = sentence(**NEEDED, useSWA=True, swaStartEpoch=3)
+def test_an_average_from_an_epoch_on():
+    assert options(useSWA=True, swaStartEpoch=3)["swa_start_epoch"] == 3
+    assert "swaStartEpoch: belongs to useSWA, which is off" in notes(swaStartEpoch=3)
+    said = sentence(**NEEDED, useSWA=True)
     assert said.startswith(
-        "netc train does not do useSWA := true; take it out, and give `swa_start`, in steps: swaStart"
+        "netc train does not do useSWA := true; netc averages after whole epochs, this one the first"
     )
 
 
-def test_its_muon_is_named_and_ours():
-    said = sentence(**NEEDED, useMuon=True)
-    assert said.startswith("netc train does not do useMuon := true; it is a word of lean4-mlir's older versions; ")
-    assert said.endswith("write optimizer := .muon, which is Jordan's")
-
-
-@pytest.mark.parametrize(("word", "name"), [("useShampoo", "Shampoo")])
-def test_an_older_word_of_the_originals_is_no_typing_mistake(word, name):
-    message = sentence(**NEEDED, **{word: True})
-    assert f"does not do {word} := true; it is a word of lean4-mlir's older versions, and netc has no {name}" in message
-    assert "did you mean" not in message
+@pytest.mark.parametrize(
+    ("word", "do"),
+    [
+        ("useMuon", "write optimizer := .muon, which is Jordan's"),
+        ("useShampoo", "write optimizer := .shampoo, which is Gupta's with averages"),
+    ],
+)
+def test_an_older_word_of_the_originals_is_named_and_ours_said(word, do):
+    said = sentence(**NEEDED, **{word: True})
+    assert said == f"netc train does not do {word} := true; it is a word of lean4-mlir's older versions; {do}"
     assert options(**{word: False}) == options()
+    meant = word.removeprefix("use").lower()
+    assert options(optimizer=f".{meant}")["optimizer"] == meant

@@ -149,7 +149,8 @@ def test_its_form_in_jax_does_the_same(kind, case, normal):
     exec("def updated(name, w, g, kept, t, lr):\n    " + "\n    ".join(lines) + "\n    return new, kept", held)
     params = tuple(normal(s) for s in case.shapes)
     kept = optimizers.start(case.optimizer, params)
-    theirs = [(p, {m: np.zeros_like(p) for m in kept.moments}) for p in params]
+    names = (*kept.moments, *optimizers.reference_of(case.optimizer).script_moments)
+    theirs = [(p, {m: np.zeros_like(p) for m in names}) for p in params]
     with float64():
         for t in (1, 2, 3):
             gradients = tuple(normal(s) for s in case.shapes)

@@ -19,6 +19,13 @@ B, STEPS = 4, 5
 WORDS = [
     {"clip_norm": 0.1}, {"clip_norm": 0.1, "accumulate": 2}, {"clip_norm": 1e3}, {"clip_value": 0.05}, {"agc": 0.05},
     {"layer_decay": 0.5, "head_lr": 3.0, "weight_decay": 0.1},
+    {"freeze": "conv,norm"}, {"freeze": "norm", "accumulate": 2, "lookahead": 2},
+    {"lookahead": 2}, {"lookahead": 3, "lookahead_share": 0.8, "ema": 0.9}, {"sam": 0.05},
+    {"sam": 0.1, "accumulate": 2, "clip_norm": 0.1}, {"sam": 0.1, "freeze": "conv"},
+    {"optimizer": "schedulefree", "epsilon": 1e-3},
+    {"optimizer": "schedulefree", "epsilon": 1e-3, "weight_decay": 0.1, "sam": 0.1, "lookahead": 2},
+    {"optimizer": "shampoo", "epsilon": 1e-3, "damping": 0.01},
+    {"optimizer": "shampoo", "epsilon": 1e-3, "damping": 0.01, "largest": 4},
     {"ema": 0.9}, {"ema": 0.3, "ema_warmup": True}, {"swa_start": 2}, {"swa_start": 1, "swa_every": 2},
 ]  # fmt: skip
 
