@@ -47,11 +47,13 @@ from netc.runtime.data.frame import fit_of
 from netc.runtime.data.masked import MaskedSplit
 from netc.runtime.data.resize import resized
 from netc.runtime.data.text import windowed
+from netc.runtime.data.tokenizer import CHAR, Tokenizer
 from netc.runtime.data.windows import TextSplit
 from netc.runtime.fit import refuse_misfits
 from netc.runtime.logs.table import logging_of
 from netc.runtime.run.config import Logging, RunConfig, Saving, free_folder, writable
 from netc.runtime.run.standing import comparison_of
+from netc.runtime.run.tokenizer import kept_tokenizer
 from netc.runtime.target import parse_target
 from netc.runtime.weights.hub import fetched
 from netc.runtime.weights.pretrained import Start, read_start
@@ -287,11 +289,12 @@ def _folder(net: str, data: str, *, again: bool) -> Path:
     return Path("runs") / stem if again else free_folder(Path("runs"), stem)
 
 
-def _load_words(request: TrainRequest) -> dict[str, bool]:
+def _load_words(request: TrainRequest) -> dict[str, Any]:
     return {
         "whole": request.feeding.divides,
         "floats": takes_floats(request.recipe),
         "skip_damaged": request.preprocess.skips,
+        "tokenizer": request.feeding.tokenizer,
     }
 
 
@@ -320,10 +323,11 @@ def stored_data(
     whole: bool = False,
     floats: bool = False,
     skip_damaged: bool = False,
+    tokenizer: Tokenizer | str = CHAR,
 ) -> Dataset:
     """The data set of that name, as it is stored; raises DataError or UserError if it is not to be had.
 
-    `whole` is for evaluation alone, `floats` says what the loss takes: see `catalog.load`, and for `skip_damaged`.
+    `whole` is for evaluation alone, `floats` says what the loss takes: see `catalog.load`, and for the other words.
     """
     if isinstance(given, Dataset):
         return given
@@ -332,8 +336,13 @@ def stored_data(
             f"`data` wants a Dataset or a name, got {type(given).__name__}; make one by netc.Dataset.from_arrays(x, y) "
             "or from_batches(batches, x_test, y_test)"
         )
-    words = {"whole": whole, "floats": floats, "skip_damaged": skip_damaged}
-    return catalog.load(given, data_dir=data_dir, cache_dir=data_cache(), **words)
+    found = catalog.load(
+        given, data_dir=data_dir, cache_dir=data_cache(), whole=whole, floats=floats, skip_damaged=skip_damaged,
+        tokenizer=tokenizer,
+    )  # fmt: skip
+    if tokenizer != CHAR and not isinstance(found.train, TextSplit):
+        raise UserError(f"`tokenizer` belongs to text, and {given} is none; leave it out")
+    return found
 
 
 def sized(data: Dataset, net: CheckedNet, preprocess: Preprocess = PLAIN, train_size: int = 0) -> Dataset:
@@ -346,7 +355,7 @@ def sized(data: Dataset, net: CheckedNet, preprocess: Preprocess = PLAIN, train_
         return data
     shape = net.spec.input
     if net.x.dtype != "f32":
-        return windowed(data, net.x.size)
+        return windowed(data, net.x.size, net.out.shape[-1] if net.out.rank else 0)
     if len(shape) == 1:
         raise UserError(
             f"{data.name} holds images, and {net.spec.name} of input {list(shape)} takes none: a table wants "
@@ -359,10 +368,23 @@ def sized(data: Dataset, net: CheckedNet, preprocess: Preprocess = PLAIN, train_
     return skipping(found) if preprocess.skips else found
 
 
-def data_for(config: RunConfig, given: str | Dataset, data_dir: Path | None = None, *, whole: bool = False) -> Dataset:
-    """The data set of that name, as a run takes it; raises DataError or UserError if it is not to be had."""
+def data_for(
+    config: RunConfig,
+    given: str | Dataset,
+    data_dir: Path | None = None,
+    *,
+    whole: bool = False,
+    folder: Path | None = None,
+) -> Dataset:
+    """The data set of that name, as a run takes it; raises DataError or UserError if it is not to be had.
+
+    A text is tokenized as the run in `folder` does.
+    """
     feeding, floats, skips = config.feeding, takes_floats(config.recipe), config.preprocess.skips
-    stored = stored_data(given, data_dir, whole=whole or feeding.divides, floats=floats, skip_damaged=skips)
+    stored = stored_data(
+        given, data_dir, whole=whole or feeding.divides, floats=floats, skip_damaged=skips,
+        tokenizer=kept_tokenizer(folder) or feeding.tokenizer,
+    )  # fmt: skip
     return sized(
         stored if whole else divided(stored, feeding), config.net, config.preprocess, config.augment.train_size
     )

@@ -147,13 +147,13 @@ class Run:
                 f"{self.folder} was imported and has no data of its own; say which by `data`, as imagefolder:PATH"
             )
         if data is None:
-            return self.data or data_for(config, name, data_dir)
+            return self.data or data_for(config, name, data_dir, folder=self.folder)
         if isinstance(name, Dataset):
             return data_for(config, name)
-        found = data_for(config, name, data_dir, whole=True)
+        found = data_for(config, name, data_dir, whole=True, folder=self.folder)
         if name in DATASETS or found.digest != checkpoint_of(self.folder, checkpoint).meta.get("data_sha256"):
             return found
-        return data_for(config, name, data_dir)
+        return data_for(config, name, data_dir, folder=self.folder)
 
     def predict(
         self, x: Any, *, checkpoint: str = "best", weights: str | None = None, target: str | None = None
@@ -191,19 +191,23 @@ class Run:
         checkpoint: str = "best",
         weights: str | None = None,
         target: str | None = None,
+        tokenizer: str = "",
         **words: Any,
     ) -> tuple[str, ...]:
         """Texts that a language model writes after a prompt, which is not among them.
 
         `words` are `tokens` (200), `samples`, `seed`, `stop`, `temperature` (0.8), `top_k`, `top_p`, `min_p` and
-        `repetition`; docs/sampling.md says what each does. The same seed gives the same texts. Raises UserError for a
+        `repetition`; docs/sampling.md says what each does. `tokenizer` names what made the tokens, where the run does
+        not say. The same seed gives the same texts. Raises UserError for a
         run of another kind, and DataError for characters that it does not know.
         """
         from netc.sampling import request_sample, sample
 
         request = request_sample(prompt=prompt, **words)
         where = target or self.config.target
-        parts = sample(self.config, self.folder, request, checkpoint=checkpoint, weights=weights, target=where)
+        parts = sample(
+            self.config, self.folder, request, checkpoint=checkpoint, weights=weights, target=where, tokenizer=tokenizer
+        )
         return tuple("".join(of) for of in zip(*parts, strict=True))
 
     def export(

@@ -10,10 +10,12 @@ from typing import Any
 from netc.netspec.errors import UserError
 from netc.programs import quiet, refuse_unknown
 from netc.runtime.cache.store import Cache
-from netc.runtime.data.characters import Characters, held_back
-from netc.runtime.evaluate import classes_of
+from netc.runtime.data.characters import held_back
+from netc.runtime.data.errors import DataError
+from netc.runtime.data.tokenizer import Tokenizer
 from netc.runtime.run.config import RunConfig, checkpoint_of
-from netc.runtime.sample import Settings, Writer
+from netc.runtime.run.tokenizer import tokenizer_of
+from netc.runtime.sample import Ids, Settings, Writer
 from netc.runtime.weights.chosen import chosen_weights, weights_word
 from netc.word_types import typed, types_of
 
@@ -69,14 +71,15 @@ def sample(
     checkpoint: str = "best",
     weights: str | None = None,
     target: str = "",
+    tokenizer: str = "",
     cache: Cache | None = None,
     note: Callable[[str], None] = quiet,
 ) -> Iterator[tuple[str, ...]]:
     """Yield what comes to each text, the prompt not among it, token by token.
 
-    `weights` are `plain`, or the average that the recipe keeps, if it keeps one, by default. `note` gets what the user
-    should know. Raises UserError, SpecError, DataError and CompileError, all of them before
-    the first token.
+    `tokenizer` names one in the place of the run's own. `weights` are `plain`, or the average that the recipe keeps,
+    if it keeps one, by default. `note` gets what the user should know. Raises UserError, SpecError, DataError and
+    CompileError, all of them before the first token.
     """
     if config.net.x.dtype != "i32":
         raise UserError(
@@ -84,25 +87,32 @@ def sample(
             "`netc predict` is for images"
         )
     chosen, saved = weights_word(config.recipe, weights), checkpoint_of(folder, checkpoint)
-    characters = Characters(classes_of(saved))
-    if not characters.known or any(len(c) != 1 for c in characters.known):
-        raise UserError(
-            f"{folder} wants the characters of its tokens, got none; sample from a run trained on text:FILE"
-        )
-    prompt = request.prompt or (NOTHING if NOTHING in characters.known else characters.known[0])
-    ids = characters.encode(prompt)
+    made_by = tokenizer_of(folder, saved, config.net.out.shape[-1], tokenizer)
+    ids = made_by.encode(request.prompt) if request.prompt else _nothing(made_by)
     context = config.net.x.shape[0]
     if len(ids) > context:
         note(f"the prompt has {len(ids)} tokens, of which the net sees the last {context}")
     where = target or config.target
     writer = Writer.of_run(config, chosen_weights(saved.tensors, chosen), where, cache or Cache(), request.samples)
-    return _parts(writer, ids, request, characters)
+    return _parts(writer, ids, request, made_by)
 
 
-def _parts(writer: Writer, ids: Any, request: SampleRequest, characters: Characters) -> Iterator[tuple[str, ...]]:
-    texts = [_Text(request.stop) for _ in range(request.samples)]
+def _nothing(tokenizer: Tokenizer) -> Sequence[int] | Ids:
+    """The ids that a text begins behind, where no prompt is given: the end of a line or of a text, or the first id."""
+    if tokenizer.end >= 0:
+        return [tokenizer.end]
+    try:
+        return tokenizer.encode(NOTHING)
+    except DataError:
+        return [0]
+
+
+def _parts(
+    writer: Writer, ids: Sequence[int] | Ids, request: SampleRequest, tokenizer: Tokenizer
+) -> Iterator[tuple[str, ...]]:
+    texts = [_Text(request.stop, tokenizer.decoder()) for _ in range(request.samples)]
     for drawn in writer.write(ids, request.tokens, request.settings, request.seed):
-        yield tuple(text.add(characters.decode([i])) for text, i in zip(texts, drawn.tolist(), strict=True))
+        yield tuple(text.add(i) for text, i in zip(texts, drawn.tolist(), strict=True))
         if all(text.ended for text in texts):
             return
     yield tuple(text.rest() for text in texts)
@@ -111,16 +121,16 @@ def _parts(writer: Writer, ids: Any, request: SampleRequest, characters: Charact
 class _Text:
     """A text that grows until one of its stop words appears."""
 
-    def __init__(self, stops: Sequence[str]) -> None:
-        self.stops = stops
+    def __init__(self, stops: Sequence[str], decode: Callable[[int], str]) -> None:
+        self.stops, self._decode = stops, decode
         self.waiting = ""  # what may be the beginning of a stop word
         self.ended = False
 
-    def add(self, new: str) -> str:
-        """What is sure to belong to the text, now that `new` came."""
+    def add(self, drawn: int) -> str:
+        """What is sure to belong to the text, now that a token was drawn."""
         if self.ended:
             return ""
-        self.waiting += new
+        self.waiting += self._decode(drawn)
         found = [at for stop in self.stops if (at := self.waiting.find(stop)) >= 0]
         if found:
             self.ended = True

@@ -110,7 +110,7 @@ def plan_resumed(folder: Path, data: Dataset | str | None, words: dict[str, Any]
         raise UserError(
             f"`resume` uses the data of the run, {config.data}, got also `data`; leave it out, or start a new run"
         )
-    found = data_for(config, data or config.data, words.get("data_dir"))
+    found = data_for(config, data or config.data, words.get("data_dir"), folder=folder)
     refuse_other_data(config, found, folder)
     refuse_no_longer(read_config(folder), config, found)
     return Plan(config, found, folder, workers=words.get("workers") or 0)

@@ -1,4 +1,4 @@
-"""Feeding: which examples are held out for the test, and how often each is drawn. It changes no program."""
+"""Feeding: which examples are held out for the test, how often each is drawn, and what the tokens of a text are."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ class Feeding:
     every class as often, in an epoch of the same length. Of a source that is read in stretches (the row groups of
     Parquet) at least `shuffle_buffer` examples are shuffled at a time. `aug_repeats` R: each drawn example comes R
     times in a row, each time augmented by itself, and an epoch has as many steps as before, so that it sees one in R of
-    the examples (repeated augmentation: Hoffer et al. 2020; timm's RASampler on one device).
+    the examples (repeated augmentation: Hoffer et al. 2020; timm's RASampler on one device). `tokenizer` says what the
+    tokens of a text are.
     """
 
     val: float = option(0.0, "Hold out this share of the training part, and evaluate on it.", later=True)
@@ -33,6 +34,7 @@ class Feeding:
     sampler: str = option("shuffle", "shuffle, or balanced: draw every class equally often.", later=True)
     aug_repeats: int = option(1, "Take each drawn example N times in a row, each augmented by itself.", later=True)
     shuffle_buffer: int = option(4096, "Examples that are shuffled together where files are streamed.", later=True)
+    tokenizer: str = option("char", "Tokens of text: char, byte, bpe:SIZE, a tokenizer.json or a folder.", later=True)
 
     @property
     def divides(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from netc.netspec.types import batched
 from netc.runtime.cache.store import Cache
 from netc.runtime.data.augment import Images
 from netc.runtime.data.batches import Normalise
+from netc.runtime.data.characters import Characters
 from netc.runtime.data.damaged import untold
 from netc.runtime.data.dataset import Columns, Dataset
 from netc.runtime.data.errors import DataError
@@ -26,6 +27,8 @@ from netc.runtime.data.frame import Fit, fit_of
 from netc.runtime.data.image_file import decode
 from netc.runtime.data.masked import MaskedSplit
 from netc.runtime.data.named import Named, by_name, by_number, with_columns
+from netc.runtime.data.windows import TextSplit
+from netc.runtime.metrics.bits import Bits, bits_of
 from netc.runtime.metrics.counting import Mean, share_right
 from netc.runtime.metrics.measure import show
 from netc.runtime.metrics.seen import task_of
@@ -34,6 +37,7 @@ from netc.runtime.normalisation import standardised_note
 from netc.runtime.prepare import prepare
 from netc.runtime.run.checkpoint import Checkpoint
 from netc.runtime.run.config import RunConfig, checkpoint_of, normalise_of
+from netc.runtime.run.tokenizer import record_of
 from netc.runtime.sums import sums
 from netc.runtime.target import parse_target
 from netc.runtime.trainer import Trainer
@@ -45,8 +49,9 @@ from netc.runtime.weights.pretrained import named_classes
 class Score:
     """Mean loss, accuracy (0 to 1) and number of images of the test split; the rest is as in `Named`.
 
-    `metrics` are those that were asked for, by word. With test-time augmentation they and the accuracy are of the
-    averaged predictions, and the loss is that of the images as they are.
+    `metrics` are those that were asked for, by word. `bits` are those of a text: `per_token`, and `per_byte` where the
+    bytes of each token are known; `tokens` counts its predictions. With test-time augmentation they and the accuracy
+    are of the averaged predictions, and the loss is that of the images as they are.
     """
 
     loss: float
@@ -56,10 +61,13 @@ class Score:
     left_out: int = 0
     notes: tuple[str, ...] = ()
     metrics: Mapping[str, Any] = field(default_factory=dict)
+    tokens: int = 0
+    bits: Mapping[str, float] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON; `metrics` only where there are any."""
-        return {name: value for name, value in asdict(self).items() if name != "metrics" or value}
+        """Plain JSON; `metrics`, `tokens` and `bits` only where there are any."""
+        some = ("metrics", "tokens", "bits")
+        return {name: value for name, value in asdict(self).items() if name not in some or value}
 
 
 @dataclass(frozen=True)
@@ -132,7 +140,8 @@ def evaluate(
     one of runtime/metrics/measure.py; `weights` as for `open_session`.
     """
     names = data.classes if not other else ()
-    chosen = chosen_metrics(metrics, task_of(config.net, config.recipe.loss, names, len(data.test)))
+    lengths = lengths_of(data)
+    chosen = chosen_metrics(metrics, task_of(config.net, config.recipe.loss, names, len(data.test), lengths))
     session, saved = open_session(config, folder, which, target, cache, weights)
     if not other and saved.meta.get("data_sha256") != data.digest:
         raise UserError(
@@ -141,11 +150,19 @@ def evaluate(
         )
     data = with_columns(data, columns_of(saved)) if other else data
     named = named_part(config, data, saved, numbers=numbers, skip_unknown=skip_unknown) if other else Named(data.test)
-    task = task_of(config.net, config.recipe.loss, classes_of(saved), len(named.test))
+    made_by = data.tokenizer
+    if other and isinstance(made_by, Characters):  # the test part has the run's numbers now
+        made_by = Characters(classes_of(saved))
+    lengths = made_by.lengths if made_by else None
+    task = task_of(config.net, config.recipe.loss, classes_of(saved), len(named.test), lengths)
+    counted = bits_of(named.test, made_by, config.recipe.loss)
     told = standardised_note(normalise_of(saved), data)
     if not chosen and not tta:
         loss, correct, count = sums(session, named.test, config.training.batch, normalise_of(saved))
-        return Score(loss / count, correct / count, int(count), named.missing, named.left_out, noted(named, data, told))
+        score = Score(
+            loss / count, correct / count, int(count), named.missing, named.left_out, noted(named, data, told)
+        )
+        return _in_bits(score, counted)
     tallies, total = {word: metric.tally(task) for word, metric in chosen.items()}, np.zeros(3)
     right = Mean(share_right)
     shown = (*tallies.values(), *([right] if tta else ()))
@@ -153,7 +170,17 @@ def evaluate(
     loss, correct, count = total.tolist()
     accuracy = right.result() if tta else correct / count
     found = {word: tally.result() for word, tally in tallies.items()}
-    return Score(loss / count, accuracy, int(count), named.missing, named.left_out, noted(named, data, told), found)
+    score = Score(loss / count, accuracy, int(count), named.missing, named.left_out, noted(named, data, told), found)
+    return _in_bits(score, counted)
+
+
+def _in_bits(score: Score, counted: Bits | None) -> Score:
+    return replace(score, tokens=counted.tokens, bits=counted.of(score.loss)) if counted else score
+
+
+def lengths_of(data: Dataset) -> npt.NDArray[np.int64] | None:
+    """The bytes that each token of a text stands for, int64 [ids], where that is known."""
+    return data.tokenizer.lengths if data.tokenizer else None
 
 
 def noted(named: Named, data: Dataset, *others: str) -> tuple[str, ...]:
@@ -173,6 +200,14 @@ def named_part(
             )
     elif data.test.labels.dtype != np.int32:  # numbers, which have no classes
         return Named(data.test)
+    record = saved.meta.get("tokenizer")
+    if isinstance(data.test, TextSplit) and record:
+        if record_of(data.tokenizer) != {"tokenizer": record}:
+            raise DataError(
+                f"{data.name} wants the tokenizer of the run, got tokens of another; give tokens that `netc data "
+                "tokenize` made by the tokenizer.json of the run, or by byte"
+            )
+        return Named(data.test)  # its ids are the run's own
     classes = classes_of(saved)
     nameless = not named_classes(saved)
     if numbers or (nameless and not set(data.classes) <= set(classes)):

@@ -41,6 +41,7 @@ from netc.runtime.run.outcome import Outcome
 from netc.runtime.run.resume import LeftOff, accepted, change_of, damaged, left_off, tidy
 from netc.runtime.run.saver import Counter, NonFiniteError, Rescue, Saver, diverged
 from netc.runtime.run.standing import LOSS, Comparison, Standing, comparison_of, is_kept, is_over, moved, said
+from netc.runtime.run.tokenizer import begin_folder, record_of
 from netc.runtime.run.waiting import Waiting
 from netc.runtime.schedule import learning_rate
 from netc.runtime.session import Feed
@@ -194,7 +195,7 @@ def _prepared(
     examiner = Trainer(prepare(tested, target, cache, choices)) if tested else session  # as `netc eval` makes it
     meta: dict[str, Any] = {"spec_sha256": config.net.digest, "net": config.net.spec.name}
     meta["normalise"] = normalise.to_json()
-    meta |= {"classes": list(data.classes), "data_sha256": data.digest}
+    meta |= {"classes": list(data.classes), "data_sha256": data.digest, **record_of(data.tokenizer)}
     if data.columns != Columns():
         meta["columns"] = {"inputs": list(data.columns.inputs), "targets": list(data.columns.targets)}
     saver = Saver(folder, session, config.saving, meta)
@@ -210,12 +211,11 @@ def _traced(
     config, data, folder = run.config, run.data, run.folder
     header = Header(
         net=config.net.spec.name, spec_sha256=config.net.digest, module_sha256=run.session.prepared.step_sha256,
-        program_sha256=program_sha256(run.session.program),
-        data=config.data, data_sha256=data.digest, recipe=config.recipe_json, seed=config.seed,
-        batch=config.training.batch, target=config.target, versions=versions(target),
+        program_sha256=program_sha256(run.session.program), data=config.data, data_sha256=data.digest, seed=config.seed,
+        recipe=config.recipe_json, batch=config.training.batch, target=config.target, versions=versions(target),
     )  # fmt: skip
     if not resume:
-        write_config(folder, config, text)
+        begin_folder(folder, config, text, data.tokenizer)
     accept = accepted(config, data, same_bits=same_bits)
     with TraceWriter(
         folder / "trace.jsonl", header, left.step if resume else None, seal=left.seal, accept=accept

@@ -41,6 +41,7 @@ EXTRA: dict[str, set[str]] = {
     "netc/searching.py": {"optuna"},
     "runtime/backends/xla.py": {"jax", "jaxlib"},
     "runtime/data/parquet_file.py": {"pyarrow"},
+    "runtime/data/subwords.py": {"tokenizers"},
     "runtime/weights/hub.py": {"huggingface_hub"},
     "runtime/export/onnx_graph.py": {"onnx"},
     "runtime/export/onnx_model.py": {"onnx"},
@@ -66,6 +67,7 @@ HEAVY_EXTRAS = {
     "optuna",
     "pyarrow",
     "tensorboardX",
+    "tokenizers",
     "wandb",
 }
 LAZY = {*HEAVY_EXTRAS, "iree", "jax", "jaxlib"}  # never at the top level of a module outside proofs_oracle

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def data() -> None:
-    """List and download datasets."""
+    """List, download and tokenize datasets."""
 
 
 def complete_data(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -118,3 +118,27 @@ def get(name: str) -> None:
 
         folder = fetch(name, data_cache(), progress=show)
     say(folder)
+
+
+@data.command("tokenize")
+@click.argument("texts", metavar="IN..", nargs=-1, required=True)
+@click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="Folder for the files.")
+@click.option("--tokenizer", default="char", show_default=True, help="char, byte, bpe:SIZE or a path.")
+@click.option("--shard", type=click.IntRange(1024), default=100_000_000, show_default=True, help="Tokens in a file.")
+@click.option("--header", is_flag=True, help="Begin each file as modded-nanoGPT does.")
+@json_option
+def tokenize(texts: tuple[str, ...], out: Path, tokenizer: str, shard: int, header: bool, as_json: bool) -> None:
+    """Write the tokens of texts as .bin files, for --data tokens:DIR.
+
+    IN is a data set of text, such as shakespeare, a text file, or a folder of .txt files.
+    """
+    from netc.tokenizing import tokenized
+
+    found = tokenized(texts, out, tokenizer, shard=shard, header=header)
+    if as_json:
+        print_json(asdict(found))
+        return
+    said = f"{found.train:,} tokens to train on and {found.test:,} for the test, of {found.vocabulary:,} kinds"
+    say(
+        f"{out}: {said}, in {found.files} file{'s' * (found.files != 1)}; next: netc train tiny-gpt --data tokens:{out}"
+    )

@@ -21,6 +21,7 @@ from netc.cli.options import checkpoint_option, json_option, run_target_option, 
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Folder with the dataset's files.")
 @click.option("--metrics", metavar="NAME,..", help="Metrics to compute besides, or all of them: all.")
 @click.option("--tta", metavar="flip", help="Average the predictions with those of the mirrored images.")
+@click.option("--by-position", is_flag=True, help="Of text: the perplexity at each position of a context.")
 @json_option
 def evaluate(
     run: Path,
@@ -33,22 +34,25 @@ def evaluate(
     data_dir: Path | None,
     metrics: str | None,
     tta: str | None,
+    by_position: bool,
     as_json: bool,
 ) -> None:
     """Evaluate a run on the test split of its dataset.
 
     RUN is a folder made by `netc train` or `netc import`. The classes of another dataset are matched to the run's by
-    name, and so are the characters of another text. An image folder without a test split and a text are evaluated
-    whole. `--metrics all` shows every metric that the loss and the output have.
+    name, and so are the characters of another text; other tokens are made by the run's tokenizer. An image folder
+    without a test split and a text are evaluated whole. `--metrics all` shows every metric that the loss and the output
+    have.
     """
     import json
 
-    from netc.cli.views.examples import examples_of, predictions
+    from netc.cli.views.examples import examples_of, of_characters, predictions
     from netc.cli.views.metrics import show_metrics
     from netc.cli.views.waiting import watched_cache
     from netc.runs import Run
-    from netc.runtime.data.windows import TextSplit
 
+    if by_position:
+        metrics = f"{metrics},by-position" if metrics else "by-position"
     opened = Run.open(run)
     found = opened.data_of(data, checkpoint, data_dir)
     score = opened.score(
@@ -67,7 +71,8 @@ def evaluate(
     if config.recipe.loss.metric != "nothing":  # numbers are no classes
         of = counted
         if config.net.out.rank > 1:
-            of = predictions(config.net, score.count, table=table, text=isinstance(found.test, TextSplit))
+            of = predictions(config.net, score.count, table=table, text=of_characters(found))
         counted = f"{score.accuracy:.2%} of {of}"
-    say(f"{config.net.spec.name} ({checkpoint}): {counted} of {data or config.data}, mean loss {score.loss:.4f}")
+    said = f"{config.net.spec.name} ({checkpoint}): {counted} of {data or config.data}, mean loss {score.loss:.4f}"
+    say(said + "".join(f", {bits:.4f} bits {name.replace('_', ' ')}" for name, bits in score.bits.items()))
     show_metrics(score.metrics)

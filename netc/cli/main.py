@@ -30,7 +30,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "recipes": ("recipes", "recipes", "List or show the training recipes that netc ships."),
     "sweep": ("sweep", "sweep", "Train by a grid of options, or search, and compare the runs."),
     "lr-find": ("lr_find", "lr_find", "Find a learning rate by a range test."),
-    "eval": ("evaluate", "evaluate", "Evaluate a trained run on its test images."),
+    "eval": ("evaluate", "evaluate", "Evaluate a trained run on its test part."),
     "report": ("report", "report", "Write a page about runs: curves, metrics, mistakes, costs, evidence."),
     "predict": ("predict", "predict", "Classify images with a trained run."),
     "sample": ("sample", "sample", "Write text with a trained language model."),
@@ -52,7 +52,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "trace": ("trace", "trace", "Compare the traces of runs and find where they diverge."),
     "oracle": ("oracle", "oracle", "Check every gradient against JAX and finite differences."),
     "certify": ("certify", "certify", "Check in exact arithmetic that gradients are derivatives of the loss."),
-    "data": ("data", "data", "List or download datasets."),
+    "data": ("data", "data", "List, download or tokenize datasets."),
     "cache": ("cache", "cache", "List, prune or clear compiled programs."),
     "doctor": ("doctor", "doctor", "Check what works on this machine and how to fix what does not."),
 }

@@ -24,6 +24,9 @@ from netc.cli.options import checkpoint_option, json_option, run_target_option, 
 @click.option("--repetition", type=float, default=1.0, show_default=True, help="Penalty on tokens that were seen.")
 @click.option("--seed", type=click.IntRange(0, 2**64 - 1), default=0, show_default=True, help="Random seed.")
 @click.option("--stop", multiple=True, metavar="TEXT", help="End a text before this; may be given several times.")
+@click.option(
+    "--tokenizer", metavar="PATH", help="What made the tokens, for a run that does not say.  [default: the run's own]"
+)
 @click.option("--samples", type=click.IntRange(1), default=1, show_default=True, help="Number of texts.")
 @click.option("--stream", is_flag=True, help="Print each token when it is drawn; of one text.")
 @checkpoint_option
@@ -38,12 +41,13 @@ def sample(
     checkpoint: str,
     weights: str | None,
     target: str | None,
+    tokenizer: str | None,
     as_json: bool,
     **words: Any,
 ) -> None:
     """Write text with a trained language model.
 
-    RUN is a folder that `netc train` made of a language model, such as tiny-gpt on text:FILE. The same seed gives the
+    RUN is a folder that `netc train` made of a language model, such as tiny-gpt on text:PATH. The same seed gives the
     same text.
     """
     import json
@@ -63,7 +67,7 @@ def sample(
     request = request_sample(prompt=prompt, samples=samples, **words)
     parts = sampled(
         opened.config, opened.folder, request, checkpoint=checkpoint, weights=weights, target=target or "",
-        cache=watched_cache(), note=warn,
+        tokenizer=tokenizer or "", cache=watched_cache(), note=warn,
     )  # fmt: skip
     if stream:
         write(_shown(prompt))

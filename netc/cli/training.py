@@ -73,4 +73,4 @@ def training_of_run(folder: Path, data_dir: Path | None, init: Path | None = Non
 
     config = read_config(folder)
     start = start_of_run(config, init, new_head=new_head)
-    return replay_of(config, data_for(config, config.data, data_dir), folder, start)
+    return replay_of(config, data_for(config, config.data, data_dir, folder=folder), folder, start)

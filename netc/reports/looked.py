@@ -21,7 +21,7 @@ from netc.runtime.data.dataset import AnySplit, Dataset, of_images
 from netc.runtime.data.masked import MaskedSplit
 from netc.runtime.data.thumbnail import LONGEST, png
 from netc.runtime.data.windows import TextSplit
-from netc.runtime.evaluate import classes_of, open_session
+from netc.runtime.evaluate import classes_of, lengths_of, open_session
 from netc.runtime.metrics.measure import show
 from netc.runtime.metrics.seen import CLASSES, NUMBERS, PIXELS, TOKENS, Task, task_of
 from netc.runtime.metrics.table import chosen_metrics
@@ -92,7 +92,7 @@ def looked_at(
         trainer, saved = open_session(config, run.folder, checkpoint, target or config.target, cache)
         if saved.meta.get("data_sha256") != data.digest:
             return Looked(problem=f"{config.data} is not the data that the run was trained on: its digest differs")
-        task = task_of(config.net, config.recipe.loss, classes_of(saved), len(data.test))
+        task = task_of(config.net, config.recipe.loss, classes_of(saved), len(data.test), lengths_of(data))
         tallies = {word: metric.tally(task) for word, metric in chosen_metrics("all", task).items()}
         worst = [Worst(task, mistakes)] if task.kind in (CLASSES, TOKENS) and mistakes else []
         of_masks = [WorstExamples(task, mistakes)] if task.kind == PIXELS and mistakes else []

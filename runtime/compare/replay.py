@@ -109,7 +109,7 @@ def write_examples(path: Path, data: Dataset) -> None:
     arrays: dict[str, Array] = {"data_sha256": np.array(data.digest)}
     for role, split in (("train", data.train), ("test", data.test)):
         if isinstance(split, TextSplit):
-            arrays[f"{role}_tokens"] = split.tokens
+            arrays[f"{role}_tokens"] = split.labels
             continue
         if not of_images(split):
             raise UserError(f"a script is written for images or text, got {data.name}; train on one of those")

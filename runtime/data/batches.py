@@ -32,9 +32,10 @@ from netc.runtime.data.frame import STRETCH, Fit
 from netc.runtime.data.kept import KeptSplit
 from netc.runtime.data.masked import targets
 from netc.runtime.data.split import Indices, Labels, Split
+from netc.runtime.data.stretches import Ids
 from netc.runtime.data.target_scale import NO_SCALE, TargetScale, moments
 from netc.runtime.data.training_images import TrainingImages
-from netc.runtime.data.windows import Ids, TextSplit
+from netc.runtime.data.windows import TextSplit
 from netc.runtime.data.workers import AUTOMATIC, in_order, workers_for
 
 if TYPE_CHECKING:

@@ -15,7 +15,8 @@ from netc.runtime.data.download import TIMEOUT_SECONDS, Progress, Remote, fetch_
 from netc.runtime.data.errors import DataError
 from netc.runtime.data.idx import read_split
 from netc.runtime.data.own import advice, is_own, load_own, own_names, what_of
-from netc.runtime.data.text import Texts, of_texts
+from netc.runtime.data.text import Reading, Texts, of_texts
+from netc.runtime.data.tokenizer import CHAR, Tokenizer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,11 +43,9 @@ class FileFormat:
 class Entry:
     """A data set known by name. `shape` is (H, W, C); `train` and `test` count the published images.
 
-    Of a text both count characters, which are the classes, and `shape` is ().
-
-    `make` gives the images of data that needs no files; `forms` say how others lie in a folder. `system` is a folder
-    where a package of the operating system puts the files, and `install` the command for it. `remotes` are the files
-    that `fetch` downloads.
+    Of a text both count characters, which are the classes, and `shape` is (). `make` gives the images of data that
+    needs no files; `forms` say how others lie in a folder. `system` is a folder where a package of the operating system
+    puts the files, and `install` the command for it. `remotes` are the files that `fetch` downloads.
     """
 
     name: str
@@ -274,28 +273,30 @@ def load(
     whole: bool = False,
     floats: bool = False,
     skip_damaged: bool = False,
+    tokenizer: Tokenizer | str = CHAR,
 ) -> Dataset:
     """Return the data set `name`: one of `DATASETS`, or your own in a form of `OWN_FORMS`, as `imagefolder:PATH`.
 
     With `whole`, a text or a folder that netc itself would divide is both splits, undivided, with the same digest. With
     `floats` the targets of a table are numbers, with `skip_damaged` the damaged images of a folder are left out.
-    Looked for in `data_dir` and nowhere else when that is given, else in the system's package folder, else
-    in `cache_dir`/NAME, where `fetch` puts it. Raises `DataError` for an unknown name, for data that is not
-    there (saying how to get it) and for damaged files.
+    `tokenizer`, or the word of one, makes the tokens of a text. Looked for in `data_dir` and nowhere else when that is
+    given, else in the system's package folder, else in `cache_dir`/NAME, where `fetch` puts it. Raises `DataError` for
+    an unknown name, for data that is not there (saying how to get it) and for damaged files.
     """
+    reading = Reading(tokenizer, cache_dir, whole and is_own(name))
     if is_own(name):
-        return load_own(name, data_dir, whole=whole, floats=floats, skip_damaged=skip_damaged)
+        return load_own(name, data_dir, whole=whole, floats=floats, skip_damaged=skip_damaged, reading=reading)
     entry = entry_of(name)
     if entry.make:
         _refuse_data_dir(name, data_dir)
-        return _dataset(entry, entry.make())
+        return _dataset(entry, entry.make(), reading)
     found = _search(entry, data_dir, cache_dir)
     if found is None:
         places = ", ".join(str(place) for place in _places(entry, data_dir, cache_dir))
         wanted = "; or ".join(form.files for form in entry.forms)
         raise DataError(f"{name}: wants {wanted}, got not all of it in {places}; {how_to_get(entry)}")
     form, paths = found
-    return _dataset(entry, form.read(paths))
+    return _dataset(entry, form.read(paths), reading)
 
 
 def find(name: str, *, data_dir: Path | None = None, cache_dir: Path) -> Path | None:
@@ -376,9 +377,9 @@ def _search(entry: Entry, data_dir: Path | None, cache_dir: Path) -> tuple[FileF
     return None
 
 
-def _dataset(entry: Entry, splits: Splits) -> Dataset:
+def _dataset(entry: Entry, splits: Splits, reading: Reading) -> Dataset:
     if isinstance(splits, Texts):
-        return of_texts(splits, entry.name, entry.source, entry.licence)
+        return of_texts(splits, entry.name, entry.source, entry.licence, reading)
     train, test = splits
     return Dataset(
         name=entry.name,

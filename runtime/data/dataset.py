@@ -30,6 +30,8 @@ from netc.runtime.data.examples import (
 )
 from netc.runtime.data.masked import IDS, MaskedSplit
 from netc.runtime.data.split import Indices, Labels, Split
+from netc.runtime.data.stretches import bounds
+from netc.runtime.data.tokenizer import Tokenizer
 from netc.runtime.data.windows import TextSplit
 
 CHANNELS = (1, 3)
@@ -112,7 +114,7 @@ class Dataset:
     `train.shape`. `augment` is a sensible default for this data. `notes` are sentences for whoever uses it.
     `train_digest` is the digest of the training part, or empty where the two parts are not stored apart. `columns` are
     those of a table, `sizes` the smallest and the largest size of images that have several, `apart` whether the
-    two parts are resized to two sizes.
+    two parts are resized to two sizes. `tokenizer` made the tokens of a text, where it is known.
 
     Raises `DataError` for a label outside the classes and for splits of different image shapes.
     """
@@ -131,6 +133,7 @@ class Dataset:
     columns: Columns = Columns()
     sizes: str = ""
     apart: bool = False
+    tokenizer: Tokenizer | None = None
 
     def __post_init__(self) -> None:
         if self.train.shape != self.test.shape and not self.apart:
@@ -141,12 +144,13 @@ class Dataset:
         for role, split in (("training", self.train), ("test", self.test)):
             if len(split) == 0:
                 raise DataError(f"{self.name}: the {role} split wants at least one image, got none; add some")
-            if not (isinstance(split, MaskedSplit) or split.labels.dtype == np.int32):
+            if isinstance(split, TextSplit) and split.vocabulary:
+                continue  # its windows look at their own
+            if not (isinstance(split, MaskedSplit | TextSplit) or split.labels.dtype == np.int32):
                 continue
             if not self.classes and self.name.startswith(OWN):
                 continue  # the net says which ids there are: see `numbered`
-            ids = _ids(split, len(self.classes))
-            low, high = (int(ids.min()), int(ids.max())) if ids.size else (0, 0)
+            low, high = _bounds(split, len(self.classes))
             if low < 0 or high >= len(self.classes):
                 raise DataError(
                     f"{self.name}: {role} labels want 0 to {len(self.classes) - 1}, got {low} to {high}; "
@@ -267,6 +271,14 @@ def of_arrays(pixels: Images, masks: Labels) -> MaskedSplit:
     nothing, small = np.zeros(len(pixels), np.int32), masks.astype(np.uint8)
     counts = np.stack([np.bincount(mask.ravel(), minlength=IDS) for mask in small])
     return MaskedSplit(ArraySplit(pixels, nothing), ArraySplit(small[..., np.newaxis], nothing), counts)
+
+
+def _bounds(split: AnySplit, classes: int) -> tuple[int, int]:
+    """The smallest and the largest class id of a split; (0, 0) without any."""
+    if isinstance(split, TextSplit):
+        return bounds(split.tokens)
+    ids = _ids(split, classes)
+    return (int(ids.min()), int(ids.max())) if ids.size else (0, 0)
 
 
 def _ids(split: AnySplit, classes: int) -> Array:

@@ -18,6 +18,7 @@ from netc.runtime.data.examples import Array, Batches
 from netc.runtime.data.masked import MaskedSplit
 from netc.runtime.data.named import listed
 from netc.runtime.data.split import Indices
+from netc.runtime.data.stretches import Tokens, joined
 from netc.runtime.data.windows import TextSplit
 
 FEWEST_NUMBERS = 10  # of a column's values
@@ -56,7 +57,7 @@ def divided(data: Dataset, feeding: Feeding) -> Dataset:
                 f"{data.name}: {word} wants examples in both parts, got {len(pool):,} in all; give a data set with more"
             )
         train, test = pool.part(np.flatnonzero(~held)), pool.part(np.flatnonzero(held))
-    undivided = np.array_equal(pool.labels, data.test.labels)  # nobody else held anything out
+    undivided = _same(pool, data.test)  # nobody else held anything out
     part = "the data" if undivided else "the training part"
     said = f"{feeding.val:g} of {part}" if feeding.val else f"fold {feeding.fold} of {part}"
     note = f"{said} is held out for the test: {len(test):,} of {len(test) + len(train):,}"
@@ -103,15 +104,21 @@ def _shares(sizes: Indices, share: float) -> Indices:
 
 def _text(pool: TextSplit, feeding: Feeding) -> tuple[TextSplit, TextSplit]:
     """The end of a text, or one of N equal stretches, and what is left; neighbours stay neighbours."""
-    tokens = pool.tokens
+    tokens: Tokens = pool.tokens
     if feeding.fold:
         which, folds = feeding.folds
         first, last = len(tokens) * (which - 1) // folds, len(tokens) * which // folds
     else:
         first, last = len(tokens) - round(feeding.val * len(tokens)), len(tokens)
-    rest = np.concatenate([tokens[:first], tokens[last:]])
+    rest = joined([tokens[:first], tokens[last:]])
     cut = first if 0 < first < len(rest) else 0  # no window of the training part spans what was taken out
-    return TextSplit(rest, pool.context, cut), TextSplit(tokens[first:last], pool.context)
+    return replace(pool, tokens=rest, cut=cut), replace(pool, tokens=tokens[first:last], cut=0)
+
+
+def _same(pool: AnySplit, test: AnySplit) -> bool:
+    if isinstance(pool, TextSplit) and isinstance(test, TextSplit):
+        return pool.tokens is test.tokens
+    return np.array_equal(pool.labels, test.labels)
 
 
 def _class_ids(data: Dataset, split: AnySplit, word: str) -> Array:

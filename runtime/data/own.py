@@ -14,6 +14,7 @@ from pathlib import Path
 
 from netc.netspec.vocabulary import Vocabulary
 from netc.runtime.data.array_files import load_arrays
+from netc.runtime.data.corpus import OPTIONS as TEXT_OPTIONS
 from netc.runtime.data.csv_file import HEADER, load_csv
 from netc.runtime.data.dataset import Dataset
 from netc.runtime.data.errors import DataError
@@ -21,10 +22,14 @@ from netc.runtime.data.folder import load_folder
 from netc.runtime.data.mask_folder import has_masks, load_masks
 from netc.runtime.data.parquet_file import OPTIONS as PARQUET_OPTIONS
 from netc.runtime.data.parquet_file import load_parquet
+from netc.runtime.data.parquet_text import OPTION as TEXT_COLUMN
+from netc.runtime.data.parquet_text import load_column
 from netc.runtime.data.shards import OPTIONS as SHARD_OPTIONS
 from netc.runtime.data.shards import load_shards
 from netc.runtime.data.table import OPTIONS
-from netc.runtime.data.text import load_text
+from netc.runtime.data.text import PLAIN, Reading, load_text
+from netc.runtime.data.token_shards import OPTIONS as TOKEN_OPTIONS
+from netc.runtime.data.token_shards import load_tokens
 
 _OPTION = re.compile(r",([a-z_]+)=([^,]*)")
 
@@ -34,7 +39,7 @@ class Asked:
     """Own data as it was asked for: `name` in full, what stood behind its colon, and the options behind that.
 
     `whole`: undivided, for evaluation, where netc itself would divide it. `floats`: its targets are numbers and not
-    classes, as the loss wants them. `skip_damaged`: damaged images are left out.
+    classes, as the loss wants them. `skip_damaged`: damaged images are left out. `reading`: how text becomes tokens.
     """
 
     name: str
@@ -43,6 +48,7 @@ class Asked:
     whole: bool = False
     floats: bool = False
     skip_damaged: bool = False
+    reading: Reading = PLAIN
 
 
 @dataclass(frozen=True)
@@ -77,6 +83,12 @@ def _with_targets(load: Callable[..., Dataset]) -> Callable[[Asked], Dataset]:
     return lambda asked: load(
         asked.path, asked.name, asked.options, whole=asked.whole, floats=asked.floats, skip=asked.skip_damaged
     )
+
+
+def _parquet(asked: Asked) -> Dataset:
+    if TEXT_COLUMN in asked.options:
+        return load_column(asked.path, asked.name, asked.options, asked.reading)
+    return _with_targets(load_parquet)(asked)
 
 
 OWN_FORMS.add(
@@ -121,9 +133,9 @@ OWN_FORMS.add(
 OWN_FORMS.add(
     "parquet",
     OwnForm(
-        "PATH", "file or folder", "Parquet: images in it, a table of numbers or of image files (extra parquet)",
-        _with_targets(load_parquet),
-        _ends(".parquet"), PARQUET_OPTIONS,
+        "PATH", "file or folder", "Parquet: images in it, a table of numbers or of image files, text (extra parquet)",
+        _parquet,
+        _ends(".parquet"), {**PARQUET_OPTIONS, TEXT_COLUMN: "the column of text to train on, for a net of token ids"},
     ),
 )  # fmt: skip
 OWN_FORMS.add(
@@ -137,9 +149,20 @@ OWN_FORMS.add(
 OWN_FORMS.add(
     "text",
     OwnForm(
-        "FILE", "file", "the characters of a UTF-8 file, for a net of token ids",
-        lambda asked: load_text(asked.path, asked.name, whole=asked.whole),
+        "PATH", "file or folder", "UTF-8 text, for a net of token ids: a file, several with commas between, a folder",
+        lambda asked: load_text(asked.path, asked.name, asked.options, asked.reading),
         lambda path: path.is_file() or path.suffix == ".txt",
+        TEXT_OPTIONS,
+    ),
+)  # fmt: skip
+
+OWN_FORMS.add(
+    "tokens",
+    OwnForm(
+        "DIR", "folder", "token ids in .bin files, as `netc data tokenize`, nanoGPT or modded-nanoGPT write them",
+        lambda asked: load_tokens(asked.path, asked.name, asked.options, asked.reading),
+        lambda path: path.suffix == ".bin" or (path.is_dir() and any(path.glob("*.bin"))),
+        TOKEN_OPTIONS,
     ),
 )  # fmt: skip
 
@@ -155,7 +178,13 @@ def own_names() -> tuple[str, ...]:
 
 
 def load_own(
-    name: str, data_dir: Path | None = None, *, whole: bool = False, floats: bool = False, skip_damaged: bool = False
+    name: str,
+    data_dir: Path | None = None,
+    *,
+    whole: bool = False,
+    floats: bool = False,
+    skip_damaged: bool = False,
+    reading: Reading = PLAIN,
 ) -> Dataset:
     """Return own data, as `is_own` says of its name; see `Asked`. Raises DataError."""
     word = _form_of(name)
@@ -171,7 +200,7 @@ def load_own(
         near = get_close_matches(unknown[0], form.options, 1)
         do = f"did you mean {near[0]}?" if near else "leave it out"
         raise DataError(f"{name}: {word} wants no options but {known}, got {unknown[0]!r}; {do}")
-    return form.load(Asked(name, Path(place).expanduser(), options, whole, floats, skip_damaged))
+    return form.load(Asked(name, Path(place).expanduser(), options, whole, floats, skip_damaged, reading))
 
 
 def advice(given: str) -> str:

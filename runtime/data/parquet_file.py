@@ -41,9 +41,9 @@ def load_parquet(
     with `whole`, all are both. Targets are classes, or with `floats` numbers. With `skip` damaged images are left out.
     Raises `DataError`, and UserError without pyarrow.
     """
-    files = _files(path, name)
-    with _sentences(files[0]):
-        schema = _parquet().read_schema(files[0])
+    files = files_at(path, name)
+    with sentences(files[0]):
+        schema = parquet().read_schema(files[0])
         images = [f.name for f in schema if _is_image(f.type)]
     dropped = {word for word in options.get("drop", "").split("+") if word}
     images = [column for column in images if column not in dropped]
@@ -79,7 +79,7 @@ class ParquetReader:
         file, group, row = place
         with self._lock:
             found = self._group(file, group)
-        with _sentences(self.files[file]):
+        with sentences(self.files[file]):
             value = found[row].as_py()
         content = value.get("bytes") if isinstance(value, dict) else value
         if not isinstance(content, bytes):
@@ -94,7 +94,7 @@ class ParquetReader:
             self._held.move_to_end((file, group))
             return self._held[file, group]
         path = self.files[file]
-        with _sentences(path), _parquet().ParquetFile(path) as opened:
+        with sentences(path), parquet().ParquetFile(path) as opened:
             found = opened.read_row_group(group, columns=[self.column]).column(self.column)
         self._held[file, group] = found
         while len(self._held) > 2 and sum(column.nbytes for column in self._held.values()) > HELD:
@@ -102,7 +102,8 @@ class ParquetReader:
         return found
 
 
-def _parquet() -> Any:
+def parquet() -> Any:
+    """pyarrow.parquet; raises UserError without it."""
     try:
         import pyarrow.parquet
     except ModuleNotFoundError as error:
@@ -113,9 +114,9 @@ def _parquet() -> Any:
 
 
 @contextmanager
-def _sentences(path: Path) -> Iterator[None]:
+def sentences(path: Path) -> Iterator[None]:
     """What pyarrow raises on damaged files becomes a DataError."""
-    _parquet()
+    parquet()
     import pyarrow as pa
 
     try:
@@ -129,7 +130,8 @@ def _sentences(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _files(path: Path, name: str) -> list[Path]:
+def files_at(path: Path, name: str) -> list[Path]:
+    """The file itself, or the .parquet files in a folder or its folder data; raises DataError for none."""
     if not path.is_dir():
         return [path]
     found = sorted(path.glob("*.parquet")) or sorted((path / "data").glob("*.parquet"))
@@ -180,7 +182,7 @@ def _features(schema: Any) -> dict[str, dict[str, Any]]:
 def _examples(path: Path, number: int, label: str) -> Iterator[Listed]:
     """Each row's image and target; raises DataError with the rows that lack one."""
     row, missing = 0, list[int]()
-    with _sentences(path), _parquet().ParquetFile(path) as opened:
+    with sentences(path), parquet().ParquetFile(path) as opened:
         for group in range(opened.num_row_groups):
             for place, target in enumerate(opened.read_row_group(group, columns=[label]).column(label).to_pylist()):
                 if target is None or isinstance(target, dict | list):
@@ -223,7 +225,7 @@ def _joined(arrays: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:
 
 def _rows(path: Path, options: Mapping[str, str], *, floats: bool) -> Rows:
     """The rows of a file, read so many at a time: no more than these are held besides what becomes of them."""
-    with _sentences(path), _parquet().ParquetFile(path) as opened:
+    with sentences(path), parquet().ParquetFile(path) as opened:
         names, count = tuple(opened.schema_arrow.names), opened.metadata.num_rows
         if count == 0:
             raise DataError(f"{path}: wants at least one row, got none; add some")
@@ -235,7 +237,7 @@ def _rows(path: Path, options: Mapping[str, str], *, floats: bool) -> Rows:
     if len(roles.targets) > 1 and not floats:
         raise DataError(f"{path}: wants one column of classes, got {len(roles.targets)}; give `loss=bce` or `loss=mse`")
     codes, labels, paths, missing = dict[str, int](), np.zeros(count, np.int32), list[str](), -1
-    with _sentences(path), _parquet().ParquetFile(path) as opened:
+    with sentences(path), parquet().ParquetFile(path) as opened:
         at = 0
         for batch in opened.iter_batches(batch_size=BATCH):
             inputs.take(batch, at)
@@ -274,7 +276,7 @@ class _Numbers:
             if self._told[place] >= FEW:
                 continue
             try:
-                with _sentences(self.path):
+                with sentences(self.path):
                     values = batch.column(place).cast("float64").to_numpy(zero_copy_only=False)
             except DataError:
                 self._told[place] = FEW

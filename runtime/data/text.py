@@ -1,56 +1,54 @@
-"""A text file as data for language models: its characters are the tokens."""
+"""A text as data for language models: cut into a part to train on and one to test on, and tokenized."""
 
 from __future__ import annotations
 
 import dataclasses
-import errno
 import hashlib
-import sys
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-
 from netc.netspec.augment import Augment
+from netc.runtime.data.characters import Characters
+from netc.runtime.data.corpus import Corpus, Strings, Survey, between, files_of, surveyed
 from netc.runtime.data.dataset import Dataset
 from netc.runtime.data.errors import DataError
-from netc.runtime.data.windows import Ids, TextSplit
-from netc.runtime.files import opened
+from netc.runtime.data.stretches import joined
+from netc.runtime.data.subwords import Subwords, tokenizers, trained_bpe
+from netc.runtime.data.token_cache import IN_MEMORY, Part, in_memory, kept_text, kept_tokens, key_of
+from netc.runtime.data.tokenizer import CHAR, Tokenizer
+from netc.runtime.data.tokenizer_words import loaded, trained_size
+from netc.runtime.data.windows import TextSplit
 
 TEST_SHARE = 10  # the last tenth of a text is the test split
-LARGEST_TEXT = 1 << 28  # bytes
-PART = 1 << 20  # characters that are numbered at a time
 
 
-def load_text(path: Path, name: str, *, whole: bool = False) -> Dataset:
+@dataclass(frozen=True)
+class Reading:
+    """How a text becomes a data set: by which tokenizer, or the word of one, where tokens are kept (None: nowhere).
+
+    With `whole` both splits are the whole text, for evaluation.
+    """
+
+    tokenizer: Tokenizer | str = CHAR
+    cache: Path | None = None
+    whole: bool = False
+
+
+PLAIN = Reading()
+
+
+def load_text(path: Path, name: str, options: Mapping[str, str] | None = None, reading: Reading = PLAIN) -> Dataset:
     """Return the UTF-8 text at `path` as a data set named `name`: the last tenth for test, the rest to train on.
 
-    A byte order mark is dropped, and a line that ends in CR LF ends in LF, as on another system. `classes` are the
-    different characters in the order of their code points, and tokens are indices into them. The digest is the SHA-256
-    of the text as UTF-8. With `whole` both splits are the whole text, for evaluation. Both have contexts of one token
-    until `windowed` cuts longer ones. Raises `DataError` for a file that cannot be read, is no UTF-8, or is too short
-    to be split.
+    Of a folder all .txt files in it, of several files with commas between each, in order. `classes` are the different
+    characters in the order of their code points, and tokens are indices into them, unless `reading` says another
+    tokenizer. The digest is the SHA-256 of the text as UTF-8, with the tokenizer's where it is another. Both parts have
+    contexts of one token until `windowed` cuts longer ones. Raises `DataError` for a file that cannot be read, is no
+    UTF-8, or is too short to be split.
     """
-    try:
-        with opened(path, LARGEST_TEXT) as file:
-            raw = file.read()
-        text = raw.decode("utf-8-sig").replace("\r\n", "\n")
-    except OSError as error:
-        if error.errno == errno.EFBIG:
-            raise DataError(f"{path} wants at most {LARGEST_TEXT} bytes, got more; cut it") from error
-        raise DataError(f"{path} cannot be read ({error.strerror}); check the name") from error
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{path} wants UTF-8 text, got byte {error.object[error.start]:#04x} at {error.start}; convert it first"
-        ) from error
-    del raw
-    known, tokens = _numbered(np.frombuffer(text.encode("utf-32-le"), "<u4"))
-    cut = len(tokens) - len(tokens) // TEST_SHARE
-    train, test = (tokens, tokens) if whole else (tokens[:cut], tokens[cut:])
-    if len(test) < 2:
-        raise DataError(f"{path} wants at least {2 * TEST_SHARE} characters, got {len(tokens)}; give a longer text")
-    return _dataset(name, known, (train, test), text, (str(path), "your own"))
+    return of_corpus(files_of(path, dict(options or {}), name), name, (str(path), "your own"), reading)
 
 
 @dataclass(frozen=True)
@@ -61,50 +59,91 @@ class Texts:
     test: str
 
 
-def of_texts(parts: Texts, name: str, source: str, licence: str) -> Dataset:
-    """The parts as a data set, whose classes are the characters of both, with the digest of the two in a row."""
-    text, cut = parts.train + parts.test, len(parts.train)
-    known, tokens = _numbered(np.frombuffer(text.encode("utf-32-le"), "<u4"))
-    return _dataset(name, known, (tokens[:cut], tokens[cut:]), text, (source, licence))
+def of_texts(parts: Texts, name: str, source: str, licence: str, reading: Reading = PLAIN) -> Dataset:
+    """The parts as a data set, by default of their characters, with the digest of the two in a row."""
+    whole = Strings((parts.train + parts.test,))
+    return of_corpus(whole, name, (source, licence), reading, len(parts.train))
 
 
-def _dataset(
-    name: str, known: npt.NDArray[np.int64], splits: tuple[Ids, Ids], text: str, origin: tuple[str, str]
-) -> Dataset:
-    source, licence = origin
+def of_corpus(corpus: Corpus, name: str, origin: tuple[str, str], reading: Reading, cut: int = 0) -> Dataset:
+    """A corpus as a data set; its first `cut` characters are to train on, or all but the last tenth."""
+    found = surveyed(corpus)
+    if found.characters < 2 * TEST_SHARE:
+        raise DataError(
+            f"{origin[0]} wants at least {2 * TEST_SHARE} characters, got {found.characters}; give a longer text"
+        )
+    cut = cut or found.characters - found.characters // TEST_SHARE
+    tokenizer = _tokenizer(corpus, found, cut, reading)
+    several = found.documents > 1
+
+    def part(first: int, last: int) -> Part:
+        return lambda: tokenizer.encoded(between(corpus, first, last), ends=several)
+
+    parts = [part(0, cut), part(cut, found.characters)]
+    if reading.cache is None or (found.bytes <= IN_MEMORY and tokenizer.kind != "file"):
+        tokens = in_memory(parts)
+    else:
+        key = key_of(found.digest, tokenizer.digest, cut, several)
+        tokens = kept_tokens(reading.cache, key, tokenizer.size, parts)
+    if reading.whole:
+        tokens = [joined(tokens)] * 2
+    for role, ids in (("training", tokens[0]), ("test", tokens[1])):
+        if len(ids) < 2:
+            raise DataError(f"{name}: the {role} part wants 2 tokens or more, got {len(ids)}; give a longer text")
     return Dataset(
         name=name,
-        train=TextSplit(splits[0], 1),
-        test=TextSplit(splits[1], 1),
-        classes=tuple(map(chr, known.tolist())),
-        digest=hashlib.sha256(text.encode()).hexdigest(),
-        source=source,
-        licence=licence,
+        train=TextSplit(tokens[0], 1),
+        test=TextSplit(tokens[1], 1),
+        classes=tokenizer.names,
+        digest=tokenized_digest(found.digest, tokenizer),
+        source=origin[0],
+        licence=origin[1],
         augment=Augment(),
-        native=(sum(map(len, splits)),),
+        native=(found.characters,),
+        notes=_notes(found),
+        tokenizer=tokenizer,
     )
 
 
-def _numbered(points: npt.NDArray[np.uint32]) -> tuple[npt.NDArray[np.int64], Ids]:
-    """The different code points of a text, sorted, and the number of each of its characters among them."""
-    numbers = np.zeros(sys.maxunicode + 1, np.int32)
-    parts = [slice(start, start + PART) for start in range(0, len(points), PART)]  # an index takes 8 bytes: no more
-    for part in parts:
-        numbers[points[part]] = 1
-    known = np.flatnonzero(numbers)
-    numbers[known] = np.arange(len(known))
-    tokens = np.empty(len(points), np.int32)
-    for part in parts:
-        tokens[part] = numbers[points[part]]
-    return known, tokens
+def tokenized_digest(text: str, tokenizer: Tokenizer) -> str:
+    """The digest of a tokenized text: the text's own, of its characters, which follow from it."""
+    if tokenizer.kind == CHAR:
+        return text
+    return hashlib.sha256(json.dumps(["netc tokens of a text", 1, text, tokenizer.digest]).encode()).hexdigest()
 
 
-def windowed(dataset: Dataset, context: int) -> Dataset:
-    """Return the text `dataset` with examples of `context` tokens. Raises `DataError` for images and short texts."""
+def _tokenizer(corpus: Corpus, found: Survey, cut: int, reading: Reading) -> Tokenizer:
+    if not isinstance(reading.tokenizer, str):
+        return reading.tokenizer
+    if reading.tokenizer == CHAR:
+        return Characters(tuple(map(chr, found.points.tolist())))
+    size = trained_size(reading.tokenizer)
+    if not size:
+        return loaded(reading.tokenizer)
+
+    def train() -> str:
+        return trained_bpe(between(corpus, 0, cut), size).content
+
+    key = key_of("bpe", tokenizers().__version__, found.digest, cut, size)
+    text = kept_text(reading.cache, key, train) if reading.cache else train()
+    return Subwords(text, "the trained tokenizer")
+
+
+def _notes(found: Survey) -> tuple[str, ...]:
+    if not found.replaced:
+        return ()
+    return (f"{found.replaced:,} characters are U+FFFD, which stands for bytes that are no UTF-8",)
+
+
+def windowed(dataset: Dataset, context: int, vocabulary: int = 0) -> Dataset:
+    """Return the text `dataset` with examples of `context` tokens. Raises `DataError` for images and short texts.
+
+    `vocabulary` is the net's, for tokens whose own is not known.
+    """
     if not isinstance(dataset.train, TextSplit) or not isinstance(dataset.test, TextSplit):
         raise DataError(f"{dataset.name} holds images, and the net takes token ids; give `data=text:FILE`")
-    return dataclasses.replace(
-        dataset,
-        train=TextSplit(dataset.train.tokens, context, dataset.train.cut),
-        test=TextSplit(dataset.test.tokens, context),
+    train, test = (
+        dataclasses.replace(split, context=context, vocabulary=split.vocabulary and (vocabulary or split.vocabulary))
+        for split in (dataset.train, dataset.test)
     )
+    return dataclasses.replace(dataset, train=train, test=dataclasses.replace(test, cut=0))

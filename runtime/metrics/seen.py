@@ -29,7 +29,8 @@ class Task:
 
     classes: one class an example; tokens, pixels: one for each place; labels: any number of `width` labels at once
     (logits); numbers: a regression. `width` is the output's last axis, `names` of its classes or labels, `rows` the
-    predictions that will be seen: examples times `places`.
+    predictions that will be seen: examples times `places`. `lengths` int64 [width] are the bytes of text that tokens
+    stand for, where that is known.
     """
 
     kind: str
@@ -37,6 +38,7 @@ class Task:
     rows: int
     names: tuple[str, ...] = ()
     places: int = 1
+    lengths: Ints | None = None
 
     @property
     def classified(self) -> bool:
@@ -52,13 +54,15 @@ class Task:
         return [{"class": self.name(i), "value": value} for i, value in enumerate(values)]
 
 
-def task_of(net: CheckedNet, loss: Loss, names: tuple[str, ...], count: int) -> Task:
-    """The task of a net and its loss on `count` examples."""
+def task_of(net: CheckedNet, loss: Loss, names: tuple[str, ...], count: int, lengths: Ints | None = None) -> Task:
+    """The task of a net and its loss on `count` examples, of tokens of these `lengths` in bytes."""
     places = int(np.prod(net.out.shape[:-1])) if net.out.rank else 1
     width = net.out.shape[-1] if net.out.rank else 1
     one = CLASSES if net.out.rank == 1 else TOKENS if net.x.dtype != "f32" else PIXELS
     kinds = {"class": one, "likeliest": one, "side": LABELS, "nothing": NUMBERS}
-    return Task(kinds[loss.metric], width, count * places, names, places)
+    if lengths is not None and len(lengths) < width:  # ids that round a vocabulary up stand for nothing
+        lengths = np.concatenate([lengths, np.zeros(width - len(lengths), np.int64)])
+    return Task(kinds[loss.metric], width, count * places, names, places, lengths)
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,6 +9,7 @@ from typing import Literal
 
 from netc.netspec.errors import UserError
 from netc.netspec.vocabulary import Vocabulary
+from netc.runtime.metrics.bits import BitsPerByte, ByPosition
 from netc.runtime.metrics.calibration import Reliability, Temperature
 from netc.runtime.metrics.counting import (
     Confusion,
@@ -34,7 +35,8 @@ class Metric:
     """A row: a line about it, the kinds of tasks that have it, its tally, and which values are better.
 
     `scalar` names the number of its result that runs are compared by: empty where the result is that number. `widest`
-    and `most` bound the classes and the scores that it can take; `least` the classes that it wants.
+    and `most` bound the classes and the scores that it can take; `least` the classes that it wants. `of_bytes`: it
+    wants to know how many bytes each token stands for.
     """
 
     about: str
@@ -45,6 +47,7 @@ class Metric:
     least: int = 1
     widest: float = math.inf
     most: float = math.inf
+    of_bytes: bool = False
 
     def misfit(self, task: Task) -> str:
         """Why the task has no such metric, or nothing."""
@@ -53,6 +56,8 @@ class Metric:
         if not self.least <= task.width <= self.widest:
             bound = f"more than {self.least - 1}" if task.width < self.least else f"at most {int(self.widest):,}"
             return f"wants {bound} outputs, got {task.width:,}"
+        if self.of_bytes and task.lengths is None:
+            return "wants text whose tokenizer says the bytes of each token, got others"
         if task.rows * task.width > self.most:
             return f"wants at most {int(self.most):,} scores, got {task.rows * task.width:,}"
         return ""
@@ -85,6 +90,9 @@ _ROWS: tuple[tuple[Metric, str, tuple[str, ...]], ...] = (
     (Metric("mean -log of the right class's probability", _ONE, lambda t: Mean(_loss), "lower"), "log-loss", ("nll",)),
     (Metric("exp of the mean log loss", (TOKENS,), lambda t: Mean(_loss, _perplexity), "lower"), "perplexity", ()),
     (Metric("log loss in bits a token", (TOKENS,), lambda t: Mean(_bits), "lower"), "bits", ("bits-per-token", "bpc")),
+    (Metric("log loss in bits a byte of the text", (TOKENS,), BitsPerByte, "lower", of_bytes=True),
+     "bits-per-byte", ("bpb",)),
+    (Metric("perplexity at each position of a context", (TOKENS,), ByPosition, None), "by-position", ()),
     (Metric("mean precision of the classes", _ALL, _counts(macro("precision"))), "precision", ()),
     (Metric("mean recall of the classes", _ALL, _counts(macro("recall"))), "recall", ()),
     (Metric("mean F1 of the classes", _ALL, _counts(macro("f1"))), "f1", ("macro-f1",)),

@@ -70,7 +70,8 @@ def comparison_of(config: RunConfig, data: Dataset) -> Comparison:
         raise UserError(f"`best_by` wants loss or one of {', '.join(comparable())}, got {given!r}; {hint}")
     if word == "top1" and not knows_none:
         return Comparison(ACCURACY, higher=True)
-    metric, task = METRICS[word], task_of(config.net, config.recipe.loss, data.classes, len(data.test))
+    lengths = data.tokenizer.lengths if data.tokenizer else None
+    metric, task = METRICS[word], task_of(config.net, config.recipe.loss, data.classes, len(data.test), lengths)
     if config.recipe.averaging != Averaging():
         raise UserError(f"`best_by` wants accuracy or loss where averages of the weights are kept, got {word}")
     problem = metric.misfit(task) or ("" if metric.better else "has no better and worse")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from math import prod
 
 from netc.netspec.check import CheckedNet
+from netc.runtime.data.dataset import Dataset
+from netc.runtime.data.tokenizer import CHAR
 
 
 def examples_of(net: CheckedNet, *, table: bool = False) -> str:
@@ -12,6 +14,11 @@ def examples_of(net: CheckedNet, *, table: bool = False) -> str:
     if table:
         return "rows"
     return "contexts" if net.x.dtype != "f32" else "images" if len(net.x.shape) == 3 else "examples"
+
+
+def of_characters(data: Dataset) -> bool:
+    """Whether the examples are a text's whose tokens are characters."""
+    return data.tokenizer is not None and data.tokenizer.kind == CHAR
 
 
 def predictions(net: CheckedNet, count: int, *, table: bool = False, text: bool = False) -> str:

@@ -61,4 +61,13 @@ def _confusion(result: Any) -> None:
     print_table(columns, [(n, *(f"{c:,}" for c in row)) for n, row in zip(names, matrix, strict=True)])
 
 
-TABLES = {"per-class": _per_class, "confusion": _confusion}
+def _by_position(result: Any) -> None:
+    rows = [(_range(r["first"], r["last"]), shown(r["perplexity"])) for r in result["ranges"]]
+    print_table([Column("position", right=True, style="cyan"), Column("perplexity", right=True)], rows)
+
+
+def _range(first: int, last: int) -> str:
+    return f"{first:,}" if first == last else f"{first:,} to {last:,}"
+
+
+TABLES = {"per-class": _per_class, "confusion": _confusion, "by-position": _by_position}

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from netc.cli.console import line, terminal
 from netc.cli.options import tuned_line
 from netc.cli.spelling import spelled_here
-from netc.cli.views.examples import examples_of, predictions
+from netc.cli.views.examples import examples_of, of_characters, predictions
 from netc.cli.views.pace import Pace
 from netc.cli.views.waiting import Waiting
 from netc.netspec.recipe import Recipe
@@ -23,7 +23,7 @@ from netc.runtime.cache.store import Cache, CacheKey
 from netc.runtime.data.augment import said
 from netc.runtime.data.dataset import Dataset
 from netc.runtime.data.frame import said_of_all
-from netc.runtime.data.windows import TextSplit
+from netc.runtime.metrics.bits import bits_of
 from netc.runtime.prepare import Prepared
 from netc.runtime.run.config import RunConfig
 from netc.runtime.run.ledger import StepDone
@@ -47,6 +47,7 @@ class TrainView:
             refresh_per_second=REFRESH,
         )  # fmt: skip
         self._waiting = Waiting(self._console, "preparing")
+        self._bits = None if quiet else bits_of(data.test, data.tokenizer, config.recipe.loss)
         self.last: EvalRecord | None = None
         self._next = 0.0  # when the bar is next told of a step
         self._task = self._bar.add_task("train", total=None, loss="", pace="")
@@ -137,7 +138,7 @@ class TrainView:
         self._pace.pause()
         mean, word = record.averaged_accuracy, self._config.recipe.averaging.word
         averaged = "" if mean is None else f"; {word} loss {record.averaged_loss:.4f}"
-        table, text = bool(self._data.columns.inputs), isinstance(self._data.train, TextSplit)
+        table, text = bool(self._data.columns.inputs), of_characters(self._data)
         right = f", accuracy {record.accuracy:.2%} of "
         right += predictions(self._config.net, record.count, table=table, text=text)
         self.last = record
@@ -145,7 +146,8 @@ class TrainView:
             right = f" of {record.count:,}"
         elif mean is not None:
             averaged += f", accuracy {mean:.2%}"
-        self._say(f"epoch {record.epoch + 1:>3}: test loss {record.loss:.4f}{right}{averaged}")
+        bits = f" ({self._bits.short(record.loss)})" if self._bits else ""
+        self._say(f"epoch {record.epoch + 1:>3}: test loss {record.loss:.4f}{bits}{right}{averaged}")
 
 
 def _parts_said(recipe: Recipe) -> Iterator[str]:

@@ -52,8 +52,8 @@ def test_a_form_is_one_row(tmp_path, monkeypatch):
         load("ones:a,few=3")
     with pytest.raises(DataError, match=r"one of digits, .*, ones:FILE, got 'b.ones'; write ones:b.ones$"):
         load("b.ones")
-    with pytest.raises(DataError, match=r"got 'onse:b'; did you mean ones:b\?$"):
-        load("onse:b")
+    with pytest.raises(DataError, match=r"got 'onez:b'; did you mean ones:b\?$"):
+        load("onez:b")
     assert "ones:FILE" in (said := CliRunner().invoke(data, ["ls"]).stdout) and "ones, as many as you like" in said
 
 

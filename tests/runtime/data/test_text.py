@@ -15,7 +15,7 @@ from netc.runtime.data.catalog import fetch, load
 from netc.runtime.data.division import divided
 from netc.runtime.data.errors import DataError
 from netc.runtime.data.resize import resized
-from netc.runtime.data.text import load_text, windowed
+from netc.runtime.data.text import Reading, load_text, windowed
 from netc.runtime.data.windows import TextSplit
 
 WORDS = "the quick brown fox jumps over the lazy dog; é ∀\n" * 4
@@ -66,7 +66,7 @@ def test_a_text_takes_little_more_memory_than_its_tokens(tmp_path):
 
 
 def test_the_whole_text_is_for_evaluation(book):
-    whole, divided = load_text(book, "book", whole=True), load_text(book, "book")
+    whole, divided = load_text(book, "book", reading=Reading(whole=True)), load_text(book, "book")
     assert shown(whole, whole.test.labels) == WORDS
     assert whole.digest == divided.digest
 
@@ -119,7 +119,7 @@ def test_a_file_that_is_no_long_text_is_refused(tmp_path, content, sentence):
 
 
 def test_a_file_without_an_end_is_not_read_to_it(monkeypatch):
-    monkeypatch.setattr("netc.runtime.data.text.LARGEST_TEXT", 1 << 20)
+    monkeypatch.setattr("netc.runtime.data.corpus.LARGEST_TEXT", 1 << 20)
     with pytest.raises(DataError, match=r"/dev/zero cannot be read .no regular file."):
         load_text(Path("/dev/zero"), "zero")
 
@@ -127,9 +127,9 @@ def test_a_file_without_an_end_is_not_read_to_it(monkeypatch):
 def test_what_does_not_fit_is_refused(tmp_path, book):
     with pytest.raises(DataError, match="cannot be read"):
         load(f"text:{tmp_path / 'none'}", cache_dir=tmp_path)
-    with pytest.raises(DataError, match="wants a file after the colon"):
+    with pytest.raises(DataError, match="wants a file or folder after the colon"):
         load("text:", cache_dir=tmp_path)
-    with pytest.raises(DataError, match="your own file"):
+    with pytest.raises(DataError, match="your own file or folder"):
         fetch("text:x", tmp_path)
     with pytest.raises(DataError, match="contexts of 64 tokens want more than 64 in each part of the text, got"):
         windowed(load_text(book, "book"), 64)

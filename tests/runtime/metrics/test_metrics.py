@@ -178,6 +178,24 @@ def test_tokens(sk):
     assert found("bits", task, z, t) == pytest.approx(loss / math.log(2), rel=CLOSE)
 
 
+def test_tokens_of_bytes_and_by_position(sk):
+    z, t = classified(11, 120)
+    lengths = np.arange(11)
+    task = Task("tokens", 11, 120, places=12, lengths=lengths)
+    each = -np.log(softmax(z)[np.arange(120), t])
+    by_place = np.exp(each.reshape(10, 12).mean(axis=0))
+    z, t = z.reshape(10, 12, 11), t.reshape(10, 12)
+    bits = each.sum() / math.log(2) / lengths[t].sum()
+    assert found("bits-per-byte", task, z, t) == pytest.approx(bits, rel=CLOSE)
+    result = found("by-position", task, z, t)
+    assert result["positions"] == pytest.approx(by_place.tolist(), rel=CLOSE)
+    last = result["ranges"][-1]
+    assert (last["first"], last["last"], len(result["ranges"])) == (9, 12, 9)
+    assert last["perplexity"] == pytest.approx(math.exp(each.reshape(10, 12)[:, 8:].mean()), rel=CLOSE)
+    with pytest.raises(UserError, match="bits-per-byte wants text whose tokenizer says the bytes of each token"):
+        chosen_metrics("bpb", Task("tokens", 11, 120, places=12))
+
+
 def test_calibration_beside_scikit_learn():
     curve = pytest.importorskip("sklearn.calibration").calibration_curve
     z, t = classified(7, 400)

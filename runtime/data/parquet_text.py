@@ -1,0 +1,55 @@
+"""A column of text in Parquet files, each row a document: `parquet:PATH,text=COLUMN`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from netc.runtime.data.corpus import Pieces, surveyed
+from netc.runtime.data.dataset import Dataset
+from netc.runtime.data.encoded_images import part_of_name
+from netc.runtime.data.errors import DataError
+from netc.runtime.data.parquet_file import files_at, parquet, sentences
+from netc.runtime.data.text import Reading, of_corpus
+
+OPTION = "text"
+ROWS = 256  # that are read at a time
+
+
+@dataclass(frozen=True)
+class Column:
+    """The rows of a column of files, in their order."""
+
+    paths: tuple[Path, ...]
+    column: str
+
+    def pieces(self) -> Pieces:
+        """Each row as a document, an empty one where there is none; a line that ends in CR LF ends in LF."""
+        for path in self.paths:
+            with sentences(path), parquet().ParquetFile(path) as file:
+                for batch in file.iter_batches(batch_size=ROWS, columns=[self.column]):
+                    for value in batch.column(0).to_pylist():
+                        yield (value or "").replace("\r\n", "\n"), True
+
+
+def load_column(path: Path, name: str, options: Mapping[str, str], reading: Reading) -> Dataset:
+    """The column that `text` in the options names, as a data set of text.
+
+    Files whose names begin with val or test are for the test; without such files the last tenth is. Raises DataError
+    for a column that is none of text, and UserError without pyarrow.
+    """
+    files, column = files_at(path, name), options[OPTION]
+    for file in files:
+        with sentences(file):
+            known = [f.name for f in parquet().read_schema(file) if str(f.type) in ("string", "large_string")]
+        if column not in known:
+            raise DataError(
+                f"{file}: `text` wants a column of text, {', '.join(known) or 'of which it has none'}, got {column!r}"
+            )
+    held = [file for file in files if part_of_name(file)]
+    train = [file for file in files if file not in held]
+    if not train:
+        raise DataError(f"{name} wants files to train on beside those for the test, got only {held[0].name}")
+    cut = surveyed(Column(tuple(train), column)).characters if held else 0
+    return of_corpus(Column((*train, *held), column), name, (str(path), "your own"), reading, cut)

@@ -1,0 +1,31 @@
+"""Text in Parquet: rows are documents, files are parts; columns that are none are refused."""
+
+import pytest
+
+from netc.runtime.data.catalog import load
+from netc.runtime.data.errors import DataError
+
+pa = pytest.importorskip("pyarrow")
+pq = pytest.importorskip("pyarrow.parquet")
+
+
+def write(path, rows):
+    pq.write_table(pa.table({"story": rows, "n": list(range(len(rows)))}), path)
+
+
+def test_a_column_is_a_text(tmp_path):
+    write(tmp_path / "x.parquet", ["to be\r\n", None, "or not"] * 20)
+    found = load(f"parquet:{tmp_path / 'x.parquet'},text=story", cache_dir=tmp_path)
+    assert found.tokenizer.decode([*found.train.labels, *found.test.labels]) == "to be\nor not" * 20
+    with pytest.raises(DataError, match="`text` wants a column of text, story, got 'n'"):
+        load(f"parquet:{tmp_path / 'x.parquet'},text=n", cache_dir=tmp_path)
+
+
+def test_files_are_parts_and_rows_end(tmp_path):
+    pytest.importorskip("tokenizers")
+    write(tmp_path / "train-0.parquet", ["to be or not to be"] * 10)
+    write(tmp_path / "test-0.parquet", ["that is the question"] * 3)
+    found = load(f"parquet:{tmp_path},text=story", cache_dir=tmp_path / "cache", tokenizer="bpe:270")
+    ends = [int((split.labels == found.tokenizer.end).sum()) for split in (found.train, found.test)]
+    assert ends == [10, 3]
+    assert found.tokenizer.decode(found.test.labels.tolist()) == "that is the question" * 3
