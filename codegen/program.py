@@ -24,7 +24,7 @@ from netc.codegen.optim import rule_of
 from netc.codegen.random import initial_values, step_key
 from netc.codegen.rewrite.float64 import to_f64, widened
 from netc.codegen.rewrite.precision import at_precision
-from netc.codegen.rules import Scope, emit
+from netc.codegen.rules import AUXILIARY, Scope, emit
 from netc.codegen.said_of_update import said_of_update
 from netc.codegen.slots import KEY, SCALAR, Slot, averages_of, kept_of, state_of
 from netc.codegen.steps import Accumulation, Derived, train_steps
@@ -213,14 +213,13 @@ class ModuleEmitter:
     def _derive(self, b: Builder, held: dict[str, Value], x: Value, target: Value) -> Derived:
         """The share of these examples in the mean over the whole batch, and of its gradient."""
         if self.recipe.chunked_loss:
-            return self._derive_by_chunks(b, held, x, target)
+            return self._added(b, self._derive_by_chunks(b, held, x, target))
         key = None
         if self._draws:
             with b.at("key"):
                 key = step_key(b, held["key"], held["step"])
         changed = change(b, self.recipe, key, x)
-        scope = Scope(held, held, True, key=key, remat=self.recipe.remat, frozen=self.recipe.groups.freeze)
-        out = emit(b, self.net.spec.body, scope, changed.x)
+        out = emit(b, self.net.spec.body, self._scope(held, key, x), changed.x)
         with b.at("loss"):
             found = [self._one_loss(b, held, out.y, t) for t in changed.targets(b, target)]
             mean = changed.sum(b, [mean for mean, _, _ in found])
@@ -228,7 +227,21 @@ class ModuleEmitter:
         with b.at("loss", "vjp"):
             dlogits = changed.sum(b, [pull() for _, _, pull in found])
         _, drawn = out.pull(dlogits)
-        return Derived(mean, right, drawn, out.state)
+        return self._added(b, Derived(mean, right, drawn, out.state))
+
+    def _scope(self, held: Mapping[str, Value], key: Value | None, x: Value) -> Scope:
+        recipe = self.recipe
+        share = x.shape[0] / self.batch
+        return Scope(held, held, True, key=key, remat=recipe.remat, frozen=recipe.groups.freeze, share=share)
+
+    def _added(self, b: Builder, found: Derived) -> Derived:
+        """What layers add to the loss, taken out of the states and put into the loss."""
+        added = {name: value for name, value in found.state.items() if name.endswith(AUXILIARY)}
+        loss = found.loss
+        with b.at("loss"):
+            for own in added.values():
+                loss = b.add(loss, own)
+        return replace(found, loss=loss, state={n: v for n, v in found.state.items() if n not in added})
 
     def _derive_by_chunks(self, b: Builder, held: dict[str, Value], x: Value, target: Value) -> Derived:
         """The same, the loss by chunks of tokens."""
@@ -236,7 +249,7 @@ class ModuleEmitter:
         if self._draws:
             with b.at("key"):
                 key = step_key(b, held["key"], held["step"])
-        scope = Scope(held, held, True, key=key, remat=self.recipe.remat, frozen=self.recipe.groups.freeze)
+        scope = self._scope(held, key, x)
         share = held.get(SHARE) or b.scalar(1 / (self.batch * self.net.x.shape[0]))
         return self.chunked.derive(b, held, scope, x, target, share)
 

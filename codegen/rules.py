@@ -18,6 +18,7 @@ from netc.netspec.types import TensorType
 Grads = dict[str, Value]
 Pull = Callable[[Value], tuple[Value, Grads]]
 
+AUXILIARY = "(loss)"  # among the states of an emission: a scalar that it adds to the loss of the step
 BLOCK = re.compile(r"block\d+")  # the parts that are recomputed on request: the copies that stages are made of
 
 
@@ -44,7 +45,8 @@ class Scope:
 
     `key` is the step's key [2] ui32 where something draws; `stream` tells the layers apart that draw with it. With
     `remat`, blocks in it are computed a second time for their pullbacks. With `decoding` a sequence is written.
-    Layers whose paths are in `frozen` run as in evaluation.
+    Layers whose paths are in `frozen` run as in evaluation. `share` is the part of the step's batch that is here; 0
+    where there is no loss to add to, for a layer alone.
     """
 
     params: Mapping[str, Value]
@@ -56,6 +58,7 @@ class Scope:
     remat: bool = False
     decoding: Decoding | None = None
     frozen: Collection[str] = ()
+    share: float = 0.0
 
     def param(self, name: str) -> Value:
         """The parameter of that name in this layer."""
@@ -82,7 +85,8 @@ class Scope:
 class Emitted:
     """The output, the pullback `dy -> (dx, dparams)`, and the states that the step replaces.
 
-    Names in `dparams` and `state` are relative to the layer, as in its signature.
+    Names in `dparams` and `state` are relative to the layer, as in its signature. A state AUXILIARY is none: it is a
+    scalar that is added to the loss, with the layer's share of the batch in it, and whose gradient `pull` adds to dx.
     """
 
     y: Value

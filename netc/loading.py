@@ -4,18 +4,27 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from netc.netspec.find import refuse_sizes
 from netc.netspec.spec import NetSpec
 from netc.netspec.zoo import ZOO
-from netc.programs import spec_of
+from netc.netspec.zoo.sizes import SIZES, Sizes
+from netc.programs import refuse_unknown, spec_of
 from netc.runs import Run
+from netc.word_types import typed, types_of
 
 
-def load(what: str | Path) -> NetSpec | Run:
+def load(what: str | Path, **sizes: int | None) -> NetSpec | Run:
     """The net of a name that `netc ls` shows, of a .toml file or of FILE.lean:NAME; or the run in a folder.
 
-    A folder without a run does not hide the net of that name. Raises UserError or SpecError. `netc.Run.open` opens runs
+    `sizes` are sizes in place of the net's own, where it has such: `layers`, `heads`, `kv_heads`, `width`, `context`. A
+    folder without a run does not hide the net of that name. Raises UserError or SpecError. `netc.Run.open` opens runs
     alone.
     """
+    refuse_unknown(sizes, lambda: frozenset(SIZES))
+    sizes = typed(sizes, types_of((Sizes,)))
     path, net = Path(what), str(what) in ZOO or ZOO.word(str(what))
     is_run = (path / "run.json").exists() or (path.is_dir() and not net)
-    return Run.open(path) if is_run else spec_of(str(what))
+    if not is_run:
+        return spec_of(str(what), sizes)
+    refuse_sizes(sizes, str(what))
+    return Run.open(path)

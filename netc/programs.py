@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,19 +12,20 @@ from netc.codegen.rewrite.form_overrides import FormOverrides
 from netc.lean_words import Stated, stated
 from netc.netspec.check import CheckedNet, check
 from netc.netspec.errors import UserError
-from netc.netspec.find import find
+from netc.netspec.find import NO_SIZES, find, refuse_sizes
 from netc.netspec.plugins import load_installed
 from netc.netspec.recipe import Recipe
 from netc.netspec.recipe_words import recipe_of, recipe_words
 from netc.netspec.spec import NetSpec
+from netc.netspec.zoo.sizes import SIZES, Sizes
 from netc.other_words import nearest
 from netc.places import placed
-from netc.word_types import recipe_types, typed
+from netc.word_types import recipe_types, typed, types_of
 
 Shape = tuple[int, ...]
 _SHAPE = re.compile(r"[1-9][0-9]{0,8}(x[1-9][0-9]{0,8})*")
 _OWN = {"classes": int, "batch": int, "steps_per_call": int}  # words of one number
-WORDS = frozenset({"input", "recipe", *_OWN})
+WORDS = frozenset({"input", "recipe", *_OWN, *SIZES})
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,8 @@ def _request(
     on_stated: Callable[[Stated], None] | None,
     default_batch: int,
 ) -> ProgramRequest:
-    words, spec = typed(words, {**recipe_types(), **_OWN}), spec_of(net)
+    words = typed(words, {**recipe_types(), **types_of((Sizes,)), **_OWN})
+    spec = spec_of(net, taken_sizes(words))
     words = over_stated(net, config, words, program_words(), on_stated)
     checked = resolve(spec, words.pop("classes", None), words.pop("input", None))
     own = {name: words.pop(name) for name in ("batch", "steps_per_call") if name in words}
@@ -121,11 +123,18 @@ def refuse_unknown(words: Iterable[str], words_known: Callable[[], frozenset[str
             raise UserError(f"wants a word that netc knows, got `{name}`; {hint}")
 
 
-def spec_of(net: NetSpec | CheckedNet | str) -> NetSpec:
-    """The net itself, or the one of that name or file (.toml, .lean); raises UserError, SpecError."""
-    if isinstance(net, CheckedNet):
-        return net.spec
-    return net if isinstance(net, NetSpec) else find(str(net))
+def taken_sizes(words: dict[str, Any]) -> dict[str, int]:
+    """The stated sizes of a net, taken out of the words."""
+    return {name: value for name in SIZES if (value := words.pop(name, None)) is not None}
+
+
+def spec_of(net: NetSpec | CheckedNet | str, sizes: Mapping[str, int | None] = NO_SIZES) -> NetSpec:
+    """The net itself, or the one of that name, of these sizes, or file (.toml, .lean); raises UserError, SpecError."""
+    if isinstance(net, str):
+        return find(net, sizes)
+    spec = net.spec if isinstance(net, CheckedNet) else net
+    refuse_sizes(sizes, spec.name)
+    return spec
 
 
 def shape_of(given: Shape | str) -> Shape:
@@ -141,12 +150,15 @@ def shape_of(given: Shape | str) -> Shape:
 
 
 def resolve(
-    net: NetSpec | CheckedNet | str, classes: int | None = None, shape: Shape | str | None = None
+    net: NetSpec | CheckedNet | str,
+    classes: int | None = None,
+    shape: Shape | str | None = None,
+    sizes: Mapping[str, int | None] = NO_SIZES,
 ) -> CheckedNet:
     """The checked net, with the changes asked for; raises UserError, SpecError."""
-    if isinstance(net, CheckedNet) and classes is None and shape is None:
+    if isinstance(net, CheckedNet) and classes is None and shape is None and not sizes:
         return net
-    spec = spec_of(net)
+    spec = spec_of(net, sizes)
     if shape is not None:
         spec = spec.with_input(shape_of(shape))
     if classes is not None:

@@ -32,6 +32,7 @@ from netc.programs import (
     refuse_unknown,
     shape_of,
     spec_of,
+    taken_sizes,
     tuned_choices,
 )
 from netc.runtime.cache.store import data_cache
@@ -105,7 +106,8 @@ def _request(merged: Merged, on_stated: Callable[[Stated], None] | None) -> Trai
     net, config, words = merged.net, merged.config, merged.words
     if net is None:
         raise UserError("wants a `net`, got none; name one that `netc ls` shows, or a `config` that has one")
-    words, spec = typed(words, request_types()), spec_of(net)
+    words = typed(words, request_types())
+    spec = spec_of(net, taken_sizes(words))
     words = over_stated(net, config, words, request_words(), on_stated)
     own = {name: words.pop(name) for name in OWN_WORDS - {"recipe"} if name in words}
     saving = {name: words.pop(name) for name in SAVING if name in words}

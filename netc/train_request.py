@@ -15,6 +15,7 @@ from netc.netspec.recipe_words import recipe_words, training_words
 from netc.netspec.schedules import SCHEDULES
 from netc.netspec.spec import NetSpec
 from netc.netspec.vocabulary import options_of
+from netc.netspec.zoo.sizes import SIZES, Sizes
 from netc.places import Places
 from netc.runtime.data.augment import AUGMENTATIONS
 from netc.runtime.data.dataset import Dataset
@@ -79,6 +80,7 @@ def request_words() -> frozenset[str]:
     """The words that `request_training` takes besides `config`."""
     return (
         OWN_WORDS
+        | {*SIZES}
         | SAVING.keys()
         | options_of(Feeding).keys()
         | AUGMENTATIONS.keys()
@@ -91,7 +93,7 @@ def request_words() -> frozenset[str]:
 def request_types() -> dict[str, type]:
     """The types of those of them that are one number or one yes or no."""
     return {
-        **types_of((TrainRequest, TrainConfig, *SCHEDULES.values(), Augment, Preprocess, Feeding)),
+        **types_of((TrainRequest, Sizes, TrainConfig, *SCHEDULES.values(), Augment, Preprocess, Feeding)),
         **recipe_types(),
         **saving_types(),
     }

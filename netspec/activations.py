@@ -20,6 +20,7 @@ class Function:
 ACTIVATIONS: Vocabulary[Function] = Vocabulary("activation")
 ACTIVATIONS.add("identity", Function("x"), "linear", "none")
 ACTIVATIONS.add("relu", Function("max(x, 0)", smooth=False))
+ACTIVATIONS.add("relu2", Function("max(x, 0)^2"), "squared-relu")
 ACTIVATIONS.add("relu6", Function("min(max(x, 0), 6)", smooth=False))
 ACTIVATIONS.add("leaky-relu", Function("x where x > 0, else slope x", smooth=False), "lrelu")
 ACTIVATIONS.add("sigmoid", Function("1 / (1 + exp(-x))"), "logistic")

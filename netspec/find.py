@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from netc.netspec import toml
 from netc.netspec.errors import UserError
 from netc.netspec.spec import NetSpec
 from netc.netspec.zoo import ZOO
+from netc.netspec.zoo.sizes import chosen, sized
 
 
 def _toml(name: str) -> NetSpec:
@@ -23,6 +24,8 @@ def _lean(name: str) -> NetSpec:
     return file.find(name)
 
 
+NO_SIZES: Mapping[str, int | None] = {}
+
 # how the name of a file ends -> what reads the net
 FORMATS: dict[str, Callable[[str], NetSpec]] = {r"\.toml$": _toml, r"\.lean(:|$)": _lean}
 
@@ -32,15 +35,25 @@ def reader_of(name: str) -> Callable[[str], NetSpec] | None:
     return next((read for ending, read in FORMATS.items() if re.search(ending, name)), None)
 
 
-def find(name: str) -> NetSpec:
-    """The net of that name, or the spec in that .toml or .lean file; raises UserError with the nearest names."""
-    if name in ZOO:
-        return ZOO[name].make()
+def find(name: str, sizes: Mapping[str, int | None] = NO_SIZES) -> NetSpec:
+    """The net of that name, of these sizes in place of its own, or the spec in that .toml or .lean file.
+
+    Raises UserError, for a name that there is not with the nearest ones, and for sizes that the net has not.
+    """
+    stated = chosen(sizes)
+    if word := name if name in ZOO else None if reader_of(name) else ZOO.word(name):
+        return sized(word, ZOO[word], stated, [other for other in ZOO if ZOO[other].sizes])
     if read := reader_of(name):
+        refuse_sizes(stated, name)
         return read(name)
-    if word := ZOO.word(name):
-        return ZOO[word].make()
     near = [known for known in ZOO if name.lower() in known][:4] if len(name) > 1 else []
     near = near or difflib.get_close_matches(name, ZOO, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else "see `netc ls`"
     raise UserError(f"NET wants a name that `netc ls` shows, a .toml or a .lean file, got {name!r}; {hint}")
+
+
+def refuse_sizes(sizes: Mapping[str, int | None], net: str) -> None:
+    """Raise UserError for sizes of a net that somebody wrote, whose layers say them."""
+    if sizes:
+        word = next(iter(sizes))
+        raise UserError(f"`{word}` is a size of nets that `netc ls` shows, got it for {net}; change the spec itself")

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 # (layer, parameters by name, states by name, x [batch, *example], training) -> (y [batch, *out], new states by name)
 Meaning = Callable[[Any, "Tensors", "Tensors", "Array", bool], "Applied"]
 
+AUXILIARY = "(loss)"  # among the new states: a scalar that the layer adds to the loss
 KEY, STREAM = "(key)", "(stream)"  # among the states of a layer that draws: ui32 [2], and the number of its stream
 
 AGAINST_JAX = 1e-9  # float64: sums of a few hundred products, taken in another order

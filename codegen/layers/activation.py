@@ -9,7 +9,7 @@ from netc.codegen.builder import Builder
 from netc.codegen.ir import Value
 from netc.codegen.rules import Emitted, Grads, Scope, rule
 from netc.netspec.errors import UserError
-from netc.netspec.layers.activation import Activation
+from netc.netspec.layers.activation import Activation, SoftCap
 
 # A row gives y and a function from dy to dx.
 Pair = tuple[Value, Callable[[Value], Value]]
@@ -22,6 +22,11 @@ def _identity(b: Builder, x: Value, slope: float) -> Pair:
 def _relu(b: Builder, x: Value, slope: float) -> Pair:
     y = b.maximum(x, 0.0)
     return y, lambda dy: b.select(b.compare("GT", y, 0.0), dy, 0.0)  # dx = dy [x > 0]; y > 0 iff x > 0
+
+
+def _relu2(b: Builder, x: Value, slope: float) -> Pair:
+    r = b.maximum(x, 0.0)
+    return b.mul(r, r), lambda dy: b.mul(dy, b.mul(r, 2.0))  # dx = 2 dy max(x, 0)
 
 
 def _relu6(b: Builder, x: Value, slope: float) -> Pair:
@@ -104,6 +109,7 @@ def _gelu_tanh(b: Builder, x: Value, slope: float) -> Pair:
 TABLE: dict[str, Callable[[Builder, Value, float], Pair]] = {
     "identity": _identity,
     "relu": _relu,
+    "relu2": _relu2,
     "relu6": _relu6,
     "leaky-relu": _leaky_relu,
     "sigmoid": _sigmoid,
@@ -126,6 +132,17 @@ def activate(b: Builder, function: str, x: Value, slope: float = 0.01) -> Emitte
         return pull(dy), {}
 
     return Emitted(y, activation_pull)
+
+
+@rule(SoftCap, each_token=True)
+def emit_soft_cap(b: Builder, layer: SoftCap, scope: Scope, x: Value) -> Emitted:
+    """y = limit t, t = tanh(x / limit)."""
+    t = b.unary("tanh", b.mul(x, 1 / layer.limit))
+
+    def soft_cap_pull(dy: Value) -> tuple[Value, Grads]:
+        return b.mul(dy, b.sub(1.0, b.mul(t, t))), {}  # dx = dy (1 - t²): limit and 1 / limit cancel
+
+    return Emitted(b.mul(t, layer.limit), soft_cap_pull)
 
 
 @rule(Activation, each_token=True)

@@ -24,7 +24,7 @@ from netc.codegen.layers.softmax_attention import (
 from netc.codegen.layers.tokens import row_at, some_tokens
 from netc.codegen.rules import Emitted, Grads, Scope, decoding_rule, no_pull, rule
 from netc.netspec.errors import UserError
-from netc.netspec.layers.attention import QK_EPSILON, CrossAttend, SelfAttention
+from netc.netspec.layers.attention import LLAMA_SCALING, QK_EPSILON, CrossAttend, SelfAttention
 from netc.netspec.types import TensorType
 
 
@@ -197,14 +197,14 @@ def _turned(b: Builder, x: Value, cos: Value | None, sin: Value | None) -> Value
 
 
 def _turns(b: Builder, layer: SelfAttention, tokens: int, like: Value) -> tuple[Value, Value]:
-    """cos and sin [T, d/2] of the angles t / base^(2i/d).
+    """cos and sin [T, d/2] of the angles t / base^(2i/d), scaled.
 
     t = n a + c: two small tables, of the n a and of the c, give all by the sums of angles, so that the text of a long
     sequence stays short.
     """
     width = like.shape[3]
     half = width // 2
-    speeds = [layer.rope_base ** (-2 * i / width) for i in range(half)]
+    speeds = [_scaled(layer.rope_base ** (-2 * i / width), layer.rope_scaling) for i in range(half)]
     n = math.isqrt(tokens - 1) + 1
     steps = -(-tokens // n)
     shape = TensorType((steps, n, half), like.type.dtype)
@@ -220,6 +220,16 @@ def _turns(b: Builder, layer: SelfAttention, tokens: int, like: Value) -> tuple[
     sin = b.add(b.mul(sa, cc), b.mul(ca, sc))  # sin(a + c) = sin a cos c + cos a sin c
     first, second = (b.slice(b.reshape(v, (steps * n, half)), (0, 0), (tokens, half)) for v in (cos, sin))
     return first, second
+
+
+def _scaled(speed: float, scaling: tuple[float, ...]) -> float:
+    """The angle of one place, as netspec's `rope_scaling` changes it."""
+    if len(scaling) < LLAMA_SCALING:
+        return speed / scaling[0] if scaling else speed
+    factor, low, high, context = scaling
+    turns = context * speed / math.tau  # in the old context: T / period
+    kept = min(max((turns - low) / (high - low), 0.0), 1.0)
+    return kept * speed + (1 - kept) * speed / factor
 
 
 @rule(CrossAttend)

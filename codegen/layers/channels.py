@@ -17,7 +17,7 @@ def _window(b: Builder, x: Value, start: int, count: int) -> Value:
     return b.pad(kept, (*none, first - start), (*none, start + count - last))
 
 
-@rule(ChannelWindow)
+@rule(ChannelWindow, each_token=True)
 def emit_channel_window(b: Builder, layer: ChannelWindow, scope: Scope, x: Value) -> Emitted:
     """y[.., c] = x[.., start + c]."""
 

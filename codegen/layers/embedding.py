@@ -7,8 +7,9 @@ import math
 from netc.codegen.builder import Builder
 from netc.codegen.ir import Value
 from netc.codegen.layers.tokens import row_at, tokens_from
-from netc.codegen.rules import Emitted, Grads, Scope, decoding_rule, emit_part, no_pull, rule
-from netc.netspec.layers.embedding import PositionalEncoding, SinusoidalPositions, TiedHead, TokenPositionEmbed
+from netc.codegen.rules import Emitted, Grads, Scope, decoding_rule, emit, emit_part, example, no_pull, rule
+from netc.netspec.layer import expanded
+from netc.netspec.layers.embedding import LMHead, PositionalEncoding, SinusoidalPositions, TiedHead, TokenPositionEmbed
 from netc.netspec.types import DType, TensorType
 
 
@@ -73,6 +74,14 @@ def decode_tied_head(b: Builder, layer: TiedHead, scope: Scope, x: Value) -> Emi
     matrix = scope.param("embed.tokens")
     logits = b.dot(b.reshape(h, (h.shape[0], h.shape[2])), matrix, (1, 1))
     return Emitted(b.reshape(logits, (h.shape[0], 1, matrix.shape[0])), no_pull, {**embed.state, **body.state})
+
+
+@decoding_rule(LMHead)
+def decode_lm_head(b: Builder, layer: LMHead, scope: Scope, x: Value) -> Emitted:
+    """The logits of the last known token alone, as of a tied head."""
+    assert scope.decoding is not None
+    h = tokens_from(b, x, scope.decoding.position, 1) if scope.decoding.whole else x
+    return emit(b, expanded(layer, example(h)), scope, h)
 
 
 @rule(SinusoidalPositions)

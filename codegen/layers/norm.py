@@ -73,7 +73,7 @@ def emit_layer_norm(b: Builder, layer: LayerNorm, scope: Scope, x: Value) -> Emi
 def emit_rms_norm(b: Builder, layer: RMSNorm, scope: Scope, x: Value) -> Emitted:
     """y = scale x̂ with x̂ = x r, r = 1/sqrt(mean(x²) + epsilon) over the last axis."""
     hat, pull = rms_standardised(b, x, layer.epsilon)
-    return then(Emitted(hat, _without_grads(pull)), _affine(b, scope, hat, True, False))
+    return then(Emitted(hat, _without_grads(pull)), _affine(b, scope, hat, layer.scale, False))
 
 
 def rms_standardised(b: Builder, x: Value, epsilon: float) -> tuple[Value, Callable[[Value], Value]]:

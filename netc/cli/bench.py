@@ -50,6 +50,7 @@ def bench(
     against: str,
     tuned: bool,
     as_json: bool,
+    **sizes: int | None,
 ) -> None:
     """Benchmark a training step of NET: forward, loss, backward and Adam in float32, on a random batch on the device.
 
@@ -67,7 +68,7 @@ def bench(
     targets = [parse_target(word) for word in target.split(",")]
     if len({t.word for t in targets}) < len(targets):
         raise UserError(f"--target wants each target once, got {target}; leave one out")
-    checked = resolve_net(net, classes, input_)
+    checked = resolve_net(net, classes, input_, sizes)
     for where in targets:
         check_device(where)
     peers: tuple[Any, ...] = ()

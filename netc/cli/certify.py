@@ -55,7 +55,9 @@ class _Loss(Word):
 @click.option("--batch", type=click.IntRange(min=1), default=2, show_default=True, help="Batch size.")
 @config_option
 @recipe_options
-@click.option("--layers", is_flag=True, help="Check each distinct layer of NET alone instead of the whole text.")
+@click.option(
+    "--layers", "alone", is_flag=True, help="Check each distinct layer of NET alone instead of the whole text."
+)
 @click.option(
     "--primes", type=click.IntRange(1, 32), help="Number of primes near 2^26.  [default: 3 or 4, 8, 16, as needed]"
 )
@@ -87,7 +89,7 @@ class _Loss(Word):
 @json_option
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="Write the certificate to this file, as JSON.")
 def certify(
-    net: str, target: str, batch: int, layers: bool, primes: int | None,
+    net: str, target: str, batch: int, alone: bool, primes: int | None,
     points: int, seed: int, literals: str, manifest: Path | None, function: str | None,
     wrt: tuple[str, ...], updates: tuple[str, ...], scale: str, ids: int | None,
     as_json: bool, out: Path | None, **words: Any,
@@ -112,7 +114,7 @@ def certify(
         if request is None:
             loss = words["loss"] if words["loss"].isdigit() or words["loss"] == "none" else None
             return _file(Path(net), settings, manifest, function, loss, wrt, updates, scale, ids)
-        return _net(net, request, target, layers, settings)
+        return _net(net, request, target, alone, settings)
 
     found = judged(primes or 0)
     for count in () if primes else (4, 8, 16):
@@ -165,13 +167,13 @@ def _keep_memory() -> None:
         libc.mallopt(TRIM_THRESHOLD, (1 << 31) - 1)  # type: ignore[union-attr]
 
 
-def _net(net: str, request: ProgramRequest, target: str, layers: bool, settings: Settings) -> Certificate:
+def _net(net: str, request: ProgramRequest, target: str, alone: bool, settings: Settings) -> Certificate:
     from netc.proofs_oracle.certificate.certify import certificate_of_layers, certify_layers, certify_program
     from netc.runtime.target import parse_target
 
     where = parse_target(target)
     program = request.build()
-    if not layers:
+    if not alone:
         return certify_program(program, where, settings)
     return certificate_of_layers(net, settings, tuple(_watched(certify_layers(program, where, settings))))
 

@@ -14,7 +14,7 @@ from netc.cli.options import net_argument, net_options, resolve_net
 @net_argument
 @net_options
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="Output file, which must not exist.")
-def emit_lean(net: str, classes: int | None, input_: str | None, out: Path | None) -> None:
+def emit_lean(net: str, classes: int | None, input_: str | None, out: Path | None, **sizes: int | None) -> None:
     """Write NET's specification as Lean 4: `def net : NetSpec where ..`.
 
     netc reads the result back as an equal specification. Without -o the text goes to standard output.
@@ -25,7 +25,7 @@ def emit_lean(net: str, classes: int | None, input_: str | None, out: Path | Non
 
     if out is not None and out.exists():
         raise UserError(f"-o wants a new file, got {out}, which exists; give another name, or remove it first")
-    text = to_lean(resolve_net(net, classes, input_).spec)
+    text = to_lean(resolve_net(net, classes, input_, sizes).spec)
     if out is None:
         write(text)
         return

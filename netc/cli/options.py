@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from click.core import ParameterSource
 
 from netc.cli.console import say, write
+from netc.cli.sections import SIZE, under
+from netc.netspec.vocabulary import options_of
+from netc.netspec.zoo.sizes import Sizes
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -46,9 +49,19 @@ net_argument = click.argument("net", metavar="NET", shell_complete=complete_net)
 
 
 def net_options(command: Command) -> Command:
-    """Add `--classes` and `--input`; the command gets `classes` and `input_`, for `resolve_net`."""
+    """Add `--classes`, `--input` and the sizes of a net; the command gets `classes`, `input_` and the words of SIZES.
+
+    A flag that the command has already stays what it is there: `--layers` of certify is another.
+    """
+    taken = {flag for p in getattr(command, "__click_params__", ()) for flag in p.opts}
     classes = click.option("--classes", type=int, metavar="N", help="Number of output classes.")
     shape = click.option("--input", "input_", metavar="HxWxC", help="Input shape, such as 224x224x3 or 784.")
+    for name, f in reversed(options_of(Sizes).items()):
+        flag, about = f"--{name.replace('_', '-')}", f.metadata["help"]
+        if flag in taken:
+            continue
+        made = click.option(flag, name, type=click.IntRange(min=1), metavar="N", help=f"{about}  [default: the net's]")
+        command = under(SIZE, made)(command)
     return classes(shape(command))
 
 
@@ -90,14 +103,20 @@ def tuned_line(choices: FormOverrides) -> str:
     return f"{count} chosen by `netc tune` (digest {digest_of(choices)}); --no-tuned ignores them"
 
 
-def resolve_net(name: str, classes: int | None, input_: str | None, spec: NetSpec | None = None) -> CheckedNet:
+def resolve_net(
+    name: str,
+    classes: int | None,
+    input_: str | None,
+    sizes: Mapping[str, int | None] | None = None,
+    spec: NetSpec | None = None,
+) -> CheckedNet:
     """The checked net of that name or file (.toml, .lean), with the changes asked for; raises UserError, SpecError.
 
     `spec` is the net, where it has been read already.
     """
     from netc.programs import resolve
 
-    return resolve(spec or name, classes, input_)
+    return resolve(spec or name, classes, input_, {n: value for n, value in (sizes or {}).items() if value is not None})
 
 
 def print_json(value: Any) -> None:

@@ -23,12 +23,13 @@ from netc.netspec.recipe import Recipe, TrainConfig
 from netc.netspec.schedules import Schedule
 from netc.netspec.wrapping import Wrapping
 
-MOST, START, RATE, OPTIMIZER = "Most used", "Start from weights", "Learning-rate schedule", "Optimizer"
+MOST, SIZE, START = "Most used", "Size of the net", "Start from weights"
+RATE, OPTIMIZER = "Learning-rate schedule", "Optimizer"
 LOSS, REGULARISE, GRADIENTS = "Loss and labels", "Regularise", "Gradients and averages"
 READING, AUGMENTING, SPLIT = "Reading images", "Augment images", "Split and order"
 STOP, SPEED, RUNS = "Stop and choose the best", "Memory and speed", "Checkpoints, logs, resume"
 SECTIONS = (
-    MOST, START, RATE, OPTIMIZER, LOSS, REGULARISE, GRADIENTS, READING, AUGMENTING, SPLIT, STOP, SPEED, RUNS
+    MOST, SIZE, START, RATE, OPTIMIZER, LOSS, REGULARISE, GRADIENTS, READING, AUGMENTING, SPLIT, STOP, SPEED, RUNS,
 )  # fmt: skip
 
 # the options that stand first in their section, in this order

@@ -37,6 +37,7 @@ def show(
     dot: bool,
     mermaid: bool,
     as_json: bool,
+    **sizes: int | None,
 ) -> None:
     """Show a net: its layers, shapes, parameters and FLOPs.
 
@@ -49,10 +50,10 @@ def show(
     ]
     _check_forms(forms, depth)
     if forms in ([], ["--json"]) and (file := lean_list.several(net)) is not None:
-        _show_list(file, as_json=as_json, options=(classes, input_, depth))
+        _show_list(file, as_json=as_json, options=(classes, input_, depth, *sizes.values()))
         return
     reading = None if toml else _reading(net)
-    checked = resolve_net(net, classes, input_, reading.spec if reading else None)
+    checked = resolve_net(net, classes, input_, sizes, reading.spec if reading else None)
     match forms:
         case ["--toml"]:
             from netc.netspec.toml import to_toml
@@ -83,7 +84,7 @@ def _show_list(file: LeanFile, *, as_json: bool, options: tuple[object, ...]) ->
 
     if any(option is not None for option in options):
         first = choose(file, file.specs[0].name)
-        raise UserError(f"--classes, --input and --depth want one net, got the {len(file.specs)} of a file; {first}")
+        raise UserError(f"--classes, --input, --depth and sizes want one net, got {len(file.specs)} of a file; {first}")
     lean_list.print_list(file, as_json=as_json)
 
 

@@ -49,6 +49,7 @@ def tune(
     by: str,
     show: bool,
     as_json: bool,
+    **sizes: int | None,
 ) -> None:
     """Time every form of each distinct convolution in NET's train step, and keep the fastest.
 
@@ -69,7 +70,7 @@ def tune(
         raise UserError("--show measures nothing, got also --all or --no-step; leave them out")
     if not show:
         check_here(where, by)
-    checked = resolve_net(net, classes, input_)
+    checked = resolve_net(net, classes, input_, sizes)
     program = build(checked, Recipe(), batch)
     store = Cache(on_damage=_damage)
     if show:

@@ -5,6 +5,7 @@
 
 from netc.netspec.layer import Layer
 from netc.netspec.layers.activation import Activation as Activation
+from netc.netspec.layers.activation import SoftCap as SoftCap
 from netc.netspec.layers.adaptive_pool import AdaptiveAvgPool as AdaptiveAvgPool
 from netc.netspec.layers.adaptive_pool import CeilMaxPool as CeilMaxPool
 from netc.netspec.layers.aspp import AsppModule as AsppModule
@@ -40,8 +41,11 @@ from netc.netspec.layers.embedding import PositionalEncoding as PositionalEncodi
 from netc.netspec.layers.embedding import SinusoidalPositions as SinusoidalPositions
 from netc.netspec.layers.embedding import TiedHead as TiedHead
 from netc.netspec.layers.embedding import TokenPositionEmbed as TokenPositionEmbed
+from netc.netspec.layers.experts import MixtureOfExperts as MixtureOfExperts
+from netc.netspec.layers.experts import TopKGates as TopKGates
 from netc.netspec.layers.fire import FireModule as FireModule
 from netc.netspec.layers.fpn import FpnModule as FpnModule
+from netc.netspec.layers.gated import GatedMlp as GatedMlp
 from netc.netspec.layers.inception import InceptionModule as InceptionModule
 from netc.netspec.layers.mamba import MambaBlock as MambaBlock
 from netc.netspec.layers.mamba import SelectiveScan as SelectiveScan

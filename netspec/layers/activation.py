@@ -38,3 +38,28 @@ class Activation(Layer):
     def label(self) -> str:
         """`relu`."""
         return self.function
+
+
+@dataclass(frozen=True)
+class SoftCap(Layer):
+    """y = limit tanh(x / limit) for each element: nearly x where that is small, and never beyond the limit.
+
+    Put on logits it bounds them. Source: Gemma Team 2024, section 2 (logit soft-capping), after Bello et al. 2017.
+    """
+
+    kind: ClassVar[str] = "softCap"
+    limit: float
+
+    def problems(self) -> Iterator[str]:
+        """Options that no input could make right."""
+        yield from want_finite(limit=self.limit)
+        if not self.limit > 0:
+            yield f"limit wants a positive number, got {self.limit}"
+
+    def signature(self, x: TensorType) -> Signature:
+        """No parameters; the output has the type of the input."""
+        return Signature((), (), x)
+
+    def label(self) -> str:
+        """`softCap 15`."""
+        return f"softCap {self.limit:g}"

@@ -16,7 +16,19 @@ from netc.netspec.types import Signature, TensorType, batched
 ROPE_BASE = 10_000.0
 QK_EPSILON = 1e-6
 LARGEST_BASE = 1e12
+LLAMA_SCALING = 4  # numbers of the form of Llama 3
 MOST_TILES = 512  # the program spells out every one
+
+
+def scaling_problems(scaling: tuple[float, ...]) -> Iterator[str]:
+    """Yield a sentence for numbers that are no scaling of rope."""
+    if len(scaling) not in (0, 1, LLAMA_SCALING) or not all(0 < number <= LARGEST_BASE for number in scaling):
+        yield (
+            "rope_scaling wants one factor, or the factor, low and high frequency factor and old context of Llama 3, "
+            f"all positive, got {list(scaling)}"
+        )
+    elif scaling[1:] and not scaling[1] < scaling[2]:
+        yield f"rope_scaling wants a low frequency factor below the high one, got {scaling[1]:g} and {scaling[2]:g}"
 
 
 def rate_problems(**rates: float) -> Iterator[str]:
@@ -57,13 +69,17 @@ class SelfAttention(Layer):
     `kv_heads`, each of which H / K heads in a row share. `causal` leaves out s > t, and with `window` = w also
     s <= t - w. `groups` are equal runs of tokens, each of which attends to itself alone. `rope` turns each q[t] and
     k[t] by angles t / rope_base^(2i/d) in the planes (i, i + d/2), the half-split convention of GPT-NeoX and LLaMA;
-    t counts from the start of the group. `qk_norm` divides each q[t, h] and k[t, h] by its root mean square first.
+    t counts from the start of the group. `rope_scaling` makes the angles smaller, for a context longer than that of
+    the first training: one number divides them (position interpolation); four are Llama 3's factor f, low l, high h
+    and old context T: angles whose period is above T / l are divided by f, those below T / h stay, those between mix
+    the two, linearly in T / period. `qk_norm` divides each q[t, h] and k[t, h] by its root mean square first.
     `dropout` leaves out elements of p and divides the others by 1 - dropout.
 
     `tile` = 0 computes and keeps exp of all scores. With tile = n the keys come in blocks of n, with a running
     maximum and sum; only y and the log of the sum are kept, and the backward computes p again. The result is the
     same. Sources: Vaswani et al. 2017, eq. 1; rope Su et al. 2021, eq. 34; tiles Dao et al. 2022, algorithms 1 and 4;
-    kv_heads Ainslie et al. 2023; window Beltagy et al. 2020, section 3.1; qk_norm Dehghani et al. 2023, section 2.
+    rope_scaling Chen et al. 2023, eq. 4, and `rope_type: llama3` of Llama 3.1's config.json; kv_heads Ainslie et al.
+    2023; window Beltagy et al. 2020, section 3.1; qk_norm Dehghani et al. 2023, section 2.
     """
 
     kind: ClassVar[str] = "selfAttention"
@@ -77,6 +93,7 @@ class SelfAttention(Layer):
     rope_base: float = ROPE_BASE
     qk_norm: bool = False
     window: int = 0
+    rope_scaling: tuple[float, ...] = ()
 
     def problems(self) -> Iterator[str]:
         """Options that no input could make right."""
@@ -88,6 +105,7 @@ class SelfAttention(Layer):
             yield f"kv_heads wants a divisor of heads={self.heads}, got {self.kv_heads}"
         if not 1 < self.rope_base <= LARGEST_BASE:
             yield f"rope_base wants a number above 1, at most {LARGEST_BASE:g}, got {self.rope_base}"
+        yield from scaling_problems(self.rope_scaling)
         if self.window < 0 or (self.window and not self.causal):
             yield f"window wants 0 (all earlier tokens), or a number of tokens with causal, got {self.window}"
 
@@ -171,11 +189,12 @@ class MultiHeadAttention(Composite):
     rope_base: float = ROPE_BASE
     qk_norm: bool = False
     window: int = 0
+    rope_scaling: tuple[float, ...] = ()
 
     def _attend(self) -> SelfAttention:
         return SelfAttention(
             self.heads, self.causal, self.rope, self.tile, self.attention_dropout, self.groups, self.kv_heads,
-            self.rope_base, self.qk_norm, self.window, name="attend",
+            self.rope_base, self.qk_norm, self.window, self.rope_scaling, name="attend",
         )  # fmt: skip
 
     def problems(self) -> Iterator[str]:

@@ -7,7 +7,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from netc.netspec.layer import Combinator, Composite, Layer, LayerError, Visit, want_positive, want_rank, want_spread
+from netc.netspec.layer import (
+    Combinator,
+    Composite,
+    Layer,
+    LayerError,
+    Visit,
+    want_finite,
+    want_positive,
+    want_rank,
+    want_spread,
+)
+from netc.netspec.layers.activation import SoftCap
 from netc.netspec.layers.combine import Chain
 from netc.netspec.layers.dense import Dense
 from netc.netspec.types import Constant, Normal, ParamSpec, Signature, TensorType, batched
@@ -60,21 +71,30 @@ class TokenPositionEmbed(Layer):
 class LMHead(Composite):
     """logits[t] = x[t] kernel (+ bias): [T, D] -> [T, vocabulary], with a kernel of its own.
 
-    Source: Vaswani et al. 2017, section 3.4. With the embedding's matrix in place of the kernel it is `tiedHead`.
+    With `cap` above 0 a softCap of that limit follows; `std` is that of dense. Source: Vaswani et al. 2017, section
+    3.4. With the embedding's matrix in place of the kernel it is `tiedHead`.
     """
 
     kind: ClassVar[str] = "lmHead"
     vocabulary: int
     bias: bool = False
+    cap: float = 0.0
+    std: float | None = None
 
     def problems(self) -> Iterator[str]:
         """Options that no input could make right."""
         yield from want_positive(vocabulary=self.vocabulary)
+        yield from want_finite(cap=self.cap)
+        if self.cap < 0:
+            yield f"cap wants 0 (none) or a positive number, got {self.cap}"
+        if self.std is not None:
+            yield from want_spread(std=self.std)
 
     def expand(self, x: TensorType) -> Layer:
-        """One dense layer."""
+        """One dense layer, and its cap."""
         want_rank(self, x, 2, "T, D", "put it after layers that keep the sequence")
-        return Chain((Dense(self.vocabulary, bias=self.bias, name="dense"),))
+        capped = (SoftCap(self.cap, name="cap"),) if self.cap else ()
+        return Chain((Dense(self.vocabulary, bias=self.bias, std=self.std, name="dense"), *capped))
 
     def label(self) -> str:
         """`lmHead 65`."""

@@ -89,11 +89,13 @@ class LayerNorm(Layer):
 class RMSNorm(Layer):
     """y = scale x / sqrt(mean of x² + epsilon), the mean over the last axis, for each place alone.
 
-    Source: Zhang and Sennrich 2019, eq. 4; epsilon inside the root as in torch.nn.RMSNorm, its size as in LLaMA.
+    `scale=False` leaves scale [C] out. Source: Zhang and Sennrich 2019, eq. 4; epsilon inside the root as in
+    torch.nn.RMSNorm, its size as in LLaMA.
     """
 
     kind: ClassVar[str] = "rmsNorm"
     epsilon: float = 1e-6
+    scale: bool = True
 
     def problems(self) -> Iterator[str]:
         """Options that no input could make right."""
@@ -101,7 +103,7 @@ class RMSNorm(Layer):
 
     def signature(self, x: TensorType) -> Signature:
         """scale [C]."""
-        return Signature(affine_params(channels_of(x), bias=False), (), x)
+        return Signature(affine_params(channels_of(x), self.scale, bias=False), (), x)
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 
-from netc.netspec.spec import NetSpec
 from netc.netspec.vocabulary import Vocabulary
 from netc.netspec.zoo import (
     alexnet,
@@ -17,11 +14,14 @@ from netc.netspec.zoo import (
     googlenet,
     gpt,
     inception,
+    llama,
     mamba,
     mnasnet,
     mnist,
     mobilenet,
     mobilevit,
+    moe,
+    nanochat,
     resnet,
     shufflenet,
     squeezenet,
@@ -30,15 +30,7 @@ from netc.netspec.zoo import (
     vgg,
     vit,
 )
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A net of the zoo: how to make it, and its published count of trained parameters."""
-
-    make: Callable[[], NetSpec]
-    parameters: int
-
+from netc.netspec.zoo.sizes import Entry
 
 ZOO: Vocabulary[Entry] = Vocabulary("net", "a name that `netc ls` shows")
 ZOO.add("mnist-linear", Entry(mnist.mnist_linear, 7_850))
@@ -78,6 +70,14 @@ ZOO.add("convnext_small", Entry(partial(convnext.convnext, "convnext_small"), 50
 ZOO.add("convnext_base", Entry(partial(convnext.convnext, "convnext_base"), 88_591_464))
 ZOO.add("tiny-gpt", Entry(gpt.tiny_gpt, 808_320))
 ZOO.add("gpt2", Entry(gpt.gpt2, 124_439_808))
+ZOO.add("gpt2-medium", Entry(gpt.gpt2_medium, 354_823_168))
+ZOO.add("gpt2-large", Entry(gpt.gpt2_large, 774_030_080))
+ZOO.add("gpt2-xl", Entry(gpt.gpt2_xl, 1_557_611_200))
+ZOO.add("tiny-llama", Entry(llama.tiny_llama, 746_752))
+ZOO.add("smollm2-135m", Entry(llama.smollm2_135m, 134_515_008))
+ZOO.add("llama-3.2-1b", Entry(llama.llama_3_2_1b, 1_235_814_400))
+ZOO.add("tiny-moe", Entry(moe.tiny_moe, 1_783_040))
+ZOO.add("tiny-nanochat", Entry(nanochat.tiny_nanochat, 819_968))
 ZOO.add("tiny-mamba", Entry(mamba.tiny_mamba, 474_880))
 ZOO.add("mobilenet_v1", Entry(mobilenet.mobilenet_v1, 4_231_976))
 ZOO.add("mobilenet_v2", Entry(mobilenet.mobilenet_v2, 3_504_872))

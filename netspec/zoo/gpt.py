@@ -43,22 +43,42 @@ def _block(index: int, width: int, heads: int, mlp: int) -> Layer:
     return Chain(parts, name=f"block{index}")
 
 
-def tiny_gpt() -> NetSpec:
-    """Characters: 65 of them, context 64, 4 blocks of 4 heads and width 128."""
-    blocks = tuple(_block(index, 128, 4, 512) for index in range(4))
+def tiny_gpt(*, layers: int = 4, heads: int = 4, width: int = 128, context: int = 64) -> NetSpec:
+    """Characters: 65 of them, context 64, 4 blocks of 4 heads and width 128; the MLP is 4 times as wide."""
+    blocks = tuple(_block(index, width, heads, 4 * width) for index in range(layers))
     return _tied(
-        "tiny-gpt", 64, 65, 128, blocks,
+        "tiny-gpt", context, 65, width, blocks,
         "lean4-mlir's tiny GPT: 65 characters, 4 layers, 4 heads, width 128, MLP 512, tied head; "
         "context 64 and no bias in qkv, as its count implies",
     )  # fmt: skip
 
 
-def gpt2() -> NetSpec:
-    """The smallest GPT-2: 12 blocks of 12 heads and width 768, context 1024, 50257 tokens."""
+def _gpt2(name: str, layers: int, heads: int, width: int, context: int) -> NetSpec:
+    """50257 tokens; the MLP is 4 times as wide."""
     blocks = TransformerEncoder(
-        12, 3072, 12, causal=True, activation="gelu-tanh", epsilon=EPSILON, std=STD, name="blocks"
+        heads, 4 * width, layers, causal=True, activation="gelu-tanh", epsilon=EPSILON, std=STD, name="blocks"
     )
     return _tied(
-        "gpt2", 1024, 50_257, 768, (blocks,),
-        "Radford et al. 2019, table 2 (first row); 124,439,808 is the count of the published checkpoint",
+        name, context, 50_257, width, (blocks,),
+        "Radford et al. 2019, table 2; the count is that of the published checkpoint",
     )  # fmt: skip
+
+
+def gpt2(*, layers: int = 12, heads: int = 12, width: int = 768, context: int = 1024) -> NetSpec:
+    """The smallest GPT-2."""
+    return _gpt2("gpt2", layers, heads, width, context)
+
+
+def gpt2_medium(*, layers: int = 24, heads: int = 16, width: int = 1024, context: int = 1024) -> NetSpec:
+    """The second row of the table."""
+    return _gpt2("gpt2-medium", layers, heads, width, context)
+
+
+def gpt2_large(*, layers: int = 36, heads: int = 20, width: int = 1280, context: int = 1024) -> NetSpec:
+    """The third row."""
+    return _gpt2("gpt2-large", layers, heads, width, context)
+
+
+def gpt2_xl(*, layers: int = 48, heads: int = 25, width: int = 1600, context: int = 1024) -> NetSpec:
+    """The last row, which the paper calls GPT-2."""
+    return _gpt2("gpt2-xl", layers, heads, width, context)

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from netc.netspec.activations import ACTIVATIONS
-from netc.netspec.layers import Activation
+from netc.netspec.layers import Activation, SoftCap
 from netc.proofs_oracle.reference import BadCase, Case, OracleError, Reference
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ def _gelu_tanh(x: Array) -> Array:
 FUNCTIONS: dict[str, Callable[[Array, float], Array]] = {
     "identity": lambda x, slope: x,
     "relu": lambda x, slope: jnp.where(x > 0, x, 0.0),
+    "relu2": lambda x, slope: jnp.where(x > 0, x, 0.0) ** 2,
     "relu6": lambda x, slope: jnp.where(x <= 0, 0.0, jnp.where(x >= 6, 6.0, x)),
     "leaky-relu": lambda x, slope: jnp.where(x > 0, x, slope * x),
     "sigmoid": lambda x, slope: jax.nn.sigmoid(x),
@@ -58,6 +59,10 @@ def activate(function: str, x: Array, slope: float = 0.01) -> Array:
 
 def _activation(layer: Activation, params: Tensors, state: Tensors, x: Array, training: bool) -> Applied:
     return activate(layer.function, x, layer.slope), {}
+
+
+def _soft_cap(layer: SoftCap, params: Tensors, state: Tensors, x: Array, training: bool) -> Applied:
+    return layer.limit * jnp.tanh(x / layer.limit), {}
 
 
 def _cases(function: str) -> tuple[Case, ...]:
@@ -85,6 +90,20 @@ REFERENCES = (
         (
             BadCase(Activation("rely"), (4,), "activation wants one of identity, relu"),
             BadCase(Activation("relu", slope=0.5), (4,), "slope belongs to leaky-relu, got slope=0.5 with relu"),
+        ),
+    ),
+    Reference(
+        "softCap",
+        _soft_cap,
+        (
+            Case("sequence", SoftCap(15.0), (3, 5)),
+            Case("small", SoftCap(0.5), (7,)),
+            Case("one-element", SoftCap(1.0), (1,), batch=1),
+            Case("evaluation", SoftCap(2.0), (2, 3), training=False),
+        ),
+        (
+            BadCase(SoftCap(0.0), (4,), "limit wants a positive number, got 0.0"),
+            BadCase(SoftCap(float("inf")), (4,), "limit wants a finite number, got inf"),
         ),
     ),
 )

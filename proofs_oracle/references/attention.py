@@ -17,10 +17,24 @@ if TYPE_CHECKING:
     from netc.proofs_oracle.reference import Applied, Tensors
 
 
-def turned(x: Array, base: float) -> Array:
+def scaled(speeds: Array, scaling: tuple[float, ...]) -> Array:
+    """Chen et al. 2023, eq. 4, of one number; the three ranges of wavelengths of Llama 3.1 of four."""
+    if not scaling:
+        return speeds
+    slow = speeds / scaling[0]
+    if len(scaling) == 1:
+        return slow
+    _, low, high, context = scaling
+    wavelengths = 2 * jnp.pi / speeds
+    smooth = (context / wavelengths - low) / (high - low)
+    between = (1 - smooth) * slow + smooth * speeds
+    return jnp.where(wavelengths > context / low, slow, jnp.where(wavelengths < context / high, speeds, between))
+
+
+def turned(x: Array, base: float, scaling: tuple[float, ...] = ()) -> Array:
     """Su et al. 2021, eq. 34, x [batch, T, d]: the numbers x[i] + j x[i + d/2] times exp(j t / base^(2i/d))."""
     half = x.shape[2] // 2
-    speeds = base ** (-2 * jnp.arange(half) / x.shape[2])
+    speeds = scaled(base ** (-2 * jnp.arange(half) / x.shape[2]), scaling)
     angles = jnp.arange(x.shape[1])[:, None] * speeds
     z = (x[..., :half] + 1j * x[..., half:]) * jnp.exp(1j * angles)
     return jnp.concatenate([z.real, z.imag], axis=-1)
@@ -63,7 +77,7 @@ def self_attention(layer: SelfAttention, state: Tensors, x: Array, training: boo
         if layer.qk_norm:
             qh, kh = (part / jnp.sqrt(jnp.mean(part**2, axis=-1, keepdims=True) + 1e-6) for part in (qh, kh))
         if layer.rope:
-            qh, kh = turned(qh, layer.rope_base), turned(kh, layer.rope_base)
+            qh, kh = (turned(part, layer.rope_base, layer.rope_scaling) for part in (qh, kh))
         outs.append((probabilities(qh, kh, causal=layer.causal, window=layer.window) * kept[:, head]) @ vh)
     return jnp.reshape(jnp.concatenate(outs, axis=-1), (batch, x.shape[1], -1))
 
@@ -91,6 +105,7 @@ def multi_head(layer: MultiHeadAttention, params: Tensors, state: Tensors, x: Ar
     inner = SelfAttention(
         layer.heads, causal=layer.causal, rope=layer.rope, dropout=layer.attention_dropout, groups=layer.groups,
         kv_heads=layer.kv_heads, rope_base=layer.rope_base, qk_norm=layer.qk_norm, window=layer.window,
+        rope_scaling=layer.rope_scaling,
     )  # fmt: skip
     o = self_attention(inner, under(state, "attend"), linear(params, "qkv", x), training)
     return dropout(under(state, "dropout"), linear(params, "out", o), layer.dropout, training)
@@ -157,6 +172,13 @@ REFERENCES = (
             Case("shared-keys-tiles-groups", SelfAttention(2, kv_heads=1, tile=2, groups=2), (6, 8)),
             Case("shared-keys-dropout", SelfAttention(2, kv_heads=1, dropout=0.4), (4, 8)),
             Case("rope-base", SelfAttention(1, rope=True, rope_base=50.0), (5, 12)),
+            Case("rope-interpolated", SelfAttention(1, rope=True, rope_scaling=(4.0,)), (5, 12)),
+            # of 8 angles of base 50 and old context 16, some have each of the three ranges of periods
+            Case(
+                "rope-llama3",
+                SelfAttention(1, causal=True, rope=True, rope_base=50.0, rope_scaling=(8.0, 1.0, 2.0, 16.0)),
+                (6, 48),
+            ),
             Case("normalised", SelfAttention(2, qk_norm=True), (4, 12)),
             Case("normalised-rope-shared", SelfAttention(2, causal=True, rope=True, qk_norm=True, kv_heads=1), (5, 16)),
             Case("window", SelfAttention(2, causal=True, window=2), (6, 12)),
@@ -169,6 +191,10 @@ REFERENCES = (
             BadCase(SelfAttention(4, kv_heads=2), (4, 12), "wants a multiple of 4 + 2 x 2 heads of channels"),
             BadCase(SelfAttention(2, window=2), (4, 6), "or a number of tokens with causal, got 2"),
             BadCase(SelfAttention(2, rope_base=1.0), (4, 6), "rope_base wants a number above 1"),
+            BadCase(
+                SelfAttention(2, rope_scaling=(8.0, 1.0)), (4, 6), "rope_scaling wants one factor, or the factor, l"
+            ),
+            BadCase(SelfAttention(2, rope_scaling=(8.0, 4.0, 1.0, 64.0)), (4, 6), "below the high one, got 4 and 1"),
             BadCase(SelfAttention(0), (4, 6), "heads wants a positive integer, got 0"),
             BadCase(SelfAttention(2), (4, 9), "wants a multiple of 3 x 2 heads of channels, got [batch, 4, 9]"),
             BadCase(SelfAttention(1), (4, 4, 3), "wants [batch, T, D], got [batch, 4, 4, 3]; put spatialFlatten"),
@@ -207,6 +233,7 @@ REFERENCES = (
             Case("batch-1", MultiHeadAttention(2), (3, 4), batch=1),
             Case("groups", MultiHeadAttention(1, groups=2), (4, 3)),
             Case("shared-keys", MultiHeadAttention(4, kv_heads=2, causal=True, rope=True, rope_base=100.0), (5, 8)),
+            Case("rope-interpolated", MultiHeadAttention(1, rope=True, rope_scaling=(2.0,)), (5, 4)),
             Case("normalised-window", MultiHeadAttention(2, causal=True, qk_norm=True, window=2), (5, 4)),
             Case("dropouts", MultiHeadAttention(2, dropout=0.3, attention_dropout=0.2), (4, 4)),
             Case("evaluation", MultiHeadAttention(2, dropout=0.3, attention_dropout=0.2), (4, 4), training=False),

@@ -33,7 +33,8 @@ def _embed(layer: TokenPositionEmbed, params: Tensors, state: Tensors, x: Array,
 
 def _lm_head(layer: LMHead, params: Tensors, state: Tensors, x: Array, training: bool) -> Applied:
     logits = jnp.einsum("btd,dv->btv", x, params["dense.kernel"])
-    return logits + params.get("dense.bias", 0.0), {}
+    logits = logits + params.get("dense.bias", 0.0)
+    return (layer.cap * jnp.tanh(logits / layer.cap) if layer.cap else logits), {}
 
 
 def _tied_head(layer: TiedHead, params: Tensors, state: Tensors, x: Array, training: bool) -> Applied:
@@ -88,11 +89,14 @@ REFERENCES = (
         (
             Case("plain", LMHead(5), (4, 3)),
             Case("bias", LMHead(5, bias=True), (4, 3)),
+            Case("capped", LMHead(5, cap=2.0, std=0.5), (4, 3)),
             Case("one-token", LMHead(1), (1, 2), batch=1),
             Case("evaluation", LMHead(3), (2, 4), training=False),
         ),
         (
             BadCase(LMHead(0), (4, 3), "vocabulary wants a positive integer, got 0"),
+            BadCase(LMHead(5, cap=-1.0), (4, 3), "cap wants 0 (none) or a positive number, got -1.0"),
+            BadCase(LMHead(5, std=-1.0), (4, 3), "std wants a finite number, not negative, got -1.0"),
             BadCase(LMHead(5), (3,), "wants [batch, T, D], got [batch, 3]"),
         ),
     ),

@@ -58,7 +58,7 @@ def _layer_norm(layer: LayerNorm, params: Tensors, state: Tensors, x: Array, tra
 
 def rms_norm(x: Array, params: Tensors, *, epsilon: float = 1e-6) -> Array:
     """Zhang and Sennrich 2019, eq. 4, over the last axis."""
-    return params["scale"] * x / jnp.sqrt(jnp.mean(x**2, -1, keepdims=True) + epsilon)
+    return params.get("scale", 1.0) * x / jnp.sqrt(jnp.mean(x**2, -1, keepdims=True) + epsilon)
 
 
 def _rms_norm(layer: RMSNorm, params: Tensors, state: Tensors, x: Array, training: bool) -> Applied:
@@ -151,6 +151,7 @@ REFERENCES = (
             Case("constant", RMSNorm(), (3, 4), draw="constant"),
             Case("integers", RMSNorm(epsilon=0.5), (3, 8), draw="ties"),
             Case("zero-scales", RMSNorm(), (3, 6), draw="kinks"),
+            Case("no-scale", RMSNorm(scale=False), (4, 6)),
             Case("evaluation", RMSNorm(), (4, 6), training=False),
         ),
         (BadCase(RMSNorm(epsilon=-1.0), (4,), "epsilon wants a positive number, got -1.0"),),

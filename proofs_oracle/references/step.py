@@ -27,6 +27,7 @@ from netc.netspec.layers import (
     Flatten,
     GlobalAvgPool,
     MaxPool,
+    MixtureOfExperts,
     Residual,
     ResidualBlock,
     TiedHead,
@@ -48,7 +49,7 @@ from netc.netspec.recipe import SGD, Adam, Recipe
 from netc.netspec.regularisation import Regularisation
 from netc.netspec.spec import NetSpec
 from netc.netspec.wrapping import Wrapping
-from netc.proofs_oracle.reference import KEY, STREAM, apply, under, within
+from netc.proofs_oracle.reference import AUXILIARY, KEY, STREAM, apply, under, within
 from netc.proofs_oracle.references import losses
 from netc.proofs_oracle.references.mixing import erased, mixture
 
@@ -102,7 +103,8 @@ def loss_and_gradients(net: NetSpec, recipe: Recipe) -> Callable[..., Any]:
             (jnp.mean(losses.each(loss, z, t)), jnp.sum(losses.correct(loss, z, t))) for t in (target, target[::-1])
         ]
         mean, right = (share * own + (1 - share) * other for own, other in zip(*both, strict=True))
-        return mean, (right, new)
+        added = sum(value for name, value in new.items() if name.endswith(AUXILIARY))
+        return mean + added, (right, {n: value for n, value in new.items() if not n.endswith(AUXILIARY)})
 
     return jax.value_and_grad(mean_loss, has_aux=True)  # type: ignore[no-any-return]
 
@@ -201,6 +203,16 @@ TOKENS = NetSpec(
         Dense(3, name="head"),
     ),
 )
+EXPERTS = NetSpec(
+    "small-experts",
+    (5, 4),
+    (
+        Dense(4, activation="tanh", name="up"),
+        Residual(MixtureOfExperts(3, 3, 2, balance=0.5, std=0.5), name="block0"),
+        Residual(MixtureOfExperts(2, 4, 1, balance=0.3, std=0.5), name="block1"),
+        Dense(3, name="head"),
+    ),
+)
 PIXELS = NetSpec(
     "small-pixels",
     (4, 3, 2),
@@ -235,6 +247,9 @@ CASES = (
     StepCase("resnet-adam-l2-on-all", RESNET, Recipe(replace(ADAM, weight_decay=0.1, decoupled=False), decay_all=True)),
     StepCase("bottlenecks-sgd", BOTTLENECKS, Recipe(SGD(), SMOOTHED)),
     StepCase("tokens-sgd", TOKENS, Recipe(SGD(), CrossEntropy(0.1, (0.5, 2.0, 1.0)))),
+    StepCase("experts-sgd", EXPERTS, Recipe(SGD())),
+    StepCase("experts-accumulated-remat", EXPERTS, Recipe(SGD(), accumulate=2, remat=True), batch=4),
+    StepCase("experts-frozen", EXPERTS, Recipe(SGD(), groups=Groups(freeze=("block0",)))),
     StepCase("tokens-focal", TOKENS, Recipe(SGD(), Focal())),
     StepCase("pixels-sgd", PIXELS, Recipe(SGD())),
     StepCase("pixels-dice-adam", PIXELS, Recipe(ADAM, DiceCrossEntropy())),

@@ -35,10 +35,17 @@ def attention(q, k, v, bias=None, causal=False, drop=None, window=None):
     return (weights if drop is None else drop(weights)) @ v
 ''',
     "rope": '''
-def rope(x, base=10000.0):
-    """Turns the plane (i, i + d/2) of x [N, H, T, d] by the angle t / base^(2i / d) at place t."""
+def rope(x, base=10000.0, scaling=()):
+    """Turns the plane (i, i + d/2) of x [N, H, T, d] by the angle t / base^(2i / d) at place t, scaled."""
     tokens, width = x.shape[2:]
-    angles = jnp.arange(tokens)[:, None] / base ** (jnp.arange(0, width, 2) / width)
+    speeds = 1 / base ** (jnp.arange(0, width, 2) / width)
+    if len(scaling) == 1:
+        speeds = speeds / scaling[0]
+    elif scaling:  # Llama 3's
+        factor, low, high, context = scaling
+        kept = jnp.clip((context * speeds / (2 * math.pi) - low) / (high - low), 0, 1)
+        speeds = kept * speeds + (1 - kept) * speeds / factor
+    angles = jnp.arange(tokens)[:, None] * speeds
     u, w = jnp.split(x, 2, -1)
     return jnp.concatenate([u * jnp.cos(angles) - w * jnp.sin(angles), w * jnp.cos(angles) + u * jnp.sin(angles)], -1)
 ''',
@@ -68,7 +75,9 @@ def cross_attention(x, heads, queries, drop=None):
 def _self_attention(w: Writer, layer: SelfAttention, path: str, x: TensorType) -> list[str]:
     if layer.rope:
         w.used.add("rope")
-    turn = "rope" if layer.rope_base == ROPE_BASE else f"lambda x: rope(x, {layer.rope_base!r})"
+    plain = layer.rope_base == ROPE_BASE and not layer.rope_scaling
+    scaling = f", {layer.rope_scaling!r}" if layer.rope_scaling else ""
+    turn = "rope" if plain else f"lambda x: rope(x, {layer.rope_base!r}{scaling})"
     options = {
         "causal": layer.causal, "turn": turn if layer.rope else None,
         "kv_heads": layer.kv_heads, "norm": layer.qk_norm, "window": layer.window or None,

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from netc.netspec.check import CheckedNet
 from netc.netspec.layer import Layer
-from netc.proofs_oracle.twin import attention, combine, images, norm, stochastic, tokens, windows
+from netc.proofs_oracle.twin import attention, combine, experts, images, norm, stochastic, tokens, windows
 from netc.proofs_oracle.twin.spelling import RELU6
 from netc.proofs_oracle.twin.writer import CombinatorText, LeafText, Writer
 
@@ -22,6 +22,7 @@ FUNCTIONS: dict[str, str] = {
     **tokens.FUNCTIONS,
     **attention.FUNCTIONS,
     **windows.FUNCTIONS,
+    **experts.FUNCTIONS,
 }
 """The functions that leaves and combinators may call, by the name by which they do."""
 
@@ -32,6 +33,7 @@ LEAVES: dict[type[Layer], LeafText] = {
     **tokens.LEAVES,
     **attention.LEAVES,
     **windows.LEAVES,
+    **experts.LEAVES,
 }
 COMBINATORS: dict[type[Layer], CombinatorText] = combine.COMBINATORS
 

@@ -19,6 +19,7 @@ from netc.netspec.layers import (
     Identity,
     MaxPool,
     NearestUpsample,
+    SoftCap,
     SpaceToDepth,
     SpatialBroadcast,
 )
@@ -160,6 +161,7 @@ LEAVES: dict[type[Layer], LeafText] = {
     Conv2d: _conv2d,
     ConvTranspose2d: _conv_transpose2d,
     Dense: _dense,
+    SoftCap: lambda w, layer, path, x: [f"{layer.limit!r} * jnp.tanh({{}} / {layer.limit!r})"],
     Activation: lambda w, layer, path, x: activated(w, layer.function, layer.slope),
     MaxPool: _max_pool,
     AvgPool: _avg_pool,

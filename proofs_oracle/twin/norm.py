@@ -57,7 +57,7 @@ def _layer_norm(w: Writer, layer: LayerNorm, path: str, x: TensorType) -> list[s
 
 
 def _rms_norm(w: Writer, layer: RMSNorm, path: str, x: TensorType) -> list[str]:
-    return _affine(w.call("rms_norm", "{}", layer.epsilon), path, True, False)
+    return _affine(w.call("rms_norm", "{}", layer.epsilon), path, layer.scale, False)
 
 
 def _group_norm(w: Writer, layer: GroupNorm, path: str, x: TensorType) -> list[str]:

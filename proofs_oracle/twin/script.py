@@ -77,7 +77,8 @@ def jax_script(t: Training) -> str:
     values |= {"FROZEN": frozen} if frozen else {}
     reference = optimizers.reference_of(t.recipe.optimizer)
     held = point(reference.script_point(t.recipe.optimizer) if reference.script_point else "")
-    derivative = step.derivative(loss, changes, draws, parts=parts > 1, frozen=bool(frozen))
+    added = '"(losses)"' in functions
+    derivative = step.derivative(loss, changes, draws, parts=parts > 1, frozen=bool(frozen), added=added)
     derivative, grads = uphill(t.recipe.wrapping.sam, derivative)
     constants = "\n".join(f"{NOTES.get(name, '')}{name} = {_literal(value)}" for name, value in values.items())
     replaced = {

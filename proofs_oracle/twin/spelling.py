@@ -16,6 +16,7 @@ def relu6(x):
 ACTIVATIONS: dict[str, str] = {
     "identity": "{x}",
     "relu": "jax.nn.relu({x})",
+    "relu2": "jnp.square(jax.nn.relu({x}))",
     "relu6": "relu6({x})",
     "leaky-relu": "jnp.where({x} > 0, {x}, {slope!r} * {x})",
     "sigmoid": "jax.nn.sigmoid({x})",

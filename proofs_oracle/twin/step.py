@@ -41,7 +41,7 @@ def begun(path, state):
 _WHOLE = """\
     def objective(p):
 <changes>        logits, statistics = forward(p, state["statistics"], <x>, True<key>)
-        return <loss>.mean(), statistics
+        return <loss>.mean()<added>, statistics
 
     (loss, statistics), grads = jax.value_and_grad(objective, has_aux=True)(params)
 """
@@ -49,7 +49,7 @@ _WHOLE = """\
 _PARTS = '''\
     def objective(p, statistics, x, y<number>):
 <changes>        logits, statistics = forward(p, statistics, <x>, True<key>)
-        return <loss>.mean(), statistics
+        return <loss>.mean()<added>, statistics
 
     def part(sums, examples):
         """One part of the batch: its shares of the means are added, and the statistics moved on."""
@@ -84,12 +84,14 @@ _FROZEN = """\
 """
 
 
-def derivative(loss: str, changes: Changes, draws: Drawing, *, parts: bool, frozen: bool) -> str:
+def derivative(loss: str, changes: Changes, draws: Drawing, *, parts: bool, frozen: bool, added: bool) -> str:
     """The derivative of the mean loss of a batch, or of parts that pass one after the other, which is then summed.
 
     `loss` is its expression, `changes` what becomes of the examples. Of parameters that are `frozen` it is left out.
+    `added`: layers add to the loss.
     """
     text = (_PARTS if parts else _WHOLE).replace("<loss>", loss)
+    text = text.replace("<added>", ' + sum(statistics.pop("(losses)"))' if added else "")
     text = text.replace("<changes>", changes.line).replace("<x>", changes.x)
     numbers = '    parts.append(state["step"] * PARTS + jnp.arange(PARTS, dtype=jnp.int32))\n'
     text += _FROZEN if frozen else ""

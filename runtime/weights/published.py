@@ -72,6 +72,11 @@ PUBLISHED: dict[str, tuple[Published, ...]] = {
     "swin_b": _timm("swin_base_patch4_window7_224", ("ms_in1k",)),
     "mobilevit_s": _timm("mobilevit_s", ("cvnets_in1k",)),
     "gpt2": _hub("openai-community/gpt2"),
+    "gpt2-medium": _hub("openai-community/gpt2-medium"),
+    "gpt2-large": _hub("openai-community/gpt2-large"),
+    "gpt2-xl": _hub("openai-community/gpt2-xl"),
+    "smollm2-135m": _hub("HuggingFaceTB/SmolLM2-135M"),
+    "llama-3.2-1b": _hub("meta-llama/Llama-3.2-1B"),
 }  # fmt: skip
 
 

@@ -21,7 +21,7 @@ from netc.runtime.data.batches import Normalise
 from netc.runtime.weights.layouts import SAME, Layout, Shape, layouts
 from netc.runtime.weights.names import namings_of
 from netc.runtime.weights.names.prefix import plain, prefixes
-from netc.runtime.weights.names.table import Naming, pieces
+from netc.runtime.weights.names.table import Naming, pieces, shares
 from netc.runtime.weights.said import read_said
 from netc.runtime.weights.tensor_file import Floats, TensorFile, open_tensors
 
@@ -61,6 +61,7 @@ class _Match:
 
     naming: Naming
     sources: dict[str, tuple[str, ...]]
+    shares: dict[str, tuple[int, ...]]  # of the tensors of each of the sources
     prefix: str  # of the file's names, before the project's
     names: dict[str, str]  # the project's name -> the file's own
     others: tuple[str, ...]  # names of the file that have another prefix
@@ -118,12 +119,14 @@ def _match(
         own = {name: name for name in file.tensors}
     matches = []
     for naming in namings:
-        sources = {path: pieces(name) for path, name in naming.sources(net).items()}
+        spelled = naming.sources(net)
+        sources = {path: pieces(name) for path, name in spelled.items()}
+        parts = {path: shares(name) for path, name in spelled.items()}
         known = prefixes(own, {name for path, names in sources.items() if path not in without for name in names})
         for before in sorted(known, key=lambda p: (-known[p], len(p)))[:MOST_PREFIXES] if prefix is None else [prefix]:
             names = {name.removeprefix(before): at for name, at in own.items() if name.startswith(before)}
             others = tuple(at for name, at in own.items() if not name.startswith(before))
-            matches.append(_Match(naming, sources, before, names, others, without))
+            matches.append(_Match(naming, sources, parts, before, names, others, without))
     best = max(matches, key=lambda m: m.hits, default=None)
     if best is None or not best.hits:
         raise _strangers(net, namings[0], file, prefix)
@@ -162,7 +165,10 @@ def _misfits(match: _Match, file: TensorFile, shapes: dict[str, Shape], kernels:
     for path, shape in shapes.items():
         if names := match.sources.get(path):
             outer = kernels.get(path, SAME).outer(shape)
-            wanted |= dict.fromkeys(names, ((outer[0] // len(names), *outer[1:]), path))
+            among = match.shares[path]
+            each = outer[0] // sum(among) if len(among) > 1 else outer[0] if outer else 0
+            for name, share in zip(names, among, strict=True):
+                wanted[name] = ((each * share, *outer[1:]) if outer else outer, path)
         else:
             yield f"missing: {path} {list(shape)} of the net, which no name of {match.naming.project} stands for"
     for name, (shape, path) in wanted.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from netc.netspec.errors import UserError
 from netc.runtime.backends.protocol import Array
 from netc.runtime.files import whole
 from netc.runtime.weights.layouts import SAME, layouts
-from netc.runtime.weights.names.table import Naming, pieces
+from netc.runtime.weights.names.table import Naming, pieces, shares
 
 MEAN, COUNTER = "running_mean", "num_batches_tracked"
 
@@ -39,12 +40,19 @@ def named_tensors(
     found: dict[str, npt.NDArray[Any]] = {}
     for path in net.shapes:
         tensor = kernels.get(path, SAME).back(tensors[path].astype(np.float32, copy=False))
-        names = pieces(sources[path])
-        for name, part in zip(names, np.split(tensor, len(names)) if len(names) > 1 else [tensor], strict=True):
+        for name, part in zip(pieces(sources[path]), _parts(tensor, shares(sources[path])), strict=True):
             found[name] = np.ascontiguousarray(part.reshape(naming.shaped(name, part.shape)))
             if name.endswith(MEAN) and not naming.own:
                 found[name.removesuffix(MEAN) + COUNTER] = np.array(steps, np.int64)
     return {**found, **naming.buffers(net)}
+
+
+def _parts(tensor: Array, among: tuple[int, ...]) -> list[Array]:
+    """Parts of these shares of the first axis, one below the other."""
+    if len(among) == 1:
+        return [tensor]
+    each = len(tensor) // sum(among)
+    return np.split(tensor, [each * end for end in accumulate(among[:-1])])
 
 
 def write_tensors(path: Path, tensors: Mapping[str, npt.NDArray[Any]], metadata: Mapping[str, str]) -> None:

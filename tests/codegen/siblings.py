@@ -26,7 +26,8 @@ def structure(net: CheckedNet) -> tuple[object, ...]:
 # of each family all but the smallest; tests/codegen/test_zoo_steps.py holds this against the zoo
 LARGER = {
     "cifar-bn", "convnext_base", "convnext_small", "densenet169", "densenet201", "efficientnet_b2",
-    "efficientnet_b3", "resnet101", "resnet152", "resnet34", "resnet34-cifar", "shufflenet_v2_x1_0",
-    "squeezenet1_0", "swin_b", "swin_s", "vgg13", "vgg13_bn", "vgg16", "vgg16_bn", "vgg19", "vgg19_bn",
+    "efficientnet_b3", "gpt2-large", "gpt2-medium", "gpt2-xl", "llama-3.2-1b",
+    "resnet101", "resnet152", "resnet34", "resnet34-cifar", "shufflenet_v2_x1_0",
+    "smollm2-135m", "squeezenet1_0", "swin_b", "swin_s", "vgg13", "vgg13_bn", "vgg16", "vgg16_bn", "vgg19", "vgg19_bn",
     "vit_base_patch16_224", "vit_small_patch16_224", "vit_tiny_patch16_224",
 }  # fmt: skip

@@ -38,6 +38,9 @@ NETS = {
     "shared keys, normalised": model(
         nn.MultiHeadAttention(4, causal=True, rope=True, rope_base=50.0, qk_norm=True, kv_heads=2)
     ),
+    "scaled angles": model(
+        nn.MultiHeadAttention(2, causal=True, rope=True, rope_base=50.0, rope_scaling=(8.0, 1.0, 2.0, 16.0))
+    ),
     "window": model(nn.Residual(nn.MultiHeadAttention(2, causal=True, window=3))),
     "window and tiles": model(nn.Residual(nn.MultiHeadAttention(2, causal=True, window=3, tile=2))),
     "tiles": model(nn.MultiHeadAttention(2, causal=True, tile=4)),
@@ -46,6 +49,17 @@ NETS = {
     ),
     "added positions": model(nn.LearnedPositions(), nn.MultiHeadAttention(4, causal=True)),
     "convolutions": model(nn.Conv1d(WIDTH, 3, dilation=2, activation="relu"), nn.Conv1d(WIDTH, 1)),
+    "gated, experts": model(
+        nn.RMSNorm(scale=False),
+        nn.GatedMlp(12),
+        nn.MultiHeadAttention(2, causal=True),
+        nn.MixtureOfExperts(6, 4, std=0.5),
+    ),
+    "nanochat": check(
+        find("tiny-nanochat", {"layers": 2, "heads": 2, "kv_heads": 1, "width": 8, "context": CONTEXT}).with_classes(
+            VOCABULARY
+        )
+    ),
     "mamba": model(nn.MambaBlock(state=4, layers=2)),
 }
 

@@ -9,6 +9,7 @@ from netc.netspec.layers import Dense, Flatten, GlobalAvgPool, LMHead, TokenPosi
 from netc.netspec.spec import NetSpec
 from netc.netspec.toml import from_toml, to_toml
 from netc.netspec.zoo import ZOO
+from netc.netspec.zoo.nanochat import nanochat
 
 # the auxiliary head of inception_v3: 768 -> 128 (1x1) and 128 -> 768 (5x5) with batch norm, dense 768 -> 1000
 INCEPTION_HEAD = 768 * 128 + 2 * 128 + 25 * 128 * 768 + 2 * 768 + 768 * 1000 + 1000
@@ -67,6 +68,11 @@ PUBLISHED = {
     "mnist-cnn": 1_676_458,
     "tiny-gpt": 808_320,
     "gpt2": 124_439_808,
+    "gpt2-medium": 354_823_168,
+    "gpt2-large": 774_030_080,
+    "gpt2-xl": 1_557_611_200,
+    "smollm2-135m": 134_515_008,
+    "llama-3.2-1b": 1_235_814_400,
 }
 # The others, by arithmetic
 CONV = 3 * 3 * (3 * 32 + 32 * 32 + 32 * 64 + 64 * 64)
@@ -74,12 +80,22 @@ HEAD = 8 * 8 * 64 * 512 + 512 + 512 * 512 + 512 + 512 * 10 + 10
 # norm, in 128 -> 2 x 256, depthwise conv of 4 taps, select 256 -> 8 + 2 x 16, step 8 -> 256, scan of 16 states, out
 MAMBA = 128 + 128 * 512 + (4 + 1) * 256 + 256 * 40 + 8 * 256 + 256 * (16 + 2) + 256 * 128
 # tokens, and the shape of the logits
-LANGUAGE = {"tiny-gpt": (64, 65), "gpt2": (1024, 50_257), "tiny-mamba": (64, 65)}
+LANGUAGE = {
+    **dict.fromkeys(("tiny-gpt", "tiny-mamba", "tiny-llama", "tiny-moe", "tiny-nanochat"), (64, 65)),
+    **dict.fromkeys(("gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl"), (1024, 50_257)),
+    "smollm2-135m": (2048, 49_152), "llama-3.2-1b": (8192, 128_256),
+}  # fmt: skip
 OTHERWISE = {**LANGUAGE, "unet": (224, 224, 2)}
 DERIVED = {
     # 4x4 patches in place of 16x16, 64 of them in place of 196, and 10 classes in place of 1000
     "vit_tiny_patch4_32": 5_717_416 - (256 - 16) * 3 * 192 - (196 - 64) * 192 - 990 * 193,
     "tiny-mamba": 65 * 128 + 4 * MAMBA + 128,
+    # a table; of a block qkv with 2 of 4 heads of keys and values, out, a perceptron of 352, two norms; a norm
+    "tiny-llama": 65 * 128 + 4 * (128 * 256 + 128 * 128 + 3 * 128 * 352 + 2 * 128) + 128,
+    # the same, but 8 experts of 128 and a router
+    "tiny-moe": 65 * 128 + 4 * (128 * 256 + 128 * 128 + 8 * 3 * 128 * 128 + 128 * 8 + 2 * 128) + 128,
+    # a table with two embeddings of values, their factors, and a head; 12 D^2 a block
+    "tiny-nanochat": 65 * (128 + 2 * 128) + 2 * 128 + 65 * 128 + 4 * 12 * 128**2,
     "mnist-linear": 784 * 10 + 10,
     "cifar-cnn": CONV + (32 + 32 + 64 + 64) + HEAD,
     "cifar-bn": CONV + 2 * (32 + 32 + 64 + 64) + HEAD,
@@ -99,6 +115,12 @@ def test_parameters_are_as_published(name):
     net = check(find(name))
     assert net.count == COUNTS[name] == ZOO[name].parameters
     assert net.count == sum(p.size for p in net.params)
+
+
+def test_depth_20_of_nanochats_first_release():
+    """Karpathy 2025 says 561 M; 65,536 tokens, no embeddings of values."""
+    net = check(nanochat("d20", 65_536, 20, 10, 10, 1280, 2048, values=False, source=""))
+    assert net.count == 2 * 65_536 * 1280 + 20 * 12 * 1280**2 == 560_988_160
 
 
 @pytest.mark.parametrize("name", COUNTS)

@@ -10,6 +10,7 @@ from netc.runtime.weights.names import (
     densenet,
     gpt,
     inception,
+    llama,
     mobile,
     plain,
     resnet,
@@ -32,6 +33,7 @@ FAMILIES: tuple[Family, ...] = (
     *vit.FAMILIES,
     swin.FAMILY,
     gpt.FAMILY,
+    llama.FAMILY,
 )
 
 

@@ -1,4 +1,4 @@
-"""The names of Hugging Face's GPT-2, whose products of matrices are [I, O], as netc's are.
+"""The names of Hugging Face's GPT-2s, whose products of matrices are [I, O], as netc's are.
 
 They are those of the published file; a model with a head writes `transformer.` before them, which is read too.
 """
@@ -21,4 +21,4 @@ RULES = (
 )
 # the mask of each block, which is no weight, and the head, which is the table of tokens once more
 IGNORED = (r".*\.attn\.(masked_)?bias", r"lm_head\.weight")
-FAMILY = Family("gpt2", (Naming("Hugging Face", RULES, IGNORED, own=True),))
+FAMILY = Family(r"gpt2(-medium|-large|-xl)?", (Naming("Hugging Face", RULES, IGNORED, own=True),))

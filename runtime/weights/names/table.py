@@ -39,7 +39,8 @@ class Naming:
     """How one project names the tensors of a net.
 
     `rules` are tried in order, or made from the net where the names depend on it. A name `x.[a b]` stands for two
-    tensors, x.a and x.b, that are one tensor of netc's, joined along PyTorch's first axis. `ignored` are patterns of
+    tensors, x.a and x.b, that are one tensor of netc's, joined along PyTorch's first axis; in `x.[a*2 b]` the first has
+    twice the share of the second. `ignored` are patterns of
     names in such files that a net of netc has no use for. `normalise` is the mean and the standard deviation that the
     published weights expect. `ones` says which names have so many axes of size 1 before and after netc's own, or
     fewer after. `own` tensors lie as netc's do. `remark` says where the project's net is another for all its equal
@@ -79,7 +80,17 @@ def pieces(name: str) -> tuple[str, ...]:
     """
     before, bracket, rest = name.partition("[")
     words, _, after = rest.partition("]")
-    return tuple(f"{before}{word}{after}" for word in words.split()) if bracket else (name,)
+    return tuple(f"{before}{word.partition('*')[0]}{after}" for word in words.split()) if bracket else (name,)
+
+
+def shares(name: str) -> tuple[int, ...]:
+    """How many equal parts of the whole each of the pieces is.
+
+    >>> shares("attention.[query*4 key*2 value*2].weight"), shares("fc.bias")
+    ((4, 2, 2), (1,))
+    """
+    _, bracket, rest = name.partition("[")
+    return tuple(int(w.partition("*")[2] or 1) for w in rest.partition("]")[0].split()) if bracket else (1,)
 
 
 def _renamed(path: str, rules: list[tuple[re.Pattern[str], str | Callable[..., str]]]) -> str | None:

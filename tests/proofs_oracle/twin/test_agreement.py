@@ -87,6 +87,7 @@ RESIZED = NetSpec(
         nn.ChannelWindow(0, 6, name="six"),
         nn.HalfProduct(name="product"),
         nn.LayerScale(0.5, name="scale"),
+        nn.SoftCap(2.0, name="cap"),
         nn.Dropout(0.3, name="drop"),
         Chain((nn.DropPath(0.4, name="path"), nn.Dropout(0.0, name="none")), name="inner"),
         GlobalAvgPool(),
@@ -137,8 +138,11 @@ WORDS = NetSpec(
         nn.MultiHeadAttention(
             4, causal=True, rope=True, kv_heads=2, rope_base=50.0, qk_norm=True, window=3, name="shared"
         ),
+        nn.MultiHeadAttention(1, rope=True, rope_base=50.0, rope_scaling=(8.0, 1.0, 2.0, 16.0), name="longer"),
         nn.MambaBlock(2, layers=1, name="mamba"),
+        nn.MixtureOfExperts(3, 3, balance=0.2, std=0.5, name="experts"),
         nn.RMSNorm(name="norm"),
+        nn.RMSNorm(scale=False, name="plain"),
     ),
     dtype="i32",
 )

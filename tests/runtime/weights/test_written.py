@@ -11,15 +11,25 @@ from netc.codegen.program import build
 from netc.netspec.check import check
 from netc.netspec.errors import UserError
 from netc.netspec.find import find
-from netc.netspec.layers import Chain, LayerNorm, TiedHead, TokenPositionEmbed, TransformerEncoder
+from netc.netspec.layers import (
+    Chain,
+    GatedMlp,
+    LayerNorm,
+    MultiHeadAttention,
+    RMSNorm,
+    TiedHead,
+    TokenPositionEmbed,
+    TransformerEncoder,
+)
 from netc.netspec.preprocess import PLAIN, Preprocess
 from netc.netspec.recipe import SGD, Recipe
 from netc.netspec.spec import NetSpec
+from netc.netspec.zoo.llama import block
 from netc.runtime.data.batches import Normalise
 from netc.runtime.weights.layouts import SAME, layouts
 from netc.runtime.weights.names import naming_for, namings_of
-from netc.runtime.weights.names.table import pieces
-from netc.runtime.weights.read import read_weights
+from netc.runtime.weights.names.table import pieces, shares
+from netc.runtime.weights.read import WeightsError, read_weights
 from netc.runtime.weights.said import metadata_of, read_said
 from netc.runtime.weights.write import named_tensors, write_tensors
 from tests.runtime.weights.drawn_weights import drawn
@@ -41,9 +51,9 @@ def original(net, naming, seed=1):
     found = {}
     for path, name in naming.sources(net).items():
         shape = kernels.get(path, SAME).outer(net.shapes[path])
-        names = pieces(name)
-        for part in names:
-            theirs = naming.shaped(part, (shape[0] // len(names), *shape[1:]))
+        among = shares(name)
+        for part, share in zip(pieces(name), among, strict=True):
+            theirs = naming.shaped(part, (shape[0] // sum(among) * share, *shape[1:]))
             found[part] = rng.uniform(0.1, 0.9, theirs).astype(np.float32)
     return found
 
@@ -52,7 +62,7 @@ def same(got, want):
     return got.dtype == want.dtype and got.shape == want.shape and got.tobytes() == want.tobytes()
 
 
-@pytest.mark.parametrize("name", [*(n for n in FAMILIES if n not in LARGE), "unet", "tiny-gpt"])
+@pytest.mark.parametrize("name", [*(n for n in FAMILIES if n not in LARGE), "unet", "tiny-gpt", "tiny-llama"])
 def test_what_was_imported_is_exported_to_the_bit(name, tmp_path):
     net = check(find(name))
     for naming in namings_of(name):
@@ -218,3 +228,42 @@ def test_transformers_opens_a_gpt2(tmp_path):
     assert "transformer.wte.weight" in safetensors.numpy.load_file(tmp_path / "saved" / "model.safetensors")
     read = read_weights(net, tmp_path / "saved" / "model.safetensors")
     assert all((read.tensors[path] == tensor).all() for path, tensor in tensors.items())
+
+
+@pytest.mark.parametrize("scaling", [None, "llama3", "linear"])
+def test_transformers_opens_a_llama(tmp_path, scaling):
+    """A small one, of tiny-llama's names, with shared keys, and a context beyond that of the scaling's training."""
+    transformers = pytest.importorskip("transformers")
+    numbers = {None: (), "llama3": (8.0, 1.0, 4.0, 8.0), "linear": (2.0,)}[scaling]
+    attention = MultiHeadAttention(
+        4, causal=True, rope=True, bias=False, kv_heads=2, rope_scaling=numbers, name="attention"
+    )
+    blocks = (*(block(index, attention, GatedMlp(24, name="mlp")) for index in range(2)), RMSNorm(1e-5, name="norm"))
+    embed = TokenPositionEmbed(50, 32, positions=False)
+    net = check(NetSpec("tiny-llama", (24,), (TiedHead(embed, Chain(blocks), name="model"),), dtype="i32"))
+    tensors = drawn(net)
+    llama3 = {"low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 8, "factor": 8.0}
+    rope = {"llama3": llama3, "linear": {"factor": 2.0}}.get(scaling, {})
+    config = transformers.LlamaConfig(
+        vocab_size=50, hidden_size=32, intermediate_size=24, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=2, max_position_embeddings=64, rms_norm_eps=1e-5, tie_word_embeddings=True,
+        rope_theta=10_000.0, rope_scaling={"rope_type": scaling, **rope} if scaling else None,
+    )  # fmt: skip
+    config.save_pretrained(tmp_path)
+    naming = naming_for("tiny-llama", "hf")
+    write_tensors(tmp_path / "model.safetensors", named_tensors(net, tensors, naming), {"format": "pt"})
+    model, told = transformers.LlamaForCausalLM.from_pretrained(
+        tmp_path, output_loading_info=True, dtype=torch.float64, attn_implementation="eager"
+    )
+    assert not any(told[word] for word in ("missing_keys", "unexpected_keys", "mismatched_keys"))
+    x = np.random.default_rng(2).integers(0, 50, (1, 24))
+    with torch.no_grad():
+        want = model.eval()(torch.from_numpy(x)).logits.numpy()
+    got = predicted(net, tensors, x.astype(np.int32))
+    assert np.linalg.norm(got - want) < 1e-4 * np.linalg.norm(want)  # transformers keeps its table of angles in float32
+    model.float().save_pretrained(tmp_path / "saved")
+    read = read_weights(net, tmp_path / "saved" / "model.safetensors")
+    assert all((read.tensors[path] == tensor).all() for path, tensor in tensors.items())
+    wrong = check(find("tiny-llama", {"layers": 2, "width": 64}))
+    with pytest.raises(WeightsError, match=r"q_proj\.weight wants \[64, 64\], got \[32, 32\]"):
+        read_weights(wrong, tmp_path / "saved" / "model.safetensors")

@@ -1,0 +1,63 @@
+"""Gates of experts: which of them a token takes, and with what weight."""
+
+from __future__ import annotations
+
+import math
+
+from netc.codegen.builder import Builder
+from netc.codegen.ir import Value
+from netc.codegen.rules import AUXILIARY, Emitted, Grads, Scope, rule
+from netc.netspec.layers.experts import TopKGates
+from netc.netspec.types import TensorType
+
+
+def _chosen(b: Builder, x: Value, top: int) -> Value:
+    """Whether fewer than `top` scores are larger: of x [.., E] i1 [.., E], without sorting."""
+    last, experts = len(x.shape) - 1, x.shape[-1]
+    wide = TensorType((*x.shape, experts), x.type.dtype)
+    own = b.broadcast(x, wide, tuple(range(last + 1)))
+    other = b.broadcast(x, wide, (*range(last), last + 1))
+    lower = b.compare("LT", b.iota(last + 1, wide.shape), b.iota(last, wide.shape))
+    larger = b.op("or", b.compare("GT", other, own), b.op("and", b.compare("EQ", other, own), lower))
+    rank = b.sum(b.convert(larger, x.type.dtype), (last + 1,))
+    return b.compare("LT", rank, float(top))
+
+
+def _softmax(b: Builder, x: Value) -> Value:
+    last, kept = (len(x.shape) - 1,), tuple(range(len(x.shape) - 1))
+    e = b.unary("exp", b.sub(x, b.broadcast(b.max_over(x, last), x, kept)))
+    return b.div(e, b.broadcast(b.sum(e, last), x, kept))
+
+
+def _softmax_pull(b: Builder, p: Value, dp: Value) -> Value:
+    """dx = p (dp - sum of p dp)."""
+    along = b.sum(b.mul(p, dp), (len(p.shape) - 1,))
+    return b.mul(p, b.sub(dp, b.broadcast(along, p, tuple(range(len(p.shape) - 1)))))
+
+
+@rule(TopKGates, each_token=True)
+def emit_top_k_gates(b: Builder, layer: TopKGates, scope: Scope, x: Value) -> Emitted:
+    """g = softmax of the chosen scores, the others at minus infinity: 0 there, and so is its slope."""
+    rows, experts = tuple(range(len(x.shape) - 1)), x.shape[-1]
+    chosen = _chosen(b, x, layer.top)
+    g = _softmax(b, b.select(chosen, x, -math.inf))
+    wide = TensorType((*x.shape, layer.each), x.type.dtype)
+    y = b.reshape(b.broadcast(g, wide, (*rows, len(rows))), (*x.shape[:-1], experts * layer.each))
+
+    def gates_pull(dy: Value) -> Value:
+        return _softmax_pull(b, g, b.sum(b.reshape(dy, wide.shape), (len(x.shape),)))  # dg: sum over its channels
+
+    factor = layer.balance * scope.share if scope.training else 0.0
+    if not factor:
+        return Emitted(y, lambda dy: (gates_pull(dy), {}))
+    tokens = x.type.size // experts
+    p = _softmax(b, x)
+    share = b.mul(b.sum(b.convert(chosen, x.type.dtype), rows), 1 / (tokens * layer.top))  # f
+    mean = b.mul(b.sum(p, rows), 1 / tokens)  # P
+    loss = b.mul(b.sum(b.mul(share, mean), (0,)), factor * experts)
+
+    def balanced_pull(dy: Value) -> tuple[Value, Grads]:
+        dp = b.mul(b.broadcast(share, p), factor * experts / tokens)  # of factor E sum f P; f has no slope
+        return b.add(gates_pull(dy), _softmax_pull(b, p, dp)), {}
+
+    return Emitted(y, balanced_pull, {AUXILIARY: loss})
