@@ -1,10 +1,11 @@
 """One step of GPT-2 small beside PyTorch eager and JAX jit: its time, and the most memory that each process held.
 
     python scripts/bench_gpt2_step.py [--context N] [--batch N] [--rounds N] [--seconds S] [--ways WAY,WAY] [--write]
+    python scripts/bench_gpt2_step.py --head [..]      # its embedding, last norm, head and loss alone
 
 A step is forward, loss, backward and Adam, float32, 2 threads; each contestant lives in its own process and they take
 turns. The peak is the largest resident set after the first steps: it holds the state (parameters and two moments,
-1.5 GB) and the libraries. `--write` writes docs/measurements/gpt2_step.md.
+1.5 GB) and the libraries. `--write` writes docs/measurements/gpt2_step.md, or gpt2_head.md.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ os.environ.update(surroundings(THREADS))  # before anything that reads it is imp
 from netc.codegen.program import build  # noqa: E402
 from netc.netspec.check import check  # noqa: E402
 from netc.netspec.find import find  # noqa: E402
-from netc.netspec.layers import Chain, TiedHead, TransformerEncoder  # noqa: E402
+from netc.netspec.layers import Chain, LayerNorm, TiedHead, TokenPositionEmbed, TransformerEncoder  # noqa: E402
 from netc.netspec.recipe import Recipe  # noqa: E402
 from netc.netspec.spec import NetSpec  # noqa: E402
 from netc.proofs_oracle.peers.contestants import jax_step, torch_step  # noqa: E402
@@ -37,7 +38,11 @@ from netc.runtime.target import parse_target  # noqa: E402
 from netc.runtime.trainer import Trainer  # noqa: E402
 from netc.runtime.versions import versions  # noqa: E402
 
-PAGE = Path(__file__).parents[1] / "docs" / "measurements" / "gpt2_step.md"
+PAGES = Path(__file__).parents[1] / "docs" / "measurements"
+HEAD = NetSpec(
+    "gpt2-head", (1024,),
+    (TiedHead(TokenPositionEmbed(50_257, 768), LayerNorm(1e-5, name="norm"), name="model"),), dtype="i32",
+)  # fmt: skip
 
 
 def tiled(spec: NetSpec, tile: int) -> NetSpec:
@@ -70,10 +75,11 @@ WAYS: dict[str, Contestant] = {
     "chunked-tiled": ours(" --chunked-loss 256, tile 256", tile=256, chunked_loss=256),
     "chunked-remat": ours(" --chunked-loss 256 --remat", chunked_loss=256, remat=True),
     "xla": ours("", "xla"),
+    "xla-chunked": ours(" --chunked-loss 256", "xla", chunked_loss=256),
     "torch": Contestant("torch eager", partial(torch_step, compiled=False, last=False), same_start=False),
     "jax": Contestant("JAX jit", jax_step),
 }
-USUAL = "plain,chunked,torch,jax"
+USUAL, OF_HEAD = "plain,chunked,torch,jax", "plain,chunked,xla,xla-chunked,jax"
 
 
 def table(found: list[Timing], job: Job, rounds: int) -> str:
@@ -83,11 +89,12 @@ def table(found: list[Timing], job: Job, rounds: int) -> str:
     least = min((t.peak for t in peers), default=float("nan"))
     shown = ", ".join(f"{n} {v}" for n, v in versions(parse_target("cpu")).items())
     lines = [
-        "# A step of GPT-2 small", "",
+        "# A step of GPT-2 small's head" if job.net.spec is HEAD else "# A step of GPT-2 small", "",
         f"{time.strftime('%Y-%m-%d')}, {platform.machine()}, {THREADS} threads; {shown}. Printed by "
-        "`python scripts/bench_gpt2_step.py --write`.", "",
-        f"Context {job.net.x.shape[0]:,}, batch {job.batch}, {job.net.out.shape[-1]:,} tokens, float32, Adam: "
-        f"{flops_of(job) / 1e9:.0f} GFLOP. Each in its own process, in turns, {rounds} rounds; medians.", "",
+        f"`python scripts/bench_gpt2_step.py{' --head' if job.net.spec is HEAD else ''} --write`.", "",
+        f"{job.net.count:,} parameters, context {job.net.x.shape[0]:,}, batch {job.batch}, "
+        f"{job.net.out.shape[-1]:,} tokens, float32, Adam: {flops_of(job) / 1e9:.0f} GFLOP. Each in its own process, "
+        f"in turns, {rounds} rounds; medians.", "",
         "| | s a step | of the best peer | peak MB | of the least peer |", "|---|---|---|---|---|",
         *(
             f"| {t.name} | {t.median:.2f} | {t.median / best:.2f} | {t.peak:,.0f} | {t.peak / least:.2f} |"
@@ -104,16 +111,19 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=300)
-    parser.add_argument("--ways", default=USUAL, help=f"of {', '.join(WAYS)}")
-    parser.add_argument("--write", action="store_true", help="write docs/measurements/gpt2_step.md")
+    parser.add_argument("--head", action="store_true", help="the embedding, the last norm, the head and the loss alone")
+    parser.add_argument("--ways", help=f"of {', '.join(WAYS)}; by default {USUAL}, or of the head {OF_HEAD}")
+    parser.add_argument("--write", action="store_true", help="write the page in docs/measurements")
     options = parser.parse_args()
-    job = Job(check(find("gpt2").with_input((options.context,))), options.batch, THREADS)
-    chosen = [WAYS[word] for word in options.ways.split(",")]
+    spec = HEAD if options.head else find("gpt2").with_input((options.context,))
+    job = Job(check(spec), options.batch, THREADS)
+    ways = options.ways or (OF_HEAD if options.head else USUAL)
+    chosen = [WAYS[word] for word in ways.split(",")]
     found = race(job, chosen, options.rounds, options.seconds, lambda doing: print(doing, flush=True))
     page = table(list(found), job, len(found[0].times))
     print(page)
     if options.write:
-        PAGE.write_text(page, encoding="utf-8")
+        (PAGES / ("gpt2_head.md" if options.head else "gpt2_step.md")).write_text(page, encoding="utf-8")
 
 
 if __name__ == "__main__":

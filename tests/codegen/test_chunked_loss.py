@@ -24,6 +24,8 @@ NETS = {
     "tied": (nn.TiedHead(EMBED, nn.Chain((BLOCKS, nn.LayerNorm(name="norm"))), name="model"),),
     "own": (EMBED, BLOCKS, nn.LMHead(WORDS, bias=True, name="head")),
     "in a chain": (EMBED, nn.Chain((BLOCKS, nn.Dense(WORDS, name="out")), name="rest")),
+    "experts": (EMBED, nn.MixtureOfExperts(WIDTH, 3, 1, balance=0.5, name="moe"), nn.LMHead(WORDS, name="head")),
+    "soft-capped": (EMBED, BLOCKS, nn.LMHead(WORDS, name="head"), nn.SoftCap(2.0, name="cap")),
     "capped": (EMBED, BLOCKS, nn.LMHead(WORDS, name="head"), nn.Activation("tanh", name="cap")),
     "capped, tied": (nn.TiedHead(EMBED, BLOCKS, name="model"), nn.Activation("tanh", name="cap")),
 }
