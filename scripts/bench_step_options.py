@@ -1,7 +1,7 @@
 """The time of a training step with each option of a recipe, beside the plain step: A B A B on one batch.
 
-    python scripts/bench_step_options.py [OPTION ...] [--quick] [--minutes M] [--net NET] [--input HxWxC] [--batch N]
-        [--target T] [--steps N] [--write]
+    python scripts/bench_step_options.py [OPTION ...] [--quick] [--compile] [--minutes M] [--net NET] [--input HxWxC]
+        [--batch N] [--target T] [--steps N] [--write]
 
 A step holds forward, loss, backward and the optimizer's update; the batch stays on the device. The plain step and the
 option's take turns, one step each, so that what else the machine does falls on both; the table shows the medians and
@@ -10,7 +10,8 @@ the median of the ratios of neighbours, with its quartiles. Rows with a bar are 
 
 Each row compiles a module of its own, which is most of its time where the cache has it not. Rows with a bar come first;
 before a row that would likely not end within `--minutes`, judged by the longest so far, the script stops and names what
-is left. What was compiled is kept, so that a second run is short. `--quick`: rows with a bar, and the plain one.
+is left. What was compiled is kept, so that a second run is short; `--compile` does that alone, on a machine that need
+not be quiet. `--quick`: rows with a bar, and the plain one.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ from netc.netspec.check import CheckedNet  # noqa: E402
 from netc.netspec.recipe_words import recipe_of  # noqa: E402
 from netc.programs import resolve  # noqa: E402
 from netc.runtime.cache.store import Cache  # noqa: E402
-from netc.runtime.prepare import prepare  # noqa: E402
+from netc.runtime.prepare import Prepared, prepare  # noqa: E402
 from netc.runtime.target import parse_target  # noqa: E402
 from netc.runtime.trainer import Trainer  # noqa: E402
 from netc.runtime.versions import versions  # noqa: E402
@@ -86,10 +87,15 @@ class Times:
         return statistics.quantiles([b / a for a, b in zip(self.plain, self.own, strict=True)], n=4)
 
 
+def compiled(net: CheckedNet, words: dict[str, Any], batch: int, target: str) -> Prepared:
+    """The module of these words, from the cache if it is there."""
+    program = build(net, recipe_of(optimizer="adamw", weight_decay=0.05, **words), batch)
+    return prepare(program, parse_target(target), Cache())
+
+
 def stepper(net: CheckedNet, words: dict[str, Any], batch: int, target: str) -> Any:
     """A step on one random batch, each call the next."""
-    program = build(net, recipe_of(optimizer="adamw", weight_decay=0.05, **words), batch)
-    trainer, rng = Trainer(prepare(program, parse_target(target), Cache())), np.random.default_rng(0)
+    trainer, rng = Trainer(compiled(net, words, batch, target)), np.random.default_rng(0)
     trainer.init(0)
     x = rng.standard_normal((batch, *net.x.shape), np.float32)
     y = rng.integers(0, net.out.shape[-1], (batch, *net.out.shape[:-1])).astype(np.int32)
@@ -138,12 +144,19 @@ def main() -> None:
     parser.add_argument("--target", default="cpu")
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--quick", action="store_true", help="the plain step and the rows with a bar")
+    parser.add_argument("--compile", action="store_true", help="compile what the rows need, and time nothing")
     parser.add_argument("--minutes", type=float, default=9.0, help="stop before a row that would end later")
     parser.add_argument("--write", action="store_true", help=f"write {PAGE.name} in docs/measurements")
     asked = parser.parse_args()
     if unknown := [name for name in asked.options if name not in OPTIONS]:
         raise SystemExit(f"OPTION wants some of {', '.join(OPTIONS)}, got {unknown[0]}")
     net = resolve(asked.net, shape=asked.input)
+    wanted = asked.options or [n for n, row in OPTIONS.items() if row.bar or n == "plain" or not asked.quick]
+    if asked.compile:
+        for name in wanted:
+            compiled(net, OPTIONS[name].words, asked.batch, asked.target)
+            print(f"{name}: compiled", flush=True)
+        return
     shown = ", ".join(f"{n} {v}" for n, v in versions(parse_target(asked.target)).items())
     head = [
         "# The cost of a recipe's options", "",
@@ -153,7 +166,6 @@ def main() -> None:
         "| option | plain ms | with it ms | ratio (quartiles) | bar |", "|---|---|---|---|---|",
     ]  # fmt: skip
     print("\n".join(head), flush=True)
-    wanted = asked.options or [n for n, row in OPTIONS.items() if row.bar or n == "plain" or not asked.quick]
     lines: list[str] = []
     plain = None
     for name in in_time(wanted, 60 * asked.minutes):

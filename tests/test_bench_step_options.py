@@ -34,6 +34,13 @@ def test_a_quick_page_of_a_small_net(monkeypatch, tmp_path, capsys, minutes, lef
     assert ("Not measured within 0 minutes: ema, clip-norm, mixup." in written) == bool(left)
 
 
+def test_it_compiles_without_timing(monkeypatch, capsys):
+    words = ["plain", "ema", "--compile", "--net", "mnist-mlp", "--input", "8x8x1", "--batch", "4"]
+    monkeypatch.setattr(sys, "argv", [str(PATH), *words, "--target", "reference"])
+    script.main()
+    assert capsys.readouterr().out == "plain: compiled\nema: compiled\n"
+
+
 def test_rows_with_a_bar_come_first():
     bars = [row.bar is not None for name, row in script.OPTIONS.items() if name != "plain"]
     assert bars == sorted(bars, reverse=True)
