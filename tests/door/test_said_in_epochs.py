@@ -32,7 +32,7 @@ def test_epochs_are_steps_in_the_runs_record():
     [
         ({"unfreeze": "hidden1=4"}, "`thaw` wants a step of the run, below 56, got 56 for hidden1; give a smaller one"),
         ({"swa_start_epoch": 4}, "`swa_start` wants a step of the run, below 56, got 69"),
-        ({"unfreeze": "hidden7=1"}, "`thaw` wants layers that have parameters, got 'dense7'; did you mean hidden"),
+        ({"unfreeze": "hidden7=1"}, "`thaw` wants layers that have parameters, got 'hidden7'; did you mean hidden"),
     ],
 )
 def test_what_no_step_of_the_run_does_is_refused(words, said):
