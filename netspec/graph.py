@@ -9,6 +9,7 @@ from netc.netspec.check import CheckedNet
 from netc.netspec.layer import Combinator, Composite, Layer, expanded, part_names, signature_of
 from netc.netspec.layers.combine import Chain, Concat, Gate, Repeat, Residual
 from netc.netspec.layers.embedding import TiedHead
+from netc.netspec.layers.modulation import Modulated
 from netc.netspec.layers.shape import Identity
 from netc.netspec.layers.split import Split
 from netc.netspec.layers.tokens import OnTokens
@@ -68,6 +69,7 @@ FLOWS: dict[type[Combinator], Flow] = {
     Concat: Flow("concat"),
     OnTokens: Flow("tokens"),
     Split: Flow("concat"),
+    Modulated: Flow("modulated", with_input=True),
     TiedHead: Flow(),
 }
 

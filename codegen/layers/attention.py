@@ -203,6 +203,8 @@ def _turns(b: Builder, layer: SelfAttention, tokens: int, like: Value) -> tuple[
     sequence stays short.
     """
     width = like.shape[3]
+    if layer.rope_grid is not None:
+        return _turns_of_places(b, layer, layer.rope_grid, tokens, like)
     half = width // 2
     speeds = [_scaled(layer.rope_base ** (-2 * i / width), layer.rope_scaling) for i in range(half)]
     n = math.isqrt(tokens - 1) + 1
@@ -230,6 +232,27 @@ def _scaled(speed: float, scaling: tuple[float, ...]) -> float:
     turns = context * speed / math.tau  # in the old context: T / period
     kept = min(max((turns - low) / (high - low), 0.0), 1.0)
     return kept * speed + (1 - kept) * speed / factor
+
+
+def _turns_of_places(
+    b: Builder, layer: SelfAttention, grid: tuple[int, int], tokens: int, like: Value
+) -> tuple[Value, Value]:
+    """cos and sin [T, d/2] where the last tokens are places of an image: d/4 planes by the row, d/4 by the column."""
+    quarter, (rows, columns) = like.shape[3] // 4, grid
+    speeds = [layer.rope_base ** (-i / quarter) for i in range(quarter)]
+    shape = TensorType((rows, columns, quarter), like.type.dtype)
+    before = TensorType((tokens - rows * columns, 2 * quarter), like.type.dtype)
+
+    def table(function: Callable[[float], float]) -> Value:
+        halves = []
+        for axis, places in enumerate(grid):
+            values = tuple(function(t * w) for t in range(places) for w in speeds)
+            own = b.constant(values, TensorType((places, quarter), shape.dtype))
+            halves.append(b.broadcast(own, shape, (axis, 2)))
+        image = b.reshape(b.concatenate(halves, 2), (rows * columns, 2 * quarter))
+        return b.concatenate([b.constant(function(0.0), before), image], 0) if before.size else image
+
+    return table(math.cos), table(math.sin)
 
 
 @rule(CrossAttend)

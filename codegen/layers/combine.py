@@ -78,7 +78,9 @@ def emit_concat(b: Builder, layer: Concat, scope: Scope, x: Value) -> Emitted:
     """y = the branches' outputs side by side."""
     named = zip(part_names(layer.branches), layer.branches, strict=True)
     parts = [emit_part(b, name, branch, scope, x) for name, branch in named]
-    axis = len(parts[0].y.shape) - 1
+    if layer.as_tokens:
+        parts = [_as_tokens(b, part) for part in parts]
+    axis = 1 if layer.as_tokens else len(parts[0].y.shape) - 1
 
     def concat_pull(dy: Value) -> tuple[Value, Grads]:
         dx: Value | None = None
@@ -86,7 +88,8 @@ def emit_concat(b: Builder, layer: Concat, scope: Scope, x: Value) -> Emitted:
         start = 0
         for part in parts:  # dx = sum of branch*(its slice of dy)
             stop = start + part.y.shape[axis]
-            piece = b.slice(dy, (0,) * axis + (start,), (*dy.shape[:axis], stop))
+            behind = dy.shape[axis + 1 :]
+            piece = b.slice(dy, (0,) * axis + (start,) + (0,) * len(behind), (*dy.shape[:axis], stop, *behind))
             d, own = part.pull(piece)
             dx, start = d if dx is None else b.add(dx, d), stop
             grads.update(own)
@@ -94,3 +97,12 @@ def emit_concat(b: Builder, layer: Concat, scope: Scope, x: Value) -> Emitted:
         return dx, grads
 
     return Emitted(b.concatenate([p.y for p in parts], axis), concat_pull, _merged(parts))
+
+
+def _as_tokens(b: Builder, part: Emitted) -> Emitted:
+    """A vector [B, D] as one token [B, 1, D]."""
+    y = part.y
+    if len(y.shape) == 3:
+        return part
+    one = b.reshape(y, (y.shape[0], 1, y.shape[1]))
+    return Emitted(one, lambda dy: part.pull(b.reshape(dy, y.shape)), part.state)

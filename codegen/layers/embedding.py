@@ -8,8 +8,16 @@ from netc.codegen.builder import Builder
 from netc.codegen.ir import Value
 from netc.codegen.layers.tokens import row_at, tokens_from
 from netc.codegen.rules import Emitted, Grads, Scope, decoding_rule, emit, emit_part, example, no_pull, rule
+from netc.netspec.errors import UserError
 from netc.netspec.layer import expanded
-from netc.netspec.layers.embedding import LMHead, PositionalEncoding, SinusoidalPositions, TiedHead, TokenPositionEmbed
+from netc.netspec.layers.embedding import (
+    ClassEmbed,
+    LMHead,
+    PositionalEncoding,
+    SinusoidalPositions,
+    TiedHead,
+    TokenPositionEmbed,
+)
 from netc.netspec.types import DType, TensorType
 
 
@@ -31,6 +39,19 @@ def emit_token_position_embed(b: Builder, layer: TokenPositionEmbed, scope: Scop
         return b.constant(0.0, TensorType(x.shape, dy.type.dtype)), grads  # an integer has no gradient
 
     return Emitted(y, embed_pull)
+
+
+@rule(ClassEmbed)
+def emit_class_embed(b: Builder, layer: ClassEmbed, scope: Scope, x: Value) -> Emitted:
+    """y[n] = table[round(x[n, 0])]."""
+    within = b.minimum(b.maximum(x, 0.0), layer.rows - 1.0)  # so that every backend can make an integer of it
+    ids = b.reshape(b.convert(b.add(within, 0.5), "i32"), x.shape[:1])
+
+    def class_pull(dy: Value) -> tuple[Value, Grads]:
+        dtable = b.op("take_grad", ids, dy, rows=layer.rows)  # dtable[v] = sum of dy where the id is v
+        return b.constant(0.0, x.type), {"table": dtable}  # a step function has no gradient
+
+    return Emitted(b.op("take", scope.param("table"), ids), class_pull)
 
 
 @decoding_rule(TokenPositionEmbed)
@@ -87,8 +108,21 @@ def decode_lm_head(b: Builder, layer: LMHead, scope: Scope, x: Value) -> Emitted
 @rule(SinusoidalPositions)
 def emit_sinusoidal_positions(b: Builder, layer: SinusoidalPositions, scope: Scope, x: Value) -> Emitted:
     """y = x + p with p made in the program: a table of T D literals would be longer than all else."""
-    p = _waves(b, layer, x.shape[1:], x.type.dtype)
+    p = _places(b, layer, x)
     return Emitted(b.add(x, b.broadcast(p, x)), lambda dy: (dy, {}))  # p is a constant: dx = dy
+
+
+def _places(b: Builder, layer: SinusoidalPositions, x: Value) -> Value:
+    """p [T, D] for x [B, T, D]."""
+    tokens, width = x.shape[1:]
+    if not layer.columns:
+        return _waves(b, layer, (tokens, width), x.type.dtype)
+    shape = TensorType((tokens // layer.columns, layer.columns, width // 2), x.type.dtype)
+    halves = [
+        b.broadcast(_waves(b, layer, (shape.shape[axis], width // 2), x.type.dtype), shape, (axis, 2))
+        for axis in (0, 1)
+    ]
+    return b.reshape(b.concatenate(halves, 2), (tokens, width))
 
 
 def _waves(
@@ -109,6 +143,11 @@ def decode_sinusoidal_positions(b: Builder, layer: SinusoidalPositions, scope: S
     assert scope.decoding is not None
     if scope.decoding.whole:
         return emit_sinusoidal_positions(b, layer, scope, x)
+    if layer.columns:
+        raise UserError(
+            f"a sampler wants places along a line, got {layer.kind} with columns ({scope.prefix.rstrip('.')}); leave "
+            "columns out"
+        )
     p = _waves(b, layer, x.shape[1:], x.type.dtype, scope.decoding.position)
     return Emitted(b.add(x, b.broadcast(p, x)), no_pull)
 

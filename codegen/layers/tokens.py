@@ -18,13 +18,14 @@ from netc.netspec.layers.tokens import (
 
 
 def some_tokens(b: Builder, x: Value, start: int, stop: int) -> Value:
-    """Tokens start to before stop of [B, T, D]."""
-    return b.slice(x, (0, start, 0), (x.shape[0], stop, x.shape[2]))
+    """Tokens start to before stop of [B, T, D], or of ids [B, T]."""
+    return b.slice(x, (0, start, *(0,) * (len(x.shape) - 2)), (x.shape[0], stop, *x.shape[2:]))
 
 
 def _among_zeros(b: Builder, part: Value, x: Value, start: int) -> Value:
     """The adjoint of some_tokens: zeros of x's shape, with `part` from token `start` on."""
-    return b.pad(part, (0, start, 0), (0, x.shape[1] - start - part.shape[1], 0))
+    behind = (0,) * (len(x.shape) - 2)
+    return b.pad(part, (0, start, *behind), (0, x.shape[1] - start - part.shape[1], *behind))
 
 
 def tokens_from(b: Builder, x: Value, first: Value, count: int) -> Value:

@@ -1,11 +1,11 @@
-"""Up-sampling. Both kinds are linear maps, so the pullback is the transpose."""
+"""Up-sampling. All kinds are linear maps, so the pullback is the transpose."""
 
 from __future__ import annotations
 
 from netc.codegen.builder import Builder
 from netc.codegen.ir import Value
 from netc.codegen.rules import Emitted, Grads, Scope, rule
-from netc.netspec.layers.upsample import BilinearUpsample, NearestUpsample
+from netc.netspec.layers.upsample import BilinearUpsample, DepthToSpace, NearestUpsample
 from netc.netspec.layers.window import pair
 from netc.netspec.types import DType, TensorType
 
@@ -47,3 +47,17 @@ def _hats(b: Builder, size: int, scale: int, dtype: DType) -> Value:
     centre = b.sub(b.mul(b.add(p, 0.5), 1 / scale), 0.5)
     off = b.sub(b.minimum(b.maximum(centre, 0.0), size - 1.0), i)
     return b.maximum(b.sub(1.0, b.maximum(off, b.unary("neg", off))), 0.0)
+
+
+@rule(DepthToSpace)
+def emit_depth_to_space(b: Builder, layer: DepthToSpace, scope: Scope, x: Value) -> Emitted:
+    """[B, H, W, n n C] -> [B, H n, W n, C]."""
+    (batch, height, width, channels), n = x.shape, layer.block
+    apart = b.reshape(x, (batch, height, width, n, n, channels // n**2))
+    y = b.reshape(b.transpose(apart, (0, 1, 3, 2, 4, 5)), (batch, height * n, width * n, channels // n**2))
+
+    def depth_to_space_pull(dy: Value) -> tuple[Value, Grads]:
+        squares = b.reshape(dy, (batch, height, n, width, n, channels // n**2))
+        return b.reshape(b.transpose(squares, (0, 1, 3, 2, 4, 5)), x.shape), {}  # dx = dy, moved back
+
+    return Emitted(y, depth_to_space_pull)

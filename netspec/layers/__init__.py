@@ -35,7 +35,9 @@ from netc.netspec.layers.dense import Dense as Dense
 from netc.netspec.layers.dense_block import DenseBlock as DenseBlock
 from netc.netspec.layers.dense_block import TransitionLayer as TransitionLayer
 from netc.netspec.layers.diffusion import TimeCondAdd as TimeCondAdd
+from netc.netspec.layers.diffusion import TimeEmbed as TimeEmbed
 from netc.netspec.layers.diffusion import TimeFeatures as TimeFeatures
+from netc.netspec.layers.embedding import ClassEmbed as ClassEmbed
 from netc.netspec.layers.embedding import LMHead as LMHead
 from netc.netspec.layers.embedding import PositionalEncoding as PositionalEncoding
 from netc.netspec.layers.embedding import SinusoidalPositions as SinusoidalPositions
@@ -56,6 +58,12 @@ from netc.netspec.layers.mobile import MbConvV3 as MbConvV3
 from netc.netspec.layers.mobile import SeparableConv as SeparableConv
 from netc.netspec.layers.mobile import Uib as Uib
 from netc.netspec.layers.mobilevit import MobileVitBlock as MobileVitBlock
+from netc.netspec.layers.modulation import ConditionedPatches as ConditionedPatches
+from netc.netspec.layers.modulation import ConditionedTokens as ConditionedTokens
+from netc.netspec.layers.modulation import DitBlocks as DitBlocks
+from netc.netspec.layers.modulation import Modulated as Modulated
+from netc.netspec.layers.modulation import ModulatedHead as ModulatedHead
+from netc.netspec.layers.modulation import PatchHead as PatchHead
 from netc.netspec.layers.norm import BatchNorm as BatchNorm
 from netc.netspec.layers.norm import GroupNorm as GroupNorm
 from netc.netspec.layers.norm import InstanceNorm as InstanceNorm
@@ -76,12 +84,17 @@ from netc.netspec.layers.split import Split as Split
 from netc.netspec.layers.squeeze import SqueezeExcite as SqueezeExcite
 from netc.netspec.layers.stochastic import Dropout as Dropout
 from netc.netspec.layers.stochastic import DropPath as DropPath
+from netc.netspec.layers.streams import DoubleStream as DoubleStream
+from netc.netspec.layers.streams import SingleStream as SingleStream
 from netc.netspec.layers.swin import PatchMerging as PatchMerging
 from netc.netspec.layers.swin import SpaceToDepth as SpaceToDepth
 from netc.netspec.layers.swin import SwinStage as SwinStage
 from netc.netspec.layers.swin import WindowAttention as WindowAttention
 from netc.netspec.layers.swin import WindowMerge as WindowMerge
 from netc.netspec.layers.swin import WindowPartition as WindowPartition
+from netc.netspec.layers.time_unet import ImageAttention as ImageAttention
+from netc.netspec.layers.time_unet import TimeResBlock as TimeResBlock
+from netc.netspec.layers.time_unet import TimeUnet as TimeUnet
 from netc.netspec.layers.tokens import ChannelsToTokens as ChannelsToTokens
 from netc.netspec.layers.tokens import LearnedPositions as LearnedPositions
 from netc.netspec.layers.tokens import LearnedTokens as LearnedTokens
@@ -97,6 +110,7 @@ from netc.netspec.layers.unet import Unet as Unet
 from netc.netspec.layers.unet import UnetDown as UnetDown
 from netc.netspec.layers.unet import UnetUp as UnetUp
 from netc.netspec.layers.upsample import BilinearUpsample as BilinearUpsample
+from netc.netspec.layers.upsample import DepthToSpace as DepthToSpace
 from netc.netspec.layers.upsample import NearestUpsample as NearestUpsample
 from netc.netspec.layers.wavenet import WaveNetBlock as WaveNetBlock
 from netc.netspec.vocabulary import Vocabulary

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -74,12 +75,15 @@ class SelfAttention(Layer):
     and old context T: angles whose period is above T / l are divided by f, those below T / h stay, those between mix
     the two, linearly in T / period. `qk_norm` divides each q[t, h] and k[t, h] by its root mean square first.
     `dropout` leaves out elements of p and divides the others by 1 - dropout.
+    With `rope_grid` = (R, W) the last R W tokens are places of an image, row by row: the first d/4 planes turn by the
+    row, t = row, the others by the column, with d/2 for d in the angles; tokens before those do not turn.
 
     `tile` = 0 computes and keeps exp of all scores. With tile = n the keys come in blocks of n, with a running
     maximum and sum; only y and the log of the sum are kept, and the backward computes p again. The result is the
     same. Sources: Vaswani et al. 2017, eq. 1; rope Su et al. 2021, eq. 34; tiles Dao et al. 2022, algorithms 1 and 4;
-    rope_scaling Chen et al. 2023, eq. 4, and `rope_type: llama3` of Llama 3.1's config.json; kv_heads Ainslie et al.
-    2023; window Beltagy et al. 2020, section 3.1; qk_norm Dehghani et al. 2023, section 2.
+    rope_scaling Chen et al. 2023, eq. 4, and `rope_type: llama3` of Llama 3.1's config.json; rope_grid Black Forest
+    Labs 2024 (flux, EmbedND, here in halves); kv_heads Ainslie et al. 2023; window Beltagy et al. 2020, section 3.1;
+    qk_norm Dehghani et al. 2023, section 2.
     """
 
     kind: ClassVar[str] = "selfAttention"
@@ -94,6 +98,7 @@ class SelfAttention(Layer):
     qk_norm: bool = False
     window: int = 0
     rope_scaling: tuple[float, ...] = ()
+    rope_grid: tuple[int, int] | None = None
 
     def problems(self) -> Iterator[str]:
         """Options that no input could make right."""
@@ -108,6 +113,10 @@ class SelfAttention(Layer):
         yield from scaling_problems(self.rope_scaling)
         if self.window < 0 or (self.window and not self.causal):
             yield f"window wants 0 (all earlier tokens), or a number of tokens with causal, got {self.window}"
+        plain = self.rope and self.groups == 1 and not self.rope_scaling
+        if self.rope_grid is not None and (min(self.rope_grid) < 1 or not plain):
+            got = list(self.rope_grid)
+            yield f"rope_grid wants rows and columns, with rope and in one group, without rope_scaling, got {got}"
 
     def signature(self, x: TensorType) -> Signature:
         """No parameters; draws where it drops out."""
@@ -121,6 +130,13 @@ class SelfAttention(Layer):
             )
         if self.rope and width % 2:
             raise LayerError(f"wants heads of an even width for rope, got {width}; change heads or leave rope out")
+        if self.rope_grid is not None:
+            if width % 4:
+                raise LayerError(f"wants heads of a multiple of 4 channels for rope_grid, got {width}; change heads")
+            if x.shape[0] < math.prod(self.rope_grid):
+                raise LayerError(
+                    f"wants at least {math.prod(self.rope_grid)} tokens, got {batched(x.shape)}; change rope_grid", out
+                )
         return Signature((), (), out, draws=self.dropout > 0)
 
     def label(self) -> str:

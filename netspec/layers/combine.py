@@ -74,10 +74,14 @@ class Gate(Combinator):
 
 @dataclass(frozen=True)
 class Concat(Combinator):
-    """y = the branches' outputs side by side on the last axis. Pullback: dx = sum of branch*(their slice of dy)."""
+    """y = the branches' outputs side by side on the last axis. Pullback: dx = sum of branch*(their slice of dy).
+
+    With `as_tokens` they are tokens one below the other, [T, D] or, for one token, [D].
+    """
 
     kind: ClassVar[str] = "concat"
     branches: tuple[Layer, ...]
+    as_tokens: bool = False
 
     def problems(self) -> Iterator[str]:
         """There must be something to join."""
@@ -89,12 +93,21 @@ class Concat(Combinator):
         """Every branch sees x; all axes but the last must agree."""
         names = part_names(self.branches)
         outs = [visit(name, layer, x) for name, layer in zip(names, self.branches, strict=True)]
+        if self.as_tokens:
+            return self._below(outs)
         if len({(o.shape[:-1], o.dtype) for o in outs}) > 1:
             got = " and ".join(batched(o.shape) for o in outs)
             raise LayerError(
                 f"wants branches that agree on all axes but the last, got {got}; change strides or padding"
             )
         return TensorType((*outs[0].shape[:-1], sum(o.shape[-1] for o in outs)), outs[0].dtype)
+
+    def _below(self, outs: list[TensorType]) -> TensorType:
+        if any(o.rank not in (1, 2) for o in outs) or len({(o.shape[-1], o.dtype) for o in outs}) > 1:
+            got = " and ".join(batched(o.shape) for o in outs)
+            raise LayerError(f"wants branches that give tokens of one width, got {got}; change their features")
+        tokens = sum(o.shape[0] if o.rank == 2 else 1 for o in outs)
+        return TensorType((tokens, outs[0].shape[-1]), outs[0].dtype)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from netc.netspec.activations import ActivationWord, activation_problems
-from netc.netspec.layer import Composite, Layer, LayerError, want_positive, want_rank
+from netc.netspec.layer import Composite, Layer, LayerError, want_positive, want_rank, want_spread
 from netc.netspec.layers.activation import Activation
 from netc.netspec.layers.combine import Chain
 from netc.netspec.layers.norm import BatchNorm
@@ -20,7 +20,7 @@ from netc.netspec.layers.window import (
     window_output,
     window_problems,
 )
-from netc.netspec.types import Constant, ParamSpec, Signature, TensorType, batched, he_normal
+from netc.netspec.types import Constant, Normal, ParamSpec, Signature, TensorType, batched, he_normal
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,8 @@ class Conv2d(Layer):
 
     x is [H, W, C], the kernel [kh, kw, C / groups, features]; s is the stride, d the dilation, lo the padding before,
     I = C / groups the inputs of one group, g(o) = o // (features / groups) the group of output o. Outside x is 0.
-    `inputs`, where given, must equal C. Source: Dumoulin and Visin 2016.
+    `inputs`, where given, must equal C. The kernel starts normal with standard deviation `std`, or as suits a ReLU.
+    Source: Dumoulin and Visin 2016.
     """
 
     kind: ClassVar[str] = "conv2d"
@@ -43,6 +44,7 @@ class Conv2d(Layer):
     bias: bool = True
     activation: ActivationWord = "identity"
     inputs: int | None = None
+    std: float | None = None
 
     def problems(self) -> Iterator[str]:
         """Options that no input could make right."""
@@ -51,6 +53,8 @@ class Conv2d(Layer):
         if self.groups >= 1 and self.features % self.groups:
             yield f"features wants a multiple of groups={self.groups}, got {self.features}"
         yield from activation_problems(self.activation)
+        if self.std is not None:
+            yield from want_spread(std=self.std)
 
     def window(self, x: TensorType) -> tuple[Pair, tuple[Pair, Pair]]:
         """The output's (H, W) and the pixels of padding, for one example `[H, W, C]`."""
@@ -74,7 +78,8 @@ class Conv2d(Layer):
             )
         kh, kw = pair(self.kernel)
         fan_in = kh * kw * channels // self.groups
-        params = [ParamSpec("kernel", (kh, kw, channels // self.groups, self.features), he_normal(fan_in))]
+        init = he_normal(fan_in) if self.std is None else Normal(self.std)
+        params = [ParamSpec("kernel", (kh, kw, channels // self.groups, self.features), init)]
         if self.bias:
             params.append(ParamSpec("bias", (self.features,), Constant(0.0), decay=False))
         return Signature(tuple(params), (), out)

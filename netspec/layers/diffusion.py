@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-from netc.netspec.layer import Composite, Layer, LayerError, want_positive, want_rank
+from netc.netspec.layer import Composite, Layer, LayerError, want_finite, want_positive, want_rank, want_spread
 from netc.netspec.layers.aspp import SpatialBroadcast
 from netc.netspec.layers.channels import ChannelWindow
 from netc.netspec.layers.combine import Chain, Residual
@@ -23,26 +23,63 @@ from netc.netspec.types import Signature, TensorType, batched
 class TimeFeatures(Layer):
     """y = (sin(t w_0), .., sin(t w_{F-1}), cos(t w_0), .., cos(t w_{F-1})), w_i = 10000^(-i / (F - 1)).
 
-    [.., 1] -> [.., 2 F], F = `frequencies`; w_0 = 1 where F is 1. Source: Vaswani et al. 2017, section 3.5, in the
-    spacing of the code that Ho et al. 2020 published.
+    [.., 1] -> [.., 2 F], F = `frequencies`; w_0 = 1 where F is 1. t is `scale` times the input, which may be of
+    integers. Source: Vaswani et al. 2017, section 3.5, in the spacing of the code that Ho et al. 2020 published.
     """
 
     kind: ClassVar[str] = "timeFeatures"
+    takes_ids: ClassVar[bool] = True
     frequencies: int
+    scale: float = 1.0
 
     def problems(self) -> Iterator[str]:
         """Options that no input could make right."""
         yield from want_positive(frequencies=self.frequencies)
+        yield from want_finite(scale=self.scale)
 
     def signature(self, x: TensorType) -> Signature:
         """No parameters."""
         if x.rank < 1 or x.shape[-1] != 1:
             raise LayerError(f"wants [batch, .., 1], one time each, got {batched(x.shape)}; pick one channel")
-        return Signature((), (), TensorType((*x.shape[:-1], 2 * self.frequencies), x.dtype))
+        return Signature((), (), TensorType((*x.shape[:-1], 2 * self.frequencies)))
 
     def label(self) -> str:
         """`timeFeatures 32`."""
         return f"timeFeatures {self.frequencies}"
+
+
+@dataclass(frozen=True)
+class TimeEmbed(Composite):
+    """y = dense(swish(dense(timeFeatures(t)))), both of `dim` features: [1] -> [dim].
+
+    t is `scale` times the input: with 1000 a time in [0, 1] gives what steps of 0 to 1000 do. Source: Ho et al. 2020,
+    appendix B; facebookresearch/DiT, TimestepEmbedder.
+    """
+
+    kind: ClassVar[str] = "timeEmbed"
+    dim: int
+    frequencies: int = 128
+    scale: float = 1000.0
+    std: float = 0.02
+
+    def problems(self) -> Iterator[str]:
+        """Options that no input could make right."""
+        yield from want_positive(dim=self.dim)
+        yield from TimeFeatures(self.frequencies, self.scale).problems()
+        yield from want_spread(std=self.std)
+
+    def expand(self, x: TensorType) -> Layer:
+        """timeFeatures, then two dense layers."""
+        want_rank(self, x, 1, "1", "pick one channel, and put globalAvgPool behind it")
+        return Chain((
+            TimeFeatures(self.frequencies, self.scale, name="features"),
+            Dense(self.dim, activation="swish", std=self.std, name="hidden"),
+            Dense(self.dim, std=self.std, name="out"),
+        ))  # fmt: skip
+
+    def label(self) -> str:
+        """`timeEmbed 384`."""
+        return f"timeEmbed {self.dim}"
 
 
 @dataclass(frozen=True)

@@ -68,6 +68,37 @@ class TokenPositionEmbed(Layer):
 
 
 @dataclass(frozen=True)
+class ClassEmbed(Layer):
+    """y = table[n], n the whole number nearest to x: a class id that travels as a float, [1] -> [dim].
+
+    `rows` is the number of rows of the table; below 0 it is row 0, above the last the last row. The table starts normal
+    with standard deviation `std`. A step function has no gradient: the pullback gives 0 for x. A net with a null class
+    for classifier-free guidance (Ho and Salimans 2022) has a row more than there are classes.
+    """
+
+    kind: ClassVar[str] = "classEmbed"
+    rows: int
+    dim: int
+    std: float = 0.02
+
+    def problems(self) -> Iterator[str]:
+        """Options that no input could make right."""
+        yield from want_positive(rows=self.rows, dim=self.dim)
+        yield from want_spread(std=self.std)
+
+    def signature(self, x: TensorType) -> Signature:
+        """table [rows, dim]."""
+        out = TensorType((self.dim,), x.dtype)
+        if x.shape != (1,):
+            raise LayerError(f"wants [batch, 1], one class id each, got {batched(x.shape)}; pick one channel", out)
+        return Signature((ParamSpec("table", (self.rows, self.dim), Normal(self.std)),), (), out)
+
+    def label(self) -> str:
+        """`classEmbed 11->384`."""
+        return f"classEmbed {self.rows}->{self.dim}"
+
+
+@dataclass(frozen=True)
 class LMHead(Composite):
     """logits[t] = x[t] kernel (+ bias): [T, D] -> [T, vocabulary], with a kernel of its own.
 
@@ -144,20 +175,29 @@ class TiedHead(Combinator):
 class SinusoidalPositions(Layer):
     """y[t, d] = x[t, d] + p[t, d]; p[t, 2i] = sin(t / base^(2i / D)), p[t, 2i + 1] = cos of the same.
 
-    x is [T, D]; nothing is learned. Source: Vaswani et al. 2017, section 3.5.
+    x is [T, D]; nothing is learned. With `columns` = W the tokens are places of an image row by row: the first half of
+    the channels encodes the row t // W, the other half the column t % W, each as above with D / 2 for D. Sources:
+    Vaswani et al. 2017, section 3.5; He et al. 2022, appendix A.1 (rows and columns, up to the order of channels).
     """
 
     kind: ClassVar[str] = "sinusoidalPositions"
     base: float = 10000.0
+    columns: int = 0
 
     def problems(self) -> Iterator[str]:
         """Options that no input could make right."""
         if not 0 < self.base < math.inf:
             yield f"base wants a positive number, got {self.base}"
+        if self.columns < 0:
+            yield f"columns wants 0 (no image) or a number of columns, got {self.columns}"
 
     def signature(self, x: TensorType) -> Signature:
         """No parameters; the output has the type of the input."""
         want_rank(self, x, 2, "T, D", "give a sequence of vectors")
+        if self.columns and (x.shape[0] % self.columns or x.shape[1] % 2):
+            raise LayerError(
+                f"wants rows of {self.columns} tokens of an even width, got {batched(x.shape)}; change columns", x
+            )
         return Signature((), (), x)
 
 

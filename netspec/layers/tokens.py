@@ -108,9 +108,10 @@ class LearnedPositions(Layer):
 
 @dataclass(frozen=True)
 class TakeTokens(Layer):
-    """y[t] = x[start + t], `count` tokens of [T, D]: the first, or those from `start` on."""
+    """y[t] = x[start + t], `count` tokens of [T, D] or ids of [T]: the first, or those from `start` on."""
 
     kind: ClassVar[str] = "takeTokens"
+    takes_ids: ClassVar[bool] = True
     count: int
     start: int = 0
 
@@ -122,8 +123,8 @@ class TakeTokens(Layer):
 
     def signature(self, x: TensorType) -> Signature:
         """No parameters."""
-        tokens, width = want_tokens(self, x)
-        out = TensorType((self.count, width), x.dtype)
+        tokens = x.shape[0] if x.dtype == "i32" and x.rank == 1 else want_tokens(self, x)[0]
+        out = TensorType((self.count, *x.shape[1:]), x.dtype)
         if tokens < self.start + self.count:
             lower = "lower count or start" if self.start else "lower count"
             raise LayerError(f"wants at least {self.start + self.count} tokens, got {batched(x.shape)}; {lower}", out)

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-from netc.netspec.layer import Layer, want_rank
+from netc.netspec.layer import Layer, LayerError, want_positive, want_rank
 from netc.netspec.layers.window import Pair, pair, window_label
-from netc.netspec.types import Signature, TensorType
+from netc.netspec.types import Signature, TensorType, batched
 
 
 @dataclass(frozen=True)
@@ -49,3 +49,34 @@ class BilinearUpsample(Upsample):
     """
 
     kind: ClassVar[str] = "bilinearUpsample"
+
+
+@dataclass(frozen=True)
+class DepthToSpace(Layer):
+    """y[p n + i, q n + j, c] = x[p, q, (i n + j) C + c]: [H, W, n n C] -> [n H, n W, C], n = `block`.
+
+    Each pixel becomes a square of n x n, row by row. Source: Shi et al. 2016, eq. 4 (in the order of the channels that
+    DiT's unpatchify has).
+    """
+
+    kind: ClassVar[str] = "depthToSpace"
+    block: int = 2
+
+    def problems(self) -> Iterator[str]:
+        """Options that no input could make right."""
+        yield from want_positive(block=self.block)
+
+    def signature(self, x: TensorType) -> Signature:
+        """No parameters."""
+        want_rank(self, x, 3, "H, W, C", "give an image")
+        height, width, channels = x.shape
+        if channels % self.block**2:
+            raise LayerError(
+                f"wants a multiple of {self.block**2} channels, got {batched(x.shape)}; change block or features"
+            )
+        out = (height * self.block, width * self.block, channels // self.block**2)
+        return Signature((), (), TensorType(out, x.dtype))
+
+    def label(self) -> str:
+        """`depthToSpace 2`."""
+        return f"depthToSpace {self.block}"

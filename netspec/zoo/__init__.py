@@ -10,7 +10,9 @@ from netc.netspec.zoo import (
     cifar,
     convnext,
     densenet,
+    dit,
     efficientnet,
+    flux,
     googlenet,
     gpt,
     inception,
@@ -101,3 +103,13 @@ ZOO.add("swin_s", Entry(partial(swin.swin, "swin_s"), 49_606_258))
 ZOO.add("swin_b", Entry(partial(swin.swin, "swin_b"), 87_768_224))
 ZOO.add("mobilevit_s", Entry(mobilevit.mobilevit_s, 5_578_632))
 ZOO.add("unet", Entry(unet.unet, 31_037_698))
+ZOO.add("tiny-dit", Entry(partial(dit.dit, "tiny-dit"), 1_272_324))
+ZOO.add("tiny-dit-28", Entry(partial(dit.dit, "tiny-dit-28"), 1_275_408))
+ZOO.add("dit_s_2", Entry(partial(dit.dit, "dit_s_2"), 32_865_056))
+ZOO.add("dit_b_2", Entry(partial(dit.dit, "dit_b_2"), 130_315_808))
+ZOO.add("dit_l_2", Entry(partial(dit.dit, "dit_l_2"), 457_840_672))
+ZOO.add("dit_xl_2", Entry(partial(dit.dit, "dit_xl_2"), 674_834_720))
+ZOO.add("tiny-mdm", Entry(dit.tiny_mdm, 1_302_656))
+ZOO.add("tiny-flux", Entry(partial(flux.flux, "tiny-flux"), 1_645_700))
+ZOO.add("flux-4b", Entry(partial(flux.flux, "flux-4b"), 3_876_560_000))
+ZOO.add("tiny-unet-diffusion", Entry(unet.tiny_unet_diffusion, 691_649))

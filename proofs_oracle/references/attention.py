@@ -40,6 +40,20 @@ def turned(x: Array, base: float, scaling: tuple[float, ...] = ()) -> Array:
     return jnp.concatenate([z.real, z.imag], axis=-1)
 
 
+def turned_by_place(x: Array, base: float, grid: tuple[int, int]) -> Array:
+    """x [batch, T, d], the last tokens places of an image: pairs (i, i + d/2), the first half of them by the row."""
+    rows, columns = grid
+    before = x.shape[1] - rows * columns
+    row, column = jnp.meshgrid(jnp.arange(rows), jnp.arange(columns), indexing="ij")
+    angles = []
+    for place in (row, column):
+        at = jnp.concatenate([jnp.zeros(before), place.reshape(-1)])
+        angles.append(at[:, None] / base ** (2 * jnp.arange(x.shape[2] // 4) / (x.shape[2] // 2)))
+    first, second = jnp.split(x, 2, axis=2)
+    z = (first + 1j * second) * jnp.exp(1j * jnp.concatenate(angles, axis=1))
+    return jnp.concatenate([z.real, z.imag], axis=-1)
+
+
 def probabilities(q: Array, k: Array, *, causal: bool = False, window: int = 0, bias: Array | float = 0.0) -> Array:
     """softmax(q kᵀ / sqrt d + bias) [batch, T, S] of q [batch, T, d] and k [batch, S, d].
 
@@ -76,7 +90,9 @@ def self_attention(layer: SelfAttention, state: Tensors, x: Array, training: boo
         qh, kh, vh = parts[head], parts[heads + own], parts[heads + few + own]
         if layer.qk_norm:
             qh, kh = (part / jnp.sqrt(jnp.mean(part**2, axis=-1, keepdims=True) + 1e-6) for part in (qh, kh))
-        if layer.rope:
+        if layer.rope_grid:
+            qh, kh = (turned_by_place(part, layer.rope_base, layer.rope_grid) for part in (qh, kh))
+        elif layer.rope:
             qh, kh = (turned(part, layer.rope_base, layer.rope_scaling) for part in (qh, kh))
         outs.append((probabilities(qh, kh, causal=layer.causal, window=layer.window) * kept[:, head]) @ vh)
     return jnp.reshape(jnp.concatenate(outs, axis=-1), (batch, x.shape[1], -1))
@@ -185,6 +201,9 @@ REFERENCES = (
             Case("window-of-one", SelfAttention(1, causal=True, window=1), (4, 6)),
             Case("window-tiles", SelfAttention(1, causal=True, window=3, tile=2), (7, 6)),
             Case("window-beyond", SelfAttention(1, causal=True, window=9), (4, 6)),
+            Case("places-of-an-image", SelfAttention(2, rope=True, rope_grid=(2, 3)), (6, 24)),
+            Case("text-and-image", SelfAttention(1, rope=True, rope_grid=(2, 2), rope_base=50.0), (6, 24), batch=1),
+            Case("image-tiles", SelfAttention(1, rope=True, tile=2, rope_grid=(2, 2), qk_norm=True), (5, 12)),
         ),
         (
             BadCase(SelfAttention(4, kv_heads=3), (4, 40), "kv_heads wants a divisor of heads=4, got 3"),
@@ -195,6 +214,10 @@ REFERENCES = (
                 SelfAttention(2, rope_scaling=(8.0, 1.0)), (4, 6), "rope_scaling wants one factor, or the factor, l"
             ),
             BadCase(SelfAttention(2, rope_scaling=(8.0, 4.0, 1.0, 64.0)), (4, 6), "below the high one, got 4 and 1"),
+            BadCase(SelfAttention(1, rope_grid=(2, 2)), (4, 12), "rope_grid wants rows and columns, with rope and in"),
+            BadCase(SelfAttention(1, rope=True, rope_grid=(2, 0)), (4, 12), "rope_grid wants rows and columns, with"),
+            BadCase(SelfAttention(1, rope=True, rope_grid=(2, 2)), (4, 6), "wants heads of a multiple of 4 channels"),
+            BadCase(SelfAttention(1, rope=True, rope_grid=(2, 3)), (4, 12), "wants at least 6 tokens, got [batch, 4"),
             BadCase(SelfAttention(0), (4, 6), "heads wants a positive integer, got 0"),
             BadCase(SelfAttention(2), (4, 9), "wants a multiple of 3 x 2 heads of channels, got [batch, 4, 9]"),
             BadCase(SelfAttention(1), (4, 4, 3), "wants [batch, T, D], got [batch, 4, 4, 3]; put spatialFlatten"),

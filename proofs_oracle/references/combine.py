@@ -65,7 +65,8 @@ def _concat(layer: Concat, params: Tensors, state: Tensors, x: Array, training: 
     parts = [
         _part(name, part, params, state, x, training=training) for name, part in zip(names, layer.branches, strict=True)
     ]
-    return jnp.concatenate([y for y, _ in parts], axis=-1), {k: v for _, own in parts for k, v in own.items()}
+    ys = [y[:, None] if layer.as_tokens and y.ndim == 2 else y for y, _ in parts]
+    return jnp.concatenate(ys, axis=1 if layer.as_tokens else -1), {k: v for _, own in parts for k, v in own.items()}
 
 
 def _repeat(layer: Repeat, params: Tensors, state: Tensors, x: Array, training: bool) -> Applied:
@@ -181,8 +182,14 @@ REFERENCES = (
             Case("batch-1", Concat((ConvBn(2), Conv2d(1))), (3, 4, 2), batch=1),
             Case("ties", Concat((MaxPool(2, 1), AvgPool(2, 1))), (4, 4, 2), draw="ties"),
             Case("evaluation", Concat((BatchNorm(), ConvBn(2))), (3, 3, 2), training=False),
+            Case("tokens", Concat((Dense(3), GlobalAvgPool(), Dense(3, name="more")), as_tokens=True), (4, 3)),
+            Case("one-token", Concat((Dense(3),), as_tokens=True), (2,), batch=1),
         ),
         (
+            BadCase(
+                Concat((Dense(3), Dense(4)), as_tokens=True), (2, 3), "wants branches that give tokens of one width"
+            ),
+            BadCase(Concat((Identity(),), as_tokens=True), (2, 2, 3), "give tokens of one width, got [batch, 2, 2, 3]"),
             BadCase(Concat(()), (4,), "branches wants at least one layer, got none"),
             BadCase(
                 Concat((Conv2d(2), Conv2d(2, stride=2))),

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
-from netc.netspec.layers import Activation, Chain, Conv2d, Identity, Split, TimeCondAdd, TimeFeatures
+from netc.netspec.layers import Activation, Chain, Conv2d, Identity, Split, TimeCondAdd, TimeEmbed, TimeFeatures
 from netc.proofs_oracle.reference import BadCase, Case, Reference
+from netc.proofs_oracle.references.attention import linear
 
 if TYPE_CHECKING:
     from jax import Array
@@ -24,7 +26,16 @@ def features(t: Array, count: int) -> Array:
 
 
 def _time_features(layer: TimeFeatures, params: Tensors, state: Tensors, x: Array, training: bool) -> Applied:
-    return features(x[..., 0], layer.frequencies), {}
+    return features(layer.scale * x[..., 0], layer.frequencies), {}
+
+
+def embed_time(params: Tensors, t: Array, frequencies: int, scale: float) -> Array:
+    """DiT's TimestepEmbedder, t [batch] -> [batch, dim]."""
+    return linear(params, "out", jax.nn.silu(linear(params, "hidden", features(scale * t, frequencies))))
+
+
+def _time_embed(layer: TimeEmbed, params: Tensors, state: Tensors, x: Array, training: bool) -> Applied:
+    return embed_time(params, x[:, 0], layer.frequencies, layer.scale), {}
 
 
 def _time_cond_add(layer: TimeCondAdd, params: Tensors, state: Tensors, x: Array, training: bool) -> Applied:
@@ -53,10 +64,25 @@ REFERENCES = (
             Case("batch-1", TimeFeatures(3), (1,), batch=1),
             Case("late", TimeFeatures(3), (1,), batch=6, draw="tails"),
             Case("zero", TimeFeatures(3), (1,), batch=4, draw="ties"),
+            Case("scaled", TimeFeatures(3, 50.0), (1,), batch=4),
+            Case("integers", TimeFeatures(4), (1,), batch=5, ids=1001),
         ),
         (
+            BadCase(TimeFeatures(4, float("inf")), (1,), "scale wants a finite number, got inf"),
             BadCase(TimeFeatures(0), (1,), "frequencies wants a positive integer, got 0"),
             BadCase(TimeFeatures(4), (3,), "wants [batch, .., 1], one time each, got [batch, 3]"),
+        ),
+    ),
+    Reference(
+        "timeEmbed",
+        _time_embed,
+        (
+            Case("unit", TimeEmbed(4, 3, scale=10.0), (1,), batch=3),
+            Case("thousandths", TimeEmbed(3, 2, scale=1.0), (1,), batch=3, ids=1001),
+        ),
+        (
+            BadCase(TimeEmbed(0), (1,), "dim wants a positive integer, got 0"),
+            BadCase(TimeEmbed(4), (4, 4, 1), "wants [batch, 1], got [batch, 4, 4, 1]; pick one channel"),
         ),
     ),
     Reference(

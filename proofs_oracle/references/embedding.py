@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from netc.netspec.layers import (
     Chain,
+    ClassEmbed,
     Dense,
     Dropout,
     LayerNorm,
@@ -43,12 +44,34 @@ def _tied_head(layer: TiedHead, params: Tensors, state: Tensors, x: Array, train
     return jnp.einsum("btd,vd->btv", y, params["embed.tokens"]), within("embed", new) | within("body", own)
 
 
+def class_row(table: Array, x: Array) -> Array:
+    """The row of the whole number nearest to x [batch], within the table."""
+    return table[jnp.floor(jnp.clip(x, 0, table.shape[0] - 1) + 0.5).astype(int)]
+
+
+def _class_embed(layer: ClassEmbed, params: Tensors, state: Tensors, x: Array, training: bool) -> Applied:
+    return class_row(jnp.asarray(params["table"]), x[:, 0]), {}
+
+
+def sinusoids(length: int, dim: int, base: float) -> Array:
+    """[length, dim]: sine on even channels, cosine on odd ones."""
+    columns = [
+        (jnp.sin if d % 2 == 0 else jnp.cos)(jnp.arange(length) / base ** ((d - d % 2) / dim)) for d in range(dim)
+    ]
+    return jnp.stack(columns, axis=1)
+
+
+def image_places(rows: int, columns: int, dim: int, base: float) -> Array:
+    """[rows columns, dim]: a place's row on the first half of the channels, its column on the other."""
+    down, along = sinusoids(rows, dim // 2, base), sinusoids(columns, dim // 2, base)
+    return jnp.stack([jnp.concatenate([down[i], along[j]]) for i in range(rows) for j in range(columns)])
+
+
 def _sinusoidal(layer: SinusoidalPositions, params: Tensors, state: Tensors, x: Array, training: bool) -> Applied:
     _, length, dim = x.shape
-    columns = [
-        (jnp.sin if d % 2 == 0 else jnp.cos)(jnp.arange(length) / layer.base ** ((d - d % 2) / dim)) for d in range(dim)
-    ]
-    return x + jnp.stack(columns, axis=1), {}
+    if layer.columns:
+        return x + image_places(length // layer.columns, layer.columns, dim, layer.base), {}
+    return x + sinusoids(length, dim, layer.base), {}
 
 
 def _nerf(layer: PositionalEncoding, params: Tensors, state: Tensors, x: Array, training: bool) -> Applied:
@@ -123,6 +146,20 @@ REFERENCES = (
         ),
     ),
     Reference(
+        "classEmbed",
+        _class_embed,
+        (
+            Case("near-zero", ClassEmbed(3, 4), (1,), batch=5),
+            Case("integers", ClassEmbed(6, 2), (1,), batch=8, draw="kinks"),
+            Case("far-outside", ClassEmbed(4, 3), (1,), batch=8, draw="tails"),
+            Case("one-row", ClassEmbed(1, 1), (1,), batch=1),
+        ),
+        (
+            BadCase(ClassEmbed(0, 4), (1,), "rows wants a positive integer, got 0"),
+            BadCase(ClassEmbed(4, 4), (2,), "wants [batch, 1], one class id each, got [batch, 2]; pick one channel"),
+        ),
+    ),
+    Reference(
         "sinusoidalPositions",
         _sinusoidal,
         (
@@ -132,8 +169,12 @@ REFERENCES = (
             Case("one-place", SinusoidalPositions(), (1, 3), batch=1),
             Case("one-channel", SinusoidalPositions(), (7, 1)),
             Case("evaluation", SinusoidalPositions(), (3, 4), training=False),
+            Case("image", SinusoidalPositions(columns=3), (6, 8)),
+            Case("image-odd-half", SinusoidalPositions(100.0, 2), (4, 6), batch=1),
         ),
         (
+            BadCase(SinusoidalPositions(columns=-1), (4, 4), "columns wants 0 (no image) or a number of columns"),
+            BadCase(SinusoidalPositions(columns=3), (4, 4), "wants rows of 3 tokens of an even width, got [batch, 4"),
             BadCase(SinusoidalPositions(0.0), (4, 4), "base wants a positive number, got 0.0"),
             BadCase(SinusoidalPositions(), (4,), "wants [batch, T, D], got [batch, 4]"),
         ),

@@ -20,6 +20,7 @@ from netc.netspec.layers import (
     SpatialFlatten,
     SpatialUnflatten,
     TakeTokens,
+    TokenPositionEmbed,
 )
 from netc.proofs_oracle.reference import BadCase, Case, Reference, apply, under, within
 
@@ -125,11 +126,13 @@ REFERENCES = (
             Case("all", TakeTokens(3), (3, 2), batch=1),
             Case("from-the-second-on", TakeTokens(4, 1), (5, 3)),
             Case("in-the-middle", TakeTokens(2, 2), (6, 3)),
+            Case("ids", Chain((TakeTokens(3, 1), TokenPositionEmbed(5, 2))), (5,), ids=5),
         ),
         (
             BadCase(TakeTokens(0), (3, 4), "count wants a positive integer, got 0"),
             BadCase(TakeTokens(4), (3, 4), "wants at least 4 tokens, got [batch, 3, 4]"),
             BadCase(TakeTokens(3, 1), (3, 4), "wants at least 4 tokens, got [batch, 3, 4]; lower count or start"),
+            BadCase(TakeTokens(3), (2,), "wants at least 3 tokens, got [batch, 2]", "i32"),
             BadCase(TakeTokens(2, -1), (3, 4), "start wants an integer of at least 0, got -1"),
         ),
     ),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import jax.numpy as jnp
 import numpy as np
 
-from netc.netspec.layers import BilinearUpsample, Chain, Conv2d, NearestUpsample
+from netc.netspec.layers import BilinearUpsample, Chain, Conv2d, DepthToSpace, NearestUpsample
 from netc.netspec.layers.window import pair
 from netc.proofs_oracle.reference import BadCase, Case, Reference
 
@@ -42,6 +42,18 @@ def _bilinear(layer: BilinearUpsample, params: Tensors, state: Tensors, x: Array
     return bilinear(bilinear(x, high, 1), wide, 2), {}
 
 
+def unpatchify(x: Array, n: int) -> Array:
+    """DiT's unpatchify, x [batch, H, W, n n C] -> [batch, n H, n W, C]."""
+    squares = jnp.reshape(x, (*x.shape[:3], n, n, -1))
+    y = jnp.einsum("nhwpqc->nchpwq", squares)
+    y = jnp.reshape(y, (y.shape[0], y.shape[1], y.shape[2] * n, y.shape[4] * n))
+    return jnp.moveaxis(y, 1, -1)
+
+
+def _depth_to_space(layer: DepthToSpace, params: Tensors, state: Tensors, x: Array, training: bool) -> Applied:
+    return unpatchify(x, layer.block), {}
+
+
 def _cases(kind: type[BilinearUpsample | NearestUpsample]) -> tuple[Case, ...]:
     return (
         Case("two", kind(), (3, 4, 2)),
@@ -68,4 +80,18 @@ def _bad(kind: type[BilinearUpsample | NearestUpsample]) -> tuple[BadCase, ...]:
 REFERENCES = (
     Reference("nearestUpsample", _nearest, _cases(NearestUpsample), _bad(NearestUpsample)),
     Reference("bilinearUpsample", _bilinear, _cases(BilinearUpsample), _bad(BilinearUpsample)),
+    Reference(
+        "depthToSpace",
+        _depth_to_space,
+        (
+            Case("two", DepthToSpace(), (2, 3, 8)),
+            Case("three", DepthToSpace(3), (1, 2, 9), batch=1),
+            Case("one", DepthToSpace(1), (2, 2, 3)),
+        ),
+        (
+            BadCase(DepthToSpace(0), (2, 2, 4), "block wants a positive integer, got 0"),
+            BadCase(DepthToSpace(2), (2, 2, 6), "wants a multiple of 4 channels, got [batch, 2, 2, 6]"),
+            BadCase(DepthToSpace(), (4,), "wants [batch, H, W, C], got [batch, 4]"),
+        ),
+    ),
 )

@@ -49,6 +49,16 @@ def rope(x, base=10000.0, scaling=()):
     u, w = jnp.split(x, 2, -1)
     return jnp.concatenate([u * jnp.cos(angles) - w * jnp.sin(angles), w * jnp.cos(angles) + u * jnp.sin(angles)], -1)
 ''',
+    "rope_of_places": '''
+def rope_of_places(x, rows, columns, base=10000.0):
+    """The same where the last rows x columns tokens are an image: half the planes by the row, half by the column."""
+    places, width = jnp.arange(rows * columns), x.shape[3]
+    speeds = base ** (-4 * jnp.arange(width // 4) / width)
+    angles = jnp.concatenate([place[:, None] * speeds for place in (places // columns, places % columns)], -1)
+    angles = jnp.pad(angles, ((x.shape[2] - rows * columns, 0), (0, 0)))
+    u, w = jnp.split(x, 2, -1)
+    return jnp.concatenate([u * jnp.cos(angles) - w * jnp.sin(angles), w * jnp.cos(angles) + u * jnp.sin(angles)], -1)
+''',
     "self_attention": '''
 def self_attention(x, heads, causal=False, turn=None, groups=1, drop=None, kv_heads=None, norm=False, window=None):
     """x [B, T, (H + 2 K) d]: queries of H heads, keys and values of K; `groups` equal runs see themselves alone."""
@@ -72,14 +82,23 @@ def cross_attention(x, heads, queries, drop=None):
 }
 
 
+def _turn(w: Writer, layer: SelfAttention) -> str | None:
+    """The function that turns queries and keys, if any does."""
+    if not layer.rope:
+        return None
+    function = "rope" if layer.rope_grid is None else "rope_of_places"
+    w.used.add(function)
+    more: list[object] = [*(layer.rope_grid or ())]
+    if layer.rope_base != ROPE_BASE or layer.rope_scaling:
+        more.append(layer.rope_base)
+    if layer.rope_scaling:
+        more.append(layer.rope_scaling)
+    return f"lambda x: {function}({', '.join(map(str, ['x', *more]))})" if more else function
+
+
 def _self_attention(w: Writer, layer: SelfAttention, path: str, x: TensorType) -> list[str]:
-    if layer.rope:
-        w.used.add("rope")
-    plain = layer.rope_base == ROPE_BASE and not layer.rope_scaling
-    scaling = f", {layer.rope_scaling!r}" if layer.rope_scaling else ""
-    turn = "rope" if plain else f"lambda x: rope(x, {layer.rope_base!r}{scaling})"
     options = {
-        "causal": layer.causal, "turn": turn if layer.rope else None,
+        "causal": layer.causal, "turn": _turn(w, layer),
         "kv_heads": layer.kv_heads, "norm": layer.qk_norm, "window": layer.window or None,
         "groups": layer.groups if layer.groups > 1 else None, "drop": dropping(w, layer.dropout, path),
     }  # fmt: skip

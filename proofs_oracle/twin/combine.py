@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import accumulate
 
 from netc.netspec.layer import Layer, part_names, signature_of
-from netc.netspec.layers import Chain, Concat, Gate, OnTokens, Repeat, Residual, Split, TiedHead
+from netc.netspec.layers import Chain, Concat, Gate, Modulated, OnTokens, Repeat, Residual, Split, TiedHead
 from netc.netspec.types import TensorType
 from netc.proofs_oracle.twin.spelling import below, branches, inside, tensor
 from netc.proofs_oracle.twin.writer import CombinatorText, Writer
@@ -40,7 +40,10 @@ def _gate(w: Writer, layer: Gate, path: str, x: TensorType, source: str, target:
 def _concat(w: Writer, layer: Concat, path: str, x: TensorType, source: str, target: str) -> str:
     named = zip(part_names(layer.branches), layer.branches, branches(target, len(layer.branches)), strict=True)
     outs = [w.write(part, inside(path, name), x, source, variable) for name, part, variable in named]
-    return w.assign(target, f"jnp.concatenate([{', '.join(outs)}], -1)")
+    if layer.as_tokens:
+        ranks = [signature_of(part, x).out.rank for part in layer.branches]
+        outs = [f"{out}[:, None]" if rank == 1 else out for out, rank in zip(outs, ranks, strict=True)]
+    return w.assign(target, f"jnp.concatenate([{', '.join(outs)}], {1 if layer.as_tokens else -1})")
 
 
 def _split(w: Writer, layer: Split, path: str, x: TensorType, source: str, target: str) -> str:
@@ -67,10 +70,40 @@ def _on_tokens(w: Writer, layer: OnTokens, path: str, x: TensorType, source: str
     return w.assign(target, f"jnp.concatenate([{body}, {end}], 1)")
 
 
+def _modulated(w: Writer, layer: Modulated, path: str, x: TensorType, source: str, target: str) -> str:
+    width, count = x.shape[1], layer.conditions
+    c, rows, h = (below(target, name) for name in ("conditions", "rows", "rest"))
+    w.assign(c, f"{source}[:, :{count}]")
+    w.assign(h, f"{source}[:, {count}:]")
+    made = w.write(layer.modulation, inside(path, "modulation"), TensorType((count, width), x.dtype), c, rows)
+    others, y = TensorType((x.shape[0] - count, width), x.dtype), below(target, "y")
+    normed = w.write(layer.norm, inside(path, "norm"), others, h, y)
+    each = layer.rows // (2 if layer.apart else 1)
+
+    def row(index: int) -> str:
+        if not layer.apart:
+            return f"{made}[:, {index}:{index + 1}]"
+        return w.call("apart_rows", made, index, index + each, layer.apart, others.shape[0] - layer.apart)
+
+    out = w.write(layer.body, inside(path, "body"), others, w.assign(y, f"{normed} * (1 + {row(1)}) + {row(0)}"), y)
+    gated = f"{h} + {row(2)} * {out}" if layer.gate else out
+    return w.assign(target, f"jnp.concatenate([{c}, {gated}], 1)")
+
+
 def _tied_head(w: Writer, layer: TiedHead, path: str, x: TensorType, source: str, target: str) -> str:
     h = w.write(layer.embed, inside(path, "embed"), x, source, target)
     y = w.write(layer.body, inside(path, "body"), signature_of(layer.embed, x).out, h, target)
     return w.assign(target, f"{y} @ {tensor(path, 'embed.tokens')}.T")
+
+
+FUNCTIONS: dict[str, str] = {
+    "apart_rows": '''
+def apart_rows(rows, first, second, before, behind):
+    """[B, R, D] -> [B, before + behind, D]: one row for the first tokens, another for those behind them."""
+    runs = ((first, before), (second, behind))
+    return jnp.concatenate([jnp.repeat(rows[:, row, None], tokens, 1) for row, tokens in runs], 1)
+''',
+}
 
 
 COMBINATORS: dict[type[Layer], CombinatorText] = {
@@ -81,5 +114,6 @@ COMBINATORS: dict[type[Layer], CombinatorText] = {
     Concat: _concat,
     Split: _split,
     OnTokens: _on_tokens,
+    Modulated: _modulated,
     TiedHead: _tied_head,
 }

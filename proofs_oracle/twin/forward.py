@@ -23,6 +23,7 @@ FUNCTIONS: dict[str, str] = {
     **attention.FUNCTIONS,
     **windows.FUNCTIONS,
     **experts.FUNCTIONS,
+    **combine.FUNCTIONS,
 }
 """The functions that leaves and combinators may call, by the name by which they do."""
 

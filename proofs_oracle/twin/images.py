@@ -13,6 +13,7 @@ from netc.netspec.layers import (
     Conv2d,
     ConvTranspose2d,
     Dense,
+    DepthToSpace,
     Flatten,
     GlobalAvgPool,
     HalfProduct,
@@ -76,6 +77,13 @@ def space_to_depth(x, n):
     batch, height, width, channels = x.shape
     x = x.reshape(batch, height // n, n, width // n, n, channels).transpose(0, 1, 3, 4, 2, 5)
     return x.reshape(batch, height // n, width // n, n * n * channels)
+''',
+    "depth_to_space": '''
+def depth_to_space(x, n):
+    """Each pixel's channels as a square of n x n pixels, row by row."""
+    batch, height, width, channels = x.shape
+    x = x.reshape(batch, height, width, n, n, channels // n**2).transpose(0, 1, 3, 2, 4, 5)
+    return x.reshape(batch, height * n, width * n, channels // n**2)
 ''',
 }
 
@@ -174,6 +182,7 @@ LEAVES: dict[type[Layer], LeafText] = {
     ChannelWindow: _channel_window,
     HalfProduct: lambda w, layer, path, x: ["jnp.multiply(*jnp.split({}, 2, -1))"],
     SpaceToDepth: _space_to_depth,
+    DepthToSpace: lambda w, layer, path, x: [w.call("depth_to_space", "{}", layer.block)],
     Flatten: lambda w, layer, path, x: ["{}.reshape({}.shape[0], -1)"],
     Identity: lambda w, layer, path, x: [],
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from netc.netspec.layer import Layer
 from netc.netspec.layers import (
     ChannelsToTokens,
+    ClassEmbed,
     LearnedPositions,
     LearnedTokens,
     PositionalEncoding,
@@ -28,6 +29,15 @@ def sinusoidal_positions(x, base):
     channel = jnp.arange(x.shape[2])
     angles = jnp.arange(x.shape[1])[:, None] / base ** ((channel - channel % 2) / x.shape[2])
     return x + jnp.where(channel % 2 == 0, jnp.sin(angles), jnp.cos(angles))
+''',
+    "image_positions": '''
+def image_positions(x, base, columns):
+    """x [B, T, D] plus the waves of the row on the first half of the channels, of the column on the other."""
+    t = jnp.arange(x.shape[1])
+    channel = jnp.arange(x.shape[2] // 2)
+    speeds = base ** (-2 * (channel - channel % 2) / x.shape[2])
+    angles = [place[:, None] * speeds for place in (t // columns, t % columns)]
+    return x + jnp.concatenate([jnp.where(channel % 2 == 0, jnp.sin(a), jnp.cos(a)) for a in angles], -1)
 ''',
     "positional_encoding": '''
 def positional_encoding(x, levels):
@@ -79,11 +89,28 @@ def _selective_scan(w: Writer, layer: SelectiveScan, path: str, x: TensorType) -
     return [w.call("selective_scan", "{}", *(tensor(path, name) for name in ("log_rate", "step_bias", "skip")))]
 
 
+def _sinusoidal(w: Writer, layer: SinusoidalPositions, path: str, x: TensorType) -> list[str]:
+    if layer.columns:
+        return [w.call("image_positions", "{}", layer.base, layer.columns)]
+    return [w.call("sinusoidal_positions", "{}", layer.base)]
+
+
+def _class_embed(w: Writer, layer: ClassEmbed, path: str, x: TensorType) -> list[str]:
+    ids = f"jnp.floor(jnp.clip({{}}[:, 0], 0, {layer.rows - 1}) + 0.5).astype(int)"
+    return [f"{tensor(path, 'table')}[{ids}]"]
+
+
+def _time_features(w: Writer, layer: TimeFeatures, path: str, x: TensorType) -> list[str]:
+    scaled = "{}" if layer.scale == 1 else f"{layer.scale!r} * {{}}"
+    return [w.call("time_features", scaled, layer.frequencies)]
+
+
 LEAVES: dict[type[Layer], LeafText] = {
     TokenPositionEmbed: _embed,
-    SinusoidalPositions: lambda w, layer, path, x: [w.call("sinusoidal_positions", "{}", layer.base)],
+    SinusoidalPositions: _sinusoidal,
+    ClassEmbed: _class_embed,
     PositionalEncoding: lambda w, layer, path, x: [w.call("positional_encoding", "{}", layer.levels)],
-    TimeFeatures: lambda w, layer, path, x: [w.call("time_features", "{}", layer.frequencies)],
+    TimeFeatures: _time_features,
     SpatialFlatten: lambda w, layer, path, x: [f"{{}}.reshape({{}}.shape[0], -1, {x.shape[2]})"],
     SpatialUnflatten: _unflatten,
     LearnedTokens: _learned_tokens,

@@ -73,22 +73,71 @@ PUBLISHED = {
     "gpt2-xl": 1_557_611_200,
     "smollm2-135m": 134_515_008,
     "llama-3.2-1b": 1_235_814_400,
+    # what facebookresearch/DiT prints, less its 256 fixed positions: XL/2 prints 675,129,632, S/2 32,963,360
+    "dit_s_2": 32_963_360 - 256 * 384,
+    "dit_xl_2": 675_129_632 - 256 * 1152,
 }
 # The others, by arithmetic
 CONV = 3 * 3 * (3 * 32 + 32 * 32 + 32 * 64 + 64 * 64)
 HEAD = 8 * 8 * 64 * 512 + 512 + 512 * 512 + 512 + 512 * 10 + 10
 # norm, in 128 -> 2 x 256, depthwise conv of 4 taps, select 256 -> 8 + 2 x 16, step 8 -> 256, scan of 16 states, out
 MAMBA = 128 + 128 * 512 + (4 + 1) * 256 + 256 * 40 + 8 * 256 + 256 * (16 + 2) + 256 * 128
+
+
+def dit_count(blocks, width, patch_in=16, patch_out=32, classes=1001):
+    """18 D² + 15 D a block (qkv, out, an MLP of 4 D, six modulations), the embeddings, and the last layer."""
+    embed = (patch_in + 1) * width + (256 + 1) * width + (width + 1) * width + classes * width
+    return blocks * (18 * width**2 + 15 * width) + embed + 2 * (width + 1) * width + (width + 1) * patch_out
+
+
+def flux_count(d, mlp, double, single, pixels, classes):
+    """FLUX.2's two kinds of blocks, 15 shared rows, and the embeddings that stand for a text's."""
+    blocks = double * (8 * d * d + 6 * mlp * d) + single * (4 * d * d + 3 * mlp * d) + 15 * d * d
+    embed = (256 + 1) * d + (d + 1) * d + (pixels + 1) * d + classes * d
+    return blocks + embed + 2 * (d + 1) * d + (d + 1) * pixels
+
+
+def conv_count(inputs, outputs, side=3):
+    return side * side * inputs * outputs + outputs
+
+
+def block_count(inputs, outputs, hidden=128, rows=11):
+    """Two norms and convolutions, the embedding of 64 waves and of the class, its projection, the shortcut."""
+    embed = (64 + 1) * hidden + (hidden + 1) * hidden + rows * hidden + (hidden + 1) * outputs
+    around = conv_count(inputs, outputs, 1) if inputs != outputs else 0
+    convolutions = conv_count(inputs, outputs) + conv_count(outputs, outputs)
+    return convolutions + 2 * inputs + 2 * outputs + embed + around
+
+
+# down and up: (32 -> 32, 64 -> 32), (32 -> 64, 128 -> 64), in the middle twice 64 -> 64 around an attention
+UNET_BLOCKS = sum(block_count(*pair) for pair in ((32, 32), (64, 32), (32, 64), (128, 64), (64, 64), (64, 64)))
+UNET_CONVS = sum(conv_count(*pair) for pair in ((1, 32), (32, 32), (64, 64), (64, 64), (64, 32), (32, 1)))
+
 # tokens, and the shape of the logits
 LANGUAGE = {
     **dict.fromkeys(("tiny-gpt", "tiny-mamba", "tiny-llama", "tiny-moe", "tiny-nanochat"), (64, 65)),
     **dict.fromkeys(("gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl"), (1024, 50_257)),
-    "smollm2-135m": (2048, 49_152), "llama-3.2-1b": (8192, 128_256),
+    "tiny-mdm": (64, 128), "smollm2-135m": (2048, 49_152), "llama-3.2-1b": (8192, 128_256),
 }  # fmt: skip
-OTHERWISE = {**LANGUAGE, "unet": (224, 224, 2)}
+IMAGES = {
+    **dict.fromkeys(("tiny-dit", "tiny-flux", "tiny-unet-diffusion"), (8, 8, 1)),
+    **{f"dit_{size}_2": (32, 32, 8) for size in ("s", "b", "l", "xl")},
+    "tiny-dit-28": (28, 28, 1),
+    "flux-4b": (64, 64, 32),
+}
+OTHERWISE = {**LANGUAGE, **IMAGES, "unet": (224, 224, 2)}
 DERIVED = {
     # 4x4 patches in place of 16x16, 64 of them in place of 196, and 10 classes in place of 1000
     "vit_tiny_patch4_32": 5_717_416 - (256 - 16) * 3 * 192 - (196 - 64) * 192 - 990 * 193,
+    "dit_b_2": dit_count(12, 768),
+    "dit_l_2": dit_count(24, 1024),
+    "tiny-dit": dit_count(4, 128, 4, 4, 11),
+    "tiny-dit-28": dit_count(4, 128, 16, 16, 11),
+    # the same blocks, the time and 128 tokens in, 128 logits out
+    "tiny-mdm": dit_count(4, 128, -1, 128, 128),
+    "tiny-flux": flux_count(128, 256, 2, 4, 4, 11 * 4),
+    "flux-4b": flux_count(3072, 9216, 5, 20, 128, 1001 * 8),
+    "tiny-unet-diffusion": UNET_BLOCKS + UNET_CONVS + 2 * 64 + 65 * 3 * 64 + 65 * 64 + 2 * 32,
     "tiny-mamba": 65 * 128 + 4 * MAMBA + 128,
     # a table; of a block qkv with 2 of 4 heads of keys and values, out, a perceptron of 352, two norms; a norm
     "tiny-llama": 65 * 128 + 4 * (128 * 256 + 128 * 128 + 3 * 128 * 352 + 2 * 128) + 128,
@@ -218,3 +267,15 @@ def test_a_file_is_found_by_its_ending(tmp_path):
     spec = NetSpec("mine", (4, 4, 1), (Flatten(), Dense(3)))
     (tmp_path / "mine.toml").write_text(to_toml(spec))
     assert find(str(tmp_path / "mine.toml")) == spec
+
+
+def test_the_count_of_dit_is_that_of_its_arithmetic():
+    assert dit_count(12, 384) == COUNTS["dit_s_2"]
+    assert dit_count(28, 1152) == COUNTS["dit_xl_2"]
+    for name, millions in (("s", 33), ("b", 130), ("l", 458), ("xl", 675)):  # Peebles and Xie 2023, table 4
+        assert round(COUNTS[f"dit_{name}_2"] / 1e6) == millions
+
+
+def test_a_diffusion_net_takes_larger_images():
+    assert check(find("tiny-dit").with_input((28, 28, 3))).out.shape == (28, 28, 1)
+    assert check(find("tiny-mdm").with_input((17,))).out.shape == (16, 128)

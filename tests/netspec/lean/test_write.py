@@ -205,7 +205,7 @@ def test_no_kind_is_left_out():
         from netc.netspec.lean.kinds import hints_of, required_of
 
         values = {n: samples.get(hints_of(cls)[n]) for n in required_of(cls)}
-        values |= {n: Dense(2) for n in required_of(cls) if n in ("body", "embed", "inner")}
+        values |= {n: Dense(2) for n in required_of(cls) if n in ("body", "embed", "inner", "modulation")}
         values |= {n: (Dense(2),) for n in required_of(cls) if n in ("layers", "branches", "stages")}
         spec = NetSpec("net", (4,), (cls(**{n: 2 if v is None else v for n, v in values.items()}),))
         text = to_lean(spec)

@@ -154,8 +154,26 @@ NORMED = NetSpec(
 DROPPING = NetSpec(
     "dropping", (4,), (Dense(8), nn.Dropout(0.9), nn.Residual(Chain((Dense(8), nn.DropPath(0.0)))), Dense(3))
 )
+ROWS = Chain((Dense(48, activation="tanh", name="dense"), nn.ChannelsToTokens(6, name="rows")))
+STREAMS = NetSpec(
+    "streams",
+    (4, 4, 3),
+    (
+        nn.ConditionedPatches(8, classes=2, class_tokens=2, frequencies=3, name="patches"),
+        nn.Modulated(Dense(8, name="d"), ROWS, apart=2, name="apart"),
+        nn.DoubleStream(2, 3, 2, bias=True, name="double"),
+        nn.SingleStream(1, 3, 2, name="single"),
+        nn.DitBlocks(2, 4, name="dit"),
+        Dense(16, name="wide"),
+        nn.TakeTokens(4, 3, name="image"),
+        nn.SpatialUnflatten(2, 2, name="grid"),
+        nn.DepthToSpace(2, name="squares"),
+        Flatten(),
+        Dense(3, name="head"),
+    ),
+)
 PLACES = NetSpec("places", (6,), language(LayerNorm(name="norm"), positions=False), dtype="i32")
-NETS = {spec.name: spec for spec in (CLASSIC, RESIZED, WINDOWS, WORDS)}
+NETS = {spec.name: spec for spec in (CLASSIC, RESIZED, WINDOWS, WORDS, STREAMS)}
 SEED = 2**40 + 5
 
 
