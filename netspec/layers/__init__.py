@@ -49,6 +49,7 @@ from netc.netspec.layers.fire import FireModule as FireModule
 from netc.netspec.layers.fpn import FpnModule as FpnModule
 from netc.netspec.layers.gated import GatedMlp as GatedMlp
 from netc.netspec.layers.inception import InceptionModule as InceptionModule
+from netc.netspec.layers.latent import GaussianSample as GaussianSample
 from netc.netspec.layers.mamba import MambaBlock as MambaBlock
 from netc.netspec.layers.mamba import SelectiveScan as SelectiveScan
 from netc.netspec.layers.mobile import FusedMbConv as FusedMbConv

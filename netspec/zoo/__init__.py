@@ -29,6 +29,7 @@ from netc.netspec.zoo import (
     squeezenet,
     swin,
     unet,
+    vae,
     vgg,
     vit,
 )
@@ -113,3 +114,4 @@ ZOO.add("tiny-mdm", Entry(dit.tiny_mdm, 1_302_656))
 ZOO.add("tiny-flux", Entry(partial(flux.flux, "tiny-flux"), 1_645_700))
 ZOO.add("flux-4b", Entry(partial(flux.flux, "flux-4b"), 3_876_560_000))
 ZOO.add("tiny-unet-diffusion", Entry(unet.tiny_unet_diffusion, 691_649))
+ZOO.add("tiny-vae", Entry(vae.tiny_vae, 41_093))

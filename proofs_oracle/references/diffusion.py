@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from netc.netspec.layers import Activation, Chain, Conv2d, Identity, Split, TimeCondAdd, TimeEmbed, TimeFeatures
+from netc.netspec.layers import Activation, Chain, Conv2d, Dense, Identity, Split, TimeCondAdd, TimeEmbed, TimeFeatures
 from netc.proofs_oracle.reference import BadCase, Case, Reference
 from netc.proofs_oracle.references.attention import linear
 
@@ -65,7 +65,7 @@ REFERENCES = (
             Case("late", TimeFeatures(3), (1,), batch=6, draw="tails"),
             Case("zero", TimeFeatures(3), (1,), batch=4, draw="ties"),
             Case("scaled", TimeFeatures(3, 50.0), (1,), batch=4),
-            Case("integers", TimeFeatures(4), (1,), batch=5, ids=1001),
+            Case("integers", Chain((TimeFeatures(4), Dense(2))), (1,), batch=5, ids=1001),
         ),
         (
             BadCase(TimeFeatures(4, float("inf")), (1,), "scale wants a finite number, got inf"),

@@ -25,6 +25,7 @@ from netc.netspec.layers import (
     Dropout,
     DropPath,
     Flatten,
+    GaussianSample,
     GlobalAvgPool,
     MaxPool,
     MixtureOfExperts,
@@ -193,6 +194,7 @@ UP = NetSpec(
         Dense(3, name="head"),
     ),
 )
+CODED = NetSpec("small-coded", (4,), (Chain((Dense(6), GaussianSample(0.3)), name="encoder"), Dense(4, name="decoder")))
 TIED = NetSpec("small-tied", (4,), (TiedHead(TokenPositionEmbed(5, 3), Dense(3), name="model"),), dtype="i32")
 TOKENS = NetSpec(
     "small-tokens",
@@ -333,5 +335,9 @@ CASES = (
     StepCase("cnn-erasing-pixels-mixup", CNN, Recipe(SGD(), mixing=Mixing(0.8), erasing=Erasing(1.0, True)), batch=4),
     StepCase("dropout-mixup", DRAWING, Recipe(SGD(), mixing=Mixing(0.4)), batch=4),
     StepCase("drop-path-dropout-stated", DRAWING, Recipe(SGD(), regularisation=Regularisation(0.3, 0.6)), batch=4),
+    StepCase("latents", CODED, Recipe(SGD(), MeanSquaredError()), batch=3),
+    StepCase("latents-accumulated", CODED, Recipe(SGD(), MeanSquaredError(), accumulate=2), batch=4),
+    StepCase("latents-mixup", CODED, Recipe(SGD(), MeanSquaredError(), mixing=Mixing(0.4)), batch=4),
+    StepCase("latents-frozen", CODED, Recipe(SGD(), MeanSquaredError(), groups=Groups(freeze=("encoder",))), batch=3),
     StepCase("dropout-adam-accumulated", DRAWING, Recipe(ADAM, accumulate=3), batch=6),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from netc.netspec.layer import Layer
-from netc.netspec.layers import Dropout, DropPath
+from netc.netspec.layers import Dropout, DropPath, GaussianSample
 from netc.netspec.types import TensorType
 from netc.proofs_oracle.twin.spelling import quoted
 from netc.proofs_oracle.twin.writer import LeafText, Writer
@@ -34,6 +34,24 @@ def drop_path(x, rate, key, path):
         return x
     return jnp.where(kept(key, path, (len(x), *(1,) * (x.ndim - 1)), rate), x / (1 - rate), 0.0)
 ''',
+    "gaussian_sample": '''
+def gaussian_sample(x, weight, key, path, new):
+    """A draw of the normal distribution that both halves of x say, whose divergence from the standard one is paid for.
+
+    The noise is a sum of eight uniforms of 16 bits. Without a key, which is evaluation, the mean.
+    """
+    mean, log_var = jnp.split(x, 2, -1)
+    if key is None:
+        return mean
+    total = jnp.zeros(mean.size, jnp.int32)
+    for name in (path, path + ".more"):
+        for word in words(key, stream(name), mean.size):
+            total = total + (word & 0xFFFF).astype(jnp.int32) + (word >> 16).astype(jnp.int32)
+    noise = (total.astype(x.dtype) - 8 * 65535 / 2) * (1 / math.sqrt(8 * (2**32 - 1) / 12))
+    loss = weight * jnp.sum(mean**2 + jnp.exp(log_var) - 1 - log_var) / (2 * len(x))
+    new.setdefault("(losses)", []).append(loss)
+    return mean + jnp.exp(log_var / 2) * noise.reshape(mean.shape)
+''',
 }
 
 
@@ -50,4 +68,8 @@ def _drop_path(w: Writer, layer: DropPath, path: str, x: TensorType) -> list[str
     return [w.call("drop_path", "{}", layer.rate, "key", quoted(path))] if layer.rate else []
 
 
-LEAVES: dict[type[Layer], LeafText] = {Dropout: _dropout, DropPath: _drop_path}
+def _sample(w: Writer, layer: GaussianSample, path: str, x: TensorType) -> list[str]:
+    return [w.call("gaussian_sample", "{}", layer.weight, "key", quoted(path), "new")]
+
+
+LEAVES: dict[type[Layer], LeafText] = {Dropout: _dropout, DropPath: _drop_path, GaussianSample: _sample}

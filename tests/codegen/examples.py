@@ -26,6 +26,7 @@ from netc.netspec.layers import (
     DropPath,
     Flatten,
     Gate,
+    GaussianSample,
     GlobalAvgPool,
     GroupNorm,
     HalfProduct,
@@ -134,5 +135,6 @@ EXAMPLES = {
     "modulated": Example(Modulated(Dense(3), Chain((Dense(9, name="dense"), ChannelsToTokens(3)))), TensorType((3, 3))),
     "classEmbed": Example(ClassEmbed(3, 2), TensorType((1,))),
     "depthToSpace": Example(DepthToSpace(), TensorType((2, 1, 4))),
+    "gaussianSample": Example(GaussianSample(0.5), TensorType((4,))),
     "timeFeatures": Example(TimeFeatures(2), TensorType((1,))),
 }

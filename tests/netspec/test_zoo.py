@@ -120,7 +120,7 @@ LANGUAGE = {
     "tiny-mdm": (64, 128), "smollm2-135m": (2048, 49_152), "llama-3.2-1b": (8192, 128_256),
 }  # fmt: skip
 IMAGES = {
-    **dict.fromkeys(("tiny-dit", "tiny-flux", "tiny-unet-diffusion"), (8, 8, 1)),
+    **dict.fromkeys(("tiny-dit", "tiny-flux", "tiny-unet-diffusion", "tiny-vae"), (8, 8, 1)),
     **{f"dit_{size}_2": (32, 32, 8) for size in ("s", "b", "l", "xl")},
     "tiny-dit-28": (28, 28, 1),
     "flux-4b": (64, 64, 32),
@@ -138,6 +138,7 @@ DERIVED = {
     "tiny-flux": flux_count(128, 256, 2, 4, 4, 11 * 4),
     "flux-4b": flux_count(3072, 9216, 5, 20, 128, 1001 * 8),
     "tiny-unet-diffusion": UNET_BLOCKS + UNET_CONVS + 2 * 64 + 65 * 3 * 64 + 65 * 64 + 2 * 32,
+    "tiny-vae": sum(conv_count(*pair) for pair in ((1, 32), (32, 64), (64, 4), (2, 64), (64, 32), (32, 1))),
     "tiny-mamba": 65 * 128 + 4 * MAMBA + 128,
     # a table; of a block qkv with 2 of 4 heads of keys and values, out, a perceptron of 352, two norms; a norm
     "tiny-llama": 65 * 128 + 4 * (128 * 256 + 128 * 128 + 3 * 128 * 352 + 2 * 128) + 128,

@@ -169,6 +169,7 @@ STREAMS = NetSpec(
         nn.SpatialUnflatten(2, 2, name="grid"),
         nn.DepthToSpace(2, name="squares"),
         Flatten(),
+        nn.GaussianSample(0.1, name="sample"),
         Dense(3, name="head"),
     ),
 )
