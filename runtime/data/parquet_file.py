@@ -29,7 +29,7 @@ from netc.runtime.data.table import TARGETS, Rows, dataset_of, numbered_words, p
 OPTIONS = {name: TABLE_OPTIONS[name] for name in ("label", "drop")}
 HELD = 512 << 20  # bytes of row groups that are held at least, besides the two that were read last
 FEW = 20  # problems of a kind
-BATCH = 1 << 16  # rows of a table that are read at a time
+BATCH = 1 << 14  # rows of a table that are read at a time
 
 
 def load_parquet(
@@ -229,7 +229,7 @@ def _rows(path: Path, options: Mapping[str, str], *, floats: bool) -> Rows:
         names, count = tuple(opened.schema_arrow.names), opened.metadata.num_rows
         if count == 0:
             raise DataError(f"{path}: wants at least one row, got none; add some")
-        head = next(opened.iter_batches(batch_size=1))
+        head = next(batch for batch in _batches(opened) if batch.num_rows)
         first = [str(head.column(i)[0].as_py()) for i in range(len(names))]
     roles = roles_of(names, first, options, str(path))
     inputs = _Numbers(path, names, roles.inputs, count)
@@ -239,7 +239,7 @@ def _rows(path: Path, options: Mapping[str, str], *, floats: bool) -> Rows:
     codes, labels, paths, missing = dict[str, int](), np.zeros(count, np.int32), list[str](), -1
     with sentences(path), parquet().ParquetFile(path) as opened:
         at = 0
-        for batch in opened.iter_batches(batch_size=BATCH):
+        for batch in _batches(opened):
             inputs.take(batch, at)
             measured.take(batch, at)
             if not floats:
@@ -259,6 +259,12 @@ def _rows(path: Path, options: Mapping[str, str], *, floats: bool) -> Rows:
     refuse_numbers([*codes], column, str(path))
     words, targets = numbered_words([*codes], labels)
     return Rows(names, roles, inputs.out, targets, words, paths)
+
+
+def _batches(opened: Any) -> Iterator[Any]:
+    """The rows of a file, at most BATCH at a time, one row group after the other: pyarrow holds those begun."""
+    for group in range(opened.num_row_groups):
+        yield from opened.iter_batches(batch_size=BATCH, row_groups=[group])
 
 
 class _Numbers:

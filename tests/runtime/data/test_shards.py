@@ -240,3 +240,26 @@ def test_without_pyarrow_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
     with pytest.raises(UserError, match=r"parquet: wants pyarrow, got none that can be imported .*\[parquet\]"):
         load("parquet:one.parquet")
+
+
+def test_a_table_is_the_same_in_any_batches_and_row_groups(monkeypatch):
+    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    values = RNG.standard_normal((50, 2))
+    words = np.array(["a", "b", "c"])[RNG.integers(0, 3, 50)]
+    table = pa.table({"x": values[:, 0], "y": values[:, 1], "label": words})
+    pq.write_table(table, "whole.parquet")
+    pq.write_table(table, "parts.parquet", row_group_size=9)
+    whole = load("parquet:whole.parquet")
+    monkeypatch.setattr("netc.runtime.data.parquet_file.BATCH", 4)
+    parts = load("parquet:parts.parquet")
+    for a, b in ((whole.train, parts.train), (whole.test, parts.test)):
+        assert (a.x == b.x).all() and (a.y == b.y).all()
+    assert whole.digest == parts.digest and whole.classes == parts.classes == ("a", "b", "c")
+    holes = [None if i in (13, 40) else float(v) for i, v in enumerate(values[:, 0])]
+    pq.write_table(table.set_column(0, "x", pa.array(holes)), "holes.parquet", row_group_size=9)
+    with pytest.raises(DataError, match=r"(?s)holes\.parquet, row 13, column x: wants a number, got a missing.*row 40"):
+        load("parquet:holes.parquet")
+    labels = [None if i == 31 else str(word) for i, word in enumerate(words)]
+    pq.write_table(table.set_column(2, "label", pa.array(labels)), "open.parquet", row_group_size=9)
+    with pytest.raises(DataError, match=r"open\.parquet, row 31, column label: wants a class, got a missing one"):
+        load("parquet:open.parquet")
