@@ -54,7 +54,7 @@ def test_sentences(given, sentence):
         (["unet"], "digits has one class for each image and wants a net with an output of [batch, classes], got unet"),
         (["tiny-gpt"], "digits holds images, and the net takes token ids"),
         (["mnist-mlp", "--loss", "binaryCrossEntropy"], "digits has class ids, and binaryCrossEntropy wants floats"),
-        (["mnist-mlp", "--label-smoothing", "2"], "--label-smoothing wants a number in [0, 1), got 2.0"),
+        (["mnist-mlp", "--label-smoothing", "2"], "`label_smoothing` wants a number in [0, 1), got 2.0"),
     ],
 )
 def test_data_that_cannot_feed_the_net_is_refused_at_once(words, sentence, tmp_path):
