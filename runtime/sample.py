@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,7 @@ from netc.runtime.backends.protocol import Array, Buffer, Loaded
 from netc.runtime.cache.store import Cache
 from netc.runtime.prepare import Prepared, prepare
 from netc.runtime.run.config import RunConfig
-from netc.runtime.target import parse_target
+from netc.runtime.target import Target, parse_target
 
 Ids = npt.NDArray[np.int32]
 
@@ -56,12 +56,23 @@ class Settings:
                 raise UserError(f"`{f.name}` wants {what}, got {getattr(self, f.name):g}")
 
 
+ALONE = 16 << 20
+"""Bytes of weights below which the work of a token is too short to wake a processor's workers for."""
+
+
+def _alone(target: Target, sampler: Sampler) -> Target:
+    """The target on the calling thread alone, where the net is small; the bits are the same."""
+    weights = sum(s.type.bytes for s in sampler.program.kept)
+    few = target.driver == "local-task" and weights < ALONE
+    return replace(target, driver="local-sync") if few else target
+
+
 class Writer:
     """A language model's weights on a device, and what writes with them."""
 
     def __init__(self, sampler: Sampler, prepared: Prepared, tensors: Mapping[str, Array]) -> None:
         self.sampler, self.prepared = sampler, prepared
-        self._loaded = load(prepared.source, prepared.target)
+        self._loaded = load(prepared.source, _alone(prepared.target, sampler))
         self._weights = [self._loaded.put(np.asarray(tensors[s.name], np.float32)) for s in sampler.program.kept]
 
     @classmethod
