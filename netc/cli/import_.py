@@ -44,6 +44,7 @@ def import_(
     interpolation: str | None,
     batch: int,
     target: str,
+    **sizes: int | None,
 ) -> None:
     """Import weights of NET that are named as in torchvision, timm or Hugging Face's files, or as netc exports them.
 
@@ -58,7 +59,7 @@ def import_(
     from netc.runtime.weights.pretrained import write_imported
     from netc.runtime.weights.read import read_weights
 
-    checked = resolve_net(net, classes, input_)
+    checked = resolve_net(net, classes, input_, sizes)
     word = parse_target(target).word
     if (mean is None) != (std is None):
         raise UserError("--mean and --std belong together, got one of them; give both or neither")

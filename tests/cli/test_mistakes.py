@@ -39,7 +39,7 @@ def said(tmp_path, monkeypatch, capfd):
         (("train", NET, "--lr", "-1"), "--lr wants a positive number, got -1.0"),
         (("train", NET, "--batch", "9999"), "--batch 9999 is more than the 1,438 training examples; make it 1,438"),
         (("train", NET, "--resume", "run"), "got both; leave NET out: the run knows its net"),
-        (("train", NET, "--data", "cifar100"), "text:FILE, got 'cifar100'; did you mean cifar10?"),
+        (("train", NET, "--data", "cifar100"), "tokens:DIR, got 'cifar100'; did you mean cifar10?"),
         (("train", NET, "--data", "a.npz"), "netc: --data wants one of digits,"),
         (("train", NET, "--data", "a.npz"), "write arrays:a.npz"),
         (("train", NET, "--data", "nofile.txt"), "write text:nofile.txt"),
