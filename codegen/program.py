@@ -21,6 +21,7 @@ from netc.codegen.location import location_of
 from netc.codegen.losses import correct, emit_loss
 from netc.codegen.norms import norm
 from netc.codegen.optim import rule_of
+from netc.codegen.process import answered, derived
 from netc.codegen.random import initial_values, step_key
 from netc.codegen.rewrite.float64 import to_f64, widened
 from netc.codegen.rewrite.precision import at_precision
@@ -32,7 +33,7 @@ from netc.codegen.wrapping import followed, uphill
 from netc.netspec.check import CheckedNet
 from netc.netspec.errors import SpecError
 from netc.netspec.recipe import Recipe
-from netc.netspec.recipe_fit import misfits, trained
+from netc.netspec.recipe_fit import example_of, misfits, target_of, trained
 from netc.netspec.types import ParamSpec, TensorType
 
 
@@ -115,7 +116,7 @@ def build(net: CheckedNet, recipe: Recipe, batch: int, *, steps_per_call: int = 
         )
     if not net.params:
         problems.append(f"{net.spec.name}: wants at least one trained parameter, got none; add a dense or conv2d layer")
-    problems += [f"{net.spec.name}: {p}" for p in recipe.loss.misfits(net.out)]
+    problems += [f"{net.spec.name}: {p}" for p in (() if recipe.generation.process else recipe.loss.misfits(net.out))]
     if not problems:
         problems += misfits(net, recipe, batch)
     if problems:
@@ -174,11 +175,12 @@ class ModuleEmitter:
     def _take(self, b: Builder, slots: Sequence[Slot]) -> dict[str, Value]:
         return {s.name: b.parameter(s.name, s.type) for s in slots}
 
-    def _images(self, b: Builder) -> Value:
-        return b.parameter("x", TensorType((self.batch, *self.net.x.shape), self.net.x.dtype))
+    def _images(self, b: Builder, example: TensorType | None = None) -> Value:
+        example = example or example_of(self.net, self.recipe)
+        return b.parameter("x", TensorType((self.batch, *example.shape), example.dtype))
 
     def _target(self, b: Builder) -> Value:
-        target = self.recipe.loss.target(self.net.out)
+        target = target_of(self.net, self.recipe)
         return b.parameter("y", TensorType((self.batch, *target.shape), target.dtype))
 
     @property
@@ -218,6 +220,8 @@ class ModuleEmitter:
         if self._draws:
             with b.at("key"):
                 key = step_key(b, held["key"], held["step"])
+        if self.recipe.generation.process:
+            return self._added(b, derived(b, self.net, self.recipe, self._scope(held, key, x), x, target, self.batch))
         changed = change(b, self.recipe, key, x)
         out = emit(b, self.net.spec.body, self._scope(held, key, x), changed.x)
         with b.at("loss"):
@@ -275,8 +279,8 @@ class ModuleEmitter:
     @property
     def accumulation(self) -> Accumulation:
         """How the parts of a batch are added up."""
-        x = TensorType((self.batch // self.recipe.accumulate, *self.net.x.shape), self.net.x.dtype)
-        target = self.recipe.loss.target(self.net.out)
+        example, target = example_of(self.net, self.recipe), target_of(self.net, self.recipe)
+        x = TensorType((self.batch // self.recipe.accumulate, *example.shape), example.dtype)
         y = TensorType((x.shape[0], *target.shape), target.dtype)
         constants = (Slot(SHARE, "constant", SCALAR),) if self.recipe.check_labels else ()
         return Accumulation(
@@ -378,6 +382,8 @@ class ModuleEmitter:
         loss = self.recipe.loss.evaluated
         if self.recipe.chunked_loss:
             return self.chunked.judge(b, held, Scope(held, held, False), x, target)
+        if self.recipe.generation.process:
+            return answered(b, self.net, self.recipe, Scope(held, held, False, remat=self.recipe.remat), x, target)
         logits = self._forward(b, held, x)
         with b.at("loss"):
             each, part = (
@@ -391,4 +397,4 @@ class ModuleEmitter:
         """(parameters, statistics, x) -> logits."""
         b = Builder("predict")
         held = self._take(b, kept_of(self.state))
-        return b.finish([("logits", self._forward(b, held, self._images(b)))])
+        return b.finish([("logits", self._forward(b, held, self._images(b, self.net.x)))])

@@ -17,6 +17,7 @@ from netc.netspec.errors import UserError
 from netc.netspec.feeding import Feeding
 from netc.netspec.preprocess import PLAIN, Preprocess
 from netc.netspec.recipe import Recipe
+from netc.netspec.recipe_fit import example_of, labelled
 from netc.netspec.recipe_words import training_of, training_words
 from netc.netspec.spec import NetSpec
 from netc.netspec.train_size import at_train_size
@@ -166,7 +167,8 @@ def _planned(request: TrainRequest) -> Plan:
         stored = divided(stored_data(request.data, request.data_dir, **_load_words(request)), feeding)
     refuse_unlearnt(stored)
     net = _net(request, stored)
-    data, recipe = sized(stored, net, request.preprocess, _train_size(request)), request.recipe
+    recipe = labelled(request.recipe, net, len(stored.classes))
+    data = sized(stored, net, request.preprocess, _train_size(request), recipe)
     if request.class_weights is not None:
         recipe = weighted(recipe, request.class_weights, data, net.out.shape[-1] if net.out.rank else 1)
     training = _training(request, data)
@@ -207,10 +209,11 @@ def _refuse_unused(request: TrainRequest, config: RunConfig, data: Dataset) -> N
 
 def _net(request: TrainRequest, data: Dataset) -> CheckedNet:
     spec = request.net
-    spec = spec.with_input(request.input or _input_shape(spec.input, data))
+    process = request.recipe.generation.process
+    spec = spec.with_input(request.input or (spec.input if process else _input_shape(spec.input, data)))
     if request.classes is not None:
         return check(spec.with_classes(request.classes))
-    outputs = len(data.classes) or len(data.columns.targets) or counted_classes(spec, data)
+    outputs = not process and (len(data.classes) or len(data.columns.targets) or counted_classes(spec, data))
     if outputs and (spec.classifies or (isinstance(data.train, MaskedSplit) and spec.head >= 0)):
         spec = spec.with_classes(outputs)
     return check(spec)
@@ -261,7 +264,7 @@ def _augment(request: TrainRequest, net: CheckedNet, data: Dataset) -> Augment:
 def _preprocess(request: TrainRequest, net: CheckedNet, data: Dataset) -> Preprocess:
     """What the request says; raises UserError for what does not fit the images, and for data that has none."""
     if of_images(data.train):
-        request.preprocess.statistics(net.spec.input[-1])
+        request.preprocess.statistics(example_of(net, request.recipe).shape[-1])
     else:
         _of_images(
             [name for name in sorted(PREPROCESS) if getattr(request.preprocess, name) != getattr(PLAIN, name)], data
@@ -315,7 +318,7 @@ def with_loaded(request: TrainRequest, loaded: dict[Any, Dataset]) -> TrainReque
 
 def takes_floats(recipe: Recipe) -> bool:
     """Whether the recipe's loss takes numbers as targets, and not classes."""
-    return recipe.loss.target(TensorType((2,))).dtype != "i32"
+    return not recipe.generation.process and recipe.loss.target(TensorType((2,))).dtype != "i32"
 
 
 def stored_data(
@@ -347,17 +350,23 @@ def stored_data(
     return found
 
 
-def sized(data: Dataset, net: CheckedNet, preprocess: Preprocess = PLAIN, train_size: int = 0) -> Dataset:
+def sized(
+    data: Dataset, net: CheckedNet, preprocess: Preprocess = PLAIN, train_size: int = 0, recipe: Recipe | None = None
+) -> Dataset:
     """The data set at the net's input size, training images at their own where `train_size` says one.
 
-    Own data without names of classes has those of the net's outputs.
+    Own data without names of classes has those of the net's outputs. Where the recipe has a process, it is at the
+    size of that part of the input which holds the data.
     """
-    data = numbered(data, net.out.shape[-1]) if net.out.rank else data
+    example = example_of(net, recipe) if recipe else net.x
+    process = recipe.generation.chosen if recipe else None
+    data = numbered(data, net.out.shape[-1]) if net.out.rank and not process else data
     if not (of_images(data.train) or isinstance(data.train, TextSplit)):
         return data
-    shape = net.spec.input
-    if net.x.dtype != "f32":
-        return windowed(data, net.x.size, net.out.shape[-1] if net.out.rank else 0)
+    shape = example.shape
+    if example.dtype != "f32":
+        known = net.out.shape[-1] - bool(process) if net.out.rank else 0  # of a process the last is the mask
+        return windowed(data, example.size, known)
     if len(shape) == 1:
         raise UserError(
             f"{data.name} holds images, and {net.spec.name} of input {list(shape)} takes none: a table wants "
@@ -387,6 +396,5 @@ def data_for(
         given, data_dir, whole=whole or feeding.divides, floats=floats, skip_damaged=skips,
         tokenizer=kept_tokenizer(folder) or feeding.tokenizer,
     )  # fmt: skip
-    return sized(
-        stored if whole else divided(stored, feeding), config.net, config.preprocess, config.augment.train_size
-    )
+    stored = stored if whole else divided(stored, feeding)
+    return sized(stored, config.net, config.preprocess, config.augment.train_size, config.recipe)

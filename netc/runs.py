@@ -32,6 +32,7 @@ from netc.traces.read import read as read_trace
 
 if TYPE_CHECKING:
     from netc.exporting import Exported
+    from netc.runtime.pictures import Pictures
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Run:
 
     def __str__(self) -> str:
         net, said = self.config.net.spec.name, f"{self.accuracy:.2%} test accuracy (best {self.best:.2%})"
-        if self.config.recipe.loss.metric == "nothing":  # numbers are learnt: there is no accuracy
+        if self.config.recipe.metric == "nothing":  # numbers are learnt: there is no accuracy
             said = "trained"
         scored = "not evaluated" if math.isnan(self.accuracy) else said
         return f"{net} on {self.config.data}: {scored} after {self.steps:,} steps; {self.folder}"
@@ -164,6 +165,9 @@ class Run:
         they are, and numbers that were learnt of a table come in its units. `weights` as for `evaluate`. Raises
         UserError for arrays of the other kind, and DataError.
         """
+        if self.config.recipe.generation.process:
+            raise UserError(f"predict wants a run that says something of `x`, got {self.config.net.spec.name}, which "
+                            "draws; use `draw`")  # fmt: skip
         nothing = np.zeros(len(x), np.int32)
         own = Dataset.from_arrays(x, nothing, x[:1], nothing[:1], classes=("",))
         data = sized(own, self.config.net, self.config.preprocess)
@@ -209,6 +213,25 @@ class Run:
             self.config, self.folder, request, checkpoint=checkpoint, weights=weights, target=where, tokenizer=tokenizer
         )
         return tuple("".join(of) for of in zip(*parts, strict=True))
+
+    def draw(
+        self,
+        *,
+        checkpoint: str = "best",
+        weights: str | None = None,
+        target: str | None = None,
+        **words: Any,
+    ) -> Pictures | tuple[str, ...]:
+        """Images, or texts, that a generative model draws; its pictures' `pixels` are uint8 [N, H, W, C].
+
+        `words` are `count` (64), `classes`, `steps` (50), `method`, `guidance`, `temperature`, `seed` and `path`, which
+        docs/generative.md explains. The same seed gives the same samples. Raises UserError and SpecError.
+        """
+        from netc.drawing import draw, request_draw
+
+        where = target or self.config.target
+        request = request_draw(**words)
+        return draw(self.config, self.folder, request, checkpoint=checkpoint, weights=weights, target=where)
 
     def export(
         self,

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from netc.netspec.errors import NetcError, UserError
-from netc.netspec.loss import Loss
 from netc.requests import planned, with_loaded
 from netc.runtime.cache.store import Cache
 from netc.runtime.data.dataset import Dataset
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from netc.searching import Search
 
 Began = Callable[[Trial, int, int], None]
-Seen = Callable[[EvalRecord, Loss], None]
+Seen = Callable[[EvalRecord, str], None]
 Loaded = dict[Any, Dataset]
 """Data that trials have in common, by what each asked for."""
 
@@ -98,7 +97,7 @@ def _tried(
     cache: Cache | None, loaded: Loaded,
 ) -> tuple[Outcome | None, Result]:  # fmt: skip
     def evaluated(record: EvalRecord) -> bool:
-        seen(record, plan.config.recipe.loss)
+        seen(record, plan.config.recipe.metric)
         value = _value(record, comparison)
         return bool(search and value is not None and search.worse(record.epoch, value))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from netc.netspec.averaging import Averaging
@@ -13,6 +14,7 @@ from netc.netspec.groups import THAWED, Groups
 from netc.netspec.loss import CrossEntropy, Focal, Loss, OneVersusRest
 from netc.netspec.mixing import Mixing
 from netc.netspec.optimizers import SGD, Adam, Optimizer
+from netc.netspec.process import Generation
 from netc.netspec.regularisation import Regularisation
 from netc.netspec.schedules import SCHEDULES, Schedule
 from netc.netspec.vocabulary import option, part, parts_of
@@ -69,11 +71,17 @@ class Recipe:
     erasing: Erasing = part(Erasing())  # noqa: RUF009  # frozen
     wrapping: Wrapping = part(Wrapping())  # noqa: RUF009  # frozen
     regularisation: Regularisation = part(Regularisation())  # noqa: RUF009  # frozen
+    generation: Generation = part(Generation())  # noqa: RUF009  # frozen
 
     @property
     def draws(self) -> bool:
         """Whether a step draws what becomes of its examples, besides what the net draws."""
-        return self.mixing.on or bool(self.erasing.random_erasing)
+        return self.mixing.on or bool(self.erasing.random_erasing) or bool(self.generation.process)
+
+    @property
+    def metric(self) -> str:
+        """What of an output is right, a row of METRICS in codegen/losses.py: of a generative model nothing is."""
+        return "nothing" if self.generation.process else self.loss.metric
 
     def check(self) -> Recipe:
         """The recipe itself; raises SpecError with one sentence for each value out of range."""
@@ -103,9 +111,24 @@ class Recipe:
                 "`check_labels` wants a loss that judges each class id by itself, crossEntropy, focal or "
                 f"oneVersusRest, got {self.loss.kind}; leave it out"
             )
+        problems += self._process_problems()
         if problems:
             raise SpecError(tuple(problems))
         return self
+
+    def _process_problems(self) -> Iterator[str]:
+        """What does not go with the process of a generative model."""
+        if self.generation.problems() or not (process := self.generation.chosen):
+            return
+        named, weights = f"`process={process.kind}`", getattr(self.loss, "weights", ())
+        if not isinstance(self.loss, process.losses):
+            wanted = " or ".join(cls.kind for cls in process.losses)
+            yield f"{named} wants `loss={wanted}`, got {self.loss.kind}; leave `loss` out"
+        elif self.loss != self.loss.evaluated or weights:
+            yield f"{named} wants a loss without weights and smoothing, got some; leave them out"
+        changed = {"mixup or cutmix": self.mixing.on, "random_erasing": self.erasing.random_erasing}
+        changed |= {"check_labels": self.check_labels, "chunked_loss": self.chunked_loss}
+        yield from (f"{named} learns the data as it is, got {name}; leave it out" for name, on in changed.items() if on)
 
 
 @dataclass(frozen=True)

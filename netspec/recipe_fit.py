@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from netc.netspec.check import CheckedNet, check
+from netc.netspec.errors import UserError
 from netc.netspec.recipe import Recipe
+from netc.netspec.types import TensorType
 
 
 def misfits(net: CheckedNet, recipe: Recipe, batch: int) -> Iterator[str]:
@@ -16,6 +19,7 @@ def misfits(net: CheckedNet, recipe: Recipe, batch: int) -> Iterator[str]:
     yield from recipe.groups.misfits(net)
     if recipe.chunked_loss:
         yield from _chunks(net, recipe, batch // recipe.accumulate)
+    yield from recipe.generation.misfits(net.x, net.out)
     if recipe.wrapping.sam and recipe.scan_blocks:
         yield "`sam` wants no `scan_blocks`, got both: the step has each block twice; leave one of them out"
 
@@ -38,3 +42,28 @@ def trained(net: CheckedNet, recipe: Recipe) -> CheckedNet:
     """The net that is trained: with the rates of drop-path and dropout that the recipe states."""
     spec = recipe.regularisation.of(net.spec)
     return net if spec is net.spec else check(spec)
+
+
+def example_of(net: CheckedNet, recipe: Recipe) -> TensorType:
+    """The type of one example of the data that a step takes: the net's input, or what a process makes that of."""
+    process = recipe.generation.chosen
+    return process.example(net.x, net.out) if process else net.x
+
+
+def target_of(net: CheckedNet, recipe: Recipe) -> TensorType:
+    """The type of what the data has beside each example: what the loss takes, or what a process does."""
+    process = recipe.generation.chosen
+    return process.label(net.x, net.out) if process else recipe.loss.target(net.out)
+
+
+def labelled(recipe: Recipe, net: CheckedNet, classes: int) -> Recipe:
+    """The recipe of a net that sees classes with their number, `classes` where it says none; else as it is.
+
+    Raises UserError for a net that cannot learn the recipe's process.
+    """
+    process = recipe.generation.chosen
+    if process and (problems := [*process.misfits(net.x, net.out)]):
+        raise UserError("\n".join(problems))
+    if not process or recipe.generation.label_count or not process.conditional(net.x, net.out):
+        return recipe
+    return replace(recipe, generation=replace(recipe.generation, label_count=classes))

@@ -9,6 +9,7 @@ from typing import Any, get_origin, get_type_hints
 from netc.netspec.errors import UserError
 from netc.netspec.loss import LOSSES, Loss
 from netc.netspec.optimizers import OPTIMIZERS, Optimizer
+from netc.netspec.process import PROCESSES
 from netc.netspec.recipe import Recipe, TrainConfig
 from netc.netspec.schedules import SCHEDULES, Schedule
 from netc.netspec.vocabulary import options_of, parts_of
@@ -95,7 +96,8 @@ def optimizer_of(given: Mapping[str, Any]) -> Optimizer:
 
 def loss_of(given: Mapping[str, Any]) -> Loss:
     """The loss that the words say."""
-    chosen = given.get("loss", "crossEntropy")
+    process = PROCESSES.word(given.get("process"))
+    chosen = given.get("loss", PROCESSES[process].losses[0].kind if process else "crossEntropy")
     pairs = list(option_pairs(given.get("loss_option", ())))
     options = dict(pairs)
     for name in options:

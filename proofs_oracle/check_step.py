@@ -14,6 +14,7 @@ from netc.codegen.program import Program, build
 from netc.netspec.check import CheckedNet, check
 from netc.netspec.clipping import Clipping
 from netc.netspec.recipe import SGD
+from netc.netspec.recipe_fit import example_of, target_of
 from netc.netspec.wrapping import Wrapping
 from netc.proofs_oracle.compare import Comparison, central_differences, compare_all
 from netc.proofs_oracle.draws import FloatArray, generator
@@ -22,7 +23,7 @@ from netc.proofs_oracle.references import optimizers
 from netc.proofs_oracle.references.averaging import average
 from netc.proofs_oracle.references.clipping import clipped
 from netc.proofs_oracle.references.losses import draw_target
-from netc.proofs_oracle.references.step import StepCase, evaluation, loss_and_gradients
+from netc.proofs_oracle.references.step import StepCase, evaluation, loss_and_gradients, prediction
 from netc.proofs_oracle.result import Result, result_of
 from netc.proofs_oracle.witness import compiled
 
@@ -193,8 +194,11 @@ def run_step_case(case: StepCase, *, seed: int = 0) -> Result:
 
 
 def _batch(rng: np.random.Generator, case: StepCase, net: CheckedNet) -> tuple[Any, Any]:
-    shape = (case.batch, *net.x.shape)
+    example = example_of(net, case.recipe)
+    shape = (case.batch, *example.shape)
     x = rng.standard_normal(shape) if net.x.dtype == "f32" else rng.integers(0, 5, shape, np.int32)
+    if case.recipe.generation.process:
+        return x, rng.integers(0, 3, (case.batch, *target_of(net, case.recipe).shape), np.int32)
     return x, draw_target(rng, case.recipe.loss, net.out.shape, case.batch)
 
 
@@ -206,11 +210,14 @@ def _judge_evaluation(program: Program, witness: _Witness, x: FloatArray, target
     weight = np.arange(1, program.batch + 1) % 2 + 0.5
     trained = witness.everything()
     kept = [trained[s.name] for s in program.kept]
-    ours = evaluator.run(program.module, "predict", [*kept, x], "f64")
+    case, seen = witness.case, x
+    if case.recipe.generation.process:
+        shape = (program.batch, *program.net.x.shape)
+        seen = np.resize(x, shape) if x.dtype != np.int32 else np.resize(np.arange(5, dtype=np.int32), shape)
+    ours = evaluator.run(program.module, "predict", [*kept, seen], "f64")
     ours += evaluator.run(program.module, "eval_step", [*kept, x, target, weight], "f64")
-    case = witness.case
-    evaluate = compiled(evaluation(case.net, case.recipe.loss))
-    theirs = evaluate(witness.params, witness.state, x, target, weight)
+    theirs = [compiled(prediction(case.net))(witness.params, witness.state, seen)]
+    theirs += compiled(evaluation(case.net, case.recipe))(witness.params, witness.state, x, target, weight)
     return compare_all(["predict logits", "eval_step loss", "eval_step correct", "eval_step count"], ours, theirs)
 
 

@@ -139,6 +139,11 @@ def evaluate(
     unless `skip_unknown` leaves their images out. `metrics` are words of runtime/metrics/table.py, or `all`; `tta` is
     one of runtime/metrics/measure.py; `weights` as for `open_session`.
     """
+    if config.recipe.generation.process and (other or metrics or tta):
+        raise UserError(
+            f"a generative model has the loss of its own test part, got {config.net.spec.name} with other data, "
+            "`metrics` or `tta`; leave them out"
+        )
     names = data.classes if not other else ()
     lengths = lengths_of(data)
     chosen = chosen_metrics(metrics, task_of(config.net, config.recipe.loss, names, len(data.test), lengths))
@@ -243,6 +248,8 @@ def predict(
     In the order of `images`, a batch at a time. Nothing is compiled before the first image that can be read. `saved` is
     the checkpoint, where it was read already.
     """
+    if config.recipe.generation.process:
+        raise UserError(f"predict wants a classifier, got {config.net.spec.name}, which draws; `netc sample` does that")
     if config.net.x.dtype != "f32" or len(config.net.spec.input) != 3:
         takes = "token ids" if config.net.x.dtype != "f32" else f"an input of {list(config.net.spec.input)}"
         raise UserError(f"predict wants a net for images, got {config.net.spec.name}, which takes {takes}")

@@ -22,7 +22,9 @@ from netc.runtime.session import DTYPES
 def refuse_misfits(config: RunConfig, data: Dataset) -> None:
     """Raise UserError unless the data, images with a class each, text or arrays, can feed the net and its loss."""
     kind = "text" if isinstance(data.train, TextSplit) else "images"
-    if isinstance(data.train, MaskedSplit):
+    if config.recipe.generation.process:
+        problems = [*_process_problems(config, data)]
+    elif isinstance(data.train, MaskedSplit):
         problems = [*_mask_problems(config, data)]
     elif isinstance(data.train, Examples | Batches):
         problems = [*_array_problems(config, data)]
@@ -72,6 +74,30 @@ def _problems(config: RunConfig, kind: str, labels: Array) -> Iterator[str]:
         )
     elif labels.dtype != np.float32 and loss.target(TensorType((2,))).dtype != "i32":
         yield f"{config.data} has class ids, and {loss.kind} wants floats of the output's shape; choose another `loss`"
+
+
+def _process_problems(config: RunConfig, data: Dataset) -> Iterator[str]:
+    """What of the data is nothing that the process of a generative model makes, or of more kinds than its net knows."""
+    generation, net = config.recipe.generation, config.net
+    process = generation.chosen
+    assert process is not None
+    if problems := [*generation.misfits(net.x, net.out)]:
+        yield from problems
+        return
+    if config.augment.train_size:
+        yield f"`train_size` is of classifiers, got `process={process.kind}`; leave it out"
+    tokens = config.example.dtype == "i32"
+    if tokens and not isinstance(data.train, TextSplit):
+        yield f"`process={process.kind}` learns text, and {data.name} is none; give `data=text:FILE`"
+    elif not tokens and not (of_images(data.train) and data.train.labels.dtype == np.int32):
+        yield f"`process={process.kind}` learns images with a class each, got {data.name} without; give such data"
+    elif tokens and len(data.classes) > net.out.shape[-1] - 1:
+        yield (
+            f"{data.name} has {len(data.classes)} tokens and wants a vocabulary of one more, the mask, got a net with "
+            f"{net.out.shape[-1]}; give `classes={len(data.classes) + 1}`"
+        )
+    elif process.conditional(net.x, net.out) and len(data.classes) > generation.label_count:
+        yield f"{data.name} has {len(data.classes)} classes, got `label_count={generation.label_count}`; give more"
 
 
 def _mask_problems(config: RunConfig, data: Dataset) -> Iterator[str]:
@@ -131,12 +157,14 @@ def check_fit(config: RunConfig, data: Dataset) -> None:
     """Raise UserError unless `data`, at the net's input size, can train it: `refuse_misfits`, and enough outputs."""
     refuse_misfits(config, data)
     classes, outputs = len(data.classes), config.net.out.shape[-1] if config.net.out.rank else 1
-    if classes == 1 and config.net.x.dtype == "f32":
+    if classes == 1 and config.net.x.dtype == "f32" and not config.recipe.generation.process:
         raise UserError(f"{config.data} wants at least two classes to train on, got {classes}; add a folder of images")
-    if outputs < classes:
+    if outputs < classes and not config.recipe.generation.process:
         raise UserError(
             f"{config.data} has {classes} classes, got a net with {outputs} outputs; give `classes={classes}`"
         )
+    fed = config.recipe.generation.process
     for split, net in ((data.train, config.trained_net), (data.test, config.net)):
-        if split.shape != net.spec.input:
-            raise NetcError(f"examples of shape {split.shape} were given to a net that wants {net.spec.input}")
+        want = config.example.shape if fed else net.spec.input
+        if split.shape != want:
+            raise NetcError(f"examples of shape {split.shape} were given to a net that wants {want}")

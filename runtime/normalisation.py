@@ -22,7 +22,7 @@ def normalisation(
     if saved is not None:
         return normalise_of(saved)
     found = stated(config) or (start.normalise if start else None)
-    found = found or statistics(data.train, config.net.spec.input[-1], workers)
+    found = found or statistics(data.train, config.example.shape[-1], workers)
     return replace(found, target=_target_scale(data.train, config.recipe.loss))
 
 

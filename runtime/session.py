@@ -173,6 +173,8 @@ class Session:
         """The targets, class ids checked to be ids of classes."""
         y = np.asarray(y)
         classes = self.program.net.out.shape[-1] if self.program.net.out.rank else 0
+        if self.program.recipe.generation.process and not (classes := self.program.recipe.generation.label_count):
+            return y
         if y.size and y.dtype.kind == "i" and not self.program.recipe.check_labels and classes:
             low, high = int(y.min()), int(y.max())
             if low < 0 or high >= classes:

@@ -68,7 +68,7 @@ def evaluate(
     config = opened.config
     table = bool(found.columns.inputs)
     counted = f"{score.count:,} test {examples_of(config.net, table=table)}"
-    if config.recipe.loss.metric != "nothing":  # numbers are no classes
+    if config.recipe.metric != "nothing":  # numbers are no classes
         of = counted
         if config.net.out.rank > 1:
             of = predictions(config.net, score.count, table=table, text=of_characters(found))

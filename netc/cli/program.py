@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 sampler_option = click.option(
     "--sampler",
     is_flag=True,
-    help="The program that writes text (prefill, decode) in place of the training; --batch texts at once  [1].",
+    help="The program that writes text (prefill, decode), or with --process draws (sample, in 50 steps), in place of "
+    "the training; --batch samples at once  [1].",
 )
 
 
@@ -33,7 +34,12 @@ def built_program(net: str, batch: int, *, sampler: bool) -> Program:
     """The training program of the command that runs, or the sampler of its net. Raises UserError or SpecError."""
     if not sampler:
         return program_request(net, batch).build()
+    request = program_request(net, batch if "batch" in given() else 1)
+    if process := request.recipe.generation.chosen:
+        from netc.codegen.generator import Drawn, build_generator
+
+        guided = process.conditional(request.net.x, request.net.out)
+        return build_generator(request.net, request.recipe, Drawn(request.batch, guided=guided)).program
     from netc.codegen.sampler import build_sampler
 
-    request = program_request(net, batch if "batch" in given() else 1)
     return build_sampler(request.net, request.batch, request.recipe).program

@@ -18,6 +18,7 @@ from netc.netspec.optimizers import OPTIMIZERS
 from netc.netspec.optimizers import Word as OptimizerWord
 from netc.netspec.plugins import load_installed
 from netc.netspec.preprocess import DAMAGED, INTERPOLATIONS, NORMALISATIONS, OF_DATA, Preprocess
+from netc.netspec.process import NOISES, PREDICTED, PROCESSES, TIMES
 from netc.netspec.recipe import BEST_BY, PRECISIONS, TrainConfig
 from netc.netspec.recipe_words import recipe_parts
 from netc.netspec.schedules import SCHEDULES
@@ -31,6 +32,9 @@ FEW = 5  # words; more stand in the help
 _FORMS: Mapping[str, Mapping[str, Any]] = {
     "precision": {"type": click.Choice(PRECISIONS)},
     "sampler": {"type": click.Choice(SAMPLERS)},
+    "times": {"type": click.Choice(TIMES)},
+    "predicts": {"type": click.Choice(PREDICTED)},
+    "noise_schedule": {"type": click.Choice(NOISES)},
     "best_by": {"metavar": "METRIC", "help": f"{BEST_BY}.  [default: accuracy, or loss]"},
     "accumulate": {"type": click.IntRange(min=1), "metavar": "N"},
 }
@@ -83,6 +87,9 @@ def _defaults_of(cls: Any) -> dict[str, Any]:
     return {name: f.default for name, f in (options_of(cls) or {f.name: f for f in fields(cls)}).items()}
 
 
+_WORDED: Mapping[str, Vocabulary[Any]] = {"process": PROCESSES}  # options that are words of a vocabulary
+
+
 def _option(name: str, cls: Any, default: str, takers: Sequence[str]) -> Made[Any]:
     """The option of a field; its help names the words that take it where these are few."""
     said = next(f.metadata for f in fields(cls) if f.name == name)
@@ -97,6 +104,8 @@ def _option(name: str, cls: Any, default: str, takers: Sequence[str]) -> Made[An
     if type_ is bool:
         return click.option(flag, name, is_flag=True, default=None, help=about)
     form: dict[str, Any] = {"type": type_, "help": f"{about}  [default: {default}]", **_FORMS.get(name, {})}
+    if name in _WORDED:
+        form["type"] = Word(_WORDED[name])
     return click.option(flag, name, **form)
 
 

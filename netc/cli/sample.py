@@ -1,14 +1,21 @@
-"""`netc sample`: text from a trained language model."""
+"""`netc sample`: text from a trained language model, images from a generative one."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from netc.cli.console import printable, say, write
 from netc.cli.options import checkpoint_option, json_option, run_target_option, warn, weights_option
+
+if TYPE_CHECKING:
+    from netc.runs import Run
+
+OF_TEXT = frozenset({"prompt", "tokens", "top_k", "top_p", "min_p", "repetition", "stop", "stream"})
+OF_DRAWING = frozenset({"classes", "grid", "steps", "method", "guidance", "out", "gif"})
+OF_IMAGES = frozenset({"classes", "grid", "guidance", "out", "gif"})
 
 
 @click.command("sample")
@@ -29,6 +36,15 @@ from netc.cli.options import checkpoint_option, json_option, run_target_option, 
 )
 @click.option("--samples", type=click.IntRange(1), default=1, show_default=True, help="Number of texts.")
 @click.option("--stream", is_flag=True, help="Print each token when it is drawn; of one text.")
+@click.option(
+    "--class", "classes", multiple=True, metavar="NAME", help="Class of the images; several in turn.  [default: all]"
+)
+@click.option("--grid", metavar="RxC", default="8x8", show_default=True, help="Rows and columns of images.")
+@click.option("--steps", type=click.IntRange(1), default=50, show_default=True, help="Steps from noise to a sample.")
+@click.option("--method", help="Of undoing the process: euler, heun; ddim, ancestral; ancestral, confidence.")
+@click.option("--guidance", type=float, default=1.0, show_default=True, help="Scale of classifier-free guidance.")
+@click.option("-o", "--out", type=click.Path(path_type=Path), help="Picture of the images.  [default: samples.png]")
+@click.option("--gif", type=click.Path(path_type=Path), help="Film of the steps, an animated GIF.")
 @checkpoint_option
 @weights_option
 @run_target_option
@@ -45,14 +61,15 @@ def sample(
     as_json: bool,
     **words: Any,
 ) -> None:
-    """Write text with a trained language model.
+    """Write text with a trained language model, or draw with a generative one.
 
-    RUN is a folder that `netc train` made of a language model, such as tiny-gpt on text:PATH. The same seed gives the
-    same text.
+    RUN is a folder that `netc train` made of a language model, such as tiny-gpt on text:PATH, or with --process, of a
+    generative one: that draws images into a picture, or all of a text at once. The same seed gives the same sample.
     """
     import json
     import sys
 
+    from netc.cli.options import given
     from netc.cli.views.waiting import watched_cache
     from netc.netspec.errors import UserError
     from netc.runs import Run
@@ -64,6 +81,15 @@ def sample(
     if prompt == "-":
         prompt = sys.stdin.read()
     opened = Run.open(run)
+    drawing = {name: words.pop(name) for name in OF_DRAWING}
+    if opened.config.recipe.generation.process:
+        _draw(opened, samples, checkpoint, weights, target, as_json=as_json, **drawing, **words)
+        return
+    if strange := sorted(OF_DRAWING & given().keys()):
+        raise UserError(
+            f"`{strange[0]}` belongs to a generative model, trained with `process`, got {opened.config.net.spec.name} "
+            "without; leave it out"
+        )
     request = request_sample(prompt=prompt, samples=samples, **words)
     parts = sampled(
         opened.config, opened.folder, request, checkpoint=checkpoint, weights=weights, target=target or "",
@@ -84,6 +110,69 @@ def sample(
         if index:
             say("-" * 20)
         write(_shown(f"{prompt}{text}") + "\n")
+
+
+def _draw(
+    run: Run,
+    samples: int,
+    checkpoint: str,
+    weights: str | None,
+    target: str | None,
+    *,
+    as_json: bool,
+    classes: tuple[str, ...],
+    grid: str,
+    steps: int,
+    method: str | None,
+    guidance: float,
+    out: Path | None,
+    gif: Path | None,
+    temperature: float,
+    seed: int,
+    **_: Any,
+) -> None:
+    """Draw a picture, or write texts, with a generative model."""
+    import json
+
+    from netc.cli.options import given
+    from netc.cli.views.waiting import watched_cache
+    from netc.drawing import DrawRequest, draw, grid_sizes
+    from netc.netspec.errors import UserError
+    from netc.runtime.pictures import Pictures, format_of
+
+    text = run.config.net.x.dtype == "i32"
+    other = OF_TEXT | (OF_IMAGES if text else {"samples", "temperature"})
+    if strange := sorted(other & given().keys()):
+        what = "draws images" if not text else "writes a whole text at once"
+        raise UserError(
+            f"`{strange[0]}` is of another kind of net, got {run.config.net.spec.name}, which {what}; leave it out"
+        )
+    file = out or Path("samples.png")
+    if not text:
+        format_of(file)
+    if gif:
+        format_of(gif, ("GIF",))
+    rows, columns = (samples, 1) if text else grid_sizes(grid)
+    request = DrawRequest(rows * columns, classes, steps, method or "", guidance, temperature, seed, path=bool(gif))
+    drawn = draw(
+        run.config, run.folder, request, checkpoint=checkpoint, weights=weights, target=target or "",
+        cache=watched_cache(),
+    )  # fmt: skip
+    if not isinstance(drawn, Pictures):
+        if as_json:
+            say(json.dumps([{"text": text} for text in drawn]))
+            return
+        write(f"\n{'-' * 20}\n".join(map(_shown, drawn)) + "\n")
+        return
+    drawn.save(file, rows, columns)
+    if gif:
+        drawn.save_film(gif, rows, columns)
+    files = [str(f) for f in (file, gif) if f]
+    if as_json:
+        say(json.dumps({"files": files, "labels": list(drawn.labels)}))
+        return
+    for name in files:
+        say(f"wrote {name}")
 
 
 def _shown(text: str) -> str:

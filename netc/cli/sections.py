@@ -19,6 +19,7 @@ from netc.netspec.feeding import Feeding
 from netc.netspec.groups import Groups
 from netc.netspec.optimizers import Optimizer
 from netc.netspec.preprocess import Preprocess
+from netc.netspec.process import Generation
 from netc.netspec.recipe import Recipe, TrainConfig
 from netc.netspec.schedules import Schedule
 from netc.netspec.wrapping import Wrapping
@@ -26,10 +27,12 @@ from netc.netspec.wrapping import Wrapping
 MOST, SIZE, START = "Most used", "Size of the net", "Start from weights"
 RATE, OPTIMIZER = "Learning-rate schedule", "Optimizer"
 LOSS, REGULARISE, GRADIENTS = "Loss and labels", "Regularise", "Gradients and averages"
+GENERATE = "Generative models"
 READING, AUGMENTING, SPLIT = "Reading images", "Augment images", "Split and order"
 STOP, SPEED, RUNS = "Stop and choose the best", "Memory and speed", "Checkpoints, logs, resume"
 SECTIONS = (
-    MOST, SIZE, START, RATE, OPTIMIZER, LOSS, REGULARISE, GRADIENTS, READING, AUGMENTING, SPLIT, STOP, SPEED, RUNS,
+    MOST, SIZE, START, RATE, OPTIMIZER, LOSS, REGULARISE, GRADIENTS, GENERATE, READING, AUGMENTING,
+    SPLIT, STOP, SPEED, RUNS,
 )  # fmt: skip
 
 # the options that stand first in their section, in this order
@@ -42,6 +45,7 @@ FIRST = (
 _OF_CLASS: dict[type, str] = {
     Optimizer: OPTIMIZER, Wrapping: OPTIMIZER, Schedule: RATE, Groups: START, Clipping: GRADIENTS,
     Averaging: GRADIENTS, Augment: AUGMENTING, Preprocess: READING, Feeding: SPLIT, TrainConfig: STOP, Recipe: SPEED,
+    Generation: GENERATE,
 }  # fmt: skip
 # fields that belong elsewhere than their class
 _OF_FIELD = {"decay_all": OPTIMIZER, "check_labels": LOSS, "warmup_steps": RATE, "lr_per_epoch": RATE,

@@ -15,7 +15,6 @@ from netc.cli.console import say, write
 from netc.cli.options import json_option, print_json
 
 if TYPE_CHECKING:
-    from netc.netspec.loss import Loss
     from netc.sweeps import Result, Sweep
     from netc.traces.schema import EvalRecord
 
@@ -102,9 +101,9 @@ def sweep(
         _print_table(ranked, asked, comparison.word, folder)
 
 
-def _evaluated(record: EvalRecord, loss: Loss) -> str:
+def _evaluated(record: EvalRecord, metric: str) -> str:
     """An evaluation; of a loss that knows no right and wrong without an accuracy."""
-    accuracy = "" if loss.metric == "nothing" else f", accuracy {record.accuracy:.2%}"
+    accuracy = "" if metric == "nothing" else f", accuracy {record.accuracy:.2%}"
     return f"test loss {record.loss:.4f}{accuracy}"
 
 

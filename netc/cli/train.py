@@ -159,7 +159,7 @@ def _last_line(plan: Plan, outcome: Outcome, last: EvalRecord | None) -> None:
         say(f"{name} stopped after step {outcome.steps}, nothing is lost; resume with: netc train --resume {folder}")
         click.get_current_context().exit(128 + outcome.signal)
     reached = f"{name} reached {outcome.accuracy:.2%} test accuracy on {plan.config.data} (best {outcome.best:.2%})"
-    if plan.config.recipe.loss.metric == "nothing":  # of a regression no number is right
+    if plan.config.recipe.metric == "nothing":  # of a regression no number is right
         loss = f", test loss {last.loss:.4f}," if last else ""
         reached = f"{name} was trained on {plan.config.data}{loss}"
     say(f"{reached} in {outcome.seconds:.0f} s; next: netc eval {folder}")

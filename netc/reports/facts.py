@@ -56,7 +56,7 @@ def _reached(run: Run, trace: Trace) -> Facts:
     }
     if trace.evals:
         last, lowest, best = trace.evals[-1], min(trace.evals, key=_loss), max(trace.evals, key=_accuracy)
-        if config.recipe.loss.metric != "nothing":
+        if config.recipe.metric != "nothing":
             facts["accuracy, last"] = f"{_accuracy(last):.2%} of {_predictions(run, last.count)}"
             facts["accuracy, best"] = f"{_accuracy(best):.2%}, epoch {best.epoch + 1}"
         facts["test loss, last"] = f"{_loss(last):.5g}"

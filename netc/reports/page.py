@@ -98,7 +98,7 @@ def report(
                 name, str(run.folder), index, told(run, trace), summary(config.net.spec.name, config.net.x,
                 config.net.spec.layers), to_toml(config.net.spec)[:LONGEST_SPEC], looked,
                 costs_of(config, profile if _fits(profile, run) else None), _evidence(run, digest, certificates,
-                note, check=check), config.data, config.training.epochs, config.recipe.loss.metric != "nothing",
+                note, check=check), config.data, config.training.epochs, config.recipe.metric != "nothing",
             )
         )  # fmt: skip
     page = template.render(

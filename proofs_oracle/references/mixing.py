@@ -26,13 +26,15 @@ class Mixture(NamedTuple):
     share: Array
 
 
-def _words(key: Array, stream: int, count: int) -> tuple[Array, Array]:
+def words(key: Array, number: int, count: int) -> tuple[Array, Array]:
+    """Two vectors of Threefry-2x32's words, at the counters (0.., number)."""
     index = jnp.arange(count, dtype=jnp.uint32)
-    both = jax.extend.random.threefry_2x32(key, jnp.concatenate([index, jnp.full_like(index, np.uint32(stream))]))
+    both = jax.extend.random.threefry_2x32(key, jnp.concatenate([index, jnp.full_like(index, np.uint32(number))]))
     return both[:count], both[count:]
 
 
-def _stream(*path: str) -> int:
+def stream(*path: str) -> int:
+    """The number of a path's draws."""
     number = 0
     for part in path:
         number = (number * 0x9E3779B1 + zlib.crc32(part.encode())) % 2**32
@@ -77,7 +79,7 @@ def _root(squared: Array) -> Array:
 
 def mixture(mixing: Mixing, key: Array, x: Array) -> Mixture:
     """Zhang et al. 2018 and Yun et al. 2019, one draw for the whole batch, which is paired with itself reversed."""
-    high, low = _words(key, _stream("(mixing)"), 3)
+    high, low = words(key, stream("(mixing)"), 3)
     partner, kinds = x[::-1], []
     if mixing.mixup:
         share = beta(high[1], mixing.mixup)
@@ -104,8 +106,8 @@ def mixture(mixing: Mixing, key: Array, x: Array) -> Mixture:
 def erased(erasing: Erasing, key: Array, x: Array) -> Array:
     """Zhong et al. 2020, algorithm 1: the first of ten rectangles that fits, for each image by itself."""
     batch, height, width, _ = x.shape
-    high, low = (v.reshape(batch, 10) for v in _words(key, _stream("(erasing)"), batch * 10))
-    whether = _chance(_words(key, _stream("(erasing)", "whether"), batch)[0], erasing.random_erasing)
+    high, low = (v.reshape(batch, 10) for v in words(key, stream("(erasing)"), batch * 10))
+    whether = _chance(words(key, stream("(erasing)", "whether"), batch)[0], erasing.random_erasing)
     span = round((1 / 3 - 0.02) * 2**16)
     share = (round(0.02 * 2**24) + ((high >> 16).astype(jnp.int32) * span >> 8)) / 2**24
     aspect = 0.3 * jnp.exp(2 * math.log(1 / 0.3) * ((high & 0xFFF) + 0.5) / 4096)
@@ -120,12 +122,12 @@ def erased(erasing: Erasing, key: Array, x: Array) -> Array:
     top, rows, left, columns = (v[:, None, None] for v in (top, rows, left, columns))
     inside = (i >= top) & (i < top + rows) & (j >= left) & (j < left + columns)
     inside = inside & (whether & some)[:, None, None]
-    return jnp.where(inside[..., None], _noise(key, x) if erasing.erasing_pixels else 0.0, x)
+    noise = gaussian(key, x.shape, *(stream("(erasing)", f"noise{i}") for i in (0, 1)))
+    return jnp.where(inside[..., None], noise if erasing.erasing_pixels else 0.0, x)
 
 
-def _noise(key: Array, x: Array) -> Array:
+def gaussian(key: Array, shape: tuple[int, ...], *streams: int) -> Array:
     """Sums of eight uniforms of 16 bits, less their mean, by their deviation."""
-    streams = [_stream("(erasing)", f"noise{i}") for i in (0, 1)]
-    drawn = [word for stream in streams for word in _words(key, stream, math.prod(x.shape))]
+    drawn = [word for number in streams for word in words(key, number, math.prod(shape))]
     total = sum((word & 0xFFFF) + (word >> 16) for word in drawn).astype(jnp.float64) - 8 * 65535 / 2
-    return (total / math.sqrt(8 * (2**32 - 1) / 12)).reshape(x.shape)
+    return (total / math.sqrt(8 * (2**32 - 1) / 12)).reshape(shape)

@@ -11,6 +11,7 @@ import jax.extend.random
 import jax.numpy as jnp
 
 from netc.netspec.averaging import Averaging
+from netc.netspec.check import check
 from netc.netspec.clipping import Clipping
 from netc.netspec.erasing import Erasing
 from netc.netspec.groups import Groups
@@ -31,7 +32,9 @@ from netc.netspec.layers import (
     MixtureOfExperts,
     Residual,
     ResidualBlock,
+    TakeTokens,
     TiedHead,
+    TimeCondAdd,
     TokenPositionEmbed,
 )
 from netc.netspec.loss import (
@@ -46,6 +49,7 @@ from netc.netspec.loss import (
 )
 from netc.netspec.mixing import Mixing
 from netc.netspec.optimizers import ScheduleFree
+from netc.netspec.process import Generation
 from netc.netspec.recipe import SGD, Adam, Recipe
 from netc.netspec.regularisation import Regularisation
 from netc.netspec.spec import NetSpec
@@ -53,6 +57,7 @@ from netc.netspec.wrapping import Wrapping
 from netc.proofs_oracle.reference import AUXILIARY, KEY, STREAM, apply, under, within
 from netc.proofs_oracle.references import losses
 from netc.proofs_oracle.references.mixing import erased, mixture
+from netc.proofs_oracle.references.process import Question, question
 
 if TYPE_CHECKING:
     from jax import Array
@@ -95,6 +100,11 @@ def loss_and_gradients(net: NetSpec, recipe: Recipe) -> Callable[..., Any]:
     ) -> Any:
         counter = jnp.stack([step.astype(jnp.uint32), jnp.uint32(3)])
         drawn = {KEY: jax.extend.random.threefry_2x32(key, counter), STREAM: 0}
+        if recipe.generation.process:
+            asked = question(recipe.generation, (net.x, check(net).out), drawn[KEY], x, target)
+            z, new = trained(body, recipe.groups.freeze, params, {**state, **drawn}, asked.x)
+            new = {name: value for name, value in new.items() if name not in drawn}
+            return jnp.mean(answered(loss, z, asked)), (jnp.zeros(()), new)
         if recipe.erasing.random_erasing:
             x = erased(recipe.erasing, drawn[KEY], x)
         x, share = mixture(recipe.mixing, drawn[KEY], x) if recipe.mixing.on else (x, 1.0)
@@ -108,6 +118,14 @@ def loss_and_gradients(net: NetSpec, recipe: Recipe) -> Callable[..., Any]:
         return mean + added, (right, {n: value for n, value in new.items() if not n.endswith(AUXILIARY)})
 
     return jax.value_and_grad(mean_loss, has_aux=True)  # type: ignore[no-any-return]
+
+
+def answered(loss: Loss, z: Array, asked: Question) -> Array:
+    """The loss of each example, [B]: the mean over what is answered, each with its weight."""
+    places = asked.weight.shape
+    z, target = (v.reshape(-1, *v.shape[len(places) :]) for v in (z, asked.target))
+    each = losses.each(loss, z, target).reshape(places) * asked.weight
+    return jnp.mean(each.reshape(len(each), -1), axis=1)
 
 
 def trained(
@@ -124,21 +142,31 @@ def trained(
     return x, found
 
 
-def evaluation(net: NetSpec, loss: Loss) -> Callable[..., Any]:
-    """(params, states, x, target, weight) -> (output, weighted sums of loss, correct and 1), by running statistics.
+def evaluation(net: NetSpec, recipe: Recipe) -> Callable[..., Any]:
+    """(params, states, x, target, weight) -> weighted sums of loss, correct and 1, by running statistics.
 
     Labels are not smoothed.
     """
+    loss = recipe.loss
     plain = replace(loss, smoothing=0.0) if isinstance(loss, CrossEntropy | OneVersusRest) else loss
 
     def evaluate(
         params: Mapping[str, Array], state: Mapping[str, Array], x: Array, target: Array, weight: Array
     ) -> Any:
+        if recipe.generation.process:
+            asked = question(recipe.generation, (net.x, check(net).out), None, x, target)
+            own = answered(plain, apply(net.body, params, state, asked.x, False)[0], asked)
+            return jnp.sum(own * weight), jnp.zeros(()), jnp.sum(weight)
         z, _ = apply(net.body, params, state, x, False)
         own, right = losses.each(plain, z, target), losses.correct(plain, z, target)
-        return z, jnp.sum(own * weight), jnp.sum(right * weight), jnp.sum(weight)
+        return jnp.sum(own * weight), jnp.sum(right * weight), jnp.sum(weight)
 
     return evaluate
+
+
+def prediction(net: NetSpec) -> Callable[..., Any]:
+    """(params, states, x) -> the net's output, by running statistics."""
+    return lambda params, state, x: apply(net.body, params, state, x, False)[0]
 
 
 MLP = NetSpec(
@@ -231,6 +259,20 @@ DRAWING = NetSpec(
         Dense(4, name="head"),
     ),
 )
+DENOISING = NetSpec(
+    "small-denoising",
+    (4, 4, 4),  # two channels of the image, time and class
+    (ConvBn(3, activation="tanh", name="conv"), TimeCondAdd(2, name="time"), Conv2d(2, 3, name="head")),
+)
+TIMED = NetSpec("small-timed", (3, 4, 2), (TimeCondAdd(3, name="time"), Conv2d(1, 3, name="head")))
+UNMASKING = NetSpec(
+    "small-unmasking",
+    (6,),
+    (TokenPositionEmbed(1001, 3, name="embed"), Dense(4, activation="tanh"), TakeTokens(5), Dense(7, name="head")),
+    dtype="i32",
+)
+MSE = MeanSquaredError()
+DDPM = Generation("ddpm", predicts="v", noise_schedule="cosine", label_count=3)
 SMOOTHED = CrossEntropy(0.1)
 
 # Batch norm takes some gradients to 0 exactly, so that what is left is rounding; Adam's usual epsilon of 1e-8 would
@@ -339,5 +381,15 @@ CASES = (
     StepCase("latents-accumulated", CODED, Recipe(SGD(), MeanSquaredError(), accumulate=2), batch=4),
     StepCase("latents-mixup", CODED, Recipe(SGD(), MeanSquaredError(), mixing=Mixing(0.4)), batch=4),
     StepCase("latents-frozen", CODED, Recipe(SGD(), MeanSquaredError(), groups=Groups(freeze=("encoder",))), batch=3),
+    StepCase(
+        "flow-sgd", DENOISING, Recipe(SGD(), MSE, generation=Generation("flow", label_drop=0.4, label_count=3)), 8
+    ),
+    StepCase("flow-logit-normal", TIMED, Recipe(SGD(), MSE, generation=Generation("flow", "logit-normal")), batch=4),
+    StepCase("flow-huber-accumulated", TIMED, Recipe(SGD(), Huber(), accumulate=2, generation=Generation("flow")), 4),
+    StepCase("ddpm-epsilon", TIMED, Recipe(SGD(), MSE, generation=Generation("ddpm")), batch=4),
+    StepCase("ddpm-v-cosine", DENOISING, Recipe(ADAM, MSE, generation=DDPM), batch=5),
+    StepCase("ddpm-x0", TIMED, Recipe(SGD(), MSE, generation=Generation("ddpm", predicts="x0", noise_steps=50))),
+    StepCase("masked-sgd", UNMASKING, Recipe(SGD(), generation=Generation("masked")), batch=6),
+    StepCase("masked-ema-accumulated", UNMASKING, Recipe(ADAM, accumulate=2, generation=Generation("masked")), 6),
     StepCase("dropout-adam-accumulated", DRAWING, Recipe(ADAM, accumulate=3), batch=6),
 )

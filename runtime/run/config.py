@@ -26,9 +26,11 @@ from netc.netspec.loss import LOSSES
 from netc.netspec.optimizers import optimizer_kinds
 from netc.netspec.preprocess import PLAIN, Preprocess
 from netc.netspec.recipe import Recipe, TrainConfig
+from netc.netspec.recipe_fit import example_of
 from netc.netspec.schedules import SCHEDULES
 from netc.netspec.toml import from_toml, to_toml
 from netc.netspec.train_size import at_train_size
+from netc.netspec.types import TensorType
 from netc.runtime.data.batches import Normalise
 from netc.runtime.data.target_scale import TargetScale
 from netc.runtime.files import read_regular, write_whole
@@ -107,6 +109,11 @@ class RunConfig:
     def trained_net(self) -> CheckedNet:
         """The net at the size of image that it is trained at; the parameters are those of `net`."""
         return at_train_size(self.net, self.augment.train_size)
+
+    @property
+    def example(self) -> TensorType:
+        """The type of one example of its data: the net's input, or what a process makes that of."""
+        return example_of(self.net, self.recipe)
 
     def training_at(self, step: int) -> TrainConfig:
         """The config that step `step` follows."""
@@ -318,7 +325,7 @@ def normalise_of(saved: Checkpoint) -> Normalise:
 
 def stated(config: RunConfig) -> Normalise | None:
     """The normalisation that a run states, or None where it is that of its data or its first weights."""
-    found = config.preprocess.statistics(config.net.spec.input[-1])
+    found = config.preprocess.statistics(config.example.shape[-1])
     return Normalise(*found) if found else None
 
 

@@ -60,7 +60,7 @@ class Comparison:
 
 def comparison_of(config: RunConfig, data: Dataset) -> Comparison:
     """The comparison that a run asks for; raises UserError for a metric that there is not, or not of its output."""
-    given, knows_none = config.training.best_by, config.recipe.loss.metric == "nothing"
+    given, knows_none = config.training.best_by, config.recipe.metric == "nothing"
     if given == LOSS or (not given and knows_none):
         return Comparison(LOSS, higher=False)
     word = METRICS.word(given or "top1")

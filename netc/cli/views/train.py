@@ -58,11 +58,11 @@ class TrainView:
 
     def __enter__(self) -> Self:
         net, schedule = self._config.net, self._config.training
-        size, native = ("x".join(map(str, shape)) for shape in (net.spec.input, self._data.native))
+        size, native = ("x".join(map(str, shape)) for shape in (self._config.example.shape, self._data.native))
         what = examples_of(net, table=bool(self._data.columns.inputs))
         if net.x.dtype != "f32":
             native = size
-        kind, outputs = self._config.recipe.loss.metric, net.out.shape[-1] if net.out.rank else 1
+        kind, outputs = self._config.recipe.metric, net.out.shape[-1] if net.out.rank else 1
         ends = "output" if kind == "nothing" else "label" if kind == "side" else "class"
         ends += ("es" if ends == "class" else "s") * (outputs != 1)
         self._say(
@@ -142,7 +142,7 @@ class TrainView:
         right = f", accuracy {record.accuracy:.2%} of "
         right += predictions(self._config.net, record.count, table=table, text=text)
         self.last = record
-        if self._config.recipe.loss.metric == "nothing":  # of a regression no number is right
+        if self._config.recipe.metric == "nothing":  # of a regression no number is right
             right = f" of {record.count:,}"
         elif mean is not None:
             averaged += f", accuracy {mean:.2%}"

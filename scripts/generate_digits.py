@@ -1,0 +1,176 @@
+"""Train rectified flow on small images, draw every class, and let a classifier that netc trained say what it sees.
+
+    python scripts/generate_digits.py digits                       # trains both, in minutes on a quiet CPU
+    python scripts/generate_digits.py digits --judge RUN --run RUN # of runs that were trained before
+    python scripts/generate_digits.py fashion-mnist --page         # also write docs/measurements/flow-NAME.md and .png
+
+Diversity is the mean distance of two images of one class, and of an image to the nearest other one of its class, each
+the root of the mean squared difference of pixels in 0..1, of samples beside as many training images. `to training` is
+the distance of a sample to the nearest training image of its class: 0 would be a copy.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+import netc
+from netc.netspec.layers import (
+    Chain,
+    ChannelWindow,
+    Concat,
+    Conv2d,
+    ConvTranspose2d,
+    Dense,
+    GlobalAvgPool,
+    LayerNorm,
+    Residual,
+    SpatialBroadcast,
+    Split,
+    TimeFeatures,
+)
+from netc.runtime.pictures import Pictures
+
+PAGES = Path(__file__).resolve().parent.parent / "docs" / "measurements"
+EACH = 64  # samples of a class
+
+
+@dataclass(frozen=True)
+class Task:
+    """A data set, the recipe of its judge, what is held: the judge's accuracy and the share of samples it knows."""
+
+    size: int
+    width: int
+    epochs: int
+    recipe: str
+    judge: float
+    known: float
+
+
+TASKS = {
+    "digits": Task(8, 256, 250, "digits", 0.98, 0.95),
+    "fashion-mnist": Task(28, 512, 20, "fashion", 0.91, 0.80),
+}
+
+
+def net(task: Task) -> netc.NetSpec:
+    """An MLP over all pixels, time and class: residual blocks of convolutions that see one place of all channels."""
+    width, size = task.width, task.size
+    condition = Chain(
+        (
+            ChannelWindow(1, 2),
+            GlobalAvgPool(),
+            Split((TimeFeatures(16), TimeFeatures(16)), (1, 1)),
+            Dense(width, activation="swish"),
+            Dense(width, activation="swish"),
+            SpatialBroadcast((1, 1)),
+        )
+    )
+    image = Chain((ChannelWindow(0, 1), Conv2d(width, size, padding="valid")))
+    block = Residual(Chain((LayerNorm(), Conv2d(2 * width, 1, activation="swish"), Conv2d(width, 1))))
+    layers = (
+        Concat((image, condition)),
+        Conv2d(width, 1, activation="swish"),
+        *(block,) * 4,
+        LayerNorm(),
+        ConvTranspose2d(1, size, size),
+    )
+    return netc.NetSpec("flow-mlp", (size, size, 3), layers)
+
+
+def train(name: str, task: Task, target: str, out: Path) -> netc.Run:
+    return netc.train(
+        net(task), name, process="flow", target=target, epochs=task.epochs, batch=64, lr=2e-3, ema=0.995,
+        optimizer="adamw", weight_decay=0.01, crop=0, flip=False, out=out,
+        on_epoch=lambda e: print(f"epoch {e.epoch + 1}: {e.averaged_loss:.4f}", flush=True),
+    )  # fmt: skip
+
+
+def distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Between each of a [N, ..] and each of b [M, ..] uint8, [N, M]."""
+    a, b = (v.reshape(len(v), -1).astype(np.float64) / 255 for v in (a, b))
+    squared = (a**2).sum(1)[:, None] + (b**2).sum(1)[None] - 2 * a @ b.T
+    found: np.ndarray = np.sqrt(np.maximum(squared, 0) / a.shape[1])
+    return found
+
+
+def diversity(images: np.ndarray) -> tuple[float, float]:
+    """The mean distance of two, and of one to its nearest other."""
+    d = distances(images, images)
+    pairs = d[~np.eye(len(d), dtype=bool)]
+    np.fill_diagonal(d, np.inf)
+    return float(pairs.mean()), float(d.min(1).mean())
+
+
+def measured(run: netc.Run, judge: netc.Run, target: str, steps: int, guidance: float) -> tuple[list[str], float]:
+    """A row for each class, and the share of all samples that are judged as their class."""
+    data = run.data_of(None).train
+    pixels = np.stack([data[i][0] for i in range(len(data))]) if not hasattr(data, "pixels") else data.pixels
+    rows, shares = [], []
+    for label in range(10):
+        drawn = run.draw(count=EACH, classes=(str(label),), steps=steps, guidance=guidance, seed=label, target=target)
+        assert isinstance(drawn, Pictures)
+        said = judge.predict(drawn.pixels, target=target).argmax(1)
+        real = pixels[data.labels == label]
+        spread, own = diversity(drawn.pixels), diversity(real[:EACH])
+        copies = distances(drawn.pixels, real).min(1).mean()
+        shares.append(float((said == label).mean()))
+        rows.append(
+            f"| {label} | {shares[-1]:.1%} | {spread[0]:.3f} | {own[0]:.3f} | {spread[1]:.3f} | {own[1]:.3f} "
+            f"| {copies:.3f} |"
+        )
+        print(rows[-1], flush=True)
+    return rows, float(np.mean(shares))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", choices=TASKS)
+    parser.add_argument("--run", type=Path)
+    parser.add_argument("--judge", type=Path)
+    parser.add_argument("--target", default="xla")
+    parser.add_argument("--steps", type=int, default=50)
+    parser.add_argument("--guidance", type=float, default=2.0)
+    parser.add_argument("--out", type=Path, default=Path("runs"))
+    parser.add_argument("--page", action="store_true")
+    options = parser.parse_args()
+    name, task = options.data, TASKS[options.data]
+    begin = time.perf_counter()
+    run = netc.Run.open(options.run) if options.run else train(name, task, options.target, options.out / f"flow-{name}")
+    minutes = (time.perf_counter() - begin) / 60
+    judge = (
+        netc.Run.open(options.judge)
+        if options.judge
+        else netc.train(recipe=task.recipe, target=options.target, out=options.out / f"judge-{name}")
+    )
+    rows, share = measured(run, judge, options.target, options.steps, options.guidance)
+    took = "" if options.run else f", trained in {minutes:.1f} minutes"
+    lines = [
+        f"# Rectified flow on {name}", "",
+        f"{time.strftime('%Y-%m-%d')}, target {options.target}, netc {netc.__version__}. Printed by",
+        f"`python scripts/generate_digits.py {name}`: {run.config.net.count:,} parameters, {run.steps:,} steps{took};",
+        f"samples by {options.steps} steps of Euler's method with guidance {options.guidance:g}.", "",
+        f"**{share:.1%}** of {10 * EACH} samples are judged as their class by a classifier of {judge.best:.2%}.", "",
+        f"![Samples](flow-{name}.png)", "",
+        "| class | judged so | distance of two: samples | real | to the nearest: samples | real | to training |",
+        "|---|---|---|---|---|---|---|", *rows, "",
+    ]  # fmt: skip
+    print("\n".join(lines))
+    if options.page:
+        (PAGES / f"flow-{name}.md").write_text("\n".join(lines), encoding="utf-8")
+        classes = tuple(str(i) for i in range(10))
+        drawn = run.draw(
+            count=100, classes=classes, steps=options.steps, guidance=options.guidance, target=options.target
+        )
+        assert isinstance(drawn, Pictures)
+        drawn.save(PAGES / f"flow-{name}.png", 10, 10)
+    return int(share < task.known or judge.best < task.judge)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,142 @@
+"""`netc sample` of generative models: a picture, a film, a text, and what is refused; the sampler as text."""
+
+import json
+
+import pytest
+from PIL import Image
+
+IMAGES = """
+name = "small-flow"
+input = [8, 8, 3]
+
+[[layers]]
+kind = "timeCondAdd"
+frequencies = 4
+
+[[layers]]
+kind = "conv2d"
+features = 1
+kernel = 3
+"""
+
+TOKENS = """
+name = "small-mdm"
+input = [9]
+dtype = "i32"
+
+[[layers]]
+kind = "tokenPositionEmbed"
+vocabulary = 1001
+dim = 6
+
+[[layers]]
+kind = "takeTokens"
+count = 8
+
+[[layers]]
+kind = "dense"
+features = 12
+"""
+RUNS = {
+    "images": "images.toml --data digits --process flow --ema 0.9 --batch 64",
+    "tokens": "tokens.toml --data text:book.txt --process masked --batch 8",
+}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("draw")
+    (folder / "images.toml").write_text(IMAGES)
+    (folder / "tokens.toml").write_text(TOKENS)
+    (folder / "book.txt").write_text("abcdefgh\n" * 70)
+    return folder
+
+
+@pytest.fixture
+def run(netc, place):
+    """`run(name, words..)`: `netc sample` on a run of that name, trained for an epoch."""
+
+    def sample(name, *words):
+        if not (place / name).exists():
+            code, out, err = netc("train", *RUNS[name].split(), "--target", "reference", "--epochs", "1", "--out", name)
+            assert code == 0 and "test loss" in out + err and "accuracy" not in out + err, err
+        return netc("sample", name, *words)
+
+    return sample
+
+
+def test_a_picture_and_a_film(run, place):
+    words = ["--class", "7", "--class", "2", "--grid", "2x3", "--steps", "3", "--guidance", "2"]
+    code, out, err = run("images", *words, "-o", "a.png", "--gif", "a.gif")
+    assert (code, out) == (0, "wrote a.png\nwrote a.gif\n"), err
+    with Image.open(place / "a.png") as picture, Image.open(place / "a.gif") as film:
+        assert picture.size == film.size == (3 * 33 - 1, 2 * 33 - 1) and film.n_frames == 3
+    assert run("images", *words, "-o", "b.png", "--json")[1] == json.dumps(
+        {"files": ["b.png"], "labels": [7, 2, 7, 2, 7, 2]}
+    ) + "\n"  # fmt: skip
+    assert (place / "a.png").read_bytes() == (place / "b.png").read_bytes()  # the same bits twice
+    assert run("images", *words, "-o", "c.png", "--seed", "1")[0] == 0
+    assert run("images", *words, "-o", "d.png", "--weights", "plain")[0] == 0
+    others = [(place / name).read_bytes() for name in ("c.png", "d.png")]
+    assert (place / "a.png").read_bytes() not in others
+
+
+def test_a_text_is_unmasked(run):
+    code, out, err = run("tokens", "--samples", "2", "--steps", "4", "--json")
+    assert code == 0, err
+    texts = [found["text"] for found in json.loads(out)]
+    assert len(texts) == 2 and all(len(text) == 8 and set(text) <= set("abcdefgh\n") for text in texts)
+    assert run("tokens", "--steps", "8", "--method", "confidence")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "sentence"),
+    [
+        (
+            "images",
+            "--class 10",
+            "--class wants one of 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, or a number from 0 to 9, got '10'",
+        ),
+        ("images", "--prompt abc", "--prompt is of another kind of net, got small-flow, which draws images"),
+        ("images", "--method ddim", "--method of `process=flow` wants euler or heun, got 'ddim'"),
+        ("images", "--grid 8", "--grid wants rows and columns as in 8x8, got '8'"),
+        ("images", "--steps 9999", "--steps wants a number from 1 to 4095 for this run, got 9999"),
+        (
+            "images",
+            "-o picture.txt",
+            "a picture wants a name such as samples.png, got picture.txt",
+        ),
+        ("images", "--guidance=-1", "--guidance wants a number from 0 to 1000, 1 for none, got -1.0"),
+        ("tokens", "--class a", "--class is of another kind of net, got small-mdm, which writes a whole text at once"),
+        ("tokens", "--steps 9", "--steps wants a number from 1 to 8 for this run, got 9"),
+    ],
+)
+def test_what_is_refused(run, name, words, sentence):
+    code, _, err = run(name, *words.split())
+    assert code == 2 and sentence in " ".join(err.split())
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("images.toml --data digits", "wants a net with an output of [batch, classes]"),
+        (
+            "tokens.toml --data digits --process masked",
+            "digits holds images, and the net takes token ids",
+        ),
+        ("images.toml --data text:book.txt --process flow", "text:book.txt is text, and the net takes images"),
+        ("images.toml --data digits --process masked", "--process masked wants a net from token ids [batch, T + 1]"),
+        ("images.toml --data digits --process flow --label-count 3", "digits has 10 classes, got --label-count 3"),
+    ],
+)
+def test_what_cannot_be_trained(netc, place, words, sentence):
+    code, _, err = netc("train", *words.split(), "--out", "never")
+    assert code == 2 and sentence in " ".join(err.split()), err
+    assert not (place / "never").exists()
+
+
+def test_the_sampler_as_text(netc, place):
+    code, out, err = netc("emit-mlir", "images.toml", "--process", "flow", "--label-count", "10", "--sampler")
+    assert code == 0, err
+    assert "func.func public @sample(" in out or "func.func @sample(" in out
+    assert "stablehlo.while" in out

@@ -1,0 +1,83 @@
+"""The processes of generative models as words: what is refused, and the numbers of their noise."""
+
+from itertools import pairwise
+
+import pytest
+
+from netc.netspec.errors import SpecError, UserError
+from netc.netspec.loss import CrossEntropy, Huber, MeanSquaredError
+from netc.netspec.process import PROCESSES, Ddpm, Flow, Generation, MaskedDiffusion
+from netc.netspec.recipe_words import recipe_of
+from netc.netspec.types import TensorType
+
+IMAGES, TIMED, CLASSED = TensorType((4, 4, 3)), TensorType((4, 4, 4)), TensorType((4, 4, 5))
+TOKENS, LOGITS = TensorType((6,), "i32"), TensorType((5, 7))
+
+
+def test_a_word_is_a_process_with_its_options():
+    assert Generation("rectified-flow").chosen == Flow()
+    assert Generation("ddpm", predicts="v", noise_steps=50).chosen == Ddpm("v", noise_steps=50)
+    assert Generation().chosen is None and not Generation().problems()
+    assert {cls.kind for cls in PROCESSES.values()} == set(PROCESSES)
+
+
+def test_the_loss_follows_from_the_process():
+    assert recipe_of(process="flow").loss == MeanSquaredError()
+    assert recipe_of(process="ddpm", loss="huber").loss == Huber()
+    assert recipe_of(process="masked").loss == CrossEntropy()
+    assert recipe_of(process="flow").metric == "nothing" and recipe_of().metric == "class"
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ({"process": "flo"}, "`process` wants one of flow, ddpm, masked, got 'flo'; did you mean flow?"),
+        ({"times": "logit-normal"}, "`times` belongs to `process=flow`, got none; leave it out"),
+        ({"process": "ddpm", "times": "logit-normal"}, "`times` belongs to `process=flow`, got `process=ddpm`"),
+        ({"process": "masked", "label_drop": 0.2}, "`label_drop` belongs to `process=flow or ddpm`"),
+        ({"process": "flow", "times": "normal"}, "`times` wants uniform or logit-normal, got 'normal'"),
+        ({"process": "ddpm", "predicts": "x"}, "`predicts` wants epsilon, v or x0, got 'x'"),
+        ({"process": "ddpm", "noise_steps": 10}, "`noise_steps` wants a number of steps from 21 to 4095, got 10"),
+        ({"process": "flow", "label_drop": 1.0}, "`label_drop` wants a probability of at least 0 and below 1, got 1.0"),
+        ({"process": "flow", "loss": "crossEntropy"}, "wants `loss=meanSquaredError or huber`, got crossEntropy"),
+        ({"process": "masked", "label_smoothing": 0.1}, "wants a loss without weights and smoothing"),
+        ({"process": "flow", "mixup": 0.2}, "`process=flow` learns the data as it is, got mixup or cutmix"),
+    ],
+)
+def test_what_is_refused(words, sentence):
+    with pytest.raises((SpecError, UserError)) as caught:
+        recipe_of(**words)
+    assert sentence in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("generation", "x", "out", "sentence"),
+    [
+        (Generation("flow"), TIMED, IMAGES, None),
+        (Generation("flow", label_count=10), CLASSED, IMAGES, None),
+        (Generation("flow"), CLASSED, IMAGES, "a net that sees classes wants to know how many there are"),
+        (Generation("flow"), IMAGES, IMAGES, "wants a net from [batch, H, W, C + 1]"),
+        (Generation("ddpm"), TOKENS, LOGITS, "`process=ddpm` wants a net from [batch, H, W, C + 1]"),
+        (Generation("masked"), TOKENS, LOGITS, None),
+        (Generation("masked"), TIMED, IMAGES, "wants a net from token ids [batch, T + 1], the last of them the time"),
+        (Generation("masked"), TensorType((5,), "i32"), LOGITS, "got i32 [batch, 5] -> [batch, 5, 7]"),
+    ],
+)
+def test_which_nets_fit(generation, x, out, sentence):
+    problems = list(generation.misfits(x, out))
+    assert not problems if sentence is None else sentence in problems[0]
+
+
+def test_what_the_data_is_of():
+    assert Flow().example(CLASSED, IMAGES) == IMAGES and Flow().conditional(CLASSED, IMAGES)
+    assert not Flow().conditional(TIMED, IMAGES)
+    assert MaskedDiffusion().example(TOKENS, LOGITS) == TensorType((5,), "i32")
+
+
+def test_the_noise_is_that_of_the_papers():
+    linear = Ddpm().kept  # Ho et al. 2020: beta from 1e-4 to 0.02, and almost nothing is left of the data
+    assert linear[1] == pytest.approx(1 - 1e-4) and linear[1000] / linear[999] == pytest.approx(0.98)
+    assert linear[1000] == pytest.approx(4.036e-5, rel=1e-3)  # as diffusers' DDPMScheduler has it
+    cosine = Ddpm(noise_schedule="cosine").kept
+    assert cosine[500] == pytest.approx(0.4938, abs=1e-3) and cosine[1000] / cosine[999] == pytest.approx(1e-3)
+    assert all(a > b > 0 for a, b in pairwise(cosine))
