@@ -184,7 +184,9 @@ def test_every_metric_is_on_the_page_of_reports():
 def test_the_number_of_networks_is_that_of_the_zoo():
     said = f"{len(ZOO)} networks"
     assert said in (DOCS / "nets.md").read_text(encoding="utf-8")
-    assert f"[{len(ZOO)} that netc knows]" in FRONT[0].read_text(encoding="utf-8")
+    front = FRONT[0].read_text(encoding="utf-8")
+    assert f"[{len(ZOO)} that netc knows]" in front
+    assert f"{len(ZOO)} known nets" in front
 
 
 def test_every_extra_is_on_the_page_of_installing():
