@@ -57,5 +57,5 @@ def test_digest_sees_classes_shapes_bytes_and_labels(split):
 
 
 def test_augment_refuses_a_negative_crop():
-    with pytest.raises(UserError, match="wants 0 or more pixels, got -1"):
+    with pytest.raises(UserError, match="wants 0 or more pixels of padding, got -1"):
         Augment(crop=-1)
