@@ -29,6 +29,7 @@ from netc.netspec.check import CheckedNet
 from netc.netspec.errors import SpecError
 from netc.netspec.process import Ddpm, Flow, MaskedDiffusion, Process
 from netc.netspec.recipe import Recipe
+from netc.netspec.recipe_fit import learning_misfits
 from netc.netspec.types import DType, TensorType
 
 STREAM = part_stream(0, "(generator)")
@@ -63,7 +64,7 @@ def problems_of(net: CheckedNet, recipe: Recipe, drawn: Drawn) -> list[str]:
     process = recipe.generation.chosen
     if process is None:
         return [f"drawing wants a generative model, got {net.spec.name} trained without `process`; give `process=flow`"]
-    if found := [*recipe.generation.misfits(net.x, net.out)]:
+    if found := [*learning_misfits(net, recipe)]:
         return found
     if drawn.method and drawn.method not in process.methods:
         wanted = " or ".join(process.methods)
@@ -75,6 +76,11 @@ def problems_of(net: CheckedNet, recipe: Recipe, drawn: Drawn) -> list[str]:
         found.append(f"`samples` wants a positive integer below 2^16, got {drawn.count!r}")
     if drawn.guided and not process.conditional(net.x, net.out):
         found.append(f"`guidance` wants a net that sees classes, got {net.spec.name}; leave it out")
+    elif drawn.guided and not recipe.generation.label_drop:
+        found.append(
+            "`guidance` wants a net that has learned the null class, got `label_drop=0`; leave it out, or train with a "
+            "`label_drop` such as 0.1"
+        )
     return found
 
 

@@ -1,4 +1,4 @@
-"""The processes of generative models as IR: what a net sees of a batch, what it is to answer, and what that weighs.
+"""The processes of generative models as IR: what a net sees, is to answer, and the weight of each answer in the loss.
 
 Noise and masks are the same bits on every backend; times are, too, but for those of `times` logit-normal.
 """
@@ -66,7 +66,7 @@ class Drawing:
 
 def spread(count: int) -> list[float]:
     """`count` numbers in (0, 1), evenly spread from the first ones on: van der Corput's sequence in base 2."""
-    bits = max(1, (count - 1).bit_length())
+    bits = (count - 1).bit_length()
     return [(int(f"{i:0{bits}b}"[::-1], 2) + 0.5) / (1 << bits) for i in range(count)]
 
 

@@ -232,8 +232,18 @@ class Generation:
             return
         problems = [*process.misfits(x, out)]
         yield from problems
-        if not problems and process.conditional(x, out) and not self.label_count:
-            yield "a net that sees classes wants to know how many there are, got no `label_count`; give it"
+        if problems or process.kind == "masked":
+            return
+        if process.conditional(x, out):
+            if not self.label_count:
+                yield "a net that sees classes wants to know how many there are, got no `label_count`; give it"
+            return
+        for name in ("label_drop", "label_count"):
+            if getattr(self, name) != getattr(Generation, name):
+                yield (
+                    f"`{name}` wants a net that sees classes, got one from {batched(x.shape)} to {batched(out.shape)}; "
+                    "leave it out, or give the net a channel more for the class"
+                )
 
 
 def _one_of(name: str, given: str, words: tuple[str, ...]) -> Iterator[str]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from netc.netspec.check import CheckedNet, check
 from netc.netspec.errors import UserError
+from netc.netspec.layers import ClassEmbed
 from netc.netspec.recipe import Recipe
 from netc.netspec.types import TensorType
 
@@ -19,9 +20,25 @@ def misfits(net: CheckedNet, recipe: Recipe, batch: int) -> Iterator[str]:
     yield from recipe.groups.misfits(net)
     if recipe.chunked_loss:
         yield from _chunks(net, recipe, batch // recipe.accumulate)
-    yield from recipe.generation.misfits(net.x, net.out)
+    yield from learning_misfits(net, recipe)
     if recipe.wrapping.sam and recipe.scan_blocks:
         yield "`sam` wants no `scan_blocks`, got both: the step has each block twice; leave one of them out"
+
+
+def learning_misfits(net: CheckedNet, recipe: Recipe) -> Iterator[str]:
+    """Yield one sentence for each reason why this net cannot learn the recipe's process, if it has one."""
+    yield from recipe.generation.misfits(net.x, net.out)
+    wanted = recipe.generation.label_count
+    tables = [at for at in net.walk() if isinstance(at.layer, ClassEmbed)] if wanted else []
+    for at in tables:
+        assert isinstance(at.layer, ClassEmbed)
+        if at.layer.rows < wanted + 1:
+            do = f"`classes={wanted}`" if net.spec.class_tables else f"it {wanted + 1} rows"
+            yield (
+                f"{wanted:,} classes and the null class want a table of {wanted + 1:,} rows, got {at.layer.rows:,} in "
+                f"{at.path}; give {do}"
+            )
+            return
 
 
 def _chunks(net: CheckedNet, recipe: Recipe, batch: int) -> Iterator[str]:

@@ -12,13 +12,16 @@ from netc.netspec.layers.combine import Chain
 from netc.netspec.layers.conv import Conv2d
 from netc.netspec.layers.dense import Dense
 from netc.netspec.layers.embedding import LMHead, TiedHead, TokenPositionEmbed
+from netc.netspec.layers.modulation import ConditionedPatches
 from netc.netspec.layers.pool import GlobalAvgPool
 from netc.netspec.layers.stochastic import Dropout
+from netc.netspec.layers.time_unet import TimeResBlock, TimeUnet
 from netc.netspec.summary import summary
 from netc.netspec.types import TensorType
 
 InputDType = Literal["f32", "i32"]
 AFTER_HEAD = (Activation, Dropout, GlobalAvgPool)  # what may follow the layer that has the classes
+CONDITIONED = (ConditionedPatches, TimeResBlock, TimeUnet)  # with a table of `classes` and the null class
 
 
 @dataclass(frozen=True)
@@ -83,11 +86,20 @@ class NetSpec:
             return self.head >= 0
         return any(isinstance(layer, GlobalAvgPool) for layer in self.layers[self.head + 1 :])
 
+    @property
+    def class_tables(self) -> tuple[int, ...]:
+        """Where the layers are whose option `classes` says how many classes the net is conditioned on, not 0."""
+        return tuple(i for i, layer in enumerate(self.layers) if isinstance(layer, CONDITIONED) and layer.classes)
+
     def with_classes(self, classes: int) -> NetSpec:
         """The same net with `classes` outputs: its head is changed. Raises SpecError for a net without.
 
-        Of a net of token ids these are the vocabulary, which an embedding has too: it is changed with them.
+        Of a net of token ids these are the vocabulary, which an embedding has too: it is changed with them. Of a net
+        that draws images of a class these are the classes that it can be told.
         """
+        if tables := self.class_tables:
+            told = (replace(e, classes=classes) if i in tables else e for i, e in enumerate(self.layers))  # type: ignore[call-arg]
+            return replace(self, layers=tuple(told))
         head = self.layers[-1] if self.layers else None
         if isinstance(head, TiedHead) and isinstance(head.embed, TokenPositionEmbed):
             tied = replace(head, embed=replace(head.embed, vocabulary=classes))

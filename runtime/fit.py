@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from netc.netspec.errors import NetcError, UserError
-from netc.netspec.recipe_fit import misfits
+from netc.netspec.recipe_fit import learning_misfits, misfits
 from netc.netspec.types import TensorType, batched
 from netc.runtime.data.augment import AUGMENTATIONS
 from netc.runtime.data.batches import steps_per_epoch
@@ -81,7 +81,7 @@ def _process_problems(config: RunConfig, data: Dataset) -> Iterator[str]:
     generation, net = config.recipe.generation, config.net
     process = generation.chosen
     assert process is not None
-    if problems := [*generation.misfits(net.x, net.out)]:
+    if problems := [*learning_misfits(net, config.recipe)]:
         yield from problems
         return
     if config.augment.train_size:

@@ -38,7 +38,7 @@ def built_program(net: str, batch: int, *, sampler: bool) -> Program:
     if process := request.recipe.generation.chosen:
         from netc.codegen.generator import Drawn, build_generator
 
-        guided = process.conditional(request.net.x, request.net.out)
+        guided = process.conditional(request.net.x, request.net.out) and request.recipe.generation.label_drop > 0
         return build_generator(request.net, request.recipe, Drawn(request.batch, guided=guided)).program
     from netc.codegen.sampler import build_sampler
 

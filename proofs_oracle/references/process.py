@@ -1,4 +1,4 @@
-"""The processes of generative models in JAX: what a net sees of a batch, what it is to answer, what that weighs.
+"""The processes of generative models in JAX: what a net sees, is to answer, and the weight of each answer in the loss.
 
 Of the same words of Threefry as netc's; the evaluation's are those of a fixed key, its times van der Corput's.
 """
@@ -37,8 +37,9 @@ def question(
     assert process is not None
     drawn = jnp.asarray(FIXED, jnp.uint32) if key is None else key
     count, training = len(x), key is not None
-    halves = jnp.stack([(jnp.arange(count) >> i) & 1 for i in range(max(1, (count - 1).bit_length()))])
-    spread = jnp.einsum("ib,i->b", halves, 0.5 ** jnp.arange(1, len(halves) + 1)) + 0.5 ** (len(halves) + 1)
+    bits = (count - 1).bit_length()
+    spread = sum((((jnp.arange(count) >> i) & 1) * 0.5 ** (i + 1) for i in range(bits)), jnp.zeros(count))
+    spread = spread + 0.5 ** (bits + 1)
     (word, _) = words(drawn, stream("(process)", "time"), count)
     if process.kind == "masked":
         return _masked(drawn, x, word, spread, net[1].shape[-1], training=training)

@@ -86,6 +86,11 @@ def test_guidance_leads_away_from_what_no_class_says():
     np.testing.assert_allclose(case.sample(guidance=1.0)[0], plain, atol=1e-9)
 
 
+def test_guidance_wants_a_null_class_that_was_trained():
+    with pytest.raises(SpecError, match="`guidance` wants a net that has learned the null class, got `label_drop=0`"):
+        Case(DENOISING, guided=True, process="flow", label_count=3, label_drop=0.0)
+
+
 def test_the_path_ends_in_the_samples():
     samples, path = Case(TIMED, path=True, process="flow").sample()
     assert path.shape == (STEPS, *samples.shape) and (path[-1] == samples).all() and (path[0] != samples).any()

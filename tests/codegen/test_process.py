@@ -67,7 +67,7 @@ def test_evaluation_draws_the_same_for_any_key_and_drops_no_class():
 
 
 def test_any_part_of_the_spread_is_spread():
-    assert spread(1) == [0.25] and spread(4) == [0.125, 0.625, 0.375, 0.875]
+    assert spread(1) == [0.5] and spread(4) == [0.125, 0.625, 0.375, 0.875]
     assert all(abs(np.mean(spread(1000)[:n]) - 0.5) < 0.02 for n in (64, 100, 500, 1000))
 
 

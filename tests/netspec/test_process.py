@@ -4,11 +4,17 @@ from itertools import pairwise
 
 import pytest
 
+from netc.netspec.check import check
 from netc.netspec.errors import SpecError, UserError
+from netc.netspec.layers import Chain, ChannelWindow, ClassEmbed, GlobalAvgPool, SpatialBroadcast
 from netc.netspec.loss import CrossEntropy, Huber, MeanSquaredError
 from netc.netspec.process import PROCESSES, Ddpm, Flow, Generation, MaskedDiffusion
+from netc.netspec.recipe import Recipe
+from netc.netspec.recipe_fit import learning_misfits
 from netc.netspec.recipe_words import recipe_of
+from netc.netspec.spec import NetSpec
 from netc.netspec.types import TensorType
+from netc.netspec.zoo import ZOO
 
 IMAGES, TIMED, CLASSED = TensorType((4, 4, 3)), TensorType((4, 4, 4)), TensorType((4, 4, 5))
 TOKENS, LOGITS = TensorType((6,), "i32"), TensorType((5, 7))
@@ -56,6 +62,8 @@ def test_what_is_refused(words, sentence):
         (Generation("flow"), TIMED, IMAGES, None),
         (Generation("flow", label_count=10), CLASSED, IMAGES, None),
         (Generation("flow"), CLASSED, IMAGES, "a net that sees classes wants to know how many there are"),
+        (Generation("flow", label_count=4), TIMED, IMAGES, "`label_count` wants a net that sees classes, got one from"),
+        (Generation("ddpm", label_drop=0.2), TIMED, IMAGES, "`label_drop` wants a net that sees classes, got one from"),
         (Generation("flow"), IMAGES, IMAGES, "wants a net from [batch, H, W, C + 1]"),
         (Generation("ddpm"), TOKENS, LOGITS, "`process=ddpm` wants a net from [batch, H, W, C + 1]"),
         (Generation("masked"), TOKENS, LOGITS, None),
@@ -66,6 +74,47 @@ def test_what_is_refused(words, sentence):
 def test_which_nets_fit(generation, x, out, sentence):
     problems = list(generation.misfits(x, out))
     assert not problems if sentence is None else sentence in problems[0]
+
+
+TABLED = "20 classes and the null class want a table of 21 rows, got 11 in "
+
+
+@pytest.mark.parametrize(
+    ("spec", "sentence"),
+    [
+        (ZOO["tiny-dit"].make(), TABLED + "patches.condition.shortcut.table; give `classes=20`"),
+        (ZOO["tiny-unet-diffusion"].make(), TABLED),
+        (
+            NetSpec(
+                "own",
+                (1, 1, 3),
+                (
+                    Chain(
+                        (
+                            ChannelWindow(2, 1),
+                            GlobalAvgPool(),
+                            ClassEmbed(11, 1, name="table"),
+                            SpatialBroadcast((1, 1)),
+                        )
+                    ),
+                ),
+            ),
+            "; give it 21 rows",
+        ),
+    ],
+    ids=["dit", "unet", "own"],
+)
+def test_a_table_of_classes_has_a_row_for_each_and_none(spec, sentence):
+    def found(net, count):
+        return [
+            *learning_misfits(
+                check(net), Recipe(loss=MeanSquaredError(), generation=Generation("flow", label_count=count))
+            )
+        ]
+
+    assert not found(spec, 10) and sentence in found(spec, 20)[0] and len(found(spec, 20)) == 1
+    if spec.class_tables:
+        assert not found(spec.with_classes(20), 20)
 
 
 def test_what_the_data_is_of():
