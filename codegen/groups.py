@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from netc.codegen.builder import Builder
 from netc.codegen.ir import Value
@@ -24,13 +24,10 @@ def rates(b: Builder, net: CheckedNet, groups: Groups, lr: Value) -> Callable[[s
     return lambda name: scaled[factors[name]] if name in factors else lr
 
 
-def waiting(
-    b: Builder, step: Value, first: int, old: Mapping[str, Value], new: Mapping[str, Value]
-) -> dict[str, Value]:
-    """What an update changed, from the first step that it counts in; before that the old values."""
-    counts = b.compare("GE", step, first)
-    found = {}
-    for name, value in new.items():
-        flag = b.broadcast(counts, TensorType(value.shape, "i1"), ())
-        found[name] = b.select(flag, value, old[name])
-    return found
+def waiting(b: Builder, step: Value, first: int, old: Value, new: Value) -> Value:
+    """A parameter after an update, from the first step that it counts in; before that as it was.
+
+    Only parameters wait. Corrections of moments count all steps, and so do the moments.
+    """
+    flag = b.broadcast(b.compare("GE", step, first), TensorType(new.shape, "i1"), ())
+    return b.select(flag, new, old)

@@ -352,11 +352,10 @@ class ModuleEmitter:
                 decay = p.decay or self.recipe.decay_all
                 args = held[p.name], grads[p.name], decay, {**kept, **scalars}, rate(p.name)
                 value, after = rule.update(b, optimizer, *args)
-                made = {p.name: value, **after}
                 if first := self.recipe.groups.thawed_at(p.name):
-                    made = waiting(b, held["step"], first, {p.name: held[p.name], **kept}, made)
-            new[p.name] = made.pop(p.name)
-            new.update({f"{m}/{p.name}": v for m, v in made.items()})
+                    value = waiting(b, held["step"], first, held[p.name], value)
+            new[p.name] = value
+            new.update({f"{m}/{p.name}": v for m, v in after.items()})
         return new
 
     def eval_step(self) -> Function:

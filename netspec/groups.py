@@ -24,8 +24,8 @@ class Groups:
     al. 2020, as BEiT and timm have it). `head_lr`: the rate of the layer of the classes is so many times the rate.
     `freeze`: layers, by their paths or the beginnings of them, that stay as they are: no gradient is computed for
     their parameters, no moment is kept, and they run as in evaluation, so that running statistics stay too. `thaw`:
-    layers, each as NAME=STEP, whose parameters and moments stay as they are before that step; all else of them is
-    trained, running statistics too, and their gradients are computed (gradual unfreezing, Howard and Ruder 2018).
+    layers, each as NAME=STEP, whose parameters stay as they are before that step; their gradients are computed, and
+    moments and running statistics follow them from the first step on (gradual unfreezing, Howard and Ruder 2018).
     """
 
     layer_decay: float = option(1.0, "The rate of each block is this times that of the next one.", later=True)

@@ -88,11 +88,8 @@ class Recipe:
         problems = [*self.optimizer.problems(), *self.loss.problems()]
         for name in parts_of(Recipe):
             problems += getattr(self, name).problems()
-        if self.averaging.word and self.optimizer.averages:
-            problems.append(
-                f"weights are averaged in one way, got `optimizer={self.optimizer.kind}`, a mean itself, and "
-                f"`{self.averaging.asked}`; leave one of them"
-            )
+        if self.optimizer.averages:
+            problems += self._averaged_twice()
         if self.precision not in PRECISIONS:
             problems.append(
                 f"`precision` wants {', '.join(PRECISIONS[:-1])} or {PRECISIONS[-1]}, got {self.precision!r}"
@@ -115,6 +112,15 @@ class Recipe:
         if problems:
             raise SpecError(tuple(problems))
         return self
+
+    def _averaged_twice(self) -> Iterator[str]:
+        """What does not go with an optimizer whose weights are a mean over all steps."""
+        named = f"got `optimizer={self.optimizer.kind}`, a mean itself, and"
+        for asked in (self.averaging.word and self.averaging.asked, self.wrapping.lookahead and "lookahead"):
+            if asked:
+                yield f"weights are averaged in one way, {named} `{asked}`; leave one of them"
+        if self.groups.thaw:
+            yield f"weights that are a mean of all steps cannot wait, {named} `thaw` or `unfreeze`; leave one of them"
 
     def _process_problems(self) -> Iterator[str]:
         """What does not go with the process of a generative model."""

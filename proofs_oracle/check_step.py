@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -61,7 +61,6 @@ class _Witness:
             self.state = after
         self.params = before
         used = clipped(recipe.clipping, at, used, dict(self.case.outputs))
-        kept_before = self.kept
         values, self.kept = optimizers.step(
             recipe.optimizer,
             tuple(self.params[n] for n in names),
@@ -71,13 +70,8 @@ class _Witness:
             decay=tuple(p.decay or recipe.decay_all for p in self.net.params if p.name in names),
             factors=tuple(map(self.case.factor, names)),
         )
-        late = [self.late(n) for n in names]
-        moments = {
-            moment: tuple(map(_waiting, late, kept_before.moments[moment], tensors))
-            for moment, tensors in self.kept.moments.items()
-        }
-        self.kept = replace(self.kept, moments=moments)
-        self.params = {**before, **{n: v for n, v, wait in zip(names, values, late, strict=True) if not wait}}
+        new = dict(zip(names, values, strict=True))  # moments go on where a parameter waits
+        self.params = {**before, **{n: v for n, v in new.items() if not self.late(n)}}
         if every := recipe.wrapping.lookahead:  # Zhang et al. 2019, algorithm 1
             self.slow = self.slow or {n: before[n] for n in names}
             if self.kept.steps % every == 0:
@@ -142,10 +136,6 @@ class _Witness:
             **{f"correction{i}": np.asarray(c) for i, c in corrections},
             **fixed,
         }
-
-
-def _waiting(late: bool, old: Any, new: Any) -> Any:
-    return old if late else new
 
 
 def _norm(tensors: Mapping[str, FloatArray]) -> FloatArray:

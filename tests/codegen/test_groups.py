@@ -57,14 +57,43 @@ def test_what_thaws_later_stays_until_its_step():
     program = build(net, recipe_of(optimizer="adamw", weight_decay=0.1, thaw="hidden1=2"), B)
     names, rng = [s.name for s in program.state], np.random.default_rng(4)
     state = run(program.module, "init", [np.array([1, 2], np.uint32)], "f64")
-    own = [i for i, n in enumerate(names) if n.partition("/")[2].startswith("hidden1") or n.startswith("hidden1")]
+    own = [i for i, n in enumerate(names) if n.startswith("hidden1")]
     for step in range(4):
         x, y = rng.standard_normal((B, *net.x.shape)), rng.integers(0, 4, B).astype(np.int32)
         new = run(program.module, "train_step", [*state, x, y, np.asarray(0.1)], "f64")[: len(names)]
         same = [np.array_equal(a, b) for a, b in zip(state, new, strict=True)]
         assert {same[i] for i in own} == {step < 2}
-        assert not same[names.index("hidden2.kernel")]
+        assert not any(same[names.index(n)] for n in ("hidden2.kernel", "m/hidden1.kernel", "v/hidden1.kernel"))
         state = new
+
+
+def updates(rate, steps, **words):
+    """What each step adds to hidden1.kernel, of the rate, where the rate is so small that gradients stay the same."""
+    net, found, rng = check(MLP), [], np.random.default_rng(4)
+    program = build(net, recipe_of(**words), B)
+    at = [s.name for s in program.state].index("hidden1.kernel")
+    x, y = rng.standard_normal((B, *net.x.shape)), rng.integers(0, 4, B).astype(np.int32)
+    state = run(program.module, "init", [np.array([1, 2], np.uint32)], "f64")
+    for _ in range(steps):
+        new = run(program.module, "train_step", [*state, x, y, np.asarray(rate)], "f64")[: len(state)]
+        found.append((new[at] - state[at]) / rate)
+        state = new
+    return np.array(found)
+
+
+def test_the_first_thawed_steps_of_adam_are_as_long_as_the_rate():
+    found = np.abs(updates(1e-7, 12, optimizer="adam", epsilon=1e-12, thaw="hidden1=8"))
+    assert not found[:8].any()
+    np.testing.assert_allclose(found[8:][found[8:] > 0], 1, rtol=1e-3)  # elsewhere the gradient is 0
+    assert (found[8:] > 0).mean() > 0.5
+
+
+@pytest.mark.parametrize("word", ["adafactor", "adadelta", "lamb", "muon", "nadam", "sgd", "shampoo"])
+def test_a_thawed_step_is_that_of_a_layer_that_never_waited(word):
+    late, always = (updates(1e-7, 5, optimizer=word, **more) for more in ({"thaw": "hidden1=3"}, {}))
+    assert not late[:3].any()
+    assert np.abs(always[3:]).max() > 0
+    np.testing.assert_allclose(late[3:], always[3:], rtol=1e-2, atol=1e-4 * np.abs(always[3:]).max())
 
 
 @pytest.mark.parametrize("more", [{}, {"remat": True}, {"scan_blocks": True}, {"accumulate": 3}, {"ema": 0.9}], ids=str)
@@ -142,6 +171,14 @@ def test_depths_of_published_nets(name, groups, some):
         ({"thaw": "stem=0"}, "`thaw` wants layers, each with the step that trains it first"),
         ({"thaw": "stag=3"}, "`thaw` wants layers that have parameters, got 'stag'; did you mean stage"),
         ({"thaw": "stem=3", "freeze": "stem"}, "`freeze` and `thaw` both name stem, which is never trained then"),
+        (
+            {"thaw": "stem=3", "optimizer": "schedulefree"},
+            "cannot wait, got `optimizer=schedulefree`, a mean itself, and `thaw` or `unfreeze`; leave one of them",
+        ),
+        (
+            {"lookahead": 2, "optimizer": "schedulefree"},
+            "averaged in one way, got `optimizer=schedulefree`, a mean itself, and `lookahead`; leave one of them",
+        ),
         ({"freeze": 3}, "`freeze` wants names of layers, as stem,stage1, got 3"),
         ({"freeze": "zzz"}, "got 'zzz'; its own layers with parameters are stem, stage1, stage2, head"),
         ({"freeze": "stem,stage1,stage2,head"}, "`freeze` leaves nothing to train, got stem,stage1,stage2,head"),

@@ -23,7 +23,7 @@ WORDS = [
     {"lookahead": 2}, {"lookahead": 3, "lookahead_share": 0.8, "ema": 0.9}, {"sam": 0.05},
     {"sam": 0.1, "accumulate": 2, "clip_norm": 0.1}, {"sam": 0.1, "freeze": "conv"},
     {"optimizer": "schedulefree", "epsilon": 1e-3},
-    {"optimizer": "schedulefree", "epsilon": 1e-3, "weight_decay": 0.1, "sam": 0.1, "lookahead": 2},
+    {"optimizer": "schedulefree", "epsilon": 1e-3, "weight_decay": 0.1, "sam": 0.1},
     {"optimizer": "shampoo", "epsilon": 1e-3, "damping": 0.01},
     {"optimizer": "shampoo", "epsilon": 1e-3, "damping": 0.01, "largest": 4},
     {"ema": 0.9}, {"ema": 0.3, "ema_warmup": True}, {"swa_start": 2}, {"swa_start": 1, "swa_every": 2},
