@@ -118,6 +118,11 @@ FAMILIES: dict[str, tuple[tuple[int, ...], tuple[Layer, ...], Loss]] = {
         ),
         CrossEntropy(),
     ),
+    "moe": (
+        (9,),
+        language(nn.Residual(nn.MixtureOfExperts(6, 3, name="mlp"), name="mlp"), norm=nn.RMSNorm(name="norm")),
+        CrossEntropy(),
+    ),
     "mamba": (
         (9,),
         language(nn.MambaBlock(4, 2, 2, name="blocks"), norm=nn.RMSNorm(name="norm"), positions=False),
@@ -148,6 +153,15 @@ FAMILIES: dict[str, tuple[tuple[int, ...], tuple[Layer, ...], Loss]] = {
             nn.TimeCondAdd(4, name="time"),
             nn.FpnModule((nn.ConvBn(4, name="s0"), nn.ConvBn(6, stride=2, name="s1")), 4, "all", name="pyramid"),
             nn.Conv2d(2, 3, name="head"),
+        ),
+        MeanSquaredError(),
+    ),
+    "dit": (
+        (4, 6, 3),
+        (
+            nn.ConditionedPatches(8, 2, CLASSES, name="patches"),
+            nn.DitBlocks(2, 12, 1, name="blocks"),
+            nn.PatchHead(1, 2, columns=3, name="head"),
         ),
         MeanSquaredError(),
     ),

@@ -51,11 +51,11 @@ def emit_top_k_gates(b: Builder, layer: TopKGates, scope: Scope, x: Value) -> Em
     if not factor:
         return Emitted(y, lambda dy: (gates_pull(dy), {}))
     tokens = x.type.size // experts
-    # IREE 3.12 finds no order for the sums over p and over what is made of it in one dispatch: the barrier parts them
-    p = b.op("barrier", _softmax(b, x))
+    p = _softmax(b, x)
     share = b.mul(b.sum(b.convert(chosen, x.type.dtype), rows), 1 / (tokens * layer.top))  # f
     dp = b.mul(b.broadcast(share, p), factor * experts / tokens)  # of factor E sum f P; f has no slope
-    loss = b.sum(b.mul(p, dp), (*rows, len(rows)))  # which is that sum itself, as P is a mean of p
+    along = b.sum(b.mul(p, dp), (len(rows),))  # as the pullback has it: IREE 3.12 refuses another sum of p dp beside it
+    loss = b.sum(along, rows)  # which is that sum itself, as P is a mean of p
 
     def balanced_pull(dy: Value) -> tuple[Value, Grads]:
         return b.add(gates_pull(dy), _softmax_pull(b, p, dp)), {}
