@@ -34,6 +34,7 @@ class Layer(ABC):
     kind: ClassVar[str]
     aliases: ClassVar[tuple[str, ...]] = ()  # what others call the kind
     takes_ids: ClassVar[bool] = False  # whether an example may be of integers (token ids)
+    adds_to_loss: ClassVar[bool] = False  # whether it may add a scalar to the loss of a training step
     name: str | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:

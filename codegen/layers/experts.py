@@ -37,15 +37,21 @@ def _softmax_pull(b: Builder, p: Value, dp: Value) -> Value:
 
 @rule(TopKGates, each_token=True)
 def emit_top_k_gates(b: Builder, layer: TopKGates, scope: Scope, x: Value) -> Emitted:
-    """g = softmax of the chosen scores, the others at minus infinity: 0 there, and so is its slope."""
+    """g = softmax of the chosen scores, the others at minus infinity: 0 there, and so is its slope.
+
+    With top 1 that of all scores, as Fedus et al. 2022 have it, where it is chosen: the softmax of one is 1.
+    """
     rows, experts = tuple(range(len(x.shape) - 1)), x.shape[-1]
     chosen = _chosen(b, x, layer.top)
-    g = _softmax(b, b.select(chosen, x, -math.inf))
+    one = layer.top == 1
+    soft = _softmax(b, x if one else b.select(chosen, x, -math.inf))
+    g = b.select(chosen, soft, 0.0) if one else soft
     wide = TensorType((*x.shape, layer.each), x.type.dtype)
     y = b.reshape(b.broadcast(g, wide, (*rows, len(rows))), (*x.shape[:-1], experts * layer.each))
 
     def gates_pull(dy: Value) -> Value:
-        return _softmax_pull(b, g, b.sum(b.reshape(dy, wide.shape), (len(x.shape),)))  # dg: sum over its channels
+        dg = b.sum(b.reshape(dy, wide.shape), (len(x.shape),))  # over its channels
+        return _softmax_pull(b, soft, b.select(chosen, dg, 0.0) if one else dg)
 
     factor = layer.balance * scope.share if scope.training else 0.0
     if not factor:

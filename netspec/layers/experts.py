@@ -28,14 +28,16 @@ def balance_problems(balance: float) -> Iterator[str]:
 class TopKGates(Layer):
     """g[.., e] = exp(x[.., e]) / (sum of exp(x[.., s]) over the `top` largest s), 0 for those not among them.
 
-    x are the scores of E experts, [.., E]; of equal scores those of lower experts count as larger. y is [.., E each]:
+    With top 1 the sum is over all s: over one alone g would be 1, and the scores would learn nothing from the task. x
+    are the scores of E experts, [.., E]; of equal scores those of lower experts count as larger. y is [.., E each]:
     g[.., e] stands in `each` channels in a row. In training balance E sum_e f_e P_e is added to the loss, f_e the share
-    of the choices in the batch that fell on e and P_e the mean of softmax(x)[.., e]: it is least, `balance`, where all
-    experts are chosen equally often. f has no gradient. Sources: Jiang et al. 2024, section 2.1 (softmax of the top);
-    Fedus et al. 2022, eq. 4 to 6 (the loss, there for top 1).
+    of the choices in the batch that fell on e and P_e the mean of softmax(x)[.., e]: it is `balance` where all experts
+    are chosen equally often, and grows as choices and probabilities gather on the same few. f has no gradient. Sources:
+    Jiang et al. 2024, section 2.1 (softmax of the top); Fedus et al. 2022, eq. 1 and 2 (top 1), 4 to 6 (the loss).
     """
 
     kind: ClassVar[str] = "topKGates"
+    adds_to_loss: ClassVar[bool] = True
     top: int = 2
     balance: float = 0.0
     each: int = 1
@@ -64,7 +66,8 @@ class MixtureOfExperts(Composite):
 
     Each of `experts` is a gatedMlp of `mlp` features, of which a token takes the `top`; the others have weight 0. All
     are computed, in three products of all experts side by side: no token is dropped, and no capacity set, but the work
-    is that of all experts. `balance` is the factor of the auxiliary loss. Source: Jiang et al. 2024, section 2.1.
+    is that of all experts. `balance` is the factor of the auxiliary loss. Sources: Jiang et al. 2024, section 2.1; for
+    top 1 Fedus et al. 2022, section 2.1.
     """
 
     kind: ClassVar[str] = "mixtureOfExperts"

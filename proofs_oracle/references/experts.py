@@ -19,9 +19,14 @@ if TYPE_CHECKING:
 
 
 def gates(scores: Array, top: int) -> tuple[Array, Array]:
-    """The weights [.., E], softmax over the `top` largest scores, and which those are as 0 and 1. Ties: lower first."""
+    """The weights [.., E], softmax over the `top` largest scores, and which those are as 0 and 1. Ties: lower first.
+
+    With top 1 the softmax is over all scores (Fedus et al. 2022, eq. 1 and 2).
+    """
     values, places = lax.top_k(scores, top)
     hot = jax.nn.one_hot(places, scores.shape[-1])
+    if top == 1:
+        return hot[..., 0, :] * jax.nn.softmax(scores, -1), hot.sum(-2)
     return jnp.einsum("...k,...ke->...e", jax.nn.softmax(values, -1), hot), hot.sum(-2)
 
 

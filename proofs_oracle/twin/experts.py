@@ -10,7 +10,10 @@ from netc.proofs_oracle.twin.writer import LeafText, Writer
 FUNCTIONS: dict[str, str] = {
     "top_k_gates": '''
 def top_k_gates(x, new, training, top, balance, each):
-    """The softmax of the `top` largest of x [.., E], 0 for the others, each weight in `each` channels in a row."""
+    """The softmax of the `top` largest of x [.., E], 0 for the others, each weight in `each` channels in a row.
+
+    With top 1 it is the softmax of all, as that of one would be 1.
+    """
     values, places = lax.top_k(x, top)
     experts = x.shape[-1]
     hot = jax.nn.one_hot(places, experts)
@@ -18,7 +21,8 @@ def top_k_gates(x, new, training, top, balance, each):
         shares = hot.sum(-2).reshape(-1, experts).mean(0) / top
         means = jax.nn.softmax(x).reshape(-1, experts).mean(0)
         new.setdefault("(losses)", []).append(balance * experts * jnp.sum(lax.stop_gradient(shares) * means))
-    return jnp.repeat(jnp.einsum("...k,...ke->...e", jax.nn.softmax(values), hot), each, axis=-1)
+    weights = jnp.exp(values - jax.nn.logsumexp(x if top == 1 else values, axis=-1, keepdims=True))
+    return jnp.repeat(jnp.einsum("...k,...ke->...e", weights, hot), each, axis=-1)
 ''',
 }
 

@@ -91,7 +91,7 @@ def derivative(loss: str, changes: Changes, draws: Drawing, *, parts: bool, froz
     `added`: layers add to the loss.
     """
     text = (_PARTS if parts else _WHOLE).replace("<loss>", loss)
-    text = text.replace("<added>", ' + sum(statistics.pop("(losses)"))' if added else "")
+    text = text.replace("<added>", ' + sum(statistics.pop("(losses)", ()))' if added else "")
     text = text.replace("<changes>", changes.line).replace("<x>", changes.x)
     numbers = '    parts.append(state["step"] * PARTS + jnp.arange(PARTS, dtype=jnp.int32))\n'
     text += _FROZEN if frozen else ""

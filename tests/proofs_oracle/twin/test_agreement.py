@@ -11,6 +11,7 @@ from netc.netspec import layers as nn
 from netc.netspec.activations import ACTIVATIONS
 from netc.netspec.check import check
 from netc.netspec.erasing import Erasing
+from netc.netspec.groups import Groups
 from netc.netspec.layers import (
     Activation,
     AvgPool,
@@ -33,6 +34,7 @@ from netc.netspec.mixing import Mixing
 from netc.netspec.recipe import Recipe, TrainConfig
 from netc.netspec.regularisation import Regularisation
 from netc.netspec.spec import NetSpec
+from netc.proofs_oracle.references.step import EXPERTS
 from netc.proofs_oracle.twin.agreement import agreement, executed, script_of
 from netc.proofs_oracle.twin.forward import COMBINATORS, LEAVES
 from netc.proofs_oracle.twin.script import Training, jax_script
@@ -190,6 +192,22 @@ def test_a_step_is_the_same(name):
     assert found.same_start
     assert max(found.loss, found.grad_norm) < 1e-12, found
     assert found.worst < 1e-9, found
+
+
+def gated(balance):
+    moe = nn.MixtureOfExperts(3, 3, balance=balance, std=0.5, name="moe")
+    return NetSpec("gated", (5, 4), (Dense(4, name="up"), moe, Dense(3, name="head")))
+
+
+@pytest.mark.parametrize(
+    ("spec", "more"),
+    [(gated(0.0), {}), (gated(0.5), {"groups": Groups(freeze=("moe",))}), (gated(0.0), {"accumulate": 3}),
+     (EXPERTS, {})],
+    ids=["no-balance", "frozen", "in-parts", "one-of-four"],
+)  # fmt: skip
+def test_a_step_of_experts_is_the_same(spec, more):
+    found = agreement(check(spec), batch=3, **more)
+    assert max(found.loss, found.grad_norm, found.worst) < 1e-9, found
 
 
 CHANGED = {
