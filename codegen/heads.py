@@ -65,20 +65,43 @@ def split(b: Builder, layer: Layer, scope: Scope, x: Value) -> tuple[Emitted, He
 
 @split_rule(Chain)
 def split_chain(b: Builder, layer: Chain, scope: Scope, x: Value) -> tuple[Emitted, Head]:
-    """The head is the last layer that changes the width, and what comes after it; or that of the last but those."""
+    """The head is the last layer that changes the width, and what comes after it; or that of the last but those.
+
+    Where that one has none, as in a net whose width is its vocabulary, the head is what comes after it.
+    """
     named = list(zip(part_names(layer.layers), layer.layers, strict=True))
-    types = [example(x)]
-    for _, part in named:
-        types.append(signature_of(part, types[-1]).out)
-    first = len(named) - 1
-    while first and _each_token(named[first][1], types[first]) and types[first] == types[first + 1]:
-        first -= 1
+    types, first = _begin(layer, example(x))
     name, part = named[first]
     before = _chained(b, named[:first], scope, x)
     if _each_token(part, types[first]):
         return before, _head_of(named[first:], types[first])
     trunk, own = _split_part(b, name, part, scope, before.y)
     return then(before, trunk), _after(own, _head_of(named[first + 1 :], types[first + 1]))
+
+
+def _begin(layer: Chain, x: TensorType) -> tuple[list[TensorType], int]:
+    """The types before, between and after the layers of a chain, and the layer that is or has the head's first."""
+    types = [x]
+    for part in layer.layers:
+        types.append(signature_of(part, types[-1]).out)
+    end = first = len(layer.layers) - 1
+    while first and _each_token(layer.layers[first], types[first]) and types[first] == types[first + 1]:
+        first -= 1
+    if _each_token(layer.layers[first], types[first]) or _has_head(layer.layers[first], types[first]):
+        return types, first
+    learns = any(signature_of(layer.layers[i], types[i]).params for i in range(first + 1, end + 1))
+    return types, first + 1 if learns else first
+
+
+def _has_head(layer: Layer, x: TensorType) -> bool:
+    """Whether `split` finds a head in the layer."""
+    if type(layer) is Chain:
+        types, first = _begin(layer, x)
+        part = layer.layers[first]
+        return _each_token(part, types[first]) or _has_head(part, types[first])
+    if isinstance(layer, Composite) and type(layer) not in SPLITS:
+        return _has_head(expanded(layer, x), x)
+    return type(layer) in SPLITS
 
 
 @split_rule(TiedHead)
@@ -104,11 +127,11 @@ def _emit_tied_logits(b: Builder, scope: Scope, x: Value) -> Emitted:
 
 
 def _each_token(layer: Layer, x: TensorType) -> bool:
-    """Whether the layer treats every token by itself, the same in training as else."""
+    """Whether the layer treats every token by itself, the same in training as else, and adds nothing to the loss."""
     own = signature_of(layer, x)
     rule = RULES.get(type(layer))
     leaf = rule is not None and not isinstance(layer, Composite | Combinator)
-    return leaf and DECODING.get(type(layer)) is rule and not own.draws and not own.state
+    return leaf and DECODING.get(type(layer)) is rule and not (own.draws or own.state or layer.adds_to_loss)
 
 
 def _chained(b: Builder, named: list[tuple[str, Layer]], scope: Scope, x: Value) -> Emitted:

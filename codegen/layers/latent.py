@@ -24,7 +24,6 @@ def emit_gaussian_sample(b: Builder, layer: GaussianSample, scope: Scope, x: Val
     spread = b.unary("exp", b.mul(log_var, 0.5))
     streams = (scope.stream, part_stream(scope.stream, "more"))
     noise = b.reshape(b.mul(centred_sum(b, scope.key, mean.type.size, streams), 1 / SPREAD), mean.shape)
-    variance = b.mul(spread, spread)
     z = b.add(mean, b.mul(spread, noise))
 
     def sample_pull(dy: Value) -> tuple[Value, Value]:

@@ -23,6 +23,7 @@ class GaussianSample(Layer):
     """
 
     kind: ClassVar[str] = "gaussianSample"
+    adds_to_loss: ClassVar[bool] = True
     weight: float = 1e-3
 
     def problems(self) -> Iterator[str]:

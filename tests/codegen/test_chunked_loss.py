@@ -19,6 +19,7 @@ from netc.runtime.target import parse_target
 
 WORDS, WIDTH, CONTEXT, BATCH = 13, 4, 6, 4
 EMBED = nn.TokenPositionEmbed(WORDS, WIDTH, std=0.5, name="embed")
+SQUARE = nn.TokenPositionEmbed(WORDS, WORDS, std=0.5, name="embed")
 BLOCKS = nn.Repeat(nn.Residual(nn.Dense(WIDTH, activation="tanh", name="dense"), name="add"), 2, name="blocks")
 NETS = {
     "tied": (nn.TiedHead(EMBED, nn.Chain((BLOCKS, nn.LayerNorm(name="norm"))), name="model"),),
@@ -27,6 +28,22 @@ NETS = {
     "experts": (EMBED, nn.MixtureOfExperts(WIDTH, 3, 1, balance=0.5, name="moe"), nn.LMHead(WORDS, name="head")),
     "soft-capped": (EMBED, BLOCKS, nn.LMHead(WORDS, name="head"), nn.SoftCap(2.0, name="cap")),
     "capped": (EMBED, BLOCKS, nn.LMHead(WORDS, name="head"), nn.Activation("tanh", name="cap")),
+    "as wide as its vocabulary": (
+        SQUARE,
+        nn.Residual(nn.Dense(WORDS, name="dense"), name="add"),
+        nn.LayerNorm(name="norm"),
+        nn.LMHead(WORDS, name="head"),
+    ),
+    "so in a chain": (
+        SQUARE,
+        nn.Chain((nn.Residual(nn.Dense(WORDS, name="dense"), name="add"), nn.Dense(WORDS, name="out")), name="rest"),
+    ),
+    "gates at the end": (
+        SQUARE,
+        nn.LMHead(WORDS, name="head"),
+        nn.TopKGates(2, balance=0.5, name="gates"),
+        nn.Dense(WORDS, name="out"),
+    ),
     "capped, tied": (nn.TiedHead(EMBED, BLOCKS, name="model"), nn.Activation("tanh", name="cap")),
 }
 RECIPES = {
@@ -94,6 +111,7 @@ def test_its_certificate():
         (NETS["own"], {"chunk": -1}, "`chunked_loss` wants a number of tokens, or 0 for all at once, got -1"),
         (NETS["own"], {"chunk": 6, "loss": Dice()}, "`chunked_loss` wants a loss that judges each token by itself"),
         ((EMBED, nn.SelectToken()), {"chunk": 2}, "`chunked_loss` 2 wants a net from tokens"),
+        ((SQUARE, nn.Dense(WORDS), nn.TopKGates(2)), {"chunk": 2}, "got one that ends in topKGates 2"),
         ((EMBED, nn.Dense(12), nn.SelfAttention(2, True)), {"chunk": 2}, "got one that ends in"),
     ],
 )
