@@ -164,7 +164,7 @@ class TrainConfig:
     patience: int = option(0, "Stop after N evaluations in a row that are no better; 0: never.", later=True)
     min_delta: float = option(0.0, "How much better an evaluation must be to count as better.", later=True)
     swa_start_epoch: int = option(
-        0, "Keep the plain mean of the weights after each epoch, this one (from 0) the first; 0 is off.", later=True
+        0, "Keep the mean of the weights after each epoch from this one on, 1 the second; 0 is off.", later=True
     )
     unfreeze: str = option("", "Layers whose weights stay for some epochs: stem=3,stage1=2.", later=True)
 

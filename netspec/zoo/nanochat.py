@@ -19,7 +19,7 @@ from netc.netspec.layers import (
 from netc.netspec.spec import NetSpec
 
 CAP = 15.0
-VALUES_START = 0.5  # of the factors of value embeddings, as in modded-nanoGPT
+VALUES_START = 0.5  # of the factors of value embeddings: v + 0.5 e, where modded-nanoGPT has 0.5 v + 0.5 e
 
 
 def _norm(name: str = "norm") -> Layer:
