@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from netc.netspec.check import CheckedNet, check
 from netc.netspec.errors import UserError
-from netc.netspec.layers import ClassEmbed
+from netc.netspec.layers import ClassEmbed, TimeFeatures
+from netc.netspec.process import PROCESSES
 from netc.netspec.recipe import Recipe
 from netc.netspec.types import TensorType
 
@@ -39,6 +40,13 @@ def learning_misfits(net: CheckedNet, recipe: Recipe) -> Iterator[str]:
                 f"{at.path}; give {do}"
             )
             return
+
+
+def processes_of(net: CheckedNet) -> tuple[str, ...]:
+    """The processes that a net which is told a time can learn: without one its training means little."""
+    if not any(isinstance(at.layer, TimeFeatures) for at in net.walk()):
+        return ()
+    return tuple(word for word, cls in PROCESSES.items() if not [*cls().misfits(net.x, net.out)])
 
 
 def _chunks(net: CheckedNet, recipe: Recipe, batch: int) -> Iterator[str]:

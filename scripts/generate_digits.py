@@ -34,6 +34,7 @@ from netc.netspec.layers import (
     Split,
     TimeFeatures,
 )
+from netc.runtime.data.batches import steps_per_epoch
 from netc.runtime.pictures import Pictures
 
 PAGES = Path(__file__).resolve().parent.parent / "docs" / "measurements"
@@ -149,11 +150,16 @@ def main() -> int:
         else netc.train(recipe=task.recipe, target=options.target, out=options.out / f"judge-{name}")
     )
     rows, share = measured(run, judge, options.target, options.steps, options.guidance)
+    config = run.config
+    planned = config.training.steps(steps_per_epoch(len(run.data_of(None).train), config.training.batch))
+    stopped = f" of {planned:,}" if run.steps < planned else ""
+    words = f" --run RUN --steps {options.steps}" if options.run else f" --steps {options.steps}"
     took = "" if options.run else f", trained in {minutes:.1f} minutes"
     lines = [
         f"# Rectified flow on {name}", "",
         f"{time.strftime('%Y-%m-%d')}, target {options.target}, netc {netc.__version__}. Printed by",
-        f"`python scripts/generate_digits.py {name}`: {run.config.net.count:,} parameters, {run.steps:,} steps{took};",
+        f"`python scripts/generate_digits.py {name}{words}`: {config.net.count:,} parameters, "
+        f"{run.steps:,}{stopped} steps{took};",
         f"samples by {options.steps} steps of Euler's method with guidance {options.guidance:g}.", "",
         f"**{share:.1%}** of {10 * EACH} samples are judged as their class by a classifier of {judge.best:.2%}.", "",
         f"![Samples](flow-{name}.png)", "",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from netc.cli.console import say
 from netc.cli.lean_config import say_stated
 from netc.cli.options import given
 
@@ -23,11 +24,18 @@ sampler_option = click.option(
 
 def program_request(net: str, batch: int) -> ProgramRequest:
     """The request of the command that runs; `batch` is its default. Raises UserError or SpecError."""
+    from netc.netspec.recipe_fit import processes_of
     from netc.programs import program_words, request_program
 
     stated = given()
     words = {name: stated[name] for name in program_words() & stated.keys()}
-    return request_program(net, config=stated.get("config"), on_stated=say_stated, default_batch=batch, **words)
+    request = request_program(net, config=stated.get("config"), on_stated=say_stated, default_batch=batch, **words)
+    if not request.recipe.generation.process and (fit := processes_of(request.net)):
+        told = [request.net.spec.layers[i] for i in request.net.spec.class_tables]
+        count = "".join(f" --label-count {layer.classes}" for layer in told[:1])  # type: ignore[attr-defined]
+        say(f"{request.net.spec.name} is told a time, as generative models are, and no process was given; "
+            f"--process {fit[0]}{count} gives one", err=True)  # fmt: skip
+    return request
 
 
 def built_program(net: str, batch: int, *, sampler: bool) -> Program:

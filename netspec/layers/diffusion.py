@@ -53,7 +53,8 @@ class TimeEmbed(Composite):
     """y = dense(swish(dense(timeFeatures(t)))), both of `dim` features: [1] -> [dim].
 
     t is `scale` times the input: with 1000 a time in [0, 1] gives what steps of 0 to 1000 do. Source: Ho et al. 2020,
-    appendix B; facebookresearch/DiT, TimestepEmbedder.
+    appendix B; facebookresearch/DiT, TimestepEmbedder, whose frequencies are 10000^(-i / F) where these are
+    10000^(-i / (F - 1)), and whose cosines come before the sines.
     """
 
     kind: ClassVar[str] = "timeEmbed"

@@ -1,4 +1,8 @@
-"""Diffusion transformers: of images (Peebles and Xie 2023) and of text whose tokens are masked."""
+"""Diffusion transformers: of images (Peebles and Xie 2023) and of text whose tokens are masked.
+
+The counts are those of facebookresearch/DiT. Its features of time have other frequencies, and the
+cosines first (timeEmbed).
+"""
 
 from __future__ import annotations
 

@@ -13,10 +13,13 @@ from jax.scipy.special import ndtri
 
 from netc.netspec.process import Ddpm, Flow, Generation
 from netc.netspec.types import TensorType
+from netc.proofs_oracle.references import losses
 from netc.proofs_oracle.references.mixing import gaussian, stream, words
 
 if TYPE_CHECKING:
     from jax import Array
+
+    from netc.netspec.loss import Loss
 
 FIXED = (0x6E657463, 0x6576616C)  # "netc", "eval"
 
@@ -71,6 +74,14 @@ def question(
     planes = [time, label.astype(jnp.float64)][: net[0].shape[-1] - net[1].shape[-1]]
     seen = [jnp.broadcast_to(along(p), (*x.shape[:3], 1)) for p in planes]
     return Question(jnp.concatenate([mixed, *seen], -1), target, jnp.ones(count))
+
+
+def answered(loss: Loss, z: Array, asked: Question) -> Array:
+    """The loss of each example, [B]: the mean over what is answered, each with its weight."""
+    places = asked.weight.shape
+    z, target = (v.reshape(-1, *v.shape[len(places) :]) for v in (z, asked.target))
+    each = losses.each(loss, z, target).reshape(places) * asked.weight
+    return jnp.mean(each.reshape(len(each), -1), axis=1)
 
 
 def _betas(ddpm: Ddpm) -> Array:

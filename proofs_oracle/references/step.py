@@ -43,7 +43,6 @@ from netc.netspec.loss import (
     DiceCrossEntropy,
     Focal,
     Huber,
-    Loss,
     MeanSquaredError,
     OneVersusRest,
 )
@@ -57,7 +56,7 @@ from netc.netspec.wrapping import Wrapping
 from netc.proofs_oracle.reference import AUXILIARY, KEY, STREAM, apply, under, within
 from netc.proofs_oracle.references import losses
 from netc.proofs_oracle.references.mixing import erased, mixture
-from netc.proofs_oracle.references.process import Question, question
+from netc.proofs_oracle.references.process import answered, question
 
 if TYPE_CHECKING:
     from jax import Array
@@ -103,29 +102,26 @@ def loss_and_gradients(net: NetSpec, recipe: Recipe) -> Callable[..., Any]:
         if recipe.generation.process:
             asked = question(recipe.generation, (net.x, check(net).out), drawn[KEY], x, target)
             z, new = trained(body, recipe.groups.freeze, params, {**state, **drawn}, asked.x)
-            new = {name: value for name, value in new.items() if name not in drawn}
-            return jnp.mean(answered(loss, z, asked)), (jnp.zeros(()), new)
+            added, new = parted(new, drawn)
+            return jnp.mean(answered(loss, z, asked)) + added, (jnp.zeros(()), new)
         if recipe.erasing.random_erasing:
             x = erased(recipe.erasing, drawn[KEY], x)
         x, share = mixture(recipe.mixing, drawn[KEY], x) if recipe.mixing.on else (x, 1.0)
         z, new = trained(body, recipe.groups.freeze, params, {**state, **drawn}, x)
-        new = {name: value for name, value in new.items() if name not in drawn}
+        added, new = parted(new, drawn)
         both = [
             (jnp.mean(losses.each(loss, z, t)), jnp.sum(losses.correct(loss, z, t))) for t in (target, target[::-1])
         ]
         mean, right = (share * own + (1 - share) * other for own, other in zip(*both, strict=True))
-        added = sum(value for name, value in new.items() if name.endswith(AUXILIARY))
-        return mean + added, (right, {n: value for n, value in new.items() if not n.endswith(AUXILIARY)})
+        return mean + added, (right, new)
 
     return jax.value_and_grad(mean_loss, has_aux=True)  # type: ignore[no-any-return]
 
 
-def answered(loss: Loss, z: Array, asked: Question) -> Array:
-    """The loss of each example, [B]: the mean over what is answered, each with its weight."""
-    places = asked.weight.shape
-    z, target = (v.reshape(-1, *v.shape[len(places) :]) for v in (z, asked.target))
-    each = losses.each(loss, z, target).reshape(places) * asked.weight
-    return jnp.mean(each.reshape(len(each), -1), axis=1)
+def parted(new: Mapping[str, Array], drawn: Mapping[str, Any]) -> tuple[Any, dict[str, Array]]:
+    """What layers add to the loss, and the states, of what a net leaves, without what was drawn."""
+    added = sum(value for name, value in new.items() if name.endswith(AUXILIARY))
+    return added, {n: value for n, value in new.items() if n not in drawn and not n.endswith(AUXILIARY)}
 
 
 def trained(
@@ -271,6 +267,11 @@ UNMASKING = NetSpec(
     (TokenPositionEmbed(1001, 3, name="embed"), Dense(4, activation="tanh"), TakeTokens(5), Dense(7, name="head")),
     dtype="i32",
 )
+UNMASKING_EXPERTS = replace(
+    UNMASKING,
+    name="small-unmasking-experts",
+    layers=(UNMASKING.layers[0], EXPERTS.layers[2], *UNMASKING.layers[1:]),
+)
 MSE = MeanSquaredError()
 DDPM = Generation("ddpm", predicts="v", noise_schedule="cosine", label_count=3)
 SMOOTHED = CrossEntropy(0.1)
@@ -390,6 +391,7 @@ CASES = (
     StepCase("ddpm-v-cosine", DENOISING, Recipe(ADAM, MSE, generation=DDPM), batch=5),
     StepCase("ddpm-x0", TIMED, Recipe(SGD(), MSE, generation=Generation("ddpm", predicts="x0", noise_steps=50))),
     StepCase("masked-sgd", UNMASKING, Recipe(SGD(), generation=Generation("masked")), batch=6),
+    StepCase("masked-experts", UNMASKING_EXPERTS, Recipe(SGD(), generation=Generation("masked")), batch=4),
     StepCase("masked-ema-accumulated", UNMASKING, Recipe(ADAM, accumulate=2, generation=Generation("masked")), 6),
     StepCase("dropout-adam-accumulated", DRAWING, Recipe(ADAM, accumulate=3), batch=6),
 )
