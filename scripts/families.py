@@ -120,7 +120,11 @@ FAMILIES: dict[str, tuple[tuple[int, ...], tuple[Layer, ...], Loss]] = {
     ),
     "moe": (
         (9,),
-        language(nn.Residual(nn.MixtureOfExperts(6, 3, name="mlp"), name="mlp"), norm=nn.RMSNorm(name="norm")),
+        language(
+            nn.Residual(nn.MixtureOfExperts(6, 3, name="mlp"), name="mlp"),
+            nn.Residual(nn.MixtureOfExperts(6, 3, 1, name="mlp"), name="one"),
+            norm=nn.RMSNorm(name="norm"),
+        ),
         CrossEntropy(),
     ),
     "mamba": (

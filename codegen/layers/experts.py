@@ -57,7 +57,7 @@ def emit_top_k_gates(b: Builder, layer: TopKGates, scope: Scope, x: Value) -> Em
     if not factor:
         return Emitted(y, lambda dy: (gates_pull(dy), {}))
     tokens = x.type.size // experts
-    p = _softmax(b, x)
+    p = b.op("barrier", soft) if one else _softmax(b, x)  # so that the sum for g and that for p stay apart in IREE 3.12
     share = b.mul(b.sum(b.convert(chosen, x.type.dtype), rows), 1 / (tokens * layer.top))  # f
     dp = b.mul(b.broadcast(share, p), factor * experts / tokens)  # of factor E sum f P; f has no slope
     along = b.sum(b.mul(p, dp), (len(rows),))  # as the pullback has it: IREE 3.12 refuses another sum of p dp beside it
