@@ -203,7 +203,7 @@ def named_part(
                 f"{data.name} has {void:,} pixels of {VOID}, which is no class, and the run was trained without "
                 "`check_labels`; train one with it, or give masks without them"
             )
-    elif data.test.labels.dtype != np.int32:  # numbers, which have no classes
+    elif not isinstance(data.test, TextSplit) and data.test.labels.dtype != np.int32:  # numbers, which have no classes
         return Named(data.test)
     record = saved.meta.get("tokenizer")
     if isinstance(data.test, TextSplit) and record:

@@ -29,7 +29,8 @@ def refuse_misfits(config: RunConfig, data: Dataset) -> None:
     elif isinstance(data.train, Examples | Batches):
         problems = [*_array_problems(config, data)]
     else:
-        problems = [*_problems(config, kind, data.train.labels)]
+        text = kind == "text"  # whose targets are its tokens: int32, and too many to copy for their type
+        problems = [*_problems(config, kind, np.empty(0, np.int32) if text else data.train.labels)]
     problems += [*_idle_problems(config, data)]
     if problems := problems or [*misfits(config.net, config.recipe, config.training.batch)]:
         raise UserError("\n".join(problems))
@@ -50,6 +51,7 @@ def _idle_problems(config: RunConfig, data: Dataset) -> Iterator[str]:
 
 
 def _problems(config: RunConfig, kind: str, labels: Array) -> Iterator[str]:
+    """What of images or text does not fit; of `labels` only the shape and the type count."""
     net, loss = config.net, config.recipe.loss
     text = kind == "text"
     if net.x.dtype != "f32" and not text:

@@ -82,6 +82,11 @@ class Characters:
         return lambda one: self.known[one]
 
 
+def is_text(given: str) -> bool:
+    """Whether a string is text: bytes of the command line that are no UTF-8 are lone surrogates, which none is."""
+    return not any("\ud800" <= c <= "\udfff" for c in given)
+
+
 def held_back(text: str, stops: Sequence[str]) -> int:
     """How many characters at the end of a text may be the beginning of a stop word."""
     return max(

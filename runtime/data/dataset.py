@@ -309,9 +309,10 @@ def highest_of(data: Dataset) -> int:
     """How many class ids own arrays have, one for each example or pixel of it, from 0 on; 0 of any other data."""
     if isinstance(data.train, MaskedSplit):
         return max(int(_ids(split, 0).max(initial=-1)) for split in (data.train, data.test)) + 1
+    if isinstance(data.train, Batches | TextSplit) or not data.name.startswith(OWN):
+        return 0
     targets = (data.train.labels, data.test.labels)
-    streamed = isinstance(data.train, Batches) or not data.name.startswith(OWN)
-    if streamed or any(y.dtype != np.int32 or y.ndim != 1 for y in targets):
+    if any(y.dtype != np.int32 or y.ndim != 1 for y in targets):
         return 0
     return max(int(y.max(initial=0)) for y in targets) + 1
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -22,7 +21,7 @@ from netc.runtime.data.image_file import Encoded, survey
 from netc.runtime.data.kept import keep
 from netc.runtime.data.shared import shared_notes
 from netc.runtime.data.split import Indices
-from netc.runtime.data.table import numbered_words, part_of, refuse_numbers
+from netc.runtime.data.table import numbered_words, part_of_name, refuse_numbers
 
 Place = tuple[int, int, int]
 
@@ -73,17 +72,12 @@ class EncodedSplit(FolderSplit):
         return replace(self, files=files, labels=self.labels[indices], places=self.places[indices])
 
 
-def part_of_name(path: Path) -> int | None:
-    """The part that a file's name begins with, as `part_of` says it: `train-00000-of-00002.parquet`."""
-    return part_of(re.split(r"[^a-z]", path.stem.casefold())[0])
-
-
 def encoded_images(
     examples: Sequence[Listed], files: Sequence[Path], reader: Reader, name: str, path: Path, *,
     classes: tuple[str, ...] | None = None, damage: Sequence[str] = (), whole: bool = False, floats: bool = False,
     skip: bool = False,
 ) -> Dataset:  # fmt: skip
-    """Return the images as a data set: its parts are the files whose names begin with train, and val or test.
+    """Return the images as a data set: its parts are the files with train, and val or test, as words of their names.
 
     Without such names every fifth image is test, or, with `whole`, all are both. Targets are numbers with `floats`,
     else classes: places in `classes`, where these are known. `damage` are sentences about files that could not be read
@@ -94,7 +88,7 @@ def encoded_images(
     if given and (None in parts or 0 not in given or len(given) < 2):
         raise DataError(
             f"{name}: wants files of the training part and of the test part, got "
-            f"{', '.join(file.name for file in files[:20])}; begin the names of all with train, and val or test"
+            f"{', '.join(file.name for file in files[:20])}; put train, or val or test, into the name of each"
         )
     held = min((part for part in given if part), default=None)
     roles = [

@@ -20,6 +20,7 @@ from netc.runtime.data.errors import DataError
 from netc.runtime.data.examples import VOID, Examples, ids_of
 from netc.runtime.data.masked import MaskedSplit
 from netc.runtime.data.split import Indices, Labels, Split
+from netc.runtime.data.stretches import counts_of
 from netc.runtime.data.windows import TextSplit
 
 SHOWN = 20  # names in a sentence
@@ -81,6 +82,10 @@ def by_name(data: Dataset, classes: Sequence[str], *, skip_unknown: bool = False
     numbers: Numbers = np.array([known.get(_normal(name), -1) for name in data.classes], np.int32)
     if isinstance(data.test, MaskedSplit):
         return _masks_by_name(data, data.test, numbers, classes, skip_unknown=skip_unknown)
+    if isinstance(data.test, TextSplit) and data.classes == tuple(classes):
+        counts = counts_of(data.test.tokens, len(classes))
+        missing = tuple(name for name, count in zip(classes, counts.tolist(), strict=True) if not count)
+        return Named(data.test, missing, 0, tuple(_notes(data, missing, len(classes), [], 0)))
     held = data.test.labels
     ids = ids_of(held, len(data.classes))
     counts = np.bincount(ids.ravel(), minlength=len(data.classes))

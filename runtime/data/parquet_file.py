@@ -21,10 +21,19 @@ import numpy.typing as npt
 from netc.netspec.errors import UserError
 from netc.netspec.install import install_extra
 from netc.runtime.data.dataset import Dataset
-from netc.runtime.data.encoded_images import Listed, Place, encoded_images, part_of_name
+from netc.runtime.data.encoded_images import Listed, Place, encoded_images
 from netc.runtime.data.errors import DataError, refuse
 from netc.runtime.data.table import OPTIONS as TABLE_OPTIONS
-from netc.runtime.data.table import TARGETS, Rows, dataset_of, numbered_words, place_of, refuse_numbers, roles_of
+from netc.runtime.data.table import (
+    TARGETS,
+    Rows,
+    dataset_of,
+    numbered_words,
+    part_of_name,
+    place_of,
+    refuse_numbers,
+    roles_of,
+)
 
 OPTIONS = {name: TABLE_OPTIONS[name] for name in ("label", "drop")}
 HELD = 512 << 20  # bytes of row groups that are held at least, besides the two that were read last

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from netc.runtime.data.corpus import Pieces, surveyed
 from netc.runtime.data.dataset import Dataset
-from netc.runtime.data.encoded_images import part_of_name
 from netc.runtime.data.errors import DataError
 from netc.runtime.data.parquet_file import files_at, parquet, sentences
+from netc.runtime.data.table import held_note, part_of_name
 from netc.runtime.data.text import Reading, of_corpus
 
 OPTION = "text"
@@ -36,8 +36,9 @@ class Column:
 def load_column(path: Path, name: str, options: Mapping[str, str], reading: Reading) -> Dataset:
     """The column that `text` in the options names, as a data set of text.
 
-    Files whose names begin with val or test are for the test; without such files the last tenth is. Raises DataError
-    for a column that is none of text, and UserError without pyarrow.
+    Files with val or test as a word of their names are for the test; without such files the last tenth is. An
+    evaluation of the whole takes those files alone. Raises DataError for a column that is none of text, and UserError
+    without pyarrow.
     """
     files, column = files_at(path, name), options[OPTION]
     for file in files:
@@ -49,7 +50,10 @@ def load_column(path: Path, name: str, options: Mapping[str, str], reading: Read
             )
     held = [file for file in files if part_of_name(file)]
     train = [file for file in files if file not in held]
-    if not train:
+    if not train and not reading.whole:
         raise DataError(f"{name} wants files to train on beside those for the test, got only {held[0].name}")
-    cut = surveyed(Column(tuple(train), column)).characters if held else 0
-    return of_corpus(Column((*train, *held), column), name, (str(path), "your own"), reading, cut)
+    apart = bool(train and held)
+    cut = surveyed(Column(tuple(train), column)).characters if apart else 0
+    reading = replace(reading, whole=reading.whole and not apart)
+    found = of_corpus(Column((*train, *held), column), name, (str(path), "your own"), reading, cut)
+    return replace(found, notes=(*found.notes, *held_note(held))) if apart else found

@@ -65,6 +65,14 @@ def in_parts(tokens: Tokens) -> Iterator[npt.NDArray[Any]]:
     return (tokens[start : start + AT_ONCE] for start in range(0, len(tokens), AT_ONCE))
 
 
+def counts_of(tokens: Tokens, size: int) -> npt.NDArray[np.int64]:
+    """How often each id below `size` occurs, int64 [size]; others are not counted."""
+    counts = np.zeros(size, np.int64)
+    for part in in_parts(tokens):
+        counts += np.bincount(part[part < size], minlength=size)
+    return counts
+
+
 def bounds(tokens: Tokens) -> tuple[int, int]:
     """The smallest and the largest id; (0, 0) of none."""
     found = [(int(part.min()), int(part.max())) for part in in_parts(tokens)]

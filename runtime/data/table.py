@@ -6,6 +6,7 @@ A reader (csv_file.py, parquet_file.py) gives `Rows`; here they become a data se
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -119,6 +120,20 @@ def part_of(word: str) -> int | None:
     if folded in TRAIN_FOLDERS:
         return 0
     return 1 + TEST_FOLDERS.index(folded) if folded in TEST_FOLDERS else None
+
+
+def part_of_name(path: Path) -> int | None:
+    """The part that a word of a file's name says, the first such word, as `part_of` does: `train-00000.parquet`."""
+    words = re.split(r"[^a-z]+", path.stem.casefold())
+    return next((part for word in words if (part := part_of(word)) is not None), None)
+
+
+def held_note(files: Sequence[Path]) -> tuple[str, ...]:
+    """The sentence about files that are for the test by their names; none of none."""
+    if not files:
+        return ()
+    more = f" and {len(files) - SHOWN} more" if len(files) > SHOWN else ""
+    return (f"held out for the test by their names: {', '.join(file.name for file in files[:SHOWN])}{more}",)
 
 
 def numbered_words(words: Sequence[str], codes: npt.NDArray[np.int32]) -> tuple[tuple[str, ...], Array]:

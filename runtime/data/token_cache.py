@@ -63,7 +63,13 @@ def kept_tokens(root: Path, key: str, size: int, parts: Sequence[Part]) -> list[
     if not _whole(folder, len(parts)):
         with _writable(root):
             _write(folder, dtype, parts)
-    return [mapped(folder / f"{number}.bin", dtype) for number in range(len(parts))]
+    files = [folder / f"{number}.bin" for number in range(len(parts))]
+    try:
+        return [mapped(file, dtype) for file in files]
+    except FileNotFoundError:  # another process found the entry damaged, and moved it away
+        with _writable(root):
+            _write(folder, dtype, parts)
+        return [mapped(file, dtype) for file in files]
 
 
 def narrowest(size: int) -> np.dtype[Any]:
@@ -96,12 +102,24 @@ def _write(folder: Path, dtype: np.dtype[Any], parts: Sequence[Part]) -> None:
             with (beside / f"{number}.bin").open("xb") as file:
                 digests.append(written(file, dtype, part()))
         write_whole(beside / "entry.json", json.dumps(digests))
-        with suppress(OSError):  # an entry that is not whole any more
-            shutil.rmtree(folder)
-        with suppress(OSError):  # another process may have been faster, with the same content
-            beside.rename(folder)
+        _put(beside, folder, len(parts))
     finally:
         shutil.rmtree(beside, ignore_errors=True)
+
+
+def _put(beside: Path, folder: Path, parts: int) -> None:
+    """Rename an entry to its place. A whole one that another process was faster with stays, for some have it mapped."""
+    try:
+        beside.rename(folder)
+    except OSError:
+        if _whole(folder, parts):
+            return
+        aside = folder.with_name(f".{folder.name}.old-{secrets.token_hex(8)}")
+        with suppress(FileNotFoundError):  # another process moved it
+            folder.rename(aside)
+        shutil.rmtree(aside, ignore_errors=True)
+        with suppress(OSError):  # another process put its own there meanwhile, with the same content
+            beside.rename(folder)
 
 
 def written(file: BinaryIO, dtype: np.dtype[Any], parts: Iterator[Ids]) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +16,15 @@ import numpy as np
 import numpy.typing as npt
 
 from netc.netspec.augment import Augment
-from netc.runtime.data.characters import Characters
+from netc.runtime.data.characters import Characters, is_text
 from netc.runtime.data.dataset import Dataset
 from netc.runtime.data.errors import DataError
 from netc.runtime.data.stretches import Ids, Stretches, Tokens, joined
+from netc.runtime.data.table import held_note, part_of_name
 from netc.runtime.data.text import TEST_SHARE, Reading
 from netc.runtime.data.token_cache import mapped, written
 from netc.runtime.data.tokenizer import BYTE, CHAR, Tokenizer
-from netc.runtime.data.tokenizer_words import loaded
+from netc.runtime.data.tokenizer_words import MOST, loaded
 from netc.runtime.data.windows import TextSplit
 from netc.runtime.files import opened, read_regular, sha256_of, whole, write_whole
 
@@ -37,35 +38,65 @@ OPTIONS = {
     "dtype": "uint16 or uint32, of files without a header and without meta.json",
 }
 
+Meta = Mapping[str, Any]
+
+
+def _characters(meta: Meta) -> bool:
+    given = meta.get("characters")
+    return meta.get("kind") != CHAR or (
+        isinstance(given, str) and len(set(given)) == len(given) == meta.get("vocabulary") and is_text(given)
+    )
+
+
+def _words(held: Any) -> bool:
+    return isinstance(held, dict) and all(isinstance(digest, str) for digest in held.values())
+
+
+_MEANT: dict[str, Callable[[Meta], bool]] = {
+    "kind": lambda meta: isinstance(meta.get("kind", ""), str),
+    "dtype": lambda meta: isinstance(meta.get("dtype"), str) and meta["dtype"] in TYPES,
+    "vocabulary": lambda meta: type(meta.get("vocabulary")) is int and 0 <= meta["vocabulary"] <= MOST,
+    "characters": _characters,
+    "sha256": lambda meta: _words(meta.get("sha256", {})),
+    "tokenizer_sha256": lambda meta: isinstance(meta.get("tokenizer_sha256", ""), str),
+}
+
 
 def load_tokens(path: Path, name: str, options: Mapping[str, str], reading: Reading) -> Dataset:
-    """Return the .bin files in the folder `path` as a data set: those with val or test in their names for the test.
+    """Return the .bin files in the folder `path`, or that file, as a data set.
 
-    Without such files the last tenth of the tokens is for the test. A tokenizer.json in the folder, or the tokenizer
-    that is asked for, says what the ids mean; without one a net keeps its own vocabulary unless `vocabulary` says how
-    many ids there are. Files are read once for their digest, and mapped then; an id that the net does not know is met
-    when it is read. Raises DataError for files that are none, not whole, or not as meta.json says.
+    Files with val or test as a word of their names are for the test; without such files the last tenth of the tokens
+    is. What lies in the folder, meta.json and tokenizer.json, or the tokenizer that is asked for, says what the ids
+    mean; without one a net keeps its own vocabulary unless `vocabulary` says how many ids there are. Files are read
+    once for their digest, and mapped then; an id that the net does not know is met when it is read. Raises DataError
+    for files that are none, not whole, or not as meta.json says.
     """
-    files = sorted(path.glob("*.bin")) if path.is_dir() else [path]
+    home = path if path.is_dir() else path.parent
+    files = sorted(p for p in path.glob("*.bin") if p.name[0] != ".") if path.is_dir() else [path]
     if not files:
         raise DataError(f"{name} wants .bin files of tokens in {path}, got none; `netc data tokenize` writes them")
-    meta = _meta(path, name)
+    meta = _meta(home, name)
+    if path != home and meta and path.name not in meta.get("sha256", {}):
+        home, meta = path, {}  # of other files
+    elif path == home:
+        _refuse_others(home, files, meta)
     dtype = _dtype(options, meta, name)
     found = {file: _tokens(file, dtype) for file in files}
-    held = [file for file in files if any(word in file.stem.lower().split("_") for word in ("val", "test", "valid"))]
+    held = [file for file in files if part_of_name(file)]
     train = [found[file] for file in files if file not in held]
-    if not train:
+    if not train and not reading.whole:
         raise DataError(f"{name} wants files to train on beside those for the test, got only {held[0].name}")
+    apart = bool(train and held)
     parts: list[Tokens]
-    if held:
+    if reading.whole and not apart:
+        parts = [joined([found[file] for file in files])] * 2
+    elif apart:
         parts = [joined(train), joined([found[file] for file in held])]
     else:
         every = joined(train)
         cut = len(every) - len(every) // TEST_SHARE
         parts = [every[:cut], every[cut:]] if isinstance(every, np.ndarray) else [*_cut(every, cut)]
-    if reading.whole:
-        parts = [joined(parts)] * 2
-    tokenizer = _tokenizer(path, meta, reading)
+    tokenizer = _tokenizer(home, meta, reading)
     classes = tokenizer.names if tokenizer else tuple(map(str, range(_vocabulary(options, meta, name))))
     limit = len(classes) or 1 << 31  # the net's own, once it is known
     return Dataset(
@@ -78,6 +109,7 @@ def load_tokens(path: Path, name: str, options: Mapping[str, str], reading: Read
         licence="your own",
         augment=Augment(),
         native=(sum(map(len, found.values())),),
+        notes=held_note(held) if apart else (),
         tokenizer=tokenizer,
     )
 
@@ -105,6 +137,7 @@ def write_meta(folder: Path, tokenizer: Tokenizer, digests: Mapping[str, str]) -
     """Write meta.json beside shards, and the tokenizer, so that the folder says what its ids mean."""
     dtype = "uint16" if tokenizer.size <= 1 << 16 else "uint32"
     meta = {"kind": tokenizer.kind, "vocabulary": tokenizer.size, "dtype": dtype, "sha256": dict(digests)}
+    meta |= {"tokenizer_sha256": tokenizer.digest}
     if tokenizer.kind == CHAR:
         meta["characters"] = "".join(tokenizer.names)
     if tokenizer.content:
@@ -144,6 +177,8 @@ def _tokens(path: Path, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
         return mapped(path, dtype)
     if first[1] != VERSION:
         raise DataError(f"{path} wants version {VERSION} of the header, got {first[1]}; write it anew")
+    if first[2] < 1:
+        raise DataError(f"{path} wants a header with a number of ids from 1 on, got {first[2]:,}; write it anew")
     if size != (wanted := HEADER + 2 * int(first[2])):
         raise DataError(
             f"{path} wants {wanted:,} bytes, as its header says {first[2]:,} ids, got {size:,}; it is cut short: get "
@@ -170,9 +205,30 @@ def _meta(path: Path, name: str) -> dict[str, Any]:
         return {}
     except (OSError, ValueError) as error:
         raise DataError(f"{name}: {META} cannot be read ({error}); remove it, or tokenize the text again") from error
-    if not isinstance(found, dict) or found.get("dtype") not in TYPES or type(found.get("vocabulary")) is not int:
-        raise DataError(f"{name}: {META} wants what `netc data tokenize` writes, got others; remove it")
-    return found
+    wrong = next((what for what, right in _MEANT.items() if not right(found)), "") if isinstance(found, dict) else META
+    if wrong:
+        raise DataError(
+            f"{name}: {META} wants what `netc data tokenize` writes, got another {wrong}; remove it, or tokenize the "
+            "text again"
+        )
+    return dict(found)
+
+
+def _refuse_others(home: Path, files: Sequence[Path], meta: Mapping[str, Any]) -> None:
+    """Raise DataError unless the files of a folder are those that its meta.json lists, if it lists any."""
+    listed, there = meta.get("sha256", {}).keys(), {file.name for file in files}
+    if not listed:
+        return
+    if missing := sorted(listed - there):
+        raise DataError(
+            f"{home} wants the {len(listed)} files that its {META} lists, got none of the name {missing[0]}"
+            f"{f' and {len(missing) - 1} more' if len(missing) > 1 else ''}; get them, or tokenize the text again"
+        )
+    if strange := sorted(there - listed):
+        raise DataError(
+            f"{home} wants the {len(listed)} files that its {META} lists, got also {strange[0]}; move it to a folder "
+            f"of its own, or remove {META}"
+        )
 
 
 def _dtype(options: Mapping[str, str], meta: Mapping[str, Any], name: str) -> np.dtype[Any]:
@@ -184,12 +240,25 @@ def _dtype(options: Mapping[str, str], meta: Mapping[str, Any], name: str) -> np
 
 def _vocabulary(options: Mapping[str, str], meta: Mapping[str, Any], name: str) -> int:
     given = options.get("vocabulary", str(meta.get("vocabulary", 0)))
-    if not (given.isascii() and given.isdigit() and int(given) < 1 << 31):
-        raise DataError(f"{name}: `vocabulary` wants a number of ids, got {given!r}; 50257 is GPT-2's")
+    if not (given.isascii() and given.isdigit() and len(given) < 10 and int(given) <= MOST):
+        raise DataError(f"{name}: `vocabulary` wants a number of ids up to {MOST:,}, got {given!r}; 50257 is GPT-2's")
     return int(given)
 
 
-def _tokenizer(path: Path, meta: Mapping[str, Any], reading: Reading) -> Tokenizer | None:
+def _tokenizer(home: Path, meta: Mapping[str, Any], reading: Reading) -> Tokenizer | None:
+    """The tokenizer that made the ids, if it is known; raises DataError for another than meta.json says."""
+    found = _chosen(home, meta, reading)
+    wanted = meta.get("tokenizer_sha256")
+    if wanted and (found is None or found.digest != wanted):
+        got = "none" if found is None else f"one with {found.digest[:12]}"
+        raise DataError(
+            f"{home} wants the tokenizer that made its ids, of the SHA-256 {wanted[:12]} in {META}, got {got}; put its "
+            "tokenizer.json back, or give that one by `tokenizer`"
+        )
+    return found
+
+
+def _chosen(home: Path, meta: Mapping[str, Any], reading: Reading) -> Tokenizer | None:
     if not isinstance(reading.tokenizer, str):
         return reading.tokenizer
     if reading.tokenizer != CHAR:
@@ -197,13 +266,13 @@ def _tokenizer(path: Path, meta: Mapping[str, Any], reading: Reading) -> Tokeniz
     if meta.get("kind") == BYTE:
         return loaded(BYTE)
     if meta.get("kind") == CHAR:
-        return Characters(tuple(str(meta.get("characters", ""))))
-    return loaded(str(path)) if (path / "tokenizer.json").exists() else None
+        return Characters(tuple(meta["characters"]))
+    return loaded(str(home / "tokenizer.json")) if (home / "tokenizer.json").exists() else None
 
 
 def _digest(files: list[Path], meta: Mapping[str, Any]) -> str:
     """SHA-256 over names and contents; raises DataError where meta.json has another digest of a file."""
-    held = meta.get("sha256") or {}
+    held = meta.get("sha256", {})
     each = [(file.name, sha256_of(file), file.stat().st_size) for file in files]
     for name, digest, _ in each:
         if held.get(name, digest) != digest:

@@ -29,3 +29,17 @@ def test_files_are_parts_and_rows_end(tmp_path):
     ends = [int((split.labels == found.tokenizer.end).sum()) for split in (found.train, found.test)]
     assert ends == [10, 3]
     assert found.tokenizer.decode(found.test.labels.tolist()) == "that is the question" * 3
+
+
+def test_an_evaluation_takes_the_files_for_the_test(tmp_path):
+    write(tmp_path / "books-train.parquet", ["abcd"] * 10)
+    write(tmp_path / "books-validation.parquet", ["dcba"] * 10)
+    for whole in (False, True):
+        found = load(f"parquet:{tmp_path},text=story", cache_dir=tmp_path, whole=whole)
+        assert found.tokenizer.decode(found.test.labels.tolist()) == "dcba" * 10
+        assert found.notes == ("held out for the test by their names: books-validation.parquet",)
+    (tmp_path / "books-train.parquet").unlink()
+    found = load(f"parquet:{tmp_path},text=story", cache_dir=tmp_path, whole=True)
+    assert found.tokenizer.decode(found.test.labels.tolist()) == "dcba" * 10
+    with pytest.raises(DataError, match="wants files to train on"):
+        load(f"parquet:{tmp_path},text=story", cache_dir=tmp_path)

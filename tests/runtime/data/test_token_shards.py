@@ -1,15 +1,27 @@
 """Files of token ids: written and read, with modded-nanoGPT's header and without; damaged ones are refused."""
 
+import hashlib
 import json
 
 import numpy as np
 import pytest
 
+from netc.netspec.augment import Augment
+from netc.netspec.check import check
 from netc.netspec.errors import UserError
+from netc.netspec.layers import Chain, TiedHead, TokenPositionEmbed
+from netc.netspec.recipe import Recipe, TrainConfig
+from netc.netspec.spec import NetSpec
 from netc.runtime.data.batches import Normalise, train_batches
 from netc.runtime.data.catalog import load
+from netc.runtime.data.dataset import Dataset, highest_of
 from netc.runtime.data.errors import DataError
+from netc.runtime.data.named import by_name
+from netc.runtime.data.stretches import Stretches
 from netc.runtime.data.text import windowed
+from netc.runtime.data.windows import TextSplit
+from netc.runtime.fit import refuse_misfits
+from netc.runtime.run.config import RunConfig
 from netc.tokenizing import tokenized
 
 TEXT = "to be, or not to be: that is the question.\n" * 40
@@ -75,6 +87,8 @@ def headed(count, ids, version=1):
     [
         (headed(50, 40), "wants 1,124 bytes, as its header says 50 ids, got 1,104; it is cut short"),
         (headed(40, 40, 3), "wants version 1 of the header, got 3"),
+        (headed(0, 0), "a.bin wants a header with a number of ids from 1 on, got 0"),
+        (headed(-2, 0), "a.bin wants a header with a number of ids from 1 on, got -2"),
         (b"abc", "wants ids of 2 bytes, got a file of 3 bytes; it is cut short"),
         (b"", "got a file of 0 bytes"),
     ],
@@ -95,6 +109,7 @@ def test_other_mistakes(book, tmp_path):
     for options, sentence in (
         (",dtype=int8", "`dtype` wants uint16 or uint32"),
         (",vocabulary=x", "wants a number"),
+        (",vocabulary=1048577", "wants a number of ids up to 1,048,576"),
     ):
         with pytest.raises(DataError, match=sentence):
             load(f"tokens:{tmp_path}{options}", cache_dir=tmp_path)
@@ -109,3 +124,107 @@ def test_other_mistakes(book, tmp_path):
         shards(tmp_path / "out")
     with pytest.raises(UserError, match="tokenize wants text, got digits"):
         tokenized(["digits"], tmp_path / "no")
+
+
+def test_one_file_is_read_as_its_folder_says(tmp_path):
+    meta = {"kind": "file", "vocabulary": 70_000, "dtype": "uint32", "sha256": {"train_0.bin": ""}}
+    ids = np.arange(69_000, 69_100)
+    ids.astype("<u4").tofile(tmp_path / "train_0.bin")
+    meta["sha256"]["train_0.bin"] = hashlib.sha256((tmp_path / "train_0.bin").read_bytes()).hexdigest()
+    (tmp_path / "meta.json").write_text(json.dumps(meta))
+    found = shards(tmp_path / "train_0.bin")
+    np.testing.assert_array_equal(np.concatenate([found.train.labels, found.test.labels]), ids)
+    assert len(found.classes) == 70_000
+    np.arange(50, dtype=np.uint16).tofile(tmp_path / "other.bin")  # which meta.json does not list
+    np.testing.assert_array_equal(shards(tmp_path / "other.bin").train.labels, np.arange(45))
+    with pytest.raises(DataError, match=r"wants the 1 files that its meta.json lists, got also other.bin"):
+        shards(tmp_path)
+
+
+@pytest.mark.parametrize("held", ["fineweb-val-000.bin", "validation.bin", "VAL000001.bin", "x.testing.bin"])
+def test_files_for_the_test_are_known_by_a_word(tmp_path, held):
+    np.arange(100, dtype=np.uint16).tofile(tmp_path / "latest-train.bin")
+    np.arange(200, 240, dtype=np.uint16).tofile(tmp_path / held)
+    found = shards(tmp_path)
+    np.testing.assert_array_equal(found.train.labels, np.arange(100))
+    np.testing.assert_array_equal(found.test.labels, np.arange(200, 240))
+    assert found.notes == (f"held out for the test by their names: {held}",)
+    whole = load(f"tokens:{tmp_path}", cache_dir=tmp_path, whole=True)
+    np.testing.assert_array_equal(whole.test.labels, np.arange(200, 240))
+    (tmp_path / "latest-train.bin").unlink()
+    with pytest.raises(DataError, match="wants files to train on beside those for the test"):
+        shards(tmp_path)
+    alone = load(f"tokens:{tmp_path}", cache_dir=tmp_path, whole=True)
+    np.testing.assert_array_equal(alone.test.labels, np.arange(200, 240))
+
+
+def test_a_missing_file_and_another_tokenizer_are_noticed(book, tmp_path):
+    out = tmp_path / "out"
+    tokenized([str(book)], out, shard=1024)
+    (out / "train_000000.bin").rename(tmp_path / "away")
+    with pytest.raises(DataError, match=r"files that its meta.json lists, got none of the name train_000000.bin"):
+        shards(out)
+    (tmp_path / "away").rename(out / "train_000000.bin")
+    meta = json.loads((out / "meta.json").read_text())
+    assert meta["tokenizer_sha256"] == shards(out).tokenizer.digest
+    meta["characters"] = meta["characters"][::-1]
+    (out / "meta.json").write_text(json.dumps(meta))
+    with pytest.raises(DataError, match="wants the tokenizer that made its ids"):
+        shards(out)
+
+
+def test_an_interrupted_tokenization_leaves_nothing(book, tmp_path, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("netc.tokenizing.write_meta", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        tokenized([str(book)], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(UserError, match=r"`out` wants a folder, got the file .*book.txt"):
+        tokenized(["digits"], book)
+
+
+@pytest.mark.parametrize(
+    ("word", "value"),
+    [
+        ("kind", 3), ("dtype", ["uint16"]), ("vocabulary", 1 << 21), ("vocabulary", True), ("characters", ["a", "b"]),
+        ("characters", "aa"), ("characters", "abc"), ("sha256", ["x"]), ("sha256", {"x": 3}), ("tokenizer_sha256", 3),
+    ],
+)  # fmt: skip
+def test_a_damaged_meta_is_refused(tmp_path, word, value):
+    np.zeros(99, np.uint16).tofile(tmp_path / "x.bin")
+    meta = {"kind": "char", "vocabulary": 2, "dtype": "uint16", "characters": "ab"}
+    (tmp_path / "meta.json").write_text(json.dumps(meta))
+    assert shards(tmp_path).classes == ("a", "b")
+    (tmp_path / "meta.json").write_text(json.dumps({**meta, word: value}))
+    with pytest.raises(DataError, match=f"meta.json wants what `netc data tokenize` writes, got another {word}"):
+        shards(tmp_path)
+
+
+class Large(Stretches):
+    """Tokens of which nobody may read many at a time."""
+
+    def __getitem__(self, wanted):
+        first, last, _ = wanted.indices(len(self))
+        assert last - first < 100, "all tokens were copied"
+        return super().__getitem__(wanted)
+
+
+def test_the_type_of_tokens_is_known_without_a_copy():
+    embed = TokenPositionEmbed(65, 8, positions=False)
+    net = check(NetSpec("t", (8,), (TiedHead(embed, Chain(())),), dtype="i32"))
+    recipe = Recipe()
+    config = RunConfig(net, recipe, TrainConfig(1, 4, 0.01), "tokens:x", 1, "reference", Augment())
+    split = TextSplit(Large([np.tile(np.arange(65, dtype=np.uint16), 99)]), 8, 0, 65)
+    data = Dataset("tokens:x", split, split, tuple(map(str, range(65))), "", "", "", Augment(), (5000,))
+    refuse_misfits(config, data)
+    assert highest_of(data) == 0
+
+
+def test_tokens_of_the_same_classes_stay_where_they_are(monkeypatch):
+    monkeypatch.setattr("netc.runtime.data.stretches.AT_ONCE", 50)
+    split = TextSplit(Large([np.arange(3, dtype=np.uint16).repeat(60)]), 8, 0, 4)
+    data = Dataset("tokens:x", split, split, tuple("abcd"), "", "", "", Augment(), (180,))
+    found = by_name(data, tuple("abcd"))
+    assert found.test is split and found.missing == ("d",)

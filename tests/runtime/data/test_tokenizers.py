@@ -1,6 +1,7 @@
 """Tokenizers: what they make of a text comes back, whole and in parts; what is kept of them; what is refused."""
 
 import json
+import multiprocessing
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from netc.runtime.data.characters import Characters
 from netc.runtime.data.corpus import Files, Strings, between, cut_for_words, surveyed
 from netc.runtime.data.errors import DataError
 from netc.runtime.data.stretches import Stretches, bounds, joined
+from netc.runtime.data.token_cache import kept_tokens, key_of
 from netc.runtime.data.tokenizer_words import trained_size
 
 WORDS = "The naïve café owner's 12 apples — 345 of them!\n\nDon't   eat\tall. 日本語 text, to be or not to be.\n" * 30
@@ -170,3 +172,29 @@ def test_a_file_that_is_no_tokenizer(tmp_path):
 def test_files_are_read_in_pieces(tmp_path):
     (tmp_path / "t").write_bytes(b"a" * ((1 << 20) - 1) + b"\r\nb\r")
     assert "".join(part for part, _ in Files((Path(tmp_path / "t"),)).pieces()) == "a" * ((1 << 20) - 1) + "\nb\r"
+
+
+def _keep(root):
+    for number in range(60):
+        parts = [lambda: iter([np.arange(1000, dtype=np.int32)])]
+        (tokens,) = kept_tokens(root, key_of("race", number), 1000, parts)
+        assert tokens.tolist() == [*range(1000)]
+
+
+def test_processes_share_a_cache(tmp_path):
+    processes = [multiprocessing.get_context("fork").Process(target=_keep, args=(tmp_path,)) for _ in range(4)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0] * 4
+    assert not [*(tmp_path / "tokens").glob(".*")]
+
+
+def test_a_damaged_entry_is_put_aside(tmp_path):
+    parts = [lambda: iter([np.arange(9, dtype=np.int32)])]
+    kept_tokens(tmp_path, "k", 1000, parts)
+    file = tmp_path / "tokens" / "k" / "0.bin"
+    file.write_bytes(b"no")
+    assert kept_tokens(tmp_path, "k", 1000, parts)[0].tolist() == [*range(9)]
+    assert not [*(tmp_path / "tokens").glob(".*")]
