@@ -89,7 +89,7 @@ def draw(
     asked: dict[str, Any] = {"guidance": request.guidance, "temperature": request.temperature}
     if process.kind == "masked":
         found = drawer.draw(request.seed, known=made_by.size, **asked)
-        return tuple(made_by.decode(row) for row in found.samples.tolist())
+        return tuple(made_by.decode(i for i in row if i < made_by.size) for row in found.samples.tolist())
     normalise = normalise_of(saved)
     return _pictures(drawer.draw(request.seed, labels=labels, bounds=bounds_of(normalise), **asked), labels, saved)
 

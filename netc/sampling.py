@@ -10,7 +10,7 @@ from typing import Any
 from netc.netspec.errors import UserError
 from netc.programs import quiet, refuse_unknown
 from netc.runtime.cache.store import Cache
-from netc.runtime.data.characters import held_back
+from netc.runtime.data.characters import held_back, is_text
 from netc.runtime.data.errors import DataError
 from netc.runtime.data.tokenizer import Tokenizer
 from netc.runtime.run.config import RunConfig, checkpoint_of
@@ -44,6 +44,9 @@ class SampleRequest:
             raise UserError(f"`samples` wants a positive number, got {self.samples}")
         if not 0 <= self.seed < 1 << 64:
             raise UserError(f"`seed` wants a number from 0 to 2^64 - 1, got {self.seed}")
+        for word, given in (("prompt", self.prompt), *(("stop", one) for one in self.stop)):
+            if not is_text(given):
+                raise UserError(f"`{word}` wants text, got bytes that are no UTF-8 in {given!r}; give it as UTF-8")
         if not all(self.stop):
             raise UserError("`stop` wants words, got an empty one, which is everywhere; leave it out")
 
@@ -110,7 +113,7 @@ def _nothing(tokenizer: Tokenizer) -> Sequence[int] | Ids:
 def _parts(
     writer: Writer, ids: Sequence[int] | Ids, request: SampleRequest, tokenizer: Tokenizer
 ) -> Iterator[tuple[str, ...]]:
-    texts = [_Text(request.stop, tokenizer.decoder()) for _ in range(request.samples)]
+    texts = [_Text(request.stop, tokenizer.decoder(), tokenizer.size) for _ in range(request.samples)]
     for drawn in writer.write(ids, request.tokens, request.settings, request.seed):
         yield tuple(text.add(i) for text, i in zip(texts, drawn.tolist(), strict=True))
         if all(text.ended for text in texts):
@@ -121,8 +124,8 @@ def _parts(
 class _Text:
     """A text that grows until one of its stop words appears."""
 
-    def __init__(self, stops: Sequence[str], decode: Callable[[int], str]) -> None:
-        self.stops, self._decode = stops, decode
+    def __init__(self, stops: Sequence[str], decode: Callable[[int], str], size: int) -> None:
+        self.stops, self._decode, self._size = stops, decode, size
         self.waiting = ""  # what may be the beginning of a stop word
         self.ended = False
 
@@ -130,7 +133,7 @@ class _Text:
         """What is sure to belong to the text, now that a token was drawn."""
         if self.ended:
             return ""
-        self.waiting += self._decode(drawn)
+        self.waiting += self._decode(drawn) if drawn < self._size else ""  # a net may round its vocabulary up
         found = [at for stop in self.stops if (at := self.waiting.find(stop)) >= 0]
         if found:
             self.ended = True

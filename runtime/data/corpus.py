@@ -18,6 +18,7 @@ from netc.runtime.data.errors import DataError
 from netc.runtime.files import opened
 
 LARGEST_TEXT = 1 << 42  # bytes of one file
+ENDING = ".txt"  # of the files of a folder that are read
 PIECE = 1 << 20  # bytes that are read at a time
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 INVALID = ("refuse", "replace")
@@ -92,16 +93,24 @@ def _ended(parts: Iterator[bytes]) -> Iterator[bytes]:
     yield b""
 
 
+def files_in(folder: Path) -> list[Path]:
+    """The files in a folder and in those below it, in order, but for hidden ones."""
+    return sorted(
+        p for p in folder.rglob("*") if p.is_file() and not any(n[0] == "." for n in p.relative_to(folder).parts)
+    )
+
+
 def files_of(path: Path, options: dict[str, str], name: str) -> Files:
     """The files at `path`: itself, each of several with commas between, or every .txt file in a folder, in order.
 
-    Raises DataError for a folder without any, and for an option's value that there is not.
+    In a folder the ending may be of any case, and what is hidden, by a name that begins with a dot, is not read. Raises
+    DataError for a folder without any, and for an option's value that there is not.
     """
     if (invalid := options.get("invalid", "refuse")) not in INVALID:
         raise DataError(f"{name}: `invalid` wants {' or '.join(INVALID)}, got {invalid!r}")
     paths: tuple[Path, ...] = (path,)
     if path.is_dir():
-        paths = tuple(sorted(p for p in path.rglob("*.txt") if p.is_file()))
+        paths = tuple(p for p in files_in(path) if p.suffix.casefold() == ENDING)
         if not paths:
             raise DataError(f"{name} wants .txt files in the folder {path}, got none; check the path")
     elif "," in str(path) and not path.exists():

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from netc.netspec.augment import Augment
 from netc.runtime.data.characters import Characters
-from netc.runtime.data.corpus import Corpus, Strings, Survey, between, files_of, surveyed
+from netc.runtime.data.corpus import ENDING, Corpus, Strings, Survey, between, files_in, files_of, surveyed
 from netc.runtime.data.dataset import Dataset
 from netc.runtime.data.errors import DataError
 from netc.runtime.data.stretches import joined
@@ -48,7 +48,14 @@ def load_text(path: Path, name: str, options: Mapping[str, str] | None = None, r
     contexts of one token until `windowed` cuts longer ones. Raises `DataError` for a file that cannot be read, is no
     UTF-8, or is too short to be split.
     """
-    return of_corpus(files_of(path, dict(options or {}), name), name, (str(path), "your own"), reading)
+    files = files_of(path, dict(options or {}), name)
+    data = of_corpus(files, name, (str(path), "your own"), reading)
+    if not path.is_dir():
+        return data
+    count, others = len(files.paths), len(files_in(path)) - len(files.paths)
+    said = f"read {count:,} {ENDING} file{'s' * (count != 1)} of {path}"
+    left = f", and left out {others:,} other{'s' * (others != 1)}" if others else ""
+    return dataclasses.replace(data, notes=(*data.notes, said + left))
 
 
 @dataclass(frozen=True)

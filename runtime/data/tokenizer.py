@@ -12,7 +12,8 @@ from netc.runtime.data.corpus import Pieces
 from netc.runtime.data.stretches import Ids
 
 CHAR, BYTE, TRAINED = "char", "byte", "bpe"
-WORDS = f"{CHAR}, {BYTE}, {TRAINED}:SIZE, a tokenizer.json, or a folder with one or with vocab.json and merges.txt"
+FILES = "a tokenizer.json, or a folder with one or with vocab.json and merges.txt"
+WORDS = f"{CHAR}, {BYTE}, {TRAINED}:SIZE, {FILES}"
 
 
 class Tokenizer(Protocol):

@@ -10,7 +10,7 @@ from netc.netspec.errors import UserError
 from netc.runtime.data.byte_tokens import Bytes
 from netc.runtime.data.characters import Characters
 from netc.runtime.data.errors import DataError
-from netc.runtime.data.tokenizer import BYTE, Tokenizer
+from netc.runtime.data.tokenizer import BYTE, FILES, Tokenizer
 from netc.runtime.data.tokenizer_words import loaded
 from netc.runtime.files import write_whole
 from netc.runtime.run.checkpoint import Checkpoint
@@ -46,6 +46,8 @@ def tokenizer_of(folder: Path, saved: Checkpoint, vocabulary: int, given: str = 
     """
     record: Mapping[str, Any] = saved.meta.get("tokenizer") or {}  # type: ignore[assignment]
     if given:
+        if given != BYTE and not Path(given).expanduser().exists():
+            raise UserError(f"`tokenizer` of a run wants {BYTE}, {FILES}, got {given!r}, which is not there")
         found: Tokenizer | None = loaded(given)
         if record and found is not None and found.digest != record.get("sha256"):
             raise _other(Path(given), str(record.get("sha256")), found)

@@ -6,6 +6,8 @@ import pytest
 
 import netc as library
 from netc.netspec.errors import UserError
+from netc.runtime.data.characters import Characters
+from netc.sampling import _Text
 
 SPEC = """
 name = "small"
@@ -100,3 +102,19 @@ def test_the_program_as_text(netc, place):
     assert "@prefill" in text and "@decode" in text and "@train_step" not in text
     manifest = json.loads((place / "made" / "small.sampler.json").read_text())
     assert manifest["batch"] == 3 and manifest["functions"].keys() == {"prefill", "decode", "draw", "draw_among"}
+
+
+@pytest.mark.parametrize("word", ["prompt", "stop"])
+def test_bytes_that_are_no_text(run, word):
+    code, _, err = run(f"--{word}", "a\udcff")
+    assert code == 2 and f"--{word} wants text, got bytes that are no UTF-8" in err
+
+
+def test_a_tokenizer_that_needs_a_text(run):
+    code, _, err = run("--tokenizer", "char")
+    assert code == 2 and "wants byte, a tokenizer.json, or a folder with one" in err and "got 'char'" in err
+
+
+def test_a_token_beyond_the_tokenizer_is_no_text():
+    text = _Text((), Characters(("a", "b")).decoder(), 2)
+    assert [text.add(i) for i in (0, 2, 1, 100)] == ["a", "", "b", ""]

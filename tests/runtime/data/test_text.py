@@ -150,3 +150,12 @@ def test_no_window_spans_what_a_fold_took_out(book):
     x, y = found.windows(np.arange(len(found)))
     assert (np.diff(x, axis=1) == 1).all() and (y == x + 1).all()
     assert x[8, 0] == 66 and x.max() <= 98 and len(np.unique(x)) == x.size
+
+
+def test_the_files_of_a_folder_are_said(tmp_path):
+    for name in ("b.TXT", "a.txt", ".hidden.txt", "c.md", ".git/d.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(name[0] * 20)
+    found = load_text(tmp_path, "folder")
+    assert found.classes == ("a", "b")
+    assert found.notes == (f"read 2 .txt files of {tmp_path}, and left out 1 other",)
