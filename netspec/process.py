@@ -44,7 +44,7 @@ class Process(ABC):
             yield (
                 f"`process={self.kind}` wants a net from [batch, H, W, C + 1], images and their time, or "
                 f"[batch, H, W, C + 2], their class too, to [batch, H, W, C], got {batched(x.shape)} -> "
-                f"{batched(out.shape)}; choose such a net"
+                f"{batched(out.shape)}; choose such a net: tiny-dit, tiny-unet-diffusion"
             )
 
     def extra(self, x: TensorType, out: TensorType) -> int:
@@ -153,7 +153,8 @@ class MaskedDiffusion(Process):
         if x.dtype != "i32" or x.rank != 1 or out.rank != 2 or x.shape[0] != out.shape[0] + 1:
             yield (
                 "`process=masked` wants a net from token ids [batch, T + 1], the last of them the time, to "
-                f"[batch, T, vocabulary], got {x.dtype} {batched(x.shape)} -> {batched(out.shape)}; choose such a net"
+                f"[batch, T, vocabulary], got {x.dtype} {batched(x.shape)} -> {batched(out.shape)}; choose such a net: "
+                "tiny-mdm"
             )
         elif not 1 < x.shape[0] <= MOST + 1:
             yield f"`process=masked` wants texts of 1 to {MOST} tokens, got {out.shape[0]}; give a smaller `input`"

@@ -46,6 +46,7 @@ PACKAGES = {
     "matplotlib": "plot",
     "jinja2": "report",
     "pyarrow": "parquet",
+    "tokenizers": "text",
     "onnx": "onnx",
     "tensorboardX": "tensorboard",
     "wandb": "wandb",
@@ -59,6 +60,7 @@ USES = {
     "plot": "for plots of traces",
     "report": "for netc report and netc atlas",
     "parquet": "for Parquet files",
+    "text": "for --tokenizer with subwords",
     "onnx": "for netc export --onnx",
     "tensorboard": "for --log tensorboard",
     "wandb": "for --log wandb",
@@ -171,7 +173,7 @@ def _probe(question: str, about: str) -> dict[str, Any]:
                 command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, timeout=LONGEST_PROBE, check=False
             )
         except subprocess.TimeoutExpired:
-            return {"problem": f"no answer within {LONGEST_PROBE} s"}
+            return {"problem": f"no answer within {LONGEST_PROBE} s", "late": True}
         last = _last_line(out)
         try:
             answer = json.loads(last)
@@ -226,9 +228,15 @@ def _reach(kind: str, answer: dict[str, Any], drivers: tuple[Driver, ...], pair:
         problem = used.problem or "no device"
     fix = ""
     if not runs:
-        fix = _fix(kind, compiles, bool(used and used.devices), pair)
+        late = bool(answer.get("late"))
+        fix = _busy() if late else _fix(kind, compiles, bool(used and used.devices), pair)
     devices = tuple(answer.get("devices", ())) or (used.devices if used else ())
     return Reach(kind, TARGETS[kind].form, tried, compiles, runs, devices, problem, fix)
+
+
+def _busy() -> str:
+    load = f" (load {os.getloadavg()[0]:.1f} on {_cpus()} CPUs)" if hasattr(os, "getloadavg") else ""
+    return f"the machine may be busy{load}: try again"
 
 
 def _fix(kind: str, compiles: bool, found: bool, pair: str) -> str:

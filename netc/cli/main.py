@@ -33,7 +33,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "eval": ("evaluate", "evaluate", "Evaluate a trained run on its test part."),
     "report": ("report", "report", "Write a page about runs: curves, metrics, mistakes, costs, evidence."),
     "predict": ("predict", "predict", "Classify images with a trained run."),
-    "sample": ("sample", "sample", "Write text with a trained language model."),
+    "sample": ("sample", "sample", "Write text or draw images with a trained model."),
     "import": ("import_", "import_", "Import weights from elsewhere as a run."),
     "weights": ("weights", "weights", "List the published weights that fit a network."),
     "export": ("export", "export", "Export a run's weights for other programs."),

@@ -61,7 +61,7 @@ def sample(
     as_json: bool,
     **words: Any,
 ) -> None:
-    """Write text with a trained language model, or draw with a generative one.
+    """Write text or draw images with a trained model.
 
     RUN is a folder that `netc train` made of a language model, such as tiny-gpt on text:PATH, or with --process, of a
     generative one: that draws images into a picture, or all of a text at once. The same seed gives the same sample.

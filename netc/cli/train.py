@@ -51,7 +51,11 @@ if TYPE_CHECKING:
     config_option,
     file_options,
     click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="Random seed."),
-    click.option("--out", type=click.Path(path_type=Path), help="Run folder.  [default: runs/NET-DATA]"),
+    click.option(
+        "--out",
+        type=click.Path(path_type=Path),
+        help="Run folder.  [default: runs/NET-DATA, or runs/NET-DATA-2 if that is taken]",
+    ),
     click.option("--quiet", is_flag=True, help="Print only the result."),
 )
 @under(

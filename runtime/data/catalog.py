@@ -292,9 +292,11 @@ def load(
         return _dataset(entry, entry.make(), reading)
     found = _search(entry, data_dir, cache_dir)
     if found is None:
-        places = ", ".join(str(place) for place in _places(entry, data_dir, cache_dir))
+        places = _places(entry, data_dir, cache_dir)
+        where = ", ".join(map(str, places))
+        got = "and not all of it is there" if any(place.is_dir() for place in places) else "which is not there"
         wanted = "; or ".join(form.files for form in entry.forms)
-        raise DataError(f"{name}: wants {wanted}, got not all of it in {places}; {how_to_get(entry)}")
+        raise DataError(f"{name}: wants {wanted} in {where}, {got}; {how_to_get(entry)}")
     form, paths = found
     return _dataset(entry, form.read(paths), reading)
 

@@ -22,7 +22,7 @@ ENDING = ".txt"  # of the files of a folder that are read
 PIECE = 1 << 20  # bytes that are read at a time
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 INVALID = ("refuse", "replace")
-OPTIONS = {"invalid": "refuse, or replace: bytes that are no UTF-8 become U+FFFD"}
+OPTIONS = {"invalid": "refuse, or replace: invalid UTF-8 becomes U+FFFD"}
 
 Pieces = Iterator[tuple[str, bool]]
 """Pieces of text in their order, each with whether a document ends behind it."""
@@ -48,7 +48,7 @@ class Strings:
 
 @dataclass(frozen=True)
 class Files:
-    """UTF-8 files, each a document. With `replace` bytes that are no UTF-8 become U+FFFD; otherwise they are refused.
+    """UTF-8 files, each a document. With `replace` invalid UTF-8 becomes U+FFFD; otherwise they are refused.
 
     A byte order mark is dropped, and a line that ends in CR LF ends in LF, as on another system.
     """

@@ -142,7 +142,7 @@ def read_tokenizer(path: Path) -> Subwords:
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror}); check the path") from error
     except UnicodeDecodeError as error:
-        raise DataError(f"{path} wants a tokenizer.json, got bytes that are no UTF-8; check the path") from error
+        raise DataError(f"{path} wants a tokenizer.json, got invalid UTF-8; check the path") from error
 
 
 def trained_bpe(pieces: Pieces, size: int) -> Subwords:

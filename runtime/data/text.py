@@ -139,7 +139,7 @@ def _tokenizer(corpus: Corpus, found: Survey, cut: int, reading: Reading) -> Tok
 def _notes(found: Survey) -> tuple[str, ...]:
     if not found.replaced:
         return ()
-    return (f"{found.replaced:,} characters are U+FFFD, which stands for bytes that are no UTF-8",)
+    return (f"{found.replaced:,} characters are U+FFFD, which stands for invalid UTF-8",)
 
 
 def windowed(dataset: Dataset, context: int, vocabulary: int = 0) -> Dataset:

@@ -136,6 +136,12 @@ def test_a_probe_that_dies_hangs_or_babbles_is_an_answer(monkeypatch, script, pr
     assert problem in module._probe("driver", "any")["problem"]
 
 
+def test_a_late_answer_advises_another_try_and_no_reinstall():
+    found = module._reach("cpu", {"problem": "no answer within 60 s", "late": True}, (), "")
+    assert (found.runs, found.problem) == (False, "no answer within 60 s")
+    assert re.fullmatch(r"the machine may be busy( \(load .*\))?: try again", found.fix)
+
+
 def test_noise_before_the_answer_does_no_harm(monkeypatch):
     behave(monkeypatch, "print('hello from a driver'); print('{\"devices\": [\"d\"]}')")
     assert module._probe("driver", "any") == {"devices": ["d"]}

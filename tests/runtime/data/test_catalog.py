@@ -44,7 +44,7 @@ def test_a_given_folder_is_the_only_place(nowhere, mnist_folder):
     mnist_folder(below="fashion-mnist")
     (nowhere / "empty").mkdir()
     with pytest.raises(
-        DataError, match=r"fashion-mnist: wants train-images-idx3-ubyte, .*got not all of it in .*empty;"
+        DataError, match=r"fashion-mnist: wants train-images-idx3-ubyte, .* in .*empty, and not all of it is there;"
     ):
         catalog.load("fashion-mnist", data_dir=nowhere / "empty", cache_dir=nowhere)
 
@@ -64,6 +64,8 @@ def test_a_given_folder_is_the_only_place(nowhere, mnist_folder):
     ],
 )
 def test_missing_data_says_how_to_get_it(nowhere, name, ways):
+    with pytest.raises(DataError, match=r" in .*, which is not there; "):
+        catalog.load(name, cache_dir=nowhere / "none")
     for way in ways:
         with pytest.raises(DataError, match=re.escape(way)):
             catalog.load(name, cache_dir=nowhere)
@@ -72,7 +74,7 @@ def test_missing_data_says_how_to_get_it(nowhere, name, ways):
 def test_one_missing_file_of_four(nowhere, mnist_folder):
     folder = mnist_folder()
     (folder / "t10k-labels-idx1-ubyte.gz").unlink()
-    with pytest.raises(DataError, match=r"t10k-labels-idx1-ubyte .*got not all of it"):
+    with pytest.raises(DataError, match=r"t10k-labels-idx1-ubyte .* in .*, and not all of it is there;"):
         catalog.load("mnist", data_dir=folder, cache_dir=nowhere)
 
 
