@@ -68,7 +68,7 @@ def problems_of(net: CheckedNet, recipe: Recipe, drawn: Drawn) -> list[str]:
         return found
     if drawn.method and drawn.method not in process.methods:
         wanted = " or ".join(process.methods)
-        found.append(f"`method` of `process={process.kind}` wants {wanted}, got {drawn.method!r}")
+        found.append(f"`method` of `process={process.kind}` wants {wanted}, got {drawn.method!r}; give one of those")
     most = min(process.most_steps, net.out.shape[0]) if process.kind == "masked" else process.most_steps
     if type(drawn.steps) is not int or not 1 <= drawn.steps <= most:
         found.append(f"`steps` wants a number from 1 to {most} for this run, got {drawn.steps!r}")

@@ -113,11 +113,13 @@ def _label(given: str, names: Sequence[str], count: int) -> int:
     if given.isascii() and given.isdigit() and len(given) < 10 and int(given) < count:
         return int(given)
     shown = ", ".join(names[:12]) + (", .." if len(names) > 12 else "")
-    raise UserError(f"`classes` wants one of {shown}, or a number from 0 to {count - 1}, got {given!r}")
+    raise UserError(
+        f"`classes` wants one of {shown}, or a number from 0 to {count - 1}, got {given!r}; name one of those"
+    )
 
 
 def grid_sizes(text: str) -> tuple[int, int]:
     """Rows and columns of `8x8`; raises UserError."""
     if not (match := GRID.fullmatch(text.strip().lower())):
-        raise UserError(f"`grid` wants rows and columns as in 8x8, got {text!r}")
+        raise UserError(f"`grid` wants rows and columns as in 8x8, got {text!r}; write it so")
     return int(match[1]), int(match[2])

@@ -172,7 +172,7 @@ def _planned(request: TrainRequest) -> Plan:
     if request.class_weights is not None:
         recipe = weighted(recipe, request.class_weights, data, net.out.shape[-1] if net.out.rank else 1)
     training = _training(request, data)
-    training, recipe = in_steps(training, recipe, steps_per_epoch(len(data.train), training.batch))
+    training, recipe = in_steps(training, recipe, steps_per_epoch(len(data.train), training.batch), net)
     config = RunConfig(
         net, recipe, training, data.name, request.seed, target.word,
         _augment(request, net, data), steps_per_call=request.steps_per_call, saving=saving_of(request.saving, Saving()),

@@ -86,8 +86,8 @@ def sample(
     """
     if config.net.x.dtype != "i32":
         raise UserError(
-            f"sample wants a run of a language model, got {config.net.spec.name}, which takes {config.net.x}; "
-            "`netc predict` is for images"
+            f"sample wants a run of a language model, which writes text, or of a generative one, trained with "
+            f"`process`, got {config.net.spec.name}, which takes {config.net.x}; `netc predict` is for images"
         )
     chosen, saved = weights_word(config.recipe, weights), checkpoint_of(folder, checkpoint)
     made_by = tokenizer_of(folder, saved, config.net.out.shape[-1], tokenizer)

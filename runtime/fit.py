@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from netc.netspec.errors import NetcError, UserError
-from netc.netspec.recipe_fit import learning_misfits, misfits
+from netc.netspec.recipe_fit import learning_misfits, misfits, processes_of
 from netc.netspec.types import TensorType, batched
 from netc.runtime.data.augment import AUGMENTATIONS
 from netc.runtime.data.batches import steps_per_epoch
@@ -54,6 +54,7 @@ def _problems(config: RunConfig, kind: str, labels: Array) -> Iterator[str]:
     """What of images or text does not fit; of `labels` only the shape and the type count."""
     net, loss = config.net, config.recipe.loss
     text = kind == "text"
+    fits = [f"give `process={word}`, which trains a generative model" for word in processes_of(net)[:1]]
     if net.x.dtype != "f32" and not text:
         yield f"{net.spec.name} takes token ids, and {config.data} holds images; choose a net for images"
     elif net.x.dtype == "f32" and text:
@@ -61,12 +62,13 @@ def _problems(config: RunConfig, kind: str, labels: Array) -> Iterator[str]:
     elif text and net.out.shape[:-1] != net.x.shape:
         yield (
             f"{config.data} has a next token for each place and wants a net with an output of [batch, T, vocabulary], "
-            f"got {net.spec.name} with {batched(net.out.shape)}; end it in tiedHead or lmHead"
+            f"got {net.spec.name} with {batched(net.out.shape)}; {', '.join(fits) or 'end it in tiedHead or lmHead'}"
         )
     elif not text and net.out.rank != 1:
+        do = ", ".join(fits) or "choose a classifier, or drive its module from Python"
         yield (
             f"{config.data} has one class for each image and wants a net with an output of [batch, classes], "
-            f"got {net.spec.name} with {batched(net.out.shape)}; choose a classifier, or drive its module from Python"
+            f"got {net.spec.name} with {batched(net.out.shape)}; {do}"
         )
     want = loss.target(net.out)
     if labels.dtype == np.float32 and (want.dtype != "f32" or labels.shape[1:] != want.shape):

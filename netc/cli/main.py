@@ -216,6 +216,8 @@ def _refused(error: click.ClickException) -> int:
         near = " or ".join(_near(error.option_name, error.ctx.command))
         if error.option_name in ("--label", "--labels") and "data" in {p.name for p in error.ctx.command.params}:
             near = COLUMN
+        if error.option_name == "--guidance" and error.ctx.command.name == "train":
+            near = "netc sample RUN --guidance"
         hint = f"; did you mean {near}?" if near else ""
         error = click.UsageError(f"No such option {error.option_name}{hint}", error.ctx)
     text = error.format_message()

@@ -38,7 +38,7 @@ LLAMAS = {
         f"Allal et al. 2025, config.json of SmolLM2-135M; {_HF}", 49_152, rope_base=100_000.0
     ),
     "llama-3.2-1b": Llama(
-        f"Llama Team 2024, config.json of Llama-3.2-1B; its context of 131072 by `--context`; {_HF}",
+        f"Llama Team 2024, config.json of Llama-3.2-1B; its context of 131072 by `context`; {_HF}",
         128_256, 12, rope_base=500_000.0, rope_scaling=(32.0, 1.0, 4.0, 8192.0),
     ),
 }  # fmt: skip

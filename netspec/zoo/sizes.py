@@ -67,6 +67,12 @@ def sized(name: str, entry: Entry, sizes: Mapping[str, int], others: Collection[
     if unknown:
         known = ", ".join(f"`{word}`" for word in entry.sizes)
         raise UserError(f"{name} wants sizes among {known}, got `{unknown[0]}`, which it has not; leave it out")
+    parts = {word: p.default for word, p in inspect.signature(entry.make).parameters.items()} | dict(sizes)
+    if "heads" in parts and parts["width"] % parts["heads"]:
+        raise UserError(
+            f"{name} wants a `width` that is a multiple of its `heads`, got width {parts['width']:,}, which is not "
+            f"divisible by {parts['heads']:,} heads; change one of them"
+        )
     net = entry.make(**sizes)
     said = ", ".join(f"{word} {value:,}" for word, value in sizes.items())
     return replace(net, source=f"{net.source}; here with {said}")

@@ -293,9 +293,8 @@ def load(
     found = _search(entry, data_dir, cache_dir)
     if found is None:
         places = _places(entry, data_dir, cache_dir)
-        where = ", ".join(map(str, places))
         got = "and not all of it is there" if any(place.is_dir() for place in places) else "which is not there"
-        wanted = "; or ".join(form.files for form in entry.forms)
+        wanted, where = "; or ".join(form.files for form in entry.forms), ", ".join(map(str, places))
         raise DataError(f"{name}: wants {wanted} in {where}, {got}; {how_to_get(entry)}")
     form, paths = found
     return _dataset(entry, form.read(paths), reading)

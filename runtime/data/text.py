@@ -107,7 +107,7 @@ def of_corpus(corpus: Corpus, name: str, origin: tuple[str, str], reading: Readi
         licence=origin[1],
         augment=Augment(),
         native=(found.characters,),
-        notes=_notes(found),
+        notes=(*_notes(found), *_fewer(reading, tokenizer)),
         tokenizer=tokenizer,
     )
 
@@ -140,6 +140,14 @@ def _notes(found: Survey) -> tuple[str, ...]:
     if not found.replaced:
         return ()
     return (f"{found.replaced:,} characters are U+FFFD, which stands for invalid UTF-8",)
+
+
+def _fewer(reading: Reading, tokenizer: Tokenizer) -> tuple[str, ...]:
+    """That a tokenizer trained on the text has fewer tokens than it was to have."""
+    size = trained_size(reading.tokenizer) if isinstance(reading.tokenizer, str) else 0
+    if tokenizer.size >= size:
+        return ()
+    return (f"{reading.tokenizer} found {tokenizer.size:,} tokens: no more pairs are frequent enough in the text",)
 
 
 def windowed(dataset: Dataset, context: int, vocabulary: int = 0) -> Dataset:

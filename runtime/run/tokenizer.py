@@ -50,7 +50,7 @@ def tokenizer_of(folder: Path, saved: Checkpoint, vocabulary: int, given: str = 
             raise UserError(f"`tokenizer` of a run wants {BYTE}, {FILES}, got {given!r}, which is not there")
         found: Tokenizer | None = loaded(given)
         if record and found is not None and found.digest != record.get("sha256"):
-            raise _other(Path(given), str(record.get("sha256")), found)
+            raise _other(Path(given), str(record.get("sha256")), found, "leave `tokenizer` out, or name that one")
     elif record.get("kind") == BYTE:
         found = Bytes()
     elif record:
@@ -79,8 +79,8 @@ def _whole(folder: Path, digest: str) -> Tokenizer:
     return found
 
 
-def _other(path: Path, digest: str, found: Tokenizer) -> DataError:
+def _other(path: Path, digest: str, found: Tokenizer, do: str = "put that one back") -> DataError:
     return DataError(
         f"{path} is not the tokenizer that the run was trained with (SHA-256 {digest[:12]}, got "
-        f"{found.digest[:12]}); put that one back"
+        f"{found.digest[:12]}); {do}"
     )

@@ -121,6 +121,13 @@ def test_what_is_refused(run, name, words, sentence):
     [
         ("images.toml --data digits", "wants a net with an output of [batch, classes]"),
         (
+            "tiny-dit --data digits",
+            "got tiny-dit with [batch, 8, 8, 1]; give --process flow, which trains a generative",
+        ),
+        ("tiny-dit --data digits --guidance 2", "did you mean netc sample RUN --guidance?"),
+        ("mnist-mlp --data digits --process flow", "choose such a net: tiny-dit, tiny-unet-diffusion"),
+        ("tiny-gpt --data text:book.txt --heads 3", "got width 128, which is not divisible by 3 heads"),
+        (
             "tokens.toml --data digits --process masked",
             "digits holds images, and the net takes token ids",
         ),

@@ -61,6 +61,8 @@ def test_a_trained_tokenizer_is_kept_and_has_to_be_the_same(netc, place):
     assert kept.exists() and netc("eval", "bpe", "--data", "text:book.txt")[0] == 0
     code, out, err = netc("sample", "bpe", "--prompt", "to be", "--tokens", "3", "--tokenizer", "bpe/tokenizer.json")
     assert code == 0 and out.startswith("to be"), err
+    code, _, err = netc("sample", "bpe", "--prompt", "a", "--tokenizer", "byte")
+    assert code != 0 and "leave --tokenizer out" in err
     code, _, err = netc("train", "--resume", "bpe", "--epochs", "2", "--quiet")
     assert code == 0, err
     whole = json.loads(kept.read_text())

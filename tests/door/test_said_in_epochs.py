@@ -30,9 +30,15 @@ def test_epochs_are_steps_in_the_runs_record():
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ({"unfreeze": "hidden1=4"}, "`thaw` wants a step of the run, below 56, got 56 for hidden1; give a smaller one"),
-        ({"swa_start_epoch": 4}, "`swa_start` wants a step of the run, below 56, got 69"),
-        ({"unfreeze": "hidden7=1"}, "`thaw` wants layers that have parameters, got 'hidden7'; did you mean hidden"),
+        (
+            {"unfreeze": "hidden1=4"},
+            "`unfreeze` wants fewer epochs than the run's 4, got 4 for hidden1; give a smaller",
+        ),
+        (
+            {"swa_start_epoch": 4},
+            "`swa_start_epoch` wants an epoch of the run, counted from 0 and below 4, got 4; give",
+        ),
+        ({"unfreeze": "hidden7=1"}, "`unfreeze` wants layers that have parameters, got 'hidden7'; did you mean hidden"),
     ],
 )
 def test_what_no_step_of_the_run_does_is_refused(words, said):

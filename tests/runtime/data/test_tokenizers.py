@@ -119,6 +119,16 @@ def test_a_folder_and_several_files(tmp_path):
         load(f"text:{tmp_path / 'none'}/", cache_dir=tmp_path) if (tmp_path / "none").mkdir() is None else None
 
 
+def test_a_text_with_too_few_pairs_is_told(tmp_path):
+    pytest.importorskip("tokenizers")
+    (tmp_path / "t").write_text("ab " * 300)
+    found = load(f"text:{tmp_path / 't'}", cache_dir=tmp_path, tokenizer="bpe:512")
+    assert found.tokenizer.size < 512
+    assert found.notes == (
+        f"bpe:512 found {found.tokenizer.size} tokens: no more pairs are frequent enough in the text",
+    )
+
+
 def test_bytes_that_are_no_text_are_refused_or_replaced(tmp_path):
     path = tmp_path / "t"
     path.write_bytes(b"\xef\xbb\xbf" + b"ab\r\n" * 300_000 + b"\xff" + "é".encode() * 20)
