@@ -97,6 +97,10 @@ def load_tokens(path: Path, name: str, options: Mapping[str, str], reading: Read
         cut = len(every) - len(every) // TEST_SHARE
         parts = [every[:cut], every[cut:]] if isinstance(every, np.ndarray) else [*_cut(every, cut)]
     tokenizer = _tokenizer(home, meta, reading)
+    if tokenizer and "vocabulary" in options:
+        raise DataError(
+            f"{name}: `vocabulary` is of ids without a tokenizer, got one of {tokenizer.size:,} tokens; leave it out"
+        )
     classes = tokenizer.names if tokenizer else tuple(map(str, range(_vocabulary(options, meta, name))))
     limit = len(classes) or 1 << 31  # the net's own, once it is known
     return Dataset(

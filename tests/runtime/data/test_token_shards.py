@@ -115,6 +115,8 @@ def test_other_mistakes(book, tmp_path):
             load(f"tokens:{tmp_path}{options}", cache_dir=tmp_path)
     assert len(load(f"tokens:{tmp_path},vocabulary=99", cache_dir=tmp_path).classes) == 99
     tokenized([str(book)], tmp_path / "out")
+    with pytest.raises(DataError, match=r"`vocabulary` is of ids without a tokenizer, got one of \d+ tokens; leave it"):
+        load(f"tokens:{tmp_path / 'out'},vocabulary=99", cache_dir=tmp_path)
     file = tmp_path / "out" / "val_000000.bin"
     file.write_bytes(bytes(len(file.read_bytes())))
     with pytest.raises(DataError, match=r"val_000000.bin is not the file that meta.json was written for"):
