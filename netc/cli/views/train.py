@@ -21,6 +21,7 @@ from netc.netspec.vocabulary import default_of, options_of, parts_of
 from netc.runtime import train as loop
 from netc.runtime.cache.store import Cache, CacheKey
 from netc.runtime.data.augment import said
+from netc.runtime.data.batches import steps_per_epoch
 from netc.runtime.data.dataset import Dataset
 from netc.runtime.data.frame import said_of_all
 from netc.runtime.metrics.bits import bits_of
@@ -81,7 +82,9 @@ class TrainView:
         if to := spelled_here(", ".join(said_of_all(self._config.preprocess))):
             self._say(f"images are {to}")
         if asked := spelled_here(", ".join(_parts_said(self._config.recipe))):
-            self._say(f"each step has {asked}")
+            recipe, each = self._config.recipe, steps_per_epoch(len(self._data.train), schedule.batch)
+            counted = recipe.averaging.swa_start or recipe.groups.thaw
+            self._say(f"each step has {asked}" + (f"; an epoch has {each:,} steps" if counted else ""))
         self._waiting.start()
         return self
 
