@@ -1,7 +1,8 @@
 """Tokenizers: what they make of a text comes back, whole and in parts; what is kept of them; what is refused."""
 
 import json
-import multiprocessing
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from netc.runtime.data.characters import Characters
 from netc.runtime.data.corpus import Files, Strings, between, cut_for_words, surveyed
 from netc.runtime.data.errors import DataError
 from netc.runtime.data.stretches import Stretches, bounds, joined
-from netc.runtime.data.token_cache import kept_tokens, key_of
+from netc.runtime.data.token_cache import kept_tokens
 from netc.runtime.data.tokenizer_words import trained_size
 
 WORDS = "The naïve café owner's 12 apples — 345 of them!\n\nDon't   eat\tall. 日本語 text, to be or not to be.\n" * 30
@@ -184,20 +185,22 @@ def test_files_are_read_in_pieces(tmp_path):
     assert "".join(part for part, _ in Files((Path(tmp_path / "t"),)).pieces()) == "a" * ((1 << 20) - 1) + "\nb\r"
 
 
-def _keep(root):
-    for number in range(60):
-        parts = [lambda: iter([np.arange(1000, dtype=np.int32)])]
-        (tokens,) = kept_tokens(root, key_of("race", number), 1000, parts)
-        assert tokens.tolist() == [*range(1000)]
+KEEPING = """
+import sys, numpy as np
+from pathlib import Path
+from netc.runtime.data.token_cache import kept_tokens
+for number in range(100):
+    parts = [lambda: iter([np.arange(1000, dtype=np.int32)])]
+    (tokens,) = kept_tokens(Path(sys.argv[1]), key_of("race", number), 1000, parts)
+    assert tokens.tolist() == [*range(1000)]
+"""
 
 
 def test_processes_share_a_cache(tmp_path):
-    processes = [multiprocessing.get_context("fork").Process(target=_keep, args=(tmp_path,)) for _ in range(4)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join()
-    assert [process.exitcode for process in processes] == [0] * 4
+    words = [sys.executable, "-c", KEEPING, str(tmp_path)]
+    processes = [subprocess.Popen(words, stderr=subprocess.PIPE, text=True) for _ in range(3)]
+    said = [process.communicate()[1] for process in processes]
+    assert [process.returncode for process in processes] == [0] * 3, said
     assert not [*(tmp_path / "tokens").glob(".*")]
 
 
