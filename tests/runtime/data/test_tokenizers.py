@@ -188,7 +188,7 @@ def test_files_are_read_in_pieces(tmp_path):
 KEEPING = """
 import sys, numpy as np
 from pathlib import Path
-from netc.runtime.data.token_cache import kept_tokens
+from netc.runtime.data.token_cache import kept_tokens, key_of
 for number in range(100):
     parts = [lambda: iter([np.arange(1000, dtype=np.int32)])]
     (tokens,) = kept_tokens(Path(sys.argv[1]), key_of("race", number), 1000, parts)
