@@ -19,6 +19,7 @@ import numpy as np
 from netc.codegen.evaluator import run
 from netc.codegen.program import Program, build
 from netc.netspec.check import check
+from netc.netspec.epochs import in_steps
 from netc.netspec.errors import NetcError, UserError
 from netc.netspec.layers import Conv2d, ConvBn, Dense, GlobalAvgPool, ResidualBlock
 from netc.netspec.lean.config import FIELDS, LeanConfig, config_of
@@ -30,6 +31,7 @@ from netc.runtime.compare.replay import first_state
 
 CORPUS = Path(__file__).resolve().parent.parent / "tests" / "lean_corpus"
 PART = 2  # examples of a part of the batch
+EPOCH = 5  # steps
 STAGES = (ConvBn(3, name="stem"), ResidualBlock(3, 1, name="stage1"), ResidualBlock(4, 2, 2, name="stage2"))
 IMAGES = NetSpec("images", (8, 8, 3), (*STAGES, GlobalAvgPool(), Dense(3, name="head")))
 PIXELS = NetSpec("pixels", (8, 8, 3), (*STAGES, Conv2d(3, 1, name="head")))
@@ -56,7 +58,8 @@ def refused_fields(error: UserError) -> list[str]:
 def program_of(options: Mapping[str, Any]) -> Program:
     """The program that the options shape, of a small net that has what they ask for."""
     recipe = recipe_of(**{name: value for name, value in options.items() if name in recipe_words()})
-    training_of(**{name: value for name, value in options.items() if name in training_words()})
+    training = training_of(**{name: value for name, value in options.items() if name in training_words()})
+    _, recipe = in_steps(training, recipe, EPOCH)
     spec = PIXELS if recipe.loss.kind.startswith("dice") else IMAGES
     return build(at_train_size(check(spec), options.get("train_size", 0)), recipe, PART * recipe.accumulate)
 

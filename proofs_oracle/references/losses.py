@@ -239,8 +239,8 @@ CASES: list[LossCase] = [
 ]
 
 BAD = (
-    BadLoss(CrossEntropy(1.0), (4,), "label smoothing wants a number in [0, 1), got 1.0"),
-    BadLoss(CrossEntropy(math.nan), (4,), "label smoothing wants a number in [0, 1), got nan"),
+    BadLoss(CrossEntropy(1.0), (4,), "`label_smoothing` wants a number in [0, 1), got 1.0"),
+    BadLoss(CrossEntropy(math.nan), (4,), "`label_smoothing` wants a number in [0, 1), got nan"),
     BadLoss(CrossEntropy(weights=(1.0, -1.0)), (2,), "weights wants numbers of at least 0, got -1.0"),
     BadLoss(CrossEntropy(weights=(1.0, 2.0)), (3,), "crossEntropy wants 3 numbers, one for each class, got 2"),
     BadLoss(SoftCrossEntropy(), (), "softCrossEntropy wants an output of [batch, .., classes], got [batch]"),
@@ -249,7 +249,7 @@ BAD = (
     BadLoss(Focal(alpha=(1.0, 2.0)), (4, 3), "focal wants 3 numbers, one for each class, got 2"),
     BadLoss(BinaryCrossEntropy(0.0), (4,), "positive_weight wants a positive number, got 0.0"),
     BadLoss(Huber(0.0), (4,), "huber: delta wants a positive number, got 0.0"),
-    BadLoss(OneVersusRest(1.0), (4,), "label smoothing wants a number in [0, 1), got 1.0"),
+    BadLoss(OneVersusRest(1.0), (4,), "`label_smoothing` wants a number in [0, 1), got 1.0"),
     BadLoss(Dice(), (4,), "dice wants an output of [batch, pixels.., classes], got [batch, 4]"),
     BadLoss(Dice(0.0), (4, 4), "dice: epsilon wants a positive number, got 0.0"),
     BadLoss(DiceCrossEntropy(), (4,), "diceCrossEntropy wants an output of [batch, pixels.., classes], got [batch, 4]"),

@@ -99,8 +99,8 @@ def test_a_file_with_one_is_listed_and_shown(path):
 
 
 def test_a_list_has_no_depth_and_no_other_input(path):
-    for option in (("--depth", 1), ("--classes", 3), ("--input", "4x4x1")):
-        assert "want one net, got the 3 of a file; choose one as Nets.lean:mlp" in refused("show", path, *option)
+    for option in (("--depth", 1), ("--classes", 3), ("--input", "4x4x1"), ("--layers", 2)):
+        assert "want one net, got 3 of a file; choose one as Nets.lean:mlp" in refused("show", path, *option)
     assert "holds 3 specs" in refused("show", path, "--toml")
 
 

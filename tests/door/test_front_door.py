@@ -198,7 +198,7 @@ def test_floats_as_targets():
         ({"target": "gpu"}, "`target` wants one of"),
         ({"steps_per_call": 99}, "`steps_per_call` wants at most the 5 steps of an epoch, got 99"),
         ({"input": "3x3"}, r"`x` wants float32 \[N, 3, 3\], the `input` of mine, got float32 \[N, 6\]"),
-        ({"classes": 0}, "features wants a positive integer, got 0"),
+        ({"classes": 0}, "`classes` wants an integer of at least 1, got 0"),
         (
             {"data": [(F, L)]},
             r"`data` wants a Dataset or a name, got list; make one by netc.Dataset.from_arrays\(x, y\)",

@@ -41,7 +41,7 @@ def judged(reference, case, *, seed):
 
 @pytest.fixture(scope="module")
 def failure():
-    return random_nets.search(30, 7, run=judged)
+    return random_nets.search(40, 5, run=judged)
 
 
 def test_a_fault_is_shrunk_to_one_layer(failure):

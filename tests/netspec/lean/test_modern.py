@@ -87,6 +87,7 @@ CHANGES = {
     "randAugmentGeometric": (RAND, True),
     "augBicubic": ({}, True), "trainRes": ({}, 4), "testCropRatio": ({}, 0.875), "repeatedAug": ({}, 3),
     "useEMA": ({}, True), "emaDecay": ({"useEMA": True}, 0.9),
+    "useSWA": ({"swaStartEpoch": 1}, True), "swaStartEpoch": ({"useSWA": True, "swaStartEpoch": 1}, 2),
 }  # fmt: skip
 STANDARD = Augment(crop=1, flip=True)  # what a data set of images says where the file leaves it to it
 

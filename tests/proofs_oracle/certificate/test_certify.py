@@ -362,13 +362,16 @@ def test_a_gradient_of_the_wrong_argument():
 # -- every rule ------------------------------------------------------------------------------------------------------
 
 
+CONSTANT = {"topKGates/one-expert"}  # its output is 1 whatever goes in: no statement
+
+
 @pytest.mark.parametrize("kind", REFERENCES)
 def test_every_rule_on_the_oracles_cases(kind):
     """At the oracle's shapes and options, exactly; a composite, whose parts are judged so, in its first two cases."""
     for case in REFERENCES[kind].cases[: 2 if issubclass(KINDS[kind], Composite) else None]:
         function = layer_module(case.layer, case.x, case.batch, training=case.training).function("vjp")
         claim = claims.claim_of_layer(function)
-        if claim.gradients:
+        if claim.gradients and f"{kind}/{case.name}" not in CONSTANT:
             assert judge(case.name, function, claim, QUICK, float_point(max(2, case.ids))).holds, case.name
 
 

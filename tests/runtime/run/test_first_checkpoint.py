@@ -120,7 +120,7 @@ def test_a_death_before_run_json_leaves_the_name_free(data, tmp_path, cache, mon
     given, folder = config(init=WEIGHTS), tmp_path / "run"
     start = Start({"head.bias": np.ones(10, np.float32)}, None, WEIGHTS, ())
     with monkeypatch.context() as patch, pytest.raises(Stop):
-        patch.setattr("netc.runtime.train.write_config", lambda *arguments: die())
+        patch.setattr("netc.runtime.run.tokenizer.write_config", lambda *arguments: die())
         train(given, data, folder, cache, start=start)
     assert [p.name for p in folder.iterdir()] == ["last"]
     assert train(given, data, folder, cache, start=start).steps == STEPS
