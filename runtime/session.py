@@ -120,20 +120,24 @@ class Session:
     def run(self, state: State, feed: Feed, metrics: Collection[str] | None = None) -> tuple[State, dict[str, Array]]:
         """The steps of a feed: the next state, and the metrics, float32 [steps] each: all, or those of `metrics`.
 
-        Nothing is waited for between its calls.
+        Nothing is waited for between its calls. Where a call has computed its results they are read at once: IREE lays
+        all results of a call in one allocation, which a metric that is kept would hold.
         """
-        buffers, found, call, get = _buffers(state), [], self.loaded.call, self.loaded.get
+        buffers, found, call, at_once = _buffers(state), [], self.loaded.call, self.loaded.synchronous
         held = len(buffers)
+        wanted = {n: held + i for i, n in enumerate(self.metrics) if metrics is None or n in metrics}
+
+        def read(values: list[Buffer]) -> list[Array]:
+            return [self.loaded.get(v).reshape(-1) for v in values]
+
         for args in feed.calls:
             results = call(feed.function, [*buffers, *args])
             state.taken, state.buffers, buffers = True, [], results[:held]
-            found.append(results[held:])
-        state = State(buffers)
-        wanted = self.metrics if metrics is None else metrics
-        if len(found) == 1:
-            return state, {n: get(v).reshape(-1) for n, v in zip(self.metrics, found[0], strict=True) if n in wanted}
-        columns = zip(self.metrics, zip(*found, strict=True), strict=True)
-        return state, {n: np.concatenate([get(v).reshape(-1) for v in vs]) for n, vs in columns if n in wanted}
+            kept = [results[i] for i in wanted.values()]
+            found.append(read(kept) if at_once else kept)
+        rows = found if at_once else [read(kept) for kept in found]
+        joined = rows[0] if len(rows) == 1 else [np.concatenate(column) for column in zip(*rows, strict=True)]
+        return State(buffers), dict(zip(wanted, joined, strict=True))
 
     def call(self, state: State, function: str, args: Sequence[Buffer]) -> tuple[State, list[Buffer]]:
         """Call a function of the training on what lies on the device: the next state, and the metrics there."""

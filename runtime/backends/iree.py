@@ -72,6 +72,7 @@ class IreeLoaded:
     """One VM context. Calls go straight to the VM: no conversion, no copy, results stay on the device."""
 
     exact_loops = True
+    synchronous = True
 
     def __init__(self, source: Source, target: Target) -> None:
         if source.artefact is None:

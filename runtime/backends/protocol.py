@@ -29,10 +29,12 @@ class Loaded(Protocol):
 
     `exact_loops`: a function that loops over another computes bit for bit what calls of that other one do.
     `concurrent_put`: another thread may `put` while one runs `call`.
+    `synchronous`: `call` returns when its results are computed, so that `get` never waits.
     """
 
     exact_loops: bool
     concurrent_put: bool
+    synchronous: bool
 
     def put(self, array: Array) -> Buffer:
         """A NumPy array as a tensor on the device."""

@@ -15,6 +15,7 @@ class ReferenceLoaded:
     """Runs the module's operations one by one."""
 
     exact_loops = True
+    synchronous = True
     concurrent_put = True
 
     def __init__(self, source: Source) -> None:

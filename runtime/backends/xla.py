@@ -29,6 +29,7 @@ class XlaLoaded:
     """One executable for each function, compiled when it is first called."""
 
     exact_loops = False  # inside a `while` XLA folds transposes into convolutions, and so rounds in another way
+    synchronous = False
     concurrent_put = True
 
     def __init__(self, source: Source) -> None:
