@@ -60,7 +60,7 @@ def emit_loss(b: Builder, loss: Loss, z: Value, target: Value) -> EmittedLoss:
 # -- what they share -------------------------------------------------------------------------------------------------
 
 
-def _spread(b: Builder, v: Value, like: Value) -> Value:
+def spread(b: Builder, v: Value, like: Value) -> Value:
     """v on the first axes of `like`, repeated along the others."""
     return b.broadcast(v, like, tuple(range(len(v.shape))))
 
@@ -76,14 +76,14 @@ def mean_of_each(b: Builder, v: Value) -> Value:
     return b.mul(b.sum(v, tuple(range(1, len(v.shape)))), v.shape[0] / v.type.size)
 
 
-def _share(b: Builder, d: Value, v: Value) -> Value:
+def share(b: Builder, d: Value, v: Value) -> Value:
     """The pullback of `mean_of_each`: every element of v gets d / n, n their number."""
-    return d if len(v.shape) == 1 else _spread(b, b.mul(d, v.shape[0] / v.type.size), v)
+    return d if len(v.shape) == 1 else spread(b, b.mul(d, v.shape[0] / v.type.size), v)
 
 
 def _one_hot(b: Builder, ids: Value, z: Value) -> Value:
     """Truth values [B, .., K]: whether this is the class of the target."""
-    return b.compare("EQ", _spread(b, ids, z), b.iota(len(z.shape) - 1, z.shape))
+    return b.compare("EQ", spread(b, ids, z), b.iota(len(z.shape) - 1, z.shape))
 
 
 @dataclass(frozen=True)
@@ -95,11 +95,17 @@ class _Exponentials:
     total: Value
 
     def softmax(self, b: Builder) -> Value:
-        return b.div(self.e, _spread(b, self.total, self.e))
+        return b.div(self.e, spread(b, self.total, self.e))
+
+
+def log_softmax(b: Builder, z: Value) -> Value:
+    """z less its log-sum-exp over classes, the last axis."""
+    s = _exponentials(b, z)
+    return b.sub(s.shifted, spread(b, b.unary("log", s.total), z))
 
 
 def _exponentials(b: Builder, z: Value) -> _Exponentials:
-    shifted = b.sub(z, _spread(b, b.max_over(z, _last(z)), z))
+    shifted = b.sub(z, spread(b, b.max_over(z, _last(z)), z))
     e = b.unary("exp", shifted)
     return _Exponentials(shifted, e, b.sum(e, _last(z)))
 
@@ -115,8 +121,8 @@ def _cross_entropy(b: Builder, z: Value, s: _Exponentials, q: Value, mass: Value
 
     def pull(d: Value) -> Value:  # dz = d (m softmax(z) - q)
         softmax = s.softmax(b)
-        scaled = softmax if mass is None else b.mul(_spread(b, mass, z), softmax)
-        return b.mul(_spread(b, _share(b, d, at), z), b.sub(scaled, q))
+        scaled = softmax if mass is None else b.mul(spread(b, mass, z), softmax)
+        return b.mul(spread(b, share(b, d, at), z), b.sub(scaled, q))
 
     return EmittedLoss(mean_of_each(b, at), pull)
 
@@ -147,7 +153,7 @@ def emit_one_versus_rest(b: Builder, loss: OneVersusRest, z: Value, ids: Value) 
     at = b.add(b.mul(q, softplus(b, minus)), b.mul(b.sub(1.0, q), softplus(b, z)))
 
     def pull(d: Value) -> Value:  # dz = d (s(z) - q)
-        return b.mul(_share(b, d, at), b.sub(b.unary("logistic", z), q))
+        return b.mul(share(b, d, at), b.sub(b.unary("logistic", z), q))
 
     return EmittedLoss(mean_of_each(b, at), pull)
 
@@ -168,7 +174,7 @@ def emit_focal(b: Builder, loss: Focal, z: Value, ids: Value) -> EmittedLoss:
     own = b.sum(b.select(hit, z, 0.0), _last(z))
     others = b.select(hit, FAR, z)
     top = b.max_over(others, _last(z))
-    e = b.select(hit, 0.0, b.unary("exp", b.sub(others, _spread(b, top, z))))
+    e = b.select(hit, 0.0, b.unary("exp", b.sub(others, spread(b, top, z))))
     total = b.maximum(b.sum(e, _last(z)), 1.0)  # the largest of the others gives 1; a net of one class has none
     m = b.sub(b.add(top, b.unary("log", total)), own)
     plus = softplus(b, m)
@@ -183,10 +189,10 @@ def emit_focal(b: Builder, loss: Focal, z: Value, ids: Value) -> EmittedLoss:
     def pull(d: Value) -> Value:
         # d/dm = alpha s^gamma (gamma (1 - s) softplus(m) + s), for s' = s (1 - s) and softplus' = s
         slope = b.add(b.mul(b.mul(b.sub(1.0, miss), plus), loss.gamma), miss)
-        dm = b.mul(_share(b, d, at), b.mul(focus, slope))
+        dm = b.mul(share(b, d, at), b.mul(focus, slope))
         # dm/dz_k: the softmax over the others, and -1 for the target
-        towards = b.select(hit, -1.0, b.div(e, _spread(b, total, z)))
-        return b.mul(_spread(b, dm, z), towards)
+        towards = b.select(hit, -1.0, b.div(e, spread(b, total, z)))
+        return b.mul(spread(b, dm, z), towards)
 
     return EmittedLoss(mean_of_each(b, at), pull)
 
@@ -209,7 +215,7 @@ def emit_binary_cross_entropy(b: Builder, loss: BinaryCrossEntropy, z: Value, ta
 
     def pull(d: Value) -> Value:  # softplus' = s, so dz = d ((1 - t) s(z) - w t s(-z))
         slope = b.sub(b.mul(no, b.unary("logistic", z)), b.mul(yes, b.unary("logistic", minus)))
-        return b.mul(_share(b, d, at), slope)
+        return b.mul(share(b, d, at), slope)
 
     return EmittedLoss(mean_of_each(b, at), pull)
 
@@ -219,7 +225,7 @@ def emit_mean_squared_error(b: Builder, loss: MeanSquaredError, z: Value, target
     """(z - t)²."""
     off = b.sub(z, target)
     at = b.mul(off, off)
-    return EmittedLoss(mean_of_each(b, at), lambda d: b.mul(_share(b, b.mul(d, 2.0), at), off))  # dz = 2 d (z - t) / n
+    return EmittedLoss(mean_of_each(b, at), lambda d: b.mul(share(b, b.mul(d, 2.0), at), off))  # dz = 2 d (z - t) / n
 
 
 @loss_rule(Huber)
@@ -228,7 +234,7 @@ def emit_huber(b: Builder, loss: Huber, z: Value, target: Value) -> EmittedLoss:
     off = b.sub(z, target)
     c = b.maximum(b.minimum(off, loss.delta), -loss.delta)
     at = b.mul(c, b.sub(off, b.mul(c, 0.5)))
-    return EmittedLoss(mean_of_each(b, at), lambda d: b.mul(_share(b, d, at), c))  # dz = d c / n
+    return EmittedLoss(mean_of_each(b, at), lambda d: b.mul(share(b, d, at), c))  # dz = d c / n
 
 
 @loss_rule(Dice)
@@ -245,11 +251,11 @@ def emit_dice(b: Builder, loss: Dice, z: Value, ids: Value) -> EmittedLoss:
 
     def pull(d: Value) -> Value:
         # dc_k/ds_pk = (2 o_pk - c_k) / either_k, so g = -(d / K) (2 o - c) / either
-        part = b.div(_spread(b, b.mul(d, 1 / classes), either), either)
+        part = b.div(spread(b, b.mul(d, 1 / classes), either), either)
         off = b.sub(b.broadcast(c, z, by_class), b.mul(o, 2.0))
         g = b.mul(b.broadcast(part, z, by_class), off)
         along = b.sum(b.mul(g, s), _last(z))
-        return b.mul(s, b.sub(g, _spread(b, along, z)))  # dz = s (g - sum_k g_k s_k), the softmax's pullback
+        return b.mul(s, b.sub(g, spread(b, along, z)))  # dz = s (g - sum_k g_k s_k), the softmax's pullback
 
     return EmittedLoss(each, pull)
 
@@ -290,7 +296,7 @@ def hits(b: Builder, logits: Value, labels: Value) -> Value:
 def first_maximum(b: Builder, z: Value) -> Value:
     """The first class whose number is the largest, i32 [B, ..]."""
     classes = z.shape[-1]
-    top = _spread(b, b.max_over(z, _last(z)), z)
+    top = spread(b, b.max_over(z, _last(z)), z)
     index = b.iota(len(z.shape) - 1, z.shape)
     candidates = b.select(b.compare("EQ", z, top), index, classes)
     return b.op("reduce_min", candidates, b.scalar(classes, "i32"), dims=_last(z))

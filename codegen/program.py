@@ -14,6 +14,7 @@ from netc.codegen.changed import change
 from netc.codegen.chunked_loss import SHARE, ChunkedLoss
 from netc.codegen.clipping import clipped
 from netc.codegen.collector import no_collector
+from netc.codegen.distilling import taught, teach
 from netc.codegen.groups import rates, trained_of, waiting
 from netc.codegen.ir import Function, Module, Value
 from netc.codegen.labels import evaluated, judge_masked, share_of
@@ -131,8 +132,7 @@ def build(net: CheckedNet, recipe: Recipe, batch: int, *, steps_per_call: int = 
         raise SpecError((_why_nothing_again(net, recipe, batch),))
     functions = [maker.init(), *chunks, *micro, step, maker.eval_step(), maker.predict()]
     if recipe.precision == "f64":
-        names = {s.name for s in state}
-        functions = [to_f64(f, names) for f in functions]
+        functions = [to_f64(f, {s.name for s in state}) for f in functions]
         state = tuple(replace(s, type=widened(s.type)) for s in state)
     if steps_per_call > 1:
         functions.insert(-2, train_steps(functions[-3], len(state), steps_per_call))
@@ -216,22 +216,28 @@ class ModuleEmitter:
         """The share of these examples in the mean over the whole batch, and of its gradient."""
         if self.recipe.chunked_loss:
             return self._added(b, self._derive_by_chunks(b, held, x, target))
-        key = None
-        if self._draws:
-            with b.at("key"):
-                key = step_key(b, held["key"], held["step"])
+        key = self._key(b, held)
         if self.recipe.generation.process:
             return self._added(b, derived(b, self.net, self.recipe, self._scope(held, key, x), x, target, self.batch))
         changed = change(b, self.recipe, key, x)
         out = emit(b, self.net.spec.body, self._scope(held, key, x), changed.x)
+        shown = teach(b, self.recipe.distilling, held, changed.x)
         with b.at("loss"):
             found = [self._one_loss(b, held, out.y, t) for t in changed.targets(b, target)]
             mean = changed.sum(b, [mean for mean, _, _ in found])
             right = changed.sum(b, [right for _, right, _ in found])
+            both = taught(b, self.recipe.distilling, out.y, shown, mean, 1 / self.batch)
         with b.at("loss", "vjp"):
-            dlogits = changed.sum(b, [pull() for _, _, pull in found])
+            dlogits = both.pull(changed.sum(b, [pull() for _, _, pull in found]))
         _, drawn = out.pull(dlogits)
-        return self._added(b, Derived(mean, right, drawn, out.state))
+        return self._added(b, Derived(both.mean, right, drawn, out.state))
+
+    def _key(self, b: Builder, held: Mapping[str, Value]) -> Value | None:
+        """The step's key, where anything draws."""
+        if not self._draws:
+            return None
+        with b.at("key"):
+            return step_key(b, held["key"], held["step"])
 
     def _scope(self, held: Mapping[str, Value], key: Value | None, x: Value) -> Scope:
         recipe = self.recipe
@@ -249,11 +255,7 @@ class ModuleEmitter:
 
     def _derive_by_chunks(self, b: Builder, held: dict[str, Value], x: Value, target: Value) -> Derived:
         """The same, the loss by chunks of tokens."""
-        key = None
-        if self._draws:
-            with b.at("key"):
-                key = step_key(b, held["key"], held["step"])
-        scope = self._scope(held, key, x)
+        scope = self._scope(held, self._key(b, held), x)
         share = held.get(SHARE) or b.scalar(1 / (self.batch * self.net.x.shape[0]))
         return self.chunked.derive(b, held, scope, x, target, share)
 
@@ -385,11 +387,10 @@ class ModuleEmitter:
             return answered(b, self.net, self.recipe, Scope(held, held, False, remat=self.recipe.remat), x, target)
         logits = self._forward(b, held, x)
         with b.at("loss"):
-            each, part = (
-                evaluated(b, loss, logits, target)
-                if self.recipe.check_labels
-                else (emit_loss(b, loss, logits, target).each, None)
-            )
+            if self.recipe.check_labels:
+                each, part = evaluated(b, loss, logits, target)
+            else:
+                each, part = emit_loss(b, loss, logits, target).each, None
         return each, part, lambda: correct(b, loss, logits, target)
 
     def predict(self) -> Function:

@@ -12,11 +12,16 @@ from netc.netspec.types import TensorType
 SCALAR = TensorType(())
 KEY = TensorType((2,), "ui32")
 STEP = TensorType((), "i32")
+TEACHER = "teacher/"
+"""What the names of a teacher's slots begin with."""
 
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """One tensor of the state: `role` is parameter, statistic, moment, slow, correction, average, step or key."""
+    """One tensor of the state.
+
+    `role` is parameter, statistic, moment, slow, correction, average, teacher, step or key.
+    """
 
     name: str
     role: str
@@ -24,7 +29,7 @@ class Slot:
 
 
 def state_of(net: CheckedNet, recipe: Recipe) -> tuple[Slot, ...]:
-    """Every tensor of the state: parameters, statistics, moments, scalars of the optimizer, averages, step, key."""
+    """Every tensor of the state: parameters, statistics, moments, scalars, averages, teacher, step, key."""
     rule = rule_of(recipe.optimizer)
     moments = rule.moments(recipe.optimizer)
     average = recipe.averaging.word
@@ -44,6 +49,7 @@ def state_of(net: CheckedNet, recipe: Recipe) -> tuple[Slot, ...]:
         ),
         *(Slot(c, "correction", SCALAR) for c in rule.scalars),
         *(Slot(f"{average}/{n}", "average", TensorType(s)) for n, s in net.shapes.items() if average),
+        *(Slot(f"{TEACHER}{n}", "teacher", TensorType(s)) for n, s in recipe.distilling.shapes.items()),
         Slot("step", "step", STEP),
         Slot("key", "key", KEY),
     )

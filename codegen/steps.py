@@ -55,7 +55,8 @@ class Accumulation:
 
     @property
     def _constants(self) -> list[Slot]:
-        return [*self._slots("parameter"), *(self._slots("key") if self.draws else []), *self.constants]
+        held = [*self._slots("parameter"), *self._slots("teacher")]
+        return [*held, *(self._slots("key") if self.draws else []), *self.constants]
 
     def micro_step(self) -> Function:
         """(loss, correct, statistics, gradients; x, y, number; parameters, key) -> the first four, this part added.

@@ -88,12 +88,20 @@ def recipe_from(words: dict[str, Any]) -> Recipe:
     """The recipe of the words, one of which may be `recipe` itself. Raises UserError or SpecError."""
     recipe = words.pop("recipe", None)
     if recipe is None:
-        return recipe_of(**words)
+        return _with_teacher(recipe_of(**words))
     if words:
         raise UserError(f"`recipe` says how to train, got also {', '.join(f'`{n}`' for n in words)}; leave one out")
     if not isinstance(recipe, Recipe):
         raise UserError(f"`recipe` wants a Recipe, got {type(recipe).__name__}; its fields may be given by themselves")
-    return recipe.check()
+    return _with_teacher(recipe.check())
+
+
+def _with_teacher(recipe: Recipe) -> Recipe:
+    if not recipe.distilling.distill:
+        return recipe
+    from netc.runtime.weights.teacher import with_teacher
+
+    return with_teacher(recipe)
 
 
 def over_stated(

@@ -59,6 +59,7 @@ from netc.runtime.run.tokenizer import kept_tokenizer
 from netc.runtime.target import parse_target
 from netc.runtime.weights.hub import fetched
 from netc.runtime.weights.pretrained import Start, read_start
+from netc.runtime.weights.teacher import taught_as
 from netc.train_request import LEAST, OWN_WORDS, PREPROCESS, SAVING, TrainRequest, request_types, request_words
 from netc.word_types import typed
 
@@ -130,16 +131,9 @@ def _request(merged: Merged, on_stated: Callable[[Stated], None] | None) -> Trai
     if own.get("new_head") and own.get("init") is None and not own.get("pretrained"):
         raise UserError("`new_head` belongs to `init`, got no `init`; without it every layer is initialised at random")
     return TrainRequest(
-        spec,
-        recipe=recipe,
-        training=training,
-        augment=augment,
-        preprocess=preprocess,
-        saving=saving,
-        feeding=Feeding(**fed).check(),
-        places=merged.places,
-        **own,
-    )
+        spec, recipe=recipe, training=training, augment=augment, preprocess=preprocess, saving=saving,
+        feeding=Feeding(**fed).check(), places=merged.places, **own,
+    )  # fmt: skip
 
 
 def saving_of(words: Mapping[str, Any], held: Saving) -> Saving:
@@ -182,6 +176,7 @@ def _planned(request: TrainRequest) -> Plan:
     _refuse_unused(request, config, stored)
     refuse_misfits(config, data)
     comparison_of(config, data)  # which refuses a metric that the run has not
+    taught_as(config, data)  # which refuses a teacher of other classes
     folder = request.out or _folder(net.spec.name, data.name, again=request.auto_resume)
     init = fetched(net.spec.name) if request.pretrained else request.init
     if init is None:

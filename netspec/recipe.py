@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from netc.netspec.averaging import Averaging
 from netc.netspec.clipping import Clipping
+from netc.netspec.distilling import Distilling
 from netc.netspec.erasing import Erasing
 from netc.netspec.errors import SpecError
 from netc.netspec.groups import THAWED, Groups
@@ -72,6 +73,7 @@ class Recipe:
     wrapping: Wrapping = part(Wrapping())  # noqa: RUF009  # frozen
     regularisation: Regularisation = part(Regularisation())  # noqa: RUF009  # frozen
     generation: Generation = part(Generation())  # noqa: RUF009  # frozen
+    distilling: Distilling = part(Distilling())  # noqa: RUF009  # frozen
 
     @property
     def draws(self) -> bool:
@@ -83,9 +85,17 @@ class Recipe:
         """What of an output is right, a row of METRICS in codegen/losses.py: of a generative model nothing is."""
         return "nothing" if self.generation.process else self.loss.metric
 
+    @property
+    def untaught(self) -> Recipe:
+        """The same without a teacher: evaluation and prediction have none."""
+        return replace(self, distilling=Distilling())
+
     def check(self) -> Recipe:
         """The recipe itself; raises SpecError with one sentence for each value out of range."""
         problems = [*self.optimizer.problems(), *self.loss.problems()]
+        others = {name: getattr(self, name) for name in ("chunked_loss", "check_labels", "scan_blocks")}
+        others["process"] = self.generation.process
+        problems += self.distilling.beside(self.loss, others)
         for name in parts_of(Recipe):
             problems += getattr(self, name).problems()
         if self.optimizer.averages:

@@ -19,6 +19,7 @@ def misfits(net: CheckedNet, recipe: Recipe, batch: int) -> Iterator[str]:
     yield from recipe.erasing.misfits(net.x)
     yield from recipe.regularisation.misfits(net.spec)
     yield from recipe.groups.misfits(net)
+    yield from recipe.distilling.misfits(net)
     if recipe.chunked_loss:
         yield from _chunks(net, recipe, batch // recipe.accumulate)
     yield from learning_misfits(net, recipe)

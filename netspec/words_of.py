@@ -8,6 +8,7 @@ from typing import Any
 from netc.netspec.loss import LOSSES, Loss
 from netc.netspec.optimizers import OPTIMIZERS, Optimizer
 from netc.netspec.recipe import Recipe, TrainConfig
+from netc.netspec.vocabulary import options_of
 
 
 def words_of_recipe(recipe: Recipe) -> dict[str, Any]:
@@ -20,7 +21,7 @@ def words_of_recipe(recipe: Recipe) -> dict[str, Any]:
         elif isinstance(value, Loss):
             found |= _loss(value)
         else:
-            found |= _fields(value) if is_dataclass(value) else {f.name: value}
+            found |= {n: getattr(value, n) for n in options_of(value)} if is_dataclass(value) else {f.name: value}
     return found
 
 

@@ -23,7 +23,7 @@ from netc.proofs_oracle.references import optimizers
 from netc.proofs_oracle.references.averaging import average
 from netc.proofs_oracle.references.clipping import clipped
 from netc.proofs_oracle.references.losses import draw_target
-from netc.proofs_oracle.references.step import StepCase, evaluation, loss_and_gradients, prediction
+from netc.proofs_oracle.references.step import TEACHER, StepCase, evaluation, loss_and_gradients, prediction
 from netc.proofs_oracle.result import Result, result_of
 from netc.proofs_oracle.witness import compiled
 
@@ -155,6 +155,9 @@ def run_step_case(case: StepCase, *, seed: int = 0) -> Result:
     program = build(net, case.recipe, case.batch)
     params: Tensors = {p.name: rng.standard_normal(p.shape) / 2 for p in net.params}
     state: Tensors = {s.name: rng.uniform(0.5, 2.0, s.shape) for s in net.state}
+    # a statistic may be a variance, so that all are positive
+    taught = {f"{TEACHER}{n}": rng.uniform(0.5, 2.0, s) - 0.4 for n, s in case.recipe.distilling.shapes.items()}
+    state |= taught
     witness = _Witness(case, net, params, state, optimizers.Kept({}))
     witness.kept = optimizers.start(optimizer, tuple(v for n, v in params.items() if not witness.frozen(n)))
     gradient = compiled(loss_and_gradients(case.net, case.recipe))

@@ -110,7 +110,7 @@ def open_session(
     saved = saved or checkpoint_of(folder, which)
     if saved.meta.get("spec_sha256") != config.net.digest:
         raise UserError(f"{folder / which} belongs to another spec than run.json; give the run that it was made by")
-    program = build(config.net, config.recipe, config.training.batch)
+    program = build(config.net, config.recipe.untaught, config.training.batch)
     choices = config.choices if target == config.target else NO_OVERRIDES
     session = Trainer(prepare(program, parse_target(target), cache, choices))
     session.restore(chosen_weights(saved.tensors, chosen))

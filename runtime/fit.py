@@ -32,7 +32,7 @@ def refuse_misfits(config: RunConfig, data: Dataset) -> None:
         text = kind == "text"  # whose targets are its tokens: int32, and too many to copy for their type
         problems = [*_problems(config, kind, np.empty(0, np.int32) if text else data.train.labels)]
     problems += [*_idle_problems(config, data)]
-    if problems := problems or [*misfits(config.net, config.recipe, config.training.batch)]:
+    if problems := problems or [*misfits(config.trained_net, config.recipe, config.training.batch)]:
         raise UserError("\n".join(problems))
 
 

@@ -1,4 +1,4 @@
-"""The normalisation of a run: what it kept, what it states, what its first weights want, or that of its data."""
+"""The normalisation of a run: what it kept, what it states, what its weights or teacher want, or its data's."""
 
 from __future__ import annotations
 
@@ -13,16 +13,22 @@ from netc.runtime.data.workers import AUTOMATIC
 from netc.runtime.run.checkpoint import Checkpoint
 from netc.runtime.run.config import RunConfig, normalise_of, stated
 from netc.runtime.weights.pretrained import Start
+from netc.runtime.weights.teacher import refuse_taught_otherwise, taught_as
 
 
 def normalisation(
     config: RunConfig, data: Dataset, saved: Checkpoint | None, start: Start | None, workers: int = AUTOMATIC
 ) -> Normalise:
-    """The normalisation of a run on `data`; that of a checkpoint, if there is one, as it is."""
+    """The normalisation of a run on `data`; that of a checkpoint, if there is one, as it is.
+
+    Raises UserError where it is not the one that a teacher knows.
+    """
     if saved is not None:
         return normalise_of(saved)
-    found = stated(config) or (start.normalise if start else None)
+    known = taught_as(config, data)
+    found = stated(config) or (start.normalise if start else None) or known
     found = found or statistics(data.train, config.example.shape[-1], workers)
+    refuse_taught_otherwise(config, known, found)
     return replace(found, target=_target_scale(data.train, config.recipe.loss))
 
 

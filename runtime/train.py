@@ -50,6 +50,7 @@ from netc.runtime.target import Target, parse_target
 from netc.runtime.trainer import Trainer
 from netc.runtime.versions import versions
 from netc.runtime.weights.pretrained import Start
+from netc.runtime.weights.teacher import given_tensors
 from netc.traces.schema import EvalRecord, Header
 from netc.traces.write import TraceWriter
 
@@ -189,7 +190,7 @@ def _prepared(
     program = build(config.trained_net, config.recipe, batch, steps_per_call=config.steps_per_call)
     choices, config = config.choices, replace(config, choices=in_use(program, target, config.choices))
     prepared = prepare(program, target, cache, config.choices)
-    tested = build(config.net, config.recipe, batch) if config.trained_net != config.net else None
+    tested = build(config.net, config.recipe.untaught, batch) if config.trained_net != config.net else None
     watch.prepared(prepared)
     session = Trainer(prepared)
     examiner = Trainer(prepare(tested, target, cache, choices)) if tested else session  # as `netc eval` makes it
@@ -231,11 +232,10 @@ def _begun(run: _Run, start: Start | None) -> Counter:
     """Take the state before step 0. A drawn one is not written, as the seed gives it again, bit for bit."""
     run.session.init(run.config.seed)
     checkpoint.want_room(run.folder / "last", sum(slot.type.bytes for slot in run.session.program.state))
-    counter = Counter()
-    if start:
-        run.session.restore(run.session.fetch() | start.tensors)
-        run.saver.last(counter)  # before run.json: a folder with run.json can always be resumed
-    return counter
+    if given := given_tensors(run.config, start):
+        run.session.restore(run.session.fetch() | given)
+        run.saver.last(Counter())  # before run.json: a folder with run.json can always be resumed
+    return Counter()
 
 
 def _resumed(run: _Run, left: LeftOff) -> Counter:

@@ -22,7 +22,7 @@ from netc.netspec.types import TensorType
 
 # role of a slot -> row
 KEPT = {"parameter": "parameters", "moment": "moments", "statistic": "statistics"}
-KEPT |= {"average": "averages", "slow": "slow"}
+KEPT |= {"average": "averages", "slow": "slow", "teacher": "teacher"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Memory:
     """The bytes of a step. `saved` is largest first; `again` is what the largest recomputed block makes once more.
 
     `sums` are those of the gradients of a batch's parts, 0 where it passes whole; `averages` those of the weights and
-    `slow` Lookahead's, 0 where none are kept.
+    `slow` Lookahead's, 0 where none are kept; `teacher` those of the net that is distilled.
     """
 
     parameters: int
@@ -56,6 +56,7 @@ class Memory:
     sums: int = 0
     averages: int = 0
     slow: int = 0
+    teacher: int = 0
 
     @property
     def rows(self) -> dict[str, int]:
@@ -64,6 +65,7 @@ class Memory:
         again = {"one block again": _total(self.again)} if self.again else {}
         named |= {"averages": self.averages} if self.averages else {}
         named |= {"slow weights": self.slow} if self.slow else {}
+        named |= {"teacher": self.teacher} if self.teacher else {}
         named |= {"sums of gradients": self.sums} if self.sums else {}
         return {**named, "saved activations": _total(self.saved), **again}
 

@@ -37,6 +37,7 @@ _FORMS: Mapping[str, Mapping[str, Any]] = {
     "noise_schedule": {"type": click.Choice(NOISES)},
     "best_by": {"metavar": "METRIC", "help": f"{BEST_BY}.  [default: accuracy, or loss]"},
     "accumulate": {"type": click.IntRange(min=1), "metavar": "N"},
+    "distill": {"metavar": "RUN"},
 }
 
 

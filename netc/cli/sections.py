@@ -15,6 +15,7 @@ from netc.cli.console import write
 from netc.netspec.augment import Augment
 from netc.netspec.averaging import Averaging
 from netc.netspec.clipping import Clipping
+from netc.netspec.distilling import Distilling
 from netc.netspec.feeding import Feeding
 from netc.netspec.groups import Groups
 from netc.netspec.optimizers import Optimizer
@@ -45,7 +46,7 @@ FIRST = (
 _OF_CLASS: dict[type, str] = {
     Optimizer: OPTIMIZER, Wrapping: OPTIMIZER, Schedule: RATE, Groups: START, Clipping: GRADIENTS,
     Averaging: GRADIENTS, Augment: AUGMENTING, Preprocess: READING, Feeding: SPLIT, TrainConfig: STOP, Recipe: SPEED,
-    Generation: GENERATE,
+    Generation: GENERATE, Distilling: LOSS,
 }  # fmt: skip
 # fields that belong elsewhere than their class
 _OF_FIELD = {"decay_all": OPTIMIZER, "check_labels": LOSS, "warmup_steps": RATE, "lr_per_epoch": RATE,

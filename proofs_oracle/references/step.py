@@ -13,30 +13,11 @@ import jax.numpy as jnp
 from netc.netspec.averaging import Averaging
 from netc.netspec.check import check
 from netc.netspec.clipping import Clipping
+from netc.netspec.distilling import Distilling
 from netc.netspec.erasing import Erasing
 from netc.netspec.groups import Groups
 from netc.netspec.layer import Layer, part_names
-from netc.netspec.layers import (
-    BottleneckBlock,
-    Chain,
-    Conv2d,
-    ConvBn,
-    ConvTranspose2d,
-    Dense,
-    Dropout,
-    DropPath,
-    Flatten,
-    GaussianSample,
-    GlobalAvgPool,
-    MaxPool,
-    MixtureOfExperts,
-    Residual,
-    ResidualBlock,
-    TakeTokens,
-    TiedHead,
-    TimeCondAdd,
-    TokenPositionEmbed,
-)
+from netc.netspec.layers import Chain
 from netc.netspec.loss import (
     BinaryCrossEntropy,
     CrossEntropy,
@@ -52,11 +33,31 @@ from netc.netspec.process import Generation
 from netc.netspec.recipe import SGD, Adam, Recipe
 from netc.netspec.regularisation import Regularisation
 from netc.netspec.spec import NetSpec
+from netc.netspec.toml import to_toml
 from netc.netspec.wrapping import Wrapping
 from netc.proofs_oracle.reference import AUXILIARY, KEY, STREAM, apply, under, within
 from netc.proofs_oracle.references import losses
 from netc.proofs_oracle.references.mixing import erased, mixture
 from netc.proofs_oracle.references.process import answered, question
+from netc.proofs_oracle.references.step_nets import (
+    BOTTLENECKS,
+    CNN,
+    CODED,
+    DENOISING,
+    DRAWING,
+    EXPERTS,
+    MLP,
+    PIXELS,
+    RESNET,
+    TIED,
+    TIMED,
+    TOKENS,
+    UNMASKING,
+    UNMASKING_EXPERTS,
+    UP,
+)
+
+TEACHER = "teacher/"
 
 if TYPE_CHECKING:
     from jax import Array
@@ -90,7 +91,8 @@ def loss_and_gradients(net: NetSpec, recipe: Recipe) -> Callable[..., Any]:
     """(params, states, x, target, key, step) -> ((mean loss, (correct, new states)), gradients by name).
 
     By autodiff of the net. What is drawn comes from the words of Threefry-2x32 at counter (step, 3) of the key. Where
-    examples are mixed, the loss and what is correct are those of both targets, each with its share.
+    examples are mixed, the loss and what is correct are those of both targets, each with its share. A teacher's
+    parameters and statistics stand among the states, under `teacher/`.
     """
     loss, body = recipe.loss, recipe.regularisation.of(net).body
 
@@ -107,12 +109,15 @@ def loss_and_gradients(net: NetSpec, recipe: Recipe) -> Callable[..., Any]:
         if recipe.erasing.random_erasing:
             x = erased(recipe.erasing, drawn[KEY], x)
         x, share = mixture(recipe.mixing, drawn[KEY], x) if recipe.mixing.on else (x, 1.0)
-        z, new = trained(body, recipe.groups.freeze, params, {**state, **drawn}, x)
+        own = {name: value for name, value in state.items() if not name.startswith(TEACHER)}
+        z, new = trained(body, recipe.groups.freeze, params, {**own, **drawn}, x)
         added, new = parted(new, drawn)
         both = [
             (jnp.mean(losses.each(loss, z, t)), jnp.sum(losses.correct(loss, z, t))) for t in (target, target[::-1])
         ]
         mean, right = (share * own + (1 - share) * other for own, other in zip(*both, strict=True))
+        if recipe.distilling.net:
+            mean = taught(recipe.distilling, state, x, z, mean)
         return mean + added, (right, new)
 
     return jax.value_and_grad(mean_loss, has_aux=True)  # type: ignore[no-any-return]
@@ -122,6 +127,17 @@ def parted(new: Mapping[str, Array], drawn: Mapping[str, Any]) -> tuple[Any, dic
     """What layers add to the loss, and the states, of what a net leaves, without what was drawn."""
     added = sum(value for name, value in new.items() if name.endswith(AUXILIARY))
     return added, {n: value for n, value in new.items() if n not in drawn and not n.endswith(AUXILIARY)}
+
+
+def taught(distilling: Distilling, state: Mapping[str, Array], x: Array, z: Array, mean: Array) -> Array:
+    """The loss of Hinton et al. 2015: (1 - a) mean + a T^2 KL(softmax(u / T) || softmax(z / T)), u the teacher's."""
+    assert distilling.net is not None
+    own = {name.removeprefix(TEACHER): value for name, value in state.items() if name.startswith(TEACHER)}
+    u, _ = apply(distilling.net.spec.body, own, own, x, False)
+    a, t = distilling.distill_weight, distilling.distill_temperature
+    p = jax.nn.softmax(u / t)
+    each = jnp.sum(p * (jax.nn.log_softmax(u / t) - jax.nn.log_softmax(z / t)), -1)
+    return (1 - a) * mean + a * t**2 * jnp.mean(each)
 
 
 def trained(
@@ -165,116 +181,11 @@ def prediction(net: NetSpec) -> Callable[..., Any]:
     return lambda params, state, x: apply(net.body, params, state, x, False)[0]
 
 
-MLP = NetSpec(
-    "small-mlp",
-    (4, 4, 1),
-    (
-        Flatten(),
-        Dense(6, activation="relu", name="hidden1"),
-        Dense(5, activation="relu", name="hidden2"),
-        Dense(4, name="head"),
-    ),
-)
-CNN = NetSpec(
-    "small-cnn",
-    (8, 8, 1),
-    (
-        ConvBn(3, name="conv1"),
-        ConvBn(3, name="conv2"),
-        MaxPool(2, name="pool1"),
-        ConvBn(4, name="conv3"),
-        ConvBn(4, name="conv4"),
-        MaxPool(2, name="pool2"),
-        Flatten(),
-        Dense(6, activation="relu", name="hidden"),
-        Dense(4, name="head"),
-    ),
-)
-STEM = (ConvBn(3, 3, 1, "same-symmetric", name="stem"), MaxPool(3, 2, ((1, 1), (1, 1)), name="pool"))
-RESNET = NetSpec(
-    "small-resnet",
-    (8, 8, 3),
-    (
-        *STEM,
-        ResidualBlock(3, 1, name="stage1"),
-        ResidualBlock(5, 2, 2, name="stage2"),
-        GlobalAvgPool(),
-        Dense(4, name="head"),
-    ),
-)
-BOTTLENECKS = NetSpec(
-    "small-bottlenecks",
-    (8, 8, 3),
-    (*STEM, BottleneckBlock(4, 1, name="stage1"), BottleneckBlock(8, 1, 2, name="stage2"), GlobalAvgPool(), Dense(4)),
-)
-
-UP = NetSpec(
-    "small-up",
-    (3, 3, 2),
-    (
-        ConvTranspose2d(4, 2, 2, name="up"),
-        ConvTranspose2d(4, 2, 2, groups=2, name="grouped"),
-        GlobalAvgPool(),
-        Dense(3, name="head"),
-    ),
-)
-CODED = NetSpec("small-coded", (4,), (Chain((Dense(6), GaussianSample(0.3)), name="encoder"), Dense(4, name="decoder")))
-TIED = NetSpec("small-tied", (4,), (TiedHead(TokenPositionEmbed(5, 3), Dense(3), name="model"),), dtype="i32")
-TOKENS = NetSpec(
-    "small-tokens",
-    (5, 3),
-    (
-        Dense(4, activation="tanh", name="up"),
-        Residual(Dense(4, activation="swish"), name="mix"),
-        Dense(3, name="head"),
-    ),
-)
-EXPERTS = NetSpec(
-    "small-experts",
-    (5, 4),
-    (
-        Dense(4, activation="tanh", name="up"),
-        Residual(MixtureOfExperts(3, 3, 2, balance=0.5, std=0.5), name="block0"),
-        Residual(MixtureOfExperts(2, 4, 1, balance=0.3, std=0.5), name="block1"),
-        Dense(3, name="head"),
-    ),
-)
-PIXELS = NetSpec(
-    "small-pixels",
-    (4, 3, 2),
-    (ConvBn(3, activation="tanh", name="conv"), Conv2d(3, 1, name="head")),
-)
-DRAWING = NetSpec(
-    "small-drawing",
-    (6,),
-    (
-        Dense(6, activation="tanh", name="hidden"),
-        Dropout(0.3, name="drop"),
-        Residual(Chain((Dense(6, activation="swish", name="inner"), DropPath(0.5, name="path"))), name="block"),
-        Dropout(0.3, name="drop2"),
-        Dense(4, name="head"),
-    ),
-)
-DENOISING = NetSpec(
-    "small-denoising",
-    (4, 4, 4),  # two channels of the image, time and class
-    (ConvBn(3, activation="tanh", name="conv"), TimeCondAdd(2, name="time"), Conv2d(2, 3, name="head")),
-)
-TIMED = NetSpec("small-timed", (3, 4, 2), (TimeCondAdd(3, name="time"), Conv2d(1, 3, name="head")))
-UNMASKING = NetSpec(
-    "small-unmasking",
-    (6,),
-    (TokenPositionEmbed(1001, 3, name="embed"), Dense(4, activation="tanh"), TakeTokens(5), Dense(7, name="head")),
-    dtype="i32",
-)
-UNMASKING_EXPERTS = replace(
-    UNMASKING,
-    name="small-unmasking-experts",
-    layers=(UNMASKING.layers[0], EXPERTS.layers[2], *UNMASKING.layers[1:]),
-)
 MSE = MeanSquaredError()
 DDPM = Generation("ddpm", predicts="v", noise_schedule="cosine", label_count=3)
 SMOOTHED = CrossEntropy(0.1)
+TAUGHT = Distilling("a run", teacher=to_toml(CNN))
+TAUGHT_TOKENS = Distilling("a run", 2.0, 0.5, teacher=to_toml(TOKENS))
 
 # Batch norm takes some gradients to 0 exactly, so that what is left is rounding; Adam's usual epsilon of 1e-8 would
 # enlarge that to a difference of the parameters.
@@ -378,6 +289,21 @@ CASES = (
     StepCase("cnn-erasing-pixels-mixup", CNN, Recipe(SGD(), mixing=Mixing(0.8), erasing=Erasing(1.0, True)), batch=4),
     StepCase("dropout-mixup", DRAWING, Recipe(SGD(), mixing=Mixing(0.4)), batch=4),
     StepCase("drop-path-dropout-stated", DRAWING, Recipe(SGD(), regularisation=Regularisation(0.3, 0.6)), batch=4),
+    StepCase("cnn-distilled", CNN, Recipe(SGD(), SMOOTHED, distilling=TAUGHT), steps=2),
+    StepCase("tokens-distilled", TOKENS, Recipe(SGD(), Focal(), distilling=TAUGHT_TOKENS)),
+    StepCase("dropout-distilled", DRAWING, Recipe(ADAM, distilling=Distilling("a run", 1.0, 1.0, to_toml(DRAWING)))),
+    StepCase(
+        "cnn-distilled-mixed-accumulated",
+        CNN,
+        Recipe(SGD(), accumulate=2, mixing=Mixing(0.8, 1.0), erasing=Erasing(0.5), distilling=TAUGHT),
+        batch=4,
+    ),
+    StepCase(
+        "cnn-distilled-sam-frozen",
+        CNN,
+        Recipe(SGD(), groups=Groups(freeze=("conv1",)), wrapping=Wrapping(sam=0.05), distilling=TAUGHT),
+        steps=2,
+    ),
     StepCase("latents", CODED, Recipe(SGD(), MeanSquaredError()), batch=3),
     StepCase("latents-accumulated", CODED, Recipe(SGD(), MeanSquaredError(), accumulate=2), batch=4),
     StepCase("latents-mixup", CODED, Recipe(SGD(), MeanSquaredError(), mixing=Mixing(0.4)), batch=4),

@@ -22,6 +22,7 @@ from netc.runtime.run.checkpoint import CheckpointError
 from netc.runtime.run.config import RunConfig, checkpoint_of
 from netc.runtime.schedule import learning_rate
 from netc.runtime.weights.pretrained import Start
+from netc.runtime.weights.teacher import given_tensors
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Replay:
 
     def first_state(self, program: Program) -> list[Array]:
         """The state of `program` before step 0, in order, float32: drawn, but for the weights that were given."""
-        given = self.start.tensors if self.start else {}
+        given = given_tensors(self.config, self.start)
         drawn = first_state(program, self.config.seed)
         return [given.get(slot.name, value) for slot, value in zip(program.state, drawn, strict=True)]
 

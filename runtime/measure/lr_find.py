@@ -10,6 +10,7 @@ import numpy as np
 
 from netc.runtime.compare.replay import Replay
 from netc.runtime.trainer import Trainer
+from netc.runtime.weights.teacher import given_tensors
 
 Stepped = Callable[[float, float], None]
 
@@ -47,8 +48,8 @@ def find_range(
     Ends where the smoothed loss is WORSE times its lowest, or no number any more.
     """
     session.init(replay.config.seed)
-    if replay.start:
-        session.restore(session.fetch() | replay.start.tensors)
+    if given := given_tensors(replay.config, replay.start):
+        session.restore(session.fetch() | given)
     seen: list[float] = []
     smoothed: list[float] = []
     moving, lowest = 0.0, math.inf

@@ -122,7 +122,11 @@ def _earlier(held: RunConfig, config: RunConfig, step: int) -> tuple[tuple[int, 
 
 
 def _newest(folder: Path, config: RunConfig, per_epoch: int, noted: Notice) -> tuple[str, Checkpoint | None]:
-    if not checkpoint.exists(folder / "last") and not config.init and _is_early(folder, per_epoch):
+    if (
+        not checkpoint.exists(folder / "last")
+        and not (config.init or config.recipe.distilling.teacher)
+        and _is_early(folder, per_epoch)
+    ):
         return "", None
     try:
         return "last", checkpoint.load(folder / "last")

@@ -15,7 +15,7 @@ from netc.netspec.layers import Dense, TakeTokens, TokenPositionEmbed
 from netc.netspec.recipe_words import recipe_of
 from netc.netspec.spec import NetSpec
 from netc.proofs_oracle.references.mixing import gaussian, stream
-from netc.proofs_oracle.references.step import DENOISING, TIMED, UNMASKING
+from netc.proofs_oracle.references.step_nets import DENOISING, TIMED, UNMASKING
 from tests.codegen.witness import by_xla
 
 KEY = np.asarray([5, 9], np.uint32)

@@ -16,7 +16,7 @@ from netc.netspec.recipe_words import recipe_of
 from netc.netspec.spec import NetSpec
 from netc.proofs_oracle.certificate.certify import certify_program
 from netc.proofs_oracle.certificate.statement import Settings
-from netc.proofs_oracle.references.step import MLP, RESNET, STEM
+from netc.proofs_oracle.references.step_nets import MLP, RESNET, STEM
 from netc.runtime.backends.xla import XlaLoaded
 from netc.runtime.prepare import emit_text
 from netc.runtime.target import parse_target

@@ -17,7 +17,7 @@ from netc.netspec.process import Generation
 from netc.netspec.recipe_words import recipe_of
 from netc.netspec.spec import NetSpec
 from netc.netspec.types import TensorType
-from netc.proofs_oracle.references.step import DENOISING, TIMED, UNMASKING
+from netc.proofs_oracle.references.step_nets import DENOISING, TIMED, UNMASKING
 from tests.codegen.witness import by_xla
 
 WORDS = np.asarray([5, 9], np.uint32)

@@ -34,7 +34,7 @@ from netc.netspec.mixing import Mixing
 from netc.netspec.recipe import Recipe, TrainConfig
 from netc.netspec.regularisation import Regularisation
 from netc.netspec.spec import NetSpec
-from netc.proofs_oracle.references.step import EXPERTS
+from netc.proofs_oracle.references.step_nets import EXPERTS
 from netc.proofs_oracle.twin.agreement import agreement, executed, script_of
 from netc.proofs_oracle.twin.forward import COMBINATORS, LEAVES
 from netc.proofs_oracle.twin.script import Training, jax_script
