@@ -231,6 +231,10 @@ class Builder:
         """The maximum over `dims`, which disappear."""
         return self.op("reduce_max", x, self.scalar(-math.inf, x.type.dtype), dims=tuple(sorted(dims)))
 
+    def over_replicas(self, x: Value, replicas: int) -> Value:
+        """The sum of x over all replicas; x where there is one."""
+        return self.op("all_reduce", x, replicas=replicas, channel=0) if replicas > 1 else x
+
     def dot(
         self, x: Value, y: Value, contract: tuple[int, int] | tuple[Ints, Ints], batch: tuple[Ints, Ints] = ((), ())
     ) -> Value:

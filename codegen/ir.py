@@ -87,10 +87,11 @@ class Function:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Module:
-    """A named set of functions."""
+    """A named set of functions. `replicas` run it together, each on its own part of a batch (codegen/distribute)."""
 
     name: str
     functions: tuple[Function, ...] = field(default=())
+    replicas: int = 1
 
     def __iter__(self) -> Iterator[Function]:
         return iter(self.functions)
@@ -109,7 +110,7 @@ class Module:
             if f.name in wanted:
                 kept.append(f)
                 wanted.update(value for op in f.ops for key, value in op.attrs if key == "callee")
-        return Module(self.name, tuple(reversed(kept)))
+        return Module(self.name, tuple(reversed(kept)), self.replicas)
 
 
 class IrError(Exception):

@@ -38,14 +38,16 @@ def judge_masked(b: Builder, loss: Loss, z: Value, ids: Value) -> Masked:
     return Masked(each, good, pull)
 
 
-def share_of(b: Builder, ids: Value, classes: int) -> tuple[Value, Value]:
+def share_of(b: Builder, ids: Value, classes: int, replicas: int = 1) -> tuple[Value, Value]:
     """The share of one label in the mean over those that are classes, and how many are none; scalars.
 
-    Counted as integers: floats would not be exact beyond 2^24. Where none is a class the share is 1, of nothing.
+    Of the labels of all replicas. Counted as integers: floats would not be exact beyond 2^24. Where none is a class the
+    share is 1, of nothing.
     """
     truths = b.convert(_in_range(b, ids, classes), "i32")
-    good = b.convert(b.sum(truths, tuple(range(len(ids.shape)))), "f32")
-    return b.div(1.0, b.maximum(good, 1.0)), b.sub(float(ids.type.size), good)
+    count = b.over_replicas(b.sum(truths, tuple(range(len(ids.shape)))), replicas)
+    good = b.convert(count, "f32")
+    return b.div(1.0, b.maximum(good, 1.0)), b.sub(float(replicas * ids.type.size), good)
 
 
 def evaluated(b: Builder, loss: Loss, z: Value, ids: Value) -> tuple[Value, Value]:

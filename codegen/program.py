@@ -15,6 +15,9 @@ from netc.codegen.chunked_loss import SHARE, ChunkedLoss
 from netc.codegen.clipping import clipped
 from netc.codegen.collector import no_collector
 from netc.codegen.distilling import taught, teach
+from netc.codegen.distribute.meeting import met
+from netc.codegen.distribute.split import said
+from netc.codegen.fit import size_problems
 from netc.codegen.groups import rates, trained_of, waiting
 from netc.codegen.ir import Function, Module, Value
 from netc.codegen.labels import evaluated, judge_masked, share_of
@@ -34,7 +37,7 @@ from netc.codegen.wrapping import followed, uphill
 from netc.netspec.check import CheckedNet
 from netc.netspec.errors import SpecError
 from netc.netspec.recipe import Recipe
-from netc.netspec.recipe_fit import example_of, misfits, target_of, trained
+from netc.netspec.recipe_fit import example_of, target_of, trained
 from netc.netspec.types import ParamSpec, TensorType
 
 
@@ -42,8 +45,9 @@ from netc.netspec.types import ParamSpec, TensorType
 class Program:
     """A module with the meaning of its arguments and results. `state` is the fixed order of the state.
 
-    Where `steps_per_call` K is above 1, the module has a `train_steps` that takes K steps in one call. `net` has the
-    rates that the recipe states; `spec_sha256` is the digest of the net without them, as runs and exports record it.
+    `batch` is that of all replicas together. Where `steps_per_call` K is above 1, the module has a `train_steps` that
+    takes K steps in one call. `net` has the rates that the recipe states; `spec_sha256` is the digest of the net
+    without them, as runs and exports record it.
     """
 
     net: CheckedNet
@@ -53,6 +57,11 @@ class Program:
     module: Module
     steps_per_call: int = 1
     spec_sha256: str = ""
+
+    @property
+    def replicas(self) -> int:
+        """How many devices run it, each on an equal part of the batch: shapes in the module are of one part."""
+        return self.module.replicas
 
     @property
     def kept(self) -> tuple[Slot, ...]:
@@ -70,16 +79,15 @@ class Program:
         roles = {s.name: s.role for s in self.state}
 
         def entries(values: Sequence[Value], names: Sequence[str]) -> list[dict[str, Any]]:
-            return [
-                {"name": n, "role": roles.get(n, "data"), "shape": list(v.shape), "dtype": v.type.dtype}
-                for v, n in zip(values, names, strict=True)
-            ]
+            named = zip(values, names, strict=True)
+            return [said(n, v.type, roles.get(n, "data"), several=self.replicas > 1) for v, n in named]
 
         return {
             "format": 1,
             "net": self.net.spec.name,
             "spec_sha256": self.spec_sha256,
             "batch": self.batch,
+            **({"replicas": self.replicas} if self.replicas > 1 else {}),
             **said_of_update(self.net, self.recipe, self.steps_per_call),
             "parameters": self.net.count,
             "layout": {"images": "NHWC", "kernels": "HWIO"},
@@ -92,39 +100,20 @@ class Program:
 
 
 @no_collector()
-def build(net: CheckedNet, recipe: Recipe, batch: int, *, steps_per_call: int = 1) -> Program:
+def build(net: CheckedNet, recipe: Recipe, batch: int, *, steps_per_call: int = 1, replicas: int = 1) -> Program:
     """Emit the whole module. Raises SpecError for a recipe, batch or output that cannot be trained.
 
     A batch counts the examples of one step, which `recipe.accumulate` must divide. With `steps_per_call` K above 1 the
-    module also has `train_steps`: K steps on K batches, in one call.
+    module also has `train_steps`: K steps on K batches, in one call. With `replicas` N above 1, N devices run it, each
+    on an equal part of the batch.
     """
     recipe.check()
-    problems = []
-    # a float would be printed, and what is remembered of 8.0 is found for 8
-    if type(batch) is not int or not 1 <= batch < 1 << 24:
-        problems.append(f"batch wants a positive integer below 2^24, got {batch!r}")
-    elif batch % recipe.accumulate:
-        problems.append(
-            f"accumulate wants a number of equal parts of the batch of {batch}, got {recipe.accumulate}; "
-            "choose one that divides it"
-        )
-    if type(steps_per_call) is not int or not 1 <= steps_per_call < 1 << 16:
-        problems.append(f"steps_per_call wants a positive integer below 2^16, got {steps_per_call!r}")
-    elif steps_per_call > 1 and recipe.accumulate > 1:  # IREE 3.12 loses the buffers of a loop in a loop
-        problems.append(
-            f"steps_per_call {steps_per_call} is for small nets and accumulate {recipe.accumulate} for large ones, got "
-            "both; leave one of them at 1"
-        )
-    if not net.params:
-        problems.append(f"{net.spec.name}: wants at least one trained parameter, got none; add a dense or conv2d layer")
-    problems += [f"{net.spec.name}: {p}" for p in (() if recipe.generation.process else recipe.loss.misfits(net.out))]
-    if not problems:
-        problems += misfits(net, recipe, batch)
+    problems = size_problems(net, recipe, batch, steps_per_call, replicas)
     if problems:
         raise SpecError(tuple(problems))
     stated, net = net, trained(net, recipe)
     state = state_of(net, recipe)
-    maker = ModuleEmitter(net, recipe, batch, state)
+    maker = ModuleEmitter(net, recipe, batch, state, replicas)
     chunks = (maker.chunked.trained, maker.chunked.judged) if recipe.chunked_loss else ()
     micro = (maker.accumulation.micro_step(),) if recipe.accumulate > 1 else ()
     step = maker.train_step(*micro)
@@ -136,7 +125,7 @@ def build(net: CheckedNet, recipe: Recipe, batch: int, *, steps_per_call: int = 
         state = tuple(replace(s, type=widened(s.type)) for s in state)
     if steps_per_call > 1:
         functions.insert(-2, train_steps(functions[-3], len(state), steps_per_call))
-    module = at_precision(Module(identifier(net.spec.name), tuple(functions)), recipe.precision)
+    module = at_precision(Module(identifier(net.spec.name), tuple(functions), replicas), recipe.precision)
     return Program(net, recipe, batch, state, module, steps_per_call, stated.digest)
 
 
@@ -167,6 +156,12 @@ class ModuleEmitter:
     recipe: Recipe
     batch: int
     state: tuple[Slot, ...]
+    replicas: int = 1
+
+    @property
+    def _own(self) -> int:
+        """How many examples of a batch each replica has."""
+        return self.batch // self.replicas
 
     @property
     def _trained(self) -> tuple[ParamSpec, ...]:
@@ -177,11 +172,11 @@ class ModuleEmitter:
 
     def _images(self, b: Builder, example: TensorType | None = None) -> Value:
         example = example or example_of(self.net, self.recipe)
-        return b.parameter("x", TensorType((self.batch, *example.shape), example.dtype))
+        return b.parameter("x", TensorType((self._own, *example.shape), example.dtype))
 
     def _target(self, b: Builder) -> Value:
         target = target_of(self.net, self.recipe)
-        return b.parameter("y", TensorType((self.batch, *target.shape), target.dtype))
+        return b.parameter("y", TensorType((self._own, *target.shape), target.dtype))
 
     @property
     def _draws(self) -> bool:
@@ -233,16 +228,19 @@ class ModuleEmitter:
         return self._added(b, Derived(both.mean, right, drawn, out.state))
 
     def _key(self, b: Builder, held: Mapping[str, Value]) -> Value | None:
-        """The step's key, where anything draws."""
+        """The key of the step, where it draws."""
         if not self._draws:
             return None
         with b.at("key"):
-            return step_key(b, held["key"], held["step"])
+            return step_key(b, held["key"], held["step"], self.replicas)
 
     def _scope(self, held: Mapping[str, Value], key: Value | None, x: Value) -> Scope:
         recipe = self.recipe
         share = x.shape[0] / self.batch
-        return Scope(held, held, True, key=key, remat=recipe.remat, frozen=recipe.groups.freeze, share=share)
+        joint = self.replicas if recipe.sync_bn else 1
+        return Scope(
+            held, held, True, key=key, remat=recipe.remat, frozen=recipe.groups.freeze, share=share, replicas=joint
+        )
 
     def _added(self, b: Builder, found: Derived) -> Derived:
         """What layers add to the loss, taken out of the states and put into the loss."""
@@ -282,7 +280,7 @@ class ModuleEmitter:
     def accumulation(self) -> Accumulation:
         """How the parts of a batch are added up."""
         example, target = example_of(self.net, self.recipe), target_of(self.net, self.recipe)
-        x = TensorType((self.batch // self.recipe.accumulate, *example.shape), example.dtype)
+        x = TensorType((self._own // self.recipe.accumulate, *example.shape), example.dtype)
         y = TensorType((x.shape[0], *target.shape), target.dtype)
         constants = (Slot(SHARE, "constant", SCALAR),) if self.recipe.check_labels else ()
         return Accumulation(
@@ -301,12 +299,14 @@ class ModuleEmitter:
         bad: dict[str, Value] = {}
         if self.recipe.check_labels:
             with b.at("labels"):
-                held[SHARE], bad["bad_labels"] = share_of(b, target, self.net.out.shape[-1])
+                held[SHARE], bad["bad_labels"] = share_of(b, target, self.net.out.shape[-1], self.replicas)
 
         def derive(weights: dict[str, Value]) -> Derived:
             if micro:
-                return self.accumulation.accumulate(b, micro, weights, x, target)
-            return self._derive(b, weights, x, target)
+                own = self.accumulation.accumulate(b, micro, weights, x, target)
+            else:
+                own = self._derive(b, weights, x, target)
+            return met(b, own, held, self.replicas, synced=self.recipe.sync_bn)
 
         params = self._points(b, held)
         found = derive({**held, **params})
@@ -368,13 +368,13 @@ class ModuleEmitter:
         b = Builder("eval_step")
         held = self._take(b, kept_of(self.state))
         x, target = self._images(b), self._target(b)
-        weight = b.parameter("weight", TensorType((self.batch,)))
+        weight = b.parameter("weight", TensorType((self._own,)))
         each, part, right = self._judged(b, held, x, target)
         with b.at("loss"):
             counted = weight if part is None else b.mul(part, weight)
             each = b.mul(each, weight)
             sums = {"loss": each, "correct": b.mul(right(), weight), "count": counted}
-            return b.finish([(n, b.sum(v, (0,))) for n, v in sums.items()])
+            return b.finish([(n, b.over_replicas(b.sum(v, (0,)), self.replicas)) for n, v in sums.items()])
 
     def _judged(
         self, b: Builder, held: dict[str, Value], x: Value, target: Value

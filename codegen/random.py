@@ -50,10 +50,16 @@ def uniform(b: Builder, key: Value, count: int) -> Value:
     return b.sub(b.mul(whole, 2.0**-24), 0.5)
 
 
-def step_key(b: Builder, key: Value, step: Value) -> Value:
-    """The key of one train step, [2] ui32: the words at counter (step, 3), which no initial value uses."""
+def step_key(b: Builder, key: Value, step: Value, replicas: int = 1) -> Value:
+    """The key of one train step, [2] ui32: the words at counter (step, 3), which no initial value uses.
+
+    Of replica r of several, at counter (step, 3 + 4 r), so that each draws for itself.
+    """
     counter = b.reshape(b.convert(step, "ui32"), (1,))
-    return b.concatenate(threefry(b, key, counter, b.constant(3, counter.type)), 0)
+    stream = b.constant(3, counter.type)
+    if replicas > 1:
+        stream = b.add(stream, b.mul(b.reshape(b.op("replica_id"), (1,)), 4))
+    return b.concatenate(threefry(b, key, counter, stream), 0)
 
 
 def kept(b: Builder, key: Value, stream: int, shape: tuple[int, ...], rate: float) -> Value:

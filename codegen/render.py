@@ -42,10 +42,17 @@ def render(module: Module, dialect: Dialect = "stablehlo") -> str:
     For IREE with the operations of it that the op table names; for XLA with the marks of donated arguments.
     """
     locations = _Locations()
-    lines = [f"module @{module.name} {{"]
+    lines = [f"module @{module.name}{_attributes(module)} {{"]
     for function in module:
         lines += _function(function, dialect, locations)
     return "\n".join([*lines, "}", *locations.table(), ""])
+
+
+def _attributes(module: Module) -> str:
+    """How many devices a module is for, where that is not one."""
+    if module.replicas == 1:
+        return ""
+    return f" attributes {{mhlo.num_partitions = 1 : i32, mhlo.num_replicas = {module.replicas} : i32}}"
 
 
 def _function(function: Function, dialect: Dialect, locations: _Locations) -> list[str]:

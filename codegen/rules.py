@@ -46,7 +46,7 @@ class Scope:
     `key` is the step's key [2] ui32 where something draws; `stream` tells the layers apart that draw with it. With
     `remat`, blocks in it are computed a second time for their pullbacks. With `decoding` a sequence is written.
     Layers whose paths are in `frozen` run as in evaluation. `share` is the part of the step's batch that is here; 0
-    where there is no loss to add to, for a layer alone.
+    where there is no loss to add to, for a layer alone. Batch norm is over the examples of so many `replicas`.
     """
 
     params: Mapping[str, Value]
@@ -59,6 +59,7 @@ class Scope:
     decoding: Decoding | None = None
     frozen: Collection[str] = ()
     share: float = 0.0
+    replicas: int = 1
 
     def param(self, name: str) -> Value:
         """The parameter of that name in this layer."""

@@ -26,6 +26,7 @@ def config_text(request: TrainRequest, config: RunConfig) -> str:
         "target": config.target,
         "tuned": bool(config.choices),
         "steps_per_call": config.steps_per_call,
+        "devices": config.devices if config.devices > 1 else None,
         "seed": config.seed,
         "init": config.init_path or None,
         "new_head": config.new_head,

@@ -24,22 +24,23 @@ from netc.word_types import recipe_types, typed, types_of
 
 Shape = tuple[int, ...]
 _SHAPE = re.compile(r"[1-9][0-9]{0,8}(x[1-9][0-9]{0,8})*")
-_OWN = {"classes": int, "batch": int, "steps_per_call": int}  # words of one number
+_OWN = {"classes": int, "batch": int, "steps_per_call": int, "replicas": int}  # words of one number
 WORDS = frozenset({"input", "recipe", *_OWN, *SIZES})
 
 
 @dataclass(frozen=True)
 class ProgramRequest:
-    """The program that is asked for."""
+    """The program that is asked for. `replicas` devices run it, each on an equal part of the `batch`."""
 
     net: CheckedNet
     recipe: Recipe = Recipe()  # noqa: RUF009  # frozen
     batch: int = 32
     steps_per_call: int = 1
+    replicas: int = 1
 
     def build(self) -> Program:
         """The program, not lowered yet. Raises SpecError."""
-        return build(self.net, self.recipe, self.batch, steps_per_call=self.steps_per_call)
+        return build(self.net, self.recipe, self.batch, steps_per_call=self.steps_per_call, replicas=self.replicas)
 
 
 def program_words() -> frozenset[str]:
@@ -80,7 +81,7 @@ def _request(
     spec = spec_of(net, taken_sizes(words))
     words = over_stated(net, config, words, program_words(), on_stated)
     checked = resolve(spec, words.pop("classes", None), words.pop("input", None))
-    own = {name: words.pop(name) for name in ("batch", "steps_per_call") if name in words}
+    own = {name: words.pop(name) for name in ("batch", "steps_per_call", "replicas") if name in words}
     return ProgramRequest(checked, recipe_from(words), **{"batch": default_batch, **own})
 
 

@@ -169,9 +169,9 @@ def _planned(request: TrainRequest) -> Plan:
     training, recipe = in_steps(training, recipe, steps_per_epoch(len(data.train), training.batch), net)
     config = RunConfig(
         net, recipe, training, data.name, request.seed, target.word,
-        _augment(request, net, data), steps_per_call=request.steps_per_call, saving=saving_of(request.saving, Saving()),
-        feeding=feeding, logging=logging_of(request.log, request.log_every, Logging()),
-        preprocess=_preprocess(request, net, data),
+        _augment(request, net, data), steps_per_call=request.steps_per_call, devices=request.devices,
+        saving=saving_of(request.saving, Saving()), feeding=feeding, preprocess=_preprocess(request, net, data),
+        logging=logging_of(request.log, request.log_every, Logging()),
     )  # fmt: skip
     _refuse_unused(request, config, stored)
     refuse_misfits(config, data)

@@ -37,6 +37,7 @@ class TrainRequest:
     options of the loss. `log` names the logs that the run writes besides its trace, with commas between, each
     `log_every` steps.
     `places` say where the words stand that a file says, for errors.
+    `devices`: how many run the program together, each on an equal part of the batch.
     `tuned`: with the forms that `netc tune` kept. `auto_resume`: go on with the run that the same request began.
     """
 
@@ -54,6 +55,7 @@ class TrainRequest:
     preprocess: Preprocess = PLAIN
     workers: int = 0
     steps_per_call: int = 1
+    devices: int = 1
     seed: int = 0
     out: Path | None = None
     init: Path | None = None
@@ -70,7 +72,7 @@ class TrainRequest:
 OWN_WORDS = frozenset(f.name for f in fields(TrainRequest)) - {
     "net", "training", "saving", "augment", "feeding", "preprocess", "places",
 }  # fmt: skip
-LEAST = {"seed": 0, "workers": 0, "steps_per_call": 1, "classes": 1}
+LEAST = {"seed": 0, "workers": 0, "steps_per_call": 1, "devices": 1, "classes": 1}
 """What is the least of some words."""
 PREPROCESS = frozenset(options_of(Preprocess))
 """The words of Preprocess."""

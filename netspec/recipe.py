@@ -44,6 +44,8 @@ class Recipe:
     whose class id is no class of the net are left out of the loss and its gradient, and counted. `chunked_loss` N:
     logits and loss are computed N tokens at a time and not held for all (0: all at once); the results are the same.
 
+    `sync_bn`: on several devices, batch norm takes the mean and variance of the examples of all.
+
     The other fields are parts: groups of options in a file each, whose names are words of `recipe_of` like those here.
     """
 
@@ -62,6 +64,7 @@ class Recipe:
     )
     scan_blocks: bool = option(False, "Make equal blocks in a row one loop: deep nets compile faster.", later=True)
     check_labels: bool = option(False, "Leave labels that are no class out of the loss; count them.", later=True)
+    sync_bn: bool = option(False, "Batch norm over the batch of all devices, not of each.", later=True)
     chunked_loss: int = option(
         0, "Compute logits and loss N tokens at a time, never all at once: less memory; 0: all at once.", later=True
     )

@@ -31,9 +31,19 @@ def refuse_misfits(config: RunConfig, data: Dataset) -> None:
     else:
         text = kind == "text"  # whose targets are its tokens: int32, and too many to copy for their type
         problems = [*_problems(config, kind, np.empty(0, np.int32) if text else data.train.labels)]
-    problems += [*_idle_problems(config, data)]
+    problems += [*_device_problems(config), *_idle_problems(config, data)]
     if problems := problems or [*misfits(config.trained_net, config.recipe, config.training.batch)]:
         raise UserError("\n".join(problems))
+
+
+def _device_problems(config: RunConfig) -> Iterator[str]:
+    """What several devices cannot share, or one cannot."""
+    batch, devices = config.training.batch, config.devices
+    if batch % devices:
+        near = max(batch // devices, 1) * devices
+        yield f"`devices` wants a number of equal parts of the batch of {batch}, got {devices}; give `batch={near}`"
+    if config.recipe.sync_bn and devices == 1:
+        yield "`sync_bn` belongs to several `devices`, got one; leave it out"
 
 
 def _idle_problems(config: RunConfig, data: Dataset) -> Iterator[str]:

@@ -19,7 +19,7 @@ from netc.netspec.errors import UserError
 from netc.runtime.backends.protocol import Source
 from netc.runtime.cache.store import Cache
 from netc.runtime.compile import compile_cached
-from netc.runtime.target import PLAIN, TARGETS, Target
+from netc.runtime.target import PLAIN, TARGETS, Target, refuse_replicas
 
 
 @dataclass(frozen=True)
@@ -92,6 +92,7 @@ def emit_text(program: Program, target: Target, choices: FormOverrides = NO_OVER
             f"`precision=f64` wants {', '.join(t.form for t in TARGETS.values() if t.f64)}, got {target.word}; leave "
             "`precision` out"
         )
+    refuse_replicas(target, program.replicas)
     _check_nested(program, target)
     module = lower(program.module, target.profile, choices, scan=program.recipe.scan_blocks)
     if program.recipe.scan_blocks:

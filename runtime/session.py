@@ -61,7 +61,11 @@ class Session:
         self.metrics = tuple(prepared.source.module.function("train_step").result_names[len(self.program.state) :])
         step = self.program.module.function("train_step")  # the one that every program has
         held = len(self.program.state)
-        self._x, self._y = (_Wanted(n, v.type) for n, v in zip("xy", step.params[held : held + 2], strict=True))
+        parts = self.program.replicas
+        self._x, self._y = (
+            _Wanted(n, TensorType((parts * v.shape[0], *v.shape[1:]), v.type.dtype))
+            for n, v in zip("xy", step.params[held : held + 2], strict=True)
+        )
         self._weight = _Wanted("weight", TensorType((self.program.batch,)))
         self._kept = len(self.program.kept)
         self._averages = [i for i, slot in enumerate(self.program.state) if slot.role == "average"]
@@ -113,8 +117,8 @@ class Session:
         xs, ys = [self._x.check(x) for x in xs], [self._y.check(y) for y in ys]
         put, rates = self.loaded.put, np.asarray(lrs, np.float32)
         if len(xs) == self.program.steps_per_call > 1 and self.loaded.exact_loops:
-            return Feed("train_steps", ((put(np.stack(xs)), put(np.stack(ys)), put(rates)),), rates)
-        calls = tuple((put(x), put(y), put(np.asarray(lr))) for x, y, lr in zip(xs, ys, rates, strict=True))
+            return Feed("train_steps", ((put(np.stack(xs), 1), put(np.stack(ys), 1), put(rates)),), rates)
+        calls = tuple((put(x, 0), put(y, 0), put(np.asarray(lr))) for x, y, lr in zip(xs, ys, rates, strict=True))
         return Feed("train_step", calls, rates)
 
     def run(self, state: State, feed: Feed, metrics: Collection[str] | None = None) -> tuple[State, dict[str, Array]]:
@@ -164,14 +168,14 @@ class Session:
         args = (self._x.check(x), self._y.check(self._targets(y)), self._weight.check(weight))
         buffers = _buffers(state)
         held = [buffers[i] for i in self._averages] if averaged else buffers[: self._kept]
-        results = self.loaded.call("eval_step", [*held, *map(self.loaded.put, args)])
+        results = self.loaded.call("eval_step", [*held, *(self.loaded.put(a, 0) for a in args)])
         loss, correct, count = (float(self.loaded.get(r)) for r in results)
         return loss, correct, count
 
     def predict(self, state: State, x: Array) -> Array:
         """The net's output [B, ..] for a batch x [B, ..]: of a classifier its logits [B, classes]."""
         held = _buffers(state)[: self._kept]
-        return self.loaded.get(self.loaded.call("predict", [*held, self.loaded.put(self._x.check(x))])[0])
+        return self.loaded.get(self.loaded.call("predict", [*held, self.loaded.put(self._x.check(x), 0)])[0])
 
     def _targets(self, y: Array) -> Array:
         """The targets, class ids checked to be ids of classes."""

@@ -46,7 +46,8 @@ class Target:
     by a compiler at all, so that its times say something of the machine. `on_host`: its tensors lie in the host's
     memory, which the host maps. `process_time`: the time of its work is the process's. `bf16`: products of bf16
     compile; `f64`: so does float64, with the flags `wide`. `norms`: so does a step that gives the gradients' norms
-    beside any of its values. `nested_loops`: a loop may call a function that loops. `checked`: the compiler's checks
+    beside any of its values. `nested_loops`: a loop may call a function that loops. `replicas`: several devices may run
+    one program together. `checked`: the compiler's checks
     between its passes stay on. `instead` is the target to try where this one fails.
     """
 
@@ -71,6 +72,7 @@ class Target:
     wide: tuple[str, ...] = ()
     norms: bool = True
     nested_loops: bool = True
+    replicas: bool = False
     checked: bool = True
     instead: str = ""
 
@@ -106,17 +108,17 @@ _ROWS = (
     ),
     Target(
         "xla", "xla", "jaxlib's compiler on its default device", "xla", "xla", "xla", packages=("jaxlib",),
-        instead="reference", f64=True,
+        instead="reference", f64=True, replicas=True,
     ),
     Target(
         "reference", "reference", "netc's evaluator, NumPy float32, no compiler", "reference", "cpu", "reference",
-        compiled=False, f64=True,
+        compiled=False, f64=True, replicas=True,
     ),
 )  # fmt: skip
 TARGETS: dict[str, Target] = {row.word: row for row in _ROWS}
 
 # the net as written, in portable StableHLO: for anybody's compiler, and for no engine of ours
-PLAIN = Target("StableHLO", "", "portable StableHLO", "none", "plain", compiled=False)
+PLAIN = Target("StableHLO", "", "portable StableHLO", "none", "plain", compiled=False, replicas=True)
 
 # what others call an engine or a device
 OTHERS = {
@@ -139,3 +141,13 @@ def parse_target(word: str) -> Target:
         raise UserError(f"`target` wants {wanted}, got {word!r}; write for example {row.example}")
     given = argument or row.default
     return replace(row, word=word, flags=(*row.flags, row.option.format(given)) if given else row.flags)
+
+
+def refuse_replicas(target: Target, replicas: int) -> None:
+    """Raise UserError for several devices on a target whose programs are of one."""
+    if replicas > 1 and not target.replicas:
+        able = " or ".join(row.form for row in TARGETS.values() if row.replicas)
+        raise UserError(
+            f"{replicas} devices together want the target {able}, got {target.word}: IREE's runtime has no collectives "
+            "here; choose another `target`, or one device"
+        )

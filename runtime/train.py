@@ -125,7 +125,7 @@ def train(
     watch = progress or Progress()
     begin = time.perf_counter()
     target = parse_target(config.target)
-    check_device(target)
+    check_device(target, config.devices)
     check_fit(config, data)
     per_epoch = steps_per_epoch(len(data.train), config.training.batch)
     with only_writer(folder, watch.noted):
@@ -186,11 +186,11 @@ def _prepared(
         watch.noted(note)
     if skipped := untold(data):
         watch.noted(skipped)
-    batch = config.training.batch
-    program = build(config.trained_net, config.recipe, batch, steps_per_call=config.steps_per_call)
+    batch, k, n = config.training.batch, config.steps_per_call, config.devices
+    program = build(config.trained_net, config.recipe, batch, steps_per_call=k, replicas=n)
     choices, config = config.choices, replace(config, choices=in_use(program, target, config.choices))
     prepared = prepare(program, target, cache, config.choices)
-    tested = build(config.net, config.recipe.untaught, batch) if config.trained_net != config.net else None
+    tested = build(config.net, config.recipe.untaught, batch, replicas=n) if config.trained_net != config.net else None
     watch.prepared(prepared)
     session = Trainer(prepared)
     examiner = Trainer(prepare(tested, target, cache, choices)) if tested else session  # as `netc eval` makes it

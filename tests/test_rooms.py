@@ -33,6 +33,7 @@ TABLE: dict[str, tuple[set[str], set[str]]] = {
 }
 # file -> third parties that only it may import, besides its room's
 EXTRA: dict[str, set[str]] = {
+    "codegen/distribute/lockstep.py": {"numpy"},
     "codegen/evaluator.py": {"numpy"},
     "netc/cli/views/sweep.py": {"matplotlib"},
     "netc/reports/looked.py": {"numpy"},
@@ -40,6 +41,7 @@ EXTRA: dict[str, set[str]] = {
     "netc/runs.py": {"numpy"},
     "netc/searching.py": {"optuna"},
     "runtime/backends/xla.py": {"jax", "jaxlib"},
+    "runtime/backends/xla_replicas.py": {"jax"},
     "runtime/data/parquet_file.py": {"pyarrow"},
     "runtime/data/subwords.py": {"tokenizers"},
     "runtime/weights/hub.py": {"huggingface_hub"},

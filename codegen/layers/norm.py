@@ -21,10 +21,15 @@ def emit_batch_norm(b: Builder, layer: BatchNorm, scope: Scope, x: Value) -> Emi
 
 def _trained(b: Builder, layer: BatchNorm, scope: Scope, x: Value) -> Emitted:
     scale, axes = scope.param("scale"), tuple(range(len(x.shape) - 1))
-    n = x.type.size // x.shape[-1]
-    mean = b.mul(b.sum(x, axes), 1 / n)
+    n = x.type.size // x.shape[-1] * scope.replicas
+
+    def total(v: Value) -> Value:
+        """The sum over all positions of all replicas that have one mean and variance."""
+        return b.over_replicas(b.sum(v, axes), scope.replicas)
+
+    mean = b.mul(total(x), 1 / n)
     centred = b.sub(x, b.broadcast(mean, x))
-    var = b.mul(b.sum(b.mul(centred, centred), axes), 1 / n)
+    var = b.mul(total(b.mul(centred, centred)), 1 / n)
     r = b.unary("rsqrt", b.add(var, layer.epsilon))
     hat = b.mul(centred, b.broadcast(r, x))
     y = b.add(b.mul(hat, b.broadcast(scale, x)), b.broadcast(scope.param("bias"), x))
@@ -40,13 +45,20 @@ def _trained(b: Builder, layer: BatchNorm, scope: Scope, x: Value) -> Emitted:
         dx = b.mul(b.broadcast(b.mul(scale, r), x), off)
         return dx, {"scale": dscale, "bias": dbias}
 
+    def joint_pull(dy: Value) -> tuple[Value, Grads]:
+        # the same over all replicas: their sums are added, both at once, while dscale and dbias are their own shares
+        dbias, dscale = b.sum(dy, axes), b.sum(b.mul(dy, hat), axes)
+        mean_dy, along = (b.mul(b.over_replicas(v, scope.replicas), 1 / n) for v in (dbias, dscale))
+        off = b.sub(b.sub(dy, b.broadcast(mean_dy, x)), b.mul(hat, b.broadcast(along, x)))
+        return b.mul(b.broadcast(b.mul(scale, r), x), off), {"scale": dscale, "bias": dbias}
+
     m = layer.momentum
     unbiased = b.mul(var, n / max(n - 1, 1))
     state = {
         "mean": b.add(b.mul(scope.running("mean"), 1 - m), b.mul(mean, m)),
         "var": b.add(b.mul(scope.running("var"), 1 - m), b.mul(unbiased, m)),
     }
-    return Emitted(y, batch_norm_pull, state)
+    return Emitted(y, joint_pull if scope.replicas > 1 else batch_norm_pull, state)
 
 
 def _evaluated(b: Builder, layer: BatchNorm, scope: Scope, x: Value) -> Emitted:

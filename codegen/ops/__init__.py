@@ -4,13 +4,24 @@ from difflib import get_close_matches
 from functools import lru_cache
 
 from netc.codegen.ir import Attrs, IrError
-from netc.codegen.ops import call, contraction, elementwise, indexing, loop, movement, reduce_window, scan, window
+from netc.codegen.ops import (
+    call,
+    collective,
+    contraction,
+    elementwise,
+    indexing,
+    loop,
+    movement,
+    reduce_window,
+    scan,
+    window,
+)
 from netc.codegen.ops.table import OpDef
 from netc.netspec.types import TensorType
 
 OPS: dict[str, OpDef] = {
     row.kind: row
-    for file in (elementwise, movement, contraction, window, reduce_window, indexing, scan, loop, call)
+    for file in (elementwise, movement, contraction, window, reduce_window, indexing, scan, loop, call, collective)
     for row in file.ROWS
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from netc.codegen.collector import no_collector
+from netc.codegen.distribute.buckets import buckets
 from netc.codegen.ir import Function, Module, Op
 from netc.codegen.rewrite.cse import cse
 from netc.codegen.rewrite.dce import dce
@@ -18,6 +19,7 @@ def passes(profile: ProfileName, choices: FormOverrides = NO_OVERRIDES, *, scan:
     """The passes of a lowering profile, in order, with their names."""
     row = PROFILES[profile]
     return (
+        ("buckets", buckets),
         *row.first,
         ("dce", dce),
         ("fold", fold),

@@ -11,7 +11,7 @@ from netc.cli.console import say, write
 from netc.cli.lean_config import config_option
 from netc.cli.options import complete_net, net_options, tuned_choices, tuned_line, tuned_option
 from netc.cli.program import built_program, sampler_option
-from netc.cli.recipe_options import recipe_options, steps_per_call_option
+from netc.cli.recipe_options import recipe_options, replicas_option, steps_per_call_option
 from netc.cli.sections import Sectioned
 
 
@@ -19,11 +19,12 @@ from netc.cli.sections import Sectioned
 @click.argument("net", metavar="NET", shell_complete=complete_net)
 @net_options
 @click.option("--target", help="Write the text for this target.  [default: portable StableHLO]")
-@click.option("--batch", type=int, default=32, show_default=True, help="Batch size.")
+@click.option("--batch", type=int, default=32, show_default=True, help="Batch size, of all replicas together.")
 @tuned_option
 @config_option
 @recipe_options
 @steps_per_call_option
+@replicas_option
 @sampler_option
 @click.option("--bytecode", is_flag=True, help="Write NET.mlirbc, a portable artifact of StableHLO, in place of text.")
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="Folder for NET.mlir and its manifest NET.json.")

@@ -9,6 +9,7 @@ import click
 from netc.cli.console import say
 from netc.cli.lean_config import say_stated
 from netc.cli.options import given
+from netc.netspec.errors import UserError
 
 if TYPE_CHECKING:
     from netc.codegen.program import Program
@@ -43,6 +44,8 @@ def built_program(net: str, batch: int, *, sampler: bool) -> Program:
     if not sampler:
         return program_request(net, batch).build()
     request = program_request(net, batch if "batch" in given() else 1)
+    if request.replicas > 1:
+        raise UserError("`sampler` is a program of one device, got `replicas`; leave one of them out")
     if process := request.recipe.generation.chosen:
         from netc.codegen.generator import Drawn, build_generator
 

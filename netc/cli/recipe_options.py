@@ -210,6 +210,14 @@ def _shown(default: Any) -> str:
     return (shown(default) if default else "off") if isinstance(default, tuple) else _number(default)
 
 
+replicas_option = click.option(
+    "--replicas",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="The program of N devices, each with an equal part of the batch.",
+)
 steps_per_call_option = click.option(
     "--steps-per-call",
     type=click.IntRange(min=1),

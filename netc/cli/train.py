@@ -45,6 +45,14 @@ if TYPE_CHECKING:
     click.option(
         "--target", default="cpu", show_default=True, help="Target: cpu, cuda:SM, rocm:GFX, vulkan, xla or reference."
     ),
+    click.option(
+        "--devices",
+        type=click.IntRange(min=1),
+        default=1,
+        show_default=True,
+        metavar="N",
+        help="Train on N devices of the target at once, each with an equal part of the batch.",
+    ),
     click.option("--epochs", type=int, help="Number of epochs.  [default: 6 for small datasets, otherwise 5]"),
     click.option("--batch", type=int, help="Batch size.  [default: 32 for small datasets, otherwise 128]"),
     click.option("--lr", type=float, default=1e-3, show_default=True, help="Peak learning rate."),

@@ -34,7 +34,10 @@ def checked(config: RunConfig, module_sha256: str) -> Evidence:
     kinds = {each.layer.kind for each in config.net.walk()}
     kinds |= {config.recipe.loss.kind, config.recipe.optimizer.kind}
     results = list(oracle.run([c for c in oracle.checks() if c.kind in kinds]))
-    program = build(config.trained_net, config.recipe, config.training.batch, steps_per_call=config.steps_per_call)
+    program = build(
+        config.trained_net, config.recipe, config.training.batch, steps_per_call=config.steps_per_call,
+        replicas=config.devices,
+    )  # fmt: skip
     tries = (certify_program(program, parse_target(config.target), Settings(count)) for count in PRIMES)
     certificate = next(tries)
     while not (certificate.holds or certificate.false or certificate.undecided):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from netc.runtime.backends.protocol import Loaded, Source
-from netc.runtime.target import Target
+from netc.runtime.target import Target, refuse_replicas
 
 
 @dataclass(frozen=True)
@@ -14,7 +14,7 @@ class Engine:
     """How its modules are loaded, and what raises UserError where the target's device or its library is not here."""
 
     load: Callable[[Source, Target], Loaded]
-    check: Callable[[Target], None]
+    check: Callable[[Target, int], None]
 
 
 def load(source: Source, target: Target) -> Loaded:
@@ -22,9 +22,13 @@ def load(source: Source, target: Target) -> Loaded:
     return ENGINES[target.engine].load(source, target)
 
 
-def check_device(target: Target) -> None:
-    """Raise UserError if the target's device, or its library, is not here, before anything is spent on compiling."""
-    ENGINES[target.engine].check(target)
+def check_device(target: Target, devices: int = 1) -> None:
+    """Raise UserError if so many devices of the target, or its library, are not here.
+
+    Before anything is spent on compiling.
+    """
+    refuse_replicas(target, devices)
+    ENGINES[target.engine].check(target, devices)
 
 
 def _iree(source: Source, target: Target) -> Loaded:
@@ -33,22 +37,30 @@ def _iree(source: Source, target: Target) -> Loaded:
     return load_iree(source, target)
 
 
-def _check_iree(target: Target) -> None:
+def _check_iree(target: Target, devices: int) -> None:
     from netc.runtime.backends.iree import device_of
 
     device_of(target.driver)
 
 
 def _xla(source: Source, target: Target) -> Loaded:
+    if source.module.replicas > 1:
+        from netc.runtime.backends.xla_replicas import XlaReplicas
+
+        return XlaReplicas(source)
     from netc.runtime.backends.xla import load_xla
 
     return load_xla(source)
 
 
-def _check_xla(target: Target) -> None:
+def _check_xla(target: Target, devices: int) -> None:
     from netc.runtime.backends.xla import check_xla
 
     check_xla()
+    if devices > 1:
+        from netc.runtime.backends.xla_replicas import devices_of
+
+        devices_of(devices)
 
 
 def _reference(source: Source, target: Target) -> Loaded:
@@ -57,8 +69,8 @@ def _reference(source: Source, target: Target) -> Loaded:
     return load_reference(source)
 
 
-def _nothing(target: Target) -> None:
-    """The evaluator is always here."""
+def _nothing(target: Target, devices: int) -> None:
+    """The evaluator is always here, and as many times as is wanted."""
 
 
 ENGINES: dict[str, Engine] = {

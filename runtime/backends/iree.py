@@ -99,8 +99,8 @@ class IreeLoaded:
         # make it so in another one; the other drivers are untried.
         self.concurrent_put = self._mappable
 
-    def put(self, array: Array) -> Any:
-        """Copy to the device."""
+    def put(self, array: Array, axis: int | None = None) -> Any:
+        """Copy to the device, the only one."""
         rt = self._rt
         held = np.asarray(array, order="C")
         return self._device.allocator.allocate_buffer_copy(

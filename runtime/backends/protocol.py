@@ -36,11 +36,15 @@ class Loaded(Protocol):
     concurrent_put: bool
     synchronous: bool
 
-    def put(self, array: Array) -> Buffer:
-        """A NumPy array as a tensor on the device."""
+    def put(self, array: Array, axis: int | None = None) -> Buffer:
+        """A NumPy array as a tensor on the device.
+
+        Where replicas run the module, as one on each of this process's: equal parts of it along `axis`, in order, or
+        the whole where there is none.
+        """
 
     def get(self, buffer: Buffer) -> Array:
-        """A tensor as a NumPy array of the host; waits until it is computed."""
+        """A tensor as a NumPy array of the host; waits until it is computed. Of parts on replicas, this process's."""
 
     def wait(self, buffers: Sequence[Buffer]) -> None:
         """Return when the tensors are computed; nothing is copied."""

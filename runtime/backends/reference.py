@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
+from netc.codegen.distribute.lockstep import EachReplica, dealt, run_together
 from netc.codegen.evaluator import run
 from netc.runtime.backends.protocol import Array, Source
 
 
 class ReferenceLoaded:
-    """Runs the module's operations one by one."""
+    """Runs the module's operations one by one; where it has replicas, each operation for all of them."""
 
     exact_loops = True
     synchronous = True
@@ -22,23 +23,32 @@ class ReferenceLoaded:
         self.module = source.module
         kept = (v.type.dtype for f in source.module for v in f.params)
         self._width: Literal["f32", "f64"] = "f64" if "f64" in kept else "f32"
+        self._replicas = source.module.replicas
 
-    def put(self, array: Array) -> Array:
-        """The array itself."""
-        return np.asarray(array)
+    def put(self, array: Array, axis: int | None = None) -> Any:
+        """The array itself, or each replica's part."""
+        array = np.asarray(array)
+        return array if self._replicas == 1 else dealt(array, self._replicas, axis)
 
-    def get(self, buffer: Array) -> Array:
-        """The array itself."""
-        return buffer
+    def get(self, buffer: Any) -> Array:
+        """The array itself, or the one that the replicas' parts are together."""
+        whole: Array = buffer.whole() if isinstance(buffer, EachReplica) else buffer
+        return whole
 
-    def wait(self, buffers: Sequence[Array]) -> None:
+    def wait(self, buffers: Sequence[Any]) -> None:
         """Nothing to wait for."""
 
-    def call(self, function: str, args: Sequence[Array]) -> list[Array]:
+    def call(self, function: str, args: Sequence[Any]) -> list[Any]:
         """Evaluate in the program's precision; what leaves as float32 is rounded to it."""
-        results = run(self.module, function, args, self._width)
+        if self._replicas == 1:
+            return self._rounded(function, run(self.module, function, args, self._width))
+        found = run_together(self.module, function, args, self._width)
+        each = [self._rounded(function, own) for own in zip(*(v.parts for v in found), strict=True)]
+        return [EachReplica(parts, v.axis) for v, parts in zip(found, zip(*each, strict=True), strict=True)]
+
+    def _rounded(self, function: str, results: Sequence[Array]) -> list[Array]:
         if self._width == "f32":
-            return results
+            return [*results]
         types = (v.type.dtype for v in self.module.function(function).results)
         return [r.astype(np.float32) if t == "f32" else r for r, t in zip(results, types, strict=True)]
 

@@ -45,13 +45,16 @@ class XlaLoaded:
         self._texts = dict(zip(entries, modules_in(source.text), strict=True))
         self._executables: dict[str, Any] = {}
 
-    def put(self, array: Array) -> Any:
-        """Copy to the device; JAX itself would make float64 float32."""
-        array = np.asarray(array)
+    def put(self, array: Array, axis: int | None = None) -> Any:
+        """Copy to the device, the only one."""
+        return self._put(np.asarray(array), self._devices[0])
+
+    def _put(self, array: Array, device: Any) -> Any:
+        """Copy to a device; JAX itself would make float64 float32."""
         if array.dtype == np.float64:
             with self._wide():
-                return self._jax.device_put(array, self._devices[0])
-        return self._jax.device_put(array, self._devices[0])
+                return self._jax.device_put(array, device)
+        return self._jax.device_put(array, device)
 
     def _wide(self) -> Any:
         """JAX in 64-bit mode, in this thread; its place has another name in older versions."""
@@ -72,9 +75,12 @@ class XlaLoaded:
     def _executable(self, function: str) -> Any:
         if function not in self._executables:
             self._executables[function] = self._client.compile_and_load(
-                self._texts[function], self._compiler.DeviceList(tuple(self._devices)), self._compiler.CompileOptions()
+                self._texts[function], self._compiler.DeviceList(tuple(self._devices)), self._options()
             )
         return self._executables[function]
+
+    def _options(self) -> Any:
+        return self._compiler.CompileOptions()
 
     def memory(self, function: str) -> tuple[int, int, int]:
         """Bytes of a function's arguments, of the results that do not take over one of them, and of all between."""

@@ -83,6 +83,7 @@ class RunConfig:
     says (rewrite/form_overrides.py). `preprocess`: what every image goes through. `steps_per_call`, `saving` and
     `logging` change no bit of the run's trace, which does not name them. `train_sha256` is the digest of the training
     part of the data, or empty where it is not known by itself.
+    `devices` run the program together, each on an equal part of a batch.
     `earlier` are pairs (step, epochs) of a run that was extended: before that step it was one of so many epochs.
     """
 
@@ -104,6 +105,7 @@ class RunConfig:
     feeding: Feeding = Feeding()  # noqa: RUF009  # frozen
     logging: Logging = Logging()
     preprocess: Preprocess = PLAIN
+    devices: int = 1
 
     @property
     def trained_net(self) -> CheckedNet:
@@ -144,6 +146,7 @@ class RunConfig:
             **({"saving": written(self.saving)} if self.saving != Saving() else {}),
             **({"feeding": written(self.feeding)} if self.feeding != Feeding() else {}),
             **({"logging": written(self.logging)} if self.logging != Logging() else {}),
+            **({"devices": self.devices} if self.devices != 1 else {}),
         }
 
     @property
@@ -186,12 +189,13 @@ def from_json(table: Mapping[str, Any], where: str) -> RunConfig:
         read(Feeding, table.get("feeding", {}), f"{where}: feeding").check(),
         read(Logging, table.get("logging", {}), f"{where}: logging"),
         read(Preprocess, table.get("preprocess", {}), f"{where}: preprocess"),
+        typed(int, table.get("devices", 1), f"{where}: devices"),
     )  # fmt: skip
 
 
 _FIELDS: dict[str, type] = {"spec": str, "data": str, "seed": int, "target": str}
 KNOWN = frozenset({"format", "recipe", "schedule", "augment", "init", "choices", "steps_per_call", "init_path"})
-KNOWN |= {*_FIELDS, "new_head", "train_sha256", "earlier", "saving", "feeding", "logging", "preprocess"}
+KNOWN |= {*_FIELDS, "new_head", "train_sha256", "earlier", "saving", "feeding", "logging", "preprocess", "devices"}
 
 
 def _written_training(config: TrainConfig) -> dict[str, Any]:

@@ -154,8 +154,11 @@ NO_SPELLING = {
 }  # fmt: skip
 
 
+TOGETHER = {"all_reduce", "replica_id"}  # of several devices: tests/codegen/distribute, tests/runtime/test_replicas.py
+
+
 def test_every_row_has_a_case():
-    assert {c.kind for c in CASES} | NO_SPELLING == set(OPS)
+    assert {c.kind for c in CASES} | NO_SPELLING | TOGETHER == set(OPS)
     assert {k for k, row in OPS.items() if row.spelling is None} == NO_SPELLING
     assert all(row.kind == kind for kind, row in OPS.items())
 
@@ -246,6 +249,8 @@ WRONG = [
     ),
     ("scatter_to_max", (IMAGE, t(1, 2, 1, 2), t()), POOL, "wants dy of the pool's type f32[1, 2, 2, 2]"),
     ("joint_barrier", (F9,), {}, "wants at least two operands, got 1"),
+    ("all_reduce", (U8,), {"replicas": 2, "channel": 0}, "wants an operand of f32, f64, i32, got ui32[8]"),
+    ("all_reduce", (F9,), {"replicas": 1, "channel": 0}, "wants two replicas or more"),
 ]
 
 
@@ -261,7 +266,7 @@ def test_a_wrong_operand_is_a_sentence(kind, types, attrs, sentence):
 
 
 def test_every_row_refuses_something():
-    anything = {"barrier", "convert", "call"}  # any tensor will do
+    anything = {"barrier", "convert", "call", "replica_id"}  # any tensor will do, or none
     assert {w[0] for w in WRONG} == set(OPS) - anything
 
 

@@ -24,4 +24,4 @@ def _alone(module: Module, entry: Function) -> Module:
             return replace(function, name=ENTRY)
         return replace(function, private=True, donated=0)
 
-    return Module(entry.name, tuple(map(change, module.needed(entry.name))))
+    return Module(entry.name, tuple(map(change, module.needed(entry.name))), module.replicas)

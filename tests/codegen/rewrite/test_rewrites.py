@@ -373,16 +373,16 @@ def test_the_pipeline_is_what_it_says():
     fences = ["fence_rounded_operands", "fence_gelu", "fence_loss", "fence_gradients", "fence_norms"]
     common = ["dce", "fold", "cse", "select_forms", "sum_before_products", "split_reductions", "fold", "cse", "dce"]
     assert names == {
-        "cpu": [*fences, *common, "part_joined_sums", "part_joint_barriers"],
-        "gpu": [*fences, *common, "part_repeated_sums", "part_narrow_copies", "part_joint_barriers"],
-        "xla": [*fences, *common],
+        "cpu": ["buckets", *fences, *common, "part_joined_sums", "part_joint_barriers"],
+        "gpu": ["buckets", *fences, *common, "part_repeated_sums", "part_narrow_copies", "part_joint_barriers"],
+        "xla": ["buckets", *fences, *common],
     }
     forms = common.index("select_forms")
     plain = [*common[:forms], "plain_forms", *common[forms + 3 :]]
-    assert [name for name, _ in passes("plain")] == [*plain, "erf_functions"]
-    assert [name for name, _ in passes("plain", scan=True)] == [*plain, "scan_blocks", "erf_functions"]
+    assert [name for name, _ in passes("plain")] == ["buckets", *plain, "erf_functions"]
+    assert [name for name, _ in passes("plain", scan=True)] == ["buckets", *plain, "scan_blocks", "erf_functions"]
     scanned = [name for name, _ in passes("cpu", scan=True)]
-    assert scanned == [*fences, *common, "part_joined_sums", "scan_blocks", "part_joint_barriers"]
+    assert scanned == ["buckets", *fences, *common, "part_joined_sums", "scan_blocks", "part_joint_barriers"]
 
 
 # -- the verifier ----------------------------------------------------------------------------------------------------
