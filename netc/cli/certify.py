@@ -18,7 +18,7 @@ from netc.cli.console import say, terminal
 from netc.cli.lean_config import config_option
 from netc.cli.options import complete_net, json_option, net_options, print_json
 from netc.cli.program import program_request
-from netc.cli.recipe_options import Word, recipe_options
+from netc.cli.recipe_options import Word, recipe_options, replicas_option
 from netc.cli.sections import Sectioned
 from netc.cli.spelling import spelled_here
 from netc.netspec.loss import LOSSES
@@ -55,6 +55,7 @@ class _Loss(Word):
 @click.option("--batch", type=click.IntRange(min=1), default=2, show_default=True, help="Batch size.")
 @config_option
 @recipe_options
+@replicas_option
 @click.option(
     "--layers", "alone", is_flag=True, help="Check each distinct layer of NET alone instead of the whole text."
 )

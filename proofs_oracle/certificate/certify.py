@@ -22,6 +22,7 @@ from netc.proofs_oracle.certificate.bounds import bounds
 from netc.proofs_oracle.certificate.factors import scaled
 from netc.proofs_oracle.certificate.pairing import how_paired, paired
 from netc.proofs_oracle.certificate.points import FloatPoint, float_point
+from netc.proofs_oracle.certificate.replicas import peer_of, together, why_alike, with_mean_loss
 from netc.proofs_oracle.certificate.run import Claim
 from netc.proofs_oracle.certificate.statement import Settings, Statement, judge
 from netc.proofs_oracle.certificate.updates import Update, update_of
@@ -113,7 +114,8 @@ class Certificate:
         """The verdict as a sentence, with what it rests on."""
         chance = f"the probability that this is an error is below 2^{self.failure:.0f}"
         if self.false:
-            return "a gradient is not the derivative"
+            of_replicas = (s.why for s in self.statements if s.verdict == "false" and not s.blamed)
+            return next(of_replicas, "a gradient is not the derivative")
         if self.undecided:
             return "undecided: a gradient is neither shown to be the derivative nor shown not to be it"
         if self.holds:
@@ -185,6 +187,13 @@ def certify_text(
 
 def parsed(text: str | bytes, name: str | None, settings: Settings) -> tuple[Function, tuple[str, ...]]:
     """The function of a text, and sentences on what in it is read as something else."""
+    function, said = read_alone(text, name, settings)
+    made = together(function)
+    return made.function, (*said, *made.said)
+
+
+def read_alone(text: str | bytes, name: str | None, settings: Settings) -> tuple[Function, tuple[str, ...]]:
+    """The same of one replica alone: where it meets others, the sums are left as they stand."""
     from netc.proofs_oracle.certificate.expanded import with_functions
     from netc.proofs_oracle.certificate.parse import parse
 
@@ -252,8 +261,11 @@ def how_read(function: Function, claim: Claim) -> str:
 def certify_program(program: Program, target: Target, settings: Settings) -> Certificate:
     """Of `train_step` in the very text that is compiled for the target, each turn of its loops written out.
 
-    Where a batch passes in parts there is another statement, of `micro_step` in that text.
+    Where a batch passes in parts there is another statement, of `micro_step` in that text. Of replicas the statement is
+    about all of them together.
     """
+    if program.replicas > 1:
+        return _certify_replicas(program, target, settings)
     text, net, count = emit_text(program, target).text, program.net.spec.name, program.recipe.accumulate
     limit = id_limit(program.net)
 
@@ -268,6 +280,27 @@ def certify_program(program: Program, target: Target, settings: Settings) -> Cer
         return whole
     part = found("micro_step", claims.claim_of_part(program), f"micro_step of {net}, one of {count} parts")
     return replace(whole, statements=(*part.statements, *whole.statements))
+
+
+def _certify_replicas(program: Program, target: Target, settings: Settings) -> Certificate:
+    """That the gradients which the replicas' optimizer is given are those of the loss of their whole batch."""
+    text, name, update = emit_text(program, target).text, program.net.spec.name, update_of(program)
+    function, said = read_alone(text, "train_step", settings)
+    made, judge_of = together(function), peer_of(program)
+    whole = update.undone(made.function)
+    claim = claims.claim_of_program(program, settings.exact)
+    if judge_of.peer is not None:
+        peer, _ = read_alone(emit_text(judge_of.peer, target).text, "train_step", settings)
+        whole = with_mean_loss(whole, peer, update.results["loss"], program.replicas, whole=judge_of.whole)
+        claim = replace(claim, outputs=((len(whole.results) - 1, None),))
+    point = _point(whole, id_limit(program.net))
+    found = certify_function(text, whole, claim, settings, point, (*update.said, *said, *made.said, judge_of.sentence))
+    (statement,) = found.statements
+    why = made.why(program.module.function("train_step").result_names) or why_alike(function)
+    statement = replace(statement, name=f"train_step of {name}, {program.replicas} replicas")
+    if why and statement.verdict != "false":
+        statement = replace(statement, verdict="false", why=why)
+    return replace(found, subject=name, statements=(statement,))
 
 
 def id_limit(net: CheckedNet) -> int:
@@ -328,12 +361,15 @@ def certify_foreign(  # what a command line knows of a text
 
     `limit`: integers of the float run are below it; None: below what they index.
     """
-    function, said = parsed(text, name, settings)
-    point = _point(function) if limit is None else float_point(limit)
+    function, said = read_alone(text, name, settings)
     if manifest is not None:
         claim, update = claims.claim_of_manifest(manifest, function, settings.exact)
         named = tuple(str(e["name"]) for e in manifest["functions"][function.name]["arguments"])
         function = replace(function, names=named)
+    made = together(function)
+    function, said = made.function, (*said, *made.said)
+    point = _point(function) if limit is None else float_point(limit)
+    if manifest is not None:
         if update is not None:
             function, said = update.undone(function), (*update.said, *said)
         point = _point(function) if limit is None else point

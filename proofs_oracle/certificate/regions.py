@@ -237,7 +237,22 @@ def _chosen(r: Reader, hit: Value, x: Value, y: Value) -> Value:
 
 WINDOW: Sequence[str] = ("window_dimensions", "window_strides", "base_dilations", "window_dilations", "padding")
 INDEXED: Sequence[str] = ("scatter_dimension_numbers", "indices_are_sorted", "unique_indices")
+
+
+def _all_reduce(r: Reader, op: Any, args: list[Value]) -> list[Value]:
+    """A sum over all replicas, which replicas.py writes out."""
+    groups = np.array(op.attributes["replica_groups"])
+    kind = bodies.wanted(bodies.combining(body := r.region(op, 0)), body, f"{r.loc}: {op.name}")
+    if kind != "add" or len(args) != 1 or not np.array_equal(groups, np.arange(groups.size).reshape(1, -1)):
+        raise CertifyError(
+            f"{r.loc}: wants a sum of one tensor over all replicas, got {kind} over {groups.tolist()}; no rule"
+        )
+    _same_elements(r, body, args[0])
+    return [r.add("all_reduce", *args, replicas=int(groups.size), type=_type(op))]
+
+
 REGIONS: dict[str, Row] = {
+    "all_reduce": Row(_all_reduce, ("replica_groups",), ("channel_handle",), regions=1),
     "reduce": Row(_reduce, ("dimensions",), regions=1),
     "reduce_window": Row(_reduce_window, tuple(WINDOW), regions=1),
     "select_and_scatter": Row(_select_and_scatter, ("window_dimensions", "window_strides", "padding"), regions=2),

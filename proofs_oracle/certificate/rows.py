@@ -347,6 +347,7 @@ STABLEHLO: dict[str, Row] = {
     "dynamic_update_slice": Row(_simple("dynamic_update_slice")),
     "rng_bit_generator": Row(_bits, idle=("rng_algorithm",)),
     "optimization_barrier": Row(_handed_on, passes=True),
+    "replica_id": Row(_simple("replica_id")),
     "composite": Row(_composite, ("decomposition",), ("name", "composite_attributes", "version"), passes=True),
     "custom_call": Row(
         _custom_call, ("call_target_name",),
