@@ -37,13 +37,11 @@ def refuse_misfits(config: RunConfig, data: Dataset) -> None:
 
 
 def _device_problems(config: RunConfig) -> Iterator[str]:
-    """What several devices cannot share, or one cannot."""
+    """What several devices cannot share."""
     batch, devices = config.training.batch, config.devices
     if batch % devices:
         near = max(batch // devices, 1) * devices
         yield f"`devices` wants a number of equal parts of the batch of {batch}, got {devices}; give `batch={near}`"
-    if config.recipe.sync_bn and devices == 1:
-        yield "`sync_bn` belongs to several `devices`, got one; leave it out"
 
 
 def _idle_problems(config: RunConfig, data: Dataset) -> Iterator[str]:

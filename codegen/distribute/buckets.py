@@ -1,10 +1,12 @@
-"""All-reduces of many tensors as few of long vectors, each as soon as the last of its tensors is there.
+"""All-reduces of many small tensors as few of long vectors, each as soon as the last of its tensors is there.
 
-A message costs a latency however short it is, so gradients of one element type are put into one vector until it has
-LARGEST bytes (Li et al. 2020, "PyTorch Distributed", section 3.2.3). Tensors are taken in the order in which the
-backward pass makes them, and the sum stands right behind the last of them, so that a compiler can overlap it with what
-of the backward is left. Sums of different places do not share one, such as those of two batch norms and gradients: the
-former are waited for at once.
+A message costs a latency however short it is, so small gradients of one element type are put into one vector until it
+has LARGEST bytes (Li et al. 2020, "PyTorch Distributed", section 3.2.3). To put a tensor there and take its sum out
+again costs two copies, so one of ALONE bytes or more is a message by itself: with all of mnist-mlp's gradients in one
+vector a step of two CPU devices took 1.2 times as long (scripts/bench_replicas.py). Tensors are taken in the order in
+which the backward pass makes them, and a sum stands right behind the last of its tensors, so that a compiler can
+overlap it with what of the backward is left. Sums of different places do not share one, such as those of two batch
+norms and gradients: the former are waited for at once.
 
 It also numbers the channels. Changes no number: addition is by element. Splits no tensor, whatever its size.
 """
@@ -19,15 +21,16 @@ from netc.codegen.builder import Builder
 from netc.codegen.ir import Function, Module, Op, Value
 
 LARGEST = 25 << 20  # bytes of a bucket: PyTorch's default
+ALONE = 256 << 10  # bytes of a tensor from which copying it takes longer than a message by itself
 KIND = "all_reduce"
 
 
-def buckets(module: Module, largest: int = LARGEST) -> Module:
-    """The module with its all-reduces joined and numbered; itself where it has one replica."""
-    if module.replicas == 1:
+def buckets(module: Module, largest: int = LARGEST, alone: int = ALONE) -> Module:
+    """The module with its all-reduces joined and numbered; itself where that was done, and of one replica."""
+    if module.replicas == 1 or all(op.attr("channel") for f in module for op in f.ops if op.kind == KIND):
         return module
     channels = count(1)
-    return replace(module, functions=tuple(_joined(f, largest, channels) for f in module))
+    return replace(module, functions=tuple(_joined(f, largest, alone, channels) for f in module))
 
 
 @dataclass
@@ -42,11 +45,11 @@ class _Bucket:
     alone: bool = False
 
 
-def _joined(function: Function, largest: int, channels: count[int]) -> Function:
+def _joined(function: Function, largest: int, alone: int, channels: count[int]) -> Function:
     if not any(op.kind == KIND for op in function.ops):
         return function
     at: dict[int, list[_Bucket]] = {}
-    for bucket in _gathered(function, largest):
+    for bucket in _gathered(function, largest, alone):
         at.setdefault(bucket.at, []).append(bucket)
     new: dict[Value, Value] = {}
     b = Builder(function.name)
@@ -61,7 +64,7 @@ def _joined(function: Function, largest: int, channels: count[int]) -> Function:
     return replace(function, ops=tuple(b.ops), results=tuple(new.get(v, v) for v in function.results))
 
 
-def _gathered(function: Function, largest: int) -> Sequence[_Bucket]:
+def _gathered(function: Function, largest: int, alone: int) -> Sequence[_Bucket]:
     """The buckets of a function, in the order in which the last of their operands are made."""
     made, read = _made(function), _read(function)
     sums = [op for op in function.ops if op.kind == KIND]
@@ -69,8 +72,8 @@ def _gathered(function: Function, largest: int) -> Sequence[_Bucket]:
     found: list[_Bucket] = []
     for op in sorted(sums, key=lambda op: made[op.operands[0]]):
         (x,), at, first = op.operands, made[op.operands[0]], read[op.result]
-        if x in results:  # a sum of a sum: behind it, where it was
-            found.append(_Bucket([op], made[op.result], first, alone=True))
+        if x in results or x.type.bytes >= alone:  # a sum of a sum stands where it was, behind the other
+            found.append(_Bucket([op], made[op.result] if x in results else at, first, alone=True))
             continue
         like = [b for b in found if not b.alone and b.ops[0].loc == op.loc and b.dtype == x.type.dtype]
         fits = [b for b in like if at < b.read and b.size + x.type.bytes <= largest]

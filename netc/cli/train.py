@@ -54,7 +54,9 @@ if TYPE_CHECKING:
         help="Train on N devices of the target at once, each with an equal part of the batch.",
     ),
     click.option("--epochs", type=int, help="Number of epochs.  [default: 6 for small datasets, otherwise 5]"),
-    click.option("--batch", type=int, help="Batch size.  [default: 32 for small datasets, otherwise 128]"),
+    click.option(
+        "--batch", type=int, help="Batch size, of all devices.  [default: 32 for small datasets, otherwise 128]"
+    ),
     click.option("--lr", type=float, default=1e-3, show_default=True, help="Peak learning rate."),
     config_option,
     file_options,

@@ -354,6 +354,11 @@ def bisect_run(
     config = replay.config
     if not 0 <= step < replay.total:
         raise UserError(f"bisect wants a step from 0 to {replay.total - 1}, got {step}; the run has no other")
+    if config.devices > 1:
+        raise UserError(
+            f"bisect wants a run of one device, got {config.devices} of them; train once more with `devices=1` and "
+            "the same batch, and bisect that"
+        )
     own = parse_target(config.target)
     norms = config.recipe.norms and own.norms and target.norms
     program = build(config.trained_net, replace(config.recipe, norms=norms), config.training.batch)

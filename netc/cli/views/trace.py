@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 PROGRAMS = {
     True: "the same for both runs",
-    False: "another for each run, so one of them was emitted by other rules",
+    False: "another for each run: emitted by other rules, or for another number of devices",
     None: "not known, since a trace does not name it",
 }
 

@@ -228,7 +228,9 @@ def test_few_long_vectors_are_summed():
     whole, small = buckets(program.module), buckets(program.module, 200)
     assert [op.operands[0].type.size for op in sums(whole)] == [MLP.count + 2]
     assert 1 < len(sums(small)) < gradients
-    for module in (whole, small):
+    own = buckets(program.module, alone=120)  # bytes, that the kernels of a and b have
+    assert sorted(op.operands[0].type.size for op in sums(own)) == sorted([30, 42, MLP.count + 2 - 30 - 42])
+    for module in (whole, small, own):
         channels = [op.attr("channel") for f in verify(module) for op in f.ops if op.kind == "all_reduce"]
         assert channels == [*range(1, len(channels) + 1)]
         assert apart(stepped(MLP, recipe, MANY, module), stepped(MLP, recipe)) < 1e-9

@@ -1,0 +1,80 @@
+"""`netc trace diff` between runs of one device and of several with the same batch, and where a fault was planted."""
+
+from dataclasses import replace
+
+import pytest
+
+import netc
+from netc.codegen import program
+from netc.codegen.distribute.meeting import met
+from netc.codegen.random import step_key
+from netc.netspec.check import check
+from netc.netspec.layers import Dense, Dropout, Flatten
+from netc.netspec.recipe import Recipe, TrainConfig
+from netc.netspec.spec import NetSpec
+from netc.runtime.cache.store import Cache
+from netc.runtime.compare.noise import measure
+from netc.runtime.compare.replay import replay_of
+from netc.runtime.train import train
+from tests.runtime.test_train import config, digits
+
+SYNCED = {"recipe": Recipe(sync_bn=True), "training": TrainConfig(1, 16, 0.01)}
+DROP = NetSpec("drop", (8, 8, 1), (Flatten(), Dense(12, name="a"), Dropout(0.5), Dense(10, name="head")))
+DRAWN = {**SYNCED, "recipe": Recipe(), "net": check(DROP)}
+
+
+@pytest.fixture(scope="module")
+def data():
+    return digits()
+
+
+@pytest.fixture(scope="module")
+def ran(data, tmp_path_factory):
+    """Runs by their names, each taken once."""
+    root = tmp_path_factory.mktemp("runs")
+
+    def run(name, words, devices=1):
+        if not (root / name).exists():
+            train(config(**words, devices=devices), data, root / name, Cache(root / "cache"))
+        return root / name
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def floors(data):
+    return {
+        "synced": measure(replay_of(config(**SYNCED), data), 4),
+        "drawn": measure(replay_of(config(**DRAWN), data), 4),
+    }
+
+
+def test_a_joint_batch_norm_agrees_with_one_device_and_one_of_each_differs(ran, floors):
+    one = ran("one", SYNCED)
+    assert netc.trace.diff(one, ran("four", SYNCED, 4), noise=floors["synced"]).agree
+    own = {**SYNCED, "recipe": Recipe()}
+    floor = replace(floors["synced"], recipe=config(**own).recipe_json)
+    assert not netc.trace.diff(ran("own", own), ran("own four", own, 4), noise=floor).agree
+
+
+def mean_for_sum(b, found, held, replicas, *, synced):
+    good = met(b, found, held, replicas, synced=synced)
+    return replace(good, grads={n: b.mul(g, 1 / replicas) for n, g in good.grads.items()})
+
+
+def one_left_out(b, found, held, replicas, *, synced):
+    good = met(b, found, held, replicas, synced=synced)
+    return replace(good, grads={**good.grads, "hidden.kernel": found.grads["hidden.kernel"]})
+
+
+@pytest.mark.parametrize("fault", [mean_for_sum, one_left_out])
+def test_a_fault_in_the_sums_is_told(fault, ran, floors, monkeypatch):
+    monkeypatch.setattr(program, "met", fault)
+    assert not netc.trace.diff(ran("one", SYNCED), ran(fault.__name__, SYNCED, 4), noise=floors["synced"]).agree
+
+
+def test_keys_that_are_not_folded_are_told(ran, floors, monkeypatch):
+    """One device draws otherwise, so this is beside a run of as many."""
+    sound = ran("drawn", DRAWN, 4)
+    monkeypatch.setattr(program, "step_key", lambda b, key, step, replicas: step_key(b, key, step))
+    assert not netc.trace.diff(sound, ran("alike", DRAWN, 4), noise=floors["drawn"]).agree
