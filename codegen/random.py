@@ -14,6 +14,8 @@ ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 PARITY = 0x1BD11BDA
 # Eight uniforms on 0..65535: variance of the sum 8 (2^32 - 1) / 12
 FIELDS = 8
+# of a run's key: initial values are drawn from streams 0 to 2, a step's key on replica r is at 3 + 4 r
+STEP_STREAM, REPLICAS_APART = 3, 4
 SPREAD = math.sqrt(FIELDS * (2**32 - 1) / 12)
 
 
@@ -56,9 +58,9 @@ def step_key(b: Builder, key: Value, step: Value, replicas: int = 1) -> Value:
     Of replica r of several, at counter (step, 3 + 4 r), so that each draws for itself.
     """
     counter = b.reshape(b.convert(step, "ui32"), (1,))
-    stream = b.constant(3, counter.type)
+    stream = b.constant(STEP_STREAM, counter.type)
     if replicas > 1:
-        stream = b.add(stream, b.mul(b.reshape(b.op("replica_id"), (1,)), 4))
+        stream = b.add(stream, b.mul(b.reshape(b.op("replica_id"), (1,)), REPLICAS_APART))
     return b.concatenate(threefry(b, key, counter, stream), 0)
 
 

@@ -289,9 +289,10 @@ def _certify_replicas(program: Program, target: Target, settings: Settings) -> C
     made, judge_of = together(function), peer_of(program)
     whole = update.undone(made.function)
     claim = claims.claim_of_program(program, settings.exact)
-    if judge_of.peer is not None:
-        peer, _ = read_alone(emit_text(judge_of.peer, target).text, "train_step", settings)
-        whole = with_mean_loss(whole, peer, update.results["loss"], program.replicas, whole=judge_of.whole)
+    if judge_of.programs:
+        texts = [emit_text(p, target).text for p in judge_of.programs]
+        read = {t: read_alone(t, "train_step", settings)[0] for t in dict.fromkeys(texts)}
+        whole = with_mean_loss(whole, [read[t] for t in texts], update.results["loss"], program.replicas)
         claim = replace(claim, outputs=((len(whole.results) - 1, None),))
     point = _point(whole, id_limit(program.net))
     found = certify_function(text, whole, claim, settings, point, (*update.said, *said, *made.said, judge_of.sentence))

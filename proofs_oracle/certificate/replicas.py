@@ -13,6 +13,7 @@ from netc.codegen.builder import Builder
 from netc.codegen.distribute.split import axis_of
 from netc.codegen.ir import Function, Op, Value
 from netc.codegen.program import Program, build
+from netc.codegen.random import REPLICAS_APART, STEP_STREAM
 from netc.netspec.errors import UserError
 from netc.netspec.types import TensorType
 
@@ -150,42 +151,55 @@ def _reached(function: Function, begun: Iterable[Value]) -> set[Value]:
 
 @dataclass(frozen=True)
 class Peer:
-    """The program of one device whose loss that of replicas is judged by: on the `whole` batch, or on each one's part.
+    """The programs of one device by whose loss replicas are judged: one on the whole batch, or one on each one's part.
 
-    `sentence` says so. Without `peer` it is the loss that the replicas themselves return.
+    `sentence` says so. Without `programs` it is the loss that the replicas themselves return.
     """
 
     sentence: str
-    peer: Program | None = None
-    whole: bool = False
+    programs: tuple[Program, ...] = ()
 
 
 def peer_of(program: Program) -> Peer:
     """The peer of a program of replicas.
 
     Of the whole batch, where no example's loss hangs on others', or where batch norm is joint; of each replica's part,
-    where it does: their mean is the loss. What is drawn is drawn otherwise by one device.
+    where it does: their mean is the loss. So it is where a step draws, with the key that each replica has.
     """
     net, recipe = program.net, program.recipe
-    alone = replace(recipe, sync_bn=False)
-    if net.signature.draws or recipe.draws:
-        return Peer("the loss is the one that the replicas return: what one device draws is not what they do")
+    alone, draws = replace(recipe, sync_bn=False), net.signature.draws or recipe.draws
     joint = recipe.sync_bn and recipe.accumulate == 1
-    if not any(getattr(at.layer, "balance", 0) for at in net.walk()) and (joint or not net.state):
+    if not draws and not any(getattr(at.layer, "balance", 0) for at in net.walk()) and (joint or not net.state):
         peer = build(net, alone, program.batch)
-        return Peer("the loss is the one that one device computes of the whole batch, in its own text", peer, True)
+        return Peer("the loss is the one that one device computes of the whole batch, in its own text", (peer,))
     if recipe.sync_bn or recipe.check_labels:
         return Peer("the loss is the one that the replicas return")
     peer = build(net, alone, program.batch // program.replicas)
-    return Peer("the loss is the mean of those that one device computes of each replica's part, in its own text", peer)
+    keyed = f", its key at {STEP_STREAM} + {REPLICAS_APART} r for replica r" if draws else ""
+    each = tuple(_keyed(peer, r) if draws else peer for r in range(program.replicas))
+    return Peer(f"the loss is the mean of those that one device computes of each part, in its own text{keyed}", each)
 
 
-def with_mean_loss(made: Function, alone: Function, loss: int, replicas: int, *, whole: bool) -> Function:
-    """The replicas' function with a result more: the loss `alone` gives, `loss` the number of its result.
+def _keyed(program: Program, replica: int) -> Program:
+    """One device's program with the keys of the steps that a replica of that number has: at another stream."""
 
-    `alone` is the step of one device, on arguments of the same names. With `whole` it takes the batch of all replicas,
-    else that of one, and the result is the mean of what it gives for each replica's.
+    def change(f: Function) -> Function:
+        firsts = (op for op in f.ops if op.loc == KEY and op.kind == "constant" and op.attr("value") == STEP_STREAM)
+        if (first := next(firsts, None)) is None:
+            return f
+        attrs = tuple(sorted({**dict(first.attrs), "value": STEP_STREAM + REPLICAS_APART * replica}.items()))
+        return replace(f, ops=tuple(replace(op, attrs=attrs) if op is first else op for op in f.ops))
+
+    return replace(program, module=replace(program.module, functions=tuple(map(change, program.module))))
+
+
+def with_mean_loss(made: Function, alone: Sequence[Function], loss: int, replicas: int) -> Function:
+    """The replicas' function with a result more: the loss that one device gives, `loss` the number of its result.
+
+    `alone` is the step of one device on arguments of the same names: one that takes the batch of all replicas, or one
+    for each replica's part, and then the result is the mean of theirs.
     """
+    whole = len(alone) == 1
     own: Mapping[str, Value] = dict(zip(made.names, made.params, strict=True))
 
     def data(name: str) -> list[Value]:
@@ -195,17 +209,17 @@ def with_mean_loss(made: Function, alone: Function, loss: int, replicas: int, *,
     b.place("certificate")
     ops: list[Op] = []
     losses = []
-    for r in range(1 if whole else replicas):
+    for r, step in enumerate(alone):
         env: dict[Value, Value] = {}
-        for p, n in zip(alone.params, alone.names, strict=True):
+        for p, n in zip(step.params, step.names, strict=True):
             axis = axis_of(n)
             env[p] = own[n] if axis is None else b.concatenate(data(n), axis) if whole else data(n)[r]
-        for op in alone.ops:
+        for op in step.ops:
             results = [Value(v.type) for v in op.results]
             env.update(zip(op.results, results, strict=True))
             operands = tuple(env[v] for v in op.operands)
             ops.append(replace(op, operands=operands, result=results[0], extra_results=tuple(results[1:])))
-        losses.append(env[alone.results[loss]])
+        losses.append(env[step.results[loss]])
     head, b.ops = b.ops, []
     total = losses[0]
     for each in losses[1:]:

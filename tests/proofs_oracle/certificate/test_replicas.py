@@ -24,7 +24,8 @@ MANY, BATCH, QUICK, XLA = 3, 6, Settings(4), parse_target("xla")
 PLAIN_NET = check(NetSpec("plain", (4,), (Dense(5, name="a", activation="tanh"), Dense(3, name="b"))))
 NORM = check(NetSpec("norm", (4,), (Dense(5, name="a"), BatchNorm(name="n"), Dense(3, name="b"))))
 DROP = check(NetSpec("drop", (4,), (Dense(5, name="a"), Dropout(0.4), Dense(3, name="b"))))
-WHOLE, EACH, OWN = "of the whole batch", "of each replica's part", "the replicas return"
+WHOLE, EACH = "of the whole batch", "of each part"
+KEYED, OWN = "its key at 3 + 4 r for replica r", "the replicas return"
 CASES = {
     "adam": (PLAIN_NET, Recipe(), WHOLE),
     "clipped": (PLAIN_NET, Recipe(SGD(), clipping=Clipping(clip_norm=0.1)), WHOLE),
@@ -32,7 +33,9 @@ CASES = {
     "parts": (PLAIN_NET, Recipe(SGD(), accumulate=2), WHOLE),
     "joint norm": (NORM, Recipe(SGD(), sync_bn=True), WHOLE),
     "own norm": (NORM, Recipe(SGD()), EACH),
-    "drawn": (DROP, Recipe(SGD()), OWN),
+    "drawn": (DROP, Recipe(SGD()), KEYED),
+    "drawn in parts": (DROP, Recipe(SGD(), accumulate=2), KEYED),
+    "drawn, labels": (DROP, Recipe(SGD(), check_labels=True), OWN),
 }
 
 
@@ -72,7 +75,11 @@ FAULTS = {
         "the replicas end with different n.mean",
     ),
     "keys not folded": (
-        DROP, "replica_id", lambda n, b, op, args: b.scalar(0, "ui32"), "all replicas draw the same in",
+        DROP, "replica_id", lambda n, b, op, args: b.scalar(0, "ui32"), "a gradient is not the derivative",
+    ),
+    "mean for sum of all": (
+        DROP, "all_reduce", lambda n, b, op, args: b.mul(b.op("all_reduce", *args, **dict(op.attrs)), 1 / MANY),
+        "a gradient is not the derivative",
     ),
 }  # fmt: skip
 
@@ -95,3 +102,32 @@ def test_a_text_and_its_manifest_say_enough():
     in_groups = text.replace("replica_groups = dense<[[0, 1, 2]]>", "replica_groups = dense<[[0, 2, 1]]>")
     with pytest.raises(UnreadError, match=r"wants a sum of one tensor over all replicas, got add over \[\[0, 2, 1\]\]"):
         certify_foreign(in_groups, None, QUICK, **given)
+
+
+def test_keys_that_are_not_folded_are_told_where_the_loss_is_the_replicas_own():
+    change = FAULTS["keys not folded"][2]
+    found = certify_program(planted(DROP, Recipe(SGD(), check_labels=True), change, "replica_id"), XLA, QUICK)
+    assert found.false and found.sentence.startswith("all replicas draw the same in")
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_text_for_another_number_of_replicas_has_other_numbers_and_is_the_same(case):
+    """What holds of three holds of any number: only shares of the batch, counts of labels and of replicas differ."""
+    net, recipe, _ = CASES[case]
+    few, many = (build(net, recipe, n * 2, replicas=n).module.needed("train_step") for n in (3, 7))
+    for f, g in zip(few, many, strict=True):
+        for a, b in zip(f.ops, g.ops, strict=True):
+            assert (a.kind, a.loc, [v.type for v in a.results]) == (b.kind, b.loc, [v.type for v in b.results])
+            x, y = dict(a.attrs), dict(b.attrs)
+            if a.kind == "constant" and x["value"] != y["value"]:
+                by_count = {x["value"] * 3 / (y["value"] * 7), x["value"] / 3 * 7 / y["value"]}
+                assert any(q == pytest.approx(1, 1e-12) for q in by_count) or _unbiased(x["value"], y["value"])
+            elif a.kind == "all_reduce":
+                assert (x.pop("replicas"), y.pop("replicas")) == (3, 7) and x == y
+            else:
+                assert x == y
+
+
+def _unbiased(x, y):
+    """n / (n - 1) of the variance, over 6 and over 14 examples."""
+    return (x, y) == pytest.approx((6 / 5, 14 / 13))
