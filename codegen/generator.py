@@ -304,7 +304,7 @@ def _masked(maker: _Maker, process: MaskedDiffusion) -> _Form:
     """All masks at first; each step draws every masked token, and keeps some of the draws.
 
     Which: ancestral, places at random, as in training; confidence, those whose drawn token is the likeliest (Chang et
-    al. 2022, section 3.2). A draw is the largest of logit / temperature + Gumbel noise.
+    al. 2022, section 3.2), the later of equal ones. A draw is the largest of logit / temperature + Gumbel noise.
     """
     count, length = maker.drawn.count, maker.net.out.shape[0]
     left = [(length * (maker.drawn.steps - i)) // maker.drawn.steps for i in range(maker.drawn.steps + 1)]

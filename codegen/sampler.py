@@ -6,7 +6,8 @@
 
 The state is what layers keep of the tokens (keys, values, ..) and the place of the last one. `draw_among` is `draw`
 with `top_k`, `top_p` and `min_p`, whose search would cost a small net more than all else. Only the token has to cross
-to the host.
+to the host. Where weights are packed for the target (codegen/packing.py), `pack` gives some of them as `decode` takes
+them.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from netc.codegen.collector import no_collector
 from netc.codegen.draw import LIMITS, SETTINGS, draw, narrow
 from netc.codegen.ir import Function, Module, Value
 from netc.codegen.layers.tokens import tokens_from
+from netc.codegen.packing import packed, packing
 from netc.codegen.program import Program, identifier
 from netc.codegen.rewrite.precision import at_precision
 from netc.codegen.rules import Decoding, Emitted, Scope, emit
@@ -33,12 +35,14 @@ from netc.netspec.types import TensorType
 class Sampler:
     """A module that writes, as a program whose state are the weights and then `own`, which `decode` goes on from.
 
-    `bounded`: a layer asks for the place of a token, so that `decode` cannot go beyond the context.
+    `bounded`: a layer asks for the place of a token, so that `decode` cannot go beyond the context. `packed` are the
+    weights that `pack` takes, and gives as `decode` takes them.
     """
 
     program: Program
     own: tuple[Slot, ...]
     bounded: bool
+    packed: tuple[str, ...] = ()
 
     @property
     def context(self) -> int:
@@ -52,10 +56,11 @@ class Sampler:
 
 
 @no_collector()
-def build_sampler(net: CheckedNet, batch: int = 1, recipe: Recipe | None = None) -> Sampler:
+def build_sampler(net: CheckedNet, batch: int = 1, recipe: Recipe | None = None, *, packs: bool = False) -> Sampler:
     """The program that writes `batch` texts at once, its products of matrices in bf16 where the recipe's are.
 
-    It computes in float32 otherwise, what was trained in float64 too.
+    With `packs` weights that one text's tokens are multiplied with are packed once. It computes in float32 otherwise,
+    what was trained in float64 too.
 
     Raises SpecError for a net that is no language model, and UserError for a layer that needs all of a sequence.
     """
@@ -76,10 +81,14 @@ def build_sampler(net: CheckedNet, batch: int = 1, recipe: Recipe | None = None)
     prefill, state = maker.prefill()
     decode, bounded = maker.decode(state)
     draws = (maker.draw("draw", SETTINGS), maker.draw("draw_among", (*SETTINGS, *LIMITS)))
-    module = Module(identifier(net.spec.name), (narrow(batch, net.out.shape[-1]), prefill, decode, *draws))
     weights = kept_of(state_of(net, recipe))
+    few: tuple[str, ...] = ()
+    if packs and batch == 1 and recipe.precision == "f32":
+        decode, few = packed(decode, [s.name for s in weights])
+    pack = (packing("pack", [(s.name, s.type) for s in weights if s.name in few]),) if few else ()
+    module = Module(identifier(net.spec.name), (narrow(batch, net.out.shape[-1]), *pack, prefill, decode, *draws))
     program = Program(net, recipe, batch, (*weights, *state), at_precision(module, recipe.precision))
-    return Sampler(program, state, bounded)
+    return Sampler(program, state, bounded, few)
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,9 @@ class SampleRequest:
             raise UserError(f"`seed` wants a number from 0 to 2^64 - 1, got {self.seed}")
         for word, given in (("prompt", self.prompt), *(("stop", one) for one in self.stop)):
             if not is_text(given):
-                raise UserError(f"`{word}` wants text, got bytes that are no UTF-8 in {given!r}; give it as UTF-8")
+                raise UserError(
+                    f"`{word}` wants text, got bytes that are not valid UTF-8 in {given!r}; give it as UTF-8"
+                )
         if not all(self.stop):
             raise UserError("`stop` wants words, got an empty one, which is everywhere; leave it out")
 

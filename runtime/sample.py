@@ -73,15 +73,20 @@ class Writer:
     def __init__(self, sampler: Sampler, prepared: Prepared, tensors: Mapping[str, Array]) -> None:
         self.sampler, self.prepared = sampler, prepared
         self._loaded = load(prepared.source, _alone(prepared.target, sampler))
-        self._weights = [self._loaded.put(np.asarray(tensors[s.name], np.float32)) for s in sampler.program.kept]
+        held = {s.name: self._loaded.put(np.asarray(tensors[s.name], np.float32)) for s in sampler.program.kept}
+        self._weights = [*held.values()]
+        if names := sampler.packed:
+            held |= zip(names, self._loaded.call("pack", [held[name] for name in names]), strict=True)
+        self._decoded = [*held.values()]
 
     @classmethod
     def of_run(
         cls, config: RunConfig, tensors: Mapping[str, Array], target: str, cache: Cache, samples: int = 1
     ) -> Writer:
         """The writer of a run's weights. Raises UserError, SpecError and CompileError."""
-        sampler = build_sampler(config.net, samples, config.recipe)
-        return cls(sampler, prepare(sampler.program, parse_target(target), cache), tensors)
+        where = parse_target(target)
+        sampler = build_sampler(config.net, samples, config.recipe, packs=where.packs)
+        return cls(sampler, prepare(sampler.program, where, cache), tensors)
 
     def write(self, prompt: Sequence[int] | Ids, count: int, settings: Settings, seed: int = 0) -> Iterator[Ids]:
         """Yield `count` times the next token of each text, int32 [samples], after the prompt's ids [n].
@@ -107,7 +112,7 @@ class Writer:
                 *state, seen, logits = self._prefill(texts)
                 drawing.seen = seen
             else:
-                *state, logits = self._loaded.call("decode", [*state, *self._weights, drawing.token])
+                *state, logits = self._loaded.call("decode", [*state, *self._decoded, drawing.token])
             drawn = get(drawing.draw(logits))
             if drawn.max() >= sampler.vocabulary:
                 raise UserError(

@@ -47,8 +47,8 @@ class Target:
     memory, which the host maps. `process_time`: the time of its work is the process's. `bf16`: products of bf16
     compile; `f64`: so does float64, with the flags `wide`. `norms`: so does a step that gives the gradients' norms
     beside any of its values. `nested_loops`: a loop may call a function that loops. `replicas`: several devices may run
-    one program together. `checked`: the compiler's checks
-    between its passes stay on. `instead` is the target to try where this one fails.
+    one program together. `checked`: the compiler's checks between its passes stay on. `packs`: it packs weights at each
+    call, so that a sampler does it once before. `instead` is the target to try where this one fails.
     """
 
     word: str
@@ -74,6 +74,7 @@ class Target:
     nested_loops: bool = True
     replicas: bool = False
     checked: bool = True
+    packs: bool = False
     instead: str = ""
 
 
@@ -88,7 +89,7 @@ _ROWS = (
     replace(
         _ON_IREE, word="cpu", form="cpu[:NAME]", meaning="this machine's CPU through IREE, or a named one",
         example="cpu", argument=_NAME, default="host", option="--iree-llvmcpu-target-cpu={}", flags=_CPU,
-        driver="local-task", on_host=True, checked=False, instead="reference",
+        driver="local-task", on_host=True, checked=False, packs=True, instead="reference",
         f64=True, wide=("--iree-input-demote-f64-to-f32=false", "--iree-llvmcpu-link-embedded=false"),
     ),
     replace(

@@ -139,10 +139,11 @@ def measured(name: str, target: str, tokens: int, rounds: int) -> Row:
     """Both in turns, each after a round that is not counted."""
     net = check(find(name))
     context = net.x.shape[0]
-    sampler, whole = build_sampler(net), build(net, Recipe(), 1)
+    where = parse_target(target)
+    sampler, whole = build_sampler(net, packs=where.packs), build(net, Recipe(), 1)
     state = evaluator.run(whole.module, "init", [np.array([0, 1], np.uint32)], "f32")
     tensors = dict(zip((s.name for s in whole.state), state, strict=True))
-    writer = Writer(sampler, prepare(sampler.program, parse_target(target), Cache()), tensors)
+    writer = Writer(sampler, prepare(sampler.program, where, Cache()), tensors)
     twin = Twin(net, {s.name: torch.from_numpy(np.ascontiguousarray(tensors[s.name])) for s in whole.kept})
     prompt = np.random.default_rng(0).integers(0, sampler.vocabulary, context // 2).tolist()
     count = min(tokens, context // 2)

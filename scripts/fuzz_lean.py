@@ -94,7 +94,7 @@ def mutated(source: str, draw: random.Random) -> str:
 
 
 def _flip(source: str, draw: random.Random) -> str:
-    """One bit of one byte; what is no UTF-8 then is put right."""
+    """One bit of one byte; what is not valid UTF-8 then is put right."""
     raw = bytearray(source.encode("utf-8", "replace") or b"x")
     raw[draw.randrange(len(raw))] ^= 1 << draw.randrange(8)
     return raw.decode("utf-8", "replace")

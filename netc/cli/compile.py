@@ -52,7 +52,8 @@ def compile_(
         )
     if out.is_dir():
         raise UserError(f"-o wants a file, got the folder {out}; name a .vmfb file in it")
-    program, choices = built_program(net, batch, sampler=sampler), tuned_choices(target, tuned=tuned)
+    program = built_program(net, batch, sampler=sampler, packs=where.packs)
+    choices = tuned_choices(target, tuned=tuned)
     prepared = prepare(program, where, watched_cache(), choices)
     save_artefact(prepared, out)
     how = "from the cache" if prepared.cached else f"compiled in {prepared.compilation:.1f} s"

@@ -59,7 +59,7 @@ def emit_mlir(
     if not tuned and target is None:
         raise UserError("--no-tuned belongs to --target, got none; plain StableHLO has no forms that could be tuned")
     where = parse_target(target) if target is not None else PLAIN
-    program = built_program(net, batch, sampler=sampler)
+    program = built_program(net, batch, sampler=sampler, packs=where.packs)
     choices = in_use(program, where, tuned_choices(target, tuned=tuned)) if target is not None else NO_OVERRIDES
     source = emit_text(program, where, choices)
     if choices:

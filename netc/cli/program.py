@@ -39,8 +39,11 @@ def program_request(net: str, batch: int) -> ProgramRequest:
     return request
 
 
-def built_program(net: str, batch: int, *, sampler: bool) -> Program:
-    """The training program of the command that runs, or the sampler of its net. Raises UserError or SpecError."""
+def built_program(net: str, batch: int, *, sampler: bool, packs: bool = False) -> Program:
+    """The training program of the command that runs, or the sampler of its net, for a target that packs weights or not.
+
+    Raises UserError or SpecError.
+    """
     if not sampler:
         return program_request(net, batch).build()
     request = program_request(net, batch if "batch" in given() else 1)
@@ -53,4 +56,4 @@ def built_program(net: str, batch: int, *, sampler: bool) -> Program:
         return build_generator(request.net, request.recipe, Drawn(request.batch, guided=guided)).program
     from netc.codegen.sampler import build_sampler
 
-    return build_sampler(request.net, request.batch, request.recipe).program
+    return build_sampler(request.net, request.batch, request.recipe, packs=packs).program

@@ -16,7 +16,7 @@ BYTES = 256
 
 
 class Bytes:
-    """The tokenizer whose ids are bytes. What a net writes that is no UTF-8 is decoded as U+FFFD."""
+    """The tokenizer whose ids are bytes. What a net writes that is not valid UTF-8 is decoded as U+FFFD."""
 
     kind, size, end, content = "byte", BYTES, -1, ""
     digest = hashlib.sha256(b"netc bytes 1").hexdigest()

@@ -83,7 +83,7 @@ class Characters:
 
 
 def is_text(given: str) -> bool:
-    """Whether a string is text: bytes of the command line that are no UTF-8 are lone surrogates, which none is."""
+    """Whether a string is text. Bytes of the command line that are not valid UTF-8 are lone surrogates in it."""
     return not any("\ud800" <= c <= "\udfff" for c in given)
 
 

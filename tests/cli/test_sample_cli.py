@@ -8,25 +8,12 @@ import netc as library
 from netc.netspec.errors import UserError
 from netc.runtime.data.characters import Characters
 from netc.sampling import _Text
-
-SPEC = """
-name = "small"
-input = [8]
-dtype = "i32"
-
-[[layers]]
-kind = "tiedHead"
-embed = { kind = "tokenPositionEmbed", vocabulary = 2, dim = 6, std = 0.3 }
-body = { kind = "conv1d", features = 6, kernel = 2 }
-"""
+from tests.cli.small_language import with_small_net
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("sample")
-    (folder / "small.toml").write_text(SPEC)
-    (folder / "book.txt").write_text("abcdefgh\n" * 70)
-    return folder
+    return with_small_net(tmp_path_factory.mktemp("sample"), "abcdefgh\n" * 70)
 
 
 @pytest.fixture
@@ -108,7 +95,7 @@ def test_the_program_as_text(netc, place):
 @pytest.mark.parametrize("word", ["prompt", "stop"])
 def test_bytes_that_are_no_text(run, word):
     code, _, err = run(f"--{word}", "a\udcff")
-    assert code == 2 and f"--{word} wants text, got bytes that are no UTF-8" in err
+    assert code == 2 and f"--{word} wants text, got bytes that are not valid UTF-8" in err
 
 
 def test_a_tokenizer_that_needs_a_text(run):

@@ -6,24 +6,13 @@ import pytest
 from click.testing import CliRunner
 
 from netc.cli.main import cli
-
-SPEC = """
-name = "small"
-input = [8]
-dtype = "i32"
-
-[[layers]]
-kind = "tiedHead"
-embed = { kind = "tokenPositionEmbed", vocabulary = 2, dim = 6, std = 0.3 }
-body = { kind = "conv1d", features = 6, kernel = 2 }
-"""
+from tests.cli.small_language import with_small_net
 
 
 @pytest.fixture
 def run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "small.toml").write_text(SPEC)
-    (tmp_path / "book.txt").write_text("abcdefghij" * 60)
+    with_small_net(tmp_path, "abcdefghij" * 60)
 
     def call(*words):
         result = CliRunner().invoke(cli, words)

@@ -5,25 +5,14 @@ import math
 
 import pytest
 
-SPEC = """
-name = "small"
-input = [8]
-dtype = "i32"
+from tests.cli.small_language import with_small_net
 
-[[layers]]
-kind = "tiedHead"
-embed = { kind = "tokenPositionEmbed", vocabulary = 2, dim = 6, std = 0.3 }
-body = { kind = "conv1d", features = 6, kernel = 2 }
-"""
 WORDS = "--target reference --epochs 1 --batch 16 --lr 0.02 --quiet"
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("tokens")
-    (folder / "small.toml").write_text(SPEC)
-    (folder / "book.txt").write_text("ab café; to be or not\n" * 70)
-    return folder
+    return with_small_net(tmp_path_factory.mktemp("tokens"), "ab café; to be or not\n" * 70)
 
 
 def learnt(netc, name, *words):

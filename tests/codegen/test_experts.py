@@ -27,3 +27,12 @@ def test_the_router_of_one_expert_a_token_learns_without_a_balance_loss():
     after = run(program.module, "train_step", [*state, x, y, np.asarray(0.1)], "f64")
     at = [s.name for s in program.state].index("moe.both.chosen.router.kernel")
     assert np.abs(after[at] - state[at]).max() > 1e-5
+
+
+def test_scores_are_made_before_they_are_ranked():
+    """IREE 3.12 compiles the two as one dispatch for minutes."""
+    module = build(check(NetSpec("gates", (5, 4), (Dense(3, bias=False), TopKGates(2)))), Recipe(SGD()), 2).module
+    ops = module.function("predict").ops
+    ranked = {v for op in ops if op.kind == "compare" for v in op.operands}
+    spread = [op.operands[0] for op in ops if op.kind == "broadcast" and op.result in ranked]
+    assert {op.kind for op in ops if op.result in spread} == {"barrier"}

@@ -155,6 +155,14 @@ def test_tokens_come_as_sure_as_they_are():
     assert few.max() < 3  # no token that is not known, and no mask
 
 
+def test_of_equally_sure_tokens_the_later_come_first():
+    spec, _ = by_place()
+    case = Case(spec, "confidence", steps=5, path=True, process="masked")
+    case.weights = [np.zeros(s.type.shape, np.float32) for s in case.generator.program.kept]
+    _, path = case.sample("f32", temperature=0.0, known=6)
+    assert [row[0].tolist() for row in path[:2]] == [[6, 6, 6, 6, 0], [6, 6, 6, 0, 0]]
+
+
 @pytest.mark.parametrize("method", ["ancestral", "confidence"])
 def test_steps_leave_as_many_masks_as_they_should(method):
     case = Case(UNMASKING, method, steps=3, path=True, process="masked")

@@ -101,6 +101,28 @@ def test_each_token_has_the_logits_of_the_whole_text(name):
     assert all(set(np.flatnonzero(row)) == set(ids.tolist()) for row, ids in zip(seen, text, strict=True))
 
 
+def test_packed_weights_give_the_same_logits():
+    """All but the embedding and what no width divides, in one product after another."""
+    body = nn.TransformerEncoder(2, 64, 1, causal=True)
+    embed = nn.TokenPositionEmbed(VOCABULARY, 32, positions=False, std=0.5)
+    net = check(NetSpec("wide", (CONTEXT,), (nn.TiedHead(embed, nn.Chain((body, nn.GatedMlp(9)))),), dtype="i32"))
+    plain, made = build_sampler(net), build_sampler(net, packs=True)
+    rng = np.random.default_rng(0)
+    held = {s.name: rng.standard_normal(s.type.shape).astype(np.float32) for s in plain.program.kept}
+    shapes = {name: held[name].shape for name in made.packed}
+    assert sorted(shapes.values()) == [(9, 32), (32, 32), (32, 64), (32, 96), (64, 32)]
+    given = evaluator.run(made.program.module, "pack", [held[name] for name in made.packed], "f32")
+    assert given[0].shape == (3, 32, 32)
+    text = np.array([[1, 2, 3, *[0] * (CONTEXT - 3)]], np.int32)
+    *state, _, _ = evaluator.run(plain.program.module, "prefill", [*held.values(), text, np.int32(3)], "f32")
+    logits = [
+        evaluator.run(of.program.module, "decode", [*state, *weights.values(), np.array([4], np.int32)], "f32")[-1]
+        for of, weights in ((plain, held), (made, held | dict(zip(made.packed, given, strict=True))))
+    ]
+    np.testing.assert_allclose(logits[1], logits[0], rtol=1e-5, atol=1e-5 * np.abs(logits[0]).max())
+    assert not build_sampler(net, 2, packs=True).packed and not build_sampler(net).packed
+
+
 def test_only_layers_that_ask_for_the_place_are_bound_to_the_context():
     assert {name for name, net in NETS.items() if not build_sampler(net).bounded} == {"convolutions", "mamba"}
 

@@ -19,8 +19,8 @@ from netc.runtime.trainer import Trainer
 CONTEXT = 6
 
 
-def model(*blocks):
-    embed = nn.TokenPositionEmbed(12, 8, positions=False, std=1.0)
+def model(*blocks, width=8):
+    embed = nn.TokenPositionEmbed(12, width, positions=False, std=1.0)
     return check(NetSpec("writer", (CONTEXT,), (nn.TiedHead(embed, nn.Chain(blocks)),), dtype="i32"))
 
 
@@ -32,11 +32,11 @@ MAMBA = model(nn.MambaBlock(state=4))
 def made(tmp_path):
     """`made(net, target, samples)` -> a writer, and the trainer whose weights it has."""
 
-    def make(net, target="reference", samples=1):
+    def make(net, target="reference", samples=1, *, packs=False):
         cache, where = Cache(tmp_path), parse_target(target)
         trainer = Trainer(prepare(build(net, Recipe(), 1), parse_target("reference"), cache))
         trainer.init(3)
-        sampler = build_sampler(net, samples)
+        sampler = build_sampler(net, samples, packs=packs)
         return Writer(sampler, prepare(sampler.program, where, cache), trainer.fetch()), trainer
 
     return make
@@ -66,6 +66,13 @@ def test_a_recurrence_goes_on_beyond_the_context(made):
     writer._loaded.call = lambda name, args: calls.append(name) or call(name, args)
     texts(writer, 12)
     assert calls == ["prefill", "draw", *["decode", "draw"] * 11]
+
+
+def test_packed_weights_write_the_same(made):
+    net = model(nn.Residual(nn.MultiHeadAttention(2, causal=True, rope=True, std=0.5)), width=16)
+    (writer, _), (plain, _) = made(net, packs=True), made(net)
+    assert len(writer.sampler.packed) == 2 and not plain.sampler.packed
+    assert texts(writer, 8, temperature=4.0) == texts(plain, 8, temperature=4.0)
 
 
 def test_the_same_tokens_on_every_backend_and_again(made):
