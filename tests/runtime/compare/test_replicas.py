@@ -15,7 +15,7 @@ from netc.netspec.spec import NetSpec
 from netc.runtime.cache.store import Cache
 from netc.runtime.compare.noise import measure
 from netc.runtime.compare.replay import replay_of
-from netc.runtime.train import train
+from netc.runtime.train import Progress, train
 from tests.runtime.test_train import config, digits
 
 SYNCED = {"recipe": Recipe(sync_bn=True), "training": TrainConfig(1, 16, 0.01)}
@@ -78,3 +78,12 @@ def test_keys_that_are_not_folded_are_told(ran, floors, monkeypatch):
     sound = ran("drawn", DRAWN, 4)
     monkeypatch.setattr(program, "step_key", lambda b, key, step, replicas: step_key(b, key, step))
     assert not netc.trace.diff(sound, ran("alike", DRAWN, 4), noise=floors["drawn"]).agree
+
+
+def test_a_run_of_several_devices_goes_on_as_if_never_stopped(data, tmp_path):
+    words, cache = {"training": TrainConfig(2, 16, 0.01)}, Cache(tmp_path / "cache")
+    whole, parts = config(**words, devices=2), tmp_path / "parts"
+    train(whole, data, tmp_path / "whole", cache)
+    assert train(whole, data, parts, cache, progress=Progress(stepped=lambda done, seconds: done.step == 2)).interrupted
+    train(whole, data, parts, cache, resume=True)
+    assert (parts / "trace.jsonl").read_bytes() == (tmp_path / "whole" / "trace.jsonl").read_bytes()
