@@ -20,7 +20,9 @@ from netc.train_request import SAVING, TrainRequest, saving_types
 from netc.word_types import typed
 
 ENDS = ("epochs", "patience")
-ALLOWED = frozenset({"data_dir", "target", "same_bits", "log", "log_every", "workers", "on_damaged", *ENDS, *SAVING})
+ALLOWED = frozenset(
+    {"data_dir", "target", "devices", "same_bits", "log", "log_every", "workers", "on_damaged", *ENDS, *SAVING}
+)
 """Words that a run may go on with."""
 
 # of run.json, what a request does not say
@@ -32,7 +34,7 @@ def resumed(folder: Path, words: Mapping[str, Any], *, same_bits: bool = True) -
     if refused := sorted(words.keys() - ALLOWED):
         said = ", ".join(f"`{name}`" for name in refused)
         raise UserError(f"`resume` uses the options of the run, got also {said}; leave it out, or start a new run")
-    words = typed(words, {**saving_types(), **dict.fromkeys((*ENDS, "log_every", "workers"), int)})
+    words = typed(words, {**saving_types(), **dict.fromkeys((*ENDS, "devices", "log_every", "workers"), int)})
     config = read_config(folder)
     if not config.data:
         raise UserError(f"{folder} was imported, so there is nothing to resume; train the net with `init={folder}`")
@@ -51,6 +53,13 @@ def resumed(folder: Path, words: Mapping[str, Any], *, same_bits: bool = True) -
                 "or give `same_bits=False` too"
             )
         config = replace(config, target=word, choices=NO_OVERRIDES)
+    if (devices := words.get("devices")) is not None and devices != config.devices:
+        if same_bits:
+            raise UserError(
+                f"{folder} was begun on {config.devices} devices, got `devices={devices}`, whose sums round in another "
+                "way; leave it out, or give `same_bits=False` too"
+            )
+        config = replace(config, devices=devices)
     return writable(config)
 
 
@@ -64,6 +73,8 @@ def begun_already(request: TrainRequest, plan: Plan, *, same_bits: bool = True) 
     held, config = read_config(plan.folder), plan.config
     if not same_bits and held.target != config.target:
         held = replace(held, target=config.target, choices=NO_OVERRIDES)
+    if not same_bits:
+        held = replace(held, devices=config.devices)
     if found := [*_differences(held.to_json(), config.to_json())]:
         raise UserError(
             f"`auto_resume` wants the options that started {plan.folder}, got others: {'; '.join(found)}; give those, "

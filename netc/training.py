@@ -19,6 +19,7 @@ from netc.runs import Run
 from netc.runtime.cache.store import Cache
 from netc.runtime.data.dataset import OWN, Dataset
 from netc.runtime.data.examples import Batches
+from netc.runtime.processes.group import ALONE, Together
 from netc.runtime.run.config import read_config
 from netc.runtime.run.ledger import StepDone
 from netc.runtime.run.outcome import Outcome
@@ -117,13 +118,20 @@ def plan_resumed(folder: Path, data: Dataset | str | None, words: dict[str, Any]
 
 
 def run_plan(
-    plan: Plan, *, resume: bool = False, same_bits: bool = True, progress: Progress, cache: Cache | None = None
+    plan: Plan,
+    *,
+    resume: bool = False,
+    same_bits: bool = True,
+    progress: Progress,
+    cache: Cache | None = None,
+    together: Together = ALONE,
 ) -> Outcome:
     """Run a plan in its folder; see runtime/train.py."""
     cache = cache or Cache(on_wait=progress.noted, on_damage=progress.noted)
     return run_training(
         plan.config, plan.data, plan.folder, cache,
         resume=resume, start=plan.start, progress=progress, same_bits=same_bits, workers=plan.workers, text=plan.text,
+        together=together,
     )  # fmt: skip
 
 

@@ -55,18 +55,18 @@ class Session:
     Raises UserError for what does not fit the program: batches of another size, shape or type, or no state.
     """
 
-    def __init__(self, prepared: Prepared) -> None:
+    def __init__(self, prepared: Prepared, processes: int = 1) -> None:
         self.prepared = prepared
         self.program: Program = prepared.program
         self.metrics = tuple(prepared.source.module.function("train_step").result_names[len(self.program.state) :])
         step = self.program.module.function("train_step")  # the one that every program has
         held = len(self.program.state)
-        parts = self.program.replicas
+        parts = self.program.replicas // processes
         self._x, self._y = (
             _Wanted(n, TensorType((parts * v.shape[0], *v.shape[1:]), v.type.dtype))
             for n, v in zip("xy", step.params[held : held + 2], strict=True)
         )
-        self._weight = _Wanted("weight", TensorType((self.program.batch,)))
+        self._weight = _Wanted("weight", TensorType((self.program.batch // processes,)))
         self._kept = len(self.program.kept)
         self._averages = [i for i, slot in enumerate(self.program.state) if slot.role == "average"]
 

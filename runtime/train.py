@@ -6,7 +6,7 @@ import gc
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
 from itertools import islice, starmap
 from pathlib import Path
@@ -31,28 +31,29 @@ from netc.runtime.metrics.measure import measured
 from netc.runtime.metrics.seen import Task
 from netc.runtime.metrics.table import Metric
 from netc.runtime.normalisation import normalisation, standardised_note
-from netc.runtime.prepare import Prepared, in_use, prepare, program_sha256
+from netc.runtime.prepare import Prepared, in_use, prepare
+from netc.runtime.processes.facts import facts_of
+from netc.runtime.processes.group import ALONE, Stop, Together, refuse_apart
 from netc.runtime.run import checkpoint
-from netc.runtime.run.config import RunConfig, read_config, refuse_used, write_config
+from netc.runtime.run.config import Logging, RunConfig, refuse_used
 from netc.runtime.run.interrupt import interruptible
 from netc.runtime.run.ledger import Ledger, StepDone
 from netc.runtime.run.lock import only_writer
 from netc.runtime.run.outcome import Outcome
-from netc.runtime.run.resume import LeftOff, accepted, change_of, damaged, left_off, tidy
+from netc.runtime.run.resume import LeftOff, damaged, left_off, tidy
 from netc.runtime.run.saver import Counter, NonFiniteError, Rescue, Saver, diverged
 from netc.runtime.run.standing import LOSS, Comparison, Standing, comparison_of, is_kept, is_over, moved, said
-from netc.runtime.run.tokenizer import begin_folder, record_of
+from netc.runtime.run.tokenizer import record_of
+from netc.runtime.run.traced import AnyTrace, traced, untraced
 from netc.runtime.run.waiting import Waiting
 from netc.runtime.schedule import learning_rate
 from netc.runtime.session import Feed
 from netc.runtime.sums import sums
 from netc.runtime.target import Target, parse_target
 from netc.runtime.trainer import Trainer
-from netc.runtime.versions import versions
 from netc.runtime.weights.pretrained import Start
 from netc.runtime.weights.teacher import given_tensors
-from netc.traces.schema import EvalRecord, Header
-from netc.traces.write import TraceWriter
+from netc.traces.schema import EvalRecord
 
 
 @dataclass
@@ -88,6 +89,7 @@ class _Run:
     saver: Saver
     comparison: Comparison
     workers: int
+    together: Together
     waiting: Waiting = field(default_factory=Waiting)
 
     @property
@@ -111,6 +113,7 @@ def train(
     same_bits: bool = True,
     text: str = "",
     workers: int = 0,
+    together: Together = ALONE,
 ) -> Outcome:
     """Train as `config` says, on `data` already of the net's input size, writing into `folder`, which is locked.
 
@@ -119,31 +122,37 @@ def train(
     run had. Without `same_bits` it may have another target, and other versions may compute it; the trace says so.
     With `start`, begin with its weights, where they are, instead of drawn ones, and normalise images as they want.
     `text` is what a run that begins has as its config.toml. `workers` threads make batches, as many as are good where
-    that is 0.
+    that is 0. `together`: the processes that train it; the leader writes the folder, which all of them can read.
     Raises UserError, LockedError, CompileError, and NonFiniteError when the loss is no number any more.
     """
     watch = progress or Progress()
     begin = time.perf_counter()
     target = parse_target(config.target)
+    refuse_apart(target, config.training.best_by, together)
     check_device(target, config.devices)
     check_fit(config, data)
     per_epoch = steps_per_epoch(len(data.train), config.training.batch)
-    with only_writer(folder, watch.noted):
+    with only_writer(folder, watch.noted) if together.leads else nullcontext():
+        together.shared("tidied", lambda: _tidied(folder, config, resume=resume))
         if resume:
-            tidy(folder, config.saving.keep)
             left = left_off(folder, config, per_epoch, watch.noted)
         else:
-            refuse_used(folder, "`out`")
-            tidy(folder, keep=1)
             left = LeftOff(replace(config, train_sha256=data.train_digest), None)
-        run = _prepared(left, data, folder, target, cache, start, watch, workers)
+        run = _prepared(left, data, folder, target, cache, start, watch, workers, together)
+        together.compare(facts_of(run.session.prepared, run.config, data, left))
         counter = _resumed(run, left) if left.saved else _begun(run, start)
-        logs = logged(run.config.logging, folder, run.config.to_json(), watch.noted, resume=resume)
+        asked = run.config.logging if together.leads else Logging()
+        logs = logged(asked, folder, run.config.to_json(), watch.noted, resume=resume)
         with ExitStack() as stack:
             watching = None if resume else stack.enter_context(logs)  # before run.json: one that fails begins no run
-            trace = stack.enter_context(_traced(run, left, target, resume=resume, same_bits=same_bits, text=text))
+            keeps = traced if together.leads else untraced
+            opened = keeps(
+                *(run.config, data, folder, run.session.prepared, left, together), watch.noted, resume=resume,
+                same_bits=same_bits, text=text,
+            )  # fmt: skip
+            trace = stack.enter_context(opened)
             watching = stack.enter_context(logs) if resume else watching
-            stop = stack.enter_context(interruptible())
+            stop = together.stop(stack.enter_context(interruptible()))
             run.saver.trace, trace.watch = trace, watching
             if left.saved:
                 _set_right(run, counter)
@@ -155,11 +164,19 @@ def train(
                 _go(run, counter, trace, stop)
         left_over, early = counter.step < run.total, is_over(counter.standing, run.training)
         done = counter.evaluated and (early or not left_over)
-        seconds, number = time.perf_counter() - begin, stop[0] if stop else 0
+        seconds, number = time.perf_counter() - begin, stop.number or 0
         early = done and early and left_over
         return Outcome(
             *(folder, counter.step, counter.last, counter.best, seconds, not done, number, early, run.waiting.share)
         )
+
+
+def _tidied(folder: Path, config: RunConfig, *, resume: bool) -> str:
+    """Remove what a killed process left; raises UserError where a new run finds a folder that is in use."""
+    if not resume:
+        refuse_used(folder, "`out`")
+    tidy(folder, config.saving.keep if resume else 1)
+    return ""
 
 
 def _prepared(
@@ -171,6 +188,7 @@ def _prepared(
     start: Start | None,
     watch: Progress,
     workers: int,
+    together: Together,
 ) -> _Run:
     """The run, its program compiled and its data opened; nothing is written yet."""
     config = left.config
@@ -192,40 +210,18 @@ def _prepared(
     prepared = prepare(program, target, cache, config.choices)
     tested = build(config.net, config.recipe.untaught, batch, replicas=n) if config.trained_net != config.net else None
     watch.prepared(prepared)
-    session = Trainer(prepared)
-    examiner = Trainer(prepare(tested, target, cache, choices)) if tested else session  # as `netc eval` makes it
+    own, session = together.part.count, Trainer(prepared, together.part.count)
+    examiner = Trainer(prepare(tested, target, cache, choices), own) if tested else session  # as `netc eval` makes it
     meta: dict[str, Any] = {"spec_sha256": config.net.digest, "net": config.net.spec.name}
     meta["normalise"] = normalise.to_json()
     meta |= {"classes": list(data.classes), "data_sha256": data.digest, **record_of(data.tokenizer)}
     if data.columns != Columns():
         meta["columns"] = {"inputs": list(data.columns.inputs), "targets": list(data.columns.targets)}
-    saver = Saver(folder, session, config.saving, meta)
+    saver = Saver(folder, session, config.saving, meta, writes=together.leads)
     comparison = comparison_of(config, data)
-    return _Run(config, data, folder, session, examiner, normalise, per_epoch, watch, saver, comparison, workers)
-
-
-@contextmanager
-def _traced(
-    run: _Run, left: LeftOff, target: Target, *, resume: bool, same_bits: bool, text: str
-) -> Iterator[TraceWriter]:
-    """The trace of the run from where it goes on, and run.json as it is from there."""
-    config, data, folder = run.config, run.data, run.folder
-    header = Header(
-        net=config.net.spec.name, spec_sha256=config.net.digest, module_sha256=run.session.prepared.step_sha256,
-        program_sha256=program_sha256(run.session.program), data=config.data, data_sha256=data.digest, seed=config.seed,
-        recipe=config.recipe_json, batch=config.training.batch, target=config.target, versions=versions(target),
-    )  # fmt: skip
-    if not resume:
-        begin_folder(folder, config, text, data.tokenizer)
-    accept = accepted(config, data, same_bits=same_bits)
-    with TraceWriter(
-        folder / "trace.jsonl", header, left.step if resume else None, seal=left.seal, accept=accept
-    ) as trace:
-        if resume and config != (before := read_config(folder)):
-            write_config(folder, config)
-        for name in trace.changes:
-            run.progress.noted(f"{change_of(name, before, config)}: the trace says so from step {left.step} on")
-        yield trace
+    return _Run(
+        *(config, data, folder, session, examiner, normalise, per_epoch, watch, saver, comparison, workers, together)
+    )
 
 
 def _begun(run: _Run, start: Start | None) -> Counter:
@@ -259,18 +255,20 @@ def _set_right(run: _Run, counter: Counter) -> None:
 
     After the trace was checked: a run that is refused is left as it is.
     """
-    for name, error in damaged(run.folder).items():
+    found = damaged(run.folder)
+    for name, error in found.items():
         run.progress.noted(str(error))
-        checkpoint.remove(run.folder / name)
-    if counter.best >= 0 and not checkpoint.exists(run.folder / "best"):
+        if run.together.leads:
+            checkpoint.remove(run.folder / name)
+    if counter.best >= 0 and ("best" in found or not checkpoint.exists(run.folder / "best")):
         run.progress.noted(f"{run.folder / 'best'} is gone: the best of the epochs to come takes its place")
         counter.best, counter.lowest, counter.standing.best = -1.0, math.inf, None
 
 
-def _go(run: _Run, counter: Counter, trace: TraceWriter, stop: list[int]) -> None:
+def _go(run: _Run, counter: Counter, trace: AnyTrace, stop: Stop) -> None:
     """Train and evaluate by turns until the run is over or a stop was asked for."""
     try:
-        while not stop and (counter.step < run.total or not counter.evaluated):
+        while not stop.now() and (counter.step < run.total or not counter.evaluated):
             if counter.evaluated and is_over(counter.standing, run.training):
                 break
             if counter.evaluated:
@@ -287,13 +285,13 @@ def _go(run: _Run, counter: Counter, trace: TraceWriter, stop: list[int]) -> Non
         raise
 
 
-def _train_epoch(run: _Run, counter: Counter, trace: TraceWriter, stop: list[int]) -> None:
+def _train_epoch(run: _Run, counter: Counter, trace: AnyTrace, stop: Stop) -> None:
     """Take the steps of an epoch that are left, and save: what comes then may fail."""
     epoch, start = divmod(counter.step, run.per_epoch)
     batches = train_batches(
         run.data.train, batch=run.training.batch, seed=run.config.seed, epoch=epoch, normalise=run.normalise,
         augment=run.config.augment, start=start, feeding=run.config.feeding, workers=run.workers,
-        fit=fit_of(run.config.preprocess),
+        fit=fit_of(run.config.preprocess), part=run.together.part,
     )  # fmt: skip
     with Ledger(trace) as ledger:
         _steps(run, counter, ledger, _ahead(run, _groups(run, batches, counter)), stop)
@@ -301,7 +299,7 @@ def _train_epoch(run: _Run, counter: Counter, trace: TraceWriter, stop: list[int
     run.saver.last(counter)
 
 
-def _steps(run: _Run, counter: Counter, ledger: Ledger, feeds: Iterator[Feed], stop: list[int]) -> None:
+def _steps(run: _Run, counter: Counter, ledger: Ledger, feeds: Iterator[Feed], stop: Stop) -> None:
     """Take what `feeds` gives, until the epoch is over or a stop was asked for; a NonFiniteError ends it too."""
     epoch = counter.step // run.per_epoch
     for feed, waited in run.waiting.each(feeds):
@@ -320,9 +318,9 @@ def _steps(run: _Run, counter: Counter, ledger: Ledger, feeds: Iterator[Feed], s
             counter.step += 1
             counter.settled = counter.step == before + len(feed.rates)
             if run.progress.stepped(done, seconds):
-                stop.append(ASKED)
+                stop.asked.append(ASKED)
         run.progress.waited(run.waiting.share)
-        if stop:
+        if stop.now():
             break
         if run.saver.due(before, counter.step) and counter.step % run.per_epoch:
             ledger.write()
@@ -358,16 +356,16 @@ def _ahead(run: _Run, groups: Iterator[_Group]) -> Iterator[Feed]:
     return starmap(session.upload, prefetch(groups, depth))
 
 
-def _evaluate(run: _Run, counter: Counter, trace: TraceWriter, stop: list[int]) -> None:
+def _evaluate(run: _Run, counter: Counter, trace: AnyTrace, stop: Stop) -> None:
     """Evaluate the state after an epoch; a stop that is asked for meanwhile ends that, and it is done when resumed.
 
     Where the recipe keeps averages of the weights, they are evaluated too, and it is they that `best` goes by.
     """
     if run.examiner is not run.session:
         run.examiner.restore(run.session.fetch())
-    parts = run.examiner, run.data.test, run.training.batch, run.normalise
-    loss, correct, count = sums(*parts, stop)
-    if stop:
+    parts, own = (run.examiner, run.data.test, run.training.batch, run.normalise), run.together.part
+    loss, correct, count = sums(*parts, stop.now, part=own)
+    if stop.come:
         return
     if not np.isfinite(loss):
         trace.sync()
@@ -375,8 +373,8 @@ def _evaluate(run: _Run, counter: Counter, trace: TraceWriter, stop: list[int]) 
     accuracy, step = correct / count, counter.step - 1
     record = EvalRecord(step, step // run.per_epoch, loss / count, accuracy, int(count))
     if run.session.program.averages:
-        loss, correct, count = sums(*parts, stop, averaged=True)
-        if stop:
+        loss, correct, count = sums(*parts, stop.now, averaged=True, part=own)
+        if stop.come:
             return
         accuracy = correct / count
         record = replace(record, averaged_loss=loss / count, averaged_accuracy=accuracy)
@@ -393,7 +391,7 @@ def _evaluate(run: _Run, counter: Counter, trace: TraceWriter, stop: list[int]) 
     counter.last, counter.best, counter.evaluated = accuracy, max(accuracy, counter.best), True
     run.saver.evaluated(counter, better=better)
     if run.progress.evaluated(record):
-        stop.append(ASKED)
+        stop.asked.append(ASKED)
 
 
 def _measured(run: _Run, metrics: dict[str, Metric], task: Task) -> dict[str, Any]:

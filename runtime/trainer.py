@@ -15,10 +15,10 @@ from netc.runtime.session import NO_STATE, Feed, Session, State
 class Trainer:
     """The state of a training run on a device, and the module's functions on it. It is loaded at once."""
 
-    def __init__(self, prepared: Prepared) -> None:
+    def __init__(self, prepared: Prepared, processes: int = 1) -> None:
         self.prepared = prepared
         self.program = prepared.program
-        self.session = Session(prepared)
+        self.session = Session(prepared, processes)
         self.state: State | None = None
         self.upload = self.session.upload
         self.concurrent_upload = self.session.concurrent_upload

@@ -42,6 +42,7 @@ EXTRA: dict[str, set[str]] = {
     "netc/searching.py": {"optuna"},
     "runtime/backends/xla.py": {"jax", "jaxlib"},
     "runtime/backends/xla_replicas.py": {"jax"},
+    "runtime/backends/xla_processes.py": {"jax"},
     "runtime/data/parquet_file.py": {"pyarrow"},
     "runtime/data/subwords.py": {"tokenizers"},
     "runtime/weights/hub.py": {"huggingface_hub"},

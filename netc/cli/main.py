@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "ls": ("ls", "ls", "List the built-in networks."),
     "show": ("show", "show", "Show a network's layers, shapes, parameters and FLOPs."),
     "train": ("train", "train", "Train a network."),
+    "launch": ("launch", "launch", "Train a network in several processes of this machine."),
     "recipes": ("recipes", "recipes", "List or show the training recipes that netc ships."),
     "sweep": ("sweep", "sweep", "Train by a grid of options, or search, and compare the runs."),
     "lr-find": ("lr_find", "lr_find", "Find a learning rate by a range test."),
@@ -153,7 +154,10 @@ def plugins_first(arguments: list[str]) -> list[str]:
 
 
 def main() -> NoReturn:
-    """Run the command line. Exit codes: 0 done, 1 a failure, 2 a user's mistake, 128 and a signal's number."""
+    """Run the command line. Exit codes: 0 done, 1 a failure, 2 a user's mistake, 128 and a signal's number.
+
+    And 75, where another process of a training is gone.
+    """
     gc.set_threshold(COLLECT_AFTER)
     _write_whole()
     end_tidily()
@@ -161,6 +165,9 @@ def main() -> NoReturn:
     end_at_once()
     if code > 128:
         end_children()
+    if code and getattr(sys.modules.get("netc.runtime.backends.xla_processes"), "LEFT", None):
+        sys.stdout.flush()
+        os._exit(code)  # what jaxlib does at the end would wait for the other processes
     sys.exit(code)
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 from netc.cli.console import say
 from netc.cli.lean_config import config_option, file_options, say_stated
 from netc.cli.options import complete_net, given, net_options, tuned_option
+from netc.cli.processes import processes_options
 from netc.cli.recipe_options import (
     augment_options,
     decay_options,
@@ -25,9 +26,13 @@ from netc.netspec.errors import UserError
 
 if TYPE_CHECKING:
     from netc.requests import Plan
+    from netc.runtime.processes.group import Together
     from netc.runtime.run.outcome import Outcome
     from netc.traces.schema import EvalRecord
     from netc.train_request import TrainRequest
+
+
+HERE = frozenset({"resume", "same_bits", "quiet", "coordinator", "process_id", "processes"})  # no words of a run
 
 
 @click.command("train", cls=Sectioned, listed=True)
@@ -44,14 +49,6 @@ if TYPE_CHECKING:
     click.option("--data-dir", type=click.Path(path_type=Path), help="Folder with the dataset's files."),
     click.option(
         "--target", default="cpu", show_default=True, help="Target: cpu, cuda:SM, rocm:GFX, vulkan, xla or reference."
-    ),
-    click.option(
-        "--devices",
-        type=click.IntRange(min=1),
-        default=1,
-        show_default=True,
-        metavar="N",
-        help="Train on N devices of the target at once, each with an equal part of the batch.",
     ),
     click.option("--epochs", type=int, help="Number of epochs.  [default: 6 for small datasets, otherwise 5]"),
     click.option(
@@ -85,7 +82,20 @@ if TYPE_CHECKING:
     ),
 )
 @preprocess_options
-@under(SPEED, tuned_option, steps_per_call_option)
+@under(
+    SPEED,
+    tuned_option,
+    steps_per_call_option,
+    click.option(
+        "--devices",
+        type=click.IntRange(min=1),
+        default=1,
+        show_default=True,
+        metavar="N",
+        help="Train on N devices of the target at once, each with an equal part of the batch.",
+    ),
+    processes_options,
+)
 @under(
     START,
     click.option(
@@ -109,7 +119,15 @@ if TYPE_CHECKING:
     resuming_options,
 )  # fmt: skip
 def train(
-    net: str | None, quiet: bool, resume: Path | None, same_bits: bool, auto_resume: bool, **options: Any
+    net: str | None,
+    quiet: bool,
+    resume: Path | None,
+    same_bits: bool,
+    auto_resume: bool,
+    coordinator: str | None,
+    process_id: int | None,
+    processes: str | None,
+    **options: Any,
 ) -> None:
     """Train NET: emit its program, compile it and run it, keeping a trace and checkpoints.
 
@@ -120,26 +138,55 @@ def train(
     file = any(options[name] for name in ("config", "recipe", "set_"))
     check(net, resume, auto_resume=auto_resume, same_bits=same_bits, file=file)
     with lasting_output():
-        _train(net, resume, same_bits=same_bits, quiet=quiet)
+        from netc.together import joined
+
+        with joined(coordinator, process_id, processes, given().get("devices")) as together:
+            ended = _train(net, resume, together, same_bits=same_bits, quiet=quiet)
+        if together.leads:
+            _tell(*ended, resume)
+        elif ended.outcome.interrupted:
+            click.get_current_context().exit(128 + ended.outcome.signal)
 
 
-def _train(net: str | None, folder: Path | None, *, same_bits: bool, quiet: bool) -> None:
+class _Ended(NamedTuple):
+    plan: Plan
+    outcome: Outcome
+    last: EvalRecord | None
+    before: int
+
+
+def _train(net: str | None, folder: Path | None, together: Together, *, same_bits: bool, quiet: bool) -> _Ended:
     from netc.cli.views.train import TrainView
     from netc.runs import Run
+    from netc.runtime.train import Progress
+    from netc.together import planned_together
     from netc.training import plan_of, plan_resumed, run_plan
 
+    def note(text: str) -> None:
+        if together.leads:
+            say(f"netc: {text}", err=True)
+
+    count, stated = together.part.count, given().get("devices")
+    devices = {"devices": stated or count} if count > 1 else {}
     if folder is not None:
-        words = {name: value for name, value in given().items() if name not in ("resume", "same_bits", "quiet")}
+        words = {**devices, **{name: value for name, value in given().items() if name not in HERE}}
         plan, resume = plan_resumed(folder, words.pop("data", None), words, same_bits=same_bits), True
     else:
-        plan, resume = plan_of(
-            train_request(net), same_bits=same_bits, note=lambda text: say(f"netc: {text}", err=True)
-        )
+        plan, resume = plan_of(train_request(net, **devices), same_bits=same_bits, note=note)
+    plan = planned_together(plan, together)
     before = Run.open(folder).steps if folder is not None else 0
-    with TrainView(plan.config, plan.data, quiet=quiet) as view:
-        for note in plan.start.notes_for(plan.data.classes) if plan.start else ():
-            view.note(spelled_here(note))
-        outcome = run_plan(plan, resume=resume, same_bits=same_bits, progress=view.progress, cache=view.cache())
+    with TrainView(plan.config, plan.data, quiet=quiet or not together.leads) as view:
+        for text in plan.start.notes_for(plan.data.classes) if plan.start and together.leads else ():
+            view.note(spelled_here(text))
+        outcome = run_plan(
+            plan, resume=resume, same_bits=same_bits, progress=view.progress if together.leads else Progress(),
+            cache=view.cache(), together=together,
+        )  # fmt: skip
+    return _Ended(plan, outcome, view.last, before)
+
+
+def _tell(plan: Plan, outcome: Outcome, last: EvalRecord | None, before: int, folder: Path | None) -> None:
+    """The last lines of a run, which `folder` says to have gone on after `before` steps."""
     if folder is not None and outcome.steps == before and outcome.early:
         say("the run ended early: its patience was at an end; give --patience 0 to go on", err=True)
     elif folder is not None and outcome.steps == before == plan.config.training.max_steps:
@@ -148,7 +195,7 @@ def _train(net: str | None, folder: Path | None, *, same_bits: bool, quiet: bool
         epochs = plan.config.training.epochs
         plural = "s" if epochs > 1 else ""
         say(f"the run had its {epochs} epoch{plural} already; give --epochs {epochs + 1} or more to go on", err=True)
-    _last_line(plan, outcome, view.last)
+    _last_line(plan, outcome, last)
 
 
 def train_request(net: str | None, **others: Any) -> TrainRequest:

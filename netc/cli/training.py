@@ -9,6 +9,7 @@ import click
 
 from netc.cli import train as trainer
 from netc.cli.options import given
+from netc.cli.processes import PROCESSES
 from netc.cli.resuming import RESUMING
 from netc.netspec.recipe_words import training_words
 
@@ -16,18 +17,22 @@ if TYPE_CHECKING:
     from netc.runtime.compare.replay import Replay
 
 # how, not what
-RUNNING = RESUMING | {
-    "log",
-    "log_every",
-    "net",
-    "target",
-    "out",
-    "quiet",
-    "tuned",
-    "steps_per_call",
-    "workers",
-    "help_all",
-}
+RUNNING = (
+    RESUMING
+    | PROCESSES
+    | {
+        "log",
+        "log_every",
+        "net",
+        "target",
+        "out",
+        "quiet",
+        "tuned",
+        "steps_per_call",
+        "workers",
+        "help_all",
+    }
+)
 PLACES = frozenset({"data_dir", "init", "new_head"})  # of what a run was fed with: a run may be told again
 
 

@@ -31,7 +31,7 @@ def devices_of(count: int) -> list[Any]:
     import jax
     from jax.extend.backend import get_backend
 
-    if FLAG not in os.environ.get("XLA_FLAGS", ""):
+    if FLAG not in os.environ.get("XLA_FLAGS", "") and not jax.distributed.is_initialized():
         with contextlib.suppress(RuntimeError):  # it is in use already: what it has then is what there is
             jax.config.update("jax_num_cpu_devices", count)
     found = get_backend().devices()

@@ -22,6 +22,7 @@ from netc.netspec.policies import parse_policy
 from netc.netspec.vocabulary import default_of, options_of
 from netc.runtime.data.frame import Window
 from netc.runtime.data.image_ops import Ground, shift_hue
+from netc.runtime.data.part import WHOLE, Part
 from netc.runtime.data.policies import applier
 
 Images = npt.NDArray[np.uint8]
@@ -29,7 +30,9 @@ Images = npt.NDArray[np.uint8]
 
 
 Generator = np.random.Generator
-Apply = Callable[[Images, Any, Generator], Images]
+Draw = Callable[[int, int], npt.NDArray[np.int64]]
+"""draw(high, rows): numbers from 0 to below `high`, int64 [rows, N], for N images of a batch."""
+Apply = Callable[[Images, Any, Draw], Images]
 ApplyOne = Callable[[Image.Image, Augment, Generator, Ground], Image.Image]
 ApplyPolicy = Callable[[Image.Image, Generator, Ground], Image.Image]
 
@@ -38,7 +41,7 @@ ApplyPolicy = Callable[[Image.Image, Generator, Ground], Image.Image]
 class Augmentation:
     """How a field is done; a row with neither function is of the framing, which `window_of` reads.
 
-    `apply(pixels, value, generator)`, of the batch, may change `pixels` itself; it only moves pixels, so that masks may
+    `apply(pixels, value, draw)`, of the batch, may change `pixels` itself; it only moves pixels, so that masks may
     go through it. `one(image, augment, generator, ground)` is of the image. `said` tells it at the start; "" says
     nothing. `masks`: whether it may be done to images with masks. `problem` says why a value does not fit images of a
     size, or nothing; `resized` is the value for other images.
@@ -52,9 +55,9 @@ class Augmentation:
     resized: Callable[[Any, float], Any] = lambda value, ratio: value
 
 
-def _crop(pixels: Images, pad: int, generator: Generator) -> Images:
+def _crop(pixels: Images, pad: int, draw: Draw) -> Images:
     count, height, width, channels = pixels.shape
-    tops, lefts = generator.integers(0, 2 * pad + 1, (2, count))
+    tops, lefts = draw(2 * pad + 1, 2)
     frame = np.zeros((count, height + 2 * pad, width + 2 * pad, channels), np.uint8)
     frame[:, pad : pad + height, pad : pad + width] = pixels
     windows = np.lib.stride_tricks.sliding_window_view(frame, (height, width, channels), axis=(1, 2, 3))
@@ -67,14 +70,14 @@ def _crop_problem(pad: int, size: tuple[int, ...]) -> str:
     return "" if 0 <= pad <= most else f"`crop` wants from 0 to {most} pixels, got {pad}; give a smaller one"
 
 
-def _flip(pixels: Images, flip: bool, generator: Generator) -> Images:
-    flipped = np.flatnonzero(generator.integers(0, 2, len(pixels)))
+def _flip(pixels: Images, flip: bool, draw: Draw) -> Images:
+    flipped = np.flatnonzero(draw(2, 1)[0])
     pixels[flipped] = pixels[flipped, :, ::-1]
     return pixels
 
 
-def _vflip(pixels: Images, flip: bool, generator: Generator) -> Images:
-    flipped = np.flatnonzero(generator.integers(0, 2, len(pixels)))
+def _vflip(pixels: Images, flip: bool, draw: Draw) -> Images:
+    flipped = np.flatnonzero(draw(2, 1)[0])
     pixels[flipped] = pixels[flipped, ::-1]
     return pixels
 
@@ -151,11 +154,19 @@ AUGMENTATIONS: dict[str, Augmentation] = {
 }
 
 
-def augmented(pixels: Images, augment: Augment, generator: Generator) -> Images:
-    """Return `pixels`, uint8 [N, H, W, C], as the rows of the batch change them; may change `pixels` itself."""
+def augmented(pixels: Images, augment: Augment, generator: Generator, part: Part = WHOLE) -> Images:
+    """Return `pixels`, uint8 [N, H, W, C], as the rows of the batch change them; may change `pixels` itself.
+
+    They are that part of a batch: what is drawn is drawn for all of it, so that its parts are those of the whole.
+    """
+    batch = len(pixels) * part.count
+
+    def draw(high: int, rows: int) -> npt.NDArray[np.int64]:
+        return generator.integers(0, high, (rows, batch))[:, part.rows(batch)]
+
     for name, row in AUGMENTATIONS.items():
         if row.apply and (value := getattr(augment, name)):
-            pixels = row.apply(pixels, value, generator)
+            pixels = row.apply(pixels, value, draw)
     return pixels
 
 

@@ -31,6 +31,7 @@ from netc.runtime.data.examples import Array, Batches, Examples
 from netc.runtime.data.frame import STRETCH, Fit
 from netc.runtime.data.kept import KeptSplit
 from netc.runtime.data.masked import targets
+from netc.runtime.data.part import WHOLE, Part
 from netc.runtime.data.split import Indices, Labels, Split
 from netc.runtime.data.stretches import Ids
 from netc.runtime.data.target_scale import NO_SCALE, TargetScale, moments
@@ -248,23 +249,25 @@ def train_batches(
     feeding: Feeding = FEEDING,
     workers: int = AUTOMATIC,
     fit: Fit = STRETCH,
+    part: Part = WHOLE,
 ) -> Iterator[Batch]:
     """Return the full batches of one epoch from step `start` on; those left over are not seen this epoch.
 
     `feeding` says how the order is drawn. The first `start` batches are skipped without being read. `fit` says the
     interpolation of what is cut out at random and turned. The batches are the same however many `workers` make them.
+    Of each only its `part` is read and made, but that of a source of batches is cut out of the whole.
     Raises `DataError` at once for a batch larger than the split and a `start` outside 0 to `steps_per_epoch`, and on
     the way for a damaged image.
     """
-    steps = steps_per_epoch(len(split), batch)
+    steps, rows = steps_per_epoch(len(split), batch), part.rows(batch)
     if not 0 <= start <= steps:
         raise DataError(f"start wants a step from 0 to {steps}, got {start}; the run was of other data or batches")
     if isinstance(split, Batches):
-        return (Batch(x, y) for x, y in split.epoch(epoch, start))
+        return (Batch(x[rows], y[rows]) for x, y in split.epoch(epoch, start))
     order = _order(split, seed, epoch, feeding)
 
     def make(step: int) -> Batch:
-        chosen = order[step * batch : (step + 1) * batch]
+        chosen = order[step * batch : (step + 1) * batch][rows]
         if isinstance(split, TextSplit):
             return Batch(*split.windows(chosen))
         assert isinstance(split, Examples)
@@ -274,7 +277,7 @@ def train_batches(
         return (make(step) for step in range(start, steps))
     images = TrainingImages(
         split, order, batch, augment, normalise.mean, lambda place: _generator(seed, epoch, (place, 2)),
-        lambda step: _generator(seed, epoch, (step, 1)), fit,
+        lambda step: _generator(seed, epoch, (step, 1)), fit, part,
     )  # fmt: skip
 
     def make_images(step: int) -> Batch:
@@ -284,31 +287,35 @@ def train_batches(
     return in_order(make_images, range(start, steps), workers_for(split, workers, changed=by_image(augment)))
 
 
-def eval_batches(split: AnySplit, *, batch: int, normalise: Normalise, workers: int = AUTOMATIC) -> Iterator[EvalBatch]:
+def eval_batches(
+    split: AnySplit, *, batch: int, normalise: Normalise, workers: int = AUTOMATIC, part: Part = WHOLE
+) -> Iterator[EvalBatch]:
     """Return all images in order, in batches of one size; the last one is padded, its padding of weight 0.
 
-    A damaged image that is skipped has weight 0, too. Raises `DataError` for a batch smaller than 1, and on the way for
-    a damaged image.
+    A damaged image that is skipped has weight 0, too. Of each batch only its `part` is read and made. Raises
+    `DataError` for a batch smaller than 1, and on the way for a damaged image.
     """
     if batch < 1:
         raise DataError(f"a batch wants 1 image or more, got {batch}; make the batch larger")
+    rows = part.rows(batch)
+    own = rows.stop - rows.start
 
     def make(start: int) -> EvalBatch:
-        chosen: Indices = np.arange(start, min(start + batch, len(split)), dtype=np.int64)
-        weight = _padded(np.ones(len(chosen), np.float32), batch)
+        chosen: Indices = np.arange(start, min(start + batch, len(split)), dtype=np.int64)[rows]
+        weight = _padded(np.ones(len(chosen), np.float32), own)
         if isinstance(split, TextSplit):
             x, y = split.windows(chosen)
-            return EvalBatch(_padded(x, batch), _padded(y, batch), weight)
+            return EvalBatch(_padded(x, own), _padded(y, own), weight)
         if isinstance(split, Examples):
             x, y = _taken(split, chosen, normalise)
-            return EvalBatch(_padded(x, batch), _padded(y, batch), weight)
+            return EvalBatch(_padded(x, own), _padded(y, own), weight)
         if not of_images(split):
             raise DataError("an evaluation wants arrays, got batches; give `x_test` and `y_test`")
         pixels, whole = readable(split, chosen)
         inputs = normalise(pixels)
         inputs[~whole] = 0
         weight[: len(whole)] *= whole
-        return EvalBatch(_padded(inputs, batch), _padded(targets(split, chosen), batch), weight)
+        return EvalBatch(_padded(inputs, own), _padded(targets(split, chosen), own), weight)
 
     threads = workers_for(split, workers) if of_images(split) else 1
     return in_order(make, range(0, len(split), batch), threads)

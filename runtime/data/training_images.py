@@ -18,6 +18,7 @@ from netc.runtime.data.dataset import picture_of
 from netc.runtime.data.frame import STRETCH, Fit, framed_in, random_box
 from netc.runtime.data.image_ops import Ground, filled
 from netc.runtime.data.masked import MaskedSplit, laid_over, taken_apart, targets
+from netc.runtime.data.part import WHOLE, Part
 from netc.runtime.data.split import Indices, Labels, Split
 
 Draws = Callable[[int], np.random.Generator]  # from a place in the epoch's order, or a step
@@ -28,7 +29,7 @@ class TrainingImages:
     """The images of an epoch: those of `split` in `order`, changed as `augment` says.
 
     `fit.interpolation` is what images are cut out and turned by, `mean` (of the full scale) what comes in from outside.
-    `of_image(place)` and `of_step(step)` give the generators.
+    `of_image(place)` and `of_step(step)` give the generators. Of each batch only `part` is made.
     """
 
     split: Split
@@ -39,10 +40,12 @@ class TrainingImages:
     of_image: Draws
     of_step: Draws
     fit: Fit = STRETCH
+    part: Part = WHOLE
 
     def step(self, step: int) -> tuple[Images, Labels]:
         """The images of a step, uint8 [B, H, W, C], and their labels, int32 [B] or masks; raises `DataError`."""
-        start, stop = step * self.batch, (step + 1) * self.batch
+        own = self.part.rows(self.batch)
+        start, stop = step * self.batch + own.start, step * self.batch + own.stop
         if not by_image(self.augment):
             pixels, chosen = images_in_turn(self.split, self.order, start, stop)
             return self._moved(pixels, targets(self.split, chosen), step)
@@ -57,8 +60,8 @@ class TrainingImages:
     def _moved(self, pixels: Images, labels: Labels, step: int) -> tuple[Images, Labels]:
         """What the rows of the batch make of images, and of their masks with them."""
         if isinstance(self.split, MaskedSplit):
-            return taken_apart(augmented(laid_over(pixels, labels), self.augment, self.of_step(step)))
-        return augmented(pixels, self.augment, self.of_step(step)), labels
+            return taken_apart(augmented(laid_over(pixels, labels), self.augment, self.of_step(step), self.part))
+        return augmented(pixels, self.augment, self.of_step(step), self.part), labels
 
     def _framed(self, start: int, stop: int, draws: list[np.random.Generator]) -> tuple[Images, Labels]:
         window = window_of(self.augment)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from typing import NamedTuple, Self
 
+from netc.runtime.run.traced import AnyTrace
 from netc.traces.schema import StepRecord, TimingRecord
-from netc.traces.write import TraceWriter
 
 WRITING = 0.25  # seconds between two writings of the trace
 
@@ -29,7 +29,7 @@ class Ledger:
     A killed process loses those since the last writing, which a resume would cut off: no checkpoint comes before it.
     """
 
-    def __init__(self, trace: TraceWriter) -> None:
+    def __init__(self, trace: AnyTrace) -> None:
         self._trace, self._held, self._due = trace, list[tuple[StepDone, float, float]](), 0.0
 
     def add(self, done: StepDone, seconds: float, waited: float = 0.0) -> None:

@@ -17,9 +17,10 @@ from netc.runtime.run import checkpoint
 from netc.runtime.run.config import Saving
 from netc.runtime.run.resume import Notice, kept, kept_name
 from netc.runtime.run.standing import Standing
+from netc.runtime.run.traced import AnyTrace
 from netc.runtime.trainer import Trainer
 from netc.traces.errors import TraceError
-from netc.traces.write import NOTHING, TraceWriter
+from netc.traces.write import NOTHING
 
 
 class NonFiniteError(NetcError):
@@ -56,14 +57,18 @@ class Counter:
 
 @dataclass
 class Saver:
-    """Writes the checkpoints of a run in `folder`; `meta` is what all of them say, `saved` the step of `last`."""
+    """Writes the checkpoints of a run in `folder`; `meta` is what all of them say, `saved` the step of `last`.
+
+    Of several processes one `writes` them.
+    """
 
     folder: Path
     session: Trainer
     saving: Saving
     meta: Mapping[str, Any]
-    trace: TraceWriter | None = None
+    trace: AnyTrace | None = None
     saved: int | None = None
+    writes: bool = True
     _since: float = 0.0
 
     def __post_init__(self) -> None:
@@ -87,7 +92,7 @@ class Saver:
 
     def prune(self) -> None:
         """Remove the checkpoints before `last` that are too many."""
-        for path in kept(self.folder)[self.saving.keep - 1 :]:
+        for path in kept(self.folder)[self.saving.keep - 1 :] if self.writes else ():
             checkpoint.remove(path)
 
     def evaluated(self, counter: Counter, *, better: bool) -> None:
@@ -97,12 +102,14 @@ class Saver:
         """
         if better:
             self._write("best", counter)
-        if self.saved == counter.step:
+        if self.saved == counter.step and self.writes:
             checkpoint.restate(self.folder, "last", self._meta(counter))
-        else:
+        elif self.saved != counter.step:
             self.last(counter)
 
     def _write(self, name: str, counter: Counter, older: str = "") -> None:
+        if not self.writes:  # the state is the same in all processes
+            return
         state = self.session.fetch()
         broken = [n for n, t in state.items() if t.dtype.kind == "f" and not np.isfinite(t).all()]
         if broken:
@@ -131,7 +138,7 @@ class Rescue:
 
     saver: Saver
     counter: Counter
-    trace: TraceWriter
+    trace: AnyTrace
     noted: Notice
 
     def __enter__(self) -> Self:

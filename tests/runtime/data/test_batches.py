@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import partial
 
 import numpy as np
 import pytest
@@ -18,6 +19,9 @@ from netc.runtime.data.batches import (
 )
 from netc.runtime.data.dataset import ArraySplit
 from netc.runtime.data.errors import DataError
+from netc.runtime.data.examples import Examples
+from netc.runtime.data.part import Part
+from netc.runtime.data.windows import TextSplit
 from tests.calls import calls_of
 
 PLAIN = Normalise((0.0,), (1.0,))
@@ -192,3 +196,38 @@ def test_images_are_made_by_the_batch_and_not_one_by_one(split):
 
     epoch()  # what is imported or kept on the first call
     assert calls_of(epoch) < 25_000  # 17,028 in Python 3.11, 108 for each of 157 batches
+
+
+def parts(made):
+    """The batches whose rows are those of two processes', one after the other."""
+    two = [list(made(part=Part(index, 2))) for index in range(2)]
+    joined = zip(*two, strict=True)
+    return [tuple(np.concatenate(arrays) for arrays in zip(*map(arrays_of, pair), strict=True)) for pair in joined]
+
+
+def arrays_of(batch):
+    return [array for name in ("x", "y", "weight") if (array := getattr(batch, name, None)) is not None]
+
+
+@pytest.mark.parametrize("augment", [BOTH, Augment(vflip=True, grayscale=0.5, rrc_scale=(0.5, 1.0))])
+def test_two_processes_make_the_batches_of_one(split, augment):
+    data = split(18)
+    given = {"batch": 4, "seed": 1, "epoch": 3, "normalise": PLAIN, "augment": augment, "start": 1}
+    whole = train_batches(data, **given)
+    for (x, y), batch in zip(parts(partial(train_batches, data, **given)), whole, strict=True):
+        np.testing.assert_array_equal(x, batch.x)
+        np.testing.assert_array_equal(y, batch.y)
+
+
+def test_two_processes_make_the_batches_of_one_of_arrays_texts_and_tests(split):
+    texts = TextSplit(np.arange(60, dtype=np.int32), 5)
+    arrays = Examples(np.arange(20, dtype=np.float32).reshape(10, 2), np.arange(10, dtype=np.int32))
+    train = partial(train_batches, batch=4, seed=0, epoch=1, normalise=Normalise((), ()), augment=Augment())
+    tests = partial(eval_batches, batch=4, normalise=PLAIN)
+    for made in (partial(train, texts), partial(train, arrays), partial(tests, split(9)), partial(tests, texts)):
+        whole = [arrays_of(batch) for batch in made()]
+        assert whole
+        for two, one in zip(parts(made), whole, strict=True):
+            assert all(map(np.array_equal, two, one))
+    with pytest.raises(DataError, match="`batch` wants a multiple of the 3 processes"):
+        train(arrays, part=Part(0, 3))
