@@ -112,7 +112,7 @@ def test_packed_weights_give_the_same_logits():
     shapes = {name: held[name].shape for name in made.packed}
     assert sorted(shapes.values()) == [(9, 32), (32, 32), (32, 64), (32, 96), (64, 32)]
     given = evaluator.run(made.program.module, "pack", [held[name] for name in made.packed], "f32")
-    assert given[0].shape == (3, 32, 32)
+    assert given[0].shape == (6, 32, 16)
     text = np.array([[1, 2, 3, *[0] * (CONTEXT - 3)]], np.int32)
     *state, _, _ = evaluator.run(plain.program.module, "prefill", [*held.values(), text, np.int32(3)], "f32")
     logits = [
