@@ -38,7 +38,7 @@ def fields() -> str:
     """The fields of TrainConfig by what becomes of them."""
     words = {
         "taken": "become options of `netc train`",
-        "noted": "change no trained weight; the command says why",
+        "noted": "change no result; the command says why",
         "part": "belong to a field that is refused when it is on; alone, the command says so",
         "refused": "are refused by name, unless they ask for nothing",
     }

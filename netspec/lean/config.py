@@ -33,7 +33,7 @@ class Field:
     """A field: its type, the value that means nothing, what becomes of it.
 
     taken: it becomes options. refused: netc does it not, or elsewhere, which `say` says. part: it belongs to the field
-    `say`, without which it means nothing. noted: it changes no trained weight, for the reason `say`.
+    `say`, without which it means nothing. noted: it changes no result, for the reason `say`.
     """
 
     type: str
@@ -53,7 +53,6 @@ def _part(type_: str, of: str) -> Field:
 OLDER_WORD = "it is a word of lean4-mlir's older versions"
 AFTER_WARM_UP = "netc counts the falls from the end of the warm-up: take one of them out"
 FIRST_EPOCH = "netc averages after whole epochs, this one the first: write swaStartEpoch := 1 or more"
-AS_IT_IS = "netc train evaluates each image as it is; `netc eval RUN --tta flip` averages over its mirror image too"
 EVERY_EPOCH = "netc evaluates and saves after every epoch"
 FIELDS: dict[str, Field] = {
     "learningRate": Field("Float", None),
@@ -125,8 +124,8 @@ FIELDS: dict[str, Field] = {
     "useSWAG": _refused("Bool", False),
     "swagK": _part("Nat", "useSWAG"),
     "swagSamples": _part("Nat", "useSWAG"),
-    "useTTA": Field("Bool", False, "noted", AS_IT_IS),
-    "ttaSamples": Field("Nat", None, "noted", "netc averages two views, without a draw"),
+    "useTTA": _refused("Bool", False),
+    "ttaSamples": _part("Nat", "useTTA"),
     "useYolov1": _refused("Bool", False),
     "useDiouBox": _refused("Bool", False),
     "anchors": _refused("list", ()),

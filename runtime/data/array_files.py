@@ -18,7 +18,6 @@ from netc.runtime.data.examples import Array
 from netc.runtime.files import opened
 
 FILES = ("x", "y", "x_test", "y_test")
-KERAS = {"x_train": "x", "y_train": "y"}  # as the files of keras.datasets have them, mnist.npz
 LARGEST = 1 << 40  # bytes of a file of arrays
 SLACK, TIMES = 32 << 20, 12  # what a packed one of n bytes may hold: SLACK + TIMES n
 UNREADABLE = (
@@ -98,12 +97,8 @@ def read_arrays(path: Path) -> dict[str, Array]:
             inside = sum(part.file_size for part in held.zip.infolist()) if held.zip else 0
             if inside > (most := SLACK + TIMES * path.stat().st_size):
                 raise DataError(f"{path} wants at most {most:,} bytes of arrays, got {inside:,}; write it by np.savez")
-            names = {KERAS.get(name, name): name for name in held}
-            if not {"x", "y"} <= names.keys() <= set(FILES) or len(names) < len(held.files):
-                raise DataError(
-                    f"{path} wants arrays x and y, and perhaps x_test and y_test, got {', '.join(held)}; write it by "
-                    "np.savez with such names"
-                )
-            return {name: held[theirs] for name, theirs in names.items()}
+            if not {"x", "y"} <= set(held) <= set(FILES):
+                raise DataError(f"{path} wants arrays x and y, and perhaps x_test and y_test, got {', '.join(held)}")
+            return {name: held[name] for name in held}
     except UNREADABLE as error:
         raise DataError(f"{path} wants a .npz of arrays, got one that cannot be read ({error})") from error

@@ -17,7 +17,6 @@ from netc.runtime.data.errors import DataError
 from netc.runtime.data.examples import Array, Batches
 from netc.runtime.data.masked import MaskedSplit
 from netc.runtime.data.named import listed
-from netc.runtime.data.shared import with_copies_noted
 from netc.runtime.data.split import Indices
 from netc.runtime.data.stretches import Tokens, joined
 from netc.runtime.data.windows import TextSplit
@@ -63,7 +62,7 @@ def divided(data: Dataset, feeding: Feeding) -> Dataset:
     said = f"{feeding.val:g} of {part}" if feeding.val else f"fold {feeding.fold} of {part}"
     note = f"{said} is held out for the test: {len(test):,} of {len(test) + len(train):,}"
     notes = (*(n for n in data.notes if "held out for the test" not in n), note)
-    return with_copies_noted(replace(data, train=train, test=test, notes=notes, train_digest=f"{data.digest}"))
+    return replace(data, train=train, test=test, notes=notes, train_digest=f"{data.digest}")
 
 
 def held_out(count: int, feeding: Feeding, labels: Array | None = None) -> Array:

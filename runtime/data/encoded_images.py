@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import NamedTuple, Protocol, Self
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,7 @@ from netc.runtime.data.errors import DataError, refuse
 from netc.runtime.data.folder import EVERY, FolderSplit
 from netc.runtime.data.image_file import Encoded, survey
 from netc.runtime.data.kept import keep
+from netc.runtime.data.shared import shared_notes
 from netc.runtime.data.split import Indices
 from netc.runtime.data.table import numbered_words, part_of_name, refuse_numbers
 
@@ -65,9 +66,10 @@ class EncodedSplit(FolderSplit):
         first, second, third = self.places[index].tolist()
         return Encoded(self.files[index], self.reader.read((first, second, third)))
 
-    def part(self, indices: Indices) -> Self:
+    def part(self, indices: Indices) -> EncodedSplit:
         """Return the split of the images at `indices` [n] alone."""
-        return replace(super().part(indices), places=self.places[indices])
+        files = tuple(self.files[i] for i in indices.tolist())
+        return replace(self, files=files, labels=self.labels[indices], places=self.places[indices])
 
 
 def encoded_images(
@@ -106,6 +108,7 @@ def encoded_images(
     ours = [np.array([where[i] for i in which], np.int64) for which in (train, test)]
     notes = [] if given or whole else [f"every {EVERY}th image of {path} is held out for the test"]
     notes += [skipped_note(tuple(seen.damage))] if seen.damage else []
+    notes += shared_notes(*seen.files, whole=whole)
     first, second = (pool, pool) if undivided else (pool.part(ours[0]), pool.part(ours[1]))
     return Dataset(
         name, keep(first), keep(second), words or (), seen.digests[1], f"images in {path}", "its owner's", Augment(),
@@ -120,11 +123,11 @@ class _Seen:
         self.name, self.examples, self.reader, self.damage, self.skip = name, examples, reader, damage, skip
         self.sha, self.digests = hashlib.sha256(b"netc encoded images 1"), list[str]()
         self.shapes: Counter[tuple[int, int, int]] = Counter()
-        self.contents = dict[int, str]()  # place -> the digest of the image
+        self.files = list[list[str]]()  # the digests of a part's images
 
     def part(self, role: str, places: Sequence[int]) -> list[int]:
         """The places of a part's whole images."""
-        kept, problems = list[int](), list[str]()
+        kept, problems, files = list[int](), list[str](), list[str]()
         for place in places:
             example = self.examples[place]
             try:
@@ -133,7 +136,7 @@ class _Seen:
                 problems += error.problems
                 continue
             kept.append(place)
-            self.contents[place] = digest
+            files.append(digest)
             self.shapes[shape] += 1
             said = f"\0{role}\0{example.name}\0{example.target}\0{digest}"
             self.sha.update(said.encode("utf-8", "surrogateescape"))
@@ -141,6 +144,7 @@ class _Seen:
             refuse(self.name, problems)
         self.damage += problems
         self.digests.append(self.sha.hexdigest())
+        self.files.append(files)
         return kept
 
     def split(self, kept: Sequence[int], labels: npt.NDArray[np.int32]) -> EncodedSplit:
@@ -152,9 +156,8 @@ class _Seen:
         chosen = [self.examples[place] for place in kept]
         places = np.array([example.place for example in chosen], np.int64)
         return EncodedSplit(
-            Path(self.name), tuple(e.name for e in chosen), labels, shape, reader=self.reader, places=places,
-            contents=tuple(self.contents[place] for place in kept),
-        )  # fmt: skip
+            Path(self.name), tuple(e.name for e in chosen), labels, shape, reader=self.reader, places=places
+        )
 
 
 def _targets(

@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 from PIL import Image
@@ -25,6 +24,7 @@ from netc.runtime.data.frame import STRETCH, Fit
 from netc.runtime.data.image_file import Source, decode, picture, survey
 from netc.runtime.data.kept import keep
 from netc.runtime.data.layout import Found, class_images, parts
+from netc.runtime.data.shared import shared_notes
 from netc.runtime.data.split import Indices, Labels, Split
 
 EVERY = 5
@@ -38,8 +38,7 @@ Labelled = tuple[tuple[str, str], ...]
 class FolderSplit:
     """Images in files: `files` are paths below `root`, with / between the parts; `shape` is (H, W, C).
 
-    An image is decoded when asked for, as `decode` says, and brought to H x W as `fit` says. `contents` are the SHA-256
-    (hex) of the files, or empty where they are not known.
+    An image is decoded when asked for, as `decode` says, and brought to H x W as `fit` says.
     """
 
     root: Path
@@ -47,7 +46,6 @@ class FolderSplit:
     labels: Labels
     shape: tuple[int, int, int]
     fit: Fit = STRETCH
-    contents: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.files)
@@ -72,10 +70,9 @@ class FolderSplit:
         refuse(str(self.root), problems)
         return out
 
-    def part(self, indices: Indices) -> Self:
+    def part(self, indices: Indices) -> FolderSplit:
         """Return the split of the images at `indices` [n] alone."""
-        files, contents = (tuple(them[i] for i in indices.tolist() if them) for them in (self.files, self.contents))
-        return replace(self, files=files, labels=self.labels[indices], contents=contents)
+        return replace(self, files=tuple(self.files[i] for i in indices.tolist()), labels=self.labels[indices])
 
 
 def sizes_of(shapes: Collection[tuple[int, int, int]]) -> str:
@@ -105,7 +102,7 @@ def load_folder(
     shapes: Counter[tuple[int, int, int]] = Counter()
     so_far: dict[str, str] = {}  # the digest up to the end of a part
     damaged: dict[str, str] = {}  # path -> the sentence about it
-    digests: dict[str, str] = {}  # of whole images
+    digests: dict[str, list[str]] = {"train": [], "test": []}
     for role, files in (("train", train), ("test", test)):
         for relative, _ in files:
             try:
@@ -114,7 +111,7 @@ def load_folder(
                 damaged[relative] = str(error)
                 continue
             shapes[shape] += 1
-            digests[relative] = digest
+            digests[role].append(digest)
             sha.update(f"\0{role}\0{relative}\0{digest}".encode("utf-8", "surrogateescape"))
         so_far[role] = sha.hexdigest()
     if damaged and skip_damaged:
@@ -135,8 +132,7 @@ def load_folder(
 
     def split(files: Labelled) -> Split:
         labels = np.array([number[label] for _, label in files], np.int32)
-        names = tuple(file for file, _ in files)
-        return keep(FolderSplit(root, names, labels, native, contents=tuple(digests[name] for name in names)))
+        return keep(FolderSplit(root, tuple(file for file, _ in files), labels, native))
 
     fifth = (f"every {EVERY}th image of {path} is held out for the test",) if not layout and not whole else ()
     held_out = {label for _, label in test}
@@ -152,7 +148,7 @@ def load_folder(
         licence="its owner's",
         augment=Augment(),
         native=native,
-        notes=(*found.sentences(), *fifth, *missing),
+        notes=(*found.sentences(), *fifth, *missing, *shared_notes(*digests.values(), whole=whole)),
         train_digest=so_far["train"],
         sizes=sizes_of(shapes),
     )

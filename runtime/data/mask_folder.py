@@ -31,6 +31,7 @@ from netc.runtime.data.kept import keep
 from netc.runtime.data.layout import TEST_FOLDERS, TRAIN_FOLDERS, Found
 from netc.runtime.data.mask_file import NoMaskError, counted, read_mask, refuse_unknown
 from netc.runtime.data.masked import IDS, Counts, MaskedSplit
+from netc.runtime.data.shared import shared_notes
 from netc.runtime.data.split import Indices
 from netc.runtime.data.workers import MOST, in_order
 from netc.runtime.files import read_regular
@@ -123,6 +124,8 @@ def load_masks(path: Path, name: str, *, whole: bool = False, skip_damaged: bool
     (height, width, _), _ = shapes.most_common(1)[0]
     native = (height, width, max(channels for _, _, channels in shapes))
     parts = {role: _split(root, pairs[role], seen[role], native) for role in roles}
+    if "test" in parts:
+        notes += shared_notes(*([one.digests[0] for one in seen[role]] for role in ("train", "test")), whole=whole)
     train = parts["train"]
     test = parts.get("test", train)
     if len(roles) == 1 and not whole:
@@ -299,8 +302,6 @@ def _digests(names: Sequence[str], pairs: dict[str, list[_Pair]], seen: dict[str
 
 def _split(root: Path, pairs: Sequence[_Pair], seen: Sequence[_Seen], native: tuple[int, int, int]) -> MaskedSplit:
     nothing = np.zeros(len(pairs), np.int32)
-    images = FolderSplit(
-        root, tuple(pair.image for pair in pairs), nothing, native, contents=tuple(one.digests[0] for one in seen)
-    )
+    images = FolderSplit(root, tuple(pair.image for pair in pairs), nothing, native)
     masks = MaskFiles(root, tuple(pair.mask for pair in pairs), nothing, (*native[:2], 1))
     return MaskedSplit(keep(images), keep(masks), np.stack([one.counts for one in seen]))

@@ -26,7 +26,6 @@ from netc.runtime.data.parquet_text import OPTION as TEXT_COLUMN
 from netc.runtime.data.parquet_text import load_column
 from netc.runtime.data.shards import OPTIONS as SHARD_OPTIONS
 from netc.runtime.data.shards import load_shards
-from netc.runtime.data.shared import with_copies_noted
 from netc.runtime.data.table import OPTIONS
 from netc.runtime.data.text import PLAIN, Reading, load_text
 from netc.runtime.data.token_shards import OPTIONS as TOKEN_OPTIONS
@@ -201,8 +200,7 @@ def load_own(
         near = get_close_matches(unknown[0], form.options, 1)
         do = f"did you mean {near[0]}?" if near else "leave it out"
         raise DataError(f"{name}: {word} wants no options but {known}, got {unknown[0]!r}; {do}")
-    found = form.load(Asked(name, Path(place).expanduser(), options, whole, floats, skip_damaged, reading))
-    return found if whole else with_copies_noted(found)
+    return form.load(Asked(name, Path(place).expanduser(), options, whole, floats, skip_damaged, reading))
 
 
 def advice(given: str) -> str:

@@ -226,7 +226,7 @@ def _numbers(rows: Rows, train: Indices, test: Indices, path: Path, name: str, *
 def _images(rows: Rows, train: Indices, test: Indices, path: Path, name: str, *, skip: bool) -> Made:
     """Images in files that a table names, by paths from the table's folder; each is read once, as in a folder."""
     root, problems, shapes = path.resolve().parent, dict[int, str](), Counter[tuple[int, int, int]]()
-    sha, so_far, contents = hashlib.sha256(b"netc listed images 1"), list[str](), [""] * len(rows)
+    sha, so_far = hashlib.sha256(b"netc listed images 1"), list[str]()
     for role, places in (("train", train), ("test", test)):
         for place in places.tolist():
             target = rows.words[rows.targets[place]] if rows.words else rows.targets[place].tolist()
@@ -238,15 +238,13 @@ def _images(rows: Rows, train: Indices, test: Indices, path: Path, name: str, *,
                     refuse(name, [*problems.values()])
                 continue
             shapes[shape] += 1
-            contents[place] = digest
             sha.update(f"\0{role}\0{rows.paths[place]}\0{target}\0{digest}".encode("utf-8", "surrogateescape"))
         so_far.append(sha.hexdigest())
     if not skip or not shapes:
         refuse(name, [*problems.values()])
     (height, width, _), _ = shapes.most_common(1)[0]
     native = (height, width, max(channels for _, _, channels in shapes))
-    pool = keep(FolderSplit(root, tuple(rows.paths), rows.targets, native, contents=tuple(contents)))
-    return pool, native, so_far[1], so_far[0], problems
+    return keep(FolderSplit(root, tuple(rows.paths), rows.targets, native)), native, so_far[1], so_far[0], problems
 
 
 def _joined(rows: Rows, test: Rows, name: str) -> Rows:

@@ -12,7 +12,6 @@ from netc import layers as nn
 from netc.cli.main import _run
 from netc.codegen.program import build
 from netc.netspec.optimizers import SGD
-from netc.runtime.data.array_files import read_arrays
 
 README = Path(__file__).parents[2] / "README.md"
 RNG = np.random.default_rng(0)
@@ -251,8 +250,6 @@ def test_arrays_in_a_file_train_evaluate_and_resume(tmp_path):
     assert run.evaluate().accuracy == netc.load("run").evaluate().accuracy
     assert netc.trace.diff(train(out="own"), run).agree
     assert netc.resume("run", epochs=3).steps == 15
-    np.savez(tmp_path / "keras.npz", x_train=F, y_train=L, x_test=F[:10], y_test=L[:10])
-    assert read_arrays(tmp_path / "keras.npz").keys() == {"x", "y", "x_test", "y_test"}
     np.savez(tmp_path / "odd.npz", x=F, z=L)
     (tmp_path / "text.npz").write_text("no")
     with pytest.raises(netc.DataError, match=r"odd.npz wants arrays x and y, and perhaps x_test and y_test, got x, z"):

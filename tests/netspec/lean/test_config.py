@@ -151,8 +151,8 @@ def test_what_asks_for_nothing_is_not_refused(name):
 
 
 def test_all_that_is_refused_is_named_at_once():
-    said = sentence(**NEEDED, useSWAG=True, useKnnMixup=True, lossKind=".yolov1Masked")
-    assert "useSWAG := true, useKnnMixup := true, lossKind := .yolov1Masked; take it out, or" in said
+    said = sentence(**NEEDED, useSWAG=True, useTTA=True, lossKind=".yolov1Masked")
+    assert "useSWAG := true, useTTA := true, lossKind := .yolov1Masked; take it out, or" in said
 
 
 @pytest.mark.parametrize("name", [name for name, field in FIELDS.items() if field.role in ("part", "noted")])
