@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 PHASES = ("forward", "remat", "vjp", "update")
 ALWAYS = ("forward", "vjp", "update")  # the phases that every step has
@@ -25,6 +26,7 @@ class Location:
         return ".".join(self.path[: depth + 1])
 
 
+@lru_cache(maxsize=1 << 12)
 def location_of(loc: str) -> Location:
     """The place that a loc names. An update belongs to the layer that has the parameter.
 

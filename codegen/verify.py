@@ -38,15 +38,16 @@ def _verify(function: Function, sound: set[Op | Function]) -> None:
     known: set[Value] = set(function.params)
     if len(known) != len(function.params) or len(function.names) != len(function.params):
         raise IrError(f"{function.name} wants distinct arguments, each with a name")
+    covers, make = known.issuperset, known.add
     for op in function.ops:
-        if not known.issuperset(op.operands):
+        if not covers(op.operands):
             raise _fault(function, op, "uses a value that no operation before it makes")
         if op.result in known or (op.extra_results and not known.isdisjoint(op.extra_results)):
             raise _fault(function, op, "makes a value a second time")
         if op not in sound:
             _check_type(function, op)
             sound.add(op)
-        known.add(op.result)
+        make(op.result)
         if op.extra_results:
             known.update(op.extra_results)
     if len(function.results) != len(function.result_names):

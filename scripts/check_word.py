@@ -102,23 +102,23 @@ CHECKS = {
 def main() -> int:
     """Print a line for each thing; the exit code says whether anything is missing."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("word", metavar="WHAT/WORD", help=f"{', '.join(CHECKS)}; alone: all of its words")
+    parser.add_argument("words", nargs="+", metavar="WHAT/WORD", help=f"{', '.join(CHECKS)}; alone: all of its words")
     parser.add_argument("--plugin", action="append", default=[], type=Path, metavar="FILE.py")
-    given = parser.parse_args()
+    given, missing = parser.parse_args(), 0
     for file in given.plugin:
         load_file(file)
-    what, _, word = given.word.partition("/")
-    if what not in CHECKS:
-        parser.error(f"wants one of {', '.join(CHECKS)}, got {what!r}")
-    vocabulary, missing = VOCABULARIES[what], 0
-    if word and vocabulary.word(word) is None:
-        parser.error(f"its row is missing: {vocabulary.problem(word, what)}")
-    every = KINDS if what == "layer" else vocabulary  # what is only counted lacks the rest on purpose
-    for name in [str(vocabulary.word(word))] if word else every:
-        for said, there in CHECKS[what](name):
-            missing += not there
-            if word or not there:
-                print(f"{'ok' if there else 'missing':8}{what}/{name}: {said}")
+    for what, _, word in (each.partition("/") for each in given.words):
+        if what not in CHECKS:
+            parser.error(f"wants one of {', '.join(CHECKS)}, got {what!r}")
+        vocabulary = VOCABULARIES[what]
+        if word and vocabulary.word(word) is None:
+            parser.error(f"its row is missing: {vocabulary.problem(word, what)}")
+        every = KINDS if what == "layer" else vocabulary  # what is only counted lacks the rest on purpose
+        for name in [str(vocabulary.word(word))] if word else every:
+            for said, there in CHECKS[what](name):
+                missing += not there
+                if word or not there:
+                    print(f"{'ok' if there else 'missing':8}{what}/{name}: {said}")
     print(f"{missing} missing" if missing else "nothing is missing")
     return min(missing, 1)
 

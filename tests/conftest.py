@@ -6,6 +6,8 @@ import gc
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import pytest
@@ -22,7 +24,12 @@ settings.register_profile(
 settings.load_profile("netc")
 
 # Tested is what XLA makes of our operations, not how long LLVM works on each loop: a third of the time of a compile.
-os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_cpu_parallel_codegen_split_count=1")
+# Half of what is left goes without the emitters that lower each fusion through MLIR; XLA ends a process that gives it a
+# flag which it does not know, so this one is for the versions that were tried.
+QUICK_XLA = "--xla_backend_optimization_level=0 --xla_cpu_parallel_codegen_split_count=1"
+with suppress(PackageNotFoundError):
+    QUICK_XLA += " --xla_cpu_use_fusion_emitters=false" if version("jaxlib").startswith("0.10.") else ""
+os.environ.setdefault("XLA_FLAGS", QUICK_XLA)
 
 # BLAS's threads spin for the next product, beside those of every other worker: with two of them a certificate took four
 # times the processor's time on a busy machine. Bits do not hang on them (tests/codegen/test_evaluator_bits.py).
@@ -64,6 +71,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path in QUICK_FILES:
             item.add_marker("quick")
+
+
+def pytest_collection_finish() -> None:
+    """What is imported and collected stays: the collector need not walk over it again with every test."""
+    gc.freeze()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

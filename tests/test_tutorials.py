@@ -52,6 +52,7 @@ def run(block: Block, folder: Path) -> str:
         "COLUMNS": "120",
         "NETC_CACHE_DIR": str(folder / "cache"),
     }
+    environment.pop("XLA_FLAGS", None)  # of tests/conftest.py: here XLA's programs run for hundreds of steps
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", block.body],
         cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,

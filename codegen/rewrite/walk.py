@@ -21,18 +21,23 @@ def rewrite(function: Function, visit: Visit, kinds: Container[str] | None = Non
     """The function with every operation visited in order, or with those of `kinds`; itself if that changes nothing."""
     new: dict[Value, Value] = {}
     b = Builder(function.name)
-    untouched = new.keys().isdisjoint
+    untouched, keep = new.keys().isdisjoint, b.ops.append
     for op in function.ops:
-        same = untouched(op.operands)
-        operands = op.operands if same else tuple([new.get(v, v) for v in op.operands])
+        same = not new or untouched(op.operands)
         if kinds is None or op.kind in kinds:
+            operands = op.operands if same else tuple([new.get(v, v) for v in op.operands])
             b.place(op.loc)
             b.visiting = op
             value = visit(b, op, operands)
             if value is not None:
                 new[op.result] = value
                 continue
-        b.ops.append(op if same else Op(op.kind, operands, op.attrs, op.result, op.loc, op.extra_results))
+        elif same:
+            keep(op)
+            continue
+        else:
+            operands = tuple([new.get(v, v) for v in op.operands])
+        keep(op if same else Op(op.kind, operands, op.attrs, op.result, op.loc, op.extra_results))
     if not new and len(b.ops) == len(function.ops):
         return function
     return replace(function, ops=tuple(b.ops), results=tuple(new.get(v, v) for v in function.results))
