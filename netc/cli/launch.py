@@ -36,9 +36,7 @@ def launch(
 
     if words[:1] != ("train",):
         got = words[0] if words else "nothing"
-        raise UserError(
-            f"launch wants `train` and its options behind --, got {got}; write netc launch -n 2 -- train .."
-        )
+        raise UserError(f"launch wants `train` and its options after --, got {got}; write netc launch -n 2 -- train ..")
     if elastic and not restarts:
         raise UserError("`elastic` belongs to `restarts`, got none; give `restarts=3`, or leave it out")
     asked = starter.Launch(words[1:], count, restarts, elastic, cores or 0)

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+import time
 
 import pytest
 
@@ -55,10 +56,16 @@ def test_one_that_lost_the_others_is_not_at_fault(run):
     assert (code, err[-1]) == (3, "netc: process 1 ended with exit code 3; the others were ended")
 
 
-def test_a_signal_is_passed_on_and_their_exit_code_is_the_launchers(run):
-    text = "signal.signal(15, lambda *_: sys.exit(143))\nprint('up', flush=True)\ntime.sleep(60)"
-    threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGTERM)).start()
-    code, _, err = run(text)
+def test_a_signal_is_passed_on_and_their_exit_code_is_the_launchers(run, tmp_path):
+    text = "signal.signal(15, lambda *_: sys.exit(143))\nopen(f'{sys.argv[1]}/{me}', 'w').close()\ntime.sleep(60)"
+
+    def end() -> None:
+        while len(list(tmp_path.iterdir())) < 2:
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=end).start()
+    code, _, err = run(text, [str(tmp_path)])
     assert (code, err) == (143, [])
 
 

@@ -7,24 +7,58 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
 
 import netc
-from netc.runtime.processes.launch import free_port
+from netc.runtime.processes.launch import Launch, free_port, launch
 from netc.traces.read import read
 
 pytest.importorskip("jaxlib")
 
-NET = ("mnist-mlp", "--target", "xla", "--batch", "64", "--epochs", "12", "--seed", "3", "--checkpoint-every", "50")
+NET = ("mnist-mlp", "--target", "xla", "--batch", "128", "--epochs", "5", "--seed", "3", "--checkpoint-every", "10")
 LIMIT = 300  # seconds; a busy machine takes long to import what a training needs
 
+# netc train, with steps that are slow enough to be met, and patience with a machine that is busy
+START = """
+import time
+from netc.runtime.backends import xla_processes
+from netc.runtime.processes.group import Stop
+from netc.cli.main import main
 
-def launched(folder: Path, *options: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "netc", "launch", "-n", "2", *options, "--", "train", *NET, "--out", str(folder)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def now(stop, own=Stop.now):
+    time.sleep(0.02)
+    return own(stop)
+
+Stop.now = now
+xla_processes.HEARTBEAT, xla_processes.REACH = 10, 200
+main()
+"""
+PROGRAM = (sys.executable, "-c", START, "train")
+
+
+def launched(folder: Path, act: Callable[[], None] = lambda: None, **options: int) -> tuple[int, str, str]:
+    """The exit code, the output and the errors of two processes, to which a thread does something meanwhile."""
+    out, err = [], []
+    thread = Thread(target=act)
+    thread.start()
+    code = launch(Launch((*NET, "--out", str(folder)), 2, program=PROGRAM, **options), out.append, err.append)
+    thread.join()
+    return code, "\n".join(out), "\n".join(err)
+
+
+def signalled(folder: Path, number: int) -> Callable[[], None]:
+    """What sends process 1 a signal once the run has taken some steps."""
+
+    def act() -> None:
+        until(folder, 15)
+        os.kill(of_number(1), number)
+
+    return act
 
 
 def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
@@ -32,21 +66,21 @@ def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
     return process.returncode, out, err
 
 
-def of_number(launcher: int, number: int) -> int:
-    """The process of that number that a launcher started."""
-    for task in Path(f"/proc/{launcher}/task").glob("*/children"):
+def of_number(number: int) -> int:
+    """The process of that number among those that this one started."""
+    for task in Path("/proc/self/task").glob("*/children"):
         for child in map(int, task.read_text().split()):
             words = Path(f"/proc/{child}/cmdline").read_text().split("\0")
-            if words[words.index("--process-id") + 1] == str(number):
+            if "--process-id" in words and words[words.index("--process-id") + 1] == str(number):
                 return child
     raise AssertionError("no such process")
 
 
-def until(folder: Path, steps: int, process: subprocess.Popen[str]) -> None:
+def until(folder: Path, steps: int) -> None:
     """Wait until the trace of a run has so many lines."""
     trace, end = folder / "trace.jsonl", time.monotonic() + LIMIT
     while not (trace.exists() and trace.read_bytes().count(b"\n") > steps):
-        assert process.poll() is None and time.monotonic() < end
+        assert time.monotonic() < end
         time.sleep(0.02)
 
 
@@ -54,14 +88,14 @@ def until(folder: Path, steps: int, process: subprocess.Popen[str]) -> None:
 def two(tmp_path_factory):
     """The folder of a run that two processes trained without any trouble."""
     folder = tmp_path_factory.mktemp("two") / "run"
-    code, out, err = ended(launched(folder))
+    code, out, err = launched(folder)
     assert code == 0, err
-    assert out.count("epoch  12: ") == 1  # process 0 alone tells
+    assert out.count("epoch   5: ") == 1  # process 0 alone tells
     return folder
 
 
 def test_two_processes_train_as_one_does_at_the_same_batch(two, tmp_path):
-    one = netc.train("mnist-mlp", target="xla", batch=64, epochs=12, seed=3, out=tmp_path / "one")
+    one = netc.train("mnist-mlp", target="xla", batch=128, epochs=5, seed=3, out=tmp_path / "one")
     ours, theirs = read(two / "trace.jsonl"), one.trace
     losses = [[step.loss for step in trace.steps[:40]] for trace in (ours, theirs)]
     np.testing.assert_allclose(*losses, rtol=2e-5)  # of sums in another order, which later steps magnify
@@ -69,35 +103,26 @@ def test_two_processes_train_as_one_does_at_the_same_batch(two, tmp_path):
 
 
 def test_after_kill_9_the_run_is_begun_again_and_is_byte_for_byte_the_unbroken_one(two, tmp_path):
-    process = launched(tmp_path / "run", "--restarts", "1")
-    until(tmp_path / "run", 80, process)
-    os.kill(of_number(process.pid, 1), signal.SIGKILL)
-    code, _, err = ended(process)
+    run = tmp_path / "run"
+    code, _, err = launched(run, signalled(run, signal.SIGKILL), restarts=1)
     assert code == 0, err
     assert "netc: process 1 was killed by SIGKILL; the others were ended" in err
-    assert (tmp_path / "run" / "trace.jsonl").read_bytes() == (two / "trace.jsonl").read_bytes()
-    states = [folder / "last" / "state.safetensors" for folder in (tmp_path / "run", two)]
-    assert states[0].read_bytes() == states[1].read_bytes()
+    for name in ("trace.jsonl", "last/state.safetensors"):
+        assert (run / name).read_bytes() == (two / name).read_bytes()
 
 
 def test_sigterm_on_one_saves_on_all_and_the_run_goes_on_on_one_device_of_another_target(tmp_path):
-    process = launched(tmp_path / "run")
-    until(tmp_path / "run", 30, process)
-    os.kill(of_number(process.pid, 1), signal.SIGTERM)
-    code, out, err = ended(process)
+    run = tmp_path / "run"
+    code, out, err = launched(run, signalled(run, signal.SIGTERM))
     assert code == 128 + signal.SIGTERM, err
     assert "nothing is lost; resume with: netc train --resume" in out
-    steps = netc.Run.open(tmp_path / "run").steps
-    assert read(tmp_path / "run" / "trace.jsonl").steps[-1].step == steps - 1
+    steps = netc.Run.open(run).steps
+    assert read(run / "trace.jsonl").steps[-1].step == steps - 1
     with pytest.raises(netc.UserError, match="was begun on 2 devices, got `devices=1`"):
-        netc.resume(tmp_path / "run", devices=1)
+        netc.resume(run, devices=1)
     words = {"devices": 1, "target": "reference", "same_bits": False}
-    run = netc.resume(tmp_path / "run", on_step=lambda done: done.step == steps, **words)
-    assert run.steps == steps + 1
-
-
-START = "import sys\nfrom netc.runtime.backends import xla_processes\nxla_processes.HEARTBEAT = 10\n"
-START += "xla_processes.REACH = 200\nfrom netc.cli.main import main\nmain()"
+    again = netc.resume(run, on_step=lambda done: done.step == steps, **words)
+    assert again.steps == steps + 1
 
 
 def by_hand(folder: Path, *words: tuple[str, ...]) -> list[subprocess.Popen[str]]:
@@ -105,7 +130,7 @@ def by_hand(folder: Path, *words: tuple[str, ...]) -> list[subprocess.Popen[str]
     meeting = ("--coordinator", f"127.0.0.1:{free_port()}", "--processes", str(len(words)), "--out", str(folder))
     return [
         subprocess.Popen(
-            [sys.executable, "-c", START, "train", *NET, *own, *meeting, "--process-id", str(index)],
+            [*PROGRAM, *NET, *own, *meeting, "--process-id", str(index)],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         ) for index, own in enumerate(words)
     ]  # fmt: skip
@@ -113,7 +138,7 @@ def by_hand(folder: Path, *words: tuple[str, ...]) -> list[subprocess.Popen[str]
 
 def test_one_that_hangs_is_missed_and_named_without_a_launcher(tmp_path):
     first, second = by_hand(tmp_path / "run", (), ())
-    until(tmp_path / "run", 30, first)
+    until(tmp_path / "run", 15)
     second.send_signal(signal.SIGSTOP)
     begin = time.monotonic()
     try:
