@@ -56,6 +56,9 @@ QUICK = {
 }
 QUICK_FILES = {ROOT / "tests" / room / f"test_{name}.py" for room, names in QUICK.items() for name in names.split()}
 
+# A test of these takes most of a minute: begun last, it would keep one worker busy while the others have no more.
+LONGEST = {"test_tutorials.py", "test_families_on_iree.py"}
+
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "quick: a test of the files that tests/conftest.py lists")
@@ -71,6 +74,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path in QUICK_FILES:
             item.add_marker("quick")
+    items.sort(key=lambda item: item.path.name not in LONGEST)
 
 
 def pytest_collection_finish() -> None:
