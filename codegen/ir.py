@@ -9,6 +9,8 @@ from typing import Any
 from netc.netspec.types import TensorType
 
 Attrs = tuple[tuple[str, Any], ...]
+Axes = tuple[str | None, ...]
+"""For each axis of a tensor the axis of a mesh that splits it, or None."""
 
 
 class Value:
@@ -60,12 +62,30 @@ class Op:
         return f"{self.kind}({operands}){attrs} -> {self.result.type}"
 
 
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """How one tensor lies on a mesh. Of values that depend on several, those that are `late` decide last."""
+
+    axes: Axes
+    late: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionLayout:
+    """How a function's arguments and results lie on a mesh, whose axes and sizes come first."""
+
+    mesh: tuple[tuple[str, int], ...]
+    arguments: tuple[Placement, ...]
+    results: tuple[Placement, ...]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Function:
     """A straight line of operations. `names` and `result_names` say what each argument and result is.
 
     A `private` function is called by others of its module only. Who calls a function does not read its first `donated`
-    arguments again: a backend may put results in their place.
+    arguments again: a backend may put results in their place. `layout` is noted where it runs on several devices; it
+    changes no value.
     """
 
     name: str
@@ -76,6 +96,7 @@ class Function:
     result_names: tuple[str, ...]
     private: bool = False
     donated: int = 0
+    layout: FunctionLayout | None = None
 
     def counts(self) -> dict[str, int]:
         """How many operations there are of each kind."""

@@ -31,6 +31,7 @@ from netc.codegen.rewrite.float64 import to_f64, widened
 from netc.codegen.rewrite.precision import at_precision
 from netc.codegen.rules import AUXILIARY, Scope, emit
 from netc.codegen.said_of_update import said_of_update
+from netc.codegen.sharding.mesh import Sharding
 from netc.codegen.slots import KEY, SCALAR, Slot, averages_of, kept_of, state_of
 from netc.codegen.steps import Accumulation, Derived, train_steps
 from netc.codegen.wrapping import followed, uphill
@@ -47,7 +48,7 @@ class Program:
 
     `batch` is that of all replicas together. Where `steps_per_call` K is above 1, the module has a `train_steps` that
     takes K steps in one call. `net` has the rates that the recipe states; `spec_sha256` is the digest of the net
-    without them, as runs and exports record it.
+    without them, as runs and exports record it. `sharding` says how XLA splits it, and changes no operation.
     """
 
     net: CheckedNet
@@ -57,11 +58,16 @@ class Program:
     module: Module
     steps_per_call: int = 1
     spec_sha256: str = ""
+    sharding: Sharding | None = None
 
     @property
     def replicas(self) -> int:
         """How many devices run it, each on an equal part of the batch: shapes in the module are of one part."""
         return self.module.replicas
+
+    def on(self, sharding: Sharding | None) -> Program:
+        """The same program, split over a mesh, or over none."""
+        return replace(self, sharding=sharding)
 
     @property
     def kept(self) -> tuple[Slot, ...]:
@@ -83,20 +89,16 @@ class Program:
             return [said(n, v.type, roles.get(n, "data"), several=self.replicas > 1) for v, n in named]
 
         return {
-            "format": 1,
-            "net": self.net.spec.name,
-            "spec_sha256": self.spec_sha256,
-            "batch": self.batch,
+            "format": 1, "net": self.net.spec.name, "spec_sha256": self.spec_sha256, "batch": self.batch,
             **({"replicas": self.replicas} if self.replicas > 1 else {}),
             **said_of_update(self.net, self.recipe, self.steps_per_call),
-            "parameters": self.net.count,
-            "layout": {"images": "NHWC", "kernels": "HWIO"},
+            "parameters": self.net.count, "layout": {"images": "NHWC", "kernels": "HWIO"},
             "functions": {
                 f.name: {"arguments": entries(f.params, f.names), "results": entries(f.results, f.result_names)}
                 for f in self.module
                 if not f.private
             },
-        }
+        }  # fmt: skip
 
 
 @no_collector()
@@ -108,8 +110,7 @@ def build(net: CheckedNet, recipe: Recipe, batch: int, *, steps_per_call: int = 
     on an equal part of the batch.
     """
     recipe.check()
-    problems = size_problems(net, recipe, batch, steps_per_call, replicas)
-    if problems:
+    if problems := size_problems(net, recipe, batch, steps_per_call, replicas):
         raise SpecError(tuple(problems))
     stated, net = net, trained(net, recipe)
     state = state_of(net, recipe)
@@ -193,9 +194,8 @@ class ModuleEmitter:
         seed = b.parameter("seed", KEY)
         with b.at("init"):
             drawn = initial_values(b, seed, [(p.init, p.shape) for p in self.net.params])
-        values = dict(zip((p.name for p in self.net.params), drawn, strict=True))
+        values = dict(zip((p.name for p in self.net.params), drawn, strict=True), key=seed)
         values.update({s.name: b.constant(s.init.value, TensorType(s.shape)) for s in self.net.state})
-        values["key"] = seed
         return b.finish([(s.name, values.get(s.name) or b.constant(0, s.type)) for s in self.state])
 
     @cached_property

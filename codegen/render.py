@@ -5,10 +5,11 @@ Takes a lowered module; does not change or reorder anything.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 
-from netc.codegen.ir import Function, Module, Value
+from netc.codegen.ir import Function, Module, Placement, Value
 from netc.codegen.ops import OPS
 from netc.codegen.ops.table import Dialect, mlir_type
 
@@ -39,32 +40,54 @@ def quoted(text: str) -> str:
 def render(module: Module, dialect: Dialect = "stablehlo") -> str:
     """The module in MLIR's text form.
 
-    For IREE with the operations of it that the op table names; for XLA with the marks of donated arguments.
+    For IREE with the operations of it that the op table names; for XLA with the marks of donated arguments. Where its
+    functions have a layout, with the mesh and the shardings of arguments and results in Shardy's dialect.
     """
     locations = _Locations()
-    lines = [f"module @{module.name}{_attributes(module)} {{"]
+    mesh = next((f.layout.mesh for f in module if f.layout), ())
+    lines = [f"module @{module.name}{_devices(module, mesh)} {{"]
+    if mesh:
+        lines.append(f"  sdy.mesh @mesh = <[{', '.join(f'{quoted(axis)}={size}' for axis, size in mesh)}]>")
     for function in module:
         lines += _function(function, dialect, locations)
     return "\n".join([*lines, "}", *locations.table(), ""])
 
 
-def _attributes(module: Module) -> str:
+def _devices(module: Module, mesh: Sequence[tuple[str, int]]) -> str:
     """How many devices a module is for, where that is not one."""
-    if module.replicas == 1:
+    if module.replicas == 1 and not mesh:
         return ""
-    return f" attributes {{mhlo.num_partitions = 1 : i32, mhlo.num_replicas = {module.replicas} : i32}}"
+    count = math.prod(size for _, size in mesh)
+    return f" attributes {{mhlo.num_partitions = {count} : i32, mhlo.num_replicas = {module.replicas} : i32}}"
+
+
+def _sharding(placed: Placement) -> str:
+    """What an argument or result says of the mesh."""
+    mark = "p1" if placed.late else ""
+    split = ", ".join("{}" if axis is None else f"{{{quoted(axis)}}}{mark}" for axis in placed.axes)
+    return f"sdy.sharding = #sdy.sharding<@mesh, [{split}]>"
+
+
+def _attributes(*given: str) -> str:
+    stated = ", ".join(attribute for attribute in given if attribute)
+    return f" {{{stated}}}" if stated else ""
 
 
 def _function(function: Function, dialect: Dialect, locations: _Locations) -> list[str]:
     names: dict[Value, str] = {v: f"%arg{i}" for i, v in enumerate(function.params)}
     donated = function.donated if dialect == "xla" else 0
+    donor = ["jax.buffer_donor = true"] * donated + [""] * (len(names) - donated)
+    layout = function.layout
+    placed = [_sharding(p) for p in layout.arguments] if layout else [""] * len(names)
     arguments = ", ".join(
-        f"{names[v]}: {mlir_type(v.type)}{' {jax.buffer_donor = true}' if i < donated else ''} loc({quoted(n)})"
-        for i, (v, n) in enumerate(zip(function.params, function.names, strict=True))
+        f"{names[v]}: {mlir_type(v.type)}{_attributes(d, p)} loc({quoted(n)})"
+        for v, n, d, p in zip(function.params, function.names, donor, placed, strict=True)
     )
+    found = [_sharding(p) for p in layout.results] if layout else [""] * len(function.results)
     types = ", ".join(mlir_type(v.type) for v in function.results)
+    results = ", ".join(mlir_type(v.type) + _attributes(p) for v, p in zip(function.results, found, strict=True))
     visibility = "private" if function.private else "public"
-    lines = [f"  func.func {visibility} @{function.name}({arguments}) -> ({types}) {{"]
+    lines = [f"  func.func {visibility} @{function.name}({arguments}) -> ({results}) {{"]
     for index, op in enumerate(function.ops):
         row, several = OPS[op.kind], OPS[op.kind].multi
         if several is not None:
@@ -78,8 +101,8 @@ def _function(function: Function, dialect: Dialect, locations: _Locations) -> li
         assert spelling is not None  # verify(lowered=True) saw to it
         text = spelling(op, _names(names, op.operands))
         lines.append(f"    %{index} = {text} {locations(op.loc)}")
-    results = ", ".join(_names(names, function.results))
-    lines.append(f"    return {results} : {types}" if results else "    return")
+    returned = ", ".join(_names(names, function.results))
+    lines.append(f"    return {returned} : {types}" if returned else "    return")
     return [*lines, "  }"]
 
 

@@ -27,6 +27,8 @@ def config_text(request: TrainRequest, config: RunConfig) -> str:
         "tuned": bool(config.choices),
         "steps_per_call": config.steps_per_call,
         "devices": config.devices if config.devices > 1 else None,
+        "mesh": config.mesh or None,
+        "shard": config.shard or None,
         "seed": config.seed,
         "init": config.init_path or None,
         "new_head": config.new_head,

@@ -9,6 +9,7 @@ from typing import Any
 
 from netc.codegen.program import Program, build
 from netc.codegen.rewrite.form_overrides import FormOverrides
+from netc.codegen.sharding.mesh import Sharding, parse_sharding
 from netc.lean_words import Stated, stated
 from netc.netspec.check import CheckedNet, check
 from netc.netspec.errors import UserError
@@ -25,22 +26,27 @@ from netc.word_types import recipe_types, typed, types_of
 Shape = tuple[int, ...]
 _SHAPE = re.compile(r"[1-9][0-9]{0,8}(x[1-9][0-9]{0,8})*")
 _OWN = {"classes": int, "batch": int, "steps_per_call": int, "replicas": int}  # words of one number
-WORDS = frozenset({"input", "recipe", *_OWN, *SIZES})
+WORDS = frozenset({"input", "recipe", "mesh", "shard", *_OWN, *SIZES})
 
 
 @dataclass(frozen=True)
 class ProgramRequest:
-    """The program that is asked for. `replicas` devices run it, each on an equal part of the `batch`."""
+    """The program that is asked for. `replicas` devices run it, each on an equal part of the `batch`.
+
+    Or its `sharding` splits it over a mesh of devices.
+    """
 
     net: CheckedNet
     recipe: Recipe = Recipe()  # noqa: RUF009  # frozen
     batch: int = 32
     steps_per_call: int = 1
     replicas: int = 1
+    sharding: Sharding | None = None
 
     def build(self) -> Program:
         """The program, not lowered yet. Raises SpecError."""
-        return build(self.net, self.recipe, self.batch, steps_per_call=self.steps_per_call, replicas=self.replicas)
+        given = {"steps_per_call": self.steps_per_call, "replicas": self.replicas}
+        return build(self.net, self.recipe, self.batch, **given).on(self.sharding)
 
 
 def program_words() -> frozenset[str]:
@@ -82,7 +88,10 @@ def _request(
     words = over_stated(net, config, words, program_words(), on_stated)
     checked = resolve(spec, words.pop("classes", None), words.pop("input", None))
     own = {name: words.pop(name) for name in ("batch", "steps_per_call", "replicas") if name in words}
-    return ProgramRequest(checked, recipe_from(words), **{"batch": default_batch, **own})
+    sharding = parse_sharding(words.pop("mesh", None), words.pop("shard", None))
+    if sharding and own.get("replicas", 1) > 1:
+        raise UserError("`mesh` splits one program, got `replicas` of it too; leave one out")
+    return ProgramRequest(checked, recipe_from(words), sharding=sharding, **{"batch": default_batch, **own})
 
 
 def recipe_from(words: dict[str, Any]) -> Recipe:

@@ -170,6 +170,7 @@ def _planned(request: TrainRequest) -> Plan:
     config = RunConfig(
         net, recipe, training, data.name, request.seed, target.word,
         _augment(request, net, data), steps_per_call=request.steps_per_call, devices=request.devices,
+        mesh=request.mesh or "", shard=request.shard or "",
         saving=saving_of(request.saving, Saving()), feeding=feeding, preprocess=_preprocess(request, net, data),
         logging=logging_of(request.log, request.log_every, Logging()),
     )  # fmt: skip

@@ -52,7 +52,7 @@ def resumed(folder: Path, words: Mapping[str, Any], *, same_bits: bool = True) -
                 f"{folder} was begun on {config.target}, got `target={word}`, which computes other bits; leave it out, "
                 "or give `same_bits=False` too"
             )
-        config = replace(config, target=word, choices=NO_OVERRIDES)
+        config = on_target(config, word)
     if (devices := words.get("devices")) is not None and devices != config.devices:
         if same_bits:
             raise UserError(
@@ -61,6 +61,12 @@ def resumed(folder: Path, words: Mapping[str, Any], *, same_bits: bool = True) -
             )
         config = replace(config, devices=devices)
     return writable(config)
+
+
+def on_target(config: RunConfig, word: str) -> RunConfig:
+    """The run as it goes on on another target: without its mesh where that has none."""
+    config = config if parse_target(word).partitions else replace(config, mesh="", shard="")
+    return replace(config, target=word, choices=NO_OVERRIDES)
 
 
 def begun_already(request: TrainRequest, plan: Plan, *, same_bits: bool = True) -> Plan | None:
@@ -72,7 +78,7 @@ def begun_already(request: TrainRequest, plan: Plan, *, same_bits: bool = True) 
         return None
     held, config = read_config(plan.folder), plan.config
     if not same_bits and held.target != config.target:
-        held = replace(held, target=config.target, choices=NO_OVERRIDES)
+        held = on_target(held, config.target)
     if not same_bits:
         held = replace(held, devices=config.devices)
     if found := [*_differences(held.to_json(), config.to_json())]:

@@ -37,7 +37,8 @@ class TrainRequest:
     options of the loss. `log` names the logs that the run writes besides its trace, with commas between, each
     `log_every` steps.
     `places` say where the words stand that a file says, for errors.
-    `devices`: how many run the program together, each on an equal part of the batch.
+    `devices`: how many run the program together, each on an equal part of the batch. `mesh` splits it over a mesh of
+    devices, as in `data=2,model=2`, and `shard` says what besides the batch: fsdp, zero1 or tensor.
     `tuned`: with the forms that `netc tune` kept. `auto_resume`: go on with the run that the same request began.
     """
 
@@ -56,6 +57,8 @@ class TrainRequest:
     workers: int = 0
     steps_per_call: int = 1
     devices: int = 1
+    mesh: str | None = None
+    shard: str | None = None
     seed: int = 0
     out: Path | None = None
     init: Path | None = None

@@ -42,6 +42,8 @@ def _device_problems(config: RunConfig) -> Iterator[str]:
     if batch % devices:
         near = max(batch // devices, 1) * devices
         yield f"`devices` wants a number of equal parts of the batch of {batch}, got {devices}; give `batch={near}`"
+    if config.mesh and devices > 1:
+        yield "`mesh` splits one program over its devices, got `devices` too; leave one out"
 
 
 def _idle_problems(config: RunConfig, data: Dataset) -> Iterator[str]:

@@ -14,12 +14,13 @@ from netc.codegen.rewrite.form_overrides import NO_OVERRIDES, FormOverrides
 from netc.codegen.rewrite.lower import lower
 from netc.codegen.rewrite.scan_blocks import FEWEST
 from netc.codegen.rewrite.select_forms import used
+from netc.codegen.sharding.layout import laid_out, misfits
 from netc.codegen.text import text_of
 from netc.netspec.errors import UserError
 from netc.runtime.backends.protocol import Source
 from netc.runtime.cache.store import Cache
 from netc.runtime.compile import compile_cached
-from netc.runtime.target import PLAIN, TARGETS, Target, refuse_replicas
+from netc.runtime.target import PLAIN, TARGETS, Target, refuse_mesh, refuse_replicas
 
 
 @dataclass(frozen=True)
@@ -45,9 +46,9 @@ class Prepared:
         K steps in one call are the same K steps, so a trace does not depend on K. The program is lowered anew, since
         a workaround may look at the whole module: a loop parts barriers that a step by itself keeps.
         """
-        if self.program.steps_per_call == 1:
+        if self.program.steps_per_call == 1 and self.program.sharding is None:
             return self.sha256
-        single = replace(self.program, module=_single(self.program.module))
+        single = replace(self.program, module=_single(self.program.module), sharding=None)
         return sha256_of_text(emit_text(single, self.target, self.choices).text)
 
 
@@ -64,9 +65,10 @@ def _single(module: Module) -> Module:
 def program_sha256(program: Program) -> str:
     """The digest of the program before any target's forms: of the text that `netc emit-mlir` prints without a target.
 
-    It is the same however many steps a call takes.
+    It is the same however many steps a call takes, and on whatever mesh.
     """
-    return sha256_of_text(emit_text(replace(program, module=_single(program.module)), PLAIN).text)
+    plain = replace(program, module=_single(program.module), sharding=None)
+    return sha256_of_text(emit_text(plain, PLAIN).text)
 
 
 def in_use(program: Program, target: Target, choices: FormOverrides) -> FormOverrides:
@@ -93,11 +95,22 @@ def emit_text(program: Program, target: Target, choices: FormOverrides = NO_OVER
             "`precision` out"
         )
     refuse_replicas(target, program.replicas)
+    _check_mesh(program, target)
     _check_nested(program, target)
     module = lower(program.module, target.profile, choices, scan=program.recipe.scan_blocks)
     if program.recipe.scan_blocks:
         _check_scanned(program, module, target)
+    if program.sharding:
+        module = laid_out(module, program, program.sharding)
     return Source(module, text_of(module, target.profile))
+
+
+def _check_mesh(program: Program, target: Target) -> None:
+    if program.sharding is None:
+        return
+    refuse_mesh(target)
+    if problems := [*misfits(program, program.sharding)]:
+        raise UserError("\n".join(problems))
 
 
 def _check_nested(program: Program, target: Target) -> None:

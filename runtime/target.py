@@ -47,8 +47,9 @@ class Target:
     memory, which the host maps. `process_time`: the time of its work is the process's. `bf16`: products of bf16
     compile; `f64`: so does float64, with the flags `wide`. `norms`: so does a step that gives the gradients' norms
     beside any of its values. `nested_loops`: a loop may call a function that loops. `replicas`: several devices may run
-    one program together. `checked`: the compiler's checks between its passes stay on. `packs`: it packs weights at each
-    call, so that a sampler does it once before. `instead` is the target to try where this one fails.
+    one program together. `partitions`: its compiler splits one program over a mesh of devices. `checked`: the
+    compiler's checks between its passes stay on. `packs`: it packs weights at each call, so that a sampler does it once
+    before. `instead` is the target to try where this one fails.
     """
 
     word: str
@@ -73,6 +74,7 @@ class Target:
     norms: bool = True
     nested_loops: bool = True
     replicas: bool = False
+    partitions: bool = False
     checked: bool = True
     packs: bool = False
     instead: str = ""
@@ -109,7 +111,7 @@ _ROWS = (
     ),
     Target(
         "xla", "xla", "jaxlib's compiler on its default device", "xla", "xla", "xla", packages=("jaxlib",),
-        instead="reference", f64=True, replicas=True,
+        instead="reference", f64=True, replicas=True, partitions=True,
     ),
     Target(
         "reference", "reference", "netc's evaluator, NumPy float32, no compiler", "reference", "cpu", "reference",
@@ -119,7 +121,7 @@ _ROWS = (
 TARGETS: dict[str, Target] = {row.word: row for row in _ROWS}
 
 # the net as written, in portable StableHLO: for anybody's compiler, and for no engine of ours
-PLAIN = Target("StableHLO", "", "portable StableHLO", "none", "plain", compiled=False, replicas=True)
+PLAIN = Target("StableHLO", "", "portable StableHLO", "none", "plain", compiled=False, replicas=True, partitions=True)
 
 # what others call an engine or a device
 OTHERS = {
@@ -151,4 +153,13 @@ def refuse_replicas(target: Target, replicas: int) -> None:
         raise UserError(
             f"{replicas} devices together want the target {able}, got {target.word}: IREE's runtime has no collectives "
             "here; choose another `target`, or one device"
+        )
+
+
+def refuse_mesh(target: Target) -> None:
+    """Raise UserError for a target whose compiler does not split one program over devices."""
+    if not target.partitions:
+        raise UserError(
+            f"`mesh` wants the target xla, whose compiler splits one program over devices, got {target.word}; give "
+            "`target=xla`, or leave `mesh` out"
         )

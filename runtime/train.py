@@ -128,8 +128,8 @@ def train(
     watch = progress or Progress()
     begin = time.perf_counter()
     target = parse_target(config.target)
-    refuse_apart(target, config.training.best_by, together)
-    check_device(target, config.devices)
+    refuse_apart(target, config.training.best_by, together, config.mesh)
+    check_device(target, *config.devices_asked)
     check_fit(config, data)
     per_epoch = steps_per_epoch(len(data.train), config.training.batch)
     with only_writer(folder, watch.noted) if together.leads else nullcontext():
@@ -205,13 +205,14 @@ def _prepared(
     if skipped := untold(data):
         watch.noted(skipped)
     batch, k, n = config.training.batch, config.steps_per_call, config.devices
-    program = build(config.trained_net, config.recipe, batch, steps_per_call=k, replicas=n)
+    program = build(config.trained_net, config.recipe, batch, steps_per_call=k, replicas=n).on(config.sharding)
     choices, config = config.choices, replace(config, choices=in_use(program, target, config.choices))
     prepared = prepare(program, target, cache, config.choices)
     tested = build(config.net, config.recipe.untaught, batch, replicas=n) if config.trained_net != config.net else None
     watch.prepared(prepared)
     own, session = together.part.count, Trainer(prepared, together.part.count)
-    examiner = Trainer(prepare(tested, target, cache, choices), own) if tested else session  # as `netc eval` makes it
+    # as `netc eval` makes it
+    examiner = Trainer(prepare(tested.on(config.sharding), target, cache, choices), own) if tested else session
     meta: dict[str, Any] = {"spec_sha256": config.net.digest, "net": config.net.spec.name}
     meta["normalise"] = normalise.to_json()
     meta |= {"classes": list(data.classes), "data_sha256": data.digest, **record_of(data.tokenizer)}

@@ -4,9 +4,10 @@ A message costs a latency however short it is, so small gradients of one element
 has LARGEST bytes (Li et al. 2020, "PyTorch Distributed", section 3.2.3). To put a tensor there and take its sum out
 again costs two copies, so one of ALONE bytes or more is a message by itself: with all of mnist-mlp's gradients in one
 vector a step of two CPU devices takes 1.3 times as long (scripts/bench_replicas.py), as XLA joins messages without
-copies where it can. Tensors are taken in the order in which the backward pass makes them, and a sum stands right
-behind the last of its tensors, so that a compiler can overlap it with what of the backward is left. Sums of different
-places do not share one, such as those of two batch norms and gradients: the former are waited for at once.
+copies where it can. Tensors are taken in the order in
+which the backward pass makes them, and a sum stands right behind the last of its tensors, so that a compiler can
+overlap it with what of the backward is left. Sums of different places do not share one, such as those of two batch
+norms and gradients: the former are waited for at once.
 
 It also numbers the channels. Changes no number: addition is by element. Splits no tensor, whatever its size.
 """

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from netc.cli import mesh_cost
 from netc.cli.lean_config import config_option
-from netc.cli.options import json_option, net_argument, net_options, print_json, tuned_choices, tuned_option
+from netc.cli.mesh_cost import chip_ceiling
+from netc.cli.options import given, json_option, net_argument, net_options, print_json, tuned_choices, tuned_option
 from netc.cli.program import program_request
-from netc.cli.recipe_options import recipe_options
+from netc.cli.recipe_options import mesh_option, recipe_options, shard_option
 from netc.cli.sections import Sectioned
 
 if TYPE_CHECKING:
@@ -33,6 +35,11 @@ RULE = "bytes: elementwise work is fused into one pass; a product or a transpose
 @click.option(
     "--bandwidth", type=click.FloatRange(min=0, min_open=True), metavar="GB/s", help="Memory bandwidth to assume."
 )
+@click.option("--chip", metavar="h100|..", help="Assume the published peaks of a chip.")
+@mesh_option
+@shard_option
+@click.option("--link", metavar="GB/s", help="Bandwidth between two devices, of --mesh.  [default: 50GB/s]")
+@click.option("--latency", metavar="us", help="Latency between two devices, of --mesh.  [default: 5us]")
 @config_option
 @recipe_options
 @tuned_option
@@ -46,6 +53,11 @@ def cost(
     measure: bool,
     peak: float | None,
     bandwidth: float | None,
+    chip: str | None,
+    mesh: str | None,
+    shard: str | None,
+    link: str | None,
+    latency: str | None,
     tuned: bool,
     as_json: bool,
     **words: Any,
@@ -53,7 +65,8 @@ def cost(
     """Estimate the cost of a training step of NET, layer by layer: FLOPs, bytes moved and roofline time.
 
     The net is not compiled. The roofline's two ceilings, matrix-multiply throughput and memory bandwidth, are measured
-    once for each target and kept in the cache. For a device that is not on this machine, give --peak and --bandwidth.
+    once for each target and kept in the cache. For a device that is not on this machine, give --chip, or --peak and
+    --bandwidth. With --mesh: the time of a step on many devices, what they exchange, and the memory of each.
     """
     from netc.cli.views.waiting import watched_cache
     from netc.codegen.analysis.block_cost import step_rows
@@ -62,19 +75,32 @@ def cost(
     from netc.netspec.errors import UserError
     from netc.runtime.measure.ceilings import ceilings
     from netc.runtime.prepare import in_use
-    from netc.runtime.target import parse_target
+    from netc.runtime.target import parse_target, refuse_mesh
 
     if (peak is None) != (bandwidth is None):
         raise UserError("--peak and --bandwidth go together, got one; give the other too, or neither")
     if peak is not None and measure:
         raise UserError("cost wants --measure or given ceilings, got both; leave one out")
-    asked, where = program_request(net, batch), parse_target(target)
-    choices = tuned_choices(target, tuned=tuned)
-    if peak is None or bandwidth is None:
+    if chip is not None and (peak is not None or measure):
+        raise UserError("--chip states ceilings, got --peak or --measure too; leave one out")
+    if mesh is None and (idle := [n for n, v in (("link", link), ("latency", latency)) if v is not None]):
+        raise UserError(f"--{idle[0]} wants a --mesh of devices, got none; give one such as data=8")
+    asked, where = program_request(net, batch), parse_target("xla" if mesh and "target" not in given() else target)
+    if asked.sharding:
+        refuse_mesh(where)
+    capacity = 0.0
+    if chip is not None:
+        ceiling, source, capacity = chip_ceiling(chip, asked.recipe.precision)
+    elif peak is None or bandwidth is None:
         measured = ceilings(where, watched_cache(), again=measure)
         ceiling, source = measured.ceiling, measured.sentence()
     else:
         ceiling, source = Ceiling(peak * 1e9, bandwidth * 1e9), f"{peak:g} GFLOP/s and {bandwidth:g} GB/s, as given"
+    if asked.sharding:
+        joined = mesh_cost.link_of(link, latency)
+        on_mesh = mesh_cost.facts(asked, mesh_cost.cost_on_mesh(asked, ceiling, joined), source, capacity)
+        return print_json(on_mesh) if as_json else mesh_cost.show(on_mesh)
+    choices = tuned_choices(target, tuned=tuned)
     rows, useful = step_rows(
         *(asked.net, asked.recipe, asked.batch),
         lambda p: lower(p.module, where.profile, in_use(p, where, choices)),

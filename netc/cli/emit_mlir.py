@@ -9,9 +9,15 @@ import click
 
 from netc.cli.console import say, write
 from netc.cli.lean_config import config_option
-from netc.cli.options import complete_net, net_options, tuned_choices, tuned_line, tuned_option
+from netc.cli.options import complete_net, given, net_options, tuned_choices, tuned_line, tuned_option
 from netc.cli.program import built_program, sampler_option
-from netc.cli.recipe_options import recipe_options, replicas_option, steps_per_call_option
+from netc.cli.recipe_options import (
+    mesh_option,
+    recipe_options,
+    replicas_option,
+    shard_option,
+    steps_per_call_option,
+)
 from netc.cli.sections import Sectioned
 
 
@@ -25,6 +31,8 @@ from netc.cli.sections import Sectioned
 @recipe_options
 @steps_per_call_option
 @replicas_option
+@mesh_option
+@shard_option
 @sampler_option
 @click.option("--bytecode", is_flag=True, help="Write NET.mlirbc, a portable artifact of StableHLO, in place of text.")
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="Folder for NET.mlir and its manifest NET.json.")
@@ -44,7 +52,8 @@ def emit_mlir(
     for that target: with other forms of convolutions and, for IREE's targets, operations of other dialects; for XLA one
     module for each function. Without -o the text goes to standard output. With --bytecode the program is written in
     StableHLO's versioned binary form, which needs jaxlib. The manifest names every argument and result in order, so
-    that a host without Python can drive the compiled module.
+    that a host without Python can drive the compiled module. With --mesh the text notes, in Shardy's dialect, over
+    which axes of the mesh each argument and result is split.
     """
     from netc.codegen.rewrite.form_overrides import NO_OVERRIDES
     from netc.netspec.errors import UserError
@@ -56,6 +65,8 @@ def emit_mlir(
 
     if bytecode and (target is not None or out is None):
         raise UserError("--bytecode wants -o and no --target: a portable artifact is of plain StableHLO")
+    if bytecode and "mesh" in given():
+        raise UserError("--bytecode is of plain StableHLO, got --mesh, which another dialect notes; leave one out")
     if not tuned and target is None:
         raise UserError("--no-tuned belongs to --target, got none; plain StableHLO has no forms that could be tuned")
     where = parse_target(target) if target is not None else PLAIN

@@ -218,6 +218,16 @@ replicas_option = click.option(
     metavar="N",
     help="The program of N devices, each with an equal part of the batch.",
 )
+mesh_option = click.option(
+    "--mesh",
+    metavar="AXIS=N[,..]",
+    help="Split one program over a mesh of devices: data=2 or data=2,model=2.",
+)
+shard_option = click.option(
+    "--shard",
+    metavar="fsdp|zero1|tensor",
+    help="What --mesh splits besides the batch.  [default: over `model` the kernels]",
+)
 steps_per_call_option = click.option(
     "--steps-per-call",
     type=click.IntRange(min=1),

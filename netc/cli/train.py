@@ -15,8 +15,10 @@ from netc.cli.recipe_options import (
     augment_options,
     decay_options,
     feeding_options,
+    mesh_option,
     preprocess_options,
     recipe_options,
+    shard_option,
     steps_per_call_option,
 )
 from netc.cli.resuming import check, resuming_options
@@ -94,6 +96,8 @@ HERE = frozenset({"resume", "same_bits", "quiet", "coordinator", "process_id", "
         metavar="N",
         help="Train on N devices of the target at once, each with an equal part of the batch.",
     ),
+    mesh_option,
+    shard_option,
     processes_options,
 )
 @under(

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from netc.runtime.backends.protocol import Loaded, Source
-from netc.runtime.target import Target, refuse_replicas
+from netc.runtime.target import Target, refuse_mesh, refuse_replicas
 
 
 @dataclass(frozen=True)
@@ -14,7 +14,7 @@ class Engine:
     """How its modules are loaded, and what raises UserError where the target's device or its library is not here."""
 
     load: Callable[[Source, Target], Loaded]
-    check: Callable[[Target, int], None]
+    check: Callable[[Target, int, str], None]
 
 
 def load(source: Source, target: Target) -> Loaded:
@@ -22,13 +22,16 @@ def load(source: Source, target: Target) -> Loaded:
     return ENGINES[target.engine].load(source, target)
 
 
-def check_device(target: Target, devices: int = 1) -> None:
-    """Raise UserError if so many devices of the target, or its library, are not here.
+def check_device(target: Target, devices: int = 1, word: str = "devices") -> None:
+    """Raise UserError if so many devices of the target, which `word` asks for, or its library, are not here.
 
     Before anything is spent on compiling.
     """
-    refuse_replicas(target, devices)
-    ENGINES[target.engine].check(target, devices)
+    if word == "mesh":
+        refuse_mesh(target)
+    else:
+        refuse_replicas(target, devices)
+    ENGINES[target.engine].check(target, devices, word)
 
 
 def _iree(source: Source, target: Target) -> Loaded:
@@ -37,7 +40,7 @@ def _iree(source: Source, target: Target) -> Loaded:
     return load_iree(source, target)
 
 
-def _check_iree(target: Target, devices: int) -> None:
+def _check_iree(target: Target, devices: int, word: str) -> None:
     from netc.runtime.backends.iree import device_of
 
     device_of(target.driver)
@@ -48,19 +51,23 @@ def _xla(source: Source, target: Target) -> Loaded:
         from netc.runtime.backends.xla_replicas import XlaReplicas
 
         return XlaReplicas(source)
+    if any(f.layout for f in source.module):
+        from netc.runtime.backends.xla_mesh import XlaMesh
+
+        return XlaMesh(source)
     from netc.runtime.backends.xla import load_xla
 
     return load_xla(source)
 
 
-def _check_xla(target: Target, devices: int) -> None:
+def _check_xla(target: Target, devices: int, word: str) -> None:
     from netc.runtime.backends.xla import check_xla
 
     check_xla()
     if devices > 1:
         from netc.runtime.backends.xla_replicas import devices_of
 
-        devices_of(devices)
+        devices_of(devices, word)
 
 
 def _reference(source: Source, target: Target) -> Loaded:
@@ -69,7 +76,7 @@ def _reference(source: Source, target: Target) -> Loaded:
     return load_reference(source)
 
 
-def _nothing(target: Target, devices: int) -> None:
+def _nothing(target: Target, devices: int, word: str) -> None:
     """The evaluator is always here, and as many times as is wanted."""
 
 

@@ -88,6 +88,10 @@ class XlaLoaded:
         results = stats.output_size_in_bytes - stats.alias_size_in_bytes
         return stats.argument_size_in_bytes, results, stats.temp_size_in_bytes
 
+    def compiled_text(self, function: str) -> str:
+        """What XLA made of a function, as HLO."""
+        return str(self._executable(function).hlo_modules()[0].to_string())
+
     def call(self, function: str, args: Sequence[Any]) -> list[Any]:
         """Execute; returns before the results are computed, and `get` waits for them."""
         return self._executable(function).execute(list(args))  # type: ignore[no-any-return]

@@ -22,8 +22,8 @@ REPLICA = "replica"  # the one axis of the mesh
 FLAG = "--xla_force_host_platform_device_count"
 
 
-def devices_of(count: int) -> list[Any]:
-    """The first `count` devices of jaxlib's client, of all processes; raises UserError where it has fewer.
+def devices_of(count: int, word: str = "devices") -> list[Any]:
+    """The first `count` devices of jaxlib's client, of all processes; raises UserError, of `word`, for fewer.
 
     A host's CPU is as many devices as are asked for, which jaxlib wants to know before its first use in a process.
     """
@@ -40,7 +40,7 @@ def devices_of(count: int) -> list[Any]:
         do = f"give at most {few}"
         if kind == "cpu":
             do += f", or start anew: jaxlib is in use in this process, or XLA_FLAGS says another {FLAG}"
-        raise UserError(f"`devices` wants no more than jaxlib has here, {few} of {kind}, got {count}; {do}")
+        raise UserError(f"`{word}` wants no more than jaxlib has here, {few} of {kind}, got {count}; {do}")
     return list(found[:count])
 
 

@@ -44,14 +44,18 @@ class Together(Protocol):
         """What says when to stop; `asked` is filled by signals and callbacks."""
 
 
-def refuse_apart(target: Target, best_by: str, together: Together) -> None:
-    """Raise UserError for several processes on a target whose programs do not span them, or with a metric of one."""
+def refuse_apart(target: Target, best_by: str, together: Together, mesh: str = "") -> None:
+    """Raise UserError for several processes on a target or mesh that does not span them, or with a metric of one."""
     if together.part.count == 1:
         return
     if target.engine != "xla":
         raise UserError(
             f"{together.part.count} processes together want `target=xla`, got {target.word}, whose programs are of one "
             "process; give that"
+        )
+    if mesh:
+        raise UserError(
+            f"`mesh` is of the devices of one process, got {mesh} in several; give `devices`, or one process"
         )
     if best_by not in ("", "accuracy", "loss"):
         raise UserError(f"`best_by` of several processes wants accuracy or loss, got {best_by}; give one of them")

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from netc.codegen.sharding.mesh import Sharding, parse_sharding
 from netc.netspec.augment import Augment
 from netc.netspec.check import CheckedNet, check
 from netc.netspec.errors import UserError
@@ -83,7 +84,8 @@ class RunConfig:
     says (rewrite/form_overrides.py). `preprocess`: what every image goes through. `steps_per_call`, `saving` and
     `logging` change no bit of the run's trace, which does not name them. `train_sha256` is the digest of the training
     part of the data, or empty where it is not known by itself.
-    `devices` run the program together, each on an equal part of a batch.
+    `devices` run the program together, each on an equal part of a batch; or it is split over a `mesh` of devices as
+    `shard` says, words of codegen/sharding/mesh.py, which change no step but by rounding.
     `earlier` are pairs (step, epochs) of a run that was extended: before that step it was one of so many epochs.
     """
 
@@ -106,6 +108,19 @@ class RunConfig:
     logging: Logging = Logging()
     preprocess: Preprocess = PLAIN
     devices: int = 1
+    mesh: str = ""
+    shard: str = ""
+
+    @property
+    def sharding(self) -> Sharding | None:
+        """What `mesh` and `shard` say; raises UserError."""
+        return parse_sharding(self.mesh or None, self.shard or None)
+
+    @property
+    def devices_asked(self) -> tuple[int, str]:
+        """How many devices the run is of, and the word that says so."""
+        sharding = self.sharding
+        return (sharding.mesh.size, "mesh") if sharding else (self.devices, "devices")
 
     @property
     def trained_net(self) -> CheckedNet:
@@ -147,6 +162,8 @@ class RunConfig:
             **({"feeding": written(self.feeding)} if self.feeding != Feeding() else {}),
             **({"logging": written(self.logging)} if self.logging != Logging() else {}),
             **({"devices": self.devices} if self.devices != 1 else {}),
+            **({"mesh": self.mesh} if self.mesh else {}),
+            **({"shard": self.shard} if self.shard else {}),
         }
 
     @property
@@ -190,12 +207,15 @@ def from_json(table: Mapping[str, Any], where: str) -> RunConfig:
         read(Logging, table.get("logging", {}), f"{where}: logging"),
         read(Preprocess, table.get("preprocess", {}), f"{where}: preprocess"),
         typed(int, table.get("devices", 1), f"{where}: devices"),
+        typed(str, table.get("mesh", ""), f"{where}: mesh"),
+        typed(str, table.get("shard", ""), f"{where}: shard"),
     )  # fmt: skip
 
 
 _FIELDS: dict[str, type] = {"spec": str, "data": str, "seed": int, "target": str}
 KNOWN = frozenset({"format", "recipe", "schedule", "augment", "init", "choices", "steps_per_call", "init_path"})
 KNOWN |= {*_FIELDS, "new_head", "train_sha256", "earlier", "saving", "feeding", "logging", "preprocess", "devices"}
+KNOWN |= {"mesh", "shard"}
 
 
 def _written_training(config: TrainConfig) -> dict[str, Any]:
