@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ LOOKS = 0.25  # seconds between two looks at the store
 HURRY = 0.02  # the same while something is being settled
 SILENCE = 15  # seconds without an answer until the coordinator is given up
 FOUND = 30.0  # seconds after which nobody is found to be gone any more
+PARTING = 2.0  # seconds that a leader who failed waits for the others to end
 SLOW = 10.0  # seconds for which a value is waited for before the store is looked at anew
 
 
@@ -115,7 +117,7 @@ ALONE = Alone()
 def gone(index: int, said: str = "") -> str:
     """The sentence about a process that is no more."""
     why = f" ended: {said}" if said else " is gone: it was killed, hangs, or cannot be reached"
-    return f"process {index}{why}; the run goes on from its last checkpoint by --resume or --auto-resume"
+    return f"process {index}{why}; resume the run from its last checkpoint"
 
 
 class Group:
@@ -173,6 +175,12 @@ class Group:
         self._ending.set()
         with suppress(PeerError):
             self._store.set("now/gone", json.dumps([self.part.index, said]))
+            self._store.set(f"left/{self.part.index}", "")
+            if self.leads:  # whose end would abort the others, who have a sentence of their own to say
+                end = time.monotonic() + PARTING
+                for index in range(self.part.count):
+                    self._store.get(f"left/{index}", max(end - time.monotonic(), 0.01))
+                time.sleep(LOOKS)
         self._store.leave(together=False)
 
     def done(self) -> None:

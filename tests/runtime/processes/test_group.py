@@ -132,15 +132,14 @@ def test_one_that_fails_or_is_gone_ends_the_others_with_a_sentence(three):
     board, groups, lost = three
     groups[1].failed("the disk is full")
     waited(lambda: lost[0] and lost[2])
-    assert lost[0] == ["process 1 ended: the disk is full; the run goes on from its last checkpoint by --resume or "
-                       "--auto-resume"]  # fmt: skip
+    assert lost[0] == ["process 1 ended: the disk is full; resume the run from its last checkpoint"]
     assert not lost[1]
     board.held.clear()
     fresh = [[], [], []]
     more = [Group(board, index, 3, fresh[index].append) for index in range(3)]
     board.dead.add(2)
     waited(lambda: fresh[0] and fresh[1])
-    assert fresh[0][0].startswith("process 2 is gone: it was killed, hangs, or cannot be reached; the run")
+    assert fresh[0][0].startswith("process 2 is gone: it was killed, hangs, or cannot be reached; resume the run")
     for own in more:
         own._ending.set()
 

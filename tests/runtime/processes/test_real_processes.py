@@ -146,7 +146,7 @@ def test_one_that_hangs_is_missed_and_named_without_a_launcher(tmp_path):
     finally:
         second.kill()
     assert (code, time.monotonic() - begin < 30) == (75, True), err
-    assert "netc: process 1 is gone: it was killed, hangs, or cannot be reached; the run goes on from its last" in err
+    assert "netc: process 1 is gone: it was killed, hangs, or cannot be reached; resume the run from its last" in err
     second.communicate()
 
 
