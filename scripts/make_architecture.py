@@ -24,6 +24,7 @@ from tests.test_rooms import SOURCES, TABLE, imports, ours, room_of, tree_of  # 
 ROOMS: dict[str, tuple[int, int, str, str]] = {
     "netc": (460, 50, "#e5e7eb", "the front door"),
     "proofs_oracle": (180, 155, "#fde68a", "WHETHER it is right"),
+    "proofs": (110, 300, "#fef3c7", "for all sizes"),
     "runtime": (700, 235, "#bfdbfe", "WHERE it runs"),
     "codegen": (420, 340, "#bbf7d0", "HOW it is computed"),
     "traces": (880, 360, "#ddd6fe", "WHAT happened"),

@@ -46,6 +46,7 @@ QUICK = {
     "codegen/rewrite": "kernel_forms phases products",
     "netspec": "check convnext loss mobile recipe toml window zoo",
     "netspec/lean": "config constructors file page parse tokens",
+    "proofs": "axes",
     "proofs_oracle": "imports oracle_catches",
     "proofs_oracle/certificate": "parse",
     "proofs_oracle/references": "blocks",

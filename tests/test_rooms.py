@@ -19,7 +19,7 @@ import netc
 from tests.conftest import QUICK, QUICK_FILES
 
 ROOT = Path(__file__).parents[1]
-ROOMS = ("netspec", "traces", "codegen", "runtime", "proofs_oracle", "netc")
+ROOMS = ("netspec", "traces", "codegen", "runtime", "proofs", "proofs_oracle", "netc")
 DATA_LIBRARIES = {"PIL", "safetensors", "filelock", "platformdirs"}
 
 # room -> rooms of ours that it may import, third parties anywhere in it
@@ -28,8 +28,9 @@ TABLE: dict[str, tuple[set[str], set[str]]] = {
     "traces": (set(), {"numpy", "matplotlib"}),
     "codegen": ({"netspec"}, set()),
     "runtime": ({"netspec", "codegen", "traces"}, {"numpy", "iree", *DATA_LIBRARIES}),
+    "proofs": ({"netspec", "codegen"}, set()),
     "proofs_oracle": ({"netspec", "codegen", "runtime", "traces"}, {"numpy", "jax"}),
-    "netc": ({"netspec", "codegen", "runtime", "traces", "proofs_oracle"}, {"click", "rich"}),
+    "netc": ({"netspec", "codegen", "runtime", "traces", "proofs", "proofs_oracle"}, {"click", "rich"}),
 }
 # file -> third parties that only it may import, besides its room's
 EXTRA: dict[str, set[str]] = {

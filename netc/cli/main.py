@@ -53,6 +53,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "trace": ("trace", "trace", "Compare the traces of runs and find where they diverge."),
     "oracle": ("oracle", "oracle", "Check every gradient against JAX and finite differences."),
     "certify": ("certify", "certify", "Check in exact arithmetic that gradients are derivatives of the loss."),
+    "prove": ("prove", "prove", "Prove, by Lean's kernel, that gradients are derivatives of the loss."),
     "data": ("data", "data", "List, download or tokenize datasets."),
     "cache": ("cache", "cache", "List, prune or clear compiled programs."),
     "doctor": ("doctor", "doctor", "Check what works on this machine and how to fix what does not."),

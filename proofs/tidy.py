@@ -1,0 +1,327 @@
+"""Simplifying a polynomial beyond its normal form, with the proof: what is summed alone, what cancels, what is assumed.
+
+- A factor that alone depends on an index of a sum is summed: to a sum that the forward pass has, or by its own body.
+- A sum of what does not depend on its index is a multiple: the size, as a number of the ring.
+- x recip(x) = 1, the indicators of a label add up to 1, a size times the literal of its reciprocal is 1: hypotheses,
+  each asked for where it is used (`Assumptions`).
+- (-1) (-1) = 1, and what is there with both signs is taken out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from netc.proofs.export import Exported
+from netc.proofs.normal import (
+    Monomial,
+    Normaliser,
+    Polynomial,
+    Proof,
+    append,
+    both,
+    chain,
+    independent,
+    matched,
+    permuted,
+    rearranged,
+    under,
+)
+from netc.proofs.terms import HALF, MINUS, ONE, Term, mul, shown
+
+
+@dataclass
+class Assumptions:
+    """What a proof assumes: field of the structure `Given` -> its type in Lean, and a sentence."""
+
+    found: dict[str, tuple[str, str]] = field(default_factory=dict)
+
+    def ask(self, name: str, at: tuple[Term, ...], statement: str, sentence: str) -> str:
+        """Use one; `statement` is over indices j0, j1, ..; gives its proof at these indices."""
+        bound = "".join(f"(j{n} : N) → " for n in range(len(at)))
+        self.found.setdefault(name, (f"{bound}{statement}", sentence))
+        return f"(H.{name}{''.join(f' {shown(i)}' for i in at)})"
+
+
+def at_place(place: int, length: int, p: Proof) -> Proof:
+    """A proof about one factor of a product."""
+    if length == 1:
+        return p
+    if place == 0:
+        return both("mul_congr", p, None)
+    return both("mul_congr", None, at_place(place - 1, length - 1, p))
+
+
+def pulled(others: int, inner: tuple[tuple[str, str], ...]) -> Proof:
+    """Sums over `inner` of a product, past the first factors, `others` in number, which do not depend on them."""
+    steps: list[Proof] = []
+    for depth in range(len(inner) - 1, -1, -1):
+        one: Proof = None
+        for _ in range(others):
+            one = chain("(symm (mul_sum L))", both("mul_congr", None, one))
+        steps.append(under(inner[:depth], one))
+    return chain(*steps)
+
+
+class Tidier:
+    """Simplifies polynomials of one program."""
+
+    def __init__(self, exported: Exported, assumed: Assumptions, sizes: Mapping[str, int]) -> None:
+        self.exported, self.assumed = exported, assumed
+        self.normaliser = Normaliser(exported.definitions, lambda d: False)
+        self.sums: dict[str, list[str]] = {}
+        for d in exported.definitions.values():
+            if d.kind == "reduce_sum" and not d.backward:
+                self.sums.setdefault(exported.names[d.op.operands[0]], []).append(d.name)
+        self.shares = {
+            name: round(1 / v)
+            for (v, _), name in exported.constants.items()
+            if 0 < v < 1 and float(1 / round(1 / v)) == v
+        }
+        self.lengths = sizes
+
+    def of(self, poly: Polynomial) -> tuple[Polynomial, Proof]:
+        """The simplified polynomial and the proof that it is equal."""
+        out: Polynomial = ()
+        proofs: list[tuple[int, Proof]] = []
+        for m in poly:
+            simple, q = self._monomial(m)
+            out = (*out, *simple)
+            proofs.append((len(simple), q))
+        proof = self._each(proofs)
+        merged, q = self._merged(out)
+        return merged, chain(proof, q)
+
+    def _each(self, parts: list[tuple[int, Proof]]) -> Proof:
+        """A proof for each term of a sum, where a term may become several."""
+        if not parts:
+            return None
+        (count, first), *rest = parts
+        if not rest:
+            return first
+        after = sum(n for n, _ in rest)
+        return chain(both("add_congr", first, self._each(rest)), append(count, after))
+
+    def _monomial(self, m: Monomial) -> tuple[Polynomial, Proof]:
+        for rule in (self._signs, self._reciprocals, self._lonely, self._multiples, self._shares):
+            if (found := rule(m)) is not None:
+                poly, q = found
+                parts = [self._monomial(x) for x in poly]
+                proof = self._each([(len(p), r) for p, r in parts])
+                return tuple(x for p, _ in parts for x in p), chain(q, proof)
+        return (m,), None
+
+    def _front(self, m: Monomial, places: list[int]) -> tuple[Monomial, Proof]:
+        rest = [i for i in range(len(m.factors)) if i not in places]
+        return rearranged(m, list(range(len(m.bound))), [*places, *rest])
+
+    def _signs(self, m: Monomial) -> tuple[Polynomial, Proof] | None:
+        signs = [i for i, f in enumerate(m.factors) if f == MINUS]
+        if len(signs) < 2:
+            return None
+        moved, q = self._front(m, signs[:2])
+        rest = moved.factors[2:]
+        rule = "(minus_minus_mul L)" if rest else "(minus_minus L)"
+        return (Monomial(m.bound, rest),), chain(q, under(m.bound, rule))
+
+    def _reciprocals(self, m: Monomial) -> tuple[Polynomial, Proof] | None:
+        for i, f in enumerate(m.factors):
+            if f[:2] != ("fn", "recip") or f[2] not in m.factors or f[2][0] != "ref":
+                continue
+            name, at = f[2][1], f[2][2]
+            general = ("ref", name, tuple(("i", f"j{n}") for n in range(len(at))))
+            h = self.assumed.ask(
+                f"not_zero_{name.removeprefix('P.')}", at,
+                f"Same (A.mul {shown(general)} (A.recip {shown(general)})) A.one",
+                f"{self._said(name)} is not 0, so that x (1/x) = 1",
+            )  # fmt: skip
+            moved, q = self._front(m, [m.factors.index(f[2]), i])
+            rest = moved.factors[2:]
+            return (Monomial(m.bound, rest),), chain(q, under(m.bound, f"(one_of L {h})" if rest else h))
+        return None
+
+    def _said(self, name: str) -> str:
+        d = self.exported.definitions.get(name)
+        return f"{name}, {d.kind} of {d.loc}," if d else name
+
+    def _tail(self, m: Monomial, place: int, inner: list[int]) -> tuple[Monomial, Proof, int]:
+        """The factor at `place` last and alone under the sums `inner`, which are innermost; how many are before it."""
+        outer = [i for i in range(len(m.bound)) if i not in inner]
+        others = [i for i in range(len(m.factors)) if i != place]
+        moved, q = rearranged(m, [*outer, *inner], [*others, place])
+        bound = moved.bound[: len(outer)]
+        return (
+            Monomial(bound, moved.factors),
+            chain(q, under(bound, pulled(len(others), moved.bound[len(outer) :]))),
+            len(others),
+        )
+
+    def _lonely(self, m: Monomial) -> tuple[Polynomial, Proof] | None:
+        for index, _ in m.bound:
+            having = [i for i, f in enumerate(m.factors) if not independent(f, index)]
+            if len(having) != 1:
+                continue
+            place = having[0]
+            f = m.factors[place]
+            if f[0] == "ind" and f[1][0] == "equal" and f[1][2] == ("i", index) and f[1][1][0] == "ref":
+                return self._label(m, place, index, f[1][1])
+            if f[0] != "ref" or f[1] not in self.exported.definitions or self.exported.definitions[f[1]].backward:
+                continue
+            if (found := self._folded(m, place, index)) is not None:
+                return found
+            if self.exported.definitions[f[1]].kind in ("sub", "select", "add"):
+                return self._opened(m, place)
+        return None
+
+    def _opened(self, m: Monomial, place: int) -> tuple[Polynomial, Proof]:
+        """A factor replaced by its body."""
+        f = m.factors[place]
+        factors = [*m.factors[:place], self.normaliser.body(f), *m.factors[place + 1 :]]
+        term = Monomial(m.bound, tuple(factors)).term
+        poly, q = self.normaliser.of(term)
+        return poly, chain(under(m.bound, at_place(place, len(factors), f"{f[1]}_is")), q)
+
+    def _label(self, m: Monomial, place: int, index: str, label: Term) -> tuple[Polynomial, Proof]:
+        position = [i for i, _ in m.bound].index(index)
+        size = m.bound[position][1]
+        general = ("ref", label[1], tuple(("i", f"j{n}") for n in range(len(label[2]))))
+        h = self.assumed.ask(
+            f"label_{label[1].removeprefix('P.')}", label[2],
+            f"Same (sum A S.{size} (fun k => ind A (equal {shown(general)} k))) A.one",
+            f"every label in {label[1].removeprefix('P.')} is one of the {self.lengths[size]} classes",
+        )  # fmt: skip
+        moved, q, others = self._tail(m, place, [position])
+        factors = moved.factors[:-1]
+        last = at_place(others, others + 1, h)
+        drop = at_place(others - 1, others, "(mul_one L)") if others else None
+        return (Monomial(moved.bound, factors),), chain(q, under(moved.bound, chain(last, drop)))
+
+    def _folded(self, m: Monomial, place: int, index: str) -> tuple[Polynomial, Proof] | None:
+        """The sum of a forward value that the forward pass has."""
+        f = m.factors[place]
+        for name in self.sums.get(f[1], ()):
+            d = self.exported.definitions[name]
+            inner, body = [], d.body
+            while body[0] == "sum":
+                inner.append(body[1])
+                body = body[3]
+            of_body = dict(zip((i[1] for i in body[2]), f[2], strict=True))
+            bound = [i for i, _ in m.bound]
+            group = [of_body[i][1] if of_body[i][0] == "i" else "" for i in inner]
+            if index not in group or not all(g in bound for g in group):
+                continue
+            if any(not independent(x, g) for g in group for n, x in enumerate(m.factors) if n != place):
+                continue
+            total = ("ref", name, tuple(of_body[i] for i in d.at))
+            moved, q, others = self._tail(m, place, [bound.index(g) for g in group])
+            fold = at_place(others, others + 1, f"(symm {name}_is)")
+            return (Monomial(moved.bound, (*moved.factors[:-1], total)),), chain(q, under(moved.bound, fold))
+        return None
+
+    def _multiples(self, m: Monomial) -> tuple[Polynomial, Proof] | None:
+        for position, (index, size) in enumerate(m.bound):
+            if any(not independent(f, index) for f in m.factors):
+                continue
+            length: Term = ("sum", "j", size, ONE)
+            outer = [i for i in range(len(m.bound)) if i != position]
+            moved, q = rearranged(m, [*outer, position], list(range(len(m.factors))))
+            bound, n = moved.bound[:-1], len(m.factors)
+            if n == 0:
+                return (Monomial(bound, (length,)),), q
+            widen = under(moved.bound, at_place(n - 1, n, "(symm (mul_one L))"))
+            return (Monomial(bound, (*m.factors, length)),), chain(q, widen, under(bound, pulled(n, moved.bound[-1:])))
+        return None
+
+    def _shares(self, m: Monomial) -> tuple[Polynomial, Proof] | None:
+        """A literal 1/n where sizes whose product is n are factors."""
+        lengths = [i for i, f in enumerate(m.factors) if f[0] == "sum" and f[3] == ONE]
+        if not lengths:
+            return None
+        for i, f in enumerate(m.factors):
+            if f[0] == "ref" and f[1] in self.shares and (found := self._share(m, i, lengths)) is not None:
+                return found
+        return None
+
+    def _share(self, m: Monomial, place: int, lengths: list[int]) -> tuple[Polynomial, Proof] | None:
+        name = m.factors[place][1]
+        chosen = lengths if math.prod(self.lengths[m.factors[i][2]] for i in lengths) == self.shares[name] else None
+        if chosen is None:
+            return None
+        chosen = sorted(chosen, key=lambda i: m.factors[i][2])
+        sizes = [m.factors[i][2] for i in chosen]
+        product = mul(("ref", name, ()), *(m.factors[i] for i in chosen))
+        h = self.assumed.ask(
+            f"share_{name.removeprefix('P.')}_{'_'.join(sizes)}", (), f"Same {shown(product)} A.one",
+            f"{name.removeprefix('P.')} is 1 over {' times '.join(sizes)}",
+        )  # fmt: skip
+        moved, q = self._front(m, [place, *chosen])
+        rest = moved.factors[1 + len(chosen) :]
+        if not rest:
+            return (Monomial(m.bound, ()),), chain(q, under(m.bound, h))
+        # c (l1 (l2 rest)) = (c (l1 l2)) rest
+        gather: Proof = None
+        for _ in chosen:
+            gather = chain(both("mul_congr", None, gather), "(symm (mul_assoc L))")
+        return (Monomial(m.bound, rest),), chain(
+            q, under(m.bound, chain(gather, both("mul_congr", h, None), "(one_mul L)"))
+        )
+
+    # -- terms of a sum ----------------------------------------------------------------------------------------------
+
+    def _merged(self, poly: Polynomial) -> tuple[Polynomial, Proof]:
+        """Without pairs that cancel, and with two halves made one."""
+        for i in range(len(poly)):
+            for j in range(len(poly)):
+                if i == j:
+                    continue
+                if (found := self._cancelled(poly, i, j) or (j > i and self._halves(poly, i, j))) is not None and found:
+                    out, q = found
+                    final, r = self._merged(out)
+                    return final, chain(q, r)
+        return poly, None
+
+    def _pair_first(self, poly: Polynomial, i: int, j: int) -> tuple[list[Monomial], Proof]:
+        rest = [n for n in range(len(poly)) if n not in (i, j)]
+        return [poly[n] for n in rest], permuted([i, j, *rest], "add")
+
+    def _cancelled(self, poly: Polynomial, i: int, j: int) -> tuple[Polynomial, Proof] | None:
+        """m at i and (-1) m at j."""
+        m, minus = poly[i], poly[j]
+        if MINUS not in minus.factors:
+            return None
+        moved, q = self._front(minus, [minus.factors.index(MINUS)])
+        bare = Monomial(moved.bound, moved.factors[1:])
+        if (how := matched(bare, m)) is None:
+            return None
+        if not bare.factors:
+            return None
+        rest, first = self._pair_first(poly, i, j)
+        align = chain(q, self._outside(moved), both("mul_congr", None, rearranged(bare, *how)[1]))
+        if not rest:
+            return (), chain(first, both("add_congr", None, align), "(add_minus L)")
+        return tuple(rest), chain(first, both("add_congr", None, both("add_congr", align, None)), "(add_minus_add L)")
+
+    def _outside(self, m: Monomial) -> Proof:
+        """The first factor, which depends on no index, taken out of all sums."""
+        steps = [under(m.bound[:depth], "(symm (mul_sum L))") for depth in range(len(m.bound) - 1, -1, -1)]
+        return chain(*steps)
+
+    def _halves(self, poly: Polynomial, i: int, j: int) -> tuple[Polynomial, Proof] | None:
+        """1/2 m + 1/2 m = m."""
+        x, y = poly[i], poly[j]
+        if HALF not in x.factors or (how := matched(y, x)) is None:
+            return None
+        moved, q = self._front(x, [x.factors.index(HALF)])
+        bare = Monomial(moved.bound, moved.factors[1:])
+        h = self.assumed.ask(
+            "half", (), "Same (A.add A.half A.half) A.one", "there is a number 1/2, with 1/2 + 1/2 = 1"
+        )
+        rest, first = self._pair_first(poly, i, j)
+        one = chain(q, self._outside(moved))
+        other = chain(rearranged(y, *how)[1], one)
+        merge = f"(halves L {h})"
+        if not rest:
+            return (bare,), chain(first, both("add_congr", one, other), merge)
+        joined = chain("(symm (add_assoc L))", both("add_congr", chain(both("add_congr", one, other), merge), None))
+        return (bare, *rest), chain(first, joined)

