@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from netc.codegen.c.source import c_source
 from netc.codegen.ir import Module
 from netc.codegen.render import render
 from netc.codegen.rewrite.form_tables import ProfileName
@@ -11,8 +12,10 @@ SEPARATOR = "// -----\n"  # between the modules of one text, as MLIR's own tools
 
 
 def text_of(module: Module, profile: ProfileName) -> str:
-    """The text of a module that was lowered by that profile: one MLIR module, or several with SEPARATOR between."""
+    """The text of a module that was lowered by that profile: one MLIR module, several with SEPARATOR between, or C."""
     row = PROFILES[profile]
+    if row.dialect == "c":
+        return c_source(module).text
     return SEPARATOR.join(render(part, row.dialect) for part in row.parts(module))
 
 

@@ -10,7 +10,7 @@ from typing import Literal
 from netc.codegen.rewrite.form_tables import ProfileName
 from netc.netspec.errors import UserError
 
-Engine = Literal["iree", "xla", "reference", "none"]
+Engine = Literal["iree", "xla", "reference", "c", "none"]
 
 # The solver for where tensors lie gives up after a few dozen rounds; loops over dozens of blocks take more.
 _IREE = (
@@ -113,6 +113,7 @@ _ROWS = (
         "xla", "xla", "jaxlib's compiler on its default device", "xla", "xla", "xla", packages=("jaxlib",),
         instead="reference", f64=True, replicas=True, partitions=True,
     ),
+    Target("c", "c", "C by this machine's cc, gcc or clang", "c", "c", "c", instead="reference", f64=True),
     Target(
         "reference", "reference", "netc's evaluator, NumPy float32, no compiler", "reference", "cpu", "reference",
         compiled=False, f64=True, replicas=True,
@@ -162,4 +163,12 @@ def refuse_mesh(target: Target) -> None:
         raise UserError(
             f"`mesh` wants the target xla, whose compiler splits one program over devices, got {target.word}; give "
             "`target=xla`, or leave `mesh` out"
+        )
+
+
+def refuse_c(target: Target) -> None:
+    """Raise UserError for the target whose text is no StableHLO, where that is read."""
+    if target.profile == "c":
+        raise UserError(
+            "certify reads StableHLO, and the text for `target=c` is C; use `target=reference`: C computes what it does"
         )

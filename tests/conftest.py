@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import shutil
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -85,6 +86,17 @@ def pytest_collection_finish() -> None:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="write the golden files anew; then read the diff")
+
+
+@pytest.fixture
+def c_compiler(artefacts: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A C compiler for `target=c`, which compiles quickly here and keeps its libraries in the tests' cache."""
+    found = next((path for word in ("cc", "gcc", "clang") if (path := shutil.which(word))), None)
+    if found is None:
+        pytest.skip("no C compiler is on the PATH: cc, gcc or clang")
+    monkeypatch.setenv("CFLAGS", "-O1")
+    monkeypatch.setenv("NETC_CACHE_DIR", str(artefacts))
+    return found
 
 
 @pytest.fixture(scope="session")

@@ -13,8 +13,9 @@ from netc.netspec.types import DType, TensorType
 if TYPE_CHECKING:
     from netc.codegen.ir import Function, Op
 
-# What a text is written in: StableHLO alone, with operations that only IREE knows, or with marks that only XLA reads.
-Dialect = Literal["stablehlo", "iree", "xla"]
+# What a text is written in: StableHLO alone, with operations that only IREE knows, or with marks that only XLA reads;
+# or C.
+Dialect = Literal["stablehlo", "iree", "xla", "c"]
 TypeRule = Callable[..., TensorType]
 Spelling = Callable[["Op", Sequence[str]], str]
 Statement = Callable[["Op", Sequence[str], str, str], list[str]]

@@ -15,9 +15,8 @@ from netc.codegen.rewrite.conv_forms import CONV_FORMS, geometry, tiles
 from netc.codegen.rewrite.kernel_forms import folds, splits
 from netc.codegen.rewrite.winograd import suits
 
-ProfileName = Literal[
-    "cpu", "gpu", "xla", "plain"
-]  # of the rows of profiles.py; `plain` has no table: see plain_forms.py
+# of the rows of profiles.py; `plain` has no table, see plain_forms.py, and C computes every operation itself
+ProfileName = Literal["cpu", "gpu", "xla", "plain", "c"]
 NARROW = {16, 32, 64}  # channels that outer products win with; 48 lose
 
 

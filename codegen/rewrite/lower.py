@@ -48,4 +48,4 @@ def lower(
     for name, step in passes(profile, choices, scan=scan):
         if name != without:
             module = verify(step(module), sound=sound)
-    return verify(module, lowered=True, sound=sound)
+    return verify(module, lowered=PROFILES[profile].dialect != "c", sound=sound)

@@ -73,4 +73,5 @@ PROFILES: dict[ProfileName, LoweringProfile] = {
     "plain": LoweringProfile(
         "stablehlo", lambda overrides: (("plain_forms", plain_forms),), last=(("erf_functions", erf_functions),)
     ),
+    "c": LoweringProfile("c", lambda overrides: ()),
 }

@@ -70,6 +70,8 @@ def emit_mlir(
     if not tuned and target is None:
         raise UserError("--no-tuned belongs to --target, got none; plain StableHLO has no forms that could be tuned")
     where = parse_target(target) if target is not None else PLAIN
+    if where.profile == "c":
+        raise UserError(f"emit-mlir writes StableHLO, got --target {target}; netc emit-c writes the C")
     program = built_program(net, batch, sampler=sampler, packs=where.packs)
     choices = in_use(program, where, tuned_choices(target, tuned=tuned)) if target is not None else NO_OVERRIDES
     source = emit_text(program, where, choices)

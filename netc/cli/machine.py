@@ -34,6 +34,7 @@ FIXES = {
     "rocm": "install AMD's ROCm runtime (libamdhip64.so) on a machine with an AMD GPU; rocminfo must list the card",
     "vulkan": "apt-get install -y mesa-vulkan-drivers libvulkan1 (a software device; a GPU's own driver is faster)",
     "xla": install_extra("oracle"),
+    "c": "apt-get install -y gcc libc6-dev, or clang; the variable CC may name another compiler",
 }
 
 # package -> netc's extra that has it, or none for what netc itself needs

@@ -42,6 +42,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "attack": ("attack", "attack", "Measure a run's accuracy under attack."),
     "atlas": ("atlas", "atlas", "Write a training step as a page to walk through."),
     "emit-mlir": ("emit_mlir", "emit_mlir", "Write a network's training program as StableHLO."),
+    "emit-c": ("emit_c", "emit_c", "Write a network's training program as C."),
     "compile": ("compile", "compile_", "Compile a network's training program for a target."),
     "tune": ("tune", "tune", "Find the fastest form of each convolution on this machine."),
     "profile": ("profile", "profile", "Profile a training step by dispatch and layer."),

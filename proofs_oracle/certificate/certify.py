@@ -27,7 +27,7 @@ from netc.proofs_oracle.certificate.run import Claim
 from netc.proofs_oracle.certificate.statement import Settings, Statement, judge
 from netc.proofs_oracle.certificate.updates import Update, update_of
 from netc.runtime.prepare import emit_text
-from netc.runtime.target import Target
+from netc.runtime.target import Target, refuse_c
 
 ASSUMED = (
     "exact arithmetic: float rounding, overflow and what a compiler does with the text are not covered",
@@ -264,6 +264,7 @@ def certify_program(program: Program, target: Target, settings: Settings) -> Cer
     Where a batch passes in parts there is another statement, of `micro_step` in that text. Of replicas the statement is
     about all of them together.
     """
+    refuse_c(target)
     if program.replicas > 1:
         return _certify_replicas(program, target, settings)
     text, net, count = emit_text(program, target).text, program.net.spec.name, program.recipe.accumulate

@@ -76,6 +76,18 @@ def _reference(source: Source, target: Target) -> Loaded:
     return load_reference(source)
 
 
+def _c(source: Source, target: Target) -> Loaded:
+    from netc.runtime.backends.c import load_c
+
+    return load_c(source)
+
+
+def _check_c(target: Target, devices: int, word: str) -> None:
+    from netc.runtime.c_compiler import c_compiler
+
+    c_compiler()
+
+
 def _nothing(target: Target, devices: int, word: str) -> None:
     """The evaluator is always here, and as many times as is wanted."""
 
@@ -83,5 +95,6 @@ def _nothing(target: Target, devices: int, word: str) -> None:
 ENGINES: dict[str, Engine] = {
     "iree": Engine(_iree, _check_iree),
     "xla": Engine(_xla, _check_xla),
+    "c": Engine(_c, _check_c),
     "reference": Engine(_reference, _nothing),
 }

@@ -15,6 +15,8 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from netc.codegen.c.source import c_source
+from netc.codegen.ir import Module
 from netc.codegen.program import Program
 from netc.codegen.rewrite.form_overrides import NO_OVERRIDES, FormOverrides
 from netc.codegen.text import text_of
@@ -56,6 +58,8 @@ def compiled_peak(
     if not target.compiled:
         raise UserError(f"`target` wants one with a compiler, got {target.word}; choose cpu or xla")
     source = emit_text(program, target, choices)
+    if target.engine == "c":
+        return _planned(source.module.needed(STEP))
     if not target.ahead:
         from netc.runtime.backends.xla import XlaLoaded
 
@@ -70,6 +74,14 @@ def compiled_peak(
             compile_text(text, replace(target, flags=(*target.flags, *flags, "--compile-to=stream")), path)
         held = sum(v.type.bytes for v in source.module.function(STEP).params)
         return replace(peak_of(path.read_text(encoding="utf-8"), STEP), arguments=held)
+
+
+def _planned(module: Module) -> Peak:
+    """What C's arena holds, which is planned when it is emitted; a state is updated where it lies."""
+    step = module.function(STEP)
+    held = sum(v.type.bytes for v in step.params)
+    results = sum(v.type.bytes for v in step.results[step.donated :])
+    return Peak(held, results, c_source(module).arena)
 
 
 _ALLOCA = re.compile(r"\s+(%\S+), %\S+ = stream\.resource\.alloca .*stream\.resource<(\w+)>\{%c(\d+)\}")

@@ -74,6 +74,12 @@ def _cpu_name() -> list[str]:
     return [host_cpu().rpartition(" ")[0]]  # without the digest of its features
 
 
+def _c_name() -> list[str]:
+    from netc.runtime.c_compiler import c_compiler
+
+    return [c_compiler().version]
+
+
 def _jax_devices() -> list[str]:
     from netc.runtime.backends.xla import device_name
 
@@ -84,6 +90,7 @@ def _jax_devices() -> list[str]:
 DEVICES: dict[str, Callable[[], list[str]]] = {
     "cpu": _cpu_name,
     "xla": _jax_devices,
+    "c": _c_name,
     "reference": lambda: ["NumPy"],
 }
 

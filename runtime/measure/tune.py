@@ -117,6 +117,8 @@ class Steps:
 def check_here(target: Target, by: str = "wall") -> None:
     """Raise UserError unless the target is this machine, and its work is seen by the clock."""
     kind, _, name = target.word.partition(":")
+    if target.engine == "c":
+        raise UserError("tune chooses forms of convolutions, and C computes each itself; use `target=cpu`")
     if not target.compiled or (kind == "cpu" and name not in ("", "host")):
         raise UserError(
             f"tune measures on this machine and wants cpu, xla, vulkan or a GPU that is here, got {target.word!r}; "

@@ -1,4 +1,4 @@
-"""One small net for each family of layers, compiled by IREE for the CPU and by XLA: the gradient of one train step.
+"""One small net for each family of layers, compiled by IREE for the CPU, by XLA and as C: a train step's gradient.
 
 The oracle judges the rules in float64; here each rule's operations, in the forms that a target's schedule gives them,
 go through the compiler beside other layers, as they will in a net.
@@ -67,9 +67,11 @@ def judged():
     return make
 
 
-@pytest.mark.parametrize("word", ["cpu", "xla"])
+@pytest.mark.parametrize("word", ["cpu", "xla", "c"])
 @pytest.mark.parametrize("name", FAMILIES)
-def test_a_train_step_is_that_of_the_evaluator(name, word, judged, compiled):
+def test_a_train_step_is_that_of_the_evaluator(name, word, judged, compiled, request):
+    if word == "c":
+        request.getfixturevalue("c_compiler")
     program, state, batch, exact = judged(name)
     session = Trainer(prepare(program, parse_target(word), compiled))
     session.restore(state)

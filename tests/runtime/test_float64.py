@@ -101,6 +101,6 @@ def test_weights_of_float32_begin_a_run_of_float64(tmp_path):
 @pytest.mark.parametrize("word", ["cuda:sm_80", "rocm:gfx1100", "vulkan"])
 def test_other_targets_refuse_before_anything_is_compiled(word):
     program = build(check(MLP), recipe_of(precision="f64"), BATCH)
-    with pytest.raises(UserError, match=r"`precision=f64` wants cpu\[:NAME\], xla, reference, got "):
+    with pytest.raises(UserError, match=r"`precision=f64` wants cpu\[:NAME\], xla, c, reference, got "):
         emit_text(program, parse_target(word))
-    assert {t.word for t in TARGETS.values() if t.f64} == {"cpu", "xla", "reference"}
+    assert {t.word for t in TARGETS.values() if t.f64} == {"cpu", "xla", "reference", "c"}

@@ -31,7 +31,11 @@ from netc.runtime.run.ledger import StepDone
 from netc.traces.schema import EvalRecord
 
 # of the engines that compile nothing before the first step, what happens instead
-UNCOMPILED = {"xla": "compiled by XLA when first called", "reference": "evaluated as it is"}
+UNCOMPILED = {
+    "c": "compiled by the C compiler when first called",
+    "xla": "compiled by XLA when first called",
+    "reference": "evaluated as it is",
+}
 REFRESH = 4  # a second: drawing the bar takes milliseconds, and the steps of a small net are as short
 
 

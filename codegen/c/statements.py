@@ -1,0 +1,359 @@
+"""The C of every operation that is no loop over elements: a call of a function of support/, for each row of the op
+table.
+
+A statement gets the operation and the function that it stands in, and gives lines.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from netc.codegen.c.expressions import C_TYPES, number, suffix
+from netc.codegen.c.nests import Scope
+from netc.codegen.c.operands import free_axes, stride_over
+from netc.codegen.c.plan import Sizes, region_of
+from netc.codegen.c.views import Uniform, View, row_major
+from netc.codegen.ir import IrError, Op, Value
+from netc.codegen.ops.loop import loop_operands
+from netc.codegen.ops.movement import Raw
+
+
+class Caller(Scope, Protocol):
+    """What a statement asks of the function that it stands in, besides what a nest does."""
+
+    def address(self, root: Value, index: str) -> str:
+        """Where an element of a root lies."""
+
+    def pointer(self, v: Value) -> str:
+        """Where a value that lies in order begins."""
+
+    def argument(self, v: Value) -> str:
+        """A value as an argument: a number, or where it begins."""
+
+    def scratch(self, op: Op) -> str:
+        """Memory that an operation needs besides its result."""
+
+    def lies_at(self, begin: Value, v: Value) -> bool:
+        """Whether what a loop begins with lies already where it is carried."""
+
+    def called(self, op: Op, carried: Sequence[str], given: Sequence[str], outputs: Sequence[str]) -> list[str]:
+        """A call of a function of the module; `given` are its arguments after those that are carried."""
+
+
+Statement = Callable[[Caller, Op], list[str]]
+Need = Callable[[Op], int]  # elements of its result's type that it needs besides
+VARIABLES = "ijklmnopqr"
+SPARE = 64  # columns that a row of turned weights may be filled up by: as many as the widest tile has
+
+
+def collapsed(shape: Sequence[int], vectors: Sequence[Sequence[int]]) -> tuple[list[int], list[list[int]]]:
+    """Sizes and strides with axes joined that every vector walks through alike; those of one element are left out."""
+    sizes: list[int] = []
+    found: list[list[int]] = [[] for _ in vectors]
+    for d, n in enumerate(shape):
+        if n == 1:
+            continue
+        if sizes and all(f[-1] == v[d] * n for f, v in zip(found, vectors, strict=True)):
+            sizes[-1] *= n
+            for f, v in zip(found, vectors, strict=True):
+                f[-1] = v[d]
+            continue
+        sizes.append(n)
+        for f, v in zip(found, vectors, strict=True):
+            f.append(v[d])
+    return sizes, found
+
+
+def index_of(strides: Sequence[int], offset: int) -> str:
+    """`64 + i * 10 + j`."""
+    terms = [v if s == 1 else f"{v} * {s}" for v, s in zip(VARIABLES, strides, strict=False) if s > 0]
+    text = " + ".join(([str(offset)] if offset or not terms else []) + terms)
+    for v, s in zip(VARIABLES, strides, strict=False):
+        text += "" if s >= 0 else f" - {v}" if s == -1 else f" - {v} * {-s}"
+    return text
+
+
+def copy(f: Caller, v: Value, to: str, shape: Sequence[int], strides: Sequence[int], offset: int) -> list[str]:
+    """Loops that write a value of a shape, or the slice of it that `v` names, into memory with strides of its own."""
+    source = f.source(v)
+    own = source.strides if isinstance(source, View) else (0,) * len(shape)
+    return _copied(f, v, source, own, source.offset if isinstance(source, View) else 0, to, shape, strides, offset)
+
+
+def _copied(
+    f: Caller, v: Value, source: View | Uniform, own: Sequence[int], start: int, to: str,
+    shape: Sequence[int], strides: Sequence[int], offset: int,
+) -> list[str]:  # fmt: skip
+    sizes, (read, write) = collapsed(shape, (own, strides))
+    if math.prod(shape) == 0:
+        return []
+    if isinstance(source, Uniform):
+        text = number(source.value, v.type.dtype)
+    elif source.root is None:
+        text = f"({C_TYPES[v.type.dtype]})({index_of(read, start)})"
+    else:
+        text = f.element(source.root, index_of(read, start))
+    lines = [f"{to}[{index_of(write, offset)}] = {text};"]
+    for depth in reversed(range(len(sizes))):
+        mark = ["NET_EACH"] if depth == len(sizes) - 1 else []
+        name = VARIABLES[depth]
+        head = f"for (size_t {name} = 0; {name} < {sizes[depth]}; {name}++)"
+        brace = len(lines) > 1
+        lines = [*mark, head + (" {" if brace else ""), *(f"    {line}" for line in lines), *(["}"] if brace else [])]
+    return lines
+
+
+def _concatenate(f: Caller, op: Op) -> list[str]:
+    dim, strides, lines, at = op.attr("dim"), row_major(op.result.shape), list[str](), 0
+    for v in op.operands:
+        lines += copy(f, v, f.pointer(op.result), v.shape, strides, at * strides[dim])
+        at += v.shape[dim]
+    return lines
+
+
+def _pad(f: Caller, op: Op) -> list[str]:
+    x, out = op.operands[0], op.result
+    own, strides, offset, start, shape = f.source(x), [], 0, 0, []
+    read = own.strides if isinstance(own, View) else (0,) * x.type.rank
+    sides = zip(x.shape, op.attr("low"), op.attr("interior"), out.shape, read, row_major(out.shape), strict=True)
+    for n, low, interior, size, r, w in sides:
+        step = interior + 1
+        first = -(low // step) if low < 0 else 0  # what lies before the result is left out
+        last = min(n, (size - 1 - low) // step + 1)
+        shape.append(max(last - first, 0))
+        start += first * r
+        offset += (low + first * step) * w
+        strides.append(step * w)
+    fill = f.scalar(op.operands[1])
+    lines = [f"for (size_t i = 0; i < {out.type.size}; i++)", f"    {f.pointer(out)}[i] = {fill};"]
+    begin = start + (own.offset if isinstance(own, View) else 0)
+    return [*lines, *_copied(f, x, own, read, begin, f.pointer(out), shape, strides, offset)]
+
+
+def _product(f: Caller, op: Op) -> list[str]:
+    """Loops over what both operands share, and a product of matrices in each turn."""
+    contract, batch = op.attr("contract"), op.attr("batch")
+    x, y = (f.source(v) for v in op.operands)
+    assert isinstance(x, View) and isinstance(y, View)
+    rows, columns = (free_axes(len(v.shape), c, b) for v, c, b in zip((x, y), contract, batch, strict=True))
+    m, n = (math.prod(v.shape[a] for a in axes) for v, axes in ((x, rows), (y, columns)))
+    k = math.prod(x.shape[a] for a in contract[0])
+    shared = [x.shape[a] for a in batch[0]]
+    out = [s * m * n for s in row_major(tuple(shared))]
+    sizes, (left, right, to) = collapsed(
+        shared, ([x.strides[a] for a in batch[0]], [y.strides[a] for a in batch[1]], out)
+    )
+    names = [f.address(v, index_of(s, o)) for v, s, o in (
+        (x.root, left, x.offset), (y.root, right, y.offset), (op.result, to, 0)
+    ) if v is not None]  # fmt: skip
+    strides = (stride_over(x, rows), stride_over(x, contract[0]), stride_over(y, contract[1]), stride_over(y, columns))
+    ai, ak, bk, bj = strides
+    matmul = f"net_matmul{suffix(op.result.type.dtype)}"
+    lines = [f"{matmul}({m}, {n}, {k}, {names[0]}, {ai}, {ak}, {names[1]}, {bk}, {bj}, {names[2]}, {n}, 1);"]
+    for depth in reversed(range(len(sizes))):
+        name = VARIABLES[depth]
+        mark = ["NET_THREADS"] if depth == 0 and m * n * k * sizes[0] > 65536 else []
+        lines = [*mark, f"for (size_t {name} = 0; {name} < {sizes[depth]}; {name}++)", *(f"    {x}" for x in lines)]
+    return lines
+
+
+def window(image: Sequence[int], out: Sequence[int], features: int, kernel: Sequence[int], op: Op) -> str:
+    """The sizes of a convolution or a pooling, by name."""
+    attrs = dict(op.attrs)
+    if attrs.get("swap") or attrs.get("spread", (1, 1)) != (1, 1):
+        raise IrError(f"{op.loc}: {op} is a form for another target; C takes the convolution that it stands for")
+    (top, _), (left, _) = attrs["padding"]
+    (sh, sw), (dh, dw) = attrs["stride"], attrs.get("dilation", (1, 1))
+    sizes = {
+        "n": image[0], "h": image[1], "w": image[2], "c": image[3], "p": out[1], "q": out[2], "o": features,
+        "kh": kernel[0], "kw": kernel[1], "sh": sh, "sw": sw, "top": top, "left": left, "dh": dh, "dw": dw,
+        "groups": attrs.get("groups", 1),
+    }  # fmt: skip
+    if min(top, left) < 0:
+        raise IrError(f"{op.loc}: {op} wants padding of at least 0 in C")
+    return "&(net_window){" + ", ".join(f".{name} = {n}" for name, n in sizes.items()) + "}"
+
+
+def _depthwise(op: Op) -> bool:
+    channels = op.operands[0].shape[3]
+    kernel = op.result.shape if op.kind == "conv_kernel_grad" else op.operands[1].shape
+    return bool(op.attr("groups") == channels == kernel[3] and channels > 1 and kernel[2] == 1)
+
+
+def _windowed(name: str, sizes: Callable[[Op], str]) -> Statement:
+    def state(f: Caller, op: Op) -> list[str]:
+        own = name.replace("conv", "depthwise") if name.startswith("conv") and _depthwise(op) else name
+        taken = [v for v in op.operands if v.type.rank == 4]
+        args = [sizes(op), *(f.pointer(v) for v in taken), f.pointer(op.result)]
+        args += [f.scratch(op)] if window_need(op) else []
+        called = f"net_{own}{suffix(op.result.type.dtype)}"
+        return [f"{called}({args[0]},", f"    {', '.join(args[1:])});"]
+
+    return state
+
+
+def window_need(op: Op) -> int:
+    """Numbers that a convolution's gradient needs besides: its weights turned, or one image's share."""
+    if op.kind == "conv_kernel_grad" and _depthwise(op):
+        return op.result.type.size
+    if op.kind == "conv_input_grad" and not _depthwise(op):
+        kh, kw, inputs, outputs = op.operands[1].shape
+        return kh * kw * (outputs // int(op.attr("groups"))) * (inputs + SPARE)
+    return 0
+
+
+def _sizes_conv(op: Op) -> str:
+    x, k = (v.shape for v in op.operands)
+    return window(x, op.result.shape, k[3], k, op)
+
+
+def _sizes_input_grad(op: Op) -> str:
+    dy, k = (v.shape for v in op.operands)
+    return window(op.result.shape, dy, k[3], k, op)
+
+
+def _sizes_kernel_grad(op: Op) -> str:
+    x, dy = (v.shape for v in op.operands)
+    return window(x, dy, dy[3], op.attr("kernel"), op)
+
+
+def _sizes_pool(op: Op) -> str:
+    grad = op.kind == "sum_pool_grad"
+    image = op.result if grad else op.operands[0]
+    out = op.operands[0] if grad else op.operands[1] if op.kind == "max_pool_grad" else op.result
+    return window(image.shape, out.shape, image.shape[3], op.attr("kernel"), op)
+
+
+def _sizes_scatter(op: Op) -> str:
+    x, dy = op.operands[0].shape, op.operands[1].shape
+    return window(x, dy, x[3], op.attr("kernel"), op)
+
+
+def _scatter_to_max(f: Caller, op: Op) -> list[str]:
+    """The largest of each window again, and where it was first."""
+    sizes, end = _sizes_scatter(op), suffix(op.result.type.dtype)
+    x, dy, y = f.pointer(op.operands[0]), f.pointer(op.operands[1]), f.scratch(op)
+    return [
+        f"net_max_pool{end}({sizes}, {x}, {y});",
+        f"net_max_pool_grad{end}({sizes}, {x}, {y}, {dy}, {f.pointer(op.result)});",
+    ]
+
+
+def _rows(f: Caller, op: Op) -> list[str]:
+    table = op.result.shape if op.kind != "take" else op.operands[0].shape
+    ids = op.operands[{"take": 1, "take_grad": 0, "add_rows": 1}[op.kind]]
+    names = ", ".join(f.pointer(v) for v in (*op.operands, op.result))
+    return [f"net_{op.kind}{suffix(op.result.type.dtype)}({ids.type.size}, {table[0]}, {table[1]}, {names});"]
+
+
+def _linear_scan(f: Caller, op: Op) -> list[str]:
+    shape, axis = op.result.shape, op.attr("axis")
+    sizes = f"{math.prod(shape[:axis])}, {shape[axis]}, {math.prod(shape[axis + 1 :])}, {int(op.attr('reverse'))}"
+    names = ", ".join(f.pointer(v) for v in (*op.operands, op.result))
+    return [f"net_linear_scan{suffix(op.result.type.dtype)}({sizes}, {names});"]
+
+
+def _loop(f: Caller, op: Op) -> list[str]:
+    """A `for` around a call; what is carried is updated where it lies."""
+    parts, results = loop_operands(op, op.operands), op.results[1:]
+    lines: list[str] = []
+    for v, begin in zip(results, (*parts.carried, *parts.outputs), strict=False):
+        kept = v in results[len(parts.carried) :]
+        source = f.source(op.operands[0])
+        if kept and isinstance(source, Uniform) and source.value == 0:
+            continue  # every row is written
+        if not f.lies_at(begin, v):
+            lines += copy(f, begin, f.pointer(v), v.shape, row_major(v.shape), 0)
+    first = f.scalar(op.operands[0])
+    first = first if first.isdigit() else f"(size_t){first}"
+    trips = op.attr("trips")
+    row = "t"
+    head = [f"for (size_t t = {first}; t < {trips}; t++) {{"]
+    if op.attr("reverse"):
+        head.append(f"    const size_t row = {trips - 1} - t;")
+        row = "row"
+    carried = [f.pointer(v) for v in results[: len(parts.carried)]]
+    given = [_row(f, v, row) for v in parts.stacked] + [f.argument(v) for v in parts.constants]
+    outputs = [f.address(v, f"{row} * {v.type.size // v.shape[0]}") for v in results[len(parts.carried) :]]
+    return [*lines, *head, *(f"    {line}" for line in f.called(op, carried, given, outputs)), "}"]
+
+
+def _row(f: Caller, v: Value, row: str) -> str:
+    """One row of a stacked tensor, by value where it is a number."""
+    source = f.source(v)
+    assert isinstance(source, View) and source.root is not None
+    count = v.type.size // v.shape[0]
+    index = (f"{source.offset} + " if source.offset else "") + (row if count == 1 else f"{row} * {count}")
+    return f.element(source.root, index) if v.type.rank == 1 else f.address(source.root, index)
+
+
+def _call(f: Caller, op: Op) -> list[str]:
+    return f.called(op, [], [f.argument(op.operands[0])], [f.pointer(op.result)])
+
+
+def _constant(f: Caller, op: Op) -> list[str]:
+    """Numbers of their own: in the program's text."""
+    value, t = op.attr("value"), op.result.type
+    values = unpacked(value, t.dtype) if isinstance(value, Raw) else value
+    numbers = [number(v, t.dtype) for v in values]
+    lines = [", ".join(numbers[i : i + 12]) + "," for i in range(0, len(numbers), 12)]
+    return [
+        f"static const {C_TYPES[t.dtype]} {f.pointer(op.result)}[{t.size}] = {{",
+        *(f"    {x}" for x in lines),
+        "};",
+    ]
+
+
+def unpacked(value: Raw, dtype: str) -> tuple[float, ...]:
+    """The numbers of a large constant."""
+    import struct
+
+    code, width = {
+        "f32": ("f", 4),
+        "f64": ("d", 8),
+        "i32": ("i", 4),
+        "i64": ("q", 8),
+        "ui32": ("I", 4),
+        "ui8": ("B", 1),
+    }[dtype]
+    return struct.unpack(f"<{len(value.data) // width}{code}", value.data)
+
+
+def _several_devices(f: Caller, op: Op) -> list[str]:
+    """The target c is of one device, and its row says so before any program gets here."""
+    raise IrError(f"{op.loc}: {op} is of several devices, and C trains on one")
+
+
+STATEMENTS: dict[str, Statement] = {
+    "all_reduce": _several_devices,
+    "replica_id": _several_devices,
+    "constant": _constant,
+    "concatenate": _concatenate,
+    "pad": _pad,
+    "dot": _product,
+    "conv": _windowed("conv", _sizes_conv),
+    "conv_input_grad": _windowed("conv_input_grad", _sizes_input_grad),
+    "conv_kernel_grad": _windowed("conv_kernel_grad", _sizes_kernel_grad),
+    "max_pool": _windowed("max_pool", _sizes_pool),
+    "max_pool_grad": _windowed("max_pool_grad", _sizes_pool),
+    "sum_pool": _windowed("sum_pool", _sizes_pool),
+    "sum_pool_grad": _windowed("sum_pool_grad", _sizes_pool),
+    "window_max": _windowed("max_pool", _sizes_pool),
+    "window_sum": _windowed("sum_pool", _sizes_pool),
+    "scatter_to_max": _scatter_to_max,
+    "take": _rows,
+    "take_grad": _rows,
+    "add_rows": _rows,
+    "linear_scan": _linear_scan,
+    "loop": _loop,
+    "call": _call,
+}
+
+
+def need(op: Op) -> Sizes:
+    """What an operation needs of the arena besides its result, by region."""
+    count = window_need(op) if op.kind.startswith("conv") else 0
+    count = op.operands[1].type.size if op.kind == "scatter_to_max" else count
+    return {region_of(op.result): count} if count else {}

@@ -1,0 +1,53 @@
+"""`netc emit-c`: a network's training program as C."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from netc.cli.console import say
+from netc.cli.lean_config import config_option
+from netc.cli.options import complete_net, net_options
+from netc.cli.program import built_program
+from netc.cli.recipe_options import recipe_options, steps_per_call_option
+from netc.cli.sections import Sectioned
+
+
+@click.command("emit-c", cls=Sectioned)
+@click.argument("net", metavar="NET", shell_complete=complete_net)
+@net_options
+@click.option("--batch", type=int, default=32, show_default=True, help="Batch size.")
+@config_option
+@recipe_options
+@steps_per_call_option
+@click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="Folder for the C files.")
+def emit_c(net: str, batch: int, out: Path, **words: Any) -> None:
+    """Write NET's training program as C11: net.h and net.c, which need a C compiler and libm alone.
+
+    Its functions are net_init, net_train_step, net_eval_step and net_predict; memory is what the caller gives. For a
+    classifier of images there is a main.c that trains on IDX files and prints netc's trace, and a Makefile. The
+    manifest net.json names every argument and result in order.
+    """
+    from netc.codegen.c.folder import c_files
+    from netc.netspec.errors import UserError
+    from netc.runtime.files import write_whole
+    from netc.runtime.manifest import write_manifest
+    from netc.runtime.prepare import sha256_of_text
+    from netc.runtime.target import parse_target, refuse_replicas
+
+    if out.exists() and not out.is_dir():
+        raise UserError(f"-o wants a folder, got the file {out}; name another one")
+    program = built_program(net, batch, sampler=False)
+    refuse_replicas(parse_target("c"), program.replicas)
+    files, source = c_files(program)
+    out.mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        write_whole(out / name, text)
+    write_manifest(out / "net.json", program, sha256_of_text(source.text), "c")
+    lines = sum(text.count("\n") for text in files.values())
+    held = sum(slot.type.bytes for slot in program.state)
+    say(f"{out}  {', '.join(files)}: {lines:,} lines of C11")
+    say(f"{out / 'net.json'}  its arguments and results, in order")
+    say(f"state {held:,} bytes; arena {source.arena:,} bytes, of which {source.live:,} are live at once")

@@ -1,0 +1,96 @@
+"""`netc emit-c`: a training that needs a C compiler alone, beside the same training by the evaluator."""
+
+import json
+import struct
+import subprocess
+
+import numpy as np
+import pytest
+import safetensors.numpy
+
+from netc.codegen.program import build
+from netc.netspec.check import check
+from netc.netspec.find import find
+from netc.netspec.recipe import SGD, Recipe
+from netc.runtime.cache.store import Cache
+from netc.runtime.data.batches import epoch_order, statistics
+from netc.runtime.data.dataset import ArraySplit
+from netc.runtime.prepare import prepare
+from netc.runtime.session import Session
+from netc.runtime.target import parse_target
+
+WORDS = ("--input", "4x4x1", "--batch", "8", "--optimizer", "sgd", "--momentum", "0.9")
+
+
+def idx(path, array):
+    sizes = b"".join(struct.pack(">I", n) for n in array.shape)
+    path.write_bytes(bytes([0, 0, 8, array.ndim]) + sizes + array.tobytes())
+    return str(path)
+
+
+@pytest.fixture
+def place(tmp_path):
+    return tmp_path
+
+
+@pytest.fixture
+def program(netc, c_compiler, tmp_path):
+    """The compiled program, its images and their labels."""
+    code, out, err = netc("emit-c", "mnist-linear", *WORDS, "-o", "c")
+    assert code == 0, err
+    assert "net.h, net.c, main.c, Makefile, CMakeLists.txt" in out
+    folder = tmp_path / "c"
+    flags = ["-std=c11", "-O1", "-ffp-contract=off", "-Wall", "-Wextra", "-Wconversion", "-Werror"]
+    files = [str(folder / "main.c"), str(folder / "net.c"), "-o", str(folder / "net"), "-lm"]
+    subprocess.run([c_compiler, *flags, *files], check=True)
+    rng = np.random.default_rng(0)
+    pixels, labels = rng.integers(0, 256, (21, 4, 4), np.uint8), rng.integers(0, 10, 21).astype(np.uint8)
+    words = ["--images", idx(tmp_path / "images", pixels), "--labels", idx(tmp_path / "labels", labels)]
+
+    def run(*more):
+        return subprocess.run([str(folder / "net"), *words, *more], capture_output=True, text=True, check=False)
+
+    return run, pixels[..., None], labels
+
+
+def test_it_trains_as_netc_does(program, tmp_path):
+    run, pixels, labels = program
+    done = run("--epochs", "2", "--lr", "0.1", "--seed", "5", "--save", str(tmp_path / "state.safetensors"))
+    assert done.returncode == 0, done.stderr
+    steps = [json.loads(line) for line in done.stdout.splitlines()]
+    net = check(find("mnist-linear").with_input((4, 4, 1)))
+    session = Session(prepare(build(net, Recipe(SGD(0.9)), 8), parse_target("reference"), Cache(tmp_path)))
+    state, normalise = session.init(5), statistics(ArraySplit(pixels, labels.astype(np.int32)), 1)
+    for number, record in enumerate(steps):
+        chosen = epoch_order(len(pixels), 5, number // 2)[number % 2 * 8 : number % 2 * 8 + 8]
+        y = labels[chosen].astype(np.int32)
+        state, metrics = session.train(state, normalise(pixels[chosen]), y, record["lr"])
+        assert (record["kind"], record["step"], record["epoch"]) == ("step", number, number // 2)
+        for name in ("loss", "grad_norm", "param_norm"):
+            assert record[name] == pytest.approx(metrics[name], rel=2e-6)
+    assert [s["lr"] for s in steps] == pytest.approx([0.1, 0.0853553, 0.05, 0.0146447], rel=1e-5)
+    saved = safetensors.numpy.load_file(tmp_path / "state.safetensors")
+    for name, value in session.fetch(session.restore(saved)).items():
+        np.testing.assert_allclose(value, session.fetch(state)[name], rtol=1e-5, atol=1e-6)
+    again = run("--epochs", "0", "--init", str(tmp_path / "state.safetensors"), "--save", str(tmp_path / "again"))
+    assert again.returncode == 0, again.stderr
+    assert (tmp_path / "again").read_bytes() == (tmp_path / "state.safetensors").read_bytes()
+
+
+def test_what_main_is_given_wrong_is_a_sentence(program, tmp_path):
+    run, _, labels = program
+    assert run("--images", "nowhere").stderr == ""  # the first one counts
+    assert run("--label", "x").stderr == "wants options of the first lines of main.c, each with a value, got --label\n"
+    done = run("--init", idx(tmp_path / "no.safetensors", labels))
+    assert done.returncode == 1
+    assert "wants a" in done.stderr
+
+
+def test_a_file_is_no_folder(netc, tmp_path):
+    (tmp_path / "taken").write_text("")
+    code, _, err = netc("emit-c", "mnist-linear", "-o", "taken")
+    assert code == 2
+    assert "-o wants a folder, got the file taken; name another one" in err
+    code, _, err = netc("emit-mlir", "mnist-linear", "--target", "c")
+    assert code == 2
+    assert "emit-mlir writes StableHLO, got --target c; netc emit-c writes the C" in err

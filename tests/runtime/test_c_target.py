@@ -1,0 +1,104 @@
+"""The target c: the system's compiler, the same first bits, the same training, loops, and who has no compiler."""
+
+import ctypes
+
+import numpy as np
+import pytest
+
+from netc.codegen.evaluator import run
+from netc.codegen.program import build
+from netc.netspec.check import check
+from netc.netspec.errors import UserError
+from netc.netspec.find import find
+from netc.netspec.recipe import SGD, Recipe
+from netc.runtime import c_compiler as compilers
+from netc.runtime.cache.store import Cache
+from netc.runtime.compile import CompileError
+from netc.runtime.prepare import prepare
+from netc.runtime.session import Session
+from netc.runtime.target import parse_target
+
+SEED = (1 << 40) + 3
+WHERE = parse_target("c")
+
+
+@pytest.fixture
+def session(tiny, compiled, c_compiler):
+    return Session(prepare(tiny, WHERE, compiled))
+
+
+def test_the_first_state_has_the_same_bits(session, tiny):
+    words = np.array([SEED >> 32, SEED & 0xFFFFFFFF], np.uint32)
+    ours, theirs = session.fetch(session.init(SEED)), run(tiny.module, "init", [words], "f32")
+    for (name, value), wanted in zip(ours.items(), theirs, strict=True):
+        assert value.tobytes() == wanted.tobytes(), name
+
+
+def test_three_steps_agree_to_float32_noise(session, tiny, batches):
+    state = session.init(SEED)
+    exact = [*session.fetch(state).values()]
+    for x, y in batches:
+        state, metrics = session.train(state, x, y, 0.01)
+        *exact, loss, correct, _, _ = run(tiny.module, "train_step", [*exact, x, y, np.float32(0.01)], "f64")
+        assert metrics["loss"] == pytest.approx(float(loss), rel=1e-5)
+        assert metrics["correct"] == correct
+    for slot, (name, ours), wanted in zip(tiny.state, session.fetch(state).items(), exact, strict=True):
+        # as for the other targets: some roundings of 6e-8, enlarged by batch norm and by Adam's division
+        assert np.linalg.norm(ours - wanted) <= 1e-5 * max(np.linalg.norm(wanted), 1e-3) or slot.role == "key", name
+    x, y = batches[0]
+    kept = exact[: len(tiny.kept)]
+    assert session.evaluate(state, x, y) == pytest.approx(
+        [float(v) for v in run(tiny.module, "eval_step", [*kept, x, y, np.ones(4, np.float32)], "f64")], rel=1e-4
+    )
+
+
+def test_a_state_is_taken_over_and_what_was_fetched_stays(session, batches):
+    state = session.init(SEED)
+    before = session.fetch(state)
+    held = {n: v.copy() for n, v in before.items()}
+    session.train(state, *batches[0], 0.01)
+    assert all(np.array_equal(before[n], held[n]) for n in held)
+    with pytest.raises(UserError, match="a step wants a state"):
+        session.fetch(state)
+
+
+def test_steps_in_one_call_and_parts_of_a_batch_are_loops(compiled, c_compiler, batches):
+    """What a loop carries is written where it lies: K steps are bit for bit those of K calls."""
+    net = check(find("mnist-linear").with_input((6, 6, 2)).with_classes(3))
+    looped = Session(prepare(build(net, Recipe(SGD(0.9)), 4, steps_per_call=3), WHERE, compiled))
+    parts = Session(prepare(build(net, Recipe(SGD(0.9), accumulate=2), 4), WHERE, compiled))
+    xs, ys = zip(*batches, strict=True)
+    one, metrics = looped.run(looped.init(1), looped.upload(xs, ys, [0.1, 0.05, 0.02]))
+    step, losses = looped.init(1), []
+    for x, y, lr in zip(xs, ys, (0.1, 0.05, 0.02), strict=True):
+        step, said = looped.train(step, x, y, lr)
+        losses.append(said["loss"])
+    assert metrics["loss"].tolist() == losses
+    wanted = looped.fetch(step)
+    assert all(np.array_equal(v, wanted[n]) for n, v in looped.fetch(one).items())
+    other, said = parts.run(parts.init(1), parts.upload(xs, ys, [0.1, 0.05, 0.02]))
+    np.testing.assert_allclose(said["loss"], losses, rtol=1e-6)
+    for name, value in parts.fetch(other).items():
+        np.testing.assert_allclose(value, wanted[name], rtol=1e-5, atol=1e-6)
+
+
+def test_no_compiler_is_a_sentence(tiny, compiled, monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CC", raising=False)
+    compilers._found.cache_clear()
+    session = Session(prepare(tiny, WHERE, compiled))
+    with pytest.raises(UserError, match="`target=c` wants a C compiler, cc, gcc, clang, got none on the PATH; install"):
+        session.init()
+    monkeypatch.setenv("CC", "no-such-cc")
+    with pytest.raises(UserError, match="wants a C compiler, no-such-cc, got none"):
+        session.init()
+
+
+def test_what_the_compiler_refuses_is_a_sentence_and_leaves_nothing(tmp_path, c_compiler):
+    cache = Cache(tmp_path / "cache")
+    with pytest.raises(CompileError, match=r"failed: .*error"):
+        compilers.compile_c("int f(void) { return }\n", "wrong", cache)
+    assert not cache.entries()
+    entry = compilers.compile_c("int answer(void) { return 42; }\n", "right", cache)
+    assert ctypes.CDLL(str(entry.path)).answer() == 42
+    assert compilers.compile_c("int answer(void) { return 42; }\n", "right", cache).hit
