@@ -315,7 +315,15 @@ class _Prover:
             found, q = opened.of(replaced(term_of(pair), {}))
         simple, r = self.tidier.of(found)
         same, proof = same_polynomial(poly, simple)
-        return same, chain(proof, back(chain(q, r))) if same else None
+        if not same or (shape := chain(q, r)) is None:
+            return same, proof
+        # a theorem of its own, whose two sides Lean is told: read backwards it would not find them
+        name = f"shape{sum('theorem shape' in text for text in self.out.steps)}"
+        self.out.steps.append(
+            f"theorem {name} (L : Laws A) (H : Given A S P) : "
+            f"Same {shown(term_of(pair))} {shown(term_of(simple))} :=\n  {shape}"
+        )
+        return same, chain(proof, f"(symm ({name} L H))")
 
     def _opened(self, d: Definition, piece: Piece) -> None:
         """A piece with the derivative of its value replaced by those of the operands."""

@@ -67,9 +67,10 @@ def test_the_exported_definitions_mean_what_the_program_does(spec):
         np.testing.assert_allclose(found, result, rtol=1e-12, atol=1e-12)  # float64, summed in another order
 
 
-def test_a_net_is_proven(tmp_path):
+@pytest.mark.parametrize("spec", [MLP, CNN], ids=lambda s: s.name)
+def test_a_net_is_proven(spec, tmp_path):
     there()
-    proof = prove(program(MLP))
+    proof = prove(program(spec))
     path = tmp_path / "proof.lean"
     path.write_text(proof.text, encoding="utf-8")
     answer = checked(proof, path)
