@@ -30,7 +30,7 @@ class Watching(ReferenceLoaded):
         super().__init__(source)
         self.threads, self.steps, self.fail = [], 0, fail
 
-    def put(self, array):
+    def put(self, array, axis=None):
         if np.ndim(array) >= 4 and len(array) == BATCH:
             if self.fail is not None and len(self.threads) == self.fail:
                 raise NetcError("the device is full")
