@@ -22,7 +22,7 @@ from netc.codegen.sharding.mesh import parse_sharding
 from netc.programs import request_program
 
 FOLDER = Path(__file__).parents[1] / "docs" / "measurements"
-DEVICES = tuple(1 << power for power in range(11))
+MOST = 1024
 HEADS = ("net", "a device's batch", "mesh", "devices", "ms a step", "efficiency", "overlapped ms", "GB a device")
 
 
@@ -46,7 +46,7 @@ CURVES = (
     Curve("vit_base_patch16_224", 64, 1, ""),
     Curve("vit_base_patch16_224", 64, 1, "zero1"),
     Curve("gpt2-xl", 8, 1, "fsdp"),
-    Curve("gpt2-xl", 8, 8, "tensor"),
+    Curve("gpt2-xl", 8, 5, "tensor"),
 )
 
 
@@ -55,9 +55,9 @@ def predicted(curve: Curve, ceiling: Ceiling, link: Link) -> dict[int, MeshCost]
     program = request_program(curve.net, batch=curve.batch, optimizer="adamw", precision="bf16").build()
     lowered = lower(program.module, "xla")
     found = {}
-    for count in DEVICES:
-        data, rest = divmod(count, curve.model)
-        if not rest and data:
+    for power in range(MOST.bit_length()):
+        data, count = 1 << power, curve.model << power
+        if count <= MOST:
             mesh = f"data={data}" + (f",model={curve.model}" if curve.model > 1 else "")
             sharding = parse_sharding(mesh, curve.shard or None)
             assert sharding is not None  # a mesh was given
