@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from netc.codegen.sharding.mesh import parse_sharding
 from netc.config_file import Merged, over_files
 from netc.lean_words import Stated
 from netc.netspec.augment import Augment
@@ -175,6 +176,7 @@ def _planned(request: TrainRequest) -> Plan:
         logging=logging_of(request.log, request.log_every, Logging()),
     )  # fmt: skip
     _refuse_unused(request, config, stored)
+    parse_sharding(request.mesh, request.shard)  # which refuses words that are none
     refuse_misfits(config, data)
     comparison_of(config, data)  # which refuses a metric that the run has not
     taught_as(config, data)  # which refuses a teacher of other classes

@@ -14,9 +14,7 @@ from netc.netspec.types import TensorType
 def _chosen(b: Builder, x: Value, top: int) -> Value:
     """Whether fewer than `top` scores are larger: of x [.., E] i1 [.., E], without sorting."""
     last, experts = len(x.shape) - 1, x.shape[-1]
-    x = b.op(
-        "barrier", x
-    )  # joined with the product that gives x, IREE 3.12 compiles vectors of 16³ numbers for minutes
+    x = b.op("barrier", x)  # joined with the product before it, IREE 3.12 compiles vectors of 16³ numbers for minutes
     wide = TensorType((*x.shape, experts), x.type.dtype)
     own = b.broadcast(x, wide, tuple(range(last + 1)))
     other = b.broadcast(x, wide, (*range(last), last + 1))

@@ -165,7 +165,7 @@ def test_relu_does_not_hide_nan(compiled):
 
 
 def test_every_engine_has_a_loader():
-    assert set(ENGINES) == {parse_target(w).engine for w in ("cpu", "xla", "reference", "cuda:sm_80", "vulkan")}
+    assert set(ENGINES) == {parse_target(w).engine for w in ("cpu", "xla", "reference", "c", "cuda:sm_80", "vulkan")}
 
 
 def test_a_missing_driver_is_a_sentence():

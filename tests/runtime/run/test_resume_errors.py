@@ -9,9 +9,8 @@ import pytest
 
 from netc.netspec.errors import UserError
 from netc.runtime import sums
-from netc.runtime import train as loop
 from netc.runtime.compare.replay import replay_of
-from netc.runtime.run import checkpoint
+from netc.runtime.run import checkpoint, traced
 from netc.runtime.run.config import read_config
 from netc.runtime.train import Progress, train
 from netc.traces.errors import TraceError
@@ -181,7 +180,7 @@ def test_an_extended_run_that_is_stopped_goes_on_bit_for_bit_and_is_replayed_at_
     assert rates == [np.float32(step.lr) for step in read(folder / "once" / "trace.jsonl").steps]
 
 
-@pytest.mark.parametrize("place", ["netc.runtime.train.write_config", "netc.runtime.run.saver.Saver.last"])
+@pytest.mark.parametrize("place", ["netc.runtime.run.traced.write_config", "netc.runtime.run.saver.Saver.last"])
 def test_a_death_while_a_run_is_extended_leaves_no_mark(place, data, folder, cache, monkeypatch):
     longer = config(training=replace(config().training, epochs=EPOCHS + 1))
     for name in ("once", "killed"):
@@ -225,7 +224,7 @@ def test_another_engine_goes_on_only_on_request(data, folder, cache, whole):
 
 def test_other_versions_go_on_only_on_request(data, folder, cache, monkeypatch):
     stopped(6, data, folder, cache, press)
-    monkeypatch.setattr(loop, "versions", lambda *engines: {"netc": "9.9", "numpy": "1.0"})
+    monkeypatch.setattr(traced, "versions", lambda *engines: {"netc": "9.9", "numpy": "1.0"})
     with pytest.raises(TraceError, match=r"versions .*`same_bits=False`"):
         resumed(data, folder, cache)
     said, _ = resumed(data, folder, cache, same_bits=False)

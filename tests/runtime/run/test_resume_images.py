@@ -63,7 +63,7 @@ def test_a_test_image_that_is_damaged_later_costs_no_epoch(mend, root, folder, c
     train(picture_config(), of_pictures(root), folder.parent / "whole", cache)
     data = of_pictures(root)
 
-    def failing(*arguments):
+    def failing(*arguments, **words):
         raise DataError("val/b/2.png: wants a whole image, got OSError: truncated; repair or remove the file")
 
     with monkeypatch.context() as patch, pytest.raises(DataError, match="repair or remove the file"):
