@@ -96,7 +96,7 @@ def gradient_function(program: Program) -> tuple[Function, tuple[str, ...]]:
     It is the beginning of the program's own train step: that is checked, operation by operation.
     """
     if program.recipe.accumulate > 1 or program.recipe.check_labels:
-        raise UserError("prove wants a step without accumulate and check_labels, got one of them; leave it out")
+        raise UserError("prove wants a step without `accumulate` and `check_labels`, got one of them; leave it out")
     step = program.module.function("train_step")
     maker = ModuleEmitter(program.net, program.recipe, program.batch, program.state)
     b = Builder("gradients")
@@ -108,7 +108,7 @@ def gradient_function(program: Program) -> tuple[Function, tuple[str, ...]]:
     if [*_spelled(function.params, function.ops)] != [*_spelled(step.params, step.ops[: len(function.ops)])]:
         raise UserError(
             f"prove wants a train step that begins with its gradients, got another one of {program.net.spec.name}; "
-            "leave out options that change the step, such as --precision"
+            "leave out options that change the step, such as `precision`"
         )
     return function, tuple(derived.grads)
 

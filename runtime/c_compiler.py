@@ -15,7 +15,8 @@ from netc.netspec.errors import UserError
 from netc.runtime.cache.store import Cache, CacheKey, Entry
 from netc.runtime.compile import LONGEST_COMPILE, CompileError, host_cpu
 
-WORDS = ("cc", "gcc", "clang")
+WORDS = (("cc",), ("gcc",), ("clang",))
+ASKING = 60  # seconds until a compiler has said what it is
 # as fast as the machine allows; products and sums may be one instruction, which changes the last bit
 FLAGS = (
     "-std=c11", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast", "-fPIC",
@@ -27,31 +28,46 @@ _PROBE = "#include <math.h>\nint main(void) { return (int)sqrtf(0.0f); }\n"
 
 @dataclass(frozen=True)
 class CCompiler:
-    """A compiler: its path, what it says that it is, and the flags that it takes."""
+    """A compiler: its path and CC's words behind it, what it says that it is, and the flags that it takes."""
 
-    path: str
+    command: tuple[str, ...]
     version: str
     flags: tuple[str, ...]
 
 
 @lru_cache(maxsize=4)
-def _found(words: tuple[str, ...]) -> CCompiler:
-    path = next((found for word in words if (found := shutil.which(word))), None)
-    if path is None:
+def _found(words: tuple[tuple[str, ...], ...]) -> CCompiler:
+    command = next(((path, *rest) for word, *rest in words if (path := shutil.which(word))), None)
+    if command is None:
         raise UserError(
-            f"`target=c` wants a C compiler, {', '.join(words)}, got none on the PATH; install one (Debian: "
-            "apt-get install gcc libc6-dev), or set CC to its name"
+            f"`target=c` wants a C compiler, {', '.join(word for word, *_ in words)}, got none on the PATH; install "
+            "one (Debian: apt-get install gcc libc6-dev), or set CC to its name"
         )
-    said = subprocess.run([path, "--version"], capture_output=True, text=True, check=False, errors="replace").stdout
-    version = said.splitlines()[0].strip() if said else path
+    try:
+        return _asked(command)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise UserError(
+            f"`target=c` wants a C compiler that works, got {command[0]}: {error}; set CC to another"
+        ) from error
+
+
+def _asked(command: tuple[str, ...]) -> CCompiler:
+    said = subprocess.run(
+        [*command, "--version"], capture_output=True, text=True, timeout=ASKING, check=False, errors="replace",
+        stdin=subprocess.DEVNULL,
+    ).stdout  # fmt: skip
+    version = " ".join((said.splitlines()[0].strip() if said else command[0], *command[1:]))
     with tempfile.TemporaryDirectory(prefix="netc-") as folder:
         probe = Path(folder) / "probe.c"
         probe.write_text(_PROBE, encoding="ascii")
-        refused = _run([path, *FLAGS, str(probe), "-o", str(probe.with_suffix(".so")), "-lm"], 60)
+        built = (str(probe), "-o", str(probe.with_suffix(".so")), "-lm")
+        refused = _run([*command, *FLAGS, *built], ASKING)
         if refused:
-            raise UserError(f"`target=c` wants a C compiler that works, got {path}: {refused}; install its C library")
-        threads = not _run([path, *FLAGS, THREADS, str(probe), "-o", str(probe.with_suffix(".so")), "-lm"], 60)
-    return CCompiler(path, version, (*FLAGS, THREADS) if threads else FLAGS)
+            raise UserError(
+                f"`target=c` wants a C compiler that works, got {command[0]}: {refused}; install its C library"
+            )
+        threads = not _run([*command, *FLAGS, THREADS, *built], ASKING)
+    return CCompiler(command, version, (*FLAGS, THREADS) if threads else FLAGS)
 
 
 def c_compiler() -> CCompiler:
@@ -59,8 +75,8 @@ def c_compiler() -> CCompiler:
 
     Raises UserError if there is none.
     """
-    named = os.environ.get("CC", "").split()
-    compiler = _found(tuple(named[:1]) or WORDS)
+    named = tuple(os.environ.get("CC", "").split())  # as make takes it: ccache gcc, gcc -m64
+    compiler = _found((named,) if named else WORDS)
     return replace(compiler, flags=(*compiler.flags, *os.environ.get("CFLAGS", "").split()))
 
 
@@ -88,15 +104,15 @@ def compile_c(text: str, label: str, cache: Cache) -> Entry:
             source = Path(folder) / "net.c"
             source.write_text(f'{text}\nconst char net_mark[] = "{mark}";\n', encoding="utf-8")
             library = Path(folder) / "net.so"
-            command = [compiler.path, *compiler.flags, str(source), "-o", str(library), "-lm"]
+            command = [*compiler.command, *compiler.flags, str(source), "-o", str(library), "-lm"]
             try:
                 said = _run(command, LONGEST_COMPILE)
             except subprocess.TimeoutExpired as error:
                 raise CompileError(
-                    f"{compiler.path} took more than {LONGEST_COMPILE:g} s; try a smaller net"
+                    f"{compiler.command[0]} took more than {LONGEST_COMPILE:g} s; try a smaller net"
                 ) from error
             if said:
-                raise CompileError(f"{compiler.path} failed: {said}; or try `target=reference`")
+                raise CompileError(f"{compiler.command[0]} failed: {said}; or try `target=reference`")
             library.rename(output)
 
     return cache.get_or_build(key, build, mark)

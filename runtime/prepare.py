@@ -86,7 +86,7 @@ def emit_text(program: Program, target: Target, choices: FormOverrides = NO_OVER
     """
     if program.recipe.precision == "bf16" and not target.bf16:
         raise UserError(
-            f"`precision=bf16` wants cpu, cuda:SM, rocm:GFX, xla or reference, got {target.word}: IREE 3.12 cannot "
+            f"`precision=bf16` wants cpu, cuda:SM, rocm:GFX, xla, c or reference, got {target.word}: IREE 3.12 cannot "
             "compile products of bf16 for Vulkan; leave `precision` out"
         )
     if program.recipe.precision == "f64" and not (target.f64 or target is PLAIN):

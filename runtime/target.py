@@ -152,8 +152,8 @@ def refuse_replicas(target: Target, replicas: int) -> None:
     if replicas > 1 and not target.replicas:
         able = " or ".join(row.form for row in TARGETS.values() if row.replicas)
         raise UserError(
-            f"{replicas} devices together want the target {able}, got {target.word}: IREE's runtime has no collectives "
-            "here; choose another `target`, or one device"
+            f"{replicas} devices together want the target {able}, got {target.word}, whose programs are of one device; "
+            "choose another `target`, or one device"
         )
 
 

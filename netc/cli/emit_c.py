@@ -42,6 +42,8 @@ def emit_c(net: str, batch: int, out: Path, **words: Any) -> None:
     program = built_program(net, batch, sampler=False)
     refuse_replicas(parse_target("c"), program.replicas)
     files, source = c_files(program)
+    if taken := [name for name in files if (out / name).exists() and not (out / "net.json").exists()]:
+        raise UserError(f"-o wants a folder of its own, got {out}, which has {', '.join(taken)}; name another one")
     out.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
         write_whole(out / name, text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from netc.cli.console import say
+from netc.cli.lasting import lasting_output
 
 
 @click.command("launch", context_settings={"ignore_unknown_options": True})
@@ -40,4 +41,6 @@ def launch(
     if elastic and not restarts:
         raise UserError("`elastic` belongs to `restarts`, got none; give `restarts=3`, or leave it out")
     asked = starter.Launch(words[1:], count, restarts, elastic, cores or 0)
-    context.exit(starter.launch(asked, say, lambda text: say(text, err=True)))
+    with lasting_output():
+        code = starter.launch(asked, say, lambda text: say(text, err=True))
+    context.exit(code)

@@ -50,7 +50,7 @@ HERE = frozenset({"resume", "same_bits", "quiet", "coordinator", "process_id", "
     ),
     click.option("--data-dir", type=click.Path(path_type=Path), help="Folder with the dataset's files."),
     click.option(
-        "--target", default="cpu", show_default=True, help="Target: cpu, cuda:SM, rocm:GFX, vulkan, xla or reference."
+        "--target", default="cpu", show_default=True, help="Target: cpu, cuda:SM, rocm:GFX, vulkan, xla, c, reference."
     ),
     click.option("--epochs", type=int, help="Number of epochs.  [default: 6 for small datasets, otherwise 5]"),
     click.option(

@@ -16,22 +16,12 @@ from netc.netspec.recipe_words import training_words
 if TYPE_CHECKING:
     from netc.runtime.compare.replay import Replay
 
-# how, not what
+# how, not what; and on how many devices, where others than `netc train` compute on one
 RUNNING = (
     RESUMING
     | PROCESSES
-    | {
-        "log",
-        "log_every",
-        "net",
-        "target",
-        "out",
-        "quiet",
-        "tuned",
-        "steps_per_call",
-        "workers",
-        "help_all",
-    }
+    | {"log", "log_every", "net", "target", "out", "quiet", "tuned", "steps_per_call", "workers", "help_all"}
+    | {"devices", "mesh", "shard"}
 )
 PLACES = frozenset({"data_dir", "init", "new_head"})  # of what a run was fed with: a run may be told again
 

@@ -133,11 +133,13 @@ def join(processes: Processes, devices: int = 1) -> XlaStore:
     ])  # fmt: skip
     late.daemon = True
     late.start()
-    jax.distributed.initialize(
-        where, count, index, processes.devices, "deactivate", 2 * REACH,
-        heartbeat_timeout_seconds=HEARTBEAT, shutdown_timeout_seconds=HEARTBEAT,
-    )  # fmt: skip
-    late.cancel()
+    try:
+        jax.distributed.initialize(
+            where, count, index, processes.devices, "deactivate", 2 * REACH,
+            heartbeat_timeout_seconds=HEARTBEAT, shutdown_timeout_seconds=HEARTBEAT,
+        )  # fmt: skip
+    finally:
+        late.cancel()
     return XlaStore(global_state.client, count, where)
 
 

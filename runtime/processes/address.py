@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import socket
 import time
 
@@ -16,9 +17,10 @@ _CLAIMED: list[socket.socket] = []  # held until the process ends
 
 def claim(coordinator: str, index: int) -> None:
     """Take a number among the processes of this machine; raises UserError where another one has it."""
+    place = hashlib.sha256(coordinator.encode()).hexdigest()[:32]  # such a name has at most 107 bytes, a host's has 253
     mine = socket.socket(socket.AF_UNIX)
     try:
-        mine.bind(f"\0netc {coordinator} {index}")  # a name without a file, which goes with the process
+        mine.bind(f"\0netc {place} {index}")  # a name without a file, which goes with the process
     except OSError as error:
         mine.close()
         if error.errno != errno.EADDRINUSE:
@@ -58,4 +60,7 @@ def answers(coordinator: str) -> bool:
 
 def _tried(coordinator: str) -> None:
     host, _, port = coordinator.rpartition(":")
-    socket.create_connection((host.strip("[]"), int(port)), timeout=2).close()
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=2).close()
+    except UnicodeError as error:  # of IDNA: an empty label, or one of more than 63 characters
+        raise OSError(f"{host} is no host's name") from error

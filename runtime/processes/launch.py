@@ -46,8 +46,8 @@ Say = Callable[[str], None]
 class Launch:
     """What is started: `count` processes of `netc train WORDS`, and how often it may be begun again.
 
-    With `elastic`, again with fewer processes, as many as divide the batch. `cores`: processors for each process alone,
-    or 0 for all of them. `program` takes the words.
+    With `elastic`, again with fewer processes, as many as divide the batch and the devices that WORDS say. `cores`:
+    processors for each process alone, or 0 for all of them. `program` takes the words.
     """
 
     words: tuple[str, ...]
@@ -92,15 +92,18 @@ def launch(asked: Launch, out: Say, err: Say) -> int:
 
 
 def _again(asked: Launch, said: Path, begun: int) -> Launch:
-    """The same from the last checkpoint on."""
-    run = json.loads(said.read_text(encoding="utf-8")) if said.exists() else {}
+    """The same from the last checkpoint on; the same as it was where no run was begun."""
+    if not said.exists():
+        return asked
+    run = json.loads(said.read_text(encoding="utf-8"))
     count = asked.count
-    if asked.elastic and run:
-        count = next((n for n in range(count - 1, 0, -1) if run["batch"] % n == 0), count)
+    if asked.elastic:
+        shared = run["batch"], _devices(asked.words)
+        count = next((n for n in range(count - 1, 0, -1) if not any(size % n for size in shared)), count)
     words = [word for word in asked.words if word not in ("--auto-resume", "--not-bit-for-bit")]
-    if run and not _has(words, "--resume"):
+    if not _has(words, "--resume"):
         words += ["--auto-resume", *(() if _has(words, "--out") else ("--out", run["folder"]))]
-    if run and (count != begun or "--not-bit-for-bit" in asked.words):
+    if count != begun or "--not-bit-for-bit" in asked.words:
         words.append("--not-bit-for-bit")
     return replace(asked, words=tuple(words), count=count)
 
@@ -111,7 +114,18 @@ def told(said: Path, folder: Path, batch: int) -> None:
 
 
 def _has(words: Sequence[str], option: str) -> bool:
-    return any(word == option or word.startswith(f"{option}=") for word in words)
+    return any(_is(word, option) for word in words)
+
+
+def _is(word: str, option: str) -> bool:
+    return word == option or word.startswith(f"{option}=")
+
+
+def _devices(words: Sequence[str]) -> int:
+    """What they say last of devices; 0 where nothing."""
+    pairs = zip(words, (*words[1:], ""), strict=True)
+    said = [word.partition("=")[2] or after for word, after in pairs if _is(word, "--devices")]
+    return int(said[-1]) if said else 0
 
 
 @contextmanager

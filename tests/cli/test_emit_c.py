@@ -91,6 +91,11 @@ def test_a_file_is_no_folder(netc, tmp_path):
     code, _, err = netc("emit-c", "mnist-linear", "-o", "taken")
     assert code == 2
     assert "-o wants a folder, got the file taken; name another one" in err
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "Makefile").write_text("all:\n")
+    code, _, err = netc("emit-c", "mnist-linear", "-o", "own")
+    assert code == 2
+    assert "-o wants a folder of its own, got own, which has Makefile; name another one" in err
     code, _, err = netc("emit-mlir", "mnist-linear", "--target", "c")
     assert code == 2
     assert "emit-mlir writes StableHLO, got --target c; netc emit-c writes the C" in err

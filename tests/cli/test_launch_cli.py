@@ -2,7 +2,22 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
+
+# `netc launch` of a program that writes more than a pipe holds
+START = """
+import sys
+from functools import partial
+from netc.cli.main import main
+from netc.runtime.processes import launch
+words = (sys.executable, "-S", "-c", "for i in range(3000): print(i, 'x' * 40)")
+launch.Launch = partial(launch.Launch, program=words)
+sys.argv = ["netc", "launch", "-n", "1", "--", "train", "mlp"]
+main()
+"""
 
 
 @pytest.fixture
@@ -28,3 +43,13 @@ def test_what_does_not_go_together_is_refused(netc, words, sentence):
     code, _, err = netc(*words)
     assert code == 2
     assert sentence in err
+
+
+def test_a_reader_that_leaves_does_not_hold_up_the_processes():
+    command = [sys.executable, "-c", START]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as launcher:
+        assert launcher.stdout is not None and launcher.stderr is not None
+        assert launcher.stdout.readline().startswith(b"[0] 0 x")
+        launcher.stdout.close()
+        assert launcher.wait(60) == 0
+        assert launcher.stderr.read() == b""

@@ -11,7 +11,8 @@ import netc
 from netc.cli.main import COMMANDS, cli
 from netc.cli.spelling import parameters_of, spelled
 
-ROOMS = [Path(netc.__path__[0]).parent / room for room in ("netspec", "codegen", "runtime", "traces", "proofs_oracle")]
+NAMES = ("netspec", "codegen", "runtime", "traces", "proofs", "proofs_oracle")
+ROOMS = [Path(netc.__path__[0]).parent / room for room in NAMES]
 
 
 @pytest.mark.parametrize(

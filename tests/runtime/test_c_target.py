@@ -89,9 +89,20 @@ def test_no_compiler_is_a_sentence(tiny, compiled, monkeypatch, tmp_path):
     session = Session(prepare(tiny, WHERE, compiled))
     with pytest.raises(UserError, match="`target=c` wants a C compiler, cc, gcc, clang, got none on the PATH; install"):
         session.init()
-    monkeypatch.setenv("CC", "no-such-cc")
+    monkeypatch.setenv("CC", "no-such-cc -m64")
     with pytest.raises(UserError, match="wants a C compiler, no-such-cc, got none"):
         session.init()
+    (tmp_path / "no-script").write_bytes(b"\0")
+    (tmp_path / "no-script").chmod(0o755)
+    monkeypatch.setenv("CC", "no-script")
+    with pytest.raises(UserError, match=r"wants a C compiler that works, got .*no-script: .*; set CC to another"):
+        session.init()
+
+
+def test_words_behind_the_compiler_in_cc_are_taken(c_compiler, monkeypatch):
+    monkeypatch.setenv("CC", f"env LC_ALL=C {c_compiler}")
+    found = compilers.c_compiler()
+    assert found.command[1:] == ("LC_ALL=C", c_compiler) and found.version.endswith(f"LC_ALL=C {c_compiler}")
 
 
 def test_what_the_compiler_refuses_is_a_sentence_and_leaves_nothing(tmp_path, c_compiler):

@@ -92,6 +92,25 @@ def test_a_run_is_begun_again_from_its_checkpoint_with_fewer(run):
     assert again.startswith(f"[1] {said}") and again.endswith("'--process-id', '1', '--processes', '2']")
 
 
+def test_fewer_processes_divide_the_devices_that_were_asked_for_too(run):
+    code, _, err = run(FAILS_ONCE, ["mlp", "--devices", "6"], count=3, restarts=1, elastic=True)
+    assert (code, err[-1]) == (0, "netc: beginning again with 2 of 3 processes, restarts left: 0")
+    code, _, err = run(FAILS_ONCE, ["mlp", "--devices=9"], count=3, restarts=1, elastic=True)
+    assert (code, err[-1]) == (0, "netc: beginning again with 1 of 3 processes, restarts left: 0")
+
+
+def test_what_failed_before_there_was_a_run_is_begun_again_by_the_same_words(run, tmp_path):
+    """Those that go on with an earlier run: without them it would be refused, or begun from nothing."""
+    text = f"""
+first = not os.path.exists("{tmp_path}/once")
+open("{tmp_path}/once", "w").close()
+sys.exit(75 if first else print(sys.argv[1:3]))
+"""
+    words = ["--auto-resume", "--not-bit-for-bit"]
+    code, out, _ = run(text, words, count=1, restarts=1)
+    assert (code, out) == (0, [f"[0] {words}"])
+
+
 def test_a_mistake_is_not_made_again(run):
     code, _, err = run("sys.exit(2)", restarts=3)
     assert code == 2

@@ -65,3 +65,9 @@ def test_a_number_is_claimed_once_and_a_coordinator_that_is_not_there_is_told():
         reach(where, 0)
         with pytest.raises(UserError, match="`coordinator` wants a port at which nobody listens yet, got"):
             claim(where, 0)
+
+
+def test_long_and_wrong_names_of_hosts_are_taken_and_told():
+    claim(f"{'pod.' * 60}svc:1", 1)  # longer than the name of a socket may be
+    with pytest.raises(PeerError, match=r"cannot be reached within 0 s \(a..b is no host's name\)"):
+        reach("a..b:1", 0)
