@@ -84,6 +84,8 @@ class FunctionWriter:
     def address(self, root: Value, index: str) -> str:
         """Where an element of a root lies."""
         name = self.names[root]
+        if self._by_value(root):
+            return f"&{name}"
         return name if index == "0" else f"{name} + {index}"
 
     def scalar(self, v: Value) -> str:

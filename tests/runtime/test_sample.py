@@ -85,6 +85,12 @@ def test_the_same_tokens_on_every_backend_and_again(made):
         assert texts(made(ROPE, target, samples=2)[0], 10, **asked) == here
 
 
+def test_c_writes_the_same_tokens(made, c_compiler):
+    """With a limit that is a number of one text: a tensor of one element, which is given where it lies."""
+    asked = {"temperature": 8.0, "top_p": 0.9, "seed": 5}
+    assert texts(made(ROPE, "c")[0], 4, **asked) == texts(made(ROPE)[0], 4, **asked)
+
+
 def test_a_long_prompt_is_seen_from_its_end(made):
     writer, _ = made(ROPE)
     assert texts(writer, 5, prompt=[7, 7, *range(6)]) == texts(writer, 5, prompt=[*range(6)])
