@@ -11,7 +11,7 @@ from pathlib import Path
 from netc.netspec.errors import NetcError, UserError
 from netc.requests import Plan
 from netc.runtime.processes.group import ALONE, Group, Together, end_process
-from netc.runtime.processes.launch import LAUNCHED, told
+from netc.runtime.processes.launch import LAUNCHED, end_with_launcher, told
 from netc.runtime.processes.processes import Processes, processes_of
 
 
@@ -33,6 +33,8 @@ def joined(
     each, left = divmod(devices or found.count, found.count)
     if left:
         raise UserError(f"`devices` wants a multiple of the {found.count} processes, got {devices}; give such a number")
+    if LAUNCHED in os.environ:
+        end_with_launcher()
     group = Group(join(found, each), found.index, found.count, end_process)
     try:
         yield group

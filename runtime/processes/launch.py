@@ -6,6 +6,7 @@ still ends the others; from its last checkpoint the run is begun again as often 
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import re
@@ -35,6 +36,7 @@ BLAME = 3.0  # seconds in which the process shows itself for which others ended
 LAGGING = 60.0  # seconds that the last may take to end after the first is done
 FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
 SAVED = frozenset(128 + number for number in FORWARDED)  # of processes that were asked to end, saved and ended
+PR_SET_PDEATHSIG = 1  # of prctl(2)
 NOISE = re.compile(  # Gloo's line about each connection, and what C++ says when another process is gone
     r"\[Gloo\] Rank |[EFIW]\d{4} [\d:.]+ +\d+ |\*\*\* Check failure|    @ +0x|RPC: /xla\.|Additional GRPC err|:UNKNOWN:"
 )
@@ -111,6 +113,11 @@ def _again(asked: Launch, said: Path, begun: int) -> Launch:
 def told(said: Path, folder: Path, batch: int) -> None:
     """Tell the launcher, at the file that it named, which run is trained."""
     said.write_text(json.dumps({"folder": str(folder.absolute()), "batch": batch}), encoding="utf-8")
+
+
+def end_with_launcher() -> None:
+    """Let Linux send SIGTERM to this process, so that its run is saved, once the launcher that started it is gone."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _has(words: Sequence[str], option: str) -> bool:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -67,6 +70,35 @@ def test_a_signal_is_passed_on_and_their_exit_code_is_the_launchers(run, tmp_pat
     threading.Thread(target=end).start()
     code, _, err = run(text, [str(tmp_path)])
     assert (code, err) == (143, [])
+
+
+ORPHAN = """
+import os, sys, time
+from netc.runtime.processes.launch import Launch, end_with_launcher, launch
+if "--process-id" not in sys.argv:
+    launch(Launch((), 1, program=(sys.executable, "-c", sys.argv[1], sys.argv[1])), print, print)
+end_with_launcher()
+print(os.getpid(), flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_process_is_told_to_end_where_its_launcher_is_killed():
+    with subprocess.Popen([sys.executable, "-uc", ORPHAN, ORPHAN], stdout=subprocess.PIPE, text=True) as launcher:
+        assert launcher.stdout is not None
+        child = int(launcher.stdout.readline().removeprefix("[0] "))
+        launcher.kill()
+        end = time.monotonic() + 20
+        while _runs(child):
+            assert time.monotonic() < end
+            time.sleep(0.01)
+
+
+def _runs(pid: int) -> bool:
+    """Whether a process is there, and no zombie that nobody has asked for."""
+    with suppress(FileNotFoundError, ProcessLookupError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] != "Z"
+    return False
 
 
 FAILS_ONCE = """
