@@ -89,7 +89,8 @@ class Accumulation:
             zeros = [b.constant(0, held[n].type) for n in params]
             constants = [held[s.name] for s in self._constants]
             loss, correct, *rest = b.loop(micro, self.parts, [*begun, *zeros], stacked, constants)
-        state = dict(zip(statistics, rest, strict=False))
+        moves = [new is not given for given, new in zip(micro.params[2:], micro.results[2:], strict=False)]
+        state = {n: v if m else held[n] for n, v, m in zip(statistics, rest, moves, strict=False)}
         return Derived(loss, correct, dict(zip(params, rest[len(statistics) :], strict=True)), state)
 
 

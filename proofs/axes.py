@@ -182,7 +182,7 @@ def _pool(axes: Axes, op: Op) -> None:
 JOINS = {
     "broadcast": _broadcast, "reshape": _reshape, "transpose": _transpose, "dot": _dot,
     **dict.fromkeys(("constant", "iota"), _free),
-    **dict.fromkeys(("reduce_sum", "reduce_max", "reduce_min"), _reduce),
+    **dict.fromkeys(("reduce_sum", "reduce_max"), _reduce),
     **dict.fromkeys(("conv", "conv_input_grad", "conv_kernel_grad"), _conv),
-    **dict.fromkeys(("max_pool", "max_pool_grad", "sum_pool", "sum_pool_grad"), _pool),
+    **dict.fromkeys(("max_pool", "max_pool_grad"), _pool),
 }  # fmt: skip

@@ -100,18 +100,21 @@ Indices = list[tuple[Term, ...]]
 def export(function: Function, trained: Sequence[str]) -> Exported:
     """The definitions of a function whose results are the loss and the gradients. Raises UnreadError."""
     ops = reached(function)
+    for op in ops:
+        if op.kind not in MEANINGS or op.result.type.dtype not in TYPES:
+            raise UnreadError(f"{op.loc}: {op.kind}")
     found = Exported(function, Axes(function, ops))
     used = {v for op in ops for v in op.operands} | set(function.results)
     for name, value in zip(function.names, function.params, strict=True):
         if value in used:
             lean = "P." + "".join(c if c.isalnum() else "_" for c in name)
+            while lean in found.fields:  # a.b_c and a_b.c are two
+                lean += "_"
             found.names[value] = lean
             sizes = found.axes.flat(value)
             found.fields[lean] = Field(lean, sizes, TYPES[value.type.dtype], name in trained, name)
     for op in ops:
         name = f"v{len(found.definitions)}"
-        if op.kind not in MEANINGS or op.result.type.dtype not in TYPES:
-            raise UnreadError(f"{op.loc}: {op.kind}")
         split = found.axes.names(op.result)
         indices: Indices = [tuple(("i", fresh()) for _ in axis) for axis in split]
         body = MEANINGS[op.kind](found, op, indices)

@@ -13,6 +13,7 @@ from netc.codegen.builder import Builder
 from netc.codegen.ir import Function, Op, Value
 from netc.codegen.program import ModuleEmitter, Program
 from netc.netspec.errors import NetcError, UserError
+from netc.netspec.recipe import Recipe
 from netc.proofs.axes import UnreadError
 from netc.proofs.file import text_of
 from netc.proofs.lean import Checked, check
@@ -95,8 +96,11 @@ def gradient_function(program: Program) -> tuple[Function, tuple[str, ...]]:
 
     It is the beginning of the program's own train step: that is checked, operation by operation.
     """
-    if program.recipe.accumulate > 1 or program.recipe.check_labels:
-        raise UserError("prove wants a step without `accumulate` and `check_labels`, got one of them; leave it out")
+    recipe, plain = program.recipe, Recipe()
+    words = ("accumulate", "check_labels", "precision")
+    if others := [f"`{w}`" for w in words if getattr(recipe, w) != getattr(plain, w)]:
+        wanted = ", ".join(f"`{w}`" for w in words)
+        raise UserError(f"prove wants a step without {wanted}, got {', '.join(others)}; leave it out")
     step = program.module.function("train_step")
     maker = ModuleEmitter(program.net, program.recipe, program.batch, program.state)
     b = Builder("gradients")
@@ -108,7 +112,7 @@ def gradient_function(program: Program) -> tuple[Function, tuple[str, ...]]:
     if [*_spelled(function.params, function.ops)] != [*_spelled(step.params, step.ops[: len(function.ops)])]:
         raise UserError(
             f"prove wants a train step that begins with its gradients, got another one of {program.net.spec.name}; "
-            "leave out options that change the step, such as `precision`"
+            "leave out options that change the step"
         )
     return function, tuple(derived.grads)
 

@@ -14,7 +14,6 @@ from typing import Any
 
 Term = tuple[Any, ...]
 ZERO, ONE, MINUS, HALF, LOWEST = ("zero",), ("one",), ("minus",), ("half",), ("lowest",)
-ATOMS = ("zero", "one", "minus", "half", "lowest")
 PARTS = {  # which parts of a term are terms
     "add": (1, 2), "mul": (1, 2), "sum": (3,), "largest": (3,), "max": (1, 2), "choose": (1, 2, 3), "ind": (1,),
     "fn": (2,), "gt": (1, 2), "equal": (1, 2), "plus": (1, 2), "times": (1, 2),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import keyword
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -94,7 +93,7 @@ def identifier(name: str) -> str:
     """A C name for a name of a net: `m/hidden1.kernel` -> `m_hidden1_kernel`."""
     text = re.sub(r"\W", "_", name, flags=re.ASCII)
     text = f"_{text}" if text[:1].isdigit() else text
-    return f"{text}_" if text in _TAKEN or (keyword.iskeyword(text) and text in _TAKEN) else text
+    return f"{text}_" if text in _TAKEN else text
 
 
 def distinct(names: Iterable[str], taken: Iterable[str] = ()) -> list[str]:

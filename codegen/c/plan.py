@@ -14,7 +14,7 @@ from typing import Literal
 from netc.codegen.c.expressions import C_TYPES
 from netc.codegen.c.fusion import Fused, Kernel, reads
 from netc.codegen.c.views import View
-from netc.codegen.ir import Function, Op, Value
+from netc.codegen.ir import Function, IrError, Op, Value
 
 ALIGNMENT = 64  # bytes
 REGIONS = {"double": "d", "float": "f", "int64_t": "l", "int32_t": "i", "uint32_t": "u", "uint8_t": "b"}
@@ -128,6 +128,24 @@ class _Planner:
                 continue
             assert root is not None
             self.places[root] = Place("slot" if slot is not None else "result", i)
+        self.copies = self._in_turn()
+
+    def _in_turn(self) -> list[int]:
+        """The copies, each before the one that writes over the slot that it reads. Raises IrError where none may."""
+        slots = {p: i for i, p in enumerate(self.function.params[: self.donated])}
+        read = {}
+        for i in self.copies:
+            source = self.fused.sources[self.function.results[i]]
+            read[i] = slots.get(source.root) if isinstance(source, View) and source.root is not None else None
+        left, order = self.copies, list[int]()
+        while left:
+            wanted = {read[i] for i in left}
+            if not (free := [i for i in left if i not in wanted]):
+                names = ", ".join(self.function.result_names[i] for i in left)
+                raise IrError(f"{self.function.name}: C wants no slots that are made of each other alone, got {names}")
+            order += free
+            left = [i for i in left if i in wanted]
+        return order
 
     def _may_write(self, kernel: Kernel, slot: Value, new: Value) -> bool:
         """Whether a kernel may write over a slot: all others that read it can run before, and it reads as it writes."""

@@ -53,11 +53,6 @@ noncomputable def equal (m : N) : N → B :=
   N.rec (motive := fun _ => N → B) (fun n => N.rec (motive := fun _ => B) B.yes (fun _ _ => B.no) n)
     (fun _ below n => N.rec (motive := fun _ => B) B.no (fun k _ => below k) n) m
 
-/-- Whether m < n. -/
-noncomputable def below (m : N) : N → B :=
-  N.rec (motive := fun _ => N → B) (fun n => N.rec (motive := fun _ => B) B.no (fun _ _ => B.yes) n)
-    (fun _ before n => N.rec (motive := fun _ => B) B.no (fun k _ => before k) n) m
-
 -- Numbers --------------------------------------------------------------------------------------------------------
 
 /-- What a program computes with. `gt` is >, `lowest` is what a maximum starts from, `recip` is 1/x, `rsqrt` is

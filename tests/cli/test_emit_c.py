@@ -69,6 +69,9 @@ def test_it_trains_as_netc_does(program, tmp_path):
         for name in ("loss", "grad_norm", "param_norm"):
             assert record[name] == pytest.approx(metrics[name], rel=2e-6)
     assert [s["lr"] for s in steps] == pytest.approx([0.1, 0.0853553, 0.05, 0.0146447], rel=1e-5)
+    # half a step of warm-up is none, as Python rounds
+    short = run("--epochs", "1", "--lr", "0.1", "--warmup", "0.25").stdout.splitlines()
+    assert [json.loads(line)["lr"] for line in short] == pytest.approx([0.1, 0.05])
     saved = safetensors.numpy.load_file(tmp_path / "state.safetensors")
     for name, value in session.fetch(session.restore(saved)).items():
         np.testing.assert_allclose(value, session.fetch(state)[name], rtol=1e-5, atol=1e-6)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from netc.codegen.ir import Op
 from netc.proofs.export import Exported
 from netc.proofs.terms import Term
 
@@ -41,6 +42,26 @@ def value(term: Term, held: Mapping[str, Any], sizes: Mapping[str, int], at: Map
     return at[term[1]] if head == "i" else term[1]
 
 
+def chosen(op: Op, x: Any) -> Any:
+    """[N, P, Q, C, H, W]: whether a window of a pool takes its maximum from a pixel, the first of several."""
+    image, (n, p, q, c) = op.operands[0].shape, op.result.shape
+    values, found = x.reshape(image), np.zeros((n, p, q, c, *image[1:3]), bool)
+    for window in np.ndindex(n, p, q, c):
+        seen = [
+            (h, w)
+            for h, w in np.ndindex(*image[1:3])
+            if all(
+                0 <= pixel + low - stride * out < size
+                for pixel, out, size, stride, (low, _) in zip(
+                    (h, w), window[1:3], op.attr("kernel"), op.attr("stride"), op.attr("padding"), strict=True
+                )
+            )
+        ]
+        at = max(seen, key=lambda s: values[window[0], s[0], s[1], window[3]])
+        found[(*window, *at)] = True
+    return found
+
+
 def run(exported: Exported, given: Mapping[str, Any]) -> dict[str, Any]:
     """Every definition, as an array over its sizes; `given` are the fields, in the shapes of the program."""
     sizes = {a.name: a.size for a in exported.axes.sizes}
@@ -52,6 +73,10 @@ def run(exported: Exported, given: Mapping[str, Any]) -> dict[str, Any]:
         if not name.startswith("P.chosen")
     }
     for d in exported.definitions.values():
+        if d.kind == "max_pool":
+            name = f"P.chosen_{d.name}"
+            sizes_of = tuple(sizes[s] for s in exported.fields[name].sizes)
+            held[name] = chosen(d.op, held[exported.names[d.op.operands[0]]]).reshape(sizes_of)
         shape = tuple(sizes[s] for s in d.sizes)
         out = np.empty(shape, object)
         for index in np.ndindex(shape):

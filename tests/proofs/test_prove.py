@@ -14,7 +14,7 @@ from netc.codegen.ir import Function
 from netc.codegen.program import build
 from netc.netspec.check import check
 from netc.netspec.errors import UserError
-from netc.netspec.layers import BatchNorm, Conv2d, Dense, Flatten
+from netc.netspec.layers import BatchNorm, Chain, Conv2d, Dense, Flatten, MaxPool, TiedHead, TokenPositionEmbed
 from netc.netspec.recipe import Recipe
 from netc.netspec.spec import NetSpec
 from netc.proofs import lean
@@ -27,7 +27,7 @@ CNN = NetSpec(
     "toy-cnn", (5, 4, 2),
     (
         Conv2d(2, 3, 2, "same-symmetric", activation="relu", name="conv"),
-        BatchNorm(name="norm"), Flatten(), Dense(4, name="head"),
+        BatchNorm(name="norm"), MaxPool(2, 1, name="pool"), Flatten(), Dense(4, name="head"),
     ),
 )  # fmt: skip
 
@@ -114,10 +114,26 @@ def test_a_refused_theorem_is_named_in_the_words_of_netc():
     assert places(proof, f"x.lean:{at}:3: error: type mismatch") == (proof.proved.places["step1"],)
 
 
-def test_what_is_not_proven_is_named():
-    spec = NetSpec("toy", (3,), (Dense(4, activation="gelu", name="hidden"), Dense(2, name="head")))
-    with pytest.raises(UserError, match=r"wants operations that it has a meaning for, got hidden: erf, in toy"):
+GELU = NetSpec("toy", (3,), (Dense(4, activation="gelu", name="hidden"), Dense(2, name="head")))
+TEXT = NetSpec("toy", (4,), (TiedHead(TokenPositionEmbed(5, 3), Dense(3), name="model"),), dtype="i32")
+
+
+@pytest.mark.parametrize(("spec", "got"), [(GELU, "hidden: erf"), (TEXT, r"model.embed: take")])
+def test_what_is_not_proven_is_named(spec, got):
+    with pytest.raises(UserError, match=f"wants operations that it has a meaning for, got {got}, in toy"):
         prove(program(spec))
+
+
+def test_another_step_is_refused():
+    with pytest.raises(UserError, match="without `accumulate`, `check_labels`, `precision`, got `precision`; leave"):
+        prove(build(check(MLP), Recipe(precision="f64"), 3))
+
+
+def test_names_that_are_one_in_lean_stay_apart():
+    layers = (Chain((Dense(3, name="b"),), name="a"), Dense(3, name="a_b"), Dense(2, name="head"))
+    proof = prove(program(NetSpec("toy", (3,), layers)))
+    assert "  a_b_kernel : N → N → K  -- a.b.kernel" in proof.text
+    assert "  a_b_kernel_ : N → N → K  -- a_b.kernel" in proof.text
 
 
 def test_no_lean_is_one_sentence(monkeypatch):

@@ -1,16 +1,18 @@
 """C is a column of the op table: every row has its spelling, and what is emitted is read from top to bottom."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
+from netc.codegen.builder import Builder
 from netc.codegen.c.expressions import EXPRESSIONS, bare, number, rounded
 from netc.codegen.c.fusion import REDUCTIONS, fuse
 from netc.codegen.c.pieces import called_in, pieces
 from netc.codegen.c.source import c_source
 from netc.codegen.c.statements import STATEMENTS
 from netc.codegen.c.views import VIEWS, View, of_root, reshape
-from netc.codegen.ir import Op, Value
+from netc.codegen.ir import IrError, Module, Op, Value
 from netc.codegen.ops import OPS
 from netc.codegen.program import build
 from netc.codegen.rewrite.lower import lower
@@ -73,6 +75,21 @@ def test_an_update_is_one_loop_that_writes_where_it_reads(mlp):
     stores = re.findall(r"^        (\w+)\[i\] = ", update, re.MULTILINE)
     assert stores == ["m_hidden1_kernel", "v_hidden1_kernel", "hidden1_kernel"]  # once all is computed
     assert update.rstrip().splitlines()[-3].strip().startswith("m_hidden1_kernel[i] = ")
+
+
+def step_of(results):
+    """A step over two slots, `now` and `before`: what `results(builder, now, before)` gives is their new values."""
+    b = Builder("train_step")
+    now, before = (b.parameter(n, TensorType((3,))) for n in ("now", "before"))
+    function = b.finish(list(zip(("now", "before"), results(b, now, before), strict=True)))
+    return Module("shift", (replace(function, donated=2),))
+
+
+def test_a_slot_is_copied_before_it_is_written_over():
+    body = c_source(step_of(lambda b, now, before: (b.mul(now, 2.0), now))).body
+    assert 0 < body.index("before[i] = now[i];") < body.index("now[i] = train_step_mul[i];")
+    with pytest.raises(IrError, match="train_step: C wants no slots that are made of each other alone, got now, befo"):
+        c_source(step_of(lambda b, now, before: (before, now)))
 
 
 def test_the_arena_is_no_larger_than_what_is_live_at_once(mlp):

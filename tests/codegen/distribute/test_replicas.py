@@ -20,6 +20,7 @@ from netc.netspec.averaging import Averaging
 from netc.netspec.check import check
 from netc.netspec.clipping import Clipping
 from netc.netspec.errors import SpecError
+from netc.netspec.groups import Groups
 from netc.netspec.layers import BatchNorm, Dense, Dropout, Flatten, TiedHead, TokenPositionEmbed, TransformerEncoder
 from netc.netspec.loss import CrossEntropy
 from netc.netspec.recipe import SGD, Recipe
@@ -141,6 +142,14 @@ def test_statistics_of_each_replica_are_averaged_where_batch_norm_is_not_joint()
     for name in ("n.mean", "n.var", "m.var"):
         np.testing.assert_allclose(found[name].parts[0], np.mean([o[name] for o in own], 0), rtol=1e-12)
     assert apart(found, called(build(NORM, recipe, BATCH).module, "train_step", [*state, x, y, 1e-2])) > 1e-3
+
+
+def test_a_frozen_statistic_is_in_no_mean():
+    """(v + v + v) / 3 would be another float32 than v at one in six."""
+    recipe = Recipe(SGD(), accumulate=2, groups=Groups(freeze=("n",)))
+    step = build(NORM, recipe, BATCH, replicas=MANY).module.function("train_step")
+    kept = {n for n, v in zip(step.names, step.params, strict=True) if v in step.results}
+    assert {"n.mean", "n.var"} <= kept and not {"m.mean", "m.var"} & kept
 
 
 def test_every_replica_draws_for_itself():
