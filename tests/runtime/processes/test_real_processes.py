@@ -20,7 +20,7 @@ from netc.traces.read import read
 
 pytest.importorskip("jaxlib")
 
-NET = ("mnist-mlp", "--target", "xla", "--batch", "128", "--epochs", "5", "--seed", "3", "--checkpoint-every", "10")
+NET = ("mnist-linear", "--target", "xla", "--batch", "128", "--epochs", "5", "--seed", "3", "--checkpoint-every", "10")
 LIMIT = 300  # seconds; a busy machine takes long to import what a training needs
 
 # netc train, with steps that are slow enough to be met, and patience with a machine that is busy
@@ -31,7 +31,7 @@ from netc.runtime.processes.group import Stop
 from netc.cli.main import main
 
 def now(stop, own=Stop.now):
-    time.sleep(0.02)
+    time.sleep(0.05)
     return own(stop)
 
 Stop.now = now
@@ -95,7 +95,7 @@ def two(tmp_path_factory):
 
 
 def test_two_processes_train_as_one_does_at_the_same_batch(two, tmp_path):
-    one = netc.train("mnist-mlp", target="xla", batch=128, epochs=5, seed=3, out=tmp_path / "one")
+    one = netc.train("mnist-linear", target="xla", batch=128, epochs=5, seed=3, out=tmp_path / "one")
     ours, theirs = read(two / "trace.jsonl"), one.trace
     losses = [[step.loss for step in trace.steps[:40]] for trace in (ours, theirs)]
     np.testing.assert_allclose(*losses, rtol=2e-5)  # of sums in another order, which later steps magnify
