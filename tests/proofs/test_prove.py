@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -22,6 +23,7 @@ from netc.proofs.prove import checked, gradient_function, places, prove
 from netc.proofs.theorem import NotProvenError, proved
 from tests.proofs.meaning import run
 
+ROOT = Path(__file__).parents[2]
 MLP = NetSpec("toy-mlp", (2, 2, 3), (Flatten(), Dense(5, activation="relu", name="hidden"), Dense(4, name="head")))
 CNN = NetSpec(
     "toy-cnn", (5, 4, 2),
@@ -106,6 +108,20 @@ def test_a_wrong_rule_is_named(where, kind, attrs, blamed):
     function, trained = toy(MLP)
     with pytest.raises(NotProvenError, match=blamed):
         proved(changed(function, where, kind, **attrs), trained)
+
+
+def test_the_kernel_refuses_faults(tmp_path):
+    """Three of those that scripts/prove_faults.py plants: a sum for a product, another size, two indices exchanged."""
+    there()
+    spec = importlib.util.spec_from_file_location("prove_faults", ROOT / "scripts" / "prove_faults.py")
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    proof, path = prove(program(MLP)), tmp_path / "proof.lean"
+    planted = {fault: text for fault, place, text in script.faults(proof.text) if "dot, hidden" in place}
+    assert set(planted) == {"a sum for a product", "another size", "indices exchanged"}
+    for text in planted.values():
+        path.write_text(text, encoding="utf-8")
+        assert not checked(proof, path).holds
 
 
 def test_a_refused_theorem_is_named_in_the_words_of_netc():

@@ -1,0 +1,132 @@
+"""Plant faults in the backward pass that a proof is about, and show that Lean's kernel refuses each.
+
+    python scripts/prove_faults.py [NET ..] [--at-most N] [--write]
+
+A fault changes one definition of the backward pass in the proof's file, with the lemma that unfolds it: a sum for a
+product, a sign lost, two indices exchanged, another size, a branch for the other. The theorem must then be refused; the
+file without a fault must be taken. `--write` writes docs/measurements/proof_faults.md. Ends with 1 where a fault was
+taken.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from netc.codegen.program import build
+from netc.netspec.check import check
+from netc.netspec.layers import BatchNorm, Conv2d, Dense, Flatten, MaxPool
+from netc.netspec.recipe import Recipe
+from netc.netspec.spec import NetSpec
+from netc.proofs.lean import PACKAGE, VERSION
+from netc.proofs.prove import checked, prove
+
+PAGE = Path(__file__).parents[1] / "docs" / "measurements" / "proof_faults.md"
+NETS = {
+    "mlp": NetSpec("mlp", (2, 2, 3), (Flatten(), Dense(5, activation="relu", name="hidden"), Dense(4, name="head"))),
+    "cnn": NetSpec("cnn", (5, 4, 2), (
+        Conv2d(2, 3, 2, "same-symmetric", activation="relu", name="conv"), BatchNorm(name="norm"),
+        MaxPool(2, 1, name="pool"), Flatten(), Dense(4, name="head"),
+    )),
+}  # fmt: skip
+WRONG = [
+    ("a sum for a product", r"\(A\.mul (?!A\.minus)", "(A.add "),
+    ("a product for a sum", r"\(A\.add ", "(A.mul "),
+    ("a sign lost", r"\(A\.mul A\.minus (\((?:[^()]|\([^()]*\))*\))\)", r"\1"),
+    ("another size", r"\(sum A S\.n\d+", "(sum A S.other"),
+    ("the other branch", r"\(choose (\([^()]*\)) (\([^()]*\)) (\([^()]*\))\)", r"(choose \1 \3 \2)"),
+    ("a reciprocal left out", r"\(A\.recip (\([^()]*\))\)", r"\1"),
+    ("one for zero", r"A\.zero", "A.one"),
+    ("zero for the share", r"P\.c\d+", "A.zero"),
+]
+
+
+DEFINITION = re.compile(r"/-- (.*) -/\nnoncomputable def (v\d+) .*\n  (.*)\n")
+INDICES = ("indices exchanged", re.compile(r"\((v\d+) A S P (k\d+) (k\d+)\)"))
+
+
+def faults(text: str) -> Iterator[tuple[str, str, str]]:
+    """For each fault: what it is, the place where it is, and the file with it.
+
+    None in what no other definition reads, such as the number that a sum begins with.
+    """
+    found = {name: (place, body) for place, name, body in DEFINITION.findall(text)}
+    sizes = sorted(set(re.findall(r"S\.n\d+", text)))
+    for name, (place, body) in found.items():
+        read = not place.startswith("constant") or any(f"({name} A S P" in other for _, other in found.values())
+        if "(vjp)" not in place or not read:
+            continue
+        for fault, bad in [*_changed(body, sizes), *_exchanged(body, {n: b for n, (_, b) in found.items()})]:
+            head, _, rest = text.partition(f"def {name} ")
+            unfolded = re.search(rf"theorem {name}_is .*\n", rest)
+            rest = rest.replace(body, bad, 1)
+            if unfolded:
+                said = body.partition("=> ")[2] if body.startswith("fun ") else body
+                new = bad.partition("=> ")[2] if bad.startswith("fun ") else bad
+                rest = rest.replace(unfolded[0], unfolded[0].replace(said, new, 1), 1)
+            yield fault, place, f"{head}def {name} {rest}"
+
+
+def _changed(body: str, sizes: Sequence[str]) -> Iterator[tuple[str, str]]:
+    for fault, wanted, wrong in WRONG:
+        if found := re.search(wanted, body):
+            made = found.expand(wrong)
+            if own := re.search(r"S\.n\d+", found[0]):
+                made = f"(sum A {next(s for s in sizes if s != own[0])}"
+            yield fault, body[: found.start()] + made + body[found.end() :]
+
+
+def _exchanged(body: str, found: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """The indices of the first value that differs along both of its axes."""
+    for use in INDICES[1].finditer(body):
+        own = re.match(r"fun (k\d+) (k\d+) => (.*)", found[use[1]])
+        if own and own[1] in own[3] and own[2] in own[3]:
+            yield INDICES[0], f"{body[: use.start()]}({use[1]} A S P {use[3]} {use[2]}){body[use.end() :]}"
+            return
+
+
+def main() -> int:
+    """Plant, check and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("nets", nargs="*", default=list(NETS), metavar="NET")
+    parser.add_argument("--at-most", type=int, default=1000, help="so many faults of each net")
+    parser.add_argument("--write", action="store_true", help="write docs/measurements/proof_faults.md")
+    options = parser.parse_args()
+    lines, taken = [], []
+    with tempfile.TemporaryDirectory() as folder:
+        for net in options.nets:
+            proof = prove(build(check(NETS[net]), Recipe(), 3))
+            path = Path(folder) / f"{net}.lean"
+            path.write_text(proof.text, encoding="utf-8")
+            if not checked(proof, path).holds:
+                raise SystemExit(f"{net}: the file without a fault is refused")
+            counts: dict[str, int] = {}
+            for name, place, text in list(faults(proof.text))[: options.at_most]:
+                path.write_text(text, encoding="utf-8")
+                holds = checked(proof, path).holds
+                counts[name] = counts.get(name, 0) + 1
+                if holds:
+                    taken.append(f"{net}: {name} in {place}")
+                print(f"{net}: {name} in {place}: {'TAKEN' if holds else 'refused'}", flush=True)
+            lines += [f"| {net} | {name} | {count} |" for name, count in counts.items()]
+    total = sum(int(line.split("|")[3]) for line in lines)
+    page = "\n".join([
+        "# Faults in proofs", "",
+        f"{time.strftime('%Y-%m-%d')}, {PACKAGE} {VERSION}. Printed by `python scripts/prove_faults.py --write`.", "",
+        f"{total} faults were planted in the backward pass of a perceptron and of a convolution net with batch norm "
+        f"and max pooling, one at a time; Lean's kernel refused {total - len(taken)}.", "",
+        "| net | fault | places |", "|---|---|---|", *lines, *(["", "Taken: " + "; ".join(taken)] if taken else []), "",
+    ])  # fmt: skip
+    print(page)
+    if options.write:
+        PAGE.write_text(page, encoding="utf-8")
+    return 1 if taken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
