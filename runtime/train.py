@@ -44,7 +44,7 @@ from netc.runtime.run.resume import LeftOff, damaged, left_off, tidy
 from netc.runtime.run.saver import Counter, NonFiniteError, Rescue, Saver, diverged
 from netc.runtime.run.standing import LOSS, Comparison, Standing, comparison_of, is_kept, is_over, moved, said
 from netc.runtime.run.tokenizer import record_of
-from netc.runtime.run.traced import AnyTrace, traced, untraced
+from netc.runtime.run.traced import AnyTrace, traced
 from netc.runtime.run.waiting import Waiting
 from netc.runtime.schedule import learning_rate
 from netc.runtime.session import Feed
@@ -145,8 +145,7 @@ def train(
         logs = logged(asked, folder, run.config.to_json(), watch.noted, resume=resume)
         with ExitStack() as stack:
             watching = None if resume else stack.enter_context(logs)  # before run.json: one that fails begins no run
-            keeps = traced if together.leads else untraced
-            opened = keeps(
+            opened = traced(
                 *(run.config, data, folder, run.session.prepared, left, together), watch.noted, resume=resume,
                 same_bits=same_bits, text=text,
             )  # fmt: skip

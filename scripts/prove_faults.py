@@ -47,7 +47,7 @@ WRONG = [
 
 
 DEFINITION = re.compile(r"/-- (.*) -/\nnoncomputable def (v\d+) .*\n  (.*)\n")
-INDICES = ("indices exchanged", re.compile(r"\((v\d+) A S P (k\d+) (k\d+)\)"))
+OF_TWO = re.compile(r"\((v\d+) A S P (k\d+) (k\d+)\)")
 
 
 def faults(text: str) -> Iterator[tuple[str, str, str]]:
@@ -83,10 +83,10 @@ def _changed(body: str, sizes: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 def _exchanged(body: str, found: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """The indices of the first value that differs along both of its axes."""
-    for use in INDICES[1].finditer(body):
+    for use in OF_TWO.finditer(body):
         own = re.match(r"fun (k\d+) (k\d+) => (.*)", found[use[1]])
         if own and own[1] in own[3] and own[2] in own[3]:
-            yield INDICES[0], f"{body[: use.start()]}({use[1]} A S P {use[3]} {use[2]}){body[use.end() :]}"
+            yield "indices exchanged", f"{body[: use.start()]}({use[1]} A S P {use[3]} {use[2]}){body[use.end() :]}"
             return
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from netc.codegen.c.expressions import C_TYPES
 from netc.codegen.c.function import FunctionWriter, comment, function_name
@@ -66,6 +67,7 @@ class CSource:
         return sum(WIDTHS[region] * size for region, size in self.sizes.items())
 
 
+@lru_cache(maxsize=1)  # the backend asks for the arena of the text that was just written
 def c_source(module: Module) -> CSource:
     """The C of a module that was lowered for it."""
     state, found = interfaces(module)

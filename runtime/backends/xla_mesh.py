@@ -13,29 +13,25 @@ import numpy as np
 
 from netc.codegen.ir import FunctionLayout, Placement
 from netc.runtime.backends.protocol import Array, Source
-from netc.runtime.backends.xla import XlaLoaded
-from netc.runtime.backends.xla_replicas import devices_of
+from netc.runtime.backends.xla_replicas import XlaDevices, devices_of
 
 
-class XlaMesh(XlaLoaded):
-    """One executable for each function, over all devices of the mesh."""
+class XlaMesh(XlaDevices):
+    """XLA's partitioner splits each executable over the devices of the mesh."""
 
     def __init__(self, source: Source) -> None:
         layouts = {f.name: f.layout for f in source.module if f.layout}
         axes = next(iter(layouts.values())).mesh
         sizes = [count for _, count in axes]
-        devices = devices_of(int(np.prod(sizes)), "mesh")
-        super().__init__(source)
+        super().__init__(source, devices_of(int(np.prod(sizes)), "mesh"))
         from jax.sharding import Mesh
 
-        self._devices = devices
-        self._mesh = Mesh(np.array(devices).reshape(sizes), tuple(name for name, _ in axes))
+        self._mesh = Mesh(np.array(self._devices).reshape(sizes), tuple(name for name, _ in axes))
         self._known: dict[Placement, Any] = {}
         self._arguments = {n: [self._sharding(p) for p in layout.arguments] for n, layout in layouts.items()}
         self._results = {n: [self._sharding(p) for p in layout.results] for n, layout in layouts.items()}
         self._types = {f.name: [v.shape for v in f.results] for f in source.module}
         self._layouts: dict[str, FunctionLayout] = layouts
-        self._avals: dict[Any, Any] = {}
 
     def _sharding(self, placed: Placement) -> Any:
         from jax.sharding import NamedSharding, PartitionSpec
@@ -65,15 +61,6 @@ class XlaMesh(XlaLoaded):
         if getattr(value, "sharding", None) is sharding:
             return value
         return self._put(value, sharding)
-
-    def _whole(self, parts: Sequence[Any], shape: tuple[int, ...], sharding: Any) -> Any:
-        """The array of its parts. What it is of is made once: it takes longer than a small step."""
-        key = shape, parts[0].dtype, sharding
-        if key not in self._avals:
-            made = self._jax.make_array_from_single_device_arrays(shape, sharding, parts)
-            self._avals[key] = made.aval
-            return made
-        return self._compiler.ArrayImpl(self._avals[key], sharding, parts, committed=True, _skip_checks=True)
 
     def call(self, function: str, args: Sequence[Any]) -> list[Any]:
         """Execute on all devices; returns before the results are computed, and `get` waits for them."""

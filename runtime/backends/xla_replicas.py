@@ -44,23 +44,38 @@ def devices_of(count: int, word: str = "devices") -> list[Any]:
     return list(found[:count])
 
 
-class XlaReplicas(XlaLoaded):
-    """One executable for each function, on all devices. A tensor is one for each device, under one global array."""
+class XlaDevices(XlaLoaded):
+    """One executable for each function, over all devices. A tensor has a part on each, under one global array."""
+
+    def __init__(self, source: Source, devices: Sequence[Any]) -> None:
+        super().__init__(source)
+        self._devices = list(devices)
+        self._avals: dict[Any, Any] = {}
+
+    def _whole(self, parts: Sequence[Any], shape: tuple[int, ...], sharding: Any) -> Any:
+        """The array of its parts. What it is of is made once: it takes longer than a small step."""
+        key = shape, parts[0].dtype, sharding
+        if key not in self._avals:
+            made = self._jax.make_array_from_single_device_arrays(shape, sharding, parts)
+            self._avals[key] = made.aval
+            return made
+        return self._compiler.ArrayImpl(self._avals[key], sharding, parts, committed=True, _skip_checks=True)
+
+
+class XlaReplicas(XlaDevices):
+    """Each device runs the whole executable with a tensor of its own."""
 
     def __init__(self, source: Source) -> None:
-        devices = devices_of(source.module.replicas)
-        super().__init__(source)
+        super().__init__(source, devices_of(source.module.replicas))
         from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-        mesh = Mesh(np.array(devices), (REPLICA,))
-        self._devices = devices
-        self._local = [d for d in devices if d.process_index == self._jax.process_index()]
+        mesh = Mesh(np.array(self._devices), (REPLICA,))
+        self._local = [d for d in self._devices if d.process_index == self._jax.process_index()]
         self._shardings: dict[int | None, Any] = {
             axis: NamedSharding(mesh, PartitionSpec(*(() if axis is None else (*(None,) * axis, REPLICA))))
             for axis in (None, 0, 1)
         }
         self._axes = {f.name: [axis_of(n) for n in f.result_names] for f in source.module}
-        self._avals: dict[Any, Any] = {}
 
     def _options(self) -> Any:
         options = self._compiler.CompileOptions()
@@ -76,15 +91,11 @@ class XlaReplicas(XlaLoaded):
         return self._joined([self._put(part, d) for part, d in zip(parts, self._local, strict=True)], axis)
 
     def _joined(self, parts: Sequence[Any], axis: int | None) -> Any:
-        """The global array of this process's parts. What it is of is made once: it takes longer than a small step."""
-        own, sharding = parts[0], self._shardings[axis]
-        key = own.shape, own.dtype, axis
-        if key not in self._avals:
-            shape = tuple(n * len(self._devices) if i == axis else n for i, n in enumerate(own.shape))
-            made = self._jax.make_array_from_single_device_arrays(shape, sharding, parts)
-            self._avals[key] = made.aval
-            return made
-        return self._compiler.ArrayImpl(self._avals[key], sharding, parts, committed=True, _skip_checks=True)
+        """The global array of this process's parts."""
+        shape = parts[0].shape
+        if axis is not None:
+            shape = (*shape[:axis], shape[axis] * len(self._devices), *shape[axis + 1 :])
+        return self._whole(parts, shape, self._shardings[axis])
 
     def get(self, buffer: Any) -> Array:
         """Copy to the host this process's parts, as one; waits."""

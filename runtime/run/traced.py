@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from netc.runtime.data.dataset import Dataset
 from netc.runtime.prepare import Prepared, program_sha256
@@ -52,7 +51,10 @@ def traced(
     same_bits: bool,
     text: str,
 ) -> Iterator[AnyTrace]:
-    """The trace, and run.json, of the process that writes them. Raises TraceError."""
+    """The trace, and run.json, of the process that writes them; another waits until it may go on. Raises TraceError."""
+    if not together.leads:
+        yield Untraced(left.step - 1, tuple(together.shared("changes", str).split()))
+        return
     target, program = parse_target(config.target), prepared.program
     header = Header(
         net=config.net.spec.name, spec_sha256=config.net.digest, module_sha256=prepared.step_sha256,
@@ -71,18 +73,3 @@ def traced(
             noted(f"{change_of(name, before, config)}: the trace says so from step {left.step} on")
         together.shared("changes", lambda: " ".join(trace.changes))
         yield trace
-
-
-@contextmanager
-def untraced(
-    config: RunConfig,
-    data: Dataset,
-    folder: Path,
-    prepared: Prepared,
-    left: LeftOff,
-    together: Together,
-    noted: Notice,
-    **options: Any,
-) -> Iterator[AnyTrace]:
-    """The same of another process, which waits until the first may go on."""
-    yield Untraced(left.step - 1, tuple(together.shared("changes", str).split()))

@@ -15,7 +15,7 @@ from netc.codegen.ir import Function
 from netc.codegen.program import build
 from netc.netspec.check import check
 from netc.netspec.errors import UserError
-from netc.netspec.layers import BatchNorm, Chain, Conv2d, Dense, Flatten, MaxPool, TiedHead, TokenPositionEmbed
+from netc.netspec.layers import Chain, Dense, TiedHead, TokenPositionEmbed
 from netc.netspec.recipe import Recipe
 from netc.netspec.spec import NetSpec
 from netc.proofs import lean
@@ -24,14 +24,10 @@ from netc.proofs.theorem import NotProvenError, proved
 from tests.proofs.meaning import run
 
 ROOT = Path(__file__).parents[2]
-MLP = NetSpec("toy-mlp", (2, 2, 3), (Flatten(), Dense(5, activation="relu", name="hidden"), Dense(4, name="head")))
-CNN = NetSpec(
-    "toy-cnn", (5, 4, 2),
-    (
-        Conv2d(2, 3, 2, "same-symmetric", activation="relu", name="conv"),
-        BatchNorm(name="norm"), MaxPool(2, 1, name="pool"), Flatten(), Dense(4, name="head"),
-    ),
-)  # fmt: skip
+found = importlib.util.spec_from_file_location("prove_faults", ROOT / "scripts" / "prove_faults.py")
+prove_faults = importlib.util.module_from_spec(found)
+found.loader.exec_module(prove_faults)
+MLP, CNN = prove_faults.NETS.values()
 
 
 @cache
@@ -113,11 +109,8 @@ def test_a_wrong_rule_is_named(where, kind, attrs, blamed):
 def test_the_kernel_refuses_faults(tmp_path):
     """Three of those that scripts/prove_faults.py plants: a sum for a product, another size, two indices exchanged."""
     there()
-    spec = importlib.util.spec_from_file_location("prove_faults", ROOT / "scripts" / "prove_faults.py")
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
     proof, path = prove(program(MLP)), tmp_path / "proof.lean"
-    planted = {fault: text for fault, place, text in script.faults(proof.text) if "dot, hidden" in place}
+    planted = {fault: text for fault, place, text in prove_faults.faults(proof.text) if "dot, hidden" in place}
     assert set(planted) == {"a sum for a product", "another size", "indices exchanged"}
     for text in planted.values():
         path.write_text(text, encoding="utf-8")

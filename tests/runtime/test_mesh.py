@@ -1,17 +1,12 @@
 """One program that XLA splits over a mesh, beside one device: the same numbers, and less on each device."""
 
-import json
-import os
-import subprocess
-import sys
-
 import pytest
 
 from netc.netspec.errors import UserError
 from netc.runtime.backends import check_device
 from netc.runtime.target import parse_target
+from tests.runtime.own_process import said_by
 
-# in a process of its own: jaxlib takes the number of the host's devices before its first use
 CODE = """
 import json, tempfile
 from pathlib import Path
@@ -66,10 +61,7 @@ print(json.dumps(found))
 
 @pytest.fixture(scope="module")
 def found():
-    held = {k: v for k, v in os.environ.items() if k != "XLA_FLAGS"}
-    done = subprocess.run([sys.executable, "-c", CODE], env=held, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    return said_by(CODE)
 
 
 def test_a_mesh_computes_what_one_device_does(found):

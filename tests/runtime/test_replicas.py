@@ -1,10 +1,5 @@
 """Several devices of XLA in one process, beside one and beside the evaluator; and what cannot be several."""
 
-import json
-import os
-import subprocess
-import sys
-
 import pytest
 
 from netc.codegen.program import build
@@ -12,8 +7,8 @@ from netc.netspec.errors import UserError
 from netc.runtime.backends import check_device
 from netc.runtime.prepare import emit_text
 from netc.runtime.target import parse_target
+from tests.runtime.own_process import said_by
 
-# in a process of its own: jaxlib takes the number of the host's devices before its first use
 CODE = """
 import json, sys, tempfile
 from pathlib import Path
@@ -58,9 +53,7 @@ print(json.dumps(found))
 
 @pytest.fixture(scope="module")
 def found():
-    held = {k: v for k, v in os.environ.items() if k != "XLA_FLAGS"}
-    done = subprocess.run([sys.executable, "-c", CODE], env=held, capture_output=True, text=True, check=True)
-    return json.loads(done.stdout)
+    return said_by(CODE)
 
 
 @pytest.mark.parametrize(("ours", "peer", "tolerance"), [
