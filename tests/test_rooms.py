@@ -242,6 +242,17 @@ def test_packages_are_the_folders_on_disk():
     assert setup["package-dir"] == {("netc" if r == "netc" else f"netc.{r}"): r for r in sorted(ROOMS, key=str)}
 
 
+def test_a_wheel_has_every_file_that_is_no_code():
+    data = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
+    held = set()
+    for package, patterns in data.items():
+        own = package.split(".") if package == "netc" else package.split(".")[1:]
+        folder = next(f for f in (ROOT.joinpath(*own), ROOT.joinpath(*package.split("."))) if f.is_dir())
+        held |= {p for pattern in patterns for p in folder.glob(pattern)}
+    found = {p for room in ROOMS for p in (ROOT / room).rglob("*") if p.is_file() and "__pycache__" not in p.parts}
+    assert not sorted(str(p.relative_to(ROOT)) for p in found - held if p.suffix != ".py")
+
+
 def test_type_checkers_see_every_module_of_the_front_door():
     linked = {p.name for p in (ROOT / "typings" / "netc").iterdir()}
     assert {p.name for p in (ROOT / "netc").glob("*.py")} <= linked
