@@ -35,14 +35,26 @@ class CCompiler:
     flags: tuple[str, ...]
 
 
-@lru_cache(maxsize=4)
-def _found(words: tuple[tuple[str, ...], ...]) -> CCompiler:
+def c_command() -> tuple[str, ...]:
+    """The compiler that the variable CC names, with its words, or the first of cc, gcc, clang. Raises UserError."""
+    named = tuple(os.environ.get("CC", "").split())  # as make takes it: ccache gcc, gcc -m64
+    words = (named,) if named else WORDS
     command = next(((path, *rest) for word, *rest in words if (path := shutil.which(word))), None)
     if command is None:
         raise UserError(
             f"`target=c` wants a C compiler, {', '.join(word for word, *_ in words)}, got none on the PATH; install "
             "one (Debian: apt-get install gcc libc6-dev), or set CC to its name"
         )
+    return command
+
+
+def extra_flags() -> tuple[str, ...]:
+    """The flags of the variable CFLAGS."""
+    return tuple(os.environ.get("CFLAGS", "").split())
+
+
+@lru_cache(maxsize=4)
+def _found(command: tuple[str, ...]) -> CCompiler:
     try:
         return _asked(command)
     except (OSError, subprocess.TimeoutExpired) as error:
@@ -71,13 +83,9 @@ def _asked(command: tuple[str, ...]) -> CCompiler:
 
 
 def c_compiler() -> CCompiler:
-    """The compiler that the variable CC names, or the first of cc, gcc and clang, with the flags of CFLAGS behind ours.
-
-    Raises UserError if there is none.
-    """
-    named = tuple(os.environ.get("CC", "").split())  # as make takes it: ccache gcc, gcc -m64
-    compiler = _found((named,) if named else WORDS)
-    return replace(compiler, flags=(*compiler.flags, *os.environ.get("CFLAGS", "").split()))
+    """The compiler of `c_command`, asked what it is, with the flags of CFLAGS behind ours. Raises UserError."""
+    compiler = _found(c_command())
+    return replace(compiler, flags=(*compiler.flags, *extra_flags()))
 
 
 def _run(command: list[str], longest: float) -> str:

@@ -14,11 +14,11 @@ from netc.netspec.types import BYTES, TensorType
 SAFE_DTYPES = {"f64": "F64", "f32": "F32", "i32": "I32", "i64": "I64", "ui32": "U32", "ui8": "U8", "i1": "BOOL"}
 
 
-def c_files(program: Program) -> tuple[dict[str, str], CSource]:
+def c_files(program: Program, *, main: bool = True) -> tuple[dict[str, str], CSource]:
     """Each file of the program by its name, and its source. main.c is there for a classifier of images alone."""
     source = c_source(lower(program.module, "c", scan=program.recipe.scan_blocks))
     made = {"net.h": source.header, "net.c": f'#include "net.h"\n\n{source.body}'}
-    if trains_images(program):
+    if main and trains_images(program):
         made["main.c"] = _main(program, source)
         made["Makefile"] = _support("Makefile.in")
     made["CMakeLists.txt"] = Template(_support("CMakeLists.txt.in")).safe_substitute(

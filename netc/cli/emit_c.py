@@ -22,16 +22,22 @@ from netc.cli.sections import Sectioned
 @config_option
 @recipe_options
 @steps_per_call_option
+@click.option("--static", is_flag=True, help="Write net_static.c too: the state and the arena in static storage.")
+@click.option("--no-stdio", is_flag=True, help="Leave out main.c, which reads files and allocates.")
+@click.option("--ram", metavar="SIZE", help="The RAM of the device, as 256kB or 4MB: refuse what does not fit into it.")
 @click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="Folder for the C files.")
-def emit_c(net: str, batch: int, out: Path, **words: Any) -> None:
+def emit_c(net: str, batch: int, static: bool, no_stdio: bool, ram: str | None, out: Path, **words: Any) -> None:
     """Write NET's training program as C11: net.h and net.c, which need a C compiler and libm alone.
 
     Its functions are net_init, net_train_step, net_eval_step and net_predict; memory is what the caller gives. For a
     classifier of images there is a main.c that trains on IDX files and prints netc's trace, and a Makefile. The
-    manifest net.json names every argument and result in order.
+    manifest net.json names every argument and result in order. For a device without files and malloc there is
+    --static --no-stdio, with --batch 1 --optimizer sgd --momentum 0 for the least memory.
     """
     from netc.codegen.c.folder import c_files
+    from netc.codegen.c.static import refuse_room, room_of, static_files
     from netc.netspec.errors import UserError
+    from netc.runtime.cache.limit import bytes_of
     from netc.runtime.files import write_whole
     from netc.runtime.manifest import write_manifest
     from netc.runtime.prepare import sha256_of_text
@@ -39,9 +45,17 @@ def emit_c(net: str, batch: int, out: Path, **words: Any) -> None:
 
     if out.exists() and not out.is_dir():
         raise UserError(f"-o wants a folder, got the file {out}; name another one")
+    if static and not no_stdio:
+        raise UserError("--static is for a program without main.c, which has memory of its own; add --no-stdio")
+    size = None if ram is None else bytes_of(ram, "--ram")
     program = built_program(net, batch, sampler=False)
     refuse_replicas(parse_target("c"), program.replicas)
-    files, source = c_files(program)
+    files, source = c_files(program, main=not no_stdio)
+    room = room_of(program, source)
+    if ram is not None and size is not None:
+        refuse_room(room, size, ram, program.net.spec.name)
+    if static:
+        files |= static_files(source)
     if taken := [name for name in files if (out / name).exists() and not (out / "net.json").exists()]:
         raise UserError(f"-o wants a folder of its own, got {out}, which has {', '.join(taken)}; name another one")
     out.mkdir(parents=True, exist_ok=True)
@@ -49,7 +63,6 @@ def emit_c(net: str, batch: int, out: Path, **words: Any) -> None:
         write_whole(out / name, text)
     write_manifest(out / "net.json", program, sha256_of_text(source.text), "c")
     lines = sum(text.count("\n") for text in files.values())
-    held = sum(slot.type.bytes for slot in program.state)
     say(f"{out}  {', '.join(files)}: {lines:,} lines of C11")
     say(f"{out / 'net.json'}  its arguments and results, in order")
-    say(f"state {held:,} bytes; arena {source.arena:,} bytes, of which {source.live:,} are live at once")
+    say(f"state {room.state:,} bytes; arena {source.arena:,} bytes, of which {source.live:,} are live at once")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -43,13 +44,15 @@ def memory(
 ) -> None:
     """Show how much memory a training step of NET needs: counted from the program, and as the compiler allocates it.
 
-    Nothing is run, so the device is not needed. Add --remat to see what recomputing activations would save.
+    Nothing is run, so the device is not needed. Add --remat to see what recomputing activations would save. Of
+    --target c the bytes of code and constants are shown too, by the compiler that CC and CFLAGS name.
     """
     from netc.cli.views.waiting import waiting
     from netc.codegen.analysis.memory import memory_of
     from netc.codegen.rewrite.lower import lower
+    from netc.runtime.measure.code_size import code_size
     from netc.runtime.measure.memory import STEP, compiled_peak
-    from netc.runtime.prepare import in_use
+    from netc.runtime.prepare import emit_text, in_use
     from netc.runtime.target import parse_target
 
     program, where = program_request(net, batch).build(), parse_target(target)
@@ -57,6 +60,8 @@ def memory(
     counted = memory_of(program.state, lower(program.module, where.profile, choices), STEP)
     peak = compiled_peak(program, where, choices, watch=waiting(f"compiling for {target}", "compiled"))
     found = {"net": program.net.spec.name, "target": target, "batch": program.batch} | facts(counted, peak, depth)
+    if where.engine == "c":
+        found["flash"] = asdict(code_size(emit_text(program, where, choices).text))
     if as_json:
         print_json(found)
     else:
@@ -90,6 +95,11 @@ def _show(found: dict[str, Any], top: int) -> None:
     rows = [(n, megabytes(v)) for n, v in found["compiled"].items()]
     print_table(columns, rows, ("peak", megabytes(found["peak"])))
     print_line(f"{found['ratio']:.2f} of the sum")
+    if flash := found.get("flash"):
+        print_line("")
+        columns = [Column("C, compiled for size", fit="cut", style="cyan"), Column("bytes", right=True)]
+        print_table(columns, [(n, f"{flash[n]:,}") for n in ("code", "constants")])
+        print_line(f"by {flash['compiler']}", "dim")
     if top:
         layers = list(found["saved_by_layer"].items())
         print_line("")

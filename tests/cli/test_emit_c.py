@@ -1,6 +1,7 @@
 """`netc emit-c`: a training that needs a C compiler alone, beside the same training by the evaluator."""
 
 import json
+import re
 import struct
 import subprocess
 
@@ -102,3 +103,56 @@ def test_a_file_is_no_folder(netc, tmp_path):
     code, _, err = netc("emit-mlir", "mnist-linear", "--target", "c")
     assert code == 2
     assert "emit-mlir writes StableHLO, got --target c; netc emit-c writes the C" in err
+
+
+SMALL = ("--input", "4x4x1", "--batch", "1", "--optimizer", "sgd", "--momentum", "0")
+DEVICE_MAIN = """#include "net_static.h"
+int main(void)
+{
+    static const uint32_t seed[2] = {0, 5};
+    static const float x[16] = {1, 2, 3};
+    static const int32_t y[1] = {3};
+    float first, loss, correct, grad_norm, param_norm;
+    net_init(&net_static_work, &net_static_state, seed);
+    net_train_step(&net_static_work, &net_static_state, x, y, 0.1f, &first, &correct, &grad_norm, &param_norm);
+    net_train_step(&net_static_work, &net_static_state, x, y, 0.1f, &loss, &correct, &grad_norm, &param_norm);
+    return loss < first && first > 0 ? 42 : 1;
+}
+"""
+
+
+def test_a_program_without_files_and_malloc_has_its_memory_in_it(netc, c_compiler, tmp_path):
+    code, out, err = netc("emit-c", "mnist-linear", *SMALL, "--static", "--no-stdio", "--ram", "4kB", "-o", "c")
+    assert code == 0, err
+    assert "net.h, net.c, CMakeLists.txt, net_static.h, net_static.c" in out
+    folder = tmp_path / "c"
+    (folder / "main.c").write_text(DEVICE_MAIN)
+    flags = ["-std=c11", "-Os", "-Wall", "-Wextra", "-Wconversion", "-Werror", "-o", str(folder / "net")]
+    files = [str(folder / name) for name in ("main.c", "net.c", "net_static.c")]
+    subprocess.run([c_compiler, *flags, *files, "-lm"], check=True)
+    assert subprocess.run([str(folder / "net")], check=False).returncode == 42
+    assert "malloc" not in (text := (folder / "net.c").read_text()) and "stdio" not in text
+
+
+def test_a_device_too_small_is_a_sentence_before_anything_is_written(netc, tmp_path):
+    code, _, err = netc("emit-c", "mnist-linear", *SMALL, "--no-stdio", "--ram", "1kB", "-o", "c")
+    assert code == 2
+    wanted = (
+        r"--ram wants [\d,]+ bytes for mnist-linear \(state 692, arena \d+, a batch 68\), got 1kB; choose a smaller"
+    )
+    assert re.search(wanted, err)
+    assert not (tmp_path / "c").exists()
+    code, _, err = netc("emit-c", "mnist-linear", "--ram", "much", "-o", "c")
+    assert code == 2 and "--ram wants a size such as 500MB or 2GB, got 'much'" in err
+    code, _, err = netc("emit-c", "mnist-linear", "--static", "-o", "c")
+    assert code == 2 and "--static is for a program without main.c, which has memory of its own; add --no-stdio" in err
+
+
+def test_memory_of_c_says_what_goes_into_flash(netc, c_compiler, monkeypatch):
+    code, out, err = netc("memory", "mnist-linear", *SMALL, "--target", "c", "--json")
+    assert code == 0, err
+    flash = json.loads(out)["flash"]
+    assert 1000 < flash["code"] < 20000 and flash["constants"] < 4000 and "-O1" in flash["compiler"]
+    monkeypatch.setenv("CFLAGS", "-no-such-flag")
+    code, _, err = netc("memory", "mnist-linear", *SMALL, "--target", "c")
+    assert code == 2 and "--target c wants a C compiler that works, got" in err and "no-such-flag" in err
