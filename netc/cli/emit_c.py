@@ -25,14 +25,18 @@ from netc.cli.sections import Sectioned
 @click.option("--static", is_flag=True, help="Write net_static.c too: the state and the arena in static storage.")
 @click.option("--no-stdio", is_flag=True, help="Leave out main.c, which reads files and allocates.")
 @click.option("--ram", metavar="SIZE", help="The RAM of the device, as 256kB or 4MB: refuse what does not fit into it.")
+@click.option("--web", is_flag=True, help="Write one HTML page that trains in a browser, -o FILE.html.")
 @click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="Folder for the C files.")
-def emit_c(net: str, batch: int, static: bool, no_stdio: bool, ram: str | None, out: Path, **words: Any) -> None:
+def emit_c(
+    net: str, batch: int, static: bool, no_stdio: bool, ram: str | None, web: bool, out: Path, **words: Any
+) -> None:
     """Write NET's training program as C11: net.h and net.c, which need a C compiler and libm alone.
 
     Its functions are net_init, net_train_step, net_eval_step and net_predict; memory is what the caller gives. For a
     classifier of images there is a main.c that trains on IDX files and prints netc's trace, and a Makefile. The
     manifest net.json names every argument and result in order. For a device without files and malloc there is
-    --static --no-stdio, with --batch 1 --optimizer sgd --momentum 0 for the least memory.
+    --static --no-stdio, with --batch 1 --optimizer sgd --momentum 0 for the least memory. --web compiles the C to
+    WebAssembly by clang and wasm-ld, in a page that learns digits and says what one draws.
     """
     from netc.codegen.c.folder import c_files
     from netc.codegen.c.static import refuse_room, room_of, static_files
@@ -43,6 +47,9 @@ def emit_c(net: str, batch: int, static: bool, no_stdio: bool, ram: str | None, 
     from netc.runtime.prepare import sha256_of_text
     from netc.runtime.target import parse_target, refuse_replicas
 
+    if web:
+        _write_page(net, batch, out, other=static or no_stdio or ram is not None)
+        return
     if out.exists() and not out.is_dir():
         raise UserError(f"-o wants a folder, got the file {out}; name another one")
     if static and not no_stdio:
@@ -66,3 +73,16 @@ def emit_c(net: str, batch: int, static: bool, no_stdio: bool, ram: str | None, 
     say(f"{out}  {', '.join(files)}: {lines:,} lines of C11")
     say(f"{out / 'net.json'}  its arguments and results, in order")
     say(f"state {room.state:,} bytes; arena {source.arena:,} bytes, of which {source.live:,} are live at once")
+
+
+def _write_page(net: str, batch: int, out: Path, *, other: bool) -> None:
+    from netc.netspec.errors import UserError
+    from netc.reports.web import web_page
+    from netc.runtime.target import parse_target, refuse_replicas
+
+    if other:
+        raise UserError("--web is a page, got an option of devices; leave out --static, --no-stdio and --ram")
+    program = built_program(net, batch, sampler=False)
+    refuse_replicas(parse_target("c"), program.replicas)
+    page = web_page(program, out)
+    say(f"wrote {page} ({page.stat().st_size / 1e3:,.0f} kB); it loads nothing, so a browser opens it as it is")
