@@ -100,9 +100,13 @@ def _run(command: list[str], longest: float) -> str:
     return lines[0].strip()[:300]
 
 
-def compile_c(text: str, label: str, cache: Cache) -> Entry:
-    """A text of C as a shared library, from the cache if it is there. Raises UserError or CompileError."""
+def compile_c(text: str, label: str, cache: Cache, more: tuple[str, ...] = ()) -> Entry:
+    """A text of C as a shared library, from the cache if it is there; `more` flags go last.
+
+    Raises UserError or CompileError.
+    """
     compiler = c_compiler()
+    compiler = replace(compiler, flags=(*compiler.flags, *more))
     flags = (*compiler.flags, f"host={host_cpu()}")
     key = CacheKey(hashlib.sha256(text.encode()).hexdigest(), compiler.version, "c", flags, label)
     mark = f"netc {key.digest[:32]}"

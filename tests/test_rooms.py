@@ -37,6 +37,8 @@ EXTRA: dict[str, set[str]] = {
     "codegen/distribute/lockstep.py": {"numpy"},
     "codegen/evaluator.py": {"numpy"},
     "netc/cli/views/sweep.py": {"matplotlib"},
+    **{f"netc/kernels/{n}.py": {"numpy"} for n in ("arithmetic", "array_words", "compiled", "launch", "run")},
+    **{f"netc/kernels/{n}.py": {"numpy"} for n in ("simulate", "watch")},
     "netc/reports/looked.py": {"numpy"},
     "netc/reports/templates.py": {"jinja2"},
     "netc/runs.py": {"numpy"},
@@ -64,17 +66,9 @@ EXTRA: dict[str, set[str]] = {
     "proofs_oracle/peers/torch_transformers.py": {"torch"},
 }
 HEAVY_EXTRAS = {
-    "huggingface_hub",
-    "jinja2",
-    "matplotlib",
-    "mlflow",
-    "onnx",
-    "optuna",
-    "pyarrow",
-    "tensorboardX",
-    "tokenizers",
+    "huggingface_hub", "jinja2", "matplotlib", "mlflow", "onnx", "optuna", "pyarrow", "tensorboardX", "tokenizers",
     "wandb",
-}
+}  # fmt: skip
 LAZY = {*HEAVY_EXTRAS, "iree", "jax", "jaxlib"}  # never at the top level of a module outside proofs_oracle
 LIGHT = {"click", "netc"}  # what the command line imports before it knows the command
 SOURCES = sorted(p for room in ROOMS for p in (ROOT / room).rglob("*.py") if "__pycache__" not in p.parts)

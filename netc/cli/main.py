@@ -55,6 +55,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "oracle": ("oracle", "oracle", "Check every gradient against JAX and finite differences."),
     "certify": ("certify", "certify", "Check in exact arithmetic that gradients are derivatives of the loss."),
     "prove": ("prove", "prove", "Prove, by Lean's kernel, that gradients are derivatives of the loss."),
+    "kernel": ("kernel", "kernel", "Simulate, compile and run kernels written in Lean or Python."),
     "data": ("data", "data", "List, download or tokenize datasets."),
     "cache": ("cache", "cache", "List, prune or clear compiled programs."),
     "doctor": ("doctor", "doctor", "Check what works on this machine and how to fix what does not."),

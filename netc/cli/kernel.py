@@ -1,0 +1,174 @@
+"""`netc kernel`: kernels of one's own, simulated, compiled and written in other languages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from netc.cli.console import say
+from netc.cli.options import json_option, print_json
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from netc.kernels.ir import Kernel
+    from netc.kernels.run import Done
+
+SHOWN = 6  # elements of a result that a person is shown
+
+
+@click.group()
+def kernel() -> None:
+    """Run kernels of your own, written in Lean as cLean has them or in Python.
+
+    KERNEL is FILE.lean:NAME or FILE.py:NAME; the name may be left out where the file has one kernel.
+    """
+
+
+@kernel.command("ls")
+@click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
+@json_option
+def ls(file: Path, as_json: bool) -> None:
+    """List the kernels of FILE, and what each takes."""
+    from netc.kernels.find import kernels_in
+
+    found = kernels_in(file)
+    if as_json:
+        print_json([_about(k) for k in found])
+        return
+    for k in found:
+        say(f"{k.name}  {_signature(k)}")
+        if k.doc:
+            say(f"    {k.doc.splitlines()[0]}")
+
+
+def _about(k: Kernel) -> dict[str, Any]:
+    from netc.kernels.ir import SPOKEN
+
+    return {
+        "name": k.name,
+        "line": k.line,
+        "doc": k.doc,
+        "scalars": {s.name: SPOKEN[s.type] for s in k.scalars},
+        "arrays": {a.name: SPOKEN[a.type] for a in k.globals},
+        "shared": {a.name: {"type": SPOKEN[a.type], "size": a.size or None} for a in k.shared},
+        "writes": list(k.written),
+    }
+
+
+def _signature(k: Kernel) -> str:
+    from netc.kernels.ir import SPOKEN
+
+    scalars = [f"{s.name}: {SPOKEN[s.type]}" for s in k.scalars]
+    arrays = [f"{a.name}: {SPOKEN[a.type]}[]" for a in k.globals]
+    shared = [f"shared {a.name}: {SPOKEN[a.type]}[{a.size or 'threads'}]" for a in k.shared]
+    return ", ".join((*scalars, *arrays, *shared))
+
+
+def _dims(text: str, flag: str) -> tuple[int, ...]:
+    from netc.netspec.errors import UserError
+
+    words = text.replace("x", ",").split(",")
+    if not all(w.strip().isdecimal() and len(w) < 12 for w in words):
+        raise UserError(f"--{flag} wants one to three sizes, got {text[:40]!r}; write 4 or 4,2")
+    return tuple(int(w) for w in words)
+
+
+def _pairs(words: tuple[str, ...], flag: str) -> dict[str, str]:
+    from netc.netspec.errors import UserError
+
+    found: dict[str, str] = {}
+    for word in words:
+        name, mark, value = word.partition("=")
+        if not mark or not name or not value:
+            raise UserError(f"--{flag} wants NAME=VALUE, got {word[:60]!r}; write it so")
+        if name in found:
+            raise UserError(f"--{flag} wants each name once, got {name} twice; drop one")
+        found[name] = value
+    return found
+
+
+@kernel.command("run")
+@click.argument("kernel_", metavar="KERNEL")
+@click.option("--grid", default="1", show_default=True, metavar="X[,Y[,Z]]", help="Blocks of the grid.")
+@click.option("--block", default="256", show_default=True, metavar="X[,Y[,Z]]", help="Threads of a block.")
+@click.option("--set", "set_", multiple=True, metavar="NAME=NUMBER", help="Value of a scalar argument.")
+@click.option(
+    "--array", "array", multiple=True, metavar="NAME=ARRAY", help="FILE.npy, FILE.json, [1, 2] or zeros:1000."
+)
+@click.option(
+    "--shared", "shared", multiple=True, metavar="NAME=N", help="Elements of a shared array.  [default: one a thread]"
+)
+@click.option("--target", default="simulate", show_default=True, help="How to run: simulate or c.")
+@click.option("-o", "--out", type=click.Path(path_type=Path), help="Folder for the arrays that it writes, as .npy.")
+@json_option
+def run(
+    kernel_: str,
+    grid: str,
+    block: str,
+    set_: tuple[str, ...],
+    array: tuple[str, ...],
+    shared: tuple[str, ...],
+    target: str,
+    out: Path | None,
+    as_json: bool,
+) -> None:
+    """Run KERNEL once, and print or write the arrays that it writes.
+
+    `simulate` steps all threads and names races, indices outside an array, shared memory that was read before it was
+    written, and barriers that a part of a block does not meet; then the exit code is 1 and nothing is written.
+    """
+    from netc.kernels.find import find
+    from netc.kernels.run import run_once
+
+    found = find(kernel_)
+    done = run_once(
+        found,
+        (_dims(grid, "grid"), _dims(block, "block")),
+        _scalars(found, _pairs(set_, "set")),
+        _arrays(found, _pairs(array, "array")),
+        {n: _dims(size, "shared")[0] for n, size in _pairs(shared, "shared").items()},
+        target,
+    )
+    if as_json:
+        print_json(done.to_json())
+    for fault in done.faults:
+        say(f"netc: {found.file}:{fault.line}: {fault.kind}: {fault.sentence}", err=True)
+    if done.faults:
+        click.get_current_context().exit(1)
+    if not as_json:
+        _show(done)
+    if out is not None:
+        _write(done, out)
+
+
+def _scalars(found: Kernel, words: Mapping[str, str]) -> dict[str, Any]:
+    from netc.kernels.array_words import number_of
+
+    own = {s.name: s for s in found.scalars}
+    return {n: number_of(own[n], word) if n in own else word for n, word in words.items()}
+
+
+def _arrays(found: Kernel, words: Mapping[str, str]) -> dict[str, Any]:
+    from netc.kernels.array_words import array_of
+
+    own = {a.name: a for a in found.globals}
+    return {n: array_of(own[n], word) if n in own else word for n, word in words.items()}
+
+
+def _show(done: Done) -> None:
+    say(done.sentence)
+    for name, array in done.results.items():
+        flat = array.reshape(-1)
+        some = ", ".join(f"{v:g}" for v in flat[:SHOWN].tolist())
+        more = ", .." if flat.size > SHOWN else ""
+        say(f"{name}  {array.dtype} {list(array.shape)}  {some}{more}")
+
+
+def _write(done: Done, out: Path) -> None:
+    from netc.kernels.run import write_arrays
+
+    for path in write_arrays(done.results, out):
+        say(f"written to {path}")

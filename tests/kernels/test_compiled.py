@@ -1,0 +1,99 @@
+"""A kernel as C: what simulation names C refuses too, in one process and without harm."""
+
+import subprocess
+
+import numpy as np
+import pytest
+
+from netc.kernels.c_text import c_text
+from netc.kernels.compiled import Compiled
+from netc.kernels.launch import launch_of, memory_of, scalars_of
+from netc.kernels.lean import kernels_of
+from netc.kernels.run import run_once
+from tests.kernels.cases import CASES, NAMES
+
+TEXT = """
+kernelArgs Args(N: Nat, to: Nat)
+  global[x: Array Float] global[n: Array Int] global[wide: Array Float64] global[small: Array UInt8]
+  shared[tile: Array Float]
+
+device_kernel faulty : KernelM Args Unit := do
+  let args ← getArgs
+  let i ← globalIdxX
+  if args.N > 0 then
+    args.x.set (i - args.N + 1) 1.0
+  if i % 8 < args.to then
+    barrier
+  while args.to > 8 do
+    barrier
+
+device_kernel numbers : KernelM Args Unit := do
+  let args ← getArgs
+  let i ← globalIdxX
+  let v ← args.x.get i
+  let w := Float64.ofNat i
+  args.n.set i (v * 1000000000.0).toNat
+  args.small.set i ((v * 100.0).toUInt8 + (i * 70).toUInt8)
+  args.wide.set i ((w - 3.5).abs.sqrt + Float64.ofNat (i / 3 - 7 % (i - 2)))
+  args.x.set i (max v (0.1 - v) + (if v > 0.5 ∧ ¬(i = 2) then Float.floor v else -v))
+"""
+
+
+def given(size=8):
+    x = np.array([0.3, -0.5, np.nan, 1.5, 2.5, -3e9, 7e8, 0.1], np.float32)
+    return {"x": np.resize(x, size), "n": np.zeros(size, np.int32), "wide": np.zeros(size),
+            "small": np.zeros(size, np.uint8)}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("numbers", "kind", "line", "sentence"),
+    [
+        ({"N": 1, "to": 8}, "", 0, ""),
+        ({"N": 2, "to": 8}, "outside", 10, "thread 0 of block 0 uses x[-1], outside its elements"),
+        ({"N": 0, "to": 5}, "divergence", 11, "thread 5 of block 0 goes another way than thread 0 of block 0"),
+    ],
+)
+def test_faults_are_named(numbers, kind, line, sentence, c_compiler):
+    faulty, _ = kernels_of(TEXT, "f.lean")
+    found = run_once(faulty, (1, 8), numbers, given(), target="c")
+    assert [(f.kind, f.line) for f in found.faults] == ([(kind, line)] if kind else [])
+    assert all(sentence in f.sentence for f in found.faults)
+
+
+def test_every_type_and_operator_has_the_bits_of_the_simulation(c_compiler):
+    _, numbers = kernels_of(TEXT, "f.lean")
+    simulated, compiled = (
+        run_once(numbers, (1, 8), {"N": 8, "to": 8}, given(), target=target) for target in ("simulate", "c")
+    )
+    assert not simulated.faults
+    for name, array in simulated.results.items():
+        assert array.tobytes() == compiled.results[name].tobytes(), name
+    assert simulated.results["n"].tolist()[:4] == [300000000, -500000000, 0, 1500000000]
+    assert simulated.results["small"].tolist() == [30, 70, 140, 104, 18, 94, 163, 244]
+
+
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+def test_no_compiler_warns(compiler, tmp_path):
+    """Of one file with every kernel, since starting a compiler is what takes the time."""
+    texts = [c_text(c.kernel) for c in CASES] + [c_text(k) for k in kernels_of(TEXT, "f.lean")]
+    flags = ["-std=c11", "-Wall", "-Wextra", "-Wconversion", "-Wno-unknown-pragmas", "-Wno-unused-parameter"]
+    flags += ["-Werror", "-fsyntax-only"]
+    files = []
+    for n, text in enumerate(texts):
+        files.append(tmp_path / f"{n}.c")
+        files[-1].write_text(text)
+    try:
+        done = subprocess.run([compiler, *flags, *files], capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        pytest.skip(f"no {compiler}")
+    assert done.returncode == 0, done.stderr[:2000]
+
+
+def test_a_kernel_is_called_in_place_and_kept(c_compiler):
+    case = CASES[NAMES.index("saxpy")]
+    kernel = case.kernel
+    call, memory = Compiled(kernel), memory_of(kernel, {n: a.copy() for n, a in case.arrays.items()})
+    launch, scalars = launch_of(kernel, case.grid, case.block), scalars_of(kernel, case.numbers)
+    for _ in range(2):
+        assert call(launch, scalars, memory) == ()
+    np.testing.assert_array_equal(memory["result"], case.wanted["result"])
