@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from netc.codegen.rewrite.form_overrides import NO_OVERRIDES
+from netc.codegen.sharding.mesh import parse_sharding
 from netc.netspec.errors import UserError
 from netc.requests import Plan, saving_of
 from netc.runtime.data.batches import steps_per_epoch
@@ -19,9 +20,10 @@ from netc.runtime.target import parse_target
 from netc.train_request import SAVING, TrainRequest, saving_types
 from netc.word_types import typed
 
+DEVICES = ("devices", "mesh", "shard")
 ENDS = ("epochs", "patience")
 ALLOWED = frozenset(
-    {"data_dir", "target", "devices", "same_bits", "log", "log_every", "workers", "on_damaged", *ENDS, *SAVING}
+    {"data_dir", "target", *DEVICES, "same_bits", "log", "log_every", "workers", "on_damaged", *ENDS, *SAVING}
 )
 """Words that a run may go on with."""
 
@@ -53,14 +55,30 @@ def resumed(folder: Path, words: Mapping[str, Any], *, same_bits: bool = True) -
                 "or give `same_bits=False` too"
             )
         config = on_target(config, word)
-    if (devices := words.get("devices")) is not None and devices != config.devices:
-        if same_bits:
-            raise UserError(
-                f"{folder} was begun on {config.devices} devices, got `devices={devices}`, whose sums round in another "
-                "way; leave it out, or give `same_bits=False` too"
-            )
-        config = replace(config, devices=devices)
-    return writable(config)
+    spread = on_devices(config, words)
+    if spread != config and same_bits:
+        got = ", ".join(f"`{name}={words[name]}`" for name in DEVICES if words.get(name) is not None)
+        raise UserError(
+            f"{folder} was begun on {config.sharding or f'{config.devices} devices'}, got {got}, whose sums round in "
+            "another way; leave it out, or give `same_bits=False` too"
+        )
+    return writable(spread)
+
+
+def on_devices(config: RunConfig, words: Mapping[str, Any]) -> RunConfig:
+    """The run on the devices, or the mesh of them, that the words say: one takes the other's place. Raises UserError.
+
+    A `shard` alone is of the mesh that it has.
+    """
+    devices, mesh, shard = (words.get(name) for name in DEVICES)
+    if devices is not None and (mesh is not None or shard is not None):
+        raise UserError("`devices` and `mesh` both say on which devices to go on; leave one of them out")
+    if devices is not None:
+        return replace(config, devices=devices, mesh="", shard="")
+    if mesh is None and shard is None:
+        return config
+    found = parse_sharding(mesh or config.mesh or None, config.shard or None if shard is None else shard)
+    return replace(config, devices=1, mesh=str(found.mesh) if found else "", shard=found.shard if found else "")
 
 
 def on_target(config: RunConfig, word: str) -> RunConfig:
@@ -80,7 +98,7 @@ def begun_already(request: TrainRequest, plan: Plan, *, same_bits: bool = True) 
     if not same_bits and held.target != config.target:
         held = on_target(held, config.target)
     if not same_bits:
-        held = replace(held, devices=config.devices)
+        held = replace(held, devices=config.devices, mesh=config.mesh, shard=config.shard)
     if found := [*_differences(held.to_json(), config.to_json())]:
         raise UserError(
             f"`auto_resume` wants the options that started {plan.folder}, got others: {'; '.join(found)}; give those, "

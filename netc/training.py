@@ -80,8 +80,8 @@ def resume(
 
     A run on arrays of your own wants the same `data` again. `words` may be `epochs` (more of them), `patience`,
     `data_dir`, `workers`, `on_damaged`, `log`, `log_every`, `checkpoint_every`, `checkpoint_minutes`, `keep`, and,
-    without `same_bits`, `target`. A run on a generator cannot go on. Raises as `train` does, and ValueError (of
-    netc.traces, a TraceError) for a trace that is not the run's.
+    without `same_bits`, `target`, `devices`, `mesh` and `shard`. A run on a generator cannot go on. Raises as `train`
+    does, and ValueError (of netc.traces, a TraceError) for a trace that is not the run's.
     """
     folder = run.folder if isinstance(run, Run) else Path(run)
     plan = plan_resumed(folder, data, words, same_bits=same_bits)

@@ -14,7 +14,7 @@ from netc.codegen.program import Program
 from netc.netspec.errors import NetcError, UserError
 from netc.netspec.types import TensorType
 from netc.runtime.backends import load
-from netc.runtime.backends.protocol import Array, Buffer, Loaded
+from netc.runtime.backends.protocol import Array, Buffer, InPieces, Loaded, Piece
 from netc.runtime.prepare import Prepared
 
 DTYPES = {"f32": np.float32, "f64": np.float64, "i32": np.int32, "ui32": np.uint32, "ui8": np.uint8, "i1": np.bool_}
@@ -55,18 +55,19 @@ class Session:
     Raises UserError for what does not fit the program: batches of another size, shape or type, or no state.
     """
 
-    def __init__(self, prepared: Prepared, processes: int = 1) -> None:
+    def __init__(self, prepared: Prepared, parts: int = 1) -> None:
+        """`parts`: of a batch this session gets one of so many equal ones; other processes get the others."""
         self.prepared = prepared
         self.program: Program = prepared.program
         self.metrics = tuple(prepared.source.module.function("train_step").result_names[len(self.program.state) :])
         step = self.program.module.function("train_step")  # the one that every program has
         held = len(self.program.state)
-        parts = self.program.replicas // processes
+        replicas = self.program.replicas
         self._x, self._y = (
-            _Wanted(n, TensorType((parts * v.shape[0], *v.shape[1:]), v.type.dtype))
+            _Wanted(n, TensorType((replicas * v.shape[0] // parts, *v.shape[1:]), v.type.dtype))
             for n, v in zip("xy", step.params[held : held + 2], strict=True)
         )
-        self._weight = _Wanted("weight", TensorType((self.program.batch // processes,)))
+        self._weight = _Wanted("weight", TensorType((self.program.batch // parts,)))
         self._kept = len(self.program.kept)
         self._averages = [i for i, slot in enumerate(self.program.state) if slot.role == "average"]
 
@@ -102,6 +103,12 @@ class Session:
         """The whole state on the host, by name, in order."""
         buffers = _buffers(state)
         return {s.name: self.loaded.get(v) for s, v in zip(self.program.state, buffers, strict=True)}
+
+    def pieces(self, state: State) -> dict[str, list[Piece]]:
+        """What this process is to write of the state, by name, in order, where several have it in pieces."""
+        assert isinstance(self.loaded, InPieces)
+        buffers = _buffers(state)
+        return {s.name: self.loaded.pieces(v) for s, v in zip(self.program.state, buffers, strict=True)}
 
     @property
     def concurrent_upload(self) -> bool:

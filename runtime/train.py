@@ -22,9 +22,10 @@ from netc.runtime.backends.protocol import Array
 from netc.runtime.cache.store import Cache
 from netc.runtime.data.batches import Batch, Normalise, open_all, prefetch, steps_per_epoch, train_batches
 from netc.runtime.data.damaged import untold
-from netc.runtime.data.dataset import AnySplit, Columns, Dataset
+from netc.runtime.data.dataset import AnySplit, Dataset
 from netc.runtime.data.examples import Examples
 from netc.runtime.data.frame import fit_of
+from netc.runtime.data.part import Part, part_of
 from netc.runtime.fit import check_fit
 from netc.runtime.logs.tee import logged
 from netc.runtime.metrics.measure import measured
@@ -39,11 +40,11 @@ from netc.runtime.run.config import Logging, RunConfig, refuse_used
 from netc.runtime.run.interrupt import interruptible
 from netc.runtime.run.ledger import Ledger, StepDone
 from netc.runtime.run.lock import only_writer
+from netc.runtime.run.meta import meta_of
 from netc.runtime.run.outcome import Outcome
 from netc.runtime.run.resume import LeftOff, damaged, left_off, tidy
 from netc.runtime.run.saver import Counter, NonFiniteError, Rescue, Saver, diverged
 from netc.runtime.run.standing import LOSS, Comparison, Standing, comparison_of, is_kept, is_over, moved, said
-from netc.runtime.run.tokenizer import record_of
 from netc.runtime.run.traced import AnyTrace, traced
 from netc.runtime.run.waiting import Waiting
 from netc.runtime.schedule import learning_rate
@@ -90,6 +91,7 @@ class _Run:
     comparison: Comparison
     workers: int
     together: Together
+    part: Part  # of each batch, what this process makes
     waiting: Waiting = field(default_factory=Waiting)
 
     @property
@@ -128,7 +130,7 @@ def train(
     watch = progress or Progress()
     begin = time.perf_counter()
     target = parse_target(config.target)
-    refuse_apart(target, config.training.best_by, together, config.mesh)
+    refuse_apart(target, config.training.best_by, together)
     check_device(target, *config.devices_asked)
     check_fit(config, data)
     per_epoch = steps_per_epoch(len(data.train), config.training.batch)
@@ -209,18 +211,14 @@ def _prepared(
     prepared = prepare(program, target, cache, config.choices)
     tested = build(config.net, config.recipe.untaught, batch, replicas=n) if config.trained_net != config.net else None
     watch.prepared(prepared)
-    own, session = together.part.count, Trainer(prepared, together.part.count)
+    part = part_of(together.part, config.sharding)
+    session = Trainer(prepared, part.count)
     # as `netc eval` makes it
-    examiner = Trainer(prepare(tested.on(config.sharding), target, cache, choices), own) if tested else session
-    meta: dict[str, Any] = {"spec_sha256": config.net.digest, "net": config.net.spec.name}
-    meta["normalise"] = normalise.to_json()
-    meta |= {"classes": list(data.classes), "data_sha256": data.digest, **record_of(data.tokenizer)}
-    if data.columns != Columns():
-        meta["columns"] = {"inputs": list(data.columns.inputs), "targets": list(data.columns.targets)}
-    saver = Saver(folder, session, config.saving, meta, writes=together.leads)
+    examiner = Trainer(prepare(tested.on(config.sharding), target, cache, choices), part.count) if tested else session
+    saver = Saver(folder, session, config.saving, meta_of(config, data, normalise, program), together)
     comparison = comparison_of(config, data)
     return _Run(
-        *(config, data, folder, session, examiner, normalise, per_epoch, watch, saver, comparison, workers, together)
+        config, data, folder, session, examiner, normalise, per_epoch, watch, saver, comparison, workers, together, part
     )
 
 
@@ -291,7 +289,7 @@ def _train_epoch(run: _Run, counter: Counter, trace: AnyTrace, stop: Stop) -> No
     batches = train_batches(
         run.data.train, batch=run.training.batch, seed=run.config.seed, epoch=epoch, normalise=run.normalise,
         augment=run.config.augment, start=start, feeding=run.config.feeding, workers=run.workers,
-        fit=fit_of(run.config.preprocess), part=run.together.part,
+        fit=fit_of(run.config.preprocess), part=run.part,
     )  # fmt: skip
     with Ledger(trace) as ledger:
         _steps(run, counter, ledger, _ahead(run, _groups(run, batches, counter)), stop)
@@ -363,7 +361,7 @@ def _evaluate(run: _Run, counter: Counter, trace: AnyTrace, stop: Stop) -> None:
     """
     if run.examiner is not run.session:
         run.examiner.restore(run.session.fetch())
-    parts, own = (run.examiner, run.data.test, run.training.batch, run.normalise), run.together.part
+    parts, own = (run.examiner, run.data.test, run.training.batch, run.normalise), run.part
     loss, correct, count = sums(*parts, stop.now, part=own)
     if stop.come:
         return

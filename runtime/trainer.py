@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 import numpy as np
 
 from netc.netspec.errors import NetcError, UserError
-from netc.runtime.backends.protocol import Array
+from netc.runtime.backends.protocol import Array, Piece
 from netc.runtime.prepare import Prepared
 from netc.runtime.session import NO_STATE, Feed, Session, State
 
@@ -15,10 +15,10 @@ from netc.runtime.session import NO_STATE, Feed, Session, State
 class Trainer:
     """The state of a training run on a device, and the module's functions on it. It is loaded at once."""
 
-    def __init__(self, prepared: Prepared, processes: int = 1) -> None:
+    def __init__(self, prepared: Prepared, parts: int = 1) -> None:
         self.prepared = prepared
         self.program = prepared.program
-        self.session = Session(prepared, processes)
+        self.session = Session(prepared, parts)
         self.state: State | None = None
         self.upload = self.session.upload
         self.concurrent_upload = self.session.concurrent_upload
@@ -34,6 +34,10 @@ class Trainer:
     def fetch(self) -> dict[str, Array]:
         """The whole state on the host, by name, in order."""
         return self.session.fetch(self._held)
+
+    def pieces(self) -> dict[str, list[Piece]]:
+        """What this process is to write of the state, by name, in order, where several have it in pieces."""
+        return self.session.pieces(self._held)
 
     @property
     def _held(self) -> State:

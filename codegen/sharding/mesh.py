@@ -42,6 +42,19 @@ class Mesh:
         """The devices along an axis; 1 where there is no such axis."""
         return dict(self.axes).get(axis, 1)
 
+    def part_of(self, process: int, processes: int) -> tuple[int, int]:
+        """Which of how many equal parts of a batch the devices of a process need, each having as many in a row.
+
+        Those are its places along `data`; all of the batch, (0, 1), where they are no such part.
+        """
+        names = [name for name, _ in self.axes]
+        count, own = self.count("data"), self.size // processes
+        inner = math.prod(n for _, n in self.axes[names.index("data") + 1 :]) if "data" in names else 1
+        places = {device // inner % count for device in range(process * own, (process + 1) * own)}
+        first, held = min(places), len(places)
+        even = first % held == 0 and count % held == 0 and max(places) == first + held - 1
+        return (first // held, count // held) if even else (0, 1)
+
     def __str__(self) -> str:
         return ",".join(f"{name}={count}" for name, count in self.axes)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from netc.requests import Plan
     from netc.runtime.processes.group import Together
     from netc.runtime.run.outcome import Outcome
+    from netc.together import Shared
     from netc.traces.schema import EvalRecord
     from netc.train_request import TrainRequest
 
@@ -144,8 +146,10 @@ def train(
     with lasting_output():
         from netc.together import joined
 
-        with joined(coordinator, process_id, processes, given().get("devices")) as together:
-            ended = _train(net, resume, together, same_bits=same_bits, quiet=quiet)
+        request = None if resume else train_request(net)
+        shared = _shared(resume, request)
+        with joined(coordinator, process_id, processes, shared) as together:
+            ended = _train(request, resume, together, shared, same_bits=same_bits, quiet=quiet)
         if together.leads:
             _tell(*ended, resume)
         elif ended.outcome.interrupted:
@@ -159,7 +163,31 @@ class _Ended(NamedTuple):
     before: int
 
 
-def _train(net: str | None, folder: Path | None, together: Together, *, same_bits: bool, quiet: bool) -> _Ended:
+def _shared(folder: Path | None, request: TrainRequest | None) -> Shared:
+    """The devices that processes would share: those of a mesh, or as words or a file say. Raises UserError."""
+    from netc.codegen.sharding.mesh import parse_sharding
+    from netc.resuming import on_devices
+    from netc.runtime.run.config import read_config
+    from netc.together import Shared
+
+    stated = given().get("devices")
+    if request is None:
+        assert folder is not None  # what else there is to train
+        return Shared(stated, on_devices(read_config(folder), given()).sharding)
+    if stated is None and request.devices > 1:
+        stated = request.devices
+    return Shared(stated, parse_sharding(request.mesh, request.shard))
+
+
+def _train(
+    request: TrainRequest | None,
+    folder: Path | None,
+    together: Together,
+    shared: Shared,
+    *,
+    same_bits: bool,
+    quiet: bool,
+) -> _Ended:
     from netc.cli.views.train import TrainView
     from netc.runs import Run
     from netc.runtime.train import Progress
@@ -170,14 +198,14 @@ def _train(net: str | None, folder: Path | None, together: Together, *, same_bit
         if together.leads:
             say(f"netc: {text}", err=True)
 
-    count, stated = together.part.count, given().get("devices")
-    devices = {"devices": stated or count} if count > 1 else {}
-    if folder is not None:
+    devices = shared.words(together.part.count)
+    if request is None:
+        assert folder is not None
         words = {**devices, **{name: value for name, value in given().items() if name not in HERE}}
         plan, resume = plan_resumed(folder, words.pop("data", None), words, same_bits=same_bits), True
     else:
-        plan, resume = plan_of(train_request(net, **devices), same_bits=same_bits, note=note)
-    plan = planned_together(plan, together)
+        plan, resume = plan_of(replace(request, **devices), same_bits=same_bits, note=note)
+    plan = planned_together(plan, together, shared)
     before = Run.open(folder).steps if folder is not None else 0
     with TrainView(plan.config, plan.data, quiet=quiet or not together.leads) as view:
         for text in plan.start.notes_for(plan.data.classes) if plan.start and together.leads else ():

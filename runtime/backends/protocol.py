@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -22,6 +22,14 @@ class Source:
     module: Module
     text: str
     artefact: Path | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Piece:
+    """A part of a tensor: `array`, whose first number stands at `start` of the whole."""
+
+    start: tuple[int, ...]
+    array: Array
 
 
 class Loaded(Protocol):
@@ -51,3 +59,11 @@ class Loaded(Protocol):
 
     def call(self, function: str, args: Sequence[Buffer]) -> list[Buffer]:
         """Call a function. The caller does not use again those arguments that the function says are donated."""
+
+
+@runtime_checkable
+class InPieces(Loaded, Protocol):
+    """A module whose tensors lie in pieces on the devices of several processes."""
+
+    def pieces(self, buffer: Buffer) -> list[Piece]:
+        """Those pieces of a tensor that this process is to write: of all processes they are the whole, each once."""

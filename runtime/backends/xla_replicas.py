@@ -23,9 +23,10 @@ FLAG = "--xla_force_host_platform_device_count"
 
 
 def devices_of(count: int, word: str = "devices") -> list[Any]:
-    """The first `count` devices of jaxlib's client, of all processes; raises UserError, of `word`, for fewer.
+    """`count` devices of jaxlib's client, the first of each process; raises UserError, of `word`, for fewer.
 
-    A host's CPU is as many devices as are asked for, which jaxlib wants to know before its first use in a process.
+    They are in the order of the processes, as many of each. A host's CPU is as many devices as are asked for, which
+    jaxlib wants to know before its first use in a process.
     """
     check_xla()
     import jax
@@ -35,13 +36,16 @@ def devices_of(count: int, word: str = "devices") -> list[Any]:
         with contextlib.suppress(RuntimeError):  # it is in use already: what it has then is what there is
             jax.config.update("jax_num_cpu_devices", count)
     found = get_backend().devices()
-    if len(found) < count:
+    processes = sorted({d.process_index for d in found})
+    of_each = [[d for d in found if d.process_index == p][: -(-count // len(processes))] for p in processes]
+    chosen = [device for own in of_each for device in own]
+    if len(chosen) < count:
         kind, few = found[0].platform, len(found)
         do = f"give at most {few}"
         if kind == "cpu":
             do += f", or start anew: jaxlib is in use in this process, or XLA_FLAGS says another {FLAG}"
         raise UserError(f"`{word}` wants no more than jaxlib has here, {few} of {kind}, got {count}; {do}")
-    return list(found[:count])
+    return chosen[:count]
 
 
 class XlaDevices(XlaLoaded):
@@ -50,6 +54,7 @@ class XlaDevices(XlaLoaded):
     def __init__(self, source: Source, devices: Sequence[Any]) -> None:
         super().__init__(source)
         self._devices = list(devices)
+        self._local = [d for d in devices if d.process_index == self._jax.process_index()]
         self._avals: dict[Any, Any] = {}
 
     def _whole(self, parts: Sequence[Any], shape: tuple[int, ...], sharding: Any) -> Any:
@@ -70,7 +75,6 @@ class XlaReplicas(XlaDevices):
         from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
         mesh = Mesh(np.array(self._devices), (REPLICA,))
-        self._local = [d for d in self._devices if d.process_index == self._jax.process_index()]
         self._shardings: dict[int | None, Any] = {
             axis: NamedSharding(mesh, PartitionSpec(*(() if axis is None else (*(None,) * axis, REPLICA))))
             for axis in (None, 0, 1)

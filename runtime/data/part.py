@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from netc.codegen.sharding.mesh import Sharding
 from netc.runtime.data.errors import DataError
 
 
@@ -26,3 +27,8 @@ class Part:
 
 
 WHOLE = Part()
+
+
+def part_of(process: Part, sharding: Sharding | None) -> Part:
+    """What one of several processes makes of each batch: its own part, or what its devices of a mesh need."""
+    return Part(*sharding.mesh.part_of(process.index, process.count)) if sharding else process

@@ -16,7 +16,7 @@ from typing import NoReturn, Protocol
 from netc.netspec.errors import UserError
 from netc.runtime.data.part import WHOLE, Part
 from netc.runtime.processes.agreement import Agreement
-from netc.runtime.processes.store import LOST, PeerError, Store
+from netc.runtime.processes.store import LOST, MISTAKE, PeerError, Store
 from netc.runtime.target import Target
 
 LOOKS = 0.25  # seconds between two looks at the store
@@ -39,6 +39,9 @@ class Together(Protocol):
     def shared(self, name: str, make: Callable[[], str]) -> str:
         """What the leader makes, in all processes. A name is used once."""
 
+    def gathered(self, name: str, own: str) -> list[str]:
+        """What each process has of it, in all processes. A name is used once."""
+
     def compare(self, facts: Mapping[str, str]) -> None:
         """Raise UserError unless all processes have the same facts."""
 
@@ -46,18 +49,14 @@ class Together(Protocol):
         """What says when to stop; `asked` is filled by signals and callbacks."""
 
 
-def refuse_apart(target: Target, best_by: str, together: Together, mesh: str = "") -> None:
-    """Raise UserError for several processes on a target or mesh that does not span them, or with a metric of one."""
+def refuse_apart(target: Target, best_by: str, together: Together) -> None:
+    """Raise UserError for several processes on a target that does not span them, or with a metric of one."""
     if together.part.count == 1:
         return
     if target.engine != "xla":
         raise UserError(
             f"{together.part.count} processes together want `target=xla`, got {target.word}, whose programs are of one "
             "process; give that"
-        )
-    if mesh:
-        raise UserError(
-            f"`mesh` is of the devices of one process, got {mesh} in several; give `devices`, or one process"
         )
     if best_by not in ("", "accuracy", "loss"):
         raise UserError(f"`best_by` of several processes wants accuracy or loss, got {best_by}; give one of them")
@@ -103,6 +102,10 @@ class Alone:
         """What is made."""
         return make()
 
+    def gathered(self, name: str, own: str) -> list[str]:
+        """Its own."""
+        return [own]
+
     def compare(self, facts: Mapping[str, str]) -> None:
         """There is nobody to compare with."""
 
@@ -114,16 +117,19 @@ class Alone:
 ALONE = Alone()
 
 
-def gone(index: int, said: str = "") -> str:
+def gone(index: int, said: str = "", code: int = LOST) -> str:
     """The sentence about a process that is no more."""
     why = f" ended: {said}" if said else " is gone: it was killed, hangs, or cannot be reached"
-    return f"process {index}{why}; resume the run from its last checkpoint"
+    return f"process {index}{why}" + ("" if code == MISTAKE else "; resume the run from its last checkpoint")
 
 
 class Group:
-    """This process among the others, which a thread watches: `lost` gets a sentence as soon as one of them is gone."""
+    """This process among the others, which a thread watches.
 
-    def __init__(self, store: Store, index: int, count: int, lost: Callable[[str], None]) -> None:
+    `lost` gets a sentence as soon as one of them is gone, and the exit code for this one.
+    """
+
+    def __init__(self, store: Store, index: int, count: int, lost: Callable[[str, int], None]) -> None:
         self.part = Part(index, count)
         self._store, self._lost = store, lost
         self._agreement = Agreement(store, index, count)
@@ -150,10 +156,14 @@ class Group:
             return made
         return self._wanted(f"shared/{name}")
 
+    def gathered(self, name: str, own: str) -> list[str]:
+        """What each process has of it, in all processes."""
+        self._store.set(f"{name}/{self.part.index}", own)
+        return [self._wanted(f"{name}/{index}") for index in range(self.part.count)]
+
     def compare(self, facts: Mapping[str, str]) -> None:
         """Raise UserError, the same in all processes, unless all have the same facts."""
-        self._store.set(f"facts/{self.part.index}", json.dumps(dict(facts)))
-        all_ = [json.loads(self._wanted(f"facts/{index}")) for index in range(self.part.count)]
+        all_ = [json.loads(found) for found in self.gathered("facts", json.dumps(dict(facts)))]
         for index, theirs in enumerate(all_):
             differing = [name for name, value in all_[0].items() if theirs.get(name) != value]
             if differing:
@@ -170,11 +180,11 @@ class Group:
             continue
         return value
 
-    def failed(self, said: str) -> None:
-        """Tell the others that this process ends, and leave them."""
+    def failed(self, said: str, code: int) -> None:
+        """Tell the others that this process ends with that exit code, and leave them."""
         self._ending.set()
         with suppress(PeerError):
-            self._store.set("now/gone", json.dumps([self.part.index, said]))
+            self._store.set("now/gone", json.dumps([self.part.index, said, code]))
             self._store.set(f"left/{self.part.index}", "")
             if self.leads:  # whose end would abort the others, who have a sentence of their own to say
                 end = time.monotonic() + PARTING
@@ -210,7 +220,8 @@ class Group:
             except PeerError as error:
                 return self._end(str(error))
             if "gone" in now:
-                return self._end(gone(*json.loads(now["gone"])))
+                index, said, code = json.loads(now["gone"])
+                return self._end(gone(index, said, code), MISTAKE if code == MISTAKE else LOST)
 
     def _beat(self) -> None:
         """Ask again and again who is alive."""
@@ -229,18 +240,18 @@ class Group:
             if self._silent > SILENCE:
                 return self._end(gone(0))
 
-    def _end(self, sentence: str) -> None:
+    def _end(self, sentence: str, code: int = LOST) -> None:
         if not self._ending.is_set():
             self._ending.set()
-            self._lost(sentence)
+            self._lost(sentence, code)
 
 
 def _short(value: str) -> str:
     return value if len(value) <= 40 else f"{value[:12]}.."
 
 
-def end_process(sentence: str) -> NoReturn:
+def end_process(sentence: str, code: int = LOST) -> NoReturn:
     """Say it and end this process at once: its training waits in a sum that will not come."""
     sys.stdout.flush()
     print(f"netc: {sentence}", file=sys.stderr, flush=True)
-    os._exit(LOST)
+    os._exit(code)

@@ -27,7 +27,7 @@ from typing import IO
 from netc.runtime.processes.store import LOST
 
 LAUNCHED = "NETC_LAUNCHED"
-"""The environment variable that names the file in which process 0 says which run it trains: JSON, folder and batch."""
+"""The environment variable that names the file in which process 0 says in JSON its folder, batch and devices."""
 
 TICK = 0.05  # seconds between two looks at the processes
 STANDING = 5.0  # seconds for which a process may stand still, as SIGSTOP makes it
@@ -48,7 +48,7 @@ Say = Callable[[str], None]
 class Launch:
     """What is started: `count` processes of `netc train WORDS`, and how often it may be begun again.
 
-    With `elastic`, again with fewer processes, as many as divide the batch and the devices that WORDS say. `cores`:
+    With `elastic`, again with fewer processes, as many as divide the batch and the devices that are asked for. `cores`:
     processors for each process alone, or 0 for all of them. `program` takes the words.
     """
 
@@ -100,7 +100,7 @@ def _again(asked: Launch, said: Path, begun: int) -> Launch:
     run = json.loads(said.read_text(encoding="utf-8"))
     count = asked.count
     if asked.elastic:
-        shared = run["batch"], _devices(asked.words)
+        shared = run["batch"], run["devices"]
         count = next((n for n in range(count - 1, 0, -1) if not any(size % n for size in shared)), count)
     words = [word for word in asked.words if word not in ("--auto-resume", "--not-bit-for-bit")]
     if not _has(words, "--resume"):
@@ -110,9 +110,10 @@ def _again(asked: Launch, said: Path, begun: int) -> Launch:
     return replace(asked, words=tuple(words), count=count)
 
 
-def told(said: Path, folder: Path, batch: int) -> None:
-    """Tell the launcher, at the file that it named, which run is trained."""
-    said.write_text(json.dumps({"folder": str(folder.absolute()), "batch": batch}), encoding="utf-8")
+def told(said: Path, folder: Path, batch: int, devices: int) -> None:
+    """Tell the launcher, at the file that it named, which run is trained, and on how many devices, 0 for one each."""
+    run = {"folder": str(folder.absolute()), "batch": batch, "devices": devices}
+    said.write_text(json.dumps(run), encoding="utf-8")
 
 
 def end_with_launcher() -> None:
@@ -121,18 +122,7 @@ def end_with_launcher() -> None:
 
 
 def _has(words: Sequence[str], option: str) -> bool:
-    return any(_is(word, option) for word in words)
-
-
-def _is(word: str, option: str) -> bool:
-    return word == option or word.startswith(f"{option}=")
-
-
-def _devices(words: Sequence[str]) -> int:
-    """What they say last of devices; 0 where nothing."""
-    pairs = zip(words, (*words[1:], ""), strict=True)
-    said = [word.partition("=")[2] or after for word, after in pairs if _is(word, "--devices")]
-    return int(said[-1]) if said else 0
+    return any(word == option or word.startswith(f"{option}=") for word in words)
 
 
 @contextmanager

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from netc.netspec.errors import NetcError
+from netc.netspec.errors import NetcError, UserError
 
 LOST = 75
 """The exit code of a process whose training ended because another one is gone: EX_TEMPFAIL, to be tried again."""
+
+
+MISTAKE = UserError.exit_code
+"""The exit code of a mistake, which is made again however often the processes are started."""
 
 
 class PeerError(NetcError):

@@ -6,6 +6,9 @@ A checkpoint `name` is a folder of two files::
     <folder>/<name>/manifest.json       format; tensor names in order, with dtypes and shapes; the caller's
                                         `meta`; size and SHA-256 of the state; and last the manifest's own
 
+Where several processes have a state in pieces, each writes a `state-00000-of-00002.safetensors` of its own into the
+folder that `begin` made, and `bind` writes the manifest of all of them (pieces.py).
+
 safetensors has no checksum inside and loads most bit flips silently, hence the digests. The manifest's own is
 over its bytes without that field, and its bytes must be exactly those that `save` writes, so no flipped bit
 passes.
@@ -18,11 +21,10 @@ behind goes with `tidy`.
 
 import errno
 import hashlib
-import json
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from glob import escape
@@ -30,29 +32,37 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors
-import safetensors.numpy
 
-from netc.netspec.errors import NetcError, UserError
+from netc.netspec.errors import NetcError
+from netc.runtime.backends.protocol import Array, Piece
 from netc.runtime.files import opened, sync
-from netc.traces.schema import JSON, plain
+from netc.runtime.run.checkpoint_manifest import (
+    LARGEST_MANIFEST,
+    MANIFEST,
+    PIECES,
+    STATE,
+    WHOLE,
+    CheckpointError,
+    altered,
+    described,
+    file_of,
+    is_ours,
+    parsed,
+    plain_meta,
+    rendered,
+    seal_of,
+)
+from netc.runtime.run.pieces import Written, bound, places, stored, together
+from netc.runtime.run.tensor_bytes import content_of, tensors_of
+from netc.traces.schema import JSON
 
-FORMAT = 1
-"""The version of the format that this code writes and reads."""
+__all__ = [
+    "MANIFEST", "STATE", "Checkpoint", "CheckpointError", "begin", "bind", "digest_of", "exists", "load",
+    "remove", "restate", "save", "tidy", "want_room", "write_pieces",
+]  # fmt: skip
 
-STATE = "state.safetensors"
-MANIFEST = "manifest.json"
-LARGEST_MANIFEST = 4 << 20  # bytes; a net of 2,000 tensors needs 1 MB
 LARGEST_STATE = 1 << 40
-
-# The dtypes of safetensors that NumPy has too.
-_FLOATS, _INTS = ("float64", "float32", "float16"), ("int64", "int32", "int16", "int8")
-_DTYPES = (*_FLOATS, *_INTS, "uint64", "uint32", "uint16", "uint8", "bool")
 _LONGEST_NAME = 200  # bytes; file systems allow 255 and the temporary names are longer
-
-
-class CheckpointError(UserError):
-    """A checkpoint that cannot be saved under that name, or loaded: wanted, got, do this."""
 
 
 @dataclass(frozen=True)
@@ -79,14 +89,52 @@ def save(
     is full.
     """
     path = folder / _checked(name)
-    content = safetensors.numpy.save({key: _storable(key, tensor) for key, tensor in tensors.items()})
-    manifest = _manifest(content, tensors, meta)
+    content = content_of(tensors)
+    manifest = rendered({
+        "format": WHOLE, "files": {STATE: seal_of(content)},
+        "tensors": [described(name, t.dtype.name, t.shape) for name, t in tensors.items()], "meta": plain_meta(meta),
+    })  # fmt: skip
 
     def fill(new: Path) -> None:
         _write(new / STATE, content)
         _write(new / MANIFEST, manifest)
 
     return _swapped(path, fill, _checked(older) if older else "")
+
+
+def begin(folder: Path, name: str) -> Path:
+    """A folder beside `folder/name` for the files of all processes, until `bind` or `remove`; raises as `save`."""
+    path = folder / _checked(name)
+    with _writing(path):
+        return _begun(path)
+
+
+def write_pieces(new: Path, process: int, processes: int, pieces: Mapping[str, Sequence[Piece]]) -> Written:
+    """Write what one of the processes has of the state into the folder of `begin`; raises as `save` does."""
+    name, content = file_of(process, processes), content_of(stored(pieces))
+    with _writing(new):
+        _write(new / name, content)
+    return Written(name, seal_of(content), places(pieces))
+
+
+def bind(
+    new: Path, name: str, written: Sequence[Written], tensors: Sequence[Mapping[str, Any]], meta: Mapping[str, JSON],
+    *, older: str = "",
+) -> Path:  # fmt: skip
+    """Make the checkpoint `name` of what all processes wrote into `new`, in place of the one that is there, as `save`.
+
+    `tensors` are the whole ones as a manifest describes them, in order.
+    """
+    path = new.parent / _checked(name)
+    manifest = rendered({
+        "format": PIECES, "files": {w.file: w.seal for w in written},
+        "tensors": [bound(tensor, written) for tensor in tensors], "meta": plain_meta(meta),
+    })  # fmt: skip
+    with _writing(path):
+        _write(new / MANIFEST, manifest)
+        _switch(path, new, _checked(older) if older else "")
+    shutil.rmtree(_aside(path), ignore_errors=True)
+    return path
 
 
 def restate(folder: Path, name: str, meta: Mapping[str, JSON]) -> Path:
@@ -96,43 +144,63 @@ def restate(folder: Path, name: str, meta: Mapping[str, JSON]) -> Path:
     """
     path = folder / _checked(name)
     with _opened(path) as (handle, _):
-        manifest = _parse(_read(handle, path / MANIFEST, LARGEST_MANIFEST), path / MANIFEST)
-    sealed = _render({**manifest, "meta": _plain(meta)})
+        manifest = parsed(_read(handle, path / MANIFEST, LARGEST_MANIFEST), path / MANIFEST)
+    sealed = rendered({**manifest, "meta": plain_meta(meta)})
 
     def fill(new: Path) -> None:
-        try:
-            os.link(path / STATE, new / STATE)
-        except OSError:  # a file system without hard links
-            shutil.copyfile(path / STATE, new / STATE)
-            sync(new / STATE)
+        for file in manifest["files"]:
+            try:
+                os.link(path / file, new / file)
+            except OSError:  # a file system without hard links
+                shutil.copyfile(path / file, new / file)
+                sync(new / file)
         _write(new / MANIFEST, sealed)
 
     return _swapped(path, fill)
 
 
+def digest_of(path: Path) -> str:
+    """The SHA-256 of a checkpoint's state; of one in several files, of their SHA-256 in order. Raises as `load`."""
+    with _opened(path) as (handle, found):
+        manifest = parsed(_read(handle, found / MANIFEST, LARGEST_MANIFEST), found / MANIFEST)
+    digests = [str(seal["sha256"]) for seal in manifest["files"].values()]
+    return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
+
+
 def _swapped(path: Path, fill: Callable[[Path], None], older: str = "") -> Path:
     """Put a folder that `fill` fills in the place of `path`, which is removed or called `older`."""
-    folder, old = path.parent, _aside(path)
-    new = folder / f".{path.name}.new-{secrets.token_hex(8)}"
     with _writing(path):
-        folder.mkdir(parents=True, exist_ok=True)
-        _recover(path)
+        new = _begun(path)
         try:
-            new.mkdir()
             fill(new)
-            sync(new)
-            if path.exists():
-                shutil.rmtree(old, ignore_errors=True)
-                path.rename(old)
-            new.rename(path)
-            sync(folder)
+            _switch(path, new, older)
         finally:
             shutil.rmtree(new, ignore_errors=True)
-        if older and old.is_dir():
-            remove(folder / older)
-            old.rename(folder / older)
-    shutil.rmtree(old, ignore_errors=True)
+    shutil.rmtree(_aside(path), ignore_errors=True)
     return path
+
+
+def _begun(path: Path) -> Path:
+    """A new folder beside that of a checkpoint."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _recover(path)
+    new = path.parent / f".{path.name}.new-{secrets.token_hex(8)}"
+    new.mkdir()
+    return new
+
+
+def _switch(path: Path, new: Path, older: str) -> None:
+    """Put the folder `new` in the place of `path`, which is called `older`, or lies aside to be removed."""
+    folder, old = path.parent, _aside(path)
+    sync(new)
+    if path.exists():
+        shutil.rmtree(old, ignore_errors=True)
+        path.rename(old)
+    new.rename(path)
+    sync(folder)
+    if older and old.is_dir():
+        remove(folder / older)
+        old.rename(folder / older)
 
 
 def remove(path: Path) -> None:
@@ -169,7 +237,7 @@ def _discard(path: Path) -> None:
 
 
 def _is_ours(path: Path) -> bool:
-    return path.is_dir() and not path.is_symlink() and {inner.name for inner in path.iterdir()} <= {STATE, MANIFEST}
+    return path.is_dir() and not path.is_symlink() and all(is_ours(inner.name) for inner in path.iterdir())
 
 
 def want_room(path: Path, size: int) -> None:
@@ -222,93 +290,31 @@ def _checked(name: str) -> str:
     return name
 
 
-def _storable(name: str, tensor: np.ndarray) -> np.ndarray:
-    if not isinstance(name, str) or not name or not name.isprintable() or name == "__metadata__":
-        raise CheckpointError(f"a tensor wants a printable name other than '__metadata__', got {name!r}; rename it")
-    if not isinstance(tensor, np.ndarray) or tensor.dtype.name not in _DTYPES:
-        got = tensor.dtype if isinstance(tensor, np.ndarray) else type(tensor).__name__
-        raise CheckpointError(
-            f"tensor {name!r} wants a NumPy array of {', '.join(_DTYPES)}, got {got}; convert it first"
-        )
-    # safetensors takes the memory as it lies: it must be dense, and little-endian as the format is.
-    return np.asarray(tensor, dtype=tensor.dtype.newbyteorder("<"), order="C")
-
-
-def _manifest(content: bytes, tensors: Mapping[str, np.ndarray], meta: Mapping[str, JSON]) -> bytes:
-    manifest = {
-        "format": FORMAT,
-        "files": {STATE: {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}},
-        "tensors": [_description(name, tensor) for name, tensor in tensors.items()],
-    }
-    return _render({**manifest, "meta": _plain(meta)})
-
-
-def _plain(meta: Mapping[str, JSON]) -> JSON:
-    try:
-        copy = plain(meta, "meta")
-        json.dumps(copy)
-    except ValueError as error:  # a TraceError, or an int of more digits than Python agrees to print
-        raise CheckpointError(str(error)) from error
-    return copy
-
-
-def _description(name: str, tensor: np.ndarray) -> dict[str, Any]:
-    return {"name": name, "dtype": tensor.dtype.name, "shape": list(tensor.shape)}
-
-
-def _render(manifest: Mapping[str, Any]) -> bytes:
-    """The bytes of a manifest, closed with a digest of what stands above it."""
-    body = json.dumps(manifest, indent=1, allow_nan=False)
-    sealed = {**manifest, "manifest_sha256": hashlib.sha256(body.encode("ascii")).hexdigest()}
-    return json.dumps(sealed, indent=1, allow_nan=False).encode("ascii") + b"\n"
-
-
 def _load(handle: int, path: Path) -> Checkpoint:
-    manifest = _parse(_read(handle, path / MANIFEST, LARGEST_MANIFEST), path / MANIFEST)
-    content = _read(handle, path / STATE, LARGEST_STATE)
-    wanted = manifest["files"][STATE]
-    if len(content) != wanted["bytes"]:
-        raise _altered(path / STATE, f"{wanted['bytes']} bytes", f"{len(content)}")
-    if (digest := hashlib.sha256(content).hexdigest()) != wanted["sha256"]:
-        raise _altered(path / STATE, f"SHA-256 {wanted['sha256'][:12]}", digest[:12])
-    try:
-        stored = safetensors.numpy.load(content)
-    except safetensors.SafetensorError as error:
-        raise _altered(path / STATE, "a safetensors file", str(error)) from error
-    described = {tensor["name"]: tensor for tensor in manifest["tensors"]}
-    if described.keys() != stored.keys():
-        odd = ", ".join(sorted(map(repr, described.keys() ^ stored.keys())))
-        raise _altered(path / STATE, "the tensors of the manifest", f"a difference in {odd}")
-    for name, tensor in stored.items():
-        if _description(name, tensor) != described[name]:
-            wants = f"tensor {name!r} as {described[name]['dtype']}{described[name]['shape']}"
-            raise _altered(path / STATE, wants, f"{tensor.dtype}{list(tensor.shape)}")
-    return Checkpoint({name: stored[name] for name in described}, manifest["meta"])
+    manifest = parsed(_read(handle, path / MANIFEST, LARGEST_MANIFEST), path / MANIFEST)
+    files = {name: _stored(handle, path / name, seal) for name, seal in manifest["files"].items() if is_ours(name)}
+    if manifest["format"] == PIECES:
+        found = {t["name"]: together(t, files, path) for t in manifest["tensors"]}
+        return Checkpoint(found, manifest["meta"])
+    held, meant = files[STATE], {tensor["name"]: tensor for tensor in manifest["tensors"]}
+    if meant.keys() != held.keys():
+        odd = ", ".join(sorted(map(repr, meant.keys() ^ held.keys())))
+        raise altered(path / STATE, "the tensors of the manifest", f"a difference in {odd}")
+    for name, tensor in held.items():
+        if described(name, tensor.dtype.name, tensor.shape) != meant[name]:
+            wants = f"tensor {name!r} as {meant[name]['dtype']}{meant[name]['shape']}"
+            raise altered(path / STATE, wants, f"{tensor.dtype}{list(tensor.shape)}")
+    return Checkpoint({name: held[name] for name in meant}, manifest["meta"])
 
 
-def _parse(content: bytes, path: Path) -> dict[str, Any]:
-    try:
-        manifest = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise _altered(path, "JSON", str(error)) from error
-    if not isinstance(manifest, dict) or "format" not in manifest:
-        raise _altered(path, "a manifest", "other JSON")
-    if manifest["format"] != FORMAT:
-        raise CheckpointError(
-            f"{path} wants format {FORMAT}, got {manifest['format']!r}; load it with the netc that wrote it"
-        )
-    manifest.pop("manifest_sha256", None)
-    try:
-        rendered = _render(manifest)
-    except ValueError:  # a bare NaN, which Python reads and we never write
-        rendered = b""
-    if rendered != content:
-        raise _altered(path, "a manifest that agrees with its own SHA-256", "one that does not")
-    return manifest
-
-
-def _altered(path: Path, wanted: str, got: str) -> CheckpointError:
-    return CheckpointError(f"{path} wants {wanted}, got {got}; it was cut short or altered: use another checkpoint")
+def _stored(handle: int, path: Path, seal: Mapping[str, JSON]) -> dict[str, Array]:
+    """The arrays of one file, of whose bytes the manifest says this."""
+    content = _read(handle, path, LARGEST_STATE)
+    if len(content) != seal["bytes"]:
+        raise altered(path, f"{seal['bytes']} bytes", f"{len(content)}")
+    if (digest := hashlib.sha256(content).hexdigest()) != seal["sha256"]:
+        raise altered(path, f"SHA-256 {str(seal['sha256'])[:12]}", digest[:12])
+    return tensors_of(content, path)
 
 
 @contextmanager
@@ -345,7 +351,7 @@ def _read(handle: int, path: Path, largest: int) -> bytes:
         with opened(path, largest, handle) as file:
             return file.read()
     except OSError as error:
-        raise _altered(path, "a file that can be read", str(error.strerror)) from error
+        raise altered(path, "a file that can be read", str(error.strerror)) from error
 
 
 def _aside(path: Path) -> Path:
@@ -360,7 +366,7 @@ def _recover(path: Path) -> None:
         _aside(path).rename(path)
     strangers: set[str] = set()
     if path.is_dir() and not path.is_symlink():
-        strangers = {inner.name for inner in path.iterdir()} - {STATE, MANIFEST}
+        strangers = {inner.name for inner in path.iterdir() if not is_ours(inner.name)}
     elif path.exists() or path.is_symlink():
         strangers = {path.name}
     if strangers:

@@ -18,7 +18,6 @@ from netc.netspec.preprocess import PLAIN, Preprocess
 from netc.netspec.recipe import SGD, Recipe, TrainConfig
 from netc.runtime.backends.protocol import Array
 from netc.runtime.data.batches import Normalise
-from netc.runtime.files import sha256_of
 from netc.runtime.run import checkpoint
 from netc.runtime.run.config import RunConfig, normalise_of, refuse_used, write_config
 from netc.runtime.run.lock import only_writer
@@ -173,7 +172,7 @@ def _of_checkpoint(net: CheckedNet, path: Path, without: Collection[str]) -> Sta
         raise WeightsError(f"{place} does not fit {net.spec.name}; nothing was written", problems)
     tensors = {name: saved.tensors[name] for name in wanted}
     normalise = normalise_of(saved) if isinstance(saved.meta.get("normalise"), dict) else None
-    return Start(tensors, normalise, sha256_of(place / checkpoint.STATE), (), named_classes(saved))
+    return Start(tensors, normalise, checkpoint.digest_of(place), (), named_classes(saved))
 
 
 def named_classes(saved: checkpoint.Checkpoint) -> tuple[str, ...]:

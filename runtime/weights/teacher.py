@@ -13,7 +13,6 @@ from netc.netspec.toml import to_toml
 from netc.runtime.backends.protocol import Array
 from netc.runtime.data.batches import Normalise
 from netc.runtime.data.dataset import Dataset
-from netc.runtime.files import sha256_of
 from netc.runtime.run import checkpoint
 from netc.runtime.run.checkpoint import Checkpoint
 from netc.runtime.run.config import RunConfig, normalise_of, read_config
@@ -43,7 +42,7 @@ def with_teacher(recipe: Recipe) -> Recipe:
             "classifier"
         )
     checkpoint.load(folder / CHECKPOINT)  # which refuses what is damaged, or not there
-    digest = sha256_of(folder / CHECKPOINT / checkpoint.STATE)
+    digest = checkpoint.digest_of(folder / CHECKPOINT)
     own = replace(own, distill=str(folder), teacher=to_toml(config.net.spec), teacher_sha256=digest)
     return replace(recipe, distilling=own)
 
@@ -92,7 +91,7 @@ def refuse_taught_otherwise(config: RunConfig, known: Normalise | None, found: N
 def _saved(config: RunConfig) -> Checkpoint:
     own = config.recipe.distilling
     place = Path(own.distill) / CHECKPOINT
-    saved, digest = checkpoint.load(place), sha256_of(place / checkpoint.STATE)
+    saved, digest = checkpoint.load(place), checkpoint.digest_of(place)
     if digest != own.teacher_sha256:
         raise UserError(
             f"`distill` wants the weights that the run names (SHA-256 {own.teacher_sha256[:12]}), got others at "

@@ -19,6 +19,8 @@ sys.argv = ["netc", "launch", "-n", "1", "--", "train", "mlp"]
 main()
 """
 
+TWO = ("--coordinator", "h:1", "--process-id", "0", "--processes", "2")
+
 
 @pytest.fixture
 def place(tmp_path):
@@ -34,8 +36,13 @@ def place(tmp_path):
         (("train", "mnist-mlp", "--process-id", "0"), "belong together, got no --coordinator and --processes"),
         (("train", "mnist-mlp", "--processes", "auto"), "wants the environment of SLURM, Open MPI, torchrun"),
         (
-            ("train", "mnist-mlp", "--devices", "3", "--coordinator", "h:1", "--process-id", "0", "--processes", "2"),
+            ("train", "mnist-mlp", "--devices", "3", *TWO),
             "--devices wants a multiple of the 2 processes, got 3",
+        ),
+        (("train", "mnist-mlp", "--set", "devices=3", *TWO), "--devices wants a multiple of the 2 processes, got 3"),
+        (
+            ("train", "mnist-mlp", "--mesh", "data=3", *TWO),
+            "--mesh wants a multiple of the 2 processes, got data=3, which is 3 devices; give such a mesh",
         ),
     ],
 )

@@ -113,3 +113,20 @@ def test_targets_that_do_not_partition_are_refused() -> None:
 def test_the_last_axis_counts_fastest() -> None:
     assert Mesh((("data", 2), ("model", 4))).size == 8
     assert str(replace(parse_sharding("data=2,model=4", None), shard="fsdp")) == "mesh data=2,model=4, shard fsdp"  # type: ignore[type-var]
+
+
+@pytest.mark.parametrize(
+    ("mesh", "processes", "parts"),
+    [
+        ("data=4", 2, [(0, 2), (1, 2)]),
+        ("data=2,model=2", 2, [(0, 2), (1, 2)]),
+        ("data=2,model=2", 4, [(0, 2), (0, 2), (1, 2), (1, 2)]),
+        ("model=2,data=2", 2, [(0, 1), (0, 1)]),  # each process has one half of the kernels, for all examples
+        ("model=2", 2, [(0, 1), (0, 1)]),
+        ("sequence=3,data=4", 4, [(0, 1)] * 4),  # places 3, 0, 1 are no equal part
+    ],
+)
+def test_what_of_a_batch_the_devices_of_a_process_need(mesh, processes, parts):
+    found = parse_sharding(mesh, None)
+    assert found is not None
+    assert [found.mesh.part_of(process, processes) for process in range(processes)] == parts

@@ -10,7 +10,7 @@ import pytest
 from netc.netspec.errors import UserError
 from netc.runtime.processes import group
 from netc.runtime.processes.group import ALONE, Group, refuse_apart
-from netc.runtime.processes.store import PeerError, UnreachableError
+from netc.runtime.processes.store import LOST, PeerError, UnreachableError
 from netc.runtime.target import parse_target
 
 
@@ -54,12 +54,17 @@ class Board:
         return None
 
 
+def into(said):
+    """What keeps the sentences, with the exit codes behind those that are not of a process to be tried again."""
+    return lambda sentence, code: said.append(sentence if code == LOST else (sentence, code))
+
+
 @pytest.fixture
 def three(monkeypatch):
     monkeypatch.setattr(group, "LOOKS", 0.01)
     monkeypatch.setattr(group, "HURRY", 0.001)
     board, lost = Board(), [[], [], []]
-    made = [Group(board, index, 3, lost[index].append) for index in range(3)]
+    made = [Group(board, index, 3, into(lost[index])) for index in range(3)]
     yield board, made, lost
     for each in made:
         each._ending.set()
@@ -122,7 +127,7 @@ def test_what_differs_is_refused_by_all_with_who_and_what(three):
     facts = {"version of jaxlib": "0.10.2", "data (SHA-256)": "a" * 64}
     assert each(groups, lambda own: own.compare(facts)) == [None] * 3
     board = Board()
-    again = [Group(board, index, 3, lost[index].append) for index in range(3)]
+    again = [Group(board, index, 3, into(lost[index])) for index in range(3)]
     other = each(again, lambda own: own.compare({**facts, "data (SHA-256)": "ab"[own.part.index == 2] * 64}))
     wanted = "process 2 wants the data (SHA-256) of process 0, aaaaaaaaaaaa.., got bbbbbbbbbbbb..; start all with"
     assert all(isinstance(error, UserError) and str(error).startswith(wanted) for error in other)
@@ -130,18 +135,25 @@ def test_what_differs_is_refused_by_all_with_who_and_what(three):
 
 def test_one_that_fails_or_is_gone_ends_the_others_with_a_sentence(three):
     board, groups, lost = three
-    groups[1].failed("the disk is full")
+    groups[1].failed("the disk is full", 1)
     waited(lambda: lost[0] and lost[2])
     assert lost[0] == ["process 1 ended: the disk is full; resume the run from its last checkpoint"]
     assert not lost[1]
     board.held.clear()
     fresh = [[], [], []]
-    more = [Group(board, index, 3, fresh[index].append) for index in range(3)]
+    more = [Group(board, index, 3, into(fresh[index])) for index in range(3)]
     board.dead.add(2)
     waited(lambda: fresh[0] and fresh[1])
     assert fresh[0][0].startswith("process 2 is gone: it was killed, hangs, or cannot be reached; resume the run")
     for own in more:
         own._ending.set()
+
+
+def test_a_mistake_of_one_is_no_reason_to_begin_again(three):
+    _, groups, lost = three
+    groups[0].failed("`lr` wants more than 0, got -1; give such a one", 2)
+    waited(lambda: lost[1] and lost[2])
+    assert lost[2] == [("process 0 ended: `lr` wants more than 0, got -1; give such a one", 2)]
 
 
 def test_a_coordinator_that_fails_is_told(three):

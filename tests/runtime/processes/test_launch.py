@@ -105,7 +105,7 @@ FAILS_ONCE = """
 if "--auto-resume" not in sys.argv:
     known = os.environ["NETC_LAUNCHED"]
     if me == 0:
-        open(known, "w").write('{"folder": "/runs/a", "batch": 32}')
+        open(known, "w").write('{"folder": "/runs/a", "batch": 32, "devices": DEVICES}')
     while me == 1 and not os.path.exists(known) or me != 1:
         time.sleep(0.01)
     time.sleep(0.05)
@@ -116,7 +116,7 @@ print(sys.argv[1:], flush=True)
 
 def test_a_run_is_begun_again_from_its_checkpoint_with_fewer(run):
     """Of 3 processes 2 are left, which divide the batch of 32."""
-    code, out, err = run(FAILS_ONCE, ["mlp", "--lr", "0.1"], count=3, restarts=1, elastic=True)
+    code, out, err = run(FAILS_ONCE.replace("DEVICES", "0"), ["mlp", "--lr", "0.1"], count=3, restarts=1, elastic=True)
     assert code == 0
     assert err[-1] == "netc: beginning again with 2 of 3 processes, restarts left: 0"
     again = next(line for line in out if line.startswith("[1]"))
@@ -124,11 +124,11 @@ def test_a_run_is_begun_again_from_its_checkpoint_with_fewer(run):
     assert again.startswith(f"[1] {said}") and again.endswith("'--process-id', '1', '--processes', '2']")
 
 
-def test_fewer_processes_divide_the_devices_that_were_asked_for_too(run):
-    code, _, err = run(FAILS_ONCE, ["mlp", "--devices", "6"], count=3, restarts=1, elastic=True)
-    assert (code, err[-1]) == (0, "netc: beginning again with 2 of 3 processes, restarts left: 0")
-    code, _, err = run(FAILS_ONCE, ["mlp", "--devices=9"], count=3, restarts=1, elastic=True)
-    assert (code, err[-1]) == (0, "netc: beginning again with 1 of 3 processes, restarts left: 0")
+@pytest.mark.parametrize(("devices", "left"), [(6, 2), (9, 1)])
+def test_fewer_processes_divide_the_devices_that_were_asked_for_too(run, devices, left):
+    """By an option, a configuration or a mesh."""
+    code, _, err = run(FAILS_ONCE.replace("DEVICES", str(devices)), ["mlp"], count=3, restarts=1, elastic=True)
+    assert (code, err[-1]) == (0, f"netc: beginning again with {left} of 3 processes, restarts left: 0")
 
 
 def test_what_failed_before_there_was_a_run_is_begun_again_by_the_same_words(run, tmp_path):

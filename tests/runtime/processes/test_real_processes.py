@@ -16,6 +16,7 @@ import pytest
 
 import netc
 from netc.runtime.processes.launch import Launch, free_port, launch
+from netc.runtime.run.checkpoint import load
 from netc.traces.read import read
 
 pytest.importorskip("jaxlib")
@@ -41,12 +42,14 @@ main()
 PROGRAM = (sys.executable, "-c", START, "train")
 
 
-def launched(folder: Path, act: Callable[[], None] = lambda: None, **options: int) -> tuple[int, str, str]:
+def launched(
+    folder: Path, act: Callable[[], None] = lambda: None, words: tuple[str, ...] = (), **options: int
+) -> tuple[int, str, str]:
     """The exit code, the output and the errors of two processes, to which a thread does something meanwhile."""
     out, err = [], []
     thread = Thread(target=act)
     thread.start()
-    code = launch(Launch((*NET, "--out", str(folder)), 2, program=PROGRAM, **options), out.append, err.append)
+    code = launch(Launch((*NET, *words, "--out", str(folder)), 2, program=PROGRAM, **options), out.append, err.append)
     thread.join()
     return code, "\n".join(out), "\n".join(err)
 
@@ -111,14 +114,21 @@ def test_after_kill_9_the_run_is_begun_again_and_is_byte_for_byte_the_unbroken_o
         assert (run / name).read_bytes() == (two / name).read_bytes()
 
 
-def test_sigterm_on_one_saves_on_all_and_the_run_goes_on_on_one_device_of_another_target(tmp_path):
+def test_sigterm_on_one_of_a_mesh_saves_all_pieces_and_the_run_goes_on_on_one_device_of_another_target(two, tmp_path):
+    """Each process writes what it has of the state; the losses are those of two replicas but for the order of sums."""
     run = tmp_path / "run"
-    code, out, err = launched(run, signalled(run, signal.SIGTERM))
+    code, out, err = launched(run, signalled(run, signal.SIGTERM), words=("--mesh", "data=2", "--shard", "fsdp"))
     assert code == 128 + signal.SIGTERM, err
     assert "nothing is lost; resume with: netc train --resume" in out
     steps = netc.Run.open(run).steps
     assert read(run / "trace.jsonl").steps[-1].step == steps - 1
-    with pytest.raises(netc.UserError, match="was begun on 2 devices, got `devices=1`"):
+    files = sorted(path.name for path in (run / "last").iterdir())
+    assert files == ["manifest.json", "state-00000-of-00002.safetensors", "state-00001-of-00002.safetensors"]
+    saved = load(run / "last")
+    assert saved.meta["mesh"]["split"]["head.kernel"] == ["data", None]
+    losses = [[step.loss for step in read(of / "trace.jsonl").steps[:10]] for of in (run, two)]
+    np.testing.assert_allclose(*losses, rtol=2e-5)
+    with pytest.raises(netc.UserError, match="was begun on mesh data=2, shard fsdp, got `devices=1`"):
         netc.resume(run, devices=1)
     words = {"devices": 1, "target": "reference", "same_bits": False}
     again = netc.resume(run, on_step=lambda done: done.step == steps, **words)

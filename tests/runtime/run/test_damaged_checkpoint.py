@@ -1,6 +1,7 @@
 """Checkpoints that are damaged, forged, cut short by a crash, or read while they are replaced."""
 
 import errno
+import hashlib
 import json
 import os
 import random
@@ -14,6 +15,7 @@ import safetensors.numpy
 from netc.netspec.errors import NetcError, UserError
 from netc.runtime.run import checkpoint as module
 from netc.runtime.run.checkpoint import MANIFEST, STATE, CheckpointError, exists, load, save
+from netc.runtime.run.checkpoint_manifest import rendered
 from tests.runtime.run.test_checkpoint import META, TENSORS, marked, names
 
 
@@ -59,12 +61,12 @@ def forged(path, **change):
     """Rewrite the manifest with a right digest of its own, as another program might."""
     manifest = json.loads((path / MANIFEST).read_text()) | change
     del manifest["manifest_sha256"]
-    (path / MANIFEST).write_bytes(module._render(manifest))
+    (path / MANIFEST).write_bytes(rendered(manifest))
 
 
 def test_another_format(path):
-    forged(path, format=2)
-    with pytest.raises(CheckpointError, match=r"manifest.json wants format 1, got 2; load it with the netc that"):
+    forged(path, format=3)
+    with pytest.raises(CheckpointError, match=r"manifest.json wants format 1 or 2, got 3; load it with the netc that"):
         load(path)
 
 
@@ -99,7 +101,7 @@ def test_tensors_that_are_not_those_of_the_manifest(path, change, message):
 def test_a_state_that_is_no_safetensors(path):
     (path / STATE).write_bytes(b"garbage " * 4)
     manifest = json.loads((path / MANIFEST).read_text())
-    digest = module.hashlib.sha256(b"garbage " * 4).hexdigest()
+    digest = hashlib.sha256(b"garbage " * 4).hexdigest()
     forged(path, files={STATE: {**manifest["files"][STATE], "bytes": 32, "sha256": digest}})
     with pytest.raises(CheckpointError, match="wants a safetensors file"):
         load(path)
