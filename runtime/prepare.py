@@ -129,9 +129,11 @@ def _check_scanned(program: Program, module: Module, target: Target) -> None:
     own = (JUDGED, TRAINED)
     loops = (op for f in module.needed("train_step") for op in f.ops if op.kind == "loop" and not op.attr("apart"))
     if all(op.attr("callee") in own for op in loops):
+        joint = program.replicas > 1 and program.recipe.sync_bn and program.net.state
+        why = "the sums of `sync_bn` have a number each" if joint else "dropout makes blocks different"
         raise UserError(
             f"`scan_blocks` wants {FEWEST} or more equal blocks in a row (block0, block1, ..), got "
-            f"{program.net.spec.name} without (dropout makes blocks different); leave it out"
+            f"{program.net.spec.name} without ({why}); leave it out"
         )
 
 

@@ -61,11 +61,13 @@ def emit_jax(net: str, out: Path | None, **options: Any) -> None:
 def _script(replay: Replay) -> str:
     from netc.netspec.errors import UserError
     from netc.proofs_oracle.twin.script import Training, jax_script
+    from netc.runtime.compare.replay import refuse_other_function
     from netc.runtime.data.division import blocks_of
     from netc.runtime.data.masked import MaskedSplit
     from netc.traces.schema import FORMAT
 
     config = replay.config
+    refuse_other_function(config, "emit-jax")
     if config.feeding.sampler != "shuffle":
         raise UserError(f"emit-jax wants `sampler=shuffle`, got {config.feeding.sampler}; the twin has no other order")
     if config.feeding.aug_repeats > 1:

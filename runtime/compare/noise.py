@@ -25,7 +25,7 @@ from netc.netspec.errors import UserError
 from netc.netspec.recipe import SGD
 from netc.runtime.backends.protocol import Array
 from netc.runtime.cache.store import Cache
-from netc.runtime.compare.replay import Replay, Step
+from netc.runtime.compare.replay import Replay, Step, refuse_other_function
 from netc.runtime.prepare import prepare
 from netc.runtime.target import Target
 from netc.runtime.trainer import Trainer
@@ -185,6 +185,7 @@ def measure(replay: Replay, steps: int, watch: Watch = lambda done, total: None)
     if total < 1:
         raise UserError(f"noise wants one step or more, got {steps}; give `steps=32`")
     config = replay.config
+    refuse_other_function(config, "noise")
     program = build(config.trained_net, replace(config.recipe, norms=True), config.training.batch)
     exact, *replicas = replicas_of(program)
     states = {replica.name: replay.first_state(program) for replica in (exact, *replicas)}

@@ -36,6 +36,25 @@ class Step:
     lr: np.float32
 
 
+def refuse_other_function(config: RunConfig, word: str) -> None:
+    """Raise UserError for a run whose devices compute something else together than one does with the whole batch.
+
+    `word` is who looks at the run as one of one device.
+    """
+    net, recipe = config.net, config.recipe
+    kinds = {
+        "batch norm of each one's examples": net.state and not recipe.sync_bn,
+        "draws of each one's own": net.signature.draws or recipe.draws,
+        "a balance of each one's experts": any(each.layer.adds_to_loss for each in net.walk()),
+    }
+    found = next((kind for kind, there in kinds.items() if there), "")
+    if config.devices > 1 and found:
+        raise UserError(
+            f"{word} wants a run whose devices compute what one does, got {config.devices} with {found}; name the net "
+            "with the run's options and `devices=1`"
+        )
+
+
 @dataclass(frozen=True)
 class Replay:
     """What a run is fed with. `data` has the net's input size; `start` are the weights that the run began with."""

@@ -184,6 +184,12 @@ def test_a_net_without_three_equal_blocks_is_refused(net, name):
         emit_text(build(net, Recipe(scan_blocks=True), BATCH), parse_target("xla"))
 
 
+def test_blocks_whose_sums_over_devices_have_a_number_each_are_refused():
+    program = build(NETS["one stage"], Recipe(scan_blocks=True, sync_bn=True), BATCH, replicas=2)
+    with pytest.raises(UserError, match="got resnet without \\(the sums of `sync_bn` have a number each\\); leave it"):
+        emit_text(program, parse_target("xla"))
+
+
 def by_hand(block, begun, count=4, after=lambda b, values: values[-1]):
     """A module of `count` blocks: block(b, values so far) -> value, on values begun from the argument."""
     b = Builder("f")

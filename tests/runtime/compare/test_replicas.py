@@ -9,12 +9,13 @@ from netc.codegen import program
 from netc.codegen.distribute.meeting import met
 from netc.codegen.random import step_key
 from netc.netspec.check import check
+from netc.netspec.errors import UserError
 from netc.netspec.layers import Dense, Dropout, Flatten
 from netc.netspec.recipe import Recipe, TrainConfig
 from netc.netspec.spec import NetSpec
 from netc.runtime.cache.store import Cache
 from netc.runtime.compare.noise import measure
-from netc.runtime.compare.replay import replay_of
+from netc.runtime.compare.replay import refuse_other_function, replay_of
 from netc.runtime.train import Progress, train
 from tests.runtime.test_train import config, digits
 
@@ -55,6 +56,16 @@ def test_a_joint_batch_norm_agrees_with_one_device_and_one_of_each_differs(ran, 
     own = {**SYNCED, "recipe": Recipe()}
     floor = replace(floors["synced"], recipe=config(**own).recipe_json)
     assert not netc.trace.diff(ran("own", own), ran("own four", own, 4), noise=floor).agree
+
+
+def test_what_looks_at_a_run_as_of_one_device_refuses_one_that_computes_something_else():
+    several = config(**SYNCED, devices=4)
+    refuse_other_function(several, "noise")
+    refuse_other_function(config(recipe=Recipe()), "noise")
+    with pytest.raises(UserError, match="noise wants a run whose devices compute what one does, got 4 with batch norm"):
+        refuse_other_function(replace(several, recipe=Recipe()), "noise")
+    with pytest.raises(UserError, match=r"emit-jax wants .* got 2 with draws of each one's own; name the net"):
+        refuse_other_function(config(**DRAWN, devices=2), "emit-jax")
 
 
 def mean_for_sum(b, found, held, replicas, *, synced):
