@@ -38,7 +38,7 @@ EXTRA: dict[str, set[str]] = {
     "codegen/evaluator.py": {"numpy"},
     "netc/cli/views/sweep.py": {"matplotlib"},
     **{f"netc/kernels/{n}.py": {"numpy"} for n in ("arithmetic", "array_words", "compiled", "launch", "run")},
-    **{f"netc/kernels/{n}.py": {"numpy"} for n in ("simulate", "watch")},
+    **{f"netc/kernels/{n}.py": {"numpy"} for n in ("opencl_run", "simulate", "watch")},
     "netc/reports/looked.py": {"numpy"},
     "netc/reports/templates.py": {"jinja2"},
     "netc/runs.py": {"numpy"},

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from netc.cli.console import say
+from netc.cli.console import say, write
 from netc.cli.options import json_option, print_json
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def _pairs(words: tuple[str, ...], flag: str) -> dict[str, str]:
 @click.option(
     "--shared", "shared", multiple=True, metavar="NAME=N", help="Elements of a shared array.  [default: one a thread]"
 )
-@click.option("--target", default="simulate", show_default=True, help="How to run: simulate or c.")
+@click.option("--target", default="simulate", show_default=True, help="How to run: simulate, c or opencl.")
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="Folder for the arrays that it writes, as .npy.")
 @json_option
 def run(
@@ -118,7 +118,8 @@ def run(
     """Run KERNEL once, and print or write the arrays that it writes.
 
     `simulate` steps all threads and names races, indices outside an array, shared memory that was read before it was
-    written, and barriers that a part of a block does not meet; then the exit code is 1 and nothing is written.
+    written, and barriers that a part of a block does not meet; then the exit code is 1 and nothing is written. `c`
+    names the first index outside or divergent barrier; `opencl` checks nothing.
     """
     from netc.kernels.find import find
     from netc.kernels.run import run_once
@@ -142,6 +143,44 @@ def run(
         _show(done)
     if out is not None:
         _write(done, out)
+
+
+@kernel.command("emit")
+@click.argument("kernel_", metavar="KERNEL")
+@click.option("--c", "language", flag_value="c", default=True, help="C11, for OpenMP.  [default]")
+@click.option("--cuda", "language", flag_value="cuda", help="CUDA C++.")
+@click.option("--opencl", "language", flag_value="opencl", help="OpenCL C.")
+@click.option("--block", default="256", show_default=True, metavar="X[,Y[,Z]]", help="Threads of a block.")
+@click.option(
+    "--shared", "shared", multiple=True, metavar="NAME=N", help="Elements of a shared array.  [default: one a thread]"
+)
+@click.option("--check", "ask", is_flag=True, help="Let nvcc make PTX of the CUDA C++.")
+@click.option("-o", "--out", type=click.Path(path_type=Path), help="File to write.  [default: standard output]")
+def emit(kernel_: str, language: str, block: str, shared: tuple[str, ...], ask: bool, out: Path | None) -> None:
+    """Write KERNEL in another language.
+
+    --block and --shared say how large shared arrays are in CUDA and OpenCL; in C the launch says it.
+    """
+    from netc.kernels.find import find
+    from netc.kernels.launch import launch_of
+    from netc.kernels.nvcc import checked_by_nvcc
+    from netc.kernels.run import LANGUAGES
+    from netc.netspec.errors import UserError
+    from netc.runtime.files import write_whole
+
+    if ask and language != "cuda":
+        raise UserError(f"--check wants --cuda, which nvcc reads, got --{language}; leave one out")
+    found = find(kernel_)
+    sizes = {n: _dims(size, "shared")[0] for n, size in _pairs(shared, "shared").items()}
+    text = LANGUAGES[language](found, launch_of(found, 1, _dims(block, "block"), sizes))
+    if out is None:
+        write(text)
+    else:
+        write_whole(out, text)
+        say(f"{out}  {found.name} in {text.count(chr(10))} lines")
+    if ask:
+        said = checked_by_nvcc(text) or "not checked: no nvcc is on PATH; install NVIDIA's CUDA toolkit"
+        say(said, err=out is None)
 
 
 def _scalars(found: Kernel, words: Mapping[str, str]) -> dict[str, Any]:

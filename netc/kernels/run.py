@@ -11,10 +11,13 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from netc.kernels.array_words import as_json
+from netc.kernels.c_text import c_text
 from netc.kernels.compiled import run_compiled
+from netc.kernels.gpu_text import cuda_text, opencl_text
 from netc.kernels.ir import Kernel, Number
 from netc.kernels.launch import Launch, Memory, launch_of, memory_of, scalars_of
 from netc.kernels.maker import meant
+from netc.kernels.opencl_run import run_opencl
 from netc.kernels.simulate import Fault, simulate
 from netc.netspec.errors import UserError
 from netc.runtime.files import whole
@@ -22,9 +25,18 @@ from netc.runtime.files import whole
 Runner: TypeAlias = Callable[[Kernel, Launch, Mapping[str, Number], Mapping[str, Memory]], tuple[Fault, ...]]
 TARGETS: dict[str, tuple[Runner, str]] = {
     "simulate": (simulate, "simulated: no race, no index outside, no divergent barrier"),
+    "opencl": (run_opencl, "on OpenCL, unchecked"),
     "c": (run_compiled, "as C: no index outside, no divergent barrier"),
 }
 """A word -> how it runs, and what a run without faults says."""
+
+
+LANGUAGES: dict[str, Callable[[Kernel, Launch], str]] = {
+    "c": lambda kernel, launch: c_text(kernel),
+    "cuda": lambda kernel, launch: cuda_text(kernel, launch.shared),
+    "opencl": lambda kernel, launch: opencl_text(kernel, launch.shared),
+}
+"""A word -> a kernel's text."""
 
 
 @dataclass(frozen=True)

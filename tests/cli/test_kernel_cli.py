@@ -77,3 +77,16 @@ def test_kernels_are_listed(netc, place):
 def test_mistakes_are_one_sentence(netc, words, sentence):
     code, out, err = netc("kernel", "run", *words)
     assert code == 2 and out == "" and sentence in err and err.count("\n") == 1, err
+
+
+def test_a_kernel_is_written_in_other_languages(netc, place, monkeypatch):
+    code, out, err = netc("kernel", "emit", SAXPY)
+    assert (code, err) == (0, "") and "void saxpy(const int32_t grid[3]" in out
+    code, out, err = netc("kernel", "emit", str(EXAMPLES / "scan.lean"), "--opencl", "--block", "64")
+    assert (code, err) == (0, "") and "__local int tree[64];" in out
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    code, out, err = netc("kernel", "emit", SAXPY, "--cuda", "--check", "-o", "saxpy.cu")
+    assert (code, err) == (0, "") and "__global__ void saxpy" in (place / "saxpy.cu").read_text()
+    assert out == "saxpy.cu  saxpy in 14 lines\nnot checked: no nvcc is on PATH; install NVIDIA's CUDA toolkit\n"
+    code, out, err = netc("kernel", "emit", SAXPY, "--check")
+    assert code == 2 and err == "netc: --check wants --cuda, which nvcc reads, got --c; leave one out\n"
