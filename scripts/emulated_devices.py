@@ -6,8 +6,8 @@ The net at 8 x 8, batch 1, plain SGD, is written by `netc emit-c --static --no-s
 compiler at -O2 -ffp-contract=off, and run by qemu; examples/device/ has the program around it. Its lines have the bits
 of each step's loss and norms, of an evaluation, and a digest of the whole state: all must be this machine's. The first
 steps are compared with float64's too. Debian's packages: gcc-arm-none-eabi, libnewlib-arm-none-eabi, qemu-system-arm,
-qemu-user, gcc-aarch64-linux-gnu, gcc-riscv64-linux-gnu. `--write` writes docs/measurements/emulated_devices.md. Ends
-with 1 where bits differ, with 3 where a compiler or an emulator is missing.
+qemu-user, gcc-aarch64-linux-gnu, gcc-riscv64-linux-gnu. `--write` puts each net's part into
+docs/measurements/emulated_devices.md. Ends with 1 where bits differ, with 3 where a compiler or an emulator is missing.
 """
 
 from __future__ import annotations
@@ -40,8 +40,11 @@ from netc.runtime.target import parse_target
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "measurements" / "emulated_devices.md"
 AROUND = ROOT / "examples" / "device"
-NETS = ("mnist-linear", "mnist-mlp")
-FLAGS = ("-std=c11", "-O2", "-ffp-contract=off", "-Wall", "-Wextra", "-Wconversion", "-Werror")
+NETS = {"mnist-linear": 1438, "mnist-mlp": 1438, "mnist-cnn": 50}  # and their steps: all training images, or few
+FLAGS = (
+    "-std=c11", "-O2", "-ffp-contract=off", "-fno-asynchronous-unwind-tables", "-Wall", "-Wextra", "-Wconversion",
+    "-Werror",
+)  # fmt: skip
 RATE, SEED = 0.01, 7
 LONGEST = 3600  # seconds for an emulator
 BARE = ("-mthumb", "-mfloat-abi=hard", "-DNET_SMALL", "-nostartfiles", "--specs=nosys.specs", "-ffunction-sections",
@@ -123,14 +126,12 @@ def _digits(levels: np.ndarray, labels: np.ndarray, normalise: Normalise) -> str
 
 def run(device: Device, folder: Path, steps: int) -> Ran:
     """Compile the program in a folder for a device, and run it."""
-    files = [str(folder / name) for name in ("net.c", "net_static.c")]
-    files += [str(AROUND / name) for name in ("train.c", device.own)]
-    made = folder / "program"
-    words = [f"-DSTEPS={steps}", f"-I{folder}", *files, "-o", str(made), "-lm"]
-    _run([*device.compiler, *FLAGS, *words])
-    own = folder / "net.o"
-    freestanding = [word for word in device.compiler if not word.startswith(("-T", "-Wl", "-n", "--specs", "/"))]
-    _run([*freestanding, *FLAGS, "-fno-asynchronous-unwind-tables", "-c", str(folder / "net.c"), "-o", str(own)])
+    own, made = folder / "net.o", folder / "program"
+    only_links = ("-T", "-Wl", "-n", "--specs", "/")
+    compiler = [word for word in device.compiler if not word.startswith(only_links)]
+    _run([*compiler, *FLAGS, "-c", str(folder / "net.c"), "-o", str(own)])
+    files = [str(own), str(folder / "net_static.c"), *(str(AROUND / name) for name in ("train.c", device.own))]
+    _run([*device.compiler, *FLAGS, f"-DSTEPS={steps}", f"-I{folder}", *files, "-o", str(made), "-lm"])
     began = time.perf_counter()
     lines = _run([*device.emulator, str(made)]).splitlines()
     seconds = time.perf_counter() - began
@@ -224,8 +225,8 @@ system, and `-DNET_SMALL`. Seconds are the emulator's, and say nothing about a d
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run what is asked for, print the page, and say how it went."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("nets", nargs="*", metavar="NET", default=NETS)
-    parser.add_argument("--steps", type=int, default=1438, help="training images, one by one  [default: 1438, all]")
+    parser.add_argument("nets", nargs="*", metavar="NET", default=tuple(NETS))
+    parser.add_argument("--steps", type=int, help="training images, one by one  [default: all 1438; of mnist-cnn 50]")
     parser.add_argument("--compared", type=int, default=100, help="steps beside float64's  [default: 100]")
     parser.add_argument("--only", nargs="*", metavar="DEVICE", help="words of devices' names")
     parser.add_argument("--write", action="store_true")
@@ -234,15 +235,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if missing := [f"{d.name} wants {d.missing}" for d in (HOST, *chosen) if d.missing]:
         print("; ".join(missing) + "; install what is missing, or name others by --only", file=sys.stderr)
         return 3
-    parts, fine = [HEAD], True
-    for name in options.nets or NETS:
-        lines, same = study(name, options.steps, options.compared, chosen)
-        parts.append("\n".join(lines))
+    parts, fine = {}, True
+    for name in options.nets:
+        steps = options.steps or NETS.get(name, 1438)
+        lines, same = study(name, steps, options.compared, chosen)
+        parts[name] = "\n".join(lines)
+        print(parts[name], flush=True)
         fine = fine and same
-    page = "\n".join(parts)
-    print(page)
     if options.write:
-        PAGE.write_text(page, encoding="utf-8")
+        kept = PAGE.read_text(encoding="utf-8").split("\n## ")[1:] if PAGE.exists() else []
+        old = {text.split()[0]: f"## {text.rstrip()}\n" for text in kept}
+        whole = old | parts
+        order = [*(name for name in NETS if name in whole), *(name for name in whole if name not in NETS)]
+        PAGE.write_text("\n".join([HEAD, *(whole[name] for name in order)]), encoding="utf-8")
     return 0 if fine else 1
 
 

@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -100,3 +101,11 @@ def test_a_function_that_javascript_has_not_is_named():
         compile_wasm(
             {"a.c": 'float erff(float);\n__attribute__((export_name("f"))) float f(float x) { return erff(x); }\n'}
         )
+
+
+def test_the_page_in_the_docs_is_that_of_today():
+    """But for its WebAssembly, which depends on clang's version: `netc emit-c mnist-mlp --web` writes it."""
+    root = Path(__file__).parents[2]
+    page = (root / "docs" / "mnist-mlp-digits.html").read_text(encoding="utf-8")
+    for name in ("web.css", "web.js"):
+        assert (root / "netc" / "reports" / name).read_text(encoding="utf-8").strip() in page, name
