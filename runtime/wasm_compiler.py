@@ -65,8 +65,7 @@ def compile_wasm(files: Mapping[str, str]) -> bytes:
 def _failed(said: str) -> UserError | CompileError:
     if missing := sorted(set(re.findall(r"undefined symbol: (\w+)", said))):
         return UserError(
-            f"a page wants functions that JavaScript's Math has, got {', '.join(missing)}; choose a net without: erf "
-            "is the exact gelu's, whose form with tanh needs none"
+            f"a page wants functions that JavaScript's Math has, got {', '.join(missing)}; choose a net without them"
         )
     lines = [line for line in said.splitlines() if "error" in line] or said.splitlines() or ["no message"]
     return CompileError(f"clang failed: {lines[0].strip()[:300]}; it must know the target wasm32")

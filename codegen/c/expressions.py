@@ -186,7 +186,7 @@ EXPRESSIONS: dict[str, Expression] = {
     "cos": _function("cos"),
     "tanh": _function("tanh", own=True),
     "logistic": _function("logistic", own=True),
-    "erf": _function("erf"),
+    "erf": _function("erf", own=True),
     "and": _infix("&"),
     "or": _infix("|"),
     "xor": _infix("^"),

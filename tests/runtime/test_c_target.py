@@ -1,10 +1,12 @@
 """The target c: the system's compiler, the same first bits, the same training, loops, and who has no compiler."""
 
 import ctypes
+import math
 
 import numpy as np
 import pytest
 
+from netc.codegen.c.pieces import called_in
 from netc.codegen.evaluator import run
 from netc.codegen.program import build
 from netc.netspec.check import check
@@ -113,3 +115,29 @@ def test_what_the_compiler_refuses_is_a_sentence_and_leaves_nothing(tmp_path, c_
     entry = compilers.compile_c("int answer(void) { return 42; }\n", "right", cache)
     assert ctypes.CDLL(str(entry.path)).answer() == 42
     assert compilers.compile_c("int answer(void) { return 42; }\n", "right", cache).hit
+
+
+FUNCTIONS = {
+    "exp": math.exp, "log": math.log, "tanh": math.tanh, "erf": math.erf, "logistic": lambda x: 1 / (1 + math.exp(-x)),
+}  # fmt: skip
+LIMITS = {"exp": (np.inf, 0), "log": (np.inf, np.inf), "tanh": (1, -1), "erf": (1, -1), "logistic": (1, 0)}  # at ±inf
+
+
+def test_our_own_functions_are_within_two_units_of_the_last_place(tmp_path, c_compiler):
+    wrappers = "\n".join(
+        f"void of_{f}(int n, const float *x, float *y) {{ for (int i = 0; i < n; i++) y[i] = net_{f}f(x[i]); }}"
+        for f in FUNCTIONS
+    )
+    pieces = "\n".join(piece.text for piece in called_in(wrappers))
+    text = f"#include <math.h>\n#include <stdint.h>\n#include <string.h>\n{pieces}\n{wrappers}\n"
+    library = ctypes.CDLL(str(compilers.compile_c(text, "functions", Cache(tmp_path)).path))
+    ends = [1e-30, -1e-30, 87.0, -0.0, np.nan, np.inf, -np.inf]
+    x = np.concatenate([np.linspace(-12, 12, 4001), ends], dtype=np.float32)
+    for name, exact in FUNCTIONS.items():
+        given = np.ascontiguousarray(np.abs(x) + np.float32(1e-20) if name == "log" else x)
+        got = np.empty_like(given)
+        getattr(library, f"of_{name}")(len(given), *(ctypes.c_void_p(a.ctypes.data) for a in (given, got)))
+        wanted = np.array([exact(float(v)) if np.isfinite(v) else np.nan for v in given])
+        finite = np.isfinite(wanted)
+        np.testing.assert_allclose(got[finite], wanted[finite], rtol=2.5e-7, err_msg=name)
+        assert np.isnan(got[-3]) and got[-2:] == pytest.approx(LIMITS[name], abs=1e-40), name
