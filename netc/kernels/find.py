@@ -8,11 +8,12 @@ from pathlib import Path
 from netc.kernels.ir import Kernel
 from netc.kernels.lean import kernels_of as lean_kernels
 from netc.kernels.maker import meant
+from netc.kernels.python import kernels_of as python_kernels
 from netc.netspec.errors import UserError
 from netc.netspec.text_file import read_text
 
 LARGEST_FILE = 1 << 20  # bytes; a kernel is text that somebody wrote
-READERS: dict[str, Callable[[str, str], tuple[Kernel, ...]]] = {".lean": lean_kernels}
+READERS: dict[str, Callable[[str, str], tuple[Kernel, ...]]] = {".lean": lean_kernels, ".py": python_kernels}
 """The end of a file's name -> who reads it."""
 
 

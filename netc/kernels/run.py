@@ -14,7 +14,7 @@ from netc.kernels.array_words import as_json
 from netc.kernels.c_text import c_text
 from netc.kernels.compiled import run_compiled
 from netc.kernels.gpu_text import cuda_text, opencl_text
-from netc.kernels.ir import Kernel, Number
+from netc.kernels.ir import Kernel, KernelError, Number
 from netc.kernels.launch import Launch, Memory, launch_of, memory_of, scalars_of
 from netc.kernels.maker import meant
 from netc.kernels.opencl_run import run_opencl
@@ -92,6 +92,29 @@ def run_once(
     faults = TARGETS[target][0](kernel, launch, scalars, memory)
     seconds = time.perf_counter() - begun
     return Done(kernel, launch, target, {n: copies[n] for n in kernel.written}, faults, seconds)
+
+
+def launch(
+    kernel: Kernel,
+    grid: int | Sequence[int],
+    block: int | Sequence[int],
+    arguments: Mapping[str, Any],
+    target: str = "c",
+    shared: Mapping[str, int] | None = None,
+) -> None:
+    """Run a kernel on the arrays among the arguments, in place.
+
+    Raises UserError before anything runs, KernelError for the first fault that was found.
+    """
+    if target not in TARGETS:
+        raise UserError(f"`target` wants a way to run a kernel, got {target}; {meant(target, TARGETS)}")
+    names = {s.name for s in kernel.scalars}
+    numbers = {n: v for n, v in arguments.items() if n in names}
+    scalars = scalars_of(kernel, numbers)
+    memory = memory_of(kernel, {n: v for n, v in arguments.items() if n not in names})
+    faults = TARGETS[target][0](kernel, launch_of(kernel, grid, block, shared), scalars, memory)
+    for fault in faults:
+        raise KernelError(kernel.file, fault.line, f"{fault.kind}: {fault.sentence}")
 
 
 def write_arrays(arrays: Mapping[str, Memory], folder: Path) -> tuple[Path, ...]:

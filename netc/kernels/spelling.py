@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
-import struct
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from netc.codegen.c.expressions import number as float_number
 from netc.kernels.ir import (
     FLOATS,
     SPOKEN,
@@ -29,10 +28,12 @@ from netc.kernels.ir import (
     parts,
     statements,
 )
+from netc.netspec.types import DType
 
 LEVELS = {"||": 1, "&&": 2, "==": 3, "!=": 3, "<": 4, "<=": 4, ">": 4, ">=": 4, "+": 5, "-": 5, "*": 6, "/": 6}
 """How close an operator binds; what is no operator is 9, a sign 7."""
 ATOM, SIGN = 9, 7
+WIDE: dict[Type, DType] = {"f32": "f32", "f64": "f64"}
 
 
 def _helper(signature: str, value: str) -> str:
@@ -76,23 +77,9 @@ def number(value: float, kind: Type) -> str:
     """A constant, with the fewest digits that give it back."""
     if kind == "bool":
         return "true" if value else "false"
-    if kind not in FLOATS:
-        return str(value) if value != -(2**31) else "(-2147483647 - 1)"
-    text = _short(value) if kind == "f32" else repr(float(value))
-    return (text if set(text) & set(".e") else f"{text}.0") + ("f" if kind == "f32" else "")
-
-
-def single(value: float) -> float:
-    """The float nearest to a number; infinite where there is none."""
-    try:
-        return float(struct.unpack("f", struct.pack("f", value))[0])
-    except OverflowError:
-        return math.copysign(math.inf, value)
-
-
-def _short(value: float) -> str:
-    wanted = single(value)
-    return next((t for digits in range(1, 10) if single(float(t := f"{wanted:.{digits}g}")) == wanted), repr(wanted))
+    if kind in WIDE:
+        return float_number(value, WIDE[kind])
+    return str(value) if value != -(2**31) else "(-2147483647 - 1)"
 
 
 class Speller:

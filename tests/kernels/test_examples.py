@@ -1,14 +1,30 @@
 """The kernels of examples/kernels: simulation, C and NumPy agree; simulation and C in every bit."""
 
+import runpy
+
 import numpy as np
 import pytest
 
+from netc.kernels.find import find
 from netc.kernels.run import run_once
 from tests.kernels.cases import CASES, EXAMPLES, NAMES, agrees
 
 
 def test_every_example_has_a_case():
     assert {c.file for c in CASES} == {p.name for p in EXAMPLES.glob("*.lean")}
+
+
+def test_the_examples_program_runs(c_compiler, capsys):
+    runpy.run_path(str(EXAMPLES / "kernels.py"))["main"](600)
+    assert capsys.readouterr().out == "saxpy of 600: 1, 3.5, .., 1498.5; numpy agrees: True\n"
+
+
+@pytest.mark.parametrize("case", CASES, ids=NAMES)
+def test_python_gives_the_bits_of_lean(case):
+    python = find(f"{EXAMPLES / 'kernels.py'}:{case.file.removesuffix('.lean')}")
+    one, other = (run_once(k, (case.grid, case.block), case.numbers, case.arrays) for k in (case.kernel, python))
+    assert not other.faults
+    assert [a.tobytes() for a in one.results.values()] == [a.tobytes() for a in other.results.values()]
 
 
 @pytest.mark.parametrize("case", CASES, ids=NAMES)

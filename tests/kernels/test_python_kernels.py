@@ -1,0 +1,82 @@
+"""Kernels in Python: what is wrong gets one sentence and its line; a function under @kernel runs in place."""
+
+import numpy as np
+import pytest
+
+from netc.kernels.ir import KernelError
+from netc.kernels.python import kernels_of
+from netc.kernels.words import Array, exp, float32, global_idx, int32, kernel
+from netc.netspec.errors import UserError
+
+HEAD = "@kernel\ndef k(N: int32, alpha: float32, x: Array[float32], n: Array[int32], t: Shared[float32, 4]):\n"
+
+
+@pytest.mark.parametrize(
+    ("body", "line", "sentence"),
+    [
+        ("x[0] = j", 3, "j has no value on every way to here; there are N, alpha"),
+        ("if N > 1:\n  v = x[0]\nx[1] = v", 5, "v has no value on every way to here"),
+        ("x[0] = N", 3, "x, which holds it, wants float, got int32; convert it"),
+        ("x[0] = N / 2", 3, "/ wants floats, got integers; // divides integers"),
+        ("n[0] = x", 3, "wants a number, got the array x; read an element: x[i]"),
+        ("N = 3", 3, "N is an argument and keeps its value; take another name"),
+        ("return", 3, "`return` ends one thread, which would miss the barriers"),
+        ("for i in x:\n  pass", 3, "wants for NAME in range(..), got for i in x:"),
+        ("for i in range(0, 4, 0):\n  pass", 3, "a range's step wants 1 or more, got 0"),
+        ("print(3)", 3, "wants a statement, got print(3); there are barrier()"),
+        ("x[0] = [1]", 3, "wants a number or a comparison, got [1]"),
+        ("x[0] = thread.x", 3, "wants an index, got thread.x; did you mean thread_idx.x"),
+        ("with x:\n  pass", 3, "`with` is not known in a kernel"),
+        ("v = 1\nv = 2.5", 4, "v wants int32, got float; convert it"),
+        ("a, b = 1, 2\na, b = b, a", 4, "several values at once want none of the names that they change"),
+        ("if N:\n  pass", 3, "wants a comparison, got a number"),
+        ("x[0] = 1e300", 3, "at most 3.40282e+38, got 1e+300"),
+        ("atomic_add(x, 0)", 3, "atomic_add wants 3 arguments, got 2"),
+    ],
+)
+def test_what_is_wrong_gets_one_sentence_and_its_line(body, line, sentence):
+    with pytest.raises(KernelError) as caught:
+        kernels_of(HEAD + "".join(f"  {text}\n" for text in body.split("\n")), "k.py")
+    assert str(caught.value).startswith(f"k.py:{line}: ") and sentence in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("argument", "sentence"),
+    [
+        ("x", "x wants a type: float32"),
+        ("x: list[int]", "x wants a type: float32"),
+        ("x: Array[bool]", "got Array[bool]"),
+        ("x: int32 = 3", "a kernel's arguments want names and types alone"),
+        ("int: int32", "an argument wants a name of at most 40"),
+    ],
+)
+def test_arguments_have_types(argument, sentence):
+    text = f"@kernel\ndef k({argument}):\n  pass\n"
+    with pytest.raises(KernelError) as caught:
+        kernels_of(text, "k.py")
+    assert sentence in str(caught.value)
+
+
+def test_a_text_that_is_no_python():
+    with pytest.raises(KernelError, match=r"k\.py:1: wants Python, got "):
+        kernels_of("def (:", "k.py")
+
+
+@kernel
+def grown(N: int32, x: Array[float32]):
+    """A doc line."""
+    i = global_idx.x
+    if 0 < i < N:
+        x[i] += exp(0.0 * x[i]) if i > 1 else 10.0
+
+
+def test_a_function_runs_in_place():
+    x = np.zeros(4, np.float32)
+    grown.launch(1, 4, target="simulate", N=4, x=x)
+    assert x.tolist() == [0, 10, 1, 1] and grown.kernel.doc == "A doc line."
+    with pytest.raises(KernelError, match=r"test_python_kernels.py:\d+: outside: thread 4 of block 0 reads x\[4\]"):
+        grown.launch(1, 8, target="simulate", N=8, x=x)
+    with pytest.raises(UserError, match=r"grown wants an array of float .float32. for x, got float64"):
+        grown.launch(1, 4, N=4, x=np.zeros(4))
+    with pytest.raises(UserError, match="exp wants to stand in a function under @kernel"):
+        exp(1.0)
