@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from netc.netspec.check import check
     from netc.netspec.errors import NetcError, SpecError, UserError
     from netc.netspec.optimizers import SGD, Adam
-    from netc.netspec.plugins import load_file as load_plugin
     from netc.netspec.recipe import Recipe, TrainConfig
     from netc.netspec.spec import NetSpec
+    from netc.plugin_files import load_plugin
     from netc.reports.page import report
     from netc.runs import Run
     from netc.runtime.data.dataset import Dataset
@@ -73,7 +73,7 @@ _NAMES: dict[str, tuple[str, str]] = {
     "zoo": ("netspec.zoo", ""),
     "check": ("netspec.check", "check"),
     "load": ("loading", "load"),
-    "load_plugin": ("netspec.plugins", "load_file"),
+    "load_plugin": ("plugin_files", "load_plugin"),
     "Dataset": ("runtime.data.dataset", "Dataset"),
     "Augment": ("netspec.augment", "Augment"),
     "datasets": ("datasets", ""),

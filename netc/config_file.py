@@ -16,7 +16,6 @@ from typing import Any, get_type_hints
 from netc.netspec.augment import Augment
 from netc.netspec.errors import UserError
 from netc.netspec.feeding import Feeding
-from netc.netspec.plugins import load_file
 from netc.netspec.preprocess import Preprocess
 from netc.netspec.recipe import TrainConfig
 from netc.netspec.recipe_words import option_pairs, recipe_rows
@@ -24,6 +23,7 @@ from netc.netspec.text_file import read_text
 from netc.netspec.toml import from_table
 from netc.other_words import nearest
 from netc.places import Places, placed
+from netc.plugin_files import load_plugin
 from netc.train_request import TrainRequest, request_types, request_words
 from netc.word_types import partners, typed
 
@@ -107,7 +107,7 @@ def parse(text: str, source: str, tables: Collection[str] = ()) -> ConfigFile:
     except (ValueError, RecursionError) as error:
         raise UserError(f"{source}: wants TOML, got {error}; `netc recipes show digits` is an example") from error
     for file in _plugins(table, source):
-        load_file(file)
+        load_plugin(file)
     others = {key: table.pop(key) for key in tables if key in table}
     words, places = dict[str, Any](), dict[str, str]()
     for key, value in table.items():
@@ -210,7 +210,7 @@ def _plugins(table: Mapping[str, Any], source: str) -> list[str]:
     given = table.get("plugin", [])
     files = [given] if isinstance(given, str) else given
     if not isinstance(files, list) or not all(isinstance(file, str) for file in files):
-        raise UserError(f'{source}: plugin wants the names of Python files, got {given!r}; write plugin = ["own.py"]')
+        raise UserError(f'{source}: plugin wants the names of files, got {given!r}; write plugin = ["own.py"]')
     return files
 
 

@@ -117,10 +117,10 @@ class LazyGroup(click.Group):
 @click.option(
     "--plugin",
     multiple=True,
-    metavar="FILE.py",
+    metavar="FILE",
     expose_value=False,
     callback=lambda context, option, files: load_plugins(files),
-    help="Import a file with layers, optimizers or data of your own; before or after the command.",
+    help="A .py with layers, optimizers or data of your own, or a .lean with activations; before or after the command.",
 )
 @click.version_option(__version__, "-V", "--version", prog_name="netc")
 def cli() -> None:
@@ -135,10 +135,10 @@ def cli() -> None:
 def load_plugins(files: tuple[str, ...]) -> None:
     """Import the files before the command is, whose options come from the words that there are."""
     if files:
-        from netc.netspec.plugins import load_file
+        from netc.plugin_files import load_plugin
 
         for file in files:
-            load_file(file)
+            load_plugin(file)
 
 
 def plugins_first(arguments: list[str]) -> list[str]:

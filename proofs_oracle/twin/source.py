@@ -8,6 +8,7 @@ import inspect
 import textwrap
 
 from netc.netspec.errors import UserError
+from netc.proofs_oracle.own_functions import OwnFunction
 from netc.proofs_oracle.references.activation import FUNCTIONS
 
 IMPORTED = frozenset({"jax", "jnp", "lax", "math"})  # by the script
@@ -18,7 +19,8 @@ def source_of(function: str, name: str) -> str:
     reference = FUNCTIONS.get(function)
     if reference is None:
         raise UserError(f"emit-jax wants a reference of {function}, got none; write one")
-    definition = ast.parse(textwrap.dedent(inspect.getsource(reference))).body[0]
+    text = reference.source if isinstance(reference, OwnFunction) else inspect.getsource(reference)
+    definition = ast.parse(textwrap.dedent(text)).body[0]
     if not isinstance(definition, ast.FunctionDef):
         raise UserError(f"emit-jax wants the reference of {function} as a def, got an expression; write a def")
     definition.name, definition.returns, definition.decorator_list = name, None, []

@@ -75,7 +75,7 @@ def test_a_loss_keeps_the_options_that_are_not_stated():
         ("[lr]\na = 1\n", r"f.toml:1: lr wants a value, got a table; there are no sections"),
         ("quiet = true\n", r"f.toml:1: quiet belongs to a command or a call"),
         ("lr = \n", r"f.toml: wants TOML, got Invalid value"),
-        ("plugin = 3\n", r"f.toml: plugin wants the names of Python files, got 3"),
+        ("plugin = 3\n", r"f.toml: plugin wants the names of files, got 3"),
         ('[net]\nname = "x"\n', r"f.toml:1: input wants a list, got nothing"),
     ],
 )  # fmt: skip

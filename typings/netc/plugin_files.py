@@ -1,0 +1,1 @@
+../../netc/plugin_files.py
