@@ -46,9 +46,9 @@ class Prepared:
         K steps in one call are the same K steps, so a trace does not depend on K. The program is lowered anew, since
         a workaround may look at the whole module: a loop parts barriers that a step by itself keeps.
         """
-        if self.program.steps_per_call == 1 and self.program.sharding is None:
+        if self.program.steps_per_call == 1:
             return self.sha256
-        single = replace(self.program, module=_single(self.program.module), sharding=None)
+        single = replace(self.program, module=_single(self.program.module))
         return sha256_of_text(emit_text(single, self.target, self.choices).text)
 
 

@@ -18,7 +18,8 @@ from netc.programs import request_program
 from netc.proofs_oracle.certificate.certify import certify_program
 from netc.proofs_oracle.certificate.statement import Settings
 from netc.proofs_oracle.references import REFERENCES
-from netc.runtime.prepare import emit_text
+from netc.runtime.cache.store import Cache
+from netc.runtime.prepare import emit_text, prepare, program_sha256
 from netc.runtime.target import PLAIN, parse_target
 
 NOTE = re.compile(r"(, )?sdy\.sharding = #sdy\.sharding<@mesh, \[[^>]*\]>")
@@ -130,3 +131,11 @@ def test_what_of_a_batch_the_devices_of_a_process_need(mesh, processes, parts):
     found = parse_sharding(mesh, None)
     assert found is not None
     assert [found.mesh.part_of(process, processes) for process in range(processes)] == parts
+
+
+def test_a_trace_names_the_text_with_its_notes_and_the_program_without(tmp_path):
+    """So `netc trace diff` takes a mesh and one device for two compilations, and no bits for the same."""
+    whole, split = program(None), program("data=2", "fsdp")
+    assert program_sha256(whole) == program_sha256(split)
+    texts = {prepare(each, parse_target("xla"), Cache(tmp_path)).step_sha256 for each in (whole, split)}
+    assert len(texts) == 2
