@@ -7,15 +7,17 @@ that store, and the table of schedulers that `jax.distributed.initialize` looks 
 
 from __future__ import annotations
 
+import ctypes
 import os
+import signal
 from threading import Timer
 from typing import Any
 
 from netc.runtime.backends.xla import check_xla
 from netc.runtime.processes.address import answers, claim, reach
-from netc.runtime.processes.group import end_process
+from netc.runtime.processes.group import end_process, gone
 from netc.runtime.processes.processes import Processes
-from netc.runtime.processes.store import UnreachableError
+from netc.runtime.processes.store import LOST, UnreachableError
 
 REACH = 30  # seconds until a coordinator that does not answer, or a process that does not come, is given up
 HEARTBEAT = 20  # seconds without a heartbeat until a process is gone
@@ -102,6 +104,28 @@ class XlaStore:
             global_state.client = global_state.service = None
 
 
+_HANDLER = ctypes.CFUNCTYPE(None, ctypes.c_int)
+_HANDLERS: list[Any] = []  # what C calls must stay
+
+
+def say_why_jaxlib_aborts(where: str) -> None:
+    """Where process 0 is gone jaxlib aborts the others: let them say so, and end as those who lost another one do.
+
+    An abort while process 0 still listens is one.
+    """
+
+    def aborted(number: int) -> None:
+        if not answers(where):
+            os.write(2, f"netc: {gone(0)}\n".encode())
+            os._exit(LOST)
+
+    handler = _HANDLER(aborted)
+    _HANDLERS.append(handler)
+    set_handler = ctypes.CDLL(None).signal  # Python's own would run when the thread that aborts has ended
+    set_handler.argtypes, set_handler.restype = [ctypes.c_int, _HANDLER], ctypes.c_void_p
+    set_handler(signal.SIGABRT, handler)
+
+
 LEFT: list[Any] = []
 """What a process that failed left without a word: it has to end by os._exit."""
 
@@ -140,6 +164,8 @@ def join(processes: Processes, devices: int = 1) -> XlaStore:
         )  # fmt: skip
     finally:
         late.cancel()
+    if index:
+        say_why_jaxlib_aborts(where)
     return XlaStore(global_state.client, count, where)
 
 

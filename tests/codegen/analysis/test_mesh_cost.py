@@ -71,4 +71,7 @@ def test_model_divides_the_work(small):
 
 
 def test_every_chip_has_a_source_and_some_peak():
-    assert all(chip.source and max(chip.bf16, chip.f32) > 0 and chip.bandwidth > 0 for chip in CHIPS.values())
+    assert all(
+        chip.source and chip.sheet.startswith("https://") and max(chip.bf16, chip.f32) > 0 and chip.bandwidth > 0
+        for chip in CHIPS.values()
+    )

@@ -36,7 +36,7 @@ def now(stop, own=Stop.now):
     return own(stop)
 
 Stop.now = now
-xla_processes.HEARTBEAT, xla_processes.REACH = 10, 200
+xla_processes.HEARTBEAT, xla_processes.REACH = 5, 200
 main()
 """
 PROGRAM = (sys.executable, "-c", START, "train")
