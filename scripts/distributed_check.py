@@ -17,14 +17,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from netc.runtime.processes.launch import free_port
+from netc.runtime.run.checkpoint import load
 from netc.traces.read import read
 
 NET = ["mnist-mlp", "--target", "xla", "--batch", "64", "--seed", "3", "--checkpoint-every", "50"]
+MESH = ["--optimizer", "adam", "--mesh", "data=2,model=2", "--shard", "fsdp"]
 LIMIT = 300  # seconds of a case
 NETC = [sys.executable, "-m", "netc"]
 Process = subprocess.Popen[str]
@@ -36,9 +38,9 @@ def started(command: list[str], space: str = "") -> Process:
     return subprocess.Popen([*inside, *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def launched(folder: Path, count: int, epochs: int, *options: str) -> Process:
+def launched(folder: Path, count: int, epochs: int, *options: str, words: Sequence[str] = ()) -> Process:
     """`netc launch` of so many processes."""
-    train = ["train", *NET, "--epochs", str(epochs), "--out", str(folder)]
+    train = ["train", *NET, *words, "--epochs", str(epochs), "--out", str(folder)]
     return started([*NETC, "launch", "-n", str(count), *options, "--", *train])
 
 
@@ -137,6 +139,53 @@ def other_target(folder: Path) -> tuple[bool, str]:
     return code == 143 and "wants at least" not in begun and "the run has another target" in begun, said + begun
 
 
+def tensors(run: Path) -> dict[str, bytes]:
+    """The last state of a run, in one file or in pieces."""
+    return {name: tensor.tobytes() for name, tensor in load(run / "last").tensors.items()}
+
+
+def alike(one: Path, two: Path) -> bool:
+    """Whether two runs have the same trace and the same last state, in whatever files."""
+    traces = [(run / "trace.jsonl").read_bytes() for run in (one, two)]
+    return traces[0] == traces[1] and tensors(one) == tensors(two)
+
+
+def mesh(folder: Path) -> tuple[bool, str]:
+    """A mesh over 2 processes beside the same in one; begun again after kill -9; then on two other layouts."""
+    one, two, again = (folder / name for name in ("one", "two", "again"))
+    code, said = ended(started([*NETC, "train", *NET, *MESH, "--epochs", "10", "--out", str(one)]))
+    process = launched(again, 2, 10, "--restarts", "1", words=MESH)
+    until(again, 100)
+    os.kill(child(process.pid, 1), signal.SIGKILL)
+    for each in (process, launched(two, 2, 10, words=MESH)):
+        found, text = ended(each)
+        code, said = code + found, said + text
+    same_bits = code == 0 and alike(one, two) and alike(one, again)
+    pieces = len([*(two / "last").glob("state-*-of-00002.safetensors")])
+    resumed = [*NETC, "train", "--resume", str(two), "--not-bit-for-bit"]
+    for words in (["--mesh", "data=4", "--shard", "zero1", "--epochs", "11"], ["--target", "cpu", "--epochs", "12"]):
+        found, text = ended(started([*resumed, *words]))
+        code, said = code + found, said + text
+    steps = len(read(two / "trace.jsonl").steps)
+    wanted = len(read(one / "trace.jsonl").steps) // 10 * 12
+    return same_bits and code == 0 and pieces == 2 and steps == wanted, f"{said}{steps} steps, {pieces} pieces"
+
+
+def by_floor(folder: Path) -> tuple[bool, str]:
+    """A mesh beside one device by the measured noise floor, with each `--shard`."""
+    train = [*NETC, "train", *NET, "--optimizer", "adam", "--epochs", "2"]
+    axes = {"one": (), "fsdp": ("data=4",), "zero1": ("data=2,model=2",), "tensor": ("model=2",)}
+    found = []
+    for name, mesh in axes.items():
+        words = ["--mesh", *mesh, "--shard", name] if mesh else []
+        found.append(ended(started([*train, *words, "--out", str(folder / name)])))
+    agree, said = all(code == 0 for code, _ in found), "".join(text for _, text in found)
+    for name in [*axes][1:] if agree else ():
+        code, text = ended(started([*NETC, "trace", "diff", str(folder / "one"), str(folder / name)]))
+        agree, said = agree and code == 0, f"{said}{name}: {text.splitlines()[-1] if code == 0 else text}\n"
+    return agree, said
+
+
 def by_hand(folder: Path, where: str, index: int, *words: str, space: str = "") -> Process:
     """A process that no launcher watches."""
     meeting = ["--coordinator", where, "--processes", "2", "--process-id", str(index), "--out", str(folder / "run")]
@@ -156,6 +205,17 @@ def unreachable(folder: Path) -> tuple[bool, str]:
     begin = time.monotonic()
     code, said = ended(by_hand(folder, f"127.0.0.1:{free_port()}", 1))
     return code == 75 and "cannot be reached within 30 s" in said and time.monotonic() - begin < 60, said
+
+
+def no_launcher(folder: Path) -> tuple[bool, str]:
+    """kill -9 of process 0, which is the coordinator, where no launcher watches."""
+    where = f"127.0.0.1:{free_port()}"
+    first, second = by_hand(folder, where, 0), by_hand(folder, where, 1)
+    until(folder / "run", 60)
+    first.kill()
+    code, said = ended(second)
+    ended(first)
+    return code == 75 and "netc: process 0" in said, f"{said}exit code {code}"
 
 
 @contextmanager
@@ -216,6 +276,9 @@ CASES: dict[str, tuple[str, Callable[[Path], tuple[bool, str]]]] = {
     "coordinator": ("kill -9 of process 0", signalled(9, 0, "process 0 was killed by SIGKILL", 137)),
     "stop": ("SIGSTOP of process 3 of 4", signalled(signal.SIGSTOP, 3, "process 3 stands still", 1, 4)),
     "term": ("SIGTERM to process 2 of 4 saves on all", signalled(15, 2, SAVED, 143, 4)),
+    "leader": ("kill -9 of process 0 without a launcher", no_launcher),
+    "mesh": ("a mesh over 2 processes is one in 1, byte for byte, goes on, and goes on elsewhere", mesh),
+    "floor": ("meshes agree with one device by the noise floor", by_floor),
     "restart": ("begun again after kill -9, byte for byte", restarted),
     "elastic": ("begun again in 2 of 4 processes", elastic),
     "target": ("goes on on IREE's cpu", other_target),

@@ -1,10 +1,11 @@
 """Programs split over a mesh: the time to emit them, the memory of a device, and what XLA exchanges in a step.
 
-    python scripts/mesh_table.py [NET:BATCH[:MESH[:SHARD]] ...] [--rounds N] [--write]
+    python scripts/mesh_table.py [NET:BATCH[:MESH[:SHARD]] ...] [--context N] [--rounds N] [--write]
 
 Each row is compiled by XLA in a process of its own, for as many host devices, and not run: memory is what XLA's buffer
 assignment says, exchanges are counted in the program that its partitioner made. The text is emitted in turns with the
 plain one, `--rounds` times; the ratio is of the least times. `--write` puts the table into docs/measurements/mesh.md.
+With `--context N`, of nets of tokens, the rows are by default those of an axis `sequence`, and the page is sequence.md.
 """
 
 from __future__ import annotations
@@ -28,9 +29,12 @@ from netc.runtime.prepare import emit_text
 from netc.runtime.target import parse_target
 from netc.runtime.versions import versions
 
-FILE = Path(__file__).parents[1] / "docs" / "measurements" / "mesh.md"
+FOLDER = Path(__file__).parents[1] / "docs" / "measurements"
 LAYOUTS = ("", "data=4", "data=4:zero1", "data=4:fsdp", "data=2,model=2:tensor", "data=2,model=2:fsdp")
 DEFAULT = tuple(f"{net}:{layout}" for net in ("vit_base_patch16_224:8", "gpt2:4") for layout in LAYOUTS)
+LONG = tuple(f"tiny-gpt:{row}" for row in (
+    "2", "2:data=2", "2:data=2,sequence=2", "2:data=2,sequence=4", "8:data=2", "8:data=2,sequence=4",
+))  # fmt: skip
 STEP = "train_step"
 KINDS = ("all-reduce", "all-gather", "reduce-scatter", "all-to-all", "collective-permute")
 MADE = re.compile(rf"^\s*(?:ROOT )?%?[\w.\-]+ = (.*?) ({'|'.join(KINDS)})(?:-start)?\(")
@@ -46,16 +50,17 @@ def parts_of(spec: str) -> list[str]:
     return [*spec.split(":"), "", ""][:4]
 
 
-def programs(spec: str) -> tuple[Program, Program]:
+def programs(spec: str, context: int) -> tuple[Program, Program]:
     """The program of a row, and the same on one device."""
     net, batch, mesh, shard = parts_of(spec)
-    plain = request_program(net, batch=int(batch), optimizer="adamw").build()
+    sizes = {"context": context} if context else {}
+    plain = request_program(net, batch=int(batch), optimizer="adamw", **sizes).build()
     return plain.on(parse_sharding(mesh or None, shard or None)), plain
 
 
-def child(spec: str, rounds: int) -> dict[str, Any]:
+def child(spec: str, rounds: int, context: int) -> dict[str, Any]:
     """What one row measures."""
-    where, (split, plain) = parse_target("xla"), programs(spec)
+    where, (split, plain) = parse_target("xla"), programs(spec, context)
     if split.sharding:
         check_device(where, split.sharding.mesh.size, "mesh")
     times: list[tuple[Program, list[float]]] = [(split, []), (plain, [])]
@@ -94,14 +99,15 @@ def row(spec: str, found: dict[str, Any], whole: dict[str, Any]) -> tuple[str, .
     )  # fmt: skip
 
 
-def page(rows: list[tuple[str, ...]]) -> str:
+def page(rows: list[tuple[str, ...]], context: int) -> str:
     """The table with its heading."""
+    about = f"; {context} tokens an example" if context else ""
     lines = [HEADS, ("---",) * len(HEADS), *rows]
     by = ", ".join(f"{name} {version}" for name, version in versions().items())
     return "\n".join([
-        "# Programs split over a mesh", "",
+        "# Examples split by tokens" if context else "# Programs split over a mesh", "",
         f"Made by scripts/mesh_table.py on {datetime.date.today().isoformat()}; AdamW, float32, compiled for host",
-        f"devices and not run; {by}.", "",
+        f"devices and not run{about}; {by}.", "",
         "Arguments are the state and the batch of a device: XLA's own figure. Exchanges are those of XLA's compiler",
         "for CPUs, which sums and cuts where one for GPUs scatters the sum. docs/distributed.md says what the words",
         "are.", "",
@@ -112,23 +118,26 @@ def page(rows: list[tuple[str, ...]]) -> str:
 def main() -> None:
     """Run it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("rows", nargs="*", default=DEFAULT)
+    parser.add_argument("rows", nargs="*")
+    parser.add_argument("--context", type=int, default=0)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--write", action="store_true")
     parser.add_argument("--child")
     options = parser.parse_args()
     if options.child:
-        print(json.dumps(child(options.child, options.rounds)))
+        print(json.dumps(child(options.child, options.rounds, options.context)))
         return
     rows, whole = [], {}
-    for spec in options.rows:
+    for spec in options.rows or (LONG if options.context else DEFAULT):
         command = [sys.executable, __file__, "--child", spec, "--rounds", str(options.rounds)]
+        command += ["--context", str(options.context)]
         found = json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)
         net = ":".join(spec.split(":")[:2])
         rows.append(row(spec, found, whole.setdefault(net, found)))  # the first of a net is on one device
         print(" | ".join(rows[-1]), flush=True)
     if options.write:
-        FILE.write_text(page(rows), encoding="utf-8")
+        name = "sequence.md" if options.context else "mesh.md"
+        (FOLDER / name).write_text(page(rows, options.context), encoding="utf-8")
 
 
 if __name__ == "__main__":
