@@ -94,7 +94,8 @@ def _opencl() -> _OpenCL:
 
 
 @lru_cache(maxsize=64)
-def _built(kernel: Kernel, shared: tuple[int, ...]) -> ctypes.c_void_p:
+def built(kernel: Kernel, shared: tuple[int, ...]) -> ctypes.c_void_p:
+    """The kernel, built once in this process. Raises UserError or NetcError."""
     opencl = _opencl()
     program = opencl.program(opencl_text(kernel, shared))
     return opencl.made("clCreateKernel", program, f"{plain_name(kernel)}_kernel".encode())
@@ -105,7 +106,7 @@ def run_opencl(
 ) -> tuple[Fault, ...]:
     """Run a kernel on the first device of OpenCL, which checks nothing. Raises UserError or NetcError."""
     opencl = _opencl()
-    built = _built(kernel, launch.shared)
+    made = built(kernel, launch.shared)
     with ExitStack() as after:
         given: list[Any] = [WORDS[s.type](scalars[s.name]) for s in kernel.scalars]
         buffers: dict[str, ctypes.c_void_p] = {}
@@ -118,10 +119,10 @@ def run_opencl(
             buffers[array.name] = buffer
         given += [buffers[array.name] for array in kernel.globals]
         for n, value in enumerate(given):
-            opencl.call("clSetKernelArg", built, n, ctypes.c_size_t(ctypes.sizeof(value)), ctypes.byref(value))
+            opencl.call("clSetKernelArg", made, n, ctypes.c_size_t(ctypes.sizeof(value)), ctypes.byref(value))
         all_threads = (ctypes.c_size_t * 3)(*(g * b for g, b in zip(launch.grid, launch.block, strict=True)))
         block = (ctypes.c_size_t * 3)(*launch.block)
-        opencl.call("clEnqueueNDRangeKernel", opencl.queue, built, 3, None, all_threads, block, 0, None, None)
+        opencl.call("clEnqueueNDRangeKernel", opencl.queue, made, 3, None, all_threads, block, 0, None, None)
         for name in kernel.written:
             if memory[name].size:
                 opencl.call("clEnqueueReadBuffer", opencl.queue, buffers[name], 1, *_bytes(memory[name]), 0, None, None)

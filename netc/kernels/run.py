@@ -12,25 +12,34 @@ import numpy as np
 
 from netc.kernels.array_words import as_json
 from netc.kernels.c_text import c_text
-from netc.kernels.compiled import run_compiled
+from netc.kernels.compiled import compiled, run_compiled
 from netc.kernels.gpu_text import cuda_text, opencl_text
 from netc.kernels.ir import Kernel, KernelError, Number
 from netc.kernels.launch import Launch, Memory, launch_of, memory_of, scalars_of
 from netc.kernels.maker import meant
-from netc.kernels.opencl_run import run_opencl
+from netc.kernels.opencl_run import built, run_opencl
 from netc.kernels.simulate import Fault, simulate
 from netc.netspec.errors import UserError
 from netc.runtime.files import whole
 
 Runner: TypeAlias = Callable[[Kernel, Launch, Mapping[str, Number], Mapping[str, Memory]], tuple[Fault, ...]]
-TARGETS: dict[str, tuple[Runner, str]] = {
-    "simulate": (simulate, "simulated: no race, no index outside, no divergent barrier"),
-    "opencl": (run_opencl, "on OpenCL, unchecked"),
-    "c": (run_compiled, "as C: no index outside, no divergent barrier"),
+
+
+@dataclass(frozen=True)
+class Target:
+    """A way to run: `prepare` compiles, so that `run` can be timed; `said`: of a run without faults."""
+
+    run: Runner
+    said: str
+    prepare: Callable[[Kernel, Launch], object] = lambda kernel, launch: None
+
+
+TARGETS: dict[str, Target] = {
+    "simulate": Target(simulate, "simulated: no race, no index outside, no divergent barrier"),
+    "c": Target(run_compiled, "as C: no index outside, no divergent barrier", lambda kernel, launch: compiled(kernel)),
+    "opencl": Target(run_opencl, "on OpenCL, unchecked", lambda kernel, launch: built(kernel, launch.shared)),
 }
-"""A word -> how it runs, and what a run without faults says."""
-
-
+"""A word -> how a kernel runs."""
 LANGUAGES: dict[str, Callable[[Kernel, Launch], str]] = {
     "c": lambda kernel, launch: c_text(kernel),
     "cuda": lambda kernel, launch: cuda_text(kernel, launch.shared),
@@ -56,7 +65,7 @@ class Done:
         launch = self.launch
         return (
             f"{self.kernel.name}: {launch.blocks} block{'s' if launch.blocks > 1 else ''} of {launch.threads} threads, "
-            f"{TARGETS[self.target][1]} ({1e3 * self.seconds:.1f} ms)"
+            f"{TARGETS[self.target].said} ({1e3 * self.seconds:.1f} ms)"
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -88,8 +97,9 @@ def run_once(
     scalars = scalars_of(kernel, numbers)
     copies = {n: np.array(a, order="C") if isinstance(a, np.ndarray) else a for n, a in arrays.items()}
     memory = memory_of(kernel, copies)
+    TARGETS[target].prepare(kernel, launch)
     begun = time.perf_counter()
-    faults = TARGETS[target][0](kernel, launch, scalars, memory)
+    faults = TARGETS[target].run(kernel, launch, scalars, memory)
     seconds = time.perf_counter() - begun
     return Done(kernel, launch, target, {n: copies[n] for n in kernel.written}, faults, seconds)
 
@@ -112,7 +122,7 @@ def launch(
     numbers = {n: v for n, v in arguments.items() if n in names}
     scalars = scalars_of(kernel, numbers)
     memory = memory_of(kernel, {n: v for n, v in arguments.items() if n not in names})
-    faults = TARGETS[target][0](kernel, launch_of(kernel, grid, block, shared), scalars, memory)
+    faults = TARGETS[target].run(kernel, launch_of(kernel, grid, block, shared), scalars, memory)
     for fault in faults:
         raise KernelError(kernel.file, fault.line, f"{fault.kind}: {fault.sentence}")
 
