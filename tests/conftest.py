@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -35,6 +36,11 @@ os.environ.setdefault("XLA_FLAGS", QUICK_XLA)
 # BLAS's threads spin for the next product, beside those of every other worker: with two of them a certificate took four
 # times the processor's time on a busy machine. Bits do not hang on them (tests/codegen/test_evaluator_bits.py).
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+# A process that may not write bytecode compiles netc's 400 files each time: half a second of the processor for each
+# command that a test starts.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # As the command line does: emission and JAX make many objects and few rings, and looking for these took a tenth.
 gc.set_threshold(100_000)
@@ -82,6 +88,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_collection_finish() -> None:
     """What is imported and collected stays: the collector need not walk over it again with every test."""
     gc.freeze()
+
+
+@pytest.hookimpl(optionalhook=True)  # pytest-xdist may be absent
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With `-n`, neighbours stay with one worker, so that what a file shares is made once; who is done, steals."""
+    from xdist.scheduler import WorkStealingScheduling
+
+    return WorkStealingScheduling(config, log) if config.option.dist == "load" else None
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

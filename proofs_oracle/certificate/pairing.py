@@ -17,6 +17,7 @@ from netc.codegen.ir import Function
 from netc.netspec.errors import UserError
 from netc.proofs_oracle.certificate.claims import loss_of, scalar_results
 from netc.proofs_oracle.certificate.factors import Asker, Factor
+from netc.proofs_oracle.certificate.plausible import Plausible
 from netc.proofs_oracle.certificate.points import FloatPoint
 from netc.proofs_oracle.certificate.run import Claim, Gradient, needed
 from netc.proofs_oracle.certificate.statement import Settings
@@ -89,14 +90,15 @@ def _of_loss(function: Function, result: int, settings: Settings, point: FloatPo
         return None
     outputs = ((result, None),)
     asker = Asker(function, Claim(outputs, tuple(asked), states), settings, point)
-    alike = _all_alike(asker)
+    plausible = Plausible(asker.run, point, settings)
+    alike = _all_alike(asker, plausible)
     if alike:
         return Claim(outputs, alike, states)
-    found = _multiples(asker)
+    found = _multiples(asker, plausible)
     if found:
         gradients = [*found.values(), *_by_place(asked, list(found.values()))]
         return Claim(outputs, tuple(sorted(gradients, key=lambda g: g.of)), states)
-    claims = _by_offset(asked, outputs, states)
+    claims = _by_offset(asked, outputs, states, plausible)
     return next((claim for claim in claims if _agrees(function, claim, settings, point)), None)
 
 
@@ -119,12 +121,14 @@ def _candidates(function: Function, i: int, loss: int, rates: Sequence[int]) -> 
     return [Gradient(i, j, less=less, over=over, free=True) for j in results for less, over in ways]
 
 
-def _by_offset(asked: Sequence[Gradient], outputs: Outputs, states: tuple[int, ...]) -> Iterator[Claim]:
+def _by_offset(
+    asked: Sequence[Gradient], outputs: Outputs, states: tuple[int, ...], plausible: Plausible
+) -> Iterator[Claim]:
     """All updates or all gradients, at their arguments' places or behind the loss: multiples, but by no constant."""
     for offset, update in ((0, True), (1, True), (1, False), (0, False)):
-        like = [g for g in asked if _way(g) == (offset, update, None)]
-        if like:
-            yield Claim(outputs, tuple(like), states)
+        like = [index for index, g in enumerate(asked) if _way(g) == (offset, update, None)]
+        if like and plausible.alike(like):
+            yield Claim(outputs, tuple(asked[index] for index in like), states)
 
 
 def _in_place(function: Function, settings: Settings, point: FloatPoint) -> Claim:
@@ -176,34 +180,37 @@ def _agrees(function: Function, claim: Claim, settings: Settings, point: FloatPo
     return any(all(sides.agree and any(sides.left) for sides in pair) for pair in together)
 
 
-def _all_alike(asker: Asker) -> tuple[Gradient, ...]:
+def _all_alike(asker: Asker, plausible: Plausible) -> tuple[Gradient, ...]:
     """The candidates that are for each argument at the same distance and of one factor, if there are such."""
     candidates = asker.run.claim.gradients
     count = len({g.of for g in candidates})
     ways: dict[object, list[int]] = {}
     for index, g in enumerate(candidates):
         ways.setdefault(_way(g), []).append(index)
-    for identities in asker.tries:
+    groups = [indices for indices in ways.values() if len(indices) == count and plausible.alike(indices)]
+    for identities in asker.tries if groups else ():
         at, sides = asker.somewhere(identities)
-        inner = [at.field.inner(g.res, at.tangents[c.of]) for g, c in zip(at.read, candidates, strict=True)]
-        for indices in (indices for indices in ways.values() if len(indices) == count):
+        for indices in groups:
             right = [0] * len(at.field.primes)
             for index in indices:
-                right = at.field.plus(right, inner[index])
+                inner = at.field.inner(at.read[index].res, at.tangents[candidates[index].of])
+                right = at.field.plus(right, inner)
             factor = asker.constant(sides.left, right)
             if factor:
                 return tuple(factor.of(candidates[index]) for index in indices)
     return ()
 
 
-def _multiples(asker: Asker) -> dict[int, Gradient]:
+def _multiples(asker: Asker, plausible: Plausible) -> dict[int, Gradient]:
     """For each argument the candidate that is the simplest multiple of the derivative by it."""
     claim = asker.run.claim
     of_each: dict[int, list[int]] = {}
     for index, g in enumerate(claim.gradients):
-        of_each.setdefault(g.of, []).append(index)
+        if plausible.multiple(index):
+            of_each.setdefault(g.of, []).append(index)
     multiples: list[tuple[Factor, Gradient]] = []
-    for identities in asker.tries:
+    best: dict[int, Gradient] = {}
+    for identities in asker.tries if of_each else ():
         points = [at for at, _ in asker.pair(identities)]
         for indices in of_each.values():
             lefts = [at.only(indices[:1]).left for at in points]

@@ -15,10 +15,15 @@ from netc.netspec.mixing import Mixing
 from netc.netspec.types import TensorType
 from tests.codegen.witness import by_evaluator, by_xla, module_of
 
-scipy_stats = pytest.importorskip("scipy.stats")
 ALPHAS = (2.0**-7, 0.1, 0.2, 0.4, 0.8, 1.0, 2.0, 16.0, 1024.0)
 KEY = TensorType((2,), "ui32")
 IMAGES = (6, 9, 12, 3)
+
+
+@pytest.fixture(scope="module")
+def scipy_stats():
+    """Imported when it is asked for: it takes a second and a half of each worker's collection."""
+    return pytest.importorskip("scipy.stats")
 
 
 def words_of(count, seed=0):
@@ -30,13 +35,13 @@ def keys(count, seed=0):
 
 
 @pytest.mark.parametrize("alpha", ALPHAS)
-def test_quantiles_are_scipys(alpha):
+def test_quantiles_are_scipys(alpha, scipy_stats):
     wanted = scipy_stats.beta.ppf([1 / 4096 if alpha > 1 else 0, *np.arange(1, 257) / 512], alpha, alpha) * 2**20
     assert np.max(np.abs(np.array(half_quantiles(alpha)) - wanted)) < 0.55  # rounded to integers
 
 
 @pytest.mark.parametrize("alpha", ALPHAS)
-def test_beta_has_its_distribution(alpha):
+def test_beta_has_its_distribution(alpha, scipy_stats):
     count = 1 << 12  # evenly spaced words: the distribution function itself, without chance
     even = (np.arange(count, dtype=np.uint64) * 2 + 1 << 31 - 12).astype(np.uint32)
     [drawn] = by_evaluator(module_of(lambda b, w: beta(b, w, alpha), TensorType((count,), "ui32")), [even])
@@ -139,7 +144,7 @@ def erasing_of(erasing, shape):
     return module_of(lambda b, key, x: erase(b, erasing, key, x), KEY, TensorType(shape))
 
 
-def test_timm_erases_as_much():
+def test_timm_erases_as_much(scipy_stats):
     """Area, height, width, and how often, over 3,000 images of each: two-sample Kolmogorov-Smirnov."""
     torch, own = pytest.importorskip("torch"), timms("random_erasing")
     shape = (300, 24, 17, 1)
