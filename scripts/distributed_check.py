@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -26,7 +26,7 @@ from netc.runtime.run.checkpoint import load
 from netc.traces.read import read
 
 NET = ["mnist-mlp", "--target", "xla", "--batch", "64", "--seed", "3", "--checkpoint-every", "50"]
-MESH = ["--optimizer", "adam", "--mesh", "data=2,model=2", "--shard", "fsdp"]
+MESH = ["--mesh", "data=2,model=2", "--shard", "fsdp"]
 LIMIT = 300  # seconds of a case
 NETC = [sys.executable, "-m", "netc"]
 Process = subprocess.Popen[str]
@@ -38,9 +38,9 @@ def started(command: list[str], space: str = "") -> Process:
     return subprocess.Popen([*inside, *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def launched(folder: Path, count: int, epochs: int, *options: str, words: Sequence[str] = ()) -> Process:
+def launched(folder: Path, count: int, epochs: int, *options: str) -> Process:
     """`netc launch` of so many processes."""
-    train = ["train", *NET, *words, "--epochs", str(epochs), "--out", str(folder)]
+    train = ["train", *NET, "--epochs", str(epochs), "--out", str(folder)]
     return started([*NETC, "launch", "-n", str(count), *options, "--", *train])
 
 
@@ -153,21 +153,22 @@ def alike(one: Path, two: Path) -> bool:
 def mesh(folder: Path) -> tuple[bool, str]:
     """A mesh over 2 processes beside the same in one; begun again after kill -9; then on two other layouts."""
     one, two, again = (folder / name for name in ("one", "two", "again"))
-    code, said = ended(started([*NETC, "train", *NET, *MESH, "--epochs", "10", "--out", str(one)]))
-    process = launched(again, 2, 10, "--restarts", "1", words=MESH)
-    until(again, 100)
+    small = ["mnist-linear", *NET[1:], *MESH, "--optimizer", "adam", "--epochs", "6"]
+    code, said = ended(started([*NETC, "train", *small, "--out", str(one)]))
+    process = started([*NETC, "launch", "-n", "2", "--restarts", "1", "--", "train", *small, "--out", str(again)])
+    until(again, 60)
     os.kill(child(process.pid, 1), signal.SIGKILL)
-    for each in (process, launched(two, 2, 10, words=MESH)):
+    for each in (process, started([*NETC, "launch", "-n", "2", "--", "train", *small, "--out", str(two)])):
         found, text = ended(each)
         code, said = code + found, said + text
     same_bits = code == 0 and alike(one, two) and alike(one, again)
     pieces = len([*(two / "last").glob("state-*-of-00002.safetensors")])
     resumed = [*NETC, "train", "--resume", str(two), "--not-bit-for-bit"]
-    for words in (["--mesh", "data=4", "--shard", "zero1", "--epochs", "11"], ["--target", "cpu", "--epochs", "12"]):
+    for words in (["--mesh", "data=4", "--shard", "zero1", "--epochs", "7"], ["--target", "cpu", "--epochs", "8"]):
         found, text = ended(started([*resumed, *words]))
         code, said = code + found, said + text
     steps = len(read(two / "trace.jsonl").steps)
-    wanted = len(read(one / "trace.jsonl").steps) // 10 * 12
+    wanted = len(read(one / "trace.jsonl").steps) // 6 * 8
     return same_bits and code == 0 and pieces == 2 and steps == wanted, f"{said}{steps} steps, {pieces} pieces"
 
 

@@ -1,8 +1,8 @@
 """What a training step costs on a mesh of devices: time, memory of each, and what they exchange; nothing is compiled.
 
-It looks at the program of one device's examples, so that only `model` divides operations (spread.py); `data` divides
-the update where parameters or moments are split over it. Computing is the roofline of step_cost.py. An exchange is one
-ring among n devices by the alpha-beta model: of b bytes, at a bandwidth w and a latency l,
+It looks at the program of one device's examples, so that only `model`, or `sequence`, divides operations (spread.py);
+`data` divides the update where parameters or moments are split over it. Computing is the roofline of step_cost.py. An
+exchange is one ring among n devices by the alpha-beta model: of b bytes, at a bandwidth w and a latency l,
 
 - all-reduce: 2 (n - 1)/n b/w + 2 (n - 1) l
 - all-gather and reduce-scatter, b the whole: (n - 1)/n b/w + (n - 1) l
@@ -23,6 +23,7 @@ from netc.codegen.analysis.spread import (
     ALL_REDUCE,
     PERMUTE,
     REDUCE_SCATTER,
+    SEQUENCE,
     Exchange,
     shares,
     spread,
@@ -86,13 +87,15 @@ def sent(kind: str, size: int, parts: int) -> float:
 def mesh_cost(local: Program, lowered: Module, sharding: Sharding, ceiling: Ceiling, link: Link) -> MeshCost:
     """The cost of a step whose `local` program is of one device's examples, the batch over `data`, and its lowering."""
     mesh, splits = sharding.mesh, splits_of(local, sharding)
-    model = mesh.count("model")
-    by_model = {name: axes.index("model") for name, axes in splits.items() if "model" in axes}
-    found = spread(lowered, by_model, model, STEP)
+    if (tokens := mesh.count(SEQUENCE)) > 1:
+        found = spread(lowered, dict.fromkeys("xy", 1), tokens, STEP, SEQUENCE)
+    else:
+        by_model = {name: axes.index("model") for name, axes in splits.items() if "model" in axes}
+        found = spread(lowered, by_model, mesh.count("model"), STEP)
     share = shares(found, lowered.needed(STEP))
     own = _update_shares(local.state, splits, mesh)
     computing = sum(_scaled(work, share, own).seconds(ceiling) for work in step_works(lowered, STEP))
-    exchanges = [*found.exchanges, *over_data(local.state, splits, mesh)]
+    exchanges = [*joined(found.exchanges), *over_data(local.state, splits, mesh)]
     exchanged: dict[tuple[str, str], float] = {}
     moved: dict[tuple[str, str], float] = {}
     for e in exchanges:
@@ -100,6 +103,16 @@ def mesh_cost(local: Program, lowered: Module, sharding: Sharding, ceiling: Ceil
         exchanged[key] = exchanged.get(key, 0.0) + e.times * seconds(e.kind, e.bytes, parts, link)
         moved[key] = moved.get(key, 0.0) + e.times * sent(e.kind, e.bytes, parts)
     return MeshCost(computing, exchanged, moved, _memory(local, lowered, splits, mesh, share))
+
+
+def joined(exchanges: Sequence[Exchange]) -> list[Exchange]:
+    """The sums over `sequence` at one place as one, as XLA's combiner has them."""
+    sums = [e for e in exchanges if e.axis == SEQUENCE and e.kind == ALL_REDUCE]
+    sizes = {e.loc: sum(other.bytes for other in sums if other.loc == e.loc) for e in sums}
+    return [
+        *(e for e in exchanges if e not in sums),
+        *(Exchange(ALL_REDUCE, SEQUENCE, size, loc) for loc, size in sizes.items()),
+    ]
 
 
 def over_data(state: Sequence[Slot], splits: Mapping[str, Axes], mesh: Mesh) -> list[Exchange]:

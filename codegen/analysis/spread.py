@@ -1,9 +1,10 @@
-"""Which axis of each value the mesh's `model` axis splits, and what must be exchanged for it.
+"""Which axis of each value the mesh's `model` axis, or its `sequence`, splits, and what must be exchanged for it.
 
 It follows a lowered function from its split arguments on, as a partitioner does: an operation keeps the axis where it
 can; a product or a sum over the split axis gives a partial sum on each device, which an all-reduce makes whole; a cut
 across it moves pieces between neighbours; and what cannot be computed in parts is gathered first. XLA may do better or
-worse; docs/distributed.md has both.
+worse; docs/distributed.md has both. Of a product whose operands are both split by tokens, as in attention, one is
+gathered, once for all that read it.
 
 Values of the optimizer's and the norms' own work move nothing: parameters, gradients and moments are split alike.
 """
@@ -23,6 +24,8 @@ from netc.netspec.check import STEP_PLACES
 
 EXCHANGING = frozenset({"forward", "vjp", "remat"})  # phases
 ALL_REDUCE, ALL_GATHER, REDUCE_SCATTER, PERMUTE = "all-reduce", "all-gather", "reduce-scatter", "permute"
+SEQUENCE = "sequence"
+WEIGHTS = "gradients"  # in the place of a loc: the sums of all of them over tokens are one
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +41,14 @@ class Exchange:
 
 @dataclass
 class Spread:
-    """The split axis of each value of a step, the exchanges, and the operations that each device has a part of."""
+    """The split axis of each value of a step, the exchanges, and the operations that each device has a part of.
+
+    `name` is that of the mesh's axis, of so many `parts`.
+    """
 
     parts: int
+    name: str = "model"
+    gathered: set[Value] = field(default_factory=set)
     axis: dict[Value, int] = field(default_factory=dict)
     exchanges: list[Exchange] = field(default_factory=list)
     split: set[Op] = field(default_factory=set)
@@ -69,6 +77,8 @@ class Spread:
         if not given:
             return
         axis = _kept(op, self.axis, self.parts)
+        if axis is None and op.kind == "dot" and self.name == SEQUENCE:
+            axis = self._by_one(op, times)
         if axis is not None and axis.partial:
             self._exchange(ALL_REDUCE, op.result, op, times)
         elif axis is not None and axis.moved:
@@ -82,10 +92,22 @@ class Spread:
         if axis.of_result is not None:
             self.axis.update(dict.fromkeys(op.results, axis.of_result))
 
+    def _by_one(self, op: Op, times: int) -> _Kept | None:
+        """A product by the rows of one operand; the other, which is split too, is gathered."""
+        for own, other in (op.operands, op.operands[::-1]):
+            kept = _dot(op, {own: self.axis[own]}, self.parts)
+            if kept is not None and not kept.partial:
+                if other not in self.gathered:
+                    self._exchange(ALL_GATHER, other, op, times)
+                self.gathered.add(other)
+                return kept
+        return None
+
     def _exchange(self, kind: str, value: Value, op: Op, times: int) -> None:
         place = location_of(op.loc)
         if place.phase in EXCHANGING and place.path[0] not in STEP_PLACES:
-            self.exchanges.append(Exchange(kind, "model", value.type.bytes, op.loc, times))
+            weights = self.name == SEQUENCE and kind == ALL_REDUCE and value.type.rank < 3
+            self.exchanges.append(Exchange(kind, self.name, value.type.bytes, WEIGHTS if weights else op.loc, times))
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +119,11 @@ class _Kept:
     moved: bool = False
 
 
-def spread(module: Module, split: Mapping[str, int], parts: int, name: str = "train_step") -> Spread:
-    """The spread of a function whose arguments are split at these axes, by name, into so many parts."""
-    found, function = Spread(parts), module.function(name)
+def spread(
+    module: Module, split: Mapping[str, int], parts: int, name: str = "train_step", axis: str = "model"
+) -> Spread:
+    """The spread of a function whose arguments are split at these axes, by name, into the parts of a mesh's `axis`."""
+    found, function = Spread(parts, axis), module.function(name)
     if parts > 1:
         found.axis = {v: split[n] for v, n in zip(function.params, function.names, strict=True) if n in split}
         found.follow(function, module)
@@ -182,10 +206,15 @@ def _conv(op: Op, axes: Mapping[Value, int], parts: int) -> _Kept | None:
 def _take(op: Op, axes: Mapping[Value, int], parts: int) -> _Kept | None:
     """Rows of a table: split by rows each device has zeros for those of others, by columns nothing is exchanged."""
     table = axes.get(op.operands[0])
+    if table is None:
+        return _Kept(axes[op.operands[1]])
     return _Kept(None, partial=True) if table == 0 else _Kept(op.result.type.rank - 1) if table == 1 else None
 
 
 def _add_rows(op: Op, axes: Mapping[Value, int], parts: int) -> _Kept | None:
+    """Of rows of some ids each device has the sum of its own."""
+    if op.operands[1] in axes and op.operands[0] not in axes:
+        return _Kept(None, partial=True)
     return _Kept(axes[op.operands[0]]) if op.operands[0] in axes else None
 
 

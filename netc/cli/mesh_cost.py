@@ -65,9 +65,11 @@ def cost_on_mesh(asked: ProgramRequest, ceiling: Ceiling, link: Link) -> MeshCos
     sharding = asked.sharding
     assert sharding is not None  # there is a mesh
     parts = sharding.mesh.count("data")
-    if sharding.mesh.count("sequence") > 1:
+    if sharding.mesh.count("sequence") > 1 and (sharding.mesh.count("model") > 1 or asked.batch != parts):
         raise UserError(
-            "`cost` counts no axis `sequence` of a `mesh`; docs/distributed.md says what XLA exchanges for it"
+            "`cost` counts an axis `sequence` of a `mesh` without `model`, and with one example at each place along "
+            f"`data`, got a `batch` of {asked.batch} and {sharding.mesh}; give batch={parts}, or leave `sequence` out "
+            "(docs/distributed.md says what XLA exchanges for several)"
         )
     local = replace(asked, batch=max(asked.batch // parts, 1), sharding=None).build()
     if problems := [*misfits(replace(local, batch=asked.batch), sharding)]:

@@ -3,7 +3,7 @@
 import pytest
 
 from netc.codegen.analysis.chips import CHIPS
-from netc.codegen.analysis.mesh_cost import Link, mesh_cost, seconds
+from netc.codegen.analysis.mesh_cost import Link, joined, mesh_cost, seconds
 from netc.codegen.analysis.spread import ALL_GATHER, ALL_REDUCE, PERMUTE, REDUCE_SCATTER, spread
 from netc.codegen.analysis.step_cost import Ceiling
 from netc.codegen.rewrite.lower import lower
@@ -15,8 +15,12 @@ CEILING, LINK = Ceiling(1e12, 1e11), Link(1e9, 1e-6)
 
 
 @pytest.fixture(scope="module")
-def small():
-    sizes = {"layers": BLOCKS, "heads": 4, "width": WIDTH, "context": TOKENS}
+def sizes():
+    return {"layers": BLOCKS, "heads": 4, "width": WIDTH, "context": TOKENS}
+
+
+@pytest.fixture(scope="module")
+def small(sizes):
     program = request_program("tiny-gpt", batch=BATCH, optimizer="adamw", **sizes).build()
     return program, lower(program.module, "xla")
 
@@ -42,6 +46,19 @@ def test_kernels_over_model_sum_twice_a_block_each_way(small):
     assert len(sums) == 4 * BLOCKS
     assert {e.bytes for e in sums} == {4 * BATCH * TOKENS * WIDTH}
     assert not [e for e in spread(lowered, split, 2).exchanges if e.kind == ALL_GATHER]
+
+
+def test_tokens_gather_keys_and_values_and_sum_their_gradients(sizes):
+    """As XLA's partitioner has it for one example a place (docs/measurements/sequence.md)."""
+    program = request_program("tiny-gpt", batch=1, optimizer="adamw", **sizes).build()
+    found = spread(lower(program.module, "xla"), {"x": 1, "y": 1}, 4, axis="sequence").exchanges
+    gathers, sums = ([e for e in found if e.kind == kind] for kind in (ALL_GATHER, ALL_REDUCE))
+    size = 4 * TOKENS * WIDTH
+    assert [e.bytes for e in gathers] == [size] * 2 * BLOCKS and all("attend" in e.loc for e in gathers)
+    assert [e.bytes for e in joined(found) if "attend" in e.loc and e.kind == ALL_REDUCE] == [2 * size] * BLOCKS
+    parameters = sum(s.type.bytes for s in program.state if s.role == "parameter")
+    tied = 4 * WIDTH * program.net.out.shape[-1]  # summed twice, for the tokens and for the head
+    assert sum(e.bytes for e in sums) - 2 * size * BLOCKS == parameters + tied - size  # of places each has its own
 
 
 def test_data_sums_every_gradient_once(small):
