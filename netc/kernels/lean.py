@@ -25,7 +25,7 @@ from netc.kernels.ir import (
 )
 from netc.kernels.lean_arguments import Arguments, Declarations
 from netc.kernels.lean_terms import TYPES, Nested, Scope, Terms, applied, type_of
-from netc.kernels.maker import Wrong
+from netc.kernels.maker import DEEP, Wrong, refuse_deep
 from netc.kernels.names import Names, checked
 from netc.netspec.lean.commands import COMMANDS, OUTER
 from netc.netspec.lean.source import LeanError, Misread
@@ -34,15 +34,18 @@ from netc.netspec.lean.tokens import Kind, Token, tokens
 from netc.netspec.lean.tree import Group, Name, Node
 
 ARGUMENTS, KERNEL = "kernelArgs", "device_kernel"
+DEEPEST = 40  # blocks in each other
 ARROWS = ("←", "<-")
 
 
 def kernels_of(text: str, file: str) -> tuple[Kernel, ...]:
     """The kernels of a Lean text. Raises LeanError for one that cannot be read."""
     try:
-        return tuple(_kernels(text, file))
+        return tuple(map(refuse_deep, _kernels(text, file)))
     except Misread as error:
         raise LeanError(file, text, error.span, error.sentence) from None
+    except RecursionError:
+        raise KernelError(file, 0, DEEP) from None
 
 
 def _kernels(text: str, file: str) -> list[Kernel]:
@@ -144,9 +147,7 @@ class Reader(Declarations):
         if self.ended or (first.first and first.column <= outer):
             raise Misread(first.span, f"wants a statement, indented, got {shown(first)}")
         found: list[Stmt] = []
-        self.depth += 1
-        if self.depth > 40:
-            raise Misread(first.span, "wants blocks at most 40 deep in each other")
+        self._deeper(first)
         while True:
             with self.layout(first.column):
                 found += self.statement(scope)
@@ -159,6 +160,11 @@ class Reader(Declarations):
                               f"{shown(self.token)}")  # fmt: skip
         self.depth -= 1
         return tuple(found)
+
+    def _deeper(self, at: Token) -> None:
+        self.depth += 1
+        if self.depth > DEEPEST:
+            raise Misread(at.span, f"wants blocks at most {DEEPEST} deep in each other; write fewer")
 
     def statement(self, scope: Scope) -> list[Stmt]:
         """One statement, after those that its nested actions need."""
@@ -296,7 +302,9 @@ class Reader(Declarations):
             self.take()
             if self.token.text == "if":
                 inner = Terms(terms.scope.inner(), self.names.fresh)
+                self._deeper(self.token)
                 nested = self._if(inner)
+                self.depth -= 1
                 otherwise = (*inner.before, *nested)
             else:
                 otherwise = self.block(self.column, terms.scope.inner())
@@ -357,5 +365,3 @@ _STATEMENTS: dict[str, Callable[[Reader, Terms], list[Stmt]]] = {
     "pure": Reader._nothing,
     "return": Reader._nothing,
 }
-
-__all__ = ["KernelError", "kernels_of"]

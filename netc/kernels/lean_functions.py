@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from netc.kernels import maker
-from netc.kernels.ir import Expr, Var
+from netc.kernels.ir import Expr, KernelError, Var
 from netc.kernels.lean_terms import TYPES, Scope, Terms
-from netc.kernels.maker import Wrong, meant
+from netc.kernels.maker import DEEP, Wrong, meant
 from netc.kernels.names import checked
 from netc.netspec.errors import UserError
 from netc.netspec.lean.commands import contents
@@ -32,6 +32,8 @@ def functions_of(text: str, file: str) -> tuple[tuple[str, Expr, Expr, str, int]
         return tuple((n, _body(n, known), _body(f"{n}'", known), file, known[n].at.line) for n in pairs)
     except Misread as error:
         raise LeanError(file, text, error.span, error.sentence) from None
+    except RecursionError:
+        raise KernelError(file, 0, DEEP) from None
 
 
 def _float(words: tuple[str, ...]) -> bool:

@@ -25,16 +25,22 @@ from netc.kernels.ir import (
     Cast,
     Const,
     Expr,
+    Kernel,
+    KernelError,
     Load,
     Number,
     Select,
     Store,
     Type,
     Unary,
+    parts,
+    statements,
 )
 from netc.netspec.errors import UserError
 
 LIMITS: dict[Type, tuple[int, int]] = {"i32": (-(2**31), 2**31 - 1), "u8": (0, 255)}
+DEEPEST = 150  # expressions in each other
+DEEP = f"wants expressions at most {DEEPEST} deep in each other; name parts of them"
 LARGEST_FLOAT = 3.4028234663852886e38
 
 
@@ -214,6 +220,17 @@ def _index(array: Array, index: Expr) -> Expr:
     if index.type == "u8":
         index = Cast("i32", index.line, index)
     return into(index, "i32", f"an index of {array.name}")
+
+
+def refuse_deep(kernel: Kernel) -> Kernel:
+    """The kernel, if the printers and the simulation can go down its expressions. Raises KernelError."""
+    for s in statements(kernel.body):
+        below = tuple(parts(s))
+        for _ in range(DEEPEST):
+            below = tuple(inner for one in below for inner in parts(one))
+        if below:
+            raise KernelError(kernel.file, s.line, DEEP)
+    return kernel
 
 
 def meant(name: str, known: Iterable[str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import warnings
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ from netc.kernels.ir import (
     Var,
     While,
 )
-from netc.kernels.maker import Wrong
+from netc.kernels.maker import DEEP, Wrong, refuse_deep
 from netc.kernels.names import Names, checked
 from netc.kernels.python_terms import TYPES, Terms
 
@@ -43,13 +44,18 @@ BEYOND: dict[type[ast.stmt], str] = {
 def kernels_of(text: str, file: str) -> tuple[Kernel, ...]:
     """The functions of a Python text that stand under `@kernel`. Raises KernelError for one that cannot be read."""
     try:
-        tree = ast.parse(text)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of another's text: "invalid decimal literal"
+            tree = ast.parse(text, file)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         line = getattr(error, "lineno", None) or 0
         raise KernelError(file, line, f"wants Python, got {getattr(error, 'msg', error)}; mend it") from None
     constants = _constants(tree)
     functions = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef) and any(map(_is_kernel, n.decorator_list))]
-    return tuple(_Reader(node, constants, file).kernel() for node in functions)
+    try:
+        return tuple(refuse_deep(_Reader(node, constants, file).kernel()) for node in functions)
+    except RecursionError:
+        raise KernelError(file, 0, DEEP) from None
 
 
 def _is_kernel(node: ast.expr) -> bool:

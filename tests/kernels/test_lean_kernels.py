@@ -90,6 +90,11 @@ def body(text):
         (body("args.x.set 0 (expp 1.0)"), "7:17", "wants a function, got expp; did you mean exp"),
         (body("if args.N > 1 then\nbarrier"), "8:3", "wants a statement, indented, got barrier"),
         (body("barrier\n   barrier"), "8:6", "wants an operator or a statement in column 3"),
+        (
+            body("if args.N > 0 then\n  barrier" + "\nelse if args.N > 1 then\n  barrier" * 50),
+            "86:5",
+            "wants blocks at most 40",
+        ),
         (ARGS.replace("Float]", "Real]", 1), "2:", "wants a type, got Real"),
         (ARGS.replace("x y", "x int"), "2:12", "an argument wants a name of at most 40 letters"),
         (ARGS.replace("x y", "x x"), "1:12", "the argument x is declared twice; rename one"),

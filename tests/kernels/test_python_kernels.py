@@ -4,10 +4,13 @@ import numpy as np
 import pytest
 
 from netc.kernels.ir import KernelError
+from netc.kernels.lean import kernels_of as lean_kernels
 from netc.kernels.python import kernels_of
 from netc.kernels.words import Array, exp, float32, global_idx, int32, kernel
 from netc.netspec.errors import UserError
 
+LEAN = "kernelArgs A(N: Nat)\n  global[n: Array Int]\ndevice_kernel k : KernelM A Unit := do\n"
+LEAN += "  let a ← getArgs\n  a.n.set 0 "
 HEAD = "@kernel\ndef k(N: int32, alpha: float32, x: Array[float32], n: Array[int32], t: Shared[float32, 4]):\n"
 
 
@@ -60,6 +63,17 @@ def test_arguments_have_types(argument, sentence):
 def test_a_text_that_is_no_python():
     with pytest.raises(KernelError, match=r"k\.py:1: wants Python, got "):
         kernels_of("def (:", "k.py")
+
+
+@pytest.mark.parametrize("count", [160, 900, 20_000])
+def test_what_is_too_deep_is_refused(count):
+    chain = " + ".join(["x[0]"] * count)
+    for read, text in (
+        (kernels_of, f"{HEAD}  x[0] = {chain}\n"),
+        (lean_kernels, LEAN + f"({chain.replace('x[0]', 'a.N')})\n"),
+    ):
+        with pytest.raises(KernelError, match=r"wants expressions at most 150 deep|wants Python, got"):
+            read(text, "k")
 
 
 @kernel
