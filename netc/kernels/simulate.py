@@ -164,9 +164,7 @@ class _Run:
         at, inside = self._elements(e.array, e.index, lanes, e.line, "reads")
         by = self._threads(lanes[inside])
         watch = self.watches[e.array]
-        if e.array in self.shared and (never := watch.unset(at)).any():
-            n = int(never.argmax())
-            self._unset(e, at[n], by[n])
+        self._unset(e, at, by)
         self._race(e.array, "reads", watch.read(at, by, self._epochs(by), e.line))
         found = np.zeros(lanes.shape, DTYPES[e.type])
         found[inside] = self.memory[e.array][at]
@@ -195,6 +193,7 @@ class _Run:
         value = np.broadcast_to(self.value(s.value, lanes), lanes.shape)
         at, inside = self._elements(s.array, s.index, lanes, s.line, "changes")
         by = self._threads(lanes[inside])
+        self._unset(s, at, by)
         self._race(s.array, "changes", self.watches[s.array].change(at, by, self._epochs(by), s.line))
         {"add": np.add, "min": np.minimum, "max": np.maximum}[s.name].at(self.memory[s.array], at, value[inside])
 
@@ -275,9 +274,14 @@ class _Run:
         if len(self.faults) < MOST_FAULTS:
             self.faults.setdefault((kind, line, other, array), Fault(kind, line, sentence))
 
-    def _unset(self, e: Load, at: Any, by: Any) -> None:
-        said = f"{self.launch.who(int(by))} reads {e.array}[{int(at) % self.sizes[e.array]}] of shared memory, which no"
-        self._fault("unset", e.line, 0, f"{said} thread of the block has written", e.array)
+    def _unset(self, e: Load | Atomic, at: Lanes, by: NDArray[np.int32]) -> None:
+        """Name the first of the elements of shared memory, if one is, that nobody has written."""
+        if e.array not in self.shared or not (never := self.watches[e.array].unset(at)).any():
+            return
+        n = int(never.argmax())
+        does = "reads" if isinstance(e, Load) else "changes"
+        said = f"{self.launch.who(int(by[n]))} {does} {e.array}[{int(at[n]) % self.sizes[e.array]}] of shared memory"
+        self._fault("unset", e.line, 0, f"{said}, which no thread of the block has written", e.array)
 
     def _race(self, name: str, does: str, clash: Clash | None) -> None:
         if clash is None:

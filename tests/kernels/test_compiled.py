@@ -36,6 +36,22 @@ device_kernel numbers : KernelM Args Unit := do
   args.small.set i ((v * 100.0).toUInt8 + (i * 70).toUInt8)
   args.wide.set i ((w - 3.5).abs.sqrt + Float64.ofNat (i / 3 - 7 % (i - 2)))
   args.x.set i (max v (0.1 - v) + (if v > 0.5 ∧ ¬(i = 2) then Float.floor v else -v))
+
+device_kernel atomics : KernelM Args Unit := do
+  let args ← getArgs
+  let i ← globalIdxX
+  if threadIdx.x == 0 then
+    args.tile.set 0 0.0
+  barrier
+  args.n.atomicMax 0 (i * 7 % 5)
+  args.n.atomicMin 1 (0 - i)
+  args.n.atomicAdd 2 i
+  args.x.atomicAdd 0 0.5
+  args.wide.atomicAdd 4 0.25
+  args.tile.atomicAdd 0 1.0
+  barrier
+  if i == 0 then
+    args.x.set 7 (← args.tile.get 0)
 """
 
 
@@ -54,14 +70,14 @@ def given(size=8):
     ],
 )
 def test_faults_are_named(numbers, kind, line, sentence, c_compiler):
-    faulty, _ = kernels_of(TEXT, "f.lean")
+    faulty, _, _ = kernels_of(TEXT, "f.lean")
     found = run_once(faulty, (1, 8), numbers, given(), target="c")
     assert [(f.kind, f.line) for f in found.faults] == ([(kind, line)] if kind else [])
     assert all(sentence in f.sentence for f in found.faults)
 
 
 def test_every_type_and_operator_has_the_bits_of_the_simulation(c_compiler):
-    _, numbers = kernels_of(TEXT, "f.lean")
+    _, numbers, _ = kernels_of(TEXT, "f.lean")
     simulated, compiled = (
         run_once(numbers, (1, 8), {"N": 8, "to": 8}, given(), target=target) for target in ("simulate", "c")
     )
@@ -70,6 +86,34 @@ def test_every_type_and_operator_has_the_bits_of_the_simulation(c_compiler):
         assert array.tobytes() == compiled.results[name].tobytes(), name
     assert simulated.results["n"].tolist()[:4] == [300000000, -500000000, 0, 1500000000]
     assert simulated.results["small"].tolist() == [30, 70, 140, 104, 18, 94, 163, 244]
+
+
+def test_blocks_on_several_processors_agree(c_compiler):
+    """More threads than a single processor gets: shared memory is a block's own, and atomic operations meet."""
+    *_, atomics = kernels_of(TEXT, "f.lean")
+    simulated, compiled = (
+        run_once(atomics, (64, 128), {"N": 8, "to": 8}, given(), target=target) for target in ("simulate", "c")
+    )
+    assert not simulated.faults
+    for name, array in simulated.results.items():
+        assert array.tobytes() == compiled.results[name].tobytes(), name
+    assert simulated.results["n"][2] == sum(range(64 * 128)) and simulated.results["x"][7] == 128
+
+
+def test_a_kernel_is_compiled_once_for_its_text_and_flags(c_compiler, monkeypatch):
+    *_, atomics = kernels_of(TEXT, "f.lean")
+    Compiled(atomics)
+
+    def refuse(command, longest):
+        raise AssertionError(f"compiles again by {command}")
+
+    monkeypatch.setattr("netc.runtime.c_compiler._run", refuse)
+    Compiled(atomics)
+    with pytest.raises(AssertionError, match=r"compiles again by .*NETC_UNCHECKED"):
+        Compiled(atomics, unchecked=True)
+    monkeypatch.setenv("CFLAGS", "-O2")
+    with pytest.raises(AssertionError, match=r"compiles again by .*-O2"):
+        Compiled(atomics)
 
 
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])

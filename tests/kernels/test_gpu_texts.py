@@ -71,13 +71,14 @@ def test_opencl_agrees_with_numpy(case, pocl):
     agrees(case, done.results, max(case.near, 1e-6))
 
 
-def test_opencl_computes_every_type_and_operator(pocl):
-    _, numbers = kernels_of(TEXT, "f.lean")
-    simulated, done = (
-        run_once(numbers, (1, 8), {"N": 8, "to": 8}, given(), target=target) for target in ("simulate", "opencl")
-    )
-    for name, array in simulated.results.items():
-        assert array.tobytes() == done.results[name].tobytes(), name
+def test_opencl_computes_every_type_operator_and_atomic(pocl):
+    _, numbers, atomics = kernels_of(TEXT, "f.lean")
+    for kernel in (numbers, atomics):
+        simulated, done = (
+            run_once(kernel, (1, 8), {"N": 8, "to": 8}, given(), target=target) for target in ("simulate", "opencl")
+        )
+        for name, array in simulated.results.items():
+            assert array.tobytes() == done.results[name].tobytes(), (kernel.name, name)
     assert "__kernel void numbers_kernel(int N" in opencl_text(numbers, (8,))
 
 

@@ -64,6 +64,7 @@ out.set i w""")
         ("out.set (i - 1) 1.0", "outside", 1, "thread 0 of block 0 writes out[-1], outside its 16 elements"),
         ("let v ← tile.get t\nout.set i v", "unset", 1,
          "thread 0 of block 0 reads tile[0] of shared memory, which no thread of the block has written"),
+        ("tile.atomicAdd 3 1.0", "unset", 1, "thread 0 of block 0 changes tile[3] of shared memory, which no thread"),
         ("if t < 4 then\n  barrier\nout.set i 1.0", "divergence", 2,
          "thread 0 of block 0 waits at this barrier, which thread 4 of block 0 does not meet"),
         ("for j in [0:t] do\n  barrier", "divergence", 2,
