@@ -19,10 +19,15 @@ from netc.runtime.target import Target
 
 
 class SmallProgram:
-    """The function `predict` of a module on a target. `held` are its first arguments by name, put there once."""
+    """The function `predict` of a module on a target. `held` are its first arguments by name, put there once.
 
-    def __init__(self, module: Module, target: Target, cache: Cache, held: Mapping[str, Array], label: str) -> None:
-        lowered = lower(module, target.profile)
+    The pass `without` is left out when it is lowered.
+    """
+
+    def __init__(
+        self, module: Module, target: Target, cache: Cache, held: Mapping[str, Array], label: str, without: str = ""
+    ) -> None:
+        lowered = lower(module, target.profile, without=without)
         text = text_of(lowered, target.profile)
         artefact = compile_cached(text, target, label, cache).path if target.ahead else None
         self._loaded = load(Source(lowered, text, artefact), target)

@@ -9,6 +9,7 @@ from netc.codegen.ir import Module
 from netc.codegen.ops.table import Dialect
 from netc.codegen.rewrite.form_overrides import FormOverrides
 from netc.codegen.rewrite.form_tables import ProfileName
+from netc.codegen.rewrite.iree.long_products import cut_long_products
 from netc.codegen.rewrite.iree.workarounds import WORKAROUNDS
 from netc.codegen.rewrite.plain_forms import erf_functions, plain_forms
 from netc.codegen.rewrite.products import sum_before_products
@@ -51,6 +52,7 @@ def _measured(profile: ProfileName) -> Callable[[FormOverrides], Passes]:
             ("select_forms", lambda module: select_forms(module, profile, overrides)),
             ("sum_before_products", sum_before_products),
             ("split_reductions", split_reductions),
+            *((("cut_long_products", cut_long_products),) if profile == "cpu" else ()),
         )
 
     return passes

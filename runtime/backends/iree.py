@@ -18,9 +18,10 @@ from netc.runtime.backends.protocol import Array, Source
 from netc.runtime.compile import check_pair
 from netc.runtime.target import TARGETS, Target
 
-# glibc's mallopt parameters. IREE's CPU device takes one slab for the transient tensors of every call; above the
-# threshold glibc maps it anew each time, and the page faults cost as much as the arithmetic.
-MALLOPT = {-8: 1, -3: 1 << 30, -1: 2**31 - 1, -2: 64 << 20}  # arenas, mmap threshold, trim threshold, top pad
+# glibc's mallopt parameters. IREE's CPU device takes one slab for the transient tensors of every call. If glibc maps it
+# anew each time, or gives it back to the system, the page faults cost as much as the arithmetic: slabs of large nets
+# are above any threshold that mallopt takes, so that nothing is mapped and nothing is given back.
+MALLOPT = {-8: 1, -4: 0, -1: -1, -2: 64 << 20}  # arenas, blocks that are mapped, trim threshold (never), top pad
 # Worker stacks must hold --iree-llvmcpu-stack-allocation-limit (runtime/target.py); the default is 128 KiB.
 WORKER_STACK = 4 << 20
 

@@ -40,8 +40,8 @@ from netc.runtime.trainer import Trainer
 # what backends/iree.py asks of glibc, in the words of its environment
 MALLOC = dict(
     zip(
-        ("MALLOC_ARENA_MAX", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "MALLOC_TOP_PAD_"),
-        (str(MALLOPT[p]) for p in (-8, -3, -1, -2)),
+        ("MALLOC_ARENA_MAX", "MALLOC_MMAP_MAX_", "MALLOC_TRIM_THRESHOLD_", "MALLOC_TOP_PAD_"),
+        (str(MALLOPT[p]) for p in (-8, -4, -1, -2)),
         strict=True,
     )
 )

@@ -1,0 +1,87 @@
+"""Products of which an operand is larger than what a processor's last cache holds, in pieces that fit.
+
+IREE's CPU backend walks one operand whole for each tile of the other. An operand of more than about 64 MiB then comes
+from memory again and again: the head of GPT-2 ran at 80 to 120 GFLOP/s where the same product with a shorter axis runs
+at 200 (docs/known-limits.md). The longest axis is cut:
+
+    a free axis:    x y = concatenate(x1 y, x2 y, ..)
+    a summed axis:  x y = x1 y1 + x2 y2 + ..
+
+The first leaves every number as it is. The second adds in blocks, which is no worse in float32.
+"""
+
+from __future__ import annotations
+
+from functools import reduce
+from itertools import pairwise
+
+from netc.codegen.builder import Builder
+from netc.codegen.ir import Function, Module, Op, Value
+from netc.codegen.rewrite.walk import each_function, rewrite
+
+LARGE, PIECE = 64 << 20, 16 << 20  # bytes of an operand: above the first it is cut into pieces of about the second
+NARROW = 64  # with an axis shorter than that, the product waits for memory whatever its order
+TILE = 16  # widths of pieces are multiples of what the backend packs together
+
+Ints = tuple[int, ...]
+
+
+def cut_long_products(module: Module, large: int = LARGE, piece: int = PIECE) -> Module:
+    """The module with products of operands of more than `large` bytes as several of about `piece` bytes."""
+
+    def change(function: Function) -> Function:
+        def visit(b: Builder, op: Op, operands: tuple[Value, ...]) -> Value | None:
+            x, y = operands
+            if any(op.attr("batch")) or not _worth(x, y, op.attr("contract"), large):
+                return None
+            return _product(b, x, y, op.attr("contract"), large, piece)
+
+        return rewrite(function, visit, ("dot",))
+
+    return each_function(module, change)
+
+
+def _worth(x: Value, y: Value, contract: tuple[Ints, Ints], large: int) -> bool:
+    summed = x.type.size // (free := _free(x, contract[0]))
+    return max(x.type.bytes, y.type.bytes) > large and min(free, _free(y, contract[1]), summed) >= NARROW
+
+
+def _free(v: Value, joined: Ints) -> int:
+    size = v.type.size
+    for axis in joined:
+        size //= v.shape[axis]
+    return size
+
+
+def _product(b: Builder, x: Value, y: Value, contract: tuple[Ints, Ints], large: int, piece: int) -> Value:
+    """x y with the longest axis of the larger operand cut, until no operand is large."""
+    side = int(y.type.bytes > x.type.bytes)
+    cut = (x, y)[side]
+    if cut.type.bytes <= large:
+        return b.dot(x, y, contract)
+    axis = max(range(len(cut.shape)), key=cut.shape.__getitem__)
+    summed = axis in contract[side]
+    axes = tuple(c[contract[side].index(axis)] for c in contract) if summed else (axis, axis)
+    parts = []
+    for span in _spans(cut.shape[axis], -(-cut.type.bytes // piece)):
+        u = _slice(b, x, axes[0], *span) if summed or side == 0 else x
+        v = _slice(b, y, axes[1], *span) if summed or side == 1 else y
+        parts.append(_product(b, u, v, contract, large, piece))
+    if summed:
+        return reduce(b.add, parts)
+    before = sum(a not in contract[side] for a in range(axis))
+    return b.concatenate(parts, before + side * (len(x.shape) - len(contract[0])))
+
+
+def _spans(length: int, pieces: int) -> list[tuple[int, int]]:
+    """Where the pieces of an axis begin and end."""
+    width = -(-length // (pieces * TILE)) * TILE
+    return [*pairwise([*range(0, length, width), length])]
+
+
+def _slice(b: Builder, v: Value, axis: int, start: int, limit: int) -> Value:
+    """A piece of v. One that is not contiguous is made before it is read: joined with its product, IREE refuses it."""
+    low = tuple(start if a == axis else 0 for a in range(len(v.shape)))
+    high = tuple(limit if a == axis else n for a, n in enumerate(v.shape))
+    piece = b.slice(v, low, high)
+    return b.op("barrier", piece) if any(n > 1 for n in v.shape[:axis]) else piece
