@@ -49,4 +49,4 @@ def test_every_race_is_found_and_no_other():
             pair = [a for a in every if a[1] == clash.element and a[2] in (clash.now, clash.before)]
             assert any(races(*p) for p in combinations(pair, 2)), (clash, batches)
         seen.append(wanted)
-    assert 100 < sum(seen) < 300, "wants both kinds"
+    assert 50 < sum(seen) < 350, "wants both kinds"
