@@ -53,6 +53,11 @@ def extra_flags() -> tuple[str, ...]:
     return tuple(os.environ.get("CFLAGS", "").split())
 
 
+def extra_libraries() -> tuple[str, ...]:
+    """The libraries of the variable LDLIBS, which go behind the source, as -lopenblas with CFLAGS=-DNETC_BLAS."""
+    return tuple(os.environ.get("LDLIBS", "").split())
+
+
 @lru_cache(maxsize=4)
 def _found(command: tuple[str, ...]) -> CCompiler:
     try:
@@ -107,7 +112,8 @@ def compile_c(text: str, label: str, cache: Cache, more: tuple[str, ...] = ()) -
     """
     compiler = c_compiler()
     compiler = replace(compiler, flags=(*compiler.flags, *more))
-    flags = (*compiler.flags, f"host={host_cpu()}")
+    libraries = ("-lm", *extra_libraries())
+    flags = (*compiler.flags, *libraries[1:], f"host={host_cpu()}")
     key = CacheKey(hashlib.sha256(text.encode()).hexdigest(), compiler.version, "c", flags, label)
     mark = f"netc {key.digest[:32]}"
 
@@ -116,7 +122,7 @@ def compile_c(text: str, label: str, cache: Cache, more: tuple[str, ...] = ()) -
             source = Path(folder) / "net.c"
             source.write_text(f'{text}\nconst char net_mark[] = "{mark}";\n', encoding="utf-8")
             library = Path(folder) / "net.so"
-            command = [*compiler.command, *compiler.flags, str(source), "-o", str(library), "-lm"]
+            command = [*compiler.command, *compiler.flags, str(source), "-o", str(library), *libraries]
             try:
                 said = _run(command, LONGEST_COMPILE)
             except subprocess.TimeoutExpired as error:

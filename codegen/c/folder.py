@@ -1,10 +1,16 @@
-"""The files of a C program: net.h and net.c, and where it classifies images a main.c, with what builds them."""
+"""The files of a C program: net.h and net.c, and where a step takes (x, y, rate) a main.c, with what builds them."""
 
 from __future__ import annotations
 
+import hashlib
+import json
+import textwrap
+from dataclasses import dataclass
 from importlib.resources import files
+from math import prod
 from string import Template
 
+from netc.codegen.c.expressions import C_TYPES
 from netc.codegen.c.interface import identifier
 from netc.codegen.c.source import CSource, c_source
 from netc.codegen.program import Program
@@ -12,14 +18,28 @@ from netc.codegen.rewrite.lower import lower
 from netc.netspec.types import BYTES, TensorType
 
 SAFE_DTYPES = {"f64": "F64", "f32": "F32", "i32": "I32", "i64": "I64", "ui32": "U32", "ui8": "U8", "i1": "BOOL"}
+GIVEN = {"f64": "<f8", "f32": "<f4", "i32": "<i4"}  # types of x and y that main.c reads, as NumPy says them
+STEP = ("loss", "correct", "grad_norm", "param_norm")
+EVALUATION = ("loss", "correct", "count")
 
 
-def c_files(program: Program, *, main: bool = True) -> tuple[dict[str, str], CSource]:
-    """Each file of the program by its name, and its source. main.c is there for a classifier of images alone."""
+@dataclass(frozen=True)
+class Origin:
+    """What the trace of main.c says of the program besides its own text: the digest of the plain program, the recipe
+    as JSON, netc's version.
+    """
+
+    program_sha256: str = ""
+    recipe: str = "{}"
+    version: str = ""
+
+
+def c_files(program: Program, origin: Origin | None = None, *, main: bool = True) -> tuple[dict[str, str], CSource]:
+    """Each file of the program by its name, and its source. main.c is there where `trains` says so."""
     source = c_source(lower(program.module, "c", scan=program.recipe.scan_blocks))
     made = {"net.h": source.header, "net.c": f'#include "net.h"\n\n{source.body}'}
-    if main and trains_images(program):
-        made["main.c"] = _main(program, source)
+    if main and trains(program):
+        made["main.c"] = _main(program, source, origin or Origin())
         made["Makefile"] = _support("Makefile.in")
     made["CMakeLists.txt"] = Template(_support("CMakeLists.txt.in")).safe_substitute(
         NAME=identifier(program.net.spec.name)
@@ -27,28 +47,73 @@ def c_files(program: Program, *, main: bool = True) -> tuple[dict[str, str], CSo
     return made, source
 
 
-def trains_images(program: Program) -> bool:
-    """Whether a batch is float32 images [B, H, W, C] and class ids [B], and a step says what main.c prints."""
-    step = program.module.function("train_step")
+def trains(program: Program) -> bool:
+    """Whether a step takes (x, y, rate) of types that main.c reads, and says what it prints."""
+    step, evaluation = program.module.function("train_step"), program.module.function("eval_step")
     held = len(program.state)
-    x, y = (v.type for v in step.params[held : held + 2])
-    said = step.result_names[held:] == ("loss", "correct", "grad_norm", "param_norm")
-    return x.dtype == "f32" and len(x.shape) == 4 and y == TensorType((program.batch,), "i32") and said
+    taken = step.names[held:] == ("x", "y", "lr") and all(v.type.dtype in GIVEN for v in step.params[held:])
+    return taken and step.result_names[held:] == STEP and evaluation.result_names[-3:] == EVALUATION
 
 
-def _main(program: Program, source: CSource) -> str:
+def trains_images(program: Program) -> bool:
+    """Whether it does, and a batch is images [B, H, W, C] of floats and class ids [B]."""
+    x, y = (v.type for v in program.module.function("train_step").params[len(program.state) :][:2])
+    one = y == TensorType((program.batch,), "i32")
+    return trains(program) and one and x.dtype != "i32" and len(x.shape) == 4
+
+
+def _main(program: Program, source: CSource, origin: Origin) -> str:
     step = program.module.function("train_step")
-    x = step.params[len(program.state)].shape
+    x, y, lr = (v.type for v in step.params[len(program.state) :])
+    one = y == TensorType((program.batch,), "i32")
+    images = trains_images(program)
     rows = []
     for slot, field in zip(program.state, source.state, strict=True):
         shape = "[" + ",".join(map(str, slot.type.shape)) + "]"
         size = slot.type.size * BYTES[slot.type.dtype]
         dtype = SAFE_DTYPES[slot.type.dtype]
         rows.append(f'    {{"{slot.name}", "{dtype}", "{shape}", offsetof(net_memory, {field}), {size}}},\n')
-    return Template(_support("main.c.in")).safe_substitute(
-        BATCH=program.batch, PIXELS=x[1] * x[2] * x[3], CHANNELS=x[3], CLASSES=program.net.out.shape[-1],
-        TENSORS="".join(rows),
-    )  # fmt: skip
+    text = hashlib.sha256(source.text.encode()).hexdigest()
+    digests = {"module_sha256": text, "program_sha256": origin.program_sha256}
+    words = {
+        "BATCH": program.batch, "X_SIZE": prod(x.shape[1:]), "Y_SIZE": prod(y.shape[1:]),
+        "CLASSES": program.net.out.shape[-1] if one else 0, "IMAGES": int(images),
+        "TABLE": int(len(x.shape) == 2 and len(y.shape) == 1 and x.dtype != "i32"),
+        "CHANNELS": x.shape[3] if images else 1, "X_TYPE": C_TYPES[x.dtype], "Y_TYPE": C_TYPES[y.dtype],
+        "REAL": C_TYPES[lr.dtype], "X_SHAPE": _sizes(x), "Y_SHAPE": _sizes(y), "X_AFTER": _sizes(x, ", "),
+        "Y_AFTER": _sizes(y, ", "), "X_NUMPY": GIVEN[x.dtype], "Y_NUMPY": GIVEN[y.dtype], "TENSORS": "".join(rows),
+        "HEADER": _literal(json.dumps(digests)[1:-1] + ", "), "RECIPE": _literal(origin.recipe),
+        "VERSION": origin.version, "ROUNDS": _rounds(),
+        "NET": json.dumps(json.dumps(program.net.spec.name)), "SPEC": program.net.digest,
+    }  # fmt: skip
+    parts = {name.upper(): _support(f"{name}.c.in") for name in ("examples", "order", "checkpoint", "trace")}
+    whole = Template(_support("main.c.in")).safe_substitute(parts)
+    return Template(whole).safe_substitute({name: str(value) for name, value in words.items()})
+
+
+def _sizes(t: TensorType, before: str = "") -> str:
+    """The sizes of one example."""
+    return before * (len(t.shape) > 1) + ", ".join(map(str, t.shape[1:]))
+
+
+def _literal(text: str) -> str:
+    """A string of C, a few words a line."""
+    pieces = textwrap.wrap(text, 90, drop_whitespace=False, break_on_hyphens=False)
+    return "\n".join(f"    {json.dumps(piece)}" for piece in pieces)
+
+
+def _rounds() -> str:
+    """The constants of SHA-256: the first 32 bits of what is behind the point of the cube roots of 64 primes."""
+    primes = [n for n in range(2, 312) if all(n % d for d in range(2, n))][:64]
+    found = []
+    for n in primes:
+        low, high = 0, 1 << 40
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if middle**3 <= n << 96 else (low, middle)
+        found.append(f"0x{low & 0xFFFFFFFF:08X}")
+    lines = textwrap.wrap(", ".join(found) + ",", 100)
+    return "".join(f"        {line}\n" for line in lines)
 
 
 def _support(name: str) -> str:

@@ -53,7 +53,8 @@ def _product(op: Op, found: dict[Value, Source], add, copied) -> Op:  # type: ig
     operands, contract, batch = list(op.operands), list(op.attr("contract")), list(op.attr("batch"))
     for side, v in enumerate(op.operands):
         source = found[v]
-        joined = isinstance(source, View) and source.root is not None
+        # the strides of a C function are of no sign
+        joined = isinstance(source, View) and source.root is not None and min(source.strides, default=0) >= 0
         free = free_axes(v.type.rank, contract[side], batch[side])
         if joined and all(isinstance(source, View) and one_stride(source, axes) for axes in (free, contract[side])):
             continue

@@ -32,20 +32,24 @@ def emit_c(
 ) -> None:
     """Write NET's training program as C11: net.h and net.c, which need a C compiler and libm alone.
 
-    Its functions are net_init, net_train_step, net_eval_step and net_predict; memory is what the caller gives. For a
-    classifier of images there is a main.c that trains on IDX files and prints netc's trace, and a Makefile. The
+    Its functions are net_init, net_train_step, net_eval_step and net_predict; memory is what the caller gives. A
+    main.c trains on IDX files, a table or raw numbers, prints netc's trace and keeps the state as safetensors. The
     manifest net.json names every argument and result in order. For a device without files and malloc there is
     --static --no-stdio, with --batch 1 --optimizer sgd --momentum 0 for the least memory. --web compiles the C to
     WebAssembly by clang and wasm-ld, in a page that learns digits and says what one draws.
     """
-    from netc.codegen.c.folder import c_files
+    import json
+
+    from netc.codegen.c.folder import Origin, c_files
     from netc.codegen.c.static import refuse_room, room_of, static_files
     from netc.netspec.errors import UserError
     from netc.runtime.cache.limit import bytes_of
     from netc.runtime.files import write_whole
     from netc.runtime.manifest import write_manifest
-    from netc.runtime.prepare import sha256_of_text
+    from netc.runtime.prepare import program_sha256, sha256_of_text
+    from netc.runtime.run.records import written
     from netc.runtime.target import parse_target, refuse_replicas
+    from netc.runtime.versions import versions
 
     if web:
         _write_page(net, batch, out, other=static or no_stdio or ram is not None)
@@ -57,7 +61,8 @@ def emit_c(
     size = None if ram is None else bytes_of(ram, "--ram")
     program = built_program(net, batch, sampler=False)
     refuse_replicas(parse_target("c"), program.replicas)
-    files, source = c_files(program, main=not no_stdio)
+    origin = Origin(program_sha256(program), json.dumps(written(program.recipe)), versions().get("netc", ""))
+    files, source = c_files(program, origin, main=not no_stdio)
     room = room_of(program, source)
     if ram is not None and size is not None:
         refuse_room(room, size, ram, program.net.spec.name)

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import struct
 import subprocess
 
@@ -9,18 +10,29 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
+from netc.codegen.c.folder import Origin, c_files
 from netc.codegen.program import build
 from netc.netspec.check import check
 from netc.netspec.find import find
-from netc.netspec.recipe import SGD, Recipe
+from netc.netspec.recipe import SGD, Recipe, TrainConfig
 from netc.runtime.cache.store import Cache
+from netc.runtime.data.augment import Augment
 from netc.runtime.data.batches import epoch_order, statistics
-from netc.runtime.data.dataset import ArraySplit
-from netc.runtime.prepare import prepare
+from netc.runtime.data.dataset import ArraySplit, array_digest
+from netc.runtime.prepare import prepare, program_sha256
+from netc.runtime.run.config import RunConfig
+from netc.runtime.run.records import written
 from netc.runtime.session import Session
 from netc.runtime.target import parse_target
+from netc.runtime.weights.pretrained import read_start
+from netc.traces.line import from_line
+from netc.traces.schema import Header
 
-WORDS = ("--input", "4x4x1", "--batch", "8", "--optimizer", "sgd", "--momentum", "0.9")
+# the warnings that fail the build, by name: those that a newer compiler adds do not
+C_WARNINGS = (
+    "-Wall", "-Wextra", "-Wconversion", "-Werror=conversion", "-Werror=sign-compare", "-Werror=unused-variable",
+    "-Werror=unused-function", "-Werror=unused-parameter", "-Werror=format", "-Werror=uninitialized",
+)  # fmt: skip
 
 
 def idx(path, array):
@@ -34,34 +46,58 @@ def place(tmp_path):
     return tmp_path
 
 
-@pytest.fixture
-def program(netc, c_compiler, tmp_path):
-    """The compiled program, its images and their labels."""
-    code, out, err = netc("emit-c", "mnist-linear", *WORDS, "-o", "c")
-    assert code == 0, err
-    assert "net.h, net.c, main.c, Makefile, CMakeLists.txt" in out
-    folder = tmp_path / "c"
-    flags = ["-std=c11", "-O1", "-ffp-contract=off", "-Wall", "-Wextra", "-Wconversion", "-Werror"]
-    files = [str(folder / "main.c"), str(folder / "net.c"), "-o", str(folder / "net"), "-lm"]
-    subprocess.run([c_compiler, *flags, *files], check=True)
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """The folder of the compiled program and of its images, the images and their labels."""
+    compiler = next((path for word in ("cc", "gcc", "clang") if (path := shutil.which(word))), None)
+    if compiler is None:
+        pytest.skip("no C compiler is on the PATH: cc, gcc or clang")
+    place = tmp_path_factory.mktemp("c")
+    recipe = Recipe(SGD(0.9))
+    program = build(check(find("mnist-linear").with_input((4, 4, 1))), recipe, 8)
+    files, _ = c_files(program, Origin(program_sha256(program), json.dumps(written(recipe)), "1.2"))
+    assert [*files] == ["net.h", "net.c", "main.c", "Makefile", "CMakeLists.txt"]
+    for name, text in files.items():
+        (place / name).write_text(text)
+    built(compiler, place)
     rng = np.random.default_rng(0)
     pixels, labels = rng.integers(0, 256, (21, 4, 4), np.uint8), rng.integers(0, 10, 21).astype(np.uint8)
-    words = ["--images", idx(tmp_path / "images", pixels), "--labels", idx(tmp_path / "labels", labels)]
-
-    def run(*more):
-        return subprocess.run([str(folder / "net"), *words, *more], capture_output=True, text=True, check=False)
-
-    return run, pixels[..., None], labels
+    idx(place / "images", pixels)
+    idx(place / "labels", labels)
+    return place, program, pixels[..., None], labels
 
 
-def test_it_trains_as_netc_does(program, tmp_path):
-    run, pixels, labels = program
-    done = run("--epochs", "2", "--lr", "0.1", "--seed", "5", "--save", str(tmp_path / "state.safetensors"))
+@pytest.fixture
+def run(made, monkeypatch, tmp_path):
+    """Runs the program; files are in the current folder."""
+    place, *_ = made
+    monkeypatch.chdir(tmp_path)
+    data = ["--images", str(place / "images"), "--labels", str(place / "labels")]
+
+    def call(*words, data=data):
+        return subprocess.run([str(place / "net"), *data, *words], capture_output=True, text=True, check=False)
+
+    return call
+
+
+def built(compiler, folder, *more):
+    """Compile a program, with the warnings that its C must not cause."""
+    flags = ["-std=c11", "-O1", "-ffp-contract=off", *C_WARNINGS, *more]
+    files = [str(folder / "main.c"), str(folder / "net.c"), "-o", str(folder / "net"), "-lm"]
+    subprocess.run([compiler, *flags, *files], check=True)
+
+
+def records(done):
     assert done.returncode == 0, done.stderr
-    steps = [json.loads(line) for line in done.stdout.splitlines()]
-    net = check(find("mnist-linear").with_input((4, 4, 1)))
-    session = Session(prepare(build(net, Recipe(SGD(0.9)), 8), parse_target("reference"), Cache(tmp_path)))
-    state, normalise = session.init(5), statistics(ArraySplit(pixels, labels.astype(np.int32)), 1)
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_it_trains_as_netc_does(made, run, tmp_path):
+    _, program, pixels, labels = made
+    header, *steps = records(run("--epochs", "2", "--lr", "0.1", "--seed", "5"))
+    session = Session(prepare(program, parse_target("reference"), Cache(tmp_path)))
+    split = ArraySplit(pixels, labels.astype(np.int32))
+    state, normalise = session.init(5), statistics(split, 1)
     for number, record in enumerate(steps):
         chosen = epoch_order(len(pixels), 5, number // 2)[number % 2 * 8 : number % 2 * 8 + 8]
         y = labels[chosen].astype(np.int32)
@@ -71,23 +107,108 @@ def test_it_trains_as_netc_does(program, tmp_path):
             assert record[name] == pytest.approx(metrics[name], rel=2e-6)
     assert [s["lr"] for s in steps] == pytest.approx([0.1, 0.0853553, 0.05, 0.0146447], rel=1e-5)
     # half a step of warm-up is none, as Python rounds
-    short = run("--epochs", "1", "--lr", "0.1", "--warmup", "0.25").stdout.splitlines()
-    assert [json.loads(line)["lr"] for line in short] == pytest.approx([0.1, 0.05])
-    saved = safetensors.numpy.load_file(tmp_path / "state.safetensors")
-    for name, value in session.fetch(session.restore(saved)).items():
-        np.testing.assert_allclose(value, session.fetch(state)[name], rtol=1e-5, atol=1e-6)
-    again = run("--epochs", "0", "--init", str(tmp_path / "state.safetensors"), "--save", str(tmp_path / "again"))
-    assert again.returncode == 0, again.stderr
-    assert (tmp_path / "again").read_bytes() == (tmp_path / "state.safetensors").read_bytes()
+    assert [s["lr"] for s in records(run("--epochs", "1", "--lr", "0.1", "--warmup", "0.25"))[1:]] == pytest.approx(
+        [0.1, 0.05]
+    )
+    training, none = TrainConfig(2, 8, lr=0.1, warmup=0), ArraySplit(pixels[:0], split.labels[:0])
+    config = RunConfig(program.net, program.recipe, training, "idx", 5, "c", Augment(0, flip=False))
+    wanted = Header(
+        net="mnist-linear", spec_sha256=program.net.digest, program_sha256=program_sha256(program), data="idx",
+        module_sha256=prepare(program, parse_target("c"), Cache(tmp_path)).sha256, recipe=config.recipe_json, seed=5,
+        data_sha256=array_digest(tuple("0123456789"), split, none), batch=8, target="c", versions={"netc": "1.2"},
+    )  # fmt: skip
+    assert from_line(json.dumps(header).encode() + b"\n") == wanted
 
 
-def test_what_main_is_given_wrong_is_a_sentence(program, tmp_path):
-    run, _, labels = program
-    assert run("--images", "nowhere").stderr == ""  # the first one counts
-    assert run("--label", "x").stderr == "wants options of the first lines of main.c, each with a value, got --label\n"
-    done = run("--init", idx(tmp_path / "no.safetensors", labels))
-    assert done.returncode == 1
-    assert "wants a" in done.stderr
+def test_its_state_is_read_by_netc_and_netcs_by_it(made, run, tmp_path):
+    _, program, pixels, _ = made
+    records(run("--epochs", "1", "--save", "state"))
+    records(run("--epochs", "0", "--init", "state", "--save", "own"))
+    assert (tmp_path / "state").read_bytes() == (tmp_path / "own").read_bytes()
+    saved = safetensors.numpy.load_file("state")
+    saved["head.bias"] += 1
+    safetensors.numpy.save_file(saved, "state")  # as a run's checkpoint is, without C's own words
+    records(run("--epochs", "0", "--init", "state", "--save", "own"))
+    again = safetensors.numpy.load_file("own")
+    assert again.keys() == saved.keys()
+    assert all(np.array_equal(value, saved[name]) for name, value in again.items())
+    start = read_start(program.net, tmp_path / "own")
+    normalise = statistics(ArraySplit(pixels, np.zeros(21, np.int32)), 1)
+    assert start.normalise.mean == pytest.approx(normalise.mean)
+    assert start.normalise.std == pytest.approx(normalise.std)
+    np.testing.assert_array_equal(start.tensors["head.bias"], saved["head.bias"])
+
+
+def test_a_table_and_raw_numbers_are_the_same_training(made, run, tmp_path):
+    _, _, pixels, labels = made
+    wanted = records(run("--epochs", "1"))[1:]
+    rows = "".join(f"{','.join(map(str, p.ravel()))},{y}\n" for p, y in zip(pixels, labels, strict=True))
+    table, x, y = (tmp_path / name for name in ("t.csv", "x", "y"))
+    table.write_text(rows)
+    assert records(run("--epochs", "1", data=["--csv", str(table)]))[1:] == wanted
+    table.write_text("label," + ",".join("abcdefghijklmnop") + "\r\n" + "".join(
+        f"{line.rpartition(',')[2]},{line.rpartition(',')[0]}\r\n" for line in rows.splitlines()
+    ))  # fmt: skip
+    assert records(run("--epochs", "1", data=["--csv", str(table)]))[1:] == wanted
+    split = ArraySplit(pixels, labels.astype(np.int32))
+    statistics(split, 1)(pixels).tofile(x)
+    split.labels.tofile(y)
+    assert records(run("--epochs", "1", data=["--x", str(x), "--y", str(y)]))[1:] == wanted
+
+
+REFUSED = [
+    (["--label", "x"], "the command line wants options, got --label; --help lists them"),
+    (["--epochs"], "--epochs wants a value behind it, got none; --help lists what"),
+    (["--epochs", "abc"], "--epochs wants a whole number from 0 to 1000000, got abc; give one"),
+    (["--lr", "-1"], "--lr wants a number from 0 to 1e+06, got -1; give one"),
+    (["--images", "nowhere"], "nowhere wants a file that can be read, got No such file or directory; check the path"),
+    (["--csv", "t"], "the data wants --images and --labels, --csv, or --x and --y, got several; give one of these"),
+    (["--labels", "no"], "no wants an IDX file of bytes, got another file; give MNIST's, or --csv"),
+    (["--init", "no"], "no wants a .safetensors file, got another one; give what --save wrote, or state.safetensors"),
+    (["--save", "no/where"], "--save wants a file that can be written, got Not a directory; check its folder"),
+]
+CELLS = [
+    ("1,x,3", "table, line 2, column 1 wants a number, got x; mend it, or name the column of classes"),
+    ("1,2", "table, line 2, column 2 wants as many columns as the net has inputs, and one of classes, got nothing; m"),
+    (",".join(["300"] * 17), "table, line 2, column 0 wants a pixel, a whole number from 0 to 255, got 300; mend it"),
+    (",".join(["12"] * 17), "table, line 2, column 16 wants a class, a whole number below the net's classes, got 12"),
+    (",".join(["1"] * 18), "table, line 2, column 17 wants no more columns than the net has inputs, and one of clas"),
+]
+
+
+def test_what_main_is_given_wrong_is_a_sentence(run, tmp_path):
+    (tmp_path / "no").write_text("nothing")
+    for words, said in REFUSED:
+        done = run(*words)
+        assert done.returncode == 2, words
+        assert done.stderr.startswith(f"net: {said}"), words
+    for row, said in CELLS:
+        (tmp_path / "table").write_text(f"{','.join(['1'] * 17)}\n{row}\n")
+        assert run(data=["--csv", "table"]).stderr.startswith(f"net: {said}"), row
+
+
+def test_batches_may_come_from_a_function(netc, c_compiler, tmp_path):
+    code, out, err = netc("emit-c", "tiny-gpt", "--batch", "1", "-o", "c")
+    assert code == 0, err
+    assert "net.h, net.c, main.c, Makefile, CMakeLists.txt" in out
+    main = (tmp_path / "c" / "main.c").read_text()
+    assert "typedef int32_t net_x; /* what the net takes of an example: [64] */" in main
+    own = tmp_path / "c" / "own.c"
+    own.write_text("""#include <stddef.h>
+#include "net.h"
+size_t net_batches(void) { return 1; }
+void net_batch(size_t epoch, size_t number, int32_t *x, int32_t *y)
+{
+    for (int i = 0; i < 64; i++)
+        x[i] = i, y[i] = (int32_t)(epoch + number);
+}
+""")
+    built(c_compiler, tmp_path / "c", "-O0", "-DNET_BATCHES", str(own))
+    done = subprocess.run([str(tmp_path / "c" / "net"), "--epochs", "2"], capture_output=True, text=True, check=False)
+    header, *steps = records(done)
+    assert header["data"] == "batches"
+    assert [s["epoch"] for s in steps] == [0, 1]
+    assert steps[0]["loss"] == pytest.approx(np.log(65), rel=0.1)
 
 
 def test_a_file_is_no_folder(netc, tmp_path):
@@ -127,7 +248,7 @@ def test_a_program_without_files_and_malloc_has_its_memory_in_it(netc, c_compile
     assert "net.h, net.c, CMakeLists.txt, net_static.h, net_static.c" in out
     folder = tmp_path / "c"
     (folder / "main.c").write_text(DEVICE_MAIN)
-    flags = ["-std=c11", "-Os", "-Wall", "-Wextra", "-Wconversion", "-Werror", "-o", str(folder / "net")]
+    flags = ["-std=c11", "-Os", *C_WARNINGS, "-o", str(folder / "net")]
     files = [str(folder / name) for name in ("main.c", "net.c", "net_static.c")]
     subprocess.run([c_compiler, *flags, *files, "-lm"], check=True)
     assert subprocess.run([str(folder / "net")], check=False).returncode == 42

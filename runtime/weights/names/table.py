@@ -115,8 +115,11 @@ def _paths(net: CheckedNet) -> Rules:
     return tuple((re.escape(path), partial(str, path)) for path in net.shapes)
 
 
-OWN = Naming("netc", _paths, own=True)
-"""netc's own names: the paths that `netc show NET --depth 9` prints."""
+OWN = Naming("netc", _paths, (r"[^./]+", r".+/.+"), own=True)
+"""netc's own names: the paths that `netc show NET --depth 9` prints.
+
+A whole state has counters without a dot and moments with a slash besides, which belong to no net.
+"""
 
 
 def with_norm(path: str, conv: str, norm: str) -> Rules:

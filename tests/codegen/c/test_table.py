@@ -92,6 +92,13 @@ def test_a_slot_is_copied_before_it_is_written_over():
         c_source(step_of(lambda b, now, before: (before, now)))
 
 
+def test_a_product_of_what_is_read_backwards_takes_a_copy():
+    b = Builder("predict")
+    x, y = (b.parameter(n, TensorType((3, 3))) for n in ("x", "y"))
+    body = c_source(Module("backwards", (b.finish([("z", b.dot(b.op("reverse", x, dims=(0,)), y, (1, 0)))]),))).body
+    assert "net_matmulf(3, 3, 3, predict_copy, 3, 1, y, 3, 1, z, 3, 1);" in body
+
+
 def test_the_arena_is_no_larger_than_what_is_live_at_once(mlp):
     source = c_source(mlp)
     assert source.live <= source.arena <= 1.1 * source.live
