@@ -210,6 +210,11 @@ class Builder:
         rest = x.shape[1:]
         return self.slice(x, (start, *(0 for _ in rest)), (limit, *rest))
 
+    def update(self, held: Value, part: Value, dim: int, start: Value) -> Value:
+        """`held` with `part`, of size 1 along `dim`, at an index i32 []."""
+        zero = self.scalar(0, "i32")
+        return self.op("update", held, part, *(start if axis == dim else zero for axis in range(len(held.shape))))
+
     def pad(self, x: Value, low: Ints, high: Ints, interior: Ints | None = None, value: Number = 0.0) -> Value:
         """`value` around the elements, and between them."""
         interior = interior or (0,) * len(low)

@@ -27,7 +27,8 @@ LOWEST = -3.4028234663852886e38  # of float32
 def packed(function: Function, weights: Sequence[str]) -> tuple[Function, tuple[str, ...]]:
     """The function that takes some of its `weights` packed, and their names, in order.
 
-    A weight is packed if all that reads it are products of one row with its columns.
+    A weight is packed if all that reads it are products of one row with its columns. One whose rows are summed is read
+    where it lies.
     """
     by_name = dict(zip(function.names, function.params, strict=True))
     readers: dict[Value, list[Op]] = {}
@@ -45,7 +46,7 @@ def packed(function: Function, weights: Sequence[str]) -> tuple[Function, tuple[
         x, w = operands
         if w in new:
             return _by_columns(b, op, x, new[w])
-        if w in held and _of_one_row(op, w, 1) and _fits(w, 1):
+        if _of_one_row(op, w, 1) and _fits(w, 1):
             return _by_rows(b, op, x, w)
         return _by_heads(b, op, x, w) if op.attr("batch") == PER_HEAD and x.shape[2] == 1 else None
 

@@ -40,7 +40,7 @@ def quoted(text: str) -> str:
 def render(module: Module, dialect: Dialect = "stablehlo") -> str:
     """The module in MLIR's text form.
 
-    For IREE with the operations of it that the op table names; for XLA with the marks of donated arguments. Where its
+    For IREE with the operations of it that the op table names; for both with the marks of donated arguments. Where its
     functions have a layout, with the mesh and the shardings of arguments and results in Shardy's dialect.
     """
     locations = _Locations()
@@ -73,10 +73,15 @@ def _attributes(*given: str) -> str:
     return f" {{{stated}}}" if stated else ""
 
 
+def _donor(function: Function, v: Value, dialect: Dialect) -> str:
+    """The mark of a donated argument. IREE writes into one only where a part of it is replaced, else beside it."""
+    replaced = dialect == "iree" and any(op.kind == "update" and op.operands[0] is v for op in function.ops)
+    return "jax.buffer_donor = true" if dialect == "xla" else "iree.abi.consume" if replaced else ""
+
+
 def _function(function: Function, dialect: Dialect, locations: _Locations) -> list[str]:
     names: dict[Value, str] = {v: f"%arg{i}" for i, v in enumerate(function.params)}
-    donated = function.donated if dialect == "xla" else 0
-    donor = ["jax.buffer_donor = true"] * donated + [""] * (len(names) - donated)
+    donor = [_donor(function, v, dialect) if i < function.donated else "" for i, v in enumerate(function.params)]
     layout = function.layout
     placed = [_sharding(p) for p in layout.arguments] if layout else [""] * len(names)
     arguments = ", ".join(

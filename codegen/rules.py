@@ -31,12 +31,14 @@ def part_stream(stream: int, part: str) -> int:
 class Decoding:
     """A sequence that is written token by token (codegen/sampler.py). What layers keep of earlier ones is their state.
 
-    `position` i32 [] is the place of the last token that is known. Where `whole`, the input holds the whole context, of
-    which what comes after that place means nothing, and layers make their state; else it holds that one token.
+    `position` i32 [] is the place of the last token that is known. Where `whole`, the input holds the text from its
+    begin, of which what comes after that place means nothing, and layers make their state, for `context` tokens; else
+    it holds that one token.
     """
 
     position: Value
     whole: bool
+    context: int
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """The program that writes: from a prompt to the logits of the next token, a draw, and on from that token.
 
     prefill(weights, tokens i32 [B, T], length i32) -> (state, seen [B, V], logits [B, V])
+    prefill_32(weights, tokens i32 [B, 32], length i32), and so on by powers of two: the same of a short prompt
     draw(logits, seen, number i32, key ui32 [2], temperature, repetition) -> (token i32 [B], seen, number)
     decode(state, weights, token) -> (state, logits)
 
@@ -30,19 +31,31 @@ from netc.netspec.errors import SpecError
 from netc.netspec.recipe import Recipe
 from netc.netspec.types import TensorType
 
+LEAST = 32
+"""How many tokens the shortest prefill takes: for fewer, reading the weights is most of the work."""
+
+
+def lengths(context: int, least: int = LEAST) -> tuple[int, ...]:
+    """How many tokens each prefill takes: powers of two from `least` on that are below the context, and the context."""
+    powers = (1 << n for n in range(context.bit_length()))
+    return (*(n for n in powers if least <= n < context), context)
+
 
 @dataclass(frozen=True)
 class Sampler:
     """A module that writes, as a program whose state are the weights and then `own`, which `decode` goes on from.
 
-    `bounded`: a layer asks for the place of a token, so that `decode` cannot go beyond the context. `packed` are the
-    weights that `pack` takes, and gives as `decode` takes them.
+    `bounded`: a layer asks for the place of a token, so that `decode` cannot go beyond the context. `prefills` are the
+    functions that take a prompt, by how many tokens each takes, in order. `packed` are the weights that `pack` takes,
+    and gives as `decode` takes them; those of `heads` the prefills take so too.
     """
 
     program: Program
     own: tuple[Slot, ...]
     bounded: bool
+    prefills: Mapping[int, str]
     packed: tuple[str, ...] = ()
+    heads: tuple[str, ...] = ()
 
     @property
     def context(self) -> int:
@@ -56,11 +69,13 @@ class Sampler:
 
 
 @no_collector()
-def build_sampler(net: CheckedNet, batch: int = 1, recipe: Recipe | None = None, *, packs: bool = False) -> Sampler:
+def build_sampler(
+    net: CheckedNet, batch: int = 1, recipe: Recipe | None = None, *, packs: bool = False, least: int = LEAST
+) -> Sampler:
     """The program that writes `batch` texts at once, its products of matrices in bf16 where the recipe's are.
 
     With `packs` weights that one text's tokens are multiplied with are packed once. It computes in float32 otherwise,
-    what was trained in float64 too.
+    what was trained in float64 too. A prompt takes time as one of `least` tokens, or of the next power of two.
 
     Raises SpecError for a net that is no language model, and UserError for a layer that needs all of a sequence.
     """
@@ -78,17 +93,21 @@ def build_sampler(net: CheckedNet, batch: int = 1, recipe: Recipe | None = None,
     if problems:
         raise SpecError(tuple(problems))
     maker = SamplerEmitter(net, batch)
-    prefill, state = maker.prefill()
+    first = {n: maker.prefill(n) for n in lengths(net.x.shape[0], least)}
+    _, state = first[net.x.shape[0]]
+    prefills = tuple(f for f, _ in first.values())
     decode, bounded = maker.decode(state)
     draws = (maker.draw("draw", SETTINGS), maker.draw("draw_among", (*SETTINGS, *LIMITS)))
     weights = kept_of(state_of(net, recipe))
     few: tuple[str, ...] = ()
+    heads: tuple[str, ...] = ()
     if packs and batch == 1 and recipe.precision == "f32":
         decode, few = packed(decode, [s.name for s in weights])
+        prefills, (heads, *_) = zip(*(packed(f, few) for f in prefills), strict=True)
     pack = (packing("pack", [(s.name, s.type) for s in weights if s.name in few]),) if few else ()
-    module = Module(identifier(net.spec.name), (narrow(batch, net.out.shape[-1]), *pack, prefill, decode, *draws))
+    module = Module(identifier(net.spec.name), (narrow(batch, net.out.shape[-1]), *pack, *prefills, decode, *draws))
     program = Program(net, recipe, batch, (*weights, *state), at_precision(module, recipe.precision))
-    return Sampler(program, state, bounded, few)
+    return Sampler(program, state, bounded, {n: f.name for n, (f, _) in first.items()}, few, heads)
 
 
 @dataclass(frozen=True)
@@ -112,20 +131,23 @@ class SamplerEmitter:
         last = out.y if out.y.shape[1] == 1 else tokens_from(b, out.y, at.position, 1)
         return b.reshape(last, self._words.shape), out
 
-    def prefill(self) -> tuple[Function, tuple[Slot, ...]]:
-        """The function, and the state that it makes."""
-        b = Builder("prefill")
+    def prefill(self, count: int) -> tuple[Function, tuple[Slot, ...]]:
+        """The function that takes so many tokens, and the state that it makes."""
+        context, words = self.net.x.shape[0], self._words.shape[1]
+        b = Builder("prefill" if count == context else f"prefill_{count}")
         held = self._held(b)
-        tokens = b.parameter("tokens", TensorType((self.batch, *self.net.x.shape), "i32"))
+        tokens = b.parameter("tokens", TensorType((self.batch, count), "i32"))
         length = b.parameter("length", STEP)
         with b.at("position"):
             position = b.sub(length, 1)
-        logits, out = self._forward(b, held, Decoding(position, whole=True), tokens)
+        logits, out = self._forward(b, held, Decoding(position, whole=True, context=context), tokens)
         with b.at("seen"):
-            wide = TensorType((self.batch, self.net.x.shape[0], self._words.shape[1]), "i32")
-            known = b.compare("LT", b.iota(1, wide.shape), b.broadcast(length, wide, ()))
-            same = b.compare("EQ", b.broadcast(tokens, wide, (0, 1)), b.iota(2, wide.shape))
-            seen = b.max_over(b.convert(b.op("and", known, same), "f32"), (1,))
+            known = b.compare("LT", b.iota(1, tokens.shape), b.broadcast(length, tokens, ()))
+            places = b.add(b.mul(b.iota(0, tokens.shape), words), tokens)
+            places = b.select(known, places, self.batch * words)  # what is outside is left out
+            ones = b.constant(1.0, TensorType((self.batch, count, 1)))
+            counts = b.op("add_rows", b.constant(0.0, TensorType((self.batch * words, 1))), places, ones)
+            seen = b.minimum(b.reshape(counts, self._words.shape), 1.0)
         kept = {**out.state, "position": position}
         state = tuple(Slot(name, "position" if name == "position" else "cache", v.type) for name, v in kept.items())
         return b.finish([*kept.items(), ("seen", seen), ("logits", logits)]), state
@@ -138,7 +160,8 @@ class SamplerEmitter:
         token = b.parameter("token", TensorType((self.batch,), "i32"))
         with b.at("position"):
             position = b.add(kept["position"], 1)
-        logits, out = self._forward(b, held, Decoding(position, whole=False), b.reshape(token, (self.batch, 1)))
+        at = Decoding(position, whole=False, context=self.net.x.shape[0])
+        logits, out = self._forward(b, held, at, b.reshape(token, (self.batch, 1)))
         bounded = any(position in op.operands for op in b.ops)
         new = {**out.state, "position": position}
         results = [*((s.name, new[s.name]) for s in state), ("logits", logits)]

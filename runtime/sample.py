@@ -74,10 +74,11 @@ class Writer:
         self.sampler, self.prepared = sampler, prepared
         self._loaded = load(prepared.source, _alone(prepared.target, sampler))
         held = {s.name: self._loaded.put(np.asarray(tensors[s.name], np.float32)) for s in sampler.program.kept}
-        self._weights = [*held.values()]
-        if names := sampler.packed:
-            held |= zip(names, self._loaded.call("pack", [held[name] for name in names]), strict=True)
-        self._decoded = [*held.values()]
+        names = sampler.packed
+        made = self._loaded.call("pack", [held[name] for name in names]) if names else []
+        packed = dict(zip(names, made, strict=True))
+        self._weights = [packed[name] if name in sampler.heads else v for name, v in held.items()]
+        self._decoded = [packed.get(name, v) for name, v in held.items()]
 
     @classmethod
     def of_run(
@@ -124,11 +125,13 @@ class Writer:
             yield drawn
 
     def _prefill(self, texts: Ids) -> list[Buffer]:
+        """The state after the last tokens of the texts, by the shortest prefill that takes them."""
         seen = texts[:, -self.sampler.context :]
-        padded = np.zeros((len(texts), self.sampler.context), np.int32)
+        count, name = next((n, name) for n, name in self.sampler.prefills.items() if n >= seen.shape[1])
+        padded = np.zeros((len(texts), count), np.int32)
         padded[:, : seen.shape[1]] = seen
         put = self._loaded.put
-        return self._loaded.call("prefill", [*self._weights, put(padded), put(np.asarray(seen.shape[1], np.int32))])
+        return self._loaded.call(name, [*self._weights, put(padded), put(np.asarray(seen.shape[1], np.int32))])
 
 
 class _Drawing:

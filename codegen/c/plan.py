@@ -169,6 +169,8 @@ class _Planner:
         views = [v for op in kernel.ops for v in reads(op, self.fused.sources) if v.root is old]
         if kernel.ops[0].kind == "loop":
             return not views or _carries(kernel.ops[0], old, new, self.fused)
+        if kernel.ops[0].kind == "update":
+            return len(views) == 1 and views[0].whole and self.fused.sources[kernel.ops[0].operands[0]] is views[0]
         if kernel.shape is None or (kernel.reduction is not None and new is kernel.reduction.result):
             return not views
         return all(v.whole and v.shape == kernel.shape for v in views)

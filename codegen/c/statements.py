@@ -113,6 +113,21 @@ def _concatenate(f: Caller, op: Op) -> list[str]:
     return lines
 
 
+def _update(f: Caller, op: Op) -> list[str]:
+    """The part, behind a copy of the rest unless that lies there already."""
+    held, part, *starts = op.operands
+    strides, lines = row_major(held.shape), list[str]()
+    if not f.lies_at(held, op.result):
+        lines += copy(f, held, f.pointer(op.result), held.shape, strides, 0)
+    terms = [
+        f"net_within({f.scalar(start)}, {size - 1}) * {stride}"
+        for start, size, own, stride in zip(starts, held.shape, part.shape, strides, strict=True)
+        if own < size
+    ]
+    to = f"({f.address(op.result, ' + '.join(terms) or '0')})"
+    return [*lines, *copy(f, part, to, part.shape, strides, 0)]
+
+
 def _pad(f: Caller, op: Op) -> list[str]:
     x, out = op.operands[0], op.result
     own, strides, offset, start, shape = f.source(x), [], 0, 0, []
@@ -331,6 +346,7 @@ STATEMENTS: dict[str, Statement] = {
     "replica_id": _several_devices,
     "constant": _constant,
     "concatenate": _concatenate,
+    "update": _update,
     "pad": _pad,
     "dot": _product,
     "conv": _windowed("conv", _sizes_conv),

@@ -163,8 +163,9 @@ def decode_self_attention(b: Builder, layer: SelfAttention, scope: Scope, x: Val
     k, v = found.k, found.v
     if at.whole:
         o, _ = _attended(b, layer, found.q, k, v, Attention(tokens, causal=True, window=layer.window))
+        k, v = (b.pad(each, (0, 0, 0, 0), (0, 0, at.context - tokens, 0)) for each in (k, v))
     else:
-        k, v = (_put(b, scope.running(name), new, at.position) for name, new in (("keys", k), ("values", v)))
+        k, v = (b.update(scope.running(name), new, 2, at.position) for name, new in (("keys", k), ("values", v)))
         all_k, all_v = _repeated(b, k, layer.heads), _repeated(b, v, layer.heads)
 
         def known(s: Value) -> Value:
@@ -177,12 +178,6 @@ def decode_self_attention(b: Builder, layer: SelfAttention, scope: Scope, x: Val
 def _spread(b: Builder, position: Value, like: Value) -> Value:
     """A scalar i32 as a tensor of that shape."""
     return b.broadcast(position, TensorType(like.shape, position.type.dtype), ())
-
-
-def _put(b: Builder, held: Value, new: Value, position: Value) -> Value:
-    """`held` [B, H, T, d] with `new` [B, H, 1, d] at a token."""
-    here = b.compare("EQ", b.iota(2, held.shape), _spread(b, position, held))
-    return b.select(here, b.broadcast(b.reshape(new, (*new.shape[:2], new.shape[3])), held, (0, 1, 3)), held)
 
 
 def _turned(b: Builder, x: Value, cos: Value | None, sin: Value | None) -> Value:

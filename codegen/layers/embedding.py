@@ -6,7 +6,7 @@ import math
 
 from netc.codegen.builder import Builder
 from netc.codegen.ir import Value
-from netc.codegen.layers.tokens import row_at, tokens_from
+from netc.codegen.layers.tokens import rows_of_places, tokens_from
 from netc.codegen.rules import Emitted, Grads, Scope, decoding_rule, emit, emit_part, example, no_pull, rule
 from netc.netspec.errors import UserError
 from netc.netspec.layer import expanded
@@ -56,13 +56,11 @@ def emit_class_embed(b: Builder, layer: ClassEmbed, scope: Scope, x: Value) -> E
 
 @decoding_rule(TokenPositionEmbed)
 def decode_token_position_embed(b: Builder, layer: TokenPositionEmbed, scope: Scope, x: Value) -> Emitted:
-    """The same, one token of which has the position's own row."""
-    assert scope.decoding is not None
-    if scope.decoding.whole or not layer.positions:
+    """The same, of the first tokens, or of one token at its own place."""
+    if not layer.positions:
         return emit_token_position_embed(b, layer, scope, x)
     y = b.op("take", scope.param("tokens"), x)
-    row = row_at(b, scope.param("positions"), scope.decoding.position)
-    y = b.add(y, b.broadcast(row, y))
+    y = b.add(y, b.broadcast(rows_of_places(b, scope, x), y))
     return Emitted(b.add(y, b.broadcast(scope.param("bias"), y)) if layer.bias else y, no_pull)
 
 
@@ -141,13 +139,13 @@ def _waves(
 def decode_sinusoidal_positions(b: Builder, layer: SinusoidalPositions, scope: Scope, x: Value) -> Emitted:
     """The same, of one token at its own place."""
     assert scope.decoding is not None
-    if scope.decoding.whole:
-        return emit_sinusoidal_positions(b, layer, scope, x)
     if layer.columns:
         raise UserError(
             f"a sampler wants places along a line, got {layer.kind} with columns ({scope.prefix.rstrip('.')}); leave "
             "columns out"
         )
+    if scope.decoding.whole:
+        return emit_sinusoidal_positions(b, layer, scope, x)
     p = _waves(b, layer, x.shape[1:], x.type.dtype, scope.decoding.position)
     return Emitted(b.add(x, b.broadcast(p, x)), no_pull)
 

@@ -42,6 +42,13 @@ def row_at(b: Builder, table: Value, place: Value) -> Value:
     return b.op("take", table, b.reshape(place, (1,)))
 
 
+def rows_of_places(b: Builder, scope: Scope, x: Value) -> Value:
+    """The learned positions of the tokens of x while a sequence is written: [tokens, D]."""
+    at, table = scope.decoding, scope.param("positions")
+    assert at is not None
+    return b.slice(table, (0, 0), (x.shape[1], table.shape[1])) if at.whole else row_at(b, table, at.position)
+
+
 @rule(SpatialFlatten)
 def emit_spatial_flatten(b: Builder, layer: SpatialFlatten, scope: Scope, x: Value) -> Emitted:
     """[B, H, W, C] -> [B, H W, C]."""
@@ -80,12 +87,8 @@ def emit_learned_positions(b: Builder, layer: LearnedPositions, scope: Scope, x:
 
 @decoding_rule(LearnedPositions)
 def decode_learned_positions(b: Builder, layer: LearnedPositions, scope: Scope, x: Value) -> Emitted:
-    """The same, of one token at its own place."""
-    assert scope.decoding is not None
-    if scope.decoding.whole:
-        return emit_learned_positions(b, layer, scope, x)
-    row = row_at(b, scope.param("positions"), scope.decoding.position)
-    return Emitted(b.add(x, b.broadcast(row, x)), no_pull)
+    """The same, of the first tokens, or of one token at its own place."""
+    return Emitted(b.add(x, b.broadcast(rows_of_places(b, scope, x), x)), no_pull)
 
 
 @rule(TakeTokens)

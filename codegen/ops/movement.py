@@ -7,6 +7,7 @@ import math
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from netc.codegen.ir import IrError, Op
 from netc.codegen.ops.table import MultiResult, OpDef, arrow, ints, mlir_type, no_flops, want
@@ -124,6 +125,28 @@ def _reverse(x: TensorType, *, dims: Ints) -> TensorType:
     return x
 
 
+def _update(held: TensorType, part: TensorType, *starts: TensorType) -> TensorType:
+    fits = part.dtype == held.dtype and part.rank == held.rank
+    want(fits and all(p in (1, n) for p, n in zip(part.shape, held.shape, strict=False)), f"a part of {held}", part)
+    want(starts == (TensorType((), "i32"),) * held.rank, f"{held.rank} starts i32[]", ", ".join(map(str, starts)))
+    return held
+
+
+def _mean_update(A: Any, op: Op, held: Any, part: Any, *starts: Any) -> Any:
+    """Where the index is the start, the part; a start that is too small or too large means the nearest that fits."""
+    shape, kept = op.result.shape, A.broadcast(part, op.result.shape, tuple(range(op.result.type.rank)))
+    for dim, (size, own) in enumerate(zip(shape, op.operands[1].shape, strict=True)):
+        if own == size:
+            continue
+        at, index = starts[dim], TensorType(shape, "i32")
+        for direction, bound in (("GE", 0), ("LE", size - 1)):
+            limit = A.constant(bound, TensorType((), "i32"))
+            at = A.select(A.compare(direction, at, limit), at, limit)
+        here = A.compare("EQ", A.iota(dim, index), A.broadcast(at, shape, ()))
+        kept = A.select(here, kept, held)
+    return kept
+
+
 def _spell_slice(op: Op, args: Sequence[str]) -> str:
     bounds = zip(op.attr("start"), op.attr("limit"), op.attr("stride"), strict=True)
     shown = ", ".join(f"{lo}:{hi}" + (f":{s}" if s != 1 else "") for lo, hi, s in bounds)
@@ -194,6 +217,11 @@ ROWS: tuple[OpDef, ...] = (
     OpDef(
         "slice", _slice, _spell_slice,
         lambda A, op, x: A.slice(x, op.attr("start"), op.attr("limit"), op.attr("stride")), no_flops,
+    ),
+    OpDef(  # `held` with a part of it replaced, from `starts` on; along an axis a part is whole, or one index
+        "update", _update,
+        lambda op, args: f"stablehlo.dynamic_update_slice {', '.join(args)} : {arrow(op)}",
+        _mean_update, no_flops,
     ),
     OpDef(
         "pad", _pad, _spell_pad,

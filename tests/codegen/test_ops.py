@@ -142,6 +142,11 @@ CASES = [
     Case("window_max", (t(2, 5, 6, 3), t()), POOLS, (TIES, -INF)),
     Case("window_sum", (t(2, 5, 6, 3), t()), POOLS, (TIES, 0.0)),
     Case("scatter_to_max", (t(2, 5, 6, 3), t(2, 3, 3, 3), t()), POOLS, (TIES, range(54), 0.0)),
+    *(
+        Case("update", (t(2, 4, 3), t(2, 1, 3), *(t(dtype="i32"),) * 3), {}, (range(24), range(24, 30), 0, at, 0))
+        for at in (0, 2, -1, 9)
+    ),
+    Case("update", (t(5), t(5), t(dtype="i32")), {}, (range(5), range(5, 10), 3)),
     Case("take", (t(3, 2), t(7, dtype="i32")), {}, (range(6), IDS)),
     Case("take", (t(4, 3), t(2, 3, dtype="i32")), {}, (range(12), (0, 3, 1, -5, 9, 2))),
     Case("add_rows", (t(3, 2), t(7, dtype="i32"), t(7, 2)), {}, (range(6), IDS, range(14))),
@@ -235,6 +240,8 @@ WRONG = [
     ("max_pool_grad", (IMAGE, t(1, 2, 2, 2), t(1, 2, 1, 2)), POOL, "wants y and dy of the pool's type"),
     ("sum_pool", (t(4, 4, 2),), POOL, "wants an image of 4 axes"),
     ("sum_pool_grad", (t(1, 2, 1, 2),), {**POOL, "size": (4, 4)}, "wants dy of the pool's type"),
+    ("update", (RANK2, t(2, 2), t(), t()), {}, "wants a part of f32[2, 3], got f32[2, 2]"),
+    ("update", (RANK2, t(1, 3), t(dtype="i32")), {}, "wants 2 starts i32[], got i32[]"),
     ("take", (t(3), I8), {}, "wants a table of floats [rows, D], got f32[3]"),
     ("take", (t(3, 2), t(8)), {}, "wants indices of i32, got f32[8]"),
     ("take_grad", (I8, t(7, 2)), {"rows": 3}, "wants dy of the type that take gives"),

@@ -11,8 +11,9 @@ from netc.codegen.draw import LIMITS, SETTINGS, allowed, draw, narrow, open_unit
 from netc.codegen.ir import Module
 from netc.codegen.program import build
 from netc.codegen.rewrite.lower import lower
-from netc.codegen.sampler import build_sampler
+from netc.codegen.sampler import build_sampler, lengths
 from netc.codegen.slots import KEY, SCALAR, STEP
+from netc.codegen.text import text_of
 from netc.netspec import layers as nn
 from netc.netspec.check import check
 from netc.netspec.errors import SpecError, UserError
@@ -86,10 +87,13 @@ def padded(text):
 def test_each_token_has_the_logits_of_the_whole_text(name):
     net = NETS[name]
     program, held = weights(net)
-    sampler = build_sampler(net, BATCH)
+    sampler = build_sampler(net, BATCH, least=4)
     module = sampler.program.module
     text = np.random.default_rng(1).integers(0, VOCABULARY, (BATCH, 3)).astype(np.int32)
-    *state, seen, logits = evaluator.run(module, "prefill", [*held, padded(text), np.int32(3)], "f32")
+    *state, seen, logits = evaluator.run(module, "prefill_4", [*held, padded(text)[:, :4], np.int32(3)], "f32")
+    of_whole = evaluator.run(module, "prefill", [*held, padded(text), np.int32(3)], "f32")
+    for short, whole in zip((seen, logits), of_whole[-2:], strict=True):
+        np.testing.assert_allclose(short, whole, rtol=1e-5, atol=1e-5)
     number = np.int32(0)
     for _ in range(CONTEXT - 3):
         wanted = evaluator.run(program.module, "predict", [*held, padded(text)], "f32")[0][:, text.shape[1] - 1]
@@ -120,7 +124,24 @@ def test_packed_weights_give_the_same_logits():
         for of, weights in ((plain, held), (made, held | dict(zip(made.packed, given, strict=True))))
     ]
     np.testing.assert_allclose(logits[1], logits[0], rtol=1e-5, atol=1e-5 * np.abs(logits[0]).max())
-    assert not build_sampler(net, 2, packs=True).packed and not build_sampler(net).packed
+    assert not made.heads and not build_sampler(net, 2, packs=True).packed and not build_sampler(net).packed
+
+
+def test_a_head_of_its_own_is_packed_for_the_prompt_too():
+    body = (nn.TokenPositionEmbed(32, 16, std=0.5), nn.MultiHeadAttention(2, causal=True), nn.LMHead(32, name="head"))
+    net = check(NetSpec("own", (CONTEXT,), body, dtype="i32"))
+    plain, made = build_sampler(net), build_sampler(net, packs=True)
+    assert made.heads == ("head.dense.kernel",) and set(made.heads) < set(made.packed)
+    rng = np.random.default_rng(0)
+    held = {s.name: rng.standard_normal(s.type.shape).astype(np.float32) for s in plain.program.kept}
+    given = evaluator.run(made.program.module, "pack", [held[name] for name in made.packed], "f32")
+    packs = held | {n: v for n, v in zip(made.packed, given, strict=True) if n in made.heads}
+    text = np.arange(CONTEXT, dtype=np.int32)[np.newaxis]
+    first = [
+        evaluator.run(of.program.module, "prefill", [*weights.values(), text, np.int32(5)], "f32")[-1]
+        for of, weights in ((plain, held), (made, packs))
+    ]
+    np.testing.assert_allclose(first[1], first[0], rtol=1e-5, atol=1e-5 * np.abs(first[0]).max())
 
 
 def test_only_layers_that_ask_for_the_place_are_bound_to_the_context():
@@ -238,6 +259,19 @@ def test_the_penalty_lowers_what_was_seen_and_zero_is_the_likeliest():
     assert likeliest() == [0, 0]
     assert likeliest(repetition=2.0) == [1, 1]  # 3 / 2 < 2, and -1 * 2 < -1.5
     assert likeliest(repetition=1.4) == [0, 0]
+
+
+def test_the_context_is_taken_by_powers_of_two():
+    assert lengths(1024) == (32, 64, 128, 256, 512, 1024) and lengths(100) == (32, 64, 100) and lengths(9) == (9,)
+    assert build_sampler(NETS["rope"], least=3).prefills == {4: "prefill_4", 8: "prefill_8", 9: "prefill"}
+
+
+def test_keys_and_values_are_given_away_to_be_written_in_their_place():
+    module = build_sampler(NETS["rope"]).program.module
+    for profile, mark, others in (("cpu", "iree.abi.consume", 0), ("xla", "jax.buffer_donor = true", 1)):
+        text = text_of(lower(module, profile), profile)
+        assert text.count("stablehlo.dynamic_update_slice") == 2
+        assert text.count(mark) == 2 + others  # and the place
 
 
 def test_the_manifest_names_every_argument():

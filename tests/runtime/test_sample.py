@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from netc.codegen.program import build
-from netc.codegen.sampler import build_sampler
+from netc.codegen.sampler import LEAST, build_sampler
 from netc.netspec import layers as nn
 from netc.netspec.check import check
 from netc.netspec.errors import UserError
@@ -32,11 +32,11 @@ MAMBA = model(nn.MambaBlock(state=4))
 def made(tmp_path):
     """`made(net, target, samples)` -> a writer, and the trainer whose weights it has."""
 
-    def make(net, target="reference", samples=1, *, packs=False):
+    def make(net, target="reference", samples=1, *, packs=False, least=LEAST):
         cache, where = Cache(tmp_path), parse_target(target)
         trainer = Trainer(prepare(build(net, Recipe(), 1), parse_target("reference"), cache))
         trainer.init(3)
-        sampler = build_sampler(net, samples, packs=packs)
+        sampler = build_sampler(net, samples, packs=packs, least=least)
         return Writer(sampler, prepare(sampler.program, where, cache), trainer.fetch()), trainer
 
     return make
@@ -66,6 +66,17 @@ def test_a_recurrence_goes_on_beyond_the_context(made):
     writer._loaded.call = lambda name, args: calls.append(name) or call(name, args)
     texts(writer, 12)
     assert calls == ["prefill", "draw", *["decode", "draw"] * 11]
+
+
+def test_a_prompt_is_taken_by_the_shortest_prefill(made):
+    writer, _ = made(ROPE, least=2)
+    calls = []
+    call = writer._loaded.call
+    writer._loaded.call = lambda name, args: calls.append(name) or call(name, args)
+    assert texts(writer, 6, temperature=0.0) == texts(made(ROPE)[0], 6, temperature=0.0)
+    assert calls[::2] == ["prefill_4", "decode", "decode", "decode", "prefill", "prefill"]
+    texts(writer, 1, prompt=(1, 2))
+    assert calls[-2] == "prefill_2"
 
 
 def test_packed_weights_write_the_same(made):
