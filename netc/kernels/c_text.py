@@ -29,7 +29,7 @@ from netc.kernels.ir import (
     statements,
 )
 from netc.kernels.phases import Agreed, Phase, Together, agrees, heads, in_full, kept, phases
-from netc.kernels.spelling import Language, Speller, about, changed, plain_name, used
+from netc.kernels.spelling import Language, Speller, about, changed, libm, plain_name, steady, used
 
 TYPES: dict[Type, str] = {"f32": "float", "f64": "double", "i32": "int32_t", "u8": "uint8_t", "bool": "bool"}
 AXES = "xyz"
@@ -83,10 +83,6 @@ def _place(name: str, axis: int) -> str:
     return own.get(name, f"{name.removesuffix('Dim')}[{axis}]")
 
 
-def _function(name: str, kind: Type) -> str:
-    return ("fabs" if name == "abs" else name) + ("f" if kind == "f32" else "")
-
-
 def c_text(kernel: Kernel) -> str:
     """The kernel as a function `void NAME(grid, block, shared, scalars.., arrays and their sizes.., fault)`."""
     return _Text(kernel).text()
@@ -101,7 +97,7 @@ class _Text:
         self.numbers = 0
         self.torn = False  # whether a block may be left
         language = Language(
-            TYPES, "uint32_t", "static inline", _place, _function, self._element,
+            TYPES, "uint32_t", "static inline", _place, libm, self._element,
             lambda name: f"{name}[thread]" if name in self.kept.held else name,
         )  # fmt: skip
         self.speller = Speller(language)
@@ -254,13 +250,9 @@ class _Text:
         start, stop, step = words
         name = s.name
         if isinstance(s.step, Const) and s.step.value == 1:
-            steady = (
-                stop.startswith("netc_same")
-                or isinstance(s.stop, Const)
-                or (isinstance(s.stop, Var) and s.stop.name not in self.mutable)
-            )
-            limit = "" if steady else f", netc_stop = {stop}"
-            until = stop if steady else "netc_stop"
+            same = stop.startswith("netc_same") or steady(s.stop, self.mutable)
+            limit = "" if same else f", netc_stop = {stop}"
+            until = stop if same else "netc_stop"
             yield f"{indent}for (int32_t {name} = {start}{limit}; {name} < {until}; {name}++) {{"
             return
         if not isinstance(s.step, Const):

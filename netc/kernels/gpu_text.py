@@ -19,10 +19,9 @@ from netc.kernels.ir import (
     Stmt,
     Store,
     Type,
-    Var,
     While,
 )
-from netc.kernels.spelling import Language, Speller, about, changed, plain_name
+from netc.kernels.spelling import Language, Speller, about, changed, libm, plain_name, steady
 
 XYZ = "xyz"
 OPENCL_PLACES = {
@@ -55,10 +54,6 @@ class Dialect:
     atomic: Callable[[Atomic, Array, str, str], str]
 
 
-def _cuda_function(name: str, kind: Type) -> str:
-    return ("fabs" if name == "abs" else name) + ("f" if kind == "f32" else "")
-
-
 def _cuda_atomic(s: Atomic, array: Array, index: str, value: str) -> str:
     return f"atomic{s.name.capitalize()}(&{array.name}[{index}], {value});"
 
@@ -82,7 +77,7 @@ _OPENCL_TYPES: dict[Type, str] = {**_CUDA_TYPES, "u8": "uchar"}
 CUDA = Dialect(
     Language(
         _CUDA_TYPES, "unsigned", "static __device__ inline", lambda name, axis: f"(int){name}.{XYZ[axis]}",
-        _cuda_function, _element,
+        libm, _element,
     ),
     "",
     'extern "C" __global__ void {name}({arguments})',
@@ -203,9 +198,9 @@ class _Text:
     def _for(self, s: For, indent: str) -> Iterator[str]:
         start, stop, step = self.say(s.start), self.say(s.stop), self.say(s.step)
         by = f"{s.name}++" if isinstance(s.step, Const) and s.step.value == 1 else f"{s.name} += {step}"
-        steady = isinstance(s.stop, Const) or (isinstance(s.stop, Var) and s.stop.name not in self.mutable)
-        limit = "" if steady else f", netc_stop_{s.name} = {stop}"
-        until = stop if steady else f"netc_stop_{s.name}"
+        same = steady(s.stop, self.mutable)
+        limit = "" if same else f", netc_stop_{s.name} = {stop}"
+        until = stop if same else f"netc_stop_{s.name}"
         yield f"{indent}for (int {s.name} = {start}{limit}; {s.name} < {until}; {by}) {{"
         yield from self._body(s.body, indent + "    ")
         yield f"{indent}}}"

@@ -183,6 +183,16 @@ def changed(body: tuple[Stmt, ...]) -> set[str]:
     return {s.name for s in statements(body) if isinstance(s, Assign)}
 
 
+def steady(e: Expr, mutable: set[str]) -> bool:
+    """Whether the expression is one word that stays as it is, so that a loop may ask it each time."""
+    return isinstance(e, Const) or (isinstance(e, Var) and e.name not in mutable)
+
+
+def libm(name: str, kind: Type) -> str:
+    """A function as libm calls it, and CUDA."""
+    return ("fabs" if name == "abs" else name) + ("f" if kind == "f32" else "")
+
+
 def about(kernel: Kernel) -> str:
     """A line that says where a kernel is from and what it takes."""
     takes = [f"{s.name}: {SPOKEN[s.type]}" for s in kernel.scalars]
