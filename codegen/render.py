@@ -9,9 +9,12 @@ import math
 import re
 from collections.abc import Sequence
 
-from netc.codegen.ir import Function, Module, Placement, Value
+from netc.codegen.ir import Function, Module, Op, Placement, Value
 from netc.codegen.ops import OPS
+from netc.codegen.ops.any_batch import sizes_of, started
+from netc.codegen.ops.movement import PerBatch
 from netc.codegen.ops.table import Dialect, mlir_type
+from netc.codegen.symbolic.sizes import counted, is_symbolic
 
 _STATEMENT = re.compile(r"^ *%(\d+) = (.*?)(?: loc\(#loc\d+\))?$")
 
@@ -93,6 +96,7 @@ def _function(function: Function, dialect: Dialect, locations: _Locations) -> li
     results = ", ".join(mlir_type(v.type) + _attributes(p) for v, p in zip(function.results, found, strict=True))
     visibility = "private" if function.private else "public"
     lines = [f"  func.func {visibility} @{function.name}({arguments}) -> ({results}) {{"]
+    lines += [f"    {line}" for line in _start(function, dialect)]
     for index, op in enumerate(function.ops):
         row, several = OPS[op.kind], OPS[op.kind].multi
         if several is not None:
@@ -102,6 +106,10 @@ def _function(function: Function, dialect: Dialect, locations: _Locations) -> li
             lines += [f"    {line}" for line in statement]
             continue
         names[op.result] = f"%{index}"
+        if row.any_batch is not None and _any_batch(op):
+            made = row.any_batch(op, _names(names, op.operands), f"%{index}", dialect)
+            lines += [f"    {line} {locations(op.loc)}" for line in made]
+            continue
         spelling = row.spelled(dialect)
         assert spelling is not None  # verify(lowered=True) saw to it
         text = spelling(op, _names(names, op.operands))
@@ -109,6 +117,21 @@ def _function(function: Function, dialect: Dialect, locations: _Locations) -> li
     returned = ", ".join(_names(names, function.results))
     lines.append(f"    return {returned} : {types}" if returned else "    return")
     return [*lines, "  }"]
+
+
+def _any_batch(op: Op) -> bool:
+    """Whether an operation states a shape or a number that the batch is in."""
+    return is_symbolic((*op.operands, op.result)) or any(isinstance(v, PerBatch) for _, v in op.attrs)
+
+
+def _start(function: Function, dialect: Dialect) -> list[str]:
+    """The batch and the shapes that it is in, of a function for any batch."""
+    found = counted(function)
+    if found is None:
+        return []
+    index, axis, _ = found
+    shapes = dict.fromkeys(shape for op in function.ops for shape in sizes_of(op))
+    return started(f"%arg{index}", function.params[index].type, axis, tuple(shapes), dialect)
 
 
 def _names(names: dict[Value, str], values: Sequence[Value]) -> list[str]:

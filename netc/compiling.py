@@ -18,8 +18,8 @@ from netc.programs import ProgramRequest, quiet, request_program, tuned_choices
 from netc.runtime.cache.store import Cache
 from netc.runtime.files import copy_whole
 from netc.runtime.manifest import manifest_of, write_manifest
-from netc.runtime.prepare import Prepared, emit_text, prepare
-from netc.runtime.session import Session
+from netc.runtime.prepare import Prepared, emit_text, prepare, said_batch
+from netc.runtime.session import NO_TRAINING, Session
 from netc.runtime.target import PLAIN, parse_target
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class Compiled(Session):
 
     def __str__(self) -> str:
         program, made = self.program, self.prepared
-        what = f"batch {program.batch}, {program.net.count:,} parameters"
+        what = f"batch {said_batch(program)}, {program.net.count:,} parameters"
         return f"{program.net.spec.name} for {made.target.word}: {what}, text SHA-256 {made.sha256[:12]}"
 
     @property
@@ -88,18 +88,26 @@ class Compiled(Session):
         """
         return save_artefact(self.prepared, Path(path))
 
+    def _trains(self) -> None:
+        """Raise UserError for a program of any batch, which has no step."""
+        if self.any_batch:
+            raise UserError(NO_TRAINING)
+
     def cost(self) -> Cost:
         """What a step costs, counted on its compiled form."""
+        self._trains()
         return Cost(useful_flops(self.program.module), step_works(self.prepared.source.module, STEP))
 
     def memory(self) -> Memory:
         """What a step holds, counted on its compiled form; `total` are all bytes."""
+        self._trains()
         return memory_of(self.program.state, self.prepared.source.module, STEP)
 
     def profile(self, steps: int = 20) -> Profile:
         """The time of each dispatch of a step on random data, by layer and phase; of IREE's cpu. Raises UserError."""
         from netc.runtime.measure.profile import profile
 
+        self._trains()
         return profile(self.program, self.prepared.target, Cache(), steps, self.prepared.choices)
 
     def certificate(self, *, primes: int = 4, points: int = 1, seed: int = 0) -> Certificate:
@@ -107,6 +115,7 @@ class Compiled(Session):
         from netc.proofs_oracle.certificate.certify import certify_program
         from netc.proofs_oracle.certificate.statement import Settings
 
+        self._trains()
         return certify_program(self.program, self.prepared.target, Settings(primes, points, seed))
 
 
@@ -121,10 +130,11 @@ def compile_net(
 ) -> Compiled:
     """Compile a net's training program for a target, whose device need not be here.
 
-    `words` are `batch` (32), `input`, `classes`, `steps_per_call`, and those of the recipe: `optimizer`, `loss`, ..;
+    `words` are `batch` (32; `dynamic`, or a range as in `1..64`, for a program that evaluates and predicts any number),
+    `input`, `classes`, `steps_per_call`, and those of the recipe: `optimizer`, `loss`, ..;
     `tuned`: with the forms that `netc tune` kept. Raises UserError, SpecError and CompileError.
     """
-    request = request_program(net, config=config, **words)
+    request = request_program(net, config=config, ranges=True, **words)
     choices = tuned_choices(target, on_note) if tuned else NO_OVERRIDES
     return compiled(request, target, Cache(on_wait=on_note, on_damage=on_note), choices)
 

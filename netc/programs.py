@@ -10,7 +10,9 @@ from typing import Any
 from netc.codegen.program import Program, build
 from netc.codegen.rewrite.form_overrides import FormOverrides
 from netc.codegen.sharding.mesh import Sharding, parse_sharding
+from netc.codegen.symbolic.program import build_any_batch
 from netc.lean_words import Stated, stated
+from netc.netspec.batch import BatchRange, parse_batch
 from netc.netspec.check import CheckedNet, check
 from netc.netspec.errors import UserError
 from netc.netspec.find import NO_SIZES, find, refuse_sizes
@@ -33,7 +35,8 @@ WORDS = frozenset({"input", "recipe", "mesh", "shard", *_OWN, *SIZES})
 class ProgramRequest:
     """The program that is asked for. `replicas` devices run it, each on an equal part of the `batch`.
 
-    Or its `sharding` splits it over a mesh of devices.
+    Or its `sharding` splits it over a mesh of devices. With `batches` it is one of any batch of that range, and does
+    not train.
     """
 
     net: CheckedNet
@@ -42,9 +45,17 @@ class ProgramRequest:
     steps_per_call: int = 1
     replicas: int = 1
     sharding: Sharding | None = None
+    batches: BatchRange | None = None
 
     def build(self) -> Program:
-        """The program, not lowered yet. Raises SpecError."""
+        """The program, not lowered yet. Raises SpecError, and UserError where it is one of any batch and cannot be."""
+        if self.batches is not None:
+            several = {"steps_per_call": self.steps_per_call > 1, "replicas": self.replicas > 1, "mesh": self.sharding}
+            for word in (word for word, given in several.items() if given):
+                raise UserError(
+                    f"`{word}` wants a number as `batch`, got {self.batches}; give one, or leave `{word}` out"
+                )
+            return build_any_batch(self.net, self.recipe, self.batches)
         given = {"steps_per_call": self.steps_per_call, "replicas": self.replicas}
         return build(self.net, self.recipe, self.batch, **given).on(self.sharding)
 
@@ -59,21 +70,23 @@ def request_program(
     *,
     config: str | None = None,
     default_batch: int = 32,
+    ranges: bool = False,
     on_stated: Callable[[Stated], None] | None = None,
     **words: Any,
 ) -> ProgramRequest:
     """The request that the words make, over what the TrainConfig of a .lean file states, over defaults.
 
-    `on_stated` gets what the file states. Raises UserError or SpecError.
+    `on_stated` gets what the file states. With `ranges` the batch may be one (netspec/batch.py). Raises UserError or
+    SpecError.
     """
     refuse_unknown(words, program_words)
     if config is None and not isinstance(words.get("recipe"), str):  # the files' reader need not be imported
-        return _request(net, None, words, on_stated, default_batch)
+        return _request(net, None, words, on_stated, default_batch, ranges)
     from netc.config_file import over_files
 
     merged = over_files(net, config, words, program_words())
     with placed(merged.places):
-        return _request(merged.net, merged.config, merged.words, on_stated, default_batch)
+        return _request(merged.net, merged.config, merged.words, on_stated, default_batch, ranges)
 
 
 def _request(
@@ -82,8 +95,12 @@ def _request(
     words: dict[str, Any],
     on_stated: Callable[[Stated], None] | None,
     default_batch: int,
+    ranges: bool,
 ) -> ProgramRequest:
+    said = parse_batch(words.pop("batch")) if ranges and isinstance(words.get("batch"), str | BatchRange) else None
     words = typed(words, {**recipe_types(), **types_of((Sizes,)), **_OWN})
+    batches = said if isinstance(said, BatchRange) else None
+    words |= {"batch": said} if isinstance(said, int) else {}
     spec = spec_of(net, taken_sizes(words))
     words = over_stated(net, config, words, program_words(), on_stated)
     checked = resolve(spec, words.pop("classes", None), words.pop("input", None))
@@ -91,7 +108,9 @@ def _request(
     sharding = parse_sharding(words.pop("mesh", None), words.pop("shard", None))
     if sharding and own.get("replicas", 1) > 1:
         raise UserError("`mesh` splits one program, got `replicas` of it too; leave one out")
-    return ProgramRequest(checked, recipe_from(words), sharding=sharding, **{"batch": default_batch, **own})
+    return ProgramRequest(
+        checked, recipe_from(words), sharding=sharding, batches=batches, **{"batch": default_batch, **own}
+    )
 
 
 def recipe_from(words: dict[str, Any]) -> Recipe:

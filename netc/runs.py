@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netc.netspec.batch import Batch, parse_batch
 from netc.netspec.errors import UserError
 from netc.requests import data_for, sized
 from netc.runtime import evaluate as library
@@ -20,7 +21,7 @@ from netc.runtime.data.catalog import DATASETS
 from netc.runtime.data.dataset import Dataset, of_images
 from netc.runtime.data.examples import Examples
 from netc.runtime.data.windows import TextSplit
-from netc.runtime.evaluate import Guess, Score, Unread, columns_of, open_session
+from netc.runtime.evaluate import Guess, Score, Unread, at_once, columns_of, open_session
 from netc.runtime.run import checkpoint
 from netc.runtime.run.checkpoint import Checkpoint, CheckpointError
 from netc.runtime.run.config import RunConfig, checkpoint_of, normalise_of, read_config
@@ -157,13 +158,20 @@ class Run:
         return data_for(config, name, data_dir, folder=self.folder)
 
     def predict(
-        self, x: Any, *, checkpoint: str = "best", weights: str | None = None, target: str | None = None
+        self,
+        x: Any,
+        *,
+        checkpoint: str = "best",
+        weights: str | None = None,
+        target: str | None = None,
+        batch: Batch | str | None = None,
     ) -> Array:
         """The net's output [N, ..] for examples x [N, ..], of a classifier its logits; x as they were trained on.
 
         uint8 images [N, H, W] or [N, H, W, C] are resized and normalised as in training; other arrays go to the net as
-        they are, and numbers that were learnt of a table come in its units. `weights` as for `evaluate`. Raises
-        UserError for arrays of the other kind, and DataError.
+        they are, and numbers that were learnt of a table come in its units. `weights` as for `evaluate`. `batch`:
+        examples of a call, by default as in training; with `dynamic`, or a range as in `1..64`, one program takes any
+        number of them. Raises UserError for arrays of the other kind, and DataError.
         """
         if self.config.recipe.generation.process:
             raise UserError(f"predict wants a run that says something of `x`, got {self.config.net.spec.name}, which "
@@ -171,7 +179,8 @@ class Run:
         nothing = np.zeros(len(x), np.int32)
         own = Dataset.from_arrays(x, nothing, x[:1], nothing[:1], classes=("",))
         data = sized(own, self.config.net, self.config.preprocess)
-        trainer, saved = self._session(checkpoint, target or self.config.target, weights)
+        chosen = None if batch is None else parse_batch(batch)
+        trainer, saved = self._session(checkpoint, target or self.config.target, weights, chosen)
         normalise = normalise_of(saved)
         split, images = data.train, bool(normalise.mean) and not columns_of(saved).inputs
         if of_images(split) != images:
@@ -184,8 +193,8 @@ class Run:
         if isinstance(split, Examples):
             split = replace(split, standardise=bool(normalise.mean))
         found = []
-        for batch in eval_batches(split, batch=self.config.training.batch, normalise=normalise):
-            found.append(trainer.predict(batch.x)[batch.weight > 0])
+        for some in eval_batches(split, batch=at_once(self.config, chosen), normalise=normalise):
+            found.append(trainer.predict_part(some.x[some.weight > 0]))
         return normalise.target.undone(np.concatenate(found)).astype(np.float32)
 
     def sample(
@@ -257,13 +266,15 @@ class Run:
         files = {"safetensors": safetensors, "onnx": onnx, "vmfb": vmfb}
         return exported(source, files, names=names, batch=batch, target=target or self.config.target)
 
-    def _session(self, which: str, target: str, weights: str | None = None) -> tuple[Trainer, Checkpoint]:
+    def _session(
+        self, which: str, target: str, weights: str | None = None, batch: Batch | None = None
+    ) -> tuple[Trainer, Checkpoint]:
         """The session that holds a checkpoint, kept until the checkpoint is another."""
         path = self.folder / which / checkpoint.MANIFEST
-        key = which, target, weights, path.stat().st_mtime_ns if path.exists() else 0
+        key = which, target, weights, batch, path.stat().st_mtime_ns if path.exists() else 0
         if key not in self._opened:
             self._opened.clear()
-            self._opened[key] = open_session(self.config, self.folder, which, target, Cache(), weights)
+            self._opened[key] = open_session(self.config, self.folder, which, target, Cache(), weights, batch=batch)
         return self._opened[key]
 
     def classify(
@@ -274,17 +285,19 @@ class Run:
         weights: str | None = None,
         target: str | None = None,
         cache: Cache | None = None,
+        batch: Batch | str | None = None,
     ) -> Iterator[Guess | Unread]:
         """The classes of image files, the likeliest first, each image resized to the net's input; in their order.
 
         A run that was trained on a table takes tables, and says what it predicts of each row. An Unread stands for a
-        file that is none. Raises UserError for a run that was trained on neither.
+        file that is none. `batch` as for `predict`. Raises UserError for a run that was trained on neither.
         """
         where = target or self.config.target
         paths = map(Path, images)
         saved = checkpoint_of(self.folder, checkpoint)
         guess = guess_rows if columns_of(saved).inputs else library.predict
-        yield from guess(self.config, paths, self.folder, checkpoint, where, cache or Cache(), weights, saved)
+        chosen = None if batch is None else parse_batch(batch)
+        yield from guess(self.config, paths, self.folder, checkpoint, where, cache or Cache(), weights, saved, chosen)
 
 
 def _newest(folder: Path) -> Checkpoint | None:

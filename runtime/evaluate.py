@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from netc.codegen.program import build
+from netc.codegen.program import Program, build
 from netc.codegen.rewrite.form_overrides import NO_OVERRIDES
+from netc.codegen.symbolic.program import build_any_batch
+from netc.netspec.batch import Batch, BatchRange
 from netc.netspec.errors import UserError
 from netc.netspec.types import batched
 from netc.runtime.cache.store import Cache
@@ -90,6 +92,7 @@ class Unread:
     problem: str
 
 
+AT_ONCE = 64  # examples of a call that takes any number of them
 Probabilities = npt.NDArray[np.float64]
 
 
@@ -101,20 +104,38 @@ def open_session(
     cache: Cache,
     weights: str | None = None,
     saved: Checkpoint | None = None,
+    batch: Batch | None = None,
 ) -> tuple[Trainer, Checkpoint]:
     """A session that holds the checkpoint `which` of a run, its `weights` in their place: `plain`, `ema` or `swa`.
 
     By default the average that the recipe keeps, if it keeps one. `saved` is the checkpoint, where it was read already.
+    It takes batches as the training did, or as `batch` says; of a range it has `predict` alone.
     """
     chosen = weights_word(config.recipe, weights)
     saved = saved or checkpoint_of(folder, which)
     if saved.meta.get("spec_sha256") != config.net.digest:
         raise UserError(f"{folder / which} belongs to another spec than run.json; give the run that it was made by")
-    program = build(config.net, config.recipe.untaught, config.training.batch)
+    program = _program(config, batch)
     choices = config.choices if target == config.target else NO_OVERRIDES
     session = Trainer(prepare(program, parse_target(target), cache, choices))
     session.restore(chosen_weights(saved.tensors, chosen))
     return session, saved
+
+
+def _program(config: RunConfig, batch: Batch | None) -> Program:
+    recipe = config.recipe.untaught
+    if batch is None:
+        return build(config.net, recipe, config.training.batch)
+    if isinstance(batch, BatchRange):
+        return build_any_batch(config.net, recipe, batch, ("predict",))
+    return build(config.net, replace(recipe, accumulate=1), batch)
+
+
+def at_once(config: RunConfig, batch: Batch | None) -> int:
+    """How many examples are predicted in one call, where there are more."""
+    if isinstance(batch, BatchRange):
+        return max(batch.least, min(batch.most, AT_ONCE))
+    return config.training.batch if batch is None else batch
 
 
 def evaluate(
@@ -242,6 +263,7 @@ def predict(
     cache: Cache,
     weights: str | None = None,
     saved: Checkpoint | None = None,
+    batch: Batch | None = None,
 ) -> Iterator[Guess | Unread]:
     """What a run's checkpoint says of image files, each resized to the net's input; an `Unread` for what is no image.
 
@@ -263,17 +285,17 @@ def predict(
     classify: Callable[[Images], Probabilities] | None = None
     classes: tuple[str, ...] = ()
     waiting = iter(images)
-    while paths := list(islice(waiting, config.training.batch)):
+    while paths := list(islice(waiting, at_once(config, batch))):
         read = [(path, read_image(path, (height, width, channels), fit_of(config.preprocess))) for path in paths]
         pixels = [found for _, found in read if not isinstance(found, Unread)]
         if pixels and classify is None:
-            session, saved = open_session(config, folder, which, target, cache, weights, saved)
+            session, saved = open_session(config, folder, which, target, cache, weights, saved, batch)
             if not normalise_of(saved).mean:
                 raise UserError(
                     f"{folder} was trained on arrays as the net takes them, got image files; give it such arrays in "
                     "Python: netc.load(RUN).predict(x)"
                 )
-            classify, classes = _classifier(session, config.training.batch, normalise_of(saved)), classes_of(saved)
+            classify, classes = _classifier(session, normalise_of(saved)), classes_of(saved)
         rows = iter(classify(np.stack(pixels)) if pixels and classify else ())
         for path, found in read:
             yield found if isinstance(found, Unread) else _guess(path, next(rows), classes)
@@ -292,13 +314,11 @@ def read_image(path: Path, shape: tuple[int, int, int], fit: Fit) -> Images | Un
         return Unread(str(path), str(error))
 
 
-def _classifier(session: Trainer, batch: int, normalise: Normalise) -> Callable[[Images], Probabilities]:
-    """From up to `batch` images, uint8 [n, H, W, C], to the probabilities of their classes, float64 [n, classes]."""
+def _classifier(session: Trainer, normalise: Normalise) -> Callable[[Images], Probabilities]:
+    """From up to a batch of images, uint8 [n, H, W, C], to the probabilities of their classes, float64 [n, classes]."""
 
     def classify(pixels: Images) -> Probabilities:
-        x = np.zeros((batch, *pixels.shape[1:]), np.float32)
-        x[: len(pixels)] = normalise(pixels)
-        logits = session.predict(x)[: len(pixels)].astype(np.float64)
+        logits = session.predict_part(normalise(pixels)).astype(np.float64)
         e = np.exp(logits - logits.max(axis=1, keepdims=True))
         chances: Probabilities = e / e.sum(axis=1, keepdims=True)
         return chances

@@ -15,12 +15,17 @@ from netc.codegen.rewrite.lower import lower
 from netc.codegen.rewrite.scan_blocks import FEWEST
 from netc.codegen.rewrite.select_forms import used
 from netc.codegen.sharding.layout import laid_out, misfits
+from netc.codegen.symbolic.program import AnyBatchProgram
 from netc.codegen.text import text_of
 from netc.netspec.errors import UserError
 from netc.runtime.backends.protocol import Source
 from netc.runtime.cache.store import Cache
 from netc.runtime.compile import compile_cached
 from netc.runtime.target import PLAIN, TARGETS, Target, refuse_mesh, refuse_replicas
+
+# A tiled product with a batch axis of any size IREE 3.12 does not compile: "all stack allocations need to be hoisted",
+# or it takes all memory that there is.
+TILED, UNTILED = "--iree-opt-data-tiling=true", "--iree-opt-data-tiling=false"
 
 
 @dataclass(frozen=True)
@@ -71,6 +76,11 @@ def program_sha256(program: Program) -> str:
     return sha256_of_text(emit_text(plain, PLAIN).text)
 
 
+def said_batch(program: Program) -> str:
+    """The batch, as messages have it."""
+    return str(program.range if isinstance(program, AnyBatchProgram) else program.batch)
+
+
 def in_use(program: Program, target: Target, choices: FormOverrides) -> FormOverrides:
     """Those of the choices that change this program's text; raises UserError for a form that cannot be used."""
     try:
@@ -97,12 +107,31 @@ def emit_text(program: Program, target: Target, choices: FormOverrides = NO_OVER
     refuse_replicas(target, program.replicas)
     _check_mesh(program, target)
     _check_nested(program, target)
+    if isinstance(program, AnyBatchProgram):
+        _check_any_batch(program, target)
+        module = program.lowered(target.profile)
+        return Source(module, text_of(module, target.profile))
     module = lower(program.module, target.profile, choices, scan=program.recipe.scan_blocks)
     if program.recipe.scan_blocks:
         _check_scanned(program, module, target)
     if program.sharding:
         module = laid_out(module, program, program.sharding)
     return Source(module, text_of(module, target.profile))
+
+
+def _check_any_batch(program: AnyBatchProgram, target: Target) -> None:
+    """Refuse what has no form for any batch."""
+    if not target.any_batch:
+        able = ", ".join(row.form for row in TARGETS.values() if row.any_batch)
+        raise UserError(
+            f"`batch={program.range}` wants {able}, got {target.word}, whose programs are of one batch; give a number"
+        )
+    if program.recipe.scan_blocks:
+        raise UserError(f"`scan_blocks` wants a number as `batch`, got {program.range}: its loops are of one batch")
+
+
+def _has_batched_products(module: Module) -> bool:
+    return any(op.kind == "dot" and op.attr("batch")[0] for f in module for op in f.ops)
 
 
 def _check_mesh(program: Program, target: Target) -> None:
@@ -145,12 +174,14 @@ def prepare(program: Program, target: Target, cache: Cache, choices: FormOverrid
     start = time.perf_counter()
     if program.recipe.precision == "f64":
         target = replace(target, flags=(*target.flags, *target.wide))
+    if isinstance(program, AnyBatchProgram) and _has_batched_products(program.module):
+        target = replace(target, flags=tuple(f.replace(TILED, UNTILED) for f in target.flags))
     choices = in_use(program, target, choices)
     source = emit_text(program, target, choices)
     emitted = time.perf_counter()
     sha256 = sha256_of_text(source.text)
     cached = False
     if target.ahead:
-        entry = compile_cached(source.text, target, f"{program.net.spec.name} b{program.batch}", cache)
+        entry = compile_cached(source.text, target, f"{program.net.spec.name} b{said_batch(program)}", cache)
         source, cached = Source(source.module, source.text, entry.path), entry.hit
     return Prepared(program, target, source, sha256, emitted - start, time.perf_counter() - emitted, cached, choices)

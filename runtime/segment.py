@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from netc.netspec.batch import Batch
 from netc.netspec.errors import UserError
 from netc.runtime.cache.store import Cache
 from netc.runtime.data.frame import fit_of
 from netc.runtime.data.image_file import survey
 from netc.runtime.data.masked import IDS
-from netc.runtime.evaluate import Unread, classes_of, open_session, read_image
+from netc.runtime.evaluate import Unread, at_once, classes_of, open_session, read_image
 from netc.runtime.files import file_name
 from netc.runtime.metrics.seen import PIXELS, task_of
 from netc.runtime.palette import mask_picture
@@ -52,6 +53,7 @@ def segmented(
     weights: str | None,
     target: str | None,
     cache: Cache,
+    batch: Batch | None = None,
 ) -> Iterator[Segmented | Unread]:
     """Write a mask for each image into the folder `out`, as NAME.mask.png; an Unread for what is no image.
 
@@ -71,17 +73,15 @@ def segmented(
     if not normalise.mean:
         raise UserError(f"{folder} was trained on arrays as the net takes them, got image files; give it such arrays")
     height, width, channels = net.spec.input
-    fit, batch, taken = fit_of(config.preprocess), config.training.batch, set[Path]()
+    fit, taken = fit_of(config.preprocess), set[Path]()
     trainer: Trainer | None = None
     waiting = iter(images)
-    while paths := list(islice(waiting, batch)):
+    while paths := list(islice(waiting, at_once(config, batch))):
         read = [(path, read_image(path, (height, width, channels), fit)) for path in paths]
-        x = np.zeros((batch, height, width, channels), np.float32)
         if whole := [found for _, found in read if not isinstance(found, Unread)]:
-            opening = config, folder, checkpoint, target or config.target, cache, weights, saved
+            opening = config, folder, checkpoint, target or config.target, cache, weights, saved, batch
             trainer = trainer or open_session(*opening)[0]
-            x[: len(whole)] = normalise(np.stack(whole))
-            rows = iter(trainer.predict(x)[: len(whole)].argmax(axis=-1).astype(np.uint8))
+            rows = iter(trainer.predict_part(normalise(np.stack(whole))).argmax(axis=-1).astype(np.uint8))
         for path, found in read:
             if isinstance(found, Unread):
                 yield found

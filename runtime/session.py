@@ -11,6 +11,9 @@ from typing import Any
 import numpy as np
 
 from netc.codegen.program import Program
+from netc.codegen.symbolic.program import AnyBatchProgram
+from netc.codegen.symbolic.sizes import shown
+from netc.netspec.batch import BatchRange
 from netc.netspec.errors import NetcError, UserError
 from netc.netspec.types import TensorType
 from netc.runtime.backends import load
@@ -21,6 +24,10 @@ DTYPES = {"f32": np.float32, "f64": np.float64, "i32": np.int32, "ui32": np.uint
 TAKEN = (
     "a step wants a state, got one that an earlier step took over, whose memory it may have used again; go on with "
     "the state which that step returned, or keep a copy by fetch(state) before it and restore(..) that"
+)
+NO_TRAINING = (
+    "training wants a program of one batch, got one of any, which has init, eval_step and predict; compile with a "
+    "number as `batch`"
 )
 NO_STATE = "a session wants a state, got {got}; make one by init(seed=0), or by restore(tensors)"
 
@@ -59,15 +66,19 @@ class Session:
         """`parts`: of a batch this session gets one of so many equal ones; other processes get the others."""
         self.prepared = prepared
         self.program: Program = prepared.program
-        self.metrics = tuple(prepared.source.module.function("train_step").result_names[len(self.program.state) :])
-        step = self.program.module.function("train_step")  # the one that every program has
-        held = len(self.program.state)
+        batches = self.program.range if isinstance(self.program, AnyBatchProgram) else None
+        self.any_batch = batches is not None
+        held, functions = len(self.program.state), {f.name: f for f in self.program.module}
+        self.metrics: tuple[str, ...] = ()
+        if batches is None:
+            self.metrics = tuple(prepared.source.module.function("train_step").result_names[held:])
+        # that of training is the one that every program of one batch has; what only predicts has no y
+        whole = next(f for name in ("train_step", "eval_step", "predict") if (f := functions.get(name)))
+        types = {name: v.type for name, v in zip(whole.names, whole.params, strict=True)}
         replicas = self.program.replicas
-        self._x, self._y = (
-            _Wanted(n, TensorType((replicas * v.shape[0] // parts, *v.shape[1:]), v.type.dtype))
-            for n, v in zip("xy", step.params[held : held + 2], strict=True)
-        )
-        self._weight = _Wanted("weight", TensorType((self.program.batch // parts,)))
+        self._x, self._y = (_Wanted(n, _part(types.get(n, types["x"]), replicas, parts), batches) for n in "xy")
+        weight = -1 if batches else self.program.batch // parts
+        self._weight = _Wanted("weight", TensorType((weight,)), batches)
         self._kept = len(self.program.kept)
         self._averages = [i for i, slot in enumerate(self.program.state) if slot.role == "average"]
 
@@ -121,6 +132,8 @@ class Session:
         As many as the program's `steps_per_call` become one call; fewer, or where a loop of the backend would round
         in another way, are a call each, handed over one after the other.
         """
+        if self.any_batch:
+            raise UserError(NO_TRAINING)
         xs, ys = [self._x.check(x) for x in xs], [self._y.check(y) for y in ys]
         put, rates = self.loaded.put, np.asarray(lrs, np.float32)
         if len(xs) == self.program.steps_per_call > 1 and self.loaded.exact_loops:
@@ -171,7 +184,7 @@ class Session:
 
         With `averaged`, of the averages in the place of the weights, where the recipe keeps them.
         """
-        weight = np.ones(self.program.batch, np.float32) if weight is None else weight
+        weight = np.ones(len(x) if self.any_batch else self.program.batch, np.float32) if weight is None else weight
         args = (self._x.check(x), self._y.check(self._targets(y)), self._weight.check(weight))
         buffers = _buffers(state)
         held = [buffers[i] for i in self._averages] if averaged else buffers[: self._kept]
@@ -206,6 +219,7 @@ class _Wanted:
 
     name: str
     type: TensorType
+    batches: BatchRange | None = None
 
     @cached_property
     def dtype(self) -> np.dtype[Any]:
@@ -222,6 +236,9 @@ class _Wanted:
         if type(given) is np.ndarray and given.dtype is self.dtype and given.shape == self.shape:
             return given  # in a loop of steps: as quick as can be
         array = np.asarray(given)
+        if self.batches is not None and array.shape[1:] == self.shape[1:] and array.ndim:
+            batch = self.batches.check(self.name, len(array))
+            return _Wanted(self.name, TensorType((batch, *self.shape[1:]), self.type.dtype)).check(array)
         if array.dtype == self.dtype and array.shape == self.shape:
             return array
         # NumPy's own integers are int64
@@ -229,13 +246,22 @@ class _Wanted:
         if exact and np.array_equal(narrow := array.astype(self.dtype), array):
             return narrow
         kind = self.dtype.name
-        sentence = f"`{self.name}` wants {kind} {list(self.type.shape)}, got {array.dtype} {list(array.shape)}"
+        sentence = f"`{self.name}` wants {kind} {_shown(self.type.shape)}, got {array.dtype} {list(array.shape)}"
         if array.shape[1:] == self.type.shape[1:] and array.shape[:1] != self.type.shape[:1] and array.ndim:
             raise UserError(f"{sentence}; the program was compiled for batches of {self.type.shape[0]}: give such a "
                             f"batch, or compile with `batch={array.shape[0]}`")  # fmt: skip
         if array.shape != self.type.shape:
             raise UserError(f"{sentence}; reshape it, or give the net such an `input`")
         raise UserError(f"{sentence}; convert it by .astype(np.{kind})")
+
+
+def _shown(shape: Sequence[int]) -> str:
+    return "[" + ", ".join(map(str, shown(shape))) + "]"
+
+
+def _part(t: TensorType, replicas: int, parts: int) -> TensorType:
+    """The type of one of so many parts of what the replicas have together; of any batch, itself."""
+    return TensorType((t.shape[0] if t.shape[0] < 0 else replicas * t.shape[0] // parts, *t.shape[1:]), t.dtype)
 
 
 def _buffers(state: State | None) -> list[Buffer]:

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
+from netc.netspec.batch import Batch
 from netc.runtime.cache.store import Cache
 from netc.runtime.data.batches import eval_batches
 from netc.runtime.data.csv_file import read_inputs
 from netc.runtime.data.errors import DataError
 from netc.runtime.data.examples import Array, Examples
-from netc.runtime.evaluate import Guess, Unread, classes_of, columns_of, open_session
+from netc.runtime.evaluate import Guess, Unread, at_once, classes_of, columns_of, open_session
 from netc.runtime.run.checkpoint import Checkpoint
 from netc.runtime.run.config import RunConfig, normalise_of
 
@@ -26,6 +27,7 @@ def guess_rows(
     cache: Cache,
     weights: str | None,
     saved: Checkpoint,
+    batch: Batch | None = None,
 ) -> Iterator[Guess | Unread]:
     """What a run's checkpoint `saved` says of each row of the tables, in their order; an `Unread` for what is no table.
 
@@ -39,12 +41,13 @@ def guess_rows(
             yield Unread(str(path), str(error))
             continue
         if session is None:
-            session, _ = open_session(config, folder, which, target, cache, weights, saved)
+            session, _ = open_session(config, folder, which, target, cache, weights, saved, batch)
         classes, normalise, metric = classes_of(saved), normalise_of(saved), config.recipe.loss.metric
         rows = Examples(x, np.zeros(len(x), np.int32), standardise=bool(normalise.mean))
-        for start, batch in enumerate(eval_batches(rows, batch=config.training.batch, normalise=normalise)):
-            out = normalise.target.undone(session.predict(batch.x)[batch.weight > 0]).astype(np.float64)
-            for line, row in zip(lines[start * config.training.batch :], out, strict=False):
+        each = at_once(config, batch)
+        for start, some in enumerate(eval_batches(rows, batch=each, normalise=normalise)):
+            out = normalise.target.undone(session.predict_part(some.x[some.weight > 0])).astype(np.float64)
+            for line, row in zip(lines[start * each :], out, strict=False):
                 yield _guess(f"{path}, line {line}", row, classes, columns.targets, metric)
 
 

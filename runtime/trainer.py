@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 
 import numpy as np
 
+from netc.codegen.symbolic.program import taken
 from netc.netspec.errors import NetcError, UserError
 from netc.runtime.backends.protocol import Array, Piece
 from netc.runtime.prepare import Prepared
@@ -80,6 +81,12 @@ class Trainer:
     def eval_step(self, x: Array, y: Array, weight: Array, *, averaged: bool = False) -> tuple[float, float, float]:
         """Weighted sums over a batch: (loss, correct, count), of the weights or of their averages."""
         return self.session.evaluate(self._held, x, y, weight, averaged=averaged)
+
+    def predict_part(self, x: Array) -> Array:
+        """Logits [n, ..] for n examples, which may be fewer than a batch."""
+        wanted = taken(self.program, len(x))
+        rest = np.zeros((wanted - len(x), *x.shape[1:]), x.dtype)
+        return self.predict(np.concatenate([x, rest]) if len(rest) else x)[: len(x)]
 
     def predict(self, x: Array) -> Array:
         """Logits [B, classes] for a batch x [B, ..]."""

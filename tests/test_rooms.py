@@ -44,6 +44,7 @@ EXTRA: dict[str, set[str]] = {
     "netc/runs.py": {"numpy"},
     "netc/searching.py": {"optuna"},
     "runtime/backends/xla.py": {"jax", "jaxlib"},
+    "runtime/backends/xla_refined.py": {"jaxlib"},
     "runtime/backends/xla_mesh.py": {"jax"},
     "runtime/backends/xla_replicas.py": {"jax"},
     "runtime/backends/xla_processes.py": {"jax"},

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from netc.codegen.ir import IrError, Op
-from netc.codegen.ops.table import MultiResult, OpDef, arrow, ints, mlir_type, no_flops, want
+from netc.codegen.ops import any_batch
+from netc.codegen.ops.table import Dialect, MultiResult, OpDef, arrow, ints, mlir_type, no_flops, want
 from netc.netspec.types import BYTES, DType, TensorType
 
 Ints = tuple[int, ...]
@@ -27,6 +28,18 @@ class Raw:
 
     def __repr__(self) -> str:
         return f"Raw({hashlib.sha256(self.data).hexdigest()})"
+
+
+@dataclass(frozen=True)
+class PerBatch:
+    """The number factor / (times B), where the batch B is no number (codegen/symbolic)."""
+
+    factor: float
+    times: int = 1
+
+    def at(self, batch: int) -> float:
+        """The number at a batch."""
+        return self.factor / (self.times * batch)
 
 
 def _constant(*, value: object, shape: Ints, dtype: DType) -> TensorType:
@@ -62,6 +75,13 @@ def _spell_constant(op: Op, args: Sequence[str]) -> str:
     return f"stablehlo.constant dense<{literal(value, t.dtype)}> : {mlir_type(t)}"
 
 
+def _spell_filled(op: Op, args: Sequence[str], name: str, dialect: Dialect) -> list[str]:
+    value, dtype = op.attr("value"), op.result.type.dtype
+    if isinstance(value, PerBatch):
+        return any_batch.share(op, literal(value.factor, dtype), value.times, name)
+    return any_batch.filled(op, literal(value, dtype), name)
+
+
 def _nested(items: list[str], shape: Ints) -> str:
     if not shape:
         return items[0]
@@ -75,7 +95,8 @@ def _iota(*, dim: int, shape: Ints, dtype: DType) -> TensorType:
 
 
 def _reshape(x: TensorType, *, shape: Ints) -> TensorType:
-    want(min(shape, default=0) >= 0 and math.prod(shape) == x.size, f"{x.size} elements", shape)
+    same = sum(n < 0 for n in shape) == sum(n < 0 for n in x.shape)  # multiples of the batch: codegen/symbolic
+    want(same and math.prod(shape) == x.size, f"{x.size} elements", shape)
     return TensorType(shape, x.dtype)
 
 
@@ -95,7 +116,7 @@ def _broadcast(x: TensorType, *, shape: Ints, dims: Ints) -> TensorType:
 def _slice(x: TensorType, *, start: Ints, limit: Ints, stride: Ints) -> TensorType:
     want(len(start) == len(limit) == len(stride) == x.rank, f"bounds for {x.rank} axes", (start, limit, stride))
     for n, lo, hi, s in zip(x.shape, start, limit, stride, strict=True):
-        if not (0 <= lo <= hi <= n and s > 0):
+        if not (0 <= lo <= hi <= n and s > 0) and (lo, hi, s) != (0, n, 1):
             raise IrError(f"wants bounds inside {x}, got {lo}:{hi}:{s}")
     return TensorType(tuple(-(-(hi - lo) // s) for lo, hi, s in zip(start, limit, stride, strict=True)), x.dtype)
 
@@ -104,7 +125,9 @@ def _pad(x: TensorType, value: TensorType, *, low: Ints, high: Ints, interior: I
     want(value == TensorType((), x.dtype), f"a scalar {x.dtype} to pad with", value)
     want(len(low) == len(high) == len(interior) == x.rank, f"padding for {x.rank} axes", (low, high, interior))
     shape = tuple(n + lo + hi + max(n - 1, 0) * i for n, lo, hi, i in zip(x.shape, low, high, interior, strict=True))
-    want(all(n >= 0 for n in shape) and all(i >= 0 for i in interior), "sizes of at least 0", shape)
+    grown = zip(shape, x.shape, low, high, interior, strict=True)
+    fit = all((n >= 0 and m >= 0 and i >= 0) or (n == m and lo == hi == i == 0) for n, m, lo, hi, i in grown)
+    want(fit, "sizes of at least 0", shape)
     return TensorType(shape, x.dtype)
 
 
@@ -186,7 +209,7 @@ ROWS: tuple[OpDef, ...] = (
         "barrier", _barrier,
         lambda op, args: f"stablehlo.optimization_barrier {args[0]} : {mlir_type(op.result.type)}",
         lambda A, op, x: x, no_flops,
-        iree=lambda op, args: compute_barrier(args[0], mlir_type(op.result.type)),
+        iree=lambda op, args: compute_barrier(args[0], mlir_type(op.result.type)), any_batch=any_batch.barrier,
     ),
     OpDef(  # no result is there before every operand is
         "joint_barrier", _joint_barrier, None, lambda A, op, call, *xs: list(xs), no_flops,
@@ -194,15 +217,15 @@ ROWS: tuple[OpDef, ...] = (
     ),
     OpDef(
         "constant", _constant, _spell_constant,
-        lambda A, op: A.constant(op.attr("value"), op.result.type), no_flops,
+        lambda A, op: A.constant(op.attr("value"), op.result.type), no_flops, any_batch=_spell_filled,
     ),
     OpDef(
         "iota", _iota, lambda op, args: f"stablehlo.iota dim = {op.attr('dim')} : {mlir_type(op.result.type)}",
-        lambda A, op: A.iota(op.attr("dim"), op.result.type), no_flops,
+        lambda A, op: A.iota(op.attr("dim"), op.result.type), no_flops, any_batch=any_batch.iota,
     ),
     OpDef(
         "reshape", _reshape, lambda op, args: f"stablehlo.reshape {args[0]} : {arrow(op)}",
-        lambda A, op, x: A.reshape(x, op.attr("shape")), no_flops,
+        lambda A, op, x: A.reshape(x, op.attr("shape")), no_flops, any_batch=any_batch.reshape,
     ),
     OpDef(
         "transpose", _transpose,
@@ -212,11 +235,12 @@ ROWS: tuple[OpDef, ...] = (
     OpDef(
         "broadcast", _broadcast,
         lambda op, args: f"stablehlo.broadcast_in_dim {args[0]}, dims = {ints(op.attr('dims'))} : {arrow(op)}",
-        lambda A, op, x: A.broadcast(x, op.attr("shape"), op.attr("dims")), no_flops,
+        lambda A, op, x: A.broadcast(x, op.attr("shape"), op.attr("dims")), no_flops, any_batch=any_batch.broadcast,
     ),
     OpDef(
         "slice", _slice, _spell_slice,
         lambda A, op, x: A.slice(x, op.attr("start"), op.attr("limit"), op.attr("stride")), no_flops,
+        any_batch=any_batch.slice_,
     ),
     OpDef(  # `held` with a part of it replaced, from `starts` on; along an axis a part is whole, or one index
         "update", _update,

@@ -19,6 +19,7 @@ Dialect = Literal["stablehlo", "iree", "xla", "c"]
 TypeRule = Callable[..., TensorType]
 Spelling = Callable[["Op", Sequence[str]], str]
 Statement = Callable[["Op", Sequence[str], str, str], list[str]]
+AnyBatch = Callable[["Op", Sequence[str], str, Dialect], list[str]]
 Meaning = Callable[..., Any]
 Cost = Callable[["Op"], int]
 
@@ -52,8 +53,9 @@ class OpDef:
 
     `rule(operand types.., **attrs)` gives the result type or raises IrError. `spelling(op, operand names)` is the text
     after `%n = `; None for an op that a pass must replace first. `iree` is the spelling for IREE, where it is another
-    one. `meaning(A, op, operands..)` computes the result in the arithmetic A. `flops(op)` counts additions and
-    multiplications.
+    one. `any_batch(op, operand names, name, dialect)` are the lines that make `name` where a shape in the op is that of
+    any batch; None for a row that states no shape. `meaning(A, op, operands..)` computes the result in the arithmetic
+    A. `flops(op)` counts additions and multiplications.
     """
 
     kind: str
@@ -63,6 +65,7 @@ class OpDef:
     flops: Cost
     multi: MultiResult | None = None
     iree: Spelling | None = None
+    any_batch: AnyBatch | None = None
 
     def spelled(self, dialect: Dialect) -> Spelling | None:
         """The spelling in a dialect."""
@@ -111,8 +114,8 @@ def ints(values: Sequence[int] | Sequence[str]) -> str:
 
 @lru_cache(maxsize=1 << 12)
 def mlir_type(t: TensorType) -> str:
-    """`tensor<32x10xf32>`."""
-    return "tensor<" + "x".join((*map(str, t.shape), t.dtype)) + ">"
+    """`tensor<32x10xf32>`, and `tensor<?x10xf32>` where a size is a multiple of the batch."""
+    return "tensor<" + "x".join((*("?" if n < 0 else str(n) for n in t.shape), t.dtype)) + ">"
 
 
 def arrow(op: Op) -> str:

@@ -110,7 +110,7 @@ def erf_function(t: TensorType) -> Function:
     """x of type t -> erf(x), in operations that StableHLO has. Raises IrError for other numbers than these floats."""
     if t.dtype not in ("f32", "f64"):
         raise IrError(f"erf wants float32 or float64 numbers in plain StableHLO, got {t}")
-    b = Builder("erf_" + "x".join((*map(str, t.shape), t.dtype)))
+    b = Builder("erf_" + "x".join((*(str(n).replace("-", "B") for n in t.shape), t.dtype)))
     x = b.parameter("x", t)
     if t.dtype == "f64":
         return replace(b.finish([("y", erf_float64(b, x))]), private=True)

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from netc.cli.console import say
 from netc.cli.lean_config import config_option
-from netc.cli.options import complete_net, net_options, tuned_choices, tuned_line, tuned_option
+from netc.cli.options import BATCH, complete_net, net_options, tuned_choices, tuned_line, tuned_option
 from netc.cli.program import built_program, sampler_option
 from netc.cli.recipe_options import recipe_options, steps_per_call_option
 from netc.cli.sections import Sectioned
+
+if TYPE_CHECKING:
+    from netc.netspec.batch import Batch
 
 
 @click.command("compile", cls=Sectioned)
 @click.argument("net", metavar="NET", shell_complete=complete_net)
 @net_options
 @click.option("--target", default="cpu", show_default=True, help="Target: cpu, cuda:sm_89, rocm:gfx1100, vulkan, ..")
-@click.option("--batch", type=int, default=32, show_default=True, help="Batch size.")
+@click.option("--batch", type=BATCH, default=32, show_default=True, help="Batch size.")
 @tuned_option
 @config_option
 @recipe_options
@@ -29,7 +32,7 @@ from netc.cli.sections import Sectioned
 def compile_(
     net: str,
     target: str,
-    batch: int,
+    batch: Batch,
     tuned: bool,
     sampler: bool,
     out: Path,
@@ -52,7 +55,7 @@ def compile_(
         )
     if out.is_dir():
         raise UserError(f"-o wants a file, got the folder {out}; name a .vmfb file in it")
-    program = built_program(net, batch, sampler=sampler, packs=where.packs)
+    program = built_program(net, sampler=sampler, packs=where.packs, ranges=True)
     choices = tuned_choices(target, tuned=tuned)
     prepared = prepare(program, where, watched_cache(), choices)
     save_artefact(prepared, out)

@@ -52,14 +52,14 @@ def emit_c(
     from netc.runtime.versions import versions
 
     if web:
-        _write_page(net, batch, out, other=static or no_stdio or ram is not None)
+        _write_page(net, out, other=static or no_stdio or ram is not None)
         return
     if out.exists() and not out.is_dir():
         raise UserError(f"-o wants a folder, got the file {out}; name another one")
     if static and not no_stdio:
         raise UserError("--static is for a program without main.c, which has memory of its own; add --no-stdio")
     size = None if ram is None else bytes_of(ram, "--ram")
-    program = built_program(net, batch, sampler=False)
+    program = built_program(net, sampler=False)
     refuse_replicas(parse_target("c"), program.replicas)
     origin = Origin(program_sha256(program), json.dumps(written(program.recipe)), versions().get("netc", ""))
     files, source = c_files(program, origin, main=not no_stdio)
@@ -80,14 +80,14 @@ def emit_c(
     say(f"state {room.state:,} bytes; arena {source.arena:,} bytes, of which {source.live:,} are live at once")
 
 
-def _write_page(net: str, batch: int, out: Path, *, other: bool) -> None:
+def _write_page(net: str, out: Path, *, other: bool) -> None:
     from netc.netspec.errors import UserError
     from netc.reports.web import web_page
     from netc.runtime.target import parse_target, refuse_replicas
 
     if other:
         raise UserError("--web is a page, got an option of devices; leave out --static, --no-stdio and --ram")
-    program = built_program(net, batch, sampler=False)
+    program = built_program(net, sampler=False)
     refuse_replicas(parse_target("c"), program.replicas)
     page = web_page(program, out)
     say(f"wrote {page} ({page.stat().st_size / 1e3:,.0f} kB); it loads nothing, so a browser opens it as it is")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from netc.cli.console import say, write
 from netc.cli.lean_config import config_option
-from netc.cli.options import complete_net, given, net_options, tuned_choices, tuned_line, tuned_option
+from netc.cli.options import BATCH, complete_net, given, net_options, tuned_choices, tuned_line, tuned_option
 from netc.cli.program import built_program, sampler_option
 from netc.cli.recipe_options import (
     mesh_option,
@@ -20,12 +20,15 @@ from netc.cli.recipe_options import (
 )
 from netc.cli.sections import Sectioned
 
+if TYPE_CHECKING:
+    from netc.netspec.batch import Batch
+
 
 @click.command("emit-mlir", cls=Sectioned)
 @click.argument("net", metavar="NET", shell_complete=complete_net)
 @net_options
 @click.option("--target", help="Write the text for this target.  [default: portable StableHLO]")
-@click.option("--batch", type=int, default=32, show_default=True, help="Batch size, of all replicas together.")
+@click.option("--batch", type=BATCH, default=32, show_default=True, help="Batch size, of all replicas together.")
 @tuned_option
 @config_option
 @recipe_options
@@ -39,7 +42,7 @@ from netc.cli.sections import Sectioned
 def emit_mlir(
     net: str,
     target: str | None,
-    batch: int,
+    batch: Batch,
     tuned: bool,
     sampler: bool,
     bytecode: bool,
@@ -72,7 +75,7 @@ def emit_mlir(
     where = parse_target(target) if target is not None else PLAIN
     if where.profile == "c":
         raise UserError(f"emit-mlir writes StableHLO, got --target {target}; netc emit-c writes the C")
-    program = built_program(net, batch, sampler=sampler, packs=where.packs)
+    program = built_program(net, sampler=sampler, packs=where.packs, ranges=True)
     choices = in_use(program, where, tuned_choices(target, tuned=tuned)) if target is not None else NO_OVERRIDES
     source = emit_text(program, where, choices)
     if choices:

@@ -23,6 +23,21 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+
+class BatchType(click.ParamType):  # type: ignore[type-arg, unused-ignore]  # generic since click 8.4
+    """A number of examples, `dynamic`, or a range."""
+
+    name = "N|dynamic|LO..HI"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The number, or the range."""
+        from netc.netspec.batch import parse_batch
+
+        return parse_batch(value)
+
+
+BATCH = BatchType()
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 checkpoint_option = click.option(
     "--checkpoint", type=click.Choice(["best", "last"]), default="best", show_default=True, help="Checkpoint to load."

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from netc.cli.console import say
-from netc.cli.options import checkpoint_option, json_option, run_target_option, weights_option
+from netc.cli.options import BATCH, checkpoint_option, json_option, run_target_option, weights_option
+
+if TYPE_CHECKING:
+    from netc.netspec.batch import Batch
 
 
 @click.command("predict")
@@ -18,6 +21,10 @@ from netc.cli.options import checkpoint_option, json_option, run_target_option, 
 @checkpoint_option
 @weights_option
 @run_target_option
+@click.option(
+    "--batch", type=BATCH,
+    help="Examples of a call; `dynamic` or a range as in 1..64: one program for any number.  [default: the run's own]",
+)  # fmt: skip
 @click.option(
     "-o", "--out", type=click.Path(path_type=Path),
     help="Folder for the masks of a net of a class for each pixel.  [default: RUN/predicted]",
@@ -30,6 +37,7 @@ def predict(
     checkpoint: str,
     weights: str | None,
     target: str | None,
+    batch: Batch | None,
     out: Path | None,
     top: int,
     as_json: bool,
@@ -51,6 +59,7 @@ def predict(
 
     opened = Run.open(run)
     words: dict[str, Any] = {"checkpoint": checkpoint, "weights": weights, "target": target, "cache": watched_cache()}
+    words["batch"] = batch
     found_in: Iterator[Guess | Segmented | Unread]
     if out or segments(opened.config):
         found_in = segmented(opened.config, run, image_files(images), out or run / "predicted", **words)

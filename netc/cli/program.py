@@ -23,14 +23,19 @@ sampler_option = click.option(
 )
 
 
-def program_request(net: str, batch: int) -> ProgramRequest:
-    """The request of the command that runs; `batch` is its default. Raises UserError or SpecError."""
+def program_request(net: str, batch: int, *, ranges: bool = False) -> ProgramRequest:
+    """The request of the command that runs; `batch` is its default. Raises UserError or SpecError.
+
+    With `ranges` the batch may be one (netspec/batch.py).
+    """
     from netc.netspec.recipe_fit import processes_of
     from netc.programs import program_words, request_program
 
     stated = given()
     words = {name: stated[name] for name in program_words() & stated.keys()}
-    request = request_program(net, config=stated.get("config"), on_stated=say_stated, default_batch=batch, **words)
+    request = request_program(
+        net, config=stated.get("config"), on_stated=say_stated, default_batch=batch, ranges=ranges, **words
+    )
     if not request.recipe.generation.process and (fit := processes_of(request.net)):
         told = [request.net.spec.layers[i] for i in request.net.spec.class_tables]
         count = "".join(f" --label-count {layer.classes}" for layer in told[:1])  # type: ignore[attr-defined]
@@ -39,14 +44,16 @@ def program_request(net: str, batch: int) -> ProgramRequest:
     return request
 
 
-def built_program(net: str, batch: int, *, sampler: bool, packs: bool = False) -> Program:
+def built_program(net: str, *, sampler: bool, packs: bool = False, ranges: bool = False) -> Program:
     """The training program of the command that runs, or the sampler of its net, for a target that packs weights or not.
 
-    Raises UserError or SpecError.
+    Of 32 examples, or 1 for a sampler, by default. Raises UserError or SpecError.
     """
     if not sampler:
-        return program_request(net, batch).build()
-    request = program_request(net, batch if "batch" in given() else 1)
+        return program_request(net, 32, ranges=ranges).build()
+    request = program_request(net, 1, ranges=ranges)
+    if request.batches is not None:
+        raise UserError(f"`sampler` wants a number as `batch`, got {request.batches}; its loops are of one batch")
     if request.replicas > 1:
         raise UserError("`sampler` is a program of one device, got `replicas`; leave one of them out")
     if process := request.recipe.generation.chosen:

@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from netc.codegen.symbolic.sizes import batch_of, counted, type_at
 from netc.codegen.text import modules_in
 from netc.netspec.errors import UserError
 from netc.netspec.install import install_extra
 from netc.runtime.backends.protocol import Array, Source
+from netc.runtime.backends.xla_refined import refined
 
 
 def check_xla() -> None:
@@ -43,7 +45,8 @@ class XlaLoaded:
         self._devices = self._client.local_devices()[:1]
         entries = [f.name for f in source.module if not f.private]
         self._texts = dict(zip(entries, modules_in(source.text), strict=True))
-        self._executables: dict[str, Any] = {}
+        self._any_batch = {f.name: f for f in source.module if not f.private and counted(f) is not None}
+        self._executables: dict[tuple[str, int | None], Any] = {}
 
     def put(self, array: Array, axis: int | None = None) -> Any:
         """Copy to the device, the only one."""
@@ -72,12 +75,16 @@ class XlaLoaded:
         """Until all are computed."""
         self._jax.block_until_ready(list(buffers))
 
-    def _executable(self, function: str) -> Any:
-        if function not in self._executables:
-            self._executables[function] = self._client.compile_and_load(
-                self._texts[function], self._compiler.DeviceList(tuple(self._devices)), self._options()
+    def _executable(self, function: str, batch: int | None = None) -> Any:
+        key = function, batch
+        if key not in self._executables:
+            text = self._texts[function]
+            if batch is not None:
+                text = refined(text, [type_at(v.type, batch) for v in self._any_batch[function].params])
+            self._executables[key] = self._client.compile_and_load(
+                text, self._compiler.DeviceList(tuple(self._devices)), self._options()
             )
-        return self._executables[function]
+        return self._executables[key]
 
     def _options(self) -> Any:
         return self._compiler.CompileOptions()
@@ -94,7 +101,9 @@ class XlaLoaded:
 
     def call(self, function: str, args: Sequence[Any]) -> list[Any]:
         """Execute; returns before the results are computed, and `get` waits for them."""
-        return self._executable(function).execute(list(args))  # type: ignore[no-any-return]
+        found = self._any_batch.get(function)
+        batch = None if found is None else batch_of(found, [a.shape for a in args])
+        return self._executable(function, batch).execute(list(args))  # type: ignore[no-any-return]
 
 
 def device_name() -> str:

@@ -158,3 +158,18 @@ def test_bytecode_without_jaxlib_says_what_to_install(netc, monkeypatch):
     monkeypatch.setitem(sys.modules, "jaxlib.mlir.dialects", None)
     code, _, err = netc("emit-mlir", "small.toml", "--bytecode", "-o", ".")
     assert code == 2 and "--bytecode wants jaxlib, got none; pip install" in " ".join(err.split())
+
+
+def test_a_text_for_any_batch_has_no_training_and_says_its_range(netc, tmp_path):
+    (tmp_path / "net.toml").write_text(NET)
+    assert netc("emit-mlir", "net.toml", "--batch", "1..64", "-o", "any")[0] == 0
+    manifest = json.loads((tmp_path / "any" / MANIFEST).read_text())
+    assert (manifest["batch"], list(manifest["functions"])) == (
+        {"least": 1, "most": 64}, ["init", "eval_step", "predict"],
+    )  # fmt: skip
+    assert manifest["functions"]["predict"]["arguments"][-1]["shape"] == ["batch", 6, 6, 2]
+    assert "func.func public @predict" in (tmp_path / "any" / TEXT).read_text()
+    code, _, err = netc("emit-mlir", "net.toml", "--batch", "64..1")
+    assert code == 2 and "--batch wants a number of examples, dynamic, or a range as in 1..64" in err
+    code, _, err = netc("emit-mlir", "net.toml", "--batch", "dynamic", "--replicas", "2")
+    assert code == 2 and "wants a number as" in err

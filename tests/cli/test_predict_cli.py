@@ -84,3 +84,10 @@ def test_what_is_no_file_is_not_waited_for(netc, place):
 def test_nothing_is_compiled_for_nothing(netc, place, monkeypatch):
     monkeypatch.setattr("netc.runtime.evaluate.prepare", None)
     assert netc("predict", "run", "gone.png")[0] == 1
+
+
+def test_one_program_predicts_any_number_of_images(netc, place):
+    wanted = netc("predict", "run", "d", "--top", "1")
+    assert netc("predict", "run", "d", "--top", "1", "--batch", "dynamic") == wanted
+    assert netc("predict", "run", "d", "--top", "1", "--batch", "3..7") == wanted
+    assert netc("predict", "run", "d", "--top", "1", "--batch", "2") == wanted
