@@ -17,10 +17,10 @@ from dataclasses import dataclass, field, replace
 from netc.codegen.builder import Builder
 from netc.codegen.collector import no_collector
 from netc.codegen.draw import LEFT_OUT, open_unit
-from netc.codegen.ir import Function, Module, Value
+from netc.codegen.ir import Function, Module, Value, identifier
 from netc.codegen.losses import first_maximum
 from netc.codegen.process import Drawing, ranks, seen, thousandths
-from netc.codegen.program import Program, identifier
+from netc.codegen.program import Program
 from netc.codegen.random import step_key, words
 from netc.codegen.rewrite.precision import at_precision
 from netc.codegen.rules import Scope, emit, part_stream

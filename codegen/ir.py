@@ -136,3 +136,9 @@ class Module:
 
 class IrError(Exception):
     """An operation that is wrong: a fault in netc, never in a user's input."""
+
+
+def identifier(name: str) -> str:
+    """A name that MLIR takes for a module."""
+    text = "".join(c if c.isascii() and (c.isalnum() or c == "_") else "_" for c in name)
+    return text if text and not text[0].isdigit() else f"net_{text}"

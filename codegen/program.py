@@ -17,9 +17,10 @@ from netc.codegen.collector import no_collector
 from netc.codegen.distilling import taught, teach
 from netc.codegen.distribute.meeting import met
 from netc.codegen.distribute.split import said
+from netc.codegen.documents import begins_of
 from netc.codegen.fit import size_problems
 from netc.codegen.groups import rates, trained_of, waiting
-from netc.codegen.ir import Function, Module, Value
+from netc.codegen.ir import Function, Module, Value, identifier
 from netc.codegen.labels import evaluated, judge_masked, share_of
 from netc.codegen.location import location_of
 from netc.codegen.losses import correct, emit_loss
@@ -143,12 +144,6 @@ def _why_nothing_again(net: CheckedNet, recipe: Recipe, batch: int) -> str:
     return f"remat wants a net with blocks (block0, block1, ..), got {net.spec.name} without; leave remat out"
 
 
-def identifier(name: str) -> str:
-    """A name that MLIR takes for a module."""
-    text = "".join(c if c.isascii() and (c.isalnum() or c == "_") else "_" for c in name)
-    return text if text and not text[0].isdigit() else f"net_{text}"
-
-
 @dataclass(frozen=True)
 class ModuleEmitter:
     """Emits the functions of one module."""
@@ -186,7 +181,10 @@ class ModuleEmitter:
 
     def _forward(self, b: Builder, held: dict[str, Value], x: Value) -> Value:
         """The output in evaluation."""
-        return emit(b, self.net.spec.body, Scope(held, held, False, remat=self.recipe.remat), x).y
+        return emit(b, self.net.spec.body, self._evaluated(b, held, x), x).y
+
+    def _evaluated(self, b: Builder, held: dict[str, Value], x: Value) -> Scope:
+        return Scope(held, held, False, remat=self.recipe.remat, begins=begins_of(b, self.recipe.documents, x))
 
     def init(self) -> Function:
         """seed -> state: drawn parameters, zero moments and averages."""
@@ -213,9 +211,10 @@ class ModuleEmitter:
             return self._added(b, self._derive_by_chunks(b, held, x, target))
         key = self._key(b, held)
         if self.recipe.generation.process:
-            return self._added(b, derived(b, self.net, self.recipe, self._scope(held, key, x), x, target, self.batch))
+            scope = self._scope(b, held, key, x)
+            return self._added(b, derived(b, self.net, self.recipe, scope, x, target, self.batch))
         changed = change(b, self.recipe, key, x)
-        out = emit(b, self.net.spec.body, self._scope(held, key, x), changed.x)
+        out = emit(b, self.net.spec.body, self._scope(b, held, key, x), changed.x)
         shown = teach(b, self.recipe.distilling, held, changed.x)
         with b.at("loss"):
             found = [self._one_loss(b, held, out.y, t) for t in changed.targets(b, target)]
@@ -234,13 +233,12 @@ class ModuleEmitter:
         with b.at("key"):
             return step_key(b, held["key"], held["step"], self.replicas)
 
-    def _scope(self, held: Mapping[str, Value], key: Value | None, x: Value) -> Scope:
+    def _scope(self, b: Builder, held: Mapping[str, Value], key: Value | None, x: Value) -> Scope:
         recipe = self.recipe
-        share = x.shape[0] / self.batch
-        joint = self.replicas if recipe.sync_bn else 1
         return Scope(
-            held, held, True, key=key, remat=recipe.remat, frozen=recipe.groups.freeze, share=share, replicas=joint
-        )
+            held, held, True, key=key, remat=recipe.remat, frozen=recipe.groups.freeze, share=x.shape[0] / self.batch,
+            replicas=self.replicas if recipe.sync_bn else 1, begins=begins_of(b, recipe.documents, x),
+        )  # fmt: skip
 
     def _added(self, b: Builder, found: Derived) -> Derived:
         """What layers add to the loss, taken out of the states and put into the loss."""
@@ -253,7 +251,7 @@ class ModuleEmitter:
 
     def _derive_by_chunks(self, b: Builder, held: dict[str, Value], x: Value, target: Value) -> Derived:
         """The same, the loss by chunks of tokens."""
-        scope = self._scope(held, self._key(b, held), x)
+        scope = self._scope(b, held, self._key(b, held), x)
         share = held.get(SHARE) or b.scalar(1 / (self.batch * self.net.x.shape[0]))
         return self.chunked.derive(b, held, scope, x, target, share)
 
@@ -382,9 +380,9 @@ class ModuleEmitter:
         """The loss of each example [B], the part of it that counts where that may not be all, what is right of it."""
         loss = self.recipe.loss.evaluated
         if self.recipe.chunked_loss:
-            return self.chunked.judge(b, held, Scope(held, held, False), x, target)
+            return self.chunked.judge(b, held, self._evaluated(b, held, x), x, target)
         if self.recipe.generation.process:
-            return answered(b, self.net, self.recipe, Scope(held, held, False, remat=self.recipe.remat), x, target)
+            return answered(b, self.net, self.recipe, self._evaluated(b, held, x), x, target)
         logits = self._forward(b, held, x)
         with b.at("loss"):
             if self.recipe.check_labels:

@@ -48,7 +48,8 @@ class Scope:
     `key` is the step's key [2] ui32 where something draws; `stream` tells the layers apart that draw with it. With
     `remat`, blocks in it are computed a second time for their pullbacks. With `decoding` a sequence is written.
     Layers whose paths are in `frozen` run as in evaluation. `share` is the part of the step's batch that is here; 0
-    where there is no loss to add to, for a layer alone. Batch norm is over the examples of so many `replicas`.
+    where there is no loss to add to, for a layer alone. Batch norm is over the examples of so many `replicas`. Where
+    documents are kept apart, `begins` i32 [B, T] says where that of each token begins.
     """
 
     params: Mapping[str, Value]
@@ -62,6 +63,7 @@ class Scope:
     frozen: Collection[str] = ()
     share: float = 0.0
     replicas: int = 1
+    begins: Value | None = None
 
     def param(self, name: str) -> Value:
         """The parameter of that name in this layer."""
@@ -100,25 +102,36 @@ class Emitted:
 Rule = Callable[[Builder, Any, Scope, Value], Emitted]
 RULES: dict[type[Layer], Rule] = {}
 DECODING: dict[type[Layer], Rule] = {}
+APART: set[type[Layer]] = set()  # what may stand in a net whose documents are kept apart
 
 
-def rule(cls: type[Layer], *, each_token: bool = False) -> Callable[[Rule], Rule]:
-    """Register the rule of a layer class. `each_token`: it treats every token of [B, T, ..] by itself, and alike."""
+def rule(cls: type[Layer], *, each_token: bool = False, apart: bool = False) -> Callable[[Rule], Rule]:
+    """Register the rule of a layer class. `each_token`: it treats every token of [B, T, ..] by itself, and alike.
+
+    `apart`: it does not, but heeds `begins` of its scope.
+    """
 
     def register(function: Rule) -> Rule:
         RULES[cls] = function
         if each_token:
             DECODING[cls] = function
+        if each_token or apart:
+            APART.add(cls)
         return function
 
     return register
 
 
-def decoding_rule(cls: type[Layer]) -> Callable[[Rule], Rule]:
-    """Register how a layer goes on with a sequence, where it looks at earlier tokens; its pullback is never called."""
+def decoding_rule(cls: type[Layer], *, apart: bool = False) -> Callable[[Rule], Rule]:
+    """Register how a layer goes on with a sequence, where it looks at earlier tokens; its pullback is never called.
+
+    `apart` as in `rule`, for a layer that has no rule of its own.
+    """
 
     def register(function: Rule) -> Rule:
         DECODING[cls] = function
+        if apart:
+            APART.add(cls)
         return function
 
     return register
@@ -151,6 +164,11 @@ def emit(b: Builder, layer: Layer, scope: Scope, x: Value) -> Emitted:
     if found is None:
         do = INSTEAD.get(type(layer), f"write one under @rule({type(layer).__name__}), or use a net without it")
         raise UserError(f"{layer.kind} has no emission yet, it can only be shown and counted; {do}")
+    if scope.begins is not None and type(layer) not in APART:
+        raise UserError(
+            f"`document_mask` wants a net that mixes tokens by causal attention alone, got {layer.kind} "
+            f"({scope.prefix.rstrip('.') or layer.kind}); leave `document_mask` out"
+        )
     return found(b, layer, scope, x)
 
 

@@ -18,11 +18,12 @@ from dataclasses import dataclass, replace
 
 from netc.codegen.builder import Builder
 from netc.codegen.collector import no_collector
+from netc.codegen.documents import begins, next_begin
 from netc.codegen.draw import LIMITS, SETTINGS, draw, narrow
-from netc.codegen.ir import Function, Module, Value
+from netc.codegen.ir import Function, Module, Value, identifier
 from netc.codegen.layers.tokens import tokens_from
 from netc.codegen.packing import packed, packing
-from netc.codegen.program import Program, identifier
+from netc.codegen.program import Program
 from netc.codegen.rewrite.precision import at_precision
 from netc.codegen.rules import Decoding, Emitted, Scope, emit
 from netc.codegen.slots import KEY, SCALAR, STEP, Slot, kept_of, state_of
@@ -30,6 +31,9 @@ from netc.netspec.check import CheckedNet
 from netc.netspec.errors import SpecError
 from netc.netspec.recipe import Recipe
 from netc.netspec.types import TensorType
+
+DOCUMENT, PLACES = "document", ("document", "position")
+"""States that are places: where the document of the next token begins, and where the last known token is."""
 
 LEAST = 32
 """How many tokens the shortest prefill takes: for fewer, reading the weights is most of the work."""
@@ -92,7 +96,7 @@ def build_sampler(
         problems.append(f"`samples` wants a positive integer below 2^16, got {batch!r}")
     if problems:
         raise SpecError(tuple(problems))
-    maker = SamplerEmitter(net, batch)
+    maker = SamplerEmitter(net, batch, recipe.documents.end)
     first = {n: maker.prefill(n) for n in lengths(net.x.shape[0], least)}
     _, state = first[net.x.shape[0]]
     prefills = tuple(f for f, _ in first.values())
@@ -116,6 +120,7 @@ class SamplerEmitter:
 
     net: CheckedNet
     batch: int
+    end: int | None = None  # the token that ends a document, where they are kept apart
 
     @property
     def _words(self) -> TensorType:
@@ -125,9 +130,11 @@ class SamplerEmitter:
         """Parameters, then statistics."""
         return {name: b.parameter(name, TensorType(shape)) for name, shape in self.net.shapes.items()}
 
-    def _forward(self, b: Builder, held: Mapping[str, Value], at: Decoding, x: Value) -> tuple[Value, Emitted]:
+    def _forward(
+        self, b: Builder, held: Mapping[str, Value], at: Decoding, x: Value, begins: Value | None
+    ) -> tuple[Value, Emitted]:
         """The logits of the last known token [B, V], and what was emitted."""
-        out = emit(b, self.net.spec.body, Scope(held, held, training=False, decoding=at), x)
+        out = emit(b, self.net.spec.body, Scope(held, held, training=False, decoding=at, begins=begins), x)
         last = out.y if out.y.shape[1] == 1 else tokens_from(b, out.y, at.position, 1)
         return b.reshape(last, self._words.shape), out
 
@@ -140,7 +147,9 @@ class SamplerEmitter:
         length = b.parameter("length", STEP)
         with b.at("position"):
             position = b.sub(length, 1)
-        logits, out = self._forward(b, held, Decoding(position, whole=True, context=context), tokens)
+        own = {} if self.end is None else {DOCUMENT: next_begin(b, tokens, self.end, position)}
+        first = None if self.end is None else begins(b, tokens, self.end)
+        logits, out = self._forward(b, held, Decoding(position, whole=True, context=context), tokens, first)
         with b.at("seen"):
             known = b.compare("LT", b.iota(1, tokens.shape), b.broadcast(length, tokens, ()))
             places = b.add(b.mul(b.iota(0, tokens.shape), words), tokens)
@@ -148,8 +157,8 @@ class SamplerEmitter:
             ones = b.constant(1.0, TensorType((self.batch, count, 1)))
             counts = b.op("add_rows", b.constant(0.0, TensorType((self.batch * words, 1))), places, ones)
             seen = b.minimum(b.reshape(counts, self._words.shape), 1.0)
-        kept = {**out.state, "position": position}
-        state = tuple(Slot(name, "position" if name == "position" else "cache", v.type) for name, v in kept.items())
+        kept = {**out.state, **own, "position": position}
+        state = tuple(Slot(name, "position" if name in PLACES else "cache", v.type) for name, v in kept.items())
         return b.finish([*kept.items(), ("seen", seen), ("logits", logits)]), state
 
     def decode(self, state: Sequence[Slot]) -> tuple[Function, bool]:
@@ -161,9 +170,15 @@ class SamplerEmitter:
         with b.at("position"):
             position = b.add(kept["position"], 1)
         at = Decoding(position, whole=False, context=self.net.x.shape[0])
-        logits, out = self._forward(b, held, at, b.reshape(token, (self.batch, 1)))
+        x = b.reshape(token, (self.batch, 1))
+        first = kept.get(DOCUMENT) and b.reshape(kept[DOCUMENT], x.shape)
+        logits, out = self._forward(b, held, at, x, first)
         bounded = any(position in op.operands for op in b.ops)
         new = {**out.state, "position": position}
+        if self.end is not None:
+            with b.at("documents"):
+                after = b.broadcast(b.add(position, 1), token, ())
+                new[DOCUMENT] = b.select(b.compare("EQ", token, self.end), after, kept[DOCUMENT])
         results = [*((s.name, new[s.name]) for s in state), ("logits", logits)]
         return replace(b.finish(results), donated=len(state)), bounded
 

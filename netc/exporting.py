@@ -83,6 +83,7 @@ def onnx_writer(source: Source, path: Path, batch: int) -> Write:
     from netc.runtime.export.frozen import levels_of
     from netc.runtime.export.onnx_model import OPSET, model_of, write_model
 
+    _refuse_documents(source, "onnx")
     function = inference_module(source.config.net, batch, levels_of(source.pixels)).function(NAME)
     given = function.params[-1]
     content = model_of(function, {n: source.tensors[n] for n in function.names[:-1]}, source.metadata)
@@ -100,6 +101,7 @@ def vmfb_writer(source: Source, path: Path, batch: int, target: str) -> Write:
     from netc.runtime.export.frozen import freeze
     from netc.runtime.target import parse_target
 
+    _refuse_documents(source, "vmfb")
     frozen = freeze(
         source.config.net, source.tensors, parse_target(target), batch=batch,
         normalise=source.pixels, classes=classes_of(source.saved), preprocess=source.config.preprocess,
@@ -111,6 +113,15 @@ def vmfb_writer(source: Source, path: Path, batch: int, target: str) -> Write:
         return Exported(path, f"{NAME} for {target}, from {function.names[0]} {function.params[0].type} to logits")
 
     return write
+
+
+def _refuse_documents(source: Source, word: str) -> None:
+    """Raise UserError for a run whose net is another one than its layers alone say."""
+    if source.config.recipe.documents.document_mask:
+        raise UserError(
+            f"`{word}` wants a run without `document_mask`, got one: the file would let documents know of each other; "
+            "export its weights instead"
+        )
 
 
 def _file(given: Path | str, word: str, digest: str) -> Path:

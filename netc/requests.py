@@ -52,7 +52,7 @@ from netc.runtime.data.resize import resized
 from netc.runtime.data.text import windowed
 from netc.runtime.data.tokenizer import CHAR, Tokenizer
 from netc.runtime.data.windows import TextSplit
-from netc.runtime.fit import refuse_misfits
+from netc.runtime.fit import refuse_misfits, with_document_end
 from netc.runtime.logs.table import logging_of
 from netc.runtime.run.config import Logging, RunConfig, Saving, free_folder, writable
 from netc.runtime.run.standing import comparison_of
@@ -162,7 +162,7 @@ def _planned(request: TrainRequest) -> Plan:
         stored = divided(stored_data(request.data, request.data_dir, **_load_words(request)), feeding)
     refuse_unlearnt(stored)
     net = _net(request, stored)
-    recipe = labelled(request.recipe, net, len(stored.classes))
+    recipe = with_document_end(labelled(request.recipe, net, len(stored.classes)), stored)
     data = sized(stored, net, request.preprocess, _train_size(request), recipe)
     if request.class_weights is not None:
         recipe = weighted(recipe, request.class_weights, data, net.out.shape[-1] if net.out.rank else 1)

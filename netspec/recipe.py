@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from netc.netspec.averaging import Averaging
 from netc.netspec.clipping import Clipping
 from netc.netspec.distilling import Distilling
+from netc.netspec.documents import Documents
 from netc.netspec.erasing import Erasing
 from netc.netspec.errors import SpecError
 from netc.netspec.groups import THAWED, Groups
@@ -77,6 +78,7 @@ class Recipe:
     regularisation: Regularisation = part(Regularisation())  # noqa: RUF009  # frozen
     generation: Generation = part(Generation())  # noqa: RUF009  # frozen
     distilling: Distilling = part(Distilling())  # noqa: RUF009  # frozen
+    documents: Documents = part(Documents())  # noqa: RUF009  # frozen
 
     @property
     def draws(self) -> bool:
@@ -147,6 +149,7 @@ class Recipe:
             yield f"{named} wants a loss without weights and smoothing, got some; leave them out"
         changed = {"mixup or cutmix": self.mixing.on, "random_erasing": self.erasing.random_erasing}
         changed |= {"check_labels": self.check_labels, "chunked_loss": self.chunked_loss}
+        changed["document_mask"] = self.documents.document_mask
         yield from (f"{named} learns the data as it is, got {name}; leave it out" for name, on in changed.items() if on)
 
 

@@ -20,6 +20,9 @@ def misfits(net: CheckedNet, recipe: Recipe, batch: int) -> Iterator[str]:
     yield from recipe.regularisation.misfits(net.spec)
     yield from recipe.groups.misfits(net)
     yield from recipe.distilling.misfits(net)
+    yield from recipe.documents.misfits(net.x, net.out)
+    if recipe.documents.document_mask and recipe.distilling.net:
+        yield "`document_mask` wants no teacher, which would see all documents at once, got `distill`; leave one out"
     if recipe.chunked_loss:
         yield from _chunks(net, recipe, batch // recipe.accumulate)
     yield from learning_misfits(net, recipe)

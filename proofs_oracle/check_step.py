@@ -209,7 +209,7 @@ def _judge_evaluation(program: Program, witness: _Witness, x: FloatArray, target
         seen = np.resize(x, shape) if x.dtype != np.int32 else np.resize(np.arange(5, dtype=np.int32), shape)
     ours = evaluator.run(program.module, "predict", [*kept, seen], "f64")
     ours += evaluator.run(program.module, "eval_step", [*kept, x, target, weight], "f64")
-    theirs = [compiled(prediction(case.net))(witness.params, witness.state, seen)]
+    theirs = [compiled(prediction(case.net, case.recipe))(witness.params, witness.state, seen)]
     theirs += compiled(evaluation(case.net, case.recipe))(witness.params, witness.state, x, target, weight)
     return compare_all(["predict logits", "eval_step loss", "eval_step correct", "eval_step count"], ours, theirs)
 

@@ -26,6 +26,7 @@ Meaning = Callable[[Any, "Tensors", "Tensors", "Array", bool], "Applied"]
 
 AUXILIARY = "(loss)"  # among the new states: a scalar that the layer adds to the loss
 KEY, STREAM = "(key)", "(stream)"  # among the states of a layer that draws: ui32 [2], and the number of its stream
+DOCUMENTS = "(documents)"  # among the states, where documents are kept apart: the number of each token's, [batch, T]
 
 AGAINST_JAX = 1e-9  # float64: sums of a few hundred products, taken in another order
 AGAINST_DIFFERENCE = 1e-5  # step 1e-6: truncation about 1e-12, rounding about 1e-16 / 1e-6, times the size of y
@@ -126,7 +127,8 @@ def apply(layer: Layer, params: Tensors, state: Tensors, x: Array, training: boo
 def under(tensors: Tensors, part: str) -> dict[str, Array]:
     """The tensors of a part, under the names that the part itself gives them: `body.kernel` -> `kernel`.
 
-    The state of a layer that draws also holds KEY and STREAM; the part gets the same key and a stream of its own.
+    The state of a layer that draws also holds KEY and STREAM; the part gets the same key and a stream of its own, and
+    the same DOCUMENTS.
     """
     prefix = f"{part}."
     own = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
@@ -135,9 +137,11 @@ def under(tensors: Tensors, part: str) -> dict[str, Array]:
         for name in part.split("."):
             stream = (stream * 0x9E3779B1 + zlib.crc32(name.encode())) % 2**32
         own |= {KEY: tensors[KEY], STREAM: stream}
+    if DOCUMENTS in tensors:
+        own[DOCUMENTS] = tensors[DOCUMENTS]
     return own
 
 
 def within(part: str, tensors: Tensors) -> dict[str, Array]:
     """The reverse of `under`: `kernel` -> `body.kernel`."""
-    return {f"{part}.{name}": value for name, value in tensors.items() if name not in (KEY, STREAM)}
+    return {f"{part}.{name}": value for name, value in tensors.items() if name not in (KEY, STREAM, DOCUMENTS)}

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
 from netc.netspec.errors import NetcError, UserError
+from netc.netspec.recipe import Recipe
 from netc.netspec.recipe_fit import learning_misfits, misfits, processes_of
 from netc.netspec.types import TensorType, batched
 from netc.runtime.data.augment import AUGMENTATIONS
@@ -182,3 +184,16 @@ def check_fit(config: RunConfig, data: Dataset) -> None:
         want = config.example.shape if fed else net.spec.input
         if split.shape != want:
             raise NetcError(f"examples of shape {split.shape} were given to a net that wants {want}")
+
+
+def with_document_end(recipe: Recipe, data: Dataset) -> Recipe:
+    """The recipe with the token that ends a document, where documents are kept apart and it says none."""
+    asked = recipe.documents
+    if not asked.document_mask or asked.document_end >= 0 or data.tokenizer is None:
+        return recipe
+    if data.tokenizer.end < 0:
+        raise UserError(
+            f"`document_mask` wants a tokenizer with a token that ends documents, such as <|endoftext|>, got that of "
+            f"{data.name} without; give another `tokenizer`, or `document_end`"
+        )
+    return replace(recipe, documents=replace(asked, document_end=data.tokenizer.end))

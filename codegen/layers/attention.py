@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
 from netc.codegen.builder import Builder
+from netc.codegen.documents import places
 from netc.codegen.ir import Value
 from netc.codegen.layers.norm import rms_standardised
 from netc.codegen.layers.softmax_attention import (
@@ -123,13 +124,14 @@ def _attended(b: Builder, layer: SelfAttention, q: Value, k: Value, v: Value, ho
     return dense_attention(b, q, k, v, how)
 
 
-@rule(SelfAttention)
+@rule(SelfAttention, apart=True)
 def emit_self_attention(b: Builder, layer: SelfAttention, scope: Scope, x: Value) -> Emitted:
     """y = softmax(q kᵀ / sqrt d) v for each head."""
     tokens = x.shape[1] // layer.groups
-    at = _prepared(b, layer, x, lambda like: _turns(b, layer, tokens, like))
+    _refuse_documents(layer, scope)
+    at = _prepared(b, layer, x, lambda like: _own_turns(b, layer, scope, tokens, like))
     rate = layer.dropout if scope.training else 0.0
-    how = Attention(tokens, layer.causal, rate, scope.key, scope.stream, layer.window)
+    how = Attention(tokens, layer.causal, rate, scope.key, scope.stream, layer.window, scope.begins)
     o, pull = _attended(b, layer, at.q, at.k, at.v, how)
 
     def self_attention_pull(dy: Value) -> tuple[Value, Grads]:
@@ -138,6 +140,24 @@ def emit_self_attention(b: Builder, layer: SelfAttention, scope: Scope, x: Value
         return join_heads(b, at.pull((dq, _shared(b, dk, few), _shared(b, dv, few))), layer.groups), {}
 
     return Emitted(heads_last(b, o, layer.groups), self_attention_pull)
+
+
+def _refuse_documents(layer: SelfAttention, scope: Scope) -> None:
+    """Raise UserError where documents are to be kept apart and the layer looks at later tokens, or sees an image."""
+    if scope.begins is not None and (not layer.causal or layer.groups > 1 or layer.rope_grid is not None):
+        raise UserError(
+            f"`document_mask` wants causal attention in one group, got {layer.label()} ({scope.prefix.rstrip('.')}); "
+            "leave `document_mask` out"
+        )
+
+
+def _own_turns(b: Builder, layer: SelfAttention, scope: Scope, tokens: int, like: Value) -> tuple[Value, Value]:
+    """cos and sin [T, d/2], or [B, T, d/2] where each document has places of its own."""
+    cos, sin = _turns(b, layer, tokens, like)
+    if scope.begins is None:
+        return cos, sin
+    at = places(b, scope)
+    return b.op("take", cos, at), b.op("take", sin, at)
 
 
 @decoding_rule(SelfAttention)
@@ -156,20 +176,23 @@ def decode_self_attention(b: Builder, layer: SelfAttention, scope: Scope, x: Val
     tokens = x.shape[1] if at.whole else scope.running("keys").shape[2]
 
     def turns(like: Value) -> tuple[Value, Value]:
-        cos, sin = _turns(b, layer, tokens, like)
-        return (cos, sin) if at.whole else (row_at(b, cos, at.position), row_at(b, sin, at.position))
+        cos, sin = _own_turns(b, layer, scope, tokens, like)
+        apart = scope.begins is not None
+        return (cos, sin) if at.whole or apart else (row_at(b, cos, at.position), row_at(b, sin, at.position))
 
     found = _prepared(b, layer, x, turns)
     k, v = found.k, found.v
     if at.whole:
-        o, _ = _attended(b, layer, found.q, k, v, Attention(tokens, causal=True, window=layer.window))
+        how = Attention(tokens, causal=True, window=layer.window, begins=scope.begins)
+        o, _ = _attended(b, layer, found.q, k, v, how)
         k, v = (b.pad(each, (0, 0, 0, 0), (0, 0, at.context - tokens, 0)) for each in (k, v))
     else:
         k, v = (b.update(scope.running(name), new, 2, at.position) for name, new in (("keys", k), ("values", v)))
         all_k, all_v = _repeated(b, k, layer.heads), _repeated(b, v, layer.heads)
 
         def known(s: Value) -> Value:
-            return seen_alone(b, s, _spread(b, at.position, s), b.iota(3, s.shape), layer.window)
+            begin = scope.begins and b.broadcast(scope.begins, TensorType(s.shape, "i32"), (0, 2))
+            return seen_alone(b, s, _spread(b, at.position, s), b.iota(3, s.shape), layer.window, begin)
 
         o, _ = dense_attention(b, found.q, all_k, all_v, Attention(tokens), known)
     return Emitted(heads_last(b, o), no_pull, {"keys": k, "values": v})
@@ -187,7 +210,7 @@ def _turned(b: Builder, x: Value, cos: Value | None, sin: Value | None) -> Value
     half = x.shape[3] // 2
     u = b.slice(x, (0, 0, 0, 0), (*x.shape[:3], half))
     w = b.slice(x, (0, 0, 0, half), x.shape)
-    c, s = (b.broadcast(table, u, (2, 3)) for table in (cos, sin))
+    c, s = (b.broadcast(table, u, (0, 2, 3)[-len(table.shape) :]) for table in (cos, sin))
     return b.concatenate([b.sub(b.mul(u, c), b.mul(w, s)), b.add(b.mul(w, c), b.mul(u, s))], 3)
 
 
@@ -240,9 +263,9 @@ def _turns_of_places(
 
     def table(function: Callable[[float], float]) -> Value:
         halves = []
-        for axis, places in enumerate(grid):
-            values = tuple(function(t * w) for t in range(places) for w in speeds)
-            own = b.constant(values, TensorType((places, quarter), shape.dtype))
+        for axis, count in enumerate(grid):
+            values = tuple(function(t * w) for t in range(count) for w in speeds)
+            own = b.constant(values, TensorType((count, quarter), shape.dtype))
             halves.append(b.broadcast(own, shape, (axis, 2)))
         image = b.reshape(b.concatenate(halves, 2), (rows * columns, 2 * quarter))
         return b.concatenate([b.constant(function(0.0), before), image], 0) if before.size else image

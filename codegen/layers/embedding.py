@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from netc.codegen.builder import Builder
+from netc.codegen.documents import places
 from netc.codegen.ir import Value
 from netc.codegen.layers.tokens import rows_of_places, tokens_from
 from netc.codegen.rules import Emitted, Grads, Scope, decoding_rule, emit, emit_part, example, no_pull, rule
@@ -21,18 +22,23 @@ from netc.netspec.layers.embedding import (
 from netc.netspec.types import DType, TensorType
 
 
-@rule(TokenPositionEmbed)
+@rule(TokenPositionEmbed, apart=True)
 def emit_token_position_embed(b: Builder, layer: TokenPositionEmbed, scope: Scope, x: Value) -> Emitted:
     """y[n, t] = tokens[x[n, t]] + positions[t] + bias."""
     y = b.op("take", scope.param("tokens"), x)
-    if layer.positions:
+    at = places(b, scope) if layer.positions and scope.begins is not None else None
+    if at is not None:
+        y = b.add(y, b.op("take", scope.param("positions"), at))
+    elif layer.positions:
         y = b.add(y, b.broadcast(scope.param("positions"), y))
     if layer.bias:
         y = b.add(y, b.broadcast(scope.param("bias"), y))
 
     def embed_pull(dy: Value) -> tuple[Value, Grads]:
         grads = {"tokens": b.op("take_grad", x, dy, rows=layer.vocabulary)}  # dtokens[v] = sum of dy where x = v
-        if layer.positions:
+        if at is not None:
+            grads["positions"] = b.op("take_grad", at, dy, rows=x.shape[1])  # the sum of dy where the place is t
+        elif layer.positions:
             grads["positions"] = b.sum(dy, (0,))  # dpositions[t] = sum over n of dy[n, t]
         if layer.bias:
             grads["bias"] = b.sum(dy, (0, 1))  # dbias = sum over n and t of dy[n, t]
@@ -64,7 +70,7 @@ def decode_token_position_embed(b: Builder, layer: TokenPositionEmbed, scope: Sc
     return Emitted(b.add(y, b.broadcast(scope.param("bias"), y)) if layer.bias else y, no_pull)
 
 
-@rule(TiedHead)
+@rule(TiedHead, apart=True)
 def emit_tied_head(b: Builder, layer: TiedHead, scope: Scope, x: Value) -> Emitted:
     """logits = h Eᵀ, h = body(embed(x)), E the embedding's matrix."""
     embed = emit_part(b, "embed", layer.embed, scope, x)
@@ -95,7 +101,7 @@ def decode_tied_head(b: Builder, layer: TiedHead, scope: Scope, x: Value) -> Emi
     return Emitted(b.reshape(logits, (h.shape[0], 1, matrix.shape[0])), no_pull, {**embed.state, **body.state})
 
 
-@decoding_rule(LMHead)
+@decoding_rule(LMHead, apart=True)
 def decode_lm_head(b: Builder, layer: LMHead, scope: Scope, x: Value) -> Emitted:
     """The logits of the last known token alone, as of a tied head."""
     assert scope.decoding is not None
@@ -103,10 +109,12 @@ def decode_lm_head(b: Builder, layer: LMHead, scope: Scope, x: Value) -> Emitted
     return emit(b, expanded(layer, example(h)), scope, h)
 
 
-@rule(SinusoidalPositions)
+@rule(SinusoidalPositions, apart=True)
 def emit_sinusoidal_positions(b: Builder, layer: SinusoidalPositions, scope: Scope, x: Value) -> Emitted:
     """y = x + p with p made in the program: a table of T D literals would be longer than all else."""
     p = _places(b, layer, x)
+    if scope.begins is not None:
+        p = b.op("take", p, places(b, scope))
     return Emitted(b.add(x, b.broadcast(p, x)), lambda dy: (dy, {}))  # p is a constant: dx = dy
 
 
@@ -146,6 +154,9 @@ def decode_sinusoidal_positions(b: Builder, layer: SinusoidalPositions, scope: S
         )
     if scope.decoding.whole:
         return emit_sinusoidal_positions(b, layer, scope, x)
+    if scope.begins is not None:
+        whole = _waves(b, layer, (scope.decoding.context, x.shape[2]), x.type.dtype)
+        return Emitted(b.add(x, b.op("take", whole, places(b, scope))), no_pull)
     p = _waves(b, layer, x.shape[1:], x.type.dtype, scope.decoding.position)
     return Emitted(b.add(x, b.broadcast(p, x)), no_pull)
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from netc.codegen.builder import Builder
 from netc.codegen.ir import Value
 from netc.codegen.random import threefry
+from netc.netspec.types import TensorType
 
 Three = tuple[Value, Value, Value]
 UNSEEN = -1e30  # below any score
@@ -38,11 +39,16 @@ class Scores:
         return query, b.add(key, self.start) if self.start else key
 
 
-def seen_alone(b: Builder, s: Value, query: Value, key: Value, window: int) -> Value:
-    """The scores, those of keys after their query, or not among the last `window` up to it, at minus infinity."""
+def seen_alone(b: Builder, s: Value, query: Value, key: Value, window: int, begin: Value | None = None) -> Value:
+    """The scores, those of keys after their query, or not among the last `window` up to it, at minus infinity.
+
+    With `begin` also those of keys before it.
+    """
     seen = b.compare("LE", key, query)
     if window:
         seen = b.op("and", seen, b.compare("LT", query, b.add(key, window)))
+    if begin is not None:
+        seen = b.op("and", seen, b.compare("GE", key, begin))
     return b.select(seen, s, -math.inf)
 
 
@@ -50,7 +56,8 @@ def seen_alone(b: Builder, s: Value, query: Value, key: Value, window: int) -> V
 class Attention:
     """What is done to the scores: the mask of what comes later, and elements left out.
 
-    `keys` = S. A causal query also sees no more than the last `window` keys, itself among them, where that is not 0.
+    `keys` = S. A causal query also sees no more than the last `window` keys, itself among them, where that is not 0,
+    and no key before its own of `begins` i32 [N, T], where that is given.
     The mask of element i, counted in [N, H, T, S], is the word of Threefry at counter (i, stream).
     """
 
@@ -60,12 +67,14 @@ class Attention:
     key: Value | None = None
     stream: int = 0
     window: int = 0
+    begins: Value | None = None
 
     def masked(self, b: Builder, s: Value, at: Scores) -> Value:
         """The scores, those of later keys and of keys before the window at minus infinity."""
         if not self.causal:
             return s
-        return seen_alone(b, s, *at.places(b, s), self.window)
+        begin = self.begins and b.broadcast(self.begins, TensorType(s.shape, "i32"), (0, at.axes[0]))
+        return seen_alone(b, s, *at.places(b, s), self.window, begin)
 
     def dropped(self, b: Builder, p: Value, at: Scores) -> Value:
         """m p / (1 - rate), m drawn by the element's index in [N, H, T, S]: the same mask whatever the tiles."""
@@ -131,7 +140,7 @@ def tiled_attention(b: Builder, q: Value, k: Value, v: Value, how: Attention, ti
         stop = start + at.keys
         s = how.masked(b, b.dot(q, _block(b, k, start, stop), (3, 3), PER_HEAD), at)
         peak = b.max_over(s, (3,))
-        if how.window:  # a query may see no key of this tile: e is 0 then, and what follows divides by no 0
+        if how.window or how.begins is not None:  # a query may see no key of this tile: e is 0 then, and no 0 divides
             peak = b.maximum(peak, UNSEEN)
         new = peak if top is None else b.maximum(top, peak)
         e = b.unary("exp", b.sub(s, rows(b, new, s)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from netc.codegen.builder import Builder
+from netc.codegen.documents import places
 from netc.codegen.ir import Value
 from netc.codegen.rules import Emitted, Grads, Scope, decoding_rule, emit_part, no_pull, rule
 from netc.netspec.layers.tokens import (
@@ -43,9 +44,11 @@ def row_at(b: Builder, table: Value, place: Value) -> Value:
 
 
 def rows_of_places(b: Builder, scope: Scope, x: Value) -> Value:
-    """The learned positions of the tokens of x while a sequence is written: [tokens, D]."""
+    """The learned positions of the tokens of x while a sequence is written: [tokens, D], or [B, tokens, D]."""
     at, table = scope.decoding, scope.param("positions")
     assert at is not None
+    if scope.begins is not None:
+        return b.op("take", table, places(b, scope))
     return b.slice(table, (0, 0), (x.shape[1], table.shape[1])) if at.whole else row_at(b, table, at.position)
 
 
@@ -78,10 +81,15 @@ def emit_learned_tokens(b: Builder, layer: LearnedTokens, scope: Scope, x: Value
     return Emitted(b.concatenate([first, x], 1), learned_tokens_pull)
 
 
-@rule(LearnedPositions)
+@rule(LearnedPositions, apart=True)
 def emit_learned_positions(b: Builder, layer: LearnedPositions, scope: Scope, x: Value) -> Emitted:
     """y = x + positions."""
-    y = b.add(x, b.broadcast(scope.param("positions"), x))
+    table = scope.param("positions")
+    if scope.begins is not None:
+        at = places(b, scope)
+        y = b.add(x, b.op("take", table, at))
+        return Emitted(y, lambda dy: (dy, {"positions": b.op("take_grad", at, dy, rows=table.shape[0])}))
+    y = b.add(x, b.broadcast(table, x))
     return Emitted(y, lambda dy: (dy, {"positions": b.sum(dy, (0,))}))  # dpositions = sum of dy over the examples
 
 

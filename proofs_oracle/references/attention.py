@@ -8,7 +8,8 @@ import jax
 import jax.numpy as jnp
 
 from netc.netspec.layers import Chain, CrossAttend, CrossAttention, Dense, MultiHeadAttention, SelfAttention
-from netc.proofs_oracle.reference import BadCase, Case, Reference, under
+from netc.proofs_oracle.reference import DOCUMENTS, BadCase, Case, Reference, under
+from netc.proofs_oracle.references.documents import places, together
 from netc.proofs_oracle.references.stochastic import dropout, mask
 
 if TYPE_CHECKING:
@@ -31,11 +32,14 @@ def scaled(speeds: Array, scaling: tuple[float, ...]) -> Array:
     return jnp.where(wavelengths > context / low, slow, jnp.where(wavelengths < context / high, speeds, between))
 
 
-def turned(x: Array, base: float, scaling: tuple[float, ...] = ()) -> Array:
-    """Su et al. 2021, eq. 34, x [batch, T, d]: the numbers x[i] + j x[i + d/2] times exp(j t / base^(2i/d))."""
+def turned(x: Array, base: float, scaling: tuple[float, ...] = (), at: Array | None = None) -> Array:
+    """Su et al. 2021, eq. 34, x [batch, T, d]: the numbers x[i] + j x[i + d/2] times exp(j t / base^(2i/d)).
+
+    The places t are 0, 1, .., or `at` [T] or [batch, T].
+    """
     half = x.shape[2] // 2
     speeds = scaled(base ** (-2 * jnp.arange(half) / x.shape[2]), scaling)
-    angles = jnp.arange(x.shape[1])[:, None] * speeds
+    angles = (jnp.arange(x.shape[1]) if at is None else at)[..., None] * speeds
     z = (x[..., :half] + 1j * x[..., half:]) * jnp.exp(1j * angles)
     return jnp.concatenate([z.real, z.imag], axis=-1)
 
@@ -54,14 +58,16 @@ def turned_by_place(x: Array, base: float, grid: tuple[int, int]) -> Array:
     return jnp.concatenate([z.real, z.imag], axis=-1)
 
 
-def probabilities(q: Array, k: Array, *, causal: bool = False, window: int = 0, bias: Array | float = 0.0) -> Array:
+def probabilities(
+    q: Array, k: Array, *, causal: bool = False, window: int = 0, bias: Array | float = 0.0, seen: Array | bool = True
+) -> Array:
     """softmax(q kᵀ / sqrt d + bias) [batch, T, S] of q [batch, T, d] and k [batch, S, d].
 
-    causal leaves out s > t, and a window w also s <= t - w.
+    causal leaves out s > t, and a window w also s <= t - w; what is not `seen` is left out too.
     """
     scores = q @ jnp.swapaxes(k, 1, 2) / jnp.sqrt(q.shape[2]) + bias
     if causal:
-        seen = jnp.tri(q.shape[1], k.shape[1], dtype=bool)
+        seen &= jnp.tri(q.shape[1], k.shape[1], dtype=bool)
         if window:
             seen &= ~jnp.tri(q.shape[1], k.shape[1], -window, dtype=bool)
         scores = jnp.where(seen, scores, -jnp.inf)
@@ -93,8 +99,11 @@ def self_attention(layer: SelfAttention, state: Tensors, x: Array, training: boo
         if layer.rope_grid:
             qh, kh = (turned_by_place(part, layer.rope_base, layer.rope_grid) for part in (qh, kh))
         elif layer.rope:
-            qh, kh = (turned(part, layer.rope_base, layer.rope_scaling) for part in (qh, kh))
-        outs.append((probabilities(qh, kh, causal=layer.causal, window=layer.window) * kept[:, head]) @ vh)
+            at = places(state, tokens)
+            qh, kh = (turned(part, layer.rope_base, layer.rope_scaling, at) for part in (qh, kh))
+        seen = together(state) if DOCUMENTS in state else True
+        p = probabilities(qh, kh, causal=layer.causal, window=layer.window, seen=seen)
+        outs.append((p * kept[:, head]) @ vh)
     return jnp.reshape(jnp.concatenate(outs, axis=-1), (batch, x.shape[1], -1))
 
 

@@ -20,6 +20,7 @@ from netc.netspec.layers import (
     TokenPositionEmbed,
 )
 from netc.proofs_oracle.reference import BadCase, Case, Reference, apply, under, within
+from netc.proofs_oracle.references.documents import places
 
 if TYPE_CHECKING:
     from jax import Array
@@ -29,7 +30,9 @@ if TYPE_CHECKING:
 
 def _embed(layer: TokenPositionEmbed, params: Tensors, state: Tensors, x: Array, training: bool) -> Applied:
     rows = jnp.asarray(params["tokens"])[jnp.clip(x, 0, layer.vocabulary - 1)]
-    return rows + params.get("positions", 0.0) + params.get("bias", 0.0), {}
+    if layer.positions:
+        rows = rows + jnp.asarray(params["positions"])[places(state, x.shape[1])]
+    return rows + params.get("bias", 0.0), {}
 
 
 def _lm_head(layer: LMHead, params: Tensors, state: Tensors, x: Array, training: bool) -> Applied:
@@ -71,7 +74,7 @@ def _sinusoidal(layer: SinusoidalPositions, params: Tensors, state: Tensors, x: 
     _, length, dim = x.shape
     if layer.columns:
         return x + image_places(length // layer.columns, layer.columns, dim, layer.base), {}
-    return x + sinusoids(length, dim, layer.base), {}
+    return x + sinusoids(length, dim, layer.base)[places(state, length)], {}
 
 
 def _nerf(layer: PositionalEncoding, params: Tensors, state: Tensors, x: Array, training: bool) -> Applied:

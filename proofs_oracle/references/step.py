@@ -14,6 +14,7 @@ from netc.netspec.averaging import Averaging
 from netc.netspec.check import check
 from netc.netspec.clipping import Clipping
 from netc.netspec.distilling import Distilling
+from netc.netspec.documents import Documents
 from netc.netspec.erasing import Erasing
 from netc.netspec.groups import Groups
 from netc.netspec.layer import Layer, part_names
@@ -37,6 +38,7 @@ from netc.netspec.toml import to_toml
 from netc.netspec.wrapping import Wrapping
 from netc.proofs_oracle.reference import AUXILIARY, KEY, STREAM, apply, under, within
 from netc.proofs_oracle.references import losses
+from netc.proofs_oracle.references.documents import numbered
 from netc.proofs_oracle.references.mixing import erased, mixture
 from netc.proofs_oracle.references.process import answered, question
 from netc.proofs_oracle.references.step_nets import (
@@ -49,9 +51,11 @@ from netc.proofs_oracle.references.step_nets import (
     MLP,
     PIXELS,
     RESNET,
+    SPEAKING,
     TIED,
     TIMED,
     TOKENS,
+    TURNING,
     UNMASKING,
     UNMASKING_EXPERTS,
     UP,
@@ -100,7 +104,7 @@ def loss_and_gradients(net: NetSpec, recipe: Recipe) -> Callable[..., Any]:
         params: Mapping[str, Array], state: Mapping[str, Array], x: Array, target: Array, key: Array, step: Array
     ) -> Any:
         counter = jnp.stack([step.astype(jnp.uint32), jnp.uint32(3)])
-        drawn = {KEY: jax.extend.random.threefry_2x32(key, counter), STREAM: 0}
+        drawn = {KEY: jax.extend.random.threefry_2x32(key, counter), STREAM: 0, **numbered(recipe.documents, x)}
         if recipe.generation.process:
             asked = question(recipe.generation, (net.x, check(net).out), drawn[KEY], x, target)
             z, new = trained(body, recipe.groups.freeze, params, {**state, **drawn}, asked.x)
@@ -169,16 +173,16 @@ def evaluation(net: NetSpec, recipe: Recipe) -> Callable[..., Any]:
             asked = question(recipe.generation, (net.x, check(net).out), None, x, target)
             own = answered(plain, apply(net.body, params, state, asked.x, False)[0], asked)
             return jnp.sum(own * weight), jnp.zeros(()), jnp.sum(weight)
-        z, _ = apply(net.body, params, state, x, False)
+        z = prediction(net, recipe)(params, state, x)
         own, right = losses.each(plain, z, target), losses.correct(plain, z, target)
         return jnp.sum(own * weight), jnp.sum(right * weight), jnp.sum(weight)
 
     return evaluate
 
 
-def prediction(net: NetSpec) -> Callable[..., Any]:
+def prediction(net: NetSpec, recipe: Recipe) -> Callable[..., Any]:
     """(params, states, x) -> the net's output, by running statistics."""
-    return lambda params, state, x: apply(net.body, params, state, x, False)[0]
+    return lambda params, state, x: apply(net.body, params, {**state, **numbered(recipe.documents, x)}, x, False)[0]
 
 
 MSE = MeanSquaredError()
@@ -303,6 +307,14 @@ CASES = (
         CNN,
         Recipe(SGD(), groups=Groups(freeze=("conv1",)), wrapping=Wrapping(sam=0.05), distilling=TAUGHT),
         steps=2,
+    ),
+    StepCase("documents-positions", SPEAKING, Recipe(SGD(), documents=Documents(True, 1)), batch=4),
+    StepCase("documents-chunked", SPEAKING, Recipe(ADAM, chunked_loss=6, documents=Documents(True, 3)), batch=3),
+    StepCase(
+        "documents-turned-accumulated-remat",
+        TURNING,
+        Recipe(SGD(), accumulate=2, remat=True, documents=Documents(True, 2)),
+        batch=4,
     ),
     StepCase("latents", CODED, Recipe(SGD(), MeanSquaredError()), batch=3),
     StepCase("latents-accumulated", CODED, Recipe(SGD(), MeanSquaredError(), accumulate=2), batch=4),

@@ -16,14 +16,18 @@ from netc.netspec.layers import (
     Flatten,
     GaussianSample,
     GlobalAvgPool,
+    LearnedPositions,
     MaxPool,
     MixtureOfExperts,
+    MultiHeadAttention,
     Residual,
     ResidualBlock,
+    SinusoidalPositions,
     TakeTokens,
     TiedHead,
     TimeCondAdd,
     TokenPositionEmbed,
+    TransformerEncoder,
 )
 from netc.netspec.spec import NetSpec
 
@@ -82,6 +86,24 @@ UP = NetSpec(
 )
 CODED = NetSpec("small-coded", (4,), (Chain((Dense(6), GaussianSample(0.3)), name="encoder"), Dense(4, name="decoder")))
 TIED = NetSpec("small-tied", (4,), (TiedHead(TokenPositionEmbed(5, 3), Dense(3), name="model"),), dtype="i32")
+SPEAKING = NetSpec(
+    "small-speaking",
+    (6,),
+    (TiedHead(TokenPositionEmbed(5, 4, std=0.5), TransformerEncoder(1, 6, 2, causal=True, tile=4), name="model"),),
+    dtype="i32",
+)
+TURNING = NetSpec(
+    "small-turning",
+    (6,),
+    (
+        TokenPositionEmbed(5, 4, positions=False, std=0.5, name="embed"),
+        SinusoidalPositions(name="waves"),
+        LearnedPositions(0.5, name="places"),
+        Residual(MultiHeadAttention(2, causal=True, rope=True, window=3, kv_heads=1), name="block0"),
+        Dense(5, name="head"),
+    ),
+    dtype="i32",
+)
 TOKENS = NetSpec(
     "small-tokens",
     (5, 3),

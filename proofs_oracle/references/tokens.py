@@ -23,6 +23,7 @@ from netc.netspec.layers import (
     TokenPositionEmbed,
 )
 from netc.proofs_oracle.reference import BadCase, Case, Reference, apply, under, within
+from netc.proofs_oracle.references.documents import places
 
 if TYPE_CHECKING:
     from jax import Array
@@ -44,7 +45,7 @@ def _learned_tokens(layer: LearnedTokens, params: Tensors, state: Tensors, x: Ar
 
 
 def _learned_positions(layer: LearnedPositions, params: Tensors, state: Tensors, x: Array, training: bool) -> Applied:
-    return x + params["positions"], {}
+    return x + jnp.asarray(params["positions"])[places(state, x.shape[1])], {}
 
 
 def _take_tokens(layer: TakeTokens, params: Tensors, state: Tensors, x: Array, training: bool) -> Applied:
