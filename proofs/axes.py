@@ -74,14 +74,26 @@ def align(xs: Sequence[Axis], ys: Sequence[Axis]) -> None:
 
 
 class Axes:
-    """The axes of every value of a function."""
+    """The axes of every value of a function; the values of each pair in `same` are of one shape."""
 
-    def __init__(self, function: Function, ops: Sequence[Op]) -> None:
+    def __init__(self, function: Function, ops: Sequence[Op], same: Sequence[tuple[Value, Value]] = ()) -> None:
         self._of: dict[Value, tuple[Axis, ...]] = {}
+        self.convs: dict[tuple[Value, object], tuple[Value, Value, Value]] = {}
         for value in (*function.params, *(op.result for op in ops)):
             self._of[value] = tuple(Axis(n) for n in value.shape)
         for op in ops:
             JOINS.get(op.kind, _elementwise)(self, op)
+        tables: dict[object, Value] = {}
+        for op in ops:
+            if op.kind == "constant" and isinstance(op.attr("value"), tuple):  # the same table is so in both passes
+                first = tables.setdefault((op.attrs, op.loc.removesuffix(" (vjp)")), op.result)
+                for a, b in zip(self._of[first], self._of[op.result], strict=True):
+                    join(a, b)
+        for x, y in same:
+            for a, b in zip(self._of[x], self._of[y], strict=True):
+                join(a, b)
+        while self._joined_places(ops):
+            pass
         self.sizes: list[Axis] = []
         for value in (*function.params, *(op.result for op in ops)):
             for axis in self._of[value]:
@@ -89,6 +101,20 @@ class Axes:
                     if not leaf.name:
                         leaf.name = f"n{len(self.sizes)}"
                         self.sizes.append(leaf)
+
+    def _joined_places(self, ops: Sequence[Op]) -> bool:
+        """Make one of the axes that are the same part of an axis; whether there were any."""
+        seen: dict[object, Axis] = {}
+        found = False
+        for op in ops:
+            for small, large, start, stride in cuts(self, op):
+                for of, other in ((large, small), (small, large)):
+                    if of.size > 1:
+                        key = (of is large, tuple(map(id, of.leaves())), start, stride, other.size)
+                        first = seen.setdefault(key, other)
+                        found = found or first.leaves() != other.leaves()
+                        join(first, other)
+        return found
 
     def of(self, value: Value) -> tuple[Axis, ...]:
         """The axes of a value."""
@@ -141,6 +167,47 @@ def _dot(axes: Axes, op: Op) -> None:
         join(a, b)
 
 
+def _cut(axes: Axes, op: Op) -> None:
+    """Of a slice, a pad, a concatenation: the axes that are whole."""
+    for x in op.operands:
+        for i, (a, b) in enumerate(zip(axes.of(x), axes.of(op.result), strict=False)):
+            if op.kind == "concatenate" and i != op.attr("dim"):
+                join(a, b)
+            if op.kind == "slice" and (op.attr("start")[i], op.attr("limit")[i]) == (0, a.size) and a.size == b.size:
+                join(a, b)
+            if op.kind == "pad" and not any(op.attr(w)[i] for w in ("low", "high", "interior")):
+                join(a, b)
+
+
+def cuts(axes: Axes, op: Op) -> list[tuple[Axis, Axis, int, int]]:
+    """Of a slice, a pad, a concatenation: the axes that are part of another one, that one, where, and each how many."""
+    if op.kind == "concatenate":
+        dim, start, out = op.attr("dim"), 0, []
+        for x in op.operands:
+            out.append((axes.of(x)[dim], axes.of(op.result)[dim], start, 1))
+            start += x.shape[dim]
+        return out
+    if op.kind not in ("slice", "pad"):
+        return []
+    small, large = (op.result, op.operands[0]) if op.kind == "slice" else (op.operands[0], op.result)
+    starts = op.attr("start" if op.kind == "slice" else "low")
+    strides = op.attr("stride") if op.kind == "slice" else [1 + i for i in op.attr("interior")]
+    return [
+        (a, b, start, stride)
+        for a, b, start, stride in zip(axes.of(small), axes.of(large), starts, strides, strict=True)
+        if a.root() is not b.root()
+    ]
+
+
+def _rows(axes: Axes, op: Op) -> None:
+    """table [V, D], ids [..], rows [.., D], of which one is the result."""
+    table, ids, rows = (
+        (*op.operands, op.result) if op.kind == "take" else (op.result, *op.operands)
+    )  # fmt: skip
+    for a, b in zip((*axes.of(ids), axes.of(table)[1]), axes.of(rows), strict=True):
+        join(a, b)
+
+
 def _free(axes: Axes, op: Op) -> None:
     """Nothing is joined."""
 
@@ -154,6 +221,14 @@ def _conv(axes: Axes, op: Op) -> None:
     if group[0].size > 1:
         align([w[3]], [*group, Axis(w[3].size // group[0].size)])
     join(y[3], w[3])
+    # the image, the kernel and the output of a convolution are those of its gradients
+    values = windowed(op)
+    form = (*(v.shape for v in values), *(dict(op.attrs).get(a) for a in ("stride", "padding", "dilation", "groups")))
+    for place in (0, 1):
+        if values[place] is not op.result:
+            for v, same in zip(values, axes.convs.setdefault((values[place], form), values), strict=True):
+                for a, b in zip(axes.of(v), axes.of(same), strict=True):
+                    join(a, b)
 
 
 def windowed(op: Op) -> tuple[Value, Value, Value]:
@@ -180,9 +255,10 @@ def _pool(axes: Axes, op: Op) -> None:
 
 
 JOINS = {
+    **dict.fromkeys(("slice", "pad", "concatenate"), _cut), **dict.fromkeys(("take", "take_grad"), _rows),
     "broadcast": _broadcast, "reshape": _reshape, "transpose": _transpose, "dot": _dot,
     **dict.fromkeys(("constant", "iota"), _free),
     **dict.fromkeys(("reduce_sum", "reduce_max"), _reduce),
     **dict.fromkeys(("conv", "conv_input_grad", "conv_kernel_grad"), _conv),
-    **dict.fromkeys(("max_pool", "max_pool_grad"), _pool),
+    **dict.fromkeys(("max_pool", "max_pool_grad", "sum_pool", "sum_pool_grad"), _pool),
 }  # fmt: skip

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from importlib.resources import files
 
-from netc.proofs.export import Definition, Exported
+from netc.proofs.exported import Definition, Exported
 from netc.proofs.terms import shown
 from netc.proofs.theorem import Proved
 
 LIBRARY = "library.lean"
+LARGEST = 200  # fields of a structure
 
 
 def text_of(proved: Proved, said: str) -> str:
     """One self-contained Lean file. `said` is a sentence or two on what program this is."""
     exported = proved.exported
     library = (files("netc.proofs") / "lean" / LIBRARY).read_text(encoding="utf-8")
-    parts = [
-        library,
-        f"/- {said} -/\n",
-        _sizes(exported),
-        _point(exported),
+    below = [
         "-- The program, operation by operation, over any numbers -----------------------------------------------\n",
         *(_definition(d) for d in exported.definitions.values()),
         "\nsection\nvariable {K : Type} {A : Arith K} {S : Sizes} {P : Point K} {D : Direction K}\n",
@@ -33,15 +32,67 @@ def text_of(proved: Proved, said: str) -> str:
         "end\n",
         _theorem(proved),
     ]
-    return "\n".join(parts)
+    read = set(re.findall(r"\bS\.(\w+)", "\n".join(below)))  # no other size is in the theorem
+    parts = [library, f"/- {said} -/\n", _sizes(exported, read), _point(exported), *below]
+    return grouped("\n".join(parts))
+
+
+def grouped(text: str) -> str:
+    """The file with its structures in groups: Lean takes no structure of more than 256 fields."""
+    for structure, letter, of in (("Sizes", "S", ""), ("Point", "P", " (K : Type)"), ("Direction", "D", " (K : Type)")):
+        head, begin, rest = text.partition(f"structure {structure}{of} where\n")
+        fields, gap, rest = rest.partition("\n\n")
+        lines = [line for line in fields.split("\n") if line]
+        if len(lines) <= LARGEST:
+            continue
+        parts = [lines[i : i + LARGEST] for i in range(0, len(lines), LARGEST)]
+        group = {line.split()[0]: n for n, part in enumerate(parts) for line in part}
+        own = [f"structure {structure}{n}{of} where\n" + "\n".join(part) + "\n\n" for n, part in enumerate(parts)]
+        argument = " K" if of else ""
+        whole = "\n".join(f"  g{n} : {structure}{n}{argument}" for n in range(len(parts)))
+        note, _, comment = head.rpartition("/-- ")
+        if structure == "Point":
+            rest = _grouped_along(rest, group, len(parts))
+        text = f"{note}{''.join(own)}/-- {comment}{begin}{whole}{gap}{rest}"
+
+        def name(found: re.Match[str], group: Mapping[str, int] = group, letter: str = letter) -> str:
+            return f"{letter}.g{group[found[1]]}.{found[1]}"
+
+        text = re.sub(rf"\b{letter}\.(?!g\d+\b)(\w+)", name, text)
+    return text
+
+
+def _grouped_along(rest: str, group: Mapping[str, int], count: int) -> str:
+    """The point along a direction, each group by a definition of its own."""
+    note, begin, after = rest.partition("/-- The point, each")
+    comment, _, after = after.partition("noncomputable def along ")
+    head, _, after = after.partition(" where\n")
+    fields, gap, after = after.partition("\n\n")
+    parts: list[list[str]] = [[] for _ in range(count)]
+    for line in fields.split("\n"):
+        if line:
+            parts[group[line.split()[0]]].append(line)
+    own = [
+        f"noncomputable def along{n} {head.replace('Point (Dual', f'Point{n} (Dual')} where\n"
+        + "\n".join(part)
+        + "\n\n"
+        for n, part in enumerate(parts)
+    ]
+    whole = "\n".join(f"  g{n} := along{n} A P D" for n in range(count))
+    return f"{note}{''.join(own)}{begin}{comment}noncomputable def along {head} where\n{whole}{gap}{after}"
 
 
 def _arrows(sizes: tuple[str, ...], result: str) -> str:
     return "N → " * len(sizes) + result
 
 
-def _sizes(exported: Exported) -> str:
-    lines = [f"  {a.name} : N  -- {a.size} in the program that this was made from" for a in exported.axes.sizes]
+def _sizes(exported: Exported, read: set[str]) -> str:
+    lines = [
+        f"  {a.name} : N  -- {a.size} in the program that this was made from"
+        for a in exported.axes.sizes
+        if a.name in read
+    ]
+    lines += [f"  {name} : N  -- a place or a step, {n} there" for n, name in exported.offsets.items() if name in read]
     return "\n".join(("/-- The sizes of the axes: any natural numbers. -/", "structure Sizes where", *lines, ""))
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from netc.proofs.export import Definition
+from netc.proofs.exported import Definition
 from netc.proofs.terms import MINUS, Term, add, free, mul, replaced, sums
 
 PRODUCTS = ("mul", "div", "neg")
@@ -207,8 +207,14 @@ def each(proofs: list[Proof]) -> Proof:
 class Normaliser:
     """Brings terms to their normal form. `opens(definition)` says which definitions are replaced by their bodies."""
 
-    def __init__(self, definitions: Mapping[str, Definition], opens: Callable[[Definition], bool]) -> None:
+    def __init__(
+        self,
+        definitions: Mapping[str, Definition],
+        opens: Callable[[Definition], bool],
+        again: Mapping[str, Term] | None = None,
+    ) -> None:
         self.definitions, self.opens = definitions, opens
+        self.again = again or {}  # what values of the backward pass are besides: known.py
         self.derivatives: Mapping[str, Term] = {}  # of the values whose derivative is to be replaced
 
     def body(self, term: Term) -> Term:
@@ -245,6 +251,10 @@ class Normaliser:
             case ("fn", name, a):
                 a, q = self.atom(a)
                 return (Monomial((), (("fn", name, a),)),), q and f"(cong A.{name} {q})"
+            case ("ref", name, at) if name in self.again:
+                known = replaced(self.again[name], dict(zip(self.definitions[name].at, at, strict=True)))
+                poly, q = self.of(known)
+                return poly, chain(f"(again_{name} L H)", q)
             case ("ref", name, _) if name in self.definitions and self._open(name):
                 poly, q = self.of(self.body(term))
                 return poly, chain(f"{name}_is", q)
@@ -276,10 +286,13 @@ class Normaliser:
         )
 
     def atom(self, term: Term) -> tuple[Term, Proof]:
-        """A number without what only moves it."""
+        """A number, or an index, without what only moves it."""
         if term[0] == "ref" and term[1] in self.definitions and self.definitions[term[1]].alias:
             found, q = self.atom(self.body(term))
             return found, chain(f"{term[1]}_is", q)
+        if term[0] == "clamp":
+            found, q = self.atom(term[2])
+            return ("clamp", term[1], found), q and f"(cong (clamp S.{term[1]}) {q})"
         return term, None
 
     def truth(self, term: Term) -> tuple[Term, Proof]:
@@ -298,9 +311,12 @@ class Normaliser:
                         q = chain(f"{a[1]}_is", f"(max_congr {qx or 'refl'} {qy or 'refl'})")
                         return ("gt", x, y), chain(proof, f"(gt_congr {q} refl)", "(gt_max L)")
                 return ("gt", a, b), proof
-            case ("equal", i, j):
+            case (("equal" | "less") as relation, i, j):
                 (i, qi), (j, qj) = self.atom(i), self.atom(j)
-                return ("equal", i, j), both("cong2 equal", qi, qj)
+                return (relation, i, j), both(f"cong2 {relation}", qi, qj)
+            case ("and", a, b):
+                (a, qa), (b, qb) = self.truth(a), self.truth(b)
+                return ("and", a, b), both("cong2 both", qa, qb)
         return term, None
 
 

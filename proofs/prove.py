@@ -13,9 +13,13 @@ from netc.codegen.builder import Builder
 from netc.codegen.ir import Function, Op, Value
 from netc.codegen.program import ModuleEmitter, Program
 from netc.netspec.errors import NetcError, UserError
+from netc.netspec.layer import Layer
+from netc.netspec.loss import Loss
 from netc.netspec.recipe import Recipe
+from netc.netspec.types import TensorType
 from netc.proofs.axes import UnreadError
 from netc.proofs.file import text_of
+from netc.proofs.layer import layer_function, loss_function
 from netc.proofs.lean import Checked, check
 from netc.proofs.theorem import NotProvenError, Proved, proved
 
@@ -73,8 +77,29 @@ def prove(program: Program) -> Proof:
     Raises NetcError where a gradient could not be shown to be the derivative.
     """
     start = time.perf_counter()
-    name = program.net.spec.name
     function, trained = gradient_function(program)
+    said = "as its train step computes them: before the forms of a target, of which the certificate speaks."
+    return _proof(program.net.spec.name, function, trained, f"The loss and the gradients of NAME {said}", start)
+
+
+def prove_layer(layer: Layer, x: TensorType, batch: int) -> Proof:
+    """The theorem about one layer's rule: the derivative of <dy, y> is <dx, d x> + <dp, d p>, for any dy.
+
+    `x` is the type of one example. Raises as `prove` does.
+    """
+    start = time.perf_counter()
+    function, trained = layer_function(layer, x, batch)
+    return _proof(layer.kind, function, trained, "The rule of the layer NAME: <dy, y> and its gradients.", start)
+
+
+def prove_loss(loss: Loss, out: TensorType, batch: int) -> Proof:
+    """The same of a loss's rule: the mean loss, and its gradient to the net's output. Raises as `prove` does."""
+    start = time.perf_counter()
+    function, trained = loss_function(loss, out, batch)
+    return _proof(loss.kind, function, trained, "The rule of the loss NAME.", start)
+
+
+def _proof(name: str, function: Function, trained: tuple[str, ...], said: str, start: float) -> Proof:
     try:
         found = proved(function, trained)
     except UnreadError as error:
@@ -84,11 +109,7 @@ def prove(program: Program) -> Proof:
         ) from error
     except NotProvenError as error:
         raise NetcError(f"{name}: {error}; `netc certify` says whether it is") from error
-    said = (
-        f"The loss and the gradients of {name} as its train step computes them: before the forms of a target, of which "
-        f"the certificate speaks."
-    )
-    return Proof(name, found, text_of(found, said), time.perf_counter() - start)
+    return Proof(name, found, text_of(found, said.replace("NAME", name)), time.perf_counter() - start)
 
 
 def gradient_function(program: Program) -> tuple[Function, tuple[str, ...]]:

@@ -1,8 +1,9 @@
 """Terms of Lean, as tuples: numbers of the ring, truth values and indices. How each is printed, and substitution.
 
-Numbers: (zero,) (one,) (minus,) (half,) (lowest,) (add, a, b) (mul, a, b) (sum, i, size, a) (largest, i, size, a)
-(max, a, b) (choose, c, a, b) (ind, c) (fn, name, a) (ref, name, indices) (t, name, indices). Truth values: (gt, a, b)
-(equal, i, j) (ref, name, indices). Indices: (i, name) (n, number) (plus, i, j) (times, i, j) or a ref.
+Numbers: (zero,) (one,) (minus,) (half,) (lowest,) (erf_slope,) (add, a, b) (mul, a, b) (sum, i, size, a)
+(largest, i, size, a) (max, a, b) (choose, c, a, b) (ind, c) (fn, name, a) (ref, name, indices) (t, name, indices).
+Truth values: (gt, a, b) (equal, i, j) (less, i, j) (and, c, d) (ref, name, indices). Indices: (i, name) (n, number)
+(size, name) (plus, i, j) (times, i, j) (clamp, size, i) or a ref.
 A `ref` names a definition of the file, or a field of the point; `t` is the derivative of one along the direction.
 """
 
@@ -14,9 +15,11 @@ from typing import Any
 
 Term = tuple[Any, ...]
 ZERO, ONE, MINUS, HALF, LOWEST = ("zero",), ("one",), ("minus",), ("half",), ("lowest",)
+ERF_SLOPE = ("erf_slope",)
 PARTS = {  # which parts of a term are terms
     "add": (1, 2), "mul": (1, 2), "sum": (3,), "largest": (3,), "max": (1, 2), "choose": (1, 2, 3), "ind": (1,),
-    "fn": (2,), "gt": (1, 2), "equal": (1, 2), "plus": (1, 2), "times": (1, 2),
+    "fn": (2,), "gt": (1, 2), "equal": (1, 2), "less": (1, 2), "and": (1, 2), "plus": (1, 2), "times": (1, 2),
+    "clamp": (2,),
 }  # fmt: skip
 
 _number = count()
@@ -83,8 +86,6 @@ def free(term: Term) -> frozenset[str]:
 def shown(term: Term) -> str:
     """As Lean reads it, in a place where A, S, P (and D for a derivative) are bound."""
     match term:
-        case (("zero" | "one" | "minus" | "half" | "lowest") as name,):
-            return f"A.{name}"
         case (("add" | "mul" | "gt") as name, a, b):
             return f"(A.{name} {shown(a)} {shown(b)})"
         case (("sum" | "largest") as name, i, size, a):
@@ -97,16 +98,30 @@ def shown(term: Term) -> str:
             return f"(ind A {shown(c)})"
         case ("fn", name, a):
             return f"(A.{name} {shown(a)})"
-        case (("equal" | "plus" | "times") as name, i, j):
+        case (("equal" | "less" | "plus" | "times") as name, i, j):
             return f"({name} {shown(i)} {shown(j)})"
-        case ("i", name):
-            return str(name)
-        case ("n", number):
-            return "N.zero" if number == 0 else f"(N.succ {shown(('n', number - 1))})"
+        case ("and", a, b):
+            return f"(both {shown(a)} {shown(b)})"
+        case ("clamp", size, i):
+            return f"(clamp S.{size} {shown(i)})"
         case ("t", name, at):
             return applied(f"D.{name[2:]}" if name.startswith("P.") else f"t_{name} A S P D", at)
         case ("ref", name, at):
             return applied(name if name.startswith("P.") else f"{name} A S P", at)
+    return _atom(term)
+
+
+def _atom(term: Term) -> str:
+    """What has no parts."""
+    match term:
+        case (name,):
+            return f"A.{name}"
+        case ("i", name):
+            return str(name)
+        case ("n", number):
+            return "N.zero" if number == 0 else f"(N.succ {shown(('n', number - 1))})"
+        case ("size", name):
+            return f"S.{name}"
     raise AssertionError(term)
 
 

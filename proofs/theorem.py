@@ -9,11 +9,15 @@ knows one layer's algebra only.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from netc.codegen.ir import Function
-from netc.proofs.export import Definition, Exported, export
+from netc.proofs.assumed import Assumptions
+from netc.proofs.derivative import Derivatives
+from netc.proofs.export import export
+from netc.proofs.exported import Definition, Exported
+from netc.proofs.known import Known, base
 from netc.proofs.normal import (
     Monomial,
     Normaliser,
@@ -27,8 +31,8 @@ from netc.proofs.normal import (
     same_polynomial,
     term_of,
 )
-from netc.proofs.terms import HALF, MINUS, ONE, ZERO, Term, add, mul, replaced, restart, shown
-from netc.proofs.tidy import Assumptions, Tidier
+from netc.proofs.terms import Term, add, replaced, restart, shown
+from netc.proofs.tidy import Tidier
 
 LARGEST_CONE = 32  # operations of a pullback between one cotangent and the next
 
@@ -73,10 +77,11 @@ class _Prover:
         lengths = {a.name: a.size for a in exported.axes.sizes}
         self.tidier = Tidier(exported, self.assumed, lengths)
         self.out = Proved(exported, self.assumed)
-        self.derivatives: dict[str, Term] = {}
-        self.constant: set[str] = set()
+        self.order = {name: n for n, name in enumerate(self.definitions)}
+        self.out.steps += Known(exported, self.assumed, self.tidier).lemmas
         self.cotangents: dict[str, str] = {}  # matched ones: backward value -> the value whose cotangent it is
         self.state: list[Piece] = []
+        self.finished: list[Piece] = []
         self.count = 0
         loss, *grads = (exported.names[v] for v in exported.function.results)
         self.loss = loss
@@ -86,111 +91,50 @@ class _Prover:
         at = self.exported.function.names.index(name)
         return self.exported.names[self.exported.function.params[at]]
 
-    # -- derivatives -------------------------------------------------------------------------------------------------
-
     def _forward(self) -> list[Definition]:
         """The definitions that the loss needs, in order."""
         needed, kept = {self.loss}, []
         for d in reversed(self.definitions.values()):
             if d.name in needed:
                 kept.append(d)
-                needed.update(self.exported.names[v] for v in d.op.operands)
+                needed.update(self.exported.names[v] for v in d.op.operands if v in self.exported.names)
         return kept[::-1]
-
-    def _lift(self, term: Term) -> tuple[str, Term, str]:
-        """Of a term on dual numbers: proof of its real part, its ε-part, proof of that."""
-        match term:
-            case ("ref", name, at):
-                if name.startswith("P."):
-                    trained = self.exported.fields[name].trained
-                    return "refl", ("t", name, at) if trained else ZERO, "refl"
-                if name in self.constant:
-                    return f"re_{name}", ZERO, f"(d_{name} L)"
-                return f"re_{name}", ("t", name, at), "refl"
-            case (("add" | "mul" | "max") as head, a, b):
-                (ra, ta, ea), (rb, tb, eb) = self._lift(a), self._lift(b)
-                real = f"({head}_re {ra} {rb})"
-                if head == "add":
-                    return real, ("add", ta, tb), f"(add_eps {ea} {eb})"
-                new = ("add", ("mul", ta, b), ("mul", a, tb)) if head == "mul" else ("choose", ("gt", a, b), ta, tb)
-                return real, new, f"({head}_eps {ra} {rb} {ea} {eb})"
-            case ("sum", i, size, a):
-                r, t, e = self._lift(a)
-                return f"(sum_re (fun {i} => {r}))", ("sum", i, size, t), f"(sum_eps (fun {i} => {e}))"
-            case ("largest", i, _, a):
-                return f"(largest_re (fun {i} => {self._lift(a)[0]}))", ZERO, ""
-            case ("choose", c, a, b):
-                truth, (ra, ta, ea), (rb, tb, eb) = self._truth(c), self._lift(a), self._lift(b)
-                return f"(choose_re {truth} {ra} {rb})", ("choose", c, ta, tb), f"(choose_eps {truth} {ea} {eb})"
-            case ("ind", c):
-                return f"(ind_re {self._truth(c)})", ZERO, "ind_eps"
-            case ("fn", name, a):
-                r, t, e = self._lift(a)
-                return f"({name}_re {r})", ("mul", _slope(name, a), t), f"({name}_eps {r} {e})"
-        return "refl", ZERO, "refl"
-
-    def _truth(self, term: Term) -> str:
-        match term:
-            case ("ref", name, _):
-                return "refl" if name.startswith("P.") else f"re_{name}"
-            case ("gt", a, b):
-                return f"(gt_re {self._lift(a)[0]} {self._lift(b)[0]})"
-            case ("equal", i, j):
-                return f"(cong2 equal {self._truth(i)} {self._truth(j)})"
-        return "refl"
-
-    def _lemmas(self, forward: list[Definition]) -> None:
-        for d in forward:
-            at = "".join(f" {i}" for i in d.at)
-            binder = f" {{{at[1:]} : N}}" if d.at else ""
-            run = f"{d.name} (dual A) S (along A P D){at}"
-            plain = f"{d.name} A S P{at}"
-            if d.type != "K":
-                self.out.lemmas.append(f"theorem re_{d.name}{binder} : Same ({run}) ({plain}) := {self._truth(d.body)}")
-                continue
-            real, slope, proof = self._lift(d.body)
-            if d.body[0] == "fn" and d.type == "K":  # exp' = exp is the value itself
-                slope = ("mul", _slope(d.body[1], d.body[2], d.term), slope[2])
-            self.out.lemmas.append(f"theorem re_{d.name}{binder} : Same ({run}).re ({plain}) := {real}")
-            t = f"t_{d.name} A S P D{at}"
-            arrows = "N → " * len(d.at)
-            function = f"fun{at} => ({run}).eps" if at else f"({run}).eps"
-            self.out.lemmas.append(
-                f"noncomputable def t_{d.name} (A : Arith K) (S : Sizes) (P : Point K) (D : Direction K) : "
-                f"{arrows}K := {function}"
-            )
-            if d.kind == "reduce_max":
-                continue
-            poly, q = self.tidier.normaliser.of(slope)
-            if not poly:
-                self.constant.add(d.name)
-                slope, proof = ZERO, chain(proof, q) or "refl"
-            self.derivatives[d.name] = slope
-            self.out.lemmas.append(f"theorem d_{d.name}{binder} (L : Laws A) : Same ({t}) {shown(slope)} := {proof}")
 
     # -- the walk ----------------------------------------------------------------------------------------------------
 
     def run(self) -> Proved:
         """The whole proof."""
         forward = self._forward()
-        self._lemmas(forward)
+        self.derivatives = Derivatives(self.exported, forward)
+        self.out.lemmas += self.derivatives.lemmas
         first = self._piece(self.loss, (Monomial((), (("t", self.loss, ()),)),))
         self.state = [first]
         self._main("refl")
+        reader: dict[str, str] = {}  # of each parameter the first, where the walk back meets it last
+        for d in forward:
+            for v in d.op.operands:
+                reader.setdefault(self.exported.names.get(v, ""), d.name)
         for d in reversed(forward):
-            if d.name in self.constant or d.type != "K":
-                continue
-            if not (mine := [p for p in self.state if p.of == d.name]):
-                continue
-            mine = self._gathered(d, mine)
-            if mine and d.kind == "reduce_max":
-                raise NotProvenError(f"{d.loc}: the derivative of {d.kind} does not vanish")
-            if mine:
-                self._opened(d, mine[0])
+            self._passed(d)
+            for name in self.gradients:
+                if reader.get(name) == d.name:
+                    self._finished(name)
         for name in self.gradients:
-            self._finished(name)
-        self._sorted()
+            if name not in reader:  # the loss does not depend on it
+                self._finished(name)
+        self.out.statement = shown(add(*(term_of(p.poly) for p in reversed(self.finished))))
         return self.out
+
+    def _passed(self, d: Definition) -> None:
+        """One value of the forward pass: its pieces are one, and that is in the derivatives of what it reads."""
+        mine = [p for p in self.state if p.of == d.name]
+        if not mine or d.name in self.derivatives.constant or d.type != "K":
+            return
+        mine = self._gathered(d, mine)
+        if mine and d.kind == "reduce_max":
+            raise NotProvenError(f"{d.loc}: the derivative of {d.kind} does not vanish")
+        if mine:
+            self._opened(d, mine[0])
 
     def _piece(self, of: str, poly: Polynomial) -> Piece:
         piece = Piece(f"e{self.count}", of, poly)
@@ -231,6 +175,7 @@ class _Prover:
         if rest:
             gather = back(append(len(before), len(rest))) if len(before) > 1 else None
             spread = append(len(after), len(rest))
+            gather = gather if before else "(symm (zero_add L))"
             moved = chain(gather, both("add_congr", inside, None), spread)
         else:
             moved = inside
@@ -250,21 +195,18 @@ class _Prover:
         """The pieces of one value as one: by the cotangent that the program has, or simplified; none if they vanish."""
         poly, flat = self._flat(mine)
         simple, q = self.tidier.of(poly)
-        if simple and d.kind == "reduce_max":  # what its own cotangent says is needed
-            appearing = {f[1] for m in simple for f in m.factors if f[0] == "ref" and f[1] in self.cotangents}
-            opener = Normaliser(
-                self.definitions, lambda c: c.backward and (c.name not in self.cotangents or c.name in appearing)
-            )
+        if simple and d.kind == "reduce_max":  # what the cotangents of its layer say is needed
+            within = self._within(d, d.loc)
+            opener = self._opener(lambda c: within(c) or (c.kind == "dot" and c.loc == d.loc))
             opened, r = opener.of(replaced(term_of(simple), {}))
             simple, t = self.tidier.of(opened)
             q = chain(q, r, t)
         if not simple:
             self._step(mine, [], chain(flat, q), d.loc)
             return []
-        known = {f[1] for m in simple for f in m.factors if f[0] == "ref" and f[1] in self.cotangents}
-        for candidate in () if d.alias else self._candidates(d, known):
-            pair = self._pair(candidate.name, d.name, d.at, d.sizes)
-            same, proof = self._equal_to_pair(simple, pair, candidate.name)
+        for candidate, order, inside in () if d.alias else self._candidates(d, simple):
+            pair = self._pair(candidate.name, d.name, d.at, d.sizes, order)
+            same, proof = self._equal_to_pair(simple, pair, candidate.name, inside)
             if same:
                 self.cotangents[candidate.name] = d.name
                 piece = self._piece(d.name, pair)
@@ -276,45 +218,84 @@ class _Prover:
         self._step(mine, [piece], chain(flat, q, back(f"{piece.name}_is")), d.loc)
         return [piece]
 
-    def _candidates(self, d: Definition, known: set[str]) -> Iterator[Definition]:
-        """Values of the backward pass that may be the cotangent of d: a few operations after those that are `known`."""
-        for c in self.definitions.values():
-            if not c.backward or c.alias or c.name in self.cotangents or c.sizes != d.sizes or c.type != "K":
-                continue
-            if self._from(c) == known:
-                yield c
+    def _opener(self, opens: Callable[[Definition], bool]) -> Normaliser:
+        return Normaliser(self.definitions, opens, self.tidier.again)
 
-    def _from(self, c: Definition) -> set[str] | None:
-        """The cotangents that c is made of, or None if it is many operations from them."""
+    def _within(self, d: Definition | None, layer: str) -> Callable[[Definition], bool]:
+        """What is opened to see that a value of the layer's backward pass is the cotangent of d, or of its input.
+
+        All of the backward pass but the cotangents that are known from other layers, and the layer's own sums after d.
+        """
+        first = self.order[d.name] if d else -1
+
+        def opens(c: Definition) -> bool:
+            if c.backward:
+                return c.name not in self.cotangents or base(c.loc) == layer
+            return c.loc == layer and c.kind in ("add", "sub") and self.order[c.name] > first
+
+        return opens
+
+    def _candidates(
+        self, d: Definition, simple: Polynomial
+    ) -> Iterator[tuple[Definition, tuple[int, ...], Callable[[Definition], bool] | None]]:
+        """Values of the backward pass that may be the cotangent of d: a few operations after those in `simple`.
+
+        Also at which of d's indices each is, and what must be opened besides to see it, if anything.
+        """
+        found = []
+        for c in self.definitions.values():
+            if c.backward and not c.alias and c.name not in self.cotangents and c.type == "K":
+                found += [(c, order) for order in _orders(d.sizes, c.sizes)]
+        known = {f[1] for m in simple for f in m.factors if f[0] == "ref" and f[1] in self.cotangents}
+        yield from ((c, order, None) for c, order in found if self._from(c, "") == known)
+        for c, order in found:
+            layer = base(c.loc)
+            wide = set().union(*(self._from(self.definitions[n], layer) or () for n in known))
+            if wide and self._from(c, layer) == wide:
+                yield c, order, self._within(d, layer)
+
+    def _from(self, c: Definition, layer: str) -> set[str] | None:
+        """The cotangents, but those of the layer itself, that c is made of; None if it is many operations from them."""
         seen: set[str] = set()
         known: set[str] = set()
         todo = [c]
         while todo:
             d = todo.pop()
-            if d.name in self.cotangents:
+            if d.name in self.cotangents and base(d.loc) != layer:
                 known.add(d.name)
             elif d.backward and d.name not in seen:
                 seen.add(d.name)
                 if len(seen) > LARGEST_CONE:
                     return None
                 todo += [
-                    self.definitions[n] for v in d.op.operands if (n := self.exported.names[v]) in self.definitions
+                    self.definitions[n] for v in d.op.operands if (n := self.exported.names.get(v)) in self.definitions
                 ]
         return known
 
-    def _pair(self, cotangent: str, of: str, at: tuple[str, ...], sizes: tuple[str, ...]) -> Polynomial:
-        """<cotangent, derivative>."""
+    def _pair(
+        self, cotangent: str, of: str, at: tuple[str, ...], sizes: tuple[str, ...], order: tuple[int, ...]
+    ) -> Polynomial:
+        """<cotangent, derivative>, the cotangent at the indices in `order`."""
         indices = tuple(("i", f"{i}") for i in at)
-        return (Monomial(tuple(zip(at, sizes, strict=True)), (("ref", cotangent, indices), ("t", of, indices))),)
+        factors = (("ref", cotangent, tuple(indices[n] for n in order)), ("t", of, indices))
+        return (Monomial(tuple(zip(at, sizes, strict=True)), factors),)
 
-    def _equal_to_pair(self, poly: Polynomial, pair: Polynomial, cotangent: str) -> tuple[bool, Proof]:
-        opened = Normaliser(self.definitions, lambda d: d.backward and (d.name not in self.cotangents))
+    def _equal_to_pair(
+        self, poly: Polynomial, pair: Polynomial, cotangent: str, inside: Callable[[Definition], bool] | None = None
+    ) -> tuple[bool, Proof]:
+        opener = self._opener(inside or (lambda d: d.backward and (d.name not in self.cotangents)))
+        first: Proof = None
+        if inside:
+            opened, q = opener.of(replaced(term_of(poly), {}))
+            poly, r = self.tidier.of(opened)
+            first = chain(q, r)
         if cotangent in self.cotangents:
             found, q = pair, None
         else:
-            found, q = opened.of(replaced(term_of(pair), {}))
+            found, q = opener.of(replaced(term_of(pair), {}))
         simple, r = self.tidier.of(found)
         same, proof = same_polynomial(poly, simple)
+        proof = chain(first, proof)
         if not same or (shape := chain(q, r)) is None:
             return same, proof
         # a theorem of its own, whose two sides Lean is told: read backwards it would not find them
@@ -328,7 +309,7 @@ class _Prover:
     def _opened(self, d: Definition, piece: Piece) -> None:
         """A piece with the derivative of its value replaced by those of the operands."""
         opener = Normaliser(self.definitions, lambda _: False)
-        opener.derivatives = {d.name: self.derivatives[d.name]}
+        opener.derivatives = {d.name: self.derivatives.of[d.name]}
         found, q = opener.of(replaced(term_of(piece.poly), {}))
         of: dict[str, list[int]] = {}
         for i, m in enumerate(found):
@@ -343,34 +324,57 @@ class _Prover:
         mine = [p for p in self.state if p.of == name]
         parameter = self.exported.fields[name]
         at = tuple(f"i{n}" for n in range(len(parameter.sizes)))
-        pair = self._pair(self.gradients[name], name, at, parameter.sizes)
+        pair = self._pair(self.gradients[name], name, at, parameter.sizes, tuple(range(len(at))))
         loc = f"the gradient of {parameter.said}"
         poly, flat = self._flat(mine)
         simple, q = self.tidier.of(poly)
-        same, proof = self._equal_to_pair(simple, pair, self.gradients[name])
-        if not same or not mine:
-            raise NotProvenError(
-                f"{loc} ({self.definitions[self.gradients[name]].loc}) is not shown to be the derivative"
-            )
+        gradient = self.definitions.get(self.gradients[name])
+        where = gradient.loc if gradient else "the cotangent itself"
+        for inside in (None, self._within(None, base(where))):
+            same, proof = self._equal_to_pair(simple, pair, self.gradients[name], inside)
+            if same:
+                break
+        if not same:
+            raise NotProvenError(f"{loc} is not shown to be the derivative{self._blamed(gradient)}")
         piece = self._piece(name, pair)
         self._step(mine, [piece], chain(flat, q, proof, back(f"{piece.name}_is")), loc)
+        self._added(piece, loc)
 
-    def _sorted(self) -> None:
-        order = [next(i for i, p in enumerate(self.state) if p.of == name) for name in self.gradients]
-        self.state = [self.state[i] for i in order]
-        self._main(chain("LAST", permuted(order, "add")) or "refl")
-        self.out.statement = shown(add(*(term_of(p.poly) for p in self.state)))
+    def _blamed(self, gradient: Definition | None) -> str:
+        """Where the backward pass was lost: the operations after the last cotangents that were found, of one layer."""
+        unknown: dict[str, Definition] = {}
+        todo = [gradient] if gradient else []
+        while todo:
+            d = todo.pop()
+            if d.backward and d.name not in self.cotangents and d.name not in unknown:
+                unknown[d.name] = d
+                names = [self.exported.names.get(v, "") for v in d.op.operands]
+                todo += [self.definitions[n] for n in names if n in self.definitions]
+        found = sorted((d for d in unknown.values() if not d.alias), key=lambda d: self.order[d.name])
+        if not found:
+            return ""
+        kinds = dict.fromkeys(d.kind for d in found if d.loc == found[0].loc)
+        return f"; the operations that do not give it are of {found[0].loc}: {', '.join(kinds)}"
+
+    def _added(self, piece: Piece, loc: str) -> None:
+        """A finished piece is added to the sum of those before it, so that what a step is about stays short."""
+        self.finished.append(piece)
+        before = [piece, *(p for p in self.state if p.of == "")]
+        total = Piece(f"sum{len(self.finished)}", "", ())
+        self.out.steps.append(
+            f"noncomputable def {total.name} (A : Arith K) (S : Sizes) (P : Point K) (D : Direction K) : K :=\n"
+            f"  {_sum(before)}"
+        )
+        self._step(before, [total], None, loc)
 
 
-def _slope(name: str, a: Term, value: Term | None = None) -> Term:
-    """The derivative of a function at a, as the library writes it; `value` is the function's there."""
-    f = value or ("fn", name, a)
-    recip = ("fn", "recip", a)
-    return {
-        "exp": f, "log": recip, "recip": mul(MINUS, ("mul", recip, recip)),
-        "rsqrt": ("mul", ("mul", MINUS, HALF), mul(f, f, f)),
-        "tanh": add(ONE, ("mul", MINUS, ("mul", f, f))), "logistic": mul(f, add(ONE, ("mul", MINUS, f))),
-    }[name]  # fmt: skip
+def _orders(sizes: tuple[str, ...], wanted: tuple[str, ...]) -> tuple[tuple[int, ...], ...]:
+    """At which of the indices of `sizes` a value of the sizes `wanted` may be: as they stand, or permuted."""
+    if sizes == wanted:
+        return (tuple(range(len(sizes))),)
+    if sorted(sizes) != sorted(wanted) or len(set(sizes)) < len(sizes):
+        return ()
+    return (tuple(sizes.index(n) for n in wanted),)
 
 
 def _sum(pieces: list[Piece]) -> str:

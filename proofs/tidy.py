@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
-from netc.proofs.export import Exported
+from netc.proofs.assumed import Assumptions
+from netc.proofs.exported import Definition, Exported, close, share
 from netc.proofs.normal import (
     Monomial,
     Normaliser,
@@ -28,20 +28,7 @@ from netc.proofs.normal import (
     rearranged,
     under,
 )
-from netc.proofs.terms import HALF, MINUS, ONE, Term, mul, shown
-
-
-@dataclass
-class Assumptions:
-    """What a proof assumes: field of the structure `Given` -> its type in Lean, and a sentence."""
-
-    found: dict[str, tuple[str, str]] = field(default_factory=dict)
-
-    def ask(self, name: str, at: tuple[Term, ...], statement: str, sentence: str) -> str:
-        """Use one; `statement` is over indices j0, j1, ..; gives its proof at these indices."""
-        bound = "".join(f"(j{n} : N) → " for n in range(len(at)))
-        self.found.setdefault(name, (f"{bound}{statement}", sentence))
-        return f"(H.{name}{''.join(f' {shown(i)}' for i in at)})"
+from netc.proofs.terms import HALF, MINUS, ONE, Term, mul, replaced, shown
 
 
 def at_place(place: int, length: int, p: Proof) -> Proof:
@@ -64,21 +51,36 @@ def pulled(others: int, inner: tuple[tuple[str, str], ...]) -> Proof:
     return chain(*steps)
 
 
+PRODUCTS = {1.0: ONE, 0.5: HALF}
+
+
 class Tidier:
     """Simplifies polynomials of one program."""
 
     def __init__(self, exported: Exported, assumed: Assumptions, sizes: Mapping[str, int]) -> None:
         self.exported, self.assumed = exported, assumed
+        self.rules = (
+            self._signs, self._inverses, self._values, self._masks, self._reciprocals, self._lonely, self._multiples,
+            self._shares,
+        )  # fmt: skip
+        self.again: dict[str, Term] = {}  # see known.py
+        self.masked: dict[str, Term] = {}
         self.normaliser = Normaliser(exported.definitions, lambda d: False)
         self.sums: dict[str, list[str]] = {}
         for d in exported.definitions.values():
             if d.kind == "reduce_sum" and not d.backward:
-                self.sums.setdefault(exported.names[d.op.operands[0]], []).append(d.name)
-        self.shares = {
-            name: round(1 / v)
-            for (v, _), name in exported.constants.items()
-            if 0 < v < 1 and float(1 / round(1 / v)) == v
-        }
+                body = d.body
+                while body[0] == "sum":
+                    body = body[3]
+                read, _ = self.normaliser.atom(body)
+                self.sums.setdefault(read[1], []).append(d.name)
+        self.functions: dict[tuple[str, str], Definition] = {}
+        for d in exported.definitions.values():
+            if d.body[0] == "fn" and not d.backward:
+                read, _ = self.normaliser.atom(d.body[2])
+                self.functions[d.body[1], read[1]] = d
+        self.shares = {name: share(v) for (v, _), name in exported.constants.items() if share(v)}
+        self.literals = {name: v for (v, _), name in exported.constants.items()}
         self.lengths = sizes
 
     def of(self, poly: Polynomial) -> tuple[Polynomial, Proof]:
@@ -104,7 +106,7 @@ class Tidier:
         return chain(both("add_congr", first, self._each(rest)), append(count, after))
 
     def _monomial(self, m: Monomial) -> tuple[Polynomial, Proof]:
-        for rule in (self._signs, self._reciprocals, self._lonely, self._multiples, self._shares):
+        for rule in self.rules:
             if (found := rule(m)) is not None:
                 poly, q = found
                 parts = [self._monomial(x) for x in poly]
@@ -124,6 +126,60 @@ class Tidier:
         rest = moved.factors[2:]
         rule = "(minus_minus_mul L)" if rest else "(minus_minus L)"
         return (Monomial(m.bound, rest),), chain(q, under(m.bound, rule))
+
+    def _inverses(self, m: Monomial) -> tuple[Polynomial, Proof] | None:
+        """Two literals whose product is 1, or 1/2."""
+        places = [i for i, f in enumerate(m.factors) if f[0] == "ref" and f[1] in self.literals]
+        for i in places:
+            for j in places:
+                x, y = m.factors[i][1], m.factors[j][1]
+                product = next((t for v, t in PRODUCTS.items() if close(self.literals[x] * self.literals[y], v)), None)
+                if i >= j or product is None:
+                    continue
+                first, second = sorted((x, y))
+                names = [n.removeprefix("P.") for n in (first, second)]
+                h = self.assumed.ask(
+                    f"product_{'_'.join(names)}", (), f"Same (A.mul {first} {second}) {shown(product)}",
+                    f"{' times '.join(names)} is {'1' if product == ONE else '1/2'}",
+                )  # fmt: skip
+                moved, q = self._front(m, [i, j] if x == first else [j, i])
+                rest = moved.factors[2:]
+                if product == ONE:
+                    return (Monomial(m.bound, rest),), chain(q, under(m.bound, f"(one_of L {h})" if rest else h))
+                gather = chain("(symm (mul_assoc L))", both("mul_congr", h, None)) if rest else h
+                return (Monomial(m.bound, (HALF, *rest)),), chain(q, under(m.bound, gather))
+        return None
+
+    def _values(self, m: Monomial) -> tuple[Polynomial, Proof] | None:
+        """f(x), where the forward pass has that value."""
+        for i, f in enumerate(m.factors):
+            if f[0] != "fn" or f[2][0] != "ref" or (f[1], f[2][1]) not in self.functions:
+                continue
+            d = self.functions[f[1], f[2][1]]
+            _, _, argument = d.body
+            argument, q = self.normaliser.atom(argument)
+            if not all(a[0] == "i" for a in argument[2]) or len(set(argument[2])) < len(d.at):
+                continue
+            of = dict(zip((a[1] for a in argument[2]), f[2][2], strict=True))
+            value = ("ref", d.name, tuple(of[a] for a in d.at))
+            factors = (*m.factors[:i], value, *m.factors[i + 1 :])
+            fold = f"(symm {chain(f'{d.name}_is', q and f'(cong A.{f[1]} {q})')})"
+            return (Monomial(m.bound, factors),), under(m.bound, at_place(i, len(factors), fold))
+        return None
+
+    def _masks(self, m: Monomial) -> tuple[Polynomial, Proof] | None:
+        """[c] v = v."""
+        for i, c in enumerate(m.factors):
+            for j, v in enumerate(m.factors):
+                if c[0] != "ind" or v[0] != "ref" or v[1] not in self.masked:
+                    continue
+                at = dict(zip(self.exported.definitions[v[1]].at, v[2], strict=True))
+                if replaced(self.masked[v[1]], at) == c[1]:
+                    moved, q = self._front(m, [i, j])
+                    own = f"(masked_{v[1]} L H)"
+                    drop = f"(masked_mul L {own})" if moved.factors[2:] else own
+                    return (Monomial(m.bound, moved.factors[1:]),), chain(q, under(m.bound, drop))
+        return None
 
     def _reciprocals(self, m: Monomial) -> tuple[Polynomial, Proof] | None:
         for i, f in enumerate(m.factors):
@@ -166,11 +222,12 @@ class Tidier:
             f = m.factors[place]
             if f[0] == "ind" and f[1][0] == "equal" and f[1][2] == ("i", index) and f[1][1][0] == "ref":
                 return self._label(m, place, index, f[1][1])
-            if f[0] != "ref" or f[1] not in self.exported.definitions or self.exported.definitions[f[1]].backward:
+            d = self.exported.definitions.get(f[1]) if f[0] == "ref" else None
+            if f[0] != "ref" or (d and d.backward):
                 continue
             if (found := self._folded(m, place, index)) is not None:
                 return found
-            if self.exported.definitions[f[1]].kind in ("sub", "select", "add"):
+            if d and d.kind in ("sub", "select", "add"):
                 return self._opened(m, place)
         return None
 
@@ -202,10 +259,12 @@ class Tidier:
         f = m.factors[place]
         for name in self.sums.get(f[1], ()):
             d = self.exported.definitions[name]
-            inner, body = [], d.body
+            inner, body, sizes = [], d.body, []
             while body[0] == "sum":
                 inner.append(body[1])
+                sizes.append((body[1], body[2]))
                 body = body[3]
+            body, moved_by = self.normaliser.atom(body)
             of_body = dict(zip((i[1] for i in body[2]), f[2], strict=True))
             bound = [i for i, _ in m.bound]
             group = [of_body[i][1] if of_body[i][0] == "i" else "" for i in inner]
@@ -215,7 +274,8 @@ class Tidier:
                 continue
             total = ("ref", name, tuple(of_body[i] for i in d.at))
             moved, q, others = self._tail(m, place, [bound.index(g) for g in group])
-            fold = at_place(others, others + 1, f"(symm {name}_is)")
+            whole = chain(f"{name}_is", under(tuple(sizes), moved_by))
+            fold = at_place(others, others + 1, f"(symm {whole})")
             return (Monomial(moved.bound, (*moved.factors[:-1], total)),), chain(q, under(moved.bound, fold))
         return None
 

@@ -20,7 +20,24 @@ from pathlib import Path
 
 from netc.codegen.program import build
 from netc.netspec.check import check
-from netc.netspec.layers import BatchNorm, Conv2d, Dense, Flatten, MaxPool
+from netc.netspec.layers import (
+    AvgPool,
+    BatchNorm,
+    Chain,
+    Conv2d,
+    Dense,
+    Flatten,
+    GlobalAvgPool,
+    LayerNorm,
+    LearnedTokens,
+    MaxPool,
+    Residual,
+    SelectToken,
+    SelfAttention,
+    SpatialFlatten,
+    TiedHead,
+    TokenPositionEmbed,
+)
 from netc.netspec.recipe import Recipe
 from netc.netspec.spec import NetSpec
 from netc.proofs.lean import PACKAGE, VERSION
@@ -32,6 +49,21 @@ NETS = {
     "cnn": NetSpec("cnn", (5, 4, 2), (
         Conv2d(2, 3, 2, "same-symmetric", activation="relu", name="conv"), BatchNorm(name="norm"),
         MaxPool(2, 1, name="pool"), Flatten(), Dense(4, name="head"),
+    )),
+    # a branch, a strided and a depthwise convolution, a pool that pads
+    "res": NetSpec("res", (4, 3, 2), (
+        Residual(Conv2d(2, 3, 1, "same", groups=2, name="depthwise"), Conv2d(2, 1, name="side"), name="block"),
+        Conv2d(3, 1, 2, name="stride"), AvgPool(2, 1, "same", name="pool"), GlobalAvgPool(), Dense(4, name="head"),
+    )),
+    # rows of a table, slices, a mask, softmax, layer norm, concatenation
+    "gpt": NetSpec("gpt", (3,), (TiedHead(TokenPositionEmbed(5, 4), Chain((
+        Residual(Chain((Dense(12, bias=False, name="qkv"), SelfAttention(2, causal=True))), name="block"),
+        LayerNorm(name="norm"),
+    )), name="model"),), dtype="i32"),
+    # a class token, which is concatenated and selected; gelu by erf
+    "vit": NetSpec("vit", (2, 2, 3), (
+        SpatialFlatten(), Dense(4, activation="gelu", name="patch"), LearnedTokens(name="class"),
+        SelectToken(0), Dense(4, name="head"),
     )),
 }  # fmt: skip
 WRONG = [

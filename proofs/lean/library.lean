@@ -44,6 +44,9 @@ inductive B : Type where
 
 noncomputable def choose {α : Type} (c : B) (a b : α) : α := B.rec (motive := fun _ => α) b a c
 
+/-- a and b. -/
+noncomputable def both (a b : B) : B := choose a b B.no
+
 noncomputable def plus (m n : N) : N := N.rec (motive := fun _ => N) m (fun _ s => N.succ s) n
 
 noncomputable def times (m n : N) : N := N.rec (motive := fun _ => N) N.zero (fun _ s => plus s m) n
@@ -53,16 +56,26 @@ noncomputable def equal (m : N) : N → B :=
   N.rec (motive := fun _ => N → B) (fun n => N.rec (motive := fun _ => B) B.yes (fun _ _ => B.no) n)
     (fun _ below n => N.rec (motive := fun _ => B) B.no (fun k _ => below k) n) m
 
+/-- Whether m < n. -/
+noncomputable def less (m : N) : N → B :=
+  N.rec (motive := fun _ => N → B) (fun n => N.rec (motive := fun _ => B) B.no (fun _ _ => B.yes) n)
+    (fun _ below n => N.rec (motive := fun _ => B) B.no (fun k _ => below k) n) m
+
+/-- i, or the last index of an axis of size n if i is past it. -/
+noncomputable def clamp (n i : N) : N :=
+  choose (less i n) i (N.rec (motive := fun _ => N) N.zero (fun k _ => k) n)
+
 -- Numbers --------------------------------------------------------------------------------------------------------
 
 /-- What a program computes with. `gt` is >, `lowest` is what a maximum starts from, `recip` is 1/x, `rsqrt` is
-1/sqrt(x). -/
+1/sqrt(x), `erf_slope` is 2/sqrt(pi). -/
 structure Arith (K : Type) where
   zero : K
   one : K
   minus : K
   half : K
   lowest : K
+  erf_slope : K
   add : K → K → K
   mul : K → K → K
   gt : K → K → B
@@ -72,6 +85,9 @@ structure Arith (K : Type) where
   rsqrt : K → K
   tanh : K → K
   logistic : K → K
+  erf : K → K
+  sin : K → K
+  cos : K → K
 
 /-- The laws of a commutative ring, `minus` being -1; and that no number is greater than itself. -/
 structure Laws {K : Type} (A : Arith K) where
@@ -232,6 +248,18 @@ theorem choose_split {c : B} :
     (symm (trans (add_congr (L.one_mul a) (trans (mul_congr (trans (add_congr refl (mul_one L)) L.cancel) refl)
       (zero_mul L))) (L.add_zero a))) c
 
+/-- e = exp of what is lowest outside of c, which is 0: so it is [c] e. -/
+theorem masked {c : B} (h : (x : K) → Same (A.exp (A.add A.lowest x)) A.zero) :
+    Same (A.mul (ind A c) (A.exp (A.add (choose c a A.lowest) b))) (A.exp (A.add (choose c a A.lowest) b)) :=
+  B.rec
+    (motive := fun c =>
+      Same (A.mul (ind A c) (A.exp (A.add (choose c a A.lowest) b))) (A.exp (A.add (choose c a A.lowest) b)))
+    (trans (zero_mul L) (symm (h b))) (L.one_mul (A.exp (A.add a b))) c
+
+/-- What has such a factor is so too. -/
+theorem masked_mul (h : Same (A.mul a b) b) : Same (A.mul a (A.mul b c)) (A.mul b c) :=
+  trans (symm (L.mul_assoc a b c)) (mul_congr h refl)
+
 /-- max(a, b) > b if and only if a > b. -/
 theorem gt_max : Same (A.gt (max A a b) b) (A.gt a b) :=
   B.rec (motive := fun c => Same (A.gt a b) c → Same (A.gt (choose c a b) b) c)
@@ -253,10 +281,12 @@ noncomputable def dual {K : Type} (A : Arith K) : Arith (Dual K) where
   minus := Dual.mk A.minus A.zero
   half := Dual.mk A.half A.zero
   lowest := Dual.mk A.lowest A.zero
+  erf_slope := Dual.mk A.erf_slope A.zero
   add := fun a b => Dual.mk (A.add a.re b.re) (A.add a.eps b.eps)
   mul := fun a b => Dual.mk (A.mul a.re b.re) (A.add (A.mul a.eps b.re) (A.mul a.re b.eps))
   gt := fun a b => A.gt a.re b.re
-  -- exp' = exp, log' = 1/x, (1/x)' = -(1/x)², (x^-1/2)' = -1/2 (x^-1/2)³, tanh' = 1 - tanh², s' = s (1 - s)
+  -- exp' = exp, log' = 1/x, (1/x)' = -(1/x)², (x^-1/2)' = -1/2 (x^-1/2)³, tanh' = 1 - tanh², s' = s (1 - s),
+  -- erf' = 2/sqrt(pi) exp(-x²), sin' = cos, cos' = -sin
   exp := fun a => Dual.mk (A.exp a.re) (A.mul (A.exp a.re) a.eps)
   log := fun a => Dual.mk (A.log a.re) (A.mul (A.recip a.re) a.eps)
   recip := fun a => Dual.mk (A.recip a.re) (A.mul (A.mul A.minus (A.mul (A.recip a.re) (A.recip a.re))) a.eps)
@@ -266,6 +296,9 @@ noncomputable def dual {K : Type} (A : Arith K) : Arith (Dual K) where
     (A.mul (A.add A.one (A.mul A.minus (A.mul (A.tanh a.re) (A.tanh a.re)))) a.eps)
   logistic := fun a => Dual.mk (A.logistic a.re)
     (A.mul (A.mul (A.logistic a.re) (A.add A.one (A.mul A.minus (A.logistic a.re)))) a.eps)
+  erf := fun a => Dual.mk (A.erf a.re) (A.mul (A.mul A.erf_slope (A.exp (A.mul A.minus (A.mul a.re a.re)))) a.eps)
+  sin := fun a => Dual.mk (A.sin a.re) (A.mul (A.cos a.re) a.eps)
+  cos := fun a => Dual.mk (A.cos a.re) (A.mul (A.mul A.minus (A.sin a.re)) a.eps)
 
 section
 variable {K : Type} {A : Arith K} {a b : Dual K} {x y s t : K} {n : N}
@@ -326,6 +359,10 @@ theorem rsqrt_re (h : Same a.re x) : Same ((dual A).rsqrt a).re (A.rsqrt x) := c
 theorem tanh_re (h : Same a.re x) : Same ((dual A).tanh a).re (A.tanh x) := cong A.tanh h
 theorem logistic_re (h : Same a.re x) : Same ((dual A).logistic a).re (A.logistic x) := cong A.logistic h
 
+theorem erf_re (h : Same a.re x) : Same ((dual A).erf a).re (A.erf x) := cong A.erf h
+theorem sin_re (h : Same a.re x) : Same ((dual A).sin a).re (A.sin x) := cong A.sin h
+theorem cos_re (h : Same a.re x) : Same ((dual A).cos a).re (A.cos x) := cong A.cos h
+
 theorem exp_eps (h : Same a.re x) (k : Same a.eps s) : Same ((dual A).exp a).eps (A.mul (A.exp x) s) :=
   mul_congr (cong A.exp h) k
 
@@ -349,4 +386,15 @@ theorem logistic_eps (h : Same a.re x) (k : Same a.eps s) :
     Same ((dual A).logistic a).eps
       (A.mul (A.mul (A.logistic x) (A.add A.one (A.mul A.minus (A.logistic x)))) s) :=
   mul_congr (cong (fun z => A.mul (A.logistic z) (A.add A.one (A.mul A.minus (A.logistic z)))) h) k
+
+theorem sin_eps (h : Same a.re x) (k : Same a.eps s) : Same ((dual A).sin a).eps (A.mul (A.cos x) s) :=
+  mul_congr (cong A.cos h) k
+
+theorem cos_eps (h : Same a.re x) (k : Same a.eps s) :
+    Same ((dual A).cos a).eps (A.mul (A.mul A.minus (A.sin x)) s) :=
+  mul_congr (cong (fun z => A.mul A.minus (A.sin z)) h) k
+
+theorem erf_eps (h : Same a.re x) (k : Same a.eps s) :
+    Same ((dual A).erf a).eps (A.mul (A.mul A.erf_slope (A.exp (A.mul A.minus (A.mul x x)))) s) :=
+  mul_congr (cong (fun z => A.mul A.erf_slope (A.exp (A.mul A.minus (A.mul z z)))) h) k
 end

@@ -9,17 +9,19 @@ from typing import Any
 import numpy as np
 
 from netc.codegen.ir import Op
-from netc.proofs.export import Exported
+from netc.proofs.exported import Exported
 from netc.proofs.terms import Term
 
-NUMBERS = {"zero": 0.0, "one": 1.0, "minus": -1.0, "half": 0.5, "lowest": -math.inf}
+NUMBERS = {
+    "zero": 0.0, "one": 1.0, "minus": -1.0, "half": 0.5, "lowest": -math.inf, "erf_slope": 2 / math.sqrt(math.pi),
+}  # fmt: skip
 TWO = {
     "add": lambda a, b: a + b, "mul": lambda a, b: a * b, "max": max, "gt": lambda a, b: a > b,
-    "equal": lambda a, b: a == b, "plus": lambda a, b: a + b, "times": lambda a, b: a * b,
+    "equal": lambda a, b: a == b, "less": lambda a, b: a < b, "plus": lambda a, b: a + b, "times": lambda a, b: a * b,
 }  # fmt: skip
 FUNCTIONS = {
     "exp": math.exp, "log": math.log, "recip": lambda x: 1 / x, "rsqrt": lambda x: 1 / math.sqrt(x), "tanh": math.tanh,
-    "logistic": lambda x: 1 / (1 + math.exp(-x)),
+    "logistic": lambda x: 1 / (1 + math.exp(-x)), "erf": math.erf,
 }  # fmt: skip
 
 
@@ -39,6 +41,10 @@ def value(term: Term, held: Mapping[str, Any], sizes: Mapping[str, int], at: Map
         return FUNCTIONS[term[1]](value(term[2], held, sizes, at))
     if head == "ref":
         return held[term[1]][tuple(value(i, held, sizes, at) for i in term[2])]
+    if head == "clamp":
+        return min(value(term[2], held, sizes, at), sizes[term[1]] - 1)
+    if head == "size":
+        return sizes[term[1]]
     return at[term[1]] if head == "i" else term[1]
 
 
@@ -64,14 +70,13 @@ def chosen(op: Op, x: Any) -> Any:
 
 def run(exported: Exported, given: Mapping[str, Any]) -> dict[str, Any]:
     """Every definition, as an array over its sizes; `given` are the fields, in the shapes of the program."""
-    sizes = {a.name: a.size for a in exported.axes.sizes}
-    held = {
-        name: np.asarray(given[f.said] if f.said in given else float(f.said.split()[2])).reshape(
-            tuple(sizes[s] for s in f.sizes)
-        )
-        for name, f in exported.fields.items()
-        if not name.startswith("P.chosen")
-    }
+    sizes = {**{a.name: a.size for a in exported.axes.sizes}, **{o: n for n, o in exported.offsets.items()}}
+    tables = {name: dict(attrs)["value"] for (attrs, _), name in exported.tables.items()}
+    held = {}
+    for name, f in exported.fields.items():
+        if not name.startswith("P.chosen"):
+            found = tables.get(name) or (given[f.said] if f.said in given else float(f.said.split()[2]))
+            held[name] = np.asarray(found).reshape(tuple(sizes[s] for s in f.sizes))
     for d in exported.definitions.values():
         if d.kind == "max_pool":
             name = f"P.chosen_{d.name}"

@@ -15,11 +15,14 @@ from netc.codegen.ir import Function
 from netc.codegen.program import build
 from netc.netspec.check import check
 from netc.netspec.errors import UserError
-from netc.netspec.layers import Chain, Dense, TiedHead, TokenPositionEmbed
+from netc.netspec.layers import Activation, AvgPool, Chain, Dense, Dropout, SelectiveScan
+from netc.netspec.loss import CrossEntropy, MeanSquaredError
 from netc.netspec.recipe import Recipe
 from netc.netspec.spec import NetSpec
+from netc.netspec.types import TensorType
 from netc.proofs import lean
-from netc.proofs.prove import checked, gradient_function, places, prove
+from netc.proofs.file import grouped
+from netc.proofs.prove import checked, gradient_function, places, prove, prove_layer, prove_loss
 from netc.proofs.theorem import NotProvenError, proved
 from tests.proofs.meaning import run
 
@@ -27,7 +30,7 @@ ROOT = Path(__file__).parents[2]
 found = importlib.util.spec_from_file_location("prove_faults", ROOT / "scripts" / "prove_faults.py")
 prove_faults = importlib.util.module_from_spec(found)
 found.loader.exec_module(prove_faults)
-MLP, CNN = prove_faults.NETS.values()
+MLP, CNN, RES, GPT, VIT = prove_faults.NETS.values()
 
 
 @cache
@@ -49,14 +52,14 @@ def there() -> None:
         pytest.skip(lean.missing())
 
 
-@pytest.mark.parametrize("spec", [MLP, CNN], ids=lambda s: s.name)
+@pytest.mark.parametrize("spec", prove_faults.NETS.values(), ids=lambda s: s.name)
 def test_the_exported_definitions_mean_what_the_program_does(spec):
     function, trained = toy(spec)
     exported = proved(function, trained).exported
     rng = np.random.default_rng(3)
     given = {}
     for name, v in zip(function.names, function.params, strict=True):
-        integers = rng.integers(-3, 4, v.shape) if name != "y" else rng.integers(0, 4, v.shape)
+        integers = rng.integers(0, 4, v.shape) if v.type.dtype == "i32" else rng.integers(-3, 4, v.shape)
         given[name] = integers.astype(np.int32 if v.type.dtype == "i32" else np.float64)
     wanted = evaluate(function, [given[n] for n in function.names], FloatArithmetic("f64"))
     held = run(exported, given)
@@ -65,7 +68,7 @@ def test_the_exported_definitions_mean_what_the_program_does(spec):
         np.testing.assert_allclose(found, result, rtol=1e-12, atol=1e-12)  # float64, summed in another order
 
 
-@pytest.mark.parametrize("spec", [MLP, CNN], ids=lambda s: s.name)
+@pytest.mark.parametrize("spec", [CNN, GPT], ids=lambda s: s.name)
 def test_a_net_is_proven(spec, tmp_path):
     there()
     proof = prove(program(spec))
@@ -94,10 +97,10 @@ def changed(function: Function, where: str, named: str, **attrs) -> Function:
 @pytest.mark.parametrize(
     ("where", "kind", "attrs", "blamed"),
     [
-        ("loss (vjp)", "sub", {}, "head"),
-        ("loss (vjp)", "sub", {"kind": "add"}, "head"),
-        ("hidden (vjp)", "compare", {}, "hidden"),
-        ("head (vjp)", "reduce_sum", {"kind": "reduce_max"}, "head.bias"),
+        ("loss (vjp)", "sub", {}, r"of loss \(vjp\): div, sub, mul"),
+        ("loss (vjp)", "sub", {"kind": "add"}, r"of loss \(vjp\): div, add, mul"),
+        ("hidden (vjp)", "compare", {}, r"of hidden \(vjp\): compare, select"),
+        ("head (vjp)", "reduce_sum", {"kind": "reduce_max"}, r"of head \(vjp\): reduce_max"),
     ],
 )
 def test_a_wrong_rule_is_named(where, kind, attrs, blamed):
@@ -123,14 +126,27 @@ def test_a_refused_theorem_is_named_in_the_words_of_netc():
     assert places(proof, f"x.lean:{at}:3: error: type mismatch") == (proof.proved.places["step1"],)
 
 
-GELU = NetSpec("toy", (3,), (Dense(4, activation="gelu", name="hidden"), Dense(2, name="head")))
-TEXT = NetSpec("toy", (4,), (TiedHead(TokenPositionEmbed(5, 3), Dense(3), name="model"),), dtype="i32")
+def test_what_is_not_proven_is_named():
+    scan = SelectiveScan(1)
+    with pytest.raises(UserError, match=r"wants operations that it has a meaning for, got selectiveScan: log1p"):
+        prove_layer(scan, TensorType((3, 4)), 3)
 
 
-@pytest.mark.parametrize(("spec", "got"), [(GELU, "hidden: erf"), (TEXT, r"model.embed: take")])
-def test_what_is_not_proven_is_named(spec, got):
-    with pytest.raises(UserError, match=f"wants operations that it has a meaning for, got {got}, in toy"):
-        prove(program(spec))
+@pytest.mark.parametrize("layer", [Activation("gelu-tanh"), AvgPool(2, 1, "same"), Dropout(0.5)], ids=lambda x: x.kind)
+def test_one_layer_is_proven_for_any_cotangent(layer):
+    found = prove_layer(layer, TensorType((3, 2, 2)), 3)
+    assert found.gradients == ("x",) and "(A.mul (P.dy" in found.text
+
+
+@pytest.mark.parametrize("loss", [CrossEntropy(), MeanSquaredError()], ids=lambda x: x.kind)
+def test_a_loss_is_proven(loss):
+    assert prove_loss(loss, TensorType((4,)), 3).gradients == ("output",)
+
+
+def test_large_structures_are_in_groups():
+    text = "/-- a -/\nstructure Sizes where\n" + "".join(f"  n{i} : N\n" for i in range(300)) + "\nS.n7 S.n250"
+    made = grouped(text)
+    assert made.count("structure Sizes") == 3 and made.endswith("S.g0.n7 S.g1.n250")
 
 
 def test_another_step_is_refused():

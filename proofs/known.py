@@ -1,0 +1,129 @@
+"""What is known of single values: functions that the backward pass computes again, and values that a mask leaves as is.
+
+- again: a value of the backward pass is a function of what the forward pass has, up to a sign: tanh(-u) = -tanh(u).
+- masked: exp(x - m), where x is -inf outside of a mask, is 0 there; so is what has it as a factor.
+
+Each is a lemma of the file, about the value at its own indices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from netc.proofs.assumed import Assumptions
+from netc.proofs.exported import Definition, Exported
+from netc.proofs.normal import Normaliser, Polynomial, Proof, back, both, chain, same_polynomial, term_of
+from netc.proofs.terms import LOWEST, MINUS, Term, mul, replaced, shown
+from netc.proofs.tidy import Tidier
+
+ODD = ("tanh", "erf")
+INSIDE = ("add", "sub", "mul", "neg", "div")  # what the argument of a function is made of
+
+
+def base(loc: str) -> str:
+    """The layer of a place, in the forward pass."""
+    return loc.removesuffix(" (vjp)")
+
+
+class Known:
+    """The lemmas on the values of one program. They are told to the tidier and to its normalisers."""
+
+    def __init__(self, exported: Exported, assumed: Assumptions, tidier: Tidier) -> None:
+        self.definitions, self.assumed, self.tidier = exported.definitions, assumed, tidier
+        self.plain = Normaliser(self.definitions, lambda d: False)
+        self.lemmas: list[str] = []
+        functions = [d for d in self.definitions.values() if d.body[0] == "fn"]
+        for d in functions:
+            if d.backward:
+                self._again(d, [f for f in functions if f.loc == base(d.loc) and f.sizes == d.sizes])
+            elif d.body[1] == "exp":
+                self._masked(d)
+        for d in self.definitions.values():
+            if d.backward and d.kind == "mul":
+                self._masked_product(d)
+
+    def _lemma(self, name: str, d: Definition, left: Term, right: Term, proof: Proof) -> None:
+        binder = f" {{{' '.join(d.at)} : N}}" if d.at else ""
+        self.lemmas.append(
+            f"theorem {name}{binder} (L : Laws A) (H : Given A S P) : Same {shown(left)} {shown(right)} :=\n"
+            f"  {proof or 'refl'}"
+        )
+
+    # -- functions that are computed again ---------------------------------------------------------------------------
+
+    def _again(self, d: Definition, forward: list[Definition]) -> None:
+        _, name, argument = d.body
+        opened = Normaliser(self.definitions, lambda c: c.backward)
+        wanted, q = self._argument(opened, argument)
+        reads = {f[1] for m in wanted for f in m.factors if f[0] == "ref"}
+        for f in forward:
+            for given, value, last in self._values(name, f, d):
+                inner = Normaliser(
+                    self.definitions, lambda c: c.loc == base(d.loc) and c.kind in INSIDE and c.name not in reads
+                )
+                found, r = self._argument(inner, given)
+                same, proof = same_polynomial(wanted, found)
+                if same:
+                    self._lemma(f"argument_{d.name}", d, given, term_of(found), r)
+                    argue = chain(q, proof, f"(symm (argument_{d.name} L H))")
+                    self._lemma(
+                        f"again_{d.name}", d, d.term, value, chain(f"{d.name}_is", f"(cong A.{name} {argue})", last)
+                    )
+                    self.tidier.again[d.name] = value
+                    return
+
+    def _argument(self, normaliser: Normaliser, term: Term) -> tuple[Polynomial, Proof]:
+        found, q = normaliser.of(term)
+        simple, r = self.tidier.of(found)
+        return simple, chain(q, r)
+
+    def _values(self, name: str, f: Definition, d: Definition) -> Iterator[tuple[Term, Term, Proof]]:
+        """Of the function `name` at arguments that f's makes: the argument, the value there, and why, from the left."""
+        at = dict(zip(f.at, (("i", i) for i in d.at), strict=True))
+        u, own = replaced(f.body[2], at), replaced(f.term, at)
+        if f.body[1] == name:
+            yield u, own, f"(symm {f.name}_is)"
+            if name in ODD:
+                odd = self.assumed.of_all(
+                    f"{name}_odd", f"Same (A.{name} (A.mul A.minus x)) (A.mul A.minus (A.{name} x))",
+                    f"{name}(-x) is -{name}(x)",
+                )  # fmt: skip
+                yield mul(MINUS, u), mul(MINUS, own), f"(trans ({odd} _) (mul_congr refl (symm {f.name}_is)))"
+        elif (f.body[1], name) == ("erf", "exp"):
+            square = mul(MINUS, ("mul", u, u))  # as the derivative of erf has it
+            yield square, ("fn", "exp", square), None
+
+    # -- masks -------------------------------------------------------------------------------------------------------
+
+    def _masked(self, d: Definition) -> None:
+        """e = exp((c ? x : -inf) - m) is [c] e."""
+        argument, to_difference = self.plain.atom(d.body[2])
+        if argument[0] != "ref" or argument[1] not in self.definitions:
+            return
+        difference = self.definitions[argument[1]]
+        if difference.kind != "sub":
+            return
+        chosen, to_choice = self.plain.atom(self.plain.body(argument)[1])
+        if chosen[0] != "ref" or chosen[1] not in self.definitions or self.definitions[chosen[1]].kind != "select":
+            return
+        _, c, _, other = self.plain.body(chosen)
+        (c, qc), (other, qo) = self.plain.truth(c), self.plain.atom(other)
+        if other != LOWEST:
+            return
+        zero = self.assumed.of_all("exp_lowest", "Same (A.exp (A.add A.lowest x)) A.zero", "exp(-inf + x) is 0")
+        parts = f"(choose_all {qc or 'refl'} refl {qo or 'refl'})" if qc or qo else None
+        inner = both("add_congr", chain(to_choice, f"{chosen[1]}_is", parts), None)
+        opened = chain(f"{d.name}_is", f"(cong A.exp {chain(to_difference, f'{difference.name}_is', inner)})")
+        proof = chain(both("mul_congr", None, opened), f"(masked L {zero})", back(opened))
+        self._lemma(f"masked_{d.name}", d, mul(("ind", c), d.term), d.term, proof)
+        self.tidier.masked[d.name] = c
+
+    def _masked_product(self, d: Definition) -> None:
+        first, q = self.plain.atom(d.body[1])
+        if first[0] != "ref" or first[1] not in self.tidier.masked:
+            return
+        c = replaced(self.tidier.masked[first[1]], dict(zip(self.definitions[first[1]].at, first[2], strict=True)))
+        opened = chain(f"{d.name}_is", both("mul_congr", q, None))
+        proof = chain(both("mul_congr", None, opened), f"(masked_mul L (masked_{first[1]} L H))", back(opened))
+        self._lemma(f"masked_{d.name}", d, mul(("ind", c), d.term), d.term, proof)
+        self.tidier.masked[d.name] = c

@@ -1,0 +1,109 @@
+"""Of which layers, losses and nets `netc prove` finds a proof, and which of them Lean takes.
+
+    python scripts/proof_table.py [--layers] [--check] [--nets NET ..] [--write]
+
+One row for each kind of layer that has a rule of its own, for each loss, and for each net of --nets. `--check` lets
+Lean check each file, one after the other. `--write` writes docs/measurements/proofs.md, in which rows of nets that were
+not asked for stay as they are.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from netc.codegen.program import build
+from netc.netspec.check import check
+from netc.netspec.errors import NetcError, UserError
+from netc.netspec.find import find
+from netc.netspec.loss import LOSSES
+from netc.netspec.recipe import Recipe
+from netc.netspec.types import TensorType
+from netc.proofs.lean import PACKAGE, VERSION
+from netc.proofs.prove import Proof, checked, prove, prove_layer, prove_loss
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "measurements" / "proofs.md"
+NETS = ("mnist-mlp", "mnist-cnn", "tiny-gpt", "vit_tiny_patch4_32", "resnet34")
+
+
+def row(name: str, make: Callable[[], Proof], folder: Path, ask: bool) -> str:
+    """One row of the page: what was found, and Lean's answer."""
+    begin = time.process_time()
+    try:
+        proof = make()
+    except (UserError, NetcError) as error:
+        unread = re.search(r"meaning for, got \S+ (.*), in ", str(error))
+        reason = f"no meaning yet for {unread[1]}" if unread else re.split(r"; `netc certify`", str(error))[0]
+        return f"| {name} | not found: {reason} | | | | |"
+    search = time.process_time() - begin
+    size = f"{len(proof.proved.exported.definitions)} | {proof.lines:,} | {search:.1f}"
+    if not ask:
+        return f"| {name} | found | {size} | |"
+    path = folder / "proof.lean"
+    path.write_text(proof.text, encoding="utf-8")
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    answer = checked(proof, path)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    said = f"taken, {spent:.0f}" if answer.holds else "refused"
+    return f"| {name} | found | {size} | {said} |"
+
+
+def main() -> int:
+    """Find, check and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--layers", action="store_true", help="the layers and losses")
+    parser.add_argument("--nets", nargs="*", default=[], metavar="NET")
+    parser.add_argument("--check", action="store_true", help="let Lean check each")
+    parser.add_argument("--write", action="store_true")
+    options = parser.parse_args()
+    sys.path.insert(0, str(ROOT))
+    from tests.codegen.examples import EXAMPLES
+
+    rows: dict[str, str] = {}
+    if PAGE.exists():
+        rows = {m[1]: m[0] for m in re.finditer(r"^\| (\S+) \| .*$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)}
+    jobs: dict[str, Callable[[], Proof]] = {}
+    if options.layers:
+        for kind, e in EXAMPLES.items():
+            jobs[kind] = lambda e=e: prove_layer(e.layer, e.x, 3)
+        for kind, loss in LOSSES.items():
+            jobs[f"loss:{kind}"] = lambda loss=loss: prove_loss(loss(), TensorType((4,)), 3)
+    for name in options.nets:
+        jobs[name] = lambda name=name: prove(build(check(find(name)), Recipe(), 3))
+    with tempfile.TemporaryDirectory() as folder:
+        for name, make in jobs.items():
+            rows[name] = row(name, make, Path(folder), options.check)
+            print(rows[name], flush=True)
+            if options.write:
+                PAGE.write_text(page(rows), encoding="utf-8")
+    return 0
+
+
+def page(rows: Mapping[str, str]) -> str:
+    """The page: nets, layers, losses."""
+    losses = [n for n in rows if n.startswith("loss:")]
+    nets = [n for n in rows if n in NETS]
+    layers = [n for n in rows if n not in losses and n not in nets]
+    head = ["| | proof | operations | lines of Lean | search, CPU s | Lean, CPU s |", "|---|---|---|---|---|---|"]
+    found = sum("| found |" in rows[n] for n in layers)
+    return "\n".join([
+        "# What is proven", "",
+        f"{time.strftime('%Y-%m-%d')}, {PACKAGE} {VERSION}. Printed by `python scripts/proof_table.py`.", "",
+        "A proof is found by `netc prove`; it is one only where Lean took it, in the last column. An empty column was",
+        "not checked.", "", "## Nets", "", *head, *(rows[n] for n in nets), "", "## Layers", "",
+        "The rule of each kind by itself: <dy, y> for any dy, with the gradients to input and parameters. A proof is",
+        f"found for {found} of {len(layers)}. All are measured by `netc oracle`, too.", "",
+        *head, *(rows[n] for n in layers), "", "## Losses", "", *head, *(rows[n] for n in losses), "",
+    ])  # fmt: skip
+
+
+if __name__ == "__main__":
+    sys.exit(main())
