@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 from netc.codegen.ir import Function, Module, Op, Placement, Value
 from netc.codegen.ops import OPS
@@ -76,15 +76,17 @@ def _attributes(*given: str) -> str:
     return f" {{{stated}}}" if stated else ""
 
 
-def _donor(function: Function, v: Value, dialect: Dialect) -> str:
+def _donor(v: Value, written: Container[Value], dialect: Dialect) -> str:
     """The mark of a donated argument. IREE writes into one only where a part of it is replaced, else beside it."""
-    replaced = dialect == "iree" and any(op.kind == "update" and op.operands[0] is v for op in function.ops)
-    return "jax.buffer_donor = true" if dialect == "xla" else "iree.abi.consume" if replaced else ""
+    if dialect == "xla":
+        return "jax.buffer_donor = true"
+    return "iree.abi.consume" if dialect == "iree" and v in written else ""
 
 
 def _function(function: Function, dialect: Dialect, locations: _Locations) -> list[str]:
     names: dict[Value, str] = {v: f"%arg{i}" for i, v in enumerate(function.params)}
-    donor = [_donor(function, v, dialect) if i < function.donated else "" for i, v in enumerate(function.params)]
+    written = {op.operands[0] for op in function.ops if op.kind == "update"}
+    donor = [_donor(v, written, dialect) if i < function.donated else "" for i, v in enumerate(function.params)]
     layout = function.layout
     placed = [_sharding(p) for p in layout.arguments] if layout else [""] * len(names)
     arguments = ", ".join(
@@ -96,7 +98,8 @@ def _function(function: Function, dialect: Dialect, locations: _Locations) -> li
     results = ", ".join(mlir_type(v.type) + _attributes(p) for v, p in zip(function.results, found, strict=True))
     visibility = "private" if function.private else "public"
     lines = [f"  func.func {visibility} @{function.name}({arguments}) -> ({results}) {{"]
-    lines += [f"    {line}" for line in _start(function, dialect)]
+    start = _start(function, dialect)
+    lines += [f"    {line}" for line in start]
     for index, op in enumerate(function.ops):
         row, several = OPS[op.kind], OPS[op.kind].multi
         if several is not None:
@@ -106,7 +109,7 @@ def _function(function: Function, dialect: Dialect, locations: _Locations) -> li
             lines += [f"    {line}" for line in statement]
             continue
         names[op.result] = f"%{index}"
-        if row.any_batch is not None and _any_batch(op):
+        if start and row.any_batch is not None and _any_batch(op):
             made = row.any_batch(op, _names(names, op.operands), f"%{index}", dialect)
             lines += [f"    {line} {locations(op.loc)}" for line in made]
             continue
