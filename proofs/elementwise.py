@@ -8,9 +8,15 @@ from netc.proofs.exported import TYPES, Exported, Field, Indices, Meaning, bound
 from netc.proofs.terms import MINUS, Term, add, mul, sums
 
 
-def two(head: str) -> Meaning:
-    """An operation on two numbers at the same indices."""
-    return lambda e, op, at: (head, e.at(op.operands[0], at), e.at(op.operands[1], at))
+def two(head: str, lean: str = "K") -> Meaning:
+    """An operation on two numbers at the same indices, or on two truth values."""
+
+    def meaning(e: Exported, op: Op, at: Indices) -> Term:
+        if TYPES[op.result.type.dtype] != lean:
+            raise UnreadError(f"{op.loc}: {op.kind} of {op.result.type.dtype}")
+        return (head, e.at(op.operands[0], at), e.at(op.operands[1], at))
+
+    return meaning
 
 
 def function(name: str) -> Meaning:
@@ -58,8 +64,8 @@ def convert(e: Exported, op: Op, at: Indices) -> Term:
 def iota(e: Exported, op: Op, at: Indices) -> Term:
     """The index along an axis."""
     along: tuple[Term, ...] = at[op.attr("dim")]
-    if len(along) != 1:
-        raise UnreadError(f"{op.loc}: iota along an axis that is split")
+    if len(along) != 1 or TYPES[op.result.type.dtype] != "N":
+        raise UnreadError(f"{op.loc}: iota along an axis that is split, or of {op.result.type.dtype}")
     return along[0]
 
 
@@ -120,6 +126,8 @@ def reduce(head: str) -> Meaning:
 
     def meaning(e: Exported, op: Op, at: Indices) -> Term:
         x, dims = op.operands[0], op.attr("dims")
+        if TYPES[x.type.dtype] != "K":
+            raise UnreadError(f"{op.loc}: {op.kind} of {x.type.dtype}")
         new, made = bound(e, x, dims)
         kept = iter(at)
         body = e.at(x, [new[a] if a in new else next(kept) for a in range(len(x.shape))])

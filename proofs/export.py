@@ -81,7 +81,7 @@ MEANINGS: Mapping[str, Meaning] = {
     "broadcast": one.broadcast, "reshape": one.reshape, "transpose": one.transpose,
     "reduce_sum": one.reduce("sum"), "reduce_max": one.reduce("largest"), "dot": one.dot,
     "slice": slice_, "pad": pad, "concatenate": concatenate, "take": take, "take_grad": take_grad,
-    "sum_pool": sum_pool, "sum_pool_grad": sum_pool, "and": one.two("and"),
+    "sum_pool": sum_pool, "sum_pool_grad": sum_pool, "and": one.two("and", "B"),
     "max_pool": max_pool, "max_pool_grad": max_pool,
     **dict.fromkeys(("conv", "conv_input_grad", "conv_kernel_grad"), conv),
 }  # fmt: skip

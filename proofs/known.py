@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netc.proofs.assumed import Assumptions
+from netc.proofs.axes import UnreadError
 from netc.proofs.exported import Definition, Exported
 from netc.proofs.normal import Normaliser, Polynomial, Proof, back, both, chain, same_polynomial, term_of
 from netc.proofs.terms import LOWEST, MINUS, Term, mul, replaced, shown
@@ -110,7 +111,14 @@ class Known:
         (c, qc), (other, qo) = self.plain.truth(c), self.plain.atom(other)
         if other != LOWEST:
             return
-        zero = self.assumed.of_all("exp_lowest", "Same (A.exp (A.add A.lowest x)) A.zero", "exp(-inf + x) is 0")
+        if c[0] == "and":  # past the sizes such a row may see nothing: what is assumed would contradict itself
+            raise UnreadError(f"{d.loc}: a mask of two conditions, which may leave a row empty")
+        # at its own indices: of every number it would make all exp(y) = exp(-inf + (inf + y)) 0
+        rest = replaced(self.plain.body(argument)[2], {i: ("i", f"j{n}") for n, i in enumerate(d.at)})
+        zero = self.assumed.ask(
+            f"masked_{d.name}", tuple(("i", i) for i in d.at), f"Same (A.exp (A.add A.lowest {shown(rest)})) A.zero",
+            f"where {d.loc} masks, {d.name} is exp(-inf - m) = 0",
+        )  # fmt: skip
         parts = f"(choose_all {qc or 'refl'} refl {qo or 'refl'})" if qc or qo else None
         inner = both("add_congr", chain(to_choice, f"{chosen[1]}_is", parts), None)
         opened = chain(f"{d.name}_is", f"(cong A.exp {chain(to_difference, f'{difference.name}_is', inner)})")

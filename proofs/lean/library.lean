@@ -249,12 +249,12 @@ theorem choose_split {c : B} :
       (zero_mul L))) (L.add_zero a))) c
 
 /-- e = exp of what is lowest outside of c, which is 0: so it is [c] e. -/
-theorem masked {c : B} (h : (x : K) → Same (A.exp (A.add A.lowest x)) A.zero) :
+theorem masked {c : B} (h : Same (A.exp (A.add A.lowest b)) A.zero) :
     Same (A.mul (ind A c) (A.exp (A.add (choose c a A.lowest) b))) (A.exp (A.add (choose c a A.lowest) b)) :=
   B.rec
     (motive := fun c =>
       Same (A.mul (ind A c) (A.exp (A.add (choose c a A.lowest) b))) (A.exp (A.add (choose c a A.lowest) b)))
-    (trans (zero_mul L) (symm (h b))) (L.one_mul (A.exp (A.add a b))) c
+    (trans (zero_mul L) (symm h)) (L.one_mul (A.exp (A.add a b))) c
 
 /-- What has such a factor is so too. -/
 theorem masked_mul (h : Same (A.mul a b) b) : Same (A.mul a (A.mul b c)) (A.mul b c) :=

@@ -15,7 +15,7 @@ from netc.codegen.ir import Function
 from netc.codegen.program import build
 from netc.netspec.check import check
 from netc.netspec.errors import UserError
-from netc.netspec.layers import Activation, AvgPool, Chain, Dense, Dropout, SelectiveScan
+from netc.netspec.layers import Activation, AvgPool, Chain, Dense, Dropout, SelectiveScan, SelfAttention
 from netc.netspec.loss import CrossEntropy, MeanSquaredError
 from netc.netspec.recipe import Recipe
 from netc.netspec.spec import NetSpec
@@ -136,6 +136,18 @@ def test_what_is_not_proven_is_named():
 def test_one_layer_is_proven_for_any_cotangent(layer):
     found = prove_layer(layer, TensorType((3, 2, 2)), 3)
     assert found.gradients == ("x",) and "(A.mul (P.dy" in found.text
+
+
+def test_what_is_assumed_of_a_mask_is_of_its_own_values():
+    """Of every number, exp(-inf + x) = 0 would make each exp 0, and what is proven from it would say nothing."""
+    text = prove_layer(SelfAttention(heads=2, causal=True), TensorType((4, 12)), 2).text
+    assumed = [line for line in text.partition("structure Given")[2].split("\n\n")[0].split("\n") if "A.exp" in line]
+    assert assumed and all("(j0 : N)" in line and "x : K" not in line for line in assumed)
+
+
+def test_a_mask_that_may_leave_a_row_empty_is_refused():
+    with pytest.raises(UserError, match="prove wants operations that it has a meaning for, got selfAttention: "):
+        prove_layer(SelfAttention(heads=2, causal=True, window=2), TensorType((4, 12)), 2)
 
 
 @pytest.mark.parametrize("loss", [CrossEntropy(), MeanSquaredError()], ids=lambda x: x.kind)
