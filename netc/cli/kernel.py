@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,6 +77,11 @@ def _dims(text: str, flag: str) -> tuple[int, ...]:
     return tuple(int(w) for w in words)
 
 
+def _sizes(words: tuple[str, ...]) -> dict[str, int]:
+    """The elements of shared arrays; 16x16 are 256."""
+    return {name: math.prod(_dims(size, "shared")) for name, size in _pairs(words, "shared").items()}
+
+
 def _pairs(words: tuple[str, ...], flag: str) -> dict[str, str]:
     from netc.netspec.errors import UserError
 
@@ -130,7 +136,7 @@ def run(
         (_dims(grid, "grid"), _dims(block, "block")),
         _scalars(found, _pairs(set_, "set")),
         _arrays(found, _pairs(array, "array")),
-        {n: _dims(size, "shared")[0] for n, size in _pairs(shared, "shared").items()},
+        _sizes(shared),
         target,
     )
     if as_json:
@@ -142,7 +148,7 @@ def run(
     if not as_json:
         _show(done)
     if out is not None:
-        _write(done, out)
+        _write(done, out, as_json)
 
 
 @kernel.command("emit")
@@ -171,7 +177,7 @@ def emit(kernel_: str, language: str, block: str, shared: tuple[str, ...], ask: 
     if ask and language != "cuda":
         raise UserError(f"--check wants --cuda, which nvcc reads, got --{language}; leave one out")
     found = find(kernel_)
-    sizes = {n: _dims(size, "shared")[0] for n, size in _pairs(shared, "shared").items()}
+    sizes = _sizes(shared)
     text = LANGUAGES[language](found, launch_of(found, 1, _dims(block, "block"), sizes))
     if out is None:
         write(text)
@@ -201,13 +207,13 @@ def _show(done: Done) -> None:
     say(done.sentence)
     for name, array in done.results.items():
         flat = array.reshape(-1)
-        some = ", ".join(f"{v:g}" for v in flat[:SHOWN].tolist())
+        some = ", ".join((f"{v:g}" if isinstance(v, float) else str(v)) for v in flat[:SHOWN].tolist())
         more = ", .." if flat.size > SHOWN else ""
         say(f"{name}  {array.dtype} {list(array.shape)}  {some}{more}")
 
 
-def _write(done: Done, out: Path) -> None:
+def _write(done: Done, out: Path, aside: bool) -> None:
     from netc.kernels.run import write_arrays
 
     for path in write_arrays(done.results, out):
-        say(f"written to {path}")
+        say(f"written to {path}", err=aside)

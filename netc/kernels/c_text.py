@@ -94,6 +94,7 @@ class _Text:
         self.kept = kept(kernel)
         self.mutable = changed(kernel.body)
         self.same = {s.name for s in kernel.scalars}
+        self.compared = {s.array for s in statements(kernel.body) if isinstance(s, Atomic) and s.name != "add"}
         self.numbers = 0
         self.torn = False  # whether a block may be left
         language = Language(
@@ -121,10 +122,10 @@ class _Text:
 
     def _macro(self, n: int) -> str:
         a = self.kernel.arrays[n]
-        checked = f"(*netc_at_{a.type}({a.name}, netc_size_{a.name}, i, line, {n}, team, thread, fault))"
+        checked = f"(*netc_at_{a.type}({a.name}, netc_size_{a.name}, netc_i, netc_line, {n}, team, thread, fault))"
         return (
-            f"#ifdef NETC_UNCHECKED\n#define at_{a.name}(i, line) {a.name}[i]\n#else\n"
-            f"#define at_{a.name}(i, line) {checked}\n#endif"
+            f"#ifdef NETC_UNCHECKED\n#define at_{a.name}(netc_i, netc_line) {a.name}[netc_i]\n#else\n"
+            f"#define at_{a.name}(netc_i, netc_line) {checked}\n#endif"
         )
 
     def _signature(self) -> Iterator[str]:
@@ -209,7 +210,7 @@ class _Text:
         inner = indent + "    "
         own = inner if again else indent
         if again:
-            yield f"{indent}for (int64_t turns = 0;; turns++) {{"
+            yield f"{indent}for (int64_t netc_turns = 0;; netc_turns++) {{"
         for word, e in zip(words, heads(p.head), strict=True):
             if word.startswith("netc_same"):
                 yield from self._ask(word, e, p.head.line, own)
@@ -265,7 +266,7 @@ class _Text:
         yield f"{indent}    const int32_t {name} = (int32_t)netc_i;"
 
     def _endless(self, line: int, thread: str, indent: str) -> Iterator[str]:
-        yield f"{indent}if (turns == {MOST_TURNS}) {{"
+        yield f"{indent}if (netc_turns == {MOST_TURNS}) {{"
         yield f"{indent}    netc_fault(fault, 3, {line}, 0, 0, team, {thread});\n{indent}    break;\n{indent}}}"
 
     def _body(self, body: tuple[Stmt, ...], indent: str) -> Iterator[str]:
@@ -289,7 +290,8 @@ class _Text:
         place, value = f"at_{s.array}({self.say(s.index)}, {s.line})", self.say(s.value)
         own = any(a.name == s.array for a in self.kernel.shared)  # a block is one thread of the processor
         if s.name == "add":
-            yield from [] if own else ["#pragma omp atomic"]
+            mixed = s.array in self.compared  # an atomic addition and a critical section do not exclude each other
+            yield from [] if own else [f"#pragma omp critical(netc_{s.array})" if mixed else "#pragma omp atomic"]
             yield f"{indent}{place} += {value};"
             return
         symbol = "<" if s.name == "min" else ">"
@@ -311,7 +313,7 @@ class _Text:
         yield f"{indent}}}"
 
     def _while(self, s: While, indent: str) -> Iterator[str]:
-        yield f"{indent}for (int64_t turns = 0; {self.say(s.condition)}; turns++) {{"
+        yield f"{indent}for (int64_t netc_turns = 0; {self.say(s.condition)}; netc_turns++) {{"
         yield from self._endless(s.line, "thread", indent + "    ")
         yield from self._body(s.body, indent + "    ")
         yield f"{indent}}}"

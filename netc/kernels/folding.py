@@ -69,7 +69,8 @@ class _Fold:
     def _chosen(self, condition: Expr, yes: Callable[[], Any], no: Callable[[], Any]) -> Any:
         if isinstance(condition, Unary):
             return self._chosen(condition.value, no, yes)
-        assert isinstance(condition, Binary)
+        if not isinstance(condition, Binary):
+            raise Wrong("`if` wants a comparison, such as x > 0, got another truth value; write one")
         left, right = condition.left, condition.right
         if condition.symbol == "&&":
             return self._chosen(left, lambda: self._chosen(right, yes, no), no)

@@ -197,11 +197,14 @@ class _Text:
 
     def _for(self, s: For, indent: str) -> Iterator[str]:
         start, stop, step = self.say(s.start), self.say(s.stop), self.say(s.step)
+        kept = not steady(s.step, self.mutable)
+        more = f", netc_step_{s.name} = {step}" if kept else ""
+        step = f"netc_step_{s.name}" if kept else step
         by = f"{s.name}++" if isinstance(s.step, Const) and s.step.value == 1 else f"{s.name} += {step}"
         same = steady(s.stop, self.mutable)
         limit = "" if same else f", netc_stop_{s.name} = {stop}"
         until = stop if same else f"netc_stop_{s.name}"
-        yield f"{indent}for (int {s.name} = {start}{limit}; {s.name} < {until}; {by}) {{"
+        yield f"{indent}for (int {s.name} = {start}{limit}{more}; {s.name} < {until}; {by}) {{"
         yield from self._body(s.body, indent + "    ")
         yield f"{indent}}}"
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+import operator
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -55,9 +56,13 @@ def _point(n: int, sizes: Dim) -> str:
 
 def dims(given: int | Sequence[int], what: str) -> Dim:
     """One to three sizes as three. Raises UserError."""
-    sizes = (given,) if isinstance(given, int) else tuple(given)
-    if not 1 <= len(sizes) <= 3 or any(not isinstance(n, int) or n < 1 for n in sizes):
-        raise UserError(f"`{what}` wants one to three sizes of 1 or more, got {given}; write 4 or 4,2")
+    try:
+        alone: Any = (given,) if isinstance(given, str) or not isinstance(given, Iterable) else given
+        sizes = [0 if isinstance(n, bool | np.bool_) else operator.index(n) for n in alone]
+    except TypeError:
+        sizes = []
+    if not 1 <= len(sizes) <= 3 or min(sizes) < 1:
+        raise UserError(f"`{what}` wants one to three whole sizes of 1 or more, got {given}; write 4 or 4,2")
     x, y, z = (*sizes, 1, 1)[:3]
     return x, y, z
 
@@ -80,10 +85,10 @@ def launch_of(
     for name, size in given.items():
         if name not in own:
             raise UserError(f"`shared` wants a shared array of {kernel.name}, got {name}; {meant(name, own)}")
-        if own[name].size or size < 1:
+        if own[name].size or isinstance(size, bool) or not hasattr(size, "__index__") or size < 1:
             why = f"the text says {own[name].size}" if own[name].size else "write 1 or more"
             raise UserError(f"`shared`: {name} wants no size of {size}; {why}")
-    sizes = tuple(a.size or given.get(a.name, threads) for a in kernel.shared)
+    sizes = tuple(a.size or int(given.get(a.name, threads)) for a in kernel.shared)
     total = sum(n * WIDTHS[a.type] for n, a in zip(sizes, kernel.shared, strict=True))
     if total > MOST_SHARED:
         raise UserError(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import count
+
 from netc.kernels import maker
-from netc.kernels.ir import Expr, KernelError, Var
+from netc.kernels.folding import MOST_POWER
+from netc.kernels.ir import Binary, Call, Expr, KernelError, Select, Var, expressions, parts
 from netc.kernels.lean_terms import TYPES, Scope, Terms
 from netc.kernels.maker import DEEP, Wrong, meant
 from netc.kernels.names import checked
@@ -14,6 +17,8 @@ from netc.netspec.lean.tokens import tokens
 from netc.netspec.lean.tree import Apply, Block, Definition, Name, Node
 
 DEEPEST = 30  # functions in each other
+LARGEST = 5000  # operations of a function with its calls written out
+LARGE = f"wants at most {LARGEST} operations with its calls and names written out; make it smaller"
 Functions = dict[str, Definition]
 
 
@@ -51,19 +56,34 @@ def _body(name: str, known: Functions) -> Expr:
     definition = known[name]
     if definition.problem is not None:
         raise definition.problem
-    value = _Terms(known, 0).called(name, (Var("f32", definition.at.line, "x"),), definition.at.line)
+    value = _Terms(known, 0, count(1)).called(name, (Var("f32", definition.at.line, "x"),), definition.at.line)
     try:
+        _size(value, {})
         return maker.into(value, "f32", name)
     except Wrong as error:
         raise Misread(definition.at.span, str(error)) from None
 
 
+def _size(e: Expr, known: dict[int, int]) -> int:
+    """Operations of an expression as `folding` writes it out, without sharing. Raises Wrong for too many."""
+    if id(e) not in known:
+        size = 1 + sum(_size(part, known) for part in parts(e))
+        if isinstance(e, Call):
+            size *= {"abs": 2, "pow": MOST_POWER}.get(e.name, 1)
+        if isinstance(e, Select):
+            size *= 1 + sum(isinstance(c, Binary) and c.symbol in ("&&", "||") for c in expressions(e.condition))
+        if size > LARGEST:
+            raise Wrong(LARGE)
+        known[id(e)] = size
+    return known[id(e)]
+
+
 class _Terms(Terms):
     """Terms that may call the file's functions, which are written out."""
 
-    def __init__(self, known: Functions, depth: int) -> None:
+    def __init__(self, known: Functions, depth: int, made: count[int]) -> None:
         super().__init__(Scope({}), str)
-        self.functions, self.depth = known, depth
+        self.functions, self.depth, self.made = known, depth, made
 
     def called(self, name: str, args: tuple[Expr, ...], line: int) -> Expr:
         """A function of the file at these values. Raises Misread, Wrong."""
@@ -73,13 +93,15 @@ class _Terms(Terms):
         if self.depth > DEEPEST:
             raise Wrong(f"{name} wants to end: it calls itself")
         maker.counted(name, args, len(definition.parameters))
-        inner = _Terms(self.functions, self.depth + 1)
+        inner = _Terms(self.functions, self.depth + 1, self.made)
         for parameter, value in zip(definition.parameters, args, strict=True):
             inner.scope.names[parameter.name] = maker.into(value, "f32", f"{name}'s {parameter.name}")
         return inner.expr(definition.body)
 
     def expr(self, node: Node) -> Expr:
         """As in any term, with `let`, and the functions of the file. Raises Misread."""
+        if next(self.made) > 4 * LARGEST:
+            raise Misread(node.at.span, LARGE)
         if isinstance(node, Block):
             return self._let(node)
         head = node.function if isinstance(node, Apply) else node
@@ -92,7 +114,7 @@ class _Terms(Terms):
         return super().expr(node)
 
     def _let(self, node: Block) -> Expr:
-        inner = _Terms(self.functions, self.depth)
+        inner = _Terms(self.functions, self.depth, self.made)
         inner.scope.names |= self.scope.names
         for binding in node.bindings:
             if not isinstance(binding.pattern, Name):

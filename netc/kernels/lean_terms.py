@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from netc.kernels import maker
-from netc.kernels.ir import AXES, PLACES, Array, Expr, Let, Place, Stmt, Type, Var
+from netc.kernels.ir import AXES, PLACES, Array, Const, Expr, Let, Place, Stmt, Type, Var
 from netc.kernels.maker import Wrong
 from netc.netspec.lean.source import Misread
 from netc.netspec.lean.tokens import Token
@@ -59,6 +59,15 @@ class Scope:
     def inner(self) -> Scope:
         """The scope of a block within."""
         return Scope(dict(self.names), self.mutable)
+
+
+def _remains(left: Expr, right: Expr) -> bool:
+    """Whether two whole literals do not divide: their quotient depends on the type that Lean gives it."""
+    both = left, right
+    if not all(isinstance(e, Const) and e.free and e.type == "i32" for e in both):
+        return False
+    a, b = (int(e.value) for e in both if isinstance(e, Const))
+    return b != 0 and a % b != 0
 
 
 def global_index(axis: int, line: int) -> Expr:
@@ -187,7 +196,10 @@ class Terms:
         if node.symbol not in SYMBOLS:
             known = " ".join(dict.fromkeys(SYMBOLS.values()))
             raise Wrong(f"wants an operator of numbers, got {node.symbol}; there are {known}")
-        return maker.binary(SYMBOLS[node.symbol], self.expr(node.left), self.expr(node.right), node.at.line)
+        left, right = self.expr(node.left), self.expr(node.right)
+        if node.symbol == "/" and _remains(left, right):
+            raise Wrong("/ of two whole numbers leaves a remainder, which a Float keeps and a Nat drops; write 1.0 / 2")
+        return maker.binary(SYMBOLS[node.symbol], left, right, node.at.line)
 
     def _unary(self, node: Node) -> Expr:
         assert isinstance(node, Unary)

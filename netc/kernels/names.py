@@ -16,7 +16,11 @@ sizeof static struct switch template this throw true try typedef union unsigned 
 kernel global local constant asm signbit isnan int8_t int32_t int64_t uint8_t uint32_t uint64_t size_t pointer
 exp log sqrt tanh sin cos floor abs fabs pow min max fmin fmax y0 y1 yn j0 j1 jn gamma
 grid block threadIdx blockIdx blockDim gridDim launch fault thread threads team tx ty tz bx by bz spare
-shared next teams
+shared next teams target self
+round roundf trunc truncf ceil ceilf rint rintf fma fmaf fmod fmodf hypot hypotf erf erff cbrt cbrtf exp2 exp2f expm1
+expm1f log2 log2f log10 log10f log1p log1pf expf logf sqrtf tanhf sinf cosf tan tanf asin acos atan atan2 sinh cosh
+floorf fabsf powf fminf fmaxf fdim ldexp frexp modf remainder memset memcpy memmove memcmp isinf isfinite
+NAN INFINITY HUGE_VAL NULL EACH_THREAD linux unix
 """
 RESERVED = frozenset(_WORDS.split())
 

@@ -50,9 +50,9 @@ def kernels_of(text: str, file: str) -> tuple[Kernel, ...]:
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         line = getattr(error, "lineno", None) or 0
         raise KernelError(file, line, f"wants Python, got {getattr(error, 'msg', error)}; mend it") from None
-    constants = _constants(tree)
     functions = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef) and any(map(_is_kernel, n.decorator_list))]
     try:
+        constants = _constants(tree)
         return tuple(refuse_deep(_Reader(node, constants, file).kernel()) for node in functions)
     except RecursionError:
         raise KernelError(file, 0, DEEP) from None
@@ -121,11 +121,11 @@ class _Reader:
         if isinstance(kind, ast.Subscript):
             head = getattr(kind.value, "id", getattr(kind.value, "attr", ""))
             parts = kind.slice.elts if isinstance(kind.slice, ast.Tuple) else [kind.slice]
-            element = TYPES.get(getattr(parts[0], "id", getattr(parts[0], "attr", "")))
+            element = TYPES.get(getattr(parts[0], "id", getattr(parts[0], "attr", ""))) if parts else None
             if head not in ("Array", "Shared") or element in (None, "bool") or len(parts) > 1 + (head == "Shared"):
                 raise Wrong(f"{said}, got {ast.unparse(kind)}")
             size = Terms(dict(self.constants)).expr(parts[1]) if len(parts) > 1 else Const("i32", 0, 0)
-            if not isinstance(size, Const) or size.type != "i32" or not 0 <= size.value < 2**20:
+            if not isinstance(size, Const) or size.type != "i32" or not len(parts) - 1 <= size.value < 2**20:
                 raise Wrong(f"{said}, got {ast.unparse(kind)}")
             return Array(name, element, head == "Shared", int(size.value))
         scalar = TYPES.get(getattr(kind, "id", getattr(kind, "attr", "")))

@@ -197,7 +197,8 @@ def about(kernel: Kernel) -> str:
     """A line that says where a kernel is from and what it takes."""
     takes = [f"{s.name}: {SPOKEN[s.type]}" for s in kernel.scalars]
     takes += [f"{a.name}: {SPOKEN[a.type]}[]" for a in kernel.globals]
-    return f"{kernel.name}({', '.join(takes)}), from {kernel.file.rpartition('/')[2]}:{kernel.line}"
+    file = "".join(c if c.isprintable() else "?" for c in kernel.file.rpartition("/")[2]).replace("*", "?")
+    return f"{kernel.name}({', '.join(takes)}), from {file}:{kernel.line}"
 
 
 def plain_name(kernel: Kernel) -> str:

@@ -90,6 +90,10 @@ class KernelFunction:
             raise KernelError(code.co_filename, code.co_firstlineno, "a kernel wants to stand in a file; save it")
         found = kernels_of(Path(file).read_text(encoding="utf-8"), file)
         named = [k for k in found if k.name == self.__name__]
+        if not named:
+            raise KernelError(
+                file, code.co_firstlineno, f"{self.__name__} wants @kernel above it in its file; write it so"
+            )
         return min(named, key=lambda k: abs(k.line - code.co_firstlineno))
 
     def launch(

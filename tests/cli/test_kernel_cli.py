@@ -29,8 +29,12 @@ def test_a_kernel_runs_and_its_results_are_written(netc, place, c_compiler):
     assert (code, err) == (0, "")
     assert "saxpy: 1 block of 4 threads, simulated: no race" in out and "result  float32 [1, 3]  3.5, 6, 8.5" in out
     assert np.load(place / "out" / "result.npy").tolist() == [[3.5, 6, 8.5]]
-    code, out, err = netc("kernel", "run", f"{SAXPY}:saxpy", *GIVEN, "--array", "x=x.npy", "--target", "c", "--json")
-    assert code == 0 and json.loads(out)["results"] == {"result": [[3.5, 6, 8.5]]}, err
+    code, out, err = netc(
+        "kernel", "run", f"{SAXPY}:saxpy", *GIVEN, "--array", "x=x.npy", "--target", "c", "--json", "-o", "o"
+    )
+    assert err.startswith("written to ") and code == 0 and json.loads(out)["results"] == {"result": [[3.5, 6, 8.5]]}, (
+        err
+    )
 
 
 def test_faults_are_lines_and_nothing_is_written(netc, place):
@@ -65,7 +69,7 @@ def test_kernels_are_listed(netc, place):
         ((SAXPY, "--set", "N=1.5", "--set", "alpha=1"), "saxpy wants int32 for N, got 1.5; write a whole number"),
         ((SAXPY, "--set", "N"), "--set wants NAME=VALUE, got 'N'"),
         ((SAXPY, *GIVEN, "--array", "x=x.npy", "--block", "2048"), "--block wants at most 1024 threads"),
-        ((SAXPY, *GIVEN, "--array", "x=x.npy", "--grid", "0"), "--grid wants one to three sizes of 1 or more"),
+        ((SAXPY, *GIVEN, "--array", "x=x.npy", "--grid", "0"), "--grid wants one to three whole sizes of 1 or more"),
         ((SAXPY, *GIVEN, "--array", "x=x.npy", "--target", "cc"), "--target wants a way to run a kernel, got cc; did"),
         ((SAXPY, *GIVEN, "--array", "x=x.npy", "--shared", "t=4"), "--shared wants a shared array of saxpy, got t"),
         (("many.lean",), "many.lean holds one, two; name one: many.lean:one"),
@@ -84,6 +88,8 @@ def test_a_kernel_is_written_in_other_languages(netc, place, monkeypatch):
     assert (code, err) == (0, "") and "void saxpy(const int32_t grid[3]" in out
     code, out, err = netc("kernel", "emit", str(EXAMPLES / "scan.lean"), "--opencl", "--block", "64")
     assert (code, err) == (0, "") and "__local int tree[64];" in out
+    code, out, err = netc("kernel", "emit", str(EXAMPLES / "scan.lean"), "--opencl", "--shared", "tree=4x16")
+    assert "__local int tree[64];" in out, err
     monkeypatch.setattr("shutil.which", lambda name: None)
     code, out, err = netc("kernel", "emit", SAXPY, "--cuda", "--check", "-o", "saxpy.cu")
     assert (code, err) == (0, "") and "__global__ void saxpy" in (place / "saxpy.cu").read_text()

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from netc.kernels.activation import load_lean
 from netc.kernels.folding import TEXT, fold
 from netc.kernels.lean_functions import functions_of
 from netc.netspec.errors import UserError
@@ -97,6 +98,15 @@ def test_a_run_trains_and_opens(place):
     assert "right.lean" in (place / "run" / "config.toml").read_text()
 
 
+def doubled(body):
+    """Functions of which each reads the one before twice."""
+    rest = "".join(f"def g{n} (x : Float) : Float := {body.format(n - 1)}\n" for n in range(1, 30))
+    return f"def g0 (x : Float) : Float := x\n{rest}"
+
+
+lets = "".join("  let x := x + x\n" for _ in range(60))
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
@@ -106,6 +116,12 @@ def test_a_run_trains_and_opens(place):
         ("def f (x : Float) : Float := g x\ndef f' (x : Float) : Float := 1", "wants a function, got g"),
         ("def f (x : Float) : Float := x * y\ndef f' (x : Float) : Float := 1", "no name y is known here"),
         ("def f (x : Float) : Float := if x then 1 else 2\ndef f' (x : Float) : Float := 1", "if wants a truth value"),
+        ("def f (x : Float) : Float := x * (1 / 2)\ndef f' (x : Float) : Float := 1", "leaves a remainder"),
+        (
+            f"{doubled('g{0} x + g{0} x')}def f (x : Float) : Float := g29 x\ndef f' (x : Float) : Float := 1",
+            "at most 50",
+        ),
+        (f"def f (x : Float) : Float :=\n{lets}  x\ndef f' (x : Float) : Float := 1", "at most 5000 operations"),
         ("def f (x : Float) : Float := do\n  x\ndef f' (x : Float) : Float := 1", "`do` block"),
     ],
 )
@@ -117,6 +133,11 @@ def test_what_is_wrong_is_one_sentence(text, sentence):
 
 def test_what_no_operation_computes_is_named(tmp_path):
     (tmp_path / "o.lean").write_text("def steps (x : Float) : Float := floor x\ndef steps' (x : Float) : Float := 0\n")
+    (tmp_path / "true.lean").write_text(
+        "def f (x : Float) : Float := if true then x else 1\ndef f' (x : Float) : Float := 0\n"
+    )
+    with pytest.raises(UserError, match="f `if` wants a comparison"):
+        load_lean(tmp_path / "true.lean")
     (tmp_path / "swish.lean").write_text(
         "def swish (x : Float) : Float := x / (1 + exp (-x))\ndef swish' (x : Float) : Float := 1\n"
     )

@@ -7,8 +7,10 @@ import pytest
 
 from netc.kernels.c_text import c_text
 from netc.kernels.compiled import Compiled
+from netc.kernels.gpu_text import cuda_text
 from netc.kernels.launch import launch_of, memory_of, scalars_of
 from netc.kernels.lean import kernels_of
+from netc.kernels.python import kernels_of as kernels_of_python
 from netc.kernels.run import run_once
 from tests.kernels.cases import CASES, NAMES
 
@@ -98,6 +100,34 @@ def test_blocks_on_several_processors_agree(c_compiler):
     for name, array in simulated.results.items():
         assert array.tobytes() == compiled.results[name].tobytes(), name
     assert simulated.results["n"][2] == sum(range(64 * 128)) and simulated.results["x"][7] == 128
+
+
+OWN_WORDS = """
+@kernel
+def own_words(turns: int32, i: Array[int32], line: Array[int32], most: Array[int32]):
+    team_ = global_idx.x
+    k = 0
+    while k < turns:
+        k += 1
+    i[team_] = k + line[team_]
+    atomic_max(most, 0, team_)
+    for j in range(0, 4, line[team_]):
+        line[team_] = 2
+        atomic_add(most, 1, 1)
+"""
+
+
+def test_names_and_steps_of_a_kernel_are_its_own(c_compiler):
+    """Names that the text around them might take, and a step that is read once though the loop changes it."""
+    (kernel,) = kernels_of_python(OWN_WORDS, "w\udcff*.py")
+    text = c_text(kernel)
+    assert text.encode().count(b"#pragma omp critical(netc_most)") == 2 and "omp atomic" not in text
+    for target in ("simulate", "c"):
+        arrays = {n: np.ones(4, np.int32) for n in ("i", "line", "most")}
+        done = run_once(kernel, (1, 4), {"turns": 5}, arrays, target=target)
+        assert not done.faults
+        assert [done.results[n].tolist() for n in arrays] == [[6] * 4, [2] * 4, [3, 17, 1, 1]]
+    assert "netc_step_j = line[team_]; j < 4; j += netc_step_j)" in cuda_text(kernel, ())
 
 
 def test_a_kernel_is_compiled_once_for_its_text_and_flags(c_compiler, monkeypatch):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from netc.kernels.ir import KernelError
+from netc.kernels.launch import dims
 from netc.kernels.lean import kernels_of as lean_kernels
 from netc.kernels.python import kernels_of
 from netc.kernels.words import Array, exp, float32, global_idx, int32, kernel
@@ -49,6 +50,10 @@ def test_what_is_wrong_gets_one_sentence_and_its_line(body, line, sentence):
         ("x", "x wants a type: float32"),
         ("x: list[int]", "x wants a type: float32"),
         ("x: Array[bool]", "got Array[bool]"),
+        ("x: Array[()]", "x wants a type: float32"),
+        ("x: Shared[float32, 0]", "got Shared[float32, 0]"),
+        ("target: int32", "an argument wants a name of at most 40"),
+        ("memset: int32", "an argument wants a name of at most 40"),
         ("x: int32 = 3", "a kernel's arguments want names and types alone"),
         ("int: int32", "an argument wants a name of at most 40"),
     ],
@@ -69,6 +74,7 @@ def test_a_text_that_is_no_python():
 def test_what_is_too_deep_is_refused(count):
     chain = " + ".join(["x[0]"] * count)
     for read, text in (
+        (kernels_of, f"A = {' + '.join(['1'] * count)}\n{HEAD}  x[0] = {chain}\n"),
         (kernels_of, f"{HEAD}  x[0] = {chain}\n"),
         (lean_kernels, LEAN + f"({chain.replace('x[0]', 'a.N')})\n"),
     ):
@@ -84,6 +90,13 @@ def grown(N: int32, x: Array[float32]):
         x[i] += exp(0.0 * x[i]) if i > 1 else 10.0
 
 
+@pytest.mark.parametrize("grid", [2.5, True, "4", (), (1, 1, 1, 1), np.float32(4), None])
+def test_a_grid_is_whole_sizes(grid):
+    with pytest.raises(UserError, match="`grid` wants one to three whole sizes of 1 or more, got "):
+        dims(grid, "grid")
+    assert dims(np.int64(4), "grid") == (4, 1, 1) == dims(np.array([4, 1]), "grid")
+
+
 def test_a_function_runs_in_place():
     x = np.zeros(4, np.float32)
     grown.launch(1, 4, target="simulate", N=4, x=x)
@@ -92,5 +105,7 @@ def test_a_function_runs_in_place():
         grown.launch(1, 8, target="simulate", N=8, x=x)
     with pytest.raises(UserError, match=r"grown wants an array of float .float32. for x, got float64"):
         grown.launch(1, 4, N=4, x=np.zeros(4))
+    with pytest.raises(KernelError, match="dims wants @kernel above it in its file"):
+        kernel(dims).launch(1, 4)
     with pytest.raises(UserError, match="exp wants to stand in a function under @kernel"):
         exp(1.0)
