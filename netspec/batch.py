@@ -51,4 +51,6 @@ def parse_batch(given: object) -> Batch:
             f"`batch` wants a number of examples, {DYNAMIC}, or a range as in 1..64 that ends below 2^24, got "
             f"{given!r}; give one of them"
         )
-    return int(word)
+    if (count := int(word)) < 1:
+        raise UserError(f"`batch` wants a positive integer, got {count}; give 1 or more")
+    return count

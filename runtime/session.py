@@ -186,6 +186,7 @@ class Session:
         """
         weight = np.ones(len(x) if self.any_batch else self.program.batch, np.float32) if weight is None else weight
         args = (self._x.check(x), self._y.check(self._targets(y)), self._weight.check(weight))
+        _same_length(args)  # of any batch no argument's type says how many, and IREE reads beyond the shortest
         buffers = _buffers(state)
         held = [buffers[i] for i in self._averages] if averaged else buffers[: self._kept]
         results = self.loaded.call("eval_step", [*held, *(self.loaded.put(a, 0) for a in args)])
@@ -257,6 +258,15 @@ class _Wanted:
 
 def _shown(shape: Sequence[int]) -> str:
     return "[" + ", ".join(map(str, shown(shape))) + "]"
+
+
+def _same_length(args: tuple[Array, Array, Array]) -> None:
+    if len({len(a) for a in args}) > 1:
+        x, y, weight = map(len, args)
+        raise UserError(
+            f"`evaluate` wants as many targets and weights as examples, got {x} in `x`, {y} in `y` and {weight} in "
+            "`weight`; give one of each for each example"
+        )
 
 
 def _part(t: TensorType, replicas: int, parts: int) -> TensorType:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import textwrap
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.resources import files
 from math import prod
+from pathlib import Path
 from string import Template
 
 from netc.codegen.c.expressions import C_TYPES
@@ -45,6 +47,21 @@ def c_files(program: Program, origin: Origin | None = None, *, main: bool = True
         NAME=identifier(program.net.spec.name)
     )
     return made, source
+
+
+def stale(folder: Path, made: Iterable[str]) -> list[Path]:
+    """Files of an earlier program in its folder that the new one, of these files, does not have, and CMake would take.
+
+    A main.c or Makefile is one where it begins as those of netc do: it may be the caller's own.
+    """
+    said = {
+        "net_static.h": "",
+        "net_static.c": "",
+        "main.c": _support("main.c.in"),
+        "Makefile": _support("Makefile.in"),
+    }
+    found = [(folder / name, text.partition("\n")[0]) for name, text in said.items() if name not in {*made}]
+    return [path for path, begin in found if path.is_file() and path.read_bytes().startswith(begin.encode())]
 
 
 def trains(program: Program) -> bool:

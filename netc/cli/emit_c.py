@@ -40,7 +40,7 @@ def emit_c(
     """
     import json
 
-    from netc.codegen.c.folder import Origin, c_files
+    from netc.codegen.c.folder import Origin, c_files, stale
     from netc.codegen.c.static import refuse_room, room_of, static_files
     from netc.netspec.errors import UserError
     from netc.runtime.cache.limit import bytes_of
@@ -70,6 +70,8 @@ def emit_c(
         files |= static_files(source)
     if taken := [name for name in files if (out / name).exists() and not (out / "net.json").exists()]:
         raise UserError(f"-o wants a folder of its own, got {out}, which has {', '.join(taken)}; name another one")
+    for path in stale(out, files) if (out / "net.json").exists() else ():
+        path.unlink()
     out.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
         write_whole(out / name, text)

@@ -173,7 +173,10 @@ def _shared(folder: Path | None, request: TrainRequest | None) -> Shared:
     stated = given().get("devices")
     if request is None:
         assert folder is not None  # what else there is to train
-        return Shared(stated, on_devices(read_config(folder), given()).sharding)
+        config = on_devices(read_config(folder), given())
+        if stated is None and config.devices > 1:
+            stated = config.devices
+        return Shared(stated, config.sharding)
     if stated is None and request.devices > 1:
         stated = request.devices
     return Shared(stated, parse_sharding(request.mesh, request.shard))

@@ -7,7 +7,6 @@ tensor which pieces it has, so it can be put together again for any other number
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -60,17 +59,24 @@ def bound(tensor: Mapping[str, Any], written: Sequence[Written]) -> dict[str, An
 def together(tensor: Mapping[str, Any], files: Mapping[str, Mapping[str, Array]], path: Path) -> Array:
     """The whole tensor that a manifest describes; raises CheckpointError where its pieces are not all of it, once."""
     whole = np.empty(tensor["shape"], tensor["dtype"])
-    covered = 0
+    covered = np.zeros(tensor["shape"], bool)
     for piece in tensor["pieces"]:
         start, shape, key = piece["start"], piece["shape"], _key(tensor["name"], piece["start"])
-        array = files[piece["file"]].get(key)
+        array = files.get(piece["file"], {}).get(key)
         if array is None or list(array.shape) != shape or array.dtype != whole.dtype:
             got = "nothing" if array is None else f"{array.dtype}{list(array.shape)}"
             raise altered(path / piece["file"], f"{key!r} as {tensor['dtype']}{shape}", got)
-        whole[tuple(slice(a, a + n) for a, n in zip(start, shape, strict=True))] = array
-        covered += math.prod(shape)
-    if covered != whole.size:
-        raise altered(path, f"all {whole.size} numbers of {tensor['name']!r}", f"pieces of {covered}")
+        if not (
+            len(start) == len(shape) == whole.ndim
+            and all(0 <= a <= size - n for a, n, size in zip(start, shape, whole.shape, strict=True))
+        ):
+            raise altered(path, f"{key!r} within {tensor['shape']}", f"a piece of {shape}")
+        place = tuple(slice(a, a + n) for a, n in zip(start, shape, strict=True))
+        if covered[place].any():
+            raise altered(path, f"each number of {tensor['name']!r} once", f"{key!r} over another piece")
+        whole[place], covered[place] = array, True
+    if not covered.all():
+        raise altered(path, f"all {whole.size} numbers of {tensor['name']!r}", f"pieces of {covered.sum()}")
     return whole
 
 

@@ -155,7 +155,7 @@ class Saver:
         """
         self._count += 1
         group, key = self.together, f"checkpoint {self._count}"
-        new = Path(group.shared(key, lambda: str(checkpoint.begin(self.folder, name))))
+        new = Path(group.shared(key, lambda: str(checkpoint.begin(self.folder, name).absolute())))
         pieces = self.session.pieces()
         own = checkpoint.write_pieces(new, group.part.index, group.part.count, pieces)
         own = replace(own, broken=_broken((n, p.array) for n, of in pieces.items() for p in of))

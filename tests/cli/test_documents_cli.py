@@ -48,7 +48,7 @@ def test_the_tokenizer_says_where_documents_end(netc, place):
     ("words", "what"),
     [("--data text:books", "--document-mask wants a tokenizer with a token that ends documents"),
      ("--data text:books --document-end 999", "--document-end wants one of the net's 8 tokens, got 999"),
-     ("--data digits", "digits")],
+     ("--data digits", "digits holds images, and the net takes token ids; give --data text:FILE")],
 )  # fmt: skip
 def test_mistakes(netc, place, words, what):
     code, _, err = netc("train", "small.toml", *WORDS.split(), "--out", "wrong", *words.split())

@@ -250,6 +250,17 @@ def test_a_file_is_no_folder(netc, tmp_path):
     assert "emit-mlir writes StableHLO, got --target c; netc emit-c writes the C" in err
 
 
+def test_a_folder_written_again_keeps_nothing_of_the_first_program(netc, tmp_path):
+    folder = tmp_path / "c"
+    netc("emit-c", "mnist-linear", *SMALL, "-o", "c")
+    code, _, err = netc("emit-c", "mnist-linear", *SMALL, "--static", "--no-stdio", "-o", "c")
+    whole = {"net.h", "net.c", "CMakeLists.txt", "net.json"}
+    assert code == 0 and {p.name for p in folder.iterdir()} == whole | {"net_static.h", "net_static.c"}, err
+    (folder / "main.c").write_text("int main(void) { return 0; }\n")  # of one's own
+    assert netc("emit-c", "mnist-linear", *SMALL, "--no-stdio", "-o", "c")[0] == 0
+    assert {p.name for p in folder.iterdir()} == whole | {"main.c"}
+
+
 SMALL = ("--input", "4x4x1", "--batch", "1", "--optimizer", "sgd", "--momentum", "0")
 DEVICE_MAIN = """#include "net_static.h"
 int main(void)

@@ -125,6 +125,9 @@ def test_a_batch_is_a_number_or_a_range():
     for wrong in ("many", "64..1", "0..4", "1..99999999", "", "1.5", True):
         with pytest.raises(UserError, match=r"`batch` wants a number of examples, dynamic, or a range as in 1..64"):
             parse_batch(wrong)
+    for few in (0, "-1"):
+        with pytest.raises(UserError, match=f"`batch` wants a positive integer, got {few}"):
+            parse_batch(few)
 
 
 def test_c_has_one_batch(tmp_path):

@@ -3,6 +3,7 @@
 import pytest
 
 import netc
+from netc.cli import train
 from netc.resuming import on_devices
 from tests.runtime.test_train import config
 
@@ -29,3 +30,10 @@ def test_a_mesh_takes_the_place_of_devices_but_not_beside_them():
         on_devices(config(), {"devices": 2, "mesh": "data=2"})
     with pytest.raises(netc.UserError, match="`shard` wants a `mesh` to split over, got 'fsdp' alone"):
         on_devices(config(), {"shard": "fsdp"})
+
+
+@pytest.mark.parametrize(("words", "count"), [({}, 4), ({"devices": 2}, 2), ({"mesh": "data=2"}, 2)])
+def test_processes_share_the_devices_of_the_run_unless_words_say_others(monkeypatch, tmp_path, words, count):
+    monkeypatch.setattr("netc.runtime.run.config.read_config", lambda folder: config(devices=4))
+    monkeypatch.setattr(train, "given", lambda: words)
+    assert train._shared(tmp_path, None).count == count

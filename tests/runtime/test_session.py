@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from netc.codegen.program import build
+from netc.codegen.symbolic.program import build_any_batch
+from netc.netspec.batch import BatchRange
 from netc.netspec.check import check
 from netc.netspec.errors import UserError
 from netc.netspec.layers import Dense
@@ -99,3 +101,13 @@ def test_metrics_are_read_before_the_next_call_where_nothing_is_waited_for(
     monkeypatch.setattr(session.loaded, "get", lambda v: (events.append("get"), get(v))[1])
     _, metrics = session.run(state, feed, ["loss"])
     assert " ".join(events) == order and metrics["loss"].shape == (2,) and list(metrics) == ["loss"]
+
+
+def test_a_program_of_any_batch_wants_one_target_and_one_weight_for_each_example(tmp_path):
+    program = build_any_batch(check(NetSpec("tiny", (6,), (Dense(3),))), Recipe(), BatchRange())
+    session = Session(prepare(program, parse_target("reference"), Cache(tmp_path)))
+    state = session.init()
+    assert session.evaluate(state, X, Y)[2] == 4
+    for y, weight in ((Y[:2], None), (Y, np.ones(3, np.float32))):
+        with pytest.raises(UserError, match="`evaluate` wants as many targets and weights as examples, got 4 in `x`"):
+            session.evaluate(state, X, y, weight)

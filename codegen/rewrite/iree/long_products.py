@@ -54,16 +54,19 @@ def _free(v: Value, joined: Ints) -> int:
 
 
 def _product(b: Builder, x: Value, y: Value, contract: tuple[Ints, Ints], large: int, piece: int) -> Value:
-    """x y with the longest axis of the larger operand cut, until no operand is large."""
+    """x y with the longest axis of the larger operand cut, until no operand is large or no axis can be cut."""
     side = int(y.type.bytes > x.type.bytes)
     cut = (x, y)[side]
     if cut.type.bytes <= large:
         return b.dot(x, y, contract)
     axis = max(range(len(cut.shape)), key=cut.shape.__getitem__)
+    spans = _spans(cut.shape[axis], -(-cut.type.bytes // piece))
+    if len(spans) == 1:
+        return b.dot(x, y, contract)
     summed = axis in contract[side]
     axes = tuple(c[contract[side].index(axis)] for c in contract) if summed else (axis, axis)
     parts = []
-    for span in _spans(cut.shape[axis], -(-cut.type.bytes // piece)):
+    for span in spans:
         u = _slice(b, x, axes[0], *span) if summed or side == 0 else x
         v = _slice(b, y, axes[1], *span) if summed or side == 1 else y
         parts.append(_product(b, u, v, contract, large, piece))

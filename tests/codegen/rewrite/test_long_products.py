@@ -54,6 +54,11 @@ def test_what_would_gain_nothing_stays(made):
     assert cut_long_products(made, LARGE, PIECE).function("f").ops == made.function("f").ops
 
 
+def test_axes_of_one_tile_stay_whole():
+    made = product((16, 16, 16, 16), (16, 16, 8, 8), ((2, 3), (0, 1)))
+    assert len(dots(cut_long_products(made, LARGE, PIECE))) == 1
+
+
 def test_only_cpu_has_the_pass():
     having = [p for p in ("cpu", "gpu", "xla", "plain", "c") if "cut_long_products" in dict(passes(p))]
     assert having == ["cpu"]

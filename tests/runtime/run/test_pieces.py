@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -80,17 +81,38 @@ def test_pieces_that_are_not_all_of_a_tensor_are_refused(tmp_path):
         load(path)
 
 
+@pytest.mark.parametrize(
+    ("second", "what"),
+    [((0, 0), "wants each number of 'kernel' once, got 'kernel@0,0' over another piece"),
+     ((3, 0), r"wants 'kernel@3,0' within \[4, 6\], got a piece of \[2, 6\]")],
+)  # fmt: skip
+def test_pieces_of_as_many_numbers_in_the_wrong_place_are_refused(tmp_path, second, what):
+    path = written(tmp_path, (OWN[0], {"kernel": [Piece(second, KERNEL[2:])]}))
+    with pytest.raises(CheckpointError, match=what):
+        load(path)
+
+
+def test_a_piece_of_a_file_that_the_manifest_lacks_is_refused(tmp_path):
+    path = written(tmp_path)
+    manifest = checkpoint.parsed((path / MANIFEST).read_bytes(), path)
+    manifest["tensors"][0]["pieces"][0]["file"] = "state-00002-of-00003.safetensors"
+    (path / MANIFEST).write_bytes(rendered(manifest))
+    with pytest.raises(CheckpointError, match=r"'kernel@0,0' as float32\[2, 3\], got nothing"):
+        load(path)
+
+
 class Leader:
     """The first of two processes, of which the other has half of a kernel, `broken` if it says so."""
 
     leads, part = True, Part(0, 2)
 
     def __init__(self, folder):
-        self.folder, self.shared_names, self.broken = folder, [], ""
+        self.folder, self.shared_names, self.made, self.broken = folder, [], [], ""
 
     def shared(self, name, make):
         self.shared_names.append(name)
-        return make()
+        self.made.append(made := make())
+        return made
 
     def gathered(self, name, own):
         theirs = checkpoint.write_pieces(next(self.folder.glob(".*.new-*")), 1, 2, {"kernel": OWN[1]["kernel"]})
@@ -114,6 +136,13 @@ def test_all_processes_save_together_and_all_find_what_is_broken(saver, tmp_path
         saver.last(Counter(8))
     assert load(tmp_path / "last").meta["step"] == 4
     assert [inner.name for inner in tmp_path.iterdir()] == ["last"]
+
+
+def test_the_others_are_told_an_absolute_folder(saver, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    saver.folder = Path()
+    saver.last(Counter(4))
+    assert Path(saver.together.made[0]).parent == tmp_path
 
 
 def test_the_leaders_clock_says_when_and_is_looked_at_rarely(saver, monkeypatch):
