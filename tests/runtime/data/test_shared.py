@@ -16,6 +16,7 @@ from netc.netspec.check import check
 from netc.netspec.errors import UserError
 from netc.netspec.feeding import Feeding
 from netc.netspec.spec import NetSpec
+from netc.runtime.compare import replay
 from netc.runtime.data import catalog
 from netc.runtime.data.encoded_images import EncodedSplit
 from netc.runtime.data.kept import KeptSplit
@@ -87,7 +88,8 @@ def test_arrays_of_numbers_are_no_images():
     assert predictions(series, 5) == "60 places (5 examples)"
 
 
-def test_emit_jax_refuses_an_order_by_windows():
+def test_emit_jax_refuses_an_order_by_windows(monkeypatch):
+    monkeypatch.setattr(replay, "refuse_other_function", lambda config, command: None)  # of a run's devices
     places = np.array([[0, 0, 0], [0, 0, 1], [0, 1, 0]], np.int64)
     split = EncodedSplit(
         Path("p"), ("a", "b", "c"), np.zeros(3, np.int32), (4, 4, 3), reader=SimpleNamespace(blocks=True), places=places
