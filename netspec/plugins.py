@@ -16,6 +16,8 @@ from traceback import extract_tb
 from netc.netspec.errors import NetcError, UserError
 
 GROUP = "netc.layers"
+MARK = "netc_plugin_"
+"""What the names of plugins' modules begin with."""
 _FAILED: list[UserError] = []  # what is wrong with the first installed plugin that fails
 _WAITING: list[Callable[[], object]] = []  # what is done once the oracle is imported
 
@@ -23,9 +25,8 @@ _WAITING: list[Callable[[], object]] = []  # what is done once the oracle is imp
 def load_file(path: Path | str) -> None:
     """Import a plugin's file, once; raises UserError if there is none, or one that names what the file raises."""
     path = Path(path)
-    name = f"netc_plugin_{path.stem}"
-    known = sys.modules.get(name)
-    if known is not None and known.__file__ == str(path.resolve()):
+    name = f"{MARK}{path.stem}"
+    if is_loaded(name, path):
         return
     if path.suffix != ".py" or not path.is_file():
         why = "" if path.exists() else ": no such file; check the path"
@@ -47,9 +48,15 @@ def load_file(path: Path | str) -> None:
         ) from error
 
 
+def is_loaded(name: str, path: Path) -> bool:
+    """Whether the module of that name was made of this file."""
+    known = sys.modules.get(name)
+    return known is not None and known.__file__ == str(path.resolve())
+
+
 def loaded_files() -> tuple[str, ...]:
     """The files that `load_file` has imported."""
-    named = (module for name, module in sys.modules.items() if name.startswith("netc_plugin_"))
+    named = (module for name, module in sys.modules.items() if name.startswith(MARK))
     return tuple(str(module.__file__) for module in named if module.__file__)
 
 

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -69,21 +70,18 @@ def _found(command: tuple[str, ...]) -> CCompiler:
 
 
 def _asked(command: tuple[str, ...]) -> CCompiler:
-    said = subprocess.run(
-        [*command, "--version"], capture_output=True, text=True, timeout=ASKING, check=False, errors="replace",
-        stdin=subprocess.DEVNULL,
-    ).stdout  # fmt: skip
+    said = ran([*command, "--version"], ASKING).stdout
     version = " ".join((said.splitlines()[0].strip() if said else command[0], *command[1:]))
     with tempfile.TemporaryDirectory(prefix="netc-") as folder:
         probe = Path(folder) / "probe.c"
         probe.write_text(_PROBE, encoding="ascii")
         built = (str(probe), "-o", str(probe.with_suffix(".so")), "-lm")
-        refused = _run([*command, *FLAGS, *built], ASKING)
+        refused = refusal(ran([*command, *FLAGS, *built], ASKING))
         if refused:
             raise UserError(
                 f"`target=c` wants a C compiler that works, got {command[0]}: {refused}; install its C library"
             )
-        threads = not _run([*command, *FLAGS, THREADS, *built], ASKING)
+        threads = not refusal(ran([*command, *FLAGS, THREADS, *built], ASKING))
     return CCompiler(command, version, (*FLAGS, THREADS) if threads else FLAGS)
 
 
@@ -93,12 +91,16 @@ def c_compiler() -> CCompiler:
     return replace(compiler, flags=(*compiler.flags, *extra_flags()))
 
 
-def _run(command: list[str], longest: float) -> str:
-    """What a compiler said where it failed, in one line; empty where it did not."""
-    done = subprocess.run(
+def ran(command: Sequence[str], longest: float) -> subprocess.CompletedProcess[str]:
+    """A compiler's run, with what it said. Raises OSError, or TimeoutExpired after `longest` seconds."""
+    return subprocess.run(
         command, capture_output=True, text=True, timeout=longest, check=False, errors="replace",
         stdin=subprocess.DEVNULL,
     )  # fmt: skip
+
+
+def refusal(done: subprocess.CompletedProcess[str]) -> str:
+    """What a compiler said where it failed, in one line; empty where it did not."""
     if done.returncode == 0:
         return ""
     lines = [line for line in done.stderr.splitlines() if "error" in line] or done.stderr.splitlines() or ["no message"]
@@ -124,7 +126,7 @@ def compile_c(text: str, label: str, cache: Cache, more: tuple[str, ...] = ()) -
             library = Path(folder) / "net.so"
             command = [*compiler.command, *compiler.flags, str(source), "-o", str(library), *libraries]
             try:
-                said = _run(command, LONGEST_COMPILE)
+                said = refusal(ran(command, LONGEST_COMPILE))
             except subprocess.TimeoutExpired as error:
                 raise CompileError(
                     f"{compiler.command[0]} took more than {LONGEST_COMPILE:g} s; try a smaller net"

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from netc.netspec.errors import UserError
+from netc.runtime.c_compiler import ran, refusal
 from netc.runtime.compile import LONGEST_COMPILE, CompileError
 
 MATHS = ("exp", "log", "log1p", "sin", "cos", "tanh", "pow")
@@ -51,21 +52,17 @@ def compile_wasm(files: Mapping[str, str]) -> bytes:
         made, sources = folder / "net.wasm", [str(folder / name) for name in files if name.endswith(".c")]
         words = ["-isystem", str(folder / "include"), f"-Wl,--allow-undefined-file={folder / 'allowed'}"]
         try:
-            done = subprocess.run(
-                ["clang", *_FLAGS, *words, *sources, "-o", str(made)], capture_output=True, text=True,
-                timeout=LONGEST_COMPILE, check=False, errors="replace", stdin=subprocess.DEVNULL,
-            )  # fmt: skip
+            done = ran(["clang", *_FLAGS, *words, *sources, "-o", str(made)], LONGEST_COMPILE)
         except subprocess.TimeoutExpired as error:
             raise CompileError(f"clang took more than {LONGEST_COMPILE:g} s; try a smaller net") from error
         if done.returncode == 0:
             return made.read_bytes()
-    raise _failed(done.stderr)
+    raise _failed(done)
 
 
-def _failed(said: str) -> UserError | CompileError:
-    if missing := sorted(set(re.findall(r"undefined symbol: (\w+)", said))):
+def _failed(done: subprocess.CompletedProcess[str]) -> UserError | CompileError:
+    if missing := sorted(set(re.findall(r"undefined symbol: (\w+)", done.stderr))):
         return UserError(
             f"a page wants functions that JavaScript's Math has, got {', '.join(missing)}; choose a net without them"
         )
-    lines = [line for line in said.splitlines() if "error" in line] or said.splitlines() or ["no message"]
-    return CompileError(f"clang failed: {lines[0].strip()[:300]}; it must know the target wasm32")
+    return CompileError(f"clang failed: {refusal(done)}; it must know the target wasm32")

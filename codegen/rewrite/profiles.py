@@ -44,15 +44,15 @@ class LoweringProfile:
     parts: Parts = _whole
 
 
-def _measured(profile: ProfileName) -> Callable[[FormOverrides], Passes]:
-    """The forms of the profile's table, or of `overrides`, and sums in the order that is fast."""
+def _measured(profile: ProfileName, more: Passes = ()) -> Callable[[FormOverrides], Passes]:
+    """The forms of the profile's table, or of `overrides`, sums in the order that is fast, and `more`."""
 
     def passes(overrides: FormOverrides) -> Passes:
         return (
             ("select_forms", lambda module: select_forms(module, profile, overrides)),
             ("sum_before_products", sum_before_products),
             ("split_reductions", split_reductions),
-            *((("cut_long_products", cut_long_products),) if profile == "cpu" else ()),
+            *more,
         )
 
     return passes
@@ -63,13 +63,13 @@ def _around(profile: ProfileName, when: str) -> Passes:
     return tuple((w.name, w.change) for w in WORKAROUNDS if profile in w.profiles and w.when == when)
 
 
-def _for_iree(profile: ProfileName) -> LoweringProfile:
+def _for_iree(profile: ProfileName, more: Passes = ()) -> LoweringProfile:
     first, late, last = (_around(profile, when) for when in ("first", "late", "last"))
-    return LoweringProfile("iree", _measured(profile), first, late, last)
+    return LoweringProfile("iree", _measured(profile, more), first, late, last)
 
 
 PROFILES: dict[ProfileName, LoweringProfile] = {
-    "cpu": _for_iree("cpu"),
+    "cpu": _for_iree("cpu", (("cut_long_products", cut_long_products),)),
     "gpu": _for_iree("gpu"),
     "xla": LoweringProfile("xla", _measured("xla"), tuple((f.name, f.change) for f in KEPT), parts=entry_modules),
     "plain": LoweringProfile(

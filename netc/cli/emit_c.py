@@ -64,8 +64,8 @@ def emit_c(
     origin = Origin(program_sha256(program), json.dumps(written(program.recipe)), versions().get("netc", ""))
     files, source = c_files(program, origin, main=not no_stdio)
     room = room_of(program, source)
-    if ram is not None and size is not None:
-        refuse_room(room, size, ram, program.net.spec.name)
+    if size is not None:
+        refuse_room(room, size, str(ram), program.net.spec.name)
     if static:
         files |= static_files(source)
     if taken := [name for name in files if (out / name).exists() and not (out / "net.json").exists()]:

@@ -22,11 +22,10 @@ from netc.kernels.ir import Binary, Call, Expr, KernelError, Select, expressions
 from netc.kernels.lean_functions import functions_of
 from netc.kernels.maker import Wrong
 from netc.netspec.activations import ACTIVATIONS, Function
-from netc.netspec.plugins import for_oracle
+from netc.netspec.plugins import MARK, for_oracle, is_loaded
 from netc.netspec.text_file import read_text
 
 LARGEST_FILE = 1 << 20  # bytes
-MARK = "netc_plugin_"  # what netspec/plugins.py begins the names of its modules with
 LONGEST_EQUATION = 200
 COMPARISONS = {"<": "LT", "<=": "LE", ">": "GT", ">=": "GE", "==": "EQ", "!=": "NE"}
 
@@ -46,8 +45,7 @@ def load_lean(path: Path | str) -> None:
     """Add the pairs f and f' of a Lean file as activations, once. Raises UserError."""
     path = Path(path)
     name = f"{MARK}{path.stem}_lean"
-    known = sys.modules.get(name)
-    if known is not None and known.__file__ == str(path.resolve()):
+    if is_loaded(name, path):
         return
     for pair in functions_of(read_text(path, LARGEST_FILE, "", "split it"), str(path)):
         add(Pair(*pair))

@@ -6,8 +6,7 @@ first one is told in `fault`: kind, line, array, index, block, thread. Kinds are
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 from netc.kernels.ir import (
     Assign,
@@ -19,7 +18,6 @@ from netc.kernels.ir import (
     Kernel,
     Let,
     Place,
-    Stmt,
     Store,
     Type,
     Var,
@@ -30,6 +28,7 @@ from netc.kernels.ir import (
 )
 from netc.kernels.phases import Agreed, Phase, Together, agrees, heads, in_full, kept, phases
 from netc.kernels.spelling import Language, Speller, about, changed, libm, plain_name, steady, used
+from netc.kernels.statement_text import Statements
 
 TYPES: dict[Type, str] = {"f32": "float", "f64": "double", "i32": "int32_t", "u8": "uint8_t", "bool": "bool"}
 AXES = "xyz"
@@ -88,7 +87,7 @@ def c_text(kernel: Kernel) -> str:
     return _Text(kernel).text()
 
 
-class _Text:
+class _Text(Statements):
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
         self.kept = kept(kernel)
@@ -269,10 +268,6 @@ class _Text:
         yield f"{indent}if (netc_turns == {MOST_TURNS}) {{"
         yield f"{indent}    netc_fault(fault, 3, {line}, 0, 0, team, {thread});\n{indent}    break;\n{indent}}}"
 
-    def _body(self, body: tuple[Stmt, ...], indent: str) -> Iterator[str]:
-        for s in body:
-            yield from _STATEMENTS[type(s)](self, s, indent)
-
     def _let(self, s: Let, indent: str) -> Iterator[str]:
         if s.name in self.kept.held:
             yield f"{indent}{s.name}[thread] = {self.say(s.value)};"
@@ -299,14 +294,6 @@ class _Text:
         yield f"{indent}{{\n{indent}    int32_t *netc_p = &{place}, netc_v = {value};"
         yield f"{indent}    if (netc_v {symbol} *netc_p)\n{indent}        *netc_p = netc_v;\n{indent}}}"
 
-    def _if(self, s: If, indent: str) -> Iterator[str]:
-        yield f"{indent}if ({self.say(s.condition)}) {{"
-        yield from self._body(s.then, indent + "    ")
-        if s.otherwise:
-            yield f"{indent}}} else {{"
-            yield from self._body(s.otherwise, indent + "    ")
-        yield f"{indent}}}"
-
     def _for(self, s: For, indent: str) -> Iterator[str]:
         yield from self._loop(s, [self.say(e) for e in heads(s)], indent)
         yield from self._body(s.body, indent + "    ")
@@ -319,7 +306,7 @@ class _Text:
         yield f"{indent}}}"
 
 
-_STATEMENTS: dict[type[Stmt], Callable[[_Text, Any, str], Iterator[str]]] = {
+_Text.table = {
     Let: _Text._let,
     Assign: _Text._assign,
     Store: _Text._store,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from netc.kernels.ir import (
     Array,
@@ -16,12 +15,12 @@ from netc.kernels.ir import (
     If,
     Kernel,
     Let,
-    Stmt,
     Store,
     Type,
     While,
 )
 from netc.kernels.spelling import Language, Speller, about, changed, libm, plain_name, steady
+from netc.kernels.statement_text import Statements
 
 XYZ = "xyz"
 OPENCL_PLACES = {
@@ -118,7 +117,7 @@ def opencl_text(kernel: Kernel, shared: Sequence[int]) -> str:
     return _Text(kernel, OPENCL, shared).text()
 
 
-class _Text:
+class _Text(Statements):
     def __init__(self, kernel: Kernel, dialect: Dialect, shared: Sequence[int]) -> None:
         self.kernel, self.dialect, self.shared = kernel, dialect, shared
         self.arrays = {a.name: a for a in kernel.arrays}
@@ -167,10 +166,6 @@ class _Text:
             )  # fmt: skip
         return text
 
-    def _body(self, body: tuple[Stmt, ...], indent: str) -> Iterator[str]:
-        for s in body:
-            yield from _STATEMENTS[type(s)](self, s, indent)
-
     def _let(self, s: Let, indent: str) -> Iterator[str]:
         const = "" if s.name in self.mutable else "const "
         yield f"{indent}{const}{self.types[s.value.type]} {s.name} = {self.say(s.value)};"
@@ -186,14 +181,6 @@ class _Text:
         if self.dialect is OPENCL and array.type != "i32":
             self.added.add((array.type, _space(array)))
         yield indent + self.dialect.atomic(s, array, self.say(s.index), self.say(s.value))
-
-    def _if(self, s: If, indent: str) -> Iterator[str]:
-        yield f"{indent}if ({self.say(s.condition)}) {{"
-        yield from self._body(s.then, indent + "    ")
-        if s.otherwise:
-            yield f"{indent}}} else {{"
-            yield from self._body(s.otherwise, indent + "    ")
-        yield f"{indent}}}"
 
     def _for(self, s: For, indent: str) -> Iterator[str]:
         start, stop, step = self.say(s.start), self.say(s.stop), self.say(s.step)
@@ -217,7 +204,7 @@ class _Text:
         yield indent + self.dialect.barrier
 
 
-_STATEMENTS: dict[type[Stmt], Callable[[_Text, Any, str], Iterator[str]]] = {
+_Text.table = {
     Let: _Text._let,
     Assign: _Text._assign,
     Store: _Text._store,

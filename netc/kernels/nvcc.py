@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 from netc.netspec.errors import NetcError
+from netc.runtime.c_compiler import ran, refusal
 
 LONGEST = 300  # seconds
 
@@ -22,15 +23,11 @@ def checked_by_nvcc(text: str) -> str | None:
         source, made = Path(folder) / "kernel.cu", Path(folder) / "kernel.ptx"
         source.write_text(text, encoding="utf-8")
         try:
-            done = subprocess.run(
-                [nvcc, "-ptx", "-Werror", "all-warnings", "-o", made, source], capture_output=True, text=True,
-                timeout=LONGEST, check=False, errors="replace", stdin=subprocess.DEVNULL,
-            )  # fmt: skip
+            refused = refusal(ran([nvcc, "-ptx", "-Werror", "all-warnings", "-o", str(made), str(source)], LONGEST))
         except (OSError, subprocess.TimeoutExpired) as error:
             raise NetcError(f"nvcc wants to run, got {error}; mend it, or leave out the check") from error
-        if done.returncode:
-            lines = [line for line in done.stderr.splitlines() if "error" in line] or [done.stderr.strip()[:300]]
-            raise NetcError(f"nvcc refuses the kernel: {lines[0]}; tell netc's authors, with the kernel")
+        if refused:
+            raise NetcError(f"nvcc refuses the kernel: {refused}; tell netc's authors, with the kernel")
         ptx = made.read_text(encoding="utf-8")
     target = re.search(r"^\.target (\S+)", ptx, re.MULTILINE)
     return f"nvcc takes it: {ptx.count(chr(10))} lines of PTX for {target[1] if target else 'its target'}"

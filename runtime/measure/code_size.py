@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from netc.netspec.errors import UserError
-from netc.runtime.c_compiler import c_command, extra_flags
+from netc.runtime.c_compiler import c_command, extra_flags, ran, refusal
 
 FLAGS = ("-std=c11", "-Os", "-ffp-contract=off", "-fno-math-errno", "-fno-asynchronous-unwind-tables", "-c")
 LONGEST = 600  # seconds for the compiler
@@ -37,19 +37,13 @@ def code_size(text: str) -> CodeSize:
         source, made = Path(folder) / "net.c", Path(folder) / "net.o"
         source.write_text(text, encoding="utf-8")
         try:
-            done = subprocess.run(
-                [*command, *FLAGS, *extra, str(source), "-o", str(made)], capture_output=True, text=True,
-                timeout=LONGEST, check=False, errors="replace", stdin=subprocess.DEVNULL,
-            )  # fmt: skip
+            refused = refusal(ran([*command, *FLAGS, *extra, str(source), "-o", str(made)], LONGEST))
         except (OSError, subprocess.TimeoutExpired) as error:
             raise UserError(
                 f"`target=c` wants a C compiler that works, got {said}: {error}; set CC to another"
             ) from error
-        if done.returncode != 0:
-            lines = [line for line in done.stderr.splitlines() if "error" in line] or ["no message"]
-            raise UserError(
-                f"`target=c` wants a C compiler that works, got {said}: {lines[0][:300]}; see CC and CFLAGS"
-            )
+        if refused:
+            raise UserError(f"`target=c` wants a C compiler that works, got {said}: {refused}; see CC and CFLAGS")
         found = sections(made.read_bytes())
     if found is None:
         raise UserError(f"sizes are read from ELF files, which {said} does not write; set CC to a device's compiler")

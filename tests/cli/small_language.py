@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-SPEC = """
+HEAD = """
 name = "small"
 input = [8]
 dtype = "i32"
@@ -10,8 +10,8 @@ dtype = "i32"
 [[layers]]
 kind = "tiedHead"
 embed = { kind = "tokenPositionEmbed", vocabulary = 2, dim = 6, std = 0.3 }
-body = { kind = "conv1d", features = 6, kernel = 2 }
 """
+SPEC = f'{HEAD}body = {{ kind = "conv1d", features = 6, kernel = 2 }}\n'
 
 
 def with_small_net(folder: Path, text: str) -> Path:

@@ -4,16 +4,9 @@ import json
 
 import pytest
 
-SPEC = """
-name = "small"
-input = [8]
-dtype = "i32"
+from tests.cli.small_language import HEAD
 
-[[layers]]
-kind = "tiedHead"
-embed = { kind = "tokenPositionEmbed", vocabulary = 2, dim = 6, std = 0.3 }
-body = { kind = "transformerEncoder", heads = 2, mlp = 8, causal = true }
-"""
+SPEC = f'{HEAD}body = {{ kind = "transformerEncoder", heads = 2, mlp = 8, causal = true }}\n'
 WORDS = "--target reference --batch 16 --max-steps 3 --lr 0.02 --quiet --document-mask"
 
 

@@ -137,7 +137,7 @@ def test_a_kernel_is_compiled_once_for_its_text_and_flags(c_compiler, monkeypatc
     def refuse(command, longest):
         raise AssertionError(f"compiles again by {command}")
 
-    monkeypatch.setattr("netc.runtime.c_compiler._run", refuse)
+    monkeypatch.setattr("netc.runtime.c_compiler.ran", refuse)
     Compiled(atomics)
     with pytest.raises(AssertionError, match=r"compiles again by .*NETC_UNCHECKED"):
         Compiled(atomics, unchecked=True)
