@@ -20,7 +20,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from netc.runtime.measure.bench import RATE, Contestant, Job, Step, Timing, flops_of, race, surroundings
+from netc.runtime.measure.bench import RATE, Contestant, Job, Step, Timing, flops_of, surroundings, unbroken
+from netc.runtime.measure.race import race
 
 THREADS = 2
 os.environ.update(surroundings(THREADS))  # before anything that reads it is imported
@@ -76,7 +77,7 @@ WAYS: dict[str, Contestant] = {
     "chunked-remat": ours(" --chunked-loss 256 --remat", chunked_loss=256, remat=True),
     "xla": ours("", "xla"),
     "xla-chunked": ours(" --chunked-loss 256", "xla", chunked_loss=256),
-    "torch": Contestant("torch eager", partial(torch_step, compiled=False, last=False), same_start=False),
+    "torch": Contestant("torch eager", partial(torch_step, compiled=False, last=False)),
     "jax": Contestant("JAX jit", jax_step),
 }
 USUAL, OF_HEAD = "plain,chunked,torch,jax", "plain,chunked,xla,xla-chunked,jax"
@@ -85,7 +86,7 @@ USUAL, OF_HEAD = "plain,chunked,torch,jax", "plain,chunked,xla,xla-chunked,jax"
 def table(found: list[Timing], job: Job, rounds: int) -> str:
     """The page."""
     peers = [t for t in found if not t.name.startswith("netc")]
-    best = min((t.median for t in peers), default=float("nan"))
+    best = min((t.fair for t in peers), default=float("nan"))
     least = min((t.peak for t in peers), default=float("nan"))
     shown = ", ".join(f"{n} {v}" for n, v in versions(parse_target("cpu")).items())
     lines = [
@@ -97,7 +98,7 @@ def table(found: list[Timing], job: Job, rounds: int) -> str:
         f"in turns, {rounds} rounds; medians.", "",
         "| | s a step | of the best peer | peak MB | of the least peer |", "|---|---|---|---|---|",
         *(
-            f"| {t.name} | {t.median:.2f} | {t.median / best:.2f} | {t.peak:,.0f} | {t.peak / least:.2f} |"
+            f"| {t.name} | {t.median:.2f} | {t.fair / best:.2f} | {t.peak:,.0f} | {t.peak / least:.2f} |"
             for t in found
         ),
     ]  # fmt: skip
@@ -119,7 +120,7 @@ def main() -> None:
     job = Job(check(spec), options.batch, THREADS)
     ways = options.ways or (OF_HEAD if options.head else USUAL)
     chosen = [WAYS[word] for word in ways.split(",")]
-    found = race(job, chosen, options.rounds, options.seconds, lambda doing: print(doing, flush=True))
+    found = unbroken(race(job, chosen, options.rounds, options.seconds, lambda doing: print(doing, flush=True)))
     page = table(list(found), job, len(found[0].times))
     print(page)
     if options.write:

@@ -21,9 +21,10 @@ import torch
 
 from netc.netspec.check import check
 from netc.netspec.find import find
-from netc.proofs_oracle.peers.contestants import by_hand, torch_step
+from netc.proofs_oracle.peers.contestants import torch_step
 from netc.runtime.measure import bench
 from netc.runtime.measure.bench import Contestant, Job, Start, Step
+from netc.runtime.measure.race import race
 from netc.runtime.versions import versions
 
 DEFAULT = ("mnist-mlp:128", "mnist-cnn:128", "resnet34-cifar:32", "tiny-gpt:12", "vit_tiny_patch4_32:32")
@@ -44,14 +45,14 @@ def lines_of(item: str, seconds: float) -> list[str]:
         raise SystemExit(f"wants NET:BATCH, got {item!r}; for example mnist-mlp:128")
     job = Job(check(find(name)), int(batch), THREADS)
     images = any(len(p.shape) == 4 for p in job.net.params)
-    peer = Contestant("torch eager", partial(torch_step, compiled=False, last=images), same_start=not by_hand(job.net))
+    peer = Contestant("torch eager", partial(torch_step, compiled=False, last=images))
     contestants = (bench.ours("cpu"), bench.ours("xla"), peer)
     both = [
         Contestant(f"{c.name} {p}", partial(at, precision=p, make=c.make), same_start=c.same_start and p == "f32")
         for c in contestants
         for p in ("f32", "bf16")
     ]
-    found = {t.name: t for t in bench.race(job, both, ROUNDS, seconds)}
+    found = {t.name: t for t in bench.unbroken(race(job, both, ROUNDS, seconds))}
     lines = []
     for c in contestants:
         wide, narrow = (found[f"{c.name} {p}"] for p in ("f32", "bf16"))

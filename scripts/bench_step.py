@@ -2,27 +2,31 @@
 
     python scripts/bench_step.py [NET[@SIDE][:BATCH] ...] [--rounds N] [--seconds S] [--targets T,T] [--write]
 
-SIDE is that of square colour images; nets at 64 pixels or fewer get 10 classes. Each contestant lives in its own
-process and they take turns (runtime/measure/bench.py); the table shows medians over the rounds, the ratios to the best
-peer and to PyTorch eager, and what part of the machine's own rate of a product of matrices the step's mathematics
-reaches. Every step runs forward, loss, backward and Adam on a batch that already lies on the device, and waits for the
+SIDE is that of square colour images, or the number of tokens; images of 64 pixels or fewer get 10 classes. Each
+contestant lives in its own process and they take turns (runtime/measure/race.py), in groups where memory does not hold
+all; the table shows medians over the rounds, the ratios to the best peer and to PyTorch eager, and what part of the
+machine's own rate of a product of matrices the step's mathematics reaches. A contestant that fails is a dash with its
+reason. Every step runs forward, loss, backward and Adam on a batch that already lies on the device, and waits for the
 loss.
-`--write` puts the table under docs/measurements/.
+`--write` puts each net's rows under docs/measurements/ as soon as it is measured; other nets keep theirs and the date.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import os
-import platform
 import re
+import statistics
+import sys
 import time
-from pathlib import Path
 from typing import Any
 
-from netc.runtime.measure.bench import Job, flops_of, ours, race, surroundings
+from merged_pages import PAGES, cell, heading, merged
+
+from netc.netspec.errors import NetcError
+from netc.runtime.measure.bench import Job, flops_of, ours, surroundings
+from netc.runtime.measure.race import race
 
 THREADS = 2
 os.environ.update(surroundings(THREADS))  # before jax is imported, which the ceilings need
@@ -33,14 +37,15 @@ from netc.proofs_oracle.peers.contestants import WORDS, contestants  # noqa: E40
 from netc.runtime.cache.store import Cache  # noqa: E402
 from netc.runtime.measure.ceilings import ceilings  # noqa: E402
 from netc.runtime.target import parse_target  # noqa: E402
-from netc.runtime.versions import versions  # noqa: E402
 
 DEFAULT = (
     "mnist-mlp:128", "mnist-cnn:128", "resnet34-cifar:32", "resnet34:8", "mobilenet_v2@32:32", "vit_tiny_patch4_32:32",
-    "tiny-gpt:12",
+    "tiny-gpt:12", "resnet18@64:32", "resnet50:4", "efficientnet_b0:8", "mobilenet_v3_large:8", "convnext_tiny:4",
+    "swin_t:4", "densenet121@64:32", "unet@128:4", "vit_small_patch16_224:4", "gpt2@256:1", "tiny-mamba:12",
 )  # fmt: skip
 SMALL = 64  # pixels a side
 EAGER = "torch eager"
+SUMMED = ("netc cpu", "netc xla", "JAX jit", EAGER)
 
 
 def parse(word: str) -> tuple[str, CheckedNet, int]:
@@ -51,8 +56,9 @@ def parse(word: str) -> tuple[str, CheckedNet, int]:
     spec = find(matched[1])
     if matched[2]:
         side = int(matched[2])
-        spec = spec.with_input((side, side, 3))
-        spec = spec.with_classes(10) if side <= SMALL else spec
+        tokens = spec.dtype == "i32"
+        spec = spec.with_input((side,) if tokens else (side, side, 3))
+        spec = spec.with_classes(10) if side <= SMALL and not tokens else spec
     return word.partition(":")[0], check(spec), int(matched[3] or 32)
 
 
@@ -60,25 +66,30 @@ def bench(word: str, rounds: int, seconds: float, targets: list[str], against: l
     """One net: all contestants started, then taking turns."""
     name, net, batch = parse(word)
     job = Job(net, batch, THREADS)
-    timings = race(job, [*map(ours, targets), *contestants(against, net)], rounds, seconds)
+
+    def doing(said: str) -> None:
+        print(f"{time.strftime('%H:%M:%S')} {name}: {said}", file=sys.stderr, flush=True)
+
+    timings = race(job, [*map(ours, targets), *contestants(against, net)], rounds, seconds, doing)
     flops = flops_of(job)
     rate = max((ceilings(parse_target(t), Cache()).flops for t in targets if t != "reference"), default=math.inf)
-    medians = {t.name: t.median * 1e3 for t in timings}
-    peers = {n: t for n, t in medians.items() if not n.startswith("netc")}
-    best = min(peers, key=lambda n: peers[n], default=None)
+    fair = {t.name: t.fair for t in timings if not t.failed}
+    best = min((n for n in fair if not n.startswith("netc")), key=lambda n: fair[n], default=None)
     rows = [
+        {"name": t.name, "failed": str(t.failed)} if t.failed else
         {
-            "name": t.name, "median_ms": t.median * 1e3, "min_ms": t.fastest * 1e3,
-            "ratio": None if best is None else medians[t.name] / peers[best],
-            "to_eager": medians[t.name] / medians[EAGER] if EAGER in medians else None,
+            "name": t.name, "median_ms": t.median * 1e3, "min_ms": t.fastest * 1e3, "pace": t.pace,
+            "ratio": None if best is None else t.fair / fair[best],
+            "to_eager": t.fair / fair[EAGER] if EAGER in fair else None,
             "gflops": flops / t.median / 1e9, "gemm_share": flops / t.median / rate, "resident_mb": t.resident,
+            "peak_mb": t.peak,
         }
         for t in timings
     ]  # fmt: skip
     notes = {t.name: t.notes for t in timings if t.notes}
     return {
-        "net": name, "batch": batch, "rounds": len(timings[0].times), "best_peer": best, "flops": flops,
-        "gemm_gflops": rate / 1e9, "rows": rows, "notes": notes,
+        "net": name, "batch": batch, "rounds": min(len(t.times) for t in timings if not t.failed), "best_peer": best,
+        "flops": flops, "gemm_gflops": rate / 1e9, "rows": rows, "notes": notes,
     }  # fmt: skip
 
 
@@ -91,6 +102,7 @@ COLUMNS = (
     ("gflops", "GFLOP/s", ".1f"),
     ("gemm_share", "of the product's rate", ".0%"),
     ("resident_mb", "resident MB", ".0f"),
+    ("peak_mb", "peak MB", ".0f"),
 )
 
 
@@ -109,6 +121,15 @@ def table(results: list[dict[str, Any]]) -> str:
         for row in r["rows"]:
             figures = [format(v, form) if (v := row.get(key)) is not None else "-" for key, _, form in COLUMNS]
             lines.append(f"| {row['name']} | " + " | ".join(figures) + " |")
+        for row in r["rows"]:
+            if "failed" in row:
+                lines += ["", f"{row['name']}: {row['failed']}."]
+            elif row.get("pace", 1.0) != 1.0:
+                lines += [
+                    "",
+                    f"{row['name']} had its turns in a later group, with {r['rows'][0]['name']} again, which took "
+                    f"{row['pace']:.2f} of its time in the first; its ratios are at the first group's pace.",
+                ]
         for name, note in r["notes"].items():
             how = "from the cache" if note["cached"] else "cold"
             lines += ["", f"{name}: emitted in {note['emission_s']:.2f} s, IREE {note['compile_s']:.1f} s ({how})."]
@@ -117,31 +138,30 @@ def table(results: list[dict[str, Any]]) -> str:
 
 
 def summary(results: list[dict[str, Any]]) -> str:
-    """One row a net, as the README has it."""
+    """One row a net, as the README has it, and the geometric means."""
     lines = [
         "| net | netc `cpu` | netc `xla` | JAX jit | torch eager | best peer | `cpu` / best peer | `cpu` / torch eager "
-        "| `xla` / JAX | `cpu`, of the GEMM rate |",
-        "|---" * 10 + "|",
+        "| `xla` / JAX | `cpu`, of the GEMM rate | measured |",
+        "|---" * 11 + "|",
     ]
+    ratios: dict[str, list[float]] = {"cpu": [], "xla": []}
     for r in results:
-        rows = {row["name"]: row for row in r["rows"]}
-        if not {"netc cpu", "netc xla", "JAX jit", EAGER} <= set(rows):
-            continue  # measured with fewer contestants
-        cpu, xla, jax, eager = (rows[n] for n in ("netc cpu", "netc xla", "JAX jit", EAGER))
-        peer = r["best_peer"]
-        cells = [f"{r['net']}, b{r['batch']}", *(f"{row['median_ms']:.1f} ms" for row in (cpu, xla, jax, eager))]
-        cells += [f"{peer} {rows[peer]['median_ms']:.1f} ms", f"{cpu['ratio']:.2f}", f"{cpu['to_eager']:.2f}"]
-        cells += [f"{xla['median_ms'] / jax['median_ms']:.2f}", f"{cpu['gemm_share']:.0%}"]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join([*lines, "", ""])
-
-
-def processor() -> str:
-    """The CPU's name."""
-    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.machine()
+        rows = {row["name"]: row for row in r["rows"] if "failed" not in row}
+        cpu, xla, jax, eager, best = (rows.get(n, {}) for n in (*SUMMED, r["best_peer"]))
+        to_jax = xla["ratio"] / jax["ratio"] if xla and jax else None
+        for target, ratio in (("cpu", cpu.get("ratio")), ("xla", to_jax)):
+            ratios[target] += [] if ratio is None else [ratio]
+        cells = [f"{r['net']}, b{r['batch']}", *(cell(row.get("median_ms"), ".1f", " ms") for row in (cpu, xla, jax))]
+        cells += [cell(eager.get("median_ms"), ".1f", " ms")]
+        cells += [f"{r['best_peer']} {best['median_ms']:.1f} ms" if best else "-"]
+        cells += [cell(cpu.get("ratio"), ".2f"), cell(cpu.get("to_eager"), ".2f"), cell(to_jax, ".2f")]
+        lines.append("| " + " | ".join([*cells, cell(cpu.get("gemm_share"), ".0%"), r["where"]["date"]]) + " |")
+    means = [
+        f"`{target}` {statistics.geometric_mean(found):.2f} of {peer} over {len(found)} nets"
+        for (target, found), peer in zip(ratios.items(), ("the best peer", "JAX"), strict=True)
+        if found
+    ]
+    return "\n".join([*lines, "", f"Geometric means: {', '.join(means)}.", "", ""])
 
 
 def main() -> None:
@@ -152,38 +172,30 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60, help="at most so long for each net")
     parser.add_argument("--targets", default="cpu,xla")
     parser.add_argument("--against", default=",".join(WORDS), help="empty for none")
-    parser.add_argument("--write", action="store_true", help="write docs/measurements/bench_step.{md,json}")
+    parser.add_argument("--write", action="store_true", help="merge into docs/measurements/bench_step.{md,json}")
     options = parser.parse_args()
-    results = []
+    targets, against = options.targets.split(","), [w for w in options.against.split(",") if w]
     for item in options.nets:
-        targets, against = options.targets.split(","), [w for w in options.against.split(",") if w]
-        results.append(bench(item, options.rounds, options.seconds, targets, against))
-        print(table(results[-1:]), flush=True)
-    if options.write:
-        write(results)
+        try:
+            result = bench(item, options.rounds, options.seconds, targets, against)
+        except NetcError as error:
+            print(f"{item}: {error}", flush=True)
+            continue
+        print(table([result]), flush=True)
+        if options.write:
+            write(result)
 
 
-def write(results: list[dict[str, Any]]) -> None:
-    """Merge the results into docs/measurements: nets not measured now keep what was measured before."""
-    import torch
+def write(result: dict[str, Any]) -> None:
+    """Put one net's result into docs/measurements: other nets keep what was measured before, with its date."""
+    results = merged(PAGES / "bench_step.json", result, THREADS)
+    (PAGES / "bench_step.md").write_text(page(results), encoding="utf-8")
 
-    where = {
-        "date": time.strftime("%Y-%m-%d"),
-        "cpu": processor(),
-        "threads": THREADS,
-        "versions": versions() | {"torch": torch.__version__},
-    }
-    folder = Path(__file__).parent.parent / "docs" / "measurements"
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "bench_step.json"
-    done = {r["net"] for r in results}
-    kept = [r for r in json.loads(path.read_text())["results"] if r["net"] not in done] if path.exists() else []
-    results = sorted([*kept, *results], key=lambda r: r["net"])
-    path.write_text(json.dumps({"where": where, "results": results}, indent=1) + "\n")
-    shown = ", ".join(f"{k} {v}" for k, v in where["versions"].items())
-    head = f"# Training steps beside their peers\n\n{where['date']}, {where['cpu']}, {THREADS} threads; {shown}.\n"
-    head += "Printed by `python scripts/bench_step.py --write`; a shared machine, so read the ratios.\n\n"
-    (folder / "bench_step.md").write_text(head + summary(results) + table(results))
+
+def page(results: list[dict[str, Any]]) -> str:
+    """The whole page."""
+    said = "Printed by `python scripts/bench_step.py --write`; a shared machine, so read the ratios."
+    return heading("Training steps beside their peers", results, said) + summary(results) + table(results)
 
 
 if __name__ == "__main__":

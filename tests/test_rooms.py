@@ -64,6 +64,7 @@ EXTRA: dict[str, set[str]] = {
     "proofs_oracle/random_nets.py": {"hypothesis"},
     "proofs_oracle/peers/contestants.py": {"torch"},
     "proofs_oracle/peers/torch_net.py": {"torch"},
+    "proofs_oracle/peers/torch_parts.py": {"torch"},
     "proofs_oracle/peers/torch_transformers.py": {"torch"},
 }
 HEAVY_EXTRAS = {

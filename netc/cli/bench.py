@@ -54,15 +54,17 @@ def bench(
 ) -> None:
     """Benchmark a training step of NET: forward, loss, backward and Adam in float32, on a random batch on the device.
 
-    Contestants run in separate processes and take turns. GFLOP/s counts only what the mathematics needs; its percentage
-    is of this machine's matrix-multiply throughput (see `netc cost`). Peers start from the same parameters, and their
+    Contestants run in separate processes and take turns; a peer that fails shows as a dash with its reason. GFLOP/s
+    counts only what the mathematics needs; its percentage is of this machine's matrix-multiply throughput (see `netc
+    cost`). Peers start from the same parameters, and their
     first loss must match netc's.
     """
     from netc.cli.views.waiting import waiting, watched_cache
     from netc.netspec.errors import UserError
     from netc.runtime.backends import check_device
-    from netc.runtime.measure.bench import Job, flops_of, ours, race
+    from netc.runtime.measure.bench import Job, flops_of, ours, unbroken
     from netc.runtime.measure.ceilings import ceilings, cores
+    from netc.runtime.measure.race import race
     from netc.runtime.target import parse_target
 
     targets = [parse_target(word) for word in target.split(",")]
@@ -84,7 +86,8 @@ def bench(
     own = [ours(where.word, tuned_choices(where.word, tuned=tuned)) for where in targets]
     with waiting("") as tell:
         timings = race(job, [*own, *peers], rounds, seconds, tell)
-    best = min((t.median for t in timings[len(own) :]), default=None)
+    unbroken(timings[: len(own)])
+    best = min((t.fair for t in timings[len(own) :] if not t.failed), default=None)
     found = {
         "net": checked.spec.name, "batch": batch, "threads": job.threads, "rounds": len(timings[0].times),
         "flops": flops, "gemm_flops_per_s": peak,
@@ -110,12 +113,17 @@ def _require_peers(against: str) -> None:
 
 
 def facts(t: Timing, batch: int, flops: int, peak: float | None, best: float | None) -> dict[str, Any]:
-    """One contestant's row, as JSON has it; `to_best_peer` is None without peers, `gemm_share` without a ceiling."""
+    """One contestant's row, as JSON has it; `to_best_peer` is None without peers, `gemm_share` without a ceiling.
+
+    A peer that failed has its reason in `failed`, and no figures.
+    """
+    if t.failed:
+        return {"name": t.name, "failed": str(t.failed)}
     return {
         "name": t.name, "median_ms": t.median * 1e3, "fastest_ms": t.fastest * 1e3, "steps_per_s": 1 / t.median,
         "examples_per_s": batch / t.median, "gflops": flops / t.median / 1e9,
         "gemm_share": None if peak is None else flops / t.median / peak,
-        "to_best_peer": None if best is None else t.median / best,
+        "to_best_peer": None if best is None else t.fair / best,
         "resident_mb": t.resident, "first_loss": t.losses[0],
     }  # fmt: skip
 
@@ -144,4 +152,13 @@ def _show(found: dict[str, Any]) -> None:
     print_line("")
     shown = [column for column in COLUMNS if rows[0][column[0]] is not None]
     columns = [Column(""), *(Column(head, right=True) for _, head, _ in shown)]
-    print_table(columns, [(row["name"], *(format(row[key], form) for key, _, form in shown)) for row in rows])
+    print_table(
+        columns,
+        [
+            (row["name"], *("-" if "failed" in row else format(row[key], form) for key, _, form in shown))
+            for row in rows
+        ],
+    )
+    for row in rows:
+        if "failed" in row:
+            print_line(row["failed"], "yellow")

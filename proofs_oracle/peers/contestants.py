@@ -1,4 +1,4 @@
-"""JAX and PyTorch as contestants of netc's benchmark: which nets they have, and one step of each."""
+"""JAX and PyTorch as contestants of netc's benchmarks: which nets they have, one step of each, and its gradients."""
 
 from __future__ import annotations
 
@@ -10,18 +10,14 @@ from typing import Any
 import numpy as np
 
 from netc.netspec.check import CheckedNet
-from netc.netspec.errors import NetcError, UserError
+from netc.netspec.errors import UserError
 from netc.netspec.install import install_extra
-from netc.netspec.layer import Composite
+from netc.netspec.layer import Composite, Layer, expanded
 from netc.netspec.recipe import Recipe
+from netc.netspec.types import TensorType
+from netc.runtime.backends.protocol import Array
 from netc.runtime.measure.bench import RATE, Contestant, Job, Step
 
-# nets whose peers in PyTorch are written out by hand: the class in torch_transformers.py and its sizes
-TRANSFORMERS: dict[str, tuple[str, tuple[int, ...]]] = {
-    "vit_tiny_patch4_32": ("ViT", (32, 4, 192, 3, 12, 10)),
-    "tiny-gpt": ("GPT", (65, 64, 128, 4, 4)),
-    "gpt2": ("GPT", (50_257, 1024, 768, 12, 12, True)),
-}
 Made = tuple[Step, dict[str, Any]]
 # --against's words; torch eager and compiled are taken in both layouts of images, for either may be the better
 WORDS = ("jax", "torch", "torch.compile")
@@ -42,38 +38,34 @@ def contestants(words: Sequence[str], net: CheckedNet) -> tuple[Contestant, ...]
 
 
 def _torch(net: CheckedNet, compiled: bool) -> list[Contestant]:
+    import torch
+
     from netc.proofs_oracle.peers import torch_net
 
-    if not by_hand(net) and (kinds := missing(net, torch_net.MODULES)):
+    if kinds := missing(net, torch_net.MODULES):
         raise UserError(
             f"`against=torch` has no {', '.join(kinds)}, which {net.spec.name} holds; leave torch out, or use jax"
         )
+    with torch.device("meta"):  # without memory: what it refuses is said before anything is compiled
+        torch_net.torch_net(net.spec)
     name = "torch.compile" if compiled else "torch eager"
-    images = any(len(p.shape) == 4 for p in net.params)  # a net without kernels gains nothing from a layout
+    # a net without kernels gains nothing from a layout
+    images = net.x.rank == 3 and any(len(p.shape) == 4 for p in net.params)
     layouts = LAYOUTS if images else LAYOUTS[:1]
-    same_start = not by_hand(net)
-    return [
-        Contestant(name + said, partial(torch_step, compiled=compiled, last=last), same_start) for last, said in layouts
-    ]
-
-
-def by_hand(net: CheckedNet) -> bool:
-    """Whether the net is one that was written out by hand, and not changed since."""
-    return net.spec.name in TRANSFORMERS
+    return [Contestant(name + said, partial(torch_step, compiled=compiled, last=last)) for last, said in layouts]
 
 
 def missing(net: CheckedNet, table: dict[Any, Any]) -> list[str]:
     """The kinds of layers that a peer's table does not have."""
-    leaves = {type(part.layer) for part in net.walk() if not isinstance(part.layer, Composite)}
-    return sorted(leaf.kind for leaf in leaves - table.keys())
+    held = {type(_meant(part.layer, part.x)) for part in net.walk()}
+    return sorted(layer.kind for layer in held - table.keys())
 
 
-def _same_net(count: int, net: CheckedNet) -> None:
-    if count != net.count:
-        raise NetcError(
-            f"the peer of {net.spec.name} has {count:,} parameters, netc's {net.count:,}; it is another net: "
-            "leave `input` and `classes` as the zoo has them, or leave the peer out"
-        )
+def _meant(layer: Layer, x: TensorType) -> Layer:
+    """What a composite is an expression of; another layer is itself."""
+    while isinstance(layer, Composite):
+        layer = expanded(layer, x)
+    return layer
 
 
 def jax_step(job: Job) -> Made:
@@ -102,23 +94,64 @@ def jax_step(job: Job) -> Made:
     return step, {}
 
 
+def torch_gradients(job: Job, *, wide: bool) -> dict[str, Array]:
+    """The gradient of every parameter by netc's name, PyTorch eager in float32, or in float64 where `wide`."""
+    import torch
+
+    from netc.proofs_oracle.peers import torch_net
+
+    torch.set_num_threads(job.threads)
+    module, data, labels = _in_torch(job)
+    if wide:
+        module, data = module.double(), data.double() if data.is_floating_point() else data
+    _cross_entropy(module(data), labels).backward()
+    return torch_net.gradients(job.net, module)
+
+
+def jax_gradients(job: Job) -> dict[str, Array]:
+    """The gradient of every parameter by netc's name, by `jax.grad` of the script of `netc emit-jax` in float32."""
+    import jax
+
+    from netc.proofs_oracle.twin.agreement import executed, script_of
+
+    script, start = executed(script_of(job.net, Recipe(), job.batch, seed=0)), job.start()
+    stats = {s.name: start[s.name] for s in job.net.state}
+
+    def loss(params: Any, x: Any, y: Any) -> Any:
+        logits, _ = script["forward"](params, stats, x, True)
+        return script["cross_entropy"](logits, y).mean()
+
+    return dict(jax.jit(jax.grad(loss))({p.name: start[p.name] for p in job.net.params}, *job.data()))
+
+
+def _in_torch(job: Job) -> tuple[Any, Any, Any]:
+    """The job's net with its parameters, its batch with images in NCHW, and its labels."""
+    import torch
+
+    from netc.proofs_oracle.peers import torch_net
+
+    x, y = job.data()
+    data = torch.from_numpy(np.ascontiguousarray(x.transpose(0, 3, 1, 2)) if x.ndim == 4 else x)
+    module = torch_net.torch_net(job.net.spec)
+    torch_net.load(job.net, module, job.start())
+    return module, data, torch.from_numpy(y.astype(np.int64))
+
+
+def _cross_entropy(logits: Any, labels: Any) -> Any:
+    """The mean over examples, and places: tokens have their classes last, pixels in front of height and width."""
+    from torch.nn import functional
+
+    if logits.dim() == 3:
+        logits, labels = logits.flatten(0, 1), labels.flatten()
+    return functional.cross_entropy(logits, labels)
+
+
 def torch_step(job: Job, compiled: bool, last: bool) -> Made:
     """PyTorch eager or torch.compile, its images in NCHW or channels last; in bf16 by autocast."""
     import torch
 
-    from netc.proofs_oracle.peers import torch_net, torch_transformers
-
     torch.set_num_threads(job.threads)
-    x, y = job.data()
-    data = torch.from_numpy(np.ascontiguousarray(x.transpose(0, 3, 1, 2)) if x.ndim == 4 else x)
-    labels = torch.from_numpy(y.astype(np.int64))
-    if by_hand(job.net):
-        kind, sizes = TRANSFORMERS[job.net.spec.name]
-        module = getattr(torch_transformers, kind)(*sizes)
-    else:
-        module = torch_net.torch_net(job.net.spec)
-        torch_net.load(job.net, module, job.start())
-    _same_net(sum(p.numel() for p in module.parameters()), job.net)
+    module, data, labels = _in_torch(job)
     if last:
         module, data = module.to(memory_format=torch.channels_last), data.to(memory_format=torch.channels_last)
     optimizer = torch.optim.Adam(module.parameters(), lr=RATE)
@@ -128,7 +161,7 @@ def torch_step(job: Job, compiled: bool, last: bool) -> Made:
         optimizer.zero_grad(set_to_none=True)
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=job.precision == "bf16"):
             logits = forward(data)
-            loss = torch.nn.functional.cross_entropy(logits.reshape(-1, logits.shape[-1]), labels.reshape(-1))
+            loss = _cross_entropy(logits, labels)
         loss.backward()
         optimizer.step()
         return float(loss.detach())

@@ -1,4 +1,4 @@
-"""A Vision Transformer and a GPT as somebody would write them in PyTorch, for benchmarks, not made from specs."""
+"""A GPT as somebody would write it in PyTorch, not made from a spec: beside nanoGPT's training."""
 
 from __future__ import annotations
 
@@ -38,24 +38,6 @@ class Block(nn.Module):  # type: ignore[misc]
         """[B, T, D] -> [B, T, D]."""
         x = x + self.attn(self.norm1(x))
         return x + self.mlp(self.norm2(x))
-
-
-class ViT(nn.Module):  # type: ignore[misc]
-    """Dosovitskiy et al. 2021 with a class token, pre-norm, as timm has it."""
-
-    def __init__(self, size: int, patch: int, dim: int, heads: int, blocks: int, classes: int) -> None:
-        super().__init__()
-        self.patch = nn.Conv2d(3, dim, patch, patch)
-        self.cls = nn.Parameter(torch.zeros(1, 1, dim))
-        self.pos = nn.Parameter(torch.randn(1, (size // patch) ** 2 + 1, dim) * 0.02)
-        self.blocks = nn.Sequential(*(Block(dim, heads, 4 * dim, False, "none", 1e-6) for _ in range(blocks)))
-        self.norm, self.head = nn.LayerNorm(dim, 1e-6), nn.Linear(dim, classes)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """[B, 3, H, W] -> [B, classes]."""
-        t = self.patch(x).flatten(2).transpose(1, 2)
-        t = torch.cat([self.cls.expand(len(t), -1, -1), t], 1) + self.pos
-        return self.head(self.norm(self.blocks(t))[:, 0])
 
 
 class GPT(nn.Module):  # type: ignore[misc]

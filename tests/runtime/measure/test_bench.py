@@ -1,4 +1,8 @@
-"""The race: turns, equal starts, and contestants that fail."""
+"""The race: turns, equal starts, contestants that fail, and groups where memory is short."""
+
+import math
+import os
+import signal
 
 import numpy as np
 import pytest
@@ -6,7 +10,9 @@ import pytest
 from netc.netspec.check import check
 from netc.netspec.errors import NetcError, UserError
 from netc.netspec.find import find
-from netc.runtime.measure.bench import Contestant, Job, flops_of, ours, race
+from netc.runtime.measure import race as racing
+from netc.runtime.measure.bench import Contestant, Job, Timing, flops_of, ours, unbroken
+from netc.runtime.measure.race import race
 
 
 @pytest.fixture(scope="module")
@@ -22,8 +28,21 @@ def refuses(job):
     raise UserError("wants a library, got none; install it")
 
 
+def raises(job):
+    raise ValueError("the cache is damaged\nat byte 3")
+
+
 def dies(job):
     raise SystemExit(3)
+
+
+def is_killed(job):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def dies_later(job):
+    calls = iter([1.0, 1.0, 1.0])  # the warm-up's
+    return lambda: next(calls, None) or os._exit(4), {}
 
 
 def own_start(job):
@@ -40,17 +59,45 @@ def test_contestants_take_turns_from_the_same_start(job):
     assert found[0].resident > 1
 
 
-@pytest.mark.parametrize(
-    ("make", "kind", "sentence"),
-    [
-        (another_net, NetcError, "other is another net than netc reference"),
-        (refuses, UserError, "wants a library, got none"),
-        (dies, NetcError, "other ended before it was done"),
-    ],
-)
-def test_a_contestant_that_fails_is_a_sentence(job, make, kind, sentence):
-    with pytest.raises(kind, match=sentence):
-        race(job, [ours("reference"), Contestant("other", make)], rounds=1, seconds=30)
+FAILURES = {
+    another_net: (NetcError, "another_net is another net than netc reference"),
+    refuses: (UserError, "wants a library, got none"),
+    raises: (NetcError, "raises failed: ValueError: the cache is damaged"),
+    dies: (NetcError, "dies ended with code 3 before it was done"),
+    is_killed: (NetcError, "is_killed was killed, as the system does when memory runs out"),
+    dies_later: (NetcError, "dies_later ended with code 4"),
+}
+
+
+def test_a_contestant_that_fails_has_its_reason_and_the_others_their_times(job):
+    others = [Contestant(make.__name__, make, same_start=make is another_net) for make in FAILURES]
+    ours_, *found = race(job, [ours("reference"), *others], rounds=1, seconds=30)
+    assert len(ours_.times) == 1
+    for (kind, sentence), timing in zip(FAILURES.values(), found, strict=True):
+        assert type(timing.failed) is kind and sentence in str(timing.failed)
+        assert math.isnan(timing.median) and math.isnan(timing.fair)
+    with pytest.raises(NetcError, match="another_net is another net"):
+        unbroken([ours_, *found])
+
+
+def test_a_race_without_a_survivor_raises_the_first_reason(job):
+    with pytest.raises(UserError, match="wants a library"):
+        race(job, [Contestant("refuses", refuses), Contestant("dies", dies)], rounds=1, seconds=30)
+
+
+def test_where_memory_is_short_groups_share_the_first_contestant(job, monkeypatch):
+    monkeypatch.setattr(racing, "available", lambda: 0.0)
+    said = []
+    three = [Contestant(name, own_start, same_start=False) for name in "abc"]
+    found = race(job, three, rounds=2, seconds=30, watch=said.append)
+    assert said == ["starting a", "starting b", "timing", "starting c", "timing"]
+    assert [len(t.times) for t in found] == [2, 2, 2]
+    assert found[0].pace == found[1].pace == 1 != found[2].pace
+    assert found[2].fair == found[2].median / found[2].pace
+
+
+def test_pace_reads_a_later_group_at_the_first_ones_speed():
+    assert Timing("x", (3.0,), pace=1.5).fair == 2.0
 
 
 def test_data_and_start_are_the_same_in_every_process(job):
