@@ -103,6 +103,7 @@ def _slope(name: str, a: Term, value: Term | None = None) -> Term:
     recip = ("fn", "recip", a)
     return {
         "exp": f, "log": recip, "recip": mul(MINUS, ("mul", recip, recip)),
+        "sqrt": ("mul", HALF, ("fn", "recip", f)),
         "rsqrt": ("mul", ("mul", MINUS, HALF), mul(f, f, f)),
         "tanh": add(ONE, ("mul", MINUS, ("mul", f, f))), "logistic": mul(f, add(ONE, ("mul", MINUS, f))),
         "sin": ("fn", "cos", a), "cos": ("mul", MINUS, ("fn", "sin", a)),

@@ -17,15 +17,19 @@ from netc.proofs.terms import MINUS, Term, fresh, mul
 from netc.proofs.windows import conv, max_pool, sum_pool
 
 
-def export(function: Function, trained: Sequence[str]) -> Exported:
-    """The definitions of a function whose results are the loss and the gradients. Raises UnreadError."""
+def export(function: Function, trained: Sequence[str], named: Mapping[float, Term] | None = None) -> Exported:
+    """The definitions of a function whose results are the loss and the gradients, or any where none is trained.
+
+    `named`: literals that mean something. Raises UnreadError.
+    """
     ops = reached(function)
     for op in ops:
         if op.kind not in MEANINGS and not given(op):
             raise UnreadError(f"{op.loc}: {op.kind}")
     of = dict(zip(function.names, function.params, strict=True))
-    same = [(of[name], gradient) for name, gradient in zip(trained, function.results[1:], strict=True)]
-    found = Exported(function, Axes(function, ops, same))
+    gradients = function.results[1:] if trained else ()
+    same = [(of[name], gradient) for name, gradient in zip(trained, gradients, strict=True)]
+    found = Exported(function, Axes(function, ops, same), named=named or {})
     used = {v for op in ops for v in op.operands} | set(function.results)
     for name, value in zip(function.names, function.params, strict=True):
         if value in used and value.type.dtype in TYPES:
@@ -75,7 +79,7 @@ def reached(function: Function) -> list[Op]:
 MEANINGS: Mapping[str, Meaning] = {
     "add": one.two("add"), "mul": one.two("mul"), "sub": one.sub, "div": one.div, "max": one.two("max"),
     "min": one.smallest, "neg": lambda e, op, at: mul(MINUS, e.at(op.operands[0], at)),
-    **{f: one.function(f) for f in ("exp", "log", "rsqrt", "tanh", "logistic", "erf", "sin", "cos")},
+    **{f: one.function(f) for f in ("exp", "log", "sqrt", "rsqrt", "tanh", "logistic", "erf", "sin", "cos")},
     "convert": one.convert,
     "constant": one.constant, "iota": one.iota, "compare": one.compare, "select": one.select, "barrier": one.same,
     "broadcast": one.broadcast, "reshape": one.reshape, "transpose": one.transpose,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from netc.codegen.ir import Function, Op, Value
@@ -74,6 +74,7 @@ class Exported:
     chosen: dict[str, object] = field(default_factory=dict)
     tables: dict[tuple[object, str], str] = field(default_factory=dict)
     offsets: dict[int, str] = field(default_factory=dict)
+    named: Mapping[float, Term] = field(default_factory=dict)
 
     def at(self, value: Value, indices: Sequence[Sequence[Term]]) -> Term:
         """A value at indices, given for each of its axes."""
@@ -88,8 +89,8 @@ class Exported:
 
         But one that is twice, three times or half of another of its layer is that.
         """
-        if value in KNOWN:
-            return KNOWN[value]
+        if (known := KNOWN.get(value) or self.named.get(value)) is not None:
+            return known
         if value < 0:
             return mul(MINUS, self.number(-value, place))
         if (value, place) not in self.constants:

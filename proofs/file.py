@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from importlib.resources import files
 
-from netc.proofs.exported import Definition, Exported
+from netc.proofs.exported import Definition, Exported, Field
 from netc.proofs.terms import shown
 from netc.proofs.theorem import Proved
 
@@ -20,9 +20,9 @@ def text_of(proved: Proved, said: str) -> str:
     library = (files("netc.proofs") / "lean" / LIBRARY).read_text(encoding="utf-8")
     below = [
         "-- The program, operation by operation, over any numbers -----------------------------------------------\n",
-        *(_definition(d) for d in exported.definitions.values()),
+        *(definition(d) for d in exported.definitions.values()),
         "\nsection\nvariable {K : Type} {A : Arith K} {S : Sizes} {P : Point K} {D : Direction K}\n",
-        *(_unfolding(d) for d in exported.definitions.values()),
+        *(unfolding(d) for d in exported.definitions.values()),
         "-- Derivatives: the same program on dual numbers --------------------------------------------------------\n",
         *proved.lemmas,
         "end\n",
@@ -33,7 +33,7 @@ def text_of(proved: Proved, said: str) -> str:
         _theorem(proved),
     ]
     read = set(re.findall(r"\bS\.(\w+)", "\n".join(below)))  # no other size is in the theorem
-    parts = [library, f"/- {said} -/\n", _sizes(exported, read), _point(exported), *below]
+    parts = [library, f"/- {said} -/\n", sizes_of(exported, read), _point(exported), *below]
     return grouped("\n".join(parts))
 
 
@@ -82,11 +82,13 @@ def _grouped_along(rest: str, group: Mapping[str, int], count: int) -> str:
     return f"{note}{''.join(own)}{begin}{comment}noncomputable def along {head} where\n{whole}{gap}{after}"
 
 
-def _arrows(sizes: tuple[str, ...], result: str) -> str:
+def arrows(sizes: tuple[str, ...], result: str) -> str:
+    """The type of a tensor: a function of as many natural numbers."""
     return "N → " * len(sizes) + result
 
 
-def _sizes(exported: Exported, read: set[str]) -> str:
+def sizes_of(exported: Exported, read: set[str]) -> str:
+    """The structure of the sizes that are read."""
     lines = [
         f"  {a.name} : N  -- {a.size} in the program that this was made from"
         for a in exported.axes.sizes
@@ -96,12 +98,16 @@ def _sizes(exported: Exported, read: set[str]) -> str:
     return "\n".join(("/-- The sizes of the axes: any natural numbers. -/", "structure Sizes where", *lines, ""))
 
 
+def point_line(f: Field) -> str:
+    """One field of the point."""
+    return f"  {f.name.removeprefix('P.')} : {arrows(f.sizes, f.type)}  -- {f.said} [{', '.join(f.sizes)}]"
+
+
 def _point(exported: Exported) -> str:
     point, direction, along = [], [], []
     for f in exported.fields.values():
         name = f.name.removeprefix("P.")
-        sizes = ", ".join(f.sizes)
-        point.append(f"  {name} : {_arrows(f.sizes, f.type)}  -- {f.said} [{sizes}]")
+        point.append(point_line(f))
         at = "".join(f" i{n}" for n in range(len(f.sizes)))
         value = f"P.{name}{at}"
         if f.type == "K":
@@ -109,7 +115,7 @@ def _point(exported: Exported) -> str:
             value = f"Dual.mk ({value}) {slope}"
         along.append(f"  {name} := {f'fun{at} => ' if at else ''}{value}")
         if f.trained:
-            direction.append(f"  {name} : {_arrows(f.sizes, f.type)}")
+            direction.append(f"  {name} : {arrows(f.sizes, f.type)}")
     return "\n".join((
         "/-- What the program reads: parameters, a batch, and its literals, which may be any numbers. -/",
         "structure Point (K : Type) where", *point, "",
@@ -120,17 +126,19 @@ def _point(exported: Exported) -> str:
     ))  # fmt: skip
 
 
-def _definition(d: Definition) -> str:
+def definition(d: Definition) -> str:
+    """One operation in Lean."""
     function = f"fun {' '.join(d.at)} => " if d.at else ""
     return (
         f"/-- {d.kind}, {d.loc} -/\n"
         f"noncomputable def {d.name} {{K : Type}} (A : Arith K) (S : Sizes) (P : Point K) : "
-        f"{_arrows(d.sizes, d.type)} :=\n"
+        f"{arrows(d.sizes, d.type)} :=\n"
         f"  {function}{shown(d.body)}"
     )
 
 
-def _unfolding(d: Definition) -> str:
+def unfolding(d: Definition) -> str:
+    """The lemma that it is its meaning."""
     binder = f" {{{' '.join(d.at)} : N}}" if d.at else ""
     return f"theorem {d.name}_is{binder} : Same {shown(d.term)} {shown(d.body)} := refl"
 

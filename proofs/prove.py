@@ -52,6 +52,11 @@ class Proof:
         return tuple(f.said for f in self.proved.exported.fields.values() if f.trained)
 
     @property
+    def operations(self) -> int:
+        """How many the file has."""
+        return len(self.proved.exported.definitions)
+
+    @property
     def sizes(self) -> int:
         """How many sizes are variables."""
         return len(self.proved.exported.axes.sizes)
@@ -63,7 +68,7 @@ class Proof:
             "subject": self.subject,
             "gradients": list(self.gradients),
             "sizes": self.sizes,
-            "operations": len(self.proved.exported.definitions),
+            "operations": self.operations,
             "lines": self.lines,
             "assumptions": list(self.assumptions),
             "seconds": round(self.seconds, 2),

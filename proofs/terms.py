@@ -1,9 +1,10 @@
 """Terms of Lean, as tuples: numbers of the ring, truth values and indices. How each is printed, and substitution.
 
 Numbers: (zero,) (one,) (minus,) (half,) (lowest,) (erf_slope,) (add, a, b) (mul, a, b) (sum, i, size, a)
-(largest, i, size, a) (max, a, b) (choose, c, a, b) (ind, c) (fn, name, a) (ref, name, indices) (t, name, indices).
+(largest, i, size, a) (max, a, b) (choose, c, a, b) (ind, c) (fn, name, a) (ref, name, indices) (t, name, indices)
+(pow, a, i) (named, name) (let, number, indices, a): a, which has a local name.
 Truth values: (gt, a, b) (equal, i, j) (less, i, j) (and, c, d) (ref, name, indices). Indices: (i, name) (n, number)
-(size, name) (plus, i, j) (times, i, j) (clamp, size, i) or a ref.
+(size, name) (plus, i, j) (times, i, j) (succ, i) (clamp, size, i) or a ref.
 A `ref` names a definition of the file, or a field of the point; `t` is the derivative of one along the direction.
 """
 
@@ -19,7 +20,7 @@ ERF_SLOPE = ("erf_slope",)
 PARTS = {  # which parts of a term are terms
     "add": (1, 2), "mul": (1, 2), "sum": (3,), "largest": (3,), "max": (1, 2), "choose": (1, 2, 3), "ind": (1,),
     "fn": (2,), "gt": (1, 2), "equal": (1, 2), "less": (1, 2), "and": (1, 2), "plus": (1, 2), "times": (1, 2),
-    "clamp": (2,),
+    "clamp": (2,), "pow": (1, 2), "succ": (1,), "let": (3,),
 }  # fmt: skip
 
 _number = count()
@@ -64,6 +65,8 @@ def replaced(term: Term, by: Mapping[str, Term], *, renew: bool = True) -> Term:
         return by.get(term[1], term)
     if head in ("ref", "t"):
         return (head, term[1], tuple(replaced(i, by) for i in term[2]))
+    if head == "let":
+        return (head, term[1], tuple(replaced(i, by, renew=renew) for i in term[2]), replaced(term[3], by, renew=renew))
     if head in ("sum", "largest"):
         name = fresh() if renew else term[1]
         return (head, name, term[2], replaced(term[3], {**by, term[1]: ("i", name)}, renew=renew))
@@ -90,8 +93,8 @@ def shown(term: Term) -> str:
             return f"(A.{name} {shown(a)} {shown(b)})"
         case (("sum" | "largest") as name, i, size, a):
             return f"({name} A S.{size} (fun {i} => {shown(a)}))"
-        case ("max", a, b):
-            return f"(max A {shown(a)} {shown(b)})"
+        case (("max" | "pow") as name, a, b):
+            return f"({name} A {shown(a)} {shown(b)})"
         case ("choose", c, a, b):
             return f"(choose {shown(c)} {shown(a)} {shown(b)})"
         case ("ind", c):
@@ -104,6 +107,8 @@ def shown(term: Term) -> str:
             return f"(both {shown(a)} {shown(b)})"
         case ("clamp", size, i):
             return f"(clamp S.{size} {shown(i)})"
+        case ("let", _, _, a):
+            return shown(a)
         case ("t", name, at):
             return applied(f"D.{name[2:]}" if name.startswith("P.") else f"t_{name} A S P D", at)
         case ("ref", name, at):
@@ -116,8 +121,10 @@ def _atom(term: Term) -> str:
     match term:
         case (name,):
             return f"A.{name}"
-        case ("i", name):
+        case (("i" | "named"), name):
             return str(name)
+        case ("succ", i):
+            return f"(N.succ {shown(i)})"
         case ("n", number):
             return "N.zero" if number == 0 else f"(N.succ {shown(('n', number - 1))})"
         case ("size", name):

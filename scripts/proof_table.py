@@ -1,10 +1,10 @@
 """Of which layers, losses and nets `netc prove` finds a proof, and which of them Lean takes.
 
-    python scripts/proof_table.py [--layers] [--check] [--nets NET ..] [--write]
+    python scripts/proof_table.py [--layers] [--optimizers] [--check] [--nets NET ..] [--write]
 
-One row for each kind of layer that has a rule of its own, for each loss, and for each net of --nets. `--check` lets
-Lean check each file, one after the other. `--write` writes docs/measurements/proofs.md, in which rows of nets that were
-not asked for stay as they are.
+One row for each kind of layer that has a rule of its own, for each loss, each optimizer, and each net of --nets.
+`--check` lets Lean check each file, one after the other. `--write` writes docs/measurements/proofs.md, in which rows
+that were not asked for stay as they are.
 """
 
 from __future__ import annotations
@@ -23,9 +23,12 @@ from netc.netspec.check import check
 from netc.netspec.errors import NetcError, UserError
 from netc.netspec.find import find
 from netc.netspec.loss import LOSSES
+from netc.netspec.optimizers import OPTIMIZERS
 from netc.netspec.recipe import Recipe
 from netc.netspec.types import TensorType
+from netc.proofs import optimizer
 from netc.proofs.lean import PACKAGE, VERSION
+from netc.proofs.optimizer import OptimizerProof, prove_optimizers
 from netc.proofs.prove import Proof, checked, prove, prove_layer, prove_loss
 
 ROOT = Path(__file__).parents[1]
@@ -33,7 +36,7 @@ PAGE = ROOT / "docs" / "measurements" / "proofs.md"
 NETS = ("mnist-mlp", "mnist-cnn", "tiny-gpt", "vit_tiny_patch4_32", "resnet34")
 
 
-def row(name: str, make: Callable[[], Proof], folder: Path, ask: bool) -> str:
+def row(name: str, make: Callable[[], Proof | OptimizerProof], folder: Path, ask: bool) -> str:
     """One row of the page: what was found, and Lean's answer."""
     begin = time.process_time()
     try:
@@ -41,15 +44,16 @@ def row(name: str, make: Callable[[], Proof], folder: Path, ask: bool) -> str:
     except (UserError, NetcError) as error:
         unread = re.search(r"meaning for, got \S+ (.*), in ", str(error))
         reason = f"no meaning yet for {unread[1]}" if unread else re.split(r"; `netc certify`", str(error))[0]
+        reason = optimizer.REASONS.get(name.removeprefix("optimizer:"), reason)
         return f"| {name} | not found: {reason} | | | | |"
     search = time.process_time() - begin
-    size = f"{len(proof.proved.exported.definitions)} | {proof.lines:,} | {search:.1f}"
+    size = f"{proof.operations} | {proof.lines:,} | {search:.1f}"
     if not ask:
         return f"| {name} | found | {size} | |"
     path = folder / "proof.lean"
     path.write_text(proof.text, encoding="utf-8")
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    answer = checked(proof, path)
+    answer = checked(proof, path) if isinstance(proof, Proof) else optimizer.checked(proof, path)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     said = f"taken, {spent:.0f}" if answer.holds else "refused"
@@ -60,6 +64,7 @@ def main() -> int:
     """Find, check and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--layers", action="store_true", help="the layers and losses")
+    parser.add_argument("--optimizers", action="store_true")
     parser.add_argument("--nets", nargs="*", default=[], metavar="NET")
     parser.add_argument("--check", action="store_true", help="let Lean check each")
     parser.add_argument("--write", action="store_true")
@@ -70,12 +75,14 @@ def main() -> int:
     rows: dict[str, str] = {}
     if PAGE.exists():
         rows = {m[1]: m[0] for m in re.finditer(r"^\| (\S+) \| .*$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)}
-    jobs: dict[str, Callable[[], Proof]] = {}
+    jobs: dict[str, Callable[[], Proof | OptimizerProof]] = {}
     if options.layers:
         for kind, e in EXAMPLES.items():
             jobs[kind] = lambda e=e: prove_layer(e.layer, e.x, 3)
         for kind, loss in LOSSES.items():
             jobs[f"loss:{kind}"] = lambda loss=loss: prove_loss(loss(), TensorType((4,)), 3)
+    for word in OPTIMIZERS if options.optimizers else ():
+        jobs[f"optimizer:{word}"] = lambda word=word: prove_optimizers([word])
     for name in options.nets:
         jobs[name] = lambda name=name: prove(build(check(find(name)), Recipe(), 3))
     with tempfile.TemporaryDirectory() as folder:
@@ -90,8 +97,9 @@ def main() -> int:
 def page(rows: Mapping[str, str]) -> str:
     """The page: nets, layers, losses."""
     losses = [n for n in rows if n.startswith("loss:")]
+    optimizers = [n for n in rows if n.startswith("optimizer:")]
     nets = [n for n in rows if n in NETS]
-    layers = [n for n in rows if n not in losses and n not in nets]
+    layers = [n for n in rows if n not in (*losses, *optimizers, *nets)]
     head = ["| | proof | operations | lines of Lean | search, CPU s | Lean, CPU s |", "|---|---|---|---|---|---|"]
     found = sum("| found |" in rows[n] for n in layers)
     return "\n".join([
@@ -102,6 +110,9 @@ def page(rows: Mapping[str, str]) -> str:
         "The rule of each kind by itself: <dy, y> for any dy, with the gradients to input and parameters. A proof is",
         f"found for {found} of {len(layers)}. All are measured by `netc oracle`, too.", "",
         *head, *(rows[n] for n in layers), "", "## Losses", "", *head, *(rows[n] for n in losses), "",
+        "## Optimizers", "",
+        "The emitted update against the paper's, with and without each option that leaves operations out, in one file.",
+        "", *head, *(rows[n] for n in optimizers), "",
     ])  # fmt: skip
 
 

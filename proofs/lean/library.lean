@@ -2,7 +2,7 @@
 
 A tensor of rank r is a function of r natural numbers; only sums read its sizes. Numbers are any commutative ring with
 some functions on it (`Arith`). The derivative of a program is the ε-part of the same program run on dual numbers
-x + ε d (`dual`): there, and only there, it is said what the derivative of exp, log, 1/x and 1/sqrt(x) is. -/
+x + ε d (`dual`): there, and only there, it is said what the derivative of exp, log, 1/x, sqrt(x) and 1/sqrt(x) is. -/
 prelude
 set_option autoImplicit false
 set_option genCtorIdx false
@@ -82,6 +82,7 @@ structure Arith (K : Type) where
   exp : K → K
   log : K → K
   recip : K → K
+  sqrt : K → K
   rsqrt : K → K
   tanh : K → K
   logistic : K → K
@@ -285,11 +286,12 @@ noncomputable def dual {K : Type} (A : Arith K) : Arith (Dual K) where
   add := fun a b => Dual.mk (A.add a.re b.re) (A.add a.eps b.eps)
   mul := fun a b => Dual.mk (A.mul a.re b.re) (A.add (A.mul a.eps b.re) (A.mul a.re b.eps))
   gt := fun a b => A.gt a.re b.re
-  -- exp' = exp, log' = 1/x, (1/x)' = -(1/x)², (x^-1/2)' = -1/2 (x^-1/2)³, tanh' = 1 - tanh², s' = s (1 - s),
-  -- erf' = 2/sqrt(pi) exp(-x²), sin' = cos, cos' = -sin
+  -- exp' = exp, log' = 1/x, (1/x)' = -(1/x)², sqrt' = 1/2 1/sqrt, (x^-1/2)' = -1/2 (x^-1/2)³, tanh' = 1 - tanh²,
+  -- s' = s (1 - s), erf' = 2/sqrt(pi) exp(-x²), sin' = cos, cos' = -sin
   exp := fun a => Dual.mk (A.exp a.re) (A.mul (A.exp a.re) a.eps)
   log := fun a => Dual.mk (A.log a.re) (A.mul (A.recip a.re) a.eps)
   recip := fun a => Dual.mk (A.recip a.re) (A.mul (A.mul A.minus (A.mul (A.recip a.re) (A.recip a.re))) a.eps)
+  sqrt := fun a => Dual.mk (A.sqrt a.re) (A.mul (A.mul A.half (A.recip (A.sqrt a.re))) a.eps)
   rsqrt := fun a => Dual.mk (A.rsqrt a.re)
     (A.mul (A.mul (A.mul A.minus A.half) (A.mul (A.rsqrt a.re) (A.mul (A.rsqrt a.re) (A.rsqrt a.re)))) a.eps)
   tanh := fun a => Dual.mk (A.tanh a.re)
@@ -356,6 +358,7 @@ theorem exp_re (h : Same a.re x) : Same ((dual A).exp a).re (A.exp x) := cong A.
 theorem log_re (h : Same a.re x) : Same ((dual A).log a).re (A.log x) := cong A.log h
 theorem recip_re (h : Same a.re x) : Same ((dual A).recip a).re (A.recip x) := cong A.recip h
 theorem rsqrt_re (h : Same a.re x) : Same ((dual A).rsqrt a).re (A.rsqrt x) := cong A.rsqrt h
+theorem sqrt_re (h : Same a.re x) : Same ((dual A).sqrt a).re (A.sqrt x) := cong A.sqrt h
 theorem tanh_re (h : Same a.re x) : Same ((dual A).tanh a).re (A.tanh x) := cong A.tanh h
 theorem logistic_re (h : Same a.re x) : Same ((dual A).logistic a).re (A.logistic x) := cong A.logistic h
 
@@ -377,6 +380,10 @@ theorem rsqrt_eps (h : Same a.re x) (k : Same a.eps s) :
     Same ((dual A).rsqrt a).eps
       (A.mul (A.mul (A.mul A.minus A.half) (A.mul (A.rsqrt x) (A.mul (A.rsqrt x) (A.rsqrt x)))) s) :=
   mul_congr (cong (fun z => A.mul (A.mul A.minus A.half) (A.mul (A.rsqrt z) (A.mul (A.rsqrt z) (A.rsqrt z)))) h) k
+
+theorem sqrt_eps (h : Same a.re x) (k : Same a.eps s) :
+    Same ((dual A).sqrt a).eps (A.mul (A.mul A.half (A.recip (A.sqrt x))) s) :=
+  mul_congr (cong (fun z => A.mul A.half (A.recip (A.sqrt z))) h) k
 
 theorem tanh_eps (h : Same a.re x) (k : Same a.eps s) :
     Same ((dual A).tanh a).eps (A.mul (A.add A.one (A.mul A.minus (A.mul (A.tanh x) (A.tanh x)))) s) :=

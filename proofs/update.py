@@ -1,0 +1,91 @@
+"""One update of one parameter, as an optimizer's rule emits it, with numbers for options that tell them apart.
+
+Which options are there and which are 0 decides which operations are emitted; their other values are in literals alone.
+So each such choice is a variant, and in a variant each option is a variable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from itertools import product
+from typing import Any
+
+from netc.codegen.builder import Builder
+from netc.codegen.ir import Function
+from netc.codegen.optim import rule_of
+from netc.codegen.slots import SCALAR
+from netc.netspec.optimizers import OPTIMIZERS, Optimizer
+from netc.netspec.types import TensorType
+from netc.proofs.terms import MINUS, ONE, ZERO, Term, add, mul
+
+ABSENT = ("weight_decay", "momentum", "initial")  # 0 leaves operations out
+SHAPE = (7,)
+
+
+@dataclass(frozen=True)
+class Variant:
+    """An optimizer whose options are numbers that tell them apart, but those that are left out."""
+
+    name: str
+    word: str
+    optimizer: Any
+
+    @property
+    def options(self) -> Mapping[str, float]:
+        """The options that are numbers, those that are left out as 0."""
+        return {f.name: v for f in fields(self.optimizer) if type(v := getattr(self.optimizer, f.name)) is float}
+
+    @property
+    def named(self) -> Mapping[float, Term]:
+        """What literals mean: an option, 1 less it, -1 times it, 1 over it."""
+        found: dict[float, Term] = {}
+        for name, value in self.options.items():
+            if value:
+                it = ("ref", f"P.{name}", ())
+                forms = {value: it, 1 - value: add(ONE, mul(MINUS, it)), -value: mul(MINUS, it), 1 / value: inverse(it)}
+                found |= forms
+        return found
+
+    def option(self, name: str) -> Term:
+        """An option as a term."""
+        return ("ref", f"P.{name}", ()) if self.options[name] else ZERO
+
+
+def inverse(x: Term) -> Term:
+    """1/x."""
+    return ("fn", "recip", x)
+
+
+def variants(word: str) -> Iterator[Variant]:
+    """Every choice of truth values and of options that are left out, of an optimizer's word."""
+    row = OPTIMIZERS[word]
+    numbers = [n for n, v in row.options.items() if type(v) is float]
+    plain: dict[str, Any] = {name: (2 * n + 3) / 64 for n, name in enumerate(numbers)}
+    flags = [n for n, v in row.options.items() if type(v) is bool]
+    absent = [n for n in numbers if n in ABSENT]
+    for on in product((False, True), repeat=len(absent) + len(flags)):
+        own = dict(zip((*absent, *flags), on, strict=True))
+        given = {**plain, **{n: plain[n] if own[n] else 0.0 for n in absent}, **{n: own[n] for n in flags}}
+        optimizer = row.make(given)
+        if not list(optimizer.problems()):
+            name = "_".join((word, *(n for n, there in own.items() if there))).replace("-", "_")
+            yield Variant(name, word, optimizer)
+
+
+def update_function(optimizer: Optimizer, shape: tuple[int, ...] = SHAPE, *, decay: bool = True) -> Function:
+    """(p, g, moments, scalars, lr) -> (p, moments, scalars), all after one update, as a train step has it."""
+    rule, b = rule_of(optimizer), Builder("update")
+    p, g = b.parameter("p", TensorType(shape)), b.parameter("g", TensorType(shape))
+    kept = {
+        name: b.parameter(name, TensorType(own))
+        for name in rule.moments(optimizer)
+        if (own := rule.shape(optimizer, name, shape)) is not None
+    }
+    scalars = {name: b.parameter(name, SCALAR) for name in rule.scalars}
+    lr = b.parameter("lr", SCALAR)
+    with b.at("optimizer"):
+        scalars = rule.advance(b, optimizer, {**scalars, "lr": lr})
+    with b.at("p", "update"):
+        new, after = rule.update(b, optimizer, p, g, decay, {**kept, **scalars}, lr)
+    return b.finish([("p", new), *after.items(), *scalars.items()])
