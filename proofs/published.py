@@ -68,6 +68,11 @@ def published() -> Mapping[str, Published]:
     return found
 
 
+def tree_of(expression: str) -> Any:
+    """An expression as nested lists of words; a function is ("fun", names, body)."""
+    return _expression(TOKEN.findall(expression))[0]
+
+
 def _expression(tokens: list[str]) -> tuple[Any, list[str]]:
     """An application, or a function: its tree, and the tokens after it."""
     if tokens[0] == "fun":
