@@ -84,8 +84,8 @@ class Function:
     """A straight line of operations. `names` and `result_names` say what each argument and result is.
 
     A `private` function is called by others of its module only. Who calls a function does not read its first `donated`
-    arguments again: a backend may put results in their place. `layout` is noted where it runs on several devices; it
-    changes no value.
+    arguments again: a backend may put results in their place. `in_place` are those of them whose results IREE is to put
+    there (rewrite/iree/in_place.py). `layout` is noted where it runs on several devices; it changes no value.
     """
 
     name: str
@@ -96,6 +96,7 @@ class Function:
     result_names: tuple[str, ...]
     private: bool = False
     donated: int = 0
+    in_place: tuple[int, ...] = ()
     layout: FunctionLayout | None = None
 
     def counts(self) -> dict[str, int]:

@@ -76,17 +76,19 @@ def _attributes(*given: str) -> str:
     return f" {{{stated}}}" if stated else ""
 
 
-def _donor(v: Value, written: Container[Value], dialect: Dialect) -> str:
-    """The mark of a donated argument. IREE writes into one only where a part of it is replaced, else beside it."""
+def _donor(function: Function, slot: int, written: Container[Value], dialect: Dialect) -> str:
+    """The mark of a donated argument. IREE writes beside it, unless a part is replaced or it is told to."""
     if dialect == "xla":
         return "jax.buffer_donor = true"
-    return "iree.abi.consume" if dialect == "iree" and v in written else ""
+    if dialect == "iree" and slot in function.in_place:
+        return f"iree.abi.output = {slot} : index"
+    return "iree.abi.consume" if dialect == "iree" and function.params[slot] in written else ""
 
 
 def _function(function: Function, dialect: Dialect, locations: _Locations) -> list[str]:
     names: dict[Value, str] = {v: f"%arg{i}" for i, v in enumerate(function.params)}
     written = {op.operands[0] for op in function.ops if op.kind == "update"}
-    donor = [_donor(v, written, dialect) if i < function.donated else "" for i, v in enumerate(function.params)]
+    donor = [_donor(function, i, written, dialect) if i < function.donated else "" for i in range(len(names))]
     layout = function.layout
     placed = [_sharding(p) for p in layout.arguments] if layout else [""] * len(names)
     arguments = ", ".join(

@@ -9,6 +9,7 @@ from netc.codegen.ir import Module
 from netc.codegen.ops.table import Dialect
 from netc.codegen.rewrite.form_overrides import FormOverrides
 from netc.codegen.rewrite.form_tables import ProfileName
+from netc.codegen.rewrite.iree.in_place import update_in_place
 from netc.codegen.rewrite.iree.long_products import cut_long_products
 from netc.codegen.rewrite.iree.workarounds import WORKAROUNDS
 from netc.codegen.rewrite.plain_forms import erf_functions, plain_forms
@@ -63,13 +64,13 @@ def _around(profile: ProfileName, when: str) -> Passes:
     return tuple((w.name, w.change) for w in WORKAROUNDS if profile in w.profiles and w.when == when)
 
 
-def _for_iree(profile: ProfileName, more: Passes = ()) -> LoweringProfile:
+def _for_iree(profile: ProfileName, more: Passes = (), end: Passes = ()) -> LoweringProfile:
     first, late, last = (_around(profile, when) for when in ("first", "late", "last"))
-    return LoweringProfile("iree", _measured(profile, more), first, late, last)
+    return LoweringProfile("iree", _measured(profile, more), first, late, (*last, *end))
 
 
 PROFILES: dict[ProfileName, LoweringProfile] = {
-    "cpu": _for_iree("cpu", (("cut_long_products", cut_long_products),)),
+    "cpu": _for_iree("cpu", (("cut_long_products", cut_long_products),), (("update_in_place", update_in_place),)),
     "gpu": _for_iree("gpu"),
     "xla": LoweringProfile("xla", _measured("xla"), tuple((f.name, f.change) for f in KEPT), parts=entry_modules),
     "plain": LoweringProfile(

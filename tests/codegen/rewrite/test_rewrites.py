@@ -374,7 +374,7 @@ def test_the_pipeline_is_what_it_says():
     common = ["dce", "fold", "cse", "select_forms", "sum_before_products", "split_reductions", "fold", "cse", "dce"]
     on_cpu = [*common[:6], "cut_long_products", *common[6:]]
     assert names == {
-        "cpu": ["buckets", *fences, *on_cpu, "part_joined_sums", "part_joint_barriers"],
+        "cpu": ["buckets", *fences, *on_cpu, "part_joined_sums", "part_joint_barriers", "update_in_place"],
         "gpu": ["buckets", *fences, *common, "part_repeated_sums", "part_narrow_copies", "part_joint_barriers"],
         "xla": ["buckets", *fences, *common],
     }
@@ -383,7 +383,8 @@ def test_the_pipeline_is_what_it_says():
     assert [name for name, _ in passes("plain")] == ["buckets", *plain, "erf_functions"]
     assert [name for name, _ in passes("plain", scan=True)] == ["buckets", *plain, "scan_blocks", "erf_functions"]
     scanned = [name for name, _ in passes("cpu", scan=True)]
-    assert scanned == ["buckets", *fences, *on_cpu, "part_joined_sums", "scan_blocks", "part_joint_barriers"]
+    last = ["part_joined_sums", "scan_blocks", "part_joint_barriers", "update_in_place"]
+    assert scanned == ["buckets", *fences, *on_cpu, *last]
 
 
 # -- the verifier ----------------------------------------------------------------------------------------------------

@@ -26,18 +26,24 @@ from tests.codegen.witness import parsed
 COMPUTE, STABLEHLO = '"iree_tensor_ext.compute_barrier.start"', "stablehlo.optimization_barrier"
 
 
-def held(size):
-    """Two values behind a joint barrier, one behind a barrier, and a tensor of that many numbers beside them."""
+def held(size, across=True):
+    """Two values behind a joint barrier, one behind a barrier, and a tensor of that many numbers held across the first.
+
+    Or one that is made and read before it.
+    """
     b = Builder("f")
     x, y = b.parameter("x", TensorType((2,))), b.parameter("y", TensorType((), "i32"))
-    large = b.parameter("large", TensorType((size,)))
+    large = b.unary("tanh", b.parameter("large", TensorType((size,))))
+    read = b.sum(large, (0,))
     u, v = b.joint_barrier(x, y)
-    return Module("m", (b.finish([("u", b.op("barrier", u)), ("v", v), ("large", b.unary("tanh", large))]),))
+    return Module("m", (b.finish([("u", b.op("barrier", u)), ("v", v), ("large", large if across else read)]),))
 
 
-@pytest.mark.parametrize("size", [1, LOST[0] // 4, LOST[1] // 4 + 1])
-def test_only_barriers_on_one_value_change(size):
-    text = render(verify(part_joint_barriers(held(size))), "iree")
+@pytest.mark.parametrize(
+    ("size", "across"), [(1, True), (LOST[0] // 4, True), (LOST[1] // 4 + 1, True), (LOST[1] // 4, False)]
+)
+def test_only_barriers_on_one_value_change(size, across):
+    text = render(verify(part_joint_barriers(held(size, across))), "iree")
     parsed(text)
     assert (text.count(STABLEHLO), text.count(COMPUTE)) == (1, 1)
 

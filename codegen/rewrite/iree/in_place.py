@@ -1,0 +1,159 @@
+"""Marks the parts of a training's state that IREE writes where they lie.
+
+IREE writes a result into the memory of an argument that is marked `iree.abi.output`, and does not ask whether anybody
+still reads the argument. That nobody does is for netc to see. A large state is updated behind one barrier of all
+gradients, at which the host waits (fences.py); so what is read before it has been read. Behind it a dispatch may read
+an argument again only where it makes that argument's own result, element by element. Sums over arguments alone, as of
+the norm of all parameters, are therefore computed before it.
+
+And each must have memory of its own from the start. IREE returns equal results of a call, such as the moments of zeros
+that `init` makes, as one buffer; there each is therefore computed in a way of its own.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import replace
+
+from netc.codegen.builder import Builder
+from netc.codegen.ir import Function, Module, Op, Value
+from netc.codegen.ops import elementwise
+from netc.codegen.rewrite.walk import each_function
+from netc.netspec.types import TensorType
+
+# `convert` is not among them: IREE computes one again in each dispatch that reads it
+UPDATES = frozenset(row.kind for row in elementwise.ROWS) - {"convert"}
+# what may be computed again by a dispatch that reads it, so that it reads the argument as late as that
+REPEATED = UPDATES | {
+    "convert",
+    "reshape",
+    "broadcast",
+    "slice",
+    "pad",
+    "transpose",
+    "reverse",
+    "concatenate",
+    "barrier",
+}
+
+
+def update_in_place(module: Module) -> Module:
+    """The module with the results marked that take the place of their argument; itself where there is none."""
+    module = each_function(module, _marked)
+    placed = frozenset(f.result_names[i] for f in module for i in f.in_place)
+    return each_function(module, lambda f: f if f.private or f.donated else _apart(f, placed)) if placed else module
+
+
+def _apart(function: Function, placed: frozenset[str]) -> Function:
+    """The function whose results of those names are all different to the compiler, and the same numbers as before.
+
+    Of what is returned a second time, and of what no seed is in: select(tanh(seed[0]) > 2 + n, 1, x) = x for the n-th,
+    since no tanh is above 1.
+    """
+    wanted = [n for n, name in enumerate(function.result_names) if name in placed]
+    if not wanted:
+        return function
+    drawn = set(function.params)
+    for op in function.ops:
+        if not drawn.isdisjoint(op.operands):
+            drawn.update(op.results)
+    b, results = Builder(function.name), list(function.results)
+    b.place(function.name)
+    bounded = b.unary("tanh", b.convert(b.reshape(b.rows(function.params[0], 0, 1), ()), "f32"))
+    times = Counter(function.results)
+    for n in wanted:
+        x = results[n]
+        if x not in drawn or times[x] > 1:
+            never = b.broadcast(b.compare("GT", bounded, 2.0 + n), TensorType(x.shape, "i1"))
+            results[n] = b.select(never, 1, x)
+    return replace(function, ops=(*function.ops, *b.ops), results=tuple(results))
+
+
+def _marked(function: Function) -> Function:
+    waits = [op for op in function.ops if op.kind == "joint_barrier"]
+    if function.private or not function.donated or len(waits) != 1:
+        return function
+    function = _sums_first(function, waits[0])
+    seen = _Readers(function)
+    return replace(function, in_place=tuple(i for i in range(function.donated) if seen.none_after(i)))
+
+
+def _sums_first(function: Function, wait: Op) -> Function:
+    """The function with each sum to a number that needs no gradient before the barrier, which it then passes."""
+    at = function.ops.index(wait)
+    there = {*function.params, *(v for op in function.ops[:at] for v in (op.result, *op.extra_results))}
+    alone: dict[Value, frozenset[Op]] = {}  # what is made of that alone behind the barrier, with the operations for it
+    sums: list[Op] = []
+    for op in function.ops[at + 1 :]:
+        own = [v for v in op.operands if v not in there]
+        if op.extra_results or not alone.keys() >= set(own):
+            continue
+        alone[op.result] = frozenset({op}).union(*(alone[v] for v in own))
+        if op.kind == "reduce_sum" and op.result.shape == ():
+            sums.append(op)
+    if not sums:
+        return function
+    early = frozenset[Op]().union(*(alone[op.result] for op in sums))
+    passed = {op.result: Value(op.result.type) for op in sums}
+    joint = replace(
+        wait, operands=(*wait.operands, *passed), extra_results=(*wait.extra_results, *passed.values())
+    )  # fmt: skip
+    first = [op for op in function.ops[at + 1 :] if op in early]
+    late = [
+        replace(op, operands=tuple(passed.get(v, v) for v in op.operands))
+        for op in function.ops[at + 1 :] if op not in early
+    ]  # fmt: skip
+    results = tuple(passed.get(v, v) for v in function.results)
+    return replace(function, ops=(*function.ops[:at], *first, joint, *late), results=results)
+
+
+class _Readers:
+    """Who reads what in a function whose host waits once."""
+
+    def __init__(self, function: Function) -> None:
+        self.function = function
+        self.wait = next(n for n, op in enumerate(function.ops) if op.kind == "joint_barrier")
+        self.makers = {v: n for n, op in enumerate(function.ops) for v in (op.result, *op.extra_results)}
+        self.readers = defaultdict[Value, list[int]](list)
+        for n, op in enumerate(function.ops):
+            for v in op.operands:
+                self.readers[v].append(n)
+        self.waited_for = self._needed(function.ops[self.wait].operands)
+
+    def _needed(self, values: Iterable[Value], behind: int = -1) -> set[int]:
+        """The operations behind one that some values need."""
+        found: set[int] = set()
+        makers = self.makers
+        reached = {makers[v] for v in values if v in makers}
+        while reached:
+            found |= reached
+            operands = {v for n in reached for v in self.function.ops[n].operands}
+            reached = {n for v in operands if v in makers and behind < (n := makers[v]) and n not in found}
+        return found
+
+    def none_after(self, slot: int) -> bool:
+        """Whether nobody can read the argument of a slot after its result was written there."""
+        argument, result = self.function.params[slot], self.function.results[slot]
+        made = self.makers.get(result, -1)
+        if made <= self.wait or self.function.results.count(result) > 1 or argument in self.function.results:
+            return False
+        return self._harmless(argument, self._needed([result], self.wait))
+
+    def _harmless(self, argument: Value, update: set[int]) -> bool:
+        """Whether each way from an argument, of what may be computed again, ends before the wait or in its update."""
+        reached, seen = [argument], {argument}
+        while reached:
+            value = reached.pop()
+            early = self.makers.get(value, -1) < self.wait
+            for n in self.readers[value]:
+                op = self.function.ops[n]
+                if n == self.wait or (n < self.wait and n in self.waited_for and op.kind not in REPEATED):
+                    continue
+                again = n in self.waited_for if n < self.wait else op.kind in UPDATES and op.result.shape == value.shape
+                if not again or (early and n > self.wait and n not in update):
+                    return False
+                new = [v for v in op.results if v not in seen]
+                seen.update(new)
+                reached += new
+        return True

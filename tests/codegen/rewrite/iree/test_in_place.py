@@ -1,0 +1,100 @@
+"""Which results of a step are marked to take their argument's place, and which are not, since somebody may read it."""
+
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+
+from netc.codegen.builder import Builder
+from netc.codegen.ir import Module
+from netc.codegen.program import build
+from netc.codegen.render import render
+from netc.codegen.rewrite.iree import fences
+from netc.codegen.rewrite.iree.in_place import update_in_place
+from netc.codegen.rewrite.lower import lower
+from netc.codegen.verify import verify
+from netc.netspec.check import check
+from netc.netspec.layers import ConvBn, Dense, GlobalAvgPool
+from netc.netspec.optimizers import OPTIMIZERS
+from netc.netspec.recipe import Recipe
+from netc.netspec.spec import NetSpec
+from netc.netspec.types import TensorType
+from tests.codegen.witness import parsed
+
+NET = NetSpec("net", (6, 6, 2), (ConvBn(4, name="conv"), GlobalAvgPool(), Dense(3, name="head")))
+# optimizer -> the kinds of tensors of which none may be: somebody reads one whole behind the wait, or beside its update
+BESIDE = {
+    "lion": {"m"},
+    "lamb": {"kernel", "m", "v"},
+    "muon": {"buffer"},
+    "shampoo": {"right"},
+}
+
+
+def kind(name):
+    """What a name of a slot says first: a moment, or the parameter's own last word."""
+    return name.partition("/")[0] if "/" in name else name.rpartition(".")[2]
+
+
+@pytest.mark.parametrize("word", ["adam", "sgd", *BESIDE])
+def test_what_an_optimizer_has_in_place(word, monkeypatch):
+    monkeypatch.setattr(fences, "LARGE", 0)
+    row = OPTIMIZERS[word]
+    step = lower(build(check(NET), Recipe(optimizer=row.cls()), 2).module, "cpu").function("train_step")
+    placed = Counter(kind(step.names[i]) for i in step.in_place)
+    assert placed.keys().isdisjoint(BESIDE.get(word, ()))
+    if word not in BESIDE:
+        large = [i for i in range(step.donated) if step.params[i].shape and len(step.params[i].shape) > 1]
+        assert set(step.in_place) >= set(large)
+    assert placed.keys().isdisjoint({"mean", "var"})  # of a batch norm: they are ready before the gradients
+
+
+def test_a_small_state_and_other_targets_have_none(monkeypatch):
+    module = build(check(NET), Recipe(), 2).module
+    assert lower(module, "cpu").function("train_step").in_place == ()
+    monkeypatch.setattr(fences, "LARGE", 0)
+    assert all(not f.in_place for profile in ("gpu", "xla", "plain") for f in lower(module, profile))
+
+
+def step_of(update, early=None):
+    """(p, x) -> p', where p' = p - behind(g): what `update(b, p, g)` gives are its results besides."""
+    b = Builder("train_step")
+    p, x = b.parameter("p", TensorType((4, 4))), b.parameter("x", TensorType((4, 4)))
+    y = b.op("tanh", b.add(p, x))
+    g, h = b.joint_barrier(b.mul(y, x), b.mul(y, y))
+    results = [("p", b.sub(p, b.add(g, h))), *((f"r{n}", v) for n, v in enumerate(update(b, p, g, y)))]
+    return verify(update_in_place(Module("m", (replace(b.finish(results), donated=1),))))
+
+
+def test_the_update_alone_is_in_place_and_the_text_says_so():
+    module = step_of(lambda b, p, g, y: ())
+    assert module.function("train_step").in_place == (0,)
+    text = render(module, "iree")
+    parsed(text)
+    assert "%arg0: tensor<4x4xf32> {iree.abi.output = 0 : index}" in text
+    assert "abi.output" not in render(module)
+
+
+LATE = {
+    "a sum of squares of what was and is": lambda b, p, g, y: [b.sum(b.mul(p, g), (0, 1))],
+    "a product": lambda b, p, g, y: [b.op("dot", p, g, contract=((1,), (0,)), batch=((), ()))],
+    "an element-wise reader that makes another result": lambda b, p, g, y: [b.mul(p, g)],
+    "a transposed reader": lambda b, p, g, y: [b.add(b.op("transpose", p, perm=(1, 0)), g)],
+    "the argument itself": lambda b, p, g, y: [p],
+    "what is cheap to compute from it again": lambda b, p, g, y: [b.mul(y, g)],
+    "what no gradient needs": lambda b, p, g, y: [b.op("sqrt", b.add(p, p))],
+}
+
+
+@pytest.mark.parametrize("update", LATE.values(), ids=LATE)
+def test_an_argument_that_may_be_read_later_is_not(update):
+    assert step_of(update).function("train_step").in_place == ()
+
+
+def test_a_sum_that_needs_no_gradient_is_computed_before_the_wait():
+    step = step_of(lambda b, p, g, y: [b.op("sqrt", b.sum(b.mul(p, p), (0, 1)))]).function("train_step")
+    assert step.in_place == (0,)
+    kinds = [op.kind for op in step.ops]
+    wait = kinds.index("joint_barrier")
+    assert kinds.index("reduce_sum") < wait < kinds.index("sqrt")
+    assert len(step.ops[wait].operands) == 3
