@@ -21,7 +21,7 @@ from netc.netspec.errors import UserError
 from netc.runtime.backends.protocol import Source
 from netc.runtime.cache.store import Cache
 from netc.runtime.compile import compile_cached
-from netc.runtime.target import PLAIN, TARGETS, Target, refuse_mesh, refuse_replicas
+from netc.runtime.target import PLAIN, TARGETS, Target, of_float64, refuse_mesh, refuse_replicas
 
 # A tiled product with a batch axis of any size IREE 3.12 does not compile: "all stack allocations need to be hoisted",
 # or it takes all memory that there is.
@@ -173,7 +173,7 @@ def prepare(program: Program, target: Target, cache: Cache, choices: FormOverrid
     """
     start = time.perf_counter()
     if program.recipe.precision == "f64":
-        target = replace(target, flags=(*target.flags, *target.wide))
+        target = of_float64(target)
     if isinstance(program, AnyBatchProgram) and _has_batched_products(program.module):
         target = replace(target, flags=tuple(f.replace(TILED, UNTILED) for f in target.flags))
     choices = in_use(program, target, choices)

@@ -15,27 +15,31 @@ from netc.runtime.backends.protocol import Array, Source
 from netc.runtime.cache.store import Cache
 from netc.runtime.compile import compile_cached
 from netc.runtime.session import DTYPES
-from netc.runtime.target import Target
+from netc.runtime.target import Target, of_float64
 
 
 class SmallProgram:
-    """The function `predict` of a module on a target. `held` are its first arguments by name, put there once.
+    """One function of a module on a target, `predict` if none is named. `held` are its first arguments by name, put
+    there once.
 
     The pass `without` is left out when it is lowered.
     """
 
     def __init__(
-        self, module: Module, target: Target, cache: Cache, held: Mapping[str, Array], label: str, without: str = ""
-    ) -> None:
+        self, module: Module, target: Target, cache: Cache, held: Mapping[str, Array], label: str, without: str = "",
+        function: str = NAME,
+    ) -> None:  # fmt: skip
+        if any(v.type.dtype == "f64" for f in module for v in f.params):
+            target = of_float64(target)
         lowered = lower(module, target.profile, without=without)
         text = text_of(lowered, target.profile)
         artefact = compile_cached(text, target, label, cache).path if target.ahead else None
         self._loaded = load(Source(lowered, text, artefact), target)
-        function = lowered.function(NAME)
-        self._types = [v.type for v in function.params]
+        self._name, found = function, lowered.function(function)
+        self._types = [v.type for v in found.params]
         self._held = [
             self._loaded.put(np.asarray(held[n], DTYPES[t.dtype]))
-            for n, t in zip(function.names, self._types, strict=True)
+            for n, t in zip(found.names, self._types, strict=True)
             if n in held
         ]
 
@@ -43,4 +47,4 @@ class SmallProgram:
         """The results for the arguments that are not held, in order."""
         types = self._types[len(self._held) :]
         given = [self._loaded.put(np.asarray(a, DTYPES[t.dtype])) for a, t in zip(args, types, strict=True)]
-        return [self._loaded.get(r) for r in self._loaded.call(NAME, [*self._held, *given])]
+        return [self._loaded.get(r) for r in self._loaded.call(self._name, [*self._held, *given])]

@@ -150,6 +150,11 @@ def parse_target(word: str) -> Target:
     return replace(row, word=word, flags=(*row.flags, row.option.format(given)) if given else row.flags)
 
 
+def of_float64(target: Target) -> Target:
+    """The target with the flags without which its compiler makes float32 of float64."""
+    return replace(target, flags=(*target.flags, *target.wide))
+
+
 def refuse_replicas(target: Target, replicas: int) -> None:
     """Raise UserError for several devices on a target whose programs are of one."""
     if replicas > 1 and not target.replicas:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -111,6 +112,17 @@ def c_compiler(artefacts: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setenv("CFLAGS", "-O1")
     monkeypatch.setenv("NETC_CACHE_DIR", str(artefacts))
     return found
+
+
+@pytest.fixture
+def openblas(c_compiler: str, tmp_path: Path) -> str:
+    """The flag by which the C compiler links OpenBLAS, with cblas.h."""
+    probe, flag = tmp_path / "probe.c", "-lopenblas"
+    probe.write_text("#include <cblas.h>\nint main(void) { return cblas_sdot(0, 0, 1, 0, 1) > 1; }\n")
+    command = [c_compiler, str(probe), "-o", str(tmp_path / "probe"), flag]
+    if subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("no OpenBLAS with cblas.h is here")
+    return flag
 
 
 @pytest.fixture(scope="session")

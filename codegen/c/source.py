@@ -96,8 +96,9 @@ def c_source(module: Module) -> CSource:
 
 
 def _header(module: Module, state: Mapping[str, TensorType], entries: list[Interface], sizes: Sizes) -> str:
+    what = "a training program" if any(f.name == "train_step" for f in module) else "a program"
     lines = [
-        f"/* {comment(module.name)}: a training program, emitted by netc */", "#ifndef NET_H", "#define NET_H", "",
+        f"/* {comment(module.name)}: {what}, emitted by netc */", "#ifndef NET_H", "#define NET_H", "",
         "#include <stdint.h>", "", "#ifdef __cplusplus", "#define NET_ALIGNED alignas(64)", 'extern "C" {', "#else",
         "#define NET_ALIGNED _Alignas(64)", "#endif", "",
     ]  # fmt: skip

@@ -270,6 +270,15 @@ def _linear_scan(f: Caller, op: Op) -> list[str]:
     return [f"net_linear_scan{suffix(op.result.type.dtype)}({sizes}, {names});"]
 
 
+def _triangular_solve(f: Caller, op: Op) -> list[str]:
+    *lead, n, _ = op.operands[0].shape
+    rows, columns = op.result.shape[-2:]
+    sizes = f"{math.prod(lead)}, {n}, {columns if op.attr('left_side') else rows}"
+    marks = ", ".join(str(int(op.attr(m))) for m in ("left_side", "lower", "transpose_a", "unit_diagonal"))
+    names = ", ".join(f.pointer(v) for v in (*op.operands, op.result))
+    return [f"net_triangular_solve{suffix(op.result.type.dtype)}({sizes}, {marks}, {names});"]
+
+
 def _loop(f: Caller, op: Op) -> list[str]:
     """A `for` around a call; what is carried is updated where it lies."""
     parts, results = loop_operands(op, op.operands), op.results[1:]
@@ -363,6 +372,7 @@ STATEMENTS: dict[str, Statement] = {
     "take_grad": _rows,
     "add_rows": _rows,
     "linear_scan": _linear_scan,
+    "triangular_solve": _triangular_solve,
     "loop": _loop,
     "call": _call,
 }

@@ -14,6 +14,7 @@ from netc.codegen.ops import (
     movement,
     reduce_window,
     scan,
+    solve,
     window,
 )
 from netc.codegen.ops.table import OpDef
@@ -21,9 +22,11 @@ from netc.netspec.types import TensorType
 
 OPS: dict[str, OpDef] = {
     row.kind: row
-    for file in (elementwise, movement, contraction, window, reduce_window, indexing, scan, loop, call, collective)
+    for file in (
+        elementwise, movement, contraction, window, reduce_window, indexing, scan, solve, loop, call, collective
+    )
     for row in file.ROWS
-}
+}  # fmt: skip
 
 REMEMBERED = 1 << 14  # operations whose types are kept; a large net has a few thousand different ones
 

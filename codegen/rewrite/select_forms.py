@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from netc.codegen.builder import Builder
 from netc.codegen.ir import Function, IrError, Module, Op, Value
-from netc.codegen.rewrite import index_forms, pool_forms, scan_forms
+from netc.codegen.rewrite import index_forms, pool_forms, scan_forms, solve_forms
 from netc.codegen.rewrite.conv_forms import CONV_FORMS
 from netc.codegen.rewrite.form_overrides import NO_OVERRIDES, FormOverrides, fits, key_of
 from netc.codegen.rewrite.form_tables import FORM_TABLES, ProfileName, shape_of
@@ -22,13 +22,14 @@ POOL_FORMS: dict[str, Callable[..., Value]] = {
     "sum_pool_grad": pool_forms.sum_pool_grad,
 }
 
-SEQUENCE_FORMS: dict[str, dict[ProfileName, Callable[..., Value]]] = {
+SEQUENCE_FORMS: dict[str, dict[ProfileName, Callable[..., Value | None]]] = {
     "take_grad": {
         "cpu": index_forms.scatter,
         "gpu": index_forms.few_rows_one_hot,
         "xla": index_forms.scatter,
     },
     "linear_scan": dict.fromkeys(("cpu", "gpu", "xla"), scan_forms.doubling),
+    "triangular_solve": {"cpu": solve_forms.by_blocks, "gpu": solve_forms.by_blocks, "xla": solve_forms.kept},
 }
 
 

@@ -56,6 +56,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "certify": ("certify", "certify", "Check in exact arithmetic that gradients are derivatives of the loss."),
     "prove": ("prove", "prove", "Prove, by Lean's kernel, that gradients are derivatives of the loss."),
     "kernel": ("kernel", "kernel", "Simulate, compile and run kernels written in Lean or Python."),
+    "blas": ("blas", "blas", "List, emit and certify the routines of BLAS."),
     "data": ("data", "data", "List, download or tokenize datasets."),
     "cache": ("cache", "cache", "List, prune or clear compiled programs."),
     "doctor": ("doctor", "doctor", "Check what works on this machine and how to fix what does not."),

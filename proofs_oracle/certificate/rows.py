@@ -182,6 +182,15 @@ def _short_dot(r: Reader, op: Any, args: list[Value]) -> list[Value]:
     return [r.add(kind, *args, contract=contract, batch=((), ()), type=_type(op))]
 
 
+def _triangular_solve(r: Reader, op: Any, args: list[Value]) -> list[Value]:
+    """By the meaning of netc's own operation, which has the same attributes; an adjoint of reals is a transpose."""
+    turned = _word(op.attributes["transpose_a"])
+    if turned not in ("NO_TRANSPOSE", "TRANSPOSE", "ADJOINT") or args[0].type.dtype not in FLOATS:
+        raise CertifyError(f"{r.loc}: a triangular solve by {turned} of {args[0].type} has no rule")
+    marks = {name: bool(op.attributes[name].value) for name in ("left_side", "lower", "unit_diagonal")}
+    return [r.add("triangular_solve", *args, **marks, transpose_a=turned != "NO_TRANSPOSE", type=_type(op))]
+
+
 def _prefixed(r: Reader, op: Any, args: list[Value]) -> list[Value]:
     """New axes before those of the operand."""
     t = _type(op)
@@ -333,6 +342,7 @@ STABLEHLO: dict[str, Row] = {
     ),
     "dot_general": Row(_dot, ("dot_dimension_numbers",), ("precision_config", "algorithm")),
     "dot": Row(_short_dot, idle=("precision_config",)),
+    "triangular_solve": Row(_triangular_solve, ("left_side", "lower", "unit_diagonal", "transpose_a")),
     "broadcast": Row(_prefixed, ("broadcast_sizes",)),
     "convolution": Row(
         _convolution,

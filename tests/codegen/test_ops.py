@@ -61,6 +61,8 @@ CONV = {"padding": ((1, 2), (0, 1)), "dilation": (1, 2)}
 ODD = {"padding": ((-1, 2), (1, 0)), "dilation": (1, 1), "stride": (1, 1)}
 SEEN = {"padding": ((0, 0), (0, 1)), "dilation": (1, 1), "stride": (3, 2), "kernel": (2, 3)}  # not every row is seen
 POOLS = {"kernel": (3, 2), "stride": (2, 2), "padding": ((1, 1), (0, 0))}
+LOWER = {"left_side": True, "lower": True, "unit_diagonal": False, "transpose_a": False}
+UPPER = {"left_side": False, "lower": False, "unit_diagonal": True, "transpose_a": True}
 TIES = np.random.default_rng(3).integers(0, 3, 180)  # many windows have more than one maximum
 
 CASES = [
@@ -128,6 +130,8 @@ CASES = [
     Case("dot", (t(3, 4), t(4, 2)), {"contract": ((1,), (0,)), "batch": ((), ())}, (range(12), range(8))),
     Case("dot", (t(5, 3, 4), t(4, 5, 2)), {"contract": ((2,), (0,)), "batch": ((0,), (1,))}, (range(60), range(40))),
     Case("dot", (t(3, 4, 2), t(4, 3)), {"contract": ((1, 0), (0, 1)), "batch": ((), ())}, (range(24), range(12))),
+    Case("triangular_solve", (t(2, 2), t(2, 3)), LOWER, ((2, NAN, 4, 8), range(6))),  # the other triangle is not read
+    Case("triangular_solve", (t(2, 2, 2), t(2, 1, 2)), UPPER, ((NAN, 3, NAN, NAN, NAN, 5, NAN, NAN), range(4))),
     Case("conv", (t(2, 5, 6, 3), t(2, 3, 3, 4)), {**CONV, "stride": (2, 1), "groups": 1}, (range(180), range(72))),
     Case("conv", (t(1, 5, 6, 4), t(2, 3, 2, 6)), {**CONV, "stride": (1, 2), "groups": 2}, (range(120), range(72))),
     Case("conv", (t(1, 5, 6, 3), t(2, 3, 4, 3)), {**CONV, "stride": (1, 1), "groups": 1, "swap": True},
@@ -247,6 +251,11 @@ WRONG = [
     ("take_grad", (I8, t(7, 2)), {"rows": 3}, "wants dy of the type that take gives"),
     ("take_grad", (I8, t(8, 2)), {"rows": 0}, "wants at least one row"),
     ("add_rows", (t(3, 2), I8, t(8, 3)), {}, "wants rows of the type that take gives"),
+    ("triangular_solve", (t(3, 3), t(2, 3)), LOWER, "wants 3 rows of b, got f32[2, 3]"),
+    ("triangular_solve", (t(3, 3), t(3, 2)), UPPER, "wants 3 columns of b, got f32[3, 2]"),
+    ("triangular_solve", (t(2, 3), t(3, 2)), LOWER, "wants a [.., n, n] and b [.., n, r] or [.., r, n]"),
+    ("triangular_solve", (t(4, 3, 3), t(2, 3, 3)), LOWER, "wants a [.., n, n] and b [.., n, r] or [.., r, n]"),
+    ("triangular_solve", (I8, I8), LOWER, "wants operands of f32 or f64"),
     ("linear_scan", (t(3, 2), t(2, 3)), {"axis": 0, "reverse": False}, "wants operands of one type"),
     ("linear_scan", (t(3, 2), t(3, 2)), {"axis": 2, "reverse": False}, "wants an axis of f32[3, 2] with elements"),
     ("linear_scan", (I8, I8), {"axis": 0, "reverse": True}, "wants float operands"),

@@ -1,4 +1,4 @@
-"""docs/kernels.md: what it types runs, and prints what the page says; netc's own commands in this process."""
+"""Pages of the guide: what they type runs, and prints what the page says; netc's own commands in this process."""
 
 import re
 import shlex
@@ -10,7 +10,7 @@ import pytest
 from netc.cli.main import _run
 from tests.test_tutorials import blocks_of, run, says
 
-PAGE = Path(__file__).parents[2] / "docs" / "kernels.md"
+DOCS = Path(__file__).parents[1] / "docs"
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def typed(tmp_path, monkeypatch, capsys, c_compiler):
 
     def command(block):
         words = shlex.split(block.body)
-        if words[0] != "netc" or "|" in words:
+        if words[0] != "netc" or {"|", "--plugin"} & set(words):
             return run(block, tmp_path)
         capsys.readouterr()
         code = _run(words[1:])
@@ -37,9 +37,10 @@ def typed(tmp_path, monkeypatch, capsys, c_compiler):
     return printed
 
 
-def test_the_page_does_what_it_says(typed, tmp_path):
+@pytest.mark.parametrize("page", ["blas", "kernels"])
+def test_the_page_does_what_it_says(page, typed, tmp_path):
     printed = None
-    for block in blocks_of(PAGE.read_text(encoding="utf-8")):
+    for block in blocks_of((DOCS / f"{page}.md").read_text(encoding="utf-8")):
         if block.title:
             (tmp_path / block.title).write_text(block.body, encoding="utf-8")
         elif block.note.startswith("not run: "):
@@ -50,7 +51,9 @@ def test_the_page_does_what_it_says(typed, tmp_path):
             assert says(block.body, printed), f"wanted\n{block.body}\ngot\n{printed}"
 
 
-def test_the_page_has_what_is_not_run_from_another_test():
-    left_out = [b for b in blocks_of(PAGE.read_text(encoding="utf-8")) if b.note.startswith("not run: ")]
+def test_the_page_of_kernels_has_what_is_not_run_from_another_test():
+    left_out = [
+        b for b in blocks_of((DOCS / "kernels.md").read_text(encoding="utf-8")) if b.note.startswith("not run: ")
+    ]
     assert all(re.fullmatch(r"not run: tests/kernels/test_activation\.py does", b.note) for b in left_out)
     assert len(left_out) == 2
