@@ -2,6 +2,7 @@
 
     sample(weights.., labels i32 [N], key ui32 [2], guidance, low [C], high [C]) -> (images f32 [N, H, W, C], path)
     sample(weights.., key ui32 [2], temperature, known i32) -> (tokens i32 [N, T], path)
+    sample(weights.., key ui32 [2]) -> (sequences f32 [N, slots, C + 1], path)
 
 `labels` are there where the net sees classes, `guidance` where it is guided, `low` and `high` are the least and largest
 numbers of the data, which a ddpm's guess of it is clipped to. `known` tokens there are, of ids below it. `path`, where
@@ -14,6 +15,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
+from netc.codegen import branching
 from netc.codegen.builder import Builder
 from netc.codegen.collector import no_collector
 from netc.codegen.draw import LEFT_OUT, open_unit
@@ -27,7 +29,7 @@ from netc.codegen.rules import Scope, emit, part_stream
 from netc.codegen.slots import KEY, SCALAR, STEP, kept_of, state_of
 from netc.netspec.check import CheckedNet
 from netc.netspec.errors import SpecError
-from netc.netspec.process import Ddpm, Flow, MaskedDiffusion, Process
+from netc.netspec.process import BranchingFlow, Ddpm, Flow, MaskedDiffusion, Process
 from netc.netspec.recipe import Recipe
 from netc.netspec.recipe_fit import learning_misfits
 from netc.netspec.types import DType, TensorType
@@ -193,6 +195,8 @@ class _Maker:
             null = b.constant(self.recipe.generation.label_count, labels[0].type)
             x, labels = b.concatenate([x, x], 0), [b.concatenate([*labels, null], 0)]
         times = b.broadcast(time, TensorType(x.shape[:1]), ())
+        if isinstance(self.process, BranchingFlow):
+            return emit(b, body, scope, branching.seen(b, x, times)).y
         y = emit(b, body, scope, seen(b, x, times, labels)).y
         if not self.drawn.guided:
             return y
@@ -357,4 +361,35 @@ def _confidence(b: Builder, z: Value, token: Value) -> Value:
     return b.sub(b.sub(own, top), b.unary("log", total))
 
 
-FORMS: dict[type[Process], Callable[..., _Form]] = {Flow: _flow, Ddpm: _ddpm, MaskedDiffusion: _masked}
+# -- branching ---------------------------------------------------------------------------------------------------------
+
+
+def _branching(maker: _Maker, flow: BranchingFlow) -> _Form:
+    """One element of noise at first; equal steps from t = 1 to 0 move, split and delete (branching.py)."""
+    count, (_, slots, width) = maker.drawn.steps, maker.shape
+    rows: dict[str, Row] = {
+        "time": tuple(1 - i / count for i in range(count)),
+        "next": tuple(1 - (i + 1) / count for i in range(count)),
+        "number": tuple(range(count)),
+    }
+
+    def begin(b: Builder, key: Value) -> Value:
+        first = TensorType((maker.drawn.count, 1, width - 1))
+        noise = Drawing(key, maker.drawn.count, training=False).normal(b, first, BEGINNING)
+        one = b.concatenate([noise, b.constant(1.0, TensorType((*first.shape[:2], 1)))], 2)
+        return b.pad(one, (0, 0, 0), (0, slots - 1, 0))
+
+    def step(b: Builder, x: Value, given: _Given) -> Value:
+        key = step_key(b, given.asked["key"], given.rows["number"])
+        chances = branching.Chances(key, STREAM, (x.shape[0], slots))
+        y, shape = given.answer(x, given.rows["time"]), TensorType((*x.shape[:2], width - 1))
+        noise = Drawing(key, x.shape[0], training=False).normal(b, shape, FRESH) if flow.wander else None
+        noise = noise and b.mul(noise, flow.wander)
+        return branching.grown(b, x, y, noise, given.rows["time"], given.rows["next"], chances)
+
+    return _Form(rows, {}, begin, step)
+
+
+FORMS: dict[type[Process], Callable[..., _Form]] = {
+    Flow: _flow, Ddpm: _ddpm, MaskedDiffusion: _masked, BranchingFlow: _branching
+}  # fmt: skip

@@ -15,6 +15,7 @@ from netc.codegen.softplus import softplus
 from netc.netspec.errors import UserError
 from netc.netspec.loss import (
     BinaryCrossEntropy,
+    Branching,
     CrossEntropy,
     Dice,
     DiceCrossEntropy,
@@ -266,6 +267,41 @@ def emit_dice_cross_entropy(b: Builder, loss: DiceCrossEntropy, z: Value, ids: V
     first, second = emit_loss(b, CrossEntropy(), z, ids), emit_loss(b, loss.dice, z, ids)
     each = b.add(first.each, b.mul(second.each, loss.weight))
     return EmittedLoss(each, lambda d: b.add(first.pull(d), second.pull(b.mul(d, loss.weight))))
+
+
+@loss_rule(Branching)
+def emit_branching(b: Builder, loss: Branching, z: Value, target: Value) -> EmittedLoss:
+    """|z - a|^2, exp(s) - k s + (k log k - k) and (1 - r) softplus(d) + r softplus(-d), the mean over elements."""
+    width = z.shape[-1] - 2
+
+    def parts(v: Value) -> tuple[Value, Value, Value]:
+        ends = [(0, width), (width, width + 1), (width + 1, width + 2)]
+        numbers, *others = (b.slice(v, (0, 0, low), (*v.shape[:2], high)) for low, high in ends)
+        first, second = (b.reshape(v, v.shape[:2]) for v in others)
+        return numbers, first, second
+
+    (x, s, d), (anchor, count, gone) = parts(z), parts(target)
+    there = b.convert(b.compare("GE", count, 0.0), z.type.dtype)
+    share = b.div(1.0, b.maximum(b.sum(there, (1,)), 1.0))  # 1 / n
+    k = b.maximum(count, 0.0)
+    within = b.minimum(b.maximum(s, -100.0), 11.0)
+    expected, off = b.unary("exp", within), b.sub(x, anchor)
+    least = b.mul(k, b.sub(b.unary("log", b.maximum(k, 1e-30)), 1.0))  # k log k - k, 0 at k = 0
+    splits = b.add(b.sub(expected, b.mul(k, within)), least)
+    stays, minus = b.sub(1.0, gone), b.unary("neg", d)
+    deletion = b.add(b.mul(stays, softplus(b, d)), b.mul(gone, softplus(b, minus)))
+    at = b.mul(there, b.add(b.add(b.sum(b.mul(off, off), (2,)), splits), deletion))
+
+    def pull(cotangent: Value) -> Value:
+        part = b.mul(there, spread(b, b.mul(cotangent, share), at))  # g = d / n where there is an element
+        dx = b.mul(spread(b, b.mul(part, 2.0), off), off)  # dz = 2 g (z - a)
+        # ds = g (exp(s) - k) between the bounds, dd = g ((1 - r) s(d) - r s(-d)), for softplus' = s
+        ds = b.select(b.compare("EQ", s, within), b.mul(part, b.sub(expected, k)), 0.0)
+        slope = b.sub(b.mul(stays, b.unary("logistic", d)), b.mul(gone, b.unary("logistic", minus)))
+        singles = (b.reshape(v, (*at.shape, 1)) for v in (ds, b.mul(part, slope)))
+        return b.concatenate([dx, *singles], 2)
+
+    return EmittedLoss(b.mul(b.sum(at, (1,)), share), pull)
 
 
 # -- the metric ------------------------------------------------------------------------------------------------------

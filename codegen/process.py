@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from netc.codegen.branching import Chances, bridged
 from netc.codegen.builder import Builder
 from netc.codegen.draw import open_unit
 from netc.codegen.ir import Value
@@ -19,13 +20,14 @@ from netc.codegen.rules import Scope, emit, part_stream
 from netc.codegen.steps import Derived
 from netc.netspec.check import CheckedNet
 from netc.netspec.loss import Loss
-from netc.netspec.process import THOUSANDTHS, Ddpm, Flow, Generation, MaskedDiffusion, Process
+from netc.netspec.process import THOUSANDTHS, BranchingFlow, Ddpm, Flow, Generation, MaskedDiffusion, Process
 from netc.netspec.recipe import Recipe
 from netc.netspec.types import TensorType
 
 STREAM = part_stream(0, "(process)")  # no layer has such a name
 TIMES, DROPS, PLACES = (part_stream(STREAM, part) for part in ("time", "label", "mask"))
 NOISE = (part_stream(STREAM, "noise0"), part_stream(STREAM, "noise1"))
+PATH = (part_stream(STREAM, "path0"), part_stream(STREAM, "path1"))
 EVALUATED = (0x6E657463, 0x6576616C)  # the key of evaluations: always the same noise
 
 
@@ -197,6 +199,17 @@ def _masked(
     return Posed(b.concatenate([hidden, b.reshape(time, (batch, 1))], 1), x, weight)
 
 
+def _branching(
+    b: Builder, flow: BranchingFlow, drawing: Drawing, x: Value, labels: tuple[Value, ...], net: CheckedNet
+) -> Posed:
+    """The sequences at some level of noise, against where each element goes, splits, and whether it is deleted."""
+    batch, slots, width = x.shape
+    noise, time = drawing.normal(b, TensorType((batch, width - 1))), drawing.chances(b)
+    path = drawing.normal(b, TensorType((batch, slots, slots, width - 1)), PATH) if flow.wander else None
+    path = path and b.mul(path, flow.wander)
+    return Posed(*bridged(b, x, noise, path, time, Chances(drawing.key, STREAM, (batch, slots)), flow.deletions))
+
+
 def thousandths(length: int) -> tuple[int, ...]:
     """The time of a text of `length` tokens of which k = 0..length are masked, as the net is given it."""
     return tuple((2 * THOUSANDTHS * k + length) // (2 * length) for k in range(length + 1))
@@ -211,4 +224,9 @@ def ranks(b: Builder, scores: Value) -> Value:
     return b.sum(b.convert(below_it, "i32"), (2,))
 
 
-RULES: dict[type[Process], Rule] = {Flow: _flow, Ddpm: _ddpm, MaskedDiffusion: _masked}  # type: ignore[dict-item]
+RULES: dict[type[Process], Rule] = {
+    Flow: _flow,  # type: ignore[dict-item]
+    Ddpm: _ddpm,  # type: ignore[dict-item]
+    MaskedDiffusion: _masked,  # type: ignore[dict-item]
+    BranchingFlow: _branching,  # type: ignore[dict-item]
+}

@@ -1,4 +1,4 @@
-"""Images and texts from a trained generative model: what was asked for becomes one call of its sampler's program."""
+"""Images, texts and sequences from a trained generative model: a request becomes one call of its sampler's program."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 from netc.codegen.generator import Drawn, problems_of
 from netc.netspec.errors import SpecError, UserError
 from netc.programs import refuse_unknown
+from netc.runtime.backends.protocol import Array
 from netc.runtime.cache.store import Cache
 from netc.runtime.evaluate import classes_of
 from netc.runtime.generate import Drawer, Found, bounds_of
@@ -66,8 +67,10 @@ def draw(
     weights: str | None = None,
     target: str = "",
     cache: Cache | None = None,
-) -> Pictures | tuple[str, ...]:
-    """The images, or the texts, that a run's net draws: of the average of its weights, if its recipe keeps one.
+) -> Pictures | tuple[str, ...] | tuple[Array, ...]:
+    """The images, the texts, or the sequences f32 [elements, C], that a run's net draws.
+
+    Of the average of its weights, if its recipe keeps one.
 
     Raises UserError, SpecError and CompileError.
     """
@@ -90,6 +93,8 @@ def draw(
     if process.kind == "masked":
         found = drawer.draw(request.seed, known=made_by.size, **asked)
         return tuple(made_by.decode(i for i in row if i < made_by.size) for row in found.samples.tolist())
+    if process.kind == "branching":
+        return tuple(row[row[:, -1] > 0.5, :-1] for row in drawer.draw(request.seed).samples)
     normalise = normalise_of(saved)
     return _pictures(drawer.draw(request.seed, labels=labels, bounds=bounds_of(normalise), **asked), labels, saved)
 

@@ -230,8 +230,10 @@ class Run:
         weights: str | None = None,
         target: str | None = None,
         **words: Any,
-    ) -> Pictures | tuple[str, ...]:
-        """Images, or texts, that a generative model draws; its pictures' `pixels` are uint8 [N, H, W, C].
+    ) -> Pictures | tuple[str, ...] | tuple[Array, ...]:
+        """Images, texts or sequences that a generative model draws.
+
+        Pictures have `pixels` uint8 [N, H, W, C]; a sequence is f32 [elements, C].
 
         `words` are `count` (64), `classes`, `steps` (50), `method`, `guidance`, `temperature`, `seed` and `path`, which
         docs/generative.md explains. The same seed gives the same samples. Raises UserError and SpecError.

@@ -256,6 +256,29 @@ class DiceCrossEntropy(ByClass):
         return Dice(self.epsilon)
 
 
+@dataclass(frozen=True)
+class Branching(Elementwise):
+    """(1 / n) sum_i |z_i - a_i|^2 + (exp(s_i) - k_i s_i + k_i log k_i - k_i) + BCE(d_i, r_i), over n elements i.
+
+    An output [slots, C + 2] holds in each slot C numbers z, the logarithm s of how many splits are to come, and the
+    logit d of whether the element is to be deleted; its target in the same places an anchor a, the number k of splits,
+    and r, 0 or 1. A slot without an element has k = -1, and no part in the sum; without any the loss is 0. s is taken
+    between -100 and 11. Source: Billera et al. 2025 (Branching Flows, arXiv 2511.09465), whose code is
+    MurrellGroup/BranchingFlows.jl, src/loss.jl: Bregman divergences, each with its minimum at the mean of its target.
+    """
+
+    kind: ClassVar[str] = "branching"
+
+    def misfits(self, out: TensorType) -> Iterator[str]:
+        """Wants slots of at least one number, a count and a logit."""
+        yield from super().misfits(out)
+        if out.rank != 2 or out.shape[1] < 3:
+            yield (
+                f"{self.kind} wants an output of [batch, slots, C + 2], numbers, splits and deletion of each element, "
+                f"got {batched(out.shape)}; end in a layer that gives them"
+            )
+
+
 LOSSES: Vocabulary[type[Loss]] = Vocabulary("loss")
 LOSSES.add("crossEntropy", CrossEntropy, "ce", "CrossEntropyLoss", "categorical_crossentropy")
 LOSSES.add("softCrossEntropy", SoftCrossEntropy)
@@ -267,6 +290,7 @@ LOSSES.hint("huber", "l1", "mae", "L1Loss", "smooth_l1", "SmoothL1Loss")
 LOSSES.add("oneVersusRest", OneVersusRest, "BinaryCrossEntropyOfClasses")
 LOSSES.add("dice", Dice, "DiceLoss")
 LOSSES.add("diceCrossEntropy", DiceCrossEntropy, "DiceCELoss")
+LOSSES.add("branching", Branching)
 
 
 def _at_least_zero(what: str, values: Sequence[float]) -> Iterator[str]:

@@ -13,11 +13,13 @@ from collections.abc import Iterator
 from dataclasses import MISSING, dataclass, fields
 from typing import ClassVar
 
-from netc.netspec.loss import CrossEntropy, Huber, Loss, MeanSquaredError
+from netc.netspec.loss import Branching, CrossEntropy, Huber, Loss, MeanSquaredError
 from netc.netspec.types import TensorType, batched
 from netc.netspec.vocabulary import Vocabulary, option
 
 MOST = 4095  # steps of noise, and tokens of a text: 24 random bits choose among them (codegen/mixing.py)
+MOST_SLOTS = 64  # of a sequence: a step compares each three of its elements
+MOST_WANDER = 100.0
 THOUSANDTHS = 1000  # what a net of tokens is given as its time is the share that is masked, in so many
 
 
@@ -28,6 +30,7 @@ class Process(ABC):
     kind: ClassVar[str]
     losses: ClassVar[tuple[type[Loss], ...]] = (MeanSquaredError, Huber)  # the first is the default
     methods: ClassVar[tuple[str, ...]]  # of undoing it; the first is the default
+    classed: ClassVar[bool] = True  # whether its nets may see classes
 
     @property
     def most_steps(self) -> int:
@@ -62,7 +65,7 @@ class Process(ABC):
 
     def conditional(self, x: TensorType, out: TensorType) -> bool:
         """Whether the net sees a class."""
-        return x.dtype == "f32" and self.extra(x, out) == 2
+        return self.classed and x.dtype == "f32" and self.extra(x, out) == 2
 
 
 TIMES = ("uniform", "logit-normal")
@@ -147,6 +150,7 @@ class MaskedDiffusion(Process):
     kind: ClassVar[str] = "masked"
     losses: ClassVar[tuple[type[Loss], ...]] = (CrossEntropy,)
     methods: ClassVar[tuple[str, ...]] = ("ancestral", "confidence")
+    classed: ClassVar[bool] = False
 
     def misfits(self, x: TensorType, out: TensorType) -> Iterator[str]:
         """Wants token ids and a time to logits."""
@@ -168,10 +172,53 @@ class MaskedDiffusion(Process):
         return TensorType(out.shape[:1], "i32")
 
 
+@dataclass(frozen=True)
+class BranchingFlow(Process):
+    """Branching flow: a sequence of any length up to the net's slots grows out of one element of noise.
+
+    The elements of the data are the leaves of a tree. On the way from t = 1 to 0 an element splits in two where the
+    tree does and moves to the mean of its leaves, a Brownian bridge of deviation `wander` sqrt(t (1 - t)). It is
+    deleted if it is a copy that was put beside an element of the data, which each has with probability `deletions`. The
+    net sees [slots, C + 2]: C numbers, 1 where there is an element, and the time; and answers [slots, C + 2]: where the
+    element goes, the logarithm of the splits that are to come and the logit of its deletion. How the tree is drawn:
+    docs/generative.md. Source: Billera et al. 2025
+    (Branching Flows, arXiv 2511.09465).
+    """
+
+    kind: ClassVar[str] = "branching"
+    losses: ClassVar[tuple[type[Loss], ...]] = (Branching,)
+    methods: ClassVar[tuple[str, ...]] = ("euler",)
+    classed: ClassVar[bool] = False
+    deletions: float = 0.25
+    wander: float = 0.2
+
+    def problems(self) -> Iterator[str]:
+        """A probability and a deviation that are none."""
+        if not 0 <= self.deletions < 1:
+            yield f"`deletions` wants a probability of at least 0 and below 1, got {self.deletions}"
+        if not 0 <= self.wander <= MOST_WANDER:
+            yield f"`wander` wants a deviation from 0 to {MOST_WANDER:g}, got {self.wander}"
+
+    def misfits(self, x: TensorType, out: TensorType) -> Iterator[str]:
+        """Wants slots of numbers to as many."""
+        if x.dtype != "f32" or x != out or x.rank != 2 or x.shape[1] < 3:
+            yield (
+                "`process=branching` wants a net from [batch, slots, C + 2] to the same, elements of C numbers each, "
+                f"got {x.dtype} {batched(x.shape)} -> {batched(out.shape)}; choose such a net: tiny-branching"
+            )
+        elif x.shape[0] > MOST_SLOTS:
+            yield f"`process=branching` wants at most {MOST_SLOTS} slots, got {x.shape[0]}; give a smaller `input`"
+
+    def example(self, x: TensorType, out: TensorType) -> TensorType:
+        """[slots, C + 1]: C numbers, and 1 where there is an element."""
+        return TensorType((x.shape[0], x.shape[1] - 1))
+
+
 PROCESSES: Vocabulary[type[Process]] = Vocabulary("process")
 PROCESSES.add("flow", Flow, "rectified-flow", "flow-matching")
 PROCESSES.add("ddpm", Ddpm, "diffusion")
 PROCESSES.add("masked", MaskedDiffusion, "mdm", "masked-diffusion", "absorbing")
+PROCESSES.add("branching", BranchingFlow, "branching-flow")
 
 
 @dataclass(frozen=True)
@@ -184,12 +231,18 @@ class Generation:
     """
 
     process: str = option(
-        "", "Train a generative model, by rectified flow, diffusion or masking of tokens.", later=True
+        "", "Train a generative model, by rectified flow, diffusion, masking of tokens or branching.", later=True
     )
     times: str = option(Flow.times, "How times are drawn (flow): uniform or logit-normal.", later=True)
     predicts: str = option(Ddpm.predicts, "What the net answers (ddpm): epsilon, v or x0.", later=True)
     noise_schedule: str = option(Ddpm.noise_schedule, "How noise grows (ddpm): linear or cosine.", later=True)
     noise_steps: int = option(Ddpm.noise_steps, "Steps from data to noise (ddpm).", later=True)
+    deletions: float = option(
+        BranchingFlow.deletions, "Share of elements beside which one is put to be deleted (branching).", later=True
+    )
+    wander: float = option(
+        BranchingFlow.wander, "Deviation of the Brownian motion on the way (branching); 0: straight.", later=True
+    )
     label_drop: float = option(0.1, "Probability that a class-conditional net sees no class.", later=True)
     label_count: int = option(0, "Classes of a class-conditional net; 0: those of the data.", later=True)
 
@@ -211,7 +264,7 @@ class Generation:
             return [PROCESSES.problem(self.process, "`process`")]
         process = self.chosen
         own = {f.name for f in fields(process)} if process else set()
-        shared = {"process", *(("label_drop", "label_count") if process and process.kind != "masked" else ())}
+        shared = {"process", *(("label_drop", "label_count") if process and process.classed else ())}
         found = []
         for f in fields(self):
             assert f.default is not MISSING
@@ -233,7 +286,7 @@ class Generation:
             return
         problems = [*process.misfits(x, out)]
         yield from problems
-        if problems or process.kind == "masked":
+        if problems or not process.classed:
             return
         if process.conditional(x, out):
             if not self.label_count:

@@ -103,7 +103,9 @@ def _process_problems(config: RunConfig, data: Dataset) -> Iterator[str]:
     if config.augment.train_size:
         yield f"`train_size` is of classifiers, got `process={process.kind}`; leave it out"
     tokens = config.example.dtype == "i32"
-    if tokens and not isinstance(data.train, TextSplit):
+    if config.example.dtype == "f32" and config.example.rank == 2:
+        yield from _sequence_problems(config, data)
+    elif tokens and not isinstance(data.train, TextSplit):
         yield f"`process={process.kind}` learns text, and {data.name} is none; give `data=text:FILE`"
     elif not tokens and not (of_images(data.train) and data.train.labels.dtype == np.int32):
         yield f"`process={process.kind}` learns images with a class each, got {data.name} without; give such data"
@@ -114,6 +116,24 @@ def _process_problems(config: RunConfig, data: Dataset) -> Iterator[str]:
         )
     elif process.conditional(net.x, net.out) and len(data.classes) > generation.label_count:
         yield f"{data.name} has {len(data.classes)} classes, got `label_count={generation.label_count}`; give more"
+
+
+def _sequence_problems(config: RunConfig, data: Dataset) -> Iterator[str]:
+    """What of the data are no sequences of slots, the last column of which says where there is an element."""
+    shape, train = config.example.shape, data.train
+    if not isinstance(train, Examples | Batches) or train.shape != shape:
+        yield (
+            f"`process={config.recipe.generation.process}` of {config.net.spec.name} learns sequences {_each(shape)} "
+            "of numbers, the last 1 where there is an element and 0 elsewhere, got "
+            f"{data.name} of {_each(train.shape)}; give such data, as rings, or the net its `input`"
+        )
+    elif isinstance(train, Examples) and (
+        train.x.dtype != np.float32 or not np.isin(train.x[..., -1], (0, 1)).all() or not train.x[..., -1].any(1).all()
+    ):
+        yield (
+            f"{data.name} wants float32 numbers, the last of each element 1 where there is one and 0 elsewhere, and "
+            "one element or more in a sequence, got others; mark the elements so"
+        )
 
 
 def _mask_problems(config: RunConfig, data: Dataset) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""`netc sample`: text from a trained language model, images from a generative one."""
+"""`netc sample`: text from a trained language model; images, texts or sequences from a generative one."""
 
 from __future__ import annotations
 
@@ -16,6 +16,13 @@ if TYPE_CHECKING:
 OF_TEXT = frozenset({"prompt", "tokens", "top_k", "top_p", "min_p", "repetition", "stop", "stream"})
 OF_DRAWING = frozenset({"classes", "grid", "steps", "method", "guidance", "out", "gif"})
 OF_IMAGES = frozenset({"classes", "grid", "guidance", "out", "gif"})
+IMAGES = "draws images"
+# a process -> what its net does, and the options that are of others
+KINDS = {
+    **dict.fromkeys(("flow", "ddpm"), (IMAGES, OF_TEXT | {"samples", "temperature"})),
+    "masked": ("writes a whole text at once", OF_TEXT | OF_IMAGES),
+    "branching": ("draws sequences", OF_TEXT | OF_IMAGES | {"temperature"}),
+}
 
 
 @click.command("sample")
@@ -34,7 +41,7 @@ OF_IMAGES = frozenset({"classes", "grid", "guidance", "out", "gif"})
 @click.option(
     "--tokenizer", metavar="PATH", help="What made the tokens, for a run that does not say.  [default: the run's own]"
 )
-@click.option("--samples", type=click.IntRange(1), default=1, show_default=True, help="Number of texts.")
+@click.option("--samples", type=click.IntRange(1), default=1, show_default=True, help="Number of texts or sequences.")
 @click.option("--stream", is_flag=True, help="Print each token when it is drawn; of one text.")
 @click.option(
     "--class", "classes", multiple=True, metavar="NAME", help="Class of the images; several in turn.  [default: all]"
@@ -64,7 +71,8 @@ def sample(
     """Write text or draw images with a trained model.
 
     RUN is a folder that `netc train` made of a language model, such as tiny-gpt on text:PATH, or with --process, of a
-    generative one: that draws images into a picture, or all of a text at once. The same seed gives the same sample.
+    generative one: that draws images into a picture, all of a text at once, or sequences of any length, one a line.
+    The same seed gives the same sample.
     """
     import json
     import sys
@@ -140,29 +148,25 @@ def _draw(
     from netc.netspec.errors import UserError
     from netc.runtime.pictures import Pictures, format_of
 
-    text = run.config.net.x.dtype == "i32"
-    other = OF_TEXT | (OF_IMAGES if text else {"samples", "temperature"})
+    what, other = KINDS[run.config.recipe.generation.process]
     if strange := sorted(other & given().keys()):
-        what = "draws images" if not text else "writes a whole text at once"
         raise UserError(
             f"`{strange[0]}` is of another kind of net, got {run.config.net.spec.name}, which {what}; leave it out"
         )
+    images = what == IMAGES
     file = out or Path("samples.png")
-    if not text:
+    if images:
         format_of(file)
     if gif:
         format_of(gif, ("GIF",))
-    rows, columns = (samples, 1) if text else grid_sizes(grid)
+    rows, columns = grid_sizes(grid) if images else (samples, 1)
     request = DrawRequest(rows * columns, classes, steps, method or "", guidance, temperature, seed, path=bool(gif))
     drawn = draw(
         run.config, run.folder, request, checkpoint=checkpoint, weights=weights, target=target or "",
         cache=watched_cache(),
     )  # fmt: skip
     if not isinstance(drawn, Pictures):
-        if as_json:
-            say(json.dumps([{"text": text} for text in drawn]))
-            return
-        write(f"\n{'-' * 20}\n".join(map(_shown, drawn)) + "\n")
+        _write(drawn, as_json=as_json)
         return
     drawn.save(file, rows, columns)
     if gif:
@@ -173,6 +177,23 @@ def _draw(
         return
     for name in files:
         say(f"wrote {name}")
+
+
+def _write(drawn: tuple[Any, ...], *, as_json: bool) -> None:
+    """Texts with a line between them, or sequences [elements, C], a line each: `x,y x,y`."""
+    import json
+
+    if all(isinstance(one, str) for one in drawn):
+        if as_json:
+            say(json.dumps([{"text": text} for text in drawn]))
+            return
+        write(f"\n{'-' * 20}\n".join(map(_shown, drawn)) + "\n")
+        return
+    if as_json:
+        say(json.dumps([{"elements": sequence.tolist()} for sequence in drawn]))
+        return
+    for sequence in drawn:
+        say(" ".join(",".join(f"{v:.3f}" for v in element) for element in sequence.tolist()))
 
 
 def _shown(text: str) -> str:

@@ -7,6 +7,7 @@ from functools import partial
 from netc.netspec.vocabulary import Vocabulary
 from netc.netspec.zoo import (
     alexnet,
+    branching,
     cifar,
     convnext,
     densenet,
@@ -111,6 +112,7 @@ ZOO.add("dit_b_2", Entry(partial(dit.dit, "dit_b_2"), 130_315_808))
 ZOO.add("dit_l_2", Entry(partial(dit.dit, "dit_l_2"), 457_840_672))
 ZOO.add("dit_xl_2", Entry(partial(dit.dit, "dit_xl_2"), 674_834_720))
 ZOO.add("tiny-mdm", Entry(dit.tiny_mdm, 1_302_656))
+ZOO.add("tiny-branching", Entry(branching.tiny_branching, 153_348))
 ZOO.add("tiny-flux", Entry(partial(flux.flux, "tiny-flux"), 1_645_700))
 ZOO.add("flux-4b", Entry(partial(flux.flux, "flux-4b"), 3_876_560_000))
 ZOO.add("tiny-unet-diffusion", Entry(unet.tiny_unet_diffusion, 691_649))

@@ -13,6 +13,7 @@ import numpy as np
 
 from netc.netspec.loss import (
     BinaryCrossEntropy,
+    Branching,
     CrossEntropy,
     Dice,
     DiceCrossEntropy,
@@ -120,6 +121,16 @@ def _dice_cross_entropy(loss: DiceCrossEntropy, z: Array, ids: Array) -> Array:
     return _cross_entropy(CrossEntropy(), z, ids) + loss.weight * _dice(Dice(loss.epsilon), z, ids)
 
 
+def _branching(loss: Branching, z: Array, target: Array) -> Array:
+    """Billera et al. 2025: the mean over the elements of three divergences, as src/loss.jl of their code has them."""
+    there, k, r = target[..., -2] >= 0, jnp.maximum(target[..., -2], 0), target[..., -1]
+    s = jnp.clip(z[..., -2], -100, 11)
+    poisson = jnp.exp(s) - k * s - (k - jax.scipy.special.xlogy(k, k))
+    logits = (1 - r) * z[..., -1] - jax.nn.log_sigmoid(z[..., -1])
+    each = jnp.sum(jnp.square(z[..., :-2] - target[..., :-2]), axis=-1) + poisson + logits
+    return jnp.sum(jnp.where(there, each, 0.0), axis=1) / jnp.maximum(jnp.sum(there, axis=1), 1)
+
+
 LOSSES: dict[str, Meaning] = {
     "crossEntropy": _cross_entropy,
     "softCrossEntropy": _soft_cross_entropy,
@@ -130,6 +141,7 @@ LOSSES: dict[str, Meaning] = {
     "oneVersusRest": _one_versus_rest,
     "dice": _dice,
     "diceCrossEntropy": _dice_cross_entropy,
+    "branching": _branching,
 }
 
 
@@ -236,6 +248,9 @@ CASES: list[LossCase] = [
     *_common(DiceCrossEntropy(), least=2),
     LossCase("weight", DiceCrossEntropy(0.3, 0.1), PIXELS),
     LossCase("only-cross-entropy", DiceCrossEntropy(0.0), PIXELS),
+    LossCase("slots", Branching(), (6, 4)),
+    LossCase("one-slot", Branching(), (1, 3), batch=8),
+    LossCase("large", Branching(), (5, 4), draw="tails"),
 ]
 
 BAD = (
@@ -252,6 +267,7 @@ BAD = (
     BadLoss(OneVersusRest(1.0), (4,), "`label_smoothing` wants a number in [0, 1), got 1.0"),
     BadLoss(Dice(), (4,), "dice wants an output of [batch, pixels.., classes], got [batch, 4]"),
     BadLoss(Dice(0.0), (4, 4), "dice: epsilon wants a positive number, got 0.0"),
+    BadLoss(Branching(), (4, 2), "branching wants an output of [batch, slots, C + 2], numbers, splits and deletion"),
     BadLoss(DiceCrossEntropy(), (4,), "diceCrossEntropy wants an output of [batch, pixels.., classes], got [batch, 4]"),
     BadLoss(DiceCrossEntropy(-1.0), (4, 4), "diceCrossEntropy: weight wants numbers of at least 0, got -1.0"),
 )

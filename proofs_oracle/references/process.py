@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import jax.numpy as jnp
 from jax.scipy.special import ndtri
 
-from netc.netspec.process import Ddpm, Flow, Generation
+from netc.netspec.process import BranchingFlow, Ddpm, Flow, Generation
 from netc.netspec.types import TensorType
 from netc.proofs_oracle.references import losses
+from netc.proofs_oracle.references.branching import branching
 from netc.proofs_oracle.references.mixing import gaussian, stream, words
 
 if TYPE_CHECKING:
@@ -44,6 +45,9 @@ def question(
     spread = sum((((jnp.arange(count) >> i) & 1) * 0.5 ** (i + 1) for i in range(bits)), jnp.zeros(count))
     spread = spread + 0.5 ** (bits + 1)
     (word, _) = words(drawn, stream("(process)", "time"), count)
+    if isinstance(process, BranchingFlow):
+        uniform = ((word >> 9) + 0.5) / 2**23 if training else spread
+        return Question(*branching(process, drawn, x, uniform), jnp.ones(count))
     if process.kind == "masked":
         return _masked(drawn, x, word, spread, net[1].shape[-1], training=training)
     # the classes, some of them none

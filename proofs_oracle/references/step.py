@@ -21,6 +21,7 @@ from netc.netspec.layer import Layer, part_names
 from netc.netspec.layers import Chain
 from netc.netspec.loss import (
     BinaryCrossEntropy,
+    Branching,
     CrossEntropy,
     DiceCrossEntropy,
     Focal,
@@ -48,6 +49,7 @@ from netc.proofs_oracle.references.step_nets import (
     DENOISING,
     DRAWING,
     EXPERTS,
+    GROWING,
     MLP,
     PIXELS,
     RESNET,
@@ -185,7 +187,7 @@ def prediction(net: NetSpec, recipe: Recipe) -> Callable[..., Any]:
     return lambda params, state, x: apply(net.body, params, {**state, **numbered(recipe.documents, x)}, x, False)[0]
 
 
-MSE = MeanSquaredError()
+MSE, BRANCHING = MeanSquaredError(), Branching()
 DDPM = Generation("ddpm", predicts="v", noise_schedule="cosine", label_count=3)
 SMOOTHED = CrossEntropy(0.1)
 TAUGHT = Distilling("a run", teacher=to_toml(CNN))
@@ -331,5 +333,12 @@ CASES = (
     StepCase("masked-sgd", UNMASKING, Recipe(SGD(), generation=Generation("masked")), batch=6),
     StepCase("masked-experts", UNMASKING_EXPERTS, Recipe(SGD(), generation=Generation("masked")), batch=4),
     StepCase("masked-ema-accumulated", UNMASKING, Recipe(ADAM, accumulate=2, generation=Generation("masked")), 6),
+    StepCase("branching-sgd", GROWING, Recipe(SGD(), BRANCHING, generation=Generation("branching")), batch=12),
+    StepCase(
+        "branching-without-deletions-accumulated",
+        GROWING,
+        Recipe(ADAM, BRANCHING, accumulate=2, generation=Generation("branching", deletions=0.0, wander=0.0)),
+        batch=6,
+    ),
     StepCase("dropout-adam-accumulated", DRAWING, Recipe(ADAM, accumulate=3), batch=6),
 )

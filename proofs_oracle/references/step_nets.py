@@ -145,6 +145,16 @@ DENOISING = NetSpec(
     (ConvBn(3, activation="tanh", name="conv"), TimeCondAdd(2, name="time"), Conv2d(2, 3, name="head")),
 )
 TIMED = NetSpec("small-timed", (3, 4, 2), (TimeCondAdd(3, name="time"), Conv2d(1, 3, name="head")))
+GROWING = NetSpec(
+    "small-growing",
+    (6, 4),
+    (
+        Dense(5, activation="tanh", name="up"),
+        LearnedPositions(0.5, name="places"),
+        Residual(MultiHeadAttention(1), name="block"),
+        Dense(4, name="head"),
+    ),
+)
 UNMASKING = NetSpec(
     "small-unmasking",
     (6,),

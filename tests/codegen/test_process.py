@@ -17,7 +17,7 @@ from netc.netspec.process import Generation
 from netc.netspec.recipe_words import recipe_of
 from netc.netspec.spec import NetSpec
 from netc.netspec.types import TensorType
-from netc.proofs_oracle.references.step_nets import DENOISING, TIMED, UNMASKING
+from netc.proofs_oracle.references.step_nets import DENOISING, GROWING, TIMED, UNMASKING
 from tests.codegen.witness import by_xla
 
 WORDS = np.asarray([5, 9], np.uint32)
@@ -101,8 +101,9 @@ def test_ranks_of_equal_scores():
         (DENOISING, Generation("flow", label_count=3)),
         (TIMED, Generation("ddpm", predicts="v", noise_schedule="cosine")),
         (UNMASKING, Generation("masked")),
+        (GROWING, Generation("branching")),
     ],
-    ids=["flow", "ddpm", "masked"],
+    ids=["flow", "ddpm", "masked", "branching"],
 )
 def test_xla_draws_the_same(net, generation):
     module = posed(net, generation, 6)

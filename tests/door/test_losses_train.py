@@ -15,16 +15,18 @@ from netc.runtime.data.class_weights import balanced, weighted
 N, K = 12, 3
 ROWS = netc.NetSpec("rows", (4,), (nn.Dense(5, activation="tanh"), nn.Dense(K)))
 PIXELS = netc.NetSpec("pixels", (4, 4, 2), (nn.Conv2d(K, 3, padding="same"),))
+SLOTS = netc.NetSpec("slots", (2, K), (nn.Dense(5, activation="tanh"), nn.Dense(K)))
 RNG = np.random.default_rng(0)
 IDS = (np.arange(N) % K).astype(np.int32)
 FLOATS = RNG.standard_normal((N, K)).astype(np.float32)
 SIDES = (FLOATS > 0).astype(np.float32)
 SOFT = np.exp(FLOATS) / np.exp(FLOATS).sum(1, keepdims=True)
+GROWN = np.tile(np.asarray([[0.5, 2.0, 0.0], [0.1, -1.0, 0.0]], np.float32), (N, 1, 1))
 MASKS = RNG.integers(0, K, (N, 4, 4)).astype(np.int32)
 FITTING = {
     "crossEntropy": (ROWS, IDS), "focal": (ROWS, IDS), "oneVersusRest": (ROWS, IDS), "softCrossEntropy": (ROWS, SOFT),
     "binaryCrossEntropy": (ROWS, SIDES), "meanSquaredError": (ROWS, FLOATS), "huber": (ROWS, FLOATS),
-    "dice": (PIXELS, MASKS), "diceCrossEntropy": (PIXELS, MASKS),
+    "dice": (PIXELS, MASKS), "diceCrossEntropy": (PIXELS, MASKS), "branching": (SLOTS, GROWN),
 }  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from netc.netspec.check import check
 from netc.netspec.errors import SpecError, UserError
 from netc.netspec.layers import Chain, ChannelWindow, ClassEmbed, GlobalAvgPool, SpatialBroadcast
 from netc.netspec.loss import CrossEntropy, Huber, MeanSquaredError
-from netc.netspec.process import PROCESSES, Ddpm, Flow, Generation, MaskedDiffusion
+from netc.netspec.process import PROCESSES, BranchingFlow, Ddpm, Flow, Generation, MaskedDiffusion
 from netc.netspec.recipe import Recipe
 from netc.netspec.recipe_fit import learning_misfits
 from netc.netspec.recipe_words import recipe_of
@@ -17,6 +17,7 @@ from netc.netspec.types import TensorType
 from netc.netspec.zoo import ZOO
 
 IMAGES, TIMED, CLASSED = TensorType((4, 4, 3)), TensorType((4, 4, 4)), TensorType((4, 4, 5))
+SLOTS = TensorType((6, 4))
 TOKENS, LOGITS = TensorType((6,), "i32"), TensorType((5, 7))
 
 
@@ -37,13 +38,16 @@ def test_the_loss_follows_from_the_process():
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        ({"process": "flo"}, "`process` wants one of flow, ddpm, masked, got 'flo'; did you mean flow?"),
+        ({"process": "flo"}, "`process` wants one of flow, ddpm, masked, branching, got 'flo'; did you mean flow?"),
         ({"times": "logit-normal"}, "`times` belongs to `process=flow`, got none; leave it out"),
         ({"process": "ddpm", "times": "logit-normal"}, "`times` belongs to `process=flow`, got `process=ddpm`"),
         ({"process": "masked", "label_drop": 0.2}, "`label_drop` belongs to `process=flow or ddpm`"),
         ({"process": "flow", "times": "normal"}, "`times` wants uniform or logit-normal, got 'normal'"),
         ({"process": "ddpm", "predicts": "x"}, "`predicts` wants epsilon, v or x0, got 'x'"),
         ({"process": "ddpm", "noise_steps": 10}, "`noise_steps` wants a number of steps from 21 to 4095, got 10"),
+        ({"process": "branching", "deletions": 1.0}, "`deletions` wants a probability of at least 0 and below 1, got"),
+        ({"process": "branching", "wander": -1.0}, "`wander` wants a deviation from 0 to 100, got -1.0"),
+        ({"process": "branching", "loss": "huber"}, "`process=branching` wants `loss=branching`, got huber"),
         ({"process": "flow", "label_drop": 1.0}, "`label_drop` wants a probability of at least 0 and below 1, got 1.0"),
         ({"process": "flow", "loss": "crossEntropy"}, "wants `loss=meanSquaredError or huber`, got crossEntropy"),
         ({"process": "masked", "label_smoothing": 0.1}, "wants a loss without weights and smoothing"),
@@ -68,6 +72,9 @@ def test_what_is_refused(words, sentence):
         (Generation("ddpm"), TOKENS, LOGITS, "`process=ddpm` wants a net from [batch, H, W, C + 1]"),
         (Generation("masked"), TOKENS, LOGITS, None),
         (Generation("masked"), TIMED, IMAGES, "wants a net from token ids [batch, T + 1], the last of them the time"),
+        (Generation("branching"), SLOTS, SLOTS, None),
+        (Generation("branching"), SLOTS, TensorType((6, 5)), "wants a net from [batch, slots, C + 2] to the same"),
+        (Generation("branching"), *[TensorType((65, 3))] * 2, "`process=branching` wants at most 64 slots, got 65"),
         (Generation("masked"), TensorType((5,), "i32"), LOGITS, "got i32 [batch, 5] -> [batch, 5, 7]"),
     ],
 )
@@ -121,6 +128,7 @@ def test_what_the_data_is_of():
     assert Flow().example(CLASSED, IMAGES) == IMAGES and Flow().conditional(CLASSED, IMAGES)
     assert not Flow().conditional(TIMED, IMAGES)
     assert MaskedDiffusion().example(TOKENS, LOGITS) == TensorType((5,), "i32")
+    assert BranchingFlow().example(SLOTS, SLOTS) == TensorType((6, 3))
 
 
 def test_the_noise_is_that_of_the_papers():

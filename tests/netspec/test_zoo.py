@@ -125,7 +125,7 @@ IMAGES = {
     "tiny-dit-28": (28, 28, 1),
     "flux-4b": (64, 64, 32),
 }
-OTHERWISE = {**LANGUAGE, **IMAGES, "unet": (224, 224, 2)}
+OTHERWISE = {**LANGUAGE, **IMAGES, "unet": (224, 224, 2), "tiny-branching": (10, 4)}
 DERIVED = {
     # 4x4 patches in place of 16x16, 64 of them in place of 196, and 10 classes in place of 1000
     "vit_tiny_patch4_32": 5_717_416 - (256 - 16) * 3 * 192 - (196 - 64) * 192 - 990 * 193,
@@ -135,6 +135,8 @@ DERIVED = {
     "tiny-dit-28": dit_count(4, 128, 16, 16, 11),
     # the same blocks, the time and 128 tokens in, 128 logits out
     "tiny-mdm": dit_count(4, 128, -1, 128, 128),
+    # 4 numbers and 32 waves in, places, three blocks of width 64, a norm, 4 numbers out
+    "tiny-branching": 37 * 64 + 10 * 64 + 3 * (65 * 256 + 65 * 256 + 257 * 64 + 256) + 128 + 65 * 4,
     "tiny-flux": flux_count(128, 256, 2, 4, 4, 11 * 4),
     "flux-4b": flux_count(3072, 9216, 5, 20, 128, 1001 * 8),
     "tiny-unet-diffusion": UNET_BLOCKS + UNET_CONVS + 2 * 64 + 65 * 3 * 64 + 65 * 64 + 2 * 32,
