@@ -93,6 +93,8 @@ class IreeLoaded:
             ) from error
         self._functions = {f.name: module.lookup_function(f.name) for f in source.module if not f.private}
         self._results = {f.name: len(f.results) for f in source.module}
+        # functions of a training that were not called yet
+        self._untried = {f.name for f in source.module if f.donated and not f.private and target.on_host}
         self._dtypes = {np.dtype(t): getattr(rt.HalElementType, n) for t, n in _ELEMENTS.items()}
         self._numpy: dict[Any, np.dtype[Any]] = {}  # of element types met in results
         self._mappable = target.on_host
@@ -146,11 +148,23 @@ class IreeLoaded:
         rt = self._rt
         if self._mappable:
             _wake_without_preempting(threading.get_ident())
+        if function in self._untried:
+            self._untried.discard(function)
+            _give_back()
         inputs, outputs = rt.VmVariantList(len(args)), rt.VmVariantList(self._results[function])
         for a in args:
             inputs.push_ref(a)
         self._context.invoke(self._functions[function], inputs, outputs)
         return [outputs.get_as_object(i, rt.HalBufferView) for i in range(self._results[function])]
+
+
+def _give_back() -> None:
+    """Give the system what is free now: what a training was begun with, such as a checkpoint's tensors, is not needed.
+
+    MALLOPT has it that nothing is given back by itself, and what a step takes does not fit into such holes.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 @lru_cache(maxsize=64)
