@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from netc.codegen.blas.matrices import inner, times
 from netc.codegen.blas.table import Computed, Operand, Routine
 from netc.codegen.builder import Builder
@@ -29,7 +31,7 @@ def nrm2(b: Builder, x: Value) -> Computed:
         part = b.div(r, b.select(none, 1.0, q))  # dx = g x / (s r) = g (x / s) (r / q); at x = 0 it is taken as 0
         return (times(b, b.mul(g, part), over),)
 
-    return Computed((b.mul(s, r),), pull)
+    return Computed((b.select(b.compare("EQ", s, math.inf), s, b.mul(s, r)),), pull)  # inf / inf is none
 
 
 def asum(b: Builder, x: Value) -> Computed:

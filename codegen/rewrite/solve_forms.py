@@ -1,7 +1,8 @@
 """The form of a triangular system for compilers that have no word for it: products of blocks, as XLA does on a GPU.
 
 x = a⁻¹ b. The blocks on the diagonal are inverted all at once, by doubling; then a row of blocks of x at a time is
-x[i] = a[i, i]⁻¹ (b[i] - a[i, :i] x[:i]). All are whole tensors: no loop over rows is left.
+x[i] = a[i, i]⁻¹ (b[i] - a[i, :i] x[:i]), corrected once by what it leaves of the right-hand side (iterative
+refinement, Higham 2002, chapter 12). All are whole tensors: no loop over rows is left.
 """
 
 from __future__ import annotations
@@ -47,19 +48,25 @@ def _forward(b: Builder, a: Value, y: Value, *, unit: bool) -> Value:
     more = count * size - n
     flat = b.reshape(a, (batch, n, n))
     ones = b.constant(1.0, TensorType((batch, n), a.type.dtype))
-    pivots = ones if unit else b.div(1.0, b.reshape(_on_diagonal(b, flat, 1), (batch, n)))
-    pivots = b.pad(pivots, (0, 0), (0, more), value=1.0)
+    pivots = b.pad(ones if unit else b.reshape(_on_diagonal(b, flat, 1), (batch, n)), (0, 0), (0, more), value=1.0)
     a = b.pad(flat, (0, 0, 0), (0, more, more))
     y = b.pad(b.reshape(y, (batch, n, r)), (0, 0, 0), (0, more, 0))
-    inverses = b.reshape(_inverses(b, _on_diagonal(b, a, size), pivots), (batch, count, size, size))
+    triangles = _triangles(b, _on_diagonal(b, a, size), pivots)
+    inverses = b.reshape(_inverses(b, triangles, b.div(1.0, pivots)), (batch, count, size, size))
+    triangles = b.reshape(triangles, inverses.shape)
     x: Value | None = None
     for i in range(count):
         at, end = i * size, (i + 1) * size
         row = b.slice(y, (0, at, 0), (batch, end, r))
         if x is not None:
             row = b.sub(row, _product(b, b.slice(a, (0, at, 0), (batch, end, at)), x))
-        own = b.reshape(b.slice(inverses, (0, i, 0, 0), (batch, i + 1, size, size)), (batch, size, size))
-        solved = _product(b, own, row)
+        own, inverse = (
+            b.reshape(b.slice(v, (0, i, 0, 0), (batch, i + 1, size, size)), (batch, size, size))
+            for v in (triangles, inverses)
+        )
+        solved = _product(b, inverse, row)
+        left = b.sub(row, _product(b, own, solved))
+        solved = b.add(solved, _product(b, inverse, left))  # what an inverse of a block near a singular one loses
         x = solved if x is None else b.concatenate([x, solved], 1)
     assert x is not None  # there is a block
     return b.reshape(b.slice(x, (0, 0, 0), (batch, n, r)), (*lead, n, r))
@@ -77,6 +84,14 @@ def _on_diagonal(b: Builder, a: Value, size: int) -> Value:
     split = b.reshape(a, (batch, count, size, count, size))
     own = b.compare("EQ", *(b.iota(dim, split.shape) for dim in (1, 3)))
     return b.reshape(b.sum(b.select(own, split, 0.0), (3,)), (batch * count, size, size))
+
+
+def _triangles(b: Builder, t: Value, pivots: Value) -> Value:
+    """The lower triangles of t [count, size, size], with these diagonals."""
+    rows, columns = (b.iota(dim, t.shape) for dim in (1, 2))
+    below = b.select(b.compare("GT", rows, columns), t, 0.0)
+    diagonal = b.broadcast(b.reshape(pivots, t.shape[:2]), t, (0, 1))
+    return b.select(b.compare("EQ", rows, columns), diagonal, below)
 
 
 def _inverses(b: Builder, t: Value, pivots: Value) -> Value:

@@ -117,5 +117,6 @@ def test_sizes_at_the_edges():
     large = np.full(5, 1e300)
     made = module(ROUTINES["nrm2"], {}, pullback=True)
     assert run(made, "nrm2", [large])[0] == pytest.approx(1e300 * math.sqrt(5), rel=1e-15)
+    assert run(made, "nrm2", [np.array([1.0, -math.inf, 0, 0, 0])])[0] == math.inf
     norm, slope = run(made, "nrm2_vjp", [np.zeros(5), np.array(1.0)])
     assert norm == 0 and not slope.any()
