@@ -45,7 +45,6 @@ class Caller(Scope, Protocol):
 Statement = Callable[[Caller, Op], list[str]]
 Need = Callable[[Op], int]  # elements of its result's type that it needs besides
 VARIABLES = "ijklmnopqr"
-SPARE = 64  # columns that a row of turned weights may be filled up by: as many as the widest tile has
 
 
 def collapsed(shape: Sequence[int], vectors: Sequence[Sequence[int]]) -> tuple[list[int], list[list[int]]]:
@@ -199,10 +198,14 @@ def _depthwise(op: Op) -> bool:
 
 def _windowed(name: str, sizes: Callable[[Op], str]) -> Statement:
     def state(f: Caller, op: Op) -> list[str]:
-        own = name.replace("conv", "depthwise") if name.startswith("conv") and _depthwise(op) else name
+        depthwise = name.startswith("conv") and _depthwise(op)
+        own = name.replace("conv", "depthwise") if depthwise else name
         taken = [v for v in op.operands if v.type.rank == 4]
         args = [sizes(op), *(f.pointer(v) for v in taken), f.pointer(op.result)]
-        args += [f.scratch(op)] if window_need(op) else []
+        if window_need(op):
+            args.append(f.scratch(op))
+        elif name.startswith("conv") and not depthwise:
+            args.append("NULL")
         called = f"net_{own}{suffix(op.result.type.dtype)}"
         return [f"{called}({args[0]},", f"    {', '.join(args[1:])});"]
 
@@ -210,13 +213,31 @@ def _windowed(name: str, sizes: Callable[[Op], str]) -> Statement:
 
 
 def window_need(op: Op) -> int:
-    """Numbers that a convolution's gradient needs besides: its weights turned, or one image's share."""
-    if op.kind == "conv_kernel_grad" and _depthwise(op):
-        return op.result.type.size
-    if op.kind == "conv_input_grad" and not _depthwise(op):
-        kh, kw, inputs, outputs = op.operands[1].shape
-        return kh * kw * (outputs // int(op.attr("groups"))) * (inputs + SPARE)
-    return 0
+    """Numbers that a convolution needs besides: its image with zeros around where windows see them, of a gradient of
+    images besides its weights turned; of a depthwise gradient of kernels one image's share. None for anything else.
+    """
+    if not op.kind.startswith("conv") or op.kind == "convert":
+        return 0
+    if _depthwise(op):
+        return op.result.type.size if op.kind == "conv_kernel_grad" else 0
+    (top, _), (left, _) = op.attr("padding")
+    strides, dilation = op.attr("stride"), op.attr("dilation")
+    taps = op.attr("kernel") if op.kind == "conv_kernel_grad" else op.operands[1].shape[:2]
+    spread = [(k - 1) * d for k, d in zip(taps, dilation, strict=True)]
+    if op.kind == "conv_input_grad":
+        (n, h, w, _), (_, _, inputs, outputs) = op.result.shape, op.operands[1].shape
+        high, wide = (
+            max(0, -((before - far) // s)) + (size - 1 + before) // s + 1
+            for far, before, s, size in zip(spread, (top, left), strides, (h, w), strict=True)
+        )
+        turned = math.prod(taps) * inputs * outputs // int(op.attr("groups"))
+        return turned + n * high * wide * outputs
+    n, h, w, c = op.operands[0].shape
+    out = op.operands[1].shape if op.kind == "conv_kernel_grad" else op.result.shape
+    high, wide = ((o - 1) * s + far + 1 for o, s, far in zip(out[1:3], strides, spread, strict=True))
+    if top == left == 0 and high <= h and wide <= w:
+        return 0
+    return n * high * wide * c
 
 
 def _sizes_conv(op: Op) -> str:
@@ -380,6 +401,5 @@ STATEMENTS: dict[str, Statement] = {
 
 def need(op: Op) -> Sizes:
     """What an operation needs of the arena besides its result, by region."""
-    count = window_need(op) if op.kind.startswith("conv") else 0
-    count = op.operands[1].type.size if op.kind == "scatter_to_max" else count
+    count = op.operands[1].type.size if op.kind == "scatter_to_max" else window_need(op)
     return {region_of(op.result): count} if count else {}
