@@ -8,9 +8,9 @@ from math import prod
 from netc.codegen.c.expressions import C_TYPES, number
 from netc.codegen.c.fusion import Kernel, fuse
 from netc.codegen.c.interface import Interface, distinct
-from netc.codegen.c.nests import nest
+from netc.codegen.c.nests import nest, nest_need
 from netc.codegen.c.operands import in_order
-from netc.codegen.c.plan import Place, Plan, Sizes, plan
+from netc.codegen.c.plan import Place, Plan, Sizes, plan, region_of
 from netc.codegen.c.statements import STATEMENTS, copy, need
 from netc.codegen.c.views import Source, Uniform, View, row_major
 from netc.codegen.ir import Op, Value
@@ -36,6 +36,9 @@ class FunctionWriter:
         for kernel in self.fused.kernels:
             if kernel.ops[0].kind in ("loop", "call"):
                 needs[kernel] = dict(sizes[kernel.ops[0].attr("callee")])
+        for kernel in self.fused.kernels:
+            if kernel.reduction is not None and (count := nest_need(kernel, self)):
+                needs[kernel] = {region_of(kernel.reduction.result): count}
         self.plan: Plan = plan(self.function, self.fused, interface.donated, needs)
         self.taken = [*interface.fields.values(), *interface.result_fields.values(), *interface.names.values()]
         self.taken += interface.result_names.values()

@@ -80,6 +80,8 @@ _TAKEN = frozenset(
         "at",
         "count",
         "part",
+        "share",
+        "shares",
         "work",
         "space",
         "NULL",

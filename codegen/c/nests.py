@@ -1,11 +1,13 @@
 """Loop nests: elementwise operations, and perhaps one reduction, as `for` loops over a shape.
 
 Axes that every tensor of the nest walks through alike become one loop. A sum over the inner axis adds up sixteen
-lanes, so that its bits depend on no compiler; any other is added up in the memory of its result.
+lanes, so that its bits depend on no compiler; any other is added up in the memory of its result. A long one is made of
+sixteen shares, so that threads may have some each and its bits depend on their number no more.
 """
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +21,9 @@ from netc.codegen.ir import Op, Value
 VARIABLES = "ijklmnopqr"
 LONG = 16  # elements of a sum that go through lanes
 THREADED = 1 << 15  # elements of a nest that is worth more than one thread
+SHARES = 16  # of a reduction of as many elements, and of
+SHARED = 1 << 16  # elements or more
+CHUNK = 256  # NET_CHUNK
 SHORT = 40  # characters of an expression that may be written twice
 WIDEST = 50  # characters of an expression that is not named
 OPERATORS = {"reduce_sum": "add", "reduce_max": "max", "reduce_min": "min"}
@@ -41,6 +46,9 @@ class Scope(Protocol):
 
     def local(self, op: Op) -> str:
         """A name for what an operation makes inside of a loop."""
+
+    def scratch(self, op: Op) -> str:
+        """Memory that an operation needs besides its result."""
 
 
 @dataclass(frozen=True)
@@ -162,12 +170,12 @@ class _Nest:
         if self.reduction is None:
             lines, _, ends = self.body()
             return self._loops(range(len(self.axes)), [*lines, *ends], each=True)
-        trailing = 0
-        while trailing < len(self.axes) and self.axes[-1 - trailing].reduced:
-            trailing += 1
-        if not any(axis.reduced for axis in self.axes[: len(self.axes) - trailing]):
-            return self._inner(len(self.axes) - trailing)
-        return self._in_memory()
+        return self._in_memory() if self.in_memory() else self._inner(sum(not axis.reduced for axis in self.axes))
+
+    def in_memory(self) -> bool:
+        """Whether a reduced axis is outside of one that is kept."""
+        kept = [axis.reduced for axis in self.axes]
+        return sorted(kept) != kept
 
     def _loops(self, axes: Sequence[int], inner: list[str], *, each: bool, free: bool = True) -> list[str]:
         """Loops around lines; `each`: no turn of the inner one needs another, `free`: nor of the outer one."""
@@ -197,6 +205,57 @@ class _Nest:
         term = term if _atom(term) else f"({term})"
         return f"{total} = {EXPRESSIONS[op.kind](op, (total, term))};"
 
+    def shares(self) -> int:
+        """Numbers that a reduction needs besides: where each share is added up, if it is made of shares in memory."""
+        if self.reduction is None or len(self.axes) < 2 or not self._divided():
+            return 0
+        kept = self.reduction.result.type.size
+        return SHARES * kept if 4 * SHARES * kept <= math.prod(axis.size for axis in self.axes) else 0
+
+    def _divided(self) -> bool:
+        """Whether a reduction is long, its outer axis is reduced, and shares of it may begin as the whole does."""
+        assert self.reduction is not None
+        start = self.scope.source(self.reduction.operands[1])
+        same = isinstance(start, Uniform) and (self.reduction.kind != "reduce_sum" or start.value == 0)
+        long = math.prod(axis.size for axis in self.axes) >= SHARED
+        return same and long and self.axes[0].reduced and self.axes[0].size >= SHARES
+
+    def _share(self, step: int = 1) -> tuple[str, str]:
+        """Where the outer loop of a share, in steps of so many, begins and ends."""
+        size = self.axes[0].size
+        rows = -(-size // SHARES // step) * step
+        end = f"(share + 1) * {rows}"
+        return f"share * {rows}", end if rows * SHARES == size else f"net_least({end}, {size})"
+
+    def _in_shares(self) -> list[str]:
+        """Each share is added up in memory of its own, by whatever thread, and then all of them in order."""
+        assert self.reduction is not None
+        op, result = self.reduction, self.reduction.result
+        kind, kept = C_TYPES[result.type.dtype], result.type.size
+        memory, begin = self.scope.scratch(op), self.scope.scalar(op.operands[1])
+        total = self.scope.local(op)
+        lines, term, ends = self.body()
+        turn = [*lines, self._combined(f"{total}[{self.index(self.out_strides)}]", term), *ends]
+        turn = self._loops(range(1, len(self.axes)), turn, each=not self.axes[-1].reduced, free=False)
+        v, (first, last) = self.variables[0], self._share()
+        region, _, offset = memory.partition(" + ")
+        return [
+            "NET_THREADS",
+            f"for (size_t share = 0; share < {SHARES}; share++) {{",
+            f"    {kind} *const {total} = {memory} + share * {kept};",
+            f"    for (size_t i = 0; i < {kept}; i++)",
+            f"        {total}[i] = {begin};",
+            f"    for (size_t {v} = {first}; {v} < {last}; {v}++) {{",
+            *(f"        {line}" for line in turn),
+            "    }",
+            "}",
+            f"for (size_t i = 0; i < {kept}; i++)",
+            f"    {self.scope.element(result, 'i')} = {begin};",
+            f"for (size_t share = 0; share < {SHARES}; share++)",
+            f"    for (size_t i = 0; i < {kept}; i++)",
+            f"        {self._combined(self.scope.element(result, 'i'), f'{region}[{offset} + share * {kept} + i]')}",
+        ]
+
     def _inner(self, first: int) -> list[str]:
         """The reduced axes are the last: a local variable for each result."""
         assert self.reduction is not None
@@ -225,14 +284,17 @@ class _Nest:
         kind = C_TYPES[self.reduction.result.type.dtype]
         joined += "" if kind == "double" else "f"
         view = self.scope.source(self.reduction.operands[0])
-        if len(self.kernel.ops) == 1 and isinstance(view, View) and self.strides[view][last] == 1 and view.root:
+        shared = last == 0 and self._divided()
+        alone = len(self.kernel.ops) == 1 and not shared
+        if alone and isinstance(view, View) and self.strides[view][last] == 1 and view.root:
             self.variables = self.variables[:last] + "0"
             begin = self.index([*self.strides[view][:last], 0], view.offset)
             chunk = [self._combined(total, f"{joined}(&{self.scope.element(view.root, begin)}, {size})")]
             return self._loops(range(first, last), chunk, each=False, free=False)
         lines, term, ends = self.body()
+        begin, end = self._share(CHUNK) if shared else ("0", str(size))
         chunk = [
-            f"for (size_t {v}0 = 0; {v}0 < {size}; {v}0 += NET_CHUNK) {{",
+            f"for (size_t {v}0 = {begin}; {v}0 < {end}; {v}0 += NET_CHUNK) {{",
             f"    const size_t count = {size} - {v}0 < NET_CHUNK ? {size} - {v}0 : NET_CHUNK;",
             f"    {kind} part[NET_CHUNK];",
             "    NET_EACH",
@@ -240,14 +302,28 @@ class _Nest:
             f"        const size_t {v} = {v}0 + at;",
             *(f"        {line}" for line in (*lines, f"part[at] = {term};", *ends)),
             "    }",
-            f"    {self._combined(total, f'{joined}(part, count)')}",
+            f"    {self._combined('shares[share]' if shared else total, f'{joined}(part, count)')}",
             "}",
         ]
-        return self._loops(range(first, last), chunk, each=False, free=False)
+        if not shared:
+            return self._loops(range(first, last), chunk, each=False, free=False)
+        return [
+            "{",
+            f"    {kind} shares[{SHARES}];",
+            "    NET_THREADS",
+            f"    for (size_t share = 0; share < {SHARES}; share++) {{",
+            f"        shares[share] = {bare(self.scope.scalar(self.reduction.operands[1]))};",
+            *(f"        {line}" for line in chunk),
+            "    }",
+            f"    {self._combined(total, f'{joined}(shares, {SHARES})')}",
+            "}",
+        ]
 
     def _in_memory(self) -> list[str]:
         """A reduced axis is outside of one that is kept: every result is added up where it lies."""
         assert self.reduction is not None
+        if self.shares():
+            return self._in_shares()
         result = self.reduction.result
         begin = self.scope.scalar(self.reduction.operands[1])
         start = [
@@ -268,6 +344,12 @@ def _atom(text: str) -> bool:
         if c == " " and depth == 0:
             return False
     return not text.startswith(("-", "("))
+
+
+def nest_need(kernel: Kernel, scope: Scope) -> int:
+    """Numbers of its result's type that a kernel that is a nest needs besides its results."""
+    found = _Nest(kernel, scope)
+    return found.shares() if found.reduction is not None and found.in_memory() else 0
 
 
 def nest(kernel: Kernel, scope: Scope) -> list[str]:

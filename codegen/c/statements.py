@@ -7,43 +7,18 @@ A statement gets the operation and the function that it stands in, and gives lin
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Sequence
 
+from netc.codegen.c.callers import Caller, Statement
 from netc.codegen.c.expressions import C_TYPES, number, suffix
-from netc.codegen.c.nests import Scope
 from netc.codegen.c.operands import free_axes, stride_over
 from netc.codegen.c.plan import Sizes, region_of
 from netc.codegen.c.views import Uniform, View, row_major
+from netc.codegen.c.windows import WINDOWED, window_need
 from netc.codegen.ir import IrError, Op, Value
 from netc.codegen.ops.loop import loop_operands
 from netc.codegen.ops.movement import Raw
 
-
-class Caller(Scope, Protocol):
-    """What a statement asks of the function that it stands in, besides what a nest does."""
-
-    def address(self, root: Value, index: str) -> str:
-        """Where an element of a root lies."""
-
-    def pointer(self, v: Value) -> str:
-        """Where a value that lies in order begins."""
-
-    def argument(self, v: Value) -> str:
-        """A value as an argument: a number, or where it begins."""
-
-    def scratch(self, op: Op) -> str:
-        """Memory that an operation needs besides its result."""
-
-    def lies_at(self, begin: Value, v: Value) -> bool:
-        """Whether what a loop begins with lies already where it is carried."""
-
-    def called(self, op: Op, carried: Sequence[str], given: Sequence[str], outputs: Sequence[str]) -> list[str]:
-        """A call of a function of the module; `given` are its arguments after those that are carried."""
-
-
-Statement = Callable[[Caller, Op], list[str]]
-Need = Callable[[Op], int]  # elements of its result's type that it needs besides
 VARIABLES = "ijklmnopqr"
 
 
@@ -173,110 +148,6 @@ def _product(f: Caller, op: Op) -> list[str]:
     return lines
 
 
-def window(image: Sequence[int], out: Sequence[int], features: int, kernel: Sequence[int], op: Op) -> str:
-    """The sizes of a convolution or a pooling, by name."""
-    attrs = dict(op.attrs)
-    if attrs.get("swap") or attrs.get("spread", (1, 1)) != (1, 1):
-        raise IrError(f"{op.loc}: {op} is a form for another target; C takes the convolution that it stands for")
-    (top, _), (left, _) = attrs["padding"]
-    (sh, sw), (dh, dw) = attrs["stride"], attrs.get("dilation", (1, 1))
-    sizes = {
-        "n": image[0], "h": image[1], "w": image[2], "c": image[3], "p": out[1], "q": out[2], "o": features,
-        "kh": kernel[0], "kw": kernel[1], "sh": sh, "sw": sw, "top": top, "left": left, "dh": dh, "dw": dw,
-        "groups": attrs.get("groups", 1),
-    }  # fmt: skip
-    if min(top, left) < 0:
-        raise IrError(f"{op.loc}: {op} wants padding of at least 0 in C")
-    return "&(net_window){" + ", ".join(f".{name} = {n}" for name, n in sizes.items()) + "}"
-
-
-def _depthwise(op: Op) -> bool:
-    channels = op.operands[0].shape[3]
-    kernel = op.result.shape if op.kind == "conv_kernel_grad" else op.operands[1].shape
-    return bool(op.attr("groups") == channels == kernel[3] and channels > 1 and kernel[2] == 1)
-
-
-def _windowed(name: str, sizes: Callable[[Op], str]) -> Statement:
-    def state(f: Caller, op: Op) -> list[str]:
-        depthwise = name.startswith("conv") and _depthwise(op)
-        own = name.replace("conv", "depthwise") if depthwise else name
-        taken = [v for v in op.operands if v.type.rank == 4]
-        args = [sizes(op), *(f.pointer(v) for v in taken), f.pointer(op.result)]
-        if window_need(op):
-            args.append(f.scratch(op))
-        elif name.startswith("conv") and not depthwise:
-            args.append("NULL")
-        called = f"net_{own}{suffix(op.result.type.dtype)}"
-        return [f"{called}({args[0]},", f"    {', '.join(args[1:])});"]
-
-    return state
-
-
-def window_need(op: Op) -> int:
-    """Numbers that a convolution needs besides: its image with zeros around where windows see them, of a gradient of
-    images besides its weights turned; of a depthwise gradient of kernels one image's share. None for anything else.
-    """
-    if not op.kind.startswith("conv") or op.kind == "convert":
-        return 0
-    if _depthwise(op):
-        return op.result.type.size if op.kind == "conv_kernel_grad" else 0
-    (top, _), (left, _) = op.attr("padding")
-    strides, dilation = op.attr("stride"), op.attr("dilation")
-    taps = op.attr("kernel") if op.kind == "conv_kernel_grad" else op.operands[1].shape[:2]
-    spread = [(k - 1) * d for k, d in zip(taps, dilation, strict=True)]
-    if op.kind == "conv_input_grad":
-        (n, h, w, _), (_, _, inputs, outputs) = op.result.shape, op.operands[1].shape
-        high, wide = (
-            max(0, -((before - far) // s)) + (size - 1 + before) // s + 1
-            for far, before, s, size in zip(spread, (top, left), strides, (h, w), strict=True)
-        )
-        turned = math.prod(taps) * inputs * outputs // int(op.attr("groups"))
-        return turned + n * high * wide * outputs
-    n, h, w, c = op.operands[0].shape
-    out = op.operands[1].shape if op.kind == "conv_kernel_grad" else op.result.shape
-    high, wide = ((o - 1) * s + far + 1 for o, s, far in zip(out[1:3], strides, spread, strict=True))
-    if top == left == 0 and high <= h and wide <= w:
-        return 0
-    return n * high * wide * c
-
-
-def _sizes_conv(op: Op) -> str:
-    x, k = (v.shape for v in op.operands)
-    return window(x, op.result.shape, k[3], k, op)
-
-
-def _sizes_input_grad(op: Op) -> str:
-    dy, k = (v.shape for v in op.operands)
-    return window(op.result.shape, dy, k[3], k, op)
-
-
-def _sizes_kernel_grad(op: Op) -> str:
-    x, dy = (v.shape for v in op.operands)
-    return window(x, dy, dy[3], op.attr("kernel"), op)
-
-
-def _sizes_pool(op: Op) -> str:
-    grad = op.kind == "sum_pool_grad"
-    image = op.result if grad else op.operands[0]
-    out = op.operands[0] if grad else op.operands[1] if op.kind == "max_pool_grad" else op.result
-    return window(image.shape, out.shape, image.shape[3], op.attr("kernel"), op)
-
-
-def _sizes_scatter(op: Op) -> str:
-    x, dy = op.operands[0].shape, op.operands[1].shape
-    return window(x, dy, x[3], op.attr("kernel"), op)
-
-
-def _scatter_to_max(f: Caller, op: Op) -> list[str]:
-    """The largest of each window again, and where it was first."""
-    sizes, end = _sizes_scatter(op), suffix(op.result.type.dtype)
-    x, dy, y = f.pointer(op.operands[0]), f.pointer(op.operands[1]), f.scratch(op)
-    return [
-        f"net_max_pool{end}({sizes}, {x}, {y});",
-        f"net_max_pool_grad{end}({sizes}, {x}, {y}, {dy}, {f.pointer(op.result)});",
-    ]
-
-
 def _rows(f: Caller, op: Op) -> list[str]:
     table = op.result.shape if op.kind != "take" else op.operands[0].shape
     ids = op.operands[{"take": 1, "take_grad": 0, "add_rows": 1}[op.kind]]
@@ -379,16 +250,7 @@ STATEMENTS: dict[str, Statement] = {
     "update": _update,
     "pad": _pad,
     "dot": _product,
-    "conv": _windowed("conv", _sizes_conv),
-    "conv_input_grad": _windowed("conv_input_grad", _sizes_input_grad),
-    "conv_kernel_grad": _windowed("conv_kernel_grad", _sizes_kernel_grad),
-    "max_pool": _windowed("max_pool", _sizes_pool),
-    "max_pool_grad": _windowed("max_pool_grad", _sizes_pool),
-    "sum_pool": _windowed("sum_pool", _sizes_pool),
-    "sum_pool_grad": _windowed("sum_pool_grad", _sizes_pool),
-    "window_max": _windowed("max_pool", _sizes_pool),
-    "window_sum": _windowed("sum_pool", _sizes_pool),
-    "scatter_to_max": _scatter_to_max,
+    **WINDOWED,
     "take": _rows,
     "take_grad": _rows,
     "add_rows": _rows,

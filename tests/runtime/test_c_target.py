@@ -6,14 +6,20 @@ import math
 import numpy as np
 import pytest
 
+from netc.codegen.builder import Builder
 from netc.codegen.c.pieces import called_in
+from netc.codegen.c.source import c_source
 from netc.codegen.evaluator import run
+from netc.codegen.ir import Module
 from netc.codegen.program import build
 from netc.netspec.check import check
 from netc.netspec.errors import UserError
 from netc.netspec.find import find
 from netc.netspec.recipe import SGD, Recipe
+from netc.netspec.types import TensorType
 from netc.runtime import c_compiler as compilers
+from netc.runtime.backends.c import load_c
+from netc.runtime.backends.protocol import Source
 from netc.runtime.cache.store import Cache
 from netc.runtime.compile import CompileError
 from netc.runtime.prepare import prepare
@@ -82,6 +88,27 @@ def test_steps_in_one_call_and_parts_of_a_batch_are_loops(compiled, c_compiler, 
     np.testing.assert_allclose(said["loss"], losses, rtol=1e-6)
     for name, value in parts.fetch(other).items():
         np.testing.assert_allclose(value, wanted[name], rtol=1e-5, atol=1e-6)
+
+
+def test_long_sums_are_made_of_shares_whose_bits_no_thread_changes(c_compiler, monkeypatch):
+    b = Builder("predict")
+    x, y = b.parameter("x", TensorType((4099, 24))), b.parameter("y", TensorType((70001,)))
+    sums = {"over_rows": b.sum(b.mul(x, x), (0,)), "most": b.max_over(x, (0,)), "over_all": b.sum(b.mul(y, y), (0,))}
+    module = Module("sums", (b.finish([*sums.items()]),))
+    text = c_source(module).text
+    assert text.count("for (size_t share = 0; share < 16; share++)") == 5
+    assert "i < net_least((share + 1) * 257, 4099)" in text and "i0 < net_least((share + 1) * 4608, 70001)" in text
+    rng = np.random.default_rng(0)
+    given = [rng.normal(size=p.shape).astype(np.float32) for p in module.functions[0].params]
+    found = []
+    for flags in ("-O1", "-O1 -fno-openmp"):
+        monkeypatch.setenv("CFLAGS", flags)
+        found.append(load_c(Source(module, text)).call("predict", given))
+    exact = [v.astype(np.float64) for v in given]
+    wanted = (exact[0] ** 2).sum(0), given[0].max(0), (exact[1] ** 2).sum()
+    for one, other, right in zip(*found, wanted, strict=True):
+        assert one.tobytes() == other.tobytes()
+        np.testing.assert_allclose(one, right, rtol=1e-6)
 
 
 def test_no_compiler_is_a_sentence(tiny, compiled, monkeypatch, tmp_path):

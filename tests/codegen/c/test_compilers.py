@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from netc.codegen.c.source import arguments, c_source
-from netc.codegen.c.statements import window_need
+from netc.codegen.c.windows import window_need
 from netc.codegen.ir import Module
 from netc.codegen.program import build
 from netc.codegen.rewrite.lower import lower
