@@ -5,7 +5,7 @@ import numpy as np
 from netc.codegen.program import build
 from netc.codegen.rewrite.iree import fences
 from netc.netspec.check import check
-from netc.netspec.layers import Dense
+from netc.netspec.layers import Dense, LayerNorm
 from netc.netspec.recipe import Recipe
 from netc.netspec.spec import NetSpec
 from netc.runtime.prepare import prepare
@@ -18,9 +18,10 @@ def address(buffer):
 
 
 def test_steps_write_where_the_state_lies_and_are_those_of_the_reference(monkeypatch, compiled):
-    """The moments begin as zeros of two shapes, which IREE's init returns as one buffer each."""
+    """Moments begin as zeros and scales as ones, which IREE's init would return as one buffer for each shape."""
     monkeypatch.setattr(fences, "LARGE", 0)
-    program = build(check(NetSpec("toy", (8,), (Dense(8), Dense(8), Dense(3, name="head")))), Recipe(), 4)
+    layers = (Dense(8), LayerNorm(), Dense(8), LayerNorm(), Dense(3, name="head"))
+    program = build(check(NetSpec("toy", (8,), layers)), Recipe(), 4)
     rng = np.random.default_rng(0)
     x, y = rng.standard_normal((4, 8)).astype(np.float32), np.array([0, 1, 2, 1], np.int32)
     found = []

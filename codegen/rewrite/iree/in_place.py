@@ -48,8 +48,8 @@ def update_in_place(module: Module) -> Module:
 def _apart(function: Function, placed: frozenset[str]) -> Function:
     """The function whose results of those names are all different to the compiler, and the same numbers as before.
 
-    Of what is returned a second time, and of what no seed is in: select(tanh(seed[0]) > 2 + n, 1, x) = x for the n-th,
-    since no tanh is above 1.
+    Of what is returned a second time, and of what no seed is in: select(t > 2 + n, t, x) = x for the n-th, where
+    t = tanh(seed[0]) is at most 1.
     """
     wanted = [n for n, name in enumerate(function.result_names) if name in placed]
     if not wanted:
@@ -66,7 +66,7 @@ def _apart(function: Function, placed: frozenset[str]) -> Function:
         x = results[n]
         if x not in drawn or times[x] > 1:
             never = b.broadcast(b.compare("GT", bounded, 2.0 + n), TensorType(x.shape, "i1"))
-            results[n] = b.select(never, 1, x)
+            results[n] = b.select(never, b.broadcast(b.convert(bounded, x.type.dtype), x, ()), x)
     return replace(function, ops=(*function.ops, *b.ops), results=tuple(results))
 
 

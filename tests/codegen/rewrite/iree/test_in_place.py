@@ -3,9 +3,11 @@
 from collections import Counter
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from netc.codegen.builder import Builder
+from netc.codegen.evaluator import run
 from netc.codegen.ir import Module
 from netc.codegen.program import build
 from netc.codegen.render import render
@@ -54,6 +56,23 @@ def test_a_small_state_and_other_targets_have_none(monkeypatch):
     assert lower(module, "cpu").function("train_step").in_place == ()
     monkeypatch.setattr(fences, "LARGE", 0)
     assert all(not f.in_place for profile in ("gpu", "xla", "plain") for f in lower(module, profile))
+
+
+def test_the_first_state_is_the_same_and_each_of_its_tensors_is_computed_for_itself(monkeypatch):
+    module = build(check(NET), Recipe(), 2).module
+    seed = [np.array([1 << 31, 5], np.uint32)]
+    wanted = run(module, "init", seed)
+    monkeypatch.setattr(fences, "LARGE", 0)
+    lowered = lower(module, "cpu")
+    for got, tensor in zip(run(lowered, "init", seed), wanted, strict=True):
+        np.testing.assert_array_equal(got, tensor)
+    init, step = lowered.function("init"), lowered.function("train_step")
+    makers = {op.result: op for op in init.ops}
+    placed = [init.results[i] for i in step.in_place]
+    fixed = [makers[v] for v in placed if makers[v].kind == "select"]
+    assert len(fixed) > 10 and len(set(placed)) == len(placed)
+    assert len({op.operands[0] for op in fixed}) == len(fixed)
+    assert all(makers[op.operands[1]].kind != "constant" for op in fixed)  # which might be x itself
 
 
 def step_of(update, early=None):
