@@ -57,8 +57,8 @@ class Derivatives:
         match term:
             case ("ref", name, _):
                 return "refl" if name.startswith("P.") else f"re_{name}"
-            case ("gt", a, b):
-                return f"(gt_re {self._lift(a)[0]} {self._lift(b)[0]})"
+            case (("gt" | "tied") as name, a, b):
+                return f"({name}_re {self._lift(a)[0]} {self._lift(b)[0]})"
             case (("equal" | "less" | "and" | "plus" | "times") as name, i, j):
                 name = "both" if name == "and" else name
                 first, second = self._truth(i), self._truth(j)

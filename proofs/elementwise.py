@@ -39,7 +39,7 @@ def div(e: Exported, op: Op, at: Indices) -> Term:
 def constant(e: Exported, op: Op, at: Indices) -> Term:
     """One number, everywhere; or a table of numbers, which is a field, the same one for the same table of a layer."""
     value, dtype = op.attr("value"), op.result.type.dtype
-    place = op.loc.removesuffix(" (vjp)")
+    place = e.place(op)
     if isinstance(value, tuple):
         name = e.tables.setdefault((op.attrs, place), f"P.table{len(e.tables)}")
         e.fields[name] = Field(name, e.axes.flat(op.result), TYPES[dtype], False, f"the table of constants of {place}")
@@ -70,12 +70,14 @@ def iota(e: Exported, op: Op, at: Indices) -> Term:
 
 
 def compare(e: Exported, op: Op, at: Indices) -> Term:
-    """Of integers each but NE, of numbers > and <."""
+    """Of integers each but NE, of numbers >, < and =: neither is greater than the other."""
     x, y = (e.at(v, at) for v in op.operands)
     direction = op.attr("direction")
     if op.operands[0].type.dtype != "i32":
         if direction in ("GT", "LT"):
             return ("gt", x, y) if direction == "GT" else ("gt", y, x)
+        if direction == "EQ":
+            return ("tied", x, y)
     elif direction != "NE":
         up: Term = ("n", 1)
         return {

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from netc.codegen.ir import Function, Op
+from netc.codegen.ir import Function, Op, Value
 from netc.proofs import elementwise as one
 from netc.proofs.axes import Axes, UnreadError
 from netc.proofs.exported import TYPES, Definition, Exported, Field, Indices, Meaning
@@ -17,19 +17,22 @@ from netc.proofs.terms import MINUS, Term, fresh, mul
 from netc.proofs.windows import conv, max_pool, sum_pool
 
 
-def export(function: Function, trained: Sequence[str], named: Mapping[float, Term] | None = None) -> Exported:
-    """The definitions of a function whose results are the loss and the gradients, or any where none is trained.
+def export(
+    function: Function, trained: Sequence[str], *,
+    layers: Mapping[Value, str] | None = None, named: Mapping[float, Term] | None = None,
+) -> Exported:  # fmt: skip
+    """The definitions of a function whose first results are the loss and the gradients, or any where none is trained.
 
-    `named`: literals that mean something. Raises UnreadError.
+    `layers`: of each value its layer, where the places do not say it; `named`: literals that mean something. Raises
+    UnreadError.
     """
     ops = reached(function)
     for op in ops:
         if op.kind not in MEANINGS and not given(op):
             raise UnreadError(f"{op.loc}: {op.kind}")
     of = dict(zip(function.names, function.params, strict=True))
-    gradients = function.results[1:] if trained else ()
-    same = [(of[name], gradient) for name, gradient in zip(trained, gradients, strict=True)]
-    found = Exported(function, Axes(function, ops, same), named=named or {})
+    same = [(of[name], gradient) for name, gradient in zip(trained, function.results[1:], strict=False)]
+    found = Exported(function, Axes(function, ops, same), layers, named=named or {})
     used = {v for op in ops for v in op.operands} | set(function.results)
     for name, value in zip(function.names, function.params, strict=True):
         if value in used and value.type.dtype in TYPES:
@@ -49,7 +52,10 @@ def export(function: Function, trained: Sequence[str], named: Mapping[float, Ter
         found.names[op.result] = name
         flat = tuple(i[1] for axis in indices for i in axis)
         sizes = tuple(n for axis in split for n in axis)
-        found.definitions[name] = Definition(name, flat, sizes, body, op.kind, op.loc, TYPES[op.result.type.dtype], op)
+        layer = op.loc.removesuffix(" (vjp)") if layers is None else layers[op.result]
+        found.definitions[name] = Definition(
+            name, flat, sizes, body, op.kind, op.loc, TYPES[op.result.type.dtype], op, layer
+        )
     return found
 
 

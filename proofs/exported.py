@@ -23,7 +23,10 @@ TYPES = {"f32": "K", "f64": "K", "i1": "B", "i32": "N"}
 
 @dataclass(frozen=True)
 class Definition:
-    """One value: a function of `at`, indices below `sizes`, and its meaning `body`; `loc` says whose work it is."""
+    """One value: a function of `at`, indices below `sizes`, and its meaning `body`; `loc` says whose work it is.
+
+    `layer` is the same in the forward and the backward pass of one layer.
+    """
 
     name: str
     at: tuple[str, ...]
@@ -33,6 +36,7 @@ class Definition:
     loc: str
     type: str
     op: Op
+    layer: str
 
     @property
     def alias(self) -> bool:
@@ -63,10 +67,11 @@ class Field:
 
 @dataclass
 class Exported:
-    """A function's definitions in order, and the fields that they read."""
+    """A function's definitions in order, and the fields that they read. `layers`: if places do not say the layers."""
 
     function: Function
     axes: Axes
+    layers: Mapping[Value, str] | None = None
     fields: dict[str, Field] = field(default_factory=dict)
     definitions: dict[str, Definition] = field(default_factory=dict)
     names: dict[Value, str] = field(default_factory=dict)
@@ -79,6 +84,10 @@ class Exported:
     def at(self, value: Value, indices: Sequence[Sequence[Term]]) -> Term:
         """A value at indices, given for each of its axes."""
         return ("ref", self.names[value], tuple(i for axis in indices for i in axis))
+
+    def place(self, op: Op) -> str:
+        """Where literals of one value are one number: a layer, or a whole text of others."""
+        return op.loc.removesuffix(" (vjp)") if self.layers is None else "the text"
 
     def offset(self, number: int) -> Term:
         """A place along an axis, or a step: 0 is itself, any other number is a variable, which may be any number."""

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 
 from netc.proofs.exported import Definition, Exported, Field
 from netc.proofs.terms import shown
 from netc.proofs.theorem import Proved
 
-LIBRARY = "library.lean"
+LIBRARY = ("library.lean", "dual.lean")
 LARGEST = 200  # fields of a structure
 
 
-def text_of(proved: Proved, said: str) -> str:
-    """One self-contained Lean file. `said` is a sentence or two on what program this is."""
+def library() -> str:
+    """What every file begins with."""
+    return "\n".join((files("netc.proofs") / "lean" / name).read_text(encoding="utf-8") for name in LIBRARY)
+
+
+def text_of(proved: Proved, said: str, more: Sequence[str] = ()) -> str:
+    """One self-contained Lean file. `said` is a sentence or two on what program this is; `more` are other theorems."""
     exported = proved.exported
-    library = (files("netc.proofs") / "lean" / LIBRARY).read_text(encoding="utf-8")
     below = [
         "-- The program, operation by operation, over any numbers -----------------------------------------------\n",
         *(definition(d) for d in exported.definitions.values()),
@@ -30,10 +34,11 @@ def text_of(proved: Proved, said: str) -> str:
         "section\nvariable {K : Type} {A : Arith K} {S : Sizes} {P : Point K} {D : Direction K}",
         *proved.steps,
         "end\n",
+        *more,
         _theorem(proved),
     ]
     read = set(re.findall(r"\bS\.(\w+)", "\n".join(below)))  # no other size is in the theorem
-    parts = [library, f"/- {said} -/\n", sizes_of(exported, read), _point(exported), *below]
+    parts = [library(), f"/- {said} -/\n", sizes_of(exported, read), _point(exported), *below]
     return grouped("\n".join(parts))
 
 

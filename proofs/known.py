@@ -1,6 +1,7 @@
 """What is known of single values: functions that the backward pass computes again, and values that a mask leaves as is.
 
 - again: a value of the backward pass is a function of what the forward pass has, up to a sign: tanh(-u) = -tanh(u).
+- halved: what goes to one side of a maximum where ties are halved is [a > b], if there is no tie.
 - masked: exp(x - m), where x is -inf outside of a mask, is 0 there; so is what has it as a factor.
 
 Each is a lemma of the file, about the value at its own indices.
@@ -9,21 +10,27 @@ Each is a lemma of the file, about the value at its own indices.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from netc.proofs.assumed import Assumptions
 from netc.proofs.axes import UnreadError
 from netc.proofs.exported import Definition, Exported
 from netc.proofs.normal import Normaliser, Polynomial, Proof, back, both, chain, same_polynomial, term_of
-from netc.proofs.terms import LOWEST, MINUS, Term, mul, replaced, shown
+from netc.proofs.terms import LOWEST, MINUS, ONE, ZERO, Term, add, mul, replaced, shown
 from netc.proofs.tidy import Tidier
 
 ODD = ("tanh", "erf")
 INSIDE = ("add", "sub", "mul", "neg", "div")  # what the argument of a function is made of
 
 
-def base(loc: str) -> str:
-    """The layer of a place, in the forward pass."""
-    return loc.removesuffix(" (vjp)")
+@dataclass(frozen=True)
+class Tie:
+    """A choice by whether a side of a maximum is the maximum, and the proof that a value is it."""
+
+    side: Term
+    largest: Term
+    sides: tuple[Term, Term]
+    proof: str
 
 
 class Known:
@@ -36,12 +43,14 @@ class Known:
         functions = [d for d in self.definitions.values() if d.body[0] == "fn"]
         for d in functions:
             if d.backward:
-                self._again(d, [f for f in functions if f.loc == base(d.loc) and f.sizes == d.sizes])
+                self._again(d, [f for f in functions if not f.backward and f.layer == d.layer and f.sizes == d.sizes])
             elif d.body[1] == "exp":
                 self._masked(d)
         for d in self.definitions.values():
             if d.backward and d.kind == "mul":
                 self._masked_product(d)
+            if d.backward and d.kind == "div":
+                self._halved(d)
 
     def _lemma(self, name: str, d: Definition, left: Term, right: Term, proof: Proof) -> None:
         binder = f" {{{' '.join(d.at)} : N}}" if d.at else ""
@@ -60,7 +69,8 @@ class Known:
         for f in forward:
             for given, value, last in self._values(name, f, d):
                 inner = Normaliser(
-                    self.definitions, lambda c: c.loc == base(d.loc) and c.kind in INSIDE and c.name not in reads
+                    self.definitions,
+                    lambda c: not c.backward and c.layer == d.layer and c.kind in INSIDE and c.name not in reads,
                 )
                 found, r = self._argument(inner, given)
                 same, proof = same_polynomial(wanted, found)
@@ -93,6 +103,56 @@ class Known:
         elif (f.body[1], name) == ("erf", "exp"):
             square = mul(MINUS, ("mul", u, u))  # as the derivative of erf has it
             yield square, ("fn", "exp", square), None
+
+    # -- ties --------------------------------------------------------------------------------------------------------
+
+    def _halved(self, d: Definition) -> None:
+        """(u = max(a, b) ? 1 : 0) / (v = max(a, b) ? 2 : 1) is [a > b] where u is a, and 1 - [a > b] where it is b."""
+        _, first, (*_, second) = d.body
+        share, count = self._tie(first, ONE, ZERO), self._tie(second, add(ONE, ONE), ONE)
+        if share is None or count is None or share.largest != count.largest:
+            return
+        m = self.definitions[share.largest[1]]
+        a, b = share.sides
+        if (share.side, count.side) not in ((a, b), (b, a)):
+            return
+        general = {i: ("i", f"j{n}") for n, i in enumerate(m.at)}
+        _, *sides = replaced(m.body, general)
+        (x, _), (y, _) = (self.plain.atom(side) for side in sides)
+        tie = self.assumed.ask(
+            f"no_tie_{m.name}", share.largest[2], f"Same {shown(('gt', y, x))} (not {shown(('gt', x, y))})",
+            f"the maximum of {m.loc} is not taken of two equal numbers",
+        )  # fmt: skip
+        one = self.assumed.ask("one", (), "Same (A.mul A.one (A.recip A.one)) A.one", "1/1 is 1")
+        greater: Term = ("ind", ("gt", a, b))
+        at_first = (share.side, count.side) == (a, b)
+        value = greater if at_first else add(ONE, mul(MINUS, greater))
+        opened = both("mul_congr", share.proof, f"(cong A.recip {count.proof})")
+        last = f"(halved_{'first' if at_first else 'second'} L {tie} {one})"
+        self._lemma(f"again_{d.name}", d, d.term, value, chain(f"{d.name}_is", opened, last))
+        self.tidier.again[d.name] = value
+
+    def _tie(self, term: Term, yes: Term, no: Term) -> Tie | None:
+        """A term that is (side = max(a, b) ? yes : no)."""
+        chosen, q = self.plain.atom(term)
+        if chosen[0] != "ref" or chosen[1] not in self.definitions or self.definitions[chosen[1]].kind != "select":
+            return None
+        _, c, x, y = self.plain.body(chosen)
+        (c, qc), (x, qx), (y, qy) = self.plain.truth(c), self.plain.atom(x), self.plain.atom(y)
+        if c[0] != "tied" or (x, y) != (yes, no):
+            return None
+        maxima = [
+            m for m in c[1:] if m[0] == "ref" and m[1] in self.definitions and self.definitions[m[1]].kind == "max"
+        ]
+        if not maxima:
+            return None
+        m = maxima[-1]
+        side, turned = (c[1], None) if m == c[2] else (c[2], "tied_comm")
+        _, a, b = self.plain.body(m)
+        (a, qa), (b, qb) = self.plain.atom(a), self.plain.atom(b)
+        same = chain(qc, turned, both("tied_congr", None, chain(f"{m[1]}_is", both("max_congr", qa, qb))))
+        proof = chain(q, f"{chosen[1]}_is", f"(choose_all {same} {qx or 'refl'} {qy or 'refl'})")
+        return Tie(side, m, (a, b), proof or "refl")
 
     # -- masks -------------------------------------------------------------------------------------------------------
 

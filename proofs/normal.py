@@ -311,6 +311,9 @@ class Normaliser:
                         q = chain(f"{a[1]}_is", f"(max_congr {qx or 'refl'} {qy or 'refl'})")
                         return ("gt", x, y), chain(proof, f"(gt_congr {q} refl)", "(gt_max L)")
                 return ("gt", a, b), proof
+            case ("tied", a, b):
+                (a, qa), (b, qb) = self.atom(a), self.atom(b)
+                return ("tied", a, b), both("tied_congr", qa, qb)
             case (("equal" | "less") as relation, i, j):
                 (i, qi), (j, qj) = self.atom(i), self.atom(j)
                 return (relation, i, j), both(f"cong2 {relation}", qi, qj)

@@ -6,7 +6,6 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from netc.proofs.assumed import Assumptions
 from netc.proofs.equal import Equal, Rewrites
 from netc.proofs.export import export
 from netc.proofs.exported import Exported, Field
-from netc.proofs.file import LIBRARY, definition, point_line, sizes_of, unfolding
+from netc.proofs.file import definition, library, point_line, sizes_of, unfolding
 from netc.proofs.lean import Checked, check
 from netc.proofs.normal import back, chain, term_of
 from netc.proofs.prove import LAWS, WITHOUT
@@ -149,8 +148,7 @@ def prove_optimizers(words: Sequence[str]) -> OptimizerProof:
     """One file on the updates of these optimizers. Raises UserError for one that has no proof yet."""
     start = time.perf_counter()
     parts = tuple(_Comparison(v).run() for word in words for v in variants(word) if _known(word))
-    library = (files("netc.proofs") / "lean" / LIBRARY).read_text(encoding="utf-8")
-    whole = "\n".join((library, text(), *(_part(p) for p in parts)))
+    whole = "\n".join((library(), text(), *(_part(p) for p in parts)))
     return OptimizerProof(tuple(words), parts, whole, time.perf_counter() - start)
 
 
@@ -174,7 +172,7 @@ class _Comparison:
         self.variant, self.assumed = variant, Assumptions()
         self.paper = PAPERS[type(variant.optimizer)]
         self.function = update_function(variant.optimizer)
-        self.exported = export(self.function, (), variant.named)
+        self.exported = export(self.function, (), named=variant.named)
         for name, value in variant.options.items():
             if value:
                 self.exported.fields[f"P.{name}"] = Field(f"P.{name}", (), "K", False, f"the option {name}")

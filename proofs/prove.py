@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from netc.netspec.recipe import Recipe
 from netc.netspec.types import TensorType
 from netc.proofs.axes import UnreadError
 from netc.proofs.file import text_of
+from netc.proofs.foreign.step import Claimed, Step, step_of
+from netc.proofs.foreign.updates import updates
 from netc.proofs.layer import layer_function, loss_function
 from netc.proofs.lean import Checked, check
 from netc.proofs.theorem import NotProvenError, Proved, proved
@@ -29,12 +32,13 @@ WITHOUT = "does not depend on any axioms"
 
 @dataclass(frozen=True)
 class Proof:
-    """What was proven of which program, and the file that says it."""
+    """What was proven of which program, and the file that says it. `said`: what is assumed of a text besides."""
 
     subject: str
     proved: Proved
     text: str
     seconds: float
+    said: tuple[str, ...] = ()
 
     @property
     def lines(self) -> int:
@@ -44,7 +48,7 @@ class Proof:
     @property
     def assumptions(self) -> tuple[str, ...]:
         """One sentence each."""
-        return (LAWS, *(said for _, said in self.proved.assumed.found.values()))
+        return (LAWS, *self.said, *(said for _, said in self.proved.assumed.found.values()))
 
     @property
     def gradients(self) -> tuple[str, ...]:
@@ -104,9 +108,36 @@ def prove_loss(loss: Loss, out: TensorType, batch: int) -> Proof:
     return _proof(loss.kind, function, trained, "The rule of the loss NAME.", start)
 
 
-def _proof(name: str, function: Function, trained: tuple[str, ...], said: str, start: float) -> Proof:
+def prove_text(
+    name: str, function: Function, loss: int, claims: Sequence[Claimed], zero: Collection[int] = ()
+) -> Proof:
+    """The theorem about somebody's text, as the certificate's reader has it; the numbers are those of `step_of`.
+
+    Raises UserError and NetcError as `prove` does, with the text's lines as places.
+    """
+    start = time.perf_counter()
+    with _told(name):
+        step = step_of(function, loss, claims, zero)
+    said = "The loss and the gradients of the text NAME, whose lines are the places."
+    return _proof(name, step.function, step.trained, said, start, step)
+
+
+def _proof(
+    name: str, function: Function, trained: tuple[str, ...], said: str, start: float, step: Step | None = None
+) -> Proof:
+    with _told(name):
+        found = proved(function, trained, step.layers if step else None)
+    more = updates(found, step) if step else ()
+    assumed = step.said if step else ()
+    whole = "\n".join((said.replace("NAME", name), *(f"Assumed of the text: {sentence}." for sentence in assumed)))
+    return Proof(name, found, text_of(found, whole, more), time.perf_counter() - start, assumed)
+
+
+@contextmanager
+def _told(name: str) -> Iterator[None]:
+    """What cannot be proven, as an error for users."""
     try:
-        found = proved(function, trained)
+        yield
     except UnreadError as error:
         raise UserError(
             f"prove wants operations that it has a meaning for, got {error}, in {name}; `netc certify` checks such a "
@@ -114,7 +145,6 @@ def _proof(name: str, function: Function, trained: tuple[str, ...], said: str, s
         ) from error
     except NotProvenError as error:
         raise NetcError(f"{name}: {error}; `netc certify` says whether it is") from error
-    return Proof(name, found, text_of(found, said.replace("NAME", name)), time.perf_counter() - start)
 
 
 def gradient_function(program: Program) -> tuple[Function, tuple[str, ...]]:

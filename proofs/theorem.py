@@ -9,15 +9,15 @@ knows one layer's algebra only.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from netc.codegen.ir import Function
+from netc.codegen.ir import Function, Value
 from netc.proofs.assumed import Assumptions
 from netc.proofs.derivative import Derivatives
 from netc.proofs.export import export
 from netc.proofs.exported import Definition, Exported
-from netc.proofs.known import Known, base
+from netc.proofs.known import Known
 from netc.proofs.normal import (
     Monomial,
     Normaliser,
@@ -62,10 +62,13 @@ class Proved:
     statement: str = ""
 
 
-def proved(function: Function, trained: tuple[str, ...]) -> Proved:
-    """The proof for a function whose results are the loss, then the gradient of each trained argument."""
+def proved(function: Function, trained: tuple[str, ...], layers: Mapping[Value, str] | None = None) -> Proved:
+    """The proof for a function whose results are the loss, then the gradient of each trained argument.
+
+    `layers`: of each value its layer, where the places do not say it.
+    """
     restart()
-    exported = export(function, trained)
+    exported = export(function, trained, layers=layers)
     return _Prover(exported, trained).run()
 
 
@@ -85,7 +88,7 @@ class _Prover:
         self.count = 0
         loss, *grads = (exported.names[v] for v in exported.function.results)
         self.loss = loss
-        self.gradients = dict(zip((self._field(n) for n in trained), grads, strict=True))
+        self.gradients = dict(zip((self._field(n) for n in trained), grads, strict=False))
 
     def _field(self, name: str) -> str:
         at = self.exported.function.names.index(name)
@@ -196,8 +199,8 @@ class _Prover:
         poly, flat = self._flat(mine)
         simple, q = self.tidier.of(poly)
         if simple and d.kind == "reduce_max":  # what the cotangents of its layer say is needed
-            within = self._within(d, d.loc)
-            opener = self._opener(lambda c: within(c) or (c.kind == "dot" and c.loc == d.loc))
+            within = self._within(d, d.layer)
+            opener = self._opener(lambda c: within(c) or (c.kind == "dot" and not c.backward and c.layer == d.layer))
             opened, r = opener.of(replaced(term_of(simple), {}))
             simple, t = self.tidier.of(opened)
             q = chain(q, r, t)
@@ -230,8 +233,8 @@ class _Prover:
 
         def opens(c: Definition) -> bool:
             if c.backward:
-                return c.name not in self.cotangents or base(c.loc) == layer
-            return c.loc == layer and c.kind in ("add", "sub") and self.order[c.name] > first
+                return c.name not in self.cotangents or c.layer == layer
+            return c.layer == layer and c.kind in ("add", "sub") and self.order[c.name] > first
 
         return opens
 
@@ -249,7 +252,7 @@ class _Prover:
         known = {f[1] for m in simple for f in m.factors if f[0] == "ref" and f[1] in self.cotangents}
         yield from ((c, order, None) for c, order in found if self._from(c, "") == known)
         for c, order in found:
-            layer = base(c.loc)
+            layer = c.layer
             wide = set().union(*(self._from(self.definitions[n], layer) or () for n in known))
             if wide and self._from(c, layer) == wide:
                 yield c, order, self._within(d, layer)
@@ -261,7 +264,7 @@ class _Prover:
         todo = [c]
         while todo:
             d = todo.pop()
-            if d.name in self.cotangents and base(d.loc) != layer:
+            if d.name in self.cotangents and d.layer != layer:
                 known.add(d.name)
             elif d.backward and d.name not in seen:
                 seen.add(d.name)
@@ -329,8 +332,8 @@ class _Prover:
         poly, flat = self._flat(mine)
         simple, q = self.tidier.of(poly)
         gradient = self.definitions.get(self.gradients[name])
-        where = gradient.loc if gradient else "the cotangent itself"
-        for inside in (None, self._within(None, base(where))):
+        layer = gradient.layer if gradient else "the cotangent itself"
+        for inside in (None, self._within(None, layer)):
             same, proof = self._equal_to_pair(simple, pair, self.gradients[name], inside)
             if same:
                 break

@@ -1,10 +1,10 @@
 """Of which layers, losses and nets `netc prove` finds a proof, and which of them Lean takes.
 
-    python scripts/proof_table.py [--layers] [--optimizers] [--check] [--nets NET ..] [--write]
+    python scripts/proof_table.py [--layers] [--optimizers] [--texts] [--check] [--nets NET ..] [--write]
 
-One row for each kind of layer that has a rule of its own, for each loss, each optimizer, and each net of --nets.
-`--check` lets Lean check each file, one after the other. `--write` writes docs/measurements/proofs.md, in which rows
-that were not asked for stay as they are.
+One row for each kind of layer that has a rule of its own, for each loss, each optimizer, each text of
+tests/proofs/texts, and each net of --nets. `--check` lets Lean check each file, one after the other. `--write` writes
+docs/measurements/proofs.md, in which rows that were not asked for stay as they are.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from netc.cli.prove_text import prove_file
 from netc.codegen.program import build
 from netc.netspec.check import check
 from netc.netspec.errors import NetcError, UserError
@@ -32,6 +33,7 @@ from netc.proofs.optimizer import OptimizerProof, prove_optimizers
 from netc.proofs.prove import Proof, checked, prove, prove_layer, prove_loss
 
 ROOT = Path(__file__).parents[1]
+TEXTS = ROOT / "tests" / "proofs" / "texts"
 PAGE = ROOT / "docs" / "measurements" / "proofs.md"
 NETS = ("mnist-mlp", "mnist-cnn", "tiny-gpt", "vit_tiny_patch4_32", "resnet34")
 
@@ -65,6 +67,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--layers", action="store_true", help="the layers and losses")
     parser.add_argument("--optimizers", action="store_true")
+    parser.add_argument("--texts", action="store_true", help="the texts that JAX made")
     parser.add_argument("--nets", nargs="*", default=[], metavar="NET")
     parser.add_argument("--check", action="store_true", help="let Lean check each")
     parser.add_argument("--write", action="store_true")
@@ -83,6 +86,8 @@ def main() -> int:
             jobs[f"loss:{kind}"] = lambda loss=loss: prove_loss(loss(), TensorType((4,)), 3)
     for word in OPTIMIZERS if options.optimizers else ():
         jobs[f"optimizer:{word}"] = lambda word=word: prove_optimizers([word])
+    for path in sorted(TEXTS.glob("*.mlir")) if options.texts else ():
+        jobs[path.name] = lambda path=path: prove_file(path)[0]
     for name in options.nets:
         jobs[name] = lambda name=name: prove(build(check(find(name)), Recipe(), 3))
     with tempfile.TemporaryDirectory() as folder:
@@ -99,14 +104,17 @@ def page(rows: Mapping[str, str]) -> str:
     losses = [n for n in rows if n.startswith("loss:")]
     optimizers = [n for n in rows if n.startswith("optimizer:")]
     nets = [n for n in rows if n in NETS]
-    layers = [n for n in rows if n not in (*losses, *optimizers, *nets)]
+    texts = [n for n in rows if n.endswith(".mlir")]
+    layers = [n for n in rows if n not in (*losses, *optimizers, *nets, *texts)]
     head = ["| | proof | operations | lines of Lean | search, CPU s | Lean, CPU s |", "|---|---|---|---|---|---|"]
     found = sum("| found |" in rows[n] for n in layers)
     return "\n".join([
         "# What is proven", "",
         f"{time.strftime('%Y-%m-%d')}, {PACKAGE} {VERSION}. Printed by `python scripts/proof_table.py`.", "",
         "A proof is found by `netc prove`; it is one only where Lean took it, in the last column. An empty column was",
-        "not checked.", "", "## Nets", "", *head, *(rows[n] for n in nets), "", "## Layers", "",
+        "not checked.", "", "## Nets", "", *head, *(rows[n] for n in nets), "",
+        "## Texts of others", "", "`netc prove FILE.mlir` of JAX's lowering, in tests/proofs/texts.", "",
+        *head, *(rows[n] for n in texts), "", "## Layers", "",
         "The rule of each kind by itself: <dy, y> for any dy, with the gradients to input and parameters. A proof is",
         f"found for {found} of {len(layers)}. All are measured by `netc oracle`, too.", "",
         *head, *(rows[n] for n in layers), "", "## Losses", "", *head, *(rows[n] for n in losses), "",

@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.core import ParameterSource
 
 from netc.cli.console import say, terminal
 from netc.cli.lean_config import config_option
 from netc.cli.options import complete_net, json_option, net_options, print_json
 from netc.cli.program import program_request
-from netc.cli.recipe_options import Word, recipe_options, replicas_option
+from netc.cli.recipe_options import recipe_options, replicas_option
 from netc.cli.sections import Sectioned
 from netc.cli.spelling import spelled_here
+from netc.cli.text_files import LossWord, is_text, manifest_of, program_of, refuse_unused
 from netc.netspec.loss import LOSSES
 
 if TYPE_CHECKING:
@@ -33,19 +33,8 @@ MMAP_THRESHOLD, TRIM_THRESHOLD = -3, -1  # of glibc's malloc.h
 VERDICTS = {"holds": ("yes", "green"), "false": ("NO", "bold red"), "undecided": ("undecided", "yellow")}
 
 
-LARGEST_TEXT = 1 << 28  # bytes of StableHLO
-LARGEST_MANIFEST = 5 << 20
-ADVICE = ("", "is it the right file?")
 OF_FILE = frozenset(("manifest", "function", "wrt", "updates", "scale", "ids"))
 OF_BOTH = frozenset(("net", "loss", "primes", "points", "seed", "literals", "as_json", "out"))
-
-
-class _Loss(Word):
-    """A word of the losses or, of a file, the number of the result that is the loss, or `none`."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """The word, number or `none`."""
-        return value if str(value).isdigit() or value == "none" else super().convert(value, param, ctx)
 
 
 @click.command(cls=Sectioned)
@@ -106,8 +95,8 @@ def certify(
     _keep_memory()
     from netc.proofs_oracle.certificate.statement import Settings
 
-    is_file = net.endswith((".mlir", ".mlirbc"))
-    _refuse_unused(net, is_file)
+    is_file = is_text(net)
+    refuse_unused(net, OF_FILE, OF_BOTH)
     request = None if is_file else program_request(net, batch)
 
     def judged(count: int) -> Certificate:
@@ -136,25 +125,7 @@ def certify(
         click.get_current_context().exit(1)
 
 
-next(p for p in certify.params if p.name == "loss").type = _Loss(LOSSES)
-
-
-def _refuse_unused(net: str, is_file: bool) -> None:
-    """Raise UserError for a file of another ending, and for options that a text, or a net, has no use for."""
-    from netc.netspec.errors import UserError
-
-    if not is_file and Path(net).is_file() and not net.endswith((".toml", ".lean")):
-        raise UserError(
-            f"FILE wants a StableHLO text or bytecode named .mlir or .mlirbc, got {net}; is it the right file?"
-        )
-    context = click.get_current_context()
-    typed = [
-        p for p in context.command.params
-        if p.name and context.get_parameter_source(p.name) is ParameterSource.COMMANDLINE and p.name not in OF_BOTH
-    ]  # fmt: skip
-    if unused := [p.opts[0] for p in typed if (p.name in OF_FILE) is not is_file]:
-        wants = "a NET, and its text is there already" if is_file else "a FILE.mlir"
-        raise UserError(f"{', '.join(unused)} wants {wants}, got {net}; leave it out")
+next(p for p in certify.params if p.name == "loss").type = LossWord(LOSSES)
 
 
 def _keep_memory() -> None:
@@ -192,20 +163,17 @@ def _file(
     wrt: tuple[str, ...], updates: tuple[str, ...], scale: str, ids: int | None,
 ) -> Certificate:  # fmt: skip
     from netc.netspec.errors import UserError
-    from netc.netspec.text_file import read_bytes, read_text
     from netc.proofs_oracle.certificate.certify import certify_foreign
 
+    described = manifest_of(manifest)
     try:
-        described = None if manifest is None else json.loads(read_text(manifest, LARGEST_MANIFEST, *ADVICE))
         factor = Fraction(scale)
-    except json.JSONDecodeError as error:
-        raise UserError(f"--manifest wants JSON, got {manifest}: {error}") from error
     except (ValueError, ZeroDivisionError) as error:
         raise UserError(f"--scale wants a fraction such as 1/10, got {scale!r}") from error
     if not factor:
         raise UserError("--scale wants a number other than 0, got 0")
     return certify_foreign(
-        read_bytes(path, LARGEST_TEXT, *ADVICE), function, settings, manifest=described, loss=loss, wrt=wrt,
+        program_of(path), function, settings, manifest=described, loss=loss, wrt=wrt,
         scale=factor, limit=ids, updates=updates,
     )  # fmt: skip
 

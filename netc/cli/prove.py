@@ -15,24 +15,45 @@ from netc.cli.program import program_request
 from netc.cli.prove_update import prove_update
 from netc.cli.recipe_options import recipe_options
 from netc.cli.sections import Sectioned
+from netc.cli.text_files import LossWord, is_text, refuse_unused
 from netc.netspec.errors import UserError
+from netc.netspec.loss import LOSSES
 
 if TYPE_CHECKING:
     from netc.proofs.lean import Checked
     from netc.proofs.prove import Proof
 
 
+OF_FILE = frozenset(("manifest", "function", "wrt", "updates"))
+OF_BOTH = frozenset(("net", "loss", "ask", "as_json", "out"))
+
+
 @click.command(cls=Sectioned)
-@click.argument("net", metavar="[NET]", required=False, shell_complete=complete_net)
+@click.argument("net", metavar="[NET|FILE.mlir]", required=False, shell_complete=complete_net)
 @net_options
 @click.option("--batch", type=click.IntRange(min=1), default=3, show_default=True, help="Batch size; a variable there.")
 @config_option
 @recipe_options
+@click.option("--manifest", type=click.Path(path_type=Path), help="For FILE: the JSON manifest that emit-mlir wrote.")
+@click.option("--function", help="For FILE: the function to prove.  [default: train_step, or main]")
+@click.option(
+    "--wrt", multiple=True, metavar="ARGUMENT=RESULT", help="For FILE: which result is the gradient of which argument."
+)
+@click.option(
+    "--update", "updates", multiple=True, metavar="ARGUMENT=RESULT:RULE",
+    help="For FILE: which result updates which argument: 0=0:sgd, 0=0:momentum:STATE or 0=0:adam:STATE=RESULT.",
+)  # fmt: skip
 @click.option("--check", "ask", is_flag=True, help="Let Lean check the file.")
 @json_option
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="Write the Lean file here.  [default: NET.lean]")
-def prove(net: str | None, ask: bool, as_json: bool, out: Path | None, **words: Any) -> None:
-    """Write a proof, for Lean 4, that NET's emitted gradients are the derivative of its emitted loss.
+def prove(
+    net: str | None, manifest: Path | None, function: str | None, wrt: tuple[str, ...], updates: tuple[str, ...],
+    ask: bool, as_json: bool, out: Path | None, **words: Any,
+) -> None:  # fmt: skip
+    """Write a proof, for Lean 4, that a train step's gradients are the derivative of the loss that it computes.
+
+    Of NET it is the step that netc emits. FILE.mlir may be any StableHLO, such as JAX's own lowering: --manifest, --wrt
+    or --update say which results are gradients or updates; otherwise they are detected. --loss NUMBER names the loss.
 
     The theorem holds for all sizes and over every commutative ring, with the assumptions that the file names. The file
     imports nothing; --check lets Lean's kernel check it, by `lean` on PATH or by the extra `lean`. The exit code is 1
@@ -50,23 +71,37 @@ def prove(net: str | None, ask: bool, as_json: bool, out: Path | None, **words: 
     if net is None:
         prove_update(_optimizer(), ask, as_json, out)
         return
-    program = program_request(net, 3).build()
-    proof = prove(program)
+    refuse_unused(net, OF_FILE, OF_BOTH)
+    said = None
+    if is_text(net):
+        from netc.cli.prove_text import prove_file
+
+        loss = words["loss"] if words["loss"].isdigit() or words["loss"] == "none" else None
+        proof, said = prove_file(
+            Path(net), manifest=manifest, function=function, loss=loss, wrt=wrt, updates=updates
+        )  # fmt: skip
+    else:
+        proof = prove(program_request(net, 3).build())
     if out is None and ask:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "proof.lean"
             path.write_text(proof.text, encoding="utf-8")
             answer: Checked | None = checked(proof, path)
     else:
-        path = out or Path(f"{proof.subject}.lean")
+        path = out or Path(f"{Path(proof.subject).stem}.lean")
         write_whole(path, proof.text)
         answer = checked(proof, path) if ask else None
     if as_json:
         print_json(proof.to_json(answer))
     else:
+        if said is not None:
+            say(said)
         _show(proof, answer, None if out is None and ask else path)
     if answer is not None and not answer.holds:
         click.get_current_context().exit(1)
+
+
+next(p for p in prove.params if p.name == "loss").type = LossWord(LOSSES)
 
 
 def _optimizer() -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from importlib.resources import files
 
 import pytest
 
@@ -12,6 +11,7 @@ from netc.netspec.layers import SelfAttention
 from netc.netspec.loss import LOSSES
 from netc.netspec.types import TensorType
 from netc.proofs import optimizer
+from netc.proofs.file import library
 from netc.proofs.optimizer import prove_optimizers, proven
 from netc.proofs.prove import prove, prove_layer, prove_loss
 from tests.codegen.examples import EXAMPLES
@@ -19,7 +19,7 @@ from tests.proofs.model import Model
 from tests.proofs.test_optimizers import largest
 from tests.proofs.test_prove import program, prove_faults
 
-LIBRARY = (files("netc.proofs") / "lean" / "library.lean").read_text(encoding="utf-8")
+LIBRARY = library()
 CAUSAL = SelfAttention(heads=2, causal=True)
 
 

@@ -1,0 +1,1 @@
+"""Steps that others wrote, as functions to prove."""
