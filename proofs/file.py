@@ -21,21 +21,28 @@ def library() -> str:
 
 def text_of(proved: Proved, said: str, more: Sequence[str] = ()) -> str:
     """One self-contained Lean file. `said` is a sentence or two on what program this is; `more` are other theorems."""
+    return whole(proved, said, [*more, _theorem(proved)], derived=True)
+
+
+def whole(proved: Proved, said: str, last: Sequence[str], *, derived: bool) -> str:
+    """The library, the program, the steps, and the theorems `last`. `derived`: whether it is about a derivative."""
     exported = proved.exported
+    title = (
+        "-- Derivatives: the same program on dual numbers --------------------------------------------------------\n"
+    )
+    derivatives = [title, *proved.lemmas] if derived else []
     below = [
         "-- The program, operation by operation, over any numbers -----------------------------------------------\n",
         *(definition(d) for d in exported.definitions.values()),
         "\nsection\nvariable {K : Type} {A : Arith K} {S : Sizes} {P : Point K} {D : Direction K}\n",
         *(unfolding(d) for d in exported.definitions.values()),
-        "-- Derivatives: the same program on dual numbers --------------------------------------------------------\n",
-        *proved.lemmas,
+        *derivatives,
         "end\n",
         _given(proved),
         "section\nvariable {K : Type} {A : Arith K} {S : Sizes} {P : Point K} {D : Direction K}",
         *proved.steps,
         "end\n",
-        *more,
-        _theorem(proved),
+        *last,
     ]
     read = set(re.findall(r"\bS\.(\w+)", "\n".join(below)))  # no other size is in the theorem
     parts = [library(), f"/- {said} -/\n", sizes_of(exported, read), _point(exported), *below]

@@ -1,10 +1,10 @@
 """Of which layers, losses and nets `netc prove` finds a proof, and which of them Lean takes.
 
-    python scripts/proof_table.py [--layers] [--optimizers] [--texts] [--check] [--nets NET ..] [--write]
+    python scripts/proof_table.py [--layers] [--optimizers] [--texts] [--rewrites] [--check] [--nets NET ..] [--write]
 
 One row for each kind of layer that has a rule of its own, for each loss, each optimizer, each text of
-tests/proofs/texts, and each net of --nets. `--check` lets Lean check each file, one after the other. `--write` writes
-docs/measurements/proofs.md, in which rows that were not asked for stay as they are.
+tests/proofs/texts, each rewrite of an operation, and each net of --nets. `--check` lets Lean check each file, one after
+the other. `--write` writes docs/measurements/proofs.md, in which rows that were not asked for stay as they are.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ from netc.netspec.types import TensorType
 from netc.proofs import optimizer
 from netc.proofs.lean import PACKAGE, VERSION
 from netc.proofs.optimizer import OptimizerProof, prove_optimizers
-from netc.proofs.prove import Proof, checked, prove, prove_layer, prove_loss
+from netc.proofs.prove import Proof, checked, checked_rewrite, prove, prove_layer, prove_loss, prove_rewrite
+from netc.proofs.rewrites import REWRITES
 
 ROOT = Path(__file__).parents[1]
 TEXTS = ROOT / "tests" / "proofs" / "texts"
@@ -55,7 +56,8 @@ def row(name: str, make: Callable[[], Proof | OptimizerProof], folder: Path, ask
     path = folder / "proof.lean"
     path.write_text(proof.text, encoding="utf-8")
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    answer = checked(proof, path) if isinstance(proof, Proof) else optimizer.checked(proof, path)
+    asked = checked_rewrite if name.startswith("rewrite:") else checked
+    answer = asked(proof, path) if isinstance(proof, Proof) else optimizer.checked(proof, path)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     said = f"taken, {spent:.0f}" if answer.holds else "refused"
@@ -68,6 +70,7 @@ def main() -> int:
     parser.add_argument("--layers", action="store_true", help="the layers and losses")
     parser.add_argument("--optimizers", action="store_true")
     parser.add_argument("--texts", action="store_true", help="the texts that JAX made")
+    parser.add_argument("--rewrites", action="store_true", help="what passes make of operations")
     parser.add_argument("--nets", nargs="*", default=[], metavar="NET")
     parser.add_argument("--check", action="store_true", help="let Lean check each")
     parser.add_argument("--write", action="store_true")
@@ -88,6 +91,8 @@ def main() -> int:
         jobs[f"optimizer:{word}"] = lambda word=word: prove_optimizers([word])
     for path in sorted(TEXTS.glob("*.mlir")) if options.texts else ():
         jobs[path.name] = lambda path=path: prove_file(path)[0]
+    for name in REWRITES if options.rewrites else ():
+        jobs[f"rewrite:{name}"] = lambda name=name: prove_rewrite(name)
     for name in options.nets:
         jobs[name] = lambda name=name: prove(build(check(find(name)), Recipe(), 3))
     with tempfile.TemporaryDirectory() as folder:
@@ -105,7 +110,8 @@ def page(rows: Mapping[str, str]) -> str:
     optimizers = [n for n in rows if n.startswith("optimizer:")]
     nets = [n for n in rows if n in NETS]
     texts = [n for n in rows if n.endswith(".mlir")]
-    layers = [n for n in rows if n not in (*losses, *optimizers, *nets, *texts)]
+    rewrites = [n for n in rows if n.startswith("rewrite:")]
+    layers = [n for n in rows if n not in (*losses, *optimizers, *nets, *texts, *rewrites)]
     head = ["| | proof | operations | lines of Lean | search, CPU s | Lean, CPU s |", "|---|---|---|---|---|---|"]
     found = sum("| found |" in rows[n] for n in layers)
     return "\n".join([
@@ -114,7 +120,9 @@ def page(rows: Mapping[str, str]) -> str:
         "A proof is found by `netc prove`; it is one only where Lean took it, in the last column. An empty column was",
         "not checked.", "", "## Nets", "", *head, *(rows[n] for n in nets), "",
         "## Texts of others", "", "`netc prove FILE.mlir` of JAX's lowering, in tests/proofs/texts.", "",
-        *head, *(rows[n] for n in texts), "", "## Layers", "",
+        *head, *(rows[n] for n in texts), "",
+        "## Rewrites", "", "That what a pass makes of an operation is equal to it, for all sizes.", "",
+        *head, *(rows[n] for n in rewrites), "", "## Layers", "",
         "The rule of each kind by itself: <dy, y> for any dy, with the gradients to input and parameters. A proof is",
         f"found for {found} of {len(layers)}. All are measured by `netc oracle`, too.", "",
         *head, *(rows[n] for n in layers), "", "## Losses", "", *head, *(rows[n] for n in losses), "",

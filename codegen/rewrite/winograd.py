@@ -29,32 +29,32 @@ def suits(w: Window, groups: int) -> bool:
     return w.kernel == (3, 3) and w.stride == w.dilation == (1, 1) and groups == 1
 
 
-def _image_line(b: Builder, d: Line) -> list[Value]:
+def image_line(b: Builder, d: Line) -> list[Value]:
     """Bᵀ d: (d0 - d2, d1 + d2, d2 - d1, d1 - d3)."""
     d0, d1, d2, d3 = d(0), d(1), d(2), d(3)
     return [b.sub(d0, d2), b.add(d1, d2), b.sub(d2, d1), b.sub(d1, d3)]
 
 
-def _kernel_line(b: Builder, g: Line) -> list[Value]:
+def kernel_line(b: Builder, g: Line) -> list[Value]:
     """G g: (g0, (g0 + g1 + g2) / 2, (g0 - g1 + g2) / 2, g2)."""
     g0, g1, g2 = g(0), g(1), g(2)
     ends, middle = b.mul(b.add(g0, g2), 0.5), b.mul(g1, 0.5)
     return [g0, b.add(ends, middle), b.sub(ends, middle), g2]
 
 
-def _output_line(b: Builder, m: Line) -> list[Value]:
+def output_line(b: Builder, m: Line) -> list[Value]:
     """Aᵀ m: (m0 + m1 + m2, m1 - m2 - m3)."""
     m0, m1, m2, m3 = m(0), m(1), m(2), m(3)
     return [b.add(b.add(m0, m1), m2), b.sub(b.sub(m1, m2), m3)]
 
 
-def _gradient_line(b: Builder, dy: Line) -> list[Value]:
+def gradient_line(b: Builder, dy: Line) -> list[Value]:
     """A dy: (y0, y0 + y1, y0 - y1, -y1)."""
     y0, y1 = dy(0), dy(1)
     return [y0, b.add(y0, y1), b.sub(y0, y1), b.op("neg", y1)]
 
 
-def _tap_line(b: Builder, m: Line) -> list[Value]:
+def tap_line(b: Builder, m: Line) -> list[Value]:
     """Gᵀ m: (m0 + (m1 + m2) / 2, (m1 - m2) / 2, (m1 + m2) / 2 + m3)."""
     m0, m1, m2, m3 = m(0), m(1), m(2), m(3)
     half = b.mul(b.add(m1, m2), 0.5)
@@ -120,16 +120,16 @@ def _convolved(b: Builder, image: Value, w: Value, out: Pair, order: Sequence[in
     """
     image, w = (b.convert(v, summed(v.type.dtype)) for v in (image, w))
     n, tiles = image.shape[0], _tiles(out)
-    places = _transformed(b, _image_line, image, tiles, 2)
+    places = _transformed(b, image_line, image, tiles, 2)
     pixels = [places[4 * i + j] for i in order for j in order]  # `order` is its own inverse
-    taps = [v for band in _kernel_line(b, _one(b, w, 0)) for v in _kernel_line(b, _one(b, band, 1))]
+    taps = [v for band in kernel_line(b, _one(b, w, 0)) for v in kernel_line(b, _one(b, band, 1))]
     rows = n * tiles[0] * tiles[1]
     kernel = b.concatenate([b.reshape(t, (1, *w.shape[2:])) for t in taps], 0)
     summed_over = 1 if order == FORWARD else 2
     products = b.dot(_stacked(b, pixels, rows), kernel, ((2,), (summed_over,)), ((0,), (0,)))
     features = products.shape[2]
     one = (n, tiles[0], 1, tiles[1], 1, features)
-    joined = [b.concatenate([b.reshape(p, one) for p in line], 4) for line in _back(b, _output_line, products, order)]
+    joined = [b.concatenate([b.reshape(p, one) for p in line], 4) for line in _back(b, output_line, products, order)]
     whole = b.reshape(b.concatenate(joined, 2), (n, 2 * tiles[0], 2 * tiles[1], features))
     return b.slice(whole, (0, 0, 0, 0), (n, *out, features))
 
@@ -161,8 +161,8 @@ def kernel_winograd(b: Builder, op: Op, x: Value, dy: Value) -> Value:
     x, dy = (b.convert(v, summed(v.type.dtype)) for v in (b.op("barrier", x), dy))
     tiles = _tiles(win.out)
     rows = dy.shape[0] * tiles[0] * tiles[1]
-    pixels = _transformed(b, _image_line, padded(b, x, win), tiles, 2)
-    gradients = _transformed(b, _gradient_line, dy, tiles, 0)
+    pixels = _transformed(b, image_line, padded(b, x, win), tiles, 2)
+    gradients = _transformed(b, gradient_line, dy, tiles, 0)
     products = b.dot(_stacked(b, pixels, rows), _stacked(b, gradients, rows), ((1,), (1,)), ((0,), (0,)))
-    taps = [tap for line in _back(b, _tap_line, products, FORWARD) for tap in line]
+    taps = [tap for line in _back(b, tap_line, products, FORWARD) for tap in line]
     return b.reshape(b.concatenate(taps, 0), op.result.shape)

@@ -1,0 +1,139 @@
+"""Rewrites: that what a pass puts in the place of an operation is equal to it, for all sizes and numbers.
+
+What is exported is the pass's own output, made beside the operation in one function, whose results come in pairs. Each
+pair is brought to one normal form; no derivative is in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from netc.codegen.builder import Builder
+from netc.codegen.ir import Module, Value
+from netc.codegen.rewrite.products import sum_before_products
+from netc.codegen.rewrite.winograd import (
+    FORWARD,
+    REVERSED,
+    Line,
+    gradient_line,
+    image_line,
+    kernel_line,
+    output_line,
+    tap_line,
+)
+from netc.netspec.types import TensorType
+from netc.proofs.assumed import Assumptions
+from netc.proofs.export import export
+from netc.proofs.file import whole
+from netc.proofs.normal import Normaliser, chain, same_polynomial, term_of
+from netc.proofs.terms import Term, restart, shown
+from netc.proofs.theorem import NotProvenError, Proved
+from netc.proofs.tidy import Tidier
+
+Pairs = list[tuple[Value, Value]]
+
+
+def equal(name: str) -> tuple[Proved, str]:
+    """The parts and the text of the theorem about one of REWRITES. Raises NotProvenError and UnreadError."""
+    restart()
+    b = Builder(name)
+    pairs = REWRITES[name](b)
+    function = b.finish([(f"result{i}", v) for i, pair in enumerate(pairs) for v in pair])
+    exported = export(function, ())
+    assumed = Assumptions()
+    tidier = Tidier(exported, assumed, {a.name: a.size for a in exported.axes.sizes})
+    opener = Normaliser(exported.definitions, lambda d: True)
+    out, last = Proved(exported, assumed), []
+    for number, (x, y) in enumerate(pairs):
+        at = tuple(("i", f"i{n}") for n in range(len(exported.axes.flat(x))))
+        sides: list[Term] = [("ref", exported.names[v], at) for v in (x, y)]
+        normal = []
+        for side, term in zip("ab", sides, strict=True):
+            found, q = opener.of(term)
+            simple, r = tidier.of(found)
+            binder = f" {{{' '.join(i for _, i in at)} : N}}" if at else ""
+            out.steps.append(
+                f"theorem normal{number}{side}{binder} (L : Laws A) (H : Given A S P) :\n"
+                f"    Same {shown(term)} {shown(term_of(simple))} :=\n  {chain(q, r) or 'refl'}"
+            )
+            normal.append(simple)
+        same, proof = same_polynomial(*normal)
+        if not same:
+            raise NotProvenError(f"{name}: result {number} is not shown to be that of the operation")
+        bound = f" ({' '.join(i for _, i in at)} : N)" if at else ""
+        last.append(
+            f"theorem rewritten{number} {{K : Type}} (A : Arith K) (L : Laws A) (S : Sizes) (P : Point K)"
+            f"{bound}\n    (H : Given A S P) : Same {shown(sides[0])} {shown(sides[1])} :=\n"
+            f"  {chain(f'(normal{number}a L H)', proof, f'(symm (normal{number}b L H))')}\n"
+        )
+    last.append("".join(f"#print axioms rewritten{n}\n" for n in range(len(pairs))))
+    return out, whole(out, f"The rewrite {name}: the operation, and what the pass makes of it.", last, derived=False)
+
+
+# -- the rewrites ----------------------------------------------------------------------------------------------------
+
+
+def _taps(b: Builder, x: list[Value], w: list[Value], first: int) -> Value:
+    """sum over taps a of x[first + a] w[a], summed over channels, too."""
+    y = b.dot(x[first], w[0], (1, 0))
+    for a in range(1, len(w)):
+        y = b.add(y, b.dot(x[first + a], w[a], (1, 0)))
+    return y
+
+
+def _inputs(b: Builder, name: str, count: int, shape: tuple[int, ...]) -> list[Value]:
+    return [b.parameter(f"{name}{i}", TensorType(shape)) for i in range(count)]
+
+
+def _of(values: list[Value]) -> Line:
+    return lambda place: values[place]
+
+
+def _winograd(order: tuple[int, ...]) -> Callable[[Builder], Pairs]:
+    """Along one axis, of one tile: two outputs of three taps, from four pixels, over any channels.
+
+    The pass does it along one axis of what it does along the other. In the order REVERSED the kernel is turned round.
+    """
+
+    def make(b: Builder) -> Pairs:
+        x, w = _inputs(b, "pixel", 4, (7, 5)), _inputs(b, "tap", 3, (5, 3))
+        places, kernel = image_line(b, _of(x)), kernel_line(b, _of(w))
+        products = [b.dot(places[order[i]], kernel[i], (1, 0)) for i in range(4)]
+        outputs = output_line(b, _of([products[i] for i in order]))
+        turned = w if order == FORWARD else w[::-1]
+        return [(_taps(b, x, turned, first), outputs[first]) for first in range(2)]
+
+    return make
+
+
+def _winograd_kernel(b: Builder) -> Pairs:
+    """The gradient of three taps from four pixels and two cotangents, summed over any tiles."""
+    x, dy = _inputs(b, "pixel", 4, (7, 5)), _inputs(b, "dy", 2, (7, 3))
+    products = [
+        b.dot(p, g, (0, 0)) for p, g in zip(image_line(b, _of(x)), gradient_line(b, _of(dy)), strict=True)
+    ]  # fmt: skip
+    plain = [b.add(b.dot(x[a], dy[0], (0, 0)), b.dot(x[a + 1], dy[1], (0, 0))) for a in range(3)]
+    return list(zip(plain, tap_line(b, _of(products)), strict=True))
+
+
+def _before_products(b: Builder) -> Pairs:
+    """A product of matrices one of which repeats along the summed axis, and a sum of products that do."""
+    x, y = b.parameter("x", TensorType((7, 5))), b.parameter("y", TensorType((3,)))
+    z = b.parameter("z", TensorType((7,)))
+    found = [
+        b.dot(x, b.broadcast(y, TensorType((5, 3)), (1,)), (1, 0)),
+        b.sum(b.mul(x, b.broadcast(z, TensorType((7, 5)), (0,))), (1,)),
+    ]  # fmt: skip
+    before = b.finish([(f"result{i}", v) for i, v in enumerate(found)])
+    (after,) = sum_before_products(Module("rewrite", (before,)))
+    held = {op.result for op in before.ops}
+    b.ops += [op for op in after.ops if op.result not in held]
+    return list(zip(before.results, after.results, strict=True))
+
+
+REWRITES: Mapping[str, Callable[[Builder], Pairs]] = {
+    "winograd": _winograd(FORWARD),
+    "winograd-input": _winograd(REVERSED),
+    "winograd-kernel": _winograd_kernel,
+    "sum-before-products": _before_products,
+}
