@@ -101,7 +101,7 @@ def torch_gradients(job: Job, *, wide: bool) -> dict[str, Array]:
     from netc.proofs_oracle.peers import torch_net
 
     torch.set_num_threads(job.threads)
-    module, data, labels = _in_torch(job)
+    module, data, labels = in_torch(job)
     if wide:
         module, data = module.double(), data.double() if data.is_floating_point() else data
     _cross_entropy(module(data), labels).backward()
@@ -124,7 +124,7 @@ def jax_gradients(job: Job) -> dict[str, Array]:
     return dict(jax.jit(jax.grad(loss))({p.name: start[p.name] for p in job.net.params}, *job.data()))
 
 
-def _in_torch(job: Job) -> tuple[Any, Any, Any]:
+def in_torch(job: Job) -> tuple[Any, Any, Any]:
     """The job's net with its parameters, its batch with images in NCHW, and its labels."""
     import torch
 
@@ -151,7 +151,7 @@ def torch_step(job: Job, compiled: bool, last: bool) -> Made:
     import torch
 
     torch.set_num_threads(job.threads)
-    module, data, labels = _in_torch(job)
+    module, data, labels = in_torch(job)
     if last:
         module, data = module.to(memory_format=torch.channels_last), data.to(memory_format=torch.channels_last)
     optimizer = torch.optim.Adam(module.parameters(), lr=RATE)
