@@ -111,6 +111,42 @@ def test_long_sums_are_made_of_shares_whose_bits_no_thread_changes(c_compiler, m
         np.testing.assert_allclose(one, right, rtol=1e-6)
 
 
+# image, taps, channels in and out, groups, stride, dilation, padding
+WINDOWS = (
+    ((2, 7, 9), (3, 3), (16, 40), 1, (1, 1), (1, 1), ((1, 1), (1, 1))),  # seen by all taps
+    ((2, 7, 8), (2, 1), (3, 5), 1, (3, 2), (1, 1), ((0, 0), (0, 0))),  # pixels that no window sees
+    ((1, 9, 8), (3, 2), (4, 6), 2, (2, 3), (2, 2), ((0, 3), (2, 1))),  # taps that see every other pixel
+    ((3, 5, 5), (5, 4), (1, 7), 1, (2, 1), (1, 2), ((3, 2), (4, 1))),  # zeros further out than a tap reaches
+)
+
+
+def test_convolutions_of_any_window_are_those_of_the_evaluator(c_compiler):
+    b, results, given = Builder("predict"), [], []
+    rng = np.random.default_rng(0)
+
+    def parameter(name, *shape):
+        given.append(rng.normal(size=shape).astype(np.float32))
+        return b.parameter(name, TensorType(shape))
+
+    for n, (image, taps, (inputs, outputs), groups, stride, dilation, padding) in enumerate(WINDOWS):
+        window = {"stride": stride, "dilation": dilation, "padding": padding, "groups": groups}
+        x = parameter(f"x{n}", *image, inputs)
+        w = parameter(f"w{n}", *taps, inputs // groups, outputs)
+        y = b.op("conv", x, w, **window)
+        dy = parameter(f"dy{n}", *y.shape)
+        dx = b.op("conv_input_grad", dy, w, size=image[1:], **window)
+        dw = b.op("conv_kernel_grad", x, dy, kernel=taps, **window)
+        results += [(f"y{n}", y), (f"dx{n}", dx), (f"dw{n}", dw)]
+    x = parameter("x", 2, 5, 5, 70)
+    pool = {"kernel": (2, 3), "stride": (1, 2), "padding": ((1, 0), (1, 1))}
+    y = b.op("max_pool", x, **pool)
+    results.append(("dx", b.op("max_pool_grad", x, y, parameter("dy", *y.shape), **pool)))
+    module = Module("windows", (b.finish(results),))
+    found = load_c(Source(module, c_source(module).text)).call("predict", given)
+    for (name, _), one, wanted in zip(results, found, run(module, "predict", given, "f64"), strict=True):
+        np.testing.assert_allclose(one, wanted, rtol=1e-5, atol=1e-5, err_msg=name)
+
+
 def test_no_compiler_is_a_sentence(tiny, compiled, monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("CC", raising=False)
