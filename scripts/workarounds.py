@@ -150,6 +150,16 @@ def _held() -> Module:
     return Module("m", (b.finish([("y", b.mul(y, y)), ("total", total)]),))
 
 
+def _looked_up() -> Module:
+    """Rows of a table, each less its mean and over the root of its mean square."""
+    b = Builder("f")
+    table, ids = b.parameter("table", TensorType((65, 128))), b.parameter("ids", TensorType((2, 64), "i32"))
+    x = b.op("take", table, ids)
+    x = b.sub(x, b.broadcast(b.mul(b.sum(x, (2,)), 1 / 128), x, (0, 1)))
+    r = b.unary("rsqrt", b.mul(b.sum(b.mul(x, x), (2,)), 1 / 128))
+    return Module("m", (b.finish([("y", b.mul(x, b.broadcast(r, x, (0, 1))))]),))
+
+
 def _gelu() -> Module:
     net = NetSpec("gelu", (128,), (nn.Dense(512, activation="gelu-tanh", name="a"), nn.Dense(128, name="b")))
     return _step(net, Recipe(SGD(0.0), norms=False), 128)
@@ -168,6 +178,7 @@ PROGRAMS: dict[str, Program] = {
         lambda: _step(_deep(), Recipe(SGD(0.0)), 4), "constants exceeds limit of 64", "train_step", look=_loaded
     ),
     "part_joined_sums": Program(lambda: _normalised(32, 16, 96, "f32"), LARGE, "f", AVX512, (LARGE_VECTORS,)),
+    "part_lookups": Program(_looked_up, "code of", target=AVX512, look=_small),
     "part_repeated_sums": Program(_off_mean, "no barrier of threads", "f", "vulkan", (DUMP,), _waits),
     "part_narrow_copies": Program(_stored_twice, "bytes of shared memory", "f", "rocm:gfx1100"),
     "part_joint_barriers": Program(_held, "MiB a call", look=_keeps_memory),

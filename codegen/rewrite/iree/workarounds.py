@@ -14,6 +14,7 @@ from netc.codegen.ir import Module
 from netc.codegen.rewrite.form_tables import ProfileName
 from netc.codegen.rewrite.iree import fences
 from netc.codegen.rewrite.iree.joint_barriers import part_joint_barriers
+from netc.codegen.rewrite.iree.lookups import part_lookups
 from netc.codegen.rewrite.iree.narrow_copies import part_narrow_copies
 from netc.codegen.rewrite.iree.repeated_sums import part_joined_sums, part_repeated_sums
 
@@ -61,6 +62,11 @@ WORKAROUNDS: tuple[Workaround, ...] = (
     Workaround(
         "part_joined_sums", "late", ("cpu",), part_joined_sums,
         "a reader of several results that repeats a sum is unrolled over all rows", LIMITS,
+    ),
+    Workaround(
+        "part_lookups", "late", ("cpu",), part_lookups,
+        "rows looked up inside a sum over them are read number by number, in code that takes seconds to compile",
+        LIMITS,
     ),
     Workaround(
         "part_repeated_sums", "late", ("gpu",), part_repeated_sums,

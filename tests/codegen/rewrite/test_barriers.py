@@ -8,6 +8,7 @@ from netc.codegen.modules import layer_module
 from netc.codegen.program import build
 from netc.codegen.rewrite.form_tables import FORM_TABLES
 from netc.codegen.rewrite.iree.fences import LARGE, fence_gradients
+from netc.codegen.rewrite.iree.lookups import part_lookups
 from netc.codegen.rewrite.iree.repeated_sums import part_joined_sums, part_repeated_sums
 from netc.codegen.rewrite.lower import lower
 from netc.codegen.verify import verify
@@ -50,6 +51,17 @@ def test_only_a_sum_of_as_many_elements_as_read_it_is_parted_for_the_cpu(rows, b
     module = Module("m", (b.finish([("y", b.sub(x, b.broadcast(mean, x)))]),))
     assert kinds_of(verify(part_joined_sums(module))).count("barrier") == barriers
     assert kinds_of(verify(part_repeated_sums(module))).count("barrier") == 1
+
+
+@pytest.mark.parametrize("summed", [True, False], ids=["summed", "read as they are"])
+def test_rows_that_are_looked_up_and_then_summed_stand_behind_a_barrier(summed):
+    b = Builder("f")
+    table, ids = b.parameter("table", TensorType((5, 3))), b.parameter("ids", TensorType((4,), "i32"))
+    x = b.mul(b.op("take", table, ids), 0.5)
+    module = verify(part_lookups(Module("m", (b.finish([("y", b.sum(x, (1,)) if summed else x)]),))))
+    kinds = kinds_of(module)
+    assert kinds.count("barrier") == summed
+    assert not summed or kinds.index("barrier") == kinds.index("take") + 1
 
 
 def test_modules_for_iree_part_the_sums_of_an_instance_norm():

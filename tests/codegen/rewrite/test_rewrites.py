@@ -16,6 +16,7 @@ from netc.codegen.rewrite.cse import cse
 from netc.codegen.rewrite.dce import dce
 from netc.codegen.rewrite.fold import fold
 from netc.codegen.rewrite.form_tables import FORM_TABLES, shape_of
+from netc.codegen.rewrite.iree.lookups import part_lookups
 from netc.codegen.rewrite.iree.repeated_sums import part_joined_sums, part_repeated_sums
 from netc.codegen.rewrite.kernel_forms import folds
 from netc.codegen.rewrite.lower import lower, passes
@@ -35,7 +36,7 @@ FAMILIES = sorted(FORM_TABLES)
 PASSES = {
     "dce": dce, "cse": cse, "fold": fold, "split_reductions": split_reductions,
     "sum_before_products": sum_before_products,
-    "part_repeated_sums": part_repeated_sums, "part_joined_sums": part_joined_sums,
+    "part_repeated_sums": part_repeated_sums, "part_joined_sums": part_joined_sums, "part_lookups": part_lookups,
     **{f"select_forms-{f}": (lambda m, f=f: select_forms(m, f)) for f in FAMILIES},
     **{f"lower-{f}": (lambda m, f=f: lower(m, f)) for f in FAMILIES},
 }  # fmt: skip
@@ -373,8 +374,9 @@ def test_the_pipeline_is_what_it_says():
     fences = ["fence_rounded_operands", "fence_gelu", "fence_loss", "fence_gradients", "fence_norms"]
     common = ["dce", "fold", "cse", "select_forms", "sum_before_products", "split_reductions", "fold", "cse", "dce"]
     on_cpu = [*common[:6], "cut_long_products", *common[6:]]
+    last = ["part_joint_barriers", "update_in_place"]
     assert names == {
-        "cpu": ["buckets", *fences, *on_cpu, "part_joined_sums", "part_joint_barriers", "update_in_place"],
+        "cpu": ["buckets", *fences, *on_cpu, "part_joined_sums", "part_lookups", *last],
         "gpu": ["buckets", *fences, *common, "part_repeated_sums", "part_narrow_copies", "part_joint_barriers"],
         "xla": ["buckets", *fences, *common],
     }
@@ -383,8 +385,7 @@ def test_the_pipeline_is_what_it_says():
     assert [name for name, _ in passes("plain")] == ["buckets", *plain, "erf_functions"]
     assert [name for name, _ in passes("plain", scan=True)] == ["buckets", *plain, "scan_blocks", "erf_functions"]
     scanned = [name for name, _ in passes("cpu", scan=True)]
-    last = ["part_joined_sums", "scan_blocks", "part_joint_barriers", "update_in_place"]
-    assert scanned == ["buckets", *fences, *on_cpu, *last]
+    assert scanned == ["buckets", *fences, *on_cpu, "part_joined_sums", "part_lookups", "scan_blocks", *last]
 
 
 # -- the verifier ----------------------------------------------------------------------------------------------------
