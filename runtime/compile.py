@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from netc.netspec.errors import NetcError, UserError
-from netc.runtime.cache.store import Cache, CacheKey, Entry
+from netc.runtime.cache.store import Cache, CacheKey, Entry, Notice
+from netc.runtime.compile_watch import watched
 from netc.runtime.files import sha256_of, write_whole
 from netc.runtime.target import Target
 
@@ -106,12 +107,17 @@ def compile_cached(text: str, target: Target, label: str, cache: Cache) -> Entry
     """The artefact of `text` for `target`, from the cache if it is there. Raises CompileError."""
     check_pair()
     key = key_of(text, target, label)
-    return cache.get_or_build(key, lambda path: compile_text(text, target, path), mark_of(key))
+    return cache.get_or_build(
+        key, lambda path: compile_text(text, target, path, notice=cache.on_progress), mark_of(key)
+    )
 
 
-def compile_text(text: str, target: Target, output: Path, longest: float = LONGEST_COMPILE) -> None:
+def compile_text(
+    text: str, target: Target, output: Path, longest: float = LONGEST_COMPILE, notice: Notice | None = None
+) -> None:
     """Run iree-compile, `longest` seconds at most; as long again where it crashed.
 
+    `notice` is told a few times a second, by another thread, how far it is. What is compiled does not depend on that.
     Raises CompileError with the compiler's own first sentence and, where that is known, what to do instead.
     """
     if not target.ahead:
@@ -125,7 +131,8 @@ def compile_text(text: str, target: Target, output: Path, longest: float = LONGE
         # the artefact remembers the name of its source: a relative one keeps two compiles equal byte for byte
         command = [str(compiler_path()), source.name, "-o", str(output.absolute()), *target.flags]
         unchecked = [] if target.checked else [UNCHECKED]
-        done = _run([*command, *unchecked], folder, longest, target)
+        with watched(Path(folder), text, notice) as flags:
+            done = _run([*command, *unchecked, *flags], folder, longest, target)
         if unchecked and -done.returncode in CRASHES:  # the checks may name the pass that went wrong
             done = _run(command, folder, longest, target)
         if done.returncode != 0 or not output.exists():

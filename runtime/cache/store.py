@@ -83,7 +83,8 @@ class Cache:
 
     `on_wait` is told when another process is building what is asked for, `on_damage` when an entry is
     unusable and will be built again; by default both are logged as warnings. `on_build` gives the context in
-    which an entry is built, for whoever watches. Making a `Cache` touches no file. A root that cannot be
+    which an entry is built, for whoever watches; who builds one tells `on_progress`, where there is one, how far it
+    is, from another thread. Making a `Cache` touches no file. A root that cannot be
     written still serves hits. `limit` is the bytes of artefacts that it may hold after a build, by default what
     `NETC_CACHE_LIMIT` says.
     """
@@ -95,12 +96,14 @@ class Cache:
         on_wait: Notice = _log.warning,
         on_damage: Notice = _log.warning,
         on_build: Callable[[CacheKey], AbstractContextManager[object]] = nullcontext,
+        on_progress: Notice | None = None,
         limit: int | None = None,
     ) -> None:
         self.root = root.expanduser().absolute() if root else cache_root()
         self._on_wait = on_wait
         self._on_damage = on_damage
         self._on_build = on_build
+        self.on_progress = on_progress
         self._limit = limit
         home = self.root / f"v{FORMAT}"
         self._entries, self._locks, self._tmp = home / "entries", home / "locks", home / "tmp"

@@ -70,6 +70,18 @@ def test_a_terminal_sees_what_is_done_and_its_seconds_and_nothing_of_it_stays():
     live.stop()
 
 
+def test_how_far_a_compile_is_stands_behind_what_is_compiled_and_is_drawn_on_a_terminal_alone():
+    screen = StringIO()
+    live = Waiting(Console(file=screen, force_terminal=True, color_system=None, width=80), "preparing")
+    live.now("compiling a for cpu")
+    assert live.more is not None
+    live.more("kernel 3 of 9")
+    live.start()
+    live.stop()
+    assert "compiling a for cpu: kernel 3 of 9 0:00:00" in screen.getvalue()
+    assert Waiting(Console(file=screen), "preparing").more is None
+
+
 REFUSED = [
     (("train", "--target", "cpu", "--accumulate", "2", "--steps-per-call", "2"), "got both"),
     (("train", "--target", "reference", "--accumulate", "3"), "accumulate"),

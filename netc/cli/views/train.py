@@ -100,7 +100,8 @@ class TrainView:
 
     def cache(self) -> Cache:
         """The user's cache, which says here what it waits for, what is damaged and what is compiled for it."""
-        return Cache(on_wait=self.note, on_damage=self.note, on_build=self._compiling)
+        more = self._waiting.more
+        return Cache(on_wait=self.note, on_damage=self.note, on_build=self._compiling, on_progress=more)
 
     @contextmanager
     def _compiling(self, key: CacheKey) -> Iterator[None]:

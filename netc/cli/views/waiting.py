@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from netc.cli.console import line, printable, terminal
@@ -26,13 +26,17 @@ class Waiting:
     def __init__(self, console: Console, first: str) -> None:
         from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
-        self._console = console
+        self._console, self._said = console, first
         self._live = Progress(
             TextColumn("{task.description}", markup=False), TimeElapsedColumn(),
             console=console, transient=True, disable=console.quiet or not console.is_terminal,
             refresh_per_second=REFRESH,
         )  # fmt: skip
         self._task = self._live.add_task(printable(first), total=None)
+
+    def __call__(self, text: str) -> None:
+        """As `now`."""
+        self.now(text)
 
     def start(self) -> None:
         """Draw it, on a terminal."""
@@ -42,8 +46,17 @@ class Waiting:
         """Take it away; a second time does nothing."""
         self._live.stop()
 
+    @property
+    def more(self) -> Callable[[str], None] | None:
+        """What takes how far that is, to stand behind it while its seconds go on; None where nothing is drawn."""
+        return None if self._live.disable else self._more
+
+    def _more(self, text: str) -> None:
+        self._live.update(self._task, description=printable(f"{self._said}: {text}"))
+
     def now(self, text: str) -> None:
         """Say what is done from now on, and count from zero."""
+        self._said = text
         if self._console.is_terminal:
             self._live.reset(self._task, description=printable(text))
         else:
@@ -51,7 +64,7 @@ class Waiting:
 
 
 @contextmanager
-def waiting(text: str, done: str = "") -> Iterator[Callable[[str], None]]:
+def waiting(text: str, done: str = "") -> Iterator[Waiting]:
     """Say on standard error what is being done, `text` and then what the context's value is called with.
 
     On a terminal with its seconds. A pipe gets a line for each, and at the end `done` with the seconds of all.
@@ -62,7 +75,7 @@ def waiting(text: str, done: str = "") -> Iterator[Callable[[str], None]]:
     try:
         if text:
             live.now(text)
-        yield live.now
+        yield live
     finally:
         live.stop()
     if done and not console.is_terminal:
@@ -77,9 +90,20 @@ def watched_cache() -> Cache:
     def note(text: str) -> None:
         say(f"netc: {text}", err=True)
 
-    def building(key: CacheKey) -> AbstractContextManager[object]:
-        why = cache.miss_reason(key)
-        return waiting(f"compiling {key.label} for {key.target}{f' ({why})' if why else ''}", "compiled")
+    shown: list[Waiting] = []  # the last one
 
-    cache = Cache(on_wait=note, on_damage=note, on_build=building)
+    @contextmanager
+    def building(key: CacheKey) -> Iterator[None]:
+        why = cache.miss_reason(key)
+        with waiting(f"compiling {key.label} for {key.target}{f' ({why})' if why else ''}", "compiled") as live:
+            shown[:] = [live]
+            yield
+
+    def progress(text: str) -> None:
+        more = shown[0].more if shown else None
+        if more:
+            more(text)
+
+    drawn = terminal(stderr=True).is_terminal
+    cache = Cache(on_wait=note, on_damage=note, on_build=building, on_progress=progress if drawn else None)
     return cache
