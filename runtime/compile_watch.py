@@ -52,6 +52,7 @@ class _Far:
 
     def __init__(self, folder: Path, guess: float) -> None:
         self._printed, self._guess, self._count = folder / PRINTED, guess, 0
+        self._begun = 0  # kernels when the rest was last guessed: one that takes long makes the others no longer
         self._start = time.monotonic()
 
     def said(self, now: float) -> str:
@@ -60,8 +61,10 @@ class _Far:
         if not begun:
             return f"joining operations into kernels{self._rest(now)}"
         self._count = max(begun, self._count or self._counted())
-        if begun < self._count:  # before the last one is begun: then the time that it took tells how much is left
+        if self._begun < begun < self._count:  # the time until now tells how much is left
             self._guess = (now - self._start) / (PARTS.front + PARTS.kernels * begun / self._count)
+            self._begun = begun
+        if begun < self._count:
             return f"kernel {begun} of {self._count}{self._rest(now)}"
         return f"machine code of {self._count} kernels{self._rest(now)}"
 

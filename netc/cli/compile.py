@@ -16,6 +16,7 @@ from netc.cli.sections import Sectioned
 
 if TYPE_CHECKING:
     from netc.netspec.batch import Batch
+    from netc.runtime.prepare import Prepared
 
 
 @click.command("compile", cls=Sectioned)
@@ -28,6 +29,12 @@ if TYPE_CHECKING:
 @recipe_options
 @steps_per_call_option
 @sampler_option
+@click.option(
+    "--profile",
+    "profiled",
+    is_flag=True,
+    help="Also compile it kernel by kernel: print the time by phase and by layer.",
+)
 @click.option("-o", "-F", "--out", type=click.Path(path_type=Path), required=True, help="Output .vmfb file.")
 def compile_(
     net: str,
@@ -35,6 +42,7 @@ def compile_(
     batch: Batch,
     tuned: bool,
     sampler: bool,
+    profiled: bool,
     out: Path,
     **words: Any,
 ) -> None:
@@ -63,3 +71,17 @@ def compile_(
     if prepared.choices:
         say(tuned_line(prepared.choices), err=True)
     say(f"{out}  {out.stat().st_size:,} bytes for {target}, {how}")
+    if profiled:
+        _profile(prepared)
+
+
+def _profile(prepared: Prepared) -> None:
+    """Print where the time of the compile goes."""
+    from netc.cli.views import compile_profile as view
+    from netc.cli.views.waiting import waiting
+    from netc.runtime.measure.compile_profile import compile_profile
+
+    source = prepared.source
+    with waiting("compiling kernel by kernel", "compiled") as live:
+        found = compile_profile(source.text, source.module, prepared.target, live.more or (lambda said: None))
+    view.show(found)

@@ -6,6 +6,7 @@ from importlib.metadata import version
 
 import pytest
 
+from netc.runtime.measure import compile_profile
 from netc.runtime.target import parse_target
 
 
@@ -14,9 +15,12 @@ def place(tmp_path):
     return tmp_path
 
 
-def test_the_manifest_names_what_made_the_artefact(netc, place):
+def test_the_manifest_names_what_made_the_artefact(netc, place, monkeypatch):
+    found = compile_profile.CompileProfile(1.0, (compile_profile.KernelCompile("k", "head", 0.5),))
+    monkeypatch.setattr(compile_profile, "compile_profile", lambda text, module, target, now: found)
     words = ("mnist-linear", "--input", "2x2x1", "--batch", "1")
-    assert netc("compile", *words, "--check-labels", "-o", "linear.vmfb")[0] == 0
+    code, out, _ = netc("compile", *words, "--check-labels", "-o", "linear.vmfb", "--profile")
+    assert code == 0 and "1.00 s to join operations into 1 kernels" in out
     manifest = json.loads((place / "linear.vmfb.json").read_text())
     artefact, made = (place / "linear.vmfb").read_bytes(), manifest["artefact"]
     assert (made["sha256"], made["bytes"]) == (sha256(artefact).hexdigest(), len(artefact))
