@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 
 from netc.codegen.builder import Builder
 from netc.codegen.ir import Module, Value
+from netc.codegen.ops.window import Pair
+from netc.codegen.rewrite.conv_forms import CONV_FORMS
 from netc.codegen.rewrite.products import sum_before_products
 from netc.codegen.rewrite.winograd import (
     FORWARD,
@@ -25,7 +27,7 @@ from netc.netspec.types import TensorType
 from netc.proofs.assumed import Assumptions
 from netc.proofs.export import export
 from netc.proofs.file import whole
-from netc.proofs.normal import Normaliser, chain, same_polynomial, term_of
+from netc.proofs.normal import Normaliser, Proof, chain, same_polynomial, term_of
 from netc.proofs.terms import Term, restart, shown
 from netc.proofs.theorem import NotProvenError, Proved
 from netc.proofs.tidy import Tidier
@@ -42,14 +44,15 @@ def equal(name: str) -> tuple[Proved, str]:
     exported = export(function, ())
     assumed = Assumptions()
     tidier = Tidier(exported, assumed, {a.name: a.size for a in exported.axes.sizes})
-    opener = Normaliser(exported.definitions, lambda d: True)
+    openers = [kind(exported.definitions, lambda d: True) for kind in (Normaliser, _Turned)]
     out, last = Proved(exported, assumed), []
     for number, (x, y) in enumerate(pairs):
         at = tuple(("i", f"i{n}") for n in range(len(exported.axes.flat(x))))
         sides: list[Term] = [("ref", exported.names[v], at) for v in (x, y)]
         normal = []
-        for side, term in zip("ab", sides, strict=True):
-            found, q = opener.of(term)
+        kernel = [exported.definitions[exported.names[v]].kind == "conv_kernel_grad" for v in (x, y)]
+        for side, term, turned in zip("ab", sides, kernel, strict=True):
+            found, q = openers[turned].of(term)
             simple, r = tidier.of(found)
             binder = f" {{{' '.join(i for _, i in at)} : N}}" if at else ""
             out.steps.append(
@@ -68,6 +71,18 @@ def equal(name: str) -> tuple[Proved, str]:
         )
     last.append("".join(f"#print axioms rewritten{n}\n" for n in range(len(pairs))))
     return out, whole(out, f"The rewrite {name}: the operation, and what the pass makes of it.", last, derived=False)
+
+
+class _Turned(Normaliser):
+    """Places as tap + output where others have output + tap: in a gradient to a kernel the two change places."""
+
+    def truth(self, term: Term) -> tuple[Term, Proof]:
+        """A truth value as the others have it."""
+        found, q = super().truth(term)
+        match found:
+            case ("equal", i, ("plus", j, k)):
+                return ("equal", i, ("plus", k, j)), chain(q, "(cong2 equal refl plus_comm)")
+        return found, q
 
 
 # -- the rewrites ----------------------------------------------------------------------------------------------------
@@ -116,6 +131,23 @@ def _winograd_kernel(b: Builder) -> Pairs:
     return list(zip(plain, tap_line(b, _of(products)), strict=True))
 
 
+def _kernel_convolution(stride: Pair, dilation: Pair) -> Callable[[Builder], Pairs]:
+    """The gradient of a kernel as a convolution with dy as its kernel, for any image and kernel."""
+
+    def make(b: Builder) -> Pairs:
+        x, dy = b.parameter("x", TensorType((2, 8, 9, 3))), b.parameter("dy", TensorType((2, 4, 5, 6)))
+        sides = tuple((1, 1) for _ in range(2)) if stride == (1, 1) else ((1, 2), (1, 2))
+        size = tuple(
+            (n + sum(side) - (p - 1) * s - 1) // d + 1
+            for n, p, s, d, side in zip((8, 9), (4, 5), stride, dilation, sides, strict=True)
+        )
+        plain = b.op("conv_kernel_grad", x, dy, kernel=size, stride=stride, padding=sides, dilation=dilation, groups=1)
+        made = CONV_FORMS["conv_kernel_grad"]["convolution"](b, b.ops[-1], x, dy)
+        return [(plain, made)] if made is not None else []
+
+    return make
+
+
 def _before_products(b: Builder) -> Pairs:
     """A product of matrices one of which repeats along the summed axis, and a sum of products that do."""
     x, y = b.parameter("x", TensorType((7, 5))), b.parameter("y", TensorType((3,)))
@@ -135,5 +167,6 @@ REWRITES: Mapping[str, Callable[[Builder], Pairs]] = {
     "winograd": _winograd(FORWARD),
     "winograd-input": _winograd(REVERSED),
     "winograd-kernel": _winograd_kernel,
+    "kernel-as-convolution": _kernel_convolution((2, 2), (1, 1)),
     "sum-before-products": _before_products,
 }

@@ -51,6 +51,16 @@ noncomputable def plus (m n : N) : N := N.rec (motive := fun _ => N) m (fun _ s 
 
 noncomputable def times (m n : N) : N := N.rec (motive := fun _ => N) N.zero (fun _ s => plus s m) n
 
+theorem zero_plus {n : N} : Same (plus N.zero n) n :=
+  N.rec (motive := fun n => Same (plus N.zero n) n) refl (fun _ ih => cong N.succ ih) n
+
+theorem succ_plus {m n : N} : Same (plus (N.succ m) n) (N.succ (plus m n)) :=
+  N.rec (motive := fun n => Same (plus (N.succ m) n) (N.succ (plus m n))) refl (fun _ ih => cong N.succ ih) n
+
+theorem plus_comm {m n : N} : Same (plus m n) (plus n m) :=
+  N.rec (motive := fun n => Same (plus m n) (plus n m)) (symm zero_plus)
+    (fun _ ih => trans (cong N.succ ih) (symm succ_plus)) n
+
 /-- Whether m = n. -/
 noncomputable def equal (m : N) : N → B :=
   N.rec (motive := fun _ => N → B) (fun n => N.rec (motive := fun _ => B) B.yes (fun _ _ => B.no) n)
