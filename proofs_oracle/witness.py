@@ -14,6 +14,7 @@ import numpy as np
 from netc.netspec.layer import Layer, signature_of
 from netc.netspec.types import TensorType
 from netc.proofs_oracle.draws import FloatArray
+from netc.proofs_oracle.interpreter import interpreted
 from netc.proofs_oracle.reference import KEY, STREAM
 from netc.proofs_oracle.references import apply
 
@@ -51,15 +52,45 @@ def _known_options() -> dict[str, int | bool]:
     return known
 
 
+# A call by the interpreter takes a tenth of a compile: who calls more often than this, has it compiled.
+INTERPRETED = 6
+
+
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """`function` under jit in float64, its results (any tree of them) as NumPy arrays."""
-    jitted = jax.jit(function, compiler_options=_known_options())
+    """`function` in float64, its results (any tree of them) as NumPy arrays.
+
+    It is lowered by JAX once for each set of shapes. StableHLO's interpreter makes the first calls of a small program,
+    XLA all others.
+    """
+    jitted = jax.jit(function, compiler_options=_known_options(), keep_unused=True)
+    lowered: dict[Any, _Lowered] = {}
 
     def call(*args: Any) -> Any:
         with float64():
-            return jax.tree.map(np.asarray, jitted(*args))
+            leaves, tree = jax.tree.flatten(args)
+            key = tree, *((np.shape(a), getattr(a, "dtype", type(a))) for a in leaves)
+            if key not in lowered:
+                lowered[key] = _Lowered(jitted.lower(*args))
+            return lowered[key](args, leaves)
 
     return call
+
+
+class _Lowered:
+    """A program that JAX lowered for arguments of one set of shapes."""
+
+    def __init__(self, program: Any) -> None:
+        self._program = program
+        self._interpreted = interpreted(program.compiler_ir("stablehlo"))
+        self._compiled: Any = None
+        self._calls = 0
+
+    def __call__(self, args: Any, leaves: Sequence[Any]) -> Any:
+        self._calls += 1
+        if self._interpreted and self._calls <= INTERPRETED and all(np.size(a) for a in leaves):
+            return jax.tree.unflatten(self._program.out_tree, self._interpreted(leaves))
+        self._compiled = self._compiled or self._program.compile()
+        return jax.tree.map(np.asarray, self._compiled(*args))
 
 
 # A program holds about 16 memory maps and 60 kB until it is dropped, and a process may have 65,530 maps. The few that

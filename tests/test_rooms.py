@@ -61,6 +61,7 @@ EXTRA: dict[str, set[str]] = {
     "proofs_oracle/certificate/regions.py": {"jaxlib"},
     "proofs_oracle/certificate/rows.py": {"jaxlib"},
     "proofs_oracle/certificate/text.py": {"jaxlib"},
+    "proofs_oracle/interpreter.py": {"jaxlib"},
     "proofs_oracle/random_nets.py": {"hypothesis"},
     "proofs_oracle/peers/contestants.py": {"torch"},
     "proofs_oracle/peers/torch_net.py": {"torch"},

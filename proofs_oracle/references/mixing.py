@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import zlib
-from typing import TYPE_CHECKING, NamedTuple
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.extend.random
@@ -41,8 +42,19 @@ def stream(*path: str) -> int:
     return number
 
 
-def quantiles(alpha: float) -> Array:
+def quantiles(alpha: float) -> np.ndarray[Any, Any]:
     """Of Beta(alpha, alpha) at 0 (1/4096 where alpha is above 1), 1/512, .. 256/512, in whole 2^-20, by bisection."""
+    return _quantiles(alpha, bool(jax.config.jax_enable_x64))
+
+
+@lru_cache(maxsize=32)
+def _quantiles(alpha: float, _wide: bool) -> np.ndarray[Any, Any]:
+    """Computed once, and not by each program that draws from them: XLA compiles 40 turns of `betainc` for a second."""
+    with jax.ensure_compile_time_eval():
+        return np.asarray(_bisected(alpha))
+
+
+def _bisected(alpha: float) -> Array:
     at = jnp.arange(257.0).at[0].set(1 / 8 if alpha > 1 else 0) / 512
     low, high = jnp.zeros_like(at), jnp.full_like(at, 0.5)
 

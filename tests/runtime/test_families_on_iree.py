@@ -34,12 +34,16 @@ found.loader.exec_module(families)
 FAMILIES, CLASSES = families.FAMILIES, families.CLASSES
 # family -> its layers that are smaller there, or absent
 ON_IREE = {
-    "mobile": dict.fromkeys(("separable", "mbconv", "fused", "uib")),
+    "mobile": dict.fromkeys(("separable", "mbconv", "fused", "uib"))
+    | {"v3": nn.MbConvV3(8, 8, 1, squeeze=True, activation="h-swish", name="v3")},
     "branches": {
         "fire": None, "dense": nn.DenseBlock(4, 1, bottleneck=2, name="dense"), "transition": None,
         "aspp": nn.AsppModule(4, (3,), name="aspp"),
     },
-    "residuals": {"shuffle2": nn.ShuffleV2Block(24, name="shuffle2"), "darknet": None, "basic": None},
+    "residuals": {
+        "shuffle": nn.ShuffleBlock(16, 2, 1, name="shuffle"), "shuffle2": nn.ShuffleV2Block(24, name="shuffle2"),
+        "darknet": None, "basic": None,
+    },
     "convnext": {"stage": nn.ConvNextStage(1, drop_path=0.4, name="stage")},
     "swin": {"stage2": None},
     "mamba": {"model": families.language(nn.MambaBlock(4, 2, 1), norm=nn.RMSNorm(name="norm"), positions=False)[0]},

@@ -8,7 +8,7 @@ import pytest
 
 from netc.netspec.optimizers import Adadelta, Adafactor, Adagrad, Lamb, Lion, Muon, NAdam, RMSProp
 from netc.proofs_oracle.references import optimizers
-from netc.proofs_oracle.witness import float64
+from netc.proofs_oracle.witness import compiled, float64
 
 RATE, DECAY = 0.05, 0.1
 MASK = (True, False, True)
@@ -143,7 +143,7 @@ CASES = [(cls.kind, case) for cls, reference in optimizers.OPTIMIZERS.items() fo
 
 @pytest.mark.parametrize(("kind", "case"), CASES, ids=[f"{kind}-{case.name}" for kind, case in CASES])
 def test_its_form_in_jax_does_the_same(kind, case, normal):
-    """The lines as the script of emit-jax has them, in float64."""
+    """The lines as the script of emit-jax has them, traced as there, in float64."""
     lines = optimizers.reference_of(case.optimizer).form(case.optimizer)
     held = {"jnp": jnp, "PARAMETERS": {i: ((), "", 0, d) for i, d in enumerate(case.decay)}}
     exec("def updated(name, w, g, kept, t, lr):\n    " + "\n    ".join(lines) + "\n    return new, kept", held)
@@ -151,19 +151,21 @@ def test_its_form_in_jax_does_the_same(kind, case, normal):
     kept = optimizers.start(case.optimizer, params)
     names = (*kept.moments, *optimizers.reference_of(case.optimizer).script_moments)
     theirs = [(p, {m: np.zeros_like(p) for m in names}) for p in params]
-    with float64():
-        for t in (1, 2, 3):
-            gradients = tuple(normal(s) for s in case.shapes)
-            params, kept = optimizers.step(case.optimizer, params, gradients, kept, lr=case.lr, decay=case.decay)
-            theirs = [
-                held["updated"](i, jnp.asarray(w), g, dict(moments), t, case.lr)
-                for i, ((w, moments), g) in enumerate(zip(theirs, gradients, strict=True))
-            ]
-            for i, (w, moments) in enumerate(theirs):
-                np.testing.assert_allclose(w, params[i], rtol=1e-11, atol=1e-13)
-                for m in kept.moments:
-                    if (wanted := kept.moments[m][i]) is not None and wanted.shape == moments[m].shape:
-                        np.testing.assert_allclose(moments[m], wanted, rtol=1e-11, atol=1e-13)
+    step = compiled(
+        lambda theirs, gradients, t, lr: [
+            held["updated"](i, w, g, dict(moments), t, lr)
+            for i, ((w, moments), g) in enumerate(zip(theirs, gradients, strict=True))
+        ]
+    )
+    for t in (1, 2, 3):
+        gradients = tuple(normal(s) for s in case.shapes)
+        params, kept = optimizers.step(case.optimizer, params, gradients, kept, lr=case.lr, decay=case.decay)
+        theirs = step(theirs, gradients, t, case.lr)
+        for i, (w, moments) in enumerate(theirs):
+            np.testing.assert_allclose(w, params[i], rtol=1e-11, atol=1e-13)
+            for m in kept.moments:
+                if (wanted := kept.moments[m][i]) is not None and wanted.shape == moments[m].shape:
+                    np.testing.assert_allclose(moments[m], wanted, rtol=1e-11, atol=1e-13)
 
 
 def test_adafactors_form_stays_finite_in_float32():

@@ -220,8 +220,10 @@ CHANGED = {
 }
 
 
-@pytest.mark.parametrize("seed", [5, 6, 2**40 + 7])
-@pytest.mark.parametrize("name", CHANGED)
+DRAWS = [(name, 5) for name in CHANGED] + [(name, seed) for name in ("either", "all") for seed in (6, 2**40 + 7)]
+
+
+@pytest.mark.parametrize(("name", "seed"), DRAWS)
 def test_a_step_that_changes_its_examples_is_the_same(name, seed):
     spec = DROPPING if name == "stated-rates" else NORMED
     found = agreement(check(spec), batch=6, seed=seed, **CHANGED[name])
