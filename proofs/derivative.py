@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from netc.proofs.exported import Definition, Exported
 from netc.proofs.normal import Normaliser, chain
-from netc.proofs.terms import ERF_SLOPE, HALF, MINUS, ONE, ZERO, Term, add, mul, shown
+from netc.proofs.terms import ERF_SLOPE, HALF, MINUS, ONE, TRUTHS, ZERO, Term, add, mul, shown
 
 
 class Derivatives:
@@ -59,8 +59,8 @@ class Derivatives:
                 return "refl" if name.startswith("P.") else f"re_{name}"
             case (("gt" | "tied") as name, a, b):
                 return f"({name}_re {self._lift(a)[0]} {self._lift(b)[0]})"
-            case (("equal" | "less" | "and" | "plus" | "times") as name, i, j):
-                name = "both" if name == "and" else name
+            case (("equal" | "less" | "and" | "or" | "plus" | "times") as name, i, j):
+                name = TRUTHS.get(name, name)
                 first, second = self._truth(i), self._truth(j)
                 return "refl" if first == second == "refl" else f"(cong2 {name} {first} {second})"
             case ("clamp", size, i):

@@ -13,7 +13,7 @@ from netc.proofs import elementwise as one
 from netc.proofs.axes import Axes, UnreadError
 from netc.proofs.exported import TYPES, Definition, Exported, Field, Indices, Meaning
 from netc.proofs.indexing import concatenate, pad, slice_, take, take_grad
-from netc.proofs.terms import MINUS, Term, fresh, mul
+from netc.proofs.terms import MINUS, ONE, Term, add, fresh, mul
 from netc.proofs.windows import conv, max_pool, sum_pool
 
 
@@ -59,15 +59,24 @@ def export(
     return found
 
 
+BITS = ("and", "or", "xor", "not", "shl", "shr", "add", "sub", "mul")
+
+
 def given(op: Op) -> bool:
-    """Whether the operation's value is taken as given: drawn from a key, or an integer read off numbers."""
+    """Whether the operation's value is taken as given: drawn from a key, or an integer, or a number made of integers.
+
+    No integer has a derivative; so what is made of integers alone is data, as a table of constants is.
+    """
     types = {v.type.dtype for v in (*op.operands, op.result)}
-    return not types <= TYPES.keys() or (op.kind == "convert" and op.result.type.dtype == "i32")
+    integers = op.kind in BITS and op.result.type.dtype == "i32"
+    of_integers = op.kind == "convert" and "i32" in types
+    counted = op.kind == "iota" and op.result.type.dtype != "i32"
+    return not types <= TYPES.keys() or integers or of_integers or counted
 
 
 def _given(e: Exported, op: Op, at: Indices) -> Term:
     name = f"P.given_v{len(e.definitions)}"
-    said = f"what {op.kind} of {op.loc} gives, drawn or read off numbers"
+    said = f"what {op.kind} of {op.loc} gives, drawn, or made of or to integers"
     e.fields[name] = Field(name, e.axes.flat(op.result), TYPES[op.result.type.dtype], False, said)
     return ("ref", name, tuple(i for axis in at for i in axis))
 
@@ -86,12 +95,12 @@ MEANINGS: Mapping[str, Meaning] = {
     "add": one.two("add"), "mul": one.two("mul"), "sub": one.sub, "div": one.div, "max": one.two("max"),
     "min": one.smallest, "neg": lambda e, op, at: mul(MINUS, e.at(op.operands[0], at)),
     **{f: one.function(f) for f in ("exp", "log", "sqrt", "rsqrt", "tanh", "logistic", "erf", "sin", "cos")},
-    "convert": one.convert,
+    "log1p": lambda e, op, at: ("fn", "log", add(ONE, e.at(op.operands[0], at))), "convert": one.convert,
     "constant": one.constant, "iota": one.iota, "compare": one.compare, "select": one.select, "barrier": one.same,
     "broadcast": one.broadcast, "reshape": one.reshape, "transpose": one.transpose,
     "reduce_sum": one.reduce("sum"), "reduce_max": one.reduce("largest"), "dot": one.dot,
     "slice": slice_, "pad": pad, "concatenate": concatenate, "take": take, "take_grad": take_grad,
-    "sum_pool": sum_pool, "sum_pool_grad": sum_pool, "and": one.two("and", "B"),
+    "sum_pool": sum_pool, "sum_pool_grad": sum_pool, "and": one.two("and", "B"), "or": one.two("or", "B"),
     "max_pool": max_pool, "max_pool_grad": max_pool,
     **dict.fromkeys(("conv", "conv_input_grad", "conv_kernel_grad"), conv),
 }  # fmt: skip

@@ -47,6 +47,8 @@ class Known:
             elif d.body[1] == "exp":
                 self._masked(d)
         for d in self.definitions.values():
+            if d.kind == "max" and not d.backward:
+                self._masked_max(d)
             if d.backward and d.kind == "mul":
                 self._masked_product(d)
             if d.backward and d.kind == "div":
@@ -186,12 +188,30 @@ class Known:
         self._lemma(f"masked_{d.name}", d, mul(("ind", c), d.term), d.term, proof)
         self.tidier.masked[d.name] = c
 
-    def _masked_product(self, d: Definition) -> None:
-        first, q = self.plain.atom(d.body[1])
-        if first[0] != "ref" or first[1] not in self.tidier.masked:
+    def _masked_max(self, d: Definition) -> None:
+        """r = max(x, 0) is [x > 0] r."""
+        _, a, b = d.body
+        (a, qa), (b, qb) = self.plain.atom(a), self.plain.atom(b)
+        if b != ZERO:
             return
-        c = replaced(self.tidier.masked[first[1]], dict(zip(self.definitions[first[1]].at, first[2], strict=True)))
-        opened = chain(f"{d.name}_is", both("mul_congr", q, None))
-        proof = chain(both("mul_congr", None, opened), f"(masked_mul L (masked_{first[1]} L H))", back(opened))
+        opened = chain(f"{d.name}_is", f"(max_congr {qa or 'refl'} {qb or 'refl'})")
+        c: Term = ("gt", a, ZERO)
+        proof = chain(both("mul_congr", None, opened), "(masked_max L)", back(opened))
         self._lemma(f"masked_{d.name}", d, mul(("ind", c), d.term), d.term, proof)
         self.tidier.masked[d.name] = c
+
+    def _masked_product(self, d: Definition) -> None:
+        """A product of which one factor is [c] of itself is so, too."""
+        for place in (1, 2):
+            factor, q = self.plain.atom(d.body[place])
+            if factor[0] != "ref" or factor[1] not in self.tidier.masked:
+                continue
+            at = dict(zip(self.definitions[factor[1]].at, factor[2], strict=True))
+            c = replaced(self.tidier.masked[factor[1]], at)
+            own = f"(masked_{factor[1]} L H)"
+            opened = chain(f"{d.name}_is", both("mul_congr", *((q, None) if place == 1 else (None, q))))
+            rule = f"(masked_mul L {own})" if place == 1 else f"(trans (mul_left L) (mul_congr refl {own}))"
+            proof = chain(both("mul_congr", None, opened), rule, back(opened))
+            self._lemma(f"masked_{d.name}", d, mul(("ind", c), d.term), d.term, proof)
+            self.tidier.masked[d.name] = c
+            return

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from netc.proofs.exported import Definition
-from netc.proofs.terms import MINUS, Term, add, free, mul, replaced, sums
+from netc.proofs.terms import MINUS, TRUTHS, Term, add, free, mul, replaced, sums
 
 PRODUCTS = ("mul", "div", "neg")
 Proof = str | None
@@ -120,6 +120,26 @@ def rearranged(m: Monomial, bound: list[int], factors: list[int]) -> tuple[Monom
     """A monomial with its sums and its factors in another order."""
     new = Monomial(tuple(m.bound[i] for i in bound), tuple(m.factors[i] for i in factors))
     return new, chain(sums_permuted(m.bound, bound), under(new.bound, permuted(factors, "mul")))
+
+
+def at_place(place: int, length: int, p: Proof) -> Proof:
+    """A proof about one factor of a product."""
+    if length == 1:
+        return p
+    if place == 0:
+        return both("mul_congr", p, None)
+    return both("mul_congr", None, at_place(place - 1, length - 1, p))
+
+
+def pulled(others: int, inner: tuple[tuple[str, str], ...]) -> Proof:
+    """Sums over `inner` of a product, past the first factors, `others` in number, which do not depend on them."""
+    steps: list[Proof] = []
+    for depth in range(len(inner) - 1, -1, -1):
+        one: Proof = None
+        for _ in range(others):
+            one = chain("(symm (mul_sum L))", both("mul_congr", None, one))
+        steps.append(under(inner[:depth], one))
+    return chain(*steps)
 
 
 # -- matching --------------------------------------------------------------------------------------------------------
@@ -317,9 +337,9 @@ class Normaliser:
             case (("equal" | "less") as relation, i, j):
                 (i, qi), (j, qj) = self.atom(i), self.atom(j)
                 return (relation, i, j), both(f"cong2 {relation}", qi, qj)
-            case ("and", a, b):
+            case (("and" | "or") as name, a, b):
                 (a, qa), (b, qb) = self.truth(a), self.truth(b)
-                return ("and", a, b), both("cong2 both", qa, qb)
+                return (name, a, b), both(f"cong2 {TRUTHS[name]}", qa, qb)
         return term, None
 
 

@@ -3,7 +3,7 @@
 Numbers: (zero,) (one,) (minus,) (half,) (lowest,) (erf_slope,) (add, a, b) (mul, a, b) (sum, i, size, a)
 (largest, i, size, a) (max, a, b) (choose, c, a, b) (ind, c) (fn, name, a) (ref, name, indices) (t, name, indices)
 (pow, a, i) (named, name) (let, number, indices, a): a, which has a local name.
-Truth values: (gt, a, b) (tied, a, b) (equal, i, j) (less, i, j) (and, c, d) (ref, name, indices).
+Truth values: (gt, a, b) (tied, a, b) (equal, i, j) (less, i, j) (and, c, d) (or, c, d) (ref, name, indices).
 Indices: (i, name) (n, number) (size, name) (plus, i, j) (times, i, j) (succ, i) (clamp, size, i) or a ref.
 A `ref` names a definition of the file, or a field of the point; `t` is the derivative of one along the direction.
 """
@@ -19,9 +19,11 @@ ZERO, ONE, MINUS, HALF, LOWEST = ("zero",), ("one",), ("minus",), ("half",), ("l
 ERF_SLOPE = ("erf_slope",)
 PARTS = {  # which parts of a term are terms
     "add": (1, 2), "mul": (1, 2), "sum": (3,), "largest": (3,), "max": (1, 2), "choose": (1, 2, 3), "ind": (1,),
-    "fn": (2,), "gt": (1, 2), "tied": (1, 2), "equal": (1, 2), "less": (1, 2), "and": (1, 2), "plus": (1, 2),
+    "fn": (2,), "gt": (1, 2), "tied": (1, 2), "equal": (1, 2), "less": (1, 2), "and": (1, 2), "or": (1, 2),
+    "plus": (1, 2),
     "times": (1, 2), "clamp": (2,), "pow": (1, 2), "succ": (1,), "let": (3,),
 }  # fmt: skip
+TRUTHS = {"and": "both", "or": "either"}  # as the library names them
 
 _number = count()
 
@@ -103,8 +105,8 @@ def shown(term: Term) -> str:
             return f"(A.{name} {shown(a)})"
         case (("equal" | "less" | "plus" | "times") as name, i, j):
             return f"({name} {shown(i)} {shown(j)})"
-        case ("and", a, b):
-            return f"(both {shown(a)} {shown(b)})"
+        case (("and" | "or") as name, a, b):
+            return f"({TRUTHS[name]} {shown(a)} {shown(b)})"
         case ("clamp", size, i):
             return f"(clamp S.{size} {shown(i)})"
         case ("let", _, _, a):

@@ -292,7 +292,7 @@ class _Prover:
             opened, q = opener.of(replaced(term_of(poly), {}))
             poly, r = self.tidier.of(opened)
             first = chain(q, r)
-        if cotangent in self.cotangents:
+        if cotangent in self.cotangents and inside is None:
             found, q = pair, None
         else:
             found, q = opener.of(replaced(term_of(pair), {}))

@@ -13,6 +13,7 @@ import math
 from collections.abc import Mapping
 
 from netc.proofs.assumed import Assumptions
+from netc.proofs.corners import Corners
 from netc.proofs.exported import Definition, Exported, close, share
 from netc.proofs.normal import (
     Monomial,
@@ -20,36 +21,17 @@ from netc.proofs.normal import (
     Polynomial,
     Proof,
     append,
+    at_place,
     both,
     chain,
     independent,
     matched,
     permuted,
+    pulled,
     rearranged,
     under,
 )
 from netc.proofs.terms import HALF, MINUS, ONE, Term, mul, replaced, shown
-
-
-def at_place(place: int, length: int, p: Proof) -> Proof:
-    """A proof about one factor of a product."""
-    if length == 1:
-        return p
-    if place == 0:
-        return both("mul_congr", p, None)
-    return both("mul_congr", None, at_place(place - 1, length - 1, p))
-
-
-def pulled(others: int, inner: tuple[tuple[str, str], ...]) -> Proof:
-    """Sums over `inner` of a product, past the first factors, `others` in number, which do not depend on them."""
-    steps: list[Proof] = []
-    for depth in range(len(inner) - 1, -1, -1):
-        one: Proof = None
-        for _ in range(others):
-            one = chain("(symm (mul_sum L))", both("mul_congr", None, one))
-        steps.append(under(inner[:depth], one))
-    return chain(*steps)
-
 
 PRODUCTS = {1.0: ONE, 0.5: HALF}
 
@@ -60,11 +42,12 @@ class Tidier:
     def __init__(self, exported: Exported, assumed: Assumptions, sizes: Mapping[str, int]) -> None:
         self.exported, self.assumed = exported, assumed
         self.rules = (
-            self._signs, self._inverses, self._values, self._masks, self._reciprocals, self._lonely, self._multiples,
-            self._shares,
+            self._signs, self._corners, self._repeated, self._inverses, self._values, self._masks, self._reciprocals,
+            self._lonely, self._multiples, self._shares,
         )  # fmt: skip
         self.again: dict[str, Term] = {}  # see known.py
         self.masked: dict[str, Term] = {}
+        self.corners = Corners(exported.definitions, assumed)
         self.normaliser = Normaliser(exported.definitions, lambda d: False)
         self.sums: dict[str, list[str]] = {}
         for d in exported.definitions.values():
@@ -126,6 +109,29 @@ class Tidier:
         rest = moved.factors[2:]
         rule = "(minus_minus_mul L)" if rest else "(minus_minus L)"
         return (Monomial(m.bound, rest),), chain(q, under(m.bound, rule))
+
+    def _corners(self, m: Monomial) -> tuple[Polynomial, Proof] | None:
+        """A factor, or two, that a hypothesis of corners.py makes a polynomial."""
+        for place, f in enumerate(m.factors):
+            if (found := self.corners.of(f, m.factors)) is None:
+                continue
+            right, beside, h = found
+            moved, q = self._front(m, [place] if beside is None else [place, m.factors.index(beside)])
+            rest = moved.factors[1 if beside is None else 2 :]
+            gather = chain("(symm (mul_assoc L))", both("mul_congr", h, None)) if beside and rest else None
+            proof = gather or (both("mul_congr", h, None) if rest else h)
+            poly, r = self.normaliser.of(Monomial(m.bound, (right, *rest)).term)
+            return poly, chain(q, under(m.bound, proof), r)
+        return None
+
+    def _repeated(self, m: Monomial) -> tuple[Polynomial, Proof] | None:
+        """[c] [c] = [c]."""
+        for i, f in enumerate(m.factors):
+            if f[0] == "ind" and f in m.factors[:i]:
+                moved, q = self._front(m, [m.factors.index(f), i])
+                rule = "(ind_ind_mul L)" if moved.factors[2:] else "(ind_ind L)"
+                return (Monomial(m.bound, moved.factors[1:]),), chain(q, under(m.bound, rule))
+        return None
 
     def _inverses(self, m: Monomial) -> tuple[Polynomial, Proof] | None:
         """Two literals whose product is 1, or 1/2."""

@@ -1,15 +1,18 @@
 """Of which layers, losses and nets `netc prove` finds a proof, and which of them Lean takes.
 
-    python scripts/proof_table.py [--layers] [--optimizers] [--texts] [--rewrites] [--check] [--nets NET ..] [--write]
+    python scripts/proof_table.py [--layers [KIND ..]] [--optimizers] [--texts] [--rewrites] [--check] [--nets NET ..]
+        [--write]
 
 One row for each kind of layer that has a rule of its own, for each loss, each optimizer, each text of
 tests/proofs/texts, each rewrite of an operation, and each net of --nets. `--check` lets Lean check each file, one after
-the other. `--write` writes docs/measurements/proofs.md, in which rows that were not asked for stay as they are.
+the other. `--write` writes docs/measurements/proofs.md, in which rows that were not asked for stay as they
+are, and proofs/taken.json, the kinds of which Lean took a proof.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import resource
 import sys
@@ -36,6 +39,7 @@ from netc.proofs.rewrites import REWRITES
 ROOT = Path(__file__).parents[1]
 TEXTS = ROOT / "tests" / "proofs" / "texts"
 PAGE = ROOT / "docs" / "measurements" / "proofs.md"
+TAKEN = ROOT / "proofs" / "taken.json"
 NETS = ("mnist-mlp", "mnist-cnn", "tiny-gpt", "vit_tiny_patch4_32", "resnet34")
 
 
@@ -64,10 +68,15 @@ def row(name: str, make: Callable[[], Proof | OptimizerProof], folder: Path, ask
     return f"| {name} | found | {size} | {said} |"
 
 
+def is_kind(name: str, layers: Mapping[str, object]) -> bool:
+    """Whether a row is of a kind of layer, a loss or an optimizer."""
+    return name in layers or name.startswith(("loss:", "optimizer:"))
+
+
 def main() -> int:
     """Find, check and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--layers", action="store_true", help="the layers and losses")
+    parser.add_argument("--layers", nargs="*", metavar="KIND", help="these layers and losses; all if none is named")
     parser.add_argument("--optimizers", action="store_true")
     parser.add_argument("--texts", action="store_true", help="the texts that JAX made")
     parser.add_argument("--rewrites", action="store_true", help="what passes make of operations")
@@ -82,11 +91,12 @@ def main() -> int:
     if PAGE.exists():
         rows = {m[1]: m[0] for m in re.finditer(r"^\| (\S+) \| .*$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)}
     jobs: dict[str, Callable[[], Proof | OptimizerProof]] = {}
-    if options.layers:
+    if options.layers is not None:
         for kind, e in EXAMPLES.items():
             jobs[kind] = lambda e=e: prove_layer(e.layer, e.x, 3)
         for kind, loss in LOSSES.items():
             jobs[f"loss:{kind}"] = lambda loss=loss: prove_loss(loss(), TensorType((4,)), 3)
+        jobs = {name: job for name, job in jobs.items() if not options.layers or name in options.layers}
     for word in OPTIMIZERS if options.optimizers else ():
         jobs[f"optimizer:{word}"] = lambda word=word: prove_optimizers([word])
     for path in sorted(TEXTS.glob("*.mlir")) if options.texts else ():
@@ -101,6 +111,8 @@ def main() -> int:
             print(rows[name], flush=True)
             if options.write:
                 PAGE.write_text(page(rows), encoding="utf-8")
+                found = sorted(n for n, line in rows.items() if "| taken, " in line and is_kind(n, EXAMPLES))
+                TAKEN.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     return 0
 
 

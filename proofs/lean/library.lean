@@ -47,6 +47,9 @@ noncomputable def choose {α : Type} (c : B) (a b : α) : α := B.rec (motive :=
 /-- a and b. -/
 noncomputable def both (a b : B) : B := choose a b B.no
 
+/-- a or b. -/
+noncomputable def either (a b : B) : B := choose a B.yes b
+
 noncomputable def plus (m n : N) : N := N.rec (motive := fun _ => N) m (fun _ s => N.succ s) n
 
 noncomputable def times (m n : N) : N := N.rec (motive := fun _ => N) N.zero (fun _ s => plus s m) n
@@ -261,6 +264,18 @@ include L
 /-- c ? a : 0 = [c] a. -/
 theorem choose_zero {c : B} : Same (choose c a A.zero) (A.mul (ind A c) a) :=
   B.rec (motive := fun c => Same (choose c a A.zero) (A.mul (ind A c) a)) (symm (zero_mul L)) (symm (L.one_mul a)) c
+
+/-- [c] [c] = [c]. -/
+theorem ind_ind {c : B} : Same (A.mul (ind A c) (ind A c)) (ind A c) :=
+  B.rec (motive := fun c => Same (A.mul (ind A c) (ind A c)) (ind A c)) (L.mul_zero A.zero) (L.one_mul A.one) c
+
+theorem ind_ind_mul {c : B} : Same (A.mul (ind A c) (A.mul (ind A c) a)) (A.mul (ind A c) a) :=
+  trans (symm (L.mul_assoc (ind A c) (ind A c) a)) (mul_congr (ind_ind L) refl)
+
+/-- [a > 0] max(a, 0) = max(a, 0). -/
+theorem masked_max : Same (A.mul (ind A (A.gt a A.zero)) (max A a A.zero)) (max A a A.zero) :=
+  B.rec (motive := fun c => Same (A.mul (ind A c) (choose c a A.zero)) (choose c a A.zero)) (L.mul_zero A.zero)
+    (L.one_mul a) (A.gt a A.zero)
 
 /-- c ? a : b = [c] a + (1 - [c]) b. -/
 theorem choose_split {c : B} :

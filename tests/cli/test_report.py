@@ -255,6 +255,8 @@ def test_evidence_is_what_was_run(netc, place, monkeypatch):
     assert f"Oracle: {own} cases, " in page.words and "tensors compared: all agree" in page.words
     assert "the backward is the derivative of the forward" in page.words
     assert "It is of the very text that this run's steps were compiled from." in page.words
+    assert "dense 1 of 1 the whole step its rule: Lean took the proof" in page.words
+    assert "adam 1 of 1 the whole step its rule: Lean took the proof" in page.words
     code, _, err = netc("certify", "tiny.toml", "-o", "c.json")
     assert code == 0, err
     assert netc("report", "one", "--no-eval", "--certificate", "c.json")[0] == 0

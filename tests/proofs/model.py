@@ -2,7 +2,8 @@
 
 If every hypothesis holds here, where 0 is not 1, they do not contradict each other, and the theorem is not empty. The
 sizes are those of the program; what is past them is there, too. Parameters are drawn. A function on numbers is drawn
-value by value, odd where it should be; exp is 0 where a hypothesis on a mask says so, and nowhere else.
+value by value, odd where it should be; exp is 0 where a hypothesis on a mask says so, and nowhere else. The logistic
+function is made of it.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ class Model:
         self.claims = [self._claim(*c) for c in CLAIM.findall(structure(text, "Given"))]
         self.laws = [self._claim(*c) for c in CLAIM.findall(structure(library, "Laws"))]
         above = any(name == "above" for name, _, _ in self.claims)  # then no number is below 0
-        self.bottom = 0 if above else self.value("A.lowest", {})
+        self.bottom = 0 if above else (PRIME + 1) // 2  # else half of the numbers are below 0
         self.held: dict[Any, Any] = {}
         self.exps: dict[int, int] = {}
 
@@ -133,6 +134,9 @@ class Model:
             return self._defined(head, values)
         return self._applied(head, values)
 
+    def _exp(self, x: int) -> int:
+        return self.exps.setdefault(x, drawn("exp", x) if x else 1)
+
     def _word(self, name: str) -> Any:
         if name in self.bodies:
             return self._defined(name, [])
@@ -142,6 +146,8 @@ class Model:
             return self.literals[name] if name in self.literals else self._applied(name, [])
         half, minus = pow(2, -1, PRIME), PRIME - 1
         known = {"A.zero": 0, "A.one": 1, "A.minus": minus, "A.half": half, "N.zero": 0, "B.no": False, "t": 3}
+        if name == "A.lowest":
+            return self.bottom
         return known[name] if name in known else drawn(name)
 
     def _defined(self, name: str, values: list[Any]) -> Any:
@@ -163,7 +169,11 @@ class Model:
             above = self._rank(v[0]) > self._rank(v[1])
             return above if head == "A.gt" else v[0] if above else v[1]
         if head == "A.exp":
-            return self.exps.setdefault(v[0], drawn("exp", v[0]))
+            return self._exp(v[0])
+        if head == "A.logistic":
+            e = self._exp(PRIME - size if (size := min(v[0], PRIME - v[0])) else 0)
+            share = e * pow(1 + e, -1, PRIME) % PRIME
+            return (1 - share) % PRIME if self._rank(v[0]) > self._rank(0) else share
         name = head.removeprefix("A.")
         if name in ODD:
             size = min(v[0], PRIME - v[0])

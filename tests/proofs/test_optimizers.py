@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +18,7 @@ from netc.netspec.spec import NetSpec
 from netc.proofs import lean, optimizer
 from netc.proofs.optimizer import PAPERS, checked, prove_optimizers, proven
 from netc.proofs.published import published
+from netc.proofs.taken import taken
 from netc.proofs.update import update_function, variants
 
 NET = NetSpec("toy", (3,), (Dense(2, name="dense"),))
@@ -70,6 +72,13 @@ def test_each_variant_is_what_a_train_step_does(word):
         ]
         proved = update_function(v.optimizer).ops
         assert [op.kind for op in proved] == [op.kind for op in alone]
+
+
+def test_what_lean_took_is_what_the_page_says():
+    page = (Path(__file__).parents[2] / "docs/measurements/proofs.md").read_text(encoding="utf-8")
+    said = set(re.findall(r"^\| (\S+) \| .*\| taken, \d+ \|$", page, re.MULTILINE))
+    assert taken() <= said and {name for name in said if name.startswith(("loss:", "optimizer:"))} <= taken()
+    assert {f"optimizer:{word}" for word in proven()} <= taken()
 
 
 # -- faults ------------------------------------------------------------------------------------------------------------

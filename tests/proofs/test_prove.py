@@ -16,7 +16,7 @@ from netc.codegen.program import build
 from netc.netspec.check import check
 from netc.netspec.errors import UserError
 from netc.netspec.layers import Activation, AvgPool, Chain, Dense, Dropout, SelectiveScan, SelfAttention
-from netc.netspec.loss import CrossEntropy, MeanSquaredError
+from netc.netspec.loss import BinaryCrossEntropy, CrossEntropy, Huber, MeanSquaredError, OneVersusRest
 from netc.netspec.recipe import Recipe
 from netc.netspec.spec import NetSpec
 from netc.netspec.types import TensorType
@@ -66,6 +66,15 @@ def test_the_exported_definitions_mean_what_the_program_does(spec):
     for value, result in zip(function.results, wanted, strict=True):
         found = held[exported.names[value]].astype(float).reshape(result.shape)
         np.testing.assert_allclose(found, result, rtol=1e-12, atol=1e-12)  # float64, summed in another order
+
+
+def test_lean_takes_branches(tmp_path):
+    """Softplus in two pieces, a minimum's corner, a value between two numbers."""
+    there()
+    for proof in (prove_loss(BinaryCrossEntropy(), TensorType((4,)), 3), prove_loss(Huber(), TensorType((4,)), 3)):
+        path = tmp_path / "proof.lean"
+        path.write_text(proof.text, encoding="utf-8")
+        assert checked(proof, path).holds
 
 
 @pytest.mark.parametrize("spec", [CNN, GPT], ids=lambda s: s.name)
@@ -128,11 +137,13 @@ def test_a_refused_theorem_is_named_in_the_words_of_netc():
 
 def test_what_is_not_proven_is_named():
     scan = SelectiveScan(1)
-    with pytest.raises(UserError, match=r"wants operations that it has a meaning for, got selectiveScan: log1p"):
+    with pytest.raises(UserError, match=r"wants operations that it has a meaning for, got selectiveScan: linear_scan"):
         prove_layer(scan, TensorType((3, 4)), 3)
 
 
-@pytest.mark.parametrize("layer", [Activation("gelu-tanh"), AvgPool(2, 1, "same"), Dropout(0.5)], ids=lambda x: x.kind)
+@pytest.mark.parametrize(
+    "layer", [*map(Activation, ("gelu-tanh", "relu2", "h-swish")), AvgPool(2, 1, "same"), Dropout(0.5)], ids=str
+)
 def test_one_layer_is_proven_for_any_cotangent(layer):
     found = prove_layer(layer, TensorType((3, 2, 2)), 3)
     assert found.gradients == ("x",) and "(A.mul (P.dy" in found.text
@@ -150,7 +161,7 @@ def test_a_mask_that_may_leave_a_row_empty_is_refused():
         prove_layer(SelfAttention(heads=2, causal=True, window=2), TensorType((4, 12)), 2)
 
 
-@pytest.mark.parametrize("loss", [CrossEntropy(), MeanSquaredError()], ids=lambda x: x.kind)
+@pytest.mark.parametrize("loss", [CrossEntropy(), MeanSquaredError(), Huber(), OneVersusRest()], ids=lambda x: x.kind)
 def test_a_loss_is_proven(loss):
     assert prove_loss(loss, TensorType((4,)), 3).gradients == ("output",)
 
