@@ -1,6 +1,7 @@
 """One training step of netc beside JAX jit, PyTorch eager and torch.compile: same net, batch, Adam, float32, threads.
 
-    python scripts/bench_step.py [NET[@SIDE][:BATCH] ...] [--rounds N] [--seconds S] [--targets T,T] [--write]
+    python scripts/bench_step.py [NET[@SIDE][:BATCH] ...] [--rounds N] [--seconds S] [--targets T,T]
+        [--write] [--page NAME]
 
 SIDE is that of square colour images, or the number of tokens; images of 64 pixels or fewer get 10 classes. Each
 contestant lives in its own process and they take turns (runtime/measure/race.py), in groups where memory does not hold
@@ -9,6 +10,7 @@ machine's own rate of a product of matrices the step's mathematics reaches. A co
 reason. Every step runs forward, loss, backward and Adam on a batch that already lies on the device, and waits for the
 loss.
 `--write` puts each net's rows under docs/measurements/ as soon as it is measured; other nets keep theirs and the date.
+Another machine's go to a page of their own, `--page bench_step_xeon`.
 """
 
 from __future__ import annotations
@@ -172,7 +174,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60, help="at most so long for each net")
     parser.add_argument("--targets", default="cpu,xla")
     parser.add_argument("--against", default=",".join(WORDS), help="empty for none")
-    parser.add_argument("--write", action="store_true", help="merge into docs/measurements/bench_step.{md,json}")
+    parser.add_argument("--write", action="store_true", help="merge into docs/measurements/PAGE.{md,json}")
+    parser.add_argument("--page", default="bench_step", metavar="NAME")
     options = parser.parse_args()
     targets, against = options.targets.split(","), [w for w in options.against.split(",") if w]
     for item in options.nets:
@@ -183,13 +186,13 @@ def main() -> None:
             continue
         print(table([result]), flush=True)
         if options.write:
-            write(result)
+            write(result, options.page)
 
 
-def write(result: dict[str, Any]) -> None:
-    """Put one net's result into docs/measurements: other nets keep what was measured before, with its date."""
-    results = merged(PAGES / "bench_step.json", result, THREADS)
-    (PAGES / "bench_step.md").write_text(page(results), encoding="utf-8")
+def write(result: dict[str, Any], name: str) -> None:
+    """Put one net's result into a page of docs/measurements: other nets keep what was measured before, and its date."""
+    results = merged(PAGES / f"{name}.json", result, THREADS)
+    (PAGES / f"{name}.md").write_text(page(results), encoding="utf-8")
 
 
 def page(results: list[dict[str, Any]]) -> str:

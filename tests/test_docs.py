@@ -152,6 +152,13 @@ def test_the_readme_is_short_and_its_numbers_are_those_of_the_measurement():
         assert [cpu, xla, jax, peer, ratio] == [whole[0], whole[1], whole[2], whole[4], whole[5]], net
 
 
+def test_the_readme_says_on_how_many_nets_another_machine_is_slower_than_pytorch():
+    rows = bench_rows(DOCS / "measurements" / "bench_step_xeon.md")
+    behind = [net for net, cells in rows.items() if float(cells[5]) > 1]
+    assert (len(behind), len(rows)) == (4, 7) and all(rows[net][4].startswith("torch") for net in behind)
+    assert "PyTorch is ahead of `cpu` on four of seven nets" in " ".join((ROOT / "README.md").read_text().split())
+
+
 def test_the_picture_of_the_readme_is_of_the_golden_traces():
     spec = importlib.util.spec_from_file_location("make_readme_picture", ROOT / "scripts" / "make_readme_picture.py")
     script = importlib.util.module_from_spec(spec)
