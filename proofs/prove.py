@@ -161,6 +161,8 @@ def _told(name: str) -> Iterator[None]:
         ) from error
     except NotProvenError as error:
         raise NetcError(f"{name}: {error}; `netc certify` says whether it is") from error
+    except RecursionError as error:
+        raise NetcError(f"{name}: its terms are too deep for the search; `netc certify` takes such a net") from error
 
 
 def gradient_function(program: Program) -> tuple[Function, tuple[str, ...]]:
