@@ -12,7 +12,7 @@ from netc.proofs.prove import checked_rewrite, prove_rewrite
 @pytest.mark.parametrize("name", rewrites.REWRITES)
 def test_a_rewrite_is_proven(name):
     proof = prove_rewrite(name)
-    assert proof.text.count("theorem rewritten") == proof.text.count("#print axioms rewritten") >= 2
+    assert proof.text.count("theorem rewritten") == proof.text.count("#print axioms rewritten") >= 1
 
 
 def test_lean_takes_one_and_refuses_a_fault(tmp_path):
