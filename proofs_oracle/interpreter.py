@@ -15,7 +15,8 @@ import numpy as np
 from jaxlib.mlir import ir, passmanager
 from jaxlib.mlir.dialects import stablehlo
 
-# The interpreter ends the process on an operation that it does not know: these it knows.
+# The interpreter ends the process on an operation that it does not know: these it knows. It also does where integers
+# are divided by zero, so that their division is left to XLA.
 _NAMES = (
     "abs add and atan2 bitcast_convert broadcast_in_dim cbrt ceil clamp compare concatenate constant convert "
     "convolution cosine divide dot_general dynamic_slice dynamic_update_slice exponential exponential_minus_one "
@@ -28,6 +29,8 @@ KNOWN = {("stablehlo", name) for name in _NAMES.split()} | {("func", name) for n
 LARGEST = 400_000  # multiplications and elements of results: a tenth of a second
 TURNS = 16  # how often a loop may go round; not read
 Arrays = Sequence[np.ndarray[Any, Any]]
+_DIVIDED = re.compile(r"\.(?:divide|remainder) .*xu?i\d+>|\.(?:divide|remainder) .*tensor<u?i\d+>")
+TYPES = ("f32", "f64", "i1", "i8", "i16", "i32", "i64", "ui8", "ui16", "ui32", "ui64")
 _TENSOR = re.compile(r"tensor<((?:\d+x)*)[a-z]\w*>")
 
 
@@ -46,10 +49,13 @@ def interpreted(module: ir.Module) -> Callable[[Arrays], list[np.ndarray[Any, An
             passmanager.PassManager.parse(pipeline).run(module.operation)
         ops = _operations(module)
         turns = TURNS if any(name == "while" for _, name in ops) else 1
-        if not ops <= KNOWN or turns * sum(map(_work, str(module).splitlines())) > LARGEST:
+        lines = str(module).splitlines()
+        if not ops <= KNOWN or any(map(_DIVIDED.search, lines)) or turns * sum(map(_work, lines)) > LARGEST:
             return None
         main = next(op for op in module.body.operations if op.name.value == "main")
         types = [ir.RankedTensorType(argument.type) for argument in main.arguments]
+        if any(str(t.element_type) not in TYPES for t in types):
+            return None
 
     def call(args: Arrays) -> list[np.ndarray[Any, Any]]:
         with module.context, ir.Location.unknown():

@@ -24,18 +24,10 @@ from netc.netspec.types import TensorType
 
 # `convert` is not among them: IREE computes one again in each dispatch that reads it
 UPDATES = frozenset(row.kind for row in elementwise.ROWS) - {"convert"}
+STILL = UPDATES | {"convert", "barrier"}  # each element stays where it is
+MOVES = frozenset({"reshape", "broadcast", "slice", "pad", "transpose", "reverse", "concatenate", "take"})
 # what may be computed again by a dispatch that reads it, so that it reads the argument as late as that
-REPEATED = UPDATES | {
-    "convert",
-    "reshape",
-    "broadcast",
-    "slice",
-    "pad",
-    "transpose",
-    "reverse",
-    "concatenate",
-    "barrier",
-}
+REPEATED = STILL | MOVES
 
 
 def update_in_place(module: Module) -> Module:
@@ -120,6 +112,10 @@ class _Readers:
             for v in op.operands:
                 self.readers[v].append(n)
         self.waited_for = self._needed(function.ops[self.wait].operands)
+        self.behind = set(function.ops[self.wait].results)  # what cannot be computed before the wait
+        for op in function.ops[self.wait + 1 :]:
+            if not self.behind.isdisjoint(op.operands):
+                self.behind.update(op.results)
 
     def _needed(self, values: Iterable[Value], behind: int = -1) -> set[int]:
         """The operations behind one that some values need."""
@@ -135,25 +131,34 @@ class _Readers:
     def none_after(self, slot: int) -> bool:
         """Whether nobody can read the argument of a slot after its result was written there."""
         argument, result = self.function.params[slot], self.function.results[slot]
-        made = self.makers.get(result, -1)
-        if made <= self.wait or self.function.results.count(result) > 1 or argument in self.function.results:
+        if result not in self.behind or self.function.results.count(result) > 1:
             return False
         return self._harmless(argument, self._needed([result], self.wait))
 
     def _harmless(self, argument: Value, update: set[int]) -> bool:
-        """Whether each way from an argument, of what may be computed again, ends before the wait or in its update."""
-        reached, seen = [argument], {argument}
+        """Whether each way from an argument, of what may be computed again, ends before the wait or in its update.
+
+        There it is read element by element: no way leads through what moves elements.
+        """
+        seen: set[tuple[Value, bool]] = set()
+        reached = [(argument, True)]  # each value, and whether its elements are where the argument's are
         while reached:
-            value = reached.pop()
-            early = self.makers.get(value, -1) < self.wait
+            value, aligned = reached.pop()
+            if (value, aligned) in seen:
+                continue
+            seen.add((value, aligned))
+            maker = self.makers.get(value, -1)
+            if maker < self.wait and value in self.function.results:
+                return False
             for n in self.readers[value]:
                 op = self.function.ops[n]
-                if n == self.wait or (n < self.wait and n in self.waited_for and op.kind not in REPEATED):
-                    continue
-                again = n in self.waited_for if n < self.wait else op.kind in UPDATES and op.result.shape == value.shape
-                if not again or (early and n > self.wait and n not in update):
+                ends = n < self.wait and op.kind not in REPEATED
+                if n == self.wait:  # what is computed is then there; what only looks at the argument is not
+                    ends = maker >= 0 and self.function.ops[maker].kind in UPDATES
+                own = aligned and op.kind in STILL and op.result.shape == argument.shape
+                late = own and op.kind in UPDATES and (maker > self.wait or n in update)
+                if not (ends or n < self.wait or late) or (n < self.wait and n not in self.waited_for):
                     return False
-                new = [v for v in op.results if v not in seen]
-                seen.update(new)
-                reached += new
+                if not ends:
+                    reached += [(v, own) for v in op.results]
         return True

@@ -101,6 +101,7 @@ LATE = {
     "a transposed reader": lambda b, p, g, y: [b.add(b.op("transpose", p, perm=(1, 0)), g)],
     "the argument itself": lambda b, p, g, y: [p],
     "what is cheap to compute from it again": lambda b, p, g, y: [b.mul(y, g)],
+    "a result that is made of it before": lambda b, p, g, y: [y],
     "what no gradient needs": lambda b, p, g, y: [b.op("sqrt", b.add(p, p))],
 }
 
@@ -108,6 +109,36 @@ LATE = {
 @pytest.mark.parametrize("update", LATE.values(), ids=LATE)
 def test_an_argument_that_may_be_read_later_is_not(update):
     assert step_of(update).function("train_step").in_place == ()
+
+
+def placed_of(early, update, waits=lambda p, t: ()):
+    """Whether p is in place, p' = update(p, t, g), where t = early(p) is made before the wait, and read there."""
+    b = Builder("train_step")
+    p, x = b.parameter("p", TensorType((4, 4))), b.parameter("x", TensorType((4, 4)))
+    t = early(b, p)
+    g, *_ = b.joint_barrier(b.sum(b.mul(t, x), (1,)), b.sum(x, (0,)), *waits(p, t))
+    result = update(b, p, t, b.broadcast(g, x, (0,)))
+    return update_in_place(Module("m", (replace(b.finish([("p", result)]), donated=1),))).functions[0].in_place == (0,)
+
+
+def test_an_update_reads_only_the_element_that_it_writes():
+    def transposed(b, p):
+        return b.transpose(p, (1, 0))
+
+    def scaled(b, p):
+        return b.mul(p, p)
+
+    assert placed_of(scaled, lambda b, p, t, g: b.sub(p, b.mul(t, g)))
+    assert not placed_of(transposed, lambda b, p, t, g: b.sub(p, b.mul(t, g)))
+    assert placed_of(transposed, lambda b, p, t, g: b.sub(p, g))
+
+
+def test_an_update_that_need_not_wait_is_not_in_place():
+    assert not placed_of(lambda b, p: b.mul(p, p), lambda b, p, t, g: b.add(p, p))
+
+
+def test_an_argument_that_passes_the_wait_is_not_in_place():
+    assert not placed_of(lambda b, p: b.mul(p, p), lambda b, p, t, g: b.sub(p, g), lambda p, t: (p,))
 
 
 def test_a_sum_that_needs_no_gradient_is_computed_before_the_wait():
