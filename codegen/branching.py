@@ -45,7 +45,7 @@ class Chances:
 
 
 def _columns(b: Builder, x: Value, widths: Sequence[int]) -> list[Value]:
-    """The columns of x [B, S, F], so many at a time; one alone is [B, S]."""
+    """The columns of x [B, S, F], so many at a time; one alone is [B, S, 1]."""
     found, start = [], 0
     for width in widths:
         part = b.slice(x, (0, 0, start), (*x.shape[:2], start + width))

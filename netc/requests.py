@@ -365,11 +365,10 @@ def sized(
     if example.dtype != "f32":
         known = net.out.shape[-1] - bool(process) if net.out.rank else 0  # of a process the last is the mask
         return windowed(data, example.size, known)
-    if len(shape) == 1:
-        raise UserError(
-            f"{data.name} holds images, and {net.spec.name} of input {list(shape)} takes none: a table wants "
-            "`data=csv:FILE`"
-        )
+    if len(shape) < 3:
+        holds = "images" if of_images(data.train) else "text"
+        give = "sequences want `data=rings` or `data=arrays:FILE`" if shape[1:] else "a table wants `data=csv:FILE`"
+        raise UserError(f"{data.name} holds {holds}, and {net.spec.name} of input {list(shape)} takes none: {give}")
     if len(shape) != 3 or shape[2] not in (1, 3):
         raise UserError(f"train wants a net for images [H, W, 1 or 3], got input {list(shape)}; give such an `input`")
     height, width, _ = at_train_size(net, train_size).spec.input

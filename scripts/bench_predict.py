@@ -11,6 +11,7 @@ the nets into docs/measurements/predict.md.
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import re
 import sys
@@ -121,13 +122,13 @@ def measure(word: str, batch: int, targets: list[str], rounds: int, seconds: flo
         print(f"{time.strftime('%H:%M:%S')} {name}, batch {batch}: {now}", file=sys.stderr, flush=True)
 
     timings = race(job, contestants(job, targets), rounds, seconds, doing)
-    fair = {t.name: t.fair for t in timings if not t.failed}
+    fair = {t.name: t.fair for t in timings if not math.isnan(t.fair)}
     best = min((n for n in fair if not n.startswith("netc")), key=lambda n: fair[n], default=None)
     rows = [
         {"name": t.name, "failed": str(t.failed)} if t.failed else
         {
             "name": t.name, "median_ms": t.median * 1e3, "min_ms": t.fastest * 1e3,
-            "ratio": None if best is None else t.fair / fair[best], "resident_mb": t.resident,
+            "ratio": fair[t.name] / fair[best] if best in fair and t.name in fair else None, "resident_mb": t.resident,
         }
         for t in timings
     ]  # fmt: skip

@@ -75,14 +75,14 @@ def bench(word: str, rounds: int, seconds: float, targets: list[str], against: l
     timings = race(job, [*map(ours, targets), *contestants(against, net)], rounds, seconds, doing)
     flops = flops_of(job)
     rate = max((ceilings(parse_target(t), Cache()).flops for t in targets if t != "reference"), default=math.inf)
-    fair = {t.name: t.fair for t in timings if not t.failed}
+    fair = {t.name: t.fair for t in timings if not math.isnan(t.fair)}
     best = min((n for n in fair if not n.startswith("netc")), key=lambda n: fair[n], default=None)
     rows = [
         {"name": t.name, "failed": str(t.failed)} if t.failed else
         {
             "name": t.name, "median_ms": t.median * 1e3, "min_ms": t.fastest * 1e3, "pace": t.pace,
-            "ratio": None if best is None else t.fair / fair[best],
-            "to_eager": t.fair / fair[EAGER] if EAGER in fair else None,
+            "ratio": fair[t.name] / fair[best] if best in fair and t.name in fair else None,
+            "to_eager": fair[t.name] / fair[EAGER] if EAGER in fair and t.name in fair else None,
             "gflops": flops / t.median / 1e9, "gemm_share": flops / t.median / rate, "resident_mb": t.resident,
             "peak_mb": t.peak,
         }
@@ -126,6 +126,8 @@ def table(results: list[dict[str, Any]]) -> str:
         for row in r["rows"]:
             if "failed" in row:
                 lines += ["", f"{row['name']}: {row['failed']}."]
+            elif math.isnan(row.get("pace", 1.0)):
+                lines += ["", f"{row['name']} had its turns after {r['rows'][0]['name']} failed, so it has no ratios."]
             elif row.get("pace", 1.0) != 1.0:
                 lines += [
                     "",

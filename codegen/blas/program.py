@@ -47,7 +47,7 @@ def _without_letter(name: str) -> str:
 
 
 def check_sizes(routine: Routine, given: Sizes) -> Sizes:
-    """The sizes that the routine takes; raises UserError for one that is missing, or that it has not."""
+    """The sizes that the routine takes; raises UserError for one that is missing, below 1, or that it has not."""
     wanted = ", ".join(f"`{letter}`" for letter in routine.sizes)
     if more := [letter for letter in given if letter not in routine.sizes]:
         raise UserError(f"{routine.name} has no size `{more[0]}`; it has {wanted}; leave `{more[0]}` out")
@@ -56,6 +56,8 @@ def check_sizes(routine: Routine, given: Sizes) -> Sizes:
         raise UserError(
             f"{routine.name} wants the sizes {wanted}, got {got}; add {', '.join(f'`{x}`' for x in missing)}"
         )
+    if small := [letter for letter in routine.sizes if given[letter] < 1]:
+        raise UserError(f"{routine.name} wants `{small[0]}` of 1 or more, got {given[small[0]]}; give a larger one")
     return {letter: given[letter] for letter in routine.sizes}
 
 

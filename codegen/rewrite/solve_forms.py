@@ -3,6 +3,9 @@
 x = a⁻¹ b. The blocks on the diagonal are inverted all at once, by doubling; then a row of blocks of x at a time is
 x[i] = a[i, i]⁻¹ (b[i] - a[i, :i] x[:i]), corrected once by what it leaves of the right-hand side (iterative
 refinement, Higham 2002, chapter 12). All are whole tensors: no loop over rows is left.
+
+One inf or NaN in a column of b makes its whole block of rows of that column NaN: 0 inf above an inverse's diagonal, and
+inf - inf in the correction. Substitution leaves the rows before it alone.
 """
 
 from __future__ import annotations

@@ -88,7 +88,7 @@ class Timing:
 
     `peak`: the most MB that it held after its first steps; `starting`: before them, compilers included. `pace`: how
     much slower than in the first group the machine was when this one had its turns, by the contestant that is in all
-    groups. `failed` is why there is no time.
+    groups; NaN where that one had failed. `failed` is why there is no time.
     """
 
     name: str
@@ -113,7 +113,7 @@ class Timing:
 
     @property
     def fair(self) -> float:
-        """The median at the pace of the first group: what ratios are made of."""
+        """The median at the pace of the first group: what ratios are made of. NaN without a pace."""
         return self.median / self.pace
 
 

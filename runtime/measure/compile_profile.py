@@ -10,13 +10,15 @@ import os
 import re
 import subprocess
 import tempfile
+import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from netc.codegen.ir import Module
 from netc.codegen.location import forward_first, location_of
-from netc.runtime.compile import UNCHECKED, CompileError, compiler_path
+from netc.runtime.compile import LONGEST_COMPILE, UNCHECKED, CompileError, compiler_path
 from netc.runtime.files import write_whole
 from netc.runtime.measure import dispatches
 from netc.runtime.target import Target
@@ -64,14 +66,16 @@ def compile_profile(
         write_whole(folder / "module.mlir", text)
         now("joining operations into kernels")
         dump = "--iree-hal-dump-executable-sources-to=kernels"
-        front = _seconds(["module.mlir", "-o", "program", *target.flags, *dispatches.FLAGS, dump], folder)
+        checks = [] if target.checked else [UNCHECKED]
+        words = ["module.mlir", "-o", "program", *target.flags, *checks, *dispatches.FLAGS, dump]
+        front = _seconds(words, folder)
         program = (folder / "program").read_text(encoding="utf-8")
         places: dict[str, str] = {}
         for function in module:
             for site in (s for one in dispatches.lists_of(program, function.name) for s in one):
                 places.setdefault(site.function, site.loc)
         sources = sorted((folder / "kernels").glob("*.mlir"))
-        flags = [flag for flag in target.flags if not flag.startswith(INPUT)]
+        flags = [*checks, *(flag for flag in target.flags if not flag.startswith(INPUT))]
         spent: dict[str, float] = {}
         for number, source in enumerate(sources, 1):
             now(f"kernel {number} of {len(sources)}")
@@ -86,13 +90,22 @@ def compile_profile(
 
 
 def _seconds(words: list[str], folder: Path) -> float:
-    """Processor seconds of iree-compile with these words."""
+    """Processor seconds of iree-compile with these words; it ends with this call, whatever ends that."""
     with tempfile.TemporaryFile() as said:
-        process = subprocess.Popen(
-            [str(compiler_path()), *words, UNCHECKED], cwd=folder, stdout=subprocess.DEVNULL, stderr=said
-        )
-        _, status, used = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
+        begin = time.monotonic()
+        process = subprocess.Popen([str(compiler_path()), *words], cwd=folder, stdout=subprocess.DEVNULL, stderr=said)
+        ending = threading.Timer(LONGEST_COMPILE, process.kill)
+        ending.daemon = True
+        ending.start()
+        try:
+            _, status, used = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+        finally:
+            ending.cancel()
+            process.kill()  # nothing is done to one that has ended
+            process.wait()
+        if process.returncode and time.monotonic() - begin >= LONGEST_COMPILE:
+            raise CompileError(f"iree-compile took more than {LONGEST_COMPILE:g} s for a part; try a smaller net")
         if process.returncode:
             said.seek(0)
             last = said.read().decode("utf-8", "replace").strip().splitlines() or ["no message"]

@@ -34,6 +34,7 @@ WARM = 3  # steps before the clock runs
 SAME_LOSS = 1e-3  # by which the first losses of two contestants may differ, relatively: float32, other orders of sums
 SPARE = 1.25  # of the most that a start took so far, what the next one may take
 PATIENCE = 3600.0  # seconds that a contestant may take to start, or for a turn
+PARTING = 5.0  # seconds that it may take to end
 FIRST_TO_GO = "500"  # Linux's oom_score_adj: out of memory it ends a contestant, not who started it
 Watch = Callable[[str], None]
 
@@ -61,16 +62,16 @@ def race(
             while waiting and (len(group) < 2 or _room(runs.values())):
                 watch(f"starting {waiting[0].name}")
                 one = _Running(job, waiting.pop(0))
+                runs[one.name] = one
                 one.start(next((r.timing for r in runs.values() if r.contestant.same_start and r.timing.losses), None))
-                if one.killed and len(group) > 1:
+                if one.out_of_memory and len(group) > 1:
                     waiting.insert(0, one.contestant)  # once more, with fewer beside it
                     break
-                runs[one.name] = one
                 if not one.timing.failed:
                     group.append(one)
             watch("timing")
             _time(group, pacer, rounds, seconds)
-            pacer = pacer or next(iter(group), None)
+            pacer = pacer or next((one for one in group if not one.timing.failed), None)
             for one in group:
                 if one is not pacer:
                     one.end()
@@ -88,39 +89,42 @@ def _room(running: Iterable[_Running]) -> bool:
 
 
 def _time(group: Sequence[_Running], pacer: _Running | None, rounds: int, seconds: float) -> None:
-    """Turns of a group, and what they say of each; the pacer keeps what its first group said."""
+    """Turns of a group, and what they say of each; the pacer keeps what its first group said.
+
+    A group without the pacer, which failed, has no pace.
+    """
     times: dict[str, list[float]] = {one.name: [] for one in group}
-    begin = time.perf_counter()
-    while (alive := [one for one in group if not one.timing.failed]) and len(times[alive[-1].name]) < rounds:
+    begin, alive = time.perf_counter(), list(group)
+    while alive and len(times[alive[-1].name]) < rounds:
         for one in alive:
             if (spent := one.turn()) is not None:
                 times[one.name].append(spent)
+        alive = [one for one in alive if not one.timing.failed]
         if time.perf_counter() - begin > seconds:
             break
     pace = 1.0
-    if pacer in alive and pacer is not None:
-        pace = statistics.median(times[pacer.name]) / pacer.timing.median
+    if pacer is not None:
+        pace = statistics.median(times[pacer.name]) / pacer.timing.median if pacer in alive else math.nan
     for one in alive:
         if one is not pacer:
             one.note(tuple(times[one.name]), pace)
 
 
 class _Running:
-    """A contestant's process, and what is known of it so far."""
+    """A contestant's process, and what is known of it so far.
+
+    `out_of_memory`: it was killed, and not by the race.
+    """
 
     def __init__(self, job: Job, contestant: Contestant) -> None:
         spawn = multiprocessing.get_context("spawn")
         self.contestant, self.name, self.job = contestant, contestant.name, job
         self.timing = Timing(contestant.name)
+        self.out_of_memory = False
         self.pipe, theirs = spawn.Pipe()
         self.process = spawn.Process(target=_work, args=(theirs, job, contestant), daemon=True)
         self.process.start()
         theirs.close()
-
-    @property
-    def killed(self) -> bool:
-        """Whether the system ended it, as it does when memory runs out."""
-        return self.process.exitcode == -signal.SIGKILL
 
     def start(self, first: Timing | None) -> None:
         """Wait until it has made its first steps; its first loss must be that of `first`, who began alike."""
@@ -150,7 +154,7 @@ class _Running:
     def end(self) -> None:
         """Let it end; after this nothing of it is left."""
         self.pipe.close()
-        self.process.join(5)
+        self.process.join(PARTING)
         if self.process.is_alive():
             self.process.kill()
             self.process.join()
@@ -167,8 +171,10 @@ class _Running:
                 raise NetcError(f"{self.name} said nothing for {PATIENCE:.0f} s")
             said = self.pipe.recv()
         except (EOFError, OSError) as error:
-            self.process.join(5)
-            raise NetcError(f"{self.name} {_ended(self.process.exitcode)}") from error
+            self.process.join(PARTING)
+            code = self.process.exitcode
+            self.out_of_memory = code == -signal.SIGKILL
+            raise NetcError(f"{self.name} {_ended(code)}") from error
         if isinstance(said, NetcError):
             raise said
         return said

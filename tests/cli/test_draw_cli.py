@@ -158,6 +158,8 @@ def test_what_is_refused(run, name, words, sentence):
             "sequences.toml --data rings --process branching --input 8x4",
             "learns sequences [N, 8, 3] of numbers, the last 1 where",
         ),
+        ("sequences.toml --data text:book.txt --process branching", "text:book.txt holds text, and small-branching of"),
+        ("sequences.toml --data digits", "takes none: sequences want --data rings or --data arrays:FILE"),
         (
             "sequences.toml --data arrays:a.npz --process branching",
             "the last of each element 1 where there is one and 0",

@@ -12,6 +12,7 @@ from netc.codegen.blas.program import blas_module
 from netc.codegen.blas.table import OPTIONS
 from netc.codegen.evaluator import run
 from netc.codegen.render import render
+from netc.netspec.errors import UserError
 from netc.proofs_oracle.certificate.certify import certify_text
 from netc.proofs_oracle.certificate.routines import certify_routine, claim_of_routine
 from netc.proofs_oracle.certificate.statement import Settings
@@ -101,6 +102,11 @@ def test_a_solve_that_a_text_has_otherwise_is_not_certified(attribute):
     was, becomes = next(pair for pair in words if end.startswith(pair[0]))
     changed = f"{start}{mark}{becomes}{end.removeprefix(was)}"
     assert certify_text(changed, "trsm_vjp", claim_of_routine(routine), Settings(3), 2).false
+
+
+def test_no_size_is_0():
+    with pytest.raises(UserError, match="iamax wants `n` of 1 or more, got 0"):
+        blas_module(ROUTINES["iamax"], {"n": 0}, {})
 
 
 def test_sizes_at_the_edges():

@@ -3,6 +3,8 @@
 import math
 import os
 import signal
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -43,6 +45,16 @@ def is_killed(job):
 def dies_later(job):
     calls = iter([1.0, 1.0, 1.0])  # the warm-up's
     return lambda: next(calls, None) or os._exit(4), {}
+
+
+def dies_in_its_second_turn(job):
+    calls = iter([0.1] * 5)  # the warm-up's, the one that says how many make a turn, and the first turn's
+    return lambda: time.sleep(next(calls, None) or os._exit(4)) or 1.0, {}
+
+
+def is_another_net_and_will_not_go(job):
+    threading.Thread(target=time.sleep, args=(60,)).start()
+    return another_net(job)
 
 
 def own_start(job):
@@ -94,6 +106,24 @@ def test_where_memory_is_short_groups_share_the_first_contestant(job, monkeypatc
     assert [len(t.times) for t in found] == [2, 2, 2]
     assert found[0].pace == found[1].pace == 1 != found[2].pace
     assert found[2].fair == found[2].median / found[2].pace
+
+
+def test_a_group_that_lost_the_first_contestant_has_times_and_no_ratios(job, monkeypatch):
+    monkeypatch.setattr(racing, "available", lambda: 0.0)
+    made = [dies_in_its_second_turn, own_start, own_start]
+    three = [Contestant(name, make, same_start=False) for name, make in zip("abc", made, strict=True)]
+    a, b, c = race(job, three, rounds=5, seconds=0)
+    assert "a ended with code 4" in str(a.failed)
+    assert len(b.times) == 1 and b.fair == b.median
+    assert len(c.times) == 1 and math.isnan(c.fair) and c.failed is None
+
+
+@pytest.mark.parametrize(("make", "short"), [(is_another_net_and_will_not_go, False), (is_killed, True)])
+def test_only_one_that_the_system_killed_ran_out_of_memory(job, monkeypatch, make, short):
+    monkeypatch.setattr(racing, "PARTING", 0.2 if make is not is_killed else racing.PARTING)
+    one = racing._Running(job, Contestant("one", make))
+    one.start(Timing("first", losses=(1.0,)))
+    assert one.timing.failed and one.process.exitcode == -signal.SIGKILL and one.out_of_memory == short
 
 
 def test_pace_reads_a_later_group_at_the_first_ones_speed():
