@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,15 +110,24 @@ def prove_loss(loss: Loss, out: TensorType, batch: int) -> Proof:
 
 
 def prove_text(
-    name: str, function: Function, loss: int, claims: Sequence[Claimed], zero: Collection[int] = ()
+    name: str,
+    function: Function,
+    loss: int,
+    claims: Sequence[Claimed],
+    zero: Collection[int] = (),
+    compare: Callable[[Function, Function], None] | None = None,
 ) -> Proof:
     """The theorem about somebody's text, as the certificate's reader has it; the numbers are those of `step_of`.
 
+    `compare` is given the text with the results that matter and the function that was read of it, and raises UserError
+    where they differ: the room of the certificate has the text's own meaning, so it is the caller who compares.
     Raises UserError and NetcError as `prove` does, with the text's lines as places.
     """
     start = time.perf_counter()
     with _told(name):
         step = step_of(function, loss, claims, zero)
+    if compare is not None:
+        compare(step.source, step.function)
     said = "The loss and the gradients of the text NAME, whose lines are the places."
     return _proof(name, step.function, step.trained, said, start, step)
 

@@ -76,7 +76,7 @@ def prove(
     if is_text(net):
         from netc.cli.prove_text import prove_file
 
-        loss = words["loss"] if words["loss"].isdigit() or words["loss"] == "none" else None
+        loss = words["loss"] if "loss" in given() else None
         proof, said = prove_file(
             Path(net), manifest=manifest, function=function, loss=loss, wrt=wrt, updates=updates
         )  # fmt: skip

@@ -19,7 +19,8 @@ def prove_file(
 ) -> tuple[Proof, str]:  # fmt: skip
     """The proof about a text, and a sentence on which results are whose gradients.
 
-    Raises UserError for a text that is no training step or has an operation without a meaning, NetcError where no proof
+    Raises UserError for a text that is no training step, has an operation without a meaning or is read as it does not
+    compute, NetcError where no proof
     is found.
     """
     from netc.netspec.errors import UserError
@@ -30,10 +31,15 @@ def prove_file(
     from netc.proofs_oracle.certificate.pairing import how_paired, paired
     from netc.proofs_oracle.certificate.parse import parse
     from netc.proofs_oracle.certificate.points import float_point
+    from netc.proofs_oracle.certificate.same import same
     from netc.proofs_oracle.certificate.statement import Settings
 
     if loss == "none":
         raise UserError("prove wants the loss among the results, got --loss none; let the step return it, too")
+    if loss is not None and not loss.isdigit():
+        raise UserError(
+            f"--loss wants, of a text, the number of the result that is the loss, got {loss}; or leave it out"
+        )
     described = manifest_of(manifest)
     step = parse(program_of(path), function)
     if described is not None:
@@ -48,4 +54,4 @@ def prove_file(
     if not claim.outputs:
         raise UserError(f"prove wants the loss among the results, got {path.name} without; let the step return it, too")
     claims = [Claimed(g.of, g.result, g.less is not None) for g in claim.gradients]
-    return prove_text(path.name, step, claim.outputs[0][0], claims, claim.zero), said
+    return prove_text(path.name, step, claim.outputs[0][0], claims, claim.zero, same), said

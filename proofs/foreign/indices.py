@@ -60,16 +60,20 @@ def _labels(t: Text, op: Op, x: Value, ids: Value, out: Value) -> tuple[int, Val
     if set(n.sizes) != {1} or n.offset or n.vector != len(ids.shape) - 1:
         raise t.refuse(op, f"of slices {n.sizes}; rows of a table, and a number of each row, are read")
     held = dict.fromkeys(n.operand_batch, ids)
+    along = dict(zip(n.operand_batch, n.index_batch, strict=True))  # the axis of the indices that goes along each
     parts = _components(t, ids, len(n.index_map))
     for a, part in zip(n.index_map, parts, strict=True):
-        if _counts(t, part, a, x):
-            held[a] = part
+        if (way := _counts(t, part, x.shape[a])) is not None:
+            held[a], along[a] = part, way
     free = [a for a in range(len(x.shape)) if a not in held]
     kept = tuple(s for a, s in enumerate(x.shape) if a not in free)
     if len(free) != 1 or free[0] not in n.index_map or tuple(s for s in out.shape if s != 1) != tuple(
         s for s in kept if s != 1
     ):  # fmt: skip
         raise t.refuse(op, "of numbers at more than one index")
+    wide = [a for a in sorted(held) if x.shape[a] != 1]
+    if [sum(s != 1 for s in ids.shape[: along[a]]) for a in wide] != [*range(len(wide))]:
+        raise t.refuse(op, "of numbers at indices that count along another axis than they index")
     return free[0], t.b.reshape(parts[n.index_map.index(free[0])], kept)
 
 
@@ -83,12 +87,35 @@ def _components(t: Text, ids: Value, count: int) -> list[Value]:
     return [t.b.slice(ids, start, (*ids.shape[:-1], start[-1] + 1)) for start in starts]
 
 
-def _counts(t: Text, part: Value, axis: int, x: Value) -> bool:
-    """Whether indices are 0, 1, .. along the axis, as they stand."""
+def _counts(t: Text, part: Value, size: int) -> int | None:
+    """The axis of these indices along which they are 0, 1, .., size - 1 everywhere; None where there is none."""
+    steps: list[Op] = []
     while (op := t.maker(part, "broadcast", "reshape")) is not None:
+        steps.append(op)
         part = op.operands[0]
-    op = t.maker(part, "iota")
-    return op is not None and part.shape == (x.shape[axis],)
+    iota = t.maker(part, "iota")
+    if iota is None or part.shape != (size,):
+        return None
+    axis = 0
+    if size == 1:
+        return axis  # 0 is 0 along any
+    for op in reversed(steps):
+        if op.kind == "broadcast":
+            axis = op.attr("dims")[axis]
+        elif (axis := _moved(op, axis)) < 0:
+            return None
+        if op.result.shape[axis] != size:
+            return None
+    return axis
+
+
+def _moved(op: Op, axis: int) -> int:
+    """Where a reshape that only adds or drops axes of size 1 has an axis; -1 for another."""
+    old, new = op.operands[0].shape, op.result.shape
+    if [s for s in old if s != 1] != [s for s in new if s != 1]:
+        return -1
+    number = sum(s != 1 for s in old[:axis])
+    return [i for i, s in enumerate(new) if s != 1][number]
 
 
 def _one_hot(t: Text, labels: Value, like: TensorType, axis: int) -> Value:

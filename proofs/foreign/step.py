@@ -34,7 +34,7 @@ class Step:
 
     The function's results are the loss, a gradient for each of `trained`, and what else the text makes of some of them:
     `updates` has their names. `layers`: of each value the part of the net that it belongs to; `said`: what is assumed
-    of the text besides.
+    of the text besides. `source`: the text, with those of its values as results that the function's are to be.
     """
 
     function: Function
@@ -42,6 +42,7 @@ class Step:
     updates: tuple[str, ...]
     layers: Mapping[Value, str]
     said: tuple[str, ...]
+    source: Function
 
 
 def step_of(function: Function, loss: int, claims: Sequence[Claimed], zero: Collection[int] = ()) -> Step:
@@ -62,7 +63,7 @@ def step_of(function: Function, loss: int, claims: Sequence[Claimed], zero: Coll
         text.read(op, line if op.result in needed else f"{line} (vjp)")
     made = text.b.finish([(f"result{i}", text.of[v]) for i, v in enumerate(found)])
     trained, updates = (tuple(function.names[c.argument] for c in some) for some in (claims, new))
-    return Step(made, trained, updates, _layers(made), tuple(text.said))
+    return Step(made, trained, updates, _layers(made), tuple(text.said), _with(function, found))
 
 
 def _with(function: Function, results: Sequence[Value]) -> Function:

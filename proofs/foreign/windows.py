@@ -100,7 +100,9 @@ def reduce_window(t: Text, op: Op, args: list[Value]) -> Value:
     padded = t.maker(args[0], "pad")
     if by == "add" and stride == (1, 1) and padded is not None and t.loc.endswith(" (vjp)") and spread == (1, 1):
         dy, before = padded.operands[0], dict(padded.attrs)
-        if not before["low"][0] and not before["low"][3] and min(before["low"]) >= 0:
+        # more 0 around an image changes no sum; other numbers, what is cut off, and images between images do
+        plain = all(before[side][a] == 0 for side in ("low", "high", "interior") for a in (0, 3))
+        if plain and t.number(padded.operands[1]) == 0 and min(*before["low"], *before["high"]) >= 0:
             # every pixel sees the windows that saw it: h + (k - 1 - a) = low + s p
             stride = tuple(i + 1 for i in before["interior"][1:3])
             own = tuple(k - 1 - lo - b for k, lo, b in zip(kernel, low, before["low"][1:3], strict=True))

@@ -1,6 +1,7 @@
 """Proofs about texts that others made: JAX's lowering of a perceptron's SGD step and of a convolution net's gradients.
 
-The texts were printed by `jax.jit(step).lower(..).as_text()`; no test makes them.
+The texts were printed by `jax.jit(step).lower(..).as_text()`; no test makes them. Two more are small: windows of sums,
+and numbers of a tensor at labels.
 """
 
 from __future__ import annotations
@@ -25,10 +26,11 @@ from netc.proofs.foreign.step import Claimed, step_of
 from netc.proofs.prove import checked, places, prove_text
 from netc.proofs.terms import restart
 from netc.proofs_oracle.certificate.parse import parse
+from netc.proofs_oracle.certificate.same import same
 from tests.proofs.test_prove import prove_faults
 
 TEXTS = Path(__file__).parent / "texts"
-MLP, CNN = ((TEXTS / f"{name}.mlir").read_text() for name in ("mlp_sgd", "cnn"))
+MLP, CNN, POOL, NUMBERS = ((TEXTS / f"{name}.mlir").read_text() for name in ("mlp_sgd", "cnn", "pool", "numbers"))
 UPDATES = [Claimed(i, 1 + i, True) for i in range(4)]
 GRADIENTS = [Claimed(i, 1 + i) for i in range(6)]
 
@@ -39,7 +41,7 @@ def there() -> None:
 
 
 def proof(text: str, claims: list[Claimed]):
-    return prove_text("step.mlir", parse(text), 0, claims)
+    return prove_text("step.mlir", parse(text), 0, claims, compare=same)
 
 
 def run(text: str, args: list[np.ndarray]) -> list[np.ndarray]:
@@ -113,6 +115,65 @@ def test_a_fault_in_the_text_is_not_proven(fault):
         proof(text.replace(right, wrong), UPDATES)
 
 
+AROUND = "high = [0, 1, 0, 0], interior = [0, 0, 0, 0] : (tensor<2x3x1x3xf32>, tensor<f32>) -> tensor<2x5x1x3xf32>"
+PLAIN = "padding = dense<0> : tensor<4x2xi64>"
+TURNED = "(tensor<3x3x1xi32>, tensor<3x3x1xi32>, tensor<3x3x1xi32>) -> tensor<3x3x3xi32>"
+OTHERWISE = {
+    "a pad with ones": (
+        CNN,
+        GRADIENTS,
+        [("%cst_16 = stablehlo.constant dense<0.0", "%cst_16 = stablehlo.constant dense<1.0")],
+        "pad with another number than 0",
+    ),
+    "a pad that cuts": (
+        POOL,
+        GRADIENTS[:1],
+        [
+            (AROUND, AROUND.replace("high = [0, 1", "high = [0, -1").replace("2x5x1", "2x3x1")),
+            ("(%9, %10) <{base_dilations = array<i64: 1, 1, 1, 1>, " + PLAIN, "(%9, %10) <{base_dilations = array<i64: "
+             "1, 1, 1, 1>, padding = dense<[[0,0],[0,2],[0,0],[0,0]]> : tensor<4x2xi64>"),
+            (": (tensor<2x5x1x3xf32>", ": (tensor<2x3x1x3xf32>"),
+        ],
+        r"the gradient of arg0 is not shown to be the derivative; .* of line \d+ \(vjp\): pad",
+    ),
+    "indices of a transposed gradient": (
+        NUMBERS,
+        GRADIENTS[:1],
+        [
+            (
+                '%33 = "stablehlo.scatter"(%32, %24',
+                f'%99 = stablehlo.concatenate %22, %21, %23, dim = 2 : {TURNED}\n%33 = "stablehlo.scatter"(%32, %99',
+            )
+        ],
+        "scatter of numbers at indices that count along another axis than they index",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", OTHERWISE)
+def test_a_text_that_looks_like_another_is_refused(fault):
+    """As it is, it is proven; with the fault, which pads and indices that are not read whole would hide, it is not."""
+    text, claims, edits, said = OTHERWISE[fault]
+    if text is not CNN:
+        proof(text, claims)
+    for right, wrong in edits:
+        assert text.count(right) == 1
+        text = text.replace(right, wrong)
+    with pytest.raises(NetcError, match=said):
+        proof(text, claims)
+
+
+def test_what_was_read_is_compared_with_the_text():
+    """A function that is right, but not the text's: whatever was read wrongly is found before anything is proven."""
+    read, other = (
+        step_of(parse(text), 0, UPDATES)
+        for text in (MLP, MLP.replace("stablehlo.add %arg2, %6", "stablehlo.subtract %arg2, %6"))
+    )
+    same(read.source, read.function)
+    with pytest.raises(UserError, match="a text that it reads as it computes, got result1 with other numbers"):
+        same(other.source, read.function)
+
+
 def test_the_kernel_refuses_faults(tmp_path):
     """The right text's proof about a wrong text, in which a sign is lost; and with an operand transposed."""
     there()
@@ -149,6 +210,10 @@ def test_an_operation_without_a_meaning_has_its_line():
             "no result is a multiple of the derivative of result 0 by an argument; say which by `wrt=ARGUMENT=RESULT`",
         ),
         (("--loss", "none"), "prove wants the loss among the results, got --loss none; let the step return it, too"),
+        (
+            ("--loss", "crossEntropy"),
+            "--loss wants, of a text, the number of the result that is the loss, got crossEnt",
+        ),
         (("--batch", "2"), "--batch wants a NET, and its text is there already"),
     ],
 )
