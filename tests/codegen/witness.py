@@ -62,9 +62,9 @@ def by_evaluator(module: Module, args: Sequence[Array], dtype: Any = "f64", name
     return run(module, name, args, dtype)
 
 
-def module_of(make: Any, *types: TensorType, name: str = "f") -> Module:
-    """A module whose function `name` is what `make(builder, *values)` gives: a value or several."""
-    b = Builder(name)
+def module_of(make: Any, *types: TensorType) -> Module:
+    """A module whose function `f` is what `make(builder, *values)` gives: a value or several."""
+    b = Builder("f")
     made = make(b, *[b.parameter(f"a{i}", t) for i, t in enumerate(types)])
     results: list[Value] = [made] if isinstance(made, Value) else list(made)
     return Module("made", (b.finish([(f"r{i}", v) for i, v in enumerate(results)]),))

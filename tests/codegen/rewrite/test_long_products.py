@@ -13,8 +13,8 @@ from tests.codegen.witness import by_evaluator, module_of
 LARGE, PIECE = 64 << 10, 16 << 10
 
 
-def product(x, y, contract, batch=((), ()), name="f"):
-    return module_of(lambda b, u, v: b.dot(u, v, contract, batch), TensorType(x), TensorType(y), name=name)
+def product(x, y, contract, batch=((), ())):
+    return module_of(lambda b, u, v: b.dot(u, v, contract, batch), TensorType(x), TensorType(y))
 
 
 def dots(module: Module):

@@ -373,7 +373,7 @@ def test_the_pipeline_is_what_it_says():
     names = {family: [name for name, _ in passes(family)] for family in FAMILIES}
     fences = ["fence_rounded_operands", "fence_gelu", "fence_loss", "fence_gradients", "fence_norms"]
     common = ["dce", "fold", "cse", "select_forms", "sum_before_products", "split_reductions", "fold", "cse", "dce"]
-    on_cpu = [*common[:6], "cut_long_products", "sum_in_blocks", *common[6:]]
+    on_cpu = [*common[:6], "cut_long_products", *common[6:]]
     last = ["part_joint_barriers", "update_in_place"]
     assert names == {
         "cpu": ["buckets", *fences, *on_cpu, "part_joined_sums", "part_lookups", *last],
