@@ -15,7 +15,7 @@ from netc.netspec.types import DType
 DTYPES: Mapping[str, DType] = {"s": "f32", "d": "f64"}
 """BLAS's letters for the types of numbers, which may stand before a routine's name."""
 COMPLEX = ("c", "z")
-OF_COMPLEX = frozenset(("dotu", "dotc", "geru", "gerc", "hemv", "hemm", "herk", "her2k", "syr2k"))
+OF_COMPLEX = frozenset(("dotu", "dotc", "geru", "gerc", "hemv", "hemm", "herk", "her2k"))
 
 
 def find_routine(word: str, dtype: DType | None = None) -> tuple[Routine, DType]:
@@ -26,7 +26,7 @@ def find_routine(word: str, dtype: DType | None = None) -> tuple[Routine, DType]
     name = word.lower()
     if name in ROUTINES:
         return ROUTINES[name], dtype or "f32"
-    kind, rest = name[:1], _without_letter(name)
+    kind, rest = _split(name)
     if rest in ROUTINES and kind in DTYPES:
         if dtype not in (None, DTYPES[kind]):
             raise UserError(f"`routine` {word} is of {DTYPES[kind]}, got `dtype={dtype}`; leave one of the two out")
@@ -41,9 +41,9 @@ def find_routine(word: str, dtype: DType | None = None) -> tuple[Routine, DType]
     raise UserError(f"`routine` wants a routine of BLAS, got {word[:40]!r}; {hint}")
 
 
-def _without_letter(name: str) -> str:
-    """`gemm` of dgemm, and `iamax` of idamax."""
-    return name[0] + name[2:] if name[:1] == "i" and len(name) > 2 else name[1:]
+def _split(name: str) -> tuple[str, str]:
+    """The letter of the type, and the routine: d and `gemm` of dgemm, d and `iamax` of idamax."""
+    return (name[1:2], name[0] + name[2:]) if name[:1] == "i" else (name[:1], name[1:])
 
 
 def check_sizes(routine: Routine, given: Sizes) -> Sizes:

@@ -41,7 +41,10 @@ def routine_options(command: Command) -> Command:
 
 @click.group()
 def blas() -> None:
-    """Routines of BLAS, levels 1 to 3, as programs: ROUTINE is gemm, or sgemm or dgemm."""
+    """19 routines of BLAS, of levels 1 to 3, as programs: ROUTINE is gemm, or sgemm or dgemm.
+
+    Not there: syr, syr2, syr2k, rotg, rotm, and the banded and packed routines.
+    """
 
 
 @blas.command("ls")

@@ -45,7 +45,10 @@ OF_BOTH = frozenset(("net", "loss", "ask", "as_json", "out"))
 )  # fmt: skip
 @click.option("--check", "ask", is_flag=True, help="Let Lean check the file.")
 @json_option
-@click.option("-o", "--out", type=click.Path(path_type=Path), help="Write the Lean file here.  [default: NET.lean]")
+@click.option(
+    "-o", "--out", type=click.Path(path_type=Path),
+    help="Write the Lean file here.  [default: NAME.proof.lean; none with --check]",
+)  # fmt: skip
 def prove(
     net: str | None, manifest: Path | None, function: str | None, wrt: tuple[str, ...], updates: tuple[str, ...],
     ask: bool, as_json: bool, out: Path | None, **words: Any,
@@ -72,6 +75,7 @@ def prove(
         prove_update(_optimizer(), ask, as_json, out)
         return
     refuse_unused(net, OF_FILE, OF_BOTH)
+    _refuse_input(net, out)
     said = None
     if is_text(net):
         from netc.cli.prove_text import prove_file
@@ -88,7 +92,8 @@ def prove(
             path.write_text(proof.text, encoding="utf-8")
             answer: Checked | None = checked(proof, path)
     else:
-        path = out or Path(f"{Path(proof.subject).stem}.lean")
+        path = out or Path(f"{Path(proof.subject).stem}.proof.lean")
+        _refuse_input(net, path)
         write_whole(path, proof.text)
         answer = checked(proof, path) if ask else None
     if as_json:
@@ -102,6 +107,13 @@ def prove(
 
 
 next(p for p in prove.params if p.name == "loss").type = LossWord(LOSSES)
+
+
+def _refuse_input(net: str, out: Path | None) -> None:
+    """Raise UserError where the file to write is the one that NET is read from."""
+    read = next((p for p in (Path(net), Path(net.rpartition(":")[0])) if p.is_file()), None)
+    if out is not None and read is not None and out.exists() and out.samefile(read):
+        raise UserError(f"-o wants another file than the one that is proven, got {out}; give another name")
 
 
 def _optimizer() -> str:

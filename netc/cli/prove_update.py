@@ -27,7 +27,7 @@ def prove_update(word: str, ask: bool, as_json: bool, out: Path | None) -> None:
             path.write_text(proof.text, encoding="utf-8")
             answer: Checked | None = checked(proof, path)
     else:
-        path = out or Path(f"{word}.lean")
+        path = out or Path(f"{word}.proof.lean")
         write_whole(path, proof.text)
         answer = checked(proof, path) if ask else None
     if as_json:
