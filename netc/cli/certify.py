@@ -20,7 +20,7 @@ from netc.cli.program import program_request
 from netc.cli.recipe_options import recipe_options, replicas_option
 from netc.cli.sections import Sectioned
 from netc.cli.spelling import spelled_here
-from netc.cli.text_files import LossWord, is_text, manifest_of, program_of, refuse_unused
+from netc.cli.text_files import LossWord, file_options, is_text, manifest_of, program_of, refuse_unused
 from netc.netspec.loss import LOSSES
 
 if TYPE_CHECKING:
@@ -61,15 +61,7 @@ OF_BOTH = frozenset(("net", "loss", "primes", "points", "seed", "literals", "as_
     "--literals", type=click.Choice(("rounded", "exact")), default="rounded", show_default=True,
     help="Read 0.33333334 as 1/3, or as the exact dyadic number.",
 )  # fmt: skip
-@click.option("--manifest", type=click.Path(path_type=Path), help="For FILE: the JSON manifest that emit-mlir wrote.")
-@click.option("--function", help="For FILE: the function to check.  [default: train_step, or main]")
-@click.option(
-    "--wrt", multiple=True, metavar="ARGUMENT=RESULT", help="For FILE: which result is the gradient of which argument."
-)
-@click.option(
-    "--update", "updates", multiple=True, metavar="ARGUMENT=RESULT:RULE",
-    help="For FILE: which result updates which argument: 0=0:sgd, 0=0:momentum:STATE or 0=0:adam:STATE=RESULT.",
-)  # fmt: skip
+@file_options("check")
 @click.option("--scale", default="1", metavar="FRACTION", help="For FILE: results are this times the gradients.")
 @click.option(
     "--ids",

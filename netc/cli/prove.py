@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +12,11 @@ from netc.cli.console import say
 from netc.cli.lean_config import config_option
 from netc.cli.options import complete_net, given, json_option, net_options, print_json
 from netc.cli.program import program_request
+from netc.cli.proof_file import show_answer, written
 from netc.cli.prove_update import prove_update
 from netc.cli.recipe_options import recipe_options
 from netc.cli.sections import Sectioned
-from netc.cli.text_files import LossWord, is_text, refuse_unused
+from netc.cli.text_files import LossWord, file_options, is_text, refuse_unused
 from netc.netspec.errors import UserError
 from netc.netspec.loss import LOSSES
 
@@ -34,15 +35,7 @@ OF_BOTH = frozenset(("net", "loss", "ask", "as_json", "out"))
 @click.option("--batch", type=click.IntRange(min=1), default=3, show_default=True, help="Batch size; a variable there.")
 @config_option
 @recipe_options
-@click.option("--manifest", type=click.Path(path_type=Path), help="For FILE: the JSON manifest that emit-mlir wrote.")
-@click.option("--function", help="For FILE: the function to prove.  [default: train_step, or main]")
-@click.option(
-    "--wrt", multiple=True, metavar="ARGUMENT=RESULT", help="For FILE: which result is the gradient of which argument."
-)
-@click.option(
-    "--update", "updates", multiple=True, metavar="ARGUMENT=RESULT:RULE",
-    help="For FILE: which result updates which argument: 0=0:sgd, 0=0:momentum:STATE or 0=0:adam:STATE=RESULT.",
-)  # fmt: skip
+@file_options("prove")
 @click.option("--check", "ask", is_flag=True, help="Let Lean check the file.")
 @json_option
 @click.option(
@@ -67,7 +60,6 @@ def prove(
     """
     from netc.proofs.lean import lean
     from netc.proofs.prove import checked, prove
-    from netc.runtime.files import write_whole
 
     if ask:
         lean()  # before any work
@@ -86,22 +78,15 @@ def prove(
         )  # fmt: skip
     else:
         proof = prove(program_request(net, 3).build())
-    if out is None and ask:
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "proof.lean"
-            path.write_text(proof.text, encoding="utf-8")
-            answer: Checked | None = checked(proof, path)
-    else:
-        path = out or Path(f"{Path(proof.subject).stem}.proof.lean")
-        _refuse_input(net, path)
-        write_whole(path, proof.text)
-        answer = checked(proof, path) if ask else None
+    path = None if out is None and ask else out or Path(f"{Path(proof.subject).stem}.proof.lean")
+    _refuse_input(net, path)
+    answer = written(proof.text, path, partial(checked, proof) if ask else None)
     if as_json:
         print_json(proof.to_json(answer))
     else:
         if said is not None:
             say(said)
-        _show(proof, answer, None if out is None and ask else path)
+        _show(proof, answer, path)
     if answer is not None and not answer.holds:
         click.get_current_context().exit(1)
 
@@ -135,16 +120,4 @@ def _show(proof: Proof, answer: Checked | None, path: Path | None) -> None:
     print_line(f"{proof.subject}: {counted}; {proof.lines:,} lines of Lean in {proof.seconds:.1f} s")
     for sentence in proof.assumptions:
         print_line(f"assumed: {sentence}")
-    if path is not None:
-        print_line(f"written to {path}")
-    if answer is None:
-        print_line("not checked; --check lets Lean check it")
-    elif answer.holds:
-        print_line(
-            f"the gradients are the derivative: Lean's kernel takes it, without an axiom, in {answer.seconds:.1f} s"
-        )
-    else:
-        for place in places(proof, answer.messages):
-            say(f"not shown at: {place}")
-        print_line(answer.messages[:2000])
-        print_line(f"Lean refuses it after {answer.seconds:.1f} s")
+    show_answer(answer, path, "the gradients are the derivative", lambda messages: places(proof, messages))

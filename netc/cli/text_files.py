@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
 import click
 from click.core import ParameterSource
 
+from netc.cli.options import Command
 from netc.cli.recipe_options import Word
 from netc.netspec.errors import UserError
 from netc.netspec.text_file import read_bytes, read_text
@@ -25,6 +26,31 @@ class LossWord(Word):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """The word, number or `none`."""
         return value if str(value).isdigit() or value == "none" else super().convert(value, param, ctx)
+
+
+def file_options(verb: str) -> Callable[[Command], Command]:
+    """Add `--manifest`, `--function`, `--wrt` and `--update`, which say what of a text there is to `verb`."""
+    options = (
+        click.option(
+            "--manifest", type=click.Path(path_type=Path), help="For FILE: the JSON manifest that emit-mlir wrote."
+        ),
+        click.option("--function", help=f"For FILE: the function to {verb}.  [default: train_step, or main]"),
+        click.option(
+            "--wrt", multiple=True, metavar="ARGUMENT=RESULT",
+            help="For FILE: which result is the gradient of which argument.",
+        ),
+        click.option(
+            "--update", "updates", multiple=True, metavar="ARGUMENT=RESULT:RULE",
+            help="For FILE: which result updates which argument: 0=0:sgd, 0=0:momentum:STATE or 0=0:adam:STATE=RESULT.",
+        ),
+    )  # fmt: skip
+
+    def add(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
 
 
 def is_text(net: str) -> bool:
