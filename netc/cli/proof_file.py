@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from netc.cli.console import say
 
 if TYPE_CHECKING:
     from netc.proofs.lean import Checked
+    from netc.proofs.optimizer import OptimizerProof
+    from netc.proofs.prove import Proof
+
+P = TypeVar("P", "Proof", "OptimizerProof")
+UNCHECKED = "not checked: these are statements for Mathlib; without --mathlib the file has the proof, for --check"
 
 
 def written(text: str, path: Path | None, check: Callable[[Path], Checked] | None) -> Checked | None:
@@ -26,16 +32,47 @@ def written(text: str, path: Path | None, check: Callable[[Path], Checked] | Non
         return check(path) if check else None
 
 
+def file_of(name: str, mathlib: bool) -> Path:
+    """The file's name where none is asked for."""
+    return Path(f"{name}.mathlib.lean" if mathlib else f"{name}.proof.lean")
+
+
+def over_mathlib(proof: P) -> P:
+    """The same with the text for Mathlib."""
+    from netc.proofs.mathlib import of_proof
+
+    return replace(proof, text=of_proof(proof.text))
+
+
+def write_library(as_json: bool, out: Path | None) -> None:
+    """Write the library's statements over Mathlib, and say where."""
+    from netc.cli.options import print_json
+    from netc.cli.views.table import print_line
+    from netc.proofs.mathlib import of_library
+
+    path, text = out or file_of("netc", True), of_library()
+    written(text, path, None)
+    if as_json:
+        print_json({"format": 1, "subject": "the library", "lines": text.count("\n"), "checked": None})
+        return
+    print_line(f"the library: {text.count('theorem ')} theorems; {text.count(chr(10)):,} lines of Lean")
+    print_line(f"written to {path}")
+    print_line(
+        "not checked: these are statements for Mathlib; proofs/lean has them with proofs, which each file begins with"
+    )
+
+
 def show_answer(
-    answer: Checked | None, path: Path | None, claim: str, places: Callable[[str], Iterable[str]] = lambda messages: ()
-) -> None:
+    answer: Checked | None, path: Path | None, claim: str, places: Callable[[str], Iterable[str]] = lambda messages: (),
+    *, mathlib: bool = False,
+) -> None:  # fmt: skip
     """Where the file is, and whether Lean takes the claim; `places` are those that its messages are about."""
     from netc.cli.views.table import print_line
 
     if path is not None:
         print_line(f"written to {path}")
     if answer is None:
-        print_line("not checked; --check lets Lean check it")
+        print_line(UNCHECKED if mathlib else "not checked; --check lets Lean check it")
     elif answer.holds:
         print_line(f"{claim}: Lean's kernel takes it, without an axiom, in {answer.seconds:.1f} s")
     else:

@@ -12,7 +12,7 @@ from netc.cli.console import say
 from netc.cli.lean_config import config_option
 from netc.cli.options import complete_net, given, json_option, net_options, print_json
 from netc.cli.program import program_request
-from netc.cli.proof_file import show_answer, written
+from netc.cli.proof_file import file_of, over_mathlib, show_answer, write_library, written
 from netc.cli.prove_update import prove_update
 from netc.cli.recipe_options import recipe_options
 from netc.cli.sections import Sectioned
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 
 OF_FILE = frozenset(("manifest", "function", "wrt", "updates"))
-OF_BOTH = frozenset(("net", "loss", "ask", "as_json", "out"))
+OF_FILES = frozenset(("ask", "mathlib", "as_json", "out"))
+OF_BOTH = OF_FILES | {"net", "loss"}
 
 
 @click.command(cls=Sectioned)
@@ -37,6 +38,7 @@ OF_BOTH = frozenset(("net", "loss", "ask", "as_json", "out"))
 @recipe_options
 @file_options("prove")
 @click.option("--check", "ask", is_flag=True, help="Let Lean check the file.")
+@click.option("--mathlib", is_flag=True, help="State the theorems over Mathlib, unchecked and without proofs.")
 @json_option
 @click.option(
     "-o", "--out", type=click.Path(path_type=Path),
@@ -44,7 +46,7 @@ OF_BOTH = frozenset(("net", "loss", "ask", "as_json", "out"))
 )  # fmt: skip
 def prove(
     net: str | None, manifest: Path | None, function: str | None, wrt: tuple[str, ...], updates: tuple[str, ...],
-    ask: bool, as_json: bool, out: Path | None, **words: Any,
+    ask: bool, mathlib: bool, as_json: bool, out: Path | None, **words: Any,
 ) -> None:  # fmt: skip
     """Write a proof, for Lean 4, that a train step's gradients are the derivative of the loss that it computes.
 
@@ -57,14 +59,22 @@ def prove(
 
     Without NET, --optimizer KIND: that the update that netc emits is the one that the optimizer's paper states, for all
     inputs and options.
+
+    --mathlib writes the statements for use with Mathlib, over its `CommRing` and `Finset.sum`, without proofs; without
+    NET and --optimizer those of the library that proofs are made of.
     """
     from netc.proofs.lean import lean
     from netc.proofs.prove import checked, prove
 
+    if ask and mathlib:
+        raise UserError("--mathlib wants no --check, got both: no Mathlib is here to check by; leave out one of them")
     if ask:
         lean()  # before any work
+    if net is None and mathlib and not _stated():
+        write_library(as_json, out)
+        return
     if net is None:
-        prove_update(_optimizer(), ask, as_json, out)
+        prove_update(_optimizer(), ask, as_json, out, mathlib=mathlib)
         return
     refuse_unused(net, OF_FILE, OF_BOTH)
     _refuse_input(net, out)
@@ -78,15 +88,17 @@ def prove(
         )  # fmt: skip
     else:
         proof = prove(program_request(net, 3).build())
-    path = None if out is None and ask else out or Path(f"{Path(proof.subject).stem}.proof.lean")
+    path = None if out is None and ask else out or file_of(Path(proof.subject).stem, mathlib)
     _refuse_input(net, path)
+    if mathlib:
+        proof = over_mathlib(proof)
     answer = written(proof.text, path, partial(checked, proof) if ask else None)
     if as_json:
         print_json(proof.to_json(answer))
     else:
         if said is not None:
             say(said)
-        _show(proof, answer, path)
+        _show(proof, answer, path, mathlib)
     if answer is not None and not answer.holds:
         click.get_current_context().exit(1)
 
@@ -101,16 +113,21 @@ def _refuse_input(net: str, out: Path | None) -> None:
         raise UserError(f"-o wants another file than the one that is proven, got {out}; give another name")
 
 
+def _stated() -> dict[str, Any]:
+    """What is asked for besides files."""
+    return {name: value for name, value in given().items() if name not in OF_FILES}
+
+
 def _optimizer() -> str:
     """What is to be proven without a net."""
-    stated = {name: value for name, value in given().items() if name not in ("ask", "as_json", "out")}
+    stated = _stated()
     if [*stated] == ["optimizer"]:
         return str(stated["optimizer"])
     beside = ", ".join(f"`{name}`" for name in stated) or "nothing else"
     raise UserError(f"prove wants a NET, or `optimizer` alone, got no NET and {beside}; netc ls shows nets")
 
 
-def _show(proof: Proof, answer: Checked | None, path: Path | None) -> None:
+def _show(proof: Proof, answer: Checked | None, path: Path | None, mathlib: bool) -> None:
     from netc.cli.views.table import print_line
     from netc.proofs.prove import places
 
@@ -120,4 +137,6 @@ def _show(proof: Proof, answer: Checked | None, path: Path | None) -> None:
     print_line(f"{proof.subject}: {counted}; {proof.lines:,} lines of Lean in {proof.seconds:.1f} s")
     for sentence in proof.assumptions:
         print_line(f"assumed: {sentence}")
-    show_answer(answer, path, "the gradients are the derivative", lambda messages: places(proof, messages))
+    show_answer(
+        answer, path, "the gradients are the derivative", lambda messages: places(proof, messages), mathlib=mathlib
+    )

@@ -47,6 +47,10 @@ def said(tmp_path, monkeypatch, capfd):
         (("train", NET, "--data", "array:d.npz"), "got 'array:d.npz'; did you mean arrays:d.npz?"),
         (("train", NET, "--data", "arrays:d.npz", "--data-dir", "."), "arrays:d.npz wants no --data-dir, got .;"),
         (("train", NET, "--data", "arrays:d.npz"), "got d.npz: no such file"),
+        (
+            ("prove", NET, "--mathlib", "--check"),
+            "--mathlib wants no --check, got both: no Mathlib is here to check by;",
+        ),
         (("prove", "--batch", "2"), "wants a NET, or --optimizer alone, got no NET and --batch; netc ls shows nets"),
     ],
 )
