@@ -14,6 +14,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from netc.netspec import child
 from netc.netspec.errors import UserError
 from netc.netspec.install import install_extra
 
@@ -86,13 +87,13 @@ def lean() -> Lean:
 
 
 def check(path: Path, *, limit: float = 3600) -> Checked:
-    """Let Lean check a file, for at most `limit` seconds. Raises UserError without a Lean."""
+    """Let Lean check a file, for at most `limit` seconds of work. Raises UserError without a Lean."""
     import time
 
     command = lean().command
     start = time.perf_counter()
     try:
-        done = subprocess.run([*command, str(path)], capture_output=True, text=True, timeout=limit, check=False)
+        done = child.run([*command, str(path)], limit, text=True)
     except subprocess.TimeoutExpired:
         return Checked(False, f"not done after {limit:.0f} s", limit)
     messages = (done.stdout + done.stderr).strip()

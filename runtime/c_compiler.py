@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
+from netc.netspec import child
 from netc.netspec.errors import UserError
 from netc.runtime.cache.store import Cache, CacheKey, Entry
 from netc.runtime.compile import LONGEST_COMPILE, CompileError, host_cpu
@@ -92,11 +93,8 @@ def c_compiler() -> CCompiler:
 
 
 def ran(command: Sequence[str], longest: float) -> subprocess.CompletedProcess[str]:
-    """A compiler's run, with what it said. Raises OSError, or TimeoutExpired after `longest` seconds."""
-    return subprocess.run(
-        command, capture_output=True, text=True, timeout=longest, check=False, errors="replace",
-        stdin=subprocess.DEVNULL,
-    )  # fmt: skip
+    """A compiler's run, with what it said. Raises OSError, or TimeoutExpired after `longest` seconds of work."""
+    return child.run(command, longest, text=True, errors="replace", stdin=subprocess.DEVNULL)
 
 
 def refusal(done: subprocess.CompletedProcess[str]) -> str:

@@ -15,6 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from netc.netspec import child
 from netc.netspec.errors import NetcError, UserError
 from netc.runtime.cache.store import Cache, CacheKey, Entry, Notice
 from netc.runtime.compile_watch import watched
@@ -115,7 +116,7 @@ def compile_cached(text: str, target: Target, label: str, cache: Cache) -> Entry
 def compile_text(
     text: str, target: Target, output: Path, longest: float = LONGEST_COMPILE, notice: Notice | None = None
 ) -> None:
-    """Run iree-compile, `longest` seconds at most; as long again where it crashed.
+    """Run iree-compile, `longest` seconds of work at most; as long again where it crashed.
 
     `notice` is told a few times a second, by another thread, how far it is. What is compiled does not depend on that.
     Raises CompileError with the compiler's own first sentence and, where that is known, what to do instead.
@@ -144,10 +145,9 @@ def compile_text(
 
 def _run(command: list[str], folder: str, longest: float, target: Target) -> subprocess.CompletedProcess[str]:
     try:
-        return subprocess.run(
-            command, capture_output=True, text=True, timeout=longest, check=False, errors="replace", cwd=folder,
-            env={**os.environ, "TMPDIR": folder},
-        )  # fmt: skip
+        return child.run(
+            command, longest, text=True, errors="replace", cwd=folder, env={**os.environ, "TMPDIR": folder}
+        )
     except subprocess.TimeoutExpired as error:
         raise CompileError(
             f"iree-compile for {target.word} took more than {longest:g} s; try a smaller net{_hint(target, '')}"

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from netc import __version__
+from netc.netspec import child
 from netc.netspec.install import install_extra
 from netc.runtime.cache.store import Cache, data_cache
 from netc.runtime.compile import COMPILER, RUNTIME, version_of
@@ -172,9 +173,7 @@ def _probe(question: str, about: str) -> dict[str, Any]:
     command = [sys.executable, "-P", "-m", "netc.runtime.measure.probe", question, about]
     with tempfile.TemporaryFile("w+", errors="replace") as out, tempfile.TemporaryFile("w+", errors="replace") as err:
         try:  # files, not pipes: what a killed process leaves behind cannot hold a file open against us
-            done = subprocess.run(
-                command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, timeout=LONGEST_PROBE, check=False
-            )
+            done = child.run(command, LONGEST_PROBE, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
         except subprocess.TimeoutExpired:
             return {"problem": f"no answer within {LONGEST_PROBE} s", "late": True}
         last = _last_line(out)

@@ -15,11 +15,12 @@ from jaxlib.mlir._mlir_libs import _jax_mlir_ext
 from jaxlib.mlir.dialects import chlo, func, sdy, stablehlo
 
 from netc.codegen.text import modules_in
+from netc.netspec.child import run
 from netc.netspec.errors import UserError
 
 MAGIC = b"ML\xefR"  # of MLIR's bytecode
 PORTABLE = b"StableHLO_v"  # its producer, where it is a portable artefact
-PATIENCE = 30  # seconds for bytecode
+PATIENCE = 30  # seconds of the processor for bytecode
 REFUSED = 3  # exit code of the process that reads it
 FOREIGN = frozenset({"iree_tensor_ext.compute_barrier.start", "flow.tensor.barrier"})  # what a text for IREE has of it
 LONGEST = 160  # characters of a line, or of a reason, that a message shows
@@ -116,16 +117,13 @@ def _known(module: Any) -> Any:
 def _of_bytecode(program: bytes) -> str:
     """The text of bytecode, written out by another process: on damaged bytecode MLIR may abort."""
     try:
-        done = subprocess.run(
-            [sys.executable, "-c", f"from {__name__} import write_out; write_out()"],
-            input=program, capture_output=True, timeout=PATIENCE, check=False,
-        )  # fmt: skip
+        done = run([sys.executable, "-c", f"from {__name__} import write_out; write_out()"], PATIENCE, given=program)
     except subprocess.TimeoutExpired as error:
         raise UserError(
-            f"wants whole MLIR bytecode, got some that MLIR does not end reading in {PATIENCE} s"
+            f"wants whole MLIR bytecode, got some that MLIR does not end reading in {PATIENCE} s of work"
         ) from error
     if not done.returncode:
-        return done.stdout.decode("utf-8", "replace")
+        return str(done.stdout, "utf-8", "replace")
     said = done.stderr.decode("utf-8", "replace").strip() if done.returncode == REFUSED else "it aborts on it"
     raise UserError(f"wants whole MLIR bytecode, got what MLIR refuses: {_short(said)}")
 

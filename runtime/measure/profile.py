@@ -25,6 +25,7 @@ import numpy as np
 from netc.codegen.location import forward_first, location_of, phases_of
 from netc.codegen.program import Program
 from netc.codegen.rewrite.form_overrides import NO_OVERRIDES, FormOverrides
+from netc.netspec import child
 from netc.netspec.errors import NetcError, UserError
 from netc.runtime.backends.iree import MALLOPT, WORKER_STACK
 from netc.runtime.backends.protocol import Array
@@ -198,13 +199,11 @@ def _run(
 
 def _output(command: tuple[str, ...]) -> str:
     try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=LONGEST, check=False, errors="replace",
-            env=os.environ | MALLOC,
-        )  # fmt: skip
+        done = child.run(command, LONGEST, text=True, errors="replace", env=os.environ | MALLOC)
     except subprocess.TimeoutExpired as error:
         raise NetcError(f"the profiled steps took more than {LONGEST} s; lower `steps` or `batch`") from error
     if done.returncode != 0:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
         raise NetcError(f"{Path(command[0]).name} failed ({last[:200]}); run it by hand to see all that it says")
-    return done.stdout
+    said: str = done.stdout
+    return said

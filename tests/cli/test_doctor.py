@@ -2,7 +2,6 @@
 
 import json
 import re
-import subprocess
 import sys
 import tomllib
 from dataclasses import replace
@@ -111,12 +110,12 @@ def test_the_report_fits_a_terminal(monkeypatch, columns):
 
 def behave(monkeypatch, script, longest=60):
     """Let every probe be this script."""
-    run = subprocess.run
+    run = module.child.run
 
-    def other(command, **options):
-        return run([sys.executable, "-c", script], **options)
+    def other(command, *limits, **options):
+        return run([sys.executable, "-c", script], *limits, **options)
 
-    monkeypatch.setattr(module.subprocess, "run", other)
+    monkeypatch.setattr(module.child, "run", other)
     monkeypatch.setattr(module, "LONGEST_PROBE", longest)
 
 

@@ -95,7 +95,7 @@ def test_a_compiler_that_finds_its_disk_full_blames_the_caches_folder(netc, arte
     class Done:
         returncode, stderr, stdout = 1, "LLVM ERROR: IO failure on output stream: No space left on device", ""
 
-    monkeypatch.setattr(module.subprocess, "run", lambda *a, **k: Done)
+    monkeypatch.setattr(module.child, "run", lambda *a, **k: Done)
     code, _, said = netc("compile", "tiny.toml", "--batch", "3", "-o", "made.vmfb")
     assert code == 1 and f"the cache wants room for a compiled artefact, got {artefacts}" in said
 

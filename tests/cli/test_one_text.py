@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -24,7 +23,7 @@ def place(tmp_path):
 def given(monkeypatch):
     """What compilers are given, in order: the files of iree-compile's commands, the texts for XLA's client."""
     found = []
-    run, client = subprocess.run, XlaLoaded.__init__
+    run, client = compiling.child.run, XlaLoaded.__init__
 
     def watched(command, *rest, cwd=None, **options):
         if Path(command[0]).name == "iree-compile":
@@ -46,7 +45,7 @@ def given(monkeypatch):
         client(self, source)
         self._client = Client(self._client)
 
-    monkeypatch.setattr(compiling.subprocess, "run", watched)
+    monkeypatch.setattr(compiling.child, "run", watched)
     monkeypatch.setattr(XlaLoaded, "__init__", opened)
     return found
 

@@ -100,7 +100,7 @@ class Done:
     ],
 )
 def test_what_the_compiler_says_is_one_line(code, stderr, sentence, monkeypatch, tmp_path):
-    monkeypatch.setattr(subprocess, "run", lambda *a, **k: Done(code, stderr))
+    monkeypatch.setattr(module.child, "run", lambda *a, **k: Done(code, stderr))
     with pytest.raises(CompileError) as caught:
         compile_text(GOOD, CPU, tmp_path / "x.vmfb")
     assert sentence in str(caught.value)
@@ -136,21 +136,21 @@ def test_the_artefact_does_not_depend_on_the_compilers_checks(monkeypatch, tmp_p
 def test_a_crash_is_run_again_with_the_compilers_checks(word, code, checked, said, monkeypatch, tmp_path):
     commands = []
 
-    def run(command, **kwargs):
+    def run(command, longest, **kwargs):
         commands.append(command)
         return Done(code, "error: first") if len(commands) == 1 else Done(1, "error: invalid after pass z")
 
-    monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setattr(module.child, "run", run)
     with pytest.raises(CompileError, match=said):
         compile_text(GOOD, parse_target(word), tmp_path / "x.vmfb")
     assert ["--verify=false" not in c for c in commands] == checked
 
 
 def test_a_hanging_compiler_is_stopped(monkeypatch, tmp_path):
-    def hang(*args, timeout, **kwargs):
-        raise subprocess.TimeoutExpired(args, timeout)
+    def hang(command, longest, **kwargs):
+        raise subprocess.TimeoutExpired(command, longest)
 
-    monkeypatch.setattr(subprocess, "run", hang)
+    monkeypatch.setattr(module.child, "run", hang)
     with pytest.raises(CompileError, match="took more than 3600 s; try a smaller net"):
         compile_text(GOOD, CPU, tmp_path / "x.vmfb")
 
