@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from netc.netspec.augment import Augment
-from netc.requests import stored_data
-from netc.runtime.cache.store import data_cache
+from netc.runtime.cache.folders import data_cache
 from netc.runtime.data import catalog
 from netc.runtime.data.catalog import Status
 from netc.runtime.data.dataset import Dataset
+from netc.training_data import stored_data
 
 __all__ = ["Augment", "Dataset", "fetch", "load", "ls"]
 

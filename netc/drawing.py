@@ -9,7 +9,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from netc.codegen.generator import Drawn, problems_of
+from netc.codegen.generator import problems_of
+from netc.codegen.reverse_process import Drawn
 from netc.netspec.errors import SpecError, UserError
 from netc.programs import refuse_unknown
 from netc.runtime.backends.protocol import Array

@@ -209,7 +209,7 @@ def quiet(text: str) -> None:
 
 def tuned_choices(target: str, note: Callable[[str], None] = quiet) -> FormOverrides:
     """What `netc tune` kept on this machine for a target: forms of single convolutions."""
-    from netc.runtime.cache.store import cache_root
+    from netc.runtime.cache.folders import cache_root
     from netc.runtime.measure.tuned import choices_for
     from netc.runtime.target import parse_target
 

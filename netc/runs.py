@@ -12,7 +12,6 @@ import numpy as np
 
 from netc.netspec.batch import Batch, parse_batch
 from netc.netspec.errors import UserError
-from netc.requests import data_for, sized
 from netc.runtime import evaluate as library
 from netc.runtime.backends.protocol import Array
 from netc.runtime.cache.store import Cache
@@ -30,6 +29,7 @@ from netc.runtime.trainer import Trainer
 from netc.runtime.weights.chosen import PLAIN, chosen_weights, weights_word
 from netc.traces.read import Trace
 from netc.traces.read import read as read_trace
+from netc.training_data import data_for, sized
 
 if TYPE_CHECKING:
     from netc.exporting import Exported

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from netc.netspec.errors import UserError
-from netc.requests import stored_data
 from netc.runtime.data.catalog import DATASETS
 from netc.runtime.data.own import is_own
 from netc.runtime.data.stretches import in_parts
 from netc.runtime.data.token_shards import META, write_meta, write_shards
 from netc.runtime.data.tokenizer import CHAR
 from netc.runtime.data.windows import TextSplit
+from netc.training_data import stored_data
 
 
 @dataclass(frozen=True)

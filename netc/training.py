@@ -13,7 +13,7 @@ from netc.netspec.check import CheckedNet
 from netc.netspec.errors import UserError
 from netc.netspec.spec import NetSpec
 from netc.programs import quiet
-from netc.requests import Plan, counted_classes, data_for, planned, request_training, with_tuned
+from netc.requests import Plan, counted_classes, planned, request_training, with_tuned
 from netc.resuming import begun_already, refuse_no_longer, refuse_other_data, resumed
 from netc.runs import Run
 from netc.runtime.cache.store import Cache
@@ -27,6 +27,7 @@ from netc.runtime.train import Progress
 from netc.runtime.train import train as run_training
 from netc.traces.schema import EvalRecord
 from netc.train_request import TrainRequest
+from netc.training_data import data_for
 
 OnStep = Callable[[StepDone], bool | None]
 OnEpoch = Callable[[EvalRecord], bool | None]

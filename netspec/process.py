@@ -1,8 +1,8 @@
 """Processes: what a generative model learns to undo. `PROCESSES` is the vocabulary, `Generation` the recipe's part.
 
 A step turns a batch of data into what the net sees, what it is to answer and how much each answer weighs, all drawn
-from the step's key (codegen/process.py); the sampler undoes the process (codegen/generator.py). Time t is the level of
-noise: 1 is noise alone, 0 is data.
+from the step's key (codegen/process.py); the sampler undoes the process (codegen/reverse_process.py). Time t is the
+level of noise: 1 is noise alone, 0 is data.
 """
 
 from __future__ import annotations

@@ -12,7 +12,8 @@ from typing import Any
 
 from netc.codegen.builder import Builder
 from netc.codegen.ir import Function, Op, Value
-from netc.codegen.program import ModuleEmitter, Program
+from netc.codegen.module_emitter import ModuleEmitter
+from netc.codegen.program import Program
 from netc.netspec.errors import NetcError, UserError
 from netc.netspec.layer import Layer
 from netc.netspec.loss import Loss

@@ -4,7 +4,7 @@
 - A sum of what does not depend on its index is a multiple: the size, as a number of the ring.
 - x recip(x) = 1, the indicators of a label add up to 1, a size times the literal of its reciprocal is 1: hypotheses,
   each asked for where it is used (`Assumptions`).
-- (-1) (-1) = 1, and what is there with both signs is taken out.
+- (-1) (-1) = 1, and terms of a sum that meet are joined (meeting.py).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from netc.proofs.assumed import Assumptions
 from netc.proofs.corners import Corners
 from netc.proofs.exported import Definition, Exported, close, share
+from netc.proofs.meeting import front, merged
 from netc.proofs.normal import (
     Monomial,
     Normaliser,
@@ -25,8 +26,6 @@ from netc.proofs.normal import (
     both,
     chain,
     independent,
-    matched,
-    permuted,
     pulled,
     rearranged,
     under,
@@ -75,8 +74,8 @@ class Tidier:
             out = (*out, *simple)
             proofs.append((len(simple), q))
         proof = self._each(proofs)
-        merged, q = self._merged(out)
-        return merged, chain(proof, q)
+        together, q = merged(out, self.assumed)
+        return together, chain(proof, q)
 
     def _each(self, parts: list[tuple[int, Proof]]) -> Proof:
         """A proof for each term of a sum, where a term may become several."""
@@ -97,15 +96,11 @@ class Tidier:
                 return tuple(x for p, _ in parts for x in p), chain(q, proof)
         return (m,), None
 
-    def _front(self, m: Monomial, places: list[int]) -> tuple[Monomial, Proof]:
-        rest = [i for i in range(len(m.factors)) if i not in places]
-        return rearranged(m, list(range(len(m.bound))), [*places, *rest])
-
     def _signs(self, m: Monomial) -> tuple[Polynomial, Proof] | None:
         signs = [i for i, f in enumerate(m.factors) if f == MINUS]
         if len(signs) < 2:
             return None
-        moved, q = self._front(m, signs[:2])
+        moved, q = front(m, signs[:2])
         rest = moved.factors[2:]
         rule = "(minus_minus_mul L)" if rest else "(minus_minus L)"
         return (Monomial(m.bound, rest),), chain(q, under(m.bound, rule))
@@ -116,7 +111,7 @@ class Tidier:
             if (found := self.corners.of(f, m.factors)) is None:
                 continue
             right, beside, h = found
-            moved, q = self._front(m, [place] if beside is None else [place, m.factors.index(beside)])
+            moved, q = front(m, [place] if beside is None else [place, m.factors.index(beside)])
             rest = moved.factors[1 if beside is None else 2 :]
             gather = chain("(symm (mul_assoc L))", both("mul_congr", h, None)) if beside and rest else None
             proof = gather or (both("mul_congr", h, None) if rest else h)
@@ -128,7 +123,7 @@ class Tidier:
         """[c] [c] = [c]."""
         for i, f in enumerate(m.factors):
             if f[0] == "ind" and f in m.factors[:i]:
-                moved, q = self._front(m, [m.factors.index(f), i])
+                moved, q = front(m, [m.factors.index(f), i])
                 rule = "(ind_ind_mul L)" if moved.factors[2:] else "(ind_ind L)"
                 return (Monomial(m.bound, moved.factors[1:]),), chain(q, under(m.bound, rule))
         return None
@@ -148,7 +143,7 @@ class Tidier:
                     f"product_{'_'.join(names)}", (), f"Same (A.mul {first} {second}) {shown(product)}",
                     f"{' times '.join(names)} is {'1' if product == ONE else '1/2'}",
                 )  # fmt: skip
-                moved, q = self._front(m, [i, j] if x == first else [j, i])
+                moved, q = front(m, [i, j] if x == first else [j, i])
                 rest = moved.factors[2:]
                 if product == ONE:
                     return (Monomial(m.bound, rest),), chain(q, under(m.bound, f"(one_of L {h})" if rest else h))
@@ -181,7 +176,7 @@ class Tidier:
                     continue
                 at = dict(zip(self.exported.definitions[v[1]].at, v[2], strict=True))
                 if replaced(self.masked[v[1]], at) == c[1]:
-                    moved, q = self._front(m, [i, j])
+                    moved, q = front(m, [i, j])
                     own = f"(masked_{v[1]} L H)"
                     drop = f"(masked_mul L {own})" if moved.factors[2:] else own
                     return (Monomial(m.bound, moved.factors[1:]),), chain(q, under(m.bound, drop))
@@ -198,7 +193,7 @@ class Tidier:
                 f"Same (A.mul {shown(general)} (A.recip {shown(general)})) A.one",
                 f"{self._said(name)} is not 0, so that x (1/x) = 1",
             )  # fmt: skip
-            moved, q = self._front(m, [m.factors.index(f[2]), i])
+            moved, q = front(m, [m.factors.index(f[2]), i])
             rest = moved.factors[2:]
             return (Monomial(m.bound, rest),), chain(q, under(m.bound, f"(one_of L {h})" if rest else h))
         return None
@@ -321,7 +316,7 @@ class Tidier:
             f"share_{name.removeprefix('P.')}_{'_'.join(sizes)}", (), f"Same {shown(product)} A.one",
             f"{name.removeprefix('P.')} is 1 over {' times '.join(sizes)}",
         )  # fmt: skip
-        moved, q = self._front(m, [place, *chosen])
+        moved, q = front(m, [place, *chosen])
         rest = moved.factors[1 + len(chosen) :]
         if not rest:
             return (Monomial(m.bound, ()),), chain(q, under(m.bound, h))
@@ -332,62 +327,3 @@ class Tidier:
         return (Monomial(m.bound, rest),), chain(
             q, under(m.bound, chain(gather, both("mul_congr", h, None), "(one_mul L)"))
         )
-
-    # -- terms of a sum ----------------------------------------------------------------------------------------------
-
-    def _merged(self, poly: Polynomial) -> tuple[Polynomial, Proof]:
-        """Without pairs that cancel, and with two halves made one."""
-        for i in range(len(poly)):
-            for j in range(len(poly)):
-                if i == j:
-                    continue
-                if (found := self._cancelled(poly, i, j) or (j > i and self._halves(poly, i, j))) is not None and found:
-                    out, q = found
-                    final, r = self._merged(out)
-                    return final, chain(q, r)
-        return poly, None
-
-    def _pair_first(self, poly: Polynomial, i: int, j: int) -> tuple[list[Monomial], Proof]:
-        rest = [n for n in range(len(poly)) if n not in (i, j)]
-        return [poly[n] for n in rest], permuted([i, j, *rest], "add")
-
-    def _cancelled(self, poly: Polynomial, i: int, j: int) -> tuple[Polynomial, Proof] | None:
-        """m at i and (-1) m at j."""
-        m, minus = poly[i], poly[j]
-        if MINUS not in minus.factors:
-            return None
-        moved, q = self._front(minus, [minus.factors.index(MINUS)])
-        bare = Monomial(moved.bound, moved.factors[1:])
-        if (how := matched(bare, m)) is None:
-            return None
-        if not bare.factors:
-            return None
-        rest, first = self._pair_first(poly, i, j)
-        align = chain(q, self._outside(moved), both("mul_congr", None, rearranged(bare, *how)[1]))
-        if not rest:
-            return (), chain(first, both("add_congr", None, align), "(add_minus L)")
-        return tuple(rest), chain(first, both("add_congr", None, both("add_congr", align, None)), "(add_minus_add L)")
-
-    def _outside(self, m: Monomial) -> Proof:
-        """The first factor, which depends on no index, taken out of all sums."""
-        steps = [under(m.bound[:depth], "(symm (mul_sum L))") for depth in range(len(m.bound) - 1, -1, -1)]
-        return chain(*steps)
-
-    def _halves(self, poly: Polynomial, i: int, j: int) -> tuple[Polynomial, Proof] | None:
-        """1/2 m + 1/2 m = m."""
-        x, y = poly[i], poly[j]
-        if HALF not in x.factors or (how := matched(y, x)) is None:
-            return None
-        moved, q = self._front(x, [x.factors.index(HALF)])
-        bare = Monomial(moved.bound, moved.factors[1:])
-        h = self.assumed.ask(
-            "half", (), "Same (A.add A.half A.half) A.one", "there is a number 1/2, with 1/2 + 1/2 = 1"
-        )
-        rest, first = self._pair_first(poly, i, j)
-        one = chain(q, self._outside(moved))
-        other = chain(rearranged(y, *how)[1], one)
-        merge = f"(halves L {h})"
-        if not rest:
-            return (bare,), chain(first, both("add_congr", one, other), merge)
-        joined = chain("(symm (add_assoc L))", both("add_congr", chain(both("add_congr", one, other), merge), None))
-        return (bare, *rest), chain(first, joined)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from netc.codegen.generator import Drawn, Generator, build_generator
+from netc.codegen.generator import Generator, build_generator
+from netc.codegen.reverse_process import Drawn
 from netc.netspec.errors import UserError
 from netc.runtime.backends import load
 from netc.runtime.backends.protocol import Array

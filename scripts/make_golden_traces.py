@@ -23,7 +23,8 @@ from netc.netspec.check import check
 from netc.netspec.layers import ConvBn, Dense, Flatten, GlobalAvgPool, MaxPool, ResidualBlock
 from netc.netspec.recipe import SGD, Adam, Optimizer, Recipe, TrainConfig
 from netc.netspec.spec import NetSpec
-from netc.runtime.cache.store import Cache, cache_root
+from netc.runtime.cache.folders import cache_root
+from netc.runtime.cache.store import Cache
 from netc.runtime.compare.noise import measure
 from netc.runtime.compare.replay import replay_of
 from netc.runtime.data import catalog

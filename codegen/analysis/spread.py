@@ -15,11 +15,13 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from netc.codegen.analysis.step_cost import BARRIERS, ELEMENTWISE, SUMS
 from netc.codegen.ir import Function, Module, Op, Value
 from netc.codegen.location import location_of
 from netc.codegen.ops import OPS
+from netc.codegen.ops.contraction import REDUCTIONS
+from netc.codegen.ops.elementwise import ELEMENTWISE
 from netc.codegen.ops.loop import loop_operands
+from netc.codegen.ops.movement import BARRIERS
 from netc.netspec.check import STEP_PLACES
 
 EXCHANGING = frozenset({"forward", "vjp", "remat"})  # phases
@@ -221,7 +223,7 @@ def _add_rows(op: Op, axes: Mapping[Value, int], parts: int) -> _Kept | None:
 _RULES = {
     "reshape": _reshape, "transpose": _transpose, "broadcast": _broadcast, "slice": _cut, "pad": _cut,
     "concatenate": _cut, "dot": _dot, "conv": _conv, "take": _take, "add_rows": _add_rows,
-    "reverse": lambda op, axes, parts: _Kept(axes[op.operands[0]]), **dict.fromkeys(SUMS, _sum),
+    "reverse": lambda op, axes, parts: _Kept(axes[op.operands[0]]), **dict.fromkeys(REDUCTIONS, _sum),
 }  # fmt: skip
 
 

@@ -25,14 +25,13 @@ from dataclasses import dataclass
 
 from netc.codegen.ir import Function, Module, Op, Value
 from netc.codegen.location import PHASES, forward_first, location_of
-from netc.codegen.ops import OPS, elementwise
+from netc.codegen.ops import OPS
+from netc.codegen.ops.contraction import REDUCTIONS
+from netc.codegen.ops.elementwise import ELEMENTWISE
 from netc.codegen.ops.loop import loop_operands
+from netc.codegen.ops.movement import BARRIERS, MADE
 
-MADE = frozenset({"constant", "iota"})
-BARRIERS = frozenset({"barrier", "joint_barrier"})
 VIEWS = frozenset({"reshape", "broadcast", "slice"}) | BARRIERS
-SUMS = frozenset({"reduce_sum", "reduce_max", "reduce_min"})
-ELEMENTWISE = frozenset(row.kind for row in elementwise.ROWS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +169,7 @@ class Passes:
             number = self.of[op] = len(self._parent)
             self._parent.append(number)
             makers[op.result] = op
-            if op not in self._fuses and op.kind not in SUMS:
+            if op not in self._fuses and op.kind not in REDUCTIONS:
                 continue
             size = max(v.type.size for v in (*op.operands, *([op.result] if op in self._fuses else [])))
             for v in op.operands:

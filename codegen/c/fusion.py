@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from netc.codegen.c.expressions import CHEAP, EXPRESSIONS
 from netc.codegen.c.views import Source, View, of_root, sources
 from netc.codegen.ir import Function, Op, Value
+from netc.codegen.ops.contraction import REDUCTIONS
 
-REDUCTIONS = frozenset(("reduce_sum", "reduce_max", "reduce_min"))
 COPY = "copy"  # no row of the op table: a value in memory of its own
 LONGEST = 400  # operations in one nest: compilers take long over more
 

@@ -15,10 +15,9 @@ from typing import Protocol
 
 from netc.codegen.c.expressions import C_TYPES, EXPRESSIONS, FLOATS, bare, number
 from netc.codegen.c.fusion import Kernel
-from netc.codegen.c.views import Source, Uniform, View, of_root
+from netc.codegen.c.views import VARIABLES, Source, Uniform, View, index_of, of_root
 from netc.codegen.ir import Op, Value
 
-VARIABLES = "ijklmnopqr"
 LONG = 16  # elements of a sum that go through lanes
 THREADED = 1 << 15  # elements of a nest that is worth more than one thread
 SHARES = 16  # of a reduction of as many elements, and of
@@ -103,13 +102,6 @@ class _Nest:
         self.out_strides = out
         return axes, found
 
-    def index(self, strides: Sequence[int], offset: int = 0) -> str:
-        terms = [v if s == 1 else f"{v} * {s}" for v, s in zip(self.variables, strides, strict=True) if s > 0]
-        text = " + ".join(([str(offset)] if offset or not terms else []) + terms)
-        for v, s in zip(self.variables, strides, strict=True):
-            text += "" if s >= 0 else f" - {v}" if s == -1 else f" - {v} * {-s}"
-        return text
-
     def body(self) -> tuple[list[str], str, list[str]]:
         """The statements of one turn, what the reduction adds in it, and what is stored at its end.
 
@@ -147,7 +139,7 @@ class _Nest:
     def _stored(self, v: Value) -> str:
         if self.shape == () or (v.shape == () and v is not (self.reduction and self.reduction.result)):
             return self.scope.declared(v)
-        return self.scope.element(v, self.index(self.strides[None]))
+        return self.scope.element(v, index_of(self.strides[None]))
 
     def _read(self, v: Value, made: dict[Value, str]) -> str:
         if v in made:
@@ -158,7 +150,7 @@ class _Nest:
             return f"({text})" if text.startswith("-") else text
         if len(source.shape) != len(self.shape):  # the number that a reduction starts from
             return self.scope.scalar(v)
-        index = self.index(self.strides[source], source.offset)
+        index = index_of(self.strides[source], source.offset)
         if source.root is None:
             return f"({C_TYPES[dtype]}){index}" if _atom(index) else f"({C_TYPES[dtype]})({index})"
         return self.scope.element(source.root, index)
@@ -235,7 +227,7 @@ class _Nest:
         memory, begin = self.scope.scratch(op), self.scope.scalar(op.operands[1])
         total = self.scope.local(op)
         lines, term, ends = self.body()
-        turn = [*lines, self._combined(f"{total}[{self.index(self.out_strides)}]", term), *ends]
+        turn = [*lines, self._combined(f"{total}[{index_of(self.out_strides)}]", term), *ends]
         turn = self._loops(range(1, len(self.axes)), turn, each=not self.axes[-1].reduced, free=False)
         v, (first, last) = self.variables[0], self._share()
         region, _, offset = memory.partition(" + ")
@@ -268,7 +260,7 @@ class _Nest:
         if first == 0:
             end = [] if alone else [f"{self.scope.element(result, '0')} = {total};"]
             return [start, *sums, *end]
-        place = self.scope.element(result, self.index(self.out_strides))
+        place = self.scope.element(result, index_of(self.out_strides))
         return self._loops(range(first), [start, *sums, f"{place} = {total};"], each=False)
 
     def _sums(self, first: int, total: str) -> list[str]:
@@ -288,7 +280,7 @@ class _Nest:
         alone = len(self.kernel.ops) == 1 and not shared
         if alone and isinstance(view, View) and self.strides[view][last] == 1 and view.root:
             self.variables = self.variables[:last] + "0"
-            begin = self.index([*self.strides[view][:last], 0], view.offset)
+            begin = index_of([*self.strides[view][:last], 0], view.offset)
             chunk = [self._combined(total, f"{joined}(&{self.scope.element(view.root, begin)}, {size})")]
             return self._loops(range(first, last), chunk, each=False, free=False)
         lines, term, ends = self.body()
@@ -330,7 +322,7 @@ class _Nest:
             f"for (size_t i = 0; i < {result.type.size}; i++)", f"    {self.scope.element(result, 'i')} = {begin};"
         ]  # fmt: skip
         lines, term, ends = self.body()
-        place = self.scope.element(result, self.index(self.out_strides))
+        place = self.scope.element(result, index_of(self.out_strides))
         inner = not self.axes[-1].reduced
         turn = [*lines, self._combined(place, term), *ends]
         return [*start, *self._loops(range(len(self.axes)), turn, each=inner, free=not self.axes[0].reduced)]

@@ -9,9 +9,10 @@ from dataclasses import replace
 from itertools import pairwise
 
 from netc.codegen.c.expressions import EXPRESSIONS
-from netc.codegen.c.fusion import COPY, REDUCTIONS
+from netc.codegen.c.fusion import COPY
 from netc.codegen.c.views import Source, View, of_root, sources
 from netc.codegen.ir import Function, Op, Value
+from netc.codegen.ops.contraction import REDUCTIONS
 from netc.netspec.types import TensorType
 
 STRIDED = frozenset((*EXPRESSIONS, *REDUCTIONS, "concatenate", "pad"))  # they read any view

@@ -13,13 +13,11 @@ from netc.codegen.c.callers import Caller, Statement
 from netc.codegen.c.expressions import C_TYPES, number, suffix
 from netc.codegen.c.operands import free_axes, stride_over
 from netc.codegen.c.plan import Sizes, region_of
-from netc.codegen.c.views import Uniform, View, row_major
+from netc.codegen.c.views import VARIABLES, Uniform, View, index_of, row_major
 from netc.codegen.c.windows import WINDOWED, window_need
 from netc.codegen.ir import IrError, Op, Value
 from netc.codegen.ops.loop import loop_operands
 from netc.codegen.ops.movement import Raw
-
-VARIABLES = "ijklmnopqr"
 
 
 def collapsed(shape: Sequence[int], vectors: Sequence[Sequence[int]]) -> tuple[list[int], list[list[int]]]:
@@ -38,15 +36,6 @@ def collapsed(shape: Sequence[int], vectors: Sequence[Sequence[int]]) -> tuple[l
         for f, v in zip(found, vectors, strict=True):
             f.append(v[d])
     return sizes, found
-
-
-def index_of(strides: Sequence[int], offset: int) -> str:
-    """`64 + i * 10 + j`."""
-    terms = [v if s == 1 else f"{v} * {s}" for v, s in zip(VARIABLES, strides, strict=False) if s > 0]
-    text = " + ".join(([str(offset)] if offset or not terms else []) + terms)
-    for v, s in zip(VARIABLES, strides, strict=False):
-        text += "" if s >= 0 else f" - {v}" if s == -1 else f" - {v} * {-s}"
-    return text
 
 
 def copy(f: Caller, v: Value, to: str, shape: Sequence[int], strides: Sequence[int], offset: int) -> list[str]:

@@ -7,12 +7,14 @@ stands for counting: the element is its own address. Reshapes that no strides ca
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 from netc.codegen.ir import Op, Value
 
 Ints = tuple[int, ...]
+VARIABLES = "ijklmnopqr"  # of loops, the outermost first
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -160,3 +162,12 @@ def sources(op: Op, found: dict[Value, Source]) -> bool:
         return False
     found[op.result] = moved
     return True
+
+
+def index_of(strides: Sequence[int], offset: int = 0) -> str:
+    """`64 + i * 10 + j`."""
+    terms = [v if s == 1 else f"{v} * {s}" for v, s in zip(VARIABLES, strides, strict=False) if s > 0]
+    text = " + ".join(([str(offset)] if offset or not terms else []) + terms)
+    for v, s in zip(VARIABLES, strides, strict=False):
+        text += "" if s >= 0 else f" - {v}" if s == -1 else f" - {v} * {-s}"
+    return text

@@ -75,3 +75,6 @@ ROWS: tuple[OpDef, ...] = (
         lambda A, op, x, y: A.dot(x, y, op.attr("contract"), op.attr("batch")), _dot_flops,
     ),
 )  # fmt: skip
+
+# Those that join the elements along axes into one.
+REDUCTIONS = frozenset(row.kind for row in ROWS if row.rule is _reduce)

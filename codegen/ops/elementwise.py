@@ -100,3 +100,5 @@ ROWS: tuple[OpDef, ...] = (
     OpDef("select", _select, _spell_select, lambda A, op, c, x, y: A.select(c, x, y), one_each),
     OpDef("convert", _convert, _spell_convert, lambda A, op, x: A.convert(x, op.attr("dtype")), no_flops),
 )
+
+ELEMENTWISE = frozenset(row.kind for row in ROWS)

@@ -262,3 +262,6 @@ ROWS: tuple[OpDef, ...] = (
         lambda A, op, x: A.reverse(x, op.attr("dims")), no_flops,
     ),
 )  # fmt: skip
+
+MADE = frozenset({"constant", "iota"})  # of nothing
+BARRIERS = frozenset({"barrier", "joint_barrier"})  # give what they are given

@@ -41,7 +41,7 @@ def ls(data_dir: Path | None, as_json: bool) -> None:
 
     The last table has the forms in which --data takes your own data, such as imagefolder:PATH.
     """
-    from netc.runtime.cache.store import data_cache
+    from netc.runtime.cache.folders import data_cache
     from netc.runtime.data.catalog import status
 
     found = status(data_cache(), data_dir=data_dir)
@@ -96,7 +96,7 @@ def get(name: str) -> None:
     from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
     from rich.progress import Progress as Bars
 
-    from netc.runtime.cache.store import data_cache
+    from netc.runtime.cache.folders import data_cache
     from netc.runtime.data.catalog import fetch
     from netc.runtime.data.download import Progress
 

@@ -19,7 +19,8 @@ from typing import Any
 from netc import __version__
 from netc.netspec import child
 from netc.netspec.install import install_extra
-from netc.runtime.cache.store import Cache, data_cache
+from netc.runtime.cache.folders import data_cache
+from netc.runtime.cache.store import Cache
 from netc.runtime.compile import COMPILER, RUNTIME, version_of
 from netc.runtime.data.catalog import Status, status
 from netc.runtime.target import TARGETS

@@ -57,7 +57,8 @@ def built_program(net: str, *, sampler: bool, packs: bool = False, ranges: bool 
     if request.replicas > 1:
         raise UserError("`sampler` is a program of one device, got `replicas`; leave one of them out")
     if process := request.recipe.generation.chosen:
-        from netc.codegen.generator import Drawn, build_generator
+        from netc.codegen.generator import build_generator
+        from netc.codegen.reverse_process import Drawn
 
         guided = process.conditional(request.net.x, request.net.out) and request.recipe.generation.label_drop > 0
         return build_generator(request.net, request.recipe, Drawn(request.batch, guided=guided)).program

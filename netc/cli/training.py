@@ -61,10 +61,10 @@ def training_of(net: str, options: dict[str, Any], target: str = "reference") ->
 
 def training_of_run(folder: Path, data_dir: Path | None, init: Path | None = None, *, new_head: bool = False) -> Replay:
     """The training of a run's folder; `init` says where the weights lie that it began with, if not where they were."""
-    from netc.requests import data_for
     from netc.runtime.compare.replay import replay_of
     from netc.runtime.run.config import read_config
     from netc.runtime.weights.pretrained import start_of_run
+    from netc.training_data import data_for
 
     config = read_config(folder)
     start = start_of_run(config, init, new_head=new_head)

@@ -1,15 +1,6 @@
 """A content-addressed store of compiled artefacts, shared by processes.
 
-On disk, under the root::
-
-    v1/entries/<digest>/artefact        what the compiler wrote
-    v1/entries/<digest>/manifest.json   its key, size, SHA-256, and when and how long it was built
-    v1/locks/<digest>.lock              held by the one process that builds or removes this entry
-    v1/tmp/<digest>.<random>/           an entry while it is built or removed
-
-An entry is a folder that is renamed into place when it is whole. What lies under `tmp` belongs to the holder
-of its digest's lock; when that lock is free, its builder was killed, and the next one removes it.
-Only digests name files; labels, targets and flags never do.
+The folders and locks on disk are those of folders.py.
 
 A compiled artefact is native code. The digests guard against accidents and not against people who can write
 to the root: it is made readable and writable for its owner only, and nothing is loaded from one that somebody
@@ -20,14 +11,10 @@ The time of an artefact's file is that of its last use. When a build makes the s
 and what is held is not evicted.
 """
 
-import errno
 import hashlib
 import logging
 import mmap
 import os
-import re
-import secrets
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
@@ -35,13 +22,11 @@ from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-import platformdirs
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
-from netc.netspec.errors import NetcError, UserError
+from netc.netspec.errors import NetcError
 from netc.runtime.cache import limit as cache_limit
 from netc.runtime.cache.entry import (
-    FORMAT,
     CacheKey,
     DamagedError,
     Entry,
@@ -50,32 +35,19 @@ from netc.runtime.cache.entry import (
     from_manifest,
     to_manifest,
 )
+from netc.runtime.cache.folders import FULL, Folders, cache_root
 from netc.runtime.cache.hold import hold, is_still, unused
 from netc.runtime.cache.trust import refuse_foreign
 from netc.runtime.files import read_regular, sha256_of, sync
 
-__all__ = ["Cache", "CacheKey", "Entry", "Notice", "cache_root"]
+__all__ = ["Cache", "CacheKey", "Entry", "Notice"]
 
 Notice = Callable[[str], None]
 """Takes one sentence for the user."""
 
 _log = logging.getLogger(__name__)
 
-# What a call on the root ends with when it is not ours to write to.
-_UNWRITABLE = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ELOOP})
 _LARGEST_MANIFEST = 1 << 20  # bytes
-_DIGEST = re.compile(r"[0-9a-f]{64}")
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
-
-
-def cache_root() -> Path:
-    """The folder of everything that can be made again: `NETC_CACHE_DIR`, or the user's cache folder."""
-    return Path(os.environ.get("NETC_CACHE_DIR") or platformdirs.user_cache_dir("netc")).expanduser().absolute()
-
-
-def data_cache() -> Path:
-    """The folder that downloaded data sets lie in: `data` in NETC_CACHE_DIR, or in the user's cache folder."""
-    return cache_root() / "data"
 
 
 class Cache:
@@ -105,8 +77,7 @@ class Cache:
         self._on_build = on_build
         self.on_progress = on_progress
         self._limit = limit
-        home = self.root / f"v{FORMAT}"
-        self._entries, self._locks, self._tmp = home / "entries", home / "locks", home / "tmp"
+        self._at = Folders(self.root)
 
     def lookup(self, key: CacheKey, mark: str = "") -> Entry | None:
         """The entry for `key`, its artefact's digest verified, or None.
@@ -137,10 +108,10 @@ class Cache:
             if entry := self._take(key.digest, mark):
                 return entry
         most = self._limit if self._limit is not None else cache_limit.limit()  # a wrong one is said before the build
-        with self._writing():
-            self._make_folders()
-            refuse_foreign(self.root, self._entries.parent)  # now, not when it is next taken from
-            self._sweep_all()
+        with self._at.writing():
+            self._at.make()
+            refuse_foreign(self.root, self._at.home)  # now, not when it is next taken from
+            self._at.sweep_all()
         with self._locked(key):
             try:
                 if entry := self.lookup(key, mark):
@@ -148,7 +119,7 @@ class Cache:
                 with self._on_build(key):
                     entry = self._build(key, build)
             finally:
-                self._sweep(key.digest)
+                self._at.sweep(key.digest)
         self._evict(most, None, spared=key.digest)
         return entry
 
@@ -159,7 +130,7 @@ class Cache:
         another form is removed.
         """
         found = []
-        for digest in self._digests():
+        for digest in self._at.digests():
             try:
                 if entry := self._read(digest):
                     found.append(entry)
@@ -179,12 +150,12 @@ class Cache:
 
         Raises UserError when the root cannot be written.
         """
-        with self._writing():
+        with self._at.writing():
             if not self.root.exists():
                 return 0
-            self._make_folders()
-            freed = sum(self._remove(digest, pattern, older_than) for digest in self._digests())
-            return freed + self._sweep_all()
+            self._at.make()
+            freed = sum(self._remove(digest, pattern, older_than) for digest in self._at.digests())
+            return freed + self._at.sweep_all()
 
     def prune(self, most: int | None = None, unused_for: timedelta | None = None) -> int:
         """Remove the least recently used entries and return the bytes freed.
@@ -194,11 +165,11 @@ class Cache:
 
         Raises UserError when the root cannot be written.
         """
-        with self._writing():
+        with self._at.writing():
             if not self.root.exists():
                 return 0
-            self._make_folders()
-            return self._sweep_all() + self._evict(most, unused_for)
+            self._at.make()
+            return self._at.sweep_all() + self._evict(most, unused_for)
 
     def last_used(self, entry: Entry) -> datetime:
         """When an entry was last taken (UTC); that of a cache that cannot be written does not move."""
@@ -225,17 +196,17 @@ class Cache:
         return "; ".join(nearest) or None
 
     def _build(self, key: CacheKey, build: Callable[[Path], None]) -> Entry:
-        folder = self._temporary(key.digest)
-        final, whole, artefact = self._entries / key.digest, folder / "entry", folder / "artefact"
-        with self._writing():
+        folder = self._at.temporary(key.digest)
+        final, whole, artefact = self._at.entries / key.digest, folder / "entry", folder / "artefact"
+        with self._at.writing():
             folder.mkdir(mode=0o700)
         started = time.monotonic()
-        with self._writing(_FULL):  # any other error is that of the build
+        with self._at.writing(FULL):  # any other error is that of the build
             build(artefact)
         seconds = round(time.monotonic() - started, 3)
         if artefact.is_symlink() or not artefact.is_file() or not artefact.stat().st_size:
             raise NetcError(f"the build of {key.name} wants a file at {artefact}, got none; report this")
-        with self._writing():
+        with self._at.writing():
             # Only two files become the entry: the build may have left others beside its artefact.
             whole.mkdir(mode=0o700)
             artefact = artefact.rename(whole / "artefact")
@@ -248,18 +219,18 @@ class Cache:
             sync(whole)
             hold(artefact.open("rb"))
             if final.exists():  # damaged, or it would have been a hit
-                final.rename(self._temporary(key.digest))
+                final.rename(self._at.temporary(key.digest))
             whole.rename(final)
-            sync(self._entries)
+            sync(self._at.entries)
         return entry
 
     def _take(self, digest: str, mark: str) -> Entry | None:
         """The entry, checked to the last byte and held; None when there is none."""
-        folder = self._entries / digest
-        with self._writing():
+        folder = self._at.entries / digest
+        with self._at.writing():
             if not folder.exists():
                 return None
-        refuse_foreign(self.root, self._entries.parent, self._entries, folder, *folder.glob("*"))
+        refuse_foreign(self.root, self._at.home, self._at.entries, folder, *folder.glob("*"))
         entry = self._read(digest)
         if entry is None:
             return None
@@ -283,8 +254,8 @@ class Cache:
 
     def _read(self, digest: str) -> Entry | None:
         """The entry by its manifest, and its artefact's size checked; None when there is none."""
-        folder = self._entries / digest
-        with self._writing():
+        folder = self._at.entries / digest
+        with self._at.writing():
             if not folder.exists():
                 return None
         try:
@@ -301,23 +272,19 @@ class Cache:
     def _evict(self, most: int | None, unused_for: timedelta | None, spared: str = "") -> int:
         """Remove what `cache_limit.to_evict` names but `spared`, if nobody builds or holds it; the bytes freed."""
         uses = []
-        for digest in self._digests():
+        for digest in self._at.digests():
             with suppress(OSError):  # damaged, or removed since
-                found = (self._entries / digest / "artefact").stat()
+                found = (self._at.entries / digest / "artefact").stat()
                 uses.append(cache_limit.Use(digest, found.st_mtime, found.st_size))
         before = time.time() - unused_for.total_seconds() if unused_for is not None else None
         gone = (use.digest for use in cache_limit.to_evict(uses, most, before))
         return sum(self._remove(digest, digest, None, held_too=False) for digest in gone if digest != spared)
 
-    def _digests(self) -> list[str]:
-        paths = self._entries.iterdir() if self._entries.is_dir() else ()
-        return sorted(path.name for path in paths if _DIGEST.fullmatch(path.name))
-
     def _remove(self, digest: str, pattern: str | None, older_than: timedelta | None, *, held_too: bool = True) -> int:
         """Remove one entry if it matches and its lock is free, one in use only with `held_too`; the bytes freed."""
-        folder = self._entries / digest
+        folder = self._at.entries / digest
         try:
-            with self._lock(digest).acquire(blocking=False):
+            with self._at.lock(digest).acquire(blocking=False):
                 entry = None
                 with suppress(DamagedError):
                     entry = self._read(digest)
@@ -329,37 +296,15 @@ class Cache:
                 with unused(folder / "artefact") as free:
                     if not free and not held_too:
                         return 0
-                    folder.rename(self._temporary(digest))
-                return self._sweep(digest)
+                    folder.rename(self._at.temporary(digest))
+                return self._at.sweep(digest)
         except (Timeout, FileNotFoundError):  # being built, or removed by somebody else
             return 0
 
-    def _sweep(self, digest: str) -> int:
-        """Remove what lies about for `digest`, whose lock is held; the bytes freed."""
-        return sum(map(_discard, self._tmp.glob(f"{digest}.*")))
-
-    def _sweep_all(self) -> int:
-        freed = 0
-        for digest in {path.name[:64] for path in self._tmp.iterdir() if _DIGEST.match(path.name)}:
-            with suppress(Timeout), self._lock(digest).acquire(blocking=False):  # Timeout: its builder lives
-                freed += self._sweep(digest)
-        return freed
-
-    def _make_folders(self) -> None:
-        for folder in (self.root, self._entries.parent, self._entries, self._locks, self._tmp):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-
-    def _temporary(self, digest: str) -> Path:
-        return self._tmp / f"{digest}.{secrets.token_hex(8)}"
-
-    def _lock(self, digest: str) -> FileLock:
-        # Lock files stay: removing one while another process waits for it would let two hold "it" at once.
-        return FileLock(self._locks / f"{digest}.lock")
-
     @contextmanager
     def _locked(self, key: CacheKey) -> Iterator[None]:
-        lock = self._lock(key.digest)
-        with self._writing():
+        lock = self._at.lock(key.digest)
+        with self._at.writing():
             try:
                 held = lock.acquire(blocking=False)
             except Timeout:
@@ -368,31 +313,6 @@ class Cache:
         with held:
             yield
 
-    @contextmanager
-    def _writing(self, expected: frozenset[int] = _FULL | _UNWRITABLE) -> Iterator[None]:
-        """Turn a full or unwritable root into a sentence."""
-        try:
-            yield
-        except OSError as error:
-            got = f"got {self.root} ({error.strerror});"
-            if error.errno in expected & _FULL:
-                advice = "free some, or set NETC_CACHE_DIR to a folder on another disk"
-                raise NetcError(f"the cache wants room for a compiled artefact, {got} {advice}") from error
-            if error.errno in expected:
-                advice = "set NETC_CACHE_DIR to one"
-                raise UserError(f"the cache wants a folder that it can write to, {got} {advice}") from error
-            raise
-
     def _report(self, name: str, damage: DamagedError) -> None:
         if not isinstance(damage, OutdatedError):
             self._on_damage(f"the cache entry {name} is damaged: {damage}; it is built again when needed")
-
-
-def _discard(path: Path) -> int:
-    """Remove a folder or file; the bytes that its files had."""
-    size = sum(file.lstat().st_size for file in (path, *path.rglob("*")) if not file.is_dir())
-    if path.is_dir():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink()
-    return size

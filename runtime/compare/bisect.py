@@ -30,6 +30,7 @@ import numpy as np
 from netc.codegen.evaluator import FloatArithmetic
 from netc.codegen.ir import Function, Module, Op, Value
 from netc.codegen.ops.loop import loop_operands
+from netc.codegen.ops.movement import BARRIERS, MADE
 from netc.codegen.program import build
 from netc.netspec.errors import UserError
 from netc.runtime.backends.protocol import Array
@@ -43,8 +44,6 @@ from netc.runtime.trainer import Trainer
 FUNCTION = "train_step"
 TOGETHER = 8  # operations that are computed once more from the values of one run
 PIECE = 24  # values asked for at once: IREE's CPU backend refuses dispatches of more than 64 operands
-DULL = frozenset({"constant", "iota"})
-SAME = frozenset({"barrier", "joint_barrier"})  # give what they are given
 
 
 @dataclass(frozen=True)
@@ -118,7 +117,7 @@ def bisect(a: Side, b: Side, args: Sequence[Array], cache: Cache, watch: Watch =
         place = [p for p in pairs if a.function.ops[p[0]].loc == found.loc and p[0] <= index and p not in coarse]
         found = search.first(place) or found
         if search.judged(found.side, [found.index]) == {found.index: None}:
-            rest = [p for p in pairs if p[0] > found.index and a.function.ops[p[0]].kind not in SAME]
+            rest = [p for p in pairs if p[0] > found.index and a.function.ops[p[0]].kind not in BARRIERS]
             wrong = search.first_wrong(rest)
             alone = (f"{op.kind} at {op.loc}" for op in (a.function.ops[i] for i in search.left_out))
             return Answer(wrong, search.asked, tuple(dict.fromkeys((*unmatched, *alone))), found)
@@ -143,7 +142,7 @@ def matched(a: Function, b: Function) -> tuple[list[Pair], tuple[str, ...]]:
     left = {i for i, _ in pairs}, {j for _, j in pairs}
     alone = [f"{k[0]} at {k[1]}" for i, k in enumerate(ours) if i not in left[0]]
     alone += [f"{k[0]} at {k[1]}" for j, k in enumerate(theirs) if j not in left[1]]
-    return [p for p in pairs if a.ops[p[0]].kind not in DULL], tuple(dict.fromkeys(alone))
+    return [p for p in pairs if a.ops[p[0]].kind not in MADE], tuple(dict.fromkeys(alone))
 
 
 def _leaves_its_place(function: Function, index: int) -> bool:
@@ -258,7 +257,7 @@ class _Search:
         ours = self.a.function
         found: dict[Value, Value] = {}
         for v in ours.ops[index].operands:
-            if v not in self.makers or ours.ops[self.makers[v][0]].kind in DULL:
+            if v not in self.makers or ours.ops[self.makers[v][0]].kind in MADE:
                 continue
             i, k = self.makers[v]
             if i not in self.pairs:
@@ -270,7 +269,7 @@ class _Search:
 def _alone(function: Function, index: int, given: tuple[Value, ...]) -> Function:
     """One operation of the function, with its constants, as a function of the parameters and of what it is given."""
     op = function.ops[index]
-    dull = tuple(o for o in function.ops[:index] if o.kind in DULL and o.result in op.operands)
+    dull = tuple(o for o in function.ops[:index] if o.kind in MADE and o.result in op.operands)
     names = (*function.names, *(f"given{n}" for n in range(len(given))))
     return Function(function.name, (*function.params, *given), names, (*dull, op), (op.result,), ("result",))
 

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from netc.cli.data import data
 from netc.netspec.errors import UserError
-from netc.runtime.cache.store import data_cache
+from netc.runtime.cache.folders import data_cache
 from netc.runtime.data import catalog
 from netc.runtime.data.download import Remote
 

@@ -196,7 +196,7 @@ def test_a_search_leaves_out_results_beyond_its_space(netc, place):
 
 
 def test_data_is_loaded_once_for_all_trials_that_ask_for_the_same(place, monkeypatch):
-    from netc.requests import catalog
+    from netc.runtime.data import catalog
     from netc.sweeping import run_sweep
 
     asked, load = [], catalog.load

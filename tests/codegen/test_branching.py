@@ -6,9 +6,10 @@ import pytest
 from netc.codegen import evaluator
 from netc.codegen.branching import Chances, bridged
 from netc.codegen.builder import Builder
-from netc.codegen.generator import Drawn, build_generator
+from netc.codegen.generator import build_generator
 from netc.codegen.ir import Module
 from netc.codegen.program import build
+from netc.codegen.reverse_process import Drawn
 from netc.codegen.slots import KEY
 from netc.netspec.check import check
 from netc.netspec.recipe_words import recipe_of

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from netc.codegen import evaluator
-from netc.codegen.generator import Drawn, build_generator, places
+from netc.codegen.generator import build_generator
 from netc.codegen.program import build
+from netc.codegen.reverse_process import Drawn, places
 from netc.netspec.check import check
 from netc.netspec.errors import SpecError
 from netc.netspec.layers import Dense, TakeTokens, TokenPositionEmbed

@@ -12,8 +12,8 @@ import pytest
 import netc
 from netc import layers as nn
 from netc.cli.main import _run
-from netc.requests import data_for
 from netc.resuming import refuse_other_data
+from netc.training_data import data_for
 
 RNG = np.random.default_rng(0)
 NET = netc.NetSpec("mine", (6,), (nn.Dense(8, activation="relu"), nn.Dense(3)))

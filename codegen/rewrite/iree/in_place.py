@@ -18,12 +18,12 @@ from dataclasses import replace
 
 from netc.codegen.builder import Builder
 from netc.codegen.ir import Function, Module, Op, Value
-from netc.codegen.ops import elementwise
+from netc.codegen.ops.elementwise import ELEMENTWISE
 from netc.codegen.rewrite.walk import each_function
 from netc.netspec.types import TensorType
 
 # `convert` is not among them: IREE computes one again in each dispatch that reads it
-UPDATES = frozenset(row.kind for row in elementwise.ROWS) - {"convert"}
+UPDATES = ELEMENTWISE - {"convert"}
 STILL = UPDATES | {"convert", "barrier"}  # each element stays where it is
 MOVES = frozenset({"reshape", "broadcast", "slice", "pad", "transpose", "reverse", "concatenate", "take"})
 # what may be computed again by a dispatch that reads it, so that it reads the argument as late as that

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from netc.codegen.builder import Builder
 from netc.codegen.ir import Function, Module, Op, Value
+from netc.codegen.ops.contraction import REDUCTIONS
 from netc.codegen.rewrite.iree.repeated_sums import CARRIES
 from netc.codegen.rewrite.walk import each_function, rewrite
 
-SUMS = frozenset({"reduce_sum", "reduce_max", "reduce_min"})
 READERS = CARRIES | {"slice"}
 
 
@@ -24,7 +24,7 @@ def part_lookups(module: Module) -> Module:
 def _part(function: Function) -> Function:
     read: set[Value] = set()  # inside reductions
     for op in reversed(function.ops):
-        if op.kind in SUMS or (op.kind in READERS and op.result in read):
+        if op.kind in REDUCTIONS or (op.kind in READERS and op.result in read):
             read.update(op.operands)
 
     def visit(b: Builder, op: Op, operands: tuple[Value, ...]) -> Value | None:

@@ -18,11 +18,12 @@ from functools import partial
 
 from netc.codegen.builder import Builder
 from netc.codegen.ir import Function, Module, Op, Value
-from netc.codegen.ops import elementwise
+from netc.codegen.ops.contraction import REDUCTIONS
+from netc.codegen.ops.elementwise import ELEMENTWISE
 from netc.codegen.rewrite.walk import each_function, rewrite
 
-REDUCTIONS = frozenset({"reduce_sum", "reduce_max", "reduce_min", "dot"})
-CARRIES = frozenset(row.kind for row in elementwise.ROWS) | {"reshape", "transpose", "broadcast"}
+JOINED = REDUCTIONS | {"dot"}
+CARRIES = ELEMENTWISE | {"reshape", "transpose", "broadcast"}
 
 
 def part_repeated_sums(module: Module) -> Module:
@@ -39,7 +40,7 @@ def _part(function: Function, every: bool) -> Function:
     reduced: dict[Value, set[int]] = {}  # values that a compiler can compute inside reductions of so many elements
 
     def visit(b: Builder, op: Op, operands: tuple[Value, ...]) -> Value | None:
-        if op.kind in REDUCTIONS:
+        if op.kind in JOINED:
             reduced[op.result] = {op.operands[0].type.size}
         elif op.kind in CARRIES and (sizes := set[int]().union(*(reduced.get(v, ()) for v in op.operands))):
             reduced[op.result] = sizes

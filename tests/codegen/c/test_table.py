@@ -7,13 +7,14 @@ import pytest
 
 from netc.codegen.builder import Builder
 from netc.codegen.c.expressions import EXPRESSIONS, bare, number, rounded
-from netc.codegen.c.fusion import REDUCTIONS, fuse
+from netc.codegen.c.fusion import fuse
 from netc.codegen.c.pieces import called_in, pieces
 from netc.codegen.c.source import c_source
 from netc.codegen.c.statements import STATEMENTS
 from netc.codegen.c.views import VIEWS, View, of_root, reshape
 from netc.codegen.ir import IrError, Module, Op, Value
 from netc.codegen.ops import OPS
+from netc.codegen.ops.contraction import REDUCTIONS
 from netc.codegen.program import build
 from netc.codegen.rewrite.lower import lower
 from netc.netspec.check import check

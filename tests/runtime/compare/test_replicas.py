@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 import netc
-from netc.codegen import program
+from netc.codegen import module_emitter
 from netc.codegen.distribute.meeting import met
 from netc.codegen.random import step_key
 from netc.netspec.check import check
@@ -80,14 +80,14 @@ def one_left_out(b, found, held, replicas, *, synced):
 
 @pytest.mark.parametrize("fault", [mean_for_sum, one_left_out])
 def test_a_fault_in_the_sums_is_told(fault, ran, floors, monkeypatch):
-    monkeypatch.setattr(program, "met", fault)
+    monkeypatch.setattr(module_emitter, "met", fault)
     assert not netc.trace.diff(ran("one", SYNCED), ran(fault.__name__, SYNCED, 4), noise=floors["synced"]).agree
 
 
 def test_keys_that_are_not_folded_are_told(ran, floors, monkeypatch):
     """One device draws otherwise, so this is beside a run of as many."""
     sound = ran("drawn", DRAWN, 4)
-    monkeypatch.setattr(program, "step_key", lambda b, key, step, replicas: step_key(b, key, step))
+    monkeypatch.setattr(module_emitter, "step_key", lambda b, key, step, replicas: step_key(b, key, step))
     assert not netc.trace.diff(sound, ran("alike", DRAWN, 4), noise=floors["drawn"]).agree
 
 

@@ -1,0 +1,1 @@
+../../netc/training_data.py
