@@ -46,7 +46,7 @@ class Augment:
     grayscale: float = option(0.0, "Probability of turning an image grey.", later=True)
     blur: float = option(0.0, "Probability of a Gaussian blur.", later=True)
     train_size: int = option(
-        0, "Train on images of this height, the width in proportion, and test at the net's input.", later=True
+        0, "Train on images of this height, with proportional width; test at the net's input size.", later=True
     )
 
     def __post_init__(self) -> None:

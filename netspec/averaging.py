@@ -22,9 +22,9 @@ class Averaging:
     """
 
     ema: float = option(0.0, "Keep an exponential moving average of the weights with this decay; 0 is off.", later=True)
-    ema_warmup: bool = option(False, "Let the decay rise: (1 + t) / (10 + t) at step t, at most ema.", later=True)
-    swa_start: int = option(0, "Keep the plain mean of the weights from this step on; 0 is off.", later=True)
-    swa_every: int = option(1, "Steps between two weights that are averaged from swa_start on.", later=True)
+    ema_warmup: bool = option(False, "Warm up the decay: (1 + t) / (10 + t) at step t, at most ema.", later=True)
+    swa_start: int = option(0, "Keep the mean of the weights from this step on; 0 is off.", later=True)
+    swa_every: int = option(1, "Average the weights every N steps from swa_start on.", later=True)
 
     @property
     def word(self) -> str:

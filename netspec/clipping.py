@@ -23,10 +23,10 @@ class Clipping:
     after accumulation; the metric grad_norm is the norm before.
     """
 
-    clip_norm: float = option(0.0, "Scale all gradients down to this norm together; 0 is off.", later=True)
-    clip_value: float = option(0.0, "Bring each number of the gradients into [-VALUE, VALUE]; 0 is off.", later=True)
+    clip_norm: float = option(0.0, "Clip the global norm of the gradients to this; 0 is off.", later=True)
+    clip_value: float = option(0.0, "Clip each gradient element to [-VALUE, VALUE]; 0 is off.", later=True)
     agc: float = option(
-        0.0, "Adaptive clipping: a unit's gradient is at most this share of its weights; 0 is off.", later=True
+        0.0, "Adaptive clipping: limit a unit's gradient norm to this fraction of its weights'; 0 is off.", later=True
     )
 
     def problems(self) -> Iterator[str]:

@@ -28,9 +28,13 @@ class Distilling:
     them in (runtime/weights/teacher.py), so that a record needs the run no more.
     """
 
-    distill: str = option("", "Learn from the output of a trained RUN too, a folder.", later=True)
-    distill_temperature: float = option(4.0, "Divide both outputs by this before their softmax (distill).", later=True)
-    distill_weight: float = option(0.9, "Share of the teacher's part in the loss, above 0 to 1 (distill).", later=True)
+    distill: str = option("", "Also learn from the output of a trained run, a folder.", later=True)
+    distill_temperature: float = option(
+        4.0, "Temperature: both outputs are divided by it before softmax (distill).", later=True
+    )
+    distill_weight: float = option(
+        0.9, "Weight of the teacher's term in the loss, above 0, at most 1 (distill).", later=True
+    )
     teacher: str = field(default="", metadata={"later": True})
     teacher_sha256: str = field(default="", metadata={"later": True})
 

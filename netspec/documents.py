@@ -20,9 +20,9 @@ class Documents:
     """
 
     document_mask: bool = option(
-        False, "Let tokens see their own document alone; places count from its begin.", later=True
+        False, "Tokens attend only to their own document; positions count from its start.", later=True
     )
-    document_end: int = option(-1, "The id of the token that ends a document; -1: the tokenizer's.", later=True)
+    document_end: int = option(-1, "Id of the token that ends a document; -1: the tokenizer's.", later=True)
 
     @property
     def end(self) -> int | None:

@@ -23,7 +23,7 @@ class Erasing:
     """
 
     random_erasing: float = option(0.0, "Probability that a rectangle of an image is erased.", later=True)
-    erasing_pixels: bool = option(False, "Erase by noise and not by the mean (random erasing).", later=True)
+    erasing_pixels: bool = option(False, "Fill with noise instead of the mean (random erasing).", later=True)
 
     def problems(self) -> list[str]:
         """One sentence for each value out of range, or that means nothing."""

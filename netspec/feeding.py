@@ -27,14 +27,16 @@ class Feeding:
     tokens of a text are.
     """
 
-    val: float = option(0.0, "Hold out this share of the training part, and evaluate on it.", later=True)
-    fold: str = option("", "K/N: hold out the K-th of N parts of the training part, and evaluate on it.", later=True)
-    stratify: bool = option(False, "Divide each class alike (val, fold).", later=True)
-    split_seed: int = option(0, "Seed of the division (val, fold).", later=True)
+    val: float = option(0.0, "Hold out this fraction of the training set, and evaluate on it.", later=True)
+    fold: str = option("", "K/N: hold out the K-th of N folds of the training set, and evaluate on it.", later=True)
+    stratify: bool = option(False, "Split each class in the same proportion (val, fold).", later=True)
+    split_seed: int = option(0, "Seed of the split (val, fold).", later=True)
     sampler: str = option("shuffle", "shuffle, or balanced: draw every class equally often.", later=True)
-    aug_repeats: int = option(1, "Take each drawn example N times in a row, each augmented by itself.", later=True)
-    shuffle_buffer: int = option(4096, "Examples that are shuffled together where files are streamed.", later=True)
-    tokenizer: str = option("char", "Tokens of text: char, byte, bpe:SIZE, a tokenizer.json or a folder.", later=True)
+    aug_repeats: int = option(1, "Repeat each example N times in a row, augmented independently.", later=True)
+    shuffle_buffer: int = option(4096, "Size of the shuffle buffer, for data that is streamed.", later=True)
+    tokenizer: str = option(
+        "char", "Tokenizer for text: char, byte, bpe:SIZE, a tokenizer.json or a folder.", later=True
+    )
 
     @property
     def divides(self) -> bool:

@@ -28,10 +28,12 @@ class Groups:
     moments and running statistics follow them from the first step on (gradual unfreezing, Howard and Ruder 2018).
     """
 
-    layer_decay: float = option(1.0, "The rate of each block is this times that of the next one.", later=True)
-    head_lr: float = option(1.0, "The rate of the layer of the classes is so many times the rate.", later=True)
+    layer_decay: float = option(
+        1.0, "Scale each block's learning rate by this relative to the next block's.", later=True
+    )
+    head_lr: float = option(1.0, "Scale the final layer's learning rate by this.", later=True)
     freeze: tuple[str, ...] = option((), "Layers that are not trained: stem,stage1.", later=True)
-    thaw: tuple[str, ...] = option((), "Layers whose weights stay until a step: stem=900,stage1=600.", later=True)
+    thaw: tuple[str, ...] = option((), "Layers that are frozen until a step: stem=900,stage1=600.", later=True)
 
     def problems(self) -> Iterator[str]:
         """Yield one sentence for each value out of range."""

@@ -24,10 +24,10 @@ class Mixing:
     key, the same on every backend.
     """
 
-    mixup: float = option(0.0, "Mixup: blend pairs of examples, by a share drawn from Beta(A, A).", later=True)
-    cutmix: float = option(0.0, "CutMix: put a box of another image in, of a share from Beta(A, A).", later=True)
+    mixup: float = option(0.0, "Mixup: blend pairs of examples in a proportion drawn from Beta(A, A).", later=True)
+    cutmix: float = option(0.0, "CutMix: paste a box of another image, its area drawn from Beta(A, A).", later=True)
     mixup_prob: float = option(1.0, "Probability that a batch is mixed (mixup, cutmix).", later=True)
-    mixup_switch_prob: float = option(0.5, "Probability of CutMix where Mixup is on too.", later=True)
+    mixup_switch_prob: float = option(0.5, "Probability of CutMix, not Mixup, where both are on.", later=True)
 
     @property
     def on(self) -> bool:

@@ -110,7 +110,7 @@ class SGD(Optimizer):
 
     kind: ClassVar[str] = "sgd"
     momentum: float = option(0.9, "Momentum of the velocity.")
-    nesterov: bool = option(False, "Nesterov momentum: the step looks ahead along the velocity.")
+    nesterov: bool = option(False, "Use Nesterov momentum, which looks ahead along the velocity.")
     weight_decay: float = option(0.0, DECAY)
 
     def problems(self) -> Iterator[str]:
@@ -160,8 +160,8 @@ class RMSProp(Optimizer):
     alpha: float = option(0.99, "Decay rate of the squared gradients.")
     epsilon: float = option(1e-8, "Added to the root of the second moment.", flag="eps")
     momentum: float = option(0.0, "Momentum of the velocity.")
-    centered: bool = option(False, "Divide by the deviation of the gradients, not by their root mean square.")
-    initial: float = option(0.0, "What the squared gradients begin at.", flag="initial-squares")
+    centered: bool = option(False, "Divide by the gradients' standard deviation, not their root mean square.")
+    initial: float = option(0.0, "Initial value of the squared gradients.", flag="initial-squares")
     inside: bool = option(False, "Epsilon inside the root and the rate inside the velocity, as TensorFlow has it.")
     weight_decay: float = option(0.0, DECAY)
 
@@ -182,7 +182,7 @@ class Adagrad(Optimizer):
 
     kind: ClassVar[str] = "adagrad"
     epsilon: float = option(1e-10, "Added to the root of the second moment.", flag="eps")
-    initial: float = option(0.0, "What the squared gradients begin at.", flag="initial-squares")
+    initial: float = option(0.0, "Initial value of the squared gradients.", flag="initial-squares")
     weight_decay: float = option(0.0, DECAY)
 
     def problems(self) -> Iterator[str]:
@@ -248,8 +248,8 @@ class Muon(Optimizer):
     beta1: float = option(0.9, "Decay rate of the first moment.")
     beta2: float = option(0.999, "Decay rate of the second moment.")
     epsilon: float = option(1e-8, "Added to the root of the second moment.", flag="eps")
-    iterations: int = option(5, "Iterations of Newton and Schulz in a step.")
-    dense_only: bool = option(False, "AdamW for convolution kernels; matrices alone are orthogonalised.")
+    iterations: int = option(5, "Newton-Schulz iterations per step.")
+    dense_only: bool = option(False, "Orthogonalise only matrices; convolution kernels use AdamW.")
     weight_decay: float = option(0.01, DECAY)
 
     def is_matrix(self, shape: tuple[int, ...]) -> bool:
@@ -278,10 +278,10 @@ class Adafactor(Optimizer):
 
     kind: ClassVar[str] = "adafactor"
     epsilon: float = option(1e-30, "Added to the root of the second moment.", flag="eps")
-    fading: float = option(0.8, "The averages forget as the steps to this power.")
-    threshold: float = option(1.0, "Root mean square beyond which a step is shortened.")
-    smallest: int = option(128, "Length of two axes from which it keeps sums of rows and columns alone.")
-    absolute: bool = option(False, "Take lr as it is, not relative to the parameter.")
+    fading: float = option(0.8, "Exponent of the step in the decay of the averages.")
+    threshold: float = option(1.0, "Root mean square above which an update is scaled down.")
+    smallest: int = option(128, "Length of two axes from which only row and column sums are kept.")
+    absolute: bool = option(False, "Use lr as it is, not relative to the parameter's size.")
     weight_decay: float = option(0.0, DECAY)
 
     def factored(self, shape: tuple[int, ...]) -> tuple[int, int] | None:
@@ -343,9 +343,9 @@ class Shampoo(Optimizer):
     beta1: float = option(0.9, "Decay rate of the first moment.")
     beta2: float = option(0.999, "Decay rate of the second moment.")
     epsilon: float = option(1e-8, "Added to the root of the second moment.", flag="eps")
-    damping: float = option(1e-6, "Added to the diagonal of a matrix before its root, times its trace.")
-    root_iterations: int = option(20, "Iterations of Newton for each root of a matrix.")
-    largest: int = option(256, "Rows or columns beyond which a side of a matrix has none of its own.")
+    damping: float = option(1e-6, "Added to a matrix's diagonal before its root, as a multiple of its trace.")
+    root_iterations: int = option(20, "Newton iterations for each matrix root.")
+    largest: int = option(256, "Rows or columns above which that side is not preconditioned.")
     weight_decay: float = option(0.01, DECAY)
 
     def sides(self, shape: tuple[int, ...]) -> tuple[int, int]:

@@ -35,14 +35,16 @@ class Preprocess:
     takes its place, in a test it does not count.
     """
 
-    crop_pct: float = option(0.0, "Test: resize to the size over this, cut out the middle; 0 stretches.", later=True)
-    interpolation: str = option("bilinear", "How images are resized.", later=True)
+    crop_pct: float = option(
+        0.0, "For testing, resize to the size / this and crop the centre; 0 stretches.", later=True
+    )
+    interpolation: str = option("bilinear", "Interpolation for resizing images.", later=True)
     normalise: str = option(
         OF_DATA, f"Normalise by the mean and std of: {', '.join((OF_DATA, *NORMALISATIONS))}.", later=True
     )
-    mean: tuple[float, ...] = option((), "Mean of pixel / 255, a number for each channel.", later=True)
-    std: tuple[float, ...] = option((), "Standard deviation of pixel / 255, a number for each channel.", later=True)
-    on_damaged: str = option("refuse", "What a damaged image means: refuse the data, or skip the image.", later=True)
+    mean: tuple[float, ...] = option((), "Mean of pixel / 255, one number per channel.", later=True)
+    std: tuple[float, ...] = option((), "Standard deviation of pixel / 255, one number per channel.", later=True)
+    on_damaged: str = option("refuse", "What to do about a damaged image: refuse the data, or skip it.", later=True)
 
     def __post_init__(self) -> None:
         for name in ("mean", "std"):

@@ -231,20 +231,20 @@ class Generation:
     """
 
     process: str = option(
-        "", "Train a generative model, by rectified flow, diffusion, masking of tokens or branching.", later=True
+        "", "Train a generative model: rectified flow, diffusion, masked tokens or branching flow.", later=True
     )
-    times: str = option(Flow.times, "How times are drawn (flow): uniform or logit-normal.", later=True)
-    predicts: str = option(Ddpm.predicts, "What the net answers (ddpm): epsilon, v or x0.", later=True)
-    noise_schedule: str = option(Ddpm.noise_schedule, "How noise grows (ddpm): linear or cosine.", later=True)
+    times: str = option(Flow.times, "Distribution of times (flow): uniform or logit-normal.", later=True)
+    predicts: str = option(Ddpm.predicts, "What the net predicts (ddpm): epsilon, v or x0.", later=True)
+    noise_schedule: str = option(Ddpm.noise_schedule, "Noise schedule (ddpm): linear or cosine.", later=True)
     noise_steps: int = option(Ddpm.noise_steps, "Steps from data to noise (ddpm).", later=True)
     deletions: float = option(
-        BranchingFlow.deletions, "Share of elements beside which one is put to be deleted (branching).", later=True
+        BranchingFlow.deletions, "Fraction of elements that get a neighbour to be deleted (branching).", later=True
     )
     wander: float = option(
-        BranchingFlow.wander, "Deviation of the Brownian motion on the way (branching); 0: straight.", later=True
+        BranchingFlow.wander, "Standard deviation of the path's Brownian motion (branching); 0: straight.", later=True
     )
-    label_drop: float = option(0.1, "Probability that a class-conditional net sees no class.", later=True)
-    label_count: int = option(0, "Classes of a class-conditional net; 0: those of the data.", later=True)
+    label_drop: float = option(0.1, "Probability of dropping the class of a class-conditional net.", later=True)
+    label_count: int = option(0, "Number of classes of a class-conditional net; 0: the data's.", later=True)
 
     def __post_init__(self) -> None:
         if word := PROCESSES.word(self.process):

@@ -25,7 +25,7 @@ from netc.netspec.wrapping import Wrapping
 __all__ = ["PRECISIONS", "SGD", "Adam", "Optimizer", "Recipe", "TrainConfig"]
 
 PRECISIONS = ("f32", "bf16", "f64")
-BEST_BY = "Metric that says which evaluation is better: accuracy, loss, top5, f1, .."
+BEST_BY = "Metric by which the best checkpoint is chosen: accuracy, loss, top5, f1, .."
 
 
 @dataclass(frozen=True)
@@ -52,22 +52,24 @@ class Recipe:
 
     optimizer: Optimizer = field(default_factory=Adam)
     loss: Loss = field(default_factory=CrossEntropy)
-    decay_all: bool = option(False, "Decay biases and the scales of normalisations too.")
+    decay_all: bool = option(False, "Also decay biases and normalisation scales.")
     norms: bool = True
     precision: str = option(
-        "f32", "bf16: products of matrices and convolutions take bf16; f64: everything is float64.", later=True
+        "f32", "bf16: matrix products and convolutions take bf16 inputs; f64: everything is float64.", later=True
     )
     accumulate: int = option(
-        1, "Split each batch into N micro-batches and add their gradients: the memory of one of them.", later=True
+        1, "Split each batch into N micro-batches and add their gradients, to save memory.", later=True
     )
     remat: bool = option(
         False, "Recompute blocks in the backward pass (checkpointing): less memory, more time.", later=True
     )
-    scan_blocks: bool = option(False, "Make equal blocks in a row one loop: deep nets compile faster.", later=True)
-    check_labels: bool = option(False, "Leave labels that are no class out of the loss; count them.", later=True)
-    sync_bn: bool = option(False, "Batch norm over the batch of all devices, not of each.", later=True)
+    scan_blocks: bool = option(
+        False, "Compile equal blocks in a row as one loop: deep nets compile faster.", later=True
+    )
+    check_labels: bool = option(False, "Ignore labels that are not a class, and count them.", later=True)
+    sync_bn: bool = option(False, "Compute batch norm over all devices' examples, not each device's own.", later=True)
     chunked_loss: int = option(
-        0, "Compute logits and loss N tokens at a time, never all at once: less memory; 0: all at once.", later=True
+        0, "Compute logits and loss N tokens at a time, to save memory; 0: all at once.", later=True
     )
     clipping: Clipping = part(Clipping())  # noqa: RUF009  # frozen
     averaging: Averaging = part(Averaging())  # noqa: RUF009  # frozen
@@ -174,15 +176,15 @@ class TrainConfig:
     decay: Schedule | str = "cosine"
     final: float = 0.0
     warmup_steps: int = option(0, "Linear warmup, in steps instead of epochs.", later=True)
-    max_steps: int = option(0, "End after N steps, and the schedule with it; 0: after the epochs.", later=True)
-    lr_per_epoch: bool = option(False, "Change the learning rate between epochs only.", later=True)
+    max_steps: int = option(0, "Stop after N steps, where the schedule ends too; 0: after the epochs.", later=True)
+    lr_per_epoch: bool = option(False, "Change the learning rate only between epochs.", later=True)
     best_by: str = option("", f"{BEST_BY}.", later=True)
-    patience: int = option(0, "Stop after N evaluations in a row that are no better; 0: never.", later=True)
-    min_delta: float = option(0.0, "How much better an evaluation must be to count as better.", later=True)
+    patience: int = option(0, "Stop after N evaluations in a row without improvement; 0: never.", later=True)
+    min_delta: float = option(0.0, "Smallest improvement that counts.", later=True)
     swa_start_epoch: int = option(
-        0, "Keep the mean of the weights after each epoch from this one on, 1 the second; 0 is off.", later=True
+        0, "Average the weights after each epoch, from this one on (1 is the second); 0 is off.", later=True
     )
-    unfreeze: str = option("", "Layers whose weights stay for some epochs: stem=3,stage1=2.", later=True)
+    unfreeze: str = option("", "Layers that are frozen for some epochs: stem=3,stage1=2.", later=True)
 
     def __post_init__(self) -> None:
         if isinstance(self.decay, str) and (word := SCHEDULES.word(self.decay)):

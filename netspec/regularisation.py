@@ -23,9 +23,11 @@ class Regularisation:
     has the classes, which is put there if there is none (timm's drop_rate).
     """
 
-    drop_path: float | None = option(None, "Stochastic depth: the last block's rate, rising from 0.", later=True)
+    drop_path: float | None = option(
+        None, "Stochastic depth: the drop rate of the last block, rising from 0.", later=True
+    )
     dropout: float | None = option(None, "Rate of every dropout in the net.", later=True)
-    head_dropout: float | None = option(None, "Dropout before the last layer, put there if need be.", later=True)
+    head_dropout: float | None = option(None, "Dropout before the final layer, added if there is none.", later=True)
     drop_path_over_n: bool = option(False, "Block i of n has i/n of the drop-path rate, not i/(n-1).", later=True)
 
     def problems(self) -> list[str]:

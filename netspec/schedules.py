@@ -79,7 +79,7 @@ class Polynomial(Schedule):
     """(1 - t)^power: the "poly" rate of segmentation is power 0.9 (Chen et al. 2017)."""
 
     kind: ClassVar[str] = "polynomial"
-    power: float = option(2.0, "Exponent of what is left.")
+    power: float = option(2.0, "Exponent of the remaining fraction of the run.")
 
     def factor(self, t: float) -> float:
         """(1 - t)^power."""
@@ -95,8 +95,8 @@ class Step(Schedule):
     """gamma^floor(t / every): times gamma after each `every`, a share of the run (He et al. 2016)."""
 
     kind: ClassVar[str] = "step"
-    gamma: float = option(0.1, "Factor of each fall.")
-    every: float = option(1 / 3, "Time between two falls, as a share of the run.")
+    gamma: float = option(0.1, "Factor by which the rate drops.")
+    every: float = option(1 / 3, "Interval between drops, as a fraction of the run.")
 
     def factor(self, t: float) -> float:
         """gamma^floor(t / every); t / every may be an integer but for its rounding."""
@@ -112,7 +112,7 @@ class Exponential(Schedule):
     """left^t: the same share is lost in each step, and `left` is there at the end."""
 
     kind: ClassVar[str] = "exponential"
-    left: float = option(0.01, "Share of the rate that is left at the end.")
+    left: float = option(0.01, "Final rate, as a fraction of the peak.")
 
     def factor(self, t: float) -> float:
         """left^t."""
@@ -129,7 +129,7 @@ class CosineRestarts(Schedule):
 
     kind: ClassVar[str] = "cosine-restarts"
     cycles: int = option(4, "Number of cycles.")
-    growth: float = option(1.0, "Length of each cycle over that of the one before.")
+    growth: float = option(1.0, "Length of each cycle relative to the one before.")
 
     @property
     def spans(self) -> tuple[tuple[float, float], ...]:
@@ -155,7 +155,7 @@ class InverseSqrt(Schedule):
     """1 / sqrt(1 + t / timescale). With timescale warmup / (epochs - warmup) it is that of Vaswani et al. 2017."""
 
     kind: ClassVar[str] = "inverse-sqrt"
-    timescale: float = option(0.1, "Time in which the rate falls to 0.7, as a share of the run.")
+    timescale: float = option(0.1, "Time for the rate to fall to 0.7 of the peak, as a fraction of the run.")
 
     def factor(self, t: float) -> float:
         """1 / sqrt(1 + t / timescale)."""
@@ -171,7 +171,7 @@ class StableDecay(Schedule):
     """1, and in the last `fall` of the run a straight line to 0 (Zhai et al. 2022; Hu et al. 2024 call it WSD)."""
 
     kind: ClassVar[str] = "stable-decay"
-    fall: float = option(0.2, "Time of the fall at the end, as a share of the run.")
+    fall: float = option(0.2, "Length of the final decay, as a fraction of the run.")
 
     def factor(self, t: float) -> float:
         """min(1, (1 - t) / fall)."""
@@ -191,9 +191,9 @@ class OneCycle(Schedule):
 
     kind: ClassVar[str] = "one-cycle"
     own_warmup: ClassVar[bool] = True
-    rise: float = option(0.3, "Time of the rise, as a share of the run.")
-    begins: float = option(0.04, "First rate, as a share of lr.", flag="begins-at")
-    ends: float = option(4e-6, "Last rate, as a share of lr.", flag="ends-at")
+    rise: float = option(0.3, "Length of the rise, as a fraction of the run.")
+    begins: float = option(0.04, "Initial rate, as a fraction of lr.", flag="begins-at")
+    ends: float = option(4e-6, "Final rate, as a fraction of lr.", flag="ends-at")
 
     def factor(self, t: float) -> float:
         """Up to 1 at t = rise, and down."""
@@ -216,8 +216,8 @@ class Plateau(Schedule):
 
     kind: ClassVar[str] = "plateau"
     by_evaluation: ClassVar[bool] = True
-    gamma: float = option(0.1, "Factor of each fall.")
-    wait: int = option(5, "Evaluations in a row that are no better before the rate falls.")
+    gamma: float = option(0.1, "Factor by which the rate drops.")
+    wait: int = option(5, "Evaluations in a row without improvement before the rate drops.")
 
     def factor(self, t: float) -> float:
         """1: of time alone it does not fall."""

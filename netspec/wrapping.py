@@ -19,9 +19,9 @@ class Wrapping:
     examples and with the same masks (Foret et al. 2021). Loss, statistics and grad_norm are those at w.
     """
 
-    lookahead: int = option(0, "Slow weights follow the weights every so many steps; 0 is off.", later=True)
-    lookahead_share: float = option(0.5, "Of the way that the slow weights follow.", later=True)
-    sam: float = option(0.0, "Take the gradient so far uphill (SAM's rho, 0.05): twice the time; 0 is off.", later=True)
+    lookahead: int = option(0, "Update the slow weights every N steps; 0 is off.", later=True)
+    lookahead_share: float = option(0.5, "Fraction of the way that the slow weights move.", later=True)
+    sam: float = option(0.0, "SAM's rho, such as 0.05: twice the time a step; 0 is off.", later=True)
 
     def problems(self) -> Iterator[str]:
         """Yield one sentence for each value out of range, and for an option that says nothing."""

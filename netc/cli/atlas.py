@@ -28,10 +28,10 @@ from netc.cli.sections import Sectioned
 def atlas(
     net: str, batch: int, depth: int | None, profile: Path | None, check: bool, out: Path | None, **words: Any
 ) -> None:
-    """Write what one training step of NET is, as one self-contained HTML page to walk through.
+    """Write one training step of NET as a self-contained HTML page to explore.
 
-    It has the net's graph; on each layer its equation, shapes, cost and evidence, and its forward and backward text
-    beside each other, each line under the algebra of the rule that made it.
+    The page has the net's graph and, for each layer, its equation, shapes, cost and evidence, and its forward and
+    backward text side by side, each line under the algebra of the rule that emitted it.
     """
     from netc.reports.atlas import atlas as write
     from netc.reports.atlas import checked

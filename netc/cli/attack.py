@@ -27,7 +27,7 @@ from netc.cli.options import checkpoint_option, json_option, print_json, run_tar
 def attack(run: Path, as_json: bool, **words: Any) -> None:
     """Measure a run's accuracy under attack: projected gradient ascent within a radius of each test image.
 
-    For nets of dense layers it also gives a bound on how fast the logits can change at all.
+    For nets of dense layers it also gives an upper bound on how fast the logits can change.
     """
     from netc.cli.views.waiting import watched_cache
     from netc.explaining import attack as attacked

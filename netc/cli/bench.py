@@ -56,8 +56,7 @@ def bench(
 
     Contestants run in separate processes and take turns; a peer that fails shows as a dash with its reason. GFLOP/s
     counts only what the mathematics needs; its percentage is of this machine's matrix-multiply throughput (see `netc
-    cost`). Peers start from the same parameters, and their
-    first loss must match netc's.
+    cost`). Peers start from the same parameters, and their first loss must match netc's.
     """
     from netc.cli.views.waiting import waiting, watched_cache
     from netc.netspec.errors import UserError

@@ -27,9 +27,9 @@ NO_COMPLEX = "float32 and float64; none of complex numbers, which the IR has not
 def routine_options(command: Command) -> Command:
     """Add the letters of sizes and of BLAS's options, and the type of the numbers."""
     for name, letters in reversed(list(OPTIONS.items())):
-        meaning = "; ".join(f"{letter}: {said}" for letter, said in letters.items())
+        meaning = "; ".join(f"`{letter}`: {said}" for letter, said in letters.items())
         choice = click.Choice(tuple(letters), case_sensitive=False)
-        command = click.option(f"--{name}", type=choice, help=f"{meaning[:1].upper()}{meaning[1:]}.")(command)
+        command = click.option(f"--{name}", type=choice, help=f"{meaning}.")(command)
     for letter in "knm":
         command = click.option(f"-{letter}", letter, type=click.IntRange(1, 2**31 - 1), metavar="N", help="A size.")(
             command
@@ -41,9 +41,9 @@ def routine_options(command: Command) -> Command:
 
 @click.group()
 def blas() -> None:
-    """19 routines of BLAS, of levels 1 to 3, as programs: ROUTINE is gemm, or sgemm or dgemm.
+    """19 BLAS routines of levels 1 to 3 as programs. ROUTINE is gemm, or sgemm or dgemm.
 
-    Not there: syr, syr2, syr2k, rotg, rotm, and the banded and packed routines.
+    Missing are syr, syr2, syr2k, rotg, rotm, and the banded and packed routines.
     """
 
 

@@ -24,19 +24,19 @@ from netc.cli.sections import Sectioned
 @steps_per_call_option
 @click.option("--static", is_flag=True, help="Write net_static.c too: the state and the arena in static storage.")
 @click.option("--no-stdio", is_flag=True, help="Leave out main.c, which reads files and allocates.")
-@click.option("--ram", metavar="SIZE", help="The RAM of the device, as 256kB or 4MB: refuse what does not fit into it.")
+@click.option("--ram", metavar="SIZE", help="RAM of the device, such as 256kB or 4MB; refuse what does not fit.")
 @click.option("--web", is_flag=True, help="Write one HTML page that trains in a browser, -o FILE.html.")
 @click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="Folder for the C files.")
 def emit_c(
     net: str, batch: int, static: bool, no_stdio: bool, ram: str | None, web: bool, out: Path, **words: Any
 ) -> None:
-    """Write NET's training program as C11: net.h and net.c, which need a C compiler and libm alone.
+    """Write NET's training program as C11: net.h and net.c, which need only a C compiler and libm.
 
-    Its functions are net_init, net_train_step, net_eval_step and net_predict; memory is what the caller gives. A
-    main.c trains on IDX files, a table or raw numbers, prints netc's trace and keeps the state as safetensors. The
-    manifest net.json names every argument and result in order. For a device without files and malloc there is
-    --static --no-stdio, with --batch 1 --optimizer sgd --momentum 0 for the least memory. --web compiles the C to
-    WebAssembly by clang and wasm-ld, in a page that learns digits and says what one draws.
+    Its functions are net_init, net_train_step, net_eval_step and net_predict; the caller provides all memory. A main.c
+    trains on IDX files, a table or raw numbers, prints netc's trace and keeps the state as safetensors. The manifest
+    net.json names every argument and result in order. For a device without files and malloc, give --static --no-stdio,
+    with --batch 1 --optimizer sgd --momentum 0 for the least memory. --web compiles the C to WebAssembly with clang and
+    wasm-ld, in a page that learns digits and recognises one that you draw.
     """
     import json
 

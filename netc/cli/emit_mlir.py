@@ -52,8 +52,8 @@ def emit_mlir(
     """Write NET's training program as StableHLO: init, train_step, eval_step and predict.
 
     By default the text is portable StableHLO for any compiler. With --target it is the exact text that netc compiles
-    for that target: with other forms of convolutions and, for IREE's targets, operations of other dialects; for XLA one
-    module for each function. Without -o the text goes to standard output. With --bytecode the program is written in
+    for that target: convolutions may have other forms, IREE's targets use operations of other dialects, and XLA gets
+    one module for each function. Without -o the text goes to standard output. With --bytecode the program is written in
     StableHLO's versioned binary form, which needs jaxlib. The manifest names every argument and result in order, so
     that a host without Python can drive the compiled module. With --mesh the text notes, in Shardy's dialect, over
     which axes of the mesh each argument and result is split.

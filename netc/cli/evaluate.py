@@ -19,9 +19,9 @@ from netc.cli.options import checkpoint_option, json_option, run_target_option, 
 @weights_option
 @run_target_option
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Folder with the dataset's files.")
-@click.option("--metrics", metavar="NAME,..", help="Metrics to compute besides, or all of them: all.")
+@click.option("--metrics", metavar="NAME,..", help="Extra metrics to compute, or all.")
 @click.option("--tta", metavar="flip", help="Average the predictions with those of the mirrored images.")
-@click.option("--by-position", is_flag=True, help="Of text: the perplexity at each position of a context.")
+@click.option("--by-position", is_flag=True, help="For text, also the perplexity at each position of a context.")
 @json_option
 def evaluate(
     run: Path,
@@ -40,9 +40,9 @@ def evaluate(
     """Evaluate a run on the test split of its dataset.
 
     RUN is a folder made by `netc train` or `netc import`. The classes of another dataset are matched to the run's by
-    name, and so are the characters of another text; other tokens are made by the run's tokenizer. An image folder
-    without a test split and a text are evaluated whole. `--metrics all` shows every metric that the loss and the output
-    have.
+    name, and so are the characters of another text; any other text is tokenized by the run's tokenizer. A text, or an
+    image folder without a test split, is evaluated whole. `--metrics all` shows every metric that the loss and the
+    output have.
     """
     import json
 

@@ -24,11 +24,10 @@ from netc.cli.predict import image_files
 @weights_option
 @run_target_option
 def explain(run: Path, images: tuple[Path, ...], out: Path | None, **words: str | None) -> None:
-    """Show which pixels of an image speak for a class, as a picture laid over it.
+    """Show which pixels of an image speak for a class, as an overlay on it.
 
-    RUN is a folder made by `netc train` or `netc import`. Of a folder it takes every
-    image. An image that cannot be read is reported and skipped, and the
-    exit code is then 1.
+    RUN is a folder made by `netc train` or `netc import`. IMAGE may be a folder of images. An image that cannot be
+    read is reported and skipped, and the exit code is then 1.
     """
     from netc.cli.views.waiting import watched_cache
     from netc.explaining import explain as explained

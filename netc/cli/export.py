@@ -18,7 +18,7 @@ FILE = click.Path(path_type=Path)
 @click.argument("run", metavar="RUN", type=FILE)
 @click.option("--safetensors", type=FILE, metavar="FILE", help="Write the weights alone.")
 @click.option(
-    "--names", type=click.Choice(PROJECTS), help="Whose names the tensors get.  [default: the first known for the net]"
+    "--names", type=click.Choice(PROJECTS), help="Naming scheme of the tensors.  [default: the first known for the net]"
 )
 @click.option("--onnx", type=FILE, metavar="FILE", help="Write the net with its weights as an ONNX model.")
 @click.option("--vmfb", type=FILE, metavar="FILE", help="Compile the net with its weights inside, with IREE.")
@@ -32,7 +32,7 @@ def export(run: Path, **words: Any) -> None:
     """Write a run's net for other programs, without the optimizer's moments.
 
     RUN is a folder made by `netc train` or `netc import`. A net for images takes uint8 pixels of its own input size in
-    ONNX and .vmfb; they are normalised inside, not resized. Class names go along as metadata.
+    ONNX and .vmfb; they are normalised inside, not resized. Class names are stored as metadata.
     """
     from netc.runs import Run
 

@@ -26,8 +26,8 @@ LARGEST_NAMES = 1 << 24  # bytes
 )
 @click.option("--mean", metavar="R,G,B", help="Channel means, for pixels from 0 to 1.  [default: the source's]")
 @click.option("--std", metavar="R,G,B", help="Channel standard deviations.  [default: the source's]")
-@click.option("--crop-pct", type=float, help="Resize images to the input's size over this, cut out the middle.")
-@click.option("--interpolation", metavar="WORD", help="How images are resized.  [default: bilinear]")
+@click.option("--crop-pct", type=float, help="Resize images to the input size divided by this, then crop the centre.")
+@click.option("--interpolation", metavar="WORD", help="Interpolation for resizing images.  [default: bilinear]")
 @click.option("--batch", type=click.IntRange(1), default=8, show_default=True, help="Batch size for eval and predict.")
 @click.option("--target", default="cpu", show_default=True, help="Default target for eval and predict.")
 def import_(

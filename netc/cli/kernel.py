@@ -22,7 +22,7 @@ SHOWN = 6  # elements of a result that a person is shown
 
 @click.group()
 def kernel() -> None:
-    """Run kernels of your own, written in Lean as cLean has them or in Python.
+    """Run kernels of your own, written in cLean's Lean syntax or in Python.
 
     KERNEL is FILE.lean:NAME or FILE.py:NAME; the name may be left out where the file has one kernel.
     """
@@ -32,7 +32,7 @@ def kernel() -> None:
 @click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
 @json_option
 def ls(file: Path, as_json: bool) -> None:
-    """List the kernels of FILE, and what each takes."""
+    """List the kernels of FILE and their arguments."""
     from netc.kernels.find import kernels_in
 
     found = kernels_in(file)
@@ -98,16 +98,16 @@ def _pairs(words: tuple[str, ...], flag: str) -> dict[str, str]:
 
 @kernel.command("run")
 @click.argument("kernel_", metavar="KERNEL")
-@click.option("--grid", default="1", show_default=True, metavar="X[,Y[,Z]]", help="Blocks of the grid.")
-@click.option("--block", default="256", show_default=True, metavar="X[,Y[,Z]]", help="Threads of a block.")
+@click.option("--grid", default="1", show_default=True, metavar="X[,Y[,Z]]", help="Number of blocks.")
+@click.option("--block", default="256", show_default=True, metavar="X[,Y[,Z]]", help="Threads per block.")
 @click.option("--set", "set_", multiple=True, metavar="NAME=NUMBER", help="Value of a scalar argument.")
 @click.option(
     "--array", "array", multiple=True, metavar="NAME=ARRAY", help="FILE.npy, FILE.json, [1, 2] or zeros:1000."
 )
 @click.option(
-    "--shared", "shared", multiple=True, metavar="NAME=N", help="Elements of a shared array.  [default: one a thread]"
+    "--shared", "shared", multiple=True, metavar="NAME=N", help="Elements of a shared array.  [default: one per thread]"
 )
-@click.option("--target", default="simulate", show_default=True, help="How to run: simulate, c or opencl.")
+@click.option("--target", default="simulate", show_default=True, help="Where to run: simulate, c or opencl.")
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="Folder for the arrays that it writes, as .npy.")
 @json_option
 def run(
@@ -123,9 +123,9 @@ def run(
 ) -> None:
     """Run KERNEL once, and print or write the arrays that it writes.
 
-    `simulate` steps all threads and names races, indices outside an array, shared memory that was read before it was
-    written, and barriers that a part of a block does not meet; then the exit code is 1 and nothing is written. `c`
-    names the first index outside or divergent barrier; `opencl` checks nothing.
+    `simulate` steps all threads and names races, indices out of bounds, shared memory that is read before it is
+    written, and barriers that only part of a block reaches; then the exit code is 1 and nothing is written. `c` names
+    the first index out of bounds or divergent barrier; `opencl` checks nothing.
     """
     from netc.kernels.find import find
     from netc.kernels.run import run_once
@@ -156,16 +156,16 @@ def run(
 @click.option("--c", "language", flag_value="c", default=True, help="C11, for OpenMP.  [default]")
 @click.option("--cuda", "language", flag_value="cuda", help="CUDA C++.")
 @click.option("--opencl", "language", flag_value="opencl", help="OpenCL C.")
-@click.option("--block", default="256", show_default=True, metavar="X[,Y[,Z]]", help="Threads of a block.")
+@click.option("--block", default="256", show_default=True, metavar="X[,Y[,Z]]", help="Threads per block.")
 @click.option(
-    "--shared", "shared", multiple=True, metavar="NAME=N", help="Elements of a shared array.  [default: one a thread]"
+    "--shared", "shared", multiple=True, metavar="NAME=N", help="Elements of a shared array.  [default: one per thread]"
 )
-@click.option("--check", "ask", is_flag=True, help="Let nvcc make PTX of the CUDA C++.")
+@click.option("--check", "ask", is_flag=True, help="Compile the CUDA C++ to PTX with nvcc.")
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="File to write.  [default: standard output]")
 def emit(kernel_: str, language: str, block: str, shared: tuple[str, ...], ask: bool, out: Path | None) -> None:
     """Write KERNEL in another language.
 
-    --block and --shared say how large shared arrays are in CUDA and OpenCL; in C the launch says it.
+    --block and --shared set the size of shared arrays in CUDA and OpenCL; in C it is set at launch.
     """
     from netc.kernels.find import find
     from netc.kernels.launch import launch_of

@@ -9,28 +9,28 @@ from netc.cli.lasting import lasting_output
 
 
 @click.command("launch", context_settings={"ignore_unknown_options": True})
-@click.option("-n", "--processes", "count", type=click.IntRange(min=1), required=True, metavar="N", help="Processes.")
+@click.option(
+    "-n", "--processes", "count", type=click.IntRange(min=1), required=True, metavar="N", help="Number of processes."
+)
 @click.option(
     "--restarts",
     type=click.IntRange(min=0),
     default=0,
     show_default=True,
     metavar="R",
-    help="Begin again from the last checkpoint so often, after a process was killed or failed.",
+    help="Restart from the last checkpoint up to R times after a process fails or is killed.",
 )
-@click.option("--elastic", is_flag=True, help="Begin again with fewer processes.")
-@click.option(
-    "--cores", type=click.IntRange(min=1), metavar="K", help="Bind each process to K processors.  [default: to none]"
-)
+@click.option("--elastic", is_flag=True, help="Restart with fewer processes.")
+@click.option("--cores", type=click.IntRange(min=1), metavar="K", help="Pin each process to K cores.  [default: none]")
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="-- train NET ...")
 @click.pass_context
 def launch(
     context: click.Context, count: int, restarts: int, elastic: bool, cores: int | None, words: tuple[str, ...]
 ) -> None:  # fmt: skip
-    """Train in N processes that share each batch, on the target xla.
+    """Train in N processes that share each batch, on target xla.
 
-    For example, `netc launch -n 2 -- train mnist-mlp --target xla`. One that ends in an error, is killed or stands
-    still ends the others. Ctrl-C and SIGTERM are passed on: the run is saved.
+    For example, `netc launch -n 2 -- train mnist-mlp --target xla`. If one process fails, is killed or hangs, the
+    others stop too. Ctrl-C and SIGTERM are passed on, and the run is saved.
     """
     from netc.netspec.errors import UserError
     from netc.runtime.processes import launch as starter

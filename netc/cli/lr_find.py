@@ -35,10 +35,10 @@ ROWS, BAR = 20, 40
 def lr_find(
     net: str, target: str, low: float, high: float, steps: int, plot_file: Path | None, as_json: bool, **options: Any
 ) -> None:
-    """Raise the learning rate from step to step, and suggest one: where the loss falls fastest.
+    """Raise the learning rate step by step, and suggest the one where the loss falls fastest.
 
-    The training is that of `netc train NET` with the same options, but for its schedule; it leaves no run. The test
-    ends early where the loss diverges. Source: Smith 2017, section 3.3.
+    It trains as `netc train NET` with the same options does, but without a schedule, and leaves no run. It ends early
+    if the loss diverges. Source: Smith 2017, section 3.3.
     """
     from netc.cli.views.sweep import check_plot
     from netc.cli.views.waiting import watched_cache

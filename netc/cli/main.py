@@ -29,7 +29,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "train": ("train", "train", "Train a network."),
     "launch": ("launch", "launch", "Train a network in several processes of this machine."),
     "recipes": ("recipes", "recipes", "List or show the training recipes that netc ships."),
-    "sweep": ("sweep", "sweep", "Train by a grid of options, or search, and compare the runs."),
+    "sweep": ("sweep", "sweep", "Train with a grid of options, or search, and compare the runs."),
     "lr-find": ("lr_find", "lr_find", "Find a learning rate by a range test."),
     "eval": ("evaluate", "evaluate", "Evaluate a trained run on its test part."),
     "report": ("report", "report", "Write a page about runs: curves, metrics, mistakes, costs, evidence."),
@@ -40,7 +40,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "export": ("export", "export", "Export a run's weights for other programs."),
     "explain": ("explain", "explain", "Show which pixels of an image speak for a class."),
     "attack": ("attack", "attack", "Measure a run's accuracy under attack."),
-    "atlas": ("atlas", "atlas", "Write a training step as a page to walk through."),
+    "atlas": ("atlas", "atlas", "Write a training step as a page to explore."),
     "emit-mlir": ("emit_mlir", "emit_mlir", "Write a network's training program as StableHLO."),
     "emit-c": ("emit_c", "emit_c", "Write a network's training program as C."),
     "compile": ("compile", "compile_", "Compile a network's training program for a target."),
@@ -54,7 +54,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "trace": ("trace", "trace", "Compare the traces of runs and find where they diverge."),
     "oracle": ("oracle", "oracle", "Check every gradient against JAX and finite differences."),
     "certify": ("certify", "certify", "Check in exact arithmetic that gradients are derivatives of the loss."),
-    "prove": ("prove", "prove", "Prove, by Lean's kernel, that gradients are derivatives of the loss."),
+    "prove": ("prove", "prove", "Prove, with Lean's kernel, that gradients are derivatives of the loss."),
     "kernel": ("kernel", "kernel", "Simulate, compile and run kernels written in Lean or Python."),
     "blas": ("blas", "blas", "List, emit and certify the routines of BLAS."),
     "data": ("data", "data", "List, download or tokenize datasets."),
@@ -121,7 +121,7 @@ class LazyGroup(click.Group):
     metavar="FILE",
     expose_value=False,
     callback=lambda context, option, files: load_plugins(files),
-    help="A .py with layers, optimizers or data of your own, or a .lean with activations; before or after the command.",
+    help="A .py file with your own layers, optimizers or data, or a .lean file with activations.",
 )
 @click.version_option(__version__, "-V", "--version", prog_name="netc")
 def cli() -> None:

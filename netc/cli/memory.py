@@ -44,8 +44,8 @@ def memory(
 ) -> None:
     """Show how much memory a training step of NET needs: counted from the program, and as the compiler allocates it.
 
-    Nothing is run, so the device is not needed. Add --remat to see what recomputing activations would save. Of
-    --target c the bytes of code and constants are shown too, by the compiler that CC and CFLAGS name.
+    Nothing is run, so the device is not needed. Add --remat to see what recomputing activations would save. With
+    --target c the bytes of code and constants are shown too, as compiled by CC with CFLAGS.
     """
     from netc.cli.views.waiting import waiting
     from netc.codegen.analysis.memory import memory_of

@@ -46,7 +46,7 @@ run_target_option = click.option("--target", help="Target to run on.  [default: 
 weights_option = click.option(
     "--weights",
     metavar="plain|ema|swa",
-    help="The weights, or the average kept of them.  [default: the average, if any]",
+    help="Plain weights, or the average that was kept.  [default: the average, if any]",
 )
 
 

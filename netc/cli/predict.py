@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @click.option(
     "-o", "--out", type=click.Path(path_type=Path),
-    help="Folder for the masks of a net of a class for each pixel.  [default: RUN/predicted]",
+    help="Folder for the masks of a net that classifies pixels.  [default: RUN/predicted]",
 )  # fmt: skip
 @click.option("--top", type=click.IntRange(1), default=3, show_default=True, help="Number of classes to show.")
 @json_option
@@ -44,9 +44,9 @@ def predict(
 ) -> None:
     """Classify images with a trained run.
 
-    RUN is a folder made by `netc train` or `netc import`. IMAGE is an image file or a folder of them, or, of a run that
-    was trained on a table, a table, whose rows are predicted. Images are resized to the net's input. A net of a class
-    for each pixel writes a mask for each image, a PNG whose pixels are class ids. A file that cannot be read is
+    RUN is a folder made by `netc train` or `netc import`. IMAGE is an image file or a folder of them; for a run that
+    was trained on a table, it is a table whose rows are predicted. Images are resized to the net's input. A net that
+    classifies each pixel writes a mask for each image, a PNG whose pixels are class ids. A file that cannot be read is
     reported and skipped, and the exit code is then 1.
     """
     import json

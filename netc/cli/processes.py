@@ -12,9 +12,9 @@ PROCESSES = frozenset({"coordinator", "process_id", "processes"})
 def processes_options(command: Command) -> Command:
     """Add them all."""
     for option in reversed((
-        click.option("--processes", metavar="N|auto", help="Train in N processes; auto: as the scheduler says."),
-        click.option("--process-id", type=int, metavar="I", help="The number of this process, from 0."),
-        click.option("--coordinator", metavar="HOST:PORT", help="Where process 0 listens, for the others to meet it."),
+        click.option("--processes", metavar="N|auto", help="Train in N processes; auto: as the cluster says."),
+        click.option("--process-id", type=int, metavar="I", help="Index of this process, from 0."),
+        click.option("--coordinator", metavar="HOST:PORT", help="Address of process 0, where the others meet it."),
     )):  # fmt: skip
         command = option(command)
     return command

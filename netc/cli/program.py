@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 sampler_option = click.option(
     "--sampler",
     is_flag=True,
-    help="The program that writes text (prefill, decode), or with --process draws (sample, in 50 steps), in place of "
+    help="Write the sampler (prefill and decode for text; sample, in 50 steps, with --process) in place of "
     "the training; --batch samples at once  [1].",
 )
 

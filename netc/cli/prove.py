@@ -33,11 +33,17 @@ OF_BOTH = OF_FILES | {"net", "loss"}
 @click.command(cls=Sectioned)
 @click.argument("net", metavar="[NET|FILE.mlir]", required=False, shell_complete=complete_net)
 @net_options
-@click.option("--batch", type=click.IntRange(min=1), default=3, show_default=True, help="Batch size; a variable there.")
+@click.option(
+    "--batch",
+    type=click.IntRange(min=1),
+    default=3,
+    show_default=True,
+    help="Batch size of the text; a variable in the proof.",
+)
 @config_option
 @recipe_options
 @file_options("prove")
-@click.option("--check", "ask", is_flag=True, help="Let Lean check the file.")
+@click.option("--check", "ask", is_flag=True, help="Check the file with Lean.")
 @click.option("--mathlib", is_flag=True, help="State the theorems over Mathlib, unchecked and without proofs.")
 @json_option
 @click.option(
@@ -50,15 +56,16 @@ def prove(
 ) -> None:  # fmt: skip
     """Write a proof, for Lean 4, that a train step's gradients are the derivative of the loss that it computes.
 
-    Of NET it is the step that netc emits. FILE.mlir may be any StableHLO, such as JAX's own lowering: --manifest, --wrt
-    or --update say which results are gradients or updates; otherwise they are detected. --loss NUMBER names the loss.
+    For NET, this is the step that netc emits. FILE.mlir may be any StableHLO, such as JAX's own lowering: --manifest,
+    --wrt or --update say which results are gradients or updates; otherwise they are detected. --loss NUMBER names the
+    loss.
 
     The theorem holds for all sizes and over every commutative ring, with the assumptions that the file names. The file
     imports nothing; --check lets Lean's kernel check it, by `lean` on PATH or by the extra `lean`. The exit code is 1
     if Lean refuses it.
 
-    Without NET, --optimizer KIND: that the update that netc emits is the one that the optimizer's paper states, for all
-    inputs and options.
+    Without NET, --optimizer KIND proves that the update that netc emits is the one that the optimizer's paper states,
+    for all inputs and options.
 
     --mathlib writes the statements for use with Mathlib, over its `CommRing` and `Finset.sum`, without proofs; without
     NET and --optimizer those of the library that proofs are made of.

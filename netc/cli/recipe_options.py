@@ -191,7 +191,7 @@ def preprocess_options(command: F) -> F:
         command = under(section_of(Preprocess, name), made)(command)
     workers = click.option(
         "--workers", type=click.IntRange(min=0), metavar="N",
-        help="Threads that read and augment images; no result depends on them.  [default: as many as are good]",
+        help="Threads that read and augment images; results do not depend on it.  [default: chosen]",
     )  # fmt: skip
     add_workers: Made[F] = under(READING, workers)
     return add_workers(command)
@@ -216,7 +216,7 @@ replicas_option = click.option(
     default=1,
     show_default=True,
     metavar="N",
-    help="The program of N devices, each with an equal part of the batch.",
+    help="Write the program for N devices, each with an equal part of the batch.",
 )
 mesh_option = click.option(
     "--mesh",
@@ -226,7 +226,7 @@ mesh_option = click.option(
 shard_option = click.option(
     "--shard",
     metavar="fsdp|zero1|tensor",
-    help="What --mesh splits besides the batch.  [default: over `model` the kernels]",
+    help="What --mesh splits besides the batch.  [default: kernels, over `model`]",
 )
 steps_per_call_option = click.option(
     "--steps-per-call",
@@ -234,5 +234,5 @@ steps_per_call_option = click.option(
     default=1,
     show_default=True,
     metavar="K",
-    help="Take K steps in one call of the device, with the same results: for small nets.",
+    help="Take K steps per device call, with the same results: faster for small nets.",
 )

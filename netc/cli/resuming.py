@@ -21,7 +21,7 @@ def resuming_options(command: Command) -> Command:
         ),
         click.option("--keep", type=click.IntRange(min=1), metavar="K", help="Keep K checkpoints.  [default: 1]"),
         click.option("--resume", type=click.Path(path_type=Path), metavar="RUN", help="Resume a run, bit for bit."),
-        click.option("--auto-resume", is_flag=True, help="Resume the run of the same command line, or start it."),
+        click.option("--auto-resume", is_flag=True, help="Resume the run that this command line began, or start it."),
         click.option(
             "--not-bit-for-bit", "same_bits", is_flag=True, flag_value=False, default=True,
             help="Resume on another --target or with other versions; the trace records it.",

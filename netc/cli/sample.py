@@ -27,31 +27,41 @@ KINDS = {
 
 @click.command("sample")
 @click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
-@click.option("--prompt", default="", help="Text to go on from; - reads it from standard input.  [default: a new line]")
+@click.option("--prompt", default="", help="Text to continue; - reads it from standard input.  [default: a new line]")
 @click.option("--tokens", type=click.IntRange(1), default=200, show_default=True, help="Number of tokens to write.")
 @click.option("--temperature", type=float, default=0.8, show_default=True, help="0 takes the likeliest token.")
 @click.option("--top-k", type=int, default=0, show_default=True, help="Keep the K likeliest tokens; 0 keeps all.")
-@click.option("--top-p", type=float, default=1.0, show_default=True, help="Keep the likeliest tokens that reach P.")
 @click.option(
-    "--min-p", type=float, default=0.0, show_default=True, help="Keep tokens with at least P of the likeliest one's."
+    "--top-p", type=float, default=1.0, show_default=True, help="Keep the likeliest tokens whose probabilities reach P."
 )
-@click.option("--repetition", type=float, default=1.0, show_default=True, help="Penalty on tokens that were seen.")
-@click.option("--seed", type=click.IntRange(0, 2**64 - 1), default=0, show_default=True, help="Random seed.")
-@click.option("--stop", multiple=True, metavar="TEXT", help="End a text before this; may be given several times.")
 @click.option(
-    "--tokenizer", metavar="PATH", help="What made the tokens, for a run that does not say.  [default: the run's own]"
+    "--min-p",
+    type=float,
+    default=0.0,
+    show_default=True,
+    help="Keep tokens at least P times as likely as the likeliest.",
+)
+@click.option(
+    "--repetition", type=float, default=1.0, show_default=True, help="Penalty on tokens that were already used."
+)
+@click.option("--seed", type=click.IntRange(0, 2**64 - 1), default=0, show_default=True, help="Random seed.")
+@click.option("--stop", multiple=True, metavar="TEXT", help="Stop before this text; may be repeated.")
+@click.option(
+    "--tokenizer", metavar="PATH", help="Tokenizer, for a run that does not record one.  [default: the run's own]"
 )
 @click.option("--samples", type=click.IntRange(1), default=1, show_default=True, help="Number of texts or sequences.")
-@click.option("--stream", is_flag=True, help="Print each token when it is drawn; of one text.")
+@click.option("--stream", is_flag=True, help="Print each token as it is drawn; for one text.")
 @click.option(
     "--class", "classes", multiple=True, metavar="NAME", help="Class of the images; several in turn.  [default: all]"
 )
 @click.option("--grid", metavar="RxC", default="8x8", show_default=True, help="Rows and columns of images.")
 @click.option("--steps", type=click.IntRange(1), default=50, show_default=True, help="Steps from noise to a sample.")
-@click.option("--method", help="Of undoing the process: euler, heun; ddim, ancestral; ancestral, confidence.")
+@click.option(
+    "--method", help="Sampler: euler or heun for flow, ddim or ancestral for ddpm, ancestral or confidence for masked."
+)
 @click.option("--guidance", type=float, default=1.0, show_default=True, help="Scale of classifier-free guidance.")
-@click.option("-o", "--out", type=click.Path(path_type=Path), help="Picture of the images.  [default: samples.png]")
-@click.option("--gif", type=click.Path(path_type=Path), help="Film of the steps, an animated GIF.")
+@click.option("-o", "--out", type=click.Path(path_type=Path), help="Image file to write.  [default: samples.png]")
+@click.option("--gif", type=click.Path(path_type=Path), help="Also write the steps as an animated GIF.")
 @checkpoint_option
 @weights_option
 @run_target_option
@@ -70,9 +80,9 @@ def sample(
 ) -> None:
     """Write text or draw images with a trained model.
 
-    RUN is a folder that `netc train` made of a language model, such as tiny-gpt on text:PATH, or with --process, of a
-    generative one: that draws images into a picture, all of a text at once, or sequences of any length, one a line.
-    The same seed gives the same sample.
+    RUN is a folder made by `netc train`. A language model, such as tiny-gpt on text:PATH, continues a prompt. A model
+    trained with --process draws images into one picture, writes a whole text at once, or prints sequences of any
+    length, one per line. The same seed gives the same sample.
     """
     import json
     import sys

@@ -56,10 +56,11 @@ def sweep(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Train by every combination of a grid, or search, and compare what each reached.
+    """Train with every combination in a grid, or search, and compare the results.
 
-    FILE.toml holds a training's words, as for `netc train --config`, and a table [grid] of lists, or [search] and a
-    number of `trials`. Each trial is a run of its own. The same command again goes on where it was stopped.
+    FILE.toml holds training options, as for `netc train --config`, and either a table [grid] of lists, or a table
+    [search] and a number of `trials`. Each trial is a run of its own. To resume a sweep that was stopped, give the
+    same command again.
     """
     from netc.cli.lasting import lasting_output
     from netc.cli.views.waiting import watched_cache

@@ -38,7 +38,7 @@ def trace() -> None:
 @trace.command("diff")
 @click.argument("a", type=run_argument)
 @click.argument("b", type=run_argument)
-@click.option("--mode", type=click.Choice(MODES), help="How much may differ.  [default: the strictest that can hold]")
+@click.option("--mode", type=click.Choice(MODES), help="Tolerance.  [default: the strictest that can hold]")
 @click.option("--noise", type=run_argument, help="Noise floor.  [default: noise.json of either run, or measured]")
 @click.option("--ulp", type=click.IntRange(min=0), default=0, show_default=True, help="With --mode ulp: ULPs to allow.")
 @click.option("--steps", type=click.IntRange(min=1), metavar="N", help="Compare only the first N steps.")

@@ -82,7 +82,7 @@ HERE = frozenset({"resume", "same_bits", "quiet", "coordinator", "process_id", "
     click.option(
         "--class-weights",
         metavar="WEIGHTS",
-        help="Weigh each class in the loss: balanced, or numbers such as 1,2,0.5 (crossEntropy, focal).",
+        help="Class weights in the loss: balanced, or numbers such as 1,2,0.5 (crossEntropy, focal).",
     ),
 )
 @preprocess_options
@@ -120,7 +120,7 @@ HERE = frozenset({"resume", "same_bits", "quiet", "coordinator", "process_id", "
 )
 @under(
     RUNS,
-    click.option("--log", metavar="LOG,..", help="Log to csv, tensorboard, wandb or mlflow too.  [default: none]"),
+    click.option("--log", metavar="LOG,..", help="Also log to csv, tensorboard, wandb or mlflow.  [default: none]"),
     click.option("--log-every", type=click.IntRange(min=1), metavar="N", help="Log every N steps.  [default: 10]"),
     resuming_options,
 )  # fmt: skip

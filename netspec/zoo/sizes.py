@@ -18,12 +18,12 @@ LARGEST = 1 << 24  # of a size; more is a mistake
 class Sizes:
     """Sizes in place of the net's own, which None stands for. A builder takes those that are its parameters."""
 
-    layers: int | None = option(None, "Number of blocks, of a net with sizes, such as tiny-gpt.")
-    heads: int | None = option(None, "Heads of its attention.")
-    kv_heads: int | None = option(None, "Heads of keys and values, a divisor of its heads.")
-    width: int | None = option(None, "Width of its blocks, a multiple of its heads.")
-    context: int | None = option(None, "Number of tokens that it sees.")
-    experts: int | None = option(None, "Experts of each block, of a mixture of them.")
+    layers: int | None = option(None, "Number of blocks, for a net of variable size, such as tiny-gpt.")
+    heads: int | None = option(None, "Number of attention heads.")
+    kv_heads: int | None = option(None, "Number of key and value heads, a divisor of the heads.")
+    width: int | None = option(None, "Width of the blocks, a multiple of the heads.")
+    context: int | None = option(None, "Context length, in tokens.")
+    experts: int | None = option(None, "Experts per block, for a mixture-of-experts net.")
 
 
 SIZES: tuple[str, ...] = tuple(options_of(Sizes))

@@ -126,10 +126,10 @@ def test_help_names_the_words_that_take_an_option(said, capfd):
     assert entry._run(["train", "--help-all"]) == 0
     text = " ".join(capfd.readouterr().out.split())
     for sentence in (
-        "Factor of each fall (step, plateau).",
-        "Time between two falls, as a share of the run (step).",
-        "Share of the rate that is left at the end (exponential).",
-        "First rate, as a share of lr (one-cycle).",
+        "Factor by which the rate drops (step, plateau).",
+        "Interval between drops, as a fraction of the run (step).",
+        "Final rate, as a fraction of the peak (exponential).",
+        "Initial rate, as a fraction of lr (one-cycle).",
     ):
         assert sentence in text
 
