@@ -34,7 +34,7 @@ SHARE = "share"  # of each label that is a class in the mean loss
 
 
 @dataclass(frozen=True)
-class Row:
+class JudgedChunk:
     """Of each token [n]: the loss, whether the likeliest class is its own, and whether its label is a class."""
 
     each: Value
@@ -80,14 +80,14 @@ class ChunkedLoss:
     def _logits(self, b: Builder, held: Mapping[str, Value], h: Value, training: bool) -> Emitted:
         return self._head[0].emit(b, Scope(held, held, training), b.reshape(h, (1, *h.shape)))
 
-    def _judge(self, b: Builder, loss: Loss, y: Value, ids: Value) -> Row:
+    def _judge(self, b: Builder, loss: Loss, y: Value, ids: Value) -> JudgedChunk:
         z = b.reshape(y, y.shape[1:])
         right = hits(b, z, ids)
         if self.recipe.check_labels:
             masked = judge_masked(b, loss, z, ids)
-            return Row(masked.each, right, b.convert(masked.good, "f32"), masked.pull)
+            return JudgedChunk(masked.each, right, b.convert(masked.good, "f32"), masked.pull)
         judged = emit_loss(b, loss, z, ids)
-        return Row(judged.each, right, None, lambda d: judged.pull(b.broadcast(d, ids, ())))
+        return JudgedChunk(judged.each, right, None, lambda d: judged.pull(b.broadcast(d, ids, ())))
 
     @cached_property
     def trained(self) -> Function:

@@ -76,15 +76,15 @@ def build_generator(net: CheckedNet, recipe: Recipe, drawn: Drawn) -> Generator:
         recipe = replace(recipe, precision="f32")
     process = recipe.generation.chosen
     assert process is not None
-    maker = _Maker(net, recipe, drawn, process)
-    steps, inputs = maker.functions()
+    emitter = _SampleEmitter(net, recipe, drawn, process)
+    steps, inputs = emitter.functions()
     module = at_precision(Module(identifier(net.spec.name), steps), recipe.precision)
     weights = kept_of(state_of(net, recipe))
     return Generator(Program(net, recipe, drawn.count, weights, module), drawn, inputs)
 
 
 @dataclass(frozen=True)
-class _Maker:
+class _SampleEmitter:
     net: CheckedNet
     recipe: Recipe
     drawn: Drawn

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from netc.netspec.errors import UserError
 from netc.netspec.find import refuse_sizes
 from netc.netspec.spec import NetSpec
 from netc.netspec.zoo import ZOO
@@ -20,6 +21,8 @@ def load(what: str | Path, **sizes: int | None) -> NetSpec | Run:
     folder without a run does not hide the net of that name. Raises UserError or SpecError. `netc.Run.open` opens runs
     alone.
     """
+    if not isinstance(what, str | Path):
+        raise UserError(f"`netc.load` wants a name, a file or a run's folder, got {what!r}; give one of these")
     refuse_unknown(sizes, lambda: frozenset(SIZES))
     sizes = typed(sizes, types_of((Sizes,)))
     path, net = Path(what), str(what) in ZOO or ZOO.word(str(what))

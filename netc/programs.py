@@ -169,6 +169,8 @@ def spec_of(net: NetSpec | CheckedNet | str, sizes: Mapping[str, int | None] = N
     """The net itself, or the one of that name, of these sizes, or file (.toml, .lean); raises UserError, SpecError."""
     if isinstance(net, str):
         return find(net, sizes)
+    if not isinstance(net, NetSpec | CheckedNet):
+        raise UserError(f"a net wants to be a NetSpec, a name, or a file, got {net!r}; see netc.load")
     spec = net.spec if isinstance(net, CheckedNet) else net
     refuse_sizes(sizes, spec.name)
     return spec

@@ -59,11 +59,12 @@ def train(
     and after a signal, with the run saved, KeyboardInterrupt or SystemExit. With `auto_resume`, a ValueError (of
     netc.traces, a TraceError) for a trace that is not the run's.
     """
+    progress = _progress(on_step, on_epoch, on_note)
     request = request_training(net, config=config, data=data, **words)
     plan, resume = plan_of(request, same_bits=same_bits, note=on_note)
     for note in plan.start.notes_for(plan.data.classes) if plan.start else ():
         on_note(note)
-    outcome = run_plan(plan, resume=resume, same_bits=same_bits, progress=_progress(on_step, on_epoch, on_note))
+    outcome = run_plan(plan, resume=resume, same_bits=same_bits, progress=progress)
     return _ended(outcome, plan.data)
 
 
@@ -84,9 +85,9 @@ def resume(
     without `same_bits`, `target`, `devices`, `mesh` and `shard`. A run on a generator cannot go on. Raises as `train`
     does, and ValueError (of netc.traces, a TraceError) for a trace that is not the run's.
     """
+    progress = _progress(on_step, on_epoch, on_note)
     folder = run.folder if isinstance(run, Run) else Path(run)
     plan = plan_resumed(folder, data, words, same_bits=same_bits)
-    progress = _progress(on_step, on_epoch, on_note)
     return _ended(run_plan(plan, resume=True, same_bits=same_bits, progress=progress), plan.data)
 
 
@@ -137,6 +138,9 @@ def run_plan(
 
 
 def _progress(on_step: OnStep | None, on_epoch: OnEpoch | None, on_note: Callable[[str], None]) -> Progress:
+    for name, given in (("on_step", on_step), ("on_epoch", on_epoch), ("on_note", on_note)):
+        if given is not None and not callable(given):
+            raise UserError(f"`{name}` wants a function, got {given!r}; give one, or leave it out")
     progress = Progress(noted=on_note)
     if on_step is not None:
         step = on_step

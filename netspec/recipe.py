@@ -19,7 +19,7 @@ from netc.netspec.optimizers import SGD, Adam, Optimizer
 from netc.netspec.process import Generation
 from netc.netspec.regularisation import Regularisation
 from netc.netspec.schedules import SCHEDULES, Schedule
-from netc.netspec.vocabulary import option, part, parts_of
+from netc.netspec.vocabulary import option, option_parts_of, part
 from netc.netspec.wrapping import Wrapping
 
 __all__ = ["PRECISIONS", "SGD", "Adam", "Optimizer", "Recipe", "TrainConfig"]
@@ -103,7 +103,7 @@ class Recipe:
         others = {name: getattr(self, name) for name in ("chunked_loss", "check_labels", "scan_blocks")}
         others["process"] = self.generation.process
         problems += self.distilling.beside(self.loss, others)
-        for name in parts_of(Recipe):
+        for name in option_parts_of(Recipe):
             problems += getattr(self, name).problems()
         if self.optimizer.averages:
             problems += self._averaged_twice()

@@ -12,7 +12,7 @@ from netc.netspec.optimizers import OPTIMIZERS, Optimizer
 from netc.netspec.process import PROCESSES
 from netc.netspec.recipe import Recipe, TrainConfig
 from netc.netspec.schedules import SCHEDULES, Schedule
-from netc.netspec.vocabulary import options_of, parts_of
+from netc.netspec.vocabulary import option_parts_of, options_of
 
 LOSS_WORDS = frozenset({"loss", "loss_option", "label_smoothing"})
 DRIVEN = frozenset(f.name for f in fields(TrainConfig))
@@ -35,7 +35,7 @@ def recipe_rows() -> tuple[type, ...]:
 
 def recipe_parts() -> tuple[type, ...]:
     """Recipe, and the classes of its parts, whose options are words as its own are."""
-    return (Recipe, *parts_of(Recipe).values())
+    return (Recipe, *option_parts_of(Recipe).values())
 
 
 def recipe_words() -> frozenset[str]:
@@ -61,7 +61,7 @@ def recipe_of(**words: Any) -> Recipe:
     own = _options(Recipe, given)
     if "norms" in given:
         own["norms"] = given["norms"]
-    own |= {name: cls(**_options(cls, given)) for name, cls in parts_of(Recipe).items()}
+    own |= {name: cls(**_options(cls, given)) for name, cls in option_parts_of(Recipe).items()}
     return Recipe(optimizer_of(given), loss_of(given), **own).check()
 
 

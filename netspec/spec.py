@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from netc.netspec.errors import SpecError
+from netc.netspec.field_types import type_problems
 from netc.netspec.layer import Layer
 from netc.netspec.layers.activation import Activation
 from netc.netspec.layers.combine import Chain
@@ -40,14 +41,14 @@ class NetSpec:
     source: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.input, tuple):
+        if not isinstance(self.input, tuple) or not all(type(n) is int for n in self.input):
             raise SpecError((f"`input` wants a tuple such as (8,), got {self.input!r}",))
+        if not isinstance(self.name, str):
+            raise SpecError((f"`name` wants a string, got {self.name!r}",))
         if not isinstance(self.layers, tuple):
             raise SpecError((f"`layers` wants a tuple of layers, got {type(self.layers).__name__}",))
-        for index, layer in enumerate(self.layers):
-            if isinstance(layer, type):
-                said = f"got the class {layer.__name__}; write {layer.__name__}()"
-                raise SpecError((f"layer {index} wants a layer, {said}",))
+        if problems := (*type_problems(self.name, self.layers),):
+            raise SpecError(problems)
 
     @property
     def x(self) -> TensorType:

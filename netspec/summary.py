@@ -13,6 +13,8 @@ def summary(name: str, x: TensorType, layers: tuple[Layer, ...]) -> str:
     total = 0
     for index, (path, layer) in enumerate(zip(part_names(layers), layers, strict=True)):
         try:
+            if options := [*layer.problems()]:
+                raise LayerError(options[0])
             signature = signature_of(layer, x)
         except LayerError as error:
             raise SpecError((f"{name}: layer {index} ({layer.label()}) {error.problem}",)) from error

@@ -14,6 +14,7 @@ from typing import Any, get_args, get_origin
 
 from netc.netspec.activations import ACTIVATIONS
 from netc.netspec.errors import SpecError, UserError
+from netc.netspec.field_types import hints_of, shown, spelled
 from netc.netspec.layer import Layer
 from netc.netspec.layers import VOCABULARY
 from netc.netspec.spec import NetSpec
@@ -88,12 +89,12 @@ def _scalar_or_choice(want: Any, got: Any, where: str, problems: list[str], dept
         )
         if not trial:
             return value
-    wanted = _spelled(want)
+    wanted = spelled(want)
     if type(got) is int and abs(got) > LARGEST_INTEGER:
         wanted = "an integer below 2^31"
     elif type(got) is float and math.isfinite(got) and abs(got) > LARGEST_FLOAT:
         wanted = f"a number up to {LARGEST_FLOAT}, which float32 can hold"
-    problems.append(f"{where} wants {wanted}, got {_shown(got)}")
+    problems.append(f"{where} wants {wanted}, got {shown(got)}")
     return None
 
 
@@ -111,7 +112,7 @@ def _plain(want: type, got: Any, problems: list[str]) -> Any:
 def _sequence(args: tuple[Any, ...], got: Any, where: str, problems: list[str], depth: int) -> Any:
     variadic = len(args) == 2 and args[1] is Ellipsis
     if not isinstance(got, list) or (not variadic and len(got) != len(args)):
-        problems.append(f"{where} wants {'a list' if variadic else f'{len(args)} values'}, got {_shown(got)}")
+        problems.append(f"{where} wants {'a list' if variadic else f'{len(args)} values'}, got {shown(got)}")
         return None
     wants = (args[0],) * len(got) if variadic else args
     return tuple(
@@ -121,7 +122,7 @@ def _sequence(args: tuple[Any, ...], got: Any, where: str, problems: list[str], 
 
 def _layer(got: Any, where: str, problems: list[str], depth: int) -> Layer | None:
     if not isinstance(got, Mapping):
-        problems.append(f"{where} wants a table with a kind, got {_shown(got)}")
+        problems.append(f"{where} wants a table with a kind, got {shown(got)}")
         return None
     kind = got.get("kind")
     word = VOCABULARY.word(kind)
@@ -129,7 +130,7 @@ def _layer(got: Any, where: str, problems: list[str], depth: int) -> Layer | Non
         problems.append(f"{where}: {VOCABULARY.problem(kind)}{_as_activation(kind)}")
         return None
     cls = VOCABULARY[word]
-    hints = _hints(cls)
+    hints = hints_of(cls)
     before = len(problems)
     for key in sorted(got.keys() - hints.keys() - {"kind"}):
         problems.append(f"{where} ({kind}): unknown option {key!r}; {kind} has {', '.join(hints)}")
@@ -148,34 +149,9 @@ def _as_activation(kind: Any) -> str:
     return f'; write activation = "{function}" on the layer, or kind = "activation" and function = "{function}"'
 
 
-def _hints(cls: type[Layer]) -> dict[str, Any]:
-    hints = typing.get_type_hints(cls)
-    return {f.name: hints[f.name] for f in dataclasses.fields(cls)}
-
-
 def _required(cls: type[Layer]) -> set[str]:
     missing = dataclasses.MISSING
     return {f.name for f in dataclasses.fields(cls) if f.default is missing and f.default_factory is missing}
-
-
-def _shown(got: Any) -> str:
-    if got is None:
-        return "nothing"
-    try:
-        text = repr(got)
-    except ValueError:  # an integer with more digits than Python agrees to print
-        text = "an enormous number"
-    return text if len(text) <= 80 else f"{text[:80]}.."
-
-
-def _spelled(want: Any) -> str:
-    names = {int: "an integer", float: "a number", str: "a string", bool: "true or false"}
-    if want in names:
-        return names[want]
-    if get_origin(want) is typing.Literal:
-        return " or ".join(map(repr, get_args(want)))
-    options = [a for a in get_args(want) if a is not type(None)]
-    return " or ".join(_spelled(a) if get_origin(a) is not tuple else "a list" for a in options) or "another value"
 
 
 def to_toml(spec: NetSpec, *, readable: bool = False) -> str:
@@ -192,13 +168,13 @@ def to_toml(spec: NetSpec, *, readable: bool = False) -> str:
 
 
 def _fields(layer: Layer) -> list[tuple[str, Any]]:
-    shown: list[tuple[str, Any]] = [("kind", layer.kind)]
+    found: list[tuple[str, Any]] = [("kind", layer.kind)]
     for f in dataclasses.fields(layer):
         value = getattr(layer, f.name)
         default = f.default_factory() if f.default_factory is not dataclasses.MISSING else f.default
         if value != default:
-            shown.append((f.name, value))
-    return shown
+            found.append((f.name, value))
+    return found
 
 
 def write_value(value: Any, indent: int | None = None) -> str:
@@ -222,5 +198,5 @@ def write_value(value: Any, indent: int | None = None) -> str:
 
 def _quoted(text: str) -> str:
     escapes = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
-    shown = (escapes.get(c) or (c if c.isprintable() else f"\\U{ord(c):08x}") for c in text)
-    return '"' + "".join(shown) + '"'
+    spelt = (escapes.get(c) or (c if c.isprintable() else f"\\U{ord(c):08x}") for c in text)
+    return '"' + "".join(spelt) + '"'

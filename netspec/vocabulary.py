@@ -30,7 +30,7 @@ def part(default: Any) -> Any:
     return field(default=default, metadata={"part": type(default), "later": True})
 
 
-def parts_of(cls: Any) -> dict[str, type]:
+def option_parts_of(cls: Any) -> dict[str, type]:
     """The fields of a dataclass that are parts, by name, each with its class."""
     return {f.name: f.metadata["part"] for f in fields(cls) if "part" in f.metadata}
 

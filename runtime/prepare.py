@@ -7,13 +7,12 @@ import time
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from netc.codegen.chunked_loss import JUDGED, TRAINED
 from netc.codegen.ir import IrError, Module
 from netc.codegen.program import Program
 from netc.codegen.rewrite.form_overrides import NO_OVERRIDES, FormOverrides
 from netc.codegen.rewrite.lower import lower
-from netc.codegen.rewrite.scan_blocks import FEWEST
 from netc.codegen.rewrite.select_forms import used
+from netc.codegen.scanned import refuse_unscanned
 from netc.codegen.sharding.layout import laid_out, misfits
 from netc.codegen.symbolic.program import AnyBatchProgram
 from netc.codegen.text import text_of
@@ -112,8 +111,7 @@ def emit_text(program: Program, target: Target, choices: FormOverrides = NO_OVER
         module = program.lowered(target.profile)
         return Source(module, text_of(module, target.profile))
     module = lower(program.module, target.profile, choices, scan=program.recipe.scan_blocks)
-    if program.recipe.scan_blocks:
-        _check_scanned(program, module, target)
+    refuse_unscanned(program, module)
     if program.sharding:
         module = laid_out(module, program, program.sharding)
     return Source(module, text_of(module, target.profile))
@@ -152,18 +150,6 @@ def _check_nested(program: Program, target: Target) -> None:
                     f"`{inner}` wants no `{name}` on {target.word}, got {count}: IREE 3.12 loses buffers of loops in "
                     "loops; leave one of the two out"
                 )
-
-
-def _check_scanned(program: Program, module: Module, target: Target) -> None:
-    own = (JUDGED, TRAINED)
-    loops = (op for f in module.needed("train_step") for op in f.ops if op.kind == "loop" and not op.attr("apart"))
-    if all(op.attr("callee") in own for op in loops):
-        joint = program.replicas > 1 and program.recipe.sync_bn and program.net.state
-        why = "the sums of `sync_bn` have a number each" if joint else "dropout makes blocks different"
-        raise UserError(
-            f"`scan_blocks` wants {FEWEST} or more equal blocks in a row (block0, block1, ..), got "
-            f"{program.net.spec.name} without ({why}); leave it out"
-        )
 
 
 def prepare(program: Program, target: Target, cache: Cache, choices: FormOverrides = NO_OVERRIDES) -> Prepared:

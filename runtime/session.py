@@ -89,8 +89,9 @@ class Session:
 
     def init(self, seed: int = 0) -> State:
         """The first state, drawn from a seed of 64 bits."""
-        if not 0 <= seed < 1 << 64:
-            raise UserError(f"`seed` wants a number from 0 to 2^64 - 1, got {seed}")
+        if not isinstance(seed, int | np.integer) or not 0 <= seed < 1 << 64:
+            raise UserError(f"`seed` wants an integer from 0 to 2^64 - 1, got {seed!r}; give such a one")
+        seed = int(seed)
         words = np.array([seed >> 32, seed & 0xFFFFFFFF], np.uint32)
         return State(self.loaded.call("init", [self.loaded.put(words)]))
 
@@ -174,7 +175,7 @@ class Session:
     def train(self, state: State, x: Array, y: Array, lr: float) -> tuple[State, dict[str, float]]:
         """One step on a batch x [B, ..] and its targets y [B, ..] at the rate `lr`: the next state, and the metrics."""
         _buffers(state)
-        state, metrics = self.run(state, self.upload([np.asarray(x)], [self._targets(y)], [lr]))
+        state, metrics = self.run(state, self.upload([np.asarray(x)], [self._targets(y)], [_rate(lr)]))
         return state, {n: float(v[0]) for n, v in metrics.items()}
 
     def evaluate(
@@ -272,6 +273,14 @@ def _same_length(args: tuple[Array, Array, Array]) -> None:
 def _part(t: TensorType, replicas: int, parts: int) -> TensorType:
     """The type of one of so many parts of what the replicas have together; of any batch, itself."""
     return TensorType((t.shape[0] if t.shape[0] < 0 else replicas * t.shape[0] // parts, *t.shape[1:]), t.dtype)
+
+
+def _rate(given: float) -> float:
+    """A learning rate; raises UserError for what is no number."""
+    value = np.asarray(given)
+    if value.shape or value.dtype.kind not in "fiu":
+        raise UserError(f"`lr` wants a number, got {given!r}; give one, as lr=1e-3")
+    return float(value)
 
 
 def _buffers(state: State | None) -> list[Buffer]:

@@ -17,6 +17,7 @@ from netc.codegen.c.interface import identifier
 from netc.codegen.c.source import CSource, c_source
 from netc.codegen.program import Program
 from netc.codegen.rewrite.lower import lower
+from netc.codegen.scanned import refuse_unscanned
 from netc.netspec.types import BYTES, TensorType
 
 SAFE_DTYPES = {"f64": "F64", "f32": "F32", "i32": "I32", "i64": "I64", "ui32": "U32", "ui8": "U8", "i1": "BOOL"}
@@ -38,7 +39,9 @@ class Origin:
 
 def c_files(program: Program, origin: Origin | None = None, *, main: bool = True) -> tuple[dict[str, str], CSource]:
     """Each file of the program by its name, and its source. main.c is there where `trains` says so."""
-    source = c_source(lower(program.module, "c", scan=program.recipe.scan_blocks))
+    module = lower(program.module, "c", scan=program.recipe.scan_blocks)
+    refuse_unscanned(program, module)
+    source = c_source(module)
     made = {"net.h": source.header, "net.c": f'#include "net.h"\n\n{source.body}'}
     if main and trains(program):
         made["main.c"] = _main(program, source, origin or Origin())

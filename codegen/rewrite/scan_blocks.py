@@ -86,6 +86,20 @@ def _found(function: Function) -> tuple[list[_Chain], list[Part]]:
     return [], parts
 
 
+def most_alike(function: Function) -> int:
+    """The most blocks of a row that are equal forward and backward, and do not begin with an argument; 0 if all differ.
+
+    Fewer than FEWEST stay as they are.
+    """
+    chains = [_trimmed(chain, function) for chain in _chains(layer_parts(function, PHASES))]
+    blocks = {
+        phase: [{part.block for part in chain.parts} for chain in chains if (chain.phase == "forward") == phase]
+        for phase in (True, False)
+    }
+    most = max((len(a & b) for a in blocks[True] for b in blocks[False]), default=0)
+    return most if most > 1 else 0
+
+
 def _chains(parts: Sequence[Part]) -> list[_Chain]:
     chains: list[_Chain] = []
     latest: dict[object, _Chain] = {}

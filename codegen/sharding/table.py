@@ -12,7 +12,7 @@ from netc.netspec.check import CheckedLayer, CheckedNet
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class SplitAxis:
     """The axis that is split, None for a parameter that every device holds whole.
 
     `reader` is the axis in a layer that reads what the one before it split (READERS). `optional`: where the mesh does
@@ -24,25 +24,25 @@ class Row:
     optional: bool = False
 
 
-WHOLE = Row()
-CHANNELS = Row(0, optional=True)
+WHOLE = SplitAxis()
+CHANNELS = SplitAxis(0, optional=True)
 # layer's kind -> its parameter -> the row. A kind of a plugin's has none and stays whole.
-SPLIT: dict[str, dict[str, Row]] = {
-    "dense": {"kernel": Row(1, reader=0), "bias": Row(0)},
-    "conv2d": {"kernel": Row(3, reader=2), "bias": Row(0)},
-    "convTranspose2d": {"kernel": Row(2, reader=3), "bias": Row(0)},
+SPLIT: dict[str, dict[str, SplitAxis]] = {
+    "dense": {"kernel": SplitAxis(1, reader=0), "bias": SplitAxis(0)},
+    "conv2d": {"kernel": SplitAxis(3, reader=2), "bias": SplitAxis(0)},
+    "convTranspose2d": {"kernel": SplitAxis(2, reader=3), "bias": SplitAxis(0)},
     "batchNorm": {"scale": CHANNELS, "bias": CHANNELS},
     "groupNorm": {"scale": WHOLE, "bias": WHOLE},
     "instanceNorm": {"scale": CHANNELS, "bias": CHANNELS},
     "layerNorm": {"scale": WHOLE, "bias": WHOLE},
     "rmsNorm": {"scale": WHOLE},
     "layerScale": {"gamma": WHOLE},
-    "tokenPositionEmbed": {"tokens": Row(0, optional=True), "positions": WHOLE, "bias": WHOLE},
-    "classEmbed": {"table": Row(1, optional=True)},
+    "tokenPositionEmbed": {"tokens": SplitAxis(0, optional=True), "positions": WHOLE, "bias": WHOLE},
+    "classEmbed": {"table": SplitAxis(1, optional=True)},
     "learnedPositions": {"positions": WHOLE},
     "learnedTokens": {"tokens": WHOLE},
     "selectiveScan": {"log_rate": CHANNELS, "step_bias": CHANNELS, "skip": CHANNELS},
-    "windowAttention": {"table": Row(1, optional=True)},
+    "windowAttention": {"table": SplitAxis(1, optional=True)},
 }
 # names of the layers that end a pair: the projection of an attention, the second product of a perceptron
 READERS = frozenset({"out", "down", "project", "excite"})
@@ -69,7 +69,7 @@ def owners(net: CheckedNet) -> dict[str, Owned]:
     return found
 
 
-def row_of(owned: Owned) -> tuple[Row, int | None]:
+def row_of(owned: Owned) -> tuple[SplitAxis, int | None]:
     """The row of a parameter, and the axis that it splits there."""
     row = SPLIT.get(owned.layer.layer.kind, {}).get(owned.name, WHOLE)
     if owned.layer.path.rpartition(".")[2] not in READERS:

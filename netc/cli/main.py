@@ -73,7 +73,10 @@ BLOCK = 1 << 16  # bytes; a disk with less left is full
 # what the system says when a path was mistyped or may not be written
 MISTAKES = {errno.ENOENT, errno.EACCES, errno.EPERM, errno.EISDIR, errno.EEXIST, errno.ENOTDIR, errno.EROFS}
 
-MEANT = {"nets": "ls", "models": "ls", "list": "ls", "evaluate": "eval", "test": "eval", "infer": "predict"}
+MEANT = {
+    "nets": "ls", "models": "ls", "list": "ls", "evaluate": "eval", "test": "eval", "infer": "predict",
+    "generate": "sample", "benchmark": "bench", "resume": "train --resume RUN",
+}  # fmt: skip
 """What is no command, and the one that does it."""
 COLUMN = "--data csv:FILE,label=NAME"
 

@@ -16,7 +16,7 @@ from netc.netspec.errors import UserError
 from netc.netspec.recipe import Recipe, TrainConfig
 from netc.netspec.recipe_fit import trained
 from netc.netspec.types import Constant, Initializer, Normal
-from netc.netspec.vocabulary import options_of, parts_of
+from netc.netspec.vocabulary import option_parts_of, options_of
 from netc.proofs_oracle.references import optimizers
 from netc.proofs_oracle.twin import data, step
 from netc.proofs_oracle.twin.forward import forward_text
@@ -133,7 +133,7 @@ def _refuse(recipe: Recipe) -> None:
         raise UserError("emit-jax wants a training without `check_labels`, got it; the twin has no such mask")
     if recipe.groups.thaw:
         raise UserError("emit-jax wants a training without `thaw`, got it; the twin has no form of it")
-    for part, cls in parts_of(Recipe).items():
+    for part, cls in option_parts_of(Recipe).items():
         given = getattr(recipe, part)
         on = [name for name in options_of(cls) if getattr(given, name) != getattr(cls(), name)]
         if on and part not in FORMS:

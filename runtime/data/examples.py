@@ -168,6 +168,11 @@ def as_pair(given: Any) -> Pair:
         x, y = given
     except (TypeError, ValueError) as error:
         raise DataError(f"a batch wants a pair (x, y), got {type(given).__name__}") from error
+    if (images := np.asarray(x)).dtype == np.uint8:
+        raise DataError(
+            f"batches want `x` of float32, or of int32 for token ids, got uint8 {list(images.shape)}; convert it, or "
+            "give all images by from_arrays(x, y), which takes uint8"
+        )
     return as_input(x), as_target(y)
 
 
@@ -176,7 +181,7 @@ def as_input(given: Any) -> Array:
     array = np.asarray(given)
     if array.dtype == np.uint8:
         raise DataError(
-            f"uint8 wants images [N, H, W] or [N, H, W, 1 or 3] in memory, got {list(array.shape)}; convert it to "
+            f"uint8 wants images [N, H, W] or [N, H, W, 1 or 3], got {list(array.shape)}; convert it to "
             "float32, or to int32 for token ids"
         )
     return _converted(array, "x")

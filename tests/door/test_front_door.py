@@ -164,6 +164,8 @@ def test_batches_of_a_list_or_a_generator():
     assert train(netc.Dataset.from_batches(endless, F[:10], L[:10], steps=3), batch=None, out="endless").steps == 6
     with pytest.raises(netc.DataError, match="want `steps`, the number in an epoch, got none"):
         netc.Dataset.from_batches(pairs, F, L)
+    with pytest.raises(netc.DataError, match=r"batches want `x` of float32.* got uint8 \[8, 6\]; convert it"):
+        netc.Dataset.from_batches([(F[:8].astype(np.uint8), L[:8])], F, L)
     short = netc.Dataset.from_batches(iter(batches), F[:10], L[:10], steps=3)
     with pytest.raises(netc.DataError, match="an epoch wants 3 batches, got 1; give `steps=1`"):
         train(short, batch=None, out="short")

@@ -83,11 +83,15 @@ def test_labels_of_other_integers_are_taken_as_they_are(session):
     assert len(set(losses)) == 1
 
 
-def test_weights_and_seeds_that_do_not_fit_are_refused(session):
+def test_weights_seeds_and_rates_that_do_not_fit_are_refused(session):
     with pytest.raises(UserError, match=r"`weight` wants float32 \[4\], got float64 \[3\]"):
         session.evaluate(session.init(), X, Y, np.ones(3))
-    with pytest.raises(UserError, match="`seed` wants a number from 0"):
-        session.init(-1)
+    for seed in (-1, "1", 0.5):
+        with pytest.raises(UserError, match="`seed` wants an integer from 0"):
+            session.init(seed)
+    for rate in (None, "0.1", [0.1]):
+        with pytest.raises(UserError, match="`lr` wants a number, got "):
+            session.train(session.init(), X, Y, lr=rate)
 
 
 @pytest.mark.parametrize(("synchronous", "order"), [(True, "call get call get"), (False, "call call get get")])

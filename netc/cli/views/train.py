@@ -17,7 +17,7 @@ from netc.cli.views.examples import examples_of, of_characters, predictions
 from netc.cli.views.pace import Pace
 from netc.cli.views.waiting import Waiting
 from netc.netspec.recipe import Recipe
-from netc.netspec.vocabulary import default_of, options_of, parts_of
+from netc.netspec.vocabulary import default_of, option_parts_of, options_of
 from netc.runtime import train as loop
 from netc.runtime.cache.store import Cache, CacheKey
 from netc.runtime.data.augment import said
@@ -160,7 +160,7 @@ class TrainView:
 
 def _parts_said(recipe: Recipe) -> Iterator[str]:
     """What of the parts of a recipe was asked for: `mixup=0.2`."""
-    for part, cls in parts_of(Recipe).items():
+    for part, cls in option_parts_of(Recipe).items():
         own = getattr(recipe, part)
         for name, f in options_of(cls).items():
             if (value := getattr(own, name)) != default_of(f):

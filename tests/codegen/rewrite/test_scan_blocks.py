@@ -9,6 +9,7 @@ from click.testing import CliRunner
 
 from netc.cli.main import cli
 from netc.codegen.builder import Builder
+from netc.codegen.c.folder import c_files
 from netc.codegen.evaluator import run
 from netc.codegen.ir import Module
 from netc.codegen.location import location_of
@@ -176,17 +177,23 @@ def test_for_iree_a_loop_is_one_in_which_buffers_are_written_where_they_lie():
 
 
 @pytest.mark.parametrize(
-    ("net", "name"), [(resnet(2, 2), "resnet"), (gpt(5, dropout=0.1), "gpt"), (check(find("mnist-mlp")), "mnist-mlp")],
-    ids=["two", "dropout", "none"],
+    ("net", "got"),
+    [
+        (resnet(2, 2), "resnet with 2"), (gpt(4), "gpt with 2"), (gpt(5, dropout=0.1), "gpt with none"),
+        (check(find("mnist-mlp")), "mnist-mlp with none"),
+    ],
+    ids=["two", "four", "dropout", "none"],
 )  # fmt: skip
-def test_a_net_without_three_equal_blocks_is_refused(net, name):
-    with pytest.raises(UserError, match=rf"`scan_blocks` wants 3 or more equal blocks in a row .* got {name} without"):
-        emit_text(build(net, Recipe(scan_blocks=True), BATCH), parse_target("xla"))
+def test_a_net_without_three_equal_blocks_is_refused(net, got):
+    program = build(net, Recipe(scan_blocks=True), BATCH)
+    for emit in (lambda: emit_text(program, parse_target("xla")), lambda: c_files(program)):
+        with pytest.raises(UserError, match=rf"`scan_blocks` wants 3 or more blocks in a row .* got {got} \(the first"):
+            emit()
 
 
 def test_blocks_whose_sums_over_devices_have_a_number_each_are_refused():
     program = build(NETS["one stage"], Recipe(scan_blocks=True, sync_bn=True), BATCH, replicas=2)
-    with pytest.raises(UserError, match="got resnet without \\(the sums of `sync_bn` have a number each\\); leave it"):
+    with pytest.raises(UserError, match=r"got resnet with .* \(the sums of `sync_bn` have a number each\); leave it"):
         emit_text(program, parse_target("xla"))
 
 
