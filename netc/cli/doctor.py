@@ -75,6 +75,7 @@ def facts(machine: Machine) -> dict[str, Any]:
         "drivers": [asdict(d) for d in machine.drivers],
         "targets": [asdict(t) for t in machine.targets],
         "cache": asdict(machine.cache),
+        "lean": machine.lean or None,
         "data": [asdict(d) for d in machine.data],
         "fixes": [{"what": what, "do": do} for what, do in fixes(machine)],
     }
@@ -119,6 +120,7 @@ def _show(machine: Machine) -> None:
     free = "" if cache.free is None else f"; {size(cache.free)} free on its disk"
     programs = f"{cache.programs} compiled programs ({size(cache.bytes)}), data {size(cache.data_bytes)}{free}"
     print_line(f"cache {cache.root}: {programs}")
+    print_line(f"netc prove --check runs {machine.lean or 'no Lean, for there is none'}")
     missing = fixes(machine)
     if missing:
         print_line("")

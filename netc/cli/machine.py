@@ -19,6 +19,7 @@ from typing import Any
 from netc import __version__
 from netc.netspec import child
 from netc.netspec.install import install_extra
+from netc.proofs.lean import described
 from netc.runtime.cache.folders import data_cache
 from netc.runtime.cache.store import Cache
 from netc.runtime.compile import COMPILER, RUNTIME, version_of
@@ -122,7 +123,7 @@ class Storage:
 
 @dataclass(frozen=True)
 class Machine:
-    """All of it. `pair` is the problem with the pair of IREE packages, or empty."""
+    """All of it. `pair` is the problem with the pair of IREE packages, or empty; `lean`: which Lean there is."""
 
     netc: str
     python: str
@@ -134,6 +135,7 @@ class Machine:
     targets: tuple[Reach, ...]
     cache: Storage
     data: tuple[Status, ...]
+    lean: str = ""
 
     @property
     def main(self) -> Reach:
@@ -162,6 +164,7 @@ def examine() -> Machine:
         targets=targets,
         cache=_storage(),
         data=status(data_cache()),
+        lean=described(),
     )
 
 

@@ -26,6 +26,7 @@ COUNTED = "FLOPs are those of the forward pass on one example; a multiply-add co
 @click.option("--toml", is_flag=True, help="Print the spec as TOML.")
 @click.option("--dot", is_flag=True, help="Print the graph for Graphviz.")
 @click.option("--mermaid", is_flag=True, help="Print the graph for Mermaid.")
+@click.option("--check", "ask", is_flag=True, help="Let Lean itself check FILE.lean, if it finds the file's imports.")
 @json_option
 def show(
     *,
@@ -36,6 +37,7 @@ def show(
     toml: bool,
     dot: bool,
     mermaid: bool,
+    ask: bool,
     as_json: bool,
     **sizes: int | None,
 ) -> None:
@@ -43,8 +45,10 @@ def show(
 
     NET is a name from `netc ls`, a .toml file, or FILE.lean:NAME for a net in a Lean file. FLOPs are counted for the
     forward pass on one example, 2 for each multiply-add. FILE.lean alone lists all its nets if it has several; one that
-    cannot be read is listed with the reason, and the exit code is still 0.
+    cannot be read is listed with the reason, and the exit code is still 0; with --check it is 1 if Lean refuses a file.
     """
+    if ask:
+        _check(net)
     forms = [
         word for word, given in (("--toml", toml), ("--dot", dot), ("--mermaid", mermaid), ("--json", as_json)) if given
     ]
@@ -76,6 +80,20 @@ def show(
             _show(checked, found)
             for sentence in (*said.get("disagreements", ()), *said.get("reading", ())):
                 say(sentence)
+
+
+def _check(net: str) -> None:
+    """Say what Lean says of a .lean file; the exit code is 1 if it refuses it. Raises UserError for another net."""
+    from netc.cli.emit_lean import say_answer
+    from netc.netspec.errors import UserError
+    from netc.netspec.lean.file import divided, is_lean, load
+    from netc.proofs.source import check_source
+
+    if not is_lean(net):
+        raise UserError(f"--check wants FILE.lean, got {net}; leave it out, or see netc emit-lean --check")
+    path, _ = divided(net)
+    load(path)  # what netc cannot read either has its own error
+    say_answer(check_source(path))
 
 
 def _show_list(file: LeanFile, *, as_json: bool, options: tuple[object, ...]) -> None:

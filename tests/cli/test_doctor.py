@@ -48,7 +48,19 @@ def shown(monkeypatch, machine, *arguments):
 
 
 def test_this_machine_is_told_in_full(real):
-    keys = {"ok", "system", "cpus", "versions", "iree_pair_matches", "drivers", "targets", "cache", "data", "fixes"}
+    keys = {
+        "ok",
+        "system",
+        "cpus",
+        "versions",
+        "iree_pair_matches",
+        "drivers",
+        "targets",
+        "cache",
+        "data",
+        "lean",
+        "fixes",
+    }
     assert set(real) == keys
     assert {"netc", "python", "iree-base-compiler", "iree-base-runtime", "numpy", "jax", "jaxlib", "torch"} <= set(
         real["versions"]
