@@ -23,6 +23,7 @@ from netc.codegen.ir import Module
 from netc.codegen.program import build
 from netc.codegen.rewrite.iree.workarounds import WORKAROUNDS
 from netc.codegen.rewrite.lower import lower
+from netc.codegen.sampler import build_sampler
 from netc.codegen.text import text_of
 from netc.netspec import layers as nn
 from netc.netspec.check import check
@@ -160,6 +161,13 @@ def _looked_up() -> Module:
     return Module("m", (b.finish([("y", b.mul(x, b.broadcast(r, x, (0, 1))))]),))
 
 
+def _one_row() -> Module:
+    """A token of four numbers, as a sampler decodes it one by one."""
+    block = nn.TransformerEncoder(2, 8, 1, causal=True, name="blocks")
+    layers = (nn.TokenPositionEmbed(6, 4, name="embed"), block, nn.LMHead(6, name="head"))
+    return build_sampler(check(NetSpec("tiny", (8,), layers, dtype="i32"))).program.module
+
+
 def _gelu() -> Module:
     net = NetSpec("gelu", (128,), (nn.Dense(512, activation="gelu-tanh", name="a"), nn.Dense(128, name="b")))
     return _step(net, Recipe(SGD(0.0), norms=False), 128)
@@ -179,6 +187,7 @@ PROGRAMS: dict[str, Program] = {
     ),
     "part_joined_sums": Program(lambda: _normalised(32, 16, 96, "f32"), LARGE, "f", AVX512, (LARGE_VECTORS,)),
     "part_lookups": Program(_looked_up, "code of", target=AVX512, look=_small),
+    "part_single_rows": Program(_one_row, "write affecting operations on global resources", "decode", AVX512),
     "part_repeated_sums": Program(_off_mean, "no barrier of threads", "f", "vulkan", (DUMP,), _waits),
     "part_narrow_copies": Program(_stored_twice, "bytes of shared memory", "f", "rocm:gfx1100"),
     "part_joint_barriers": Program(_held, "MiB a call", look=_keeps_memory),

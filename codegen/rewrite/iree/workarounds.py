@@ -17,6 +17,7 @@ from netc.codegen.rewrite.iree.joint_barriers import part_joint_barriers
 from netc.codegen.rewrite.iree.lookups import part_lookups
 from netc.codegen.rewrite.iree.narrow_copies import part_narrow_copies
 from netc.codegen.rewrite.iree.repeated_sums import part_joined_sums, part_repeated_sums
+from netc.codegen.rewrite.iree.single_rows import part_single_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,10 @@ WORKAROUNDS: tuple[Workaround, ...] = (
         "part_lookups", "late", ("cpu",), part_lookups,
         "rows looked up inside a sum over them are read number by number, in code that takes seconds to compile",
         LIMITS,
+    ),
+    Workaround(
+        "part_single_rows", "late", ("cpu",), part_single_rows,
+        "a sum over one row that is shorter than a vector, and is stored too, is refused", LIMITS,
     ),
     Workaround(
         "part_repeated_sums", "late", ("gpu",), part_repeated_sums,

@@ -10,6 +10,7 @@ from netc.codegen.rewrite.form_tables import FORM_TABLES
 from netc.codegen.rewrite.iree.fences import LARGE, fence_gradients
 from netc.codegen.rewrite.iree.lookups import part_lookups
 from netc.codegen.rewrite.iree.repeated_sums import part_joined_sums, part_repeated_sums
+from netc.codegen.rewrite.iree.single_rows import part_single_rows
 from netc.codegen.rewrite.lower import lower
 from netc.codegen.verify import verify
 from netc.netspec.check import check
@@ -62,6 +63,19 @@ def test_rows_that_are_looked_up_and_then_summed_stand_behind_a_barrier(summed):
     kinds = kinds_of(module)
     assert kinds.count("barrier") == summed
     assert not summed or kinds.index("barrier") == kinds.index("take") + 1
+
+
+@pytest.mark.parametrize(
+    ("shape", "read", "barriers"),
+    [((1, 1, 4), True, 1), ((1, 1, 4), False, 0), ((1, 2, 4), True, 0), ((1, 1, 16), True, 0), ((4,), True, 0)],
+    ids=["one row", "read by the sum alone", "two rows", "as long as a vector", "a loss"],
+)
+def test_one_short_row_that_others_read_is_parted_from_its_sum(shape, read, barriers):
+    b = Builder("f")
+    x = b.mul(b.parameter("x", TensorType(shape)), 2.0)
+    total = b.sum(x, (len(shape) - 1,))
+    module = verify(part_single_rows(Module("m", (b.finish([("t", total), *([("x", x)] if read else [])]),))))
+    assert kinds_of(module).count("barrier") == barriers
 
 
 def test_modules_for_iree_part_the_sums_of_an_instance_norm():

@@ -373,10 +373,10 @@ def test_the_pipeline_is_what_it_says():
     names = {family: [name for name, _ in passes(family)] for family in FAMILIES}
     fences = ["fence_rounded_operands", "fence_gelu", "fence_loss", "fence_gradients", "fence_norms"]
     common = ["dce", "fold", "cse", "select_forms", "sum_before_products", "split_reductions", "fold", "cse", "dce"]
-    on_cpu = [*common[:6], "cut_long_products", *common[6:]]
+    on_cpu = [*common[:6], "cut_long_products", *common[6:], "part_joined_sums", "part_lookups", "part_single_rows"]
     last = ["part_joint_barriers", "update_in_place"]
     assert names == {
-        "cpu": ["buckets", *fences, *on_cpu, "part_joined_sums", "part_lookups", *last],
+        "cpu": ["buckets", *fences, *on_cpu, *last],
         "gpu": ["buckets", *fences, *common, "part_repeated_sums", "part_narrow_copies", "part_joint_barriers"],
         "xla": ["buckets", *fences, *common],
     }
@@ -385,7 +385,7 @@ def test_the_pipeline_is_what_it_says():
     assert [name for name, _ in passes("plain")] == ["buckets", *plain, "erf_functions"]
     assert [name for name, _ in passes("plain", scan=True)] == ["buckets", *plain, "scan_blocks", "erf_functions"]
     scanned = [name for name, _ in passes("cpu", scan=True)]
-    assert scanned == ["buckets", *fences, *on_cpu, "part_joined_sums", "part_lookups", "scan_blocks", *last]
+    assert scanned == ["buckets", *fences, *on_cpu, "scan_blocks", *last]
 
 
 # -- the verifier ----------------------------------------------------------------------------------------------------
