@@ -71,7 +71,7 @@ def build_generator(net: CheckedNet, recipe: Recipe, drawn: Drawn) -> Generator:
     """The program that draws, its products of matrices in bf16 where the recipe's are. Raises SpecError."""
     if problems := problems_of(net, recipe, drawn):
         raise SpecError(tuple(problems))
-    recipe = replace(recipe, scan_blocks=False, accumulate=1, remat=False)
+    recipe = replace(recipe.without_remat, scan_blocks=False, accumulate=1)
     if recipe.precision == "f64":
         recipe = replace(recipe, precision="f32")
     process = recipe.generation.chosen

@@ -73,7 +73,7 @@ class ModuleEmitter:
         return emit(b, self.net.spec.body, self._evaluated(b, held, x), x).y
 
     def _evaluated(self, b: Builder, held: dict[str, Value], x: Value) -> Scope:
-        return Scope(held, held, False, remat=self.recipe.remat, begins=begins_of(b, self.recipe.documents, x))
+        return Scope(held, held, False, remat=self.recipe.recomputed, begins=begins_of(b, self.recipe.documents, x))
 
     def init(self) -> Function:
         """seed -> state: drawn parameters, zero moments and averages."""
@@ -125,8 +125,9 @@ class ModuleEmitter:
     def _scope(self, b: Builder, held: Mapping[str, Value], key: Value | None, x: Value) -> Scope:
         recipe = self.recipe
         return Scope(
-            held, held, True, key=key, remat=recipe.remat, frozen=recipe.groups.freeze, share=x.shape[0] / self.batch,
-            replicas=self.replicas if recipe.sync_bn else 1, begins=begins_of(b, recipe.documents, x),
+            held, held, True, key=key, remat=recipe.recomputed, frozen=recipe.groups.freeze,
+            share=x.shape[0] / self.batch, replicas=self.replicas if recipe.sync_bn else 1,
+            begins=begins_of(b, recipe.documents, x),
         )  # fmt: skip
 
     def _added(self, b: Builder, found: Derived) -> Derived:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
+from netc.codegen import recomputing
 from netc.codegen.collector import no_collector
 from netc.codegen.distribute.split import said
 from netc.codegen.fit import size_problems
 from netc.codegen.ir import Function, Module, Value, identifier
-from netc.codegen.location import location_of
 from netc.codegen.module_emitter import ModuleEmitter
 from netc.codegen.rewrite.float64 import to_f64, widened
 from netc.codegen.rewrite.precision import at_precision
@@ -101,8 +101,8 @@ def build(net: CheckedNet, recipe: Recipe, batch: int, *, steps_per_call: int = 
     chunks = (maker.chunked.trained, maker.chunked.judged) if recipe.chunked_loss else ()
     micro = (maker.accumulation.micro_step(),) if recipe.accumulate > 1 else ()
     step = maker.train_step(*micro)
-    if recipe.remat and not any(map(_recomputes, (*micro, step))):
-        raise SpecError((_why_nothing_again(net, recipe, batch),))
+    if unmet := recomputing.problems(net.spec.name, recipe, (*micro, step), partial(_step, net, batch)):
+        raise SpecError(tuple(unmet))
     functions = [maker.init(), *chunks, *micro, step, maker.eval_step(), maker.predict()]
     if recipe.precision == "f64":
         functions = [to_f64(f, {s.name for s in state}) for f in functions]
@@ -113,14 +113,5 @@ def build(net: CheckedNet, recipe: Recipe, batch: int, *, steps_per_call: int = 
     return Program(net, recipe, batch, state, module, steps_per_call, stated.digest)
 
 
-def _recomputes(f: Function) -> bool:
-    return any(location_of(op.loc).phase == "remat" for op in f.ops)
-
-
-def _why_nothing_again(net: CheckedNet, recipe: Recipe, batch: int) -> str:
-    """Why no block of the net is computed again."""
-    if recipe.groups.freeze:
-        thawed = replace(recipe, groups=replace(recipe.groups, freeze=()), accumulate=1)
-        if _recomputes(ModuleEmitter(net, thawed, batch, state_of(net, thawed)).train_step()):
-            return f"remat wants a block that is trained, got {net.spec.name} with all frozen; leave remat out"
-    return f"remat wants a net with blocks (block0, block1, ..), got {net.spec.name} without; leave remat out"
+def _step(net: CheckedNet, batch: int, recipe: Recipe) -> Function:
+    return ModuleEmitter(net, recipe, batch, state_of(net, recipe)).train_step()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from netc.codegen.builder import Builder
 from netc.codegen.ir import Value
 from netc.netspec.errors import UserError
+from netc.netspec.groups import within
 from netc.netspec.layer import Composite, Layer, expanded
 from netc.netspec.layers.counted import INSTEAD
 from netc.netspec.types import TensorType
@@ -20,6 +21,12 @@ Pull = Callable[[Value], tuple[Value, Grads]]
 
 AUXILIARY = "(loss)"  # among the states of an emission: a scalar that it adds to the loss of the step
 BLOCK = re.compile(r"block\d+")  # the parts that are recomputed on request: the copies that stages are made of
+
+
+def block_of(path: Sequence[str]) -> str | None:
+    """The path of the outermost block that a path leads into."""
+    end = next((n for n, part in enumerate(path) if BLOCK.fullmatch(part)), None)
+    return None if end is None else ".".join(path[: end + 1])
 
 
 def part_stream(stream: int, part: str) -> int:
@@ -46,10 +53,10 @@ class Scope:
     """What one layer may read: its parameters and states by name, and whether it is being trained.
 
     `key` is the step's key [2] ui32 where something draws; `stream` tells the layers apart that draw with it. With
-    `remat`, blocks in it are computed a second time for their pullbacks. With `decoding` a sequence is written.
-    Layers whose paths are in `frozen` run as in evaluation. `share` is the part of the step's batch that is here; 0
-    where there is no loss to add to, for a layer alone. Batch norm is over the examples of so many `replicas`. Where
-    documents are kept apart, `begins` i32 [B, T] says where that of each token begins.
+    `remat`, blocks in it (or those within these paths) are computed a second time for their pullbacks. With `decoding`
+    a sequence is written. Layers whose paths are in `frozen` run as in evaluation. `share` is the part of the step's
+    batch that is here; 0 where there is no loss to add to, for a layer alone. Batch norm is over the examples of so
+    many `replicas`. Where documents are kept apart, `begins` i32 [B, T] says where that of each token begins.
     """
 
     params: Mapping[str, Value]
@@ -58,7 +65,7 @@ class Scope:
     prefix: str = ""
     key: Value | None = None
     stream: int = 0
-    remat: bool = False
+    remat: bool | tuple[str, ...] = False
     decoding: Decoding | None = None
     frozen: Collection[str] = ()
     share: float = 0.0
@@ -75,7 +82,7 @@ class Scope:
 
     def inside(self, part: str) -> Scope:
         """The scope of a part."""
-        remat = self.remat and not self.recomputes(part)  # inside a block nothing is recomputed once more
+        remat = False if self.recomputes(part) else self.remat  # inside a block nothing is recomputed once more
         stream = part_stream(self.stream, part)
         prefix = f"{self.prefix}{part}."
         trained = self.training and prefix[:-1] not in self.frozen
@@ -83,7 +90,9 @@ class Scope:
 
     def recomputes(self, part: str) -> bool:
         """Whether the pullback of that part begins with its forward program: a block, outermost, that is trained."""
-        return self.remat and self.training and BLOCK.fullmatch(part) is not None
+        if not self.training or BLOCK.fullmatch(part) is None:
+            return False
+        return self.remat if isinstance(self.remat, bool) else within(f"{self.prefix}{part}", self.remat)
 
 
 @dataclass(frozen=True)

@@ -83,7 +83,7 @@ def build_sampler(
 
     Raises SpecError for a net that is no language model, and UserError for a layer that needs all of a sequence.
     """
-    recipe = replace(recipe or Recipe(), scan_blocks=False, accumulate=1, remat=False, chunked_loss=0)
+    recipe = replace((recipe or Recipe()).without_remat, scan_blocks=False, accumulate=1, chunked_loss=0)
     if recipe.precision == "f64":
         recipe = replace(recipe, precision="f32")
     problems = []

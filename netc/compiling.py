@@ -14,7 +14,7 @@ from netc.codegen.rewrite.form_overrides import NO_OVERRIDES, FormOverrides
 from netc.netspec.check import CheckedNet
 from netc.netspec.errors import UserError
 from netc.netspec.spec import NetSpec
-from netc.programs import ProgramRequest, quiet, request_program, tuned_choices
+from netc.programs import ProgramRequest, quiet, request_program, tuned_choices, within_budget
 from netc.runtime.cache.store import Cache
 from netc.runtime.files import copy_whole
 from netc.runtime.manifest import manifest_of, write_manifest
@@ -131,11 +131,13 @@ def compile_net(
     """Compile a net's training program for a target, whose device need not be here.
 
     `words` are `batch` (32; `dynamic`, or a range as in `1..64`, for a program that evaluates and predicts any number),
-    `input`, `classes`, `steps_per_call`, and those of the recipe: `optimizer`, `loss`, ..;
+    `input`, `classes`, `steps_per_call`, `memory_budget` (2GB: the blocks to recompute are chosen so that the plan of a
+    step fits), and those of the recipe: `optimizer`, `loss`, ..;
     `tuned`: with the forms that `netc tune` kept. Raises UserError, SpecError and CompileError.
     """
-    request = request_program(net, config=config, ranges=True, **words)
+    request = request_program(net, config=config, ranges=True, budgets=True, **words)
     choices = tuned_choices(target, on_note) if tuned else NO_OVERRIDES
+    request = within_budget(request, target, choices, on_note)
     return compiled(request, target, Cache(on_wait=on_note, on_damage=on_note), choices)
 
 

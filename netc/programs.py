@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from netc.codegen.program import Program, build
@@ -28,6 +28,7 @@ from netc.word_types import recipe_types, typed, types_of
 Shape = tuple[int, ...]
 _SHAPE = re.compile(r"[1-9][0-9]{0,8}(x[1-9][0-9]{0,8})*")
 _OWN = {"classes": int, "batch": int, "steps_per_call": int, "replicas": int}  # words of one number
+BUDGET = "memory_budget"
 WORDS = frozenset({"input", "recipe", "mesh", "shard", *_OWN, *SIZES})
 
 
@@ -36,7 +37,7 @@ class ProgramRequest:
     """The program that is asked for. `replicas` devices run it, each on an equal part of the `batch`.
 
     Or its `sharding` splits it over a mesh of devices. With `batches` it is one of any batch of that range, and does
-    not train.
+    not train. `memory_budget` are the bytes that `within_budget` makes its step fit, 0 for as many as it takes.
     """
 
     net: CheckedNet
@@ -46,6 +47,7 @@ class ProgramRequest:
     replicas: int = 1
     sharding: Sharding | None = None
     batches: BatchRange | None = None
+    memory_budget: int = 0
 
     def build(self) -> Program:
         """The program, not lowered yet. Raises SpecError, and UserError where it is one of any batch and cannot be."""
@@ -71,20 +73,25 @@ def request_program(
     config: str | None = None,
     default_batch: int = 32,
     ranges: bool = False,
+    budgets: bool = False,
     on_stated: Callable[[Stated], None] | None = None,
     **words: Any,
 ) -> ProgramRequest:
     """The request that the words make, over what the TrainConfig of a .lean file states, over defaults.
 
-    `on_stated` gets what the file states. With `ranges` the batch may be one (netspec/batch.py). Raises UserError or
-    SpecError.
+    `on_stated` gets what the file states. With `ranges` the batch may be one (netspec/batch.py); with `budgets` there
+    may be a `memory_budget`. Raises UserError or SpecError.
     """
-    refuse_unknown(words, program_words)
+
+    def known() -> frozenset[str]:
+        return program_words() | ({BUDGET} if budgets else frozenset())
+
+    refuse_unknown(words, known)
     if config is None and not isinstance(words.get("recipe"), str):  # the files' reader need not be imported
         return _request(net, None, words, on_stated, default_batch, ranges)
     from netc.config_file import over_files
 
-    merged = over_files(net, config, words, program_words())
+    merged = over_files(net, config, words, known())
     with placed(merged.places):
         return _request(merged.net, merged.config, merged.words, on_stated, default_batch, ranges)
 
@@ -104,13 +111,15 @@ def _request(
     spec = spec_of(net, taken_sizes(words))
     words = over_stated(net, config, words, program_words(), on_stated)
     checked = resolve(spec, words.pop("classes", None), words.pop("input", None))
+    budget = budget_of(words.pop(BUDGET, None))
     own = {name: words.pop(name) for name in ("batch", "steps_per_call", "replicas") if name in words}
     sharding = parse_sharding(words.pop("mesh", None), words.pop("shard", None))
     if sharding and own.get("replicas", 1) > 1:
         raise UserError("`mesh` splits one program, got `replicas` of it too; leave one out")
     return ProgramRequest(
-        checked, recipe_from(words), sharding=sharding, batches=batches, **{"batch": default_batch, **own}
-    )
+        checked, recipe_from(words), sharding=sharding, batches=batches, memory_budget=budget,
+        **{"batch": default_batch, **own},
+    )  # fmt: skip
 
 
 def recipe_from(words: dict[str, Any]) -> Recipe:
@@ -216,3 +225,40 @@ def tuned_choices(target: str, note: Callable[[str], None] = quiet) -> FormOverr
     from netc.runtime.target import parse_target
 
     return choices_for(parse_target(target), cache_root(), note)
+
+
+def budget_of(given: object) -> int:
+    """The bytes of a `memory_budget` such as 2GB; 0 for none. Raises UserError."""
+    if given is None:
+        return 0
+    from netc.runtime.cache.limit import bytes_of
+
+    if not (found := bytes_of(str(given), f"`{BUDGET}`")):
+        raise UserError(f"`{BUDGET}` wants a size such as 500MB or 2GB, got {given!r}; leave it out for no bound")
+    return found
+
+
+def within_budget(
+    request: ProgramRequest, target: str, forms: FormOverrides, note: Callable[[str], None] = quiet
+) -> ProgramRequest:  # fmt: skip
+    """The request with the blocks to recompute that make the plan of its step fit its `memory_budget`, if it has one.
+
+    `forms` are those of single convolutions. `note` gets what is planned, and what was chosen. Raises UserError.
+    """
+    if not request.memory_budget:
+        return request
+    others = {"steps_per_call": request.steps_per_call > 1, "mesh": request.sharding, "batch": request.batches}
+    for word in (word for word, given in {**others, "devices": request.replicas > 1}.items() if given):
+        raise UserError(
+            f"`{BUDGET}` is of one step of a known batch on one device, got `{word}` too; leave one of them out, or "
+            "name the blocks in `remat_blocks`"
+        )
+    from netc.runtime.measure.budget import fit_blocks
+    from netc.runtime.target import parse_target
+
+    def built(recipe: Recipe) -> Program:
+        return build(request.net, recipe, request.batch)
+
+    found = fit_blocks(built, request.recipe, parse_target(target), request.memory_budget, forms, note)
+    note(str(found))
+    return replace(request, recipe=replace(request.recipe, remat_blocks=found.blocks))

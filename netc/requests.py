@@ -25,6 +25,7 @@ from netc.netspec.zoo import ZOO
 from netc.places import placed
 from netc.programs import (
     Shape,
+    budget_of,
     over_stated,
     quiet,
     recipe_from,
@@ -161,7 +162,7 @@ def _planned(request: TrainRequest) -> Plan:
     config = RunConfig(
         net, recipe, training, data.name, request.seed, target.word,
         _augment(request, net, data), steps_per_call=request.steps_per_call, devices=request.devices,
-        mesh=request.mesh or "", shard=request.shard or "",
+        mesh=request.mesh or "", shard=request.shard or "", memory_budget=budget_of(request.memory_budget),
         saving=saving_of(request.saving, Saving()), feeding=feeding, preprocess=_preprocess(request, net, data),
         logging=logging_of(request.log, request.log_every, Logging()),
     )  # fmt: skip

@@ -39,6 +39,7 @@ class TrainRequest:
     `places` say where the words stand that a file says, for errors.
     `devices`: how many run the program together, each on an equal part of the batch. `mesh` splits it over a mesh of
     devices, as in `data=2,model=2`, and `shard` says what besides the batch: fsdp, zero1 or tensor.
+    `memory_budget`: a size such as 2GB, which the plan of a step fits by recomputing blocks that are chosen for it.
     `tuned`: with the forms that `netc tune` kept. `auto_resume`: go on with the run that the same request began.
     """
 
@@ -59,6 +60,7 @@ class TrainRequest:
     devices: int = 1
     mesh: str | None = None
     shard: str | None = None
+    memory_budget: str | None = None
     seed: int = 0
     out: Path | None = None
     init: Path | None = None

@@ -12,7 +12,7 @@ from netc.config_text import config_text
 from netc.netspec.check import CheckedNet
 from netc.netspec.errors import UserError
 from netc.netspec.spec import NetSpec
-from netc.programs import quiet
+from netc.programs import ProgramRequest, quiet, within_budget
 from netc.requests import Plan, counted_classes, planned, request_training, with_tuned
 from netc.resuming import begun_already, refuse_no_longer, refuse_other_data, resumed
 from netc.runs import Run
@@ -103,7 +103,20 @@ def plan_of(request: TrainRequest, *, same_bits: bool = True, note: Callable[[st
         name = plan.config.net.spec.name
         note(f"{name} gets {counted} outputs, as `y` has class ids from 0 to {counted - 1}; `classes` says otherwise")
     plan = with_tuned(plan, note) if request.tuned else plan
+    plan = _within_budget(plan, note)
     return replace(plan, text=config_text(request, plan.config)), False
+
+
+def _within_budget(plan: Plan, note: Callable[[str], None]) -> Plan:
+    """The plan with the blocks to recompute that its budget of memory wants."""
+    config = plan.config
+    asked = ProgramRequest(
+        config.trained_net, config.recipe, config.training.batch, config.steps_per_call, config.devices,
+        config.sharding, memory_budget=config.memory_budget,
+    )  # fmt: skip
+    return replace(
+        plan, config=replace(config, recipe=within_budget(asked, config.target, config.choices, note).recipe)
+    )
 
 
 def plan_resumed(folder: Path, data: Dataset | str | None, words: dict[str, Any], *, same_bits: bool = True) -> Plan:

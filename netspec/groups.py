@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from netc.netspec.check import CheckedNet
@@ -74,7 +74,7 @@ class Groups:
 
     def is_frozen(self, path: str) -> bool:
         """Whether the layer or parameter of that path is not trained."""
-        return any(path == name or path.startswith(f"{name}.") for name in self.freeze)
+        return within(path, self.freeze)
 
     def factors(self, net: CheckedNet) -> dict[str, float]:
         """The factor of each parameter's rate that has one other than 1."""
@@ -84,6 +84,11 @@ class Groups:
         head = _head(net)
         found = {name: f * self.head_lr if name.startswith(head) else f for name, f in found.items()}
         return {name: f for name, f in found.items() if f != 1}
+
+
+def within(path: str, names: Iterable[str]) -> bool:
+    """Whether the layer or parameter of that path is one of these, or a part of one."""
+    return any(path == name or path.startswith(f"{name}.") for name in names)
 
 
 def depths(params: list[tuple[str, bool]]) -> dict[str, int]:

@@ -40,10 +40,11 @@ class Recipe:
     `accumulate` N: the batch of a step is split into N equal micro-batches, one after the other, whose gradients are
     added before the one update; the activations of one are held at a time. `remat`: the backward pass computes each
     block again instead of reading what the forward pass computed inside it (Chen et al. 2016); the results are the
-    same. `scan_blocks`: equal blocks in a row are one loop over their stacked parameters; the mathematics is the same,
-    and so are the evaluator's results, while compilers may round otherwise. `check_labels`: examples, tokens or pixels
-    whose class id is no class of the net are left out of the loss and its gradient, and counted. `chunked_loss` N:
-    logits and loss are computed N tokens at a time and not held for all (0: all at once); the results are the same.
+    same. `remat_blocks`: only these blocks, by their paths or the beginnings of them. `scan_blocks`: equal blocks in a
+    row are one loop over their stacked parameters; the mathematics is the same, and so are the evaluator's results,
+    while compilers may round otherwise. `check_labels`: examples, tokens or pixels whose class id is no class of the
+    net are left out of the loss and its gradient, and counted. `chunked_loss` N: logits and loss are computed N tokens
+    at a time and not held for all (0: all at once); the results are the same.
 
     `sync_bn`: on several devices, batch norm takes the mean and variance of the examples of all.
 
@@ -62,6 +63,9 @@ class Recipe:
     )
     remat: bool = option(
         False, "Recompute blocks in the backward pass (checkpointing): less memory, more time.", later=True
+    )
+    remat_blocks: tuple[str, ...] = option(
+        (), "Recompute only these blocks in the backward pass: stage1,stage2.block0.", later=True
     )
     scan_blocks: bool = option(
         False, "Compile equal blocks in a row as one loop: deep nets compile faster.", later=True
@@ -86,6 +90,16 @@ class Recipe:
     def draws(self) -> bool:
         """Whether a step draws what becomes of its examples, besides what the net draws."""
         return self.mixing.on or bool(self.erasing.random_erasing) or bool(self.generation.process)
+
+    @property
+    def recomputed(self) -> bool | tuple[str, ...]:
+        """Which blocks the backward pass computes again: all, those within these paths, or none."""
+        return self.remat or self.remat_blocks
+
+    @property
+    def without_remat(self) -> Recipe:
+        """The same with no block computed again."""
+        return replace(self, remat=False, remat_blocks=())
 
     @property
     def metric(self) -> str:
@@ -113,6 +127,10 @@ class Recipe:
             )
         if type(self.accumulate) is not int or self.accumulate < 1:
             problems.append(f"`accumulate` wants a positive integer, got {self.accumulate!r}")
+        if not isinstance(self.remat_blocks, tuple) or not all(isinstance(n, str) and n for n in self.remat_blocks):
+            problems.append(f"`remat_blocks` wants names of blocks, as stage1,stage2.block0, got {self.remat_blocks!r}")
+        elif self.remat and self.remat_blocks:
+            problems.append("`remat` recomputes all blocks and `remat_blocks` some, got both; leave one of them out")
         if type(self.chunked_loss) is not int or self.chunked_loss < 0:
             problems.append(f"`chunked_loss` wants a number of tokens, or 0 for all at once, got {self.chunked_loss!r}")
         if self.chunked_loss and not isinstance(self.loss, CrossEntropy | Focal | OneVersusRest):

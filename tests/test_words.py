@@ -120,6 +120,7 @@ def test_recipes_of_words():
     assert recipe_of() == Recipe(Adam(decoupled=False))
     assert recipe_of(optimizer="adamw", beta1=0.8) == Recipe(Adam(0.8, weight_decay=0.01))
     assert recipe_of(optimizer="SGD", momentum=0.5, nesterov=True, remat=True) == Recipe(SGD(0.5, True), remat=True)
+    assert recipe_of(remat_blocks="stage1, stage2.block0").remat_blocks == ("stage1", "stage2.block0")
     assert recipe_of(optimizer=SGD(), loss=Focal(1.0)) == Recipe(SGD(), Focal(1.0))
     assert recipe_of(loss="focal", loss_option={"gamma": 1}) == recipe_of(loss="focal", loss_option=("gamma=1",))
     assert training_of(decay="constant", lr=1, epochs=2).decay == Constant()

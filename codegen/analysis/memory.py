@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from netc.codegen.analysis.step_cost import Passes
 from netc.codegen.ir import Function, Module, Value
 from netc.codegen.location import location_of
-from netc.codegen.rules import BLOCK
+from netc.codegen.rules import block_of
 from netc.codegen.slots import Slot
 from netc.netspec.types import TensorType
 
@@ -129,11 +129,9 @@ def _held(function: Function) -> tuple[tuple[Saved, ...], tuple[Saved, ...]]:
 
 def _largest(found: Iterable[Saved]) -> tuple[Saved, ...]:
     """Those of the block that has most."""
-    blocks: dict[tuple[str, ...], list[Saved]] = {}
+    blocks: dict[str | None, list[Saved]] = {}
     for s in found:
-        path = location_of(s.loc).path
-        end = next((i for i, part in enumerate(path) if BLOCK.fullmatch(part)), len(path))
-        blocks.setdefault(path[: end + 1], []).append(s)
+        blocks.setdefault(block_of(location_of(s.loc).path), []).append(s)
     return _sorted(max(blocks.values(), key=_total, default=[]))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,9 +10,9 @@ import click
 
 from netc.cli.console import say
 from netc.cli.lean_config import config_option
-from netc.cli.options import BATCH, complete_net, net_options, tuned_choices, tuned_line, tuned_option
+from netc.cli.options import BATCH, complete_net, net_options, tuned_choices, tuned_line, tuned_option, warn
 from netc.cli.program import built_program, sampler_option
-from netc.cli.recipe_options import recipe_options, steps_per_call_option
+from netc.cli.recipe_options import memory_budget_option, recipe_options, steps_per_call_option
 from netc.cli.sections import Sectioned
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 @tuned_option
 @config_option
 @recipe_options
+@memory_budget_option
 @steps_per_call_option
 @sampler_option
 @click.option(
@@ -53,6 +55,7 @@ def compile_(
     from netc.cli.views.waiting import watched_cache
     from netc.compiling import save_artefact
     from netc.netspec.errors import UserError
+    from netc.programs import within_budget
     from netc.runtime.prepare import prepare
     from netc.runtime.target import parse_target
 
@@ -63,8 +66,9 @@ def compile_(
         )
     if out.is_dir():
         raise UserError(f"-o wants a file, got the folder {out}; name a .vmfb file in it")
-    program = built_program(net, sampler=sampler, packs=where.packs, ranges=True)
     choices = tuned_choices(target, tuned=tuned)
+    fit = partial(within_budget, target=target, forms=choices, note=warn)
+    program = built_program(net, sampler=sampler, packs=where.packs, ranges=True, fit=fit)
     prepared = prepare(program, where, watched_cache(), choices)
     save_artefact(prepared, out)
     how = "from the cache" if prepared.cached else f"compiled in {prepared.compilation:.1f} s"

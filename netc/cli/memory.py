@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from netc.cli.lean_config import config_option
-from netc.cli.options import json_option, net_argument, net_options, print_json, tuned_choices, tuned_option
+from netc.cli.options import json_option, net_argument, net_options, print_json, tuned_choices, tuned_option, warn
 from netc.cli.program import program_request
-from netc.cli.recipe_options import recipe_options
+from netc.cli.recipe_options import memory_budget_option, recipe_options
 from netc.cli.sections import Sectioned
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 @click.option("--top", type=click.IntRange(min=0), default=10, show_default=True, help="Number of layers to list.")
 @config_option
 @recipe_options
+@memory_budget_option
 @tuned_option
 @json_option
 def memory(
@@ -44,19 +45,23 @@ def memory(
 ) -> None:
     """Show how much memory a training step of NET needs: counted from the program, and as the compiler allocates it.
 
-    Nothing is run, so the device is not needed. Add --remat to see what recomputing activations would save. With
-    --target c the bytes of code and constants are shown too, as compiled by CC with CFLAGS.
+    Nothing is run, so the device is not needed. Add --remat to see what recomputing activations would save, or
+    --memory-budget to see which blocks have to be recomputed for it. With --target c the bytes of code and constants
+    are shown too, as compiled by CC with CFLAGS.
     """
     from netc.cli.views.waiting import waiting
     from netc.codegen.analysis.memory import memory_of
     from netc.codegen.rewrite.lower import lower
+    from netc.programs import within_budget
     from netc.runtime.measure.code_size import code_size
     from netc.runtime.measure.memory import STEP, compiled_peak
     from netc.runtime.prepare import emit_text, in_use
     from netc.runtime.target import parse_target
 
-    program, where = program_request(net, batch).build(), parse_target(target)
-    choices = in_use(program, where, tuned_choices(target, tuned=tuned))
+    where, forms = parse_target(target), tuned_choices(target, tuned=tuned)
+    asked = program_request(net, batch, budgets=True)
+    program = within_budget(asked, target, forms, warn).build()
+    choices = in_use(program, where, forms)
     counted = memory_of(program.state, lower(program.module, where.profile, choices), STEP)
     peak = compiled_peak(program, where, choices, watch=waiting(f"compiling for {target}", "compiled"))
     found = {"net": program.net.spec.name, "target": target, "batch": program.batch} | facts(counted, peak, depth)

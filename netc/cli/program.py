@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import click
@@ -23,19 +24,20 @@ sampler_option = click.option(
 )
 
 
-def program_request(net: str, batch: int, *, ranges: bool = False) -> ProgramRequest:
+def program_request(net: str, batch: int, *, ranges: bool = False, budgets: bool = False) -> ProgramRequest:
     """The request of the command that runs; `batch` is its default. Raises UserError or SpecError.
 
-    With `ranges` the batch may be one (netspec/batch.py).
+    With `ranges` the batch may be one (netspec/batch.py); with `budgets` there may be a `memory_budget`.
     """
     from netc.netspec.recipe_fit import processes_of
-    from netc.programs import program_words, request_program
+    from netc.programs import BUDGET, program_words, request_program
 
     stated = given()
-    words = {name: stated[name] for name in program_words() & stated.keys()}
+    words = {name: stated[name] for name in (program_words() | {BUDGET}) & stated.keys()}
     request = request_program(
-        net, config=stated.get("config"), on_stated=say_stated, default_batch=batch, ranges=ranges, **words
-    )
+        net, config=stated.get("config"), on_stated=say_stated, default_batch=batch, ranges=ranges, budgets=budgets,
+        **words,
+    )  # fmt: skip
     if not request.recipe.generation.process and (fit := processes_of(request.net)):
         told = [request.net.spec.layers[i] for i in request.net.spec.class_tables]
         count = "".join(f" --label-count {layer.classes}" for layer in told[:1])  # type: ignore[attr-defined]
@@ -44,14 +46,24 @@ def program_request(net: str, batch: int, *, ranges: bool = False) -> ProgramReq
     return request
 
 
-def built_program(net: str, *, sampler: bool, packs: bool = False, ranges: bool = False) -> Program:
+def built_program(
+    net: str,
+    *,
+    sampler: bool,
+    packs: bool = False,
+    ranges: bool = False,
+    fit: Callable[[ProgramRequest], ProgramRequest] | None = None,
+) -> Program:
     """The training program of the command that runs, or the sampler of its net, for a target that packs weights or not.
 
-    Of 32 examples, or 1 for a sampler, by default. Raises UserError or SpecError.
+    Of 32 examples, or 1 for a sampler, by default. `fit` makes of a request the one that fits its memory. Raises
+    UserError or SpecError.
     """
+    request = program_request(net, 1 if sampler else 32, ranges=ranges, budgets=fit is not None)
     if not sampler:
-        return program_request(net, 32, ranges=ranges).build()
-    request = program_request(net, 1, ranges=ranges)
+        return (fit(request) if fit else request).build()
+    if request.memory_budget:
+        raise UserError("`memory_budget` is of a step of training, got `sampler` too; leave one of them out")
     if request.batches is not None:
         raise UserError(f"`sampler` wants a number as `batch`, got {request.batches}; its loops are of one batch")
     if request.replicas > 1:

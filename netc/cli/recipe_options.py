@@ -9,7 +9,7 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 import click
 
-from netc.cli.sections import LOSS, MOST, RATE, READING, section_of, under
+from netc.cli.sections import LOSS, MOST, RATE, READING, SPEED, section_of, under
 from netc.netspec.augment import Augment, shown
 from netc.netspec.errors import UserError
 from netc.netspec.feeding import SAMPLERS, Feeding
@@ -227,6 +227,14 @@ shard_option = click.option(
     "--shard",
     metavar="fsdp|zero1|tensor",
     help="What --mesh splits besides the batch.  [default: kernels, over `model`]",
+)
+memory_budget_option = under(
+    SPEED,
+    click.option(
+        "--memory-budget",
+        metavar="SIZE",
+        help="Recompute blocks, chosen by time per byte, until the planned memory of a step fits: 2GB, 800MB.",
+    ),
 )
 steps_per_call_option = click.option(
     "--steps-per-call",

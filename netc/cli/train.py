@@ -16,6 +16,7 @@ from netc.cli.recipe_options import (
     augment_options,
     decay_options,
     feeding_options,
+    memory_budget_option,
     mesh_option,
     preprocess_options,
     recipe_options,
@@ -89,6 +90,7 @@ HERE = frozenset({"resume", "same_bits", "quiet", "coordinator", "process_id", "
 @under(
     SPEED,
     tuned_option,
+    memory_budget_option,
     steps_per_call_option,
     click.option(
         "--devices",

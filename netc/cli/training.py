@@ -21,7 +21,7 @@ RUNNING = (
     RESUMING
     | PROCESSES
     | {"log", "log_every", "net", "target", "out", "quiet", "tuned", "steps_per_call", "workers", "help_all"}
-    | {"devices", "mesh", "shard"}
+    | {"devices", "mesh", "shard", "memory_budget"}
 )
 PLACES = frozenset({"data_dir", "init", "new_head"})  # of what a run was fed with: a run may be told again
 

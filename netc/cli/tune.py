@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -21,7 +22,7 @@ _OF = {"wall": "", "cpu": " of CPU"}
 
 
 @click.command("tune")
-@click.argument("net", metavar="NET", shell_complete=complete_net)
+@click.argument("net", metavar="NET", required=False, shell_complete=complete_net)
 @net_options
 @click.option("--target", default="cpu", show_default=True, help="Target: cpu, xla, vulkan, or a GPU of this machine.")
 @click.option("--batch", type=int, default=32, show_default=True, help="Batch size.")
@@ -36,10 +37,24 @@ _OF = {"wall": "", "cpu": " of CPU"}
     show_default=True,
     help="Clock: wall time, or this process's CPU time for a busy machine.",
 )
+@click.option(
+    "--to",
+    "table_out",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write all that is kept for the target into a table that others can read.",
+)
+@click.option(
+    "--from",
+    "table_in",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Keep the forms of another machine's table for the target; measure nothing.",
+)
 @click.option("--show", is_flag=True, help="Show what is kept for NET; measure nothing.")
 @json_option
 def tune(
-    net: str,
+    net: str | None,
     classes: int | None,
     input_: str | None,
     target: str,
@@ -48,6 +63,8 @@ def tune(
     no_step: bool,
     by: str,
     show: bool,
+    table_out: Path | None,
+    table_in: Path | None,
     as_json: bool,
     **sizes: int | None,
 ) -> None:
@@ -57,6 +74,9 @@ def tune(
     with the target's default forms and with the fastest ones. If these do not make the step faster, subsets of them are
     tried, and the fastest choice is kept. `netc train`, `compile` and `emit-mlir` use it for this target unless
     --no-tuned is given. `netc cache clear tuned-TARGET` removes it.
+
+    `netc tune --to FILE` writes what is kept as a table, and `netc tune --from FILE` keeps such a table here, also for
+    a target that is not this machine: --target cpu:haswell.
     """
     from netc.codegen.program import build
     from netc.netspec.errors import UserError
@@ -66,6 +86,12 @@ def tune(
     from netc.runtime.target import parse_target
 
     where = parse_target(target)
+    if table_in is not None and (net is not None or table_out is not None):
+        raise UserError("--from measures nothing, got also NET or --to; leave them out")
+    if net is None:
+        if show or negligible or no_step:
+            raise UserError("--show, --all and --no-step are of a NET, got none; name one")
+        return _share(where, table_in, table_out)
     if show and (negligible or no_step):
         raise UserError("--show measures nothing, got also --all or --no-step; leave them out")
     if not show:
@@ -77,6 +103,28 @@ def tune(
         _show(program, where, store, as_json)
     else:
         _measure(program, where, store, as_json, by, negligible=negligible, no_step=no_step)
+    if table_out is not None:
+        _share(where, None, table_out)
+
+
+def _share(target: Target, table_in: Path | None, table_out: Path | None) -> None:
+    """Read or write a table."""
+    from netc.netspec.errors import UserError
+    from netc.runtime.cache.folders import cache_root
+    from netc.runtime.measure.tuned import adopt, nothing_for, read_table, write_table
+
+    if table_in is not None:
+        table, here = read_table(table_in), nothing_for(target)
+        path = adopt(table, target, cache_root(), _damage)
+        say(f"kept {len(table.winners)} convolutions of {', '.join(table.nets)} for {target.word} in {path}")
+        for what, there, ours in (("on", table.cpu, here.cpu), ("with", table.compiler, here.compiler)):
+            if there != ours:
+                say(f"netc: they were measured {what} {there}, and here it is {ours}", err=True)
+    elif table_out is not None:
+        held = write_table(target, cache_root(), table_out, _damage)
+        say(f"{table_out}: {len(held.winners)} convolutions of {', '.join(held.nets)}, measured on {held.cpu}")
+    else:
+        raise UserError("tune wants a NET to measure, or --from or --to with a FILE; see `netc tune --help`")
 
 
 def _damage(text: str) -> None:

@@ -118,7 +118,7 @@ def jax_script(t: Training) -> str:
 FORMS = ("averaging", "clipping", "groups", "mixing", "erasing", "wrapping", "regularisation")
 """Parts of a recipe that a script has."""
 
-SAME_RESULTS = ("remat", "scan_blocks", "chunked_loss")
+SAME_RESULTS = ("remat", "remat_blocks", "scan_blocks", "chunked_loss")
 """Options that only say how the same is computed."""
 
 

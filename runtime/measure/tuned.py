@@ -1,5 +1,7 @@
 """What `netc tune` found, kept: for a target on this machine, the fastest form of each convolution it measured.
 
+And as a table in a file that people share: the same text, kept here for a target of the same kind.
+
 One file for each (target, CPU, compiler) lies under the cache's root, `tuned/<digest>.json`. It says how the numbers
 came about and carries a digest of itself; a file that does not fit is reported and left aside, and the next
 `netc tune` writes it anew.
@@ -11,7 +13,7 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,6 +31,7 @@ from netc.runtime.target import Target
 FORMAT = 1
 LARGEST = 4 << 20  # bytes
 Notice = Callable[[str], None]
+_DAMAGES = (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError)
 # jaxlib's GPU plugins: with one of them the same target word is another machine
 _PLUGINS = ("jax-cuda12-plugin", "jax-cuda13-plugin", "jax-rocm60-plugin", "jax-rocm7-plugin")
 
@@ -103,12 +106,47 @@ def choices_for(target: Target, root: Path, on_damage: Notice) -> FormOverrides:
 
 def keep(target: Target, root: Path, net: str, winners: Mapping[str, Winner], on_damage: Notice) -> Path:
     """Add the winners to what is kept for the target. Raises UserError where the root cannot be written."""
+    return _kept(target, root, (net,), winners, on_damage)
+
+
+def write_table(target: Target, root: Path, path: Path, on_damage: Notice) -> Tuned:
+    """Write what is kept for the target on this machine, for others. Raises UserError where there is nothing."""
+    held = tuned_for(target, root, on_damage)
+    if not held.winners:
+        raise UserError(f"a table wants what `netc tune NET` kept for {target.word}, got nothing; tune a net first")
+    write_whole(path, _to_text(held))
+    return held
+
+
+def read_table(path: Path) -> Tuned:
+    """The table of a file that `write_table` wrote, on any machine. Raises UserError for another or damaged file."""
+    try:
+        return _parsed(read_regular(path, LARGEST))
+    except FileNotFoundError as error:
+        raise UserError(f"wants a table that `netc tune --to` wrote, got no such file: {path}") from error
+    except _DAMAGES as error:
+        raise UserError(f"wants a table that `netc tune --to` wrote, got another file, {path} ({error})") from error
+
+
+def adopt(table: Tuned, target: Target, root: Path, on_damage: Notice) -> Path:
+    """Keep a table's forms for the target on this machine, in the place of what is kept for the same convolutions.
+
+    Raises UserError for a table of another kind of target.
+    """
+    if table.target.partition(":")[0] != target.word.partition(":")[0]:
+        raise UserError(f"a table for `target={target.word}` wants that kind of target, got one of {table.target}")
+    here = nothing_for(target)
+    origin = "" if (table.cpu, table.compiler) == (here.cpu, here.compiler) else f" (on {table.cpu})"
+    return _kept(target, root, [f"{net}{origin}" for net in table.nets], table.winners, on_damage)
+
+
+def _kept(target: Target, root: Path, added: Sequence[str], winners: Mapping[str, Winner], on_damage: Notice) -> Path:
     path = path_of(root, nothing_for(target))
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with FileLock(f"{path}.lock"):
             held = tuned_for(target, root, on_damage)
-            nets = (*(n for n in held.nets if n != net), net)
+            nets = (*(n for n in held.nets if n not in added), *added)
             made = Tuned(
                 held.target, held.cpu, held.compiler, nets, datetime.now(UTC), {**held.winners, **winners}
             )  # fmt: skip
@@ -152,23 +190,28 @@ def _to_text(tuned: Tuned) -> str:
 
 def _read(path: Path, on_damage: Notice) -> Tuned | None:
     try:
-        body = json.loads(read_regular(path, LARGEST))
-        sha256 = body.pop("sha256")
-        if body["format"] != FORMAT or hashlib.sha256(_canonical(body).encode()).hexdigest() != sha256:
-            raise ValueError("its digest is another")
-        winners = {key: Winner(**w) for key, w in body["winners"].items()}
-        if not all(_sound(key, w) for key, w in winners.items()):
-            raise ValueError("it names a form that this netc does not have")
-        nets, updated = tuple(map(str, body["nets"])), datetime.fromisoformat(body["updated"])
-        found = Tuned(body["target"], body["cpu"], body["compiler"], nets, updated, winners)
+        found = _parsed(read_regular(path, LARGEST))
         if found.digest != path.stem:
             raise ValueError("it is of another machine or compiler")
         return found
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+    except _DAMAGES as error:
         on_damage(f"what `netc tune` kept in {path.name[:12]} is damaged ({error}) and is not used; run it again")
         return None
+
+
+def _parsed(content: bytes) -> Tuned:
+    """What a text says; raises one of _DAMAGES."""
+    body = json.loads(content)
+    sha256 = body.pop("sha256")
+    if body["format"] != FORMAT or hashlib.sha256(_canonical(body).encode()).hexdigest() != sha256:
+        raise ValueError("its digest is another")
+    winners = {key: Winner(**w) for key, w in body["winners"].items()}
+    if not all(_sound(key, w) for key, w in winners.items()):
+        raise ValueError("it names a form that this netc does not have")
+    nets, updated = tuple(map(str, body["nets"])), datetime.fromisoformat(body["updated"])
+    return Tuned(str(body["target"]), str(body["cpu"]), str(body["compiler"]), nets, updated, winners)
 
 
 def _sound(key: str, winner: Winner) -> bool:

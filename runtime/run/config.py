@@ -86,6 +86,7 @@ class RunConfig:
     part of the data, or empty where it is not known by itself.
     `devices` run the program together, each on an equal part of a batch; or it is split over a `mesh` of devices as
     `shard` says, words of codegen/sharding/mesh.py, which change no step but by rounding.
+    `memory_budget` are the bytes for which the recipe's `remat_blocks` were chosen, 0 where they were not.
     `earlier` are pairs (step, epochs) of a run that was extended: before that step it was one of so many epochs.
     """
 
@@ -110,6 +111,7 @@ class RunConfig:
     devices: int = 1
     mesh: str = ""
     shard: str = ""
+    memory_budget: int = 0
 
     @property
     def sharding(self) -> Sharding | None:
@@ -164,6 +166,7 @@ class RunConfig:
             **({"devices": self.devices} if self.devices != 1 else {}),
             **({"mesh": self.mesh} if self.mesh else {}),
             **({"shard": self.shard} if self.shard else {}),
+            **({"memory_budget": self.memory_budget} if self.memory_budget else {}),
         }
 
     @property
@@ -209,13 +212,14 @@ def from_json(table: Mapping[str, Any], where: str) -> RunConfig:
         typed(int, table.get("devices", 1), f"{where}: devices"),
         typed(str, table.get("mesh", ""), f"{where}: mesh"),
         typed(str, table.get("shard", ""), f"{where}: shard"),
+        typed(int, table.get("memory_budget", 0), f"{where}: memory_budget"),
     )  # fmt: skip
 
 
 _FIELDS: dict[str, type] = {"spec": str, "data": str, "seed": int, "target": str}
 KNOWN = frozenset({"format", "recipe", "schedule", "augment", "init", "choices", "steps_per_call", "init_path"})
 KNOWN |= {*_FIELDS, "new_head", "train_sha256", "earlier", "saving", "feeding", "logging", "preprocess", "devices"}
-KNOWN |= {"mesh", "shard"}
+KNOWN |= {"mesh", "shard", "memory_budget"}
 
 
 def _written_training(config: TrainConfig) -> dict[str, Any]:

@@ -113,6 +113,46 @@ def test_a_run_remembers_its_forms(run, tmp_path):
     assert modules[0] != modules[1]
 
 
+def test_a_table_goes_from_one_machine_to_another(run, tmp_path, monkeypatch):
+    kept(tmp_path)
+    code, out, err = run("tune", "--target", "xla", "--to", "table.json")
+    assert code == 0 and out.startswith("table.json: 2 convolutions of small b4, measured on "), err
+    plain = run("emit-mlir", *NET, "--no-tuned")[1]
+    monkeypatch.setenv("NETC_CACHE_DIR", str(tmp_path / "other"))
+    monkeypatch.setattr("netc.runtime.measure.tuned.host_cpu", lambda: "another CPU")
+    assert run("emit-mlir", *NET)[1] == plain
+    code, out, err = run("tune", "--target", "xla", "--from", "table.json")
+    assert code == 0 and out.startswith("kept 2 convolutions of small b4 for xla in "), err
+    assert "netc: they were measured on " in err and "and here it is another CPU" in err
+    assert run("emit-mlir", *NET)[1] != plain
+    row = json.loads(run("tune", *NET, "--show", "--json")[1])["kept"][0]
+    assert (row["key"], row["form"], row["ms"]) == (CONV, "im2col", 1.0)
+    assert " (on " in run("cache", "ls")[1]  # where it was measured
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("tune", "--from", "table.json", "--target", "cpu"), "`target=cpu` wants that kind of target, got one of xla"),
+        (("tune", "--from", "nothing.json"), "wants a table that `netc tune --to` wrote, got no such file: nothing"),
+        (("tune", "--from", "small.toml"), "wants a table that `netc tune --to` wrote, got another file, small.toml"),
+        (("tune", "--from", "bitten.json"), "got another file, bitten.json (its digest is another)"),
+        (("tune", "--from", "table.json", "small.toml"), "--from measures nothing, got also NET or --to"),
+        (("tune", "--to", "new.json", "--target", "cpu"), "wants what `netc tune NET` kept for cpu, got nothing"),
+        (("tune", "--show"), "--show, --all and --no-step are of a NET, got none; name one"),
+        (("tune",), "tune wants a NET to measure, or --from or --to with a FILE"),
+    ],
+)
+def test_tables_that_are_none(run, tmp_path, words, sentence):
+    kept(tmp_path)
+    run("tune", "--target", "xla", "--to", "table.json")
+    text = (tmp_path / "table.json").read_text()
+    (tmp_path / "bitten.json").write_text(text.replace('"ms": 1.0', '"ms": 9.0'))
+    code, _, err = run(*words)
+    assert code != 0
+    assert sentence in err
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [

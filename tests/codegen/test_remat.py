@@ -100,6 +100,31 @@ def test_blocks_are_computed_twice_and_nothing_else_is():
     assert not any(p.startswith(("stem", "head")) for p in places)
 
 
+def test_named_blocks_alone_are_computed_twice():
+    """With the same bits as without."""
+    plain = built(RESNET, False)
+    named = built(RESNET, False, remat_blocks=("stage1.block1", "stage2"))
+    step = named.module.function("train_step")
+    assert len(waiting(step)) == 2
+    again = {op.loc.removesuffix(" (remat)") for op in step.ops if op.loc.endswith("(remat)")}
+    assert {".".join(place.split(".")[:2]) for place in again} == {"stage1.block1", "stage2.block0"}
+    results = [run(p.module, "train_step", arguments(p)) for p in (plain, named)]
+    for one, other in zip(*results, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [({"remat_blocks": ("stage1.block7",)}, r"resnet: `remat_blocks` wants blocks .*, got 'stage1.block7'; did you"),
+     ({"remat_blocks": ("stem",)}, r"got 'stem'; its blocks are stage1.block0, stage1.block1, stage2.block0"),
+     ({"remat_blocks": ("stage1",), "remat": True}, "`remat` recomputes all blocks and `remat_blocks` some, got both"),
+     ({"remat_blocks": "stage1"}, "`remat_blocks` wants names of blocks, as stage1,stage2.block0, got 'stage1'")],
+)  # fmt: skip
+def test_blocks_that_there_are_not(words, sentence):
+    with pytest.raises(SpecError, match=sentence):
+        build(RESNET, Recipe(**words), 4)
+
+
 def waiting(function):
     """The sums x + 0 dy[0, ..], one for each block that is computed again: of its x behind a barrier."""
     behind = {op.result for op in function.ops if op.kind == "barrier"}
