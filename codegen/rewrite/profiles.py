@@ -9,6 +9,7 @@ from netc.codegen.ir import Module
 from netc.codegen.ops.table import Dialect
 from netc.codegen.rewrite.form_overrides import FormOverrides
 from netc.codegen.rewrite.form_tables import ProfileName
+from netc.codegen.rewrite.iree.held_cotangents import hold_cotangents
 from netc.codegen.rewrite.iree.in_place import update_in_place
 from netc.codegen.rewrite.iree.long_products import cut_long_products
 from netc.codegen.rewrite.iree.workarounds import WORKAROUNDS
@@ -70,7 +71,11 @@ def _for_iree(profile: ProfileName, more: Passes = (), end: Passes = ()) -> Lowe
 
 
 PROFILES: dict[ProfileName, LoweringProfile] = {
-    "cpu": _for_iree("cpu", (("cut_long_products", cut_long_products),), (("update_in_place", update_in_place),)),
+    "cpu": _for_iree(
+        "cpu",
+        (("hold_cotangents", hold_cotangents), ("cut_long_products", cut_long_products)),
+        (("update_in_place", update_in_place),),
+    ),
     "gpu": _for_iree("gpu"),
     "xla": LoweringProfile("xla", _measured("xla"), tuple((f.name, f.change) for f in KEPT), parts=entry_modules),
     "plain": LoweringProfile(

@@ -8,6 +8,7 @@ from netc.codegen.modules import layer_module
 from netc.codegen.program import build
 from netc.codegen.rewrite.form_tables import FORM_TABLES
 from netc.codegen.rewrite.iree.fences import LARGE, fence_gradients
+from netc.codegen.rewrite.iree.held_cotangents import hold_cotangents
 from netc.codegen.rewrite.iree.lookups import part_lookups
 from netc.codegen.rewrite.iree.repeated_sums import part_joined_sums, part_repeated_sums
 from netc.codegen.rewrite.iree.single_rows import part_single_rows
@@ -115,3 +116,15 @@ def test_large_gradients_stand_behind_one_barrier_and_small_ones_each_behind_the
 def test_a_large_net_without_blocks_is_none_to_recompute():
     with pytest.raises(SpecError, match="remat wants a net with blocks"):
         joint_barriers(dense_net("large", 4096), Recipe(remat=True))
+
+
+@pytest.mark.parametrize(("activation", "held"), [("gelu", True), ("gelu-tanh", False), ("relu", False)])
+def test_the_cotangent_of_gelu_is_computed_once(activation, held):
+    net = check(NetSpec("n", (24,), (Dense(64, activation=activation), Dense(10))))
+    module = build(net, DEFAULT, batch=256).module
+    after = verify(hold_cotangents(module))
+    barriers = {op.result for op in after.function("train_step").ops if op.kind == "barrier"}
+    back = [op for op in after.function("train_step").ops if op.loc == "dense0 (vjp)"]
+    read = [not barriers.isdisjoint(op.operands) for op in back if op.kind in ("dot", "reduce_sum")]
+    assert read == [held] * 3  # by the products for x and the weights, and by the sum for the bias
+    assert held or after == module
