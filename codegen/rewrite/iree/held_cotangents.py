@@ -26,7 +26,7 @@ def _held(function: Function) -> Function:
     for op in function.ops:
         made = [v for v in op.operands if v in places]
         within = [v for v in made if op.kind in ELEMENTWISE and places[v] == op.loc]
-        if within or op.kind == "erf" and location_of(op.loc).phase == "vjp":
+        if within or (op.kind == "erf" and location_of(op.loc).phase == "vjp"):
             places[op.result] = op.loc
         else:
             held |= {v for v in made if v.type.bytes >= LARGE}

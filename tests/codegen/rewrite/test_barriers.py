@@ -127,4 +127,4 @@ def test_the_cotangent_of_gelu_is_computed_once(activation, held):
     back = [op for op in after.function("train_step").ops if op.loc == "dense0 (vjp)"]
     read = [not barriers.isdisjoint(op.operands) for op in back if op.kind in ("dot", "reduce_sum")]
     assert read == [held] * 3  # by the products for x and the weights, and by the sum for the bias
-    assert held or after == module
+    assert (after.function("train_step") is module.function("train_step")) is not held
