@@ -58,9 +58,14 @@ def version_of(package: str) -> str | None:
         return None
 
 
+def compiler_version() -> str | None:
+    """The compiler's version. A runtime without one runs what its own version compiled elsewhere and a cache holds."""
+    return version_of(COMPILER) or version_of(RUNTIME)
+
+
 def check_pair() -> None:
-    """Raise UserError unless compiler and runtime are of one version: a mismatch of the two hangs."""
-    compiler, runtime = version_of(COMPILER), version_of(RUNTIME)
+    """Raise UserError unless the compiler, if it is here, and the runtime are of one version: a mismatch hangs."""
+    compiler, runtime = compiler_version(), version_of(RUNTIME)
     if compiler is None or compiler != runtime:
         raise UserError(
             f"wants {COMPILER} and {RUNTIME} of one version, got {compiler} and {runtime}; "
@@ -83,7 +88,7 @@ def key_of(text: str, target: Target, label: str) -> CacheKey:
     """The cache key: text, compiler, target, flags, how it is handed over, the CPU where the flags say `host`."""
     host = (f"host={host_cpu()}",) if any(f.endswith("=host") for f in target.flags) else ()
     flags = (*target.flags, HANDED_OVER, *host)
-    compiler = f"{COMPILER} {version_of(COMPILER)}"
+    compiler = f"{COMPILER} {compiler_version()}"
     return CacheKey(hashlib.sha256(text.encode()).hexdigest(), compiler, target.word, flags, label)
 
 
@@ -96,7 +101,7 @@ def made_by(artefact: Path, target: Target) -> dict[str, Any]:
     """What an artefact is and how it was made, in plain values, for its manifest."""
     made: dict[str, Any] = {
         "sha256": sha256_of(artefact), "bytes": artefact.stat().st_size,
-        "compiler": COMPILER, "compiler_version": version_of(COMPILER), "flags": list(target.flags),
+        "compiler": COMPILER, "compiler_version": compiler_version(), "flags": list(target.flags),
         "driver": target.driver,
     }  # fmt: skip
     if any(f.endswith("=host") for f in target.flags):

@@ -25,7 +25,8 @@ THREADS = 2
 os.environ.update(surroundings(THREADS))  # before anything that reads it is imported
 
 import numpy as np  # noqa: E402
-from bench_step import DEFAULT, parse  # noqa: E402
+from bench_nets import parse  # noqa: E402
+from bench_step import DEFAULT  # noqa: E402
 from merged_pages import PAGES, cell, heading, merged  # noqa: E402
 
 from netc.netspec.check import check  # noqa: E402

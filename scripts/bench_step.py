@@ -18,12 +18,12 @@ from __future__ import annotations
 import argparse
 import math
 import os
-import re
 import statistics
 import sys
 import time
 from typing import Any
 
+from bench_nets import parse
 from merged_pages import PAGES, cell, heading, merged
 
 from netc.netspec.errors import NetcError
@@ -33,8 +33,6 @@ from netc.runtime.measure.race import race
 THREADS = 2
 os.environ.update(surroundings(THREADS))  # before jax is imported, which the ceilings need
 
-from netc.netspec.check import CheckedNet, check  # noqa: E402
-from netc.netspec.find import find  # noqa: E402
 from netc.proofs_oracle.peers.contestants import WORDS, contestants  # noqa: E402
 from netc.runtime.cache.store import Cache  # noqa: E402
 from netc.runtime.measure.ceilings import ceilings  # noqa: E402
@@ -45,23 +43,8 @@ DEFAULT = (
     "tiny-gpt:12", "resnet18@64:32", "resnet50:4", "efficientnet_b0:8", "mobilenet_v3_large:8", "convnext_tiny:4",
     "swin_t:4", "densenet121@64:32", "unet@128:4", "vit_small_patch16_224:4", "gpt2@256:1", "tiny-mamba:12",
 )  # fmt: skip
-SMALL = 64  # pixels a side
 EAGER = "torch eager"
 SUMMED = ("netc cpu", "netc xla", "JAX jit", EAGER)
-
-
-def parse(word: str) -> tuple[str, CheckedNet, int]:
-    """`mobilenet_v2@32:32` -> its name in the table, the net, the batch."""
-    matched = re.fullmatch(r"([^@:]+)(?:@(\d+))?(?::(\d+))?", word)
-    if matched is None:
-        raise SystemExit(f"wants NET, NET@SIDE or NET@SIDE:BATCH, got {word!r}; write for example mobilenet_v2@32:32")
-    spec = find(matched[1])
-    if matched[2]:
-        side = int(matched[2])
-        tokens = spec.dtype == "i32"
-        spec = spec.with_input((side,) if tokens else (side, side, 3))
-        spec = spec.with_classes(10) if side <= SMALL and not tokens else spec
-    return word.partition(":")[0], check(spec), int(matched[3] or 32)
 
 
 def bench(word: str, rounds: int, seconds: float, targets: list[str], against: list[str]) -> dict[str, Any]:

@@ -131,10 +131,10 @@ def in_torch(job: Job) -> tuple[Any, Any, Any]:
     from netc.proofs_oracle.peers import torch_net
 
     x, y = job.data()
-    data = torch.from_numpy(np.ascontiguousarray(x.transpose(0, 3, 1, 2)) if x.ndim == 4 else x)
+    data = torch.from_numpy(np.ascontiguousarray(x.transpose(0, 3, 1, 2)) if x.ndim == 4 else x).to(job.device)
     module = torch_net.torch_net(job.net.spec)
     torch_net.load(job.net, module, job.start())
-    return module, data, torch.from_numpy(y.astype(np.int64))
+    return module.to(job.device), data, torch.from_numpy(y.astype(np.int64)).to(job.device)
 
 
 def _cross_entropy(logits: Any, labels: Any) -> Any:
@@ -159,7 +159,7 @@ def torch_step(job: Job, compiled: bool, last: bool) -> Made:
 
     def step() -> float:
         optimizer.zero_grad(set_to_none=True)
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=job.precision == "bf16"):
+        with torch.autocast(data.device.type, dtype=torch.bfloat16, enabled=job.precision == "bf16"):
             logits = forward(data)
             loss = _cross_entropy(logits, labels)
         loss.backward()

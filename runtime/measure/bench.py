@@ -34,6 +34,7 @@ class Job:
     """What every contestant computes: a step of Adam on cross entropy, `threads` threads.
 
     `precision`: of products, f32 or bf16, for netc and PyTorch; JAX's peers are float32. `seed`: of batch and start.
+    `device`: where PyTorch computes; JAX and the target `xla` are on JAX's default device.
     """
 
     net: CheckedNet
@@ -41,6 +42,7 @@ class Job:
     threads: int
     precision: str = "f32"
     seed: int = 0
+    device: str = "cpu"
 
     @property
     def program(self) -> Program:

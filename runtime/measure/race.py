@@ -202,7 +202,7 @@ def _work(pipe: Connection, job: Job, contestant: Contestant) -> None:
         Path("/proc/self/oom_score_adj").write_text(FIRST_TO_GO, encoding="ascii")
     try:
         with _LastWords(pipe, contestant.name):
-            timing, turn = _begun(job, contestant)
+            timing, turn = begun(job, contestant)
     except NetcError as error:
         pipe.send((UserError if isinstance(error, UserError) else NetcError)(str(error)))
         return
@@ -228,7 +228,7 @@ class _LastWords:
             self.pipe.send(NetcError(f"{self.name} failed: {type(error).__name__}: {said}"))
 
 
-def _begun(job: Job, contestant: Contestant) -> tuple[Timing, Callable[[], float]]:
+def begun(job: Job, contestant: Contestant) -> tuple[Timing, Callable[[], float]]:
     """Its first steps, and what takes a turn and says how long one step of it took."""
     step, notes = contestant.make(job)
     losses = [step() for _ in range(WARM)]

@@ -227,6 +227,18 @@ def test_two_versions_do_not_go_together(monkeypatch):
         check_pair()
 
 
+def test_a_runtime_without_its_compiler_runs_what_was_compiled_elsewhere(monkeypatch):
+    """A cache that was carried: the key is that of the compiler of the runtime's version."""
+    before = key_of(GOOD, parse_target("cuda:sm_89"), "")
+    held = module.version_of(module.RUNTIME)
+    monkeypatch.setattr(module, "version_of", lambda name: {module.COMPILER: None, module.RUNTIME: held}[name])
+    check_pair()
+    assert key_of(GOOD, parse_target("cuda:sm_89"), "") == before
+    monkeypatch.setattr(module, "version_of", lambda name: None)
+    with pytest.raises(UserError, match="of one version, got None and None"):
+        check_pair()
+
+
 def test_keys_tell_text_target_and_flags_apart():
     words = ("cpu", "cpu:haswell", "cuda:sm_80", "cuda:sm_89", "vulkan", "rocm:gfx942")
     keys = [key_of(text, parse_target(w), "label") for text in (GOOD, GOOD + "\n") for w in words]
