@@ -141,6 +141,6 @@ def test_words_that_make_no_recipe(words, sentence):
         recipe_of(**words)
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-def test_no_command_has_two_options_of_one_name(name):
-    assert LazyGroup().get_command(click.Context(cli), name) is not None  # it raises UsageError
+def test_no_command_has_two_options_of_one_name():
+    for name in COMMANDS:
+        assert LazyGroup().get_command(click.Context(cli), name) is not None  # it raises UsageError

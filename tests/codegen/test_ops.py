@@ -286,10 +286,10 @@ def test_every_row_refuses_something():
     assert {w[0] for w in WRONG} == set(OPS) - anything
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda c: c.kind)
-def test_costs_are_counts(case):
-    (op,) = one_op(case.kind, case.types, **case.attrs).functions[0].ops
-    assert OPS[case.kind].flops(op) >= 0
+def test_costs_are_counts():
+    for case in CASES:
+        (op,) = one_op(case.kind, case.types, **case.attrs).functions[0].ops
+        assert OPS[case.kind].flops(op) >= 0, case
 
 
 def test_costs_by_hand():

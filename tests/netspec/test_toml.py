@@ -122,13 +122,13 @@ def test_every_wrong_field_is_found():
     assert len(caught.value.problems) == 5
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_every_option_refuses_a_date(kind):
-    fields = [f.name for f in dataclasses.fields(KINDS[kind])]
-    text = "\n".join([f'kind = "{kind}"', *(f"{f} = 1979-05-27" for f in fields)])
-    with pytest.raises(SpecError) as caught:
-        from_toml(layer(text))
-    assert len(caught.value.problems) == len(fields)
+def test_every_option_refuses_a_date():
+    for kind, cls in KINDS.items():
+        fields = [f.name for f in dataclasses.fields(cls)]
+        text = "\n".join([f'kind = "{kind}"', *(f"{f} = 1979-05-27" for f in fields)])
+        with pytest.raises(SpecError) as caught:
+            from_toml(layer(text))
+        assert len(caught.value.problems) == len(fields), kind
 
 
 def test_nesting_has_a_limit():

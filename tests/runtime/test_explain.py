@@ -20,6 +20,7 @@ from netc.runtime.target import parse_target
 from netc.runtime.weights.names import naming_for
 from netc.runtime.weights.write import named_tensors
 from tests.runtime.weights.drawn_weights import drawn
+from tests.runtime.weights.other_models import model_of, torch_here
 
 REFERENCE = parse_target("reference")
 LEVELS = Normalise((0.5,) * 3, (0.25,) * 3)
@@ -27,8 +28,7 @@ LEVELS = Normalise((0.5,) * 3, (0.25,) * 3)
 
 def test_gradients_are_those_of_torchs_autograd():
     """Of torchvision's resnet18 with the same weights, in float64: Grad-CAM's map, its gradient and the input's."""
-    from tests.runtime.weights.other_models import model_of, torch
-
+    torch = torch_here()
     net = check(find("resnet18").with_input((64, 64, 3)))
     tensors = drawn(net)
     model = model_of("resnet18", "torchvision").double().eval()

@@ -186,17 +186,14 @@ def test_every_form_was_tried_with_every_geometry_it_takes():
         assert taken
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("groups", [1, 2, 4])
 @pytest.mark.parametrize("kernel", [1, 3, 7])
-@pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("size", [2, 8, 32])
-def test_a_schedule_has_a_form_that_fits_each_op(family, groups, kernel, stride, size):
-    for channels in (4, 64, 256):
-        function = layer_module(Conv2d(channels, kernel, stride, groups=groups), TensorType((size, size, channels)), 2)
-        for op in function.function("vjp").ops:
-            if op.kind in CONV_FORMS:
-                assert fits(op.kind, form_of(family, op), op)
+def test_a_schedule_has_a_form_that_fits_each_op(kernel, size):
+    for groups, stride, channels in product((1, 2, 4), (1, 2), (4, 64, 256)):
+        layer = Conv2d(channels, kernel, stride, groups=groups)
+        for op in layer_module(layer, TensorType((size, size, channels)), 2).function("vjp").ops:
+            for family in FAMILIES if op.kind in CONV_FORMS else ():
+                assert fits(op.kind, form_of(family, op), op), (family, layer)
 
 
 def test_every_form_that_a_row_names_is_there():

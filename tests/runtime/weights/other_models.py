@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+from functools import cache
 
 import pytest
-
-torch = pytest.importorskip("torch")
 
 # A torchvision that was built for another torch cannot load its C++ library, of which no classifier needs anything; its
 # import fails all the same, unless these operators are known.
 OPERATORS = ("nms", "qnms", "roi_align", "ps_roi_align", "roi_pool", "ps_roi_pool", "deform_conv2d")
-library = torch.library.Library("torchvision", "FRAGMENT")
-for operator in OPERATORS:
-    for name in (operator, f"_{operator}_backward"):
-        with contextlib.suppress(RuntimeError):  # there already
-            library.define(f"{name}(Tensor x) -> Tensor")
 
 TIMM = {
     "mobilenet_v1": "mobilenetv1_100",
@@ -35,8 +29,25 @@ NOT_THERE = {
 }
 
 
+@cache
+def torch_here():
+    """PyTorch, which takes more than a second to import; the test that asks is skipped where there is none."""
+    torch = pytest.importorskip("torch")
+    library = torch.library.Library("torchvision", "FRAGMENT")
+    for operator in OPERATORS:
+        for name in (operator, f"_{operator}_backward"):
+            with contextlib.suppress(RuntimeError):  # there already
+                library.define(f"{name}(Tensor x) -> Tensor")
+    LIBRARIES.append(library)  # what it defines goes with it
+    return torch
+
+
+LIBRARIES = []
+
+
 def model_of(net, project):
     """The project's model of a net of the zoo, drawn by it."""
+    torch_here()
     if project == "timm":
         return pytest.importorskip("timm").create_model(TIMM.get(net, net))
     models = pytest.importorskip("torchvision").models

@@ -17,6 +17,7 @@ from netc.runtime.run.config import read_config
 from netc.runtime.weights.hub import cached, fetched
 from netc.runtime.weights.names import naming_for
 from netc.runtime.weights.published import PUBLISHED, Published, published
+from tests.runtime.weights.other_models import torch_here
 from tests.runtime.weights.test_read import NET, SMALL, drawn
 
 ROW = published("resnet18")[1]
@@ -106,8 +107,7 @@ def test_every_row_is_of_a_net_whose_names_are_known():
 
 
 def test_rows_of_timm_are_those_of_its_own_table():
-    from tests.runtime.weights.other_models import torch  # noqa: F401
-
+    torch_here()
     timm = pytest.importorskip("timm")
     for rows in PUBLISHED.values():
         for row in (r for r in rows if r.project == "timm"):

@@ -1,54 +1,51 @@
 """Imported weights mean in netc what they mean in PyTorch: the same logits and gradients as a twin of the net there."""
 
+import importlib
 from dataclasses import replace
 
 import pytest
 
-pytest.importorskip("torch")
-
 from netc.netspec.find import find
 from netc.netspec.layers import Conv2d, Dense
-from tests.runtime.weights.torch_nets import (
-    convnext,
-    densenet,
-    efficientnet,
-    googlenet,
-    mnasnet,
-    mobilenet,
-    plain,
-    resnet,
-    shufflenet,
-    swin,
-    vit,
-)
-from tests.runtime.weights.torch_nets.blocks import randomise
-from tests.runtime.weights.torch_nets.compare import compare
 
 CLASSES = 10
 
-# net -> twin, side of the images
+# net -> twin, side of the images, and what the twin takes besides the classes
 TWINS = {
-    "resnet18": (resnet.resnet18, 32),
-    "resnet50": (resnet.resnet50, 32),
-    "mobilenet_v2": (mobilenet.MobileNetV2, 32),
-    "mobilenet_v3_small": (mobilenet.MobileNetV3, 32),
-    "efficientnet_b0": (efficientnet.EfficientNetB0, 32),
-    "efficientnet_b0 timm": (efficientnet.TimmEfficientNetB0, 32),
-    "convnext_tiny": (convnext.ConvNeXt, 32),
-    "vit_tiny_patch16_224": (lambda classes: vit.ViT(classes, 64), 64),
-    "densenet121": (densenet.DenseNet, 32),
-    "googlenet": (googlenet.GoogLeNet, 40),
-    "mnasnet1_0": (mnasnet.MnasNet, 32),
-    "shufflenet_v2_x0_5": (shufflenet.ShuffleNet, 32),
+    "resnet18": ("resnet.resnet18", 32),
+    "resnet50": ("resnet.resnet50", 32),
+    "mobilenet_v2": ("mobilenet.MobileNetV2", 32),
+    "mobilenet_v3_small": ("mobilenet.MobileNetV3", 32),
+    "efficientnet_b0": ("efficientnet.EfficientNetB0", 32),
+    "efficientnet_b0 timm": ("efficientnet.TimmEfficientNetB0", 32),
+    "convnext_tiny": ("convnext.ConvNeXt", 32),
+    "vit_tiny_patch16_224": ("vit.ViT", 64, 64),
+    "densenet121": ("densenet.DenseNet", 32),
+    "googlenet": ("googlenet.GoogLeNet", 40),
+    "mnasnet1_0": ("mnasnet.MnasNet", 32),
+    "shufflenet_v2_x0_5": ("shufflenet.ShuffleNet", 32),
 }
+
+
+def twin_of(name, *words, seed=3):
+    """A twin with drawn weights; PyTorch is imported here, since it takes more than a second."""
+    pytest.importorskip("torch")
+    module, made = name.split(".")
+    blocks, file = (importlib.import_module(f"tests.runtime.weights.torch_nets.{n}") for n in ("blocks", module))
+    return blocks.randomise(getattr(file, made)(*words), seed)
+
+
+def compare(*words, **options):
+    """See torch_nets/compare.py."""
+    importlib.import_module("tests.runtime.weights.torch_nets.compare").compare(*words, **options)
 
 
 @pytest.mark.parametrize("name", TWINS)
 def test_a_net_and_its_twin_agree(name, tmp_path):
-    make, side = TWINS[name]
+    twin, side, *more = TWINS[name]
     net, _, timm = name.partition(" ")
     spec = find(net).with_input((side, side, 3)).with_classes(CLASSES)
-    compare(spec, randomise(make(CLASSES), 3), tmp_path / "twin.safetensors", naming=bool(timm))
+    compare(spec, twin_of(twin, CLASSES, *more), tmp_path / "twin.safetensors", naming=bool(timm))
 
 
 def test_alexnet_at_an_eighth_of_its_widths(tmp_path):
@@ -59,7 +56,7 @@ def test_alexnet_at_an_eighth_of_its_widths(tmp_path):
         for layer in find("alexnet").layers[:-1]
     ]
     spec = replace(find("alexnet"), layers=(*layers, Dense(CLASSES, name="head")), input=(224, 224, 3))
-    compare(spec, randomise(plain.AlexNet(CLASSES, share), 3), tmp_path / "twin.safetensors", batch=2)
+    compare(spec, twin_of("plain.AlexNet", CLASSES, share), tmp_path / "twin.safetensors", batch=2)
 
 
 def test_swin_to_its_second_stage(tmp_path):
@@ -67,9 +64,9 @@ def test_swin_to_its_second_stage(tmp_path):
     spec = find("swin_t").with_input((40, 40, 3)).with_classes(CLASSES)
     names = ("patch", "patchnorm", "stage1", "merge1", "stage2", "norm", "pool", "head")
     spec = replace(spec, layers=tuple(layer for layer in spec.layers if layer.name in names))
-    compare(spec, randomise(swin.Swin(CLASSES), 3), tmp_path / "twin.safetensors")
+    compare(spec, twin_of("swin.Swin", CLASSES), tmp_path / "twin.safetensors")
 
 
 def test_squeezenet_ends_in_a_convolution(tmp_path):
     spec = find("squeezenet1_1").with_input((48, 48, 3))
-    compare(spec, randomise(plain.SqueezeNet(1000), 3), tmp_path / "twin.safetensors")
+    compare(spec, twin_of("plain.SqueezeNet", 1000), tmp_path / "twin.safetensors")

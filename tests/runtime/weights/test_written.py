@@ -33,7 +33,7 @@ from netc.runtime.weights.read import WeightsError, read_weights
 from netc.runtime.weights.said import metadata_of, read_said
 from netc.runtime.weights.write import named_tensors, write_tensors
 from tests.runtime.weights.drawn_weights import drawn
-from tests.runtime.weights.other_models import NOT_THERE, model_of, torch
+from tests.runtime.weights.other_models import NOT_THERE, model_of, torch_here
 
 # one of each family
 FAMILIES = (
@@ -89,6 +89,7 @@ NAMED = [
 
 @pytest.mark.parametrize("project", NOT_THERE)
 def test_names_and_shapes_are_those_of_the_projects_models(project):
+    torch = torch_here()
     offenders = []
     for name, _ in (pair for pair in NAMED if pair[1] == project):
         net = check(find(name))
@@ -119,6 +120,7 @@ ONCE = (
 
 @pytest.mark.parametrize(("name", "project"), ONCE)
 def test_their_model_takes_it_strictly_and_says_the_same(name, project):
+    torch = torch_here()
     size = SIZES.get(name, 32)
     spec = find(name).with_input((size, size, 3))
     net = check(spec)
@@ -187,6 +189,7 @@ HUGGING_FACE = {
 
 @pytest.mark.parametrize("name", HUGGING_FACE)
 def test_transformers_opens_what_is_exported_for_it(name, tmp_path):
+    torch = torch_here()
     transformers = pytest.importorskip("transformers")
     net = check(find(name))
     tensors = drawn(net)
@@ -205,6 +208,7 @@ def test_transformers_opens_what_is_exported_for_it(name, tmp_path):
 
 def test_transformers_opens_a_gpt2(tmp_path):
     """A small one, of gpt2's names; what the model itself writes is read back to the same numbers."""
+    torch = torch_here()
     transformers = pytest.importorskip("transformers")
     blocks = TransformerEncoder(2, 64, 2, causal=True, activation="gelu-tanh", epsilon=1e-5, name="blocks")
     body = Chain((blocks, LayerNorm(1e-5, name="norm")))
@@ -233,6 +237,7 @@ def test_transformers_opens_a_gpt2(tmp_path):
 @pytest.mark.parametrize("scaling", [None, "llama3", "linear"])
 def test_transformers_opens_a_llama(tmp_path, scaling):
     """A small one, of tiny-llama's names, with shared keys, and a context beyond that of the scaling's training."""
+    torch = torch_here()
     transformers = pytest.importorskip("transformers")
     numbers = {None: (), "llama3": (8.0, 1.0, 4.0, 8.0), "linear": (2.0,)}[scaling]
     attention = MultiHeadAttention(
