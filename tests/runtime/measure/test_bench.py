@@ -1,6 +1,7 @@
 """The race: turns, equal starts, contestants that fail, and groups where memory is short."""
 
 import math
+import multiprocessing
 import os
 import signal
 import threading
@@ -20,6 +21,14 @@ from netc.runtime.measure.race import race
 @pytest.fixture(scope="module")
 def job():
     return Job(check(find("mnist-linear")), 4, 2)
+
+
+@pytest.fixture
+def quickly(monkeypatch):
+    """Processes that are forked from one that has imported all: a new one takes most of a second of the processor."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["netc.runtime.measure.race", "netc.runtime.measure.bench", __name__])
+    monkeypatch.setattr(racing.multiprocessing, "get_context", lambda method: context)
 
 
 def another_net(job):
@@ -81,7 +90,7 @@ FAILURES = {
 }
 
 
-def test_a_contestant_that_fails_has_its_reason_and_the_others_their_times(job):
+def test_a_contestant_that_fails_has_its_reason_and_the_others_their_times(job, quickly):
     others = [Contestant(make.__name__, make, same_start=make is another_net) for make in FAILURES]
     ours_, *found = race(job, [ours("reference"), *others], rounds=1, seconds=30)
     assert len(ours_.times) == 1
@@ -92,12 +101,12 @@ def test_a_contestant_that_fails_has_its_reason_and_the_others_their_times(job):
         unbroken([ours_, *found])
 
 
-def test_a_race_without_a_survivor_raises_the_first_reason(job):
+def test_a_race_without_a_survivor_raises_the_first_reason(job, quickly):
     with pytest.raises(UserError, match="wants a library"):
         race(job, [Contestant("refuses", refuses), Contestant("dies", dies)], rounds=1, seconds=30)
 
 
-def test_where_memory_is_short_groups_share_the_first_contestant(job, monkeypatch):
+def test_where_memory_is_short_groups_share_the_first_contestant(job, quickly, monkeypatch):
     monkeypatch.setattr(racing, "available", lambda: 0.0)
     said = []
     three = [Contestant(name, own_start, same_start=False) for name in "abc"]
@@ -108,7 +117,7 @@ def test_where_memory_is_short_groups_share_the_first_contestant(job, monkeypatc
     assert found[2].fair == found[2].median / found[2].pace
 
 
-def test_a_group_that_lost_the_first_contestant_has_times_and_no_ratios(job, monkeypatch):
+def test_a_group_that_lost_the_first_contestant_has_times_and_no_ratios(job, quickly, monkeypatch):
     monkeypatch.setattr(racing, "available", lambda: 0.0)
     made = [dies_in_its_second_turn, own_start, own_start]
     three = [Contestant(name, make, same_start=False) for name, make in zip("abc", made, strict=True)]
@@ -119,7 +128,7 @@ def test_a_group_that_lost_the_first_contestant_has_times_and_no_ratios(job, mon
 
 
 @pytest.mark.parametrize(("make", "short"), [(is_another_net_and_will_not_go, False), (is_killed, True)])
-def test_only_one_that_the_system_killed_ran_out_of_memory(job, monkeypatch, make, short):
+def test_only_one_that_the_system_killed_ran_out_of_memory(job, quickly, monkeypatch, make, short):
     monkeypatch.setattr(racing, "PARTING", 0.2 if make is not is_killed else racing.PARTING)
     one = racing._Running(job, Contestant("one", make))
     one.start(Timing("first", losses=(1.0,)))
