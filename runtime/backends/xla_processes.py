@@ -65,6 +65,13 @@ class XlaStore:
             raise _unreachable(error) from error
         return found
 
+    def delete(self, key: str) -> None:
+        """Forget a key that nobody asks for any more."""
+        try:
+            self._client.key_value_delete(_FOLDER + key)
+        except self._error as error:
+            raise _unreachable(error) from error
+
     def under(self, folder: str) -> dict[str, str]:
         """The keys below a folder, without its name, and their values."""
         try:

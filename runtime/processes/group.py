@@ -134,6 +134,7 @@ class Group:
         self._store, self._lost = store, lost
         self._agreement = Agreement(store, index, count)
         self._silent = 0
+        self._told: list[str] = []  # keys that the store still holds, of the leader
         self._ending = Event()
         self._threads = [Thread(target=t, daemon=True) for t in (self._look, self._beat, self._watch)]
         for thread in self._threads:
@@ -153,13 +154,23 @@ class Group:
         if self.leads:
             made = make()
             self._store.set(f"shared/{name}", made)
+            self._told.append(f"shared/{name}")
             return made
         return self._wanted(f"shared/{name}")
 
     def gathered(self, name: str, own: str) -> list[str]:
-        """What each process has of it, in all processes."""
-        self._store.set(f"{name}/{self.part.index}", own)
-        return [self._wanted(f"{name}/{index}") for index in range(self.part.count)]
+        """What each process has of it, in all processes.
+
+        Who has set its own has read all that was told before, which the leader then has the store forget.
+        """
+        keys = [f"{name}/{index}" for index in range(self.part.count)]
+        self._store.set(keys[self.part.index], own)
+        found = [self._wanted(key) for key in keys]
+        if self.leads:
+            for key in self._told:
+                self._store.delete(key)
+            self._told = keys
+        return found
 
     def compare(self, facts: Mapping[str, str]) -> None:
         """Raise UserError, the same in all processes, unless all have the same facts."""

@@ -33,6 +33,9 @@ class Store(Protocol):
     def get(self, key: str, seconds: float) -> str | None:
         """The value of a key, waited for so long; None if it did not come."""
 
+    def delete(self, key: str) -> None:
+        """Forget a key that nobody asks for any more."""
+
     def under(self, folder: str) -> dict[str, str]:
         """The keys below a folder, without its name, and their values."""
 

@@ -38,6 +38,11 @@ class Board:
             self.changed.wait_for(lambda: key in self.held, min(seconds, 0.1))
             return self.held.get(key)
 
+    def delete(self, key):
+        self._check()
+        with self.changed:
+            del self.held[key]
+
     def under(self, folder):
         self._check()
         with self.changed:
@@ -120,6 +125,25 @@ def test_the_leader_makes_what_is_shared(three):
     _, groups, _ = three
     assert each(groups, lambda own: own.shared("folder", lambda: f"runs/{own.part.index}")) == ["runs/0"] * 3
     assert [own.leads for own in groups] == [True, False, False]
+
+
+def test_what_all_have_read_is_forgotten(three):
+    """However many checkpoints there are, the store holds what was told since the last time that all answered."""
+    board, groups, _ = three
+
+    def rounds(own):
+        found = []
+        for n in range(6):
+            time.sleep(0.002 * own.part.index)
+            found.append(own.shared(f"checkpoint {n}", lambda n=n: f"folder {n}"))
+            found += own.gathered(f"checkpoint {n} written", f"{own.part.index} of {n}")
+            found.append(own.shared(f"checkpoint {n} bound", lambda: "bound"))
+        return found
+
+    told = [[f"folder {n}", f"0 of {n}", f"1 of {n}", f"2 of {n}", "bound"] for n in range(6)]
+    assert each(groups, rounds) == [[word for one in told for word in one]] * 3
+    ours = {key for key in board.held if "checkpoint" in key}
+    assert ours == {*(f"checkpoint 5 written/{index}" for index in range(3)), "shared/checkpoint 5 bound"}
 
 
 def test_what_differs_is_refused_by_all_with_who_and_what(three):
