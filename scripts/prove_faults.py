@@ -1,17 +1,24 @@
 """Plant faults in the backward pass that a proof is about, and show that Lean's kernel refuses each.
 
-    python scripts/prove_faults.py [NET ..] [--every N] [--write]
+    python scripts/prove_faults.py [NET ..] [--minutes M] [--go-on LOG ..] [--write]
 
 A fault changes one definition of the backward pass in the proof's file, with the lemma that unfolds it: a sum for a
 product, a sign lost, two indices exchanged, another size, a branch for the other. The theorem must then be refused; the
-file without a fault must be taken. `--write` writes docs/measurements/proof_faults.md, in which rows of nets that were
-not asked for stay as they are. Ends with 1 where a fault was taken.
+file without a fault must be taken. The faults of a net are planted in a drawn order, for at most M minutes a net; a run
+goes on where others stopped, whose output LOG is. Where Lean is not done with a file after LONGEST seconds of work, it
+has not taken it, and that is said.
+`--write` writes docs/measurements/proof_faults.md after each net, in which rows of nets that were not asked for stay as
+they are. Ends with 1 where a fault was taken.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
+import random
 import re
+import select
+import subprocess
 import sys
 import tempfile
 import time
@@ -20,6 +27,7 @@ from pathlib import Path
 
 from netc.codegen.program import build
 from netc.netspec.check import check
+from netc.netspec.child import descent
 from netc.netspec.layers import (
     AvgPool,
     BatchNorm,
@@ -40,9 +48,11 @@ from netc.netspec.layers import (
 )
 from netc.netspec.recipe import Recipe
 from netc.netspec.spec import NetSpec
-from netc.proofs.lean import PACKAGE, VERSION
+from netc.proofs.lean import PACKAGE, VERSION, lean
 from netc.proofs.prove import checked, prove
 
+LONGEST = 60  # seconds of work
+TAKEN, LATE = "TAKEN", "not done"
 PAGE = Path(__file__).parents[1] / "docs" / "measurements" / "proof_faults.md"
 NETS = {
     "mlp": NetSpec("mlp", (2, 2, 3), (Flatten(), Dense(5, activation="relu", name="hidden"), Dense(4, name="head"))),
@@ -126,46 +136,100 @@ def main() -> int:
     """Plant, check and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("nets", nargs="*", default=list(NETS), metavar="NET")
-    parser.add_argument("--every", type=int, default=1, metavar="N", help="each Nth fault of a net")
+    parser.add_argument("--minutes", type=float, default=math.inf, metavar="M", help="at most, for each net")
+    parser.add_argument("--go-on", nargs="+", type=Path, default=[], metavar="LOG", help="what was printed before")
     parser.add_argument("--write", action="store_true", help="write docs/measurements/proof_faults.md")
     options = parser.parse_args()
+    taken = 0
+    for net in options.nets:
+        own = planted(net, 60 * options.minutes, max((before(net, log) for log in options.go_on), key=len, default=[]))
+        taken += sum(int(row.split("|")[6]) for row in own)
+        rows = {**written(), net: own}
+        text = page([row for net in NETS for row in rows.get(net, ())])
+        print(text)
+        if options.write:
+            PAGE.write_text(text, encoding="utf-8")
+    return 1 if taken else 0
+
+
+def written() -> dict[str, list[str]]:
+    """The page's rows by their nets."""
     rows: dict[str, list[str]] = {}
-    if PAGE.exists():
-        for row in re.findall(r"^\| \w+ \| .*\| \d+ \|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE):
-            rows.setdefault(row.split()[1], []).append(row)
-    taken = []
+    for row in re.findall(r"^\| \w+ \| .* \|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE):
+        if (net := row.split()[1]) in NETS:
+            rows.setdefault(net, []).append(row)
+    return rows
+
+
+def before(net: str, log: Path) -> list[tuple[str, str, str]]:
+    """What a run printed of a net, in order: the fault, its place, and what Lean said."""
+    return re.findall(rf"^{net}: (.*?) in (.*): ([\w ]+)$", log.read_text(encoding="utf-8"), re.MULTILINE)
+
+
+def planted(net: str, seconds: float, done: Sequence[tuple[str, str, str]]) -> list[str]:
+    """A row for each kind of fault of a net: how many were planted, of how many; how many Lean left open, and took.
+
+    `done` are the first of them, of a run before.
+    """
+    proof, begin = prove(build(check(NETS[net]), Recipe(), 3)), time.monotonic()
+    found = list(faults(proof.text))
+    counts = {name: [0, 0, 0, 0] for name, _, _ in found}
+    for name, _, _ in found:
+        counts[name][1] += 1
+    random.Random(0).shuffle(found)
     with tempfile.TemporaryDirectory() as folder:
-        for net in options.nets:
-            proof = prove(build(check(NETS[net]), Recipe(), 3))
-            path = Path(folder) / f"{net}.lean"
-            path.write_text(proof.text, encoding="utf-8")
-            if not checked(proof, path).holds:
-                raise SystemExit(f"{net}: the file without a fault is refused")
-            counts: dict[str, int] = {}
-            for name, place, text in list(faults(proof.text))[:: options.every]:
+        path = Path(folder) / f"{net}.lean"
+        path.write_text(proof.text, encoding="utf-8")
+        if not done and not checked(proof, path).holds:
+            raise SystemExit(f"{net}: the file without a fault is refused")
+        for number, (name, place, text) in enumerate(found):
+            if number < len(done):
+                assert done[number][:2] == (name, place), (done[number], name, place)
+                said = done[number][2]
+            elif time.monotonic() - begin > seconds:
+                break
+            else:
                 path.write_text(text, encoding="utf-8")
-                holds = checked(proof, path).holds
-                counts[name] = counts.get(name, 0) + 1
-                if holds:
-                    taken.append(f"{net}: {name} in {place}")
-                print(f"{net}: {name} in {place}: {'TAKEN' if holds else 'refused'}", flush=True)
-            rows[net] = [f"| {net} | {name} | {count} |" for name, count in counts.items()]
-    lines = [row for net in NETS for row in rows.get(net, ())]
-    total = sum(int(line.split("|")[3]) for line in lines)
-    page = "\n".join([
+                said = answer(path)
+                print(f"{net}: {name} in {place}: {said}", flush=True)
+            counts[name][0] += 1
+            counts[name][2] += said == LATE
+            counts[name][3] += said == TAKEN
+    return [f"| {net} | {name} | {n} | {of} | {late} | {bad} |" for name, (n, of, late, bad) in counts.items()]
+
+
+def answer(path: Path) -> str:
+    """What Lean says of a file; it is refused at its first error, for the theorem rests on every lemma of the file."""
+    with subprocess.Popen([*lean().command, str(path)], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        said = TAKEN
+        while said == TAKEN:
+            ready, _, _ = select.select([process.stdout], [], [], 1.0)
+            if ready and not (line := process.stdout.readline()):
+                break
+            if ready and ": error" in line:
+                said = "refused"
+            elif sum(descent(process.pid).values()) > LONGEST:
+                said = LATE
+        if said != TAKEN:
+            process.kill()
+    return said if said != TAKEN or process.returncode == 0 else "refused"
+
+
+def page(rows: Sequence[str]) -> str:
+    """The page."""
+    count, of, late, taken = (sum(int(row.split("|")[column]) for row in rows) for column in (3, 4, 5, 6))
+    said = f"All {of} faults" if count == of else f"{count} of {of} faults"
+    return "\n".join([
         "# Faults in proofs", "",
         f"{time.strftime('%Y-%m-%d')}, {PACKAGE} {VERSION}. Printed by `python scripts/prove_faults.py --write`.", "",
-        f"{total} faults were planted in the backward passes of small nets, one at a time; Lean's kernel refused "
-        f"{total - len(taken)}. The nets are a perceptron (mlp), a convolution net with batch norm and max pooling "
-        "(cnn), one with a residual branch, strided and depthwise convolutions and an average pool that pads (res), a "
-        "causal transformer with a tied head (gpt), and patches with a class token and gelu by erf (vit).", "",
-        "Rows count what was planted: of a net each fault that the script makes, or each Nth by `--every N`.", "",
-        "| net | fault | places |", "|---|---|---|", *lines, *(["", "Taken: " + "; ".join(taken)] if taken else []), "",
+        f"{said} of the script were planted in the backward passes of small nets, one at a time.",
+        f"Lean refused {count - taken - late}, took {taken}, and was not done with {late} after {LONGEST} s of work.",
+        "The nets are a perceptron (mlp), a convolution net with batch norm and max pooling (cnn), one with a residual",
+        "branch, strided and depthwise convolutions and an average pool that pads (res), a causal transformer with a",
+        "tied head (gpt), and patches with a class token and gelu by erf (vit).", "",
+        "| net | fault | planted | of | not done | taken |", "|---|---|---|---|---|---|", *rows, "",
     ])  # fmt: skip
-    print(page)
-    if options.write:
-        PAGE.write_text(page, encoding="utf-8")
-    return 1 if taken else 0
 
 
 if __name__ == "__main__":
