@@ -12,6 +12,7 @@ from netc.codegen.rewrite.form_tables import ProfileName
 from netc.codegen.rewrite.iree.held_cotangents import hold_cotangents
 from netc.codegen.rewrite.iree.in_place import update_in_place
 from netc.codegen.rewrite.iree.long_products import cut_long_products
+from netc.codegen.rewrite.iree.shared_draws import share_draws
 from netc.codegen.rewrite.iree.workarounds import WORKAROUNDS
 from netc.codegen.rewrite.plain_forms import erf_functions, plain_forms
 from netc.codegen.rewrite.products import sum_before_products
@@ -74,7 +75,7 @@ PROFILES: dict[ProfileName, LoweringProfile] = {
     "cpu": _for_iree(
         "cpu",
         (("hold_cotangents", hold_cotangents), ("cut_long_products", cut_long_products)),
-        (("update_in_place", update_in_place),),
+        (("share_draws", share_draws), ("update_in_place", update_in_place)),
     ),
     "gpu": _for_iree("gpu"),
     "xla": LoweringProfile("xla", _measured("xla"), tuple((f.name, f.change) for f in KEPT), parts=entry_modules),

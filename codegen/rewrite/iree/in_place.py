@@ -40,8 +40,8 @@ def update_in_place(module: Module) -> Module:
 def _apart(function: Function, placed: frozenset[str]) -> Function:
     """The function whose results of those names are all different to the compiler, and the same numbers as before.
 
-    Of what is returned a second time, and of what no seed is in: select(t > 2 + n, t, x) = x for the n-th, where
-    t = tanh(seed[0]) is at most 1.
+    Of what is returned a second time, and of what no seed is in: select(t[n] > 2, t[n], x) = x for the n-th, where
+    t[n] = tanh(seed[0]) - n is at most 1. Behind barriers n is in no kernel, so that tensors of one shape share one.
     """
     wanted = [n for n, name in enumerate(function.result_names) if name in placed]
     if not wanted:
@@ -52,13 +52,16 @@ def _apart(function: Function, placed: frozenset[str]) -> Function:
             drawn.update(op.results)
     b, results = Builder(function.name), list(function.results)
     b.place(function.name)
-    bounded = b.unary("tanh", b.convert(b.reshape(b.rows(function.params[0], 0, 1), ()), "f32"))
     times = Counter(function.results)
-    for n in wanted:
-        x = results[n]
-        if x not in drawn or times[x] > 1:
-            never = b.broadcast(b.compare("GT", bounded, 2.0 + n), TensorType(x.shape, "i1"))
-            results[n] = b.select(never, b.broadcast(b.convert(bounded, x.type.dtype), x, ()), x)
+    same = [n for n in wanted if results[n] not in drawn or times[results[n]] > 1]
+    each = TensorType((len(same),))
+    bounded = b.unary("tanh", b.convert(b.reshape(b.rows(function.params[0], 0, 1), ()), "f32"))
+    below = b.op("barrier", b.sub(b.broadcast(bounded, each, ()), b.iota(0, each.shape, "f32")))
+    for n, slot in enumerate(same):
+        x = results[slot]
+        one = b.reshape(b.op("barrier", b.rows(below, n, n + 1)), ())
+        never = b.broadcast(b.compare("GT", one, 2.0), TensorType(x.shape, "i1"))
+        results[slot] = b.select(never, b.broadcast(b.convert(one, x.type.dtype), x, ()), x)
     return replace(function, ops=(*function.ops, *b.ops), results=tuple(results))
 
 

@@ -148,3 +148,20 @@ def test_a_sum_that_needs_no_gradient_is_computed_before_the_wait():
     wait = kinds.index("joint_barrier")
     assert kinds.index("reduce_sum") < wait < kinds.index("sqrt")
     assert len(step.ops[wait].operands) == 3
+
+
+def test_tensors_of_one_shape_are_made_by_one_kernel(monkeypatch):
+    """What tells them apart, their places in the draw and their numbers, is behind barriers."""
+    monkeypatch.setattr(fences, "LARGE", 0)
+    net = NetSpec("net", (4,), tuple(Dense(4, activation="relu", name=f"dense{n}") for n in range(3)))
+    init = lower(build(check(net), Recipe(), 2).module, "cpu").function("init")
+    makers = {op.result: op for op in init.ops}
+
+    def kernel(v):
+        op = makers.get(v)
+        return "held" if op is None or op.kind == "barrier" else (op.kind, op.attrs, *map(kernel, op.operands))
+
+    names = {name: kernel(v) for name, v in zip(init.result_names, init.results, strict=True)}
+    for part, count in (("", 2), ("m/", 3), ("v/", 3)):  # the last bias is not in place: the metrics read it
+        for suffix in ("kernel", "bias"):
+            assert len({names[f"{part}dense{n}.{suffix}"] for n in range(count)}) == 1
