@@ -2,6 +2,8 @@
 
 import ast
 
+import jax
+import jax.numpy as jnp
 import pytest
 
 from netc.netspec.activations import ACTIVATIONS as KNOWN
@@ -15,10 +17,12 @@ from netc.netspec.recipe import SGD, Adam, Recipe, TrainConfig
 from netc.netspec.spec import NetSpec
 from netc.netspec.types import TensorType
 from netc.netspec.zoo import ZOO
+from netc.proofs_oracle.references.activation import FUNCTIONS as REFERENCES
 from netc.proofs_oracle.twin.forward import COMBINATORS, FUNCTIONS, LEAVES, forward_text
 from netc.proofs_oracle.twin.losses import FUNCTIONS as LOSS_FUNCTIONS
 from netc.proofs_oracle.twin.losses import NAMES
 from netc.proofs_oracle.twin.script import Training, jax_script
+from netc.proofs_oracle.twin.source import source_of
 from netc.proofs_oracle.twin.spelling import ACTIVATIONS
 
 NET = NetSpec("net", (8, 8, 1), (ConvBn(4, name="conv"), Flatten(), Dense(10, name="head")))
@@ -54,6 +58,23 @@ def test_a_residual_keeps_its_input():
 @pytest.mark.parametrize("name", ZOO)
 def test_every_net_of_the_zoo_is_python(name):
     compile(script(find(name)), name, "exec")
+
+
+TABLE = {
+    "doubled": lambda x, slope: 2 * x,
+    "mish-like": lambda x, slope: x * jnp.tanh(jax.nn.softplus(x)), "tripled": lambda x, slope: 3 * x,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("word", "text"), [("mish-like", "x * jnp.tanh(jax.nn.softplus(x))"), ("tripled", "3 * x"), ("doubled", "2 * x")]
+)
+def test_a_reference_may_be_a_lambda_of_a_table(word, text, monkeypatch):
+    monkeypatch.setitem(REFERENCES, word, TABLE[word])
+    assert source_of(word, "f") == f"\ndef f(x, slope):\n    return {text}\n"
+    monkeypatch.setitem(REFERENCES, word, abs)
+    with pytest.raises(UserError, match=f"wants the reference of {word} as a def or a lambda, got another"):
+        source_of(word, "f")
 
 
 def test_every_kind_has_a_form():
