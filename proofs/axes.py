@@ -74,9 +74,15 @@ def align(xs: Sequence[Axis], ys: Sequence[Axis]) -> None:
 
 
 class Axes:
-    """The axes of every value of a function; the values of each pair in `same` are of one shape."""
+    """The axes of every value of a function; the values of each pair in `same` are of one shape.
 
-    def __init__(self, function: Function, ops: Sequence[Op], same: Sequence[tuple[Value, Value]] = ()) -> None:
+    With `free` only axes of these sizes are variables, and any other is named by its number, as #3.
+    """
+
+    def __init__(
+        self, function: Function, ops: Sequence[Op], same: Sequence[tuple[Value, Value]] = (),
+        free: frozenset[int] | None = None,
+    ) -> None:  # fmt: skip
         self._of: dict[Value, tuple[Axis, ...]] = {}
         self.convs: dict[tuple[Value, object], tuple[Value, Value, Value]] = {}
         for value in (*function.params, *(op.result for op in ops)):
@@ -97,10 +103,15 @@ class Axes:
         self.sizes: list[Axis] = []
         for value in (*function.params, *(op.result for op in ops)):
             for axis in self._of[value]:
-                for leaf in axis.leaves():
-                    if not leaf.name:
-                        leaf.name = f"n{len(self.sizes)}"
-                        self.sizes.append(leaf)
+                self._name(axis.leaves(), free)
+
+    def _name(self, leaves: Sequence[Axis], free: frozenset[int] | None) -> None:
+        for leaf in leaves:
+            if free is not None and leaf.size not in free:
+                leaf.name = f"#{leaf.size}"
+            elif not leaf.name:
+                leaf.name = f"n{len(self.sizes)}"
+                self.sizes.append(leaf)
 
     def _joined_places(self, ops: Sequence[Op]) -> bool:
         """Make one of the axes that are the same part of an axis; whether there were any."""

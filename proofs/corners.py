@@ -5,6 +5,9 @@
   whether x > -x, which is whether x > 0. And s(-x) = 1 - s(x).
 
 - c = max(m, b), m = min(r, k): beside [m > b] both are opened.
+- y = min(max(x, b), k): y is x where x > b and not max(x, b) > k, as no x is b.
+- s = max(t, 1), t a sum: t > 1, and t (1/s) = 1.
+- e = c ? 0 : x, x an exponential: x = e + [c] x, and e [c] = 0; these are shown, as lemmas of the file.
 
 Each is a rule for a factor of a monomial, which becomes a polynomial.
 """
@@ -30,13 +33,14 @@ class Corners:
         self.minima: dict[str, tuple[Term, Term, Term | None]] = {}  # y: r, k, and x if r is max(x, 0)
         self.softplus: dict[str, tuple[Term, Term]] = {}  # e: x, and -x
         self.turned: dict[str, Definition] = {}  # x: -x
+        self.totals: dict[str, Definition] = {}  # t: s
+        self.parts: dict[str, tuple[Definition, Term]] = {}  # x: e, and c at e's indices
+        self.apart: dict[str, Term] = {}  # e: c
+        self.lemmas: list[str] = []
+        readers = {"min": self._minimum, "exp": self._exponential, "max": self._total, "select": self._part}
         for d in definitions.values():
-            if d.backward:
-                continue
-            if d.kind == "min":
-                self._minimum(d)
-            if d.kind == "exp":
-                self._exponential(d)
+            if not d.backward and d.kind in readers:
+                readers[d.kind](d)
 
     def _of_kind(self, term: Term, kind: str) -> Definition | None:
         d = self.definitions.get(term[1]) if term[0] == "ref" else None
@@ -67,15 +71,54 @@ class Corners:
         self.softplus[d.name] = x, minus
         self.turned[x[1]] = turned
 
+    def _total(self, d: Definition) -> None:
+        _, a, b = d.body
+        total = self._of_kind(self.plain.atom(a)[0], "reduce_sum")
+        if total and self.plain.atom(b)[0] == ONE:
+            self.totals[total.name] = d
+
+    def _part(self, d: Definition) -> None:
+        """e = c ? 0 : x, at the same indices."""
+        _, c, a, b = d.body
+        (c, qc), (a, qa), (b, qb) = self.plain.truth(c), self.plain.atom(a), self.plain.atom(b)
+        x = self._of_kind(b, "exp")
+        if a != ZERO or x is None or b[2] != tuple(("i", i) for i in d.at):
+            return
+        self.parts[x.name], self.apart[d.name] = (d, c), c
+        opened = f"(trans {d.name}_is (choose_all {qc or 'refl'} {qa or 'refl'} {qb or 'refl'}))"
+        binder = f"{{{' '.join(d.at)} : N}} (L : Laws A) (H : Given A S P)"
+        hit: Term = ("ind", c)
+        self.lemmas += [
+            f"theorem parts_{x.name} {binder} :\n    Same {shown(b)} {shown(add(d.term, mul(hit, b)))} :=\n"
+            f"  (trans (choose_parts L) (add_congr (symm {opened}) refl))",
+            f"theorem apart_{d.name} {binder} :\n    Same {shown(mul(d.term, hit))} A.zero :=\n"
+            f"  (trans (mul_congr {opened} refl) (choose_apart L))",
+        ]
+
     def of(self, f: Term, others: tuple[Term, ...]) -> tuple[Term, Term | None, str] | None:
         """What a factor is, the other factor that it is so with, if any, and the proof."""
         match f:
             case ("ref", name, _) if (d := self._of_kind(f, "max")) and not d.backward:
                 return self._clamped(f, others)
+            case ("ref", name, at) if name in self.parts or name in self.apart:
+                return self._parted(name, at, f, others)
+            case ("ind", ("gt", ("ref", name, at) as x, ("one",))) if name in self.totals:
+                d = self.definitions[name]
+                said = f"the sum of {d.loc} is above 1"
+                found, h = self._ask(f"above_one_{name}", d, at, ("ind", ("gt", d.term, ONE)), ONE, said)
+                return found, None, h
+            case ("fn", "recip", ("ref", name, at)) if (x := self._summed(name, at)) is not None and x in others:
+                d = self.definitions[x[1]]
+                s = replaced(self.totals[d.name].term, dict(zip(self.totals[d.name].at, d.term[2], strict=True)))
+                said = f"with a sum above 1, of {d.loc}, max(x, 1) is x, which is not 0, so that x (1/x) = 1"
+                found, h = self._ask(f"inverse_{d.name}", d, x[2], mul(("fn", "recip", s), d.term), ONE, said)
+                return found, x, h
             case ("ind", ("gt", ("ref", name, at), ("zero",))) if name in self.turned:
                 return self._same_sign(name, at)
             case ("ind", ("gt", ("ref", name, at), ("zero",))) if name in self.minima:
                 return self._above(self.definitions[name], at)
+            case ("ind", ("tied", x, ("ref", name, at))) if name in self.minima:
+                return self._between(self.definitions[name], at, x)
             case ("ind", ("gt", k, ("ref", name, at))) if name in self.minima:
                 return self._below(self.definitions[name], at, k)
             case ("fn", "recip", ("add", ("one",), ("ref", name, at) as e)) if name in self.softplus and e in others:
@@ -98,6 +141,20 @@ class Corners:
         general = {i: ("i", f"j{n}") for n, i in enumerate(d.at)}
         statement = f"Same {shown(replaced(left, general))} {shown(replaced(right, general))}"
         return replaced(right, dict(zip(d.at, at, strict=True))), self.assumed.ask(name, at, statement, said)
+
+    def _summed(self, name: str, at: tuple[Term, ...]) -> Term | None:
+        """The sum of which a value is the maximum with 1."""
+        return next((("ref", t, at) for t, s in self.totals.items() if s.name == name), None)
+
+    def _parted(
+        self, name: str, at: tuple[Term, ...], f: Term, others: tuple[Term, ...]
+    ) -> tuple[Term, Term | None, str] | None:
+        d, c = self.parts.get(name) or (self.definitions[name], self.apart[name])
+        by = dict(zip(d.at, at, strict=True))
+        hit: Term = ("ind", replaced(c, by))
+        if name in self.apart:
+            return (ZERO, hit, f"(apart_{name} L H)") if hit in others else None
+        return None if hit in others else (add(replaced(d.term, by), mul(hit, f)), None, f"(parts_{name} L H)")
 
     def _clamped(self, c: Term, others: tuple[Term, ...]) -> tuple[Term, Term | None, str] | None:
         _, m, b = self.plain.body(c)
@@ -129,6 +186,22 @@ class Corners:
         found, h = self._ask(
             f"above_{d.name}", d, at, ("ind", ("gt", d.term, ZERO)), ("ind", ("gt", x, ZERO)),
             f"the minimum of {d.loc} is above 0 where its argument is",
+        )  # fmt: skip
+        return found, None, h
+
+    def _between(self, d: Definition, at: tuple[Term, ...], x: Term) -> tuple[Term, Term | None, str] | None:
+        """x = y, y = min(max(x, b), k)."""
+        r, k, _ = self.minima[d.name]
+        if self._of_kind(r, "max") is None:
+            return None
+        _, a, b = self.plain.body(r)
+        a, b = self.plain.atom(a)[0], self.plain.atom(b)[0]
+        if replaced(a, dict(zip(d.at, at, strict=True))) != x:
+            return None
+        found, h = self._ask(
+            f"between_{d.name}", d, at, ("ind", ("tied", a, d.term)),
+            mul(add(ONE, mul(MINUS, ("ind", ("gt", r, k)))), ("ind", ("gt", a, b))),
+            f"no number of which {d.loc} takes what is between two others is at the lower one",
         )  # fmt: skip
         return found, None, h
 

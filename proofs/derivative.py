@@ -66,6 +66,8 @@ class Derivatives:
             case ("clamp", size, i):
                 inner = self._truth(i)
                 return "refl" if inner == "refl" else f"(cong (clamp S.{size}) {inner})"
+            case ("not", c):
+                return f"(cong not {self._truth(c)})"
         return "refl"
 
     def _lemma(self, d: Definition) -> None:

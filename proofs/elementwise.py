@@ -70,12 +70,14 @@ def iota(e: Exported, op: Op, at: Indices) -> Term:
 
 
 def compare(e: Exported, op: Op, at: Indices) -> Term:
-    """Of integers each but NE, of numbers >, < and =: neither is greater than the other."""
+    """Of integers each but NE; of numbers >, < and what is neither: both not for =, one for >= and <=."""
     x, y = (e.at(v, at) for v in op.operands)
     direction = op.attr("direction")
     if op.operands[0].type.dtype != "i32":
         if direction in ("GT", "LT"):
             return ("gt", x, y) if direction == "GT" else ("gt", y, x)
+        if direction in ("GE", "LE"):
+            return ("not", ("gt", y, x) if direction == "GE" else ("gt", x, y))
         if direction == "EQ":
             return ("tied", x, y)
     elif direction != "NE":

@@ -26,7 +26,7 @@ from netc.proofs.normal import (
 )
 from netc.proofs.terms import MINUS, Term, replaced, shown
 
-Rewrites = Mapping[str, tuple[Term, str]]
+Rewrites = dict[str, tuple[Term, str]]  # may grow
 INDEX = re.compile(r"'k\d+'")
 SUMS = re.compile(r"\('(?:sum|largest)', 'x(\d+)'")
 
@@ -75,17 +75,18 @@ class Equal(Normaliser):
             case ("let", n, at, a) if n in self.known:
                 value, proof = self.known[n]
                 new = ("ref", value.name, at if len(at) == len(value.at) else self.at[: len(value.at)])
-                return _alone(new), f"(symm ({proof} L H))"
+                poly, q = self.of(new)
+                return poly, chain(f"(symm ({proof} L H))", q)
             case ("let", _, _, a):
                 return self.of(a)
-            case ("ref", name, _) if any(name == d.name for d, _ in self.known.values()):
-                return _alone(term), None
             case ("ref", name, at) if name in self.rewrites:
                 new, proof = self.rewrites[name]
                 if name in self.definitions:
                     new = replaced(new, dict(zip(self.definitions[name].at, at, strict=True)))
                 poly, q = self.of(new)
                 return poly, chain("".join((f"({proof}", *(f" {shown(i)}" for i in at), ")")) if at else proof, q)
+            case ("ref", name, _) if any(name == d.name for d, _ in self.known.values()):
+                return _alone(term), None
         return super().of(term)
 
     def _form(self, term: Term) -> tuple[Term, Proof]:

@@ -20,19 +20,21 @@ from netc.proofs.windows import conv, max_pool, sum_pool
 def export(
     function: Function, trained: Sequence[str], *,
     layers: Mapping[Value, str] | None = None, named: Mapping[float, Term] | None = None,
+    free: frozenset[int] | None = None, equal: Sequence[tuple[Value, Value]] = (),
 ) -> Exported:  # fmt: skip
     """The definitions of a function whose first results are the loss and the gradients, or any where none is trained.
 
-    `layers`: of each value its layer, where the places do not say it; `named`: literals that mean something. Raises
-    UnreadError.
+    `layers`: of each value its layer, where the places do not say it; `named`: literals that mean something.
+    `free`: the sizes that are variables, if not all are; then places are numbers, too. `equal`: pairs of values with
+    the same axes. Raises UnreadError.
     """
     ops = reached(function)
     for op in ops:
         if op.kind not in MEANINGS and not given(op):
             raise UnreadError(f"{op.loc}: {op.kind}")
     of = dict(zip(function.names, function.params, strict=True))
-    same = [(of[name], gradient) for name, gradient in zip(trained, function.results[1:], strict=False)]
-    found = Exported(function, Axes(function, ops, same), layers, named=named or {})
+    same = [*equal, *((of[name], grad) for name, grad in zip(trained, function.results[1:], strict=False))]
+    found = Exported(function, Axes(function, ops, same, free), layers, named=named or {}, exact=free is not None)
     used = {v for op in ops for v in op.operands} | set(function.results)
     for name, value in zip(function.names, function.params, strict=True):
         if value in used and value.type.dtype in TYPES:

@@ -80,6 +80,7 @@ class Exported:
     tables: dict[tuple[object, str], str] = field(default_factory=dict)
     offsets: dict[int, str] = field(default_factory=dict)
     named: Mapping[float, Term] = field(default_factory=dict)
+    exact: bool = False
 
     def at(self, value: Value, indices: Sequence[Sequence[Term]]) -> Term:
         """A value at indices, given for each of its axes."""
@@ -91,7 +92,9 @@ class Exported:
 
     def offset(self, number: int) -> Term:
         """A place along an axis, or a step: 0 is itself, any other number is a variable, which may be any number."""
-        return ("size", self.offsets.setdefault(number, f"o{number}")) if number else ("n", 0)
+        if self.exact or not number:
+            return ("n", number)
+        return ("size", self.offsets.setdefault(number, f"o{number}"))
 
     def number(self, value: float, place: str) -> Term:
         """A literal: 0, 1, -1, 1/2, 2 and lowest are themselves; any other is a variable, one for each layer.

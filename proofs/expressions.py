@@ -2,7 +2,7 @@
 
 A tree is a word; an application, a list of trees; ("fun", names, body); ("all", names, type, body), which is
 (names : type) → body; ("to", a, b), which is a → b; ("of", tree, field), which is tree.field; ("let", name, value,
-body); ("with", fields), which is { field := value, .. }.
+body); ("with", fields), which is { field := value, .. }; ("named", name, value), which is (name := value).
 """
 
 from __future__ import annotations
@@ -88,12 +88,17 @@ class _Reader:
     def _atom(self) -> Tree:
         tree: Tree = self.words.pop()
         if tree == "(":
-            tree = self.expression()
+            tree = self._named() if self.words[-2:-1] == [":="] else self.expression()
             self._take(")")
             while self._next().startswith("."):
                 for field in self.words.pop()[1:].split("."):
                     tree = ("of", tree, field)
         return tree
+
+    def _named(self) -> Tree:
+        name = self.words.pop()
+        self._take(":=")
+        return ("named", name, self.expression())
 
     def _fields(self) -> Tree:
         self._take("{")

@@ -40,7 +40,7 @@ HEADER = ("Arith", "Laws", "dual")  # of the library, what the statement of a th
 # -- the table: the library's words as Mathlib has them; {R} is the type of the numbers, {A} the functions on them -----
 
 WORDS = {
-    "N": "ℕ", "B": "Bool", "Type": "Type*", "N.zero": "(0 : ℕ)", "B.no": "false", "B.yes": "true",
+    "N": "ℕ", "B": "Bool", "Type": "Type*", "N.zero": "(0 : ℕ)", "N.rec": "Nat.rec", "B.no": "false", "B.yes": "true",
     "Arith": "Functions", "Dual": "DualNumber",
 }  # fmt: skip
 FIELDS = {"re": "fst", "eps": "snd"}
@@ -112,6 +112,8 @@ def _said(tree: Tree) -> str:
             return f"{_said(inner)}.{FIELDS.get(name, name)}"
         case ("let", name, value, body):
             return f"let {name} := {_bare(_said(value))}\n  {_bare(_said(body))}"
+        case ("named", name, value):
+            return f"({name} := {_bare(_said(value))})"
         case ("with", own):
             return "{ " + ", ".join(f"{n} := {_bare(_said(v))}" for n, v in own.items()) + " }"
     return _applied(*tree)

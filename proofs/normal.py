@@ -340,6 +340,9 @@ class Normaliser:
             case (("and" | "or") as name, a, b):
                 (a, qa), (b, qb) = self.truth(a), self.truth(b)
                 return (name, a, b), both(f"cong2 {TRUTHS[name]}", qa, qb)
+            case ("not", c):
+                c, q = self.truth(c)
+                return ("not", c), q and f"(cong not {q})"
         return term, None
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from netc.codegen.builder import Builder
 from netc.codegen.ir import Function, Op, Value
@@ -141,13 +141,6 @@ def prove_rewrite(name: str) -> Proof:
     return Proof(name, found, text, time.perf_counter() - start)
 
 
-def checked_rewrite(proof: Proof, path: Path) -> Checked:
-    """Lean's answer, which must say of every result that it rests on no axiom. Raises UserError without a Lean."""
-    found = checked(proof, path)
-    short = found.messages.count(WITHOUT) < proof.text.count("\n#print axioms")
-    return Checked(False, found.messages, found.seconds) if found.holds and short else found
-
-
 def _proof(
     name: str, function: Function, trained: tuple[str, ...], said: str, start: float, step: Step | None = None
 ) -> Proof:
@@ -210,11 +203,27 @@ def _spelled(params: Sequence[Value], ops: Sequence[Op]) -> list[str]:
     return lines
 
 
-def checked(proof: Proof, path: Path) -> Checked:
-    """Lean's answer about the file that the proof was written to. Raises UserError without a Lean."""
+class Written(Protocol):
+    """A proof as a file has it."""
+
+    @property
+    def text(self) -> str:
+        """The file."""
+
+
+def checked(proof: Written, path: Path) -> Checked:
+    """Lean's answer about the file that the proof was written to. Raises UserError without a Lean.
+
+    It must say of each theorem whose axioms the proof's text asks for, and of one at least, that it rests on none.
+    """
     found = check(path)
-    if found.holds and WITHOUT not in found.messages:
-        return Checked(False, found.messages or "Lean did not print on which axioms the theorem rests", found.seconds)
+    asked, said = len(re.findall(r"^#print axioms ", proof.text, re.MULTILINE)), found.messages.count(WITHOUT)
+    if found.holds and not 0 < asked == said:
+        return Checked(
+            False,
+            found.messages or f"Lean did not print on which axioms the {asked} theorems rest",
+            found.seconds,
+        )
     return found
 
 

@@ -21,7 +21,7 @@ HEAD = re.compile(
 )
 BINDER = re.compile(r"\(([\w ]+) : ([^()]*)\)")
 TOKEN = re.compile(r":=|=>|[(){},]|[\w.]+")
-RELATIONS = {"A.gt": "gt", "choose": "choose", "N.succ": "succ", "max": "max", "pow": "pow"}
+RELATIONS = {"A.gt": "gt", "equal": "equal", "choose": "choose", "N.succ": "succ", "max": "max", "pow": "pow"}
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,9 @@ class Published:
     def of(self, given: Mapping[str, Any]) -> dict[str, Term]:
         """The results, everything written out, of these arguments: terms, and functions of indices."""
         scope = dict(given)
-        for n, (name, tree) in enumerate(self.lets):
-            scope[name] = _local(n, _read(tree, scope))
+        for name, tree in self.lets:
+            value = _read(tree, scope)  # what it calls has numbers below its own
+            scope[name] = _local(int(fresh()[1:]), value)
         return {name: _read(value, scope) for name, value in self.results.items()}
 
 

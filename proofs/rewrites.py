@@ -1,12 +1,13 @@
 """Rewrites: that what a pass puts in the place of an operation is equal to it, for all sizes and numbers.
 
 What is exported is the pass's own output, made beside the operation in one function, whose results come in pairs. Each
-pair is brought to one normal form; no derivative is in it.
+pair is brought to one normal form; no derivative is in it. Of a form in forms.py each place of the result is a theorem.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from itertools import product
 
 from netc.codegen.builder import Builder
 from netc.codegen.ir import Module, Value
@@ -27,10 +28,12 @@ from netc.netspec.types import TensorType
 from netc.proofs.assumed import Assumptions
 from netc.proofs.export import export
 from netc.proofs.file import whole
+from netc.proofs.forms import FORMS, FREE
 from netc.proofs.normal import Normaliser, Proof, chain, same_polynomial, term_of
 from netc.proofs.terms import Term, restart, shown
 from netc.proofs.theorem import NotProvenError, Proved
 from netc.proofs.tidy import Tidier
+from netc.proofs.written_out import WrittenOut
 
 Pairs = list[tuple[Value, Value]]
 
@@ -41,36 +44,52 @@ def equal(name: str) -> tuple[Proved, str]:
     b = Builder(name)
     pairs = REWRITES[name](b)
     function = b.finish([(f"result{i}", v) for i, pair in enumerate(pairs) for v in pair])
-    exported = export(function, ())
+    free = FREE if name in FORMS else None
+    exported = export(function, (), free=free, equal=pairs if free else ())
     assumed = Assumptions()
     tidier = Tidier(exported, assumed, {a.name: a.size for a in exported.axes.sizes})
-    openers = [kind(exported.definitions, lambda d: True) for kind in (Normaliser, _Turned)]
-    out, last = Proved(exported, assumed), []
-    for number, (x, y) in enumerate(pairs):
-        at = tuple(("i", f"i{n}") for n in range(len(exported.axes.flat(x))))
+    kinds = (Normaliser, _Turned) if free is None else (WrittenOut, WrittenOut)
+    openers = [kind(exported.definitions, lambda d: True) for kind in kinds]
+    out = Proved(exported, assumed)
+    last: list[str] = []
+    theorems: list[str] = []
+    for (x, y), at in ((pair, at) for pair in pairs for at in _places(exported.axes.flat(pair[0]))):
+        number = len(theorems)
         sides: list[Term] = [("ref", exported.names[v], at) for v in (x, y)]
         normal = []
         kernel = [exported.definitions[exported.names[v]].kind == "conv_kernel_grad" for v in (x, y)]
+        indices = " ".join(i for kind, i in at if kind == "i")
+        given, bound = (f" {p}{indices} : N{q}" if indices else "" for p, q in ("{}", "()"))
         for side, term, turned in zip("ab", sides, kernel, strict=True):
             found, q = openers[turned].of(term)
-            simple, r = tidier.of(found)
-            binder = f" {{{' '.join(i for _, i in at)} : N}}" if at else ""
+            simple, r = (found, None) if free else tidier.of(found)
             out.steps.append(
-                f"theorem normal{number}{side}{binder} (L : Laws A) (H : Given A S P) :\n"
+                f"theorem normal{number}{side}{given} (L : Laws A) (H : Given A S P) :\n"
                 f"    Same {shown(term)} {shown(term_of(simple))} :=\n  {chain(q, r) or 'refl'}"
             )
             normal.append(simple)
         same, proof = same_polynomial(*normal)
         if not same:
-            raise NotProvenError(f"{name}: result {number} is not shown to be that of the operation")
-        bound = f" ({' '.join(i for _, i in at)} : N)" if at else ""
+            place = ", ".join(str(i) for _, i in at)
+            raise NotProvenError(f"{name}: the result at {place} is not shown to be that of the operation")
+        theorems.append(f"rewritten{number}")
         last.append(
-            f"theorem rewritten{number} {{K : Type}} (A : Arith K) (L : Laws A) (S : Sizes) (P : Point K)"
+            f"theorem {theorems[-1]} {{K : Type}} (A : Arith K) (L : Laws A) (S : Sizes) (P : Point K)"
             f"{bound}\n    (H : Given A S P) : Same {shown(sides[0])} {shown(sides[1])} :=\n"
             f"  {chain(f'(normal{number}a L H)', proof, f'(symm (normal{number}b L H))')}\n"
         )
-    last.append("".join(f"#print axioms rewritten{n}\n" for n in range(len(pairs))))
-    return out, whole(out, f"The rewrite {name}: the operation, and what the pass makes of it.", last, derived=False)
+    last.append("".join(f"#print axioms {theorem}\n" for theorem in theorems))
+    sizes = "" if free is None else " Images and windows are of the sizes that stand here, all else is of any size."
+    said = f"The rewrite {name}: the operation, and what the pass makes of it.{sizes}"
+    return out, whole(out, said, last, derived=False)
+
+
+def _places(sizes: tuple[str, ...]) -> Iterator[tuple[Term, ...]]:
+    """Every place of a result: all numbers below a size that is one, an index for any other."""
+    of_each = [
+        [("n", k) for k in range(int(s[1:]))] if s.startswith("#") else [("i", f"i{n}")] for n, s in enumerate(sizes)
+    ]
+    yield from product(*of_each)
 
 
 class _Turned(Normaliser):
@@ -169,4 +188,5 @@ REWRITES: Mapping[str, Callable[[Builder], Pairs]] = {
     "winograd-kernel": _winograd_kernel,
     "kernel-as-convolution": _kernel_convolution((2, 2), (1, 1)),
     "sum-before-products": _before_products,
+    **FORMS,
 }

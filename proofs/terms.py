@@ -2,9 +2,11 @@
 
 Numbers: (zero,) (one,) (minus,) (half,) (lowest,) (erf_slope,) (add, a, b) (mul, a, b) (sum, i, size, a)
 (largest, i, size, a) (max, a, b) (choose, c, a, b) (ind, c) (fn, name, a) (ref, name, indices) (t, name, indices)
-(pow, a, i) (named, name) (let, number, indices, a): a, which has a local name.
-Truth values: (gt, a, b) (tied, a, b) (equal, i, j) (less, i, j) (and, c, d) (or, c, d) (ref, name, indices).
+(pow, a, i) (named, name) (let, number, indices, a): a, which has a local name. (stated, name, indices): a paper's.
+Truth values: (gt, a, b) (tied, a, b) (equal, i, j) (less, i, j) (and, c, d) (or, c, d) (not, c)
+(ref, name, indices).
 Indices: (i, name) (n, number) (size, name) (plus, i, j) (times, i, j) (succ, i) (clamp, size, i) or a ref.
+A size #3 is that number; any other is a variable.
 A `ref` names a definition of the file, or a field of the point; `t` is the derivative of one along the direction.
 """
 
@@ -21,8 +23,9 @@ PARTS = {  # which parts of a term are terms
     "add": (1, 2), "mul": (1, 2), "sum": (3,), "largest": (3,), "max": (1, 2), "choose": (1, 2, 3), "ind": (1,),
     "fn": (2,), "gt": (1, 2), "tied": (1, 2), "equal": (1, 2), "less": (1, 2), "and": (1, 2), "or": (1, 2),
     "plus": (1, 2),
-    "times": (1, 2), "clamp": (2,), "pow": (1, 2), "succ": (1,), "let": (3,),
+    "times": (1, 2), "clamp": (2,), "not": (1,), "pow": (1, 2), "succ": (1,), "let": (3,),
 }  # fmt: skip
+VALUES = ("ref", "t", "stated")  # names at indices
 TRUTHS = {"and": "both", "or": "either"}  # as the library names them
 
 _number = count()
@@ -65,7 +68,7 @@ def replaced(term: Term, by: Mapping[str, Term], *, renew: bool = True) -> Term:
     head = term[0]
     if head == "i":
         return by.get(term[1], term)
-    if head in ("ref", "t"):
+    if head in VALUES:
         return (head, term[1], tuple(replaced(i, by) for i in term[2]))
     if head == "let":
         return (head, term[1], tuple(replaced(i, by, renew=renew) for i in term[2]), replaced(term[3], by, renew=renew))
@@ -82,7 +85,7 @@ def free(term: Term) -> frozenset[str]:
     head = term[0]
     if head == "i":
         return frozenset((term[1],))
-    if head in ("ref", "t"):
+    if head in VALUES:
         return frozenset().union(*(free(i) for i in term[2]))
     inner: frozenset[str] = frozenset().union(*(free(term[n]) for n in PARTS.get(head, ())))
     return inner - {term[1]} if head in ("sum", "largest") else inner
@@ -94,13 +97,13 @@ def shown(term: Term) -> str:
         case (("add" | "mul" | "gt") as name, a, b):
             return f"(A.{name} {shown(a)} {shown(b)})"
         case (("sum" | "largest") as name, i, size, a):
-            return f"({name} A S.{size} (fun {i} => {shown(a)}))"
+            return f"({name} A {_atom(('size', size))} (fun {i} => {shown(a)}))"
         case (("max" | "pow" | "tied") as name, a, b):
             return f"({name} A {shown(a)} {shown(b)})"
         case ("choose", c, a, b):
             return f"(choose {shown(c)} {shown(a)} {shown(b)})"
-        case ("ind", c):
-            return f"(ind A {shown(c)})"
+        case (("ind" | "not") as name, c):
+            return f"({'ind A' if name == 'ind' else name} {shown(c)})"
         case ("fn", name, a):
             return f"(A.{name} {shown(a)})"
         case (("equal" | "less" | "plus" | "times") as name, i, j):
@@ -108,14 +111,19 @@ def shown(term: Term) -> str:
         case (("and" | "or") as name, a, b):
             return f"({TRUTHS[name]} {shown(a)} {shown(b)})"
         case ("clamp", size, i):
-            return f"(clamp S.{size} {shown(i)})"
+            return f"(clamp {_atom(('size', size))} {shown(i)})"
         case ("let", _, _, a):
             return shown(a)
-        case ("t", name, at):
-            return applied(f"D.{name[2:]}" if name.startswith("P.") else f"t_{name} A S P D", at)
-        case ("ref", name, at):
-            return applied(name if name.startswith("P.") else f"{name} A S P", at)
+        case (("t" | "stated" | "ref") as head, name, at):
+            return applied(_head(head, name), at)
     return _atom(term)
+
+
+def _head(head: str, name: str) -> str:
+    """What is applied to indices."""
+    if name.startswith("P."):
+        return f"D.{name[2:]}" if head == "t" else name
+    return {"t": f"t_{name} A S P D", "stated": f"{name} A S P t"}.get(head, f"{name} A S P")
 
 
 def _atom(term: Term) -> str:
@@ -130,7 +138,7 @@ def _atom(term: Term) -> str:
         case ("n", number):
             return "N.zero" if number == 0 else f"(N.succ {shown(('n', number - 1))})"
         case ("size", name):
-            return f"S.{name}"
+            return _atom(("n", int(name[1:]))) if name.startswith("#") else f"S.{name}"
     raise AssertionError(term)
 
 

@@ -81,7 +81,7 @@ class _Prover:
         self.tidier = Tidier(exported, self.assumed, lengths)
         self.out = Proved(exported, self.assumed)
         self.order = {name: n for n, name in enumerate(self.definitions)}
-        self.out.steps += Known(exported, self.assumed, self.tidier).lemmas
+        self.out.steps += [*self.tidier.corners.lemmas, *Known(exported, self.assumed, self.tidier).lemmas]
         self.cotangents: dict[str, str] = {}  # matched ones: backward value -> the value whose cotangent it is
         self.state: list[Piece] = []
         self.finished: list[Piece] = []

@@ -15,21 +15,36 @@ from netc.codegen.builder import Builder
 from netc.codegen.ir import Function
 from netc.codegen.optim import rule_of
 from netc.codegen.slots import SCALAR
-from netc.netspec.optimizers import OPTIMIZERS, Optimizer
+from netc.netspec.optimizers import OPTIMIZERS, Adafactor, Muon, Optimizer, Shampoo
 from netc.netspec.types import TensorType
 from netc.proofs.terms import MINUS, ONE, ZERO, Term, add, mul
 
 ABSENT = ("weight_decay", "momentum", "initial")  # 0 leaves operations out
+THERE: Mapping[type[Optimizer], tuple[str, ...]] = {Muon: ("momentum",)}  # but here it leaves nothing out
+FIXED = ("dense_only",)  # what says which parameters are updated so, and not how
 SHAPE = (7,)
+# of what updates matrices otherwise: what is said of the parameter, its shape, and options that are whole numbers
+SHAPES: Mapping[type[Optimizer], tuple[tuple[str, tuple[int, ...], Mapping[str, int]], ...]] = {
+    Muon: (("", SHAPE, {}), ("wide", (3, 5), {}), ("tall", (5, 3), {})),
+    Adafactor: (("", SHAPE, {}), ("wide", (3, 5), {"smallest": 3}), ("tall", (5, 3), {"smallest": 3})),
+    Shampoo: (
+        ("", SHAPE, {}), ("left", (3, 5), {"largest": 4}), ("right", (5, 3), {"largest": 4}), ("matrix", (3, 5), {}),
+    ),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Variant:
-    """An optimizer whose options are numbers that tell them apart, but those that are left out."""
+    """An optimizer whose options are numbers that tell them apart, but those that are left out.
+
+    `shape` is the parameter's; `transposed`: the paper has the update of the transposed matrix.
+    """
 
     name: str
     word: str
     optimizer: Any
+    shape: tuple[int, ...] = SHAPE
+    transposed: bool = False
 
     @property
     def options(self) -> Mapping[str, float]:
@@ -62,18 +77,20 @@ def variants(word: str) -> Iterator[Variant]:
     row = OPTIMIZERS[word]
     numbers = [n for n, v in row.options.items() if type(v) is float]
     plain: dict[str, Any] = {name: (2 * n + 3) / 64 for n, name in enumerate(numbers)}
-    flags = [n for n, v in row.options.items() if type(v) is bool]
-    absent = [n for n in numbers if n in ABSENT]
-    for on in product((False, True), repeat=len(absent) + len(flags)):
+    flags = [n for n, v in row.options.items() if type(v) is bool and n not in FIXED]
+    absent = [n for n in numbers if n in ABSENT and n not in THERE.get(row.cls, ())]
+    shapes = SHAPES.get(row.cls, (("", SHAPE, {}),))
+    for on, (said, shape, whole) in product(product((False, True), repeat=len(absent) + len(flags)), shapes):
         own = dict(zip((*absent, *flags), on, strict=True))
-        given = {**plain, **{n: plain[n] if own[n] else 0.0 for n in absent}, **{n: own[n] for n in flags}}
-        optimizer = row.make(given)
+        chosen = {n: plain[n] if own[n] else 0.0 for n in absent} | {n: own[n] for n in flags}
+        optimizer = row.make({**plain, **chosen, **whole})
         if not list(optimizer.problems()):
-            name = "_".join((word, *(n for n, there in own.items() if there))).replace("-", "_")
-            yield Variant(name, word, optimizer)
+            there = (n for n in own if own[n])
+            name = "_".join(filter(None, (word, *there, said))).replace("-", "_")
+            yield Variant(name, word, optimizer, shape, said == "tall")
 
 
-def update_function(optimizer: Optimizer, shape: tuple[int, ...] = SHAPE, *, decay: bool = True) -> Function:
+def update_function(optimizer: Optimizer, shape: tuple[int, ...], *, decay: bool = True) -> Function:
     """(p, g, moments, scalars, lr) -> (p, moments, scalars), all after one update, as a train step has it."""
     rule, b = rule_of(optimizer), Builder("update")
     p, g = b.parameter("p", TensorType(shape)), b.parameter("g", TensorType(shape))

@@ -30,10 +30,9 @@ from netc.netspec.loss import LOSSES
 from netc.netspec.optimizers import OPTIMIZERS
 from netc.netspec.recipe import Recipe
 from netc.netspec.types import TensorType
-from netc.proofs import optimizer
 from netc.proofs.lean import PACKAGE, VERSION
 from netc.proofs.optimizer import OptimizerProof, prove_optimizers
-from netc.proofs.prove import Proof, checked, checked_rewrite, prove, prove_layer, prove_loss, prove_rewrite
+from netc.proofs.prove import Proof, checked, prove, prove_layer, prove_loss, prove_rewrite
 from netc.proofs.rewrites import REWRITES
 
 ROOT = Path(__file__).parents[1]
@@ -51,7 +50,6 @@ def row(name: str, make: Callable[[], Proof | OptimizerProof], folder: Path, ask
     except (UserError, NetcError) as error:
         unread = re.search(r"meaning for, got \S+ (.*), in ", str(error))
         reason = f"no meaning yet for {unread[1]}" if unread else re.split(r"; `netc certify`", str(error))[0]
-        reason = optimizer.REASONS.get(name.removeprefix("optimizer:"), reason)
         return f"| {name} | not found: {reason} | | | | |"
     search = time.process_time() - begin
     size = f"{proof.operations} | {proof.lines:,} | {search:.1f}"
@@ -60,8 +58,7 @@ def row(name: str, make: Callable[[], Proof | OptimizerProof], folder: Path, ask
     path = folder / "proof.lean"
     path.write_text(proof.text, encoding="utf-8")
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    asked = checked_rewrite if name.startswith("rewrite:") else checked
-    answer = asked(proof, path) if isinstance(proof, Proof) else optimizer.checked(proof, path)
+    answer = checked(proof, path)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     said = f"taken, {spent:.0f}" if answer.holds else "refused"
@@ -95,7 +92,8 @@ def main() -> int:
         for kind, e in EXAMPLES.items():
             jobs[kind] = lambda e=e: prove_layer(e.layer, e.x, 3)
         for kind, loss in LOSSES.items():
-            jobs[f"loss:{kind}"] = lambda loss=loss: prove_loss(loss(), TensorType((4,)), 3)
+            out = TensorType((2, 4) if kind == "branching" else (4,))  # slots of numbers, a count and a logit
+            jobs[f"loss:{kind}"] = lambda loss=loss, out=out: prove_loss(loss(), out, 3)
         jobs = {name: job for name, job in jobs.items() if not options.layers or name in options.layers}
     for word in OPTIMIZERS if options.optimizers else ():
         jobs[f"optimizer:{word}"] = lambda word=word: prove_optimizers([word])
@@ -133,7 +131,9 @@ def page(rows: Mapping[str, str]) -> str:
         "not checked.", "", "## Nets", "", *head, *(rows[n] for n in nets), "",
         "## Texts of others", "", "`netc prove FILE.mlir` of JAX's lowering, in tests/proofs/texts.", "",
         *head, *(rows[n] for n in texts), "",
-        "## Rewrites", "", "That what a pass makes of an operation is equal to it, for all sizes.", "",
+        "## Rewrites", "",
+        "That what a pass makes of an operation is equal to it, for all sizes, or, of a form of a convolution, at the",
+        "sizes of image and window that stand in proofs/forms.py.", "",
         *head, *(rows[n] for n in rewrites), "", "## Layers", "",
         "The rule of each kind by itself: <dy, y> for any dy, with the gradients to input and parameters. A proof is",
         f"found for {found} of {len(layers)}. All are measured by `netc oracle`, too.", "",

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 def prove_update(word: str, ask: bool, as_json: bool, out: Path | None, *, mathlib: bool = False) -> None:
     """Write the file, let Lean check it if asked, and say what was found; the exit code is 1 if Lean refuses it."""
-    from netc.proofs.optimizer import checked, prove_optimizers
+    from netc.proofs.optimizer import prove_optimizers
+    from netc.proofs.prove import checked
 
     proof = prove_optimizers([word])
     path = None if out is None and ask else out or file_of(word, mathlib)

@@ -23,7 +23,7 @@ def updates(proved: Proved, step: Step) -> tuple[str, ...]:
         made.append(
             f"/-- The new {name}: {name} less a rate times the gradient. -/\n"
             f"theorem update{len(made)} {{K : Type}} (A : Arith K) (S : Sizes) (P : Point K){binder} :\n"
-            f"    Same {shown(left)}\n      {shown(right)} :=\n  refl\n"
+            f"    Same {shown(left)}\n      {shown(right)} :=\n  refl\n\n#print axioms update{len(made)}\n"
         )
     return tuple(made)
 

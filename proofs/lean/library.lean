@@ -149,6 +149,10 @@ theorem mul_congr {a b c d : K} (h : Same a b) (k : Same c d) : Same (A.mul a c)
 theorem sum_congr {n : N} {f g : N → K} (h : (i : N) → Same (f i) (g i)) : Same (sum A n f) (sum A n g) :=
   N.rec (motive := fun n => Same (sum A n f) (sum A n g)) (Same.refl A.zero) (fun k ih => add_congr ih (h k)) n
 
+theorem sum_none {f : N → K} : Same (sum A N.zero f) A.zero := refl
+
+theorem sum_last {n : N} {f : N → K} : Same (sum A (N.succ n) f) (A.add (sum A n f) (f n)) := refl
+
 include L
 
 /-- a b = 1 takes both out of a product. -/
@@ -247,6 +251,10 @@ theorem max_is {a b : K} : Same (max A a b) (choose (A.gt a b) a b) := refl
 
 theorem max_congr {a b x y : K} (h : Same a x) (k : Same b y) : Same (max A a b) (max A x y) := cong2 (max A) h k
 
+theorem ind_yes {c : B} (h : Same c B.yes) : Same (ind A c) A.one := cong (ind A) h
+
+theorem ind_no {c : B} (h : Same c B.no) : Same (ind A c) A.zero := cong (ind A) h
+
 theorem ind_congr {c d : B} (h : Same c d) : Same (ind A c) (ind A d) := cong (ind A) h
 
 theorem gt_congr {a b c d : K} (h : Same a b) (k : Same c d) : Same (A.gt a c) (A.gt b d) := cong2 A.gt h k
@@ -287,6 +295,16 @@ theorem choose_split {c : B} :
       (trans (zero_add L) (L.one_mul b))))
     (symm (trans (add_congr (L.one_mul a) (trans (mul_congr (trans (add_congr refl (mul_one L)) L.cancel) refl)
       (zero_mul L))) (L.add_zero a))) c
+
+/-- a = (c ? 0 : a) + [c] a. -/
+theorem choose_parts {c : B} : Same a (A.add (choose c A.zero a) (A.mul (ind A c) a)) :=
+  B.rec (motive := fun c => Same a (A.add (choose c A.zero a) (A.mul (ind A c) a)))
+    (symm (trans (add_congr refl (zero_mul L)) (L.add_zero a)))
+    (symm (trans (add_congr refl (L.one_mul a)) (zero_add L))) c
+
+/-- (c ? 0 : a) [c] = 0. -/
+theorem choose_apart {c : B} : Same (A.mul (choose c A.zero a) (ind A c)) A.zero :=
+  B.rec (motive := fun c => Same (A.mul (choose c A.zero a) (ind A c)) A.zero) (L.mul_zero a) (zero_mul L) c
 
 /-- e = exp of what is lowest outside of c, which is 0: so it is [c] e. -/
 theorem masked {c : B} (h : Same (A.exp (A.add A.lowest b)) A.zero) :

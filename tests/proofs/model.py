@@ -2,8 +2,8 @@
 
 If every hypothesis holds here, where 0 is not 1, they do not contradict each other, and the theorem is not empty. The
 sizes are those of the program; what is past them is there, too. Parameters are drawn. A function on numbers is drawn
-value by value, odd where it should be; exp is 0 where a hypothesis on a mask says so, and nowhere else. The logistic
-function is made of it.
+value by value, odd where it should be; exp is above 0, but 0 where a hypothesis on a mask says so, and nowhere else.
+The logistic function is made of it.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import Any
 from netc.proofs.published import tree_of
 
 PRIME = 2**61 - 1  # 2 has a square root, and a square's is a power
+SMALL = 2**40  # above all exps: so a few of them are above 1
 POINTS = 10  # of indices, for each hypothesis
 DEFINITION = re.compile(r"^noncomputable def (v\d+) .*:=\n  (.*)$", re.MULTILINE)
 SIZE = re.compile(r"^  (\w+) : N  -- (?:a place or a step, )?(-?\d+)", re.MULTILINE)
@@ -32,6 +33,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "A.add": lambda x, y: (x + y) % PRIME, "A.mul": lambda x, y: x * y % PRIME, "ind": int,
     "A.recip": lambda x: pow(x, -1, PRIME) if x else 0, "pow": lambda x, n: pow(x, n, PRIME),
     "equal": lambda i, j: i == j, "less": lambda i, j: i < j, "both": lambda c, d: c and d,
+    "not": lambda c: not c, "tied": lambda x, y: x == y,
     "plus": lambda i, j: i + j, "times": lambda i, j: i * j, "N.succ": lambda i: i + 1,
     "clamp": lambda n, i: min(i, max(n - 1, 0)),
 }  # fmt: skip
@@ -43,7 +45,9 @@ def structure(text: str, name: str) -> str:
 
 
 def number(value: float) -> int:
-    """A literal: a fraction, the root of one, or else anything."""
+    """A literal: a fraction, the root of one, or else anything; the smallest positive number is 0, below all others."""
+    if 0 < value < 1e-30:
+        return 0
     for power in (1, 2):
         near = Fraction(value**power).limit_denominator(4096)
         if math.isclose(near, value**power, rel_tol=1e-15):
@@ -135,7 +139,7 @@ class Model:
         return self._applied(head, values)
 
     def _exp(self, x: int) -> int:
-        return self.exps.setdefault(x, drawn("exp", x) if x else 1)
+        return self.exps.setdefault(x, 1 + drawn("exp", x) % SMALL if x else 1)
 
     def _word(self, name: str) -> Any:
         if name in self.bodies:

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import pytest
 
+from netc.codegen.rewrite import conv_forms
+from netc.codegen.rewrite.conv_forms import CONV_FORMS
 from netc.netspec.errors import NetcError
 from netc.proofs import lean, rewrites
-from netc.proofs.prove import checked_rewrite, prove_rewrite
+from netc.proofs.forms import FORMS
+from netc.proofs.prove import checked, prove_rewrite
+
+# what is no form of sums and places: the operation itself, a conversion, a kernel turned round, tiles of an image
+OTHERS = {"direct", "widened", "convolution", "winograd"}
 
 
 @pytest.mark.parametrize("name", rewrites.REWRITES)
@@ -15,21 +21,42 @@ def test_a_rewrite_is_proven(name):
     assert proof.text.count("theorem rewritten") == proof.text.count("#print axioms rewritten") >= 1
 
 
-def test_lean_takes_one_and_refuses_a_fault(tmp_path):
+def test_every_form_of_a_convolution_is_proven():
+    assert {(c.kind, c.form) for c in FORMS.values()} == {
+        (kind, form) for kind, forms in CONV_FORMS.items() for form in forms if form not in OTHERS
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "where", "right", "wrong"),
+    [
+        ("winograd-kernel", "/-- neg, ", "A.mul A.minus ", "A.mul A.one "),
+        ("phases-dilated", "/-- slice, ", "(equal (plus (N.succ N.zero)", "(equal (plus N.zero"),
+    ],
+)
+def test_lean_takes_one_and_refuses_a_fault(name, where, right, wrong, tmp_path):
     if lean.found() is None:
         pytest.skip(lean.missing())
-    proof, path = prove_rewrite("winograd-kernel"), tmp_path / "proof.lean"
+    proof, path = prove_rewrite(name), tmp_path / "proof.lean"
     path.write_text(proof.text, encoding="utf-8")
-    answer = checked_rewrite(proof, path)
+    answer = checked(proof, path)
     assert answer.holds, answer.messages
-    place = proof.text.index("/-- neg, ")
-    head, sign, rest = proof.text[place:].partition("A.mul A.minus ")
-    path.write_text(f"{proof.text[:place]}{head}{sign.replace('A.minus', 'A.one')}{rest}", encoding="utf-8")
-    assert "ype mismatch" in checked_rewrite(proof, path).messages
+    head, place, rest = proof.text.partition(where)
+    assert right in rest
+    path.write_text(f"{head}{place}{rest.replace(right, wrong, 1)}", encoding="utf-8")
+    assert "ype mismatch" in checked(proof, path).messages
 
 
 def test_a_wrong_form_is_refused(monkeypatch):
     wrong = rewrites.kernel_line
     monkeypatch.setattr(rewrites, "kernel_line", lambda b, line: wrong(b, line)[::-1])
-    with pytest.raises(NetcError, match="winograd: result 0 is not shown to be that of the operation"):
+    with pytest.raises(NetcError, match="winograd: the result at i0, i1 is not shown to be that of the operation"):
         prove_rewrite("winograd")
+
+
+def test_taps_in_another_order_are_refused(monkeypatch):
+    right = conv_forms.view
+    monkeypatch.setattr(conv_forms, "view", lambda b, image, w, tap: right(b, image, w, (1 - tap[0], tap[1])))
+    for name in ("taps", "im2col", "kernel-taps"):
+        with pytest.raises(NetcError, match=f"{name}: the result at .* is not shown to be that of the operation"):
+            prove_rewrite(name)

@@ -1,0 +1,53 @@
+"""Normal forms where some sizes are numbers: sums over these are written out, and places are compared."""
+
+from __future__ import annotations
+
+from netc.proofs.normal import Normaliser, Polynomial, Proof, append, both, chain, product
+from netc.proofs.terms import Term, replaced
+
+
+class WrittenOut(Normaliser):
+    """Opens everything, down to the parameters."""
+
+    def of(self, term: Term) -> tuple[Polynomial, Proof]:
+        """The normal form of a number, and the proof that it is equal."""
+        match term:
+            case ("sum", index, size, a) if size.startswith("#"):
+                return self._terms(index, int(size[1:]), a)
+            case ("mul", a, b):
+                found, q = self.of(a)
+                if not found:  # the other factor is not opened
+                    return (), chain(both("mul_congr", q, None), "(zero_mul L)")
+                other, r = self.of(b)
+                poly, s = product(found, other)
+                return poly, chain(both("mul_congr", q, r), s)
+            case ("ind", c):
+                place, q = self.truth(c)
+                if place[0] == "equal" and None not in (sides := [number(i) for i in place[1:]]):
+                    yes = sides[0] == sides[1]
+                    poly, _ = super().of(("one",) if yes else ("zero",))
+                    return poly, chain(q and f"(ind_congr {q})", f"(ind_{'yes' if yes else 'no'} refl)")
+        return super().of(term)
+
+    def _terms(self, index: str, count: int, a: Term) -> tuple[Polynomial, Proof]:
+        if count == 0:
+            return (), "sum_none"
+        before, q = self._terms(index, count - 1, a)
+        last, r = self.of(replaced(a, {index: ("n", count - 1)}))
+        joined = append(len(before), len(last))
+        return (*before, *last), chain("sum_last", both("add_congr", q, r), joined)
+
+
+def number(index: Term) -> int | None:
+    """The number that an index is, if it has no variable."""
+    match index:
+        case ("n", n):
+            return int(n)
+        case ("size", name) if name.startswith("#"):
+            return int(name[1:])
+        case (("plus" | "times") as name, i, j):
+            a, b = number(i), number(j)
+            if a is None or b is None:
+                return None
+            return a + b if name == "plus" else a * b
+    return None
