@@ -15,9 +15,11 @@ from netc.codegen.documents import places
 from netc.codegen.ir import Value
 from netc.codegen.layers.norm import rms_standardised
 from netc.codegen.layers.softmax_attention import (
+    LONG,
     Attention,
     Pulled,
     Three,
+    causal_attention,
     dense_attention,
     seen_alone,
     tiled_attention,
@@ -121,6 +123,8 @@ def _attended(b: Builder, layer: SelfAttention, q: Value, k: Value, v: Value, ho
     k, v = _repeated(b, k, layer.heads), _repeated(b, v, layer.heads)
     if layer.tile:
         return tiled_attention(b, q, k, v, how, layer.tile)
+    if how.causal and q.shape[2] >= LONG:
+        return causal_attention(b, q, k, v, how)
     return dense_attention(b, q, k, v, how)
 
 

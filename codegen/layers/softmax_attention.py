@@ -1,4 +1,4 @@
-"""Softmax attention of given queries, keys and values, dense and by tiles.
+"""Softmax attention of given queries, keys and values: dense, causal without what no query sees, and by tiles.
 
 They are [N, H, T, d]; N counts the examples and, where tokens attend in groups, the groups of each. q holds the factor
 1 / sqrt(d).
@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import reduce
+from itertools import pairwise
 
 from netc.codegen.builder import Builder
 from netc.codegen.ir import Value
@@ -18,15 +20,21 @@ from netc.netspec.types import TensorType
 Three = tuple[Value, Value, Value]
 UNSEEN = -1e30  # below any score
 PER_HEAD = ((0, 1), (0, 1))  # batch axes of a product of two [N, H, .., ..]
+PARTS, LONG = 4, 512  # parts of a causal sequence of that many tokens or more, with 5/8 of all scores
 
 
 @dataclass(frozen=True)
 class Scores:
-    """Scores of all queries and the keys start .. start + keys, held as [N, H, T, keys], or [N, H, keys, T]."""
+    """Scores of queries and the keys start .. start + keys, held as [N, H, T, keys], or [N, H, keys, T].
+
+    The queries are all, or those from `query` on, of `queries`.
+    """
 
     start: int
     keys: int
     keys_first: bool = False
+    query: int = 0
+    queries: int = 0
 
     @property
     def axes(self) -> tuple[int, int]:
@@ -34,9 +42,9 @@ class Scores:
         return (3, 2) if self.keys_first else (2, 3)
 
     def places(self, b: Builder, like: Value, dtype: str = "i32") -> tuple[Value, Value]:
-        """(query, key) of each score, the key counted from the first of all."""
+        """(query, key) of each score, counted from the first of all."""
         query, key = (b.op("iota", dim=axis, shape=like.shape, dtype=dtype) for axis in self.axes)
-        return query, b.add(key, self.start) if self.start else key
+        return b.add(query, self.query) if self.query else query, b.add(key, self.start) if self.start else key
 
 
 def seen_alone(b: Builder, s: Value, query: Value, key: Value, window: int, begin: Value | None = None) -> Value:
@@ -73,7 +81,10 @@ class Attention:
         """The scores, those of later keys and of keys before the window at minus infinity."""
         if not self.causal:
             return s
-        begin = self.begins and b.broadcast(self.begins, TensorType(s.shape, "i32"), (0, at.axes[0]))
+        begin = self.begins
+        if begin is not None:
+            own = b.slice(begin, (0, at.query), (s.shape[0], at.query + s.shape[at.axes[0]]))
+            begin = b.broadcast(own, TensorType(s.shape, "i32"), (0, at.axes[0]))
         return seen_alone(b, s, *at.places(b, s), self.window, begin)
 
     def dropped(self, b: Builder, p: Value, at: Scores) -> Value:
@@ -83,7 +94,7 @@ class Attention:
         assert self.key is not None  # the signature says that it draws
         query, key = at.places(b, p, "ui32")
         n, h = (b.op("iota", dim=axis, shape=p.shape, dtype="ui32") for axis in (0, 1))
-        row = b.add(b.mul(b.add(b.mul(n, p.shape[1]), h), p.shape[at.axes[0]]), query)
+        row = b.add(b.mul(b.add(b.mul(n, p.shape[1]), h), at.queries or p.shape[at.axes[0]]), query)
         word, _ = threefry(b, self.key, b.add(b.mul(row, self.keys), key), b.constant(self.stream, row.type))
         kept = b.compare("GE", b.op("shr", word, b.constant(8, word.type)), round(self.rate * 2**24))
         return b.select(kept, b.mul(p, 1 / (1 - self.rate)), 0.0)
@@ -99,23 +110,26 @@ def rows(b: Builder, r: Value, like: Value, keys_first: bool = False) -> Value:
 
 
 def dense_attention(
-    b: Builder, q: Value, k: Value, v: Value, how: Attention, add: Adds | None = None
+    b: Builder, q: Value, k: Value, v: Value, how: Attention, add: Adds | None = None, at: Scores | None = None
 ) -> tuple[Value, Pulled]:
-    """o [N, H, T, d], and its pullback do -> ((dq, dk, dv), dscores [N, H, T, S]). `add` changes the scores first."""
-    all_keys = Scores(0, k.shape[2])
+    """o [N, H, T, d], and its pullback do -> ((dq, dk, dv), dscores [N, H, T, S]). `add` changes the scores first.
+
+    `at` says which queries and keys they are, where they are not all.
+    """
+    some, at = at is not None, at or Scores(0, k.shape[2])
     s = b.dot(q, k, (3, 3), PER_HEAD)
-    s = how.masked(b, add(s) if add else s, all_keys)
+    s = how.masked(b, add(s) if add else s, at)
     e = b.unary("exp", b.sub(s, rows(b, b.max_over(s, (3,)), s)))
     r = b.div(1.0, b.sum(e, (3,)))
     # p = r e is never written out: o = r (e v), and below g = r do stands for the r in p
-    used = how.dropped(b, e, all_keys)
+    used = how.dropped(b, _apart(b, e) if some else e, at)
     o = b.dot(used, v, (3, 2), PER_HEAD)
     o = b.mul(o, rows(b, r, o))
 
     def dense_pull(do: Value) -> tuple[Three, Value]:
         g = b.mul(do, rows(b, r, do))
         dv = b.dot(used, g, (2, 2), PER_HEAD)  # dv = (m p)ᵀ do = (m e)ᵀ g
-        de = how.dropped(b, b.dot(g, v, (3, 3), PER_HEAD), all_keys)  # r dp = m g vᵀ
+        de = how.dropped(b, b.dot(g, v, (3, 3), PER_HEAD), at)  # r dp = m g vᵀ
         # ds = p (dp - sum_s p dp), and sum_s p_s dp_s = sum_s m_s p_s do.v_s = do.o
         along = b.sum(b.mul(g, o), (3,))
         ds = b.mul(e, b.sub(de, rows(b, along, de)))
@@ -124,6 +138,56 @@ def dense_attention(
         return (dq, dk, dv), ds
 
     return o, dense_pull
+
+
+def causal_attention(b: Builder, q: Value, k: Value, v: Value, how: Attention) -> tuple[Value, Pulled]:
+    """The same without the scores that no query sees: some queries after the other, each part with its keys alone.
+
+    A part has the keys up to its last query, and with a window none before the window of its first.
+    """
+    tokens = q.shape[2]
+    cuts = range(0, tokens, -(-tokens // PARTS))
+    ends = [*cuts[1:], tokens]
+    outs, parts = [], []
+    for query, end in zip(cuts, ends, strict=True):
+        start = max((i for i in cuts if how.window and i <= query + 1 - how.window), default=0)
+        at = Scores(start, end - start, query=query, queries=tokens)
+        own, keys, values = _cut(b, q, query, end), _cut(b, k, start, end), _cut(b, v, start, end)
+        o, pull = dense_attention(b, own, keys, values, how, at=at)
+        outs.append(o)
+        parts.append((at, end, pull))
+
+    def causal_pull(do: Value) -> tuple[Three, None]:
+        found = [pull(_cut(b, do, at.query, end))[0] for at, end, pull in parts]
+
+        def summed(of_parts: list[Value], first: int, end: int) -> Value:
+            """The sum of dk or dv over the parts that have those keys."""
+            there = [
+                (d, at.start) for d, (at, last, _) in zip(of_parts, parts, strict=True) if at.start <= first < last
+            ]
+            return reduce(b.add, [_block(b, d, first - start, end - start) for d, start in there])
+
+        dqs, dks, dvs = ([_apart(b, d) for d in of_parts] for of_parts in zip(*found, strict=True))
+        spans = [*pairwise([*cuts, tokens])]
+        dk, dv = (_joined(b, [summed(of_parts, *span) for span in spans]) for of_parts in (dks, dvs))
+        return (_joined(b, dqs), dk, dv), None
+
+    return _joined(b, outs), causal_pull
+
+
+def _apart(b: Builder, x: Value) -> Value:
+    """A part of the tokens, made before it is read: IREE 3.12 unrolls products joined with its readers for minutes."""
+    return b.op("barrier", x)
+
+
+def _cut(b: Builder, x: Value, start: int, stop: int) -> Value:
+    """Some tokens, apart."""
+    return _apart(b, _block(b, x, start, stop))
+
+
+def _joined(b: Builder, parts: list[Value]) -> Value:
+    """All tokens of the parts, apart."""
+    return _apart(b, b.concatenate(parts, 2))
 
 
 def tiled_attention(b: Builder, q: Value, k: Value, v: Value, how: Attention, tile: int) -> tuple[Value, Pulled]:

@@ -9,6 +9,7 @@ from netc.codegen.ir import Module
 from netc.codegen.ops.table import Dialect
 from netc.codegen.rewrite.form_overrides import FormOverrides
 from netc.codegen.rewrite.form_tables import ProfileName
+from netc.codegen.rewrite.iree.added_rows import add_rows_in_place
 from netc.codegen.rewrite.iree.held_cotangents import hold_cotangents
 from netc.codegen.rewrite.iree.in_place import update_in_place
 from netc.codegen.rewrite.iree.long_products import cut_long_products
@@ -74,7 +75,11 @@ def _for_iree(profile: ProfileName, more: Passes = (), end: Passes = ()) -> Lowe
 PROFILES: dict[ProfileName, LoweringProfile] = {
     "cpu": _for_iree(
         "cpu",
-        (("hold_cotangents", hold_cotangents), ("cut_long_products", cut_long_products)),
+        (
+            ("hold_cotangents", hold_cotangents),
+            ("add_rows_in_place", add_rows_in_place),
+            ("cut_long_products", cut_long_products),
+        ),
         (("share_draws", share_draws), ("update_in_place", update_in_place)),
     ),
     "gpu": _for_iree("gpu"),
