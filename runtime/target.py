@@ -9,6 +9,7 @@ from typing import Literal
 
 from netc.codegen.rewrite.form_tables import ProfileName
 from netc.netspec.errors import UserError
+from netc.runtime.cpu_levels import ARCHITECTURES
 
 Engine = Literal["iree", "xla", "reference", "c", "none"]
 
@@ -147,6 +148,9 @@ def parse_target(word: str) -> Target:
         wanted = row.form if row.argument is None else f"{row.form} with an argument like {row.argument.pattern}"
         raise UserError(f"`target` wants {wanted}, got {word!r}; write for example {row.example}")
     given = argument or row.default
+    if kind == "cpu" and given in ARCHITECTURES:
+        triple = f"--iree-llvmcpu-target-triple={ARCHITECTURES[given]}"
+        return replace(row, word=word, flags=(*row.flags, triple, row.option.format("generic")))
     return replace(row, word=word, flags=(*row.flags, row.option.format(given)) if given else row.flags)
 
 

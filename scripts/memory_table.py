@@ -128,7 +128,7 @@ def child(name: str, batch: int, word: str, remat: bool, grow: bool) -> None:
     if word == "xla" or not grow:  # XLA compiles in the first call; IREE keeps of it what the second would need
         session.train_step(x, y, 1e-3)
     if grow:
-        print(json.dumps(_growth(libc, lambda: session.train_step(x, y, 1e-3))), flush=True)
+        print(json.dumps(growth(libc, lambda: session.train_step(x, y, 1e-3))), flush=True)
         return
     for _ in sys.stdin:
         start = time.process_time()
@@ -136,7 +136,8 @@ def child(name: str, batch: int, word: str, remat: bool, grow: bool) -> None:
         print(json.dumps(time.process_time() - start), flush=True)
 
 
-def _growth(libc: ctypes.CDLL, step: Callable[[], object]) -> int:
+def growth(libc: ctypes.CDLL, step: Callable[[], object]) -> int:
+    """The bytes that a step adds to this process, at its fullest."""
     libc.malloc_trim(0)
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the highest so far is forgotten
     before = _status("VmRSS")

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from netc.runtime.backends.protocol import Loaded, Source
+from netc.runtime.cpu_levels import refuse_elsewhere
 from netc.runtime.target import Target, refuse_mesh, refuse_replicas
 
 
@@ -43,6 +44,7 @@ def _iree(source: Source, target: Target) -> Loaded:
 def _check_iree(target: Target, devices: int, word: str) -> None:
     from netc.runtime.backends.iree import device_of
 
+    refuse_elsewhere(target.word.partition(":")[2])
     device_of(target.driver)
 
 

@@ -42,7 +42,7 @@ class Fit:
         if not self.blocks:
             return f"no block is recomputed: the plan of a step, {_mb(self.peak)}, fits"
         return (
-            f"recomputes {len(self.blocks)} of {self.known} blocks, {', '.join(_ranges(self.blocks))}: the plan of a "
+            f"recomputes {len(self.blocks)} of {self.known} blocks, {', '.join(ranges(self.blocks))}: the plan of a "
             f"step is {_mb(self.peak)}, {_mb(self.without)} without; by the cost model a step takes {self.share:.0%} "
             "longer"
         )
@@ -134,10 +134,10 @@ def _mb(count: int) -> str:
 _NUMBERED = re.compile(r"(.*\D)(\d+)")
 
 
-def _ranges(blocks: Sequence[str]) -> Iterator[str]:
+def ranges(blocks: Sequence[str]) -> Iterator[str]:
     """`stage1.block0-2` for three in a row.
 
-    >>> [*_ranges(("a.block0", "a.block1", "b.block4"))]
+    >>> [*ranges(("a.block0", "a.block1", "b.block4"))]
     ['a.block0-1', 'b.block4']
     """
     parts = [(found[1], int(found[2])) for path in blocks if (found := _NUMBERED.fullmatch(path))]

@@ -33,6 +33,7 @@ from netc.runtime.backends import check_device, load
 from netc.runtime.backends.protocol import Array, Buffer, Loaded, Source
 from netc.runtime.cache.store import Cache
 from netc.runtime.compile import CompileError, compile_text
+from netc.runtime.cpu_levels import runs_here
 from netc.runtime.measure.tuned import Winner
 from netc.runtime.prepare import Prepared, prepare
 from netc.runtime.session import DTYPES
@@ -119,7 +120,7 @@ def check_here(target: Target, by: str = "wall") -> None:
     kind, _, name = target.word.partition(":")
     if target.engine == "c":
         raise UserError("tune chooses forms of convolutions, and C computes each itself; use `target=cpu`")
-    if not target.compiled or (kind == "cpu" and name not in ("", "host")):
+    if not target.compiled or (kind == "cpu" and name not in ("", "host") and not runs_here(name)):
         raise UserError(
             f"tune measures on this machine and wants cpu, xla, vulkan or a GPU that is here, got {target.word!r}; "
             "use `target=cpu`"

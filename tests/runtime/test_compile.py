@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -15,9 +16,11 @@ from netc.codegen.text import text_of
 from netc.netspec.errors import UserError
 from netc.netspec.types import TensorType
 from netc.runtime import compile as module
+from netc.runtime.backends import check_device
 from netc.runtime.cache.entry import to_manifest
 from netc.runtime.cache.store import Cache
 from netc.runtime.compile import CompileError, check_pair, compile_cached, compile_text, host_cpu, key_of
+from netc.runtime.cpu_levels import LEVELS, runs_here
 from netc.runtime.target import TARGETS, parse_target
 
 CPU = parse_target("cpu")
@@ -45,6 +48,7 @@ def test_unknown_targets(word):
     [
         ("cpu", "iree", "cpu", "local-task", "--iree-llvmcpu-target-cpu=host"),
         ("cpu:haswell", "iree", "cpu", "local-task", "--iree-llvmcpu-target-cpu=haswell"),
+        ("cpu:aarch64", "iree", "cpu", "local-task", "--iree-llvmcpu-target-triple=aarch64-linux-gnu"),
         ("cuda:sm_89", "iree", "gpu", "cuda", "--iree-cuda-target=sm_89"),
         ("rocm:gfx942", "iree", "gpu", "hip", "--iree-rocm-target=gfx942"),
         ("rocm:gfx1100", "iree", "gpu", "hip", "--iree-rocm-target=gfx1100"),
@@ -219,6 +223,21 @@ def test_what_a_loop_carries_is_not_copied_in_every_turn(apart, tmp_path):
     assert rows <= 1 and whole == 0
     # IREE makes more of its own accord; where it no longer does, the text need not say where the values lie
     assert sum(copies(loose)) > rows
+
+
+def test_an_architecture_is_compiled_for_and_run_elsewhere(monkeypatch):
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    with pytest.raises(UserError, match=r"`target=cpu:aarch64` runs on aarch64, got a machine of x86_64; compile it"):
+        check_device(parse_target("cpu:aarch64"))
+    monkeypatch.setattr("platform.machine", lambda: "aarch64")
+    check_device(parse_target("cpu:aarch64"))
+
+
+def test_a_level_runs_where_its_features_are(monkeypatch, tmp_path):
+    said = "flags\t\t: fpu sse2 cx16 popcnt sse4_1 sse4_2 ssse3 avx2 bmi1\n"
+    monkeypatch.setattr(Path, "read_text", lambda path, **how: said)
+    found = [name for name in (*LEVELS, "znver4") if runs_here(name)]
+    assert found == ["generic", "x86-64", "x86-64-v2"]
 
 
 def test_two_versions_do_not_go_together(monkeypatch):

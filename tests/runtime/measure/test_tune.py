@@ -45,6 +45,12 @@ def nobody(text):
 # -- what is measured ------------------------------------------------------------------------------------------------
 
 
+def test_code_for_a_lesser_processor_is_measured_here():
+    tune.check_here(parse_target("cpu:generic"))
+    with pytest.raises(UserError, match=r"tune measures on this machine and wants cpu, xla, .*'cpu:aarch64'"):
+        tune.check_here(parse_target("cpu:aarch64"))
+
+
 def test_the_different_convolutions_of_a_step(tiny):
     found = tune.convolutions(tiny, negligible=True)
     keys = [c.key for c in found]

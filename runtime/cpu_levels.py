@@ -1,0 +1,38 @@
+"""Named processors whose code this machine runs, and those of another architecture that it can only compile for."""
+
+from __future__ import annotations
+
+import platform
+import re
+from pathlib import Path
+
+from netc.netspec.errors import UserError
+
+_V2 = frozenset({"cx16", "popcnt", "sse4_1", "sse4_2", "ssse3"})
+_V3 = _V2 | {"abm", "avx2", "bmi1", "bmi2", "f16c", "fma", "movbe"}
+_V4 = _V3 | {"avx512bw", "avx512cd", "avx512dq", "avx512f", "avx512vl"}
+# the levels of the x86-64 psABI, by what Linux calls their features; `generic` is the least of any architecture
+LEVELS: dict[str, frozenset[str]] = {
+    "generic": frozenset(), "x86-64": frozenset({"sse2"}), "x86-64-v2": _V2, "x86-64-v3": _V3, "x86-64-v4": _V4,
+}  # fmt: skip
+ARCHITECTURES = {"aarch64": "aarch64-linux-gnu"}
+"""Names of `cpu:NAME` that are architectures, with the triple that code for them is compiled for."""
+
+
+def runs_here(name: str) -> bool:
+    """Whether code for the processor of that name is known to run here: a level that this machine has."""
+    try:
+        said = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return name == "generic"
+    flags = re.search(r"^flags\s*:(.*)$", said, re.MULTILINE)
+    return name in LEVELS and LEVELS[name] <= set(flags[1].split() if flags else ())
+
+
+def refuse_elsewhere(name: str) -> None:
+    """Raise UserError for an architecture that is not this machine's."""
+    if name in ARCHITECTURES and platform.machine() != name:
+        raise UserError(
+            f"`target=cpu:{name}` runs on {name}, got a machine of {platform.machine()}; compile it here by `netc "
+            f"compile` and run the artefact there, or use `target=cpu`"
+        )
