@@ -14,7 +14,8 @@ from netc.codegen.rewrite.lower import lower
 from netc.codegen.rewrite.select_forms import used
 from netc.codegen.scanned import refuse_unscanned
 from netc.codegen.sharding.layout import laid_out, misfits
-from netc.codegen.symbolic.program import AnyBatchProgram
+from netc.codegen.symbolic.abstract import BatchMisfitError
+from netc.codegen.symbolic.program import AnyBatchProgram, refusal
 from netc.codegen.text import text_of
 from netc.netspec.errors import UserError
 from netc.runtime.backends.protocol import Source
@@ -107,9 +108,12 @@ def emit_text(program: Program, target: Target, choices: FormOverrides = NO_OVER
     _check_mesh(program, target)
     _check_nested(program, target)
     if isinstance(program, AnyBatchProgram):
-        _check_any_batch(program, target)
+        _check_any_batch(program)
         module = program.lowered(target.profile)
-        return Source(module, text_of(module, target.profile))
+        try:
+            return Source(module, text_of(module, target.profile))
+        except BatchMisfitError as error:
+            raise refusal(program.net, error) from error
     module = lower(program.module, target.profile, choices, scan=program.recipe.scan_blocks)
     refuse_unscanned(program, module)
     if program.sharding:
@@ -117,13 +121,8 @@ def emit_text(program: Program, target: Target, choices: FormOverrides = NO_OVER
     return Source(module, text_of(module, target.profile))
 
 
-def _check_any_batch(program: AnyBatchProgram, target: Target) -> None:
+def _check_any_batch(program: AnyBatchProgram) -> None:
     """Refuse what has no form for any batch."""
-    if not target.any_batch:
-        able = ", ".join(row.form for row in TARGETS.values() if row.any_batch)
-        raise UserError(
-            f"`batch={program.range}` wants {able}, got {target.word}, whose programs are of one batch; give a number"
-        )
     if program.recipe.scan_blocks:
         raise UserError(f"`scan_blocks` wants a number as `batch`, got {program.range}: its loops are of one batch")
 

@@ -50,7 +50,7 @@ class Target:
     beside any of its values. `nested_loops`: a loop may call a function that loops. `replicas`: several devices may run
     one program together. `partitions`: its compiler splits one program over a mesh of devices. `checked`: the
     compiler's checks between its passes stay on. `packs`: it packs weights at each call, so that a sampler does it once
-    before. `any_batch`: one program may take any batch. `instead` is the target to try where this one fails.
+    before. `instead` is the target to try where this one fails.
     """
 
     word: str
@@ -75,7 +75,6 @@ class Target:
     norms: bool = True
     nested_loops: bool = True
     replicas: bool = False
-    any_batch: bool = True
     partitions: bool = False
     checked: bool = True
     packs: bool = False
@@ -115,9 +114,7 @@ _ROWS = (
         "xla", "xla", "jaxlib's compiler on its default device", "xla", "xla", "xla", packages=("jaxlib",),
         instead="reference", f64=True, replicas=True, partitions=True,
     ),
-    Target(
-        "c", "c", "C by this machine's cc, gcc or clang", "c", "c", "c", instead="reference", f64=True, any_batch=False
-    ),
+    Target("c", "c", "C by this machine's cc, gcc or clang", "c", "c", "c", instead="reference", f64=True),
     Target(
         "reference", "reference", "netc's evaluator, NumPy float32, no compiler", "reference", "cpu", "reference",
         compiled=False, f64=True, replicas=True,

@@ -14,6 +14,8 @@ from netc.netspec.types import DType
 
 DTYPES: Mapping[str, DType] = {"s": "f32", "d": "f64"}
 """BLAS's letters for the types of numbers, which may stand before a routine's name."""
+MOST_BYTES = 1 << 40
+"""Of all operands: what the largest machines hold, and sizes below stay far from the end of 64 bits."""
 COMPLEX = ("c", "z")
 OF_COMPLEX = frozenset(("dotu", "dotc", "geru", "gerc", "hemv", "hemm", "herk", "her2k"))
 
@@ -73,6 +75,17 @@ def check_letters(routine: Routine, given: Letters) -> Letters:
     return {option: given.get(option, next(iter(OPTIONS[option]))) for option in routine.options}
 
 
+def check_room(routine: Routine, sizes: Sizes, letters: Letters, dtype: DType) -> None:
+    """Raises UserError where the operands of these sizes hold more than MOST_BYTES."""
+    held = sum(t.bytes for t in routine.types(sizes, letters, dtype))
+    if held > MOST_BYTES:
+        said = ", ".join(f"`{letter}={n}`" for letter, n in sizes.items())
+        raise UserError(
+            f"{routine.name} wants operands of at most {MOST_BYTES / 1e9:,.0f} GB, got {held / 1e9:,.0f} GB by {said}; "
+            "give smaller sizes"
+        )
+
+
 def blas_module(
     routine: Routine, sizes: Sizes, letters: Letters, dtype: DType = "f32", *, pullback: bool = False
 ) -> Module:
@@ -83,6 +96,7 @@ def blas_module(
     that has none.
     """
     sizes, letters = check_sizes(routine, sizes), check_letters(routine, letters)
+    check_room(routine, sizes, letters, dtype)
     if pullback and not routine.differentiable:
         raise UserError(f"{routine.name} gives an index, which has no derivative; take another routine")
     forward = _function(routine, sizes, letters, dtype, pullback=False)

@@ -9,6 +9,7 @@ import math
 import struct
 from collections.abc import Callable, Sequence
 
+from netc.codegen.c.any_batch import Share
 from netc.codegen.ir import Op
 from netc.netspec.types import DType
 
@@ -28,7 +29,9 @@ def suffix(dtype: DType) -> str:
 
 
 def number(value: float | int | bool, dtype: DType) -> str:
-    """A literal: the shortest decimal that is read back as the same number."""
+    """A literal: the shortest decimal that is read back as the same number; of any batch, its expression."""
+    if isinstance(value, Share):
+        return value.text(C_TYPES[dtype])
     if dtype == "i1":
         return "1" if value else "0"
     if dtype == "i32":

@@ -18,6 +18,8 @@ from netc.codegen.c.source import CSource, c_source
 from netc.codegen.program import Program
 from netc.codegen.rewrite.lower import lower
 from netc.codegen.scanned import refuse_unscanned
+from netc.codegen.symbolic.abstract import BatchMisfitError
+from netc.codegen.symbolic.program import AnyBatchProgram, refusal
 from netc.netspec.types import BYTES, TensorType
 
 SAFE_DTYPES = {"f64": "F64", "f32": "F32", "i32": "I32", "i64": "I64", "ui32": "U32", "ui8": "U8", "i1": "BOOL"}
@@ -38,10 +40,11 @@ class Origin:
 
 
 def c_files(program: Program, origin: Origin | None = None, *, main: bool = True) -> tuple[dict[str, str], CSource]:
-    """Each file of the program by its name, and its source. main.c is there where `trains` says so."""
-    module = lower(program.module, "c", scan=program.recipe.scan_blocks)
-    refuse_unscanned(program, module)
-    source = c_source(module)
+    """Each file of the program by its name, and its source. main.c is there where `trains` says so.
+
+    Raises UserError for a program of any batch that has no one form.
+    """
+    source = _source(program)
     made = {"net.h": source.header, "net.c": f'#include "net.h"\n\n{source.body}'}
     if main and trains(program):
         made["main.c"] = _main(program, source, origin or Origin())
@@ -50,6 +53,17 @@ def c_files(program: Program, origin: Origin | None = None, *, main: bool = True
         NAME=identifier(program.net.spec.name)
     )
     return made, source
+
+
+def _source(program: Program) -> CSource:
+    if not isinstance(program, AnyBatchProgram):
+        module = lower(program.module, "c", scan=program.recipe.scan_blocks)
+        refuse_unscanned(program, module)
+        return c_source(module)
+    try:
+        return c_source(program.lowered("c"))
+    except BatchMisfitError as error:
+        raise refusal(program.net, error) from error
 
 
 def stale(folder: Path, made: Iterable[str]) -> list[Path]:
@@ -69,6 +83,8 @@ def stale(folder: Path, made: Iterable[str]) -> list[Path]:
 
 def trains(program: Program) -> bool:
     """Whether a step takes (x, y, rate) of types that main.c reads, and says what it prints."""
+    if isinstance(program, AnyBatchProgram):
+        return False
     step, evaluation = program.module.function("train_step"), program.module.function("eval_step")
     held = len(program.state)
     taken = step.names[held:] == ("x", "y", "lr") and all(v.type.dtype in GIVEN for v in step.params[held:])

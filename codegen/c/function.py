@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from math import prod
 
+from netc.codegen.c.any_batch import NAME
+from netc.codegen.c.common import RESULT, Common, Form, Part, form_of, wrapped
 from netc.codegen.c.expressions import C_TYPES, number
-from netc.codegen.c.fusion import Kernel, fuse
+from netc.codegen.c.fusion import Kernel, fuse, reads
 from netc.codegen.c.interface import Interface, distinct
 from netc.codegen.c.nests import nest, nest_need
 from netc.codegen.c.operands import in_order
@@ -14,6 +16,7 @@ from netc.codegen.c.plan import Place, Plan, Sizes, plan, region_of
 from netc.codegen.c.statements import STATEMENTS, copy, need
 from netc.codegen.c.views import Source, Uniform, View, row_major
 from netc.codegen.ir import Op, Value
+from netc.codegen.symbolic.abstract import BatchMisfitError
 
 INDENT = "    "
 # what a value inside of a loop is called: not as libm's functions are
@@ -66,6 +69,11 @@ class FunctionWriter:
                 self.names[v] = self.names[self.function.params[place.index]]
             elif place.kind == "result":
                 self.names[v] = i.result_fields.get(place.index) or i.result_names[place.index]
+        shared = {
+            k: f"{self.names[k.stored[0]]}_shares" for k in self.plan.order if k.reduction and self.plan.scratch[k]
+        }
+        names = distinct(shared.values(), [*self.taken, *self.names.values()])
+        self.shares = dict(zip(shared, names, strict=True))
 
     # ---- what nests and statements ask
 
@@ -133,6 +141,8 @@ class FunctionWriter:
     def scratch(self, op: Op) -> str:
         """Memory that an operation needs besides its result."""
         assert self.kernel is not None
+        if self.kernel.shape is not None:
+            return self.shares[self.kernel]
         (region, buffer), *_ = self.plan.scratch[self.kernel].items()
         return f"space.{region} + {buffer.offset}"
 
@@ -164,11 +174,12 @@ class FunctionWriter:
                 lines += [f"{INDENT}.{field} = {text}," for field, text in inside.items()]
                 lines.append("};")
                 args.append("&held")
+        args += [NAME] if i.sized else []
         args += [everything[n] for n in i.names]
         wanted = dict(zip(range(len(carried), len(callee.results)), outputs, strict=True))
         args += [wanted[n] for n in i.result_names]
         head = f"{function_name(i)}("
-        return [*lines, *_wrapped(head, args)]
+        return [*lines, *wrapped(head, args, ");")]
 
     def _space(self) -> str:
         assert self.kernel is not None
@@ -178,16 +189,25 @@ class FunctionWriter:
 
     # ---- the text
 
-    def body(self) -> list[str]:
+    def parts(self) -> list[Part]:
+        """What each kernel is, in order. Raises BatchMisfitError for one that has no form for any batch."""
+        found = []
+        for kernel in self.plan.order:
+            try:
+                found.append(self._part(kernel))
+            except BatchMisfitError as error:
+                raise BatchMisfitError(kernel.ops[-1].loc, error.what) from None
+        return found
+
+    def body(self, parts: Sequence[Part], common: Common) -> list[str]:
         """The statements of the function, without its head."""
         lines: list[str] = []
         place = ""
-        for kernel in self.plan.order:
-            loc = kernel.ops[-1].loc
-            if loc != place:
-                lines += ["", f"/* {comment(loc)} */"]
-                place = loc
-            lines += self._kernel(kernel)
+        for part in parts:
+            if part.loc != place:
+                lines += ["", f"/* {comment(part.loc)} */"]
+                place = part.loc
+            lines += [*part.head, *common.lines(part), *part.tail]
         ends = self._ends()
         if ends:
             lines += ["", "/* results */", *ends]
@@ -196,18 +216,54 @@ class FunctionWriter:
         head = self._pointers("\n".join(lines))
         return [*head, *([""] if head else []), *lines]
 
-    def _kernel(self, kernel: Kernel) -> list[str]:
+    def _part(self, kernel: Kernel) -> Part:
         self.kernel = kernel
         self._stems = {}
-        lines = []
+        head = []
         for v in kernel.stored:
             if self.plan.places[v].kind == "arena":
                 b = self.plan.buffers[v]
                 kind = C_TYPES[v.type.dtype]
-                lines.append(f"{kind} *const {self.names[v]} = space.{b.region} + {b.offset}; /* {_shape(v)} */")
-        if kernel.shape is not None:
-            return lines + nest(kernel, self)
-        return lines + STATEMENTS[kernel.ops[0].kind](self, kernel.ops[0])
+                head.append(f"{kind} *const {self.names[v]} = space.{b.region} + {b.offset}; /* {_shape(v)} */")
+        if kernel.shape is None:
+            lines = tuple(STATEMENTS[kernel.ops[0].kind](self, kernel.ops[0]))
+            return Part(kernel.ops[-1].loc, tuple(head), lines, tuple(kernel.ops))
+        if kernel in self.shares:
+            (region, buffer), *_ = self.plan.scratch[kernel].items()
+            kind = C_TYPES[kernel.stored[0].type.dtype]
+            head.append(f"{kind} *const {self.shares[kernel]} = space.{region} + {buffer.offset};")
+        lines = tuple(nest(kernel, self))
+        form, given, made = self._form(kernel)
+        return Part(kernel.ops[-1].loc, tuple(head), lines, tuple(kernel.ops), form, given, made)
+
+    def _form(self, kernel: Kernel) -> tuple[Form | None, tuple[str, ...], str]:
+        """A nest as a function, what it is called with, and what its result is called."""
+        locals_ = [v for v in kernel.stored if self.plan.places[v].kind == "local"]
+        if locals_ and (kernel.reduction is None or locals_ != [kernel.reduction.result]):
+            return None, (), ""
+        names, taken, shares = self.names, self.taken, self.shares
+        words: dict[str, str] = {names[v]: RESULT for v in locals_}  # what a name is in the form
+        kinds: dict[str, str] = {}
+        written = {names[v] for v in kernel.stored}
+        read = (view.root for op in kernel.ops for view in reads(op, self.fused.sources))
+        roots = [*(root for root in read if root in names and root is not None), *kernel.stored]
+        for v in roots:
+            if names[v] not in words:
+                kind, word = C_TYPES[v.type.dtype], f"net_x{len(words)}"
+                words[names[v]] = word
+                const = "" if names[v] in written else "const "
+                kinds[word] = f"{kind} " if self._by_value(v) else f"{const}{kind} *"
+        if kernel in shares:
+            words[shares[kernel]] = "net_x"
+            kinds["net_x"] = f"{C_TYPES[kernel.stored[0].type.dtype]} *"
+        back = {word: name for name, word in words.items()} | {NAME: NAME}
+        kinds[NAME] = "size_t "
+        self.names, self.taken = {v: words[names[v]] for v in roots}, [RESULT]
+        self.shares, self._stems = {k: words[name] for k, name in shares.items() if name in words}, {}
+        result = C_TYPES[locals_[0].type.dtype] if locals_ else ""
+        form, given = form_of(nest(kernel, self), kinds, result)
+        self.names, self.taken, self.shares = names, taken, shares
+        return form, tuple(back[word] for word in given), names[locals_[0]] if locals_ else ""
 
     def _ends(self) -> list[str]:
         """The results that were made elsewhere."""
@@ -262,15 +318,3 @@ def _shape(v: Value) -> str:
 def comment(text: str) -> str:
     """Text that ends no comment."""
     return text.replace("*/", "* /").replace("/*", "/ *").replace("\n", " ")
-
-
-def _wrapped(head: str, args: Sequence[str]) -> list[str]:
-    """A call, at most 110 characters a line."""
-    lines, line = [], head
-    for n, arg in enumerate(args):
-        piece = arg + (", " if n + 1 < len(args) else ");")
-        if len(line) + len(piece) > 110 and line.strip():
-            lines.append(line.rstrip())
-            line = INDENT
-        line += piece
-    return [*lines, line]

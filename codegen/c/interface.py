@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from netc.codegen.c.any_batch import has_sizes
 from netc.codegen.ir import Function, Module, Value
 from netc.codegen.ops.loop import loop_operands
 from netc.netspec.types import TensorType
@@ -84,6 +85,7 @@ _TAKEN = frozenset(
         "shares",
         "work",
         "space",
+        "batch",
         "NULL",
         "NAN",
         "INFINITY",
@@ -116,7 +118,8 @@ class Interface:
     """How one function is called. The first `donated` results take the place of the arguments of their number.
 
     `fields`: arguments (by number) that come from the state, and their fields there; `results`: results that go there.
-    `names` and `result_names` are those of all others; a result that is donated has its argument's.
+    `names` and `result_names` are those of all others; a result that is donated has its argument's. `sized`: it takes
+    the batch.
     """
 
     function: Function
@@ -125,6 +128,7 @@ class Interface:
     result_fields: Mapping[int, str]
     names: Mapping[int, str]
     result_names: Mapping[int, str]
+    sized: bool = False
 
     @property
     def public(self) -> bool:
@@ -140,7 +144,8 @@ class Interface:
 def interfaces(module: Module) -> tuple[dict[str, TensorType], dict[str, Interface]]:
     """The fields of the state with their types, and how each function is called.
 
-    The state is what a public function takes over and gives back under the same name.
+    The state is what a public function takes over and gives back under the same name; where none does, as in a program
+    without a training, what `init` gives.
     """
     carried: dict[str, int] = {}
     for f in module:
@@ -151,6 +156,8 @@ def interfaces(module: Module) -> tuple[dict[str, TensorType], dict[str, Interfa
     slots = {
         n: v.type for f in module if not f.private for n, v in zip(f.names[: f.donated], f.params, strict=False)
     }  # fmt: skip
+    if not slots and (init := next((f for f in module if f.name == "init"), None)) is not None:
+        slots = {n: v.type for n, v in zip(init.result_names, init.results, strict=True)}
     fields = dict(zip(slots, distinct(slots), strict=True))
     found = {f.name: _interface(f, max(f.donated, carried.get(f.name, 0)), slots, fields) for f in module}
     return {fields[n]: t for n, t in slots.items()}, found
@@ -173,4 +180,5 @@ def _interface(f: Function, donated: int, slots: Mapping[str, TensorType], field
     wanted = [
         f.result_names[i] if identifier(f.result_names[i]) not in taken else f"{f.result_names[i]}_out" for i in results
     ]
-    return Interface(f, donated, own, given, names, dict(zip(results, distinct(wanted, taken), strict=True)))
+    results_ = dict(zip(results, distinct(wanted, taken), strict=True))
+    return Interface(f, donated, own, given, names, results_, has_sizes(f))

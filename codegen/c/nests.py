@@ -13,9 +13,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from netc.codegen.c.any_batch import Size
 from netc.codegen.c.expressions import C_TYPES, EXPRESSIONS, FLOATS, bare, number
 from netc.codegen.c.fusion import Kernel
 from netc.codegen.c.views import VARIABLES, Source, Uniform, View, index_of, of_root
+from netc.codegen.c.walks import collapsed
 from netc.codegen.ir import Op, Value
 
 LONG = 16  # elements of a sum that go through lanes
@@ -81,26 +83,10 @@ class _Nest:
             self.out = tuple(0 if d in dims else next(strides) for d in range(len(self.shape)))
         else:
             self.out = own.strides
-        axes: list[_Axis] = []
-        found: dict[View | None, list[int]] = {v: [] for v in vectors}
-        out: list[int] = []
-        for d, n in enumerate(self.shape):
-            axis = _Axis(n, d in dims)
-            if n == 1:
-                continue
-            joined = axes and axes[-1].reduced == axis.reduced and out[-1] == self.out[d] * n
-            if joined and all(found[v][-1] == s[d] * n for v, s in vectors.items()):
-                axes[-1] = _Axis(axes[-1].size * n, axis.reduced)
-                for v, s in vectors.items():
-                    found[v][-1] = s[d]
-                out[-1] = self.out[d]
-                continue
-            axes.append(axis)
-            for v, s in vectors.items():
-                found[v].append(s[d])
-            out.append(self.out[d])
-        self.out_strides = out
-        return axes, found
+        walk = collapsed(self.shape, (*vectors.values(), self.out), dims)
+        *found, self.out_strides = walk.strides
+        axes = [_Axis(n, reduced) for n, reduced in zip(walk.sizes, walk.marks, strict=True)]
+        return axes, dict(zip(vectors, found, strict=True))
 
     def body(self) -> tuple[list[str], str, list[str]]:
         """The statements of one turn, what the reduction adds in it, and what is stored at its end.
@@ -209,7 +195,7 @@ class _Nest:
         assert self.reduction is not None
         start = self.scope.source(self.reduction.operands[1])
         same = isinstance(start, Uniform) and (self.reduction.kind != "reduce_sum" or start.value == 0)
-        long = math.prod(axis.size for axis in self.axes) >= SHARED
+        long = math.prod(axis.size for axis in self.axes) >= SHARED and not isinstance(self.axes[0].size, Size)
         return same and long and self.axes[0].reduced and self.axes[0].size >= SHARES
 
     def _share(self, step: int = 1) -> tuple[str, str]:
@@ -230,7 +216,6 @@ class _Nest:
         turn = [*lines, self._combined(f"{total}[{index_of(self.out_strides)}]", term), *ends]
         turn = self._loops(range(1, len(self.axes)), turn, each=not self.axes[-1].reduced, free=False)
         v, (first, last) = self.variables[0], self._share()
-        region, _, offset = memory.partition(" + ")
         return [
             "NET_THREADS",
             f"for (size_t share = 0; share < {SHARES}; share++) {{",
@@ -245,7 +230,7 @@ class _Nest:
             f"    {self.scope.element(result, 'i')} = {begin};",
             f"for (size_t share = 0; share < {SHARES}; share++)",
             f"    for (size_t i = 0; i < {kept}; i++)",
-            f"        {self._combined(self.scope.element(result, 'i'), f'{region}[{offset} + share * {kept} + i]')}",
+            f"        {self._combined(self.scope.element(result, 'i'), f'{memory}[share * {kept} + i]')}",
         ]
 
     def _inner(self, first: int) -> list[str]:

@@ -7,10 +7,13 @@ makes one of its size element by element gives its memory to it. The arena is pa
 from __future__ import annotations
 
 import heapq
+from bisect import insort
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
+from netc.codegen.c.any_batch import Size, size
 from netc.codegen.c.expressions import C_TYPES
 from netc.codegen.c.fusion import Fused, Kernel, reads
 from netc.codegen.c.views import View
@@ -279,31 +282,38 @@ def _largest(buffers: dict[Value, Buffer], scratch: dict[Kernel, dict[str, Buffe
 
 
 def _pack(buffers: list[Buffer]) -> Sizes:
+    """Give each buffer its offset; the size of each region. What grows with the batch lies behind what does not."""
+    growing = [b for b in buffers if isinstance(b.size, Size)]
+    sizes = _packed([b for b in buffers if not isinstance(b.size, Size)], lambda b: b.size)
+    for b in growing:
+        sizes.setdefault(b.region, 0)
+    more = _packed(growing, lambda b: _for_each(b.size))
+    for b in growing:
+        b.offset = size(sizes[b.region], b.offset)
+    return {region: size(fixed, more.get(region, 0)) for region, fixed in sizes.items()}
+
+
+def _for_each(n: int) -> int:
+    """Elements for each example that hold a size at every batch."""
+    assert isinstance(n, Size)
+    return n.fixed + n.times
+
+
+def _packed(buffers: list[Buffer], room_of: Callable[[Buffer], int]) -> Sizes:
     """Give each buffer its offset, largest first, at the lowest free place; the size of each region."""
     sizes: Sizes = {}
-    placed: dict[str, list[Buffer]] = defaultdict(list)
-    for b in sorted(buffers, key=lambda b: (-b.size, b.birth)):
+    placed: dict[str, list[tuple[Buffer, int]]] = defaultdict(list)
+    for b in sorted(buffers, key=lambda b: (-room_of(b), b.birth)):
         unit = ALIGNMENT // WIDTHS[b.region]
-        room = -(-b.size // unit) * unit
+        room = -(-room_of(b) // unit) * unit
         start = 0
-        for other in placed[b.region]:  # in order of their offsets
+        for other, end in placed[b.region]:  # in order of their offsets
             if other.birth > b.death or other.death < b.birth:
                 continue
             if start + room <= other.offset:
                 break
-            start = max(start, other.offset + -(-other.size // unit) * unit)
+            start = max(start, end)
         b.offset = start
-        _insert(placed[b.region], b)
+        insort(placed[b.region], (b, start + room), key=lambda held: held[0].offset)
         sizes[b.region] = max(sizes.get(b.region, 0), start + room)
     return sizes
-
-
-def _insert(buffers: list[Buffer], new: Buffer) -> None:
-    low, high = 0, len(buffers)
-    while low < high:
-        middle = (low + high) // 2
-        if buffers[middle].offset < new.offset:
-            low = middle + 1
-        else:
-            high = middle
-    buffers.insert(low, new)

@@ -14,28 +14,11 @@ from netc.codegen.c.expressions import C_TYPES, number, suffix
 from netc.codegen.c.operands import free_axes, stride_over
 from netc.codegen.c.plan import Sizes, region_of
 from netc.codegen.c.views import VARIABLES, Uniform, View, index_of, row_major
+from netc.codegen.c.walks import collapsed
 from netc.codegen.c.windows import WINDOWED, window_need
 from netc.codegen.ir import IrError, Op, Value
 from netc.codegen.ops.loop import loop_operands
 from netc.codegen.ops.movement import Raw
-
-
-def collapsed(shape: Sequence[int], vectors: Sequence[Sequence[int]]) -> tuple[list[int], list[list[int]]]:
-    """Sizes and strides with axes joined that every vector walks through alike; those of one element are left out."""
-    sizes: list[int] = []
-    found: list[list[int]] = [[] for _ in vectors]
-    for d, n in enumerate(shape):
-        if n == 1:
-            continue
-        if sizes and all(f[-1] == v[d] * n for f, v in zip(found, vectors, strict=True)):
-            sizes[-1] *= n
-            for f, v in zip(found, vectors, strict=True):
-                f[-1] = v[d]
-            continue
-        sizes.append(n)
-        for f, v in zip(found, vectors, strict=True):
-            f.append(v[d])
-    return sizes, found
 
 
 def copy(f: Caller, v: Value, to: str, shape: Sequence[int], strides: Sequence[int], offset: int) -> list[str]:
@@ -49,9 +32,12 @@ def _copied(
     f: Caller, v: Value, source: View | Uniform, own: Sequence[int], start: int, to: str,
     shape: Sequence[int], strides: Sequence[int], offset: int,
 ) -> list[str]:  # fmt: skip
-    sizes, (read, write) = collapsed(shape, (own, strides))
+    walk = collapsed(shape, (own, strides))
+    sizes, (read, write) = walk.sizes, walk.strides
     if math.prod(shape) == 0:
         return []
+    if isinstance(source, Uniform) and write == [1] and source.value == 0 and math.copysign(1, source.value) > 0:
+        return [f"memset({to}{f' + {offset}' if offset else ''}, 0, {sizes[0]} * sizeof *{to});"]
     if isinstance(source, Uniform):
         text = number(source.value, v.type.dtype)
     elif source.root is None:
@@ -120,9 +106,8 @@ def _product(f: Caller, op: Op) -> list[str]:
     k = math.prod(x.shape[a] for a in contract[0])
     shared = [x.shape[a] for a in batch[0]]
     out = [s * m * n for s in row_major(tuple(shared))]
-    sizes, (left, right, to) = collapsed(
-        shared, ([x.strides[a] for a in batch[0]], [y.strides[a] for a in batch[1]], out)
-    )
+    walk = collapsed(shared, ([x.strides[a] for a in batch[0]], [y.strides[a] for a in batch[1]], out))
+    sizes, (left, right, to) = walk.sizes, walk.strides
     names = [f.address(v, index_of(s, o)) for v, s, o in (
         (x.root, left, x.offset), (y.root, right, y.offset), (op.result, to, 0)
     ) if v is not None]  # fmt: skip

@@ -56,7 +56,8 @@ def window_need(op: Op) -> int:
     if not op.kind.startswith("conv") or op.kind == "convert":
         return 0
     if _depthwise(op):
-        return int(op.result.type.size) if op.kind == "conv_kernel_grad" else 0
+        share: int = op.result.type.size if op.kind == "conv_kernel_grad" else 0
+        return share
     (top, _), (left, _) = op.attr("padding")
     strides: Sequence[int] = op.attr("stride")
     taps: Sequence[int] = op.attr("kernel") if op.kind == "conv_kernel_grad" else op.operands[1].shape[:2]
@@ -67,14 +68,16 @@ def window_need(op: Op) -> int:
             max(0, -((before - far) // s)) + (size - 1 + before) // s + 1
             for far, before, s, size in zip(spread, (top, left), strides, (h, w), strict=True)
         )
-        turned = math.prod(taps) * inputs * outputs // int(op.attr("groups"))
-        return int(turned + n * high * wide * outputs)
+        turned: int = math.prod(taps) * inputs * outputs // int(op.attr("groups"))
+        spread_out: int = n * high * wide * outputs
+        return turned + spread_out
     n, h, w, c = op.operands[0].shape
     out = op.operands[1].shape if op.kind == "conv_kernel_grad" else op.result.shape
     high, wide = ((o - 1) * s + far + 1 for o, s, far in zip(out[1:3], strides, spread, strict=True))
     if top == left == 0 and high <= h and wide <= w:
         return 0
-    return int(n * high * wide * c)
+    framed: int = n * high * wide * c
+    return framed
 
 
 def _sizes_conv(op: Op) -> str:

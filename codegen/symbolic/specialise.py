@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -11,19 +12,19 @@ from netc.codegen.rewrite.walk import each_function
 from netc.codegen.symbolic.sizes import SIZED, at, type_at
 
 
-def specialised(module: Module, batch: int) -> Module:
-    """The module that emission at this batch gives."""
-    return each_function(module, lambda function: _specialised(function, batch))
+def specialised(module: Module, batch: int, share: Callable[[PerBatch, int], float] = PerBatch.at) -> Module:
+    """The module that emission at this batch gives; `share` is what a number by the batch becomes."""
+    return each_function(module, lambda function: _specialised(function, batch, share))
 
 
-def _specialised(function: Function, batch: int) -> Function:
+def _specialised(function: Function, batch: int, share: Callable[[PerBatch, int], float]) -> Function:
     new: dict[Value, Value] = {}
 
     def value(v: Value) -> Value:
         return new.setdefault(v, Value(type_at(v.type, batch)))
 
     def own(op: Op) -> Op:
-        attrs = tuple((name, _attr(name, given, batch)) for name, given in op.attrs)
+        attrs = tuple((name, _attr(name, given, batch, share)) for name, given in op.attrs)
         operands, extra = tuple(map(value, op.operands)), tuple(map(value, op.extra_results))
         return Op(op.kind, operands, attrs, value(op.result), op.loc, extra)
 
@@ -31,7 +32,7 @@ def _specialised(function: Function, batch: int) -> Function:
     return replace(function, params=params, ops=ops, results=tuple(map(value, function.results)))
 
 
-def _attr(name: str, given: Any, batch: int) -> Any:
+def _attr(name: str, given: Any, batch: int, share: Callable[[PerBatch, int], float]) -> Any:
     if isinstance(given, PerBatch):
-        return given.at(batch)
+        return share(given, batch)
     return tuple(at(n, batch) for n in given) if name in SIZED else given

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from netc.cli.console import say
 from netc.cli.lean_config import config_option
-from netc.cli.options import complete_net, net_options
+from netc.cli.options import BATCH, complete_net, net_options
 from netc.cli.program import built_program
 from netc.cli.recipe_options import recipe_options, steps_per_call_option
 from netc.cli.sections import Sectioned
+
+if TYPE_CHECKING:
+    from netc.netspec.batch import Batch
 
 
 @click.command("emit-c", cls=Sectioned)
 @click.argument("net", metavar="NET", shell_complete=complete_net)
 @net_options
-@click.option("--batch", type=int, default=32, show_default=True, help="Batch size.")
+@click.option("--batch", type=BATCH, default=32, show_default=True, help="Batch size.")
 @config_option
 @recipe_options
 @steps_per_call_option
@@ -28,7 +31,7 @@ from netc.cli.sections import Sectioned
 @click.option("--web", is_flag=True, help="Write one HTML page that trains in a browser, -o FILE.html.")
 @click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="Folder for the C files.")
 def emit_c(
-    net: str, batch: int, static: bool, no_stdio: bool, ram: str | None, web: bool, out: Path, **words: Any
+    net: str, batch: Batch, static: bool, no_stdio: bool, ram: str | None, web: bool, out: Path, **words: Any
 ) -> None:
     """Write NET's training program as C11: net.h and net.c, which need only a C compiler and libm.
 
@@ -36,12 +39,16 @@ def emit_c(
     trains on IDX files, a table or raw numbers, prints netc's trace and keeps the state as safetensors. The manifest
     net.json names every argument and result in order. For a device without files and malloc, give --static --no-stdio,
     with --batch 1 --optimizer sgd --momentum 0 for the least memory. --web compiles the C to WebAssembly with clang and
-    wasm-ld, in a page that learns digits and recognises one that you draw.
+    wasm-ld, in a page that learns digits and recognises one that you draw. With --batch dynamic, or a range, evaluation
+    and prediction take any number of examples, and there is no train step.
     """
     import json
 
     from netc.codegen.c.folder import Origin, c_files, stale
+    from netc.codegen.c.source import room_at
     from netc.codegen.c.static import refuse_room, room_of, static_files
+    from netc.codegen.symbolic.program import AnyBatchProgram
+    from netc.netspec.batch import BatchRange
     from netc.netspec.errors import UserError
     from netc.runtime.cache.limit import bytes_of
     from netc.runtime.files import write_whole
@@ -51,6 +58,11 @@ def emit_c(
     from netc.runtime.target import parse_target, refuse_replicas
     from netc.runtime.versions import versions
 
+    if isinstance(batch, BatchRange) and (static or no_stdio or web or ram is not None):
+        raise UserError(
+            f"`batch={batch}` is of a program without a training, got an option of devices or --web; leave that out, "
+            "or give a number"
+        )
     if web:
         _write_page(net, out, other=static or no_stdio or ram is not None)
         return
@@ -59,12 +71,12 @@ def emit_c(
     if static and not no_stdio:
         raise UserError("--static is for a program without main.c, which has memory of its own; add --no-stdio")
     size = None if ram is None else bytes_of(ram, "--ram")
-    program = built_program(net, sampler=False)
+    program = built_program(net, sampler=False, ranges=True)
     refuse_replicas(parse_target("c"), program.replicas)
     origin = Origin(program_sha256(program), json.dumps(written(program.recipe)), versions().get("netc", ""))
     files, source = c_files(program, origin, main=not no_stdio)
-    room = room_of(program, source)
-    if size is not None:
+    room = None if isinstance(program, AnyBatchProgram) else room_of(program, source)
+    if size is not None and room is not None:
         refuse_room(room, size, str(ram), program.net.spec.name)
     if static:
         files |= static_files(source)
@@ -79,6 +91,9 @@ def emit_c(
     lines = sum(text.count("\n") for text in files.values())
     say(f"{out}  {', '.join(files)}: {lines:,} lines of C11")
     say(f"{out / 'net.json'}  its arguments and results, in order")
+    if room is None:
+        say(f"arena {room_at(source.sizes, 1):,} bytes for one example; net_work_bytes tells it for more")
+        return
     say(f"state {room.state:,} bytes; arena {source.arena:,} bytes, of which {source.live:,} are live at once")
 
 

@@ -1,4 +1,4 @@
-"""`netc profile`: the time of a training step, dispatch by dispatch, at the layers that it is for."""
+"""`netc profile`: the time of a training step, dispatch by dispatch or loop by loop, at the layers that it is for."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from netc.cli.sections import Sectioned
 @click.command(cls=Sectioned)
 @net_argument
 @net_options
-@click.option("--target", default="cpu", show_default=True, help="A CPU target of IREE.")
+@click.option("--target", default="cpu", show_default=True, help="A CPU target of IREE, or c.")
 @click.option("--batch", type=click.IntRange(min=1), default=32, show_default=True, help="Batch size.")
 @click.option("--steps", type=click.IntRange(1, 10_000), default=20, show_default=True, help="Number of steps to run.")
 @click.option(
@@ -45,7 +45,8 @@ def profile(
 ) -> None:
     """Profile a training step of NET: the time of each dispatch, by layer and phase (forward, vjp or update).
 
-    It runs on random data. Times are medians over the steps; load from other programs affects them.
+    With --target c it is the time of each loop nest and each call in the emitted C. It runs on random data. Times are
+    medians over the steps; load from other programs affects them.
     """
     from netc.cli.views import profile as profile_view
     from netc.cli.views.waiting import watched_cache

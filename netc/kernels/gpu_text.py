@@ -19,7 +19,7 @@ from netc.kernels.ir import (
     Type,
     While,
 )
-from netc.kernels.spelling import Language, Speller, about, changed, libm, plain_name, steady
+from netc.kernels.spelling import Language, Speller, about, changed, libm, plain_name, steady, used
 from netc.kernels.statement_text import Statements
 
 XYZ = "xyz"
@@ -121,7 +121,7 @@ class _Text(Statements):
     def __init__(self, kernel: Kernel, dialect: Dialect, shared: Sequence[int]) -> None:
         self.kernel, self.dialect, self.shared = kernel, dialect, shared
         self.arrays = {a.name: a for a in kernel.arrays}
-        self.mutable = changed(kernel.body)
+        self.mutable, self.used = changed(kernel.body), used(kernel.body)
         self.types = dialect.language.types
         self.speller = Speller(dialect.language)
         self.say = self.speller.text
@@ -169,6 +169,8 @@ class _Text(Statements):
     def _let(self, s: Let, indent: str) -> Iterator[str]:
         const = "" if s.name in self.mutable else "const "
         yield f"{indent}{const}{self.types[s.value.type]} {s.name} = {self.say(s.value)};"
+        if s.name not in self.used:
+            yield f"{indent}(void){s.name};"
 
     def _assign(self, s: Assign, indent: str) -> Iterator[str]:
         yield f"{indent}{s.name} = {self.say(s.value)};"

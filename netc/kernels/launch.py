@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netc.kernels.ir import MOST_SHARED, SPOKEN, WIDTHS, Array, Kernel, Number, Scalar, Type
-from netc.kernels.maker import LIMITS, meant
+from netc.kernels.maker import LARGEST_FLOAT, LIMITS, meant
 from netc.netspec.errors import UserError
 
 Memory: TypeAlias = NDArray[Any]
@@ -122,6 +123,9 @@ def _number(kernel: Kernel, scalar: Scalar, given: Any) -> Number:
         if not low <= given <= high or int(given) != given:
             raise UserError(f"{said}; write a whole number, {low} to {high}")
         return int(given)
+    most = LARGEST_FLOAT if scalar.type == "f32" else sys.float_info.max
+    if given not in (math.inf, -math.inf) and abs(given) > most:
+        raise UserError(f"{said}; write one of at most {most:g}, or inf")
     return float(given)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import ctypes.util
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from functools import lru_cache
@@ -19,6 +20,7 @@ from netc.kernels.spelling import plain_name
 from netc.netspec.errors import NetcError, UserError
 
 ANY_DEVICE, READ_WRITE, BUILD_LOG, NAME = 0xFFFFFFFF, 1, 0x1183, 0x102B
+ONE = threading.Lock()  # a kernel keeps the arguments that it is given until it runs, so one thread sets them
 WORDS: dict[Type, Any] = {
     "f32": ctypes.c_float, "f64": ctypes.c_double, "i32": ctypes.c_int32, "u8": ctypes.c_uint8, "bool": ctypes.c_uint8,
 }  # fmt: skip
@@ -105,9 +107,8 @@ def run_opencl(
     kernel: Kernel, launch: Launch, scalars: Mapping[str, Number], memory: Mapping[str, Memory]
 ) -> tuple[Fault, ...]:
     """Run a kernel on the first device of OpenCL, which checks nothing. Raises UserError or NetcError."""
-    opencl = _opencl()
-    made = built(kernel, launch.shared)
-    with ExitStack() as after:
+    with ONE, ExitStack() as after:
+        opencl, made = _opencl(), built(kernel, launch.shared)
         given: list[Any] = [WORDS[s.type](scalars[s.name]) for s in kernel.scalars]
         buffers: dict[str, ctypes.c_void_p] = {}
         for array in kernel.globals:

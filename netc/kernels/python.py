@@ -101,6 +101,10 @@ class _Reader:
         self.at(node, lambda: checked(node.name, "a kernel"))
         self.names = Names((node.name, *(s.name for s in scalars), *(r.name for r in arrays)))
         self.counts = _assigned(node)
+        self.loops = Counter(
+            n.target.id for n in ast.walk(node) if isinstance(n, ast.For) and isinstance(n.target, ast.Name)
+        )
+        self.counting: set[str] = set()
         scope: dict[str, Expr | Array] = {**self.constants}
         scope |= {s.name: Var(s.type, node.lineno, s.name) for s in scalars}
         scope |= {r.name: r for r in arrays}
@@ -255,9 +259,14 @@ class _Reader:
         inner = dict(scope)
         unique = self.names.fresh(node.target.id)
         inner[node.target.id] = Var("i32", line, unique)
-        if self.counts[node.target.id] > 1:
-            raise Wrong(f"{node.target.id} counts this loop and is assigned elsewhere; take another name")
-        return [For(line, unique, start, stop, step, self._block(node.body, inner))]
+        name = node.target.id
+        if self.counts[name] > self.loops[name] or name in self.counting:
+            raise Wrong(f"{name} counts this loop and is assigned elsewhere; take another name")
+        self.counting.add(name)
+        body = self._block(node.body, inner)
+        self.counting.discard(name)
+        scope.pop(name, None)  # behind the loop Python has its last number, and a kernel none
+        return [For(line, unique, start, stop, step, body)]
 
 
 def _stored(node: ast.expr) -> set[str]:

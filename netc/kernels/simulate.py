@@ -41,7 +41,8 @@ from netc.kernels.ir import (
 from netc.kernels.launch import DTYPES, Launch, Memory
 from netc.kernels.watch import Clash, Watch
 
-TOGETHER = 1 << 16  # threads that go together
+TOGETHER = 1 << 16  # threads that go together, and
+HELD = 1 << 20  # elements of shared memory of theirs at most: each is held with who touched it, some 80 bytes
 MOST_TURNS = 1_000_000  # of a while loop
 MOST_FAULTS = 20
 Lanes = NDArray[np.intp]
@@ -65,7 +66,7 @@ def simulate(
 ) -> tuple[Fault, ...]:
     """Run a kernel; what it writes stands in `memory`. The faults found, at most 20, none of them twice."""
     run = _Run(kernel, launch, scalars, memory)
-    several = max(1, TOGETHER // launch.threads)
+    several = max(1, min(TOGETHER // launch.threads, HELD // max(sum(launch.shared), 1)))
     with np.errstate(all="ignore"):
         for first in range(0, launch.blocks, several):
             run.blocks(first, min(several, launch.blocks - first))

@@ -12,15 +12,16 @@ from typing import Any
 
 import numpy as np
 
-from netc.codegen.c.interface import Interface, interfaces
-from netc.codegen.c.plan import WIDTHS
-from netc.codegen.c.source import c_source
+from netc.codegen.c.any_batch import number_at
+from netc.codegen.c.interface import Interface
+from netc.codegen.c.plan import ALIGNMENT
+from netc.codegen.c.source import c_source, room_at
+from netc.codegen.symbolic.sizes import batch_of
 from netc.netspec.errors import UserError
 from netc.runtime.backends.protocol import Array, Source
 from netc.runtime.c_compiler import compile_c
 from netc.runtime.cache.store import Cache
 
-ALIGNMENT = 64  # bytes
 NUMPY = {
     "f64": np.float64, "f32": np.float32, "bf16": np.float32, "i32": np.int32, "i64": np.int64, "ui32": np.uint32,
     "ui8": np.uint8, "i1": np.bool_,
@@ -44,13 +45,22 @@ class CLoaded:
             self._library = ctypes.CDLL(str(entry.path))
         except OSError as error:
             raise UserError(f"{entry.path} cannot be loaded ({error}); `netc cache clear`") from error
-        state, self._interfaces = interfaces(source.module)
-        self._fields = {name: n for n, name in enumerate(state)}
         made = c_source(source.module)
-        room = sum(-(-WIDTHS[r] * size // ALIGNMENT) * ALIGNMENT for r, size in made.sizes.items())
-        self._memory = np.empty(room + ALIGNMENT, np.uint8)
+        self._module, self._sizes, self._interfaces = source.module, made.sizes, made.interfaces
+        self._fields = {name: n for n, name in enumerate(made.state)}
+        self._memory = np.empty(0, np.uint8)
+
+    def _work(self, batch: int) -> ctypes.c_void_p:
+        """Memory for a call, which is kept until one of a larger batch wants more."""
+        room = room_at(self._sizes, batch) + ALIGNMENT
+        if self._memory.size < room:
+            self._memory = np.empty(room, np.uint8)
         begin = self._memory.ctypes.data
-        self._work = ctypes.c_void_p(begin + -begin % ALIGNMENT)
+        return ctypes.c_void_p(begin + -begin % ALIGNMENT)
+
+    def numbers(self, name: str, count: int) -> Array:
+        """An array of doubles that the library has, where it lies."""
+        return np.ctypeslib.as_array((ctypes.c_double * count).in_dll(self._library, name))
 
     def put(self, array: Array, axis: int | None = None) -> Array:
         """A copy; there is one device."""
@@ -67,10 +77,12 @@ class CLoaded:
         """Call; the arrays that are taken over come back as results."""
         i: Interface = self._interfaces[function]
         f = i.function
+        batch = batch_of(self._module.function(function), [a.shape for a in args]) or 1
+        shapes = [tuple(number_at(n, batch) for n in v.shape) for v in f.results]
         results = [
-            args[n] if n < i.donated else np.empty(v.shape, NUMPY[v.type.dtype]) for n, v in enumerate(f.results)
+            args[n] if n < i.donated else np.empty(shapes[n], NUMPY[v.type.dtype]) for n, v in enumerate(f.results)
         ]
-        given: list[Any] = [self._work]
+        given: list[Any] = [self._work(batch)]
         if i.stateful:
             fields = (ctypes.c_void_p * len(self._fields))()
             for n, name in i.fields.items():
@@ -78,6 +90,8 @@ class CLoaded:
             for n, name in i.result_fields.items():
                 fields[self._fields[name]] = results[n].ctypes.data
             given.append(fields)
+        if i.sized:
+            given.append(ctypes.c_size_t(batch))
         for n in i.names:
             t = f.params[n].type
             by_value = t.shape == () and n >= i.donated

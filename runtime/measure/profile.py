@@ -1,4 +1,5 @@
 """Where the time of a training step goes on IREE's CPU device: each dispatch, and the layer and phase that it is for.
+In emitted C (c_profile.py): each part.
 
 A dispatch counts for the place of its root: the product, convolution or reduction that it holds, or the elementwise
 operation that it is. What the compiler fused into it from other layers is named beside it and not split off, for no
@@ -15,7 +16,6 @@ import json
 import os
 import subprocess
 import tempfile
-import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
@@ -32,6 +32,7 @@ from netc.runtime.backends.protocol import Array
 from netc.runtime.cache.store import Cache
 from netc.runtime.compile import COMPILER, RUNTIME, compile_cached, version_of
 from netc.runtime.measure import dispatches
+from netc.runtime.measure.c_profile import profile_c, timed_steps
 from netc.runtime.measure.dispatches import Timed
 from netc.runtime.prepare import prepare
 from netc.runtime.session import DTYPES
@@ -48,8 +49,8 @@ MALLOC = dict(
 )
 LONGEST = 600  # seconds that the profiled steps may take
 ADVICE = (
-    "profile wants a target of IREE's cpu, got {got!r}; use `target=cpu`, or, for xla, jax.profiler around a session's "
-    "steps: IREE's CPU device alone tells the time of a dispatch here"
+    "profile wants a target of IREE's cpu, or c, got {got!r}; use `target=cpu`, or, for xla, jax.profiler around a "
+    "session's steps: no other tells the time of its parts here"
 )
 
 
@@ -139,16 +140,18 @@ def profile(
 
     `choices`: forms of convolutions as `netc tune` measured them.
 
-    Raises UserError for a target other than this machine's CPU through IREE.
+    Raises UserError for a target other than this machine's CPU through IREE, and C.
     """
-    if not (target.ahead and target.on_host):
+    if not (target.ahead and target.on_host) and target.engine != "c":
         raise UserError(ADVICE.format(got=target.word))
     prepared = prepare(program, target, cache, choices)
+    x, y = example_batch(program)
+    if target.engine == "c":
+        return Profile(program.net.spec.name, target.word, program.batch, steps, *profile_c(prepared, x, y, steps))
     session = Trainer(prepared)
     session.init(0)
-    x, y = example_batch(program)
     args = [*session.fetch().values(), x, y, np.asarray(1e-3, np.float32)]
-    plain = _plain(session, x, y, steps)
+    plain = median(timed_steps(session, x, y, steps))
     shown = replace(target, flags=(*target.flags, *dispatches.FLAGS))
     entry = compile_cached(prepared.source.text, shown, f"{program.net.spec.name} batch {program.batch}, places", cache)
     lists = dispatches.lists_of(entry.path.read_text(encoding="utf-8"), "train_step")
@@ -160,15 +163,6 @@ def profile(
     if not found:
         raise NetcError("the profile holds no dispatch of the program; report this with the net's name")
     return Profile(program.net.spec.name, target.word, program.batch, steps, plain, profiled, found)
-
-
-def _plain(session: Trainer, x: Array, y: Array, steps: int) -> float:
-    times = []
-    for _ in range(steps + 1):
-        begin = time.perf_counter()
-        session.train_step(x, y, 1e-3)
-        times.append(time.perf_counter() - begin)
-    return median(times[1:])
 
 
 def _run(

@@ -66,6 +66,20 @@ def test_a_mistake_is_a_sentence(netc, words, sentence):
     assert code == 2 and out == "" and sentence in err and err.count("\n") == 1, err
 
 
+@pytest.mark.parametrize("routine", [r for r in ROUTINES.values() if r.level > 1], ids=lambda r: r.name)
+def test_sizes_that_no_machine_holds_are_a_sentence(netc, routine):
+    sizes = [word for letter in routine.sizes for word in (f"-{letter}", "2000000000")]
+    code, out, err = netc("blas", "emit", routine.name, *sizes, "--target", "cpu")
+    assert code == 2 and out == "" and err.count("\n") == 1, err
+    assert f"{routine.name} wants operands of at most 1,100 GB, got " in err and f"by -{routine.sizes[0]} 2000" in err
+
+
+@pytest.mark.parametrize("routine", ["trmm", "symm", "trsm"])
+def test_what_a_large_machine_holds_ends(netc, routine):
+    code, out, err = netc("blas", "emit", routine, "-m", "100000", "-n", "90000", "--target", "cpu")
+    assert (code, err) == (0, "") and out.count("\n") < 3000
+
+
 def test_certificates_are_of_each_choice_of_letters(netc):
     code, out, err = netc("blas", "certify", "dsyrk", "-n", "2", "--trans", "t", "--target", "cpu", "--json")
     found = json.loads(out)

@@ -54,7 +54,7 @@ def test_cost_needs_no_device_where_ceilings_are_given(run):
         (("cost", "mnist-mlp", "--peak", "1"), "--peak and --bandwidth go together"),
         (("cost", "mnist-mlp", "--measure", *GIVEN), "wants --measure or given ceilings, got both"),
         (("cost", "mnist-mlp", "--target", "reference"), "a roofline wants a compiled target"),
-        (("profile", "mnist-mlp", "--target", "xla"), "profile wants a target of IREE's cpu, got 'xla'"),
+        (("profile", "mnist-mlp", "--target", "xla"), "profile wants a target of IREE's cpu, or c, got 'xla'"),
         (("profile", "mnist-mlp", "-o", "x.svg"), "-o wants a file FILE.html"),
         (("bench", "mnist-mlp", "--target", "reference,reference"), "wants each target once"),
         (("bench", "mnist-mlp", "--target", "reference", "--against", "tinygrad"), "`against` wants jax, torch"),

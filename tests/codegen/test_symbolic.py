@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 
 from netc.codegen.builder import Builder
+from netc.codegen.c.any_batch import USUAL, Share, Size, larger, number_at
+from netc.codegen.c.expressions import number
 from netc.codegen.ir import Module
 from netc.codegen.program import build
 from netc.codegen.symbolic.abstract import BatchMisfitError, abstracted
-from netc.codegen.symbolic.program import AnyBatchProgram, build_any_batch
+from netc.codegen.symbolic.program import build_any_batch
 from netc.codegen.symbolic.specialise import specialised
 from netc.codegen.text import text_of
 from netc.netspec.batch import BatchRange, parse_batch
@@ -18,7 +20,7 @@ from netc.netspec.recipe import Recipe
 from netc.netspec.spec import NetSpec
 from netc.netspec.types import TensorType
 from netc.runtime.cache.store import Cache
-from netc.runtime.prepare import prepare
+from netc.runtime.prepare import emit_text, prepare
 from netc.runtime.session import Session
 from netc.runtime.target import parse_target
 from tests.codegen.witness import parsed
@@ -45,11 +47,14 @@ def test_a_module_of_any_batch_is_that_of_each_batch(net, profile):
         parsed(text)
 
 
-@pytest.mark.parametrize("target", ["reference", "xla"])
-def test_it_evaluates_and_predicts_what_the_fixed_ones_do(net, target, tmp_path):
+@pytest.mark.parametrize("target", ["reference", "xla", "c"])
+def test_it_evaluates_and_predicts_what_the_fixed_ones_do(net, target, tmp_path, monkeypatch, request):
+    if target == "c":
+        request.getfixturevalue("c_compiler")
+        monkeypatch.setenv("CFLAGS", "-O1")
     cache, where = Cache(tmp_path), parse_target(target)
     session = Session(prepare(build_any_batch(net, Recipe(), BatchRange()), where, cache))
-    for batch in (1, 3) if target == "reference" else (3,):
+    for batch in (3,) if target == "xla" else (3, 1):
         fixed = Session(prepare(build(net, Recipe(), batch), where, cache))
         x = np.random.default_rng(batch).normal(size=(batch, *net.x.shape)).astype(np.float32)
         y = np.arange(batch, dtype=np.int32)
@@ -130,10 +135,24 @@ def test_a_batch_is_a_number_or_a_range():
             parse_batch(few)
 
 
-def test_c_has_one_batch(tmp_path):
+def test_a_size_of_c_is_decided_as_usual_and_equal_to_its_like_alone():
+    b = Size(0, 1)
+    assert (
+        str(b * 49) == "batch * 49" and f"{3 + b * 2}" == "(3 + batch * 2)" and (b * 6 // 3, b * 6 // b) == (b * 2, 6)
+    )
+    assert b * 49 == 49 * b != 49 * USUAL and b - b == 0 and b > 31 and {b * 2, b + b} == {b * 2}
+    assert str(larger(b * 4, 100)) == "(100 + batch * 4)" and number_at(3 + b, 5) == 8
+    assert Share(1.0, b) == 1.0 / USUAL and number(Share(1.0, b * 4), "f32") == "(float)(1.0 / (double)(batch * 4))"
+    for wrong in (lambda: b * b, lambda: (b + 1) // 2, lambda: b % 3, lambda: b**2, lambda: 7 // b):
+        with pytest.raises(BatchMisfitError):
+            wrong()
+
+
+def test_c_names_the_layer_that_wants_a_number(monkeypatch):
+    def refused(self):
+        raise BatchMisfitError("", "planted")
+
+    monkeypatch.setattr("netc.codegen.c.nests._Nest.lines", refused)
     program = build_any_batch(check(IMAGES), Recipe(), BatchRange())
-    assert isinstance(program, AnyBatchProgram)
-    with pytest.raises(
-        UserError, match=r"`batch=dynamic` wants cpu\[:NAME\].*, got c, whose programs are of one batch"
-    ):
-        prepare(program, parse_target("c"), Cache(tmp_path))
+    with pytest.raises(UserError, match=r"`batch` wants a number for images, got any: .* is not the same .*planted"):
+        emit_text(program, parse_target("c"))

@@ -2,7 +2,9 @@
 
 import ctypes.util
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
 
 from netc.kernels.gpu_text import cuda_text, opencl_text
@@ -10,6 +12,7 @@ from netc.kernels.launch import launch_of
 from netc.kernels.lean import kernels_of
 from netc.kernels.nvcc import checked_by_nvcc
 from netc.kernels.opencl_run import _opencl
+from netc.kernels.python import kernels_of as python_kernels
 from netc.kernels.run import run_once
 from netc.netspec.errors import NetcError, UserError
 from tests.kernels.cases import CASES, NAMES, agrees
@@ -40,7 +43,17 @@ extern "C" __global__ void saxpy(int N,
     )
 
 
+UNREAD = "@kernel\ndef k(x: Array[float32]):\n  i = global_idx.x\n  y = x[i]\n  z = 2.0 * x[i]\n  x[i] = z\n"
+
+
+def test_a_variable_that_nobody_reads_is_no_warning():
+    """It stays, since the read may be outside of the array; nvcc warned of it, which its check takes for a refusal."""
+    (kernel,) = python_kernels(UNREAD, "k.py")
+    assert "    const float y = x[i];\n    (void)y;\n    const float z" in cuda_text(kernel, ())
+
+
 def every_kernel():
+    yield from ((k, launch_of(k, 1, 8)) for k in python_kernels(UNREAD, "k.py"))
     yield from ((c.kernel, launch_of(c.kernel, c.grid, c.block)) for c in CASES)
     yield from ((k, launch_of(k, 1, 8)) for k in kernels_of(TEXT, "f.lean"))
 
@@ -80,6 +93,21 @@ def test_opencl_computes_every_type_operator_and_atomic(pocl):
         for name, array in simulated.results.items():
             assert array.tobytes() == done.results[name].tobytes(), (kernel.name, name)
     assert "__kernel void numbers_kernel(int N" in opencl_text(numbers, (8,))
+
+
+def test_opencl_takes_launches_from_several_threads(pocl):
+    """They share one kernel, which keeps the arguments that it was given last."""
+    case = CASES[NAMES.index("saxpy")]
+    size = len(case.arrays["x"])
+
+    def off(alpha):
+        numbers = {**case.numbers, "alpha": float(alpha)}
+        arrays = {**case.arrays, "x": np.full(size, alpha, np.float32), "y": np.zeros(size, np.float32)}
+        done = run_once(case.kernel, (case.grid, case.block), numbers, arrays, target="opencl")
+        return float(np.abs(done.results["result"][: numbers["N"]] - alpha * alpha).max())
+
+    with ThreadPoolExecutor(8) as pool:
+        assert not any(pool.map(off, range(1, 65)))
 
 
 def test_without_a_device_one_sentence_says_what_to_install(monkeypatch):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from netc.kernels.ir import KernelError
-from netc.kernels.launch import dims
+from netc.kernels.launch import dims, scalars_of
 from netc.kernels.lean import kernels_of as lean_kernels
 from netc.kernels.python import kernels_of
 from netc.kernels.words import Array, exp, float32, global_idx, int32, kernel
@@ -36,6 +36,9 @@ HEAD = "@kernel\ndef k(N: int32, alpha: float32, x: Array[float32], n: Array[int
         ("if N:\n  pass", 3, "wants a comparison, got a number"),
         ("x[0] = 1e300", 3, "at most 3.40282e+38, got 1e+300"),
         ("atomic_add(x, 0)", 3, "atomic_add wants 3 arguments, got 2"),
+        ("for i in range(4):\n  i = 3", 3, "i counts this loop and is assigned elsewhere; take another name"),
+        ("for i in range(4):\n  for i in range(2):\n    pass", 4, "i counts this loop and is assigned elsewhere"),
+        ("for i in range(4):\n  pass\nn[0] = i", 5, "i has no value on every way to here"),
     ],
 )
 def test_what_is_wrong_gets_one_sentence_and_its_line(body, line, sentence):
@@ -95,6 +98,31 @@ def test_a_grid_is_whole_sizes(grid):
     with pytest.raises(UserError, match="`grid` wants one to three whole sizes of 1 or more, got "):
         dims(grid, "grid")
     assert dims(np.int64(4), "grid") == (4, 1, 1) == dims(np.array([4, 1]), "grid")
+
+
+@kernel
+def twice_counted(x: Array[float32]):
+    for i in range(2):
+        x[i] += 1.0
+    for i in range(1, 4):
+        x[i] *= 3.0
+
+
+@pytest.mark.parametrize("target", ["simulate", "c"])
+def test_loops_in_a_row_have_one_name(target, c_compiler):
+    x = np.ones(4, np.float32)
+    twice_counted.launch(1, 1, target=target, x=x)
+    assert x.tolist() == [2, 6, 3, 3]
+
+
+@pytest.mark.parametrize("given", [1e39, -(10**400), np.float64(1e300)])
+def test_a_number_beyond_float32_is_refused(given):
+    (read,) = kernels_of(HEAD + "  x[0] = alpha\n", "k.py")
+    with pytest.raises(
+        UserError, match=r"k wants float for alpha, got -?1.*; write one of at most 3.40282e\+38, or inf"
+    ):
+        scalars_of(read, {"N": 1, "alpha": given})
+    assert scalars_of(read, {"N": 1, "alpha": -np.inf})["alpha"] == -np.inf
 
 
 def test_a_function_runs_in_place():

@@ -6,6 +6,7 @@ import pytest
 from netc.kernels.launch import launch_of, memory_of, scalars_of
 from netc.kernels.lean import kernels_of
 from netc.kernels.simulate import simulate
+from netc.kernels.watch import Watch
 
 HEAD = """
 kernelArgs Args(N: Nat)
@@ -119,3 +120,12 @@ def test_a_race_between_threads_that_do_not_go_together_is_seen(monkeypatch):
     monkeypatch.setattr("netc.kernels.simulate.TOGETHER", 8)
     found, _ = faults("out.set t 1.0")
     assert found[0][:2] == ("race", 1) and "thread 0 of block 1" in found[0][2] and "thread 0 of block 0" in found[0][2]
+
+
+def test_blocks_go_together_only_as_far_as_their_shared_memory_does(monkeypatch):
+    """48 kB in each of 65,536 blocks were 3 GB, and who touched them 60 GB."""
+    held = []
+    monkeypatch.setattr("netc.kernels.simulate.Watch", lambda size, threads: held.append(size) or Watch(size, threads))
+    monkeypatch.setattr("netc.kernels.simulate.HELD", 64)
+    found, given = faults("tile.set t 1.0\nlet v ← tile.get t\nout.set i v", grid=20, block=8, size=160)
+    assert not found and given["out"].all() and max(held[3:]) <= 64

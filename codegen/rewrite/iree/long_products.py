@@ -18,9 +18,11 @@ from itertools import pairwise
 from netc.codegen.builder import Builder
 from netc.codegen.ir import Function, Module, Op, Value
 from netc.codegen.rewrite.walk import each_function, rewrite
+from netc.netspec.types import TensorType
 
 LARGE, PIECE = 64 << 20, 16 << 20  # bytes of an operand: above the first it is cut into pieces of about the second
 NARROW = 64  # with an axis shorter than that, the product waits for memory whatever its order
+MOST = 1024  # pieces of a product: one of more is left whole, for its text would not end
 TILE = 16  # widths of pieces are multiples of what the backend packs together
 
 Ints = tuple[int, ...]
@@ -33,6 +35,8 @@ def cut_long_products(module: Module, large: int = LARGE, piece: int = PIECE) ->
         def visit(b: Builder, op: Op, operands: tuple[Value, ...]) -> Value | None:
             x, y = operands
             if any(op.attr("batch")) or not _worth(x, y, op.attr("contract"), large):
+                return None
+            if _count(x.type, y.type, op.attr("contract"), large, piece) > MOST:
                 return None
             return _product(b, x, y, op.attr("contract"), large, piece)
 
@@ -53,24 +57,51 @@ def _free(v: Value, joined: Ints) -> int:
     return size
 
 
+def _cut(
+    x: TensorType, y: TensorType, contract: tuple[Ints, Ints], large: int, piece: int
+) -> tuple[int, int, list[tuple[int, int]]]:
+    """The larger operand, 0 or 1, its longest axis, and where the pieces of that begin and end; one where it fits."""
+    side = int(y.bytes > x.bytes)
+    cut = (x, y)[side]
+    axis = max(range(len(cut.shape)), key=cut.shape.__getitem__)
+    length = cut.shape[axis]
+    return side, axis, _spans(length, -(-cut.bytes // piece)) if cut.bytes > large else [(0, length)]
+
+
+def _joined(side: int, axis: int, contract: tuple[Ints, Ints]) -> tuple[int | None, int | None]:
+    """The axis of each operand that is cut with an axis of one."""
+    if axis not in contract[side]:
+        return (axis, None) if side == 0 else (None, axis)
+    place = contract[side].index(axis)
+    return contract[0][place], contract[1][place]
+
+
+def _count(x: TensorType, y: TensorType, contract: tuple[Ints, Ints], large: int, piece: int) -> int:
+    """How many products a product becomes."""
+    count = 1
+    while True:
+        side, axis, spans = _cut(x, y, contract, large, piece)
+        if len(spans) == 1:
+            return count
+        count *= len(spans)
+        first = spans[0][1]
+        x, y = (
+            t if a is None else t._replace(shape=(*t.shape[:a], first, *t.shape[a + 1 :]))
+            for t, a in zip((x, y), _joined(side, axis, contract), strict=True)
+        )
+
+
 def _product(b: Builder, x: Value, y: Value, contract: tuple[Ints, Ints], large: int, piece: int) -> Value:
     """x y with the longest axis of the larger operand cut, until no operand is large or no axis can be cut."""
-    side = int(y.type.bytes > x.type.bytes)
-    cut = (x, y)[side]
-    if cut.type.bytes <= large:
-        return b.dot(x, y, contract)
-    axis = max(range(len(cut.shape)), key=cut.shape.__getitem__)
-    spans = _spans(cut.shape[axis], -(-cut.type.bytes // piece))
+    side, axis, spans = _cut(x.type, y.type, contract, large, piece)
     if len(spans) == 1:
         return b.dot(x, y, contract)
-    summed = axis in contract[side]
-    axes = tuple(c[contract[side].index(axis)] for c in contract) if summed else (axis, axis)
+    axes = _joined(side, axis, contract)
     parts = []
     for span in spans:
-        u = _slice(b, x, axes[0], *span) if summed or side == 0 else x
-        v = _slice(b, y, axes[1], *span) if summed or side == 1 else y
+        u, v = (w if a is None else _slice(b, w, a, *span) for w, a in zip((x, y), axes, strict=True))
         parts.append(_product(b, u, v, contract, large, piece))
-    if summed:
+    if None not in axes:
         return reduce(b.add, parts)
     before = sum(a not in contract[side] for a in range(axis))
     return b.concatenate(parts, before + side * (len(x.shape) - len(contract[0])))

@@ -12,18 +12,26 @@ from netc.runtime.measure.dispatches import Timed
 from netc.runtime.measure.profile import LayerTime, Profile
 from netc.traces.flame import Slice, Table, flame
 
-DISPATCHES = ("dispatch", "place", "ms", "share", "cores", "GFLOP/s")
+MEASURED = ("place", "ms", "share", "cores", "GFLOP/s")
+AT_ONCE = "of dispatches that ran at once each has an equal part"
+WORDS = {"c": ("part", "parts", "threads that wait for others count among the cores")}
+"""A target -> what its dispatches are called, one and several, and what is to be known of their times."""
 
 
 def lines(p: Profile) -> list[str]:
     """What was run, and where the time is that no dispatch has."""
+    _, several, known = _words(p)
     return [
         f"{p.net}, batch {p.batch}, {p.target}: a step takes {p.step * 1e3:.2f} ms; "
         f"{p.profiled * 1e3:.2f} ms with the profiler (medians of {p.steps})",
-        f"dispatches run in {p.busy * 1e3:.2f} ms of it: "
+        f"{several} run in {p.busy * 1e3:.2f} ms of it: "
         + ", ".join(f"{phase} {seconds * 1e3:.2f}" for phase, seconds in p.phases().items()),
-        "of dispatches that ran at once each has an equal part; GFLOP/s count products and convolutions only",
+        f"{known}; GFLOP/s count products and convolutions only",
     ]
+
+
+def _words(p: Profile) -> tuple[str, str, str]:
+    return WORDS.get(p.target, ("dispatch", "dispatches", AT_ONCE))
 
 
 def _rate(flops: int | None, seconds: float) -> str:
@@ -48,11 +56,12 @@ def _dispatch(d: Timed, busy: float) -> tuple[str, ...]:
 def tables(p: Profile, depth: int, top: int) -> tuple[Table, Table]:
     """By layer, and the slowest dispatches."""
     phases = tuple(p.phases())
+    one, several, _ = _words(p)
     heads = ("layer", *(f"{phase} ms" for phase in phases), "share", "GFLOP/s")
     layers = [_layer(layer, phases, p.busy) for layer in p.layers(depth)]
     return (
         Table("layers", heads, layers),
-        Table(f"the {min(top, len(p.dispatches))} slowest of {len(p.dispatches)} dispatches", DISPATCHES,
+        Table(f"the {min(top, len(p.dispatches))} slowest of {len(p.dispatches)} {several}", (one, *MEASURED),
               [_dispatch(d, p.busy) for d in p.dispatches[:top]]),
     )  # fmt: skip
 
@@ -64,7 +73,7 @@ def show(p: Profile, depth: int, top: int) -> None:
     for table in tables(p, depth, top):
         print_line("")
         print_line(table.title, "bold")
-        words = 2 if table.heads == DISPATCHES else 1
+        words = 2 if table.heads[1:] == MEASURED else 1
         columns = [Column(h, right=i >= words, fit="cut" if i < words else "keep") for i, h in enumerate(table.heads)]
         print_table(columns, table.rows)
 

@@ -48,6 +48,7 @@ def test_the_pieces_are_the_product(made, pieces):
         product((64, 200), (200, 64), (1, 0)),  # not large
         product((900, 8, 9), (900, 9, 70), (2, 1), ((0,), (0,))),  # by batch
         product((4, 900), (900, 64), (1, 0)),  # narrow: the memory's speed decides
+        product((20_000, 20_000), (20_000, 20_000), (1, 0)),  # a text of millions of pieces would not end
     ],
 )
 def test_what_would_gain_nothing_stays(made):

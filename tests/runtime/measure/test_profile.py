@@ -1,8 +1,11 @@
-"""One real profile of a small net; and the targets that have none."""
+"""Real profiles of a small net; and the targets that have none."""
 
 import pytest
 
+from netc.cli.views.profile import lines, tables
+from netc.codegen.c.source import c_source
 from netc.codegen.program import build
+from netc.codegen.rewrite.lower import lower
 from netc.netspec.check import check
 from netc.netspec.errors import UserError
 from netc.netspec.find import find
@@ -28,7 +31,20 @@ def test_every_dispatch_of_a_step_has_a_layer(program, compiled):
     assert [d.flops for d in product] == [2 * 4 * 784 * 10]
 
 
+def test_every_part_of_a_step_in_c_has_a_layer(program, compiled, c_compiler, monkeypatch):
+    monkeypatch.setenv("CFLAGS", "-O1")
+    found = profile(program, parse_target("c"), compiled, steps=3)
+    assert {layer.layer for layer in found.layers()} >= {"head", "loss"}
+    phases = found.phases()
+    assert min(phases["forward"], phases["vjp"], phases["update"]) > 0
+    assert 0 < sum(layer.total for layer in found.layers()) == pytest.approx(found.busy) and found.busy < found.profiled
+    (product,) = [d for d in found.dispatches if d.flops and d.site.loc == "head"]
+    assert (product.site.function, product.flops) == ("dot f32[4, 10]", 2 * 4 * 784 * 10)
+    assert lines(found)[1].startswith("parts run in ") and tables(found, 0, 3)[1].heads[0] == "part"
+    assert "net_tick" not in c_source(lower(program.module, "c")).text  # nobody pays for it who does not ask
+
+
 @pytest.mark.parametrize("word", ["xla", "reference", "vulkan", "cuda:sm_89"])
 def test_other_targets_are_refused_with_what_to_do(program, compiled, word):
-    with pytest.raises(UserError, match=f"wants a target of IREE's cpu, got '{word}'; use `target=cpu`"):
+    with pytest.raises(UserError, match=f"wants a target of IREE's cpu, or c, got '{word}'; use `target=cpu`"):
         profile(program, parse_target(word), compiled)
