@@ -17,7 +17,7 @@ from netc.netspec.epochs import in_steps
 from netc.netspec.errors import UserError
 from netc.netspec.feeding import Feeding
 from netc.netspec.preprocess import PLAIN, Preprocess
-from netc.netspec.recipe_fit import example_of, labelled
+from netc.netspec.recipe_fit import example_of, labelled, processes_of
 from netc.netspec.recipe_words import training_of, training_words
 from netc.netspec.spec import NetSpec
 from netc.netspec.vocabulary import options_of
@@ -203,9 +203,11 @@ def _net(request: TrainRequest, data: Dataset) -> CheckedNet:
     if request.classes is not None:
         return check(spec.with_classes(request.classes))
     outputs = not process and (len(data.classes) or len(data.columns.targets) or counted_classes(spec, data))
-    if outputs and (spec.classifies or (isinstance(data.train, MaskedSplit) and spec.head >= 0)):
-        spec = spec.with_classes(outputs)
-    return check(spec)
+    net = check(spec)
+    if not outputs or processes_of(net):  # a generative net keeps its head, and is told what it lacks
+        return net
+    fits = spec.classifies or (isinstance(data.train, MaskedSplit) and spec.head >= 0)
+    return check(spec.with_classes(outputs)) if fits else net
 
 
 def counted_classes(spec: NetSpec, data: Dataset) -> int:

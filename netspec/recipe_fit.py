@@ -47,8 +47,11 @@ def learning_misfits(net: CheckedNet, recipe: Recipe) -> Iterator[str]:
 
 
 def processes_of(net: CheckedNet) -> tuple[str, ...]:
-    """The processes that a net which is told a time can learn: without one its training means little."""
-    if not any(isinstance(at.layer, TimeFeatures) for at in net.walk()):
+    """The processes that a net which is told a time can learn: without one its training means little.
+
+    An id behind those of the tokens is a time too: no net for the next token has one.
+    """
+    if net.x.dtype == "f32" and not any(isinstance(at.layer, TimeFeatures) for at in net.walk()):
         return ()
     return tuple(word for word, cls in PROCESSES.items() if not [*cls().misfits(net.x, net.out)])
 

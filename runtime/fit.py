@@ -171,6 +171,13 @@ def _array_problems(config: RunConfig, data: Dataset) -> Iterator[str]:
     split, net, loss = data.train, config.net, config.recipe.loss
     assert isinstance(split, Examples | Batches)
     x = split.x if isinstance(split, Examples) else split.first[0]
+    if x.shape[1:] != net.x.shape and (fits := processes_of(net)):
+        yield (
+            f"{net.spec.name} is told a time, as generative models are, and no `process` was given; give "
+            f"`process={fits[0]}`, which makes what it sees, {_each(net.x.shape)}, of {data.name}, "
+            f"{_each(x.shape[1:])}"
+        )
+        return
     for name, array, want in (("x", x, net.x), ("y", split.labels, loss.target(net.out))):
         if array.shape[1:] != want.shape or array.dtype != DTYPES[want.dtype]:
             whose = f"the `input` of {net.spec.name}" if name == "x" else f"`loss={loss.kind}` of {net.spec.name}"

@@ -146,6 +146,8 @@ def test_what_is_refused(run, name, words, sentence):
             "tiny-dit --data digits",
             "got tiny-dit with [batch, 8, 8, 1]; give --process flow, which trains a generative",
         ),
+        ("tiny-branching --data rings", "no --process was given; give --process branching, which makes what it sees"),
+        ("tokens.toml --data text:book.txt", "give --process masked, which trains a generative model"),
         ("tiny-dit --data digits --guidance 2", "did you mean netc sample RUN --guidance?"),
         ("mnist-mlp --data digits --process flow", "choose such a net: tiny-dit, tiny-unet-diffusion"),
         ("tiny-gpt --data text:book.txt --heads 3", "got width 128, which is not divisible by 3 heads"),
