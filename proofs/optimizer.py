@@ -251,18 +251,17 @@ class _Comparison:
             stated = s.value(*self.at)
             self._locals([stated])
             form, r = self.equal.of(stated)
-            for n, d in enumerate(definitions[place:], place):
+            last = place + AFTER if place else len(definitions)
+            for d in definitions[place:last]:
                 if len(d.at) != 2:
                     continue
                 emitted = ("ref", d.name, self.at)
                 other, q = self.equal.of(emitted)
                 if other == form:
                     break
-                if place and n > place + AFTER:
-                    raise NetcError(f"{self.variant.name}: no value is shown to be {s.name} of the paper's sequence")
             else:
                 raise NetcError(f"{self.variant.name}: no value is shown to be {s.name} of the paper's sequence")
-            place = n + 1
+            place = definitions.index(d) + 1
             self.sequences.append(s)
             self.lemmas.append(
                 f"theorem {s.name}_is (L : Laws A) (H : Given A S P t) (i0 i1 : N) :\n"
