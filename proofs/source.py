@@ -19,13 +19,14 @@ def check_source(path: Path) -> Checked:
     if not it.library and not alone(text):
         raise UserError(
             f"a Lean with its library is wanted to check {path}, which does not begin with `prelude`, got {it.said}, "
-            f"which has none; {INSTALL}, or let the other check what netc reads: netc emit-lean {path}:NAME --check"
+            f"which has none; {INSTALL}, or let the other check what netc reads: netc emit-lean {path}:NAME "
+            "`check=True`"
         )
     answer = check(path)
     if not answer.holds and (missing := ABSENT.search(answer.messages)) and "import " in text:
         raise UserError(
             f"{path} wants its imports, got no {missing[1]} where {it.said} looks; run it in the folder of the project "
-            f"that has them: lake env netc show {path} --check"
+            f"that has them: lake env netc show {path} `check=True`"
         )
     return answer
 

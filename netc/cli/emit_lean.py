@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 @net_argument
 @net_options
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="Output file, which must not exist.")
-@click.option("--check", "ask", is_flag=True, help="Let Lean check the text against netc's constructors and options.")
+@click.option("--check", is_flag=True, help="Let Lean check the text against netc's constructors and options.")
 def emit_lean(
-    net: str, classes: int | None, input_: str | None, out: Path | None, ask: bool, **sizes: int | None
+    net: str, classes: int | None, input_: str | None, out: Path | None, check: bool, **sizes: int | None
 ) -> None:  # fmt: skip
     """Write NET's specification as Lean 4: `def net : NetSpec where ..`.
 
@@ -33,7 +33,7 @@ def emit_lean(
 
     if out is not None and out.exists():
         raise UserError(f"-o wants a new file, got {out}, which exists; give another name, or remove it first")
-    if ask:
+    if check:
         from netc.proofs.lean import lean
 
         lean()  # before any work
@@ -43,7 +43,7 @@ def emit_lean(
     else:
         write_whole(out, text)
         say(f"{out}  {len(text.encode()):,} bytes; view it with: netc show {out}")
-    if ask:
+    if check:
         _check(text)
 
 

@@ -26,7 +26,7 @@ COUNTED = "FLOPs are those of the forward pass on one example; a multiply-add co
 @click.option("--toml", is_flag=True, help="Print the spec as TOML.")
 @click.option("--dot", is_flag=True, help="Print the graph for Graphviz.")
 @click.option("--mermaid", is_flag=True, help="Print the graph for Mermaid.")
-@click.option("--check", "ask", is_flag=True, help="Let Lean itself check FILE.lean, if it finds the file's imports.")
+@click.option("--check", is_flag=True, help="Let Lean itself check FILE.lean, if it finds the file's imports.")
 @json_option
 def show(
     *,
@@ -37,7 +37,7 @@ def show(
     toml: bool,
     dot: bool,
     mermaid: bool,
-    ask: bool,
+    check: bool,
     as_json: bool,
     **sizes: int | None,
 ) -> None:
@@ -47,7 +47,7 @@ def show(
     forward pass on one example, 2 for each multiply-add. FILE.lean alone lists all its nets if it has several; one that
     cannot be read is listed with the reason, and the exit code is still 0; with --check it is 1 if Lean refuses a file.
     """
-    if ask:
+    if check:
         _check(net)
     forms = [
         word for word, given in (("--toml", toml), ("--dot", dot), ("--mermaid", mermaid), ("--json", as_json)) if given
