@@ -16,6 +16,7 @@ from netc.codegen.rewrite.group_forms import forward_grouped, input_grouped
 from netc.codegen.rewrite.kernel_forms import kernel_folded, kernel_outer
 from netc.codegen.rewrite.taps import Window, input_by_phase, padded, place, shifted, view, window_of
 from netc.codegen.rewrite.winograd import forward_winograd, input_winograd, kernel_winograd
+from netc.codegen.rewrite.winograd_stacked import forward_stacked, input_stacked, kernel_stacked
 from netc.netspec.types import TensorType
 
 Form = Callable[[Builder, Op, Value, Value], Value | None]
@@ -285,6 +286,7 @@ CONV_FORMS: dict[str, dict[str, Form]] = {
         "grouped": forward_grouped,
         "patches": forward_patches,
         "winograd": forward_winograd,
+        "winograd-stacked": forward_stacked,
         "widened": forward_widened,
     },
     "conv_input_grad": {
@@ -296,6 +298,7 @@ CONV_FORMS: dict[str, dict[str, Form]] = {
         "grouped": input_grouped,
         "patches": input_patches,
         "winograd": input_winograd,
+        "winograd-stacked": input_stacked,
         "widened": input_widened,
     },
     "conv_kernel_grad": {
@@ -306,6 +309,7 @@ CONV_FORMS: dict[str, dict[str, Form]] = {
         "outer": kernel_outer,
         "folded": kernel_folded,
         "winograd": kernel_winograd,
+        "winograd-stacked": kernel_stacked,
     },
 }
 

@@ -80,9 +80,11 @@ _FITS: dict[tuple[str, str], Fits] = {
     ("conv", "grouped"): _always,
     ("conv", "patches"): _side_by_side,
     ("conv", "winograd"): _winograd,
+    ("conv", "winograd-stacked"): _winograd,
     ("conv", "widened"): _always,
     ("conv_input_grad", "widened"): _always,
     ("conv_input_grad", "winograd"): _winograd,
+    ("conv_input_grad", "winograd-stacked"): _winograd,
     ("conv_input_grad", "direct"): _always,
     ("conv_input_grad", "depthwise"): _depthwise,
     ("conv_input_grad", "grouped"): _always,
@@ -91,6 +93,7 @@ _FITS: dict[tuple[str, str], Fits] = {
     ("conv_kernel_grad", "patches"): _side_by_side,
     ("conv_kernel_grad", "folded"): _strided,
     ("conv_kernel_grad", "winograd"): _winograd,
+    ("conv_kernel_grad", "winograd-stacked"): _winograd,
 }
 
 

@@ -115,7 +115,7 @@ FORM_TABLES: dict[ProfileName, tuple[FormRow, ...]] = {
         *_COMMON,
         *((op, lambda s: s.patches and s.inputs <= 4, "patches") for op in CONV_FORMS),
         ("conv", lambda s: s.taps == 1, "im2col"),
-        *((op, _shares, "winograd") for op in CONV_FORMS),
+        *((op, _shares, "winograd-stacked") for op in CONV_FORMS),
         ("conv", _packs, "shifted"),
         ("conv", lambda s: s.half and (s.inputs <= 4 or s.height >= 14), "widened"),
         ("conv", lambda s: s.inputs == 1, "shifted"),

@@ -61,7 +61,7 @@ def tap_line(b: Builder, m: Line) -> list[Value]:
     return [b.add(m0, half), b.mul(b.sub(m1, m2), 0.5), b.add(half, m3)]
 
 
-def _every_other(b: Builder, x: Value, axis: int, count: int) -> Line:
+def every_other(b: Builder, x: Value, axis: int, count: int) -> Line:
     """From a place on, every second element along an axis, `count` of them."""
 
     def line(first: int) -> Value:
@@ -92,7 +92,7 @@ def _stacked(b: Builder, parts: Sequence[Value], rows: int) -> Value:
     return b.concatenate([b.reshape(p, (1, rows, p.shape[-1])) for p in parts], 0)
 
 
-def _tiles(out: Pair) -> Pair:
+def tiles_of(out: Pair) -> Pair:
     """How many 2x2 tiles cover an output."""
     return -(-out[0] // 2), -(-out[1] // 2)
 
@@ -101,8 +101,8 @@ def _transformed(b: Builder, transform: Transform, x: Value, tiles: Pair, margin
     """T x Tᵀ at its 16 places, each [N, *tiles, C], of an image that zeros fill up to twice the tiles and a margin."""
     _, height, width, _ = x.shape
     x = b.pad(x, (0, 0, 0, 0), (0, 2 * tiles[0] + margin - height, 2 * tiles[1] + margin - width, 0))
-    bands = transform(b, _every_other(b, x, 1, tiles[0]))
-    return [v for band in bands for v in transform(b, _every_other(b, band, 2, tiles[1]))]
+    bands = transform(b, every_other(b, x, 1, tiles[0]))
+    return [v for band in bands for v in transform(b, every_other(b, band, 2, tiles[1]))]
 
 
 def _back(b: Builder, transform: Transform, products: Value, order: Sequence[int]) -> list[list[Value]]:
@@ -119,7 +119,7 @@ def _convolved(b: Builder, image: Value, w: Value, out: Pair, order: Sequence[in
     The transforms of bf16 numbers are no bf16 numbers: they and their products are float32.
     """
     image, w = (b.convert(v, summed(v.type.dtype)) for v in (image, w))
-    n, tiles = image.shape[0], _tiles(out)
+    n, tiles = image.shape[0], tiles_of(out)
     places = _transformed(b, image_line, image, tiles, 2)
     pixels = [places[4 * i + j] for i in order for j in order]  # `order` is its own inverse
     taps = [v for band in kernel_line(b, _one(b, w, 0)) for v in kernel_line(b, _one(b, band, 1))]
@@ -140,16 +140,20 @@ def forward_winograd(b: Builder, op: Op, x: Value, w: Value) -> Value:
     return _convolved(b, padded(b, x, win), w, win.out, FORWARD)
 
 
+def image_of_gradient(b: Builder, win: Window, dy: Value) -> Value:
+    """dy with zeros around it, as far as the reversed kernel sees from the pixels of the image."""
+    low = [2 - side[0] for side in win.padding]
+    high = [n + 2 - p - lo for n, p, lo in zip(win.size, win.out, low, strict=True)]
+    return b.pad(dy, (0, *low, 0), (0, *high, 0))
+
+
 def input_winograd(b: Builder, op: Op, dy: Value, w: Value) -> Value:
     """The gradient of the image of a convolution that `suits` says of: dy with the reversed kernel, over features.
 
     G (g2, g1, g0) is G (g0, g1, g2) with its ends exchanged: the kernel's transform is the forward's, computed once.
     """
     win = window_of(op, op.attr("size"), dy.shape[1:3], w.shape[:2])
-    low = [2 - side[0] for side in win.padding]
-    high = [n + 2 - p - lo for n, p, lo in zip(win.size, win.out, low, strict=True)]
-    image = b.pad(dy, (0, *low, 0), (0, *high, 0))
-    return _convolved(b, image, w, win.size, REVERSED)
+    return _convolved(b, image_of_gradient(b, win, dy), w, win.size, REVERSED)
 
 
 def kernel_winograd(b: Builder, op: Op, x: Value, dy: Value) -> Value:
@@ -159,7 +163,7 @@ def kernel_winograd(b: Builder, op: Op, x: Value, dy: Value) -> Value:
     """
     win = window_of(op, x.shape[1:3], dy.shape[1:3], op.attr("kernel"))
     x, dy = (b.convert(v, summed(v.type.dtype)) for v in (b.op("barrier", x), dy))
-    tiles = _tiles(win.out)
+    tiles = tiles_of(win.out)
     rows = dy.shape[0] * tiles[0] * tiles[1]
     pixels = _transformed(b, image_line, padded(b, x, win), tiles, 2)
     gradients = _transformed(b, gradient_line, dy, tiles, 0)

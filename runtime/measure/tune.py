@@ -156,7 +156,7 @@ def _estimate(op: Op, flops: int) -> float:
 
 NOTHING: frozenset[str] = frozenset()
 # for what IREE's CPU backend does with packed and with bf16 operands; `outer` is 17 times slower on XLA
-_FOR_CPU = frozenset({"outer", "widened"})
+_FOR_CPU = frozenset({"outer", "widened", "winograd-stacked"})
 LEFT_OUT: dict[ProfileName, frozenset[str]] = {"cpu": NOTHING, "gpu": _FOR_CPU, "xla": _FOR_CPU}
 # of a convolution in groups: see codegen/rewrite/group_forms.py
 LEFT_OUT_GROUPED: dict[ProfileName, frozenset[str]] = {"cpu": NOTHING, "gpu": frozenset({"direct"}), "xla": NOTHING}

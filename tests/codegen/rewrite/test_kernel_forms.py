@@ -36,15 +36,15 @@ def gradient(x, features, kernel=3, stride=1, padding=1, dtype="f32"):
         ("outer", gradient((128, 28, 28, 32), 32)),  # mnist-cnn's second convolution
         ("outer", gradient((8, 56, 56, 64), 64)),  # resnet34's first stage
         ("shifted", gradient((2, 28, 28, 32), 32)),  # few pixels
-        ("winograd", gradient((8, 28, 28, 128), 128)),
-        ("winograd", gradient((32, 32, 32, 128), 128)),
-        ("winograd", gradient((8, 28, 28, 64), 64)),  # the caches hold its transforms
+        ("winograd-stacked", gradient((8, 28, 28, 128), 128)),
+        ("winograd-stacked", gradient((32, 32, 32, 128), 128)),
+        ("winograd-stacked", gradient((8, 28, 28, 64), 64)),  # the caches hold its transforms
         ("shifted", gradient((32, 32, 32, 96), 96)),  # not these
         ("shifted", gradient((8, 28, 28, 32), 32)),
-        ("winograd", gradient((64, 2, 2, 512), 512)),
+        ("winograd-stacked", gradient((64, 2, 2, 512), 512)),
         ("shifted", gradient((32, 2, 2, 512), 512)),  # the kernel's transform is more than the products
         ("shifted", gradient((512, 1, 1, 512), 512)),  # three quarters of each tile are empty
-        ("winograd", gradient((8, 14, 14, 256), 256)),
+        ("winograd-stacked", gradient((8, 14, 14, 256), 256)),
         ("shifted", gradient((8, 149, 149, 32), 32)),  # odd: no block of it fits
         ("shifted", gradient((32, 112, 112, 64), 64)),  # 32 blocks
         ("shifted", gradient((1, 91, 91, 64), 64)),  # no even number of pixels to add first
@@ -100,14 +100,21 @@ def test_images_on_xla(kind, form, x, features, options):
     assert form_of("xla", op) == form
 
 
-@pytest.mark.parametrize("family", ["cpu", "xla"])
-def test_winograd_transforms_a_kernel_once(family):
+@pytest.mark.parametrize(("family", "kind"), [("cpu", "reshape"), ("xla", "concatenate")])
+def test_winograd_transforms_a_kernel_once(family, kind):
     """The input gradient takes the forward's G w Gᵀ, its places in another order."""
     made = lower(layer_module(Conv2d(512), TensorType((8, 8, 256)), 4), family).function("vjp")
-    kernels = [op for op in made.ops if op.kind == "concatenate" and op.result.shape == (16, 256, 512)]
+    kernels = [op for op in made.ops if op.kind == kind and op.result.shape == (16, 256, 512)]
     assert len(kernels) == 1
     readers = [op for op in made.ops if op.kind == "dot" and kernels[0].result in op.operands]
     assert sorted(op.result.shape[2] for op in readers) == [256, 512]
+
+
+def test_a_stacked_transform_is_two_operations_and_no_copies():
+    """What IREE makes a kernel of each: 16 places of a concatenation would be 16, and as many copies."""
+    made = lower(layer_module(Conv2d(128), TensorType((14, 14, 128)), 8), "cpu").function("vjp")
+    assert not [op for op in made.ops if op.kind == "concatenate"]
+    assert len([op for op in made.ops if op.kind == "dot"]) == 3
 
 
 @pytest.mark.parametrize(

@@ -107,9 +107,11 @@ def test_padding_that_makes_windows_fit_does_not_make_them_tile(family):
     assert dx.ravel().tolist() == [0.0, 1.0, 0.0]
 
 
+WINOGRAD = {"winograd", "winograd-stacked"}
 # what a form says of itself in its docstring
 ONE_GROUP = {
-    "im2col", "phase-shifted", "phase-im2col", "col2im", "convolution", "patches", "winograd", "outer", "folded",
+    "im2col", "phase-shifted", "phase-im2col", "col2im", "convolution", "patches", "winograd", "winograd-stacked",
+    "outer", "folded",
 }  # fmt: skip
 FITS = {
     ("conv", "shifted"): lambda g, i, o: g == 1,
@@ -123,7 +125,7 @@ def fits(kind, form, op):
     window, inputs, outputs, groups = geometry(op)
     if form == "patches" and not tiles(window):
         return False
-    if form == "winograd" and not suits(window, groups):
+    if form in WINOGRAD and not suits(window, groups):
         return False
     if form == "folded" and not folds(window, 1):
         return False
@@ -155,7 +157,7 @@ def test_every_form_is_the_op_that_it_replaces(kind, form, data):
     if form == "patches":
         sides = data.draw(st.tuples(*(st.integers(1, n) for n in x.shape[:2])))
         options |= {"kernel": sides, "stride": sides, "padding": "valid", "dilation": 1}
-    if form == "winograd":
+    if form in WINOGRAD:
         sides = data.draw(st.tuples(*(st.tuples(st.integers(1, 4), st.integers(1, 4)) for _ in "hw")))
         options |= {"kernel": 3, "stride": 1, "dilation": 1, "padding": sides, "groups": 1}
     if form == "folded":
@@ -175,7 +177,7 @@ def test_every_form_was_tried_with_every_geometry_it_takes():
         taken = []
         for groups, features in ((1, 4), (2, 4), (4, 4), (4, 8)):
             stride, padding = ((3, 2), "valid") if form == "patches" else ((2, 2 if form == "folded" else 1), "same")
-            plain = form == "winograd"
+            plain = form in WINOGRAD
             conv = Conv2d(features, 3 if plain else (3, 2), 1 if plain else stride, padding, groups=groups)
             function = layer_module(conv, x, 2).function("vjp")
             (op,) = [op for op in function.ops if op.kind == kind]
