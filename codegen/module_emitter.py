@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import netc.codegen.layers  # registers the rules  # noqa: F401
+from netc.codegen import choices
 from netc.codegen.averaging import averaged
 from netc.codegen.builder import Builder
 from netc.codegen.changed import change
@@ -23,7 +24,7 @@ from netc.codegen.norms import norm
 from netc.codegen.optim import rule_of
 from netc.codegen.process import answered, derived
 from netc.codegen.random import initial_values, step_key
-from netc.codegen.rules import AUXILIARY, Scope, emit
+from netc.codegen.rules import AUXILIARY, CHOICES, Scope, emit
 from netc.codegen.slots import KEY, SCALAR, Slot, averages_of, kept_of
 from netc.codegen.steps import Accumulation, Derived
 from netc.codegen.wrapping import followed, uphill
@@ -131,13 +132,15 @@ class ModuleEmitter:
         )  # fmt: skip
 
     def _added(self, b: Builder, found: Derived) -> Derived:
-        """What layers add to the loss, taken out of the states and put into the loss."""
+        """What layers add to the loss, taken out of the states and put into the loss; and what they tell of experts."""
+        told = choices.joined(b, found.state)
         added = {name: value for name, value in found.state.items() if name.endswith(AUXILIARY)}
         loss = found.loss
         with b.at("loss"):
             for own in added.values():
                 loss = b.add(loss, own)
-        return replace(found, loss=loss, state={n: v for n, v in found.state.items() if n not in added})
+        others = {n: v for n, v in found.state.items() if not n.endswith((AUXILIARY, CHOICES))}
+        return replace(found, loss=loss, state=others, choices=told)
 
     def _derive_by_chunks(self, b: Builder, held: dict[str, Value], x: Value, target: Value) -> Derived:
         """The same, the loss by chunks of tokens."""
@@ -172,13 +175,15 @@ class ModuleEmitter:
         y = TensorType((x.shape[0], *target.shape), target.dtype)
         constants = (Slot(SHARE, "constant", SCALAR),) if self.recipe.check_labels else ()
         return Accumulation(
-            self.recipe.accumulate, self.state, self._draws, constants, x, y, self._derive, self._frozen
-        )
+            self.recipe.accumulate, self.state, self._draws, constants, x, y, self._derive, self._frozen,
+            choices.experts_of(self.net, self.recipe.groups.freeze),
+        )  # fmt: skip
 
     def train_step(self, micro: Function | None = None) -> Function:
         """(state, x, y, lr) -> (state, loss, correct, grad_norm, param_norm), metrics of the incoming state.
 
-        With `micro`, the gradient is accumulated over calls of it.
+        Of a net with experts also expert_most and expert_least. With `micro`, the gradient is accumulated over calls of
+        it.
         """
         b = Builder("train_step")
         held = self._take(b, self.state)
@@ -212,6 +217,7 @@ class ModuleEmitter:
             with b.at("norms"):
                 metrics["grad_norm"] = norm(b, [found.grads[n] for n in params]) if total is None else total
                 metrics["param_norm"] = norm(b, [held[p.name] for p in self.net.params])
+        metrics |= choices.said(b, found.choices) if found.choices else {}
         results = [(s.name, new[s.name]) for s in self.state] + list({**metrics, **bad}.items())
         return replace(b.finish(results), donated=len(self.state))
 

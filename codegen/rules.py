@@ -20,6 +20,7 @@ Grads = dict[str, Value]
 Pull = Callable[[Value], tuple[Value, Grads]]
 
 AUXILIARY = "(loss)"  # among the states of an emission: a scalar that it adds to the loss of the step
+CHOICES = "(choices)"  # another, [E]: the share of the step's choices that fell on each of its experts here
 BLOCK = re.compile(r"block\d+")  # the parts that are recomputed on request: the copies that stages are made of
 
 
@@ -101,6 +102,7 @@ class Emitted:
 
     Names in `dparams` and `state` are relative to the layer, as in its signature. A state AUXILIARY is none: it is a
     scalar that is added to the loss, with the layer's share of the batch in it, and whose gradient `pull` adds to dx.
+    Nor is CHOICES, which is told and has no gradient.
     """
 
     y: Value

@@ -21,6 +21,7 @@ class Derived:
     correct: Value
     grads: Mapping[str, Value]
     state: Mapping[str, Value]
+    choices: Value | None = None  # [experts of all layers]: the share of a layer's choices that fell on each
 
 
 Derive = Callable[[Builder, dict[str, Value], Value, Value], Derived]
@@ -34,7 +35,8 @@ class Accumulation:
     part, x of the type `x` and y of the type `y`, whose loss and gradients are shares in the mean over the whole
     batch. Batch-norm statistics run per part, as everywhere in the field: each part is normalised by its own mean and
     variance, and the running ones are updated at each. Where the net draws (dropout), each part draws with a key of its
-    own: its number, counted through the whole run, stands for the step's. Parameters in `frozen` have no gradient.
+    own: its number, counted through the whole run, stands for the step's. Parameters in `frozen` have no gradient. The
+    choices among so many `experts` are told.
     """
 
     parts: int
@@ -45,6 +47,7 @@ class Accumulation:
     y: TensorType
     derive: Derive
     frozen: Collection[str] = ()
+    experts: int = 0
 
     @property
     def _trained(self) -> list[Slot]:
@@ -58,13 +61,18 @@ class Accumulation:
         held = [*self._slots("parameter"), *self._slots("teacher")]
         return [*held, *(self._slots("key") if self.draws else []), *self.constants]
 
+    @property
+    def _choices(self) -> list[TensorType]:
+        return [TensorType((self.experts,))] if self.experts else []
+
     def micro_step(self) -> Function:
         """(loss, correct, statistics, gradients; x, y, number; parameters, key) -> the first four, this part added.
 
-        `number` and `key` are there where the net draws.
+        `number` and `key` are there where the net draws. Behind `correct` are the choices where there are experts.
         """
         b = Builder("micro_step")
         loss, correct = b.parameter("loss", SCALAR), b.parameter("correct", SCALAR)
+        choices = [b.parameter("choices", t) for t in self._choices]
         statistics = {s.name: b.parameter(s.name, s.type) for s in self._slots("statistic")}
         sums = {s.name: b.parameter(f"gradient/{s.name}", s.type) for s in self._trained}
         x, y = b.parameter("x", self.x), b.parameter("y", self.y)
@@ -73,6 +81,7 @@ class Accumulation:
         found = self.derive(b, {**statistics, **constants, **number}, x, y)
         with b.at("accumulate"):
             results = [("loss", b.add(loss, found.loss)), ("correct", b.add(correct, found.correct))]
+            results += [("choices", b.add(c, found.choices)) for c in choices if found.choices]
             results += ({**statistics, **found.state}).items()
             results += [(f"gradient/{name}", b.add(total, found.grads[name])) for name, total in sums.items()]
         return replace(b.finish(results), private=True)
@@ -85,13 +94,16 @@ class Accumulation:
             if self.draws:
                 first = b.broadcast(b.mul(held["step"], self.parts), TensorType((self.parts,), "i32"), ())
                 stacked.append(b.add(first, b.iota(0, (self.parts,))))
-            begun = [b.constant(0, SCALAR), b.constant(0, SCALAR), *(held[n] for n in statistics)]
+            begun = [b.constant(0, t) for t in (SCALAR, SCALAR, *self._choices)]
+            begun += [held[n] for n in statistics]
             zeros = [b.constant(0, held[n].type) for n in params]
             constants = [held[s.name] for s in self._constants]
             loss, correct, *rest = b.loop(micro, self.parts, [*begun, *zeros], stacked, constants)
-        moves = [new is not given for given, new in zip(micro.params[2:], micro.results[2:], strict=False)]
+        choices = rest.pop(0) if self._choices else None
+        sums = 2 + len(self._choices)
+        moves = [new is not given for given, new in zip(micro.params[sums:], micro.results[sums:], strict=False)]
         state = {n: v if m else held[n] for n, v, m in zip(statistics, rest, moves, strict=False)}
-        return Derived(loss, correct, dict(zip(params, rest[len(statistics) :], strict=True)), state)
+        return Derived(loss, correct, dict(zip(params, rest[len(statistics) :], strict=True)), state, choices)
 
 
 def train_steps(step: Function, state: int, count: int) -> Function:

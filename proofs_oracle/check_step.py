@@ -23,7 +23,7 @@ from netc.netspec.spec import NetSpec
 from netc.netspec.wrapping import Wrapping
 from netc.proofs_oracle.compare import Comparison, central_differences, compare_all
 from netc.proofs_oracle.draws import FloatArray, generator
-from netc.proofs_oracle.reference import AGAINST_DIFFERENCE, AGAINST_JAX
+from netc.proofs_oracle.reference import AGAINST_DIFFERENCE, AGAINST_JAX, CHOICES
 from netc.proofs_oracle.references import optimizers
 from netc.proofs_oracle.references.averaging import average
 from netc.proofs_oracle.references.clipping import clipped
@@ -62,6 +62,7 @@ class _Witness:
     kept: optimizers.Kept
     slow: Tensors = field(default_factory=dict)  # Lookahead's, once a step was done
     seen: list[Tensors] = field(default_factory=list)  # parameters and statistics after each step
+    chosen: list[Any] = field(default_factory=list)  # the shares of experts in each part of the last batch
 
     def step(self, gradient: Any, x: FloatArray, target: Any) -> Tensors:
         """One step; gives the metrics by name, and leaves the new state."""
@@ -71,6 +72,7 @@ class _Witness:
         held = optimizers.points(recipe.optimizer, tuple(before[n] for n in names), self.kept)
         at = self.params = {**before, **dict(zip(names, held, strict=True))}
         loss, right, gradients = self._derive(gradient, x, target)
+        told = self.chosen
         gradients = used = {n: gradients[n] for n in names}
         if recipe.wrapping.sam:  # Foret et al. 2021, algorithm 1
             after, self.state = self.state, statistics
@@ -101,6 +103,9 @@ class _Witness:
         metrics: Tensors = {"loss": loss, "correct": right}
         if recipe.norms:
             metrics |= {"grad_norm": _norm(gradients), "param_norm": _norm(before)}
+        if told:
+            shares = np.mean(told, 0)
+            metrics |= {"expert_most": shares.max(), "expert_least": shares.min()}
         return metrics
 
     def frozen(self, parameter: str) -> bool:
@@ -119,10 +124,13 @@ class _Witness:
         """
         parts, gradients = self.case.recipe.accumulate, dict.fromkeys(self.params, np.zeros(()))
         loss = right = np.zeros(())
+        self.chosen = []
         for i, (some, wanted) in enumerate(zip(np.split(x, parts), np.split(target, parts), strict=True)):
             number = np.asarray(self.kept.steps * parts + i, np.int32)
             (found, (hits, new)), grads = gradient(self.params, self.state, some, wanted, KEY, number)
-            self.state = {**self.state, **new}
+            own = {n: v for n, v in new.items() if n != CHOICES}
+            self.chosen = [*self.chosen, new[CHOICES]] if CHOICES in new else []
+            self.state = {**self.state, **own}
             loss, right = loss + found / parts, right + hits
             gradients = {n: g + grads[n] / parts for n, g in gradients.items()}
         return loss, right, gradients

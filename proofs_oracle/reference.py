@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 Meaning = Callable[[Any, "Tensors", "Tensors", "Array", bool], "Applied"]
 
 AUXILIARY = "(loss)"  # among the new states: a scalar that the layer adds to the loss
+CHOICES = "(choices)"  # and the share [E] of a layer's choices that fell on each of its experts
 KEY, STREAM = "(key)", "(stream)"  # among the states of a layer that draws: ui32 [2], and the number of its stream
 DOCUMENTS = "(documents)"  # among the states, where documents are kept apart: the number of each token's, [batch, T]
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from netc.codegen.choices import METRICS as EXPERTS
 from netc.codegen.program import build
 from netc.netspec.errors import UserError
 from netc.netspec.recipe import TrainConfig
@@ -74,7 +75,7 @@ class Progress:
 
 
 ASKED = 0  # in place of the number of a signal: a callback asked to stop
-LOGGED = ("loss", "grad_norm", "param_norm")  # the metrics that are fetched after each step
+LOGGED = ("loss", "grad_norm", "param_norm", *EXPERTS)  # the metrics that are fetched after each step
 
 
 @dataclass(frozen=True)
@@ -305,10 +306,10 @@ def _steps(run: _Run, counter: Counter, ledger: Ledger, feeds: Iterator[Feed], s
         counter.settled = False
         found = run.session.train(feed, LOGGED)
         seconds = (time.perf_counter() - begin) / len(feed.rates)
-        nothing = [math.nan] * len(feed.rates)
-        columns = [found[n].tolist() if n in found else nothing for n in LOGGED]
-        for lr, loss, grad_norm, param_norm in zip(feed.rates.tolist(), *columns, strict=True):
-            done = StepDone(counter.step, epoch, loss, lr, grad_norm, param_norm)
+        count = len(feed.rates)
+        columns = [found[n].tolist() if n in found else [None if n in EXPERTS else math.nan] * count for n in LOGGED]
+        for lr, loss, *others in zip(feed.rates.tolist(), *columns, strict=True):
+            done = StepDone(counter.step, epoch, loss, lr, *others)
             ledger.add(done, seconds, waited / len(feed.rates))
             if not math.isfinite(loss):
                 what = f"the loss of step {counter.step}"

@@ -1,16 +1,17 @@
 """Tokenizing and feeding a text, beside the package tokenizers alone and a loader of nanoGPT's kind, in one run.
 
-    python scripts/bench_text.py [--megabytes 200] [--vocabulary 4096] [--repeats 3]
+    python scripts/bench_text.py [--megabytes 200] [--vocabulary 4096] [--repeats 3] [--page]
 
 A made text of that size is surveyed and tokenized by netc, and encoded by the package with the same tokenizer in parts
 of the same size; then batches are taken in turns from netc's split and from a memory map at random places, as nanoGPT's
 `get_batch` does (https://github.com/karpathy/nanoGPT, train.py). Prints a table, and the growth of the process's own
-memory (RssAnon of /proc/self/status) while netc tokenizes.
+memory (RssAnon of /proc/self/status) while netc tokenizes; `--page` writes docs/measurements/text.md.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 import tempfile
 import threading
@@ -20,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
+import netc
 from netc.netspec.augment import Augment
 from netc.runtime.data import subwords
 from netc.runtime.data.batches import Normalise, train_batches
@@ -27,6 +29,7 @@ from netc.runtime.data.corpus import Files, cut_for_words
 from netc.runtime.data.text import Reading, load_text, windowed
 from netc.runtime.data.windows import TextSplit
 
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "measurements" / "text.md"
 CONTEXT, BATCH, BATCHES = 1024, 12, 2_000
 WORDS, ALPHABET = 20_000, "etaoinshrdlucmfwypvbgkjqxz"
 
@@ -119,6 +122,7 @@ def main() -> None:
     parser.add_argument("--megabytes", type=int, default=200)
     parser.add_argument("--vocabulary", type=int, default=4096)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--page", action="store_true", help="write docs/measurements/text.md")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
         path, cache = Path(place) / "text.txt", Path(place) / "cache"
@@ -144,17 +148,26 @@ def main() -> None:
     us, them = statistics.median(ours), statistics.median(theirs)
     feeding, feeding_theirs = (statistics.median(column) for column in zip(*turns, strict=True))
     tokens = BATCH * CONTEXT * BATCHES / 1e6
-    print(f"a text of {size:.0f} MB, a BPE of {made_by.size:,} tokens; medians of {args.repeats} turns\n")
-    print("| what | netc | its peer | netc / peer |")
-    print("|---|---|---|---|")
-    print(f"| tokenize, MB/s | {size / us:.1f} | {size / them:.1f}, tokenizers alone | {them / us:.2f} |")
-    print(
+    load = " ".join(f"{n:.0f}" for n in os.getloadavg())
+    lines = [
+        "# Text: tokenizing and feeding", "",
+        f"{time.strftime('%Y-%m-%d')}, netc {netc.__version__}, {os.cpu_count()} processors, load at the end {load}. "
+        "Printed by",
+        f"`python scripts/bench_text.py --megabytes {args.megabytes} --vocabulary {args.vocabulary} --repeats "
+        f"{args.repeats}`: a made text of {size:.0f} MB, a BPE of {made_by.size:,} tokens, each with its peer in "
+        f"turns, medians of {args.repeats}.", "",
+        "| what | netc | its peer | netc / peer |",
+        "|---|---|---|---|",
+        f"| tokenize, MB/s | {size / us:.1f} | {size / them:.1f}, tokenizers alone | {them / us:.2f} |",
         f"| feed, million tokens/s | {tokens / feeding:.0f} | {tokens / feeding_theirs:.0f}, memory map as nanoGPT | "
-        f"{feeding_theirs / feeding:.2f} |"
-    )
-    print(f"\ntrain the BPE and tokenize: {training:.1f} s, memory grew by {first.grown / 1e6:.0f} MB")
-    print(f"open it again: {again:.2f} s")
-    print(f"characters: {size / by_character:.0f} MB/s, memory grew by {characters.grown / 1e6:.0f} MB")
+        f"{feeding_theirs / feeding:.2f} |", "",
+        f"- To train the BPE and tokenize took {training:.1f} s; memory grew by {first.grown / 1e6:.0f} MB.",
+        f"- To open it again took {again:.2f} s: the ids lie in the cache and are memory-mapped.",
+        f"- Characters: {size / by_character:.0f} MB/s; memory grew by {characters.grown / 1e6:.0f} MB.", "",
+    ]  # fmt: skip
+    print("\n".join(lines))
+    if args.page:
+        PAGE.write_text("\n".join(lines), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -27,10 +27,12 @@ from jaxlib.mlir.dialects import stablehlo
 from netc.codegen import evaluator
 from netc.codegen.program import Program, build
 from netc.codegen.text import text_of
-from netc.netspec.check import check
+from netc.netspec.check import CheckedNet, check
 from netc.netspec.errors import NetcError
 from netc.netspec.find import find
+from netc.netspec.process import PROCESSES, Generation
 from netc.netspec.recipe import Recipe
+from netc.netspec.recipe_fit import processes_of
 from netc.netspec.spec import NetSpec
 from netc.netspec.zoo import ZOO
 from netc.runtime.backends.protocol import Source
@@ -39,6 +41,7 @@ from netc.runtime.target import PLAIN
 
 FOLDER = Path(__file__).parent.parent / "docs" / "measurements"
 BATCH = 4
+CLASSES = 10  # of nets that are told one
 # the option as it is typed, and what of the recipe and of the program it sets
 OPTIONS: dict[str, tuple[dict[str, Any], int]] = {
     "none": ({}, 1),
@@ -89,14 +92,26 @@ def small(spec: NetSpec) -> NetSpec:
     """The net on an input that XLA compiles and runs in seconds."""
     if spec.dtype == "i32":
         return spec.with_input((min(32, *spec.input),))
+    if len(spec.input) != 3:
+        return spec
     side = min(SMALLEST.get(spec.name, 32), spec.input[0])
     return spec.with_input((side, side, spec.input[2]))
 
 
+def recipe_of(net: CheckedNet) -> Recipe:
+    """The default recipe; of a net that is told a time, of the first process that it can learn."""
+    word = next(iter(processes_of(net)), "")
+    if not word:
+        return Recipe()
+    process = PROCESSES[word]()
+    classes = CLASSES if process.conditional(net.x, net.out) else 0
+    return Recipe(loss=process.losses[0](), generation=Generation(word, label_count=classes))
+
+
 def made(spec: NetSpec, option: str) -> Program:
     """The program of a net with an option."""
-    changed, steps = OPTIONS[option]
-    return build(check(spec), replace(Recipe(), **changed), BATCH, steps_per_call=steps)
+    (changed, steps), net = OPTIONS[option], check(spec)
+    return build(net, replace(recipe_of(net), **changed), BATCH, steps_per_call=steps)
 
 
 def first_step(program: Program, source: Source) -> dict[str, Any]:
@@ -107,8 +122,10 @@ def first_step(program: Program, source: Source) -> dict[str, Any]:
     state = evaluator.run(program.module, "init", [seed], "f32")
     step = program.module.function("train_step")
     x, y = (step.params[step.names.index(n)].type for n in ("x", "y"))
-    classes = program.net.out.shape[-1]
+    classes = program.recipe.generation.label_count or program.net.out.shape[-1]
     image = rng.integers(0, classes, x.shape) if x.dtype == "i32" else rng.standard_normal(x.shape)
+    if program.recipe.generation.process == "branching":
+        image[..., -1] = np.arange(x.shape[1]) < 3  # elements in the first slots
     args = [*state, image.astype(np.int32 if x.dtype == "i32" else np.float32)]
     args += [rng.integers(0, classes, y.shape).astype(np.int32), np.float32(1e-3)]
     wanted = dict(zip(step.result_names, evaluator.run(program.module, "train_step", args, "f32"), strict=True))
@@ -163,7 +180,8 @@ def table(known: dict[str, dict[str, Any]]) -> str:
         "`same`: nothing but operations of StableHLO and `func`, and what comes back gives the same artefact. "
         "`-`: netc refuses the option for the net (no equal blocks). The last columns: one train step that XLA's CPU "
         "compiled from that text, on a small input, beside netc's evaluator on the program: relative differences. "
-        "`not run`: not tried. Where a batch norm of a deep net sees one pixel of 4 images, float32's rounding is "
+        "`not run`: not tried. A net that is told a time is trained by the first process that it can learn. "
+        "Where a batch norm of a deep net sees one pixel of 4 images, float32's rounding is "
         "enlarged through all layers after it: of mobilenet_v1 both are as far from float64.",
         "Printed by `python scripts/plain_stablehlo.py --write`.",
         "",

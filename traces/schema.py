@@ -293,7 +293,9 @@ class StepRecord(Record):
 
     `step` and `epoch` count from wherever the trainer starts; `loss` is the mean over the batch, `lr` the
     learning rate used, `grad_norm` and `param_norm` the Euclidean norms over all parameters. The four are
-    float32 values, rounded to it when the record is made, and may be non-finite.
+    float32 values, rounded to it when the record is made, and may be non-finite. Of a net with experts
+    `expert_most` and `expert_least` are the largest and the smallest share of a layer's choices that fell on one
+    expert; else None.
     """
 
     kind = "step"
@@ -303,6 +305,8 @@ class StepRecord(Record):
     lr: float
     grad_norm: float
     param_norm: float
+    expert_most: float | None = None
+    expert_least: float | None = None
 
     kinds = MappingProxyType(
         {
@@ -312,6 +316,8 @@ class StepRecord(Record):
             "lr": _FLOAT32,
             "grad_norm": _FLOAT32,
             "param_norm": _FLOAT32,
+            "expert_most": _PERHAPS_FLOAT32,
+            "expert_least": _PERHAPS_FLOAT32,
         }
     )
 

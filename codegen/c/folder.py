@@ -15,6 +15,7 @@ from string import Template
 from netc.codegen.c.expressions import C_TYPES
 from netc.codegen.c.interface import identifier
 from netc.codegen.c.source import CSource, c_source
+from netc.codegen.choices import METRICS as EXPERTS
 from netc.codegen.program import Program
 from netc.codegen.rewrite.lower import lower
 from netc.codegen.scanned import refuse_unscanned
@@ -25,6 +26,7 @@ from netc.netspec.types import BYTES, TensorType
 SAFE_DTYPES = {"f64": "F64", "f32": "F32", "i32": "I32", "i64": "I64", "ui32": "U32", "ui8": "U8", "i1": "BOOL"}
 GIVEN = {"f64": "<f8", "f32": "<f4", "i32": "<i4"}  # types of x and y that main.c reads, as NumPy says them
 STEP = ("loss", "correct", "grad_norm", "param_norm")
+_TOLD = {"TOLD_ROOM": ", told[2]", "TOLD": ", &told[0], &told[1]"}  # of main.c, whose trace leaves them out
 EVALUATION = ("loss", "correct", "count")
 
 
@@ -88,7 +90,13 @@ def trains(program: Program) -> bool:
     step, evaluation = program.module.function("train_step"), program.module.function("eval_step")
     held = len(program.state)
     taken = step.names[held:] == ("x", "y", "lr") and all(v.type.dtype in GIVEN for v in step.params[held:])
-    return taken and step.result_names[held:] == STEP and evaluation.result_names[-3:] == EVALUATION
+    said = step.result_names[held:]
+    return taken and said in (STEP, (*STEP, *EXPERTS)) and evaluation.result_names[-3:] == EVALUATION
+
+
+def tells_experts(program: Program) -> bool:
+    """Whether a step tells how its tokens choose among experts, too."""
+    return program.module.function("train_step").result_names[-len(EXPERTS) :] == EXPERTS
 
 
 def trains_images(program: Program) -> bool:
@@ -120,6 +128,7 @@ def _main(program: Program, source: CSource, origin: Origin) -> str:
         "Y_AFTER": _sizes(y, ", "), "X_NUMPY": GIVEN[x.dtype], "Y_NUMPY": GIVEN[y.dtype], "TENSORS": "".join(rows),
         "HEADER": _literal(json.dumps(digests)[1:-1] + ", "), "RECIPE": _literal(origin.recipe),
         "VERSION": origin.version, "ROUNDS": _rounds(),
+        **(_TOLD if tells_experts(program) else dict.fromkeys(_TOLD, "")),
         "NET": json.dumps(json.dumps(program.net.spec.name)), "SPEC": program.net.digest,
     }  # fmt: skip
     parts = {name.upper(): _support(f"{name}.c.in") for name in ("examples", "order", "checkpoint", "trace")}

@@ -28,4 +28,5 @@ def met(b: Builder, found: Derived, held: Mapping[str, Value], replicas: int, *,
         loss, correct = (b.over_replicas(v, replicas) for v in (found.loss, found.correct))
         moved = {} if synced else {n: v for n, v in found.state.items() if v is not held[n]}
         means = {n: b.div(b.over_replicas(v, replicas), float(replicas)) for n, v in moved.items()}
-    return replace(found, loss=loss, correct=correct, grads=grads, state={**found.state, **means})
+        choices = found.choices and b.over_replicas(found.choices, replicas)
+    return replace(found, loss=loss, correct=correct, grads=grads, state={**found.state, **means}, choices=choices)

@@ -6,7 +6,7 @@ import math
 
 from netc.codegen.builder import Builder
 from netc.codegen.ir import Value
-from netc.codegen.rules import AUXILIARY, Emitted, Grads, Scope, rule
+from netc.codegen.rules import AUXILIARY, CHOICES, Emitted, Grads, Scope, rule
 from netc.netspec.layers.experts import TopKGates
 from netc.netspec.types import TensorType
 
@@ -54,12 +54,14 @@ def emit_top_k_gates(b: Builder, layer: TopKGates, scope: Scope, x: Value) -> Em
         dg = b.sum(b.reshape(dy, wide.shape), (len(x.shape),))  # over its channels
         return _softmax_pull(b, soft, b.select(chosen, dg, 0.0) if one else dg)
 
-    factor = layer.balance * scope.share if scope.training else 0.0
-    if not factor:
+    if not (scope.training and scope.share):
         return Emitted(y, lambda dy: (gates_pull(dy), {}))
-    tokens = x.type.size // experts
-    p = b.op("barrier", soft) if one else _softmax(b, x)  # so that the sum for g and that for p stay apart in IREE 3.12
+    tokens, factor = x.type.size // experts, layer.balance * scope.share
     share = b.mul(b.sum(b.convert(chosen, x.type.dtype), rows), 1 / (tokens * layer.top))  # f
+    told = share if scope.share == 1 else b.mul(share, scope.share)
+    if not factor:
+        return Emitted(y, lambda dy: (gates_pull(dy), {}), {CHOICES: told})
+    p = b.op("barrier", soft) if one else _softmax(b, x)  # so that the sum for g and that for p stay apart in IREE 3.12
     dp = b.mul(b.broadcast(share, p), factor * experts / tokens)  # of factor E sum f P; f has no slope
     along = b.sum(b.mul(p, dp), (len(rows),))  # as the pullback has it: IREE 3.12 refuses another sum of p dp beside it
     loss = b.sum(along, rows)  # which is that sum itself, as P is a mean of p
@@ -67,4 +69,4 @@ def emit_top_k_gates(b: Builder, layer: TopKGates, scope: Scope, x: Value) -> Em
     def balanced_pull(dy: Value) -> tuple[Value, Grads]:
         return b.add(gates_pull(dy), _softmax_pull(b, p, dp)), {}
 
-    return Emitted(y, balanced_pull, {AUXILIARY: loss})
+    return Emitted(y, balanced_pull, {AUXILIARY: loss, CHOICES: told})

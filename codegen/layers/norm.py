@@ -128,10 +128,12 @@ def emit_instance_norm(b: Builder, layer: InstanceNorm, scope: Scope, x: Value) 
 @rule(LayerScale, each_token=True)
 def emit_layer_scale(b: Builder, layer: LayerScale, scope: Scope, x: Value) -> Emitted:
     """y = gamma x."""
-    gamma = b.broadcast(scope.param("gamma"), x)
+    own, shared = scope.param("gamma"), layer.shared
+    gamma = b.broadcast(b.reshape(own, ()), x, ()) if shared else b.broadcast(own, x)
 
     def layer_scale_pull(dy: Value) -> tuple[Value, Grads]:
-        dgamma = b.sum(b.mul(dy, x), tuple(range(len(x.shape) - 1)))  # dgamma[c] = sum of dy x
+        dgamma = b.sum(b.mul(dy, x), tuple(range(len(x.shape) - (not shared))))  # dgamma[c], or shared: sum of dy x
+        dgamma = b.reshape(dgamma, own.shape) if shared else dgamma
         return b.mul(dy, gamma), {"gamma": dgamma}  # dx = gamma dy
 
     return Emitted(b.mul(x, gamma), layer_scale_pull)

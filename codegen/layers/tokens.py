@@ -11,11 +11,13 @@ from netc.netspec.layers.tokens import (
     LearnedPositions,
     LearnedTokens,
     OnTokens,
+    PreviousToken,
     SelectToken,
     SpatialFlatten,
     SpatialUnflatten,
     TakeTokens,
 )
+from netc.netspec.types import TensorType
 
 
 def some_tokens(b: Builder, x: Value, start: int, stop: int) -> Value:
@@ -104,6 +106,40 @@ def emit_take_tokens(b: Builder, layer: TakeTokens, scope: Scope, x: Value) -> E
     """y = some tokens of x."""
     y = some_tokens(b, x, layer.start, layer.start + layer.count)
     return Emitted(y, lambda dy: (_among_zeros(b, dy, x, layer.start), {}))  # dx = dy, 0 for the others
+
+
+@rule(PreviousToken, apart=True)
+def emit_previous_token(b: Builder, layer: PreviousToken, scope: Scope, x: Value) -> Emitted:
+    """y[t] = x[t - 1], 0 where a sequence or a document begins."""
+    tokens = x.shape[1]
+
+    def begun(v: Value) -> Value:
+        return v if scope.begins is None else b.select(_inside(b, scope, x), v, 0.0)
+
+    def previous_token_pull(dy: Value) -> tuple[Value, Grads]:
+        return _among_zeros(b, some_tokens(b, begun(dy), 1, tokens), x, 0), {}  # dx[t] = dy[t + 1]
+
+    if tokens == 1:
+        return Emitted(b.constant(0, x.type), lambda dy: (b.constant(0, x.type), {}))
+    return Emitted(begun(_among_zeros(b, some_tokens(b, x, 0, tokens - 1), x, 1)), previous_token_pull)
+
+
+def _inside(b: Builder, scope: Scope, x: Value) -> Value:
+    """Whether a token of x is not the first of its document, i1 [B, T, D]."""
+    at = places(b, scope)
+    return b.compare("NE", b.broadcast(at, TensorType(x.shape, "i32"), (0, 1)), 0)
+
+
+@decoding_rule(PreviousToken, apart=True)
+def decode_previous_token(b: Builder, layer: PreviousToken, scope: Scope, x: Value) -> Emitted:
+    """The same, with the last known token [B, 1, D] as state."""
+    at = scope.decoding
+    assert at is not None
+    if at.whole:
+        y = emit_previous_token(b, layer, scope, x).y
+        return Emitted(y, no_pull, {"last": tokens_from(b, x, at.position, 1)})
+    y = scope.running("last")
+    return Emitted(y if scope.begins is None else b.select(_inside(b, scope, x), y, 0.0), no_pull, {"last": x})
 
 
 @rule(SelectToken)

@@ -12,6 +12,8 @@ PANELS = (
     ("Learning rate", "lr", False),
     ("Gradient norm", "grad_norm", True),
     ("Parameter norm", "param_norm", False),
+    ("Largest share of an expert", "expert_most", False),
+    ("Smallest share of an expert", "expert_least", False),
 )
 
 
@@ -50,4 +52,4 @@ def _called(what: str, name: str, runs: Sequence[object]) -> str:
 
 
 def _steps(trace: Trace, field: str) -> list[Point]:
-    return [(s.step, getattr(s, field)) for s in trace.steps]
+    return [(s.step, value) for s in trace.steps if (value := getattr(s, field)) is not None]

@@ -10,7 +10,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from netc.codegen.c.folder import c_files, trains_images
+from netc.codegen.c.folder import c_files, tells_experts, trains_images
 from netc.codegen.c.static import static_files
 from netc.codegen.program import Program
 from netc.netspec.errors import UserError
@@ -35,7 +35,7 @@ def web_page(program: Program, out: Path) -> Path:
     if out.suffix != ".html" or out.is_dir():
         raise UserError(f"`out` wants a file FILE.html, got {out}; name it so")
     name, shown = program.net.spec.name, program.net.out.shape[-1]
-    if not trains_images(program) or shown != CLASSES:
+    if not trains_images(program) or tells_experts(program) or shown != CLASSES:
         raise UserError(
             f"a page wants a classifier of images with ten classes and a step that main.c could call, got {name} with "
             f"{shown}; choose another net, as mnist-mlp"

@@ -100,6 +100,7 @@ from netc.netspec.layers.tokens import ChannelsToTokens as ChannelsToTokens
 from netc.netspec.layers.tokens import LearnedPositions as LearnedPositions
 from netc.netspec.layers.tokens import LearnedTokens as LearnedTokens
 from netc.netspec.layers.tokens import OnTokens as OnTokens
+from netc.netspec.layers.tokens import PreviousToken as PreviousToken
 from netc.netspec.layers.tokens import SelectToken as SelectToken
 from netc.netspec.layers.tokens import SpatialFlatten as SpatialFlatten
 from netc.netspec.layers.tokens import SpatialUnflatten as SpatialUnflatten

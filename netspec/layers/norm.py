@@ -166,7 +166,7 @@ class InstanceNorm(Layer):
 
 @dataclass(frozen=True)
 class LayerScale(Layer):
-    """y = gamma x, one gamma for each channel (the last axis), which starts at `start`.
+    """y = gamma x, one gamma for each channel (the last axis), or `shared` by all, which starts at `start`.
 
     Put last in a residual's body, a small start makes each block begin near the identity. Weight decay does not
     touch gamma (the ConvNeXt and CaiT recipes leave all tensors of one axis out). Source: Touvron et al. 2021, eq. 1.
@@ -174,14 +174,16 @@ class LayerScale(Layer):
 
     kind: ClassVar[str] = "layerScale"
     start: float = 1e-6
+    shared: bool = False
 
     def problems(self) -> Iterator[str]:
         """Options that no input could make right."""
         yield from want_finite(start=self.start)
 
     def signature(self, x: TensorType) -> Signature:
-        """gamma [C]."""
-        return Signature((ParamSpec("gamma", (channels_of(x),), Constant(self.start), decay=False),), (), x)
+        """gamma [C], or [1] where it is shared."""
+        count = 1 if self.shared else channels_of(x)
+        return Signature((ParamSpec("gamma", (count,), Constant(self.start), decay=False),), (), x)
 
     def label(self) -> str:
         """`layerScale 1e-06`."""

@@ -136,6 +136,21 @@ class TakeTokens(Layer):
 
 
 @dataclass(frozen=True)
+class PreviousToken(Layer):
+    """y[t] = x[t - 1] of [T, D], y[0] = 0: each token sees the one before it, the first of a document none.
+
+    Added to x by a gate it is the smear of modded-nanoGPT and nanochat (Karpathy 2025, gpt.py).
+    """
+
+    kind: ClassVar[str] = "previousToken"
+
+    def signature(self, x: TensorType) -> Signature:
+        """No parameters."""
+        want_tokens(self, x)
+        return Signature((), (), x)
+
+
+@dataclass(frozen=True)
 class SelectToken(Layer):
     """y[d] = x[index, d]: one token of [T, D]; -1 is the last. Token 0 is ViT's class token."""
 

@@ -180,6 +180,8 @@ def _unflatten(layer: SpatialUnflatten, x: TensorType) -> nn.Module:
 
 
 def _half_product(layer: HalfProduct, x: TensorType) -> nn.Module:
+    _refuse(layer, gates=layer.gates, factor=layer.factor != 1)
+
     def product(y: torch.Tensor) -> torch.Tensor:
         left, right = y.chunk(2, 1 if x.rank == 3 else -1)
         return left * right
@@ -213,7 +215,7 @@ MODULES: dict[type[Layer], Callable[[Any, TensorType], nn.Module]] = {
     BatchNorm: lambda layer, x: nn.BatchNorm2d(x.shape[2], layer.epsilon, layer.momentum),
     LayerNorm: _layer_norm,
     RMSNorm: lambda layer, x: _on_channels(nn.RMSNorm(x.shape[-1], layer.epsilon, layer.scale), x),
-    LayerScale: lambda layer, x: parts.Scaled(x.shape[-1], x.rank == 3),
+    LayerScale: lambda layer, x: parts.Scaled(1 if layer.shared else x.shape[-1], x.rank == 3),
     MaxPool: _max_pool,
     AvgPool: _avg_pool,
     GlobalAvgPool: lambda layer, x: parts.Mean((2, 3) if x.rank == 3 else (1,)),

@@ -24,8 +24,12 @@ def _window(layer: ChannelWindow, params: Tensors, state: Tensors, x: Array, tra
 
 
 def _half_product(layer: HalfProduct, params: Tensors, state: Tensors, x: Array, training: bool) -> Applied:
-    first, second = jnp.split(x, 2, axis=-1)
-    return first * second, {}
+    if not layer.gates:
+        first, second = jnp.split(x, 2, axis=-1)
+        return layer.factor * first * second, {}
+    gates, rest = x[..., : layer.gates], x[..., layer.gates :]
+    runs = jnp.split(rest, layer.gates, axis=-1)
+    return jnp.concatenate([layer.factor * gates[..., i : i + 1] * r for i, r in enumerate(runs)], -1), {}
 
 
 REFERENCES = (
@@ -61,8 +65,19 @@ REFERENCES = (
                 ),
                 (3,),
             ),
+            Case("gates", HalfProduct(2, 3.0), (3, 8)),
+            Case("one-gate", HalfProduct(1, -0.5), (5,), batch=1),
+            Case("as-many-gates", HalfProduct(3), (2, 6)),
             Case("evaluation", HalfProduct(), (4,), training=False),
         ),
-        (BadCase(HalfProduct(), (3, 5), "wants an even number of channels, got [batch, 3, 5]"),),
+        (
+            BadCase(HalfProduct(), (3, 5), "wants an even number of channels, got [batch, 3, 5]"),
+            BadCase(
+                HalfProduct(3), (3, 8), "wants gates=3 channels and a multiple of 3 behind them, got [batch, 3, 8]"
+            ),
+            BadCase(HalfProduct(3), (3,), "wants gates=3 channels and a multiple of 3 behind them, got [batch, 3]"),
+            BadCase(HalfProduct(-1), (4,), "gates wants 0 (as many as others) or a positive integer, got -1"),
+            BadCase(HalfProduct(2, float("inf")), (4,), "factor wants a finite number, got inf"),
+        ),
     ),
 )

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from netc.netspec.layers import MixtureOfExperts, TopKGates
-from netc.proofs_oracle.reference import AUXILIARY, BadCase, Case, Reference
+from netc.proofs_oracle.reference import AUXILIARY, CHOICES, BadCase, Case, Reference
 from netc.proofs_oracle.references.activation import activate
 
 if TYPE_CHECKING:
@@ -38,7 +38,10 @@ def balance_loss(scores: Array, chosen: Array, top: int) -> Array:
 
 
 def _added(balance: float, top: int, scores: Array, chosen: Array, training: bool) -> dict[str, Array]:
-    return {AUXILIARY: balance * balance_loss(scores, chosen, top)} if training and balance else {}
+    if not training:
+        return {}
+    told = {CHOICES: chosen.reshape(-1, scores.shape[-1]).mean(0) / top}
+    return {AUXILIARY: balance * balance_loss(scores, chosen, top), **told} if balance else told
 
 
 def _top_k_gates(layer: TopKGates, params: Tensors, state: Tensors, x: Array, training: bool) -> Applied:

@@ -207,6 +207,7 @@ REFERENCES = (
             Case("vector", LayerScale(1.0), (5,), batch=1),
             Case("one-channel", LayerScale(), (2, 2, 1)),
             Case("zeros", LayerScale(0.0), (6,), draw="kinks"),
+            Case("shared", LayerScale(0.5, shared=True), (3, 4)),
             Case("evaluation", LayerScale(), (3, 4), training=False),
         ),
         (

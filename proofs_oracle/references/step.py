@@ -37,7 +37,7 @@ from netc.netspec.regularisation import Regularisation
 from netc.netspec.spec import NetSpec
 from netc.netspec.toml import to_toml
 from netc.netspec.wrapping import Wrapping
-from netc.proofs_oracle.reference import AUXILIARY, KEY, STREAM, apply, under, within
+from netc.proofs_oracle.reference import AUXILIARY, CHOICES, KEY, STREAM, apply, under, within
 from netc.proofs_oracle.references import losses
 from netc.proofs_oracle.references.documents import numbered
 from netc.proofs_oracle.references.mixing import erased, mixture
@@ -130,9 +130,14 @@ def loss_and_gradients(net: NetSpec, recipe: Recipe) -> Callable[..., Any]:
 
 
 def parted(new: Mapping[str, Array], drawn: Mapping[str, Any]) -> tuple[Any, dict[str, Array]]:
-    """What layers add to the loss, and the states, of what a net leaves, without what was drawn."""
+    """What layers add to the loss, and the states, of what a net leaves, without what was drawn.
+
+    The shares of experts of all layers are one of these states, CHOICES.
+    """
     added = sum(value for name, value in new.items() if name.endswith(AUXILIARY))
-    return added, {n: value for n, value in new.items() if n not in drawn and not n.endswith(AUXILIARY)}
+    told = [value for name, value in new.items() if name.endswith(CHOICES)]
+    rest = {n: value for n, value in new.items() if n not in drawn and not n.endswith((AUXILIARY, CHOICES))}
+    return added, {**rest, CHOICES: jnp.concatenate(told)} if told else rest
 
 
 def taught(distilling: Distilling, state: Mapping[str, Array], x: Array, z: Array, mean: Array) -> Array:

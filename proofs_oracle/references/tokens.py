@@ -16,6 +16,7 @@ from netc.netspec.layers import (
     LearnedPositions,
     LearnedTokens,
     OnTokens,
+    PreviousToken,
     SelectToken,
     SpatialFlatten,
     SpatialUnflatten,
@@ -54,6 +55,12 @@ def _take_tokens(layer: TakeTokens, params: Tensors, state: Tensors, x: Array, t
 
 def _select_token(layer: SelectToken, params: Tensors, state: Tensors, x: Array, training: bool) -> Applied:
     return x[:, layer.index], {}
+
+
+def _previous_token(layer: PreviousToken, params: Tensors, state: Tensors, x: Array, training: bool) -> Applied:
+    first = places(state, x.shape[1]) == 0
+    before = jnp.roll(x, 1, axis=1)
+    return jnp.where(jnp.broadcast_to(first, x.shape[:2])[..., None], 0.0, before), {}
 
 
 def _channels_to_tokens(layer: ChannelsToTokens, params: Tensors, state: Tensors, x: Array, training: bool) -> Applied:
@@ -136,6 +143,16 @@ REFERENCES = (
             BadCase(TakeTokens(3), (2,), "wants at least 3 tokens, got [batch, 2]", "i32"),
             BadCase(TakeTokens(2, -1), (3, 4), "start wants an integer of at least 0, got -1"),
         ),
+    ),
+    Reference(
+        "previousToken",
+        _previous_token,
+        (
+            Case("sequence", PreviousToken(), (4, 3)),
+            Case("one-token", PreviousToken(), (1, 5), batch=1),
+            Case("two-back", Chain((PreviousToken(name="one"), Dense(3), PreviousToken(name="two"))), (5, 3)),
+        ),
+        (BadCase(PreviousToken(), (4,), "wants [batch, T, D], got [batch, 4]"),),
     ),
     Reference(
         "selectToken",

@@ -17,6 +17,7 @@ from netc.codegen.program import Program, build
 from netc.netspec.check import CheckedNet
 from netc.netspec.loss import CrossEntropy, Loss
 from netc.netspec.recipe import SGD, Recipe, TrainConfig
+from netc.netspec.recipe_fit import example_of, target_of
 from netc.proofs_oracle.draws import generator
 from netc.proofs_oracle.twin.script import Training, jax_script
 from netc.proofs_oracle.witness import compiled
@@ -78,7 +79,7 @@ def agreement(
     names = [s.name for s in program.kept]
     start = dict(zip((s.name for s in program.state), held, strict=True))
     same = all(np.array_equal(np.asarray(drawn[n]), start[n]) for n in names)
-    x, y = _batch(net, recipe.loss, batch)
+    x, y = _batch(net, recipe, batch)
     results = evaluator.run(program.module, "train_step", [*map(_wide, held), x, y, np.asarray(1.0)], "f64")
     state, (value, norm, _) = compiled(scope["train_step"].__wrapped__)(jax.tree.map(_wide, twin), x, y, 1.0)
     metrics = results[len(program.state) :]  # loss, correct, norms of gradient and parameters
@@ -94,11 +95,12 @@ def _wide(value: Any) -> Any:
     return array.astype(np.float64) if array.dtype == np.float32 else array
 
 
-def _batch(net: CheckedNet, loss: Loss, batch: int) -> tuple[Any, Any]:
-    rng, classes = generator(0, net.spec.name), net.out.shape[-1]
-    shape = (batch, *net.x.shape)
-    x = rng.standard_normal(shape) if net.x.dtype == "f32" else rng.integers(-1, classes + 1, shape).astype(np.int32)
-    return x, rng.integers(0, classes, (batch, *loss.target(net.out).shape)).astype(np.int32)
+def _batch(net: CheckedNet, recipe: Recipe, batch: int) -> tuple[Any, Any]:
+    rng, classes = generator(0, net.spec.name), recipe.generation.label_count or net.out.shape[-1]
+    shape, strange = (batch, *example_of(net, recipe).shape), not recipe.generation.process
+    least, most = (-1, classes + 1) if strange else (0, classes - 1)  # the last token of masked ones is the mask
+    x = rng.standard_normal(shape) if net.x.dtype == "f32" else rng.integers(least, most, shape).astype(np.int32)
+    return x, rng.integers(0, classes, (batch, *target_of(net, recipe).shape)).astype(np.int32)
 
 
 def _relative(got: Any, wanted: Any) -> float:

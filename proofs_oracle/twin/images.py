@@ -165,6 +165,14 @@ def _space_to_depth(w: Writer, layer: SpaceToDepth, path: str, x: TensorType) ->
     return [w.call("space_to_depth", "{}", layer.block)]
 
 
+def _half_product(w: Writer, layer: HalfProduct, path: str, x: TensorType) -> list[str]:
+    factor = "" if layer.factor == 1 else f"{layer.factor!r} * "
+    if not layer.gates:
+        return [f"{factor}jnp.multiply(*jnp.split({{}}, 2, -1))"]
+    gates, each = layer.gates, (x.shape[-1] - layer.gates) // layer.gates
+    return [f"{factor}jnp.repeat({{}}[..., :{gates}], {each}, -1) * {{}}[..., {gates}:]"]
+
+
 LEAVES: dict[type[Layer], LeafText] = {
     Conv2d: _conv2d,
     ConvTranspose2d: _conv_transpose2d,
@@ -180,7 +188,7 @@ LEAVES: dict[type[Layer], LeafText] = {
     BilinearUpsample: _bilinear,
     ChannelShuffle: _channel_shuffle,
     ChannelWindow: _channel_window,
-    HalfProduct: lambda w, layer, path, x: ["jnp.multiply(*jnp.split({}, 2, -1))"],
+    HalfProduct: _half_product,
     SpaceToDepth: _space_to_depth,
     DepthToSpace: lambda w, layer, path, x: [w.call("depth_to_space", "{}", layer.block)],
     Flatten: lambda w, layer, path, x: ["{}.reshape({}.shape[0], -1)"],

@@ -14,7 +14,7 @@ from typing import Any
 from netc.netspec.check import CheckedNet
 from netc.netspec.errors import UserError
 from netc.netspec.recipe import Recipe, TrainConfig
-from netc.netspec.recipe_fit import trained
+from netc.netspec.recipe_fit import example_of, trained
 from netc.netspec.types import Constant, Initializer, Normal
 from netc.netspec.vocabulary import option_parts_of, options_of
 from netc.proofs_oracle.references import optimizers
@@ -23,6 +23,7 @@ from netc.proofs_oracle.twin.forward import forward_text
 from netc.proofs_oracle.twin.losses import loss_call, loss_functions
 from netc.proofs_oracle.twin.mixing import changes_of
 from netc.proofs_oracle.twin.parts import averaged, clipped, followed, point, uphill
+from netc.proofs_oracle.twin.process import asked_of
 from netc.proofs_oracle.twin.schedules import factor_text
 from netc.proofs_oracle.twin.template import TEMPLATE
 
@@ -56,9 +57,16 @@ def jax_script(t: Training) -> str:
     functions, forward = forward_text(net, groups.is_frozen)
     rank = t.net.out.rank
     draws = step.Drawing(net.signature.draws, t.recipe.draws)
-    changes = changes_of(t.recipe, t.net.x, step.key_of(parts=parts > 1), streamed="def stream(" in functions)
-    loss = changes.loss(*(loss_call(t.recipe.loss, "logits", y) for y in ("y", "y[::-1]")))
-    evaluation = loss_call(t.recipe.loss.evaluated, "logits", "y")
+    key, streamed = step.key_of(parts=parts > 1), "def stream(" in functions
+    right = "logits.argmax(-1) == y" if rank == 1 else f"(logits.argmax(-1) == y).mean({_places(rank)})"
+    if t.recipe.generation.process:
+        changes, loss = asked_of(t.net, t.recipe, key, streamed=streamed)
+        evaluation, right = loss, "jnp.zeros(len(x))"
+    else:
+        changes = changes_of(t.recipe, t.net.x, key, streamed=streamed)
+        loss = changes.loss(*(loss_call(t.recipe.loss, "logits", y) for y in ("y", "y[::-1]")))
+        evaluation = loss_call(t.recipe.loss.evaluated, "logits", "y")
+    asks = "    seen, target, importance = asked(None, x, y)\n" if t.recipe.generation.process else ""
     tokens = t.net.x.dtype == "i32"
     begun = step.BEGUN if "init" in t.header.get("recipe", {}) else step.DRAWN
     s = t.config
@@ -66,7 +74,11 @@ def jax_script(t: Training) -> str:
         "NET": t.net.spec.name, "SEED": t.seed, "BATCH": s.batch, "EPOCHS": s.epochs, "LR": s.lr, "WARMUP": s.warmup,
         "FINAL": s.final, **({"PARTS": parts} if parts > 1 else {}),
     }  # fmt: skip
-    values |= {"CONTEXT": t.net.x.size} if tokens else {"CROP": t.crop, "FLIP": t.flip, "MEAN": t.mean, "STD": t.std}
+    values |= (
+        {"CONTEXT": example_of(t.net, t.recipe).size}
+        if tokens
+        else {"CROP": t.crop, "FLIP": t.flip, "MEAN": t.mean, "STD": t.std}
+    )
     values |= {
         "HEADER": dict(t.header),
         "PARAMETERS": {p.name: (p.shape, *_drawn(p.init), _decays(t.recipe, p.decay)) for p in t.net.params},
@@ -104,7 +116,9 @@ def jax_script(t: Training) -> str:
         **averaged(t.recipe.averaging),
         "<losses>": loss_functions(f"{loss} {evaluation}", rank),
         "<evaluation>": evaluation,
-        "<right>": "logits.argmax(-1) == y" if rank == 1 else f"(logits.argmax(-1) == y).mean({_places(rank)})",
+        "<right>": right,
+        "<asked>": asks,
+        "<evaluated>": "seen" if asks else "x",
         "<optimizer>": _optimizer(t.recipe),
         "<moments>": repr((*optimizers.moment_names(t.recipe.optimizer), *reference.script_moments)),
         **held,
@@ -115,7 +129,7 @@ def jax_script(t: Training) -> str:
     return re.sub("|".join(replaced), lambda mark: replaced[mark[0]], TEMPLATE)
 
 
-FORMS = ("averaging", "clipping", "groups", "mixing", "erasing", "wrapping", "regularisation")
+FORMS = ("averaging", "clipping", "generation", "groups", "mixing", "erasing", "wrapping", "regularisation")
 """Parts of a recipe that a script has."""
 
 SAME_RESULTS = ("remat", "remat_blocks", "scan_blocks", "chunked_loss")

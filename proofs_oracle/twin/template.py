@@ -113,7 +113,7 @@ def train_step(state, x, y, lr):
 @jax.jit
 def eval_step(state, x, y, weight):
     """Sums over a batch: loss, correct answers."""
-    logits, _ = forward(state["params"], state["statistics"], x, False)
+<asked>    logits, _ = forward(state["params"], state["statistics"], <evaluated>, False)
     return jnp.sum(<evaluation> * weight), jnp.sum((<right>) * weight)
 
 

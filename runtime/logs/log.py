@@ -15,7 +15,8 @@ Logged = StepRecord | EvalRecord | TimingRecord
 # what a record's fields are called in a log
 NAMES: Mapping[type[Logged], Mapping[str, str]] = {
     StepRecord: {"loss": "train/loss", "lr": "train/lr", "grad_norm": "train/grad_norm",
-                 "param_norm": "train/param_norm"},
+                 "param_norm": "train/param_norm", "expert_most": "train/expert_most",
+                 "expert_least": "train/expert_least"},
     EvalRecord: {"loss": "test/loss", "accuracy": "test/accuracy", "averaged_loss": "test/averaged_loss",
                  "averaged_accuracy": "test/averaged_accuracy"},
     TimingRecord: {"seconds": "time/step_seconds", "waited": "time/waited_seconds"},

@@ -20,6 +20,8 @@ class StepDone(NamedTuple):
     lr: float
     grad_norm: float
     param_norm: float
+    expert_most: float | None = None
+    expert_least: float | None = None
 
 
 class Ledger:

@@ -5,6 +5,7 @@ import numpy as np
 from netc.codegen.evaluator import run
 from netc.codegen.program import build
 from netc.netspec.check import check
+from netc.netspec.groups import Groups
 from netc.netspec.layers import Dense, MixtureOfExperts, TopKGates
 from netc.netspec.loss import MeanSquaredError
 from netc.netspec.recipe import SGD, Recipe
@@ -27,6 +28,35 @@ def test_the_router_of_one_expert_a_token_learns_without_a_balance_loss():
     after = run(program.module, "train_step", [*state, x, y, np.asarray(0.1)], "f64")
     at = [s.name for s in program.state].index("moe.both.chosen.router.kernel")
     assert np.abs(after[at] - state[at]).max() > 1e-5
+
+
+def test_a_step_tells_the_shares_of_the_fullest_and_the_emptiest_expert():
+    """Over all layers, and of the whole batch where it passes in parts; layers that are frozen are left out."""
+    moe = [MixtureOfExperts(3, e, 2, std=0.5, name=f"moe{e}") for e in (4, 6)]
+    net = check(NetSpec("moe", (5, 4), (*moe, Dense(3))))
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((4, 5, 4)), rng.integers(0, 3, (4, 5)).astype(np.int32)
+
+    def told(**options):
+        program = build(net, Recipe(SGD(), **options), 4)
+        state = run(program.module, "init", [np.array([0, 1], np.uint32)], "f64")
+        step = program.module.function("train_step")
+        found = dict(
+            zip(
+                step.result_names,
+                run(program.module, "train_step", [*state, x, y, np.asarray(0.1)], "f64"),
+                strict=True,
+            )
+        )
+        kernel = state[[s.name for s in program.state].index("moe4.both.chosen.router.kernel")]
+        return found["expert_most"], found["expert_least"], kernel
+
+    *both, kernel = told()
+    np.testing.assert_allclose(told(accumulate=2)[:2], both, rtol=1e-12)
+    chosen = np.argsort(-(x.reshape(-1, 4) @ kernel), axis=1)[:, :2]
+    shares = np.bincount(chosen.ravel(), minlength=4) / chosen.size
+    np.testing.assert_allclose(told(groups=Groups(freeze=("moe6",)))[:2], (shares.max(), shares.min()), rtol=1e-12)
+    assert both[0] >= shares.max() and both[1] <= shares.min()
 
 
 def test_scores_are_made_before_they_are_ranked():

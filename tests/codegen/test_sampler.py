@@ -57,9 +57,9 @@ NETS = {
         nn.MixtureOfExperts(6, 4, std=0.5),
     ),
     "nanochat": check(
-        find("tiny-nanochat", {"layers": 2, "heads": 2, "kv_heads": 1, "width": 8, "context": CONTEXT}).with_classes(
-            VOCABULARY
-        )
+        find(
+            "tiny-nanochat-gated", {"layers": 2, "heads": 2, "kv_heads": 1, "width": 8, "context": CONTEXT}
+        ).with_classes(VOCABULARY)
     ),
     "mamba": model(nn.MambaBlock(state=4, layers=2)),
 }

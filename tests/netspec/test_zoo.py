@@ -116,6 +116,7 @@ UNET_CONVS = sum(conv_count(*pair) for pair in ((1, 32), (32, 32), (64, 64), (64
 # tokens, and the shape of the logits
 LANGUAGE = {
     **dict.fromkeys(("tiny-gpt", "tiny-mamba", "tiny-llama", "tiny-moe", "tiny-nanochat"), (64, 65)),
+    "tiny-nanochat-gated": (64, 65),
     **dict.fromkeys(("gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl"), (1024, 50_257)),
     "tiny-mdm": (64, 128), "smollm2-135m": (2048, 49_152), "llama-3.2-1b": (8192, 128_256),
 }  # fmt: skip
@@ -148,6 +149,9 @@ DERIVED = {
     "tiny-moe": 65 * 128 + 4 * (128 * 256 + 128 * 128 + 8 * 3 * 128 * 128 + 128 * 8 + 2 * 128) + 128,
     # a table with two embeddings of values, their factors, and a head; 12 D^2 a block
     "tiny-nanochat": 65 * (128 + 2 * 128) + 2 * 128 + 65 * 128 + 4 * 12 * 128**2,
+    # no factors of values, but a gate of 12 channels a head in two blocks, of 24 and a strength for the token before,
+    # two factors in each block and one behind them
+    "tiny-nanochat-gated": 65 * (128 + 2 * 128) + 65 * 128 + 4 * 12 * 128**2 + 2 * 12 * 4 + 24 + 1 + 2 * 4 + 1,
     "mnist-linear": 784 * 10 + 10,
     "cifar-cnn": CONV + (32 + 32 + 64 + 64) + HEAD,
     "cifar-bn": CONV + 2 * (32 + 32 + 64 + 64) + HEAD,

@@ -54,6 +54,7 @@ class TrainView:
         self._waiting = Waiting(self._console, "preparing")
         self._bits = None if quiet else bits_of(data.test, data.tokenizer, config.recipe.loss)
         self.last: EvalRecord | None = None
+        self._experts = ""  # of the last step
         self._next = 0.0  # when the bar is next told of a step
         self._task = self._bar.add_task("train", total=None, loss="", pace="")
         self._pace = Pace(config.training.batch, examples_of(config.net, table=bool(data.columns.inputs)))
@@ -134,6 +135,8 @@ class TrainView:
 
     def _stepped(self, done: StepDone, seconds: float) -> None:
         now = time.monotonic()
+        if done.expert_most is not None:
+            self._experts = f"; experts got {done.expert_least:.0%} to {done.expert_most:.0%} of the last choices"
         if now >= self._next:
             self._next = now + 1 / REFRESH
             pace = self._pace.said(now, done.step + 1, self._console.width)
@@ -155,7 +158,7 @@ class TrainView:
         elif mean is not None:
             averaged += f", accuracy {mean:.2%}"
         bits = f" ({self._bits.short(record.loss)})" if self._bits else ""
-        self._say(f"epoch {record.epoch + 1:>3}: test loss {record.loss:.4f}{bits}{right}{averaged}")
+        self._say(f"epoch {record.epoch + 1:>3}: test loss {record.loss:.4f}{bits}{right}{averaged}{self._experts}")
 
 
 def _parts_said(recipe: Recipe) -> Iterator[str]:

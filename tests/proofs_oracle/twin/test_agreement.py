@@ -29,8 +29,9 @@ from netc.netspec.layers import (
     Repeat,
     ResidualBlock,
 )
-from netc.netspec.loss import CrossEntropy, Dice, DiceCrossEntropy, Focal
+from netc.netspec.loss import CrossEntropy, Dice, DiceCrossEntropy, Focal, MeanSquaredError
 from netc.netspec.mixing import Mixing
+from netc.netspec.process import Generation
 from netc.netspec.recipe import Recipe, TrainConfig
 from netc.netspec.regularisation import Regularisation
 from netc.netspec.spec import NetSpec
@@ -88,7 +89,9 @@ RESIZED = NetSpec(
         nn.Split((Conv2d(2, 1, activation="h-swish", name="a"), Identity(name="b")), (3, 5), name="split"),
         nn.ChannelWindow(0, 6, name="six"),
         nn.HalfProduct(name="product"),
+        nn.HalfProduct(1, 3.0, name="gate"),
         nn.LayerScale(0.5, name="scale"),
+        nn.LayerScale(0.5, shared=True, name="factor"),
         nn.SoftCap(2.0, name="cap"),
         nn.Dropout(0.3, name="drop"),
         Chain((nn.DropPath(0.4, name="path"), nn.Dropout(0.0, name="none")), name="inner"),
@@ -119,6 +122,7 @@ WINDOWS = NetSpec(
         nn.CrossAttention(2, 3, attention_dropout=0.2, name="cross"),
         nn.OnTokens(1, Dense(4, name="f"), Dense(4, name="g"), whole=True, name="whole"),
         nn.TakeTokens(2, 1, name="take"),
+        nn.PreviousToken(name="before"),
         nn.SelectToken(-1, name="last"),
         nn.PositionalEncoding(2, name="nerf"),
         Dense(1, activation="tanh", name="time"),
@@ -218,6 +222,27 @@ CHANGED = {
     "all": {"mixing": Mixing(0.8, 1.0), "erasing": Erasing(0.8, erasing_pixels=True), "accumulate": 2},
     "stated-rates": {"regularisation": Regularisation(0.3, 0.1)},
 }
+
+
+PROCESSES = {
+    "flow": Generation("flow", label_count=3, label_drop=0.5),
+    "ddpm": Generation("ddpm", predicts="v", noise_schedule="cosine", noise_steps=77, label_count=3),
+    "masked": Generation("masked"),
+}
+ASKED = NetSpec("asked", (4, 4, 4), (nn.TimeCondAdd(4, name="time"), Conv2d(2, 3, name="conv")))
+HIDDEN = NetSpec(
+    "hidden",
+    (7,),
+    (nn.TokenPositionEmbed(1001, 4, name="embed"), nn.TakeTokens(6, name="take"), Dense(9, name="head")),
+    dtype="i32",
+)
+
+
+@pytest.mark.parametrize("name", PROCESSES)
+def test_a_step_of_a_process_is_the_same(name):
+    spec, loss = (HIDDEN, CrossEntropy()) if name == "masked" else (ASKED, MeanSquaredError())
+    found = agreement(check(spec), batch=4, loss=loss, generation=PROCESSES[name], accumulate=2)
+    assert found.same_start and max(found.loss, found.grad_norm) < 1e-12 and found.worst < 1e-9, found
 
 
 DRAWS = [(name, 5) for name in CHANGED] + [(name, seed) for name in ("either", "all") for seed in (6, 2**40 + 7)]
