@@ -99,7 +99,7 @@ def begun_already(request: TrainRequest, plan: Plan, *, same_bits: bool = True) 
         held = on_target(held, config.target)
     if not same_bits:
         held = replace(held, devices=config.devices, mesh=config.mesh, shard=config.shard)
-    if config.memory_budget:  # which chose the run's blocks; they stay as they are
+    if config.memory_budget and not config.recipe.remat_blocks:  # it chose the run's, which stay
         config = replace(config, recipe=replace(config.recipe, remat_blocks=held.recipe.remat_blocks))
     if found := [*_differences(held.to_json(), config.to_json())]:
         raise UserError(

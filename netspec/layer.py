@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache
 from typing import Any, ClassVar, get_type_hints
 
+from netc.netspec.errors import SpecError
 from netc.netspec.types import LARGEST_NUMBER, ParamSpec, Signature, StateSpec, TensorType
 from netc.netspec.vocabulary import Vocabulary
 
@@ -59,7 +60,11 @@ class Layer(ABC):
 @lru_cache(maxsize=512)
 def _vocabularies(cls: type[Layer]) -> tuple[tuple[str, Vocabulary[Any]], ...]:
     """The fields whose type names the vocabulary that their words are from; an alias becomes the word."""
-    hints = get_type_hints(cls, include_extras=True)
+    try:
+        hints = get_type_hints(cls, include_extras=True)
+    except NameError as error:
+        said = f"{cls.__name__} states a field's type by {error.name!r}; import it at the top of its module"
+        raise SpecError((said,)) from error
     noted = ((f.name, v) for f in fields(cls) for v in getattr(hints[f.name], "__metadata__", ()))
     return tuple((name, v) for name, v in noted if isinstance(v, Vocabulary))
 

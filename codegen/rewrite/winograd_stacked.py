@@ -111,7 +111,7 @@ def input_stacked(b: Builder, op: Op, dy: Value, w: Value) -> Value:
 
 
 def kernel_stacked(b: Builder, op: Op, x: Value, dy: Value) -> Value:
-    """The gradient of the kernel of a convolution that `suits` says of."""
+    """The gradient of the kernel of a convolution that `suits` says of: NaN where dy's first number is not finite."""
     win = window_of(op, x.shape[1:3], dy.shape[1:3], op.attr("kernel"))
     x, dy = (b.convert(v, summed(v.type.dtype)) for v in (x, dy))
     first = b.reshape(b.slice(dy, (0,) * 4, (1,) * 4), ())

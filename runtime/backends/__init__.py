@@ -38,6 +38,7 @@ def check_device(target: Target, devices: int = 1, word: str = "devices") -> Non
 def _iree(source: Source, target: Target) -> Loaded:
     from netc.runtime.backends.iree import load_iree
 
+    refuse_elsewhere(target.word.partition(":")[2])
     return load_iree(source, target)
 
 

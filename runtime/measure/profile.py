@@ -27,6 +27,7 @@ from netc.codegen.program import Program
 from netc.codegen.rewrite.form_overrides import NO_OVERRIDES, FormOverrides
 from netc.netspec import child
 from netc.netspec.errors import NetcError, UserError
+from netc.runtime.backends import check_device
 from netc.runtime.backends.iree import MALLOPT, WORKER_STACK
 from netc.runtime.backends.protocol import Array
 from netc.runtime.cache.store import Cache
@@ -144,6 +145,7 @@ def profile(
     """
     if not (target.ahead and target.on_host) and target.engine != "c":
         raise UserError(ADVICE.format(got=target.word))
+    check_device(target)
     prepared = prepare(program, target, cache, choices)
     x, y = example_batch(program)
     if target.engine == "c":

@@ -123,7 +123,8 @@ def read_table(path: Path) -> Tuned:
     try:
         return _parsed(read_regular(path, LARGEST))
     except FileNotFoundError as error:
-        raise UserError(f"wants a table that `netc tune --to` wrote, got no such file: {path}") from error
+        said = f"wants a table that `netc tune --to` wrote, got no such file: {path}; write it with that"
+        raise UserError(said) from error
     except _DAMAGES as error:
         raise UserError(f"wants a table that `netc tune --to` wrote, got another file, {path} ({error})") from error
 

@@ -2,6 +2,7 @@
 
 import importlib.util
 import sys
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import pytest
 import netc
 from netc import layers as nn
 from netc.cli import main as entry
+from netc.netspec.errors import SpecError
 
 NET = "mnist-mlp"
 
@@ -170,3 +172,14 @@ def test_the_mistakes_that_click_finds_are_told_as_the_others(said):
     ):
         code, err = said(*words)
         assert code == 2 and err.startswith(sentence) and err.count("\n") == 1
+
+
+def test_a_layer_states_its_types_by_names_of_its_module():
+    @dataclass(frozen=True)
+    class Odd(nn.Flatten):
+        size: "Nowhere" = 3  # noqa: F821
+
+    with pytest.raises(
+        SpecError, match=r"^Odd states a field's type by 'Nowhere'; import it at the top of its module$"
+    ):
+        Odd()

@@ -12,7 +12,7 @@ from netc.proofs.forms import FORMS
 from netc.proofs.prove import checked, prove_rewrite
 
 # what is no form of sums and places: the operation itself, a conversion, a kernel turned round, tiles of an image
-OTHERS = {"direct", "widened", "convolution", "winograd"}
+OTHERS = {"direct", "widened", "convolution", "winograd", "winograd-stacked"}
 
 
 @pytest.mark.parametrize("name", rewrites.REWRITES)

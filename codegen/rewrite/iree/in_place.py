@@ -54,6 +54,8 @@ def _apart(function: Function, placed: frozenset[str]) -> Function:
     b.place(function.name)
     times = Counter(function.results)
     same = [n for n in wanted if results[n] not in drawn or times[results[n]] > 1]
+    if not same:
+        return function
     each = TensorType((len(same),))
     bounded = b.unary("tanh", b.convert(b.reshape(b.rows(function.params[0], 0, 1), ()), "f32"))
     below = b.op("barrier", b.sub(b.broadcast(bounded, each, ()), b.iota(0, each.shape, "f32")))
