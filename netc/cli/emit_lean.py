@@ -59,11 +59,11 @@ def _check(text: str) -> None:
 
 
 def say_answer(answer: Checked) -> None:
-    """Say Lean's answer, with its messages where it refuses; then the exit code is 1."""
+    """Say Lean's answer beside the output, with its messages where it refuses; then the exit code is 1."""
     if answer.holds:
-        say(f"Lean takes it, in {answer.seconds:.1f} s")
+        say(f"Lean takes it, in {answer.seconds:.1f} s", err=True)
         return
     for line in answer.messages[:2000].splitlines():
-        say(line)
-    say(f"Lean refuses it after {answer.seconds:.1f} s")
+        say(line, err=True)
+    say(f"Lean refuses it after {answer.seconds:.1f} s", err=True)
     click.get_current_context().exit(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -55,7 +56,8 @@ def write_library(as_json: bool, out: Path | None) -> None:
     if as_json:
         print_json({"format": 1, "subject": "the library", "lines": text.count("\n"), "checked": None})
         return
-    print_line(f"the library: {text.count('theorem ')} theorems; {text.count(chr(10)):,} lines of Lean")
+    theorems = len(re.findall("^(?:protected )?theorem ", text, re.MULTILINE))
+    print_line(f"the library: {theorems} theorems; {text.count(chr(10)):,} lines of Lean")
     print_line(f"written to {path}")
     print_line(
         "not checked: these are statements for Mathlib; proofs/lean has them with proofs, which each file begins with"

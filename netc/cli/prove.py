@@ -65,7 +65,7 @@ def prove(
     if Lean refuses it.
 
     Without NET, --optimizer KIND proves that the update that netc emits is the one that the optimizer's paper states,
-    for all inputs and options.
+    for all inputs and all options that are real numbers.
 
     --mathlib writes the statements for use with Mathlib, over its `CommRing` and `Finset.sum`, without proofs; without
     NET and --optimizer those of the library that proofs are made of.

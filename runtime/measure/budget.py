@@ -122,13 +122,17 @@ def _too_small(
     if len(order) == 1:
         how = "its plan, for it has no blocks to recompute"
     return (
-        f"`memory_budget` wants at least {_mb(plans[least])} for {what}, {how}, got {_mb(budget)}; give that, a "
+        f"`memory_budget` wants at least {_mb(plans[least])} for {what}, {how}, got {_exact(budget)}; give that, a "
         "smaller `batch`, or `accumulate` to take the batch in parts"
     )
 
 
 def _mb(count: int) -> str:
     return f"{-(-count // 10**5) / 10:.1f} MB"  # rounded up: what is said to be enough is
+
+
+def _exact(count: int) -> str:
+    return f"{count / 1e6:.6f}".rstrip("0").rstrip(".") + " MB"
 
 
 _NUMBERED = re.compile(r"(.*\D)(\d+)")

@@ -77,7 +77,7 @@ def test_a_net_without_blocks_has_one_plan(monkeypatch):
         return build(check(find("mnist-linear")), recipe, 2)
 
     assert fit_blocks(mlp, Recipe(SGD()), XLA, 100) == Fit((), 0, 100, 100, 0.0)
-    with pytest.raises(netc.UserError, match=r"its plan, for it has no blocks to recompute, got 0\.1 MB; give"):
+    with pytest.raises(netc.UserError, match=r"its plan, for it has no blocks to recompute, got 0\.000099 MB; give"):
         fit_blocks(mlp, Recipe(SGD()), XLA, 99)
 
 
