@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -25,6 +26,8 @@ def misfits(net: CheckedNet, recipe: Recipe, batch: int) -> Iterator[str]:
         yield "`document_mask` wants no teacher, which would see all documents at once, got `distill`; leave one out"
     if recipe.chunked_loss:
         yield from _chunks(net, recipe, batch // recipe.accumulate)
+    if recipe.remat_blocks:
+        yield from _unknown_blocks(net, recipe.remat_blocks)
     yield from learning_misfits(net, recipe)
     if recipe.wrapping.sam and recipe.scan_blocks:
         yield "`sam` wants no `scan_blocks`, got both: the step has each block twice; leave one of them out"
@@ -54,6 +57,17 @@ def processes_of(net: CheckedNet) -> tuple[str, ...]:
     if net.x.dtype == "f32" and not any(isinstance(at.layer, TimeFeatures) for at in net.walk()):
         return ()
     return tuple(word for word, cls in PROCESSES.items() if not [*cls().misfits(net.x, net.out)])
+
+
+def _unknown_blocks(net: CheckedNet, asked: tuple[str, ...]) -> Iterator[str]:
+    """Yield one sentence for each name of no layer; which layers are blocks that are trained, emission knows."""
+    paths = {at.path: None for at in net.walk()}
+    for name in asked:
+        if name not in paths:
+            near = difflib.get_close_matches(name, paths, n=3, cutoff=0.5)
+            top = ", ".join(path for path in paths if "." not in path)
+            do = f"did you mean {' or '.join(near)}?" if near else f"its own layers are {top}"
+            yield f"{net.spec.name}: `remat_blocks` wants blocks that are trained, got {name!r}; {do}"
 
 
 def _chunks(net: CheckedNet, recipe: Recipe, batch: int) -> Iterator[str]:
