@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
@@ -10,6 +9,7 @@ from netc.codegen.ir import Function
 from netc.codegen.location import location_of
 from netc.codegen.rules import block_of
 from netc.netspec.groups import within
+from netc.netspec.nearest import did_you_mean
 from netc.netspec.recipe import Recipe
 
 FEW = 8  # names in a sentence
@@ -49,7 +49,6 @@ def _paths(functions: Iterable[Function]) -> dict[str, None]:
 
 
 def _unknown(name: str, asked: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(asked, known, n=3, cutoff=0.5)
     shown = ", ".join(known[:FEW]) + (", .." if len(known) > FEW else "")
-    do = f"did you mean {' or '.join(near)}?" if near else f"its blocks are {shown}"
+    do = did_you_mean(asked, known, f"its blocks are {shown}")
     return f"{name}: `remat_blocks` wants blocks that are trained, got {asked!r}; {do}"

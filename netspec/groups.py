@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from netc.netspec.check import CheckedNet
 from netc.netspec.layer import part_names
+from netc.netspec.nearest import did_you_mean
 from netc.netspec.types import LARGEST_NUMBER, SMALLEST_NUMBER
 from netc.netspec.vocabulary import option
 
@@ -54,9 +54,8 @@ class Groups:
         paths = {".".join(parts[:i]): None for parts in split for i in range(1, len(parts))}
         for word, name in [*(("freeze", name) for name in self.freeze), *(("thaw", name) for name in self.thawing)]:
             if name not in paths:
-                near = difflib.get_close_matches(name, paths, n=3, cutoff=0.5)
                 top = ", ".join(path for path in paths if "." not in path)
-                do = f"did you mean {' or '.join(near)}?" if near else f"its own layers with parameters are {top}"
+                do = did_you_mean(name, paths, f"its own layers with parameters are {top}")
                 yield f"{net.spec.name}: `{word}` wants layers that have parameters, got {name!r}; {do}"
         if self.freeze and all(self.is_frozen(p.name) for p in net.params):
             yield f"{net.spec.name}: `freeze` leaves nothing to train, got {','.join(self.freeze)}; name fewer layers"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator
 from dataclasses import replace
 
 from netc.netspec.check import CheckedNet, check
 from netc.netspec.errors import UserError
 from netc.netspec.layers import ClassEmbed, TimeFeatures
+from netc.netspec.nearest import did_you_mean
 from netc.netspec.process import PROCESSES
 from netc.netspec.recipe import Recipe
 from netc.netspec.types import TensorType
@@ -61,12 +61,11 @@ def processes_of(net: CheckedNet) -> tuple[str, ...]:
 
 def _unknown_blocks(net: CheckedNet, asked: tuple[str, ...]) -> Iterator[str]:
     """Yield one sentence for each name of no layer; which layers are blocks that are trained, emission knows."""
-    paths = {at.path: None for at in net.walk()}
+    paths = [at.path for at in net.walk()]
     for name in asked:
         if name not in paths:
-            near = difflib.get_close_matches(name, paths, n=3, cutoff=0.5)
             top = ", ".join(path for path in paths if "." not in path)
-            do = f"did you mean {' or '.join(near)}?" if near else f"its own layers are {top}"
+            do = did_you_mean(name, paths, f"its own layers are {top}")
             yield f"{net.spec.name}: `remat_blocks` wants blocks that are trained, got {name!r}; {do}"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from types import MappingProxyType
@@ -13,6 +12,7 @@ from netc.netspec.lean.arguments import is_whole, shown
 from netc.netspec.lean.source import Built, Misread, Record, Value
 from netc.netspec.lean.switched import switched_notes, switched_options
 from netc.netspec.loss import LOSSES as NETC_LOSSES
+from netc.netspec.nearest import did_you_mean
 from netc.netspec.optimizers import OPTIMIZERS
 
 Role = Literal["taken", "refused", "part", "noted"]
@@ -204,9 +204,7 @@ def config_of(record: Record) -> LeanConfig:
     given: dict[str, Any] = {}
     for name, (value, at) in record.fields.items():
         if name not in FIELDS:
-            near = difflib.get_close_matches(name, FIELDS, n=3, cutoff=0.5)
-            do = f"did you mean {' or '.join(near)}?" if near else "leave it out"
-            raise Misread(at, f"a TrainConfig has no field {name!r}; {do}")
+            raise Misread(at, f"a TrainConfig has no field {name!r}; {did_you_mean(name, FIELDS, 'leave it out')}")
         what, read = TYPES[FIELDS[name].type]
         found = read(value)
         if found is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from netc.netspec.lean.source import LeanError, Misread, Record
 from netc.netspec.lean.tokens import tokens
 from netc.netspec.lean.tree import Definition, Name, Structure
 from netc.netspec.lean.values import arrows, counted, head
+from netc.netspec.nearest import did_you_mean
 from netc.netspec.text_file import read_text
 
 if TYPE_CHECKING:
@@ -174,6 +174,6 @@ def pick(file: LeanFile, name: str | None, kind: str = SPECS) -> Found:
             f"{file.path} holds no {kind} {name}; it is a function of {file.makers[name]}: "
             f"write `def {name}1 : {kind} := {name} ..` with values"
         )
-    near = difflib.get_close_matches(name[:60], [f.name for f in found][:2000], n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"it has {', '.join(f.name for f in found[:12])}"
+    names = [f.name for f in found]
+    hint = did_you_mean(name[:60], names[:2000], f"it has {', '.join(names[:12])}")
     raise UserError(f"{file.path} holds no {kind} {name[:60]}; {hint}")

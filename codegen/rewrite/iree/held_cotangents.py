@@ -34,6 +34,6 @@ def _held(function: Function) -> Function:
         return function
 
     def visit(b: Builder, op: Op, operands: tuple[Value, ...]) -> Value | None:
-        return b.op("barrier", b.op(op.kind, *operands, **dict(op.attrs))) if op.result in held else None
+        return b.op("barrier", b.again(op.kind, operands, dict(op.attrs))[0]) if op.result in held else None
 
     return rewrite(function, visit, ELEMENTWISE)
