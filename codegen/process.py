@@ -20,7 +20,16 @@ from netc.codegen.rules import Scope, emit, part_stream
 from netc.codegen.steps import Derived
 from netc.netspec.check import CheckedNet
 from netc.netspec.loss import Loss
-from netc.netspec.process import THOUSANDTHS, BranchingFlow, Ddpm, Flow, Generation, MaskedDiffusion, Process
+from netc.netspec.process import (
+    FLOOR,
+    THOUSANDTHS,
+    BranchingFlow,
+    Ddpm,
+    Flow,
+    Generation,
+    MaskedDiffusion,
+    Process,
+)
 from netc.netspec.recipe import Recipe
 from netc.netspec.types import TensorType
 
@@ -32,12 +41,32 @@ EVALUATED = (0x6E657463, 0x6576616C)  # the key of evaluations: always the same 
 
 
 @dataclass(frozen=True)
+class Velocity:
+    """What an answer x^ [B, H, W, C], the clean image, says of the velocity: (x_t - x^) w, w = 1 / max(t, FLOOR) [B]."""
+
+    mixed: Value
+    weight: Value
+
+    def of(self, b: Builder, answer: Value) -> Value:
+        """v = (x_t - x^) w."""
+        return b.mul(b.sub(self.mixed, answer), b.broadcast(self.weight, answer, (0,)))
+
+    def pull(self, b: Builder, dv: Value) -> Value:
+        """dx^ = -w dv."""
+        return b.mul(b.broadcast(b.unary("neg", self.weight), dv, (0,)), dv)
+
+
+@dataclass(frozen=True)
 class Posed:
-    """A batch as a question: the net's input x, its target, and the weight [B, T] of each token where they differ."""
+    """A batch as a question: the net's input x, its target, and the weight [B, T] of each token where they differ.
+
+    `velocity`, where the net answers an image and its velocity is judged.
+    """
 
     x: Value
     target: Value
     weight: Value | None = None
+    velocity: Velocity | None = None
 
 
 @dataclass(frozen=True)
@@ -111,7 +140,10 @@ def answered(
 
 def judge(b: Builder, loss: Loss, z: Value, posed: Posed) -> EmittedLoss:
     """The loss of a net's answer z [B, ..] to a question."""
-    weight = posed.weight
+    weight, velocity = posed.weight, posed.velocity
+    if velocity is not None:
+        of_velocity = emit_loss(b, loss, velocity.of(b, z), posed.target)
+        return EmittedLoss(of_velocity.each, lambda d: velocity.pull(b, of_velocity.pull(d)))
     if weight is None:
         return emit_loss(b, loss, z, posed.target)
     rows = weight.type.size
@@ -144,7 +176,7 @@ Rule = Callable[[Builder, Process, Drawing, Value, tuple[Value, ...], CheckedNet
 
 
 def _flow(b: Builder, flow: Flow, drawing: Drawing, x: Value, labels: tuple[Value, ...], net: CheckedNet) -> Posed:
-    """(1 - t) x + t e, against e - x."""
+    """x_t = (1 - t) x + t e, against e - x; of a net that answers x, against (x_t - x) / max(t, FLOOR)."""
     noise = drawing.normal(b, x.type)
     if flow.times == "uniform":
         time = drawing.chances(b)
@@ -155,7 +187,11 @@ def _flow(b: Builder, flow: Flow, drawing: Drawing, x: Value, labels: tuple[Valu
         time = b.constant(tuple(map(_logit_normal, spread(drawing.batch))), TensorType((drawing.batch,)))
     t = b.broadcast(time, x, (0,))
     mixed = b.add(b.mul(b.sub(1.0, t), x), b.mul(t, noise))
-    return Posed(seen(b, mixed, time, labels), b.sub(noise, x))
+    question = seen(b, mixed, time, labels)
+    if flow.flow_predicts == "v":
+        return Posed(question, b.sub(noise, x))
+    velocity = Velocity(mixed, b.div(1.0, b.maximum(time, FLOOR)))
+    return Posed(question, velocity.of(b, x), velocity=velocity)
 
 
 def _logit_normal(u: float) -> float:

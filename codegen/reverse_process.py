@@ -15,7 +15,7 @@ from netc.codegen.process import Drawing, ranks, thousandths
 from netc.codegen.random import step_key, words
 from netc.codegen.rules import part_stream
 from netc.codegen.slots import SCALAR, STEP
-from netc.netspec.process import BranchingFlow, Ddpm, Flow, MaskedDiffusion, Process
+from netc.netspec.process import FLOOR, BranchingFlow, Ddpm, Flow, MaskedDiffusion, Process
 from netc.netspec.types import DType, TensorType
 
 STREAM = part_stream(0, "(generator)")
@@ -87,21 +87,29 @@ def _scaled(b: Builder, factor: Value, x: Value) -> Value:
 
 
 def _flow(samples: Samples, flow: Flow) -> ReverseProcess:
-    """dx/dt = v(x, t) from t = 1 to 0 in equal steps: Euler's method, or Heun's, which asks the net twice."""
-    count = samples.drawn.steps
-    rows = {
-        "time": tuple(1 - i / count for i in range(count)),
-        "next": tuple(1 - (i + 1) / count for i in range(count)),
-    }
+    """dx/dt = v(x, t) from t = 1 to 0 in equal steps: Euler's method, or Heun's, which asks the net twice.
+
+    Of a net that answers the data x^: v = (x - x^) / max(t, FLOOR), as in training.
+    """
+    count, of_data = samples.drawn.steps, flow.flow_predicts == "x"
+    times = [1 - i / count for i in range(count + 1)]
+    rows = {"time": tuple(times[:-1]), "next": tuple(times[1:])}
+    if of_data:
+        weights = [1 / max(t, FLOOR) for t in times]
+        rows |= {"weight": tuple(weights[:-1]), "next_weight": tuple(weights[1:])}
+
+    def velocity(b: Builder, x: Value, given: Given, at: str, weight: str) -> Value:
+        y = given.answer(x, given.rows[at])
+        return _scaled(b, given.rows[weight], b.sub(x, y)) if of_data else y
 
     def step(b: Builder, x: Value, given: Given) -> Value:
         time, following = given.rows["time"], given.rows["next"]
         length = b.sub(following, time)
-        slope = given.answer(x, time)
+        slope = velocity(b, x, given, "time", "weight")
         moved = b.add(x, _scaled(b, length, slope))
         if samples.drawn.method != "heun":
             return moved
-        mean = b.mul(b.add(slope, given.answer(moved, following)), 0.5)
+        mean = b.mul(b.add(slope, velocity(b, moved, given, "next", "next_weight")), 0.5)
         return b.add(x, _scaled(b, length, mean))
 
     return ReverseProcess(rows, {}, _noise(samples), step)

@@ -69,24 +69,31 @@ class Process(ABC):
 
 
 TIMES = ("uniform", "logit-normal")
+FLOWN = ("v", "x")  # what a flow's net may predict
+FLOOR = 0.05  # the least t by which the distance of x_t to a predicted image is divided
 
 
 @dataclass(frozen=True)
 class Flow(Process):
-    """Rectified flow: x_t = (1 - t) x + t e, and the net answers dx_t/dt = e - x; e is noise, t in (0, 1).
+    """Rectified flow: x_t = (1 - t) x + t e, and the net answers v = dx_t/dt = e - x; e is noise, t in (0, 1).
 
-    `times` uniform, or logit-normal: t = 1 / (1 + exp(-n)), n standard normal. Sources: Liu et al. 2023, eq. 1; Lipman
-    et al. 2023; for the times Esser et al. 2024, section 3.1. Any noise will do here: netc's is a sum of eight
-    uniforms, of mean 0 and deviation 1, the same bits on every backend.
+    `times` uniform, or logit-normal: t = 1 / (1 + exp(-n)), n standard normal. With `flow_predicts` x the net answers
+    the image x^ in place of v, and what is judged and followed is still the velocity, (x_t - x^) / max(t, 0.05); a net
+    of fewer channels than the image has numbers cannot carry its noise, but may carry the image. Sources: Liu et al.
+    2023, eq. 1; Lipman et al. 2023; for the times Esser et al. 2024, section 3.1; for x Li and He 2025 (Back to
+    Basics: Let Denoising Generative Models Denoise), algorithms 1 and 2, whose t is 1 - t. Any noise will do here:
+    netc's is a sum of eight uniforms, of mean 0 and deviation 1, the same bits on every backend.
     """
 
     kind: ClassVar[str] = "flow"
     methods: ClassVar[tuple[str, ...]] = ("euler", "heun")
     times: str = "uniform"
+    flow_predicts: str = "v"
 
     def problems(self) -> Iterator[str]:
-        """A word that there is not."""
+        """Words that there are not."""
         yield from _one_of("times", self.times, TIMES)
+        yield from _one_of("flow_predicts", self.flow_predicts, FLOWN)
 
 
 PREDICTED = ("epsilon", "v", "x0")
@@ -234,6 +241,9 @@ class Generation:
         "", "Train a generative model: rectified flow, diffusion, masked tokens or branching flow.", later=True
     )
     times: str = option(Flow.times, "Distribution of times (flow): uniform or logit-normal.", later=True)
+    flow_predicts: str = option(
+        Flow.flow_predicts, "What the net predicts (flow): v, the velocity, or x, the image.", later=True
+    )
     predicts: str = option(Ddpm.predicts, "What the net predicts (ddpm): epsilon, v or x0.", later=True)
     noise_schedule: str = option(Ddpm.noise_schedule, "Noise schedule (ddpm): linear or cosine.", later=True)
     noise_steps: int = option(Ddpm.noise_steps, "Steps from data to noise (ddpm).", later=True)

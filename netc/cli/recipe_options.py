@@ -18,7 +18,7 @@ from netc.netspec.optimizers import OPTIMIZERS
 from netc.netspec.optimizers import Word as OptimizerWord
 from netc.netspec.plugins import load_installed
 from netc.netspec.preprocess import DAMAGED, INTERPOLATIONS, NORMALISATIONS, OF_DATA, Preprocess
-from netc.netspec.process import NOISES, PREDICTED, PROCESSES, TIMES
+from netc.netspec.process import FLOWN, NOISES, PREDICTED, PROCESSES, TIMES
 from netc.netspec.recipe import BEST_BY, PRECISIONS, TrainConfig
 from netc.netspec.recipe_words import recipe_parts
 from netc.netspec.schedules import SCHEDULES
@@ -33,6 +33,7 @@ _FORMS: Mapping[str, Mapping[str, Any]] = {
     "precision": {"type": click.Choice(PRECISIONS)},
     "sampler": {"type": click.Choice(SAMPLERS)},
     "times": {"type": click.Choice(TIMES)},
+    "flow_predicts": {"type": click.Choice(FLOWN)},
     "predicts": {"type": click.Choice(PREDICTED)},
     "noise_schedule": {"type": click.Choice(NOISES)},
     "best_by": {"metavar": "METRIC", "help": f"{BEST_BY}.  [default: accuracy, or loss]"},

@@ -6,6 +6,7 @@ Of the same words of Threefry as netc's; the evaluation's are those of a fixed k
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 import jax.numpy as jnp
@@ -26,11 +27,15 @@ FIXED = (0x6E657463, 0x6576616C)  # "netc", "eval"
 
 
 class Question(NamedTuple):
-    """What the net sees, its target, and the weight of each example [B], or of each token [B, T]."""
+    """What the net sees, its target, the weight of each example [B], or of each token [B, T].
+
+    `reading` makes of the net's answer what the target is compared with.
+    """
 
     x: Array
     target: Array
     weight: Array
+    reading: Callable[[Array], Array] = lambda z: z
 
 
 def question(
@@ -75,15 +80,24 @@ def question(
         a, s = along(jnp.sqrt(kept)), along(jnp.sqrt(1 - kept))
         time, mixed = (n + 1).astype(jnp.float64) / steps, a * x + s * noise
         target = {"epsilon": noise, "x0": x, "v": a * noise - s * x}[process.predicts]
+    reading = Question._field_defaults["reading"]
+    if isinstance(process, Flow) and process.flow_predicts == "x":
+        # Li and He 2025: of a predicted image the velocity is judged, and times near the data are taken as 0.05
+        late = along(jnp.clip(time, 0.05))
+
+        def reading(z: Array) -> Array:
+            return (mixed - z) / late
+
+        target = reading(x)
     planes = [time, label.astype(jnp.float64)][: net[0].shape[-1] - net[1].shape[-1]]
     seen = [jnp.broadcast_to(along(p), (*x.shape[:3], 1)) for p in planes]
-    return Question(jnp.concatenate([mixed, *seen], -1), target, jnp.ones(count))
+    return Question(jnp.concatenate([mixed, *seen], -1), target, jnp.ones(count), reading)
 
 
 def answered(loss: Loss, z: Array, asked: Question) -> Array:
     """The loss of each example, [B]: the mean over what is answered, each with its weight."""
     places = asked.weight.shape
-    z, target = (v.reshape(-1, *v.shape[len(places) :]) for v in (z, asked.target))
+    z, target = (v.reshape(-1, *v.shape[len(places) :]) for v in (asked.reading(z), asked.target))
     each = losses.each(loss, z, target).reshape(places) * asked.weight
     return jnp.mean(each.reshape(len(each), -1), axis=1)
 
