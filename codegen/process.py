@@ -42,13 +42,16 @@ EVALUATED = (0x6E657463, 0x6576616C)  # the key of evaluations: always the same 
 
 @dataclass(frozen=True)
 class Velocity:
-    """What an answer x^ [B, H, W, C], the clean image, says of the velocity: (x_t - x^) w, w = 1 / max(t, FLOOR) [B]."""
+    """What an answer x^ [B, H, W, C], the clean image, says of the velocity: (x_t - x^) / max(t, FLOOR).
+
+    `weight` [B] is 1 / max(t, FLOOR).
+    """
 
     mixed: Value
     weight: Value
 
     def of(self, b: Builder, answer: Value) -> Value:
-        """v = (x_t - x^) w."""
+        """v = (x_t - x^) w, w the weight."""
         return b.mul(b.sub(self.mixed, answer), b.broadcast(self.weight, answer, (0,)))
 
     def pull(self, b: Builder, dv: Value) -> Value:

@@ -331,6 +331,18 @@ CASES = (
         "flow-sgd", DENOISING, Recipe(SGD(), MSE, generation=Generation("flow", label_drop=0.4, label_count=3)), 8
     ),
     StepCase("flow-logit-normal", TIMED, Recipe(SGD(), MSE, generation=Generation("flow", "logit-normal")), batch=4),
+    StepCase(
+        "flow-image",
+        DENOISING,
+        Recipe(SGD(), MSE, generation=Generation("flow", flow_predicts="x", label_drop=0.4, label_count=3)),
+        batch=8,
+    ),
+    StepCase(
+        "flow-image-huber-accumulated",
+        TIMED,
+        Recipe(SGD(), Huber(), accumulate=2, generation=Generation("flow", "logit-normal", "x")),
+        batch=4,
+    ),
     StepCase("flow-huber-accumulated", TIMED, Recipe(SGD(), Huber(), accumulate=2, generation=Generation("flow")), 4),
     StepCase("ddpm-epsilon", TIMED, Recipe(SGD(), MSE, generation=Generation("ddpm")), batch=4),
     StepCase("ddpm-v-cosine", DENOISING, Recipe(ADAM, MSE, generation=DDPM), batch=5),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from netc.netspec.check import CheckedNet
 from netc.netspec.errors import UserError
 from netc.netspec.loss import CrossEntropy, MeanSquaredError
-from netc.netspec.process import Ddpm, Flow, MaskedDiffusion, Process
+from netc.netspec.process import FLOOR, Ddpm, Flow, MaskedDiffusion, Process
 from netc.netspec.recipe import Recipe
 from netc.proofs_oracle.twin.mixing import STREAM, Changes
 
@@ -35,8 +35,8 @@ def gaussian(key, path, shape):
 
 
 def squared(z, target, importance):
-    """The mean squared error of each example, [B]."""
-    return jnp.square(z - target).reshape(len(z), -1).mean(1)
+    """The mean squared error of each example, [B], times its importance."""
+    return jnp.square(z - target).reshape(len(z), -1).mean(1) * importance
 
 '''
 
@@ -48,13 +48,13 @@ def asked(key, x, label):
     word = words(key, stream("(process).time"), count)[0]
     noise = gaussian(key, "(process).noise", x.shape)
 <mixed><label>    planes = [jnp.broadcast_to(v[:, None, None, None], (*x.shape[:3], 1)) for v in (time<class>)]
-    return jnp.concatenate([mixed, *planes], -1), target, 1.0
+    return jnp.concatenate([mixed, *planes], -1), target, <importance>
 
 '''
 
 FLOW = """\
     time = ((word >> 9) + 0.5) / 2**23 if training else spread(count)
-<normal>    t, target = time[:, None, None, None], noise - x
+<normal>    t, target = time[:, None, None, None], <target>
     mixed = (1 - t) * x + t * noise
 """
 
@@ -76,6 +76,9 @@ COSINE = """\
 ANGLES = (np.arange(<steps> + 1) / <steps> + 0.008) / 1.008 * math.pi / 2
 BETAS = np.minimum(1 - np.cos(ANGLES[1:]) ** 2 / np.cos(ANGLES[:-1]) ** 2, 0.999)
 """
+
+# the velocity (x_t - x) / t of an image x that is predicted differs from the true one by the image's difference / t
+OF_IMAGE = f"1 / jnp.maximum(time, {FLOOR}) ** 2"
 
 TARGETS = {"epsilon": "noise", "x0": "x", "v": "a * noise - s * x"}
 
@@ -133,15 +136,18 @@ def asked_of(net: CheckedNet, recipe: Recipe, key: str, *, streamed: bool) -> tu
 
 def _of_images(process: Process, net: CheckedNet, recipe: Recipe) -> str:
     """The function `asked` of images, and the tables that it reads."""
-    about, tables = "What the net sees, is to answer, and how much each answer weighs.", ""
+    about, tables, importance = "What the net sees, is to answer, and how much each answer weighs.", "", "1.0"
     if isinstance(process, Ddpm):
         steps = str(process.noise_steps)
         tables = {"linear": LINEAR, "cosine": COSINE}[process.noise_schedule].replace("<steps>", steps)
         mixed = DDPM.replace("<steps>", steps).replace("<target>", TARGETS[process.predicts])
     else:
         assert isinstance(process, Flow)
+        of_image = process.flow_predicts == "x"
+        importance = OF_IMAGE if of_image else importance
         mixed = FLOW.replace("<normal>", NORMAL if process.times == "logit-normal" else "")
+        mixed = mixed.replace("<target>", "x" if of_image else "noise - x")
     classed, given = process.conditional(net.x, net.out), recipe.generation
     label = LABEL.replace("<drop>", str(round(given.label_drop * 2**24))).replace("<none>", str(given.label_count))
     text = IMAGES.replace("<about>", about).replace("<mixed>", mixed).replace("<label>", label if classed else "")
-    return tables + text.replace("<class>", ", label" if classed else ",")
+    return tables + text.replace("<class>", ", label" if classed else ",").replace("<importance>", importance)

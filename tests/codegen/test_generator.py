@@ -75,6 +75,25 @@ def test_eulers_and_heuns_steps():
         np.testing.assert_allclose(case.sample()[0], x, atol=1e-9)
 
 
+@pytest.mark.parametrize("method", ["euler", "heun"])
+def test_a_predicted_image_says_where_the_flow_goes(method):
+    """Li and He 2025, algorithm 2; of guidance the images are mixed, which mixes the velocities alike."""
+    case = Case(DENOISING, method, steps=25, guided=True, process="flow", flow_predicts="x", label_count=3)
+    x = noise((3, 4, 4, 2))
+
+    def velocity(x, t):
+        own, free = (case.answer(x, t, labels) for labels in (LABELS, np.full(3, 3)))
+        own, free = ((x - image) / max(t, 0.05) for image in (own, free))
+        return free + 2.5 * (own - free)
+
+    for i in range(25):
+        t, after = 1 - i / 25, 1 - (i + 1) / 25
+        slope = velocity(x, t)
+        ahead = x + (after - t) * slope
+        x = ahead if method == "euler" else x + (after - t) * (slope + velocity(ahead, after)) / 2
+    np.testing.assert_allclose(case.sample(guidance=2.5)[0], x, atol=1e-9)
+
+
 def test_guidance_leads_away_from_what_no_class_says():
     case = Case(DENOISING, guided=True, process="flow", label_count=3)
     x = noise((3, 4, 4, 2))

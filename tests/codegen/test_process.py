@@ -49,6 +49,20 @@ def test_flow_goes_straight_and_classes_are_dropped():
     assert set(np.unique(label)) == {1, 3} and (label == 3).mean() == pytest.approx(0.25, abs=0.03)
 
 
+def test_of_a_predicted_image_the_velocity_is_judged():
+    """Li and He 2025, algorithm 1: v = (x_t - x) / t, t at least 0.05."""
+    generation, batch = Generation("flow", flow_predicts="x"), 40
+    x = np.random.default_rng(0).standard_normal((batch, 3, 4, 1)).astype(np.float32)
+    y = np.zeros(batch, np.int32)
+    for training in (True, False):
+        module = posed(TIMED, generation, batch, training=training)
+        seen, target = evaluator.run(module, "pose", [WORDS, x, y], "f64")
+        plain = evaluator.run(posed(TIMED, Generation("flow"), batch, training=training), "pose", [WORDS, x, y], "f64")
+        time = seen[:, :1, :1, 1:]
+        assert (seen == plain[0]).all() and time.min() < 0.05 < time.max()
+        np.testing.assert_allclose(target, plain[1] * np.minimum(1, time / 0.05), atol=1e-12)
+
+
 def test_times_of_the_logit_normal_distribution():
     x, y = np.zeros((4000, 3, 4, 1), np.float32), np.zeros(4000, np.int32)
     for training in (True, False):
@@ -99,11 +113,12 @@ def test_ranks_of_equal_scores():
     ("net", "generation"),
     [
         (DENOISING, Generation("flow", label_count=3)),
+        (DENOISING, Generation("flow", flow_predicts="x", label_count=3)),
         (TIMED, Generation("ddpm", predicts="v", noise_schedule="cosine")),
         (UNMASKING, Generation("masked")),
         (GROWING, Generation("branching")),
     ],
-    ids=["flow", "ddpm", "masked", "branching"],
+    ids=["flow", "flow-image", "ddpm", "masked", "branching"],
 )
 def test_xla_draws_the_same(net, generation):
     module = posed(net, generation, 6)

@@ -43,6 +43,8 @@ def test_the_loss_follows_from_the_process():
         ({"process": "ddpm", "times": "logit-normal"}, "`times` belongs to `process=flow`, got `process=ddpm`"),
         ({"process": "masked", "label_drop": 0.2}, "`label_drop` belongs to `process=flow or ddpm`"),
         ({"process": "flow", "times": "normal"}, "`times` wants uniform or logit-normal, got 'normal'"),
+        ({"process": "flow", "flow_predicts": "x0"}, "`flow_predicts` wants v or x, got 'x0'"),
+        ({"process": "ddpm", "flow_predicts": "x"}, "`flow_predicts` belongs to `process=flow`, got `process=ddpm`"),
         ({"process": "ddpm", "predicts": "x"}, "`predicts` wants epsilon, v or x0, got 'x'"),
         ({"process": "ddpm", "noise_steps": 10}, "`noise_steps` wants a number of steps from 21 to 4095, got 10"),
         ({"process": "branching", "deletions": 1.0}, "`deletions` wants a probability of at least 0 and below 1, got"),

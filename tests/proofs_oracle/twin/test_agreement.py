@@ -226,6 +226,7 @@ CHANGED = {
 
 PROCESSES = {
     "flow": Generation("flow", label_count=3, label_drop=0.5),
+    "flow-image": Generation("flow", "logit-normal", "x", label_count=3, label_drop=0.5),
     "ddpm": Generation("ddpm", predicts="v", noise_schedule="cosine", noise_steps=77, label_count=3),
     "masked": Generation("masked"),
 }
