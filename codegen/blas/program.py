@@ -75,13 +75,17 @@ def check_letters(routine: Routine, given: Letters) -> Letters:
     return {option: given.get(option, next(iter(OPTIONS[option]))) for option in routine.options}
 
 
-def check_room(routine: Routine, sizes: Sizes, letters: Letters, dtype: DType) -> None:
-    """Raises UserError where the operands of these sizes hold more than MOST_BYTES."""
+def check_room(
+    routine: Routine, sizes: Sizes, letters: Letters, dtype: DType, most: int = MOST_BYTES, what: str = ""
+) -> None:
+    """Raises UserError where the operands hold more than `most` bytes; `what` is that which wants no more."""
     held = sum(t.bytes for t in routine.types(sizes, letters, dtype))
-    if held > MOST_BYTES:
+    if held > most:
         said = ", ".join(f"`{letter}={n}`" for letter, n in sizes.items())
+        name = f"{what} of {routine.name}" if what else routine.name
+        unit, of = ("GB", 1e9) if most >= 1e9 else ("MB", 1e6)
         raise UserError(
-            f"{routine.name} wants operands of at most {MOST_BYTES / 1e9:,.0f} GB, got {held / 1e9:,.0f} GB by {said}; "
+            f"{name} wants operands of at most {most / of:,.0f} {unit}, got {held / of:,.0f} {unit} by {said}; "
             "give smaller sizes"
         )
 

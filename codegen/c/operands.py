@@ -5,12 +5,13 @@ Changes no value. A product takes any strides, as long as its rows, its columns 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import pairwise
 
 from netc.codegen.c.expressions import EXPRESSIONS
 from netc.codegen.c.fusion import COPY
-from netc.codegen.c.views import Source, View, of_root, sources
+from netc.codegen.c.views import Source, Uniform, View, of_root, sources
 from netc.codegen.ir import Function, Op, Value
 from netc.codegen.ops.contraction import REDUCTIONS
 from netc.netspec.types import TensorType
@@ -44,9 +45,21 @@ def in_order(function: Function) -> Function:
         if op.kind == "dot":
             op = _product(op, found, add, copied)  # noqa: PLW2901
         elif op.operands and op.kind not in STRIDED and not sources(op, dict(found)):
-            op = replace(op, operands=tuple(dense(v, op.loc) for v in op.operands))  # noqa: PLW2901
+            unread = unread_operands(op, found)
+            operands = (v if n in unread else dense(v, op.loc) for n, v in enumerate(op.operands))
+            op = replace(op, operands=tuple(operands))  # noqa: PLW2901
         add(op)
     return replace(function, ops=tuple(ops))
+
+
+def unread_operands(op: Op, found: Mapping[Value, Source]) -> range:
+    """The buffers of a loop whose every row is written, by their numbers: what lies there before is not read."""
+    if op.kind != "loop":
+        return range(0)
+    first, begin = found[op.operands[0]], 1 + op.attr("carried")
+    buffers = range(begin, begin + op.attr("outputs"))
+    filled = all(isinstance(found[op.operands[n]], Uniform) for n in buffers)
+    return buffers if filled and isinstance(first, Uniform) and first.value == 0 else range(0)
 
 
 def _product(op: Op, found: dict[Value, Source], add, copied) -> Op:  # type: ignore[no-untyped-def]

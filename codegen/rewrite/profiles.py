@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from netc.codegen.c.drawn_rows import draw_in_rows
 from netc.codegen.ir import Module
 from netc.codegen.ops.table import Dialect
 from netc.codegen.rewrite.form_overrides import FormOverrides
@@ -87,5 +88,5 @@ PROFILES: dict[ProfileName, LoweringProfile] = {
     "plain": LoweringProfile(
         "stablehlo", lambda overrides: (("plain_forms", plain_forms),), last=(("erf_functions", erf_functions),)
     ),
-    "c": LoweringProfile("c", lambda overrides: ()),
+    "c": LoweringProfile("c", lambda overrides: (("draw_in_rows", draw_in_rows),)),
 }

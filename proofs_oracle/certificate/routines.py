@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from netc.codegen.blas.program import blas_module
+from netc.codegen.blas.program import blas_module, check_letters, check_room, check_sizes
 from netc.codegen.blas.table import Letters, Routine, Sizes
 from netc.codegen.rewrite.lower import lower
 from netc.codegen.text import text_of
@@ -13,6 +13,9 @@ from netc.proofs_oracle.certificate.certify import Certificate, certify_text
 from netc.proofs_oracle.certificate.run import Claim, Gradient
 from netc.proofs_oracle.certificate.statement import Settings
 from netc.runtime.target import PLAIN, Target, refuse_c
+
+MOST_BYTES = 1 << 24
+"""Of all operands: what a routine computes is computed in exact arithmetic, 17 s of it for gemm of 1000, 1000, 1000."""
 
 
 def claim_of_routine(routine: Routine) -> Claim:
@@ -27,6 +30,8 @@ def certify_routine(
 ) -> Certificate:
     """Of the text that is compiled for the target; raises UserError for what the routine does not take."""
     refuse_c(target)
+    sizes, letters = check_sizes(routine, sizes), check_letters(routine, letters)
+    check_room(routine, sizes, letters, dtype, MOST_BYTES, "the certificate")
     module = lower(blas_module(routine, sizes, letters, dtype, pullback=True), target.profile)
     name = f"{routine.name}_vjp"
     text = text_of(module, target.profile)

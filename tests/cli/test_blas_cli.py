@@ -59,6 +59,7 @@ def test_a_routine_is_text_for_a_target(netc, place):
         (("certify", "gemm", "--target", "c"), "certify reads StableHLO"),
         (("certify", "-m", "3"), "-m is of one routine, got none"),
         (("certify", "axpy", "-m", "3"), "axpy has no size -m"),
+        (("certify", *GEMM, "-m", "20000", "-n", "20000"), "certificate of gemm wants operands of at most 17 MB, got"),
     ],
 )
 def test_a_mistake_is_a_sentence(netc, words, sentence):

@@ -59,8 +59,11 @@ def renamed(name, function):
     if function.name == "init":
         state = {n: f"{name}/{n}" for n in function.result_names}
     word = name.replace("-", "_")
+    ops = [
+        replace(op, attrs=tuple((n, f"{word}_{v}" if n == "callee" else v) for n, v in op.attrs)) for op in function.ops
+    ]
     return replace(
-        function, name=f"{word}_{function.name}", names=tuple(state.get(n, n) for n in function.names),
+        function, ops=tuple(ops), name=f"{word}_{function.name}", names=tuple(state.get(n, n) for n in function.names),
         result_names=tuple(state.get(n, n) for n in function.result_names),
     )  # fmt: skip
 
@@ -108,9 +111,9 @@ def whole(tmp_path_factory):
     """One program: init and two train steps of each net, whose bits it prints."""
     functions = []
     for name, module in few().items():
-        functions += [renamed(name, module.function(f)) for f in ("init", "train_step")]
+        functions += [renamed(name, f) for f in module if f.private or f.name in ("init", "train_step")]
     source = c_source(Module("families", tuple(functions)))
-    calls = [called(i) for i in source.interfaces.values()]
+    calls = [called(i) for i in source.interfaces.values() if i.public]
     calls = [text for n in range(0, len(calls), 2) for text in (calls[n], calls[n + 1], calls[n + 1])]
     main = "int main(void)\n{\n    const net_state s = net_state_of(&memory);\n    " + "\n    ".join(calls)
     path = tmp_path_factory.mktemp("c") / "families.c"
