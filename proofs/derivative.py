@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from netc.proofs.axes import UnreadError
 from netc.proofs.exported import Definition, Exported
 from netc.proofs.normal import Normaliser, chain
-from netc.proofs.terms import ERF_SLOPE, HALF, MINUS, ONE, TRUTHS, ZERO, Term, add, mul, shown
+from netc.proofs.terms import ERF_SLOPE, HALF, MINUS, ONE, TRUTHS, ZERO, Term, add, fresh, mul, replaced, shown
 
 
 class Derivatives:
@@ -43,6 +44,10 @@ class Derivatives:
                 return f"(sum_re (fun {i} => {r}))", ("sum", i, size, t), f"(sum_eps (fun {i} => {e}))"
             case ("largest", i, _, a):
                 return f"(largest_re (fun {i} => {self._lift(a)[0]}))", ZERO, ""
+            case ("scan", name, size, a, u, at):
+                return self._scan(name, size, a, u, at)
+            case ("scan_back", *_):
+                raise UnreadError("a scan from the end in the forward pass")
             case ("choose", c, a, b):
                 truth, (ra, ta, ea), (rb, tb, eb) = self._truth(c), self._lift(a), self._lift(b)
                 return f"(choose_re {truth} {ra} {rb})", ("choose", c, ta, tb), f"(choose_eps {truth} {ea} {eb})"
@@ -52,6 +57,17 @@ class Derivatives:
                 r, t, e = self._lift(a)
                 return f"({name}_re {r})", ("mul", _slope(name, a), t), f"({name}_eps {r} {e})"
         return "refl", ZERO, "refl"
+
+    def _scan(self, name: str, size: str, a: Term, u: Term, at: Term) -> tuple[str, Term, str]:
+        (ra, ta, ea), (ru, tu, eu) = self._lift(a), self._lift(u)
+        k, inner = fresh(), fresh()
+        h = ("scan", inner, size, *(replaced(x, {name: ("i", inner)}) for x in (a, u)), ("i", k))
+        slope = ("scan", name, size, a, add(mul(ta, ("before", k, size, h, ("i", name))), tu), at)
+        reals = " ".join(f"(fun {name} => {r})" for r in (ra, ru))
+        proof = f"(scan_eps L {reals} (fun {name} => {ea}) (fun {name} => {eu}))"
+        if ta == tu == ZERO:
+            return f"(scan_re {reals})", ZERO, f"(trans {proof} (scan_still L))"
+        return f"(scan_re {reals})", slope, proof
 
     def _truth(self, term: Term) -> str:
         match term:

@@ -13,6 +13,7 @@ from netc.proofs import elementwise as one
 from netc.proofs.axes import Axes, UnreadError
 from netc.proofs.exported import TYPES, Definition, Exported, Field, Indices, Meaning
 from netc.proofs.indexing import concatenate, pad, slice_, take, take_grad
+from netc.proofs.recurrences import linear_scan
 from netc.proofs.terms import MINUS, ONE, Term, add, fresh, mul
 from netc.proofs.windows import conv, max_pool, sum_pool
 
@@ -103,6 +104,6 @@ MEANINGS: Mapping[str, Meaning] = {
     "reduce_sum": one.reduce("sum"), "reduce_max": one.reduce("largest"), "dot": one.dot,
     "slice": slice_, "pad": pad, "concatenate": concatenate, "take": take, "take_grad": take_grad,
     "sum_pool": sum_pool, "sum_pool_grad": sum_pool, "and": one.two("and", "B"), "or": one.two("or", "B"),
-    "max_pool": max_pool, "max_pool_grad": max_pool,
+    "max_pool": max_pool, "max_pool_grad": max_pool, "linear_scan": linear_scan,
     **dict.fromkeys(("conv", "conv_input_grad", "conv_kernel_grad"), conv),
 }  # fmt: skip

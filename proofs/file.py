@@ -11,12 +11,22 @@ from netc.proofs.terms import shown
 from netc.proofs.theorem import Proved
 
 LIBRARY = ("library.lean", "dual.lean")
+RECURRENCE = "recurrence.lean"
 LARGEST = 200  # fields of a structure
 
 
 def library() -> str:
     """What every file begins with."""
-    return "\n".join((files("netc.proofs") / "lean" / name).read_text(encoding="utf-8") for name in LIBRARY)
+    return "\n".join(_read(name) for name in LIBRARY)
+
+
+def recurrences() -> str:
+    """What a file of a program with scans has besides."""
+    return _read(RECURRENCE)
+
+
+def _read(name: str) -> str:
+    return (files("netc.proofs") / "lean" / name).read_text(encoding="utf-8")
 
 
 def text_of(proved: Proved, said: str, more: Sequence[str] = ()) -> str:
@@ -45,7 +55,8 @@ def whole(proved: Proved, said: str, last: Sequence[str], *, derived: bool) -> s
         *last,
     ]
     read = set(re.findall(r"\bS\.(\w+)", "\n".join(below)))  # no other size is in the theorem
-    parts = [library(), f"/- {said} -/\n", sizes_of(exported, read), _point(exported), *below]
+    scans = [recurrences()] if any(d.kind == "linear_scan" for d in exported.definitions.values()) else []
+    parts = [library(), *scans, f"/- {said} -/\n", sizes_of(exported, read), _point(exported), *below]
     return grouped("\n".join(parts))
 
 

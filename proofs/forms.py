@@ -1,21 +1,24 @@
-"""Forms of convolutions and of their gradients, each beside the operation, for the theorem that they are equal.
+"""Forms of convolutions, their gradients and scans, each beside the operation, for the theorem that they are equal.
 
 Images, features and, where no form puts channels side by side, channels may be any numbers; the sizes of images and
-windows are the numbers that stand here, as places are compared in the proof: strides, paddings on both sides, dilation.
+windows, and how many steps a scan has, are the numbers that stand here, as places are compared in the proof: strides,
+paddings on both sides, dilation.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from netc.codegen.builder import Builder
 from netc.codegen.ir import Value
 from netc.codegen.ops.window import Pair, Sides, window_size
 from netc.codegen.rewrite.conv_forms import CONV_FORMS
+from netc.codegen.rewrite.scan_forms import doubling
 from netc.netspec.types import TensorType
 
 IMAGES, FEATURES, CHANNELS = 7, 11, 13
+STEPS = 5
 FREE = frozenset((IMAGES, FEATURES, CHANNELS))  # sizes that are variables
 PLAIN: Sides = ((0, 0), (0, 0))
 CUT: Sides = ((1, 0), (0, 1))
@@ -81,4 +84,22 @@ FORMS: Mapping[str, Case] = {
     "kernel-patches": _side_by_side("conv_kernel_grad"),
     "kernel-outer": Case("conv_kernel_grad", "outer"),
     "kernel-folded": Case("conv_kernel_grad", "folded", kernel=(3, 2), stride=(2, 2), channels=2),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Doubling:
+    """A recurrence along an axis of STEPS, in steps of 1, 2 and 4."""
+
+    reverse: bool
+
+    def __call__(self, b: Builder) -> list[tuple[Value, Value]]:
+        """The operation's result and the form's."""
+        a, u = (b.parameter(name, TensorType((IMAGES, STEPS, FEATURES))) for name in ("a", "u"))
+        plain = b.op("linear_scan", a, u, axis=1, reverse=self.reverse)
+        return [(plain, doubling(b, b.ops[-1], a, u))]
+
+
+AT_SIZES: Mapping[str, Callable[[Builder], list[tuple[Value, Value]]]] = {
+    **FORMS, "doubling": Doubling(reverse=False), "doubling-back": Doubling(reverse=True),
 }  # fmt: skip

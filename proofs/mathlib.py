@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 
 from netc.proofs.expressions import Tree, read
-from netc.proofs.file import library
+from netc.proofs.file import library, recurrences
 from netc.proofs.published import text as updates
 
 NOTE = """/- NOT CHECKED: no Lean with Mathlib has read this file, and each theorem in it ends in `sorry`.
@@ -256,11 +256,12 @@ def _header() -> Iterator[str]:
 
 def of_proof(text: str) -> str:
     """The file of a proof, of a net, a text, a rewrite or optimizers, as statements over Mathlib."""
-    rest = text.removeprefix(library())
-    parts = [NOTE.format(said=_about(rest)), *_header()]
-    if rest.lstrip().startswith(updates().lstrip()):
-        rest = rest.lstrip().removeprefix(updates().lstrip())
-        parts += _respelled(updates(), lambda kind, _: kind != "theorem", scopes=True)
+    rest, parts = text.removeprefix(library()), [*_header()]
+    for own in (recurrences(), updates()):
+        if rest.lstrip().startswith(own.lstrip()):
+            rest = rest.lstrip().removeprefix(own.lstrip())
+            parts += _respelled(own, lambda kind, _: kind != "theorem", scopes=True)
+    parts.insert(0, NOTE.format(said=_about(rest)))
     parts += _respelled(rest, lambda kind, inside: kind == "structure" or not inside, scopes=False)
     return "\n".join((*parts, "end Netc\n"))
 
@@ -273,7 +274,10 @@ def _about(rest: str) -> str:
 def of_library() -> str:
     """The library's own theorems over Mathlib."""
     head = [NOTE.format(said=OF_LIBRARY), "universe u v\n", *_header()]
-    made = _respelled(library(), lambda kind, _: kind == "theorem", scopes=True)
+    made = [
+        *_respelled(library(), lambda kind, _: kind == "theorem", scopes=True),
+        *_respelled(recurrences(), lambda kind, _: kind != "structure", scopes=True),
+    ]
     own = (
         re.sub(r"^theorem", "protected theorem", part, flags=re.MULTILINE) for part in made
     )  # Mathlib's have the names

@@ -286,6 +286,8 @@ class Normaliser:
 
     def _open(self, name: str) -> bool:
         d = self.definitions[name]
+        if d.kind == "linear_scan":  # recurrences.py speaks of it
+            return False
         # products of the forward pass are seen through, so that a pullback may use any of their factors
         return d.alias or (d.kind in PRODUCTS and not d.backward) or self.opens(d)
 

@@ -28,7 +28,7 @@ from netc.netspec.types import TensorType
 from netc.proofs.assumed import Assumptions
 from netc.proofs.export import export
 from netc.proofs.file import whole
-from netc.proofs.forms import FORMS, FREE
+from netc.proofs.forms import AT_SIZES, FREE
 from netc.proofs.normal import Normaliser, Proof, chain, same_polynomial, term_of
 from netc.proofs.terms import Term, restart, shown
 from netc.proofs.theorem import NotProvenError, Proved
@@ -44,7 +44,7 @@ def equal(name: str) -> tuple[Proved, str]:
     b = Builder(name)
     pairs = REWRITES[name](b)
     function = b.finish([(f"result{i}", v) for i, pair in enumerate(pairs) for v in pair])
-    free = FREE if name in FORMS else None
+    free = FREE if name in AT_SIZES else None
     exported = export(function, (), free=free, equal=pairs if free else ())
     assumed = Assumptions()
     tidier = Tidier(exported, assumed, {a.name: a.size for a in exported.axes.sizes})
@@ -79,7 +79,9 @@ def equal(name: str) -> tuple[Proved, str]:
             f"  {chain(f'(normal{number}a L H)', proof, f'(symm (normal{number}b L H))')}\n"
         )
     last.append("".join(f"#print axioms {theorem}\n" for theorem in theorems))
-    sizes = "" if free is None else " Images and windows are of the sizes that stand here, all else is of any size."
+    sizes = (
+        "" if free is None else " Images, windows and steps are of the sizes that stand here, all else is of any size."
+    )
     said = f"The rewrite {name}: the operation, and what the pass makes of it.{sizes}"
     return out, whole(out, said, last, derived=False)
 
@@ -188,5 +190,5 @@ REWRITES: Mapping[str, Callable[[Builder], Pairs]] = {
     "winograd-kernel": _winograd_kernel,
     "kernel-as-convolution": _kernel_convolution((2, 2), (1, 1)),
     "sum-before-products": _before_products,
-    **FORMS,
+    **AT_SIZES,
 }

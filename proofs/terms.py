@@ -1,7 +1,8 @@
 """Terms of Lean, as tuples: numbers of the ring, truth values and indices. How each is printed, and substitution.
 
 Numbers: (zero,) (one,) (minus,) (half,) (lowest,) (erf_slope,) (add, a, b) (mul, a, b) (sum, i, size, a)
-(largest, i, size, a) (max, a, b) (choose, c, a, b) (ind, c) (fn, name, a) (ref, name, indices) (t, name, indices)
+(largest, i, size, a) (scan, i, size, a, u, t) (scan_back, i, size, a, u, t)
+(before, i, size, h, t) (max, a, b) (choose, c, a, b) (ind, c) (fn, name, a) (ref, name, indices) (t, name, indices)
 (pow, a, i) (named, name) (let, number, indices, a): a, which has a local name. (stated, name, indices): a paper's.
 Truth values: (gt, a, b) (tied, a, b) (equal, i, j) (less, i, j) (and, c, d) (or, c, d) (not, c)
 (ref, name, indices).
@@ -20,11 +21,16 @@ Term = tuple[Any, ...]
 ZERO, ONE, MINUS, HALF, LOWEST = ("zero",), ("one",), ("minus",), ("half",), ("lowest",)
 ERF_SLOPE = ("erf_slope",)
 PARTS = {  # which parts of a term are terms
-    "add": (1, 2), "mul": (1, 2), "sum": (3,), "largest": (3,), "max": (1, 2), "choose": (1, 2, 3), "ind": (1,),
+    "add": (1, 2), "mul": (1, 2), "max": (1, 2), "choose": (1, 2, 3), "ind": (1,),
     "fn": (2,), "gt": (1, 2), "tied": (1, 2), "equal": (1, 2), "less": (1, 2), "and": (1, 2), "or": (1, 2),
     "plus": (1, 2),
     "times": (1, 2), "clamp": (2,), "not": (1,), "pow": (1, 2), "succ": (1,), "let": (3,),
 }  # fmt: skip
+BINDS = {  # (head, index, size, ..): the parts that the index is bound in, and those that it is not
+    "sum": ((3,), ()), "largest": ((3,), ()), "scan": ((3, 4), (5,)), "scan_back": ((3, 4), (5,)),
+    "before": ((3,), (4,)),
+}  # fmt: skip
+SIZELESS = ("scan", "before")  # which do not read the size
 VALUES = ("ref", "t", "stated")  # names at indices
 TRUTHS = {"and": "both", "or": "either"}  # as the library names them
 
@@ -72,9 +78,12 @@ def replaced(term: Term, by: Mapping[str, Term], *, renew: bool = True) -> Term:
         return (head, term[1], tuple(replaced(i, by) for i in term[2]))
     if head == "let":
         return (head, term[1], tuple(replaced(i, by, renew=renew) for i in term[2]), replaced(term[3], by, renew=renew))
-    if head in ("sum", "largest"):
+    if head in BINDS:
         name = fresh() if renew else term[1]
-        return (head, name, term[2], replaced(term[3], {**by, term[1]: ("i", name)}, renew=renew))
+        inner = {**by, term[1]: ("i", name)}
+        within, _ = BINDS[head]
+        parts = (replaced(x, inner if n in within else by, renew=renew) for n, x in enumerate(term[3:], 3))
+        return (head, name, term[2], *parts)
     if (places := PARTS.get(head)) is None:
         return term
     return tuple(replaced(x, by, renew=renew) if n in places else x for n, x in enumerate(term))
@@ -87,8 +96,9 @@ def free(term: Term) -> frozenset[str]:
         return frozenset((term[1],))
     if head in VALUES:
         return frozenset().union(*(free(i) for i in term[2]))
-    inner: frozenset[str] = frozenset().union(*(free(term[n]) for n in PARTS.get(head, ())))
-    return inner - {term[1]} if head in ("sum", "largest") else inner
+    within, beside = BINDS.get(head, ((), PARTS.get(head, ())))
+    inner: frozenset[str] = frozenset().union(*(free(term[n]) for n in within))
+    return inner.difference(term[1:2]).union(*(free(term[n]) for n in beside))
 
 
 def shown(term: Term) -> str:
@@ -96,8 +106,8 @@ def shown(term: Term) -> str:
     match term:
         case (("add" | "mul" | "gt") as name, a, b):
             return f"(A.{name} {shown(a)} {shown(b)})"
-        case (("sum" | "largest") as name, i, size, a):
-            return f"({name} A {_atom(('size', size))} (fun {i} => {shown(a)}))"
+        case (head, *_) if head in BINDS:
+            return _of_functions(*term)
         case (("max" | "pow" | "tied") as name, a, b):
             return f"({name} A {shown(a)} {shown(b)})"
         case ("choose", c, a, b):
@@ -117,6 +127,13 @@ def shown(term: Term) -> str:
         case (("t" | "stated" | "ref") as head, name, at):
             return applied(_head(head, name), at)
     return _atom(term)
+
+
+def _of_functions(head: str, index: str, size: str, *parts: Term) -> str:
+    within, _ = BINDS[head]
+    of = "A" if head in SIZELESS else f"A {_atom(('size', size))}"
+    texts = (f"(fun {index} => {shown(x)})" if n in within else shown(x) for n, x in enumerate(parts, 3))
+    return f"({' '.join((head, of, *texts))})"
 
 
 def _head(head: str, name: str) -> str:

@@ -28,10 +28,13 @@ from netc.proofs.normal import (
     both,
     chain,
     permuted,
+    rearranged,
     same_polynomial,
     term_of,
+    under,
 )
-from netc.proofs.terms import Term, add, replaced, restart, shown
+from netc.proofs.recurrences import Scans
+from netc.proofs.terms import Term, add, replaced, restart, shown, sums
 from netc.proofs.tidy import Tidier
 
 LARGEST_CONE = 32  # operations of a pullback between one cotangent and the next
@@ -79,6 +82,7 @@ class _Prover:
         self.assumed = Assumptions()
         lengths = {a.name: a.size for a in exported.axes.sizes}
         self.tidier = Tidier(exported, self.assumed, lengths)
+        self.scans = Scans(exported, self.assumed)
         self.out = Proved(exported, self.assumed)
         self.order = {name: n for n, name in enumerate(self.definitions)}
         self.out.steps += [*self.tidier.corners.lemmas, *Known(exported, self.assumed, self.tidier).lemmas]
@@ -136,7 +140,9 @@ class _Prover:
         mine = self._gathered(d, mine)
         if mine and d.kind == "reduce_max":
             raise NotProvenError(f"{d.loc}: the derivative of {d.kind} does not vanish")
-        if mine:
+        if mine and d.kind == "linear_scan":
+            self._scanned(d, mine[0])
+        elif mine:
             self._opened(d, mine[0])
 
     def _piece(self, of: str, poly: Polynomial) -> Piece:
@@ -314,6 +320,27 @@ class _Prover:
         opener = Normaliser(self.definitions, lambda _: False)
         opener.derivatives = {d.name: self.derivatives.of[d.name]}
         found, q = opener.of(replaced(term_of(piece.poly), {}))
+        self._divided(d, piece, found, q)
+
+    def _scanned(self, d: Definition, piece: Piece) -> None:
+        """<w, dh> of a scan h replaced by what goes back through it."""
+        m, *more = piece.poly
+        w = m.factors[0]
+        through = None
+        if not more and len(m.factors) == 2 and w[0] == "ref" and {*w[2]} == {("i", i) for i in d.at}:
+            through = self.scans.through(d, self.definitions[w[1]], self.derivatives.of[d.name])
+        if through is None:
+            raise NotProvenError(f"{d.loc}: no scan from the end is shown to be what goes back through {d.kind}")
+        self.out.steps.append(through.lemma)
+        self.cotangents[through.back.name] = d.name
+        last = [i for i, _ in m.bound].index(through.time)
+        moved, q = rearranged(m, [*(i for i in range(len(m.bound)) if i != last), last], [0, 1])
+        outer = moved.bound[:-1]
+        found, r = self._opener(lambda _: False).of(sums(outer, through.right))
+        self._divided(d, piece, found, chain(q, under(outer, through.proof), r))
+
+    def _divided(self, d: Definition, piece: Piece, found: Polynomial, q: Proof) -> None:
+        """A piece that is `found` as pieces, each of the derivative of one value."""
         of: dict[str, list[int]] = {}
         for i, m in enumerate(found):
             of.setdefault(next(f[1] for f in m.factors if f[0] == "t"), []).append(i)

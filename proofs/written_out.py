@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from netc.proofs.normal import Normaliser, Polynomial, Proof, append, both, chain, product
-from netc.proofs.terms import Term, replaced
+from netc.proofs.terms import ZERO, Term, add, mul, replaced, shown
 
 
 class WrittenOut(Normaliser):
@@ -14,6 +14,10 @@ class WrittenOut(Normaliser):
         match term:
             case ("sum", index, size, a) if size.startswith("#"):
                 return self._terms(index, int(size[1:]), a)
+            case (("scan" | "scan_back"), _, _, _, _, place) if number(place) is not None:
+                opened = _steps(term)
+                poly, q = self.of(opened)
+                return poly, chain(f"(refl : Same {shown(term)} {shown(opened)})", q)
             case ("mul", a, b):
                 found, q = self.of(a)
                 if not found:  # the other factor is not opened
@@ -29,6 +33,9 @@ class WrittenOut(Normaliser):
                     return poly, chain(q and f"(ind_congr {q})", f"(ind_{'yes' if yes else 'no'} refl)")
         return super().of(term)
 
+    def _open(self, name: str) -> bool:
+        return self.opens(self.definitions[name])
+
     def _terms(self, index: str, count: int, a: Term) -> tuple[Polynomial, Proof]:
         if count == 0:
             return (), "sum_none"
@@ -36,6 +43,20 @@ class WrittenOut(Normaliser):
         last, r = self.of(replaced(a, {index: ("n", count - 1)}))
         joined = append(len(before), len(last))
         return (*before, *last), chain("sum_last", both("add_congr", q, r), joined)
+
+
+def _steps(term: Term) -> Term:
+    """A scan at a number, step by step."""
+    head, index, size, a, u, place = term
+    until = number(place)
+    assert until is not None
+    forward = head == "scan"
+    found: Term | None = None if forward else ZERO
+    for n in range(until + 1) if forward else range(int(size[1:]) - 1, until - 1, -1):
+        factor, fed = (replaced(x, {index: ("n", n)}) for x in (a, u))
+        found = fed if found is None else add(mul(factor, found), fed)
+    assert found is not None
+    return found
 
 
 def number(index: Term) -> int | None:

@@ -40,6 +40,7 @@ from netc.netspec.layers import (
     LearnedTokens,
     MaxPool,
     Residual,
+    SelectiveScan,
     SelectToken,
     SelfAttention,
     SpatialFlatten,
@@ -75,6 +76,10 @@ NETS = {
         SpatialFlatten(), Dense(4, activation="gelu", name="patch"), LearnedTokens(name="class"),
         SelectToken(0), Dense(4, name="head"),
     )),
+    # a recurrence along time, and back through it; softplus
+    "scan": NetSpec("scan", (3, 2), (
+        Dense(8, bias=False, name="project"), SelectiveScan(2, name="state"), Flatten(), Dense(4, name="head"),
+    )),
 }  # fmt: skip
 WRONG = [
     ("a sum for a product", r"\(A\.mul (?!A\.minus)", "(A.add "),
@@ -85,6 +90,8 @@ WRONG = [
     ("a reciprocal left out", r"\(A\.recip (\([^()]*\))\)", r"\1"),
     ("one for zero", r"A\.zero", "A.one"),
     ("zero for the share", r"P\.c\d+", "A.zero"),
+    ("a scan from the start", r"\(scan_back A S\.n\d+", "(scan A"),
+    ("no step later", r"\(plus S\.o1 (\w+)\)", r"\1"),
 ]
 
 
@@ -227,7 +234,7 @@ def page(rows: Sequence[str]) -> str:
         f"Lean refused {count - taken - late}, took {taken}, and was not done with {late} after {LONGEST} s of work.",
         "The nets are a perceptron (mlp), a convolution net with batch norm and max pooling (cnn), one with a residual",
         "branch, strided and depthwise convolutions and an average pool that pads (res), a causal transformer with a",
-        "tied head (gpt), and patches with a class token and gelu by erf (vit).", "",
+        "tied head (gpt), patches with a class token and gelu by erf (vit), and a selective scan (scan).", "",
         "| net | fault | planted | of | not done | taken |", "|---|---|---|---|---|---|", *rows, "",
     ])  # fmt: skip
 

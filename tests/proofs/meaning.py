@@ -34,6 +34,8 @@ def value(term: Term, held: Mapping[str, Any], sizes: Mapping[str, int], at: Map
     if head in ("sum", "largest"):
         parts = (value(term[3], held, sizes, {**at, term[1]: n}) for n in range(sizes[term[2]]))
         return sum(parts) if head == "sum" else max(parts, default=-math.inf)
+    if head in ("scan", "scan_back"):
+        return recurrence(term, held, sizes, at)
     if head in ("choose", "ind"):
         chosen, other = term[2:] if head == "choose" else (("one",), ("zero",))
         return value(chosen if value(term[1], held, sizes, at) else other, held, sizes, at)
@@ -46,6 +48,15 @@ def value(term: Term, held: Mapping[str, Any], sizes: Mapping[str, int], at: Map
     if head == "size":
         return sizes[term[1]]
     return at[term[1]] if head == "i" else term[1]
+
+
+def recurrence(term: Term, held: Mapping[str, Any], sizes: Mapping[str, int], at: Mapping[str, int]) -> Any:
+    head, index, size, a, u, t = term
+    until, found = value(t, held, sizes, at), 0.0
+    for n in range(until + 1) if head == "scan" else range(sizes[size] - 1, until - 1, -1):
+        here = {**at, index: n}
+        found = value(a, held, sizes, here) * found + value(u, held, sizes, here)
+    return found
 
 
 def chosen(op: Op, x: Any) -> Any:

@@ -131,12 +131,22 @@ class Model:
             _, size, (_, (index,), body) = rest
             parts = [self.value(body, {**at, index: i}) for i in range(self.value(size, at))]
             return sum(parts) % PRIME if head == "sum" else max([self._word("A.lowest"), *parts], key=self._rank)
+        if head in ("scan", "scan_back"):
+            return self._recurrence(head, rest, at)
         if head == "choose":
             return self.value(rest[1] if self.value(rest[0], at) else rest[2], at)
         values = [self.value(r, at) for r in rest if r not in ("A", "S", "P")]
         if head in self.bodies:
             return self._defined(head, values)
         return self._applied(head, values)
+
+    def _recurrence(self, head: str, rest: list[Any], at: dict[str, Any]) -> int:
+        (_, (index,), a), (_, (name,), u), t = rest[-3:]
+        until, found = self.value(t, at), 0
+        steps = range(until + 1) if head == "scan" else range(self.value(rest[1], at) - 1, until - 1, -1)
+        for n in steps:
+            found = (self.value(a, {**at, index: n}) * found + self.value(u, {**at, name: n})) % PRIME
+        return found
 
     def _exp(self, x: int) -> int:
         return self.exps.setdefault(x, 1 + drawn("exp", x) % SMALL if x else 1)

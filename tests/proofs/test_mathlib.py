@@ -12,11 +12,11 @@ from click.testing import CliRunner
 
 from netc.cli.main import cli
 from netc.proofs.expressions import read
-from netc.proofs.file import library
+from netc.proofs.file import library, recurrences
 from netc.proofs.mathlib import of_library, of_proof, spelled
 from netc.proofs.optimizer import prove_optimizers
 from netc.proofs.prove import prove, prove_rewrite
-from tests.proofs.test_prove import CNN, GPT, program
+from tests.proofs.test_prove import CNN, GPT, SCAN, program
 
 THEOREM = re.compile(r"^(?:protected )?theorem (\w+)", re.MULTILINE)
 OWN = re.compile(
@@ -66,10 +66,11 @@ def shape(text: str) -> None:
 @pytest.mark.parametrize(
     "made",
     [
-        lambda: prove(program(CNN)), lambda: prove(program(GPT)), lambda: prove_rewrite("winograd"),
+        lambda: prove(program(CNN)), lambda: prove(program(GPT)), lambda: prove(program(SCAN)),
+        lambda: prove_rewrite("winograd"),
         lambda: prove_optimizers(["adam", "lamb"]),
     ],
-    ids=["cnn", "gpt", "rewrite", "optimizers"],
+    ids=["cnn", "gpt", "scan", "rewrite", "optimizers"],
 )  # fmt: skip
 def test_a_proof_is_stated_whole(made):
     """Each theorem whose axioms are printed, each operation, size and hypothesis, under its own name."""
@@ -87,7 +88,7 @@ def test_a_proof_is_stated_whole(made):
 def test_the_library_is_stated_whole():
     text = of_library()
     shape(text)
-    assert THEOREM.findall(text) == THEOREM.findall(library())
+    assert THEOREM.findall(text) == THEOREM.findall(library() + recurrences())
 
 
 def test_what_is_no_expression_is_told():

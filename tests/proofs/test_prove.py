@@ -22,6 +22,7 @@ from netc.netspec.spec import NetSpec
 from netc.netspec.types import TensorType
 from netc.proofs import lean
 from netc.proofs.file import grouped
+from netc.proofs.layer import layer_function
 from netc.proofs.prove import checked, gradient_function, places, prove, prove_layer, prove_loss
 from netc.proofs.theorem import NotProvenError, proved
 from tests.proofs.meaning import run
@@ -30,7 +31,7 @@ ROOT = Path(__file__).parents[2]
 found = importlib.util.spec_from_file_location("prove_faults", ROOT / "scripts" / "prove_faults.py")
 prove_faults = importlib.util.module_from_spec(found)
 found.loader.exec_module(prove_faults)
-MLP, CNN, RES, GPT, VIT = prove_faults.NETS.values()
+MLP, CNN, RES, GPT, VIT, SCAN = prove_faults.NETS.values()
 
 
 @cache
@@ -136,9 +137,35 @@ def test_a_refused_theorem_is_named_in_the_words_of_netc():
 
 
 def test_what_is_not_proven_is_named():
-    scan = SelectiveScan(1)
-    with pytest.raises(UserError, match=r"wants operations that it has a meaning for, got selectiveScan: linear_scan"):
-        prove_layer(scan, TensorType((3, 4)), 3)
+    wanted = "prove wants operations that it has a meaning for, got selectiveScan: a scan of one step, or"
+    with pytest.raises(UserError, match=wanted):
+        prove_layer(SelectiveScan(1), TensorType((1, 4)), 3)
+
+
+def test_a_scan_along_time_is_proven(tmp_path):
+    """Of any number of steps, channels and states; the recurrence's own lemmas are in such a file alone."""
+    there()
+    proof, path = prove_layer(SelectiveScan(2), TensorType((4, 10)), 3), tmp_path / "proof.lean"
+    path.write_text(proof.text, encoding="utf-8")
+    answer = checked(proof, path)
+    assert answer.holds and proof.sizes == 6, answer.messages[:2000]
+    assert {"n3 is n5 + 1", "o1, by which a slice begins later, is 1"} < {*proof.assumptions}
+    assert "scan_back" not in prove(program(MLP)).text
+
+
+@pytest.mark.parametrize("fault", ["from the start", "the factors of the same step", "another cotangent"])
+def test_a_wrong_way_back_through_a_scan_is_named(fault):
+    function, trained = layer_function(SelectiveScan(2), TensorType((4, 10)), 3)
+    there, back = (op for op in function.ops if op.kind == "linear_scan")
+    (factors, given), (later, cotangent) = there.operands, back.operands
+    made = {
+        "from the start": replace(back, attrs=there.attrs),
+        "the factors of the same step": replace(back, operands=(factors, cotangent)),
+        "another cotangent": replace(back, operands=(later, given)),
+    }[fault]
+    wrong = replace(function, ops=tuple(made if op is back else op for op in function.ops))
+    with pytest.raises(NotProvenError, match="no scan from the end is shown to be what goes back through linear_scan"):
+        proved(wrong, trained)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from netc.codegen.rewrite import conv_forms
+from netc.codegen.rewrite import conv_forms, scan_forms
 from netc.codegen.rewrite.conv_forms import CONV_FORMS
 from netc.netspec.errors import NetcError
 from netc.proofs import lean, rewrites
@@ -45,6 +45,27 @@ def test_lean_takes_one_and_refuses_a_fault(name, where, right, wrong, tmp_path)
     assert right in rest
     path.write_text(f"{head}{place}{rest.replace(right, wrong, 1)}", encoding="utf-8")
     assert "ype mismatch" in checked(proof, path).messages
+
+
+def test_a_recurrence_in_doublings_is_its_steps(tmp_path):
+    """Of five steps, each a theorem, forward and from the end; with another shift none is found."""
+    if lean.found() is None:
+        pytest.skip(lean.missing())
+    for name in ("doubling", "doubling-back"):
+        proof, path = prove_rewrite(name), tmp_path / "proof.lean"
+        path.write_text(proof.text, encoding="utf-8")
+        answer = checked(proof, path)
+        assert answer.holds and proof.text.count("\n#print axioms") == 5, answer.messages
+
+
+@pytest.mark.parametrize("name", ["doubling", "doubling-back"])
+def test_a_recurrence_with_another_shift_is_refused(name, monkeypatch):
+    right = scan_forms._later
+    monkeypatch.setattr(
+        scan_forms, "_later", lambda b, x, axis, by, reverse, value: right(b, x, axis, 1, reverse, value)
+    )
+    with pytest.raises(NetcError, match=f"{name}: the result at .* is not shown to be that of the operation"):
+        prove_rewrite(name)
 
 
 def test_a_wrong_form_is_refused(monkeypatch):
