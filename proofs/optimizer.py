@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from netc.codegen.ir import Value
@@ -22,7 +22,7 @@ from netc.proofs.papers import PAPERS, Kept
 from netc.proofs.prove import LAWS
 from netc.proofs.published import Published, published, text
 from netc.proofs.terms import MINUS, ONE, ZERO, Term, add, mul, replaced, restart, shown
-from netc.proofs.update import Variant, update_function, variants
+from netc.proofs.update import Variant, begin_function, update_function, variants
 from netc.proofs.update_file import Compared, UpdateProof, part
 
 LARGEST_DEGREE = 24  # of what is opened to see whether it is a local name of the paper's
@@ -97,10 +97,23 @@ class _Comparison:
         restart()
         self.variant, self.assumed = variant, Assumptions()
         self.paper = PAPERS[type(variant.optimizer)]
-        self.function = update_function(variant.optimizer, variant.shape)
+        update = update_function(variant.optimizer, variant.shape)
+        begin = begin_function(variant.optimizer, variant.shape)
+        self.begins = dict(zip(begin.result_names, begin.results, strict=True))
+        self.function = replace(update, ops=(*update.ops, *begin.ops))
         self.literals = self.paper.literals(variant)
         words = {x.value: ("ref", f"P.{n}", ()) for n, x in self.literals.items()}
-        self.exported = export(self.function, (), named={**variant.named, **words})
+        kept = dict(zip(update.names, update.params, strict=True))
+        self.exported = export(
+            replace(
+                self.function,
+                results=(*update.results, *begin.results),
+                result_names=(*update.result_names, *(f"first {name}" for name in self.begins)),
+            ),
+            (),
+            named={**variant.named, **words},
+            equal=[(value, kept[name]) for name, value in self.begins.items()],
+        )
         for name, value in variant.options.items():
             if value:
                 self.exported.fields[f"P.{name}"] = Field(f"P.{name}", (), "K", False, f"the option {name}")
@@ -170,9 +183,22 @@ class _Comparison:
             stated = without_bias(base, NEXT)
             compared.append(self._compared(scalar, self._value(scalar), stated, shown(stated), False))
             first = without_bias(base, ("n", 0))
-            compared.append(self._compared(f"{scalar}_begins", ZERO, first, shown(first), False))
+            compared.append(self._compared(f"{scalar}_begins", self._first(scalar), first, shown(first), False))
+        compared += self._begun(own)
         lemmas = (*(s.definition for s in self.sequences), *self.lemmas)
         return UpdateProof(self.variant, self.exported, self.assumed, lemmas, tuple(compared))
+
+    def _begun(self, own: Published) -> Iterator[Compared]:
+        """Every number of the paper's that is kept, before the first update."""
+        for name in dict.fromkeys((*own.results, *self.paper.views)):
+            if name in self.begins or name in self.paper.views:
+                stated = self.paper.first[name](self.variant, self._before) if name in self.paper.first else ZERO
+                emitted = self._kept(name, ("n", 0), self._first)
+                yield self._compared(f"{name}_begins", emitted, stated, shown(stated), True)
+
+    def _first(self, name: str) -> Term:
+        """A kept number as `init` gives it; of the parameter, itself."""
+        return self._at(self.begins[name]) if name in self.begins else self._before(name)
 
     # -- what is followed --------------------------------------------------------------------------------------------
 
@@ -274,7 +300,9 @@ class _Comparison:
 
     def _value(self, name: str) -> Term:
         """A result at the indices of the parameter that it has."""
-        value = self.results[name]
+        return self._at(self.results[name])
+
+    def _at(self, value: Value) -> Term:
         sizes = self.exported.axes.flat(value)
         whole = len(sizes) == len(self.at)
         where = self.at if whole else tuple(self.at[self.sizes.index(s)] for s in sizes)

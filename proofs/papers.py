@@ -52,15 +52,17 @@ class Paper:
     """How an optimizer's kept numbers stand to its paper's.
 
     `definition`: the name in updates.lean, of a variant. `unbiased`: scalars that are 1 - b^t, and b. `views`: a
-    number of the paper's, of the kept ones where n updates were made. `above`: the sentence for a maximum with a
-    literal that no exact arithmetic needs. `literals`: by the names that the definition has for them. `not_zero`: what
-    x (1/x) = 1 is assumed of, and why. `quotients`: kept numbers w, of which netc has 1/w where the definition has q/t,
-    t = w q. `iterates`: definitions of sequences, whose terms are followed one by one.
+    number of the paper's, of the kept ones where n updates were made. `first`: what a number of the paper's is before
+    any, if not 0. `above`: the sentence for a maximum with a literal that no exact arithmetic needs. `literals`: by the
+    names that the definition has for them. `not_zero`: what x (1/x) = 1 is assumed of, and why. `quotients`: kept
+    numbers w, of which netc has 1/w where the definition has q/t, t = w q. `iterates`: definitions of sequences, whose
+    terms are followed one by one.
     """
 
     definition: Callable[[Variant], str]
     unbiased: Mapping[str, str] = field(default_factory=dict)
     views: Mapping[str, View] = field(default_factory=dict)
+    first: Mapping[str, Callable[[Variant, Kept], Term]] = field(default_factory=dict)
     above: str = ""
     literals: Callable[[Variant], Mapping[str, Literal]] = lambda of: {}
     not_zero: Mapping[str, tuple[Term, str]] = field(default_factory=dict)
@@ -143,9 +145,13 @@ PAPERS: Mapping[type[Optimizer], Paper] = {
         lambda of: f"rmsprop{'_centered' * of.optimizer.centered}{'_inside' * of.optimizer.inside}",
         {"correction1": "alpha"},
         {"v": lambda of, x, n: add(x("v"), mul(of.option("initial"), ("pow", of.option("alpha"), n)))},
+        {"v": lambda of, x: of.option("initial")},
         "the mean of the squares is at least the square of the mean, as it is without rounding",
     ),
-    Adagrad: Paper(lambda of: "adagrad", views={"squares": lambda of, x, n: add(x("squares"), of.option("initial"))}),
+    Adagrad: Paper(
+        lambda of: "adagrad", views={"squares": lambda of, x, n: add(x("squares"), of.option("initial"))},
+        first={"squares": lambda of, x: of.option("initial")},
+    ),
     Adadelta: Paper(lambda of: "adadelta"),
     Muon: Paper(
         lambda of: "adamw" if len(of.shape) == 1 else "muon", MOMENTS,
@@ -163,6 +169,7 @@ PAPERS: Mapping[type[Optimizer], Paper] = {
             "total": lambda of, x, n: mul(x("correction1"), x("correction3"), x("correction3")),
             "largest": lambda of, x, n: x("correction3"),
         },
+        {"z": lambda of, x: x("p")},
         "the largest rate so far is at least the smallest positive number",
         not_zero={"largest": (LARGEST, "the largest rate so far is not 0, so that x (1/x) = 1")},
         quotients=("correction1",),

@@ -7,16 +7,22 @@ So each such choice is a variant, and in a variant each option is a variable.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from itertools import product
 from typing import Any
 
 from netc.codegen.builder import Builder
 from netc.codegen.ir import Function
 from netc.codegen.optim import rule_of
+from netc.codegen.program import build
 from netc.codegen.slots import SCALAR
+from netc.netspec.check import check
+from netc.netspec.layers import Dense
 from netc.netspec.optimizers import OPTIMIZERS, Adafactor, Muon, Optimizer, Shampoo
+from netc.netspec.recipe import Recipe
+from netc.netspec.spec import NetSpec
 from netc.netspec.types import TensorType
+from netc.proofs.export import reached
 from netc.proofs.terms import MINUS, ONE, ZERO, Term, add, mul
 
 ABSENT = ("weight_decay", "momentum", "initial")  # 0 leaves operations out
@@ -88,6 +94,22 @@ def variants(word: str) -> Iterator[Variant]:
             there = (n for n in own if own[n])
             name = "_".join(filter(None, (word, *there, said))).replace("-", "_")
             yield Variant(name, word, optimizer, shape, said == "tall")
+
+
+def begin_function(optimizer: Optimizer, shape: tuple[int, ...]) -> Function:
+    """What a program's `init` gives first for the moments of such a parameter, and for the scalars, by their names."""
+    rows, columns = shape if len(shape) == 2 else (3, *shape)
+    own = f"/dense.{'kernel' if len(shape) == 2 else 'bias'}"
+    net = check(NetSpec("begin", (rows,), (Dense(columns, name="dense"),)))
+    init = build(net, Recipe(optimizer=optimizer), 3).module.function("init")
+    scalars = rule_of(optimizer).scalars
+    kept = {
+        name.removesuffix(own): value
+        for name, value in zip(init.result_names, init.results, strict=True)
+        if name.endswith(own) or name in scalars
+    }
+    function = replace(init, results=tuple(kept.values()), result_names=tuple(kept))
+    return replace(function, ops=tuple(replace(op, loc="init") for op in reached(function)))
 
 
 def update_function(optimizer: Optimizer, shape: tuple[int, ...], *, decay: bool = True) -> Function:

@@ -14,9 +14,10 @@ from netc.proofs import optimizer
 from netc.proofs.file import library
 from netc.proofs.optimizer import prove_optimizers, proven
 from netc.proofs.prove import prove, prove_layer, prove_loss
+from netc.proofs.update import variants
 from tests.codegen.examples import EXAMPLES
 from tests.proofs.model import Model
-from tests.proofs.test_optimizers import largest
+from tests.proofs.test_optimizers import short
 from tests.proofs.test_prove import program, prove_faults
 
 LIBRARY = library()
@@ -60,13 +61,19 @@ def test_nets_assume_what_has_a_model(spec):
     assert Model(prove(program(spec)).text, LIBRARY).fails() == []
 
 
-def test_attention_and_optimizers_assume_what_has_a_model(monkeypatch):
-    monkeypatch.setattr(optimizer, "variants", lambda word: [largest(word)])
-    proof = prove_optimizers(proven())
+@pytest.mark.parametrize("word", proven())
+def test_every_variant_of_an_optimizer_assumes_what_has_a_model(word, monkeypatch):
+    """Of sequences two terms."""
+    monkeypatch.setattr(optimizer, "variants", lambda word: [*map(short, variants(word))])
+    proof = prove_optimizers([word])
+    assert len(proof.parts) == len([*variants(word)]) > 1
     for part in proof.parts:
         own = proof.text.partition(f"\nnamespace {part.variant.name}\n")[2].partition("\nend ")[0]
         model = Model(own, LIBRARY)
         assert [name for name, _, _ in model.claims] == [*part.assumed.found] and model.fails() == []
+
+
+def test_attention_assumes_what_has_a_model():
     model = Model(causal(), LIBRARY)
     assert {name.partition("_")[0] for name, _, _ in model.claims} == {"masked", "not"} and model.fails() == []
 

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from netc.codegen.module_emitter import ModuleEmitter
+from netc.codegen.optim import rule_of
 from netc.codegen.program import build
 from netc.netspec.check import check
-from netc.netspec.errors import UserError
+from netc.netspec.errors import NetcError, UserError
 from netc.netspec.layers import Dense
 from netc.netspec.optimizers import OPTIMIZERS
 from netc.netspec.recipe import Recipe
@@ -20,7 +22,7 @@ from netc.proofs.optimizer import PAPERS, prove_optimizers, proven
 from netc.proofs.prove import checked
 from netc.proofs.published import published
 from netc.proofs.taken import taken
-from netc.proofs.update import update_function, variants
+from netc.proofs.update import Variant, begin_function, update_function, variants
 
 
 def there() -> None:
@@ -30,9 +32,13 @@ def there() -> None:
 
 def largest(word: str):
     """The variant with every option, of a matrix where that is another; of sequences two terms."""
-    v = max(variants(word), key=lambda v: len(v.name))
-    short = {n: 2 for n in ("iterations", "root_iterations") if hasattr(v.optimizer, n)}
-    return replace(v, optimizer=replace(v.optimizer, **short))
+    return short(max(variants(word), key=lambda v: len(v.name)))
+
+
+def short(v: Variant) -> Variant:
+    """A variant whose sequences have two terms."""
+    less = {n: 2 for n in ("iterations", "root_iterations") if hasattr(v.optimizer, n)}
+    return replace(v, optimizer=replace(v.optimizer, **less))
 
 
 @pytest.fixture
@@ -129,7 +135,6 @@ def test_what_emits_another_update_is_not_found(monkeypatch):
     """Epsilon inside the root, in Python."""
     from netc.codegen.optim import adam
     from netc.codegen.optim.rule import RULES
-    from netc.netspec.errors import NetcError
     from netc.netspec.optimizers import Adam
 
     def inside(b, o, p, g, decay, kept, lr):
@@ -143,10 +148,50 @@ def test_what_emits_another_update_is_not_found(monkeypatch):
         prove_optimizers(["adamw"])
 
 
+@pytest.mark.parametrize("word", proven())
+def test_what_init_gives_is_the_beginning_of_the_paper(word, one_each, monkeypatch):
+    """Every tensor that an optimizer keeps is compared; with another first number no proof is found."""
+    v = largest(word)
+    begin = begin_function(v.optimizer, v.shape)
+    kept = begin.result_names
+    rule = rule_of(v.optimizer)
+    assert {*rule.moments(v.optimizer), *rule.scalars} >= {*kept} and len(begin.ops) == len(kept) >= 1
+    (part,) = prove_optimizers([word]).parts
+    assert sum(c.name.endswith("_begins") for c in part.compared) >= len(kept)
+    plain = ModuleEmitter.init
+    for name in kept:
+        if (word, name) == ("schedulefree", "correction1"):
+            continue  # times the square of the largest rate, which begins at 0
+
+        def init(self, name=name):
+            function = plain(self)
+            wrong = {r for n, r in zip(function.result_names, function.results, strict=True) if n.startswith(name)}
+            ops = (replace(op, attrs=(("value", 1.0),)) if op.result in wrong else op for op in function.ops)
+            return replace(function, ops=tuple(ops))
+
+        monkeypatch.setattr(ModuleEmitter, "init", init)
+        with pytest.raises(NetcError, match=rf"{v.name}: the emitted \w+_begins is not shown to be the one that"):
+            prove_optimizers([word])
+
+
+def test_the_kernel_refuses_another_beginning(one_each, tmp_path):
+    """The 0 of `init` as 1, in the definition and in the lemma that unfolds it."""
+    there()
+    proof, path = prove_optimizers(["adam"]), tmp_path / "proof.lean"
+    head, begin, rest = proof.text.partition("/-- constant, init -/")
+    assert begin and rest.count("/-- constant, init -/") == 3
+    name = re.search(r"def (v\d+) ", rest)[1]
+    wrong = rest.replace("A.zero", "A.one", 1)
+    lemma = next(line for line in rest.split("\n") if line.startswith(f"theorem {name}_is"))
+    wrong = wrong.replace(lemma, lemma.replace("A.zero", "A.one"), 1)
+    path.write_text(f"{head}{begin}{wrong}", encoding="utf-8")
+    answer = checked(proof, path)
+    assert not answer.holds and "type mismatch" in answer.messages.lower()
+
+
 def test_a_sequence_that_is_another_is_not_found(monkeypatch):
     """The polynomial of Newton and Schulz with two numbers exchanged, in Python."""
     from netc.codegen.optim import muon
-    from netc.netspec.errors import NetcError
 
     a, b, c = muon.QUINTIC
     monkeypatch.setattr(muon, "QUINTIC", (b, a, c))
