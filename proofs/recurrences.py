@@ -14,6 +14,7 @@ from netc.codegen.ir import Op, Value
 from netc.proofs.assumed import Assumptions
 from netc.proofs.axes import UnreadError
 from netc.proofs.exported import Definition, Exported, Indices
+from netc.proofs.normal import Polynomial
 from netc.proofs.terms import Term, add, fresh, mul, replaced, shown
 
 
@@ -46,10 +47,16 @@ class Scans:
         self.exported, self.assumed = exported, assumed
         self.backward = [d for d in exported.definitions.values() if d.kind == "linear_scan" and d.backward]
 
-    def through(self, h: Definition, cotangent: Definition, slope: Term) -> Through | None:
-        """The step back through h, if the backward pass has it. `slope`: the derivative of h."""
-        if h.body[0] != "scan":
+    def through(self, h: Definition, pair: Polynomial, slope: Term) -> Through | None:
+        """The step back through h from <w, dh>, if it is that, and if the backward pass has it.
+
+        `slope`: the derivative of h.
+        """
+        first, *more = pair
+        w = first.factors[0]
+        if more or len(first.factors) != 2 or w[0] != "ref" or w[2] != h.term[2] or h.body[0] != "scan":
             return None
+        cotangent = self.exported.definitions[w[1]]
         for g in self.backward:
             found = self._pair(h, cotangent, g)
             if found is not None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from netc.codegen.ir import Function, Value
 from netc.proofs.assumed import Assumptions
+from netc.proofs.blame import blamed
 from netc.proofs.derivative import Derivatives
 from netc.proofs.export import export
 from netc.proofs.exported import Definition, Exported
@@ -324,15 +325,12 @@ class _Prover:
 
     def _scanned(self, d: Definition, piece: Piece) -> None:
         """<w, dh> of a scan h replaced by what goes back through it."""
-        m, *more = piece.poly
-        w = m.factors[0]
-        through = None
-        if not more and len(m.factors) == 2 and w[0] == "ref" and {*w[2]} == {("i", i) for i in d.at}:
-            through = self.scans.through(d, self.definitions[w[1]], self.derivatives.of[d.name])
+        through = self.scans.through(d, piece.poly, self.derivatives.of[d.name])
         if through is None:
             raise NotProvenError(f"{d.loc}: no scan from the end is shown to be what goes back through {d.kind}")
         self.out.steps.append(through.lemma)
         self.cotangents[through.back.name] = d.name
+        (m,) = piece.poly
         last = [i for i, _ in m.bound].index(through.time)
         moved, q = rearranged(m, [*(i for i in range(len(m.bound)) if i != last), last], [0, 1])
         outer = moved.bound[:-1]
@@ -365,26 +363,11 @@ class _Prover:
             if same:
                 break
         if not same:
-            raise NotProvenError(f"{loc} is not shown to be the derivative{self._blamed(gradient)}")
+            where = blamed(gradient, self.exported, self.cotangents)
+            raise NotProvenError(f"{loc} is not shown to be the derivative{where}")
         piece = self._piece(name, pair)
         self._step(mine, [piece], chain(flat, q, proof, back(f"{piece.name}_is")), loc)
         self._added(piece, loc)
-
-    def _blamed(self, gradient: Definition | None) -> str:
-        """Where the backward pass was lost: the operations after the last cotangents that were found, of one layer."""
-        unknown: dict[str, Definition] = {}
-        todo = [gradient] if gradient else []
-        while todo:
-            d = todo.pop()
-            if d.backward and d.name not in self.cotangents and d.name not in unknown:
-                unknown[d.name] = d
-                names = [self.exported.names.get(v, "") for v in d.op.operands]
-                todo += [self.definitions[n] for n in names if n in self.definitions]
-        found = sorted((d for d in unknown.values() if not d.alias), key=lambda d: self.order[d.name])
-        if not found:
-            return ""
-        kinds = dict.fromkeys(d.kind for d in found if d.loc == found[0].loc)
-        return f"; the operations that do not give it are of {found[0].loc}: {', '.join(kinds)}"
 
     def _added(self, piece: Piece, loc: str) -> None:
         """A finished piece is added to the sum of those before it, so that what a step is about stays short."""
