@@ -66,10 +66,9 @@ def _drawn(function: Function, made: dict[tuple[Value, int], Function]) -> Funct
         if key not in made:
             made[key] = _rows(f"init_rows{len(made) + 1}", part.draw, part.row, draw)
         factor = b.scalar(part.factor, part.draw.type.dtype)
-        _, rows = b.loop(
-            made[key], size // part.row, [b.scalar(part.start, "ui32")], constants=[factor, *draw.given], apart=False
-        )
-        return b.reshape(rows, (size,))
+        first = b.scalar(part.start, "ui32")
+        found = b.loop(made[key], size // part.row, [first], constants=[factor, *draw.given], apart=False)
+        return b.reshape(found[-1], (size,))
 
     return rewrite(function, visit, ("slice", "mul"))
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 
-FILES = ("maths", "products", "windows", "rows")
+FILES = ("maths", "products", "windows", "winograd", "rows")
 TYPES = {"f": "float", "": "double"}
 _HEAD = re.compile(r"/\* --- piece (?P<name>\S+?)(?:: (?P<needs>.*?))? \*/")
 

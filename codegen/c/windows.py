@@ -5,9 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
+from netc.codegen.c.any_batch import Size
 from netc.codegen.c.callers import Caller, Statement
 from netc.codegen.c.expressions import suffix
 from netc.codegen.ir import IrError, Op
+
+CHANNELS, TILES = 64, 64  # from which on Winograd's transforms are outweighed by what they save
+AT_ONCE = 256  # NET_TILES
 
 
 def _window(image: Sequence[int], out: Sequence[int], features: int, kernel: Sequence[int], op: Op) -> str:
@@ -37,6 +41,7 @@ def _windowed(name: str, sizes: Callable[[Op], str]) -> Statement:
     def state(f: Caller, op: Op) -> list[str]:
         each = name.startswith("conv") and _depthwise(op)
         own = name.replace("conv", "depthwise") if each else name
+        own = name.replace("conv", "winograd") if name.startswith("conv") and by_tiles(op) else own
         taken = [v for v in op.operands if v.type.rank == 4]
         args = [sizes(op), *(f.pointer(v) for v in taken), f.pointer(op.result)]
         if window_need(op):
@@ -49,6 +54,36 @@ def _windowed(name: str, sizes: Callable[[Op], str]) -> Statement:
     return state
 
 
+def by_tiles(op: Op) -> bool:
+    """Whether a convolution is one of Winograd's: 3x3 of stride 1 over channels and pixels enough (CHANNELS, TILES)."""
+    taps: Sequence[int] = op.attr("kernel") if op.kind == "conv_kernel_grad" else op.operands[1].shape[:2]
+    plain = tuple(op.attr("stride")) == tuple(op.attr("dilation")) == (1, 1) and op.attr("groups") == 1
+    if tuple(taps) != (3, 3) or not plain or op.result.type.dtype not in ("f32", "f64"):
+        return False
+    if max(op.attr("padding")[0][0], op.attr("padding")[1][0]) > 2:
+        return False
+    tiles, inputs, outputs = _tiles(op)
+    return not isinstance(tiles, Size) and tiles >= TILES and min(inputs, outputs) >= CHANNELS
+
+
+def _tiles(op: Op) -> tuple[int, int, int]:
+    """The tiles of what a convolution writes, by Winograd's transform; the channels that it reads, and its features."""
+    image = op.operands[0] if op.kind != "conv_input_grad" else op.result
+    kernel = op.result if op.kind == "conv_kernel_grad" else op.operands[1]
+    written = op.operands[1] if op.kind == "conv_kernel_grad" else op.result
+    n, high, wide, _ = written.shape
+    assert image.shape[3] == kernel.shape[2]
+    return n * (-(-high // 2)) * (-(-wide // 2)), kernel.shape[2], kernel.shape[3]
+
+
+def _tiled_need(op: Op) -> int:
+    """Numbers that Winograd's convolution needs besides, as support/winograd.c.in says."""
+    tiles, inputs, outputs = _tiles(op)
+    summed = 32 if tiles > AT_ONCE else 16  # what some tiles give, and the sum over all of them
+    weights = {"conv": 16, "conv_input_grad": 16 + 9, "conv_kernel_grad": summed}[op.kind] * inputs * outputs
+    return weights + 16 * min(tiles, AT_ONCE) * (inputs + outputs)
+
+
 def window_need(op: Op) -> int:
     """Numbers that a convolution needs besides: its image with zeros around where windows see them, of a gradient of
     images besides its weights turned; of a depthwise gradient of kernels one image's share. None for anything else.
@@ -58,6 +93,8 @@ def window_need(op: Op) -> int:
     if _depthwise(op):
         share: int = op.result.type.size if op.kind == "conv_kernel_grad" else 0
         return share
+    if by_tiles(op):
+        return _tiled_need(op)
     (top, _), (left, _) = op.attr("padding")
     strides: Sequence[int] = op.attr("stride")
     taps: Sequence[int] = op.attr("kernel") if op.kind == "conv_kernel_grad" else op.operands[1].shape[:2]
