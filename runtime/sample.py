@@ -10,7 +10,9 @@ import numpy.typing as npt
 
 from netc.codegen.draw import LIMITS, SETTINGS
 from netc.codegen.sampler import Sampler, build_sampler
+from netc.netspec.check import CheckedNet
 from netc.netspec.errors import UserError
+from netc.netspec.recipe import Recipe
 from netc.runtime.backends import load
 from netc.runtime.backends.protocol import Array, Buffer, Loaded
 from netc.runtime.cache.store import Cache
@@ -57,13 +59,24 @@ class Settings:
 
 
 ALONE = 16 << 20
-"""Bytes of weights below which the work of a token is too short to wake a processor's workers for."""
+"""Bytes of weights below which the work of a token is too short to wake a processor's workers for, or for a call."""
+
+
+def _small(net: CheckedNet) -> bool:
+    return 4 * net.count < ALONE
+
+
+def sampler_for(net: CheckedNet, target: Target, samples: int = 1, recipe: Recipe | None = None) -> Sampler:
+    """The sampler as a target wants it, that of a small net with functions that write some tokens in one call.
+
+    Raises UserError and SpecError.
+    """
+    return build_sampler(net, samples, recipe, packs=target.packs, turns=target.turns if _small(net) else 0)
 
 
 def _alone(target: Target, sampler: Sampler) -> Target:
     """The target on the calling thread alone, where the net is small; the bits are the same."""
-    weights = sum(s.type.bytes for s in sampler.program.kept)
-    few = target.driver == "local-task" and weights < ALONE
+    few = target.driver == "local-task" and _small(sampler.program.net)
     return replace(target, driver="local-sync") if few else target
 
 
@@ -86,15 +99,16 @@ class Writer:
     ) -> Writer:
         """The writer of a run's weights. Raises UserError, SpecError and CompileError."""
         where = parse_target(target)
-        sampler = build_sampler(config.net, samples, config.recipe, packs=where.packs)
+        sampler = sampler_for(config.net, where, samples, config.recipe)
         return cls(sampler, prepare(sampler.program, where, cache), tensors)
 
     def write(self, prompt: Sequence[int] | Ids, count: int, settings: Settings, seed: int = 0) -> Iterator[Ids]:
         """Yield `count` times the next token of each text, int32 [samples], after the prompt's ids [n].
 
         The net sees the last tokens that its context holds. Where its layers ask for the place of a token, one after a
-        full context takes the whole net over the context again. Raises UserError for a prompt of no token or with an id
-        that there is not.
+        full context takes the whole net over the context again. Where the sampler has turns, tokens come so many at
+        once, but for the first, the last few and those beyond a full context. Raises UserError for a prompt of no token
+        or with an id that there is not.
         """
         ids = np.asarray(prompt, np.int32)
         sampler, get = self.sampler, self._loaded.get
@@ -108,21 +122,27 @@ class Writer:
         texts = np.repeat(ids[np.newaxis], sampler.program.batch, 0)
         drawing = _Drawing(self._loaded, settings, seed)
         state: list[Buffer] = []
-        for index in range(count):
-            if not state or (sampler.bounded and texts.shape[1] > sampler.context):
+        while count:
+            known = texts.shape[1]
+            room = sampler.context - known + 1 if sampler.bounded else count
+            if not state or room < 1:
                 *state, seen, logits = self._prefill(texts)
                 drawing.seen = seen
+                drawn = get(drawing.draw(logits))[np.newaxis]
+            elif sampler.turns and sampler.turns <= min(count, room):
+                state, tokens = drawing.write(state, self._decoded)
+                drawn = get(tokens)
             else:
                 *state, logits = self._loaded.call("decode", [*state, *self._decoded, drawing.token])
-            drawn = get(drawing.draw(logits))
+                drawn = get(drawing.draw(logits))[np.newaxis]
             if drawn.max() >= sampler.vocabulary:
                 raise UserError(
                     "sample wants logits that are numbers, got NaN: the weights are none any more; choose another "
                     "`checkpoint`"
                 )
-            if index + 1 < count:
-                texts = np.concatenate([texts, drawn[:, np.newaxis]], 1)[:, -sampler.context - 1 :]
-            yield drawn
+            texts = np.concatenate([texts, drawn.T], 1)[:, -sampler.context - 1 :]
+            count -= len(drawn)
+            yield from drawn
 
     def _prefill(self, texts: Ids) -> list[Buffer]:
         """The state after the last tokens of the texts, by the shortest prefill that takes them."""
@@ -139,7 +159,7 @@ class _Drawing:
 
     def __init__(self, loaded: Loaded, settings: Settings, seed: int) -> None:
         self._loaded = loaded
-        self._function = "draw_among" if settings.limited else "draw"
+        self._draw, self._write = ("draw_among", "write_among") if settings.limited else ("draw", "write")
         names = (*SETTINGS, *LIMITS) if settings.limited else SETTINGS
         words = np.array([seed >> 32, seed & 0xFFFFFFFF], np.uint32)
         self._asked = [loaded.put(words), *(loaded.put(np.asarray(getattr(settings, n), np.float32)) for n in names)]
@@ -150,5 +170,11 @@ class _Drawing:
     def draw(self, logits: Buffer) -> Buffer:
         """The next token of each text, i32 [samples]."""
         args = [logits, self.seen, self._number, *self._asked]
-        self.token, self.seen, self._number = self._loaded.call(self._function, args)
+        self.token, self.seen, self._number = self._loaded.call(self._draw, args)
         return self.token
+
+    def write(self, state: list[Buffer], weights: Sequence[Buffer]) -> tuple[list[Buffer], Buffer]:
+        """Some turns at once: the state after them and the tokens i32 [turns, samples]."""
+        args = [*state, self.token, self.seen, self._number, *weights, *self._asked]
+        *state, self.token, self.seen, self._number, tokens = self._loaded.call(self._write, args)
+        return state, tokens

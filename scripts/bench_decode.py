@@ -29,13 +29,12 @@ import torch  # noqa: E402
 
 from netc.codegen import evaluator  # noqa: E402
 from netc.codegen.program import build  # noqa: E402
-from netc.codegen.sampler import build_sampler  # noqa: E402
 from netc.netspec.check import CheckedNet, check  # noqa: E402
 from netc.netspec.find import find  # noqa: E402
 from netc.netspec.recipe import Recipe  # noqa: E402
 from netc.runtime.cache.store import Cache  # noqa: E402
 from netc.runtime.prepare import prepare  # noqa: E402
-from netc.runtime.sample import Settings, Writer  # noqa: E402
+from netc.runtime.sample import Settings, Writer, sampler_for  # noqa: E402
 from netc.runtime.target import parse_target  # noqa: E402
 
 PAGE = Path(__file__).parents[1] / "docs" / "measurements" / "decode.md"
@@ -140,7 +139,7 @@ def measured(name: str, target: str, tokens: int, rounds: int) -> Row:
     net = check(find(name))
     context = net.x.shape[0]
     where = parse_target(target)
-    sampler, whole = build_sampler(net, packs=where.packs), build(net, Recipe(), 1)
+    sampler, whole = sampler_for(net, where), build(net, Recipe(), 1)
     state = evaluator.run(whole.module, "init", [np.array([0, 1], np.uint32)], "f32")
     tensors = dict(zip((s.name for s in whole.state), state, strict=True))
     writer = Writer(sampler, prepare(sampler.program, where, Cache()), tensors)

@@ -118,9 +118,9 @@ def dense(task: Task) -> netc.NetSpec:
 
 
 def judge_of_clothes() -> netc.NetSpec:
-    """A small convolutional net: 32 and 64 channels, each halved, and 128 features."""
+    """A small convolutional net: 16, 32 and 64 channels, halved twice, and 128 features."""
     layers = (
-        ConvBn(32, 3), MaxPool(2, 2), ConvBn(64, 3), MaxPool(2, 2), Flatten(),
+        ConvBn(16, 3), MaxPool(2, 2), ConvBn(32, 3), MaxPool(2, 2), ConvBn(64, 3), Flatten(),
         Dense(128, activation="relu"), Dense(10),
     )  # fmt: skip
     return netc.NetSpec("judge", (28, 28, 1), layers)
@@ -133,7 +133,7 @@ TASKS = {
     "fashion-mnist": Task(
         28, 512, dense,
         {"epochs": 12, "batch": 128, "lr": 1e-3, "flow_predicts": "x", "times": "logit-normal"},
-        {"net": judge_of_clothes(), "data": "fashion-mnist", "epochs": 5, "batch": 128, "lr": 2e-3},
+        {"net": judge_of_clothes(), "data": "fashion-mnist", "epochs": 5, "batch": 128, "lr": 2e-3, "crop": 0},
         0.91, 0.80,
     ),
 }  # fmt: skip

@@ -12,7 +12,7 @@ from netc.netspec.recipe import Recipe
 from netc.netspec.spec import NetSpec
 from netc.runtime.cache.store import Cache
 from netc.runtime.prepare import prepare
-from netc.runtime.sample import Settings, Writer
+from netc.runtime.sample import ALONE, Settings, Writer, sampler_for
 from netc.runtime.target import parse_target
 from netc.runtime.trainer import Trainer
 
@@ -32,11 +32,11 @@ MAMBA = model(nn.MambaBlock(state=4))
 def made(tmp_path):
     """`made(net, target, samples)` -> a writer, and the trainer whose weights it has."""
 
-    def make(net, target="reference", samples=1, *, packs=False, least=LEAST):
+    def make(net, target="reference", samples=1, *, packs=False, least=LEAST, turns=0):
         cache, where = Cache(tmp_path), parse_target(target)
         trainer = Trainer(prepare(build(net, Recipe(), 1), parse_target("reference"), cache))
         trainer.init(3)
-        sampler = build_sampler(net, samples, packs=packs, least=least)
+        sampler = build_sampler(net, samples, packs=packs, least=least, turns=turns)
         return Writer(sampler, prepare(sampler.program, where, cache), trainer.fetch()), trainer
 
     return make
@@ -79,11 +79,56 @@ def test_a_prompt_is_taken_by_the_shortest_prefill(made):
     assert calls[-2] == "prefill_2"
 
 
+def called(writer):
+    """The names of the functions that the writer calls from now on."""
+    calls, call = [], writer._loaded.call
+    writer._loaded.call = lambda name, args: calls.append(name) or call(name, args)
+    return calls
+
+
+@pytest.mark.parametrize("samples", [1, 2])
+@pytest.mark.parametrize("more", [{}, {"top_k": 5, "top_p": 0.9}], ids=["plain", "limits"])
+def test_some_tokens_in_one_call_are_those_of_single_ones(made, more, samples):
+    asked = {"temperature": 8.0, "repetition": 1.3, "seed": 5, **more}
+    writer, _ = made(MAMBA, samples=samples, turns=3)
+    calls = called(writer)
+    assert texts(writer, 9, **asked) == texts(made(MAMBA, samples=samples)[0], 9, **asked)
+    own = ("write_among", "draw_among") if more else ("write", "draw")
+    assert calls == ["prefill", own[1], own[0], own[0], "decode", own[1], "decode", own[1]]
+
+
+def test_some_tokens_in_one_call_end_where_the_context_does(made):
+    writer, _ = made(ROPE, least=2, turns=2)
+    calls = called(writer)
+    assert texts(writer, 7, prompt=(1, 2), seed=3) == texts(made(ROPE)[0], 7, prompt=(1, 2), seed=3)
+    assert [name for name in calls if name != "draw"] == ["prefill_2", "write", "write", "prefill", "prefill"]
+
+
+@pytest.mark.parametrize("target", ["xla", "cpu", "c"])
+def test_targets_write_some_tokens_in_one_call(made, target, c_compiler):
+    """What they draw among is a loop in the loop."""
+    asked = {"temperature": 8.0, "top_p": 0.9, "repetition": 1.2, "seed": 5}
+    writer, _ = made(ROPE, target, turns=2)
+    calls = called(writer)
+    assert texts(writer, 5, prompt=(1,), **asked) == texts(made(ROPE)[0], 5, prompt=(1,), **asked)
+    assert calls.count("write_among") == 2
+
+
+def test_small_nets_write_some_tokens_in_one_call():
+    assert sampler_for(ROPE, parse_target("xla")).turns == sampler_for(ROPE, parse_target("cpu")).turns == 8
+    assert (
+        not sampler_for(ROPE, parse_target("reference")).turns and not sampler_for(ROPE, parse_target("vulkan")).turns
+    )
+    large = model(nn.Residual(nn.GatedMlp(1400)), nn.Residual(nn.GatedMlp(1400)), width=512)
+    assert 4 * large.count > ALONE and not sampler_for(large, parse_target("xla")).turns
+
+
 def test_packed_weights_write_the_same(made):
     net = model(nn.Residual(nn.MultiHeadAttention(2, causal=True, rope=True, std=0.5)), width=16)
     (writer, _), (plain, _) = made(net, packs=True), made(net)
     assert len(writer.sampler.packed) == 2 and not plain.sampler.packed
     assert texts(writer, 8, temperature=4.0) == texts(plain, 8, temperature=4.0)
+    assert texts(made(net, packs=True, turns=2)[0], 8, temperature=4.0) == texts(plain, 8, temperature=4.0)
 
 
 def test_the_same_tokens_on_every_backend_and_again(made):
