@@ -10,7 +10,8 @@ from netc.codegen.c.callers import Caller, Statement
 from netc.codegen.c.expressions import suffix
 from netc.codegen.ir import IrError, Op
 
-CHANNELS, TILES = 64, 64  # from which on Winograd's transforms are outweighed by what they save
+CHANNELS, TILES = 48, 64  # from which on Winograd's transforms are outweighed by what they save
+FULL = 6  # products of a pixel and a channel at most, of 9: tiles of small images are half empty
 AT_ONCE = 256  # NET_TILES
 
 
@@ -55,30 +56,30 @@ def _windowed(name: str, sizes: Callable[[Op], str]) -> Statement:
 
 
 def by_tiles(op: Op) -> bool:
-    """Whether a convolution is one of Winograd's: 3x3 of stride 1 over channels and pixels enough (CHANNELS, TILES)."""
+    """Whether a convolution is one of Winograd's: 3x3 of stride 1, channels and tiles enough, these not half empty."""
     taps: Sequence[int] = op.attr("kernel") if op.kind == "conv_kernel_grad" else op.operands[1].shape[:2]
     plain = tuple(op.attr("stride")) == tuple(op.attr("dilation")) == (1, 1) and op.attr("groups") == 1
     if tuple(taps) != (3, 3) or not plain or op.result.type.dtype not in ("f32", "f64"):
         return False
     if max(op.attr("padding")[0][0], op.attr("padding")[1][0]) > 2:
         return False
-    tiles, inputs, outputs = _tiles(op)
-    return not isinstance(tiles, Size) and tiles >= TILES and min(inputs, outputs) >= CHANNELS
+    tiles, pixels, inputs, outputs = _tiles(op)
+    if isinstance(tiles, Size) or tiles < TILES or 16 * tiles > FULL * pixels:
+        return False
+    return min(inputs, outputs) >= CHANNELS
 
 
-def _tiles(op: Op) -> tuple[int, int, int]:
-    """The tiles of what a convolution writes, by Winograd's transform; the channels that it reads, and its features."""
-    image = op.operands[0] if op.kind != "conv_input_grad" else op.result
+def _tiles(op: Op) -> tuple[int, int, int, int]:
+    """The 2x2 tiles of the image that a convolution or a gradient sums for, its pixels; the channels and features."""
     kernel = op.result if op.kind == "conv_kernel_grad" else op.operands[1]
     written = op.operands[1] if op.kind == "conv_kernel_grad" else op.result
     n, high, wide, _ = written.shape
-    assert image.shape[3] == kernel.shape[2]
-    return n * (-(-high // 2)) * (-(-wide // 2)), kernel.shape[2], kernel.shape[3]
+    return n * (-(-high // 2)) * (-(-wide // 2)), n * high * wide, kernel.shape[2], kernel.shape[3]
 
 
 def _tiled_need(op: Op) -> int:
     """Numbers that Winograd's convolution needs besides, as support/winograd.c.in says."""
-    tiles, inputs, outputs = _tiles(op)
+    tiles, _, inputs, outputs = _tiles(op)
     summed = 32 if tiles > AT_ONCE else 16  # what some tiles give, and the sum over all of them
     weights = {"conv": 16, "conv_input_grad": 16 + 9, "conv_kernel_grad": summed}[op.kind] * inputs * outputs
     return weights + 16 * min(tiles, AT_ONCE) * (inputs + outputs)
