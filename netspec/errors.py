@@ -13,6 +13,11 @@ class UserError(NetcError):
     exit_code = 2
 
 
+def reason(error: Exception) -> str:
+    """What an error says, of one of the system's the words alone: `Permission denied`, without number and path."""
+    return (isinstance(error, OSError) and error.strerror) or str(error)
+
+
 class SpecError(UserError):
     """A network specification that cannot be trained, with every reason found.
 

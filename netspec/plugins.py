@@ -29,7 +29,7 @@ def load_file(path: Path | str) -> None:
     if is_loaded(name, path):
         return
     if path.suffix != ".py" or not path.is_file():
-        why = "" if path.exists() else ": no such file; check the path"
+        why = "; give a FILE.py or FILE.lean" if path.exists() else ": no such file; check the path"
         raise UserError(f"`plugin` wants a Python file, got {path}{why}")
     spec = importlib.util.spec_from_file_location(name, path.resolve())
     assert spec is not None and spec.loader is not None  # it ends in .py

@@ -178,7 +178,10 @@ def read_floor(path: Path) -> Floor:
         # files of older versions have no digest
         altered = isinstance(body, dict) and body.pop("sha256", None) is not None and _sealed(body) != content
     except (OSError, ValueError, RecursionError) as error:
-        raise TraceError(f"{path}: wants a file of netc trace noise, got none that can be read ({error})") from error
+        why = (isinstance(error, OSError) and error.strerror) or str(error)
+        raise TraceError(
+            f"{path}: wants a file that `netc trace noise` wrote, got none that can be read ({why}); check the path"
+        ) from error
     if altered:
         raise TraceError(f"{path}: wants to agree with its own SHA-256, got a file that does not; measure it again")
     if not isinstance(body, dict) or body.pop("kind", None) != "noise" or body.pop("format", None) != FORMAT:

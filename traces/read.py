@@ -178,4 +178,4 @@ def _bytes(path: Path) -> bytes:
             raise TraceError(f"{path}: wants a record in each line, got lines too short for one; give a trace")
         return content
     except OSError as error:
-        raise TraceError(f"{path}: wants a file that can be read, got: {error.strerror}") from error
+        raise TraceError(f"{path}: wants a file that can be read, got: {error.strerror}; check the path") from error

@@ -41,7 +41,7 @@ def atlas(
     request = program_request(net, batch)
     page = write(
         request.net, out or Path(f"{file_name(request.net.spec.name)}-atlas.html"), recipe=request.recipe, batch=batch,
-        depth=depth, profile=None if profile is None else read_json(profile),
+        depth=depth, profile=None if profile is None else read_json(profile, "profile"),
         evidence=checked(request.net, request.recipe, batch) if check else None,
     )  # fmt: skip
     say(f"wrote {page} ({page.stat().st_size / 1e3:,.0f} kB)")

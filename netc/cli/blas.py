@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from netc.cli.console import say, write
-from netc.cli.options import json_option, print_json
+from netc.cli.options import OUT_FILE, json_option, print_json
 from netc.codegen.blas.table import OPTIONS
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def _about(routine: Routine) -> dict[str, Any]:
 @routine_options
 @click.option("--vjp", is_flag=True, help="Write the pullback too, as a function ROUTINE_vjp.")
 @click.option("--target", help="Write the text for this target.  [default: portable StableHLO]")
-@click.option("-o", "--out", type=click.Path(path_type=Path), help="File to write.  [default: standard output]")
+@click.option("-o", "--out", type=OUT_FILE, help="File to write.  [default: standard output]")
 def emit(routine: str, dtype: DType | None, vjp: bool, target: str | None, out: Path | None, **words: Any) -> None:
     """Write ROUTINE of these sizes as StableHLO or, with --target c, as C."""
     from netc.codegen.blas.program import blas_module, find_routine

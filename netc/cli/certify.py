@@ -15,7 +15,7 @@ import click
 
 from netc.cli.console import say, terminal
 from netc.cli.lean_config import config_option
-from netc.cli.options import complete_net, json_option, net_options, print_json
+from netc.cli.options import OUT_FILE, complete_net, json_option, net_options, print_json
 from netc.cli.program import program_request
 from netc.cli.recipe_options import recipe_options, replicas_option
 from netc.cli.sections import Sectioned
@@ -69,7 +69,7 @@ OF_BOTH = frozenset(("net", "loss", "primes", "points", "seed", "literals", "as_
     help="For FILE: bound of integer inputs.  [default: the size that they index, otherwise 10]",
 )
 @json_option
-@click.option("-o", "--out", type=click.Path(path_type=Path), help="Write the certificate to this file, as JSON.")
+@click.option("-o", "--out", type=OUT_FILE, help="Write the certificate to this file, as JSON.")
 def certify(
     net: str, target: str, batch: int, alone: bool, primes: int | None,
     points: int, seed: int, literals: str, manifest: Path | None, function: str | None,

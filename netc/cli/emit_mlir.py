@@ -9,7 +9,16 @@ import click
 
 from netc.cli.console import say, write
 from netc.cli.lean_config import config_option
-from netc.cli.options import BATCH, complete_net, given, net_options, tuned_choices, tuned_line, tuned_option
+from netc.cli.options import (
+    BATCH,
+    OUT_FOLDER,
+    complete_net,
+    given,
+    net_options,
+    tuned_choices,
+    tuned_line,
+    tuned_option,
+)
 from netc.cli.program import built_program, sampler_option
 from netc.cli.recipe_options import (
     mesh_option,
@@ -38,7 +47,7 @@ if TYPE_CHECKING:
 @shard_option
 @sampler_option
 @click.option("--bytecode", is_flag=True, help="Write NET.mlirbc, a portable artifact of StableHLO, in place of text.")
-@click.option("-o", "--out", type=click.Path(path_type=Path), help="Folder for NET.mlir and its manifest NET.json.")
+@click.option("-o", "--out", type=OUT_FOLDER, help="Folder for NET.mlir and its manifest NET.json.")
 def emit_mlir(
     net: str,
     target: str | None,

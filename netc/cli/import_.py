@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from netc.cli.console import say
-from netc.cli.options import complete_net, net_options, resolve_net
+from netc.cli.options import OUT_FOLDER, complete_net, net_options, resolve_net
 
 LARGEST_NAMES = 1 << 24  # bytes
 
@@ -17,7 +17,7 @@ LARGEST_NAMES = 1 << 24  # bytes
 @click.argument("net", metavar="NET", shell_complete=complete_net)
 @click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
 @net_options
-@click.option("-o", "--out", type=click.Path(path_type=Path), help="Run folder.  [default: runs/NET-imported]")
+@click.option("-o", "--out", type=OUT_FOLDER, help="Run folder.  [default: runs/NET-imported]")
 @click.option("--prefix", metavar="P", help="Prefix of every name in the file.  [default: detected]")
 @click.option(
     "--class-names",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from netc.cli.console import say, write
-from netc.cli.options import json_option, print_json
+from netc.cli.options import OUT_FILE, json_option, print_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,13 +29,13 @@ def kernel() -> None:
 
 
 @kernel.command("ls")
-@click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
+@click.argument("kernel_", metavar="FILE", type=click.Path(path_type=Path))
 @json_option
-def ls(file: Path, as_json: bool) -> None:
+def ls(kernel_: Path, as_json: bool) -> None:
     """List the kernels of FILE and their arguments."""
     from netc.kernels.find import kernels_in
 
-    found = kernels_in(file)
+    found = kernels_in(kernel_)
     if as_json:
         print_json([_about(k) for k in found])
         return
@@ -161,7 +161,7 @@ def run(
     "--shared", "shared", multiple=True, metavar="NAME=N", help="Elements of a shared array.  [default: one per thread]"
 )
 @click.option("--check", "ask", is_flag=True, help="Compile the CUDA C++ to PTX with nvcc.")
-@click.option("-o", "--out", type=click.Path(path_type=Path), help="File to write.  [default: standard output]")
+@click.option("-o", "--out", type=OUT_FILE, help="File to write.  [default: standard output]")
 def emit(kernel_: str, language: str, block: str, shared: tuple[str, ...], ask: bool, out: Path | None) -> None:
     """Write KERNEL in another language.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -11,6 +12,7 @@ from click.core import ParameterSource
 
 from netc.cli.console import say, write
 from netc.cli.sections import SIZE, under
+from netc.netspec.errors import UserError
 from netc.netspec.vocabulary import options_of
 from netc.netspec.zoo.sizes import Sizes
 
@@ -36,7 +38,31 @@ class BatchType(click.ParamType):  # type: ignore[type-arg, unused-ignore]  # ge
         return parse_batch(value)
 
 
+class OutFile(click.Path):
+    """A file to write. A folder of that name is refused before anything is computed."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path of the file."""
+        path = super().convert(value, param, ctx)
+        if path.is_dir() and param is not None:
+            raise UserError(f"{max(param.opts, key=len)} wants a file, got the folder {path}; name a file in it")
+        return path
+
+
+class OutFolder(click.Path):
+    """A folder to write into. A file of that name is refused before anything is computed."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path of the folder."""
+        path = super().convert(value, param, ctx)
+        if path.is_file() and param is not None:
+            raise UserError(f"{max(param.opts, key=len)} wants a folder, got the file {path}; give another name")
+        return path
+
+
 BATCH = BatchType()
+OUT_FILE = OutFile(path_type=Path)
+OUT_FOLDER = OutFolder(path_type=Path)
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 checkpoint_option = click.option(

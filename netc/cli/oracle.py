@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from netc.cli.console import say, terminal, write
+from netc.cli.options import OUT_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     help="Where --random writes the smallest failing net.",
 )
 @click.option("--target", help="Check what this target computes in float32 against the program in float64.")
-@click.option("--html", "page_path", type=click.Path(path_type=Path), help="Write the results as a page.")
+@click.option("--html", "page_path", type=OUT_FILE, help="Write the results as a page.")
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
 def oracle(
     pattern: str | None, seed: int, count: int | None, spec: str | None, save: Path, target: str | None,

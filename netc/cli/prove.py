@@ -10,7 +10,7 @@ import click
 
 from netc.cli.console import say
 from netc.cli.lean_config import config_option
-from netc.cli.options import complete_net, given, json_option, net_options, print_json
+from netc.cli.options import OUT_FILE, complete_net, given, json_option, net_options, print_json
 from netc.cli.program import program_request
 from netc.cli.proof_file import file_of, over_mathlib, show_answer, write_library, written
 from netc.cli.prove_update import prove_update
@@ -47,7 +47,7 @@ OF_BOTH = OF_FILES | {"net", "loss"}
 @click.option("--mathlib", is_flag=True, help="State the theorems over Mathlib, unchecked and without proofs.")
 @json_option
 @click.option(
-    "-o", "--out", type=click.Path(path_type=Path),
+    "-o", "--out", type=OUT_FILE,
     help="Write the Lean file here.  [default: NAME.proof.lean; none with --check]",
 )  # fmt: skip
 def prove(

@@ -46,9 +46,9 @@ def ls(as_json: bool) -> None:
 
 
 @recipes.command("show", short_help="Print the file of a recipe.")
-@click.argument("name", shell_complete=complete_recipe)
-def show(name: str) -> None:
+@click.argument("recipe", metavar="NAME", shell_complete=complete_recipe)
+def show(recipe: str) -> None:
     """Print the file of a recipe: `netc recipes show digits > mine.toml`, then `netc train --config mine.toml`."""
     from netc.config_file import recipe_text
 
-    write(recipe_text(name))
+    write(recipe_text(recipe))

@@ -49,8 +49,9 @@ def report(
 
     page = write(
         runs, out or runs[0] / "report.html", checkpoint=checkpoint, target=target, data_dir=data_dir,
-        evaluated=evaluated, check=check, profile=None if profile is None else read_json(profile),
-        certificates=[read_json(path) for path in certificates], mistakes=mistakes, cache=watched_cache(),
+        evaluated=evaluated, check=check, profile=None if profile is None else read_json(profile, "profile"),
+        certificates=[read_json(path, "certificates") for path in certificates],
+        mistakes=mistakes, cache=watched_cache(),
         note=lambda text: say(f"netc: {text}", err=True),
     )  # fmt: skip
     say(f"wrote {page} ({page.stat().st_size / 1e3:,.0f} kB)")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from netc.cli.console import printable, say, write
-from netc.cli.options import checkpoint_option, json_option, run_target_option, warn, weights_option
+from netc.cli.options import OUT_FILE, checkpoint_option, json_option, run_target_option, warn, weights_option
 
 if TYPE_CHECKING:
     from netc.runs import Run
@@ -60,8 +60,8 @@ KINDS = {
     "--method", help="Sampler: euler or heun for flow, ddim or ancestral for ddpm, ancestral or confidence for masked."
 )
 @click.option("--guidance", type=float, default=1.0, show_default=True, help="Scale of classifier-free guidance.")
-@click.option("-o", "--out", type=click.Path(path_type=Path), help="Image file to write.  [default: samples.png]")
-@click.option("--gif", type=click.Path(path_type=Path), help="Also write the steps as an animated GIF.")
+@click.option("-o", "--out", type=OUT_FILE, help="Image file to write.  [default: samples.png]")
+@click.option("--gif", type=OUT_FILE, help="Also write the steps as an animated GIF.")
 @checkpoint_option
 @weights_option
 @run_target_option

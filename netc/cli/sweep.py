@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from netc.cli.console import say, write
-from netc.cli.options import json_option, print_json
+from netc.cli.options import OUT_FOLDER, json_option, print_json
 
 if TYPE_CHECKING:
     from netc.sweeps import Result, Sweep
@@ -39,9 +39,7 @@ class _WordsInFile(click.Command):
 
 @click.command(cls=_WordsInFile)
 @click.argument("file", metavar="FILE.toml", type=click.Path(path_type=Path))
-@click.option(
-    "--out", type=click.Path(path_type=Path), help="Folder of the runs.  [default: runs/sweep-NAME of the file]"
-)
+@click.option("--out", type=OUT_FOLDER, help="Folder of the runs.  [default: runs/sweep-NAME of the file]")
 @click.option("--csv", "as_csv", is_flag=True, help="Print the table as CSV.")
 @click.option("--plot", "plot_file", metavar="F.svg", type=click.Path(path_type=Path), help="Draw the results.")
 @click.option("--quiet", is_flag=True, help="Print only the table.")

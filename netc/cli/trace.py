@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from netc.cli.console import say
-from netc.cli.options import complete_net, json_option, print_json
+from netc.cli.options import OUT_FILE, complete_net, json_option, print_json
 from netc.cli.sections import Sectioned
 from netc.cli.training import training_of, training_of_run, training_options
 
@@ -89,7 +89,7 @@ def diff_command(
 @click.option(
     "--whole", metavar="TARGET", help="Also train four replicas of the whole run on TARGET, for the spread of means."
 )
-@click.option("-o", "--out", type=run_argument, help="Output file.  [default: RUN/noise.json for a run]")
+@click.option("-o", "--out", type=OUT_FILE, help="Output file.  [default: RUN/noise.json for a run]")
 @json_option
 def noise_command(net: str, steps: int, whole: str | None, out: Path | None, as_json: bool, **options: Any) -> None:
     """Measure the noise floor of a training: how far rounding alone drives runs apart.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from netc.cli.console import printable, say, write
-from netc.cli.options import complete_net, json_option, net_options, print_json, resolve_net
+from netc.cli.options import OUT_FILE, complete_net, json_option, net_options, print_json, resolve_net
 
 if TYPE_CHECKING:
     from netc.codegen.program import Program
@@ -40,7 +40,7 @@ _OF = {"wall": "", "cpu": " of CPU"}
 @click.option(
     "--to",
     "table_out",
-    type=click.Path(path_type=Path),
+    type=OUT_FILE,
     metavar="FILE",
     help="Write all that is kept for the target into a table that others can read.",
 )

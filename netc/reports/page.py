@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from netc.netspec.errors import UserError
+from netc.netspec.errors import UserError, reason
 from netc.netspec.summary import summary
 from netc.netspec.toml import to_toml
 from netc.programs import quiet
@@ -185,14 +185,17 @@ def _scaled(value: float, units: Sequence[str]) -> str:
     return f"{value:.3g} {units[index]}"
 
 
-def read_json(path: Path) -> Mapping[str, Any]:
-    """A file of JSON that netc printed; raises UserError."""
+def read_json(path: Path, field: str) -> Mapping[str, Any]:
+    """A file of JSON that netc printed, given as `field`; raises UserError."""
+    wanted = f"`{field}` wants a file of JSON that netc wrote"
     try:
         found = json.loads(path.read_text("utf-8"))
     except FileNotFoundError as error:
-        raise UserError(f"wants a file of JSON that netc wrote, got {path}, nothing there; check the path") from error
+        raise UserError(f"{wanted}, got {path}, nothing there; check the path") from error
+    except IsADirectoryError as error:
+        raise UserError(f"{wanted}, got the folder {path}; name a file in it") from error
     except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"{path} wants JSON that netc wrote, got: {error}") from error
+        raise UserError(f"{wanted}, got {path} ({reason(error)}); check the file") from error
     if not isinstance(found, dict):
-        raise UserError(f"{path} wants a JSON object, got {type(found).__name__}")
+        raise UserError(f"{wanted}, got {type(found).__name__} in {path}; check the file")
     return found

@@ -12,6 +12,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from netc.netspec.errors import reason
 from netc.runtime.data.dataset import Dataset
 from netc.runtime.data.errors import DataError
 from netc.runtime.data.examples import Array
@@ -84,7 +85,9 @@ def read_npy(path: Path) -> Array:
         array: Array = np.load(path, mmap_mode="r", allow_pickle=False)
         return array
     except UNREADABLE as error:
-        raise DataError(f"{path} wants a .npy file of one array, got one that cannot be read ({error})") from error
+        raise DataError(
+            f"{path} wants a .npy file of one array, got one that cannot be read ({reason(error)})"
+        ) from error
 
 
 def read_arrays(path: Path) -> dict[str, Array]:
@@ -101,4 +104,4 @@ def read_arrays(path: Path) -> dict[str, Array]:
                 raise DataError(f"{path} wants arrays x and y, and perhaps x_test and y_test, got {', '.join(held)}")
             return {name: held[name] for name in held}
     except UNREADABLE as error:
-        raise DataError(f"{path} wants a .npz of arrays, got one that cannot be read ({error})") from error
+        raise DataError(f"{path} wants a .npz of arrays, got one that cannot be read ({reason(error)})") from error

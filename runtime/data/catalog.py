@@ -287,6 +287,10 @@ def fetch(
     Files that are there and right are kept. Raises `DataError` for an unknown name, for data that has no
     download, without a network, and for content that is not what is pinned.
     """
+    if not is_own(name) and DATASETS.word(name) is None:
+        near = f"did you mean {' or '.join(DATASETS.near(name))}?" if DATASETS.near(name) else "choose one of them"
+        known = ", ".join(word for word, entry in DATASETS.items() if entry.remotes)
+        raise DataError(f"`name` wants a data set with a download, one of {known}, got {name!r}; {near}")
     entry = entry_of(name)
     if not entry.remotes:
         raise DataError(f"{name}: wants no download, it needs no files; use it as it is")

@@ -8,6 +8,7 @@ from importlib import resources
 
 import numpy as np
 
+from netc.netspec.errors import reason
 from netc.runtime.data.dataset import ArraySplit
 from netc.runtime.data.errors import DataError
 
@@ -25,7 +26,7 @@ def read_digits() -> tuple[ArraySplit, ArraySplit]:
     try:
         content = resources.files("netc.runtime.data").joinpath(FILE).read_bytes()
     except OSError as error:
-        raise DataError(f"netc's {FILE} cannot be read ({error}); install netc again") from error
+        raise DataError(f"netc's {FILE} cannot be read ({reason(error)}); install netc again") from error
     return decode_digits(content)
 
 

