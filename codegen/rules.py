@@ -169,7 +169,7 @@ def emit(b: Builder, layer: Layer, scope: Scope, x: Value) -> Emitted:
     found = rules.get(type(layer))
     if found is None and scope.decoding and type(layer) in RULES:
         raise UserError(
-            f"a sampler wants layers that can go on with a sequence token by token, got {layer.kind} "
+            f"a sampler wants layers that can process a sequence token by token, got {layer.kind} "
             f"({scope.prefix.rstrip('.') or layer.kind}), which needs all of it; give a causal language model"
         )
     if found is None:

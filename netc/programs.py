@@ -250,7 +250,7 @@ def within_budget(
     others = {"steps_per_call": request.steps_per_call > 1, "mesh": request.sharding, "batch": request.batches}
     for word in (word for word, given in {**others, "devices": request.replicas > 1}.items() if given):
         raise UserError(
-            f"`{BUDGET}` is of one step of a known batch on one device, got `{word}` too; leave one of them out, or "
+            f"`{BUDGET}` applies to one step of a fixed batch on one device, got `{word}` too; leave one out, or "
             "name the blocks in `remat_blocks`"
         )
     from netc.runtime.measure.budget import fit_blocks

@@ -51,15 +51,15 @@ def resumed(folder: Path, words: Mapping[str, Any], *, same_bits: bool = True) -
     if words.get("target") is not None and (word := parse_target(words["target"]).word) != config.target:
         if same_bits:
             raise UserError(
-                f"{folder} was begun on {config.target}, got `target={word}`, which computes other bits; leave it out, "
-                "or give `same_bits=False` too"
+                f"{folder} was started on {config.target}, got `target={word}`, which computes other bits; leave it "
+                "out, or give `same_bits=False` too"
             )
         config = on_target(config, word)
     spread = on_devices(config, words)
     if spread != config and same_bits:
         got = ", ".join(f"`{name}={words[name]}`" for name in DEVICES if words.get(name) is not None)
         raise UserError(
-            f"{folder} was begun on {config.sharding or f'{config.devices} devices'}, got {got}, whose sums round in "
+            f"{folder} was started on {config.sharding or f'{config.devices} devices'}, got {got}, whose sums round in "
             "another way; leave it out, or give `same_bits=False` too"
         )
     return writable(spread)
@@ -72,7 +72,7 @@ def on_devices(config: RunConfig, words: Mapping[str, Any]) -> RunConfig:
     """
     devices, mesh, shard = (words.get(name) for name in DEVICES)
     if devices is not None and (mesh is not None or shard is not None):
-        raise UserError("`devices` and `mesh` both say on which devices to go on; leave one of them out")
+        raise UserError("`devices` and `mesh` both say on which devices to continue; leave one of them out")
     if devices is not None:
         return replace(config, devices=devices, mesh="", shard="")
     if mesh is None and shard is None:
@@ -104,7 +104,7 @@ def begun_already(request: TrainRequest, plan: Plan, *, same_bits: bool = True) 
     if found := [*_differences(held.to_json(), config.to_json())]:
         raise UserError(
             f"`auto_resume` wants the options that started {plan.folder}, got others: {'; '.join(found)}; give those, "
-            f"another `out`, or go on with `resume={plan.folder}`"
+            f"another `out`, or continue with `resume={plan.folder}`"
         )
     refuse_other_data(held, plan.data, plan.folder)
     logging = logging_of(request.log, request.log_every, held.logging)
@@ -125,7 +125,7 @@ def refuse_other_data(config: RunConfig, data: Dataset, folder: Path) -> None:
     """Raise UserError for data that a run cannot go on with: another training part, or a generator."""
     if isinstance(data.train, Batches) and data.train.once:
         raise UserError(
-            f"{folder} was trained on what a generator gave, which is gone, so it cannot go on; give such batches by a "
+            f"{folder} was trained on batches from a generator, which cannot be read again; give such batches by a "
             "function of the epoch, and start a new run"
         )
     if config.train_sha256 in ("", data.train_digest):

@@ -185,7 +185,7 @@ class Run:
         split, images = data.train, bool(normalise.mean) and not columns_of(saved).inputs
         if of_images(split) != images:
             wants = "uint8 images, which it normalises" if images else "arrays as the net takes them"
-            raise UserError(f"{self.folder} was trained on {wants}, got {np.asarray(x).dtype}; give `x` as it was then")
+            raise UserError(f"{self.folder} was trained on {wants}, got {np.asarray(x).dtype}; give `x` in that form")
         if split.shape != self.config.net.spec.input:
             want, got = list(self.config.net.spec.input), list(split.shape)
             raise UserError(f"`x` wants examples of {want}, the `input` of the net, got {got}; reshape it")

@@ -55,7 +55,7 @@ def stored_data(
         tokenizer=tokenizer,
     )  # fmt: skip
     if tokenizer != CHAR and not isinstance(found.train, TextSplit):
-        raise UserError(f"`tokenizer` belongs to text, and {given} is none; leave it out")
+        raise UserError(f"`tokenizer` belongs to text, and {given} is not text; leave it out")
     return found
 
 

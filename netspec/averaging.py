@@ -39,7 +39,7 @@ class Averaging:
     def problems(self) -> Iterator[str]:
         """Yield one sentence for each value out of range, and for options that say nothing or contradict."""
         if not (0 <= self.ema < 1) or (self.ema and not math.isfinite(1 / (1 - self.ema))):
-            yield f"`ema` wants a decay in [0, 1), where 0 is none, got {self.ema}"
+            yield f"`ema` wants a decay in [0, 1), where 0 turns it off, got {self.ema}"
         if self.ema_warmup and not self.ema:
             yield "`ema_warmup` belongs to `ema`, got it without; give `ema=0.9999`, or leave it out"
         for name, least in (("swa_start", 0), ("swa_every", 1)):
@@ -49,4 +49,4 @@ class Averaging:
         if self.swa_every != 1 and not self.swa_start:
             yield "`swa_every` belongs to `swa_start`, got it without; give `swa_start`, or leave it out"
         if self.ema and self.swa_start:
-            yield "weights are averaged in one way, got `ema` and `swa_start`; leave one of them"
+            yield "weights are averaged in one way, got `ema` and `swa_start`; leave one out"

@@ -38,4 +38,4 @@ class Clipping:
         if 0 < self.agc < LEAST_SHARE:
             yield f"`agc` wants a share of at least {LEAST_SHARE:g}, or 0 for none, got {self.agc:g}; 0.01 is common"
         if len(on := [f"`{name}`" for name, value in given.items() if value]) > 1:
-            yield f"gradients are clipped in one way, got {' and '.join(on)}; leave one of them"
+            yield f"gradients are clipped in one way, got {' and '.join(on)}; leave one out"

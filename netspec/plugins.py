@@ -44,7 +44,7 @@ def load_file(path: Path | str) -> None:
         lines = [frame.lineno for frame in extract_tb(error.__traceback__) if frame.filename == spec.origin]
         where = f"{path}, line {lines[-1]}" if lines else f"{path}"
         raise UserError(
-            f"`plugin` wants a file that can be imported, got {type(error).__name__} from {where}: {error}; mend it"
+            f"`plugin` wants a file that can be imported, got {type(error).__name__} from {where}: {error}; fix it"
         ) from error
 
 
@@ -78,7 +78,7 @@ def _installed() -> tuple[str, ...]:
         except Exception as error:  # somebody else's code may raise anything
             failed = UserError(
                 f"the plugin {point.name} wants to be imported from {point.value}, got {type(error).__name__}: {error}"
-                "; mend or uninstall it"
+                "; fix or uninstall it"
             )
             _FAILED.append(failed)
             raise failed from error

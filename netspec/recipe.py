@@ -153,9 +153,9 @@ class Recipe:
         named = f"got `optimizer={self.optimizer.kind}`, a mean itself, and"
         for asked in (self.averaging.word and self.averaging.asked, self.wrapping.lookahead and "lookahead"):
             if asked:
-                yield f"weights are averaged in one way, {named} `{asked}`; leave one of them"
+                yield f"weights are averaged in one way, {named} `{asked}`; leave one out"
         if self.groups.thaw:
-            yield f"weights that are a mean of all steps cannot wait, {named} `thaw` or `unfreeze`; leave one of them"
+            yield f"weights that are a mean of all steps cannot wait, {named} `thaw` or `unfreeze`; leave one out"
 
     def _process_problems(self) -> Iterator[str]:
         """What does not go with the process of a generative model."""

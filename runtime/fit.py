@@ -101,12 +101,12 @@ def _process_problems(config: RunConfig, data: Dataset) -> Iterator[str]:
         yield from problems
         return
     if config.augment.train_size:
-        yield f"`train_size` is of classifiers, got `process={process.kind}`; leave it out"
+        yield f"`train_size` is for classifiers, got `process={process.kind}`; leave it out"
     tokens = config.example.dtype == "i32"
     if config.example.dtype == "f32" and config.example.rank == 2:
         yield from _sequence_problems(config, data)
     elif tokens and not isinstance(data.train, TextSplit):
-        yield f"`process={process.kind}` learns text, and {data.name} is none; give `data=text:FILE`"
+        yield f"`process={process.kind}` learns text, and {data.name} is not text; give `data=text:FILE`"
     elif not tokens and not (of_images(data.train) and data.train.labels.dtype == np.int32):
         yield f"`process={process.kind}` learns images with a class each, got {data.name} without; give such data"
     elif tokens and len(data.classes) > net.out.shape[-1] - 1:

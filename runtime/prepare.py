@@ -124,7 +124,7 @@ def emit_text(program: Program, target: Target, choices: FormOverrides = NO_OVER
 def _check_any_batch(program: AnyBatchProgram) -> None:
     """Refuse what has no form for any batch."""
     if program.recipe.scan_blocks:
-        raise UserError(f"`scan_blocks` wants a number as `batch`, got {program.range}: its loops are of one batch")
+        raise UserError(f"`scan_blocks` wants a number as `batch`, got {program.range}: its loops have a fixed batch")
 
 
 def _has_batched_products(module: Module) -> bool:

@@ -137,7 +137,7 @@ class Writer:
                 drawn = get(drawing.draw(logits))[np.newaxis]
             if drawn.max() >= sampler.vocabulary:
                 raise UserError(
-                    "sample wants logits that are numbers, got NaN: the weights are none any more; choose another "
+                    "sample wants logits that are numbers, got NaN: the weights are damaged; choose another "
                     "`checkpoint`"
                 )
             texts = np.concatenate([texts, drawn.T], 1)[:, -sampler.context - 1 :]

@@ -163,7 +163,7 @@ def refuse_replicas(target: Target, replicas: int) -> None:
     if replicas > 1 and not target.replicas:
         able = " or ".join(row.form for row in TARGETS.values() if row.replicas)
         raise UserError(
-            f"{replicas} devices together want the target {able}, got {target.word}, whose programs are of one device; "
+            f"{replicas} devices together want the target {able}, got {target.word}, whose programs run on one device; "
             "choose another `target`, or one device"
         )
 

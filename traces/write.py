@@ -278,7 +278,7 @@ class _Stream:
             self._take_back()
             raise TraceError(
                 f"{self._path}: wants to append a {record.kind} record, got: {error.strerror};"
-                " mend that and resume the run"
+                " fix that and resume the run"
             ) from error
         self._size += len(line)
         self._sha.update(line)

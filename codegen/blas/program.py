@@ -31,7 +31,7 @@ def find_routine(word: str, dtype: DType | None = None) -> tuple[Routine, DType]
     kind, rest = _split(name)
     if rest in ROUTINES and kind in DTYPES:
         if dtype not in (None, DTYPES[kind]):
-            raise UserError(f"`routine` {word} is of {DTYPES[kind]}, got `dtype={dtype}`; leave one of the two out")
+            raise UserError(f"`routine` {word} computes in {DTYPES[kind]}, got `dtype={dtype}`; leave one out")
         return ROUTINES[rest], DTYPES[kind]
     if (kind in COMPLEX and rest in ROUTINES) or {name, name[1:]} & OF_COMPLEX:
         raise UserError(

@@ -213,7 +213,7 @@ def unpacked(value: Raw, dtype: str) -> tuple[float, ...]:
 
 def _several_devices(f: Caller, op: Op) -> list[str]:
     """The target c is of one device, and its row says so before any program gets here."""
-    raise IrError(f"{op.loc}: {op} is of several devices, and C trains on one")
+    raise IrError(f"{op.loc}: {op} needs several devices, and C trains on one")
 
 
 STATEMENTS: dict[str, Statement] = {

@@ -121,7 +121,9 @@ def certify(routine: str | None, dtype: DType | None, target: str | None, as_jso
 
     sizes, letters = _given(words)
     if routine is None and (sizes or letters):
-        raise UserError(f"`{next(iter((*sizes, *letters)))}` is of one routine, got none; name it, or leave it out")
+        raise UserError(
+            f"`{next(iter((*sizes, *letters)))}` applies to one routine, got none; name one, or leave it out"
+        )
     rows = [row for row in ROUTINES.values() if row.differentiable]
     kind: DType = dtype or "f32"
     if routine is not None:

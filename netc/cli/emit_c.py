@@ -60,7 +60,7 @@ def emit_c(
 
     if isinstance(batch, BatchRange) and (static or no_stdio or web or ram is not None):
         raise UserError(
-            f"`batch={batch}` is of a program without a training, got an option of devices or --web; leave that out, "
+            f"`batch={batch}` makes a program without training, got an option of devices or --web; leave that out, "
             "or give a number"
         )
     if web:

@@ -76,9 +76,9 @@ def emit_mlir(
     from netc.runtime.target import PLAIN, parse_target
 
     if bytecode and (target is not None or out is None):
-        raise UserError("--bytecode wants -o and no --target: a portable artifact is of plain StableHLO")
+        raise UserError("--bytecode wants -o and no --target: a portable artifact holds plain StableHLO")
     if bytecode and "mesh" in given():
-        raise UserError("--bytecode is of plain StableHLO, got --mesh, which another dialect notes; leave one out")
+        raise UserError("--bytecode writes plain StableHLO, got --mesh, which needs another dialect; leave one out")
     if not tuned and target is None:
         raise UserError("--no-tuned belongs to --target, got none; plain StableHLO has no forms that could be tuned")
     where = parse_target(target) if target is not None else PLAIN

@@ -288,5 +288,5 @@ def _near(flag: str, command: click.Command) -> list[str]:
 def _os_sentence(error: OSError) -> str:
     where = f" at {error.filename}" if error.filename else ""
     if error.errno == errno.ENOSPC:
-        return f"the disk is full{where}; what was there before is as it was; free some space"
+        return f"the disk is full{where}; what was there before is unchanged; free some space"
     return f"the system refused{where}: {error.strerror or error}; check the path and its permissions"

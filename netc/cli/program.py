@@ -63,9 +63,9 @@ def built_program(
     if not sampler:
         return (fit(request) if fit else request).build()
     if request.memory_budget:
-        raise UserError("`memory_budget` is of a step of training, got `sampler` too; leave one of them out")
+        raise UserError("`memory_budget` applies to a training step, got `sampler` too; leave one of them out")
     if request.batches is not None:
-        raise UserError(f"`sampler` wants a number as `batch`, got {request.batches}; its loops are of one batch")
+        raise UserError(f"`sampler` wants a number as `batch`, got {request.batches}; its loops have a fixed batch")
     if request.replicas > 1:
         raise UserError("`sampler` is a program of one device, got `replicas`; leave one of them out")
     if process := request.recipe.generation.chosen:

@@ -161,7 +161,7 @@ def _draw(
     what, other = KINDS[run.config.recipe.generation.process]
     if strange := sorted(other & given().keys()):
         raise UserError(
-            f"`{strange[0]}` is of another kind of net, got {run.config.net.spec.name}, which {what}; leave it out"
+            f"`{strange[0]}` applies to another kind of net, got {run.config.net.spec.name}, which {what}; leave it out"
         )
     images = what == IMAGES
     file = out or Path("samples.png")

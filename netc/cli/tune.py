@@ -90,7 +90,7 @@ def tune(
         raise UserError("--from measures nothing, got also NET or --to; leave them out")
     if net is None:
         if show or negligible or no_step:
-            raise UserError("--show, --all and --no-step are of a NET, got none; name one")
+            raise UserError("--show, --all and --no-step want a NET, got none; name one")
         return _share(where, table_in, table_out)
     if show and (negligible or no_step):
         raise UserError("--show measures nothing, got also --all or --no-step; leave them out")

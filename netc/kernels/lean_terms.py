@@ -96,7 +96,7 @@ class Terms:
         """The expression that a term is. Raises Misread."""
         read = _READERS.get(type(node))
         if read is None:
-            raise Misread(node.at.span, f"wants a number or a comparison, got {node.at.text}; kernels have no more")
+            raise Misread(node.at.span, f"wants a number or a comparison, got {node.at.text}; kernels have no others")
         try:
             return read(self, node)
         except Wrong as error:

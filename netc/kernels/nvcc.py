@@ -25,7 +25,7 @@ def checked_by_nvcc(text: str) -> str | None:
         try:
             refused = refusal(ran([nvcc, "-ptx", "-Werror", "all-warnings", "-o", str(made), str(source)], LONGEST))
         except (OSError, subprocess.TimeoutExpired) as error:
-            raise NetcError(f"nvcc wants to run, got {error}; mend it, or leave out the check") from error
+            raise NetcError(f"nvcc cannot run: {error}; fix it, or leave out the check") from error
         if refused:
             raise NetcError(f"nvcc refuses the kernel: {refused}; tell netc's authors, with the kernel")
         ptx = made.read_text(encoding="utf-8")

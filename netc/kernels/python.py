@@ -49,7 +49,7 @@ def kernels_of(text: str, file: str) -> tuple[Kernel, ...]:
             tree = ast.parse(text, file)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         line = getattr(error, "lineno", None) or 0
-        raise KernelError(file, line, f"wants Python, got {getattr(error, 'msg', error)}; mend it") from None
+        raise KernelError(file, line, f"wants Python, got {getattr(error, 'msg', error)}; fix it") from None
     functions = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef) and any(map(_is_kernel, n.decorator_list))]
     try:
         constants = _constants(tree)

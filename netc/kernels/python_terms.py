@@ -35,7 +35,7 @@ class Terms:
         """The expression that a term is."""
         read = _READERS.get(type(node))
         if read is None:
-            raise Wrong(f"wants a number or a comparison, got {ast.unparse(node)[:60]}; kernels have no more")
+            raise Wrong(f"wants a number or a comparison, got {ast.unparse(node)[:60]}; kernels have no others")
         return read(self, node)
 
     def array(self, node: ast.expr) -> Array:

@@ -197,7 +197,7 @@ class Forms(Stream, ABC):
         column = self.token.column
         while not self.ended and self.token.text != "where":
             if self.token.column != column and self.token.first:
-                raise Misread(self.token.span, f"wants this field in column {column}, as the first; indent it alike")
+                raise Misread(self.token.span, f"wants this field in column {column}, like the first; indent it so")
             found.append(self.assign())
             if self.ended or self.accept(";"):
                 continue

@@ -355,7 +355,7 @@ def bisect_run(
         raise UserError(f"bisect wants a step from 0 to {replay.total - 1}, got {step}; the run has no other")
     if config.devices > 1:
         raise UserError(
-            f"bisect wants a run of one device, got {config.devices} of them; train once more with `devices=1` and "
+            f"bisect wants a run on one device, got {config.devices}; train again with `devices=1` and "
             "the same batch, and bisect that"
         )
     own = parse_target(config.target)

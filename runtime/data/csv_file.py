@@ -202,7 +202,7 @@ class _Found:
     def add(self, row: list[str], line: int) -> None:
         """Take a row, which ends in that line."""
         if len(row) != len(self.names):
-            self._wrong(line, f"wants {len(self.names)} cells, as the first line has, got {len(row)}; mend it")
+            self._wrong(line, f"wants {len(self.names)} cells, as the first line has, got {len(row)}; fix it")
             return
         roles = self.roles
         if roles.path is None and not self._numbers(row, roles.inputs, self.pick(row), self.numbers, line):
@@ -212,7 +212,7 @@ class _Found:
         if roles.part is not None:
             part = part_of(row[roles.part])
             if part is None:
-                self._wrong(line, f"wants train or test, got {row[roles.part]!r}; mend it", self.names[roles.part])
+                self._wrong(line, f"wants train or test, got {row[roles.part]!r}; fix it", self.names[roles.part])
                 return
             self.parts.append(part)
         if self.floats:
@@ -288,7 +288,7 @@ def _no_number(cell: str) -> str | None:
         return "wants a number, got a missing one; fill it in, or leave the column out by `,drop=NAME`"
     shown = cell if len(cell) <= 40 else f"{cell[:40]}.."
     if not _number(cell):
-        return f"wants a number, got {shown!r}; mend it, or leave the column out by `,drop=NAME`"
+        return f"wants a number, got {shown!r}; fix it, or leave the column out by `,drop=NAME`"
     if not math.isfinite(float(cell)):
-        return f"wants a finite number, got {shown!r}; mend it"
+        return f"wants a finite number, got {shown!r}; fix it"
     return f"wants numbers up to 3.4e38, got {shown}; scale that column" if abs(float(cell)) > LARGEST_FLOAT else None

@@ -168,9 +168,9 @@ def _targets(
         try:
             numbers = np.array([float(word) for word in found], np.float32)[:, None]
         except ValueError as error:
-            raise DataError(f"{name}: wants numbers to learn, got a target that is none ({error})") from error
+            raise DataError(f"{name}: wants numbers to learn, got a target that is not a number ({error})") from error
         if not np.isfinite(numbers).all():
-            raise DataError(f"{name}: wants finite numbers to learn, got NaN or infinity; mend the targets")
+            raise DataError(f"{name}: wants finite numbers to learn, got NaN or infinity; fix the targets")
         return None, numbers  # type: ignore[return-value]  # Labels of a regression
     codes: dict[str, int] = {}
     labels = np.array([codes.setdefault(word, len(codes)) for word in found], np.int32)
@@ -179,7 +179,7 @@ def _targets(
         if unknown := [word for word in codes if word not in known]:
             raise DataError(
                 f"{name}: wants labels from 0 to {len(classes) - 1}, for the file's {len(classes)} classes, got "
-                f"{', '.join(unknown[:20])}; mend them, or leave these images out"
+                f"{', '.join(unknown[:20])}; fix them, or leave these images out"
             )
         return classes, np.array([known[word] for word in codes], np.int32)[labels]
     refuse_numbers([*codes], "the targets", name)

@@ -157,7 +157,7 @@ class _Stream:
         """Raise DataError unless this is the next epoch."""
         if epoch != self.next:
             raise DataError(
-                f"a generator wants to be read on, from epoch {self.next}, got epoch {epoch}: what it gave is gone; "
+                f"a generator wants to be read on, from epoch {self.next}, got epoch {epoch}; "
                 "make the dataset anew by a new generator, or give a function of the epoch"
             )
 

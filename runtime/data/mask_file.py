@@ -71,7 +71,7 @@ def refuse_unknown(path: Path, ids: Sequence[int], classes: int) -> None:
     if above := [i for i in ids if classes <= i < VOID]:
         raise NoMaskError(
             f"{path}: wants ids from 0 to {classes - 1}, for the {classes} lines of classes.txt, or {VOID} for no "
-            f"class, got {', '.join(map(str, above[:20]))}; add names, or mend the mask"
+            f"class, got {', '.join(map(str, above[:20]))}; add names, or fix the mask"
         )
 
 

@@ -86,7 +86,7 @@ def _shards(path: Path, name: str) -> list[Path]:
     if (braces := _BRACES.search(path.name)) is not None:
         first, last = int(braces[1]), int(braces[2])
         if not first <= last < first + MOST_SHARDS:
-            raise DataError(f"{name}: wants numbers that rise in the braces, got {braces[0]}; mend them")
+            raise DataError(f"{name}: wants numbers that rise in the braces, got {braces[0]}; fix them")
         names = (f"{n:0{len(braces[1])}d}" for n in range(first, last + 1))
         found = [path.with_name(path.name.replace(braces[0], number, 1)) for number in names]
     else:

@@ -86,7 +86,7 @@ def load_tokens(path: Path, name: str, options: Mapping[str, str], reading: Read
     held = [file for file in files if part_of_name(file)]
     train = [found[file] for file in files if file not in held]
     if not train and not reading.whole:
-        raise DataError(f"{name} wants files to train on beside those for the test, got only {held[0].name}")
+        raise DataError(f"{name} wants training files besides those for the test, got only {held[0].name}")
     apart = bool(train and held)
     parts: list[Tokens]
     if reading.whole and not apart:
@@ -100,7 +100,7 @@ def load_tokens(path: Path, name: str, options: Mapping[str, str], reading: Read
     tokenizer = _tokenizer(home, meta, reading)
     if tokenizer and "vocabulary" in options:
         raise DataError(
-            f"{name}: `vocabulary` is of ids without a tokenizer, got one of {tokenizer.size:,} tokens; leave it out"
+            f"{name}: `vocabulary` is for ids without a tokenizer, got one of {tokenizer.size:,} tokens; leave it out"
         )
     classes = tokenizer.names if tokenizer else tuple(map(str, range(_vocabulary(options, meta, name))))
     limit = len(classes) or 1 << 31  # the net's own, once it is known

@@ -106,6 +106,6 @@ def of_torchrun(environment: Mapping[str, str]) -> Processes | None:
         rank, count, port = (int(environment[name]) for name in ("RANK", "WORLD_SIZE", "MASTER_PORT"))
         local = (int(environment["LOCAL_RANK"]),) if "LOCAL_RANK" in environment else None
     except ValueError as error:
-        raise UserError(f"RANK, WORLD_SIZE, LOCAL_RANK, MASTER_PORT want integers, got: {error}; mend them") from error
+        raise UserError(f"RANK, WORLD_SIZE, LOCAL_RANK, MASTER_PORT want integers, got: {error}; fix them") from error
     host = environment["MASTER_ADDR"]
     return Processes(rank, count, f"[{host}]:{port + 1}" if ":" in host else f"{host}:{port + 1}", local)

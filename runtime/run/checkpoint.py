@@ -396,5 +396,5 @@ def _writing(path: Path) -> Iterator[None]:
         )
         raise kind(
             f"the checkpoint {path} wants {wanted}, got: {error.strerror}; {advice}."
-            " What was saved there before is as it was."
+            " What was saved there before is unchanged."
         ) from error

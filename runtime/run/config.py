@@ -364,7 +364,7 @@ def refuse_used(folder: Path, option: str) -> None:
     used = [n for n in ("run.json", "trace.jsonl", "timing.jsonl", "last", "best") if os.path.lexists(folder / n)]
     if used and not (used == ["last"] and _is_first(folder / "last")):
         raise UserError(
-            f"{option} wants a new folder, got {folder} with {used[0]} in it; go on with that run, or choose another"
+            f"{option} wants a new folder, got {folder} with {used[0]} in it; resume that run, or choose another"
         )
 
 

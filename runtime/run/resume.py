@@ -106,7 +106,7 @@ def left_off(folder: Path, config: RunConfig, per_epoch: int, noted: Notice) -> 
     begun = -(-step // per_epoch)
     if config.training.epochs < begun:
         raise UserError(
-            f"`epochs` wants at least the {begun} that {folder} has begun, got {config.training.epochs}; give more"
+            f"`epochs` wants at least the {begun} that {folder} has started, got {config.training.epochs}; give more"
         )
     earlier = _earlier(held, config, step)
     return LeftOff(dataclasses.replace(config, earlier=earlier, train_sha256=held.train_sha256), saved, name)

@@ -118,7 +118,7 @@ def test_sequences_one_a_line(run):
             "--class 10",
             "--class wants one of 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, or a number from 0 to 9, got '10'",
         ),
-        ("images", "--prompt abc", "--prompt is of another kind of net, got small-flow, which draws images"),
+        ("images", "--prompt abc", "--prompt applies to another kind of net, got small-flow, which draws images"),
         ("images", "--method ddim", "--method of `process=flow` wants euler or heun, got 'ddim'"),
         ("images", "--grid 8", "--grid wants rows and columns as in 8x8, got '8'"),
         ("images", "--steps 9999", "--steps wants a number from 1 to 4095 for this run, got 9999"),
@@ -128,8 +128,16 @@ def test_sequences_one_a_line(run):
             "a picture wants a name such as samples.png, got picture.txt",
         ),
         ("images", "--guidance=-1", "--guidance wants a number from 0 to 1000, 1 for none, got -1.0"),
-        ("tokens", "--class a", "--class is of another kind of net, got small-mdm, which writes a whole text at once"),
-        ("sequences", "--gif a.gif", "--gif is of another kind of net, got small-branching, which draws sequences"),
+        (
+            "tokens",
+            "--class a",
+            "--class applies to another kind of net, got small-mdm, which writes a whole text",
+        ),
+        (
+            "sequences",
+            "--gif a.gif",
+            "--gif applies to another kind of net, got small-branching, which draws",
+        ),
         ("tokens", "--steps 9", "--steps wants a number from 1 to 8 for this run, got 9"),
     ],
 )

@@ -71,7 +71,7 @@ def test_a_full_disk_is_named_and_keeps_nothing_of_what_was_written(netc, place,
     assert code == 1
     assert (
         said.splitlines()[-1]
-        == f"netc: the disk is full at {name}; what was there before is as it was; free some space"
+        == f"netc: the disk is full at {name}; what was there before is unchanged; free some space"
     )
     assert not list((place / "out").iterdir())
 
@@ -132,4 +132,4 @@ def test_no_other_refusal_is_taken_for_the_output(monkeypatch, capsys):
     monkeypatch.setattr("netc.cli.main.cli.main", full)
     monkeypatch.setattr("netc.cli.main._output_is_full", lambda: False)
     assert _run(["ls"]) == 1
-    assert "the disk is full; what was there before is as it was" in capsys.readouterr().err
+    assert "the disk is full; what was there before is unchanged" in capsys.readouterr().err

@@ -182,7 +182,7 @@ def test_the_first_failure_of_an_installed_plugin_is_remembered(place, tmp_path)
     install(tmp_path, "half = half")
     said, code = netc(place, "train", "mnist-mlp", packages=tmp_path)
     assert (said, code) == (
-        "netc: the plugin half wants to be imported from half, got ValueError: half done; mend or uninstall it\n", 2
+        "netc: the plugin half wants to be imported from half, got ValueError: half done; fix or uninstall it\n", 2
     )  # fmt: skip
 
 
@@ -205,7 +205,7 @@ def test_a_file_that_fails_is_named_with_its_line(place, tmp_path):
     (tmp_path / "bad.py").write_text("import netc\n\nraise ValueError('not today')\n")
     said, code = netc(tmp_path, "--plugin", "bad.py", "train", "mnist-mlp")
     assert code == 2 and said == (
-        "netc: --plugin wants a file that can be imported, got ValueError from bad.py, line 3: not today; mend it\n"
+        "netc: --plugin wants a file that can be imported, got ValueError from bad.py, line 3: not today; fix it\n"
     )
 
 

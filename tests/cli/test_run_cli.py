@@ -247,7 +247,7 @@ def test_a_run_is_extended_and_keeps_what_it_is_told(place, netc):
     held = read_config(place / "longer")
     assert (held.training.epochs, held.earlier, held.saving.every, held.saving.keep) == (5, ((66, 3),), 40, 2)
     code, _, err = netc("train", "--resume", "longer", "--epochs", "4")
-    assert code == 2 and "--epochs wants at least the 5 that longer has begun, got 4" in err
+    assert code == 2 and "--epochs wants at least the 5 that longer has started, got 4" in err
     code, _, err = netc("emit-jax", "longer", "-o", "longer.py")
     assert code == 2 and "longer was extended at step 66" in err
 
@@ -257,7 +257,7 @@ def test_a_run_is_extended_and_keeps_what_it_is_told(place, netc):
     [
         (
             ["--resume", "whole", "--target", "xla"],
-            "was begun on reference, got --target xla, which computes other bits",
+            "was started on reference, got --target xla, which computes other bits",
         ),
         (
             ["--resume", "whole", "--lr", "1"],

@@ -77,7 +77,7 @@ def test_files_of_tokens(netc, place):
 def test_mistakes(netc, place):
     for words, sentence in (
         (("--tokenizer", "bpe:12", "--data", "text:book.txt"), "from 257 to 1,048,576, got 'bpe:12'"),
-        (("--tokenizer", "byte", "--data", "digits"), "--tokenizer belongs to text, and digits is none"),
+        (("--tokenizer", "byte", "--data", "digits"), "--tokenizer belongs to text, and digits is not text"),
     ):
         code, _, err = netc("train", "small.toml", *words)
         assert code != 0 and sentence in err, err

@@ -145,7 +145,7 @@ def test_a_table_goes_from_one_machine_to_another(run, tmp_path, monkeypatch):
         (("tune", "--from", "bitten.json"), "got another file, bitten.json (its digest is another)"),
         (("tune", "--from", "table.json", "small.toml"), "--from measures nothing, got also NET or --to"),
         (("tune", "--to", "new.json", "--target", "cpu"), "wants what `netc tune NET` kept for cpu, got nothing"),
-        (("tune", "--show"), "--show, --all and --no-step are of a NET, got none; name one"),
+        (("tune", "--show"), "--show, --all and --no-step want a NET, got none; name one"),
         (("tune",), "tune wants a NET to measure, or --from or --to with a FILE"),
     ],
 )

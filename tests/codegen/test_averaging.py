@@ -123,13 +123,16 @@ def test_the_state_has_averages_only_where_they_are_kept():
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        ({"ema": 1.0}, r"`ema` wants a decay in \[0, 1\), where 0 is none, got 1.0"),
+        ({"ema": 1.0}, r"`ema` wants a decay in \[0, 1\), where 0 turns it off, got 1.0"),
         ({"ema": float("nan")}, r"`ema` wants a decay in \[0, 1\)"),
         ({"ema_warmup": True}, "`ema_warmup` belongs to `ema`, got it without; give `ema=0.9999`, or leave it out"),
         ({"swa_start": -1}, "`swa_start` wants a number of steps of at least 0, got -1"),
         ({"swa_start": 1, "swa_every": 0}, "`swa_every` wants a number of steps of at least 1, got 0"),
         ({"swa_every": 2}, "`swa_every` belongs to `swa_start`, got it without"),
-        ({"ema": 0.9, "swa_start": 3}, "weights are averaged in one way, got `ema` and `swa_start`; leave one of them"),
+        (
+            {"ema": 0.9, "swa_start": 3},
+            "weights are averaged in one way, got `ema` and `swa_start`; leave one out",
+        ),
     ],
 )
 def test_sentences(words, sentence):

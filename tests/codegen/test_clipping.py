@@ -147,7 +147,7 @@ def test_xla_takes_the_evaluators_step(word):
         ({"agc": float("nan")}, "`agc` wants a positive number, or 0 for none, got nan"),
         ({"clip_value": 1e30}, r"`clip_value` wants a positive number, or 0 for none, got 1e\+30"),
         ({"agc": 1e-36}, "`agc` wants a share of at least 1e-30, or 0 for none, got 1e-36; 0.01 is common"),
-        ({"clip_norm": 1.0, "agc": 0.1}, "clipped in one way, got `clip_norm` and `agc`; leave one of them"),
+        ({"clip_norm": 1.0, "agc": 0.1}, "clipped in one way, got `clip_norm` and `agc`; leave one out"),
     ],
 )
 def test_sentences(words, sentence):

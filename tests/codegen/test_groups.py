@@ -173,11 +173,11 @@ def test_depths_of_published_nets(name, groups, some):
         ({"thaw": "stem=3", "freeze": "stem"}, "`freeze` and `thaw` both name stem, which is never trained then"),
         (
             {"thaw": "stem=3", "optimizer": "schedulefree"},
-            "cannot wait, got `optimizer=schedulefree`, a mean itself, and `thaw` or `unfreeze`; leave one of them",
+            "cannot wait, got `optimizer=schedulefree`, a mean itself, and `thaw` or `unfreeze`; leave one out",
         ),
         (
             {"lookahead": 2, "optimizer": "schedulefree"},
-            "averaged in one way, got `optimizer=schedulefree`, a mean itself, and `lookahead`; leave one of them",
+            "averaged in one way, got `optimizer=schedulefree`, a mean itself, and `lookahead`; leave one out",
         ),
         ({"freeze": 3}, "`freeze` wants names of layers, as stem,stage1, got 3"),
         ({"freeze": "zzz"}, "got 'zzz'; its own layers with parameters are stem, stage1, stage2, head"),

@@ -43,7 +43,7 @@ def test_a_run_on_a_generator_cannot_go_on():
     run = train(NET, data, on_epoch=lambda record: True)
     assert run.stopped and run.steps == 5
     for again in (data, from_batches(endless(), F[:10], L[:10], steps=5)):
-        with pytest.raises(netc.UserError, match="run was trained on what a generator gave, which is gone"):
+        with pytest.raises(netc.UserError, match="run was trained on batches from a generator"):
             netc.resume("run", again)
         with pytest.raises(netc.UserError, match="give such batches by a function of the epoch"):
             train(NET, again, auto_resume=True)

@@ -26,7 +26,7 @@ def test_words_take_the_place_of_what_a_run_was_begun_on(words, devices, mesh, s
 def test_a_mesh_takes_the_place_of_devices_but_not_beside_them():
     found = on_devices(config(devices=4), {"mesh": "data=2"})
     assert (found.devices, found.mesh) == (1, "data=2")
-    with pytest.raises(netc.UserError, match="`devices` and `mesh` both say on which devices to go on"):
+    with pytest.raises(netc.UserError, match="`devices` and `mesh` both say on which devices to continue"):
         on_devices(config(), {"devices": 2, "mesh": "data=2"})
     with pytest.raises(netc.UserError, match="`shard` wants a `mesh` to split over, got 'fsdp' alone"):
         on_devices(config(), {"shard": "fsdp"})

@@ -279,7 +279,7 @@ def test_a_folder_with_a_run_is_not_overwritten(data, tmp_path, cache, whole):
     folder = tmp_path / "run"
     shutil.copytree(whole, folder)
     with pytest.raises(
-        UserError, match=r"`out` wants a new folder, got .*run with run.json in it; go on with that run, or choose"
+        UserError, match=r"`out` wants a new folder, got .*run with run.json in it; resume that run, or choose"
     ):
         train(config(), data, folder, cache)
     assert result(folder) == result(whole)

@@ -100,7 +100,7 @@ def test_numbers_to_learn():
 @pytest.mark.parametrize(("text", "sentence"), [
     ("", "wants a table, got no rows"),
     ("a,b\n", "wants rows below the names of the columns, got none"),
-    ("a,b\n1,x\n1\n", r"t.csv, line 3: wants 2 cells, as the first line has, got 1; mend it"),
+    ("a,b\n1,x\n1\n", r"t.csv, line 3: wants 2 cells, as the first line has, got 1; fix it"),
     ("a,b\n1,x\n,x\n", r"line 3, column a: wants a number, got a missing one; fill it in, or leave the column out by"),
     ("a,b\n1,x\nNaN,x\n", r"line 3, column a: wants a number, got a missing one"),
     ("a,b\n1,x\ninf,x\n", r"line 3, column a: wants a finite number, got 'inf'"),

@@ -162,7 +162,7 @@ def test_parquet_as_a_hub_keeps_it(form):
     assert np.array_equal(data.test.images(np.arange(5)), PIXELS[15:])
     assert data.train.labels.tolist() == LABELS[:15].tolist()
     parquet("d/data/test-00000-of-00001.parquet", range(15, 20), names=("a", "b"))
-    with pytest.raises(DataError, match="wants labels from 0 to 1, for the file's 2 classes, got 2; mend them"):
+    with pytest.raises(DataError, match="wants labels from 0 to 1, for the file's 2 classes, got 2; fix them"):
         load("parquet:d/data/test-00000-of-00001.parquet")
 
 

@@ -115,7 +115,7 @@ def test_other_mistakes(book, tmp_path):
             load(f"tokens:{tmp_path}{options}", cache_dir=tmp_path)
     assert len(load(f"tokens:{tmp_path},vocabulary=99", cache_dir=tmp_path).classes) == 99
     tokenized([str(book)], tmp_path / "out")
-    with pytest.raises(DataError, match=r"`vocabulary` is of ids without a tokenizer, got one of \d+ tokens; leave it"):
+    with pytest.raises(DataError, match=r"`vocabulary` is for ids without a tokenizer, got one of \d+ tokens"):
         load(f"tokens:{tmp_path / 'out'},vocabulary=99", cache_dir=tmp_path)
     file = tmp_path / "out" / "val_000000.bin"
     file.write_bytes(bytes(len(file.read_bytes())))
@@ -154,7 +154,7 @@ def test_files_for_the_test_are_known_by_a_word(tmp_path, held):
     whole = load(f"tokens:{tmp_path}", cache_dir=tmp_path, whole=True)
     np.testing.assert_array_equal(whole.test.labels, np.arange(200, 240))
     (tmp_path / "latest-train.bin").unlink()
-    with pytest.raises(DataError, match="wants files to train on beside those for the test"):
+    with pytest.raises(DataError, match="wants training files besides those for the test"):
         shards(tmp_path)
     alone = load(f"tokens:{tmp_path}", cache_dir=tmp_path, whole=True)
     np.testing.assert_array_equal(alone.test.labels, np.arange(200, 240))

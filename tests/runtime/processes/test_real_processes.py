@@ -128,7 +128,7 @@ def test_sigterm_on_one_of_a_mesh_saves_all_pieces_and_the_run_goes_on_on_one_de
     assert saved.meta["mesh"]["split"]["head.kernel"] == ["data", None]
     losses = [[step.loss for step in read(of / "trace.jsonl").steps[:10]] for of in (run, two)]
     np.testing.assert_allclose(*losses, rtol=2e-5)
-    with pytest.raises(netc.UserError, match="was begun on mesh data=2, shard fsdp, got `devices=1`"):
+    with pytest.raises(netc.UserError, match="was started on mesh data=2, shard fsdp, got `devices=1`"):
         netc.resume(run, devices=1)
     words = {"devices": 1, "target": "reference", "same_bits": False}
     again = netc.resume(run, on_step=lambda done: done.step == steps, **words)

@@ -197,7 +197,7 @@ def test_a_death_while_a_run_is_extended_leaves_no_mark(place, data, folder, cac
 def test_fewer_epochs_than_were_begun_are_refused(data, folder, cache):
     stopped(6, data, folder, cache, press)
     shorter = config(training=replace(config().training, epochs=1))
-    with pytest.raises(UserError, match=r"`epochs` wants at least the 2 that .* has begun, got 1; give more"):
+    with pytest.raises(UserError, match=r"`epochs` wants at least the 2 that .* has started, got 1; give more"):
         resumed(data, folder, cache, shorter)
 
 
