@@ -74,7 +74,10 @@ def test_get_refuses_what_is_not_what_is_pinned(cache, served, tmp_path):
     assert list((cache / "data" / "cifar10").iterdir()) == []
 
 
-@pytest.mark.parametrize(("name", "sentence"), [("digits", "it needs no files"), ("nix", "`name` wants a data set with a download, one of fashion-mnist")])
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [("digits", "it needs no files"), ("nix", "`name` wants a data set with a download, one of fashion-mnist")],
+)
 def test_get_refuses_in_one_sentence(name, sentence):
     error = run("get", name).exception
     assert isinstance(error, UserError) and error.exit_code == 2
