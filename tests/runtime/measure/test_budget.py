@@ -133,7 +133,7 @@ def test_the_commands_choose_the_same(plans, tmp_path):
     ("words", "sentence"),
     [({"memory_budget": "much"}, "`memory_budget` wants a size such as 500MB or 2GB, got 'much'"),
      ({"memory_budget": "0"}, "`memory_budget` wants a size such as 500MB or 2GB, got '0'; leave it out for no bound"),
-     ({"memory_budget": "1GB", "steps_per_call": 2}, "`memory_budget` applies to one step .*, got `steps_per_call` too"),
+     ({"memory_budget": "1GB", "steps_per_call": 2}, "`memory_budget` applies to one step .*, got `steps_per_call`"),
      ({"memory_budget": "1GB", "mesh": "data=2", "target": "xla"}, "got `mesh` too; leave one out, or name"),
      ({"memory_budget": "1GB", "target": "reference"}, "`target` wants one with a compiler, got reference")],
 )  # fmt: skip
