@@ -50,8 +50,8 @@ class Target:
     beside any of its values. `nested_loops`: a loop may call a function that loops. `replicas`: several devices may run
     one program together. `partitions`: its compiler splits one program over a mesh of devices. `checked`: the
     compiler's checks between its passes stay on. `packs`: it packs weights at each call, so that a sampler does it once
-    before. `turns`: how many tokens a small net writes in one call, 0 where nobody has measured it. `instead` is the
-    target to try where this one fails.
+    before. `turns`: how many tokens a small net writes in one call, 0 where that takes longer to compile than it is worth.
+    `instead` is the target to try where this one fails.
     """
 
     word: str
@@ -94,7 +94,7 @@ _ROWS = (
     replace(
         _ON_IREE, word="cpu", form="cpu[:NAME]", meaning="this machine's CPU through IREE, or a named one",
         example="cpu", argument=_NAME, default="host", option="--iree-llvmcpu-target-cpu={}", flags=_CPU,
-        driver="local-task", on_host=True, checked=False, packs=True, turns=8, instead="reference",
+        driver="local-task", on_host=True, checked=False, packs=True, instead="reference",
         f64=True, wide=("--iree-input-demote-f64-to-f32=false", "--iree-llvmcpu-link-embedded=false"),
     ),
     replace(
@@ -116,7 +116,7 @@ _ROWS = (
         "xla", "xla", "jaxlib's compiler on its default device", "xla", "xla", "xla", packages=("jaxlib",),
         instead="reference", f64=True, replicas=True, partitions=True, turns=8,
     ),
-    Target("c", "c", "C by this machine's cc, gcc or clang", "c", "c", "c", instead="reference", f64=True, turns=8),
+    Target("c", "c", "C by this machine's cc, gcc or clang", "c", "c", "c", instead="reference", f64=True),
     Target(
         "reference", "reference", "netc's evaluator, NumPy float32, no compiler", "reference", "cpu", "reference",
         compiled=False, f64=True, replicas=True,

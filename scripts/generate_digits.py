@@ -14,7 +14,9 @@ the distance of a sample to the nearest training image of its class: 0 would be 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -147,6 +149,12 @@ def train(name: str, task: Task, target: str, out: Path) -> netc.Run:
     )  # fmt: skip
 
 
+def minutes(folder: Path) -> float:
+    """How long the steps of a run took, by the clock."""
+    lines = (json.loads(line) for line in (folder / "timing.jsonl").read_text(encoding="utf-8").splitlines())
+    return sum(line["seconds"] for line in lines if line["kind"] == "timing") / 60
+
+
 def distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Between each of a [N, ..] and each of b [M, ..] uint8, [N, M]."""
     a, b = (v.reshape(len(v), -1).astype(np.float64) / 255 for v in (a, b))
@@ -196,9 +204,7 @@ def main() -> int:
     parser.add_argument("--page", action="store_true")
     options = parser.parse_args()
     name, task = options.data, TASKS[options.data]
-    begin = time.perf_counter()
     run = netc.Run.open(options.run) if options.run else train(name, task, options.target, options.out / f"flow-{name}")
-    minutes = (time.perf_counter() - begin) / 60
     judge = (
         netc.Run.open(options.judge)
         if options.judge
@@ -209,13 +215,16 @@ def main() -> int:
     planned = config.training.steps(steps_per_epoch(len(run.data_of(None).train), config.training.batch))
     stopped = f" of {planned:,}" if run.steps < planned else ""
     words = f" --run RUN --steps {options.steps}" if options.run else f" --steps {options.steps}"
-    took = "" if options.run else f", trained in {minutes:.1f} minutes"
+    took = f" that took {minutes(run.folder):.0f} minutes"
+    said = (
+        f"{time.strftime('%Y-%m-%d')}, target {options.target}, netc {netc.__version__}. Printed by "
+        f"`python scripts/generate_digits.py {name}{words}`: {config.net.count:,} parameters, "
+        f"{run.steps:,}{stopped} steps{took}; samples by {options.steps} steps of Euler's method with guidance "
+        f"{options.guidance:g}."
+    )
     lines = [
         f"# Rectified flow on {name}", "",
-        f"{time.strftime('%Y-%m-%d')}, target {options.target}, netc {netc.__version__}. Printed by",
-        f"`python scripts/generate_digits.py {name}{words}`: {config.net.count:,} parameters, "
-        f"{run.steps:,}{stopped} steps{took};",
-        f"samples by {options.steps} steps of Euler's method with guidance {options.guidance:g}.", "",
+        textwrap.fill(said, 120, break_on_hyphens=False), "",
         f"**{share:.1%}** of {10 * EACH} samples are judged as their class by a classifier of {judge.best:.2%}.", "",
         f"![Samples](flow-{name}.png)", "",
         "| class | judged so | distance of two: samples | real | to the nearest: samples | real | to training |",

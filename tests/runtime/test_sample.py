@@ -115,10 +115,8 @@ def test_targets_write_some_tokens_in_one_call(made, target, c_compiler):
 
 
 def test_small_nets_write_some_tokens_in_one_call():
-    assert sampler_for(ROPE, parse_target("xla")).turns == sampler_for(ROPE, parse_target("cpu")).turns == 8
-    assert (
-        not sampler_for(ROPE, parse_target("reference")).turns and not sampler_for(ROPE, parse_target("vulkan")).turns
-    )
+    assert sampler_for(ROPE, parse_target("xla")).turns == 8
+    assert not any(sampler_for(ROPE, parse_target(word)).turns for word in ("reference", "cpu", "c", "vulkan"))
     large = model(nn.Residual(nn.GatedMlp(1400)), nn.Residual(nn.GatedMlp(1400)), width=512)
     assert 4 * large.count > ALONE and not sampler_for(large, parse_target("xla")).turns
 
