@@ -50,8 +50,8 @@ class Target:
     beside any of its values. `nested_loops`: a loop may call a function that loops. `replicas`: several devices may run
     one program together. `partitions`: its compiler splits one program over a mesh of devices. `checked`: the
     compiler's checks between its passes stay on. `packs`: it packs weights at each call, so that a sampler does it once
-    before. `turns`: how many tokens a small net writes in one call, 0 where that takes longer to compile than it is worth.
-    `instead` is the target to try where this one fails.
+    before. `turns`: how many tokens a small net writes in one call, 0 where that takes too long to compile. `instead`
+    is the target to try where this one fails.
     """
 
     word: str
