@@ -6,16 +6,19 @@ No Lean with Mathlib reads them here, so what is tested is their shape.
 from __future__ import annotations
 
 import re
+from functools import cache
 
 import pytest
 from click.testing import CliRunner
 
 from netc.cli.main import cli
+from netc.proofs import mathlib
 from netc.proofs.expressions import read
 from netc.proofs.file import library, recurrences
 from netc.proofs.mathlib import of_library, of_proof, spelled
 from netc.proofs.optimizer import prove_optimizers
 from netc.proofs.prove import prove, prove_rewrite
+from tests.proofs import mathlib_reading
 from tests.proofs.test_prove import CNN, GPT, SCAN, program
 
 THEOREM = re.compile(r"^(?:protected )?theorem (\w+)", re.MULTILINE)
@@ -89,6 +92,56 @@ def test_the_library_is_stated_whole():
     text = of_library()
     shape(text)
     assert THEOREM.findall(text) == THEOREM.findall(library() + recurrences())
+
+
+def misread(monkeypatch) -> list[tuple[str, str]]:
+    """Each expression of four files whose text, read with Lean's precedences, is not what was meant; how many, last."""
+    pairs: dict[tuple[str, str], None] = {}
+
+    def kept(text: str) -> str:
+        said = spelled(text)
+        pairs[text, said] = None
+        return said
+
+    with monkeypatch.context() as patch:
+        patch.setattr(mathlib, "spelled", kept)
+        of_library()
+        for text in texts():
+            of_proof(text)
+    assert len(pairs) > 400
+    return [(ours, text) for ours, text in pairs if not means(ours, text)]
+
+
+@cache
+def texts() -> tuple[str, ...]:
+    return prove(program(SCAN)).text, prove(program(GPT)).text, prove_optimizers(["adam", "lamb"]).text
+
+
+def means(ours: str, text: str) -> bool:
+    try:
+        return mathlib_reading.read(text) == mathlib_reading.meant(read(ours))
+    except mathlib_reading.UnreadableError:
+        return False
+
+
+def test_the_text_reads_as_what_was_meant(monkeypatch):
+    """By the precedences of Lean's and Mathlib's notation, which a second reader has."""
+    assert misread(monkeypatch) == []
+
+
+@pytest.mark.parametrize(
+    ("table", "word", "wrong"),
+    [
+        ("NUMBERS", "add", "{0} + {1}"),
+        ("OVER", "sum", "∑ {i} ∈ Finset.range {n}, {body}"),
+        ("SPELLED", "choose", "if {0} then {1} else {2}"),
+        ("SPELLED", "clamp", "(min {0} ({1} - 1))"),
+        ("OF_NUMBERS", "ind", "(if {0} then 1 else 0)"),
+    ],
+)
+def test_a_table_that_says_another_thing_is_misread(table, word, wrong, monkeypatch):
+    monkeypatch.setitem(getattr(mathlib, table), word, wrong)
+    assert misread(monkeypatch)
 
 
 def test_what_is_no_expression_is_told():
