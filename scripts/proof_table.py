@@ -76,7 +76,7 @@ def row(name: str, make: Callable[[], Proof | OptimizerProof], folder: Path, ask
     try:
         proof = make()
     except (UserError, NetcError) as error:
-        unread = re.search(r"meaning for, got \S+ (.*), in ", str(error))
+        unread = re.search(r"meaning for, got (?:line \d+:|\S+) (.*), in ", str(error))
         reason = f"no meaning yet for {unread[1]}" if unread else re.split(r"; `netc certify`", str(error))[0]
         return f"| {name} | not found: {reason} | | | | |"
     search = time.process_time() - begin
