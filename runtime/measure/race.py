@@ -45,12 +45,14 @@ def race(
     rounds: int,
     seconds: float,
     watch: Watch = lambda doing: None,
+    each_round: Callable[[int], None] = lambda count: None,
 ) -> tuple[Timing, ...]:
     """Start them, one after the other; then `rounds` rounds of turns, or as many as begin within `seconds`.
 
     Where memory does not hold all, they come in groups, each with the first contestant and with its own rounds.
-    `watch` is told what is being done. One that fails, or whose first loss is another than that of the first with the
-    same start, has its reason in `failed`. Raises the first one's NetcError if all fail.
+    `watch` is told what is being done, `each_round` which round begins, from 0 in each group. One that fails, or whose
+    first loss is another than that of the first with the same start, has its reason in `failed`. Raises the first one's
+    NetcError if all fail.
     """
     os.environ.update(surroundings(job.threads))
     runs: dict[str, _Running] = {}
@@ -70,7 +72,7 @@ def race(
                 if not one.timing.failed:
                     group.append(one)
             watch("timing")
-            _time(group, pacer, rounds, seconds)
+            _time(group, pacer, rounds, seconds, each_round)
             pacer = pacer or next((one for one in group if not one.timing.failed), None)
             for one in group:
                 if one is not pacer:
@@ -88,7 +90,9 @@ def _room(running: Iterable[_Running]) -> bool:
     return not available() < SPARE * most  # NaN where unknown
 
 
-def _time(group: Sequence[_Running], pacer: _Running | None, rounds: int, seconds: float) -> None:
+def _time(
+    group: Sequence[_Running], pacer: _Running | None, rounds: int, seconds: float, each_round: Callable[[int], None]
+) -> None:
     """Turns of a group, and what they say of each; the pacer keeps what its first group said.
 
     A group without the pacer, which failed, has no pace.
@@ -96,6 +100,7 @@ def _time(group: Sequence[_Running], pacer: _Running | None, rounds: int, second
     times: dict[str, list[float]] = {one.name: [] for one in group}
     begin, alive = time.perf_counter(), list(group)
     while alive and len(times[alive[-1].name]) < rounds:
+        each_round(len(times[alive[-1].name]))
         for one in alive:
             if (spent := one.turn()) is not None:
                 times[one.name].append(spent)
