@@ -76,7 +76,25 @@ def test_doubling_is_the_recurrence(shape, axis, reverse):
     assert lowered.function("f").counts().get("add", 0) == (shape[axis] - 1).bit_length()
 
 
-def test_doubling_by_xla():
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize(("shape", "axis"), [((1, 2), 0), ((2,), 0), ((2, 7, 3), 1), ((64, 2), 0), ((2, 131), 1)])
+def test_steps_and_blocks_of_them_are_the_recurrence(shape, axis, reverse):
+    rng = np.random.default_rng(6)
+    a, u = rng.normal(size=shape), rng.normal(size=shape)
+    lowered = lower(one_op("linear_scan", (t(*shape), t(*shape)), axis=axis, reverse=reverse), "xla")
+    (got,) = run(lowered, "f", [a, u])
+    np.testing.assert_allclose(got, recurrence(a, u, axis, reverse), rtol=1e-12, atol=1e-13)
+    assert "linear_scan" not in lowered.function("f").counts()
+
+
+def test_a_short_sequence_has_an_addition_for_each_step_and_no_blocks():
+    lowered = lower(one_op("linear_scan", (t(2, 64), t(2, 64)), axis=1, reverse=False), "xla")
+    counts = lowered.function("f").counts()
+    assert (counts["add"], counts["mul"]) == (63, 63)
+    assert "pad" not in counts
+
+
+def test_the_recurrence_by_xla():
     rng = np.random.default_rng(5)
     a, u = (rng.normal(size=(2, 9, 3)).astype(np.float32) for _ in range(2))
     lowered = lower(one_op("linear_scan", (t(2, 9, 3), t(2, 9, 3)), axis=1, reverse=False), "xla")

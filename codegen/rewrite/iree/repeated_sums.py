@@ -38,10 +38,11 @@ def part_joined_sums(module: Module) -> Module:
 
 def _part(function: Function, every: bool) -> Function:
     reduced: dict[Value, set[int]] = {}  # values that a compiler can compute inside reductions of so many elements
+    summed: dict[Value, set[int]] = {}  # those that are sums themselves
 
     def visit(b: Builder, op: Op, operands: tuple[Value, ...]) -> Value | None:
         if op.kind in JOINED:
-            reduced[op.result] = {op.operands[0].type.size}
+            reduced[op.result] = summed[op.result] = {op.operands[0].type.size} | summed.get(op.operands[0], set())
         elif op.kind in CARRIES and (sizes := set[int]().union(*(reduced.get(v, ()) for v in op.operands))):
             reduced[op.result] = sizes
         if op.kind != "broadcast" or op.operands[0] not in reduced or not _repeats_rows(op):
