@@ -4,6 +4,7 @@ import ast
 import importlib.util
 import re
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -11,6 +12,9 @@ from netc.codegen.rewrite.iree.workarounds import WORKAROUNDS
 from netc.codegen.rewrite.lower import passes
 from netc.codegen.rewrite.profiles import PROFILES
 from netc.codegen.rewrite.xla.fences import KEPT
+from netc.netspec import layers as nn
+from netc.netspec.recipe import Recipe
+from netc.netspec.spec import NetSpec
 from tests.conftest import ROOT
 
 found = importlib.util.spec_from_file_location("scripts_workarounds", ROOT / "scripts" / "workarounds.py")
@@ -24,6 +28,15 @@ def test_iree_takes_the_program_with_the_workaround_alone(name):
     program = script.PROGRAMS[name]
     said = script.outcome(program, without=name)
     assert program.says in said, f"IREE no longer needs {name}: delete its row and its pass"
+    assert script.outcome(program) == script.FINE
+
+
+def test_the_second_stage_of_a_long_sum_is_parted_too():
+    narrow = nn.ConvBn(16, kernel=1, activation="identity")
+    net = NetSpec("net", (40, 40, 8), (narrow, nn.ConvBn(96, kernel=1), nn.GlobalAvgPool(), nn.Dense(4)))
+    program = script.PROGRAMS["part_joined_sums"]
+    program = replace(program, make=lambda: script._step(net, Recipe(norms=False), 16), function="train_step")
+    assert program.says in script.outcome(program, without="part_joined_sums")
     assert script.outcome(program) == script.FINE
 
 

@@ -7,7 +7,9 @@ before one that it keeps, that goes wrong in two ways, and a barrier keeps the t
   (docs/upstream-issues/broadcast-sum-vulkan.md).
 - On a CPU a reader with several results, one of them packed for a product, is unrolled over all rows: 156,000 lines for
   the 8192 rows of mobilenet_v2's first block, on which LLVM works for longer than ten minutes (docs/known-limits.md).
-  Only a reader of as many elements as were summed is joined so; apart from others, mnist-cnn takes longer.
+  Only a reader of as many elements as were summed is joined so; apart from others, mnist-cnn takes longer. A sum in
+  two stages (../reductions.py) is of all the elements of its first: efficientnet_b0 at 224x224 and batch 8 did not
+  compile within ten minutes for the second stage, which its 16 channels read.
 
 Sums whose result is repeated along later axes only (a softmax, a layer norm) are right, and stay as they are.
 """

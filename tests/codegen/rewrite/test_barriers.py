@@ -45,7 +45,7 @@ def test_a_sum_that_rows_read_again_stands_behind_a_barrier(dim, barriers):
     assert made_by[broadcast.operands[0]] == ("barrier" if barriers else "mul")
 
 
-@pytest.mark.parametrize(("rows", "barriers"), [(4, 1), (2, 0)], ids=["all rows", "the second stage of a split sum"])
+@pytest.mark.parametrize(("rows", "barriers"), [(4, 1), (2, 0)], ids=["all rows", "a few others"])
 def test_only_a_sum_of_as_many_elements_as_read_it_is_parted_for_the_cpu(rows, barriers):
     b = Builder("f")
     x, stage = b.parameter("x", TensorType((4, 6))), b.parameter("stage", TensorType((rows, 6)))
@@ -53,6 +53,15 @@ def test_only_a_sum_of_as_many_elements_as_read_it_is_parted_for_the_cpu(rows, b
     module = Module("m", (b.finish([("y", b.sub(x, b.broadcast(mean, x)))]),))
     assert kinds_of(verify(part_joined_sums(module))).count("barrier") == barriers
     assert kinds_of(verify(part_repeated_sums(module))).count("barrier") == 1
+
+
+def test_a_sum_in_two_stages_counts_as_one_of_all_its_elements():
+    b = Builder("f")
+    x = b.parameter("x", TensorType((4, 6)))
+    stages = b.sum(b.reshape(x, (2, 2, 6)), (1,))
+    mean = b.mul(b.sum(stages, (0,)), 1 / 4)
+    module = Module("m", (b.finish([("y", b.sub(x, b.broadcast(mean, x)))]),))
+    assert kinds_of(verify(part_joined_sums(module))).count("barrier") == 1
 
 
 @pytest.mark.parametrize("summed", [True, False], ids=["summed", "read as they are"])
