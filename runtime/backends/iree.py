@@ -9,10 +9,12 @@ import re
 import threading
 from collections.abc import Sequence
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from netc.codegen.ir import Module
 from netc.netspec.errors import NetcError, UserError
 from netc.runtime.backends.protocol import Array, Source
 from netc.runtime.compile import check_pair
@@ -22,6 +24,8 @@ from netc.runtime.target import TARGETS, Target
 # anew each time, or gives it back to the system, the page faults cost as much as the arithmetic: slabs of large nets
 # are above any threshold that mallopt takes, so that nothing is mapped and nothing is given back.
 MALLOPT = {-8: 1, -4: 0, -1: -1, -2: 64 << 20}  # arenas, blocks that are mapped, trim threshold (never), top pad
+LARGE = 32 << 20  # bytes of state: from there on a step's tensors gain from pages of 2 MiB (docs/design-notes.md)
+MADV_HUGEPAGE = 14  # of Linux
 # Worker stacks must hold --iree-llvmcpu-stack-allocation-limit (runtime/target.py); the default is 128 KiB.
 WORKER_STACK = 4 << 20
 
@@ -95,6 +99,7 @@ class IreeLoaded:
         self._results = {f.name: len(f.results) for f in source.module}
         # functions of a training that were not called yet
         self._untried = {f.name for f in source.module if f.donated and not f.private and target.on_host}
+        self._large = target.on_host and has_large_state(source.module)
         self._dtypes = {np.dtype(t): getattr(rt.HalElementType, n) for t, n in _ELEMENTS.items()}
         self._numpy: dict[Any, np.dtype[Any]] = {}  # of element types met in results
         self._mappable = target.on_host
@@ -151,11 +156,18 @@ class IreeLoaded:
         if function in self._untried:
             self._untried.discard(function)
             _give_back()
+            if self._large:
+                _take_large_pages()
         inputs, outputs = rt.VmVariantList(len(args)), rt.VmVariantList(self._results[function])
         for a in args:
             inputs.push_ref(a)
         self._context.invoke(self._functions[function], inputs, outputs)
         return [outputs.get_as_object(i, rt.HalBufferView) for i in range(self._results[function])]
+
+
+def has_large_state(module: Module) -> bool:
+    """Whether the state that a step of the module updates takes LARGE bytes or more."""
+    return any(sum(v.type.bytes for v in f.params[: f.donated]) >= LARGE for f in module)
 
 
 def _give_back() -> None:
@@ -165,6 +177,27 @@ def _give_back() -> None:
     """
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
+
+
+def _take_large_pages() -> None:
+    """Have the heap grow in pages of 2 MiB, where the system grants them to those who ask.
+
+    The heap is grown once by more than a step takes, advised, and given to malloc, which keeps it (MALLOPT). Nothing of
+    it is resident before it is written. A system that commits no more than it has would count it: there it is left.
+    """
+    with contextlib.suppress(OSError, AttributeError, ValueError):  # no Linux, no glibc: only speed is lost
+        if Path("/proc/sys/vm/overcommit_memory").read_text(encoding="ascii").strip() == "2":
+            return
+        libc = ctypes.CDLL(None)
+        libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
+        libc.free.restype, libc.free.argtypes = None, [ctypes.c_void_p]
+        libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+        room = libc.malloc(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2)
+        for line in Path("/proc/self/maps").read_text(encoding="utf-8").splitlines():
+            if line.endswith("[heap]"):
+                begin, end = (int(place, 16) for place in line.split()[0].split("-"))
+                libc.madvise(begin, end - begin, MADV_HUGEPAGE)
+        libc.free(room)
 
 
 @lru_cache(maxsize=64)

@@ -16,9 +16,11 @@ import json
 import os
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
+from types import MappingProxyType
 
 import numpy as np
 
@@ -28,7 +30,7 @@ from netc.codegen.rewrite.form_overrides import NO_OVERRIDES, FormOverrides
 from netc.netspec import child
 from netc.netspec.errors import NetcError, UserError
 from netc.runtime.backends import check_device
-from netc.runtime.backends.iree import MALLOPT, WORKER_STACK
+from netc.runtime.backends.iree import MALLOPT, WORKER_STACK, has_large_state
 from netc.runtime.backends.protocol import Array
 from netc.runtime.cache.store import Cache
 from netc.runtime.compile import COMPILER, RUNTIME, compile_cached, version_of
@@ -48,6 +50,7 @@ MALLOC = dict(
         strict=True,
     )
 )
+LARGE_PAGES = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}  # of nets with a large state
 LONGEST = 600  # seconds that the profiled steps may take
 ADVICE = (
     "profile wants a target of IREE's cpu, or c, got {got!r}; use `target=cpu`, or, for xla, jax.profiler around a "
@@ -159,7 +162,8 @@ def profile(
     lists = dispatches.lists_of(entry.path.read_text(encoding="utf-8"), "train_step")
     assert prepared.source.artefact is not None  # IREE targets always make one
     with tempfile.TemporaryDirectory(prefix="netc-profile-") as folder:
-        profiled, commands, events = _run(prepared.source.artefact, args, steps, Path(folder))
+        pages = LARGE_PAGES if has_large_state(prepared.source.module) else {}
+        profiled, commands, events = _run(prepared.source.artefact, args, steps, Path(folder), pages)
     sites = dispatches.match(lists, commands)
     found = dispatches.timed(sites, events, steps)
     if not found:
@@ -168,7 +172,7 @@ def profile(
 
 
 def _run(
-    artefact: Path, args: list[Array], steps: int, folder: Path
+    artefact: Path, args: list[Array], steps: int, folder: Path, pages: Mapping[str, str]
 ) -> tuple[float, dict[int, tuple[tuple[int, str], ...]], tuple[dispatches.Event, ...]]:
     """The profiled steps: seconds a step, the lists of commands, the events."""
     flags = []
@@ -184,7 +188,7 @@ def _run(
         f"--device_profiling_output={recorded}", f"--benchmark_min_time={steps}x", "--benchmark_format=json",
         f"--flagfile={folder / 'inputs'}",
     )  # fmt: skip
-    said = _output(command)
+    said = _output(command, pages)
     measured = json.loads(said[said.index("{") :])["benchmarks"][0]
     seconds = measured["real_time"] * {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0}[measured["time_unit"]]
     reader = str(tool("iree-profile"))
@@ -193,9 +197,9 @@ def _run(
     return seconds, dispatches.commands_of(listed.splitlines()), dispatches.events_of(ran.splitlines())
 
 
-def _output(command: tuple[str, ...]) -> str:
+def _output(command: tuple[str, ...], pages: Mapping[str, str] = MappingProxyType({})) -> str:
     try:
-        done = child.run(command, LONGEST, text=True, errors="replace", env=os.environ | MALLOC)
+        done = child.run(command, LONGEST, text=True, errors="replace", env={**os.environ, **MALLOC, **pages})
     except subprocess.TimeoutExpired as error:
         raise NetcError(f"the profiled steps took more than {LONGEST} s; lower `steps` or `batch`") from error
     if done.returncode != 0:

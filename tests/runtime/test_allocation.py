@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -50,3 +51,56 @@ print(before - resident() > 120)
 def test_what_a_training_was_begun_with_is_given_back() -> None:
     done = subprocess.run([sys.executable, "-c", HOLE], check=True, capture_output=True, text=True)
     assert done.stdout.split() == ["True"]
+
+
+# what malloc gives after the first step of a state of so many rows of 4 KiB
+PAGES = """
+import ctypes, sys
+from pathlib import Path
+import numpy as np
+from netc.codegen.builder import Builder
+from netc.codegen.ir import Module
+from netc.codegen.rewrite.lower import lower
+from netc.codegen.text import text_of
+from netc.netspec.types import TensorType
+from netc.runtime.backends.iree import load_iree
+from netc.runtime.backends.protocol import Source
+from netc.runtime.compile import compile_text
+from netc.runtime.target import parse_target
+
+from dataclasses import replace
+rows, folder = int(sys.argv[1]), Path(sys.argv[2])
+b = Builder("train_step")
+state = b.parameter("state", TensorType((rows, 1024)))
+step = replace(b.finish([("state", b.add(state, 1.0))]), donated=1)
+target = parse_target("cpu")
+module = lower(Module("pages", (step,)), target.profile)
+compile_text(text_of(module, target.profile), target, folder / "pages.vmfb")
+loaded = load_iree(Source(module, "", folder / "pages.vmfb"), target)
+(result,) = loaded.call("train_step", [loaded.put(np.zeros((rows, 1024), np.float32))])
+assert loaded.get(result).sum() == rows * 1024
+
+libc = ctypes.CDLL(None)
+libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
+block = libc.malloc(256 << 20)
+advised, inside = 0, False
+for line in Path("/proc/self/smaps").read_text().splitlines():
+    place = line.split()[0]
+    if "-" in place:
+        begin, end = (int(p, 16) for p in place.split("-"))
+        inside = begin <= block + (128 << 20) < end
+    elif inside and place == "VmFlags:":
+        advised = "hg" in line.split()
+print(advised)
+"""
+
+
+@pytest.mark.skipif(
+    not Path("/sys/kernel/mm/transparent_hugepage").exists(), reason="pages of 2 MiB are Linux's, where they are built"
+)
+@pytest.mark.parametrize(("rows", "advised"), [(8192, "True"), (128, "False")], ids=["large", "small"])
+def test_steps_of_a_large_state_ask_for_large_pages(rows, advised, tmp_path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", PAGES, str(rows), str(tmp_path)], check=True, capture_output=True, text=True
+    )
+    assert done.stdout.split() == [advised]
