@@ -152,11 +152,11 @@ def test_the_readme_is_short_and_its_numbers_are_those_of_the_measurement():
         assert [cpu, xla, jax, peer, ratio] == [whole[0], whole[1], whole[2], whole[4], whole[5]], net
 
 
-def test_the_readme_says_on_how_many_nets_another_machine_is_slower_than_pytorch():
+def test_the_readme_says_on_how_many_nets_a_peer_is_faster_on_another_machine():
     rows = bench_rows(DOCS / "measurements" / "bench_step_xeon.md")
     behind = [net for net, cells in rows.items() if float(cells[5]) > 1]
-    assert (len(behind), len(rows)) == (5, 9) and all(rows[net][4].startswith("torch") for net in behind)
-    assert "PyTorch is ahead of `cpu` on five of nine nets" in " ".join((ROOT / "README.md").read_text().split())
+    said = f"a peer is ahead of `cpu` on {len(behind)} of {len(rows)} nets"
+    assert said in " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
 
 
 def test_the_picture_of_the_readme_is_of_the_golden_traces():
