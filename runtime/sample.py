@@ -122,7 +122,7 @@ class Writer:
         texts = np.repeat(ids[np.newaxis], sampler.program.batch, 0)
         drawing = _Drawing(self._loaded, settings, seed)
         state: list[Buffer] = []
-        while count:
+        while count > 0:
             known = texts.shape[1]
             room = sampler.context - known + 1 if sampler.bounded else count
             if not state or room < 1:

@@ -21,6 +21,7 @@ import select
 import subprocess
 import sys
 import tempfile
+import textwrap
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -54,6 +55,12 @@ from netc.proofs.prove import checked, prove
 
 LONGEST = 60  # seconds of work
 TAKEN, LATE = "TAKEN", "not done"
+KNOWN_AS = {
+    "mlp": "a perceptron", "cnn": "a convolution net with batch norm and max pooling",
+    "res": "one with a residual branch, strided and depthwise convolutions and an average pool that pads",
+    "gpt": "a causal transformer with a tied head", "vit": "patches with a class token and gelu by erf",
+    "scan": "a selective scan",
+}  # fmt: skip
 PAGE = Path(__file__).parents[1] / "docs" / "measurements" / "proof_faults.md"
 NETS = {
     "mlp": NetSpec("mlp", (2, 2, 3), (Flatten(), Dense(5, activation="relu", name="hidden"), Dense(4, name="head"))),
@@ -226,15 +233,14 @@ def answer(path: Path) -> str:
 def page(rows: Sequence[str]) -> str:
     """The page."""
     count, of, late, taken = (sum(int(row.split("|")[column]) for row in rows) for column in (3, 4, 5, 6))
+    known = [f"{words} ({net})" for net, words in KNOWN_AS.items() if any(f"| {net} |" in row for row in rows)]
     said = f"All {of} faults" if count == of else f"{count} of {of} faults"
     return "\n".join([
         "# Faults in proofs", "",
         f"{time.strftime('%Y-%m-%d')}, {PACKAGE} {VERSION}. Printed by `python scripts/prove_faults.py --write`.", "",
         f"{said} of the script were planted in the backward passes of small nets, one at a time.",
         f"Lean refused {count - taken - late}, took {taken}, and was not done with {late} after {LONGEST} s of work.",
-        "The nets are a perceptron (mlp), a convolution net with batch norm and max pooling (cnn), one with a residual",
-        "branch, strided and depthwise convolutions and an average pool that pads (res), a causal transformer with a",
-        "tied head (gpt), patches with a class token and gelu by erf (vit), and a selective scan (scan).", "",
+        *textwrap.wrap(f"The nets are {', '.join(known)}.", 119), "",
         "| net | fault | planted | of | not done | taken |", "|---|---|---|---|---|---|", *rows, "",
     ])  # fmt: skip
 

@@ -41,7 +41,7 @@ class _Part:
     @property
     def row(self) -> int:
         """The elements of a row: of the last axis, or of as many as have enough."""
-        lengths = [math.prod(self.shape[axis:]) for axis in reversed(range(len(self.shape)))]
+        lengths = [1, *(math.prod(self.shape[axis:]) for axis in reversed(range(len(self.shape))))]
         return next((n for n in lengths if n >= SHORTEST), lengths[-1])
 
 
@@ -83,6 +83,8 @@ def _parts(function: Function, makers: Mapping[Value, Op]) -> dict[Value, _Part]
     for op in function.ops:
         maker = makers.get(op.operands[0]) if op.kind == "slice" else None
         if maker is None or maker.kind not in EXPRESSIONS or op.result.type.rank != 1 or op.attr("stride") != (1,):
+            continue
+        if op.result.type.size == 0:
             continue
         v, factor = op.result, 1.0
         if len(users[v]) == 1 and (by := _factor(users[v][0], v, makers)) is not None:

@@ -50,7 +50,7 @@ KINDS = {
     "--tokenizer", metavar="PATH", help="Tokenizer, for a run that does not record one.  [default: the run's own]"
 )
 @click.option("--samples", type=click.IntRange(1), default=1, show_default=True, help="Number of texts or sequences.")
-@click.option("--stream", is_flag=True, help="Print each token as it is drawn; for one text.")
+@click.option("--stream", is_flag=True, help="Print the text as it is drawn; for one text.")
 @click.option(
     "--class", "classes", multiple=True, metavar="NAME", help="Class of the images; several in turn.  [default: all]"
 )

@@ -48,7 +48,7 @@ def test_lean_takes_one_and_refuses_a_fault(name, where, right, wrong, tmp_path)
 
 
 def test_a_recurrence_in_doublings_is_its_steps(tmp_path):
-    """Of five steps, each a theorem, forward and from the end; with another shift none is found."""
+    """Of five steps, each a theorem, forward and from the end."""
     if lean.found() is None:
         pytest.skip(lean.missing())
     for name in ("doubling", "doubling-back"):
