@@ -18,7 +18,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from netc.codegen.builder import Builder
+from netc.codegen.evaluator import run
 from netc.codegen.ir import Module
 from netc.codegen.program import build
 from netc.codegen.rewrite.iree.workarounds import WORKAROUNDS
@@ -69,6 +72,16 @@ CODE = 18_400  # bytes: with the fence 16,800, without 19,952
 def _small(source: Source, target: Target) -> str:
     size = _artefact(source).stat().st_size
     return FINE if size < CODE else f"code of {size:,} bytes"
+
+
+def _right(source: Source, target: Target) -> str:
+    """Called with drawn numbers, beside the evaluator."""
+    function, rng = source.module.function("f"), np.random.default_rng(0)
+    args = [rng.normal(size=v.shape).astype(np.float32) for v in function.params]
+    loaded = load(source, target)
+    got = [loaded.get(y) for y in loaded.call("f", [loaded.put(x) for x in args])]
+    wanted = run(source.module, "f", args)
+    return FINE if all(np.allclose(x, y, 1e-4, 1e-4) for x, y in zip(got, wanted, strict=True)) else "other numbers"
 
 
 def _waits(source: Source, target: Target) -> str:
@@ -168,6 +181,15 @@ def _one_row() -> Module:
     return build_sampler(check(NetSpec("tiny", (8,), layers, dtype="i32"))).program.module
 
 
+def _short_softmax() -> Module:
+    """Two heads of attention over six tokens."""
+    b = Builder("f")
+    z, v = b.parameter("z", TensorType((2, 6, 6))), b.parameter("v", TensorType((2, 6, 8)))
+    e = b.unary("exp", b.sub(z, b.broadcast(b.max_over(z, (2,)), z, (0, 1))))
+    y = b.dot(e, v, ((2,), (1,)), ((0,), (0,)))
+    return Module("m", (b.finish([("y", b.div(y, b.broadcast(b.sum(e, (2,)), y, (0, 1))))]),))
+
+
 def _gelu() -> Module:
     net = NetSpec("gelu", (128,), (nn.Dense(512, activation="gelu-tanh", name="a"), nn.Dense(128, name="b")))
     return _step(net, Recipe(SGD(0.0), norms=False), 128)
@@ -188,6 +210,7 @@ PROGRAMS: dict[str, Program] = {
     "part_joined_sums": Program(lambda: _normalised(32, 16, 96, "f32"), LARGE, "f", AVX512, (LARGE_VECTORS,)),
     "part_lookups": Program(_looked_up, "code of", target=AVX512, look=_small),
     "part_single_rows": Program(_one_row, "write affecting operations on global resources", "decode", AVX512),
+    "part_batched_rows": Program(_short_softmax, "other numbers", look=_right),
     "part_repeated_sums": Program(_off_mean, "no barrier of threads", "f", "vulkan", (DUMP,), _waits),
     "part_narrow_copies": Program(_stored_twice, "bytes of shared memory", "f", "rocm:gfx1100"),
     "part_joint_barriers": Program(_held, "MiB a call", look=_keeps_memory),

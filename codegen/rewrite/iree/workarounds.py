@@ -13,6 +13,7 @@ from typing import Literal
 from netc.codegen.ir import Module
 from netc.codegen.rewrite.form_tables import ProfileName
 from netc.codegen.rewrite.iree import fences
+from netc.codegen.rewrite.iree.batched_rows import part_batched_rows
 from netc.codegen.rewrite.iree.joint_barriers import part_joint_barriers
 from netc.codegen.rewrite.iree.lookups import part_lookups
 from netc.codegen.rewrite.iree.narrow_copies import part_narrow_copies
@@ -72,6 +73,11 @@ WORKAROUNDS: tuple[Workaround, ...] = (
     Workaround(
         "part_single_rows", "late", ("cpu",), part_single_rows,
         "a sum over one row that is shorter than a vector, and is stored too, is refused", LIMITS,
+    ),
+    Workaround(
+        "part_batched_rows", "late", ("cpu",), part_batched_rows,
+        "matrices of a softmax whose rows do not fill tiles are packed end to end, and their product is of other rows",
+        LIMITS,
     ),
     Workaround(
         "part_repeated_sums", "late", ("gpu",), part_repeated_sums,

@@ -7,6 +7,7 @@ from netc.codegen.ir import Module
 from netc.codegen.modules import layer_module
 from netc.codegen.program import build
 from netc.codegen.rewrite.form_tables import FORM_TABLES
+from netc.codegen.rewrite.iree.batched_rows import part_batched_rows
 from netc.codegen.rewrite.iree.fences import LARGE, fence_gradients
 from netc.codegen.rewrite.iree.held_cotangents import hold_cotangents
 from netc.codegen.rewrite.iree.lookups import part_lookups
@@ -73,6 +74,18 @@ def test_rows_that_are_looked_up_and_then_summed_stand_behind_a_barrier(summed):
     kinds = kinds_of(module)
     assert kinds.count("barrier") == summed
     assert not summed or kinds.index("barrier") == kinds.index("take") + 1
+
+
+@pytest.mark.parametrize(
+    ("heads", "rows", "barriers"),
+    [(2, 6, 2), (1, 6, 0), (2, 8, 0), (3, 11, 2), (3, 10, 0), (12, 63, 2), (16, 15, 0), (4, 6, 0)],
+)
+def test_a_few_matrices_whose_rows_do_not_fill_tiles_stand_behind_a_barrier(heads, rows, barriers):
+    b = Builder("f")
+    x, y = b.parameter("x", TensorType((heads, rows, 16))), b.parameter("y", TensorType((heads, 16, 16)))
+    product = b.dot(b.unary("exp", x), y, ((2,), (1,)), ((0,), (0,)))
+    module = verify(part_batched_rows(Module("m", (b.finish([("z", product)]),))))
+    assert kinds_of(module).count("barrier") == barriers
 
 
 @pytest.mark.parametrize(
