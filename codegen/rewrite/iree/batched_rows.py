@@ -3,8 +3,8 @@
 IREE 3.12 packs the operands of a product in tiles of 16 rows (8 or 4 where there are fewer), within the operation that
 makes them, and unpacks the result within the one that reads it. Where these have a reduction in them, such as the
 maximum and the sum of a softmax, and B matrices of T rows take as many tiles one by one as all their rows do end to
-end, it takes them end to end: wrong numbers, and no word of it (docs/known-limits.md). Behind a barrier an operand is
-packed by itself, and a result unpacked by itself, and they are right.
+end, it takes them end to end: wrong numbers, and no word of it (docs/upstream-issues/short-attention-cpu.md). Behind a
+barrier an operand is packed by itself, and a result unpacked by itself, and they are right.
 """
 
 from __future__ import annotations

@@ -77,7 +77,7 @@ WORKAROUNDS: tuple[Workaround, ...] = (
     Workaround(
         "part_batched_rows", "late", ("cpu",), part_batched_rows,
         "matrices of a softmax whose rows do not fill tiles are packed end to end, and their product is of other rows",
-        LIMITS,
+        "docs/upstream-issues/short-attention-cpu.md",
     ),
     Workaround(
         "part_repeated_sums", "late", ("gpu",), part_repeated_sums,
