@@ -207,8 +207,7 @@ theorem through_scan {a u w s r later earlier : N → K}
         (sum A n (fun t => A.mul (scan_back A n later w t) (r t)))) :=
   trans (adjoint_of_scan L)
     (trans (sum_below L (fun t below => trans
-      (mul_congr (symm (scan_back_below L hl))
-        (add_congr (trans (L.mul_comm _ _) (mul_congr (symm (he t below)) refl)) refl))
+      (mul_congr (symm (scan_back_below L hl)) (add_congr (trans (L.mul_comm _ _) (mul_congr (symm (he t below)) refl)) refl))
       (mul_add L)))
     (sum_add L))
 end

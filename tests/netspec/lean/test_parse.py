@@ -242,7 +242,7 @@ def test_fields_stand_in_lines_and_an_argument_right_of_its_field() -> None:
     [
         ("def x : NetSpec where\n  a := 1,\n  b := 2", 2, 9, "stand on lines of their own; drop the comma"),
         ("def x : NetSpec where\n  a := 1\n   b := 2", 3, 6, "wants an operator or the next field's line"),
-        ("def x : NetSpec where\n  a := f\n b := 2", 3, 2, "wants this field in column 3, as the first"),
+        ("def x : NetSpec where\n  a := f\n b := 2", 3, 2, "wants this field in column 3, like the first"),
         ("def x : NetSpec where\n  a 1", 2, 5, "wants := after the field a, got 1"),
         ("def x : NetSpec", 1, 16, "wants := (or where) and a value, got the end of this definition"),
         ("def x := 1 )", 1, 12, "wants an operator or the end of this definition, got )"),
