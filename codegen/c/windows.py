@@ -12,7 +12,7 @@ from netc.codegen.ir import IrError, Op
 
 CHANNELS, TILES = 48, 64  # from which on Winograd's transforms are outweighed by what they save
 FULL = 6  # products of a pixel and a channel at most, of 9: tiles of small images are half empty
-SPARE = 2.5  # as much memory besides, at most, as the operands and the result take: a batch of one has few tiles
+EXAMPLES = 2  # from which on the memory for tiles is spent: devices that have little train with one
 AT_ONCE = 256  # NET_TILES of support/winograd.c.in
 
 
@@ -67,9 +67,7 @@ def by_tiles(op: Op) -> bool:
     tiles, pixels, inputs, outputs = _tiles(op)
     if isinstance(tiles, Size) or tiles < TILES or 16 * tiles > FULL * pixels:
         return False
-    if min(inputs, outputs) < CHANNELS:
-        return False
-    return _tiled_need(op) <= SPARE * sum(v.type.size for v in (*op.operands, op.result))
+    return min(inputs, outputs) >= CHANNELS and op.operands[0].shape[0] >= EXAMPLES
 
 
 def _tiles(op: Op) -> tuple[int, int, int, int]:

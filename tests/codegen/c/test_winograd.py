@@ -46,12 +46,12 @@ int main(void)
 }
 """
 
-SPARE = windows.SPARE
+EXAMPLES = windows.EXAMPLES
 
 
 @pytest.fixture(autouse=True)
-def _room_for_the_tiles_of_small_images(monkeypatch):
-    monkeypatch.setattr(windows, "SPARE", 100.0)
+def _tiles_of_one_image_too(monkeypatch):
+    monkeypatch.setattr(windows, "EXAMPLES", 1)
 
 
 def module(name, dtype="f32"):
@@ -134,7 +134,7 @@ def test_few_channels_or_tiles_are_summed_as_they_lie(monkeypatch):
 
 
 def test_a_small_image_alone_takes_no_memory_for_tiles(monkeypatch):
-    monkeypatch.setattr(windows, "SPARE", SPARE)
+    monkeypatch.setattr(windows, "EXAMPLES", EXAMPLES)
     monkeypatch.setitem(CASES, "alone", ((1, 16, 16, 48), 48, ((1, 1), (1, 1))))
     monkeypatch.setitem(CASES, "several", ((16, 16, 16, 48), 48, ((1, 1), (1, 1))))
     assert not any(windows.by_tiles(op) for op in module("alone").functions[0].ops)
