@@ -99,8 +99,7 @@ def _factor(op: Op, v: Value, makers: Mapping[Value, Op]) -> float | None:
     if op.kind != "mul" or op.operands[0] is not v:
         return None
     by = makers.get(op.operands[1])
-    value = by.attr("value") if by is not None and by.kind == "constant" else None
-    return None if value is None or isinstance(value, tuple | Raw) else float(value)
+    return float(by.attr("value")) if by is not None and _filled(by) else None
 
 
 def _draw(v: Value, makers: Mapping[Value, Op]) -> _Draw | None:
@@ -127,6 +126,7 @@ def _draw(v: Value, makers: Mapping[Value, Op]) -> _Draw | None:
 
 
 def _filled(op: Op) -> bool:
+    """Whether an operation is one number, everywhere."""
     return op.kind == "constant" and not isinstance(op.attr("value"), tuple | Raw)
 
 

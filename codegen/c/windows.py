@@ -41,16 +41,16 @@ def _depthwise(op: Op) -> bool:
 
 def _windowed(name: str, sizes: Callable[[Op], str]) -> Statement:
     def state(f: Caller, op: Op) -> list[str]:
-        each = name.startswith("conv") and _depthwise(op)
-        own = name.replace("conv", "depthwise") if each else name
-        own = name.replace("conv", "winograd") if name.startswith("conv") and by_tiles(op) else own
+        conv = name.startswith("conv")
+        each = conv and _depthwise(op)
+        form = "depthwise" if each else "winograd" if conv and by_tiles(op) else "conv"
         taken = [v for v in op.operands if v.type.rank == 4]
         args = [sizes(op), *(f.pointer(v) for v in taken), f.pointer(op.result)]
         if window_need(op):
             args.append(f.scratch(op))
-        elif name.startswith("conv") and not each:
+        elif conv and not each:
             args.append("NULL")
-        called = f"net_{own}{suffix(op.result.type.dtype)}"
+        called = f"net_{name.replace('conv', form)}{suffix(op.result.type.dtype)}"
         return [f"{called}({args[0]},", f"    {', '.join(args[1:])});"]
 
     return state

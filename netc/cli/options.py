@@ -39,31 +39,28 @@ class BatchType(click.ParamType):  # type: ignore[type-arg, unused-ignore]  # ge
         return parse_batch(value)
 
 
-class OutFile(click.Path):
-    """A file to write. A folder of that name is refused before anything is computed."""
+class OutPath(click.Path):
+    """A file to write, or a folder to write into. One of the other kind is refused before anything is computed."""
+
+    def __init__(self, *, folder: bool) -> None:
+        super().__init__(path_type=Path)
+        self._folder = folder
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The path of the file."""
+        """The path."""
         path = Path(os.fsdecode(super().convert(value, param, ctx)))
-        if path.is_dir() and param is not None:
-            raise UserError(f"{max(param.opts, key=len)} wants a file, got the folder {path}; name a file in it")
-        return path
-
-
-class OutFolder(click.Path):
-    """A folder to write into. A file of that name is refused before anything is computed."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The path of the folder."""
-        path = Path(os.fsdecode(super().convert(value, param, ctx)))
-        if path.is_file() and param is not None:
-            raise UserError(f"{max(param.opts, key=len)} wants a folder, got the file {path}; give another name")
-        return path
+        if param is None or not (path.is_file() if self._folder else path.is_dir()):
+            return path
+        said = (
+            f"wants a folder, got the file {path}; give another name" if self._folder else
+            f"wants a file, got the folder {path}; name a file in it"
+        )  # fmt: skip
+        raise UserError(f"{max(param.opts, key=len)} {said}")
 
 
 BATCH = BatchType()
-OUT_FILE = OutFile(path_type=Path)
-OUT_FOLDER = OutFolder(path_type=Path)
+OUT_FILE = OutPath(folder=False)
+OUT_FOLDER = OutPath(folder=True)
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 checkpoint_option = click.option(

@@ -288,9 +288,8 @@ def fetch(
     download, without a network, and for content that is not what is pinned.
     """
     if not is_own(name) and DATASETS.word(name) is None:
-        near = f"did you mean {' or '.join(DATASETS.near(name))}?" if DATASETS.near(name) else "choose one of them"
         known = ", ".join(word for word, entry in DATASETS.items() if entry.remotes)
-        raise DataError(f"`name` wants a data set with a download, one of {known}, got {name!r}; {near}")
+        raise DataError(f"`name` wants a data set with a download, one of {known}, got {name!r}; {_hint(name)}")
     entry = entry_of(name)
     if not entry.remotes:
         raise DataError(f"{name}: wants no download, it needs no files; use it as it is")
@@ -307,8 +306,13 @@ def entry_of(name: str) -> Entry:
         )
     if (word := DATASETS.word(name)) is not None:
         return DATASETS[word]
-    near = f"did you mean {' or '.join(DATASETS.near(name))}?" if DATASETS.near(name) else "choose one of them"
-    raise DataError(f"`data` wants one of {', '.join((*DATASETS, *own_names()))}, got {name!r}; {advice(name) or near}")
+    raise DataError(f"`data` wants one of {', '.join((*DATASETS, *own_names()))}, got {name!r}; {_hint(name)}")
+
+
+def _hint(name: str) -> str:
+    """What to write in place of a name that no data set has."""
+    near = DATASETS.near(name)
+    return advice(name) or (f"did you mean {' or '.join(near)}?" if near else "choose one of them")
 
 
 def how_to_get(entry: Entry) -> str:

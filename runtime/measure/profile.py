@@ -20,7 +20,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
-from types import MappingProxyType
 
 import numpy as np
 
@@ -188,7 +187,7 @@ def _run(
         f"--device_profiling_output={recorded}", f"--benchmark_min_time={steps}x", "--benchmark_format=json",
         f"--flagfile={folder / 'inputs'}",
     )  # fmt: skip
-    said = _output(command, pages)
+    said = _output(command, {**MALLOC, **pages})
     measured = json.loads(said[said.index("{") :])["benchmarks"][0]
     seconds = measured["real_time"] * {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0}[measured["time_unit"]]
     reader = str(tool("iree-profile"))
@@ -197,9 +196,9 @@ def _run(
     return seconds, dispatches.commands_of(listed.splitlines()), dispatches.events_of(ran.splitlines())
 
 
-def _output(command: tuple[str, ...], pages: Mapping[str, str] = MappingProxyType({})) -> str:
+def _output(command: tuple[str, ...], given: Mapping[str, str] = MALLOC) -> str:
     try:
-        done = child.run(command, LONGEST, text=True, errors="replace", env={**os.environ, **MALLOC, **pages})
+        done = child.run(command, LONGEST, text=True, errors="replace", env={**os.environ, **given})
     except subprocess.TimeoutExpired as error:
         raise NetcError(f"the profiled steps took more than {LONGEST} s; lower `steps` or `batch`") from error
     if done.returncode != 0:
