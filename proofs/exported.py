@@ -87,7 +87,7 @@ class Exported:
         return ("ref", self.names[value], tuple(i for axis in indices for i in axis))
 
     def place(self, op: Op) -> str:
-        """Where literals of one value are one number: a layer, or a whole text of others."""
+        """Where literals of one value are one number: a layer, or a whole text that netc did not write."""
         return op.loc.removesuffix(" (vjp)") if self.layers is None else "the text"
 
     def offset(self, number: int) -> Term:
