@@ -25,5 +25,5 @@ def load(name: str, data_dir: Path | None = None) -> Dataset:
 
 
 def fetch(name: str) -> Path:
-    """Download a data set that can be downloaded; returns its folder. Raises DataError."""
+    """Download a data set, unless a package of the operating system holds it; returns its folder. Raises DataError."""
     return catalog.fetch(name, data_cache())

@@ -130,19 +130,20 @@ class Writer:
                 drawing.seen = seen
                 drawn = get(drawing.draw(logits))[np.newaxis]
             elif sampler.turns and sampler.turns <= min(count, room):
-                state, tokens = drawing.write(state, self._decoded)
-                drawn = get(tokens)
+                state, some = drawing.write(state, self._decoded)
+                drawn = get(some)
             else:
                 *state, logits = self._loaded.call("decode", [*state, *self._decoded, drawing.token])
                 drawn = get(drawing.draw(logits))[np.newaxis]
-            if drawn.max() >= sampler.vocabulary:
-                raise UserError(
-                    "sample wants logits that are numbers, got NaN: the weights are damaged; choose another "
-                    "`checkpoint`"
-                )
             texts = np.concatenate([texts, drawn.T], 1)[:, -sampler.context - 1 :]
             count -= len(drawn)
-            yield from drawn
+            for tokens in drawn:
+                if tokens.max() >= sampler.vocabulary:
+                    raise UserError(
+                        "sample wants logits that are numbers, got NaN: the weights are damaged; choose another "
+                        "`checkpoint`"
+                    )
+                yield tokens
 
     def _prefill(self, texts: Ids) -> list[Buffer]:
         """The state after the last tokens of the texts, by the shortest prefill that takes them."""

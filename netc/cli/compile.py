@@ -68,7 +68,7 @@ def compile_(
         raise UserError(f"-o wants a file, got the folder {out}; name a .vmfb file in it")
     choices = tuned_choices(target, tuned=tuned)
     fit = partial(within_budget, target=target, forms=choices, note=warn)
-    program = built_program(net, sampler=sampler, packs=where.packs, ranges=True, fit=fit)
+    program = built_program(net, sampler=sampler, target=where, ranges=True, fit=fit)
     prepared = prepare(program, where, watched_cache(), choices)
     save_artefact(prepared, out)
     how = "from the cache" if prepared.cached else f"compiled in {prepared.compilation:.1f} s"

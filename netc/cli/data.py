@@ -91,7 +91,7 @@ def _show(found: tuple[Status, ...]) -> None:
 def get(name: str) -> None:
     """Download and verify the dataset NAME, and print its folder.
 
-    Files that are already there and correct are not downloaded again.
+    Files that are already there and correct are not downloaded again, nor what a package of the operating system holds.
     """
     from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
     from rich.progress import Progress as Bars
@@ -117,6 +117,8 @@ def get(name: str) -> None:
             bars.update(tasks[progress.file], completed=progress.done)
 
         folder = fetch(name, data_cache(), progress=show)
+    if not folder.is_relative_to(data_cache()):
+        say(f"{name} is installed as a package of the operating system; nothing was downloaded", err=True)
     say(folder)
 
 

@@ -84,7 +84,7 @@ def emit_mlir(
     where = parse_target(target) if target is not None else PLAIN
     if where.profile == "c":
         raise UserError(f"emit-mlir writes StableHLO, got --target {target}; netc emit-c writes the C")
-    program = built_program(net, sampler=sampler, packs=where.packs, ranges=True)
+    program = built_program(net, sampler=sampler, target=where, ranges=True)
     choices = in_use(program, where, tuned_choices(target, tuned=tuned)) if target is not None else NO_OVERRIDES
     source = emit_text(program, where, choices)
     if choices:

@@ -15,6 +15,7 @@ from netc.netspec.errors import UserError
 if TYPE_CHECKING:
     from netc.codegen.program import Program
     from netc.programs import ProgramRequest
+    from netc.runtime.target import Target
 
 sampler_option = click.option(
     "--sampler",
@@ -50,14 +51,14 @@ def built_program(
     net: str,
     *,
     sampler: bool,
-    packs: bool = False,
+    target: Target | None = None,
     ranges: bool = False,
     fit: Callable[[ProgramRequest], ProgramRequest] | None = None,
 ) -> Program:
-    """The training program of the command that runs, or the sampler of its net, for a target that packs weights or not.
+    """The training program of the command that runs, or the sampler of its net as a target wants it.
 
-    Of 32 examples, or 1 for a sampler, by default. `fit` makes of a request the one that fits its memory. Raises
-    UserError or SpecError.
+    Of 32 examples, or 1 for a sampler, by default; without a target the sampler is that of plain StableHLO. `fit` makes
+    of a request the one that fits its memory. Raises UserError or SpecError.
     """
     request = program_request(net, 1 if sampler else 32, ranges=ranges, budgets=fit is not None)
     if not sampler:
@@ -74,6 +75,7 @@ def built_program(
 
         guided = process.conditional(request.net.x, request.net.out) and request.recipe.generation.label_drop > 0
         return build_generator(request.net, request.recipe, Drawn(request.batch, guided=guided)).program
-    from netc.codegen.sampler import build_sampler
+    from netc.runtime.sample import sampler_for
+    from netc.runtime.target import PLAIN
 
-    return build_sampler(request.net, request.batch, request.recipe, packs=packs).program
+    return sampler_for(request.net, target or PLAIN, request.batch, request.recipe).program

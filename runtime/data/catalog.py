@@ -284,7 +284,8 @@ def fetch(
 ) -> Path:
     """Download the catalogue's `name` into `cache_dir`/NAME and return that folder; see `fetch_files`.
 
-    Files that are there and right are kept. Raises `DataError` for an unknown name, for data that has no
+    Files that are there and right are kept. Where the system's package has put the files, which `load` reads first,
+    nothing is downloaded, and its folder is returned. Raises `DataError` for an unknown name, for data that has no
     download, without a network, and for content that is not what is pinned.
     """
     if not is_own(name) and DATASETS.word(name) is None:
@@ -293,6 +294,8 @@ def fetch(
     entry = entry_of(name)
     if not entry.remotes:
         raise DataError(f"{name}: wants no download, it needs no files; use it as it is")
+    if entry.system and _in_place(entry, entry.system):
+        return entry.system
     folder = cache_dir / entry.name
     fetch_files(entry.remotes, folder, progress=progress, timeout=timeout)
     return folder
@@ -331,11 +334,12 @@ def _places(entry: Entry, data_dir: Path | None, cache_dir: Path) -> tuple[Path,
 
 
 def _search(entry: Entry, data_dir: Path | None, cache_dir: Path) -> tuple[FileFormat, tuple[Path, ...]] | None:
-    for place in _places(entry, data_dir, cache_dir):
-        for form in entry.forms:
-            if (paths := form.find(place)) is not None:
-                return form, paths
-    return None
+    found = (_in_place(entry, place) for place in _places(entry, data_dir, cache_dir))
+    return next((one for one in found if one), None)
+
+
+def _in_place(entry: Entry, place: Path) -> tuple[FileFormat, tuple[Path, ...]] | None:
+    return next(((form, paths) for form in entry.forms if (paths := form.find(place)) is not None), None)
 
 
 def _dataset(entry: Entry, splits: Splits, reading: Reading) -> Dataset:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner
@@ -11,6 +12,7 @@ from netc.netspec.errors import UserError
 from netc.runtime.cache.folders import data_cache
 from netc.runtime.data import catalog
 from netc.runtime.data.download import Remote
+from netc.runtime.data.published import IDX_FILES
 
 
 @pytest.fixture(autouse=True)
@@ -65,6 +67,24 @@ def test_get_prints_the_folder_and_keeps_what_is_there(cache, served, tmp_path):
         assert result.stdout == f"{cache / 'data' / 'cifar10'}\n"
         assert (cache / "data" / "cifar10" / "cifar.bin").read_bytes() == served
         (tmp_path / "there.bin").unlink(missing_ok=True)  # the second time nothing is downloaded
+
+
+def test_get_leaves_what_a_package_of_the_system_holds(cache, tmp_path, monkeypatch):
+    """Which `load` reads first."""
+    entry, folder = catalog.DATASETS["fashion-mnist"], tmp_path / "system"
+    folder.mkdir()
+    for name in IDX_FILES:
+        (folder / f"{name}.gz").touch()
+    unreachable = tuple(replace(remote, url="file:///nowhere") for remote in entry.remotes)
+    monkeypatch.setitem(catalog.DATASETS._rows, "fashion-mnist", replace(entry, system=folder, remotes=unreachable))
+    result = run("get", "fashion-mnist")
+    assert result.exception is None and result.stdout == f"{folder}\n" and not cache.exists()
+    assert result.stderr == (
+        "fashion-mnist is installed as a package of the operating system; nothing was downloaded\n"
+    )
+    assert catalog.find("fashion-mnist", cache_dir=data_cache()) == folder
+    next(folder.iterdir()).unlink()  # then it is not whole
+    assert "file:///nowhere" in str(run("get", "fashion-mnist").exception)
 
 
 def test_get_refuses_what_is_not_what_is_pinned(cache, served, tmp_path):

@@ -6,7 +6,9 @@ import pytest
 
 import netc as library
 from netc.netspec.errors import UserError
+from netc.runtime.cache.store import Cache
 from netc.runtime.data.characters import Characters
+from netc.runtime.sample import Writer
 from netc.sampling import _Text
 from tests.cli.small_language import with_small_net
 
@@ -90,6 +92,17 @@ def test_the_program_as_text(netc, place):
     assert "@prefill" in text and "@decode" in text and "@train_step" not in text
     manifest = json.loads((place / "made" / "small.sampler.json").read_text())
     assert manifest["batch"] == 3 and manifest["functions"].keys() == {"prefill", "decode", "draw", "draw_among"}
+
+
+@pytest.mark.parametrize("target", ["xla", "cpu"])
+def test_the_text_is_that_of_sample(run, netc, place, target):
+    """With the functions that write some tokens in one call, and packed weights, where a target has them."""
+    code, out, err = netc("emit-mlir", "run/spec.toml", "--sampler", "--target", target)
+    assert code == 0, err
+    trained = library.load("run")
+    writer = Writer.of_run(trained.config, trained.weights(), target, Cache())
+    assert out == writer.prepared.source.text
+    assert ("@write_among" in out) == (target == "xla")
 
 
 @pytest.mark.parametrize("word", ["prompt", "stop"])

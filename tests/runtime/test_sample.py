@@ -158,6 +158,23 @@ def test_weights_that_are_no_numbers_write_nothing(made):
         next(writer.write([1], 1, Settings()))
 
 
+@pytest.mark.parametrize("turns", [0, 8])
+def test_tokens_before_one_that_is_no_number_are_written(made, turns):
+    """The net says n + 1 after n, until the last channel of the embedding of 5 overflows and is infinity times 0."""
+    layers = (nn.TokenPositionEmbed(12, 13, positions=False), nn.Dense(13, bias=False), nn.Dense(12, bias=False))
+    writer, _ = made(check(NetSpec("count", (CONTEXT,), layers, dtype="i32")), turns=turns)
+    table, square, head = (np.eye(*shape, dtype=np.float32) for shape in ((12, 13), (13, 13), (13, 12)))
+    table[5, 12] = square[12, 12] = 1e20
+    names = [slot.name for slot in writer.sampler.program.kept]
+    tensors = dict(zip(names, (table, square, np.roll(head, 1, 1)), strict=True))
+    writer = Writer(writer.sampler, writer.prepared, tensors)
+    written = []
+    with pytest.raises(UserError, match="wants logits that are numbers, got NaN"):
+        for tokens in writer.write([1], 9, Settings(temperature=0)):
+            written.append(tokens.item())
+    assert written == [2, 3, 4, 5]
+
+
 @pytest.mark.parametrize("prompt", [[], [12], [-1], [[1, 2]]])
 def test_ids_that_there_are_not(made, prompt):
     with pytest.raises(UserError, match="`prompt` wants one or more token ids from 0 to 11"):
