@@ -226,21 +226,23 @@ def diff(
         checks += [*_floor_checks(pair, floor, factor), *_window_checks(windows, floor, factor), *_accuracy(evals)]
     notes = [f"{f.field} is left out: {f.left_out}" for f in fields if f.left_out]
     if factor is not None and floor is not None:
-        notes += _unjudged(len(pair.steps), floor)
+        notes += _unjudged(len(pair.steps), floor, has_accuracy(evals))
     if a.header.versions.get("numpy") != b.header.versions.get("numpy"):
         notes.append("NumPy's versions differ; it promises the same order of the data only within one")
     same = same_program(a, b)
     return Report(mode, len(pair.steps), fields, windows, evals, tuple(checks), tuple(notes), same)
 
 
-def _unjudged(steps: int, floor: Floor) -> list[str]:
+def _unjudged(steps: int, floor: Floor, accuracy: bool) -> list[str]:
     """What no check covers, because no replica was trained so long."""
     single, means = floor.steps, len(floor.means) * floor.window
     if steps <= single:
         return []
-    rest = "the accuracy is judged" if means <= single else f"mean losses, up to step {means - 1}, and the accuracy are"
+    judged = [f"mean losses, up to step {means - 1},"] * (means > single) + ["the accuracy"] * accuracy
+    verb = "is" if means <= single else "are"
+    rest = f"only {' and '.join(judged)} {verb} judged" if judged else "nothing is judged"
     return [
-        f"the floor of single steps was measured over {single}: of the {steps - single} after them only {rest};"
+        f"the floor of single steps was measured over {single}: of the {steps - single} after them {rest};"
         f" netc trace noise with `steps={steps}`, or with `whole` for the means, measures more"
     ]
 
@@ -296,6 +298,11 @@ def _evals(a: Trace, b: Trace, last: int) -> tuple[EvalReport, ...]:
         EvalReport(x.step, x.loss, y.loss, x.accuracy, y.accuracy, min(x.count, y.count), averages_of(x, y))
         for x, y in both
     )
+
+
+def has_accuracy(evals: tuple[EvalReport, ...]) -> bool:
+    """Whether something was right in some evaluation; of a generative model or a regression nothing ever is."""
+    return any(e.accuracy_a or e.accuracy_b for e in evals)
 
 
 # -- what the verdict rests on ----------------------------------------------------------------------------------------
@@ -379,7 +386,7 @@ def _accuracy(evals: tuple[EvalReport, ...]) -> list[Check]:
     p is the pooled share with Agresti and Coull's two more of either kind, so that a perfect score has a spread too.
     The runs see the same images, which makes them more alike than two draws: the bound errs on the wide side.
     """
-    if not evals:
+    if not has_accuracy(evals):
         return []
     e = evals[-1]
     n = max(e.count, 1)

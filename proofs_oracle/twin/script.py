@@ -118,6 +118,7 @@ def jax_script(t: Training) -> str:
         "<evaluation>": evaluation,
         "<right>": right,
         "<asked>": asks,
+        "<said accuracy>": "" if asks else ", accuracy {accuracy:.2%}",
         "<evaluated>": "seen" if asks else "x",
         "<optimizer>": _optimizer(t.recipe),
         "<moments>": repr((*optimizers.moment_names(t.recipe.optimizer), *reference.script_moments)),

@@ -203,7 +203,7 @@ def main():
             loss, accuracy = evaluated(state, splits["test"])
             told = {"loss": number(loss), "accuracy": number(accuracy), "count": count(splits["test"])}
 <told averages>            record(kind="eval", step=step - 1, epoch=epoch, **told)
-            print(f"epoch {epoch + 1}: test loss {loss:.4f}, accuracy {accuracy:.2%}")
+            print(f"epoch {epoch + 1}: test loss {loss:.4f}<said accuracy>")
 
 
 if __name__ == "__main__":

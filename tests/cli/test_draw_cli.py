@@ -1,6 +1,8 @@
 """`netc sample` of generative models: a picture, a film, a text, and what is refused; the sampler as text."""
 
 import json
+import runpy
+import sys
 
 import numpy as np
 import pytest
@@ -49,6 +51,7 @@ features = 4
 RUNS = {
     "sequences": "sequences.toml --data rings --process branching --batch 8 --max-steps 2",
     "images": "images.toml --data digits --process flow --ema 0.9 --batch 64",
+    "denoised": "images.toml --data digits --process ddpm --batch 64",
     "tokens": "tokens.toml --data text:book.txt --process masked --batch 8",
 }
 
@@ -182,6 +185,17 @@ def test_what_cannot_be_trained(netc, place, words, sentence):
     code, _, err = netc("train", *words.split(), "--out", "never")
     assert code == 2 and sentence in " ".join(err.split()), err
     assert not (place / "never").exists()
+
+
+@pytest.mark.parametrize("name", ["images", "denoised", "tokens"])
+def test_the_jax_twin_of_a_process_agrees(run, netc, place, monkeypatch, name):
+    """Whole runs, their noise or masks drawn anew by the script: by `trace diff`, which asks for no accuracy."""
+    assert run(name, "--steps", "1")[0] == 0
+    assert netc("emit-jax", name, "-o", f"{name}-twin.py")[0] == 0
+    monkeypatch.setattr(sys, "argv", ["twin", "--out", f"{name}.jsonl"])
+    runpy.run_path(f"{name}-twin.py", run_name="__main__")
+    code, out, err = netc("trace", "diff", name, f"{name}.jsonl")
+    assert code == 0 and "the runs agree (cross-compiler)" in out and "accuracy" not in out, out + err
 
 
 def test_the_sampler_as_text(netc, place):

@@ -106,6 +106,16 @@ def test_another_accuracy_is_judged_by_the_count_of_images():
     assert "the final accuracies 90.00% and 80.00% are 10.00% apart" in report.verdict
 
 
+def test_a_run_without_an_accuracy_is_not_judged_by_it():
+    report = diff(trace(accuracy=0.0), trace(XLA, accuracy=0.0), "cross-compiler", FLOOR)
+    assert report.agree and "accurac" not in report.verdict
+    short = replace(FLOOR, steps=10, means=())
+    assert (
+        "of the 30 after them nothing is judged;"
+        in diff(trace(accuracy=0.0), trace(XLA, accuracy=0.0), "cross-compiler", short).notes[0]
+    )
+
+
 def test_a_perfect_score_has_a_spread_too():
     assert diff(trace(accuracy=1.0), trace(XLA, accuracy=0.999), "cross-compiler", FLOOR).agree
 

@@ -11,6 +11,7 @@ from rich.progress import Progress
 
 from netc.cli.console import terminal
 from netc.cli.views.table import Column, Styled, print_line, print_table
+from netc.traces.diff import has_accuracy
 from netc.traces.floor import Floor
 
 if TYPE_CHECKING:
@@ -55,10 +56,8 @@ def show_report(report: Report, floor: Floor | None) -> None:
         )
     if report.evals:
         e = report.evals[-1]
-        print_line(
-            f"after step {e.step}: test loss {e.loss_a:.6g} and {e.loss_b:.6g},"
-            f" accuracy {e.accuracy_a:.2%} and {e.accuracy_b:.2%}"
-        )
+        right = f", accuracy {e.accuracy_a:.2%} and {e.accuracy_b:.2%}" if has_accuracy(report.evals) else ""
+        print_line(f"after step {e.step}: test loss {e.loss_a:.6g} and {e.loss_b:.6g}{right}")
     if floor:
         print_line(
             f"noise floor: {floor.steps} steps of {len(floor.twins)} float32 replicas ({', '.join(floor.twins)})"
