@@ -10,7 +10,8 @@ from netc.runtime.compare.noise import measure
 from netc.runtime.compare.replay import replay_of
 from netc.runtime.weights.pretrained import start_of_run
 from netc.traces import diff as comparing
-from netc.traces.diff import FACTORS, Report, mode_of
+from netc.traces.alike import mode_of
+from netc.traces.diff import FACTORS, Report
 from netc.traces.floor import Floor, read_floor
 from netc.traces.read import Trace
 from netc.traces.read import read as read_file

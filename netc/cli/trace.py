@@ -159,7 +159,8 @@ def bisect_command(
     from dataclasses import asdict
 
     from netc.runtime.target import parse_target
-    from netc.traces.diff import differing_field, first_difference
+    from netc.traces.alike import differing_field
+    from netc.traces.diff import first_difference
 
     theirs = _read(Path(b)) if Path(b).exists() else None
     ours = _read(a)
@@ -220,7 +221,7 @@ def _folder(run: Path) -> Path:
 def _floor(a: Trace, b: Trace, runs: tuple[Path, Path], given: Path | None, data_dir: Path | None) -> Floor:
     """The floor that was given, that lies in a run's folder, or that is measured now."""
     from netc.netspec.errors import UserError
-    from netc.traces.diff import differing_field
+    from netc.traces.alike import differing_field
     from netc.traces.floor import FILE, read_floor
 
     if given is not None:

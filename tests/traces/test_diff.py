@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from netc.traces.diff import diff, differing_field, first_difference, mode_of, same_program, ulps
+from netc.traces.alike import differing_field, mode_of, same_program
+from netc.traces.diff import diff, first_difference, ulps
 from netc.traces.errors import TraceError
 from netc.traces.floor import MEASURED, Floor
 from netc.traces.read import Trace
