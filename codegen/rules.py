@@ -20,7 +20,7 @@ Grads = dict[str, Value]
 Pull = Callable[[Value], tuple[Value, Grads]]
 
 AUXILIARY = "(loss)"  # among the states of an emission: a scalar that it adds to the loss of the step
-CHOICES = "(choices)"  # another, [E]: the share of the step's choices that fell on each of its experts here
+CHOICES = "(choices)"  # another, [E]: the share of the step's choices that fell on each of its experts here; or [B, E]
 BLOCK = re.compile(r"block\d+")  # the parts that are recomputed on request: the copies that stages are made of
 
 
@@ -57,7 +57,8 @@ class Scope:
     `remat`, blocks in it (or those within these paths) are computed a second time for their pullbacks. With `decoding`
     a sequence is written. Layers whose paths are in `frozen` run as in evaluation. `share` is the part of the step's
     batch that is here; 0 where there is no loss to add to, for a layer alone. Batch norm is over the examples of so
-    many `replicas`. Where documents are kept apart, `begins` i32 [B, T] says where that of each token begins.
+    many `replicas`. Where documents are kept apart, `begins` i32 [B, T] says where that of each token begins. Where
+    `examples` is not 0, gates of experts tell what each of so many examples chose, outside of a step.
     """
 
     params: Mapping[str, Value]
@@ -72,6 +73,7 @@ class Scope:
     share: float = 0.0
     replicas: int = 1
     begins: Value | None = None
+    examples: int = 0
 
     def param(self, name: str) -> Value:
         """The parameter of that name in this layer."""

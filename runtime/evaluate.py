@@ -17,6 +17,7 @@ from netc.codegen.symbolic.program import build_any_batch
 from netc.netspec.batch import Batch, BatchRange
 from netc.netspec.errors import UserError
 from netc.netspec.types import batched
+from netc.runtime.balance import balance
 from netc.runtime.cache.store import Cache
 from netc.runtime.data.augment import Images
 from netc.runtime.data.batches import Normalise
@@ -53,7 +54,8 @@ class Score:
 
     `metrics` are those that were asked for, by word. `bits` are those of a text: `per_token`, and `per_byte` where the
     bytes of each token are known; `tokens` counts its predictions. With test-time augmentation they and the accuracy
-    are of the averaged predictions, and the loss is that of the images as they are.
+    are of the averaged predictions, and the loss is that of the images as they are. `experts`: of a net with experts,
+    the largest and the smallest share of a layer's choices that fell on one (runtime/balance.py).
     """
 
     loss: float
@@ -65,10 +67,11 @@ class Score:
     metrics: Mapping[str, Any] = field(default_factory=dict)
     tokens: int = 0
     bits: Mapping[str, float] = field(default_factory=dict)
+    experts: Mapping[str, float] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON; `metrics`, `tokens` and `bits` only where there are any."""
-        some = ("metrics", "tokens", "bits")
+        """Plain JSON; `metrics`, `tokens`, `bits` and `experts` only where there are any."""
+        some = ("metrics", "tokens", "bits", "experts")
         return {name: value for name, value in asdict(self).items() if name not in some or value}
 
 
@@ -183,12 +186,13 @@ def evaluate(
     task = task_of(config.net, config.recipe.loss, classes_of(saved), len(named.test), lengths)
     counted = bits_of(named.test, made_by, config.recipe.loss)
     told = standardised_note(normalise_of(saved), data)
+    spread = balance(config, session, named.test, normalise_of(saved), cache)
     if not chosen and not tta:
         loss, correct, count = sums(session, named.test, config.training.batch, normalise_of(saved))
         score = Score(
             loss / count, correct / count, int(count), named.missing, named.left_out, noted(named, data, told)
         )
-        return _in_bits(score, counted)
+        return _in_bits(replace(score, experts=spread), counted)
     tallies, total = {word: metric.tally(task) for word, metric in chosen.items()}, np.zeros(3)
     right = Mean(share_right)
     shown = (*tallies.values(), *([right] if tta else ()))
@@ -197,7 +201,7 @@ def evaluate(
     accuracy = right.result() if tta else correct / count
     found = {word: tally.result() for word, tally in tallies.items()}
     score = Score(loss / count, accuracy, int(count), named.missing, named.left_out, noted(named, data, told), found)
-    return _in_bits(score, counted)
+    return _in_bits(replace(score, experts=spread), counted)
 
 
 def _in_bits(score: Score, counted: Bits | None) -> Score:

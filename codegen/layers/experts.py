@@ -54,6 +54,11 @@ def emit_top_k_gates(b: Builder, layer: TopKGates, scope: Scope, x: Value) -> Em
         dg = b.sum(b.reshape(dy, wide.shape), (len(x.shape),))  # over its channels
         return _softmax_pull(b, soft, b.select(chosen, dg, 0.0) if one else dg)
 
+    if scope.examples:
+        with b.at("choices"):
+            own = (scope.examples, x.type.size // experts // scope.examples, experts)
+            each = b.sum(b.reshape(b.convert(chosen, x.type.dtype), own), (1,))
+            return Emitted(y, lambda dy: (gates_pull(dy), {}), {CHOICES: b.mul(each, 1 / (own[1] * layer.top))})
     if not (scope.training and scope.share):
         return Emitted(y, lambda dy: (gates_pull(dy), {}))
     tokens, factor = x.type.size // experts, layer.balance * scope.share

@@ -75,4 +75,6 @@ def evaluate(
         counted = f"{score.accuracy:.2%} of {of}"
     said = f"{config.net.spec.name} ({checkpoint}): {counted} of {data or config.data}, mean loss {score.loss:.4f}"
     say(said + "".join(f", {bits:.4f} bits {name.replace('_', ' ')}" for name, bits in score.bits.items()))
+    if spread := score.experts:
+        say(f"experts got {spread['expert_least']:.0%} to {spread['expert_most']:.0%} of the choices in their layers")
     show_metrics(score.metrics)

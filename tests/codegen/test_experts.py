@@ -2,11 +2,12 @@
 
 import numpy as np
 
+from netc.codegen.balance import build_choices
 from netc.codegen.evaluator import run
 from netc.codegen.program import build
 from netc.netspec.check import check
 from netc.netspec.groups import Groups
-from netc.netspec.layers import Dense, MixtureOfExperts, TopKGates
+from netc.netspec.layers import Chain, Dense, MixtureOfExperts, TopKGates
 from netc.netspec.loss import MeanSquaredError
 from netc.netspec.recipe import SGD, Recipe
 from netc.netspec.spec import NetSpec
@@ -57,6 +58,17 @@ def test_a_step_tells_the_shares_of_the_fullest_and_the_emptiest_expert():
     shares = np.bincount(chosen.ravel(), minlength=4) / chosen.size
     np.testing.assert_allclose(told(groups=Groups(freeze=("moe6",)))[:2], (shares.max(), shares.min()), rtol=1e-12)
     assert both[0] >= shares.max() and both[1] <= shares.min()
+
+
+def test_an_evaluation_tells_what_each_example_chose():
+    """Where its layers see the tokens folded, too."""
+    inner = Chain((Dense(4, bias=False, name="as"), TopKGates(2)))
+    net = check(NetSpec("gates", (3, 4), (inner, TopKGates(1, name="last"))))
+    scores = np.array([[4, 3, 2, 1], [1, 2, 4, 3], [1, 2, 3, 4], [9, 8, 1, 1], [9, 8, 1, 1], [9, 8, 1, 1.0]])
+    program = build_choices(net, Recipe(), 2)
+    (found,) = run(program.module, "choices", [np.eye(4), scores.reshape(2, 3, 4)], "f64")
+    first, last = [[1, 1, 2, 2], [3, 3, 0, 0]], [[1, 0, 1, 1], [3, 0, 0, 0]]
+    np.testing.assert_allclose(found, np.concatenate([np.array(first) / 6, np.array(last) / 3], 1), rtol=1e-12)
 
 
 def test_scores_are_made_before_they_are_ranked():
