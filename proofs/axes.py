@@ -7,13 +7,21 @@ is no axis. What is left, the factors that are no product, are the variables of 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from netc.codegen.ir import Function, Op, Value
 
 
 class UnreadError(Exception):
-    """An operation that has no meaning here yet: its place and its kind."""
+    """An operation that has no meaning here yet: its place, a layer or a line, and what it is."""
+
+    def __init__(self, place: str, what: str) -> None:
+        super().__init__(f"{place}: {what}")
+
+
+class CutError(Exception):
+    """Two ways to cut one axis that have no common finer one."""
 
 
 class Axis:
@@ -70,7 +78,16 @@ def align(xs: Sequence[Axis], ys: Sequence[Axis]) -> None:
         elif y.size % x.size == 0:
             y.factors = [Axis(x.size), Axis(y.size // x.size)]
         else:
-            raise UnreadError(f"a reshape whose sizes {x.size} and {y.size} have no common factors")
+            raise CutError(f"cuts an axis at {x.size} and at {y.size}, of which neither divides the other")
+
+
+@contextmanager
+def _at(place: str, kind: str) -> Iterator[None]:
+    """Where an axis cannot be cut, the operation that would."""
+    try:
+        yield
+    except CutError as error:
+        raise UnreadError(place, f"{kind} {error}") from error
 
 
 class Axes:
@@ -88,22 +105,29 @@ class Axes:
         for value in (*function.params, *(op.result for op in ops)):
             self._of[value] = tuple(Axis(n) for n in value.shape)
         for op in ops:
-            JOINS.get(op.kind, _elementwise)(self, op)
+            with _at(op.loc, op.kind):
+                JOINS.get(op.kind, _elementwise)(self, op)
         tables: dict[object, Value] = {}
         for op in ops:
             if op.kind == "constant" and isinstance(op.attr("value"), tuple):  # the same table is so in both passes
                 first = tables.setdefault((op.attrs, op.loc.removesuffix(" (vjp)")), op.result)
-                for a, b in zip(self._of[first], self._of[op.result], strict=True):
-                    join(a, b)
-        for x, y in same:
-            for a, b in zip(self._of[x], self._of[y], strict=True):
-                join(a, b)
+                self._joined((first, op.result), op.loc, op.kind)
+        makers = {op.result: op for op in ops}
+        for pair in same:
+            made = next((makers[v] for v in reversed(pair) if v in makers), None)
+            self._joined(pair, made.loc if made else "a parameter", made.kind if made else "its gradient")
         while self._joined_places(ops):
             pass
         self.sizes: list[Axis] = []
         for value in (*function.params, *(op.result for op in ops)):
             for axis in self._of[value]:
                 self._name(axis.leaves(), free)
+
+    def _joined(self, pair: tuple[Value, Value], place: str, kind: str) -> None:
+        """Make the axes of two values one."""
+        with _at(place, kind):
+            for a, b in zip(*(self._of[v] for v in pair), strict=True):
+                join(a, b)
 
     def _name(self, leaves: Sequence[Axis], free: frozenset[int] | None) -> None:
         for leaf in leaves:
@@ -124,7 +148,8 @@ class Axes:
                         key = (of is large, tuple(map(id, of.leaves())), start, stride, other.size)
                         first = seen.setdefault(key, other)
                         found = found or first.leaves() != other.leaves()
-                        join(first, other)
+                        with _at(op.loc, op.kind):
+                            join(first, other)
         return found
 
     def of(self, value: Value) -> tuple[Axis, ...]:

@@ -1,10 +1,14 @@
-"""Where a proof stopped: the operations of a backward pass that do not give what they should."""
+"""Where a proof stopped: the operations of a backward pass that do not give what they should, or that Lean refused."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import re
+from collections.abc import Collection, Sequence
 
 from netc.proofs.exported import Definition, Exported
+
+DECLARED = re.compile(r"(?:noncomputable def|theorem) (\w+)")
+WHOLE = re.compile(r"main\d+|gradients_are_the_derivative")  # theorems that are about all operations
 
 
 def blamed(gradient: Definition | None, exported: Exported, cotangents: Collection[str]) -> str:
@@ -23,3 +27,26 @@ def blamed(gradient: Definition | None, exported: Exported, cotangents: Collecti
         return ""
     kinds = dict.fromkeys(d.kind for d in found if d.loc == found[0].loc)
     return f"; the operations that do not give it are of {found[0].loc}: {', '.join(kinds)}"
+
+
+def refused(text: str, messages: str) -> tuple[str, ...]:
+    """Whose operations the theorems of a file are that Lean refused, in netc's words, each once."""
+    lines, wrong = text.splitlines(), dict[str, None]()
+    for number in re.findall(r":(\d+):\d+: error", messages):
+        at = next((n for n in range(int(number) - 1, -1, -1) if DECLARED.match(lines[n])), None)
+        if at is not None and (place := _place(lines, at, int(number))):
+            wrong[place] = None
+    return tuple(wrong)
+
+
+def _place(lines: Sequence[str], at: int, end: int) -> str:
+    """The place in the comment on a declaration, or on the operation that its name or what it states begins with."""
+    name = DECLARED.match(lines[at])
+    if name is None or WHOLE.fullmatch(name[1]):
+        return ""
+    if said := re.fullmatch(r"/-- (.*) -/", lines[at - 1]):
+        return said[1]
+    operation = re.search(r"(?<![a-z0-9])v\d+(?=_is|\b)", "\n".join((name[1].replace("_", " "), *lines[at:end])))
+    made = f"noncomputable def {operation[0]} " if operation else ""
+    where = next((n for n in range(at, -1, -1) if made and lines[n].startswith(made)), 0)
+    return said[1] if where and (said := re.fullmatch(r"/-- (.*) -/", lines[where - 1])) else ""

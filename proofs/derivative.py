@@ -46,8 +46,6 @@ class Derivatives:
                 return f"(largest_re (fun {i} => {self._lift(a)[0]}))", ZERO, ""
             case ("scan", name, size, a, u, at):
                 return self._scan(name, size, a, u, at)
-            case ("scan_back", *_):
-                raise UnreadError("a scan from the end in the forward pass")
             case ("choose", c, a, b):
                 truth, (ra, ta, ea), (rb, tb, eb) = self._truth(c), self._lift(a), self._lift(b)
                 return f"(choose_re {truth} {ra} {rb})", ("choose", c, ta, tb), f"(choose_eps {truth} {ea} {eb})"
@@ -94,6 +92,8 @@ class Derivatives:
         if d.type != "K":
             self.lemmas.append(f"theorem re_{d.name}{binder} : Same ({run}) ({plain}) := {self._truth(d.body)}")
             return
+        if d.body[0] == "scan_back":
+            raise UnreadError(d.loc, f"{d.kind} from the end in the forward pass")
         real, slope, proof = self._lift(d.body)
         if d.body[0] == "fn" and d.type == "K":  # exp' = exp is the value itself
             slope = ("mul", _slope(d.body[1], d.body[2], d.term), slope[2])

@@ -13,7 +13,7 @@ def two(head: str, lean: str = "K") -> Meaning:
 
     def meaning(e: Exported, op: Op, at: Indices) -> Term:
         if TYPES[op.result.type.dtype] != lean:
-            raise UnreadError(f"{op.loc}: {op.kind} of {op.result.type.dtype}")
+            raise UnreadError(op.loc, f"{op.kind} of {op.result.type.dtype}")
         return (head, e.at(op.operands[0], at), e.at(op.operands[1], at))
 
     return meaning
@@ -47,7 +47,7 @@ def constant(e: Exported, op: Op, at: Indices) -> Term:
     if TYPES[dtype] == "N" and value >= 0:
         return e.offset(int(value))
     if TYPES[dtype] != "K":
-        raise UnreadError(f"{op.loc}: a constant {value} of {dtype}")
+        raise UnreadError(op.loc, f"a constant {value} of {dtype}")
     return e.number(float(value), place)
 
 
@@ -58,14 +58,14 @@ def convert(e: Exported, op: Op, at: Indices) -> Term:
         return e.at(op.operands[0], at)
     if kinds == ("B", "K"):
         return ("ind", e.at(op.operands[0], at))
-    raise UnreadError(f"{op.loc}: convert to {op.result.type.dtype}")
+    raise UnreadError(op.loc, f"convert to {op.result.type.dtype}")
 
 
 def iota(e: Exported, op: Op, at: Indices) -> Term:
     """The index along an axis."""
     along: tuple[Term, ...] = at[op.attr("dim")]
     if len(along) != 1 or TYPES[op.result.type.dtype] != "N":
-        raise UnreadError(f"{op.loc}: iota along an axis that is split, or of {op.result.type.dtype}")
+        raise UnreadError(op.loc, f"iota along an axis that is split, or of {op.result.type.dtype}")
     return along[0]
 
 
@@ -86,7 +86,7 @@ def compare(e: Exported, op: Op, at: Indices) -> Term:
             "EQ": ("equal", x, y), "LT": ("less", x, y), "GT": ("less", y, x),
             "LE": ("less", x, ("plus", y, up)), "GE": ("less", y, ("plus", x, up)),
         }[direction]  # fmt: skip
-    raise UnreadError(f"{op.loc}: compare {direction}")
+    raise UnreadError(op.loc, f"compare {direction}")
 
 
 def smallest(e: Exported, op: Op, at: Indices) -> Term:
@@ -115,7 +115,7 @@ def reshape(e: Exported, op: Op, at: Indices) -> Term:
     """The same factors in the same order, grouped otherwise."""
     x = op.operands[0]
     if e.axes.flat(x) != e.axes.flat(op.result):
-        raise UnreadError(f"{op.loc}: a reshape that cuts one axis at two ways")
+        raise UnreadError(op.loc, "a reshape that cuts one axis at two ways")
     return e.at(x, at)
 
 
@@ -131,7 +131,7 @@ def reduce(head: str) -> Meaning:
     def meaning(e: Exported, op: Op, at: Indices) -> Term:
         x, dims = op.operands[0], op.attr("dims")
         if TYPES[x.type.dtype] != "K":
-            raise UnreadError(f"{op.loc}: {op.kind} of {x.type.dtype}")
+            raise UnreadError(op.loc, f"{op.kind} of {x.type.dtype}")
         new, made = bound(e, x, dims)
         kept = iter(at)
         body = e.at(x, [new[a] if a in new else next(kept) for a in range(len(x.shape))])

@@ -32,7 +32,7 @@ def export(
     ops = reached(function)
     for op in ops:
         if op.kind not in MEANINGS and not given(op):
-            raise UnreadError(f"{op.loc}: {op.kind}")
+            raise UnreadError(op.loc, op.kind)
     of = dict(zip(function.names, function.params, strict=True))
     same = [*equal, *((of[name], grad) for name, grad in zip(trained, function.results[1:], strict=False))]
     found = Exported(function, Axes(function, ops, same, free), layers, named=named or {}, exact=free is not None)

@@ -36,7 +36,7 @@ def pad(e: Exported, op: Op, at: Indices) -> Term:
     x, value = op.operands
     given = e.definitions.get(e.names[value])
     if given is None or given.body != ZERO:
-        raise UnreadError(f"{op.loc}: pad with another number than 0")
+        raise UnreadError(op.loc, "pad with another number than 0")
     padded = [a for a in range(len(at)) if any(op.attr(w)[a] for w in ("low", "high", "interior"))]
     new, made = bound(e, x, padded)
     factors = []
@@ -59,11 +59,11 @@ def concatenate(e: Exported, op: Op, at: Indices) -> Term:
     return add(*parts)
 
 
-def _row(e: Exported, table: Value, ids: Value, row: tuple[Term, ...], at: Indices) -> Term:
+def _row(e: Exported, op: Op, table: Value, ids: Value, row: tuple[Term, ...], at: Indices) -> Term:
     """1 where the row is the one that an id means; as the operation has it, an id too large means the last."""
     sizes = e.axes.names(table)[0]
     if len(sizes) != 1:
-        raise UnreadError("a table whose rows are split")
+        raise UnreadError(op.loc, f"{op.kind} of a table whose rows are split")
     return ("ind", ("equal", ("clamp", sizes[0], e.at(ids, at)), row[0]))
 
 
@@ -71,7 +71,7 @@ def take(e: Exported, op: Op, at: Indices) -> Term:
     """y[.., d] = the sum of the table[v, d] whose row v is the id's."""
     table, ids = op.operands
     new, made = bound(e, table, (0,))
-    return sums(tuple(made), mul(_row(e, table, ids, new[0], at[:-1]), e.at(table, [new[0], at[-1]])))
+    return sums(tuple(made), mul(_row(e, op, table, ids, new[0], at[:-1]), e.at(table, [new[0], at[-1]])))
 
 
 def take_grad(e: Exported, op: Op, at: Indices) -> Term:
@@ -79,4 +79,4 @@ def take_grad(e: Exported, op: Op, at: Indices) -> Term:
     ids, dy = op.operands
     new, made = bound(e, dy, range(len(dy.shape) - 1))
     where = [new[a] for a in range(len(dy.shape) - 1)]
-    return sums(tuple(made), mul(_row(e, op.result, ids, at[0], where), e.at(dy, [*where, at[-1]])))
+    return sums(tuple(made), mul(_row(e, op, op.result, ids, at[0], where), e.at(dy, [*where, at[-1]])))

@@ -174,7 +174,7 @@ class Known:
         if other != LOWEST:
             return
         if c[0] == "and":  # past the sizes such a row may see nothing: what is assumed would contradict itself
-            raise UnreadError(f"{d.loc}: a mask of two conditions, which may leave a row empty")
+            raise UnreadError(d.loc, "a mask of two conditions, which may leave a row empty")
         # at its own indices: of every number it would make all exp(y) = exp(-inf + (inf + y)) 0
         rest = replaced(self.plain.body(argument)[2], {i: ("i", f"j{n}") for n, i in enumerate(d.at)})
         zero = self.assumed.ask(

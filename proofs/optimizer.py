@@ -19,7 +19,7 @@ from netc.proofs.iterates import Stated
 from netc.proofs.lean import Checked
 from netc.proofs.normal import back, chain, term_of
 from netc.proofs.papers import PAPERS, Kept
-from netc.proofs.prove import LAWS
+from netc.proofs.prove import LAWS, told
 from netc.proofs.published import Published, published, text
 from netc.proofs.terms import MINUS, ONE, ZERO, Term, add, mul, replaced, restart, shown
 from netc.proofs.update import Variant, begin_function, update_function, variants
@@ -74,7 +74,8 @@ class OptimizerProof:
 def prove_optimizers(words: Sequence[str]) -> OptimizerProof:
     """One file on the updates of these optimizers. Raises UserError for one that has no proof yet."""
     start = time.perf_counter()
-    parts = tuple(_Comparison(v).run() for word in words for v in variants(word) if _known(word))
+    with told(", ".join(words)):
+        parts = tuple(_Comparison(v).run() for word in words for v in variants(word) if _known(word))
     whole = "\n".join((library(), text(), *(part(p) for p in parts)))
     return OptimizerProof(tuple(words), parts, whole, time.perf_counter() - start)
 
@@ -286,7 +287,9 @@ class _Comparison:
                 if other == form:
                     break
             else:
-                raise NetcError(f"{self.variant.name}: no value is shown to be {s.name} of the paper's sequence")
+                raise self._refused(
+                    f"no value is shown to be {s.name} of the paper's sequence", definitions[place:last]
+                )
             place = definitions.index(d) + 1
             self.sequences.append(s)
             self.lemmas.append(
@@ -348,13 +351,20 @@ class _Comparison:
             words.append(_word(given[name], f"P.{name}", self.variant.transposed and kind.count("→") == 2))
         return given, " ".join(words)
 
+    def _refused(self, why: str, of: Sequence[Definition]) -> NetcError:
+        """The error that a value is not the paper's, with the operations that it is or should be among."""
+        places = ", ".join(dict.fromkeys(f"{d.kind} of {d.loc}" for d in of))
+        return NetcError(f"{self.variant.name}: {why}{places and f'; the operations are {places}'}")
+
     def _compared(self, name: str, emitted: Term, stated: Term, lean: str, at: bool) -> Compared:
         (form, q), (other, r) = self.equal.of(emitted), self.equal.of(stated)
         if form != other:  # a name of the paper's that is an emitted value may hide what both are made of
             opened = Equal(self.exported.definitions, self.at, self.equal.rewrites, self.equal.inverses)
             (form, q), (other, r) = opened.of(emitted), opened.of(stated)
         if form != other:
-            raise NetcError(f"{self.variant.name}: the emitted {name} is not shown to be the one that the paper states")
+            definitions = self.exported.definitions
+            made = [definitions[n] for n in dict.fromkeys(_read(emitted)) if n in definitions]
+            raise self._refused(f"the emitted {name} is not shown to be the one that the paper states", made)
         indices = [i for _, i in self.at] if at else []
         said = f"({' '.join(indices)} : N) → " if at else ""
         common, assumed = shown(term_of(form)), f"{_binder(indices)}(L : Laws A) (H : Given A S P t)"
@@ -374,6 +384,15 @@ def _word(given: Any, name: str, turned: bool) -> str:
     if isinstance(given, tuple):
         return shown(given)
     return f"(fun k l => {name} l k)" if turned else name
+
+
+def _read(term: Any) -> Iterator[str]:
+    """The names of the values that a term reads."""
+    if isinstance(term, tuple) and term:
+        if term[0] == "ref":
+            yield term[1]
+        for part in term:
+            yield from _read(part)
 
 
 def _lets(term: Any) -> Iterator[tuple[int, tuple[Term, ...], Term]]:

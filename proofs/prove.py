@@ -6,12 +6,12 @@ import re
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from netc.codegen.builder import Builder
-from netc.codegen.ir import Function, Op, Value
+from netc.codegen.ir import Function
 from netc.codegen.module_emitter import ModuleEmitter
 from netc.codegen.program import Program
 from netc.netspec.errors import NetcError, UserError
@@ -125,7 +125,7 @@ def prove_text(
     Raises UserError and NetcError as `prove` does, with the text's lines as places.
     """
     start = time.perf_counter()
-    with _told(name):
+    with told(name):
         step = step_of(function, loss, claims, zero)
     if compare is not None:
         compare(step.source, step.function)
@@ -136,7 +136,7 @@ def prove_text(
 def prove_rewrite(name: str) -> Proof:
     """The theorem that what a pass makes is equal to the operation. Raises NetcError where no proof is found."""
     start = time.perf_counter()
-    with _told(name):
+    with told(name):
         found, text = equal(name)
     return Proof(name, found, text, time.perf_counter() - start)
 
@@ -144,7 +144,7 @@ def prove_rewrite(name: str) -> Proof:
 def _proof(
     name: str, function: Function, trained: tuple[str, ...], said: str, start: float, step: Step | None = None
 ) -> Proof:
-    with _told(name):
+    with told(name):
         found = proved(function, trained, step.layers if step else None)
     more = updates(found, step) if step else ()
     assumed = step.said if step else ()
@@ -153,7 +153,7 @@ def _proof(
 
 
 @contextmanager
-def _told(name: str) -> Iterator[None]:
+def told(name: str) -> Iterator[None]:
     """What cannot be proven, as an error for users."""
     try:
         yield
@@ -186,7 +186,7 @@ def gradient_function(program: Program) -> tuple[Function, tuple[str, ...]]:
     )
     derived = maker.accumulation.derive(b, given, given["x"], given["y"])
     function = b.finish([("loss", derived.loss), *derived.grads.items()])
-    if [*_spelled(function.params, function.ops)] != [*_spelled(step.params, step.ops[: len(function.ops)])]:
+    if listed(function) != listed(replace(step, ops=step.ops[: len(function.ops)])):
         raise UserError(
             f"prove wants a train step that begins with its gradients, got another one of {program.net.spec.name}; "
             "leave out options that change the step"
@@ -194,10 +194,11 @@ def gradient_function(program: Program) -> tuple[Function, tuple[str, ...]]:
     return function, tuple(derived.grads)
 
 
-def _spelled(params: Sequence[Value], ops: Sequence[Op]) -> list[str]:
-    numbers = {v: i for i, v in enumerate(params)}
+def listed(function: Function) -> list[str]:
+    """Its operations in order, a line each, with their operands by number, the parameters first."""
+    numbers = {v: i for i, v in enumerate(function.params)}
     lines = []
-    for op in ops:
+    for op in function.ops:
         lines.append(f"{op} of {[numbers[v] for v in op.operands]} at {op.loc}")
         numbers.update({v: len(numbers) for v in op.results})
     return lines
@@ -225,15 +226,3 @@ def checked(proof: Written, path: Path) -> Checked:
             found.seconds,
         )
     return found
-
-
-def places(proof: Proof, messages: str) -> tuple[str, ...]:
-    """Whose operations the theorems are that Lean refused, in netc's words."""
-    wrong: dict[str, None] = {}
-    lines = proof.text.splitlines()
-    for number in re.findall(r":(\d+):\d+: error", messages):
-        before = lines[: int(number)]
-        name = next((m[1] for text in reversed(before) if (m := re.match(r"theorem (\w+)|.*def (\w+)", text))), None)
-        if name in proof.proved.places:
-            wrong[proof.proved.places[name]] = None
-    return tuple(wrong)

@@ -22,7 +22,7 @@ def linear_scan(e: Exported, op: Op, at: Indices) -> Term:
     """h[t] = a[t] h[t - 1] + u[t], or from the end g[t] = a[t] g[t + 1] + u[t]."""
     axis = op.attr("axis")
     if len(sizes := e.axes.names(op.result)[axis]) != 1:
-        raise UnreadError(f"{op.loc}: a scan of one step, or along an axis that is split")
+        raise UnreadError(op.loc, "a scan of one step, or along an axis that is split")
     name = fresh()
     inner = [(("i", name),) if n == axis else own for n, own in enumerate(at)]
     a, u = (e.at(v, inner) for v in op.operands)

@@ -10,6 +10,7 @@ knows one layer's algebra only.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from netc.codegen.ir import Function, Value
@@ -64,6 +65,15 @@ class Proved:
     steps: list[str] = field(default_factory=list)
     places: dict[str, str] = field(default_factory=dict)
     statement: str = ""
+
+
+@contextmanager
+def _at(loc: str) -> Iterator[None]:
+    """Where terms are too deep for Python's stack, whose."""
+    try:
+        yield
+    except RecursionError as error:
+        raise NotProvenError(f"{loc}: the terms that say what it is are too deep for the search") from error
 
 
 def proved(function: Function, trained: tuple[str, ...], layers: Mapping[Value, str] | None = None) -> Proved:
@@ -123,10 +133,11 @@ class _Prover:
             for v in d.op.operands:
                 reader.setdefault(self.exported.names.get(v, ""), d.name)
         for d in reversed(forward):
-            self._passed(d)
-            for name in self.gradients:
-                if reader.get(name) == d.name:
-                    self._finished(name)
+            with _at(d.loc):
+                self._passed(d)
+                for name in self.gradients:
+                    if reader.get(name) == d.name:
+                        self._finished(name)
         for name in self.gradients:
             if name not in reader:  # the loss does not depend on it
                 self._finished(name)

@@ -15,7 +15,7 @@ def _tap(op: Op, axis: int, pixel: Term, tap: Term, out: Term) -> Term:
     stride, (low, _) = op.attr("stride")[axis], op.attr("padding")[axis]
     dilation = dict(op.attrs).get("dilation", (1, 1))[axis]
     if low < 0:
-        raise UnreadError(f"{op.loc}: {op.kind} with negative padding")
+        raise UnreadError(op.loc, f"{op.kind} with negative padding")
 
     def scaled(index: Term, by: int) -> Term:
         return index if by == 1 else ("times", index, ("n", by))
@@ -31,7 +31,7 @@ def conv(e: Exported, op: Op, at: Indices) -> Term:
     """
     attrs = dict(op.attrs)
     if attrs.get("swap") or attrs.get("spread", (1, 1)) != (1, 1):
-        raise UnreadError(f"{op.loc}: conv of a rewritten form")
+        raise UnreadError(op.loc, "conv of a rewritten form")
     values = windowed(op)
     which = values.index(op.result)
     made: list[dict[int, tuple[Term, ...]]] = [{}, {}, {}]
@@ -80,7 +80,7 @@ def max_pool(e: Exported, op: Op, at: Indices) -> Term:
     y = op.result if op.kind == "max_pool" else op.operands[1]
     name = "P.chosen_" + e.names[y] if y in e.names else f"P.chosen_v{len(e.definitions)}"
     if op.kind == "max_pool_grad" and (name not in e.fields or e.chosen[name] != (x, op.attrs)):
-        raise UnreadError(f"{op.loc}: max_pool_grad of another pool than that of the forward pass")
+        raise UnreadError(op.loc, "max_pool_grad of another pool than that of the forward pass")
     e.chosen[name] = (x, op.attrs)
     names = e.axes.names(y), e.axes.names(x)
     pixel_sizes = (*names[1][1], *names[1][2])

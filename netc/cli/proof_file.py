@@ -65,7 +65,7 @@ def write_library(as_json: bool, out: Path | None) -> None:
 
 
 def show_answer(
-    answer: Checked | None, path: Path | None, claim: str, places: Callable[[str], Iterable[str]] = lambda messages: (),
+    answer: Checked | None, path: Path | None, claim: str, places: Callable[[str], Iterable[str]],
     *, mathlib: bool = False,
 ) -> None:  # fmt: skip
     """Where the file is, and whether Lean takes the claim; `places` are those that its messages are about."""

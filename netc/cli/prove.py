@@ -136,7 +136,7 @@ def _optimizer() -> str:
 
 def _show(proof: Proof, answer: Checked | None, path: Path | None, mathlib: bool) -> None:
     from netc.cli.views.table import print_line
-    from netc.proofs.prove import places
+    from netc.proofs.blame import refused
 
     counted = (
         f"{len(proof.gradients)} gradients, {len(proof.proved.exported.definitions)} operations, {proof.sizes} sizes"
@@ -144,6 +144,4 @@ def _show(proof: Proof, answer: Checked | None, path: Path | None, mathlib: bool
     print_line(f"{proof.subject}: {counted}; {proof.lines:,} lines of Lean in {proof.seconds:.1f} s")
     for sentence in proof.assumptions:
         print_line(f"assumed: {sentence}")
-    show_answer(
-        answer, path, "the gradients are the derivative", lambda messages: places(proof, messages), mathlib=mathlib
-    )
+    show_answer(answer, path, "the gradients are the derivative", partial(refused, proof.text), mathlib=mathlib)

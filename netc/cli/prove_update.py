@@ -36,9 +36,11 @@ def prove_update(word: str, ask: bool, as_json: bool, out: Path | None, *, mathl
 
 def _show(proof: OptimizerProof, answer: Checked | None, path: Path | None, mathlib: bool) -> None:
     from netc.cli.views.table import print_line
+    from netc.proofs.blame import refused
 
     names = ", ".join(p.variant.name for p in proof.parts)
     print_line(f"{proof.words[0]}: {names}; {proof.lines:,} lines of Lean in {proof.seconds:.1f} s")
     for sentence in proof.assumptions:
         print_line(f"assumed: {sentence}")
-    show_answer(answer, path, "the update is the one that its paper states", mathlib=mathlib)
+    claim = "the update is the one that its paper states"
+    show_answer(answer, path, claim, partial(refused, proof.text), mathlib=mathlib)

@@ -13,7 +13,9 @@ from netc.proofs.foreign.windows import convolution, reduce_window, select_and_s
 
 
 def _unread(t: Text, op: Op, args: list[Value]) -> Value:
-    raise UnreadError(str(op.attr("why")))
+    """The reader says why, and of which line: this may be another one, which reads what that gives."""
+    place, _, what = str(op.attr("why")).partition(": ")
+    raise UnreadError(place, what)
 
 
 def _pad(t: Text, op: Op, args: list[Value]) -> Value:

@@ -38,9 +38,9 @@ class Text:
             elif op.kind in OPS:
                 (found,) = self.b.again(op.kind, tuple(operands), dict(op.attrs))
             else:
-                raise UnreadError(f"{loc}: {op.kind}")
+                raise UnreadError(loc, op.kind)
         except IrError as error:
-            raise UnreadError(str(error)) from error
+            raise UnreadError(loc, str(error).removeprefix(f"{loc}: ")) from error
         self.of[op.result] = found
 
     def maker(self, v: Value, *kinds: str) -> Op | None:
@@ -59,7 +59,7 @@ class Text:
 
     def refuse(self, op: Op, why: str) -> UnreadError:
         """The error for an operation that cannot be read."""
-        return UnreadError(f"{self.loc}: {op.kind} {why}")
+        return UnreadError(self.loc, f"{op.kind} {why}")
 
     def transposed(self, v: Value, perm: tuple[int, ...]) -> Value:
         """With axis perm[i] at i."""

@@ -66,21 +66,25 @@ NUMBERS = {"index": "i64", "i32": "i32", "i1": "i1"}
 JUMPS = 100_000  # from block to block in one function
 
 
+class NoTypeError(CertifyError):
+    """A type that the IR does not have."""
+
+
 def type_of(t: Any) -> TensorType:
-    """The type in the IR. Raises CertifyError for one that it does not have."""
+    """The type in the IR. Raises NoTypeError for one that it does not have."""
     if str(t) in NUMBERS:
         return TensorType((), NUMBERS[str(t)])  # type: ignore[arg-type]
     if not isinstance(t, mlir.RankedTensorType):
-        raise CertifyError(f"wants tensors of fixed sizes, got {t}; there is no rule for it")
+        raise NoTypeError(f"wants tensors of fixed sizes, got {t}; there is no rule for it")
     tensor = mlir.RankedTensorType(t)
     dtype = DTYPES.get(str(tensor.element_type))
     if dtype is None:
-        raise CertifyError(f"wants elements of {', '.join(DTYPES)}, got {tensor}; there is no rule for them")
+        raise NoTypeError(f"wants elements of {', '.join(DTYPES)}, got {tensor}; there is no rule for them")
     if not tensor.has_static_shape:
-        raise CertifyError(f"wants tensors of fixed sizes, got {tensor}; lower the program for one size")
+        raise NoTypeError(f"wants tensors of fixed sizes, got {tensor}; lower the program for one size")
     found = TensorType(tuple(tensor.shape), dtype)  # type: ignore[arg-type]
     if found.size > LARGEST:
-        raise CertifyError(f"wants tensors of at most 2^27 elements, got {tensor}; there is no rule for it")
+        raise NoTypeError(f"wants tensors of at most 2^27 elements, got {tensor}; there is no rule for it")
     return found
 
 
@@ -212,6 +216,8 @@ class Reader:
         self.loc = _name_of(op)
         try:
             return self._read(op, operands)
+        except NoTypeError as error:
+            return [self.missing(f"{self.loc}: {op.name} {error}", r.type) for r in op.results]
         except CertifyError as error:
             return [self.missing(str(error), r.type) for r in op.results]
 

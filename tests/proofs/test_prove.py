@@ -10,21 +10,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from netc.codegen.builder import Builder
 from netc.codegen.evaluator import FloatArithmetic, evaluate
 from netc.codegen.ir import Function
 from netc.codegen.program import build
 from netc.netspec.check import check
-from netc.netspec.errors import UserError
+from netc.netspec.errors import NetcError, UserError
 from netc.netspec.layers import Activation, AvgPool, Chain, Dense, Dropout, SelectiveScan, SelfAttention
 from netc.netspec.loss import BinaryCrossEntropy, CrossEntropy, Huber, MeanSquaredError, OneVersusRest
 from netc.netspec.recipe import Recipe
 from netc.netspec.spec import NetSpec
 from netc.netspec.types import TensorType
 from netc.proofs import lean
+from netc.proofs.axes import UnreadError
+from netc.proofs.blame import refused
 from netc.proofs.file import grouped
 from netc.proofs.layer import layer_function
-from netc.proofs.prove import checked, gradient_function, places, prove, prove_layer, prove_loss
+from netc.proofs.prove import checked, gradient_function, prove, prove_layer, prove_loss
 from netc.proofs.theorem import NotProvenError, proved
+from netc.proofs.tidy import Tidier
 from tests.proofs.meaning import run
 
 ROOT = Path(__file__).parents[2]
@@ -130,10 +134,56 @@ def test_the_kernel_refuses_faults(tmp_path):
         assert not checked(proof, path).holds
 
 
-def test_a_refused_theorem_is_named_in_the_words_of_netc():
-    proof = prove(program(MLP))
-    at = proof.text[: proof.text.index("theorem step1 ")].count("\n") + 2
-    assert places(proof, f"x.lean:{at}:3: error: type mismatch") == (proof.proved.places["step1"],)
+@pytest.mark.parametrize(
+    ("begins", "said"),
+    [
+        ("theorem step1 ", ("loss",)), ("theorem v1_is", ("dot, hidden",)), ("theorem d_v5", ("max, hidden",)),
+        ("noncomputable def v0 ", ("reshape, flatten0",)), ("theorem shape0 ", ("mul, loss (vjp)",)),
+        ("theorem main3 ", ()),
+    ],
+)  # fmt: skip
+def test_a_refused_theorem_is_named_in_the_words_of_netc(begins, said):
+    text = prove(program(MLP)).text
+    at = text[: text.index(begins)].count("\n") + 1
+    assert refused(text, f"x.lean:{at}:3: error: type mismatch") == said
+
+
+def test_terms_that_are_too_deep_are_named(monkeypatch):
+    def deep(self, poly):
+        raise RecursionError
+
+    monkeypatch.setattr(Tidier, "of", deep)
+    with pytest.raises(NetcError, match="mlp: loss: the terms that say what it is are too deep for the search; `netc"):
+        prove(program(MLP))
+
+
+def scanned_from_the_end():
+    function, trained = layer_function(SelectiveScan(2), TensorType((4, 10)), 3)
+    made = next(op for op in function.ops if op.kind == "linear_scan")
+    turned = replace(made, attrs=tuple((n, True if n == "reverse" else v) for n, v in made.attrs))
+    return replace(function, ops=tuple(turned if op is made else op for op in function.ops)), trained
+
+
+def cut_two_ways():
+    b = Builder("gradients")
+    x, y = (b.parameter(name, TensorType((6,))) for name in "xy")
+    with b.at("mine"):
+        b.reshape(x, (2, 3))
+        both = b.add(b.reshape(x, (2, 3)), b.reshape(b.reshape(y, (3, 2)), (2, 3)))
+        out = b.sum(b.mul(b.reshape(both, (6,)), y), (0,))
+    return b.finish([("loss", out), ("x", x)]), ("x",)
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (scanned_from_the_end, "selectiveScan: linear_scan from the end in the forward pass"),
+        (cut_two_ways, "mine: reshape cuts an axis at 3 and at 2, of which neither divides the other"),
+    ],
+)
+def test_what_cannot_be_read_has_its_layer(make, said):
+    with pytest.raises(UnreadError, match=said):
+        proved(*make())
 
 
 def test_what_is_not_proven_is_named():

@@ -20,10 +20,11 @@ from netc.cli.main import cli
 from netc.codegen.evaluator import FloatArithmetic, evaluate
 from netc.netspec.errors import NetcError, UserError
 from netc.proofs import lean
+from netc.proofs.blame import refused
 from netc.proofs.export import export
 from netc.proofs.file import text_of
 from netc.proofs.foreign.step import Claimed, step_of
-from netc.proofs.prove import checked, places, prove_text
+from netc.proofs.prove import checked, prove_text
 from netc.proofs.terms import restart
 from netc.proofs_oracle.certificate.parse import parse
 from netc.proofs_oracle.certificate.same import same
@@ -186,7 +187,7 @@ def test_the_kernel_refuses_faults(tmp_path):
         path.write_text(text, encoding="utf-8")
         answer = checked(proven, path)
         assert not answer.holds and "ype mismatch" in answer.messages
-        assert places(proven, answer.messages)
+        assert refused(proven.text, answer.messages)
 
 
 def test_what_no_update_is_read_from_is_said():
@@ -199,6 +200,16 @@ def test_an_operation_without_a_meaning_has_its_line():
     text = MLP.replace("stablehlo.log %8 : tensor<4x1xf32>", "stablehlo.cbrt %8 : tensor<4x1xf32>")
     line = next(i for i, t in enumerate(text.split("\n"), 1) if "cbrt" in t)
     with pytest.raises(UserError, match=f"meaning for, got line {line}: root, in step.mlir; `netc certify` checks"):
+        proof(text, UPDATES)
+
+
+def test_a_type_without_a_meaning_has_the_line_where_it_is():
+    log, low = "stablehlo.log %8 : tensor<4x1xf32>", "tensor<4x1xf8E4M3FN>"
+    head, line = MLP[: MLP.index(log)].rpartition("\n")[0], MLP[: MLP.index(log)].count("\n") + 1
+    there = f"%98 = stablehlo.convert %8 : (tensor<4x1xf32>) -> {low}"
+    back = f"%99 = stablehlo.convert %98 : ({low}) -> tensor<4x1xf32>"
+    text = "\n".join((head, there, back, MLP[len(head) + 1 :].replace(log, log.replace("%8", "%99"))))
+    with pytest.raises(UserError, match=f"got line {line}: stablehlo.convert wants elements of .*, got {low}; there"):
         proof(text, UPDATES)
 
 
