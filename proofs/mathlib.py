@@ -26,6 +26,10 @@ the proof, which Lean's kernel takes. Here numbers are of a `CommRing`, sums are
 ε-part on `DualNumber`, and sizes and indices are `ℕ`. It wants a Mathlib that has `∑ i ∈ s, f i`. -/
 import Mathlib
 
+-- a large net's statement is a sum of hundreds of sums, each within the one before
+set_option maxRecDepth 100000
+set_option maxHeartbeats 0
+
 open TrivSqZeroExt (inl inr)
 
 namespace Netc

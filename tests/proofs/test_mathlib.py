@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -127,6 +128,19 @@ def means(ours: str, text: str) -> bool:
 def test_the_text_reads_as_what_was_meant(monkeypatch):
     """By the precedences of Lean's and Mathlib's notation, which a second reader has."""
     assert misread(monkeypatch) == []
+
+
+def test_no_name_is_used_but_those_that_were_compared():
+    """What begins with a capital and is not declared in the file itself is in the page's table."""
+    page = (Path(__file__).parents[2] / "docs" / "proofs.md").read_text(encoding="utf-8")
+    table = page.partition("## For Mathlib")[2].partition("\n## ")[0]
+    compared = {w for line in table.split("\n") if line.startswith("| `") for w in re.findall(r"`([\w.*]+)`", line)}
+    for text in (of_library(), *map(of_proof, texts())):
+        code = re.sub(r"/-(?:.|\n)*?-/|--.*|^(?:import|namespace|end|open|#print|set_option) .*$", "", text, flags=re.M)
+        own = set(re.findall(r"^(?:noncomputable )?(?:def|structure) ([\w.]+)", code, re.MULTILINE))
+        bound = set(re.findall(r"[({]([A-Z]) :", code))
+        used = set(re.findall(r"(?<![\w.])[A-Z]\w*(?:\.\w+)*\*?", code))
+        assert {w for w in used - own - bound if w[1:2] != "."} <= compared
 
 
 @pytest.mark.parametrize(
