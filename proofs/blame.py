@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 
 from netc.proofs.exported import Definition, Exported
 
 DECLARED = re.compile(r"(?:noncomputable def|theorem) (\w+)")
 WHOLE = re.compile(r"main\d+|gradients_are_the_derivative")  # theorems that are about all operations
+
+
+class NotProvenError(Exception):
+    """A gradient that could not be shown to be the derivative: whose, and where the proof stopped."""
+
+
+@contextmanager
+def working_at(loc: str) -> Iterator[None]:
+    """Where terms are too deep for Python's stack, whose."""
+    try:
+        yield
+    except RecursionError as error:
+        raise NotProvenError(f"{loc}: the terms that say what it is are too deep for the search") from error
 
 
 def blamed(gradient: Definition | None, exported: Exported, cotangents: Collection[str]) -> str:

@@ -40,8 +40,8 @@ class Definition:
 
     @property
     def alias(self) -> bool:
-        """Whether it only moves or repeats numbers."""
-        return self.kind in ALIASES
+        """Whether it only moves or repeats numbers, as a sum along axes of size 1 does."""
+        return self.kind in ALIASES or (self.kind == "reduce_sum" and self.body[0] == "ref")
 
     @property
     def backward(self) -> bool:

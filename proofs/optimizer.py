@@ -21,7 +21,7 @@ from netc.proofs.normal import back, chain, term_of
 from netc.proofs.papers import PAPERS, Kept
 from netc.proofs.prove import LAWS, told
 from netc.proofs.published import Published, published, text
-from netc.proofs.terms import MINUS, ONE, ZERO, Term, add, mul, replaced, restart, shown
+from netc.proofs.terms import MINUS, ONE, ZERO, Term, add, mul, names_in, replaced, restart, shown
 from netc.proofs.update import Variant, begin_function, update_function, variants
 from netc.proofs.update_file import Compared, UpdateProof, part
 
@@ -363,7 +363,7 @@ class _Comparison:
             (form, q), (other, r) = opened.of(emitted), opened.of(stated)
         if form != other:
             definitions = self.exported.definitions
-            made = [definitions[n] for n in dict.fromkeys(_read(emitted)) if n in definitions]
+            made = [definitions[n] for n in dict.fromkeys(names_in(emitted)) if n in definitions]
             raise self._refused(f"the emitted {name} is not shown to be the one that the paper states", made)
         indices = [i for _, i in self.at] if at else []
         said = f"({' '.join(indices)} : N) → " if at else ""
@@ -384,15 +384,6 @@ def _word(given: Any, name: str, turned: bool) -> str:
     if isinstance(given, tuple):
         return shown(given)
     return f"(fun k l => {name} l k)" if turned else name
-
-
-def _read(term: Any) -> Iterator[str]:
-    """The names of the values that a term reads."""
-    if isinstance(term, tuple) and term:
-        if term[0] == "ref":
-            yield term[1]
-        for part in term:
-            yield from _read(part)
 
 
 def _lets(term: Any) -> Iterator[tuple[int, tuple[Term, ...], Term]]:

@@ -21,13 +21,14 @@ from netc.netspec.loss import Loss
 from netc.netspec.recipe import Recipe
 from netc.netspec.types import TensorType
 from netc.proofs.axes import UnreadError
+from netc.proofs.blame import NotProvenError
 from netc.proofs.file import text_of
 from netc.proofs.foreign.step import Claimed, Step, step_of
 from netc.proofs.foreign.updates import updates
 from netc.proofs.layer import layer_function, loss_function
 from netc.proofs.lean import Checked, check, lean
 from netc.proofs.rewrites import equal
-from netc.proofs.theorem import NotProvenError, Proved, proved
+from netc.proofs.theorem import Proved, proved
 
 LAWS = "the laws of a commutative ring, and that no number is greater than itself"
 WITHOUT = "does not depend on any axioms"

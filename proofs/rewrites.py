@@ -26,12 +26,13 @@ from netc.codegen.rewrite.winograd import (
 )
 from netc.netspec.types import TensorType
 from netc.proofs.assumed import Assumptions
+from netc.proofs.blame import NotProvenError
 from netc.proofs.export import export
 from netc.proofs.file import whole
 from netc.proofs.forms import AT_SIZES, FREE
 from netc.proofs.normal import Normaliser, Proof, chain, same_polynomial, term_of
 from netc.proofs.terms import Term, restart, shown
-from netc.proofs.theorem import NotProvenError, Proved
+from netc.proofs.theorem import Proved
 from netc.proofs.tidy import Tidier
 from netc.proofs.written_out import WrittenOut
 

@@ -13,7 +13,7 @@ A `ref` names a definition of the file, or a field of the point; `t` is the deri
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import count
 from typing import Any
 
@@ -99,6 +99,15 @@ def free(term: Term) -> frozenset[str]:
     within, beside = BINDS.get(head, ((), PARTS.get(head, ())))
     inner: frozenset[str] = frozenset().union(*(free(term[n]) for n in within))
     return inner.difference(term[1:2]).union(*(free(term[n]) for n in beside))
+
+
+def names_in(term: Any) -> Iterator[str]:
+    """The names of the values that a term reads, each as often as it does."""
+    if isinstance(term, tuple) and term:
+        if term[0] == "ref":
+            yield term[1]
+        for part in term:
+            yield from names_in(part)
 
 
 def shown(term: Term) -> str:

@@ -10,12 +10,11 @@ knows one layer's algebra only.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from netc.codegen.ir import Function, Value
 from netc.proofs.assumed import Assumptions
-from netc.proofs.blame import blamed
+from netc.proofs.blame import NotProvenError, blamed, working_at
 from netc.proofs.derivative import Derivatives
 from netc.proofs.export import export
 from netc.proofs.exported import Definition, Exported
@@ -42,10 +41,6 @@ from netc.proofs.tidy import Tidier
 LARGEST_CONE = 32  # operations of a pullback between one cotangent and the next
 
 
-class NotProvenError(Exception):
-    """A gradient that could not be shown to be the derivative: whose, and where the proof stopped."""
-
-
 @dataclass(frozen=True)
 class Piece:
     """A number that is linear in the derivative of one value: a definition of the file."""
@@ -65,15 +60,6 @@ class Proved:
     steps: list[str] = field(default_factory=list)
     places: dict[str, str] = field(default_factory=dict)
     statement: str = ""
-
-
-@contextmanager
-def _at(loc: str) -> Iterator[None]:
-    """Where terms are too deep for Python's stack, whose."""
-    try:
-        yield
-    except RecursionError as error:
-        raise NotProvenError(f"{loc}: the terms that say what it is are too deep for the search") from error
 
 
 def proved(function: Function, trained: tuple[str, ...], layers: Mapping[Value, str] | None = None) -> Proved:
@@ -133,7 +119,7 @@ class _Prover:
             for v in d.op.operands:
                 reader.setdefault(self.exported.names.get(v, ""), d.name)
         for d in reversed(forward):
-            with _at(d.loc):
+            with working_at(d.loc):
                 self._passed(d)
                 for name in self.gradients:
                     if reader.get(name) == d.name:

@@ -23,11 +23,11 @@ from netc.netspec.spec import NetSpec
 from netc.netspec.types import TensorType
 from netc.proofs import lean
 from netc.proofs.axes import UnreadError
-from netc.proofs.blame import refused
+from netc.proofs.blame import NotProvenError, refused
 from netc.proofs.file import grouped
 from netc.proofs.layer import layer_function
 from netc.proofs.prove import checked, gradient_function, prove, prove_layer, prove_loss
-from netc.proofs.theorem import NotProvenError, proved
+from netc.proofs.theorem import proved
 from netc.proofs.tidy import Tidier
 from tests.proofs.meaning import run
 
@@ -91,6 +91,12 @@ def test_a_net_is_proven(spec, tmp_path):
     answer = checked(proof, path)
     assert answer.holds, answer.messages[:2000]
     assert answer.messages.count(lean_says()) == 1
+
+
+@pytest.mark.parametrize("spec", [RES, GPT, VIT], ids=lambda s: s.name)
+def test_a_batch_of_one_is_proven(spec):
+    """A sum along an axis of one moves a number: the batch's, where positions are learned."""
+    assert prove(build(check(spec), Recipe(), 1)).gradients == prove(program(spec)).gradients
 
 
 def lean_says() -> str:
