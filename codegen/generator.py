@@ -41,6 +41,16 @@ class Generator:
     inputs: tuple[str, ...]
 
 
+def usual_steps(net: CheckedNet, recipe: Recipe) -> int:
+    """How many steps a drawing takes where nothing else is asked for: as `Drawn` has it, or all that there are."""
+    process = recipe.generation.chosen
+    return min(Drawn().steps, _most_steps(net, process)) if process else Drawn().steps
+
+
+def _most_steps(net: CheckedNet, process: Process) -> int:
+    return min(process.most_steps, net.out.shape[0]) if process.kind == "masked" else process.most_steps
+
+
 def problems_of(net: CheckedNet, recipe: Recipe, drawn: Drawn) -> list[str]:
     """One sentence for each reason why the net's process cannot be undone so."""
     process = recipe.generation.chosen
@@ -51,7 +61,7 @@ def problems_of(net: CheckedNet, recipe: Recipe, drawn: Drawn) -> list[str]:
     if drawn.method and drawn.method not in process.methods:
         wanted = " or ".join(process.methods)
         found.append(f"`method` of `process={process.kind}` wants {wanted}, got {drawn.method!r}; give one of those")
-    most = min(process.most_steps, net.out.shape[0]) if process.kind == "masked" else process.most_steps
+    most = _most_steps(net, process)
     if type(drawn.steps) is not int or not 1 <= drawn.steps <= most:
         found.append(f"`steps` wants a number from 1 to {most} for this run, got {drawn.steps!r}")
     if type(drawn.count) is not int or not 1 <= drawn.count < 1 << 16:

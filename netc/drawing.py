@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from netc.codegen.generator import problems_of
+from netc.codegen.generator import problems_of, usual_steps
 from netc.codegen.reverse_process import Drawn
 from netc.netspec.errors import SpecError, UserError
 from netc.programs import refuse_unknown
@@ -31,13 +31,13 @@ GRID = re.compile(r"([1-9][0-9]{0,3})x([1-9][0-9]{0,3})")
 class DrawRequest:
     """What is asked for: `count` samples of the `classes`, in turn, which are names or numbers; of none all in turn.
 
-    `steps` of a `method` of the process, its first where nothing is given. `guidance` is the scale of classifier-free
-    guidance, 1 for none; `temperature` that of tokens.
+    `steps` of a `method` of the process; where nothing is given its first, and 50 or as many as there are. `guidance`
+    is the scale of classifier-free guidance, 1 for none; `temperature` that of tokens.
     """
 
     count: int = 64
     classes: tuple[str, ...] = ()
-    steps: int = 50
+    steps: int | None = None
     method: str = ""
     guidance: float = 1.0
     temperature: float = 1.0
@@ -76,7 +76,8 @@ def draw(
     Raises UserError, SpecError and CompileError.
     """
     process = config.recipe.generation.chosen
-    drawn = Drawn(request.count, request.steps, request.method, guided=request.guidance != 1, path=request.path)
+    steps = usual_steps(config.net, config.recipe) if request.steps is None else request.steps
+    drawn = Drawn(request.count, steps, request.method, guided=request.guidance != 1, path=request.path)
     if problems := problems_of(config.net, config.recipe, drawn):
         raise SpecError(tuple(problems))
     assert process is not None

@@ -235,7 +235,7 @@ class Run:
 
         Pictures have `pixels` uint8 [N, H, W, C]; a sequence is f32 [elements, C].
 
-        `words` are `count` (64), `classes`, `steps` (50), `method`, `guidance`, `temperature`, `seed` and `path`, which
+        `words` are `count` (64), `classes`, `steps`, `method`, `guidance`, `temperature`, `seed` and `path`, which
         docs/generative.md explains. The same seed gives the same samples. Raises UserError and SpecError.
         """
         from netc.drawing import draw, request_draw

@@ -70,11 +70,12 @@ def built_program(
     if request.replicas > 1:
         raise UserError("`sampler` is a program of one device, got `replicas`; leave one of them out")
     if process := request.recipe.generation.chosen:
-        from netc.codegen.generator import build_generator
+        from netc.codegen.generator import build_generator, usual_steps
         from netc.codegen.reverse_process import Drawn
 
         guided = process.conditional(request.net.x, request.net.out) and request.recipe.generation.label_drop > 0
-        return build_generator(request.net, request.recipe, Drawn(request.batch, guided=guided)).program
+        drawn = Drawn(request.batch, usual_steps(request.net, request.recipe), guided=guided)
+        return build_generator(request.net, request.recipe, drawn).program
     from netc.runtime.sample import sampler_for
     from netc.runtime.target import PLAIN
 

@@ -55,7 +55,9 @@ KINDS = {
     "--class", "classes", multiple=True, metavar="NAME", help="Class of the images; several in turn.  [default: all]"
 )
 @click.option("--grid", metavar="RxC", default="8x8", show_default=True, help="Rows and columns of images.")
-@click.option("--steps", type=click.IntRange(1), default=50, show_default=True, help="Steps from noise to a sample.")
+@click.option(
+    "--steps", type=click.IntRange(1), help="Steps from noise to a sample.  [default: 50, or as many as there are]"
+)
 @click.option(
     "--method", help="Sampler: euler or heun for flow, ddim or ancestral for ddpm, ancestral or confidence for masked."
 )
@@ -105,7 +107,7 @@ def sample(
         return
     if strange := sorted(OF_DRAWING & given().keys()):
         raise UserError(
-            f"`{strange[0]}` belongs to a generative model, trained with `process`, got {opened.config.net.spec.name} "
+            f"`{strange[0]}` belongs to a generative model, trained with --process, got {opened.config.net.spec.name} "
             "without; leave it out"
         )
     request = request_sample(prompt=prompt, samples=samples, **words)
@@ -140,7 +142,7 @@ def _draw(
     as_json: bool,
     classes: tuple[str, ...],
     grid: str,
-    steps: int,
+    steps: int | None,
     method: str | None,
     guidance: float,
     out: Path | None,
@@ -169,7 +171,12 @@ def _draw(
         format_of(file)
     if gif:
         format_of(gif, ("GIF",))
+    for name, path in (("out", file), ("gif", gif)) if images else ():
+        if path and not path.parent.is_dir():
+            raise UserError(f"`{name}` wants a file in a folder that is there, got {path}; make {path.parent} first")
     rows, columns = grid_sizes(grid) if images else (samples, 1)
+    if images and rows * columns >= 1 << 16:
+        raise UserError(f"`grid` wants fewer than 65,536 images, got {grid}; give a smaller one")
     request = DrawRequest(rows * columns, classes, steps, method or "", guidance, temperature, seed, path=bool(gif))
     drawn = draw(
         run.config, run.folder, request, checkpoint=checkpoint, weights=weights, target=target or "",

@@ -67,6 +67,16 @@ class Files:
                     raise DataError(f"{path} wants at most {LARGEST_TEXT:,} bytes, got more; cut it") from error
                 raise DataError(f"{path} cannot be read ({error.strerror}); check the name") from error
 
+    def changes(self) -> tuple[str, ...]:
+        """What is read as something else, one sentence each, by the first piece of every file."""
+        firsts = []
+        for path in self.paths:
+            with opened(path, LARGEST_TEXT) as file:
+                firsts.append(file.read(PIECE))
+        marked, ended = any(f.startswith(codecs.BOM_UTF8) for f in firsts), any(b"\r\n" in f for f in firsts)
+        said = {"the byte order mark is left out": marked, "CR LF is read as LF, the end of a line": ended}
+        return tuple(sentence for sentence, so in said.items() if so)
+
     def _of(self, path: Path, parts: Iterator[bytes]) -> Pieces:
         decoder = codecs.getincrementaldecoder("utf-8")("replace" if self.replace else "strict")
         place, held, first = 0, "", True

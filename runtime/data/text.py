@@ -50,6 +50,7 @@ def load_text(path: Path, name: str, options: Mapping[str, str] | None = None, r
     """
     files = files_of(path, dict(options or {}), name)
     data = of_corpus(files, name, (str(path), "your own"), reading)
+    data = dataclasses.replace(data, notes=(*data.notes, *files.changes()))
     if not path.is_dir():
         return data
     count, others = len(files.paths), len(files_in(path)) - len(files.paths)

@@ -96,12 +96,14 @@ def test_a_picture_and_a_film(run, place):
     assert (place / "a.png").read_bytes() not in others
 
 
-def test_a_text_is_unmasked(run):
+def test_a_text_is_unmasked(run, netc):
     code, out, err = run("tokens", "--samples", "2", "--steps", "4", "--json")
     assert code == 0, err
     texts = [found["text"] for found in json.loads(out)]
     assert len(texts) == 2 and all(len(text) == 8 and set(text) <= set("abcdefgh\n") for text in texts)
     assert run("tokens", "--steps", "8", "--method", "confidence")[0] == 0
+    assert run("tokens")[0] == 0  # in as many steps as there are tokens, fewer than usual
+    assert netc("emit-mlir", "tokens.toml", "--process", "masked", "--sampler")[0] == 0
 
 
 def test_sequences_one_a_line(run):
@@ -142,6 +144,8 @@ def test_sequences_one_a_line(run):
             "--gif applies to another kind of net, got small-branching, which draws",
         ),
         ("tokens", "--steps 9", "--steps wants a number from 1 to 8 for this run, got 9"),
+        ("images", "--grid 300x300", "--grid wants fewer than 65,536 images, got 300x300; give a smaller one"),
+        ("images", "-o no/a.png", "--out wants a file in a folder that is there, got no/a.png; make no first"),
     ],
 )
 def test_what_is_refused(run, name, words, sentence):

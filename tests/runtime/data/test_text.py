@@ -42,11 +42,18 @@ def test_a_text_is_its_characters(book):
     assert data.train.labels.dtype == np.int32
 
 
-@pytest.mark.parametrize("content", ["\ufeff" + WORDS, WORDS.replace("\n", "\r\n")])
-def test_a_text_of_another_system_is_the_same_text(book, tmp_path, content):
+@pytest.mark.parametrize(
+    ("content", "notes"),
+    [
+        ("\ufeff" + WORDS, ("the byte order mark is left out",)),
+        (WORDS.replace("\n", "\r\n"), ("CR LF is read as LF, the end of a line",)),
+    ],
+)
+def test_a_text_of_another_system_is_the_same_text(book, tmp_path, content, notes):
     (tmp_path / "other.txt").write_bytes(content.encode())
     other, own = load_text(tmp_path / "other.txt", "other"), load_text(book, "book")
     assert (other.classes, other.digest) == (own.classes, own.digest)
+    assert (other.notes, own.notes) == (notes, ())
     np.testing.assert_array_equal(other.test.labels, own.test.labels)
     assert "\r" in load_text_of("a\rb" * 20, tmp_path).classes  # a lone one ends no line anywhere
 
