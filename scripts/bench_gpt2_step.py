@@ -75,6 +75,7 @@ WAYS: dict[str, Contestant] = {
     "chunked": ours(" --chunked-loss 256", chunked_loss=256),
     "chunked-tiled": ours(" --chunked-loss 256, tile 256", tile=256, chunked_loss=256),
     "chunked-remat": ours(" --chunked-loss 256 --remat", chunked_loss=256, remat=True),
+    "c": ours("", "c"),
     "xla": ours("", "xla"),
     "xla-chunked": ours(" --chunked-loss 256", "xla", chunked_loss=256),
     "torch": Contestant("torch eager", partial(torch_step, compiled=False, last=False)),

@@ -13,7 +13,8 @@ from netc.codegen.rewrite.iree.held_cotangents import hold_cotangents
 from netc.codegen.rewrite.iree.lookups import part_lookups
 from netc.codegen.rewrite.iree.repeated_sums import part_joined_sums, part_repeated_sums
 from netc.codegen.rewrite.iree.single_rows import part_single_rows
-from netc.codegen.rewrite.lower import lower
+from netc.codegen.rewrite.iree.turned_products import part_turned_products
+from netc.codegen.rewrite.lower import lower, passes
 from netc.codegen.verify import verify
 from netc.netspec.check import check
 from netc.netspec.errors import SpecError
@@ -150,3 +151,16 @@ def test_the_cotangent_of_gelu_is_computed_once(activation, held):
     read = [not barriers.isdisjoint(op.operands) for op in back if op.kind in ("dot", "reduce_sum")]
     assert read == [held] * 3  # by the products for x and the weights, and by the sum for the bias
     assert (after.function("train_step") is module.function("train_step")) is not held
+
+
+@pytest.mark.parametrize("turned", [True, False])
+def test_a_product_that_a_transpose_reads_stands_behind_a_barrier(turned):
+    b = Builder("f")
+    x, w = b.parameter("x", TensorType((6, 8))), b.parameter("w", TensorType((8, 12)))
+    heads = b.reshape(b.slice(b.dot(x, w, (1, 0)), (0, 4), (6, 12)), (6, 2, 4))
+    made = b.op("dot", x, w, contract=((1,), (0,)), batch=((), ()))  # read by nothing that turns it
+    out = b.transpose(heads, (1, 0, 2)) if turned else heads
+    module = Module("m", (b.finish([("out", out), ("made", b.unary("exp", made))]),))
+    kinds = kinds_of(verify(part_turned_products(module)))
+    assert kinds == ["dot", *["barrier"] * turned, "slice", "reshape", "dot", *["transpose"] * turned, "exp"]
+    assert ("part_turned_products" in dict(passes("cpu"))) and "part_turned_products" not in dict(passes("xla"))

@@ -33,11 +33,13 @@ module @bilinearUpsample {
     %30 = stablehlo.maximum %29, %21 : tensor<6x3xf32> loc(#loc0)
     %31 = stablehlo.dot_general %arg0, %14, contracting_dims = [1] x [1], precision = [DEFAULT, DEFAULT] : (tensor<2x2x3x2xf32>, tensor<4x2xf32>) -> tensor<2x3x2x4xf32> loc(#loc0)
     %32 = stablehlo.dot_general %31, %30, contracting_dims = [1] x [1], precision = [DEFAULT, DEFAULT] : (tensor<2x3x2x4xf32>, tensor<6x3xf32>) -> tensor<2x2x4x6xf32> loc(#loc0)
-    %33 = stablehlo.transpose %32, dims = [0, 2, 3, 1] : (tensor<2x2x4x6xf32>) -> tensor<2x4x6x2xf32> loc(#loc0)
-    %34 = stablehlo.dot_general %arg1, %14, contracting_dims = [1] x [0], precision = [DEFAULT, DEFAULT] : (tensor<2x4x6x2xf32>, tensor<4x2xf32>) -> tensor<2x6x2x2xf32> loc(#loc1)
-    %35 = stablehlo.dot_general %34, %30, contracting_dims = [1] x [0], precision = [DEFAULT, DEFAULT] : (tensor<2x6x2x2xf32>, tensor<6x3xf32>) -> tensor<2x2x2x3xf32> loc(#loc1)
-    %36 = stablehlo.transpose %35, dims = [0, 2, 3, 1] : (tensor<2x2x2x3xf32>) -> tensor<2x2x3x2xf32> loc(#loc1)
-    return %33, %36 : tensor<2x4x6x2xf32>, tensor<2x2x3x2xf32>
+    %33 = "iree_tensor_ext.compute_barrier.start"(%32) : (tensor<2x2x4x6xf32>) -> tensor<2x2x4x6xf32> loc(#loc0)
+    %34 = stablehlo.transpose %33, dims = [0, 2, 3, 1] : (tensor<2x2x4x6xf32>) -> tensor<2x4x6x2xf32> loc(#loc0)
+    %35 = stablehlo.dot_general %arg1, %14, contracting_dims = [1] x [0], precision = [DEFAULT, DEFAULT] : (tensor<2x4x6x2xf32>, tensor<4x2xf32>) -> tensor<2x6x2x2xf32> loc(#loc1)
+    %36 = stablehlo.dot_general %35, %30, contracting_dims = [1] x [0], precision = [DEFAULT, DEFAULT] : (tensor<2x6x2x2xf32>, tensor<6x3xf32>) -> tensor<2x2x2x3xf32> loc(#loc1)
+    %37 = "iree_tensor_ext.compute_barrier.start"(%36) : (tensor<2x2x2x3xf32>) -> tensor<2x2x2x3xf32> loc(#loc1)
+    %38 = stablehlo.transpose %37, dims = [0, 2, 3, 1] : (tensor<2x2x2x3xf32>) -> tensor<2x2x3x2xf32> loc(#loc1)
+    return %34, %38 : tensor<2x4x6x2xf32>, tensor<2x2x3x2xf32>
   }
 }
 #loc0 = loc("bilinearUpsample")
