@@ -83,9 +83,11 @@ class FunctionLayout:
 class Function:
     """A straight line of operations. `names` and `result_names` say what each argument and result is.
 
-    A `private` function is called by others of its module only. Who calls a function does not read its first `donated`
-    arguments again: a backend may put results in their place. `in_place` are those of them whose results IREE is to put
-    there (rewrite/iree/in_place.py). `layout` is noted where it runs on several devices; it changes no value.
+    A `private` function is called by others of its module only. Who calls a function does not read its first
+    `donated` arguments again: a backend may put results in their place. `in_place` are those of them whose results
+    IREE is to put there (rewrite/iree/in_place.py). With `scratch` IREE is given the memory of what the function
+    makes and forgets, as a last argument (rewrite/iree/given_scratch.py). `layout` is noted where it runs on
+    several devices; it changes no value.
     """
 
     name: str
@@ -97,6 +99,7 @@ class Function:
     private: bool = False
     donated: int = 0
     in_place: tuple[int, ...] = ()
+    scratch: bool = False
     layout: FunctionLayout | None = None
 
     def counts(self) -> dict[str, int]:

@@ -85,6 +85,9 @@ def _donor(function: Function, slot: int, written: Container[Value], dialect: Di
     return "iree.abi.consume" if dialect == "iree" and function.params[slot] in written else ""
 
 
+SCRATCH = "%scratch: !hal.buffer {iree.abi.transients}"  # what IREE is given to put transient tensors in
+
+
 def _function(function: Function, dialect: Dialect, locations: _Locations) -> list[str]:
     names: dict[Value, str] = {v: f"%arg{i}" for i, v in enumerate(function.params)}
     written = {op.operands[0] for op in function.ops if op.kind == "update"}
@@ -95,6 +98,8 @@ def _function(function: Function, dialect: Dialect, locations: _Locations) -> li
         f"{names[v]}: {mlir_type(v.type)}{_attributes(d, p)} loc({quoted(n)})"
         for v, n, d, p in zip(function.params, function.names, donor, placed, strict=True)
     )
+    if function.scratch and dialect == "iree":
+        arguments += f", {SCRATCH}"
     found = [_sharding(p) for p in layout.results] if layout else [""] * len(function.results)
     types = ", ".join(mlir_type(v.type) for v in function.results)
     results = ", ".join(mlir_type(v.type) + _attributes(p) for v, p in zip(function.results, found, strict=True))

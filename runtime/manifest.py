@@ -8,6 +8,7 @@ from typing import Any
 
 from netc.codegen.program import Program
 from netc.codegen.rewrite.form_overrides import NO_OVERRIDES, FormOverrides, digest_of
+from netc.runtime.backends.iree import scratch_of
 from netc.runtime.compile import made_by
 from netc.runtime.files import write_whole
 from netc.runtime.prepare import program_sha256
@@ -25,7 +26,8 @@ def manifest_of(
 
     `program_sha256` is the digest of the program in plain StableHLO, which is common to all targets.
     `target` is the word of the one that the text is for, None for plain StableHLO. Forms that were measured and not
-    the table's are named: with them the text can be made again. Of an artefact it says what made it.
+    the table's are named: with them the text can be made again. Of an artefact it says what made it, and of a function
+    that takes memory for its transient tensors behind its arguments (`!hal.buffer`), how many bytes.
     """
     manifest: dict[str, Any] = {**program.manifest, "module_sha256": sha256}
     manifest["program_sha256"] = program_sha256(program)
@@ -34,6 +36,8 @@ def manifest_of(
     if choices:
         manifest["tuned"] = {"digest": digest_of(choices), "forms": dict(choices)}
     if artefact is not None and target is not None:
+        sizes = {name: {"scratch_bytes": size} for name, size in scratch_of(artefact).items()}
+        manifest["functions"] = {n: {**said, **sizes.get(n, {})} for n, said in manifest["functions"].items()}
         manifest["artefact"] = made_by(artefact, parse_target(target))
     return manifest
 

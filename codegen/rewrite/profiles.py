@@ -11,6 +11,7 @@ from netc.codegen.ops.table import Dialect
 from netc.codegen.rewrite.form_overrides import FormOverrides
 from netc.codegen.rewrite.form_tables import ProfileName
 from netc.codegen.rewrite.iree.added_rows import add_rows_in_place
+from netc.codegen.rewrite.iree.given_scratch import give_scratch
 from netc.codegen.rewrite.iree.held_cotangents import hold_cotangents
 from netc.codegen.rewrite.iree.in_place import update_in_place
 from netc.codegen.rewrite.iree.long_products import cut_long_products
@@ -83,7 +84,7 @@ PROFILES: dict[ProfileName, LoweringProfile] = {
             ("cut_long_products", cut_long_products),
             ("part_turned_products", part_turned_products),
         ),
-        (("share_draws", share_draws), ("update_in_place", update_in_place)),
+        (("share_draws", share_draws), ("update_in_place", update_in_place), ("give_scratch", give_scratch)),
     ),
     "gpu": _for_iree("gpu"),
     "xla": LoweringProfile("xla", _measured("xla"), tuple((f.name, f.change) for f in KEPT), parts=entry_modules),

@@ -112,6 +112,16 @@ int main(int argc, char **argv)
     iree_runtime_call_deinitialize(&init);
 
     check(iree_runtime_call_initialize_by_name(session, iree_make_cstring_view("module.train_step"), &step));
+    /* a large step computes in memory that it is given behind its arguments */
+    const iree_string_view_t wanted = iree_vm_function_lookup_attr_by_name(
+        &step.function, iree_make_cstring_view("iree.abi.transients.size.constant"));
+    iree_hal_buffer_t *scratch = NULL;
+    uint64_t size = 0;
+    if (iree_string_view_atoi_uint64(wanted, &size)) {
+        const iree_hal_buffer_params_t kind = {.usage = IREE_HAL_BUFFER_USAGE_DEFAULT,
+                                               .type = IREE_HAL_MEMORY_TYPE_DEVICE_LOCAL};
+        check(iree_hal_allocator_allocate_buffer(iree_hal_device_allocator(device), kind, size, &scratch));
+    }
     for (int n = 0; n < steps; n++) {
         iree_runtime_call_reset(&step);
         for (iree_host_size_t i = 0; i < held; i++) {
@@ -121,6 +131,10 @@ int main(int argc, char **argv)
         push(&step, &x, IREE_HAL_ELEMENT_TYPE_FLOAT_32);
         push(&step, &y, IREE_HAL_ELEMENT_TYPE_SINT_32);
         push(&step, &lr, IREE_HAL_ELEMENT_TYPE_FLOAT_32);
+        if (scratch) {
+            iree_vm_ref_t given = iree_hal_buffer_retain_ref(scratch);
+            check(iree_vm_list_push_ref_move(iree_runtime_call_inputs(&step), &given));
+        }
         check(iree_runtime_call_invoke(&step, 0));
         pop(&step, state, held);
         float loss;
@@ -132,6 +146,7 @@ int main(int argc, char **argv)
     }
 
     iree_runtime_call_deinitialize(&step);
+    iree_hal_buffer_release(scratch);
     for (iree_host_size_t i = 0; i < held; i++)
         iree_hal_buffer_view_release(state[i]);
     free(state);

@@ -7,6 +7,7 @@
 set -eu
 artefact=$1 steps=${2:-3} rate=${3:-0.05} device=${4:-local-sync}
 held=$(sed -n '/"init"/,/"train_step"/p' "$artefact.json" | sed '1,/"results"/d' | grep -c '"name"')
+scratch=$(sed -n 's/.*"scratch_bytes": *\([0-9]*\).*/\1/p' "$artefact.json") # the memory of a large step
 state() { # the options that write the state into one file, tensor after tensor
     printf ' --output=@%s' "$1"
     n=1
@@ -20,6 +21,7 @@ call() { iree-run-module --module="$artefact" --device="$device" --function="$@"
 call init --input='2xi32=0 7' $(state state.npy) # the seed 7, high word first
 for step in $(seq "$steps"); do
     call train_step "--input=*state.npy" --input=@x.npy --input=@y.npy --input="f32=$rate" \
+        ${scratch:+"--input=&${scratch}xi8"} \
         $(state next.npy) --output=- --output=- --output=- --output=- # loss, correct, grad_norm, param_norm
     mv next.npy state.npy
 done

@@ -63,6 +63,7 @@ EVERYWHERE = ("mhlo.sharding", "mhlo.frontend_attributes", "sdy.sharding", "sdy.
 
 NUMBERS = {"index": "i64", "i32": "i32", "i1": "i1"}
 """Types of numbers outside of tensors, as texts for IREE count their loops with, and the elements they are read as."""
+MEMORY = "!hal.buffer"  # the type of an argument that IREE is to compute in: no number of the program is in it
 JUMPS = 100_000  # from block to block in one function
 
 
@@ -110,11 +111,17 @@ class Reader:
     def function(self, name: str) -> Function:
         """The function with everything that it calls."""
         body = self._body(name)
-        given = [self._argument(name, i, a) for i, a in enumerate(body[0].arguments)]
+        arguments = tuple(body[0].arguments)
+        given = [self._argument(name, i, a) for i, a in enumerate(arguments)]
         self.calls.append(name)
         results = self.blocks(body, [value for _, value in given])
+        shown = [
+            (p, _argument_name(a, i))
+            for i, (a, (p, _)) in enumerate(zip(arguments, given, strict=True))
+            if str(a.type) != MEMORY
+        ]
         return Function(
-            name, tuple(p for p, _ in given), tuple(_argument_name(a, i) for i, a in enumerate(body[0].arguments)),
+            name, tuple(p for p, _ in shown), tuple(n for _, n in shown),
             tuple(self.ops), tuple(results), tuple(f"result{i}" for i in range(len(results))),
         )  # fmt: skip
 

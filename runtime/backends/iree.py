@@ -24,6 +24,7 @@ from netc.runtime.target import TARGETS, Target
 # anew each time, or gives it back to the system, the page faults cost as much as the arithmetic: slabs of large nets
 # are above any threshold that mallopt takes, so that nothing is mapped and nothing is given back.
 MALLOPT = {-8: 1, -4: 0, -1: -1, -2: 64 << 20}  # arenas, blocks that are mapped, trim threshold (never), top pad
+SCRATCH = "iree.abi.transients.size.constant"  # what an artefact says of the memory that a function wants to be given
 LARGE = 32 << 20  # bytes of state: from there on a step's tensors gain from pages of 2 MiB (docs/design-notes.md)
 MADV_HUGEPAGE = 14  # of Linux
 # Worker stacks must hold --iree-llvmcpu-stack-allocation-limit (runtime/target.py); the default is 128 KiB.
@@ -100,6 +101,8 @@ class IreeLoaded:
         # functions of a training that were not called yet
         self._untried = {f.name for f in source.module if f.donated and not f.private and target.on_host}
         self._large = target.on_host and has_large_state(source.module)
+        self._scratch = _scratch_of(module)
+        self._unused: dict[str, list[Any]] = {}  # memory that was given to a function before, and is not in use
         self._dtypes = {np.dtype(t): getattr(rt.HalElementType, n) for t, n in _ELEMENTS.items()}
         self._numpy: dict[Any, np.dtype[Any]] = {}  # of element types met in results
         self._mappable = target.on_host
@@ -161,8 +164,40 @@ class IreeLoaded:
         inputs, outputs = rt.VmVariantList(len(args)), rt.VmVariantList(self._results[function])
         for a in args:
             inputs.push_ref(a)
+        scratch = self._taken(function)
+        if scratch is not None:
+            inputs.push_ref(scratch)
         self._context.invoke(self._functions[function], inputs, outputs)
+        if scratch is not None:
+            self._unused.setdefault(function, []).append(scratch)
         return [outputs.get_as_object(i, rt.HalBufferView) for i in range(self._results[function])]
+
+    def _taken(self, function: str) -> Any:
+        """Memory for the function's transient tensors, if it wants some: as long as no other function is called, the
+        same again, since IREE's allocator clears what is new."""
+        held = self._unused.pop(function, [])
+        self._unused.clear()
+        if function not in self._scratch:
+            return None
+        if held:
+            self._unused[function] = held[1:]
+            return held[0]
+        rt = self._rt
+        return self._device.allocator.allocate_buffer(
+            memory_type=rt.MemoryType.DEVICE_LOCAL, allowed_usage=rt.BufferUsage.DEFAULT,
+            allocation_size=self._scratch[function],
+        )  # fmt: skip
+
+
+def scratch_of(artefact: Path) -> dict[str, int]:
+    """Bytes of the memory that functions of an artefact want as a last argument, a `!hal.buffer`; of those that do."""
+    rt = _prepare()
+    return _scratch_of(rt.VmModule.wrap_buffer(rt.VmInstance(), np.memmap(artefact, np.uint8, "c")))
+
+
+def _scratch_of(module: Any) -> dict[str, int]:
+    said = {name: module.lookup_function(name).reflection for name in module.function_names}
+    return {name: int(words[SCRATCH]) for name, words in said.items() if SCRATCH in words}
 
 
 def has_large_state(module: Module) -> bool:

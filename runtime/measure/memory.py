@@ -88,6 +88,7 @@ _ALLOCA = re.compile(r"\s+(%\S+), %\S+ = stream\.resource\.alloca .*stream\.reso
 _JUMP = re.compile(r"\s+cf\.br (\^\w+)(?:\((.*) : .*\))?")
 _CHOICE = re.compile(r"\s+cf\.cond_br %\w+, (\^\w+), (\^\w+)$")
 _LABEL = re.compile(r"\s*(\^\w+)(?:\((.*)\))?:")
+_GIVEN = re.compile(r"iree\.abi\.transients\.size\.constant = (\d+)")  # memory for transient tensors, an argument
 _AWAIT = re.compile(r"\s+(%\w+)(?::\d+)? = stream\.timepoint\.await \S+ => (.*?) : ")
 _SAME = re.compile(r"\s+(%\w+) = (?:stream\.resource\.subview|util\.optimization_barrier) (%[\w#]+)")
 _VALUE = re.compile(r"%\w+(?:#\d+)?")
@@ -99,7 +100,7 @@ def peak_of(text: str, function: str) -> Peak:
     Raises NetcError where the text branches in another way than a loop does, or allocates what it does not say in
     numbers.
     """
-    body = _body(text, function)
+    stated, body = _body(text, function)
     made: list[tuple[int, int, bool]] = []  # each allocation: when, bytes, whether it is a result
     ended: dict[int, int] = {}
     held: dict[str, int] = {}  # name -> the allocation that it names now
@@ -116,6 +117,9 @@ def peak_of(text: str, function: str) -> Peak:
                 ended[held[name]] = length
         new = {name: held[of] for name, of in _renamed(body, line) if of in held}
         held.update(new)
+    if found := _GIVEN.search(stated):
+        ended[len(made)] = length
+        made.append((0, int(found[1]), False))
     return _fullest(made, ended, length + 1)
 
 
@@ -159,14 +163,15 @@ def _unknown(function: str, line: str) -> NetcError:
     return NetcError(f"the memory of {function} is not known before it runs: {line.strip()[:80]}")
 
 
-def _body(text: str, function: str) -> list[str]:
+def _body(text: str, function: str) -> tuple[str, list[str]]:
+    """The line that says what the function takes and gives, and the lines of its body."""
     lines = text.splitlines()
     begin = next((i for i, line in enumerate(lines) if "util.func" in line and f"@{function}(" in line), None)
     if begin is None:
         raise NetcError(f"the compiler's program has no function {function}; is it another version of IREE?")
     indent = len(lines[begin]) - len(lines[begin].lstrip())
     end = next(i for i in range(begin + 1, len(lines)) if lines[i].startswith(" " * indent + "}"))
-    return lines[begin + 1 : end]
+    return lines[begin], lines[begin + 1 : end]
 
 
 def _fullest(made: Sequence[tuple[int, int, bool]], ended: dict[int, int], length: int) -> Peak:

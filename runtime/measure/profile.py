@@ -29,7 +29,7 @@ from netc.codegen.rewrite.form_overrides import NO_OVERRIDES, FormOverrides
 from netc.netspec import child
 from netc.netspec.errors import NetcError, UserError
 from netc.runtime.backends import check_device
-from netc.runtime.backends.iree import MALLOPT, WORKER_STACK, has_large_state
+from netc.runtime.backends.iree import MALLOPT, WORKER_STACK, has_large_state, scratch_of
 from netc.runtime.backends.protocol import Array
 from netc.runtime.cache.store import Cache
 from netc.runtime.compile import COMPILER, RUNTIME, compile_cached, version_of
@@ -179,6 +179,7 @@ def _run(
         path = folder / f"{number}.npy"
         np.save(path, array)
         flags.append(f"--input=@{path}")
+    flags += [f"--input=&{size}xi8" for name, size in scratch_of(artefact).items() if name == "train_step"]
     (folder / "inputs").write_text("\n".join(flags), encoding="utf-8")
     recorded = folder / "recorded"
     command = (

@@ -375,7 +375,7 @@ def test_the_pipeline_is_what_it_says():
     own = ["hold_cotangents", "add_rows_in_place", "cut_long_products", "part_turned_products"]
     on_cpu = [*common[:6], *own, *common[6:], "part_joined_sums", "part_lookups", "part_single_rows"]
     on_cpu.append("part_batched_rows")
-    last = ["part_joint_barriers", "share_draws", "update_in_place"]
+    last = ["part_joint_barriers", "share_draws", "update_in_place", "give_scratch"]
     assert names == {
         "cpu": ["buckets", *fences, *on_cpu, *last],
         "gpu": ["buckets", *fences, *common, "part_repeated_sums", "part_narrow_copies", "part_joint_barriers"],
