@@ -29,9 +29,13 @@ def balance(
     prepared = prepare(build_choices(config.net, config.recipe, batch), session.prepared.target, cache)
     loaded, tensors = load(prepared.source, prepared.target), session.fetch()
     held = [loaded.put(np.asarray(tensors[slot.name], np.float32)) for slot in prepared.program.state]
-    total, count = np.float64(0.0), 0.0
+    total: np.ndarray | None = None
+    count = 0.0
     for b in prefetch(eval_batches(test, batch=batch, normalise=normalise)):
         each = loaded.get(loaded.call("choices", [*held, loaded.put(b.x)])[0])
-        total, count = total + b.weight.astype(np.float64) @ each, count + float(b.weight.sum())
+        added = b.weight.astype(np.float64) @ each
+        total, count = added if total is None else total + added, count + float(b.weight.sum())
+    if total is None:
+        return {}
     shares = total / count
     return dict(zip(METRICS, (float(shares.max()), float(shares.min())), strict=True))
