@@ -161,7 +161,7 @@ def measured(name: str, target: str, tokens: int, rounds: int) -> Row:
                     clocks[who].append(clock)
     same = next((i for i, of in enumerate(zip(*wrote.values(), strict=True)) if len({*of}) > 1), count)
     first = {who: 1e3 * statistics.median(c[0] for c in own) for who, own in clocks.items()}
-    each = {who: 1e3 * statistics.median(t for c in own for t in c[1:]) for who, own in clocks.items()}
+    each = {who: 1e3 * statistics.median(statistics.mean(c[1:]) for c in own) for who, own in clocks.items()}
     first, each = ({"netc": t.pop("netc"), "torch": min(t.values())} for t in (first, each))
     return Row(name, first, each, same, count)
 
@@ -171,7 +171,7 @@ def table(rows: list[Row], target: str) -> str:
     lines = [
         "# Writing, token by token", "",
         f"Greedy, batch 1, from a prompt of half the context, on `{target}` and in PyTorch {torch.__version__} with a "
-        "cache of keys and values, in turns; medians in milliseconds. netc has 2 threads, a small net "
+        "cache of keys and values, in turns; milliseconds, medians of the rounds (each: a round's mean). netc has 2 threads, a small net "
         "one, PyTorch the faster of 1 and 2. `same`: how many of the tokens are the same in all. Printed by "
         "`python scripts/bench_decode.py --write`.", "",
         "| net | tokens | same | first: netc | torch | ratio | each: netc | torch | ratio | tokens/s |",

@@ -46,8 +46,8 @@ def load_column(path: Path, name: str, options: Mapping[str, str], reading: Read
             known = [f.name for f in parquet().read_schema(file) if str(f.type) in ("string", "large_string")]
         if column not in known:
             raise DataError(
-                f"{file}: `text` wants one of its columns of text ({', '.join(known) or 'it has none'}), got {column!r}; "
-                "name such a one"
+                f"{file}: `text` wants one of its columns of text ({', '.join(known) or 'it has none'}), got "
+                f"{column!r}; name such a one"
             )
     held = [file for file in files if part_of_name(file)]
     train = [file for file in files if file not in held]

@@ -17,7 +17,7 @@ def test_a_column_is_a_text(tmp_path):
     write(tmp_path / "x.parquet", ["to be\r\n", None, "or not"] * 20)
     found = load(f"parquet:{tmp_path / 'x.parquet'},text=story", cache_dir=tmp_path)
     assert found.tokenizer.decode([*found.train.labels, *found.test.labels]) == "to be\nor not" * 20
-    with pytest.raises(DataError, match="`text` wants one of its columns of text .story., got 'n'; name"):
+    with pytest.raises(DataError, match=r"`text` wants one of its columns of text \(story\), got 'n'; name"):
         load(f"parquet:{tmp_path / 'x.parquet'},text=n", cache_dir=tmp_path)
 
 
