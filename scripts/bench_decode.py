@@ -171,8 +171,9 @@ def table(rows: list[Row], target: str) -> str:
     lines = [
         "# Writing, token by token", "",
         f"Greedy, batch 1, from a prompt of half the context, on `{target}` and in PyTorch {torch.__version__} with a "
-        "cache of keys and values, in turns; milliseconds, medians of the rounds (each: a round's mean). netc has 2 threads, a small net "
-        "one, PyTorch the faster of 1 and 2. `same`: how many of the tokens are the same in all. Printed by "
+        "cache of keys and values, in turns; milliseconds, medians of the rounds (each: a round's mean). netc has 2 "
+        "threads, a small net one, PyTorch the faster of 1 and 2. `same`: how many of the tokens are the same in all. "
+        "Printed by "
         "`python scripts/bench_decode.py --write`.", "",
         "| net | tokens | same | first: netc | torch | ratio | each: netc | torch | ratio | tokens/s |",
         "|---|---|---|---|---|---|---|---|---|---|",
