@@ -36,8 +36,14 @@ class Axis:
         self.name = ""
 
     def root(self) -> Axis:
-        """What stands for the class."""
-        return self if self.parent is None else self.parent.root()
+        """What stands for the class; the way to it is one step from then on."""
+        top = self
+        while top.parent is not None:
+            top = top.parent
+        at = self
+        while at.parent is not None:
+            at.parent, at = top, at.parent
+        return top
 
     def leaves(self) -> tuple[Axis, ...]:
         """The factors that are no product, outermost first; none for a size of 1."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from netc.codegen.ir import Op
 from netc.proofs.axes import UnreadError
-from netc.proofs.exported import TYPES, Exported, Field, Indices, Meaning, bound
+from netc.proofs.exported import TYPES, Exported, Field, Indices, Meaning, bound, one_index
 from netc.proofs.terms import MINUS, Term, add, mul, sums
 
 
@@ -63,10 +63,9 @@ def convert(e: Exported, op: Op, at: Indices) -> Term:
 
 def iota(e: Exported, op: Op, at: Indices) -> Term:
     """The index along an axis."""
-    along: tuple[Term, ...] = at[op.attr("dim")]
-    if len(along) != 1 or TYPES[op.result.type.dtype] != "N":
-        raise UnreadError(op.loc, f"iota along an axis that is split, or of {op.result.type.dtype}")
-    return along[0]
+    if TYPES[op.result.type.dtype] != "N":
+        raise UnreadError(op.loc, f"iota of {op.result.type.dtype}")
+    return one_index(e, op.result, op.attr("dim"), at[op.attr("dim")])
 
 
 def compare(e: Exported, op: Op, at: Indices) -> Term:

@@ -35,6 +35,8 @@ def export(
             raise UnreadError(op.loc, op.kind)
     of = dict(zip(function.names, function.params, strict=True))
     same = [*equal, *((of[name], grad) for name, grad in zip(trained, function.results[1:], strict=False))]
+    again = computed_again(ops)
+    same += [(first, value) for value, first in again.items()]
     found = Exported(function, Axes(function, ops, same, free), layers, named=named or {}, exact=free is not None)
     used = {v for op in ops for v in op.operands} | set(function.results)
     for name, value in zip(function.names, function.params, strict=True):
@@ -51,7 +53,10 @@ def export(
         name = f"v{len(found.definitions)}"
         split = found.axes.names(op.result)
         indices: Indices = [tuple(("i", fresh()) for _ in axis) for axis in split]
-        body = (_given if given(op) else MEANINGS[op.kind])(found, op, indices)
+        if op.result in again:
+            body = found.at(again[op.result], indices)
+        else:
+            body = (_given if given(op) else MEANINGS[op.kind])(found, op, indices)
         found.names[op.result] = name
         flat = tuple(i[1] for axis in indices for i in axis)
         sizes = tuple(n for axis in split for n in axis)
@@ -75,6 +80,23 @@ def given(op: Op) -> bool:
     of_integers = op.kind == "convert" and "i32" in types
     counted = op.kind == "iota" and op.result.type.dtype != "i32"
     return not types <= TYPES.keys() or integers or of_integers or counted
+
+
+def computed_again(ops: Sequence[Op]) -> dict[Value, Value]:
+    """Of each value that is taken as given, and that was computed before by the same operations, that one.
+
+    A pullback draws a mask again from the same key, so as not to keep it.
+    """
+    known: dict[Value, object] = {}
+    first: dict[object, Value] = {}
+    again = {}
+    for op in ops:
+        how = (op.kind, op.attrs, tuple(known.get(v, v) for v in op.operands))
+        one = first.setdefault(how, op.result)
+        known[op.result] = one
+        if one is not op.result and given(op) and op.result.type.dtype in TYPES:
+            again[op.result] = one
+    return again
 
 
 def _given(e: Exported, op: Op, at: Indices) -> Term:

@@ -86,6 +86,16 @@ class Exported:
         """A value at indices, given for each of its axes."""
         return ("ref", self.names[value], tuple(i for axis in indices for i in axis))
 
+    def dropped(self, d: Definition) -> set[str]:
+        """Of d's layer what comes after d in the forward pass and is dropped out: a choice, and what it chooses."""
+        order = [*self.definitions]
+        after = (self.definitions[name] for name in order[order.index(d.name) + 1 :])
+        choices = [c for c in after if c.layer == d.layer and c.kind == "select" and not c.backward]
+        read = {self.names.get(v, "") for c in choices for v in c.op.operands}
+        return {c.name for c in choices} | {
+            n for n in read if n in self.definitions and self.definitions[n].kind == "mul"
+        }
+
     def place(self, op: Op) -> str:
         """Where literals of one value are one number: a layer, or a whole text that netc did not write."""
         return op.loc.removesuffix(" (vjp)") if self.layers is None else "the text"

@@ -183,7 +183,7 @@ def gradient_function(program: Program) -> tuple[Function, tuple[str, ...]]:
         raise UserError(f"prove wants a step without {wanted}, got {', '.join(others)}; leave it out")
     step = program.module.function("train_step")
     maker = ModuleEmitter(program.net, program.recipe, program.batch, program.state)
-    b = Builder("gradients")
+    b = Builder(step.name)
     given = dict(
         zip(step.names, (b.parameter(n, v.type) for n, v in zip(step.names, step.params, strict=True)), strict=True)
     )

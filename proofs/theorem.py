@@ -204,7 +204,10 @@ class _Prover:
         simple, q = self.tidier.of(poly)
         if simple and d.kind == "reduce_max":  # what the cotangents of its layer say is needed
             within = self._within(d, d.layer)
-            opener = self._opener(lambda c: within(c) or (c.kind == "dot" and not c.backward and c.layer == d.layer))
+            dropped = self.exported.dropped(d)
+            opener = self._opener(
+                lambda c: within(c) or c.name in dropped or (c.kind == "dot" and not c.backward and c.layer == d.layer)
+            )
             opened, r = opener.of(replaced(term_of(simple), {}))
             simple, t = self.tidier.of(opened)
             q = chain(q, r, t)

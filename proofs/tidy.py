@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from itertools import combinations
 
 from netc.proofs.assumed import Assumptions
 from netc.proofs.corners import Corners
@@ -306,7 +307,12 @@ class Tidier:
 
     def _share(self, m: Monomial, place: int, lengths: list[int]) -> tuple[Polynomial, Proof] | None:
         name = m.factors[place][1]
-        chosen = lengths if math.prod(self.lengths[m.factors[i][2]] for i in lengths) == self.shares[name] else None
+        each = {m.factors[i][2]: i for i in reversed(lengths)}  # a size that is there twice may be in two shares
+        some = (c for count in range(len(each), 0, -1) for c in combinations(each.values(), count))
+        whole = self.shares[name]
+        chosen = next(
+            (c for c in (lengths, *some) if math.prod(self.lengths[m.factors[i][2]] for i in c) == whole), None
+        )
         if chosen is None:
             return None
         chosen = sorted(chosen, key=lambda i: m.factors[i][2])

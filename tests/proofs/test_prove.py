@@ -16,7 +16,18 @@ from netc.codegen.ir import Function
 from netc.codegen.program import build
 from netc.netspec.check import check
 from netc.netspec.errors import NetcError, UserError
-from netc.netspec.layers import Activation, AvgPool, Chain, Dense, Dropout, SelectiveScan, SelfAttention
+from netc.netspec.find import find
+from netc.netspec.layers import (
+    Activation,
+    AvgPool,
+    BatchNorm,
+    Chain,
+    Dense,
+    Dropout,
+    GlobalAvgPool,
+    SelectiveScan,
+    SelfAttention,
+)
 from netc.netspec.loss import BinaryCrossEntropy, CrossEntropy, Huber, MeanSquaredError, OneVersusRest
 from netc.netspec.recipe import Recipe
 from netc.netspec.spec import NetSpec
@@ -24,6 +35,7 @@ from netc.netspec.types import TensorType
 from netc.proofs import lean
 from netc.proofs.axes import UnreadError
 from netc.proofs.blame import NotProvenError, refused
+from netc.proofs.export import computed_again
 from netc.proofs.file import grouped
 from netc.proofs.layer import layer_function
 from netc.proofs.prove import checked, gradient_function, prove, prove_layer, prove_loss
@@ -230,6 +242,40 @@ def test_a_wrong_way_back_through_a_scan_is_named(fault):
 def test_one_layer_is_proven_for_any_cotangent(layer):
     found = prove_layer(layer, TensorType((3, 2, 2)), 3)
     assert found.gradients == ("x",) and "(A.mul (P.dy" in found.text
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize(
+    "options",
+    [{"dropout": 0.5}, {"groups": 5}, {"groups": 1}, {"kv_heads": 2, "rope": True}, {"qk_norm": True}],
+    ids=str,
+)
+def test_attention_is_proven_with_its_options(options, causal):
+    """A mask that the pullback draws again from the same key; places along an axis of one; heads that share keys."""
+    width = 32 if "kv_heads" in options else 48
+    found = prove_layer(SelfAttention(4, causal=causal, **options), TensorType((5, width)), 3)
+    assert found.gradients[0] == "x"
+
+
+def test_a_mask_is_drawn_again_only_from_the_same_numbers():
+    function, _ = layer_function(SelfAttention(2, dropout=0.5), TensorType((5, 12)), 3)
+    (again,) = computed_again(function.ops).items()
+    first, second = (op for op in function.ops if op.result in again)
+    changed = replace(second, attrs=(("direction", "GT" if second.attr("direction") != "GT" else "LT"),))
+    other = [changed if op is second else op for op in function.ops]
+    assert {first.result, second.result} == {*again} and not computed_again(other)
+
+
+def test_a_norm_before_an_average_is_proven():
+    """Its gradient has the sizes of the image twice: of the norm's mean and of the pool's."""
+    layers = (BatchNorm(name="norm"), GlobalAvgPool(), Dense(3, name="head"))
+    assert len(prove(program(NetSpec("averaged", (4, 4, 2), layers))).gradients) == 4
+
+
+def test_a_step_that_gives_more_than_its_loss_is_proven():
+    """The shares of a mixture's experts, which the step gives for its log."""
+    function, trained = gradient_function(build(check(find("tiny-moe")), Recipe(), 3))
+    assert len(function.results) == len(trained) + 1 == 31
 
 
 def test_what_is_assumed_of_a_mask_is_of_its_own_values():
