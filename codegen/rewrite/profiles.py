@@ -24,6 +24,7 @@ from netc.codegen.rewrite.reductions import split_reductions
 from netc.codegen.rewrite.select_forms import select_forms
 from netc.codegen.rewrite.xla.entries import entry_modules
 from netc.codegen.rewrite.xla.fences import KEPT
+from netc.codegen.rewrite.xla.held_masks import hold_masks
 
 Pass = Callable[[Module], Module]
 Passes = tuple[tuple[str, Pass], ...]
@@ -87,7 +88,12 @@ PROFILES: dict[ProfileName, LoweringProfile] = {
         (("share_draws", share_draws), ("update_in_place", update_in_place), ("give_scratch", give_scratch)),
     ),
     "gpu": _for_iree("gpu"),
-    "xla": LoweringProfile("xla", _measured("xla"), tuple((f.name, f.change) for f in KEPT), parts=entry_modules),
+    "xla": LoweringProfile(
+        "xla",
+        _measured("xla", (("hold_masks", hold_masks),)),
+        tuple((f.name, f.change) for f in KEPT),
+        parts=entry_modules,
+    ),
     "plain": LoweringProfile(
         "stablehlo", lambda overrides: (("plain_forms", plain_forms),), last=(("erf_functions", erf_functions),)
     ),
