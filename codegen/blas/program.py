@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
+from math import ceil
 
 from netc.codegen.blas import ROUTINES
 from netc.codegen.blas.table import OPTIONS, Letters, Routine, Sizes
@@ -64,7 +65,7 @@ def check_sizes(routine: Routine, given: Sizes) -> Sizes:
 
 
 def check_letters(routine: Routine, given: Letters) -> Letters:
-    """A letter for each option of the routine; raises UserError for one that it has not, and for a letter of none."""
+    """A letter for each option of the routine; raises UserError for an option or a letter that it does not have."""
     for option, letter in given.items():
         if option not in routine.options:
             has = ", ".join(f"`{name}`" for name in routine.options) or "no options"
@@ -78,15 +79,15 @@ def check_letters(routine: Routine, given: Letters) -> Letters:
 def check_room(
     routine: Routine, sizes: Sizes, letters: Letters, dtype: DType, most: int = MOST_BYTES, what: str = ""
 ) -> None:
-    """Raises UserError where the operands hold more than `most` bytes; `what` is that which wants no more."""
+    """Raises UserError where the operands hold more than `most` bytes; `what` is what has that limit."""
     held = sum(t.bytes for t in routine.types(sizes, letters, dtype))
     if held > most:
         said = ", ".join(f"`{letter}={n}`" for letter, n in sizes.items())
         name = f"{what} of {routine.name}" if what else routine.name
-        unit, of = ("GB", 1e9) if most >= 1e9 else ("MB", 1e6)
+        unit, size = ("GiB", 1 << 30) if most >= 1 << 30 else ("MiB", 1 << 20)
+        got = ceil(100 * held / size) / 100  # rounded up, so that it is never what is allowed
         raise UserError(
-            f"{name} wants operands of at most {most / of:,.0f} {unit}, got {held / of:,.0f} {unit} by {said}; "
-            "give smaller sizes"
+            f"{name} wants operands of at most {most // size:,} {unit}, got {got:,} {unit} by {said}; give smaller sizes"
         )
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 SMALL = {"m": 3, "n": 5, "k": 4}
-NO_COMPLEX = "float32 and float64; none of complex numbers, which the IR has not"
+NO_COMPLEX = "float32 and float64; the IR has no complex numbers"
 
 
 def routine_options(command: Command) -> Command:

@@ -59,7 +59,7 @@ def test_a_routine_is_text_for_a_target(netc, place):
         (("certify", "gemm", "--target", "c"), "certify reads StableHLO"),
         (("certify", "-m", "3"), "-m applies to one routine, got none"),
         (("certify", "axpy", "-m", "3"), "axpy has no size -m"),
-        (("certify", *GEMM, "-m", "20000", "-n", "20000"), "certificate of gemm wants operands of at most 17 MB, got"),
+        (("certify", *GEMM, "-m", "20000", "-n", "20000"), "certificate of gemm wants operands of at most 16 MiB, got"),
     ],
 )
 def test_a_mistake_is_a_sentence(netc, words, sentence):
@@ -72,7 +72,7 @@ def test_sizes_that_no_machine_holds_are_a_sentence(netc, routine):
     sizes = [word for letter in routine.sizes for word in (f"-{letter}", "2000000000")]
     code, out, err = netc("blas", "emit", routine.name, *sizes, "--target", "cpu")
     assert code == 2 and out == "" and err.count("\n") == 1, err
-    assert f"{routine.name} wants operands of at most 1,100 GB, got " in err and f"by -{routine.sizes[0]} 2000" in err
+    assert f"{routine.name} wants operands of at most 1,024 GiB, got " in err and f"by -{routine.sizes[0]} 2000" in err
 
 
 @pytest.mark.parametrize("routine", ["trmm", "symm", "trsm"])
