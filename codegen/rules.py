@@ -175,8 +175,8 @@ def emit(b: Builder, layer: Layer, scope: Scope, x: Value) -> Emitted:
             f"({scope.prefix.rstrip('.') or layer.kind}), which needs all of it; give a causal language model"
         )
     if found is None:
-        do = INSTEAD.get(type(layer), f"write one under @rule({type(layer).__name__}), or use a net without it")
-        raise UserError(f"{layer.kind} has no emission yet, it can only be shown and counted; {do}")
+        do = INSTEAD.get(type(layer), f"write its rule under @rule({type(layer).__name__}), or use a net without it")
+        raise UserError(f"{layer.kind} cannot be emitted yet, only shown and counted; {do}")
     if scope.begins is not None and type(layer) not in APART:
         raise UserError(
             f"`document_mask` wants a net that mixes tokens by causal attention alone, got {layer.kind} "

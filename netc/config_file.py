@@ -226,7 +226,7 @@ def _refuse(key: str, where: str, tables: Collection[str] = ()) -> None:
     if name in known:
         return
     if name in ONLY_THERE:
-        raise UserError(f"{where}: {key} belongs to a command or a call, not to what is trained; take it out")
+        raise UserError(f"{where}: {key} belongs to a command or a call, not to what is trained; remove it")
     near = nearest(name, known)
     hint = f"did you mean {' or '.join(near)}?" if near else "`netc train --help` lists the words"
     raise UserError(f"{where}: there is no {key}; {hint}")

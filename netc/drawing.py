@@ -128,5 +128,5 @@ def _label(given: str, names: Sequence[str], count: int) -> int:
 def grid_sizes(text: str) -> tuple[int, int]:
     """Rows and columns of `8x8`; raises UserError."""
     if not (match := GRID.fullmatch(text.strip().lower())):
-        raise UserError(f"`grid` wants rows and columns as in 8x8, got {text!r}; write it so")
+        raise UserError(f"`grid` wants rows and columns as in 8x8, got {text!r}; write it like that")
     return int(match[1]), int(match[2])

@@ -56,7 +56,7 @@ def explain(
     if out.exists() and not out.is_dir():
         raise UserError(f"`out` wants a folder, got the file {out}; name another")
     if not source.pixels.mean:
-        raise UserError(f"explain wants a run that was trained on images, got {run.folder}; it takes other arrays")
+        raise UserError(f"explain wants a run that was trained on images, got {run.folder}; choose one of those")
     names = classes_of(source.saved)
     index = None if of is None else _index(of, names, net.out.shape[-1])
     where = parse_target(target or run.config.target)
@@ -125,4 +125,4 @@ def _part(given: str | float) -> float:
     try:
         return float(Fraction(given)) if isinstance(given, str) else float(given)
     except (ValueError, ZeroDivisionError) as error:
-        raise UserError(f"`radius` wants a number such as 0.03 or 8/255, got {given!r}; write it so") from error
+        raise UserError(f"`radius` wants a number such as 0.03 or 8/255, got {given!r}; write it like that") from error

@@ -42,7 +42,7 @@ class Source:
         """
         saved, chosen = checkpoint_of(folder, checkpoint), weights_word(config.recipe, weights)
         if saved.meta.get("spec_sha256") != config.net.digest:
-            raise UserError(f"{folder / checkpoint} belongs to another spec than run.json; give the run it was made by")
+            raise UserError(f"{folder / checkpoint} belongs to another spec than run.json; give the run that made it")
         return cls(config, saved, chosen_weights(saved.tensors, chosen))
 
     @property
@@ -119,7 +119,7 @@ def _refuse_documents(source: Source, word: str) -> None:
     """Raise UserError for a run whose net is another one than its layers alone say."""
     if source.config.recipe.documents.document_mask:
         raise UserError(
-            f"`{word}` wants a run without `document_mask`, got one: the file would let documents know of each other; "
+            f"`{word}` wants a run without `document_mask`, got one: the file would let documents see each other; "
             "export its weights instead"
         )
 
@@ -130,11 +130,13 @@ def _file(given: Path | str, word: str, digest: str) -> Path:
     if path.is_dir():
         raise UserError(f"`{word}` wants a file, got the folder {path}; name a {ending} file in it")
     if path.suffix != ending:
-        raise UserError(f"`{word}` wants a name that ends in {ending}, got {path}; other programs go by the ending")
+        raise UserError(f"`{word}` wants a name that ends in {ending}, got {path}; other programs rely on the ending")
     if not path.parent.is_dir():
-        raise UserError(f"`{word}` wants a file in a folder that there is, got {path}; make {path.parent} first")
+        raise UserError(f"`{word}` wants a file in an existing folder, got {path}; make {path.parent} first")
     if path.exists() and not _is_of(path, digest):
-        raise UserError(f"`{word}` wants a new file, or one of the same net to write anew, got {path}; name another")
+        raise UserError(
+            f"`{word}` wants a new file, or one that holds the same net and may be replaced, got {path}; name another"
+        )
     return path
 
 
@@ -149,7 +151,7 @@ def exported(
 ) -> tuple[Exported, ...]:
     """Write the files, by their kind: safetensors, onnx, vmfb. All are ready before the first is written."""
     if not 1 <= batch < 1 << 24:
-        raise UserError(f"`batch` wants a positive integer below 2^24, got {batch}; give such a one")
+        raise UserError(f"`batch` wants a positive integer below 2^24, got {batch}; choose one in that range")
     if names is not None and files.get("safetensors") is None:
         raise UserError("`names` belongs to `safetensors`, got no `safetensors`; other files have names of their own")
     makers: dict[str, Callable[[Path], Write]] = {

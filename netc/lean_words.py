@@ -60,7 +60,8 @@ def stated(
     epochs = given.get("epochs")
     if epochs is not None and taken.get("warmup", 0) > epochs:
         raise UserError(
-            f"{found.name} has warmupEpochs := {taken['warmup']:g}, which wants no fewer epochs, got `epochs={epochs}`"
+            f"{found.name} has warmupEpochs := {taken['warmup']:g}, which needs at least as many epochs, got "
+            f"`epochs={epochs}`"
             "; give `warmup` too"
         )
     return Stated(found.name, taken, tuple(n for n in known if n not in taken), read.notes)

@@ -130,7 +130,7 @@ def recipe_from(words: dict[str, Any]) -> Recipe:
     if words:
         raise UserError(f"`recipe` says how to train, got also {', '.join(f'`{n}`' for n in words)}; leave one out")
     if not isinstance(recipe, Recipe):
-        raise UserError(f"`recipe` wants a Recipe, got {type(recipe).__name__}; its fields may be given by themselves")
+        raise UserError(f"`recipe` wants a Recipe, got {type(recipe).__name__}; or give its fields directly")
     return _with_teacher(recipe.check())
 
 
@@ -179,7 +179,7 @@ def spec_of(net: NetSpec | CheckedNet | str, sizes: Mapping[str, int | None] = N
     if isinstance(net, str):
         return find(net, sizes)
     if not isinstance(net, NetSpec | CheckedNet):
-        raise UserError(f"a net wants to be a NetSpec, a name, or a file, got {net!r}; see netc.load")
+        raise UserError(f"a net must be a NetSpec, a name, or a file, got {net!r}; see netc.load")
     spec = net.spec if isinstance(net, CheckedNet) else net
     refuse_sizes(sizes, spec.name)
     return spec
@@ -192,7 +192,8 @@ def shape_of(given: Shape | str) -> Shape:
     lowered = str(given).strip().lower().replace("×", "x")
     if not isinstance(given, str) or not _SHAPE.fullmatch(lowered):
         raise UserError(
-            f"`input` wants positive sizes as in 224x224x3 (height, width, channels) or 784, got {given!r}; write it so"
+            f"`input` wants positive sizes as in 224x224x3 (height, width, channels) or 784, got {given!r}; write it "
+            "like that"
         )
     return tuple(map(int, lowered.split("x")))
 

@@ -112,14 +112,14 @@ def _request(merged: Merged, on_stated: Callable[[Stated], None] | None) -> Trai
     recipe = recipe_from({name: value for name, value in words.items() if name not in options_of(Feeding)})
     for name, least in LEAST.items():
         if own.get(name) is not None and own[name] < least:
-            raise UserError(f"`{name}` wants an integer of at least {least}, got {own[name]}; give such a one")
+            raise UserError(f"`{name}` wants an integer of at least {least}, got {own[name]}; give a larger one")
     if own.get("input") is not None:
         own["input"] = shape_of(own["input"])
     for name in ("data_dir", "out", "init"):
         if own.get(name) is not None:
             own[name] = Path(own[name])
     if own.get("pretrained") and own.get("init") is not None:
-        raise UserError("`pretrained` and `init` both say which weights to begin with; leave one of them out")
+        raise UserError("`pretrained` and `init` both say which weights to start from; leave one of them out")
     if own.get("new_head") and own.get("init") is None and not own.get("pretrained"):
         raise UserError("`new_head` belongs to `init`, got no `init`; without it every layer is initialised at random")
     return TrainRequest(
@@ -188,10 +188,10 @@ def _refuse_unused(request: TrainRequest, config: RunConfig, data: Dataset) -> N
     if training.min_delta and not training.patience and not training.schedule.by_evaluation:
         raise UserError("`min_delta` belongs to `patience` or `decay=plateau`, got neither; give one, or leave it out")
     if request.log_every is not None and request.log is None:
-        raise UserError("`log_every` belongs to `log`, got no `log`; name one, as `log=csv`, or leave it out")
+        raise UserError("`log_every` belongs to `log`, got no `log`; name one, such as `log=csv`, or leave it out")
     if config.feeding.shuffle_buffer != Feeding().shuffle_buffer and blocks_of(data.train) is None:
         raise UserError(
-            f"`shuffle_buffer` wants data that is read in stretches, as Parquet is, and {data.name} is shuffled as a "
+            f"`shuffle_buffer` wants data that is read in chunks, as Parquet is, and {data.name} is shuffled as a "
             "whole; leave it out"
         )
 

@@ -51,7 +51,8 @@ def resumed(folder: Path, words: Mapping[str, Any], *, same_bits: bool = True) -
     if words.get("target") is not None and (word := parse_target(words["target"]).word) != config.target:
         if same_bits:
             raise UserError(
-                f"{folder} was started on {config.target}, got `target={word}`, which computes other bits; leave it "
+                f"{folder} was started on {config.target}, got `target={word}`, which computes different bits; leave "
+                "it "
                 "out, or give `same_bits=False` too"
             )
         config = on_target(config, word)
@@ -59,8 +60,8 @@ def resumed(folder: Path, words: Mapping[str, Any], *, same_bits: bool = True) -
     if spread != config and same_bits:
         got = ", ".join(f"`{name}={words[name]}`" for name in DEVICES if words.get(name) is not None)
         raise UserError(
-            f"{folder} was started on {config.sharding or f'{config.devices} devices'}, got {got}, whose sums round in "
-            "another way; leave it out, or give `same_bits=False` too"
+            f"{folder} was started on {config.sharding or f'{config.devices} devices'}, got {got}, whose sums round "
+            "differently; leave it out, or give `same_bits=False` too"
         )
     return writable(spread)
 
@@ -125,8 +126,8 @@ def refuse_other_data(config: RunConfig, data: Dataset, folder: Path) -> None:
     """Raise UserError for data that a run cannot go on with: another training part, or a generator."""
     if isinstance(data.train, Batches) and data.train.once:
         raise UserError(
-            f"{folder} was trained on batches from a generator, which cannot be read again; give such batches by a "
-            "function of the epoch, and start a new run"
+            f"{folder} was trained on batches from a generator, which cannot be read again; start a new run with "
+            "a function of the epoch in its place"
         )
     if config.train_sha256 in ("", data.train_digest):
         return

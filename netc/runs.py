@@ -146,7 +146,7 @@ class Run:
         name, config = data or self.config.data, self.config
         if not name:
             raise UserError(
-                f"{self.folder} was imported and has no data of its own; say which by `data`, as imagefolder:PATH"
+                f"{self.folder} was imported and has no data of its own; name some by `data`, such as imagefolder:PATH"
             )
         if data is None:
             return self.data or data_for(config, name, data_dir, folder=self.folder)
@@ -174,8 +174,8 @@ class Run:
         number of them. Raises UserError for arrays of the other kind, and DataError.
         """
         if self.config.recipe.generation.process:
-            raise UserError(f"predict wants a run that says something of `x`, got {self.config.net.spec.name}, which "
-                            "draws; use `draw`")  # fmt: skip
+            raise UserError(f"predict wants a run that predicts something from `x`, got {self.config.net.spec.name}, "
+                            "which generates; use `draw`")  # fmt: skip
         nothing = np.zeros(len(x), np.int32)
         own = Dataset.from_arrays(x, nothing, x[:1], nothing[:1], classes=("",))
         data = sized(own, self.config.net, self.config.preprocess)

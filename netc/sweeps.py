@@ -105,7 +105,7 @@ def read_sweep(path: Path) -> Sweep:
     if (count is not None and (type(count) is not int or count < 1)) or (search is not None and count is None):
         raise UserError(f"{path}: [search] wants trials, a positive integer, got {count!r}; write trials = 20 above it")
     if grid is not None and count is not None:
-        raise UserError(f"{path}: trials belongs to [search], got it with [grid], which has as many as it says")
+        raise UserError(f"{path}: trials belongs to [search], got it with [grid], which sets their number; remove it")
     return Sweep(
         base,
         {} if grid is None else _grid(grid, path),
@@ -211,7 +211,7 @@ def refuse_others(path: Path, base: Words, kept: Words) -> None:
     names = [name for name in {**kept, **now} if kept.get(name) != now.get(name)]
     if names:
         said = ", ".join(f"{name} ({_said(kept, name)} there, {_said(now, name)} here)" for name in names)
-        raise UserError(f"{path} has results that were reached with other words: {said}; name another folder by `out`")
+        raise UserError(f"{path} has results of other options: {said}; name another folder by `out`")
 
 
 def _said(words: Words, name: str) -> str:

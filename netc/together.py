@@ -40,8 +40,8 @@ class Shared:
                 "such a mesh"
             )
         if left:
-            raise UserError(f"`devices` wants a multiple of the {processes} processes, got {self.stated}; give such a "
-                            "number")  # fmt: skip
+            raise UserError(f"`devices` wants a multiple of the {processes} processes, got {self.stated}; choose "
+                            "a multiple")  # fmt: skip
         return own
 
     def words(self, processes: int) -> dict[str, Any]:

@@ -81,7 +81,7 @@ def sized(
         give = "sequences want `data=rings` or `data=arrays:FILE`" if shape[1:] else "a table wants `data=csv:FILE`"
         raise UserError(f"{data.name} holds {holds}, and {net.spec.name} of input {list(shape)} takes none: {give}")
     if len(shape) != 3 or shape[2] not in (1, 3):
-        raise UserError(f"train wants a net for images [H, W, 1 or 3], got input {list(shape)}; give such an `input`")
+        raise UserError(f"train wants a net for images [H, W, 1 or 3], got input {list(shape)}; change `input`")
     height, width, _ = at_train_size(net, train_size).spec.input
     found = resized(data, (shape[0], shape[1], shape[2]), fit_of(preprocess), (height, width, shape[2]))
     return skipping(found) if preprocess.skips else found

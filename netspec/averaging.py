@@ -41,12 +41,12 @@ class Averaging:
         if not (0 <= self.ema < 1) or (self.ema and not math.isfinite(1 / (1 - self.ema))):
             yield f"`ema` wants a decay in [0, 1), where 0 turns it off, got {self.ema}"
         if self.ema_warmup and not self.ema:
-            yield "`ema_warmup` belongs to `ema`, got it without; give `ema=0.9999`, or leave it out"
+            yield "`ema_warmup` belongs to `ema`, got no `ema`; give `ema=0.9999`, or leave it out"
         for name, least in (("swa_start", 0), ("swa_every", 1)):
             value = getattr(self, name)
             if type(value) is not int or not least <= value < 1 << 31:
                 yield f"`{name}` wants a number of steps of at least {least}, got {value!r}"
         if self.swa_every != 1 and not self.swa_start:
-            yield "`swa_every` belongs to `swa_start`, got it without; give `swa_start`, or leave it out"
+            yield "`swa_every` belongs to `swa_start`, got no `swa_start`; give `swa_start`, or leave it out"
         if self.ema and self.swa_start:
             yield "weights are averaged in one way, got `ema` and `swa_start`; leave one out"

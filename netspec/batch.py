@@ -26,7 +26,8 @@ class BatchRange:
         """The count; raises UserError where it is outside."""
         if not self.least <= count <= self.most:
             raise UserError(
-                f"`{name}` wants {self.least} to {self.most} examples at once, got {count}; give so many, or compile "
+                f"`{name}` wants {self.least} to {self.most} examples at once, got {count}; give a number in that "
+                "range, or compile "
                 f"with `batch={DYNAMIC}`"
             )
         return count

@@ -148,7 +148,7 @@ def _input_problems(spec: NetSpec) -> Iterator[str]:
     if spec.dtype not in ("f32", "i32"):
         yield f"{spec.name}: dtype wants 'f32' or 'i32' (token ids), got {spec.dtype!r}"
     if not spec.input or any(n < 1 for n in spec.input):
-        yield f"{spec.name}: input wants positive sizes such as 224x224x3, got {spec.input}; give such an `input`"
+        yield f"{spec.name}: input wants positive sizes such as 224x224x3, got {spec.input}; write `input` like that"
 
 
 def _check_layer(where: str, path: str, layer: Layer, x: TensorType | None, problems: _Problems) -> TensorType | None:
@@ -196,7 +196,7 @@ def _check_first(where: str, path: str, layer: Layer, x: TensorType | None, prob
         problems.looked_at += len(signature.params) // MANY_TENSORS
         if out.size > LARGEST_OUTPUT:
             raise LayerError(
-                f"wants to give at most {LARGEST_OUTPUT} elements, got {batched(out.shape)}; make it smaller"
+                f"wants an output of at most {LARGEST_OUTPUT} elements, got {batched(out.shape)}; make it smaller"
             )
         return out
     except LayerError as error:
@@ -215,7 +215,7 @@ def _name_problems(layer: Layer, path: str) -> Iterator[str]:
         yield f"name wants printable characters without . and /, got {name!r}; rename it"
     if path in STEP_PLACES:
         words = ", ".join(STEP_PLACES)
-        yield f"name wants none of {words}, which are places of the training step, got {name!r}; rename it"
+        yield f"name wants none of {words}, which are names of the training step, got {name!r}; rename it"
 
 
 def _parts_are_sound(where: str, path: str, layer: Layer, problems: _Problems) -> bool:

@@ -56,7 +56,7 @@ class Distilling:
             yield f"`distill_weight` wants a share above 0 and at most 1, got {self.distill_weight}"
         for name, plain in (("distill_temperature", 4.0), ("distill_weight", 0.9)):
             if getattr(self, name) != plain and not self.distill:
-                yield f"`{name}` belongs to `distill`, got it without; name the run to learn from, or leave it out"
+                yield f"`{name}` belongs to `distill`, got no `distill`; name the run to learn from, or leave it out"
 
     def beside(self, loss: Loss, others: Mapping[str, object]) -> Iterator[str]:
         """Yield one sentence for each part of a recipe that distilling cannot go with; `others` by their names."""
@@ -64,7 +64,7 @@ class Distilling:
             return
         if not isinstance(loss, OF_CLASSES):
             known = ", ".join(cls.kind for cls in OF_CLASSES)
-            yield f"`distill` wants a loss of classes that exclude each other ({known}), got {loss.kind}; choose one"
+            yield f"`distill` wants a loss over classes that exclude each other ({known}), got {loss.kind}; choose one"
         for name, value in others.items():
             if value:
                 yield f"`distill` wants no `{name}`, got both; leave one of them out"
@@ -72,11 +72,11 @@ class Distilling:
     def misfits(self, net: CheckedNet) -> Iterator[str]:
         """Yield one sentence for each reason why a net cannot learn from this teacher."""
         if self.distill and self.net is None:
-            yield f"`distill` wants a run that was read, got {self.distill}; name it where a net is trained"
+            yield f"`distill` wants a loaded run, got {self.distill}; name the run when you train a net"
         if self.net is None:
             return
         for what, own, ours, do in (
-            ("takes what the net takes", self.net.x, net.x, "give such an `input`"),
+            ("takes what the net takes", self.net.x, net.x, "change `input`"),
             ("has the classes of the net", self.net.out, net.out, "give as many `classes`"),
         ):
             if own != ours:

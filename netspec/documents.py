@@ -41,8 +41,8 @@ class Documents:
         if not self.document_mask:
             return
         if x.dtype != "i32" or x.rank != 1 or out.shape[:1] != x.shape:
-            yield f"`document_mask` wants a net from token ids [T] to logits of each, got {x} -> {out}; leave it out"
+            yield f"`document_mask` wants a net from token ids [T] to logits for each, got {x} -> {out}; leave it out"
         elif self.document_end < 0:
-            yield "`document_mask` wants to know the token that ends a document, got none; give `document_end`"
+            yield "`document_mask` needs the token that ends a document, got none; give `document_end`"
         elif self.document_end >= out.shape[-1]:
             yield f"`document_end` wants one of the net's {out.shape[-1]:,} tokens, got {self.document_end}"

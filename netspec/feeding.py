@@ -56,7 +56,7 @@ class Feeding:
         if self.fold and not self._is_fold():
             yield f"`fold` wants K/N, K from 1 to N and N from 2 to {MOST_FOLDS}, got {self.fold!r}; give `fold=1/5`"
         if self.val and self.fold:
-            yield "one part is held out, got `val` and `fold`; leave one of them out"
+            yield "only one part is held out, got `val` and `fold`; leave one of them out"
         if not self.divides and (self.stratify or self.split_seed):
             name = "stratify" if self.stratify else "split_seed"
             yield f"`{name}` belongs to `val` or `fold`, got neither; give one of them, or leave it out"

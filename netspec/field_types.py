@@ -83,7 +83,7 @@ def _of_layer(where: str, got: Any) -> Iterator[str]:
     if isinstance(got, type) and issubclass(got, Layer):
         yield f"{where} wants a layer, got the class {got.__name__}; write {got.__name__}()"
     elif not isinstance(got, Layer):
-        yield f"{where} wants a layer, got {shown(got)}; write one as layers.Dense(10)"
+        yield f"{where} wants a layer, got {shown(got)}; write one such as layers.Dense(10)"
     else:
         for name, want in hints_of(type(got)).items():
             yield from _of_value(f"{where} ({got.kind}): {name}", want, getattr(got, name))

@@ -42,11 +42,11 @@ class Groups:
         if not SMALLEST_NUMBER <= self.head_lr <= LARGEST_NUMBER:
             yield f"`head_lr` wants a positive number, got {self.head_lr}"
         if not isinstance(self.freeze, tuple) or not all(isinstance(n, str) and n for n in self.freeze):
-            yield f"`freeze` wants names of layers, as stem,stage1, got {self.freeze!r}"
+            yield f"`freeze` wants names of layers, such as stem,stage1, got {self.freeze!r}"
         if not isinstance(self.thaw, tuple) or not all(isinstance(n, str) and THAWED.fullmatch(n) for n in self.thaw):
-            yield f"`thaw` wants layers, each with the step that trains it first, as stem=900, got {self.thaw!r}"
+            yield f"`thaw` wants layers, each with the first step that trains it, such as stem=900, got {self.thaw!r}"
         elif twice := [name for name in self.thawing if self.is_frozen(name)]:
-            yield f"`freeze` and `thaw` both name {twice[0]}, which is never trained then; leave one of them out"
+            yield f"`freeze` and `thaw` both name {twice[0]}, which would never be trained; leave one of them out"
 
     def misfits(self, net: CheckedNet) -> Iterator[str]:
         """Yield one sentence for each layer that the net does not have, and if nothing is left to train."""
@@ -60,7 +60,10 @@ class Groups:
         if self.freeze and all(self.is_frozen(p.name) for p in net.params):
             yield f"{net.spec.name}: `freeze` leaves nothing to train, got {','.join(self.freeze)}; name fewer layers"
         if self.head_lr != 1 and all(p.name.startswith(_head(net)) for p in net.params):
-            yield f"{net.spec.name}: `head_lr` wants a head apart from other layers, got a net of one; leave it out"
+            yield (
+                f"{net.spec.name}: `head_lr` wants a head that is separate from other layers, got a net of one layer; "
+                "leave it out"
+            )
 
     @property
     def thawing(self) -> dict[str, int]:

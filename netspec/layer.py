@@ -147,7 +147,7 @@ def want_spread(**values: float) -> Iterator[str]:
     """Yield a sentence for each value that is no standard deviation."""
     for name, value in values.items():
         if not 0 <= value < math.inf:
-            yield f"{name} wants a finite number, not negative, got {value}"
+            yield f"{name} wants a finite number of at least 0, got {value}"
         elif value > LARGEST_NUMBER:
             yield f"{name} wants a number of at most {LARGEST_NUMBER:g}, got {value}"
 

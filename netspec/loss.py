@@ -31,7 +31,7 @@ class Loss(ABC):
     def misfits(self, out: TensorType) -> Iterator[str]:
         """Yield one sentence for each reason why a net with this output (of one example) cannot be trained by it."""
         if out.dtype != "f32":
-            yield f"{self.kind} wants an output of floats, got {out.dtype}; end in a layer that computes"
+            yield f"{self.kind} wants an output of floats, got {out.dtype}; end the net in a layer that outputs floats"
 
     @abstractmethod
     def target(self, out: TensorType) -> TensorType:
@@ -62,7 +62,10 @@ class ByClass(Loss):
         yield from super().misfits(out)
         if out.rank < self.least_rank:
             form = "[batch, .., classes]" if self.least_rank == 1 else "[batch, pixels.., classes]"
-            yield f"{self.kind} wants an output of {form}, got {batched(out.shape)}; end in a layer that keeps them"
+            yield (
+                f"{self.kind} wants an output of {form}, got {batched(out.shape)}; end the net in a layer that keeps "
+                "these axes"
+            )
         elif self.per_class and len(self.per_class) != out.shape[-1]:
             yield (
                 f"{self.kind} wants {out.shape[-1]} numbers, one for each class, got {len(self.per_class)}; "
@@ -152,7 +155,7 @@ class SoftCrossEntropy(Elementwise):
         if out.rank < 1:
             yield (
                 f"{self.kind} wants an output of [batch, .., classes], got {batched(out.shape)}; "
-                "end in a layer that keeps them"
+                "end the net in a layer that keeps these axes"
             )
 
 

@@ -54,7 +54,7 @@ class Preprocess:
 
     def _problems(self) -> Iterator[str]:
         if not 0 <= self.crop_pct <= 1:
-            yield f"`crop_pct` wants a part from 0 to 1, got {self.crop_pct:g}; 0.875 is common, 0 stretches"
+            yield f"`crop_pct` wants a fraction from 0 to 1, got {self.crop_pct:g}; 0.875 is common, 0 stretches"
         for name, words in (
             ("interpolation", INTERPOLATIONS),
             ("normalise", (OF_DATA, *NORMALISATIONS)),

@@ -300,13 +300,13 @@ class Generation:
             return
         if process.conditional(x, out):
             if not self.label_count:
-                yield "a net that sees classes wants to know how many there are, got no `label_count`; give it"
+                yield "a net that sees classes needs the number of classes, got no `label_count`; give it"
             return
         for name in ("label_drop", "label_count"):
             if getattr(self, name) != getattr(Generation, name):
                 yield (
                     f"`{name}` wants a net that sees classes, got one from {batched(x.shape)} to {batched(out.shape)}; "
-                    "leave it out, or give the net a channel more for the class"
+                    "leave it out, or give the net one more channel for the class"
                 )
 
 

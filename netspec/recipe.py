@@ -150,12 +150,12 @@ class Recipe:
 
     def _averaged_twice(self) -> Iterator[str]:
         """What does not go with an optimizer whose weights are a mean over all steps."""
-        named = f"got `optimizer={self.optimizer.kind}`, a mean itself, and"
+        named = f"got `optimizer={self.optimizer.kind}`, which averages them itself, and"
         for asked in (self.averaging.word and self.averaging.asked, self.wrapping.lookahead and "lookahead"):
             if asked:
                 yield f"weights are averaged in one way, {named} `{asked}`; leave one out"
         if self.groups.thaw:
-            yield f"weights that are a mean of all steps cannot wait, {named} `thaw` or `unfreeze`; leave one out"
+            yield f"a mean of the weights of all steps cannot start late, {named} `thaw` or `unfreeze`; leave one out"
 
     def _process_problems(self) -> Iterator[str]:
         """What does not go with the process of a generative model."""

@@ -78,7 +78,7 @@ def _chunks(net: CheckedNet, recipe: Recipe, batch: int) -> Iterator[str]:
     tokens = batch * net.out.shape[0]
     if tokens % recipe.chunked_loss:
         nearest = max(n for n in range(1, min(recipe.chunked_loss, tokens) + 1) if tokens % n == 0)
-        yield f"{asked} wants a divisor of the {tokens:,} tokens that are judged at once; give for example {nearest}"
+        yield f"{asked} wants a divisor of the {tokens:,} tokens that the loss sees at once; give for example {nearest}"
     if recipe.mixing.on:
         yield f"{asked} wants examples that are not mixed, got mixup or cutmix; leave one of them out"
 

@@ -87,10 +87,7 @@ def optimizer_of(given: Mapping[str, Any]) -> Optimizer:
         row = OPTIMIZERS.find(chosen, "`optimizer`")
         own, shown = frozenset(row.options), str(OPTIMIZERS.word(chosen))
     if foreign := [name for name in options if name not in own]:
-        raise UserError(
-            f"{', '.join(f'`{name}`' for name in foreign)} does not belong to `optimizer={shown}`; leave it out, or "
-            "choose the optimizer that has it"
-        )
+        raise UserError(_misplaced(foreign, f"optimizer={shown}", "optimizer"))
     return chosen if isinstance(chosen, Optimizer) else row.make(options)
 
 
@@ -135,10 +132,7 @@ def training_of(**words: Any) -> TrainConfig:
         cls = SCHEDULES.find(chosen, "`decay`")
         names = [f.name for f in fields(cls)]
         if foreign := [name for name in options if name not in names]:
-            raise UserError(
-                f"{', '.join(f'`{name}`' for name in foreign)} does not belong to `decay={cls.kind}`; leave it out, or "
-                "choose the schedule that has it"
-            )
+            raise UserError(_misplaced(foreign, f"decay={cls.kind}", "schedule"))
         own["decay"] = cls(**options)
     elif options:
         raise UserError(f"`decay` is a value, so its options are in it, got also {', '.join(options)}; leave it out")
@@ -148,6 +142,13 @@ def training_of(**words: Any) -> TrainConfig:
 def _refuse(given: Iterable[str], known: frozenset[str], what: str) -> None:
     if unknown := sorted(set(given) - known):
         raise UserError(f"a {what} has no `{unknown[0]}`; it has {', '.join(sorted(known))}")
+
+
+def _misplaced(names: list[str], chosen: str, what: str) -> str:
+    """The sentence for options that the chosen optimizer or schedule (`what`) does not have."""
+    shown, do = ", ".join(f"`{name}`" for name in names), "does" if len(names) == 1 else "do"
+    it = "it" if len(names) == 1 else "them"
+    return f"{shown} {do} not belong to `{chosen}`; leave {it} out, or choose the {what} that has {it}"
 
 
 def option_pairs(given: Any) -> Iterable[tuple[str, Any]]:

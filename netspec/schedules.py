@@ -147,7 +147,7 @@ class CosineRestarts(Schedule):
         yield from self._outside("an integer from 1 to 1000", lambda v: 1 <= v <= 1000, "cycles")
         yield from self._outside("a number from 0.1 to 10", lambda v: 0.1 <= v <= 10, "growth")
         if self.growth != 1 and self.cycles > 30:
-            yield f"cosine-restarts: cycles wants at most 30 where they grow, got {self.cycles}"
+            yield f"cosine-restarts: cycles wants at most 30 if they grow, got {self.cycles}"
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ def at_train_size(net: CheckedNet, height: int) -> CheckedNet:
     width, rest = divmod(height * given[1], given[0]) if len(given) == 3 else (0, 1)
     if rest:
         raise UserError(
-            f"`train_size` wants a height whose width is whole beside the `input` {list(given)}, got {height}; give "
+            f"`train_size` wants a height whose width is a whole number in proportion to the `input` {list(given)}, "
+            f"got {height}; give "
             "another"
         )
     at = f"{height}x{width}"

@@ -74,7 +74,7 @@ class Vocabulary(Mapping[str, Row], Generic[Row]):
         names = {_folded(name): name for name in (word, *aliases)}
         for folded, name in names.items():
             if folded in self._words:
-                raise UserError(f"{self.what} {name!r} is there already; choose another word")
+                raise UserError(f"{self.what} {name!r} exists already; choose another word")
         self._rows[word] = row
         if aliases:
             self._short[word] = min(aliases, key=len)

@@ -30,6 +30,6 @@ class Wrapping:
         if not 0 < self.lookahead_share <= 1:
             yield f"`lookahead_share` wants a number above 0 and at most 1, got {self.lookahead_share}"
         if self.lookahead_share != 0.5 and not self.lookahead:
-            yield "`lookahead_share` belongs to `lookahead`, got it without; give `lookahead=6`, or leave it out"
+            yield "`lookahead_share` belongs to `lookahead`, got no `lookahead`; give `lookahead=6`, or leave it out"
         if self.sam and not SMALLEST_NUMBER <= self.sam <= LARGEST_NUMBER:
             yield f"`sam` wants a positive number, or 0 for none, got {self.sam}"

@@ -114,7 +114,7 @@ def reshape(e: Exported, op: Op, at: Indices) -> Term:
     """The same factors in the same order, grouped otherwise."""
     x = op.operands[0]
     if e.axes.flat(x) != e.axes.flat(op.result):
-        raise UnreadError(op.loc, "a reshape that cuts one axis at two ways")
+        raise UnreadError(op.loc, "a reshape that cuts one axis in two ways")
     return e.at(x, at)
 
 

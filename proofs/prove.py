@@ -168,7 +168,7 @@ def told(name: str) -> Iterator[None]:
     except NotProvenError as error:
         raise NetcError(f"{name}: {error}; `netc certify` says whether it is") from error
     except RecursionError as error:
-        raise NetcError(f"{name}: its terms are too deep for the search; `netc certify` takes such a net") from error
+        raise NetcError(f"{name}: its terms are too deep for the search; `netc certify` handles such a net") from error
 
 
 def gradient_function(program: Program) -> tuple[Function, tuple[str, ...]]:
@@ -191,7 +191,7 @@ def gradient_function(program: Program) -> tuple[Function, tuple[str, ...]]:
     function = b.finish([("loss", derived.loss), *derived.grads.items()])
     if listed(function) != listed(replace(step, ops=step.ops[: len(function.ops)])):
         raise UserError(
-            f"prove wants a train step that begins with its gradients, got another one of {program.net.spec.name}; "
+            f"prove wants a train step that starts with its gradients, got another one of {program.net.spec.name}; "
             "leave out options that change the step"
         )
     return function, tuple(derived.grads)

@@ -18,7 +18,7 @@ def check_source(path: Path) -> Checked:
     text = path.read_text(encoding="utf-8")
     if not it.library and not alone(text):
         raise UserError(
-            f"a Lean with its library is wanted to check {path}, which does not begin with `prelude`, got {it.said}, "
+            f"checking {path} needs a Lean with its library, since it does not start with `prelude`, got {it.said}, "
             f"which has none; {INSTALL}, or let the other check what netc reads: netc emit-lean {path}:NAME "
             "`check=True`"
         )

@@ -44,7 +44,7 @@ def run_on(target: Target, pattern: str | None, cache: Cache, *, seed: int = 0) 
     wanted = {check.label for check in select(pattern)}
     chosen = [(r, c) for r in REFERENCES.values() for c in r.cases if f"{r.kind}/{c.name}" in wanted]
     if not chosen:
-        raise UserError(f"`target` judges layers only, got {pattern!r}; name a kind of layer")
+        raise UserError(f"`target` checks layers only, got {pattern!r}; name a kind of layer")
     for reference, case in chosen:
         began = time.perf_counter()
         try:

@@ -89,7 +89,7 @@ class Reference:
         twice = sorted({n for n in names if names.count(n) > 1})
         if twice:
             raise ValueError(
-                f"reference {self.kind}: wants case names that differ, got {', '.join(twice)} twice; rename one"
+                f"reference {self.kind}: wants different case names, got {', '.join(twice)} twice; rename one"
             )
         if self.tolerance > AGAINST_JAX and not self.why:
             raise ValueError(
@@ -105,7 +105,7 @@ def register(*references: Reference) -> None:
     """Add kinds to the vocabulary; raises ValueError for one that has a reference already."""
     for reference in references:
         if reference.kind in REFERENCES:
-            raise ValueError(f"reference {reference.kind}: wants a kind without a reference, got a second; drop one")
+            raise ValueError(f"reference {reference.kind}: wants one reference for each kind, got a second; remove one")
         REFERENCES[reference.kind] = reference
 
 

@@ -57,10 +57,10 @@ def attack(
     """
     if len(net.x.shape) != 3 or loss.metric != "class" or not normalise.mean:
         raise UserError(
-            f"attack wants a classifier of images, got {net.spec.name}; give a run that was trained on such"
+            f"attack wants a classifier of images, got {net.spec.name}; give a run that was trained on images"
         )
     if not (math.isfinite(radius) and 0 < radius <= 1):
-        raise UserError(f"`radius` wants a part of the range of a pixel, 0 to 1, got {radius:g}; 8/255 is usual")
+        raise UserError(f"`radius` wants a fraction of a pixel's range, 0 to 1, got {radius:g}; 8/255 is usual")
     if type(steps) is not int or steps < 1:
         raise UserError(f"`steps` wants a whole number of 1 or more, got {steps}; 1 is FGSM")
     if step_size is not None and not (math.isfinite(step_size) and step_size > 0):

@@ -117,7 +117,7 @@ def open_session(
     chosen = weights_word(config.recipe, weights)
     saved = saved or checkpoint_of(folder, which)
     if saved.meta.get("spec_sha256") != config.net.digest:
-        raise UserError(f"{folder / which} belongs to another spec than run.json; give the run that it was made by")
+        raise UserError(f"{folder / which} belongs to another spec than run.json; give the run that made it")
     program = _program(config, batch)
     choices = config.choices if target == config.target else NO_OVERRIDES
     session = Trainer(prepare(program, parse_target(target), cache, choices))
@@ -165,7 +165,8 @@ def evaluate(
     """
     if config.recipe.generation.process and (other or metrics or tta):
         raise UserError(
-            f"a generative model has the loss of its own test part, got {config.net.spec.name} with other data, "
+            f"a generative model is judged by the loss on its own test part, got {config.net.spec.name} with other "
+            "data, "
             "`metrics` or `tta`; leave them out"
         )
     names = data.classes if not other else ()
@@ -275,7 +276,7 @@ def predict(
     the checkpoint, where it was read already.
     """
     if config.recipe.generation.process:
-        raise UserError(f"predict wants a classifier, got {config.net.spec.name}, which draws; `netc sample` does that")
+        raise UserError(f"predict wants a classifier, got {config.net.spec.name}, which generates; use `netc sample`")
     if config.net.x.dtype != "f32" or len(config.net.spec.input) != 3:
         takes = "token ids" if config.net.x.dtype != "f32" else f"an input of {list(config.net.spec.input)}"
         raise UserError(f"predict wants a net for images, got {config.net.spec.name}, which takes {takes}")

@@ -108,10 +108,14 @@ def _process_problems(config: RunConfig, data: Dataset) -> Iterator[str]:
     elif tokens and not isinstance(data.train, TextSplit):
         yield f"`process={process.kind}` learns text, and {data.name} is not text; give `data=text:FILE`"
     elif not tokens and not (of_images(data.train) and data.train.labels.dtype == np.int32):
-        yield f"`process={process.kind}` learns images with a class each, got {data.name} without; give such data"
+        yield (
+            f"`process={process.kind}` learns images with a class each, got {data.name} without classes; choose other "
+            "data"
+        )
     elif tokens and len(data.classes) > net.out.shape[-1] - 1:
         yield (
-            f"{data.name} has {len(data.classes)} tokens and wants a vocabulary of one more, the mask, got a net with "
+            f"{data.name} has {len(data.classes)} tokens and wants a vocabulary with one more, the mask, got a net "
+            "with "
             f"{net.out.shape[-1]}; give `classes={len(data.classes) + 1}`"
         )
     elif process.conditional(net.x, net.out) and len(data.classes) > generation.label_count:
@@ -125,7 +129,7 @@ def _sequence_problems(config: RunConfig, data: Dataset) -> Iterator[str]:
         yield (
             f"`process={config.recipe.generation.process}` of {config.net.spec.name} learns sequences {_each(shape)} "
             "of numbers, the last 1 where there is an element and 0 elsewhere, got "
-            f"{data.name} of {_each(train.shape)}; give such data, as rings, or the net its `input`"
+            f"{data.name} of {_each(train.shape)}; give such data, for example rings, or change the net's `input`"
         )
     elif isinstance(train, Examples) and (
         train.x.dtype != np.float32 or not np.isin(train.x[..., -1], (0, 1)).all() or not train.x[..., -1].any(1).all()
@@ -173,7 +177,7 @@ def _array_problems(config: RunConfig, data: Dataset) -> Iterator[str]:
     x = split.x if isinstance(split, Examples) else split.first[0]
     if x.shape[1:] != net.x.shape and (fits := processes_of(net)):
         yield (
-            f"{net.spec.name} is told a time, as generative models are, and no `process` was given; give "
+            f"{net.spec.name} takes a time, as generative models do, and no `process` was given; give "
             f"`process={fits[0]}`, which makes what it sees, {_each(net.x.shape)}, of {data.name}, "
             f"{_each(x.shape[1:])}"
         )

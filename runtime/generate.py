@@ -71,7 +71,7 @@ class Drawer:
         found = [self._loaded.get(v) for v in self._loaded.call("sample", [*self._weights, *inputs])]
         if found[0].dtype == np.float32 and not np.isfinite(found[0]).all():
             raise UserError(
-                "sample wants a net that answers numbers, got NaN or infinity; choose another `checkpoint`, or a "
+                "sample wants a net that gives finite numbers, got NaN or infinity; choose another `checkpoint`, or a "
                 "smaller `guidance`"
             )
         return Found(found[0], found[1] if len(found) > 1 else None)

@@ -146,7 +146,7 @@ def _check_nested(program: Program, target: Target) -> None:
         for name, count in outer:
             if getattr(program.recipe, inner) and count > 1 and not target.nested_loops:
                 raise UserError(
-                    f"`{inner}` wants no `{name}` on {target.word}, got {count}: IREE 3.12 loses buffers of loops in "
+                    f"`{inner}` wants no `{name}` on {target.word}, got {count}: IREE 3.12 loses buffers of nested "
                     "loops; leave one of the two out"
                 )
 

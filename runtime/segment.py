@@ -63,7 +63,7 @@ def segmented(
     """
     net = config.net
     if not segments(config):
-        raise UserError(f"`out` is for nets of a class for each pixel, got {net.spec.name}; leave it out")
+        raise UserError(f"`out` is for nets with a class for each pixel, got {net.spec.name}; leave it out")
     if net.out.shape[-1] >= IDS:
         raise UserError(f"masks want at most {IDS - 1} classes, got {net.out.shape[-1]}; use netc.load(RUN).predict(x)")
     if out.exists() and not out.is_dir():

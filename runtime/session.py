@@ -90,7 +90,7 @@ class Session:
     def init(self, seed: int = 0) -> State:
         """The first state, drawn from a seed of 64 bits."""
         if not isinstance(seed, int | np.integer) or not 0 <= seed < 1 << 64:
-            raise UserError(f"`seed` wants an integer from 0 to 2^64 - 1, got {seed!r}; give such a one")
+            raise UserError(f"`seed` wants an integer from 0 to 2^64 - 1, got {seed!r}; choose one in that range")
         seed = int(seed)
         words = np.array([seed >> 32, seed & 0xFFFFFFFF], np.uint32)
         return State(self.loaded.call("init", [self.loaded.put(words)]))
@@ -250,10 +250,10 @@ class _Wanted:
         kind = self.dtype.name
         sentence = f"`{self.name}` wants {kind} {_shown(self.type.shape)}, got {array.dtype} {list(array.shape)}"
         if array.shape[1:] == self.type.shape[1:] and array.shape[:1] != self.type.shape[:1] and array.ndim:
-            raise UserError(f"{sentence}; the program was compiled for batches of {self.type.shape[0]}: give such a "
-                            f"batch, or compile with `batch={array.shape[0]}`")  # fmt: skip
+            raise UserError(f"{sentence}; the program was compiled for batches of {self.type.shape[0]}: give one of "
+                            f"that size, or compile with `batch={array.shape[0]}`")  # fmt: skip
         if array.shape != self.type.shape:
-            raise UserError(f"{sentence}; reshape it, or give the net such an `input`")
+            raise UserError(f"{sentence}; reshape it, or change the net's `input`")
         raise UserError(f"{sentence}; convert it by .astype(np.{kind})")
 
 
@@ -279,7 +279,7 @@ def _rate(given: float) -> float:
     """A learning rate; raises UserError for what is no number."""
     value = np.asarray(given)
     if value.shape or value.dtype.kind not in "fiu":
-        raise UserError(f"`lr` wants a number, got {given!r}; give one, as lr=1e-3")
+        raise UserError(f"`lr` wants a number, got {given!r}; give one, such as lr=1e-3")
     return float(value)
 
 

@@ -181,5 +181,6 @@ def refuse_c(target: Target) -> None:
     """Raise UserError for the target whose text is no StableHLO, where that is read."""
     if target.profile == "c":
         raise UserError(
-            "certify reads StableHLO, and the text for `target=c` is C; use `target=reference`: C computes what it does"
+            "certify reads StableHLO, and the text for `target=c` is C; use `target=reference`, which computes the "
+            "same as C"
         )

@@ -122,7 +122,7 @@ def elastic(folder: Path) -> tuple[bool, str]:
     until(folder / "run", 100)
     os.kill(child(process.pid, 3), signal.SIGKILL)
     code, said = ended(process)
-    return code == 0 and "beginning again with 2 of 4 processes" in said, said
+    return code == 0 and "restarting with 2 of 4 processes" in said, said
 
 
 def other_target(folder: Path) -> tuple[bool, str]:

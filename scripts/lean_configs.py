@@ -35,7 +35,7 @@ EPOCH = 5  # steps
 STAGES = (ConvBn(3, name="stem"), ResidualBlock(3, 1, name="stage1"), ResidualBlock(4, 2, 2, name="stage2"))
 IMAGES = NetSpec("images", (8, 8, 3), (*STAGES, GlobalAvgPool(), Dense(3, name="head")))
 PIXELS = NetSpec("pixels", (8, 8, 3), (*STAGES, Conv2d(3, 1, name="head")))
-REFUSED = re.compile(r"netc train does not do (.*?); ")
+REFUSED = re.compile(r"netc train does not support (.*?); ")
 
 
 def configs(paths: Iterable[Path]) -> Iterator[tuple[str, LeanConfig | UserError]]:

@@ -130,7 +130,7 @@ def test_recipes_of_words():
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [({"optimizer": "adam", "momentum": 0.5}, r"`momentum` does not belong to `optimizer=adam`; leave it out"),
-     ({"optimizer": "sgd", "beta1": 0.5, "epsilon": 1}, r"`beta1`, `epsilon` does not belong to `optimizer=sgd`"),
+     ({"optimizer": "sgd", "beta1": 0.5, "epsilon": 1}, r"`beta1`, `epsilon` do not belong to `optimizer=sgd`"),
      ({"optimizer": SGD(), "momentum": 0.5}, r"`momentum` does not belong to `optimizer=sgd`"),
      ({"loss": Focal(), "loss_option": {"gamma": 1}}, r"`loss` is a value, so its options are in it, got also gamma"),
      ({"optimiser": "sgd"}, r"a recipe has no `optimiser`; it has absolute, accumulate, "),

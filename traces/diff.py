@@ -157,13 +157,15 @@ def diff(
         raise TraceError(f"the mode wants one of {', '.join(FACTORS)}, got {mode!r}")
     field = differing_field(a.header, b.header)
     if field:
-        raise TraceError(f"wants two runs of one training, got another {field}; such runs cannot be compared")
+        raise TraceError(f"wants two runs of one training, got a different {field}; such runs cannot be compared")
     factor = FACTORS[mode]
     if factor is not None:
         if floor is None:
             raise TraceError(f"the mode {mode} wants a measured noise floor, got none; run netc trace noise")
         if other := misfit(floor, a.header):
-            raise TraceError(f"wants the noise floor of this training, got one of another {other}; measure it anew")
+            raise TraceError(
+                f"wants the noise floor of this training, got that of a different {other}; measure it again"
+            )
     pair = _aligned(a, b, steps)
     fields = tuple(_field(pair, name) for name in MEASURED)
     windows = _windows(pair, floor.window if floor else WINDOW)

@@ -34,7 +34,7 @@ def plot(runs: Sequence[Run], out: Path) -> None:
     """
     write = WRITERS.get(out.suffix)
     if write is None:
-        raise TraceError(f"plot wants a file ending in {', '.join(WRITERS)}, got {out}; name it so")
+        raise TraceError(f"plot wants a file ending in {', '.join(WRITERS)}, got {out}; use one of these endings")
     if not runs or not any(trace.steps for _, trace in runs):
         raise TraceError("plot wants a run with at least one step, got none; were they trained at all?")
     write(runs, out)

@@ -76,7 +76,7 @@ class TraceWriter:
         self.changes: tuple[str, ...] = ()
         self.watch: Callable[[Record], None] | None = None  # gets each record that is written from here on
         if path == self.timing_path:
-            raise TraceError(f"{path}: wants another name than that of the wall times; call it trace.jsonl")
+            raise TraceError(f"{path}: wants a name other than that of the wall times; call it trace.jsonl")
         if resume_from_step is not None and resume_from_step < 0:
             raise TraceError(f"resume_from_step wants 0 or more, or None, got {resume_from_step}")
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -203,7 +203,8 @@ def _sealed(path: Path, seal: Seal) -> _Kept:
         got = digest[:12] if len(content) == seal.bytes else f"only {len(content)} bytes"
         raise TraceError(
             f"{path}: wants its first {seal.bytes} bytes to have SHA-256 {seal.sha256[:12]}, as the checkpoint says, "
-            f"got {got}; the file was cut short or altered: put it back, or begin another run by `init`"
+            f"got {got}; the file was cut short or altered: put it back, or start another run from its weights by "
+            "`init`"
         )
     return _Kept(content, tuple(record for _, record in scan(path, split_lines(content))))
 
@@ -277,8 +278,7 @@ class _Stream:
         except OSError as error:
             self._take_back()
             raise TraceError(
-                f"{self._path}: wants to append a {record.kind} record, got: {error.strerror};"
-                " fix that and resume the run"
+                f"{self._path}: cannot append a {record.kind} record: {error.strerror}; fix that and resume the run"
             ) from error
         self._size += len(line)
         self._sha.update(line)

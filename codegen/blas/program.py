@@ -36,8 +36,8 @@ def find_routine(word: str, dtype: DType | None = None) -> tuple[Routine, DType]
         return ROUTINES[rest], DTYPES[kind]
     if (kind in COMPLEX and rest in ROUTINES) or {name, name[1:]} & OF_COMPLEX:
         raise UserError(
-            f"`routine` wants float32 or float64 numbers, got {word}: the IR has no complex numbers; take the parts of "
-            "a complex tensor as tensors of their own"
+            f"`routine` wants float32 or float64 numbers, got {word}: the IR has no complex numbers; pass the parts of "
+            "a complex tensor as separate tensors"
         )
     near = difflib.get_close_matches(name, ROUTINES, 2)
     hint = f"did you mean {' or '.join(near)}?" if near else "`netc blas ls` lists them"
@@ -87,7 +87,8 @@ def check_room(
         unit, size = ("GiB", 1 << 30) if most >= 1 << 30 else ("MiB", 1 << 20)
         got = ceil(100 * held / size) / 100  # rounded up, so that it is never what is allowed
         raise UserError(
-            f"{name} wants operands of at most {most // size:,} {unit}, got {got:,} {unit} by {said}; give smaller sizes"
+            f"{name} wants operands of at most {most // size:,} {unit}, got {got:,} {unit} by {said}; give smaller "
+            "sizes"
         )
 
 
@@ -103,7 +104,7 @@ def blas_module(
     sizes, letters = check_sizes(routine, sizes), check_letters(routine, letters)
     check_room(routine, sizes, letters, dtype)
     if pullback and not routine.differentiable:
-        raise UserError(f"{routine.name} gives an index, which has no derivative; take another routine")
+        raise UserError(f"{routine.name} gives an index, which has no derivative; choose another routine")
     forward = _function(routine, sizes, letters, dtype, pullback=False)
     back = (_function(routine, sizes, letters, dtype, pullback=True),) if pullback else ()
     return Module(routine.name, (forward, *back))

@@ -149,7 +149,8 @@ def decode_sinusoidal_positions(b: Builder, layer: SinusoidalPositions, scope: S
     assert scope.decoding is not None
     if layer.columns:
         raise UserError(
-            f"a sampler wants places along a line, got {layer.kind} with columns ({scope.prefix.rstrip('.')}); leave "
+            f"a sampler wants positions along a line, got {layer.kind} with columns ({scope.prefix.rstrip('.')}); "
+            "leave "
             "columns out"
         )
     if scope.decoding.whole:

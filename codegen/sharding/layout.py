@@ -103,8 +103,8 @@ def misfits(program: Program, sharding: Sharding) -> Iterator[str]:
     if examples % mesh.count("data"):
         parts = f" in {recipe.accumulate} parts of `accumulate`" if recipe.accumulate > 1 else ""
         yield (
-            f"`mesh` {mesh} wants a `batch` that data={mesh.count('data')} divides, got {program.batch}{parts}; choose "
-            "another of the two"
+            f"`mesh` {mesh} wants a `batch` that data={mesh.count('data')} divides, got {program.batch}{parts}; change "
+            "one of the two"
         )
     tokens = mesh.count("sequence")
     if tokens > 1 and (net.x.rank not in (1, 2) or net.x.shape[0] % tokens):
@@ -118,7 +118,7 @@ def misfits(program: Program, sharding: Sharding) -> Iterator[str]:
     if meant and mesh.count("data") > 1 and split < SPLIT_OFTEN * sum(s.type.bytes for s in meant):
         yield (
             f"`shard={sharding.shard}` wants widths that data={mesh.count('data')} divides, got {net.spec.name}, "
-            "most of whose tensors it does not; choose another `mesh`"
+            "most of whose tensors it does not divide; choose another `mesh`"
         )
     if sharding.shard and not meant and sharding.shard in KEPT_SPLIT:
         yield f"`shard={sharding.shard}` wants moments to split, got an `optimizer` without any; leave `shard` out"

@@ -9,7 +9,7 @@ import click
 
 from netc.cli.console import say
 from netc.cli.lean_config import config_option
-from netc.cli.options import complete_net, net_options
+from netc.cli.options import OUT_FILE, complete_net, net_options
 from netc.cli.program import program_request
 from netc.cli.recipe_options import recipe_options
 from netc.cli.sections import Sectioned
@@ -24,7 +24,7 @@ from netc.cli.sections import Sectioned
 @click.option("--check", is_flag=True, help="Run the oracle on the net's layers, and certify the text of the step.")
 @config_option
 @recipe_options
-@click.option("-o", "--out", type=click.Path(path_type=Path), help="The page to write.  [default: NET-atlas.html]")
+@click.option("-o", "--out", type=OUT_FILE, help="The page to write.  [default: NET-atlas.html]")
 def atlas(
     net: str, batch: int, depth: int | None, profile: Path | None, check: bool, out: Path | None, **words: Any
 ) -> None:

@@ -9,6 +9,7 @@ import click
 
 from netc.cli.console import say
 from netc.cli.options import checkpoint_option, json_option, print_json, run_target_option, weights_option
+from netc.netspec.counting import counted
 
 
 @click.command("attack")
@@ -38,6 +39,6 @@ def attack(run: Path, as_json: bool, **words: Any) -> None:
         print_json(found)
         return
     say(f"{found['clean']:.2%} of {found['images']:,} test images are right, {found['robust']:.2%} under the attack")
-    say(f"radius {found['radius']:.4g} of the range of a pixel, {found['steps']} steps from seed {found['seed']}")
+    say(f"radius {found['radius']:.4g} of a pixel's range, {counted(found['steps'], 'step')} from seed {found['seed']}")
     if found["lipschitz"] is not None:
         say(f"the logits change at most {found['lipschitz']:.4g} times as much as the pixels (Euclidean norms)")

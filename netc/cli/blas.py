@@ -185,5 +185,5 @@ def _target(word: str | None, dtype: DType) -> Target:
     where = PLAIN if word is None else parse_target(word)
     if dtype == "f64" and not (where.f64 or where is PLAIN):
         able = ", ".join(row.form for row in TARGETS.values() if row.f64)
-        raise UserError(f"`dtype=f64` wants the target {able}, got {where.word}; take f32, or another `target`")
+        raise UserError(f"`dtype=f64` wants the target {able}, got {where.word}; use f32, or another `target`")
     return where

@@ -10,6 +10,7 @@ import click
 
 from netc.cli.console import printable, say
 from netc.cli.options import json_option, print_json
+from netc.netspec.counting import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -39,7 +40,7 @@ def _age(text: str) -> timedelta:
 
     found = re.fullmatch(r"([0-9]{1,6}(?:\.[0-9]{1,6})?) *([hdw]?)", text.strip())
     if found is None:
-        raise UserError(f"--older-than wants an age such as 30d, 12h or 2w, got {text[:40]!r}; write it so")
+        raise UserError(f"--older-than wants an age such as 30d, 12h or 2w, got {text[:40]!r}; write one like those")
     return timedelta(hours=float(found[1]) * HOURS[found[2]])
 
 
@@ -138,7 +139,8 @@ def _show(store: Cache, entries: Iterable[Entry], tuned: Iterable[Tuned]) -> Non
         print_line(f"{store.root}: no compiled programs yet; `netc train` and `netc compile` add them")
     for t in tuned:
         print_line(
-            f"tuned for {t.target}: {len(t.winners)} convolutions of {', '.join(t.nets)}; {t.compiler}, {t.cpu}; "
+            f"tuned for {t.target}: {counted(len(t.winners), 'convolution')} of {', '.join(t.nets)}; {t.compiler}, "
+            f"{t.cpu}; "
             f"{figures.age(now - t.updated)} old, digest {t.digest[:SHORT]}"
         )
 

@@ -11,6 +11,7 @@ import click
 from netc.cli.console import say, terminal
 from netc.cli.options import json_option, print_json
 from netc.cli.spelling import spelled_here
+from netc.netspec.counting import counted
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -141,6 +142,4 @@ def tokenize(texts: tuple[str, ...], out: Path, tokenizer: str, shard: int, head
         print_json(asdict(found))
         return
     said = f"{found.train:,} tokens to train on and {found.test:,} for the test, of {found.vocabulary:,} kinds"
-    say(
-        f"{out}: {said}, in {found.files} file{'s' * (found.files != 1)}; next: netc train tiny-gpt --data tokens:{out}"
-    )
+    say(f"{out}: {said}, in {counted(found.files, 'file')}; next: netc train tiny-gpt --data tokens:{out}")

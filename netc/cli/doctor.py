@@ -1,4 +1,4 @@
-"""`netc doctor`: what works on this machine, and how to mend what does not."""
+"""`netc doctor`: what works on this machine, and how to fix what does not."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def doctor(as_json: bool) -> None:
         _show(machine)
     main = machine.main
     if not main.runs:
-        raise NetcError(f"--target cpu wants to run here, got {main.problem}; {main.fix}")
+        raise NetcError(f"--target cpu must run here, got {main.problem}; {main.fix}")
 
 
 def _examined(examine: Callable[[], Machine]) -> Machine:
@@ -120,7 +120,7 @@ def _show(machine: Machine) -> None:
     free = "" if cache.free is None else f"; {size(cache.free)} free on its disk"
     programs = f"{cache.programs} compiled programs ({size(cache.bytes)}), data {size(cache.data_bytes)}{free}"
     print_line(f"cache {cache.root}: {programs}")
-    print_line(f"netc prove --check runs {machine.lean or 'no Lean, for there is none'}")
+    print_line(f"netc prove --check runs {machine.lean or 'no Lean, because none is installed'}")
     missing = fixes(machine)
     if missing:
         print_line("")

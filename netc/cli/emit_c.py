@@ -60,7 +60,7 @@ def emit_c(
 
     if isinstance(batch, BatchRange) and (static or no_stdio or web or ram is not None):
         raise UserError(
-            f"`batch={batch}` makes a program without training, got an option of devices or --web; leave that out, "
+            f"`batch={batch}` makes a program without training, got a device option or --web; leave that out, "
             "or give a number"
         )
     if web:
@@ -69,7 +69,7 @@ def emit_c(
     if out.exists() and not out.is_dir():
         raise UserError(f"-o wants a folder, got the file {out}; name another one")
     if static and not no_stdio:
-        raise UserError("--static is for a program without main.c, which has memory of its own; add --no-stdio")
+        raise UserError("--static is for a program without main.c, which allocates its own memory; add --no-stdio")
     size = None if ram is None else bytes_of(ram, "--ram")
     program = built_program(net, sampler=False, ranges=True)
     refuse_replicas(parse_target("c"), program.replicas)
@@ -103,7 +103,7 @@ def _write_page(net: str, out: Path, *, other: bool) -> None:
     from netc.runtime.target import parse_target, refuse_replicas
 
     if other:
-        raise UserError("--web is a page, got an option of devices; leave out --static, --no-stdio and --ram")
+        raise UserError("--web writes a page, got a device option; leave out --static, --no-stdio and --ram")
     program = built_program(net, sampler=False)
     refuse_replicas(parse_target("c"), program.replicas)
     page = web_page(program, out)

@@ -30,7 +30,7 @@ def emit_jax(net: str, out: Path | None, **options: Any) -> None:
     from netc.netspec.errors import UserError
 
     if out is not None and out.suffix != ".py":
-        raise UserError(f"-o wants a file FILE.py, got {out}; name it so")
+        raise UserError(f"-o wants a file FILE.py, got {out}; let its name end in .py")
     for path in (out, out.with_suffix(".npz")) if out is not None else ():
         if path.exists():
             raise UserError(f"-o wants new files, got {path}, which exists; give another name, or remove it first")
@@ -69,10 +69,12 @@ def _script(replay: Replay) -> str:
     config = replay.config
     refuse_other_function(config, "emit-jax")
     if config.feeding.sampler != "shuffle":
-        raise UserError(f"emit-jax wants `sampler=shuffle`, got {config.feeding.sampler}; the twin has no other order")
+        raise UserError(
+            f"emit-jax wants `sampler=shuffle`, got {config.feeding.sampler}; the script has no other order"
+        )
     if config.feeding.aug_repeats > 1:
         raise UserError(
-            f"emit-jax wants no `aug_repeats`, got {config.feeding.aug_repeats}; the twin has no other order"
+            f"emit-jax wants no `aug_repeats`, got {config.feeding.aug_repeats}; the script has no other order"
         )
     if blocks_of(replay.data.train) is not None:
         raise UserError(

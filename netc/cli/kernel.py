@@ -89,7 +89,7 @@ def _pairs(words: tuple[str, ...], flag: str) -> dict[str, str]:
     for word in words:
         name, mark, value = word.partition("=")
         if not mark or not name or not value:
-            raise UserError(f"--{flag} wants NAME=VALUE, got {word[:60]!r}; write it so")
+            raise UserError(f"--{flag} wants NAME=VALUE, got {word[:60]!r}; write n=4")
         if name in found:
             raise UserError(f"--{flag} wants each name once, got {name} twice; drop one")
         found[name] = value

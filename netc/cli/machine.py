@@ -1,4 +1,4 @@
-"""What `netc doctor` finds out about this machine, and the line that mends each thing that is missing."""
+"""What `netc doctor` finds out about this machine, and the command that fixes each thing that is missing."""
 
 from __future__ import annotations
 
@@ -216,7 +216,7 @@ def _required(name: str) -> str:
 
 
 def _pair() -> str:
-    """Why the IREE compiler and runtime do not fit each other or this netc, with the command that mends it."""
+    """Why the IREE compiler and runtime do not fit each other or this netc, with the command that fixes it."""
     have = {name: version_of(name) for name in (COMPILER, RUNTIME)}
     wanted = {name: _required(name).partition("==")[2] for name in have}
     if all(have[name] == (wanted[name] or have[COMPILER]) is not None for name in have):

@@ -97,7 +97,9 @@ class LazyGroup(click.Group):
         assert isinstance(command, click.Command)
         flags = [flag for option in command.params for flag in option.opts]
         if twice := sorted({flag for flag in flags if flags.count(flag) > 1}):  # a plugin's, for netc's own are tested
-            raise click.UsageError(f"two options are called {twice[0]}; give a plugin's another by option(.., flag=..)")
+            raise click.UsageError(
+                f"two options are called {twice[0]}; give the plugin's another name by option(.., flag=..)"
+            )
         return command
 
     def resolve_command(

@@ -67,7 +67,7 @@ def cost_on_mesh(asked: ProgramRequest, ceiling: Ceiling, link: Link) -> MeshCos
     parts = sharding.mesh.count("data")
     if sharding.mesh.count("sequence") > 1 and (sharding.mesh.count("model") > 1 or asked.batch != parts):
         raise UserError(
-            "`cost` counts an axis `sequence` of a `mesh` without `model`, and with one example at each place along "
+            "`cost` counts an axis `sequence` of a `mesh` without `model`, and with one example on each device along "
             f"`data`, got a `batch` of {asked.batch} and {sharding.mesh}; give batch={parts}, or leave `sequence` out "
             "(docs/distributed.md says what XLA exchanges for several)"
         )

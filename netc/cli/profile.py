@@ -56,7 +56,7 @@ def profile(
     from netc.runtime.target import parse_target
 
     if out is not None and out.suffix != ".html":
-        raise UserError(f"-o wants a file FILE.html, got {out}; name it so")
+        raise UserError(f"-o wants a file FILE.html, got {out}; let its name end in .html")
     where = parse_target(target)
     program = program_request(net, batch).build()
     found = measure(program, where, watched_cache(), steps, tuned_choices(target, tuned=tuned))

@@ -42,7 +42,7 @@ def program_request(net: str, batch: int, *, ranges: bool = False, budgets: bool
     if not request.recipe.generation.process and (fit := processes_of(request.net)):
         told = [request.net.spec.layers[i] for i in request.net.spec.class_tables]
         count = "".join(f" --label-count {layer.classes}" for layer in told[:1])  # type: ignore[attr-defined]
-        say(f"{request.net.spec.name} is told a time, as generative models are, and no process was given; "
+        say(f"{request.net.spec.name} takes a time, as generative models do, and no process was given; "
             f"--process {fit[0]}{count} gives one", err=True)  # fmt: skip
     return request
 
@@ -68,7 +68,7 @@ def built_program(
     if request.batches is not None:
         raise UserError(f"`sampler` wants a number as `batch`, got {request.batches}; its loops have a fixed batch")
     if request.replicas > 1:
-        raise UserError("`sampler` is a program of one device, got `replicas`; leave one of them out")
+        raise UserError("`sampler` is a program for one device, got `replicas`; leave one of them out")
     if process := request.recipe.generation.chosen:
         from netc.codegen.generator import build_generator, usual_steps
         from netc.codegen.reverse_process import Drawn

@@ -60,7 +60,7 @@ def write_library(as_json: bool, out: Path | None) -> None:
     print_line(f"the library: {theorems} theorems; {text.count(chr(10)):,} lines of Lean")
     print_line(f"written to {path}")
     print_line(
-        "not checked: these are statements for Mathlib; proofs/lean has them with proofs, which each file begins with"
+        "not checked: these are statements for Mathlib; proofs/lean has them with proofs, which each file starts with"
     )
 
 

@@ -74,7 +74,9 @@ def prove(
     from netc.proofs.prove import checked, prove
 
     if ask and mathlib:
-        raise UserError("--mathlib wants no --check, got both: no Mathlib is here to check by; leave out one of them")
+        raise UserError(
+            "--mathlib wants no --check, got both: there is no Mathlib here to check with; leave one of them out"
+        )
     if ask:
         lean()  # before any work
     if net is None and mathlib and not _stated():
@@ -117,7 +119,7 @@ def _refuse_input(net: str, out: Path | None) -> None:
     """Raise UserError where the file to write is the one that NET is read from."""
     read = next((p for p in (Path(net), Path(net.rpartition(":")[0])) if p.is_file()), None)
     if out is not None and read is not None and out.exists() and out.samefile(read):
-        raise UserError(f"-o wants another file than the one that is proven, got {out}; give another name")
+        raise UserError(f"-o wants a file other than the one that is proven, got {out}; give another name")
 
 
 def _stated() -> dict[str, Any]:

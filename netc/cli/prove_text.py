@@ -38,7 +38,7 @@ def prove_file(
         raise UserError("prove wants the loss among the results, got --loss none; let the step return it, too")
     if loss is not None and not loss.isdigit():
         raise UserError(
-            f"--loss wants, of a text, the number of the result that is the loss, got {loss}; or leave it out"
+            f"for a text, --loss wants the number of the result that is the loss, got {loss}; or leave it out"
         )
     described = manifest_of(manifest)
     step = parse(program_of(path), function)

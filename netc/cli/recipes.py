@@ -42,7 +42,7 @@ def ls(as_json: bool) -> None:
     columns = (Column("recipe", style="cyan"), Column("net"), Column("about", fit="wrap"))
     print_table(columns, rows)
     print_line("")
-    print_line("Train by one: netc train --recipe NAME, or netc train NET --recipe NAME.")
+    print_line("Train with one: netc train --recipe NAME, or netc train NET --recipe NAME.")
 
 
 @recipes.command("show", short_help="Print the file of a recipe.")

@@ -7,12 +7,12 @@ from pathlib import Path
 import click
 
 from netc.cli.console import say
-from netc.cli.options import checkpoint_option
+from netc.cli.options import OUT_FILE, checkpoint_option
 
 
 @click.command("report")
 @click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("-o", "--out", type=click.Path(path_type=Path), help="The page to write.  [default: report.html in RUN]")
+@click.option("-o", "--out", type=OUT_FILE, help="The page to write.  [default: report.html in RUN]")
 @checkpoint_option
 @click.option("--no-eval", "evaluated", is_flag=True, flag_value=False, default=True, help="Do not evaluate the runs.")
 @click.option("--mistakes", type=click.IntRange(0, 100), default=12, show_default=True, help="Worst mistakes to show.")

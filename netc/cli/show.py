@@ -131,7 +131,7 @@ def _check_forms(forms: list[str], depth: int | None) -> None:
     if len(forms) > 1:
         raise UserError(f"show wants one form of output, got {' and '.join(forms)}; leave out all but one")
     if forms == ["--toml"] and depth is not None:
-        raise UserError("--toml wants no --depth, for it prints the whole spec; leave --depth out")
+        raise UserError("--toml prints the whole spec and takes no --depth; leave --depth out")
 
 
 def facts(net: CheckedNet, depth: int) -> dict[str, Any]:

@@ -84,7 +84,7 @@ def sweep(
             seen=lambda e, of: told(f"  epoch {e.epoch + 1:>3}: {_evaluated(e, of)}"),
         )  # fmt: skip
     if number:
-        say(f"the sweep stopped, nothing is lost; go on with the same command: netc sweep {file}", err=True)
+        say(f"the sweep stopped, nothing is lost; continue with the same command: netc sweep {file}", err=True)
         context.exit(128 + number)
     ranked = sorted(results.values(), key=lambda r: _rank(r, higher=comparison.higher))
     if plot_file is not None:
@@ -138,4 +138,4 @@ def _print_table(results: Sequence[Result], sweep: Sweep, metric: str, folder: P
     heads = [Column(word, right=True) for word in sweep.varied]
     more = [Column(f"best {metric}", right=True), Column("state"), Column("steps", right=True)]
     print_table([*heads, *more, Column("s", right=True), Column("run", fit="cut")], _rows(results, sweep))
-    print_line(f"the runs lie in {folder}")
+    print_line(f"the runs are in {folder}")

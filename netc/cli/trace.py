@@ -167,7 +167,7 @@ def bisect_command(
     if theirs is not None and (other := differing_field(ours.header, theirs.header)):
         from netc.netspec.errors import UserError
 
-        raise UserError(f"bisect wants two runs of the same training, got another {other}")
+        raise UserError(f"bisect wants two runs of the same training, got a different {other}")
     at = step if step is not None else first_difference(ours, theirs) if theirs else 0
     if at is None:
         say("the runs are the same, bit for bit: nothing to bisect")
@@ -231,7 +231,9 @@ def _floor(a: Trace, b: Trace, runs: tuple[Path, Path], given: Path | None, data
         if (folder / FILE).is_file():
             return read_floor(folder / FILE)
     if other := differing_field(a.header, b.header):
-        raise UserError(f"diff wants two runs of the same training, got another {other}; such runs cannot be compared")
+        raise UserError(
+            f"diff wants two runs of the same training, got a different {other}; such runs cannot be compared"
+        )
     for folder in folders:
         if (folder / "run.json").is_file():
             return _measured(training_of_run(folder, data_dir), min(STEPS, len(a.steps)))

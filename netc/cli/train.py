@@ -225,13 +225,13 @@ def _train(
 def _tell(plan: Plan, outcome: Outcome, last: EvalRecord | None, before: int, folder: Path | None) -> None:
     """The last lines of a run, which `folder` says to have gone on after `before` steps."""
     if folder is not None and outcome.steps == before and outcome.early:
-        say("the run ended early: its patience was at an end; give --patience 0 to go on", err=True)
+        say("the run ended early because its patience ran out; give --patience 0 to continue", err=True)
     elif folder is not None and outcome.steps == before == plan.config.training.max_steps:
-        say(f"the run had its {before:,} steps already, and --max-steps ends it; start a new run for more", err=True)
+        say(f"the run has done its {before:,} steps, and --max-steps ends it; start a new run for more", err=True)
     elif folder is not None and outcome.steps == before:
         epochs = plan.config.training.epochs
         plural = "s" if epochs > 1 else ""
-        say(f"the run had its {epochs} epoch{plural} already; give --epochs {epochs + 1} or more to go on", err=True)
+        say(f"the run has done its {epochs} epoch{plural}; give --epochs {epochs + 1} or more to continue", err=True)
     _last_line(plan, outcome, last)
 
 

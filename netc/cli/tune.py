@@ -10,6 +10,7 @@ import click
 
 from netc.cli.console import printable, say, write
 from netc.cli.options import OUT_FILE, complete_net, json_option, net_options, print_json, resolve_net
+from netc.netspec.counting import counted
 
 if TYPE_CHECKING:
     from netc.codegen.program import Program
@@ -116,13 +117,16 @@ def _share(target: Target, table_in: Path | None, table_out: Path | None) -> Non
     if table_in is not None:
         table, here = read_table(table_in), nothing_for(target)
         path = adopt(table, target, cache_root(), _damage)
-        say(f"kept {len(table.winners)} convolutions of {', '.join(table.nets)} for {target.word} in {path}")
+        say(f"kept {counted(len(table.winners), 'convolution')} of {', '.join(table.nets)} for {target.word} in {path}")
         for what, there, ours in (("on", table.cpu, here.cpu), ("with", table.compiler, here.compiler)):
             if there != ours:
-                say(f"netc: they were measured {what} {there}, and here it is {ours}", err=True)
+                say(f"netc: they were measured {what} {there}, and this machine has {ours}", err=True)
     elif table_out is not None:
         held = write_table(target, cache_root(), table_out, _damage)
-        say(f"{table_out}: {len(held.winners)} convolutions of {', '.join(held.nets)}, measured on {held.cpu}")
+        say(
+            f"{table_out}: {counted(len(held.winners), 'convolution')} of {', '.join(held.nets)}, measured on "
+            f"{held.cpu}"
+        )
     else:
         raise UserError("tune wants a NET to measure, or --from or --to with a FILE; see `netc tune --help`")
 

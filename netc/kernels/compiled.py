@@ -38,7 +38,7 @@ class Compiled:
         try:
             self._function = getattr(ctypes.CDLL(str(entry.path)), plain_name(kernel))
         except OSError as error:
-            raise UserError(f"{entry.path} cannot be loaded ({error}); `netc cache clear`") from error
+            raise UserError(f"{entry.path} cannot be loaded ({error}); run `netc cache clear`") from error
         arrays = [t for _ in kernel.globals for t in (ctypes.c_void_p, ctypes.c_int64)]
         self._function.argtypes = [
             ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, *(SCALARS[s.type] for s in kernel.scalars), *arrays,

@@ -48,7 +48,7 @@ class _Fold:
         if isinstance(e, Binary) and e.symbol in self.table:
             return self.table[e.symbol](self.value(e.left), self.value(e.right))
         what = "a conversion" if isinstance(e, Cast) else getattr(e, "symbol", type(e).__name__.lower())
-        raise Wrong(f"wants a function of one float, got {what}; write it in floats alone")
+        raise Wrong(f"wants a function of one float, got {what}; write it with floats only")
 
     def _called(self, e: Call) -> Any:
         if e.name == "abs":
@@ -63,14 +63,14 @@ class _Fold:
                 made = self.table["*"](made, base)
             return made
         if e.name not in self.table:
-            raise Wrong(f"{e.name} has no derivative rule's operation; write the function without it")
+            raise Wrong(f"{e.name} has no rule for its derivative; write the function without it")
         return self.table[e.name](self.value(e.args[0]))
 
     def _chosen(self, condition: Expr, yes: Callable[[], Any], no: Callable[[], Any]) -> Any:
         if isinstance(condition, Unary):
             return self._chosen(condition.value, no, yes)
         if not isinstance(condition, Binary):
-            raise Wrong("`if` wants a comparison, such as x > 0, got another truth value; write one")
+            raise Wrong("`if` wants a comparison, such as x > 0, got another boolean; write one")
         left, right = condition.left, condition.right
         if condition.symbol == "&&":
             return self._chosen(left, lambda: self._chosen(right, yes, no), no)

@@ -80,7 +80,7 @@ def launch_of(
     if threads > MOST_THREADS or b[2] > 64:
         raise UserError(f"`block` wants at most {MOST_THREADS} threads, 64 along z, got {threads}; use more blocks")
     if any(n > most for n, most in zip(g, MOST_BLOCKS, strict=True)) or math.prod(g) * threads > 2**31 - 1:
-        raise UserError(f"`grid` wants at most {2**31 - 1} threads in all, 65535 blocks along y and z, got {g} x {b}")
+        raise UserError(f"`grid` wants at most {2**31 - 1} threads in total, 65535 blocks along y and z, got {g} x {b}")
     given = dict(shared or {})
     own = {a.name: a for a in kernel.shared}
     for name, size in given.items():
@@ -93,7 +93,7 @@ def launch_of(
     total = sum(n * WIDTHS[a.type] for n, a in zip(sizes, kernel.shared, strict=True))
     if total > MOST_SHARED:
         raise UserError(
-            f"{kernel.name} wants {total} bytes of shared memory, a block has {MOST_SHARED}; use smaller tiles"
+            f"{kernel.name} wants {total} bytes of shared memory, and a block has {MOST_SHARED}; use smaller tiles"
         )
     return Launch(g, b, sizes)
 
@@ -142,7 +142,7 @@ def memory_of(kernel: Kernel, values: Mapping[str, Any]) -> dict[str, Memory]:
     for name in kernel.written:
         for other, held in found.items():
             if other != name and np.may_share_memory(found[name], held):
-                raise UserError(f"{kernel.name} wants {name} and {other} in memory of their own, got one; copy one")
+                raise UserError(f"{kernel.name} wants {name} and {other} in separate memory, got the same; copy one")
     return found
 
 

@@ -98,7 +98,7 @@ def _kernel(rest: tuple[Token, ...], known: dict[str, Arguments], file: str, doc
     if len(words) != 3 or words[0] != "KernelM" or words[2] != "Unit":
         raise Misread(at.span, f"wants the type KernelM ARGUMENTS Unit, got {' '.join(words) or 'none'}; write it")
     if words[1] not in known:
-        raise Misread(at.span, f"no {ARGUMENTS} {words[1]} stands before; {maker.meant(words[1], known)}")
+        raise Misread(at.span, f"no {ARGUMENTS} {words[1]} is defined before this; {maker.meant(words[1], known)}")
     arguments = known[words[1]]
     reader.expect(":=", "and the kernel's body, := do")
     reader.expect("do", "before the kernel's statements")
@@ -164,7 +164,7 @@ class Reader(Declarations):
     def _deeper(self, at: Token) -> None:
         self.depth += 1
         if self.depth > DEEPEST:
-            raise Misread(at.span, f"wants blocks at most {DEEPEST} deep in each other; write fewer")
+            raise Misread(at.span, f"wants blocks nested at most {DEEPEST} deep; nest fewer")
 
     def statement(self, scope: Scope) -> list[Stmt]:
         """One statement, after those that its nested actions need."""
@@ -243,7 +243,7 @@ class Reader(Declarations):
         value = terms.action(node) if arrow else terms.expr(node)
         found = terms.scope.names.get(plain(name))
         if not isinstance(found, Var) or found.name not in terms.scope.mutable:
-            raise Misread(name.span, f"{plain(name)} wants to be declared by `let mut` before it changes")
+            raise Misread(name.span, f"{plain(name)} must be declared by `let mut` before it changes")
         try:
             return [Assign(name.line, found.name, maker.into(value, found.type, plain(name)))]
         except Wrong as error:
@@ -278,7 +278,7 @@ class Reader(Declarations):
             self.take()
             self.take()
         if at.text == "return" and not self.ended:
-            raise Misread(at.span, "`return` wants to be the last word: a thread that ends early misses the barriers; "
+            raise Misread(at.span, "`return` must be the last word: a thread that ends early misses the barriers; "
                           "put the rest into the `if`")  # fmt: skip
         return []
 

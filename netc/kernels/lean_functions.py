@@ -91,7 +91,7 @@ class _Terms(Terms):
         if definition.problem is not None or definition.body is None:
             raise definition.problem or Wrong(f"{name} has no body that netc reads")
         if self.depth > DEEPEST:
-            raise Wrong(f"{name} wants to end: it calls itself")
+            raise Wrong(f"{name} never ends: it calls itself")
         maker.counted(name, args, len(definition.parameters))
         inner = _Terms(self.functions, self.depth + 1, self.made)
         for parameter, value in zip(definition.parameters, args, strict=True):

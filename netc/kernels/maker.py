@@ -117,7 +117,7 @@ def binary(symbol: str, left: Expr, right: Expr, line: int) -> Expr:
     if symbol in COMPARISONS:
         return Binary("bool", line, symbol, settled(left), settled(right))
     if left.type == "bool":
-        raise Wrong(f"{symbol} wants numbers, got a truth value")
+        raise Wrong(f"{symbol} wants numbers, got a boolean")
     if symbol == "%" and left.type in FLOATS:
         raise Wrong(f"% wants integers, got {SPOKEN[left.type]}; write x - floor(x / y) * y")
     if isinstance(left, Const) and isinstance(right, Const) and left.free and right.free:
@@ -144,7 +144,7 @@ def _folded(symbol: str, left: Const, right: Const, line: int) -> Const:
 def negative(value: Expr, line: int) -> Expr:
     """`-value`. Raises Wrong."""
     if value.type == "bool":
-        raise Wrong("- wants a number, got a truth value")
+        raise Wrong("- wants a number, got a boolean")
     if isinstance(value, Const) and value.free:
         return replace(value, value=-value.value)
     return Unary(value.type, line, "-", value)

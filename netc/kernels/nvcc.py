@@ -27,7 +27,7 @@ def checked_by_nvcc(text: str) -> str | None:
         except (OSError, subprocess.TimeoutExpired) as error:
             raise NetcError(f"nvcc cannot run: {error}; fix it, or leave out the check") from error
         if refused:
-            raise NetcError(f"nvcc refuses the kernel: {refused}; tell netc's authors, with the kernel")
+            raise NetcError(f"nvcc refuses the kernel: {refused}; report this with the kernel")
         ptx = made.read_text(encoding="utf-8")
     target = re.search(r"^\.target (\S+)", ptx, re.MULTILINE)
     return f"nvcc takes it: {ptx.count(chr(10))} lines of PTX for {target[1] if target else 'its target'}"

@@ -36,13 +36,13 @@ class _OpenCL:
         path = ctypes.util.find_library("OpenCL")
         missing = "install PoCL, which is one for the processor (Debian: apt-get install pocl-opencl-icd)"
         if path is None:
-            raise UserError(f"`target=opencl` wants an OpenCL, got none: no libOpenCL; {missing}")
+            raise UserError(f"`target=opencl` wants OpenCL, got none: no libOpenCL; {missing}")
         self.library = ctypes.CDLL(path)
         for name in HANDLES:
             getattr(self.library, name).restype = ctypes.c_void_p
         devices = list(self._devices())
         if not devices:
-            raise UserError(f"`target=opencl` wants a device of OpenCL, got none; {missing}")
+            raise UserError(f"`target=opencl` wants an OpenCL device, got none; {missing}")
         self.device = devices[0]
         self.context = self.made("clCreateContext", None, 1, ctypes.byref(self.device), None, None)
         self.queue = self.made("clCreateCommandQueue", self.context, self.device, ctypes.c_uint64(0))

@@ -91,7 +91,7 @@ class _Reader:
         a = node.args
         if a.vararg or a.kwarg or a.kwonlyargs or a.defaults or a.posonlyargs:
             raise KernelError(
-                self.file, node.lineno, "a kernel's arguments want names and types alone, such as N: int32"
+                self.file, node.lineno, "a kernel's arguments want names and types only, such as N: int32"
             )
         scalars: list[Scalar] = []
         arrays: list[Array] = []
@@ -140,7 +140,7 @@ class _Reader:
     def _block(self, body: list[ast.stmt], scope: dict[str, Expr | Array]) -> tuple[Stmt, ...]:
         self.depth += 1
         if self.depth > DEEPEST:
-            raise KernelError(self.file, body[0].lineno, f"wants blocks at most {DEEPEST} deep in each other")
+            raise KernelError(self.file, body[0].lineno, f"wants blocks nested at most {DEEPEST} deep")
         found: list[Stmt] = []
         for node in body:
             read = _STATEMENTS.get(type(node))
@@ -158,7 +158,7 @@ class _Reader:
         """`name = value`."""
         known = scope.get(name)
         if isinstance(known, Array) or (isinstance(known, Var) and known.name == name and name in self._scalars()):
-            raise Wrong(f"{name} is an argument and keeps its value; take another name")
+            raise Wrong(f"{name} is an argument and keeps its value; choose another name")
         if isinstance(known, Var) and self.counts[name] > 1:
             return [Assign(line, known.name, maker.into(value, known.type, name))]
         if isinstance(value, Const) and value.free and self.counts[name] == 1:
@@ -182,7 +182,7 @@ class _Reader:
             raise Wrong(f"wants {len(target.elts)} values after =, got {ast.unparse(value)[:60]}")
         terms = Terms(dict(scope))
         if any(isinstance(n, ast.Name) and n.id in _stored(target) for n in ast.walk(value)):
-            raise Wrong("several values at once want none of the names that they change; write a line for each")
+            raise Wrong("an assignment of several values cannot read the names that it changes; write a line for each")
         values = [terms.expr(v) for v in value.elts]
         return [s for t, v in zip(target.elts, values, strict=True) for s in self._to(t, v, scope, node.lineno)]
 
@@ -261,7 +261,7 @@ class _Reader:
         inner[node.target.id] = Var("i32", line, unique)
         name = node.target.id
         if self.counts[name] > self.loops[name] or name in self.counting:
-            raise Wrong(f"{name} counts this loop and is assigned elsewhere; take another name")
+            raise Wrong(f"{name} counts this loop and is assigned elsewhere; choose another name")
         self.counting.add(name)
         body = self._block(node.body, inner)
         self.counting.discard(name)

@@ -73,7 +73,7 @@ class Terms:
         if isinstance(found, Array):
             raise Wrong(f"wants a number, got the array {node.id}; read an element: {node.id}[i]")
         known = [n for n, m in self.names.items() if isinstance(m, Expr)]
-        raise Wrong(f"{node.id} has no value on every way to here; {maker.meant(node.id, known)}")
+        raise Wrong(f"{node.id} does not have a value on every path to here; {maker.meant(node.id, known)}")
 
     def _attribute(self, node: ast.Attribute) -> Expr:
         word = ast.unparse(node)
@@ -121,7 +121,7 @@ class Terms:
     def _call(self, node: ast.Call) -> Expr:
         name = getattr(node.func, "id", getattr(node.func, "attr", ""))
         if node.keywords:
-            raise Wrong(f"{name} wants arguments without names")
+            raise Wrong(f"{name} takes its arguments by position only")
         args = tuple(self.expr(a) for a in node.args)
         if name in TYPES and name != "bool":
             maker.counted(name, args, 1)

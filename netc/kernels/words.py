@@ -41,7 +41,7 @@ class _Word:
 
     @staticmethod
     def _only(name: str) -> NoReturn:
-        raise UserError(f"{name} wants to stand in a function under @kernel, which is read and not called; launch it")
+        raise UserError(f"{name} can only be used in a function under @kernel, which is read and not called; launch it")
 
 
 Array: Any
@@ -87,13 +87,11 @@ class KernelFunction:
         code = self._function.__code__
         file = inspect.getsourcefile(self._function)
         if file is None or not Path(file).is_file():
-            raise KernelError(code.co_filename, code.co_firstlineno, "a kernel wants to stand in a file; save it")
+            raise KernelError(code.co_filename, code.co_firstlineno, "a kernel must be in a file; save it")
         found = kernels_of(Path(file).read_text(encoding="utf-8"), file)
         named = [k for k in found if k.name == self.__name__]
         if not named:
-            raise KernelError(
-                file, code.co_firstlineno, f"{self.__name__} wants @kernel above it in its file; write it so"
-            )
+            raise KernelError(file, code.co_firstlineno, f"{self.__name__} wants @kernel above it in its file; add it")
         return min(named, key=lambda k: abs(k.line - code.co_firstlineno))
 
     def launch(

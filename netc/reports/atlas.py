@@ -53,7 +53,7 @@ def atlas(
 ) -> Path:
     """Write the page. `profile` is what `netc profile --json` printed. Raises UserError and SpecError."""
     if out.suffix != ".html" or out.is_dir():
-        raise UserError(f"`out` wants a file FILE.html, got {out}; name it so")
+        raise UserError(f"`out` wants a file FILE.html, got {out}; let its name end in .html")
     if profile is not None:
         refuse_other_profile(profile)
     if profile is not None and (profile.get("net"), profile.get("batch")) != (net.spec.name, batch):

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from netc.netspec.counting import counted
 from netc.runs import Run
 from netc.traces.errors import TraceError
 from netc.traces.read import Trace, read_timing, timing_path
@@ -52,7 +53,7 @@ def _reached(run: Run, trace: Trace) -> Facts:
         "data": config.data,
         "optimizer": f"{config.recipe.optimizer.kind}, batch {config.training.batch}",
         "target": config.target,
-        "steps": f"{len(trace.steps):,} (of {config.training.epochs} epoch{'s' * (config.training.epochs != 1)})",
+        "steps": f"{len(trace.steps):,} (of {counted(config.training.epochs, 'epoch')})",
     }
     if trace.evals:
         last, lowest, best = trace.evals[-1], min(trace.evals, key=_loss), max(trace.evals, key=_accuracy)

@@ -78,7 +78,7 @@ def report(
     if not 1 <= len(given) <= MOST_RUNS:
         raise UserError(f"report wants 1 to {MOST_RUNS} runs, got {len(given)}; make several pages")
     if out.suffix not in (".html", ".htm"):
-        raise UserError(f"`out` wants a file FILE.html, got {out}; name it so")
+        raise UserError(f"`out` wants a file FILE.html, got {out}; let its name end in .html")
     template = _template()
     opened = [run if isinstance(run, Run) else Run.open(run) for run in given]
     traces = [run.trace for run in opened]

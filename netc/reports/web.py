@@ -33,12 +33,12 @@ def web_page(program: Program, out: Path) -> Path:
     Raises UserError for another net, and where clang or wasm-ld is missing.
     """
     if out.suffix != ".html" or out.is_dir():
-        raise UserError(f"`out` wants a file FILE.html, got {out}; name it so")
+        raise UserError(f"`out` wants a file FILE.html, got {out}; let its name end in .html")
     name, shown = program.net.spec.name, program.net.out.shape[-1]
     if not trains_images(program) or tells_experts(program) or shown != CLASSES:
         raise UserError(
             f"a page wants a classifier of images with ten classes and a step that main.c could call, got {name} with "
-            f"{shown}; choose another net, as mnist-mlp"
+            f"{shown}; choose another net, such as mnist-mlp"
         )
     template = environment("a page that trains").get_template("web.html.j2")
     wasm = compile_wasm(_c(program))

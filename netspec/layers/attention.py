@@ -25,7 +25,8 @@ def scaling_problems(scaling: tuple[float, ...]) -> Iterator[str]:
     """Yield a sentence for numbers that are no scaling of rope."""
     if len(scaling) not in (0, 1, LLAMA_SCALING) or not all(0 < number <= LARGEST_BASE for number in scaling):
         yield (
-            "rope_scaling wants one factor, or the factor, low and high frequency factor and old context of Llama 3, "
+            "rope_scaling wants one factor, or the factor, low and high frequency factor and original context of Llama "
+            "3, "
             f"all positive, got {list(scaling)}"
         )
     elif scaling[1:] and not scaling[1] < scaling[2]:
@@ -48,7 +49,9 @@ def head_width(layer: Layer, x: TensorType, heads: int, kv_heads: int = 0) -> in
     parts = heads + 2 * kv_heads
     if width % parts:
         times = f"{heads}" if not kv_heads else f"3 x {heads}" if kv_heads == heads else f"{heads} + 2 x {kv_heads}"
-        raise LayerError(f"wants a multiple of {times} heads of channels, got {batched(x.shape)}; change heads")
+        raise LayerError(
+            f"wants a multiple of {times} channels, one share for each head, got {batched(x.shape)}; change heads"
+        )
     return width // parts
 
 

@@ -32,7 +32,7 @@ class ChannelWindow(Layer):
         out = TensorType((*x.shape[:-1], self.count), x.dtype)
         if self.start >= channels or self.start + self.count <= 0:
             raise LayerError(
-                f"wants a window that meets the {channels} channels, got {batched(x.shape)}; change start", out
+                f"wants a window that overlaps the {channels} channels, got {batched(x.shape)}; change start", out
             )
         return Signature((), (), out)
 
@@ -68,7 +68,7 @@ class HalfProduct(Layer):
             out = TensorType((*x.shape[:-1], max(rest, 1)), x.dtype)
             if rest < 1 or rest % self.gates:
                 raise LayerError(
-                    f"wants gates={self.gates} channels and a multiple of {self.gates} behind them, got "
+                    f"wants gates={self.gates} channels and a multiple of {self.gates} after them, got "
                     f"{batched(x.shape)}; change gates",
                     out,
                 )

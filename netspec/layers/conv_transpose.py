@@ -76,7 +76,7 @@ class ConvTranspose2d(Layer):
         out = (least[0] + more[0], least[1] + more[1])
         if min(out) < 1:
             raise LayerError(
-                f"wants an image whose output keeps a pixel, got {batched(x.shape)} -> {out[0]}x{out[1]}; "
+                f"wants an image whose output has a pixel, got {batched(x.shape)} -> {out[0]}x{out[1]}; "
                 "use less padding"
             )
         return out

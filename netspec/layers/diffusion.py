@@ -105,7 +105,7 @@ class TimeCondAdd(Composite):
         want_rank(self, x, 3, "H, W, C + 1", "give an image whose last channel holds the time")
         channels = x.shape[2] - 1
         if channels < 1:
-            raise LayerError(f"wants a channel of time behind the image's, got {batched(x.shape)}; append one")
+            raise LayerError(f"wants a channel of time after the image's, got {batched(x.shape)}; append one")
         shift: tuple[Layer, ...] = (
             ChannelWindow(channels, 1, name="time"),
             GlobalAvgPool(name="mean"),

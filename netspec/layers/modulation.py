@@ -184,7 +184,7 @@ class ConditionedPatches(Composite):
         height, width, channels = x.shape[0], x.shape[1], x.shape[2] - (2 if self.classes else 1)
         if channels < 1:
             what = "time and class" if self.classes else "time"
-            raise LayerError(f"wants channels of {what} behind the image's, got {batched(x.shape)}; append them")
+            raise LayerError(f"wants channels of {what} after the image's, got {batched(x.shape)}; append them")
         if height % self.patch or width % self.patch:
             raise LayerError(f"wants sides that are multiples of {self.patch}, got {batched(x.shape)}; change patch")
         time = Chain((

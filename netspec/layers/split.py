@@ -43,7 +43,7 @@ class Split(Combinator):
                 raise LayerError(f"wants a multiple of {count} channels, got {channels}; give widths")
             return (channels // count,) * count
         if sum(self.widths) != channels:
-            raise LayerError(f"wants {sum(self.widths)} channels in all, got {channels}; change widths")
+            raise LayerError(f"wants {sum(self.widths)} channels in total, got {channels}; change widths")
         return self.widths
 
     def flow(self, x: TensorType, visit: Visit) -> TensorType:

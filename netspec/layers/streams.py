@@ -56,7 +56,7 @@ class Streams(Composite):
         yield from self._attend(None).problems()
         if self.shared_from and not 0 < self.shared_from <= self.conditions - self.shared_rows:
             yield (
-                f"shared_from wants 0 or a place in 1..{max(self.conditions - self.shared_rows, 1)}, where "
+                f"shared_from wants 0 or a position in 1..{max(self.conditions - self.shared_rows, 1)}, where "
                 f"{self.shared_rows} rows begin among {self.conditions} conditions, got {self.shared_from}"
             )
         if self.columns < 0:

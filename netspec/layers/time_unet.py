@@ -33,7 +33,7 @@ def image_channels(layer: Layer, x: TensorType, classes: int) -> tuple[int, int]
     behind = 2 if classes else 1
     if x.shape[2] <= behind:
         what = "time and class" if classes else "time"
-        raise LayerError(f"wants channels of {what} behind the image's, got {batched(x.shape)}; append them")
+        raise LayerError(f"wants channels of {what} after the image's, got {batched(x.shape)}; append them")
     return x.shape[2] - behind, behind
 
 

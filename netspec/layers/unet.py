@@ -87,7 +87,7 @@ class UnetUp(Composite):
         if below.rank != 3 or below.shape[:2] != (height // 2, width // 2):
             raise LayerError(
                 f"wants an inner layer that halves {batched(x.shape)}, got one that gives {batched(below.shape)}; "
-                "begin it with unetDown"
+                "start it with unetDown"
             )
         up = Chain((self.inner, *self._rise(x)), name="below")
         skip = Concat((Identity(name="skip"), up), name="join")
@@ -100,7 +100,7 @@ class UnetUp(Composite):
             return (ConvTranspose2d(self.features, 2, 2, size=(height, width) if odd else None, name="up"),)
         if height % 2 or width % 2:
             raise LayerError(
-                f"wants an even height and width to come back to, got {batched(x.shape)}; use rise='transpose', or an "
+                f"wants an even height and width to return to, got {batched(x.shape)}; use rise='transpose', or an "
                 "image whose sides halve"
             )
         larger = BilinearUpsample(2, name="larger") if self.rise == "bilinear" else NearestUpsample(2, name="larger")

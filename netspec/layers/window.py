@@ -68,7 +68,7 @@ def window_problems(
         if any(v < 1 for v in pair(value)):
             yield f"{name} wants positive integers, got {value}"
     if math.prod(pair(kernel)) > MOST_PLACES and min(pair(kernel)) > 0:
-        yield f"kernel wants at most {MOST_PLACES} places, got {kernel}"
+        yield f"kernel wants at most {MOST_PLACES} positions, got {kernel}"
     if isinstance(padding, str):
         if padding not in PADDINGS:
             yield f"padding wants one of {', '.join(PADDINGS)} or ((top, bottom), (left, right)), got {padding!r}"

@@ -234,7 +234,7 @@ def _refuse(record: Record, given: Mapping[str, Any]) -> None:
         return
     names = ", ".join(f"{name} := {shown(record.fields[name][0])}" for name in refused)
     do = FIELDS[refused[0]].say or WITHOUT
-    raise Misread(record.fields[refused[0]][1], f"netc train does not do {names}; {do}")
+    raise Misread(record.fields[refused[0]][1], f"netc train does not support {names}; {do}")
 
 
 def _idle(name: str, value: Any) -> bool:

@@ -75,7 +75,7 @@ class Evaluator:
             value: Value = Lambda(node, env)
         else:
             if definition.name in self.active:
-                raise Misread(at.span, f"{name} is defined by itself; give it a value that does not need it")
+                raise Misread(at.span, f"{name} is defined in terms of itself; give it a value that does not need it")
             self.active.add(definition.name)
             value = self.typed(node, env, definition.type)
             self.active.remove(definition.name)

@@ -108,7 +108,7 @@ def deep_stack(name: str) -> Iterator[None]:
     try:
         yield
     except RecursionError:
-        raise UserError(f"{name}: wants a spec that nests less deep; give parts of it names of their own") from None
+        raise UserError(f"{name}: wants a spec that is nested less deeply; give parts of it their own names") from None
     finally:
         sys.setrecursionlimit(before)
 
@@ -168,7 +168,7 @@ def pick(file: LeanFile, name: str | None, kind: str = SPECS) -> Found:
     if len(ends) == 1:
         return ends[0]
     if ends:
-        raise UserError(f"{file.path}: {name} may be {' or '.join(f.name for f in ends)}; write the whole name")
+        raise UserError(f"{file.path}: {name} may be {' or '.join(f.name for f in ends)}; write the full name")
     if name in file.makers:
         raise UserError(
             f"{file.path} holds no {kind} {name}; it is a function of {file.makers[name]}: "

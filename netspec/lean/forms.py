@@ -197,12 +197,14 @@ class Forms(Stream, ABC):
         column = self.token.column
         while not self.ended and self.token.text != "where":
             if self.token.column != column and self.token.first:
-                raise Misread(self.token.span, f"wants this field in column {column}, like the first; indent it so")
+                raise Misread(
+                    self.token.span, f"wants this field in column {column}, like the first; indent it the same"
+                )
             found.append(self.assign())
             if self.ended or self.accept(";"):
                 continue
             if self.token.text == ",":
-                raise Misread(self.token.span, "the fields under `where` stand on lines of their own; drop the comma")
+                raise Misread(self.token.span, "the fields under `where` must be on separate lines; remove the comma")
             if not self.token.first:
                 raise Misread(self.token.span, f"wants an operator or the next field's line, got {shown(self.token)}")
         return Structure(at, (), self._once(found), words)

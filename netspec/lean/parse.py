@@ -55,7 +55,7 @@ class Parser(Forms):
         """Operators of at least this level, and their operands."""
         self.depth += 1
         if self.depth > DEEPEST:
-            raise Misread(self.token.span, f"wants expressions at most {DEEPEST} deep in each other; name the inner")
+            raise Misread(self.token.span, f"wants expressions nested at most {DEEPEST} deep; name the inner ones")
         left = self.operand()
         while self.token.kind is Kind.SYMBOL:
             symbol = self.token.text

@@ -80,7 +80,7 @@ def name(run: Evaluation, node: Name | Dot | Project, env: Env, want: Type) -> V
 
 def hole(run: Evaluation, node: Node, env: Env, want: Type) -> Value:
     """`_` and proofs have no value here."""
-    raise Misread(node.at.span, f"wants a value, got {node.at.text}, which Lean would have to find; write it out")
+    raise Misread(node.at.span, f"wants a value, got {node.at.text}, which Lean would have to infer; write it out")
 
 
 def apply(run: Evaluation, node: Apply, env: Env, want: Type) -> Value:

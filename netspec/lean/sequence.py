@@ -303,7 +303,7 @@ class Reader:
             raise Misread(item.at, f"{item.head} {problem}") from error
         if max(out.shape, default=0) > LARGEST:
             raise Misread(
-                item.at, f"{item.head} wants to give no axis longer than {LARGEST}, got a longer one; lower it"
+                item.at, f"{item.head} wants no axis longer than {LARGEST} in its output, got a longer one; lower it"
             )
         return out
 

@@ -225,7 +225,7 @@ class _Scanner:
         """The parts of an interpolated string, and the offset of its closing quote."""
         self.depth += 1
         if self.depth > DEEPEST_INTERPOLATION:
-            raise Misread(opened, f"wants strings at most {DEEPEST_INTERPOLATION} deep in each other; name the inner")
+            raise Misread(opened, f"wants strings nested at most {DEEPEST_INTERPOLATION} deep; name the inner ones")
         parts: list[Part] = []
         while True:
             found, end = self._stretch(at, _INTERPOLATED_STOP, opened)

@@ -66,7 +66,7 @@ def sized(name: str, entry: Entry, sizes: Mapping[str, int], others: Collection[
         )
     if unknown:
         known = ", ".join(f"`{word}`" for word in entry.sizes)
-        raise UserError(f"{name} wants sizes among {known}, got `{unknown[0]}`, which it has not; leave it out")
+        raise UserError(f"{name} wants sizes among {known}, got `{unknown[0]}`, which it does not have; leave it out")
     parts = {word: p.default for word, p in inspect.signature(entry.make).parameters.items()} | dict(sizes)
     if "heads" in parts and parts["width"] % parts["heads"]:
         raise UserError(

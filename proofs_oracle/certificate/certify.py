@@ -390,7 +390,7 @@ def certify_foreign(  # what a command line knows of a text
 
 NO_DECAY = (
     "the moments are no multiples of the gradients, and the manifest does not say the optimizer, whose weight decay "
-    "may be in them: write it anew by `netc emit-mlir`"
+    "may be in them: write it again by `netc emit-mlir`"
 )
 
 

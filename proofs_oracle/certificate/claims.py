@@ -189,7 +189,7 @@ def _update(function: Function, words: str) -> tuple[Gradient, list[int]]:
     of, result = _pair(function, "`updates`", pair, "`updates=0=0:sgd`")
     needs = UPDATES[rule]
     if bool(state) != bool(needs):
-        raise UserError(f"`updates`: {rule} wants {NEEDED[needs].lstrip(':') or 'nothing behind it'}, got {words!r}")
+        raise UserError(f"`updates`: {rule} wants {NEEDED[needs].lstrip(':') or 'nothing after it'}, got {words!r}")
     if not needs:
         return Gradient(of, result, less=of, free=True), []
     if needs == 1:

@@ -120,7 +120,7 @@ class DualField:
     def whole(self, x: Array) -> Dual:
         """Whole numbers as constants."""
         if x.dtype.kind == "f" and not (np.abs(x) < 2.0**53).all():
-            raise CertifyError("wants whole numbers below 2^53 in the float run, got more; try another `seed`")
+            raise CertifyError("wants integers below 2^53 in the float run, got larger ones; try another `seed`")
         return Dual(x.astype(np.float64), self.field.of(x), None, CONSTANT)
 
     def shape(self, x: Any) -> Ints:

@@ -205,7 +205,7 @@ def halved(A: Any, several: Sequence[Any], dims: Ints, together: Together) -> li
 def divided(x: Array, y: Array) -> Array:
     """Integer division towards 0. Raises CertifyError for a divisor of 0."""
     if not np.all(y):
-        raise CertifyError("wants divisors other than 0 for integers, got 0; no rule says what that gives")
+        raise CertifyError("wants divisors other than 0 for integers, got 0; its result is not defined")
     with np.errstate(over="ignore"):
         return np.asarray((x - np.fmod(x, y)) // y)
 
@@ -213,7 +213,7 @@ def divided(x: Array, y: Array) -> Array:
 def raised(x: Array, y: Array) -> Array:
     """x^y for integers; for y < 0 what is left of a fraction: 0, or ±1 for x = ±1."""
     if (y < 0).any():
-        raise CertifyError("wants exponents of integers from 0, got one below; no rule")
+        raise CertifyError("wants integer exponents of at least 0, got a negative one; no rule")
     return np.asarray(np.power(x, y))
 
 

@@ -279,7 +279,9 @@ def fixed_power(A: DualField, op: Op, x: Dual) -> Dual:
     number = A.literal(op.attr("exponent"), op.attr("dtype"))
     whole = int(number.fraction // 1)
     if abs(whole) > HIGHEST or number.root or number.pi or number.ln2:
-        raise CertifyError(f"wants fractions from -{HIGHEST} to {HIGHEST} as exponents, got {number.text}; no rule")
+        raise CertifyError(
+            f"wants fractions from -{HIGHEST} to {HIGHEST} as exponents, got {number.text}; there is no rule"
+        )
     y = _product(A, x, abs(whole))
     if whole < 0:
         y = A.div(A.number(1, y), y)

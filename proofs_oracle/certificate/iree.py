@@ -63,7 +63,7 @@ def _for(r: Reader, op: Any, args: list[Value]) -> list[Value]:
         raise CertifyError(why or f"{here}: a loop whose turns the text does not fix has no rule")
     first, last, by = (int(b) for b in bounds if b is not None)
     if by < 1 or (last - first) // by > ROUNDS:
-        raise CertifyError(f"{here}: wants loops of at most {ROUNDS:,} turns, got more")
+        raise CertifyError(f"{here}: wants loops of at most {ROUNDS:,} iterations, got more")
     block = op.regions[0].blocks[0]
     for turn in range(first, last, by):
         carried = r.block(block, [r.filled(turn, args[0].type), *carried], outer)

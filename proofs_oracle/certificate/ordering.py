@@ -72,7 +72,7 @@ def _ordered(A: Any, body: Function, rows: Sequence[Array], stable: bool) -> Arr
     order = np.argsort((less | tied & earlier).sum(1), -1, kind="stable")
     ranked = np.take_along_axis(np.take_along_axis(less, order[:, :, None], 1), order[:, None, :], 2)
     if np.tril(ranked).any():
-        raise CertifyError("wants a sort by an order, got a comparison that goes in circles")
+        raise CertifyError("wants a sort by an order, got a comparison that is circular")
     return np.asarray(order)
 
 

@@ -60,8 +60,8 @@ def _want_no_part(function: Function, claim: Claim, result: int, more: int) -> N
             alive.update(op.operands)
     if loss in alive and any(function.params[g.of] in alive for g in claim.gradients):
         raise UserError(
-            f"the results are gradients of result {result}, and result {more} has it and more of their arguments in "
-            "it; say by `loss=NUMBER` which is the loss"
+            f"the results are gradients of result {result}, and result {more} contains it and further "
+            "terms in their arguments; say by `loss=NUMBER` which is the loss"
         )
 
 
@@ -138,7 +138,9 @@ def _in_place(function: Function, settings: Settings, point: FloatPoint) -> Clai
     """
     pairs = [(a.type, b.type) for a, b in zip(function.params, function.results, strict=False)]
     if len(function.results) > len(function.params) or any(a != b for a, b in pairs):
-        raise UserError(f"no result is a scalar that could be the loss, and results are no arguments anew; {SAY}")
+        raise UserError(
+            f"no result is a scalar that could be the loss, and no result is a new value of an argument; {SAY}"
+        )
     floats = [i for i, (t, _) in enumerate(pairs) if t.dtype not in INTEGER_DTYPES]
     plain = Claim((), tuple(Gradient(i, i, less=i, free=True) for i in floats))
     others = list(_with_states(function, floats))
@@ -146,7 +148,7 @@ def _in_place(function: Function, settings: Settings, point: FloatPoint) -> Clai
         if _agrees(function, claim, settings, point):
             return claim
     if others or not floats:
-        raise UserError(f"no result is a scalar that could be the loss, and results may be states anew; {SAY}")
+        raise UserError(f"no result is a scalar that could be the loss, and results may be new values of states; {SAY}")
     return plain
 
 

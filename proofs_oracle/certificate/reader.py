@@ -135,7 +135,7 @@ class Reader:
 
     def _body(self, name: str) -> Any:
         if name not in self.functions:
-            raise CertifyError(f"{self.loc}: calls {name}, which the text does not have; write it out beside")
+            raise CertifyError(f"{self.loc}: calls {name}, which the text does not have; add it to the text")
         blocks = self.functions[name].regions[0].blocks
         if not len(blocks):
             raise CertifyError(f"function {name} wants a body, got none: it is declared only; write it out")
@@ -146,7 +146,7 @@ class Reader:
         if name in self.calls:
             raise CertifyError(f"{self.loc}: {name} calls itself ({' > '.join([*self.calls, name])}); no rule")
         if len(self.calls) >= DEEPEST:
-            raise CertifyError(f"{self.loc}: wants at most {DEEPEST} calls inside each other, got more; inline some")
+            raise CertifyError(f"{self.loc}: wants at most {DEEPEST} nested calls, got more; inline some")
         body = self._body(name)
         self.calls.append(name)
         try:

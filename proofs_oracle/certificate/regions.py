@@ -197,7 +197,7 @@ def _while(r: Reader, op: Any, args: list[Value]) -> list[Value]:
         if not going:
             return carried
         carried = r.block(op.regions[1].blocks[0], carried, outer)
-    raise CertifyError(f"{here}: wants loops of at most {ROUNDS:,} rounds, got more")
+    raise CertifyError(f"{here}: wants loops of at most {ROUNDS:,} iterations, got more")
 
 
 def _case(r: Reader, op: Any, args: list[Value]) -> list[Value]:

@@ -35,7 +35,7 @@ def _simple(kind: str) -> Handler:
 def _numbers_only(kind: str) -> Handler:
     def handler(r: Reader, op: Any, args: list[Value]) -> list[Value]:
         if _type(op).dtype == "i1":
-            raise CertifyError(f"{r.loc}: {op.name} of truth values has no rule")
+            raise CertifyError(f"{r.loc}: {op.name} of booleans has no rule")
         return [r.add(kind, *args, type=_type(op))]
 
     return handler

@@ -108,9 +108,7 @@ def _known(module: Any) -> Any:
     if unknown:
         place = _PLACE.search(str(unknown[0].location))
         line = f"line {place[1]}: " if place else ""
-        raise UserError(
-            f"wants StableHLO, got what MLIR refuses: {line}{unknown[0].name} is no operation that is known"
-        )
+        raise UserError(f"wants StableHLO, got what MLIR refuses: {line}{unknown[0].name} is not a known operation")
     return module
 
 
@@ -120,12 +118,12 @@ def _of_bytecode(program: bytes) -> str:
         done = run([sys.executable, "-c", f"from {__name__} import write_out; write_out()"], PATIENCE, given=program)
     except subprocess.TimeoutExpired as error:
         raise UserError(
-            f"wants whole MLIR bytecode, got some that MLIR does not end reading in {PATIENCE} s of work"
+            f"wants intact MLIR bytecode, got some that MLIR does not finish reading in {PATIENCE} s"
         ) from error
     if not done.returncode:
         return str(done.stdout, "utf-8", "replace")
     said = done.stderr.decode("utf-8", "replace").strip() if done.returncode == REFUSED else "it aborts on it"
-    raise UserError(f"wants whole MLIR bytecode, got what MLIR refuses: {_short(said)}")
+    raise UserError(f"wants intact MLIR bytecode, got what MLIR refuses: {_short(said)}")
 
 
 def write_out() -> None:
@@ -190,7 +188,7 @@ def part_of(program: str, name: str) -> tuple[str, str]:
         found = _MODULE.match(part)
         assert found is not None  # of_several_modules
         if found[1] in parts:
-            raise UserError(f"wants modules of different names, got two of {found[1]}; give one of them alone")
+            raise UserError(f"wants modules of different names, got two called {found[1]}; keep one of them")
         parts[found[1]] = part
     if name in parts:
         return parts[name], "main"

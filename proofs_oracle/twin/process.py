@@ -127,7 +127,7 @@ def asked_of(net: CheckedNet, recipe: Recipe, key: str, *, streamed: bool) -> tu
         )
     else:
         raise UserError(
-            f"emit-jax wants `process` flow, ddpm or masked, got {process.kind}; the twin has no form of it"
+            f"emit-jax wants `process` flow, ddpm or masked, got {process.kind}; the script has no form of it"
         )
     line = f"        seen, target, importance = asked({key}, x, y)\n"
     helpers = ("" if streamed else STREAM) + COMMON

@@ -51,7 +51,7 @@ def jax_script(t: Training) -> str:
     _refuse(t.recipe)
     for name, f in options_of(TrainConfig).items():
         if getattr(t.config, name) != f.default:
-            raise UserError(f"emit-jax wants a training without `{name}`, got it; the twin has no form of it")
+            raise UserError(f"emit-jax wants a training without `{name}`, got it; the script has no form of it")
     net, parts = trained(t.net, t.recipe), t.recipe.accumulate
     groups = t.recipe.groups
     functions, forward = forward_text(net, groups.is_frozen)
@@ -142,17 +142,17 @@ def _refuse(recipe: Recipe) -> None:
     if recipe.precision != "f32":
         raise UserError(
             f"emit-jax wants a training in f32, got `precision={recipe.precision}`; leave it out: "
-            "the twin computes in float32"
+            "the script computes in float32"
         )
     if recipe.check_labels:
-        raise UserError("emit-jax wants a training without `check_labels`, got it; the twin has no such mask")
+        raise UserError("emit-jax wants a training without `check_labels`, got it; the script has no such mask")
     if recipe.groups.thaw:
-        raise UserError("emit-jax wants a training without `thaw`, got it; the twin has no form of it")
+        raise UserError("emit-jax wants a training without `thaw`, got it; the script has no form of it")
     for part, cls in option_parts_of(Recipe).items():
         given = getattr(recipe, part)
         on = [name for name in options_of(cls) if getattr(given, name) != getattr(cls(), name)]
         if on and part not in FORMS:
-            raise UserError(f"emit-jax wants a training without `{on[0]}`, got it; the twin has no form of it")
+            raise UserError(f"emit-jax wants a training without `{on[0]}`, got it; the script has no form of it")
     for name in SAME_RESULTS:
         if getattr(recipe, name):
             raise UserError(
@@ -193,7 +193,7 @@ def _optimizer(recipe: Recipe) -> str:
     o = recipe.optimizer
     form = optimizers.reference_of(o).form
     if form is None:
-        raise UserError(f"emit-jax wants an optimizer that its reference says in JAX too, got {o.kind}; give it a form")
+        raise UserError(f"emit-jax wants an optimizer whose reference has a JAX form, got {o.kind}; give it a form")
     return "\n    ".join(form(o))
 
 

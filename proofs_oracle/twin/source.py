@@ -24,7 +24,9 @@ def source_of(function: str, name: str) -> str:
         raise UserError(f"emit-jax wants a reference of {function}, got none; write one")
     definition = _definition(reference)
     if definition is None:
-        raise UserError(f"emit-jax wants the reference of {function} as a def or a lambda, got another; write a def")
+        raise UserError(
+            f"emit-jax wants the reference of {function} as a def or a lambda, got something else; write a def"
+        )
     definition.name, definition.returns, definition.decorator_list = name, None, []
     for argument in definition.args.args:
         argument.annotation = None

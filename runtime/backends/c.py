@@ -44,7 +44,7 @@ class CLoaded:
         try:
             self._library = ctypes.CDLL(str(entry.path))
         except OSError as error:
-            raise UserError(f"{entry.path} cannot be loaded ({error}); `netc cache clear`") from error
+            raise UserError(f"{entry.path} cannot be loaded ({error}); run `netc cache clear`") from error
         made = c_source(source.module)
         self._module, self._sizes, self._interfaces = source.module, made.sizes, made.interfaces
         self._fields = {name: n for n, name in enumerate(made.state)}

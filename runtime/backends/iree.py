@@ -94,7 +94,7 @@ class IreeLoaded:
             self._context = rt.VmContext(instance, modules=[hal, module])
         except (RuntimeError, ValueError, OSError) as error:
             raise UserError(
-                f"{source.artefact} cannot be loaded on {target.word} ({_short(error)}); `netc cache clear`"
+                f"{source.artefact} cannot be loaded on {target.word} ({_short(error)}); run `netc cache clear`"
             ) from error
         self._functions = {f.name: module.lookup_function(f.name) for f in source.module if not f.private}
         self._results = {f.name: len(f.results) for f in source.module}

@@ -135,7 +135,7 @@ def from_manifest(content: bytes, folder: Path) -> Entry:
         if to_manifest(entry) != content:
             raise ValueError("altered")
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
-        raise DamagedError("its manifest is not one of ours") from error
+        raise DamagedError("its manifest was not written by netc") from error
     if entry.key.digest != folder.name:
         raise DamagedError(f"its manifest is for another key, {entry.key.digest[:12]}")
     return entry

@@ -21,7 +21,7 @@ def bytes_of(text: str, where: str) -> int:
     found = _SIZE.fullmatch(text.strip())
     unit = _UNITS.get(found[2].upper()) if found else None
     if found is None or unit is None:
-        raise UserError(f"{where} wants a size such as 500MB or 2GB, got {text[:40]!r}; write it so")
+        raise UserError(f"{where} wants a size such as 500MB or 2GB, got {text[:40]!r}; write one like those")
     return int(float(found[1]) * unit)
 
 

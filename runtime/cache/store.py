@@ -247,7 +247,7 @@ class Cache:
             if found != entry.sha256:
                 raise DamagedError(f"its artefact wants SHA-256 {entry.sha256[:12]}, got {found[:12]}")
             if content.find(mark.encode("ascii")) < 0:
-                raise DamagedError("its artefact was compiled of another program, or for another target")
+                raise DamagedError("its artefact was compiled from another program, or for another target")
         with suppress(OSError):  # a root that cannot be written
             os.utime(file.fileno())
         return entry

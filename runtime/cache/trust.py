@@ -27,7 +27,8 @@ def refuse_foreign(root: Path, *paths: Path) -> None:
         else:
             continue
         raise UserError(
-            f"the cache wants a folder that only {_user(me)} can write to, as what is in it runs as native code, got "
+            f"the cache wants a folder that only {_user(me)} can write to, because its content runs as native code, "
+            "got "
             f"{got}; {advice}, or set NETC_CACHE_DIR to a folder of your own"
         )
 

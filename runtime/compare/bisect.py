@@ -352,7 +352,7 @@ def bisect_run(
     """
     config = replay.config
     if not 0 <= step < replay.total:
-        raise UserError(f"bisect wants a step from 0 to {replay.total - 1}, got {step}; the run has no other")
+        raise UserError(f"bisect wants a step from 0 to {replay.total - 1}, got {step}; the run has no others")
     if config.devices > 1:
         raise UserError(
             f"bisect wants a run on one device, got {config.devices}; train again with `devices=1` and "

@@ -57,7 +57,7 @@ def refuse_other_function(config: RunConfig, word: str) -> None:
 
 @dataclass(frozen=True)
 class Replay:
-    """What a run is fed with. `data` has the net's input size; `start` are the weights that the run began with."""
+    """What a run is fed with. `data` has the net's input size; `start` are the weights that the run started from."""
 
     config: RunConfig
     data: Dataset
@@ -100,7 +100,7 @@ class Replay:
 def replay_of(config: RunConfig, data: Dataset, folder: Path | None = None, start: Start | None = None) -> Replay:
     """The replay of a run; `folder` is its folder, if there is one, which knows how its images were normalised.
 
-    `start` are the weights that the run began with. Raises UserError for a run that began with others.
+    `start` are the weights that the run started from. Raises UserError for a run that started from others.
     """
     if config.training.schedule.by_evaluation:
         raise UserError(
@@ -110,7 +110,7 @@ def replay_of(config: RunConfig, data: Dataset, folder: Path | None = None, star
     got = start.digest if start else ""
     if got != config.init:
         raise UserError(
-            f"a replay wants the weights that the run began with ({config.init[:12] or 'drawn'}), got "
+            f"a replay wants the weights that the run started from ({config.init[:12] or 'drawn'}), got "
             f"{got[:12] or 'none'}; name them by `init`"
         )
     try:

@@ -48,7 +48,7 @@ def _held(path: Path, name: str) -> Mapping[str, Array]:
     several = [Path(part).expanduser() for part in str(path).split(",")]
     if len(several) > 1 and not path.exists():
         if len(several) not in (2, 4):
-            raise DataError(f"{name} wants X.npy,Y.npy and perhaps two for the test, got {len(several)} files")
+            raise DataError(f"{name} wants X.npy,Y.npy and optionally two more for the test, got {len(several)} files")
         return {key: read_npy(part) for key, part in zip(FILES, several, strict=False)}
     if path.is_dir():
         parts = {key: path / f"{key}.npy" for key in FILES if (path / f"{key}.npy").exists()}
@@ -67,7 +67,7 @@ def _held(path: Path, name: str) -> Mapping[str, Array]:
                 f"np.savez({str(path.with_suffix('.npz'))!r}, x=x, y=y)"
             )
         raise DataError(
-            f"{name} wants a .npz file, two .npy files with a comma between, or a folder of them, got {path}, which is "
+            f"{name} wants a .npz file, two .npy files separated by a comma, or a folder of them, got {path}, which is "
             "none of these; write one by np.savez('data.npz', x=x, y=y)"
         )
     raise DataError(
@@ -81,7 +81,7 @@ def read_npy(path: Path) -> Array:
     try:
         with opened(path, LARGEST) as file:
             if file.read(6) != b"\x93NUMPY":
-                raise DataError(f"{path} wants a .npy file of one array, got another; write it by np.save")
+                raise DataError(f"{path} wants a .npy file of one array, got something else; write it by np.save")
         array: Array = np.load(path, mmap_mode="r", allow_pickle=False)
         return array
     except UNREADABLE as error:
@@ -101,7 +101,7 @@ def read_arrays(path: Path) -> dict[str, Array]:
             if inside > (most := SLACK + TIMES * path.stat().st_size):
                 raise DataError(f"{path} wants at most {most:,} bytes of arrays, got {inside:,}; write it by np.savez")
             if not {"x", "y"} <= set(held) <= set(FILES):
-                raise DataError(f"{path} wants arrays x and y, and perhaps x_test and y_test, got {', '.join(held)}")
+                raise DataError(f"{path} wants arrays x and y, and optionally x_test and y_test, got {', '.join(held)}")
             return {name: held[name] for name in held}
     except UNREADABLE as error:
         raise DataError(f"{path} wants a .npz of arrays, got one that cannot be read ({reason(error)})") from error

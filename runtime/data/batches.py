@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from netc.netspec.augment import Augment
+from netc.netspec.counting import counted
 from netc.netspec.feeding import Feeding
 from netc.runtime.data.augment import Images, by_image
 from netc.runtime.data.damaged import plain, readable
@@ -81,7 +82,7 @@ class Normalise:
         count, height, width, channels = pixels.shape
         if channels != len(self.mean):
             raise DataError(
-                f"normalisation of {len(self.mean)} channels got images of {channels}; "
+                f"normalisation of {counted(len(self.mean), 'channel')} does not fit images of {channels}; "
                 "compute the statistics of the data that is trained on"
             )
         std = np.array(self.std)
@@ -101,7 +102,9 @@ class Normalise:
     def columns(self, x: Floats) -> Floats:
         """Return the rows of a table, float32 [N, F], as (x - mean) / std of each column, in their own units."""
         if x.shape[1] != len(self.mean):
-            raise DataError(f"normalisation of {len(self.mean)} columns got {x.shape[1]}; give the table's own")
+            raise DataError(
+                f"normalisation of {counted(len(self.mean), 'column')} does not fit {x.shape[1]}; give the table's own"
+            )
         scaled: Floats = ((x - np.array(self.mean)) / np.array(self.std)).astype(np.float32)
         return scaled
 
@@ -143,7 +146,9 @@ def statistics(split: AnySplit, channels: int, workers: int = AUTOMATIC) -> Norm
         return Normalise((), ())
     if split.shape[2] != channels:
         raise DataError(
-            f"statistics of {channels} channels got images of {split.shape[2]}; resize the data to the net's input"
+            f"statistics of {counted(channels, 'channel')} do not fit images of {split.shape[2]}; resize the data to "
+            "the "
+            "net's input"
         )
     count = min(len(split), STATISTICS_IMAGES)
     chosen: Indices = np.arange(count, dtype=np.int64) * len(split) // count
@@ -154,7 +159,9 @@ def statistics(split: AnySplit, channels: int, workers: int = AUTOMATIC) -> Norm
         for channel in range(channels):
             histogram[channel] += _counts(pixels[..., channel].ravel())
     if not histogram.any():
-        raise DataError("the statistics of the training images want one that is whole, got none; repair the data")
+        raise DataError(
+            "the statistics of the training images want at least one intact image, got none; repair the data"
+        )
     levels = np.arange(256) / 255
     weights = histogram / histogram.sum(axis=1, keepdims=True)
     mean = weights @ levels
@@ -261,7 +268,7 @@ def train_batches(
     """
     steps, rows = steps_per_epoch(len(split), batch), part.rows(batch)
     if not 0 <= start <= steps:
-        raise DataError(f"start wants a step from 0 to {steps}, got {start}; the run was of other data or batches")
+        raise DataError(f"start wants a step from 0 to {steps}, got {start}; the run used other data or batches")
     if isinstance(split, Batches):
         return (Batch(x[rows], y[rows]) for x, y in split.epoch(epoch, start))
     order = _order(split, seed, epoch, feeding)
@@ -328,7 +335,7 @@ def _padded(rows: npt.NDArray[Number], batch: int) -> npt.NDArray[Number]:
 
 def _generator(seed: int, epoch: int, upper: tuple[int, int]) -> np.random.Generator:
     if not (0 <= seed < KEY_LIMIT and 0 <= epoch < KEY_LIMIT):
-        raise DataError(f"seed and epoch want 0 to 2^64 - 1, got {seed} and {epoch}; choose such numbers")
+        raise DataError(f"seed and epoch want 0 to 2^64 - 1, got {seed} and {epoch}; choose numbers in that range")
     key = np.array((seed, epoch), np.uint64)
     counter = np.array((0, 0, *upper), np.uint64)
     return np.random.Generator(np.random.Philox(key=key, counter=counter))

@@ -245,7 +245,7 @@ def load(
     found = _search(entry, data_dir, cache_dir)
     if found is None:
         places = _places(entry, data_dir, cache_dir)
-        got = "and not all of it is there" if any(place.is_dir() for place in places) else "which is not there"
+        got = "and not all of it is there" if any(place.is_dir() for place in places) else "which does not exist"
         wanted, where = "; or ".join(form.files for form in entry.forms), ", ".join(map(str, places))
         raise DataError(f"{name}: wants {wanted} in {where}, {got}; {how_to_get(entry)}")
     form, paths = found
@@ -293,7 +293,7 @@ def fetch(
         raise DataError(f"`name` wants a data set with a download, one of {known}, got {name!r}; {_hint(name)}")
     entry = entry_of(name)
     if not entry.remotes:
-        raise DataError(f"{name}: wants no download, it needs no files; use it as it is")
+        raise DataError(f"{name}: needs no download; use it as it is")
     if entry.system and _in_place(entry, entry.system):
         return entry.system
     folder = cache_dir / entry.name

@@ -29,7 +29,7 @@ def weighted(recipe: Recipe, given: ClassWeights, data: Dataset, classes: int) -
     """
     field = FIELD.get(type(recipe.loss))
     if field is None:
-        raise UserError(f"`class_weights` wants a loss that weighs classes, crossEntropy or focal, got "
+        raise UserError(f"`class_weights` wants a loss with class weights, crossEntropy or focal, got "
                         f"{recipe.loss.kind}; leave it out")  # fmt: skip
     if getattr(recipe.loss, field):
         raise UserError(f"the weights of the classes are stated in `loss_option` ({field}), got `class_weights` too; "
@@ -43,7 +43,7 @@ def _numbers(given: ClassWeights, classes: int) -> tuple[float, ...]:
         numbers = tuple(float(n) for n in (given.split(",") if isinstance(given, str) else given))
     except (TypeError, ValueError) as error:
         raise UserError(
-            f"`class_weights` wants {BALANCED} or numbers such as 1,2,0.5, got {given!r}; write it so"
+            f"`class_weights` wants {BALANCED} or numbers such as 1,2,0.5, got {given!r}; write it like that"
         ) from error
     if len(numbers) != classes:
         raise UserError(

@@ -64,7 +64,7 @@ class Files:
                     yield from self._of(path, iter(lambda: file.read(PIECE), b""))  # used up here
             except OSError as error:
                 if error.errno == errno.EFBIG:
-                    raise DataError(f"{path} wants at most {LARGEST_TEXT:,} bytes, got more; cut it") from error
+                    raise DataError(f"{path} wants at most {LARGEST_TEXT:,} bytes, got more; shorten it") from error
                 raise DataError(f"{path} cannot be read ({error.strerror}); check the name") from error
 
     def changes(self) -> tuple[str, ...]:
@@ -88,7 +88,7 @@ class Files:
                 at = place - waiting + error.start
                 raise DataError(
                     f"{path} wants UTF-8 text, got byte {error.object[error.start]:#04x} at {at:,}; convert it first, "
-                    "or add `,invalid=replace` behind the name"
+                    "or add `,invalid=replace` after the name"
                 ) from error
             place += len(raw)
             if first and text:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from netc.netspec.counting import counted
 from netc.runtime.data.augment import Images
 from netc.runtime.data.dataset import Dataset, of_images
 from netc.runtime.data.errors import DataError, refuse
@@ -48,7 +49,7 @@ def untold(data: Dataset) -> str:
 
 def skipped_note(sentences: Sequence[str]) -> str:
     """What is said of the damaged images that were met."""
-    some = f"{len(sentences):,} damaged image{'s' * (len(sentences) != 1)}"
+    some = f"{counted(len(sentences), 'damaged image')}"
     more = f"; and {len(sentences) - SHOWN:,} more" if len(sentences) > SHOWN else ""
     return f"skipped {some}: {'; '.join(s.partition('; ')[0] for s in sentences[:SHOWN])}{more}"
 
@@ -120,7 +121,9 @@ def in_turn(split: Split, get: Callable[[int], T], order: Indices, place: int) -
                 raise
             _note(skipped, error)
     many = f"{min(len(order), IN_A_ROW):,}"
-    raise DataError(f"the training data wants a whole image among {many} in a row, got damaged ones; repair them")
+    raise DataError(
+        f"the training data wants an intact image among {many} in a row, got only damaged ones; repair them"
+    )
 
 
 def images_in_turn(split: Split, order: Indices, start: int, stop: int) -> tuple[Images, Indices]:

@@ -169,7 +169,7 @@ class Dataset:
         if isinstance(split, Examples):
             return split.take(every)
         if isinstance(split, Batches):
-            raise DataError(f"{self.name} is made batch by batch, and nobody holds it as arrays; ask for its `test`")
+            raise DataError(f"{self.name} is made batch by batch and never held as arrays; use its `test`")
         return split.images(every), split.labels
 
     @classmethod
@@ -197,7 +197,10 @@ class Dataset:
         pairs = [_pair(x, y)] if x_test is None else [_pair(x, y), _pair(x_test, y_test)]
         for array, target in pairs:
             if not len(array) == len(target) > 0:
-                raise DataError(f"`x` and `y` want as many examples, got {len(array)} and {len(target)}; give both")
+                raise DataError(
+                    f"`x` and `y` want the same number of examples, got {len(array)} and {len(target)}; give one "
+                    "target for each example"
+                )
         if len(pairs) == 1:
             held = np.arange(len(pairs[0][0])) % TENTH == TENTH - 1
             if not held.any():

@@ -147,7 +147,7 @@ def refuse_unlearnt(data: Dataset) -> None:
             )
         raise DataError(
             f"{data.name}: wants training examples of every class of the test part, got none of {listed(unlearnt)}; "
-            "add some, or take these classes away"
+            "add some, or remove these classes"
         )
 
 

@@ -74,7 +74,7 @@ def _fetch(remote: Remote, folder: Path, progress: Callable[[Progress], None] | 
         temporary.replace(target)
         sync(folder)
     except OSError as error:
-        raise DataError(f"{target}: wants to be written whole, got {error}; free some disk space") from error
+        raise DataError(f"{target} could not be written completely ({error}); free some disk space") from error
     finally:
         temporary.unlink(missing_ok=True)
     return target
@@ -113,8 +113,8 @@ def _receive(
     if done != remote.size or sha.hexdigest() != remote.sha256:
         got = f"{'more' if done > remote.size else done} bytes with SHA-256 {sha.hexdigest()}"
         raise DataError(
-            f"{remote.url}: wants {remote.size} bytes with SHA-256 {remote.sha256}, got {got}; try again, "
-            "and if it stays so, the file there was replaced or something on the way answers in its place"
+            f"{remote.url}: wants {remote.size} bytes with SHA-256 {remote.sha256}, got {got}; try again; "
+            "if that does not help, the file was replaced, or a proxy answers instead"
         )
 
 

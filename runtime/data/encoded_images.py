@@ -150,7 +150,7 @@ class _Seen:
     def split(self, kept: Sequence[int], labels: npt.NDArray[np.int32]) -> EncodedSplit:
         """The images at these places."""
         if not self.shapes:
-            raise DataError(f"{self.name}: wants at least one whole image, got none; repair the files")
+            raise DataError(f"{self.name}: wants at least one intact image, got none; repair the files")
         (height, width, _), _ = self.shapes.most_common(1)[0]
         shape = height, width, max(channels for _, _, channels in self.shapes)
         chosen = [self.examples[place] for place in kept]

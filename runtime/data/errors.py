@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from netc.netspec.errors import UserError
 
-MOST_PROBLEMS = 1_000  # that a message lists, so that all can be mended at once; more are counted
+MOST_PROBLEMS = 1_000  # that a message lists, so that all can be fixed at once; more are counted
 
 REPAIR = "repair or remove the file"
 SKIP = f"{REPAIR}, or go on without it: `on_damaged=skip`"

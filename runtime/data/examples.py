@@ -34,7 +34,7 @@ class Examples:
 
     def __post_init__(self) -> None:
         if len(self.x) != len(self.y):
-            raise DataError(f"`x` and `y` want as many examples, got {len(self.x)} and {len(self.y)}")
+            raise DataError(f"`x` and `y` want the same number of examples, got {len(self.x)} and {len(self.y)}")
 
     @property
     def labels(self) -> Array:
@@ -157,8 +157,8 @@ class _Stream:
         """Raise DataError unless this is the next epoch."""
         if epoch != self.next:
             raise DataError(
-                f"a generator wants to be read on, from epoch {self.next}, got epoch {epoch}; "
-                "make the dataset anew by a new generator, or give a function of the epoch"
+                f"a generator can only be read forward, from epoch {self.next}, got epoch {epoch}; "
+                "make a new dataset from a new generator, or give a function of the epoch"
             )
 
 

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from netc.netspec.counting import counted
+
 ENDINGS = frozenset((
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".bmp", ".dib", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm",
     ".pbm", ".pnm",
@@ -121,11 +123,6 @@ class Found:
     def sentences(self) -> tuple[str, ...]:
         """The notes, and what was passed over."""
         return (*self.notes, *_passed_over(self.skipped))
-
-
-def counted(number: int, thing: str) -> str:
-    """`1 image`, `2 images`."""
-    return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
 def _is_image(file: Path) -> bool:

@@ -135,7 +135,7 @@ def sentences(path: Path) -> Iterator[None]:
     except (OSError, ValueError, LookupError, TypeError, MemoryError, OverflowError, pa.ArrowException) as error:
         said = str(error).partition("\n")[0][:200]
         raise DataError(
-            f"{path}: wants a whole Parquet file, got {type(error).__name__}: {said}; write it anew"
+            f"{path}: wants an intact Parquet file, got {type(error).__name__}: {said}; write it again"
         ) from error
 
 
@@ -169,8 +169,7 @@ def _label(schema: Any, options: Mapping[str, str], image: str, path: Path) -> t
         found = [folded[word] for word in TARGETS if word in folded] or (named if len(named) == 1 else [])
         if not found:
             raise DataError(
-                f"{path}: wants to know the column to learn, one of {', '.join(names) or 'none'}; "
-                "give it by `,label=NAME`"
+                f"{path}: wants the column to learn, one of {', '.join(names) or 'none'}; give it by `,label=NAME`"
             )
         label = found[0]
     own = features.get(label, {}).get("names")

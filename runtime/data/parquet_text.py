@@ -52,7 +52,7 @@ def load_column(path: Path, name: str, options: Mapping[str, str], reading: Read
     held = [file for file in files if part_of_name(file)]
     train = [file for file in files if file not in held]
     if not train and not reading.whole:
-        raise DataError(f"{name} wants training files besides those for the test, got only {held[0].name}")
+        raise DataError(f"{name} wants training files in addition to those for the test, got only {held[0].name}")
     apart = bool(train and held)
     cut = surveyed(Column(tuple(train), column)).characters if apart else 0
     reading = replace(reading, whole=reading.whole and not apart)

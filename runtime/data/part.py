@@ -19,8 +19,8 @@ class Part:
         """The rows of a batch that are its own; raises DataError where the parts would not be equal."""
         if batch % self.count:
             raise DataError(
-                f"`batch` wants a multiple of the {self.count} processes, which have equal parts of it, got {batch}; "
-                "give such a one"
+                f"`batch` wants a multiple of the {self.count} processes, which take equal parts of it, got {batch}; "
+                "choose a multiple"
             )
         own = batch // self.count
         return slice(self.index * own, (self.index + 1) * own)

@@ -86,7 +86,7 @@ def _shards(path: Path, name: str) -> list[Path]:
     if (braces := _BRACES.search(path.name)) is not None:
         first, last = int(braces[1]), int(braces[2])
         if not first <= last < first + MOST_SHARDS:
-            raise DataError(f"{name}: wants numbers that rise in the braces, got {braces[0]}; fix them")
+            raise DataError(f"{name}: wants increasing numbers in the braces, got {braces[0]}; fix them")
         names = (f"{n:0{len(braces[1])}d}" for n in range(first, last + 1))
         found = [path.with_name(path.name.replace(braces[0], number, 1)) for number in names]
     else:
@@ -114,7 +114,9 @@ def _examples(shard: Path, number: int, label: str) -> Iterator[Listed]:
                 else:
                     yield Listed(f"{shard.name}/{images[0].name}", (number, images[0].offset, images[0].size), target)
     except OSError as error:
-        raise DataError(f"{shard}: wants a tar that can be read, got {error.strerror}; see its rights") from error
+        raise DataError(
+            f"{shard}: wants a tar that can be read, got {error.strerror}; check its permissions"
+        ) from error
     refuse(str(shard), problems)
 
 

@@ -34,7 +34,7 @@ def tokenizers() -> Any:
     except ModuleNotFoundError as error:
         raise UserError(
             f"`tokenizer` wants the package tokenizers, got none that can be imported ({error}); "
-            f"{install_extra('text')}, or take char or byte"
+            f"{install_extra('text')}, or use char or byte"
         ) from error
     return tokenizers
 
@@ -138,7 +138,7 @@ def read_tokenizer(path: Path) -> Subwords:
             return Subwords(_of_gpt2(path.parent), str(path.parent))
         return Subwords(read_regular(path, LARGEST).decode("utf-8"), str(path))
     except FileNotFoundError as error:
-        raise DataError(f"`tokenizer` wants {WORDS}, got {str(path)!r}, which is not there") from error
+        raise DataError(f"`tokenizer` wants {WORDS}, got {str(path)!r}, which does not exist") from error
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror}); check the path") from error
     except UnicodeDecodeError as error:

@@ -101,7 +101,9 @@ def refuse_repeated(names: Sequence[str], used: Sequence[str], where: str) -> No
     """Raise DataError where two columns have one name of those used, for a column is found by its name."""
     count = Counter(names)
     if twice := [name for name in dict.fromkeys(used) if count[name] > 1]:
-        raise DataError(f"{where}: wants a name of its own for each column, got two of {', '.join(twice[:20])}; rename")
+        raise DataError(
+            f"{where}: wants a different name for each column, got more than one {', '.join(twice[:20])}; rename"
+        )
 
 
 def place_of(names: Sequence[str], word: str, where: str) -> int:

@@ -38,7 +38,9 @@ def members(path: Path, file: IO[bytes]) -> Iterator[Member]:
     file.seek(0)
     for magic, tool in PACKED.items():
         if file.read(len(magic)) == magic:
-            raise DataError(f"{path}: wants a tar that is not packed, to read it at any place, got one; {tool} it")
+            raise DataError(
+                f"{path}: wants an uncompressed tar, which can be read at any position, got a compressed one; {tool} it"
+            )
         file.seek(0)
     for _ in range(MOST_MEMBERS):
         file.seek(place)
@@ -46,7 +48,7 @@ def members(path: Path, file: IO[bytes]) -> Iterator[Member]:
         if end == 0:
             raise _damaged(path, "an empty file")
         if not header:
-            raise _damaged(path, f"{end:,} bytes without the blocks of zeros that end one: it was cut short")
+            raise _damaged(path, f"{end:,} bytes without the blocks of zeros that end a tar: it was cut short")
         if not header.strip(b"\0"):
             return
         size, kind = _number(header[124:136]), header[156:157]

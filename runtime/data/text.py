@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from netc.netspec.augment import Augment
+from netc.netspec.counting import counted
 from netc.runtime.data.characters import Characters
 from netc.runtime.data.corpus import ENDING, Corpus, Strings, Survey, between, files_in, files_of, surveyed
 from netc.runtime.data.dataset import Dataset
@@ -54,8 +55,8 @@ def load_text(path: Path, name: str, options: Mapping[str, str] | None = None, r
     if not path.is_dir():
         return data
     count, others = len(files.paths), len(files_in(path)) - len(files.paths)
-    said = f"read {count:,} {ENDING} file{'s' * (count != 1)} of {path}"
-    left = f", and left out {others:,} other{'s' * (others != 1)}" if others else ""
+    said = f"read {counted(count, f'{ENDING} file')} of {path}"
+    left = f", and left out {counted(others, 'other')}" if others else ""
     return dataclasses.replace(data, notes=(*data.notes, said + left))
 
 

@@ -86,7 +86,7 @@ def load_tokens(path: Path, name: str, options: Mapping[str, str], reading: Read
     held = [file for file in files if part_of_name(file)]
     train = [found[file] for file in files if file not in held]
     if not train and not reading.whole:
-        raise DataError(f"{name} wants training files besides those for the test, got only {held[0].name}")
+        raise DataError(f"{name} wants training files in addition to those for the test, got only {held[0].name}")
     apart = bool(train and held)
     parts: list[Tokens]
     if reading.whole and not apart:
@@ -181,9 +181,9 @@ def _tokens(path: Path, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
             )
         return mapped(path, dtype)
     if first[1] != VERSION:
-        raise DataError(f"{path} wants version {VERSION} of the header, got {first[1]}; write it anew")
+        raise DataError(f"{path} wants version {VERSION} of the header, got {first[1]}; write it again")
     if first[2] < 1:
-        raise DataError(f"{path} wants a header with a number of ids from 1 on, got {first[2]:,}; write it anew")
+        raise DataError(f"{path} wants a header with at least 1 id, got {first[2]:,}; write it again")
     if size != (wanted := HEADER + 2 * int(first[2])):
         raise DataError(
             f"{path} wants {wanted:,} bytes, as its header says {first[2]:,} ids, got {size:,}; it is cut short: get "

@@ -28,7 +28,7 @@ class TextSplit:
     def __post_init__(self) -> None:
         if self.context < 1 or len(self.tokens) <= self.context:
             raise DataError(
-                f"contexts of {self.context} tokens want more than {self.context} in each part of the text, got "
+                f"a context of {self.context} wants more tokens than that in each part of the text, got "
                 f"{len(self.tokens)}; give a longer text, or a net with a shorter input"
             )
 
@@ -63,6 +63,6 @@ class TextSplit:
         if self.vocabulary and found.size and not 0 <= int(found.min()) <= int(found.max()) < self.vocabulary:
             raise DataError(
                 f"the tokens want ids from 0 to {self.vocabulary - 1}, which the net knows, got {found.min()} to "
-                f"{found.max()}; say how many there are by `,vocabulary=N` behind the name of the data"
+                f"{found.max()}; say how many there are by `,vocabulary=N` after the name of the data"
             )
         return found[:, :-1].copy(), found[:, 1:].copy()

@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterable, Sequence
 
 from netc.runtime.files import write_whole
-from netc.runtime.logs.log import Begun, Logged
+from netc.runtime.logs.log import Logged, LoggedRun
 from netc.traces.schema import EvalRecord, StepRecord, single_to_json
 
 NAME = "metrics.csv"
@@ -21,9 +21,9 @@ class CsvFile:
 
     errors: tuple[type[Exception], ...] = ()
 
-    def __init__(self, begun: Begun) -> None:
-        path = begun.folder / NAME
-        write_whole(path, _text([HEAD, *_rows(begun.records)]))
+    def __init__(self, run: LoggedRun) -> None:
+        path = run.folder / NAME
+        write_whole(path, _text([HEAD, *_rows(run.records)]))
         self._file = path.open("a", encoding="ascii", newline="")
 
     def write(self, records: Sequence[Logged]) -> None:

@@ -24,7 +24,7 @@ NAMES: Mapping[type[Logged], Mapping[str, str]] = {
 
 
 @dataclass(frozen=True)
-class Begun:
+class LoggedRun:
     """A run that a log is opened for: its folder, its name, its run.json, and the records that stand in its trace.
 
     Those of a run that begins are none; of one that goes on, all up to the checkpoint.

@@ -10,7 +10,7 @@ from netc.netspec.errors import UserError
 from netc.netspec.install import install_extra
 from netc.netspec.vocabulary import Vocabulary
 from netc.runtime.logs.csv_file import CsvFile
-from netc.runtime.logs.log import Begun, Log
+from netc.runtime.logs.log import Log, LoggedRun
 from netc.runtime.logs.mlflow import MlflowRun
 from netc.runtime.logs.tensorboard import EventFile
 from netc.runtime.logs.wandb import WandbRun
@@ -22,7 +22,7 @@ class Kind:
     """A row: a line about it, how it is opened, the package that it wants and netc's extra that has it."""
 
     about: str
-    opened: Callable[[Begun], Log]
+    opened: Callable[[LoggedRun], Log]
     package: str = ""
     extra: str = ""
 

@@ -11,7 +11,7 @@ from threading import Thread
 from typing import Any
 
 from netc.netspec.errors import NetcError, UserError
-from netc.runtime.logs.log import Begun, Log, Logged
+from netc.runtime.logs.log import Log, Logged, LoggedRun
 from netc.runtime.logs.table import LOGS
 from netc.runtime.run.config import Logging
 from netc.traces.read import read
@@ -70,7 +70,7 @@ class Tee:
             except faults as error:
                 del self._logs[word]
                 said = f"{error}" or type(error).__name__
-                self._said.append(f"{word} is logged to no more, for it failed: {said}; the run goes on")
+                self._said.append(f"{word} is no longer logged to, because it failed: {said}; the run continues")
 
     def _tell(self) -> None:
         while self._said:
@@ -88,12 +88,12 @@ def _write(log: Log, records: list[Logged]) -> None:
     log.write(records)
 
 
-def _opened(words: Sequence[str], begun: Begun) -> dict[str, Log]:
+def _opened(words: Sequence[str], run: LoggedRun) -> dict[str, Log]:
     """The logs; where one cannot be opened, those that are open are closed."""
     logs: dict[str, Log] = {}
     for word in words:
         try:
-            logs[word] = LOGS[word].opened(begun)
+            logs[word] = LOGS[word].opened(run)
         except Exception as error:
             for log in logs.values():
                 with suppress(Exception):
@@ -121,8 +121,8 @@ def logged(
         trace = read(folder / "trace.jsonl")
         records = [s for s in trace.steps if s.step % asked.every == 0]
         records = sorted([*records, *trace.evals], key=lambda r: (r.step, isinstance(r, EvalRecord)))
-    begun = Begun(folder, folder.name, config, records)
-    tee = Tee(_opened(asked.to, begun), asked.every, noted)
+    run = LoggedRun(folder, folder.name, config, records)
+    tee = Tee(_opened(asked.to, run), asked.every, noted)
     try:
         yield tee.take
     finally:

@@ -11,7 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from netc.runtime.logs.log import NAMES, Begun, Logged, key, scalars
+from netc.runtime.logs.log import NAMES, Logged, LoggedRun, key, scalars
 
 FOLDER = "tensorboard"
 LARGEST = 1 << 30  # bytes of event files that a run goes on with
@@ -26,16 +26,16 @@ class EventFile:
 
     errors: tuple[type[Exception], ...] = ()
 
-    def __init__(self, begun: Begun) -> None:
+    def __init__(self, run: LoggedRun) -> None:
         from tensorboardX.proto import event_pb2, summary_pb2
         from tensorboardX.record_writer import RecordWriter
 
         self._damaged: type[Exception] = import_module("google.protobuf.message").DecodeError
         self._event, self._summary = event_pb2.Event, summary_pb2.Summary
-        folder = begun.folder / FOLDER
+        folder = run.folder / FOLDER
         folder.mkdir(exist_ok=True)
         old = sorted(folder.glob("events.out.tfevents.*"))
-        wanted = {key(record): record for record in begun.records}
+        wanted = {key(record): record for record in run.records}
         kept = dict(self._held(old)) if wanted else {}
         path = folder / f"events.out.tfevents.{int(time.time())}.{socket.gethostname()}.{os.getpid()}.{len(old)}"
         whole = path.with_name(f"new.{path.name}")

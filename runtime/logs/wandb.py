@@ -9,7 +9,7 @@ from typing import Any
 
 from netc.netspec.errors import UserError
 from netc.runtime.files import write_whole
-from netc.runtime.logs.log import Begun, Logged, scalars
+from netc.runtime.logs.log import Logged, LoggedRun, scalars
 from netc.traces.schema import EvalRecord
 
 MARK = "wandb-step"  # a file that holds the last step that was sent
@@ -21,28 +21,28 @@ class WandbRun:
     These are, bit for bit, what it would have been sent without the stop. The id is of the folder's path.
     """
 
-    def __init__(self, begun: Begun) -> None:
+    def __init__(self, run: LoggedRun) -> None:
         import wandb
 
         self.errors: tuple[type[Exception], ...] = (wandb.Error,)
-        where = str(begun.folder.absolute())
+        where = str(run.folder.absolute())
         settings = wandb.Settings(silent=True, console="off")
         mode: Any = os.environ.get("WANDB_MODE", "offline")
         try:
             self._run: Any = wandb.init(
-                project=os.environ.get("WANDB_PROJECT", "netc"), name=begun.name, dir=where, resume="allow",
-                id=hashlib.sha256(where.encode()).hexdigest()[:16], mode=mode, config=dict(begun.config),
+                project=os.environ.get("WANDB_PROJECT", "netc"), name=run.name, dir=where, resume="allow",
+                id=hashlib.sha256(where.encode()).hexdigest()[:16], mode=mode, config=dict(run.config),
                 settings=settings,
             )  # fmt: skip
         except wandb.Error as error:
             raise UserError(f"`log=wandb` wants a run of W&B's, got: {error}; set WANDB_MODE=offline") from error
-        self._mark = begun.folder / MARK
-        goes_on = bool(begun.records) and self._mark.is_file()
+        self._mark = run.folder / MARK
+        goes_on = bool(run.records) and self._mark.is_file()
         # the last step that was sent, and whether its evaluation was
         self._last = _pair(self._mark.read_text(encoding="utf-8")) if goes_on else (-1, 0)
         self._row: dict[str, float] = {}
         self._at = (-1, 0)
-        self.write(begun.records)
+        self.write(run.records)
 
     def write(self, records: Sequence[Logged]) -> None:
         """Send the steps that are whole: W&B takes the numbers of one step together, and no step before its last."""

@@ -204,6 +204,8 @@ def _output(command: tuple[str, ...], given: Mapping[str, str] = MALLOC) -> str:
         raise NetcError(f"the profiled steps took more than {LONGEST} s; lower `steps` or `batch`") from error
     if done.returncode != 0:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise NetcError(f"{Path(command[0]).name} failed ({last[:200]}); run it by hand to see all that it says")
+        raise NetcError(
+            f"{Path(command[0]).name} failed ({last[:200]}); run that command yourself to see all of its output"
+        )
     said: str = done.stdout
     return said

@@ -173,7 +173,7 @@ class _Running:
             if word:
                 self.pipe.send(word)
             if not self.pipe.poll(PATIENCE):
-                raise NetcError(f"{self.name} said nothing for {PATIENCE:.0f} s")
+                raise NetcError(f"{self.name} printed nothing for {PATIENCE:.0f} s")
             said = self.pipe.recv()
         except (EOFError, OSError) as error:
             self.process.join(PARTING)

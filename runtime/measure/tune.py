@@ -126,7 +126,7 @@ def check_here(target: Target, by: str = "wall") -> None:
             "use `target=cpu`"
         )
     if by == "cpu" and not target.process_time:
-        raise UserError(f"CPU time says nothing of {target.word!r}; measure it by wall")
+        raise UserError(f"CPU time says nothing about {target.word!r}; measure wall time")
     check_device(target)
 
 

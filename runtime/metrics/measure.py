@@ -51,7 +51,7 @@ def show(
     if tta:
         view = VIEWS.find(tta, "`tta`")
         if not of_images(test):
-            raise UserError(f"`tta` wants images, which {tta} turns; leave it out")
+            raise UserError(f"`tta={tta}` applies to images only; leave it out")
     first = 0
     for b in prefetch(eval_batches(test, batch=batch, normalise=normalise)):
         if sums is not None:

@@ -31,7 +31,7 @@ def claim(coordinator: str, index: int) -> None:
         ) from error
     _CLAIMED.append(mine)
     if index == 0 and answers(coordinator):
-        raise UserError(f"`coordinator` wants a port at which nobody listens yet, got {coordinator}; give another")
+        raise UserError(f"`coordinator` wants a port that is not in use, got {coordinator}; give another")
 
 
 def reach(coordinator: str, seconds: float) -> None:
@@ -44,7 +44,7 @@ def reach(coordinator: str, seconds: float) -> None:
             if time.monotonic() >= end:
                 raise PeerError(
                     f"the coordinator {coordinator} cannot be reached within {seconds:.0f} s "
-                    f"({error.strerror or error}); see that process 0 runs there, and that the port is open"
+                    f"({error.strerror or error}); check that process 0 runs there, and that the port is open"
                 ) from error
         time.sleep(RETRY)
 

@@ -55,8 +55,8 @@ def refuse_apart(target: Target, best_by: str, together: Together) -> None:
         return
     if target.engine != "xla":
         raise UserError(
-            f"{together.part.count} processes together want `target=xla`, got {target.word}, whose programs are of one "
-            "process; give that"
+            f"{together.part.count} processes together want `target=xla`, got {target.word}, whose programs run in one "
+            "process; give `target=xla`"
         )
     if best_by not in ("", "accuracy", "loss"):
         raise UserError(f"`best_by` of several processes wants accuracy or loss, got {best_by}; give one of them")

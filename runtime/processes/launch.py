@@ -1,7 +1,7 @@
 """The processes of one machine, started together, watched, and ended together: `netc launch`.
 
 Each is a `netc train` of its own. Its lines are shown behind its number. One that ends in an error, is killed or stands
-still ends the others; from its last checkpoint the run is begun again as often as was asked for.
+still ends the others; the run is restarted from its last checkpoint as often as was asked for.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Launch:
-    """What is started: `count` processes of `netc train WORDS`, and how often it may be begun again.
+    """What is started: `count` processes of `netc train WORDS`, and how often it may be restarted.
 
     With `elastic`, again with fewer processes, as many as divide the batch and the devices that are asked for. `cores`:
     processors for each process alone, or 0 for all of them. `program` takes the words.
@@ -80,7 +80,7 @@ def launch(asked: Launch, out: Say, err: Say) -> int:
     """Run it to its end and return its exit code. `out` and `err` get each line of the processes, and what is said."""
     with tempfile.TemporaryDirectory(prefix="netc-launch-") as folder, _signals() as caught:
         said = Path(folder) / "run.json"
-        left, begun = asked.restarts, asked.count
+        left, started = asked.restarts, asked.count
         while True:
             ended = _run(asked, said, caught, out, err)
             if not ended.fault:
@@ -89,12 +89,12 @@ def launch(asked: Launch, out: Say, err: Say) -> int:
             if not left or caught or ended.code == 2:
                 return ended.code
             left -= 1
-            asked = _again(asked, said, begun)
-            err(f"netc: beginning again with {asked.count} of {begun} processes, restarts left: {left}")
+            asked = _again(asked, said, started)
+            err(f"netc: restarting with {asked.count} of {started} processes, restarts left: {left}")
 
 
-def _again(asked: Launch, said: Path, begun: int) -> Launch:
-    """The same from the last checkpoint on; the same as it was where no run was begun."""
+def _again(asked: Launch, said: Path, started: int) -> Launch:
+    """The same from the last checkpoint on; the same as it was if no run was started."""
     if not said.exists():
         return asked
     run = json.loads(said.read_text(encoding="utf-8"))
@@ -105,7 +105,7 @@ def _again(asked: Launch, said: Path, begun: int) -> Launch:
     words = [word for word in asked.words if word not in ("--auto-resume", "--not-bit-for-bit")]
     if not _has(words, "--resume"):
         words += ["--auto-resume", *(() if _has(words, "--out") else ("--out", run["folder"]))]
-    if count != begun or "--not-bit-for-bit" in asked.words:
+    if count != started or "--not-bit-for-bit" in asked.words:
         words.append("--not-bit-for-bit")
     return replace(asked, words=tuple(words), count=count)
 

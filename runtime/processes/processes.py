@@ -30,11 +30,13 @@ class Processes:
 
     def __post_init__(self) -> None:
         if not 1 <= self.count < MOST:
-            raise UserError(f"`processes` wants from 1 to {MOST - 1}, got {self.count}; give such a number")
+            raise UserError(
+                f"`processes` wants a number from 1 to {MOST - 1}, got {self.count}; choose one in that range"
+            )
         if not 0 <= self.index < self.count:
             raise UserError(
                 f"`process_id` wants a number from 0 to {self.count - 1}, one for each of `processes`, got "
-                f"{self.index}; give such a number"
+                f"{self.index}; choose one in that range"
             )
         found = _ADDRESS.fullmatch(self.coordinator)
         if found is None or not 0 < int(found[1]) < 1 << 16:
@@ -68,7 +70,7 @@ def processes_of(
         said = " and ".join(f"`{name}`" for name in missing)
         raise UserError(
             f"`coordinator`, `process_id` and `processes` belong together, got no {said}; give all three, or "
-            f"`processes={AUTO}` where a scheduler says them"
+            f"`processes={AUTO}` if a scheduler sets them"
         )
     assert coordinator is not None and process_id is not None and processes is not None
     try:
@@ -82,13 +84,16 @@ def _detected(
     coordinator: str | None, process_id: int | None, environment: Mapping[str, str], detect: Detect
 ) -> Processes:
     if coordinator is not None or process_id is not None:
-        raise UserError(f"`processes={AUTO}` finds the others by itself, got also where or which; leave that out")
+        raise UserError(
+            f"`processes={AUTO}` finds the others automatically, got `coordinator`, `process_id` or `processes` too; "
+            "leave those out"
+        )
     found = of_torchrun(environment) or detect()
     if found and any(environment.get(name, ",").count(",") == 0 for name in VISIBLE):
         return replace(found, devices=None)  # the scheduler left this process one, whatever its number there
     if found is None:
         raise UserError(
-            f"`processes={AUTO}` wants the environment of SLURM, Open MPI, torchrun or what else jax.distributed "
+            f"`processes={AUTO}` wants the environment of SLURM, Open MPI, torchrun or another that jax.distributed "
             "knows, got none; start by `netc launch`, or give `coordinator`, `process_id` and `processes`"
         )
     return found

@@ -371,7 +371,7 @@ def _recover(path: Path) -> None:
         strangers = {path.name}
     if strangers:
         raise CheckpointError(
-            f"{path} wants to be a checkpoint, got something else there ({min(strangers)!r}); choose another"
+            f"{path} must be a checkpoint, got something else there ({min(strangers)!r}); choose another"
             " name, or move that away"
         )
 

@@ -254,7 +254,7 @@ def writable(config: RunConfig) -> RunConfig:
     try:
         from_json(config.to_json(), "run.json")
     except UserError as error:
-        raise UserError(f"{str(error).partition('; ')[0]}; give such a value") from error
+        raise UserError(f"{str(error).partition('; ')[0]}; give a value that is allowed") from error
     return config
 
 
@@ -293,7 +293,7 @@ def read_config(folder: Path) -> RunConfig:
     if SEAL in table and not _is_sealed({k: v for k, v in table.items() if k != SEAL}, text):
         raise UserError(
             f"{path} wants to agree with its own SHA-256, got a file that does not; it was altered: put it back, or, "
-            f"if you meant to alter it, take {SEAL} out"
+            f"if you altered it on purpose, remove {SEAL}"
         )
     return from_json({k: v for k, v in table.items() if k != SEAL}, str(path))
 
@@ -315,7 +315,7 @@ def check_spec_file(folder: Path) -> None:
     table = json.loads(read_regular(folder / "run.json", LARGEST))
     if text != table["spec"].encode("utf-8"):
         raise UserError(
-            f"{path} wants the net that run.json holds, got another one; it was altered, which changes nothing of this "
+            f"{path} wants the net that run.json holds, got another one; it was altered, which changes nothing in this "
             "run: put it back or move it away, and start a new run with the changed net"
         )
 

@@ -35,7 +35,7 @@ class NonFiniteError(NetcError):
 def diverged(folder: Path, what: str, value: float, *, data_is_broken: bool = False) -> NonFiniteError:
     """The error that says so, and whether it lies in the data."""
     if data_is_broken:
-        return NonFiniteError(f"{what} is {value}: `x` holds NaN or infinity; leave such examples out, or mend them")
+        return NonFiniteError(f"{what} is {value}: `x` holds NaN or infinity; leave such examples out, or fix them")
     return NonFiniteError(
         f"{what} is {value}; the checkpoint {folder / 'last'} is the last good one; "
         "try a lower `lr` or a longer `warmup`"

@@ -47,7 +47,7 @@ def tokenizer_of(folder: Path, saved: Checkpoint, vocabulary: int, given: str = 
     record: Mapping[str, Any] = saved.meta.get("tokenizer") or {}  # type: ignore[assignment]
     if given:
         if given != BYTE and not Path(given).expanduser().exists():
-            raise UserError(f"`tokenizer` of a run wants {BYTE}, {FILES}, got {given!r}, which is not there")
+            raise UserError(f"`tokenizer` of a run wants {BYTE}, {FILES}, got {given!r}, which does not exist")
         found: Tokenizer | None = loaded(given)
         if record and found is not None and found.digest != record.get("sha256"):
             raise _other(Path(given), str(record.get("sha256")), found, "leave `tokenizer` out, or name that one")

@@ -53,7 +53,8 @@ def fetched(net: str) -> Path:
     rows = published(net)
     if not rows:
         raise UserError(
-            f"`pretrained` wants a net whose weights are published, got {net}; begin with a file by `init`, or without"
+            f"`pretrained` wants a net whose weights are published, got {net}; start from a file by `init`, or from "
+            "random weights"
         )
     for row in rows:
         if path := cached(row):

@@ -49,7 +49,7 @@ class Start:
         found = "the same in another order" if same else "others"
         note = (
             f"the weights' last layer knows {len(self.classes)} classes, and the data has {found}: its outputs are "
-            "taken by their numbers; `new_head=True` draws it anew"
+            "taken by their numbers; `new_head=True` reinitialises it"
         )
         return (*self.notes, note)
 
@@ -100,9 +100,15 @@ def write_imported(
 def read_start(net: CheckedNet, path: Path, *, new_head: bool = False) -> Start:
     """The weights in a .safetensors file, a checkpoint, or a run's folder (its `best`), for a training of `net`.
 
-    With `new_head` the last layer's are left to be drawn. Raises WeightsError with every tensor that does not fit, and
-    what reading a checkpoint or a file raises.
+    With `new_head` the last layer's are left to be drawn. Raises WeightsError with every tensor that does not fit,
+    UserError where nothing is there, and what reading a checkpoint or a file raises.
     """
+    if not (path.exists() or checkpoint.exists(path)):
+        raise UserError(
+            f"`init` wants a .safetensors file, a checkpoint or a run's folder, got {path}, which does not exist; "
+            "check "
+            "the path"
+        )
     head = head_of(net)
     try:
         start = _read(net, path, head if new_head else ())
@@ -133,25 +139,27 @@ def _fits(net: CheckedNet, path: Path, without: Collection[str]) -> bool:
 
 
 def start_of_run(config: RunConfig, path: Path | None = None, *, new_head: bool = False) -> Start | None:
-    """The weights that a run began with, read again, or None if they were drawn.
+    """The weights that a run started from, read again, or None if they were drawn.
 
     They are looked for where they lay then, or at `path`; `new_head` is for runs that are too old to say it. Raises
     UserError where nothing is there, or what is there has another SHA-256, and what `read_start` raises.
     """
     if not config.init:
         if path is not None or new_head:
-            raise UserError("`init` of a run wants one that began with given weights, got one whose weights were drawn")
+            raise UserError(
+                "`init` wants a run that started from given weights, got one that drew its weights at random"
+            )
         return None
-    wanted = f"wants the weights that the run began with (SHA-256 {config.init[:12]})"
+    wanted = f"wants the weights that the run started from (SHA-256 {config.init[:12]})"
     place = path or (Path(config.init_path) if config.init_path else None)
     if place is None:
-        raise UserError(f"{wanted}, got a run.json that does not say where they lie; name them by `init`")
+        raise UserError(f"{wanted}, got a run.json that does not say where they are; name them by `init`")
     if not (place.exists() or checkpoint.exists(place)):
-        raise UserError(f"{wanted}, got nothing at {place}; put them back, or name their place by `init`")
+        raise UserError(f"{wanted}, got nothing at {place}; put them back, or name their path by `init`")
     start = read_start(config.net, place, new_head=new_head or config.new_head)
     if start.digest != config.init:
         raise UserError(
-            f"{wanted}, got others at {place} (SHA-256 {start.digest[:12]}); put them back, or name their place with "
+            f"{wanted}, got others at {place} (SHA-256 {start.digest[:12]}); put them back, or name their path by "
             "`init`"
         )
     return start

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from netc.netspec.check import CheckedNet
+from netc.netspec.counting import counted
 from netc.netspec.errors import UserError
 from netc.netspec.preprocess import PLAIN, Preprocess
 from netc.runtime.data.batches import Normalise
@@ -134,7 +135,7 @@ def _match(
         shown = " and ".join(_printable(p) or "no prefix" for p in twice)
         advice = "read one of them with netc import --prefix"
         raise WeightsError(
-            f"{file.path} holds {net.spec.name} more than once, behind {shown}; {advice}",
+            f"{file.path} holds {net.spec.name} more than once, after the prefixes {shown}; {advice}",
             (),
         )
     return best
@@ -209,18 +210,23 @@ def _notes(match: _Match, file: TensorFile) -> Iterator[str]:
         yield match.naming.remark
     if match.prefix:
         behind = f"{len(match.names):,}"
-        yield f"the names were read without {_printable(match.prefix)}, which stands before {behind} of them"
+        yield f"the names were read without {_printable(match.prefix)}, which precedes {behind} of them"
     if match.others:
         firsts = sorted({name.split(".")[0] for name in match.others})
-        yield f"{len(match.others):,} tensors behind other names were left out: {', '.join(map(_printable, firsts))}"
+        yield (
+            f"left out {counted(len(match.others), 'tensor')} with other prefixes: {', '.join(map(_printable, firsts))}"
+        )
     left = [name for name in match.names if match.ignores(name)]
     counters = [name for name in left if name.endswith("num_batches_tracked")]
     if counters:
-        yield f"{len(counters)} counters num_batches_tracked were left out: netc's running statistics need none"
+        yield f"left out {counted(len(counters), 'counter')} num_batches_tracked: netc's running statistics need none"
     if others := sorted(set(left) - set(counters)):
         modules = sorted({name.split(".")[0] for name in others})
-        yield f"{len(others)} tensors of {', '.join(map(_printable, modules))} were left out: netc's net does without"
+        yield (
+            f"left out {counted(len(others), 'tensor')} of {', '.join(map(_printable, modules))}: not used by netc's "
+            "net"
+        )
     dtypes = Counter(file.tensors[own].dtype for name, own in match.names.items() if name in match.wanted)
     for dtype, count in sorted(dtypes.items()):
         if dtype != "F32":
-            yield f"{count} tensors of {dtype} were converted to float32"
+            yield f"converted {counted(count, 'tensor')} of {dtype} to float32"

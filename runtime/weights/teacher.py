@@ -75,7 +75,9 @@ def taught_as(config: RunConfig, data: Dataset) -> Normalise | None:
             f"with {len(names)}: {', '.join(names[:4])}, ..; train one on the same classes"
         )
     if saved.meta.get("tokenizer") != kind:
-        raise UserError(f"`distill` wants a teacher of the same `tokenizer`, got {folder} with another; train one so")
+        raise UserError(
+            f"`distill` wants a teacher of the same `tokenizer`, got {folder} with another; train one with the same"
+        )
     return normalise_of(saved)
 
 
@@ -95,6 +97,6 @@ def _saved(config: RunConfig) -> Checkpoint:
     if digest != own.teacher_sha256:
         raise UserError(
             f"`distill` wants the weights that the run names (SHA-256 {own.teacher_sha256[:12]}), got others at "
-            f"{place} ({digest[:12]}); put those back, or begin a new run"
+            f"{place} ({digest[:12]}); put those back, or start a new run"
         )
     return saved

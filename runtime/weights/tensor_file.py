@@ -98,7 +98,7 @@ def open_tensors(path: Path) -> TensorFile:
     """
     size = path.stat().st_size if path.is_file() else -1
     if size < 0:
-        fault = "which is a folder; give a file in it" if path.is_dir() else "no file there; check the path"
+        fault = "a folder; give a file in it" if path.is_dir() else "which does not exist; check the path"
         raise TensorFileError(f"FILE wants a .safetensors file, got {path}, {fault}")
     with path.open("rb") as file:
         head = file.read(LOOKED_AT)

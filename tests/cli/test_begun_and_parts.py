@@ -91,7 +91,7 @@ def test_weights_that_went_away_are_asked_for(netc, place):
     path = place / "moved" / "run.json"
     table = json.loads(path.read_text())
     del table["run_sha256"]  # or what is altered below would be refused
-    wanted = "wants the weights that the run began with (SHA-256 " + table["init"][:12] + ")"
+    wanted = "wants the weights that the run started from (SHA-256 " + table["init"][:12] + ")"
     path.write_text(json.dumps(table | {"init_path": str(place / "gone")}))
     code, _, err = netc("trace", "bisect", "moved", "reference")
     assert code == 2
@@ -104,7 +104,7 @@ def test_weights_that_went_away_are_asked_for(netc, place):
     path.write_text(json.dumps(table))
     code, _, err = netc("trace", "noise", "moved")
     assert code == 2
-    assert f"{wanted}, got a run.json that does not say where they lie; name them by --init" in " ".join(err.split())
+    assert f"{wanted}, got a run.json that does not say where they are; name them by --init" in " ".join(err.split())
     code, _, err = netc("trace", "noise", "first", "--init", "second/last")
     assert code == 2
-    assert "got one whose weights were drawn" in err
+    assert "got one that drew its weights at random" in err

@@ -96,7 +96,7 @@ def test_get_refuses_what_is_not_what_is_pinned(cache, served, tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "sentence"),
-    [("digits", "it needs no files"), ("nix", "`name` wants a data set with a download, one of fashion-mnist")],
+    [("digits", "needs no download"), ("nix", "`name` wants a data set with a download, one of fashion-mnist")],
 )
 def test_get_refuses_in_one_sentence(name, sentence):
     error = run("get", name).exception

@@ -168,9 +168,9 @@ REFUSED = [
     (["--save", "no/where"], "--save wants a file that can be written, got Not a directory; check its folder"),
 ]
 CELLS = [
-    ("1,x,3", "table, line 2, column 1 wants a number, got x; mend it, or name the column of classes"),
+    ("1,x,3", "table, line 2, column 1 wants a number, got x; fix it, or name the column of classes"),
     ("1,2", "table, line 2, column 2 wants as many columns as the net has inputs, and one of classes, got nothing; m"),
-    (",".join(["300"] * 17), "table, line 2, column 0 wants a pixel, a whole number from 0 to 255, got 300; mend it"),
+    (",".join(["300"] * 17), "table, line 2, column 0 wants a pixel, a whole number from 0 to 255, got 300; fix it"),
     (",".join(["12"] * 17), "table, line 2, column 16 wants a class, a whole number below the net's classes, got 12"),
     (",".join(["1"] * 18), "table, line 2, column 17 wants no more columns than the net has inputs, and one of clas"),
 ]
@@ -296,7 +296,9 @@ def test_a_device_too_small_is_a_sentence_before_anything_is_written(netc, tmp_p
     code, _, err = netc("emit-c", "mnist-linear", "--ram", "much", "-o", "c")
     assert code == 2 and "--ram wants a size such as 500MB or 2GB, got 'much'" in err
     code, _, err = netc("emit-c", "mnist-linear", "--static", "-o", "c")
-    assert code == 2 and "--static is for a program without main.c, which has memory of its own; add --no-stdio" in err
+    assert (
+        code == 2 and "--static is for a program without main.c, which allocates its own memory; add --no-stdio" in err
+    )
 
 
 def test_memory_of_c_says_what_goes_into_flash(netc, c_compiler, monkeypatch):

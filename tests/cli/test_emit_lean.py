@@ -84,7 +84,7 @@ def test_what_is_only_counted_is_shown_and_fails_where_it_is_emitted(tmp_path):
     path = tmp_path / "Nets.lean"
     path.write_text(UNET, encoding="utf-8")
     text = shown(path, "counted")
-    assert "evoformerBlock 32/16 x2" in text and "FLOPs are not known: evoformerBlock has no emission yet" in text
+    assert "evoformerBlock 32/16 x2" in text and "FLOPs are not known: evoformerBlock cannot be emitted yet" in text
     result = CliRunner().invoke(emit_mlir, [f"{path}:counted", "--loss", "meanSquaredError"])
     assert isinstance(result.exception, UserError)
-    assert str(result.exception).startswith("evoformerBlock has no emission yet, it can only be shown and counted; ")
+    assert str(result.exception).startswith("evoformerBlock cannot be emitted yet, only shown and counted; ")

@@ -46,7 +46,7 @@ EVAL = ("eval", "got", "--data", "imagefolder:images", "--json")
 
 def test_import_eval_predict_and_train(place):
     said = netc(*IMPORT, "-o", "got", "--class-names", "names.txt", "--batch", "3")
-    assert "4 counters num_batches_tracked were left out" in said
+    assert "left out 4 counters num_batches_tracked" in said
     assert (
         f"got: resnet18 with {NET.count:,} parameters, names of torchvision and timm, images normalised by mean "
         in said
@@ -76,7 +76,7 @@ def test_images_are_resized_as_the_weights_were_tested(place):
     stretched, cut = (json.loads(netc("predict", run, image, "--json"))[0]["classes"] for run in ("got", "cut"))
     assert stretched != cut
     assert json.loads(netc("eval", "cut", *EVAL[2:])) != json.loads(netc(*EVAL))
-    with pytest.raises(UserError, match="`crop_pct` wants a part from 0 to 1, got 7"):
+    with pytest.raises(UserError, match="`crop_pct` wants a fraction from 0 to 1, got 7"):
         netc(*IMPORT, "-o", "not", "--crop-pct", "7")
 
 
@@ -128,7 +128,7 @@ BAD = {
     "no text": (("w.safetensors", "--class-names", "w.safetensors"), "w.safetensors: wants UTF-8 text"),
     "target": (("w.safetensors", "--target", "abacus"), "abacus"),
     "no weights": (("names.txt",), r"wants a \.safetensors file, got"),
-    "no file": (("none.safetensors",), "no file there; check the path"),
+    "no file": (("none.safetensors",), "which does not exist; check the path"),
 }
 
 

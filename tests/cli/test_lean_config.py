@@ -122,7 +122,8 @@ def test_what_netc_cannot_do_is_an_error_at_its_place(write):
     with pytest.raises(UserError) as caught:
         asked(path)
     first, line, caret = str(caught.value).splitlines()
-    assert first.startswith(f"{path}:12:") and "netc train does not do useSWAG := true; take it out, or train" in first
+    assert first.startswith(f"{path}:12:")
+    assert "netc train does not support useSWAG := true; take it out, or train" in first
     assert line == "  useSWAG := true" and caret.strip("^ ") == ""
     assert "lr" not in asked(path, "--config", "none").training
 

@@ -119,7 +119,7 @@ def test_show(path):
 @pytest.mark.parametrize("words", [("emit-mlir",), ("cost",), ("memory",), ("certify",), ("oracle",), ("profile",)])
 def test_what_is_only_counted_is_emitted_nowhere(path, words):
     message = refused(*words, f"{path}:counted")
-    assert message.startswith("evoformerBlock has no emission yet")
+    assert message.startswith("evoformerBlock cannot be emitted yet")
     assert "\n" not in message
 
 
@@ -238,7 +238,9 @@ def test_other_commands_take_it_too(path, command):
 def test_a_warm_up_that_is_longer_than_the_epochs_given(path):
     path.write_text(FILE + CONFIG, encoding="utf-8")
     message = refused("train", f"{path}:mlp", "--epochs", 1)
-    assert message == "fast has warmupEpochs := 3, which wants no fewer epochs, got `epochs=1`; give `warmup` too"
+    assert (
+        message == "fast has warmupEpochs := 3, which needs at least as many epochs, got `epochs=1`; give `warmup` too"
+    )
 
 
 def test_the_specs_are_listed_before_the_configurations(path):

@@ -51,7 +51,7 @@ def said(tmp_path, monkeypatch, capfd):
         (("train", NET, "--data", "arrays:d.npz"), "got d.npz: no such file"),
         (
             ("prove", NET, "--mathlib", "--check"),
-            "--mathlib wants no --check, got both: no Mathlib is here to check by;",
+            "--mathlib wants no --check, got both: there is no Mathlib here to check with;",
         ),
         (("prove", "--batch", "2"), "wants a NET, or --optimizer alone, got no NET and --batch; netc ls shows nets"),
     ],
@@ -73,7 +73,10 @@ def test_mistakes_on_the_command_line(said, arguments, sentence):
             lambda: netc.NetSpec("m", (8, 8, 1), (nn.Chain((nn.Flatten,)),)),
             r"m: layer 0 \(chain\): layers\[0\] wants a layer, got the class Flatten; write Flatten\(\)",
         ),
-        (lambda: netc.NetSpec("m", (8,), ("dense",)), r"layer 0 wants a layer, got 'dense'; write one as layers.Dense"),
+        (
+            lambda: netc.NetSpec("m", (8,), ("dense",)),
+            r"layer 0 wants a layer, got 'dense'; write one such as layers.Dense",
+        ),
         (
             lambda: netc.NetSpec("m", (8,), (nn.Dense("2"), nn.Dense(2, bias=0))),
             r"^m: layer 0 \(dense\): features wants an integer, got '2'\nm: layer 1 \(dense\): bias wants true",
@@ -85,7 +88,7 @@ def test_mistakes_on_the_command_line(said, arguments, sentence):
         (lambda: netc.NetSpec("m", ("8",), (nn.Dense(2),)), r"`input` wants a tuple such as \(8,\), got \('8',\)"),
         (lambda: netc.NetSpec("m", (8,), (nn.Activation("relux"),)).summary(), r"got 'relux'; did you mean relu"),
         (lambda: netc.load(7), "`netc.load` wants a name, a file or a run's folder, got 7"),
-        (lambda: netc.compile(3), "a net wants to be a NetSpec, a name, or a file, got 3"),
+        (lambda: netc.compile(3), "a net must be a NetSpec, a name, or a file, got 3"),
         (lambda: netc.train(NET, on_step=3), "`on_step` wants a function, got 3"),
         (lambda: netc.train(NET, learning_rate=0.1), r"got `learning_rate`; did you mean `lr`\?$"),
         (lambda: netc.train(NET, batch_size=3), r"did you mean `batch`\?$"),
@@ -120,9 +123,9 @@ def test_a_run_that_is_done_says_so(said):
     net = netc.NetSpec("done", (8, 8, 1), (nn.Flatten(), nn.Dense(10)))
     netc.train(net, target="reference", epochs=1, out="run")
     code, err = said("train", "--resume", "run")
-    assert code == 0 and "the run had its 1 epoch already; give --epochs 2 or more to go on" in err
+    assert code == 0 and "the run has done its 1 epoch; give --epochs 2 or more to continue" in err
     code, err = said("train", "--resume", "run", "--epochs", "2")
-    assert code == 0 and "already" not in err
+    assert code == 0 and "has done" not in err
 
 
 def test_bench_names_every_library_that_is_missing(said, monkeypatch):

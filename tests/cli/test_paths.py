@@ -22,6 +22,8 @@ SENTENCES = (
     ("oracle dense --html folder", "--html wants a file, got the folder folder"),
     ("blas emit axpy -n 4 -o folder", "--out wants a file, got the folder folder"),
     ("kernel emit k.lean -o folder", "--out wants a file, got the folder folder"),
+    ("report file.txt -o folder", "--out wants a file, got the folder folder"),
+    ("atlas mnist-mlp -o folder", "--out wants a file, got the folder folder"),
     ("sample file.txt --gif folder", "--gif wants a file, got the folder folder"),
     ("trace noise mnist-mlp -o folder", "--out wants a file, got the folder folder"),
     ("emit-mlir mnist-mlp -o file.txt", "--out wants a folder, got the file file.txt; give another name"),

@@ -222,7 +222,7 @@ def test_an_option_that_a_command_has_already_is_refused(tmp_path):
     text = (PLUGINS / "signum.py").read_text().replace("retain", "keep").replace('"signum"', '"signun"')
     (tmp_path / "signun.py").write_text(text)
     said, code = netc(tmp_path, "--plugin", "signun.py", "train", "--help")
-    assert code == 2 and "two options are called --keep; give a plugin's another by option(.., flag=..)" in said
+    assert code == 2 and "two options are called --keep; give the plugin's another name by option(.., flag=..)" in said
 
 
 @pytest.mark.parametrize(

@@ -175,7 +175,7 @@ def test_bisect_names_what_a_backend_gets_wrong(netc, monkeypatch):
 def test_bisect_wants_runs_of_one_training(netc):
     code, _, err = netc("trace", "bisect", "a", "seed")
     assert code == 2
-    assert "bisect wants two runs of the same training, got another seed" in err
+    assert "bisect wants two runs of the same training, got a different seed" in err
 
 
 def test_the_twin_can_be_stopped_and_refuses_other_images(netc, place, monkeypatch):

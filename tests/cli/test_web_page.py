@@ -71,8 +71,8 @@ def test_a_page_learns_digits_and_knows_what_is_drawn(netc, tmp_path):
 
 def test_what_no_page_can_be_is_a_sentence_before_anything_is_written(netc, tmp_path, monkeypatch):
     for words, wanted in (
-        (["mnist-mlp", "-o", "page"], "--out wants a file FILE.html, got page; name it so"),
-        (["mnist-mlp", "--static", "-o", "p.html"], "--web is a page, got an option of devices; leave out --static"),
+        (["mnist-mlp", "-o", "page"], "--out wants a file FILE.html, got page; let its name end in .html"),
+        (["mnist-mlp", "--static", "-o", "p.html"], "--web writes a page, got a device option; leave out --static"),
         (["resnet18", "-o", "p.html"], "a page wants a classifier of images with ten classes"),
     ):
         code, _, err = netc("emit-c", *words, "--web")

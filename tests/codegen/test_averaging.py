@@ -125,10 +125,10 @@ def test_the_state_has_averages_only_where_they_are_kept():
     [
         ({"ema": 1.0}, r"`ema` wants a decay in \[0, 1\), where 0 turns it off, got 1.0"),
         ({"ema": float("nan")}, r"`ema` wants a decay in \[0, 1\)"),
-        ({"ema_warmup": True}, "`ema_warmup` belongs to `ema`, got it without; give `ema=0.9999`, or leave it out"),
+        ({"ema_warmup": True}, "`ema_warmup` belongs to `ema`, got no `ema`; give `ema=0.9999`, or leave it out"),
         ({"swa_start": -1}, "`swa_start` wants a number of steps of at least 0, got -1"),
         ({"swa_start": 1, "swa_every": 0}, "`swa_every` wants a number of steps of at least 1, got 0"),
-        ({"swa_every": 2}, "`swa_every` belongs to `swa_start`, got it without"),
+        ({"swa_every": 2}, "`swa_every` belongs to `swa_start`, got no `swa_start`"),
         (
             {"ema": 0.9, "swa_start": 3},
             "weights are averaged in one way, got `ema` and `swa_start`; leave one out",

@@ -55,7 +55,7 @@ def test_a_document_is_what_it_is_alone_and_token_by_token(name):
             r"causal attention alone, got \w+ \(\w+.body.conv1d0",
         ),
         (model(nn.MultiHeadAttention(2)), Documents(True, END), "wants causal attention in one group, got"),
-        (NETS["rope"], Documents(True), "wants to know the token that ends a document, got none"),
+        (NETS["rope"], Documents(True), "needs the token that ends a document, got none"),
         (NETS["rope"], Documents(True, VOCABULARY), "`document_end` wants one of the net's 11 tokens, got 11"),
         (NETS["rope"], Documents(False, 2), "`document_end` belongs to `document_mask`, got 2 without"),
         (NETS["rope"], Documents(True, -2), "`document_end` wants the id of a token, or -1"),

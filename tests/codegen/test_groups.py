@@ -159,27 +159,29 @@ def test_depths_of_published_nets(name, groups, some):
     [
         ({"layer_decay": 0.0}, "`layer_decay` wants a number above 0 and at most 1, got 0.0"),
         ({"head_lr": -1.0}, "`head_lr` wants a positive number, got -1.0"),
-        ({"freeze": "stem,"}, r"`freeze` wants names of layers, as stem,stage1, got \('stem', ''\)"),
+        ({"freeze": "stem,"}, r"`freeze` wants names of layers, such as stem,stage1, got \('stem', ''\)"),
         (
             {"freeze": "stage"},
             "`freeze` wants layers that have parameters, got 'stage'; did you mean stage",
         ),
         (
             {"thaw": "stem"},
-            r"`thaw` wants layers, each with the step that trains it first, as stem=900, got",
+            r"`thaw` wants layers, each with the first step that trains it, such as stem=900, got",
         ),
-        ({"thaw": "stem=0"}, "`thaw` wants layers, each with the step that trains it first"),
+        ({"thaw": "stem=0"}, "`thaw` wants layers, each with the first step that trains it"),
         ({"thaw": "stag=3"}, "`thaw` wants layers that have parameters, got 'stag'; did you mean stage"),
-        ({"thaw": "stem=3", "freeze": "stem"}, "`freeze` and `thaw` both name stem, which is never trained then"),
+        ({"thaw": "stem=3", "freeze": "stem"}, "`freeze` and `thaw` both name stem, which would never be trained"),
         (
             {"thaw": "stem=3", "optimizer": "schedulefree"},
-            "cannot wait, got `optimizer=schedulefree`, a mean itself, and `thaw` or `unfreeze`; leave one out",
+            "cannot start late, got `optimizer=schedulefree`, which averages them itself, and `thaw` or `unfreeze`; "
+            "leave one out",
         ),
         (
             {"lookahead": 2, "optimizer": "schedulefree"},
-            "averaged in one way, got `optimizer=schedulefree`, a mean itself, and `lookahead`; leave one out",
+            "averaged in one way, got `optimizer=schedulefree`, which averages them itself, and `lookahead`; leave one "
+            "out",
         ),
-        ({"freeze": 3}, "`freeze` wants names of layers, as stem,stage1, got 3"),
+        ({"freeze": 3}, "`freeze` wants names of layers, such as stem,stage1, got 3"),
         ({"freeze": "zzz"}, "got 'zzz'; its own layers with parameters are stem, stage1, stage2, head"),
         ({"freeze": "stem,stage1,stage2,head"}, "`freeze` leaves nothing to train, got stem,stage1,stage2,head"),
     ],
@@ -190,5 +192,7 @@ def test_sentences(words, sentence):
 
 
 def test_a_head_that_is_the_whole_net_has_no_rate_of_its_own():
-    with pytest.raises(SpecError, match="tiny-gpt: `head_lr` wants a head apart from other layers, got a net of one"):
+    with pytest.raises(
+        SpecError, match="tiny-gpt: `head_lr` wants a head that is separate from other layers, got a net of one layer"
+    ):
         build(check(find("tiny-gpt")), recipe_of(head_lr=2.0), B)

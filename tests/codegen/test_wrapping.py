@@ -115,7 +115,7 @@ def test_no_rewrite_takes_the_second_pass_for_the_first():
     [
         ({"lookahead": 1}, "`lookahead` wants a number of steps of at least 2, or 0 for none, got 1"),
         ({"lookahead": 2, "lookahead_share": 0.0}, "`lookahead_share` wants a number above 0 and at most 1, got 0.0"),
-        ({"lookahead_share": 0.1}, "`lookahead_share` belongs to `lookahead`, got it without"),
+        ({"lookahead_share": 0.1}, "`lookahead_share` belongs to `lookahead`, got no `lookahead`"),
         ({"sam": -1.0}, "`sam` wants a positive number, or 0 for none, got -1.0"),
         ({"sam": 0.1, "scan_blocks": True}, "`sam` wants no `scan_blocks`, got both"),
     ],

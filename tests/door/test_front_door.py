@@ -218,7 +218,7 @@ def test_mistakes_are_said_in_fields(words, sentence):
 @pytest.mark.parametrize(
     ("arrays", "sentence"),
     [
-        ((F, L[:5]), "`x` and `y` want as many examples, got 40 and 5"),
+        ((F, L[:5]), "`x` and `y` want the same number of examples, got 40 and 5"),
         ((F, L, F), "`x_test` and `y_test` go together, got one"),
         ((F[:5], L[:5]), "wants 10 examples or more to hold some out, got 5; give `x_test`"),
         ((np.array(["a"]), L[:1]), r"`x` wants numbers \[N, ..\], got <U1"),
@@ -254,7 +254,9 @@ def test_arrays_in_a_file_train_evaluate_and_resume(tmp_path):
     assert netc.resume("run", epochs=3).steps == 15
     np.savez(tmp_path / "odd.npz", x=F, z=L)
     (tmp_path / "text.npz").write_text("no")
-    with pytest.raises(netc.DataError, match=r"odd.npz wants arrays x and y, and perhaps x_test and y_test, got x, z"):
+    with pytest.raises(
+        netc.DataError, match=r"odd.npz wants arrays x and y, and optionally x_test and y_test, got x, z"
+    ):
         train("arrays:odd.npz")
     with pytest.raises(netc.DataError, match=r"text.npz wants a .npz of arrays, got one that cannot be read"):
         train("arrays:text.npz")

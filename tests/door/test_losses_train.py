@@ -97,7 +97,7 @@ def test_masks_are_counted_by_pixels():
 
 
 BAD = [
-    (Dice(), "balanced", UNEVEN, "`class_weights` wants a loss that weighs classes, crossEntropy or focal, got dice"),
+    (Dice(), "balanced", UNEVEN, "`class_weights` wants a loss with class weights, crossEntropy or focal, got dice"),
     (
         CrossEntropy(weights=(1.0, 1.0, 1.0)),
         "balanced",

@@ -45,9 +45,9 @@ def test_a_run_on_a_generator_cannot_go_on():
     for again in (data, from_batches(endless(), F[:10], L[:10], steps=5)):
         with pytest.raises(netc.UserError, match="run was trained on batches from a generator"):
             netc.resume("run", again)
-        with pytest.raises(netc.UserError, match="give such batches by a function of the epoch"):
+        with pytest.raises(netc.UserError, match="start a new run with a function of the epoch"):
             train(NET, again, auto_resume=True)
-    with pytest.raises(netc.DataError, match="a generator wants to be read on, from epoch 1, got epoch 0"):
+    with pytest.raises(netc.DataError, match="a generator can only be read forward, from epoch 1, got epoch 0"):
         train(NET, data, out="second")
     assert not Path("second").exists()
 

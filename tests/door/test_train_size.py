@@ -62,5 +62,5 @@ def test_a_size_that_is_none_is_refused(given):
 def test_the_width_is_in_proportion_and_whole():
     wide = check(NET.with_input((8, 12, 1)))
     assert at_train_size(wide, 6).spec.input == (6, 9, 1) and at_train_size(wide, 8) is wide
-    with pytest.raises(UserError, match="wants a height whose width is whole"):
+    with pytest.raises(UserError, match="wants a height whose width is a whole number"):
         at_train_size(wide, 5)

@@ -112,7 +112,7 @@ lets = "".join("  let x := x + x\n" for _ in range(60))
     [
         ("def f (x : Float) : Float := x", "o.lean wants a function with its derivative, got none; write def f' (x : "),
         ("def n : Nat := 3", "write def f (x : Float) : Float and def f'"),
-        ("def f (x : Float) : Float := f x\ndef f' (x : Float) : Float := 1", "f wants to end: it calls itself"),
+        ("def f (x : Float) : Float := f x\ndef f' (x : Float) : Float := 1", "f never ends: it calls itself"),
         ("def f (x : Float) : Float := g x\ndef f' (x : Float) : Float := 1", "wants a function, got g"),
         ("def f (x : Float) : Float := x * y\ndef f' (x : Float) : Float := 1", "no name y is known here"),
         ("def f (x : Float) : Float := if x then 1 else 2\ndef f' (x : Float) : Float := 1", "if wants a truth value"),
@@ -145,8 +145,8 @@ def test_what_no_operation_computes_is_named(tmp_path):
         tmp_path, *(["ls", "--plugin", name] for name in ("o.lean", "swish.lean", "gone.lean"))
     )
     assert floor == [
-        "netc: o.lean:1: steps floor has no derivative rule's operation; write the function without it\n",
+        "netc: o.lean:1: steps floor has no rule for its derivative; write the function without it\n",
         2,
     ]
-    assert there == ["netc: activation 'swish' is there already; choose another word\n", 2]
+    assert there == ["netc: activation 'swish' exists already; choose another word\n", 2]
     assert gone[1] == 2 and "gone.lean: cannot be read" in gone[0]

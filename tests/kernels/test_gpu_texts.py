@@ -114,5 +114,5 @@ def test_without_a_device_one_sentence_says_what_to_install(monkeypatch):
     from netc.kernels.opencl_run import _OpenCL
 
     monkeypatch.setattr("ctypes.util.find_library", lambda name: None)
-    with pytest.raises(UserError, match=r"`target=opencl` wants an OpenCL, got none: no libOpenCL; install PoCL"):
+    with pytest.raises(UserError, match=r"`target=opencl` wants OpenCL, got none: no libOpenCL; install PoCL"):
         _OpenCL()

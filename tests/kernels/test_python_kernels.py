@@ -18,12 +18,12 @@ HEAD = "@kernel\ndef k(N: int32, alpha: float32, x: Array[float32], n: Array[int
 @pytest.mark.parametrize(
     ("body", "line", "sentence"),
     [
-        ("x[0] = j", 3, "j has no value on every way to here; there are N, alpha"),
-        ("if N > 1:\n  v = x[0]\nx[1] = v", 5, "v has no value on every way to here"),
+        ("x[0] = j", 3, "j does not have a value on every path to here; there are N, alpha"),
+        ("if N > 1:\n  v = x[0]\nx[1] = v", 5, "v does not have a value on every path to here"),
         ("x[0] = N", 3, "x, which holds it, wants float, got int32; convert it"),
         ("x[0] = N / 2", 3, "/ wants floats, got integers; // divides integers"),
         ("n[0] = x", 3, "wants a number, got the array x; read an element: x[i]"),
-        ("N = 3", 3, "N is an argument and keeps its value; take another name"),
+        ("N = 3", 3, "N is an argument and keeps its value; choose another name"),
         ("return", 3, "`return` ends one thread, which would miss the barriers"),
         ("for i in x:\n  pass", 3, "wants for NAME in range(..), got for i in x:"),
         ("for i in range(0, 4, 0):\n  pass", 3, "a range's step wants 1 or more, got 0"),
@@ -32,13 +32,13 @@ HEAD = "@kernel\ndef k(N: int32, alpha: float32, x: Array[float32], n: Array[int
         ("x[0] = thread.x", 3, "wants an index, got thread.x; did you mean thread_idx.x"),
         ("with x:\n  pass", 3, "`with` is not known in a kernel"),
         ("v = 1\nv = 2.5", 4, "v wants int32, got float; convert it"),
-        ("a, b = 1, 2\na, b = b, a", 4, "several values at once want none of the names that they change"),
+        ("a, b = 1, 2\na, b = b, a", 4, "an assignment of several values cannot read the names that it changes"),
         ("if N:\n  pass", 3, "wants a comparison, got a number"),
         ("x[0] = 1e300", 3, "at most 3.40282e+38, got 1e+300"),
         ("atomic_add(x, 0)", 3, "atomic_add wants 3 arguments, got 2"),
-        ("for i in range(4):\n  i = 3", 3, "i counts this loop and is assigned elsewhere; take another name"),
+        ("for i in range(4):\n  i = 3", 3, "i counts this loop and is assigned elsewhere; choose another name"),
         ("for i in range(4):\n  for i in range(2):\n    pass", 4, "i counts this loop and is assigned elsewhere"),
-        ("for i in range(4):\n  pass\nn[0] = i", 5, "i has no value on every way to here"),
+        ("for i in range(4):\n  pass\nn[0] = i", 5, "i does not have a value on every path to here"),
     ],
 )
 def test_what_is_wrong_gets_one_sentence_and_its_line(body, line, sentence):
@@ -57,7 +57,7 @@ def test_what_is_wrong_gets_one_sentence_and_its_line(body, line, sentence):
         ("x: Shared[float32, 0]", "got Shared[float32, 0]"),
         ("target: int32", "an argument wants a name of at most 40"),
         ("memset: int32", "an argument wants a name of at most 40"),
-        ("x: int32 = 3", "a kernel's arguments want names and types alone"),
+        ("x: int32 = 3", "a kernel's arguments want names and types only"),
         ("int: int32", "an argument wants a name of at most 40"),
     ],
 )
@@ -135,5 +135,5 @@ def test_a_function_runs_in_place():
         grown.launch(1, 4, N=4, x=np.zeros(4))
     with pytest.raises(KernelError, match="dims wants @kernel above it in its file"):
         kernel(dims).launch(1, 4)
-    with pytest.raises(UserError, match="exp wants to stand in a function under @kernel"):
+    with pytest.raises(UserError, match="exp can only be used in a function under @kernel"):
         exp(1.0)

@@ -53,7 +53,7 @@ def test_a_training_image_refuses(words, sentence):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        ({"crop_pct": 1.2}, "`crop_pct` wants a part from 0 to 1, got 1.2; 0.875 is common"),
+        ({"crop_pct": 1.2}, "`crop_pct` wants a fraction from 0 to 1, got 1.2; 0.875 is common"),
         ({"interpolation": "cubic"}, "`interpolation` wants one of bilinear, bicubic"),
         ({"normalise": "imgnet"}, "`normalise` wants one of dataset, imagenet"),
         ({"on_damaged": "mend"}, "`on_damaged` wants one of refuse, skip, got 'mend'"),

@@ -64,7 +64,7 @@ def test_all_errors_at_once():
         shape=(0, 8, 3),
     )
     assert len(found) == 8
-    assert found[0] == "net: input wants positive sizes such as 224x224x3, got (0, 8, 3); give such an `input`"
+    assert found[0] == "net: input wants positive sizes such as 224x224x3, got (0, 8, 3); write `input` like that"
     for text in found[1:5]:
         assert text.startswith("net: layer 0 (conv2d 0 ")
         assert " at a: " in text
@@ -125,12 +125,12 @@ def test_shape_errors_go_on_where_the_output_is_plain():
         ),
         (MultiHeadAttention(2, attention_dropout=1.0), (4, 4), "attention_dropout wants a number in [0, 1), got 1.0"),
         (SelfAttention(1, tile=1), (5000, 3), "wants at most 512 tiles, got [batch, 5000, 3] by 1; raise tile"),
-        (MaxPool(1000), (2000, 2000, 1), "kernel wants at most 65536 places, got 1000"),
+        (MaxPool(1000), (2000, 2000, 1), "kernel wants at most 65536 positions, got 1000"),
         (AdaptiveAvgPool(4096), (2000, 2000, 3), "wants pixels times windows of at most 262144 a side"),
         (
             NearestUpsample(100_000),
             (4, 4, 4),
-            "wants to give at most 2147483648 elements, got [batch, 400000, 400000, 4]",
+            "wants an output of at most 2147483648 elements, got [batch, 400000, 400000, 4]",
         ),
         (
             Chain((Dense(3, name="a"), Dense(3, name="a"))),

@@ -43,7 +43,7 @@ def test_the_target_of_an_output(kind, shape):
 @pytest.mark.parametrize("loss", [CrossEntropy(), MeanSquaredError()])
 def test_integers_are_no_output(loss):
     assert [*loss.misfits(TensorType((3,), "i32"))] == [
-        f"{loss.kind} wants an output of floats, got i32; end in a layer that computes"
+        f"{loss.kind} wants an output of floats, got i32; end the net in a layer that outputs floats"
     ]
 
 

@@ -67,7 +67,7 @@ def test_what_is_refused(words, sentence):
     [
         (Generation("flow"), TIMED, IMAGES, None),
         (Generation("flow", label_count=10), CLASSED, IMAGES, None),
-        (Generation("flow"), CLASSED, IMAGES, "a net that sees classes wants to know how many there are"),
+        (Generation("flow"), CLASSED, IMAGES, "a net that sees classes needs the number of classes"),
         (Generation("flow", label_count=4), TIMED, IMAGES, "`label_count` wants a net that sees classes, got one from"),
         (Generation("ddpm", label_drop=0.2), TIMED, IMAGES, "`label_drop` wants a net that sees classes, got one from"),
         (Generation("flow"), IMAGES, IMAGES, "wants a net from [batch, H, W, C + 1]"),

@@ -223,7 +223,7 @@ def test_a_type_without_a_meaning_has_the_line_where_it_is():
         (("--loss", "none"), "prove wants the loss among the results, got --loss none; let the step return it, too"),
         (
             ("--loss", "crossEntropy"),
-            "--loss wants, of a text, the number of the result that is the loss, got crossEnt",
+            "for a text, --loss wants the number of the result that is the loss, got crossEnt",
         ),
         (("--batch", "2"), "--batch wants a NET, and its text is there already"),
     ],

@@ -86,4 +86,4 @@ def test_the_command_writes_a_page(tmp_path):
 
 def test_targets_judge_layers_only():
     result = CliRunner().invoke(cli, ["oracle", "adam", "--target", "reference"])
-    assert "`target` judges layers only" in str(result.exception) + result.output
+    assert "`target` checks layers only" in str(result.exception) + result.output

@@ -304,7 +304,7 @@ def test_an_artefact_of_another_text_under_a_fitting_manifest_is_compiled_again(
     kept.path.with_name("manifest.json").write_bytes(to_manifest(changed))
     again = compile_cached(GOOD, CPU, "m", cache)
     assert not again.hit and again.path.read_bytes() == content
-    assert len(said) == 1 and "was compiled of another program, or for another target" in said[0]
+    assert len(said) == 1 and "was compiled from another program, or for another target" in said[0]
 
 
 LOAD = """

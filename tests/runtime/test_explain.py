@@ -156,7 +156,7 @@ def test_a_linear_net_falls_exactly_where_its_margin_ends():
 
 
 def test_attacks_that_make_no_sense():
-    with pytest.raises(UserError, match="`radius` wants a part of the range of a pixel, 0 to 1, got 8"):
+    with pytest.raises(UserError, match="`radius` wants a fraction of a pixel's range, 0 to 1, got 8"):
         attack(LOOK, CrossEntropy(), red(), images(), LEVELS, REFERENCE, Cache(), radius=8)
     with pytest.raises(UserError, match="attack wants a classifier of images, got tiny-gpt"):
         attack(check(find("tiny-gpt")), CrossEntropy(), {}, images(), LEVELS, REFERENCE, Cache(), radius=0.1)

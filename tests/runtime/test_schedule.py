@@ -130,7 +130,7 @@ def test_the_script_of_emit_jax_has_the_same(schedule):
     ("schedule", "said"),
     [(Step(0.0), "step: gamma wants a number above 0, at most 1, got 0.0"), (Step(every=2.0), "step: every wants"),
      (Polynomial(-1.0), "polynomial: power wants a positive number"), (CosineRestarts(0), "cycles wants an integer"),
-     (CosineRestarts(40, 2.0), "wants at most 30 where they grow, got 40"), (OneCycle(rise=1.0), "rise wants"),
+     (CosineRestarts(40, 2.0), "wants at most 30 if they grow, got 40"), (OneCycle(rise=1.0), "rise wants"),
      (OneCycle(ends=2.0), "ends wants a number from 0 to 1"), (StableDecay(0.0), "fall wants"),
      (Plateau(1.0), "gamma wants a number above 0, below 1"), (Plateau(wait=0), "wait wants a positive integer"),
      (Exponential(float("nan")), "left wants"), (InverseSqrt(0.0), "timescale wants")],

@@ -187,7 +187,7 @@ def test_recording_norms_or_not_is_the_same_training():
 def test_a_mode_wants_its_floor():
     with pytest.raises(TraceError, match="cross-compiler wants a measured noise floor, got none"):
         diff(trace(), trace(), "cross-compiler")
-    with pytest.raises(TraceError, match="got one of another batch"):
+    with pytest.raises(TraceError, match="got that of a different batch"):
         diff(trace(), trace(), "cross-compiler", replace(FLOOR, batch=64))
     with pytest.raises(TraceError, match="the mode wants one of ulp"):
         diff(trace(), trace(), "bits")

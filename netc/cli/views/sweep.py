@@ -19,7 +19,9 @@ ENDINGS = (".svg", ".png", ".pdf")
 def check_plot(path: Path) -> None:
     """Raise UserError unless a picture can be drawn to `path`: before anything is trained."""
     if path.suffix not in ENDINGS:
-        raise UserError(f"`plot_file` wants a file ending in {', '.join(ENDINGS)}, got {path}; name it so")
+        raise UserError(
+            f"`plot_file` wants a file ending in {', '.join(ENDINGS)}, got {path}; use one of these endings"
+        )
     if find_spec("matplotlib") is None:
         raise UserError(f"`plot_file` wants matplotlib, got none; {install_extra('plot')}")
 

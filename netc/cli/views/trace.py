@@ -11,6 +11,7 @@ from rich.progress import Progress
 
 from netc.cli.console import terminal
 from netc.cli.views.table import Column, Styled, print_line, print_table
+from netc.netspec.counting import counted
 from netc.traces.diff import has_accuracy
 from netc.traces.floor import Floor
 
@@ -51,7 +52,8 @@ def show_report(report: Report, floor: Floor | None) -> None:
         worst = max(report.windows, key=lambda w: w.relative)
         print_line("")
         print_line(
-            f"mean loss in {len(report.windows)} windows: {worst.relative:.2g} apart at most, in steps {worst.first}"
+            f"mean loss in {counted(len(report.windows), 'window')}: {worst.relative:.2g} apart at most, in steps "
+            f"{worst.first}"
             f" to {worst.last} ({worst.mean_a:.6g} and {worst.mean_b:.6g})"
         )
     if report.evals:
@@ -60,7 +62,8 @@ def show_report(report: Report, floor: Floor | None) -> None:
         print_line(f"after step {e.step}: test loss {e.loss_a:.6g} and {e.loss_b:.6g}{right}")
     if floor:
         print_line(
-            f"noise floor: {floor.steps} steps of {len(floor.twins)} float32 replicas ({', '.join(floor.twins)})"
+            f"noise floor: {counted(floor.steps, 'step')} of {len(floor.twins)} float32 replicas "
+            f"({', '.join(floor.twins)})"
         )
     print_line(f"program before any target's forms: {PROGRAMS[report.same_program]}")
     for note in report.notes:

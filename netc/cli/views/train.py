@@ -16,6 +16,7 @@ from netc.cli.spelling import spelled_here
 from netc.cli.views.examples import examples_of, of_characters, predictions
 from netc.cli.views.pace import Pace
 from netc.cli.views.waiting import Waiting
+from netc.netspec.counting import counted
 from netc.netspec.recipe import Recipe
 from netc.netspec.vocabulary import default_of, option_parts_of, options_of
 from netc.runtime import train as loop
@@ -73,7 +74,7 @@ class TrainView:
         ends += ("es" if ends == "class" else "s") * (outputs != 1)
         self._say(
             f"{net.spec.name}: {net.count:,} parameters, input {size}, {outputs} {ends}, "
-            f"batch {schedule.batch}, {schedule.epochs} epoch{'s' * (schedule.epochs != 1)}"
+            f"batch {schedule.batch}, {counted(schedule.epochs, 'epoch')}"
         )
         own = self._data.sizes or native
         resized = "" if own == size else f", {own} resized to {size}"
@@ -88,8 +89,8 @@ class TrainView:
             self._say(f"images are {to}")
         if asked := spelled_here(", ".join(_parts_said(self._config.recipe))):
             recipe, each = self._config.recipe, steps_per_epoch(len(self._data.train), schedule.batch)
-            counted = recipe.averaging.swa_start or recipe.groups.thaw
-            self._say(f"each step has {asked}" + (f"; an epoch has {each:,} steps" if counted else ""))
+            in_steps = recipe.averaging.swa_start or recipe.groups.thaw
+            self._say(f"each step has {asked}" + (f"; an epoch has {each:,} steps" if in_steps else ""))
         self._waiting.start()
         return self
 

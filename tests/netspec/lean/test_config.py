@@ -141,7 +141,7 @@ REFUSED = [name for name, field in FIELDS.items() if field.role == "refused"]
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_netc_cannot_do_is_refused_by_name(name):
     said = sentence(**NEEDED, **{name: OTHER[FIELDS[name].type]})
-    assert said.startswith(f"netc train does not do {name} := ")
+    assert said.startswith(f"netc train does not support {name} := ")
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -195,9 +195,9 @@ def test_every_field_refuses_a_value_of_another_type(name):
         ({**NEEDED, "zzz": 1}, "a TrainConfig has no field 'zzz'; leave it out"),
         (
             {**NEEDED, "expLRDecayRate": 0.9, "expLRStaircase": True, "warmupEpochs": 5},
-            "does not do expLRStaircase := true; netc counts the falls from the end of the warm-up",
+            "does not support expLRStaircase := true; netc counts the falls from the end of the warm-up",
         ),
-        ({**NEEDED, "expLRDecayEpochs": 0}, "netc train does not do expLRDecayEpochs := 0"),
+        ({**NEEDED, "expLRDecayEpochs": 0}, "netc train does not support expLRDecayEpochs := 0"),
         ({"learningRate": 0.1}, "a TrainConfig wants batchSize, got none; write batchSize := .."),
         ({**NEEDED, "epochs": 2.5}, "epochs wants an integer of at least 0, got 2.5; change it"),
         ({**NEEDED, "batchSize": -1}, "batchSize wants an integer of at least 0, got -1"),
@@ -221,7 +221,7 @@ def test_an_average_from_an_epoch_on():
     assert "swaStartEpoch: belongs to useSWA, which is off" in notes(swaStartEpoch=3)
     said = sentence(**NEEDED, useSWA=True)
     assert said.startswith(
-        "netc train does not do useSWA := true; netc averages after whole epochs, this one the first"
+        "netc train does not support useSWA := true; netc averages after whole epochs, this one the first"
     )
 
 
@@ -234,7 +234,7 @@ def test_an_average_from_an_epoch_on():
 )
 def test_an_older_word_of_the_originals_is_named_and_ours_said(word, do):
     said = sentence(**NEEDED, **{word: True})
-    assert said == f"netc train does not do {word} := true; it is a word of lean4-mlir's older versions; {do}"
+    assert said == f"netc train does not support {word} := true; it is a word of lean4-mlir's older versions; {do}"
     assert options(**{word: False}) == options()
     meant = word.removeprefix("use").lower()
     assert options(optimizer=f".{meant}")["optimizer"] == meant

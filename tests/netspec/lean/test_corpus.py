@@ -186,7 +186,7 @@ def test_which_are_counted_only():
         "AlphaFold.alphaFold", "Field.nerf",
     }  # fmt: skip
     for net in counted_only():
-        with pytest.raises(UserError, match="no emission") as caught:
+        with pytest.raises(UserError, match="cannot be emitted yet") as caught:
             build(check(spec(*net)), Recipe(), batch=1)
         assert "\n" not in str(caught.value), net
 

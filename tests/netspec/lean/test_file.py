@@ -116,7 +116,7 @@ def test_a_message_has_file_line_column_the_line_and_a_caret(path: Path) -> None
     [
         ("def x : NetSpec where\n\tname := widht", "spec.lean:2:10: unknown name widht|\tname := widht|\t        ^^^^^"),  # noqa: E501
         ('def x : NetSpec := { name := "日本" ++ zz }', 'spec.lean:1:38: unknown name zz|def x|' + " " * 39 + "^^"),
-        ("def x : NetSpec := " + "(" * 200 + "zz", "spec.lean:1:120: wants expressions at most 100 deep"),
+        ("def x : NetSpec := " + "(" * 200 + "zz", "spec.lean:1:120: wants expressions nested at most 100 deep"),
     ],
 )  # fmt: skip
 def test_carets(source: str, wanted: str) -> None:
@@ -144,7 +144,7 @@ def test_one_ending_of_two_names(tmp_path: Path) -> None:
     place.write_text(
         "namespace A\ndef x : NetSpec := { layers := [] }\nend A\nnamespace B\ndef x : NetSpec := A.x\nend B"
     )
-    with pytest.raises(UserError, match=r"x may be A\.x or B\.x; write the whole name"):
+    with pytest.raises(UserError, match=r"x may be A\.x or B\.x; write the full name"):
         find(f"{place}:x")
 
 

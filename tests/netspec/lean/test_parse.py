@@ -158,7 +158,7 @@ def test_forms(source: str, wanted: str) -> None:
         ("x |>. 3 +", 1, 10, "wants an expression"),
         ("m!\"a\"", 1, 1, 'only s!"..." is a String'),
         ('s!"{a b; c}"', 1, 8, "wants } after the expression, got ;"),
-        ("(" * 101 + ")" * 101, 1, 101, "wants expressions at most 100 deep in each other"),
+        ("(" * 101 + ")" * 101, 1, 101, "wants expressions nested at most 100 deep"),
     ],
 )  # fmt: skip
 def test_errors(source: str, line: int, column: int, sentence: str) -> None:
@@ -240,7 +240,7 @@ def test_fields_stand_in_lines_and_an_argument_right_of_its_field() -> None:
 @pytest.mark.parametrize(
     ("source", "line", "column", "sentence"),
     [
-        ("def x : NetSpec where\n  a := 1,\n  b := 2", 2, 9, "stand on lines of their own; drop the comma"),
+        ("def x : NetSpec where\n  a := 1,\n  b := 2", 2, 9, "must be on separate lines; remove the comma"),
         ("def x : NetSpec where\n  a := 1\n   b := 2", 3, 6, "wants an operator or the next field's line"),
         ("def x : NetSpec where\n  a := f\n b := 2", 3, 2, "wants this field in column 3, like the first"),
         ("def x : NetSpec where\n  a 1", 2, 5, "wants := after the field a, got 1"),

@@ -29,7 +29,7 @@ def test_what_is_counted_only_fails_where_it_is_emitted(case):
     from netc.netspec.recipe import Recipe
 
     net = made(*case[:3])
-    with pytest.raises(UserError, match=r"has no emission yet, it can only be shown and counted; "):
+    with pytest.raises(UserError, match=r"cannot be emitted yet, only shown and counted; "):
         build(net, Recipe(), batch=2)
     assert next(iter(net.walk())).signature.count == case[3]
 
@@ -125,7 +125,7 @@ def test_what_disagrees_is_read_on_where_it_is_counted_and_every_place_is_said()
 
 @pytest.mark.parametrize("layer", [b("unetUp", 8, 8), b("bilinearUpsample", 2)])
 def test_a_net_that_only_grows_ends_where_no_axis_may_be_longer(layer):
-    with pytest.raises(Misread, match="wants to give no axis longer than 2147483647, got a longer one"):
+    with pytest.raises(Misread, match="wants no axis longer than 2147483647 in its output, got a longer one"):
         counted(record(b("conv2d", 1, 8, 1, S, R), *[layer] * 5000))
 
 

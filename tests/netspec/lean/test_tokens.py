@@ -94,7 +94,7 @@ def test_doc_comments_are_kept() -> None:
         ('s!"a{n', 1, 7, "wants } to end the braces"),
         ("1" * 90, 1, 1, "wants a numeral of at most 80 characters"),
         ("0x_", 1, 1, "wants a numeral, got '0x_'"),
-        ('s!"{' * 9, 1, 33, "wants strings at most 8 deep in each other"),
+        ('s!"{' * 9, 1, 33, "wants strings nested at most 8 deep"),
     ],
 )
 def test_errors(source: str, line: int, column: int, sentence: str) -> None:

@@ -65,7 +65,7 @@ def f32(*shape):
         ("\n  \n", "got an empty file"),
         ("module {}", "got a module without any"),
         (b"\xff\xfe\x00", "wants StableHLO as UTF-8 text or MLIR bytecode, got byte 0xff at 0"),
-        (b"ML\xefR\x06", "wants whole MLIR bytecode"),
+        (b"ML\xefR\x06", "wants intact MLIR bytecode"),
         (
             added().replace("%one :", "%two :").encode(),
             "line 5: .*'return %l, %two.*use of undeclared SSA value",
@@ -118,7 +118,7 @@ def test_bytecode_is_read_as_its_text_is():
     portable = stablehlo.serialize_portable_artifact_str(text, stablehlo.get_current_version())
     for program in (text, text.encode(), text.encode("utf-8-sig"), out.getvalue(), portable):
         assert judged(program).holds
-    with pytest.raises(UserError, match="wants whole MLIR bytecode"):
+    with pytest.raises(UserError, match="wants intact MLIR bytecode"):
         judged(out.getvalue()[:-20])
 
 

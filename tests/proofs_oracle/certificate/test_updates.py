@@ -73,7 +73,7 @@ def test_a_manifest_that_does_not_say_it_leaves_a_decay_undecided():
     made = program(UPDATES[0])
     found = beside(emit_text(made, parse_target("xla")).text, {**made.manifest, "optimizer": None})
     assert found.verdict == "undecided"
-    assert "whose weight decay may be in them: write it anew" in found.statements[0].why
+    assert "whose weight decay may be in them: write it again" in found.statements[0].why
 
 
 def test_another_decay_than_the_manifest_says_is_no_gradient():

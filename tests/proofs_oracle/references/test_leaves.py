@@ -184,7 +184,7 @@ def test_a_kind_has_one_reference():
 
 def test_a_reference_wants_distinct_cases_and_reasons():
     case = Case("a", AvgPool(), (2, 2, 1))
-    with pytest.raises(ValueError, match="wants case names that differ, got a twice"):
+    with pytest.raises(ValueError, match="wants different case names, got a twice"):
         Reference("avgPool", reference_of(AvgPool()).fn, (case, case))
     with pytest.raises(ValueError, match="wants a reason for the tolerance 1e-06"):
         Reference("avgPool", reference_of(AvgPool()).fn, (case,), tolerance=1e-6)

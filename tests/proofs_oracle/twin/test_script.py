@@ -73,7 +73,7 @@ def test_a_reference_may_be_a_lambda_of_a_table(word, text, monkeypatch):
     monkeypatch.setitem(REFERENCES, word, TABLE[word])
     assert source_of(word, "f") == f"\ndef f(x, slope):\n    return {text}\n"
     monkeypatch.setitem(REFERENCES, word, abs)
-    with pytest.raises(UserError, match=f"wants the reference of {word} as a def or a lambda, got another"):
+    with pytest.raises(UserError, match=f"wants the reference of {word} as a def or a lambda, got something else"):
         source_of(word, "f")
 
 

@@ -45,20 +45,20 @@ def _is_odd(change):
         (("artefact", cut), "its artefact wants 5000 bytes, got 4999"),
         (("artefact", Path.unlink), "one of its files cannot be read"),
         (("manifest.json", Path.unlink), "one of its files cannot be read"),
-        (("manifest.json", cut), "not one of ours"),
+        (("manifest.json", cut), "not written by netc"),
         (("manifest.json", flip), "manifest"),
-        (("manifest.json", lambda path: path.write_bytes(b"")), "not one of ours"),
-        (("manifest.json", lambda path: path.write_bytes(b"\xff\0")), "not one of ours"),
-        (("manifest.json", lambda path: path.write_bytes(b"[" * 100_000)), "not one of ours"),
-        (("manifest.json", lambda path: path.write_bytes(b"[]")), "not one of ours"),
-        (("manifest.json", lambda path: path.write_bytes(b"{}")), "not one of ours"),
-        (("manifest.json", rewritten(format=2)), "not one of ours"),
-        (("manifest.json", rewritten(key=None)), "not one of ours"),
-        (("manifest.json", rewritten(created="yesterday")), "not one of ours"),
-        (("manifest.json", rewritten(created="2026-01-01T00:00:00")), "not one of ours"),
-        (("manifest.json", rewritten(created=3)), "not one of ours"),
-        (("manifest.json", rewritten(seconds=float("nan"))), "not one of ours"),
-        (("manifest.json", rewritten(bytes=float("inf"))), "not one of ours"),
+        (("manifest.json", lambda path: path.write_bytes(b"")), "not written by netc"),
+        (("manifest.json", lambda path: path.write_bytes(b"\xff\0")), "not written by netc"),
+        (("manifest.json", lambda path: path.write_bytes(b"[" * 100_000)), "not written by netc"),
+        (("manifest.json", lambda path: path.write_bytes(b"[]")), "not written by netc"),
+        (("manifest.json", lambda path: path.write_bytes(b"{}")), "not written by netc"),
+        (("manifest.json", rewritten(format=2)), "not written by netc"),
+        (("manifest.json", rewritten(key=None)), "not written by netc"),
+        (("manifest.json", rewritten(created="yesterday")), "not written by netc"),
+        (("manifest.json", rewritten(created="2026-01-01T00:00:00")), "not written by netc"),
+        (("manifest.json", rewritten(created=3)), "not written by netc"),
+        (("manifest.json", rewritten(seconds=float("nan"))), "not written by netc"),
+        (("manifest.json", rewritten(bytes=float("inf"))), "not written by netc"),
         (("manifest.json", rewritten(sha256="0" * 64)), "its artefact wants SHA-256 000000000000"),
         (
             (
@@ -72,7 +72,7 @@ def _is_odd(change):
                 "manifest.json",
                 rewritten(key={"text_sha256": "", "compiler": 1, "target": "", "flags": [], "label": ""}),
             ),
-            "not one of ours",
+            "not written by netc",
         ),
     ],
 )
@@ -132,7 +132,7 @@ def test_an_artefact_of_another_program_under_a_fitting_manifest_is_rebuilt(cach
     assert cache.lookup(KEY) is not None  # nobody asked what it is
     again = cache.get_or_build(KEY, build, "one.mlir")
     assert not again.hit and again.path.read_bytes() == build.content
-    assert len(said) == 1 and "was compiled of another program, or for another target" in said[0]
+    assert len(said) == 1 and "was compiled from another program, or for another target" in said[0]
 
 
 def unsealed(path):

@@ -76,5 +76,5 @@ def test_given_weights_begin_a_replay(run, tmp_path):
 
 
 def test_other_weights_are_refused():
-    with pytest.raises(UserError, match=r"wants the weights that the run began with \(a{12}\), got none"):
+    with pytest.raises(UserError, match=r"wants the weights that the run started from \(a{12}\), got none"):
         replay_of(config(init="a" * 64), digits())

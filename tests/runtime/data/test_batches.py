@@ -55,7 +55,7 @@ def test_statistics_of_sorted_data_see_every_class():
 def test_statistics_have_a_floor(split):
     flat = ArraySplit(np.full((5, 2, 2, 1), 9, np.uint8), np.zeros(5, np.int32))
     assert statistics(flat, 1).std == (STD_FLOOR,)
-    with pytest.raises(DataError, match="statistics of 3 channels got images of 1"):
+    with pytest.raises(DataError, match="statistics of 3 channels do not fit images of 1"):
         statistics(flat, 3)
 
 
@@ -65,7 +65,7 @@ def test_normalise_is_the_formula(split):
     assert found.dtype == np.float32
     expected = (data.pixels / 255 - np.array(normalise.mean)) / np.array(normalise.std)
     np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-6)
-    with pytest.raises(DataError, match="normalisation of 1 channels got images of 3"):
+    with pytest.raises(DataError, match="normalisation of 1 channel does not fit images of 3"):
         PLAIN(data.pixels)
     with pytest.raises(DataError, match="wants as many means as positive stds"):
         Normalise((0.0,), (0.0,))

@@ -64,7 +64,7 @@ def test_a_given_folder_is_the_only_place(nowhere, mnist_folder):
     ],
 )
 def test_missing_data_says_how_to_get_it(nowhere, name, ways):
-    with pytest.raises(DataError, match=r" in .*, which is not there; "):
+    with pytest.raises(DataError, match=r" in .*, which does not exist; "):
         catalog.load(name, cache_dir=nowhere / "none")
     for way in ways:
         with pytest.raises(DataError, match=re.escape(way)):

@@ -108,7 +108,7 @@ def test_what_a_division_says():
     ({"val": 1.0}, "`val` wants a share from 0 to below 1, got 1.0"),
     ({"fold": "0/5"}, "`fold` wants K/N, K from 1 to N and N from 2 to 1000, got '0/5'; give `fold=1/5`"),
     ({"fold": "6/5"}, "`fold` wants"), ({"fold": "1/1"}, "`fold` wants"), ({"fold": "a"}, "`fold` wants"),
-    ({"val": 0.1, "fold": "1/5"}, "one part is held out, got `val` and `fold`; leave one of them out"),
+    ({"val": 0.1, "fold": "1/5"}, "only one part is held out, got `val` and `fold`; leave one of them out"),
     ({"stratify": True}, "`stratify` belongs to `val` or `fold`, got neither"),
     ({"split_seed": 3}, "`split_seed` belongs to `val` or `fold`"),
     ({"sampler": "fair"}, "`sampler` wants shuffle or balanced, got 'fair'"),

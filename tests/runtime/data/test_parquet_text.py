@@ -41,5 +41,5 @@ def test_an_evaluation_takes_the_files_for_the_test(tmp_path):
     (tmp_path / "books-train.parquet").unlink()
     found = load(f"parquet:{tmp_path},text=story", cache_dir=tmp_path, whole=True)
     assert found.tokenizer.decode(found.test.labels.tolist()) == "dcba" * 10
-    with pytest.raises(DataError, match="wants training files besides those for the test"):
+    with pytest.raises(DataError, match="wants training files in addition to those for the test"):
         load(f"parquet:{tmp_path},text=story", cache_dir=tmp_path)

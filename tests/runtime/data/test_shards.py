@@ -103,7 +103,7 @@ def test_parts_and_folders_and_numbers():
     (lambda: Path("one.tar").symlink_to("/dev/zero"), "wants a tar file, got one.tar: no file but a device or a pipe"),
     (lambda: Path("one.tar").write_bytes(b""), "one.tar: wants a whole tar, got an empty file"),
     (lambda: Path("one.tar").write_bytes(b"no tar" * 200), "one.tar: wants a whole tar, got no header at byte 0"),
-    (lambda: Path("one.tar").write_bytes(b"\x1f\x8b" + bytes(600)), "wants a tar that is not packed.* gunzip it"),
+    (lambda: Path("one.tar").write_bytes(b"\x1f\x8b" + bytes(600)), "wants an uncompressed tar.* gunzip it"),
     (lambda: shard("one.tar", [("0.png", png(PIXELS[0]))]), "one.tar/0: wants a .cls, or a label in .json, or a f"),
     (lambda: shard("one.tar", [("0.cls", b"1"), ("0.txt", b"")]), "one.tar/0: wants one image, got 0 among cls, txt"),
     (lambda: shard("one.tar", [("a/0.png", b"no"), ("b/1.png", b"")]), "has 2 problems:\none.tar/a/0.png: wants"),
@@ -223,7 +223,7 @@ def test_wrong_parquet():
     parquet("s.parquet", range(5), names=())
     for name, sentence in (
         ("missing.parquet", "missing.parquet: wants a Parquet file, got no such file; check the path"),
-        ("bad.parquet", "bad.parquet: wants a whole Parquet file, got "),
+        ("bad.parquet", "bad.parquet: wants an intact Parquet file, got "),
         ("d", "wants .parquet files in d or its folder data, got none; check the path"),
         ("s.parquet,label=lab", "wants one of its columns, img, label, or a number up to 1, got 'lab'"),
     ):

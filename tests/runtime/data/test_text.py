@@ -138,7 +138,7 @@ def test_what_does_not_fit_is_refused(tmp_path, book):
         load("text:", cache_dir=tmp_path)
     with pytest.raises(DataError, match="your own file or folder"):
         fetch("text:x", tmp_path)
-    with pytest.raises(DataError, match="contexts of 64 tokens want more than 64 in each part of the text, got"):
+    with pytest.raises(DataError, match="a context of 64 wants more tokens than that in each part of the text, got"):
         windowed(load_text(book, "book"), 64)
     with pytest.raises(DataError, match="holds images, and the net takes token ids"):
         windowed(load("digits", cache_dir=tmp_path), 8)

@@ -87,8 +87,8 @@ def headed(count, ids, version=1):
     [
         (headed(50, 40), "wants 1,124 bytes, as its header says 50 ids, got 1,104; it is cut short"),
         (headed(40, 40, 3), "wants version 1 of the header, got 3"),
-        (headed(0, 0), "a.bin wants a header with a number of ids from 1 on, got 0"),
-        (headed(-2, 0), "a.bin wants a header with a number of ids from 1 on, got -2"),
+        (headed(0, 0), "a.bin wants a header with at least 1 id, got 0"),
+        (headed(-2, 0), "a.bin wants a header with at least 1 id, got -2"),
         (b"abc", "wants ids of 2 bytes, got a file of 3 bytes; it is cut short"),
         (b"", "got a file of 0 bytes"),
     ],
@@ -154,7 +154,7 @@ def test_files_for_the_test_are_known_by_a_word(tmp_path, held):
     whole = load(f"tokens:{tmp_path}", cache_dir=tmp_path, whole=True)
     np.testing.assert_array_equal(whole.test.labels, np.arange(200, 240))
     (tmp_path / "latest-train.bin").unlink()
-    with pytest.raises(DataError, match="wants training files besides those for the test"):
+    with pytest.raises(DataError, match="wants training files in addition to those for the test"):
         shards(tmp_path)
     alone = load(f"tokens:{tmp_path}", cache_dir=tmp_path, whole=True)
     np.testing.assert_array_equal(alone.test.labels, np.arange(200, 240))

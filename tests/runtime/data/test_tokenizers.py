@@ -162,7 +162,7 @@ def test_stretches_are_one_row(tmp_path):
     ("word", "sentence"),
     [
         ("bpe:12", "bpe:SIZE with a number of tokens from 257 to 1,048,576, got 'bpe:12'"),
-        ("nowhere.json", r"merges.txt, got 'nowhere.json', which is not there"),
+        ("nowhere.json", r"merges.txt, got 'nowhere.json', which does not exist"),
     ],
 )
 def test_words_that_name_no_tokenizer(tmp_path, word, sentence):

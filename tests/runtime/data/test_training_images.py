@@ -150,7 +150,7 @@ def test_a_damaged_image_gives_its_place_to_the_next_that_is_whole(folder, augme
 def test_data_without_a_whole_image_ends(folder):
     data = skipping(photos(folder))
     damage(folder, *(f"{label}/{number}.jpg" for label in "ab" for number in range(10)))
-    with pytest.raises(DataError, match="wants a whole image among 16 in a row, got damaged ones; repair them"):
+    with pytest.raises(DataError, match="wants an intact image among 16 in a row, got only damaged ones; repair them"):
         epoch(data.train)
 
 

@@ -17,7 +17,7 @@ from netc.cli.main import _run
 from netc.netspec.install import install_extra
 from netc.runtime.logs import table
 from netc.runtime.logs.csv_file import HEAD
-from netc.runtime.logs.log import Begun
+from netc.runtime.logs.log import LoggedRun
 from netc.runtime.logs.tee import Tee
 from netc.traces.schema import EvalRecord, StepRecord, TimingRecord
 
@@ -235,7 +235,7 @@ def test_a_log_that_fails_is_left_out_and_the_run_goes_on():
     tee.close()
     assert [r.step for r in kept.records if isinstance(r, StepRecord)] == [0, 5, 10, 15] and kept.closed
     assert isinstance(kept.records[-1], EvalRecord) and broken.calls == 1
-    assert said == ["csv is logged to no more, for it failed: no space left on device; the run goes on"]
+    assert said == ["csv is no longer logged to, because it failed: no space left on device; the run continues"]
 
 
 def test_the_command(tmp_path, monkeypatch, artefacts, capsys):
@@ -252,13 +252,13 @@ def test_the_command(tmp_path, monkeypatch, artefacts, capsys):
 
 def test_a_log_knows_nothing_of_a_run_but_what_it_is_given(tmp_path):
     for kind in [table.LOGS["csv"]]:
-        log = kind.opened(Begun(tmp_path, "run", {}))
+        log = kind.opened(LoggedRun(tmp_path, "run", {}))
         log.close()
     assert (tmp_path / "metrics.csv").read_text() == ",".join(HEAD) + "\n"
 
 
 class Opened:
-    def __init__(self, begun):
+    def __init__(self, run):
         Opened.last = self
         self.closed = False
 
@@ -267,7 +267,7 @@ class Opened:
 
 
 def test_a_log_that_cannot_be_opened_begins_no_run_and_leaves_none_open(train, tmp_path, monkeypatch):
-    def fails(begun):
+    def fails(run):
         raise RuntimeError("no such server")
 
     rows = {"tensorboard": replace(table.LOGS["tensorboard"], opened=fails, package="")}
@@ -300,7 +300,7 @@ def test_any_error_of_a_log_is_noted():
     tee = Tee({"csv": Odd()}, 1, said.append)
     tee.take(StepRecord(0, 0, 1.0, 0.1, 1.0, 1.0))
     tee.close()
-    assert said == ["csv is logged to no more, for it failed: of a package; the run goes on"]
+    assert said == ["csv is no longer logged to, because it failed: of a package; the run continues"]
 
 
 def test_more_epochs_of_a_run_that_max_steps_ends_are_refused(train, tmp_path):

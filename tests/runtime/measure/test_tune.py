@@ -162,7 +162,7 @@ def test_parts_of_the_choices_are_tried_alone_and_those_that_help_together(tiny,
     [
         ("reference", "wall", "tune measures on this machine and wants cpu, xla, vulkan or a GPU .* got 'reference'"),
         ("cpu:znver4", "wall", "got 'cpu:znver4'; use `target=cpu`"),
-        ("vulkan", "cpu", "CPU time says nothing of 'vulkan'"),
+        ("vulkan", "cpu", "CPU time says nothing about 'vulkan'"),
     ],
 )
 def test_targets_that_are_not_this_machine(word, by, sentence):

@@ -175,9 +175,9 @@ def test_one_that_fails_or_is_gone_ends_the_others_with_a_sentence(three):
 
 def test_a_mistake_of_one_is_no_reason_to_begin_again(three):
     _, groups, lost = three
-    groups[0].failed("`lr` wants more than 0, got -1; give such a one", 2)
+    groups[0].failed("`lr` wants more than 0, got -1; choose one in that range", 2)
     waited(lambda: lost[1] and lost[2])
-    assert lost[2] == [("process 0 ended: `lr` wants more than 0, got -1; give such a one", 2)]
+    assert lost[2] == [("process 0 ended: `lr` wants more than 0, got -1; choose one in that range", 2)]
 
 
 def test_a_coordinator_that_fails_is_told(three):

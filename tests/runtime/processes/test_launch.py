@@ -118,7 +118,7 @@ def test_a_run_is_begun_again_from_its_checkpoint_with_fewer(run):
     """Of 3 processes 2 are left, which divide the batch of 32."""
     code, out, err = run(FAILS_ONCE.replace("DEVICES", "0"), ["mlp", "--lr", "0.1"], count=3, restarts=1, elastic=True)
     assert code == 0
-    assert err[-1] == "netc: beginning again with 2 of 3 processes, restarts left: 0"
+    assert err[-1] == "netc: restarting with 2 of 3 processes, restarts left: 0"
     again = next(line for line in out if line.startswith("[1]"))
     said = "['mlp', '--lr', '0.1', '--auto-resume', '--out', '/runs/a', '--not-bit-for-bit', '--coordinator', "
     assert again.startswith(f"[1] {said}") and again.endswith("'--process-id', '1', '--processes', '2']")
@@ -128,7 +128,7 @@ def test_a_run_is_begun_again_from_its_checkpoint_with_fewer(run):
 def test_fewer_processes_divide_the_devices_that_were_asked_for_too(run, devices, left):
     """By an option, a configuration or a mesh."""
     code, _, err = run(FAILS_ONCE.replace("DEVICES", str(devices)), ["mlp"], count=3, restarts=1, elastic=True)
-    assert (code, err[-1]) == (0, f"netc: beginning again with {left} of 3 processes, restarts left: 0")
+    assert (code, err[-1]) == (0, f"netc: restarting with {left} of 3 processes, restarts left: 0")
 
 
 def test_what_failed_before_there_was_a_run_is_begun_again_by_the_same_words(run, tmp_path):

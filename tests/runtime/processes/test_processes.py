@@ -37,7 +37,7 @@ def test_torchrun_is_known_and_a_scheduler_detected():
         (("h:99999", 0, "2"), "`coordinator` wants HOST:PORT"),
         (("h:1", 0, "two"), "`processes` wants a number or `auto`, got 'two'"),
         (("h:1", 0, "0"), "`processes` wants from 1 to 65535, got 0"),
-        (("h:1", 0, "auto"), "finds the others by itself, got also where or which"),
+        (("h:1", 0, "auto"), "finds the others automatically, got `coordinator`"),
         ((None, None, "auto"), "wants the environment of SLURM, Open MPI, torchrun"),
     ],
 )
@@ -63,7 +63,7 @@ def test_a_number_is_claimed_once_and_a_coordinator_that_is_not_there_is_told():
             claim(where, 1)
         listening.listen()
         reach(where, 0)
-        with pytest.raises(UserError, match="`coordinator` wants a port at which nobody listens yet, got"):
+        with pytest.raises(UserError, match="`coordinator` wants a port that is not in use, got"):
             claim(where, 0)
 
 

@@ -159,7 +159,7 @@ def test_a_file_in_its_place(tmp_path):
     (tmp_path / "x").write_text("")
     with pytest.raises(CheckpointError, match="wants a checkpoint, got none"):
         load(tmp_path / "x")
-    with pytest.raises(CheckpointError, match="wants to be a checkpoint, got something else there"):
+    with pytest.raises(CheckpointError, match="must be a checkpoint, got something else there"):
         save(tmp_path, "x", {}, {})
     assert names(tmp_path) == ["x"]
 

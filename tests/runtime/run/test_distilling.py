@@ -125,21 +125,21 @@ def test_what_does_not_fit_is_refused(student, whole, data, tmp_path):
     wide = check(NetSpec("wide", (9, 9, 1), STUDENT.spec.layers))
     with pytest.raises(SpecError, match=r"wants a teacher that takes what the net takes, .batch, 9, 9, 1. f32, got"):
         build(wide, student.recipe, BATCH)
-    with pytest.raises(SpecError, match="`distill` wants a run that was read, got"):
+    with pytest.raises(SpecError, match="`distill` wants a loaded run, got"):
         build(STUDENT, recipe_of(distill="runs/a"), BATCH)
 
 
 @pytest.mark.parametrize(
     ("words", "match"),
     [
-        ({"loss": "mse"}, "`distill` wants a loss of classes that exclude each other .*, got meanSquaredError"),
+        ({"loss": "mse"}, "`distill` wants a loss over classes that exclude each other .*, got meanSquaredError"),
         ({"chunked_loss": 2}, "`distill` wants no `chunked_loss`, got both"),
         ({"check_labels": True}, "`distill` wants no `check_labels`, got both"),
         ({"scan_blocks": True}, "`distill` wants no `scan_blocks`, got both"),
         ({"process": "masked"}, "`distill` wants no `process`, got both"),
         ({"distill_temperature": 0.0}, "`distill_temperature` wants a positive number, got 0.0"),
         ({"distill_weight": 1.5}, "`distill_weight` wants a share above 0 and at most 1, got 1.5"),
-        ({"distill": None, "distill_weight": 0.5}, "`distill_weight` belongs to `distill`, got it without"),
+        ({"distill": None, "distill_weight": 0.5}, "`distill_weight` belongs to `distill`, got no `distill`"),
     ],
     ids=str,
 )

@@ -68,7 +68,7 @@ def test_a_training_begins_with_them(hub, tmp_path, monkeypatch):
     assert config.init == hashlib.sha256(cached(ROW).read_bytes()).hexdigest()
     assert config.init_path == str(cached(ROW))
     assert str(cached(ROW)) in (tmp_path / "run" / "config.toml").read_text()
-    with pytest.raises(UserError, match="`pretrained` and `init` both say which weights to begin with"):
+    with pytest.raises(UserError, match="`pretrained` and `init` both say which weights to start from"):
         CliRunner().invoke(cli, [*train, "--pretrained", "--init", "run"], catch_exceptions=False)
 
 

@@ -154,7 +154,7 @@ def test_a_backbone_with_a_head_of_its_own_wants_a_new_head(tensors, tmp_path):
     ):
         read_start(NET, path)
     start = read_start(NET, path, new_head=True)
-    assert "1 tensors behind other names were left out: head" in start.notes
+    assert "left out 1 tensor with other prefixes: head" in start.notes
     twice = {f"{p}.{n}": t for p in "ab" for n, t in model.items()}
     with pytest.raises(WeightsError) as caught:
         read_start(NET, written(twice, tmp_path))

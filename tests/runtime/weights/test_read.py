@@ -65,7 +65,7 @@ def test_layouts_are_converted(tensors, tmp_path):
     np.testing.assert_array_equal(read.tensors["stem.norm.var"], tensors["bn1.running_var"])
     assert read.project == "torchvision and timm"
     assert read.normalise == Normalise(*IMAGENET)
-    assert read.notes == ("4 counters num_batches_tracked were left out: netc's running statistics need none",)
+    assert read.notes == ("left out 4 counters num_batches_tracked: netc's running statistics need none",)
 
 
 def test_a_flattened_image_is_in_another_order(tmp_path):
@@ -120,7 +120,7 @@ def test_numbers_that_are_none_are_refused(value, tensors, tmp_path):
 def test_halves_are_converted_with_a_sentence(tensors, tmp_path):
     halves = {n: t.astype(np.float16) if t.dtype == np.float32 else t for n, t in tensors.items()}
     read = read_weights(NET, written(halves, tmp_path))
-    assert read.notes[1:] == (f"{len(read.tensors)} tensors of F16 were converted to float32",)
+    assert read.notes[1:] == (f"converted {len(read.tensors)} tensors of F16 to float32",)
     np.testing.assert_array_equal(read.tensors["head.bias"], halves["fc.bias"].astype(np.float32))
     halves["fc.bias"] = halves["fc.bias"].astype(np.int32)
     with pytest.raises(UserError, match=r"fc\.bias wants one of F64, F32, F16, BF16, got I32"):
@@ -145,7 +145,7 @@ def test_a_wrapper_around_every_name_is_seen_through(prefix, tensors, tmp_path):
     wrapped = read_weights(NET, written({f"{prefix}{n}": t for n, t in tensors.items()}, tmp_path))
     assert all((right[n] == wrapped.tensors[n]).all() for n in right)
     seen = prefix.replace("_orig_mod.", "")
-    note = f"the names were read without {seen}, which stands before {len(tensors)} of them"
+    note = f"the names were read without {seen}, which precedes {len(tensors)} of them"
     assert (note in wrapped.notes) == bool(seen)
     del tensors["fc.bias"]
     with pytest.raises(WeightsError) as caught:
@@ -163,7 +163,7 @@ def test_wrappers_between_the_parts_of_a_name(tensors, tmp_path):
 
 def test_the_rest_of_a_larger_model_is_left_out(tensors, tmp_path):
     larger = {f"model.{n}": t for n, t in tensors.items()} | {"loss.weight": np.ones(3, np.float32)}
-    assert "1 tensors behind other names were left out: loss" in read_weights(NET, written(larger, tmp_path)).notes
+    assert "left out 1 tensor with other prefixes: loss" in read_weights(NET, written(larger, tmp_path)).notes
     del larger["model.fc.bias"]
     with pytest.raises(WeightsError) as caught:
         read_weights(NET, written(larger, tmp_path))
@@ -174,7 +174,9 @@ def test_the_rest_of_a_larger_model_is_left_out(tensors, tmp_path):
 def test_of_two_that_fit_one_must_be_chosen(tensors, tmp_path):
     twice = {f"{p}.{n}": np.array(t + (p == "teacher")) for p in ("student", "teacher") for n, t in tensors.items()}
     path = written(twice, tmp_path)
-    with pytest.raises(WeightsError, match=r"holds resnet18 more than once, behind student\. and teacher\.; read one"):
+    with pytest.raises(
+        WeightsError, match=r"holds resnet18 more than once, after the prefixes student\. and teacher\.; read one"
+    ):
         read_weights(NET, path)
     read = read_weights(NET, path, prefix="teacher.")
     np.testing.assert_array_equal(read.tensors["head.bias"], tensors["fc.bias"] + 1)
@@ -234,7 +236,7 @@ def test_heads_that_only_train_are_left_out(tmp_path):
     net = check(NetSpec("googlenet", (8, 8, 3), (ConvBn(4, name="conv1"), GlobalAvgPool(), Dense(5, name="head"))))
     tensors = {**drawn(net), "aux1.fc1.weight": np.zeros((2, 2), np.float32)}
     read = read_weights(net, written(tensors, tmp_path))
-    assert "1 tensors of aux1 were left out: netc's net does without" in read.notes
+    assert "left out 1 tensor of aux1: not used by netc's net" in read.notes
     assert read.normalise.mean == (0.5, 0.5, 0.5)
 
 

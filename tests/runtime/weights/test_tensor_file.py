@@ -163,7 +163,7 @@ def test_a_pickle_is_converted_by_the_line_that_is_given(tmp_path, wrapped):
 
 
 def test_no_file(tmp_path):
-    for path, fault in ((tmp_path, "which is a folder; give a file in it"), (tmp_path / "none", "no file there")):
+    for path, fault in ((tmp_path, "a folder; give a file in it"), (tmp_path / "none", "which does not exist")):
         with pytest.raises(TensorFileError, match=rf"FILE wants a \.safetensors file, got .*, {fault}"):
             open_tensors(path)
 

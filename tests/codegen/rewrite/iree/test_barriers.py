@@ -119,5 +119,5 @@ def test_what_is_no_barrier_is_not_read_as_one(written, sentence):
 @pytest.mark.parametrize("written", ['"foo.return"(%w) : (T) -> ()', '%b = "foo.bar"(%w) : (T) -> T\n return %b : T'])
 def test_no_other_operation_that_mlir_does_not_know_is_let_in(written):
     text = f"func.func @main(%w: T) -> T {{\n {written} }}".replace("T", "tensor<3xf32>")
-    with pytest.raises(UserError, match=r"line 2: foo\.\w+ is no operation that is known"):
+    with pytest.raises(UserError, match=r"line 2: foo\.\w+ is not a known operation"):
         parse(text, "main")
