@@ -62,7 +62,7 @@ def test_import_eval_predict_and_train(place):
         UserError, match="got was imported, so there is nothing to resume; train the net with `init=got`"
     ):
         netc("train", "--resume", "got")
-    with pytest.raises(UserError, match="got was imported and has no data of its own; say which by `data`"):
+    with pytest.raises(UserError, match="got was imported and has no data of its own; name some by `data`"):
         netc("eval", "got")
     with pytest.raises(UserError, match="`new_head` belongs to `init`"):
         netc(*train, "--new-head")

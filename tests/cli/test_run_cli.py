@@ -257,7 +257,7 @@ def test_a_run_is_extended_and_keeps_what_it_is_told(place, netc):
     [
         (
             ["--resume", "whole", "--target", "xla"],
-            "was started on reference, got --target xla, which computes other bits",
+            "was started on reference, got --target xla, which computes different bits",
         ),
         (
             ["--resume", "whole", "--lr", "1"],

@@ -49,7 +49,7 @@ def test_a_grid_is_trained_and_ranked(netc, place):
     )
     assert (place / "p" / "grid.svg").read_text().count("<svg") == 1
     code, out, _ = netc("sweep", "grid.toml")
-    assert "best accuracy" in out and "the runs lie in runs/sweep-grid" in out
+    assert "best accuracy" in out and "the runs are in runs/sweep-grid" in out
 
 
 def test_more_values_are_more_trials_and_other_words_are_refused(netc, place):

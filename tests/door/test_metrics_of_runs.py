@@ -40,7 +40,7 @@ def test_classes(trained):
     logits = run.predict(x[24:])
     assert score.metrics["top1"] == pytest.approx((logits.argmax(1) == y[24:]).mean())
     assert np.sum(score.metrics["confusion"]["true_by_predicted"]) == 19
-    with pytest.raises(netc.UserError, match="`tta` wants images"):
+    with pytest.raises(netc.UserError, match="applies to images only"):
         run.evaluate(tta="flip")
 
 

@@ -65,7 +65,7 @@ def test_data_that_is_not_there_and_damaged_weights_have_the_line_that_names_the
 def test_the_command_line_says_it_as_the_file_spells_it(capsys):
     Path("mine.toml").write_text(HEAD + "crop_pct = 7\n")
     assert _run(["train", "--config", "mine.toml"]) == 2
-    assert capsys.readouterr().err.startswith("netc: mine.toml:4: crop_pct wants a part from 0 to 1, got 7")
+    assert capsys.readouterr().err.startswith("netc: mine.toml:4: crop_pct wants a fraction from 0 to 1, got 7")
 
 
 def test_a_sweep_says_the_line_of_what_all_trials_have():

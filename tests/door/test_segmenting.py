@@ -70,7 +70,7 @@ def test_the_report_shows_the_worst_masks():
 def test_a_folder_for_masks_belongs_to_nets_that_make_some(capsys):
     netc.train("mnist-linear", out="c", target="reference", max_steps=1)
     assert _run(["predict", "c", "d/images/0.png", "-o", "x"]) == 2
-    assert "--out is for nets of a class for each pixel, got mnist-linear" in capsys.readouterr().err
+    assert "--out is for nets with a class for each pixel, got mnist-linear" in capsys.readouterr().err
 
 
 def test_colours_differ_and_stay():

@@ -70,5 +70,5 @@ func.func public @main(%y: tensor<f32>) -> tensor<f32> {
 def test_two_modules_of_one_name_are_refused():
     two = STEP.replace("STEP", "train_step"), STEP.replace("STEP", "predict")
     assert parse("// -----\n".join(two)).name == "train_step"
-    with pytest.raises(UserError, match="wants modules of different names, got two of train_step"):
+    with pytest.raises(UserError, match="wants modules of different names, got two called train_step"):
         parse("// -----\n".join((*two, two[0])))

@@ -178,7 +178,7 @@ def test_a_kind_without_a_reference_is_named(monkeypatch):
 
 
 def test_a_kind_has_one_reference():
-    with pytest.raises(ValueError, match="reference dense: wants a kind without a reference, got a second"):
+    with pytest.raises(ValueError, match="reference dense: wants one reference for each kind, got a second"):
         register(reference_of(Dense(3)))
 
 

@@ -127,5 +127,5 @@ def test_fetch_puts_files_where_load_looks(server, tmp_path, monkeypatch):
 
 
 def test_digits_want_no_download(tmp_path):
-    with pytest.raises(DataError, match="digits: wants no download"):
+    with pytest.raises(DataError, match="digits: needs no download"):
         catalog.fetch("digits", tmp_path)

@@ -36,7 +36,7 @@ def test_torchrun_is_known_and_a_scheduler_detected():
         (("h", 0, "2"), "`coordinator` wants HOST:PORT, .* got 'h'"),
         (("h:99999", 0, "2"), "`coordinator` wants HOST:PORT"),
         (("h:1", 0, "two"), "`processes` wants a number or `auto`, got 'two'"),
-        (("h:1", 0, "0"), "`processes` wants from 1 to 65535, got 0"),
+        (("h:1", 0, "0"), "`processes` wants a number from 1 to 65535, got 0"),
         (("h:1", 0, "auto"), "finds the others automatically, got `coordinator`"),
         ((None, None, "auto"), "wants the environment of SLURM, Open MPI, torchrun"),
     ],
