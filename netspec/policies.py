@@ -154,7 +154,7 @@ def _section(text: str, section: str, row: type[Policy]) -> tuple[str, float | i
     found = re.fullmatch(r"([a-z]+?)(\d+(?:\.\d+)?|inf)?", section)
     key, number = found.groups() if found else (section, None)
     if key not in row.keys or (number is None and key != "color"):
-        wanted = ", ".join(f"{known}NUMBER" for known in row.keys) or "nothing behind it"
+        wanted = ", ".join(f"{known}NUMBER" for known in row.keys) or "nothing after it"
         raise UserError(f"`auto_augment` {text}: {row.word} wants {wanted}, got {section!r}; rand-m9-n2 is an example")
     whole = isinstance(next(f.default for f in fields(row) if f.name == key), int)
     value = float(number or 1)

@@ -105,7 +105,7 @@ def test_a_wrong_word_is_a_sentence_with_the_nearest():
         ACTIVATIONS.find("sillu")
     with pytest.raises(UserError, match=r"decay wants one of cosine, constant, .*, got 7$"):
         SCHEDULES.find(7)
-    with pytest.raises(UserError, match="activation 'ReLU' is there already"):
+    with pytest.raises(UserError, match="activation 'ReLU' exists already"):
         ACTIVATIONS.add("ReLU", ACTIVATIONS["relu"])
 
 

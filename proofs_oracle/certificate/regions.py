@@ -192,7 +192,7 @@ def _while(r: Reader, op: Any, args: list[Value]) -> list[Value]:
             why = r.unread.get(more)
             raise CertifyError(
                 why
-                or f"{here}: a loop whose rounds the text does not fix has no rule; let it hang on whole literals alone"
+                or f"{here}: a loop whose iterations the text does not fix has no rule; let it hang on whole literals alone"
             )
         if not going:
             return carried

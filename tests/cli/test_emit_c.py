@@ -169,7 +169,7 @@ REFUSED = [
 ]
 CELLS = [
     ("1,x,3", "table, line 2, column 1 wants a number, got x; fix it, or name the column of classes"),
-    ("1,2", "table, line 2, column 2 wants as many columns as the net has inputs, and one of classes, got nothing; m"),
+    ("1,2", "table, line 2, column 2 wants as many columns as the net has inputs, and one of classes, got nothing; f"),
     (",".join(["300"] * 17), "table, line 2, column 0 wants a pixel, a whole number from 0 to 255, got 300; fix it"),
     (",".join(["12"] * 17), "table, line 2, column 16 wants a class, a whole number below the net's classes, got 12"),
     (",".join(["1"] * 18), "table, line 2, column 17 wants no more columns than the net has inputs, and one of clas"),

@@ -40,7 +40,7 @@ def test_numbers_come_as_text_or_as_numbers():
         ({"auto_augment": "rand-n1.5"}, "n wants a whole number, got 1.5"),
         ({"auto_augment": "rand-n0"}, "n wants 1 or more operations, got 0"),
         ({"auto_augment": "augmix-m11"}, "m wants a severity from 1 to 10, got 11"),
-        ({"auto_augment": "trivial-m3"}, "trivial wants nothing behind it, got 'm3'"),
+        ({"auto_augment": "trivial-m3"}, "trivial wants nothing after it, got 'm3'"),
         ({"auto_augment": "imagnette"}, "`auto_augment` wants one of rand, imagenet, cifar10, svhn, trivial"),
     ],
 )

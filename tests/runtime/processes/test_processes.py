@@ -56,7 +56,7 @@ def test_a_number_is_claimed_once_and_a_coordinator_that_is_not_there_is_told():
         listening.bind(("127.0.0.1", 0))
         where = f"127.0.0.1:{listening.getsockname()[1]}"
         assert not answers(where)
-        with pytest.raises(PeerError, match=rf"{where} cannot be reached within 0 s \(Connection refused\); see"):
+        with pytest.raises(PeerError, match=rf"{where} cannot be reached within 0 s \(Connection refused\); check"):
             reach(where, 0)
         claim(where, 1)
         with pytest.raises(UserError, match="`process_id` wants a number of its own, got 1, which another process of"):
