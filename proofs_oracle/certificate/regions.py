@@ -191,8 +191,7 @@ def _while(r: Reader, op: Any, args: list[Value]) -> list[Value]:
         if going is None or more in r.rounded:
             why = r.unread.get(more)
             raise CertifyError(
-                why
-                or f"{here}: a loop whose iterations the text does not fix has no rule; let it hang on whole literals alone"
+                why or f"{here}: a loop whose iterations the text does not fix has no rule; use integer literals"
             )
         if not going:
             return carried
