@@ -146,9 +146,7 @@ def statistics(split: AnySplit, channels: int, workers: int = AUTOMATIC) -> Norm
         return Normalise((), ())
     if split.shape[2] != channels:
         raise DataError(
-            f"statistics of {counted(channels, 'channel')} do not fit images of {split.shape[2]}; resize the data to "
-            "the "
-            "net's input"
+            f"statistics of {counted(channels, 'channel')} do not fit images of {split.shape[2]}; resize the data"
         )
     count = min(len(split), STATISTICS_IMAGES)
     chosen: Indices = np.arange(count, dtype=np.int64) * len(split) // count
