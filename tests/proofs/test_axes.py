@@ -26,8 +26,18 @@ def test_an_axis_of_one_is_none():
 
 
 def test_sizes_without_common_factors_are_refused():
-    with pytest.raises(UnreadError, match="sizes 2 and 3"):
+    with pytest.raises(UnreadError, match="f: reshape cuts an axis at 2 and at 3, of which neither divides the other"):
         split((2, 3), (3, 2))
+
+
+def test_a_long_row_of_joined_axes_is_one():
+    """Longer than Python's stack: a dense net of a thousand sums."""
+    b = Builder("f")
+    y = b.parameter("x", TensorType((4,)))
+    for n in range(1200):
+        y = b.add(y, b.parameter(f"x{n}", TensorType((4,))))
+    function = b.finish([("y", y)])
+    assert len(Axes(function, function.ops).sizes) == 1
 
 
 def test_what_is_joined_is_one_variable_and_what_is_only_equal_is_not():
