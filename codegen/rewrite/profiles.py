@@ -11,6 +11,7 @@ from netc.codegen.ops.table import Dialect
 from netc.codegen.rewrite.form_overrides import FormOverrides
 from netc.codegen.rewrite.form_tables import ProfileName
 from netc.codegen.rewrite.iree.added_rows import add_rows_in_place
+from netc.codegen.rewrite.iree.column_sums import sum_columns
 from netc.codegen.rewrite.iree.given_scratch import give_scratch
 from netc.codegen.rewrite.iree.held_cotangents import hold_cotangents
 from netc.codegen.rewrite.iree.in_place import update_in_place
@@ -80,6 +81,7 @@ PROFILES: dict[ProfileName, LoweringProfile] = {
     "cpu": _for_iree(
         "cpu",
         (
+            ("sum_columns", sum_columns),
             ("hold_cotangents", hold_cotangents),
             ("add_rows_in_place", add_rows_in_place),
             ("cut_long_products", cut_long_products),

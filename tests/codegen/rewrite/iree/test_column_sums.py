@@ -1,0 +1,49 @@
+"""Sums over many rows: the same numbers, in two stages, and a product of two tensors made before them."""
+
+import numpy as np
+import pytest
+
+from netc.codegen.rewrite.iree.column_sums import ROWS, sum_columns
+from netc.codegen.rewrite.lower import passes
+from netc.codegen.verify import verify
+from netc.netspec.types import TensorType
+from tests.codegen.witness import by_evaluator, module_of
+
+MANY = 2560  # rows: 64 times 40
+PRIME = 2503
+
+
+def summed(rows, of, axes=(0,)):
+    def body(b, x, y):
+        one = b.broadcast(b.rows(y, 0, 1), x.type) if of == "repeated" else y
+        made = {"one": x, "square": b.mul(x, x), "two": b.mul(x, y), "repeated": b.mul(x, one)}[of]
+        return b.sum(made, axes)
+
+    return module_of(body, TensorType((rows, 8)), TensorType((rows, 8)))
+
+
+@pytest.mark.parametrize(
+    ("made", "sums", "barriers"),
+    [
+        (summed(MANY, "one"), 2, 0),
+        (summed(MANY, "square"), 2, 0),
+        (summed(MANY, "repeated"), 2, 0),
+        (summed(MANY, "two"), 2, 1),
+        (summed(PRIME, "one"), 1, 0),  # no stages divide it
+        (summed(PRIME, "two"), 1, 1),
+        (summed(ROWS - 1, "two"), 1, 0),
+        (summed(MANY, "two", (1,)), 1, 0),  # over columns
+        (summed(MANY, "two", (0, 1)), 1, 0),  # of all
+    ],
+)
+def test_the_form_and_its_numbers(made, sums, barriers):
+    after = verify(sum_columns(made))
+    kinds = [op.kind for op in after.function("f").ops]
+    assert (kinds.count("reduce_sum"), kinds.count("barrier")) == (sums, barriers)
+    rng = np.random.default_rng(0)
+    args = [rng.integers(-8, 8, p.shape).astype(float) for p in made.function("f").params]  # exact in any order
+    np.testing.assert_array_equal(by_evaluator(made, args)[0], by_evaluator(after, args)[0])
+
+
+def test_it_is_for_cpu_alone():
+    assert [p for p in ("cpu", "gpu", "xla", "plain", "c") if "sum_columns" in dict(passes(p))] == ["cpu"]
