@@ -58,8 +58,7 @@ def split(b: Builder, layer: Layer, scope: Scope, x: Value) -> tuple[Emitted, He
     if found is None:
         raise UserError(
             "`chunked_loss` wants a net that ends in a head, which makes the logits of each token separately, got one "
-            "that "
-            f"ends in {layer.label()}; end it in lmHead, dense or tiedHead, or leave `chunked_loss` out"
+            f"that ends in {layer.label()}; end it in lmHead, dense or tiedHead, or leave `chunked_loss` out"
         )
     return found(b, layer, scope, x)
 

@@ -52,8 +52,7 @@ def resumed(folder: Path, words: Mapping[str, Any], *, same_bits: bool = True) -
         if same_bits:
             raise UserError(
                 f"{folder} was started on {config.target}, got `target={word}`, which computes different bits; leave "
-                "it "
-                "out, or give `same_bits=False` too"
+                "it out, or give `same_bits=False` too"
             )
         config = on_target(config, word)
     spread = on_devices(config, words)

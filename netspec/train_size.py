@@ -18,8 +18,7 @@ def at_train_size(net: CheckedNet, height: int) -> CheckedNet:
     if rest:
         raise UserError(
             f"`train_size` wants a height whose width is a whole number in proportion to the `input` {list(given)}, "
-            f"got {height}; give "
-            "another"
+            f"got {height}; give another"
         )
     at = f"{height}x{width}"
     try:

@@ -166,8 +166,7 @@ def evaluate(
     if config.recipe.generation.process and (other or metrics or tta):
         raise UserError(
             f"a generative model is judged by the loss on its own test part, got {config.net.spec.name} with other "
-            "data, "
-            "`metrics` or `tta`; leave them out"
+            "data, `metrics` or `tta`; leave them out"
         )
     names = data.classes if not other else ()
     lengths = lengths_of(data)

@@ -115,8 +115,7 @@ def _process_problems(config: RunConfig, data: Dataset) -> Iterator[str]:
     elif tokens and len(data.classes) > net.out.shape[-1] - 1:
         yield (
             f"{data.name} has {len(data.classes)} tokens and wants a vocabulary with one more, the mask, got a net "
-            "with "
-            f"{net.out.shape[-1]}; give `classes={len(data.classes) + 1}`"
+            f"with {net.out.shape[-1]}; give `classes={len(data.classes) + 1}`"
         )
     elif process.conditional(net.x, net.out) and len(data.classes) > generation.label_count:
         yield f"{data.name} has {len(data.classes)} classes, got `label_count={generation.label_count}`; give more"

@@ -58,8 +58,7 @@ def refuse_room(room: Room, ram: int, said: str, name: str) -> None:
     raise UserError(
         f"`ram` wants {room.total:,} bytes for {name} (state {room.state:,}, arena {room.arena:,}, a batch "
         f"{room.batch:,}), got {said}; choose a smaller net, input or `batch`, or an optimizer that keeps less, such "
-        "as "
-        "`optimizer=sgd` with `momentum=0`"
+        "as `optimizer=sgd` with `momentum=0`"
     )
 
 

@@ -150,8 +150,7 @@ def decode_sinusoidal_positions(b: Builder, layer: SinusoidalPositions, scope: S
     if layer.columns:
         raise UserError(
             f"a sampler wants positions along a line, got {layer.kind} with columns ({scope.prefix.rstrip('.')}); "
-            "leave "
-            "columns out"
+            "leave columns out"
         )
     if scope.decoding.whole:
         return emit_sinusoidal_positions(b, layer, scope, x)

@@ -140,8 +140,7 @@ def _show(store: Cache, entries: Iterable[Entry], tuned: Iterable[Tuned]) -> Non
     for t in tuned:
         print_line(
             f"tuned for {t.target}: {counted(len(t.winners), 'convolution')} of {', '.join(t.nets)}; {t.compiler}, "
-            f"{t.cpu}; "
-            f"{figures.age(now - t.updated)} old, digest {t.digest[:SHORT]}"
+            f"{t.cpu}; {figures.age(now - t.updated)} old, digest {t.digest[:SHORT]}"
         )
 
 

@@ -25,9 +25,8 @@ def scaling_problems(scaling: tuple[float, ...]) -> Iterator[str]:
     """Yield a sentence for numbers that are no scaling of rope."""
     if len(scaling) not in (0, 1, LLAMA_SCALING) or not all(0 < number <= LARGEST_BASE for number in scaling):
         yield (
-            "rope_scaling wants one factor, or the factor, low and high frequency factor and original context of Llama "
-            "3, "
-            f"all positive, got {list(scaling)}"
+            "rope_scaling wants one factor, or the factor, low and high frequency factor and original context of "
+            f"Llama 3, all positive, got {list(scaling)}"
         )
     elif scaling[1:] and not scaling[1] < scaling[2]:
         yield f"rope_scaling wants a low frequency factor below the high one, got {scaling[1]:g} and {scaling[2]:g}"

@@ -28,8 +28,7 @@ def refuse_foreign(root: Path, *paths: Path) -> None:
             continue
         raise UserError(
             f"the cache wants a folder that only {_user(me)} can write to, because its content runs as native code, "
-            "got "
-            f"{got}; {advice}, or set NETC_CACHE_DIR to a folder of your own"
+            f"got {got}; {advice}, or set NETC_CACHE_DIR to a folder of your own"
         )
 
 

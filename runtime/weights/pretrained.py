@@ -106,8 +106,7 @@ def read_start(net: CheckedNet, path: Path, *, new_head: bool = False) -> Start:
     if not (path.exists() or checkpoint.exists(path)):
         raise UserError(
             f"`init` wants a .safetensors file, a checkpoint or a run's folder, got {path}, which does not exist; "
-            "check "
-            "the path"
+            "check the path"
         )
     head = head_of(net)
     try:

@@ -53,8 +53,7 @@ def show_report(report: Report, floor: Floor | None) -> None:
         print_line("")
         print_line(
             f"mean loss in {counted(len(report.windows), 'window')}: {worst.relative:.2g} apart at most, in steps "
-            f"{worst.first}"
-            f" to {worst.last} ({worst.mean_a:.6g} and {worst.mean_b:.6g})"
+            f"{worst.first} to {worst.last} ({worst.mean_a:.6g} and {worst.mean_b:.6g})"
         )
     if report.evals:
         e = report.evals[-1]
