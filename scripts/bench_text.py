@@ -5,7 +5,7 @@
 A made text of that size is surveyed and tokenized by netc, and encoded by the package with the same tokenizer in parts
 of the same size; then batches are taken in turns from netc's split and from a memory map at random places, as nanoGPT's
 `get_batch` does (https://github.com/karpathy/nanoGPT, train.py). Prints a table, and the growth of the process's own
-memory (RssAnon of /proc/self/status) while netc tokenizes; `--page` writes docs/measurements/text.md.
+memory (RssAnon of /proc/self/status) while each tokenizes and feeds; `--page` writes docs/measurements/text.md.
 """
 
 from __future__ import annotations
@@ -55,10 +55,12 @@ def anonymous() -> int:
 
 
 class Watched:
-    """The largest growth of memory in a `with` block."""
+    """The largest growth of memory in its `with` blocks."""
+
+    grown = 0
 
     def __enter__(self) -> Watched:
-        self.grown, self._first, self._over = 0, anonymous(), threading.Event()
+        self._first, self._over = anonymous(), threading.Event()
         self._thread = threading.Thread(target=self._watch)
         self._thread.start()
         return self
@@ -111,9 +113,10 @@ def of_nanogpt(path: Path) -> Iterator[object]:
         )
 
 
-def took(batches: Iterator[object]) -> float:
-    """Seconds of `BATCHES` of them."""
-    return seconds(lambda: [next(batches) for _ in range(BATCHES)])
+def took(batches: Iterator[object], memory: Watched) -> float:
+    """Seconds of `BATCHES` of them, of which one is held at a time."""
+    with memory:
+        return seconds(lambda: [next(batches) is None for _ in range(BATCHES)])
 
 
 def main() -> None:
@@ -135,16 +138,19 @@ def main() -> None:
         made_by, split = data.tokenizer, windowed(data, CONTEXT).train
         assert isinstance(made_by, subwords.Subwords) and isinstance(split, TextSplit)
         ours, theirs = [], []
+        own, package, fed_own, fed_map = (Watched() for _ in range(4))
         for turn in range(args.repeats):
-            ours.append(seconds(lambda: load_text(path, "t", reading=Reading(made_by, cache / str(turn)))))  # noqa: B023
-            theirs.append(seconds(lambda: package_alone(path, made_by)))
+            with own:
+                ours.append(seconds(lambda: load_text(path, "t", reading=Reading(made_by, cache / str(turn)))))  # noqa: B023
+            with package:
+                theirs.append(seconds(lambda: package_alone(path, made_by)))
         again = seconds(lambda: load_text(path, "t", reading=Reading(made_by, cache / "0")))
         with Watched() as characters:
             by_character = seconds(lambda: load_text(path, "t", reading=Reading("char", cache)))
         flat = Path(place) / "flat.bin"
         split.tokens[:].astype(np.uint16).tofile(flat)
         fed, fed_theirs = of_netc(split), of_nanogpt(flat)
-        turns = [(took(fed), took(fed_theirs)) for _ in range(args.repeats)]
+        turns = [(took(fed, fed_own), took(fed_theirs, fed_map)) for _ in range(args.repeats)]
     us, them = statistics.median(ours), statistics.median(theirs)
     feeding, feeding_theirs = (statistics.median(column) for column in zip(*turns, strict=True))
     tokens = BATCH * CONTEXT * BATCHES / 1e6
@@ -156,11 +162,12 @@ def main() -> None:
         f"`python scripts/bench_text.py --megabytes {args.megabytes} --vocabulary {args.vocabulary} --repeats "
         f"{args.repeats}`: a made text of {size:.0f} MB, a BPE of {made_by.size:,} tokens, each with its peer in "
         f"turns, medians of {args.repeats}.", "",
-        "| what | netc | its peer | netc / peer |",
-        "|---|---|---|---|",
-        f"| tokenize, MB/s | {size / us:.1f} | {size / them:.1f}, tokenizers alone | {them / us:.2f} |",
+        "| what | netc | its peer | netc / peer | memory grew by, netc and peer, MB |",
+        "|---|---|---|---|---|",
+        f"| tokenize, MB/s | {size / us:.1f} | {size / them:.1f}, tokenizers alone | {them / us:.2f} | "
+        f"{own.grown / 1e6:.0f}, {package.grown / 1e6:.0f} |",
         f"| feed, million tokens/s | {tokens / feeding:.0f} | {tokens / feeding_theirs:.0f}, memory map as nanoGPT | "
-        f"{feeding_theirs / feeding:.2f} |", "",
+        f"{feeding_theirs / feeding:.2f} | {fed_own.grown / 1e6:.0f}, {fed_map.grown / 1e6:.0f} |", "",
         f"- To train the BPE and tokenize took {training:.1f} s; memory grew by {first.grown / 1e6:.0f} MB.",
         f"- To open it again took {again:.2f} s: the ids lie in the cache and are memory-mapped.",
         f"- Characters: {size / by_character:.0f} MB/s; memory grew by {characters.grown / 1e6:.0f} MB.", "",
