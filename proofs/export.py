@@ -64,6 +64,7 @@ def export(
         found.definitions[name] = Definition(
             name, flat, sizes, body, op.kind, op.loc, TYPES[op.result.type.dtype], op, layer
         )
+    found.keep_whole()
     return found
 
 

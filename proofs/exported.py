@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from netc.codegen.ir import Function, Op, Value
 from netc.proofs.axes import Axes
@@ -37,6 +37,7 @@ class Definition:
     type: str
     op: Op
     layer: str
+    whole: bool = False  # a product that is not seen through
 
     @property
     def alias(self) -> bool:
@@ -85,6 +86,17 @@ class Exported:
     def at(self, value: Value, indices: Sequence[Sequence[Term]]) -> Term:
         """A value at indices, given for each of its axes."""
         return ("ref", self.names[value], tuple(i for axis in indices for i in axis))
+
+    def keep_whole(self) -> None:
+        """Keep each product of the forward pass by one number, such as an average, that a sum there reads as it is.
+
+        A pullback has that sum, and it could not be told among the number and the other factor.
+        """
+        for sum_ in [d for d in self.definitions.values() if d.kind == "reduce_sum" and not d.backward]:
+            d = self.definitions.get(self.names[sum_.op.operands[0]])
+            factors = [self.definitions.get(self.names[v]) for v in d.op.operands] if d and d.kind == "mul" else []
+            if d and not d.backward and any(f and f.kind == "constant" for f in factors):
+                self.definitions[d.name] = replace(d, whole=True)
 
     def dropped(self, d: Definition) -> set[str]:
         """Of d's layer what comes after d in the forward pass and is dropped out: a choice, and what it chooses."""

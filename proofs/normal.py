@@ -289,7 +289,7 @@ class Normaliser:
         if d.kind == "linear_scan":  # recurrences.py speaks of it
             return False
         # products of the forward pass are seen through, so that a pullback may use any of their factors
-        return d.alias or (d.kind in PRODUCTS and not d.backward) or self.opens(d)
+        return d.alias or (d.kind in PRODUCTS and not d.backward and not d.whole) or self.opens(d)
 
     def _choice(self, c: Term, a: Term, b: Term) -> tuple[Polynomial, Proof]:
         c, q = self.truth(c)

@@ -22,9 +22,12 @@ from netc.netspec.layers import (
     AvgPool,
     BatchNorm,
     Chain,
+    Conv2d,
     Dense,
     Dropout,
+    Flatten,
     GlobalAvgPool,
+    LayerNorm,
     SelectiveScan,
     SelfAttention,
 )
@@ -266,10 +269,19 @@ def test_a_mask_is_drawn_again_only_from_the_same_numbers():
     assert {first.result, second.result} == {*again} and not computed_again(other)
 
 
-def test_a_norm_before_an_average_is_proven():
-    """Its gradient has the sizes of the image twice: of the norm's mean and of the pool's."""
-    layers = (BatchNorm(name="norm"), GlobalAvgPool(), Dense(3, name="head"))
-    assert len(prove(program(NetSpec("averaged", (4, 4, 2), layers))).gradients) == 4
+@pytest.mark.parametrize(
+    "layers",
+    [
+        (BatchNorm(), GlobalAvgPool()),
+        (Conv2d(3, 1), GlobalAvgPool(), LayerNorm()),
+        (Conv2d(3, 1), AvgPool(2), BatchNorm()),
+    ],
+    ids=["norm, average", "average, layer norm", "average, batch norm"],
+)
+def test_norms_and_averages_are_proven_beside_each_other(layers):
+    """The norm's gradient has the sizes of the image twice, or its mean is a sum of averages."""
+    found = prove(program(NetSpec("averaged", (4, 4, 2), (*layers, Flatten(), Dense(3, name="head")))))
+    assert len(found.gradients) >= 4
 
 
 def test_a_step_that_gives_more_than_its_loss_is_proven():
