@@ -18,6 +18,7 @@ from netc.codegen.rewrite.iree.in_place import update_in_place
 from netc.codegen.rewrite.iree.long_products import cut_long_products
 from netc.codegen.rewrite.iree.shared_draws import share_draws
 from netc.codegen.rewrite.iree.turned_products import part_turned_products
+from netc.codegen.rewrite.iree.vector_products import part_vector_products
 from netc.codegen.rewrite.iree.workarounds import WORKAROUNDS
 from netc.codegen.rewrite.plain_forms import erf_functions, plain_forms
 from netc.codegen.rewrite.products import sum_before_products
@@ -85,6 +86,7 @@ PROFILES: dict[ProfileName, LoweringProfile] = {
             ("hold_cotangents", hold_cotangents),
             ("add_rows_in_place", add_rows_in_place),
             ("cut_long_products", cut_long_products),
+            ("part_vector_products", part_vector_products),
             ("part_turned_products", part_turned_products),
         ),
         (("share_draws", share_draws), ("update_in_place", update_in_place), ("give_scratch", give_scratch)),

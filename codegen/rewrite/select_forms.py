@@ -28,7 +28,7 @@ SEQUENCE_FORMS: dict[str, dict[ProfileName, Callable[..., Value | None]]] = {
         "gpu": index_forms.few_rows_one_hot,
         "xla": index_forms.scatter,
     },
-    "linear_scan": {"cpu": scan_forms.doubling, "gpu": scan_forms.doubling, "xla": scan_forms.stepwise},
+    "linear_scan": {"cpu": scan_forms.stepwise, "gpu": scan_forms.doubling, "xla": scan_forms.stepwise},
     "triangular_solve": {"cpu": solve_forms.by_blocks, "gpu": solve_forms.by_blocks, "xla": solve_forms.kept},
 }
 

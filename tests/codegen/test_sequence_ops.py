@@ -70,18 +70,19 @@ def test_doubling_is_the_recurrence(shape, axis, reverse):
     wanted = recurrence(a, u, axis, reverse)
     (meant,) = run(module, "f", [a, u])
     np.testing.assert_allclose(meant, wanted, rtol=1e-13)
-    lowered = lower(module, "cpu")
+    lowered = lower(module, "gpu")
     (doubled,) = run(lowered, "f", [a, u])
     np.testing.assert_allclose(doubled, wanted, rtol=1e-12, atol=1e-13)
     assert lowered.function("f").counts().get("add", 0) == (shape[axis] - 1).bit_length()
 
 
+@pytest.mark.parametrize("profile", ["cpu", "xla"])
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize(("shape", "axis"), [((1, 2), 0), ((2,), 0), ((2, 7, 3), 1), ((64, 2), 0), ((2, 131), 1)])
-def test_steps_and_blocks_of_them_are_the_recurrence(shape, axis, reverse):
+def test_steps_and_blocks_of_them_are_the_recurrence(shape, axis, reverse, profile):
     rng = np.random.default_rng(6)
     a, u = rng.normal(size=shape), rng.normal(size=shape)
-    lowered = lower(one_op("linear_scan", (t(*shape), t(*shape)), axis=axis, reverse=reverse), "xla")
+    lowered = lower(one_op("linear_scan", (t(*shape), t(*shape)), axis=axis, reverse=reverse), profile)
     (got,) = run(lowered, "f", [a, u])
     np.testing.assert_allclose(got, recurrence(a, u, axis, reverse), rtol=1e-12, atol=1e-13)
     assert "linear_scan" not in lowered.function("f").counts()
