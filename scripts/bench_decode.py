@@ -1,29 +1,36 @@
-"""Tokens a second of `netc sample` beside PyTorch with a cache of keys and values: the same weights, batch 1.
+"""Tokens a second of `netc sample` beside PyTorch with a cache of keys and values, and GGML: one model, batch 1.
 
     python scripts/bench_decode.py [NET ..] [--tokens N] [--rounds N] [--target T] [--write]
 
-In one process and in turns, greedy, from a prompt of half the context to its end. Both give the same tokens, or the
-script says from where on they do not. PyTorch's twin is written here, of GPT-like nets of the zoo. `--write` writes
-docs/measurements/decode.md.
+In one process and in turns, greedy, from a prompt of half the context to its end. netc and PyTorch give the same
+tokens, or the script says from where on they do not. PyTorch's twin is written here, of GPT-like nets of the zoo. GGML
+is the CPU engine of the package `ctransformers` (ggml_gpt2.py), where it is installed: `pip install ctransformers`. It
+looks gelu up in a table of float16, so its tokens may be others. `--write` writes docs/measurements/decode.md.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import re
 import statistics
+import tempfile
+import textwrap
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from netc.runtime.measure.bench import surroundings
 
 THREADS = 2
 os.environ.update(surroundings(THREADS))  # before anything that reads it is imported
 
+import ggml_gpt2  # noqa: E402
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 
@@ -125,17 +132,21 @@ def by_netc(writer: Writer, prompt: list[int], count: int, clock: list[float]) -
 
 @dataclass(frozen=True)
 class Row:
-    """What was measured of a net: milliseconds to the first token, and for each after it."""
+    """What was measured of a net: milliseconds to the first token, and for each after it.
+
+    `same`: how many tokens PyTorch has too; `ggml`: how many GGML has, None where it is not installed.
+    """
 
     net: str
     first: dict[str, float]
     each: dict[str, float]
     same: int
+    ggml: int | None
     tokens: int
 
 
 def measured(name: str, target: str, tokens: int, rounds: int) -> Row:
-    """Both in turns, each after a round that is not counted."""
+    """All in turns, each after a round that is not counted."""
     net = check(find(name))
     context = net.x.shape[0]
     where = parse_target(target)
@@ -150,6 +161,8 @@ def measured(name: str, target: str, tokens: int, rounds: int) -> Row:
         "netc": lambda clock: by_netc(writer, prompt, count, clock),
         **{f"torch{n}": partial(by_torch, twin, n, prompt, count) for n in range(1, THREADS + 1)},
     }
+    for n, model in in_ggml(twin):
+        ways[f"ggml{n}"] = partial(ggml_gpt2.by_ggml, model, prompt, count)
     clocks: dict[str, list[list[float]]] = {who: [] for who in ways}
     wrote: dict[str, list[int]] = {}
     with torch.inference_mode():
@@ -159,28 +172,65 @@ def measured(name: str, target: str, tokens: int, rounds: int) -> Row:
                 wrote[who] = run(clock)
                 if round_:
                     clocks[who].append(clock)
-    same = next((i for i, of in enumerate(zip(*wrote.values(), strict=True)) if len({*of}) > 1), count)
+    same = alike(wrote, "torch")
     first = {who: 1e3 * statistics.median(c[0] for c in own) for who, own in clocks.items()}
     each = {who: 1e3 * statistics.median(statistics.mean(c[1:]) for c in own) for who, own in clocks.items()}
-    first, each = ({"netc": t.pop("netc"), "torch": min(t.values())} for t in (first, each))
-    return Row(name, first, each, same, count)
+    first, each = ({who: fastest(t, who) for who in ("netc", "torch", "ggml")} for t in (first, each))
+    return Row(name, first, each, same, alike(wrote, "ggml") if "ggml1" in wrote else None, count)
+
+
+def alike(wrote: Mapping[str, list[int]], who: str) -> int:
+    """How many tokens from the first on are netc's in all of a peer's runs."""
+    peers = [own for name, own in wrote.items() if name.startswith(who)]
+    return next(
+        (i for i, of in enumerate(zip(wrote["netc"], *peers, strict=True)) if len({*of}) > 1), len(wrote["netc"])
+    )
+
+
+def fastest(times: Mapping[str, float], who: str) -> float:
+    """The least of a contestant's times, over its numbers of threads; inf where it did not run."""
+    return min((t for name, t in times.items() if name.startswith(who)), default=math.inf)
+
+
+def in_ggml(twin: Twin) -> list[tuple[int, Any]]:
+    """The twin's weights in GGML's engine, by the number of threads; none where it is not installed."""
+    if find_spec("ctransformers") is None:
+        return []
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "gpt2.bin"
+        outer = {**twin.last, "tokens": twin.tokens, "positions": twin.positions}
+        ggml_gpt2.write_file(path, outer, list(twin.blocks), twin.heads)
+        return [(n, ggml_gpt2.engine(path, n)) for n in range(1, THREADS + 1)]
+
+
+def cell(milliseconds: float) -> str:
+    """A time, or a dash."""
+    return "-" if math.isinf(milliseconds) else f"{milliseconds:.2f}"
 
 
 def table(rows: list[Row], target: str) -> str:
     """Markdown."""
+    said = (
+        f"Greedy, batch 1, from a prompt of half the context, on `{target}`, in PyTorch {torch.__version__} with a "
+        "cache of keys and values and, where it is installed, in GGML by ctransformers (float32), in turns; "
+        "milliseconds, medians of the rounds (each: a round's mean). netc has 2 threads, a small net one; a peer has "
+        "the faster of 1 and 2. `same`: how many of the tokens are the same as PyTorch's, and as GGML's, which looks "
+        "gelu up in a table of float16. Printed by `python scripts/bench_decode.py --write`."
+    )
     lines = [
-        "# Writing, token by token", "",
-        f"Greedy, batch 1, from a prompt of half the context, on `{target}` and in PyTorch {torch.__version__} with a "
-        "cache of keys and values, in turns; milliseconds, medians of the rounds (each: a round's mean). netc has 2 "
-        "threads, a small net one, PyTorch the faster of 1 and 2. `same`: how many of the tokens are the same in all. "
-        "Printed by "
-        "`python scripts/bench_decode.py --write`.", "",
-        "| net | tokens | same | first: netc | torch | ratio | each: netc | torch | ratio | tokens/s |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        "# Writing, token by token", "", textwrap.fill(said, 120, break_on_hyphens=False), "",
+        "| net | tokens | same | first: netc | torch | GGML | netc / best | each: netc | torch | GGML | netc / best "
+        "| tokens/s |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]  # fmt: skip
     for r in rows:
-        first, each = (f"{t['netc']:.2f} | {t['torch']:.2f} | {t['netc'] / t['torch']:.2f}" for t in (r.first, r.each))
-        lines.append(f"| {r.net} | {r.tokens} | {r.same} | {first} | {each} | {1e3 / r.each['netc']:,.0f} |")
+        first, each = (" | ".join(cell(t[who]) for who in ("netc", "torch", "ggml")) for t in (r.first, r.each))
+        ratios = [t["netc"] / min(t["torch"], t["ggml"]) for t in (r.first, r.each)]
+        same = f"{r.same}, {'-' if r.ggml is None else r.ggml}"
+        lines.append(
+            f"| {r.net} | {r.tokens} | {same} | {first} | {ratios[0]:.2f} | {each} | {ratios[1]:.2f} "
+            f"| {1e3 / r.each['netc']:,.0f} |"
+        )
     return "\n".join(lines) + "\n"
 
 
