@@ -216,7 +216,9 @@ REFERENCES = (
         ),
         (
             BadCase(SelfAttention(4, kv_heads=3), (4, 40), "kv_heads wants a divisor of heads=4, got 3"),
-            BadCase(SelfAttention(4, kv_heads=2), (4, 12), "wants a multiple of 4 + 2 x 2 heads of channels"),
+            BadCase(
+                SelfAttention(4, kv_heads=2), (4, 12), "wants a multiple of 4 + 2 x 2 channels, one share for each head"
+            ),
             BadCase(SelfAttention(2, window=2), (4, 6), "or a number of tokens with causal, got 2"),
             BadCase(SelfAttention(2, rope_base=1.0), (4, 6), "rope_base wants a number above 1"),
             BadCase(
@@ -228,7 +230,11 @@ REFERENCES = (
             BadCase(SelfAttention(1, rope=True, rope_grid=(2, 2)), (4, 6), "wants heads of a multiple of 4 channels"),
             BadCase(SelfAttention(1, rope=True, rope_grid=(2, 3)), (4, 12), "wants at least 6 tokens, got [batch, 4"),
             BadCase(SelfAttention(0), (4, 6), "heads wants a positive integer, got 0"),
-            BadCase(SelfAttention(2), (4, 9), "wants a multiple of 3 x 2 heads of channels, got [batch, 4, 9]"),
+            BadCase(
+                SelfAttention(2),
+                (4, 9),
+                "wants a multiple of 3 x 2 channels, one share for each head, got [batch, 4, 9]",
+            ),
             BadCase(SelfAttention(1), (4, 4, 3), "wants [batch, T, D], got [batch, 4, 4, 3]; put spatialFlatten"),
             BadCase(SelfAttention(1, rope=True), (4, 9), "wants heads of an even width for rope, got 3"),
             BadCase(SelfAttention(1, tile=-1), (4, 9), "tile wants 0 (no tiles) or a number of tokens, got -1"),
@@ -250,7 +256,9 @@ REFERENCES = (
             BadCase(CrossAttend(2, 0), (8, 4), "queries wants a positive integer, got 0"),
             BadCase(CrossAttend(2, 3), (8, 4), "wants 3 queries, then as many keys as values, got [batch, 8, 4]"),
             BadCase(CrossAttend(2, 8), (8, 4), "wants 8 queries, then as many keys as values, got [batch, 8, 4]"),
-            BadCase(CrossAttend(3, 2), (8, 4), "wants a multiple of 3 heads of channels, got [batch, 8, 4]"),
+            BadCase(
+                CrossAttend(3, 2), (8, 4), "wants a multiple of 3 channels, one share for each head, got [batch, 8, 4]"
+            ),
         ),
     ),
     Reference(

@@ -47,8 +47,8 @@ REFERENCES = (
         ),
         (
             BadCase(ChannelWindow(0, 0), (4,), "count wants a positive integer, got 0"),
-            BadCase(ChannelWindow(4, 2), (4,), "wants a window that meets the 4 channels, got [batch, 4]"),
-            BadCase(ChannelWindow(-2, 2), (4,), "wants a window that meets the 4 channels, got [batch, 4]"),
+            BadCase(ChannelWindow(4, 2), (4,), "wants a window that overlaps the 4 channels, got [batch, 4]"),
+            BadCase(ChannelWindow(-2, 2), (4,), "wants a window that overlaps the 4 channels, got [batch, 4]"),
         ),
     ),
     Reference(
@@ -72,10 +72,8 @@ REFERENCES = (
         ),
         (
             BadCase(HalfProduct(), (3, 5), "wants an even number of channels, got [batch, 3, 5]"),
-            BadCase(
-                HalfProduct(3), (3, 8), "wants gates=3 channels and a multiple of 3 behind them, got [batch, 3, 8]"
-            ),
-            BadCase(HalfProduct(3), (3,), "wants gates=3 channels and a multiple of 3 behind them, got [batch, 3]"),
+            BadCase(HalfProduct(3), (3, 8), "wants gates=3 channels and a multiple of 3 after them, got [batch, 3, 8]"),
+            BadCase(HalfProduct(3), (3,), "wants gates=3 channels and a multiple of 3 after them, got [batch, 3]"),
             BadCase(HalfProduct(-1), (4,), "gates wants 0 (as many as others) or a positive integer, got -1"),
             BadCase(HalfProduct(2, float("inf")), (4,), "factor wants a finite number, got inf"),
         ),

@@ -89,7 +89,7 @@ REFERENCES = (
                 (4, 4, 3),
                 "wants a size from 8x8 to 9x9 for [batch, 4, 4, 3], got 10x8",
             ),
-            BadCase(ConvTranspose2d(2, 2, 1, 2), (2, 2, 3), "wants an image whose output keeps a pixel"),
+            BadCase(ConvTranspose2d(2, 2, 1, 2), (2, 2, 3), "wants an image whose output has a pixel"),
             BadCase(ConvTranspose2d(3, groups=2), (4, 4, 4), "features wants a multiple of groups=2, got 3"),
             BadCase(ConvTranspose2d(2, groups=2), (4, 4, 3), "wants a multiple of groups=2 channels"),
             BadCase(ConvTranspose2d(2, activation="mish"), (4, 4, 3), "activation wants one of identity, relu"),

@@ -99,7 +99,7 @@ REFERENCES = (
         ),
         (
             BadCase(TimeCondAdd(0), (4, 4, 3), "frequencies wants a positive integer, got 0"),
-            BadCase(TimeCondAdd(4), (4, 4, 1), "wants a channel of time behind the image's, got [batch, 4, 4, 1]"),
+            BadCase(TimeCondAdd(4), (4, 4, 1), "wants a channel of time after the image's, got [batch, 4, 4, 1]"),
             BadCase(TimeCondAdd(4), (4,), "give an image whose last channel holds the time"),
         ),
     ),

@@ -106,7 +106,7 @@ REFERENCES = (
         (
             BadCase(TokenPositionEmbed(0, 4), (5,), "vocabulary wants a positive integer, got 0"),
             BadCase(TokenPositionEmbed(5, 4), (5,), "wants token ids i32[T], got f32[5]"),
-            BadCase(TokenPositionEmbed(5, 4, std=-1.0), (5,), "std wants a finite number, not negative, got -1.0"),
+            BadCase(TokenPositionEmbed(5, 4, std=-1.0), (5,), "std wants a finite number of at least 0, got -1.0"),
         ),
     ),
     Reference(
@@ -122,7 +122,7 @@ REFERENCES = (
         (
             BadCase(LMHead(0), (4, 3), "vocabulary wants a positive integer, got 0"),
             BadCase(LMHead(5, cap=-1.0), (4, 3), "cap wants 0 (none) or a positive number, got -1.0"),
-            BadCase(LMHead(5, std=-1.0), (4, 3), "std wants a finite number, not negative, got -1.0"),
+            BadCase(LMHead(5, std=-1.0), (4, 3), "std wants a finite number of at least 0, got -1.0"),
             BadCase(LMHead(5), (3,), "wants [batch, T, D], got [batch, 3]"),
         ),
     ),

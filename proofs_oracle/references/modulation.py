@@ -202,8 +202,8 @@ REFERENCES = (
         ),
         (
             BadCase(ConditionedPatches(4, 3), (4, 4, 2), "wants sides that are multiples of 3, got [batch, 4, 4, 2]"),
-            BadCase(ConditionedPatches(4), (4, 4, 1), "wants channels of time behind the image's"),
-            BadCase(ConditionedPatches(4, classes=2), (4, 4, 2), "wants channels of time and class behind the image's"),
+            BadCase(ConditionedPatches(4), (4, 4, 1), "wants channels of time after the image's"),
+            BadCase(ConditionedPatches(4, classes=2), (4, 4, 2), "wants channels of time and class after the image's"),
             BadCase(ConditionedPatches(4, classes=-1), (4, 4, 2), "classes wants 0 (no class) or a positive integer"),
             BadCase(ConditionedPatches(4, class_tokens=2), (4, 4, 2), "class_tokens wants 0, or a number of tokens"),
             BadCase(ConditionedPatches(4), (16,), "give an image whose last channels hold the time, and the class"),

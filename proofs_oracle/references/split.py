@@ -69,7 +69,7 @@ REFERENCES = (
         (
             BadCase(Split(()), (4,), "branches wants at least one layer, got none"),
             BadCase(Split((LEFT, Dense(2))), (5,), "wants a multiple of 2 channels, got 5"),
-            BadCase(Split((LEFT, Dense(2)), (1, 2)), (4,), "wants 3 channels in all, got 4"),
+            BadCase(Split((LEFT, Dense(2)), (1, 2)), (4,), "wants 3 channels in total, got 4"),
             BadCase(Split((LEFT, Dense(2)), (4,)), (4,), "widths wants one number for each of 2 branches, got [4]"),
             BadCase(Split((LEFT, Dense(2)), (4, 0)), (4,), "widths wants positive integers, got [4, 0]"),
             BadCase(Split((LEFT, Identity(name="left"))), (4,), "wants a different name for each part, got 'left'"),

@@ -108,7 +108,7 @@ REFERENCES = (
         ),
         (
             BadCase(SingleStream(1, 3, 0), (7, 4), "text wants a positive integer, got 0"),
-            BadCase(SingleStream(1, 3, 2, shared_from=1), (7, 4), "shared_from wants 0 or a place in 1..1"),
+            BadCase(SingleStream(1, 3, 2, shared_from=1), (7, 4), "shared_from wants 0 or a position in 1..1"),
         ),
     ),
 )

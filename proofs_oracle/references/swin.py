@@ -186,7 +186,7 @@ REFERENCES = (
             Case("evaluation", WindowAttention(1, 2, 1, 2, 1, dropout=0.3), (8, 3), training=False),
         ),
         (
-            BadCase(WindowAttention(2, 2, 1, 2), (8, 9), "wants a multiple of 3 x 2 heads of channels"),
+            BadCase(WindowAttention(2, 2, 1, 2), (8, 9), "wants a multiple of 3 x 2 channels, one share for each head"),
             BadCase(WindowAttention(1, 2, 1, 2), (9, 6), "wants 8 tokens, got [batch, 9, 6]"),
             BadCase(WindowAttention(1, 2, 0, 2), (8, 6), "rows wants a positive integer, got 0"),
             BadCase(WindowAttention(1, 2, 1, 2, 2), (8, 6), "shift wants numbers from 0 to window - 1 = 1, got 2"),

@@ -110,7 +110,7 @@ REFERENCES = (
         (
             BadCase(LearnedTokens(0), (3, 4), "count wants a positive integer, got 0"),
             BadCase(LearnedTokens(std=1e30), (3, 4), "std wants a number of at most 1e+09, got 1e+30"),
-            BadCase(LearnedTokens(std=-1.0), (3, 4), "std wants a finite number, not negative, got -1.0"),
+            BadCase(LearnedTokens(std=-1.0), (3, 4), "std wants a finite number of at least 0, got -1.0"),
             BadCase(LearnedTokens(), (3, 4, 2), "wants [batch, T, D], got [batch, 3, 4, 2]; put spatialFlatten"),
         ),
     ),
@@ -123,7 +123,7 @@ REFERENCES = (
         ),
         (
             BadCase(LearnedPositions(), (4,), "wants [batch, T, D], got [batch, 4]"),
-            BadCase(LearnedPositions(float("nan")), (4, 3), "std wants a finite number, not negative, got nan"),
+            BadCase(LearnedPositions(float("nan")), (4, 3), "std wants a finite number of at least 0, got nan"),
         ),
     ),
     Reference(

@@ -129,7 +129,7 @@ REFERENCES = (
                 UnetUp(DOWN, 2, "bicubic"), (4, 4, 2), "rise wants one of transpose, bilinear, nearest, got 'bicubic'"
             ),
             BadCase(UnetUp(Conv2d(2), 2), (4, 4, 2), "wants an inner layer that halves [batch, 4, 4, 2], got one that"),
-            BadCase(UnetUp(DOWN, 2, "nearest"), (5, 4, 2), "wants an even height and width to come back to"),
+            BadCase(UnetUp(DOWN, 2, "nearest"), (5, 4, 2), "wants an even height and width to return to"),
             BadCase(UnetUp(Dense(2), 2), (4,), "wants [batch, H, W, C], got [batch, 4]"),
         ),
     ),
@@ -148,7 +148,7 @@ REFERENCES = (
             BadCase(Unet(0), (16, 16, 2), "features wants a positive integer, got 0"),
             BadCase(Unet(2, 0), (16, 16, 2), "depth wants an integer from 1 to 8, got 0"),
             BadCase(Unet(2, 2, "cubic"), (4, 4, 2), "rise wants one of transpose, bilinear, nearest, got 'cubic'"),
-            BadCase(Unet(2, 2, "bilinear"), (6, 4, 2), "wants an even height and width to come back to"),
+            BadCase(Unet(2, 2, "bilinear"), (6, 4, 2), "wants an even height and width to return to"),
         ),
     ),
 )

@@ -141,7 +141,8 @@ def _tokenizer(corpus: Corpus, found: Survey, cut: int, reading: Reading) -> Tok
 def _notes(found: Survey) -> tuple[str, ...]:
     if not found.replaced:
         return ()
-    return (f"{found.replaced:,} characters are U+FFFD, which stands for invalid UTF-8",)
+    verb = "is" if found.replaced == 1 else "are"
+    return (f"{counted(found.replaced, 'character')} {verb} U+FFFD, which stands for invalid UTF-8",)
 
 
 def _fewer(reading: Reading, tokenizer: Tokenizer) -> tuple[str, ...]:

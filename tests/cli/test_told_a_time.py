@@ -21,4 +21,4 @@ def place(tmp_path):
 def test_the_command_says_which_process(netc, net, words, said):
     code, _, err = netc("emit-mlir", net, "--batch", "1", "-o", "text", *words.split())
     assert code == 0, err
-    assert ("is told a time" in err) == bool(said) and (said or "") in " ".join(err.split())
+    assert ("takes a time" in err) == bool(said) and (said or "") in " ".join(err.split())

@@ -242,7 +242,7 @@ def test_short_writes_are_finished_and_a_full_disk_is_said(path):
         for record in written:
             writer.write(record)
         assert writer._trace._file.got == b"".join(map(to_line, written))
-        with pytest.raises(TraceError, match="got: No space left on device"):
+        with pytest.raises(TraceError, match="cannot append a step record: No space left on device"):
             for step in range(3, 20):
                 writer.write(StepRecord(step, 0, 1, 1, 1, 1))
 

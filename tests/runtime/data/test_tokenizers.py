@@ -137,7 +137,11 @@ def test_bytes_that_are_no_text_are_refused_or_replaced(tmp_path):
         load(f"text:{path}", cache_dir=tmp_path)
     found = load(f"text:{path},invalid=replace", cache_dir=tmp_path)
     assert found.classes == ("\n", "a", "b", "é", "\N{REPLACEMENT CHARACTER}")
-    assert found.notes == ("1 characters are U+FFFD, which stands for invalid UTF-8",)
+    assert found.notes == (
+        "1 character is U+FFFD, which stands for invalid UTF-8",
+        "the byte order mark is left out",
+        "CR LF is read as LF, the end of a line",
+    )
     with pytest.raises(DataError, match="`invalid` wants refuse or replace, got 'x'"):
         load(f"text:{path},invalid=x", cache_dir=tmp_path)
 
