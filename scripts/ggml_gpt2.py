@@ -56,11 +56,11 @@ def _named(outer: Mapping[str, Any], blocks: list[Mapping[str, Any]]) -> Iterato
 
 
 def engine(path: Path, threads: int) -> Any:
-    """The file, loaded, for 128 tokens at a time: more do not fit. Raises ImportError without the package."""
+    """The file, loaded, for 32 tokens at a time: more do not fit. Raises ImportError without the package."""
     from ctransformers import LLM
     from ctransformers.llm import Config
 
-    return LLM(str(path), "gpt2", config=Config(threads=threads, batch_size=128, repetition_penalty=1.0))
+    return LLM(str(path), "gpt2", config=Config(threads=threads, batch_size=32, repetition_penalty=1.0))
 
 
 def by_ggml(model: Any, prompt: list[int], count: int, clock: list[float]) -> list[int]:

@@ -10,6 +10,7 @@ from netc.codegen.render import render
 from netc.codegen.rewrite.iree import given_scratch
 from netc.codegen.rewrite.lower import lower
 from netc.netspec.check import check
+from netc.netspec.find import find
 from netc.netspec.layers import Conv2d, Dense, Flatten
 from netc.netspec.recipe import Recipe
 from netc.netspec.spec import NetSpec
@@ -55,6 +56,13 @@ def test_a_function_that_calls_another_is_not(monkeypatch):
     monkeypatch.setattr(given_scratch, "LARGE", 1)
     program = build(NET, Recipe(), 4, steps_per_call=2)  # IREE refuses it for a function with calls
     assert "train_steps" not in marked(program)
+
+
+def test_a_step_that_recomputes_blocks_goes_without(monkeypatch):
+    monkeypatch.setattr(given_scratch, "LARGE", 1)
+    net = check(find("tiny-gpt"))
+    assert marked(build(net, Recipe(), 1)) == ["train_step"]
+    assert marked(build(net, Recipe(remat=True), 1)) == []
 
 
 def trained(program, tmp_path):

@@ -1,7 +1,8 @@
 """Large training steps are given the memory of their transient tensors, as a last argument, on IREE's CPU.
 
 IREE's CPU device takes that memory anew in every call and clears it, one thread alone, before the step begins: 0.1 s of
-1.4 in a step of GPT-2 small. What it is given it takes as it is.
+1.4 in a step of GPT-2 small. What it is given it takes as it is. But what it is given is one block for the whole call,
+about a tenth more than it takes at once by itself: a step that recomputes blocks, to save memory, goes without.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from netc.codegen.ir import Function, Module
+from netc.codegen.location import location_of
 from netc.codegen.rewrite.walk import each_function
 from netc.codegen.symbolic.sizes import counted
 
@@ -16,7 +18,7 @@ LARGE = 1 << 30  # bytes that a step's operations make, in sum: below that clear
 
 
 def give_scratch(module: Module) -> Module:
-    """The module with its large training functions marked; those that call others are not, which IREE refuses."""
+    """The module with its large training functions marked; not those that call others, which IREE refuses."""
     return each_function(module, _given)
 
 
@@ -24,5 +26,5 @@ def _given(function: Function) -> Function:
     if function.private or not function.donated or counted(function):
         return function
     made = sum(v.type.bytes for op in function.ops for v in op.results)
-    calls = any(op.kind in ("call", "loop") for op in function.ops)
-    return replace(function, scratch=True) if made >= LARGE and not calls else function
+    without = any(op.kind in ("call", "loop") or location_of(op.loc).phase == "remat" for op in function.ops)
+    return replace(function, scratch=True) if made >= LARGE and not without else function
