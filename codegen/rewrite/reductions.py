@@ -47,6 +47,10 @@ def _whole(b: Builder, x: Value) -> Value | None:
 def _columns(b: Builder, x: Value) -> Value | None:
     columns = x.shape[-1]
     rows = x.type.size // columns
-    if rows < COLUMNS_FROM or rows % STAGES:
-        return None
-    return b.sum(b.sum(b.reshape(x, (STAGES, rows // STAGES, columns)), (1,)), (0,))
+    return None if rows < COLUMNS_FROM or rows % STAGES else two_stages(b, x, STAGES)
+
+
+def two_stages(b: Builder, x: Value, stages: int) -> Value:
+    """The sum over all axes but the last, first to `stages` rows, which divide those that there are."""
+    columns = x.shape[-1]
+    return b.sum(b.sum(b.reshape(x, (stages, x.type.size // columns // stages, columns)), (1,)), (0,))

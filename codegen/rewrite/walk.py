@@ -41,3 +41,12 @@ def rewrite(function: Function, visit: Visit, kinds: Container[str] | None = Non
     if not new and len(b.ops) == len(function.ops):
         return function
     return replace(function, ops=tuple(b.ops), results=tuple(new.get(v, v) for v in function.results))
+
+
+def behind_barriers(function: Function, values: Container[Value], kinds: Container[str]) -> Function:
+    """The function in which each of the values that an operation of `kinds` makes is read behind a barrier."""
+
+    def visit(b: Builder, op: Op, operands: tuple[Value, ...]) -> Value | None:
+        return b.op("barrier", b.again(op.kind, operands, dict(op.attrs))[0]) if op.result in values else None
+
+    return rewrite(function, visit, kinds)

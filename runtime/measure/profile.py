@@ -179,7 +179,8 @@ def _run(
         path = folder / f"{number}.npy"
         np.save(path, array)
         flags.append(f"--input=@{path}")
-    flags += [f"--input=&{size}xi8" for name, size in scratch_of(artefact).items() if name == "train_step"]
+    if size := scratch_of(artefact).get("train_step"):
+        flags.append(f"--input=&{size}xi8")
     (folder / "inputs").write_text("\n".join(flags), encoding="utf-8")
     recorded = folder / "recorded"
     command = (

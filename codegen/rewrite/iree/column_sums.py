@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from netc.codegen.builder import Builder
 from netc.codegen.ir import Function, Module, Op, Value
+from netc.codegen.rewrite.reductions import two_stages
 from netc.codegen.rewrite.walk import each_function, rewrite
 
 ROWS = 2500  # from so many on: of fewer, as of tokens, a sum is the faster joined with what is summed
@@ -26,8 +27,7 @@ def _summed(function: Function) -> Function:
         x, dims = operands[0], op.attr("dims")
         if dims != tuple(range(len(x.shape) - 1)) or min(x.shape, default=0) < 1:
             return None
-        columns = x.shape[-1]
-        rows = x.type.size // columns
+        rows = x.type.size // x.shape[-1]
         if rows < ROWS:
             return None
         two = _of_two(makers.get(op.operands[0]), makers)
@@ -35,7 +35,7 @@ def _summed(function: Function) -> Function:
             x = b.op("barrier", x)
         stages = next((n for n in STAGES if rows % n == 0), 1)
         if stages > 1:
-            return b.sum(b.sum(b.reshape(x, (stages, rows // stages, columns)), (1,)), (0,))
+            return two_stages(b, x, stages)
         return b.sum(x, dims) if two else None
 
     return rewrite(function, visit, ("reduce_sum",))

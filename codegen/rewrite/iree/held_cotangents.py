@@ -6,11 +6,10 @@ it within the sum, in loops over columns, where erf and exp take several times a
 
 from __future__ import annotations
 
-from netc.codegen.builder import Builder
-from netc.codegen.ir import Function, Module, Op, Value
+from netc.codegen.ir import Function, Module, Value
 from netc.codegen.location import location_of
 from netc.codegen.ops.elementwise import ELEMENTWISE
-from netc.codegen.rewrite.walk import each_function, rewrite
+from netc.codegen.rewrite.walk import behind_barriers, each_function
 
 LARGE = 64 << 10  # bytes: below that the work is too little to be worth a dispatch of its own
 
@@ -30,10 +29,4 @@ def _held(function: Function) -> Function:
             places[op.result] = op.loc
         else:
             held |= {v for v in made if v.type.bytes >= LARGE}
-    if not held:
-        return function
-
-    def visit(b: Builder, op: Op, operands: tuple[Value, ...]) -> Value | None:
-        return b.op("barrier", b.again(op.kind, operands, dict(op.attrs))[0]) if op.result in held else None
-
-    return rewrite(function, visit, ELEMENTWISE)
+    return behind_barriers(function, held, ELEMENTWISE) if held else function

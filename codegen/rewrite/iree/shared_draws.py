@@ -6,9 +6,8 @@ constant: a kernel for each parameter. Behind a barrier the slice is a copy, and
 
 from __future__ import annotations
 
-from netc.codegen.builder import Builder
-from netc.codegen.ir import Function, Module, Op, Value
-from netc.codegen.rewrite.walk import each_function, rewrite
+from netc.codegen.ir import Function, Module
+from netc.codegen.rewrite.walk import behind_barriers, each_function
 
 FLOATS = frozenset({"f32", "f64"})
 
@@ -20,10 +19,10 @@ def share_draws(module: Module) -> Module:
 
 def _shared(function: Function) -> Function:
     seeds = set(function.params)
-
-    def visit(b: Builder, op: Op, operands: tuple[Value, ...]) -> Value | None:
-        if len(op.result.shape) != 1 or op.operands[0] in seeds or op.result.type.dtype not in FLOATS:
-            return None
-        return b.op("barrier", b.again(op.kind, operands, dict(op.attrs))[0])
-
-    return rewrite(function, visit, ("slice",))
+    parts = {
+        op.result
+        for op in function.ops
+        if op.kind == "slice" and len(op.result.shape) == 1 and op.operands[0] not in seeds
+        and op.result.type.dtype in FLOATS
+    }  # fmt: skip
+    return behind_barriers(function, parts, ("slice",))

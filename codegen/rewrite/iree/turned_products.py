@@ -6,9 +6,8 @@ IREE takes a transpose into the product before it, as attention's heads have the
 
 from __future__ import annotations
 
-from netc.codegen.builder import Builder
-from netc.codegen.ir import Function, Module, Op, Value
-from netc.codegen.rewrite.walk import each_function, rewrite
+from netc.codegen.ir import Function, Module, Value
+from netc.codegen.rewrite.walk import behind_barriers, each_function
 
 THROUGH = ("reshape", "slice", "convert")
 
@@ -23,8 +22,4 @@ def _part(function: Function) -> Function:
     for op in reversed(function.ops):
         if op.kind == "transpose" or (op.kind in THROUGH and op.result in turned):
             turned.add(op.operands[0])
-
-    def visit(b: Builder, op: Op, operands: tuple[Value, ...]) -> Value | None:
-        return b.op("barrier", b.again(op.kind, operands, dict(op.attrs))[0]) if op.result in turned else None
-
-    return rewrite(function, visit, ("dot",))
+    return behind_barriers(function, turned, ("dot",))

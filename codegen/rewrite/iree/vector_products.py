@@ -7,10 +7,9 @@ reads y. Such an operation compiles for a minute; between barriers it compiles i
 
 from __future__ import annotations
 
-from netc.codegen.builder import Builder
 from netc.codegen.ir import Function, Module, Op, Value
 from netc.codegen.ops.elementwise import ELEMENTWISE
-from netc.codegen.rewrite.walk import each_function, rewrite
+from netc.codegen.rewrite.walk import behind_barriers, each_function
 
 
 def part_vector_products(module: Module) -> Module:
@@ -26,11 +25,7 @@ def _parted(function: Function) -> Function:
         if op.kind == "reduce_sum" and (matrices := _matrices(op, made)) is not None:
             held |= {op.result} & read
             held |= {matrices} if matrices in made and made[matrices].kind in ELEMENTWISE else set()
-
-    def visit(b: Builder, op: Op, operands: tuple[Value, ...]) -> Value | None:
-        return b.op("barrier", b.again(op.kind, operands, dict(op.attrs))[0]) if op.result in held else None
-
-    return rewrite(function, visit, {"reduce_sum", *ELEMENTWISE}) if held else function
+    return behind_barriers(function, held, {"reduce_sum", *ELEMENTWISE}) if held else function
 
 
 def _matrices(op: Op, made: dict[Value, Op]) -> Value | None:
