@@ -62,11 +62,18 @@ def test_every_other_barrier_is_argued_for():
     emitting = {
         function.name
         for path in (ROOT / "codegen").rglob("*.py")
-        if path.parent.name != "iree"
+        if path.parent.name != "iree" and path.name != "walk.py"  # which has behind_barriers
         for function in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(function, ast.FunctionDef)
-        for call in ast.walk(function)
-        if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "op"
-        if call.args and isinstance(call.args[0], ast.Constant) and call.args[0].value == "barrier"
+        if any(_puts_a_barrier(call) for call in ast.walk(function) if isinstance(call, ast.Call))
     }
     assert emitting == argued
+
+
+def _puts_a_barrier(call: ast.Call) -> bool:
+    match call:
+        case ast.Call(func=ast.Attribute(attr="op"), args=[ast.Constant("barrier"), *_]):
+            return True
+        case ast.Call(func=ast.Name("behind_barriers")):
+            return True
+    return False
