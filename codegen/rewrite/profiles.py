@@ -54,14 +54,16 @@ class LoweringProfile:
     parts: Parts = _whole
 
 
-def _measured(profile: ProfileName, more: Passes = ()) -> Callable[[FormOverrides], Passes]:
-    """The forms of the profile's table, or of `overrides`, sums in the order that is fast, and `more`."""
+SPLIT = ("split_reductions", split_reductions)
+
+
+def _measured(profile: ProfileName, more: Passes = (SPLIT,)) -> Callable[[FormOverrides], Passes]:
+    """The forms of the profile's table, or of `overrides`, sums before products, and `more`."""
 
     def passes(overrides: FormOverrides) -> Passes:
         return (
             ("select_forms", lambda module: select_forms(module, profile, overrides)),
             ("sum_before_products", sum_before_products),
-            ("split_reductions", split_reductions),
             *more,
         )
 
@@ -73,7 +75,7 @@ def _around(profile: ProfileName, when: str) -> Passes:
     return tuple((w.name, w.change) for w in WORKAROUNDS if profile in w.profiles and w.when == when)
 
 
-def _for_iree(profile: ProfileName, more: Passes = (), end: Passes = ()) -> LoweringProfile:
+def _for_iree(profile: ProfileName, more: Passes = (SPLIT,), end: Passes = ()) -> LoweringProfile:
     first, late, last = (_around(profile, when) for when in ("first", "late", "last"))
     return LoweringProfile("iree", _measured(profile, more), first, late, (*last, *end))
 
@@ -83,6 +85,7 @@ PROFILES: dict[ProfileName, LoweringProfile] = {
         "cpu",
         (
             ("sum_columns", sum_columns),
+            SPLIT,
             ("hold_cotangents", hold_cotangents),
             ("add_rows_in_place", add_rows_in_place),
             ("cut_long_products", cut_long_products),
@@ -94,7 +97,7 @@ PROFILES: dict[ProfileName, LoweringProfile] = {
     "gpu": _for_iree("gpu"),
     "xla": LoweringProfile(
         "xla",
-        _measured("xla", (("hold_masks", hold_masks),)),
+        _measured("xla", (SPLIT, ("hold_masks", hold_masks))),
         tuple((f.name, f.change) for f in KEPT),
         parts=entry_modules,
     ),

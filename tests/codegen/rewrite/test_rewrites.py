@@ -372,9 +372,9 @@ def test_the_pipeline_is_what_it_says():
     names = {family: [name for name, _ in passes(family)] for family in FAMILIES}
     fences = ["fence_rounded_operands", "fence_gelu", "fence_loss", "fence_gradients", "fence_norms"]
     common = ["dce", "fold", "cse", "select_forms", "sum_before_products", "split_reductions", "fold", "cse", "dce"]
-    own = ["sum_columns", "hold_cotangents", "add_rows_in_place", "cut_long_products"]
+    own = ["sum_columns", "split_reductions", "hold_cotangents", "add_rows_in_place", "cut_long_products"]
     own += ["part_vector_products", "part_turned_products"]
-    on_cpu = [*common[:6], *own, *common[6:], "part_joined_sums", "part_lookups", "part_single_rows"]
+    on_cpu = [*common[:5], *own, *common[6:], "part_joined_sums", "part_lookups", "part_single_rows"]
     on_cpu.append("part_batched_rows")
     last = ["part_joint_barriers", "share_draws", "update_in_place", "give_scratch"]
     assert names == {

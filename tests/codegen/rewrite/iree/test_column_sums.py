@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from netc.codegen.rewrite.iree.column_sums import ROWS, sum_columns
-from netc.codegen.rewrite.lower import passes
+from netc.codegen.rewrite.lower import lower, passes
+from netc.codegen.rewrite.reductions import COLUMNS_FROM, STAGES
 from netc.codegen.verify import verify
 from netc.netspec.types import TensorType
 from tests.codegen.witness import by_evaluator, module_of
@@ -43,6 +44,12 @@ def test_the_form_and_its_numbers(made, sums, barriers):
     rng = np.random.default_rng(0)
     args = [rng.integers(-8, 8, p.shape).astype(float) for p in made.function("f").params]  # exact in any order
     np.testing.assert_array_equal(by_evaluator(made, args)[0], by_evaluator(after, args)[0])
+
+
+def test_the_longest_sums_are_in_that_form_too():
+    lowered = lower(summed(COLUMNS_FROM // STAGES * STAGES + STAGES, "two"), "cpu").function("f")
+    kinds = [op.kind for op in lowered.ops if op.kind != "constant"]
+    assert kinds == ["mul", "barrier", "reshape", "reduce_sum", "reduce_sum"]
 
 
 def test_it_is_for_cpu_alone():
