@@ -16,7 +16,7 @@ from netc.netspec.errors import UserError
 from netc.netspec.spec import NetSpec
 from netc.programs import ProgramRequest, quiet, request_program, tuned_choices, within_budget
 from netc.runtime.cache.store import Cache
-from netc.runtime.files import copy_whole
+from netc.runtime.files import copy_whole, made_for
 from netc.runtime.manifest import manifest_of, write_manifest
 from netc.runtime.prepare import Prepared, emit_text, prepare, said_batch
 from netc.runtime.session import NO_TRAINING, Session
@@ -156,7 +156,6 @@ def save_artefact(made: Prepared, path: Path) -> Path:
         )
     if path.is_dir():
         raise UserError(f"`out` wants a file, got the folder {path}; name a .vmfb file in it")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    copy_whole(artefact, path)
+    copy_whole(artefact, made_for(path))
     write_manifest(path.with_name(path.name + ".json"), made.program, made.sha256, made.target.word, made.choices, path)
     return path

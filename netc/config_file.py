@@ -5,7 +5,6 @@ A key is a word of `netc.train`, as a flag of `netc train` without its hyphens; 
 
 from __future__ import annotations
 
-import difflib
 import re
 import tomllib
 from collections.abc import Collection, Iterable, Mapping
@@ -16,6 +15,7 @@ from typing import Any, get_type_hints
 from netc.netspec.augment import Augment
 from netc.netspec.errors import UserError
 from netc.netspec.feeding import Feeding
+from netc.netspec.nearest import did_you_mean
 from netc.netspec.preprocess import Preprocess
 from netc.netspec.recipe import TrainConfig
 from netc.netspec.recipe_words import option_pairs, recipe_rows
@@ -78,8 +78,7 @@ def recipe_names() -> list[str]:
 def recipe_text(name: str) -> str:
     """The file of a recipe that netc ships; raises UserError with the nearest names."""
     if name not in (known := recipe_names()):
-        near = difflib.get_close_matches(name.lower(), known, 2, 0.5)
-        hint = f"did you mean {' or '.join(near)}?" if near else "`netc recipes ls` lists them"
+        hint = did_you_mean(name, known, "`netc recipes ls` lists them")
         raise UserError(f"`recipe` wants one of {', '.join(known)}, got {name!r}; {hint}")
     return (FOLDER / f"{name}.toml").read_text(encoding="utf-8")
 

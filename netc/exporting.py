@@ -10,6 +10,7 @@ from netc.netspec.errors import UserError
 from netc.runtime.backends.protocol import Array
 from netc.runtime.data.batches import Normalise
 from netc.runtime.evaluate import classes_of, columns_of
+from netc.runtime.files import made_for
 from netc.runtime.run.checkpoint import Checkpoint
 from netc.runtime.run.config import RunConfig, checkpoint_of, normalise_of
 from netc.runtime.weights.chosen import chosen_weights, weights_word
@@ -70,7 +71,7 @@ def weights_writer(source: Source, path: Path, names: str | None = None) -> Writ
     tensors = named_tensors(net, source.tensors, naming, steps if isinstance(steps, int) else 0)
 
     def write() -> Exported:
-        write_tensors(path, tensors, source.metadata)
+        write_tensors(made_for(path), tensors, source.metadata)
         remark = f"; {naming.remark}" if naming.remark else ""
         return Exported(path, f"{len(tensors):,} tensors by names of {naming.project}{remark}")
 
@@ -89,7 +90,7 @@ def onnx_writer(source: Source, path: Path, batch: int) -> Write:
     content = model_of(function, {n: source.tensors[n] for n in function.names[:-1]}, source.metadata)
 
     def write() -> Exported:
-        write_model(path, content)
+        write_model(made_for(path), content)
         return Exported(path, f"ONNX, opset {OPSET}, from {function.names[-1]} {given.type} to logits")
 
     return write
@@ -109,7 +110,7 @@ def vmfb_writer(source: Source, path: Path, batch: int, target: str) -> Write:
     function = frozen.module.function(NAME)
 
     def write() -> Exported:
-        frozen.save(path)
+        frozen.save(made_for(path))
         return Exported(path, f"{NAME} for {target}, from {function.names[0]} {function.params[0].type} to logits")
 
     return write
@@ -131,8 +132,6 @@ def _file(given: Path | str, word: str, digest: str) -> Path:
         raise UserError(f"`{word}` wants a file, got the folder {path}; name a {ending} file in it")
     if path.suffix != ending:
         raise UserError(f"`{word}` wants a name that ends in {ending}, got {path}; other programs rely on the ending")
-    if not path.parent.is_dir():
-        raise UserError(f"`{word}` wants a file in an existing folder, got {path}; make {path.parent} first")
     if path.exists() and not _is_of(path, digest):
         raise UserError(
             f"`{word}` wants a new file, or one that holds the same net and may be replaced, got {path}; name another"

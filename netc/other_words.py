@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection
+
+from netc.netspec.nearest import near
 
 OTHERS = {
     "learning_rate": "lr",
@@ -31,4 +32,4 @@ def nearest(name: str, known: Collection[str]) -> tuple[str, ...]:
     """The words, at most three, of which one may have been meant; what others call a word is that word alone."""
     if (word := OTHERS.get(name)) in known:
         return (str(word),)
-    return tuple(difflib.get_close_matches(name, known, 3, 0.5))
+    return near(name, known)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from netc.netspec import toml
 from netc.netspec.errors import UserError
+from netc.netspec.nearest import did_you_mean
 from netc.netspec.spec import NetSpec
 from netc.netspec.zoo import ZOO
 from netc.netspec.zoo.sizes import chosen, sized
@@ -46,9 +46,7 @@ def find(name: str, sizes: Mapping[str, int | None] = NO_SIZES) -> NetSpec:
     if read := reader_of(name):
         refuse_sizes(stated, name)
         return read(name)
-    near = [known for known in ZOO if name.lower() in known][:4] if len(name) > 1 else []
-    near = near or difflib.get_close_matches(name, ZOO, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(near)}?" if near else "see `netc ls`"
+    hint = did_you_mean(name, ZOO, "see `netc ls`")
     raise UserError(f"NET wants a name that `netc ls` shows, a .toml or a .lean file, got {name!r}; {hint}")
 
 

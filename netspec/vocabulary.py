@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, Field, field, fields
 from typing import Any, Generic, TypeVar
 
 from netc.netspec.errors import UserError
+from netc.netspec.nearest import fold, near
 from netc.netspec.plugins import load_installed
 
 Row = TypeVar("Row")
@@ -71,7 +71,7 @@ class Vocabulary(Mapping[str, Row], Generic[Row]):
 
     def add(self, word: str, row: Row, *aliases: str) -> Row:
         """Add a row and return it; raises UserError if the vocabulary has the word, or an alias, already."""
-        names = {_folded(name): name for name in (word, *aliases)}
+        names = {fold(name): name for name in (word, *aliases)}
         for folded, name in names.items():
             if folded in self._words:
                 raise UserError(f"{self.what} {name!r} exists already; choose another word")
@@ -83,13 +83,13 @@ class Vocabulary(Mapping[str, Row], Generic[Row]):
 
     def hint(self, word: str, *names: str) -> None:
         """Let the message about these names, which mean nearly the same and are no aliases, propose the word."""
-        self._meant |= {_folded(name): word for name in names}
+        self._meant |= {fold(name): word for name in names}
 
     def word(self, given: object) -> str | None:
         """The word that was meant, if it is one, an alias, or a word spelled otherwise; of installed plugins, too."""
         if not isinstance(given, str):
             return None
-        folded = _folded(given)
+        folded = fold(given)
         if folded not in self._words:
             load_installed()
         return self._words.get(folded)
@@ -117,14 +117,9 @@ class Vocabulary(Mapping[str, Row], Generic[Row]):
         """The words, at most three, of which one may have been meant."""
         if not isinstance(given, str):
             return ()
-        if (meant := self._meant.get(_folded(given))) is not None:
+        if (meant := self._meant.get(fold(given))) is not None:
             return (meant,)
-        found = difflib.get_close_matches(_folded(given), self._words, n=3, cutoff=0.6)
-        return tuple(dict.fromkeys(self._words[name] for name in found))
-
-
-def _folded(word: str) -> str:
-    return word.replace("-", "").replace("_", "").replace(" ", "").lower()
+        return tuple(dict.fromkeys(self._words[name] for name in near(given, self._words)))
 
 
 def _shown(given: object) -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from functools import partial
 
 from netc.netspec.errors import UserError
+from netc.netspec.nearest import did_you_mean
 from netc.proofs_oracle.check_layer import run_case
 from netc.proofs_oracle.check_loss import run_loss_case
 from netc.proofs_oracle.check_optimizer import run_optimizer_case
@@ -55,8 +55,7 @@ def select(pattern: str | None = None) -> list[GradCheck]:
         return every
     chosen = [e for e in every if _matches(e, pattern)]
     if not chosen:
-        near = get_close_matches(pattern, dict.fromkeys(e.kind for e in every), n=3, cutoff=0.5)
-        hint = f"did you mean {' or '.join(near)}?" if near else "without PATTERN, all are checked and listed"
+        hint = did_you_mean(pattern, (e.kind for e in every), "without PATTERN, all are checked and listed")
         raise UserError(f"PATTERN wants part of a kind or case, got {pattern!r}; {hint}")
     return chosen
 

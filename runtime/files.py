@@ -8,7 +8,7 @@ from pathlib import Path
 
 from netc.traces.files import opened, read_regular, sync, whole
 
-__all__ = ["copy_whole", "file_name", "opened", "read_regular", "sha256_of", "sync", "whole", "write_whole"]
+__all__ = ["copy_whole", "file_name", "made_for", "opened", "read_regular", "sha256_of", "sync", "whole", "write_whole"]
 
 
 def sha256_of(path: Path) -> str:
@@ -29,6 +29,12 @@ def file_name(name: str) -> str:
     text = "".join(c if c.isprintable() and not c.isspace() and c not in '/\\:*?"<>|' else "_" for c in name)
     text = "_" + text[1:] if text[:1] in ("", ".", "-") else text
     return text.encode()[:LONGEST_NAME].decode(errors="ignore")
+
+
+def made_for(path: Path) -> Path:
+    """The path of a file to write, whose folder is made where it is not there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
 
 
 def write_whole(path: Path, content: str) -> None:

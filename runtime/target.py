@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from netc.codegen.rewrite.form_tables import ProfileName
 from netc.netspec.errors import UserError
+from netc.netspec.nearest import near
 from netc.runtime.cpu_levels import ARCHITECTURES
 
 Engine = Literal["iree", "xla", "reference", "c", "none"]
@@ -140,7 +140,7 @@ def parse_target(word: str) -> Target:
     row = TARGETS.get(kind)
     if row is None:
         forms = ", ".join(r.form for r in TARGETS.values())
-        meant = OTHERS.get(kind.lower()) or next(iter(difflib.get_close_matches(kind.lower(), TARGETS, 1)), "")
+        meant = OTHERS.get(kind.lower()) or next(iter(near(kind, TARGETS)), "")
         hint = f"did you mean {TARGETS[meant].form}? " if meant else ""
         raise UserError(f"`target` wants one of {forms}, got {word!r}; {hint}`netc doctor` shows which can run here")
     if (row.argument is None and ":" in word) or (row.argument and not row.argument.fullmatch(argument)):

@@ -113,7 +113,7 @@ def test_a_long_vocabulary_is_not_listed():
     words: Vocabulary[int] = Vocabulary("word", "a word")
     for n in range(100):
         words.add(f"word{n}x", n)
-    assert words.problem("word7") == "word wants a word, got 'word7'; did you mean word7x or word97x or word87x?"
+    assert words.problem("word7") == "word wants a word, got 'word7'; did you mean word7x or word70x or word71x?"
 
 
 def test_recipes_of_words():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from math import ceil
 
@@ -11,6 +10,7 @@ from netc.codegen.blas.table import OPTIONS, Letters, Routine, Sizes
 from netc.codegen.builder import Builder
 from netc.codegen.ir import Function, Module
 from netc.netspec.errors import UserError
+from netc.netspec.nearest import did_you_mean
 from netc.netspec.types import DType
 
 DTYPES: Mapping[str, DType] = {"s": "f32", "d": "f64"}
@@ -39,8 +39,7 @@ def find_routine(word: str, dtype: DType | None = None) -> tuple[Routine, DType]
             f"`routine` wants float32 or float64 numbers, got {word}: the IR has no complex numbers; pass the parts of "
             "a complex tensor as separate tensors"
         )
-    near = difflib.get_close_matches(name, ROUTINES, 2)
-    hint = f"did you mean {' or '.join(near)}?" if near else "`netc blas ls` lists them"
+    hint = did_you_mean(name, ROUTINES, "`netc blas ls` lists them")
     raise UserError(f"`routine` wants a routine of BLAS, got {word[:40]!r}; {hint}")
 
 

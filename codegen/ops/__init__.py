@@ -1,6 +1,5 @@
 """The op table: one row for each operation, grouped in files by what the operations do."""
 
-from difflib import get_close_matches
 from functools import lru_cache
 
 from netc.codegen.ir import Attrs, IrError
@@ -18,6 +17,7 @@ from netc.codegen.ops import (
     window,
 )
 from netc.codegen.ops.table import OpDef
+from netc.netspec.nearest import near
 from netc.netspec.types import TensorType
 
 OPS: dict[str, OpDef] = {
@@ -38,8 +38,7 @@ def infer(kind: str, operands: tuple[TensorType, ...], attrs: Attrs) -> tuple[Te
     Kept, because nets repeat their blocks, and because the verifier asks again what the builder has asked.
     """
     if kind not in OPS:
-        near = get_close_matches(kind, OPS, n=3) or sorted(OPS)
-        raise IrError(f"is no operation of the table; there are {', '.join(near)}")
+        raise IrError(f"is no operation of the table; there are {', '.join(near(kind, OPS) or sorted(OPS))}")
     row, named = OPS[kind], dict(attrs)
     first = row.rule(*operands, **named)
     return (first, *row.multi.further(*operands, **named)) if row.multi else (first,)

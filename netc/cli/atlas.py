@@ -9,7 +9,8 @@ import click
 
 from netc.cli.console import say
 from netc.cli.lean_config import config_option
-from netc.cli.options import OUT_FILE, complete_net, net_options
+from netc.cli.options import complete_net, net_options
+from netc.cli.out_path import OUT_FILE
 from netc.cli.program import program_request
 from netc.cli.recipe_options import recipe_options
 from netc.cli.sections import Sectioned

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from netc.cli.console import say, write
-from netc.cli.options import OUT_FILE, json_option, print_json
+from netc.cli.options import json_option, print_json
+from netc.cli.out_path import OUT_FILE
 from netc.codegen.blas.table import OPTIONS
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def emit(routine: str, dtype: DType | None, vjp: bool, target: str | None, out: 
     from netc.codegen.blas.program import blas_module, find_routine
     from netc.codegen.rewrite.lower import lower
     from netc.codegen.text import text_of
-    from netc.runtime.files import write_whole
+    from netc.runtime.files import made_for, write_whole
 
     row, kind = find_routine(routine, dtype)
     where = _target(target, kind)
@@ -100,7 +101,7 @@ def emit(routine: str, dtype: DType | None, vjp: bool, target: str | None, out: 
     if out is None:
         write(text)
         return
-    write_whole(out, text)
+    write_whole(made_for(out), text)
     say(f"{out}  {row.name} in {text.count(chr(10)):,} lines")
 
 

@@ -15,7 +15,8 @@ import click
 
 from netc.cli.console import say, terminal
 from netc.cli.lean_config import config_option
-from netc.cli.options import OUT_FILE, complete_net, json_option, net_options, print_json
+from netc.cli.options import complete_net, json_option, net_options, print_json
+from netc.cli.out_path import OUT_FILE
 from netc.cli.program import program_request
 from netc.cli.recipe_options import recipe_options, replicas_option
 from netc.cli.sections import Sectioned
@@ -106,9 +107,9 @@ def certify(
             say(f"2^{found.failure:.0f} is too high a chance of error: trying again with {count} primes", err=True)
             found = judged(count)
     if out is not None:
-        from netc.runtime.files import write_whole
+        from netc.runtime.files import made_for, write_whole
 
-        write_whole(out, json.dumps(found.to_json(), indent=1, allow_nan=False) + "\n")
+        write_whole(made_for(out), json.dumps(found.to_json(), indent=1, allow_nan=False) + "\n")
     if as_json:
         print_json(found.to_json())
     else:

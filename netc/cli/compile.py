@@ -11,6 +11,7 @@ import click
 from netc.cli.console import say
 from netc.cli.lean_config import config_option
 from netc.cli.options import BATCH, complete_net, net_options, tuned_choices, tuned_line, tuned_option, warn
+from netc.cli.out_path import OUT_FILE
 from netc.cli.program import built_program, sampler_option
 from netc.cli.recipe_options import memory_budget_option, recipe_options, steps_per_call_option
 from netc.cli.sections import Sectioned
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Also compile it kernel by kernel: print the time by phase and by layer.",
 )
-@click.option("-o", "-F", "--out", type=click.Path(path_type=Path), required=True, help="Output .vmfb file.")
+@click.option("-o", "-F", "--out", type=OUT_FILE, required=True, help="Output .vmfb file.")
 def compile_(
     net: str,
     target: str,
@@ -64,8 +65,6 @@ def compile_(
         raise UserError(
             f"--target wants cpu, cuda:.., rocm:.. or vulkan here, got {target!r}; {target} compiles when it loads"
         )
-    if out.is_dir():
-        raise UserError(f"-o wants a file, got the folder {out}; name a .vmfb file in it")
     choices = tuned_choices(target, tuned=tuned)
     fit = partial(within_budget, target=target, forms=choices, note=warn)
     program = built_program(net, sampler=sampler, target=where, ranges=True, fit=fit)

@@ -10,6 +10,7 @@ import click
 
 from netc.cli.console import say, terminal
 from netc.cli.options import json_option, print_json
+from netc.cli.out_path import OUT_FOLDER
 from netc.cli.spelling import spelled_here
 from netc.netspec.counting import counted
 
@@ -125,7 +126,7 @@ def get(name: str) -> None:
 
 @data.command("tokenize")
 @click.argument("texts", metavar="IN..", nargs=-1, required=True)
-@click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="Folder for the files.")
+@click.option("-o", "--out", type=OUT_FOLDER, required=True, help="Folder for the files.")
 @click.option("--tokenizer", default="char", show_default=True, help="char, byte, bpe:SIZE or a path.")
 @click.option("--shard", type=click.IntRange(1024), default=100_000_000, show_default=True, help="Tokens in a file.")
 @click.option("--header", is_flag=True, help="Begin each file as modded-nanoGPT does.")

@@ -10,12 +10,16 @@ import click
 from netc.cli.console import say
 from netc.cli.lean_config import config_option
 from netc.cli.options import BATCH, complete_net, net_options
+from netc.cli.out_path import OutPath
 from netc.cli.program import built_program
 from netc.cli.recipe_options import recipe_options, steps_per_call_option
 from netc.cli.sections import Sectioned
 
 if TYPE_CHECKING:
     from netc.netspec.batch import Batch
+
+
+PLACE = OutPath(folder=lambda words: not words["web"])
 
 
 @click.command("emit-c", cls=Sectioned)
@@ -28,8 +32,8 @@ if TYPE_CHECKING:
 @click.option("--static", is_flag=True, help="Write net_static.c too: the state and the arena in static storage.")
 @click.option("--no-stdio", is_flag=True, help="Leave out main.c, which reads files and allocates.")
 @click.option("--ram", metavar="SIZE", help="RAM of the device, such as 256kB or 4MB; refuse what does not fit.")
-@click.option("--web", is_flag=True, help="Write one HTML page that trains in a browser, -o FILE.html.")
-@click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="Folder for the C files.")
+@click.option("--web", is_flag=True, is_eager=True, help="Write one HTML page that trains in a browser, -o FILE.html.")
+@click.option("-o", "--out", type=PLACE, required=True, help="Folder for the C files.")
 def emit_c(
     net: str, batch: Batch, static: bool, no_stdio: bool, ram: str | None, web: bool, out: Path, **words: Any
 ) -> None:
@@ -66,8 +70,6 @@ def emit_c(
     if web:
         _write_page(net, out, other=static or no_stdio or ram is not None)
         return
-    if out.exists() and not out.is_dir():
-        raise UserError(f"-o wants a folder, got the file {out}; name another one")
     if static and not no_stdio:
         raise UserError("--static is for a program without main.c, which allocates its own memory; add --no-stdio")
     size = None if ram is None else bytes_of(ram, "--ram")

@@ -10,6 +10,7 @@ import click
 
 from netc.cli.console import say, write
 from netc.cli.options import complete_net
+from netc.cli.out_path import OUT_FILE
 from netc.cli.sections import Sectioned
 from netc.cli.training import training_of, training_options
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 @training_options
 @click.command("emit-jax", cls=Sectioned)
 @click.argument("net", metavar="NET|RUN", shell_complete=complete_net)
-@click.option("-o", "--out", type=click.Path(path_type=Path), help="Output FILE.py; its examples go to FILE.npz.")
+@click.option("-o", "--out", type=OUT_FILE, help="Output FILE.py; its examples go to FILE.npz.")
 def emit_jax(net: str, out: Path | None, **options: Any) -> None:
     """Write NET's training as plain JAX: the same net, initial state, batches and recipe, with JAX's own gradients.
 
@@ -45,10 +46,9 @@ def emit_jax(net: str, out: Path | None, **options: Any) -> None:
         write(text)
         return
     from netc.runtime.compare.replay import write_examples, write_start
-    from netc.runtime.files import write_whole
+    from netc.runtime.files import made_for, write_whole
 
-    out.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(out, text)
+    write_whole(made_for(out), text)
     data = replay.data
     write_examples(out.with_suffix(".npz"), data)
     say(f"{out}  {len(text):,} bytes; run it with: python {out}")

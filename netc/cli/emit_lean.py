@@ -9,6 +9,7 @@ import click
 
 from netc.cli.console import say, write
 from netc.cli.options import net_argument, net_options, resolve_net
+from netc.cli.out_path import OUT_FILE
 
 if TYPE_CHECKING:
     from netc.proofs.lean import Checked
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 @click.command("emit-lean")
 @net_argument
 @net_options
-@click.option("-o", "--out", type=click.Path(path_type=Path), help="Output file, which must not exist.")
+@click.option("-o", "--out", type=OUT_FILE, help="Output file, which must not exist.")
 @click.option("--check", is_flag=True, help="Let Lean check the text against netc's constructors and options.")
 def emit_lean(
     net: str, classes: int | None, input_: str | None, out: Path | None, check: bool, **sizes: int | None
@@ -29,7 +30,7 @@ def emit_lean(
     """
     from netc.netspec.errors import UserError
     from netc.netspec.lean.write import to_lean
-    from netc.runtime.files import write_whole
+    from netc.runtime.files import made_for, write_whole
 
     if out is not None and out.exists():
         raise UserError(f"-o wants a new file, got {out}, which exists; give another name, or remove it first")
@@ -41,7 +42,7 @@ def emit_lean(
     if out is None:
         write(text)
     else:
-        write_whole(out, text)
+        write_whole(made_for(out), text)
         say(f"{out}  {len(text.encode()):,} bytes; view it with: netc show {out}")
     if check:
         _check(text)

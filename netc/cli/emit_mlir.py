@@ -11,7 +11,6 @@ from netc.cli.console import say, write
 from netc.cli.lean_config import config_option
 from netc.cli.options import (
     BATCH,
-    OUT_FOLDER,
     complete_net,
     given,
     net_options,
@@ -19,6 +18,7 @@ from netc.cli.options import (
     tuned_line,
     tuned_option,
 )
+from netc.cli.out_path import OUT_FOLDER
 from netc.cli.program import built_program, sampler_option
 from netc.cli.recipe_options import (
     mesh_option,

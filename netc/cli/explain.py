@@ -8,13 +8,14 @@ import click
 
 from netc.cli.console import say
 from netc.cli.options import checkpoint_option, run_target_option, weights_option
+from netc.cli.out_path import OUT_FOLDER
 from netc.cli.predict import image_files
 
 
 @click.command("explain")
 @click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
 @click.argument("images", metavar="IMAGE...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("-o", "--out", type=click.Path(path_type=Path), help="Folder for the pictures.  [default: RUN/explained]")
+@click.option("-o", "--out", type=OUT_FOLDER, help="Folder for the pictures.  [default: RUN/explained]")
 @click.option("--class", "of", metavar="NAME", help="Class to explain, by name or number.  [default: the likeliest]")
 @click.option(
     "--method", type=click.Choice(["grad-cam", "gradient"]), default="grad-cam", show_default=True,

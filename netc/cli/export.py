@@ -9,19 +9,19 @@ import click
 
 from netc.cli.console import say
 from netc.cli.options import weights_option
+from netc.cli.out_path import OUT_FILE
 
 PROJECTS = ("torchvision", "timm", "hf", "netc")
-FILE = click.Path(path_type=Path)
 
 
 @click.command("export")
-@click.argument("run", metavar="RUN", type=FILE)
-@click.option("--safetensors", type=FILE, metavar="FILE", help="Write the weights alone.")
+@click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
+@click.option("--safetensors", type=OUT_FILE, metavar="FILE", help="Write the weights alone.")
 @click.option(
     "--names", type=click.Choice(PROJECTS), help="Naming scheme of the tensors.  [default: the first known for the net]"
 )
-@click.option("--onnx", type=FILE, metavar="FILE", help="Write the net with its weights as an ONNX model.")
-@click.option("--vmfb", type=FILE, metavar="FILE", help="Compile the net with its weights inside, with IREE.")
+@click.option("--onnx", type=OUT_FILE, metavar="FILE", help="Write the net with its weights as an ONNX model.")
+@click.option("--vmfb", type=OUT_FILE, metavar="FILE", help="Compile the net with its weights inside, with IREE.")
 @click.option("--batch", type=click.IntRange(1), default=1, show_default=True, help="Batch size of --onnx and --vmfb.")
 @click.option("--target", help="Target of --vmfb.  [default: the run's own]")
 @click.option(

@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 
 from netc.cli.console import say
-from netc.cli.options import OUT_FOLDER, complete_net, net_options, resolve_net
+from netc.cli.options import complete_net, net_options, resolve_net
+from netc.cli.out_path import OUT_FOLDER
 
 LARGEST_NAMES = 1 << 24  # bytes
 

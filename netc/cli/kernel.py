@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from netc.cli.console import say, write
-from netc.cli.options import OUT_FILE, json_option, print_json
+from netc.cli.options import json_option, print_json
+from netc.cli.out_path import OUT_FILE, OUT_FOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -108,7 +109,7 @@ def _pairs(words: tuple[str, ...], flag: str) -> dict[str, str]:
     "--shared", "shared", multiple=True, metavar="NAME=N", help="Elements of a shared array.  [default: one per thread]"
 )
 @click.option("--target", default="simulate", show_default=True, help="Where to run: simulate, c or opencl.")
-@click.option("-o", "--out", type=click.Path(path_type=Path), help="Folder for the arrays that it writes, as .npy.")
+@click.option("-o", "--out", type=OUT_FOLDER, help="Folder for the arrays that it writes, as .npy.")
 @json_option
 def run(
     kernel_: str,
@@ -172,7 +173,7 @@ def emit(kernel_: str, language: str, block: str, shared: tuple[str, ...], ask: 
     from netc.kernels.nvcc import checked_by_nvcc
     from netc.kernels.run import LANGUAGES
     from netc.netspec.errors import UserError
-    from netc.runtime.files import write_whole
+    from netc.runtime.files import made_for, write_whole
 
     if ask and language != "cuda":
         raise UserError(f"--check wants --cuda, which nvcc reads, got --{language}; leave one out")
@@ -182,7 +183,7 @@ def emit(kernel_: str, language: str, block: str, shared: tuple[str, ...], ask: 
     if out is None:
         write(text)
     else:
-        write_whole(out, text)
+        write_whole(made_for(out), text)
         say(f"{out}  {found.name} in {text.count(chr(10))} lines")
     if ask:
         said = checked_by_nvcc(text) or "not checked: no nvcc is on PATH; install NVIDIA's CUDA toolkit"

@@ -10,6 +10,7 @@ import click
 
 from netc.cli.console import say
 from netc.cli.options import complete_net, json_option, print_json
+from netc.cli.out_path import OUT_FILE
 from netc.cli.sections import Sectioned
 from netc.cli.training import range_options, training_of
 
@@ -30,7 +31,7 @@ ROWS, BAR = 20, 40
     "--to", "high", type=click.FloatRange(min=0, min_open=True), default=10.0, show_default=True, help="Last rate."
 )
 @click.option("--steps", type=click.IntRange(min=20), default=150, show_default=True, help="Steps of the test.")
-@click.option("--plot", "plot_file", metavar="F.svg", type=click.Path(path_type=Path), help="Draw the curve.")
+@click.option("--plot", "plot_file", metavar="F.svg", type=OUT_FILE, help="Draw the curve.")
 @json_option
 def lr_find(
     net: str, target: str, low: float, high: float, steps: int, plot_file: Path | None, as_json: bool, **options: Any
@@ -86,6 +87,7 @@ def _print_curve(found: Range) -> None:
 
 def _draw(found: Range, path: Path) -> None:
     from netc.cli.views.sweep import figure_of
+    from netc.runtime.files import made_for
 
     figure, axis = figure_of(6.0, 3.6)
     axis.plot(found.rates, found.losses, linewidth=0.6, alpha=0.5, label="loss")
@@ -96,5 +98,4 @@ def _draw(found: Range, path: Path) -> None:
     axis.set_xscale("log")
     axis.set_xlabel("learning rate")
     axis.legend(fontsize="small")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path)
+    figure.savefig(made_for(path))

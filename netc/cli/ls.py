@@ -38,10 +38,10 @@ def ls(pattern: str | None, as_json: bool) -> None:
 
 def matching(pattern: str | None) -> list[str]:
     """The zoo's names that match; raises UserError with the nearest names if none does."""
-    import difflib
     from fnmatch import fnmatchcase
 
     from netc.netspec.errors import UserError
+    from netc.netspec.nearest import did_you_mean
     from netc.netspec.zoo import ZOO
 
     if pattern is None:
@@ -50,8 +50,7 @@ def matching(pattern: str | None) -> list[str]:
     glob = any(c in wanted for c in "*?[")
     names = [n for n in ZOO if (fnmatchcase(n, wanted) if glob else wanted in n)]
     if not names:
-        near = difflib.get_close_matches(wanted.strip("*?"), ZOO, n=3, cutoff=0.4)
-        hint = f"did you mean {' or '.join(near)}?" if near else "`netc ls` shows all of them"
+        hint = did_you_mean(wanted.strip("*?"), ZOO, "`netc ls` shows all of them")
         raise UserError(f"PATTERN wants part of a net's name or a glob, got {pattern!r}, which matches none; {hint}")
     return names
 

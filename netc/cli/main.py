@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import errno
 import gc
 import importlib
 import io
+import itertools
 import os
 import resource
 import signal
@@ -20,6 +20,7 @@ from netc import __version__
 from netc.cli.console import say
 from netc.cli.signals import Stopped, end_at_once, end_children, end_tidily
 from netc.cli.spelling import parameters_of, spelled
+from netc.netspec.nearest import did_you_mean
 from netc.other_words import nearest
 
 # name -> module, attribute, one line of help
@@ -78,6 +79,8 @@ MEANT = {
     "generate": "sample", "benchmark": "bench", "resume": "train --resume RUN",
 }  # fmt: skip
 """What is no command, and the one that does it."""
+EXTRA = "Got unexpected extra argument"
+LISTED = "`netc --help` lists them"
 COLUMN = "--data csv:FILE,label=NAME"
 
 
@@ -108,8 +111,7 @@ class LazyGroup(click.Group):
         """The command that was named; raises UsageError with the nearest names for one that is none."""
         name = args[0]
         if name not in COMMANDS and not name.startswith("-"):
-            near = [MEANT[name]] if name in MEANT else difflib.get_close_matches(name, COMMANDS, n=2)
-            hint = f"did you mean {' or '.join(near)}?" if near else "`netc --help` lists them"
+            hint = f"did you mean {MEANT[name]}?" if name in MEANT else did_you_mean(name, COMMANDS, LISTED)
             raise click.UsageError(f"netc wants a command, got {name!r}; {hint}", ctx)
         return super().resolve_command(ctx, args)
 
@@ -196,7 +198,7 @@ def _run(arguments: list[str]) -> int:
     except click.exceptions.Exit as leaving:
         return leaving.exit_code
     except click.ClickException as error:
-        return _refused(error)
+        return _refused(error, arguments)
     except (click.Abort, KeyboardInterrupt):
         _say("stopped")
         return 128 + signal.SIGINT
@@ -227,7 +229,7 @@ def _run(arguments: list[str]) -> int:
     return code if isinstance(code, int) else 0  # what ctx.exit(..) was given
 
 
-def _refused(error: click.ClickException) -> int:
+def _refused(error: click.ClickException, arguments: list[str]) -> int:
     if isinstance(error, click.NoSuchOption) and error.ctx:
         near = " or ".join(_near(error.option_name, error.ctx.command))
         if error.option_name in ("--label", "--labels") and "data" in {p.name for p in error.ctx.command.params}:
@@ -236,6 +238,11 @@ def _refused(error: click.ClickException) -> int:
             near = "netc sample RUN --guidance"
         hint = f"; did you mean {near}?" if near else ""
         error = click.UsageError(f"No such option {error.option_name}{hint}", error.ctx)
+    if error.message.startswith(EXTRA) and isinstance(error, click.UsageError) and error.ctx:
+        flags = {flag for o in error.ctx.command.params if getattr(o, "is_flag", False) for flag in o.opts}
+        given = [pair for pair in itertools.pairwise(arguments) if pair[0] in flags and f"({pair[1]}" in error.message]
+        if given:
+            error = click.UsageError(f"{given[0][0]} takes no value, got {given[0][1]!r}; leave it out", error.ctx)
     text = error.format_message()
     text = (text if text[:2].isupper() else text[:1].lower() + text[1:]).rstrip(".")
     if isinstance(error, click.UsageError) and error.ctx and "; " not in text:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -13,7 +11,6 @@ from click.core import ParameterSource
 
 from netc.cli.console import say, write
 from netc.cli.sections import SIZE, under
-from netc.netspec.errors import UserError
 from netc.netspec.vocabulary import options_of
 from netc.netspec.zoo.sizes import Sizes
 
@@ -39,28 +36,7 @@ class BatchType(click.ParamType):  # type: ignore[type-arg, unused-ignore]  # ge
         return parse_batch(value)
 
 
-class OutPath(click.Path):
-    """A file to write, or a folder to write into. One of the other kind is refused before anything is computed."""
-
-    def __init__(self, *, folder: bool) -> None:
-        super().__init__(path_type=Path)
-        self._folder = folder
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The path."""
-        path = Path(os.fsdecode(super().convert(value, param, ctx)))
-        if param is None or not (path.is_file() if self._folder else path.is_dir()):
-            return path
-        said = (
-            f"wants a folder, got the file {path}; give another name" if self._folder else
-            f"wants a file, got the folder {path}; name a file in it"
-        )  # fmt: skip
-        raise UserError(f"{max(param.opts, key=len)} {said}")
-
-
 BATCH = BatchType()
-OUT_FILE = OutPath(folder=False)
-OUT_FOLDER = OutPath(folder=True)
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 checkpoint_option = click.option(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from netc.cli.console import say, terminal, write
-from netc.cli.options import OUT_FILE
+from netc.cli.out_path import OUT_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @click.option("--spec", metavar="FILE", help="Check the net in FILE.toml, FILE.lean or FILE.lean:NAME.")
 @click.option(
     "--save",
-    type=click.Path(path_type=Path),
+    type=OUT_FILE,
     default=Path("oracle-failure.toml"),
     show_default=True,
     help="Where --random writes the smallest failing net.",
@@ -65,9 +65,9 @@ def oracle(
     passed = all(result.passed for result in results)
     if page_path is not None:
         from netc.proofs_oracle.report import page
-        from netc.runtime.files import write_whole
+        from netc.runtime.files import made_for, write_whole
 
-        write_whole(page_path, page(results, f"netc oracle {target or ''}".strip()))
+        write_whole(made_for(page_path), page(results, f"netc oracle {target or ''}".strip()))
     if as_json:
         text = {"seed": seed, "passed": passed, "results": [result.to_json() for result in results]}
         write(json.dumps(text, indent=2, allow_nan=False) + "\n")
@@ -96,13 +96,13 @@ def _judge(spec: str, seed: int) -> Result:
 def _random(count: int, seed: int, save: Path) -> list[Result]:
     """The results of random nets; after a failure only that of the smallest net, which is written to `save`."""
     from netc.proofs_oracle.random_nets import search
-    from netc.runtime.files import write_whole
+    from netc.runtime.files import made_for, write_whole
 
     results: list[Result] = []
     failure = search(count, seed, seen=results.append)
     if failure is None:
         return results
-    write_whole(save, failure.toml)
+    write_whole(made_for(save), failure.toml)
     say(f"{save} has the smallest net found; netc oracle --spec {save} --seed {seed} checks it again", err=True)
     return [failure.result]
 

@@ -10,6 +10,7 @@ import click
 
 from netc.cli.console import say
 from netc.cli.options import BATCH, checkpoint_option, json_option, run_target_option, weights_option
+from netc.cli.out_path import OUT_FOLDER
 
 if TYPE_CHECKING:
     from netc.netspec.batch import Batch
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     help="Examples of a call; `dynamic` or a range as in 1..64: one program for any number.  [default: the run's own]",
 )  # fmt: skip
 @click.option(
-    "-o", "--out", type=click.Path(path_type=Path),
+    "-o", "--out", type=OUT_FOLDER,
     help="Folder for the masks of a net that classifies pixels.  [default: RUN/predicted]",
 )  # fmt: skip
 @click.option("--top", type=click.IntRange(1), default=3, show_default=True, help="Number of classes to show.")

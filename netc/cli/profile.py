@@ -10,6 +10,7 @@ import click
 from netc.cli.console import say
 from netc.cli.lean_config import config_option
 from netc.cli.options import json_option, net_argument, net_options, tuned_choices, tuned_option
+from netc.cli.out_path import OUT_FILE
 from netc.cli.program import program_request
 from netc.cli.recipe_options import recipe_options
 from netc.cli.sections import Sectioned
@@ -28,7 +29,7 @@ from netc.cli.sections import Sectioned
 @config_option
 @recipe_options
 @tuned_option
-@click.option("-o", "--out", type=click.Path(path_type=Path), help="Write a flame graph by layer to FILE.html.")
+@click.option("-o", "--out", type=OUT_FILE, help="Write a flame graph by layer to FILE.html.")
 @json_option
 def profile(
     *,
@@ -51,7 +52,7 @@ def profile(
     from netc.cli.views import profile as profile_view
     from netc.cli.views.waiting import watched_cache
     from netc.netspec.errors import UserError
-    from netc.runtime.files import write_whole
+    from netc.runtime.files import made_for, write_whole
     from netc.runtime.measure.profile import profile as measure
     from netc.runtime.target import parse_target
 
@@ -65,6 +66,5 @@ def profile(
     else:
         profile_view.show(found, depth, top)
     if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(out, profile_view.page(found, depth, top))
+        write_whole(made_for(out), profile_view.page(found, depth, top))
         say(f"wrote {out}", err=as_json)

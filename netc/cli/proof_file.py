@@ -22,10 +22,10 @@ UNCHECKED = "not checked: these are statements for Mathlib; without --mathlib th
 
 def written(text: str, path: Path | None, check: Callable[[Path], Checked] | None) -> Checked | None:
     """Write the file, or one that goes again where no path is given; Lean's answer to it, if `check` asks."""
-    from netc.runtime.files import write_whole
+    from netc.runtime.files import made_for, write_whole
 
     if path is not None:
-        write_whole(path, text)
+        write_whole(made_for(path), text)
         return check(path) if check else None
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "proof.lean"

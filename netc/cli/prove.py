@@ -10,7 +10,8 @@ import click
 
 from netc.cli.console import say
 from netc.cli.lean_config import config_option
-from netc.cli.options import OUT_FILE, complete_net, given, json_option, net_options, print_json
+from netc.cli.options import complete_net, given, json_option, net_options, print_json
+from netc.cli.out_path import OUT_FILE
 from netc.cli.program import program_request
 from netc.cli.proof_file import file_of, over_mathlib, show_answer, write_library, written
 from netc.cli.prove_update import prove_update

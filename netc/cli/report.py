@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from netc.cli.console import say
-from netc.cli.options import OUT_FILE, checkpoint_option
+from netc.cli.options import checkpoint_option
+from netc.cli.out_path import OUT_FILE
 
 
 @click.command("report")

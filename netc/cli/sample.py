@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from netc.cli.console import printable, say, write
-from netc.cli.options import OUT_FILE, checkpoint_option, json_option, run_target_option, warn, weights_option
+from netc.cli.options import checkpoint_option, json_option, run_target_option, warn, weights_option
+from netc.cli.out_path import OUT_FILE
 
 if TYPE_CHECKING:
     from netc.runs import Run
@@ -158,6 +159,7 @@ def _draw(
     from netc.cli.views.waiting import watched_cache
     from netc.drawing import DrawRequest, draw, grid_sizes
     from netc.netspec.errors import UserError
+    from netc.runtime.files import made_for
     from netc.runtime.pictures import Pictures, format_of
 
     what, other = KINDS[run.config.recipe.generation.process]
@@ -171,9 +173,6 @@ def _draw(
         format_of(file)
     if gif:
         format_of(gif, ("GIF",))
-    for name, path in (("out", file), ("gif", gif)) if images else ():
-        if path and not path.parent.is_dir():
-            raise UserError(f"`{name}` wants a file in a folder that is there, got {path}; make {path.parent} first")
     rows, columns = grid_sizes(grid) if images else (samples, 1)
     if images and rows * columns >= 1 << 16:
         raise UserError(f"`grid` wants fewer than 65,536 images, got {grid}; give a smaller one")
@@ -185,9 +184,9 @@ def _draw(
     if not isinstance(drawn, Pictures):
         _write(drawn, as_json=as_json)
         return
-    drawn.save(file, rows, columns)
+    drawn.save(made_for(file), rows, columns)
     if gif:
-        drawn.save_film(gif, rows, columns)
+        drawn.save_film(made_for(gif), rows, columns)
     files = [str(f) for f in (file, gif) if f]
     if as_json:
         say(json.dumps({"files": files, "labels": list(drawn.labels)}))

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import click
 
 from netc.cli.console import say, write
-from netc.cli.options import OUT_FOLDER, json_option, print_json
+from netc.cli.options import json_option, print_json
+from netc.cli.out_path import OUT_FILE, OUT_FOLDER
 
 if TYPE_CHECKING:
     from netc.sweeps import Result, Sweep
@@ -41,7 +42,7 @@ class _WordsInFile(click.Command):
 @click.argument("file", metavar="FILE.toml", type=click.Path(path_type=Path))
 @click.option("--out", type=OUT_FOLDER, help="Folder of the runs.  [default: runs/sweep-NAME of the file]")
 @click.option("--csv", "as_csv", is_flag=True, help="Print the table as CSV.")
-@click.option("--plot", "plot_file", metavar="F.svg", type=click.Path(path_type=Path), help="Draw the results.")
+@click.option("--plot", "plot_file", metavar="F.svg", type=OUT_FILE, help="Draw the results.")
 @click.option("--quiet", is_flag=True, help="Print only the table.")
 @json_option
 @click.pass_context

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from netc.cli.console import say
-from netc.cli.options import OUT_FILE, complete_net, json_option, print_json
+from netc.cli.options import complete_net, json_option, print_json
+from netc.cli.out_path import OUT_FILE
 from netc.cli.sections import Sectioned
 from netc.cli.training import training_of, training_of_run, training_options
 
@@ -99,6 +100,7 @@ def noise_command(net: str, steps: int, whole: str | None, out: Path | None, as_
     """
     import json
 
+    from netc.runtime.files import made_for
     from netc.traces.floor import FILE, write_floor
 
     replay = training_of(net, options)
@@ -108,7 +110,7 @@ def noise_command(net: str, steps: int, whole: str | None, out: Path | None, as_
         floor = _over_the_whole_run(replay, floor, whole)
     path = out or (folder / FILE if folder else None)
     if path:
-        write_floor(path, floor)
+        write_floor(made_for(path), floor)
     if as_json:
         import tempfile
 
@@ -123,18 +125,19 @@ def noise_command(net: str, steps: int, whole: str | None, out: Path | None, as_
 
 @trace.command("plot")
 @click.argument("runs", type=run_argument, nargs=-1, required=True)
-@click.option("-o", "--out", type=run_argument, required=True, help="FILE.png, FILE.svg or FILE.html.")
+@click.option("-o", "--out", type=OUT_FILE, required=True, help="FILE.png, FILE.svg or FILE.html.")
 def plot_command(runs: tuple[Path, ...], out: Path) -> None:
     """Plot the loss, learning rate and norms of runs, and how far each is from the first."""
     from importlib.util import find_spec
 
     from netc.netspec.errors import UserError
     from netc.netspec.install import install_extra
+    from netc.runtime.files import made_for
     from netc.traces.plot import plot
 
     if find_spec("matplotlib") is None:
         raise UserError(f"plot wants matplotlib, got none; {install_extra('plot')}")
-    plot([(str(path), _read(path)) for path in runs], out)
+    plot([(str(path), _read(path)) for path in runs], made_for(out))
     say(f"{out}  {out.stat().st_size:,} bytes")
 
 

@@ -11,6 +11,7 @@ import click
 from netc.cli.console import say
 from netc.cli.lean_config import config_option, file_options, say_stated
 from netc.cli.options import complete_net, given, net_options, tuned_option
+from netc.cli.out_path import OUT_FOLDER
 from netc.cli.processes import processes_options
 from netc.cli.recipe_options import (
     augment_options,
@@ -65,7 +66,7 @@ HERE = frozenset({"resume", "same_bits", "quiet", "coordinator", "process_id", "
     click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="Random seed."),
     click.option(
         "--out",
-        type=click.Path(path_type=Path),
+        type=OUT_FOLDER,
         help="Run folder.  [default: runs/NET-DATA, or runs/NET-DATA-2 if that is taken]",
     ),
     click.option("--quiet", is_flag=True, help="Print only the result."),

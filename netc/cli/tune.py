@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from netc.cli.console import printable, say, write
-from netc.cli.options import OUT_FILE, complete_net, json_option, net_options, print_json, resolve_net
+from netc.cli.options import complete_net, json_option, net_options, print_json, resolve_net
+from netc.cli.out_path import OUT_FILE
 from netc.netspec.counting import counted
 
 if TYPE_CHECKING:

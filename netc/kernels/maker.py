@@ -5,7 +5,6 @@ The functions raise Wrong, a sentence without a place: the reader of a language 
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Iterable
 from dataclasses import replace
@@ -37,6 +36,7 @@ from netc.kernels.ir import (
     statements,
 )
 from netc.netspec.errors import UserError
+from netc.netspec.nearest import did_you_mean
 
 LIMITS: dict[Type, tuple[int, int]] = {"i32": (-(2**31), 2**31 - 1), "u8": (0, 255)}
 DEEPEST = 150  # expressions in each other
@@ -236,5 +236,4 @@ def refuse_deep(kernel: Kernel) -> Kernel:
 def meant(name: str, known: Iterable[str]) -> str:
     """What to do about a name that there is not."""
     known = tuple(known)
-    near = difflib.get_close_matches(name, known, n=2, cutoff=0.5)
-    return f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(known) or 'none'}"
+    return did_you_mean(name, known, f"there are {', '.join(known) or 'none'}")

@@ -24,7 +24,7 @@ from netc.netspec.recipe import Recipe
 from netc.reports.algebra import statement_at
 from netc.reports.profiles import refuse_other_profile
 from netc.reports.templates import environment
-from netc.runtime.files import write_whole
+from netc.runtime.files import made_for, write_whole
 from netc.runtime.prepare import emit_text, sha256_of_text
 from netc.runtime.target import PLAIN
 
@@ -67,8 +67,7 @@ def atlas(
             net, recipe or Recipe(), batch, depth, profile, evidence
         )),
     )  # fmt: skip
-    out.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(out, page)
+    write_whole(made_for(out), page)
     return out
 
 

@@ -23,7 +23,7 @@ from netc.reports.profiles import refuse_other_profile
 from netc.reports.templates import environment
 from netc.runs import Run
 from netc.runtime.cache.store import Cache
-from netc.runtime.files import write_whole
+from netc.runtime.files import made_for, write_whole
 
 MOST_RUNS = 8  # as many as there are colours
 NUMBERED = 20  # classes of a confusion matrix whose cells have room for their numbers
@@ -107,8 +107,7 @@ def report(
         differing=differing([s.told.recipe | s.told.digests for s in shown]),
         FEWEST=FEWEST, NUMBERED=NUMBERED, DRAWN=DRAWN, MOST_CLASSES=MOST_CLASSES,
     )  # fmt: skip
-    out.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(out, page)
+    write_whole(made_for(out), page)
     return out
 
 

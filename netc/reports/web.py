@@ -20,7 +20,7 @@ from netc.reports.templates import environment
 from netc.runtime.data.batches import statistics
 from netc.runtime.data.digits import read_digits
 from netc.runtime.data.resize import ResizedSplit
-from netc.runtime.files import write_whole
+from netc.runtime.files import made_for, write_whole
 from netc.runtime.wasm_compiler import compile_wasm, declared, imports
 
 SIDE, LEVELS, CLASSES = 8, 16, 10  # of netc's digits
@@ -49,8 +49,7 @@ def web_page(program: Program, out: Path) -> Path:
         train=data["train"], test=len(data["labels"]) - data["train"],
         about=f"A net of {program.net.count:,} parameters; batches of {program.batch}; {optimizer}.",
     )  # fmt: skip
-    out.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(out, page)
+    write_whole(made_for(out), page)
     return out
 
 

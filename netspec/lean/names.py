@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 from netc.netspec.lean.tree import Declared, Definition, Scope
+from netc.netspec.nearest import did_you_mean
 
 # types whose constructors and functions may be written `Type.name`, and after a dot alone
 TYPES = frozenset((
@@ -13,8 +13,8 @@ TYPES = frozenset((
     "Dataset", "DatasetKind", "Optimizer", "OptimizerKind", "Schedule", "LRSchedule", "Loss", "LossKind", "NetSpec",
     "TrainConfig", "DType", "Pooling", "Device", "Backend",
 ))  # fmt: skip
-MOST_HINTS = 20  # messages of one file that say what was meant: comparing names takes long
-MOST_CANDIDATES = 1_000  # names that are compared with one that is not known
+MOST_HINTS = 8  # messages of one file that say what was meant: comparing names takes long
+MOST_CANDIDATES = 500  # names that are compared with one that is not known
 LONGEST_NAME = 60  # characters, of names that are compared
 
 
@@ -99,5 +99,4 @@ class Globals:
         candidates = {".".join(d): None for d in self.definitions} | dict.fromkeys(local)
         candidates |= dict.fromkeys((*(d[-1] for d in self.definitions), *self._library, *self._constructors))
         short = [c for c in candidates if len(c) <= LONGEST_NAME][:MOST_CANDIDATES]
-        near = difflib.get_close_matches(name, short, n=3, cutoff=0.7)
-        return f"did you mean {' or '.join(near)}?" if near else "define it in this file with `def`"
+        return did_you_mean(name, short, "define it in this file with `def`")

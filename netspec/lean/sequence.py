@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -16,6 +15,7 @@ from netc.netspec.lean.kinds import Nested, NestedList, Reading, build, hints_of
 from netc.netspec.lean.rising import name_of, rise, tap, without_skip
 from netc.netspec.lean.source import Built, Misread, Span, Value
 from netc.netspec.lean.stated import Stated
+from netc.netspec.nearest import did_you_mean
 from netc.netspec.types import TensorType, batched
 
 DEEPEST = 32  # levels of nesting in a layer
@@ -337,6 +337,5 @@ def want_known(item: Built) -> None:
     """Raise Misread unless there is a constructor or a kind of that name."""
     if item.head in TABLE or item.head in VOCABULARY:
         return
-    near = difflib.get_close_matches(item.head, [*TABLE, *VOCABULARY], n=3, cutoff=0.5)
-    do = f"did you mean {' or '.join(dict.fromkeys(near))}?" if near else "check its spelling"
+    do = did_you_mean(item.head, [*TABLE, *VOCABULARY], "check its spelling")
     raise Misread(item.at, f"no layer is called {item.head!r}; {do}")

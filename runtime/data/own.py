@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
 
+from netc.netspec.nearest import did_you_mean
 from netc.netspec.vocabulary import Vocabulary
 from netc.runtime.data.array_files import load_arrays
 from netc.runtime.data.corpus import OPTIONS as TEXT_OPTIONS
@@ -197,8 +197,7 @@ def load_own(
         raise DataError(f"{name} wants a {form.what} after the colon, got nothing; give {word}:{form.place}")
     if unknown := sorted(options.keys() - form.options.keys()):
         known = ", ".join(form.options)  # a form without any takes all behind the colon as the place
-        near = get_close_matches(unknown[0], form.options, 1)
-        do = f"did you mean {near[0]}?" if near else "leave it out"
+        do = did_you_mean(unknown[0], form.options, "leave it out")
         raise DataError(f"{name}: {word} wants no options but {known}, got {unknown[0]!r}; {do}")
     return form.load(Asked(name, Path(place).expanduser(), options, whole, floats, skip_damaged, reading))
 

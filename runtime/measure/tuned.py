@@ -25,7 +25,7 @@ from netc.codegen.rewrite.conv_forms import CONV_FORMS
 from netc.codegen.rewrite.form_overrides import NO_OVERRIDES, FormOverrides
 from netc.netspec.errors import UserError, reason
 from netc.runtime.compile import COMPILER, host_cpu, version_of
-from netc.runtime.files import read_regular, write_whole
+from netc.runtime.files import made_for, read_regular, write_whole
 from netc.runtime.target import Target
 
 FORMAT = 1
@@ -114,7 +114,7 @@ def write_table(target: Target, root: Path, path: Path, on_damage: Notice) -> Tu
     held = tuned_for(target, root, on_damage)
     if not held.winners:
         raise UserError(f"a table wants what `netc tune NET` kept for {target.word}, got nothing; tune a net first")
-    write_whole(path, _to_text(held))
+    write_whole(made_for(path), _to_text(held))
     return held
 
 

@@ -42,7 +42,7 @@ def test_a_routine_is_text_for_a_target(netc, place):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("emit", "gem"), "ROUTINE wants a routine of BLAS, got 'gem'; did you mean gemv or gemm?"),
+        (("emit", "gem"), "ROUTINE wants a routine of BLAS, got 'gem'; did you mean gemv or gemm or ger?"),
         (("emit", "fft"), "got 'fft'; `netc blas ls` lists them"),
         (("emit", "zgemm"), "wants float32 or float64 numbers, got zgemm: the IR has no complex numbers"),
         (("emit", "herk"), "got herk: the IR has no complex numbers"),

@@ -145,7 +145,6 @@ def test_sequences_one_a_line(run):
         ),
         ("tokens", "--steps 9", "--steps wants a number from 1 to 8 for this run, got 9"),
         ("images", "--grid 300x300", "--grid wants fewer than 65,536 images, got 300x300; give a smaller one"),
-        ("images", "-o no/a.png", "--out wants a file in a folder that is there, got no/a.png; make no first"),
     ],
 )
 def test_what_is_refused(run, name, words, sentence):

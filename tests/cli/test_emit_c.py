@@ -234,7 +234,7 @@ def test_a_file_is_no_folder(netc, tmp_path):
     (tmp_path / "taken").write_text("")
     code, _, err = netc("emit-c", "mnist-linear", "-o", "taken")
     assert code == 2
-    assert "-o wants a folder, got the file taken; name another one" in err
+    assert "--out wants a folder, got the file taken; give another name" in err
     (tmp_path / "own").mkdir()
     (tmp_path / "own" / "Makefile").write_text("all:\n")
     code, _, err = netc("emit-c", "mnist-linear", "-o", "own")

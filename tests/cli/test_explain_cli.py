@@ -37,7 +37,7 @@ def test_a_file_that_is_no_image_is_reported(run):
 
 BAD = {
     "class": (("names.txt", "--class", "zebra"), "`of` wants one of a, b, c, d, e, or a number below 5, got 'zebra'"),
-    "place": (("names.txt", "-o", "names.txt"), "`out` wants a folder, got the file names.txt"),
+    "place": (("names.txt", "-o", "names.txt"), "--out wants a folder, got the file names.txt"),
 }
 
 

@@ -90,7 +90,7 @@ BAD = {
     "nothing": ((), "export wants a file to write, got none; name one by `safetensors`, `onnx` or `vmfb`"),
     "names alone": (("--onnx", "m.onnx", "--names", "timm"), "`names` belongs to `safetensors`, got no"),
     "ending": (("--onnx", "m.vmfb"), r"`onnx` wants a name that ends in \.onnx, got m\.vmfb"),
-    "folder": (("--vmfb", "images"), "`vmfb` wants a file, got the folder images"),
+    "folder": (("--vmfb", "images"), "--vmfb wants a file, got the folder images"),
     "target": (("--vmfb", "m.vmfb"), "`target` wants cpu, cuda:.., rocm:.. or vulkan for `vmfb`, got reference"),
     "two": (("--safetensors", "two.safetensors", "--vmfb", "m.vmfb"), "for `vmfb`, got reference"),
 }

@@ -29,6 +29,13 @@ def said(tmp_path, monkeypatch, capfd):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
+        (("ls", "nothing"), "got 'nothing', which matches none; `netc ls` shows all of them"),
+        (("show", "nothing"), "got 'nothing'; see `netc ls`"),
+        (("show", "imagenet"), "got 'imagenet'; see `netc ls`"),
+        (("train", NET, "--pretrained", "nothing"), "netc: --pretrained takes no value, got 'nothing'; leave it out"),
+        (("train", NET, "nothing"), "netc: got unexpected extra argument (nothing); see netc train --help"),
+        (("train", NET, "--loss", "nothing"), "diceCrossEntropy, branching, got 'nothing'\n"),
+        (("train", NET, "--qwertz"), "netc: no such option --qwertz; see netc train --help"),
         (("trian",), "netc wants a command, got 'trian'; did you mean train"),
         (("show", "vit"), "did you mean vit_tiny_patch16_224 or vit_small_patch16_224 or"),
         (("oracle", "dense2"), "wants part of a kind or case, got 'dense2'; did you mean dense"),

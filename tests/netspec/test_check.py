@@ -70,7 +70,7 @@ def test_all_errors_at_once():
         assert " at a: " in text
     assert found[4].endswith(
         "activation wants one of identity, relu, relu2, relu6, leaky-relu, sigmoid, tanh, swish, h-sigmoid, h-swish, "
-        "gelu, gelu-tanh, got 'rleu'; did you mean relu or relu6 or relu2?"
+        "gelu, gelu-tanh, got 'rleu'; did you mean relu or relu2 or relu6?"
     )
     assert "at b: padding wants one of same, same-symmetric, valid or" in found[5]
     assert found[6] == "net: layer 2 (dense -1) at c: features wants a positive integer, got -1"

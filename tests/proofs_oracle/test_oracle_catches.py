@@ -202,7 +202,7 @@ def test_select_by_part_and_by_glob():
     assert {e.label for e in select("dense/batch-*")} == {"dense/batch-1"}
     assert {e.kind for e in select("sgd")} >= {"sgd", "trainStep"}
     assert len(select(None)) == len(select("")) > 300
-    with pytest.raises(UserError, match=r"wants part of a kind or case, got 'convolve'; did you mean convBn or conv2d"):
+    with pytest.raises(UserError, match=r"wants part of a kind or case, got 'convolve'; did you mean conv2d or convBn"):
         select("convolve")
 
 

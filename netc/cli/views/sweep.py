@@ -30,6 +30,8 @@ def draw(results: Sequence[Result], varied: Sequence[str], metric: str, path: Pa
     """Draw a panel for each word: a dot for each trial, and a line through the best of each value."""
     from matplotlib.figure import Figure
 
+    from netc.runtime.files import made_for
+
     figure = Figure(figsize=(4.2 * len(varied), 3.6), layout="constrained")
     axes = figure.subplots(1, len(varied), squeeze=False)[0]
     for axis, word in zip(axes, varied, strict=True):
@@ -37,8 +39,7 @@ def draw(results: Sequence[Result], varied: Sequence[str], metric: str, path: Pa
         axis.set_xlabel(word)
         axis.grid(alpha=0.3)
     axes[0].set_ylabel(f"best {metric}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path)
+    figure.savefig(made_for(path))
 
 
 def figure_of(width: float, height: float) -> tuple[Any, Any]:
