@@ -1,6 +1,7 @@
 """A compiled program driven without Python: by iree-run-module, and by a host in C where IREE's headers are."""
 
 import importlib.util
+import json
 import os
 import re
 import shutil
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from netc.codegen.rewrite.iree import given_scratch
 from netc.programs import request_program
 from netc.runtime.cache.store import Cache
 from netc.runtime.prepare import prepare
@@ -25,7 +27,8 @@ def place(tmp_path):
     return tmp_path
 
 
-def test_iree_run_module_trains_by_the_manifest(netc, place):
+@pytest.mark.parametrize("large", [False, True])
+def test_iree_run_module_trains_by_the_manifest(netc, place, monkeypatch, large):
     wheel = importlib.util.find_spec("iree")
     folders = [str(Path(path) / "_runtime_libs") for path in (wheel.submodule_search_locations if wheel else ())]
     tools = os.pathsep.join([*folders, os.environ["PATH"]])
@@ -35,8 +38,12 @@ def test_iree_run_module_trains_by_the_manifest(netc, place):
     x, y = rng.standard_normal((8, 4, 4, 1)).astype(np.float32), (np.arange(8) % 10).astype(np.int32)
     np.save(place / "x.npy", x)
     np.save(place / "y.npy", y)
+    if large:  # as a step that takes a gigabyte: it is given memory as its last argument
+        monkeypatch.setattr(given_scratch, "LARGE", 1)
     code, _, err = netc("compile", "mnist-linear", *(f"--{n}={v}" for n, v in WORDS.items()), "-o", "linear.vmfb")
     assert code == 0, err
+    step = json.loads((place / "linear.vmfb.json").read_text())["functions"]["train_step"]
+    assert (step.get("scratch_bytes", 0) > 0) == large
     command = ["sh", str(EXAMPLES / "train.sh"), "linear.vmfb", "3", "0.05"]
     env = {**os.environ, "PATH": tools}
     done = subprocess.run(command, cwd=place, env=env, capture_output=True, text=True, check=False)
