@@ -12,7 +12,7 @@ from netc.cli.console import say
 from netc.cli.lean_config import config_option
 from netc.cli.options import BATCH, complete_net, net_options, tuned_choices, tuned_line, tuned_option, warn
 from netc.cli.out_path import OUT_FILE
-from netc.cli.program import built_program, sampler_option
+from netc.cli.program import built_program, refuse_untuned_sampler, sampler_option
 from netc.cli.recipe_options import memory_budget_option, recipe_options, steps_per_call_option
 from netc.cli.sections import Sectioned
 
@@ -65,7 +65,8 @@ def compile_(
         raise UserError(
             f"--target wants cpu, cuda:.., rocm:.. or vulkan here, got {target!r}; {target} compiles when it loads"
         )
-    choices = tuned_choices(target, tuned=tuned)
+    refuse_untuned_sampler(sampler=sampler, tuned=tuned)
+    choices = tuned_choices(target, tuned=tuned and not sampler)
     fit = partial(within_budget, target=target, forms=choices, note=warn)
     program = built_program(net, sampler=sampler, target=where, ranges=True, fit=fit)
     prepared = prepare(program, where, watched_cache(), choices)

@@ -19,7 +19,7 @@ from netc.cli.options import (
     tuned_option,
 )
 from netc.cli.out_path import OUT_FOLDER
-from netc.cli.program import built_program, sampler_option
+from netc.cli.program import built_program, refuse_untuned_sampler, sampler_option
 from netc.cli.recipe_options import (
     mesh_option,
     recipe_options,
@@ -81,11 +81,12 @@ def emit_mlir(
         raise UserError("--bytecode writes plain StableHLO, got --mesh, which needs another dialect; leave one out")
     if not tuned and target is None:
         raise UserError("--no-tuned belongs to --target, got none; plain StableHLO has no forms that could be tuned")
+    refuse_untuned_sampler(sampler=sampler, tuned=tuned)
     where = parse_target(target) if target is not None else PLAIN
     if where.profile == "c":
         raise UserError(f"emit-mlir writes StableHLO, got --target {target}; netc emit-c writes the C")
     program = built_program(net, sampler=sampler, target=where, ranges=True)
-    choices = in_use(program, where, tuned_choices(target, tuned=tuned)) if target is not None else NO_OVERRIDES
+    choices = in_use(program, where, tuned_choices(target, tuned=tuned)) if target and not sampler else NO_OVERRIDES
     source = emit_text(program, where, choices)
     if choices:
         say(tuned_line(choices), err=True)

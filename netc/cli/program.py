@@ -25,6 +25,12 @@ sampler_option = click.option(
 )
 
 
+def refuse_untuned_sampler(*, sampler: bool, tuned: bool) -> None:
+    """Raise UserError where a sampler is asked to leave out tuned forms: `netc sample` compiles it without them."""
+    if sampler and not tuned:
+        raise UserError("`tuned=False` is for a training, got `sampler`, which has no tuned forms; leave one out")
+
+
 def program_request(net: str, batch: int, *, ranges: bool = False, budgets: bool = False) -> ProgramRequest:
     """The request of the command that runs; `batch` is its default. Raises UserError or SpecError.
 

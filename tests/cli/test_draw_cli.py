@@ -1,5 +1,6 @@
 """`netc sample` of generative models: a picture, a film, a text, and what is refused; the sampler as text."""
 
+import hashlib
 import json
 import runpy
 import sys
@@ -7,6 +8,13 @@ import sys
 import numpy as np
 import pytest
 from PIL import Image
+
+import netc as library
+from netc.codegen.reverse_process import Drawn
+from netc.runtime.cache.store import Cache
+from netc.runtime.generate import Drawer
+from netc.runtime.measure.tuned import Winner, keep
+from netc.runtime.prepare import in_use
 
 IMAGES = """
 name = "small-flow"
@@ -21,6 +29,8 @@ kind = "conv2d"
 features = 1
 kernel = 3
 """
+CONV = "conv 4x8x8x2 3x3x2x1 /1 p1"
+"""The convolution in the sampler of two images, with and without their class."""
 
 TOKENS = """
 name = "small-mdm"
@@ -199,6 +209,25 @@ def test_the_jax_twin_of_a_process_agrees(run, netc, place, monkeypatch, name):
     runpy.run_path(f"{name}-twin.py", run_name="__main__")
     code, out, err = netc("trace", "diff", name, f"{name}.jsonl")
     assert code == 0 and "the runs agree (cross-compiler)" in out and "accuracy" not in out, out + err
+
+
+def test_the_text_of_a_sampler_is_that_of_sample_whatever_is_tuned(run, netc, place, monkeypatch, tmp_path):
+    assert run("images", "--grid", "1x1", "--steps", "1", "-o", "a.png")[0] == 0
+    trained = library.load("images")
+    drawn = Drawn(2, 50, guided=True)
+    plain = Drawer.of_run(trained.config, trained.weights(), "xla", Cache(), drawn).prepared
+    assert in_use(plain.program, plain.target, {CONV: "im2col"})
+    monkeypatch.setenv("NETC_CACHE_DIR", str(tmp_path))
+    keep(plain.target, tmp_path, "small-flow b2", {CONV: Winner("im2col", "direct", 1.0, 2.0)}, pytest.fail)
+    assert Drawer.of_run(trained.config, trained.weights(), "xla", Cache(), drawn).prepared.sha256 == plain.sha256
+    words = ("images/spec.toml", "--process", "flow", "--label-count", "10", "--sampler", "--batch", "2")
+    code, out, err = netc("emit-mlir", *words, "--target", "xla", "-o", "text")
+    assert code == 0 and "tuned" not in out + err, err
+    assert hashlib.sha256((place / "text/small-flow.sampler.mlir").read_bytes()).hexdigest() == plain.sha256
+    assert json.loads((place / "text/small-flow.sampler.json").read_text())["module_sha256"] == plain.sha256
+    for command in (("emit-mlir", "--target", "xla"), ("compile", "-o", "a.vmfb")):
+        code, _, err = netc(*command, *words, "--no-tuned")
+        assert code == 2 and "--no-tuned is for a training, got --sampler, which has no tuned forms" in err, err
 
 
 def test_the_sampler_as_text(netc, place):
