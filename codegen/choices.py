@@ -1,4 +1,4 @@
-"""How evenly a step's tokens choose among experts: the shares of the fullest and of the emptiest expert."""
+"""How evenly tokens choose among experts: in a step the shares of the fullest and of the emptiest expert."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def experts_of(net: CheckedNet, frozen: Collection[str]) -> int:
     return sum(channels_of(at.x) for at in still)
 
 
-def joined(b: Builder, state: Mapping[str, Value]) -> Value | None:
+def joined(b: Builder, state: Mapping[str, Value], axis: int = 0) -> Value | None:
     """The shares of all experts of all layers, one after the other, out of a net's states; None without experts."""
     found = [value for name, value in state.items() if name.endswith(CHOICES)]
-    return b.concatenate(found, 0) if found else None
+    return b.concatenate(found, axis) if found else None
 
 
 def said(b: Builder, choices: Value) -> dict[str, Value]:

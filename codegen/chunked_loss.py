@@ -140,14 +140,17 @@ class ChunkedLoss:
 
     def judge(
         self, b: Builder, held: Mapping[str, Value], scope: Scope, x: Value, y: Value
-    ) -> tuple[Value, Value | None, Callable[[], Value]]:
-        """Of each example [B]: the mean loss of its tokens, what of it counts if labels are checked, what is right."""
+    ) -> tuple[tuple[Value, Value | None, Callable[[], Value]], Mapping[str, Value]]:
+        """Of each example [B]: the mean loss of its tokens, what of it counts if labels are checked, what is right.
+
+        And the states of the layers before the head.
+        """
         trunk, head = split(b, self.net.spec.body, scope, x)
         constants, stacked = [held[n] for n in head.params], self._stacked(b, trunk.y, y)
         found = b.loop(self.judged, stacked[0].shape[0], [], stacked, constants, apart=False)
         with b.at("loss"):
             each, right, *good = (mean_of_each(b, b.reshape(v, y.shape)) for v in found)
-        return each, good[0] if good else None, lambda: right
+        return (each, good[0] if good else None, lambda: right), trunk.state
 
     def _stacked(self, b: Builder, h: Value, y: Value) -> list[Value]:
         chunks = (y.type.size // self._chunk, self._chunk)

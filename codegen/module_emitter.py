@@ -257,35 +257,45 @@ class ModuleEmitter:
     def eval_step(self) -> Function:
         """(parameters, statistics, x, y, weight) -> (loss, correct, count): sums weighted by `weight` [B].
 
-        Where labels are checked, those that are no class count nothing.
+        Where labels are checked, those that are no class count nothing. Of a net with experts also `choices`, the sums
+        [experts of all layers] of the share of an example's choices in a layer that fell on each.
         """
         b = Builder("eval_step")
         held = self._take(b, kept_of(self.state))
         x, target = self._images(b), self._target(b)
         weight = b.parameter("weight", TensorType((self._own,)))
-        each, part, right = self._judged(b, held, x, target)
+        each, part, right, told = self._judged(b, held, x, target)
         with b.at("loss"):
             counted = weight if part is None else b.mul(part, weight)
             each = b.mul(each, weight)
             sums = {"loss": each, "correct": b.mul(right(), weight), "count": counted}
+        with b.at("experts"):
+            sums |= {"choices": b.mul(told, b.broadcast(weight, told.type, (0,)))} if told else {}
+        with b.at("loss"):
             return b.finish([(n, b.over_replicas(b.sum(v, (0,)), self.replicas)) for n, v in sums.items()])
 
     def _judged(
         self, b: Builder, held: dict[str, Value], x: Value, target: Value
-    ) -> tuple[Value, Value | None, Callable[[], Value]]:
-        """The loss of each example [B], the part of it that counts where that may not be all, what is right of it."""
+    ) -> tuple[Value, Value | None, Callable[[], Value], Value | None]:
+        """The loss of each example [B], the part of it that counts where that may not be all, what is right of it.
+
+        And the shares of its choices among experts [B, experts of all layers], where there are any.
+        """
         loss = self.recipe.loss.evaluated
+        scope = replace(self._evaluated(b, held, x), examples=self._own)
         if self.recipe.chunked_loss:
-            return self.chunked.judge(b, held, self._evaluated(b, held, x), x, target)
+            judged, state = self.chunked.judge(b, held, scope, x, target)
+            return *judged, choices.joined(b, state, 1)
         if self.recipe.generation.process:
-            return answered(b, self.net, self.recipe, self._evaluated(b, held, x), x, target)
-        logits = self._forward(b, held, x)
+            return *answered(b, self.net, self.recipe, self._evaluated(b, held, x), x, target), None
+        out = emit(b, self.net.spec.body, scope, x)
+        logits = out.y
         with b.at("loss"):
             if self.recipe.check_labels:
                 each, part = evaluated(b, loss, logits, target)
             else:
                 each, part = emit_loss(b, loss, logits, target).each, None
-        return each, part, lambda: correct(b, loss, logits, target)
+        return each, part, lambda: correct(b, loss, logits, target), choices.joined(b, out.state, 1)
 
     def predict(self) -> Function:
         """(parameters, statistics, x) -> logits."""

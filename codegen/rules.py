@@ -58,7 +58,7 @@ class Scope:
     a sequence is written. Layers whose paths are in `frozen` run as in evaluation. `share` is the part of the step's
     batch that is here; 0 where there is no loss to add to, for a layer alone. Batch norm is over the examples of so
     many `replicas`. Where documents are kept apart, `begins` i32 [B, T] says where that of each token begins. Where
-    `examples` is not 0, gates of experts tell what each of so many examples chose, outside of a step.
+    `examples` is not 0, gates of experts tell what each of so many examples chose, in an evaluation.
     """
 
     params: Mapping[str, Value]

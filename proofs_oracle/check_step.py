@@ -235,7 +235,7 @@ def _judge_evaluation(program: Program, witness: _Witness, x: FloatArray, target
         shape = (program.batch, *program.net.x.shape)
         seen = np.resize(x, shape) if x.dtype != np.int32 else np.resize(np.arange(5, dtype=np.int32), shape)
     ours = evaluator.run(program.module, "predict", [*kept, seen], "f64")
-    ours += evaluator.run(program.module, "eval_step", [*kept, x, target, weight], "f64")
+    ours += evaluator.run(program.module, "eval_step", [*kept, x, target, weight], "f64")[:3]
     recipe = _read_by_jax(case.recipe)
     theirs = [_by_jax(prediction, case.net, recipe)(witness.params, witness.state, seen)]
     theirs += _by_jax(evaluation, case.net, recipe)(witness.params, witness.state, x, target, weight)

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from netc.codegen.choices import METRICS
 from netc.codegen.program import Program, build
 from netc.codegen.rewrite.form_overrides import NO_OVERRIDES
 from netc.codegen.symbolic.program import build_any_batch
 from netc.netspec.batch import Batch, BatchRange
 from netc.netspec.errors import UserError
 from netc.netspec.types import batched
-from netc.runtime.balance import balance
 from netc.runtime.cache.store import Cache
 from netc.runtime.data.augment import Images
 from netc.runtime.data.batches import Normalise
@@ -55,7 +55,7 @@ class Score:
     `metrics` are those that were asked for, by word. `bits` are those of a text: `per_token`, and `per_byte` where the
     bytes of each token are known; `tokens` counts its predictions. With test-time augmentation they and the accuracy
     are of the averaged predictions, and the loss is that of the images as they are. `experts`: of a net with experts,
-    the largest and the smallest share of a layer's choices that fell on one (runtime/balance.py).
+    the largest and the smallest share of a layer's choices that fell on one.
     """
 
     loss: float
@@ -186,22 +186,29 @@ def evaluate(
     task = task_of(config.net, config.recipe.loss, classes_of(saved), len(named.test), lengths)
     counted = bits_of(named.test, made_by, config.recipe.loss)
     told = standardised_note(normalise_of(saved), data)
-    spread = balance(config, session, named.test, normalise_of(saved), cache)
     if not chosen and not tta:
-        loss, correct, count = sums(session, named.test, config.training.batch, normalise_of(saved))
+        total = sums(session, named.test, config.training.batch, normalise_of(saved))
+        loss, correct, count = total[:3].tolist()
         score = Score(
             loss / count, correct / count, int(count), named.missing, named.left_out, noted(named, data, told)
         )
-        return _in_bits(replace(score, experts=spread), counted)
-    tallies, total = {word: metric.tally(task) for word, metric in chosen.items()}, np.zeros(3)
+        return _in_bits(replace(score, experts=_spread(total[3:], len(named.test))), counted)
+    tallies, total = {word: metric.tally(task) for word, metric in chosen.items()}, session.no_sums()
     right = Mean(share_right)
     shown = (*tallies.values(), *([right] if tta else ()))
     show(session, named.test, config.training.batch, normalise_of(saved), task, shown, tta=tta, sums=total)
-    loss, correct, count = total.tolist()
+    loss, correct, count = total[:3].tolist()
     accuracy = right.result() if tta else correct / count
     found = {word: tally.result() for word, tally in tallies.items()}
     score = Score(loss / count, accuracy, int(count), named.missing, named.left_out, noted(named, data, told), found)
-    return _in_bits(replace(score, experts=spread), counted)
+    return _in_bits(replace(score, experts=_spread(total[3:], len(named.test))), counted)
+
+
+def _spread(choices: npt.NDArray[np.float64], examples: int) -> dict[str, float]:
+    """The largest and the smallest share of a layer's choices that fell on one expert; empty without experts."""
+    if not len(choices):
+        return {}
+    return dict(zip(METRICS, (float(choices.max() / examples), float(choices.min() / examples)), strict=True))
 
 
 def _in_bits(score: Score, counted: Bits | None) -> Score:

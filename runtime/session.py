@@ -185,14 +185,18 @@ class Session:
 
         With `averaged`, of the averages in the place of the weights, where the recipe keeps them.
         """
+        loss, correct, count = self.sums(state, x, y, weight, averaged=averaged)[:3].tolist()
+        return loss, correct, count
+
+    def sums(self, state: State, x: Array, y: Array, weight: Array | None = None, *, averaged: bool = False) -> Array:
+        """The same float64 [3], and behind them what an evaluation says of experts: [3 + experts of all layers]."""
         weight = np.ones(len(x) if self.any_batch else self.program.batch, np.float32) if weight is None else weight
         args = (self._x.check(x), self._y.check(self._targets(y)), self._weight.check(weight))
         _same_length(args)  # of any batch no argument's type says how many, and IREE reads beyond the shortest
         buffers = _buffers(state)
         held = [buffers[i] for i in self._averages] if averaged else buffers[: self._kept]
         results = self.loaded.call("eval_step", [*held, *(self.loaded.put(a, 0) for a in args)])
-        loss, correct, count = (float(self.loaded.get(r)) for r in results)
-        return loss, correct, count
+        return np.concatenate([np.ravel(self.loaded.get(r)).astype(np.float64) for r in results])
 
     def predict(self, state: State, x: Array) -> Array:
         """The net's output [B, ..] for a batch x [B, ..]: of a classifier its logits [B, classes]."""

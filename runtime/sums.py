@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
-
+from netc.runtime.backends.protocol import Array
 from netc.runtime.data.batches import Normalise, eval_batches, prefetch
 from netc.runtime.data.dataset import AnySplit
 from netc.runtime.data.part import WHOLE, Part
@@ -21,14 +20,15 @@ def sums(
     *,
     averaged: bool = False,
     part: Part = WHOLE,
-) -> tuple[float, float, float]:
-    """(loss, correct, count) summed over a test split, or over the batches until `stop` says so.
+) -> Array:
+    """(loss, correct, count) and what is said of experts, float64 [3 + experts], summed over a test split.
 
-    With `averaged`, of the averages of the weights. Of each batch the session gets a `part`: it knows the others.
+    Or over the batches until `stop` says so. With `averaged`, of the averages of the weights. Of each batch the session
+    gets a `part`: it knows the others.
     """
-    total = np.zeros(3)
+    total = session.no_sums()
     for b in prefetch(eval_batches(test, batch=batch, normalise=normalise, part=part)):
         if stop():
             break
-        total += session.eval_step(b.x, b.y, b.weight, averaged=averaged)
-    return float(total[0]), float(total[1]), float(total[2])
+        total += session.sums(b.x, b.y, b.weight, averaged=averaged)
+    return total

@@ -363,7 +363,7 @@ def _evaluate(run: _Run, counter: Counter, trace: AnyTrace, stop: Stop) -> None:
     if run.examiner is not run.session:
         run.examiner.restore(run.session.fetch())
     parts, own = (run.examiner, run.data.test, run.training.batch, run.normalise), run.part
-    loss, correct, count = sums(*parts, stop.now, part=own)
+    loss, correct, count = sums(*parts, stop.now, part=own)[:3].tolist()
     if stop.come:
         return
     if not np.isfinite(loss):
@@ -372,7 +372,7 @@ def _evaluate(run: _Run, counter: Counter, trace: AnyTrace, stop: Stop) -> None:
     accuracy, step = correct / count, counter.step - 1
     record = EvalRecord(step, step // run.per_epoch, loss / count, accuracy, int(count))
     if run.session.program.averages:
-        loss, correct, count = sums(*parts, stop.now, averaged=True, part=own)
+        loss, correct, count = sums(*parts, stop.now, averaged=True, part=own)[:3].tolist()
         if stop.come:
             return
         accuracy = correct / count

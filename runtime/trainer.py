@@ -82,6 +82,14 @@ class Trainer:
         """Weighted sums over a batch: (loss, correct, count), of the weights or of their averages."""
         return self.session.evaluate(self._held, x, y, weight, averaged=averaged)
 
+    def sums(self, x: Array, y: Array, weight: Array, *, averaged: bool = False) -> Array:
+        """The same float64 [3], and behind them those of the choices among experts, where there are any."""
+        return self.session.sums(self._held, x, y, weight, averaged=averaged)
+
+    def no_sums(self) -> Array:
+        """The sums of no batch: zeros."""
+        return np.zeros(sum(v.type.size for v in self.program.module.function("eval_step").results))
+
     def predict_part(self, x: Array) -> Array:
         """Logits [n, ..] for n examples, which may be fewer than a batch."""
         wanted = taken(self.program, len(x))

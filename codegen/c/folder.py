@@ -26,7 +26,9 @@ from netc.netspec.types import BYTES, TensorType
 SAFE_DTYPES = {"f64": "F64", "f32": "F32", "i32": "I32", "i64": "I64", "ui32": "U32", "ui8": "U8", "i1": "BOOL"}
 GIVEN = {"f64": "<f8", "f32": "<f4", "i32": "<i4"}  # types of x and y that main.c reads, as NumPy says them
 STEP = ("loss", "correct", "grad_norm", "param_norm")
-_TOLD = {"TOLD_ROOM": ", told[2]", "TOLD": ", &told[0], &told[1]"}  # of main.c, whose trace leaves them out
+# what main.c is told of experts, which its trace leaves out
+_TOLD = {"TOLD_ROOM": ", told[2]", "TOLD": ", &told[0], &told[1]"}
+_CHOICES = {"CHOICES_ROOM": ", choices[{size}]", "CHOICES": ", choices"}
 EVALUATION = ("loss", "correct", "count")
 
 
@@ -91,7 +93,7 @@ def trains(program: Program) -> bool:
     held = len(program.state)
     taken = step.names[held:] == ("x", "y", "lr") and all(v.type.dtype in GIVEN for v in step.params[held:])
     said = step.result_names[held:]
-    return taken and said in (STEP, (*STEP, *EXPERTS)) and evaluation.result_names[-3:] == EVALUATION
+    return taken and said in (STEP, (*STEP, *EXPERTS)) and evaluation.result_names[:3] == EVALUATION
 
 
 def tells_experts(program: Program) -> bool:
@@ -128,12 +130,20 @@ def _main(program: Program, source: CSource, origin: Origin) -> str:
         "Y_AFTER": _sizes(y, ", "), "X_NUMPY": GIVEN[x.dtype], "Y_NUMPY": GIVEN[y.dtype], "TENSORS": "".join(rows),
         "HEADER": _literal(json.dumps(digests)[1:-1] + ", "), "RECIPE": _literal(origin.recipe),
         "VERSION": origin.version, "ROUNDS": _rounds(),
-        **(_TOLD if tells_experts(program) else dict.fromkeys(_TOLD, "")),
+        **(_TOLD if tells_experts(program) else dict.fromkeys(_TOLD, "")), **_choices(program),
         "NET": json.dumps(json.dumps(program.net.spec.name)), "SPEC": program.net.digest,
     }  # fmt: skip
     parts = {name.upper(): _support(f"{name}.c.in") for name in ("examples", "order", "checkpoint", "trace")}
     whole = Template(_support("main.c.in")).safe_substitute(parts)
     return Template(whole).safe_substitute({name: str(value) for name, value in words.items()})
+
+
+def _choices(program: Program) -> dict[str, str]:
+    """What an evaluation tells of experts, too, of frozen ones as well."""
+    told = program.module.function("eval_step").results[len(EVALUATION) :]
+    return {word: text.format(size=v.type.size) for v in told for word, text in _CHOICES.items()} or dict.fromkeys(
+        _CHOICES, ""
+    )
 
 
 def _sizes(t: TensorType, before: str = "") -> str:

@@ -45,7 +45,7 @@ def show(
     """Show a test part's outputs to the tallies, a batch at a time; `tta` averages over a second view of each image.
 
     The targets of a table and what is predicted of them are in their own units.
-    `sums` [3], where it is given, gets the sums of (loss, correct, count) over the examples as they are.
+    `sums`, where it is given, gets the trainer's sums over the examples as they are.
     """
     tallies, view = list(tallies), None
     if tta:
@@ -55,7 +55,7 @@ def show(
     first = 0
     for b in prefetch(eval_batches(test, batch=batch, normalise=normalise)):
         if sums is not None:
-            sums += trainer.eval_step(b.x, b.y, b.weight)
+            sums += trainer.sums(b.x, b.y, b.weight)
         outputs = trainer.predict(b.x)
         if view is not None:
             again = trainer.predict(view(b.x))

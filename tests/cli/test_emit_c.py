@@ -230,6 +230,18 @@ void net_batch(size_t epoch, size_t number, int32_t *x, int32_t *y)
     assert steps[0]["loss"] == pytest.approx(np.log(65), rel=0.1)
 
 
+def test_main_takes_what_is_told_of_experts(netc, c_compiler, tmp_path):
+    """Those of frozen layers are told by an evaluation alone."""
+    for name, words in (("trained", ()), ("frozen", ("--freeze", "model.body.block0"))):
+        code, _, err = netc("emit-c", "tiny-moe", "--layers", "1", "--width", "16", *words, "-o", str(tmp_path / name))
+        assert code == 0, err
+        main = (tmp_path / name / "main.c").read_text()
+        assert "choices[8]" in main and ("&told[0]" in main) == (name == "trained")
+        subprocess.run(
+            [c_compiler, "-std=c11", "-Wall", "-Werror", "-fsyntax-only", "main.c"], cwd=tmp_path / name, check=True
+        )
+
+
 def test_a_file_is_no_folder(netc, tmp_path):
     (tmp_path / "taken").write_text("")
     code, _, err = netc("emit-c", "mnist-linear", "-o", "taken")

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from netc.codegen.balance import build_choices
 from netc.codegen.evaluator import run
 from netc.codegen.program import build
 from netc.netspec.check import check
@@ -65,10 +64,12 @@ def test_an_evaluation_tells_what_each_example_chose():
     inner = Chain((Dense(4, bias=False, name="as"), TopKGates(2)))
     net = check(NetSpec("gates", (3, 4), (inner, TopKGates(1, name="last"))))
     scores = np.array([[4, 3, 2, 1], [1, 2, 4, 3], [1, 2, 3, 4], [9, 8, 1, 1], [9, 8, 1, 1], [9, 8, 1, 1.0]])
-    program = build_choices(net, Recipe(), 2)
-    (found,) = run(program.module, "choices", [np.eye(4), scores.reshape(2, 3, 4)], "f64")
+    program = build(net, Recipe(), 2)
+    labels, weight = np.zeros((2, 3), np.int32), np.array([0.25, 2])
+    *_, found = run(program.module, "eval_step", [np.eye(4), scores.reshape(2, 3, 4), labels, weight], "f64")
     first, last = [[1, 1, 2, 2], [3, 3, 0, 0]], [[1, 0, 1, 1], [3, 0, 0, 0]]
-    np.testing.assert_allclose(found, np.concatenate([np.array(first) / 6, np.array(last) / 3], 1), rtol=1e-12)
+    shares = np.concatenate([np.array(first) / 6, np.array(last) / 3], 1)
+    np.testing.assert_allclose(found, weight @ shares, rtol=1e-12)
 
 
 def test_scores_are_made_before_they_are_ranked():
