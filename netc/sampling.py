@@ -116,11 +116,20 @@ def _parts(
     writer: Writer, ids: Sequence[int] | Ids, request: SampleRequest, tokenizer: Tokenizer
 ) -> Iterator[tuple[str, ...]]:
     texts = [_Text(request.stop, tokenizer.decoder(), tokenizer.size) for _ in range(request.samples)]
-    for drawn in writer.write(ids, request.tokens, request.settings, request.seed):
-        yield tuple(text.add(i) for text, i in zip(texts, drawn.tolist(), strict=True))
+    drawn = writer.write(ids, request.tokens, request.settings, request.seed)
+    while True:
+        try:
+            tokens = next(drawn, None)
+        except UserError:  # the weights became no numbers; what was held back until then belongs to the text
+            if any(rest := tuple(text.rest() for text in texts)):
+                yield rest
+            raise
+        if tokens is None:
+            yield tuple(text.rest() for text in texts)
+            return
+        yield tuple(text.add(i) for text, i in zip(texts, tokens.tolist(), strict=True))
         if all(text.ended for text in texts):
             return
-    yield tuple(text.rest() for text in texts)
 
 
 class _Text:

@@ -87,7 +87,6 @@ def sample(
     trained with --process draws images into one picture, writes a whole text at once, or prints sequences of any
     length, one per line. The same seed gives the same sample.
     """
-    import json
     import sys
 
     from netc.cli.options import given
@@ -118,12 +117,25 @@ def sample(
     )  # fmt: skip
     if stream:
         write(_shown(prompt))
-        for (part,) in parts:
-            write(_shown(part))
-            sys.stdout.flush()
-        write("\n")
+        try:
+            for (part,) in parts:
+                write(_shown(part))
+                sys.stdout.flush()
+        finally:
+            write("\n")
         return
-    texts = ["".join(of) for of in zip(*parts, strict=True)]
+    drawn: list[tuple[str, ...]] = []
+    try:
+        drawn.extend(parts)
+    finally:  # what was drawn before weights turned out to be no numbers, or before a stop, is a text
+        if drawn:
+            _write_texts(prompt, ["".join(of) for of in zip(*drawn, strict=True)], as_json=as_json)
+
+
+def _write_texts(prompt: str, texts: list[str], *, as_json: bool) -> None:
+    """Texts behind their prompt, with a line between them."""
+    import json
+
     if as_json:
         say(json.dumps([{"prompt": prompt, "text": text} for text in texts]))
         return

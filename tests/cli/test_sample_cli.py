@@ -44,6 +44,33 @@ def test_samples_and_stop_words(run):
     assert run(*words, "--samples", "2", "--stop", "d")[1] == f"abc\n{'-' * 20}\nabc\n"
 
 
+@pytest.mark.parametrize("words", [(), ("--stream",), ("--json",), ("--samples", "2")])
+def test_what_was_drawn_before_weights_became_nan_is_written(run, monkeypatch, words):
+    assert run("--tokens", "1")[0] == 0
+    whole = Writer.write
+
+    def until(writer, prompt, count, *more):
+        yield from whole(writer, prompt, 3, *more)
+        raise UserError("sample wants logits that are numbers, got NaN")
+
+    monkeypatch.setattr(Writer, "write", until)
+    shown = {"--json": json.dumps([{"prompt": "ab", "text": "cde"}]), "--samples": f"abcde\n{'-' * 20}\nabcde"}
+    code, out, err = run("--prompt", "ab", "--temperature", "0", "--stop", "efx", *words)  # the e was held back
+    assert (code, out) == (2, shown.get("".join(words[:1]), "abcde") + "\n") and "got NaN" in err
+
+
+@pytest.mark.parametrize("words", [(), ("--json",)])
+def test_nothing_is_written_where_nothing_was_drawn(run, monkeypatch, words):
+    assert run("--tokens", "1")[0] == 0
+
+    def refused(*_):
+        raise UserError("sample wants logits that are numbers, got NaN")
+        yield
+
+    monkeypatch.setattr(Writer, "write", refused)
+    assert run("--prompt", "ab", *words)[:2] == (2, "")
+
+
 def test_the_seed_makes_the_text(run):
     words = ("--tokens", "40", "--temperature", "3")
     first = run(*words)
