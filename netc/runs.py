@@ -98,6 +98,7 @@ class Run:
         by_number: bool = False,
         metrics: str | Iterable[str] = (),
         tta: str = "",
+        on_damaged: str | None = None,
     ) -> Score:
         """The score on a test part: of the run's own data, or of other `data`, whose classes are matched by name.
 
@@ -106,9 +107,10 @@ class Run:
         `metrics`.
         `tta="flip"` averages the predictions with those of the mirrored image. `by_number` matches classes by number,
         `skip_unknown` leaves out examples of classes that the run does not know. A folder and a text that
-        have no test part of their own are taken whole. Raises UserError and DataError.
+        have no test part of their own are taken whole. `on_damaged` says what becomes of damaged images, `refuse` or
+        `skip`: by default as in training. Raises UserError and DataError.
         """
-        found = self.data_of(data, checkpoint, data_dir)
+        found = self.data_of(data, checkpoint, data_dir, on_damaged)
         return self.score(
             found, checkpoint, target, other=data is not None, by_number=by_number, skip_unknown=skip_unknown,
             metrics=metrics, tta=tta, weights=weights,
@@ -138,12 +140,20 @@ class Run:
             numbers=by_number, skip_unknown=skip_unknown, metrics=metrics, tta=tta, weights=weights,
         )  # fmt: skip
 
-    def data_of(self, data: Dataset | str | None, checkpoint: str = "best", data_dir: Path | None = None) -> Dataset:
+    def data_of(
+        self,
+        data: Dataset | str | None,
+        checkpoint: str = "best",
+        data_dir: Path | None = None,
+        on_damaged: str | None = None,
+    ) -> Dataset:
         """The data to evaluate on, at the net's input size: other data whole where nothing divides it.
 
-        The run's own, and a copy of it, is divided as in training.
+        The run's own, and a copy of it, is divided as in training. `on_damaged` is as for `evaluate`.
         """
         name, config = data or self.config.data, self.config
+        if on_damaged is not None:
+            config = replace(config, preprocess=replace(config.preprocess, on_damaged=on_damaged))
         if not name:
             raise UserError(
                 f"{self.folder} was imported and has no data of its own; name some by `data`, such as imagefolder:PATH"

@@ -18,6 +18,7 @@ from netc.codegen.symbolic.program import build_any_batch
 from netc.netspec.batch import Batch, BatchRange
 from netc.netspec.errors import UserError
 from netc.netspec.types import batched
+from netc.runtime.backends import check_device
 from netc.runtime.cache.store import Cache
 from netc.runtime.data.augment import Images
 from netc.runtime.data.batches import Normalise
@@ -118,9 +119,11 @@ def open_session(
     saved = saved or checkpoint_of(folder, which)
     if saved.meta.get("spec_sha256") != config.net.digest:
         raise UserError(f"{folder / which} belongs to another spec than run.json; give the run that made it")
+    where = parse_target(target)
+    check_device(where)
     program = _program(config, batch)
     choices = config.choices if target == config.target else NO_OVERRIDES
-    session = Trainer(prepare(program, parse_target(target), cache, choices))
+    session = Trainer(prepare(program, where, cache, choices))
     session.restore(chosen_weights(saved.tensors, chosen))
     return session, saved
 

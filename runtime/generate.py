@@ -10,7 +10,7 @@ import numpy as np
 from netc.codegen.generator import Generator, build_generator
 from netc.codegen.reverse_process import Drawn
 from netc.netspec.errors import UserError
-from netc.runtime.backends import load
+from netc.runtime.backends import check_device, load
 from netc.runtime.backends.protocol import Array
 from netc.runtime.cache.store import Cache
 from netc.runtime.data.batches import Normalise
@@ -39,8 +39,10 @@ class Drawer:
     @classmethod
     def of_run(cls, config: RunConfig, tensors: Mapping[str, Array], target: str, cache: Cache, drawn: Drawn) -> Drawer:
         """The drawer of a run's weights. Raises UserError, SpecError and CompileError."""
+        where = parse_target(target)
+        check_device(where)
         generator = build_generator(config.net, config.recipe, drawn)
-        return cls(generator, prepare(generator.program, parse_target(target), cache), tensors)
+        return cls(generator, prepare(generator.program, where, cache), tensors)
 
     def draw(
         self,

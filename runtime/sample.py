@@ -13,7 +13,7 @@ from netc.codegen.sampler import Sampler, build_sampler
 from netc.netspec.check import CheckedNet
 from netc.netspec.errors import UserError
 from netc.netspec.recipe import Recipe
-from netc.runtime.backends import load
+from netc.runtime.backends import check_device, load
 from netc.runtime.backends.protocol import Array, Buffer, Loaded
 from netc.runtime.cache.store import Cache
 from netc.runtime.prepare import Prepared, prepare
@@ -99,6 +99,7 @@ class Writer:
     ) -> Writer:
         """The writer of a run's weights. Raises UserError, SpecError and CompileError."""
         where = parse_target(target)
+        check_device(where)
         sampler = sampler_for(config.net, where, samples, config.recipe)
         return cls(sampler, prepare(sampler.program, where, cache), tensors)
 

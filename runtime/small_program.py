@@ -10,7 +10,7 @@ from netc.codegen.inference import NAME
 from netc.codegen.ir import Module
 from netc.codegen.rewrite.lower import lower
 from netc.codegen.text import text_of
-from netc.runtime.backends import load
+from netc.runtime.backends import check_device, load
 from netc.runtime.backends.protocol import Array, Source
 from netc.runtime.cache.store import Cache
 from netc.runtime.compile import compile_cached
@@ -31,6 +31,7 @@ class SmallProgram:
     ) -> None:  # fmt: skip
         if any(v.type.dtype == "f64" for f in module for v in f.params):
             target = of_float64(target)
+        check_device(target)
         lowered = lower(module, target.profile, without=without)
         text = text_of(lowered, target.profile)
         artefact = compile_cached(text, target, label, cache).path if target.ahead else None

@@ -8,6 +8,7 @@ import click
 
 from netc.cli.console import say
 from netc.cli.options import checkpoint_option, json_option, run_target_option, weights_option
+from netc.netspec.preprocess import DAMAGED
 
 
 @click.command("eval")
@@ -21,6 +22,7 @@ from netc.cli.options import checkpoint_option, json_option, run_target_option, 
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Folder with the dataset's files.")
 @click.option("--metrics", metavar="NAME,..", help="Extra metrics to compute, or all.")
 @click.option("--tta", metavar="flip", help="Average the predictions with those of the mirrored images.")
+@click.option("--on-damaged", type=click.Choice(DAMAGED), help="For damaged images.  [default: as in training]")
 @click.option("--by-position", is_flag=True, help="For text, also the perplexity at each position of a context.")
 @json_option
 def evaluate(
@@ -34,6 +36,7 @@ def evaluate(
     data_dir: Path | None,
     metrics: str | None,
     tta: str | None,
+    on_damaged: str | None,
     by_position: bool,
     as_json: bool,
 ) -> None:
@@ -54,7 +57,7 @@ def evaluate(
     if by_position:
         metrics = f"{metrics},by-position" if metrics else "by-position"
     opened = Run.open(run)
-    found = opened.data_of(data, checkpoint, data_dir)
+    found = opened.data_of(data, checkpoint, data_dir, on_damaged)
     score = opened.score(
         *(found, checkpoint, target, watched_cache()),
         other=data is not None, by_number=by_number, skip_unknown=skip_unknown, metrics=metrics or (),

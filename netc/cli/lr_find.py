@@ -15,6 +15,7 @@ from netc.cli.sections import Sectioned
 from netc.cli.training import range_options, training_of
 
 if TYPE_CHECKING:
+    from netc.runtime.backends import check_device
     from netc.runtime.measure.lr_find import Range
 
 ROWS, BAR = 20, 40
@@ -46,6 +47,7 @@ def lr_find(
     from netc.codegen.program import build
     from netc.netspec.errors import UserError
     from netc.programs import tuned_choices
+    from netc.runtime.backends import check_device
     from netc.runtime.measure.lr_find import find_range, rates_between
     from netc.runtime.prepare import in_use, prepare
     from netc.runtime.target import parse_target
@@ -55,7 +57,9 @@ def lr_find(
         raise UserError(f"`low` wants a rate below that of `high`, got {low:g} and {high:g}")
     if plot_file is not None:
         check_plot(plot_file)
-    replay, where = training_of(net, options, target), parse_target(target)
+    where = parse_target(target)
+    check_device(where)
+    replay = training_of(net, options, target)
     program = build(replay.config.trained_net, replay.config.recipe, replay.config.training.batch)
     choices = in_use(program, where, tuned_choices(where.word))
     found = find_range(

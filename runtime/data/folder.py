@@ -28,6 +28,7 @@ from netc.runtime.data.shared import shared_notes
 from netc.runtime.data.split import Indices, Labels, Split
 
 EVERY = 5
+PACKED = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar")
 LARGER = 4  # times the wanted side, that an image of too many pixels is still decoded at to be cut at random
 
 Labelled = tuple[tuple[str, str], ...]
@@ -81,6 +82,13 @@ def sizes_of(shapes: Collection[tuple[int, int, int]]) -> str:
     return " to ".join("x".join(map(str, size)) for size in (sizes[0], sizes[-1])) if len(sizes) > 1 else ""
 
 
+def no_folder(root: Path, wanted: str) -> str:
+    """What is there in the place of the folder that is wanted, and what to do."""
+    if not root.exists():
+        return "nothing there; check the path"
+    return "a file; unpack it" if root.suffix.lower() in PACKED else f"a file; give {wanted}"
+
+
 def load_folder(
     path: Path, name: str, *, follow: bool = False, whole: bool = False, skip_damaged: bool = False
 ) -> Dataset:
@@ -94,7 +102,7 @@ def load_folder(
     """
     root = path.expanduser().resolve()
     if not root.is_dir():
-        got = "a file; unpack it" if root.exists() else "nothing there; check the path"
+        got = no_folder(root, "the folder that has one for each class")
         raise DataError(f"{name}: wants a folder, got {path}, {got}")
     found = Found(root, follow)
     classes, train, test, layout = _layout(found, root)

@@ -25,7 +25,7 @@ from netc.runtime.data.damaged import skipped_note
 from netc.runtime.data.dataset import Dataset
 from netc.runtime.data.errors import DataError, refuse
 from netc.runtime.data.examples import VOID
-from netc.runtime.data.folder import EVERY, FolderSplit
+from netc.runtime.data.folder import EVERY, FolderSplit, no_folder
 from netc.runtime.data.frame import Fit, fitted
 from netc.runtime.data.image_file import survey
 from netc.runtime.data.kept import keep
@@ -91,7 +91,7 @@ def load_masks(path: Path, name: str, *, whole: bool = False, skip_damaged: bool
     """
     root = path.expanduser().resolve()
     if not root.is_dir():
-        got = "a file; unpack it" if root.exists() else "nothing there; check the path"
+        got = no_folder(root, "the folder that has both")
         raise DataError(f"{name}: wants a folder with {IMAGES}/ and {MASKS}/, got {path}, {got}")
     found = Found(root, follow=True)
     names = _names(root, found)

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import netc as library
 from netc.cli.main import _run
 from netc.netspec.augment import Augment
+from netc.netspec.errors import UserError
 from netc.runtime.data.dataset import ArraySplit, Dataset
 from netc.runtime.data.errors import DataError
 from netc.runtime.data.named import by_name
@@ -137,3 +139,26 @@ def test_all_damaged_images_are_told_before_the_first_step(netc, place):
     found = {line.partition(": wants a whole image")[0].rpartition("/three/")[2] for line in lines}
     assert found == {"apple/1.png", "apple/4.png", "cherry/9.png"}
     assert not (place / "new/run.json").exists()
+
+
+def test_a_damaged_image_is_refused_or_skipped(netc, place):
+    (place / "three").rename(place / "other")
+    (place / "other/apple/0.png").write_bytes(b"no image")
+    words = ("eval", "run", "--data", "imagefolder:other")
+    code, _, err = netc(*words)
+    assert code == 2 and "other/apple/0.png: wants a whole image" in err and "without it: --on-damaged skip" in err
+    code, out, err = netc(*words, "--on-damaged", "skip")
+    assert code == 0 and "29 test images" in out, out + err
+    with pytest.raises(UserError, match="`on_damaged` wants one of refuse, skip, got 'mend'"):
+        library.load("run").evaluate("imagefolder:other", on_damaged="mend")
+
+
+@pytest.mark.parametrize("words", [("eval", "run"), ("predict", "run", "three/apple/0.png")])
+def test_a_device_that_is_not_here_is_said_before_anything_is_compiled(netc, place, words, monkeypatch):
+    def none(driver):
+        raise UserError(f"wants a device for the driver {driver!r}, got none")
+
+    monkeypatch.setattr("netc.runtime.backends.iree.device_of", none)
+    monkeypatch.setattr("netc.runtime.prepare.compile_cached", pytest.fail)
+    code, _, err = netc(*words, "--target", "cuda:sm_80")
+    assert code == 2 and "wants a device for the driver 'cuda', got none" in err

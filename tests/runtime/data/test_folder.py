@@ -301,6 +301,9 @@ def test_refuses_odd_folders(image_folder, tmp_path):
     (tmp_path / "data.zip").write_bytes(b"PK")
     with pytest.raises(DataError, match=r"wants a folder, got .*data.zip, a file; unpack it"):
         read(tmp_path / "data.zip")
+    (tmp_path / "a.jpg").write_bytes(b"")
+    with pytest.raises(DataError, match=r"wants a folder, got .*a.jpg, a file; give the folder that has one for each"):
+        read(tmp_path / "a.jpg")
     root = image_folder(roles=("train",))
     with pytest.raises(DataError, match=r"wants val/ or test/ beside train/, got neither .* give .*/train to have"):
         read(root)
