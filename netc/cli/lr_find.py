@@ -15,7 +15,6 @@ from netc.cli.sections import Sectioned
 from netc.cli.training import range_options, training_of
 
 if TYPE_CHECKING:
-    from netc.runtime.backends import check_device
     from netc.runtime.measure.lr_find import Range
 
 ROWS, BAR = 20, 40
