@@ -49,8 +49,10 @@ module @convTranspose2d {
     %46 = stablehlo.dot_general %45, %1, contracting_dims = [0] x [0], precision = [DEFAULT, DEFAULT] : (tensor<32x27xf32>, tensor<32x2xf32>) -> tensor<27x2xf32> loc(#loc1)
     %47 = stablehlo.reshape %46 : (tensor<27x2xf32>) -> tensor<3x3x3x2xf32> loc(#loc1)
     %48 = stablehlo.constant dense<0.0> : tensor<f32> loc(#loc1)
-    %49 = stablehlo.reduce(%arg3 init: %48) applies stablehlo.add across dimensions = [0, 1, 2] : (tensor<2x7x7x3xf32>, tensor<f32>) -> tensor<3xf32> loc(#loc1)
-    return %32, %33, %47, %49 : tensor<2x7x7x3xf32>, tensor<2x4x4x2xf32>, tensor<3x3x3x2xf32>, tensor<3xf32>
+    %49 = stablehlo.reshape %arg3 : (tensor<2x7x7x3xf32>) -> tensor<7x14x3xf32> loc(#loc1)
+    %50 = stablehlo.reduce(%49 init: %48) applies stablehlo.add across dimensions = [1] : (tensor<7x14x3xf32>, tensor<f32>) -> tensor<7x3xf32> loc(#loc1)
+    %51 = stablehlo.reduce(%50 init: %48) applies stablehlo.add across dimensions = [0] : (tensor<7x3xf32>, tensor<f32>) -> tensor<3xf32> loc(#loc1)
+    return %32, %33, %47, %51 : tensor<2x7x7x3xf32>, tensor<2x4x4x2xf32>, tensor<3x3x3x2xf32>, tensor<3xf32>
   }
 }
 #loc0 = loc("conv")
