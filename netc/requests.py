@@ -42,6 +42,7 @@ from netc.runtime.data.dataset import Dataset, highest_of, of_images
 from netc.runtime.data.division import blocks_of, divided, refuse_unlearnt
 from netc.runtime.data.examples import Batches
 from netc.runtime.data.masked import MaskedSplit
+from netc.runtime.data.own import searched_folders
 from netc.runtime.data.windows import TextSplit
 from netc.runtime.fit import refuse_misfits, with_document_end
 from netc.runtime.logs.table import logging_of
@@ -172,6 +173,7 @@ def _planned(request: TrainRequest) -> Plan:
     comparison_of(config, data)  # which refuses a metric that the run has not
     taught_as(config, data)  # which refuses a teacher of other classes
     folder = request.out or _folder(net.spec.name, data.name, again=request.auto_resume)
+    _refuse_among(folder, data)
     init = fetched(net.spec.name) if request.pretrained else request.init
     if init is None:
         return Plan(writable(config), data, folder, workers=request.workers)
@@ -180,6 +182,13 @@ def _planned(request: TrainRequest) -> Plan:
     path = str(init.absolute())
     config = replace(config, init=start.digest, init_path=path, new_head=request.new_head)
     return Plan(writable(config), data, folder, start, workers=request.workers)
+
+
+def _refuse_among(folder: Path, data: Dataset) -> None:
+    """Raise UserError for a run's folder that would be read as a class of the data."""
+    place = folder.resolve()
+    if found := [own for own in searched_folders(data.name) if place.is_relative_to(own)]:
+        raise UserError(f"`out` wants a folder outside of the images in {found[0]}, got {folder}; give another")
 
 
 def _refuse_unused(request: TrainRequest, config: RunConfig, data: Dataset) -> None:

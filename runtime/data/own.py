@@ -19,6 +19,7 @@ from netc.runtime.data.csv_file import HEADER, load_csv
 from netc.runtime.data.dataset import Dataset
 from netc.runtime.data.errors import DataError
 from netc.runtime.data.folder import load_folder
+from netc.runtime.data.layout import Found, parts
 from netc.runtime.data.mask_folder import has_masks, load_masks
 from netc.runtime.data.parquet_file import OPTIONS as PARQUET_OPTIONS
 from netc.runtime.data.parquet_file import load_parquet
@@ -57,7 +58,8 @@ class OwnForm:
 
     `place` is what stands behind the colon, `what` is that in a sentence (`folder`), `about` a line of the
     documentation. `claims(path)`: whether a path that was given without a form is of this one. `options` are the words
-    that may follow the place, as `,word=value`, each with its line of documentation.
+    that may follow the place, as `,word=value`, each with its line of documentation. `searched`: any folder in the
+    place, or in its parts, is read as a class.
     """
 
     place: str
@@ -66,6 +68,7 @@ class OwnForm:
     load: Callable[[Asked], Dataset]
     claims: Callable[[Path], bool]
     options: Mapping[str, str] = field(default_factory=dict)
+    searched: bool = False
 
 
 OWN_FORMS: Vocabulary[OwnForm] = Vocabulary("form of data")
@@ -95,14 +98,14 @@ OWN_FORMS.add(
     "imagefolder",
     OwnForm(
         "PATH", "folder", "images, in a folder for each class",
-        _folder, lambda path: path.is_dir() and not has_masks(path),
+        _folder, lambda path: path.is_dir() and not has_masks(path), searched=True,
     ),
 )  # fmt: skip
 OWN_FORMS.add(
     "imagefolder+links",
     OwnForm(
         "PATH", "folder", "the same, with the links in it followed wherever they lead",
-        lambda asked: _folder(asked, follow=True), lambda path: False,
+        lambda asked: _folder(asked, follow=True), lambda path: False, searched=True,
     ),
 )  # fmt: skip
 OWN_FORMS.add(
@@ -200,6 +203,15 @@ def load_own(
         do = did_you_mean(unknown[0], form.options, "leave it out")
         raise DataError(f"{name}: {word} wants no options but {known}, got {unknown[0]!r}; {do}")
     return form.load(Asked(name, Path(place).expanduser(), options, whole, floats, skip_damaged, reading))
+
+
+def searched_folders(name: str) -> tuple[Path, ...]:
+    """The folders of own data of that name in which any other folder would be read as a class; () of other data."""
+    form = OWN_FORMS[word] if (word := _form_of(name)) else None
+    if form is None or not form.searched:
+        return ()
+    root = Path(name.partition(":")[2]).expanduser().resolve()
+    return parts(Found(root, follow=True), root) or (root,)
 
 
 def advice(given: str) -> str:

@@ -162,3 +162,21 @@ def test_a_device_that_is_not_here_is_said_before_anything_is_compiled(netc, pla
     monkeypatch.setattr("netc.runtime.prepare.compile_cached", pytest.fail)
     code, _, err = netc(*words, "--target", "cuda:sm_80")
     assert code == 2 and "wants a device for the driver 'cuda', got none" in err
+
+
+def test_a_run_is_not_written_among_the_classes_of_its_data(netc, place, monkeypatch):
+    """Its folders would be classes of the next run."""
+    words = ("--epochs", "1", "--batch", "4", "--target", "reference", "--quiet")
+    for out in ("three", "three/run", "three/apple/run"):
+        code, _, err = netc("train", "tiny.toml", "--data", "imagefolder:three", "--out", out, *words)
+        assert code == 2 and f"--out wants a folder outside of the images in {place / 'three'}, got {out};" in err, err
+    assert {p.name for p in (place / "three").iterdir()} == {*COLOURS}
+    monkeypatch.chdir(place / "three")
+    code = _run(["train", "../tiny.toml", "--data", "imagefolder:.", *words])  # whose default is runs/ here
+    assert code == 2 and not (place / "three/runs").exists()
+    monkeypatch.chdir(place)
+    shutil.copytree(place / "three", place / "both/train")
+    shutil.copytree(place / "three", place / "both/val")
+    code, _, err = netc("train", "tiny.toml", "--data", "imagefolder:both", "--out", "both/val/run", *words)
+    assert code == 2 and f"outside of the images in {place / 'both/val'}" in err, err
+    assert netc("train", "tiny.toml", "--data", "imagefolder:both", "--out", "both/run", *words)[0] == 0
