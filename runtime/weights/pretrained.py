@@ -25,6 +25,7 @@ from netc.runtime.session import DTYPES
 from netc.runtime.weights.read import Weights, WeightsError, read_weights
 
 CHECKPOINT = "best"  # the checkpoint of an imported folder: the one that eval and predict take
+FEW = 3  # names in a message
 
 
 @dataclass(frozen=True)
@@ -189,13 +190,22 @@ def named_classes(saved: checkpoint.Checkpoint) -> tuple[str, ...]:
     return () if "imported" in saved.meta and names == tuple(map(str, range(len(names)))) else names
 
 
+def _is_of_net(name: str) -> bool:
+    """Whether a tensor of a checkpoint belongs to the net: moments have a slash, counters no dot."""
+    return "." in name and "/" not in name
+
+
 def _differences(wanted: dict[str, tuple[int, ...]], held: dict[str, Array], without: Collection[str]) -> Iterator[str]:
+    theirs = [name for name in held if _is_of_net(name)]
+    if wanted.keys().isdisjoint(theirs):
+        shown, ours = ", ".join(theirs[:FEW]), ", ".join([*wanted][:FEW])
+        yield f"none of its {len(theirs):,} names is one of the net: it has {shown}, wants {ours}; give the net's run"
+        return
     for name, shape in wanted.items():
         if name not in held:
             yield f"missing: {name} {list(shape)} ({name})"
         elif held[name].shape != shape:
             yield f"wrong shape: {name} wants {list(shape)}, got {list(held[name].shape)} ({name})"
     for name, tensor in held.items():
-        # moments have a slash, counters no dot: neither belongs to the net
-        if "." in name and "/" not in name and name not in wanted and name not in without:
+        if _is_of_net(name) and name not in wanted and name not in without:
             yield f"unexpected: {name} {list(tensor.shape)}"

@@ -10,7 +10,7 @@ from PIL import Image
 from netc.netspec.augment import Augment
 from netc.netspec.check import check
 from netc.netspec.errors import UserError
-from netc.netspec.layers import ConvBn, Dense
+from netc.netspec.layers import ConvBn, Dense, GlobalAvgPool
 from netc.netspec.recipe import SGD, Recipe, TrainConfig
 from netc.runtime.cache.store import Cache
 from netc.runtime.data.batches import Normalise
@@ -171,6 +171,15 @@ def test_other_classes_behind_the_same_last_layer_are_told(imported, tensors, tm
     )
     of_file = read_start(NET, written(tensors, tmp_path))
     assert of_file.notes_for("vwxyz") == of_file.notes  # a file names no classes
+
+
+def test_a_checkpoint_without_a_name_of_the_net_is_one_sentence(imported):
+    other = check(replace(SMALL, layers=(ConvBn(4, 5, name="first"), GlobalAvgPool(), Dense(5, name="top"))))
+    with pytest.raises(WeightsError) as caught:
+        read_start(other, imported)
+    (problem,) = caught.value.problems
+    assert "names is one of the net: it has stem.conv.kernel, " in problem
+    assert "wants first.conv.kernel, first.norm.scale, first.norm.bias; give the net's run" in problem
 
 
 def test_a_checkpoint_of_another_net_is_refused_whole(imported):
