@@ -28,7 +28,7 @@ BATCH = 2
 # net -> primes at once: a higher degree is made up for by more
 NETS = {
     "mnist-linear": 4, "mnist-mlp": 4, "mnist-cnn": 4, "tiny-gpt": 6, "mobilenet_v2": 4, "resnet34": 4,
-    "vit_tiny_patch16_224": 8, "tiny-mamba": 10,
+    "vit_tiny_patch16_224": 8, "tiny-mamba": 10, "tiny-moe": 8,
 }  # fmt: skip
 SHOWN = "mnist-mlp"  # whose certificate is written whole
 

@@ -6,7 +6,7 @@ rational) and in the reciprocals that the program divides by. The bounds hold fo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 Powers = Mapping[bytes, int]
@@ -37,6 +37,31 @@ class Degree:
 
 
 CONSTANT, VARIABLE = Degree(), Degree(1)
+
+
+@dataclass(frozen=True)
+class Joined:
+    """Of a concatenation: along which axis, and of each part the size and the degrees of value and tangent.
+
+    `res`, `deg` and `tdeg` are those of the whole; by the first two it is seen that nothing was changed since. Gates
+    and what they weigh go through a net side by side: with the higher degree for both, a bound doubled in each block of
+    experts.
+    """
+
+    res: object
+    deg: Degree
+    tdeg: Degree
+    dim: int
+    parts: tuple[tuple[int, Degree, Degree], ...]
+
+    def within(self, start: Sequence[int], limit: Sequence[int]) -> tuple[Degree, Degree]:
+        """The degrees of value and tangent between two corners: those of a part, if they are within one."""
+        begin = 0
+        for size, deg, tdeg in self.parts:
+            if begin <= start[self.dim] and limit[self.dim] <= begin + size:
+                return deg, tdeg
+            begin += size
+        return self.deg, self.tdeg
 
 
 class Reciprocals:

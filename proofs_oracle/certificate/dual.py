@@ -17,7 +17,7 @@ import numpy as np
 from netc.codegen.evaluator import INTEGER_DTYPES, FloatArithmetic
 from netc.netspec.errors import NetcError
 from netc.netspec.types import DType, TensorType
-from netc.proofs_oracle.certificate.degree import CONSTANT, VARIABLE, Degree, Reciprocals
+from netc.proofs_oracle.certificate.degree import CONSTANT, VARIABLE, Degree, Joined, Reciprocals
 from netc.proofs_oracle.certificate.identities import FIXED, Identities
 from netc.proofs_oracle.certificate.reading import Number, read
 from netc.proofs_oracle.certificate.residues import Array, Residues, bare
@@ -41,7 +41,7 @@ class FloatRunError(CertifyError):
 class Dual:
     """`real` [..] float64; `res` and `tan` [R, ..] residues of the value and of its tangent, None for zero.
 
-    `made`: how it was made of others, where exponent.py asks.
+    `made`: how it was made of others, where exponent.py asks. `joined`: what it is a concatenation of.
     """
 
     real: Array
@@ -50,6 +50,7 @@ class Dual:
     deg: Degree
     tdeg: Degree = CONSTANT
     made: Any = None
+    joined: Joined | None = None
 
     @property
     def value(self) -> Dual:
@@ -313,7 +314,7 @@ class DualField:
         if not isinstance(x, Dual):
             return real(x)
         tan = None if x.tan is None else res(x.tan)
-        return replace(x, real=real(x.real), res=res(x.res), tan=tan, made=self._made("move", res, x))
+        return replace(x, real=real(x.real), res=res(x.res), tan=tan, made=self._made("move", res, x), joined=None)
 
     def reshape(self, x: Any, shape: Ints) -> Any:
         """Another shape."""
@@ -333,11 +334,15 @@ class DualField:
     def slice(self, x: Any, start: Ints, limit: Ints, stride: Ints) -> Any:
         """A strided part."""
         F = self.floats
-        return self._moved(
+        found = self._moved(
             x,
             lambda v: F.slice(v, start, limit, stride),
             lambda v: F.slice(v, (0, *start), (len(v), *limit), (1, *stride)),
         )
+        if not isinstance(x, Dual) or x.joined is None or x.joined.res is not x.res or x.joined.deg is not x.deg:
+            return found
+        deg, tdeg = x.joined.within(start, limit)
+        return replace(found, deg=deg, tdeg=CONSTANT if x.tan is None else tdeg)
 
     def reverse(self, x: Any, dims: Ints) -> Any:
         """Reverse order."""
@@ -369,7 +374,9 @@ class DualField:
             tans = [np.broadcast_to(zero, v.res.shape) if v.tan is None else v.tan for v in parts]
             tan = np.concatenate(tans, dim + 1)
         real = np.concatenate([v.real for v in parts], dim)
-        return Dual(real, np.concatenate([v.res for v in parts], dim + 1), tan, deg, tdeg)
+        res = np.concatenate([v.res for v in parts], dim + 1)
+        joined = Joined(res, deg, tdeg, dim, tuple((v.real.shape[dim], v.deg, v.tdeg) for v in parts))
+        return Dual(real, res, tan, deg, tdeg, joined=joined)
 
     # -- indices, for foreign.py -------------------------------------------------------------------------------
 

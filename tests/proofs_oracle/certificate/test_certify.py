@@ -28,7 +28,6 @@ from netc.netspec.recipe import SGD, Adam, Recipe
 from netc.netspec.spec import NetSpec
 from netc.netspec.types import TensorType
 from netc.proofs_oracle.certificate import certify, claims, factors, residues
-from netc.proofs_oracle.certificate.degree import Degree, Reciprocals
 from netc.proofs_oracle.certificate.mutate import backward, faults
 from netc.proofs_oracle.certificate.points import float_point
 from netc.proofs_oracle.certificate.reading import read
@@ -113,16 +112,6 @@ def test_literals_are_read_as_what_they_round(value, dtype, shown):
     assert read(value, dtype, exact=True).fraction == Fraction(held)
     beside = float(np.nextafter(np.float32(value), np.float32(9))) if dtype == "f32" else value * (1 + 1e-12)
     assert read(beside, dtype).text != shown  # the next float is another number
-
-
-def test_degree_over_a_common_denominator():
-    made = Reciprocals()
-    inner = made.of(b"a", 3, Degree(2))  # three different 1/t, t of degree 2
-    outer = made.of(b"b", 1, Degree(1, {b"a": 1}))  # one 1/(x/t)
-    assert made.cleared(Degree(5)) == 5
-    assert made.cleared(Degree(1) * inner) == 1 + 3 * 2
-    assert made.cleared(outer) == 1 + 3 * 2
-    assert made.cleared(inner * inner | Degree(4)) == 4 + 2 * 3 * 2
 
 
 def test_fractions_are_found_again(field):
