@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
@@ -22,12 +22,12 @@ class SmallProgram:
     """One function of a module on a target, `predict` if none is named. `held` are its first arguments by name, put
     there once.
 
-    The pass `without` is left out when it is lowered.
+    The passes `without` are left out when it is lowered.
     """
 
     def __init__(
-        self, module: Module, target: Target, cache: Cache, held: Mapping[str, Array], label: str, without: str = "",
-        function: str = NAME,
+        self, module: Module, target: Target, cache: Cache, held: Mapping[str, Array], label: str,
+        without: Collection[str] = (), function: str = NAME,
     ) -> None:  # fmt: skip
         if any(v.type.dtype == "f64" for f in module for v in f.params):
             target = of_float64(target)

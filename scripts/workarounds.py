@@ -56,6 +56,7 @@ class Program:
     target: str = "cpu"
     flags: tuple[str, ...] = ()
     look: Look = lambda source, target: FINE
+    beside: tuple[str, ...] = ()  # passes left out in either case: they part the same operations
 
 
 def _loaded(source: Source, target: Target) -> str:
@@ -181,6 +182,14 @@ def _one_row() -> Module:
     return build_sampler(check(NetSpec("tiny", (8,), layers, dtype="i32"))).program.module
 
 
+def _two_stored() -> Module:
+    """y w + c and its relu, both results, as a layer keeps them for its gradients."""
+    b = Builder("f")
+    y, w = b.parameter("y", TensorType((2048, 64))), b.parameter("w", TensorType((64, 64)))
+    z = b.add(b.dot(y, w, (1, 0)), b.broadcast(b.parameter("c", TensorType((64,))), y, (1,)))
+    return Module("m", (b.finish([("z", z), ("a", b.maximum(z, 0.0))]),))
+
+
 def _short_softmax() -> Module:
     """Two heads of attention over six tokens."""
     b = Builder("f")
@@ -195,19 +204,26 @@ def _gelu() -> Module:
     return _step(net, Recipe(SGD(0.0), norms=False), 128)
 
 
+PARTS = ("part_shared_products",)
 PROGRAMS: dict[str, Program] = {
     "fence_rounded_operands": Program(lambda: _normalised(4, 8, 32, "bf16"), "code of", target=AVX512, look=_small),
-    "fence_gelu": Program(_gelu, LARGE, "train_step", AVX512, (LARGE_VECTORS,)),
+    "fence_gelu": Program(_gelu, LARGE, "train_step", AVX512, (LARGE_VECTORS,), beside=PARTS),
     "fence_loss": Program(
         lambda: _step(_dense(64, 32), Recipe(SGD(0.0), norms=False), 32), "'vector.store' op write", "train_step"
     ),
     "fence_gradients": Program(
-        lambda: _step(_dense(784, 512), Recipe(norms=False), 128), LARGE, "train_step", AVX512, (LARGE_VECTORS,)
+        lambda: _step(_dense(784, 512), Recipe(norms=False), 128),
+        LARGE,
+        "train_step",
+        AVX512,
+        (LARGE_VECTORS,),
+        beside=PARTS,
     ),
     "fence_norms": Program(
         lambda: _step(_deep(), Recipe(SGD(0.0)), 4), "constants exceeds limit of 64", "train_step", look=_loaded
     ),
     "part_joined_sums": Program(lambda: _normalised(32, 16, 96, "f32"), LARGE, "f", AVX512, (LARGE_VECTORS,)),
+    "part_shared_products": Program(_two_stored, LARGE, "f", AVX512, (LARGE_VECTORS,)),
     "part_lookups": Program(_looked_up, "code of", target=AVX512, look=_small),
     "part_single_rows": Program(_one_row, "write affecting operations on global resources", "decode", AVX512),
     "part_batched_rows": Program(_short_softmax, "other numbers", look=_right),
@@ -218,9 +234,9 @@ PROGRAMS: dict[str, Program] = {
 
 
 def outcome(program: Program, without: str = "") -> str:
-    """FINE, or what is said of the program; the pass `without` is left out."""
+    """FINE, or what is said of the program; the pass `without` is left out, and those beside it."""
     target = parse_target(program.target)
-    module = lower(program.make(), target.profile, without=without).needed(program.function)
+    module = lower(program.make(), target.profile, without={without, *program.beside}).needed(program.function)
     source = Source(module, text_of(module, target.profile))
     with tempfile.TemporaryDirectory(prefix="netc-") as folder:
         path = Path(folder) / "module.vmfb"

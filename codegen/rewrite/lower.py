@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from netc.codegen.collector import no_collector
 from netc.codegen.distribute.buckets import buckets
 from netc.codegen.ir import Function, Module, Op
@@ -37,15 +39,15 @@ def passes(profile: ProfileName, choices: FormOverrides = NO_OVERRIDES, *, scan:
 @no_collector()
 def lower(
     module: Module, profile: ProfileName, choices: FormOverrides = NO_OVERRIDES, *, scan: bool = False,
-    without: str = "",
+    without: Collection[str] = (),
 ) -> Module:  # fmt: skip
     """Every pass in order, the verifier after each. `choices` name forms for single convolutions, before the table.
 
-    With `scan`, equal blocks in a row become loops. The pass `without` is left out, to see whether it is needed.
+    With `scan`, equal blocks in a row become loops. The passes `without` are left out, to see whether they are needed.
     """
     sound: set[Op | Function] = set()
     verify(module, sound=sound)
     for name, step in passes(profile, choices, scan=scan):
-        if name != without:
+        if name not in without:
             module = verify(step(module), sound=sound)
     return verify(module, lowered=PROFILES[profile].dialect != "c", sound=sound)

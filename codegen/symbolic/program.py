@@ -55,7 +55,7 @@ class AnyBatchProgram(Program):
         first, second, third = self.emissions
         try:
             lowered = {
-                p.batch: lower(p.module, profile, _forms(first, p, profile), without=NAMED_BY_SHAPE)
+                p.batch: lower(p.module, profile, _forms(first, p, profile), without=[NAMED_BY_SHAPE])
                 for p in self.emissions
             }
             module = abstracted({p.batch: lowered[p.batch] for p in (first, second)})

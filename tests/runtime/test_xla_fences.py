@@ -38,7 +38,7 @@ def step():
     x, y = rng.standard_normal((8, 4, 4, 3)).astype(np.float32), rng.integers(0, 5, 8).astype(np.int32)
 
     def without(name):
-        module = lower(program.module, "xla", without=name)
+        module = lower(program.module, "xla", without=[name])
         text = text_of(module, "xla")
 
         def results():

@@ -18,6 +18,7 @@ from netc.codegen.rewrite.iree.joint_barriers import part_joint_barriers
 from netc.codegen.rewrite.iree.lookups import part_lookups
 from netc.codegen.rewrite.iree.narrow_copies import part_narrow_copies
 from netc.codegen.rewrite.iree.repeated_sums import part_joined_sums, part_repeated_sums
+from netc.codegen.rewrite.iree.shared_products import part_shared_products
 from netc.codegen.rewrite.iree.single_rows import part_single_rows
 
 
@@ -64,6 +65,10 @@ WORKAROUNDS: tuple[Workaround, ...] = (
     Workaround(
         "part_joined_sums", "late", ("cpu",), part_joined_sums,
         "a reader of several results that repeats a sum is unrolled over all rows", LIMITS,
+    ),
+    Workaround(
+        "part_shared_products", "late", ("cpu",), part_shared_products,
+        "a product and what is made of it, where both are stored, are unrolled over whole strips of rows", LIMITS,
     ),
     Workaround(
         "part_lookups", "late", ("cpu",), part_lookups,

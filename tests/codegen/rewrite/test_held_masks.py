@@ -67,7 +67,7 @@ def step():
     x, y = rng.standard_normal((BATCH, ROWS, WIDTH)).astype(np.float32), rng.integers(0, 3, BATCH).astype(np.int32)
 
     def without(name):
-        module = lower(program.module, "xla", without=name)
+        module = lower(program.module, "xla", without=[name])
         loaded = load(Source(module, text_of(module, "xla")), target)
         state = loaded.call("init", [loaded.put(np.array([0, 1], np.uint32))])
         results = loaded.call("train_step", [*state, *map(loaded.put, (x, y, np.float32(0.1)))])

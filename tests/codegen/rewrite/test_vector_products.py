@@ -47,7 +47,7 @@ def test_a_selective_scan_is_parted_for_the_cpu_alone():
     name = module.functions[0].name
 
     def held(profile):
-        plain = lower(module, profile, without="part_vector_products")
+        plain = lower(module, profile, without=["part_vector_products"])
         return barriers(lower(module, profile), name) - barriers(plain, name)
 
     assert held("cpu") > 0
