@@ -7,7 +7,6 @@ of whole strips of rows, on which LLVM works for minutes. Behind the barrier the
 
 from __future__ import annotations
 
-from collections import defaultdict
 from math import prod
 
 from netc.codegen.ir import Function, Module, Op, Value
@@ -29,14 +28,23 @@ def part_shared_products(module: Module) -> Module:
 
 
 def _parted(function: Function) -> Function:
-    readers: Readers = defaultdict(list)
+    results = set(function.results)
+    within = _within(function)
+    readers: Readers = {v: [] for v in within}
     for op in function.ops:
-        for v in set(op.operands):
-            readers[v].append(op)
-    shared, results = _shared(function, readers), set(function.results)
+        for v in op.operands:
+            if v in within and op not in readers[v]:
+                readers[v].append(op)
+    for op in reversed(function.ops):  # what later kernels alone read is computed in these
+        v = op.result
+        if op.kind not in FOLLOWS or v not in within or v in results:
+            continue
+        if not any(_inside(v, o, within) or o.kind not in JOINS for o in readers[v]):
+            del within[v]
     held: set[Value] = set()
+    shared = _shared(function, within, readers, results)
     for op in function.ops:
-        if op.result in shared and _unrolled(op):
+        if op.kind == "dot" and within.get(op.result, 0) & shared:
             v = op.result
             while v not in results and len(readers[v]) == 1 and readers[v][0].kind in FOLLOWS:
                 v = readers[v][0].result
@@ -44,45 +52,51 @@ def _parted(function: Function) -> Function:
     return behind_barriers(function, held, FOLLOWS | {"dot"}) if held else function
 
 
-def _shared(function: Function, readers: Readers) -> set[Value]:
-    """The products with which IREE stores several results: themselves, or what follows them."""
-    bits = {op.result: 1 << n for n, op in enumerate(o for o in function.ops if o.kind == "dot")}
-    within = _within(function, readers, bits)
-    results = set(function.results)
+def _within(function: Function) -> dict[Value, int]:
+    """The values that are computed in the kernels of products which may be unrolled: a bit for each product."""
+    within: dict[Value, int] = {}
+    behind: dict[Value, int] = {}  # of whose results a value is made by way of another kernel
+    bit = 1
+    for op in function.ops:
+        together = apart = 0
+        for v in op.operands:
+            if v in within:
+                together |= within[v]
+            if v in behind:
+                apart |= behind[v]
+        follows = op.kind in FOLLOWS
+        mine = together & ~apart if follows else 0
+        if op.kind == "dot" and _unrolled(op):
+            mine, bit = bit, bit << 1
+        if mine:
+            within[op.result] = mine
+        if behind_it := apart if follows else together | apart:
+            behind[op.result] = behind_it
+    return within
+
+
+def _inside(v: Value, reader: Op, within: dict[Value, int]) -> int:
+    """The products in whose kernels a value is read."""
+    return within.get(reader.result, 0) & within[v] if reader.kind in FOLLOWS else 0
+
+
+def _shared(function: Function, within: dict[Value, int], readers: Readers, results: set[Value]) -> int:
+    """The products with which IREE stores several values: themselves, or what follows them."""
     names: dict[Value, Value] = {}  # a value that is reshaped is stored once
-    stored: dict[Value, int] = defaultdict(int)
+    stored: dict[Value, int] = {}
     for op in function.ops:
         v = op.result
-        if within[v]:
-            names[v] = names.get(op.operands[0], v) if op.kind == "reshape" else v
-            apart = [~within[o.result] if o.kind in FOLLOWS else -1 for o in readers[v]]
-            for outside in (*apart, -1) if v in results else apart:
-                stored[names[v]] |= within[v] & outside
+        if v in within:
+            name = names[v] = names.get(op.operands[0], v) if op.kind == "reshape" else v
+            outside = within[v] if v in results else 0
+            for o in readers[v]:
+                outside |= within[v] & ~_inside(v, o, within)
+            stored[name] = stored.get(name, 0) | outside
     once = twice = 0
     for some in stored.values():
         twice |= once & some
         once |= some
-    return {v for v, bit in bits.items() if twice & bit}
-
-
-def _within(function: Function, readers: Readers, bits: dict[Value, int]) -> dict[Value, int]:
-    """In which products' kernels each value is computed, as a sum of their bits."""
-    within: dict[Value, int] = {}
-    behind: dict[Value, int] = {}  # of whose results it is made by way of another kernel
-    for op in function.ops:
-        together = apart = 0
-        for v in op.operands:
-            together |= within.get(v, 0)
-            apart |= behind.get(v, 0)
-        follows = op.kind in FOLLOWS
-        within[op.result] = together & ~apart if follows else bits.get(op.result, 0)
-        behind[op.result] = apart if follows else together | apart
-    results = set(function.results)
-    for op in reversed(function.ops):  # what later kernels alone read is computed in these
-        mine = within[op.result] if op.kind in FOLLOWS and op.result not in results else 0
-        if mine and all(o.kind in JOINS and not within[o.result] & mine for o in readers[op.result]):
-            within[op.result] = 0
-    return within
+    return twice
 
 
 def _unrolled(dot: Op) -> bool:
