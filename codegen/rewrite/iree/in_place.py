@@ -111,6 +111,7 @@ class _Readers:
     def __init__(self, function: Function) -> None:
         self.function = function
         self.wait = next(n for n, op in enumerate(function.ops) if op.kind == "joint_barrier")
+        self.returned = Counter(function.results)
         self.makers = {v: n for n, op in enumerate(function.ops) for v in (op.result, *op.extra_results)}
         self.readers = defaultdict[Value, list[int]](list)
         for n, op in enumerate(function.ops):
@@ -136,7 +137,7 @@ class _Readers:
     def none_after(self, slot: int) -> bool:
         """Whether nobody can read the argument of a slot after its result was written there."""
         argument, result = self.function.params[slot], self.function.results[slot]
-        if result not in self.behind or self.function.results.count(result) > 1:
+        if result not in self.behind or self.returned[result] > 1:
             return False
         return self._harmless(argument, self._needed([result], self.wait))
 
@@ -153,7 +154,7 @@ class _Readers:
                 continue
             seen.add((value, aligned))
             maker = self.makers.get(value, -1)
-            if maker < self.wait and value in self.function.results:
+            if maker < self.wait and value in self.returned:
                 return False
             for n in self.readers[value]:
                 op = self.function.ops[n]

@@ -45,15 +45,15 @@ def _part(function: Function, every: bool) -> Function:
     def visit(b: Builder, op: Op, operands: tuple[Value, ...]) -> Value | None:
         if op.kind in JOINED:
             reduced[op.result] = summed[op.result] = {op.operands[0].type.size} | summed.get(op.operands[0], set())
-        elif op.kind in CARRIES and (sizes := set[int]().union(*(reduced.get(v, ()) for v in op.operands))):
-            reduced[op.result] = sizes
+        elif not reduced.keys().isdisjoint(op.operands):
+            reduced[op.result] = set[int]().union(*(reduced.get(v, ()) for v in op.operands))
         if op.kind != "broadcast" or op.operands[0] not in reduced or not _repeats_rows(op):
             return None
         if not every and op.result.type.size not in reduced[op.operands[0]]:
             return None
         return b.op("broadcast", b.op("barrier", operands[0]), **dict(op.attrs))
 
-    return rewrite(function, visit)
+    return rewrite(function, visit, JOINED | CARRIES)
 
 
 def _repeats_rows(op: Op) -> bool:
