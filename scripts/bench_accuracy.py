@@ -78,7 +78,7 @@ def measure(word: str, draws: int, targets: list[str]) -> dict[str, Any]:
         Job(check(replace(net.spec, layers=drawless(net.spec.layers))), batch, THREADS, seed=seed)
         for seed in range(draws)
     ]
-    ways = {"JAX": jax_gradients, "PyTorch": lambda job: torch_gradients(job, wide=False)}
+    ways = {"JAX": jax_gradients(jobs[0]), "PyTorch": lambda job: torch_gradients(job, wide=False)}
     for target in targets:
         trainer = Trainer(prepare(jobs[0].program, parse_target(target), Cache()))
         ways[f"netc {target}"] = lambda job, trainer=trainer: by_netc(job, trainer)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from importlib.util import find_spec
 from typing import Any
@@ -108,20 +108,29 @@ def torch_gradients(job: Job, *, wide: bool) -> dict[str, Array]:
     return torch_net.gradients(job.net, module)
 
 
-def jax_gradients(job: Job) -> dict[str, Array]:
-    """The gradient of every parameter by netc's name, by `jax.grad` of the script of `netc emit-jax` in float32."""
+def jax_gradients(job: Job) -> Callable[[Job], dict[str, Array]]:
+    """What gives the gradient of every parameter by netc's name, of jobs of this one's net and batch.
+
+    By `jax.grad` of the script of `netc emit-jax` in float32, compiled once.
+    """
     import jax
 
     from netc.proofs_oracle.twin.agreement import executed, script_of
 
-    script, start = executed(script_of(job.net, Recipe(), job.batch, seed=0)), job.start()
-    stats = {s.name: start[s.name] for s in job.net.state}
+    script = executed(script_of(job.net, Recipe(), job.batch, seed=0))
 
-    def loss(params: Any, x: Any, y: Any) -> Any:
+    def loss(params: Any, stats: Any, x: Any, y: Any) -> Any:
         logits, _ = script["forward"](params, stats, x, True)
         return script["cross_entropy"](logits, y).mean()
 
-    return dict(jax.jit(jax.grad(loss))({p.name: start[p.name] for p in job.net.params}, *job.data()))
+    gradient = jax.jit(jax.grad(loss))
+
+    def gradients(job: Job) -> dict[str, Array]:
+        start = job.start()
+        held = ({p.name: start[p.name] for p in parts} for parts in (job.net.params, job.net.state))
+        return dict(gradient(*held, *job.data()))
+
+    return gradients
 
 
 def in_torch(job: Job) -> tuple[Any, Any, Any]:

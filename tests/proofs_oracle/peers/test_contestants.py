@@ -105,7 +105,7 @@ def test_gradients_have_netcs_names_and_axes(name):
     wide, narrow, jaxs = (
         peers.torch_gradients(job, wide=True),
         peers.torch_gradients(job, wide=False),
-        peers.jax_gradients(job),
+        peers.jax_gradients(job)(job),
     )
     assert {n: g.shape for n, g in wide.items()} == {p.name: p.shape for p in job.net.params}
     for n, g in wide.items():
