@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import ctypes
 import os
@@ -26,7 +27,8 @@ from netc.runtime.target import TARGETS, Target
 MALLOPT = {-8: 1, -4: 0, -1: -1, -2: 64 << 20}  # arenas, blocks that are mapped, trim threshold (never), top pad
 SCRATCH = "iree.abi.transients.size.constant"  # what an artefact says of the memory that a function wants to be given
 LARGE = 32 << 20  # bytes of state: from there on a step's tensors gain from pages of 2 MiB (docs/design-notes.md)
-MADV_HUGEPAGE = 14  # of Linux
+MADV_HUGEPAGE, MADV_COLLAPSE = 14, 25  # of Linux, the second since 6.1
+LARGE_PAGE = 2 << 20
 # Worker stacks must hold --iree-llvmcpu-stack-allocation-limit (runtime/target.py); the default is 128 KiB.
 WORKER_STACK = 4 << 20
 
@@ -101,6 +103,7 @@ class IreeLoaded:
         # functions of a training that were not called yet
         self._untried = {f.name for f in source.module if f.donated and not f.private and target.on_host}
         self._large = target.on_host and has_large_state(source.module)
+        self._begun: set[str] = set()  # of a large state's functions, those that were called once
         self._scratch = _scratch_of(module)
         self._unused: dict[str, list[Any]] = {}  # memory that was given to a function before, and is not in use
         self._dtypes = {np.dtype(t): getattr(rt.HalElementType, n) for t, n in _ELEMENTS.items()}
@@ -161,6 +164,14 @@ class IreeLoaded:
             _give_back()
             if self._large:
                 _take_large_pages()
+                self._begun.add(function)
+        elif function in self._begun:
+            self._begun.discard(function)
+            ending = threading.Event()
+            beside = threading.Thread(target=_gather_in_large_pages, args=[ending], daemon=True)
+            beside.start()
+            atexit.register(beside.join)
+            atexit.register(ending.set)  # the last is called first
         inputs, outputs = rt.VmVariantList(len(args)), rt.VmVariantList(self._results[function])
         for a in args:
             inputs.push_ref(a)
@@ -228,11 +239,32 @@ def _take_large_pages() -> None:
         libc.free.restype, libc.free.argtypes = None, [ctypes.c_void_p]
         libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
         room = libc.malloc(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2)
-        for line in Path("/proc/self/maps").read_text(encoding="utf-8").splitlines():
-            if line.endswith("[heap]"):
-                begin, end = (int(place, 16) for place in line.split()[0].split("-"))
-                libc.madvise(begin, end - begin, MADV_HUGEPAGE)
+        for begin, end in _heaps():
+            libc.madvise(begin, end - begin, MADV_HUGEPAGE)
         libc.free(room)
+
+
+def _gather_in_large_pages(ending: threading.Event) -> None:
+    """Have Linux move what lies in the heap to pages of 2 MiB: the state, which was there before the first step.
+
+    It would do so by itself, 16 MB in ten seconds. Here it takes a second and a processor, beside the steps; it stops
+    when the process ends.
+    """
+    with contextlib.suppress(OSError, AttributeError, ValueError):  # no Linux, or an older one: only speed is lost
+        libc = ctypes.CDLL(None)
+        libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+        for begin, end in _heaps():
+            for page in range(-(-begin // LARGE_PAGE) * LARGE_PAGE, end - LARGE_PAGE + 1, LARGE_PAGE):
+                if ending.is_set():
+                    return
+                libc.madvise(page, LARGE_PAGE, MADV_COLLAPSE)  # refused where nothing lies
+
+
+def _heaps() -> list[tuple[int, int]]:
+    """Where the heap begins and ends; Linux shows it in parts that differ in what was advised."""
+    lines = Path("/proc/self/maps").read_text(encoding="utf-8").splitlines()
+    places = [line.split()[0].split("-") for line in lines if line.endswith("[heap]")]
+    return [(int(begin, 16), int(end, 16)) for begin, end in places]
 
 
 @lru_cache(maxsize=64)
