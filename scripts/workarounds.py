@@ -204,10 +204,10 @@ def _gelu() -> Module:
     return _step(net, Recipe(SGD(0.0), norms=False), 128)
 
 
-PARTS = ("part_shared_products",)
+PARTS, SUMS = ("part_shared_products",), "sum_columns"  # they change what the small programs show
 PROGRAMS: dict[str, Program] = {
     "fence_rounded_operands": Program(lambda: _normalised(4, 8, 32, "bf16"), "code of", target=AVX512, look=_small),
-    "fence_gelu": Program(_gelu, LARGE, "train_step", AVX512, (LARGE_VECTORS,), beside=PARTS),
+    "fence_gelu": Program(_gelu, LARGE, "train_step", AVX512, (LARGE_VECTORS,), beside=(*PARTS, SUMS)),
     "fence_loss": Program(
         lambda: _step(_dense(64, 32), Recipe(SGD(0.0), norms=False), 32), "'vector.store' op write", "train_step"
     ),
@@ -222,7 +222,9 @@ PROGRAMS: dict[str, Program] = {
     "fence_norms": Program(
         lambda: _step(_deep(), Recipe(SGD(0.0)), 4), "constants exceeds limit of 64", "train_step", look=_loaded
     ),
-    "part_joined_sums": Program(lambda: _normalised(32, 16, 96, "f32"), LARGE, "f", AVX512, (LARGE_VECTORS,)),
+    "part_joined_sums": Program(
+        lambda: _normalised(32, 16, 96, "f32"), LARGE, "f", AVX512, (LARGE_VECTORS,), beside=(SUMS,)
+    ),
     "part_shared_products": Program(_two_stored, LARGE, "f", AVX512, (LARGE_VECTORS,)),
     "part_lookups": Program(_looked_up, "code of", target=AVX512, look=_small),
     "part_single_rows": Program(_one_row, "write affecting operations on global resources", "decode", AVX512),
