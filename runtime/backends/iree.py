@@ -8,7 +8,7 @@ import ctypes
 import os
 import re
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -167,11 +167,7 @@ class IreeLoaded:
                 self._begun.add(function)
         elif function in self._begun:
             self._begun.discard(function)
-            ending = threading.Event()
-            beside = threading.Thread(target=_gather_in_large_pages, args=[ending], daemon=True)
-            beside.start()
-            atexit.register(beside.join)
-            atexit.register(ending.set)  # the last is called first
+            _beside_until_the_end(_gather_in_large_pages)
         inputs, outputs = rt.VmVariantList(len(args)), rt.VmVariantList(self._results[function])
         for a in args:
             inputs.push_ref(a)
@@ -237,10 +233,9 @@ def _take_large_pages() -> None:
         libc = ctypes.CDLL(None)
         libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
         libc.free.restype, libc.free.argtypes = None, [ctypes.c_void_p]
-        libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
         room = libc.malloc(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2)
         for begin, end in _heaps():
-            libc.madvise(begin, end - begin, MADV_HUGEPAGE)
+            _madvise()(begin, end - begin, MADV_HUGEPAGE)
         libc.free(room)
 
 
@@ -251,13 +246,28 @@ def _gather_in_large_pages(ending: threading.Event) -> None:
     when the process ends.
     """
     with contextlib.suppress(OSError, AttributeError, ValueError):  # no Linux, or an older one: only speed is lost
-        libc = ctypes.CDLL(None)
-        libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
         for begin, end in _heaps():
             for page in range(-(-begin // LARGE_PAGE) * LARGE_PAGE, end - LARGE_PAGE + 1, LARGE_PAGE):
                 if ending.is_set():
                     return
-                libc.madvise(page, LARGE_PAGE, MADV_COLLAPSE)  # refused where nothing lies
+                _madvise()(page, LARGE_PAGE, MADV_COLLAPSE)  # refused where nothing lies
+
+
+def _beside_until_the_end(work: Callable[[threading.Event], None]) -> None:
+    """Start work in a thread of its own, whose event is set when the process ends, which then waits for it."""
+    ending = threading.Event()
+    thread = threading.Thread(target=work, args=[ending], daemon=True)
+    thread.start()
+    atexit.register(thread.join)
+    atexit.register(ending.set)  # the last is called first
+
+
+@lru_cache(maxsize=1)
+def _madvise() -> Any:
+    """Of where memory begins, its bytes, and the advice."""
+    madvise = ctypes.CDLL(None).madvise
+    madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+    return madvise
 
 
 def _heaps() -> list[tuple[int, int]]:
