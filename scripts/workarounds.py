@@ -190,6 +190,19 @@ def _two_stored() -> Module:
     return Module("m", (b.finish([("z", z), ("a", b.maximum(z, 0.0))]),))
 
 
+def _gated() -> Module:
+    """Images times gates, each packed for two products; one in two or three is unrolled, by chance."""
+    b, shape = Builder("f"), (8, 28, 28, 144)
+    results = []
+    for k in range(12):
+        x, gate = b.parameter(f"x{k}", TensorType(shape)), b.parameter(f"gate{k}", TensorType((8, 144)))
+        w, dz = b.parameter(f"w{k}", TensorType((144, 20 + k))), b.parameter(f"dz{k}", TensorType((*shape[:3], 20 + k)))
+        y = b.mul(x, b.broadcast(gate, x, (0, 3)))
+        z, dw = b.dot(b.reshape(y, (8 * 28 * 28, 144)), w, (1, 0)), b.dot(y, dz, ((0, 1, 2), (0, 1, 2)))
+        results += [(f"z{k}", z), (f"dw{k}", dw)]
+    return Module("m", (b.finish(results),))
+
+
 def _short_softmax() -> Module:
     """Two heads of attention over six tokens."""
     b = Builder("f")
@@ -226,6 +239,7 @@ PROGRAMS: dict[str, Program] = {
         lambda: _normalised(32, 16, 96, "f32"), LARGE, "f", AVX512, (LARGE_VECTORS,), beside=(SUMS,)
     ),
     "part_shared_products": Program(_two_stored, LARGE, "f", AVX512, (LARGE_VECTORS,)),
+    "part_packed_twice": Program(_gated, LARGE, "f", AVX512, (LARGE_VECTORS,)),
     "part_lookups": Program(_looked_up, "code of", target=AVX512, look=_small),
     "part_single_rows": Program(_one_row, "write affecting operations on global resources", "decode", AVX512),
     "part_batched_rows": Program(_short_softmax, "other numbers", look=_right),

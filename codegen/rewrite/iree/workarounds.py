@@ -17,6 +17,7 @@ from netc.codegen.rewrite.iree.batched_rows import part_batched_rows
 from netc.codegen.rewrite.iree.joint_barriers import part_joint_barriers
 from netc.codegen.rewrite.iree.lookups import part_lookups
 from netc.codegen.rewrite.iree.narrow_copies import part_narrow_copies
+from netc.codegen.rewrite.iree.packed_twice import part_packed_twice
 from netc.codegen.rewrite.iree.repeated_sums import part_joined_sums, part_repeated_sums
 from netc.codegen.rewrite.iree.shared_products import part_shared_products
 from netc.codegen.rewrite.iree.single_rows import part_single_rows
@@ -69,6 +70,11 @@ WORKAROUNDS: tuple[Workaround, ...] = (
     Workaround(
         "part_shared_products", "late", ("cpu",), part_shared_products,
         "a product and what is made of it, where both are stored, are unrolled over whole strips of rows", LIMITS,
+    ),
+    Workaround(
+        "part_packed_twice", "late", ("cpu",), part_packed_twice,
+        "an image times a gate, packed for two products, is unrolled over whole images in some compiles and not in "
+        "others", "docs/upstream-issues/packed-twice-cpu.md",
     ),
     Workaround(
         "part_lookups", "late", ("cpu",), part_lookups,

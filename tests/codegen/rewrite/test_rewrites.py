@@ -374,8 +374,8 @@ def test_the_pipeline_is_what_it_says():
     common = ["dce", "fold", "cse", "select_forms", "sum_before_products", "split_reductions", "fold", "cse", "dce"]
     own = ["sum_columns", "split_reductions", "hold_cotangents", "add_rows_in_place", "cut_long_products"]
     own += ["part_vector_products", "part_turned_products"]
-    on_cpu = [*common[:5], *own, *common[6:], "part_joined_sums", "part_shared_products", "part_lookups"]
-    on_cpu += ["part_single_rows", "part_batched_rows"]
+    on_cpu = [*common[:5], *own, *common[6:], "part_joined_sums", "part_shared_products", "part_packed_twice"]
+    on_cpu += ["part_lookups", "part_single_rows", "part_batched_rows"]
     last = ["part_joint_barriers", "share_draws", "update_in_place", "give_scratch"]
     assert names == {
         "cpu": ["buckets", *fences, *on_cpu, *last],
