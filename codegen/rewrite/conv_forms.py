@@ -243,6 +243,19 @@ def _tap_product(b: Builder, x: Value, dy: Value, groups: int) -> Value:
     return b.reshape(b.transpose(parts, (1, 0, 2)), (i, groups * o))
 
 
+def kernel_depthwise(b: Builder, op: Op, x: Value, dy: Value) -> Value:
+    """dw[tap, c] = sum over pixels of x[pixel + tap, c] dy[pixel, c], along the longer side first.
+
+    groups = channels = features. The barriers keep the padded image out of the loops of all taps, and each tap's sum
+    out of the loop that stacks them.
+    """
+    win = window_of(op, x.shape[1:3], dy.shape[1:3], op.attr("kernel"))
+    image, side = b.op("barrier", padded(b, x, win)), 2 if win.out[1] >= win.out[0] else 1
+    rows = [b.sum(b.mul(view(b, image, win, tap), dy), (side,)) for tap in win.positions]
+    stacked = b.op("barrier", b.concatenate([b.reshape(r, (1, *r.shape)) for r in rows], 0))
+    return b.reshape(b.sum(stacked, (1, 2)), op.result.shape)
+
+
 def kernel_im2col(b: Builder, op: Op, x: Value, dy: Value) -> Value:
     """All taps side by side, transposed, times dy: one product. groups = 1."""
     win = window_of(op, x.shape[1:3], dy.shape[1:3], op.attr("kernel"))
@@ -303,6 +316,7 @@ CONV_FORMS: dict[str, dict[str, Form]] = {
     },
     "conv_kernel_grad": {
         "shifted": kernel_shifted,
+        "depthwise": kernel_depthwise,
         "im2col": kernel_im2col,
         "convolution": kernel_convolution,
         "patches": kernel_patches,

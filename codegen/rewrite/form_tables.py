@@ -112,6 +112,7 @@ _COMMON: tuple[FormRow, ...] = (
 FORM_TABLES: dict[ProfileName, tuple[FormRow, ...]] = {
     "cpu": (
         *((op, lambda s: s.half and s.grouped and not s.depthwise, "widened") for op in ("conv", "conv_input_grad")),
+        ("conv_kernel_grad", lambda s: s.depthwise and s.pixels > 1 and not s.half, "depthwise"),
         *_COMMON,
         *((op, lambda s: s.patches and s.inputs <= 4, "patches") for op in CONV_FORMS),
         ("conv", lambda s: s.taps == 1, "im2col"),

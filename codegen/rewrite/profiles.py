@@ -18,6 +18,7 @@ from netc.codegen.rewrite.iree.in_place import update_in_place
 from netc.codegen.rewrite.iree.long_products import cut_long_products
 from netc.codegen.rewrite.iree.shared_draws import share_draws
 from netc.codegen.rewrite.iree.turned_products import part_turned_products
+from netc.codegen.rewrite.iree.unseen_zeros import add_unseen_zeros
 from netc.codegen.rewrite.iree.vector_products import part_vector_products
 from netc.codegen.rewrite.iree.workarounds import WORKAROUNDS
 from netc.codegen.rewrite.plain_forms import erf_functions, plain_forms
@@ -75,9 +76,9 @@ def _around(profile: ProfileName, when: str) -> Passes:
     return tuple((w.name, w.change) for w in WORKAROUNDS if profile in w.profiles and w.when == when)
 
 
-def _for_iree(profile: ProfileName, more: Passes = (SPLIT,), end: Passes = ()) -> LoweringProfile:
+def _for_iree(profile: ProfileName, more: Passes = (SPLIT,), scratch: Passes = (), end: Passes = ()) -> LoweringProfile:
     first, late, last = (_around(profile, when) for when in ("first", "late", "last"))
-    return LoweringProfile("iree", _measured(profile, more), first, late, (*last, *end))
+    return LoweringProfile("iree", _measured(profile, more), first, late, (*scratch, *last, *end))
 
 
 PROFILES: dict[ProfileName, LoweringProfile] = {
@@ -91,8 +92,10 @@ PROFILES: dict[ProfileName, LoweringProfile] = {
             ("cut_long_products", cut_long_products),
             ("part_vector_products", part_vector_products),
             ("part_turned_products", part_turned_products),
+            ("add_unseen_zeros", add_unseen_zeros),
         ),
-        (("share_draws", share_draws), ("update_in_place", update_in_place), ("give_scratch", give_scratch)),
+        scratch=(("give_scratch", give_scratch),),
+        end=(("share_draws", share_draws), ("update_in_place", update_in_place)),
     ),
     "gpu": _for_iree("gpu"),
     "xla": LoweringProfile(

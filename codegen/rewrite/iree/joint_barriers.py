@@ -4,7 +4,8 @@ IREE 3.12 makes of `stablehlo.optimization_barrier` a place where the host waits
 begins another command buffer (docs/known-limits.md). For one value its own compute barrier is written instead, which is
 gone once dispatches are formed (codegen/ops/movement.py). A barrier on several values orders them, and stays, but
 where a tensor of a size that would be lost is held across it, and in modules with loops that are blocks
-(codegen/ops/loop.py): no host waits in a turn, and where one does, buffers that a loop carries are lost.
+(codegen/ops/loop.py): no host waits in a turn, and where one does, buffers that a loop carries are lost. A function
+that is given its memory (given_scratch.py) loses no more than results.
 """
 
 from __future__ import annotations
@@ -24,7 +25,10 @@ def part_joint_barriers(module: Module) -> Module:
     blocks = any(op.kind == "loop" and op.attr("apart") for function in module for op in function.ops)
 
     def change(function: Function) -> Function:
-        sizes = {v.type.bytes for v in _held(function)}
+        held = _held(function)
+        if function.scratch:
+            held &= set(function.results)
+        sizes = {v.type.bytes for v in held}
         if not sizes or not (blocks or any(LOST[0] < size <= LOST[1] for size in sizes)):
             return function
         return replace(function, ops=tuple([new for op in function.ops for new in _parted(op)]))

@@ -105,7 +105,8 @@ def test_one_short_row_that_others_read_is_parted_from_its_sum(shape, read, barr
 def test_modules_for_iree_part_the_sums_of_an_instance_norm():
     module = layer_module(InstanceNorm(), TensorType((4, 4, 12)), 2)
     count = {family: kinds_of(lower(module, family), "forward").count("barrier") for family in FAMILIES}
-    assert count["gpu"] == count["cpu"] == count["xla"] + 2  # the mean, and 1 / sqrt(var)
+    assert count["gpu"] == count["xla"] + 2  # the mean, and 1 / sqrt(var)
+    assert count["cpu"] == count["gpu"] + 1  # and the zero of the sum of squares
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -118,6 +118,7 @@ FITS = {
     ("conv_kernel_grad", "shifted"): lambda g, i, o: True,
     ("conv", "depthwise"): lambda g, i, o: g == i == o,
     ("conv_input_grad", "depthwise"): lambda g, i, o: g == i == o,
+    ("conv_kernel_grad", "depthwise"): lambda g, i, o: g == i == o,
 }
 
 
@@ -373,10 +374,10 @@ def test_the_pipeline_is_what_it_says():
     fences = ["fence_rounded_operands", "fence_gelu", "fence_loss", "fence_gradients", "fence_norms"]
     common = ["dce", "fold", "cse", "select_forms", "sum_before_products", "split_reductions", "fold", "cse", "dce"]
     own = ["sum_columns", "split_reductions", "hold_cotangents", "add_rows_in_place", "cut_long_products"]
-    own += ["part_vector_products", "part_turned_products"]
+    own += ["part_vector_products", "part_turned_products", "add_unseen_zeros"]
     on_cpu = [*common[:5], *own, *common[6:], "part_joined_sums", "part_shared_products", "part_packed_twice"]
     on_cpu += ["part_lookups", "part_single_rows", "part_batched_rows"]
-    last = ["part_joint_barriers", "share_draws", "update_in_place", "give_scratch"]
+    last = ["give_scratch", "part_joint_barriers", "share_draws", "update_in_place"]
     assert names == {
         "cpu": ["buckets", *fences, *on_cpu, *last],
         "gpu": ["buckets", *fences, *common, "part_repeated_sums", "part_narrow_copies", "part_joint_barriers"],

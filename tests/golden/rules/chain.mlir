@@ -11,8 +11,12 @@ module @chain {
     %8 = stablehlo.dot_general %7, %arg0, contracting_dims = [1] x [1], precision = [DEFAULT, DEFAULT] : (tensor<2x2xf32>, tensor<3x2xf32>) -> tensor<2x3xf32> loc(#loc3)
     %9 = stablehlo.dot_general %arg2, %7, contracting_dims = [0] x [0], precision = [DEFAULT, DEFAULT] : (tensor<2x3xf32>, tensor<2x2xf32>) -> tensor<3x2xf32> loc(#loc3)
     %10 = stablehlo.constant dense<0.0> : tensor<f32> loc(#loc3)
-    %11 = stablehlo.reduce(%7 init: %10) applies stablehlo.add across dimensions = [0] : (tensor<2x2xf32>, tensor<f32>) -> tensor<2xf32> loc(#loc3)
-    return %3, %8, %9, %11 : tensor<2x2xf32>, tensor<2x3xf32>, tensor<3x2xf32>, tensor<2xf32>
+    %11 = stablehlo.constant dense<0.0> : tensor<f32> loc(#loc3)
+    %12 = "iree_tensor_ext.compute_barrier.start"(%11) : (tensor<f32>) -> tensor<f32> loc(#loc3)
+    %13 = stablehlo.broadcast_in_dim %12, dims = [] : (tensor<f32>) -> tensor<2x2xf32> loc(#loc3)
+    %14 = stablehlo.add %7, %13 : tensor<2x2xf32> loc(#loc3)
+    %15 = stablehlo.reduce(%14 init: %10) applies stablehlo.add across dimensions = [0] : (tensor<2x2xf32>, tensor<f32>) -> tensor<2xf32> loc(#loc3)
+    return %3, %8, %9, %15 : tensor<2x2xf32>, tensor<2x3xf32>, tensor<3x2xf32>, tensor<2xf32>
   }
 }
 #loc0 = loc("chain.first")

@@ -55,6 +55,17 @@ def test_none_on_several_values_stays_where_the_device_would_lose_memory(size):
     assert (text.count(STABLEHLO), text.count(COMPUTE)) == (0, 3)
 
 
+@pytest.mark.parametrize(("returned", "parted"), [(True, True), (False, False)])
+def test_a_function_that_is_given_its_memory_loses_only_results(returned, parted):
+    b = Builder("f")
+    large = b.unary("tanh", b.parameter("large", TensorType((LOST[1] // 4,))))
+    u, v = b.joint_barrier(*(b.parameter(name, TensorType((2,))) for name in "xy"))
+    last = large if returned else b.sum(large, (0,))
+    function = b.finish([("u", u), ("v", v), ("last", last)])
+    after = part_joint_barriers(Module("m", (replace(function, scratch=True),))).function("f")
+    assert ("joint_barrier" not in [op.kind for op in after.ops]) == parted
+
+
 def test_the_values_are_the_same():
     module = part_joint_barriers(held(LOST[1] // 4))
     small = replace(module.functions[0], results=module.functions[0].results[:2], result_names=("u", "v"))

@@ -1,0 +1,86 @@
+"""A zero that IREE does not know in sums of products: where it is, the numbers, and the kernels that it makes."""
+
+import re
+import subprocess
+
+import numpy as np
+import pytest
+
+from netc.codegen.rewrite.iree.unseen_zeros import add_unseen_zeros
+from netc.codegen.rewrite.lower import lower, passes
+from netc.codegen.text import text_of
+from netc.codegen.verify import verify
+from netc.netspec.types import TensorType
+from netc.runtime.compile import UNCHECKED, compiler_path
+from netc.runtime.target import parse_target
+from tests.codegen.witness import by_evaluator, module_of
+
+SHAPE = (4, 16, 8)
+
+
+def of_two(b, x, y):
+    return b.mul(x, y)
+
+
+def square(b, x, y):
+    return b.mul(x, x)
+
+
+def multiple(b, x, y):
+    """x times a vector along the last axis."""
+    return b.mul(x, b.broadcast(b.sum(y, (0, 1)), x, (2,)))
+
+
+def difference(b, x, y):
+    return b.sub(x, y)
+
+
+def reshaped(b, x, y):
+    return b.reshape(b.mul(b.reshape(x, (64, 8)), b.reshape(y, (64, 8))), SHAPE)
+
+
+def summed(made, axes):
+    return module_of(lambda b, x, y: b.sum(made(b, x, y), axes), TensorType(SHAPE), TensorType(SHAPE))
+
+
+@pytest.mark.parametrize(
+    ("made", "axes", "zeros"),
+    [
+        (of_two, (0, 1), 1), (of_two, (1,), 1), (reshaped, (0, 1), 1), (square, (0,), 1), (multiple, (0, 1), 1),
+        (square, (2,), 1), (multiple, (2,), 1), (of_two, (2,), 0),
+        (difference, (0, 1), 0), (difference, (2,), 0), (of_two, (0, 1, 2), 0),
+    ],
+)  # fmt: skip
+def test_where_the_zero_is_and_the_numbers(made, axes, zeros):
+    module = summed(made, axes)
+    after = verify(add_unseen_zeros(module))
+    ops = after.function("f").ops
+    assert [op.kind for op in ops].count("barrier") == zeros
+    rng = np.random.default_rng(0)
+    args = [rng.integers(-4, 4, SHAPE).astype(float) for _ in range(2)]
+    np.testing.assert_array_equal(by_evaluator(after, args)[0], by_evaluator(module, args)[0])
+
+
+def test_one_zero_is_for_all_sums_of_a_function():
+    def body(b, x, y):
+        return b.sum(b.mul(x, y), (0,)), b.sum(b.mul(y, y), (1,))
+
+    ops = add_unseen_zeros(module_of(body, TensorType(SHAPE), TensorType(SHAPE))).function("f").ops
+    assert [op.kind for op in ops].count("barrier") == 1
+
+
+@pytest.mark.parametrize(("without", "kernel"), [(["add_unseen_zeros"], "matvec_like"), ([], "reduction")])
+def test_iree_takes_a_sum_of_products_for_a_product_without_it(without, kernel, tmp_path):
+    """A newer IREE that adds products well fails here, and the pass can go."""
+    pytest.importorskip("iree.compiler")
+    target = parse_target("cpu:x86-64-v4")
+    module = module_of(lambda b, x, y: b.sum(b.mul(x, y), (1,)), *[TensorType((64, 32, 128))] * 2)
+    text = tmp_path / "sum.mlir"
+    text.write_text(text_of(lower(module, "cpu", without=without), "cpu"))
+    command = [str(compiler_path()), str(text), UNCHECKED, *target.flags, "--compile-to=executable-sources"]
+    made = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert kernel in "".join(re.findall(r"hal.executable.export public @(\w+)", made))
+
+
+def test_it_is_for_cpu_alone():
+    assert [p for p in ("cpu", "gpu", "xla", "plain", "c") if "add_unseen_zeros" in dict(passes(p))] == ["cpu"]
