@@ -13,11 +13,11 @@ from netc.codegen.ir import Function, Module, Op, Value
 from netc.codegen.rewrite.walk import each_function, rewrite
 from netc.netspec.types import TensorType
 
-MAKERS = frozenset(("mul", "broadcast", "reshape"))
+MAKERS = frozenset(("mul", "reshape"))
 
 
 def add_unseen_zeros(module: Module) -> Module:
-    """The module with such a zero in every sum of products that IREE would compute as a product of matrices."""
+    """The module with such a zero in every sum of products over rows, all or some; not along them."""
     return each_function(module, _added)
 
 
@@ -27,7 +27,8 @@ def _added(function: Function) -> Function:
 
     def visit(b: Builder, op: Op, operands: tuple[Value, ...]) -> Value | None:
         product = _through(op.operands[0], makers)
-        if product is None or product.kind != "mul" or not _as_a_product(op, product, makers):
+        along_rows = len(op.operands[0].shape) - 1 in op.attr("dims")
+        if product is None or product.kind != "mul" or along_rows:
             return None
         x = operands[0]
         zero = zeros.get(x.type.dtype)
@@ -44,15 +45,3 @@ def _through(v: Value, makers: dict[Value, Op]) -> Op | None:
     while made is not None and made.kind == "reshape":
         made = makers.get(made.operands[0])
     return made
-
-
-def _as_a_product(op: Op, product: Op, makers: dict[Value, Op]) -> bool:
-    """Whether IREE takes the sum for a product and is slow at it: over rows, or along them of squares and of a
-    vector's multiples. Products of two tensors that are added along rows are as fast either way."""
-    last = len(op.operands[0].shape) - 1
-    if last < 1 or last not in op.attr("dims"):
-        return last >= 1
-    if op.attr("dims") != (last,):
-        return False
-    x, y = product.operands
-    return x is y or any((made := _through(v, makers)) is not None and made.kind == "broadcast" for v in (x, y))

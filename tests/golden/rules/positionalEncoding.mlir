@@ -20,12 +20,8 @@ module @positionalEncoding {
     %17 = stablehlo.subtract %15, %16 : tensor<2x3x2xf32> loc(#loc1)
     %18 = stablehlo.multiply %1, %17 : tensor<2x3x2xf32> loc(#loc1)
     %19 = stablehlo.constant dense<0.0> : tensor<f32> loc(#loc1)
-    %20 = stablehlo.constant dense<0.0> : tensor<f32> loc(#loc1)
-    %21 = "iree_tensor_ext.compute_barrier.start"(%20) : (tensor<f32>) -> tensor<f32> loc(#loc1)
-    %22 = stablehlo.broadcast_in_dim %21, dims = [] : (tensor<f32>) -> tensor<2x3x2xf32> loc(#loc1)
-    %23 = stablehlo.add %18, %22 : tensor<2x3x2xf32> loc(#loc1)
-    %24 = stablehlo.reduce(%23 init: %19) applies stablehlo.add across dimensions = [2] : (tensor<2x3x2xf32>, tensor<f32>) -> tensor<2x3xf32> loc(#loc1)
-    return %9, %24 : tensor<2x12xf32>, tensor<2x3xf32>
+    %20 = stablehlo.reduce(%18 init: %19) applies stablehlo.add across dimensions = [2] : (tensor<2x3x2xf32>, tensor<f32>) -> tensor<2x3xf32> loc(#loc1)
+    return %9, %20 : tensor<2x12xf32>, tensor<2x3xf32>
   }
 }
 #loc0 = loc("positionalEncoding")

@@ -17,13 +17,9 @@ module @timeFeatures {
     %14 = stablehlo.subtract %12, %13 : tensor<2x2xf32> loc(#loc1)
     %15 = stablehlo.multiply %14, %4 : tensor<2x2xf32> loc(#loc1)
     %16 = stablehlo.constant dense<0.0> : tensor<f32> loc(#loc1)
-    %17 = stablehlo.constant dense<0.0> : tensor<f32> loc(#loc1)
-    %18 = "iree_tensor_ext.compute_barrier.start"(%17) : (tensor<f32>) -> tensor<f32> loc(#loc1)
-    %19 = stablehlo.broadcast_in_dim %18, dims = [] : (tensor<f32>) -> tensor<2x2xf32> loc(#loc1)
-    %20 = stablehlo.add %15, %19 : tensor<2x2xf32> loc(#loc1)
-    %21 = stablehlo.reduce(%20 init: %16) applies stablehlo.add across dimensions = [1] : (tensor<2x2xf32>, tensor<f32>) -> tensor<2xf32> loc(#loc1)
-    %22 = stablehlo.reshape %21 : (tensor<2xf32>) -> tensor<2x1xf32> loc(#loc1)
-    return %9, %22 : tensor<2x4xf32>, tensor<2x1xf32>
+    %17 = stablehlo.reduce(%15 init: %16) applies stablehlo.add across dimensions = [1] : (tensor<2x2xf32>, tensor<f32>) -> tensor<2xf32> loc(#loc1)
+    %18 = stablehlo.reshape %17 : (tensor<2xf32>) -> tensor<2x1xf32> loc(#loc1)
+    return %9, %18 : tensor<2x4xf32>, tensor<2x1xf32>
   }
 }
 #loc0 = loc("timeFeatures")

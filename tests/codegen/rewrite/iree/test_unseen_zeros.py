@@ -47,7 +47,7 @@ def summed(made, axes):
     ("made", "axes", "zeros"),
     [
         (of_two, (0, 1), 1), (of_two, (1,), 1), (reshaped, (0, 1), 1), (square, (0,), 1), (multiple, (0, 1), 1),
-        (square, (2,), 1), (multiple, (2,), 1), (of_two, (2,), 0),
+        (square, (2,), 0), (multiple, (2,), 0), (of_two, (2,), 0),
         (difference, (0, 1), 0), (difference, (2,), 0), (of_two, (0, 1, 2), 0),
     ],
 )  # fmt: skip
