@@ -143,12 +143,14 @@ def permutable(program: Program) -> bool:
 def replicas_of(program: Program) -> tuple[Replica, ...]:
     """The float64 run first, then the float32 runs: the forms of each profile, other orders of sums and of examples.
 
-    Profiles whose text is the same but for barriers, which mean nothing, are one replica. Where its place in the batch
-    matters an example keeps it. `jittered` stands for what no order of sums shows, such as a power beside a product.
+    Profiles whose text is the same but for barriers and unseen zeros, which mean nothing, are one replica. Where its
+    place in the batch matters an example keeps it. `jittered` stands for what no order of sums shows, such as a power
+    beside a product.
     """
 
     def form(profile: ProfileName) -> Module:
-        return _without_barriers(lower(program.module, profile).needed("train_step"))
+        lowered = lower(program.module, profile, without=["add_unseen_zeros"])
+        return _without_barriers(lowered.needed("train_step"))
 
     profiles: tuple[ProfileName, ...] = ("cpu", "xla", "gpu")
     forms = {profile: form(profile) for profile in profiles}
