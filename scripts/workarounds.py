@@ -217,10 +217,10 @@ def _gelu() -> Module:
     return _step(net, Recipe(SGD(0.0), norms=False), 128)
 
 
-PARTS, SUMS = ("part_shared_products",), "sum_columns"  # they change what the small programs show
+PARTS, SUMS = ("part_shared_products",), ("sum_columns",)  # they change what the small programs show
 PROGRAMS: dict[str, Program] = {
     "fence_rounded_operands": Program(lambda: _normalised(4, 8, 32, "bf16"), "code of", target=AVX512, look=_small),
-    "fence_gelu": Program(_gelu, LARGE, "train_step", AVX512, (LARGE_VECTORS,), beside=(*PARTS, SUMS)),
+    "fence_gelu": Program(_gelu, LARGE, "train_step", AVX512, (LARGE_VECTORS,), beside=PARTS + SUMS),
     "fence_loss": Program(
         lambda: _step(_dense(64, 32), Recipe(SGD(0.0), norms=False), 32), "'vector.store' op write", "train_step"
     ),
@@ -236,7 +236,7 @@ PROGRAMS: dict[str, Program] = {
         lambda: _step(_deep(), Recipe(SGD(0.0)), 4), "constants exceeds limit of 64", "train_step", look=_loaded
     ),
     "part_joined_sums": Program(
-        lambda: _normalised(32, 16, 96, "f32"), LARGE, "f", AVX512, (LARGE_VECTORS,), beside=(SUMS,)
+        lambda: _normalised(32, 16, 96, "f32"), LARGE, "f", AVX512, (LARGE_VECTORS,), beside=SUMS
     ),
     "part_shared_products": Program(_two_stored, LARGE, "f", AVX512, (LARGE_VECTORS,)),
     "part_packed_twice": Program(_gated, LARGE, "f", AVX512, (LARGE_VECTORS,)),

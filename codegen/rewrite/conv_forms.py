@@ -224,9 +224,12 @@ def kernel_shifted(b: Builder, op: Op, x: Value, dy: Value) -> Value:
     win = window_of(op, x.shape[1:3], dy.shape[1:3], op.attr("kernel"))
     image, groups = padded(b, x, win), op.attr("groups")
     per_tap = [_tap_product(b, view(b, image, win, tap), dy, groups) for tap in win.positions]
-    shape = per_tap[0].shape
-    stacked = b.concatenate([b.reshape(p, (1, *shape)) for p in per_tap], 0)
-    return b.reshape(stacked, op.result.shape)
+    return b.reshape(_stacked(b, per_tap), op.result.shape)
+
+
+def _stacked(b: Builder, parts: list[Value]) -> Value:
+    """Tensors of one shape along a new first axis."""
+    return b.concatenate([b.reshape(p, (1, *p.shape)) for p in parts], 0)
 
 
 def _tap_product(b: Builder, x: Value, dy: Value, groups: int) -> Value:
@@ -252,8 +255,7 @@ def kernel_depthwise(b: Builder, op: Op, x: Value, dy: Value) -> Value:
     win = window_of(op, x.shape[1:3], dy.shape[1:3], op.attr("kernel"))
     image, side = b.op("barrier", padded(b, x, win)), 2 if win.out[1] >= win.out[0] else 1
     rows = [b.sum(b.mul(view(b, image, win, tap), dy), (side,)) for tap in win.positions]
-    stacked = b.op("barrier", b.concatenate([b.reshape(r, (1, *r.shape)) for r in rows], 0))
-    return b.reshape(b.sum(stacked, (1, 2)), op.result.shape)
+    return b.reshape(b.sum(b.op("barrier", _stacked(b, rows)), (1, 2)), op.result.shape)
 
 
 def kernel_im2col(b: Builder, op: Op, x: Value, dy: Value) -> Value:

@@ -9,12 +9,14 @@ the operand is stored once, and packed by kernels of one result.
 
 from __future__ import annotations
 
+from collections import Counter
+
 from netc.codegen.ir import Function, Module, Op, Value
 from netc.codegen.ops.elementwise import ELEMENTWISE
+from netc.codegen.rewrite.iree.shared_products import FOLLOWS
 from netc.codegen.rewrite.walk import behind_barriers, each_function
 
 LARGE = 16 << 10  # bytes: a smaller one compiles in any order
-FOLLOWS = frozenset((*ELEMENTWISE, "reshape"))
 ROWS, COLUMNS = 1, 2  # how a product reads its operand: a row for each result's row, or a column
 
 
@@ -25,7 +27,6 @@ def part_packed_twice(module: Module) -> Module:
 
 def _parted(function: Function) -> Function:
     packed: dict[Value, int] = {}
-    reads: dict[Value, int] = {}
     for op in reversed(function.ops):
         if op.kind == "dot" and not any(op.attr("batch")):
             for v, axes in zip(op.operands, op.attr("contract"), strict=True):
@@ -33,11 +34,10 @@ def _parted(function: Function) -> Function:
         elif op.kind == "reshape" and op.result in packed:
             v = op.operands[0]
             packed[v] = packed.get(v, 0) | packed[op.result]
-        for v in op.operands:
-            reads[v] = reads.get(v, 0) + 1
     both = {v for v, ways in packed.items() if ways == ROWS | COLUMNS and v.type.bytes >= LARGE}
     if not both:
         return function
+    reads = Counter(v for op in function.ops for v in op.operands)
     apart: set[Value] = set()  # made, in the kernel of whoever reads them, of axes that stay apart
     held: set[Value] = set()
     for op in function.ops:
@@ -48,7 +48,7 @@ def _parted(function: Function) -> Function:
         elif op.kind in FOLLOWS and not apart.isdisjoint(op.operands):
             if v in both and op.kind != "reshape":
                 held.add(v)
-            elif reads.get(v) == 1:
+            elif reads[v] == 1:
                 apart.add(v)
     return behind_barriers(function, held, ELEMENTWISE) if held else function
 
