@@ -14,7 +14,7 @@ from netc.codegen.ops.table import summed
 from netc.codegen.ops.window import Pair, Sides
 from netc.codegen.rewrite.group_forms import forward_grouped, input_grouped
 from netc.codegen.rewrite.kernel_forms import kernel_folded, kernel_outer
-from netc.codegen.rewrite.taps import Window, input_by_phase, padded, place, shifted, view, window_of
+from netc.codegen.rewrite.taps import Window, input_by_phase, padded, place, shifted, surrounded, view, window_of
 from netc.codegen.rewrite.winograd import forward_winograd, input_winograd, kernel_winograd
 from netc.codegen.rewrite.winograd_stacked import forward_stacked, input_stacked, kernel_stacked
 from netc.netspec.types import TensorType
@@ -202,11 +202,12 @@ def input_patches(b: Builder, op: Op, dy: Value, w: Value) -> Value:
 
 def input_phase_depthwise(b: Builder, op: Op, dy: Value, w: Value) -> Value:
     """For each phase, elementwise over its taps. groups = channels = features."""
+    seen = surrounded(b, dy, window_of(op, op.attr("size"), dy.shape[1:3], w.shape[:2]))
 
     def phase(pairs: list[tuple[Pair, Pair]], size: Pair) -> Value:
         total: Value | None = None
         for tap, shift in pairs:
-            v = shifted(b, dy, shift, size)
+            v = seen(shift, size)
             row = b.reshape(_tap_matrix(b, w, tap), (w.shape[3],))
             term = b.mul(v, b.broadcast(row, v))
             total = term if total is None else b.add(total, term)

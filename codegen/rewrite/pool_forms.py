@@ -7,7 +7,7 @@ import math
 from netc.codegen.builder import Builder
 from netc.codegen.ir import Op, Value
 from netc.codegen.ops.window import Pair
-from netc.codegen.rewrite.taps import Window, by_phase, padded, shifted, view, window_of
+from netc.codegen.rewrite.taps import Window, by_phase, padded, surrounded, view, window_of
 from netc.netspec.types import TensorType
 
 
@@ -63,12 +63,14 @@ def max_pool_grad(b: Builder, op: Op, x: Value, y: Value, dy: Value) -> Value:
     if tiles and w.size == (w.out[0] * w.kernel[0], w.out[1] * w.kernel[1]):
         return _max_pool_grad_tiled(b, w, winner, x, dy)
 
+    numbers, seen = surrounded(b, winner, w, -1), surrounded(b, dy, w)
+
     def phase(pairs: list[tuple[Pair, Pair]], size: Pair) -> Value:
         total: Value | None = None
         for tap, shift in pairs:
             number = tap[0] * w.kernel[1] + tap[1]
-            hit = b.compare("EQ", shifted(b, winner, shift, size, -1), number)
-            part = b.select(hit, shifted(b, dy, shift, size), 0.0)
+            hit = b.compare("EQ", numbers(shift, size), number)
+            part = b.select(hit, seen(shift, size), 0.0)
             total = part if total is None else b.add(total, part)
         assert total is not None
         return total
@@ -79,11 +81,12 @@ def max_pool_grad(b: Builder, op: Op, x: Value, y: Value, dy: Value) -> Value:
 def sum_pool_grad(b: Builder, op: Op, dy: Value) -> Value:
     """A pixel takes dy from every window that sees it."""
     w = window_of(op, op.attr("size"), dy.shape[1:3], op.attr("kernel"))
+    seen = surrounded(b, dy, w)
 
     def phase(pairs: list[tuple[Pair, Pair]], size: Pair) -> Value:
         total: Value | None = None
         for _, shift in pairs:
-            part = shifted(b, dy, shift, size)
+            part = seen(shift, size)
             total = part if total is None else b.add(total, part)
         assert total is not None
         return total

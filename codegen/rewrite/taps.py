@@ -89,6 +89,28 @@ def shifted(b: Builder, y: Value, by: Pair, size: Pair, value: float = 0.0) -> V
     return b.slice(wide, (0, *start, 0), limit)
 
 
+def surrounded(b: Builder, y: Value, w: Window, value: float = 0.0) -> Callable[[Pair, Pair], Value]:
+    """`shifted` for every tap of every phase, of one image: y is padded once as far as the farthest tap asks.
+
+    For loops that read a pixel of each tap. Padded for each tap, IREE writes as many images as there are taps. The
+    barrier keeps the tap that sees y itself out of the loop that computes y, as in `forward_depthwise`.
+    """
+    low, high = [0, 0], [0, 0]
+    for axis in (0, 1):
+        count = min(w.stride[axis], w.size[axis])
+        shifts = [i for r in range(count) for _, i in _phase_taps(w, axis, r)]
+        size = -(-w.size[axis] // w.stride[axis])
+        low[axis] = max([0, *(-i for i in shifts)])
+        high[axis] = max([0, *(i + size - y.shape[axis + 1] for i in shifts)])
+    wide = b.op("barrier", b.pad(y, (0, *low, 0), (0, *high, 0), value=value))
+
+    def at(by: Pair, size: Pair) -> Value:
+        start = (by[0] + low[0], by[1] + low[1])
+        return b.slice(wide, (0, *start, 0), (y.shape[0], start[0] + size[0], start[1] + size[1], y.shape[3]))
+
+    return at
+
+
 LONE = 8  # so many neighbouring phases that no tap reaches are written out one by one
 
 

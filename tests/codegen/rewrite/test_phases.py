@@ -41,3 +41,18 @@ def test_the_operations_do_not_grow_with_the_stride(family, layer):
     operands, ops = size(2_000_000_000)
     assert operands <= 2 * 5 + 2 and ops <= 300
     assert size(64)[1] <= 300
+
+
+@pytest.mark.parametrize("family", ["cpu", "xla"])
+@pytest.mark.parametrize(
+    ("layer", "pads"),
+    [
+        (Conv2d(3, 7, groups=3), 3),  # of x forward and for the kernel's gradient, of dy for the image's
+        (Conv2d(3, 5, 2, groups=3), 3),
+        (MaxPool(3, 2, padding="same"), 3),  # of x, the winners' numbers, dy
+        (AvgPool(3, 1, padding="same"), 2),
+    ],
+)
+def test_an_image_is_padded_once_for_all_taps(family, layer, pads):
+    module = lower(layer_module(layer, TensorType((14, 14, 3)), 2), family)
+    assert sum(op.kind == "pad" for op in module.function("vjp").ops) <= pads
