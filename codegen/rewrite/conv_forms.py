@@ -14,7 +14,7 @@ from netc.codegen.ops.table import summed
 from netc.codegen.ops.window import Pair, Sides
 from netc.codegen.rewrite.group_forms import forward_grouped, input_grouped
 from netc.codegen.rewrite.kernel_forms import kernel_folded, kernel_outer
-from netc.codegen.rewrite.taps import Window, input_by_phase, padded, place, shifted, surrounded, view, window_of
+from netc.codegen.rewrite.taps import Window, by_shift, input_by_phase, padded, place, shifted, view, window_of
 from netc.codegen.rewrite.winograd import forward_winograd, input_winograd, kernel_winograd
 from netc.codegen.rewrite.winograd_stacked import forward_stacked, input_stacked, kernel_stacked
 from netc.netspec.types import TensorType
@@ -200,21 +200,20 @@ def input_patches(b: Builder, op: Op, dy: Value, w: Value) -> Value:
     return b.pad(seen, (0, 0, 0, 0), (0, win.size[0] - p * kh, win.size[1] - q * kw, 0))
 
 
-def input_phase_depthwise(b: Builder, op: Op, dy: Value, w: Value) -> Value:
-    """For each phase, elementwise over its taps. groups = channels = features."""
-    seen = surrounded(b, dy, window_of(op, op.attr("size"), dy.shape[1:3], w.shape[:2]))
+def input_depthwise(b: Builder, op: Op, dy: Value, w: Value) -> Value:
+    """For each shift, dy times what every phase's tap weighs, or 0. groups = channels = features."""
+    win = window_of(op, op.attr("size"), dy.shape[1:3], w.shape[:2])
+    margin = tuple(min(s, n) - 1 for s, n in zip(win.stride, win.size, strict=True))  # what is no tap weighs 0
+    between = tuple(d - 1 for d in win.dilation)
+    taps = b.pad(w, (*margin, 0, 0), (*margin, 0, 0), (*between, 0, 0))
 
-    def phase(pairs: list[tuple[Pair, Pair]], size: Pair) -> Value:
-        total: Value | None = None
-        for tap, shift in pairs:
-            v = seen(shift, size)
-            row = b.reshape(_tap_matrix(b, w, tap), (w.shape[3],))
-            term = b.mul(v, b.broadcast(row, v))
-            total = term if total is None else b.add(total, term)
-        assert total is not None
-        return total
+    def term(first: Pair, phases: Pair, values: list[Value]) -> Value:
+        (row, column), (rows, columns) = [f + m for f, m in zip(first, margin, strict=True)], phases
+        weights = b.slice(taps, (row, column, 0, 0), (row + rows, column + columns, 1, w.shape[3]))
+        weights = b.reshape(weights, (rows, columns, w.shape[3]))
+        return b.mul(values[0], b.broadcast(weights, values[0], (2, 4, 5)))
 
-    return input_by_phase(b, op, dy, w, phase)
+    return by_shift(b, win, [dy], term)
 
 
 # -- gradient of the kernel ----------------------------------------------------------------------------------------
@@ -310,7 +309,7 @@ CONV_FORMS: dict[str, dict[str, Form]] = {
         "phase-shifted": input_phase_shifted,
         "phase-im2col": input_phase_im2col,
         "col2im": input_col2im,
-        "depthwise": input_phase_depthwise,
+        "depthwise": input_depthwise,
         "grouped": input_grouped,
         "patches": input_patches,
         "winograd": input_winograd,

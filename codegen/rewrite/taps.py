@@ -2,14 +2,15 @@
 
 A tap (a, b) is one position of a window. Its pixels, for all windows at once, are a strided slice of the padded
 image. The adjoint of that is written by phases: a pixel h of the image belongs to phase r = h mod s, and only the
-taps with a d = r + lo (mod s) reach it, so that for each phase the gradient is a sum of plain shifts, with no zeros
-in between.
+taps with a d = r + lo (mod s) reach it, so that for each phase the gradient is a sum of plain shifts. Products have
+one phase each, with no zeros in between (`input_by_phase`); loops have all phases at once (`by_shift`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 from netc.codegen.builder import Builder
 from netc.codegen.ir import Op, Value
@@ -76,39 +77,50 @@ def _phase_taps(w: Window, axis: int, r: int) -> Iterator[tuple[int, int]]:
             yield a, (r + lo - a * d) // s
 
 
-def shifted(b: Builder, y: Value, by: Pair, size: Pair, value: float = 0.0) -> Value:
-    """z[i, j] = y[i + by0, j + by1] for i, j below `size`; `value` outside y."""
+def shifted(b: Builder, y: Value, by: Pair, size: Pair) -> Value:
+    """z[i, j] = y[i + by0, j + by1] for i, j below `size`; 0 outside y."""
     low, high, start = [0, 0], [0, 0], [0, 0]
     for axis in (0, 1):
         n = y.shape[axis + 1]
         low[axis] = max(-by[axis], 0)
         high[axis] = max(by[axis] + size[axis] - n, 0)
         start[axis] = by[axis] + low[axis]
-    wide = b.pad(y, (0, *low, 0), (0, *high, 0), value=value)
+    wide = b.pad(y, (0, *low, 0), (0, *high, 0))
     limit = (y.shape[0], start[0] + size[0], start[1] + size[1], y.shape[3])
     return b.slice(wide, (0, *start, 0), limit)
 
 
-def surrounded(b: Builder, y: Value, w: Window, value: float = 0.0) -> Callable[[Pair, Pair], Value]:
-    """`shifted` for every tap of every phase, of one image: y is padded once as far as the farthest tap asks.
+def by_shift(b: Builder, w: Window, seen: Sequence[Value], term: Callable[[Pair, Pair, list[Value]], Value]) -> Value:
+    """The gradient of an image [N, H, W, C] in one loop over its pixels, for terms computed element by element.
 
-    For loops that read a pixel of each tap. Padded for each tap, IREE writes as many images as there are taps. The
-    barrier keeps the tap that sees y itself out of the loop that computes y, as in `forward_depthwise`.
+    Pixel s i + r sees output i + t through tap r + lo - s t, where there is one. So for each pair of shifts t, `seen`
+    (tensors like the output) is read at (i + t, j + u) for all phases (r, q) at once. `term(first, phases, values)`
+    makes [N, i, r, j, q, C] of these: phase (r, q) sees tap `first` + (r, q), if that is one, counted in pixels.
+    Outside the output `values` are 0, and so must the term be; so it must for what is no tap.
+
+    Each tensor is padded once: padded for each tap, IREE writes as many images as there are taps. The barrier keeps
+    the tap that sees the tensor itself out of the loop that computes it, as in `forward_depthwise`.
     """
-    low, high = [0, 0], [0, 0]
-    for axis in (0, 1):
-        count = min(w.stride[axis], w.size[axis])
-        shifts = [i for r in range(count) for _, i in _phase_taps(w, axis, r)]
-        size = -(-w.size[axis] // w.stride[axis])
-        low[axis] = max([0, *(-i for i in shifts)])
-        high[axis] = max([0, *(i + size - y.shape[axis + 1] for i in shifts)])
-    wide = b.op("barrier", b.pad(y, (0, *low, 0), (0, *high, 0), value=value))
-
-    def at(by: Pair, size: Pair) -> Value:
-        start = (by[0] + low[0], by[1] + low[1])
-        return b.slice(wide, (0, *start, 0), (y.shape[0], start[0] + size[0], start[1] + size[1], y.shape[3]))
-
-    return at
+    n, channels = seen[0].shape[0], seen[0].shape[3]
+    phases = (min(w.stride[0], w.size[0]), min(w.stride[1], w.size[1]))
+    blocks = (-(-w.size[0] // w.stride[0]), -(-w.size[1] // w.stride[1]))
+    shifts = [sorted({t for r in range(phases[axis]) for _, t in _phase_taps(w, axis, r)}) for axis in (0, 1)]
+    low = [max([0, *(-t for t in found)]) for found in shifts]
+    high = [max([0, *(t + blocks[axis] - w.out[axis] for t in found)]) for axis, found in enumerate(shifts)]
+    wide = [b.op("barrier", b.pad(y, (0, *low, 0), (0, *high, 0))) for y in seen]
+    total: Value | None = None
+    for t, u in product(*shifts):
+        start, shape = (t + low[0], u + low[1]), (n, blocks[0], phases[0], blocks[1], phases[1], channels)
+        limit = (n, start[0] + blocks[0], start[1] + blocks[1], channels)
+        values = [
+            b.broadcast(b.slice(y, (0, *start, 0), limit), TensorType(shape, y.type.dtype), (0, 1, 3, 5)) for y in wide
+        ]
+        one = term((w.padding[0][0] - w.stride[0] * t, w.padding[1][0] - w.stride[1] * u), phases, values)
+        total = one if total is None else b.add(total, one)
+    if total is None:  # no tap sees a pixel
+        return b.constant(0.0, TensorType((n, *w.size, channels), seen[-1].type.dtype))
+    whole = b.reshape(total, (n, blocks[0] * phases[0], blocks[1] * phases[1], channels))
+    return b.slice(whole, (0, 0, 0, 0), (n, *w.size, channels))
 
 
 LONE = 8  # so many neighbouring phases that no tap reaches are written out one by one
@@ -131,21 +143,24 @@ def _phases(w: Window, axis: int) -> list[tuple[range, bool]]:
     return found
 
 
-def by_phase(b: Builder, w: Window, zero: Value, make: Callable[[list[tuple[Pair, Pair]], Pair], Value]) -> Value:
-    """The gradient of an image [N, H, W, C], phase by phase.
+def input_by_phase(
+    b: Builder, op: Op, dy: Value, w: Value, make: Callable[[list[tuple[Pair, Pair]], Pair], Value]
+) -> Value:
+    """The result of `conv_input_grad` [N, H, W, C], phase by phase.
 
-    `make(taps with their shifts, size)` gives one phase [N, h, w, C]; `zero` is that of a phase which no tap reaches.
-    The operations are as many as the phases that taps reach, whatever the stride is.
+    `make(taps with their shifts, size)` gives one phase [N, h, w, C]. The operations are as many as the phases that
+    taps reach, whatever the stride is.
     """
-    if w.stride == (1, 1):
-        return make([((a, c), (i, j)) for a, i in _phase_taps(w, 0, 0) for c, j in _phase_taps(w, 1, 0)], w.size)
-    height, width = w.size
-    n, *size, channels = zero.shape
-    rows, columns = _phases(w, 0), _phases(w, 1)
+    win = window_of(op, op.attr("size"), dy.shape[1:3], w.shape[:2])
+    if win.stride == (1, 1):
+        return make([((a, c), (i, j)) for a, i in _phase_taps(win, 0, 0) for c, j in _phase_taps(win, 1, 0)], win.size)
+    n, channels, dtype = dy.shape[0], op.result.shape[3], op.result.type.dtype
+    size = (-(-win.size[0] // win.stride[0]), -(-win.size[1] // win.stride[1]))
+    rows, columns = _phases(win, 0), _phases(win, 1)
     down, across = rows[-1][0].stop, columns[-1][0].stop
 
     def nothing(h: int, v: int) -> Value:
-        return b.constant(0.0, TensorType((n, size[0], h, size[1], v, channels), zero.type.dtype))
+        return b.constant(0.0, TensorType((n, size[0], h, size[1], v, channels), dtype))
 
     lines = []
     for r, row_reached in rows:
@@ -154,24 +169,11 @@ def by_phase(b: Builder, w: Window, zero: Value, make: Callable[[list[tuple[Pair
             continue
         pieces = []
         for q, reached in columns:
-            if len(q) > 1:
-                pieces.append(nothing(1, len(q)))
-                continue
-            one = zero
             if row_reached and reached:
-                pairs = [((a, c), (i, j)) for a, i in _phase_taps(w, 0, r[0]) for c, j in _phase_taps(w, 1, q[0])]
-                one = make(pairs, (size[0], size[1]))
-            pieces.append(b.reshape(one, (n, size[0], 1, size[1], 1, channels)))
+                pairs = [((a, c), (i, j)) for a, i in _phase_taps(win, 0, r[0]) for c, j in _phase_taps(win, 1, q[0])]
+                pieces.append(b.reshape(make(pairs, size), (n, size[0], 1, size[1], 1, channels)))
+            else:
+                pieces.append(nothing(1, len(q)))
         lines.append(b.concatenate(pieces, 4))
     whole = b.reshape(b.concatenate(lines, 2), (n, size[0] * down, size[1] * across, channels))
-    return b.slice(whole, (0, 0, 0, 0), (n, height, width, channels))
-
-
-def input_by_phase(
-    b: Builder, op: Op, dy: Value, w: Value, make: Callable[[list[tuple[Pair, Pair]], Pair], Value]
-) -> Value:
-    """The result of `conv_input_grad` [N, H, W, C], phase by phase; `make` as for by_phase."""
-    win = window_of(op, op.attr("size"), dy.shape[1:3], w.shape[:2])
-    size = tuple(-(-n // s) for n, s in zip(win.size, win.stride, strict=True))
-    zero = b.constant(0.0, TensorType((dy.shape[0], *size, op.result.shape[3]), op.result.type.dtype))
-    return by_phase(b, win, zero, make)
+    return b.slice(whole, (0, 0, 0, 0), (n, *win.size, channels))

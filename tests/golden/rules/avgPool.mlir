@@ -15,14 +15,19 @@ module @avgPool {
     %12 = stablehlo.multiply %arg1, %10 : tensor<2x4x4x2xf32> loc(#loc1)
     %13 = stablehlo.pad %12, %0, low = [0, 1, 1, 0], high = [0, 0, 0, 0], interior = [0, 0, 0, 0] : (tensor<2x4x4x2xf32>, tensor<f32>) -> tensor<2x5x5x2xf32> loc(#loc1)
     %14 = "iree_tensor_ext.compute_barrier.start"(%13) : (tensor<2x5x5x2xf32>) -> tensor<2x5x5x2xf32> loc(#loc1)
-    %15 = stablehlo.slice %14 [0:2, 1:5, 1:5, 0:2] : (tensor<2x5x5x2xf32>) -> tensor<2x4x4x2xf32> loc(#loc1)
-    %16 = stablehlo.slice %14 [0:2, 1:5, 0:4, 0:2] : (tensor<2x5x5x2xf32>) -> tensor<2x4x4x2xf32> loc(#loc1)
-    %17 = stablehlo.add %15, %16 : tensor<2x4x4x2xf32> loc(#loc1)
-    %18 = stablehlo.slice %14 [0:2, 0:4, 1:5, 0:2] : (tensor<2x5x5x2xf32>) -> tensor<2x4x4x2xf32> loc(#loc1)
-    %19 = stablehlo.add %17, %18 : tensor<2x4x4x2xf32> loc(#loc1)
-    %20 = stablehlo.slice %14 [0:2, 0:4, 0:4, 0:2] : (tensor<2x5x5x2xf32>) -> tensor<2x4x4x2xf32> loc(#loc1)
-    %21 = stablehlo.add %19, %20 : tensor<2x4x4x2xf32> loc(#loc1)
-    return %11, %21 : tensor<2x4x4x2xf32>, tensor<2x4x4x2xf32>
+    %15 = stablehlo.slice %14 [0:2, 0:4, 0:4, 0:2] : (tensor<2x5x5x2xf32>) -> tensor<2x4x4x2xf32> loc(#loc1)
+    %16 = stablehlo.broadcast_in_dim %15, dims = [0, 1, 3, 5] : (tensor<2x4x4x2xf32>) -> tensor<2x4x1x4x1x2xf32> loc(#loc1)
+    %17 = stablehlo.slice %14 [0:2, 0:4, 1:5, 0:2] : (tensor<2x5x5x2xf32>) -> tensor<2x4x4x2xf32> loc(#loc1)
+    %18 = stablehlo.broadcast_in_dim %17, dims = [0, 1, 3, 5] : (tensor<2x4x4x2xf32>) -> tensor<2x4x1x4x1x2xf32> loc(#loc1)
+    %19 = stablehlo.add %16, %18 : tensor<2x4x1x4x1x2xf32> loc(#loc1)
+    %20 = stablehlo.slice %14 [0:2, 1:5, 0:4, 0:2] : (tensor<2x5x5x2xf32>) -> tensor<2x4x4x2xf32> loc(#loc1)
+    %21 = stablehlo.broadcast_in_dim %20, dims = [0, 1, 3, 5] : (tensor<2x4x4x2xf32>) -> tensor<2x4x1x4x1x2xf32> loc(#loc1)
+    %22 = stablehlo.add %19, %21 : tensor<2x4x1x4x1x2xf32> loc(#loc1)
+    %23 = stablehlo.slice %14 [0:2, 1:5, 1:5, 0:2] : (tensor<2x5x5x2xf32>) -> tensor<2x4x4x2xf32> loc(#loc1)
+    %24 = stablehlo.broadcast_in_dim %23, dims = [0, 1, 3, 5] : (tensor<2x4x4x2xf32>) -> tensor<2x4x1x4x1x2xf32> loc(#loc1)
+    %25 = stablehlo.add %22, %24 : tensor<2x4x1x4x1x2xf32> loc(#loc1)
+    %26 = stablehlo.reshape %25 : (tensor<2x4x1x4x1x2xf32>) -> tensor<2x4x4x2xf32> loc(#loc1)
+    return %11, %26 : tensor<2x4x4x2xf32>, tensor<2x4x4x2xf32>
   }
 }
 #loc0 = loc("avgPool")
