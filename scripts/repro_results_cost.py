@@ -1,15 +1,17 @@
-"""IREE 3.12's compile time of a function with many results, which grows with their cube.
+"""IREE 3.12's compile time of a function with many results, or a value that many operations read: it grows as N^3.
 
     python scripts/repro_results_cost.py [--counts N,..]
 
-The function squares N vectors. Prints the processor time of iree-compile where it returns N tensors, and where it
-returns N views of one buffer that is exported once. docs/upstream-issues/results.md says more.
+The first function squares N vectors. Prints the processor time of iree-compile where it returns N tensors, and where it
+returns N views of one buffer that is exported once. The second adds a number to a vector N times, each time in a kernel
+of its own: one and the same number, and numbers that 32 additions read. docs/upstream-issues/results.md says more.
 """
 
 from __future__ import annotations
 
 import argparse
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from timed_compile import timed_compile
@@ -20,6 +22,7 @@ LENGTH = 64
 LONGEST = 1800  # seconds of a compile
 VECTOR = f"tensor<{LENGTH}xf32>"
 VIEW = "!hal.buffer_view"
+BARRIER = "iree_tensor_ext.compute_barrier.start"
 
 
 def main() -> int:
@@ -27,12 +30,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--counts", default="200,400,800,1600")
     options = parser.parse_args()
-    print("| results | tensors, s | views of one buffer, s |")
-    print("|---|---|---|")
-    for count in map(int, options.counts.split(",")):
-        seconds = [_seconds(text(count)) for text in (tensors, views)]
-        print(f"| {count} | " + " | ".join(f"{s:.1f}" for s in seconds) + " |", flush=True)
+    counts = [int(count) for count in options.counts.split(",")]
+    _table(counts, "results", {"tensors": tensors, "views of one buffer": views})
+    _table(counts, "readers", {"of one number": lambda n: readers(n, n), "32 of each number": lambda n: readers(n, 32)})
     return 0
+
+
+def _table(counts: list[int], of: str, programs: dict[str, Callable[[int], str]]) -> None:
+    print(f"| {of} | " + " | ".join(f"{name}, s" for name in programs) + " |")
+    print("|---|" + "---|" * len(programs))
+    for count in counts:
+        seconds = [_seconds(text(count)) for text in programs.values()]
+        print(f"| {count} | " + " | ".join(f"{s:.1f}" for s in seconds) + " |", flush=True)
 
 
 def tensors(count: int) -> str:
@@ -61,6 +70,18 @@ def views(count: int) -> str:
         )
     returned = ", ".join(f"%v{i}" for i in range(count))
     return _module(count, [VIEW] * count, [*lines, f"return {returned} : {', '.join([VIEW] * count)}"])
+
+
+def readers(count: int, each: int) -> str:
+    """A function that adds a number to a vector `count` times; `each` additions in turn read the same number."""
+    numbers = ", ".join(f"%z{i}: tensor<f32>" for i in range(-(-count // each)))
+    lines = []
+    for i in range(count):
+        lines.append(f"%w{i} = stablehlo.broadcast_in_dim %z{i // each}, dims = [] : (tensor<f32>) -> {VECTOR}")
+        lines.append(f"%s{i} = stablehlo.add %{f'r{i - 1}' if i else 'x'}, %w{i} : {VECTOR}")
+        lines.append(f'%r{i} = "{BARRIER}"(%s{i}) : ({VECTOR}) -> {VECTOR}')
+    head = f"func.func public @f(%x: {VECTOR}, {numbers}) -> {VECTOR} {{"
+    return "\n".join(["module @m {", head, *lines, f"return %r{count - 1} : {VECTOR}", "}", "}", ""])
 
 
 def _module(count: int, results: list[str], ending: list[str]) -> str:

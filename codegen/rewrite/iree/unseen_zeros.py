@@ -4,16 +4,23 @@ IREE 3.12 takes a sum of products for a product of a matrix and a vector, and co
 matrix in steps of 14 or 16 rows for a few columns, each step added up across a vector. A sum of anything else, such as
 products with an addition, runs along the vectors: sums of squares over the rows of [12544, 256] take 0.6 instead of 1.3
 ms (docs/design-notes.md). Of a constant zero the addition would be gone; behind a barrier it is a number.
+
+IREE's time to compile grows with the cube of the operations that read one value, and convnext_tiny has nearly a
+thousand such sums (docs/upstream-issues/results.md). So a zero is for a few of them. The next is 0 times the last sum:
+constants, though behind barriers of their own, are one again by then.
 """
 
 from __future__ import annotations
 
+from collections import Counter
+
 from netc.codegen.builder import Builder
 from netc.codegen.ir import Function, Module, Op, Value
 from netc.codegen.rewrite.walk import each_function, rewrite
-from netc.netspec.types import TensorType
+from netc.netspec.types import DType, TensorType
 
 MAKERS = frozenset(("mul", "reshape"))
+READERS = 32  # sums that share a zero
 
 
 def add_unseen_zeros(module: Module) -> Module:
@@ -23,7 +30,9 @@ def add_unseen_zeros(module: Module) -> Module:
 
 def _added(function: Function) -> Function:
     makers = {op.result: op for op in function.ops if op.kind in MAKERS}
-    zeros: dict[str, Value] = {}
+    zeros: dict[DType, Value] = {}
+    sums: dict[DType, Value] = {}
+    readers: Counter[DType] = Counter()
 
     def visit(b: Builder, op: Op, operands: tuple[Value, ...]) -> Value | None:
         product = _through(op.operands[0], makers)
@@ -31,12 +40,22 @@ def _added(function: Function) -> Function:
         if product is None or product.kind != "mul" or along_rows:
             return None
         x = operands[0]
-        zero = zeros.get(x.type.dtype)
-        if zero is None:
-            zero = zeros[x.type.dtype] = b.op("barrier", b.constant(0.0, TensorType((), x.type.dtype)))
-        return b.sum(b.add(x, b.broadcast(zero, x, ())), op.attr("dims"))
+        dtype = x.type.dtype
+        if readers[dtype] % READERS == 0:
+            zeros[dtype] = b.op("barrier", _zero(b, dtype, sums.get(dtype)))
+        readers[dtype] += 1
+        sums[dtype] = b.sum(b.add(x, b.broadcast(zeros[dtype], x, ())), op.attr("dims"))
+        return sums[dtype]
 
     return rewrite(function, visit, ("reduce_sum",))
+
+
+def _zero(b: Builder, dtype: DType, last: Value | None) -> Value:
+    """A constant, or 0 times the first number of the sum before."""
+    if last is None:
+        return b.constant(0.0, TensorType((), dtype))
+    ones = (1,) * len(last.shape)
+    return b.mul(b.reshape(b.slice(last, (0,) * len(ones), ones), ()), 0.0)
 
 
 def _through(v: Value, makers: dict[Value, Op]) -> Op | None:

@@ -6,7 +6,7 @@ import subprocess
 import numpy as np
 import pytest
 
-from netc.codegen.rewrite.iree.unseen_zeros import add_unseen_zeros
+from netc.codegen.rewrite.iree.unseen_zeros import READERS, add_unseen_zeros
 from netc.codegen.rewrite.lower import lower, passes
 from netc.codegen.text import text_of
 from netc.codegen.verify import verify
@@ -61,12 +61,15 @@ def test_where_the_zero_is_and_the_numbers(made, axes, zeros):
     np.testing.assert_array_equal(by_evaluator(after, args)[0], by_evaluator(module, args)[0])
 
 
-def test_one_zero_is_for_all_sums_of_a_function():
+@pytest.mark.parametrize(("sums", "zeros"), [(1, 1), (READERS, 1), (READERS + 1, 2), (3 * READERS, 3)])
+def test_few_sums_share_a_zero(sums, zeros):
+    """Sums that all read one zero are compiled in a time that grows with their cube."""
+
     def body(b, x, y):
-        return b.sum(b.mul(x, y), (0,)), b.sum(b.mul(y, y), (1,))
+        return tuple(b.sum(b.mul(x, b.mul(y, float(i))), (0,)) for i in range(sums))
 
     ops = add_unseen_zeros(module_of(body, TensorType(SHAPE), TensorType(SHAPE))).function("f").ops
-    assert [op.kind for op in ops].count("barrier") == 1
+    assert [op.kind for op in ops].count("barrier") == zeros
 
 
 @pytest.mark.parametrize(("without", "kernel"), [(["add_unseen_zeros"], "matvec_like"), ([], "reduction")])
