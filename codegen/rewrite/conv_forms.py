@@ -203,12 +203,12 @@ def input_patches(b: Builder, op: Op, dy: Value, w: Value) -> Value:
 def input_depthwise(b: Builder, op: Op, dy: Value, w: Value) -> Value:
     """For each shift, dy times what every phase's tap weighs, or 0. groups = channels = features."""
     win = window_of(op, op.attr("size"), dy.shape[1:3], w.shape[:2])
-    margin = tuple(min(s, n) - 1 for s, n in zip(win.stride, win.size, strict=True))  # what is no tap weighs 0
+    margin = tuple(count - 1 for count in win.phases)  # what is no tap weighs 0
     between = tuple(d - 1 for d in win.dilation)
     taps = b.pad(w, (*margin, 0, 0), (*margin, 0, 0), (*between, 0, 0))
 
-    def term(first: Pair, phases: Pair, values: list[Value]) -> Value:
-        (row, column), (rows, columns) = [f + m for f, m in zip(first, margin, strict=True)], phases
+    def term(first: Pair, values: list[Value]) -> Value:
+        (row, column), (rows, columns) = [f + m for f, m in zip(first, margin, strict=True)], win.phases
         weights = b.slice(taps, (row, column, 0, 0), (row + rows, column + columns, 1, w.shape[3]))
         weights = b.reshape(weights, (rows, columns, w.shape[3]))
         return b.mul(values[0], b.broadcast(weights, values[0], (2, 4, 5)))

@@ -35,6 +35,16 @@ class Window:
         return list(taps(self.kernel))
 
     @property
+    def phases(self) -> Pair:
+        """How many phases each axis has: as many as its stride, or as its pixels if those are fewer."""
+        return min(self.stride[0], self.size[0]), min(self.stride[1], self.size[1])
+
+    @property
+    def blocks(self) -> Pair:
+        """How many pixels of one phase the image has, with those that would complete the last stride."""
+        return -(-self.size[0] // self.stride[0]), -(-self.size[1] // self.stride[1])
+
+    @property
     def plain(self) -> bool:
         """Whether a 1x1 window looks at every pixel once."""
         return self.kernel == self.stride == (1, 1) and self.padding == ((0, 0), (0, 0))
@@ -90,20 +100,18 @@ def shifted(b: Builder, y: Value, by: Pair, size: Pair) -> Value:
     return b.slice(wide, (0, *start, 0), limit)
 
 
-def by_shift(b: Builder, w: Window, seen: Sequence[Value], term: Callable[[Pair, Pair, list[Value]], Value]) -> Value:
+def by_shift(b: Builder, w: Window, seen: Sequence[Value], term: Callable[[Pair, list[Value]], Value]) -> Value:
     """The gradient of an image [N, H, W, C] in one loop over its pixels, for terms computed element by element.
 
     Pixel s i + r sees output i + t through tap r + lo - s t, where there is one. So for each pair of shifts t, `seen`
-    (tensors like the output) is read at (i + t, j + u) for all phases (r, q) at once. `term(first, phases, values)`
-    makes [N, i, r, j, q, C] of these: phase (r, q) sees tap `first` + (r, q), if that is one, counted in pixels.
+    (tensors like the output) is read at (i + t, j + u) for all phases (r, q) at once. `term(first, values)` makes
+    [N, i, r, j, q, C] of these: phase (r, q) sees tap `first` + (r, q), if that is one, counted in pixels.
     Outside the output `values` are 0, and so must the term be; so it must for what is no tap.
 
     Each tensor is padded once: padded for each tap, IREE writes as many images as there are taps. The barrier keeps
     the tap that sees the tensor itself out of the loop that computes it, as in `forward_depthwise`.
     """
-    n, channels = seen[0].shape[0], seen[0].shape[3]
-    phases = (min(w.stride[0], w.size[0]), min(w.stride[1], w.size[1]))
-    blocks = (-(-w.size[0] // w.stride[0]), -(-w.size[1] // w.stride[1]))
+    (n, _, _, channels), phases, blocks = seen[0].shape, w.phases, w.blocks
     shifts = [sorted({t for r in range(phases[axis]) for _, t in _phase_taps(w, axis, r)}) for axis in (0, 1)]
     low = [max([0, *(-t for t in found)]) for found in shifts]
     high = [max([0, *(t + blocks[axis] - w.out[axis] for t in found)]) for axis, found in enumerate(shifts)]
@@ -115,7 +123,7 @@ def by_shift(b: Builder, w: Window, seen: Sequence[Value], term: Callable[[Pair,
         values = [
             b.broadcast(b.slice(y, (0, *start, 0), limit), TensorType(shape, y.type.dtype), (0, 1, 3, 5)) for y in wide
         ]
-        one = term((w.padding[0][0] - w.stride[0] * t, w.padding[1][0] - w.stride[1] * u), phases, values)
+        one = term((w.padding[0][0] - w.stride[0] * t, w.padding[1][0] - w.stride[1] * u), values)
         total = one if total is None else b.add(total, one)
     if total is None:  # no tap sees a pixel
         return b.constant(0.0, TensorType((n, *w.size, channels), seen[-1].type.dtype))
@@ -131,7 +139,7 @@ def _phases(w: Window, axis: int) -> list[tuple[range, bool]]:
 
     Where the stride is longer than the image there is a phase for each pixel.
     """
-    count = min(w.stride[axis], w.size[axis])
+    count = w.phases[axis]
     lo, s, d = w.padding[axis][0], w.stride[axis], w.dilation[axis]
     reached = sorted({r for a in range(w.kernel[axis]) if (r := (a * d - lo) % s) < count})
     found: list[tuple[range, bool]] = []
@@ -155,7 +163,7 @@ def input_by_phase(
     if win.stride == (1, 1):
         return make([((a, c), (i, j)) for a, i in _phase_taps(win, 0, 0) for c, j in _phase_taps(win, 1, 0)], win.size)
     n, channels, dtype = dy.shape[0], op.result.shape[3], op.result.type.dtype
-    size = (-(-win.size[0] // win.stride[0]), -(-win.size[1] // win.stride[1]))
+    size = win.blocks
     rows, columns = _phases(win, 0), _phases(win, 1)
     down, across = rows[-1][0].stop, columns[-1][0].stop
 

@@ -12,7 +12,7 @@ constants, though behind barriers of their own, are one again by then.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 
 from netc.codegen.builder import Builder
 from netc.codegen.ir import Function, Module, Op, Value
@@ -31,8 +31,7 @@ def add_unseen_zeros(module: Module) -> Module:
 def _added(function: Function) -> Function:
     makers = {op.result: op for op in function.ops if op.kind in MAKERS}
     zeros: dict[DType, Value] = {}
-    sums: dict[DType, Value] = {}
-    readers: Counter[DType] = Counter()
+    sums: defaultdict[DType, list[Value]] = defaultdict(list)
 
     def visit(b: Builder, op: Op, operands: tuple[Value, ...]) -> Value | None:
         product = _through(op.operands[0], makers)
@@ -40,22 +39,21 @@ def _added(function: Function) -> Function:
         if product is None or product.kind != "mul" or along_rows:
             return None
         x = operands[0]
-        dtype = x.type.dtype
-        if readers[dtype] % READERS == 0:
-            zeros[dtype] = b.op("barrier", _zero(b, dtype, sums.get(dtype)))
-        readers[dtype] += 1
-        sums[dtype] = b.sum(b.add(x, b.broadcast(zeros[dtype], x, ())), op.attr("dims"))
-        return sums[dtype]
+        dtype, before = x.type.dtype, sums[x.type.dtype]
+        if len(before) % READERS == 0:
+            zeros[dtype] = b.op("barrier", _zero(b, dtype, before))
+        before.append(b.sum(b.add(x, b.broadcast(zeros[dtype], x, ())), op.attr("dims")))
+        return before[-1]
 
     return rewrite(function, visit, ("reduce_sum",))
 
 
-def _zero(b: Builder, dtype: DType, last: Value | None) -> Value:
-    """A constant, or 0 times the first number of the sum before."""
-    if last is None:
+def _zero(b: Builder, dtype: DType, before: list[Value]) -> Value:
+    """A constant, or 0 times the first number of the last sum before."""
+    if not before:
         return b.constant(0.0, TensorType((), dtype))
-    ones = (1,) * len(last.shape)
-    return b.mul(b.reshape(b.slice(last, (0,) * len(ones), ones), ()), 0.0)
+    ones = (1,) * len(before[-1].shape)
+    return b.mul(b.reshape(b.slice(before[-1], (0,) * len(ones), ones), ()), 0.0)
 
 
 def _through(v: Value, makers: dict[Value, Op]) -> Op | None:
