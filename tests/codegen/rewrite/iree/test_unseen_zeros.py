@@ -72,6 +72,16 @@ def test_few_sums_share_a_zero(sums, zeros):
     assert [op.kind for op in ops].count("barrier") == zeros
 
 
+def test_what_overflows_stays_where_it_is():
+    def body(b, x, y):
+        own = tuple(b.sum(b.mul(x, b.mul(y, float(i + 1))), (0,)) for i in range(READERS))
+        return *own, b.sum(b.mul(y, y), (0,))
+
+    module = module_of(body, TensorType(SHAPE), TensorType(SHAPE))
+    x, y = np.full(SHAPE, np.inf), np.ones(SHAPE)
+    np.testing.assert_array_equal(by_evaluator(add_unseen_zeros(module), [x, y])[-1], SHAPE[0])
+
+
 @pytest.mark.parametrize(("without", "kernel"), [(["add_unseen_zeros"], "matvec_like"), ([], "reduction")])
 def test_iree_takes_a_sum_of_products_for_a_product_without_it(without, kernel, tmp_path):
     """A newer IREE that adds products well fails here, and the pass can go."""
