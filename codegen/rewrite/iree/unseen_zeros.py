@@ -6,8 +6,8 @@ products with an addition, runs along the vectors: sums of squares over the rows
 ms (docs/design-notes.md). Of a constant zero the addition would be gone; behind a barrier it is a number.
 
 IREE's time to compile grows with the cube of the operations that read one value, and convnext_tiny has nearly a
-thousand such sums (docs/upstream-issues/results.md). So a zero is for a few of them. The next is made of the last sum:
-constants, though behind barriers of their own, are one again by then.
+thousand such sums (docs/upstream-issues/results.md). So a zero is for a few of them. The next is made of a sum that is
+long done, so that nothing waits for it: constants, though behind barriers of their own, are one again by then.
 """
 
 from __future__ import annotations
@@ -49,11 +49,12 @@ def _added(function: Function) -> Function:
 
 
 def _zero(b: Builder, dtype: DType, before: list[Value]) -> Value:
-    """A constant, or whether the last sum's first number is less than itself: that is 0 though it be not finite."""
+    """A constant, or whether an earlier sum's first number is less than itself: that is 0 though it be not finite."""
     if not before:
         return b.constant(0.0, TensorType((), dtype))
-    ones = (1,) * len(before[-1].shape)
-    first = b.reshape(b.slice(before[-1], (0,) * len(ones), ones), ())
+    done = before[-READERS]
+    ones = (1,) * len(done.shape)
+    first = b.reshape(b.slice(done, (0,) * len(ones), ones), ())
     return b.convert(b.compare("LT", first, first), dtype)
 
 

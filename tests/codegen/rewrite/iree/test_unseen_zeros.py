@@ -6,6 +6,7 @@ import subprocess
 import numpy as np
 import pytest
 
+from netc.codegen.analysis.step_cost import works
 from netc.codegen.rewrite.iree.unseen_zeros import READERS, add_unseen_zeros
 from netc.codegen.rewrite.lower import lower, passes
 from netc.codegen.text import text_of
@@ -70,6 +71,20 @@ def test_few_sums_share_a_zero(sums, zeros):
 
     ops = add_unseen_zeros(module_of(body, TensorType(SHAPE), TensorType(SHAPE))).function("f").ops
     assert [op.kind for op in ops].count("barrier") == zeros
+
+
+def test_nothing_waits_for_a_zero():
+    """Made of the sum just before it, a zero would part two sums of one pass, and what both read were read twice."""
+
+    def body(b, x, y):
+        z = x
+        for _ in range(2 * READERS - 1):  # one after the other, as blocks are
+            z = b.sub(z, b.broadcast(b.sum(b.mul(z, y), (0,)), z, (1, 2)))
+        return b.sum(b.mul(z, x), (0,)), b.sum(b.mul(z, y), (0,))
+
+    module = module_of(body, TensorType(SHAPE), TensorType(SHAPE))
+    before, after = (sum(w.bytes for w in works(m.function("f"))) for m in (module, add_unseen_zeros(module)))
+    assert after - before < TensorType(SHAPE).bytes
 
 
 def test_what_overflows_stays_where_it_is():
