@@ -29,6 +29,8 @@ class OutPath(click.Path):
         if param is not None:
             folder = self.folder(ctx.params if ctx else {}) if callable(self.folder) else self.folder
             wanted, problem = ("a folder", _no_folder(path)) if folder else ("a file", _no_file(path, given))
+            if given == "-":  # elsewhere the word for standard output
+                problem = f"-; name {wanted}, or leave it out"
             if problem := problem or _no_place(path):
                 raise UserError(f"{max(param.opts, key=len)} wants {wanted}, got {problem}")
         return path

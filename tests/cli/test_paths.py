@@ -43,6 +43,8 @@ SENTENCES = (
     ("sample file.txt --gif folder", "--gif wants a file, got the folder folder"),
     ("trace noise mnist-mlp -o folder", "--out wants a file, got the folder folder"),
     ("emit-mlir mnist-mlp -o file.txt", "--out wants a folder, got the file file.txt; give another name"),
+    ("emit-mlir mnist-mlp -o -", "--out wants a folder, got -; name a folder, or leave it out"),
+    ("blas emit axpy -n 4 -o -", "--out wants a file, got -; name a file, or leave it out"),
     ("import mnist-mlp w.safetensors -o file.txt", "--out wants a folder, got the file file.txt"),
     ("sweep lr.toml --out file.txt", "--out wants a folder, got the file file.txt"),
     ("eval file.txt", "RUN wants a folder that `netc train` made, got the file file.txt; give its folder"),
