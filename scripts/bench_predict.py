@@ -47,11 +47,13 @@ def said(logits: Any) -> float:
     return float(np.abs(np.asarray(logits)).mean())
 
 
-def by_netc(job: Job, target: str) -> Made:
-    """netc on a target; the weights are on the device."""
+def by_netc(job: Job, target: str, inside: bool = False) -> Made:
+    """netc on a target; the weights are on the device, or inside the program, as `netc export --vmfb` has them."""
     begin = time.perf_counter()
-    module = inference_module(job.net, job.batch)
-    program = SmallProgram(module, parse_target(target), Cache(), job.start(), job.net.spec.name)
+    start = job.start()
+    weights = {name: start[name].astype("<f4").tobytes() for name in job.net.shapes} if inside else None
+    module = inference_module(job.net, job.batch, weights=weights)
+    program = SmallProgram(module, parse_target(target), Cache(), start, job.net.spec.name)
     x = job.data()[0]
     return lambda: said(program(x)[0]), {"ready_s": time.perf_counter() - begin}
 
@@ -104,6 +106,8 @@ def _exported_by_torch(job: Job) -> tuple[bytes, Any]:
 def contestants(job: Job, targets: list[str]) -> list[Contestant]:
     """netc first; PyTorch in both layouts of images."""
     found = [Contestant(f"netc {t}", partial(by_netc, target=t)) for t in targets]
+    if "cpu" in targets:
+        found.append(Contestant("netc cpu, weights inside", partial(by_netc, target="cpu", inside=True)))
     if find_spec("onnxruntime"):
         found.append(Contestant("onnxruntime, netc's file", partial(by_onnxruntime, torchs=False)))
         found.append(Contestant("onnxruntime, torch's file", partial(by_onnxruntime, torchs=True)))
