@@ -16,6 +16,7 @@ from netc.codegen.rewrite.iree.given_scratch import give_scratch
 from netc.codegen.rewrite.iree.held_cotangents import hold_cotangents
 from netc.codegen.rewrite.iree.in_place import update_in_place
 from netc.codegen.rewrite.iree.long_products import cut_long_products
+from netc.codegen.rewrite.iree.packed_windows import part_packed_windows
 from netc.codegen.rewrite.iree.shared_draws import share_draws
 from netc.codegen.rewrite.iree.turned_products import part_turned_products
 from netc.codegen.rewrite.iree.unseen_zeros import add_unseen_zeros
@@ -92,6 +93,7 @@ PROFILES: dict[ProfileName, LoweringProfile] = {
             ("cut_long_products", cut_long_products),
             ("part_vector_products", part_vector_products),
             ("part_turned_products", part_turned_products),
+            ("part_packed_windows", part_packed_windows),
             ("add_unseen_zeros", add_unseen_zeros),
         ),
         scratch=(("give_scratch", give_scratch),),

@@ -374,7 +374,7 @@ def test_the_pipeline_is_what_it_says():
     fences = ["fence_rounded_operands", "fence_gelu", "fence_loss", "fence_gradients", "fence_norms"]
     common = ["dce", "fold", "cse", "select_forms", "sum_before_products", "split_reductions", "fold", "cse", "dce"]
     own = ["sum_columns", "split_reductions", "hold_cotangents", "add_rows_in_place", "cut_long_products"]
-    own += ["part_vector_products", "part_turned_products", "add_unseen_zeros"]
+    own += ["part_vector_products", "part_turned_products", "part_packed_windows", "add_unseen_zeros"]
     on_cpu = [*common[:5], *own, *common[6:], "part_joined_sums", "part_shared_products", "part_packed_twice"]
     on_cpu += ["part_lookups", "part_single_rows", "part_batched_rows"]
     last = ["give_scratch", "part_joint_barriers", "share_draws", "update_in_place"]
