@@ -53,8 +53,7 @@ def _zero(b: Builder, dtype: DType, before: list[Value]) -> Value:
     if not before:
         return b.constant(0.0, TensorType((), dtype))
     done = before[-READERS]
-    ones = (1,) * len(done.shape)
-    first = b.reshape(b.slice(done, (0,) * len(ones), ones), ())
+    first = b.reshape(b.rows(b.reshape(done, (done.type.size,)), 0, 1), ())
     return b.convert(b.compare("LT", first, first), dtype)
 
 
