@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from netc.codegen.ir import Module
+from netc.codegen.ir import Function, Module
 from netc.netspec.errors import NetcError, UserError
 from netc.runtime.backends.protocol import Array, Source
 from netc.runtime.compile import check_pair
@@ -26,7 +26,7 @@ from netc.runtime.target import TARGETS, Target
 # are above any threshold that mallopt takes, so that nothing is mapped and nothing is given back.
 MALLOPT = {-8: 1, -4: 0, -1: -1, -2: 64 << 20}  # arenas, blocks that are mapped, trim threshold (never), top pad
 SCRATCH = "iree.abi.transients.size.constant"  # what an artefact says of the memory that a function wants to be given
-LARGE = 32 << 20  # bytes of state: from there on a step's tensors gain from pages of 2 MiB (docs/design-notes.md)
+LARGE = 32 << 20  # bytes of state, or of what looks at one: it gains from pages of 2 MiB (docs/design-notes.md)
 MADV_HUGEPAGE, MADV_COLLAPSE = 14, 25  # of Linux, the second since 6.1
 LARGE_PAGE = 2 << 20
 # Worker stacks must hold --iree-llvmcpu-stack-allocation-limit (runtime/target.py); the default is 128 KiB.
@@ -100,10 +100,12 @@ class IreeLoaded:
             ) from error
         self._functions = {f.name: module.lookup_function(f.name) for f in source.module if not f.private}
         self._results = {f.name: len(f.results) for f in source.module}
-        # functions of a training that were not called yet
-        self._untried = {f.name for f in source.module if f.donated and not f.private and target.on_host}
+        # functions of a training that were not called yet, and those that only look at a state before any of these was
+        called = [f for f in source.module if not f.private and target.on_host]
+        self._untried = {f.name for f in called if f.donated}
+        self._looking = {f.name: f for f in called if not f.donated and f.name != "init"}
         self._large = target.on_host and has_large_state(source.module)
-        self._begun: set[str] = set()  # of a large state's functions, those that were called once
+        self._begun: set[str] = set()  # of those that large pages were taken for, what was called once
         self._scratch = _scratch_of(module)
         self._unused: dict[str, list[Any]] = {}  # memory that was given to a function before, and is not in use
         self._dtypes = {np.dtype(t): getattr(rt.HalElementType, n) for t, n in _ELEMENTS.items()}
@@ -161,8 +163,16 @@ class IreeLoaded:
             _wake_without_preempting(threading.get_ident())
         if function in self._untried:
             self._untried.discard(function)
+            self._looking.clear()
             _give_back()
             if self._large:
+                _take_large_pages()
+                self._begun.add(function)
+        elif function in self._looking:
+            large = _made(self._looking[function]) >= LARGE
+            self._looking.clear()
+            if large:
+                _give_back()
                 _take_large_pages()
                 self._begun.add(function)
         elif function in self._begun:
@@ -210,6 +220,11 @@ def _scratch_of(module: Any) -> dict[str, int]:
 def has_large_state(module: Module) -> bool:
     """Whether the state that a step of the module updates takes LARGE bytes or more."""
     return any(sum(v.type.bytes for v in f.params[: f.donated]) >= LARGE for f in module)
+
+
+def _made(function: Function) -> int:
+    """Bytes of all that a function makes: of what a call moves through memory, about."""
+    return sum(v.type.bytes for op in function.ops for v in op.results)
 
 
 def _give_back() -> None:

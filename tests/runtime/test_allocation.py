@@ -69,10 +69,10 @@ from netc.runtime.compile import compile_text
 from netc.runtime.target import parse_target
 
 from dataclasses import replace
-rows, folder = int(sys.argv[1]), Path(sys.argv[2])
-b = Builder("train_step")
+rows, folder, name = int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
+b = Builder(name)
 state = b.parameter("state", TensorType((rows, 1024)))
-step = replace(b.finish([("state", b.add(state, 1.0))]), donated=1)
+step = replace(b.finish([("state", b.add(state, 1.0))]), donated=int(name == "train_step"))
 target = parse_target("cpu")
 module = lower(Module("pages", (step,)), target.profile)
 compile_text(text_of(module, target.profile), target, folder / "pages.vmfb")
@@ -80,7 +80,7 @@ loaded = load_iree(Source(module, "", folder / "pages.vmfb"), target)
 result = loaded.put(np.zeros((rows, 1024), np.float32))
 gathered = 0
 for _ in range(3):
-    (result,) = loaded.call("train_step", [result])
+    (result,) = loaded.call(name, [result])
     for thread in threading.enumerate():
         if thread is not threading.current_thread():
             thread.join()
@@ -105,9 +105,16 @@ print(advised, gathered)
 @pytest.mark.skipif(
     not Path("/sys/kernel/mm/transparent_hugepage").exists(), reason="pages of 2 MiB are Linux's, where they are built"
 )
-@pytest.mark.parametrize(("rows", "advised"), [(8192, "True"), (128, "False")], ids=["large", "small"])
-def test_steps_of_a_large_state_ask_for_large_pages(rows, advised, tmp_path) -> None:
+@pytest.mark.parametrize(
+    ("rows", "name", "advised"),
+    [
+        (8192, "train_step", "True"), (128, "train_step", "False"), (8192, "predict", "True"),
+        (128, "predict", "False"), (8192, "init", "False"),
+    ],
+)  # fmt: skip
+def test_what_moves_much_asks_for_large_pages(rows, name, advised, tmp_path) -> None:
+    """Steps of a large state, and what looks at one; `init` would take seconds for it."""
     done = subprocess.run(
-        [sys.executable, "-c", PAGES, str(rows), str(tmp_path)], check=True, capture_output=True, text=True
+        [sys.executable, "-c", PAGES, str(rows), str(tmp_path), name], check=True, capture_output=True, text=True
     )
     assert done.stdout.split() == [advised, "1" if advised == "True" else "0"]
