@@ -17,6 +17,7 @@ import os
 import statistics
 import sys
 from dataclasses import fields, is_dataclass, replace
+from functools import partial
 from typing import Any
 
 from netc.runtime.measure.bench import Job, surroundings
@@ -27,7 +28,7 @@ os.environ.update(surroundings(THREADS))  # before anything that reads it is imp
 import numpy as np  # noqa: E402
 from bench_nets import parse  # noqa: E402
 from bench_step import DEFAULT  # noqa: E402
-from merged_pages import PAGES, cell, heading, merged  # noqa: E402
+from merged_pages import cell, keep  # noqa: E402
 
 from netc.netspec.check import check  # noqa: E402
 from netc.netspec.errors import NetcError  # noqa: E402
@@ -147,10 +148,9 @@ def main() -> None:
             continue
         print(table([result], targets), flush=True)
         if options.write:
-            results = merged(PAGES / "accuracy.json", result, THREADS)
             said = f"{PAGE}\n\nPrinted by `python scripts/bench_accuracy.py --write`."
-            page = heading("How far float32 gradients are from float64", results, said) + table(results, ["cpu", "xla"])
-            (PAGES / "accuracy.md").write_text(page, encoding="utf-8")
+            title = "How far float32 gradients are from float64"
+            keep("accuracy", result, THREADS, title, said, partial(table, targets=["cpu", "xla"]))
 
 
 PAGE = """Errors are |g - g64| / |g64|, root mean square over draws of parameters and batch; g64 is PyTorch's in

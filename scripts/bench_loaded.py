@@ -23,7 +23,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from bench_nets import parse
-from merged_pages import PAGES, cell, heading, merged
+from merged_pages import cell, keep
 
 from netc.netspec.errors import NetcError
 from netc.runtime.measure.bench import Job, ours, surroundings
@@ -128,14 +128,11 @@ def main() -> None:
             continue
         print(table([result]), flush=True)
         if options.write:
-            results = merged(PAGES / "loaded.json", result, THREADS)
             said = (
                 "Printed by `python scripts/bench_loaded.py --write`. In every second round one process more counts as "
                 "fast as it can."
             )
-            (PAGES / "loaded.md").write_text(
-                heading("Training steps beside a busy neighbour", results, said) + table(results), encoding="utf-8"
-            )
+            keep("loaded", result, THREADS, "Training steps beside a busy neighbour", said, table)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ os.environ.update(surroundings(THREADS))  # before anything that reads it is imp
 
 import numpy as np  # noqa: E402
 from bench_nets import parse  # noqa: E402
-from merged_pages import PAGES, cell, heading, merged  # noqa: E402
+from merged_pages import cell, keep  # noqa: E402
 
 from netc.codegen.inference import NAME, inference_module  # noqa: E402
 from netc.netspec.errors import NetcError  # noqa: E402
@@ -172,10 +172,8 @@ def main() -> None:
                 continue
             print(table([result]), flush=True)
             if options.write:
-                results = merged(PAGES / "predict.json", result, THREADS)
                 text = "Printed by `python scripts/bench_predict.py --write`; read the ratios. The goal is 1.0 at most."
-                page = heading("Prediction beside its peers", results, text) + table(results)
-                (PAGES / "predict.md").write_text(page, encoding="utf-8")
+                keep("predict", result, THREADS, "Prediction beside its peers", text, table)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ import time
 from typing import Any
 
 from bench_nets import parse
-from merged_pages import PAGES, cell, heading, merged
+from merged_pages import cell, keep
 
 from netc.netspec.errors import NetcError
 from netc.runtime.measure.bench import Job, flops_of, ours, surroundings
@@ -151,6 +151,11 @@ def summary(results: list[dict[str, Any]]) -> str:
     return "\n".join([*lines, "", f"Geometric means: {', '.join(means)}.", "", ""])
 
 
+def page(results: list[dict[str, Any]]) -> str:
+    """A row for each net, and its own table below."""
+    return summary(results) + table(results)
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -171,19 +176,8 @@ def main() -> None:
             continue
         print(table([result]), flush=True)
         if options.write:
-            write(result, options.page)
-
-
-def write(result: dict[str, Any], name: str) -> None:
-    """Put one net's result into a page of docs/measurements: other nets keep what was measured before, and its date."""
-    results = merged(PAGES / f"{name}.json", result, THREADS)
-    (PAGES / f"{name}.md").write_text(page(results), encoding="utf-8")
-
-
-def page(results: list[dict[str, Any]]) -> str:
-    """The whole page."""
-    said = "Printed by `python scripts/bench_step.py --write`; a shared machine, so read the ratios."
-    return heading("Training steps beside their peers", results, said) + summary(results) + table(results)
+            said = "Printed by `python scripts/bench_step.py --write`; a shared machine, so read the ratios."
+            keep(options.page, result, THREADS, "Training steps beside their peers", said, page)
 
 
 if __name__ == "__main__":

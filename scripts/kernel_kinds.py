@@ -23,7 +23,7 @@ THREADS = 2
 os.environ.update(surroundings(THREADS))  # before NumPy is imported
 
 from bench_nets import parse  # noqa: E402
-from merged_pages import PAGES, heading, merged  # noqa: E402
+from merged_pages import keep  # noqa: E402
 
 from netc.netspec.errors import NetcError  # noqa: E402
 from netc.runtime.cache.store import Cache  # noqa: E402
@@ -106,10 +106,8 @@ def main() -> None:
             continue
         print(table([result]), flush=True)
         if options.write:
-            results = merged(PAGES / "kernel_kinds.json", result, THREADS)
             said = "Printed by `python scripts/kernel_kinds.py --write`: milliseconds of a training step on `cpu`."
-            page = heading("Steps by kind of kernel", results, said) + table(results)
-            (PAGES / "kernel_kinds.md").write_text(page, encoding="utf-8")
+            keep("kernel_kinds", result, THREADS, "Steps by kind of kernel", said, table)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,15 @@ def where(threads: int) -> Result:
         "date": time.strftime("%Y-%m-%d"), "cpu": processor(), "threads": threads,
         "versions": versions() | {"torch": torch.__version__},
     }  # fmt: skip
+
+
+def keep(name: str, result: Result, threads: int, title: str, said: str, tables: Callable[[list[Result]], str]) -> None:
+    """Put one net's result into NAME.json and NAME.md of PAGES: other nets keep what was measured before, and its date.
+
+    `said` stands below the title, `tables` are of all results.
+    """
+    results = merged(PAGES / f"{name}.json", result, threads)
+    (PAGES / f"{name}.md").write_text(heading(title, results, said) + tables(results), encoding="utf-8")
 
 
 def merged(path: Path, result: Result, threads: int) -> list[Result]:

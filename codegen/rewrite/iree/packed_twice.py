@@ -30,7 +30,7 @@ def _parted(function: Function) -> Function:
     for op in reversed(function.ops):
         if op.kind == "dot" and not any(op.attr("batch")):
             for v, axes in zip(op.operands, op.attr("contract"), strict=True):
-                packed[v] = packed.get(v, 0) | _way(v, axes)
+                packed[v] = packed.get(v, 0) | way_of(v, axes)
         elif op.kind == "reshape" and op.result in packed:
             v = op.operands[0]
             packed[v] = packed.get(v, 0) | packed[op.result]
@@ -53,7 +53,7 @@ def _parted(function: Function) -> Function:
     return behind_barriers(function, held, ELEMENTWISE) if held else function
 
 
-def _way(v: Value, axes: tuple[int, ...]) -> int:
+def way_of(v: Value, axes: tuple[int, ...]) -> int:
     """How a product that contracts these axes of its operand reads it; 0 for neither by rows nor by columns."""
     last = len(v.shape) - 1
     return ROWS if axes == (last,) else COLUMNS if axes == tuple(range(last)) else 0

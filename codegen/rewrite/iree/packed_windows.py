@@ -13,6 +13,7 @@ from collections import Counter
 
 from netc.codegen.ir import Function, Module, Op, Value
 from netc.codegen.ops.elementwise import ELEMENTWISE
+from netc.codegen.rewrite.iree.packed_twice import ROWS, way_of
 from netc.codegen.rewrite.walk import behind_barriers, each_function
 
 
@@ -32,8 +33,8 @@ def _parted(function: Function) -> Function:
             one, other = op.operands[0], op.operands[-1]
             if one in parts or other in parts or one in made or other in made:
                 made.add(op.result)
-        elif op.kind == "reshape" and (image := op.operands[0]) in made:
-            rows |= {op.result: image} if op.result.shape[-1] == image.shape[-1] else {}
+        elif op.kind == "reshape" and (image := op.operands[0]) in made and op.result.shape[-1] == image.shape[-1]:
+            rows[op.result] = image
     if not rows:
         return function
     reads = Counter(v for op in function.ops for v in op.operands)
@@ -42,7 +43,7 @@ def _parted(function: Function) -> Function:
         for op in function.ops
         if op.kind == "dot" and not any(op.attr("batch"))
         for v, axes in zip(op.operands, op.attr("contract"), strict=True)
-        if v in rows and axes == (len(v.shape) - 1,) and reads[v] == reads[rows[v]] == 1
+        if v in rows and way_of(v, axes) == ROWS and reads[v] == reads[rows[v]] == 1
     }
     return behind_barriers(function, held, ELEMENTWISE) if held else function
 

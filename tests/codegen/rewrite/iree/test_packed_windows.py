@@ -1,29 +1,24 @@
 """A barrier behind an image made of windows that a product reads: where it is, the numbers, and the kernels."""
 
-import subprocess
-
 import numpy as np
 import pytest
 
 from netc.codegen.rewrite.iree.packed_windows import part_packed_windows
-from netc.codegen.rewrite.lower import lower, passes
-from netc.codegen.text import text_of
+from netc.codegen.rewrite.lower import passes
 from netc.codegen.verify import verify
 from netc.netspec.types import TensorType
-from netc.runtime.compile import UNCHECKED, compiler_path
-from netc.runtime.target import parse_target
+from tests.codegen.rewrite.iree.compiled_until import compiled_until
 from tests.codegen.witness import by_evaluator, module_of
 
 IMAGE, OUT = (4, 18, 18, 96), 32
 
 
-def of_windows(made, image=IMAGE, again=False):
-    """What is made of an image, and its product; with `again` it is returned too."""
+def of_windows(made, image=IMAGE):
+    """The product of what is made of an image."""
 
     def body(b, x, w):
         y = made(b, x)
-        z = b.dot(b.reshape(y, (y.type.size // image[3], image[3])), w, (1, 0))
-        return (z, y) if again else z
+        return b.dot(b.reshape(y, (y.type.size // image[3], image[3])), w, (1, 0))
 
     return module_of(body, TensorType(image), TensorType((image[3], OUT)))
 
@@ -77,12 +72,7 @@ def module_of_two_products():
 @pytest.mark.parametrize(("without", "down_the_columns"), [(["part_packed_windows"], True), ([], False)])
 def test_iree_runs_down_columns_without_it(without, down_the_columns, tmp_path):
     """A newer IREE that packs along the channels fails here, and the pass can go."""
-    pytest.importorskip("iree.compiler")
-    target = parse_target("cpu:x86-64-v4")
-    text = tmp_path / "windows.mlir"
-    text.write_text(text_of(lower(of_windows(windows), "cpu", without=without), "cpu"))
-    command = [str(compiler_path()), str(text), UNCHECKED, *target.flags, "--compile-to=executable-configurations"]
-    made = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    made = compiled_until("executable-configurations", of_windows(windows), without, tmp_path)
     assert ("vector_common_parallel = [1, 1, 16, 1]" in made) == down_the_columns
 
 

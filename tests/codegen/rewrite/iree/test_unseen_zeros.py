@@ -1,19 +1,16 @@
 """A zero that IREE does not know in sums of products: where it is, the numbers, and the kernels that it makes."""
 
 import re
-import subprocess
 
 import numpy as np
 import pytest
 
 from netc.codegen.analysis.step_cost import works
 from netc.codegen.rewrite.iree.unseen_zeros import READERS, add_unseen_zeros
-from netc.codegen.rewrite.lower import lower, passes
-from netc.codegen.text import text_of
+from netc.codegen.rewrite.lower import passes
 from netc.codegen.verify import verify
 from netc.netspec.types import TensorType
-from netc.runtime.compile import UNCHECKED, compiler_path
-from netc.runtime.target import parse_target
+from tests.codegen.rewrite.iree.compiled_until import compiled_until
 from tests.codegen.witness import by_evaluator, module_of
 
 SHAPE = (4, 16, 8)
@@ -100,13 +97,8 @@ def test_what_overflows_stays_where_it_is():
 @pytest.mark.parametrize(("without", "kernel"), [(["add_unseen_zeros"], "matvec_like"), ([], "reduction")])
 def test_iree_takes_a_sum_of_products_for_a_product_without_it(without, kernel, tmp_path):
     """A newer IREE that adds products well fails here, and the pass can go."""
-    pytest.importorskip("iree.compiler")
-    target = parse_target("cpu:x86-64-v4")
     module = module_of(lambda b, x, y: b.sum(b.mul(x, y), (1,)), *[TensorType((64, 32, 128))] * 2)
-    text = tmp_path / "sum.mlir"
-    text.write_text(text_of(lower(module, "cpu", without=without), "cpu"))
-    command = [str(compiler_path()), str(text), UNCHECKED, *target.flags, "--compile-to=executable-sources"]
-    made = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    made = compiled_until("executable-sources", module, without, tmp_path)
     assert kernel in "".join(re.findall(r"hal.executable.export public @(\w+)", made))
 
 
