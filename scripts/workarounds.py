@@ -212,6 +212,14 @@ def _short_softmax() -> Module:
     return Module("m", (b.finish([("y", b.div(y, b.broadcast(b.sum(e, (2,)), y, (0, 1))))]),))
 
 
+def _one_window() -> Module:
+    """3x3, stride 2, on 2x2 pixels in two groups."""
+    b = Builder("f")
+    x, w = b.parameter("x", TensorType((2, 2, 2, 8))), b.parameter("w", TensorType((3, 3, 4, 8)))
+    window = {"stride": (2, 2), "padding": ((1, 1), (1, 1)), "dilation": (1, 1), "groups": 2}
+    return Module("m", (b.finish([("y", b.op("conv", x, w, **window))]),))
+
+
 def _gelu() -> Module:
     net = NetSpec("gelu", (128,), (nn.Dense(512, activation="gelu-tanh", name="a"), nn.Dense(128, name="b")))
     return _step(net, Recipe(SGD(0.0), norms=False), 128)
@@ -243,6 +251,7 @@ PROGRAMS: dict[str, Program] = {
     "part_lookups": Program(_looked_up, "code of", target=AVX512, look=_small),
     "part_single_rows": Program(_one_row, "write affecting operations on global resources", "decode", AVX512),
     "part_batched_rows": Program(_short_softmax, "other numbers", look=_right),
+    "crop_unseen_pixels": Program(_one_window, "other numbers", look=_right),
     "part_repeated_sums": Program(_off_mean, "no barrier of threads", "f", "vulkan", (DUMP,), _waits),
     "part_narrow_copies": Program(_stored_twice, "bytes of shared memory", "f", "rocm:gfx1100"),
     "part_joint_barriers": Program(_held, "MiB a call", look=_keeps_memory),

@@ -21,6 +21,7 @@ from netc.codegen.rewrite.iree.packed_twice import part_packed_twice
 from netc.codegen.rewrite.iree.repeated_sums import part_joined_sums, part_repeated_sums
 from netc.codegen.rewrite.iree.shared_products import part_shared_products
 from netc.codegen.rewrite.iree.single_rows import part_single_rows
+from netc.codegen.rewrite.iree.unseen_pixels import crop_unseen_pixels
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,11 @@ WORKAROUNDS: tuple[Workaround, ...] = (
         "part_batched_rows", "late", ("cpu",), part_batched_rows,
         "matrices of a softmax whose rows do not fill tiles are packed end to end, and their product is of other rows",
         "docs/upstream-issues/short-attention-cpu.md",
+    ),
+    Workaround(
+        "crop_unseen_pixels", "late", ("cpu", "gpu"), crop_unseen_pixels,
+        "a strided convolution with one output along an axis computes with an image larger than its window",
+        "docs/upstream-issues/one-window.md",
     ),
     Workaround(
         "part_repeated_sums", "late", ("gpu",), part_repeated_sums,
