@@ -81,6 +81,7 @@ FORMS: Mapping[str, Case] = {
     "input-patches": _side_by_side("conv_input_grad"),
     "kernel-taps": Case("conv_kernel_grad", "shifted"),
     "kernel-depthwise": Case("conv_kernel_grad", "depthwise", channels=1, features=1, groups=CHANNELS),
+    "kernel-across": Case("conv_kernel_grad", "across", channels=1, features=1, groups=CHANNELS),
     "kernel-im2col": Case("conv_kernel_grad", "im2col", channels=2),
     "kernel-patches": _side_by_side("conv_kernel_grad"),
     "kernel-outer": Case("conv_kernel_grad", "outer"),

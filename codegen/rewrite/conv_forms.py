@@ -14,6 +14,7 @@ from netc.codegen.ops.table import summed
 from netc.codegen.ops.window import Pair, Sides
 from netc.codegen.rewrite.group_forms import forward_grouped, input_grouped
 from netc.codegen.rewrite.kernel_forms import kernel_folded, kernel_outer
+from netc.codegen.ops.window import tap_bounds
 from netc.codegen.rewrite.taps import Window, by_shift, input_by_phase, padded, place, shifted, view, window_of
 from netc.codegen.rewrite.winograd import forward_winograd, input_winograd, kernel_winograd
 from netc.codegen.rewrite.winograd_stacked import forward_stacked, input_stacked, kernel_stacked
@@ -258,6 +259,24 @@ def kernel_depthwise(b: Builder, op: Op, x: Value, dy: Value) -> Value:
     return b.reshape(b.sum(b.op("barrier", _stacked(b, rows)), (1, 2)), op.result.shape)
 
 
+def kernel_across(b: Builder, op: Op, x: Value, dy: Value) -> Value:
+    """A depthwise convolution of x with dy as kernel, for each channel of each image, then the sum over images.
+
+    x [N, H, W, C] -> image [1, H, W, N C], dy [N, P, Q, C] -> kernel [P, Q, 1, N C], result [1, kh, kw, N C]. Stride
+    and dilation change places. groups = channels = features. The barriers keep the turned tensors out of the loop.
+    """
+    win = window_of(op, x.shape[1:3], dy.shape[1:3], op.attr("kernel"))
+    n, p, q, c = dy.shape
+    _, (e, f) = tap_bounds((win.kernel[0] - 1, win.kernel[1] - 1), win.out, win.stride, win.dilation)
+    image = b.slice(padded(b, x, win), (0, 0, 0, 0), (n, e, f, c))
+    image, kernel = (b.op("barrier", b.transpose(v, (1, 2, 0, 3))) for v in (image, dy))
+    y = b.op(
+        "conv", b.reshape(image, (1, e, f, n * c)), b.reshape(kernel, (p, q, 1, n * c)), stride=win.dilation,
+        padding=((0, 0), (0, 0)), dilation=win.stride, groups=n * c,
+    )  # fmt: skip
+    return b.reshape(b.sum(b.reshape(y, (*win.kernel, n, c)), (2,)), op.result.shape)
+
+
 def kernel_im2col(b: Builder, op: Op, x: Value, dy: Value) -> Value:
     """All taps side by side, transposed, times dy: one product. groups = 1."""
     win = window_of(op, x.shape[1:3], dy.shape[1:3], op.attr("kernel"))
@@ -319,6 +338,7 @@ CONV_FORMS: dict[str, dict[str, Form]] = {
     "conv_kernel_grad": {
         "shifted": kernel_shifted,
         "depthwise": kernel_depthwise,
+        "across": kernel_across,
         "im2col": kernel_im2col,
         "convolution": kernel_convolution,
         "patches": kernel_patches,

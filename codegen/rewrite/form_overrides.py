@@ -91,6 +91,7 @@ _FITS: dict[tuple[str, str], Fits] = {
     ("conv_input_grad", "patches"): _side_by_side,
     ("conv_kernel_grad", "shifted"): _always,
     ("conv_kernel_grad", "depthwise"): _depthwise,
+    ("conv_kernel_grad", "across"): _depthwise,
     ("conv_kernel_grad", "patches"): _side_by_side,
     ("conv_kernel_grad", "folded"): _strided,
     ("conv_kernel_grad", "winograd"): _winograd,

@@ -98,6 +98,11 @@ def _packs(s: Shape) -> bool:
     return s.half and min(s.inputs, s.outputs) >= 64 and max(s.inputs, s.outputs) >= 128
 
 
+def _looks_far(s: Shape) -> bool:
+    """A depthwise convolution of so many taps that IREE's own loops over them are faster than written-out taps."""
+    return s.depthwise and s.stride == 1 and s.taps > 9 and not s.half
+
+
 # (op, condition, form); the first that holds is taken
 _COMMON: tuple[FormRow, ...] = (
     ("conv", lambda s: s.depthwise, "depthwise"),
@@ -112,6 +117,8 @@ _COMMON: tuple[FormRow, ...] = (
 FORM_TABLES: dict[ProfileName, tuple[FormRow, ...]] = {
     "cpu": (
         *((op, lambda s: s.half and s.grouped and not s.depthwise, "widened") for op in ("conv", "conv_input_grad")),
+        *((op, _looks_far, "direct") for op in ("conv", "conv_input_grad")),
+        ("conv_kernel_grad", _looks_far, "across"),
         ("conv_kernel_grad", lambda s: s.depthwise and s.pixels > 1 and not s.half, "depthwise"),
         *_COMMON,
         *((op, lambda s: s.patches and s.inputs <= 4, "patches") for op in CONV_FORMS),

@@ -119,6 +119,7 @@ FITS = {
     ("conv", "depthwise"): lambda g, i, o: g == i == o,
     ("conv_input_grad", "depthwise"): lambda g, i, o: g == i == o,
     ("conv_kernel_grad", "depthwise"): lambda g, i, o: g == i == o,
+    ("conv_kernel_grad", "across"): lambda g, i, o: g == i == o,
 }
 
 
@@ -148,7 +149,7 @@ def replaced(function: Function, kind: str, form: str) -> Function:
 @settings(max_examples=60)
 @given(data=st.data())
 def test_every_form_is_the_op_that_it_replaces(kind, form, data):
-    depthwise = form == "depthwise" or data.draw(st.booleans())
+    depthwise = form in ("depthwise", "across") or data.draw(st.booleans())
     x = TensorType(data.draw(SHAPES))
     options = data.draw(conv_options(x))
     if depthwise:
@@ -210,7 +211,7 @@ def test_every_row_is_the_first_to_fit_some_convolution():
     found = set()
     for size, channels, features, kernel, stride, groups in (
         *product((7, 8, 16, 32), (1, 3, 64, 256), (64, 128, 256), (1, 2, 3, 7), (1, 2), (1, 2)),
-        (8, 64, 64, 3, 1, 64), (32, 3, 64, 4, 4, 1),
+        (8, 64, 64, 3, 1, 64), (8, 64, 64, 7, 1, 64), (32, 3, 64, 4, 4, 1),
     ):  # fmt: skip
         if channels % groups:
             continue

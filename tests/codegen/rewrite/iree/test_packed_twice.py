@@ -67,3 +67,23 @@ def test_one_product_and_small_images_stay_whole():
 
 def test_an_axis_of_one_row_is_no_axis():
     assert held(gated((0, 3), image=(256, 1, 1, 16))) == []
+
+
+def normed(groups):
+    """A layer norm of a convolution's result, read as `gated` reads its own."""
+    channels = IMAGE[3]
+
+    def body(b, x, kernel, w, dy):
+        y = b.op("conv", x, kernel, stride=(1, 1), padding=((1, 1), (1, 1)), dilation=(1, 1), groups=groups)
+        centred = b.sub(y, b.broadcast(b.sum(y, (3,)), y, (0, 1, 2)))
+        z = b.mul(centred, b.broadcast(b.sum(b.mul(centred, centred), (3,)), y, (0, 1, 2)))
+        rows = b.reshape(z, (int(np.prod(IMAGE[:3])), channels))
+        return b.dot(rows, w, (1, 0)), b.dot(z, dy, ((0, 1, 2), (0, 1, 2)))
+
+    shapes = (IMAGE, (3, 3, channels // groups, channels), (channels, OUT), (*IMAGE[:3], OUT))
+    return module_of(body, *map(TensorType, shapes))
+
+
+def test_the_norm_of_a_depthwise_convolution_is_held():
+    assert held(normed(IMAGE[3])) == ["mul"]
+    assert held(normed(1)) == held(normed(2)) == []
