@@ -326,12 +326,12 @@ def _trials(
     calls = {}
     for name, choices in tried.items():
         watch(f"a whole step: {name}")
-        calls[name] = _step(prepare(program, target, cache, choices))
+        calls[name] = step_of(prepare(program, target, cache, choices))
     turns = take_turns(calls, by, STEP_ROUNDS, STEP_BUDGET)
     return tuple(Trial(name, tried[name], turns[name][0] * 1e3, turns[name][1] * 1e3) for name in tried)
 
 
-def _step(prepared: Prepared) -> Call:
+def step_of(prepared: Prepared) -> Call:
     """One train step on a batch that lies on the device; it was called twice."""
     loaded, program = load(prepared.source, prepared.target), prepared.program
     rng = np.random.default_rng(0)

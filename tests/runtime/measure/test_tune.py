@@ -147,7 +147,7 @@ def test_parts_of_the_choices_are_tried_alone_and_those_that_help_together(tiny,
         return run
 
     monkeypatch.setattr(tune, "prepare", lambda program, target, cache, choices: choices)
-    monkeypatch.setattr(tune, "_step", step)
+    monkeypatch.setattr(tune, "step_of", step)
     monkeypatch.setitem(tune.CLOCKS, "wall", (lambda: now[0], 0.0, min))
     steps = tune.measure_steps(tiny, XLA, Cache(tmp_path), {KEY: "im2col", OTHER: "im2col", third: "shifted"})
     assert {t.name: t.ms / 1e3 for t in steps.trials} == {
