@@ -11,10 +11,9 @@ from collections.abc import Callable
 from netc.codegen.builder import Builder
 from netc.codegen.ir import Op, Value
 from netc.codegen.ops.table import summed
-from netc.codegen.ops.window import Pair, Sides
+from netc.codegen.ops.window import Pair, Sides, tap_bounds
 from netc.codegen.rewrite.group_forms import forward_grouped, input_grouped
 from netc.codegen.rewrite.kernel_forms import kernel_folded, kernel_outer
-from netc.codegen.ops.window import tap_bounds
 from netc.codegen.rewrite.taps import Window, by_shift, input_by_phase, padded, place, shifted, view, window_of
 from netc.codegen.rewrite.winograd import forward_winograd, input_winograd, kernel_winograd
 from netc.codegen.rewrite.winograd_stacked import forward_stacked, input_stacked, kernel_stacked

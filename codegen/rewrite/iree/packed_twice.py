@@ -28,7 +28,7 @@ def part_packed_twice(module: Module) -> Module:
     return each_function(module, _parted)
 
 
-def _parted(function: Function) -> Function:
+def _packed_in_both_ways(function: Function) -> set[Value]:
     packed: dict[Value, int] = {}
     for op in reversed(function.ops):
         if op.kind == "dot" and not any(op.attr("batch")):
@@ -37,7 +37,11 @@ def _parted(function: Function) -> Function:
         elif op.kind == "reshape" and op.result in packed:
             v = op.operands[0]
             packed[v] = packed.get(v, 0) | packed[op.result]
-    both = {v for v, ways in packed.items() if ways == ROWS | COLUMNS and v.type.bytes >= LARGE}
+    return {v for v, ways in packed.items() if ways == ROWS | COLUMNS and v.type.bytes >= LARGE}
+
+
+def _parted(function: Function) -> Function:
+    both = _packed_in_both_ways(function)
     if not both:
         return function
     reads = Counter(v for op in function.ops for v in op.operands)
