@@ -130,7 +130,8 @@ def main() -> None:
         if options.write:
             said = (
                 "Printed by `python scripts/bench_loaded.py --write`. In every second round one process more counts as "
-                "fast as it can."
+                "fast as it can. Three threads then share two processors, so that a step that keeps both busy takes "
+                "1.5 times as long; one that leaves a part of them idle takes less."
             )
             keep("loaded", result, THREADS, "Training steps beside a busy neighbour", said, table)
 
