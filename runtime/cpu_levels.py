@@ -18,15 +18,31 @@ LEVELS: dict[str, frozenset[str]] = {
 ARCHITECTURES = {"aarch64": "aarch64-linux-gnu"}
 """Names of `cpu:NAME` that are architectures, with the triple that code for them is compiled for."""
 
+_BF16 = "avx512_bf16"
+# LLVM's names of processors that have it
+_WITH_BF16 = frozenset({
+    "cooperlake", "sapphirerapids", "emeraldrapids", "graniterapids", "graniterapids-d", "znver4", "znver5",
+})  # fmt: skip
+
 
 def runs_here(name: str) -> bool:
     """Whether code for the processor of that name is known to run here: a level that this machine has."""
+    return name in LEVELS and LEVELS[name] <= _features()
+
+
+def multiplies_bf16(name: str) -> bool:
+    """Whether the processor of that name, `host` for this one, has instructions for products of bf16 numbers."""
+    return name in _WITH_BF16 or (name == "host" and _BF16 in _features())
+
+
+def _features() -> frozenset[str]:
+    """What this machine's processor has, by what Linux calls it."""
     try:
         said = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
     except OSError:
-        return name == "generic"
+        return frozenset()
     flags = re.search(r"^flags\s*:(.*)$", said, re.MULTILINE)
-    return name in LEVELS and LEVELS[name] <= set(flags[1].split() if flags else ())
+    return frozenset(flags[1].split() if flags else ())
 
 
 def refuse_elsewhere(name: str) -> None:

@@ -109,12 +109,13 @@ def emit_text(program: Program, target: Target, choices: FormOverrides = NO_OVER
     _check_nested(program, target)
     if isinstance(program, AnyBatchProgram):
         _check_any_batch(program)
-        module = program.lowered(target.profile)
+        suited = tuple(replace(p, module=target.suited(p.module)) for p in program.emissions)
+        module = replace(program, emissions=suited).lowered(target.profile)
         try:
             return Source(module, text_of(module, target.profile))
         except BatchMisfitError as error:
             raise refusal(program.net, error) from error
-    module = lower(program.module, target.profile, choices, scan=program.recipe.scan_blocks)
+    module = lower(target.suited(program.module), target.profile, choices, scan=program.recipe.scan_blocks)
     refuse_unscanned(program, module)
     if program.sharding:
         module = laid_out(module, program, program.sharding)

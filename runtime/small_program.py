@@ -32,7 +32,7 @@ class SmallProgram:
         if any(v.type.dtype == "f64" for f in module for v in f.params):
             target = of_float64(target)
         check_device(target)
-        lowered = lower(module, target.profile, without=without)
+        lowered = lower(target.suited(module), target.profile, without=without)
         text = text_of(lowered, target.profile)
         artefact = compile_cached(text, target, label, cache).path if target.ahead else None
         self._loaded = load(Source(lowered, text, artefact), target)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from netc.codegen.rewrite.form_tables import ProfileName
 from netc.netspec.errors import UserError
 from netc.netspec.nearest import near
-from netc.runtime.cpu_levels import ARCHITECTURES
+from netc.runtime.cpu_levels import ARCHITECTURES, multiplies_bf16
+
+if TYPE_CHECKING:
+    from netc.codegen.ir import Module
 
 Engine = Literal["iree", "xla", "reference", "c", "none"]
 
@@ -81,6 +84,18 @@ class Target:
     packs: bool = False
     turns: int = 0
     instead: str = ""
+
+    @property
+    def widens(self) -> bool:
+        """Whether products of bf16 numbers are computed in float32: on CPUs without instructions for them."""
+        kind, _, name = self.word.partition(":")
+        return kind == "cpu" and not multiplies_bf16(name or self.default)
+
+    def suited(self, module: Module) -> Module:
+        """The module as the target computes it best; what its lowering profile says of all like it is not in that."""
+        from netc.codegen.rewrite.iree.widened_products import widen_products
+
+        return widen_products(module) if self.widens else module
 
 
 # iree-compile checks its whole module after each of its passes: a third of a compile (docs/design-notes.md).

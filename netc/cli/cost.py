@@ -103,7 +103,7 @@ def cost(
     choices = tuned_choices(target, tuned=tuned)
     rows, useful = step_rows(
         *(asked.net, asked.recipe, asked.batch),
-        lambda p: lower(p.module, where.profile, in_use(p, where, choices)),
+        lambda p: lower(where.suited(p.module), where.profile, in_use(p, where, choices)),
         *(ceiling, depth),
     )
     found = facts(rows, ceiling) | {

@@ -62,7 +62,7 @@ def memory(
     asked = program_request(net, batch, budgets=True)
     program = within_budget(asked, target, forms, warn).build()
     choices = in_use(program, where, forms)
-    counted = memory_of(program.state, lower(program.module, where.profile, choices), STEP)
+    counted = memory_of(program.state, lower(where.suited(program.module), where.profile, choices), STEP)
     peak = compiled_peak(program, where, choices, watch=waiting(f"compiling for {target}", "compiled"))
     found = {"net": program.net.spec.name, "target": target, "batch": program.batch} | facts(counted, peak, depth)
     if where.engine == "c":

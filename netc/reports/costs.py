@@ -49,7 +49,7 @@ def costs_of(config: RunConfig, profile: Mapping[str, Any] | None = None) -> Cos
     target = parse_target(config.target)
 
     def lowered(p: Program) -> Any:
-        return lower(p.module, target.profile, in_use(p, target, config.choices))
+        return lower(target.suited(p.module), target.profile, in_use(p, target, config.choices))
 
     rows, _ = step_rows(config.trained_net, config.recipe, config.training.batch, lowered, NO_CEILING)
     program = build(config.trained_net, config.recipe, config.training.batch)

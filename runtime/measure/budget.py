@@ -100,7 +100,7 @@ def _order(plain: Program, build: Callable[[Recipe], Program], target: Target, f
         again = build(replace(plain.recipe, remat=True))
     except SpecError:  # the step without was sound, so it is blocks that are missing
         return [Choice((), 0, 0.0)]
-    modules = (lower(program.module, target.profile, forms) for program in (plain, again))
+    modules = (lower(target.suited(program.module), target.profile, forms) for program in (plain, again))
     return list(choices(plain.state, *modules))
 
 
