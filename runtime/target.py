@@ -92,7 +92,7 @@ class Target:
         return kind == "cpu" and not multiplies_bf16(name or self.default)
 
     def suited(self, module: Module) -> Module:
-        """The module as the target computes it best; what its lowering profile says of all like it is not in that."""
+        """The module with what this target alone wants; its lowering profile has what all of its kind do."""
         from netc.codegen.rewrite.iree.widened_products import widen_products
 
         return widen_products(module) if self.widens else module
