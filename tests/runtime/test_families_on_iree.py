@@ -34,8 +34,8 @@ found.loader.exec_module(families)
 FAMILIES, CLASSES = families.FAMILIES, families.CLASSES
 # family -> its layers that are smaller there, or absent
 ON_IREE = {
-    "mobile": dict.fromkeys(("separable", "mbconv", "fused", "uib"))
-    | {"v3": nn.MbConvV3(8, 8, 5, squeeze=True, activation="h-swish", name="v3")},
+    "mobile": dict.fromkeys(("mbconv", "fused", "uib"))
+    | {"v3": nn.MbConvV3(8, 16, 5, stride=2, blocks=2, squeeze=True, activation="swish", name="v3")},
     "branches": {
         "fire": None, "dense": nn.DenseBlock(4, 1, bottleneck=2, name="dense"), "transition": None,
         "aspp": nn.AsppModule(4, (3,), name="aspp"),
