@@ -93,9 +93,10 @@ class Target:
 
     def suited(self, module: Module) -> Module:
         """The module with what this target alone wants; its lowering profile has what all of its kind do."""
-        from netc.codegen.rewrite.iree.widened_products import widen_products
+        from netc.codegen.rewrite.iree.widened_products import has_bf16_products, widen_products
 
-        return widen_products(module) if self.widens else module
+        # the processor is asked last: the system's list of its features is long
+        return widen_products(module) if has_bf16_products(module) and self.widens else module
 
 
 # iree-compile checks its whole module after each of its passes: a third of a compile (docs/design-notes.md).

@@ -41,7 +41,7 @@ def forward_direct(b: Builder, op: Op, x: Value, w: Value) -> Value | None:
     return None
 
 
-def _wide(b: Builder, v: Value) -> Value:
+def wide_copy(b: Builder, v: Value) -> Value:
     """bf16 numbers as float32, held apart from the operation: joined with it they are widened once for every tap."""
     wide = b.convert(v, summed(v.type.dtype))
     return v if wide is v else b.op("barrier", wide)
@@ -49,7 +49,7 @@ def _wide(b: Builder, v: Value) -> Value:
 
 def forward_widened(b: Builder, op: Op, x: Value, w: Value) -> Value:
     """In float32 of bf16 numbers, the same sums of the same exact products: by taps where x has one channel."""
-    x, w = _wide(b, x), _wide(b, w)
+    x, w = wide_copy(b, x), wide_copy(b, w)
     return forward_shifted(b, op, x, w) if x.shape[3] == 1 else b.op("conv", x, w, **dict(op.attrs))
 
 
@@ -146,7 +146,7 @@ def input_direct(b: Builder, op: Op, dy: Value, w: Value) -> Value:
 
 def input_widened(b: Builder, op: Op, dy: Value, w: Value) -> Value:
     """`direct`, in float32 of bf16 numbers."""
-    return input_direct(b, op, _wide(b, dy), _wide(b, w))
+    return input_direct(b, op, wide_copy(b, dy), wide_copy(b, w))
 
 
 def input_phase_shifted(b: Builder, op: Op, dy: Value, w: Value) -> Value:

@@ -52,18 +52,16 @@ def _parted(function: Function) -> Function:
         v = op.result
         if op.kind == "conv" and op.attr("groups") == v.shape[-1] > 1:
             images.add(v)
-        elif op.kind in FOLLOWS and not images.isdisjoint(op.operands):
-            images.add(v)
-            if v in both and op.kind != "reshape":
-                held.add(v)
-        elif op.kind == "broadcast":
-            if _parts(op):
-                apart.add(v)
-        elif op.kind in FOLLOWS and not apart.isdisjoint(op.operands):
-            if v in both and op.kind != "reshape":
-                held.add(v)
-            elif reads[v] == 1:
-                apart.add(v)
+        elif op.kind == "broadcast" and _parts(op):
+            apart.add(v)
+        elif op.kind in FOLLOWS:
+            if of_image := not images.isdisjoint(op.operands):
+                images.add(v)
+            if of_image or not apart.isdisjoint(op.operands):
+                if v in both and op.kind != "reshape":
+                    held.add(v)
+                elif reads[v] == 1:
+                    apart.add(v)
     return behind_barriers(function, held, ELEMENTWISE) if held else function
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from netc.codegen.builder import Builder
 from netc.codegen.ir import Function, Module, Op, Value
+from netc.codegen.rewrite.conv_forms import wide_copy
 from netc.codegen.rewrite.precision import CONTRACTIONS
 from netc.codegen.rewrite.walk import each_function, rewrite
 
@@ -18,15 +19,24 @@ def widen_products(module: Module) -> Module:
     return each_function(module, _widen)
 
 
+def has_bf16_products(module: Module) -> bool:
+    """Whether there is anything to widen."""
+    return any(_of_bf16(op) for f in module for op in f.ops)
+
+
 def _widen(function: Function) -> Function:
     wide: dict[Value, Value] = {}
 
     def visit(b: Builder, op: Op, operands: tuple[Value, ...]) -> Value | None:
-        if any(v.type.dtype != "bf16" for v in operands):
+        if not _of_bf16(op):
             return None
         for v in operands:
             if v not in wide:
-                wide[v] = b.op("barrier", b.convert(v, "f32"))
+                wide[v] = wide_copy(b, v)
         return b.op(op.kind, *(wide[v] for v in operands), **dict(op.attrs))
 
     return rewrite(function, visit, CONTRACTIONS)
+
+
+def _of_bf16(op: Op) -> bool:
+    return op.kind in CONTRACTIONS and op.operands[0].type.dtype == "bf16"

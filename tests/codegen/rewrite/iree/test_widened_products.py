@@ -59,6 +59,7 @@ def test_others_keep_products_of_bf16(word):
 def test_float32_stays_as_it_is():
     module = build(NET, Recipe(), 2).module
     assert operands(widen_products(module)) == operands(module) == {"f32"}
+    assert parse_target("cpu:x86-64-v3").suited(module) is module
 
 
 def test_this_processor_is_asked_for_its_own(monkeypatch):
