@@ -103,12 +103,15 @@ class Compiled(Session):
         self._trains()
         return memory_of(self.program.state, self.prepared.source.module, STEP)
 
-    def profile(self, steps: int = 20) -> Profile:
-        """The time of each dispatch of a step on random data, by layer and phase; of IREE's cpu. Raises UserError."""
+    def profile(self, steps: int = 20, function: str = "train_step") -> Profile:
+        """The time of each dispatch of a step on random data, by layer and phase; of IREE's cpu, and of c.
+
+        Of "predict" or "eval_step" in its place with that as `function`. Raises UserError.
+        """
         from netc.runtime.measure.profile import profile
 
         self._trains()
-        return profile(self.program, self.prepared.target, Cache(), steps, self.prepared.choices)
+        return profile(self.program, self.prepared.target, Cache(), steps, self.prepared.choices, function)
 
     def certificate(self, *, primes: int = 4, points: int = 1, seed: int = 0) -> Certificate:
         """An exact check that the backward in the text is the derivative of its forward (docs/certificate.md)."""

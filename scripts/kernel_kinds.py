@@ -1,12 +1,13 @@
-"""Where a training step's time goes on IREE's CPU, by kind of kernel: what a step's bar is missed by.
+"""Where the time of a training step or a prediction goes on IREE's CPU, by kind of kernel: what a bar is missed by.
 
-    python scripts/kernel_kinds.py [NET[@SIDE]:BATCH ...] [--steps N] [--write]
+    python scripts/kernel_kinds.py [NET[@SIDE]:BATCH ...] [--function predict] [--steps N] [--write]
 
 The step is that of scripts/bench_step.py: Adam, float32, without norms, on 2 threads. `netc profile`'s dispatches are
 added up by what IREE's names for them say: products (and convolutions), packing for products, sums along or over rows,
 element by element, and copies. The rate is that of the products, beside that of a large product of matrices, IREE's or
 XLA's; the last column is what would be left of the step if all products ran at the latter. Times are medians of each
-kernel, so that they add up to less than the step. `--write` merges the nets into docs/measurements/kernel_kinds.md.
+kernel, so that they add up to less than the step. `--write` merges the nets into docs/measurements/kernel_kinds.md, or
+predict_kinds.md.
 """
 
 from __future__ import annotations
@@ -32,10 +33,21 @@ from netc.runtime.measure.ceilings import ceilings  # noqa: E402
 from netc.runtime.measure.profile import profile  # noqa: E402
 from netc.runtime.target import parse_target  # noqa: E402
 
-DEFAULT = (
-    "mnist-mlp:128", "resnet34-cifar:32", "resnet34:8", "resnet50:4", "convnext_tiny:4", "unet@128:4",
-    "vit_tiny_patch4_32:32", "vit_small_patch16_224:4",
-)  # fmt: skip
+DEFAULT = {
+    "train_step": (
+        "mnist-mlp:128", "resnet34-cifar:32", "resnet34:8", "resnet50:4", "convnext_tiny:4", "unet@128:4",
+        "vit_tiny_patch4_32:32", "vit_small_patch16_224:4",
+    ),
+    "predict": tuple(
+        f"{net}:{batch}"
+        for net in ("resnet34", "mobilenet_v2", "vit_tiny_patch16_224", "tiny-gpt")
+        for batch in (1, 32)
+    ),
+}  # fmt: skip
+PAGES = {  # of a function: the page's name, its title, and what its times are of
+    "train_step": ("kernel_kinds", "Steps by kind of kernel", "a training step"),
+    "predict": ("predict_kinds", "Predictions by kind of kernel", "a prediction"),
+}
 # kind -> what begins the names of its kernels, behind the function and the number; the first that matches
 KINDS = {
     "packing": r"encode|encoding|pack|unpack|unset",
@@ -58,11 +70,11 @@ def kind_of(function: str) -> str:
     return next(kind for kind, words in KINDS.items() if re.match(words, name))
 
 
-def measure(word: str, steps: int) -> dict[str, Any]:
-    """One net: milliseconds of a step by kind."""
+def measure(word: str, steps: int, function: str) -> dict[str, Any]:
+    """One net: milliseconds of a call by kind."""
     name, net, batch = parse(word)
     cache = Cache()
-    found = profile(Job(net, batch, THREADS).program, parse_target("cpu"), cache, steps)
+    found = profile(Job(net, batch, THREADS).program, parse_target("cpu"), cache, steps, function=function)
     large = max(ceilings(parse_target(target), cache, again=True).flops for target in ("cpu", "xla"))
     spent = dict.fromkeys(KINDS, 0.0)
     flops = 0
@@ -100,21 +112,23 @@ def table(results: list[dict[str, Any]]) -> str:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("nets", nargs="*", default=list(DEFAULT), metavar="NET[@SIDE]:BATCH")
+    parser.add_argument("nets", nargs="*", metavar="NET[@SIDE]:BATCH")
+    parser.add_argument("--function", choices=tuple(PAGES), default="train_step")
     parser.add_argument("--steps", type=int, default=20)
-    parser.add_argument("--write", action="store_true", help="merge into docs/measurements/kernel_kinds.{md,json}")
+    parser.add_argument("--write", action="store_true", help="merge into a page of docs/measurements")
     options = parser.parse_args()
-    for word in options.nets:
+    page, title, what = PAGES[options.function]
+    for word in options.nets or DEFAULT[options.function]:
         print(f"{time.strftime('%H:%M:%S')} {word}", file=sys.stderr, flush=True)
         try:
-            result = measure(word, options.steps)
+            result = measure(word, options.steps, options.function)
         except NetcError as error:
             print(f"{word}: {error}", flush=True)
             continue
         print(table([result]), flush=True)
         if options.write:
-            said = "Printed by `python scripts/kernel_kinds.py --write`: milliseconds of a training step on `cpu`."
-            keep("kernel_kinds", result, THREADS, "Steps by kind of kernel", said, table)
+            said = f"Printed by `python scripts/kernel_kinds.py --write`: milliseconds of {what} on `cpu`."
+            keep(page, result, THREADS, title, said, table)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""`netc profile`: the time of a training step, dispatch by dispatch or loop by loop, at the layers that it is for."""
+"""`netc profile`: the time of a step or a prediction, dispatch by dispatch or loop by loop, at its layers."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from netc.cli.program import program_request
 from netc.cli.recipe_options import recipe_options
 from netc.cli.sections import Sectioned
 
+FUNCTIONS = ("train_step", "eval_step", "predict")  # of runtime/measure/calls.py, which takes long to import
+
 
 @click.command(cls=Sectioned)
 @net_argument
@@ -22,6 +24,13 @@ from netc.cli.sections import Sectioned
 @click.option("--target", default="cpu", show_default=True, help="A CPU target of IREE, or c.")
 @click.option("--batch", type=click.IntRange(min=1), default=32, show_default=True, help="Batch size.")
 @click.option("--steps", type=click.IntRange(1, 10_000), default=20, show_default=True, help="Number of steps to run.")
+@click.option(
+    "--function",
+    type=click.Choice(FUNCTIONS),
+    default=FUNCTIONS[0],
+    show_default=True,
+    help="What a step calls: a training step, an evaluation of a batch, or a prediction.",
+)
 @click.option(
     "--depth", type=click.IntRange(min=0), default=0, show_default=True, help="Levels of nested layers in the table."
 )
@@ -37,6 +46,7 @@ def profile(
     target: str,
     batch: int,
     steps: int,
+    function: str,
     depth: int,
     top: int,
     tuned: bool,
@@ -45,6 +55,8 @@ def profile(
     **words: Any,
 ) -> None:
     """Profile a training step of NET: the time of each dispatch, by layer and phase (forward, vjp or update).
+
+    With --function predict it is a prediction's time, and with --function eval_step an evaluation's.
 
     With --target c it is the time of each loop nest and each call in the emitted C. It runs on random data. Times are
     medians over the steps; load from other programs affects them.
@@ -60,7 +72,7 @@ def profile(
         raise UserError(f"-o wants a file FILE.html, got {out}; let its name end in .html")
     where = parse_target(target)
     program = program_request(net, batch).build()
-    found = measure(program, where, watched_cache(), steps, tuned_choices(target, tuned=tuned))
+    found = measure(program, where, watched_cache(), steps, tuned_choices(target, tuned=tuned), function)
     if as_json:
         profile_view.show_json(found, depth)
     else:

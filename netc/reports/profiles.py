@@ -10,13 +10,15 @@ from netc.netspec.errors import UserError
 
 
 def refuse_other_profile(profile: Mapping[str, Any]) -> None:
-    """Raise UserError for JSON that is no profile: a step's time, and the times of its layers by direction."""
+    """Raise UserError for JSON that is no training step's profile: its time, and those of its layers by direction."""
     words = all(isinstance(profile.get(name), str) for name in ("net", "target"))
     counts = all(type(profile.get(name)) is int for name in ("batch", "steps"))
     layers = profile.get("layers")
     rows = isinstance(layers, list) and all(map(_is_row, layers))
     if not (words and counts and _is_time(profile.get("step_ms")) and rows):
         raise UserError("`profile` wants what `netc profile NET --json` printed, got other JSON; write it to a file")
+    if (function := profile.get("function", "train_step")) != "train_step":
+        raise UserError(f"`profile` wants that of a training step, got one of {function}; leave `--function` out")
 
 
 def _is_row(row: Any) -> bool:

@@ -169,7 +169,7 @@ class IreeLoaded:
                 _take_large_pages()
                 self._begun.add(function)
         elif function in self._looking:
-            large = _made(self._looking[function]) >= LARGE
+            large = makes_much(self._looking[function])
             self._looking.clear()
             if large:
                 _give_back()
@@ -222,9 +222,9 @@ def has_large_state(module: Module) -> bool:
     return any(sum(v.type.bytes for v in f.params[: f.donated]) >= LARGE for f in module)
 
 
-def _made(function: Function) -> int:
-    """Bytes of all that a function makes: of what a call moves through memory, about."""
-    return sum(v.type.bytes for op in function.ops for v in op.results)
+def makes_much(function: Function) -> bool:
+    """Whether all that a function makes takes LARGE bytes or more: what a call moves through memory, about."""
+    return sum(v.type.bytes for op in function.ops for v in op.results) >= LARGE
 
 
 def _give_back() -> None:

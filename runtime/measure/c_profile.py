@@ -1,4 +1,4 @@
-"""Where the time of a training step goes in emitted C: each loop nest, and each call of a function that computes.
+"""Where the time of a call goes in emitted C: each loop nest, and each call of a function that computes.
 
 The C is compiled once more with a mark behind each of them (codegen/c/source.py), which reads two clocks. A part counts
 for the place of its last operation; the operations of other layers that are in its loops are named beside it.
@@ -6,10 +6,8 @@ for the place of its last operation; the operations of other layers that are in 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from statistics import median
-from time import perf_counter
 
 import numpy as np
 
@@ -17,6 +15,7 @@ from netc.codegen.c.source import Marked, c_source
 from netc.codegen.ops import OPS
 from netc.runtime.backends.c import CLoaded
 from netc.runtime.backends.protocol import Array, Source
+from netc.runtime.measure.calls import Batch, timed_calls
 from netc.runtime.measure.dispatches import Site, Timed
 from netc.runtime.prepare import Prepared
 from netc.runtime.trainer import Trainer
@@ -25,8 +24,8 @@ COUNTED = ("dot", "conv", "conv_input_grad", "conv_kernel_grad")
 FEW = 3  # operations of a nest that are named
 
 
-def profile_c(prepared: Prepared, x: Array, y: Array, steps: int) -> tuple[float, float, tuple[Timed, ...]]:
-    """Run steps on a batch without marks, and with them: the seconds of both, and each part's, slowest first."""
+def profile_c(prepared: Prepared, batch: Batch, function: str, steps: int) -> tuple[float, float, tuple[Timed, ...]]:
+    """Run calls on a batch without marks, and with them: the seconds of both, and each part's, slowest first."""
     module = prepared.source.module
     source = c_source(module, timed=True)
     plain, trainer = Trainer(prepared), Trainer(replace(prepared, source=Source(module, source.text)))
@@ -34,31 +33,14 @@ def profile_c(prepared: Prepared, x: Array, y: Array, steps: int) -> tuple[float
     assert isinstance(loaded, CLoaded)
     clocks = [loaded.numbers(name, len(source.marked) + 1) for name in ("net_seconds", "net_processor")]
     rows: list[Array] = []
-    without = median(timed_steps(plain, x, y, steps))
-    within = median(timed_steps(trainer, x, y, steps, lambda: rows.append(np.stack(clocks))))
+    without = median(timed_calls(plain, batch, function, steps))
+    within = median(timed_calls(trainer, batch, function, steps, lambda: rows.append(np.stack(clocks))))
     seconds, core = np.median(np.diff(np.stack(rows), axis=0), axis=0)
     ran = (n for n in range(len(source.marked)) if seconds[n] > 0)
     found = [
         Timed(_site(source.marked[n], n), float(seconds[n]), float(core[n]), _flops(source.marked[n])) for n in ran
     ]
     return without, within, tuple(sorted(found, key=lambda t: -t.seconds))
-
-
-def timed_steps(
-    trainer: Trainer, x: Array, y: Array, steps: int, after: Callable[[], None] = lambda: None
-) -> list[float]:
-    """The seconds of so many steps from the state that `init` draws, behind one that does not count.
-
-    `after` is called after each.
-    """
-    trainer.init(0)
-    times = []
-    for _ in range(steps + 1):
-        begin = perf_counter()
-        trainer.train_step(x, y, 1e-3)
-        times.append(perf_counter() - begin)
-        after()
-    return times[1:]
 
 
 def _site(part: Marked, number: int) -> Site:

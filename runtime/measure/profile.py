@@ -1,11 +1,12 @@
-"""Where the time of a training step goes on IREE's CPU device: each dispatch, and the layer and phase that it is for.
-In emitted C (c_profile.py): each part.
+"""Where the time of a call goes on IREE's CPU device: each dispatch, and the layer and phase that it is for.
+
+The call is a training step, or another function of the program (calls.py). In emitted C (c_profile.py): each part.
 
 A dispatch counts for the place of its root: the product, convolution or reduction that it holds, or the elementwise
 operation that it is. What the compiler fused into it from other layers is named beside it and not split off, for no
 clock runs inside a dispatch. Copies and fills of buffers, and what passes between two dispatches, are the rest.
 
-The step runs under `iree-benchmark-module` with its profiler; Python's bindings have none. It begins at the state
+The call runs under `iree-benchmark-module` with its profiler; Python's bindings have none. A step begins at the state
 that `init` draws and does not go on from step to step, which for dense arithmetic takes the same time.
 """
 
@@ -29,15 +30,15 @@ from netc.codegen.rewrite.form_overrides import NO_OVERRIDES, FormOverrides
 from netc.netspec import child
 from netc.netspec.errors import NetcError, UserError
 from netc.runtime.backends import check_device
-from netc.runtime.backends.iree import MALLOPT, WORKER_STACK, has_large_state, scratch_of
+from netc.runtime.backends.iree import MALLOPT, WORKER_STACK, has_large_state, makes_much, scratch_of
 from netc.runtime.backends.protocol import Array
 from netc.runtime.cache.store import Cache
 from netc.runtime.compile import COMPILER, RUNTIME, compile_cached, version_of
 from netc.runtime.measure import dispatches
-from netc.runtime.measure.c_profile import profile_c, timed_steps
+from netc.runtime.measure.c_profile import profile_c
+from netc.runtime.measure.calls import CALLS, arguments, example_batch, timed_calls
 from netc.runtime.measure.dispatches import Timed
 from netc.runtime.prepare import prepare
-from netc.runtime.session import DTYPES
 from netc.runtime.target import Target
 from netc.runtime.trainer import Trainer
 
@@ -49,8 +50,8 @@ MALLOC = dict(
         strict=True,
     )
 )
-LARGE_PAGES = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}  # of nets with a large state
-LONGEST = 600  # seconds that the profiled steps may take
+LARGE_PAGES = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}  # of nets with a large state, and of large predictions
+LONGEST = 600  # seconds that the profiled calls may take
 ADVICE = (
     "profile wants a target of IREE's cpu, or c, got {got!r}; use `target=cpu`, or, for xla, jax.profiler around a "
     "session's steps: no other tells the time of its parts here"
@@ -59,7 +60,7 @@ ADVICE = (
 
 @dataclass(frozen=True)
 class LayerTime:
-    """Seconds of a step that a layer's dispatches take, by phase, and the flops of its products and convolutions."""
+    """Seconds of a call that a layer's dispatches take, by phase, and the flops of its products and convolutions."""
 
     layer: str
     seconds: dict[str, float]
@@ -73,7 +74,10 @@ class LayerTime:
 
 @dataclass(frozen=True)
 class Profile:
-    """One profiled step. `step` is its time without the profiler, `profiled` with it; all in seconds, all medians."""
+    """One profiled call of `function`, which is among CALLS.
+
+    `step` is its time without the profiler, `profiled` with it; all in seconds, all medians of `steps` calls.
+    """
 
     net: str
     target: str
@@ -82,6 +86,12 @@ class Profile:
     step: float
     profiled: float
     dispatches: tuple[Timed, ...]
+    function: str = "train_step"
+
+    @property
+    def shown(self) -> str:
+        """What was called, to the reader."""
+        return CALLS[self.function].shown
 
     @property
     def busy(self) -> float:
@@ -101,9 +111,13 @@ class Profile:
         return tuple(LayerTime(name, seconds[name], flops[name]) for name in order)
 
     def phases(self) -> dict[str, float]:
-        """The dispatches' time by phase."""
-        seconds = [(location_of(d.site.loc).phase, d.seconds) for d in self.dispatches]
-        return {p: sum(s for phase, s in seconds if phase == p) for p in phases_of(phase for phase, _ in seconds)}
+        """The dispatches' time by phase: of a training step the usual ones, of other calls those that there are."""
+        seconds: dict[str, float] = {}
+        for d in self.dispatches:
+            phase = location_of(d.site.loc).phase
+            seconds[phase] = seconds.get(phase, 0.0) + d.seconds
+        usual = self.function == "train_step"
+        return {p: seconds.get(p, 0.0) for p in phases_of(seconds) if usual or p in seconds}
 
     def _in_order(self) -> list[Timed]:
         return sorted(self.dispatches, key=lambda d: d.site.number)
@@ -121,25 +135,15 @@ def tool(name: str) -> Path:
     return path
 
 
-def example_batch(program: Program, seed: int = 0) -> tuple[Array, Array]:
-    """A random batch of the types that the program's step takes: x normal or token ids, y classes or normal."""
-    step = program.module.function("train_step")
-    types = dict(zip(step.names, (v.type for v in step.params), strict=True))
-    rng = np.random.default_rng(seed)
-    classes = program.net.out.shape[-1]
-    drawn = [
-        rng.integers(0, classes, types[n].shape).astype(np.int32)
-        if types[n].dtype == "i32"
-        else rng.normal(size=types[n].shape).astype(DTYPES[types[n].dtype])
-        for n in ("x", "y")
-    ]
-    return drawn[0], drawn[1]
-
-
 def profile(
-    program: Program, target: Target, cache: Cache, steps: int = 20, choices: FormOverrides = NO_OVERRIDES
+    program: Program,
+    target: Target,
+    cache: Cache,
+    steps: int = 20,
+    choices: FormOverrides = NO_OVERRIDES,
+    function: str = "train_step",
 ) -> Profile:
-    """Run `steps` training steps on a random batch and tell their dispatches' time.
+    """Run a function of the program, one of CALLS, `steps` times on a random batch and tell its dispatches' time.
 
     `choices`: forms of convolutions as `netc tune` measured them.
 
@@ -149,42 +153,44 @@ def profile(
         raise UserError(ADVICE.format(got=target.word))
     check_device(target)
     prepared = prepare(program, target, cache, choices)
-    x, y = example_batch(program)
+    batch = example_batch(program)
+    known = program.net.spec.name, target.word, program.batch, steps
     if target.engine == "c":
-        return Profile(program.net.spec.name, target.word, program.batch, steps, *profile_c(prepared, x, y, steps))
+        return Profile(*known, *profile_c(prepared, batch, function, steps), function)
     session = Trainer(prepared)
     session.init(0)
-    args = [*session.fetch().values(), x, y, np.asarray(1e-3, np.float32)]
-    plain = median(timed_steps(session, x, y, steps))
+    args = arguments(session, batch, function)
+    plain = median(timed_calls(session, batch, function, steps))
     shown = replace(target, flags=(*target.flags, *dispatches.FLAGS))
     entry = compile_cached(prepared.source.text, shown, f"{program.net.spec.name} batch {program.batch}, places", cache)
-    lists = dispatches.lists_of(entry.path.read_text(encoding="utf-8"), "train_step")
+    lists = dispatches.lists_of(entry.path.read_text(encoding="utf-8"), function)
     assert prepared.source.artefact is not None  # IREE targets always make one
     with tempfile.TemporaryDirectory(prefix="netc-profile-") as folder:
-        pages = LARGE_PAGES if has_large_state(prepared.source.module) else {}
-        profiled, commands, events = _run(prepared.source.artefact, args, steps, Path(folder), pages)
+        module = prepared.source.module
+        pages = LARGE_PAGES if has_large_state(module) or makes_much(module.function(function)) else {}
+        profiled, commands, events = _run(prepared.source.artefact, function, args, steps, Path(folder), pages)
     sites = dispatches.match(lists, commands)
     found = dispatches.timed(sites, events, steps)
     if not found:
         raise NetcError("the profile holds no dispatch of the program; report this with the net's name")
-    return Profile(program.net.spec.name, target.word, program.batch, steps, plain, profiled, found)
+    return Profile(*known, plain, profiled, found, function)
 
 
 def _run(
-    artefact: Path, args: list[Array], steps: int, folder: Path, pages: Mapping[str, str]
+    artefact: Path, function: str, args: list[Array], steps: int, folder: Path, pages: Mapping[str, str]
 ) -> tuple[float, dict[int, tuple[tuple[int, str], ...]], tuple[dispatches.Event, ...]]:
-    """The profiled steps: seconds a step, the lists of commands, the events."""
+    """The profiled calls: seconds a call, the lists of commands, the events."""
     flags = []
     for number, array in enumerate(args):
         path = folder / f"{number}.npy"
         np.save(path, array)
         flags.append(f"--input=@{path}")
-    if size := scratch_of(artefact).get("train_step"):
+    if size := scratch_of(artefact).get(function):
         flags.append(f"--input=&{size}xi8")
     (folder / "inputs").write_text("\n".join(flags), encoding="utf-8")
     recorded = folder / "recorded"
     command = (
-        str(tool("iree-benchmark-module")), f"--module={artefact}", "--device=local-task", "--function=train_step",
+        str(tool("iree-benchmark-module")), f"--module={artefact}", "--device=local-task", f"--function={function}",
         f"--task_worker_stack_size={WORKER_STACK}", "--device_profiling_mode=host-execution",
         f"--device_profiling_output={recorded}", f"--benchmark_min_time={steps}x", "--benchmark_format=json",
         f"--flagfile={folder / 'inputs'}",
@@ -202,7 +208,7 @@ def _output(command: tuple[str, ...], given: Mapping[str, str] = MALLOC) -> str:
     try:
         done = child.run(command, LONGEST, text=True, errors="replace", env={**os.environ, **given})
     except subprocess.TimeoutExpired as error:
-        raise NetcError(f"the profiled steps took more than {LONGEST} s; lower `steps` or `batch`") from error
+        raise NetcError(f"the profiled calls took more than {LONGEST} s; lower `steps` or `batch`") from error
     if done.returncode != 0:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
         raise NetcError(

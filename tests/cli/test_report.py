@@ -241,6 +241,9 @@ def test_times_by_layer_come_from_a_profile(netc, place):
         assert code == 2 and "--profile wants what `netc profile NET --json` printed" in err
         code, _, err = netc("atlas", "tiny.toml", "--batch", "4", "--profile", "p.json", "-o", "a.html")
         assert code == 2 and "--profile wants what `netc profile NET --json` printed" in err
+    (place / "p.json").write_text(json.dumps({**profile, "function": "predict"}))
+    code, _, err = netc("report", "one", "--no-eval", "--profile", "p.json")
+    assert code == 2 and "--profile wants that of a training step, got one of predict; leave `--function` out" in err
     (place / "p.json").write_text(json.dumps({**profile, "batch": 8}))
     code, _, err = netc("report", "one", "--profile", "p.json")
     assert code == 2 and "with batch 4, got <img src=x onerror=alert(1)> with batch 8; measure that" in err

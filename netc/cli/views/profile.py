@@ -22,7 +22,7 @@ def lines(p: Profile) -> list[str]:
     """What was run, and where the time is that no dispatch has."""
     _, several, known = _words(p)
     return [
-        f"{p.net}, batch {p.batch}, {p.target}: a step takes {p.step * 1e3:.2f} ms; "
+        f"{p.net}, batch {p.batch}, {p.target}: {p.shown} takes {p.step * 1e3:.2f} ms; "
         f"{p.profiled * 1e3:.2f} ms with the profiler (medians of {p.steps})",
         f"{several} run in {p.busy * 1e3:.2f} ms of it: "
         + ", ".join(f"{phase} {seconds * 1e3:.2f}" for phase, seconds in p.phases().items()),
@@ -86,7 +86,7 @@ def show_json(p: Profile, depth: int) -> None:
 def facts(p: Profile, depth: int) -> dict[str, Any]:
     """All of it, as JSON has it."""
     return {
-        "net": p.net, "target": p.target, "batch": p.batch, "steps": p.steps,
+        "net": p.net, "function": p.function, "target": p.target, "batch": p.batch, "steps": p.steps,
         "step_ms": p.step * 1e3, "profiled_ms": p.profiled * 1e3, "busy_ms": p.busy * 1e3,
         "layers": [
             {"layer": x.layer, "ms": {k: v * 1e3 for k, v in x.seconds.items()}, "flops": x.flops}
@@ -109,4 +109,4 @@ def page(p: Profile, depth: int, top: int) -> str:
         place = location_of(d.site.loc)
         note = d.site.loc + (f"\nand of {', '.join(d.site.also)}" if d.site.also else "")
         slices.append(Slice(place.path, d.site.function, d.seconds * 1e3, place.phase, note))
-    return flame(f"{p.net}: a training step", lines(p), slices, tuple(p.phases()), "ms", tables(p, depth, top))
+    return flame(f"{p.net}: {p.shown}", lines(p), slices, tuple(p.phases()), "ms", tables(p, depth, top))

@@ -2,6 +2,7 @@
 
 import pytest
 
+from netc.cli.profile import FUNCTIONS
 from netc.cli.views.profile import lines, tables
 from netc.codegen.c.source import c_source
 from netc.codegen.program import build
@@ -10,6 +11,7 @@ from netc.netspec.check import check
 from netc.netspec.errors import UserError
 from netc.netspec.find import find
 from netc.netspec.recipe import Recipe
+from netc.runtime.measure.calls import CALLS
 from netc.runtime.measure.profile import profile
 from netc.runtime.target import parse_target
 
@@ -29,6 +31,23 @@ def test_every_dispatch_of_a_step_has_a_layer(program, compiled):
     assert found.busy > 0
     product = [d for d in found.dispatches if d.flops and d.site.loc == "head"]
     assert [d.flops for d in product] == [2 * 4 * 784 * 10]
+
+
+@pytest.mark.parametrize("word", ["cpu", "c"])
+@pytest.mark.parametrize("function", ["predict", "eval_step"])
+def test_what_only_looks_at_the_state_has_a_forward_pass_alone(
+    program, compiled, c_compiler, monkeypatch, word, function
+):
+    monkeypatch.setenv("CFLAGS", "-O1")
+    found = profile(program, parse_target(word), compiled, 3, function=function)
+    assert list(found.phases()) == ["forward"] and {layer.layer for layer in found.layers()} >= {"head"}
+    assert [d.flops for d in found.dispatches if d.flops and d.site.loc == "head"] == [2 * 4 * 784 * 10]
+    shown = {"predict": "a prediction", "eval_step": "an evaluation"}[function]
+    assert f"{word}: {shown} takes" in lines(found)[0]
+
+
+def test_the_command_offers_the_functions_that_can_be_profiled():
+    assert tuple(CALLS) == FUNCTIONS
 
 
 def test_every_part_of_a_step_in_c_has_a_layer(program, compiled, c_compiler, monkeypatch):
