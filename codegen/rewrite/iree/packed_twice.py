@@ -52,7 +52,7 @@ def _parted(function: Function) -> Function:
         v = op.result
         if op.kind == "conv" and op.attr("groups") == v.shape[-1] > 1:
             images.add(v)
-        elif op.kind == "broadcast" and _parts(op):
+        elif op.kind == "broadcast" and keeps_rows_apart(op):
             apart.add(v)
         elif op.kind in FOLLOWS:
             if of_image := not images.isdisjoint(op.operands):
@@ -71,9 +71,12 @@ def way_of(v: Value, axes: tuple[int, ...]) -> int:
     return ROWS if axes == (last,) else COLUMNS if axes == tuple(range(last)) else 0
 
 
-def _parts(broadcast: Op) -> bool:
+def keeps_rows_apart(broadcast: Op) -> bool:
     """Whether it has channels, and some but not all of the axes before them: the rows are then not one axis."""
+    dims = broadcast.attr("dims")
+    if len(dims) < 2:
+        return False
     *rows, last = range(len(broadcast.result.shape))
-    sizes = dict(zip(broadcast.attr("dims"), broadcast.operands[0].shape, strict=True))
+    sizes = dict(zip(dims, broadcast.operands[0].shape, strict=True))
     repeated = {sizes.get(a, 1) == 1 for a in rows if broadcast.result.shape[a] > 1}
     return sizes.get(last, 1) > 1 and len(repeated) == 2

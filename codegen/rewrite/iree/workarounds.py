@@ -17,6 +17,7 @@ from netc.codegen.rewrite.iree.batched_rows import part_batched_rows
 from netc.codegen.rewrite.iree.joint_barriers import part_joint_barriers
 from netc.codegen.rewrite.iree.lookups import part_lookups
 from netc.codegen.rewrite.iree.narrow_copies import part_narrow_copies
+from netc.codegen.rewrite.iree.packed_addends import part_packed_addends
 from netc.codegen.rewrite.iree.packed_twice import part_packed_twice
 from netc.codegen.rewrite.iree.repeated_sums import part_joined_sums, part_repeated_sums
 from netc.codegen.rewrite.iree.shared_products import part_shared_products
@@ -76,6 +77,11 @@ WORKAROUNDS: tuple[Workaround, ...] = (
         "part_packed_twice", "late", ("cpu",), part_packed_twice,
         "an image times a gate, packed for two products, is unrolled over whole images in some compiles and not in "
         "others", "docs/upstream-issues/packed-twice-cpu.md",
+    ),
+    Workaround(
+        "part_packed_addends", "late", ("cpu",), part_packed_addends,
+        "tokens with positions, which a layer norm sums and a product is added to, are unrolled over the whole batch",
+        LIMITS,
     ),
     Workaround(
         "part_lookups", "late", ("cpu",), part_lookups,
