@@ -12,7 +12,6 @@ training runs from the start of its process to the end of the first step; then t
     emission  rules, rewrites with the verifier after each, text: what `netc` itself says it needed
     cache     the artefact found and its SHA-256 checked; loading it
     state     drawn on the device
-    checkpoint one before the first step: of given weights (--init) only, a drawn state needs none
     step      the first one, which is also the first to touch its memory
 
 Wall times and processor times of the process (user and system), in seconds: medians over the rounds, and the least.
@@ -33,21 +32,21 @@ import time
 from pathlib import Path
 from typing import Any
 
-PARTS = ("python", "imports", "spec", "data", "emission", "cache", "state", "checkpoint", "step", "rest", "all")
+PARTS = ("python", "imports", "spec", "data", "emission", "cache", "state", "step", "rest", "all")
 # module, what is called there, the part that it is
 CALLS = (
-    ("netc.netspec.zoo", "find", "spec"),
-    ("netc.netspec.check", "check", "spec"),
-    ("netc.cli.train", "_stored", "data"),
-    ("netc.cli.train", "_sized", "data"),
-    ("netc.runtime.train", "statistics", "data"),
+    ("netc.requests", "request_training", "spec"),
+    ("netc.requests", "_net", "spec"),
+    ("netc.requests", "stored_data", "data"),
+    ("netc.requests", "sized", "data"),
+    ("netc.runtime.train", "open_all", "data"),
+    ("netc.runtime.train", "normalisation", "data"),
     ("netc.runtime.train", "build", "emission"),
-    ("netc.runtime.session", "in_use", "emission"),
-    ("netc.runtime.session", "emit_text", "emission"),
-    ("netc.runtime.session", "compile_cached", "cache"),
+    ("netc.runtime.train", "in_use", "emission"),
+    ("netc.runtime.prepare", "emit_text", "emission"),
+    ("netc.runtime.prepare", "compile_cached", "cache"),
     ("netc.runtime.session", "load", "cache"),
     ("netc.runtime.train", "_begun", "state"),
-    ("netc.runtime.run.checkpoint", "save", "checkpoint"),
 )
 PAGE = Path(__file__).parents[1] / "docs" / "measurements" / "startup.md"
 Spent = dict[str, list[float]]  # part -> wall, processor
@@ -115,6 +114,8 @@ def child(begin: float, arguments: list[str]) -> None:
 
             def first(*given: Any) -> None:
                 step(*given)
+                if missed := {call[:2] for call in CALLS} - wrapped:
+                    raise SystemExit(f"CALLS wants names of netc's modules, got {missed}; write where they are now")
                 print(json.dumps(clock.end()), flush=True)
                 os._exit(0)
 
