@@ -35,6 +35,19 @@ def multiplies_bf16(name: str) -> bool:
     return name in _WITH_BF16 or (name == "host" and _BF16 in _features())
 
 
+# LLVM's names of processors that have AVX2 and no AVX-512
+_WITH_AVX2 = frozenset({
+    "x86-64-v3", "haswell", "core-avx2", "broadwell", "skylake", "alderlake", "raptorlake", "meteorlake", "gracemont",
+    "arrowlake", "arrowlake-s", "lunarlake", "pantherlake", "sierraforest", "grandridge", "clearwaterforest",
+    "bdver4", "znver1", "znver2", "znver3",
+})  # fmt: skip
+
+
+def stops_at_avx2(name: str) -> bool:
+    """Whether the processor of that name, `host` for this one, has vectors of 8 float32 numbers and no wider ones."""
+    return name in _WITH_AVX2 or (name == "host" and "avx2" in _features() and "avx512f" not in _features())
+
+
 def _features() -> frozenset[str]:
     """What this machine's processor has, by what Linux calls it."""
     try:

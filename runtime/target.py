@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from netc.codegen.rewrite.form_tables import ProfileName
 from netc.netspec.errors import UserError
 from netc.netspec.nearest import near
-from netc.runtime.cpu_levels import ARCHITECTURES, multiplies_bf16
+from netc.runtime.cpu_levels import ARCHITECTURES, multiplies_bf16, stops_at_avx2
 
 if TYPE_CHECKING:
     from netc.codegen.ir import Module
@@ -166,7 +166,10 @@ def parse_target(word: str) -> Target:
     if kind == "cpu" and given in ARCHITECTURES:
         triple = f"--iree-llvmcpu-target-triple={ARCHITECTURES[given]}"
         return replace(row, word=word, flags=(*row.flags, triple, row.option.format("generic")))
-    return replace(row, word=word, flags=(*row.flags, row.option.format(given)) if given else row.flags)
+    profile = "cpu-avx2" if kind == "cpu" and stops_at_avx2(given) else row.profile
+    return replace(
+        row, word=word, profile=profile, flags=(*row.flags, row.option.format(given)) if given else row.flags
+    )
 
 
 def of_float64(target: Target) -> Target:

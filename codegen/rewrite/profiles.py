@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from netc.codegen.c.drawn_rows import draw_in_rows
 from netc.codegen.ir import Module
@@ -82,23 +82,26 @@ def _for_iree(profile: ProfileName, more: Passes = (SPLIT,), scratch: Passes = (
     return LoweringProfile("iree", _measured(profile, more), first, late, (*scratch, *last, *end))
 
 
+_BESIDE_FORMS = (
+    ("sum_columns", sum_columns),
+    SPLIT,
+    ("hold_cotangents", hold_cotangents),
+    ("add_rows_in_place", add_rows_in_place),
+    ("cut_long_products", cut_long_products),
+    ("part_vector_products", part_vector_products),
+    ("part_turned_products", part_turned_products),
+    ("part_packed_windows", part_packed_windows),
+    ("add_unseen_zeros", add_unseen_zeros),
+)
+_CPU = _for_iree(
+    "cpu",
+    _BESIDE_FORMS,
+    scratch=(("give_scratch", give_scratch),),
+    end=(("share_draws", share_draws), ("update_in_place", update_in_place)),
+)
 PROFILES: dict[ProfileName, LoweringProfile] = {
-    "cpu": _for_iree(
-        "cpu",
-        (
-            ("sum_columns", sum_columns),
-            SPLIT,
-            ("hold_cotangents", hold_cotangents),
-            ("add_rows_in_place", add_rows_in_place),
-            ("cut_long_products", cut_long_products),
-            ("part_vector_products", part_vector_products),
-            ("part_turned_products", part_turned_products),
-            ("part_packed_windows", part_packed_windows),
-            ("add_unseen_zeros", add_unseen_zeros),
-        ),
-        scratch=(("give_scratch", give_scratch),),
-        end=(("share_draws", share_draws), ("update_in_place", update_in_place)),
-    ),
+    "cpu": _CPU,
+    "cpu-avx2": replace(_CPU, forms=_measured("cpu-avx2", _BESIDE_FORMS)),
     "gpu": _for_iree("gpu"),
     "xla": LoweringProfile(
         "xla",

@@ -25,11 +25,22 @@ POOL_FORMS: dict[str, Callable[..., Value]] = {
 SEQUENCE_FORMS: dict[str, dict[ProfileName, Callable[..., Value | None]]] = {
     "take_grad": {
         "cpu": index_forms.scatter,
+        "cpu-avx2": index_forms.scatter,
         "gpu": index_forms.few_rows_one_hot,
         "xla": index_forms.scatter,
     },
-    "linear_scan": {"cpu": scan_forms.stepwise, "gpu": scan_forms.doubling, "xla": scan_forms.stepwise},
-    "triangular_solve": {"cpu": solve_forms.by_blocks, "gpu": solve_forms.by_blocks, "xla": solve_forms.kept},
+    "linear_scan": {
+        "cpu": scan_forms.stepwise,
+        "cpu-avx2": scan_forms.stepwise,
+        "gpu": scan_forms.doubling,
+        "xla": scan_forms.stepwise,
+    },
+    "triangular_solve": {
+        "cpu": solve_forms.by_blocks,
+        "cpu-avx2": solve_forms.by_blocks,
+        "gpu": solve_forms.by_blocks,
+        "xla": solve_forms.kept,
+    },
 }
 
 

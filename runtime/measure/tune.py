@@ -157,15 +157,15 @@ def _estimate(op: Op, flops: int) -> float:
 NOTHING: frozenset[str] = frozenset()
 # for what IREE's CPU backend does with packed and with bf16 operands; `outer` is 17 times slower on XLA
 _FOR_CPU = frozenset({"outer", "widened", "winograd-stacked"})
-LEFT_OUT: dict[ProfileName, frozenset[str]] = {"cpu": NOTHING, "gpu": _FOR_CPU, "xla": _FOR_CPU}
+LEFT_OUT: dict[ProfileName, frozenset[str]] = {"gpu": _FOR_CPU, "xla": _FOR_CPU}
 # of a convolution in groups: see codegen/rewrite/group_forms.py
-LEFT_OUT_GROUPED: dict[ProfileName, frozenset[str]] = {"cpu": NOTHING, "gpu": frozenset({"direct"}), "xla": NOTHING}
+LEFT_OUT_GROUPED: dict[ProfileName, frozenset[str]] = {"gpu": frozenset({"direct"})}
 
 
 def forms_of(profile: ProfileName, op: Op) -> tuple[str, ...]:
     """The forms that are measured for an op on a class of targets, the table's own first."""
     _, _, _, groups = geometry(op)
-    left = LEFT_OUT[profile] | (LEFT_OUT_GROUPED[profile] if groups > 1 else NOTHING)
+    left = LEFT_OUT.get(profile, NOTHING) | (LEFT_OUT_GROUPED.get(profile, NOTHING) if groups > 1 else NOTHING)
     table = form_of(profile, op)
     return (table, *(f for f in candidates(op) if f != table and f not in left))
 

@@ -43,11 +43,20 @@ def test_unknown_targets(word):
     assert f"got {word!r}" in str(caught.value)
 
 
+@pytest.mark.parametrize("level", [*LEVELS, ""])
+def test_the_table_of_forms_is_that_of_the_hosts_vectors(level, monkeypatch):
+    monkeypatch.setattr("netc.runtime.cpu_levels._features", lambda: LEVELS.get(level, frozenset()))
+    assert parse_target("cpu").profile == ("cpu-avx2" if level == "x86-64-v3" else "cpu")
+
+
 @pytest.mark.parametrize(
     ("word", "engine", "family", "driver", "flag"),
     [
         ("cpu", "iree", "cpu", "local-task", "--iree-llvmcpu-target-cpu=host"),
-        ("cpu:haswell", "iree", "cpu", "local-task", "--iree-llvmcpu-target-cpu=haswell"),
+        ("cpu:haswell", "iree", "cpu-avx2", "local-task", "--iree-llvmcpu-target-cpu=haswell"),
+        ("cpu:x86-64-v3", "iree", "cpu-avx2", "local-task", "--iree-llvmcpu-target-cpu=x86-64-v3"),
+        ("cpu:x86-64-v4", "iree", "cpu", "local-task", "--iree-llvmcpu-target-cpu=x86-64-v4"),
+        ("cpu:generic", "iree", "cpu", "local-task", "--iree-llvmcpu-target-cpu=generic"),
         ("cpu:aarch64", "iree", "cpu", "local-task", "--iree-llvmcpu-target-triple=aarch64-linux-gnu"),
         ("cuda:sm_89", "iree", "gpu", "cuda", "--iree-cuda-target=sm_89"),
         ("rocm:gfx942", "iree", "gpu", "hip", "--iree-rocm-target=gfx942"),
@@ -58,7 +67,8 @@ def test_unknown_targets(word):
         ("reference", "reference", "cpu", "", None),
     ],
 )  # fmt: skip
-def test_targets(word, engine, family, driver, flag):
+def test_targets(word, engine, family, driver, flag, monkeypatch):
+    monkeypatch.setattr("netc.runtime.cpu_levels._features", lambda: LEVELS["x86-64-v4"])
     target = parse_target(word)
     assert (target.word, target.engine, target.profile, target.driver) == (word, engine, family, driver)
     assert (flag in target.flags) if flag else not target.flags

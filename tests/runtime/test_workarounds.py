@@ -46,6 +46,7 @@ def test_each_row_has_a_program_a_page_and_profiles_that_run_it():
     for w in WORKAROUNDS:
         assert (ROOT / w.page).is_file() and w.why and w.profiles
         kept = {"xla"} if w.name in {fence.name for fence in KEPT} else set()  # test_xla_fences.py
+        kept |= {"cpu-avx2"} if "cpu" in w.profiles else set()
         assert {p for p in PROFILES if w.name in dict(passes(p))} == {*w.profiles, *kept}
 
 

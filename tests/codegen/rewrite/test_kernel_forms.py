@@ -30,17 +30,35 @@ def gradient(x, features, kernel=3, stride=1, padding=1, dtype="f32"):
     return Module("m", (b.finish([("dw", dw)]),)), b.ops[-1]
 
 
+def three(x, features, kernel=3, stride=1, padding=1, groups=1):
+    """A convolution and its gradients: the three operations."""
+    b = Builder("f")
+    window = {"stride": (stride,) * 2, "padding": ((padding,) * 2,) * 2, "dilation": (1, 1), "groups": groups}
+    image = b.parameter("x", TensorType(x))
+    w = b.parameter("w", TensorType((kernel, kernel, x[3] // groups, features)))
+    y = b.op("conv", image, w, **window)
+    b.op("conv_input_grad", y, w, size=x[1:3], **window)
+    b.op("conv_kernel_grad", image, y, kernel=(kernel, kernel), **window)
+    return b.ops
+
+
 @pytest.mark.parametrize(
     ("form", "made"),
     [
         ("outer", gradient((128, 28, 28, 32), 32)),  # mnist-cnn's second convolution
         ("outer", gradient((8, 56, 56, 64), 64)),  # resnet34's first stage
-        ("shifted", gradient((2, 28, 28, 32), 32)),  # few pixels
+        ("outer", gradient((2, 28, 28, 32), 32)),
+        ("outer", gradient((8, 14, 14, 20), 7)),
+        ("outer", gradient((8, 28, 28, 24), 128)),
+        ("shifted", gradient((8, 28, 28, 32), 128)),
+        ("shifted", gradient((8, 28, 28, 30), 30)),
+        ("shifted", gradient((8, 28, 28, 24), 50)),
+        ("outer", gradient((64, 28, 28, 40), 40)),
+        ("shifted", gradient((2, 28, 28, 40), 40)),  # few pixels
         ("winograd-stacked", gradient((8, 28, 28, 128), 128)),
         ("winograd-stacked", gradient((32, 32, 32, 128), 128)),
         ("winograd-stacked", gradient((8, 28, 28, 64), 64)),  # the caches hold its transforms
         ("shifted", gradient((32, 32, 32, 96), 96)),  # not these
-        ("shifted", gradient((8, 28, 28, 32), 32)),
         ("winograd-stacked", gradient((64, 2, 2, 512), 512)),
         ("shifted", gradient((32, 2, 2, 512), 512)),  # the kernel's transform is more than the products
         ("shifted", gradient((512, 1, 1, 512), 512)),  # three quarters of each tile are empty
@@ -53,12 +71,33 @@ def gradient(x, features, kernel=3, stride=1, padding=1, dtype="f32"):
         ("shifted", gradient((32, 32, 32, 32), 64, stride=2)),
         ("shifted", gradient((8, 56, 56, 64), 64, kernel=1, padding=0)),
         ("outer", gradient((8, 112, 112, 32), 16, kernel=1, padding=0)),
+        ("shifted", gradient((8, 112, 112, 24), 144, kernel=1, padding=0)),
+        ("shifted", gradient((8, 14, 14, 24), 24, kernel=1, padding=0)),
         ("folded", gradient((8, 224, 224, 3), 64, kernel=7, stride=2, padding=3)),  # a ResNet's stem
         ("im2col", gradient((8, 224, 224, 3), 32, kernel=3, stride=2)),  # a MobileNet's
     ],
 )
 def test_the_table_of_cpu(form, made):
     assert form_of("cpu", made[1]) == form
+
+
+@pytest.mark.parametrize(
+    ("forms", "x", "features", "options"),
+    [
+        (("direct", "direct", "outer"), (128, 28, 28, 32), 32, {}),
+        (("winograd-stacked",) * 3, (128, 14, 14, 32), 64, {}),
+        (("winograd-stacked",) * 3, (32, 30, 30, 24), 24, {}),
+        (("winograd-stacked",) * 3, (4, 128, 128, 64), 64, {}),
+        (("shifted", "phase-shifted", "outer"), (32, 28, 28, 12), 40, {"kernel": 5, "padding": 2}),
+        (("shifted", "phase-shifted", "shifted"), (8, 56, 56, 64), 128, {"stride": 2}),
+        (("direct", "phase-shifted", "folded"), (8, 224, 224, 3), 64, {"kernel": 7, "stride": 2, "padding": 3}),
+        (("grouped", "grouped", "shifted"), (8, 16, 16, 128), 128, {"groups": 32}),
+        (("direct", "direct", "depthwise"), (8, 16, 16, 96), 96, {"kernel": 7, "padding": 3, "groups": 96}),
+    ],
+)
+def test_the_table_of_avx2(forms, x, features, options):
+    """The forward pass, the image's gradient and the kernel's."""
+    assert tuple(form_of("cpu-avx2", op) for op in three(x, features, **options)) == forms
 
 
 @pytest.mark.parametrize(

@@ -377,11 +377,12 @@ def test_the_pipeline_is_what_it_says():
     own = ["sum_columns", "split_reductions", "hold_cotangents", "add_rows_in_place", "cut_long_products"]
     own += ["part_vector_products", "part_turned_products", "part_packed_windows", "add_unseen_zeros"]
     on_cpu = [*common[:5], *own, *common[6:], "part_joined_sums", "part_shared_products", "part_packed_twice"]
-    on_cpu += ["part_lookups", "part_single_rows", "part_batched_rows", "crop_unseen_pixels"]
+    on_cpu += ["part_packed_addends", "part_lookups", "part_single_rows", "part_batched_rows", "crop_unseen_pixels"]
     on_gpu = ["crop_unseen_pixels", "part_repeated_sums", "part_narrow_copies"]
     last = ["give_scratch", "part_joint_barriers", "share_draws", "update_in_place"]
     assert names == {
         "cpu": ["buckets", *fences, *on_cpu, *last],
+        "cpu-avx2": ["buckets", *fences, *on_cpu, *last],
         "gpu": ["buckets", *fences, *common, *on_gpu, "part_joint_barriers"],
         "xla": ["buckets", *fences, *common[:6], "hold_masks", *common[6:]],
     }
