@@ -53,7 +53,8 @@ def by_netc(job: Job, target: str, inside: bool = False) -> Made:
     start = job.start()
     weights = {name: start[name].astype("<f4").tobytes() for name in job.net.shapes} if inside else None
     module = inference_module(job.net, job.batch, weights=weights)
-    program = SmallProgram(module, parse_target(target), Cache(), start, job.net.spec.name)
+    without = ("give_scratch",) if inside else ()  # an exported file takes x alone
+    program = SmallProgram(module, parse_target(target), Cache(), start, job.net.spec.name, without)
     x = job.data()[0]
     return lambda: said(program(x)[0]), {"ready_s": time.perf_counter() - begin}
 

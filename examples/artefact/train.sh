@@ -7,7 +7,7 @@
 set -eu
 artefact=$1 steps=${2:-3} rate=${3:-0.05} device=${4:-local-sync}
 held=$(sed -n '/"init"/,/"train_step"/p' "$artefact.json" | sed '1,/"results"/d' | grep -c '"name"')
-scratch=$(sed -n 's/.*"scratch_bytes": *\([0-9]*\).*/\1/p' "$artefact.json") # the memory of a large step
+scratch=$(sed -n '/"train_step"/,/"eval_step"/s/.*"scratch_bytes": *\([0-9]*\).*/\1/p' "$artefact.json") # of a large step
 state() { # the options that write the state into one file, tensor after tensor
     printf ' --output=@%s' "$1"
     n=1

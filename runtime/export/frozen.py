@@ -79,7 +79,8 @@ def freeze(
             "when it loads"
         )
     inside = {name: weights[name].astype("<f4").tobytes() for name in net.shapes}
-    module = lower(inference_module(net, batch, levels_of(normalise), inside), target.profile)
+    function = inference_module(net, batch, levels_of(normalise), inside)
+    module = lower(function, target.profile, without=("give_scratch",))  # images are all that a host has to give
     text = text_of(module, target.profile)
     described = _described(net, module.function(NAME), batch, normalise)
     if normalise.mean:

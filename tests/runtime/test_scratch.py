@@ -52,6 +52,36 @@ def test_a_large_step_of_cpu_alone_is_given_memory(program, monkeypatch):
     assert marked(program) == []
 
 
+def test_large_functions_that_only_look_are_given_memory_too(monkeypatch):
+    program = build(NET, Recipe(), 4)
+    made = {f.name: sum(v.type.bytes for op in f.ops for v in op.results) for f in lower(program.module, "cpu")}
+    assert marked(program) == []
+    for name in ("eval_step", "predict"):
+        monkeypatch.setitem(given_scratch.LOOKING, name, made[name])
+    assert marked(program) == ["eval_step", "predict"]
+    for name in ("eval_step", "predict"):
+        monkeypatch.setitem(given_scratch.LOOKING, name, made[name] + 1)
+    assert marked(program) == []
+
+
+def test_a_prediction_in_given_memory_has_the_same_bits(monkeypatch, tmp_path):
+    x = np.random.default_rng(0).standard_normal((4, 8, 8, 1)).astype(np.float32)
+
+    def predicted():
+        session = Session(prepare(build(NET, Recipe(), 4), CPU, Cache(tmp_path / "cache")))
+        state = session.init(0)
+        logits = [session.predict(state, x) for _ in range(3)]
+        return session, logits
+
+    plain, wanted = predicted()
+    monkeypatch.setitem(given_scratch.LOOKING, "predict", 1)
+    given, got = predicted()
+    assert scratch_of(plain.prepared.source.artefact) == {}
+    assert [*scratch_of(given.prepared.source.artefact)] == ["predict"]
+    assert len(given.loaded._unused["predict"]) == 1
+    np.testing.assert_array_equal(got, wanted)
+
+
 def test_a_function_that_calls_another_is_not(monkeypatch):
     monkeypatch.setattr(given_scratch, "LARGE", 1)
     program = build(NET, Recipe(), 4, steps_per_call=2)  # IREE refuses it for a function with calls
