@@ -28,10 +28,9 @@ os.environ.update(surroundings(THREADS))  # before anything that reads it is imp
 import numpy as np  # noqa: E402
 from bench_nets import parse  # noqa: E402
 from bench_step import DEFAULT  # noqa: E402
-from merged_pages import cell, keep  # noqa: E402
+from merged_pages import cell, keep, one_by_one  # noqa: E402
 
 from netc.netspec.check import check  # noqa: E402
-from netc.netspec.errors import NetcError  # noqa: E402
 from netc.netspec.layer import Layer  # noqa: E402
 from netc.proofs_oracle.peers.contestants import jax_gradients, torch_gradients  # noqa: E402
 from netc.runtime.backends.protocol import Array  # noqa: E402
@@ -140,12 +139,7 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="merge into docs/measurements/accuracy.{md,json}")
     options = parser.parse_args()
     targets = options.targets.split(",")
-    for item in options.nets:
-        try:
-            result = measure(item, options.draws, targets)
-        except NetcError as error:
-            print(f"{item}: {error}", flush=True)
-            continue
+    for result in one_by_one((item, partial(measure, item, options.draws, targets)) for item in options.nets):
         print(table([result], targets), flush=True)
         if options.write:
             said = f"{PAGE}\n\nPrinted by `python scripts/bench_accuracy.py --write`."

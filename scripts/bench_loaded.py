@@ -20,12 +20,12 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from bench_nets import parse
-from merged_pages import cell, keep
+from merged_pages import cell, keep, one_by_one
 
-from netc.netspec.errors import NetcError
 from netc.runtime.measure.bench import Job, ours, surroundings
 from netc.runtime.measure.race import race
 
@@ -117,15 +117,11 @@ def main() -> None:
     parser.add_argument("--against", default=",".join(WORDS), help="empty for none")
     parser.add_argument("--write", action="store_true", help="merge into docs/measurements/loaded.{md,json}")
     options = parser.parse_args()
-    for item in options.nets:
-        try:
-            result = bench(
-                item, options.busy, options.rounds, options.seconds, options.targets.split(","),
-                [w for w in options.against.split(",") if w],
-            )  # fmt: skip
-        except NetcError as error:
-            print(f"{item}: {error}", flush=True)
-            continue
+    given = (
+        options.busy, options.rounds, options.seconds, options.targets.split(","),
+        [w for w in options.against.split(",") if w],
+    )  # fmt: skip
+    for result in one_by_one((item, partial(bench, item, *given)) for item in options.nets):
         print(table([result]), flush=True)
         if options.write:
             said = (

@@ -27,10 +27,9 @@ os.environ.update(surroundings(THREADS))  # before anything that reads it is imp
 
 import numpy as np  # noqa: E402
 from bench_nets import parse  # noqa: E402
-from merged_pages import cell, keep  # noqa: E402
+from merged_pages import cell, keep, one_by_one  # noqa: E402
 
 from netc.codegen.inference import NAME, inference_module  # noqa: E402
-from netc.netspec.errors import NetcError  # noqa: E402
 from netc.proofs_oracle.peers.contestants import in_torch  # noqa: E402
 from netc.runtime.cache.store import Cache  # noqa: E402
 from netc.runtime.export.onnx_model import model_of  # noqa: E402
@@ -164,17 +163,15 @@ def main() -> None:
     options = parser.parse_args()
     if not re.fullmatch(r"[1-9]\d*(,[1-9]\d*)*", options.batches):
         parser.error(f"--batches wants numbers such as 1,32, got {options.batches}")
-    for word in options.nets:
-        for batch in map(int, options.batches.split(",")):
-            try:
-                result = measure(word, batch, options.targets.split(","), options.rounds, options.seconds)
-            except NetcError as error:
-                print(f"{word}, batch {batch}: {error}", flush=True)
-                continue
-            print(table([result]), flush=True)
-            if options.write:
-                text = "Printed by `python scripts/bench_predict.py --write`; read the ratios. The goal is 1.0 at most."
-                keep("predict", result, THREADS, "Prediction beside its peers", text, table)
+    given = options.targets.split(","), options.rounds, options.seconds
+    pairs = [(word, batch) for word in options.nets for batch in map(int, options.batches.split(","))]
+    for result in one_by_one(
+        (f"{word}, batch {batch}", partial(measure, word, batch, *given)) for word, batch in pairs
+    ):
+        print(table([result]), flush=True)
+        if options.write:
+            text = "Printed by `python scripts/bench_predict.py --write`; read the ratios. The goal is 1.0 at most."
+            keep("predict", result, THREADS, "Prediction beside its peers", text, table)
 
 
 if __name__ == "__main__":

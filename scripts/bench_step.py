@@ -21,12 +21,12 @@ import os
 import statistics
 import sys
 import time
+from functools import partial
 from typing import Any
 
 from bench_nets import parse
-from merged_pages import cell, keep
+from merged_pages import cell, keep, one_by_one
 
-from netc.netspec.errors import NetcError
 from netc.runtime.measure.bench import Job, flops_of, ours, surroundings
 from netc.runtime.measure.race import race
 
@@ -170,12 +170,8 @@ def main() -> None:
     parser.add_argument("--page", default="bench_step", metavar="NAME")
     options = parser.parse_args()
     targets, against = options.targets.split(","), [w for w in options.against.split(",") if w]
-    for item in options.nets:
-        try:
-            result = bench(item, options.rounds, options.seconds, targets, against)
-        except NetcError as error:
-            print(f"{item}: {error}", flush=True)
-            continue
+    given = options.rounds, options.seconds, targets, against
+    for result in one_by_one((item, partial(bench, item, *given)) for item in options.nets):
         print(table([result]), flush=True)
         if options.write:
             said = "Printed by `python scripts/bench_step.py --write`; a shared machine, so read the ratios."

@@ -11,16 +11,14 @@ from __future__ import annotations
 
 import argparse
 import resource
-import sys
 import tempfile
-import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from bench_nets import parse
-from merged_pages import keep
+from merged_pages import keep, one_by_one
 
-from netc.netspec.errors import NetcError
 from netc.runtime.cache.store import Cache
 from netc.runtime.measure.bench import Job
 from netc.runtime.measure.compile_profile import compile_profile
@@ -79,13 +77,7 @@ def main() -> None:
     parser.add_argument("nets", nargs="*", default=list(GOALS), metavar="NET[@SIDE]:BATCH")
     parser.add_argument("--write", action="store_true", help="merge into docs/measurements/compile_parts.{md,json}")
     options = parser.parse_args()
-    for word in options.nets:
-        print(f"{time.strftime('%H:%M:%S')} {word}", file=sys.stderr, flush=True)
-        try:
-            result = measure(word)
-        except NetcError as error:
-            print(f"{word}: {error}", flush=True)
-            continue
+    for result in one_by_one((word, partial(measure, word)) for word in options.nets):
         print(table([result]), flush=True)
         if options.write:
             said = (

@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
-import time
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from netc.runtime.measure.bench import Job, surroundings
@@ -22,9 +21,8 @@ THREADS = 2
 os.environ.update(surroundings(THREADS))  # before NumPy is imported
 
 from bench_nets import parse  # noqa: E402
-from merged_pages import keep  # noqa: E402
+from merged_pages import keep, one_by_one  # noqa: E402
 
-from netc.netspec.errors import NetcError  # noqa: E402
 from netc.runtime.cache.store import Cache  # noqa: E402
 from netc.runtime.measure.tune import convolutions, measure, measure_steps, step_of, take_turns  # noqa: E402
 from netc.runtime.prepare import prepare  # noqa: E402
@@ -84,21 +82,15 @@ def main() -> None:
     parser.add_argument("--levels", default=LEVELS)
     parser.add_argument("--write", action="store_true", help="merge into docs/measurements/form_levels.{md,json}")
     options = parser.parse_args()
-    for word in options.nets:
-        for level in options.levels.split(","):
-            print(f"{time.strftime('%H:%M:%S')} {word} {level}", file=sys.stderr, flush=True)
-            try:
-                result = forms(word, level)
-            except NetcError as error:
-                print(f"{word}: {error}", flush=True)
-                continue
-            print(table([result]), flush=True)
-            if options.write:
-                said = (
-                    "Printed by `python scripts/form_levels.py --write`. `cpu` is this machine, x86-64-v4 has AVX-512 "
-                    "without bf16, x86-64-v3 AVX2, generic SSE2."
-                )
-                keep("form_levels", result, THREADS, "Forms and bf16 for older processors", said, table)
+    pairs = [(word, level) for word in options.nets for level in options.levels.split(",")]
+    for result in one_by_one((f"{word} {level}", partial(forms, word, level)) for word, level in pairs):
+        print(table([result]), flush=True)
+        if options.write:
+            said = (
+                "Printed by `python scripts/form_levels.py --write`. `cpu` is this machine, x86-64-v4 has AVX-512 "
+                "without bf16, x86-64-v3 AVX2, generic SSE2."
+            )
+            keep("form_levels", result, THREADS, "Forms and bf16 for older processors", said, table)
 
 
 if __name__ == "__main__":

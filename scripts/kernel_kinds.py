@@ -15,8 +15,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
-import sys
-import time
+from functools import partial
 from typing import Any
 
 from netc.runtime.measure.bench import Job, surroundings
@@ -25,9 +24,8 @@ THREADS = 2
 os.environ.update(surroundings(THREADS))  # before NumPy is imported
 
 from bench_nets import parse  # noqa: E402
-from merged_pages import keep  # noqa: E402
+from merged_pages import keep, one_by_one  # noqa: E402
 
-from netc.netspec.errors import NetcError  # noqa: E402
 from netc.runtime.cache.store import Cache  # noqa: E402
 from netc.runtime.measure.ceilings import ceilings  # noqa: E402
 from netc.runtime.measure.profile import profile  # noqa: E402
@@ -118,13 +116,8 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="merge into a page of docs/measurements")
     options = parser.parse_args()
     page, title, what = PAGES[options.function]
-    for word in options.nets or DEFAULT[options.function]:
-        print(f"{time.strftime('%H:%M:%S')} {word}", file=sys.stderr, flush=True)
-        try:
-            result = measure(word, options.steps, options.function)
-        except NetcError as error:
-            print(f"{word}: {error}", flush=True)
-            continue
+    given, nets = (options.steps, options.function), options.nets or DEFAULT[options.function]
+    for result in one_by_one((word, partial(measure, word, *given)) for word in nets):
         print(table([result]), flush=True)
         if options.write:
             said = f"Printed by `python scripts/kernel_kinds.py --write`: milliseconds of {what} on `cpu`."

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import platform
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from netc.netspec.errors import NetcError
 from netc.runtime.versions import versions
 
 PAGES = Path(__file__).resolve().parents[1] / "docs" / "measurements"
@@ -33,6 +35,18 @@ def where(threads: int) -> Result:
         "date": time.strftime("%Y-%m-%d"), "cpu": processor(), "threads": threads,
         "versions": versions() | {"torch": torch.__version__},
     }  # fmt: skip
+
+
+def one_by_one(work: Iterable[tuple[str, Callable[[], Result]]]) -> Iterator[Result]:
+    """The results of what can be measured, as they come; of what cannot, it is printed why. Each has a name."""
+    for name, measure in work:
+        print(f"{time.strftime('%H:%M:%S')} {name}", file=sys.stderr, flush=True)
+        try:
+            result = measure()
+        except NetcError as error:
+            print(f"{name}: {error}", flush=True)
+        else:
+            yield result
 
 
 def keep(name: str, result: Result, threads: int, title: str, said: str, tables: Callable[[list[Result]], str]) -> None:
