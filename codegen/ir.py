@@ -102,6 +102,16 @@ class Function:
     scratch: bool = False
     layout: FunctionLayout | None = None
 
+    @property
+    def made(self) -> int:
+        """Bytes of all that its operations make: of what a call moves through memory, about."""
+        made = 0
+        for op in self.ops:
+            made += op.result.type.bytes
+            for v in op.extra_results:
+                made += v.type.bytes
+        return made
+
     def counts(self) -> dict[str, int]:
         """How many operations there are of each kind."""
         table: dict[str, int] = {}

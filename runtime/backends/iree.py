@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from netc.codegen.ir import Function, Module
+from netc.codegen.ir import Module
 from netc.netspec.errors import NetcError, UserError
 from netc.runtime.backends.protocol import Array, Source
 from netc.runtime.compile import check_pair
@@ -169,7 +169,7 @@ class IreeLoaded:
                 _take_large_pages()
                 self._begun.add(function)
         elif function in self._looking:
-            large = makes_much(self._looking[function])
+            large = self._looking[function].made >= LARGE
             self._looking.clear()
             if large:
                 _give_back()
@@ -222,9 +222,10 @@ def has_large_state(module: Module) -> bool:
     return any(sum(v.type.bytes for v in f.params[: f.donated]) >= LARGE for f in module)
 
 
-def makes_much(function: Function) -> bool:
-    """Whether all that a function makes takes LARGE bytes or more: what a call moves through memory, about."""
-    return sum(v.type.bytes for op in function.ops for v in op.results) >= LARGE
+def takes_large_pages(module: Module, function: str) -> bool:
+    """Whether calls of this function alone have large pages: a step's of a large state, another's that makes much."""
+    called = module.function(function)
+    return has_large_state(module) if called.donated else called.made >= LARGE
 
 
 def _give_back() -> None:

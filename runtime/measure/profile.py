@@ -30,7 +30,7 @@ from netc.codegen.rewrite.form_overrides import NO_OVERRIDES, FormOverrides
 from netc.netspec import child
 from netc.netspec.errors import NetcError, UserError
 from netc.runtime.backends import check_device
-from netc.runtime.backends.iree import MALLOPT, WORKER_STACK, has_large_state, makes_much, scratch_of
+from netc.runtime.backends.iree import MALLOPT, WORKER_STACK, scratch_of, takes_large_pages
 from netc.runtime.backends.protocol import Array
 from netc.runtime.cache.store import Cache
 from netc.runtime.compile import COMPILER, RUNTIME, compile_cached, version_of
@@ -166,8 +166,7 @@ def profile(
     lists = dispatches.lists_of(entry.path.read_text(encoding="utf-8"), function)
     assert prepared.source.artefact is not None  # IREE targets always make one
     with tempfile.TemporaryDirectory(prefix="netc-profile-") as folder:
-        module = prepared.source.module
-        pages = LARGE_PAGES if has_large_state(module) or makes_much(module.function(function)) else {}
+        pages = LARGE_PAGES if takes_large_pages(prepared.source.module, function) else {}
         profiled, commands, events = _run(prepared.source.artefact, function, args, steps, Path(folder), pages)
     sites = dispatches.match(lists, commands)
     found = dispatches.timed(sites, events, steps)

@@ -27,10 +27,7 @@ def give_scratch(module: Module) -> Module:
 
 def _given(function: Function) -> Function:
     large = LARGE if function.donated else LOOKING.get(function.name)
-    if function.private or large is None or counted(function):
+    if function.private or large is None or counted(function) or function.made < large:
         return function
-    made = 0
-    for op in function.ops:
-        made += op.result.type.bytes
     without = any(op.kind in ("call", "loop") or location_of(op.loc).phase == "remat" for op in function.ops)
-    return replace(function, scratch=True) if made >= large and not without else function
+    return function if without else replace(function, scratch=True)

@@ -11,6 +11,7 @@ from netc.netspec.check import check
 from netc.netspec.errors import UserError
 from netc.netspec.find import find
 from netc.netspec.recipe import Recipe
+from netc.runtime.backends.iree import takes_large_pages
 from netc.runtime.measure.calls import CALLS
 from netc.runtime.measure.profile import profile
 from netc.runtime.target import parse_target
@@ -44,6 +45,13 @@ def test_what_only_looks_at_the_state_has_a_forward_pass_alone(
     assert [d.flops for d in found.dispatches if d.flops and d.site.loc == "head"] == [2 * 4 * 784 * 10]
     shown = {"predict": "a prediction", "eval_step": "an evaluation"}[function]
     assert f"{word}: {shown} takes" in lines(found)[0]
+
+
+def test_a_step_of_a_small_state_is_profiled_in_small_pages_as_it_is_trained():
+    module = lower(build(check(find("mnist-cnn")), Recipe(norms=False), 128).module, "cpu")
+    assert {f.name: takes_large_pages(module, f.name) for f in module if f.name in CALLS} == {
+        "train_step": False, "eval_step": True, "predict": True,
+    }  # fmt: skip
 
 
 def test_the_command_offers_the_functions_that_can_be_profiled():
