@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import re
+from functools import cache
 from pathlib import Path
 
 from netc.netspec.errors import UserError
@@ -45,9 +46,10 @@ _WITH_AVX2 = frozenset({
 
 def stops_at_avx2(name: str) -> bool:
     """Whether the processor of that name, `host` for this one, has vectors of 8 float32 numbers and no wider ones."""
-    return name in _WITH_AVX2 or (name == "host" and "avx2" in _features() and "avx512f" not in _features())
+    return name in _WITH_AVX2 or (name == "host" and {"avx2", "avx512f"} & _features() == {"avx2"})
 
 
+@cache  # every target of this machine's CPU asks, and the list is long where there are many processors
 def _features() -> frozenset[str]:
     """What this machine's processor has, by what Linux calls it."""
     try:

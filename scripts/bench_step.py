@@ -119,8 +119,8 @@ def table(results: list[dict[str, Any]]) -> str:
                 ]
         for name, note in r["notes"].items():
             how = "from the cache" if note["cached"] else "cold"
-            within = name in ("netc xla", "netc c")  # their compilers work within the first step
-            took = "" if within else f", IREE {note['compile_s']:.1f} s ({how})"
+            ahead = parse_target(name.removeprefix("netc ")).ahead  # else the first step compiles
+            took = f", IREE {note['compile_s']:.1f} s ({how})" if ahead else ""
             lines += ["", f"{name}: emitted in {note['emission_s']:.2f} s{took}."]
         lines.append("")
     return "\n".join(lines)

@@ -29,7 +29,7 @@ FUNCTIONS = ("train_step", "eval_step", "predict")  # of runtime/measure/calls.p
     type=click.Choice(FUNCTIONS),
     default=FUNCTIONS[0],
     show_default=True,
-    help="What a step calls: a training step, an evaluation of a batch, or a prediction.",
+    help="What is profiled: a training step, the evaluation of a batch, or a prediction.",
 )
 @click.option(
     "--depth", type=click.IntRange(min=0), default=0, show_default=True, help="Levels of nested layers in the table."

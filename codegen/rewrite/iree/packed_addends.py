@@ -23,9 +23,10 @@ def part_packed_addends(module: Module) -> Module:
 
 
 def _parted(function: Function) -> Function:
-    held = _summed(function)
-    if not held:
+    summed = {op.operands[0] for op in function.ops if op.kind in REDUCTIONS and _by_rows(op)}
+    if not summed:
         return function
+    apart = {op.result for op in function.ops if op.kind == "broadcast" and keeps_rows_apart(op)}
     products: set[Value] = set()  # and what follows them in their kernels
     source: dict[Value, Value] = {}  # of a reshape
     readers: dict[Value, Value] = {}  # the result of a sum with a product -> the other operand
@@ -33,10 +34,13 @@ def _parted(function: Function) -> Function:
         known = products.intersection(op.operands)
         if op.kind == "dot" or (known and op.kind in FOLLOWS):
             products.add(op.result)
+        elif op.kind in ELEMENTWISE and not apart.isdisjoint(op.operands) and op.result.type.bytes >= LARGE:
+            apart.add(op.result)
         elif op.kind == "reshape":
             source[op.result] = op.operands[0]
         if known and op.kind in ELEMENTWISE:
-            readers.update((op.result, other) for other in op.operands if source.get(other, other) in held)
+            others = ((v, source.get(v, v)) for v in op.operands)
+            readers.update((op.result, v) for v, made in others if made in apart and made in summed)
 
     def visit(b: Builder, op: Op, operands: tuple[Value, ...]) -> Value | None:
         if (addend := readers.get(op.result)) is None:
@@ -45,21 +49,6 @@ def _parted(function: Function) -> Function:
         return b.again(op.kind, tuple(behind), dict(op.attrs))[0]
 
     return rewrite(function, visit, ELEMENTWISE) if readers else function
-
-
-def _summed(function: Function) -> set[Value]:
-    """What is made of axes apart, in no product's kernel, and summed by rows."""
-    summed = {op.operands[0] for op in function.ops if op.kind in REDUCTIONS and _by_rows(op)}
-    if not summed:
-        return summed
-    apart = {op.result for op in function.ops if op.kind == "broadcast" and keeps_rows_apart(op)}
-    products: set[Value] = set()  # and what follows them in their kernels
-    for op in function.ops:
-        if op.kind == "dot" or (op.kind in FOLLOWS and not products.isdisjoint(op.operands)):
-            products.add(op.result)
-        elif op.kind in ELEMENTWISE and not apart.isdisjoint(op.operands) and op.result.type.bytes >= LARGE:
-            apart.add(op.result)
-    return summed & apart
 
 
 def _by_rows(reduction: Op) -> bool:
